@@ -1,0 +1,352 @@
+//! The configuration: what a validated one holds, and every capacity and default of the program.
+//!
+//! `load` makes one from UCI text and reports every error of a file, not only the first.
+
+use core::net::IpAddr;
+
+use heapless::{String, Vec};
+
+use crate::net::{Duration, Family, Metric, PerFamily, Prefix};
+
+/// Most providers. A router with two touches only the memory of two.
+pub const PROVIDERS_MAX: usize = 64;
+/// Most checks in a file.
+pub const CHECKS_MAX: usize = 32;
+/// Most checks of one path: one bit each in a round's masks.
+pub const PATH_CHECKS_MAX: usize = 8;
+/// Most rounds remembered: one bit each in a path's history.
+pub const WINDOW_MAX: usize = 64;
+/// Most paths: each provider in each family.
+pub const PATHS_MAX: usize = 2 * PROVIDERS_MAX;
+/// Longest id of a provider or name of a check.
+pub const NAME_MAX: usize = 31;
+/// Longest name of a device (the kernel's `IFNAMSIZ` less its NUL).
+pub const DEVICE_MAX: usize = 15;
+/// Most netifd interfaces of one provider.
+pub const INTERFACES_MAX: usize = 4;
+/// Longest target of a check: an address, or a host name.
+pub const TARGET_MAX: usize = 64;
+/// Longest command of an `exec` check.
+pub const COMMAND_MAX: usize = 160;
+/// Longest `sticky_file` and `state_dir` (a socket's address holds 107 bytes).
+pub const FILE_PATH_MAX: usize = 90;
+/// Largest configuration file, in bytes.
+pub const FILE_MAX: usize = 64 * 1024;
+/// Transitions remembered by the journal.
+pub const JOURNAL_MAX: usize = 128;
+/// Longest cause of a transition, in bytes; longer ones are cut.
+pub const CAUSE_MAX: usize = 120;
+/// Clients served at once on the control socket.
+pub const CLIENTS_MAX: usize = 8;
+/// Largest control frame, in bytes.
+pub const FRAME_MAX: usize = 4096;
+/// Warnings shown at once in the status.
+pub const WARNINGS_MAX: usize = 32;
+/// Links of the machine that are watched.
+pub const LINKS_MAX: usize = 256;
+/// Addresses of the machine that are watched.
+pub const ADDRESSES_MAX: usize = 512;
+/// Default routes, and routes in our tables, that are watched.
+pub const ROUTES_MAX: usize = 1024;
+/// Rules that are watched.
+pub const RULES_MAX: usize = 1024;
+
+/// The protocol of everything that is ours in the kernel, named `failover` in `rt_protos.d`.
+pub const PROTOCOL: u8 = 176;
+/// The first automatic policy table; the others follow by slot.
+pub const POLICY_TABLE_FIRST: u32 = 17601;
+/// Where a client and the daemon look for a configuration, in this order, when nobody names one.
+pub const CONFIG_FILES: [&str; 2] = ["/etc/config/failover", "/etc/failover/failover.conf"];
+
+/// A provider's id or a check's name.
+pub type Name = String<NAME_MAX>;
+/// A device's name.
+pub type DeviceName = String<DEVICE_MAX>;
+/// A file's path.
+pub type FilePath = String<FILE_PATH_MAX>;
+
+/// A provider's place that stays its own across reloads and restarts, from 0: it numbers the policy table, the rules'
+/// preferences, and the probes' sockets.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct Slot(pub u8);
+
+/// One provider in one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PathId {
+    /// whose
+    pub slot: Slot,
+    /// in which family
+    pub family: Family,
+}
+
+impl PathId {
+    /// From 0 to below [`PATHS_MAX`].
+    pub const fn index(self) -> usize {
+        self.slot.0 as usize * 2 + self.family as usize
+    }
+
+    /// The path of an index; none when there is no such path.
+    pub const fn from_index(index: usize) -> Option<PathId> {
+        if index >= PATHS_MAX {
+            return None;
+        }
+        let family = if index.is_multiple_of(2) {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        #[allow(clippy::cast_possible_truncation)] // below PATHS_MAX / 2
+        Some(PathId {
+            slot: Slot((index / 2) as u8),
+            family,
+        })
+    }
+}
+
+/// A validated configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `config globals`
+    pub globals: Globals,
+    /// `config provider`, in the order of preference (rank 1 first).
+    pub providers: Vec<Provider, PROVIDERS_MAX>,
+    /// `config check`, in the file's order.
+    pub checks: Vec<Check, CHECKS_MAX>,
+}
+
+/// Settings of the whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Globals {
+    /// Whether `run` runs at all.
+    pub enabled: bool,
+    /// Metric of the best route; the others follow, +1 each.
+    pub start_metric: Metric,
+    /// The swap table: 254 is `main`.
+    pub table: u32,
+    /// Preference of the first of our rules.
+    pub rule_pref: u32,
+    /// Holds the pinned provider's id.
+    pub sticky_file: FilePath,
+    /// Who leads when no provider is healthy.
+    pub last_resort: LastResort,
+    /// When a better provider takes over from a healthy one.
+    pub preempt: Preempt,
+    /// What a clean stop leaves.
+    pub on_stop: OnStop,
+    /// Control socket, saved state.
+    pub state_dir: FilePath,
+    /// The most verbose level that is logged.
+    pub syslog_level: LogLevel,
+}
+
+/// The main routing table's number.
+pub const TABLE_MAIN: u32 = 254;
+
+impl Default for Globals {
+    fn default() -> Globals {
+        Globals {
+            enabled: true,
+            start_metric: Metric(100),
+            table: 176,
+            rule_pref: 17600,
+            sticky_file: text("/etc/failover/sticky.provider"),
+            last_resort: LastResort::First,
+            preempt: Preempt::Yes,
+            on_stop: OnStop::Restore,
+            state_dir: text("/var/run/failover"),
+            syslog_level: LogLevel::Info,
+        }
+    }
+}
+
+fn text<const N: usize>(s: &str) -> String<N> {
+    String::try_from(s).unwrap_or_default()
+}
+
+/// Who leads when no provider is healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastResort {
+    /// the first in rank that has a gateway
+    First,
+    /// who leads now
+    Keep,
+    /// nobody: traffic is refused at once
+    Unreachable,
+}
+
+/// When a better provider takes over from a healthy one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preempt {
+    /// at once
+    Yes,
+    /// never
+    No,
+    /// after it has been online this long
+    After(Duration),
+}
+
+/// What a clean stop leaves in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStop {
+    /// nothing of ours
+    Restore,
+    /// our routes and rules
+    Keep,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+/// An uplink.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Provider {
+    /// its name for people
+    pub id: Name,
+    /// its lasting number, see [`Slot`]
+    pub slot: Slot,
+    /// whether it is managed at all
+    pub enabled: bool,
+    /// its kernel device in each family; empty when netifd's interfaces tell
+    pub device: PerFamily<DeviceName>,
+    /// netifd's logical interfaces, when they are given instead of a device
+    pub interfaces: Vec<Name, INTERFACES_MAX>,
+    /// its own address, when it is not to be learned
+    pub address: PerFamily<Option<IpAddr>>,
+    /// its gateway, when it is not to be learned
+    pub gateway: PerFamily<Option<IpAddr>>,
+    /// its connected prefix, when it is not to be learned
+    pub network: PerFamily<Option<Prefix>>,
+    /// its policy table
+    pub rt_table: RtTable,
+    /// the firewall mark that steers traffic to it
+    pub mark: Option<Mark>,
+    /// its place in the order of preference, from 1, as status shows it
+    pub rank: u32,
+    /// its checks: bit i is `Config::checks[i]`
+    pub checks: u32,
+    /// when to probe and how to judge
+    pub timing: Timing,
+}
+
+/// A provider's own routing table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RtTable {
+    /// [`POLICY_TABLE_FIRST`] + slot, or the next one that nobody else uses
+    Auto,
+    /// no table of its own
+    None,
+    /// this one
+    Id(u32),
+}
+
+/// A firewall mark under a mask, as `0x100/0xff00`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// what the masked mark must equal
+    pub value: u32,
+    /// which bits are compared
+    pub mask: u32,
+}
+
+/// When to probe and how to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// between rounds
+    pub interval: Duration,
+    /// a probe unanswered this long is lost
+    pub timeout: Duration,
+    /// consecutive failed rounds to go offline
+    pub down: u8,
+    /// consecutive good rounds to come online
+    pub up: u8,
+    /// rounds remembered, at most [`WINDOW_MAX`]
+    pub window: u8,
+    /// more failed rounds than this in the window: offline
+    pub max_failed: u8,
+    /// checks that must answer in a round
+    pub quorum: Quorum,
+}
+
+/// How many checks must answer in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quorum {
+    /// every one
+    All,
+    /// so many
+    AtLeast(u8),
+}
+
+/// What is asked through a provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// its name for people
+    pub name: Name,
+    /// what is done
+    pub kind: CheckKind,
+    /// who is asked, as the file has it; empty when an `exec` check names none
+    pub target: String<TARGET_MAX>,
+    /// the family it belongs to
+    pub family: Family,
+    /// when set, it is asked only that often
+    pub interval: Option<Duration>,
+}
+
+/// The type of a check, with the type's own options.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CheckKind {
+    /// ICMP echo
+    Ping {
+        /// who is asked
+        target: IpAddr,
+    },
+    /// a command whose exit status 0 is a good probe
+    Exec {
+        /// for `/bin/sh -c`
+        command: String<COMMAND_MAX>,
+    },
+}
+
+impl Config {
+    /// The provider of an id.
+    pub fn provider(&self, id: &str) -> Option<&Provider> {
+        self.providers.iter().find(|p| p.id == id)
+    }
+
+    /// The provider of a slot.
+    pub fn at(&self, slot: Slot) -> Option<&Provider> {
+        self.providers.iter().find(|p| p.slot == slot)
+    }
+
+    /// The enabled providers, best rank first.
+    pub fn enabled(&self) -> impl Iterator<Item = &Provider> {
+        self.providers.iter().filter(|p| p.enabled)
+    }
+
+    /// A path's checks, in the file's order; a path numbers its checks by their place here, from 0.
+    pub fn path_checks<'a>(
+        &'a self,
+        provider: &'a Provider,
+        family: Family,
+    ) -> impl Iterator<Item = &'a Check> {
+        self.checks
+            .iter()
+            .enumerate()
+            .filter(move |(i, check)| provider.checks & (1 << i) != 0 && check.family == family)
+            .map(|(_, check)| check)
+    }
+
+    /// Whether any enabled provider has a check in this family. Other families are left alone.
+    pub fn manages(&self, family: Family) -> bool {
+        self.enabled()
+            .any(|p| self.path_checks(p, family).next().is_some())
+    }
+}

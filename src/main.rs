@@ -1,0 +1,2 @@
+//! argv → daemon or client.
+fn main() {}

@@ -1,0 +1,1 @@
+//! UCI text → sections that borrow from it.

@@ -1,0 +1,3 @@
+//! Bytes ↔ meaning: what goes over wires and into files. Formats are smoltcp's and postcard's.
+
+pub mod control;

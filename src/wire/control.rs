@@ -1,0 +1,228 @@
+//! What daemon and client say to each other over the control socket, and what `status --json` prints.
+//!
+//! A frame is a length (two bytes, little-endian), the protocol's version (one byte), and a postcard message of at
+//! most [`crate::config::FRAME_MAX`] bytes in all. A client sends one [`Request`]; the daemon answers with the frames
+//! named there, the last of which is [`Reply::Done`] or [`Reply::Error`], and closes.
+//!
+//! The names of the fields of [`Header`], [`Provider`], [`Path`] and [`Check`] are those of the JSON: add, never rename.
+
+use core::net::IpAddr;
+
+use heapless::{String, Vec};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{CAUSE_MAX, DeviceName, NAME_MAX, Name, PATH_CHECKS_MAX, TARGET_MAX};
+use crate::net::Family;
+
+/// The protocol's version: a client of another version is told so.
+pub const VERSION: u8 = 1;
+
+/// Longest text of a warning, an error or an explanation.
+pub const TEXT_MAX: usize = 240;
+/// A text for people.
+pub type Text = String<TEXT_MAX>;
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// [`Reply::Header`], a [`Reply::Warning`] each, a [`Reply::Provider`] each, [`Reply::Done`].
+    Status,
+    /// Pin a provider, or none.
+    Use(Option<Name>),
+    /// Take a provider out of use.
+    Disable(Name),
+    /// Give it back.
+    Enable(Name),
+    /// Re-read the configuration: a [`Reply::Note`] for each complaint.
+    Reload,
+    /// A [`Reply::Entry`] each, oldest first.
+    Log,
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant)] // one at a time, on the stack of a client or in a slot of its own
+pub enum Reply {
+    /// the whole
+    Header(Header),
+    /// one thing that a person should mend
+    Warning(Warning),
+    /// one provider
+    Provider(Provider),
+    /// one line of the journal
+    Entry(Entry),
+    /// a line for the person, before the end
+    Note(Text),
+    /// all is said, and done
+    Done,
+    /// what was asked was not done, and why
+    Error(Text),
+}
+
+/// The daemon as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// of the daemon
+    pub version: String<16>,
+    /// since the daemon's start
+    pub uptime_s: u64,
+    /// the pinned provider
+    pub pinned: Option<Name>,
+    /// the swap table
+    pub table: u32,
+    /// who leads in each family
+    pub active: Active,
+    /// see [`Counters`]
+    pub counters: Counters,
+}
+
+/// Who leads in each family.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Active {
+    pub ipv4: Option<Name>,
+    pub ipv6: Option<Name>,
+}
+
+/// One thing that a person should mend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Warning {
+    /// for programs, as `rp-filter`
+    pub code: String<24>,
+    /// whose, when it is one provider's
+    pub provider: Option<Name>,
+    /// for people, with what to do
+    pub text: Text,
+}
+
+/// What has happened since the daemon's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counters {
+    /// changes of who leads, in either family
+    pub swaps: u32,
+    /// probes sent
+    pub probes_sent: u32,
+    /// probes answered
+    pub probes_answered: u32,
+    /// replies that were not ours: forged, stray, or of another run
+    pub replies_rejected: u32,
+    /// routes and rules of ours that somebody changed, and we put back
+    pub repairs: u32,
+    /// requests that the kernel refused, or that did not end in time
+    pub kernel_errors: u32,
+    /// overruns of the event socket, each healed by a fresh dump
+    pub overruns: u32,
+    /// netlink messages that could not be read, each healed by a fresh dump
+    pub undecodable: u32,
+    /// things of the kernel's there was no room to watch
+    pub overflows: u32,
+    /// reloads of the configuration that were carried out
+    pub reloads: u32,
+}
+
+/// One provider.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provider {
+    /// its name
+    pub id: Name,
+    /// its place in the order of preference, from 1
+    pub rank: u32,
+    /// the best state of its paths, or `pinned`, `disabled`
+    pub state: String<8>,
+    /// whether a person took it out of use
+    pub disabled: bool,
+    /// one a managed family
+    pub paths: Vec<Path, 2>,
+}
+
+/// One provider in one family.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Path {
+    /// `ipv4` or `ipv6`
+    pub family: Family,
+    /// its device; null when it is not known yet
+    pub device: Option<DeviceName>,
+    /// `waiting`, `probing`, `online`, `offline`, `frozen`
+    pub state: String<8>,
+    /// why it is so, when there is more to say
+    pub reason: Option<String<CAUSE_MAX>>,
+    /// since when it is so
+    pub since_s: u64,
+    /// its own address
+    pub address: Option<IpAddr>,
+    /// its gateway
+    pub gateway: Option<IpAddr>,
+    /// the metric of its route in the swap table
+    pub metric: Option<u32>,
+    /// whether the kernel has that route
+    pub installed: bool,
+    /// the metric of a foreign default route that wins over ours
+    pub overridden_by: Option<u32>,
+    /// see [`Rounds`]
+    pub rounds: Rounds,
+    /// over the window, late replies included
+    pub loss_percent: Option<f32>,
+    /// over the window, late replies included
+    pub rtt_ms: Rtt,
+    /// its checks
+    pub checks: Vec<Check, PATH_CHECKS_MAX>,
+}
+
+/// Rounds in the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rounds {
+    /// good ones
+    pub good: u32,
+    /// failed ones
+    pub failed: u32,
+    /// the last so many were alike: above 0 good, below 0 failed
+    pub streak: i32,
+}
+
+/// Round-trip times over the window, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Rtt {
+    pub last: Option<f32>,
+    pub avg: Option<f32>,
+    pub stddev: Option<f32>,
+    pub min: Option<f32>,
+    pub max: Option<f32>,
+}
+
+/// One check of a path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// its name
+    pub name: Name,
+    /// `ping`, `exec`
+    #[serde(rename = "type")]
+    pub kind: String<8>,
+    /// who is asked
+    pub target: String<TARGET_MAX>,
+    /// `ok`, `lost`, `pending`
+    pub state: String<8>,
+    /// of its last answer
+    pub rtt_ms: Option<f32>,
+    /// over the window
+    pub loss_percent: Option<f32>,
+    /// since the start
+    pub sent: u32,
+    /// since the start
+    pub received: u32,
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// how long ago, in milliseconds: the client knows the wall time
+    pub ago_ms: u64,
+    /// whose, when it is one provider's
+    pub provider: Option<Name>,
+    /// in which family, when it is one's
+    pub family: Option<Family>,
+    /// what happened, as `online → offline`
+    pub what: String<NAME_MAX>,
+    /// why
+    pub cause: String<CAUSE_MAX>,
+}
