@@ -144,6 +144,22 @@ pub struct Globals {
 /// The main routing table's number.
 pub const TABLE_MAIN: u32 = 254;
 
+impl Globals {
+    /// Nothing set, all zeroes: what a static starts as, before the defaults are put in.
+    const EMPTY: Globals = Globals {
+        enabled: false,
+        start_metric: Metric(0),
+        table: 0,
+        rule_pref: 0,
+        sticky_file: String::new(),
+        last_resort: LastResort::First,
+        preempt: Preempt::Yes,
+        on_stop: OnStop::Restore,
+        state_dir: String::new(),
+        syslog_level: LogLevel::Error,
+    };
+}
+
 impl Default for Globals {
     fn default() -> Globals {
         Globals {
@@ -315,7 +331,36 @@ pub enum CheckKind {
     },
 }
 
+impl Provider {
+    /// Whether everything but the place in the order of preference is the same.
+    pub fn is_like(&self, other: &Provider) -> bool {
+        Provider {
+            rank: self.rank,
+            checks: self.checks,
+            ..other.clone()
+        } == *self
+    }
+}
+
 impl Config {
+    /// An empty one, in which nothing is set: to be loaded, or assigned. All zeroes.
+    pub const fn new() -> Config {
+        Config {
+            globals: Globals::EMPTY,
+            providers: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
+
+    /// Copies another, part by part: a whole one is too large for the stack.
+    pub fn assign(&mut self, other: &Config) {
+        self.globals = other.globals.clone();
+        self.providers.clear();
+        self.providers.extend(other.providers.iter().cloned());
+        self.checks.clear();
+        self.checks.extend(other.checks.iter().cloned());
+    }
+
     /// The provider of an id.
     pub fn provider(&self, id: &str) -> Option<&Provider> {
         self.providers.iter().find(|p| p.id == id)

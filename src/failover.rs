@@ -1,178 +1,642 @@
 //! The core: [`Failover::handle`] takes one event and the time, and says what to do about it.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`path`] | one path: when it probes, and what its rounds say about it |
+//! | [`rounds`] | the ring of rounds: what was asked, what came back |
+//! | `ranking` | who leads |
+//! | [`journal`] | the last transitions, each with its cause |
+//! | `cause` | why, in the words of the journal |
+//! | `timers` | which path must be looked at next |
+//! | `events` | [`Event`], [`Action`] and what they are made of |
+
+mod cause;
+mod events;
+pub mod journal;
+pub mod path;
+mod ranking;
+pub mod rounds;
+mod timers;
 
 use core::fmt;
 
-use heapless::Vec;
+use heapless::{String, Vec};
 
-use crate::config::{PROVIDERS_MAX, PathId, Slot};
-use crate::net::{Duration, Family};
+use crate::config::{
+    CAUSE_MAX, Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, Quorum, Slot,
+};
+use crate::net::{Duration, Family, Instant, PerFamily};
 
-/// A path's rounds are numbered from 0 since the daemon started; the number wraps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Round(pub u32);
+use cause::{Cause, loss};
+pub use events::{ACTIONS_MAX, Action, Actions, CheckSet, Event, Fault, Hop, Plan, Round, Waiting};
+use journal::{Entry, Journal, text};
+use path::{Duty, Path, State, Verdict};
+use ranking::{Candidate, Choice, choose, plan};
+use rounds::Terms;
+use timers::Timers;
 
-/// A set of a path's checks: bit i is its check number i.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CheckSet(pub u8);
+/// Every path of every provider, who leads, and why.
+///
+/// It is large, and lives in a static: it starts as zeroes, and touches only the memory of the providers there are.
+pub struct Failover {
+    config: Config,
+    /// By [`PathId::index`], up to the highest in use.
+    paths: Vec<Path, PATHS_MAX>,
+    timers: Timers,
+    plans: PerFamily<Plan>,
+    /// When time alone may change who leads.
+    revise_at: PerFamily<Option<Instant>>,
+    leaders: PerFamily<Option<Slot>>,
+    pinned: Option<Slot>,
+    /// One bit a slot.
+    disabled: u64,
+    swaps: u32,
+    journal: Journal,
+}
 
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The clock has reached [`Failover::next_deadline`].
-    Tick,
-    /// What the kernel knows of a path's uplink: asked for at start, and told on every change.
-    Uplink {
-        /// whose
-        path: PathId,
-        /// why it cannot be probed, when it cannot
+impl Failover {
+    /// A core without providers, all zeroes.
+    pub const fn new() -> Failover {
+        Failover {
+            config: Config::new(),
+            paths: Vec::new(),
+            timers: Timers::new(),
+            plans: PerFamily {
+                v4: Plan::new(),
+                v6: Plan::new(),
+            },
+            revise_at: PerFamily { v4: None, v6: None },
+            leaders: PerFamily { v4: None, v6: None },
+            pinned: None,
+            disabled: 0,
+            swaps: 0,
+            journal: Journal::new(),
+        }
+    }
+
+    /// Takes a configuration, at the start and at every reload. Providers that are the same as before keep their
+    /// rounds and verdicts; the driver then tells [`Event::Uplink`] of every path.
+    pub fn configure(&mut self, config: &Config, now: Instant) -> Actions {
+        let managed = PerFamily {
+            v4: config.manages(Family::V4),
+            v6: config.manages(Family::V6),
+        };
+        for index in 0..PATHS_MAX {
+            let Some(id) = PathId::from_index(index) else {
+                break;
+            };
+            let wanted = config
+                .at(id.slot)
+                .filter(|p| p.enabled && managed[id.family]);
+            self.configure_path(id, wanted.map(|provider| (provider, config)), now);
+        }
+        self.config.assign(config);
+        self.spread();
+        self.disabled &= self.slots();
+        if self
+            .pinned
+            .is_some_and(|slot| config.at(slot).is_none_or(|p| !p.enabled))
+        {
+            self.pinned = None;
+        }
+        self.keep_watch(now);
+        let mut actions = Actions::new();
+        self.rank(Family::V4, now, &mut actions);
+        self.rank(Family::V6, now, &mut actions);
+        actions
+    }
+
+    /// One event has happened: what to do about it.
+    pub fn handle(&mut self, event: Event, now: Instant) -> Actions {
+        let mut actions = Actions::new();
+        let written = self.journal.written();
+        match event {
+            Event::Tick => self.tick(now, &mut actions),
+            Event::Uplink {
+                path,
+                waiting,
+                routable,
+            } => self.uplink(path, waiting, routable, now, &mut actions),
+            Event::Reply {
+                path,
+                check,
+                round,
+                rtt,
+            } => {
+                if let Some(path) = self.paths.get_mut(path.index())
+                    && let Some(terms) = &path.terms
+                {
+                    path.rounds
+                        .answered(round, check, rtt, terms.timing.timeout);
+                }
+                self.judge(path, now, &mut actions);
+            }
+            Event::Failed {
+                path,
+                check,
+                round,
+                fault,
+            } => {
+                if let Some(path) = self.paths.get_mut(path.index()) {
+                    path.rounds.failed(round, check, fault);
+                }
+                self.judge(path, now, &mut actions);
+            }
+            Event::Pin(slot) => self.pin(slot, now, &mut actions),
+            Event::Disable(slot, disabled) => self.disable(slot, disabled, now, &mut actions),
+            Event::RoutesApplied(_) => {}
+            Event::RoutesFailed(family, fault) => {
+                self.note(
+                    now,
+                    None,
+                    Some(family),
+                    format_args!("routes refused"),
+                    format_args!("{fault}"),
+                );
+            }
+        }
+        if self.journal.written() != written {
+            let pushed = actions.push(Action::Save);
+            debug_assert!(
+                pushed.is_ok(),
+                "an event has fewer actions than ACTIONS_MAX"
+            );
+        }
+        actions
+    }
+
+    /// When to tell [`Event::Tick`].
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let timer = self.timers.first().map(|(_, at)| at);
+        [timer, self.revise_at.v4, self.revise_at.v6]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How the default routes of a family shall stand.
+    pub fn plan(&self, family: Family) -> &Plan {
+        &self.plans[family]
+    }
+
+    /// Who leads in a family.
+    pub fn leader(&self, family: Family) -> Option<Slot> {
+        self.leaders[family]
+    }
+
+    /// A path that is managed.
+    pub fn path(&self, id: PathId) -> Option<&Path> {
+        self.paths
+            .get(id.index())
+            .filter(|path| path.terms.is_some())
+    }
+
+    /// Every path that is managed.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().filter(|path| path.terms.is_some())
+    }
+
+    /// The pinned provider.
+    pub fn pinned(&self) -> Option<Slot> {
+        self.pinned
+    }
+
+    /// Whether a person took this provider out of use.
+    pub fn is_disabled(&self, slot: Slot) -> bool {
+        self.disabled & bit(slot) != 0
+    }
+
+    /// Changes of who leads since the start, in either family.
+    pub fn swaps(&self) -> u32 {
+        self.swaps
+    }
+
+    /// What has happened.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Takes up an entry that a former run wrote.
+    pub fn restore_entry(&mut self, entry: Entry) {
+        self.journal.write(entry);
+    }
+
+    /// Takes up what a former run knew of a path. After [`Failover::configure`], before the first event.
+    pub fn restore_path(&mut self, id: PathId, verdict: Verdict, since: Instant) {
+        if let Some(path) = self
+            .paths
+            .get_mut(id.index())
+            .filter(|path| path.terms.is_some())
+        {
+            (path.verdict, path.since) = (verdict, since);
+        }
+    }
+
+    /// Takes up who led in a former run. After [`Failover::configure`], before the first event.
+    pub fn restore_leader(&mut self, family: Family, slot: Slot) {
+        self.leaders[family] = Some(slot);
+    }
+
+    /// Writes into the journal.
+    pub fn note(
+        &mut self,
+        now: Instant,
+        slot: Option<Slot>,
+        family: Option<Family>,
+        what: fmt::Arguments<'_>,
+        cause: fmt::Arguments<'_>,
+    ) {
+        let provider = slot
+            .and_then(|slot| self.config.at(slot))
+            .map(|p| p.id.clone());
+        self.journal.write(Entry {
+            at: now,
+            provider,
+            family,
+            what: text(what),
+            cause: text(cause),
+        });
+    }
+
+    fn configure_path(&mut self, id: PathId, wanted: Option<(&Provider, &Config)>, now: Instant) {
+        if wanted.is_some() {
+            while self.paths.len() <= id.index() {
+                let Some(next) = PathId::from_index(self.paths.len()) else {
+                    return;
+                };
+                let pushed = self.paths.push(Path::new(next));
+                debug_assert!(pushed.is_ok(), "one a path");
+            }
+        }
+        let Some(path) = self.paths.get_mut(id.index()) else {
+            return;
+        };
+        let Some((provider, config)) = wanted else {
+            if path.terms.is_some() {
+                *path = Path::new(id);
+            }
+            return;
+        };
+        let same = |old: &Provider| {
+            old.is_like(provider)
+                && self
+                    .config
+                    .path_checks(old, id.family)
+                    .eq(config.path_checks(provider, id.family))
+        };
+        if path.terms.is_none() || !self.config.at(id.slot).is_some_and(same) {
+            let uplink = (path.waiting, path.routable);
+            *path = Path::new(id);
+            (path.waiting, path.routable) = uplink;
+            path.since = now;
+            path.terms = Some(terms(config, provider, id.family));
+        }
+    }
+
+    /// Gives every path its place in the interval, so that rounds of different paths do not go out in bursts.
+    fn spread(&mut self) {
+        let count = self.paths().count() as u64;
+        let managed = self.paths.iter_mut().filter(|path| path.terms.is_some());
+        for (place, path) in managed.enumerate() {
+            let interval = path
+                .terms
+                .as_ref()
+                .map_or(0, |terms| terms.timing.interval.total_micros());
+            path.phase = Duration::from_micros(interval / count * place as u64);
+        }
+    }
+
+    fn tick(&mut self, now: Instant, actions: &mut Actions) {
+        for family in Family::ALL {
+            if self.revise_at[family].is_some_and(|at| at <= now) {
+                self.rank(family, now, actions);
+            }
+        }
+        let Some((index, _)) = self.timers.first().filter(|(_, at)| *at <= now) else {
+            return;
+        };
+        let Some(path) = self.paths.get_mut(index) else {
+            return;
+        };
+        let id = path.id;
+        if let Some((round, checks)) = path.tick(now) {
+            let pushed = actions.push(Action::Probe {
+                path: id,
+                round,
+                checks,
+            });
+            debug_assert!(pushed.is_ok(), "the first or the third of few");
+        }
+        self.judge(id, now, actions);
+    }
+
+    fn uplink(
+        &mut self,
+        id: PathId,
         waiting: Option<Waiting>,
-        /// whether a default route through it can be installed
         routable: bool,
-    },
-    /// A check answered. Told once a probe; late answers too.
-    Reply {
-        /// whose
-        path: PathId,
-        /// the number of the check in its path
-        check: u8,
-        /// the round asked in
-        round: Round,
-        /// the time from sending to receiving
-        rtt: Duration,
-    },
-    /// A probe could not be sent, or is known to have failed.
-    Failed {
-        /// whose
-        path: PathId,
-        /// the number of the check in its path
-        check: u8,
-        /// the round asked in
-        round: Round,
-        /// why
-        fault: Fault,
-    },
-    /// A person pinned a provider, or took the pin away.
-    Pin(Option<Slot>),
-    /// A person took a provider out of use (`true`), or gave it back.
-    Disable(Slot, bool),
-    /// The kernel has the routes of the latest [`Plan`].
-    RoutesApplied(Family),
-    /// The kernel refused them.
-    RoutesFailed(Family, Fault),
-}
+        now: Instant,
+        actions: &mut Actions,
+    ) {
+        let Some(path) = self
+            .paths
+            .get_mut(id.index())
+            .filter(|path| path.terms.is_some())
+        else {
+            return;
+        };
+        if (path.waiting, path.routable) == (waiting, routable) {
+            return;
+        }
+        let before = path.state();
+        path.routable = routable;
+        let was = core::mem::replace(&mut path.waiting, waiting);
+        match (was, waiting) {
+            (None, Some(_)) => {
+                path.rounds.clear();
+                path.doubt();
+            }
+            (Some(_), None) => {
+                let delay = if path.verdict == Verdict::Fresh {
+                    soon(path)
+                } else {
+                    Duration::ZERO
+                };
+                path.restart(now, delay);
+            }
+            _ => {}
+        }
+        match waiting {
+            Some(reason) if was.is_none() => {
+                self.moved(id, before, now, format_args!("{}", loss(reason)));
+            }
+            Some(reason) if was != waiting => self.moved(id, before, now, format_args!("{reason}")),
+            None if was.is_some() => self.moved(id, before, now, format_args!("uplink is up")),
+            _ => {}
+        }
+        self.judge(id, now, actions);
+        self.rank(id.family, now, actions);
+    }
 
-/// What the driver must do. At most [`ACTIONS_MAX`] come of one event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send one probe of each of these checks, now; tell [`Event::Failed`] of each that cannot be sent.
-    Probe {
-        /// through which path
-        path: PathId,
-        /// the round to be echoed
-        round: Round,
-        /// which of its checks
-        checks: CheckSet,
-    },
-    /// Bring the kernel to [`Failover::plan`] of this family, as it is when the driver gets to it.
-    Routes(Family),
-    /// Write the saved state: something worth remembering has changed.
-    Save,
-}
+    fn pin(&mut self, slot: Option<Slot>, now: Instant, actions: &mut Actions) {
+        if slot == self.pinned {
+            return;
+        }
+        let old = core::mem::replace(&mut self.pinned, slot);
+        match slot {
+            Some(_) => self.note(
+                now,
+                slot,
+                None,
+                format_args!("pinned"),
+                format_args!("pinned by hand"),
+            ),
+            None => self.note(
+                now,
+                old,
+                None,
+                format_args!("unpinned"),
+                format_args!("unpinned by hand"),
+            ),
+        }
+        self.keep_watch(now);
+        self.rank(Family::V4, now, actions);
+        self.rank(Family::V6, now, actions);
+    }
 
-/// Most actions of one event.
-pub const ACTIONS_MAX: usize = 8;
-/// What to do, in this order.
-pub type Actions = Vec<Action, ACTIONS_MAX>;
+    /// While a provider is pinned nobody is checked.
+    fn keep_watch(&mut self, now: Instant) {
+        for path in self.paths.iter_mut().filter(|path| path.terms.is_some()) {
+            let duty = match self.pinned {
+                None => Duty::Checked,
+                Some(slot) if slot == path.id.slot => Duty::Pinned,
+                Some(_) => Duty::Frozen,
+            };
+            let before = (core::mem::replace(&mut path.duty, duty), path.state());
+            match (before.0, duty) {
+                (Duty::Checked, Duty::Pinned | Duty::Frozen) => path.rounds.abandon(),
+                (Duty::Pinned, Duty::Checked) => path.verdict = Verdict::Fresh,
+                (Duty::Frozen, Duty::Checked) => path.doubt(),
+                _ => {}
+            }
+            if before.0 != duty {
+                path.since = now;
+                path.restart(now, soon(path));
+                if duty == Duty::Checked {
+                    // One that nobody checks is online at once.
+                    path.judge();
+                }
+            }
+            self.timers.set(path.id.index(), path.deadline());
+        }
+    }
 
-/// Why a path cannot be probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Waiting {
-    /// its device does not exist
-    NoDevice,
-    /// its device is administratively down
-    Down,
-    /// its device has no carrier
-    NoCarrier,
-    /// it has no address of its own
-    NoAddress,
-    /// it has no gateway
-    NoGateway,
-    /// another provider has its device
-    DeviceTaken(Slot),
-}
+    fn disable(&mut self, slot: Slot, disabled: bool, now: Instant, actions: &mut Actions) {
+        if self.config.at(slot).is_none() || self.is_disabled(slot) == disabled {
+            return;
+        }
+        self.disabled ^= bit(slot);
+        let what = if disabled { "disabled" } else { "enabled" };
+        self.note(
+            now,
+            Some(slot),
+            None,
+            format_args!("{what}"),
+            format_args!("{what} by hand"),
+        );
+        self.rank(Family::V4, now, actions);
+        self.rank(Family::V6, now, actions);
+    }
 
-impl fmt::Display for Waiting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Waiting::NoDevice => "no device",
-            Waiting::Down => "down",
-            Waiting::NoCarrier => "no carrier",
-            Waiting::NoAddress => "no address",
-            Waiting::NoGateway => "no gateway",
-            Waiting::DeviceTaken(_) => "device taken",
-        })
+    /// Judges a path's rounds, and all that follows from another verdict.
+    fn judge(&mut self, id: PathId, now: Instant, actions: &mut Actions) {
+        let Some(path) = self.paths.get_mut(id.index()) else {
+            return;
+        };
+        let before = path.state();
+        if let Some(ground) = path.judge() {
+            let cause: String<CAUSE_MAX> = text(format_args!(
+                "{}",
+                Cause {
+                    failover: self,
+                    id,
+                    ground
+                }
+            ));
+            self.moved(id, before, now, format_args!("{cause}"));
+            self.rank(id.family, now, actions);
+        }
+        if let Some(path) = self.paths.get(id.index()) {
+            self.timers.set(id.index(), path.deadline());
+        }
+    }
+
+    /// The state of a path is another one since now.
+    fn moved(&mut self, id: PathId, before: State, now: Instant, cause: fmt::Arguments<'_>) {
+        let Some(path) = self.paths.get_mut(id.index()) else {
+            return;
+        };
+        let after = path.state();
+        if before != after {
+            path.since = now;
+        }
+        let (slot, family) = (Some(id.slot), Some(id.family));
+        if before == after {
+            self.note(now, slot, family, format_args!("{after}"), cause);
+        } else {
+            self.note(now, slot, family, format_args!("{before} → {after}"), cause);
+        }
+    }
+
+    /// Finds who leads in a family, and the order of the others.
+    fn rank(&mut self, family: Family, now: Instant, actions: &mut Actions) {
+        let mut slots: Vec<Slot, PROVIDERS_MAX> = Vec::new();
+        let mut candidates: Vec<Candidate, PROVIDERS_MAX> = Vec::new();
+        for provider in self.config.enabled() {
+            let id = PathId {
+                slot: provider.slot,
+                family,
+            };
+            let Some(path) = self
+                .paths
+                .get(id.index())
+                .filter(|p| p.terms.is_some() && p.routable)
+            else {
+                continue;
+            };
+            let leads = self.leaders[family] == Some(id.slot);
+            let pushed = candidates
+                .push(Candidate::of(path, self.is_disabled(id.slot), leads))
+                .is_ok()
+                && slots.push(id.slot).is_ok();
+            debug_assert!(pushed, "one a provider");
+        }
+        let globals = &self.config.globals;
+        let Choice { leader, revise_at } =
+            choose(&candidates, globals.preempt, globals.last_resort, now);
+        self.revise_at[family] = revise_at;
+        let plan = plan(&slots, &candidates, leader, globals.last_resort);
+        self.lead(family, plan.order.first().map(|hop| hop.slot), now);
+        if plan != self.plans[family] {
+            self.plans[family] = plan;
+            let pushed = actions.push(Action::Routes(family));
+            debug_assert!(pushed.is_ok(), "one a family");
+        }
+    }
+
+    /// Says who leads now, and why it is not who led before.
+    fn lead(&mut self, family: Family, leader: Option<Slot>, now: Instant) {
+        let old = self.leaders[family];
+        // Nobody is routable: whoever led comes first again when it is back and `preempt` says so.
+        let (Some(new), true) = (leader, old != leader) else {
+            return;
+        };
+        self.leaders[family] = leader;
+        let Some(old) = old else {
+            self.note(
+                now,
+                leader,
+                Some(family),
+                format_args!("leads"),
+                format_args!("first in order"),
+            );
+            return;
+        };
+        self.swaps = self.swaps.wrapping_add(1);
+        let id = self
+            .config
+            .at(old)
+            .map(|p| p.id.clone())
+            .unwrap_or_default();
+        let state = self.path(PathId { slot: old, family }).map(Path::state);
+        let what = format_args!("leads");
+        let whose = Some(new);
+        if self.pinned == whose {
+            self.note(
+                now,
+                whose,
+                Some(family),
+                what,
+                format_args!("pinned by hand"),
+            );
+        } else if self.is_disabled(old) {
+            self.note(
+                now,
+                whose,
+                Some(family),
+                what,
+                format_args!("{id} is disabled"),
+            );
+        } else {
+            match state {
+                None => self.note(
+                    now,
+                    whose,
+                    Some(family),
+                    what,
+                    format_args!("the former leader is gone"),
+                ),
+                Some(State::Online) => self.note(
+                    now,
+                    whose,
+                    Some(family),
+                    what,
+                    format_args!("preferred to {id}"),
+                ),
+                Some(state) => self.note(
+                    now,
+                    whose,
+                    Some(family),
+                    what,
+                    format_args!("{id} is {state}"),
+                ),
+            }
+        }
+    }
+
+    fn slots(&self) -> u64 {
+        self.config
+            .providers
+            .iter()
+            .fold(0, |slots, provider| slots | bit(provider.slot))
     }
 }
 
-/// Why a probe failed at once, or a route was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Fault {
-    /// ENETUNREACH
-    NetworkUnreachable,
-    /// EHOSTUNREACH
-    HostUnreachable,
-    /// ENODEV, ENXIO
-    NoDevice,
-    /// ENETDOWN
-    NetworkDown,
-    /// EPERM, EACCES: mostly a firewall
-    NotPermitted,
-    /// EADDRNOTAVAIL
-    AddressUnavailable,
-    /// ENOBUFS, ENOMEM
-    NoBuffers,
-    /// an operation that did not end in time
-    TimedOut,
-    /// a command that ended with this status
-    Exit(u8),
-    /// a command that was killed, or could not be started
-    Killed,
-    /// any other errno
-    Errno(i32),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Fault::NetworkUnreachable => "network unreachable",
-            Fault::HostUnreachable => "host unreachable",
-            Fault::NoDevice => "no such device",
-            Fault::NetworkDown => "network down",
-            Fault::NotPermitted => "not permitted (by a firewall?)",
-            Fault::AddressUnavailable => "own address missing",
-            Fault::NoBuffers => "no buffers",
-            Fault::TimedOut => "timed out",
-            Fault::Killed => "killed",
-            Fault::Exit(status) => return write!(f, "exit {status}"),
-            Fault::Errno(errno) => return write!(f, "error {errno}"),
-        })
+impl Default for Failover {
+    fn default() -> Failover {
+        Failover::new()
     }
 }
 
-/// How the default routes of one family shall stand.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
-    /// Every managed provider of the family that is routable, best first.
-    pub order: Vec<Hop, PROVIDERS_MAX>,
-    /// Whether traffic is to be refused: no provider is healthy, and `last_resort` is `unreachable`.
-    pub unreachable: bool,
+fn bit(slot: Slot) -> u64 {
+    1_u64.checked_shl(u32::from(slot.0)).unwrap_or(0)
 }
 
-/// One place in a [`Plan`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hop {
-    /// whose route
-    pub slot: Slot,
-    /// whether marked traffic is steered to it: its path is neither offline nor waiting
-    pub steered: bool,
+/// How long a path that starts with others waits for its first round: its place in the interval, at most a second.
+fn soon(path: &Path) -> Duration {
+    path.phase.min(Duration::from_secs(1))
+}
+
+fn terms(config: &Config, provider: &Provider, family: Family) -> Terms {
+    let intervals: Vec<_, PATH_CHECKS_MAX> = config
+        .path_checks(provider, family)
+        .take(PATH_CHECKS_MAX)
+        .map(|check| check.interval)
+        .collect();
+    #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
+    let count = intervals.len() as u8;
+    let quorum = match provider.timing.quorum {
+        Quorum::All => count,
+        Quorum::AtLeast(quorum) => quorum.min(count),
+    };
+    Terms {
+        timing: provider.timing,
+        quorum,
+        intervals,
+    }
 }

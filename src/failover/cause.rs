@@ -1,0 +1,91 @@
+//! The causes of transitions, in the words of the journal.
+
+use core::fmt;
+
+use super::path::Ground;
+use super::{CheckSet, Failover, Fault, Waiting};
+use crate::config::{PATH_CHECKS_MAX, PathId};
+
+/// Why a path's verdict is another: `3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered`.
+pub(crate) struct Cause<'a> {
+    pub(crate) failover: &'a Failover,
+    pub(crate) id: PathId,
+    pub(crate) ground: Ground,
+}
+
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cause {
+            failover,
+            id,
+            ground,
+        } = *self;
+        let lost = Lost { failover, id };
+        match ground {
+            Ground::Unchecked => f.write_str("unchecked: it has no check in this family"),
+            Ground::GoodStreak(rounds) => write!(f, "{rounds} good rounds"),
+            Ground::FailedStreak(rounds) => write!(f, "{rounds} rounds failed:{lost}"),
+            Ground::FailedInWindow(failed, of) => {
+                write!(f, "{failed} of the last {of} rounds failed:{lost}")
+            }
+        }
+    }
+}
+
+/// The targets that a path's last round lost.
+struct Lost<'a> {
+    failover: &'a Failover,
+    id: PathId,
+}
+
+impl fmt::Display for Lost<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failover { config, .. } = self.failover;
+        let (Some(path), Some(provider)) = (self.failover.path(self.id), config.at(self.id.slot))
+        else {
+            return Ok(());
+        };
+        let CheckSet(lost) = path.rounds.lost_last();
+        let checks = (0_u8..)
+            .zip(config.path_checks(provider, self.id.family))
+            .take(PATH_CHECKS_MAX);
+        // Runs of one reason share its words: `8.8.8.8, 1.1.1.1 unanswered`.
+        let mut said: Option<Option<Fault>> = None;
+        for (number, check) in checks.filter(|(number, _)| lost & (1 << number) != 0) {
+            let fault = path.rounds.facts(number).fault;
+            if let Some(before) = said.filter(|before| *before != fault) {
+                reason(f, before)?;
+            }
+            if said.is_some() {
+                f.write_str(",")?;
+            }
+            f.write_str(" ")?;
+            f.write_str(if check.target.is_empty() {
+                &check.name
+            } else {
+                &check.target
+            })?;
+            said = Some(fault);
+        }
+        said.map_or(Ok(()), |fault| reason(f, fault))
+    }
+}
+
+fn reason(f: &mut fmt::Formatter<'_>, fault: Option<Fault>) -> fmt::Result {
+    match fault {
+        None => f.write_str(" unanswered"),
+        Some(fault) => write!(f, " {fault}"),
+    }
+}
+
+/// The loss of what a path needs, in the words of a journal.
+pub(crate) fn loss(waiting: Waiting) -> &'static str {
+    match waiting {
+        Waiting::NoDevice => "device gone",
+        Waiting::Down => "device is down",
+        Waiting::NoCarrier => "carrier lost",
+        Waiting::NoAddress => "address lost",
+        Waiting::NoGateway => "gateway lost",
+        Waiting::DeviceTaken(_) => "device taken by another provider",
+    }
+}

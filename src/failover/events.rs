@@ -1,0 +1,188 @@
+//! What comes into the core and what goes out of it.
+
+use core::fmt;
+
+use heapless::Vec;
+
+use crate::config::{PROVIDERS_MAX, PathId, Slot};
+use crate::net::{Duration, Family};
+
+/// A path's rounds are numbered from 0 since the daemon started; the number wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Round(pub u32);
+
+/// A set of a path's checks: bit i is its check number i.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckSet(pub u8);
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The clock has reached [`super::Failover::next_deadline`].
+    Tick,
+    /// What the kernel knows of a path's uplink: asked for at start, and told on every change.
+    Uplink {
+        /// whose
+        path: PathId,
+        /// why it cannot be probed, when it cannot
+        waiting: Option<Waiting>,
+        /// whether a default route through it can be installed
+        routable: bool,
+    },
+    /// A check answered. Told once a probe; late answers too.
+    Reply {
+        /// whose
+        path: PathId,
+        /// the number of the check in its path
+        check: u8,
+        /// the round asked in
+        round: Round,
+        /// the time from sending to receiving
+        rtt: Duration,
+    },
+    /// A probe could not be sent, or is known to have failed.
+    Failed {
+        /// whose
+        path: PathId,
+        /// the number of the check in its path
+        check: u8,
+        /// the round asked in
+        round: Round,
+        /// why
+        fault: Fault,
+    },
+    /// A person pinned a provider, or took the pin away.
+    Pin(Option<Slot>),
+    /// A person took a provider out of use (`true`), or gave it back.
+    Disable(Slot, bool),
+    /// The kernel has the routes of the latest [`Plan`].
+    RoutesApplied(Family),
+    /// The kernel refused them.
+    RoutesFailed(Family, Fault),
+}
+
+/// What the driver must do. At most [`ACTIONS_MAX`] come of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send one probe of each of these checks, now; tell [`Event::Failed`] of each that cannot be sent.
+    Probe {
+        /// through which path
+        path: PathId,
+        /// the round to be echoed
+        round: Round,
+        /// which of its checks
+        checks: CheckSet,
+    },
+    /// Bring the kernel to [`super::Failover::plan`] of this family, as it is when the driver gets to it.
+    Routes(Family),
+    /// Write the saved state: something worth remembering has changed.
+    Save,
+}
+
+/// Most actions of one event.
+pub const ACTIONS_MAX: usize = 8;
+/// What to do, in this order.
+pub type Actions = Vec<Action, ACTIONS_MAX>;
+
+/// Why a path cannot be probed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Waiting {
+    /// its device does not exist
+    NoDevice,
+    /// its device is administratively down
+    Down,
+    /// its device has no carrier
+    NoCarrier,
+    /// it has no address of its own
+    NoAddress,
+    /// it has no gateway
+    NoGateway,
+    /// another provider has its device
+    DeviceTaken(Slot),
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Waiting::NoDevice => "no device",
+            Waiting::Down => "down",
+            Waiting::NoCarrier => "no carrier",
+            Waiting::NoAddress => "no address",
+            Waiting::NoGateway => "no gateway",
+            Waiting::DeviceTaken(_) => "device taken",
+        })
+    }
+}
+
+/// Why a probe failed at once, or a route was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Fault {
+    /// ENETUNREACH
+    NetworkUnreachable,
+    /// EHOSTUNREACH
+    HostUnreachable,
+    /// ENODEV, ENXIO
+    NoDevice,
+    /// ENETDOWN
+    NetworkDown,
+    /// EPERM, EACCES: mostly a firewall
+    NotPermitted,
+    /// EADDRNOTAVAIL
+    AddressUnavailable,
+    /// ENOBUFS, ENOMEM
+    NoBuffers,
+    /// an operation that did not end in time
+    TimedOut,
+    /// a command that ended with this status
+    Exit(u8),
+    /// a command that was killed, or could not be started
+    Killed,
+    /// any other errno
+    Errno(i32),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::NetworkUnreachable => "network unreachable",
+            Fault::HostUnreachable => "host unreachable",
+            Fault::NoDevice => "no such device",
+            Fault::NetworkDown => "network down",
+            Fault::NotPermitted => "not permitted (by a firewall?)",
+            Fault::AddressUnavailable => "own address missing",
+            Fault::NoBuffers => "no buffers",
+            Fault::TimedOut => "timed out",
+            Fault::Killed => "killed",
+            Fault::Exit(status) => return write!(f, "exit {status}"),
+            Fault::Errno(errno) => return write!(f, "error {errno}"),
+        })
+    }
+}
+
+/// How the default routes of one family shall stand.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Every managed provider of the family that is routable, best first.
+    pub order: Vec<Hop, PROVIDERS_MAX>,
+    /// Whether traffic is to be refused: no provider is healthy, and `last_resort` is `unreachable`.
+    pub unreachable: bool,
+}
+
+impl Plan {
+    /// Nobody.
+    pub const fn new() -> Plan {
+        Plan {
+            order: Vec::new(),
+            unreachable: false,
+        }
+    }
+}
+
+/// One place in a [`Plan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// whose route
+    pub slot: Slot,
+    /// whether marked traffic is steered to it: its path is neither offline nor waiting
+    pub steered: bool,
+}

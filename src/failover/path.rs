@@ -1,0 +1,221 @@
+//! One path: when it probes, and what its rounds say about it.
+
+use core::fmt;
+
+use super::rounds::{Rounds, Terms};
+use super::{CheckSet, Round, Waiting};
+use crate::config::PathId;
+use crate::net::{Duration, Instant};
+
+/// What the rounds of a path have said so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Verdict {
+    /// Never judged: presumed good where it leads already.
+    Fresh,
+    /// Judged once, but since then it was waiting, or frozen: to be judged anew.
+    Returning,
+    /// Good.
+    Online,
+    /// Failed.
+    Offline,
+}
+
+/// Whether a path probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// It does.
+    Checked,
+    /// Its provider is pinned: used whatever the checks would say, so none are made.
+    Pinned,
+    /// Another provider is pinned.
+    Frozen,
+}
+
+/// A path's state, as people see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum State {
+    Online,
+    Probing,
+    Offline,
+    Frozen,
+    Waiting,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Online => "online",
+            State::Probing => "probing",
+            State::Offline => "offline",
+            State::Frozen => "frozen",
+            State::Waiting => "waiting",
+        })
+    }
+}
+
+/// Why a verdict changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// so many good rounds in a row
+    GoodStreak(u32),
+    /// so many failed rounds in a row
+    FailedStreak(u32),
+    /// so many failed rounds of the last so many
+    FailedInWindow(u32, u32),
+    /// no check asks for anything in this family
+    Unchecked,
+}
+
+/// One provider in one family.
+pub struct Path {
+    /// which
+    pub id: PathId,
+    /// how it is judged; none: there is no such path now
+    pub(crate) terms: Option<Terms>,
+    /// why it cannot be probed, when it cannot
+    pub waiting: Option<Waiting>,
+    /// whether a default route through it can be installed
+    pub routable: bool,
+    /// whether it probes
+    pub duty: Duty,
+    /// what its rounds say
+    pub verdict: Verdict,
+    /// since when `state()` is so
+    pub since: Instant,
+    /// its rounds
+    pub rounds: Rounds,
+    /// where in the interval its rounds fall, so that those of all paths are spread
+    pub(crate) phase: Duration,
+    next_round_at: Instant,
+}
+
+impl Path {
+    /// A path nothing is known of: it waits for its uplink.
+    pub(crate) const fn new(id: PathId) -> Path {
+        Path {
+            id,
+            terms: None,
+            waiting: Some(Waiting::NoDevice),
+            routable: false,
+            duty: Duty::Checked,
+            verdict: Verdict::Fresh,
+            since: Instant::ZERO,
+            rounds: Rounds::new(),
+            phase: Duration::ZERO,
+            next_round_at: Instant::ZERO,
+        }
+    }
+
+    /// As people see it.
+    pub fn state(&self) -> State {
+        match (self.waiting, self.duty, self.verdict) {
+            (Some(_), _, _) => State::Waiting,
+            (None, Duty::Frozen, _) => State::Frozen,
+            (None, _, Verdict::Online) => State::Online,
+            (None, _, Verdict::Offline) => State::Offline,
+            (None, _, Verdict::Fresh | Verdict::Returning) => State::Probing,
+        }
+    }
+
+    /// Whether no check asks for anything on this path: it is online while it is not waiting.
+    pub fn unchecked(&self) -> bool {
+        self.terms
+            .as_ref()
+            .is_some_and(|terms| terms.intervals.is_empty())
+    }
+
+    fn probes(&self) -> bool {
+        self.terms.is_some()
+            && self.waiting.is_none()
+            && self.duty == Duty::Checked
+            && !self.unchecked()
+    }
+
+    /// When [`Path::tick`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let terms = self.terms.as_ref()?;
+        if !self.probes() {
+            return None;
+        }
+        let expiry = self.rounds.deadline(terms.timing.timeout);
+        Some(expiry.map_or(self.next_round_at, |expiry| expiry.min(self.next_round_at)))
+    }
+
+    /// Starts probing, the first round `delay` from now.
+    pub(crate) fn restart(&mut self, now: Instant, delay: Duration) {
+        self.next_round_at = now + delay;
+    }
+
+    /// Gives up what is overdue, and starts a round when it is time.
+    pub(crate) fn tick(&mut self, now: Instant) -> Option<(Round, CheckSet)> {
+        if !self.probes() {
+            return None;
+        }
+        let terms = self.terms.as_ref()?;
+        self.rounds.expire(now, terms.timing.timeout);
+        if now < self.next_round_at {
+            return None;
+        }
+        let interval = terms.timing.interval;
+        self.next_round_at = self.next_on_grid(interval, now);
+        // A ring that is full of open rounds is that of a loop that was late: leave this one out.
+        let terms = self.terms.as_ref().filter(|_| !self.rounds.full())?;
+        Some(self.rounds.begin(now, terms)).filter(|(_, asked)| *asked != CheckSet(0))
+    }
+
+    /// The next point of time at `phase` within the interval, at least half an interval away.
+    fn next_on_grid(&self, interval: Duration, now: Instant) -> Instant {
+        let interval = i64::try_from(interval.total_micros())
+            .unwrap_or(i64::MAX)
+            .max(1);
+        let phase = i64::try_from(self.phase.total_micros()).unwrap_or(0);
+        let earliest = now.total_micros() + interval / 2;
+        let steps = (earliest - phase).div_euclid(interval) + 1;
+        Instant::from_micros(phase + steps * interval)
+    }
+
+    /// Judges what can be judged. The verdict that stands at the end, and why, if it is another.
+    pub(crate) fn judge(&mut self) -> Option<Ground> {
+        let terms = self.terms.as_ref()?;
+        let before = self.verdict;
+        if !self.probes() {
+            if self.unchecked()
+                && self.waiting.is_none()
+                && self.duty == Duty::Checked
+                && before != Verdict::Online
+            {
+                self.verdict = Verdict::Online;
+                return Some(Ground::Unchecked);
+            }
+            return None;
+        }
+        let timing = terms.timing;
+        let mut ground = None;
+        while self.rounds.judge(terms).is_some() {
+            let streak = self.rounds.streak();
+            let (good, failed) = self.rounds.verdicts(timing.window);
+            let too_many = failed > u32::from(timing.max_failed);
+            if self.verdict != Verdict::Offline && (streak <= -i32::from(timing.down) || too_many) {
+                self.verdict = Verdict::Offline;
+                ground = Some(if streak <= -i32::from(timing.down) {
+                    Ground::FailedStreak(streak.unsigned_abs())
+                } else {
+                    Ground::FailedInWindow(failed, good + failed)
+                });
+            } else if self.verdict != Verdict::Online && streak >= i32::from(timing.up) && !too_many
+            {
+                self.verdict = Verdict::Online;
+                ground = Some(Ground::GoodStreak(streak.unsigned_abs()));
+            }
+        }
+        ground.filter(|_| self.verdict != before)
+    }
+
+    /// What was known is no longer: to be judged anew, if it was ever judged.
+    pub(crate) fn doubt(&mut self) {
+        if self.verdict != Verdict::Fresh {
+            self.verdict = Verdict::Returning;
+        }
+    }
+}

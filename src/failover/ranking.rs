@@ -1,0 +1,303 @@
+//! Who leads: the order of preference among the paths of one family.
+
+use super::path::{Duty, Path, Verdict};
+use super::{Hop, Plan};
+use crate::config::{LastResort, Preempt, Slot};
+use crate::net::Instant;
+
+/// How good a path is, better ones first; within one class the rank decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    Pinned,
+    Online,
+    Fresh,
+    Returning,
+    Offline,
+    Waiting,
+    Disabled,
+}
+
+impl Class {
+    const ALL: [Class; 7] = [
+        Class::Pinned,
+        Class::Online,
+        Class::Fresh,
+        Class::Returning,
+        Class::Offline,
+        Class::Waiting,
+        Class::Disabled,
+    ];
+
+    /// Fit to carry traffic, as far as is known.
+    pub(crate) fn healthy(self) -> bool {
+        self <= Class::Fresh
+    }
+}
+
+/// One routable path, as the choice of a leader sees it. Candidates come in the order of rank.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) class: Class,
+    /// since when it is in this class
+    pub(crate) since: Instant,
+    /// whether it leads now
+    pub(crate) leads: bool,
+}
+
+impl Candidate {
+    pub(crate) fn of(path: &Path, disabled: bool, leads: bool) -> Candidate {
+        let class = match (path.duty, path.waiting, path.verdict) {
+            (Duty::Pinned, _, _) => Class::Pinned,
+            _ if disabled => Class::Disabled,
+            (_, Some(_), _) => Class::Waiting,
+            (_, None, Verdict::Online) => Class::Online,
+            (_, None, Verdict::Fresh) => Class::Fresh,
+            (_, None, Verdict::Returning) => Class::Returning,
+            (_, None, Verdict::Offline) => Class::Offline,
+        };
+        Candidate {
+            class,
+            since: path.since,
+            leads,
+        }
+    }
+}
+
+/// The leader: its place among the candidates, and when the choice may change by time alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) leader: Option<usize>,
+    pub(crate) revise_at: Option<Instant>,
+}
+
+/// Chooses among candidates that are in the order of rank.
+pub(crate) fn choose(
+    candidates: &[Candidate],
+    preempt: Preempt,
+    last_resort: LastResort,
+    now: Instant,
+) -> Choice {
+    let best = candidates
+        .iter()
+        .enumerate()
+        .min_by_key(|(rank, c)| (c.class, *rank))
+        .map(|(rank, _)| rank);
+    let stay = |leader| Choice {
+        leader: Some(leader),
+        revise_at: None,
+    };
+    let Some(current) = candidates.iter().position(|c| c.leads) else {
+        return Choice {
+            leader: best,
+            revise_at: None,
+        };
+    };
+    let (Some(best), Some(incumbent)) = (best, candidates.get(current)) else {
+        return Choice::default();
+    };
+    let Some(challenger) = candidates.get(best) else {
+        return Choice::default();
+    };
+    match (incumbent.class, challenger.class) {
+        (Class::Online, Class::Online) => preempted(candidates, current, preempt, now),
+        // Nothing swaps at boot merely because a lower rank answered first.
+        (Class::Fresh, Class::Online) if current < best => stay(current),
+        (Class::Returning | Class::Offline, class)
+            if !class.healthy() && last_resort == LastResort::Keep =>
+        {
+            stay(current)
+        }
+        _ => stay(best),
+    }
+}
+
+/// The leader is online: does one of better rank take over?
+fn preempted(candidates: &[Candidate], current: usize, preempt: Preempt, now: Instant) -> Choice {
+    let better = candidates
+        .iter()
+        .enumerate()
+        .take(current)
+        .filter(|(_, c)| c.class == Class::Online);
+    match preempt {
+        Preempt::No => Choice {
+            leader: Some(current),
+            revise_at: None,
+        },
+        Preempt::Yes => Choice {
+            leader: better.map(|(rank, _)| rank).next().or(Some(current)),
+            revise_at: None,
+        },
+        Preempt::After(wait) => {
+            let leader = better
+                .clone()
+                .find(|(_, c)| c.since + wait <= now)
+                .map_or(current, |(rank, _)| rank);
+            let revise_at = better
+                .filter(|(rank, _)| *rank < leader)
+                .map(|(_, c)| c.since + wait)
+                .min();
+            Choice {
+                leader: Some(leader),
+                revise_at,
+            }
+        }
+    }
+}
+
+/// The leader first, the others behind it in the order of preference.
+pub(crate) fn plan(
+    slots: &[Slot],
+    candidates: &[Candidate],
+    leader: Option<usize>,
+    last_resort: LastResort,
+) -> Plan {
+    let mut plan = Plan::new();
+    let mut push = |place: usize| {
+        if let (Some(&slot), Some(candidate)) = (slots.get(place), candidates.get(place)) {
+            let steered = !matches!(
+                candidate.class,
+                Class::Offline | Class::Waiting | Class::Disabled
+            );
+            let pushed = plan.order.push(Hop { slot, steered });
+            debug_assert!(pushed.is_ok(), "one a provider");
+        }
+    };
+    leader.into_iter().for_each(&mut push);
+    for class in Class::ALL {
+        let of_class = candidates
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| c.class == class)
+            .map(|(place, _)| place);
+        of_class
+            .filter(|place| Some(*place) != leader)
+            .for_each(&mut push);
+    }
+    plan.unreachable =
+        last_resort == LastResort::Unreachable && !candidates.iter().any(|c| c.class.healthy());
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Duration;
+    use Class::*;
+
+    /// The leader among these classes, in the order of rank; `current` leads now.
+    fn leader(
+        classes: &[Class],
+        current: Option<usize>,
+        preempt: Preempt,
+        last_resort: LastResort,
+    ) -> Option<usize> {
+        let candidates: Vec<Candidate> = classes
+            .iter()
+            .enumerate()
+            .map(|(i, &class)| Candidate {
+                class,
+                since: Instant::ZERO,
+                leads: current == Some(i),
+            })
+            .collect();
+        choose(&candidates, preempt, last_resort, Instant::ZERO).leader
+    }
+
+    #[test]
+    fn the_order_of_preference() {
+        let plain =
+            |classes: &[Class], current| leader(classes, current, Preempt::Yes, LastResort::First);
+        assert_eq!(plain(&[], None), None);
+        assert_eq!(plain(&[Fresh, Fresh], None), Some(0));
+        assert_eq!(
+            plain(&[Fresh, Online], Some(0)),
+            Some(0),
+            "a lower rank answered first"
+        );
+        assert_eq!(plain(&[Fresh, Online], None), Some(1));
+        assert_eq!(
+            plain(&[Online, Online], Some(1)),
+            Some(0),
+            "return to the better one"
+        );
+        assert_eq!(plain(&[Offline, Online], Some(0)), Some(1));
+        assert_eq!(
+            plain(&[Returning, Online], Some(0)),
+            Some(1),
+            "unproven gives way"
+        );
+        assert_eq!(
+            plain(&[Returning, Fresh], Some(1)),
+            Some(1),
+            "a pin taken away: the old leader stays until judged"
+        );
+        assert_eq!(plain(&[Offline, Returning], Some(0)), Some(1));
+        assert_eq!(plain(&[Online, Pinned], Some(0)), Some(1));
+        assert_eq!(plain(&[Waiting, Offline], Some(0)), Some(1));
+        assert_eq!(plain(&[Disabled, Offline], Some(0)), Some(1));
+        assert_eq!(
+            plain(&[Offline, Offline], Some(1)),
+            Some(0),
+            "last resort: the first"
+        );
+    }
+
+    #[test]
+    fn a_last_resort_that_keeps() {
+        let keep =
+            |classes: &[Class], current| leader(classes, current, Preempt::Yes, LastResort::Keep);
+        assert_eq!(keep(&[Offline, Offline], Some(1)), Some(1));
+        assert_eq!(keep(&[Online, Offline], Some(1)), Some(0));
+        assert_eq!(
+            keep(&[Offline, Waiting], Some(1)),
+            Some(0),
+            "nobody keeps a pulled cable"
+        );
+    }
+
+    #[test]
+    fn preemption_never_or_later() {
+        let no =
+            |classes: &[Class], current| leader(classes, current, Preempt::No, LastResort::First);
+        assert_eq!(no(&[Online, Online], Some(1)), Some(1));
+        assert_eq!(no(&[Online, Offline], Some(1)), Some(0));
+
+        let second = Duration::from_secs(1);
+        let at = |since, leads| Candidate {
+            class: Online,
+            since: Instant::from_secs(since),
+            leads,
+        };
+        let after = |candidates: &[Candidate], now| {
+            choose(
+                candidates,
+                Preempt::After(second * 10),
+                LastResort::First,
+                Instant::from_secs(now),
+            )
+        };
+        let three = [at(100, false), at(95, false), at(0, true)];
+        let revise = |at| Some(Instant::from_secs(at));
+        assert_eq!(
+            after(&three, 101),
+            Choice {
+                leader: Some(2),
+                revise_at: revise(105)
+            }
+        );
+        assert_eq!(
+            after(&three, 105),
+            Choice {
+                leader: Some(1),
+                revise_at: revise(110)
+            }
+        );
+        assert_eq!(
+            after(&three, 110),
+            Choice {
+                leader: Some(0),
+                revise_at: None
+            }
+        );
+    }
+}

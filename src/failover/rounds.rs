@@ -1,0 +1,553 @@
+//! The rounds of one path: what was asked, what came back, and what that says.
+//!
+//! Facts are stored, judgements are computed. A round is *open* until each of its probes is answered or lost, and
+//! *undecided* until its verdict is certain, which is often earlier. Rounds are judged strictly in the order sent.
+
+use heapless::Vec;
+
+use super::{CheckSet, Fault, Round};
+use crate::config::{PATH_CHECKS_MAX, Timing, WINDOW_MAX};
+use crate::net::{Duration, Instant};
+
+/// What was asked in one round, and what came back. Bit i of a mask is check number i.
+#[derive(Clone, Copy)]
+struct Record {
+    sent_at: Instant,
+    /// of the fastest answer, in microseconds; 0: none
+    rtt_us: u32,
+    asked: u8,
+    /// answered in time
+    good: u8,
+    /// answered at all, late or not
+    answered: u8,
+    /// lost, or could not be sent
+    lost: u8,
+}
+
+impl Record {
+    const EMPTY: Record = Record {
+        sent_at: Instant::ZERO,
+        rtt_us: 0,
+        asked: 0,
+        good: 0,
+        answered: 0,
+        lost: 0,
+    };
+
+    /// Probes on their way.
+    fn open(&self) -> u8 {
+        self.asked & !self.good & !self.lost
+    }
+}
+
+/// What is known of one check on this path.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CheckFacts {
+    /// probes sent since the start
+    pub sent: u32,
+    /// probes answered since the start
+    pub received: u32,
+    /// of the last answer
+    pub rtt: Option<Duration>,
+    /// whether the last probe that is settled was answered in time, and when it was sent
+    pub last: Option<(Instant, bool)>,
+    /// why the last probe failed, if it did not just stay unanswered
+    pub fault: Option<Fault>,
+    /// when a check with an interval of its own is asked again
+    next_at: Option<Instant>,
+}
+
+/// How a path's rounds are sent and judged: its provider's timing and its checks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// the provider's
+    pub timing: Timing,
+    /// checks that must answer in a round
+    pub quorum: u8,
+    /// of each check, its own interval if it has one
+    pub intervals: Vec<Option<Duration>, PATH_CHECKS_MAX>,
+}
+
+/// The ring of the last [`WINDOW_MAX`] rounds, with their verdicts.
+pub struct Rounds {
+    ring: [Record; WINDOW_MAX],
+    /// the number of the next round
+    next: u32,
+    /// the first round that is open
+    settled: u32,
+    /// the first round without a verdict
+    judged: u32,
+    /// rounds in the ring that may be counted
+    kept: u8,
+    /// one bit a verdict, the youngest lowest: 1 is failed
+    failed: u64,
+    /// how many bits of `failed` mean something
+    verdicts: u8,
+    streak: i32,
+    last_rtt_us: u32,
+    checks: [CheckFacts; PATH_CHECKS_MAX],
+}
+
+/// Round-trip times, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rtt {
+    /// of the last answer
+    pub last: u32,
+    /// mean of the rounds' fastest answers
+    pub avg: u32,
+    /// standard deviation of them
+    pub stddev: u32,
+    /// the least
+    pub min: u32,
+    /// the greatest
+    pub max: u32,
+}
+
+impl Rounds {
+    pub(crate) const fn new() -> Rounds {
+        const NEW: CheckFacts = CheckFacts {
+            sent: 0,
+            received: 0,
+            rtt: None,
+            last: None,
+            fault: None,
+            next_at: None,
+        };
+        Rounds {
+            ring: [Record::EMPTY; WINDOW_MAX],
+            next: 0,
+            settled: 0,
+            judged: 0,
+            kept: 0,
+            failed: 0,
+            verdicts: 0,
+            streak: 0,
+            last_rtt_us: 0,
+            checks: [NEW; PATH_CHECKS_MAX],
+        }
+    }
+
+    /// Forgets all rounds; what was sent and received since the start stays counted.
+    pub(crate) fn clear(&mut self) {
+        self.abandon();
+        (self.kept, self.failed, self.verdicts, self.last_rtt_us) = (0, 0, 0, 0);
+        for check in &mut self.checks {
+            (check.rtt, check.last, check.fault, check.next_at) = (None, None, None, None);
+        }
+    }
+
+    /// Expects no more answers to what is on its way, and starts a new streak.
+    pub(crate) fn abandon(&mut self) {
+        while self.settled != self.next {
+            let record = self.record(self.settled);
+            record.asked &= record.good | record.lost;
+            self.settled = self.settled.wrapping_add(1);
+        }
+        self.judged = self.next;
+        self.streak = 0;
+    }
+
+    /// Whether there is no room for a round. A timeout is at most 63 intervals, so this takes rounds sent late.
+    pub(crate) fn full(&self) -> bool {
+        self.next.wrapping_sub(self.settled) as usize >= WINDOW_MAX
+    }
+
+    /// Starts a round, when there is room: which checks are to be asked in it. A check with an interval of its own is asked when that is
+    /// over, and at the start.
+    pub(crate) fn begin(&mut self, now: Instant, terms: &Terms) -> (Round, CheckSet) {
+        let mut asked = 0;
+        for (i, (check, interval)) in self.checks.iter_mut().zip(&terms.intervals).enumerate() {
+            if let Some(interval) = *interval {
+                // Half a round early is nearer than half a round late.
+                let slack = Duration::from_micros(terms.timing.interval.total_micros() / 2);
+                if check.next_at.is_some_and(|at| now + slack < at) {
+                    continue;
+                }
+                check.next_at = Some(now + interval);
+            }
+            asked |= 1 << i;
+            check.sent = check.sent.wrapping_add(1);
+        }
+        let round = self.next;
+        *self.record(round) = Record {
+            sent_at: now,
+            asked,
+            ..Record::EMPTY
+        };
+        self.next = round.wrapping_add(1);
+        if usize::from(self.kept) < WINDOW_MAX {
+            self.kept += 1;
+        }
+        (Round(round), CheckSet(asked))
+    }
+
+    /// An answer has come. One later than `timeout` counts in the statistics only.
+    pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration, timeout: Duration) {
+        let Some((facts, bit)) = self.check(check) else {
+            return;
+        };
+        facts.received = facts.received.wrapping_add(1);
+        facts.rtt = Some(rtt);
+        let rtt_us = u32::try_from(rtt.total_micros()).unwrap_or(u32::MAX).max(1);
+        self.last_rtt_us = rtt_us;
+        if !self.holds(round) {
+            return;
+        }
+        let record = self.record(round.0);
+        if record.asked & bit == 0 || record.answered & bit != 0 {
+            return;
+        }
+        record.answered |= bit;
+        if record.rtt_us == 0 || rtt_us < record.rtt_us {
+            record.rtt_us = rtt_us;
+        }
+        if rtt <= timeout && record.lost & bit == 0 {
+            record.good |= bit;
+            let at = record.sent_at;
+            self.note(check, at, true, None);
+        }
+    }
+
+    /// A probe is known to have failed.
+    pub(crate) fn failed(&mut self, round: Round, check: u8, fault: Fault) {
+        let Some((_, bit)) = self.check(check) else {
+            return;
+        };
+        if !self.holds(round) {
+            return;
+        }
+        let record = self.record(round.0);
+        if record.open() & bit != 0 {
+            record.lost |= bit;
+            let at = record.sent_at;
+            self.note(check, at, false, Some(fault));
+        }
+    }
+
+    /// Gives up what is unanswered for `timeout`.
+    pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) {
+        while self.settled != self.next {
+            let record = *self.record(self.settled);
+            if record.open() != 0 && now < record.sent_at + timeout {
+                return;
+            }
+            self.lose(self.settled);
+        }
+    }
+
+    /// When [`Rounds::expire`] has something to do.
+    pub(crate) fn deadline(&self, timeout: Duration) -> Option<Instant> {
+        (self.settled != self.next).then(|| self.at(self.settled).sent_at + timeout)
+    }
+
+    /// The verdict of the oldest undecided round, when it is certain: whether it was good.
+    pub(crate) fn judge(&mut self, terms: &Terms) -> Option<bool> {
+        if self.judged == self.next {
+            return None;
+        }
+        let record = *self.record(self.judged);
+        let good = record.good.count_ones() + self.standing(&record, terms);
+        let verdict = if good >= u32::from(terms.quorum) {
+            true
+        } else if good + record.open().count_ones() < u32::from(terms.quorum) {
+            false
+        } else {
+            return None;
+        };
+        self.judged = self.judged.wrapping_add(1);
+        self.failed = self.failed << 1 | u64::from(!verdict);
+        if usize::from(self.verdicts) < WINDOW_MAX {
+            self.verdicts += 1;
+        }
+        self.streak = match verdict {
+            true => self.streak.max(0).saturating_add(1),
+            false => self.streak.min(0).saturating_sub(1),
+        };
+        Some(verdict)
+    }
+
+    /// Checks that are not asked in this round, and whose last result, good and young enough, stands for them.
+    fn standing(&self, record: &Record, terms: &Terms) -> u32 {
+        let mut good = 0;
+        for (i, (check, interval)) in self.checks.iter().zip(&terms.intervals).enumerate() {
+            let (Some(interval), Some((at, true))) = (*interval, check.last) else {
+                continue;
+            };
+            if record.asked & (1 << i) == 0 && record.sent_at <= at + interval + interval {
+                good += 1;
+            }
+        }
+        good
+    }
+
+    /// Good rounds (above 0) or failed ones (below 0) in a row.
+    pub fn streak(&self) -> i32 {
+        self.streak
+    }
+
+    /// Good and failed rounds in the window.
+    pub fn verdicts(&self, window: u8) -> (u32, u32) {
+        let count = self.verdicts.min(window);
+        let mask = if count == 0 {
+            0
+        } else {
+            u64::MAX >> (64 - u32::from(count))
+        };
+        let failed = (self.failed & mask).count_ones();
+        (u32::from(count) - failed, failed)
+    }
+
+    /// Probes lost and probes settled in the window, late answers included; of one check, or of all.
+    pub fn loss(&self, window: u8, check: Option<u8>) -> (u32, u32) {
+        let mask = check.map_or(u8::MAX, |check| 1 << (check & 7));
+        let (mut lost, mut asked) = (0, 0);
+        for record in self.window(window) {
+            let settled = record.asked & !record.open() & mask;
+            asked += settled.count_ones();
+            lost += (settled & !record.answered).count_ones();
+        }
+        (lost, asked)
+    }
+
+    /// Round-trip times in the window, late answers included; none when nothing was answered.
+    pub fn rtt(&self, window: u8) -> Option<Rtt> {
+        let times = || {
+            self.window(window)
+                .filter(|r| r.rtt_us != 0)
+                .map(|r| u64::from(r.rtt_us))
+        };
+        let count = times().count() as u64;
+        let (min, max) = (times().min()?, times().max()?);
+        let avg = times().sum::<u64>() / count;
+        let variance = times().map(|rtt| rtt.abs_diff(avg).pow(2)).sum::<u64>() / count;
+        let micros = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        Some(Rtt {
+            last: self.last_rtt_us,
+            avg: micros(avg),
+            stddev: micros(variance.isqrt()),
+            min: micros(min),
+            max: micros(max),
+        })
+    }
+
+    /// What is known of a check.
+    pub fn facts(&self, check: u8) -> CheckFacts {
+        self.checks
+            .get(usize::from(check))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// The checks that were lost in the last round with a verdict.
+    pub fn lost_last(&self) -> CheckSet {
+        CheckSet(self.at(self.judged.wrapping_sub(1)).lost)
+    }
+
+    fn window(&self, window: u8) -> impl Iterator<Item = &Record> {
+        let count = u32::from(self.kept.min(window));
+        (1..=count).map(|back| self.at(self.next.wrapping_sub(back)))
+    }
+
+    fn lose(&mut self, round: u32) {
+        let record = self.record(round);
+        let (open, at) = (record.open(), record.sent_at);
+        record.lost |= open;
+        for check in (0..8).filter(|check| open & (1 << check) != 0) {
+            self.note(check, at, false, None);
+        }
+        self.settled = round.wrapping_add(1);
+    }
+
+    /// The youngest settled probe decides what a check's state is.
+    fn note(&mut self, check: u8, at: Instant, good: bool, fault: Option<Fault>) {
+        let Some((facts, _)) = self.check(check) else {
+            return;
+        };
+        if facts.last.is_none_or(|(last, _)| last <= at) {
+            facts.last = Some((at, good));
+            facts.fault = fault;
+        }
+    }
+
+    fn check(&mut self, check: u8) -> Option<(&mut CheckFacts, u8)> {
+        Some((self.checks.get_mut(usize::from(check))?, 1 << check))
+    }
+
+    fn holds(&self, round: Round) -> bool {
+        let back = self.next.wrapping_sub(round.0);
+        back != 0 && back <= u32::from(self.kept)
+    }
+
+    fn at(&self, round: u32) -> &Record {
+        &self.ring[round as usize % WINDOW_MAX]
+    }
+
+    fn record(&mut self, round: u32) -> &mut Record {
+        &mut self.ring[round as usize % WINDOW_MAX]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Quorum;
+
+    const TIMEOUT: Duration = Duration::from_millis(300);
+
+    fn terms(quorum: u8, intervals: &[Option<Duration>]) -> Terms {
+        Terms {
+            timing: Timing {
+                interval: Duration::from_millis(100),
+                timeout: TIMEOUT,
+                down: 3,
+                up: 3,
+                window: 50,
+                max_failed: 50,
+                quorum: Quorum::AtLeast(quorum),
+            },
+            quorum,
+            intervals: intervals.iter().copied().collect(),
+        }
+    }
+
+    fn ms(ms: i64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    fn rtt(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_later_good_round_does_not_overtake_an_undecided_one() {
+        let terms = terms(1, &[None]);
+        let mut rounds = Rounds::new();
+        let (first, asked) = rounds.begin(ms(0), &terms);
+        assert_eq!(asked, CheckSet(1));
+        let (second, _) = rounds.begin(ms(100), &terms);
+        rounds.answered(second, 0, rtt(5), TIMEOUT);
+        assert_eq!(rounds.judge(&terms), None);
+        rounds.expire(ms(299), TIMEOUT);
+        assert_eq!(rounds.judge(&terms), None);
+        rounds.expire(ms(300), TIMEOUT);
+        assert_eq!(rounds.judge(&terms), Some(false));
+        assert_eq!(rounds.judge(&terms), Some(true));
+        assert_eq!(rounds.streak(), 1);
+        // The late answer to the first mends the loss, not the verdict.
+        assert_eq!(rounds.loss(50, None), (1, 2));
+        rounds.answered(first, 0, rtt(400), TIMEOUT);
+        assert_eq!(rounds.loss(50, None), (0, 2));
+        assert_eq!(rounds.verdicts(50), (1, 1));
+    }
+
+    #[test]
+    fn a_round_is_decided_as_soon_as_it_is_certain() {
+        let terms = terms(2, &[None, None, None]);
+        let mut rounds = Rounds::new();
+        let (round, asked) = rounds.begin(ms(0), &terms);
+        assert_eq!(asked, CheckSet(0b111));
+        rounds.answered(round, 0, rtt(5), TIMEOUT);
+        assert_eq!(rounds.judge(&terms), None);
+        rounds.answered(round, 2, rtt(6), TIMEOUT);
+        assert_eq!(rounds.judge(&terms), Some(true));
+
+        let (round, _) = rounds.begin(ms(100), &terms);
+        rounds.failed(round, 0, Fault::NoDevice);
+        assert_eq!(rounds.judge(&terms), None);
+        rounds.failed(round, 1, Fault::NoDevice);
+        assert_eq!(rounds.judge(&terms), Some(false));
+        assert_eq!(rounds.facts(1).fault, Some(Fault::NoDevice));
+        assert_eq!(rounds.lost_last(), CheckSet(0b011));
+    }
+
+    #[test]
+    fn a_reply_counts_once_and_an_unasked_one_not_at_all() {
+        let terms = terms(1, &[None, None]);
+        let mut rounds = Rounds::new();
+        let (round, _) = rounds.begin(ms(0), &terms);
+        rounds.answered(round, 0, rtt(5), TIMEOUT);
+        rounds.answered(round, 0, rtt(900), TIMEOUT);
+        rounds.answered(Round(7), 0, rtt(5), TIMEOUT);
+        rounds.answered(round, 200, rtt(5), TIMEOUT);
+        assert_eq!(rounds.rtt(50).map(|r| (r.min, r.max)), Some((5000, 5000)));
+        assert_eq!(rounds.loss(50, Some(0)), (0, 1));
+    }
+
+    #[test]
+    fn the_result_of_a_rare_check_stands_for_two_of_its_intervals() {
+        let own = Duration::from_millis(1000);
+        let terms = terms(1, &[Some(own)]);
+        let mut rounds = Rounds::new();
+        let (round, asked) = rounds.begin(ms(0), &terms);
+        assert_eq!(asked, CheckSet(1));
+        rounds.answered(round, 0, rtt(5), TIMEOUT);
+        assert_eq!(rounds.judge(&terms), Some(true));
+        for at in (100..1000).step_by(100) {
+            assert_eq!(rounds.begin(ms(at), &terms).1, CheckSet(0), "at {at} ms");
+            assert_eq!(rounds.judge(&terms), Some(true));
+        }
+        // Asked again and unanswered: the old result stands until the loss is known.
+        assert_eq!(rounds.begin(ms(1000), &terms).1, CheckSet(1));
+        assert_eq!(rounds.begin(ms(1100), &terms).1, CheckSet(0));
+        assert_eq!(rounds.judge(&terms), None);
+        rounds.expire(ms(1300), TIMEOUT);
+        assert_eq!(rounds.judge(&terms), Some(false));
+        assert_eq!(rounds.judge(&terms), Some(false));
+    }
+
+    #[test]
+    fn statistics_are_those_of_the_window() {
+        let terms = terms(1, &[None]);
+        let mut rounds = Rounds::new();
+        assert_eq!(rounds.rtt(50), None);
+        for (i, value) in [10, 20, 30, 40].into_iter().enumerate() {
+            let (round, _) = rounds.begin(ms(100 * i as i64), &terms);
+            rounds.answered(round, 0, rtt(value), TIMEOUT);
+            assert_eq!(rounds.judge(&terms), Some(true));
+        }
+        let want = Rtt {
+            last: 40_000,
+            avg: 25_000,
+            stddev: 11_180,
+            min: 10_000,
+            max: 40_000,
+        };
+        assert_eq!(rounds.rtt(50), Some(want));
+        let want = Rtt {
+            last: 40_000,
+            avg: 35_000,
+            stddev: 5_000,
+            min: 30_000,
+            max: 40_000,
+        };
+        assert_eq!(rounds.rtt(2), Some(want));
+        for at in 4..200 {
+            rounds.begin(ms(100 * at), &terms);
+            rounds.expire(ms(100 * at + 300), TIMEOUT);
+            assert_eq!(rounds.judge(&terms), Some(false));
+        }
+        assert_eq!(rounds.verdicts(50), (0, 50));
+        assert_eq!(rounds.verdicts(64), (0, 64));
+        assert_eq!(rounds.loss(64, None), (64, 64));
+        assert_eq!(rounds.streak(), -196);
+        assert_eq!(rounds.facts(0).sent, 200);
+    }
+
+    #[test]
+    fn clearing_forgets_rounds_but_not_what_was_sent() {
+        let terms = terms(1, &[None]);
+        let mut rounds = Rounds::new();
+        let (round, _) = rounds.begin(ms(0), &terms);
+        rounds.clear();
+        rounds.answered(round, 0, rtt(5), TIMEOUT);
+        assert_eq!(
+            (
+                rounds.judge(&terms),
+                rounds.loss(50, None),
+                rounds.verdicts(50)
+            ),
+            (None, (0, 0), (0, 0))
+        );
+        assert_eq!((rounds.facts(0).sent, rounds.facts(0).received), (1, 1));
+    }
+}
