@@ -26,10 +26,11 @@ use crate::config::{
     CAUSE_MAX, Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, Quorum, Slot,
 };
 use crate::net::{Duration, Family, Instant, PerFamily};
+use crate::text::text;
 
 use cause::{Cause, loss};
 pub use events::{ACTIONS_MAX, Action, Actions, CheckSet, Event, Fault, Hop, Plan, Round, Waiting};
-use journal::{Entry, Journal, text};
+use journal::{Entry, Journal};
 use path::{Duty, Path, State, Verdict};
 use ranking::{Candidate, Choice, choose, plan};
 use rounds::Terms;

@@ -10,13 +10,13 @@
 //! | [`config`] | sections → a validated [`config::Config`]; every capacity and default |
 //! | [`failover`] | the core: events and the time in, a bounded list of actions out |
 //! | [`wire`] | bytes ↔ meaning: ICMP, control frames, saved state |
-//! | [`net`] | the few network types that all of them share |
+//! | [`net`], [`text`] | the few types that all of them share |
 //! | `linux` | the only place with clocks, sockets, netlink, files, child processes |
 //! | `daemon` | the driver: wait → one event → core → carry out actions |
 //! | `client`, `cli` | the commands, over the control socket |
 //!
 //! Architecture invariants:
-//! - The first five never import `linux`, read a clock, do I/O, allocate or panic: they build without `std`.
+//! - The first six never import `linux`, read a clock, do I/O, allocate or panic: they build without `std`.
 //! - `linux` never decides. Nothing imports `daemon`.
 //! - Every list has a capacity, named in [`config`].
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -24,6 +24,7 @@
 pub mod config;
 pub mod failover;
 pub mod net;
+pub mod text;
 pub mod uci;
 pub mod wire;
 

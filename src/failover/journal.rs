@@ -1,7 +1,5 @@
 //! The journal: the last transitions, each with its cause.
 
-use core::fmt::{self, Write};
-
 use heapless::{HistoryBuf, String};
 
 use crate::config::{CAUSE_MAX, JOURNAL_MAX, NAME_MAX, Name};
@@ -60,29 +58,10 @@ impl Journal {
     }
 }
 
-/// A text of limited length: what does not fit is left out.
-pub(crate) fn text<const N: usize>(what: fmt::Arguments<'_>) -> String<N> {
-    /// Takes what fits, and says nothing of the rest.
-    struct Cut<'a, const N: usize>(&'a mut String<N>);
-    impl<const N: usize> Write for Cut<'_, N> {
-        fn write_str(&mut self, s: &str) -> fmt::Result {
-            for character in s.chars() {
-                if self.0.push(character).is_err() {
-                    return Err(fmt::Error);
-                }
-            }
-            Ok(())
-        }
-    }
-    let mut text = String::new();
-    // An error means that the text is full, which is what is wanted.
-    let _ = Cut(&mut text).write_fmt(what);
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::text;
 
     fn entry(n: usize) -> Entry {
         Entry {
@@ -112,11 +91,5 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["1000"]
         );
-    }
-
-    #[test]
-    fn a_long_cause_is_cut_between_characters() {
-        let cause: String<4> = text(format_args!("{}→{}", "ab", "c"));
-        assert_eq!(cause.as_str(), "ab");
     }
 }
