@@ -1,0 +1,294 @@
+//! The daemon under test, running in a router: started, commanded, watched, and killed when it is dropped.
+
+use std::fs::{self, File};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::namespace::{Namespace, mortal};
+use super::observe::wait_until;
+use super::settings::Settings;
+
+/// A program that has no binary of its own beside it (the demo) is the daemon, too, when this is its first argument.
+pub const AS_FAILOVER: &str = "--as-failover";
+/// The daemon is up, or gone, well within this time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One daemon, with a directory of its own for everything it reads and writes.
+#[derive(Debug)]
+pub struct Daemon<'router> {
+    router: &'router Namespace,
+    directory: PathBuf,
+    child: Option<Child>,
+}
+
+impl<'router> Daemon<'router> {
+    /// Starts it and waits until it can be asked.
+    pub fn start(router: &'router Namespace, settings: &Settings) -> Daemon<'router> {
+        let mut daemon = Daemon::prepare(router, settings);
+        daemon.launch();
+        daemon
+    }
+
+    /// Writes its configuration, without starting it.
+    pub fn prepare(router: &'router Namespace, settings: &Settings) -> Daemon<'router> {
+        let daemon = Daemon {
+            router,
+            directory: new_directory(),
+            child: None,
+        };
+        daemon.configure(settings);
+        daemon
+    }
+
+    /// Starts it, after [`Daemon::prepare`] or its end, and waits until it can be asked.
+    pub fn launch(&mut self) {
+        self.launch_unasked();
+        let up = wait_until(PATIENCE, || self.answers() || !self.is_running());
+        assert!(
+            up && self.is_running(),
+            "the daemon did not start:\n{}",
+            self.log()
+        );
+    }
+
+    /// Starts it without waiting.
+    pub fn launch_unasked(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.file("daemon.log"));
+        let log = log.expect("its directory is ours");
+        let (program, first) = program();
+        let mut command = mortal(program.to_str().expect("the path of the build is text"));
+        command
+            .args(first)
+            .args(["run", "--foreground", "--config"])
+            .arg(self.file("failover.conf"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("there is room for a descriptor"))
+            .stderr(log);
+        let child = self
+            .router
+            .spawn(command)
+            .expect("package util-linux has `setpriv`");
+        self.child = Some(child);
+    }
+
+    /// Writes the configuration; the daemon learns of it by `reload` only.
+    pub fn configure(&self, settings: &Settings) {
+        let settings = settings
+            .clone()
+            .global(
+                "state_dir",
+                self.file("state").to_str().expect("it is text"),
+            )
+            .global(
+                "sticky_file",
+                self.sticky_file().to_str().expect("it is text"),
+            );
+        self.configure_raw(&settings.to_string());
+    }
+
+    /// Writes any text as configuration.
+    pub fn configure_raw(&self, text: &str) {
+        fs::write(self.file("failover.conf"), text).expect("its directory is ours");
+    }
+
+    /// A file of its directory.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Where the pin is kept.
+    pub fn sticky_file(&self) -> PathBuf {
+        self.file("sticky.provider")
+    }
+
+    /// Everything it has logged, over all its runs.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.file("daemon.log")).unwrap_or_default()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        let child = self.child.as_ref().expect("it runs");
+        Pid::from_raw(i32::try_from(child.id()).expect("process ids are small"))
+    }
+
+    /// Whether the process lives.
+    pub fn is_running(&mut self) -> bool {
+        let ended = |child: &mut Child| child.try_wait().expect("it is our child").is_some();
+        self.child.as_mut().is_some_and(|child| !ended(child))
+    }
+
+    /// Whether somebody listens on the control socket.
+    fn answers(&self) -> bool {
+        UnixStream::connect(self.file("state/control.sock")).is_ok()
+    }
+
+    /// Runs a command of the client, as `["use", "isp2"]`, with this daemon's configuration.
+    pub fn command(&self, words: &[&str]) -> Output {
+        let (program, first) = program();
+        self.router
+            .enter(|| {
+                Command::new(program)
+                    .args(first)
+                    .args(words)
+                    .arg("--config")
+                    .arg(self.file("failover.conf"))
+                    .stdin(Stdio::null())
+                    .output()
+            })
+            .expect("the program exists")
+    }
+
+    /// Runs a command that must succeed, and returns what it printed.
+    pub fn must(&self, words: &[&str]) -> String {
+        let output = self.command(words);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let status = output.status;
+        assert!(
+            status.success(),
+            "failover {words:?} ended with {status}: {said}{complaint}\n{}",
+            self.log()
+        );
+        said
+    }
+
+    /// `status --json`.
+    pub fn status(&self) -> Value {
+        let said = self.must(&["status", "--json"]);
+        serde_json::from_str(&said).unwrap_or_else(|error| {
+            super::fail(&format!("status --json is no JSON: {error}\n{said}"))
+        })
+    }
+
+    /// The state of every path, as `("isp1", "ipv4", "online")`.
+    pub fn path_states(&self) -> Vec<(String, String, String)> {
+        let status = self.status();
+        let mut states = Vec::new();
+        for provider in status["providers"].as_array().into_iter().flatten() {
+            for path in provider["paths"].as_array().into_iter().flatten() {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                states.push((
+                    text(&provider["id"]),
+                    text(&path["family"]),
+                    text(&path["state"]),
+                ));
+            }
+        }
+        states
+    }
+
+    /// The state of one path, empty when there is no such path.
+    pub fn path_state(&self, provider: &str, family: &str) -> String {
+        let states = self.path_states();
+        let found = states
+            .into_iter()
+            .find(|(p, f, _)| p == provider && f == family);
+        found.map(|(_, _, state)| state).unwrap_or_default()
+    }
+
+    /// Waits until all paths are in this state.
+    pub fn wait_for_all(&self, state: &str) {
+        let all = || {
+            let states = self.path_states();
+            !states.is_empty() && states.iter().all(|(_, _, s)| s == state)
+        };
+        assert!(
+            wait_until(PATIENCE, all),
+            "not all {state}: {:?}\n{}",
+            self.path_states(),
+            self.log()
+        );
+    }
+
+    /// Waits until one path is in this state.
+    pub fn wait_for(&self, provider: &str, family: &str, state: &str) {
+        let so = || self.path_state(provider, family) == state;
+        assert!(
+            wait_until(PATIENCE, so),
+            "not {state}: {:?}\n{}",
+            self.path_states(),
+            self.log()
+        );
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("it is our child");
+    }
+
+    /// SIGKILL.
+    pub fn kill9(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.wait();
+    }
+
+    /// SIGTERM, and its exit status.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        assert!(
+            wait_until(PATIENCE, || !self.is_running()),
+            "it does not end:\n{}",
+            self.log()
+        );
+        let mut child = self.child.take().expect("it ran");
+        child.wait().expect("it is our child")
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("The daemon's log:\n{}", self.log());
+        }
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// The program under test, and what comes before its own arguments.
+fn program() -> (PathBuf, Option<&'static str>) {
+    match option_env!("CARGO_BIN_EXE_failover") {
+        Some(binary) => (PathBuf::from(binary), None),
+        None => (std::env::current_exe().expect("we run"), Some(AS_FAILOVER)),
+    }
+}
+
+/// A new directory, with a path short enough for a socket's address. What killed runs left is taken away.
+fn new_directory() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let (parent, us) = (std::env::temp_dir(), std::process::id());
+    for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let numbers = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("failover-lab-"));
+        let owner = numbers.and_then(|numbers| numbers.split('-').next());
+        if owner.is_some_and(|pid| !PathBuf::from(format!("/proc/{pid}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let directory = parent.join(format!("failover-lab-{us}-{number}"));
+    fs::create_dir_all(&directory).expect("the directory for temporary files can be written");
+    directory
+}

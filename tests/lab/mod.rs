@@ -1,0 +1,48 @@
+//! A laboratory: a router with virtual uplinks in network namespaces of its own, the faults that uplinks have, and
+//! measuring instruments. Shared by the end-to-end tests, the demo and the benches.
+//!
+//! ```text
+//!                          ┌ eth1 ── line │ gateway of isp1 │ core ── eth0 │ Internet by isp1 │
+//! │ lan │ eth0 ── lan0 │ router │
+//!                          └ eth2 ── line │ gateway of isp2 │ core ── eth0 │ Internet by isp2 │
+//! ```
+//!
+//! Every box is a namespace. The targets (203.0.113.8 and .9, 2001:db8:53::8 and ::9) exist on the Internet's side of
+//! each provider, one hop behind its gateway, so a reply always comes back by the way its request went, even when two
+//! providers have equal addresses. Nobody answers ARP or NDP for anything that is not on the very link: a socket
+//! bound to a device would otherwise find the targets without any route, and hide routing mistakes.
+//!
+//! Nothing is left behind: the namespaces have no names and live as long as the [`Lab`]; helper processes die with
+//! the thread that started them; helper threads end by themselves.
+#![allow(dead_code)] // each test, demo or bench uses a part of it
+
+pub mod daemon;
+pub mod faults;
+pub mod flow;
+pub mod hammer;
+pub mod internet;
+pub mod namespace;
+pub mod observe;
+pub mod rights;
+pub mod settings;
+pub mod topology;
+pub mod wire;
+
+pub use daemon::Daemon;
+pub use flow::Flow;
+pub use hammer::Hammer;
+pub use namespace::Namespace;
+pub use observe::wait_until;
+pub use settings::Settings;
+pub use topology::{Family, Lab};
+
+use std::time::Duration;
+
+/// Every helper thread ends by itself after this time, whatever happens to the others.
+pub const LIFETIME: Duration = Duration::from_secs(180);
+
+/// Ends the test with a message for people.
+#[allow(clippy::panic)] // the laboratory is test code, which the lint cannot know
+pub fn fail(message: &str) -> ! {
+    panic!("{message}")
+}

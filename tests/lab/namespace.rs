@@ -1,0 +1,177 @@
+//! One network namespace without a name: it lives as long as its value.
+
+use std::fs::File;
+use std::io::Write;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+use super::fail;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A network namespace, and the thread that keeps it and is the parent of the processes started in it.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+    file: File,
+    thread_id: i32,
+    jobs: Option<mpsc::Sender<Job>>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl Namespace {
+    /// A new, empty one. The name is for messages only.
+    pub fn new(name: &str) -> Namespace {
+        let (jobs, todo) = mpsc::channel::<Job>();
+        let (tell, told) = mpsc::channel();
+        let keeper = thread::Builder::new()
+            .name(format!("keeper of {name}"))
+            .spawn(move || {
+                let made = unshare(CloneFlags::CLONE_NEWNET).map_err(std::io::Error::from);
+                let file = made.and_then(|()| File::open("/proc/thread-self/ns/net"));
+                let _ = tell.send((file, nix::unistd::gettid().as_raw()));
+                todo.into_iter().for_each(|job| job());
+            })
+            .expect("there is room for a thread");
+        let (file, thread_id) = told.recv().expect("the keeper tells before anything else");
+        Namespace {
+            name: name.to_owned(),
+            file: file.expect("whoever makes a lab has asked `rights` first"),
+            thread_id,
+            jobs: Some(jobs),
+            keeper: Some(keeper),
+        }
+    }
+
+    /// For messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A number that `ip link … netns NUMBER` understands.
+    pub fn thread_id(&self) -> i32 {
+        self.thread_id
+    }
+
+    /// Runs `f` inside, in a thread of its own, and waits for it. Sockets opened inside stay inside.
+    pub fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        let inside = || {
+            setns(&self.file, CloneFlags::CLONE_NEWNET).expect("the namespace is held open");
+            f()
+        };
+        match thread::scope(|scope| scope.spawn(inside).join()) {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// Starts a process inside. Prefer [`mortal`] commands: they die with the lab, however it ends.
+    pub fn spawn(&self, mut command: Command) -> std::io::Result<Child> {
+        let (tell, told) = mpsc::channel();
+        self.jobs
+            .as_ref()
+            .and_then(|jobs| {
+                jobs.send(Box::new(move || drop(tell.send(command.spawn()))))
+                    .ok()
+            })
+            .expect("the keeper works until the namespace is dropped");
+        told.recv().expect("the keeper answers each job")
+    }
+
+    /// Runs a command inside to its end, whatever that is.
+    pub fn output(&self, command: &[&str]) -> Output {
+        let (program, arguments) = command.split_first().expect("a command has a name");
+        self.enter(|| {
+            Command::new(program)
+                .args(arguments)
+                .stdin(Stdio::null())
+                .output()
+        })
+        .unwrap_or_else(|error| cannot_run(program, &error))
+    }
+
+    /// Runs a command inside that must succeed, and returns what it printed.
+    pub fn run(&self, command: &[&str]) -> String {
+        let output = self.output(command);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let (name, status) = (&self.name, output.status);
+        assert!(
+            status.success(),
+            "in {name}, {command:?} ended with {status}: {said}{complaint}"
+        );
+        said
+    }
+
+    /// Feeds lines to one command that must succeed: `ip -batch -` takes a hundred changes in the time of one.
+    pub fn feed(&self, command: &[&str], lines: &str) {
+        let (program, arguments) = command.split_first().expect("a command has a name");
+        let output = self.enter(|| {
+            let mut child = Command::new(program)
+                .args(arguments)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap_or_else(|error| cannot_run(program, &error));
+            let mut stdin = child.stdin.take().expect("it is piped");
+            // A command that gives up early closes its end; its complaint says more than our error would.
+            let _ = stdin.write_all(lines.as_bytes());
+            drop(stdin);
+            child.wait_with_output().expect("it is our child")
+        });
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let name = &self.name;
+        assert!(
+            output.status.success(),
+            "in {name}, {command:?} said: {complaint}\nto:\n{lines}"
+        );
+    }
+
+    /// Carries out lines of `ip` commands.
+    pub fn ip(&self, lines: &str) {
+        self.feed(&["ip", "-batch", "-"], lines);
+    }
+
+    /// Sets a variable under `/proc/sys/net`, as `ipv4/ip_forward`.
+    pub fn sysctl(&self, variable: &str, value: u32) {
+        self.sysctls(&[(variable, value)]);
+    }
+
+    /// Sets variables under `/proc/sys/net`.
+    pub fn sysctls(&self, settings: &[(&str, u32)]) {
+        self.enter(|| {
+            for (variable, value) in settings {
+                let path = format!("/proc/sys/net/{variable}");
+                if let Err(error) = std::fs::write(&path, value.to_string()) {
+                    fail(&format!("cannot set {path} to {value}: {error}"));
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.join();
+        }
+    }
+}
+
+/// A command that the kernel kills when the thread that started it ends. Its process id is the program's own.
+pub fn mortal(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", program]);
+    command
+}
+
+fn cannot_run(program: &str, error: &std::io::Error) -> ! {
+    fail(&format!(
+        "cannot run `{program}`: {error}; `tests/run`, as root, installs what is needed"
+    ))
+}

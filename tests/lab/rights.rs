@@ -1,0 +1,106 @@
+//! The right to make network namespaces: root has it, others get it in a user namespace.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use nix::sched::{CloneFlags, unshare};
+
+/// Set for a process that was started again inside a user namespace.
+const INSIDE: &str = "FAILOVER_LAB_INSIDE";
+/// When set, a test that lacks the rights fails instead of being skipped.
+const REQUIRED: &str = "FAILOVER_LAB_REQUIRED";
+
+/// Whether this process may make network namespaces as it is.
+pub fn have() -> bool {
+    static HAVE: OnceLock<bool> = OnceLock::new();
+    // In a thread of its own, which leaves for the new namespace and ends there.
+    *HAVE.get_or_init(|| {
+        std::thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET).is_ok())
+            .join()
+            .unwrap_or(false)
+    })
+}
+
+/// What a person can do who lacks the rights.
+const ADVICE: &str = "\
+The laboratory needs network namespaces, and this user may not make them.
+Do one of these:
+  - run the same command as root (sudo)
+  - allow user namespaces, as root:
+      sysctl -w kernel.unprivileged_userns_clone=1               (Debian, older kernels)
+      sysctl -w kernel.apparmor_restrict_unprivileged_userns=0   (Ubuntu 23.10 and later)
+      sysctl -w user.max_user_namespaces=10000                   (RHEL and relatives)
+  - in a container: start it with --privileged";
+
+/// Makes sure of the rights: starts this very program again inside a user namespace when that is needed. Only for the
+/// start of `main`. When it returns an error, there is no way, and the text says what a person can do.
+pub fn acquire() -> Result<(), String> {
+    if have() {
+        return Ok(());
+    }
+    let mut inside = inside_user_namespace()?;
+    let arguments = std::env::args_os().skip(1);
+    let error = inside.args(arguments).exec();
+    Err(format!("cannot start again in a user namespace: {error}"))
+}
+
+/// Runs the body of a test where it has the rights. Without them, the same test is run again, alone, in a user
+/// namespace; where that is forbidden it is skipped, and says so.
+pub fn in_lab<F: FnOnce()>(body: F) {
+    if have() {
+        return body();
+    }
+    let mut inside = match inside_user_namespace() {
+        Ok(inside) => inside,
+        Err(why) => {
+            assert!(std::env::var_os(REQUIRED).is_none(), "{why}");
+            eprintln!("SKIPPED {}: {why}", test_name::<F>());
+            return;
+        }
+    };
+    let output = inside
+        .args(["--exact", &test_name::<F>(), "--nocapture"])
+        .output()
+        .expect("the test binary exists: it runs now");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "in a user namespace: {said}{complained}"
+    );
+}
+
+/// A command that starts this program inside a user namespace.
+fn inside_user_namespace() -> Result<Command, String> {
+    if std::env::var_os(INSIDE).is_some() {
+        return Err(format!("Not even in a user namespace:\n{ADVICE}"));
+    }
+    let unshare = || {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--net", "--"]);
+        command
+    };
+    let trial = unshare()
+        .arg("true")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cannot run `unshare` (package util-linux): {error}\n{ADVICE}"))?;
+    if !trial.status.success() {
+        let complaint = String::from_utf8_lossy(&trial.stderr);
+        return Err(format!("{}\n{ADVICE}", complaint.trim()));
+    }
+    let program = std::env::current_exe()
+        .map_err(|error| format!("cannot find this very program: {error}\n{ADVICE}"))?;
+    let mut command = unshare();
+    command.arg(program).env(INSIDE, "1");
+    Ok(command)
+}
+
+/// The name of the test whose body's type is `F`: a closure's type is named after the function it stands in.
+fn test_name<F>() -> String {
+    let closure = std::any::type_name::<F>();
+    let function = closure.split("::{{closure}}").next().unwrap_or(closure);
+    let (_crate, path) = function.split_once("::").unwrap_or(("", function));
+    path.to_owned()
+}
