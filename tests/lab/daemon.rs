@@ -134,20 +134,22 @@ impl<'router> Daemon<'router> {
         UnixStream::connect(self.file("state/control.sock")).is_ok()
     }
 
-    /// Runs a command of the client, as `["use", "isp2"]`, with this daemon's configuration.
+    /// Runs a command, as `["use", "isp2"]`, with this daemon's configuration. One that does not end is killed
+    /// after 20 s (status 124).
     pub fn command(&self, words: &[&str]) -> Output {
         let (program, first) = program();
+        let mut command = Command::new("timeout");
+        command
+            .args(["--kill-after=1", "20"])
+            .arg(program)
+            .args(first)
+            .args(words)
+            .arg("--config")
+            .arg(self.file("failover.conf"))
+            .stdin(Stdio::null());
         self.router
-            .enter(|| {
-                Command::new(program)
-                    .args(first)
-                    .args(words)
-                    .arg("--config")
-                    .arg(self.file("failover.conf"))
-                    .stdin(Stdio::null())
-                    .output()
-            })
-            .expect("the program exists")
+            .enter(|| command.output())
+            .expect("package coreutils has `timeout`")
     }
 
     /// Runs a command that must succeed, and returns what it printed.
@@ -265,10 +267,11 @@ impl Drop for Daemon<'_> {
     }
 }
 
-/// The program under test, and what comes before its own arguments.
+/// The program under test, and what comes before its own arguments. `FAILOVER_BINARY` names another build of it.
 fn program() -> (PathBuf, Option<&'static str>) {
-    match option_env!("CARGO_BIN_EXE_failover") {
-        Some(binary) => (PathBuf::from(binary), None),
+    let named = std::env::var_os("FAILOVER_BINARY").map(PathBuf::from);
+    match named.or(option_env!("CARGO_BIN_EXE_failover").map(PathBuf::from)) {
+        Some(binary) => (binary, None),
         None => (std::env::current_exe().expect("we run"), Some(AS_FAILOVER)),
     }
 }

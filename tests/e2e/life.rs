@@ -1,0 +1,209 @@
+//! Start, reload, stop, and sudden death.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::lab::rights::in_lab;
+use super::lab::topology::target;
+use super::lab::{Daemon, Family, Hammer, Lab, Settings, wait_until};
+use super::{OURS, SOON, TABLE, leads, online, online_with};
+
+/// Everything in the kernel that is ours.
+fn ours(lab: &Lab) -> usize {
+    let of_family = |family| {
+        let tables = [TABLE, 254, 17601, 17602];
+        let routes = tables
+            .into_iter()
+            .flat_map(|table| lab.router.routes(family, table));
+        let rules = lab.router.rules(family);
+        routes.filter(|route| route.protocol == OURS).count()
+            + rules.iter().filter(|rule| rule.protocol == OURS).count()
+    };
+    Family::ALL.into_iter().map(of_family).sum()
+}
+
+#[test]
+fn a_clean_stop_restores() {
+    in_lab(|| {
+        let lab = Lab::new();
+        lab.learn_default(2, Family::V4, "dhcp", 5);
+        let mut daemon = online(&lab);
+        assert!(ours(&lab) > 0);
+        assert!(daemon.terminate().success());
+        assert_eq!(ours(&lab), 0);
+        assert_eq!(lab.router.defaults(Family::V4, 254).len(), 1);
+        assert!(!daemon.file("state/control.sock").exists());
+    });
+}
+
+#[test]
+fn a_clean_stop_keeps() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online_with(&lab, &Settings::fast(&lab).global("on_stop", "keep"));
+        let before = ours(&lab);
+        assert!(before > 0);
+        assert!(daemon.terminate().success());
+        assert_eq!(ours(&lab), before);
+    });
+}
+
+/// Killed and started again: the routes stay, and so does what was known.
+#[test]
+fn sudden_death_is_survived() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online(&lab);
+        lab.upstream_dies(1);
+        assert!(leads(&lab, 2));
+        daemon.wait_for("isp1", "ipv4", "offline");
+        daemon.wait_for("isp1", "ipv6", "offline");
+        let before = ours(&lab);
+        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        daemon.kill9();
+        assert_eq!(ours(&lab), before);
+        daemon.launch();
+        assert_eq!(daemon.path_state("isp1", "ipv4"), "offline");
+        assert!(leads(&lab, 2));
+        assert_eq!(ours(&lab), before);
+        for hammer in hammers {
+            let found = hammer.stop();
+            assert_eq!(found.failures, 0, "{found:?}");
+        }
+    });
+}
+
+/// Killed at any instant while it swaps.
+#[test]
+fn sudden_death_in_the_middle_of_swaps() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online(&lab);
+        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        for round in 0..20_u64 {
+            let choice = if round % 2 == 0 { "isp2" } else { "auto" };
+            fs::write(daemon.sticky_file(), choice.replace("auto", "")).unwrap();
+            std::thread::sleep(Duration::from_micros(250 * round));
+            daemon.kill9();
+            daemon.launch();
+        }
+        for hammer in hammers {
+            let found = hammer.stop();
+            assert_eq!(found.failures, 0, "{found:?}");
+        }
+        for family in Family::ALL {
+            assert_eq!(lab.router.defaults(family, TABLE).len(), 2);
+        }
+    });
+}
+
+#[test]
+fn a_second_daemon_refuses_to_start() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let before = ours(&lab);
+        let output = daemon.command(&["run", "--foreground"]);
+        assert!(!output.status.success());
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(complaint.contains(&daemon.pid().to_string()), "{complaint}");
+        assert_eq!(ours(&lab), before);
+        assert_eq!(daemon.path_state("isp1", "ipv4"), "online");
+    });
+}
+
+/// The provider that is unchanged keeps its rings and verdicts; the changed one is judged anew.
+#[test]
+fn a_reload_changes_what_has_changed() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let sent = |number: usize| {
+            let status = daemon.status();
+            status["providers"][number - 1]["paths"][0]["checks"][0]["sent"]
+                .as_u64()
+                .unwrap()
+        };
+        let before = sent(1);
+        daemon.configure(&Settings::fast(&lab).provider("isp2", "interval", "50ms"));
+        daemon.must(&["reload"]);
+        assert_eq!(daemon.path_state("isp1", "ipv4"), "online");
+        assert!(sent(1) >= before);
+        assert!(leads(&lab, 1));
+        daemon.wait_for_all("online");
+
+        // SIGHUP is the same; here the order of the providers changes.
+        let turned = Settings::fast(&lab)
+            .provider("isp1", "rank", "2")
+            .provider("isp2", "rank", "1");
+        daemon.configure(&turned);
+        daemon.signal(Signal::SIGHUP);
+        assert!(leads(&lab, 2), "{}", daemon.log());
+    });
+}
+
+#[test]
+fn a_bad_reload_is_refused_with_its_errors() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let before = ours(&lab);
+        daemon.configure_raw(
+            "config provider 'isp1'\n\toption device 'eth1'\n\toption intervall '1s'\n",
+        );
+        let output = daemon.command(&["reload"]);
+        assert!(!output.status.success());
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            complaint.contains(":3: ") && complaint.contains("interval"),
+            "{complaint}"
+        );
+        assert_eq!(ours(&lab), before);
+        // The client still finds the daemon when the file is good again.
+        daemon.configure(&Settings::fast(&lab));
+        daemon.must(&["reload"]);
+        assert_eq!(daemon.path_state("isp1", "ipv4"), "online");
+    });
+}
+
+#[test]
+fn a_bad_configuration_is_refused_at_start() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
+        daemon.configure_raw("config provider 'isp1'\n\toption devise 'eth1'\n");
+        for words in [&["check"][..], &["run", "--foreground"]] {
+            let output = daemon.command(words);
+            assert_eq!(output.status.code(), Some(78), "{words:?}");
+            assert!(String::from_utf8_lossy(&output.stderr).contains(":2: "));
+        }
+        assert_eq!(ours(&lab), 0);
+    });
+}
+
+/// What a former run of another configuration left behind is tidied up.
+#[test]
+fn leavings_are_taken_away() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online_with(&lab, &Settings::fast(&lab).global("start_metric", "300"));
+        daemon.kill9();
+        daemon.configure(&Settings::fast(&lab));
+        daemon.launch();
+        let tidy = || {
+            Family::ALL.into_iter().all(|family| {
+                let defaults = lab.router.defaults(family, TABLE);
+                let metrics: Vec<u32> = defaults.iter().map(|route| route.metric).collect();
+                metrics == [100, 101]
+            })
+        };
+        assert!(
+            wait_until(SOON, tidy),
+            "{:?}\n{}",
+            lab.router.defaults(Family::V4, TABLE),
+            daemon.log()
+        );
+    });
+}

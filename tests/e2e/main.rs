@@ -1,0 +1,56 @@
+//! The real daemon on a real kernel, end to end: a router with failing uplinks, and what its users notice.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | [`outage`] | every fault of an uplink costs at most so much, and is healed |
+//! | [`pin`] | a person's choice, by command and by file |
+//! | [`routes`] | what is in the kernel, whose it is, and that it is never missing |
+//! | [`life`] | start, reload, stop, sudden death |
+
+#[path = "../lab/mod.rs"]
+pub mod lab;
+pub mod life;
+pub mod outage;
+pub mod pin;
+pub mod routes;
+
+use std::time::Duration;
+
+use lab::{Daemon, Family, Lab, Settings, wait_until};
+
+/// Whatever is not measured happens well within this time.
+pub const SOON: Duration = Duration::from_secs(5);
+/// The swap table.
+pub const TABLE: u32 = 176;
+/// The protocol of what is the daemon's.
+pub const OURS: u32 = 176;
+/// Added to each measured bound: tests run beside each other on machines with two cores, where a process that is
+/// ready to run may wait for some turns of 4 ms; and a flow's datagrams are 2 ms apart.
+pub const SLACK: Duration = Duration::from_millis(40);
+
+/// A daemon with `profile fast` on both providers, all of whose paths are online, in this lab.
+pub fn online(lab: &Lab) -> Daemon<'_> {
+    online_with(lab, &Settings::fast(lab))
+}
+
+/// The same with other settings.
+pub fn online_with<'lab>(lab: &'lab Lab, settings: &Settings) -> Daemon<'lab> {
+    let daemon = Daemon::start(&lab.router, settings);
+    daemon.wait_for_all("online");
+    daemon
+}
+
+/// Waits until provider `number` leads in the kernel's swap table, in both families.
+pub fn leads(lab: &Lab, number: usize) -> bool {
+    Family::ALL
+        .into_iter()
+        .all(|family| leads_in(lab, number, family))
+}
+
+/// The same in one family.
+pub fn leads_in(lab: &Lab, number: usize, family: Family) -> bool {
+    let device = &lab.provider(number).device;
+    wait_until(SOON, || {
+        lab.router.leader(family, TABLE).as_ref() == Some(device)
+    })
+}
