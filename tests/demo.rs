@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use lab::daemon::AS_FAILOVER;
+use lab::daemon::program;
 use lab::flow::{LOST_AFTER, Moment};
 use lab::topology::target;
 use lab::{Daemon, Family, Flow, Lab, Settings, rights};
@@ -24,15 +24,17 @@ const STEP_MIN: Duration = Duration::from_millis(1200);
 const CELLS: usize = 60;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(AS_FAILOVER) {
-        return be_failover();
-    }
     let missing = [("ip", "iproute2"), ("setpriv", "util-linux")]
         .into_iter()
-        .find(|(program, _)| Command::new(program).arg("--version").output().is_err());
+        .find(|(program, _)| Command::new(program).arg("-V").output().is_err());
     if let Some((program, package)) = missing {
         eprintln!("The demo needs the program `{program}`: install the package {package}.");
         return ExitCode::from(69);
+    }
+    // As the user who called, before leaving for a user namespace.
+    if let Err(why) = build_the_daemon() {
+        eprintln!("{why}");
+        return ExitCode::from(70);
     }
     if let Err(advice) = rights::acquire() {
         eprintln!("{advice}");
@@ -45,15 +47,38 @@ fn main() -> ExitCode {
     story.sum_up(begun)
 }
 
-/// The lab starts this very program as daemon and as client, too: nothing else needs to be built.
-fn be_failover() -> ExitCode {
-    // Until the library has an entry for the command line: the binary of the same build.
-    use std::os::unix::process::CommandExt;
-    let binary = std::env::current_exe().map(|demo| demo.with_file_name("../failover"));
-    let arguments = std::env::args_os().skip(2);
-    let error = binary.map(|binary| Command::new(binary).args(arguments).exec());
-    eprintln!("cannot start failover: {error:?}");
-    ExitCode::from(70)
+/// Cargo builds no binary for an example, so this asks it to: in no time, when it is there and fresh.
+fn build_the_daemon() -> Result<(), String> {
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let profile = if cfg!(debug_assertions) {
+            "dev"
+        } else {
+            "release"
+        };
+        let mut build = Command::new(cargo);
+        build.args([
+            "build",
+            "--quiet",
+            "--bin",
+            "failover",
+            "--profile",
+            profile,
+        ]);
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        match build.status() {
+            Ok(status) if status.success() => {}
+            Ok(_) => return Err("The daemon cannot be built: see above.".to_owned()),
+            Err(error) => return Err(format!("Cannot run cargo to build the daemon: {error}.")),
+        }
+    }
+    let program = program();
+    if program.exists() {
+        return Ok(());
+    }
+    Err(format!(
+        "There is no {}: run the demo by `cargo run --release --example demo`.",
+        program.display()
+    ))
 }
 
 /// What is told, and what is measured for the summary.

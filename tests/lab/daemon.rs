@@ -15,8 +15,6 @@ use super::namespace::{Namespace, mortal};
 use super::observe::wait_until;
 use super::settings::Settings;
 
-/// A program that has no binary of its own beside it (the demo) is the daemon, too, when this is its first argument.
-pub const AS_FAILOVER: &str = "--as-failover";
 /// The daemon is up, or gone, well within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -66,10 +64,9 @@ impl<'router> Daemon<'router> {
             .append(true)
             .open(self.file("daemon.log"));
         let log = log.expect("its directory is ours");
-        let (program, first) = program();
+        let program = program();
         let mut command = mortal(program.to_str().expect("the path of the build is text"));
         command
-            .args(first)
             .args(["run", "--foreground", "--config"])
             .arg(self.file("failover.conf"))
             .stdin(Stdio::null())
@@ -137,12 +134,11 @@ impl<'router> Daemon<'router> {
     /// Runs a command, as `["use", "isp2"]`, with this daemon's configuration. One that does not end is killed
     /// after 20 s (status 124).
     pub fn command(&self, words: &[&str]) -> Output {
-        let (program, first) = program();
+        let program = program();
         let mut command = Command::new("timeout");
         command
             .args(["--kill-after=1", "20"])
             .arg(program)
-            .args(first)
             .args(words)
             .arg("--config")
             .arg(self.file("failover.conf"))
@@ -267,13 +263,17 @@ impl Drop for Daemon<'_> {
     }
 }
 
-/// The program under test, and what comes before its own arguments. `FAILOVER_BINARY` names another build of it.
-fn program() -> (PathBuf, Option<&'static str>) {
+/// The program under test: the one that `FAILOVER_BINARY` names, or the one that cargo has built for this test, or
+/// the one of the same build as this example.
+pub fn program() -> PathBuf {
     let named = std::env::var_os("FAILOVER_BINARY").map(PathBuf::from);
-    match named.or(option_env!("CARGO_BIN_EXE_failover").map(PathBuf::from)) {
-        Some(binary) => (binary, None),
-        None => (std::env::current_exe().expect("we run"), Some(AS_FAILOVER)),
-    }
+    let built = option_env!("CARGO_BIN_EXE_failover").map(PathBuf::from);
+    named.or(built).unwrap_or_else(|| {
+        let example = std::env::current_exe().expect("we run");
+        let mut ancestors = example.ancestors(); // target/<profile>/examples/<example>
+        let profile = ancestors.nth(2).expect("cargo has put us there");
+        profile.join("failover")
+    })
 }
 
 /// A new directory, with a path short enough for a socket's address. What killed runs left is taken away.
