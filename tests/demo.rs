@@ -140,7 +140,7 @@ and in IPv6. The timelines show by which provider each one came back, or that it
         );
         self.step(
             "isp1's upstream dies",
-            "silently: its cable and gateway are fine",
+            "its cable and gateway are fine, nobody tells",
             2,
             upstream_dies,
         );
