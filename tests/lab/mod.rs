@@ -26,6 +26,7 @@ pub mod observe;
 pub mod rights;
 pub mod settings;
 pub mod topology;
+pub mod uplink;
 pub mod wire;
 
 pub use daemon::Daemon;
