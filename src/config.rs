@@ -50,6 +50,12 @@ pub const ADDRESSES_MAX: usize = 512;
 pub const ROUTES_MAX: usize = 1024;
 /// Rules that are watched.
 pub const RULES_MAX: usize = 1024;
+/// Routes that one family is to have: each provider's in the swap table, and two in its policy table.
+pub const ROUTES_WANTED_MAX: usize = 3 * PROVIDERS_MAX;
+/// Rules that one family is to have: three a provider, and three of the whole.
+pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 3;
+/// Metrics taken by somebody else that are reported at once.
+pub const TAKEN_MAX: usize = 16;
 
 /// The protocol of everything that is ours in the kernel, named `failover` in `rt_protos.d`.
 pub const PROTOCOL: u8 = 176;

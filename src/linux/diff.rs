@@ -1,0 +1,201 @@
+//! The ordered changes that bring the kernel from what it has to what it shall have.
+//!
+//! What it has may be anything: the work of a moment ago, of a former run that was killed half-way, or what somebody
+//! left of ours. The order is such that no look-up goes unanswered in between, and that traffic moves at the first change:
+//!
+//! 1. the swap table, best route first, in place; then what is left of ours before the best there;
+//! 2. the policy tables;
+//! 3. new rules, which now lead to routes;
+//! 4. old rules: those that refuse, marks (they lead to an offline path), the others, the swap table's, and the one for
+//!    specific routes last, which all the others need before them;
+//! 5. old routes, worst first, so that the best holds until somebody else's takes over.
+
+#[cfg(test)]
+mod kernel;
+#[cfg(test)]
+mod properties;
+
+use core::iter;
+
+use super::layout::{Wanted, everywhere};
+use super::objects::{Change, Route, Rule, RuleVerdict, Selector};
+use crate::config::PROTOCOL;
+use crate::net::Family;
+
+/// The changes that bring one family to what is wanted; none when the kernel has it. `routes` and `rules` are the
+/// kernel's, of either family.
+///
+/// When the kernel refuses one: go on with those that set or add, but delete nothing, for the deletions trust in what was
+/// to come before them.
+///
+/// When nothing was planned since the last time, each is a repair of what somebody else has changed.
+pub fn changes<'a>(
+    family: Family,
+    wanted: &'a Wanted,
+    routes: &'a [Route],
+    rules: &'a [Rule],
+) -> impl Iterator<Item = Change> + 'a {
+    let difference = Difference {
+        family,
+        wanted_routes: &wanted.routes,
+        wanted_rules: &wanted.rules,
+        routes,
+        rules,
+    };
+    difference.changes()
+}
+
+/// The changes that remove everything of ours in one family: traffic falls from the best of ours onto what others have.
+pub fn removal<'a>(
+    family: Family,
+    routes: &'a [Route],
+    rules: &'a [Rule],
+) -> impl Iterator<Item = Change> + 'a {
+    let difference = Difference {
+        family,
+        wanted_routes: &[],
+        wanted_rules: &[],
+        routes,
+        rules,
+    };
+    difference.changes()
+}
+
+/// Whether a route of the kernel is as wanted. Only what it leads to counts: `onlink` matters to the kernel when it
+/// admits a route, not afterwards, and not every kernel tells it in IPv6.
+pub fn same_route(wanted: &Route, has: &Route) -> bool {
+    let bare = |route: &Route| Route {
+        onlink: false,
+        ..*route
+    };
+    bare(wanted) == bare(has)
+}
+
+#[derive(Clone, Copy)]
+struct Difference<'a> {
+    family: Family,
+    wanted_routes: &'a [Route],
+    wanted_rules: &'a [Rule],
+    routes: &'a [Route],
+    rules: &'a [Rule],
+}
+
+impl<'a> Difference<'a> {
+    fn changes(self) -> impl Iterator<Item = Change> + 'a {
+        let (best, others) = self.wanted_routes.split_at(self.wanted_routes.len().min(1));
+        let set_best = best.iter().flat_map(move |route| self.settle(route));
+        let uncover_best = best.iter().flat_map(move |best| self.covering(best));
+        let set_others = others.iter().flat_map(move |route| self.settle(route));
+        set_best
+            .chain(uncover_best)
+            .chain(set_others)
+            .chain(self.new_rules())
+            .chain(self.old_rules())
+            .chain(self.old_routes())
+    }
+
+    /// Makes ours at this table, destination and metric the wanted one, and the only one. Where there are several, one
+    /// stays until the wanted one is there.
+    fn settle(self, wanted: &'a Route) -> impl Iterator<Item = Change> + 'a {
+        let here = move || self.ours().filter(move |has| same_place(wanted, has));
+        let right = here().position(|has| same_route(wanted, has));
+        let stays = right.unwrap_or(0);
+        let extra = here()
+            .enumerate()
+            .filter(move |(i, _)| *i != stays)
+            .map(|(_, has)| Change::DeleteRoute(*has));
+        extra.chain(
+            right
+                .is_none()
+                .then_some(Change::SetRoute(*wanted))
+                .into_iter(),
+        )
+    }
+
+    /// Deletes the default routes of ours that win over the best, which is there by now.
+    fn covering(self, best: &'a Route) -> impl Iterator<Item = Change> + 'a {
+        self.worst_first(move |has| wins(has, best))
+    }
+
+    fn new_rules(self) -> impl Iterator<Item = Change> + 'a {
+        let missing = self
+            .wanted_rules
+            .iter()
+            .filter(move |rule| !self.rules.contains(rule));
+        missing.cloned().map(Change::AddRule)
+    }
+
+    fn old_rules(self) -> impl Iterator<Item = Change> + 'a {
+        let old = move |rule: &&Rule| {
+            let ours = rule.protocol == PROTOCOL && rule.family == self.family;
+            ours && !self.wanted_rules.contains(rule)
+        };
+        (0..=LAST_TO_GO).flat_map(move |turn| {
+            let theirs = self
+                .rules
+                .iter()
+                .filter(move |rule| turn_to_go(rule) == turn);
+            theirs.filter(old).cloned().map(Change::DeleteRule)
+        })
+    }
+
+    fn old_routes(self) -> impl Iterator<Item = Change> + 'a {
+        let best = self.wanted_routes.first();
+        self.worst_first(move |has| !best.is_some_and(|best| wins(has, best)))
+    }
+
+    /// Deletes the routes of ours that stand where none is wanted, if `which` says so, the highest metric first.
+    fn worst_first(self, which: impl Fn(&Route) -> bool + 'a) -> impl Iterator<Item = Change> + 'a {
+        let mut last = None;
+        iter::from_fn(move || {
+            let candidates = self.ours().enumerate().filter(|(_, has)| which(has));
+            let (place, has) = candidates
+                .map(|(i, has)| ((has.metric, i), has))
+                .filter(|(place, _)| last.is_none_or(|last| *place < last))
+                .filter(|(_, has)| !self.is_wanted_place(has))
+                .max_by_key(|(place, _)| *place)?;
+            last = Some(place);
+            Some(Change::DeleteRoute(*has))
+        })
+    }
+
+    fn is_wanted_place(&self, has: &Route) -> bool {
+        self.wanted_routes.iter().any(|w| same_place(w, has))
+    }
+
+    /// The kernel's routes that are ours.
+    fn ours(self) -> impl Iterator<Item = &'a Route> {
+        let family = everywhere(self.family).address().version();
+        let ours =
+            move |r: &&Route| r.protocol == PROTOCOL && r.destination.address().version() == family;
+        self.routes.iter().filter(ours)
+    }
+}
+
+/// Whether the kernel holds these for one another's successor: table, destination and metric are a route's key, and in
+/// IPv6 the prefix it is for.
+fn same_place(a: &Route, b: &Route) -> bool {
+    (a.table, a.destination, a.metric, a.from) == (b.table, b.destination, b.metric, b.from)
+}
+
+/// Whether a look-up that would take `best` takes this one first.
+fn wins(route: &Route, best: &Route) -> bool {
+    (route.table, route.destination, route.from) == (best.table, best.destination, best.from)
+        && route.metric < best.metric
+}
+
+/// When a rule goes, see the head of the file.
+fn turn_to_go(rule: &Rule) -> u8 {
+    match (&rule.selector, rule.verdict) {
+        (_, RuleVerdict::Unreachable) => 0,
+        (Selector::Mark(_), _) => 1,
+        (_, RuleVerdict::LookupSpecific(_)) => LAST_TO_GO,
+        (Selector::All, _) => 3,
+        _ => 2,
+    }
+}
+
+const LAST_TO_GO: u8 = 4;
+
+#[cfg(test)]
+mod tests;
