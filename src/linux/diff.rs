@@ -1,14 +1,18 @@
 //! The ordered changes that bring the kernel from what it has to what it shall have.
 //!
 //! What it has may be anything: the work of a moment ago, of a former run that was killed half-way, or what somebody
-//! left of ours. The order is such that no look-up goes unanswered in between, and that traffic moves at the first change:
+//! left of ours. The order is such that traffic moves at the first change, and no look-up goes unanswered in between:
 //!
-//! 1. the swap table, best route first, in place; then what is left of ours before the best there;
-//! 2. the policy tables;
+//! 1. the swap table, best route first, in place; then the policy tables;
+//! 2. what is left of ours before the best;
 //! 3. new rules, which now lead to routes;
-//! 4. old rules: those that refuse, marks (they lead to an offline path), the others, the swap table's, and the one for
-//!    specific routes last, which all the others need before them;
+//! 4. old rules: the swap table's before the one that refuses, lest that table leads once more; then that, before those
+//!    that except bound sockets from it; marks, which lead to an offline path; and last the one for specific routes, which
+//!    all the others need before them;
 //! 5. old routes, worst first, so that the best holds until somebody else's takes over.
+//!
+//! One look-up can fail: of a socket bound to the device of a provider without a policy table, while its route is between
+//! two places in the swap table, which is for one change.
 
 #[cfg(test)]
 mod kernel;
@@ -82,13 +86,10 @@ struct Difference<'a> {
 
 impl<'a> Difference<'a> {
     fn changes(self) -> impl Iterator<Item = Change> + 'a {
-        let (best, others) = self.wanted_routes.split_at(self.wanted_routes.len().min(1));
-        let set_best = best.iter().flat_map(move |route| self.settle(route));
-        let uncover_best = best.iter().flat_map(move |best| self.covering(best));
-        let set_others = others.iter().flat_map(move |route| self.settle(route));
-        set_best
-            .chain(uncover_best)
-            .chain(set_others)
+        let set = self.wanted_routes.iter();
+        let best = self.wanted_routes.first();
+        set.flat_map(move |route| self.settle(route))
+            .chain(best.into_iter().flat_map(move |best| self.covering(best)))
             .chain(self.new_rules())
             .chain(self.old_rules())
             .chain(self.old_routes())
@@ -112,7 +113,7 @@ impl<'a> Difference<'a> {
         )
     }
 
-    /// Deletes the default routes of ours that win over the best, which is there by now.
+    /// Deletes the default routes of ours that win over the best: `start_metric` was lower.
     fn covering(self, best: &'a Route) -> impl Iterator<Item = Change> + 'a {
         self.worst_first(move |has| wins(has, best))
     }
@@ -187,11 +188,11 @@ fn wins(route: &Route, best: &Route) -> bool {
 /// When a rule goes, see the head of the file.
 fn turn_to_go(rule: &Rule) -> u8 {
     match (&rule.selector, rule.verdict) {
-        (_, RuleVerdict::Unreachable) => 0,
-        (Selector::Mark(_), _) => 1,
         (_, RuleVerdict::LookupSpecific(_)) => LAST_TO_GO,
-        (Selector::All, _) => 3,
-        _ => 2,
+        (_, RuleVerdict::Unreachable) => 1,
+        (Selector::All, _) => 0,
+        (Selector::Mark(_), _) => 2,
+        _ => 3,
     }
 }
 

@@ -115,10 +115,13 @@ impl Wanted {
         }
     }
 
-    /// The connected network and a default route for every hop that has a policy table. The network comes first, as the
-    /// kernel looks a gateway up in the same table.
+    /// The connected network and a default route for every provider that has a policy table and can have a route; the
+    /// plan makes no difference. The network comes first, as the kernel looks a gateway up in the same table.
     fn policy_tables(&mut self, situation: &Situation<'_>) {
-        for (_, provider, uplink) in situation.hops() {
+        for (provider, uplink) in situation.paths() {
+            if !leads(situation.family, uplink) {
+                continue;
+            }
             let Some(table) = situation.tables.of(provider.slot) else {
                 continue;
             };

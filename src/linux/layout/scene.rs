@@ -12,7 +12,7 @@ use crate::net::{Duration, Family, Metric, Prefix};
 /// A router with its uplinks, in one family.
 #[derive(Clone, Debug)]
 pub(in crate::linux) struct Scene {
-    pub(in crate::linux) config: Config,
+    pub(in crate::linux) config: Box<Config>,
     pub(in crate::linux) family: Family,
     pub(in crate::linux) plan: Plan,
     /// by slot
@@ -25,7 +25,7 @@ pub(in crate::linux) struct Scene {
 impl Scene {
     /// Providers in slots from 0, all well, on devices eth1 … with the numbers 1 …; slot s has mark s+1.
     pub(in crate::linux) fn of(family: Family, providers: u8) -> Scene {
-        let mut config = Config::default();
+        let mut config: Box<Config> = Box::default();
         config.checks.push(check(family)).unwrap();
         for slot in 0..providers {
             config.providers.push(provider(slot)).unwrap();

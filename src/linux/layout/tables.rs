@@ -20,7 +20,8 @@ impl Tables {
     }
 
     /// Gives each enabled provider the table that the configuration names; else the one that its slot has already;
-    /// else [`POLICY_TABLE_FIRST`] + slot; else, when somebody else's route is in that, the next one that nobody uses.
+    /// else [`POLICY_TABLE_FIRST`] + slot; else, when somebody else's route is in that, the next one that can only be this
+    /// slot's and that nobody uses.
     ///
     /// `routes` are the kernel's, of both families: every default route of any table is enough, for a table that
     /// others use as a routing table has one.
@@ -44,9 +45,9 @@ impl Tables {
                 continue;
             }
             let own = POLICY_TABLE_FIRST + u32::from(provider.slot.0);
-            let others = POLICY_TABLE_FIRST + SLOTS..=u32::MAX;
+            let candidates = (own..=u32::MAX).step_by(PROVIDERS_MAX); // no other slot's
             let free = |&table: &u32| self.spares(config, table) && !is_foreign(table, routes);
-            if let Some(table) = core::iter::once(own).chain(others).find(free) {
+            if let Some(table) = { candidates }.find(free) {
                 self.set(provider.slot, table);
             }
         }
@@ -69,9 +70,6 @@ impl Default for Tables {
         Tables::new()
     }
 }
-
-#[allow(clippy::cast_possible_truncation)] // 64
-const SLOTS: u32 = PROVIDERS_MAX as u32;
 
 /// Whether somebody else has a route in this table.
 fn is_foreign(table: u32, routes: &[Route]) -> bool {
@@ -110,13 +108,13 @@ mod tests {
             foreign_default(Family::V4, 17665, 5),
         ];
         let mut tables = Tables::new();
-        let expected = [Some(17666), Some(17602), Some(17603)];
+        let expected = [Some(17729), Some(17602), Some(17603)];
         assert_eq!(chosen(&scene, &foreign, &mut tables), expected);
         assert_eq!(chosen(&scene, &[], &mut tables), expected);
 
         scene.config.globals.table = 17602;
-        scene.config.providers[2].rt_table = RtTable::Id(17666);
-        let expected = [Some(17601), Some(17665), Some(17666)];
+        scene.config.providers[2].rt_table = RtTable::Id(17729);
+        let expected = [Some(17601), Some(17666), Some(17729)];
         assert_eq!(chosen(&scene, &[], &mut tables), expected);
     }
 
