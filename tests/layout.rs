@@ -1,0 +1,256 @@
+//! Layout and differences against the real kernel: the changes are carried out with `ip`, and read back.
+//!
+//! Each test makes network namespaces of its own, so it must run as root.
+
+#[path = "layout/router.rs"]
+mod router;
+
+use failover::config::{RtTable, Slot, TABLE_MAIN};
+use failover::linux::layout::overridden_by;
+use failover::net::{Family, Metric};
+use router::{Router, TARGET};
+
+/// Three uplinks in each family, in a namespace of their own each time.
+fn in_both_families(story: impl Fn(&mut Router)) {
+    for family in Family::ALL {
+        story(&mut Router::new(family));
+    }
+}
+
+#[test]
+fn a_first_start_leads_every_look_up() {
+    in_both_families(|router| {
+        router.settle();
+        assert_eq!(router.way(""), Some("eth1"));
+        for (slot, device) in ["eth1", "eth2", "eth3"].into_iter().enumerate() {
+            let address = router.address(slot);
+            assert_eq!(router.way(&format!("oif {device}")), Some(device));
+            assert_eq!(router.way(&format!("from {address}")), Some(device));
+            assert_eq!(router.way(&format!("mark {}", slot + 1)), Some(device));
+        }
+        assert_eq!(router.table(176), ["100 eth1", "101 eth2", "102 eth3"]);
+        assert_eq!(router.table(17602), ["176 eth2"]);
+    });
+}
+
+#[test]
+fn specific_routes_win_over_every_table_of_ours() {
+    in_both_families(|router| {
+        router.settle();
+        let target = TARGET[router.family as usize];
+        router.ip(&format!("route add {target} dev eth3"));
+        for choice in ["", "mark 1", "oif eth3"] {
+            assert_eq!(router.way(choice), Some("eth3"), "{choice}");
+        }
+    });
+}
+
+#[test]
+fn a_swap_moves_all_but_those_who_chose() {
+    in_both_families(|router| {
+        router.settle();
+        router.order(&[1, 2, 0]);
+        router.plan.order[2].steered = false;
+        let changes = router.settle();
+        assert_eq!(changes, 4, "three places, one mark");
+        assert_eq!(router.table(176), ["100 eth2", "101 eth3", "102 eth1"]);
+        assert_eq!(router.way(""), Some("eth2"));
+        assert_eq!(router.way("mark 1"), Some("eth2"));
+        assert_eq!(router.way("oif eth1"), Some("eth1"));
+    });
+}
+
+#[test]
+fn what_a_killed_run_left_is_taken_over_from_any_point() {
+    in_both_families(|router| {
+        let whole = router.count();
+        for done in 0..whole {
+            router.order(&[0, 1, 2]);
+            router.settle_partly(done);
+            router.order(&[1, 0, 2]);
+            router.plan.order[1].steered = false;
+            router.settle();
+            assert_eq!(router.way(""), Some("eth2"));
+            router.remove();
+        }
+    });
+}
+
+#[test]
+fn a_clean_stop_falls_onto_what_others_have() {
+    in_both_families(|router| {
+        router.ip(&format!("route add default dev {} metric 5000", "eth3"));
+        router.settle();
+        router.remove();
+        assert_eq!(router.way(""), Some("eth3"));
+        assert_eq!(router.ours(), 0);
+
+        router.config.globals.table = TABLE_MAIN;
+        router.settle();
+        assert_eq!(router.way(""), Some("eth1"));
+        router.remove();
+        assert_eq!(router.way(""), Some("eth3"));
+        assert_eq!(router.ours(), 0);
+    });
+}
+
+#[test]
+fn foreign_routes_at_our_metrics_stay_and_push_ours_on() {
+    in_both_families(|router| {
+        let gateway = router.gateway(2);
+        for metric in [101, 102] {
+            router.ip(&format!(
+                "route add default via {gateway} dev eth3 table 176 metric {metric} proto ra"
+            ));
+        }
+        router.ip("route add default dev eth3 table 17602 metric 1");
+        router.settle();
+        let expected = ["100 eth1", "101 eth3", "102 eth3", "103 eth2", "104 eth3"];
+        assert_eq!(router.table(176), expected);
+        assert_eq!(router.wanted.taken.len(), 2);
+        assert_eq!(router.table(17602), ["1 eth3"]);
+        assert_eq!(router.way("oif eth2"), Some("eth2"));
+        router.order(&[2, 1, 0]);
+        router.settle();
+        let expected = ["100 eth3", "101 eth3", "102 eth3", "103 eth2", "104 eth1"];
+        assert_eq!(router.table(176), expected);
+    });
+}
+
+#[test]
+fn without_policy_tables_bound_sockets_still_find_their_way() {
+    in_both_families(|router| {
+        for provider in &mut router.config.providers {
+            provider.rt_table = RtTable::None;
+        }
+        router.settle();
+        for unreachable in [false, true, false] {
+            router.plan.unreachable = unreachable;
+            router.settle();
+            assert_eq!(router.way("oif eth2"), Some("eth2"));
+            assert_eq!(router.way(""), (!unreachable).then_some("eth1"));
+        }
+    });
+}
+
+#[test]
+fn in_the_main_table_a_lower_metric_of_others_prevails() {
+    in_both_families(|router| {
+        router.config.globals.table = TABLE_MAIN;
+        router.config.globals.start_metric = Metric(1023);
+        router.ip("route add default dev eth3 metric 7");
+        router.settle();
+        assert_eq!(router.way(""), Some("eth3"));
+        let second = if router.family == Family::V4 {
+            1024 // in IPv6 the kernel's own
+        } else {
+            1025
+        };
+        let metrics: Vec<u32> = router.wanted.routes.iter().map(|r| r.metric.0).collect();
+        assert_eq!(metrics[..2], [1023, second]);
+        let routes = router.routes();
+        let over = overridden_by(&routes, router.family, TABLE_MAIN, Metric(1023));
+        assert_eq!(over, Some(Metric(7)));
+    });
+}
+
+#[test]
+fn tables_and_preferences_move_without_a_hole() {
+    in_both_families(|router| {
+        router.settle();
+        for (table, pref, metric) in [
+            (TABLE_MAIN, 17600, 100),
+            (300, 17600, 200),
+            (176, 10000, 200),
+            (176, 20000, 50),
+            (176, 20050, 50),
+        ] {
+            router.config.globals.table = table;
+            router.config.globals.rule_pref = pref;
+            router.config.globals.start_metric = Metric(metric);
+            router.config.providers[1].rt_table = RtTable::Id(metric + 1);
+            router.settle();
+            assert_eq!(router.way(""), Some("eth1"));
+            assert_eq!(router.way("mark 2"), Some("eth2"));
+        }
+    });
+}
+
+#[test]
+fn a_gateway_elsewhere_and_no_gateway_at_all() {
+    in_both_families(|router| {
+        let elsewhere = ["192.0.2.254", "2001:db8:fff::1"][router.family as usize];
+        router.uplinks[0].gateway = Some(elsewhere.parse().unwrap());
+        router.uplinks[0].onlink = true;
+        router.uplinks[1].direct = true;
+        router.settle();
+        assert_eq!(router.table(176), ["100 eth1", "101 eth2", "102 eth3"]);
+        router.uplinks[0].direct = true;
+        router.uplinks[1].direct = false;
+        router.settle();
+        assert_eq!(router.table(176), ["100 eth1", "101 eth2", "102 eth3"]);
+    });
+}
+
+#[test]
+fn a_renewed_address_takes_its_routes_along() {
+    in_both_families(|router| {
+        router.settle();
+        let old = router.address(0);
+        let length = router.renew(0);
+        router.settle();
+        router.ip(&format!("addr del {old}/{length} dev eth1"));
+        assert_eq!(router.settle(), 0, "nothing hung on the old address");
+        assert_eq!(router.way(""), Some("eth1"));
+    });
+}
+
+#[test]
+fn what_somebody_deletes_is_put_back() {
+    in_both_families(|router| {
+        router.settle();
+        router.ip("route del default table 176 metric 100");
+        router.ip("route flush table 17602");
+        router.ip("rule del pref 18500");
+        router.ip("rule del pref 17801");
+        assert_eq!(router.settle_from_outage(), 5);
+        assert_eq!(router.way(""), Some("eth1"));
+    });
+}
+
+#[test]
+fn several_routes_of_ours_at_one_metric_become_one() {
+    in_both_families(|router| {
+        router.settle();
+        let gateway = router.gateway(1);
+        let more = "table 176 metric 100 proto 176";
+        router.ip(&format!(
+            "route append default via {gateway} dev eth2 {more}"
+        ));
+        router.ip(&format!("route append default dev eth3 {more}"));
+        router.settle();
+        assert_eq!(router.table(176), ["100 eth1", "101 eth2", "102 eth3"]);
+    });
+}
+
+#[test]
+fn a_device_that_goes_and_comes_keeps_its_rules() {
+    in_both_families(|router| {
+        router.settle();
+        let (index, address) = (router.uplinks[0].index, router.uplinks[0].address);
+        router.ip("link set eth1 down");
+        router.uplinks[0].index = 0;
+        router.uplinks[0].address = None;
+        router.plan.order.retain(|hop| hop.slot != Slot(0));
+        router.settle_from_outage();
+        assert_eq!(router.way(""), Some("eth2"));
+
+        router.ip("link set eth1 up");
+        router.restore_address(0);
+        (router.uplinks[0].index, router.uplinks[0].address) = (index, address);
+        router.order(&[0, 1, 2]);
+        router.settle();
+        assert_eq!(router.way("oif eth1"), Some("eth1"));
+        assert_eq!(router.way(""), Some("eth1"));
+    });
+}
