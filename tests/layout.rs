@@ -1,6 +1,7 @@
 //! Layout and differences against the real kernel: the changes are carried out with `ip`, and read back.
 //!
 //! Each test makes network namespaces of its own, so it must run as root.
+#![allow(clippy::panic, clippy::unwrap_used)] // it is all tests
 
 #[path = "layout/router.rs"]
 mod router;

@@ -21,7 +21,7 @@ mod properties;
 
 use core::iter;
 
-use super::layout::{Wanted, everywhere};
+use super::layout::Wanted;
 use super::objects::{Change, Route, Rule, RuleVerdict, Selector};
 use crate::config::PROTOCOL;
 use crate::net::Family;
@@ -105,12 +105,7 @@ impl<'a> Difference<'a> {
             .enumerate()
             .filter(move |(i, _)| *i != stays)
             .map(|(_, has)| Change::DeleteRoute(*has));
-        extra.chain(
-            right
-                .is_none()
-                .then_some(Change::SetRoute(*wanted))
-                .into_iter(),
-        )
+        extra.chain(right.is_none().then_some(Change::SetRoute(*wanted)))
     }
 
     /// Deletes the default routes of ours that win over the best: `start_metric` was lower.
@@ -166,10 +161,11 @@ impl<'a> Difference<'a> {
 
     /// The kernel's routes that are ours.
     fn ours(self) -> impl Iterator<Item = &'a Route> {
-        let family = everywhere(self.family).address().version();
-        let ours =
-            move |r: &&Route| r.protocol == PROTOCOL && r.destination.address().version() == family;
-        self.routes.iter().filter(ours)
+        let family = move |r: &&Route| Family::of(r.destination.address().into()) == self.family;
+        self.routes
+            .iter()
+            .filter(|r| r.protocol == PROTOCOL)
+            .filter(family)
     }
 }
 

@@ -2,10 +2,9 @@
 
 use core::net::IpAddr;
 
-use super::same_place;
 use crate::config::{DeviceName, PROTOCOL, TABLE_MAIN};
 use crate::linux::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
-use crate::net::Family;
+use crate::net::{Family, Metric, Prefix};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Kernel {
@@ -55,7 +54,7 @@ impl Kernel {
     /// siblings, else the first.
     fn set_route(&mut self, route: Route) {
         let v4 = family_of(&route) == Family::V4;
-        let rivals: Vec<usize> = self.places(|r| same_place(r, &route)).collect();
+        let rivals: Vec<usize> = self.places(|r| key(r) == key(&route)).collect();
         let joins = |&i: &usize| v4 || can_join(&self.routes[i]) == can_join(&route);
         let first = rivals.iter().copied().find(joins);
         let Some(replaced) = first.or(rivals.first().copied()) else {
@@ -81,7 +80,7 @@ impl Kernel {
     fn delete_route(&mut self, route: &Route) {
         assert_eq!(route.protocol, PROTOCOL);
         let at = self
-            .places(|r| same_place(r, route) && (r.protocol, r.kind) == (PROTOCOL, route.kind))
+            .places(|r| key(r) == key(route) && (r.protocol, r.kind) == (PROTOCOL, route.kind))
             .find(|&i| {
                 let other = &self.routes[i];
                 (other.device, other.gateway) == (route.device, route.gateway)
@@ -150,6 +149,11 @@ impl Packet {
             Selector::Foreign => false,
         }
     }
+}
+
+/// What tells a route from others; the prefix it is from is an IPv6 subtree of its own.
+fn key(route: &Route) -> (u32, Prefix, Metric, Option<Prefix>) {
+    (route.table, route.destination, route.metric, route.from)
 }
 
 /// `rt6_qualify_for_ecmp` (include/net/ip6_route.h)

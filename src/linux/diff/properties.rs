@@ -90,8 +90,7 @@ fn others() -> impl Strategy<Value = Kernel> {
             let mut route = foreign_default(family, table, metric);
             if family == Family::V6 {
                 route.metric = Metric(if metric == 0 { 1024 } else { metric });
-                let prefix = Prefix::new(own(family, 50, 0).into(), 64);
-                route.from = specific.then_some(prefix);
+                route.from = specific.then(source_prefix);
             }
             if !kernel.routes.contains(&route) {
                 kernel.routes.push(route);
@@ -110,13 +109,18 @@ fn others() -> impl Strategy<Value = Kernel> {
     })
 }
 
+/// What a source-specific route is for.
+fn source_prefix() -> Prefix {
+    Prefix::new(own(Family::V6, 50, 0).into(), 64)
+}
+
 /// Anything under our protocol, at places of ours and elsewhere; several at one place, too.
 fn debris(family: Family) -> impl Strategy<Value = Vec<Route>> {
     let route = (
         select(vec![176u32, 176, 254, 17601]),
         select(vec![100u32, 100, 101, 102]),
         1..4u32,
-        0..4u8,
+        0..5u8,
     );
     vec(route, 0..12).prop_map(move |routes| {
         let mut all: Vec<Route> = Vec::new();
@@ -127,6 +131,7 @@ fn debris(family: Family) -> impl Strategy<Value = Vec<Route>> {
             match form {
                 0 => route.gateway = None,
                 1 => (route.kind, route.device, route.gateway) = (RouteKind::Multipath, 0, None),
+                2 if family == Family::V6 => route.from = Some(source_prefix()),
                 _ => route.gateway = Some(own(family, form, 1)),
             }
             if !all.contains(&route) {

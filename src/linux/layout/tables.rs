@@ -26,7 +26,7 @@ impl Tables {
     /// `routes` are the kernel's, of both families: every default route of any table is enough, for a table that
     /// others use as a routing table has one.
     pub fn choose(&mut self, config: &Config, routes: &[Route]) {
-        let previous = core::mem::replace(self, Tables::new());
+        let previous = core::mem::take(self);
         for provider in config.enabled() {
             if let RtTable::Id(table) = provider.rt_table {
                 self.set(provider.slot, table);
@@ -45,9 +45,9 @@ impl Tables {
                 continue;
             }
             let own = POLICY_TABLE_FIRST + u32::from(provider.slot.0);
-            let candidates = (own..=u32::MAX).step_by(PROVIDERS_MAX); // no other slot's
+            let mut candidates = (own..=u32::MAX).step_by(PROVIDERS_MAX); // no other slot's
             let free = |&table: &u32| self.spares(config, table) && !is_foreign(table, routes);
-            if let Some(table) = { candidates }.find(free) {
+            if let Some(table) = candidates.find(free) {
                 self.set(provider.slot, table);
             }
         }
@@ -116,6 +116,16 @@ mod tests {
         scene.config.providers[2].rt_table = RtTable::Id(17729);
         let expected = [Some(17601), Some(17666), Some(17729)];
         assert_eq!(chosen(&scene, &[], &mut tables), expected);
+    }
+
+    #[test]
+    fn a_table_given_by_hand_is_given_back() {
+        let mut scene = Scene::of(Family::V4, 1);
+        let mut tables = Tables::new();
+        scene.config.providers[0].rt_table = RtTable::Id(201);
+        assert_eq!(chosen(&scene, &[], &mut tables), [Some(201)]);
+        scene.config.providers[0].rt_table = RtTable::Auto;
+        assert_eq!(chosen(&scene, &[], &mut tables), [Some(17601)]);
     }
 
     #[test]

@@ -264,6 +264,17 @@ fn a_policy_table_given_by_hand_may_hold_foreign_routes() {
 }
 
 #[test]
+fn two_who_were_given_one_table_do_not_fight_for_its_first_place() {
+    let mut scene = Scene::of(Family::V4, 2);
+    for provider in &mut scene.config.providers {
+        provider.rt_table = RtTable::Id(201);
+    }
+    assert_eq!(defaults(&scene.wanted(), 201), [(176, 1), (177, 2)]);
+    scene.order(&[1, 0]);
+    assert_eq!(defaults(&scene.wanted(), 201), [(176, 1), (177, 2)]);
+}
+
+#[test]
 fn ipv6_metrics_keep_off_0_and_off_1024_in_main() {
     let mut scene = Scene::of(Family::V6, 2);
     scene.config.globals.start_metric = Metric(0);
