@@ -277,7 +277,7 @@ fn rob(kernel: &mut Kernel, booty: &[Index]) {
 fn settings() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(300)
+        ..ProptestConfig::with_cases(1000)
     }
 }
 
