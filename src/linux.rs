@@ -6,8 +6,32 @@
 //! | [`uplink`] | what is known of a path's way out |
 //! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
 //! | [`diff`] | those, and what it has → the changes in between, in a safe order |
+//! | [`poll`] | waits for descriptors and one deadline |
+//! | [`clock`] | the time, the boot's identity, random bytes |
+//! | [`signals`] | signals as a descriptor |
+//! | [`sticky`] | the file that holds the pin |
+//! | [`watch`] | tells when what a path leads to may have changed |
+//! | [`lock`] | one daemon a state directory |
+//! | [`save`] | the saved state's file |
+//! | [`sysctl`] | the kernel's settings that hinder probes |
+//! | [`tables`] | names of routing tables |
+//! | [`privileges`] | whether we may do our work at all |
+//! | [`trouble`] | what could not be done with a file, why, and what to do |
+//! | [`lines`] | small text files, line by line |
 
+pub mod clock;
 pub mod diff;
 pub mod layout;
+pub mod lines;
+pub mod lock;
 pub mod objects;
+pub mod poll;
+pub mod privileges;
+pub mod save;
+pub mod signals;
+pub mod sticky;
+pub mod sysctl;
+pub mod tables;
+pub mod trouble;
 pub mod uplink;
+pub mod watch;

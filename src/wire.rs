@@ -1,3 +1,4 @@
 //! Bytes ↔ meaning: what goes over wires and into files. Formats are smoltcp's and postcard's.
 
 pub mod control;
+pub mod state;

@@ -1,0 +1,71 @@
+//! The time, the boot's identity, and random bytes.
+
+use std::fs::File;
+use std::io::Read;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+use super::trouble::Trouble;
+use crate::net::Instant;
+use crate::wire::state::BootId;
+
+/// The time on `CLOCK_MONOTONIC`: microseconds since some moment of this boot, the same for every process.
+pub fn now() -> Instant {
+    let since_boot = Duration::from(
+        clock_gettime(ClockId::CLOCK_MONOTONIC)
+            .expect("every kernel has CLOCK_MONOTONIC (clock_gettime(2))"),
+    );
+    let micros = since_boot.as_secs() * 1_000_000 + u64::from(since_boot.subsec_micros());
+    Instant::from_micros(micros.cast_signed())
+}
+
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// What tells this boot from every other (random(4)).
+pub fn boot_id() -> Result<BootId, Trouble> {
+    let mut text = [0; 36];
+    File::open(BOOT_ID)
+        .and_then(|mut file| file.read_exact(&mut text))
+        .map_err(|e| Trouble::new("read", BOOT_ID, e).advise("mount /proc"))?;
+    BootId::parse(&text).ok_or_else(|| {
+        Trouble::new("read", BOOT_ID, std::io::ErrorKind::InvalidData.into()).advise("mount /proc")
+    })
+}
+
+const RANDOM: &str = "/dev/urandom";
+
+/// Random bytes from the kernel (urandom(4)).
+pub fn random<const N: usize>() -> Result<[u8; N], Trouble> {
+    let mut bytes = [0; N];
+    File::open(RANDOM)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|e| Trouble::new("read", RANDOM, e).advise("mount /dev"))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_that_of_proc_uptime_and_goes_on() {
+        let text = std::fs::read_to_string("/proc/uptime").unwrap();
+        let uptime_s: f64 = text.split(' ').next().unwrap().parse().unwrap();
+        let before = now();
+        #[allow(clippy::cast_precision_loss)]
+        let seconds = before.total_micros() as f64 / 1e6;
+        // `uptime` counts time asleep, the monotonic clock does not.
+        assert!(seconds <= uptime_s + 1.0, "{seconds} {uptime_s}");
+        assert!(now() >= before);
+        while now() == before {}
+    }
+
+    #[test]
+    fn the_boot_is_the_same_and_random_bytes_are_not() {
+        assert_eq!(boot_id().unwrap(), boot_id().unwrap());
+        let text = std::fs::read(BOOT_ID).unwrap();
+        assert_eq!(BootId::parse(&text[..36]), Some(boot_id().unwrap()));
+        assert_ne!(random::<16>().unwrap(), random::<16>().unwrap());
+    }
+}

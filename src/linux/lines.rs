@@ -1,0 +1,92 @@
+//! Small text files, line by line, in a buffer of fixed size.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Longest line that is seen, in bytes; longer ones are passed over. iproute2's limit is the same.
+const LINE_MAX: usize = 512;
+
+/// Shows every line of a file, without its line feed, until `show` has found what it wants.
+pub fn find<T>(
+    path: impl AsRef<Path>,
+    mut show: impl FnMut(&str) -> ControlFlow<T>,
+) -> io::Result<Option<T>> {
+    let mut file = File::open(path)?;
+    let mut buffer = [0; LINE_MAX + 1];
+    let mut filled = 0;
+    let mut passing_over = false;
+    loop {
+        let got = file.read(&mut buffer[filled..])?;
+        filled += got;
+        let mut start = 0;
+        while let Some(length) = buffer[start..filled].iter().position(|b| *b == b'\n') {
+            let line = &buffer[start..start + length];
+            start += length + 1;
+            if std::mem::take(&mut passing_over) {
+                continue;
+            }
+            if let Some(ControlFlow::Break(found)) = std::str::from_utf8(line).ok().map(&mut show) {
+                return Ok(Some(found));
+            }
+        }
+        if got == 0 {
+            let rest = std::str::from_utf8(&buffer[start..filled]);
+            let last = rest.ok().filter(|rest| !passing_over && !rest.is_empty());
+            let shown = last.map(show);
+            return Ok(shown.and_then(ControlFlow::break_value));
+        }
+        if start == 0 && filled == buffer.len() {
+            passing_over = true;
+            start = filled;
+        }
+        buffer.copy_within(start..filled, 0);
+        filled -= start;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines_of(text: &[u8]) -> Vec<String> {
+        let file = std::env::temp_dir().join(format!(
+            "failover-lines-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
+        std::fs::write(&file, text).unwrap();
+        let mut lines = Vec::new();
+        find(&file, |line| {
+            lines.push(line.to_string());
+            ControlFlow::<()>::Continue(())
+        })
+        .unwrap();
+        std::fs::remove_file(&file).unwrap();
+        lines
+    }
+
+    #[test]
+    fn lines_come_whole_wherever_the_buffer_ends() {
+        let text: String = (0..1000).map(|n| format!("{n} line\n")).collect();
+        assert_eq!(lines_of(text.as_bytes()), text.lines().collect::<Vec<_>>(),);
+        assert_eq!(lines_of(b"a\n\nb"), ["a", "", "b"]);
+    }
+
+    #[test]
+    fn what_is_too_long_or_no_text_is_passed_over() {
+        for length in [511, 512, 513, 1024, 1025, 5000] {
+            let long = "x".repeat(length);
+            let seen = lines_of(format!("a\n{long}\nb\n").as_bytes());
+            let fits = length <= LINE_MAX;
+            assert_eq!(seen.len(), if fits { 3 } else { 2 }, "{length}");
+            assert_eq!(
+                lines_of(long.as_bytes()).len(),
+                usize::from(fits),
+                "{length}"
+            );
+        }
+        assert_eq!(lines_of(b"a\n\xff\xfe\nb\n"), ["a", "b"]);
+    }
+}

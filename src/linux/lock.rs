@@ -1,0 +1,127 @@
+//! One daemon a state directory: a lock that the kernel takes back when its holder ends, however it ends.
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::trouble::Trouble;
+
+const NAME: &str = "lock";
+/// Longest command line that is shown, in bytes.
+const COMMAND_MAX: u64 = 120;
+
+/// Held as long as this lives. The file stays: whoever deletes it would let a second daemon in.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Flock<File>,
+}
+
+impl Lock {
+    /// Makes the state directory when there is none, and locks it (flock(2)). Never waits.
+    pub fn take(state_dir: &str) -> Result<Lock, NotLocked> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(state_dir)
+            .map_err(|e| Trouble::new("create state_dir", state_dir, e))?;
+        let path = Path::new(state_dir).join(NAME);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        // std opens with O_CLOEXEC: no child inherits it.
+        let file = options
+            .mode(0o644)
+            .custom_flags(nix::libc::O_NOFOLLOW)
+            .open(&path)
+            .map_err(|e| Trouble::new("open", &path, e))?;
+        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => file,
+            Err((mut file, Errno::EWOULDBLOCK)) => return Err(held(state_dir, &mut file)),
+            Err((_, errno)) => return Err(Trouble::new("lock", &path, errno.into()).into()),
+        };
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(|e| Trouble::new("write", &path, e))?;
+        Ok(Lock { _file: file })
+    }
+}
+
+/// Finds out who holds the lock, from what the holder has written into the file.
+fn held(state_dir: &str, file: &mut File) -> NotLocked {
+    let mut text = String::new();
+    // A holder that has not written yet is one we cannot name.
+    let _ = file.take(16).read_to_string(&mut text);
+    let pid = text.trim().parse().ok();
+    NotLocked::Held {
+        state_dir: PathBuf::from(state_dir),
+        pid,
+        command: pid.and_then(command_line),
+    }
+}
+
+/// A process' words, fit to be shown (proc_pid_cmdline(5)).
+fn command_line(pid: u32) -> Option<String> {
+    let mut bytes = Vec::new();
+    let file = File::open(format!("/proc/{pid}/cmdline")).ok()?;
+    file.take(COMMAND_MAX).read_to_end(&mut bytes).ok()?;
+    let text: String = String::from_utf8_lossy(&bytes)
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let text = text.trim_end();
+    (!text.is_empty()).then(|| text.to_string())
+}
+
+/// Why the lock was not taken.
+#[derive(Debug)]
+pub enum NotLocked {
+    /// another daemon has it
+    Held {
+        /// what it holds
+        state_dir: PathBuf,
+        /// the holder, when it has said so
+        pid: Option<u32>,
+        /// its command line, when it can be read
+        command: Option<String>,
+    },
+    /// the directory or the file could not be had
+    Trouble(Trouble),
+}
+
+impl From<Trouble> for NotLocked {
+    fn from(trouble: Trouble) -> NotLocked {
+        NotLocked::Trouble(trouble)
+    }
+}
+
+impl fmt::Display for NotLocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotLocked::Trouble(trouble) => trouble.fmt(f),
+            NotLocked::Held {
+                state_dir,
+                pid,
+                command,
+            } => {
+                f.write_str("another daemon")?;
+                if let Some(pid) = pid {
+                    write!(f, ", process {pid}")?;
+                }
+                if let Some(command) = command {
+                    write!(f, " ({command})")?;
+                }
+                let state_dir = state_dir.display();
+                write!(
+                    f,
+                    ", holds {state_dir}: stop it first, or set another state_dir"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for NotLocked {}

@@ -1,0 +1,303 @@
+//! Waiting: for any number of descriptors, and for one deadline.
+//!
+//! The timer is watched for its edge and never read: setting it anew clears what is left of its last expiry
+//! (timerfd_settime(2)). So a wake-up by the deadline costs `epoll_wait` and `timerfd_settime`, nothing else.
+//! `epoll_pwait2`, whose timeout is fine enough to do without a timer, came with Linux 5.11: too new for routers.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::timer::{Expiration, TimerSetTimeFlags};
+use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
+
+use crate::net::Instant;
+
+/// Most descriptors that one wait tells of; the others come with the next.
+pub const READY_MAX: usize = 32;
+/// The timer's token. A descriptor must have another.
+const TIMER: u64 = u64::MAX;
+
+/// What a descriptor is waited for. Errors and hang-ups are told whatever the interest: remove a descriptor that
+/// has them, or the next wait returns at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// there is something to read
+    pub read: bool,
+    /// there is room to write
+    pub write: bool,
+}
+
+impl Interest {
+    /// Only what is told anyway.
+    pub const NONE: Interest = Interest {
+        read: false,
+        write: false,
+    };
+    /// Something to read.
+    pub const READ: Interest = Interest {
+        read: true,
+        write: false,
+    };
+    /// Room to write.
+    pub const WRITE: Interest = Interest {
+        read: false,
+        write: true,
+    };
+
+    fn event(self, token: u64) -> EpollEvent {
+        let mut flags = EpollFlags::empty();
+        flags.set(EpollFlags::EPOLLIN, self.read);
+        flags.set(EpollFlags::EPOLLOUT, self.write);
+        EpollEvent::new(flags, token)
+    }
+}
+
+/// A descriptor that is worth looking after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// the one it was added with
+    pub token: u64,
+    /// a read will not block: there is data, an end or an error
+    pub readable: bool,
+    /// a write will not block: there is room, or an error
+    pub writable: bool,
+    /// an error is pending, or the other side is gone
+    pub broken: bool,
+}
+
+/// Room for what one wait tells of; to be used again for the next.
+pub struct ReadyList([EpollEvent; READY_MAX]);
+
+impl ReadyList {
+    /// Room for [`READY_MAX`].
+    pub const fn new() -> ReadyList {
+        ReadyList([EpollEvent::new(EpollFlags::empty(), 0); READY_MAX])
+    }
+}
+
+impl Default for ReadyList {
+    fn default() -> ReadyList {
+        ReadyList::new()
+    }
+}
+
+/// One epoll and one timer. Allocates nothing.
+pub struct Poller {
+    epoll: Epoll,
+    timer: TimerFd,
+    /// what the timer is set to; none also once it has expired
+    armed: Option<Instant>,
+}
+
+impl Poller {
+    /// Waits for nothing yet.
+    pub fn new() -> Result<Poller, Errno> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        let edge = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        epoll.add(&timer, EpollEvent::new(edge, TIMER))?;
+        Ok(Poller {
+            epoll,
+            timer,
+            armed: None,
+        })
+    }
+
+    /// Waits for this descriptor too, until it is removed or closed. `u64::MAX` is no token.
+    pub fn add(&self, descriptor: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+        debug_assert_ne!(token, TIMER, "the timer's own");
+        self.epoll.add(descriptor, interest.event(token))
+    }
+
+    /// Waits for something else from now on.
+    pub fn modify(
+        &self,
+        descriptor: impl AsFd,
+        token: u64,
+        interest: Interest,
+    ) -> Result<(), Errno> {
+        self.epoll.modify(descriptor, &mut interest.event(token))
+    }
+
+    /// Waits for it no more. Closing does the same, unless a child process holds it open still.
+    pub fn remove(&self, descriptor: impl AsFd) -> Result<(), Errno> {
+        self.epoll.delete(descriptor)
+    }
+
+    /// Sets when [`Poller::wait`] returns at the latest; at once when that is past. It does so once: after that it
+    /// must be set again, to the same or another instant.
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), Errno> {
+        if deadline == self.armed {
+            return Ok(());
+        }
+        match deadline {
+            Some(at) => {
+                let micros = u64::try_from(at.total_micros()).unwrap_or(0);
+                // Zero would disarm (timerfd_settime(2)).
+                let since_boot = Duration::from_micros(micros).max(Duration::from_nanos(1));
+                let once = Expiration::OneShot(since_boot.into());
+                self.timer.set(once, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
+            }
+            None => self.timer.unset()?,
+        }
+        self.armed = deadline;
+        Ok(())
+    }
+
+    /// Waits until a descriptor is ready or the deadline has come, and tells which are ready: none when only the
+    /// deadline woke us. So look at the clock after each wait.
+    pub fn wait<'a>(
+        &mut self,
+        list: &'a mut ReadyList,
+    ) -> Result<impl Iterator<Item = Ready> + use<'a>, Errno> {
+        let count = loop {
+            match self.epoll.wait(&mut list.0, EpollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                result => break result?,
+            }
+        };
+        let events = list.0.get(..count).unwrap_or_default();
+        if events.iter().any(|event| event.data() == TIMER) {
+            self.armed = None;
+        }
+        Ok(events
+            .iter()
+            .filter(|event| event.data() != TIMER)
+            .map(ready))
+    }
+}
+
+fn ready(event: &EpollEvent) -> Ready {
+    let flags = event.events();
+    let broken = flags.intersects(EpollFlags::EPOLLERR | EpollFlags::EPOLLHUP);
+    Ready {
+        token: event.data(),
+        readable: broken || flags.contains(EpollFlags::EPOLLIN),
+        writable: broken || flags.contains(EpollFlags::EPOLLOUT),
+        broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::linux::clock::now;
+    use crate::net::Duration;
+
+    fn tokens(poller: &mut Poller) -> Vec<u64> {
+        let mut list = ReadyList::new();
+        let ready = poller.wait(&mut list).unwrap();
+        ready.map(|ready| ready.token).collect()
+    }
+
+    /// Waits with a deadline of at most this many milliseconds, so that no test hangs.
+    fn soon(ms: u64) -> Option<Instant> {
+        Some(now() + Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn a_deadline_wakes_when_it_has_come_and_not_before() {
+        let mut poller = Poller::new().unwrap();
+        for _ in 0..20 {
+            let deadline = now() + Duration::from_millis(3);
+            poller.set_deadline(Some(deadline)).unwrap();
+            assert_eq!(tokens(&mut poller), []);
+            assert!(now() >= deadline);
+        }
+    }
+
+    #[test]
+    fn a_past_deadline_wakes_at_once_and_each_time_it_is_set() {
+        let mut poller = Poller::new().unwrap();
+        let past = now() - Duration::from_millis(5);
+        for deadline in [past, past, Instant::ZERO, Instant::from_micros(-5)] {
+            poller.set_deadline(Some(deadline)).unwrap();
+            let before = now();
+            assert_eq!(tokens(&mut poller), []);
+            assert!(now() - before < Duration::from_millis(500));
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_was_moved_or_taken_away_does_not_wake() {
+        let mut poller = Poller::new().unwrap();
+        let (near, far) = (soon(20), soon(150));
+        poller.set_deadline(near).unwrap();
+        poller.set_deadline(None).unwrap();
+        poller.set_deadline(far).unwrap();
+        poller.set_deadline(far).unwrap();
+        assert_eq!(tokens(&mut poller), []);
+        assert!(Some(now()) >= far);
+
+        // One that expired unseen, and was then moved, has left no edge behind.
+        poller.set_deadline(Some(Instant::ZERO)).unwrap();
+        let far = soon(50);
+        poller.set_deadline(far).unwrap();
+        assert_eq!(tokens(&mut poller), []);
+        assert!(Some(now()) >= far);
+    }
+
+    #[test]
+    fn descriptors_are_told_by_their_tokens_as_long_as_they_are_wanted() {
+        let mut poller = Poller::new().unwrap();
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        poller.add(&near, 7, Interest::READ).unwrap();
+        poller.set_deadline(soon(20)).unwrap();
+        assert_eq!(tokens(&mut poller), []);
+
+        far.write_all(b"x").unwrap();
+        let mut list = ReadyList::new();
+        let ready: Vec<Ready> = poller.wait(&mut list).unwrap().collect();
+        let seven = Ready {
+            token: 7,
+            readable: true,
+            writable: false,
+            broken: false,
+        };
+        assert_eq!(ready, [seven]);
+        // What was not read is told again.
+        assert_eq!(tokens(&mut poller), [7]);
+
+        poller.modify(&near, 8, Interest::WRITE).unwrap();
+        let ready: Vec<Ready> = poller.wait(&mut list).unwrap().collect();
+        assert_eq!(
+            (ready[0].token, ready[0].readable, ready[0].writable),
+            (8, false, true)
+        );
+
+        poller.modify(&near, 8, Interest::NONE).unwrap();
+        poller.set_deadline(soon(20)).unwrap();
+        assert_eq!(tokens(&mut poller), []);
+        near.read_exact(&mut [0]).unwrap();
+        drop(far);
+        let ready: Vec<Ready> = poller.wait(&mut list).unwrap().collect();
+        assert!(ready[0].broken && ready[0].readable);
+
+        poller.remove(&near).unwrap();
+        poller.set_deadline(soon(20)).unwrap();
+        assert_eq!(tokens(&mut poller), []);
+    }
+
+    #[test]
+    fn more_than_one_wait_can_tell_are_told_by_the_next() {
+        let mut poller = Poller::new().unwrap();
+        let pairs: Vec<_> = (0..2 * READY_MAX as u64)
+            .map(|token| {
+                let (near, mut far) = UnixStream::pair().unwrap();
+                poller.add(&near, token, Interest::READ).unwrap();
+                far.write_all(b"x").unwrap();
+                (near, far)
+            })
+            .collect();
+        let mut seen = tokens(&mut poller);
+        seen.extend(tokens(&mut poller));
+        seen.sort_unstable();
+        assert_eq!(seen, (0..pairs.len() as u64).collect::<Vec<_>>());
+    }
+}

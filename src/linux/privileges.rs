@@ -1,0 +1,66 @@
+//! Whether the kernel will let us do our work.
+
+use std::ops::ControlFlow;
+
+use super::lines;
+
+/// What changing routes and rules takes (linux/capability.h).
+const CAP_NET_ADMIN: u32 = 12;
+/// What raw sockets take.
+const CAP_NET_RAW: u32 = 13;
+
+/// The capability that is missing, with what to do; none when nothing is, or when the kernel does not tell.
+pub fn missing() -> Option<&'static str> {
+    let effective = lines::find("/proc/self/status", |line| {
+        match line.strip_prefix("CapEff:") {
+            Some(set) => ControlFlow::Break(u64::from_str_radix(set.trim(), 16).ok()),
+            None => ControlFlow::Continue(()),
+        }
+    });
+    missing_of(effective.ok()??)
+}
+
+fn missing_of(effective: Option<u64>) -> Option<&'static str> {
+    let lacks = |capability: u32| effective.is_some_and(|set| set & (1 << capability) == 0);
+    match (lacks(CAP_NET_ADMIN), lacks(CAP_NET_RAW)) {
+        (false, false) => None,
+        (true, false) => {
+            Some("CAP_NET_ADMIN is missing, which changing routes takes: run as root, or grant it")
+        }
+        (false, true) => {
+            Some("CAP_NET_RAW is missing, which probing takes: run as root, or grant it")
+        }
+        (true, true) => Some(
+            "CAP_NET_ADMIN and CAP_NET_RAW are missing, which changing routes and probing take: run as root, or grant them",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_missing_capability_is_named() {
+        assert_eq!(missing_of(None), None);
+        assert_eq!(missing_of(Some(0x3000)), None);
+        assert!(missing_of(Some(0x1000)).unwrap().starts_with("CAP_NET_RAW"));
+        assert!(
+            missing_of(Some(0x2000))
+                .unwrap()
+                .starts_with("CAP_NET_ADMIN is")
+        );
+        assert!(
+            missing_of(Some(!0x3000))
+                .unwrap()
+                .contains("and CAP_NET_RAW")
+        );
+    }
+
+    #[test]
+    fn root_lacks_nothing() {
+        if nix::unistd::geteuid().is_root() {
+            assert_eq!(missing(), None);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The kernel's settings that hinder probes and steered traffic: reading them, and the command that cures them.
+//!
+//! All are per device under `net.ipv4.conf` (Documentation/networking/ip-sysctl.rst). Some count together with `all`.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+
+const ROOT: &str = "/proc/sys/net/ipv4/conf";
+
+/// Reverse-path filtering that applies to a device: 0 none, 1 strict, 2 loose. The larger of `all` and the
+/// device's own counts. None when there is no such device.
+pub fn rp_filter(device: &str) -> Option<u8> {
+    Some(read(device, "rp_filter")?.max(read("all", "rp_filter")?))
+}
+
+/// Whether reverse-path filtering takes the packet's mark into account: set for `all` or the device.
+pub fn src_valid_mark(device: &str) -> Option<bool> {
+    Some((read(device, "src_valid_mark")? | read("all", "src_valid_mark")?) != 0)
+}
+
+/// Whether look-ups pass over the routes of this device while it has no carrier. Only the device's own counts.
+pub fn ignore_routes_with_linkdown(device: &str) -> Option<bool> {
+    Some(read(device, "ignore_routes_with_linkdown")? != 0)
+}
+
+fn read(device: &str, option: &str) -> Option<u8> {
+    let mut file = File::open(format!("{ROOT}/{device}/{option}")).ok()?;
+    let mut text = [0; 8];
+    let length = file.read(&mut text).ok()?;
+    let text = std::str::from_utf8(text.get(..length)?).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Shown as the command that sets a device's option: `sysctl -w net.ipv4.conf.eth1.rp_filter=2`.
+#[derive(Clone, Copy, Debug)]
+pub struct Cure<'a> {
+    /// the device, or `all`
+    pub device: &'a str,
+    /// the option, as `rp_filter`
+    pub option: &'a str,
+    /// what to set it to
+    pub value: u8,
+}
+
+impl fmt::Display for Cure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cure {
+            device,
+            option,
+            value,
+        } = self;
+        // A device's name may hold dots; with slashes between the parts, sysctl(8) leaves them alone.
+        if device.contains('.') {
+            write!(f, "sysctl -w net/ipv4/conf/{device}/{option}={value}")
+        } else {
+            write!(f, "sysctl -w net.ipv4.conf.{device}.{option}={value}")
+        }
+    }
+}

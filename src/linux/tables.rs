@@ -1,0 +1,105 @@
+//! Names of routing tables, as iproute2's files have them.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use super::lines;
+
+/// Where iproute2 keeps its own (since 6.6) and the administrator's; the latter come first, and win.
+const DIRECTORIES: [&str; 2] = ["/etc/iproute2", "/usr/share/iproute2"];
+/// Known to the kernel itself (rt_class_t of linux/rtnetlink.h).
+const BUILT_IN: [(&str, u32); 3] = [("local", 255), ("main", 254), ("default", 253)];
+
+/// The number of a routing table's name; none when no file names it, or none can be read.
+pub fn number(name: &str) -> Option<u32> {
+    let named = DIRECTORIES
+        .iter()
+        .find_map(|directory| number_in(Path::new(directory), name));
+    let built_in = || BUILT_IN.iter().find(|(known, _)| *known == name);
+    named.or_else(|| built_in().map(|(_, number)| *number))
+}
+
+/// Looks into `rt_tables` and every `rt_tables.d/*.conf` below a directory.
+fn number_in(directory: &Path, name: &str) -> Option<u32> {
+    number_in_file(&directory.join("rt_tables"), name).or_else(|| {
+        let mut more: Vec<PathBuf> = std::fs::read_dir(directory.join("rt_tables.d"))
+            .ok()?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "conf")
+            })
+            .collect();
+        more.sort();
+        more.iter().find_map(|path| number_in_file(path, name))
+    })
+}
+
+fn number_in_file(path: &Path, name: &str) -> Option<u32> {
+    let found = lines::find(path, |line| match parse(line) {
+        Some((number, known)) if known == name => ControlFlow::Break(number),
+        _ => ControlFlow::Continue(()),
+    });
+    found.ok()?
+}
+
+/// `254 main # comment`; the number may be hexadecimal.
+fn parse(line: &str) -> Option<(u32, &str)> {
+    let line = line.split('#').next().unwrap_or_default();
+    let mut words = line.split_whitespace();
+    let number = words.next()?;
+    let number = match number.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => number.parse(),
+    };
+    Some((number.ok()?, words.next()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_iproute2_does() {
+        assert_eq!(parse("254\tmain"), Some((254, "main")));
+        assert_eq!(parse("  0xb0  isp1 # the first"), Some((176, "isp1")));
+        assert_eq!(parse("17601 isp2#x"), Some((17601, "isp2")));
+        for line in [
+            "",
+            "#",
+            "# 5 five",
+            "6",
+            "seven 7",
+            "-1 x",
+            "0x 8",
+            "99999999999 x",
+        ] {
+            assert_eq!(parse(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_directory_adds_to_the_file_and_other_files_there_do_not_count() {
+        let directory =
+            std::env::temp_dir().join(format!("failover-tables-{}", std::process::id()));
+        std::fs::create_dir_all(directory.join("rt_tables.d")).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+        write("rt_tables", "#\n# reserved values\n#\n254\tmain\n7 seven\n");
+        write("rt_tables.d/failover.conf", "176 failover\n8 seven");
+        write("rt_tables.d/README", "9 nine\n");
+        assert_eq!(number_in(&directory, "seven"), Some(7));
+        assert_eq!(number_in(&directory, "failover"), Some(176));
+        assert_eq!(number_in(&directory, "nine"), None);
+        std::fs::remove_file(directory.join("rt_tables")).unwrap();
+        assert_eq!(number_in(&directory, "seven"), Some(8));
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(number_in(&directory, "seven"), None);
+    }
+
+    #[test]
+    fn the_kernels_own_are_known_without_any_file() {
+        assert_eq!(number("main"), Some(254));
+        assert_eq!(number("default"), Some(253));
+        assert_eq!(number("no such table"), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! One daemon a state directory, however the former one ended.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+
+use failover::linux::lock::{Lock, NotLocked};
+
+use crate::Scratch;
+
+#[test]
+fn the_second_is_told_who_holds_it_and_the_third_gets_it() {
+    let scratch = Scratch::new();
+    let state_dir = scratch.at("run/failover");
+    let first = Lock::take(&state_dir).unwrap();
+    let mode = fs::metadata(&state_dir).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+
+    let refused = Lock::take(&state_dir).unwrap_err();
+    let NotLocked::Held { pid, command, .. } = &refused else {
+        panic!("it is held: {refused}");
+    };
+    assert_eq!(*pid, Some(std::process::id()));
+    assert!(command.is_some());
+    let text = refused.to_string();
+    assert!(
+        text.contains(&format!("process {}", std::process::id())),
+        "{text}"
+    );
+    assert!(
+        text.contains(&state_dir) && text.contains("stop it first"),
+        "{text}"
+    );
+
+    drop(first);
+    Lock::take(&state_dir).unwrap();
+}
+
+#[test]
+fn a_longer_pid_of_a_former_holder_leaves_nothing() {
+    let scratch = Scratch::new();
+    fs::write(scratch.at("lock"), "99999999999\nrubbish\n").unwrap();
+    let _lock = Lock::take(&scratch.at("")).unwrap();
+    let text = fs::read_to_string(scratch.at("lock")).unwrap();
+    assert_eq!(text, format!("{}\n", std::process::id()));
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_or_used_is_named() {
+    let scratch = Scratch::new();
+    fs::write(scratch.at("file"), "").unwrap();
+    let refused = Lock::take(&scratch.at("file/run")).unwrap_err().to_string();
+    assert!(refused.contains("in a directory's place"), "{refused}");
+    let refused = Lock::take("/proc/failover").unwrap_err().to_string();
+    assert!(
+        refused.starts_with("cannot create state_dir /proc/failover: "),
+        "{refused}"
+    );
+    fs::create_dir(scratch.at("lock")).unwrap();
+    let refused = Lock::take(&scratch.at("")).unwrap_err().to_string();
+    assert!(refused.contains("remove the directory"), "{refused}");
+}
+
+/// A process that takes the lock, starts a child, and lives until it is killed or its input ends.
+fn holder(state_dir: &str) -> Child {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "lock::holds_it", "--ignored", "--nocapture"])
+        .env("FAILOVER_TEST_STATE_DIR", state_dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let held = lines
+        .map_while(Result::ok)
+        .any(|line| line.contains("held"));
+    assert!(held);
+    child
+}
+
+#[test]
+#[ignore = "the body of another process, started by the test below"]
+fn holds_it() {
+    let Ok(state_dir) = std::env::var("FAILOVER_TEST_STATE_DIR") else {
+        return;
+    };
+    let _lock = Lock::take(&state_dir).unwrap();
+    // Reads what we do not: it outlives a SIGKILL of us, until the test closes the pipe.
+    let mut grandchild = Command::new("cat").stdout(Stdio::null()).spawn().unwrap();
+    println!("held");
+    grandchild.wait().unwrap();
+}
+
+#[test]
+fn a_holder_that_was_killed_holds_nothing_though_its_child_lives() {
+    let scratch = Scratch::new();
+    let mut child = holder(&scratch.at(""));
+    let refused = Lock::take(&scratch.at("")).unwrap_err();
+    let NotLocked::Held { pid, command, .. } = refused else {
+        panic!("it is held: {refused}");
+    };
+    assert_eq!(pid, Some(child.id()));
+    assert!(command.unwrap().contains("lock::holds_it"));
+
+    let input = child.stdin.take();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    Lock::take(&scratch.at("")).unwrap();
+    drop(input);
+}

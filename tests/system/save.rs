@@ -1,0 +1,98 @@
+//! The saved state's file: what a run leaves is found by the next, and nothing else is believed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use failover::config::Slot;
+use failover::linux::clock::boot_id;
+use failover::linux::save::{self, Loaded};
+use failover::net::PerFamily;
+use failover::wire::state::{BootId, Record, STATE_MAX};
+
+use crate::Scratch;
+
+const RECORD: Record<'_> = Record::Provider {
+    id: "isp1",
+    slot: Slot(5),
+    paths: PerFamily { v4: None, v6: None },
+};
+
+fn write(scratch: &Scratch, count: usize) {
+    let boot = boot_id().unwrap();
+    save::write(&scratch.at(""), boot, |put| {
+        for _ in 0..count {
+            put(&RECORD);
+        }
+    })
+    .unwrap();
+}
+
+fn ignored(scratch: &Scratch, boot: BootId) -> String {
+    match save::read(&scratch.at(""), boot) {
+        Loaded::Ignored(why) => why,
+        Loaded::Nothing => panic!("there is a file"),
+        Loaded::Saved(_) => panic!("it is not to be believed"),
+    }
+}
+
+#[test]
+fn what_was_saved_last_is_found() {
+    let scratch = Scratch::new();
+    let boot = boot_id().unwrap();
+    assert!(matches!(save::read(&scratch.at(""), boot), Loaded::Nothing));
+    for count in [3, 200, 1, 0] {
+        write(&scratch, count);
+        let Loaded::Saved(saved) = save::read(&scratch.at(""), boot) else {
+            panic!("it is sound");
+        };
+        assert_eq!(saved.records().count(), count);
+        assert!(saved.records().all(|record| record == RECORD));
+    }
+    let mode = fs::metadata(scratch.at("state"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(fs::read_dir(&*scratch).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_not_to_be_believed_is_ignored_with_the_reason() {
+    let scratch = Scratch::new();
+    let boot = boot_id().unwrap();
+    write(&scratch, 3);
+    let why = ignored(&scratch, BootId([7; 16]));
+    assert!(why.contains("started anew"), "{why}");
+
+    let file = scratch.at("state");
+    let good = fs::read(&file).unwrap();
+    fs::write(&file, &good[..good.len() - 1]).unwrap();
+    assert!(ignored(&scratch, boot).ends_with("state: it is damaged"));
+    fs::write(&file, "").unwrap();
+    assert!(ignored(&scratch, boot).ends_with("it is damaged"));
+    fs::write(&file, vec![0; STATE_MAX + 1]).unwrap();
+    assert!(ignored(&scratch, boot).contains("too long"));
+    let mut newer = good.clone();
+    newer[4] += 1;
+    fs::write(&file, newer).unwrap();
+    assert!(ignored(&scratch, boot).contains("format 2, of another version"));
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert!(ignored(&scratch, boot).contains("remove the directory"));
+}
+
+#[test]
+fn what_cannot_be_saved_leaves_what_was() {
+    let scratch = Scratch::new();
+    write(&scratch, 2);
+    let before = fs::read(scratch.at("state")).unwrap();
+    fs::create_dir(scratch.at("state.tmp")).unwrap();
+    let refused = save::write(&scratch.at(""), boot_id().unwrap(), |put| put(&RECORD));
+    let text = refused.unwrap_err().to_string();
+    assert!(text.starts_with("cannot save the state in "), "{text}");
+    assert_eq!(fs::read(scratch.at("state")).unwrap(), before);
+
+    let gone = save::write(&scratch.at("gone"), boot_id().unwrap(), |_| {});
+    assert!(gone.is_err());
+    assert!(!fs::exists(scratch.at("gone")).unwrap());
+}

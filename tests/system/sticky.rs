@@ -1,0 +1,207 @@
+//! The sticky file in the hands of people: written, emptied, moved, deleted, and written by us.
+//!
+//! inotify queues an event before the system call that causes it returns: so nothing is waited for here.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use failover::linux::sticky::{Pinned, Sticky};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::Scratch;
+
+pub(crate) fn provider(id: &str) -> Option<Pinned> {
+    Some(Pinned::Provider(id.try_into().unwrap()))
+}
+
+const NOBODY: Option<Pinned> = Some(Pinned::Nobody);
+
+/// What the next look tells; the loop would look because the descriptor is readable.
+pub(crate) fn news(sticky: &mut Sticky) -> Option<Pinned> {
+    if !wakes(sticky) {
+        return None;
+    }
+    let news = sticky.changed().unwrap();
+    assert!(
+        !wakes(sticky) || sticky.changed().unwrap().is_none(),
+        "one look is enough"
+    );
+    news
+}
+
+fn wakes(sticky: &Sticky) -> bool {
+    let mut descriptors = [PollFd::new(sticky.as_fd(), PollFlags::POLLIN)];
+    poll(&mut descriptors, PollTimeout::ZERO).unwrap() > 0
+}
+
+#[test]
+fn a_pin_comes_and_goes_by_hand() {
+    let scratch = Scratch::new();
+    let file = scratch.at("sticky.provider");
+    let mut sticky = Sticky::open(&file).unwrap();
+    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+
+    fs::write(&file, "isp2\n").unwrap(); // echo isp2 >
+    assert_eq!(news(&mut sticky), provider("isp2"));
+    fs::write(&file, "isp1\n").unwrap();
+    assert_eq!(news(&mut sticky), provider("isp1"));
+    fs::write(&file, " isp1 ").unwrap();
+    assert_eq!(news(&mut sticky), None, "the same is no news");
+    fs::write(&file, "").unwrap(); // >
+    assert_eq!(news(&mut sticky), NOBODY);
+    fs::write(&file, "isp2\n").unwrap();
+    assert_eq!(news(&mut sticky), provider("isp2"));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(news(&mut sticky), NOBODY);
+
+    let other = scratch.at("other");
+    fs::write(&other, "isp3\n").unwrap();
+    assert_eq!(news(&mut sticky), None, "another file does not count");
+    fs::rename(&other, &file).unwrap(); // mv other sticky.provider
+    assert_eq!(news(&mut sticky), provider("isp3"));
+    fs::rename(&file, &other).unwrap();
+    assert_eq!(news(&mut sticky), NOBODY);
+    fs::hard_link(&other, &file).unwrap(); // ln
+    assert_eq!(news(&mut sticky), provider("isp3"));
+    fs::remove_file(&file).unwrap();
+    symlink("other", &file).unwrap(); // ln -s
+    assert_eq!(news(&mut sticky), None, "the same again");
+    fs::write(&other, "isp4\n").unwrap();
+    assert_eq!(news(&mut sticky), provider("isp4"), "through the link");
+    fs::remove_file(&other).unwrap();
+    assert_eq!(news(&mut sticky), NOBODY);
+    fs::write(&other, "isp5\n").unwrap();
+    assert_eq!(news(&mut sticky), provider("isp5"), "the link led nowhere");
+}
+
+#[test]
+fn a_file_that_is_being_written_says_nothing_until_it_is_closed() {
+    let scratch = Scratch::new();
+    let file = scratch.at("sticky.provider");
+    fs::write(&file, "isp1\n").unwrap();
+    let mut sticky = Sticky::open(&file).unwrap();
+    assert_eq!(Some(sticky.pinned().clone()), provider("isp1"));
+
+    let mut open = File::create(&file).unwrap(); // truncates
+    assert_eq!(news(&mut sticky), None);
+    open.write_all(b"is").unwrap();
+    assert_eq!(news(&mut sticky), None);
+    open.write_all(b"p2\n").unwrap();
+    assert_eq!(news(&mut sticky), None);
+    drop(open);
+    assert_eq!(news(&mut sticky), provider("isp2"));
+}
+
+#[test]
+fn what_cannot_be_an_id_is_told_once_with_what_to_do() {
+    let scratch = Scratch::new();
+    let file = scratch.at("sticky.provider");
+    let mut sticky = Sticky::open(&file).unwrap();
+    fs::write(&file, [0xff; 10]).unwrap();
+    let Some(Pinned::Invalid(text)) = news(&mut sticky) else {
+        panic!("it is no id");
+    };
+    assert!(text.starts_with(&file) && text.contains("expected one provider's id"));
+    fs::write(&file, [0xff; 10]).unwrap();
+    assert_eq!(news(&mut sticky), None);
+    fs::write(&file, "isp1").unwrap();
+    assert_eq!(news(&mut sticky), provider("isp1"));
+
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let Some(Pinned::Invalid(text)) = news(&mut sticky) else {
+        panic!("a directory is no id");
+    };
+    assert!(text.contains("remove the directory"), "{text}");
+    let refused = sticky.write(Some("isp2")).unwrap_err().to_string();
+    assert!(refused.contains("remove the directory"), "{refused}");
+    fs::remove_dir(&file).unwrap();
+    assert_eq!(news(&mut sticky), NOBODY);
+}
+
+#[test]
+fn our_own_writing_is_no_news_and_lasts() {
+    let scratch = Scratch::new();
+    let file = scratch.at("etc/failover/sticky.provider");
+    let mut sticky = Sticky::open(&file).unwrap();
+    sticky.write(Some("isp2")).unwrap();
+    assert_eq!(news(&mut sticky), None);
+    assert_eq!(Some(sticky.pinned().clone()), provider("isp2"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "isp2\n");
+    let mode = |path: &str| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&file), 0o644);
+    assert_eq!(mode(&scratch.at("etc/failover")), 0o755);
+
+    // And what others do to it is news as before.
+    fs::write(&file, "isp1\n").unwrap();
+    assert_eq!(news(&mut sticky), provider("isp1"));
+    sticky.write(None).unwrap();
+    assert_eq!(news(&mut sticky), None);
+    assert!(!fs::exists(&file).unwrap());
+    sticky.write(None).unwrap();
+    let left: Vec<_> = fs::read_dir(scratch.at("etc/failover")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_the_file_says_already_is_not_written_again() {
+    let scratch = Scratch::new();
+    let file = scratch.at("sticky.provider");
+    fs::write(&file, "isp2").unwrap();
+    let mut sticky = Sticky::open(&file).unwrap();
+    sticky.write(Some("isp2")).unwrap();
+    assert!(!wakes(&sticky));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "isp2");
+}
+
+#[test]
+fn a_symbolic_link_stays_one_when_we_write() {
+    let scratch = Scratch::new();
+    let file = scratch.at("sticky.provider");
+    fs::create_dir(scratch.at("flash")).unwrap();
+    symlink("flash/pin", &file).unwrap();
+    let mut sticky = Sticky::open(&file).unwrap();
+    for id in ["isp1", "isp2"] {
+        sticky.write(Some(id)).unwrap();
+        let text = fs::read_to_string(scratch.at("flash/pin")).unwrap();
+        assert_eq!(text.trim(), id);
+    }
+    sticky.write(None).unwrap();
+    assert!(fs::symlink_metadata(&file).unwrap().is_symlink());
+    assert_eq!(news(&mut sticky), None);
+    fs::write(&file, "isp3").unwrap();
+    assert_eq!(news(&mut sticky), provider("isp3"));
+}
+
+#[test]
+fn a_former_run_killed_while_writing_does_not_matter() {
+    let scratch = Scratch::new();
+    let file = scratch.at("sticky.provider");
+    let elsewhere = scratch.at("elsewhere");
+    fs::write(&elsewhere, "precious").unwrap();
+    symlink(&elsewhere, scratch.at(".sticky.provider.tmp")).unwrap();
+    let mut sticky = Sticky::open(&file).unwrap();
+    sticky.write(Some("isp2")).unwrap();
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "precious");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "isp2\n");
+}
+
+#[test]
+fn a_pin_that_cannot_be_written_says_what_to_do() {
+    let scratch = Scratch::new();
+    fs::write(scratch.at("file"), "").unwrap();
+    let mut sticky = Sticky::open(&scratch.at("file/sticky.provider")).unwrap();
+    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    let refused = sticky.write(Some("isp2")).unwrap_err().to_string();
+    assert!(refused.contains("in a directory's place"), "{refused}");
+    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+
+    let loops = scratch.at("loop");
+    symlink("loop", &loops).unwrap();
+    let mut sticky = Sticky::open(&loops).unwrap();
+    assert!(matches!(sticky.pinned(), Pinned::Invalid(_)));
+    sticky.write(None).unwrap();
+    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+}
