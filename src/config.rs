@@ -30,6 +30,8 @@ pub const TARGET_MAX: usize = 64;
 pub const COMMAND_MAX: usize = 160;
 /// Longest `sticky_file` and `state_dir` (a socket's address holds 107 bytes).
 pub const FILE_PATH_MAX: usize = 90;
+/// Commands of `exec` checks running at once, over all paths.
+pub const COMMANDS_MAX: usize = 64;
 /// Largest configuration file, in bytes.
 pub const FILE_MAX: usize = 64 * 1024;
 /// Transitions remembered by the journal.

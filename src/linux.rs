@@ -2,6 +2,9 @@
 //!
 //! | module | job |
 //! |---|---|
+//! | [`exec`] | the commands of `exec` checks, as child processes |
+//! | [`icmp`] | the raw sockets that send probes and receive their answers |
+//! | [`fault`] | errno → what the core calls it |
 //! | [`objects`] | what the kernel has, as we see it: links, addresses, routes, rules |
 //! | [`uplink`] | what is known of a path's way out |
 //! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
@@ -21,6 +24,11 @@
 
 pub mod clock;
 pub mod diff;
+pub mod exec;
+pub mod fault;
+mod ffi;
+mod filter;
+pub mod icmp;
 pub mod layout;
 pub mod lines;
 pub mod lock;

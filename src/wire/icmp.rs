@@ -1,0 +1,201 @@
+//! ICMP and ICMPv6 echo: the probe that is sent and the answer that counts (RFC 792, RFC 4443).
+//!
+//! The two families' echo messages differ in their type, and in who minds the checksum; everything else stands in
+//! the same place, so smoltcp's ICMPv4 view serves for both.
+//!
+//! Checksums: IPv4's covers the message alone; we fill it, and verify it, because the kernel hands raw sockets what it
+//! has not verified. ICMPv6's covers the source address too, which routing chooses after us: the kernel fills it on
+//! raw ICMPv6 sockets, and drops what is damaged before we see it (RFC 3542 section 3.1).
+//!
+//! The payload, 32 bytes (a ping without payload is dropped by some hosts):
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..16 | the token |
+//! | 16..20 | the round, big-endian |
+//! | 20 | the check |
+//! | 21..24 | zero |
+//! | 24..32 | monotonic microseconds of sending, big-endian |
+
+use smoltcp::wire::{Icmpv4Message, Icmpv4Packet, Icmpv6Message};
+
+use crate::config::PATH_CHECKS_MAX;
+use crate::failover::Round;
+use crate::net::{Family, Instant};
+
+/// A probe's length on ICMP's layer: a header and the payload.
+pub const MESSAGE_LEN: usize = HEADER_LEN + 32;
+/// Room for an answer, or an error that quotes a probe, with the longest IPv4 headers. What is longer may be cut off.
+pub const RECEIVE_LEN: usize = 60 + HEADER_LEN + 60 + MESSAGE_LEN;
+
+const HEADER_LEN: usize = 8;
+const IPV6_HEADER_LEN: usize = 40;
+
+/// What makes a path's probes its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// ICMP's identifier: NAT tells flows apart by it
+    pub identifier: u16,
+    /// what a stranger cannot know
+    pub token: [u8; 16],
+}
+
+/// What a probe carries, and its answer brings back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// the number of the check in its path
+    pub check: u8,
+    /// the round asked in
+    pub round: Round,
+    /// when it was sent
+    pub sent: Instant,
+}
+
+/// Why a received message is no answer to a probe of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejected {
+    /// too short, too long, damaged, or holding what no probe of ours held
+    Malformed,
+    /// not an echo reply
+    NotReply,
+    /// somebody else's identifier
+    Identifier,
+    /// not our token: forged, or of a former run
+    Token,
+    /// the sequence number is not the round's
+    Sequence,
+    /// An ICMP error that quotes a probe of ours: "destination unreachable", with its code. To be recorded, never
+    /// judged: anybody can send one, and the quotation need not reach as far as the token.
+    Unreachable {
+        /// as RFC 792 and RFC 4443 number them
+        code: u8,
+    },
+}
+
+/// ICMP's numbers of one family.
+pub(crate) struct Types {
+    pub(crate) request: u8,
+    pub(crate) reply: u8,
+    pub(crate) unreachable: u8,
+    /// the number of the whole in an IP header
+    pub(crate) protocol: u8,
+}
+
+pub(crate) fn types(family: Family) -> Types {
+    match family {
+        Family::V4 => Types {
+            request: Icmpv4Message::EchoRequest.into(),
+            reply: Icmpv4Message::EchoReply.into(),
+            unreachable: Icmpv4Message::DstUnreachable.into(),
+            protocol: 1,
+        },
+        Family::V6 => Types {
+            request: Icmpv6Message::EchoRequest.into(),
+            reply: Icmpv6Message::EchoReply.into(),
+            unreachable: Icmpv6Message::DstUnreachable.into(),
+            protocol: 58,
+        },
+    }
+}
+
+/// The echo request of a probe. In IPv6 its checksum is 0, for the kernel to fill.
+pub fn request(family: Family, identity: &Identity, probe: &Probe) -> [u8; MESSAGE_LEN] {
+    let mut message = [0; MESSAGE_LEN];
+    let mut packet = Icmpv4Packet::new_unchecked(&mut message[..]);
+    packet.set_msg_type(types(family).request.into());
+    packet.set_echo_ident(identity.identifier);
+    packet.set_echo_seq_no(sequence(probe.round));
+    let payload = packet.data_mut();
+    payload[..16].copy_from_slice(&identity.token);
+    payload[16..20].copy_from_slice(&probe.round.0.to_be_bytes());
+    payload[20] = probe.check;
+    payload[24..].copy_from_slice(&probe.sent.total_micros().to_be_bytes());
+    if family == Family::V4 {
+        packet.fill_checksum();
+    }
+    message
+}
+
+/// Reads what a raw socket received: in IPv4 with its IP header, in IPv6 without.
+///
+/// That it came from the address asked, and that the round was ever sent, is for the caller to check.
+pub fn parse(family: Family, identity: &Identity, received: &[u8]) -> Result<Probe, Rejected> {
+    let message = match family {
+        Family::V4 => after_ipv4_header(received).ok_or(Rejected::Malformed)?,
+        Family::V6 => received,
+    };
+    let packet = Icmpv4Packet::new_checked(message).map_err(|_| Rejected::Malformed)?;
+    let types = types(family);
+    let kind = u8::from(packet.msg_type());
+    if kind == types.unreachable {
+        return Err(quotation(family, identity, message).unwrap_or(Rejected::NotReply));
+    }
+    if kind != types.reply {
+        return Err(Rejected::NotReply);
+    }
+    if packet.echo_ident() != identity.identifier {
+        return Err(Rejected::Identifier);
+    }
+    if packet.msg_code() != 0
+        || message.len() != MESSAGE_LEN
+        || (family == Family::V4 && !packet.verify_checksum())
+    {
+        return Err(Rejected::Malformed);
+    }
+    let (token, probe) = payload(packet.data()).ok_or(Rejected::Malformed)?;
+    if !same(token, &identity.token) {
+        return Err(Rejected::Token);
+    }
+    if packet.echo_seq_no() != sequence(probe.round) {
+        return Err(Rejected::Sequence);
+    }
+    Ok(probe)
+}
+
+/// The sequence number of a round: its low 16 bits.
+fn sequence(round: Round) -> u16 {
+    (round.0 & 0xffff) as u16
+}
+
+fn after_ipv4_header(packet: &[u8]) -> Option<&[u8]> {
+    packet.get(usize::from(packet.first()? & 0xf) * 4..)
+}
+
+/// Token and contents of a payload; nothing when it holds what we never write.
+fn payload(payload: &[u8]) -> Option<(&[u8; 16], Probe)> {
+    let (token, rest) = payload.split_first_chunk::<16>()?;
+    let (round, rest) = rest.split_first_chunk::<4>()?;
+    let (&[check, zeros @ ..], rest) = rest.split_first_chunk::<4>()?;
+    let sent_us = i64::from_be_bytes(*rest.first_chunk::<8>()?);
+    let written_by_us =
+        usize::from(check) < PATH_CHECKS_MAX && zeros == [0; 3] && sent_us.is_positive();
+    written_by_us.then_some((
+        token,
+        Probe {
+            check,
+            round: Round(u32::from_be_bytes(*round)),
+            sent: Instant::from_micros(sent_us),
+        },
+    ))
+}
+
+/// Recognises an error that quotes an echo request with our identifier.
+fn quotation(family: Family, identity: &Identity, error: &[u8]) -> Option<Rejected> {
+    let code = *error.get(1)?;
+    let quoted = error.get(HEADER_LEN..)?;
+    let (protocol, message) = match family {
+        Family::V4 => (*quoted.get(9)?, after_ipv4_header(quoted)?),
+        Family::V6 => (*quoted.get(6)?, quoted.get(IPV6_HEADER_LEN..)?),
+    };
+    let types = types(family);
+    let packet = Icmpv4Packet::new_checked(message).ok()?;
+    let ours = protocol == types.protocol
+        && u8::from(packet.msg_type()) == types.request
+        && packet.echo_ident() == identity.identifier;
+    ours.then_some(Rejected::Unreachable { code })
+}
+
+/// Compares in a time that does not tell where the first difference is.
+fn same(a: &[u8; 16], b: &[u8; 16]) -> bool {
+    a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+}
