@@ -168,7 +168,7 @@ fn payload(payload: &[u8]) -> Option<(&[u8; 16], Probe)> {
     let (&[check, zeros @ ..], rest) = rest.split_first_chunk::<4>()?;
     let sent_us = i64::from_be_bytes(*rest.first_chunk::<8>()?);
     let written_by_us =
-        usize::from(check) < PATH_CHECKS_MAX && zeros == [0; 3] && sent_us.is_positive();
+        usize::from(check) < PATH_CHECKS_MAX && zeros == [0; 3] && !sent_us.is_negative();
     written_by_us.then_some((
         token,
         Probe {
@@ -198,4 +198,212 @@ fn quotation(family: Family, identity: &Identity, error: &[u8]) -> Option<Reject
 /// Compares in a time that does not tell where the first difference is.
 fn same(a: &[u8; 16], b: &[u8; 16]) -> bool {
     a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    use super::*;
+
+    const OURS: Identity = Identity {
+        identifier: 0x1234,
+        token: *b"sixteen of bytes",
+    };
+    const PROBE: Probe = Probe {
+        check: 2,
+        round: Round(0x0005_0001),
+        sent: Instant::from_micros_const(0x0102),
+    };
+
+    /// What a host makes of a request: another type, and in IPv4 the IP header before it.
+    fn answer(family: Family, identity: &Identity, probe: &Probe) -> Vec<u8> {
+        let mut message = request(family, identity, probe);
+        message[0] = types(family).reply;
+        enclose(family, message)
+    }
+
+    fn enclose(family: Family, mut message: [u8; MESSAGE_LEN]) -> Vec<u8> {
+        match family {
+            Family::V4 => {
+                Icmpv4Packet::new_unchecked(&mut message[..]).fill_checksum();
+                [&ipv4_header()[..], &message].concat()
+            }
+            Family::V6 => message.to_vec(),
+        }
+    }
+
+    fn ipv4_header() -> [u8; 20] {
+        let mut header = [0; 20];
+        header[0] = 0x45;
+        header[9] = 1;
+        header
+    }
+
+    /// "Host unreachable" as a router sends it, quoting the header and `quoted` bytes of a request.
+    fn unreachable(family: Family, identity: &Identity, quoted: usize) -> Vec<u8> {
+        let sent = request(family, identity, &PROBE);
+        let quotation = &sent[..quoted];
+        let mut ipv6_header = [0; 40];
+        ipv6_header[6] = 58;
+        match family {
+            Family::V4 => {
+                let error = [3, 1, 0, 0, 0, 0, 0, 0];
+                [&ipv4_header()[..], &error, &ipv4_header(), quotation].concat()
+            }
+            Family::V6 => [&[1, 3, 0, 0, 0, 0, 0, 0], &ipv6_header[..], quotation].concat(),
+        }
+    }
+
+    #[test]
+    fn the_ipv4_checksum_is_that_of_rfc_1071() {
+        let identity = Identity {
+            identifier: 0x1234,
+            token: [0; 16],
+        };
+        let probe = Probe {
+            round: Round(1),
+            ..PROBE
+        };
+        let message = request(Family::V4, &identity, &probe);
+        // 0800 + 1234 + 0001 (sequence) + 0001 (round) + 0200 (check) + 0102 (sent) = 1d38
+        assert_eq!(message[..8], [8, 0, 0xe2, 0xc7, 0x12, 0x34, 0, 1]);
+
+        let identity = Identity {
+            identifier: 0xffff,
+            token: [0xff; 16],
+        };
+        let message = request(Family::V4, &identity, &probe);
+        // 0b04 as above without the identifier, and nine times ffff, each of which carries itself away
+        assert_eq!(message[2..4], [0xf4, 0xfb]);
+    }
+
+    #[test]
+    fn the_ipv6_checksum_is_left_to_the_kernel() {
+        let message = request(Family::V6, &OURS, &PROBE);
+        assert_eq!(message[..8], [128, 0, 0, 0, 0x12, 0x34, 0, 1]);
+    }
+
+    #[test]
+    fn the_payload_is_as_the_table_says() {
+        let message = request(Family::V4, &OURS, &PROBE);
+        assert_eq!(message[8..24], *b"sixteen of bytes");
+        assert_eq!(message[24..32], [0, 5, 0, 1, 2, 0, 0, 0]);
+        assert_eq!(message[32..], [0, 0, 0, 0, 0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn an_answer_brings_the_probe_back() {
+        for family in Family::ALL {
+            let received = answer(family, &OURS, &PROBE);
+            assert_eq!(parse(family, &OURS, &received), Ok(PROBE));
+        }
+    }
+
+    #[test]
+    fn ip_options_before_an_answer_do_not_matter() {
+        let mut received = answer(Family::V4, &OURS, &PROBE);
+        received[0] = 0x47;
+        received.splice(20..20, [1; 8]);
+        assert_eq!(parse(Family::V4, &OURS, &received), Ok(PROBE));
+    }
+
+    #[test]
+    fn anything_but_an_answer_to_us_is_rejected() {
+        let stranger = Identity {
+            identifier: 0x1235,
+            ..OURS
+        };
+        let forger = Identity {
+            token: *b"sixteen of bytez",
+            ..OURS
+        };
+        let unknown_check = Probe { check: 8, ..PROBE };
+        for family in Family::ALL {
+            let rejected = |received: &[u8]| parse(family, &OURS, received).unwrap_err();
+            assert_eq!(
+                rejected(&answer(family, &stranger, &PROBE)),
+                Rejected::Identifier
+            );
+            assert_eq!(rejected(&answer(family, &forger, &PROBE)), Rejected::Token);
+            assert_eq!(
+                rejected(&answer(family, &OURS, &unknown_check)),
+                Rejected::Malformed
+            );
+            let ours = request(family, &OURS, &PROBE);
+            assert_eq!(rejected(&enclose(family, ours)), Rejected::NotReply);
+            let mut replayed = ours;
+            replayed[0] = types(family).reply;
+            replayed[7] += 1;
+            assert_eq!(rejected(&enclose(family, replayed)), Rejected::Sequence);
+            let mut longer = answer(family, &OURS, &PROBE);
+            longer.push(0);
+            assert_eq!(rejected(&longer), Rejected::Malformed);
+        }
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_is_rejected() {
+        let whole = answer(Family::V4, &OURS, &PROBE);
+        for len in 0..whole.len() {
+            assert!(parse(Family::V4, &OURS, &whole[..len]).is_err(), "{len}");
+        }
+        for bit in 20 * 8..whole.len() * 8 {
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(parse(Family::V4, &OURS, &damaged).is_err(), "bit {bit}");
+        }
+        let whole = answer(Family::V6, &OURS, &PROBE);
+        for len in 0..whole.len() {
+            assert!(parse(Family::V6, &OURS, &whole[..len]).is_err(), "{len}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_quotes_us_is_told_apart() {
+        let stranger = Identity {
+            identifier: 0x1235,
+            ..OURS
+        };
+        for (family, code) in [(Family::V4, 1), (Family::V6, 3)] {
+            for quoted in [8, MESSAGE_LEN] {
+                let ours = unreachable(family, &OURS, quoted);
+                assert_eq!(
+                    parse(family, &OURS, &ours),
+                    Err(Rejected::Unreachable { code })
+                );
+                let other = unreachable(family, &stranger, quoted);
+                assert_eq!(parse(family, &OURS, &other), Err(Rejected::NotReply));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_rejected(bytes in prop::collection::vec(any::<u8>(), 0..RECEIVE_LEN)) {
+            for family in Family::ALL {
+                prop_assert!(parse(family, &OURS, &bytes).is_err());
+            }
+        }
+
+        #[test]
+        fn what_begins_like_an_answer_does_not_panic(
+            rest in prop::collection::vec(any::<u8>(), 0..RECEIVE_LEN),
+            kind in prop::sample::select(std::vec![0_u8, 1, 3, 129]),
+        ) {
+            let message = [&[kind, 0, 0, 0, 0x12, 0x34, 0, 0], &OURS.token[..], &rest].concat();
+            let _ = parse(Family::V6, &OURS, &message);
+            let _ = parse(Family::V4, &OURS, &[&ipv4_header()[..], &message].concat());
+        }
+
+        #[test]
+        fn any_probe_comes_back(check in 0..8_u8, round: u32, sent in 0..i64::MAX, identifier: u16, token: [u8; 16]) {
+            let identity = Identity { identifier, token };
+            let probe = Probe { check, round: Round(round), sent: Instant::from_micros(sent) };
+            for family in Family::ALL {
+                prop_assert_eq!(parse(family, &identity, &answer(family, &identity, &probe)), Ok(probe));
+            }
+        }
+    }
 }
