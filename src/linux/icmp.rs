@@ -248,7 +248,7 @@ fn received(probe: Probe, source: IpAddr, now: Instant) -> Result<Received, Reje
 fn refusal(errno: Errno) -> Fault {
     match errno {
         Errno::EAGAIN => Fault::NoBuffers,
-        // the IPv4 look-up refuses a source that is no address of the machine (any more)
+        // IPv4's look-up refuses a source that is no address of the machine any more (6.18 says ENETUNREACH)
         Errno::EINVAL => Fault::AddressUnavailable,
         other => fault(other),
     }

@@ -1,0 +1,151 @@
+//! Network namespaces that a test makes for itself: a router with two devices, and a peer behind each.
+//! A namespace is a thread's, and lives as long as somebody is in it or holds its file.
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::panic::resume_unwind;
+use std::process::Command;
+use std::thread;
+
+use failover::net::Family;
+use nix::sched::{CloneFlags, setns, unshare};
+
+pub(crate) struct Namespace(File);
+
+impl Namespace {
+    fn new() -> Namespace {
+        thread::spawn(Namespace::enter_new).join().unwrap()
+    }
+
+    /// Moves the calling thread to a namespace of its own.
+    fn enter_new() -> Namespace {
+        unshare(CloneFlags::CLONE_NEWNET).expect("these tests make namespaces: run them as root");
+        ip("link set lo up");
+        Namespace(File::open("/proc/thread-self/ns/net").unwrap())
+    }
+
+    /// Does something there, in another thread.
+    pub(crate) fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        thread::scope(|scope| {
+            let there = scope.spawn(|| {
+                setns(&self.0, CloneFlags::CLONE_NEWNET).unwrap();
+                what()
+            });
+            there.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+}
+
+/// Runs `ip` in the calling thread's namespace.
+pub(crate) fn ip(arguments: &str) {
+    let output = Command::new("ip")
+        .args(arguments.split(' '))
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {arguments}: {complaint}");
+}
+
+/// Sets a value under `/proc/sys/net` of the calling thread's namespace.
+pub(crate) fn sysctl(name: &str, value: &str) {
+    std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
+}
+
+/// The router's devices, each with its peer's namespace at the other end.
+pub(crate) const DEVICES: [&str; 2] = ["isp1", "isp2"];
+
+/// The router is the calling thread's namespace.
+pub(crate) struct Lab {
+    pub(crate) peers: [Namespace; 2],
+}
+
+/// The router's address: the same on both devices.
+pub(crate) fn own(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => "192.0.2.2".parse().unwrap(),
+        Family::V6 => "2001:db8::2".parse().unwrap(),
+    }
+}
+
+/// Either peer's address.
+pub(crate) fn target(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => "192.0.2.1".parse().unwrap(),
+        Family::V6 => "2001:db8::1".parse().unwrap(),
+    }
+}
+
+/// Another address of either peer.
+pub(crate) fn other(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => "192.0.2.99".parse().unwrap(),
+        Family::V6 => "2001:db8::99".parse().unwrap(),
+    }
+}
+
+/// An address that no peer has.
+pub(crate) fn beyond(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => "203.0.113.9".parse().unwrap(),
+        Family::V6 => "2001:db8:9::9".parse().unwrap(),
+    }
+}
+
+fn with_prefix(address: IpAddr) -> String {
+    let len = if address.is_ipv4() { 24 } else { 64 };
+    let dad = if address.is_ipv4() { "" } else { " nodad" };
+    format!("{address}/{len}{dad}")
+}
+
+impl Lab {
+    /// Both uplinks are up, both peers answer.
+    pub(crate) fn new() -> Lab {
+        Namespace::enter_new();
+        sysctl("ipv4/conf/all/rp_filter", "2");
+        let lab = Lab {
+            peers: [Namespace::new(), Namespace::new()],
+        };
+        for which in 0..2 {
+            lab.plug(which);
+        }
+        lab
+    }
+
+    /// Makes a device, with the router's addresses, and the peer at its other end.
+    pub(crate) fn plug(&self, which: usize) {
+        let (device, peer) = (DEVICES[which], &self.peers[which]);
+        let router = nix::unistd::gettid();
+        peer.inside(|| {
+            ip(&format!(
+                "link add uplink type veth peer name {device} netns {router}"
+            ));
+            ip("link set uplink up");
+            for family in Family::ALL {
+                for address in [target(family), other(family)] {
+                    ip(&format!("addr add {} dev uplink", with_prefix(address)));
+                }
+            }
+        });
+        self.up(which);
+    }
+
+    /// Sets a device up, and gives it the router's addresses.
+    pub(crate) fn up(&self, which: usize) {
+        let device = DEVICES[which];
+        ip(&format!("link set {device} up"));
+        for family in Family::ALL {
+            ip(&format!(
+                "addr replace {} dev {device}",
+                with_prefix(own(family))
+            ));
+        }
+    }
+
+    /// Lets a peer's kernel answer no ping.
+    pub(crate) fn silence(&self, which: usize) {
+        self.peers[which].inside(|| {
+            sysctl("ipv4/icmp_echo_ignore_all", "1");
+            sysctl("ipv6/icmp/echo_ignore_all", "1");
+        });
+    }
+}
