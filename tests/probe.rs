@@ -1,5 +1,7 @@
 //! Probes on a real kernel: who hears what, by which device, and what damage is noticed.
 
+#![allow(clippy::unwrap_used)] // a test's helpers too
+
 #[path = "probe/netns.rs"]
 mod netns;
 
