@@ -3,3 +3,4 @@
 pub mod control;
 pub mod state;
 pub mod icmp;
+pub mod frame;
