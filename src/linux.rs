@@ -5,6 +5,8 @@
 //! | [`exec`] | the commands of `exec` checks, as child processes |
 //! | [`icmp`] | the raw sockets that send probes and receive their answers |
 //! | [`fault`] | errno → what the core calls it |
+//! | [`connection`] | a client's end of the control socket |
+//! | [`control`] | the daemon's end of the control socket |
 //! | [`objects`] | what the kernel has, as we see it: links, addresses, routes, rules |
 //! | [`uplink`] | what is known of a path's way out |
 //! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
@@ -23,6 +25,8 @@
 //! | [`lines`] | small text files, line by line |
 
 pub mod clock;
+pub mod connection;
+pub mod control;
 pub mod diff;
 pub mod exec;
 pub mod fault;

@@ -20,7 +20,7 @@ const HEAD: usize = LENGTH + 1;
 pub enum FrameError {
     /// The other side speaks this version of the protocol, not [`VERSION`].
     Version(u8),
-    /// A frame that says it has so many bytes, which is not 1 more than a message's and not within [`FRAME_MAX`].
+    /// The frame claims so many bytes, fewer than any message has or more than [`FRAME_MAX`] allows.
     Length(u16),
     /// The message is not one that we know.
     Message,
@@ -210,15 +210,14 @@ mod tests {
                 })
             },
         );
-        let warning = (text(), proptest::option::of(text()), text()).prop_map(
-            |(code, provider, text)| {
+        let warning =
+            (text(), proptest::option::of(text()), text()).prop_map(|(code, provider, text)| {
                 Reply::Warning(Warning {
                     code,
                     provider,
                     text,
                 })
-            },
-        );
+            });
         let entry = (any::<u64>(), proptest::option::of(text()), text(), text()).prop_map(
             |(ago_ms, provider, what, cause)| {
                 Reply::Entry(Entry {

@@ -1,0 +1,144 @@
+//! A client's end of the control socket: one question, and the whole answer.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
+use nix::sys::time::TimeVal;
+
+use crate::config::FRAME_MAX;
+use crate::linux::control::SOCKET;
+use crate::wire::control::{Entry, Header, Provider, Reply, Request, Text, Warning};
+use crate::wire::frame::{self, FrameError};
+
+/// The daemon has this long, in seconds, for each part of its answer.
+const PATIENCE_S: u8 = 6;
+/// A busy daemon turns a client away, which then tries again so many times …
+const TRIES: u32 = 60;
+/// … after this pause.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// All that the daemon said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// the daemon as a whole
+    pub header: Option<Header>,
+    /// what a person should mend
+    pub warnings: Vec<Warning>,
+    /// in the order of preference
+    pub providers: Vec<Provider>,
+    /// of the journal, oldest first
+    pub entries: Vec<Entry>,
+    /// lines for the person
+    pub notes: Vec<Text>,
+    /// why what was asked was not done
+    pub refused: Option<Text>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// nobody listens on the socket
+    NoDaemon,
+    /// the socket is another user's
+    NotPermitted,
+    /// no answer in time
+    Silent,
+    /// the connection was closed in the middle, again and again
+    Closed,
+    /// what came is no answer
+    Frame(FrameError),
+    /// anything else
+    Io(io::Error),
+}
+
+impl From<io::Error> for AskError {
+    fn from(error: io::Error) -> AskError {
+        use io::ErrorKind as Kind;
+        match error.kind() {
+            Kind::NotFound | Kind::ConnectionRefused => AskError::NoDaemon,
+            Kind::PermissionDenied => AskError::NotPermitted,
+            Kind::WouldBlock | Kind::TimedOut => AskError::Silent,
+            Kind::ConnectionReset | Kind::BrokenPipe => AskError::Closed,
+            _ => AskError::Io(error),
+        }
+    }
+}
+
+/// Asks the daemon of a `state_dir`. A request may be carried out twice, when the daemon is too busy to answer at once:
+/// each of them says what shall be, so that makes no difference.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, AskError> {
+    let mut tries = 0;
+    loop {
+        match ask_once(&state_dir.join(SOCKET), request) {
+            Err(AskError::Closed) if tries < TRIES => sleep(PAUSE),
+            result => return result,
+        }
+        tries += 1;
+    }
+}
+
+fn ask_once(socket: &Path, request: &Request) -> Result<Answer, AskError> {
+    let mut stream = connect(socket)?;
+    let mut buffer = [0; FRAME_MAX];
+    let length = frame::encode(request, &mut buffer).map_err(AskError::Frame)?;
+    stream.write_all(&buffer[..length])?;
+
+    let mut answer = Answer::default();
+    let mut filled = 0;
+    loop {
+        match frame::decode::<Reply>(&buffer[..filled]).map_err(AskError::Frame)? {
+            Some((reply, taken)) => {
+                buffer.copy_within(taken..filled, 0);
+                filled -= taken;
+                if answer.take(reply) {
+                    return Ok(answer);
+                }
+            }
+            None => match stream.read(&mut buffer[filled..]) {
+                Ok(0) => return Err(AskError::Closed),
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            },
+        }
+    }
+}
+
+/// With a time limit on everything, connecting included: a stopped daemon's queue may be full.
+fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let fd = socket::socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    let patience = TimeVal::new(PATIENCE_S.into(), 0);
+    socket::setsockopt(&fd, sockopt::SendTimeout, &patience)?;
+    socket::setsockopt(&fd, sockopt::ReceiveTimeout, &patience)?;
+    socket::connect(fd.as_raw_fd(), &UnixAddr::new(socket)?)?;
+    Ok(fd.into())
+}
+
+impl Answer {
+    /// Whether this was the end.
+    fn take(&mut self, reply: Reply) -> bool {
+        match reply {
+            Reply::Header(header) => self.header = Some(header),
+            Reply::Warning(warning) => self.warnings.push(warning),
+            Reply::Provider(provider) => self.providers.push(provider),
+            Reply::Entry(entry) => self.entries.push(entry),
+            Reply::Note(note) => self.notes.push(note),
+            Reply::Error(text) => self.refused = Some(text),
+            Reply::Done => return true,
+        }
+        self.refused.is_some()
+    }
+}
