@@ -29,4 +29,8 @@ pub mod uci;
 pub mod wire;
 
 #[cfg(feature = "std")]
+pub mod cli;
+#[cfg(feature = "std")]
+pub mod client;
+#[cfg(feature = "std")]
 pub mod linux;

@@ -7,6 +7,9 @@
 //! | [`fault`] | errno → what the core calls it |
 //! | [`connection`] | a client's end of the control socket |
 //! | [`control`] | the daemon's end of the control socket |
+//! | `ffi` | the only `unsafe` |
+//! | [`files`] | the configuration file |
+//! | [`log`] | where log lines go |
 //! | [`objects`] | what the kernel has, as we see it: links, addresses, routes, rules |
 //! | [`uplink`] | what is known of a path's way out |
 //! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
@@ -23,6 +26,7 @@
 //! | [`privileges`] | whether we may do our work at all |
 //! | [`trouble`] | what could not be done with a file, why, and what to do |
 //! | [`lines`] | small text files, line by line |
+//! | [`terminal`] | the person's terminal |
 
 pub mod clock;
 pub mod connection;
@@ -31,11 +35,13 @@ pub mod diff;
 pub mod exec;
 pub mod fault;
 mod ffi;
+pub mod files;
 mod filter;
 pub mod icmp;
 pub mod layout;
 pub mod lines;
 pub mod lock;
+pub mod log;
 pub mod objects;
 pub mod poll;
 pub mod privileges;
@@ -44,6 +50,7 @@ pub mod signals;
 pub mod sticky;
 pub mod sysctl;
 pub mod tables;
+pub mod terminal;
 pub mod trouble;
 pub mod uplink;
 pub mod watch;

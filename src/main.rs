@@ -1,2 +1,55 @@
-//! argv → daemon or client.
-fn main() {}
+//! argv → daemon or client; exit codes.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{ExitCode, exit};
+
+use failover::cli::{Command, Exit, Invocation, parse};
+use failover::client;
+use failover::linux::files::{CONFIG_VARIABLE, find_config};
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|bug| {
+        let _ = writeln!(io::stderr(), "failover: a bug, please report it: {bug}");
+        exit(Exit::Bug as i32);
+    }));
+    let exit = match parse(std::env::args_os().skip(1)) {
+        Ok(invocation) => act(&invocation),
+        Err(stop) => {
+            let text = stop.text.as_bytes();
+            let _ = match stop.exit {
+                Exit::Ok => io::stdout().write_all(text),
+                _ => io::stderr().write_all(text),
+            };
+            stop.exit
+        }
+    };
+    exit.into()
+}
+
+fn act(invocation: &Invocation) -> Exit {
+    if invocation.command == Command::Version {
+        return client::version();
+    }
+    let variable = std::env::var_os(CONFIG_VARIABLE);
+    let Some(file) = find_config(invocation.config.as_deref(), variable) else {
+        return client::no_config();
+    };
+    match &invocation.command {
+        Command::Run { foreground } => run(&file, *foreground),
+        Command::Check => client::check(&file),
+        Command::Status { json, watch } => client::status(&file, *json, *watch),
+        Command::Use(provider) => client::pin(&file, provider.as_deref()),
+        Command::Disable(provider) => client::disable(&file, provider),
+        Command::Enable(provider) => client::enable(&file, provider),
+        Command::Reload => client::reload(&file),
+        Command::Log => client::log(&file),
+        Command::Version => client::version(),
+    }
+}
+
+/// The seam where `failover::daemon::run` goes.
+fn run(_file: &Path, _foreground: bool) -> Exit {
+    let _ = writeln!(io::stderr(), "failover: the daemon is not built in yet");
+    Exit::Bug
+}

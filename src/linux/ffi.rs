@@ -60,3 +60,16 @@ pub(super) fn close_on_exec() {
         );
     }
 }
+
+/// How many lines a terminal has (`TIOCGWINSZ`, ioctl_tty(2)). `None`: it is no terminal.
+pub(super) fn terminal_rows(terminal: BorrowedFd<'_>) -> Option<u16> {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the descriptor is open for the borrow's time, and TIOCGWINSZ writes one `winsize`, which `size` is.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    (result == 0).then_some(size.ws_row)
+}

@@ -1,0 +1,387 @@
+//! The command line: what was typed, and the exit codes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use argh::FromArgs;
+
+/// How a command ends, as `sysexits.h` numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// all went well
+    Ok = 0,
+    /// EX_USAGE: a wrong command line, or an argument that names nothing
+    Usage = 64,
+    /// EX_UNAVAILABLE: no daemon answers
+    NoDaemon = 69,
+    /// EX_SOFTWARE: a bug
+    Bug = 70,
+    /// EX_NOPERM: not permitted
+    NotPermitted = 77,
+    /// EX_CONFIG: a bad configuration, or none
+    BadConfig = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// the command
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// be the daemon
+    Run {
+        /// log to stderr
+        foreground: bool,
+    },
+    /// validate the configuration
+    Check,
+    /// show how things stand
+    Status {
+        /// for programs
+        json: bool,
+        /// again each second
+        watch: bool,
+    },
+    /// pin a provider; `None` is `auto`
+    Use(Option<String>),
+    /// take a provider out of use
+    Disable(String),
+    /// give it back
+    Enable(String),
+    /// re-read the configuration
+    Reload,
+    /// show the journal
+    Log,
+    /// print the version
+    Version,
+}
+
+/// Nothing is to be done but to say this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// for stdout when all is well, else for stderr
+    pub text: String,
+    /// [`Exit::Ok`] after `--help`
+    pub exit: Exit,
+}
+
+/// multi-WAN failover: probes every uplink and keeps the default routes ordered
+#[derive(FromArgs)]
+#[argh(help_triggers("-h", "--help", "help"))]
+#[argh(
+    note = "Exit codes: 0 done, 64 wrong usage, 69 no daemon, 77 not permitted, \
+               78 bad configuration, 70 a bug."
+)]
+struct Typed {
+    /// configuration file (default: $FAILOVER_CONFIG, /etc/config/failover, /etc/failover/failover.conf)
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+
+    /// print the version
+    #[argh(switch)]
+    version: bool,
+
+    #[argh(subcommand)]
+    command: Option<TypedCommand>,
+}
+
+/// The command that was typed, each with `--config`, so that it may stand behind it too.
+#[derive(FromArgs)]
+#[argh(subcommand)]
+enum TypedCommand {
+    Run(Run),
+    Check(Check),
+    Status(Status),
+    Use(Use),
+    Disable(Disable),
+    Enable(Enable),
+    Reload(Reload),
+    Log(Log),
+    Version(Version),
+}
+
+/// be the daemon
+#[derive(FromArgs)]
+#[argh(subcommand, name = "run", help_triggers("-h", "--help"))]
+struct Run {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// log to stderr, not to syslog
+    #[argh(switch)]
+    foreground: bool,
+}
+
+/// validate the configuration: every error, as file:line: message
+#[derive(FromArgs)]
+#[argh(subcommand, name = "check", help_triggers("-h", "--help"))]
+struct Check {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+}
+
+/// show every provider and path
+#[derive(FromArgs)]
+#[argh(subcommand, name = "status", help_triggers("-h", "--help"))]
+struct Status {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// one JSON object, for programs
+    #[argh(switch)]
+    json: bool,
+    /// again each second, until Ctrl-C
+    #[argh(switch)]
+    watch: bool,
+}
+
+/// pin a provider, or let the daemon choose again (auto)
+#[derive(FromArgs)]
+#[argh(subcommand, name = "use", help_triggers("-h", "--help"))]
+struct Use {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// a provider's id, or auto
+    #[argh(positional)]
+    provider: String,
+}
+
+/// take a provider out of use, until enabled or restarted
+#[derive(FromArgs)]
+#[argh(subcommand, name = "disable", help_triggers("-h", "--help"))]
+struct Disable {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// a provider's id
+    #[argh(positional)]
+    provider: String,
+}
+
+/// give a disabled provider back
+#[derive(FromArgs)]
+#[argh(subcommand, name = "enable", help_triggers("-h", "--help"))]
+struct Enable {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// a provider's id
+    #[argh(positional)]
+    provider: String,
+}
+
+/// re-read the configuration; what is unchanged keeps its state
+#[derive(FromArgs)]
+#[argh(subcommand, name = "reload", help_triggers("-h", "--help"))]
+struct Reload {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+}
+
+/// show the journal: every transition with its cause
+#[derive(FromArgs)]
+#[argh(subcommand, name = "log", help_triggers("-h", "--help"))]
+struct Log {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+}
+
+/// print the version
+#[derive(FromArgs)]
+#[argh(subcommand, name = "version", help_triggers("-h", "--help"))]
+struct Version {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+}
+
+/// Reads the arguments after the program's name.
+///
+/// # Errors
+/// What to print instead of doing anything: the help, or what is wrong with the arguments.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, Stop> {
+    let mut words = Vec::new();
+    for argument in arguments {
+        let word = argument.into_string().map_err(|argument| {
+            wrong(&format!(
+                "an argument is not UTF-8: {}",
+                argument.to_string_lossy()
+            ))
+        })?;
+        match word.strip_prefix("--config=") {
+            Some(file) => words.extend(["--config".to_owned(), file.to_owned()]),
+            None => words.push(word),
+        }
+    }
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    // `help status` is `status --help`.
+    if let ["-h" | "--help" | "help", command, ..] = words[..] {
+        words = vec![command, "--help"];
+    }
+
+    let typed = Typed::from_args(&["failover"], &words).map_err(|early| match early.status {
+        Ok(()) => Stop {
+            text: early.output,
+            exit: Exit::Ok,
+        },
+        Err(()) => wrong(early.output.trim_end()),
+    })?;
+    if typed.version {
+        return Ok(Invocation {
+            config: None,
+            command: Command::Version,
+        });
+    }
+    let Some(command) = typed.command else {
+        return Err(wrong("which command?"));
+    };
+    let (config, command) = command.into();
+    Ok(Invocation {
+        config: config.or(typed.config),
+        command,
+    })
+}
+
+fn wrong(what: &str) -> Stop {
+    Stop {
+        text: format!("failover: {what}\n`failover --help` lists the commands and options.\n"),
+        exit: Exit::Usage,
+    }
+}
+
+impl From<TypedCommand> for (Option<PathBuf>, Command) {
+    fn from(typed: TypedCommand) -> (Option<PathBuf>, Command) {
+        match typed {
+            TypedCommand::Run(Run { config, foreground }) => (config, Command::Run { foreground }),
+            TypedCommand::Check(Check { config }) => (config, Command::Check),
+            TypedCommand::Status(Status {
+                config,
+                json,
+                watch,
+            }) => (config, Command::Status { json, watch }),
+            TypedCommand::Use(Use { config, provider }) => {
+                let pin = (provider != "auto").then_some(provider);
+                (config, Command::Use(pin))
+            }
+            TypedCommand::Disable(Disable { config, provider }) => {
+                (config, Command::Disable(provider))
+            }
+            TypedCommand::Enable(Enable { config, provider }) => {
+                (config, Command::Enable(provider))
+            }
+            TypedCommand::Reload(Reload { config }) => (config, Command::Reload),
+            TypedCommand::Log(Log { config }) => (config, Command::Log),
+            TypedCommand::Version(Version { config }) => (config, Command::Version),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn typed(line: &str) -> Result<Invocation, Stop> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn command(line: &str) -> Command {
+        typed(line).unwrap().command
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        assert_eq!(command("run"), Command::Run { foreground: false });
+        assert_eq!(
+            command("run --foreground"),
+            Command::Run { foreground: true }
+        );
+        assert_eq!(command("check"), Command::Check);
+        let (json, watch) = (true, true);
+        assert_eq!(
+            command("status --json --watch"),
+            Command::Status { json, watch }
+        );
+        assert_eq!(command("use isp2"), Command::Use(Some("isp2".into())));
+        assert_eq!(command("use auto"), Command::Use(None));
+        assert_eq!(command("use help"), Command::Use(Some("help".into())));
+        assert_eq!(command("disable isp2"), Command::Disable("isp2".into()));
+        assert_eq!(command("enable isp2"), Command::Enable("isp2".into()));
+        assert_eq!(command("reload"), Command::Reload);
+        assert_eq!(command("log"), Command::Log);
+        assert_eq!(command("version"), Command::Version);
+        assert_eq!(command("--version"), Command::Version);
+    }
+
+    #[test]
+    fn the_configuration_is_named_before_or_after_the_command() {
+        for line in [
+            "--config f log",
+            "log --config f",
+            "--config=f log",
+            "log --config=f",
+            "--config g log --config f",
+        ] {
+            assert_eq!(typed(line).unwrap().config, Some("f".into()), "{line}");
+        }
+        assert_eq!(typed("log").unwrap().config, None);
+    }
+
+    #[test]
+    fn help_is_no_error() {
+        for line in [
+            "--help",
+            "-h",
+            "help",
+            "status --help",
+            "status -h",
+            "help status",
+            "--help status",
+        ] {
+            let stop = typed(line).unwrap_err();
+            assert_eq!(stop.exit, Exit::Ok, "{line}");
+            assert!(stop.text.starts_with("Usage: failover"), "{}", stop.text);
+            assert_eq!(stop.text.contains("--watch"), line.contains("status"));
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_told() {
+        for (line, complaint) in [
+            ("", "which command?"),
+            ("stauts", "Unrecognized argument: stauts"),
+            ("status --jsno", "Unrecognized argument: --jsno"),
+            ("use", "Required positional arguments not provided:"),
+            ("use isp1 isp2", "Unrecognized argument: isp2"),
+            ("log --config", "No value provided for option '--config'"),
+            ("help nonsense", "Unrecognized argument: nonsense"),
+        ] {
+            let stop = typed(line).unwrap_err();
+            assert_eq!(stop.exit, Exit::Usage, "{line}");
+            assert!(stop.text.contains(complaint), "{}", stop.text);
+            assert!(stop.text.contains("failover --help"), "{}", stop.text);
+        }
+        let garbage = OsString::from_vec(vec![b'x', 0xff]);
+        let stop = parse([garbage].into_iter()).unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+        assert!(stop.text.contains("not UTF-8"), "{}", stop.text);
+    }
+}

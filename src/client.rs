@@ -1,0 +1,259 @@
+//! The commands: they ask the daemon over its socket, and show the answer.
+
+mod journal;
+mod json;
+#[cfg(test)]
+mod samples;
+mod table;
+mod text;
+mod watch;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::cli::Exit;
+use crate::config::{CONFIG_FILES, Globals};
+use crate::linux::connection::{Answer, AskError, ask};
+use crate::linux::control::SOCKET;
+use crate::linux::files::{CONFIG_VARIABLE, load_config};
+use crate::linux::terminal;
+use crate::wire::control::Request;
+use crate::wire::frame::FrameError;
+
+/// No configuration is named, and none exists.
+pub fn no_config() -> Exit {
+    let [first, second] = CONFIG_FILES;
+    complain(
+        Exit::BadConfig,
+        &format!(
+            "no configuration: ${CONFIG_VARIABLE} is not set, and neither {first} nor {second} exists.\n\
+             Write one of them, or name one with --config."
+        ),
+    )
+}
+
+/// `version`
+pub fn version() -> Exit {
+    print(concat!("failover ", env!("CARGO_PKG_VERSION"), "\n"))
+}
+
+/// `check`
+pub fn check(file: &Path) -> Exit {
+    let name = file.display();
+    let mut complaints = String::new();
+    let result = load_config(file, &mut |problem| {
+        let warning = if problem.warning { "warning: " } else { "" };
+        let place = match problem.line {
+            0 => format!("{name}"),
+            line => format!("{name}:{line}"),
+        };
+        complaints.push_str(&format!("{place}: {warning}{}\n", problem.text));
+    });
+    let _ = io::stderr().write_all(complaints.as_bytes());
+    match result {
+        Err(error) => unreadable(file, &error),
+        Ok(summary) if summary.errors > 0 => Exit::BadConfig,
+        Ok(summary) => print(&format!(
+            "{name} is fine: {}, {}\n",
+            counted(summary.providers, "provider"),
+            counted(summary.checks, "check")
+        )),
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// `status`
+pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
+    let globals = match globals(file) {
+        Ok(globals) => globals,
+        Err(exit) => return exit,
+    };
+    let colours = terminal::has_colours();
+    let render = || {
+        let answer = asked(&globals, &Request::Status)?;
+        if let Some(refused) = answer.refused {
+            return Err((Exit::NoDaemon, refused.to_string()));
+        }
+        let text = match as_json {
+            true => json::render(answer),
+            false => table::render(&answer, colours),
+        };
+        text.ok_or_else(|| (Exit::Bug, "the daemon's status is incomplete".to_owned()))
+    };
+    if watched {
+        return watch::watch(if as_json { "" } else { "\n" }, render);
+    }
+    match render() {
+        Ok(text) => print(&text),
+        Err((exit, complaint)) => complain(exit, &complaint),
+    }
+}
+
+/// `log`
+pub fn log(file: &Path) -> Exit {
+    let globals = match globals(file) {
+        Ok(globals) => globals,
+        Err(exit) => return exit,
+    };
+    match asked(&globals, &Request::Log) {
+        Ok(Answer {
+            refused: Some(refused),
+            ..
+        }) => complain(Exit::NoDaemon, &refused),
+        Ok(answer) => print(&journal::render(&answer.entries, terminal::wall_clock_ms())),
+        Err((exit, complaint)) => complain(exit, &complaint),
+    }
+}
+
+/// `use`
+pub fn pin(file: &Path, provider: Option<&str>) -> Exit {
+    let done = match provider {
+        Some(id) => format!("{id} is pinned until `failover use auto`"),
+        None => "the daemon chooses".to_owned(),
+    };
+    let request = provider.map(|id| name(id).map(Some)).unwrap_or(Ok(None));
+    order(file, request.map(Request::Use), &done)
+}
+
+/// `disable`
+pub fn disable(file: &Path, provider: &str) -> Exit {
+    let done = format!("{provider} is out of use until `failover enable {provider}` or a restart");
+    order(file, name(provider).map(Request::Disable), &done)
+}
+
+/// `enable`
+pub fn enable(file: &Path, provider: &str) -> Exit {
+    let done = format!("{provider} is in use again");
+    order(file, name(provider).map(Request::Enable), &done)
+}
+
+/// `reload`
+pub fn reload(file: &Path) -> Exit {
+    order(file, Ok(Request::Reload), "the configuration is loaded")
+}
+
+/// No provider has an id that is too long for a message, so this needs no daemon to be wrong.
+fn name(id: &str) -> Result<crate::config::Name, String> {
+    id.try_into()
+        .map_err(|_| format!("no provider has so long an id: {id}"))
+}
+
+/// Has the daemon do something, and says that it is done.
+fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
+    let request = match request {
+        Ok(request) => request,
+        Err(complaint) => return complain(Exit::Usage, &complaint),
+    };
+    let globals = match globals(file) {
+        Ok(globals) => globals,
+        Err(exit) => return exit,
+    };
+    let answer = match asked(&globals, &request) {
+        Ok(answer) => answer,
+        Err((exit, complaint)) => return complain(exit, &complaint),
+    };
+    let mut notes = String::new();
+    for note in &answer.notes {
+        notes.push_str(&text::plain(note));
+        notes.push('\n');
+    }
+    let _ = io::stderr().write_all(notes.as_bytes());
+    match answer.refused {
+        None => print(&format!("{done}\n")),
+        Some(refused) => {
+            let exit = match request {
+                Request::Reload => Exit::BadConfig,
+                _ => Exit::Usage,
+            };
+            complain(exit, &text::plain(&refused))
+        }
+    }
+}
+
+/// The settings that a command needs. A damaged configuration is no reason not to show how the daemon fares.
+fn globals(file: &Path) -> Result<Globals, Exit> {
+    let summary = load_config(file, &mut |_| {}).map_err(|error| unreadable(file, &error))?;
+    if summary.errors > 0 {
+        let text = format!(
+            "{} has errors (`failover check` lists them): going on with what could be read of it",
+            file.display()
+        );
+        complain(Exit::Ok, &text);
+    }
+    Ok(summary.globals)
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> Exit {
+    let exit = match error.kind() {
+        io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+        _ => Exit::BadConfig,
+    };
+    complain(exit, &format!("{}: {error}", file.display()))
+}
+
+/// The daemon's answer, or how to end and why.
+fn asked(globals: &Globals, request: &Request) -> Result<Answer, (Exit, String)> {
+    let state_dir = Path::new(globals.state_dir.as_str());
+    ask(state_dir, request).map_err(|error| {
+        let socket = state_dir.join(SOCKET);
+        let socket = socket.display();
+        match error {
+            AskError::NoDaemon => (
+                Exit::NoDaemon,
+                format!(
+                    "no daemon is running: nobody listens on {socket}.\n{}",
+                    without_daemon(globals, request)
+                ),
+            ),
+            AskError::NotPermitted => (
+                Exit::NotPermitted,
+                format!("not permitted to open {socket}: only its owner, mostly root, may."),
+            ),
+            AskError::Silent => (
+                Exit::NoDaemon,
+                format!("the daemon behind {socket} does not answer: is it stopped, or stuck?"),
+            ),
+            AskError::Closed => (
+                Exit::NoDaemon,
+                format!("the daemon behind {socket} is too busy, or ends. Try again."),
+            ),
+            AskError::Frame(error @ FrameError::Version(_)) => {
+                (Exit::NoDaemon, format!("{socket}: {error}"))
+            }
+            AskError::Frame(error) => (Exit::Bug, format!("{socket}: {error}")),
+            AskError::Io(error) => (Exit::Bug, format!("{socket}: {error}")),
+        }
+    })
+}
+
+/// What to do instead.
+fn without_daemon(globals: &Globals, request: &Request) -> String {
+    let sticky = &globals.sticky_file;
+    match request {
+        Request::Use(Some(id)) => {
+            format!("`echo {id} > {sticky}` pins it for the next start.")
+        }
+        Request::Use(None) => format!("`: > {sticky}` takes the pin away for the next start."),
+        _ => "Start it as a service, or with `failover run`.".to_owned(),
+    }
+}
+
+/// Says on stderr what is wrong, and how to end then.
+fn complain(exit: Exit, text: &str) -> Exit {
+    let _ = io::stderr().write_all(format!("failover: {}\n", text.trim_end()).as_bytes());
+    exit
+}
+
+/// To stdout. That its reader has seen enough is no failure.
+fn print(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Exit::Ok,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(error) => complain(Exit::Bug, &format!("stdout: {error}")),
+    }
+}

@@ -1,0 +1,187 @@
+//! `status --json`: one object, whose names are an interface.
+
+use serde::Serialize;
+
+use crate::linux::connection::Answer;
+use crate::wire::control::{Active, Counters, Path, Provider, Warning};
+
+/// The whole, in the order in which it is read best.
+#[derive(Serialize)]
+struct Status<'a> {
+    version: &'a str,
+    uptime_s: u64,
+    pinned: Option<&'a str>,
+    table: u32,
+    active: &'a Active,
+    warnings: &'a [Warning],
+    counters: &'a Counters,
+    providers: &'a [Provider],
+}
+
+/// More than 64 providers can fill.
+const SIZE_MAX: usize = 4 << 20;
+
+/// One line. `None`: the daemon's answer has no header.
+pub(super) fn render(mut answer: Answer) -> Option<String> {
+    answer.providers.iter_mut().for_each(round_all);
+    let header = answer.header.as_ref()?;
+    let status = Status {
+        version: &header.version,
+        uptime_s: header.uptime_s,
+        pinned: header.pinned.as_deref(),
+        table: header.table,
+        active: &header.active,
+        warnings: &answer.warnings,
+        counters: &header.counters,
+        providers: &answer.providers,
+    };
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        if let Ok(length) = serde_json_core::to_slice(&status, &mut buffer) {
+            buffer.truncate(length);
+            buffer.push(b'\n');
+            return String::from_utf8(buffer).ok();
+        }
+        if buffer.len() >= SIZE_MAX {
+            return None;
+        }
+        buffer = vec![0; 2 * buffer.len()];
+    }
+}
+
+/// At most three decimals: microseconds of a round trip, and no noise of binary fractions.
+fn round_all(provider: &mut Provider) {
+    for path in &mut provider.paths {
+        let Path {
+            loss_percent,
+            rtt_ms,
+            checks,
+            ..
+        } = path;
+        round(loss_percent);
+        for time in [
+            &mut rtt_ms.last,
+            &mut rtt_ms.avg,
+            &mut rtt_ms.stddev,
+            &mut rtt_ms.min,
+            &mut rtt_ms.max,
+        ] {
+            round(time);
+        }
+        for check in checks {
+            round(&mut check.rtt_ms);
+            round(&mut check.loss_percent);
+        }
+    }
+}
+
+fn round(number: &mut Option<f32>) {
+    *number = number
+        .filter(|number| number.is_finite())
+        .map(|number| (number * 1000.0).round() / 1000.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::client::samples::{healthy, troubled};
+
+    fn parsed(answer: Answer) -> Value {
+        serde_json::from_str(&render(answer).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_field_is_there_under_its_name() {
+        let expected = json!({
+            "version": "0.1.0",
+            "uptime_s": 273_840,
+            "pinned": null,
+            "table": 176,
+            "active": {"ipv4": "isp1", "ipv6": "isp1"},
+            "warnings": [],
+            "counters": {
+                "swaps": 2, "probes_sent": 600, "probes_answered": 590, "replies_rejected": 0, "repairs": 1,
+                "kernel_errors": 0, "overruns": 0, "undecodable": 0, "overflows": 0, "reloads": 0
+            },
+            "providers": [
+                {"id": "isp1", "rank": 1, "state": "online", "disabled": false, "paths": [
+                    {
+                        "family": "ipv4", "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,
+                        "address": "192.0.2.7", "gateway": "192.0.2.1", "metric": 100, "installed": true,
+                        "overridden_by": null, "rounds": {"good": 50, "failed": 0, "streak": 50},
+                        "loss_percent": 0.0,
+                        "rtt_ms": {"last": 12.346, "avg": 12.3, "stddev": 0.125, "min": 0.001, "max": 8388.608},
+                        "checks": [{
+                            "name": "google", "type": "ping", "target": "8.8.8.8", "state": "ok", "rtt_ms": 12.346,
+                            "loss_percent": 33.333, "sent": 300, "received": 299
+                        }]
+                    },
+                    {
+                        "family": "ipv6", "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,
+                        "address": "2001:db8::7", "gateway": "fe80::1", "metric": 100, "installed": true,
+                        "overridden_by": null, "rounds": {"good": 50, "failed": 0, "streak": 50},
+                        "loss_percent": 0.0,
+                        "rtt_ms": {"last": 12.346, "avg": 12.3, "stddev": 0.125, "min": 0.001, "max": 8388.608},
+                        "checks": []
+                    }
+                ]},
+                {"id": "isp2", "rank": 2, "state": "probing", "disabled": false, "paths": [{
+                    "family": "ipv4", "device": null, "state": "probing", "reason": null, "since_s": 2,
+                    "address": null, "gateway": null, "metric": null, "installed": false, "overridden_by": null,
+                    "rounds": {"good": 0, "failed": 0, "streak": 0}, "loss_percent": null,
+                    "rtt_ms": {"last": null, "avg": null, "stddev": null, "min": null, "max": null}, "checks": []
+                }]}
+            ]
+        });
+        // As text: 12.346 is what is written, not a neighbour of it.
+        let found = parsed(healthy());
+        assert_eq!(
+            serde_json::to_string_pretty(&found).unwrap(),
+            serde_json::to_string_pretty(&expected).unwrap()
+        );
+    }
+
+    #[test]
+    fn it_is_one_line() {
+        for answer in [healthy(), troubled()] {
+            let text = render(answer).unwrap();
+            assert!(text.ends_with("}\n"));
+            assert_eq!(text.matches('\n').count(), 1);
+        }
+    }
+
+    #[test]
+    fn any_text_is_escaped() {
+        let mut answer = troubled();
+        let ugly = "\"quoted\" \\ back \u{0} \u{1b}[31m \t \r\n \u{7f} ü → 🛰 \u{2028}";
+        answer.warnings[0].text = ugly.try_into().unwrap();
+        assert_eq!(parsed(answer)["warnings"][0]["text"], ugly);
+    }
+
+    #[test]
+    fn warnings_are_objects() {
+        assert_eq!(parsed(troubled())["warnings"][0]["provider"], json!("isp2"));
+        assert_eq!(parsed(troubled())["warnings"][1]["provider"], Value::Null);
+        assert_eq!(
+            parsed(troubled())["warnings"][0]["code"],
+            json!("rp-filter")
+        );
+    }
+
+    #[test]
+    fn sixty_four_providers_fit() {
+        let mut answer = healthy();
+        answer.providers = vec![answer.providers[0].clone(); 64];
+        assert_eq!(parsed(answer)["providers"].as_array().unwrap().len(), 64);
+    }
+
+    #[test]
+    fn what_is_no_number_is_null() {
+        let mut answer = healthy();
+        answer.providers[0].paths[0].loss_percent = Some(f32::NAN);
+        let path = &parsed(answer)["providers"][0]["paths"][0];
+        assert_eq!(path["loss_percent"], Value::Null);
+    }
+}

@@ -1,0 +1,410 @@
+//! `status` for people: who leads, a row for each path, and what a person should mend. At most 80 columns wide.
+
+use crate::client::text::{WIDTH, age, decimal, pad, plain, wrap};
+use crate::linux::connection::Answer;
+use crate::net::Family;
+use crate::wire::control::{Header, Path, Provider, Warning};
+
+const COLUMNS: usize = 8;
+const TITLES: [&str; COLUMNS] = [
+    "PROVIDER", "FAMILY", "STATE", "SINCE", "LOSS", "RTT", "METRIC", "DEVICE",
+];
+const PROVIDER: usize = 0;
+const STATE: usize = 2;
+/// Numbers are aligned at their end.
+const NUMBERS: std::ops::Range<usize> = 3..7;
+/// What marks the path that leads its family.
+const LEADS: &str = "* ";
+
+/// The whole picture. `None`: the daemon's answer has no header.
+pub(super) fn render(answer: &Answer, colours: bool) -> Option<String> {
+    let header = answer.header.as_ref()?;
+    let mut page = Page {
+        out: String::new(),
+        colours,
+    };
+    page.head(header, &answer.providers);
+    page.out.push('\n');
+    page.table(header, &answer.providers);
+    for warning in &answer.warnings {
+        page.warning(warning);
+    }
+    Some(page.out)
+}
+
+/// How something looks, where there are colours (ECMA-48, "select graphic rendition").
+#[derive(Clone, Copy, PartialEq)]
+enum Tone {
+    Normal,
+    Bold,
+    Quiet,
+    Good,
+    Unsure,
+    Bad,
+}
+
+impl Tone {
+    fn of_state(state: &str) -> Tone {
+        match state {
+            "online" | "pinned" => Tone::Good,
+            "offline" => Tone::Bad,
+            "probing" | "waiting" => Tone::Unsure,
+            _ => Tone::Quiet,
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Tone::Normal => "",
+            Tone::Bold => "\x1b[1m",
+            Tone::Quiet => "\x1b[2m",
+            Tone::Good => "\x1b[32m",
+            Tone::Unsure => "\x1b[33m",
+            Tone::Bad => "\x1b[31m",
+        }
+    }
+}
+
+/// One path, or a provider without any.
+struct Row {
+    leads: bool,
+    cells: [String; COLUMNS],
+    /// below it
+    remarks: Vec<(Tone, String)>,
+}
+
+struct Page {
+    out: String,
+    colours: bool,
+}
+
+impl Page {
+    fn head(&mut self, header: &Header, providers: &[Provider]) {
+        let (version, uptime) = (plain(&header.version), age(header.uptime_s));
+        self.paragraph(Tone::Bold, "", &format!("failover {version}, up {uptime}"));
+        self.leaders(header, providers);
+        if let Some(id) = &header.pinned {
+            let text = format!(
+                "{} is pinned by hand: `failover use auto` lets the daemon choose again",
+                plain(id)
+            );
+            self.paragraph(Tone::Unsure, "", &text);
+        }
+    }
+
+    fn leaders(&mut self, header: &Header, providers: &[Provider]) {
+        if let [Some(v4), Some(v6)] = Family::ALL.map(|family| leader(header, family))
+            && v4 == v6
+        {
+            let text = format!("ipv4 and ipv6 leave by {}", plain(v4));
+            return self.paragraph(Tone::Normal, "", &text);
+        }
+        for family in Family::ALL {
+            let mut paths = providers.iter().flat_map(|provider| &provider.paths);
+            if let Some(id) = leader(header, family) {
+                let text = format!("{family} leaves by {}", plain(id));
+                self.paragraph(Tone::Normal, "", &text);
+            } else if paths.any(|path| path.family == family) {
+                let text = format!("{family} has no way out");
+                self.paragraph(Tone::Bad, "", &text);
+            }
+        }
+    }
+
+    fn table(&mut self, header: &Header, providers: &[Provider]) {
+        let rows: Vec<Row> = providers
+            .iter()
+            .flat_map(|provider| rows(header, provider))
+            .collect();
+        let layout = Layout::of(&rows);
+        let titles = TITLES.map(str::to_owned);
+        self.row("", &titles, &layout, [Tone::Quiet; COLUMNS]);
+        let below = " ".repeat(LEADS.len() + layout.widths[PROVIDER] + layout.gap);
+        for row in &rows {
+            self.path(row, &layout);
+            for (tone, remark) in &row.remarks {
+                self.paragraph(*tone, &below, remark);
+            }
+        }
+    }
+
+    fn path(&mut self, row: &Row, layout: &Layout) {
+        let mut tones = [Tone::Normal; COLUMNS];
+        tones[STATE] = Tone::of_state(&row.cells[STATE]);
+        if row.leads {
+            tones[PROVIDER] = Tone::Bold;
+        }
+        let mark = if row.leads { LEADS } else { "" };
+        let mut cells = row.cells.clone();
+        if cells[PROVIDER].chars().count() > layout.widths[PROVIDER] {
+            let id = std::mem::take(&mut cells[PROVIDER]);
+            self.paragraph(tones[PROVIDER], "  ", &id);
+        }
+        self.row(mark, &cells, layout, tones);
+    }
+
+    fn row(
+        &mut self,
+        mark: &str,
+        cells: &[String; COLUMNS],
+        layout: &Layout,
+        tones: [Tone; COLUMNS],
+    ) {
+        self.toned(Tone::Good, mark);
+        pad(&mut self.out, LEADS.len() - mark.len());
+        for (column, cell) in cells.iter().enumerate() {
+            let blanks = layout.widths[column].saturating_sub(cell.chars().count());
+            if NUMBERS.contains(&column) {
+                pad(&mut self.out, blanks);
+            }
+            self.toned(tones[column], cell);
+            if column + 1 < COLUMNS {
+                if !NUMBERS.contains(&column) {
+                    pad(&mut self.out, blanks);
+                }
+                pad(&mut self.out, layout.gap);
+            }
+        }
+        self.out.truncate(self.out.trim_end_matches(' ').len());
+        self.out.push('\n');
+    }
+
+    fn warning(&mut self, warning: &Warning) {
+        let code = plain(&warning.code);
+        let text = plain(&warning.text);
+        let text = match &warning.provider {
+            Some(id) => format!("{code}, {}: {text}", plain(id)),
+            None => format!("{code}: {text}"),
+        };
+        self.out.push('\n');
+        self.paragraph(Tone::Unsure, "! ", &text);
+    }
+
+    fn paragraph(&mut self, tone: Tone, first: &str, text: &str) {
+        let mut wrapped = String::new();
+        wrap(&mut wrapped, first, text);
+        for line in wrapped.lines() {
+            self.toned(tone, line);
+            self.out.push('\n');
+        }
+    }
+
+    fn toned(&mut self, tone: Tone, text: &str) {
+        if self.colours && tone != Tone::Normal && !text.is_empty() {
+            self.out.push_str(tone.code());
+            self.out.push_str(text);
+            self.out.push_str("\x1b[0m");
+        } else {
+            self.out.push_str(text);
+        }
+    }
+}
+
+fn leader(header: &Header, family: Family) -> Option<&str> {
+    match family {
+        Family::V4 => header.active.ipv4.as_deref(),
+        Family::V6 => header.active.ipv6.as_deref(),
+    }
+}
+
+/// How wide the columns are.
+struct Layout {
+    widths: [usize; COLUMNS],
+    /// between them
+    gap: usize,
+}
+
+impl Layout {
+    /// As wide as the widest cell; but an id that leaves no room for the rest goes on a line of its own, and columns move
+    /// together when even that is not enough.
+    fn of(rows: &[Row]) -> Layout {
+        let widest = |column: usize, limit: usize| {
+            let cells = rows.iter().map(|row| row.cells[column].chars().count());
+            let widest = cells.filter(|width| *width <= limit).max();
+            widest.unwrap_or(0).max(TITLES[column].len())
+        };
+        let mut widths = std::array::from_fn(|column| widest(column, WIDTH));
+        let others = LEADS.len() + widths[1..].iter().sum::<usize>();
+        let wide = others + TITLES[PROVIDER].len() + 2 * (COLUMNS - 1) <= WIDTH;
+        let gap = if wide { 2 } else { 1 };
+        let room = WIDTH.saturating_sub(others + gap * (COLUMNS - 1));
+        widths[PROVIDER] = widest(PROVIDER, room);
+        Layout { widths, gap }
+    }
+}
+
+fn rows(header: &Header, provider: &Provider) -> Vec<Row> {
+    let mut rows: Vec<Row> = provider
+        .paths
+        .iter()
+        .map(|path| row(header, provider, path))
+        .collect();
+    if rows.is_empty() {
+        let mut cells = [""; COLUMNS].map(str::to_owned);
+        cells[STATE] = plain(&provider.state);
+        rows.push(Row {
+            leads: false,
+            cells,
+            remarks: Vec::new(),
+        });
+    }
+    if let Some(first) = rows.first_mut() {
+        first.cells[PROVIDER] = plain(&provider.id);
+    }
+    if provider.disabled
+        && let Some(last) = rows.last_mut()
+    {
+        let text = format!(
+            "out of use: `failover enable {}` gives it back",
+            plain(&provider.id)
+        );
+        last.remarks.push((Tone::Unsure, text));
+    }
+    rows
+}
+
+fn row(header: &Header, provider: &Provider, path: &Path) -> Row {
+    let unknown = || "-".to_owned();
+    let mut remarks = Vec::new();
+    if let Some(reason) = &path.reason {
+        remarks.push((Tone::Quiet, plain(reason)));
+    }
+    if path.metric.is_some() && !path.installed {
+        remarks.push((Tone::Bad, "the kernel does not have its route".to_owned()));
+    }
+    if let Some(metric) = path.overridden_by {
+        let text = format!("a foreign default route of metric {metric} prevails");
+        remarks.push((Tone::Bad, text));
+    }
+    Row {
+        leads: leader(header, path.family) == Some(provider.id.as_str()),
+        cells: [
+            String::new(),
+            path.family.name().to_owned(),
+            plain(&path.state),
+            age(path.since_s),
+            path.loss_percent
+                .map_or_else(unknown, |loss| decimal(loss) + "%"),
+            path.rtt_ms.avg.map_or_else(unknown, round_trip),
+            path.metric
+                .map_or_else(unknown, |metric| metric.to_string()),
+            path.device.as_deref().map_or_else(unknown, plain),
+        ],
+        remarks,
+    }
+}
+
+/// In at most eight characters.
+fn round_trip(ms: f32) -> String {
+    match ms < 10_000.0 {
+        true => decimal(ms) + " ms",
+        false => decimal(ms / 1000.0) + " s",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::samples::{healthy, online, provider, troubled};
+
+    fn text(answer: &Answer) -> String {
+        let text = render(answer, false).unwrap();
+        for line in text.lines() {
+            assert!(line.chars().count() <= WIDTH, "too wide: {line}");
+            assert_eq!(line, line.trim_end());
+        }
+        text
+    }
+
+    #[test]
+    fn a_calm_day() {
+        assert_eq!(
+            text(&healthy()),
+            "\
+failover 0.1.0, up 3d 4h
+ipv4 and ipv6 leave by isp1
+
+  PROVIDER  FAMILY  STATE     SINCE  LOSS      RTT  METRIC  DEVICE
+* isp1      ipv4    online   3h 12m    0%  12.3 ms     100  eth1
+*           ipv6    online   3h 12m    0%  12.3 ms     100  eth1
+  isp2      ipv4    probing      2s     -        -       -  -
+"
+        );
+    }
+
+    #[test]
+    fn a_bad_day() {
+        assert_eq!(
+            text(&troubled()),
+            "\
+failover 0.1.0, up 3d 4h
+ipv4 leaves by isp1
+ipv6 has no way out
+isp1 is pinned by hand: `failover use auto` lets the daemon choose again
+
+  PROVIDER  FAMILY  STATE     SINCE   LOSS      RTT      METRIC  DEVICE
+* isp1      ipv4    online   3h 12m     0%  12.3 ms         100  eth1
+  isp2      ipv4    offline     42s  37.5%  1235 ms         102  eth2
+            3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered
+  satellite-of-the-neighbouring-x
+            ipv4    online   3h 12m     2%  12.3 ms  4294967295  pppoe-wan
+            the kernel does not have its route
+            a foreign default route of metric 0 prevails
+            ipv6    waiting   1d 1h      -        -           -  wwan-cdc-12345
+            no carrier
+            out of use: `failover enable satellite-of-the-neighbouring-x` gives
+            it back
+
+! rp-filter, isp2: strict rp_filter drops the replies to probes on eth2. Run:
+  sysctl -w net.ipv4.conf.eth2.rp_filter=2 (and put it into /etc/sysctl.conf)
+
+! overflow: more than 1024 routes are watched.
+"
+        );
+    }
+
+    #[test]
+    fn whatever_is_in_it_eighty_columns_hold_it() {
+        let mut answer = troubled();
+        let mut path = online(Family::V6, "fifteen-letters", u32::MAX);
+        path.rtt_ms.avg = Some(f32::MAX);
+        path.loss_percent = Some(99.9);
+        path.since_s = 8_639_999;
+        path.reason = Some("x".repeat(120).as_str().try_into().unwrap());
+        let long = "an-id-of-thirty-one-characters-";
+        answer.providers = vec![
+            provider(long, 1, "disabled", &[path.clone(), path]),
+            provider("short", 2, "online", &[online(Family::V4, "eth0", 1)]),
+        ];
+        answer.providers[0].disabled = true;
+        let header = answer.header.as_mut().unwrap();
+        header.pinned = Some(long.try_into().unwrap());
+        header.active.ipv6 = header.pinned.clone();
+        answer.warnings[0].text = "y".repeat(240).as_str().try_into().unwrap();
+        assert!(text(&answer).contains("short"));
+    }
+
+    #[test]
+    fn colours_change_no_letter() {
+        let plain = text(&troubled());
+        let coloured = render(&troubled(), true).unwrap();
+        let mut letters = String::new();
+        let mut rest = coloured.as_str();
+        while let Some((before, after)) = rest.split_once("\x1b[") {
+            letters.push_str(before);
+            rest = after.split_once('m').unwrap().1;
+        }
+        letters.push_str(rest);
+        assert_eq!(letters, plain);
+        assert!(coloured.contains("\x1b[31moffline\x1b[0m"));
+        assert!(coloured.contains("\x1b[32m* \x1b[0m\x1b[1misp1\x1b[0m"));
+    }
+
+    #[test]
+    fn a_hostile_name_commands_nothing() {
+        let mut answer = troubled();
+        answer.providers[0].id = "\x1b]0;x\x07".try_into().unwrap();
+        answer.warnings[0].text = "\x1b[2J".try_into().unwrap();
+        assert!(!text(&answer).contains('\x1b'));
+    }
+}

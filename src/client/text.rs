@@ -1,0 +1,128 @@
+//! Text for people: wrapped, aligned, and without surprises for a terminal.
+
+/// The width that everything fits.
+pub(super) const WIDTH: usize = 80;
+
+/// Adds a text, broken between words, so that no line is longer than [`WIDTH`]. The first line starts with `first`, the
+/// others with as many blanks. A word that is too long for a line is broken.
+pub(super) fn wrap(out: &mut String, first: &str, text: &str) {
+    let indent = first.chars().count();
+    let room = WIDTH.saturating_sub(indent).max(20);
+    let mut column = 0;
+    out.push_str(first);
+    for word in text.split_whitespace() {
+        let mut word = word;
+        if column > 0 {
+            if column + 1 + word.chars().count() > room {
+                new_line(out, indent, &mut column);
+            } else {
+                out.push(' ');
+                column += 1;
+            }
+        }
+        while let Some((end, _)) = word.char_indices().nth(room) {
+            out.push_str(&word[..end]);
+            word = &word[end..];
+            new_line(out, indent, &mut column);
+        }
+        out.push_str(word);
+        column += word.chars().count();
+    }
+    out.push('\n');
+}
+
+fn new_line(out: &mut String, indent: usize, column: &mut usize) {
+    out.push('\n');
+    pad(out, indent);
+    *column = 0;
+}
+
+/// Adds blanks.
+pub(super) fn pad(out: &mut String, count: usize) {
+    out.extend(std::iter::repeat_n(' ', count));
+}
+
+/// The text without what could command a terminal.
+pub(super) fn plain(text: &str) -> String {
+    let harmless = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().map(harmless).collect()
+}
+
+/// A time in at most seven characters: `12s`, `5m 12s`, `3h 12m`, `4d 3h`, `120d`.
+pub(super) fn age(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {}m", minutes % 60),
+        (1..100, _, _) => format!("{days}d {}h", hours % 24),
+        _ => format!("{days}d"),
+    }
+}
+
+/// A number with one decimal, when it is small and has one: `0`, `12.5`, `100`.
+pub(super) fn decimal(number: f32) -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
+    let tenths = (number * 10.0).round() as u32;
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => format!("{whole}"),
+        (whole @ 0..100, tenth) => format!("{whole}.{tenth}"),
+        (whole, tenth) => format!("{}", whole + u32::from(tenth >= 5)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_lines_are_full_but_not_too_long() {
+        let mut out = String::new();
+        wrap(&mut out, "! ", &"word ".repeat(40));
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines[0], format!("! {}", ["word"; 15].join(" ")));
+        assert_eq!(lines[1], format!("  {}", ["word"; 15].join(" ")));
+        assert_eq!(lines.len(), 3);
+
+        let mut out = String::new();
+        wrap(&mut out, "- ", &format!("see {} there", "x".repeat(100)));
+        assert!(out.lines().all(|line| line.len() <= WIDTH), "{out}");
+        assert_eq!(out.matches('x').count(), 100);
+    }
+
+    #[test]
+    fn times_are_short() {
+        let ages = [0, 59, 60, 3599, 3600, 86399, 86400, 8_639_999, 8_640_000];
+        let texts = ages.map(age);
+        assert_eq!(
+            texts,
+            [
+                "0s", "59s", "1m 0s", "59m 59s", "1h 0m", "23h 59m", "1d 0h", "99d 23h", "100d"
+            ]
+        );
+        assert!(texts.iter().all(|text| text.len() <= 7));
+    }
+
+    #[test]
+    fn numbers_have_the_decimals_that_matter() {
+        assert_eq!(
+            [0.0, 0.04, 0.06, 9.97, 12.34, 99.96, 123.5, f32::NAN, 1e12].map(decimal),
+            [
+                "0",
+                "0",
+                "0.1",
+                "10",
+                "12.3",
+                "100",
+                "124",
+                "0",
+                "429496730"
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_commands_the_terminal() {
+        assert_eq!(plain("a\x1b[2J\r\nb → ü\u{9b}"), "a?[2J??b → ü?");
+    }
+}

@@ -1,0 +1,225 @@
+//! Where log lines go: stderr in the foreground, else the system's log.
+//!
+//! A syslog daemon that hangs, is restarted or does not exist yet costs lines, never time: its socket does not block,
+//! and is opened again when it breaks. Lines that it does not take go to stderr.
+
+use std::fmt::Arguments;
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
+
+use crate::config::LogLevel;
+
+static SINK: Sink = Sink(Mutex::new(State::Stderr));
+
+/// Starts logging. To be called once; lines logged before go nowhere.
+pub fn init(foreground: bool, level: LogLevel) {
+    if !foreground {
+        let syslog = open_syslog(None).ok();
+        if syslog.is_none() {
+            to_stderr(
+                Level::Warn,
+                format_args!("no syslog daemon at /dev/log: logging to stderr until there is one"),
+            );
+        }
+        *SINK.lock() = State::Syslog(syslog);
+    }
+    let _ = log::set_logger(&SINK); // fails when it is set already, to the same
+    set_level(level);
+}
+
+/// Changes how much is logged.
+pub fn set_level(level: LogLevel) {
+    log::set_max_level(match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+    });
+}
+
+struct Sink(Mutex<State>);
+
+enum State {
+    Stderr,
+    /// `None`: it was not there at the last line
+    Syslog(Option<Logger<LoggerBackend, Line>>),
+}
+
+impl Sink {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log for Sink {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // What the libraries have to say is for their authors.
+        metadata.target().starts_with("failover")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let taken = match &mut *self.lock() {
+            State::Stderr => false,
+            State::Syslog(syslog) => to_syslog(syslog, None, record.level(), *record.args()),
+        };
+        if !taken {
+            to_stderr(record.level(), *record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn to_stderr(level: Level, text: Arguments<'_>) {
+    let level = match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug | Level::Trace => "debug",
+    };
+    // One write a line: lines of several processes do not mix. Nobody can be told when it fails.
+    let _ = io::stderr().write_all(format!("{level}: {text}\n").as_bytes());
+}
+
+/// Whether the system's log has taken it.
+fn to_syslog(
+    syslog: &mut Option<Logger<LoggerBackend, Line>>,
+    socket: Option<&str>,
+    level: Level,
+    text: Arguments<'_>,
+) -> bool {
+    for _ in 0..2 {
+        if syslog.is_none() {
+            *syslog = open_syslog(socket).ok();
+        }
+        let Some(logger) = syslog else {
+            return false;
+        };
+        let written = match level {
+            Level::Error => logger.err(text),
+            Level::Warn => logger.warning(text),
+            Level::Info => logger.info(text),
+            Level::Debug | Level::Trace => logger.debug(text),
+        };
+        match written {
+            Ok(()) => return true,
+            // Its queue is full: it hangs, and so would another connection.
+            Err(syslog::Error::Write(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                return false;
+            }
+            Err(_) => *syslog = None, // it was restarted
+        }
+    }
+    false
+}
+
+/// On the socket given, else on the usual ones, `/dev/log` first.
+fn open_syslog(socket: Option<&str>) -> syslog::Result<Logger<LoggerBackend, Line>> {
+    let line = Line {
+        process: std::process::id(),
+    };
+    let logger = match socket {
+        None => syslog::unix(line)?,
+        Some(socket) => syslog::unix_custom(line, socket)?,
+    };
+    match &logger.backend {
+        LoggerBackend::Unix(socket) => socket.set_nonblocking(true)?,
+        LoggerBackend::UnixStream(socket) => socket.get_ref().set_nonblocking(true)?,
+        LoggerBackend::Udp(..) | LoggerBackend::Tcp(_) => {}
+    }
+    Ok(logger)
+}
+
+/// A line as RFC 3164 has it, without the time: the syslog daemon puts its own there (section 4.3.3), which is the
+/// local time, unlike what the crate's formatters write.
+#[derive(Clone)]
+struct Line {
+    process: u32,
+}
+
+impl LogFormat<Arguments<'_>> for Line {
+    fn format<W: Write>(
+        &self,
+        w: &mut W,
+        severity: Severity,
+        text: Arguments<'_>,
+    ) -> syslog::Result<()> {
+        let priority = Facility::LOG_DAEMON as u8 | severity as u8;
+        let process = self.process;
+        write!(w, "<{priority}>failover[{process}]: {text}").map_err(syslog::Error::Write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn socket(name: &str) -> PathBuf {
+        let file = format!("failover-syslog-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(file);
+        let _ = std::fs::remove_file(&path);
+        path
+    }
+
+    fn received(daemon: &UnixDatagram) -> String {
+        let mut bytes = [0; 200];
+        let count = daemon.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    #[test]
+    fn lines_reach_a_syslog_daemon_and_its_successor() {
+        let path = socket("restart");
+        let path_text = path.to_str();
+        let mut syslog = None;
+        let mut log =
+            |level, text: &str| to_syslog(&mut syslog, path_text, level, format_args!("{text}"));
+        assert!(!log(Level::Error, "before there is one"));
+
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        assert!(log(Level::Warn, "isp1 is offline"));
+        let id = std::process::id();
+        assert_eq!(
+            received(&daemon),
+            format!("<28>failover[{id}]: isp1 is offline")
+        );
+
+        drop(daemon);
+        std::fs::remove_file(&path).unwrap();
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        assert!(log(Level::Info, "isp1 is online"));
+        assert_eq!(
+            received(&daemon),
+            format!("<30>failover[{id}]: isp1 is online")
+        );
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_syslog_daemon_that_hangs_delays_nobody() {
+        let path = socket("hang");
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        let mut syslog = None;
+        let mut taken = 0;
+        while to_syslog(&mut syslog, path.to_str(), Level::Info, format_args!("x")) {
+            taken += 1;
+            assert!(taken < 100_000, "its queue has an end");
+        }
+        assert!(taken > 0);
+        received(&daemon);
+        assert!(
+            to_syslog(&mut syslog, path.to_str(), Level::Info, format_args!("x")),
+            "on the same connection, when it goes on"
+        );
+        std::fs::remove_file(&path).unwrap();
+    }
+}

@@ -1,0 +1,113 @@
+//! The person's terminal, and the clock on the wall.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::linux::ffi;
+
+/// Whether the answer goes to a person's screen.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether to use colours: on a terminal that has them, unless `NO_COLOR` is set to anything (no-color.org).
+pub fn has_colours() -> bool {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    is_terminal() && !no_colour && !dumb
+}
+
+/// How many lines the screen has; 24 when it does not say.
+pub fn height() -> usize {
+    match ffi::terminal_rows(io::stdout().as_fd()) {
+        None | Some(0) => 24,
+        Some(rows) => rows.into(),
+    }
+}
+
+/// Seconds and milliseconds since 1970, in UTC.
+pub fn wall_clock_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// Once a second, until somebody ends it.
+#[derive(Debug)]
+pub struct Ticker {
+    signals: SignalFd,
+    next: Instant,
+}
+
+/// What a [`Ticker`] waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// draw again: a second is over, or the window has another size
+    Again,
+    /// Ctrl-C, or another request to end
+    End,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Ticker {
+    /// From now on the signals that end a program only end the ticker.
+    ///
+    /// # Errors
+    /// Of signalfd(2).
+    pub fn new() -> io::Result<Ticker> {
+        let signals: SigSet = [
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGQUIT,
+            Signal::SIGWINCH,
+        ]
+        .into_iter()
+        .collect();
+        signals.thread_block()?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        Ok(Ticker {
+            signals: SignalFd::with_flags(&signals, flags)?,
+            next: Instant::now() + SECOND,
+        })
+    }
+
+    /// Waits for the next second. Also ends when the reader of our output has gone.
+    pub fn wait(&mut self) -> Tick {
+        let now = Instant::now();
+        let left = self.next.saturating_duration_since(now);
+        let millis = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
+        let stdout = io::stdout();
+        let mut fds = [
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(stdout.as_fd(), PollFlags::empty()), // tells of errors all the same
+        ];
+        match poll(&mut fds, PollTimeout::from(millis)) {
+            Ok(0) => {
+                self.next += SECOND;
+                if self.next < Instant::now() {
+                    self.next = Instant::now() + SECOND; // stopped for a while, or a slow daemon
+                }
+                return Tick::Again;
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return Tick::End,
+        }
+        if fds[1].any() == Some(true) {
+            return Tick::End;
+        }
+        match self.signals.read_signal() {
+            Ok(Some(signal)) if signal.ssi_signo != Signal::SIGWINCH as u32 => Tick::End,
+            Err(_) => Tick::End,
+            Ok(_) => Tick::Again,
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! The commands as a person and a script see them: output, exit codes, pipes and terminals.
+
+mod fake_daemon;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use failover::config::{CONFIG_FILES, FRAME_MAX, Name};
+use failover::net::Family;
+use failover::wire::control::{Active, Counters, Entry, Header, Reply, Request, Text, Warning};
+use failover::wire::frame;
+use fake_daemon::{FakeDaemon, directory};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_failover");
+
+/// A daemon that knows one provider, isp1, and a long journal.
+fn answers(request: &Request, number: u32) -> Option<Reply> {
+    let text = |text: &str| Text::try_from(text).unwrap();
+    let name = || Name::try_from("isp1").unwrap();
+    let unknown = Reply::Error(text("no provider isp9: isp1 is known"));
+    match (request, number) {
+        (Request::Status, 0) => Some(Reply::Header(Header {
+            version: "0.1.0".try_into().unwrap(),
+            uptime_s: 61,
+            pinned: None,
+            table: 176,
+            active: Active {
+                ipv4: Some(name()),
+                ipv6: None,
+            },
+            counters: Counters::default(),
+        })),
+        (Request::Status, 1) => Some(Reply::Warning(Warning {
+            code: "rp-filter".try_into().unwrap(),
+            provider: Some(name()),
+            text: text("strict rp_filter"),
+        })),
+        (Request::Log, 0..5000) => Some(Reply::Entry(Entry {
+            ago_ms: 1000,
+            provider: Some(name()),
+            family: Some(Family::V4),
+            what: "online → offline".try_into().unwrap(),
+            cause: "carrier lost".try_into().unwrap(),
+        })),
+        (Request::Use(Some(id)) | Request::Disable(id) | Request::Enable(id), 0)
+            if *id != "isp1" =>
+        {
+            Some(unknown)
+        }
+        (Request::Reload, 0) => Some(Reply::Note(text("/tmp/f:3: bad"))),
+        (Request::Reload, 1) => Some(Reply::Error(text("1 error, the old one runs on"))),
+        _ => None,
+    }
+}
+
+/// A configuration for a daemon in this directory.
+fn config(dir: &Path) -> PathBuf {
+    let file = dir.join("failover.conf");
+    let dir = dir.display();
+    let text = format!(
+        "config globals 'globals'\n\toption state_dir '{dir}'\n\toption sticky_file '{dir}/sticky'\n\
+         config provider 'isp1'\n\toption device 'eth1'\n\
+         config check 'google'\n\toption type 'ping'\n\toption target '192.0.2.1'\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn failover(words: &str) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(words.split_whitespace());
+    command.env_remove("FAILOVER_CONFIG");
+    command.stdin(Stdio::null());
+    command
+}
+
+fn asked(file: &Path, words: &str) -> Output {
+    let mut command = failover(words);
+    command.env("FAILOVER_CONFIG", file).output().unwrap()
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// The exit code and stderr of a command that prints nothing.
+fn failure(output: &Output) -> (i32, &str) {
+    assert_eq!(out(output), "");
+    (output.status.code().unwrap(), err(output))
+}
+
+fn interrupt(child: &Child) {
+    let id = i32::try_from(child.id()).unwrap();
+    kill(Pid::from_raw(id), Signal::SIGINT).unwrap();
+}
+
+#[test]
+fn help_and_version_need_nothing() {
+    for words in ["version", "--version"] {
+        let output = failover(words).output().unwrap();
+        assert_eq!(
+            out(&output),
+            format!("failover {}\n", env!("CARGO_PKG_VERSION"))
+        );
+        assert!(output.status.success());
+    }
+    let output = failover("--help").output().unwrap();
+    assert!(output.status.success());
+    for word in [
+        "run", "check", "status", "use", "disable", "enable", "reload", "log", "--config",
+    ] {
+        assert!(out(&output).contains(word), "{word}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_64() {
+    for words in ["", "stauts", "use", "status --jsn", "log extra"] {
+        let output = failover(words).output().unwrap();
+        let (exit, text) = failure(&output);
+        assert_eq!(exit, 64, "{words}");
+        assert!(text.starts_with("failover: "), "{text}");
+    }
+}
+
+#[test]
+fn without_a_configuration_the_places_are_named() {
+    if CONFIG_FILES.iter().any(|file| Path::new(file).exists()) {
+        return; // this machine has one
+    }
+    let output = failover("status").output().unwrap();
+    let (exit, text) = failure(&output);
+    assert_eq!(exit, 78);
+    for place in CONFIG_FILES {
+        assert!(text.contains(place), "{text}");
+    }
+
+    let output = failover("status --config /nowhere/failover.conf")
+        .output()
+        .unwrap();
+    let (exit, text) = failure(&output);
+    assert_eq!(exit, 78);
+    assert!(text.contains("/nowhere/failover.conf: "), "{text}");
+}
+
+#[test]
+fn check_counts_or_complains() {
+    let dir = directory("check");
+    let file = config(&dir);
+    let output = asked(&file, "check");
+    assert_eq!(
+        out(&output),
+        format!("{} is fine: 1 provider, 1 check\n", file.display())
+    );
+    assert!(output.status.success());
+
+    std::fs::write(&file, "config globals\n\tnonsense\n").unwrap();
+    let output = asked(&file, "check");
+    let (exit, text) = failure(&output);
+    assert_eq!(exit, 78);
+    assert!(
+        text.starts_with(&format!("{}:2: ", file.display())),
+        "{text}"
+    );
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn without_a_daemon_it_is_69_and_says_what_to_do() {
+    let dir = directory("no-daemon");
+    let file = config(&dir);
+    for (words, advice) in [
+        ("status", "`failover run`".to_owned()),
+        ("status --json --watch", "`failover run`".to_owned()),
+        ("log", "`failover run`".to_owned()),
+        (
+            "use isp2",
+            format!("`echo isp2 > {}/sticky`", dir.display()),
+        ),
+        ("use auto", format!("`: > {}/sticky`", dir.display())),
+    ] {
+        let output = asked(&file, words);
+        let (exit, text) = failure(&output);
+        assert_eq!(exit, 69, "{words}: {text}");
+        assert!(text.contains("no daemon is running"), "{text}");
+        assert!(text.contains(&advice), "{text}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn status_is_shown_to_people_and_programs() {
+    let daemon = FakeDaemon::start("status", answers);
+    let file = config(&daemon.dir);
+    let output = asked(&file, "status");
+    assert!(output.status.success());
+    assert!(out(&output).starts_with("failover 0.1.0, up 1m 1s\nipv4 leaves by isp1\n"));
+    assert!(!out(&output).contains('\x1b'), "no colours in a pipe");
+
+    let output = asked(&file, "status --json");
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status["active"]["ipv4"], "isp1");
+    assert_eq!(status["warnings"][0]["code"], "rp-filter");
+}
+
+#[test]
+fn a_damaged_configuration_does_not_hide_the_daemon() {
+    let daemon = FakeDaemon::start("damaged", answers);
+    let file = config(&daemon.dir);
+    let mut text = File::options().append(true).open(&file).unwrap();
+    text.write_all(b"nonsense\n").unwrap();
+    let output = asked(&file, "status");
+    assert!(output.status.success());
+    assert!(out(&output).contains("isp1"));
+    assert!(err(&output).contains("has errors"), "{}", err(&output));
+}
+
+#[test]
+fn orders_reach_the_daemon() {
+    let daemon = FakeDaemon::start("orders", answers);
+    let file = config(&daemon.dir);
+    for words in ["use isp1", "use auto", "disable isp1", "enable isp1"] {
+        let output = asked(&file, words);
+        assert!(output.status.success(), "{words}");
+        assert!(!out(&output).is_empty(), "{words}");
+    }
+    let isp1 = || Name::try_from("isp1").unwrap();
+    assert_eq!(
+        *daemon.requests.lock().unwrap(),
+        [
+            Request::Use(Some(isp1())),
+            Request::Use(None),
+            Request::Disable(isp1()),
+            Request::Enable(isp1()),
+        ]
+    );
+    for words in ["use isp9", "disable isp9", "enable isp9"] {
+        let output = asked(&file, words);
+        assert_eq!(
+            failure(&output),
+            (64, "failover: no provider isp9: isp1 is known\n")
+        );
+    }
+    let long = format!("use {}", "x".repeat(32));
+    assert_eq!(failure(&asked(&file, &long)).0, 64);
+    assert_eq!(
+        failure(&asked(&file, "reload")),
+        (
+            78,
+            "/tmp/f:3: bad\nfailover: 1 error, the old one runs on\n"
+        )
+    );
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let daemon = FakeDaemon::start("head", answers);
+    let file = config(&daemon.dir);
+    for words in ["log", "status --watch", "status --json --watch"] {
+        let mut child = failover(words)
+            .env("FAILOVER_CONFIG", &file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'));
+        drop(stdout);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(err(&output), "", "{words}");
+        assert_eq!(output.status.code(), Some(0), "{words}");
+    }
+}
+
+#[test]
+fn watching_goes_on_until_it_is_interrupted() {
+    let daemon = FakeDaemon::start("watch", answers);
+    let file = config(&daemon.dir);
+    let watching = |words| {
+        let mut child = failover(words)
+            .env("FAILOVER_CONFIG", &file)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        (child, stdout.lines().map(Result::unwrap))
+    };
+
+    let (mut child, mut lines) = watching("status --json --watch");
+    for _ in 0..2 {
+        let line = lines.next().unwrap();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap();
+    }
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let (mut child, mut lines) = watching("status --watch");
+    let first = lines.next().unwrap();
+    let block: Vec<String> = lines.by_ref().take_while(|line| *line != first).collect();
+    assert_eq!(block.last().unwrap(), "", "a blank line between blocks");
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_terminal_is_drawn_in_place_and_restored() {
+    let daemon = FakeDaemon::start("terminal", answers);
+    let file = config(&daemon.dir);
+    let size = nix::pty::Winsize {
+        ws_row: 5,
+        ws_col: 80,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let pty = nix::pty::openpty(Some(&size), None).unwrap();
+    let mut child = failover("status --watch")
+        .env("FAILOVER_CONFIG", &file)
+        .env("TERM", "linux")
+        .env_remove("NO_COLOR")
+        .stdout(pty.slave)
+        .spawn()
+        .unwrap();
+    let mut screen = File::from(pty.master);
+    let mut drawn = String::new();
+    let mut bytes = [0; 4096];
+    let mut interrupted = false;
+    // The reads end with EIO when the child has closed its end.
+    while let Ok(count @ 1..) = screen.read(&mut bytes) {
+        drawn += std::str::from_utf8(&bytes[..count]).unwrap();
+        if drawn.matches("\x1b[H").count() == 2 && !interrupted {
+            interrupt(&child);
+            interrupted = true;
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(
+        drawn.starts_with("\x1b[2J\x1b[?25l\x1b[?7l\x1b[H"),
+        "{drawn:?}"
+    );
+    assert!(drawn.ends_with("\x1b[?7h\x1b[?25h"), "{drawn:?}");
+    assert!(drawn.contains("\x1b[1mfailover 0.1.0, up 1m 1s\x1b[0m\x1b[K"));
+    let first = drawn.split("\x1b[H").nth(1).unwrap();
+    assert_eq!(first.matches('\n').count(), 4, "the screen has five lines");
+}
+
+#[test]
+fn colours_can_be_refused() {
+    let daemon = FakeDaemon::start("colours", answers);
+    let file = config(&daemon.dir);
+    for (variable, value, colours) in [
+        ("TERM", "linux", true),
+        ("TERM", "dumb", false),
+        ("NO_COLOR", "1", false),
+        ("NO_COLOR", "", true),
+    ] {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let mut child = failover("status")
+            .env("TERM", "linux")
+            .env_remove("NO_COLOR")
+            .env(variable, value)
+            .env("FAILOVER_CONFIG", &file)
+            .stdout(pty.slave)
+            .spawn()
+            .unwrap();
+        let mut drawn = Vec::new();
+        let _ = File::from(pty.master).read_to_end(&mut drawn); // ends with EIO
+        assert!(child.wait().unwrap().success());
+        assert_eq!(drawn.contains(&0x1b), colours, "{variable}={value}");
+    }
+}
+
+#[test]
+fn a_daemon_that_is_stuck_is_given_up() {
+    let dir = directory("stuck");
+    let file = config(&dir);
+    let _silent = UnixListener::bind(dir.join("control.sock")).unwrap();
+    let start = Instant::now();
+    let output = asked(&file, "status");
+    let (exit, text) = failure(&output);
+    assert_eq!(exit, 69);
+    assert!(text.contains("does not answer"), "{text}");
+    assert!(start.elapsed() < Duration::from_secs(20));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_daemon_of_another_version_is_named() {
+    let dir = directory("version");
+    let file = config(&dir);
+    let daemon = UnixListener::bind(dir.join("control.sock")).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut client, _) = daemon.accept().unwrap();
+            let mut buffer = [0; FRAME_MAX];
+            let length = frame::encode(&Reply::Done, &mut buffer).unwrap();
+            buffer[2] = 9;
+            client.write_all(&buffer[..length]).unwrap();
+            let _ = client.read(&mut buffer);
+        });
+        let output = asked(&file, "status");
+        let (exit, text) = failure(&output);
+        assert_eq!(exit, 69);
+        assert!(text.contains("version 9"), "{text}");
+    });
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn another_user_is_told_so() {
+    if !nix::unistd::geteuid().is_root() {
+        return; // who else could be tried?
+    }
+    let daemon = FakeDaemon::start("user", answers);
+    let file = config(&daemon.dir);
+    let binary = daemon.dir.join("failover");
+    std::fs::copy(BINARY, &binary).unwrap();
+    for path in [&daemon.dir, &binary] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let output = Command::new(binary)
+        .args(["status", "--config"])
+        .arg(file)
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .unwrap();
+    let (exit, text) = failure(&output);
+    assert_eq!(exit, 77, "{text}");
+    assert!(text.contains("not permitted"), "{text}");
+}
