@@ -82,8 +82,7 @@ pub struct Stop {
 #[derive(FromArgs)]
 #[argh(help_triggers("-h", "--help", "help"))]
 #[argh(
-    note = "Exit codes: 0 done, 64 wrong usage, 69 no daemon, 77 not permitted, \
-               78 bad configuration, 70 a bug."
+    note = "Exit codes: 0 done, 64 wrong usage, 69 no daemon, 70 a bug,\n  77 not permitted, 78 bad configuration."
 )]
 struct Typed {
     /// configuration file (default: $FAILOVER_CONFIG, /etc/config/failover, /etc/failover/failover.conf)
@@ -238,7 +237,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
 
     let typed = Typed::from_args(&["failover"], &words).map_err(|early| match early.status {
         Ok(()) => Stop {
-            text: early.output,
+            text: early.output.trim_end().to_owned() + "\n",
             exit: Exit::Ok,
         },
         Err(()) => wrong(early.output.trim_end()),

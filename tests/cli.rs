@@ -1,5 +1,7 @@
 //! The commands as a person and a script see them: output, exit codes, pipes and terminals.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which clippy does not take for tests
+
 mod fake_daemon;
 
 use std::fs::File;

@@ -1,5 +1,7 @@
 //! The control socket under clients that are many, slow, silent, broken or malicious.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which clippy does not take for tests
+
 mod fake_daemon;
 
 use std::io::{Read, Write};
