@@ -76,7 +76,7 @@ pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
     let render = || {
         let answer = asked(&globals, &Request::Status)?;
         if let Some(refused) = answer.refused {
-            return Err((Exit::NoDaemon, refused.to_string()));
+            return Err((Exit::NoDaemon, text::plain(&refused)));
         }
         let text = match as_json {
             true => json::render(answer),
@@ -103,7 +103,7 @@ pub fn log(file: &Path) -> Exit {
         Ok(Answer {
             refused: Some(refused),
             ..
-        }) => complain(Exit::NoDaemon, &refused),
+        }) => complain(Exit::NoDaemon, &text::plain(&refused)),
         Ok(answer) => print(&journal::render(&answer.entries, terminal::wall_clock_ms())),
         Err((exit, complaint)) => complain(exit, &complaint),
     }

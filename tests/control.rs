@@ -234,3 +234,40 @@ fn a_flood_of_bytes_is_cut_off() {
         }
     });
 }
+
+#[test]
+fn frames_can_be_pushed_until_a_client_must_read() {
+    let dir = directory("push");
+    let mut server = Box::new(Server::new());
+    server.open(&dir).unwrap();
+    let now = failover::net::Instant::from_micros(1);
+    let mut stream = UnixStream::connect(dir.join(SOCKET)).unwrap();
+    stream.write_all(&encoded(&Request::Reload)).unwrap();
+    let client = server.accept(now).unwrap();
+    assert!(!server.push(client, &Reply::Done), "nothing is asked yet");
+    assert_eq!(server.read(client, now), Some(Request::Reload));
+    assert_eq!(server.read(client, now), None, "it is asked once");
+
+    let note = |number: u32| Reply::Note(format!("{number:0200}").as_str().try_into().unwrap());
+    let mut pushed = 0;
+    while server.push(client, &note(pushed)) {
+        pushed += 1;
+        assert!(pushed < 100_000, "a socket has an end");
+    }
+    let end = |_: &Request, number| (number < 2).then(|| note(pushed + number));
+    server.pump(client, now, end);
+    assert!(server.interest(client).is_some(), "it has not read");
+
+    std::thread::scope(|scope| {
+        let replies = scope.spawn(|| everything(&mut stream));
+        while server.interest(client).is_some() {
+            server.pump(client, now, end);
+        }
+        let replies = replies.join().unwrap();
+        let expected = (0..pushed + 2).map(note).chain([Reply::Done]);
+        assert!(replies.into_iter().eq(expected));
+    });
+    assert!(!server.push(client, &Reply::Done), "it is gone");
+    server.close();
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -180,7 +180,7 @@ impl Server {
     }
 
     /// Adds one frame to a client's answer. `false`: there is no room until the client takes some, or nobody is
-    /// waiting for it. Nothing can follow [`Reply::Done`] or [`Reply::Error`].
+    /// waiting for it; [`Server::pump`] goes on then. Nothing can follow [`Reply::Done`] or [`Reply::Error`].
     pub fn push(&mut self, client: ClientId, reply: &Reply) -> bool {
         let Some((buffer, Some(client))) = self.parts(client) else {
             return false;
