@@ -207,7 +207,7 @@ mod tests {
         for _ in 0..20 {
             let deadline = now() + Duration::from_millis(3);
             poller.set_deadline(Some(deadline)).unwrap();
-            assert_eq!(tokens(&mut poller), []);
+            assert_eq!(tokens(&mut poller), [0_u64; 0]);
             assert!(now() >= deadline);
         }
     }
@@ -219,7 +219,7 @@ mod tests {
         for deadline in [past, past, Instant::ZERO, Instant::from_micros(-5)] {
             poller.set_deadline(Some(deadline)).unwrap();
             let before = now();
-            assert_eq!(tokens(&mut poller), []);
+            assert_eq!(tokens(&mut poller), [0_u64; 0]);
             assert!(now() - before < Duration::from_millis(500));
         }
     }
@@ -232,14 +232,14 @@ mod tests {
         poller.set_deadline(None).unwrap();
         poller.set_deadline(far).unwrap();
         poller.set_deadline(far).unwrap();
-        assert_eq!(tokens(&mut poller), []);
+        assert_eq!(tokens(&mut poller), [0_u64; 0]);
         assert!(Some(now()) >= far);
 
         // One that expired unseen, and was then moved, has left no edge behind.
         poller.set_deadline(Some(Instant::ZERO)).unwrap();
         let far = soon(50);
         poller.set_deadline(far).unwrap();
-        assert_eq!(tokens(&mut poller), []);
+        assert_eq!(tokens(&mut poller), [0_u64; 0]);
         assert!(Some(now()) >= far);
     }
 
@@ -249,7 +249,7 @@ mod tests {
         let (mut near, mut far) = UnixStream::pair().unwrap();
         poller.add(&near, 7, Interest::READ).unwrap();
         poller.set_deadline(soon(20)).unwrap();
-        assert_eq!(tokens(&mut poller), []);
+        assert_eq!(tokens(&mut poller), [0_u64; 0]);
 
         far.write_all(b"x").unwrap();
         let mut list = ReadyList::new();
@@ -273,7 +273,7 @@ mod tests {
 
         poller.modify(&near, 8, Interest::NONE).unwrap();
         poller.set_deadline(soon(20)).unwrap();
-        assert_eq!(tokens(&mut poller), []);
+        assert_eq!(tokens(&mut poller), [0_u64; 0]);
         near.read_exact(&mut [0]).unwrap();
         drop(far);
         let ready: Vec<Ready> = poller.wait(&mut list).unwrap().collect();
@@ -281,7 +281,7 @@ mod tests {
 
         poller.remove(&near).unwrap();
         poller.set_deadline(soon(20)).unwrap();
-        assert_eq!(tokens(&mut poller), []);
+        assert_eq!(tokens(&mut poller), [0_u64; 0]);
     }
 
     #[test]
