@@ -51,6 +51,15 @@ pub enum Event {
         /// why
         fault: Fault,
     },
+    /// A check was not asked after all: its former probe has not ended. Its last result stands for this one.
+    Skipped {
+        /// whose
+        path: PathId,
+        /// the number of the check in its path
+        check: u8,
+        /// the round it was to be asked in
+        round: Round,
+    },
     /// A person pinned a provider, or took the pin away.
     Pin(Option<Slot>),
     /// A person took a provider out of use (`true`), or gave it back.
@@ -64,7 +73,8 @@ pub enum Event {
 /// What the driver must do. At most [`ACTIONS_MAX`] come of one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Send one probe of each of these checks, now; tell [`Event::Failed`] of each that cannot be sent.
+    /// Send one probe of each of these checks, now; tell [`Event::Failed`] of each that cannot be sent, and
+    /// [`Event::Skipped`] of each whose former probe is still under way and allows no other.
     Probe {
         /// through which path
         path: PathId,

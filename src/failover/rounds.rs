@@ -224,6 +224,17 @@ impl Rounds {
         }
     }
 
+    /// A check was not asked after all.
+    pub(crate) fn skipped(&mut self, round: Round, check: u8) {
+        let Some((facts, bit)) = self.check(check) else {
+            return;
+        };
+        facts.sent = facts.sent.wrapping_sub(1);
+        if self.holds(round) {
+            self.record(round.0).asked &= !bit;
+        }
+    }
+
     /// Gives up what is unanswered for `timeout`.
     pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) {
         while self.settled != self.next {
@@ -266,11 +277,13 @@ impl Rounds {
         Some(verdict)
     }
 
-    /// Checks that are not asked in this round, and whose last result, good and young enough, stands for them.
+    /// Checks that are not asked in this round, and whose last result, good and young enough, stands for them: at most
+    /// two of the intervals at which they can be asked.
     fn standing(&self, record: &Record, terms: &Terms) -> u32 {
+        let usual = terms.timing.interval.max(terms.timing.timeout);
         let mut good = 0;
         for (i, (check, interval)) in self.checks.iter().zip(&terms.intervals).enumerate() {
-            let (Some(interval), Some((at, true))) = (*interval, check.last) else {
+            let (interval, Some((at, true))) = (interval.unwrap_or(usual), check.last) else {
                 continue;
             };
             if record.asked & (1 << i) == 0 && record.sent_at <= at + interval + interval {
@@ -493,6 +506,20 @@ mod tests {
         rounds.expire(ms(1300), TIMEOUT);
         assert_eq!(rounds.judge(&terms), Some(false));
         assert_eq!(rounds.judge(&terms), Some(false));
+    }
+
+    #[test]
+    fn a_check_that_is_still_busy_stands_by_its_last_result() {
+        let terms = terms(1, &[None]);
+        let mut rounds = Rounds::new();
+        let (first, _) = rounds.begin(ms(0), &terms);
+        let (second, _) = rounds.begin(ms(100), &terms);
+        rounds.skipped(second, 0);
+        assert_eq!(rounds.judge(&terms), None);
+        rounds.answered(first, 0, rtt(150), TIMEOUT);
+        assert_eq!(rounds.judge(&terms), Some(true));
+        assert_eq!(rounds.judge(&terms), Some(true));
+        assert_eq!((rounds.facts(0).sent, rounds.loss(50, None)), (1, (0, 1)));
     }
 
     #[test]
