@@ -1,1 +1,348 @@
-//! UCI text → sections that borrow from it.
+//! UCI text → statements and sections that borrow from it; errors with line and column.
+//!
+//! Agrees with OpenWrt's `uci` in what is accepted and what it means, oddities included; the vectors in
+//! `tests/data/uci-vectors.jsonl` were printed by it. Two differences: a NUL byte is an error, and reading goes on behind an error, at
+//! the next line, so that all of them can be told.
+//!
+//! Nothing is kept: [`statements`] is one walk through the text, [`sections`] walks again for each section.
+
+use core::fmt;
+
+mod lex;
+mod section;
+mod word;
+
+pub use section::{Section, Sections, Setting, sections};
+pub use word::{Bytes, Shown, Unfit, Word};
+
+use lex::{Cursor, Unterminated, newlines};
+
+/// One statement.
+#[derive(Clone, Copy, Debug)]
+pub struct Statement<'a> {
+    /// the line it begins in, from 1
+    pub line: u32,
+    /// what it says
+    pub command: Command<'a>,
+    offset: usize,
+}
+
+/// What a statement says.
+#[derive(Clone, Copy, Debug)]
+pub enum Command<'a> {
+    /// `package NAME`: has no effect in a file of its own
+    Package {
+        /// the package
+        name: Word<'a>,
+    },
+    /// `config TYPE [NAME]`: begins a section, or goes on with the one of that name
+    Config {
+        /// its type
+        kind: Word<'a>,
+        /// its name; none of an anonymous section
+        name: Option<Word<'a>>,
+    },
+    /// `option NAME VALUE`: no effect when the value is empty
+    Option {
+        /// of the option
+        name: Word<'a>,
+        /// may be empty
+        value: Word<'a>,
+    },
+    /// `list NAME VALUE`
+    List {
+        /// of the list
+        name: Word<'a>,
+        /// may be empty
+        value: Word<'a>,
+    },
+}
+
+/// A statement that cannot be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Error<'a> {
+    /// the line of what is wrong, from 1
+    pub line: u32,
+    /// the byte in that line, from 1
+    pub column: u32,
+    /// the line that `uci` would name: how many it had read to their newline when it noticed
+    pub uci_line: u32,
+    /// what is wrong
+    pub fault: Fault<'a>,
+    /// options that follow have lost their section
+    pub opens_section: bool,
+}
+
+/// What is wrong with a statement.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault<'a> {
+    /// a line begins with this
+    UnknownCommand(Word<'a>),
+    /// this is not there
+    Missing(&'static str),
+    /// a word too many
+    Extra(Word<'a>),
+    /// not of letters, digits and `_` only
+    BadName(Word<'a>),
+    /// a section's type that is not printable ASCII without blanks
+    BadType(Word<'a>),
+    /// an option or list before any `config`
+    NoSection,
+    /// a section of this name has another type
+    OtherType {
+        /// the section's name
+        name: Word<'a>,
+        /// the type it has had
+        kind: Word<'a>,
+        /// since this line
+        line: u32,
+    },
+    /// a quote that is never closed
+    Unterminated(u8),
+    /// a byte that no text has
+    Nul,
+}
+
+impl fmt::Display for Fault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::UnknownCommand(word) => {
+                write!(f, "unknown command {word}: expected config, option or list")
+            }
+            Fault::Missing(what) => write!(f, "{what} is missing"),
+            Fault::Extra(word) => write!(
+                f,
+                "{word} is one word too many: put a value with blanks in quotes"
+            ),
+            Fault::BadName(word) => {
+                write!(
+                    f,
+                    "name {word}: expected letters, digits and '_', nothing else"
+                )
+            }
+            Fault::BadType(word) => write!(f, "section type {word}: expected printable ASCII"),
+            Fault::NoSection => f.write_str("option or list before any config line"),
+            Fault::OtherType { name, kind, line } => {
+                write!(f, "section {name} is of type {kind} in line {line} already")
+            }
+            Fault::Unterminated(quote) => {
+                write!(f, "the quote {} is never closed", char::from(*quote))
+            }
+            Fault::Nul => f.write_str("a NUL byte: the file is damaged, or no text"),
+        }
+    }
+}
+
+/// The statements of a text, and what cannot be read as one. Goes on at the next line behind an error.
+pub fn statements(text: &[u8]) -> Statements<'_> {
+    Statements {
+        checked: true,
+        ..Statements::unchecked(text, 0)
+    }
+}
+
+/// See [`statements`].
+#[derive(Clone, Debug)]
+pub struct Statements<'a> {
+    cursor: Cursor<'a>,
+    /// the line of the place up to which lines are counted
+    counted: (usize, u32),
+    has_section: bool,
+    /// whether types of sections of one name are compared, which means another walk for each
+    checked: bool,
+    nul_at: Option<usize>,
+}
+
+impl<'a> Statements<'a> {
+    /// From a place where a line or a statement begins, without looking for sections of another type.
+    fn unchecked(text: &'a [u8], start: usize) -> Statements<'a> {
+        let nul_at = text.iter().position(|&byte| byte == 0);
+        let text = text.get(..nul_at.unwrap_or(text.len())).unwrap_or_default();
+        let mut cursor = Cursor::new(text, start);
+        cursor.skip_space();
+        Statements {
+            cursor,
+            counted: (0, 1),
+            has_section: start > 0,
+            checked: false,
+            nul_at,
+        }
+    }
+
+    fn text(&self) -> &'a [u8] {
+        self.cursor.text()
+    }
+
+    fn line_of(&mut self, offset: usize) -> u32 {
+        let (from, line) = self.counted;
+        let between = self.text().get(from..offset).unwrap_or_default();
+        let line = line.saturating_add(newlines(between));
+        self.counted = (offset, line);
+        line
+    }
+
+    fn error(&self, offset: usize, fault: Fault<'a>) -> Error<'a> {
+        let before = self.text().get(..offset).unwrap_or_default();
+        let line_start = before.iter().rposition(|&byte| byte == b'\n');
+        let column = offset - line_start.map_or(0, |newline| newline + 1);
+        Error {
+            line: newlines(before).saturating_add(1),
+            column: u32::try_from(column).map_or(u32::MAX, |column| column.saturating_add(1)),
+            uci_line: self.cursor.lines_read(),
+            fault,
+            opens_section: false,
+        }
+    }
+
+    /// The next statement of the line; none at its end.
+    fn statement(&mut self) -> Result<Option<Statement<'a>>, Error<'a>> {
+        let (word, more) = self.cursor.command();
+        let offset = word.offset();
+        let command = match word.raw() {
+            [] | [b'#', ..] => {
+                self.cursor.skip_line();
+                return Ok(None);
+            }
+            b"p" | b"package" => self.package(more)?,
+            b"c" | b"config" => self.config(offset, more).map_err(|error| Error {
+                opens_section: true,
+                ..error
+            })?,
+            b"o" | b"option" => {
+                let (name, value) = self.option(offset, more)?;
+                Command::Option { name, value }
+            }
+            b"l" | b"list" => {
+                let (name, value) = self.option(offset, more)?;
+                Command::List { name, value }
+            }
+            other => {
+                return Err(Error {
+                    // Most likely a misspelt `config`.
+                    opens_section: matches!(other, [b'c' | b'C', ..]),
+                    ..self.error(offset, Fault::UnknownCommand(word))
+                });
+            }
+        };
+        Ok(Some(Statement {
+            line: self.line_of(offset),
+            command,
+            offset,
+        }))
+    }
+
+    fn package(&mut self, more: bool) -> Result<Command<'a>, Error<'a>> {
+        let name = self.required(more, "the package's name")?;
+        self.named(name, b"-")?;
+        self.end()?;
+        Ok(Command::Package { name })
+    }
+
+    fn config(&mut self, offset: usize, more: bool) -> Result<Command<'a>, Error<'a>> {
+        self.has_section = true;
+        let kind = self.required(more, "the section's type")?;
+        if !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(self.error(kind.offset(), Fault::BadType(kind)));
+        }
+        let name = self.argument()?;
+        self.named(name, b"")?;
+        self.end()?;
+        let name = Some(name).filter(|name| !name.is_empty());
+        if let (true, Some(name)) = (self.checked, name) {
+            self.same_type(offset, kind, name)?;
+        }
+        Ok(Command::Config { kind, name })
+    }
+
+    fn same_type(&self, offset: usize, kind: Word<'a>, name: Word<'a>) -> Result<(), Error<'a>> {
+        match section::first_of_name(self.text(), name, offset) {
+            Some((first, line)) if !first.same(kind) => Err(self.error(
+                offset,
+                Fault::OtherType {
+                    name,
+                    kind: first,
+                    line,
+                },
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn option(&mut self, offset: usize, more: bool) -> Result<(Word<'a>, Word<'a>), Error<'a>> {
+        if !self.has_section {
+            return Err(self.error(offset, Fault::NoSection));
+        }
+        let name = self.required(more, "the option's name")?;
+        self.named(name, b"")?;
+        let value = self.argument()?;
+        self.end()?;
+        Ok((name, value))
+    }
+
+    fn argument(&mut self) -> Result<Word<'a>, Error<'a>> {
+        self.cursor
+            .argument()
+            .map_err(|Unterminated { quote, at }| Error {
+                // All that follows was swallowed.
+                opens_section: true,
+                ..self.error(at, Fault::Unterminated(quote))
+            })
+    }
+
+    fn required(&mut self, more: bool, what: &'static str) -> Result<Word<'a>, Error<'a>> {
+        let at = self.cursor.at;
+        if more {
+            let word = self.argument()?;
+            if !word.is_empty() {
+                return Ok(word);
+            }
+        }
+        Err(self.error(at, Fault::Missing(what)))
+    }
+
+    /// Names are letters, digits, `_`, and what `also` has. Those that are not required may be empty.
+    fn named(&self, name: Word<'a>, also: &[u8]) -> Result<(), Error<'a>> {
+        let fit = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || also.contains(&byte));
+        if fit {
+            Ok(())
+        } else {
+            Err(self.error(name.offset(), Fault::BadName(name)))
+        }
+    }
+
+    /// Nothing may follow.
+    fn end(&mut self) -> Result<(), Error<'a>> {
+        let extra = self.argument()?;
+        if extra.is_empty() {
+            Ok(())
+        } else {
+            Err(self.error(extra.offset(), Fault::Extra(extra)))
+        }
+    }
+}
+
+impl<'a> Iterator for Statements<'a> {
+    type Item = Result<Statement<'a>, Error<'a>>;
+
+    fn next(&mut self) -> Option<Result<Statement<'a>, Error<'a>>> {
+        loop {
+            if self.cursor.at_end_of_line() {
+                if !self.cursor.read_line() {
+                    let offset = self.nul_at.take()?;
+                    return Some(Err(self.error(offset, Fault::Nul)));
+                }
+                self.cursor.skip_space();
+            }
+            match self.statement() {
+                Ok(None) => {}
+                Ok(Some(statement)) => return Some(Ok(statement)),
+                Err(error) => {
+                    self.cursor.skip_line();
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}

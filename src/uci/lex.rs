@@ -1,0 +1,181 @@
+//! Cuts UCI text into words the way `uci` does.
+//!
+//! `uci` reads a line at a time and more of them when a quote or a backslash asks for it; what ends a line early (a
+//! comment, a `;` that touches a bare word) ends all that has been read. So the cursor knows how far it has read.
+
+use super::word::Word;
+
+/// A place in the text, and the end of the lines read so far.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor<'a> {
+    text: &'a [u8],
+    pub(super) at: usize,
+    /// just behind a newline, or the end of the text
+    read: usize,
+}
+
+/// A quote that is never closed: where it stands.
+pub(super) struct Unterminated {
+    pub(super) quote: u8,
+    pub(super) at: usize,
+}
+
+/// C's `isspace`.
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+impl<'a> Cursor<'a> {
+    /// At a place inside a line: the rest of that line is read.
+    pub(super) fn new(text: &'a [u8], at: usize) -> Cursor<'a> {
+        let mut cursor = Cursor { text, at, read: at };
+        cursor.read_line();
+        cursor
+    }
+
+    pub(super) const fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// Lines that are read and ended by a newline: the number that `uci` puts into its messages.
+    pub(super) fn lines_read(&self) -> u32 {
+        newlines(self.text.get(..self.read).unwrap_or_default())
+    }
+
+    /// Reads one more line; `false` at the end of the text.
+    pub(super) fn read_line(&mut self) -> bool {
+        let rest = self.text.get(self.read..).unwrap_or_default();
+        self.read += match rest.iter().position(|&byte| byte == b'\n') {
+            Some(newline) => newline + 1,
+            None => rest.len(),
+        };
+        !rest.is_empty()
+    }
+
+    pub(super) fn skip_line(&mut self) {
+        self.at = self.read;
+    }
+
+    /// The next byte of what is read.
+    fn peek(&self) -> Option<u8> {
+        if self.at < self.read {
+            self.text.get(self.at).copied()
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn at_end_of_line(&self) -> bool {
+        self.at >= self.read
+    }
+
+    pub(super) fn skip_space(&mut self) {
+        while self.peek().is_some_and(is_space) {
+            self.at += 1;
+        }
+    }
+
+    /// The command: all up to a blank or tab, quotes and newlines included; empty at the end of the line. And whether
+    /// there can be arguments behind it.
+    pub(super) fn command(&mut self) -> (Word<'a>, bool) {
+        while matches!(self.peek(), Some(b' ' | b'\t')) {
+            self.at += 1;
+        }
+        let start = self.at;
+        let rest = self.text.get(start..self.read).unwrap_or_default();
+        let blank = rest.iter().position(|byte| matches!(byte, b' ' | b'\t'));
+        self.at += blank.unwrap_or(rest.len());
+        (Word::new(self.text, start, self.at), blank.is_some())
+    }
+
+    /// The next argument; empty when there is none. A `;` in its place stands for an empty one, and is taken.
+    pub(super) fn argument(&mut self) -> Result<Word<'a>, Unterminated> {
+        self.skip_space();
+        let start = self.at;
+        if self.peek() == Some(b';') {
+            self.at += 1;
+            return Ok(Word::new(self.text, start, start));
+        }
+        let end = self.word()?;
+        Ok(Word::new(self.text, start, end))
+    }
+
+    /// Goes behind a word, and says where it ends.
+    fn word(&mut self) -> Result<usize, Unterminated> {
+        let mut bare = true;
+        loop {
+            match self.peek() {
+                None => return Ok(self.at),
+                Some(b'#') => {
+                    let end = self.at;
+                    self.skip_line();
+                    return Ok(end);
+                }
+                Some(b';') => {
+                    let end = self.at;
+                    // `uci` ends a word by a NUL in place; behind a bare word that is where the `;` was, and the
+                    // rest of the line is lost. Behind quotes or escapes there is room, and the `;` stays.
+                    if bare {
+                        self.skip_line();
+                    }
+                    return Ok(end);
+                }
+                Some(quote @ (b'\'' | b'"')) => {
+                    bare = false;
+                    self.quoted(quote)?;
+                }
+                Some(b'\\') => {
+                    bare = false;
+                    self.escape();
+                }
+                Some(_) => self.at += 1,
+            }
+            if self.peek().is_some_and(is_space) {
+                self.at += 1;
+                return Ok(self.at - 1);
+            }
+        }
+    }
+
+    /// Goes behind a quoted piece.
+    fn quoted(&mut self, quote: u8) -> Result<(), Unterminated> {
+        let opened_at = self.at;
+        self.at += 1;
+        loop {
+            match self.peek() {
+                None if self.read_line() => {}
+                None => {
+                    return Err(Unterminated {
+                        quote,
+                        at: opened_at,
+                    });
+                }
+                Some(byte) if byte == quote => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') if quote == b'"' => self.escape(),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    /// Goes behind a backslash and what it escapes; at the end of a line it joins the next one.
+    fn escape(&mut self) {
+        self.at += 1;
+        let rest = self.text.get(self.at..self.read).unwrap_or_default();
+        if matches!(rest, [] | [b'\n'] | [b'\r', b'\n']) {
+            self.skip_line();
+            self.read_line();
+        } else {
+            self.at += 1;
+        }
+    }
+}
+
+/// How many newlines there are.
+pub(super) fn newlines(text: &[u8]) -> u32 {
+    text.iter().fold(0u32, |count, &byte| {
+        count.saturating_add((byte == b'\n').into())
+    })
+}
