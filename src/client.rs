@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::cli::Exit;
-use crate::config::{CONFIG_FILES, Globals};
+use crate::config::{CONFIG_FILES, Config, Globals};
 use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
 use crate::linux::files::{CONFIG_VARIABLE, load_config};
@@ -41,23 +41,19 @@ pub fn version() -> Exit {
 pub fn check(file: &Path) -> Exit {
     let name = file.display();
     let mut complaints = String::new();
-    let result = load_config(file, &mut |problem| {
-        let warning = if problem.warning { "warning: " } else { "" };
-        let place = match problem.line {
-            0 => format!("{name}"),
-            line => format!("{name}:{line}"),
-        };
-        complaints.push_str(&format!("{place}: {warning}{}\n", problem.text));
+    let mut config = Box::new(Config::new());
+    let result = load_config(file, &mut config, &mut |problem| {
+        complaints.push_str(&format!("{name}:{problem}\n"));
     });
     let _ = io::stderr().write_all(complaints.as_bytes());
     match result {
         Err(error) => unreadable(file, &error),
-        Ok(summary) if summary.errors > 0 => Exit::BadConfig,
-        Ok(summary) => print(&format!(
+        Ok(0) => print(&format!(
             "{name} is fine: {}, {}\n",
-            counted(summary.providers, "provider"),
-            counted(summary.checks, "check")
+            counted(config.providers.len(), "provider"),
+            counted(config.checks.len(), "check")
         )),
+        Ok(_) => Exit::BadConfig,
     }
 }
 
@@ -176,15 +172,16 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
 
 /// The settings that a command needs. A damaged configuration is no reason not to show how the daemon fares.
 fn globals(file: &Path) -> Result<Globals, Exit> {
-    let summary = load_config(file, &mut |_| {}).map_err(|error| unreadable(file, &error))?;
-    if summary.errors > 0 {
+    let mut config = Box::new(Config::new());
+    let errors = load_config(file, &mut config, &mut |_| {});
+    if errors.map_err(|error| unreadable(file, &error))? > 0 {
         let text = format!(
             "{} has errors (`failover check` lists them): going on with what could be read of it",
             file.display()
         );
         complain(Exit::Ok, &text);
     }
-    Ok(summary.globals)
+    Ok(config.globals)
 }
 
 fn unreadable(file: &Path, error: &io::Error) -> Exit {

@@ -1,10 +1,22 @@
 //! The configuration: what a validated one holds, and every capacity and default of the program.
 //!
-//! `load` makes one from UCI text and reports every error of a file, not only the first.
+//! [`load`] fills one from UCI text and reports every error of a file, not only the first.
 
 use core::net::IpAddr;
 
 use heapless::{String, Vec};
+
+mod check;
+mod globals;
+mod load;
+mod options;
+mod problem;
+mod provider;
+mod timing;
+mod value;
+
+pub use load::{Refused, load};
+pub use problem::{Problem, Severity, nearest};
 
 use crate::net::{Duration, Family, Metric, PerFamily, Prefix};
 
@@ -34,6 +46,24 @@ pub const FILE_PATH_MAX: usize = 90;
 pub const COMMANDS_MAX: usize = 64;
 /// Largest configuration file, in bytes.
 pub const FILE_MAX: usize = 64 * 1024;
+/// Most sections that are looked at: what is above the other capacities is reported, section by section.
+pub const SECTIONS_MAX: usize = 256;
+/// Longest message about a configuration, in bytes; longer ones are cut.
+pub const MESSAGE_MAX: usize = 200;
+/// Shortest interval between rounds, and of a check.
+pub const INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// Longest interval between rounds, and of a check: a day. Also the longest `preempt`.
+pub const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Shortest timeout.
+pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+/// Longest timeout, in intervals: so many rounds may be undecided, one bit each.
+pub const TIMEOUT_INTERVALS_MAX: u32 = 63;
+/// Largest `rank` that can be given.
+pub const RANK_MAX: u32 = 65535;
+/// Preferences of ours, from `rule_pref`: the last is so far behind the first.
+pub const RULE_PREFS: u32 = 900;
+/// The last preference before `main`'s.
+pub const RULE_PREF_MAX: u32 = 32765;
 /// Transitions remembered by the journal.
 pub const JOURNAL_MAX: usize = 128;
 /// Longest cause of a transition, in bytes; longer ones are cut.
@@ -113,7 +143,7 @@ impl PathId {
     }
 }
 
-/// A validated configuration.
+/// A validated configuration. Large: it lives in a static or on the heap.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// `config globals`
@@ -151,6 +181,10 @@ pub struct Globals {
 
 /// The main routing table's number.
 pub const TABLE_MAIN: u32 = 254;
+/// The default routing table's number.
+pub const TABLE_DEFAULT: u32 = 253;
+/// The number of the kernel's own table.
+pub const TABLE_LOCAL: u32 = 255;
 
 impl Globals {
     /// Nothing set, all zeroes: what a static starts as, before the defaults are put in.
@@ -253,7 +287,8 @@ pub struct Provider {
     pub rt_table: RtTable,
     /// the firewall mark that steers traffic to it
     pub mark: Option<Mark>,
-    /// its place in the order of preference, from 1, as status shows it
+    /// its `rank` as given, else its position among the providers of the file, from 1. Providers are sorted by it;
+    /// where a given one equals a position, the given one is first
     pub rank: u32,
     /// its checks: bit i is `Config::checks[i]`
     pub checks: u32,
@@ -298,6 +333,37 @@ pub struct Timing {
     pub max_failed: u8,
     /// checks that must answer in a round
     pub quorum: Quorum,
+}
+
+/// A set of defaults for [`Timing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// for most
+    Normal,
+    /// notices a failure within a second; for lines where traffic costs nothing
+    Fast,
+    /// for lines that are paid by volume
+    Metered,
+}
+
+impl Profile {
+    /// Its defaults.
+    pub const fn timing(self) -> Timing {
+        let (interval_ms, timeout_ms, up) = match self {
+            Profile::Normal => (1_000, 1_000, 3),
+            Profile::Fast => (100, 300, 10),
+            Profile::Metered => (30_000, 3_000, 2),
+        };
+        Timing {
+            interval: Duration::from_millis(interval_ms),
+            timeout: Duration::from_millis(timeout_ms),
+            down: 3,
+            up,
+            window: 50,
+            max_failed: 50,
+            quorum: Quorum::AtLeast(1),
+        }
+    }
 }
 
 /// How many checks must answer in a round.
@@ -351,7 +417,7 @@ impl Provider {
 }
 
 impl Config {
-    /// An empty one, in which nothing is set: to be loaded, or assigned. All zeroes.
+    /// An empty one, all zero bytes, for a static; not valid until [`load`] has filled it.
     pub const fn new() -> Config {
         Config {
             globals: Globals::EMPTY,
@@ -367,6 +433,32 @@ impl Config {
         self.providers.extend(other.providers.iter().cloned());
         self.checks.clear();
         self.checks.extend(other.checks.iter().cloned());
+    }
+
+    /// Gives every provider its slot: the one that its id had before, else the lowest that is free.
+    pub fn assign_slots(&mut self, previous: &dyn Fn(&str) -> Option<Slot>) {
+        let mut used: u64 = 0; // one bit a slot
+        let mut kept: u64 = 0; // one bit a provider
+        for (index, provider) in self.providers.iter_mut().enumerate() {
+            if let Some(slot) = previous(&provider.id)
+                && usize::from(slot.0) < PROVIDERS_MAX
+                && used & (1 << slot.0) == 0
+            {
+                provider.slot = slot;
+                used |= 1 << slot.0;
+                kept |= 1 << index;
+            }
+        }
+        let mut free = 0;
+        for (index, provider) in self.providers.iter_mut().enumerate() {
+            if kept & (1 << index) == 0 {
+                while used & (1 << free) != 0 {
+                    free += 1;
+                }
+                provider.slot = Slot(free);
+                used |= 1 << free;
+            }
+        }
     }
 
     /// The provider of an id.

@@ -5,34 +5,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::config::{CONFIG_FILES, FILE_MAX, Globals};
+use super::tables;
+use crate::config::{CONFIG_FILES, Config, FILE_MAX, Problem, load};
 
 /// Names a configuration, when no option does.
 pub const CONFIG_VARIABLE: &str = "FAILOVER_CONFIG";
-
-/// One thing wrong with a configuration, or odd about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Problem<'a> {
-    /// the line, from 1; 0 when it is the whole file's
-    pub line: usize,
-    /// odd, not wrong
-    pub warning: bool,
-    /// what, and what is expected
-    pub text: &'a str,
-}
-
-/// What a command needs to know of a configuration. Of a damaged one: as much as could be read, else the defaults.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Summary {
-    /// among them `state_dir` and `sticky_file`
-    pub globals: Globals,
-    /// how many there are
-    pub providers: usize,
-    /// how many there are
-    pub checks: usize,
-    /// problems that are no warnings
-    pub errors: usize,
-}
 
 /// Which configuration to use: the one named, else the variable's, else the first of [`CONFIG_FILES`] that exists.
 /// `None`: nobody names one, and none exists.
@@ -46,57 +23,26 @@ pub fn find_config(named: Option<&Path>, variable: Option<OsString>) -> Option<P
     })
 }
 
-/// Reads and validates a configuration, and tells of every problem.
+/// Reads and validates a configuration, and tells of every problem; the number of errors. With errors, `config` holds as
+/// much as could be read.
 ///
 /// # Errors
-/// The file cannot be read. What is wrong within it is a [`Problem`].
-pub fn load_config(path: &Path, report: &mut dyn FnMut(Problem<'_>)) -> io::Result<Summary> {
+/// The file cannot be read.
+pub fn load_config(
+    path: &Path,
+    config: &mut Config,
+    report: &mut dyn FnMut(Problem),
+) -> io::Result<u32> {
     let text = read(path)?;
-    Ok(summary(&text, report))
+    let loaded = load(&text, &tables::number, config, report);
+    Ok(loaded.err().map_or(0, |refused| refused.errors))
 }
 
-/// Lines of UCI, without its quoting rules: until `config::load` stands here.
-fn summary(text: &str, report: &mut dyn FnMut(Problem<'_>)) -> Summary {
-    let mut summary = Summary::default();
-    for (number, line) in text.lines().enumerate() {
-        let mut words = line.split_whitespace().map(|word| word.trim_matches('\''));
-        match (words.next(), words.next(), words.next()) {
-            (Some("config"), Some("provider"), _) => summary.providers += 1,
-            (Some("config"), Some("check"), _) => summary.checks += 1,
-            (Some("config" | "list"), _, _) | (None, _, _) => {}
-            (Some("option"), Some(name), Some(value)) => {
-                let file = match name {
-                    "state_dir" => &mut summary.globals.state_dir,
-                    "sticky_file" => &mut summary.globals.sticky_file,
-                    _ => continue,
-                };
-                if let Ok(value) = value.try_into() {
-                    *file = value;
-                }
-            }
-            (Some(word), _, _) if word.starts_with('#') => {}
-            _ => {
-                summary.errors += 1;
-                report(Problem {
-                    line: number + 1,
-                    warning: false,
-                    text: "neither config, option nor list",
-                });
-            }
-        }
-    }
-    summary
-}
-
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
+/// At most one byte more than a configuration may have: `load` says what is wrong with that.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
     let room = u64::try_from(FILE_MAX).unwrap_or(u64::MAX);
-    File::open(path)?.take(room + 1).read_to_string(&mut text)?;
-    if text.len() > FILE_MAX {
-        return Err(io::Error::other(format!(
-            "longer than {FILE_MAX} bytes, the most a configuration may have"
-        )));
-    }
+    File::open(path)?.take(room + 1).read_to_end(&mut text)?;
     Ok(text)
 }
 

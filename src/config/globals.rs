@@ -1,0 +1,100 @@
+//! `config globals` → [`Globals`].
+
+use super::options::{Given, Options};
+use super::value;
+use super::{
+    Globals, INTERVAL_MAX, LastResort, LogLevel, OnStop, POLICY_TABLE_FIRST, PROVIDERS_MAX,
+    Preempt, RULE_PREF_MAX, RULE_PREFS, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
+};
+use crate::net::{Duration, Metric};
+
+/// Resolves the name of a routing table to its number.
+pub(super) type Tables<'t> = &'t dyn Fn(&str) -> Option<u32>;
+
+/// Sets what the section gives. The options that are good stay, even when others are not.
+pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, globals: &mut Globals) {
+    let enabled = options.boolean("enabled");
+    globals.enabled = enabled.or(globals.enabled);
+    let metric = options.number("start_metric", 1, u32::MAX);
+    globals.start_metric = metric.map(Metric).or(globals.start_metric);
+    let table = options.parse("table", |text| table_number(text, tables));
+    globals.table = table.or(globals.table);
+    let rule_pref = options.number("rule_pref", 1, RULE_PREF_MAX - RULE_PREFS);
+    globals.rule_pref = rule_pref.or(globals.rule_pref);
+    if let Given::Is(path, _) = options.parse("sticky_file", value::file) {
+        globals.sticky_file = path;
+    }
+    if let Given::Is(path, _) = options.parse("state_dir", value::directory) {
+        globals.state_dir = path;
+    }
+    let last_resort = options.choice(
+        "last_resort",
+        &[
+            ("first", LastResort::First),
+            ("keep", LastResort::Keep),
+            ("unreachable", LastResort::Unreachable),
+        ],
+    );
+    globals.last_resort = last_resort.or(globals.last_resort);
+    globals.preempt = options.parse("preempt", preempt).or(globals.preempt);
+    let on_stop = options.choice(
+        "on_stop",
+        &[("restore", OnStop::Restore), ("keep", OnStop::Keep)],
+    );
+    globals.on_stop = on_stop.or(globals.on_stop);
+    let level = options.choice(
+        "syslog_level",
+        &[
+            ("error", LogLevel::Error),
+            ("warn", LogLevel::Warn),
+            ("info", LogLevel::Info),
+            ("debug", LogLevel::Debug),
+        ],
+    );
+    globals.syslog_level = level.or(globals.syslog_level);
+}
+
+/// `0` is refused: to a reader of booleans it says never, to a reader of durations at once.
+fn preempt(text: &str) -> value::Expected<Preempt> {
+    match text {
+        "1" => Ok(Preempt::After(Duration::from_secs(1))),
+        "0" => Err("expected yes, no, or a duration above 0, as 30s"),
+        _ => match value::boolean(text) {
+            Ok(true) => Ok(Preempt::Yes),
+            Ok(false) => Ok(Preempt::No),
+            Err(_) => match value::duration(text) {
+                Ok(Duration::ZERO) => Ok(Preempt::Yes),
+                Ok(duration) if duration <= INTERVAL_MAX => Ok(Preempt::After(duration)),
+                Ok(_) => Err("expected at most 24h"),
+                Err(_) => Err("expected yes, no, or a duration, as 30s"),
+            },
+        },
+    }
+}
+
+/// The number of a table that may be ours, or `main`.
+pub(super) fn table_number(text: &str, tables: Tables<'_>) -> value::Expected<u32> {
+    let number = match text {
+        "main" => Some(TABLE_MAIN),
+        "default" => Some(TABLE_DEFAULT),
+        "local" => Some(TABLE_LOCAL),
+        "unspec" => Some(0),
+        _ if text.bytes().all(|byte| byte.is_ascii_digit()) => value::number(text),
+        _ => tables(text),
+    };
+    match number {
+        None => Err("expected a routing table's number, or its name as in rt_tables"),
+        Some(0 | TABLE_DEFAULT | TABLE_LOCAL) => {
+            Err("tables 0, 253 (default) and 255 (local) are the kernel's: expected another")
+        }
+        Some(number) if is_policy_table(number) => {
+            Err("tables 17601 to 17664 are for rt_table auto: expected another")
+        }
+        Some(number) => Ok(number),
+    }
+}
+
+fn is_policy_table(number: u32) -> bool {
+    const { assert!(POLICY_TABLE_FIRST == 17601 && PROVIDERS_MAX == 64) };
+    (17601..=17664).contains(&number)
+}

@@ -1,0 +1,357 @@
+//! Reads the options of one section, and reports what is wrong with them.
+
+use core::fmt;
+
+use heapless::String;
+
+use super::COMMAND_MAX;
+use super::problem::{Hint, Report, nearest};
+use super::value::{self, Expected};
+use crate::net::Duration;
+use crate::uci::{Command, Section, Shown, Unfit, Word};
+
+/// Room for any single value.
+pub(super) type Value = String<COMMAND_MAX>;
+
+/// What a section says of one option.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Given<T> {
+    /// nothing
+    Absent,
+    /// something wrong, which is reported already: nothing may be concluded from it
+    Bad,
+    /// this, in this line
+    Is(T, u32),
+}
+
+impl<T> Given<T> {
+    pub(super) fn or(self, default: T) -> T {
+        match self {
+            Given::Is(value, _) => value,
+            Given::Absent | Given::Bad => default,
+        }
+    }
+
+    pub(super) fn map<U>(self, meaning: impl FnOnce(T) -> U) -> Given<U> {
+        match self {
+            Given::Is(value, line) => Given::Is(meaning(value), line),
+            Given::Absent => Given::Absent,
+            Given::Bad => Given::Bad,
+        }
+    }
+
+    pub(super) const fn is_absent(&self) -> bool {
+        matches!(self, Given::Absent)
+    }
+
+    pub(super) const fn is_bad(&self) -> bool {
+        matches!(self, Given::Bad)
+    }
+}
+
+/// A kind of section and the options that it may have.
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) options: &'static [&'static str],
+}
+
+/// The sections and options that there are.
+pub(super) static KINDS: [Kind; 3] = [
+    Kind {
+        name: "globals",
+        options: &[
+            "enabled",
+            "start_metric",
+            "table",
+            "rule_pref",
+            "sticky_file",
+            "last_resort",
+            "preempt",
+            "on_stop",
+            "state_dir",
+            "syslog_level",
+            "profile",
+            "interval",
+            "timeout",
+            "down",
+            "up",
+            "window",
+            "max_failed",
+            "quorum",
+        ],
+    },
+    Kind {
+        name: "provider",
+        options: &[
+            "enabled",
+            "device",
+            "device6",
+            "interface",
+            "address",
+            "gateway",
+            "network",
+            "rt_table",
+            "mark",
+            "rank",
+            "check",
+            "profile",
+            "interval",
+            "timeout",
+            "down",
+            "up",
+            "window",
+            "max_failed",
+            "quorum",
+        ],
+    },
+    Kind {
+        name: "check",
+        options: &["type", "target", "interval", "family", "command"],
+    },
+];
+
+/// The options of one section.
+pub(super) struct Options<'a, 'o, 'r> {
+    pub(super) section: Section<'a>,
+    pub(super) report: &'o mut Report<'r>,
+}
+
+impl<'a> Options<'a, '_, '_> {
+    pub(super) fn error(&mut self, line: u32, message: fmt::Arguments<'_>) {
+        self.report.error(line, message);
+    }
+
+    /// An error of something that is not there, unless a damaged line may have held it.
+    pub(super) fn missing(&mut self, what: &str) {
+        if !self.section.damaged {
+            let Section {
+                kind, name, line, ..
+            } = self.section;
+            match name {
+                Some(name) => self.error(line, format_args!("{kind} {name} {what}")),
+                None => self.error(line, format_args!("{kind} {what}")),
+            }
+        }
+    }
+
+    /// The line of an option, or the section's when it is not there.
+    pub(super) fn line(&self, name: &str) -> u32 {
+        let setting = self.section.get(name);
+        setting.map_or(self.section.line, |setting| setting.line)
+    }
+
+    /// Reports options that sections of this kind do not have.
+    pub(super) fn refuse_unknown(&mut self, kind: &Kind) {
+        for statement in self.section.statements() {
+            let (Command::Option { name, .. } | Command::List { name, .. }) = statement.command
+            else {
+                continue;
+            };
+            if kind.options.iter().any(|known| name.is(known)) {
+                continue;
+            }
+            let elsewhere = KINDS
+                .iter()
+                .find(|other| other.options.iter().any(|known| name.is(known)));
+            let near = name
+                .text::<32>()
+                .ok()
+                .and_then(|text| nearest(&text, &mut kind.options.iter().copied()));
+            let (line, kind) = (statement.line, kind.name);
+            match (near, elsewhere) {
+                (None, Some(other)) => self.error(
+                    line,
+                    format_args!("option {name} is none of {kind}'s, but of {}'s", other.name),
+                ),
+                _ => self.error(
+                    line,
+                    format_args!("unknown option {name} of {kind}{}", Hint(near)),
+                ),
+            }
+        }
+    }
+
+    fn text(&mut self, name: &str, word: Word<'_>, line: u32) -> Given<Value> {
+        match word.text() {
+            Ok(text) => return Given::Is(text, line),
+            Err(Unfit::TooLong) => {
+                self.error(
+                    line,
+                    format_args!("{name} {word}: longer than {COMMAND_MAX} bytes"),
+                );
+            }
+            Err(Unfit::NotUtf8) => {
+                self.error(line, format_args!("{name} {word}: not UTF-8"));
+            }
+        }
+        Given::Bad
+    }
+
+    /// The text of an option that has one value.
+    pub(super) fn single(&mut self, name: &str) -> Given<Value> {
+        let Some(setting) = self.section.get(name) else {
+            return Given::Absent;
+        };
+        if setting.is_list {
+            self.error(
+                setting.line,
+                format_args!(
+                    "{name} is a list: expected one value, as option {name} {}",
+                    setting.value
+                ),
+            );
+            return Given::Bad;
+        }
+        if let Some(earlier) = setting.replaces {
+            self.report.warning(
+                setting.line,
+                format_args!(
+                    "{name} {} replaces the value in line {earlier}",
+                    setting.value
+                ),
+            );
+        }
+        self.text(name, setting.value, setting.line)
+    }
+
+    /// An option that has one value.
+    pub(super) fn parse<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Expected<T>,
+    ) -> Given<T> {
+        match self.single(name) {
+            Given::Absent => Given::Absent,
+            Given::Bad => Given::Bad,
+            Given::Is(text, line) => match parse(&text) {
+                Ok(value) => Given::Is(value, line),
+                Err(expected) => {
+                    self.refuse(name, &text, line, expected);
+                    Given::Bad
+                }
+            },
+        }
+    }
+
+    pub(super) fn refuse(&mut self, name: &str, value: &str, line: u32, expected: &str) {
+        self.error(line, format_args!("{name} {}: {expected}", Shown(value)));
+    }
+
+    pub(super) fn boolean(&mut self, name: &str) -> Given<bool> {
+        self.parse(name, value::boolean)
+    }
+
+    /// A whole number between these.
+    pub(super) fn number(&mut self, name: &str, least: u32, most: u32) -> Given<u32> {
+        match self.single(name) {
+            Given::Absent => Given::Absent,
+            Given::Bad => Given::Bad,
+            Given::Is(text, line) => {
+                match value::number(&text).filter(|number| (least..=most).contains(number)) {
+                    Some(number) => Given::Is(number, line),
+                    None => {
+                        let text = Shown(&text);
+                        self.error(
+                            line,
+                            format_args!(
+                                "{name} {text}: expected a whole number from {least} to {most}"
+                            ),
+                        );
+                        Given::Bad
+                    }
+                }
+            }
+        }
+    }
+
+    /// A duration between these; `bounds` names them.
+    pub(super) fn duration(
+        &mut self,
+        name: &str,
+        least: Duration,
+        most: Duration,
+        bounds: &'static str,
+    ) -> Given<Duration> {
+        self.parse(name, |text| {
+            let duration = value::duration(text)?;
+            if (least..=most).contains(&duration) {
+                Ok(duration)
+            } else {
+                Err(bounds)
+            }
+        })
+    }
+
+    /// One of these words.
+    pub(super) fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Given<T> {
+        match self.single(name) {
+            Given::Absent => Given::Absent,
+            Given::Bad => Given::Bad,
+            Given::Is(text, line) => {
+                if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+                    return Given::Is(*meaning, line);
+                }
+                let near = nearest(&text, &mut words.iter().map(|(word, _)| *word));
+                let mut expected: String<64> = String::new();
+                for (index, (word, _)) in words.iter().enumerate() {
+                    let separator = match index {
+                        0 => "",
+                        _ if index + 1 == words.len() => " or ",
+                        _ => ", ",
+                    };
+                    // What does not fit is left out of a message.
+                    let _ = expected
+                        .push_str(separator)
+                        .and_then(|()| expected.push_str(word));
+                }
+                self.error(
+                    line,
+                    format_args!("{name} {}: expected {expected}{}", Shown(&text), Hint(near)),
+                );
+                Given::Bad
+            }
+        }
+    }
+
+    /// Each word of an option or list: `option check 'a b'` is the same as two lists.
+    pub(super) fn each_word(
+        &mut self,
+        name: &str,
+        take: &mut dyn FnMut(&mut Options<'a, '_, '_>, &str, u32),
+    ) -> Given<()> {
+        let Some(setting) = self.section.get(name) else {
+            return Given::Absent;
+        };
+        if let Some(earlier) = setting.replaces {
+            self.report.warning(
+                setting.line,
+                format_args!(
+                    "{name} {} replaces the value in line {earlier}: use list {name} for several",
+                    setting.value
+                ),
+            );
+        }
+        for (word, line) in setting.values() {
+            let mut text = Value::new();
+            let mut some = false;
+            for byte in word.bytes().chain([b' ']) {
+                if !byte.is_ascii_whitespace() {
+                    // Names and addresses are ASCII, and shorter: what is neither will not be known.
+                    let _ = text.push(if byte.is_ascii() {
+                        char::from(byte)
+                    } else {
+                        '?'
+                    });
+                } else if !text.is_empty() {
+                    take(self, &text, line);
+                    some = true;
+                    text.clear();
+                }
+            }
+            if !some {
+                self.error(line, format_args!("{name} is empty"));
+            }
+        }
+        Given::Is((), setting.line)
+    }
+}

@@ -1,0 +1,168 @@
+//! What is wrong with a configuration, told to the person who must mend it.
+
+use core::fmt::{self, Write};
+
+use heapless::String;
+
+use super::MESSAGE_MAX;
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// whether it can be used nevertheless
+    pub severity: Severity,
+    /// where, from 1; the section's line for what is not there, 1 for what the whole file lacks
+    pub line: u32,
+    /// what was found, and what is expected
+    pub message: String<MESSAGE_MAX>,
+}
+
+/// How bad a [`Problem`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// the configuration is refused
+    Error,
+    /// it is used, but hardly as it was meant
+    Warning,
+}
+
+impl fmt::Display for Problem {
+    /// `12: message`, to follow a file's name and a colon.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.severity {
+            Severity::Error => "",
+            Severity::Warning => "warning: ",
+        };
+        write!(f, "{}: {mark}{}", self.line, self.message)
+    }
+}
+
+/// Passes problems on, and counts the errors.
+pub(super) struct Report<'r> {
+    sink: &'r mut dyn FnMut(Problem),
+    pub(super) errors: u32,
+}
+
+impl<'r> Report<'r> {
+    pub(super) fn new(sink: &'r mut dyn FnMut(Problem)) -> Report<'r> {
+        Report { sink, errors: 0 }
+    }
+
+    pub(super) fn error(&mut self, line: u32, message: fmt::Arguments<'_>) {
+        self.errors = self.errors.saturating_add(1);
+        self.tell(Severity::Error, line, message);
+    }
+
+    pub(super) fn warning(&mut self, line: u32, message: fmt::Arguments<'_>) {
+        self.tell(Severity::Warning, line, message);
+    }
+
+    fn tell(&mut self, severity: Severity, line: u32, message: fmt::Arguments<'_>) {
+        let mut text = Cut(String::new());
+        let _ = text.write_fmt(message); // a Cut never fails
+        (self.sink)(Problem {
+            severity,
+            line,
+            message: text.0,
+        });
+    }
+}
+
+/// Takes what fits, and drops the rest.
+struct Cut(String<MESSAGE_MAX>);
+
+impl Write for Cut {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if self.0.push(c).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// ` (did you mean 'NAME'?)`, or nothing.
+pub(super) struct Hint<'n>(pub(super) Option<&'n str>);
+
+impl fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, " (did you mean '{name}'?)"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The name that somebody who wrote `name` most likely meant, if any is near.
+pub fn nearest<'n>(name: &str, known: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
+    let mut best = None;
+    for other in known {
+        let far = distance(name.as_bytes(), other.as_bytes());
+        let longer = name.len().max(other.len());
+        let near = far <= (longer / 3).max(1) && far < longer;
+        if near && best.is_none_or(|(least, _)| far < least) {
+            best = Some((far, other));
+        }
+    }
+    best.map(|(_, other)| other)
+}
+
+/// Longest name that is compared.
+const COMPARED_MAX: usize = 32;
+
+/// How many bytes must be inserted, deleted, changed, or swapped with their neighbour to make one of the other
+/// (optimal string alignment).
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    if a.len() > COMPARED_MAX || b.len() > COMPARED_MAX {
+        return usize::MAX;
+    }
+    let mut before = [0; COMPARED_MAX + 1];
+    let mut above: [usize; COMPARED_MAX + 1] = core::array::from_fn(|column| column);
+    for i in 1..=a.len() {
+        let mut row = [i; COMPARED_MAX + 1];
+        for j in 1..=b.len() {
+            let changed = usize::from(a[i - 1] != b[j - 1]);
+            let mut least = (above[j - 1] + changed).min(above[j].min(row[j - 1]) + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(before[j - 2] + 1);
+            }
+            row[j] = least;
+        }
+        before = above;
+        above = row;
+    }
+    above[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_of_the_hand_are_near() {
+        let known = ["gateway", "down", "up", "interval", "interface"];
+        for (typed, meant) in [
+            ("gatway", Some("gateway")),
+            ("gatewya", Some("gateway")),
+            ("dwon", Some("down")),
+            ("iterval", Some("interval")),
+            ("interfaces", Some("interface")),
+            ("colour", None),
+            ("xy", None),
+            ("", None),
+        ] {
+            let found = nearest(typed, &mut known.into_iter());
+            assert_eq!(found, meant, "{typed}");
+        }
+        assert_eq!(nearest(&"x".repeat(100), &mut known.into_iter()), None);
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        let mut told = None;
+        let mut sink = |problem| told = Some(problem);
+        Report::new(&mut sink).error(3, format_args!("{:>500}", "ä"));
+        assert_eq!(told.unwrap().message.len(), MESSAGE_MAX);
+    }
+}

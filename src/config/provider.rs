@@ -1,0 +1,271 @@
+//! `config provider` → [`Provider`]: each option by itself. What providers are to each other is in `load`.
+
+use core::net::IpAddr;
+
+use super::globals::{Tables, table_number};
+use super::options::{Given, Options};
+use super::value;
+use super::{
+    Check, DeviceName, Globals, INTERFACES_MAX, Name, Profile, Provider, RtTable, Slot, TABLE_MAIN,
+};
+use crate::net::{Family, PerFamily, Prefix};
+
+/// One that says nothing.
+pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
+    let none = PerFamily { v4: None, v6: None };
+    Provider {
+        id,
+        slot,
+        enabled: true,
+        device: PerFamily {
+            v4: DeviceName::new(),
+            v6: DeviceName::new(),
+        },
+        interfaces: heapless::Vec::new(),
+        address: none,
+        gateway: none,
+        network: PerFamily { v4: None, v6: None },
+        rt_table: RtTable::Auto,
+        mark: None,
+        rank: position,
+        checks: 0,
+        timing: Profile::Normal.timing(),
+    }
+}
+
+/// `device` and `device6`, or `interface`.
+pub(super) fn read_device(options: &mut Options<'_, '_, '_>, provider: &mut Provider) {
+    let device = options.parse("device", value::device);
+    let device6 = options.parse("device6", value::device);
+    let interfaces = &mut provider.interfaces;
+    let interface = options.each_word(
+        "interface",
+        &mut |options, word, line| match value::interface(word) {
+            Err(expected) => options.refuse("interface", word, line, expected),
+            Ok(name) if interfaces.contains(&name) => {
+                options.refuse("interface", word, line, "is given twice");
+            }
+            Ok(name) => {
+                if interfaces.push(name).is_err() {
+                    options.error(
+                        line,
+                        format_args!("interface '{word}': expected at most {INTERFACES_MAX}"),
+                    );
+                }
+            }
+        },
+    );
+    match (&device, &interface) {
+        (Given::Absent, Given::Absent) => match device6 {
+            Given::Is(name, line) => options.refuse(
+                "device6",
+                &name,
+                line,
+                "expected option device too, for IPv4",
+            ),
+            Given::Absent => {
+                options.missing("has neither device nor interface: expected one of them")
+            }
+            Given::Bad => {}
+        },
+        (Given::Absent, _) if device6.is_absent() => {}
+        (_, Given::Absent) => {
+            let device = device.or(DeviceName::new());
+            provider.device.v6 = device6.or(device.clone());
+            provider.device.v4 = device;
+        }
+        _ => {
+            let line = options.line("device").max(options.line("interface"));
+            options.error(
+                line,
+                format_args!("device and interface exclude each other: expected one of them"),
+            );
+            provider.interfaces.clear();
+        }
+    }
+}
+
+/// Lines of the options that are compared with each other.
+#[derive(Default)]
+struct Lines {
+    address: PerFamily<u32>,
+    gateway: PerFamily<u32>,
+}
+
+/// `address`, `gateway` and `network`.
+pub(super) fn read_addresses(options: &mut Options<'_, '_, '_>, provider: &mut Provider) {
+    let mut lines = Lines::default();
+    let mut learned: PerFamily<Option<Prefix>> = PerFamily { v4: None, v6: None };
+    options.each_word(
+        "address",
+        &mut |options, word, line| match value::address_in_network(word) {
+            Ok((address, network)) => {
+                let family = Family::of(address);
+                let place = &mut provider.address[family];
+                if once(options, place, address, "address", word, line) {
+                    learned[family] = network;
+                    lines.address[family] = line;
+                }
+            }
+            Err(expected) => options.refuse("address", word, line, expected),
+        },
+    );
+    options.each_word(
+        "gateway",
+        &mut |options, word, line| match value::address(word) {
+            Ok(gateway) => {
+                let family = Family::of(gateway);
+                if once(
+                    options,
+                    &mut provider.gateway[family],
+                    gateway,
+                    "gateway",
+                    word,
+                    line,
+                ) {
+                    lines.gateway[family] = line;
+                }
+            }
+            Err(expected) => options.refuse("gateway", word, line, expected),
+        },
+    );
+    options.each_word(
+        "network",
+        &mut |options, word, line| match value::network(word) {
+            Ok(network) => {
+                let place = &mut provider.network[value::family_of(network)];
+                once(options, place, network, "network", word, line);
+            }
+            Err(expected) => options.refuse("network", word, line, expected),
+        },
+    );
+    for family in Family::ALL {
+        let network = &mut provider.network[family];
+        *network = network.or(learned[family]);
+        compare_addresses(options, provider, family, &lines);
+    }
+}
+
+/// Fills a family's place; reports when it was full.
+fn once<T>(
+    options: &mut Options<'_, '_, '_>,
+    place: &mut Option<T>,
+    value: T,
+    name: &str,
+    word: &str,
+    line: u32,
+) -> bool {
+    if place.is_some() {
+        options.refuse(name, word, line, "expected one a family at most");
+        return false;
+    }
+    *place = Some(value);
+    true
+}
+
+fn compare_addresses(
+    options: &mut Options<'_, '_, '_>,
+    provider: &Provider,
+    family: Family,
+    lines: &Lines,
+) {
+    let (address, gateway) = (provider.address[family], provider.gateway[family]);
+    if let (Some(address), Some(gateway)) = (address, gateway)
+        && address == gateway
+    {
+        options.error(
+            lines.gateway[family],
+            format_args!(
+                "gateway '{gateway}' is the provider's own address: expected the next router's"
+            ),
+        );
+        return;
+    }
+    let Some(network) = provider.network[family] else {
+        return;
+    };
+    let hosts = [
+        ("address", address, lines.address[family]),
+        ("gateway", gateway, lines.gateway[family]),
+    ];
+    for (name, host, line) in hosts {
+        let Some(host) = host else { continue };
+        compare_with_network(options, name, host, line, network);
+    }
+}
+
+fn compare_with_network(
+    options: &mut Options<'_, '_, '_>,
+    name: &str,
+    host: IpAddr,
+    line: u32,
+    network: Prefix,
+) {
+    if let Some(what) = value::reserved_in(host, network) {
+        options.error(line, format_args!("{name} '{host}' in {network}: {what}"));
+    } else if host.is_ipv4() && !network.contains_addr(&host.into()) {
+        options.report.warning(
+            line,
+            format_args!("{name} '{host}' is outside the network {network}"),
+        );
+    }
+}
+
+/// `rt_table`: not the swap table, nor `main`.
+pub(super) fn read_table(
+    options: &mut Options<'_, '_, '_>,
+    tables: Tables<'_>,
+    globals: &Globals,
+) -> RtTable {
+    let table = options.parse("rt_table", |text| match text {
+        "auto" => Ok(RtTable::Auto),
+        "none" => Ok(RtTable::None),
+        _ => match table_number(text, tables)? {
+            TABLE_MAIN => Err("table 254 (main) is everybody's: expected another, auto or none"),
+            number if number == globals.table => {
+                Err("that is the swap table (globals' table): expected another, auto or none")
+            }
+            number => Ok(RtTable::Id(number)),
+        },
+    });
+    table.or(RtTable::Auto)
+}
+
+/// The checks that are named, one bit each; `None` when they are not known for sure.
+pub(super) fn read_checks(
+    options: &mut Options<'_, '_, '_>,
+    checks: &[Check],
+    exists: &dyn Fn(&str) -> bool,
+) -> Option<u32> {
+    let all = !(u32::MAX
+        .checked_shl(u32::try_from(checks.len()).unwrap_or(32))
+        .unwrap_or(0));
+    let mut named = 0;
+    let mut sure = true;
+    let given = options.each_word("check", &mut |options, word, line| {
+        match checks.iter().position(|check| check.name == word) {
+            Some(index) if named & (1 << index) != 0 => {
+                options
+                    .report
+                    .warning(line, format_args!("check '{word}' is given twice"));
+            }
+            Some(index) => named |= 1 << index,
+            None if word == "all" => named = all,
+            None if exists(word) => sure = false, // and wrong, which is reported
+            None => {
+                sure = false;
+                let near =
+                    super::nearest(word, &mut checks.iter().map(|check| check.name.as_str()));
+                let (word, hint) = (crate::uci::Shown(word), super::problem::Hint(near));
+                options.error(
+                    line,
+                    format_args!("check {word}: no check has this name{hint}"),
+                );
+            }
+        }
+    });
+    if given.is_absent() {
+        return Some(all);
+    }
+    sure.then_some(named)
+}
