@@ -190,20 +190,30 @@ mod tests {
     use crate::linux::clock::now;
     use crate::net::Duration;
 
+    /// One that never waits for ever: after five seconds it tells of a token that nobody expects.
+    fn guarded() -> (Poller, TimerFd) {
+        let poller = Poller::new().unwrap();
+        let guard = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC).unwrap();
+        let once = Expiration::OneShot(std::time::Duration::from_secs(5).into());
+        guard.set(once, TimerSetTimeFlags::empty()).unwrap();
+        poller.add(&guard, 1_000_000, Interest::READ).unwrap();
+        (poller, guard)
+    }
+
     fn tokens(poller: &mut Poller) -> Vec<u64> {
         let mut list = ReadyList::new();
         let ready = poller.wait(&mut list).unwrap();
         ready.map(|ready| ready.token).collect()
     }
 
-    /// Waits with a deadline of at most this many milliseconds, so that no test hangs.
+    /// So many milliseconds from now.
     fn soon(ms: u64) -> Option<Instant> {
         Some(now() + Duration::from_millis(ms))
     }
 
     #[test]
     fn a_deadline_wakes_when_it_has_come_and_not_before() {
-        let mut poller = Poller::new().unwrap();
+        let (mut poller, _guard) = guarded();
         for _ in 0..20 {
             let deadline = now() + Duration::from_millis(3);
             poller.set_deadline(Some(deadline)).unwrap();
@@ -214,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_past_deadline_wakes_at_once_and_each_time_it_is_set() {
-        let mut poller = Poller::new().unwrap();
+        let (mut poller, _guard) = guarded();
         let past = now() - Duration::from_millis(5);
         for deadline in [past, past, Instant::ZERO, Instant::from_micros(-5)] {
             poller.set_deadline(Some(deadline)).unwrap();
@@ -226,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_deadline_that_was_moved_or_taken_away_does_not_wake() {
-        let mut poller = Poller::new().unwrap();
+        let (mut poller, _guard) = guarded();
         let (near, far) = (soon(20), soon(150));
         poller.set_deadline(near).unwrap();
         poller.set_deadline(None).unwrap();
@@ -245,7 +255,7 @@ mod tests {
 
     #[test]
     fn descriptors_are_told_by_their_tokens_as_long_as_they_are_wanted() {
-        let mut poller = Poller::new().unwrap();
+        let (mut poller, _guard) = guarded();
         let (mut near, mut far) = UnixStream::pair().unwrap();
         poller.add(&near, 7, Interest::READ).unwrap();
         poller.set_deadline(soon(20)).unwrap();
@@ -286,7 +296,7 @@ mod tests {
 
     #[test]
     fn more_than_one_wait_can_tell_are_told_by_the_next() {
-        let mut poller = Poller::new().unwrap();
+        let (mut poller, _guard) = guarded();
         let pairs: Vec<_> = (0..2 * READY_MAX as u64)
             .map(|token| {
                 let (near, mut far) = UnixStream::pair().unwrap();

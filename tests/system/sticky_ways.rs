@@ -1,12 +1,14 @@
 //! The way to the sticky file: directories that are not there yet, vanish, are moved, or lie behind links.
 
 use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::thread;
 
 use failover::linux::sticky::{Pinned, Sticky};
+use failover::linux::watch::Watch;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::os::fd::AsFd;
 
 use crate::Scratch;
 use crate::sticky::{news, provider};
@@ -115,6 +117,29 @@ fn a_file_in_a_directorys_place_makes_room() {
     fs::create_dir(scratch.at("a")).unwrap();
     fs::write(scratch.at("a/pin"), "isp2").unwrap();
     assert_eq!(news(&mut sticky), provider("isp2"));
+}
+
+#[test]
+fn what_happens_beside_the_way_is_no_change() {
+    let scratch = Scratch::new();
+    fs::create_dir_all(scratch.at("a/b")).unwrap();
+    let mut watch = Watch::new(Path::new(&scratch.at("a/b/pin"))).unwrap();
+    for beside in [
+        "pin",
+        "a/pin",
+        "a/b/pi",
+        "a/b/pin2",
+        "a/b/.pin.tmp",
+        "b",
+        "a/a",
+    ] {
+        fs::write(scratch.at(beside), "isp1").unwrap();
+        fs::remove_file(scratch.at(beside)).unwrap();
+        assert!(!watch.changed().unwrap(), "{beside}");
+    }
+    fs::write(scratch.at("a/b/pin"), "isp1").unwrap();
+    assert!(watch.changed().unwrap());
+    assert!(!watch.changed().unwrap());
 }
 
 /// Whatever happens while we look, the last word is heard.
