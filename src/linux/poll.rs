@@ -190,14 +190,20 @@ mod tests {
     use crate::linux::clock::now;
     use crate::net::Duration;
 
-    /// One that never waits for ever: after five seconds it tells of a token that nobody expects.
-    fn guarded() -> (Poller, TimerFd) {
+    const GUARD: u64 = 1_000_000;
+
+    /// One that never waits for ever: after so many milliseconds it tells of a descriptor of its own.
+    fn guarded_for(ms: u64) -> (Poller, TimerFd) {
         let poller = Poller::new().unwrap();
         let guard = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC).unwrap();
-        let once = Expiration::OneShot(std::time::Duration::from_secs(5).into());
+        let once = Expiration::OneShot(std::time::Duration::from_millis(ms).into());
         guard.set(once, TimerSetTimeFlags::empty()).unwrap();
-        poller.add(&guard, 1_000_000, Interest::READ).unwrap();
+        poller.add(&guard, GUARD, Interest::READ).unwrap();
         (poller, guard)
+    }
+
+    fn guarded() -> (Poller, TimerFd) {
+        guarded_for(5000)
     }
 
     fn tokens(poller: &mut Poller) -> Vec<u64> {
@@ -220,6 +226,14 @@ mod tests {
             assert_eq!(tokens(&mut poller), [0_u64; 0]);
             assert!(now() >= deadline);
         }
+    }
+
+    #[test]
+    fn a_deadline_wakes_once() {
+        let (mut poller, _guard) = guarded_for(100);
+        poller.set_deadline(Some(Instant::ZERO)).unwrap();
+        assert_eq!(tokens(&mut poller), []);
+        assert_eq!(tokens(&mut poller), [GUARD]);
     }
 
     #[test]
