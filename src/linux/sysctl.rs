@@ -16,12 +16,17 @@ pub fn rp_filter(device: &str) -> Option<u8> {
 
 /// Whether reverse-path filtering takes the packet's mark into account: set for `all` or the device.
 pub fn src_valid_mark(device: &str) -> Option<bool> {
-    Some((read(device, "src_valid_mark")? | read("all", "src_valid_mark")?) != 0)
+    either(device, "src_valid_mark")
 }
 
-/// Whether look-ups pass over the routes of this device while it has no carrier. Only the device's own counts.
+/// Whether look-ups pass over the routes of this device while it has no carrier: set for `all` or the device (tried
+/// on Linux 6.18).
 pub fn ignore_routes_with_linkdown(device: &str) -> Option<bool> {
-    Some(read(device, "ignore_routes_with_linkdown")? != 0)
+    either(device, "ignore_routes_with_linkdown")
+}
+
+fn either(device: &str, option: &str) -> Option<bool> {
+    Some((read(device, option)? | read("all", option)?) != 0)
 }
 
 fn read(device: &str, option: &str) -> Option<u8> {

@@ -52,18 +52,18 @@ fn the_larger_rp_filter_counts_and_the_cure_cures() {
 }
 
 #[test]
-fn marks_count_by_either_and_dead_links_by_the_devices_own() {
+fn switches_count_when_set_for_all_or_for_the_device() {
     alone(|| {
         run("ip link add wan0 type veth peer name wan1");
         for (all, own) in [(0, 0), (0, 1), (1, 0)] {
-            set("all", "src_valid_mark", all);
-            set("wan0", "src_valid_mark", own);
+            for option in ["src_valid_mark", "ignore_routes_with_linkdown"] {
+                set("all", option, all);
+                set("wan0", option, own);
+            }
             assert_eq!(src_valid_mark("wan0"), Some(all | own != 0));
+            assert_eq!(ignore_routes_with_linkdown("wan0"), Some(all | own != 0));
         }
-        for own in [0, 1] {
-            set("wan0", "ignore_routes_with_linkdown", own);
-            assert_eq!(ignore_routes_with_linkdown("wan0"), Some(own != 0));
-        }
+        assert_eq!(src_valid_mark("nosuch"), None);
     });
 }
 
