@@ -7,6 +7,7 @@ use core::net::IpAddr;
 use heapless::{String, Vec};
 
 mod check;
+mod compare;
 mod globals;
 mod load;
 mod options;
@@ -46,8 +47,8 @@ pub const FILE_PATH_MAX: usize = 90;
 pub const COMMANDS_MAX: usize = 64;
 /// Largest configuration file, in bytes.
 pub const FILE_MAX: usize = 64 * 1024;
-/// Most sections that are looked at: what is above the other capacities is reported, section by section.
-pub const SECTIONS_MAX: usize = 256;
+/// Most sections of a file: room for all that is allowed, and for some to say of that there are too many.
+pub const SECTIONS_MAX: usize = 128;
 /// Longest message about a configuration, in bytes; longer ones are cut.
 pub const MESSAGE_MAX: usize = 200;
 /// Shortest interval between rounds, and of a check.
@@ -88,6 +89,20 @@ pub const ROUTES_WANTED_MAX: usize = 3 * PROVIDERS_MAX;
 pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 3;
 /// Metrics taken by somebody else that are reported at once.
 pub const TAKEN_MAX: usize = 16;
+
+/// The longest wait for the kernel's answer to one netlink request; of a dump: for its next part.
+pub const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
+/// The longest a whole dump may take (a full Internet table takes about one second).
+pub const DUMP_PATIENCE: Duration = Duration::from_millis(5000);
+/// How often a dump is made anew because the kernel's picture changed meanwhile.
+pub const DUMP_TRIES: u8 = 4;
+/// Netlink datagrams read in one go, before other work gets its turn.
+pub const DATAGRAMS_PER_DRAIN: u16 = 256;
+/// Largest netlink datagram that is read: the kernel never makes larger ones for a reader of this size, except for a
+/// single message that does not fit.
+pub const DATAGRAM_MAX: usize = 16 * 1024;
+/// The kernel's memory for events that we have not read yet, in bytes.
+pub const EVENTS_BUFFER: usize = 512 * 1024;
 
 /// The protocol of everything that is ours in the kernel, named `failover` in `rt_protos.d`.
 pub const PROTOCOL: u8 = 176;

@@ -428,7 +428,7 @@ impl Failover {
             match (before.0, duty) {
                 (Duty::Checked, Duty::Pinned | Duty::Frozen) => path.rounds.abandon(),
                 (Duty::Pinned, Duty::Checked) => path.verdict = Verdict::Fresh,
-                (Duty::Frozen, Duty::Checked) => path.doubt(),
+                (Duty::Frozen, Duty::Checked) => path.thaw(),
                 _ => {}
             }
             if before.0 != duty {

@@ -33,4 +33,6 @@ pub mod cli;
 #[cfg(feature = "std")]
 pub mod client;
 #[cfg(feature = "std")]
+pub mod daemon;
+#[cfg(feature = "std")]
 pub mod linux;

@@ -7,7 +7,6 @@
 //! | [`fault`] | errno → what the core calls it |
 //! | [`connection`] | a client's end of the control socket |
 //! | [`control`] | the daemon's end of the control socket |
-//! | `ffi` | the only `unsafe` |
 //! | [`files`] | the configuration file |
 //! | [`log`] | where log lines go |
 //! | [`objects`] | what the kernel has, as we see it: links, addresses, routes, rules |
@@ -42,6 +41,8 @@ pub mod layout;
 pub mod lines;
 pub mod lock;
 pub mod log;
+pub mod mirror;
+pub mod netlink;
 pub mod objects;
 pub mod poll;
 pub mod privileges;

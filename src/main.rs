@@ -1,11 +1,13 @@
 //! argv → daemon or client; exit codes.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{ExitCode, exit};
 
 use failover::cli::{Command, Exit, Invocation, parse};
 use failover::client;
+use failover::daemon::{self, Failure};
 use failover::linux::files::{CONFIG_VARIABLE, find_config};
 
 fn main() -> ExitCode {
@@ -48,8 +50,18 @@ fn act(invocation: &Invocation) -> Exit {
     }
 }
 
-/// The seam where `failover::daemon::run` goes.
-fn run(_file: &Path, _foreground: bool) -> Exit {
-    let _ = writeln!(io::stderr(), "failover: the daemon is not built in yet");
-    Exit::Bug
+/// The daemon. What stops it goes to stderr, and where it logs to.
+fn run(file: &Path, foreground: bool) -> Exit {
+    let say = |what: fmt::Arguments<'_>| {
+        let _ = writeln!(io::stderr(), "{what}");
+    };
+    let Err(failure) = daemon::run(file, foreground, &mut |problem| say(problem)) else {
+        return Exit::Ok;
+    };
+    say(format_args!("failover: {failure}"));
+    match failure {
+        Failure::Configuration(_) => Exit::BadConfig,
+        Failure::NotPermitted(_) => Exit::NotPermitted,
+        Failure::Unavailable(_) => Exit::NoDaemon,
+    }
 }

@@ -4,7 +4,7 @@
 //! `tests/data/uci-vectors.jsonl` were printed by it. Two differences: a NUL byte is an error, and reading goes on behind an error, at
 //! the next line, so that all of them can be told.
 //!
-//! Nothing is kept: [`statements`] is one walk through the text, [`sections`] walks again for each section.
+//! Little is kept: [`Index`] knows where sections begin and end, and they are read again whenever they are asked.
 
 use core::fmt;
 
@@ -12,7 +12,7 @@ mod lex;
 mod section;
 mod word;
 
-pub use section::{Section, Sections, Setting, sections};
+pub use section::{Index, Section, Setting};
 pub use word::{Bytes, Shown, Unfit, Word};
 
 use lex::{Cursor, Unterminated, newlines};
@@ -90,13 +90,11 @@ pub enum Fault<'a> {
     NoSection,
     /// a section of this name has another type
     OtherType {
-        /// the section's name
-        name: Word<'a>,
-        /// the type it has had
-        kind: Word<'a>,
-        /// since this line
-        line: u32,
+        /// the section as it was before
+        first: Section<'a>,
     },
+    /// more than there is room for
+    TooManySections(usize),
     /// a quote that is never closed
     Unterminated(u8),
     /// a byte that no text has
@@ -120,10 +118,21 @@ impl fmt::Display for Fault<'_> {
                     "name {word}: expected letters, digits and '_', nothing else"
                 )
             }
-            Fault::BadType(word) => write!(f, "section type {word}: expected printable ASCII"),
+            Fault::BadType(word) => write!(
+                f,
+                "section type {word}: expected printable ASCII without blanks"
+            ),
             Fault::NoSection => f.write_str("option or list before any config line"),
-            Fault::OtherType { name, kind, line } => {
-                write!(f, "section {name} is of type {kind} in line {line} already")
+            Fault::OtherType { first } => {
+                let (kind, line) = (first.kind, first.line);
+                f.write_str("section ")?;
+                if let Some(name) = first.name {
+                    write!(f, "{name} ")?;
+                }
+                write!(f, "is of type {kind} in line {line} already")
+            }
+            Fault::TooManySections(most) => {
+                write!(f, "too many sections: expected at most {most}")
             }
             Fault::Unterminated(quote) => {
                 write!(f, "the quote {} is never closed", char::from(*quote))
@@ -135,9 +144,11 @@ impl fmt::Display for Fault<'_> {
 
 /// The statements of a text, and what cannot be read as one. Goes on at the next line behind an error.
 pub fn statements(text: &[u8]) -> Statements<'_> {
+    let nul_at = text.iter().position(|&byte| byte == 0);
+    let text = text.get(..nul_at.unwrap_or(text.len())).unwrap_or_default();
     Statements {
-        checked: true,
-        ..Statements::unchecked(text, 0)
+        nul_at,
+        ..Statements::at(text, 0, 1)
     }
 }
 
@@ -145,27 +156,22 @@ pub fn statements(text: &[u8]) -> Statements<'_> {
 #[derive(Clone, Debug)]
 pub struct Statements<'a> {
     cursor: Cursor<'a>,
-    /// the line of the place up to which lines are counted
+    /// a place, and the line that it is in
     counted: (usize, u32),
     has_section: bool,
-    /// whether types of sections of one name are compared, which means another walk for each
-    checked: bool,
     nul_at: Option<usize>,
 }
 
 impl<'a> Statements<'a> {
-    /// From a place where a line or a statement begins, without looking for sections of another type.
-    fn unchecked(text: &'a [u8], start: usize) -> Statements<'a> {
-        let nul_at = text.iter().position(|&byte| byte == 0);
-        let text = text.get(..nul_at.unwrap_or(text.len())).unwrap_or_default();
+    /// From the beginning, or from a statement behind the first `config` and its line. The text has no NUL.
+    fn at(text: &'a [u8], start: usize, line: u32) -> Statements<'a> {
         let mut cursor = Cursor::new(text, start);
         cursor.skip_space();
         Statements {
             cursor,
-            counted: (0, 1),
+            counted: (start, line),
             has_section: start > 0,
-            checked: false,
-            nul_at,
+            nul_at: None,
         }
     }
 
@@ -204,7 +210,7 @@ impl<'a> Statements<'a> {
                 return Ok(None);
             }
             b"p" | b"package" => self.package(more)?,
-            b"c" | b"config" => self.config(offset, more).map_err(|error| Error {
+            b"c" | b"config" => self.config(more).map_err(|error| Error {
                 opens_section: true,
                 ..error
             })?,
@@ -238,7 +244,7 @@ impl<'a> Statements<'a> {
         Ok(Command::Package { name })
     }
 
-    fn config(&mut self, offset: usize, more: bool) -> Result<Command<'a>, Error<'a>> {
+    fn config(&mut self, more: bool) -> Result<Command<'a>, Error<'a>> {
         self.has_section = true;
         let kind = self.required(more, "the section's type")?;
         if !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -248,24 +254,7 @@ impl<'a> Statements<'a> {
         self.named(name, b"")?;
         self.end()?;
         let name = Some(name).filter(|name| !name.is_empty());
-        if let (true, Some(name)) = (self.checked, name) {
-            self.same_type(offset, kind, name)?;
-        }
         Ok(Command::Config { kind, name })
-    }
-
-    fn same_type(&self, offset: usize, kind: Word<'a>, name: Word<'a>) -> Result<(), Error<'a>> {
-        match section::first_of_name(self.text(), name, offset) {
-            Some((first, line)) if !first.same(kind) => Err(self.error(
-                offset,
-                Fault::OtherType {
-                    name,
-                    kind: first,
-                    line,
-                },
-            )),
-            _ => Ok(()),
-        }
     }
 
     fn option(&mut self, offset: usize, more: bool) -> Result<(Word<'a>, Word<'a>), Error<'a>> {
@@ -339,6 +328,7 @@ impl<'a> Iterator for Statements<'a> {
                 Ok(None) => {}
                 Ok(Some(statement)) => return Some(Ok(statement)),
                 Err(error) => {
+                    self.has_section |= error.opens_section;
                     self.cursor.skip_line();
                     return Some(Err(error));
                 }

@@ -21,7 +21,7 @@ use nix::sys::socket::{
 use nix::time::{ClockId, clock_gettime};
 use smoltcp::wire::Icmpv4Packet;
 
-use netns::{DEVICES, Lab, beyond, ip, other, own, sysctl, target};
+use netns::{DEVICES, Lab, add_address, beyond, ip, other, own, sysctl, target};
 
 const ROUND: Round = Round(0x0001_0007);
 
@@ -102,11 +102,12 @@ fn a_path_without_a_known_address_is_probed_too() {
 fn a_link_local_target_is_asked_on_the_paths_link() {
     let lab = Lab::new();
     for peer in &lab.peers {
-        peer.inside(|| ip("addr add fe80::1/64 dev uplink nodad"));
+        peer.inside(|| add_address("uplink", "fe80::1".parse().unwrap()));
     }
     let path = path(1, Family::V6);
-    ip("addr add fe80::2/64 dev isp2 nodad");
-    for address in [own(Family::V6), "fe80::2".parse().unwrap()] {
+    let link_local = "fe80::2".parse().unwrap();
+    add_address("isp2", link_local);
+    for address in [own(Family::V6), link_local] {
         let mut probes = Probes::new();
         probes.bind(path, "isp2", Some(address)).unwrap();
         let target = "fe80::1".parse().unwrap();
@@ -176,6 +177,22 @@ fn request(socket: &OwnedFd, family: Family) -> [u8; MESSAGE_LEN] {
         if buffer[header_len] == kind {
             return buffer[header_len..len].try_into().unwrap();
         }
+    }
+}
+
+#[test]
+fn each_path_has_an_identifier_and_a_token_of_its_own() {
+    let lab = Lab::new();
+    for family in Family::ALL {
+        let mut probes = bound(family);
+        let [first, second] = [0, 1].map(|which: u8| {
+            let peer = lab.peers[usize::from(which)].inside(|| raw(family));
+            let (path, target) = (path(which, family), target(family));
+            probes.send(path, 0, target, ROUND, now()).unwrap();
+            request(&peer, family)
+        });
+        assert_ne!(first[4..6], second[4..6]);
+        assert_ne!(first[8..24], second[8..24]);
     }
 }
 

@@ -1,6 +1,8 @@
 //! The UCI parser against what the real `uci` printed, and against garbage.
 
-use failover::uci::{self, Command, Section};
+#![allow(clippy::panic, clippy::unwrap_used)] // a test may
+
+use failover::uci::{self, Command, Error, Index, Section};
 use proptest::prelude::*;
 
 use json::Json;
@@ -28,10 +30,19 @@ fn uci_agrees_with_every_vector() {
     );
 }
 
+/// No vector has so many sections.
+type Sections<'a> = Index<'a, 1024>;
+
+fn read(text: &[u8]) -> (Sections<'_>, Vec<Error<'_>>) {
+    let mut errors = Vec::new();
+    let index = Index::read(text, &mut |error| errors.push(error));
+    (index, errors)
+}
+
 fn compare(vector: &Json) -> Result<(), String> {
     let text = latin1(vector.get("input").unwrap().text());
-    let error = uci::statements(&text).find_map(Result::err);
-    match (vector.get("error"), error) {
+    let (index, errors) = read(&text);
+    match (vector.get("error"), errors.first()) {
         (Some(expected), Some(error)) => {
             let expected = line_in(expected.text());
             if error.uci_line != expected {
@@ -46,7 +57,7 @@ fn compare(vector: &Json) -> Result<(), String> {
         (None, Some(error)) => Err(format!("error: {}", error.fault)),
         (None, None) => {
             let expected = vector.get("sections").unwrap();
-            let found = Json::List(uci::sections(&text).map(section).collect());
+            let found = Json::List(index.sections().map(section).collect());
             if &found != expected {
                 return Err(format!("read as {found:?}"));
             }
@@ -125,7 +136,7 @@ fn errors_point_at_what_is_wrong() {
             "config 'a b'\n",
             1,
             8,
-            "section type 'a b': expected printable ASCII",
+            "section type 'a b': expected printable ASCII without blanks",
         ),
         (
             "confg a b\n",
@@ -165,9 +176,10 @@ fn errors_point_at_what_is_wrong() {
             "a NUL byte: the file is damaged, or no text",
         ),
     ] {
-        let error = uci::statements(text.as_bytes())
-            .find_map(Result::err)
-            .unwrap_or_else(|| panic!("no error in {text:?}"));
+        let (_, errors) = read(text.as_bytes());
+        let [error] = errors[..] else {
+            panic!("not one error in {text:?}: {errors:?}")
+        };
         assert_eq!(
             (error.line, error.column, error.fault.to_string().as_str()),
             (line, column, message),
@@ -179,12 +191,10 @@ fn errors_point_at_what_is_wrong() {
 #[test]
 fn reading_goes_on_behind_an_error() {
     let text = b"config a b\n option x 1 2\n option y 3\nconfig c!\x01\n option z 4\nconfig d e\n option w 5\n";
-    let errors: Vec<u32> = uci::statements(text)
-        .filter_map(Result::err)
-        .map(|error| error.line)
-        .collect();
-    assert_eq!(errors, [2, 4]);
-    let sections: Vec<_> = uci::sections(text).collect();
+    let (index, errors) = read(text);
+    let lines: Vec<u32> = errors.iter().map(|error| error.line).collect();
+    assert_eq!(lines, [2, 4]);
+    let sections: Vec<_> = index.sections().collect();
     assert_eq!(sections.len(), 2);
     assert!(sections[0].damaged && sections[0].get("y").is_some());
     assert!(sections[0].get("z").is_none(), "its section is lost");
@@ -192,10 +202,24 @@ fn reading_goes_on_behind_an_error() {
 }
 
 #[test]
+fn there_is_room_for_so_many_sections() {
+    let text = "config a\n".repeat(3);
+    let mut said = Vec::new();
+    let index = Index::<2>::read(text.as_bytes(), &mut |error| {
+        said.push((error.line, error.fault.to_string()))
+    });
+    assert_eq!(index.sections().count(), 2);
+    assert_eq!(
+        said,
+        [(3, "too many sections: expected at most 2".to_owned())]
+    );
+}
+
+#[test]
 fn a_setting_knows_what_it_replaces() {
     let text =
         b"config a b\n option x 1\nconfig a c\nconfig a b\n option x 2\n list y 1\n list y 2\n";
-    let section = uci::sections(text).next().unwrap();
+    let section = read(text).0.section(0).unwrap();
     let x = section.get("x").unwrap();
     assert_eq!((x.line, x.replaces), (5, Some(2)));
     let y = section.get("y").unwrap();
@@ -250,7 +274,7 @@ proptest! {
             let lines = text.iter().filter(|&&byte| byte == b'\n').count() + 1;
             prop_assert!((1..=lines).contains(&usize::try_from(line).unwrap()));
         }
-        for found in uci::sections(&text) {
+        for found in read(&text).0.sections() {
             section(found);
         }
     }

@@ -35,6 +35,9 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Chec
     };
     let target = match target {
         Given::Is(text, line) => {
+            if text.chars().any(char::is_control) {
+                options.refuse("target", &text, line, "expected no control characters");
+            }
             let fit = text.as_str().try_into();
             if fit.is_err() {
                 options.error(
@@ -119,7 +122,12 @@ fn exec(
         }
     }
     let command = match (command, target_text) {
-        (Given::Is(command, _), _) => command,
+        (Given::Is(command, line), _) => {
+            if command.trim().is_empty() {
+                options.refuse("command", &command, line, "expected what to run");
+            }
+            command
+        }
         (Given::Absent, Some(target)) if address.is_none() => target.clone(),
         (Given::Absent, _) => {
             options.missing("has no command: expected option command with what to run");

@@ -9,13 +9,10 @@ use super::timing::{Resolver, TimingOptions};
 use super::value;
 use super::{
     CHECKS_MAX, Config, FILE_MAX, Globals, NAME_MAX, Name, PATH_CHECKS_MAX, PROVIDERS_MAX,
-    Provider, RANK_MAX, RtTable, SECTIONS_MAX, Slot, TABLE_MAIN,
+    Provider, RANK_MAX, SECTIONS_MAX, Slot,
 };
-use crate::net::{Family, Metric, PerFamily};
-use crate::uci::{self, Command, Section};
-
-/// The metric that an IPv6 route gets when it has none.
-const METRIC_IPV6_DEFAULT: u32 = 1024;
+use crate::net::{Family, PerFamily};
+use crate::uci::{Index, Section};
 
 /// A configuration that was not accepted. Every reason was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,93 +38,88 @@ pub fn load(
     config.globals = Globals::default();
     config.providers.clear();
     config.checks.clear();
+    let mut report = Report::new(report);
+    let mut lost = false;
+    if text.len() > FILE_MAX {
+        let length = text.len();
+        report.error(
+            1,
+            format_args!("the file has {length} bytes: expected at most {FILE_MAX}"),
+        );
+        return Err(Refused { errors: 1 });
+    }
+    let index = Index::read(text, &mut |error| {
+        lost |= error.opens_section;
+        report.error(error.line, format_args!("{}", error.fault));
+    });
     let mut loading = Loading {
-        text,
+        index,
         tables,
-        report: Report::new(report),
+        report,
         timing: Resolver::new(TimingOptions::NONE),
         providers: 0,
         ranked: 0,
-        lost: false,
+        lost,
         strange: false,
         checks_lost: false,
         providers_lost: false,
     };
-    if text.len() > FILE_MAX {
-        let length = text.len();
-        loading.report.error(
-            1,
-            format_args!("the file has {length} bytes: expected at most {FILE_MAX}"),
-        );
-    } else if loading.read_syntax() {
-        loading.read_globals(config);
-        loading.read_checks(config);
-        loading.read_providers(config);
-        loading.compare_whole(config);
-    }
+    loading.refuse_unknown();
+    loading.read_globals(config);
+    loading.read_checks(config);
+    loading.read_providers(config);
+    loading.compare_whole(config);
     match loading.report.errors {
         0 => Ok(()),
         errors => Err(Refused { errors }),
     }
 }
 
-struct Loading<'a, 'r> {
-    text: &'a [u8],
+/// Between the sections.
+pub(super) struct Loading<'a, 'r> {
+    pub(super) index: Index<'a, SECTIONS_MAX>,
     tables: &'r dyn Fn(&str) -> Option<u32>,
-    report: Report<'r>,
+    pub(super) report: Report<'r>,
     timing: Resolver,
     /// provider sections so far
-    providers: u32,
+    pub(super) providers: u32,
     /// one bit a slot: its `rank` was given
-    ranked: u64,
+    pub(super) ranked: u64,
     /// a section may not have been seen: that one is not there is no error
     lost: bool,
     /// a section's type is unknown: it may be any
     strange: bool,
     /// a check was not read
-    checks_lost: bool,
+    pub(super) checks_lost: bool,
     /// a provider was not read
-    providers_lost: bool,
+    pub(super) providers_lost: bool,
 }
 
 impl<'a> Loading<'a, '_> {
-    fn sections(&self, kind: &'static str) -> impl Iterator<Item = Section<'a>> + use<'a> {
-        uci::sections(self.text).filter(move |section| section.kind.is(kind))
-    }
-
-    /// Reports what is no UCI; `false` when the file is too much to look at.
-    fn read_syntax(&mut self) -> bool {
-        let mut sections = 0;
-        for statement in uci::statements(self.text) {
-            match statement {
-                Ok(statement) => {
-                    sections += usize::from(matches!(statement.command, Command::Config { .. }));
-                    if sections > SECTIONS_MAX {
-                        self.report.error(
-                            statement.line,
-                            format_args!("too many sections: expected at most {SECTIONS_MAX}"),
-                        );
-                        return false;
-                    }
-                }
-                Err(error) => {
-                    self.lost |= error.opens_section;
-                    self.report
-                        .error(error.line, format_args!("{}", error.fault));
-                }
+    /// The next section of a kind, and where to go on.
+    pub(super) fn next_section(&self, kind: &str, from: &mut usize) -> Option<Section<'a>> {
+        loop {
+            let section = self.index.section(*from)?;
+            *from += 1;
+            if section.kind.is(kind) {
+                return Some(section);
             }
         }
-        self.refuse_unknown_kinds();
-        true
     }
 
-    fn refuse_unknown_kinds(&mut self) {
+    /// Section types and options that there are not.
+    fn refuse_unknown(&mut self) {
         let names = KINDS.each_ref().map(|kind| kind.name);
-        for section in uci::sections(self.text) {
+        for section in self.index.sections() {
             let report = &mut self.report;
             let kind = section.kind;
             match KINDS.iter().find(|known| kind.is(known.name)) {
-                Some(known) => Options { section, report }.refuse_unknown(known),
+                Some(known) => Options {
+                    kind: known.name,
+                    section,
+                    report,
+                }
+                .refuse_unknown(known),
                 None => {
                     self.strange = true;
                     let text: String<NAME_MAX> = kind.text().unwrap_or_default();
@@ -145,7 +137,8 @@ impl<'a> Loading<'a, '_> {
 
     fn read_globals(&mut self, config: &mut Config) {
         let mut first = None;
-        for section in self.sections("globals") {
+        let mut from = 0;
+        while let Some(section) = self.next_section("globals", &mut from) {
             if let Some(line) = first {
                 self.report.error(
                     section.line,
@@ -155,6 +148,7 @@ impl<'a> Loading<'a, '_> {
             }
             first = Some(section.line);
             let mut options = Options {
+                kind: "globals",
                 section,
                 report: &mut self.report,
             };
@@ -164,8 +158,10 @@ impl<'a> Loading<'a, '_> {
     }
 
     fn read_checks(&mut self, config: &mut Config) {
-        for (index, section) in self.sections("check").enumerate() {
-            if index >= CHECKS_MAX {
+        let (mut from, mut count) = (0, 0);
+        while let Some(section) = self.next_section("check", &mut from) {
+            count += 1;
+            if count > CHECKS_MAX {
                 self.report.error(
                     section.line,
                     format_args!("too many checks: expected at most {CHECKS_MAX}"),
@@ -174,6 +170,7 @@ impl<'a> Loading<'a, '_> {
                 break;
             }
             let mut options = Options {
+                kind: "check",
                 section,
                 report: &mut self.report,
             };
@@ -191,7 +188,7 @@ impl<'a> Loading<'a, '_> {
         }
     }
 
-    const fn sections_lost(&self) -> bool {
+    pub(super) const fn sections_lost(&self) -> bool {
         self.lost || self.strange
     }
 
@@ -205,7 +202,8 @@ impl<'a> Loading<'a, '_> {
     }
 
     fn read_providers(&mut self, config: &mut Config) {
-        for section in self.sections("provider") {
+        let mut from = 0;
+        while let Some(section) = self.next_section("provider", &mut from) {
             self.providers += 1;
             if usize::try_from(self.providers).is_ok_and(|count| count > PROVIDERS_MAX) {
                 self.report.error(
@@ -233,6 +231,7 @@ impl<'a> Loading<'a, '_> {
             return;
         };
         let mut options = Options {
+            kind: "provider",
             section,
             report: &mut self.report,
         };
@@ -267,22 +266,26 @@ impl<'a> Loading<'a, '_> {
     /// The checks, and the options of timing and verdict.
     fn read_timing(&mut self, section: Section<'a>, read: &mut Provider, config: &Config) {
         let mut options = Options {
+            kind: "provider",
             section,
             report: &mut self.report,
         };
         // A check that was refused, or lost, is not missed a second time.
-        let (text, lost) = (self.text, self.lost);
+        let (index, lost) = (&self.index, self.lost);
         let exists = |name: &str| {
             let named = |section: &Section<'_>| section.name.is_some_and(|found| found.is(name));
             let other =
                 |section: &Section<'_>| section.kind.is("provider") || section.kind.is("globals");
-            lost || uci::sections(text).any(|section| named(&section) && !other(&section))
+            lost || index
+                .sections()
+                .any(|section| named(&section) && !other(&section))
         };
         let named = provider::read_checks(&mut options, &config.checks, &exists);
         let all = section.get("check").is_none();
         let mut counts: PerFamily<usize> = PerFamily::default();
-        if let Some(checks) = named {
-            read.checks = checks;
+        // Any of them may be meant where one is not known.
+        read.checks = named.unwrap_or(u32::MAX);
+        if named.is_some() {
             for family in Family::ALL {
                 let count = config.path_checks(read, family).count();
                 if count > PATH_CHECKS_MAX {
@@ -301,79 +304,6 @@ impl<'a> Loading<'a, '_> {
         read.timing = self.timing.resolve(&own, counts, options.report);
     }
 
-    fn compare_rank(&mut self, read: &Provider, line: u32, config: &Config) {
-        let same =
-            |other: &&Provider| other.rank == read.rank && self.ranked & (1 << other.slot.0) != 0;
-        if let Some(other) = config.providers.iter().find(same) {
-            let (rank, other) = (read.rank, &other.id);
-            self.report.error(
-                line,
-                format_args!("rank '{rank}' is provider '{other}'s already: expected another"),
-            );
-        }
-    }
-
-    /// What no two providers in use may share.
-    fn compare_with_others(&mut self, section: Section<'a>, read: &Provider, config: &Config) {
-        let line = |name| {
-            section
-                .get(name)
-                .map_or(section.line, |setting| setting.line)
-        };
-        for other in config.enabled() {
-            let id = &other.id;
-            let device = Family::ALL
-                .iter()
-                .map(|family| &read.device[*family])
-                .find(|device| !device.is_empty() && shares_device(read, other, device));
-            if let Some(device) = device {
-                let name = if *device == read.device.v4 {
-                    "device"
-                } else {
-                    "device6"
-                };
-                self.report.error(
-                    line(name),
-                    format_args!(
-                        "{name} '{device}' is provider '{id}'s already: expected one of its own"
-                    ),
-                );
-            }
-            let interface = read
-                .interfaces
-                .iter()
-                .find(|name| other.interfaces.contains(name));
-            if let Some(interface) = interface {
-                self.report.error(
-                    line("interface"),
-                    format_args!("interface '{interface}' is provider '{id}'s already: expected one of its own"),
-                );
-            }
-            if let (RtTable::Id(table), true) = (read.rt_table, read.rt_table == other.rt_table) {
-                self.report.error(
-                    line("rt_table"),
-                    format_args!("rt_table {table} is provider '{id}'s already: expected another"),
-                );
-            }
-            if let (Some(a), Some(b)) = (read.mark, other.mark)
-                && (a.value ^ b.value) & a.mask & b.mask == 0
-            {
-                let (value, mask) = (a.value, a.mask);
-                if a == b {
-                    self.report.error(
-                        line("mark"),
-                        format_args!("mark '{value:#x}/{mask:#x}' is provider '{id}'s already: expected another"),
-                    );
-                } else {
-                    self.report.warning(
-                        line("mark"),
-                        format_args!("mark '{value:#x}/{mask:#x}' overlaps provider '{id}'s"),
-                    );
-                }
-            }
-        }
-    }
-
     /// Behind those that are preferred to it.
     fn insert(&mut self, read: Provider, config: &mut Config) {
         let key = |provider: &Provider| (provider.rank, self.ranked & (1 << provider.slot.0) == 0);
@@ -385,71 +315,12 @@ impl<'a> Loading<'a, '_> {
         let full = config.providers.insert(place, read).is_err();
         self.providers_lost |= full; // there is room for PROVIDERS_MAX, and no more are read
     }
-
-    /// What needs all sections.
-    fn compare_whole(&mut self, config: &Config) {
-        self.compare_metrics(config);
-        if self.checks_lost || self.providers_lost || self.sections_lost() {
-            return;
-        }
-        let used = config
-            .providers
-            .iter()
-            .fold(0, |used, provider| used | provider.checks);
-        for (index, check) in config.checks.iter().enumerate() {
-            if used & (1 << index) == 0 && self.providers > 0 {
-                let name = &check.name;
-                let line = self
-                    .sections("check")
-                    .find(|section| section.name.is_some_and(|found| found.is(name)))
-                    .map_or(1, |section| section.line);
-                self.report
-                    .warning(line, format_args!("check '{name}' is used by no provider"));
-            }
-        }
-    }
-
-    fn compare_metrics(&mut self, config: &Config) {
-        let Metric(first) = config.globals.start_metric;
-        let line = self
-            .sections("globals")
-            .next()
-            .and_then(|section| section.get("start_metric"))
-            .map_or(1, |setting| setting.line);
-        let Some(end) = first.checked_add(self.providers) else {
-            let most = u32::MAX - self.providers;
-            self.report.error(
-                line,
-                format_args!(
-                    "start_metric '{first}': expected at most {most}, for the others follow it"
-                ),
-            );
-            return;
-        };
-        if config.globals.table == TABLE_MAIN
-            && (first..end).contains(&METRIC_IPV6_DEFAULT)
-            && config.manages(Family::V6)
-        {
-            self.report.warning(
-                line,
-                format_args!("start_metric '{first}': metric 1024 in table main is what IPv6 routes without a metric have"),
-            );
-        }
-    }
-}
-
-/// Whether both have a device in the same family. `device` is one of `one`'s.
-fn shares_device(one: &Provider, other: &Provider, device: &str) -> bool {
-    Family::ALL
-        .into_iter()
-        .any(|family| one.device[family] == device && other.device[family] == device)
 }
 
 /// The section's name, if it is fit for an id.
 fn name_of(options: &mut Options<'_, '_, '_>, reserved: &str) -> Option<Name> {
-    let Section {
-        kind, name, line, ..
-    } = options.section;
+    let Section { name, line, .. } = options.section;
+    let kind = options.kind;
     let Some(word) = name else {
         options.error(
             line,

@@ -112,6 +112,8 @@ pub(super) static KINDS: [Kind; 3] = [
 
 /// The options of one section.
 pub(super) struct Options<'a, 'o, 'r> {
+    /// the section's type, as in [`KINDS`]
+    pub(super) kind: &'static str,
     pub(super) section: Section<'a>,
     pub(super) report: &'o mut Report<'r>,
 }
@@ -124,12 +126,11 @@ impl<'a> Options<'a, '_, '_> {
     /// An error of something that is not there, unless a damaged line may have held it.
     pub(super) fn missing(&mut self, what: &str) {
         if !self.section.damaged {
-            let Section {
-                kind, name, line, ..
-            } = self.section;
+            let Section { name, line, .. } = self.section;
+            let kind = self.kind;
             match name {
                 Some(name) => self.error(line, format_args!("{kind} {name} {what}")),
-                None => self.error(line, format_args!("{kind} {what}")),
+                None => self.error(line, format_args!("the {kind} {what}")),
             }
         }
     }
@@ -161,7 +162,7 @@ impl<'a> Options<'a, '_, '_> {
             match (near, elsewhere) {
                 (None, Some(other)) => self.error(
                     line,
-                    format_args!("option {name} is none of {kind}'s, but of {}'s", other.name),
+                    format_args!("option {name} belongs into {}, not {kind}", other.name),
                 ),
                 _ => self.error(
                     line,

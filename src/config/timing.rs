@@ -142,7 +142,10 @@ impl Resolver {
         self.check_quorum(quorum, checks, report);
         let down = self.pick(own, |o| o.down, |t| t.down);
         let up = self.pick(own, |o| o.up, |t| t.up);
-        let max_failed = self.pick(own, |o| o.max_failed, |t| t.max_failed);
+        let mut max_failed = self.pick(own, |o| o.max_failed, |t| t.max_failed);
+        if matches!(max_failed.origin, Origin::Profile) {
+            max_failed.value = window.value; // every profile's default is the window, whatever that is
+        }
         Timing {
             interval: interval.value,
             timeout: timeout.value,
@@ -260,7 +263,7 @@ impl Resolver {
                 report.error(
                     line,
                     format_args!(
-                        "quorum '{least}' is above the provider's {count} {family} checks: expected at most {count}, or all"
+                        "quorum '{least}' is above the number of {family} checks, {count}: expected at most that, or all"
                     ),
                 );
                 return;

@@ -10,7 +10,7 @@ use crate::net::{Duration, Instant};
 /// What the rounds of a path have said so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
-    /// Never judged: presumed good where it leads already.
+    /// Never judged, or good before it was frozen: presumed good where it leads already.
     Fresh,
     /// Judged once, but since then it was waiting, or frozen: to be judged anew.
     Returning,
@@ -217,5 +217,13 @@ impl Path {
         if self.verdict != Verdict::Fresh {
             self.verdict = Verdict::Returning;
         }
+    }
+
+    /// It was frozen: presumed to be what it was, until it is judged anew.
+    pub(crate) fn thaw(&mut self) {
+        self.verdict = match self.verdict {
+            Verdict::Fresh | Verdict::Online => Verdict::Fresh,
+            Verdict::Returning | Verdict::Offline => Verdict::Returning,
+        };
     }
 }

@@ -1,10 +1,10 @@
-//! errno → [`Fault`], the core's word for it.
+//! What an errno means for a path: errno → [`Fault`].
 
 use nix::errno::Errno;
 
 use crate::failover::Fault;
 
-/// What the core calls a kernel's refusal.
+/// The fault that an errno tells of (errno(3)).
 pub fn fault(errno: Errno) -> Fault {
     match errno {
         Errno::ENETUNREACH => Fault::NetworkUnreachable,
@@ -16,5 +16,22 @@ pub fn fault(errno: Errno) -> Fault {
         Errno::ENOBUFS | Errno::ENOMEM => Fault::NoBuffers,
         Errno::ETIMEDOUT => Fault::TimedOut,
         other => Fault::Errno(other as i32),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_errnos_have_a_name_and_others_keep_their_number() {
+        assert_eq!(fault(Errno::ENETUNREACH), Fault::NetworkUnreachable);
+        assert_eq!(fault(Errno::ENXIO), Fault::NoDevice);
+        assert_eq!(fault(Errno::EACCES), Fault::NotPermitted);
+        assert_eq!(
+            fault(Errno::EINVAL),
+            Fault::Errno(nix::libc::EINVAL),
+            "the number of this machine, not of x86"
+        );
     }
 }

@@ -10,7 +10,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use heapless::Vec;
 use nix::errno::Errno;
-use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, bind,
     recvfrom, sendto, setsockopt, socket, sockopt,
@@ -56,8 +55,6 @@ struct Port {
     identity: Identity,
     /// or why there is none
     socket: Result<OwnedFd, Fault>,
-    /// the device's number when it was bound
-    device: u32,
 }
 
 impl Default for Probes {
@@ -91,15 +88,8 @@ impl Probes {
     ) -> Result<(), Fault> {
         let port = self.port(path)?;
         let opened = open(path.family, port.identity.identifier, device, address);
-        let (socket, result) = match opened {
-            Ok((socket, number)) => {
-                port.device = number;
-                (Ok(socket), Ok(()))
-            }
-            Err(errno) => (Err(fault(errno)), Err(fault(errno))),
-        };
-        port.socket = socket;
-        result
+        port.socket = opened.map_err(fault);
+        port.socket.as_ref().map(drop).map_err(|fault| *fault)
     }
 
     /// Closes a path's socket. Its identity stays, in case it is bound again.
@@ -139,12 +129,8 @@ impl Probes {
                 sendto(socket, &message, &to, flags)
             }
             (Family::V6, IpAddr::V6(target)) => {
-                let scope = if target.is_unicast_link_local() {
-                    port.device
-                } else {
-                    0
-                };
-                let to = SockaddrIn6::from(SocketAddrV6::new(target, 0, 0, scope));
+                // a link-local target needs no scope: the socket's device is that (rawv6_sendmsg)
+                let to = SockaddrIn6::from(SocketAddrV6::new(target, 0, 0, 0));
                 sendto(socket, &message, &to, flags)
             }
             _ => Err(Errno::EAFNOSUPPORT),
@@ -184,7 +170,6 @@ impl Probes {
                     token: random()?,
                 },
                 socket: Err(Fault::NoDevice),
-                device: 0,
             };
             self.ports.push(port).map_err(|_| Fault::NoBuffers)?;
         }
@@ -192,13 +177,13 @@ impl Probes {
     }
 }
 
-/// A socket with its device's number. Bound to the device first, so that it never hears another's packets.
+/// Bound to the device first: it never hears another's packets, and a link-local address needs no scope.
 fn open(
     family: Family,
     identifier: u16,
     device: &str,
     address: Option<IpAddr>,
-) -> Result<(OwnedFd, u32), Errno> {
+) -> Result<OwnedFd, Errno> {
     let (domain, protocol) = match family {
         Family::V4 => (AddressFamily::Inet, SockProtocol::Icmp),
         Family::V6 => (AddressFamily::Inet6, SockProtocol::IcmpV6),
@@ -208,7 +193,6 @@ fn open(
     setsockopt(&socket, sockopt::BindToDevice, &OsString::from(device))?;
     filter::attach(socket.as_fd(), family, identifier)?;
     setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
-    let number = if_nametoindex(device)?;
     match address {
         None => {}
         Some(IpAddr::V4(address)) => {
@@ -216,11 +200,11 @@ fn open(
             bind(socket.as_raw_fd(), &own)?;
         }
         Some(IpAddr::V6(address)) => {
-            let own = SockaddrIn6::from(SocketAddrV6::new(address, 0, 0, number));
+            let own = SockaddrIn6::from(SocketAddrV6::new(address, 0, 0, 0));
             bind(socket.as_raw_fd(), &own)?;
         }
     }
-    Ok((socket, number))
+    Ok(socket)
 }
 
 fn receive_from<A: nix::sys::socket::SockaddrLike>(

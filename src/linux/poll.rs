@@ -232,7 +232,7 @@ mod tests {
     fn a_deadline_wakes_once() {
         let (mut poller, _guard) = guarded_for(100);
         poller.set_deadline(Some(Instant::ZERO)).unwrap();
-        assert_eq!(tokens(&mut poller), []);
+        assert_eq!(tokens(&mut poller), [0_u64; 0]);
         assert_eq!(tokens(&mut poller), [GUARD]);
     }
 

@@ -1,30 +1,226 @@
-//! What is known of a path's way out: its device, address and gateway.
+//! What the kernel's state makes of a provider in one family: its device, address and gateway, or why it must wait.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
-use crate::config::DeviceName;
+use heapless::Vec;
+
+use crate::config::{
+    Config, DeviceName, PATHS_MAX, POLICY_TABLE_FIRST, PROTOCOL, PROVIDERS_MAX, Provider, Slot,
+    TABLE_MAIN,
+};
 use crate::failover::Waiting;
-use crate::net::Prefix;
+use crate::linux::mirror::{Mirror, family, is_default};
+use crate::linux::objects::{Address, Link, Route, RouteKind};
+use crate::net::{Family, Prefix};
 
-/// What is known of a path's way out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A provider's way out in one family, as far as the kernel's state tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Uplink {
-    /// the device's name; empty while netifd has not told it
+    /// its device's name; empty when that is not known yet
     pub device: DeviceName,
-    /// the device's number; 0 when it does not exist
+    /// its device's number; 0 when there is no such device
     pub index: u32,
     /// its own address
     pub address: Option<IpAddr>,
-    /// its gateway
+    /// its gateway; in IPv4 it may be an IPv6 one (RFC 8950)
     pub gateway: Option<IpAddr>,
-    /// needs no gateway: a point-to-point device
+    /// it needs no gateway
     pub direct: bool,
-    /// the connected prefix
+    /// its connected network
     pub network: Option<Prefix>,
-    /// the gateway is outside the address's network: routes need `onlink`
+    /// its gateway lies outside every connected network of its device
     pub onlink: bool,
     /// why it cannot be probed, when it cannot
     pub waiting: Option<Waiting>,
-    /// whether a default route through it can be installed
+    /// whether a default route through it can be installed: that also works without carrier
     pub routable: bool,
 }
+
+/// What the mirror makes of a provider in a family.
+pub fn resolve(config: &Config, provider: &Provider, family: Family, mirror: &Mirror) -> Uplink {
+    let device = provider.device[family].clone();
+    let link = match mirror.link_named(&device) {
+        Some(link) if !device.is_empty() => link,
+        _ => {
+            return Uplink {
+                device,
+                waiting: Some(Waiting::NoDevice),
+                ..Uplink::default()
+            };
+        }
+    };
+    let learned = learned_route(config, family, link, mirror);
+    let gateway = provider.gateway[family].or(learned.and_then(|route| route.gateway));
+    let direct = gateway.is_none() && (learned.is_some() || link.point_to_point);
+    let source = learned.and_then(|route| route.source);
+    let own = match provider.address[family] {
+        Some(wanted) => configured_address(wanted, link, mirror),
+        None => learned_address(family, gateway, source, link, mirror),
+    };
+    let has_way = gateway.is_some() || direct;
+    Uplink {
+        device,
+        index: link.index,
+        address: own.map(address_of),
+        gateway,
+        direct,
+        network: provider.network[family].or_else(|| own.and_then(connected)),
+        onlink: gateway.is_some_and(|gateway| is_onlink(gateway, link, mirror)),
+        waiting: waiting(link, own.is_some(), has_way),
+        routable: link.up && own.is_some() && has_way,
+    }
+}
+
+/// Who has which device, in one family.
+pub type Claims = Vec<(u32, Slot), PROVIDERS_MAX>;
+
+impl Uplink {
+    /// Two paths must not share a device in a family: the later in rank waits. Call this for all of a family, best rank
+    /// first.
+    pub fn claim_device(&mut self, slot: Slot, claims: &mut Claims) {
+        if self.index == 0 {
+            return;
+        }
+        match claims.iter().find(|(index, _)| *index == self.index) {
+            Some((_, holder)) => {
+                self.waiting = Some(Waiting::DeviceTaken(*holder));
+                self.routable = false;
+            }
+            // There are never more than PROVIDERS_MAX.
+            None => drop(claims.push((self.index, slot))),
+        }
+    }
+}
+
+/// Foreign IPv6 default routes for some sources only: in `main` they win over any plain one.
+pub fn source_specific_defaults(mirror: &Mirror) -> impl Iterator<Item = &Route> {
+    foreign_defaults(mirror, Family::V6).filter(|route| route.from.is_some())
+}
+
+/// In the order in which a person would mend it.
+fn waiting(link: &Link, has_address: bool, has_way: bool) -> Option<Waiting> {
+    if !link.up {
+        Some(Waiting::Down)
+    } else if !link.carrier {
+        Some(Waiting::NoCarrier)
+    } else if !has_address {
+        Some(Waiting::NoAddress)
+    } else if !has_way {
+        Some(Waiting::NoGateway)
+    } else {
+        None
+    }
+}
+
+/// A configured address, when the device has it. In IPv4 it may be of any scope; an unfit IPv6 one cannot be bound to.
+fn configured_address<'a>(wanted: IpAddr, link: &Link, mirror: &'a Mirror) -> Option<&'a Address> {
+    addresses(link, mirror)
+        .filter(|address| address.usable || wanted.is_ipv4())
+        .find(|address| address_of(address) == wanted)
+}
+
+/// The best address to be learned: none that others are preferred to; the one that the foreign default route names as
+/// its source; one in the gateway's network; the lowest, so that it stays the same (and no IPv6 unique local one).
+fn learned_address<'a>(
+    family: Family,
+    gateway: Option<IpAddr>,
+    source: Option<IpAddr>,
+    link: &Link,
+    mirror: &'a Mirror,
+) -> Option<&'a Address> {
+    addresses(link, mirror)
+        .filter(|address| address.usable && Family::of(address_of(address)) == family)
+        .min_by_key(|address| {
+            let own = address_of(address);
+            let named = source == Some(own);
+            let near = gateway.is_some_and(|gateway| reaches(address, gateway));
+            (address.secondary, !named, !near, own)
+        })
+}
+
+/// The best foreign default route on the device: it tells the gateway, or that none is needed.
+fn learned_route<'a>(
+    config: &Config,
+    family: Family,
+    link: &Link,
+    mirror: &'a Mirror,
+) -> Option<&'a Route> {
+    let device = link.index;
+    foreign_defaults(mirror, family)
+        .filter(|route| route.device == device && route.kind == RouteKind::Unicast)
+        .filter(|route| !is_our_table(config, route.table))
+        .min_by_key(|route| {
+            let elsewhere = route.table != TABLE_MAIN;
+            (elsewhere, route.metric, route.table, route.gateway)
+        })
+}
+
+fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route> {
+    mirror
+        .routes()
+        .iter()
+        .filter(|route| is_default(route) && route.protocol != PROTOCOL)
+        .filter(move |route| family(route) == of)
+}
+
+/// Tables that are for us alone: what a foreigner puts there tells nothing about an uplink.
+fn is_our_table(config: &Config, table: u32) -> bool {
+    let policy = table
+        .checked_sub(POLICY_TABLE_FIRST)
+        .and_then(|number| usize::try_from(number).ok());
+    let automatic = policy.is_some_and(|number| number < PATHS_MAX);
+    (table == config.globals.table && table != TABLE_MAIN) || automatic
+}
+
+/// Whether the kernel would refuse the gateway as unreachable. IPv6 link-local ones are on every link.
+fn is_onlink(gateway: IpAddr, link: &Link, mirror: &Mirror) -> bool {
+    let near = |gateway: Ipv6Addr| gateway.is_unicast_link_local();
+    if matches!(gateway, IpAddr::V6(gateway) if near(gateway)) {
+        return false;
+    }
+    !addresses(link, mirror).any(|address| reaches(address, gateway))
+}
+
+/// Whether somebody is in the network that an address connects to.
+fn reaches(address: &Address, somebody: IpAddr) -> bool {
+    let own = address.peer.unwrap_or(address_of(address));
+    Family::of(own) == Family::of(somebody)
+        && Prefix::new(own.into(), address.prefix.prefix_len()).contains_addr(&somebody.into())
+}
+
+/// The network that an address connects to: the peer's, if it has one.
+fn connected(address: &Address) -> Option<Prefix> {
+    let length = address.prefix.prefix_len();
+    let prefix = Prefix::new(address.peer.unwrap_or(address_of(address)).into(), length);
+    let single = matches!(
+        (prefix, length),
+        (Prefix::Ipv4(_), 32) | (Prefix::Ipv6(_), 128)
+    );
+    if single && address.peer.is_none() {
+        return None;
+    }
+    Some(match prefix {
+        Prefix::Ipv4(prefix) => Prefix::Ipv4(prefix.network()),
+        Prefix::Ipv6(prefix) => Prefix::new(masked(prefix.address(), length).into(), length),
+    })
+}
+
+fn masked(address: Ipv6Addr, length: u8) -> Ipv6Addr {
+    let hosts = u128::MAX.checked_shr(u32::from(length)).unwrap_or(0);
+    Ipv6Addr::from_bits(address.to_bits() & !hosts)
+}
+
+fn addresses<'a>(link: &Link, mirror: &'a Mirror) -> impl Iterator<Item = &'a Address> {
+    let device = link.index;
+    mirror
+        .addresses()
+        .iter()
+        .filter(move |address| address.device == device)
+}
+
+fn address_of(address: &Address) -> IpAddr {
+    address.prefix.address().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Sections as a reader of the configuration wants them: statements of the same name merged, options settled.
 
-use super::{Command, Statement, Statements, Word};
+use heapless::Vec;
+
+use super::{Command, Error, Fault, Statement, Statements, Word};
 
 /// A section: all `config` statements of its name together. It borrows the text and is read again when asked.
 #[derive(Clone, Copy, Debug)]
@@ -34,97 +36,127 @@ pub struct Setting<'a> {
     pub replaces: Option<u32>,
 }
 
-/// The sections of a text, in the order of their first `config`. What cannot be read is passed over: ask
-/// [`super::statements`] for errors.
-pub fn sections(text: &[u8]) -> Sections<'_> {
-    Sections {
-        statements: Statements::unchecked(text, 0),
-    }
-}
-
-/// See [`sections`].
+/// Where the sections of a text are, in the order of their first `config`; at most `N`.
 #[derive(Clone, Debug)]
-pub struct Sections<'a> {
-    statements: Statements<'a>,
+pub struct Index<'a, const N: usize> {
+    text: &'a [u8],
+    places: Vec<Place, N>,
 }
 
-impl<'a> Iterator for Sections<'a> {
-    type Item = Section<'a>;
+/// Where a section is, in bytes.
+#[derive(Clone, Debug)]
+struct Place {
+    /// of its first `config`
+    start: u32,
+    /// behind the beginning of its last statement
+    end: u32,
+    line: u32,
+    damaged: bool,
+}
 
-    fn next(&mut self) -> Option<Section<'a>> {
-        loop {
-            let Ok(statement) = self.statements.next()? else {
-                continue;
-            };
-            let Command::Config { kind, name } = statement.command else {
-                continue;
-            };
-            let text = self.statements.text();
-            let again =
-                name.is_some_and(|name| first_of_name(text, name, statement.offset).is_some());
-            if !again {
-                return Some(Section::measure(text, kind, name, &statement));
+impl<'a, const N: usize> Index<'a, N> {
+    /// Walks once through the text. Tells `report` every statement that cannot be read or does not belong where it
+    /// is, and goes on; stops when there are more sections than `N`.
+    pub fn read(text: &'a [u8], report: &mut dyn FnMut(Error<'a>)) -> Index<'a, N> {
+        let mut statements = super::statements(text);
+        let mut index = Index {
+            text: statements.text(),
+            places: Vec::new(),
+        };
+        let mut inside: Option<usize> = None;
+        while let Some(statement) = statements.next() {
+            match statement.and_then(|statement| index.place(&statement, inside, &statements)) {
+                Ok(place) => inside = place,
+                Err(error) => {
+                    report(error);
+                    if matches!(error.fault, Fault::TooManySections(_)) {
+                        break;
+                    }
+                    match inside {
+                        _ if error.opens_section => inside = None,
+                        Some(place) => index.places[place].damaged = true,
+                        None => {}
+                    }
+                }
             }
         }
+        index
     }
-}
 
-/// The first `config` of this name that stands before another statement: its type and line.
-pub(super) fn first_of_name<'a>(
-    text: &'a [u8],
-    name: Word<'_>,
-    before: usize,
-) -> Option<(Word<'a>, u32)> {
-    Statements::unchecked(text, 0)
-        .flatten()
-        .take_while(|earlier| earlier.offset < before)
-        .find_map(|earlier| match earlier.command {
-            Command::Config {
-                kind,
-                name: Some(other),
-            } if other.same(name) => Some((kind, earlier.line)),
-            _ => None,
+    /// The section that a statement belongs to.
+    fn place(
+        &mut self,
+        statement: &Statement<'a>,
+        inside: Option<usize>,
+        statements: &Statements<'a>,
+    ) -> Result<Option<usize>, Error<'a>> {
+        let start = u32::try_from(statement.offset).unwrap_or(u32::MAX);
+        let end = start.saturating_add(1);
+        let Command::Config { kind, name } = statement.command else {
+            if let Some(place) = inside {
+                self.places[place].end = end;
+            }
+            return Ok(inside);
+        };
+        let fault = match self.named(name) {
+            Some((place, first)) if first.kind.same(kind) => {
+                self.places[place].end = end;
+                return Ok(Some(place));
+            }
+            Some((_, first)) => Fault::OtherType { first },
+            None => {
+                let place = Place {
+                    start,
+                    end,
+                    line: statement.line,
+                    damaged: false,
+                };
+                match self.places.push(place) {
+                    Ok(()) => return Ok(Some(self.places.len() - 1)),
+                    Err(_) => Fault::TooManySections(N),
+                }
+            }
+        };
+        Err(Error {
+            opens_section: true,
+            ..statements.error(statement.offset, fault)
         })
+    }
+
+    fn named(&self, name: Option<Word<'_>>) -> Option<(usize, Section<'a>)> {
+        let name = name?;
+        self.sections()
+            .enumerate()
+            .find(|(_, section)| section.name.is_some_and(|found| found.same(name)))
+    }
+
+    /// The sections.
+    pub fn sections(&self) -> impl Iterator<Item = Section<'a>> {
+        (0..N).map_while(|number| self.section(number))
+    }
+
+    /// The section of a number, from 0.
+    pub fn section(&self, number: usize) -> Option<Section<'a>> {
+        let place = self.places.get(number)?;
+        let start = usize::try_from(place.start).ok()?;
+        // It was read here before.
+        let first = Statements::at(self.text, start, place.line).next()?.ok()?;
+        let Command::Config { kind, name } = first.command else {
+            return None;
+        };
+        Some(Section {
+            text: self.text,
+            start,
+            end: usize::try_from(place.end).ok()?,
+            kind,
+            name,
+            line: place.line,
+            damaged: place.damaged,
+        })
+    }
 }
 
 impl<'a> Section<'a> {
-    /// Finds where the last part of a section ends, and whether all of it can be read.
-    fn measure(
-        text: &'a [u8],
-        kind: Word<'a>,
-        name: Option<Word<'a>>,
-        first: &Statement<'a>,
-    ) -> Section<'a> {
-        let mut section = Section {
-            text,
-            start: first.offset,
-            end: text.len(),
-            kind,
-            name,
-            line: first.line,
-            damaged: false,
-        };
-        let mut inside = true;
-        let mut end = first.offset;
-        for statement in Statements::unchecked(text, first.offset) {
-            match statement {
-                Ok(statement) => {
-                    inside = section.holds(&statement, inside);
-                    if inside {
-                        end = statement.offset + 1;
-                    }
-                }
-                Err(error) if error.opens_section => inside = false,
-                Err(_) => section.damaged |= inside,
-            }
-            if !inside && section.name.is_none() {
-                break;
-            }
-        }
-        section.end = end;
-        section
-    }
-
     /// Whether a statement belongs to the section, when the one before it did or did not.
     fn holds(&self, statement: &Statement<'_>, inside: bool) -> bool {
         match statement.command {
@@ -140,12 +172,12 @@ impl<'a> Section<'a> {
     /// The `option` and `list` statements that count, in order: not those with an empty `option` value, which
     /// say nothing (as with `uci`).
     pub fn statements(self) -> impl Iterator<Item = Statement<'a>> {
-        self.statements_from(self.start)
+        self.statements_from(self.start, self.line)
     }
 
-    fn statements_from(self, start: usize) -> impl Iterator<Item = Statement<'a>> {
+    fn statements_from(self, start: usize, line: u32) -> impl Iterator<Item = Statement<'a>> {
         let mut inside = true;
-        Statements::unchecked(self.text, start)
+        Statements::at(self.text, start, line)
             .take_while(move |statement| match statement {
                 Ok(statement) => statement.offset < self.end,
                 Err(_) => true,
@@ -200,7 +232,7 @@ impl<'a> Setting<'a> {
     /// Each value with its line: one of an option, all of a list.
     pub fn values(self) -> impl Iterator<Item = (Word<'a>, u32)> {
         self.section
-            .statements_from(self.start)
+            .statements_from(self.start, self.line)
             .filter_map(move |statement| match statement.command {
                 Command::Option { name, value } | Command::List { name, value }
                     if name.same(self.name) =>

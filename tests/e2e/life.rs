@@ -150,14 +150,16 @@ fn a_bad_reload_is_refused_with_its_errors() {
         let lab = Lab::new();
         let daemon = online(&lab);
         let before = ours(&lab);
-        daemon.configure_raw(
-            "config provider 'isp1'\n\toption device 'eth1'\n\toption intervall '1s'\n",
-        );
+        // The client finds the daemon by the state directory, which a damaged file still names.
+        daemon.configure_raw(&format!(
+            "config globals\n\toption state_dir '{}'\nconfig provider 'isp1'\n\toption device 'eth1'\n\toption intervall '1s'\n",
+            daemon.file("state").display()
+        ));
         let output = daemon.command(&["reload"]);
         assert!(!output.status.success());
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
-            complaint.contains(":3: ") && complaint.contains("interval"),
+            complaint.contains(":5: ") && complaint.contains("interval"),
             "{complaint}"
         );
         assert_eq!(ours(&lab), before);

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::panic::resume_unwind;
 use std::process::Command;
 use std::thread;
+use std::time::Instant;
 
 use failover::net::Family;
 use nix::sched::{CloneFlags, setns, unshare};
@@ -36,14 +37,15 @@ impl Namespace {
     }
 }
 
-/// Runs `ip` in the calling thread's namespace.
-pub(crate) fn ip(arguments: &str) {
+/// Runs `ip` in the calling thread's namespace, and gives what it says.
+pub(crate) fn ip(arguments: &str) -> String {
     let output = Command::new("ip")
         .args(arguments.split(' '))
         .output()
         .unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "ip {arguments}: {complaint}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Sets a value under `/proc/sys/net` of the calling thread's namespace.
@@ -91,10 +93,19 @@ pub(crate) fn beyond(family: Family) -> IpAddr {
     }
 }
 
-fn with_prefix(address: IpAddr) -> String {
-    let len = if address.is_ipv4() { 24 } else { 64 };
-    let dad = if address.is_ipv4() { "" } else { " nodad" };
-    format!("{address}/{len}{dad}")
+/// Gives a device of the calling thread's namespace an address, and returns when packets to it are received:
+/// in IPv6 that is a while after `ip` has ended, and even after bind(2) takes it.
+pub(crate) fn add_address(device: &str, address: IpAddr) {
+    let (family, rest) = match address {
+        IpAddr::V4(_) => ("-4", "/24"),
+        IpAddr::V6(_) => ("-6", "/64 nodad"),
+    };
+    ip(&format!("addr replace {address}{rest} dev {device}"));
+    let begun = Instant::now();
+    let local = format!("{family} route show table local dev {device} {address}");
+    while ip(&local).is_empty() {
+        assert!(begun.elapsed().as_secs() < 10, "{address} on {device}");
+    }
 }
 
 impl Lab {
@@ -120,13 +131,14 @@ impl Lab {
                 "link add uplink type veth peer name {device} netns {router}"
             ));
             ip("link set uplink up");
-            for family in Family::ALL {
-                for address in [target(family), other(family)] {
-                    ip(&format!("addr add {} dev uplink", with_prefix(address)));
-                }
-            }
         });
         self.up(which);
+        peer.inside(|| {
+            for family in Family::ALL {
+                add_address("uplink", target(family));
+                add_address("uplink", other(family));
+            }
+        });
     }
 
     /// Sets a device up, and gives it the router's addresses.
@@ -134,10 +146,7 @@ impl Lab {
         let device = DEVICES[which];
         ip(&format!("link set {device} up"));
         for family in Family::ALL {
-            ip(&format!(
-                "addr replace {} dev {device}",
-                with_prefix(own(family))
-            ));
+            add_address(device, own(family));
         }
     }
 

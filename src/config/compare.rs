@@ -1,0 +1,170 @@
+//! What the sections must be to each other, once each of them is read.
+
+use core::fmt;
+
+use super::load::Loading;
+use super::problem::Report;
+use super::{Config, Provider, RtTable, TABLE_MAIN};
+use crate::net::{Family, Metric};
+use crate::uci::Section;
+
+/// The metric that an IPv6 route gets when it has none.
+const METRIC_IPV6_DEFAULT: u32 = 1024;
+
+impl Loading<'_, '_> {
+    pub(super) fn compare_rank(&mut self, read: &Provider, line: u32, config: &Config) {
+        let same =
+            |other: &&Provider| other.rank == read.rank && self.ranked & (1 << other.slot.0) != 0;
+        if let Some(other) = config.providers.iter().find(same) {
+            let (rank, other) = (read.rank, &other.id);
+            self.report.error(
+                line,
+                format_args!("rank '{rank}' is provider '{other}'s already: expected another"),
+            );
+        }
+    }
+
+    /// What no two providers in use may share.
+    pub(super) fn compare_with_others(
+        &mut self,
+        section: Section<'_>,
+        read: &Provider,
+        config: &Config,
+    ) {
+        for other in config.enabled() {
+            let mut pair = Pair {
+                section,
+                read,
+                other,
+                report: &mut self.report,
+            };
+            pair.compare_devices();
+            pair.compare_tables();
+            pair.compare_marks();
+        }
+    }
+
+    /// What needs all sections.
+    pub(super) fn compare_whole(&mut self, config: &Config) {
+        self.compare_metrics(config);
+        if self.checks_lost || self.providers_lost || self.sections_lost() {
+            return;
+        }
+        let used = config
+            .providers
+            .iter()
+            .fold(0, |used, provider| used | provider.checks);
+        for (index, check) in config.checks.iter().enumerate() {
+            if used & (1 << index) == 0 && self.providers > 0 {
+                let name = &check.name;
+                let section = self
+                    .index
+                    .sections()
+                    .find(|section| section.name.is_some_and(|found| found.is(name)));
+                let line = section.map_or(1, |section| section.line);
+                self.report
+                    .warning(line, format_args!("check '{name}' is used by no provider"));
+            }
+        }
+    }
+
+    fn compare_metrics(&mut self, config: &Config) {
+        let Metric(first) = config.globals.start_metric;
+        let line = self
+            .next_section("globals", &mut 0)
+            .and_then(|section| section.get("start_metric"))
+            .map_or(1, |setting| setting.line);
+        let Some(end) = first.checked_add(self.providers) else {
+            let most = u32::MAX - self.providers;
+            self.report.error(
+                line,
+                format_args!(
+                    "start_metric '{first}': expected at most {most}, for the others follow it"
+                ),
+            );
+            return;
+        };
+        if config.globals.table == TABLE_MAIN
+            && (first..end).contains(&METRIC_IPV6_DEFAULT)
+            && config.manages(Family::V6)
+        {
+            self.report.warning(
+                line,
+                format_args!("start_metric '{first}': metric 1024 in table main is what IPv6 routes without a metric have"),
+            );
+        }
+    }
+}
+
+/// A provider that is being read, and one that was read before.
+struct Pair<'a, 'p, 'r> {
+    section: Section<'a>,
+    read: &'p Provider,
+    other: &'p Provider,
+    report: &'p mut Report<'r>,
+}
+
+impl Pair<'_, '_, '_> {
+    fn line(&self, option: &str) -> u32 {
+        let setting = self.section.get(option);
+        setting.map_or(self.section.line, |setting| setting.line)
+    }
+
+    /// An error of an option whose value the other one has.
+    fn taken(&mut self, option: &str, value: fmt::Arguments<'_>) {
+        let (line, other) = (self.line(option), &self.other.id);
+        self.report.error(
+            line,
+            format_args!("{option} '{value}' is provider '{other}'s already: expected another"),
+        );
+    }
+
+    fn compare_devices(&mut self) {
+        let (read, other) = (self.read, self.other);
+        let shared = Family::ALL.into_iter().find(|&family| {
+            !read.device[family].is_empty() && read.device[family] == other.device[family]
+        });
+        if let Some(family) = shared {
+            let device = &read.device[family];
+            let option = if *device == read.device.v4 {
+                "device"
+            } else {
+                "device6"
+            };
+            self.taken(option, format_args!("{device}"));
+        }
+        let shared = read
+            .interfaces
+            .iter()
+            .find(|name| other.interfaces.contains(name));
+        if let Some(interface) = shared {
+            self.taken("interface", format_args!("{interface}"));
+        }
+    }
+
+    fn compare_tables(&mut self) {
+        if let RtTable::Id(table) = self.read.rt_table
+            && self.read.rt_table == self.other.rt_table
+        {
+            self.taken("rt_table", format_args!("{table}"));
+        }
+    }
+
+    fn compare_marks(&mut self) {
+        let (Some(mark), Some(other)) = (self.read.mark, self.other.mark) else {
+            return;
+        };
+        let both_match = (mark.value ^ other.value) & mark.mask & other.mask == 0;
+        let shown = format_args!("{:#x}/{:#x}", mark.value, mark.mask);
+        if mark == other {
+            self.taken("mark", shown);
+        } else if both_match {
+            let line = self.line("mark");
+            let id = &self.other.id;
+            self.report.warning(
+                line,
+                format_args!("mark '{shown}' overlaps provider '{id}'s"),
+            );
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The driver: wait → one event → core → carry out actions. What decides is in the core, what touches the system is in
+//! `linux`; this wires them.
+//!
+//! | module | job |
+//! |---|---|
+//! | `start` | from a configuration file to a running daemon |
+//! | `kernel` | the kernel's news → the core; the core's plans → the kernel |
+//! | `probing` | rounds out, replies in |
+//! | `requests` | what clients, signals and the sticky file ask for |
+//! | `saving` | what the next run shall know |
+//! | `status` | the observable snapshot |
+//! | `warnings` | what a person should mend |
+
+mod kernel;
+mod probing;
+mod requests;
+mod saving;
+mod start;
+mod status;
+mod warnings;
+
+use std::path::PathBuf;
+
+use heapless::Vec;
+
+use crate::config::{CLIENTS_MAX, Config, PATHS_MAX};
+use crate::failover::{Action, Actions, Event, Failover};
+use crate::linux::clock::now;
+use crate::linux::control::{self, ClientId, Server};
+use crate::linux::exec::Commands;
+use crate::linux::icmp::Probes;
+use crate::linux::layout::{Tables, Wanted};
+use crate::linux::lock::Lock;
+use crate::linux::mirror::{Kinds, Mirror};
+use crate::linux::netlink::{Events, Requests};
+use crate::linux::poll::{Poller, ReadyList};
+use crate::linux::signals::Signals;
+use crate::linux::sticky::Sticky;
+use crate::linux::uplink::Uplink;
+use crate::net::{Instant, PerFamily};
+use crate::wire::control::Counters;
+use crate::wire::state::BootId;
+
+pub use start::{Failure, run};
+
+/// Everything large: a static of zeroes, of which two providers touch only their pages.
+pub(crate) struct Memory {
+    core: Failover,
+    mirror: Mirror,
+    wanted: PerFamily<Wanted>,
+    /// By `PathId::index`.
+    uplinks: Vec<Uplink, PATHS_MAX>,
+    tables: Tables,
+    probes: Probes,
+    commands: Commands,
+    server: Server,
+    /// What a reload reads into.
+    candidate: Config,
+}
+
+impl Memory {
+    const fn new() -> Memory {
+        Memory {
+            core: Failover::new(),
+            mirror: Mirror::new(),
+            wanted: PerFamily {
+                v4: Wanted::new(),
+                v6: Wanted::new(),
+            },
+            uplinks: Vec::new(),
+            tables: Tables::new(),
+            probes: Probes::new(),
+            commands: Commands::new(),
+            server: Server::new(),
+            candidate: Config::new(),
+        }
+    }
+}
+
+/// The running daemon.
+struct Daemon<'m> {
+    memory: &'m mut Memory,
+    poller: Poller,
+    requests: Requests,
+    events: Events,
+    signals: Signals,
+    sticky: Sticky,
+    /// Held for life: it keeps a second daemon away.
+    _lock: Lock,
+    boot: BootId,
+    config_file: PathBuf,
+    started_at: Instant,
+    counters: Counters,
+    /// What has changed in the kernel, and is not yet told to the core.
+    news: Kinds,
+    /// The kernel has told more than was read.
+    more_news: bool,
+    kernel: PerFamily<kernel::Sync>,
+    /// When a dump that failed is tried again.
+    dump_at: Option<Instant>,
+    /// Something has changed that warnings are about.
+    warnings_due: bool,
+    /// What each client's descriptor is watched for.
+    clients: [Option<control::Interest>; CLIENTS_MAX],
+    warnings: warnings::Warnings,
+    /// The journal's entries that are logged already.
+    logged: u32,
+    save_wanted: bool,
+    /// The loop is to end.
+    stopping: bool,
+}
+
+/// What wakes the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token {
+    /// the kernel's links, addresses, routes or rules have changed
+    Kernel,
+    /// a signal has come
+    Signal,
+    /// something happened around the sticky file
+    Sticky,
+    /// a client knocks
+    Listener,
+    /// a client can be read from, or written to
+    Client(usize),
+    /// a reply has come on the path of this index
+    Path(usize),
+}
+
+impl Daemon<'_> {
+    /// The loop. Nothing in it waits but the poller.
+    fn serve(&mut self) -> Result<(), Failure> {
+        let mut list = ReadyList::new();
+        loop {
+            self.poller.set_deadline(self.next_deadline())?;
+            for ready in self.poller.wait(&mut list)? {
+                if let Some(token) = Token::from_u64(ready.token) {
+                    self.dispatch(token);
+                }
+            }
+            if self.stopping {
+                return Ok(());
+            }
+            self.time_passes();
+            self.note_warnings();
+            self.log_news();
+            self.save();
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let Memory {
+            core,
+            commands,
+            server,
+            ..
+        } = &*self.memory;
+        let syncs = [
+            self.kernel.v4.due_at(),
+            self.kernel.v6.due_at(),
+            self.dump_at,
+        ];
+        let others = [
+            core.next_deadline(),
+            commands.next_deadline(),
+            server.next_deadline(),
+        ];
+        syncs.into_iter().chain(others).flatten().min()
+    }
+
+    fn dispatch(&mut self, token: Token) {
+        match token {
+            Token::Path(index) => self.receive(index),
+            Token::Kernel => self.kernel_news(),
+            Token::Signal => self.signalled(),
+            Token::Sticky => self.sticky_changed(),
+            Token::Listener => self.accept(),
+            Token::Client(index) => {
+                if let Some(client) = ClientId::from_index(index) {
+                    self.serve_client(client);
+                }
+            }
+        }
+        self.sync();
+    }
+
+    /// What is due is done.
+    fn time_passes(&mut self) {
+        let now = now();
+        while self.memory.core.next_deadline().is_some_and(|at| at <= now) {
+            self.tell(Event::Tick, now);
+        }
+        self.memory.commands.kill_overdue(now);
+        self.expire_clients(now);
+        self.sync();
+    }
+
+    /// Tells the core of an event, and carries out what it answers.
+    fn tell(&mut self, event: Event, now: Instant) {
+        let actions = self.memory.core.handle(event, now);
+        self.carry_out(&actions, now);
+    }
+
+    fn carry_out(&mut self, actions: &Actions, now: Instant) {
+        for action in actions {
+            match *action {
+                Action::Probe {
+                    path,
+                    round,
+                    checks,
+                } => self.probe(path, round, checks, now),
+                Action::Routes(family) => self.kernel[family].plan(),
+                Action::Save => self.save_wanted = true,
+            }
+        }
+    }
+
+    /// Logs what is new in the journal.
+    fn log_news(&mut self) {
+        let journal = self.memory.core.journal();
+        if journal.written() == self.logged {
+            return;
+        }
+        for entry in journal.since(self.logged) {
+            let level = match () {
+                () if entry.what.ends_with("offline") || entry.what.ends_with("waiting") => {
+                    log::Level::Warn
+                }
+                () => log::Level::Info,
+            };
+            let provider = entry.provider.as_deref().unwrap_or("failover");
+            match entry.family {
+                Some(family) => log::log!(
+                    level,
+                    "{provider} {family}: {}: {}",
+                    entry.what,
+                    entry.cause
+                ),
+                None => log::log!(level, "{provider}: {}: {}", entry.what, entry.cause),
+            }
+        }
+        self.logged = journal.written();
+    }
+}
+
+impl Token {
+    const KINDS: u64 = 8;
+
+    fn to_u64(self) -> u64 {
+        let (kind, index) = match self {
+            Token::Kernel => (0, 0),
+            Token::Signal => (1, 0),
+            Token::Sticky => (2, 0),
+            Token::Listener => (3, 0),
+            Token::Client(index) => (4, index),
+            Token::Path(index) => (5, index),
+        };
+        index as u64 * Token::KINDS + kind
+    }
+
+    fn from_u64(token: u64) -> Option<Token> {
+        let index = usize::try_from(token / Token::KINDS).ok()?;
+        Some(match token % Token::KINDS {
+            0 => Token::Kernel,
+            1 => Token::Signal,
+            2 => Token::Sticky,
+            3 => Token::Listener,
+            4 => Token::Client(index),
+            5 => Token::Path(index),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,275 @@
+//! The kernel's news → the core; the core's plans → the kernel's routes and rules.
+
+use super::{Daemon, Memory};
+use crate::config::{PATHS_MAX, PathId};
+use crate::failover::{Event, Fault};
+use crate::linux::clock::now;
+use crate::linux::diff;
+use crate::linux::layout::Situation;
+use crate::linux::mirror::Kinds;
+use crate::linux::objects::Change;
+use crate::linux::uplink::{self, Claims, Uplink};
+use crate::net::{Duration, Family, Instant};
+
+/// Between two repairs of what somebody keeps changing, and between two attempts at what the kernel refuses.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Own changes bring news, which may bring changes; somebody who answers each of ours must wait for the next wake-up.
+const NEWS_ROUNDS: usize = 8;
+
+/// How one family stands with the kernel.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sync {
+    /// A plan, or an uplink, has changed: the kernel is to follow at once.
+    planned: bool,
+    /// Something of the kernel's has changed: what is ours is to be looked at.
+    doubted: bool,
+    /// Not before.
+    not_before: Option<Instant>,
+    /// What the kernel said of the last attempt.
+    refused: Option<Fault>,
+}
+
+impl Sync {
+    pub(super) fn plan(&mut self) {
+        self.planned = true;
+    }
+
+    /// When to try again.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.not_before.filter(|_| self.doubted)
+    }
+}
+
+impl Daemon<'_> {
+    /// The events socket is readable.
+    pub(super) fn kernel_news(&mut self) {
+        let drained = self.events.drain(&mut self.memory.mirror);
+        self.news.add(drained.changed);
+        self.more_news = drained.more;
+    }
+
+    /// Brings core and kernel together: until there is no news, the core hears of the uplinks, and the kernel gets the
+    /// plans.
+    pub(super) fn sync(&mut self) {
+        let now = now();
+        for _ in 0..NEWS_ROUNDS {
+            if self.more_news {
+                self.kernel_news();
+            }
+            if !self.news.is_empty() || !self.memory.mirror.needs().is_empty() {
+                self.take_news(now);
+            }
+            for family in Family::ALL {
+                let sync = &self.kernel[family];
+                // An old picture is no reason to put anything back.
+                let due = sync.not_before.is_none_or(|at| at <= now) && !self.more_news;
+                if sync.planned || sync.doubted && due {
+                    self.sync_family(family, now);
+                }
+            }
+            if self.news.is_empty() && !self.more_news {
+                return;
+            }
+        }
+    }
+
+    /// Tells the core what the kernel's news mean for the uplinks.
+    fn take_news(&mut self, now: Instant) {
+        self.news = Kinds::NONE;
+        self.look_at_uplinks(now);
+        let needs = self.memory.mirror.needs();
+        if !needs.is_empty() && self.dump_at.is_none_or(|at| at <= now) {
+            // Whatever swap the news ask for goes first: the dump is for what they did not tell.
+            self.sync_planned(now);
+            self.dump(needs, now);
+            self.look_at_uplinks(now);
+        }
+        for family in Family::ALL {
+            self.kernel[family].doubted = true;
+        }
+        self.warnings_due = true;
+    }
+
+    fn sync_planned(&mut self, now: Instant) {
+        for family in Family::ALL {
+            if self.kernel[family].planned {
+                self.sync_family(family, now);
+            }
+        }
+    }
+
+    /// A fresh picture of the kernel.
+    fn dump(&mut self, kinds: Kinds, now: Instant) {
+        let failed = self.requests.dump(&mut self.memory.mirror, kinds).err();
+        self.dump_at = failed.map(|fault| {
+            self.counters.kernel_errors += 1;
+            log::error!("the kernel's routes cannot be read: {fault}; trying again");
+            now + PATIENCE
+        });
+        self.kernel_news();
+        self.news = Kinds::NONE;
+    }
+
+    /// Finds every path's uplink, and tells the core of those that changed.
+    pub(super) fn look_at_uplinks(&mut self, now: Instant) {
+        let Memory {
+            core,
+            mirror,
+            uplinks,
+            ..
+        } = &mut *self.memory;
+        // One bit a path.
+        let mut changed: u128 = 0;
+        let mut set = |path: PathId, uplink: Uplink| {
+            while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
+            if let Some(known) = uplinks
+                .get_mut(path.index())
+                .filter(|known| **known != uplink)
+            {
+                *known = uplink;
+                changed |= 1 << path.index();
+            }
+        };
+        for family in Family::ALL {
+            let mut claims = Claims::new();
+            for provider in core.config().enabled() {
+                let path = PathId {
+                    slot: provider.slot,
+                    family,
+                };
+                if core.path(path).is_some() {
+                    let mut uplink = uplink::resolve(core.config(), provider, family, mirror);
+                    uplink.claim_device(path.slot, &mut claims);
+                    set(path, uplink);
+                }
+            }
+        }
+        for index in (0..PATHS_MAX).filter(|index| changed & (1 << index) != 0) {
+            self.uplink_changed(index, now);
+        }
+    }
+
+    fn uplink_changed(&mut self, index: usize, now: Instant) {
+        let Some(path) =
+            PathId::from_index(index).filter(|id| self.memory.core.path(*id).is_some())
+        else {
+            return;
+        };
+        let Some(uplink) = self.memory.uplinks.get(index) else {
+            return;
+        };
+        let (waiting, routable) = (uplink.waiting, uplink.routable);
+        self.kernel[path.family].plan();
+        if waiting.is_none() {
+            self.bind(path);
+        }
+        self.tell(
+            Event::Uplink {
+                path,
+                waiting,
+                routable,
+            },
+            now,
+        );
+    }
+
+    /// Makes the kernel's routes and rules of one family those of the plan.
+    fn sync_family(&mut self, family: Family, now: Instant) {
+        let sync = &mut self.kernel[family];
+        let planned = core::mem::take(&mut sync.planned);
+        (sync.doubted, sync.not_before) = (false, None);
+        self.want(family);
+        let Memory { mirror, wanted, .. } = &*self.memory;
+        let (mut made, mut refused) = (0_u32, None);
+        for change in diff::changes(family, &wanted[family], mirror.routes(), mirror.rules()) {
+            let deletes = matches!(change, Change::DeleteRoute(_) | Change::DeleteRule(_));
+            if refused.is_some() && deletes {
+                // What is deleted relies on what was to come before it.
+                continue;
+            }
+            match self.requests.carry_out(&change) {
+                Ok(()) => made += 1,
+                Err(fault) => refused = Some(fault),
+            }
+        }
+        if made != 0 || refused.is_some() {
+            self.kernel_news();
+        }
+        if made != 0 && !planned {
+            self.repaired(family, made, now);
+        }
+        self.concluded(family, planned, refused, now);
+    }
+
+    /// What the kernel shall have in a family.
+    fn want(&mut self, family: Family) {
+        let Memory {
+            core,
+            mirror,
+            wanted,
+            uplinks,
+            tables,
+            ..
+        } = &mut *self.memory;
+        let uplinks = &*uplinks;
+        wanted[family].fill(&Situation {
+            config: core.config(),
+            family,
+            plan: core.plan(family),
+            uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
+            tables,
+            routes: mirror.routes(),
+        });
+    }
+
+    /// Something of ours was changed by somebody else, and is put back.
+    fn repaired(&mut self, family: Family, made: u32, now: Instant) {
+        self.counters.repairs += made;
+        self.kernel[family].not_before = Some(now + PATIENCE);
+        let cause = format_args!("{made} routes or rules were changed by somebody else");
+        self.memory.core.note(
+            now,
+            None,
+            Some(family),
+            format_args!("routes put back"),
+            cause,
+        );
+        self.save_wanted = true;
+    }
+
+    /// Tells the core how it went; what was refused is tried again, and told once.
+    fn concluded(&mut self, family: Family, planned: bool, refused: Option<Fault>, now: Instant) {
+        let sync = &mut self.kernel[family];
+        if refused.is_some() {
+            self.counters.kernel_errors += 1;
+            sync.doubted = true;
+            sync.not_before = Some(now + PATIENCE);
+        }
+        let before = core::mem::replace(&mut sync.refused, refused);
+        match refused {
+            Some(fault) if before != refused => self.tell(Event::RoutesFailed(family, fault), now),
+            None if planned || before.is_some() => self.tell(Event::RoutesApplied(family), now),
+            _ => {}
+        }
+    }
+
+    /// Takes away everything of ours, as a clean stop does.
+    pub(super) fn remove_routes(&mut self) {
+        self.kernel_news();
+        for family in Family::ALL {
+            let mirror = &self.memory.mirror;
+            for change in diff::removal(family, mirror.routes(), mirror.rules()) {
+                if let Err(fault) = self.requests.carry_out(&change) {
+                    log::error!("a route or rule of ours stays behind: {fault}");
+                }
+            }
+        }
+    }
+
+    /// Both families are to be brought to their plans.
+    pub(super) fn plan_all(&mut self) {
+        for family in Family::ALL {
+            self.kernel[family].plan();
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What clients, signals and the sticky file ask for.
+
+use super::status::View;
+use super::{Daemon, Memory, Token, start};
+use crate::config::{Config, Name, Slot};
+use crate::failover::Event;
+use crate::linux::clock::now;
+use crate::linux::control::{self, ClientId};
+use crate::linux::log as log_file;
+use crate::linux::poll::Interest;
+use crate::linux::signals::Signal;
+use crate::linux::sticky::{Pinned, Sticky};
+use crate::net::Instant;
+use crate::text::text;
+use crate::wire::control::{Reply, Request, Text};
+
+impl Daemon<'_> {
+    /// A signal has come.
+    pub(super) fn signalled(&mut self) {
+        while let Ok(Some(signal)) = self.signals.take() {
+            match signal {
+                Signal::Stop => self.stopping = true,
+                Signal::Reload => {
+                    // Its complaints are in the log.
+                    let _ = self.reload();
+                }
+                Signal::Child => self.reap(),
+            }
+        }
+    }
+
+    /// A client knocks; its request is mostly there already.
+    pub(super) fn accept(&mut self) {
+        if let Some(client) = self.memory.server.accept(now()) {
+            // Whoever was in this place is gone.
+            if let Some(known) = self.clients.get_mut(client.index()) {
+                *known = None;
+            }
+            self.serve_client(client);
+        }
+    }
+
+    /// A client can be read from, or written to.
+    pub(super) fn serve_client(&mut self, client: ClientId) {
+        let now = now();
+        if let Some(request) = self.memory.server.read(client, now) {
+            self.obey(client, &request, now);
+        }
+        self.pump(client, now);
+    }
+
+    pub(super) fn expire_clients(&mut self, now: Instant) {
+        self.memory.server.expire(now);
+        for (index, known) in self.clients.iter_mut().enumerate() {
+            let gone = ClientId::from_index(index)
+                .and_then(|client| self.memory.server.interest(client))
+                .is_none();
+            if gone {
+                *known = None;
+            }
+        }
+    }
+
+    /// Carries out what a client asks for at once; what it only asks about is told while it takes it.
+    fn obey(&mut self, client: ClientId, request: &Request, now: Instant) {
+        let result = match request {
+            Request::Status | Request::Log => Ok(()),
+            Request::Use(id) => self.use_provider(id.as_ref(), now),
+            Request::Disable(id) => self.disable(id, true, now),
+            Request::Enable(id) => self.disable(id, false, now),
+            Request::Reload => self.reload_for(client),
+        };
+        if let Err(error) = result {
+            self.memory
+                .server
+                .push(client, &Reply::Error(text(format_args!("{error}"))));
+        }
+        self.sync();
+    }
+
+    /// Sends a client what it takes of its answer, and watches for it to take more.
+    fn pump(&mut self, client: ClientId, now: Instant) {
+        let Memory {
+            core,
+            mirror,
+            uplinks,
+            server,
+            ..
+        } = &mut *self.memory;
+        let view = View {
+            core,
+            mirror,
+            uplinks,
+            warnings: self.warnings.all(),
+            counters: &self.counters,
+            started_at: self.started_at,
+            now,
+        };
+        server.pump(client, now, |request, asked| view.answer(request, asked));
+        self.watch(client);
+    }
+
+    fn find(&self, id: &str) -> Result<Slot, String> {
+        let config = self.memory.core.config();
+        match config.provider(id) {
+            Some(provider) if provider.enabled => Ok(provider.slot),
+            Some(_) => Err(format!(
+                "{id} is disabled in the configuration: option enabled is '0'"
+            )),
+            None => Err(format!(
+                "there is no provider '{id}'; there are: {}",
+                Known(config)
+            )),
+        }
+    }
+
+    /// Pins a provider, or none: what writing the sticky file does, but with an answer.
+    fn use_provider(&mut self, id: Option<&Name>, now: Instant) -> Result<(), String> {
+        let slot = id.map(|id| self.find(id)).transpose()?;
+        let written = self.sticky.write(id.map(Name::as_str));
+        written.map_err(|trouble| format!("{trouble}; nothing was changed"))?;
+        self.warnings.sticky = None;
+        self.tell(Event::Pin(slot), now);
+        self.warnings_due = true;
+        Ok(())
+    }
+
+    /// Something happened around the sticky file.
+    pub(super) fn sticky_changed(&mut self) {
+        match self.sticky.changed() {
+            Ok(None) => {}
+            Ok(Some(pinned)) => self.obey_sticky_file(pinned),
+            Err(trouble) => log::error!("{trouble}"),
+        }
+    }
+
+    /// Pins whom the sticky file names. One that nobody knows changes nothing.
+    pub(super) fn obey_sticky_file(&mut self, pinned: Pinned) {
+        let slot = match pinned {
+            Pinned::Nobody => Ok(None),
+            Pinned::Provider(id) => self.find(&id).map(Some),
+            Pinned::Invalid(what) => Err(what),
+        };
+        match slot {
+            Ok(slot) => {
+                self.warnings.sticky = None;
+                self.tell(Event::Pin(slot), now());
+            }
+            Err(what) => {
+                let file = &self.memory.core.config().globals.sticky_file;
+                self.warnings.sticky = Some(text(format_args!("{file} is not obeyed: {what}")));
+            }
+        }
+        self.warnings_due = true;
+    }
+
+    fn disable(&mut self, id: &str, disabled: bool, now: Instant) -> Result<(), String> {
+        let slot = self.find(id)?;
+        self.tell(Event::Disable(slot, disabled), now);
+        Ok(())
+    }
+
+    fn reload_for(&mut self, client: ClientId) -> Result<(), String> {
+        let (notes, result) = self.reload();
+        for note in notes {
+            // What finds no room is in the log, and `failover check` tells it all.
+            self.memory.server.push(client, &Reply::Note(note));
+        }
+        result
+    }
+
+    /// Re-reads the configuration. A bad one is refused, with its errors, and the old one stays.
+    fn reload(&mut self) -> (Vec<Text>, Result<(), String>) {
+        let mut notes = Vec::new();
+        let loaded = start::load(
+            &self.config_file,
+            &mut self.memory.candidate,
+            &mut |problem| {
+                log::warn!("{problem}");
+                notes.push(text(problem));
+            },
+        );
+        let result = match loaded {
+            Ok(_) if !self.memory.candidate.globals.enabled => {
+                log::info!("option enabled is '0': stopping");
+                self.stopping = true;
+                Ok(())
+            }
+            Ok(warnings) => {
+                self.warnings.config = warnings;
+                self.put_in_force();
+                Ok(())
+            }
+            Err(failure) => {
+                let refusal = format!("{failure}: it is refused, the old one stays");
+                log::error!("{refusal}");
+                Err(refusal)
+            }
+        };
+        (notes, result)
+    }
+
+    /// The candidate becomes the configuration.
+    fn put_in_force(&mut self) {
+        let now = now();
+        let Memory {
+            core,
+            candidate,
+            tables,
+            mirror,
+            ..
+        } = &mut *self.memory;
+        let old = core.config().globals.clone();
+        if candidate.globals.state_dir != old.state_dir {
+            log::warn!(
+                "state_dir stays {} until the daemon is started anew",
+                old.state_dir
+            );
+            candidate.globals.state_dir = old.state_dir;
+        }
+        let running = core.config();
+        candidate.assign_slots(&|id| running.provider(id).map(|p| p.slot));
+        let actions = core.configure(candidate, now);
+        tables.choose(core.config(), mirror.routes());
+        log_file::set_level(core.config().globals.syslog_level);
+        let sticky_file = core.config().globals.sticky_file.clone();
+        self.counters.reloads += 1;
+        self.carry_out(&actions, now);
+        self.close_unused();
+        self.look_at_uplinks(now);
+        self.plan_all();
+        if sticky_file != old.sticky_file {
+            self.follow_sticky_file(&sticky_file);
+        }
+        let pinned = self.sticky.pinned().clone();
+        self.obey_sticky_file(pinned);
+        let (what, cause) = (format_args!("configuration"), format_args!("re-read"));
+        self.memory.core.note(now, None, None, what, cause);
+        self.save_wanted = true;
+    }
+
+    fn follow_sticky_file(&mut self, file: &str) {
+        match Sticky::open(file) {
+            Ok(sticky) => {
+                // Closing the old one takes it out of the poller.
+                self.sticky = sticky;
+                if let Err(errno) =
+                    self.poller
+                        .add(&self.sticky, Token::Sticky.to_u64(), Interest::READ)
+                {
+                    log::error!("{file} cannot be watched: {errno}");
+                }
+            }
+            Err(trouble) => log::error!("{trouble}"),
+        }
+    }
+
+    /// Watches a client for what it is to do next.
+    fn watch(&mut self, client: ClientId) {
+        let Some(known) = self.clients.get_mut(client.index()) else {
+            return;
+        };
+        let Some((fd, wanted)) = self.memory.server.interest(client) else {
+            // Closing has taken it out of the poller.
+            *known = None;
+            return;
+        };
+        let token = Token::Client(client.index()).to_u64();
+        let interest = match wanted {
+            control::Interest::Read => Interest::READ,
+            control::Interest::Write => Interest::WRITE,
+        };
+        let done = match known.replace(wanted) {
+            None => self.poller.add(fd, token, interest),
+            Some(before) if before != wanted => self.poller.modify(fd, token, interest),
+            Some(_) => Ok(()),
+        };
+        if let Err(errno) = done {
+            log::error!("a client cannot be watched: {errno}");
+        }
+    }
+}
+
+/// The ids of the enabled providers, for a person to choose from.
+struct Known<'a>(&'a Config);
+
+impl core::fmt::Display for Known<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (i, provider) in self.0.enabled().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", provider.id)?;
+        }
+        Ok(())
+    }
+}

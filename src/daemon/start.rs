@@ -1,0 +1,255 @@
+//! From a configuration file to a running daemon, and to its end.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Mutex;
+
+use nix::errno::Errno;
+
+use super::warnings::Warnings;
+use super::{Daemon, Memory, Token, saving};
+use crate::config::{Config, OnStop, Severity};
+use crate::failover::Failover;
+use crate::linux::clock::{self, now};
+use crate::linux::lock::Lock;
+use crate::linux::mirror::Kinds;
+use crate::linux::netlink::{Events, Requests};
+use crate::linux::poll::{Interest, Poller};
+use crate::linux::save::{self, Loaded, Saved};
+use crate::linux::signals::Signals;
+use crate::linux::sticky::Sticky;
+use crate::linux::trouble::Trouble;
+use crate::linux::{files, log as logging, privileges};
+use crate::net::PerFamily;
+use crate::text::text;
+use crate::wire::control::{Counters, Text};
+
+/// Everything large, from the start to the end of the process.
+static MEMORY: Mutex<Memory> = Mutex::new(Memory::new());
+
+/// Why the daemon does not run.
+pub enum Failure {
+    /// the configuration is bad: so many errors, each reported already
+    Configuration(u32),
+    /// it lacks a right, with what to do
+    NotPermitted(String),
+    /// another daemon has the state directory, or the system refuses something
+    Unavailable(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Configuration(1) => f.write_str("the configuration has an error"),
+            Failure::Configuration(errors) => write!(f, "the configuration has {errors} errors"),
+            Failure::NotPermitted(what) | Failure::Unavailable(what) => f.write_str(what),
+        }
+    }
+}
+
+/// The system refuses something that the daemon cannot do without.
+fn unavailable(error: impl fmt::Display) -> Failure {
+    Failure::Unavailable(error.to_string())
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Failure {
+        unavailable(errno)
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Failure {
+        unavailable(trouble)
+    }
+}
+
+/// Runs the daemon until it is asked to stop. Problems of the configuration go to `report`, as lines for people.
+pub fn run(
+    file: &Path,
+    foreground: bool,
+    report: &mut dyn FnMut(fmt::Arguments<'_>),
+) -> Result<(), Failure> {
+    // Before anything else: threads and children take over what is blocked.
+    let signals = Signals::new()?;
+    let mut memory = MEMORY.lock().map_err(unavailable)?;
+    let memory = &mut *memory;
+    let warnings = load(file, &mut memory.candidate, report)?;
+    if !memory.candidate.globals.enabled {
+        report(format_args!(
+            "{}: option enabled is '0' in section globals: nothing to do",
+            file.display()
+        ));
+        return Ok(());
+    }
+    if let Some(missing) = privileges::missing() {
+        return Err(Failure::NotPermitted(missing.to_owned()));
+    }
+    logging::init(foreground, memory.candidate.globals.syslog_level);
+    let lock = Lock::take(&memory.candidate.globals.state_dir).map_err(unavailable)?;
+    let mut daemon = Daemon::new(memory, signals, lock, file, warnings)?;
+    log::info!(
+        "failover {} takes care of {}",
+        env!("CARGO_PKG_VERSION"),
+        Managed(daemon.memory.core.config())
+    );
+    daemon.begin()?;
+    daemon.serve()?;
+    daemon.end();
+    Ok(())
+}
+
+/// Reads a configuration into `config`. Its warnings, for the status.
+pub(super) fn load(
+    file: &Path,
+    config: &mut Config,
+    report: &mut dyn FnMut(fmt::Arguments<'_>),
+) -> Result<Vec<Text>, Failure> {
+    let name = file.display();
+    let mut warnings = Vec::new();
+    let errors = files::load_config(file, config, &mut |problem| {
+        report(format_args!("{name}:{problem}"));
+        if problem.severity == Severity::Warning {
+            warnings.push(text(format_args!(
+                "{name}:{}: {}",
+                problem.line, problem.message
+            )));
+        }
+    });
+    match errors {
+        Ok(0) => Ok(warnings),
+        Ok(errors) => Err(Failure::Configuration(errors)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(Failure::NotPermitted(
+            format!("{name}: {error}: run as root"),
+        )),
+        Err(error) => {
+            report(format_args!("{name}: {error}"));
+            Err(Failure::Configuration(1))
+        }
+    }
+}
+
+impl<'m> Daemon<'m> {
+    /// Knows the configuration and what a former run left; has not touched the kernel yet.
+    fn new(
+        memory: &'m mut Memory,
+        signals: Signals,
+        lock: Lock,
+        file: &Path,
+        config_warnings: Vec<Text>,
+    ) -> Result<Daemon<'m>, Failure> {
+        let boot = clock::boot_id()?;
+        let globals = memory.candidate.globals.clone();
+        let saved = match save::read(&globals.state_dir, boot) {
+            Loaded::Nothing => None,
+            Loaded::Ignored(why) => {
+                log::warn!("{why}");
+                None
+            }
+            Loaded::Saved(saved) => Some(saved),
+        };
+        adopt(&mut memory.core, &mut memory.candidate, saved.as_ref());
+        let mut warnings = Warnings::default();
+        warnings.config = config_warnings;
+        let logged = memory.core.journal().written();
+        Ok(Daemon {
+            memory,
+            poller: Poller::new()?,
+            requests: Requests::open().map_err(unavailable)?,
+            events: Events::open().map_err(unavailable)?,
+            signals,
+            sticky: Sticky::open(&globals.sticky_file)?,
+            _lock: lock,
+            boot,
+            config_file: file.to_owned(),
+            started_at: now(),
+            counters: Counters::default(),
+            news: Kinds::NONE,
+            more_news: false,
+            dump_at: None,
+            warnings_due: true,
+            kernel: PerFamily::default(),
+            clients: Default::default(),
+            warnings,
+            logged,
+            save_wanted: true,
+            stopping: false,
+        })
+    }
+
+    /// Takes over the kernel's routes, and opens the door to clients.
+    fn begin(&mut self) -> Result<(), Failure> {
+        self.requests
+            .dump(&mut self.memory.mirror, Kinds::ALL)
+            .map_err(unavailable)?;
+        let Memory {
+            core,
+            mirror,
+            tables,
+            ..
+        } = &mut *self.memory;
+        tables.choose(core.config(), mirror.routes());
+        let pinned = self.sticky.pinned().clone();
+        self.obey_sticky_file(pinned);
+        self.look_at_uplinks(now());
+        self.plan_all();
+        self.sync();
+        let state_dir = self.memory.core.config().globals.state_dir.clone();
+        self.memory
+            .server
+            .open(Path::new(state_dir.as_str()))
+            .map_err(unavailable)?;
+        let Daemon {
+            poller,
+            events,
+            signals,
+            sticky,
+            memory,
+            ..
+        } = self;
+        poller.add(events.fd(), Token::Kernel.to_u64(), Interest::READ)?;
+        poller.add(&*signals, Token::Signal.to_u64(), Interest::READ)?;
+        poller.add(&*sticky, Token::Sticky.to_u64(), Interest::READ)?;
+        if let Some(listener) = memory.server.listener() {
+            poller.add(listener, Token::Listener.to_u64(), Interest::READ)?;
+        }
+        self.log_news();
+        self.save();
+        Ok(())
+    }
+
+    /// A clean stop.
+    fn end(&mut self) {
+        self.memory.commands.kill_all();
+        self.memory.server.close();
+        if self.memory.core.config().globals.on_stop == OnStop::Restore {
+            self.remove_routes();
+        }
+        self.save_wanted = true;
+        self.save();
+        log::info!("stopped");
+    }
+}
+
+/// Puts a configuration in force, with the slots and the knowledge of a former run.
+fn adopt(core: &mut Failover, config: &mut Config, saved: Option<&Saved>) {
+    config.assign_slots(&|id| saved.and_then(|saved| saving::slot_of(saved, id)));
+    // Nothing is routable yet: there is nothing to do.
+    let _ = core.configure(config, now());
+    if let Some(saved) = saved {
+        saving::restore(core, saved);
+    }
+}
+
+/// The providers, for a line of the log.
+struct Managed<'a>(&'a Config);
+
+impl fmt::Display for Managed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, provider) in self.0.enabled().enumerate() {
+            write!(f, "{}{}", if i == 0 { "" } else { ", " }, provider.id)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! The observable snapshot: core and kernel → the frames of a status.
+
+use crate::config::{Check, CheckKind, PROTOCOL, PathId, Provider, Slot};
+use crate::failover::journal::Entry;
+use crate::failover::path::{Duty, Path, State};
+use crate::failover::rounds::Rounds;
+use crate::failover::{Failover, Waiting};
+use crate::linux::layout::{everywhere, overridden_by};
+use crate::linux::mirror::Mirror;
+use crate::linux::objects::Route;
+use crate::linux::uplink::Uplink;
+use crate::net::{Duration, Family, Instant, Metric};
+use crate::text::text;
+use crate::wire::control::{self, Active, Counters, Header, Reply, Request, Warning};
+
+/// All that a status tells of.
+pub(super) struct View<'a> {
+    pub(super) core: &'a Failover,
+    pub(super) mirror: &'a Mirror,
+    pub(super) uplinks: &'a [Uplink],
+    pub(super) warnings: &'a [Warning],
+    pub(super) counters: &'a Counters,
+    pub(super) started_at: Instant,
+    pub(super) now: Instant,
+}
+
+impl View<'_> {
+    /// The frame of an answer after `asked` others; none when all is said.
+    pub(super) fn answer(&self, request: &Request, asked: u32) -> Option<Reply> {
+        let asked = usize::try_from(asked).ok()?;
+        match request {
+            Request::Status => self.status(asked),
+            Request::Log => self
+                .core
+                .journal()
+                .entries()
+                .nth(asked)
+                .map(|entry| Reply::Entry(self.entry(entry))),
+            _ => None,
+        }
+    }
+
+    fn entry(&self, entry: &Entry) -> control::Entry {
+        control::Entry {
+            ago_ms: (self.now - entry.at).total_millis(),
+            provider: entry.provider.clone(),
+            family: entry.family,
+            what: entry.what.clone(),
+            cause: entry.cause.clone(),
+        }
+    }
+
+    fn status(&self, asked: usize) -> Option<Reply> {
+        let Some(asked) = asked.checked_sub(1) else {
+            return Some(Reply::Header(self.header()));
+        };
+        let Some(asked) = asked.checked_sub(self.warnings.len()) else {
+            return self.warnings.get(asked).cloned().map(Reply::Warning);
+        };
+        let provider = self.core.config().providers.get(asked)?;
+        Some(Reply::Provider(self.provider(provider)))
+    }
+
+    fn header(&self) -> Header {
+        let config = self.core.config();
+        let id = |slot: Option<Slot>| slot.and_then(|slot| config.at(slot)).map(|p| p.id.clone());
+        let leader = |family| id(self.core.plan(family).order.first().map(|hop| hop.slot));
+        Header {
+            version: text(format_args!("{}", env!("CARGO_PKG_VERSION"))),
+            uptime_s: seconds(self.now - self.started_at),
+            pinned: id(self.core.pinned()),
+            table: config.globals.table,
+            active: Active {
+                ipv4: leader(Family::V4),
+                ipv6: leader(Family::V6),
+            },
+            counters: self.counters(),
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let mirror = self.mirror.counters;
+        Counters {
+            swaps: self.core.swaps(),
+            overruns: mirror.overruns,
+            undecodable: mirror.undecodable,
+            overflows: mirror.overflows,
+            ..*self.counters
+        }
+    }
+
+    fn provider(&self, provider: &Provider) -> control::Provider {
+        let disabled = self.core.is_disabled(provider.slot);
+        let paths = || {
+            Family::ALL.into_iter().filter_map(|f| {
+                self.core.path(PathId {
+                    slot: provider.slot,
+                    family: f,
+                })
+            })
+        };
+        let state = if self.core.pinned() == Some(provider.slot) {
+            text(format_args!("pinned"))
+        } else if disabled || !provider.enabled {
+            text(format_args!("disabled"))
+        } else {
+            text(format_args!(
+                "{}",
+                paths().map(Path::state).min().unwrap_or(State::Waiting)
+            ))
+        };
+        let paths = paths().map(|path| self.path(provider, path)).collect();
+        control::Provider {
+            id: provider.id.clone(),
+            rank: provider.rank,
+            state,
+            disabled,
+            paths,
+        }
+    }
+
+    fn path(&self, provider: &Provider, path: &Path) -> control::Path {
+        let (window, family) = (provider.timing.window, path.id.family);
+        let unknown = Uplink::default();
+        let uplink = self.uplinks.get(path.id.index()).unwrap_or(&unknown);
+        let metric = self.metric(family, uplink);
+        let (good, failed) = path.rounds.verdicts(window);
+        let checks = (0_u8..).zip(self.core.config().path_checks(provider, family));
+        control::Path {
+            family,
+            device: Some(uplink.device.clone()).filter(|device| !device.is_empty()),
+            state: text(format_args!("{}", path.state())),
+            reason: reason(self.core, path),
+            since_s: seconds(self.now - path.since),
+            address: uplink.address,
+            gateway: uplink.gateway,
+            metric: metric.map(|Metric(metric)| metric),
+            installed: metric.is_some(),
+            overridden_by: metric
+                .and_then(|metric| self.overridden_by(family, metric))
+                .map(|Metric(metric)| metric),
+            rounds: control::Rounds {
+                good,
+                failed,
+                streak: path.rounds.streak(),
+            },
+            loss_percent: percent(path.rounds.loss(window, None)),
+            rtt_ms: rtt(&path.rounds, window),
+            checks: checks
+                .map(|(number, check)| one_check(&path.rounds, window, number, check))
+                .collect(),
+        }
+    }
+
+    /// The metric of our route through this uplink in the swap table.
+    fn metric(&self, family: Family, uplink: &Uplink) -> Option<Metric> {
+        let wanted = (
+            self.core.config().globals.table,
+            everywhere(family),
+            uplink.index,
+        );
+        let ours =
+            |r: &&Route| r.protocol == PROTOCOL && (r.table, r.destination, r.device) == wanted;
+        self.mirror
+            .routes()
+            .iter()
+            .filter(ours)
+            .map(|route| route.metric)
+            .min()
+            .filter(|_| uplink.index != 0)
+    }
+
+    /// The metric of somebody else's default route that wins over ours.
+    fn overridden_by(&self, family: Family, metric: Metric) -> Option<Metric> {
+        overridden_by(
+            self.mirror.routes(),
+            family,
+            self.core.config().globals.table,
+            metric,
+        )
+    }
+}
+
+fn one_check(rounds: &Rounds, window: u8, number: u8, check: &Check) -> control::Check {
+    let facts = rounds.facts(number);
+    let kind = match check.kind {
+        CheckKind::Ping { .. } => "ping",
+        CheckKind::Exec { .. } => "exec",
+    };
+    let state = match facts.last {
+        None => "pending",
+        Some((_, true)) => "ok",
+        Some((_, false)) => "lost",
+    };
+    control::Check {
+        name: check.name.clone(),
+        kind: text(format_args!("{kind}")),
+        target: check.target.clone(),
+        state: text(format_args!("{state}")),
+        rtt_ms: facts.rtt.map(|rtt| milliseconds(rtt.total_micros())),
+        loss_percent: percent(rounds.loss(window, Some(number))),
+        sent: facts.sent,
+        received: facts.received,
+    }
+}
+
+/// Why a path is in its state, when there is more to say than the state does.
+fn reason<const N: usize>(core: &Failover, path: &Path) -> Option<heapless::String<N>> {
+    Some(match (path.waiting, path.duty) {
+        (Some(Waiting::DeviceTaken(by)), _) => {
+            let by = core
+                .config()
+                .at(by)
+                .map_or("another provider", |p| p.id.as_str());
+            text(format_args!("device taken by {by}"))
+        }
+        (Some(waiting), _) => text(format_args!("{waiting}")),
+        (None, Duty::Pinned) => text(format_args!("pinned: not checked")),
+        (None, Duty::Frozen) => {
+            let pinned = core.pinned().and_then(|slot| core.config().at(slot));
+            text(format_args!(
+                "{} is pinned",
+                pinned.map_or("another", |p| p.id.as_str())
+            ))
+        }
+        (None, Duty::Checked) if path.unchecked() => text(format_args!("unchecked")),
+        (None, Duty::Checked) => return None,
+    })
+}
+
+fn rtt(rounds: &Rounds, window: u8) -> control::Rtt {
+    let Some(rtt) = rounds.rtt(window) else {
+        return control::Rtt::default();
+    };
+    let ms = |micros: u32| Some(milliseconds(u64::from(micros)));
+    control::Rtt {
+        last: ms(rtt.last),
+        avg: ms(rtt.avg),
+        stddev: ms(rtt.stddev),
+        min: ms(rtt.min),
+        max: ms(rtt.max),
+    }
+}
+
+fn milliseconds(micros: u64) -> f32 {
+    micros as f32 / 1000.0
+}
+
+fn percent((lost, of): (u32, u32)) -> Option<f32> {
+    (of != 0).then(|| (lost * 1000 / of) as f32 / 10.0)
+}
+
+/// Whole seconds.
+pub(super) fn seconds(duration: Duration) -> u64 {
+    duration.total_micros() / 1_000_000
+}

@@ -1,0 +1,435 @@
+//! The mirror: the kernel's links, addresses, routes and rules as far as they concern us, kept by events and dumps.
+//!
+//! It holds every link, every address, the default routes of every table, every route of ours, and every rule. It is fed
+//! only with what the kernel says, never with what we asked it for.
+//!
+//! Events alone do not tell all: Linux deletes IPv4 routes without a word when their device goes down or loses its last
+//! address, and tells of multipath routes only in part. Then the mirror draws the sure conclusions at once and names the
+//! [`Kinds`] that a fresh dump must confirm: [`Mirror::needs`].
+
+mod table;
+
+use crate::config::{ADDRESSES_MAX, LINKS_MAX, PROTOCOL, ROUTES_MAX, RULES_MAX};
+use crate::linux::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::net::Family;
+
+use table::{Inserted, Table};
+
+/// A set of kinds of things: what has changed, or what needs a fresh dump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    /// nothing
+    pub const NONE: Kinds = Kinds(0);
+    /// devices
+    pub const LINKS: Kinds = Kinds(1);
+    /// addresses of both families
+    pub const ADDRESSES: Kinds = Kinds(2);
+    /// IPv4 routes
+    pub const ROUTES_V4: Kinds = Kinds(4);
+    /// IPv6 routes
+    pub const ROUTES_V6: Kinds = Kinds(8);
+    /// rules of both families
+    pub const RULES: Kinds = Kinds(16);
+    /// routes of both families
+    pub const ROUTES: Kinds = Kinds(4 | 8);
+    /// everything
+    pub const ALL: Kinds = Kinds(31);
+    /// Each by itself, in the order in which a dump makes most sense.
+    pub const EACH: [Kinds; 5] = [
+        Kinds::LINKS,
+        Kinds::ADDRESSES,
+        Kinds::ROUTES_V4,
+        Kinds::ROUTES_V6,
+        Kinds::RULES,
+    ];
+
+    /// The routes of one family.
+    pub const fn routes(family: Family) -> Kinds {
+        match family {
+            Family::V4 => Kinds::ROUTES_V4,
+            Family::V6 => Kinds::ROUTES_V6,
+        }
+    }
+
+    /// Whether none is in the set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether any of `other` is in the set.
+    pub const fn has(self, other: Kinds) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Add those of `other`.
+    pub const fn add(&mut self, other: Kinds) {
+        self.0 |= other.0;
+    }
+
+    const fn drop(&mut self, other: Kinds) {
+        self.0 &= !other.0;
+    }
+
+    const fn when(self, condition: bool) -> Kinds {
+        if condition { self } else { Kinds::NONE }
+    }
+}
+
+/// A thing that the kernel told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// a device
+    Link(Link),
+    /// an address
+    Address(Address),
+    /// a route, and whether a nexthop object (`RTA_NH_ID`) holds its way
+    Route(Route, bool),
+    /// a rule
+    Rule(Rule),
+}
+
+/// What an event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// it exists now, or has changed
+    Is(Object),
+    /// it exists now, in the place of the one with the same key (`NLM_F_REPLACE`; routes only)
+    Replaces(Object),
+    /// it exists no longer
+    Gone(Object),
+    /// a nexthop object has changed or gone, perhaps with its routes
+    Nexthops,
+}
+
+/// How a dump ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dumped {
+    /// it showed everything
+    Whole,
+    /// it showed everything, but not all could be read: what was known stays
+    InPart,
+    /// it broke off, and is still needed
+    Failed,
+}
+
+/// What went wrong with watching, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// the kernel had more events than room for them
+    pub overruns: u32,
+    /// messages that the decoder could not read
+    pub undecodable: u32,
+    /// things there was no room to watch
+    pub overflows: u32,
+}
+
+/// The picture of the kernel's state. See the module.
+#[derive(Debug)]
+pub struct Mirror {
+    links: Table<Link, LINKS_MAX>,
+    addresses: Table<Address, ADDRESSES_MAX>,
+    routes: Table<Route, ROUTES_MAX>,
+    rules: Table<Rule, RULES_MAX>,
+    needs: Kinds,
+    /// whether some route's way is held by a nexthop object
+    nexthops: bool,
+    /// see [`Counters`]
+    pub counters: Counters,
+}
+
+impl Default for Mirror {
+    fn default() -> Mirror {
+        Mirror::new()
+    }
+}
+
+impl Mirror {
+    /// An empty one: all zero bytes. It is large; it belongs into a static.
+    pub const fn new() -> Mirror {
+        Mirror {
+            links: Table::new(),
+            addresses: Table::new(),
+            routes: Table::new(),
+            rules: Table::new(),
+            needs: Kinds::NONE,
+            nexthops: false,
+            counters: Counters {
+                overruns: 0,
+                undecodable: 0,
+                overflows: 0,
+            },
+        }
+    }
+
+    /// Every device.
+    pub fn links(&self) -> &[Link] {
+        self.links.as_slice()
+    }
+
+    /// Every address.
+    pub fn addresses(&self) -> &[Address] {
+        self.addresses.as_slice()
+    }
+
+    /// Every default route, and every route of ours.
+    pub fn routes(&self) -> &[Route] {
+        self.routes.as_slice()
+    }
+
+    /// Every rule.
+    pub fn rules(&self) -> &[Rule] {
+        self.rules.as_slice()
+    }
+
+    /// The device of a name.
+    pub fn link_named(&self, name: &str) -> Option<&Link> {
+        self.links().iter().find(|link| link.name == name)
+    }
+
+    /// The device of a number.
+    pub fn link(&self, index: u32) -> Option<&Link> {
+        self.links().iter().find(|link| link.index == index)
+    }
+
+    /// What a fresh dump must show anew, because events did not tell it for sure.
+    pub const fn needs(&self) -> Kinds {
+        self.needs
+    }
+
+    /// Say that a fresh dump is needed.
+    pub const fn need(&mut self, kinds: Kinds) {
+        self.needs.add(kinds);
+    }
+
+    /// Take in an event; what has changed in the picture. Events may come twice.
+    pub fn apply(&mut self, news: News) -> Kinds {
+        match news {
+            News::Is(Object::Link(link)) => self.link_is(link),
+            News::Is(Object::Route(route, nexthop)) => self.route_is(route, nexthop),
+            News::Is(object) | News::Replaces(object @ (Object::Address(_) | Object::Rule(_))) => {
+                self.record(object)
+            }
+            News::Replaces(Object::Link(link)) => self.link_is(link),
+            News::Replaces(Object::Route(route, nexthop)) => self.route_replaces(route, nexthop),
+            News::Gone(Object::Link(link)) => self.link_gone(link.index),
+            News::Gone(Object::Address(address)) => self.address_gone(&address),
+            News::Gone(Object::Route(route, _)) => self.route_gone(&route),
+            News::Gone(Object::Rule(rule)) => self.rule_gone(&rule),
+            News::Nexthops => {
+                self.needs.add(Kinds::ROUTES.when(self.nexthops));
+                Kinds::NONE
+            }
+        }
+    }
+
+    /// A dump of one kind begins: [`Mirror::record`] all it shows, then call [`Mirror::end`].
+    pub fn begin(&mut self, kind: Kinds) {
+        match kind {
+            Kinds::LINKS => self.links.suspect(|_| true),
+            Kinds::ADDRESSES => self.addresses.suspect(|_| true),
+            Kinds::RULES => self.rules.suspect(|_| true),
+            routes => self
+                .routes
+                .suspect(|route| routes.has(Kinds::routes(family(route)))),
+        }
+    }
+
+    /// A dump of one kind has ended; what has changed. What a whole one did not show is gone.
+    pub fn end(&mut self, kind: Kinds, dumped: Dumped) -> Kinds {
+        if dumped != Dumped::Failed {
+            self.needs.drop(kind);
+        }
+        let whole = dumped == Dumped::Whole;
+        kind.when(match kind {
+            Kinds::LINKS => self.links.settle(whole),
+            Kinds::ADDRESSES => self.addresses.settle(whole),
+            Kinds::RULES => self.rules.settle(whole),
+            _ => self.routes.settle(whole),
+        })
+    }
+
+    /// Take in that a thing exists, without concluding anything from it; what has changed.
+    pub fn record(&mut self, object: Object) -> Kinds {
+        let (kind, inserted) = match object {
+            Object::Link(link) => (Kinds::LINKS, {
+                let index = link.index;
+                self.links.insert(link, |old| old.index == index, |_| false)
+            }),
+            Object::Address(address) => (
+                Kinds::ADDRESSES,
+                self.addresses
+                    .insert(address, |old| same_address(old, &address), |_| false),
+            ),
+            Object::Route(route, _) if !relevant(&route) => return Kinds::NONE,
+            Object::Route(route, nexthop) => {
+                self.nexthops |= nexthop;
+                let lesser = |old: &Route| route.protocol == PROTOCOL && old.protocol != PROTOCOL;
+                let inserted = self.routes.insert(route, |old| *old == route, lesser);
+                (Kinds::routes(family(&route)), inserted)
+            }
+            Object::Rule(rule) => (Kinds::RULES, self.record_rule(rule)),
+        };
+        if matches!(inserted, Inserted::NoRoom | Inserted::Evicted) {
+            self.counters.overflows = self.counters.overflows.wrapping_add(1);
+        }
+        kind.when(matches!(inserted, Inserted::New | Inserted::Evicted))
+    }
+
+    fn record_rule(&mut self, rule: Rule) -> Inserted {
+        let ours = rule.protocol == PROTOCOL;
+        // Equal ones are one: `same` needs the rule that is moved into the table.
+        let known = rule.clone();
+        self.rules.insert(
+            rule,
+            |old| *old == known,
+            |old| ours && old.protocol != PROTOCOL,
+        )
+    }
+
+    fn link_is(&mut self, link: Link) -> Kinds {
+        let (index, up) = (link.index, link.up);
+        let mut changed = self.record(Object::Link(link));
+        if !up {
+            changed.add(self.device_lost_routes(index, Kinds::ROUTES));
+        }
+        changed
+    }
+
+    fn link_gone(&mut self, index: u32) -> Kinds {
+        let mut changed = Kinds::LINKS.when(self.links.remove(|link| link.index == index));
+        let addresses = self.addresses.remove(|address| address.device == index);
+        changed.add(Kinds::ADDRESSES.when(addresses));
+        changed.add(self.device_lost_routes(index, Kinds::ROUTES));
+        changed
+    }
+
+    fn address_gone(&mut self, gone: &Address) -> Kinds {
+        let mut changed =
+            Kinds::ADDRESSES.when(self.addresses.remove(|old| same_address(old, gone)));
+        let family_of = |address: &Address| Family::of(address.prefix.address().into());
+        // Routes with the address as their source go, stay or lose it, by family, table and kernel version.
+        let address = gone.prefix.address().into();
+        if self
+            .routes()
+            .iter()
+            .any(|route| route.source == Some(address))
+        {
+            self.needs.add(Kinds::routes(family_of(gone)));
+        }
+        // An IPv4 device without an address has no IPv4 (fib_frontend.c: fib_inetaddr_event); IPv6 tells.
+        let last = family_of(gone) == Family::V4
+            && !self
+                .addresses()
+                .iter()
+                .any(|old| old.device == gone.device && family_of(old) == Family::V4);
+        if last {
+            changed.add(self.device_lost_routes(gone.device, Kinds::ROUTES_V4));
+        }
+        changed
+    }
+
+    /// A device went down, or away: its routes of these kinds are gone, told or not (fib_semantics.c:
+    /// fib_sync_down_dev; in IPv6 sysctl skip_notify_on_dev_down).
+    fn device_lost_routes(&mut self, device: u32, kinds: Kinds) -> Kinds {
+        let lost = |route: &Route| route.device == device && device != 0;
+        let mut changed = Kinds::NONE;
+        for kind in [Kinds::ROUTES_V4, Kinds::ROUTES_V6] {
+            let of_kind = |route: &Route| Kinds::routes(family(route)) == kind;
+            if !kinds.has(kind) {
+                continue;
+            }
+            let removed = self.routes.remove(|route| of_kind(route) && lost(route));
+            let multipath = self
+                .routes()
+                .iter()
+                .any(|route| of_kind(route) && route.kind == RouteKind::Multipath);
+            changed.add(kind.when(removed));
+            self.needs.add(kind.when(removed || multipath));
+        }
+        changed
+    }
+
+    fn route_is(&mut self, route: Route, nexthop: bool) -> Kinds {
+        // An IPv6 sibling joins: the event shows the whole, and the mirror has the part.
+        let joined = family(&route) == Family::V6
+            && self.routes().iter().any(|old| {
+                same_key(old, &route)
+                    && *old != route
+                    && (old.kind == RouteKind::Multipath || route.kind == RouteKind::Multipath)
+            });
+        self.needs.add(Kinds::ROUTES_V6.when(joined));
+        self.record(Object::Route(route, nexthop))
+    }
+
+    fn route_replaces(&mut self, route: Route, nexthop: bool) -> Kinds {
+        let kind = Kinds::routes(family(&route));
+        let candidates = self
+            .routes()
+            .iter()
+            .filter(|old| same_key(old, &route))
+            .count();
+        if candidates == 1 {
+            let unchanged = self.routes().contains(&route);
+            if !unchanged {
+                self.routes.remove(|old| same_key(old, &route));
+                self.record(Object::Route(route, nexthop));
+            }
+            return kind.when(!unchanged);
+        }
+        // The key alone does not tell which of several was replaced.
+        self.needs.add(kind.when(candidates > 1));
+        self.route_is(route, nexthop)
+    }
+
+    fn route_gone(&mut self, gone: &Route) -> Kinds {
+        let kind = Kinds::routes(family(gone));
+        if self.routes.remove(|old| old == gone) {
+            return kind;
+        }
+        // Part of a multipath route, or a route that the mirror knows otherwise.
+        let like = self.routes().iter().any(|old| {
+            same_key(old, gone) && (old.device == gone.device || old.kind == RouteKind::Multipath)
+        });
+        self.needs.add(kind.when(like));
+        Kinds::NONE
+    }
+
+    fn rule_gone(&mut self, gone: &Rule) -> Kinds {
+        // Different foreign rules may look alike here.
+        let vague = gone.selector == Selector::Foreign || gone.verdict == RuleVerdict::Foreign;
+        self.needs.add(Kinds::RULES.when(vague));
+        Kinds::RULES.when(self.rules.remove(|rule| rule == gone))
+    }
+}
+
+/// The family of a route.
+pub(super) fn family(route: &Route) -> Family {
+    Family::of(route.destination.address().into())
+}
+
+/// Whether its destination is everything.
+pub(super) fn is_default(route: &Route) -> bool {
+    route.destination.prefix_len() == 0
+}
+
+fn relevant(route: &Route) -> bool {
+    is_default(route) || route.protocol == PROTOCOL
+}
+
+/// What the kernel tells routes apart by, as far as the mirror knows it.
+fn same_key(a: &Route, b: &Route) -> bool {
+    a.table == b.table && a.destination == b.destination && a.metric == b.metric && a.from == b.from
+}
+
+/// What the kernel tells addresses apart by: in IPv6 the address alone, in IPv4 also its length and peer.
+fn same_address(a: &Address, b: &Address) -> bool {
+    let v4 = Family::of(a.prefix.address().into()) == Family::V4;
+    a.device == b.device
+        && a.prefix.address() == b.prefix.address()
+        && (!v4 || (a.prefix == b.prefix && a.peer == b.peer))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! rtnetlink without an executor: one connection for requests, one for events.
+//!
+//! rtnetlink's connection is a future. We poll it ourselves, with a waker that does nothing, whenever its socket is
+//! readable or there is something to send; the socket is ours, non-blocking, and hands over one message at a time, so
+//! that nothing queues up on the heap and every message that the decoder could not read is noticed.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`requests`] | carry out a change; dump a kind of things into the mirror |
+//! | [`events`] | what the kernel tells unasked, into the mirror |
+//! | `socket` | datagrams → single messages |
+//! | `filter` | which messages concern us, told before they are decoded |
+//! | `decode` | message → [`crate::linux::mirror::Object`] |
+//! | `encode` | [`crate::linux::objects::Change`] → message |
+//!
+//! A log sink should drop what the target `netlink_proto` says: it prints whole messages that it cannot read, which are
+//! counted here anyway.
+
+mod decode;
+mod encode;
+pub mod events;
+mod filter;
+pub mod requests;
+mod socket;
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use futures_channel::mpsc::UnboundedReceiver;
+use futures_core::Stream;
+use netlink_packet_core::NetlinkMessage;
+use netlink_packet_route::RouteNetlinkMessage;
+use rtnetlink::proto::Connection;
+use rtnetlink::proto::sys::SocketAddr;
+
+use socket::MessageSocket;
+
+pub use events::{Drained, Events};
+pub use requests::Requests;
+
+type Message = NetlinkMessage<RouteNetlinkMessage>;
+type Unasked = UnboundedReceiver<(Message, SocketAddr)>;
+
+/// Let the connection read at most one message, and send what there is to send. False: it has ended.
+fn advance(connection: &mut Connection<RouteNetlinkMessage, MessageSocket>) -> bool {
+    connection.socket_mut().allow_one();
+    let mut context = Context::from_waker(Waker::noop());
+    Future::poll(Pin::new(connection), &mut context).is_pending()
+}
+
+/// What a stream holds now.
+fn take<T>(stream: &mut (impl Stream<Item = T> + Unpin)) -> Poll<Option<T>> {
+    Pin::new(stream).poll_next(&mut Context::from_waker(Waker::noop()))
+}
+
+#[cfg(test)]
+mod tests;

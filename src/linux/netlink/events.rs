@@ -1,0 +1,139 @@
+//! What the kernel tells unasked, taken into the mirror.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::task::Poll;
+
+use netlink_packet_core::NetlinkPayload;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::AsyncSocket;
+use nix::libc;
+use nix::sys::socket::{setsockopt, sockopt};
+use rtnetlink::proto::Connection;
+
+use crate::config::{DATAGRAMS_PER_DRAIN, EVENTS_BUFFER};
+use crate::linux::mirror::{Kinds, Mirror, News};
+use crate::linux::netlink::filter::kinds_of;
+use crate::linux::netlink::socket::MessageSocket;
+use crate::linux::netlink::{Message, Unasked, advance, decode, take};
+
+/// The connection that hears of every change of links, addresses, routes and rules.
+pub struct Events {
+    connection: Connection<RouteNetlinkMessage, MessageSocket>,
+    unasked: Unasked,
+}
+
+/// What one [`Events::drain`] brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// what has changed in the mirror
+    pub changed: Kinds,
+    /// there is more to read: come back after other work has had its turn
+    pub more: bool,
+}
+
+#[allow(clippy::cast_sign_loss)] // bits
+const GROUPS: u32 = (libc::RTMGRP_LINK
+    | libc::RTMGRP_IPV4_IFADDR
+    | libc::RTMGRP_IPV4_ROUTE
+    | libc::RTMGRP_IPV4_RULE
+    | libc::RTMGRP_IPV6_IFADDR
+    | libc::RTMGRP_IPV6_ROUTE) as u32
+    | 1 << (libc::RTNLGRP_IPV6_RULE - 1);
+
+impl Events {
+    /// Begin to hear. What happened before is told by no event: dump everything after this.
+    ///
+    /// # Errors
+    /// No netlink socket could be opened.
+    pub fn open() -> io::Result<Events> {
+        let socket = MessageSocket::open(GROUPS)?;
+        // More than `net.core.rmem_max` takes CAP_NET_ADMIN, which changing routes takes as well.
+        if setsockopt(&socket, sockopt::RcvBufForce, &EVENTS_BUFFER).is_err() {
+            let _ = setsockopt(&socket, sockopt::RcvBuf, &EVENTS_BUFFER);
+        }
+        Ok(Events::over(socket))
+    }
+
+    fn over(mut socket: MessageSocket) -> Events {
+        // Absent before Linux 5.3, and so are nexthop objects.
+        let _ = socket.socket_mut().add_membership(libc::RTNLGRP_NEXTHOP);
+        let (connection, _, unasked) = rtnetlink::from_socket(socket);
+        Events {
+            connection,
+            unasked,
+        }
+    }
+
+    /// What to wait on for [`Events::drain`] to have something to do.
+    pub fn fd(&mut self) -> BorrowedFd<'_> {
+        let socket: &MessageSocket = self.connection.socket_mut();
+        socket.as_fd()
+    }
+
+    /// Take in what there is, a bounded part of it at a time. Costs one system call when there is nothing.
+    ///
+    /// Look at [`Mirror::needs`] afterwards: what is set there must be dumped before the mirror is relied on.
+    pub fn drain(&mut self, mirror: &mut Mirror) -> Drained {
+        let mut changed = Kinds::NONE;
+        self.connection
+            .socket_mut()
+            .allow_datagrams(DATAGRAMS_PER_DRAIN);
+        loop {
+            let _ = advance(&mut self.connection);
+            match take(&mut self.unasked) {
+                Poll::Ready(Some((message, _))) => changed.add(take_in(mirror, message)),
+                _ => match self.connection.socket_mut().handed() {
+                    Some(kind) => undecodable(mirror, 1, kinds_of(kind)),
+                    None => break,
+                },
+            }
+        }
+        let socket = self.connection.socket_mut();
+        undecodable(mirror, socket.take_cut(), Kinds::ALL);
+        if socket.take_nexthops() {
+            changed.add(mirror.apply(News::Nexthops));
+        }
+        Drained {
+            changed,
+            more: socket.exhausted(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn socket(&mut self) -> &MessageSocket {
+        self.connection.socket_mut()
+    }
+
+    #[cfg(test)]
+    pub(super) fn from_port(peer: u32) -> io::Result<Events> {
+        MessageSocket::to_port(peer).map(Events::over)
+    }
+}
+
+fn take_in(mirror: &mut Mirror, message: Message) -> Kinds {
+    match &message.payload {
+        NetlinkPayload::InnerMessage(inner) => match decode::news(inner, message.header.flags) {
+            Some(news) => mirror.apply(news),
+            None => {
+                undecodable(mirror, 1, kinds_of(message.header.message_type));
+                Kinds::NONE
+            }
+        },
+        NetlinkPayload::Overrun(_) => {
+            mirror.counters.overruns = mirror.counters.overruns.wrapping_add(1);
+            mirror.need(Kinds::ALL);
+            Kinds::NONE
+        }
+        _ => Kinds::NONE,
+    }
+}
+
+/// Count messages that could not be read, and have what they told of dumped.
+fn undecodable(mirror: &mut Mirror, messages: u16, kinds: Kinds) {
+    if messages > 0 {
+        let counter = &mut mirror.counters.undecodable;
+        *counter = counter.wrapping_add(u32::from(messages));
+        mirror.need(kinds);
+    }
+}

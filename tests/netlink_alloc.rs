@@ -1,0 +1,56 @@
+//! Draining events when there are none allocates nothing. Its own binary: it counts every allocation of the process.
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use failover::linux::mirror::{Kinds, Mirror};
+use failover::linux::netlink::{Drained, Events, Requests};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: hands every call on to the system's allocator, unchanged.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: `memory` comes from `alloc` above, with this layout.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn anonymous_kilobytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    number.unwrap().parse().unwrap()
+}
+
+#[test]
+fn idle_drains_allocate_nothing() {
+    static MIRROR: std::sync::Mutex<Mirror> = std::sync::Mutex::new(Mirror::new());
+    let mut mirror = MIRROR.lock().unwrap();
+    let before = anonymous_kilobytes();
+    let mut events = Events::open().unwrap();
+    let mut requests = Requests::open().unwrap();
+    requests.dump(&mut mirror, Kinds::ALL).unwrap();
+    while events.drain(&mut mirror) != Drained::default() {}
+    println!("anonymous: {} kB more", anonymous_kilobytes() - before);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..1000 {
+        assert_eq!(events.drain(&mut mirror), Drained::default());
+    }
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before);
+}
