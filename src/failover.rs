@@ -2,6 +2,7 @@
 //!
 //! | module | job |
 //! |---|---|
+//! | `configure` | a configuration comes into force; what a former run knew is taken up |
 //! | [`path`] | one path: when it probes, and what its rounds say about it |
 //! | [`rounds`] | the ring of rounds: what was asked, what came back |
 //! | `ranking` | who leads |
@@ -11,6 +12,7 @@
 //! | `events` | [`Event`], [`Action`] and what they are made of |
 
 mod cause;
+mod configure;
 mod events;
 pub mod journal;
 pub mod path;
@@ -22,9 +24,7 @@ use core::fmt;
 
 use heapless::{String, Vec};
 
-use crate::config::{
-    CAUSE_MAX, Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, Quorum, Slot,
-};
+use crate::config::{CAUSE_MAX, Config, PATHS_MAX, PROVIDERS_MAX, PathId, Slot};
 use crate::net::{Duration, Family, Instant, PerFamily};
 use crate::text::text;
 
@@ -33,7 +33,6 @@ pub use events::{ACTIONS_MAX, Action, Actions, CheckSet, Event, Fault, Hop, Plan
 use journal::{Entry, Journal};
 use path::{Duty, Path, State, Verdict};
 use ranking::{Candidate, Choice, choose, plan};
-use rounds::Terms;
 use timers::Timers;
 
 /// Every path of every provider, who leads, and why.
@@ -73,38 +72,6 @@ impl Failover {
             swaps: 0,
             journal: Journal::new(),
         }
-    }
-
-    /// Takes a configuration, at the start and at every reload. Providers that are the same as before keep their
-    /// rounds and verdicts; the driver then tells [`Event::Uplink`] of every path.
-    pub fn configure(&mut self, config: &Config, now: Instant) -> Actions {
-        let managed = PerFamily {
-            v4: config.manages(Family::V4),
-            v6: config.manages(Family::V6),
-        };
-        for index in 0..PATHS_MAX {
-            let Some(id) = PathId::from_index(index) else {
-                break;
-            };
-            let wanted = config
-                .at(id.slot)
-                .filter(|p| p.enabled && managed[id.family]);
-            self.configure_path(id, wanted.map(|provider| (provider, config)), now);
-        }
-        self.config.assign(config);
-        self.spread();
-        self.disabled &= self.slots();
-        if self
-            .pinned
-            .is_some_and(|slot| config.at(slot).is_none_or(|p| !p.enabled))
-        {
-            self.pinned = None;
-        }
-        self.keep_watch(now);
-        let mut actions = Actions::new();
-        self.rank(Family::V4, now, &mut actions);
-        self.rank(Family::V6, now, &mut actions);
-        actions
     }
 
     /// One event has happened: what to do about it.
@@ -228,27 +195,6 @@ impl Failover {
         &self.journal
     }
 
-    /// Takes up an entry that a former run wrote.
-    pub fn restore_entry(&mut self, entry: Entry) {
-        self.journal.write(entry);
-    }
-
-    /// Takes up what a former run knew of a path. After [`Failover::configure`], before the first event.
-    pub fn restore_path(&mut self, id: PathId, verdict: Verdict, since: Instant) {
-        if let Some(path) = self
-            .paths
-            .get_mut(id.index())
-            .filter(|path| path.terms.is_some())
-        {
-            (path.verdict, path.since) = (verdict, since);
-        }
-    }
-
-    /// Takes up who led in a former run. After [`Failover::configure`], before the first event.
-    pub fn restore_leader(&mut self, family: Family, slot: Slot) {
-        self.leaders[family] = Some(slot);
-    }
-
     /// Writes into the journal.
     pub fn note(
         &mut self,
@@ -268,54 +214,6 @@ impl Failover {
             what: text(what),
             cause: text(cause),
         });
-    }
-
-    fn configure_path(&mut self, id: PathId, wanted: Option<(&Provider, &Config)>, now: Instant) {
-        if wanted.is_some() {
-            while self.paths.len() <= id.index() {
-                let Some(next) = PathId::from_index(self.paths.len()) else {
-                    return;
-                };
-                let pushed = self.paths.push(Path::new(next));
-                debug_assert!(pushed.is_ok(), "one a path");
-            }
-        }
-        let Some(path) = self.paths.get_mut(id.index()) else {
-            return;
-        };
-        let Some((provider, config)) = wanted else {
-            if path.terms.is_some() {
-                *path = Path::new(id);
-            }
-            return;
-        };
-        let same = |old: &Provider| {
-            old.is_like(provider)
-                && self
-                    .config
-                    .path_checks(old, id.family)
-                    .eq(config.path_checks(provider, id.family))
-        };
-        if path.terms.is_none() || !self.config.at(id.slot).is_some_and(same) {
-            let uplink = (path.waiting, path.routable);
-            *path = Path::new(id);
-            (path.waiting, path.routable) = uplink;
-            path.since = now;
-            path.terms = Some(terms(config, provider, id.family));
-        }
-    }
-
-    /// Gives every path its place in the interval, so that rounds of different paths do not go out in bursts.
-    fn spread(&mut self) {
-        let count = self.paths().count() as u64;
-        let managed = self.paths.iter_mut().filter(|path| path.terms.is_some());
-        for (place, path) in managed.enumerate() {
-            let interval = path
-                .terms
-                .as_ref()
-                .map_or(0, |terms| terms.timing.interval.total_micros());
-            path.phase = Duration::from_micros(interval / count * place as u64);
-        }
     }
 
     fn tick(&mut self, now: Instant, actions: &mut Actions) {
@@ -605,13 +503,6 @@ impl Failover {
             }
         }
     }
-
-    fn slots(&self) -> u64 {
-        self.config
-            .providers
-            .iter()
-            .fold(0, |slots, provider| slots | bit(provider.slot))
-    }
 }
 
 impl Default for Failover {
@@ -627,23 +518,4 @@ fn bit(slot: Slot) -> u64 {
 /// How long a path that starts with others waits for its first round: its place in the interval, at most a second.
 fn soon(path: &Path) -> Duration {
     path.phase.min(Duration::from_secs(1))
-}
-
-fn terms(config: &Config, provider: &Provider, family: Family) -> Terms {
-    let intervals: Vec<_, PATH_CHECKS_MAX> = config
-        .path_checks(provider, family)
-        .take(PATH_CHECKS_MAX)
-        .map(|check| check.interval)
-        .collect();
-    #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
-    let count = intervals.len() as u8;
-    let quorum = match provider.timing.quorum {
-        Quorum::All => count,
-        Quorum::AtLeast(quorum) => quorum.min(count),
-    };
-    Terms {
-        timing: provider.timing,
-        quorum,
-        intervals,
-    }
 }
