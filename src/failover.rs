@@ -425,7 +425,13 @@ impl Failover {
         let Choice { leader, revise_at } =
             choose(&candidates, globals.preempt, globals.last_resort, now);
         self.revise_at[family] = revise_at;
-        let plan = plan(&slots, &candidates, leader, globals.last_resort);
+        let plan = if self.paths().any(|path| path.id.family == family) {
+            plan(&slots, &candidates, leader, globals.last_resort)
+        } else {
+            // Nobody is asked to manage this family: nothing of it is refused, and nobody leads.
+            self.leaders[family] = None;
+            Plan::new()
+        };
         self.lead(family, plan.order.first().map(|hop| hop.slot), now);
         if plan != self.plans[family] {
             self.plans[family] = plan;
