@@ -289,7 +289,8 @@ impl Failover {
     }
 
     fn pin(&mut self, slot: Option<Slot>, now: Instant, actions: &mut Actions) {
-        if slot == self.pinned {
+        let known = slot.is_none_or(|slot| self.config.at(slot).is_some_and(|p| p.enabled));
+        if slot == self.pinned || !known {
             return;
         }
         let old = core::mem::replace(&mut self.pinned, slot);

@@ -60,7 +60,7 @@ pub enum Event {
         /// the round it was to be asked in
         round: Round,
     },
-    /// A person pinned a provider, or took the pin away.
+    /// A person pinned a provider, or took the pin away. One that is not configured, or not enabled, is ignored.
     Pin(Option<Slot>),
     /// A person took a provider out of use (`true`), or gave it back.
     Disable(Slot, bool),
