@@ -323,20 +323,21 @@ impl Failover {
                 Some(slot) if slot == path.id.slot => Duty::Pinned,
                 Some(_) => Duty::Frozen,
             };
-            let before = (core::mem::replace(&mut path.duty, duty), path.state());
-            match (before.0, duty) {
+            let before = path.state();
+            let former = core::mem::replace(&mut path.duty, duty);
+            match (former, duty) {
                 (Duty::Checked, Duty::Pinned | Duty::Frozen) => path.rounds.abandon(),
                 (Duty::Pinned, Duty::Checked) => path.verdict = Verdict::Fresh,
                 (Duty::Frozen, Duty::Checked) => path.thaw(),
                 _ => {}
             }
-            if before.0 != duty {
-                path.since = now;
+            if former != duty {
                 path.restart(now, soon(path));
-                if duty == Duty::Checked {
-                    // One that nobody checks is online at once.
-                    path.judge();
-                }
+                // One that nobody checks is online at once.
+                path.judge();
+            }
+            if path.state() != before {
+                path.since = now;
             }
             self.timers.set(path.id.index(), path.deadline());
         }
