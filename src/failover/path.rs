@@ -88,6 +88,8 @@ pub struct Path {
     /// where in the interval its rounds fall, so that those of all paths are spread
     pub(crate) phase: Duration,
     next_round_at: Instant,
+    /// Half an interval after the last round: no next one before, whatever its uplink or a person does.
+    not_before: Instant,
 }
 
 impl Path {
@@ -104,6 +106,7 @@ impl Path {
             rounds: Rounds::new(),
             phase: Duration::ZERO,
             next_round_at: Instant::ZERO,
+            not_before: Instant::ZERO,
         }
     }
 
@@ -142,9 +145,9 @@ impl Path {
         Some(expiry.map_or(self.next_round_at, |expiry| expiry.min(self.next_round_at)))
     }
 
-    /// Starts probing, the first round `delay` from now.
+    /// Starts probing, the first round `delay` from now, if that is not too soon after the last one.
     pub(crate) fn restart(&mut self, now: Instant, delay: Duration) {
-        self.next_round_at = now + delay;
+        self.next_round_at = (now + delay).max(self.not_before);
     }
 
     /// Gives up what is overdue, and starts a round when it is time.
@@ -158,6 +161,7 @@ impl Path {
             return None;
         }
         let interval = terms.timing.interval;
+        self.not_before = now + interval / 2;
         self.next_round_at = self.next_on_grid(interval, now);
         // A ring that is full of open rounds is that of a loop that was late: leave this one out.
         let terms = self.terms.as_ref().filter(|_| !self.rounds.full())?;
