@@ -20,22 +20,27 @@ impl fmt::Display for Cause<'_> {
             id,
             ground,
         } = *self;
-        let lost = Lost { failover, id };
+        let lost = |lost| Lost { failover, id, lost };
         match ground {
             Ground::Unchecked => f.write_str("unchecked: it has no check in this family"),
+            Ground::GoodStreak(1) => f.write_str("1 good round"),
             Ground::GoodStreak(rounds) => write!(f, "{rounds} good rounds"),
-            Ground::FailedStreak(rounds) => write!(f, "{rounds} rounds failed:{lost}"),
-            Ground::FailedInWindow(failed, of) => {
-                write!(f, "{failed} of the last {of} rounds failed:{lost}")
+            Ground::FailedStreak(1, checks) => write!(f, "1 round failed{}", lost(checks)),
+            Ground::FailedStreak(rounds, checks) => {
+                write!(f, "{rounds} rounds failed{}", lost(checks))
+            }
+            Ground::FailedInWindow(failed, of, checks) => {
+                write!(f, "{failed} of the last {of} rounds failed{}", lost(checks))
             }
         }
     }
 }
 
-/// The targets that a path's last round lost.
+/// The targets that a path's round lost, if any: `: 8.8.8.8, 1.1.1.1 unanswered`.
 struct Lost<'a> {
     failover: &'a Failover,
     id: PathId,
+    lost: CheckSet,
 }
 
 impl fmt::Display for Lost<'_> {
@@ -45,7 +50,7 @@ impl fmt::Display for Lost<'_> {
         else {
             return Ok(());
         };
-        let CheckSet(lost) = path.rounds.lost_last();
+        let CheckSet(lost) = self.lost;
         let checks = (0_u8..)
             .zip(config.path_checks(provider, self.id.family))
             .take(PATH_CHECKS_MAX);
@@ -56,10 +61,7 @@ impl fmt::Display for Lost<'_> {
             if let Some(before) = said.filter(|before| *before != fault) {
                 reason(f, before)?;
             }
-            if said.is_some() {
-                f.write_str(",")?;
-            }
-            f.write_str(" ")?;
+            f.write_str(if said.is_some() { ", " } else { ": " })?;
             f.write_str(if check.target.is_empty() {
                 &check.name
             } else {

@@ -59,10 +59,10 @@ impl fmt::Display for State {
 pub(crate) enum Ground {
     /// so many good rounds in a row
     GoodStreak(u32),
-    /// so many failed rounds in a row
-    FailedStreak(u32),
-    /// so many failed rounds of the last so many
-    FailedInWindow(u32, u32),
+    /// so many failed rounds in a row, the last of which lost these checks
+    FailedStreak(u32, CheckSet),
+    /// so many failed rounds of the last so many; the last round lost these checks
+    FailedInWindow(u32, u32, CheckSet),
     /// no check asks for anything in this family
     Unchecked,
 }
@@ -202,10 +202,11 @@ impl Path {
             let too_many = failed > u32::from(timing.max_failed);
             if self.verdict != Verdict::Offline && (streak <= -i32::from(timing.down) || too_many) {
                 self.verdict = Verdict::Offline;
+                let lost = self.rounds.lost_last(terms);
                 ground = Some(if streak <= -i32::from(timing.down) {
-                    Ground::FailedStreak(streak.unsigned_abs())
+                    Ground::FailedStreak(streak.unsigned_abs(), lost)
                 } else {
-                    Ground::FailedInWindow(failed, good + failed)
+                    Ground::FailedInWindow(failed, good + failed, lost)
                 });
             } else if self.verdict != Verdict::Online && streak >= i32::from(timing.up) && !too_many
             {

@@ -257,7 +257,8 @@ impl Rounds {
             return None;
         }
         let record = *self.record(self.judged);
-        let good = record.good.count_ones() + self.standing(&record, terms);
+        let (standing, _) = self.standing(&record, terms);
+        let good = (record.good | standing).count_ones();
         let verdict = if good >= u32::from(terms.quorum) {
             true
         } else if good + record.open().count_ones() < u32::from(terms.quorum) {
@@ -277,20 +278,23 @@ impl Rounds {
         Some(verdict)
     }
 
-    /// Checks that are not asked in this round, and whose last result, good and young enough, stands for them: at most
-    /// two of the intervals at which they can be asked.
-    fn standing(&self, record: &Record, terms: &Terms) -> u32 {
+    /// Of the checks that are not asked in this round: those whose last result, good and young enough (at most two of
+    /// the intervals at which they can be asked), stands for them, and those whose last result is another.
+    fn standing(&self, record: &Record, terms: &Terms) -> (u8, u8) {
         let usual = terms.timing.interval.max(terms.timing.timeout);
-        let mut good = 0;
+        let (mut good, mut failed) = (0, 0);
         for (i, (check, interval)) in self.checks.iter().zip(&terms.intervals).enumerate() {
-            let (interval, Some((at, true))) = (interval.unwrap_or(usual), check.last) else {
+            let (interval, Some((at, answered))) = (interval.unwrap_or(usual), check.last) else {
                 continue;
             };
-            if record.asked & (1 << i) == 0 && record.sent_at <= at + interval + interval {
-                good += 1;
+            let bit = 1 << i & !record.asked;
+            if answered && record.sent_at <= at + interval + interval {
+                good |= bit;
+            } else {
+                failed |= bit;
             }
         }
-        good
+        (good, failed)
     }
 
     /// Good rounds (above 0) or failed ones (below 0) in a row.
@@ -351,9 +355,10 @@ impl Rounds {
             .unwrap_or_default()
     }
 
-    /// The checks that were lost in the last round with a verdict.
-    pub fn lost_last(&self) -> CheckSet {
-        CheckSet(self.at(self.judged.wrapping_sub(1)).lost)
+    /// The checks that failed the round that was judged last.
+    pub(crate) fn lost_last(&self, terms: &Terms) -> CheckSet {
+        let record = self.at(self.judged.wrapping_sub(1));
+        CheckSet(record.lost | self.standing(record, terms).1)
     }
 
     fn window(&self, window: u8) -> impl Iterator<Item = &Record> {
@@ -470,7 +475,7 @@ mod tests {
         rounds.failed(round, 1, Fault::NoDevice);
         assert_eq!(rounds.judge(&terms), Some(false));
         assert_eq!(rounds.facts(1).fault, Some(Fault::NoDevice));
-        assert_eq!(rounds.lost_last(), CheckSet(0b011));
+        assert_eq!(rounds.lost_last(&terms), CheckSet(0b011));
     }
 
     #[test]
