@@ -147,9 +147,11 @@ impl Rounds {
         self.streak = 0;
     }
 
-    /// Whether there is no room for a round. A timeout is at most 63 intervals, so this takes rounds sent late.
+    /// Whether there is no room for a round: the oldest is still open, or not judged. A timeout is at most 63
+    /// intervals, so this takes rounds sent late.
     pub(crate) fn full(&self) -> bool {
-        self.next.wrapping_sub(self.settled) as usize >= WINDOW_MAX
+        let used = |first: u32| self.next.wrapping_sub(first) as usize;
+        used(self.settled).max(used(self.judged)) >= WINDOW_MAX
     }
 
     /// Starts a round, when there is room: which checks are to be asked in it. A check with an interval of its own is asked when that is
@@ -489,6 +491,21 @@ mod tests {
         rounds.answered(round, 200, rtt(5), TIMEOUT);
         assert_eq!(rounds.rtt(50).map(|r| (r.min, r.max)), Some((5000, 5000)));
         assert_eq!(rounds.loss(50, Some(0)), (0, 1));
+    }
+
+    #[test]
+    fn a_round_that_is_not_judged_is_not_overwritten() {
+        let terms = terms(1, &[None]);
+        let mut rounds = Rounds::new();
+        for at in 0..64 {
+            assert!(!rounds.full());
+            rounds.begin(ms(at), &terms);
+        }
+        assert!(rounds.full());
+        rounds.expire(ms(1000), TIMEOUT);
+        assert!(rounds.full(), "given up, but not judged");
+        assert_eq!(rounds.judge(&terms), Some(false));
+        assert!(!rounds.full());
     }
 
     #[test]
