@@ -185,21 +185,27 @@ impl Rounds {
 
     /// An answer has come. One later than `timeout` counts in the statistics only.
     pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration, timeout: Duration) {
+        let held = self.holds(round);
+        let record = *self.at(round.0);
         let Some((facts, bit)) = self.check(check) else {
             return;
         };
+        if held && record.answered & bit != 0 {
+            // The network doubled it.
+            return;
+        }
         facts.received = facts.received.wrapping_add(1);
+        if !held {
+            return;
+        }
         facts.rtt = Some(rtt);
         let rtt_us = u32::try_from(rtt.total_micros()).unwrap_or(u32::MAX).max(1);
         self.last_rtt_us = rtt_us;
-        if !self.holds(round) {
-            return;
-        }
         let record = self.record(round.0);
-        if record.asked & bit == 0 || record.answered & bit != 0 {
+        record.answered |= bit;
+        if record.asked & bit == 0 {
             return;
         }
-        record.answered |= bit;
         if record.rtt_us == 0 || rtt_us < record.rtt_us {
             record.rtt_us = rtt_us;
         }
@@ -491,6 +497,8 @@ mod tests {
         rounds.answered(round, 200, rtt(5), TIMEOUT);
         assert_eq!(rounds.rtt(50).map(|r| (r.min, r.max)), Some((5000, 5000)));
         assert_eq!(rounds.loss(50, Some(0)), (0, 1));
+        rounds.answered(round, 0, rtt(5), TIMEOUT);
+        assert_eq!(rounds.facts(0).received, 2, "once, and one of another time");
     }
 
     #[test]
