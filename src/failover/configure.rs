@@ -98,16 +98,17 @@ impl Failover {
         }
     }
 
-    /// Gives every path its place in the interval, so that rounds of different paths do not go out in bursts.
+    /// Gives every path that is checked its place in the interval, so that rounds of different paths do not go out in
+    /// bursts.
     fn spread(&mut self) {
-        let count = self.paths().count() as u64;
-        let managed = self.paths.iter_mut().filter(|path| path.terms.is_some());
-        for (place, path) in managed.enumerate() {
+        let checked = |path: &Path| path.terms.is_some() && !path.unchecked();
+        let count = self.paths.iter().filter(|path| checked(path)).count() as u64;
+        for (place, path) in self.paths.iter_mut().filter(|p| checked(p)).enumerate() {
             let interval = path
                 .terms
                 .as_ref()
                 .map_or(0, |terms| terms.timing.interval.total_micros());
-            path.phase = Duration::from_micros(interval / count * place as u64);
+            path.phase = Duration::from_micros(interval * place as u64 / count);
         }
     }
 
