@@ -255,7 +255,8 @@ impl Failover {
         else {
             return;
         };
-        if (path.waiting, path.routable) == (waiting, routable) {
+        let first = !core::mem::replace(&mut path.told, true);
+        if !first && (path.waiting, path.routable) == (waiting, routable) {
             return;
         }
         let before = path.state();
@@ -267,13 +268,15 @@ impl Failover {
                 path.doubt();
             }
             (Some(_), None) => {
-                let delay = if path.verdict == Verdict::Fresh {
+                let delay = if first || path.verdict == Verdict::Fresh {
                     soon(path)
                 } else {
                     Duration::ZERO
                 };
                 path.restart(now, delay);
             }
+            // As a former run knew it.
+            (None, None) if first => path.restart(now, soon(path)),
             _ => {}
         }
         match waiting {
@@ -400,8 +403,13 @@ impl Failover {
         }
     }
 
-    /// Finds who leads in a family, and the order of the others.
+    /// Finds who leads in a family, and the order of the others, once all of its uplinks are known: a leader of a
+    /// former run must not lose its place because another's uplink was told first.
     fn rank(&mut self, family: Family, now: Instant, actions: &mut Actions) {
+        self.revise_at[family] = None;
+        if self.paths().any(|p| p.id.family == family && !p.told) {
+            return;
+        }
         let mut slots: Vec<Slot, PROVIDERS_MAX> = Vec::new();
         let mut candidates: Vec<Candidate, PROVIDERS_MAX> = Vec::new();
         for provider in self.config.enabled() {

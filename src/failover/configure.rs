@@ -11,7 +11,8 @@ use crate::net::{Duration, Family, Instant, PerFamily};
 
 impl Failover {
     /// Takes a configuration, at the start and at every reload. Providers that are the same as before keep their
-    /// rounds and verdicts; the driver then tells [`Event::Uplink`] of every path.
+    /// rounds and verdicts. The driver then tells [`super::Event::Uplink`] of every path: until the last one of a family is
+    /// told, its plan stays as it is.
     pub fn configure(&mut self, config: &Config, now: Instant) -> Actions {
         let managed = PerFamily {
             v4: config.manages(Family::V4),
@@ -49,18 +50,22 @@ impl Failover {
 
     /// Takes up what a former run knew of a path. After [`Failover::configure`], before the first event.
     pub fn restore_path(&mut self, id: PathId, verdict: Verdict, since: Instant) {
-        if let Some(path) = self
-            .paths
-            .get_mut(id.index())
-            .filter(|path| path.terms.is_some())
-        {
-            (path.verdict, path.since) = (verdict, since);
+        let path = self.paths.get_mut(id.index());
+        let Some(path) = path.filter(|path| path.terms.is_some() && !path.told) else {
+            return;
+        };
+        (path.verdict, path.since) = (verdict, since);
+        if matches!(verdict, Verdict::Online | Verdict::Offline) {
+            // Its uplink was up then. If it still is, nothing has changed.
+            path.waiting = None;
         }
     }
 
     /// Takes up who led in a former run. After [`Failover::configure`], before the first event.
     pub fn restore_leader(&mut self, family: Family, slot: Slot) {
-        self.leaders[family] = Some(slot);
+        if self.path(PathId { slot, family }).is_some() {
+            self.leaders[family] = Some(slot);
+        }
     }
 
     fn configure_path(&mut self, id: PathId, wanted: Option<(&Provider, &Config)>, now: Instant) {
@@ -90,9 +95,9 @@ impl Failover {
                     .eq(config.path_checks(provider, id.family))
         };
         if path.terms.is_none() || !self.config.at(id.slot).is_some_and(same) {
-            let uplink = (path.waiting, path.routable);
+            let uplink = (path.waiting, path.routable, path.told);
             *path = Path::new(id);
-            (path.waiting, path.routable) = uplink;
+            (path.waiting, path.routable, path.told) = uplink;
             path.since = now;
             path.terms = Some(terms(config, provider, id.family));
         }

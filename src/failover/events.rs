@@ -20,7 +20,8 @@ pub struct CheckSet(pub u8);
 pub enum Event {
     /// The clock has reached [`super::Failover::next_deadline`].
     Tick,
-    /// What the kernel knows of a path's uplink: asked for at start, and told on every change.
+    /// What the kernel knows of a path's uplink: told once of every path that a configuration brings, whatever it is
+    /// (nobody leads in a family before), and on every change.
     Uplink {
         /// whose
         path: PathId,

@@ -77,6 +77,8 @@ pub struct Path {
     pub waiting: Option<Waiting>,
     /// whether a default route through it can be installed
     pub routable: bool,
+    /// whether the driver has told of its uplink: before, nobody can say who is to lead
+    pub(crate) told: bool,
     /// whether it probes
     pub duty: Duty,
     /// what its rounds say
@@ -100,6 +102,7 @@ impl Path {
             terms: None,
             waiting: Some(Waiting::NoDevice),
             routable: false,
+            told: false,
             duty: Duty::Checked,
             verdict: Verdict::Fresh,
             since: Instant::ZERO,
