@@ -129,13 +129,7 @@ impl Failover {
                 );
             }
         }
-        if self.journal.written() != written {
-            let pushed = actions.push(Action::Save);
-            debug_assert!(
-                pushed.is_ok(),
-                "an event has fewer actions than ACTIONS_MAX"
-            );
-        }
+        self.save_if_written(written, &mut actions);
         actions
     }
 
@@ -320,7 +314,7 @@ impl Failover {
 
     /// While a provider is pinned nobody is checked.
     fn keep_watch(&mut self, now: Instant) {
-        for path in self.paths.iter_mut().filter(|path| path.terms.is_some()) {
+        for path in &mut self.paths {
             let duty = match self.pinned {
                 None => Duty::Checked,
                 Some(slot) if slot == path.id.slot => Duty::Pinned,
@@ -347,7 +341,8 @@ impl Failover {
     }
 
     fn disable(&mut self, slot: Slot, disabled: bool, now: Instant, actions: &mut Actions) {
-        if self.config.at(slot).is_none() || self.is_disabled(slot) == disabled {
+        let known = self.config.at(slot).is_some_and(|p| p.enabled);
+        if !known || self.is_disabled(slot) == disabled {
             return;
         }
         self.disabled ^= bit(slot);
@@ -365,11 +360,20 @@ impl Failover {
 
     /// Judges a path's rounds, and all that follows from another verdict.
     fn judge(&mut self, id: PathId, now: Instant, actions: &mut Actions) {
+        if self.judge_path(id, now) {
+            self.rank(id.family, now, actions);
+        }
+    }
+
+    /// Judges a path's rounds: whether its verdict is another.
+    fn judge_path(&mut self, id: PathId, now: Instant) -> bool {
         let Some(path) = self.paths.get_mut(id.index()) else {
-            return;
+            return false;
         };
         let before = path.state();
-        if let Some(ground) = path.judge() {
+        let ground = path.judge();
+        self.timers.set(id.index(), path.deadline());
+        if let Some(ground) = ground {
             let cause: String<CAUSE_MAX> = text(format_args!(
                 "{}",
                 Cause {
@@ -379,10 +383,18 @@ impl Failover {
                 }
             ));
             self.moved(id, before, now, format_args!("{cause}"));
-            self.rank(id.family, now, actions);
         }
-        if let Some(path) = self.paths.get(id.index()) {
-            self.timers.set(id.index(), path.deadline());
+        ground.is_some()
+    }
+
+    /// What the journal says is worth saving.
+    fn save_if_written(&self, written: u32, actions: &mut Actions) {
+        if self.journal.written() != written {
+            let pushed = actions.push(Action::Save);
+            debug_assert!(
+                pushed.is_ok(),
+                "an event has fewer actions than ACTIONS_MAX"
+            );
         }
     }
 
@@ -454,9 +466,9 @@ impl Failover {
     fn lead(&mut self, family: Family, leader: Option<Slot>, now: Instant) {
         let old = self.leaders[family];
         // Nobody is routable: whoever led comes first again when it is back and `preempt` says so.
-        let (Some(new), true) = (leader, old != leader) else {
+        if leader.is_none() || old == leader {
             return;
-        };
+        }
         self.leaders[family] = leader;
         let Some(old) = old else {
             self.note(
@@ -469,55 +481,16 @@ impl Failover {
             return;
         };
         self.swaps = self.swaps.wrapping_add(1);
-        let id = self
-            .config
-            .at(old)
-            .map(|p| p.id.clone())
-            .unwrap_or_default();
+        let id = self.config.at(old).map_or("", |p| p.id.as_str());
         let state = self.path(PathId { slot: old, family }).map(Path::state);
+        let cause: String<CAUSE_MAX> = match state {
+            _ if self.pinned == leader => text(format_args!("pinned by hand")),
+            _ if self.is_disabled(old) => text(format_args!("{id} is disabled")),
+            Some(State::Online) | None => text(format_args!("preferred to {id}")),
+            Some(state) => text(format_args!("{id} is {state}")),
+        };
         let what = format_args!("leads");
-        let whose = Some(new);
-        if self.pinned == whose {
-            self.note(
-                now,
-                whose,
-                Some(family),
-                what,
-                format_args!("pinned by hand"),
-            );
-        } else if self.is_disabled(old) {
-            self.note(
-                now,
-                whose,
-                Some(family),
-                what,
-                format_args!("{id} is disabled"),
-            );
-        } else {
-            match state {
-                None => self.note(
-                    now,
-                    whose,
-                    Some(family),
-                    what,
-                    format_args!("the former leader is gone"),
-                ),
-                Some(State::Online) => self.note(
-                    now,
-                    whose,
-                    Some(family),
-                    what,
-                    format_args!("preferred to {id}"),
-                ),
-                Some(state) => self.note(
-                    now,
-                    whose,
-                    Some(family),
-                    what,
-                    format_args!("{id} is {state}"),
-                ),
-            }
-        }
+        self.note(now, leader, Some(family), what, format_args!("{cause}"));
     }
 }
 

@@ -5,8 +5,10 @@ use heapless::Vec;
 use super::journal::Entry;
 use super::path::{Path, Verdict};
 use super::rounds::Terms;
-use super::{Actions, Failover, bit};
-use crate::config::{Config, PATH_CHECKS_MAX, PATHS_MAX, PathId, Provider, Quorum, Slot};
+use super::{Actions, Failover, bit, soon};
+use crate::config::{
+    Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, Quorum, Slot,
+};
 use crate::net::{Duration, Family, Instant, PerFamily};
 
 impl Failover {
@@ -14,10 +16,14 @@ impl Failover {
     /// rounds and verdicts. The driver then tells [`super::Event::Uplink`] of every path: until the last one of a family is
     /// told, its plan stays as it is.
     pub fn configure(&mut self, config: &Config, now: Instant) -> Actions {
+        let written = self.journal.written();
         let managed = PerFamily {
             v4: config.manages(Family::V4),
             v6: config.manages(Family::V6),
         };
+        self.part(config, now);
+        // One bit a path.
+        let mut anew: u128 = 0;
         for index in 0..PATHS_MAX {
             let Some(id) = PathId::from_index(index) else {
                 break;
@@ -25,21 +31,20 @@ impl Failover {
             let wanted = config
                 .at(id.slot)
                 .filter(|p| p.enabled && managed[id.family]);
-            self.configure_path(id, wanted.map(|provider| (provider, config)), now);
+            if self.configure_path(id, wanted.map(|provider| (provider, config)), now) {
+                anew |= 1 << index;
+            }
         }
         self.config.assign(config);
         self.spread();
-        self.disabled &= self.slots();
-        if self
-            .pinned
-            .is_some_and(|slot| config.at(slot).is_none_or(|p| !p.enabled))
-        {
-            self.pinned = None;
-        }
         self.keep_watch(now);
+        for index in (0..self.paths.len()).filter(|index| anew & (1 << index) != 0) {
+            self.start(index, now);
+        }
         let mut actions = Actions::new();
         self.rank(Family::V4, now, &mut actions);
         self.rank(Family::V6, now, &mut actions);
+        self.save_if_written(written, &mut actions);
         actions
     }
 
@@ -68,25 +73,66 @@ impl Failover {
         }
     }
 
-    fn configure_path(&mut self, id: PathId, wanted: Option<(&Provider, &Config)>, now: Instant) {
+    /// Takes leave of the providers that are no longer there: whoever gets their slots takes nothing over.
+    fn part(&mut self, config: &Config, now: Instant) {
+        for slot in (0..).map(Slot).take(PROVIDERS_MAX) {
+            let heir = config.at(slot).filter(|p| p.enabled);
+            let Some(old) = self.config.at(slot).filter(|p| p.enabled) else {
+                continue;
+            };
+            if heir.is_some_and(|heir| heir.id == old.id) {
+                continue;
+            }
+            let changed = format_args!("configuration changed");
+            self.note(now, Some(slot), None, format_args!("removed"), changed);
+            if self.pinned == Some(slot) {
+                self.pinned = None;
+                self.note(now, Some(slot), None, format_args!("unpinned"), changed);
+            }
+            self.disabled &= !bit(slot);
+            for family in Family::ALL {
+                if self.leaders[family] == Some(slot) {
+                    self.leaders[family] = None;
+                    self.swaps = self.swaps.wrapping_add(1);
+                }
+                let Some(path) = self.paths.get_mut(PathId { slot, family }.index()) else {
+                    continue;
+                };
+                let uplink = (path.waiting, path.routable, path.told);
+                path.forget();
+                if heir.is_some() {
+                    // The driver tells of an uplink when it changes, whoever's it is.
+                    (path.waiting, path.routable, path.told) = uplink;
+                }
+            }
+        }
+    }
+
+    /// Whether the path starts anew.
+    fn configure_path(
+        &mut self,
+        id: PathId,
+        wanted: Option<(&Provider, &Config)>,
+        now: Instant,
+    ) -> bool {
         if wanted.is_some() {
             while self.paths.len() <= id.index() {
                 let Some(next) = PathId::from_index(self.paths.len()) else {
-                    return;
+                    return false;
                 };
                 let pushed = self.paths.push(Path::new(next));
                 debug_assert!(pushed.is_ok(), "one a path");
             }
         }
         let Some(path) = self.paths.get_mut(id.index()) else {
-            return;
+            return false;
         };
         let Some((provider, config)) = wanted else {
-            if path.terms.is_some() {
-                *path = Path::new(id);
-            }
-            return;
+            path.forget();
+            return false;
         };
+        let new = path.terms.is_none();
+        let old = self.config.at(id.slot).filter(|_| !new);
         let same = |old: &Provider| {
             old.is_like(provider)
                 && self
@@ -94,12 +140,29 @@ impl Failover {
                     .path_checks(old, id.family)
                     .eq(config.path_checks(provider, id.family))
         };
-        if path.terms.is_none() || !self.config.at(id.slot).is_some_and(same) {
-            let uplink = (path.waiting, path.routable, path.told);
-            *path = Path::new(id);
-            (path.waiting, path.routable, path.told) = uplink;
+        if old.is_some_and(same) {
+            return false;
+        }
+        let before = path.state();
+        path.terms = Some(terms(config, provider, id.family));
+        path.rounds.reset();
+        if new {
             path.since = now;
-            path.terms = Some(terms(config, provider, id.family));
+        } else if !old.is_some_and(|old| same_uplink(old, provider)) {
+            path.verdict = Verdict::Fresh;
+        }
+        if !new && path.state() != before {
+            self.moved(id, before, now, format_args!("configuration changed"));
+        }
+        true
+    }
+
+    /// The first round of a path whose rounds start anew.
+    fn start(&mut self, index: usize, now: Instant) {
+        if let Some(path) = self.paths.get_mut(index) {
+            path.restart(now, soon(path));
+            let id = path.id;
+            self.judge_path(id, now);
         }
     }
 
@@ -116,13 +179,16 @@ impl Failover {
             path.phase = Duration::from_micros(interval * place as u64 / count);
         }
     }
+}
 
-    fn slots(&self) -> u64 {
-        self.config
-            .providers
-            .iter()
-            .fold(0, |slots, provider| slots | bit(provider.slot))
-    }
+/// Whether what is known of one provider's uplink is true of the other's: then its verdict stands until its rounds
+/// say otherwise, whatever else has changed, and nothing swaps because of a new interval.
+fn same_uplink(a: &Provider, b: &Provider) -> bool {
+    a.device == b.device
+        && a.interfaces == b.interfaces
+        && a.address == b.address
+        && a.gateway == b.gateway
+        && a.network == b.network
 }
 
 fn terms(config: &Config, provider: &Provider, family: Family) -> Terms {

@@ -113,6 +113,14 @@ impl Path {
         }
     }
 
+    /// As new, but for the numbers of its rounds: no answer to an old one may count for a new one.
+    pub(crate) fn forget(&mut self) {
+        self.rounds.reset();
+        self.terms = None;
+        (self.waiting, self.routable, self.told) = (Some(Waiting::NoDevice), false, false);
+        self.verdict = Verdict::Fresh;
+    }
+
     /// As people see it.
     pub fn state(&self) -> State {
         match (self.waiting, self.duty, self.verdict) {

@@ -136,6 +136,16 @@ impl Rounds {
         }
     }
 
+    /// As new, but for the numbers of the rounds.
+    pub(crate) fn reset(&mut self) {
+        *self = Rounds {
+            next: self.next,
+            settled: self.next,
+            judged: self.next,
+            ..Rounds::new()
+        };
+    }
+
     /// Expects no more answers to what is on its way, and starts a new streak.
     pub(crate) fn abandon(&mut self) {
         while self.settled != self.next {
