@@ -5,7 +5,8 @@
 //! | `configure` | a configuration comes into force; what a former run knew is taken up |
 //! | [`path`] | one path: when it probes, and what its rounds say about it |
 //! | [`rounds`] | the ring of rounds: what was asked, what came back |
-//! | `ranking` | who leads |
+//! | `leader` | who leads, and the plan that follows from it |
+//! | `ranking` | the order of preference |
 //! | [`journal`] | the last transitions, each with its cause |
 //! | `cause` | why, in the words of the journal |
 //! | `timers` | which path must be looked at next |
@@ -15,6 +16,7 @@ mod cause;
 mod configure;
 mod events;
 pub mod journal;
+mod leader;
 pub mod path;
 mod ranking;
 pub mod rounds;
@@ -24,7 +26,7 @@ use core::fmt;
 
 use heapless::{String, Vec};
 
-use crate::config::{CAUSE_MAX, Config, PATHS_MAX, PROVIDERS_MAX, PathId, Slot};
+use crate::config::{CAUSE_MAX, Config, PATHS_MAX, PathId, Slot};
 use crate::net::{Duration, Family, Instant, PerFamily};
 use crate::text::text;
 
@@ -32,7 +34,6 @@ use cause::{Cause, loss};
 pub use events::{ACTIONS_MAX, Action, Actions, CheckSet, Event, Fault, Hop, Plan, Round, Waiting};
 use journal::{Entry, Journal};
 use path::{Duty, Path, State, Verdict};
-use ranking::{Candidate, Choice, choose, plan};
 use timers::Timers;
 
 /// Every path of every provider, who leads, and why.
@@ -413,84 +414,6 @@ impl Failover {
         } else {
             self.note(now, slot, family, format_args!("{before} → {after}"), cause);
         }
-    }
-
-    /// Finds who leads in a family, and the order of the others, once all of its uplinks are known: a leader of a
-    /// former run must not lose its place because another's uplink was told first.
-    fn rank(&mut self, family: Family, now: Instant, actions: &mut Actions) {
-        self.revise_at[family] = None;
-        if self.paths().any(|p| p.id.family == family && !p.told) {
-            return;
-        }
-        let mut slots: Vec<Slot, PROVIDERS_MAX> = Vec::new();
-        let mut candidates: Vec<Candidate, PROVIDERS_MAX> = Vec::new();
-        for provider in self.config.enabled() {
-            let id = PathId {
-                slot: provider.slot,
-                family,
-            };
-            let Some(path) = self
-                .paths
-                .get(id.index())
-                .filter(|p| p.terms.is_some() && p.routable)
-            else {
-                continue;
-            };
-            let leads = self.leaders[family] == Some(id.slot);
-            let pushed = candidates
-                .push(Candidate::of(path, self.is_disabled(id.slot), leads))
-                .is_ok()
-                && slots.push(id.slot).is_ok();
-            debug_assert!(pushed, "one a provider");
-        }
-        let globals = &self.config.globals;
-        let Choice { leader, revise_at } =
-            choose(&candidates, globals.preempt, globals.last_resort, now);
-        self.revise_at[family] = revise_at;
-        let plan = if self.paths().any(|path| path.id.family == family) {
-            plan(&slots, &candidates, leader, globals.last_resort)
-        } else {
-            // Nobody is asked to manage this family: nothing of it is refused, and nobody leads.
-            self.leaders[family] = None;
-            Plan::new()
-        };
-        self.lead(family, plan.order.first().map(|hop| hop.slot), now);
-        if plan != self.plans[family] {
-            self.plans[family] = plan;
-            let pushed = actions.push(Action::Routes(family));
-            debug_assert!(pushed.is_ok(), "one a family");
-        }
-    }
-
-    /// Says who leads now, and why it is not who led before.
-    fn lead(&mut self, family: Family, leader: Option<Slot>, now: Instant) {
-        let old = self.leaders[family];
-        // Nobody is routable: whoever led comes first again when it is back and `preempt` says so.
-        if leader.is_none() || old == leader {
-            return;
-        }
-        self.leaders[family] = leader;
-        let Some(old) = old else {
-            self.note(
-                now,
-                leader,
-                Some(family),
-                format_args!("leads"),
-                format_args!("first in order"),
-            );
-            return;
-        };
-        self.swaps = self.swaps.wrapping_add(1);
-        let id = self.config.at(old).map_or("", |p| p.id.as_str());
-        let state = self.path(PathId { slot: old, family }).map(Path::state);
-        let cause: String<CAUSE_MAX> = match state {
-            _ if self.pinned == leader => text(format_args!("pinned by hand")),
-            _ if self.is_disabled(old) => text(format_args!("{id} is disabled")),
-            Some(State::Online) | None => text(format_args!("preferred to {id}")),
-            Some(state) => text(format_args!("{id} is {state}")),
-        };
-        let what = format_args!("leads");
-        self.note(now, leader, Some(family), what, format_args!("{cause}"));
     }
 }
 
