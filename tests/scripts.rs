@@ -1,0 +1,40 @@
+//! Timed scripts: stories of lines that die and heal, told on a virtual clock, with what the core makes of them.
+
+mod sim;
+
+#[path = "scripts/hand.rs"]
+mod hand;
+#[path = "scripts/leader.rs"]
+mod leader;
+#[path = "scripts/reload.rs"]
+mod reload;
+#[path = "scripts/rounds.rs"]
+mod rounds;
+#[path = "scripts/seed.rs"]
+mod seed;
+#[path = "scripts/verdict.rs"]
+mod verdict;
+
+use failover::config::Config;
+use sim::{BRISK, World, config, ms};
+
+/// The target of the single check of most stories.
+const TARGET: &str = "203.0.113.8";
+
+/// isp1 and isp2, each asked one target ten times a second.
+fn two() -> Config {
+    config(&["isp1", "isp2"], &[TARGET], BRISK)
+}
+
+/// The same, a second later: both are online, isp1 leads.
+fn two_running() -> World {
+    running(&two())
+}
+
+/// Any configuration, a second later.
+fn running(config: &Config) -> World {
+    let mut world = World::new(config);
+    world.run(ms(1000));
+    assert_eq!(world.leader(), "isp1");
+    world
+}

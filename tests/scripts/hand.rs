@@ -1,0 +1,181 @@
+//! What a person does by hand: pin and unpin, disable and enable.
+
+use failover::config::Slot;
+use failover::failover::path::State;
+use failover::failover::{Action, Event, Waiting};
+use failover::net::Family;
+
+use crate::sim::{BRISK, World, config, ms};
+use crate::{TARGET, two, two_running};
+
+#[test]
+fn a_pin_and_the_verdicts_after_it() {
+    let mut world = two_running();
+    world.pin(Some("isp2"));
+    assert_eq!(world.leader(), "isp2");
+    assert_eq!(world.state("isp1"), State::Frozen);
+    assert_eq!(world.last_word_of("isp2"), "leads: pinned by hand");
+    assert_eq!(world.core.next_deadline(), None, "nothing to do");
+    world.run(ms(5000));
+    world.pin(None);
+    // The pinned one stays until another proves to be better.
+    assert_eq!(world.leader(), "isp2");
+    assert_eq!(world.state("isp1"), State::Probing);
+    assert_eq!(world.state("isp2"), State::Probing);
+    let unpinned = world.now;
+    let back = world.run_to_swap(ms(5000)).unwrap();
+    assert!(back - unpinned <= ms(400), "{}", back - unpinned);
+    assert_eq!(world.leader(), "isp1");
+    world.run(ms(1000));
+    assert_eq!(world.state("isp2"), State::Online);
+}
+
+#[test]
+fn answers_to_what_was_asked_before_a_pin_are_of_no_weight_after_it() {
+    let mut world = two_running();
+    world.line("isp1", |_| crate::sim::Fate::Answered(ms(299)));
+    world.run(ms(1000));
+    world.pin(Some("isp2"));
+    world.pin(None);
+    world.run(ms(90));
+    assert_eq!(world.path("isp1").rounds.streak(), 0);
+    assert_eq!(world.state("isp1"), State::Probing);
+}
+
+#[test]
+fn a_pin_of_one_after_the_other() {
+    let mut world = two_running();
+    world.pin(Some("isp2"));
+    world.pin(Some("isp1"));
+    assert_eq!(world.leader(), "isp1");
+    assert_eq!(world.state("isp2"), State::Frozen);
+    assert_eq!(world.core.pinned(), Some(Slot(0)));
+    let written = world.core.journal().written();
+    world.pin(Some("isp1"));
+    assert_eq!(world.core.journal().written(), written, "nothing new");
+}
+
+#[test]
+fn a_pin_toggled_fast_makes_no_burst_of_probes() {
+    let mut world = two_running();
+    for _ in 0..100 {
+        world.pin(Some("isp1"));
+        world.run(ms(2));
+        world.pin(None);
+        world.run(ms(8));
+    }
+    let rounds = world.rounds_of("isp1");
+    for pair in rounds.windows(2) {
+        assert!(pair[1] - pair[0] >= BRISK.interval / 2, "{pair:?}");
+    }
+}
+
+#[test]
+fn a_pin_of_a_provider_that_is_unknown_changes_nothing() {
+    let mut config = two();
+    config.providers[1].enabled = false;
+    let mut world = World::new(&config);
+    world.run(ms(1000));
+    for slot in [1, 7, 63, 64, 255] {
+        let actions = world.tell(Event::Pin(Some(Slot(slot))));
+        assert!(actions.is_empty());
+        assert_eq!(world.core.pinned(), None);
+        assert_eq!(world.state("isp1"), State::Online);
+    }
+}
+
+#[test]
+fn a_pinned_provider_keeps_the_lead_without_carrier_but_not_without_gateway() {
+    let mut world = two_running();
+    world.pin(Some("isp2"));
+    world.pull_cable("isp2");
+    assert_eq!(world.leader(), "isp2", "a person said so");
+    assert_eq!(world.state("isp2"), State::Waiting);
+    world.uplink("isp2", Some(Waiting::NoGateway), false);
+    assert_eq!(world.leader(), "isp1", "there is no route to give");
+    assert_eq!(world.state("isp1"), State::Frozen);
+    world.plug_in("isp2");
+    assert_eq!(world.leader(), "isp2");
+    world.run(ms(5000));
+    assert_eq!(world.core.next_deadline(), None, "and nobody probes");
+}
+
+#[test]
+fn a_pinned_provider_that_lacks_a_family_leaves_that_family_as_it_was() {
+    let mut world = World::new(&config(&["isp1", "isp2"], &[TARGET, "2001:db8::8"], BRISK));
+    let v6 = world.id("isp2", Family::V6);
+    world.tell(Event::Uplink {
+        path: v6,
+        waiting: Some(Waiting::NoAddress),
+        routable: false,
+    });
+    world.run(ms(1000));
+    world.pin(Some("isp2"));
+    assert_eq!(world.leader_in(Family::V4), "isp2");
+    assert_eq!(world.leader_in(Family::V6), "isp1");
+    let sent = world.sent.len();
+    world.run(ms(5000));
+    assert_eq!(world.sent.len(), sent);
+    assert_eq!(world.leader_in(Family::V6), "isp1");
+}
+
+#[test]
+fn an_unchecked_provider_is_online_after_a_pin() {
+    let mut config = two();
+    config.providers[1].checks = 0;
+    let mut world = World::new(&config);
+    world.run(ms(1000));
+    for pinned in ["isp1", "isp2"] {
+        world.pin(Some(pinned));
+        world.pull_cable("isp2");
+        world.run(ms(1000));
+        world.plug_in("isp2");
+        world.run(ms(1000));
+        world.pin(None);
+        assert_eq!(world.state("isp2"), State::Online, "{pinned} was pinned");
+    }
+}
+
+#[test]
+fn disable_for_maintenance_and_enable() {
+    let mut world = two_running();
+    world.disable("isp1", true);
+    assert_eq!(world.leader(), "isp2", "at once");
+    assert_eq!(world.last_word_of("isp2"), "leads: isp1 is disabled");
+    assert_eq!(world.order(), ["isp2", "isp1"], "it can still be chosen");
+    let sent = world.rounds_of("isp1").len();
+    world.run(ms(1000));
+    assert_eq!(world.rounds_of("isp1").len(), sent + 10, "checks go on");
+    assert_eq!(world.state("isp1"), State::Online);
+    world.kill("isp2");
+    world.run(ms(1000));
+    assert_eq!(world.leader(), "isp2", "even a dead one before it");
+    world.disable("isp1", false);
+    assert_eq!(world.leader(), "isp1", "at once: it is known to be good");
+}
+
+#[test]
+fn a_pin_outdoes_a_disable() {
+    let mut world = two_running();
+    world.disable("isp2", true);
+    world.pin(Some("isp2"));
+    assert_eq!(world.leader(), "isp2");
+    assert!(world.kernel.v4.order[0].steered);
+    world.pin(None);
+    assert_eq!(world.leader(), "isp1");
+    assert!(world.core.is_disabled(Slot(1)));
+}
+
+#[test]
+fn every_change_by_hand_is_saved() {
+    let mut world = two_running();
+    for event in [
+        Event::Pin(Some(Slot(0))),
+        Event::Pin(None),
+        Event::Disable(Slot(0), true),
+        Event::Disable(Slot(0), false),
+    ] {
+        assert!(world.tell(event).contains(&Action::Save), "{event:?}");
+    }
+    assert!(world.tell(Event::Disable(Slot(0), false)).is_empty());
+}

@@ -1,0 +1,226 @@
+//! Who leads: at boot, after a return, when nobody is healthy.
+
+use failover::config::{Config, LastResort, Preempt};
+use failover::failover::Waiting;
+use failover::failover::path::State;
+
+use crate::sim::{BRISK, World, at, config, ms};
+use crate::{TARGET, running, two, two_running};
+
+fn three() -> Config {
+    config(&["isp1", "isp2", "isp3"], &[TARGET], BRISK)
+}
+
+#[test]
+fn nothing_swaps_at_boot_because_a_lower_rank_answered_first() {
+    let mut world = World::new(&two());
+    world.line("isp1", |_| crate::sim::Fate::Answered(ms(250)));
+    world.line("isp2", |_| crate::sim::Fate::Answered(ms(1)));
+    world.run(ms(3000));
+    assert_eq!(world.leaders, [(at(1000), Some("isp1".to_owned()))]);
+    assert_eq!(
+        world.last_word_of("isp1"),
+        "probing → online: 3 good rounds"
+    );
+    assert_eq!(world.core.swaps(), 0);
+}
+
+#[test]
+fn at_boot_the_uplinks_are_taken_as_a_whole() {
+    // The slots are not in the order of rank, and the uplinks are told in the order of slots.
+    let mut config = three();
+    config.providers.swap(0, 2);
+    let world = World::new(&config);
+    assert_eq!(world.leaders, [(at(1000), Some("isp3".to_owned()))]);
+    assert_eq!(world.order(), ["isp3", "isp2", "isp1"]);
+    assert_eq!(world.core.swaps(), 0);
+}
+
+#[test]
+fn a_dead_first_provider_at_boot() {
+    let mut world = World::new(&two());
+    world.kill("isp1");
+    let swapped = world.run_to_swap(ms(5000)).unwrap();
+    assert_eq!(swapped, at(1000 + 200 + 300), "as soon as it is known dead");
+    assert_eq!(world.leader(), "isp2");
+}
+
+#[test]
+fn return_after_so_many_good_rounds() {
+    let mut world = two_running();
+    world.kill("isp1");
+    world.run(ms(2000));
+    world.heal("isp1");
+    let healed = world.now;
+    let back = world.run_to_swap(ms(5000)).unwrap();
+    // Three rounds, the last of which is answered 20 ms later; rounds are due at 1000 + n * 100.
+    assert!(back - healed <= ms(3 * 100 + 20), "{}", back - healed);
+    assert!(back - healed >= ms(2 * 100 + 20), "{}", back - healed);
+    assert_eq!(world.last_word_of("isp1"), "leads: preferred to isp2");
+}
+
+#[test]
+fn preempt_no_stays_with_the_healthy_one() {
+    let mut config = two();
+    config.globals.preempt = Preempt::No;
+    let mut world = running(&config);
+    world.kill("isp1");
+    world.run(ms(1000));
+    world.heal("isp1");
+    world.run(ms(10_000));
+    assert_eq!(world.state("isp1"), State::Online);
+    assert_eq!(world.leader(), "isp2");
+    // Until it fails.
+    world.kill("isp2");
+    world.run(ms(1000));
+    assert_eq!(world.leader(), "isp1");
+}
+
+#[test]
+fn preempt_after_a_while_of_being_back() {
+    let mut config = two();
+    config.globals.preempt = Preempt::After(ms(5000));
+    let mut world = running(&config);
+    world.kill("isp1");
+    world.run(ms(1000));
+    world.heal("isp1");
+    world.run(ms(500));
+    let online = world.path("isp1").since;
+    assert_eq!(world.state("isp1"), State::Online);
+    // It fails again before the time is over: the wait begins anew.
+    world.run(ms(3000));
+    world.kill("isp1");
+    world.run(ms(1000));
+    world.heal("isp1");
+    world.run(ms(500));
+    let again = world.path("isp1").since;
+    assert!(again > online);
+    let back = world.run_to_swap(ms(20_000)).unwrap();
+    assert_eq!(back, again + ms(5000));
+    assert_eq!(world.leader(), "isp1");
+    // A failure is left at once, whatever `preempt` says.
+    world.kill("isp1");
+    world.run(ms(700));
+    assert_eq!(world.leader(), "isp2");
+}
+
+#[test]
+fn a_pin_does_not_restart_the_wait_of_what_it_does_not_concern() {
+    let mut world = two_running();
+    let since = world.path("isp2").since;
+    world.pin(Some("isp2"));
+    assert_eq!(world.state("isp2"), State::Online);
+    assert_eq!(world.path("isp2").since, since, "still online");
+    world.pull_cable("isp1");
+    let pulled = world.now;
+    world.run(ms(1000));
+    world.pin(None);
+    assert_eq!(world.state("isp1"), State::Waiting);
+    assert_eq!(world.path("isp1").since, pulled, "still waiting");
+}
+
+#[test]
+fn last_resort_first_and_the_return_from_it() {
+    let mut world = two_running();
+    world.kill("isp1");
+    world.run(ms(1000));
+    world.kill("isp2");
+    world.run(ms(1000));
+    assert_eq!(world.leader(), "isp1");
+    assert!(!world.kernel.v4.unreachable);
+    world.heal("isp2");
+    world.run(ms(1000));
+    assert_eq!(world.leader(), "isp2");
+    world.heal("isp1");
+    world.run(ms(1000));
+    assert_eq!(world.leader(), "isp1");
+}
+
+#[test]
+fn last_resort_first_means_the_first_that_has_a_gateway() {
+    let mut world = two_running();
+    world.uplink("isp1", Some(Waiting::NoGateway), false);
+    world.kill("isp2");
+    world.run(ms(1000));
+    assert_eq!(world.state("isp2"), State::Offline);
+    assert_eq!(world.order(), ["isp2"]);
+}
+
+#[test]
+fn last_resort_keep_and_the_return_from_it() {
+    let mut config = two();
+    config.globals.last_resort = LastResort::Keep;
+    let mut world = running(&config);
+    world.kill("isp1");
+    world.run(ms(1000));
+    world.kill("isp2");
+    world.run(ms(5000));
+    assert_eq!(world.leader(), "isp2", "who led last");
+    world.heal("isp1");
+    world.run(ms(1000));
+    assert_eq!(world.leader(), "isp1");
+}
+
+#[test]
+fn last_resort_unreachable_and_the_return_from_it() {
+    let mut config = two();
+    config.globals.last_resort = LastResort::Unreachable;
+    let mut world = World::new(&config);
+    assert!(!world.kernel.v4.unreachable, "not before anything is known");
+    world.run(ms(1000));
+    world.kill("isp1");
+    world.kill("isp2");
+    world.run(ms(1000));
+    assert!(world.kernel.v4.unreachable);
+    assert_eq!(world.order(), ["isp1", "isp2"], "they can still be chosen");
+    world.heal("isp2");
+    world.run(ms(1000));
+    assert!(!world.kernel.v4.unreachable);
+    assert_eq!(world.leader(), "isp2");
+    // A pin is obeyed: then nothing is refused.
+    world.kill("isp2");
+    world.run(ms(1000));
+    assert!(world.kernel.v4.unreachable);
+    world.pin(Some("isp1"));
+    assert!(!world.kernel.v4.unreachable);
+}
+
+#[test]
+fn nobody_left_and_the_first_to_return() {
+    let mut world = two_running();
+    world.uplink("isp1", Some(Waiting::NoDevice), false);
+    world.uplink("isp2", Some(Waiting::NoDevice), false);
+    assert!(world.order().is_empty());
+    world.run(ms(1000));
+    world.plug_in("isp2");
+    assert_eq!(world.leader(), "isp2", "better than nothing");
+    world.run(ms(1000));
+    world.plug_in("isp1");
+    assert_eq!(world.leader(), "isp2");
+    world.run(ms(1000));
+    assert_eq!(world.leader(), "isp1");
+}
+
+#[test]
+fn the_order_of_all_is_that_of_preference() {
+    let ids = ["isp1", "isp2", "isp3", "isp4", "isp5"];
+    let mut world = running(&config(&ids, &[TARGET], BRISK));
+    world.kill("isp1");
+    world.pull_cable("isp2");
+    world.uplink("isp4", Some(Waiting::NoDevice), false);
+    world.disable("isp3", true);
+    world.run(ms(1000));
+    assert_eq!(world.order(), ["isp5", "isp1", "isp2", "isp3"]);
+    world.plug_in("isp2");
+    assert_eq!(world.order(), ["isp5", "isp2", "isp1", "isp3"], "returning");
+    let steered = |world: &World| -> Vec<bool> {
+        world
+            .kernel
+            .v4
+            .order
+            .iter()
+            .map(|hop| hop.steered)
+            .collect()
+    };
+    assert_eq!(steered(&world), [true, true, false, false]);
+}

@@ -1,0 +1,408 @@
+//! A world on a virtual clock: lines that answer, lose or refuse probes as a script says, and a driver that treats the
+//! core as the daemon does.
+#![allow(dead_code)] // each test crate uses its part
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use failover::config::{
+    Check, CheckKind, Config, Globals, PathId, Provider, Quorum, RtTable, Slot, Timing,
+};
+use failover::failover::path::{Path, State};
+use failover::failover::{
+    ACTIONS_MAX, Action, Actions, Event, Failover, Fault, Plan, Round, Waiting,
+};
+use failover::net::{Duration, Family, Instant, PerFamily};
+
+/// A duration of so many milliseconds.
+pub(crate) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A point of time, in milliseconds since the world began.
+pub(crate) fn at(ms: i64) -> Instant {
+    Instant::from_millis(ms)
+}
+
+/// The timing of profile `fast`, with three good rounds to come online.
+pub(crate) const BRISK: Timing = Timing {
+    interval: Duration::from_millis(100),
+    timeout: Duration::from_millis(300),
+    down: 3,
+    up: 3,
+    window: 50,
+    max_failed: 50,
+    quorum: Quorum::AtLeast(1),
+};
+
+/// Providers in the order of rank, each in the slot of its place; every one is asked all the targets.
+pub(crate) fn config(providers: &[&str], targets: &[&str], timing: Timing) -> Config {
+    let mut config = Config::default();
+    config.globals = Globals::default();
+    for target in targets {
+        config.checks.push(ping(target)).unwrap();
+    }
+    for (place, id) in (0..).zip(providers) {
+        config.providers.push(provider(id, place, timing)).unwrap();
+    }
+    config
+}
+
+/// A provider that is asked every check there may be.
+pub(crate) fn provider(id: &str, place: u8, timing: Timing) -> Provider {
+    Provider {
+        id: id.try_into().unwrap(),
+        slot: Slot(place),
+        enabled: true,
+        device: PerFamily {
+            v4: id.try_into().unwrap(),
+            v6: id.try_into().unwrap(),
+        },
+        interfaces: heapless::Vec::new(),
+        address: PerFamily::default(),
+        gateway: PerFamily::default(),
+        network: PerFamily::default(),
+        rt_table: RtTable::Auto,
+        mark: None,
+        rank: u32::from(place) + 1,
+        checks: u32::MAX,
+        timing,
+    }
+}
+
+/// A ping of an address, whose text is the check's name too.
+pub(crate) fn ping(target: &str) -> Check {
+    let address = target.parse().unwrap();
+    Check {
+        name: target.try_into().unwrap(),
+        kind: CheckKind::Ping { target: address },
+        target: target.try_into().unwrap(),
+        family: Family::of(address),
+        interval: None,
+    }
+}
+
+/// A probe on its way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Probe {
+    pub(crate) at: Instant,
+    pub(crate) path: PathId,
+    pub(crate) round: Round,
+    pub(crate) check: u8,
+}
+
+/// What becomes of a probe.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Fate {
+    Answered(Duration),
+    Lost,
+    Refused(Fault),
+}
+
+type Line = Rc<dyn Fn(Probe) -> Fate>;
+
+pub(crate) struct World {
+    pub(crate) core: Box<Failover>,
+    pub(crate) now: Instant,
+    /// Every probe that was sent.
+    pub(crate) sent: Vec<Probe>,
+    /// What the kernel was given.
+    pub(crate) kernel: PerFamily<Plan>,
+    /// Who led, from when on: IPv4.
+    pub(crate) leaders: Vec<(Instant, Option<String>)>,
+    /// Every action, in order.
+    pub(crate) actions: Vec<(Instant, Action)>,
+    uplinks: HashMap<PathId, (Option<Waiting>, bool)>,
+    lines: HashMap<PathId, Line>,
+    flying: BTreeMap<(Instant, usize), Event>,
+    flown: usize,
+}
+
+impl World {
+    /// Every uplink is up, every line answers in 20 ms.
+    pub(crate) fn new(config: &Config) -> World {
+        let mut world = World::before_start();
+        world.configure(config);
+        world.tell_uplinks();
+        world
+    }
+
+    /// Nothing is configured yet.
+    pub(crate) fn before_start() -> World {
+        World {
+            core: Box::new(Failover::new()),
+            now: at(1000),
+            sent: Vec::new(),
+            kernel: PerFamily::default(),
+            leaders: Vec::new(),
+            actions: Vec::new(),
+            uplinks: HashMap::new(),
+            lines: HashMap::new(),
+            flying: BTreeMap::new(),
+            flown: 0,
+        }
+    }
+
+    pub(crate) fn configure(&mut self, config: &Config) {
+        let actions = self.core.configure(config, self.now);
+        self.carry_out(&actions);
+    }
+
+    /// What the daemon does after each configuration.
+    pub(crate) fn tell_uplinks(&mut self) {
+        let paths: Vec<PathId> = self.core.paths().map(|path| path.id).collect();
+        for path in paths {
+            let (waiting, routable) = *self.uplinks.entry(path).or_insert((None, true));
+            self.tell(Event::Uplink {
+                path,
+                waiting,
+                routable,
+            });
+        }
+    }
+
+    pub(crate) fn reload(&mut self, config: &Config) {
+        self.configure(config);
+        self.tell_uplinks();
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) -> Actions {
+        let actions = self.core.handle(event, self.now);
+        self.carry_out(&actions);
+        actions
+    }
+
+    /// What the kernel says of both paths of a provider from now on.
+    pub(crate) fn uplink(&mut self, id: &str, waiting: Option<Waiting>, routable: bool) {
+        for family in Family::ALL {
+            let path = self.id(id, family);
+            self.uplinks.insert(path, (waiting, routable));
+            if self.core.path(path).is_some() {
+                self.tell(Event::Uplink {
+                    path,
+                    waiting,
+                    routable,
+                });
+            }
+        }
+    }
+
+    pub(crate) fn pull_cable(&mut self, id: &str) {
+        self.uplink(id, Some(Waiting::NoCarrier), true);
+    }
+
+    /// The same before anybody is told of uplinks.
+    pub(crate) fn pull_cable_silently(&mut self, id: &str) {
+        for family in Family::ALL {
+            let state = (Some(Waiting::NoCarrier), true);
+            self.uplinks.insert(self.id(id, family), state);
+        }
+    }
+
+    pub(crate) fn plug_in(&mut self, id: &str) {
+        self.uplink(id, None, true);
+    }
+
+    /// How a provider's line treats probes from now on, in both families.
+    pub(crate) fn line(&mut self, id: &str, line: impl Fn(Probe) -> Fate + 'static) {
+        let line: Line = Rc::new(line);
+        for family in Family::ALL {
+            self.lines.insert(self.id(id, family), line.clone());
+        }
+    }
+
+    pub(crate) fn kill(&mut self, id: &str) {
+        self.line(id, |_| Fate::Lost);
+    }
+
+    pub(crate) fn heal(&mut self, id: &str) {
+        self.line(id, |_| Fate::Answered(ms(20)));
+    }
+
+    pub(crate) fn pin(&mut self, id: Option<&str>) {
+        let slot = id.map(|id| self.id(id, Family::V4).slot);
+        self.tell(Event::Pin(slot));
+    }
+
+    pub(crate) fn disable(&mut self, id: &str, disabled: bool) {
+        let slot = self.id(id, Family::V4).slot;
+        self.tell(Event::Disable(slot, disabled));
+    }
+
+    /// Lets time pass, and everything happen that is due.
+    pub(crate) fn run(&mut self, time: Duration) {
+        self.run_to(self.now + time);
+    }
+
+    pub(crate) fn run_to(&mut self, end: Instant) {
+        let mut at_once = 0;
+        loop {
+            let due = self.core.next_deadline().map(|due| due.max(self.now));
+            let flying = self.flying.keys().next().map(|(at, _)| self.now.max(*at));
+            let Some(next) = due.into_iter().chain(flying).min().filter(|at| *at <= end) else {
+                break;
+            };
+            at_once = if next == self.now { at_once + 1 } else { 0 };
+            assert!(at_once < 1000, "the core is busy at {next}");
+            self.now = next;
+            // As the daemon does: what came in is read before the clock is looked at.
+            match self.flying.pop_first() {
+                Some(((at, _), event)) if at <= next => self.tell(event),
+                Some((key, event)) => {
+                    self.flying.insert(key, event);
+                    self.tell(Event::Tick)
+                }
+                None => self.tell(Event::Tick),
+            };
+        }
+        self.now = end;
+    }
+
+    /// Runs until somebody else leads in IPv4: when that was.
+    pub(crate) fn run_to_swap(&mut self, limit: Duration) -> Option<Instant> {
+        let (leader, end) = (self.leader(), self.now + limit);
+        while self.now < end {
+            let next = self.now + ms(1);
+            self.run_to(next);
+            if self.leader() != leader {
+                return self.leaders.last().map(|(at, _)| *at);
+            }
+        }
+        None
+    }
+
+    /// Who leads in IPv4, as the kernel has it; empty: nobody.
+    pub(crate) fn leader(&self) -> String {
+        self.leader_in(Family::V4)
+    }
+
+    pub(crate) fn leader_in(&self, family: Family) -> String {
+        let first = self.kernel[family].order.first();
+        first.map(|hop| self.name(hop.slot)).unwrap_or_default()
+    }
+
+    /// The providers in the kernel's order, IPv4.
+    pub(crate) fn order(&self) -> Vec<String> {
+        let order = self.kernel.v4.order.iter();
+        order.map(|hop| self.name(hop.slot)).collect()
+    }
+
+    pub(crate) fn path(&self, id: &str) -> &Path {
+        self.path_in(id, Family::V4)
+    }
+
+    pub(crate) fn path_in(&self, id: &str, family: Family) -> &Path {
+        self.core.path(self.id(id, family)).unwrap()
+    }
+
+    pub(crate) fn state(&self, id: &str) -> State {
+        self.path(id).state()
+    }
+
+    /// When rounds of a provider went out, IPv4.
+    pub(crate) fn rounds_of(&self, id: &str) -> Vec<Instant> {
+        let path = self.id(id, Family::V4);
+        let mut rounds: Vec<_> = self.sent.iter().filter(|p| p.path == path).collect();
+        rounds.dedup_by_key(|p| p.round);
+        rounds.iter().map(|p| p.at).collect()
+    }
+
+    /// The journal's lines of a provider, IPv4's and those of both families: `what: cause`.
+    pub(crate) fn journal_of(&self, id: &str) -> Vec<String> {
+        let entries = self.core.journal().entries();
+        entries
+            .filter(|e| e.provider.as_deref() == Some(id) && e.family != Some(Family::V6))
+            .map(|e| format!("{}: {}", e.what, e.cause))
+            .collect()
+    }
+
+    pub(crate) fn last_word_of(&self, id: &str) -> String {
+        self.journal_of(id).pop().unwrap_or_default()
+    }
+
+    pub(crate) fn id(&self, id: &str, family: Family) -> PathId {
+        let provider = self.core.config().provider(id);
+        let slot = provider.expect("a provider of the configuration").slot;
+        PathId { slot, family }
+    }
+
+    fn name(&self, slot: Slot) -> String {
+        let provider = self.core.config().at(slot);
+        provider.map_or("?".to_owned(), |p| p.id.to_string())
+    }
+
+    fn carry_out(&mut self, actions: &Actions) {
+        assert!(actions.len() <= ACTIONS_MAX);
+        for action in actions {
+            self.actions.push((self.now, *action));
+            match *action {
+                Action::Probe {
+                    path,
+                    round,
+                    checks,
+                } => {
+                    for check in (0..8).filter(|check| checks.0 & (1 << check) != 0) {
+                        self.send(Probe {
+                            at: self.now,
+                            path,
+                            round,
+                            check,
+                        });
+                    }
+                }
+                Action::Routes(family) => {
+                    self.kernel[family] = self.core.plan(family).clone();
+                    let leader = Some(self.leader()).filter(|id| !id.is_empty());
+                    if self.leaders.last().is_none_or(|(_, last)| *last != leader) {
+                        self.leaders.push((self.now, leader));
+                    }
+                }
+                Action::Save => {}
+            }
+        }
+        for family in Family::ALL {
+            assert_eq!(
+                &self.kernel[family],
+                self.core.plan(family),
+                "a plan that nobody was told of"
+            );
+        }
+    }
+
+    fn send(&mut self, probe: Probe) {
+        self.sent.push(probe);
+        let Probe {
+            path, round, check, ..
+        } = probe;
+        let fate = match self.lines.get(&path) {
+            Some(line) => line(probe),
+            None => Fate::Answered(ms(20)),
+        };
+        match fate {
+            Fate::Answered(rtt) => self.fly(
+                rtt,
+                Event::Reply {
+                    path,
+                    check,
+                    round,
+                    rtt,
+                },
+            ),
+            Fate::Lost => {}
+            Fate::Refused(fault) => self.fly(
+                Duration::ZERO,
+                Event::Failed {
+                    path,
+                    check,
+                    round,
+                    fault,
+                },
+            ),
+        }
+    }
+
+    fn fly(&mut self, time: Duration, event: Event) {
+        self.flown += 1;
+        self.flying.insert((self.now + time, self.flown), event);
+    }
+}
