@@ -380,10 +380,7 @@ fn rules_survive_the_way_there_and_back_and_are_never_doubled() {
                     .count()
             };
             assert_eq!(ours(&lab.mirror), 1);
-            assert!(
-                lab.mirror.rules().contains(&rule),
-                "{rule:?}"
-            );
+            assert!(lab.mirror.rules().contains(&rule), "{rule:?}");
             lab.assert_true_picture("now");
             // A foreign rule that looks the same stays.
             let foreign = Rule {

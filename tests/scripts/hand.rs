@@ -18,16 +18,29 @@ fn a_pin_and_the_verdicts_after_it() {
     assert_eq!(world.core.next_deadline(), None, "nothing to do");
     world.run(ms(5000));
     world.pin(None);
-    // The pinned one stays until another proves to be better.
-    assert_eq!(world.leader(), "isp2");
+    assert_eq!(world.leader(), "isp1", "good before, so presumed good");
     assert_eq!(world.state("isp1"), State::Probing);
     assert_eq!(world.state("isp2"), State::Probing);
+    world.run(ms(1000));
+    assert_eq!(world.state("isp1"), State::Online);
+    assert_eq!(world.state("isp2"), State::Online);
+}
+
+#[test]
+fn who_was_bad_before_a_pin_must_prove_itself_after_it() {
+    let mut world = two_running();
+    world.line("isp1", |_| crate::sim::Fate::Lost);
+    world.run(ms(1000));
+    assert_eq!(world.state("isp1"), State::Offline);
+    world.pin(Some("isp2"));
+    world.line("isp1", |_| crate::sim::Fate::Answered(ms(5)));
+    world.run(ms(5000));
+    world.pin(None);
+    assert_eq!(world.leader(), "isp2");
     let unpinned = world.now;
     let back = world.run_to_swap(ms(5000)).unwrap();
     assert!(back - unpinned <= ms(400), "{}", back - unpinned);
     assert_eq!(world.leader(), "isp1");
-    world.run(ms(1000));
-    assert_eq!(world.state("isp2"), State::Online);
 }
 
 #[test]
