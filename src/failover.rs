@@ -97,6 +97,7 @@ impl Failover {
                 {
                     path.rounds
                         .answered(round, check, rtt, terms.timing.timeout);
+                    path.unreachable = None;
                 }
                 self.judge(path, now, &mut actions);
             }
@@ -110,6 +111,11 @@ impl Failover {
                     path.rounds.failed(round, check, fault);
                 }
                 self.judge(path, now, &mut actions);
+            }
+            Event::Unreachable { path, code } => {
+                if let Some(path) = self.paths.get_mut(path.index()) {
+                    path.unreachable = Some(code);
+                }
             }
             Event::Skipped { path, check, round } => {
                 if let Some(path) = self.paths.get_mut(path.index()) {

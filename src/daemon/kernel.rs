@@ -13,6 +13,8 @@ use crate::net::{Duration, Family, Instant};
 
 /// Between two repairs of what somebody keeps changing, and between two attempts at what the kernel refuses.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two reports of repairs.
+const SILENCE: Duration = Duration::from_secs(60);
 /// Own changes bring news, which may bring changes; somebody who answers each of ours must wait for the next wake-up.
 const NEWS_ROUNDS: usize = 8;
 
@@ -27,6 +29,8 @@ pub(super) struct Sync {
     not_before: Option<Instant>,
     /// What the kernel said of the last attempt.
     refused: Option<Fault>,
+    /// When the journal last told of a repair.
+    reported_at: Option<Instant>,
 }
 
 impl Sync {
@@ -56,7 +60,7 @@ impl Daemon<'_> {
             if self.more_news {
                 self.kernel_news();
             }
-            if !self.news.is_empty() || !self.memory.mirror.needs().is_empty() {
+            if !self.news.is_empty() || self.dump_is_due(now) {
                 self.take_news(now);
             }
             for family in Family::ALL {
@@ -77,11 +81,10 @@ impl Daemon<'_> {
     fn take_news(&mut self, now: Instant) {
         self.news = Kinds::NONE;
         self.look_at_uplinks(now);
-        let needs = self.memory.mirror.needs();
-        if !needs.is_empty() && self.dump_at.is_none_or(|at| at <= now) {
+        if self.dump_is_due(now) {
             // Whatever swap the news ask for goes first: the dump is for what they did not tell.
             self.sync_planned(now);
-            self.dump(needs, now);
+            self.dump(now);
             self.look_at_uplinks(now);
         }
         for family in Family::ALL {
@@ -98,9 +101,15 @@ impl Daemon<'_> {
         }
     }
 
-    /// A fresh picture of the kernel.
-    fn dump(&mut self, kinds: Kinds, now: Instant) {
-        let failed = self.requests.dump(&mut self.memory.mirror, kinds).err();
+    /// Whether events have left doubts that only a fresh dump can settle, and the last one did not just fail.
+    fn dump_is_due(&self, now: Instant) -> bool {
+        !self.memory.mirror.needs().is_empty() && self.dump_at.is_none_or(|at| at <= now)
+    }
+
+    /// A fresh picture of what is in doubt.
+    fn dump(&mut self, now: Instant) {
+        let needs = self.memory.mirror.needs();
+        let failed = self.requests.dump(&mut self.memory.mirror, needs).err();
         self.dump_at = failed.map(|fault| {
             self.counters.kernel_errors += 1;
             log::error!("the kernel's routes cannot be read: {fault}; trying again");
@@ -224,8 +233,14 @@ impl Daemon<'_> {
 
     /// Something of ours was changed by somebody else, and is put back.
     fn repaired(&mut self, family: Family, made: u32, now: Instant) {
-        self.counters.repairs += made;
-        self.kernel[family].not_before = Some(now + PATIENCE);
+        self.counters.repairs = self.counters.repairs.wrapping_add(made);
+        let sync = &mut self.kernel[family];
+        sync.not_before = Some(now + PATIENCE);
+        // Somebody who never tires of it shall not fill the journal, nor the log.
+        if sync.reported_at.is_some_and(|at| now < at + SILENCE) {
+            return;
+        }
+        sync.reported_at = Some(now);
         let cause = format_args!("{made} routes or rules were changed by somebody else");
         self.memory.core.note(
             now,

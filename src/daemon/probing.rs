@@ -9,6 +9,7 @@ use crate::linux::fault::fault;
 use crate::linux::poll::Interest;
 use crate::linux::uplink::Uplink;
 use crate::net::Instant;
+use crate::wire::icmp::Rejected;
 
 impl Daemon<'_> {
     /// Opens a path's socket on its present device and address, or opens it anew.
@@ -158,6 +159,10 @@ impl Daemon<'_> {
                     },
                     now,
                 );
+            }
+            Some(Err(Rejected::Unreachable { code })) => {
+                self.counters.icmp_errors = self.counters.icmp_errors.wrapping_add(1);
+                self.tell(Event::Unreachable { path, code }, now);
             }
             Some(_) => {
                 self.counters.replies_rejected = self.counters.replies_rejected.wrapping_add(1)

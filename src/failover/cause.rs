@@ -32,6 +32,10 @@ impl fmt::Display for Cause<'_> {
             Ground::FailedInWindow(failed, of, checks) => {
                 write!(f, "{failed} of the last {of} rounds failed{}", lost(checks))
             }
+        }?;
+        match failover.path(id).and_then(|path| path.unreachable) {
+            Some(code) => write!(f, "; the network says unreachable (ICMP code {code})"),
+            None => Ok(()),
         }
     }
 }

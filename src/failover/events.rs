@@ -52,6 +52,14 @@ pub enum Event {
         /// why
         fault: Fault,
     },
+    /// The network says that a probe of this path cannot be delivered (ICMP destination unreachable, RFC 792 and
+    /// RFC 4443, with its code). It is recorded, not judged: anybody on the way can say so.
+    Unreachable {
+        /// whose
+        path: PathId,
+        /// the code of the ICMP message
+        code: u8,
+    },
     /// A check was not asked after all: its former probe has not ended. Its last result stands for this one.
     Skipped {
         /// whose

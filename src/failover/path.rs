@@ -85,6 +85,8 @@ pub struct Path {
     pub verdict: Verdict,
     /// since when `state()` is so
     pub since: Instant,
+    /// the code of the last ICMP error since the last answer
+    pub unreachable: Option<u8>,
     /// its rounds
     pub rounds: Rounds,
     /// where in the interval its rounds fall, so that those of all paths are spread
@@ -106,6 +108,7 @@ impl Path {
             duty: Duty::Checked,
             verdict: Verdict::Fresh,
             since: Instant::ZERO,
+            unreachable: None,
             rounds: Rounds::new(),
             phase: Duration::ZERO,
             next_round_at: Instant::ZERO,
@@ -119,6 +122,7 @@ impl Path {
         self.terms = None;
         (self.waiting, self.routable, self.told) = (Some(Waiting::NoDevice), false, false);
         self.verdict = Verdict::Fresh;
+        self.unreachable = None;
     }
 
     /// As people see it.

@@ -106,6 +106,8 @@ pub struct Counters {
     pub probes_answered: u32,
     /// replies that were not ours: forged, stray, or of another run
     pub replies_rejected: u32,
+    /// ICMP errors that quote a probe of ours
+    pub icmp_errors: u32,
     /// routes and rules of ours that somebody changed, and we put back
     pub repairs: u32,
     /// requests that the kernel refused, or that did not end in time
