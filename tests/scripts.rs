@@ -1,5 +1,10 @@
 //! Timed scripts: stories of lines that die and heal, told on a virtual clock, with what the core makes of them.
-#![allow(clippy::unwrap_used, clippy::field_reassign_with_default)] // a test fails by panicking
+// A test fails by panicking, and knows its numbers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::field_reassign_with_default
+)]
 
 mod sim;
 

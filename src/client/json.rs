@@ -102,7 +102,7 @@ mod tests {
             "active": {"ipv4": "isp1", "ipv6": "isp1"},
             "warnings": [],
             "counters": {
-                "swaps": 2, "probes_sent": 600, "probes_answered": 590, "replies_rejected": 0, "repairs": 1,
+                "swaps": 2, "probes_sent": 600, "probes_answered": 590, "icmp_errors": 0, "replies_rejected": 0, "repairs": 1,
                 "kernel_errors": 0, "overruns": 0, "undecodable": 0, "overflows": 0, "reloads": 0
             },
             "providers": [

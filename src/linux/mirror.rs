@@ -133,8 +133,10 @@ pub struct Mirror {
     routes: Table<Route, ROUTES_MAX>,
     rules: Table<Rule, RULES_MAX>,
     needs: Kinds,
-    /// whether some route's way is held by a nexthop object
-    nexthops: bool,
+    /// the kinds with a route whose way is held by a nexthop object
+    nexthops: Kinds,
+    /// the kinds in which the kernel may have routes that look alike here: they differ in what the mirror does not know
+    twins: Kinds,
     /// see [`Counters`]
     pub counters: Counters,
 }
@@ -154,7 +156,8 @@ impl Mirror {
             routes: Table::new(),
             rules: Table::new(),
             needs: Kinds::NONE,
-            nexthops: false,
+            nexthops: Kinds::NONE,
+            twins: Kinds::NONE,
             counters: Counters {
                 overruns: 0,
                 undecodable: 0,
@@ -218,7 +221,7 @@ impl Mirror {
             News::Gone(Object::Route(route, _)) => self.route_gone(&route),
             News::Gone(Object::Rule(rule)) => self.rule_gone(&rule),
             News::Nexthops => {
-                self.needs.add(Kinds::ROUTES.when(self.nexthops));
+                self.needs.add(self.nexthops);
                 Kinds::NONE
             }
         }
@@ -226,6 +229,8 @@ impl Mirror {
 
     /// A dump of one kind begins: [`Mirror::record`] all it shows, then call [`Mirror::end`].
     pub fn begin(&mut self, kind: Kinds) {
+        self.nexthops.drop(kind);
+        self.twins.drop(kind);
         match kind {
             Kinds::LINKS => self.links.suspect(|_| true),
             Kinds::ADDRESSES => self.addresses.suspect(|_| true),
@@ -264,10 +269,12 @@ impl Mirror {
             ),
             Object::Route(route, _) if !relevant(&route) => return Kinds::NONE,
             Object::Route(route, nexthop) => {
-                self.nexthops |= nexthop;
+                let kind = Kinds::routes(family(&route));
+                self.nexthops.add(kind.when(nexthop));
                 let lesser = |old: &Route| route.protocol == PROTOCOL && old.protocol != PROTOCOL;
                 let inserted = self.routes.insert(route, |old| *old == route, lesser);
-                (Kinds::routes(family(&route)), inserted)
+                self.twins.add(kind.when(inserted == Inserted::Again));
+                (kind, inserted)
             }
             Object::Rule(rule) => (Kinds::RULES, self.record_rule(rule)),
         };
@@ -370,22 +377,26 @@ impl Mirror {
             .iter()
             .filter(|old| same_key(old, &route))
             .count();
-        if candidates == 1 {
-            let unchanged = self.routes().contains(&route);
-            if !unchanged {
-                self.routes.remove(|old| same_key(old, &route));
-                self.record(Object::Route(route, nexthop));
-            }
-            return kind.when(!unchanged);
+        if candidates != 1 {
+            // The key alone does not tell which of several was replaced.
+            self.needs.add(kind.when(candidates > 1));
+            return self.route_is(route, nexthop);
         }
-        // The key alone does not tell which of several was replaced.
-        self.needs.add(kind.when(candidates > 1));
-        self.route_is(route, nexthop)
+        let unchanged = self.routes().contains(&route);
+        // It may have been one that looks alike, or, to a network, a foreign one that the mirror does not hold.
+        let unsure = self.twins.has(kind) || (!is_default(&route) && !unchanged);
+        self.needs.add(kind.when(unsure));
+        if !unchanged {
+            self.routes.remove(|old| same_key(old, &route));
+            self.record(Object::Route(route, nexthop));
+        }
+        kind.when(!unchanged)
     }
 
     fn route_gone(&mut self, gone: &Route) -> Kinds {
         let kind = Kinds::routes(family(gone));
         if self.routes.remove(|old| old == gone) {
+            self.needs.add(kind.when(self.twins.has(kind)));
             return kind;
         }
         // Part of a multipath route, or a route that the mirror knows otherwise.

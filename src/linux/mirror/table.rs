@@ -15,8 +15,10 @@ pub(super) struct Table<T, const N: usize> {
 /// What [`Table::insert`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inserted {
-    /// it was there already
+    /// it was there already, and the dump in progress confirms it
     Known,
+    /// it was there already, and confirmed: it is told twice, or the kernel has two that look alike here
+    Again,
     /// it is new, or differs from what was in its place
     New,
     /// it took the place of something less worth knowing
@@ -46,10 +48,16 @@ impl<T: PartialEq, const N: usize> Table<T, N> {
         lesser: impl Fn(&T) -> bool,
     ) -> Inserted {
         if let Some(place) = self.values.iter().position(same) {
-            self.stale[place] = false;
-            let new = self.values[place] != value;
+            let stale = core::mem::take(&mut self.stale[place]);
+            if self.values[place] == value {
+                return if stale {
+                    Inserted::Known
+                } else {
+                    Inserted::Again
+                };
+            }
             self.values[place] = value;
-            return if new { Inserted::New } else { Inserted::Known };
+            return Inserted::New;
         }
         let Err(value) = self.values.push(value) else {
             // As long as `values`, and as roomy.
@@ -120,6 +128,7 @@ mod tests {
         }
         table.suspect(|_| true);
         assert_eq!(insert(&mut table, 2), Inserted::Known);
+        assert_eq!(insert(&mut table, 2), Inserted::Again);
         assert_eq!(
             insert(&mut table, 4),
             Inserted::New,

@@ -1,0 +1,249 @@
+//! The picture that events make is the kernel's.
+
+use std::os::fd::AsFd;
+
+use failover::linux::mirror::{Kinds, Mirror};
+use failover::linux::netlink::Drained;
+use nix::sys::socket::{setsockopt, sockopt};
+
+use crate::lab::{Lab, default, ip, try_ip};
+
+#[test]
+fn what_others_do_is_seen() {
+    let mut lab = Lab::new();
+    for (v6, one, other, prefix) in [
+        ("", "192.0.2.254", "192.0.2.253", "198.51.100.7/24"),
+        ("-6 ", "fe80::1", "fe80::2", "2001:db8:ff::7/64"),
+    ] {
+        let here = |mirror: &Mirror, gateway: &str| {
+            let gateway = gateway.parse().ok();
+            mirror
+                .routes()
+                .iter()
+                .filter(|route| route.gateway == gateway)
+                .count()
+        };
+        ip(&format!(
+            "{v6}route add default via {one} dev wan1 metric 50"
+        ));
+        assert!(lab.drain().has(Kinds::ROUTES));
+        assert_eq!(here(&lab.mirror, one), 1);
+        ip(&format!(
+            "{v6}route replace default via {other} dev wan1 metric 50"
+        ));
+        lab.drain();
+        assert_eq!((here(&lab.mirror, one), here(&lab.mirror, other)), (0, 1));
+        ip(&format!(
+            "{v6}route delete default via {other} dev wan1 metric 50"
+        ));
+        lab.drain();
+        assert_eq!(here(&lab.mirror, other), 0);
+        ip(&format!("address add {prefix} dev wan2"));
+        assert!(lab.drain().has(Kinds::ADDRESSES));
+        let known = |mirror: &Mirror| {
+            let prefix = prefix.parse().unwrap();
+            mirror
+                .addresses()
+                .iter()
+                .any(|address| address.prefix == prefix)
+        };
+        assert!(known(&lab.mirror));
+        ip(&format!("address delete {prefix} dev wan2"));
+        lab.drain();
+        assert!(!known(&lab.mirror));
+        assert_eq!(lab.mirror.needs(), Kinds::NONE);
+        lab.assert_true_picture("now");
+    }
+    // Routes that are no default and not ours do not even change anything.
+    ip("route add 203.0.113.0/24 via 192.0.2.254 dev wan1");
+    assert_eq!(lab.drain(), Kinds::NONE);
+}
+
+#[test]
+fn a_pulled_cable_and_a_renamed_and_deleted_device_are_seen() {
+    let mut lab = Lab::new();
+    ip("link set isp1 down");
+    lab.until("carrier lost", |mirror| {
+        mirror
+            .link_named("wan1")
+            .is_some_and(|link| link.up && !link.carrier)
+    });
+    ip("link set isp1 up");
+    lab.until("carrier back", |mirror| {
+        mirror.link_named("wan1").is_some_and(|link| link.carrier)
+    });
+    let wan2 = lab.index("wan2");
+    ip("link set wan2 down");
+    ip("link set wan2 name usb0");
+    lab.drain();
+    assert_eq!(lab.index("usb0"), wan2);
+    ip("link delete usb0");
+    lab.drain();
+    assert!(lab.mirror.link(wan2).is_none());
+    assert!(
+        lab.mirror
+            .addresses()
+            .iter()
+            .all(|address| address.device != wan2)
+    );
+    lab.dump(lab.mirror.needs());
+    lab.assert_true_picture("now");
+}
+
+#[test]
+fn admin_down_takes_the_ipv4_routes_along_though_nobody_says_so() {
+    let mut lab = Lab::new();
+    let (wan1, wan2) = (lab.index("wan1"), lab.index("wan2"));
+    lab.set(default(wan1, "192.0.2.254", 100));
+    let stays = default(wan2, "192.0.2.254", 101);
+    lab.set(stays);
+    lab.set(default(wan1, "fe80::1", 100));
+    ip("link set wan1 down");
+    lab.drain();
+    assert_eq!(lab.ours(), [stays], "at once");
+    assert!(lab.mirror.needs().has(Kinds::ROUTES_V4));
+    let changed = lab.dump(lab.mirror.needs());
+    assert_eq!(changed, Kinds::NONE, "the dump confirms it");
+    assert_eq!(lab.mirror.needs(), Kinds::NONE);
+    lab.assert_true_picture("now");
+}
+
+#[test]
+fn the_last_address_takes_the_ipv4_routes_along_though_nobody_says_so() {
+    let mut lab = Lab::new();
+    let wan1 = lab.index("wan1");
+    lab.set(default(wan1, "192.0.2.254", 100));
+    ip("address delete 192.0.2.1/24 dev wan1");
+    lab.drain();
+    assert_eq!(lab.ours(), [], "at once");
+    lab.dump(lab.mirror.needs());
+    lab.assert_true_picture("now");
+}
+
+#[test]
+fn multipath_routes_and_nexthop_objects_come_out_right_after_the_dump_they_ask_for() {
+    let mut lab = Lab::new();
+    let steps = [
+        "-6 route add default via fe80::1 dev wan1 metric 50 table 176",
+        "-6 route append default via fe80::2 dev wan1 metric 50 table 176",
+        "-6 route delete default via fe80::1 dev wan1 metric 50 table 176",
+        "-6 route replace default metric 50 table 176 nexthop via fe80::3 dev wan1 nexthop via fe80::4 dev wan2",
+        "-6 route replace default via fe80::5 dev wan1 metric 50 table 176",
+        "-6 route append default via fe80::6 dev wan1 metric 50 table 176",
+        "-6 route delete default metric 50 table 176",
+        "route add default metric 60 nexthop via 192.0.2.253 dev wan1 nexthop via 192.0.2.254 dev wan2",
+        "route append default via 192.0.2.252 dev wan1 metric 60",
+        "route replace default via 192.0.2.251 dev wan1 metric 60",
+        "link set wan2 down",
+        "nexthop add id 7 via 192.0.2.9 dev wan1",
+        "route add default nhid 7 metric 70",
+        "nexthop replace id 7 via 192.0.2.8 dev wan1",
+        "nexthop delete id 7",
+    ];
+    for step in steps {
+        ip(step);
+        lab.drain();
+        lab.dump(lab.mirror.needs());
+        lab.assert_true_picture(step);
+    }
+}
+
+#[test]
+fn after_an_overrun_a_dump_makes_the_picture_right() {
+    let mut lab = Lab::new();
+    let wan1 = lab.index("wan1");
+    setsockopt(&lab.events.fd().as_fd(), sockopt::RcvBuf, &4096).unwrap();
+    let mut batch = String::new();
+    for number in 0..3000 {
+        batch += &format!(
+            "route replace default via 192.0.2.{} dev wan1 metric 9\n",
+            number % 200 + 3
+        );
+    }
+    let file = std::env::temp_dir().join(format!("failover-overrun-{}", std::process::id()));
+    std::fs::write(&file, batch).unwrap();
+    ip(&format!("-batch {}", file.display()));
+    std::fs::remove_file(&file).unwrap();
+    lab.drain();
+    assert!(lab.mirror.counters.overruns > 0);
+    assert_eq!(lab.mirror.needs(), Kinds::ALL);
+    lab.dump(lab.mirror.needs());
+    lab.assert_true_picture("now");
+    // And events go on.
+    lab.set(default(wan1, "192.0.2.254", 100));
+    assert_eq!(lab.ours().len(), 1);
+}
+
+#[test]
+fn a_drain_is_bounded() {
+    let mut lab = Lab::new();
+    let mut batch = String::new();
+    for number in 0..400 {
+        batch += &format!(
+            "route replace default via 192.0.2.{} dev wan1 metric 9\n",
+            number % 200 + 3
+        );
+    }
+    let file = std::env::temp_dir().join(format!("failover-bounded-{}", std::process::id()));
+    std::fs::write(&file, batch).unwrap();
+    ip(&format!("-batch {}", file.display()));
+    std::fs::remove_file(&file).unwrap();
+    assert!(lab.events.drain(&mut lab.mirror).more);
+    lab.drain();
+    assert_eq!(lab.events.drain(&mut lab.mirror), Drained::default());
+    assert_eq!(lab.mirror.counters.overruns, 0);
+    lab.assert_true_picture("now");
+}
+
+/// The same numbers each time: xorshift32.
+struct Dice(u32);
+
+impl Dice {
+    fn roll(&mut self, sides: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 17;
+        self.0 ^= self.0 << 5;
+        self.0 % sides
+    }
+}
+
+#[test]
+fn after_random_changes_the_picture_is_the_one_of_a_fresh_dump() {
+    let mut lab = Lab::new();
+    let mut dice = Dice(20_260_101);
+    let mut done = 0;
+    for _ in 0..150 {
+        let device = dice.roll(2) + 1;
+        let verb = ["add", "replace", "append", "delete"][dice.roll(4) as usize];
+        let simple = ["add", "delete"][dice.roll(2) as usize];
+        let metric = 100 + dice.roll(3);
+        let host = 200 + dice.roll(4);
+        let protocol = [4, 176][dice.roll(2) as usize];
+        let table = [254, 176, 17601][dice.roll(3) as usize];
+        let way = format!("dev wan{device} metric {metric} proto {protocol}");
+        let rest = format!("{way} table {table}");
+        let command = match dice.roll(10) {
+            0..3 => format!("route {verb} default via 192.0.2.{host} {rest}"),
+            3..6 => format!("-6 route {verb} default via fe80::{host} {rest}"),
+            // Never in `main`, where we have default routes only: foreign ones there are not looked at.
+            6 => format!("route {verb} 203.0.113.0/24 {way} table 17601"),
+            7 => format!("address {simple} 192.0.2.{host}/24 dev wan{device}"),
+            8 => format!(
+                "rule {simple} pref {} lookup {table} protocol {protocol}",
+                17600 + host
+            ),
+            _ => format!(
+                "link set wan{device} {}",
+                ["up", "down"][dice.roll(2) as usize]
+            ),
+        };
+        done += u32::from(try_ip(&command));
+        lab.drain();
+        if !lab.mirror.needs().is_empty() {
+            lab.dump(lab.mirror.needs());
+        }
+        lab.assert_true_picture(&command);
+    }
+    assert!(done > 60, "only {done} commands did anything");
+    assert_eq!(lab.mirror.counters, Default::default());
+}

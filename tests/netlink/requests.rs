@@ -1,0 +1,224 @@
+//! What we ask the kernel for is what it does, and nothing that is not ours is touched.
+
+use failover::config::{Mark, PROTOCOL};
+use failover::failover::Fault;
+use failover::linux::mirror::Mirror;
+use failover::linux::objects::{Change, Route, Rule, RuleVerdict, Selector};
+use failover::net::{Family, Metric};
+
+use crate::lab::{GATEWAYS, Lab, default, ip, shown};
+
+#[test]
+fn a_set_route_is_seen_and_replaced_in_place() {
+    let mut lab = Lab::new();
+    let (wan1, wan2) = (lab.index("wan1"), lab.index("wan2"));
+    for gateway in GATEWAYS {
+        let first = default(wan1, gateway, 100);
+        lab.set(first);
+        assert_eq!(lab.ours(), [first]);
+        lab.set(first);
+        assert_eq!(lab.ours(), [first], "setting it again changes nothing");
+        let second = Route {
+            device: wan2,
+            ..first
+        };
+        lab.set(second);
+        assert_eq!(lab.ours(), [second], "one route, not two");
+        lab.assert_true_picture("now");
+        let gone = Change::DeleteRoute(second);
+        lab.requests.carry_out(&gone).unwrap();
+        lab.requests
+            .carry_out(&gone)
+            .expect("gone already is success");
+        lab.drain();
+        assert_eq!(lab.ours(), []);
+    }
+}
+
+#[test]
+fn every_field_of_a_route_survives_the_way_there_and_back() {
+    let mut lab = Lab::new();
+    let wan1 = lab.index("wan1");
+    let plain = default(wan1, "192.0.2.254", 100);
+    let routes = [
+        Route {
+            source: Some("192.0.2.1".parse().unwrap()),
+            ..plain
+        },
+        Route {
+            metric: Metric(101),
+            gateway: Some("203.0.113.1".parse().unwrap()),
+            onlink: true,
+            ..plain
+        },
+        Route {
+            table: 17601,
+            metric: Metric(0),
+            destination: "192.0.2.0/24".parse().unwrap(),
+            gateway: None,
+            ..plain
+        },
+        Route {
+            metric: Metric(102),
+            gateway: None,
+            ..plain
+        },
+        Route {
+            metric: Metric(103),
+            gateway: Some("fe80::1".parse().unwrap()),
+            ..plain
+        },
+        default(wan1, "fe80::1", 100),
+        Route {
+            metric: Metric(101),
+            onlink: true,
+            ..default(wan1, "2001:db8:ffff::1", 101)
+        },
+        Route {
+            table: 17601,
+            destination: "2001:db8:1::/64".parse().unwrap(),
+            gateway: None,
+            ..default(wan1, "fe80::1", 100)
+        },
+    ];
+    for route in routes {
+        lab.set(route);
+        assert_eq!(lab.ours(), [route]);
+        lab.assert_true_picture("now");
+        lab.requests.carry_out(&Change::DeleteRoute(route)).unwrap();
+        lab.drain();
+        assert_eq!(lab.ours(), []);
+    }
+}
+
+#[test]
+fn a_foreign_route_is_never_deleted() {
+    let mut lab = Lab::new();
+    let wan1 = lab.index("wan1");
+    for (gateway, v6) in GATEWAYS.into_iter().zip(["", "-6 "]) {
+        let ours = default(wan1, gateway, 100);
+        let foreign = format!("{v6}route add default via {gateway} dev wan1 table 176 metric 100");
+        ip(&format!("{foreign} proto static"));
+        lab.drain();
+        lab.requests.carry_out(&Change::DeleteRoute(ours)).unwrap();
+        assert!(shown(&format!("{v6}route show table 176")).contains("proto static"));
+        ip(&foreign.replace("add", "delete"));
+        // Ours by another gateway, device or metric stays as well.
+        lab.set(ours);
+        for other in [
+            Route {
+                metric: Metric(101),
+                ..ours
+            },
+            Route {
+                device: lab.index("wan2"),
+                ..ours
+            },
+            Route { table: 177, ..ours },
+        ] {
+            lab.requests.carry_out(&Change::DeleteRoute(other)).unwrap();
+        }
+        lab.drain();
+        assert_eq!(lab.ours(), [ours]);
+        lab.requests.carry_out(&Change::DeleteRoute(ours)).unwrap();
+        lab.drain();
+    }
+}
+
+#[test]
+fn refusals_have_their_cause_and_the_connection_goes_on() {
+    let mut lab = Lab::new();
+    let wan1 = lab.index("wan1");
+    let mut refused = |route| lab.requests.carry_out(&Change::SetRoute(route));
+    assert_eq!(
+        refused(default(wan1, "203.0.113.1", 100)),
+        Err(Fault::NetworkUnreachable),
+        "a gateway outside the network"
+    );
+    let nowhere = Route {
+        gateway: None,
+        ..default(999, "192.0.2.254", 100)
+    };
+    assert_eq!(refused(nowhere), Err(Fault::NoDevice));
+    assert_eq!(refused(default(wan1, "192.0.2.254", 100)), Ok(()));
+}
+
+fn rules() -> [Rule; 6] {
+    let rule = |pref, selector, verdict| Rule {
+        family: Family::V4,
+        pref,
+        protocol: PROTOCOL,
+        selector,
+        verdict,
+    };
+    let mark = Mark {
+        value: 0x100,
+        mask: 0xff00,
+    };
+    let device = "wan1".try_into().unwrap();
+    [
+        rule(17600, Selector::All, RuleVerdict::LookupSpecific(254)),
+        rule(17601, Selector::Mark(mark), RuleVerdict::Lookup(17601)),
+        rule(
+            17700,
+            Selector::From("192.0.2.1/32".parse().unwrap()),
+            RuleVerdict::Lookup(17601),
+        ),
+        rule(17800, Selector::Oif(device), RuleVerdict::Lookup(176)),
+        rule(18499, Selector::All, RuleVerdict::Unreachable),
+        rule(18500, Selector::All, RuleVerdict::Lookup(176)),
+    ]
+}
+
+#[test]
+fn rules_survive_the_way_there_and_back_and_are_never_doubled() {
+    let mut lab = Lab::new();
+    for family in Family::ALL {
+        for mut rule in rules() {
+            rule.family = family;
+            if let (Selector::From(prefix), Family::V6) = (&mut rule.selector, family) {
+                *prefix = "2001:db8:1::1/128".parse().unwrap();
+            }
+            let add = Change::AddRule(rule.clone());
+            lab.requests.carry_out(&add).unwrap();
+            lab.requests
+                .carry_out(&add)
+                .expect("there already is success");
+            lab.drain();
+            let options = ["-4", "-6"][family as usize];
+            let listed = shown(&format!("{options} rule show pref {}", rule.pref));
+            assert_eq!(listed.lines().count(), 1, "{listed}");
+            let ours = |mirror: &Mirror| {
+                mirror
+                    .rules()
+                    .iter()
+                    .filter(|r| r.protocol == PROTOCOL)
+                    .count()
+            };
+            assert_eq!(ours(&lab.mirror), 1);
+            assert!(lab.mirror.rules().contains(&rule), "{rule:?}");
+            lab.assert_true_picture("now");
+            // A foreign rule that looks the same stays.
+            let foreign = Rule {
+                protocol: 4,
+                ..rule.clone()
+            };
+            lab.requests
+                .carry_out(&Change::AddRule(foreign.clone()))
+                .unwrap();
+            let delete = Change::DeleteRule(rule);
+            lab.requests.carry_out(&delete).unwrap();
+            lab.requests
+                .carry_out(&delete)
+                .expect("gone already is success");
+            lab.drain();
+            assert_eq!(ours(&lab.mirror), 0);
+            assert!(lab.mirror.rules().contains(&foreign));
+            lab.requests
+                .carry_out(&Change::DeleteRule(foreign))
+                .unwrap();
+            lab.drain();
+            lab.assert_true_picture("now");
+        }
+    }
+}
