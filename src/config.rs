@@ -100,7 +100,7 @@ pub const DUMP_TRIES: u8 = 4;
 pub const DATAGRAMS_PER_DRAIN: u16 = 256;
 /// Largest netlink datagram that is read: the kernel never makes larger ones for a reader of this size, except for a
 /// single message that does not fit.
-pub const DATAGRAM_MAX: usize = 16 * 1024;
+pub const DATAGRAM_MAX: usize = 8 * 1024;
 /// The kernel's memory for events that we have not read yet, in bytes.
 pub const EVENTS_BUFFER: usize = 512 * 1024;
 

@@ -47,7 +47,8 @@ pub use start::{Failure, run};
 pub(crate) struct Memory {
     core: Failover,
     mirror: Mirror,
-    wanted: PerFamily<Wanted>,
+    /// What the kernel shall have in the family that is looked at.
+    wanted: Wanted,
     /// By `PathId::index`.
     uplinks: Vec<Uplink, PATHS_MAX>,
     tables: Tables,
@@ -63,10 +64,7 @@ impl Memory {
         Memory {
             core: Failover::new(),
             mirror: Mirror::new(),
-            wanted: PerFamily {
-                v4: Wanted::new(),
-                v6: Wanted::new(),
-            },
+            wanted: Wanted::new(),
             uplinks: Vec::new(),
             tables: Tables::new(),
             probes: Probes::new(),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `configure` | a configuration comes into force; what a former run knew is taken up |
 //! | [`path`] | one path: when it probes, and what its rounds say about it |
+//! | `paths` | all of them |
 //! | [`rounds`] | the ring of rounds: what was asked, what came back |
 //! | `leader` | who leads, and the plan that follows from it |
 //! | `ranking` | the order of preference |
@@ -18,15 +19,16 @@ mod events;
 pub mod journal;
 mod leader;
 pub mod path;
+mod paths;
 mod ranking;
 pub mod rounds;
 mod timers;
 
 use core::fmt;
 
-use heapless::{String, Vec};
+use heapless::String;
 
-use crate::config::{CAUSE_MAX, Config, PATHS_MAX, PathId, Slot};
+use crate::config::{CAUSE_MAX, Config, PathId, Slot};
 use crate::net::{Duration, Family, Instant, PerFamily};
 use crate::text::text;
 
@@ -34,6 +36,7 @@ use cause::{Cause, loss};
 pub use events::{ACTIONS_MAX, Action, Actions, CheckSet, Event, Fault, Hop, Plan, Round, Waiting};
 use journal::{Entry, Journal};
 use path::{Duty, Path, State, Verdict};
+use paths::Paths;
 use timers::Timers;
 
 /// Every path of every provider, who leads, and why.
@@ -41,8 +44,7 @@ use timers::Timers;
 /// It is large, and lives in a static: it starts as zeroes, and touches only the memory of the providers there are.
 pub struct Failover {
     config: Config,
-    /// By [`PathId::index`], up to the highest in use.
-    paths: Vec<Path, PATHS_MAX>,
+    paths: Paths,
     timers: Timers,
     plans: PerFamily<Plan>,
     /// When time alone may change who leads.
@@ -60,7 +62,7 @@ impl Failover {
     pub const fn new() -> Failover {
         Failover {
             config: Config::new(),
-            paths: Vec::new(),
+            paths: Paths::new(),
             timers: Timers::new(),
             plans: PerFamily {
                 v4: Plan::new(),
@@ -321,7 +323,7 @@ impl Failover {
 
     /// While a provider is pinned nobody is checked.
     fn keep_watch(&mut self, now: Instant) {
-        for path in &mut self.paths {
+        for path in self.paths.iter_mut() {
             let duty = match self.pinned {
                 None => Duty::Checked,
                 Some(slot) if slot == path.id.slot => Duty::Pinned,

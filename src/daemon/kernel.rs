@@ -1,15 +1,17 @@
 //! The kernel's news → the core; the core's plans → the kernel's routes and rules.
 
+use heapless::Vec;
+
 use super::{Daemon, Memory};
-use crate::config::{PATHS_MAX, PathId};
+use crate::config::{PATHS_MAX, PathId, TAKEN_MAX};
 use crate::failover::{Event, Fault};
 use crate::linux::clock::now;
 use crate::linux::diff;
-use crate::linux::layout::Situation;
+use crate::linux::layout::{Situation, Taken};
 use crate::linux::mirror::Kinds;
 use crate::linux::objects::Change;
 use crate::linux::uplink::{self, Claims, Uplink};
-use crate::net::{Duration, Family, Instant};
+use crate::net::{Duration, Family, Instant, Metric};
 
 /// Between two repairs of what somebody keeps changing, and between two attempts at what the kernel refuses.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -19,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 const NEWS_ROUNDS: usize = 8;
 
 /// How one family stands with the kernel.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct Sync {
     /// A plan, or an uplink, has changed: the kernel is to follow at once.
     planned: bool,
@@ -31,6 +33,10 @@ pub(super) struct Sync {
     refused: Option<Fault>,
     /// When the journal last told of a repair.
     reported_at: Option<Instant>,
+    /// Metrics that others have taken from us.
+    pub(super) taken: Vec<Taken, TAKEN_MAX>,
+    /// The metric of our best route in the swap table.
+    pub(super) best: Option<Metric>,
 }
 
 impl Sync {
@@ -190,7 +196,7 @@ impl Daemon<'_> {
         self.want(family);
         let Memory { mirror, wanted, .. } = &*self.memory;
         let (mut made, mut refused) = (0_u32, None);
-        for change in diff::changes(family, &wanted[family], mirror.routes(), mirror.rules()) {
+        for change in diff::changes(family, wanted, mirror.routes(), mirror.rules()) {
             let deletes = matches!(change, Change::DeleteRoute(_) | Change::DeleteRule(_));
             if refused.is_some() && deletes {
                 // What is deleted relies on what was to come before it.
@@ -221,7 +227,7 @@ impl Daemon<'_> {
             ..
         } = &mut *self.memory;
         let uplinks = &*uplinks;
-        wanted[family].fill(&Situation {
+        wanted.fill(&Situation {
             config: core.config(),
             family,
             plan: core.plan(family),
@@ -229,6 +235,14 @@ impl Daemon<'_> {
             tables,
             routes: mirror.routes(),
         });
+        let sync = &mut self.kernel[family];
+        sync.taken.clone_from(&wanted.taken);
+        let swap_table = core.config().globals.table;
+        let best = wanted
+            .routes
+            .first()
+            .filter(|route| route.table == swap_table);
+        sync.best = best.map(|route| route.metric);
     }
 
     /// Something of ours was changed by somebody else, and is put back.

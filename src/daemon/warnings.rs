@@ -7,7 +7,7 @@ use crate::config::{Name, PathId, Provider, TABLE_MAIN, WARNINGS_MAX};
 use crate::failover::path::{Duty, Path};
 use crate::linux::layout::{Taken, overridden_by};
 use crate::linux::{sysctl, uplink};
-use crate::net::{Family, Metric};
+use crate::net::Family;
 use crate::text::text;
 use crate::wire::control::{Text, Warning};
 
@@ -84,17 +84,13 @@ impl Daemon<'_> {
     }
 
     fn warn_of_family(&mut self, family: Family) {
-        let Memory {
-            core,
-            mirror,
-            wanted,
-            ..
-        } = &*self.memory;
+        let Memory { core, mirror, .. } = &*self.memory;
+        let sync = &self.kernel[family];
         let config = core.config();
         if !config.manages(family) {
             return;
         }
-        for Taken { table, metric } in &wanted[family].taken {
+        for Taken { table, metric } in &sync.taken {
             let what = format_args!(
                 "an {family} route that is not ours has metric {metric} in table {table}: ours use the next ones; \
                  `option start_metric` moves them away"
@@ -102,14 +98,8 @@ impl Daemon<'_> {
             self.warnings.add("foreign-route", None, what);
         }
         let table = config.globals.table;
-        let best = wanted[family]
-            .routes
-            .first()
-            .filter(|r| r.table == table)
-            .map(|r| r.metric);
-        if let Some(metric) =
-            best.and_then(|best: Metric| overridden_by(mirror.routes(), family, table, best))
-        {
+        let over = |best| overridden_by(mirror.routes(), family, table, best);
+        if let Some(metric) = sync.best.and_then(over) {
             let cure = match table {
                 TABLE_MAIN => "give it a higher metric, or set `option table '176'`",
                 _ => "it was set by hand: delete it when it is no longer wanted",

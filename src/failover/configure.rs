@@ -38,7 +38,7 @@ impl Failover {
         self.config.assign(config);
         self.spread();
         self.keep_watch(now);
-        for index in (0..self.paths.len()).filter(|index| anew & (1 << index) != 0) {
+        for index in (0..PATHS_MAX).filter(|index| anew & (1 << index) != 0) {
             self.start(index, now);
         }
         let mut actions = Actions::new();
@@ -115,16 +115,11 @@ impl Failover {
         wanted: Option<(&Provider, &Config)>,
         now: Instant,
     ) -> bool {
-        if wanted.is_some() {
-            while self.paths.len() <= id.index() {
-                let Some(next) = PathId::from_index(self.paths.len()) else {
-                    return false;
-                };
-                let pushed = self.paths.push(Path::new(next));
-                debug_assert!(pushed.is_ok(), "one a path");
-            }
-        }
-        let Some(path) = self.paths.get_mut(id.index()) else {
+        let path = match wanted {
+            Some(_) => self.paths.get_or_new(id),
+            None => self.paths.get_mut(id.index()),
+        };
+        let Some(path) = path else {
             return false;
         };
         let Some((provider, config)) = wanted else {
