@@ -75,8 +75,9 @@ pub fn run(
     let signals = Signals::new()?;
     let mut memory = MEMORY.lock().map_err(unavailable)?;
     let memory = &mut *memory;
-    let warnings = load(file, &mut memory.candidate, report)?;
-    if !memory.candidate.globals.enabled {
+    let warnings = load(file, memory.core.first_config(), report)?;
+    let globals = memory.core.config().globals.clone();
+    if !globals.enabled {
         report(format_args!(
             "{}: option enabled is '0' in section globals: nothing to do",
             file.display()
@@ -86,8 +87,8 @@ pub fn run(
     if let Some(missing) = privileges::missing() {
         return Err(Failure::NotPermitted(missing.to_owned()));
     }
-    logging::init(foreground, memory.candidate.globals.syslog_level);
-    let lock = Lock::take(&memory.candidate.globals.state_dir).map_err(unavailable)?;
+    logging::init(foreground, globals.syslog_level);
+    let lock = Lock::take(&globals.state_dir).map_err(unavailable)?;
     let mut daemon = Daemon::new(memory, signals, lock, file, warnings)?;
     log::info!(
         "failover {} takes care of {}",
@@ -140,7 +141,7 @@ impl<'m> Daemon<'m> {
         config_warnings: Vec<Text>,
     ) -> Result<Daemon<'m>, Failure> {
         let boot = clock::boot_id()?;
-        let globals = memory.candidate.globals.clone();
+        let globals = memory.core.config().globals.clone();
         let saved = match save::read(&globals.state_dir, boot) {
             Loaded::Nothing => None,
             Loaded::Ignored(why) => {
@@ -149,7 +150,7 @@ impl<'m> Daemon<'m> {
             }
             Loaded::Saved(saved) => Some(saved),
         };
-        adopt(&mut memory.core, &mut memory.candidate, saved.as_ref());
+        adopt(&mut memory.core, saved.as_ref());
         let mut warnings = Warnings::default();
         warnings.config = config_warnings;
         let logged = memory.core.journal().written();
@@ -232,11 +233,11 @@ impl<'m> Daemon<'m> {
     }
 }
 
-/// Puts a configuration in force, with the slots and the knowledge of a former run.
-fn adopt(core: &mut Failover, config: &mut Config, saved: Option<&Saved>) {
-    config.assign_slots(&|id| saved.and_then(|saved| saving::slot_of(saved, id)));
-    // Nothing is routable yet: there is nothing to do.
-    let _ = core.configure(config, now());
+/// Puts the first configuration in force, with the slots and the knowledge of a former run.
+fn adopt(core: &mut Failover, saved: Option<&Saved>) {
+    let slot_of = |id: &str| saved.and_then(|saved| saving::slot_of(saved, id));
+    core.first_config().assign_slots(&slot_of);
+    core.begin(now());
     if let Some(saved) = saved {
         saving::restore(core, saved);
     }

@@ -12,8 +12,28 @@ use crate::config::{
 use crate::net::{Duration, Family, Instant, PerFamily};
 
 impl Failover {
-    /// Takes a configuration, at the start and at every reload. Providers that are the same as before keep their
-    /// rounds and verdicts. The driver then tells [`super::Event::Uplink`] of every path: until the last one of a family is
+    /// Where the first configuration is loaded into, before [`Failover::begin`]: it needs no memory elsewhere.
+    pub fn first_config(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// Takes the first configuration. The driver then tells [`super::Event::Uplink`] of every path.
+    pub fn begin(&mut self, now: Instant) {
+        for id in (0..PATHS_MAX).filter_map(PathId::from_index) {
+            let provider = self.config.at(id.slot).filter(|p| p.enabled);
+            let managed = provider.filter(|_| self.config.manages(id.family));
+            let Some(terms) = managed.map(|p| terms(&self.config, p, id.family)) else {
+                continue;
+            };
+            if let Some(path) = self.paths.get_or_new(id) {
+                path.terms = Some(terms);
+                path.since = now;
+            }
+        }
+        self.spread();
+    }
+
+    /// Takes another configuration. Providers that are the same as before keep their rounds and verdicts. The driver then tells [`super::Event::Uplink`] of every path: until the last one of a family is
     /// told, its plan stays as it is.
     pub fn configure(&mut self, config: &Config, now: Instant) -> Actions {
         let written = self.journal.written();
