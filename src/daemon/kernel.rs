@@ -115,14 +115,15 @@ impl Daemon<'_> {
     /// A fresh picture of what is in doubt.
     fn dump(&mut self, now: Instant) {
         let needs = self.memory.mirror.needs();
-        let failed = self.requests.dump(&mut self.memory.mirror, needs).err();
-        self.dump_at = failed.map(|fault| {
-            self.counters.kernel_errors += 1;
+        if let Err(fault) = self.requests.dump(&mut self.memory.mirror, needs) {
+            self.counters.kernel_errors = self.counters.kernel_errors.wrapping_add(1);
             log::error!("the kernel's routes cannot be read: {fault}; trying again");
-            now + PATIENCE
-        });
+        }
         self.kernel_news();
         self.news = Kinds::NONE;
+        // What leaves doubts again would do so for ever: a message of a newer kernel's, say.
+        let doubts = !self.memory.mirror.needs().is_empty();
+        self.dump_at = doubts.then_some(now + PATIENCE);
     }
 
     /// Finds every path's uplink, and tells the core of those that changed.

@@ -14,7 +14,7 @@ use crate::wire::state::{BootId, Record, Records, STATE_MAX, Unusable, VERSION, 
 const NAME: &str = "state";
 const NAME_UNFINISHED: &str = "state.tmp";
 /// Gathers records before they go to the file, in bytes.
-const BUFFER: usize = 4096;
+const BUFFER: usize = 1024;
 
 /// Replaces the file by the records that `fill` puts.
 pub fn write(
