@@ -1,4 +1,12 @@
 //! The commands: they ask the daemon over its socket, and show the answer.
+//!
+//! | module | job |
+//! |---|---|
+//! | `table` | `status` for people |
+//! | `json` | `status --json` |
+//! | `watch` | `status --watch` |
+//! | `journal` | `log` |
+//! | `text` | text for people: wrapped, aligned, harmless for a terminal |
 
 mod journal;
 mod json;

@@ -1,6 +1,15 @@
 //! The configuration: what a validated one holds, and every capacity and default of the program.
 //!
 //! [`load`] fills one from UCI text and reports every error of a file, not only the first.
+//!
+//! | module | job |
+//! |---|---|
+//! | `load` | the sections in turn, and what they must be to each other |
+//! | `globals`, `provider`, `check`, `timing` | the options of one section → its part of a [`Config`] |
+//! | `compare` | what no two sections may share |
+//! | `options` | finds a section's options, and reports those that it does not have |
+//! | `value` | the text of one value → what it means |
+//! | `problem` | errors and warnings for people, with the nearest known name |
 
 use core::net::IpAddr;
 

@@ -1,8 +1,11 @@
 //! Multi-WAN failover: probe the Internet through every uplink, keep the default routes ordered by metric.
 //!
-//! Data flow, one line: `linux/probe` receives → `wire` parses → [`failover::Event::Reply`] →
+//! Data flow, one line: `linux/icmp` receives → `wire/icmp` parses → [`failover::Event::Reply`] →
 //! [`failover::Failover::handle`] → round ring → path state → ranking → [`failover::Action::Routes`] →
-//! `linux/route` → [`failover::Event::RoutesApplied`].
+//! `linux/layout` lays out → `linux/diff` compares → `linux/netlink` carries out → [`failover::Event::RoutesApplied`].
+//!
+//! What the kernel says goes the other way: `linux/netlink` → `linux/mirror`, the picture of what it has →
+//! `linux/uplink` → [`failover::Event::Uplink`].
 //!
 //! | module | job |
 //! |---|---|
@@ -15,10 +18,38 @@
 //! | `daemon` | the driver: wait → one event → core → carry out actions |
 //! | `client`, `cli` | the commands, over the control socket |
 //!
+//! Read in this order: `failover/events.rs` (what goes in and out of the core), `failover/path.rs` and
+//! `failover/ranking.rs` (what is decided), `daemon.rs` (the loop), then what is of interest below `linux`.
+//!
 //! Architecture invariants:
 //! - The first six never import `linux`, read a clock, do I/O, allocate or panic: they build without `std`.
-//! - `linux` never decides. Nothing imports `daemon`.
+//! - `linux` never decides. Nothing but `main` imports `daemon`.
 //! - Every list has a capacity, named in [`config`].
+//!
+//! Invariants of behaviour, each with a test that fails without it. Those of `e2e` run the real daemon on a real kernel;
+//! `cargo test --test e2e NAME` runs one.
+//!
+//! 1. A swap leaves no instant without a default route: replaced in place, best first; a new rule before the old goes.
+//!    `e2e::routes::two_hundred_swaps_without_a_hole`,
+//!    `linux::diff::properties::no_change_leaves_a_hole_or_touches_what_is_not_ours`
+//! 2. Nothing that is not ours is changed or deleted; ours carry protocol 176, and a metric that is taken is skipped. The
+//!    same property, and `tests/layout.rs`: `foreign_routes_at_our_metrics_stay_and_push_ours_on`
+//! 3. The best healthy path has the lowest of our metrics within one netlink round trip of its verdict.
+//!    `e2e::outage::a_dead_upstream_in_ipv4`, `a_pulled_cable_in_ipv4` (and `_ipv6`)
+//! 4. SIGKILL at any moment leaves working routes; the next start adopts them, and knows what was known.
+//!    `e2e::life::sudden_death_is_survived`, `sudden_death_in_the_middle_of_swaps`
+//! 5. Steady state allocates no heap, forks no process (`exec` checks aside), writes no file.
+//!    `tests/netlink_alloc.rs`: `idle_drains_allocate_nothing`
+//! 6. Every capacity is fixed. Exceeding one is an error with a line number at load, or a counted drop at run time.
+//!    `tests/config.rs`: `what_there_is_no_room_for_is_refused`;
+//!    `linux::mirror::tests::more_rules_than_there_is_room_for_are_counted_and_ours_come_first`
+//! 7. A bad configuration is refused, every error with its line; the running one stays.
+//!    `tests/config.rs`: `every_error_is_told_with_its_line`; `e2e::life::a_bad_reload_is_refused_with_its_errors`
+//! 8. A probe never leaves by another device than its path's.
+//!    `tests/probe.rs`: `a_probe_never_leaves_by_another_device`
+//! 9. A reply counts only if it comes from the target asked, with our identifier, a round that we sent, and the secret
+//!    token. `tests/probe.rs`: `forged_answers_are_told_apart`, `each_path_has_an_identifier_and_a_token_of_its_own`;
+//!    `wire::icmp::tests::anything_but_an_answer_to_us_is_rejected`
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 pub mod config;

@@ -1,31 +1,53 @@
 //! The operating system: the only place with clocks, sockets, netlink, files and child processes. It never decides.
 //!
+//! The kernel's network state:
+//!
 //! | module | job |
 //! |---|---|
-//! | [`exec`] | the commands of `exec` checks, as child processes |
-//! | [`icmp`] | the raw sockets that send probes and receive their answers |
-//! | [`fault`] | errno → what the core calls it |
-//! | [`connection`] | a client's end of the control socket |
-//! | [`control`] | the daemon's end of the control socket |
-//! | [`files`] | the configuration file |
-//! | [`log`] | where log lines go |
-//! | [`objects`] | what the kernel has, as we see it: links, addresses, routes, rules |
-//! | [`uplink`] | what is known of a path's way out |
+//! | [`objects`] | what the kernel has, as we see it: links, addresses, routes, rules; and the changes we ask it for |
+//! | [`netlink`] | carries out changes, dumps, and hears events |
+//! | [`mirror`] | the picture of the kernel's state, kept by events and dumps |
+//! | [`uplink`] | mirror + configuration → what is known of a path's way out, or why it must wait |
 //! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
 //! | [`diff`] | those, and what it has → the changes in between, in a safe order |
+//!
+//! Probes:
+//!
+//! | module | job |
+//! |---|---|
+//! | [`icmp`] | the raw sockets that send probes and receive their answers |
+//! | `filter` | the socket filter: only our replies wake us |
+//! | [`exec`] | the commands of `exec` checks, as child processes |
+//! | [`fault`] | errno → what the core calls it |
+//!
+//! The loop:
+//!
+//! | module | job |
+//! |---|---|
 //! | [`poll`] | waits for descriptors and one deadline |
 //! | [`clock`] | the time, the boot's identity, random bytes |
 //! | [`signals`] | signals as a descriptor |
+//! | [`control`] | the daemon's end of the control socket |
+//! | [`connection`] | a client's end of the control socket |
+//! | [`terminal`] | the person's terminal, and the clock on the wall |
+//!
+//! Files:
+//!
+//! | module | job |
+//! |---|---|
+//! | [`files`] | the configuration file |
 //! | [`sticky`] | the file that holds the pin |
 //! | [`watch`] | tells when what a path leads to may have changed |
-//! | [`lock`] | one daemon a state directory |
 //! | [`save`] | the saved state's file |
-//! | [`sysctl`] | the kernel's settings that hinder probes |
+//! | [`lock`] | one daemon a state directory |
+//! | [`log`] | where log lines go |
 //! | [`tables`] | names of routing tables |
+//! | [`sysctl`] | the kernel's settings that hinder probes |
 //! | [`privileges`] | whether we may do our work at all |
-//! | [`trouble`] | what could not be done with a file, why, and what to do |
 //! | [`lines`] | small text files, line by line |
-//! | [`terminal`] | the person's terminal |
+//! | [`trouble`] | what could not be done with a file, why, and what to do |
+//!
+//! `ffi` is the one file with `unsafe`: the system calls that nix has no safe wrapper for.
 
 pub mod clock;
 pub mod connection;

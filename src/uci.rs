@@ -4,6 +4,8 @@
 //! `tests/data/uci-vectors.jsonl` were printed by it. Two differences: a NUL byte is an error, and reading goes on behind an error, at
 //! the next line, so that all of them can be told.
 //!
+//! `lex` cuts the text into words, [`Word`] is one of them as it stands, [`Section`] is what a reader of a configuration wants.
+//!
 //! Little is kept: [`Index`] knows where sections begin and end, and they are read again whenever they are asked.
 
 use core::fmt;

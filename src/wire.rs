@@ -1,4 +1,11 @@
 //! Bytes ↔ meaning: what goes over wires and into files. Formats are smoltcp's and postcard's.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`icmp`] | probes and their answers |
+//! | [`control`] | what daemon and client say to each other; the field names of `status --json` |
+//! | [`frame`] | a control message → one frame, and back |
+//! | [`state`] | what a run leaves to the next one |
 
 pub mod control;
 pub mod frame;
