@@ -4,9 +4,9 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `load` | the sections in turn, and what they must be to each other |
+//! | `load` | the sections in turn |
 //! | `globals`, `provider`, `check`, `timing` | the options of one section → its part of a [`Config`] |
-//! | `compare` | what no two sections may share |
+//! | `compare` | what sections must be to each other |
 //! | `options` | finds a section's options, and reports those that it does not have |
 //! | `value` | the text of one value → what it means |
 //! | `problem` | errors and warnings for people, with the nearest known name |
@@ -56,7 +56,7 @@ pub const FILE_PATH_MAX: usize = 90;
 pub const COMMANDS_MAX: usize = 64;
 /// Largest configuration file, in bytes.
 pub const FILE_MAX: usize = 64 * 1024;
-/// Most sections of a file: room for all that is allowed, and for some to say of that there are too many.
+/// Most sections of a file: room for all that are allowed, and for some more, to say of what there are too many.
 pub const SECTIONS_MAX: usize = 128;
 /// Longest message about a configuration, in bytes; longer ones are cut.
 pub const MESSAGE_MAX: usize = 200;

@@ -1,10 +1,11 @@
 //! UCI text → statements and sections that borrow from it; errors with line and column.
 //!
 //! Agrees with OpenWrt's `uci` in what is accepted and what it means, oddities included; the vectors in
-//! `tests/data/uci-vectors.jsonl` were printed by it. Two differences: a NUL byte is an error, and reading goes on behind an error, at
-//! the next line, so that all of them can be told.
+//! `tests/data/uci-vectors.jsonl` were printed by it. Two differences: a NUL byte is an error, and reading goes on
+//! behind an error, at the next line, so that all of them can be told.
 //!
-//! `lex` cuts the text into words, [`Word`] is one of them as it stands, [`Section`] is what a reader of a configuration wants.
+//! `lex` cuts the text into words, [`Word`] is one of them as it stands, [`Section`] is what a reader of a configuration
+//! wants.
 //!
 //! Little is kept: [`Index`] knows where sections begin and end, and they are read again whenever they are asked.
 

@@ -1,4 +1,4 @@
-//! UCI text → a validated [`Config`]: the sections, and what they must be to each other.
+//! UCI text → a validated [`Config`]: section by section. What sections must be to each other is in `compare`.
 
 use heapless::String;
 

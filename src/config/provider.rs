@@ -1,4 +1,4 @@
-//! `config provider` → [`Provider`]: each option by itself. What providers are to each other is in `load`.
+//! `config provider` → [`Provider`]: each option by itself. What providers must be to each other is in `compare`.
 
 use core::net::IpAddr;
 

@@ -164,8 +164,8 @@ impl Rounds {
         used(self.settled).max(used(self.judged)) >= WINDOW_MAX
     }
 
-    /// Starts a round, when there is room: which checks are to be asked in it. A check with an interval of its own is asked when that is
-    /// over, and at the start.
+    /// Starts a round, when there is room: which checks are to be asked in it. A check with an interval of its own is
+    /// asked when that is over, and at the start.
     pub(crate) fn begin(&mut self, now: Instant, terms: &Terms) -> (Round, CheckSet) {
         let mut asked = 0;
         for (i, (check, interval)) in self.checks.iter_mut().zip(&terms.intervals).enumerate() {

@@ -12,6 +12,17 @@
 //! providers have equal addresses. Nobody answers ARP or NDP for anything that is not on the very link: a socket
 //! bound to a device would otherwise find the targets without any route, and hide routing mistakes.
 //!
+//! To run one test: `cargo test --test e2e by_file` (a part of its name), as root or in a user namespace, which it makes
+//! itself. A test that fails prints the daemon's log. `FAILOVER_BINARY=PROGRAM` has it run another build of the daemon.
+//! To look around while one runs, put a `std::thread::sleep` where it gets interesting, and meanwhile, with P the
+//! number of the process `failover run`:
+//!
+//! ```text
+//! nsenter --net --target P ip route show table all proto 176     the router's namespace
+//! nsenter --net --target P tcpdump -ni eth1
+//! failover status --config /tmp/failover-lab-…/failover.conf     the last word of /proc/P/cmdline
+//! ```
+//!
 //! Nothing is left behind: the namespaces have no names and live as long as the [`Lab`]; helper processes die with
 //! the thread that started them; helper threads end by themselves.
 #![allow(dead_code)] // each test, demo or bench uses a part of it
