@@ -1,6 +1,6 @@
 //! The configuration: what a validated one holds, and every capacity and default of the program.
 //!
-//! [`load`] fills one from UCI text and reports every error of a file, not only the first.
+//! [`load()`] fills one from UCI text and reports every error of a file, not only the first.
 //!
 //! | module | job |
 //! |---|---|
@@ -441,7 +441,7 @@ impl Provider {
 }
 
 impl Config {
-    /// An empty one, all zero bytes, for a static; not valid until [`load`] has filled it.
+    /// An empty one, all zero bytes, for a static; not valid until [`load()`] has filled it.
     pub const fn new() -> Config {
         Config {
             globals: Globals::EMPTY,
