@@ -48,8 +48,9 @@
 //! 8. A probe never leaves by another device than its path's.
 //!    `tests/probe.rs`: `a_probe_never_leaves_by_another_device`
 //! 9. A reply counts only if it comes from the target asked, with our identifier, a round that we sent, and the secret
-//!    token. `tests/probe.rs`: `forged_answers_are_told_apart`, `each_path_has_an_identifier_and_a_token_of_its_own`;
-//!    `wire::icmp::tests::anything_but_an_answer_to_us_is_rejected`
+//!    token. `e2e::answers::an_answer_by_another_than_the_target_does_not_count`; `tests/probe.rs`:
+//!    `forged_answers_are_told_apart`, `each_path_has_an_identifier_and_a_token_of_its_own`;
+//!    `failover::rounds::tests::a_reply_counts_once_and_an_unasked_one_not_at_all`
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 pub mod config;

@@ -6,7 +6,9 @@
 //! | [`pin`] | a person's choice, by command and by file |
 //! | [`routes`] | what is in the kernel, whose it is, and that it is never missing |
 //! | [`life`] | start, reload, stop, sudden death |
+//! | [`answers`] | which answers to probes count |
 
+pub mod answers;
 #[path = "../lab/mod.rs"]
 pub mod lab;
 pub mod life;
