@@ -81,6 +81,8 @@ pub struct Error<'a> {
 pub enum Fault<'a> {
     /// a line begins with this
     UnknownCommand(Word<'a>),
+    /// what some editors put before a text in UTF-8
+    ByteOrderMark,
     /// this is not there
     Missing(&'static str),
     /// a word too many
@@ -110,6 +112,7 @@ impl fmt::Display for Fault<'_> {
             Fault::UnknownCommand(word) => {
                 write!(f, "unknown command {word}: expected config, option or list")
             }
+            Fault::ByteOrderMark => f.write_str("a byte order mark: save the file without one"),
             Fault::Missing(what) => write!(f, "{what} is missing"),
             Fault::Extra(word) => write!(
                 f,
@@ -225,11 +228,20 @@ impl<'a> Statements<'a> {
                 let (name, value) = self.option(offset, more)?;
                 Command::List { name, value }
             }
+            // `uci` takes the newline for a part of the word, and so does not know it.
             other => {
+                let word = word.trimmed();
+                let fault = match word.raw() {
+                    b"p" | b"package" => Fault::Missing("the package's name"),
+                    b"c" | b"config" => Fault::Missing("the section's type"),
+                    b"o" | b"option" | b"l" | b"list" => Fault::Missing("the option's name"),
+                    [0xef, 0xbb, 0xbf, ..] => Fault::ByteOrderMark,
+                    _ => Fault::UnknownCommand(word),
+                };
                 return Err(Error {
                     // Most likely a misspelt `config`.
-                    opens_section: matches!(other, [b'c' | b'C', ..]),
-                    ..self.error(offset, Fault::UnknownCommand(word))
+                    opens_section: matches!(other, [b'c' | b'C' | 0xef, ..]),
+                    ..self.error(offset, fault)
                 });
             }
         };

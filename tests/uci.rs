@@ -148,7 +148,7 @@ fn errors_point_at_what_is_wrong() {
             "config a b\n\n\toption\n",
             3,
             2,
-            "unknown command 'option?': expected config, option or list",
+            "the option's name is missing",
         ),
         (
             "config a b\n option ''\n",

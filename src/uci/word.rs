@@ -47,6 +47,14 @@ impl<'a> Word<'a> {
         }
     }
 
+    /// Without the white space at its end.
+    pub(super) fn trimmed(self) -> Word<'a> {
+        Word {
+            raw: self.raw.trim_ascii_end(),
+            ..self
+        }
+    }
+
     /// Whether it says nothing, as `''` does.
     pub fn is_empty(self) -> bool {
         self.bytes().next().is_none()
