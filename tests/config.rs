@@ -149,7 +149,7 @@ fn what_there_is_no_room_for_is_refused() {
     assert_said(&comment, FILES[0].1);
     assert_said(
         &format!("{comment}#"),
-        &["1: the file has 65537 bytes: expected at most 65536"],
+        &["1: the file has more than 65536 bytes: expected at most that"],
     );
     let anonymous = "config check\n".repeat(129);
     let (result, _, said) = load_text(anonymous);

@@ -41,11 +41,8 @@ pub fn load(
     let mut report = Report::new(report);
     let mut lost = false;
     if text.len() > FILE_MAX {
-        let length = text.len();
-        report.error(
-            1,
-            format_args!("the file has {length} bytes: expected at most {FILE_MAX}"),
-        );
+        let what = format_args!("the file has more than {FILE_MAX} bytes: expected at most that");
+        report.error(1, what);
         return Err(Refused { errors: 1 });
     }
     let index = Index::read(text, &mut |error| {

@@ -162,7 +162,10 @@ impl<'a> Options<'a, '_, '_> {
             match (near, elsewhere) {
                 (None, Some(other)) => self.error(
                     line,
-                    format_args!("option {name} belongs into {}, not {kind}", other.name),
+                    format_args!(
+                        "option {name} belongs in a section of type {}, not {kind}",
+                        other.name
+                    ),
                 ),
                 _ => self.error(
                     line,

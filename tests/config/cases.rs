@@ -337,7 +337,7 @@ config provider isp1
 	option intervall 5
 ", &[
 "10: unknown option 'colour' of provider",
-"11: option 'start_metric' belongs into globals, not provider",
+"11: option 'start_metric' belongs in a section of type globals, not provider",
 "12: unknown option 'intervall' of provider (did you mean 'interval'?)",
 "8: enabled 'maybe': expected 1 or 0 (or yes no, on off, true false, enabled disabled)",
 "9: rank '-1': expected a whole number from 1 to 65535",
@@ -468,8 +468,23 @@ config check b
 	option type exec
 	option target 127.0.0.1
 	option command true
+	option family ipv6
 ", &[
-"8: target '127.0.0.1': a loopback address never leaves this machine",
+"10: family 'ipv6': the target is an address of the other family",
+]),
+("\
+config check b
+	option type tcp
+	option target 198.51.100.2
+config check c
+	option type http
+	option target 198.51.100.2
+config check d
+	option type htpp
+", &[
+"7: type 'tcp': this version has no such check: expected ping, or exec with a command that does it",
+"10: type 'http': this version has no such check: expected ping, or exec with a command that does it",
+"13: type 'htpp': expected ping or exec",
 ]),
 ("\
 config check b
@@ -537,9 +552,18 @@ config 'pro vider' x
 "6: section type 'pro vider': expected printable ASCII without blanks",
 ]),
 ("\
+	option
+config
+list
+", &[
+"6: the option's name is missing",
+"7: the section's type is missing",
+"8: the option's name is missing",
+]),
+("\
 option device eth1
 ", &[
-"6: option 'device' belongs into provider, not check",
+"6: option 'device' belongs in a section of type provider, not check",
 ]),
 ];
 
@@ -634,6 +658,15 @@ config check a
 	option target 198.51.100.1
 ", &[
 "1: no provider is enabled: expected at least one",
+]),
+("\
+\u{feff}config provider isp1
+	option device eth1
+config check a
+	option type ping
+	option target 198.51.100.1
+", &[
+"1: a byte order mark: save the file without one",
 ]),
 ("\
 confg provider isp1
