@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 
+use crate::config::nearest;
+
 /// How a command ends, as `sysexits.h` numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -240,7 +242,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
             text: early.output.trim_end().to_owned() + "\n",
             exit: Exit::Ok,
         },
-        Err(()) => wrong(early.output.trim_end()),
+        Err(()) => wrong(&complaint(&early.output)),
     })?;
     if typed.version {
         return Ok(Invocation {
@@ -249,13 +251,46 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
         });
     }
     let Some(command) = typed.command else {
-        return Err(wrong("which command?"));
+        return Err(wrong(&format!(
+            "which command? Expected one of: {}",
+            COMMANDS.join(", ")
+        )));
     };
     let (config, command) = command.into();
-    Ok(Invocation {
-        config: config.or(typed.config),
-        command,
-    })
+    let config = config.or(typed.config);
+    if config
+        .as_ref()
+        .is_some_and(|file| file.as_os_str().is_empty())
+    {
+        return Err(wrong("--config names no file"));
+    }
+    Ok(Invocation { config, command })
+}
+
+const COMMANDS: [&str; 9] = [
+    "run", "check", "status", "use", "disable", "enable", "reload", "log", "version",
+];
+const OPTIONS: [&str; 6] = [
+    "--config",
+    "--foreground",
+    "--json",
+    "--watch",
+    "--version",
+    "--help",
+];
+
+/// What argh complains of, on one line, with the word that was meant if it is a slip of the hand.
+fn complaint(output: &str) -> String {
+    let words: Vec<&str> = output.split_whitespace().collect();
+    let text = words.join(" ");
+    let Some(typed) = text.strip_prefix("Unrecognized argument: ") else {
+        return text;
+    };
+    let mut known = COMMANDS.into_iter().chain(OPTIONS);
+    match nearest(typed, &mut known) {
+        Some(meant) if meant != typed => format!("{text} (did you mean {meant}?)"),
+        _ => text,
+    }
 }
 
 fn wrong(what: &str) -> Stop {
@@ -365,10 +400,18 @@ mod tests {
     #[test]
     fn wrong_usage_is_told() {
         for (line, complaint) in [
-            ("", "which command?"),
-            ("stauts", "Unrecognized argument: stauts"),
-            ("status --jsno", "Unrecognized argument: --jsno"),
-            ("use", "Required positional arguments not provided:"),
+            ("", "which command? Expected one of: run, check, status,"),
+            (
+                "stauts",
+                "Unrecognized argument: stauts (did you mean status?)",
+            ),
+            ("status --jsno", "--jsno (did you mean --json?)"),
+            ("--config= log", "--config names no file"),
+            (
+                "use",
+                "Required positional arguments not provided: provider\n",
+            ),
+            ("log use", "Unrecognized argument: use\n"),
             ("use isp1 isp2", "Unrecognized argument: isp2"),
             ("log --config", "No value provided for option '--config'"),
             ("help nonsense", "Unrecognized argument: nonsense"),

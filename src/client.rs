@@ -20,11 +20,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::cli::Exit;
-use crate::config::{CONFIG_FILES, Config, Globals};
+use crate::config::{CONFIG_FILES, Config};
 use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
 use crate::linux::files::{CONFIG_VARIABLE, load_config};
+use crate::linux::sticky::{self, Pinned};
 use crate::linux::terminal;
+use crate::linux::trouble::Trouble;
 use crate::wire::control::Request;
 use crate::wire::frame::FrameError;
 
@@ -55,14 +57,32 @@ pub fn check(file: &Path) -> Exit {
     });
     let _ = io::stderr().write_all(complaints.as_bytes());
     match result {
-        Err(error) => unreadable(file, &error),
-        Ok(0) => print(&format!(
-            "{name} is fine: {}, {}\n",
-            counted(config.providers.len(), "provider"),
-            counted(config.checks.len(), "check")
-        )),
+        Err(error) => unreadable(file, error),
+        Ok(0) => {
+            warn_of_pin(&config);
+            print(&format!(
+                "{name} is fine: {}, {}\n",
+                counted(config.providers.len(), "provider"),
+                counted(config.checks.len(), "check")
+            ))
+        }
         Ok(_) => Exit::BadConfig,
     }
+}
+
+/// The daemon will not obey a sticky file that names none of its providers.
+fn warn_of_pin(config: &Config) {
+    let sticky_file = &config.globals.sticky_file;
+    let what = match sticky::look(Path::new(sticky_file.as_str())) {
+        Pinned::Nobody => return,
+        Pinned::Provider(id) => match config.usable(&id) {
+            Ok(_) => return,
+            Err(unusable) => unusable.to_string(),
+        },
+        Pinned::Invalid(what) => what,
+    };
+    let line = format!("{sticky_file}:1: warning: {}\n", text::plain(&what));
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -72,13 +92,13 @@ fn counted(count: usize, what: &str) -> String {
 
 /// `status`
 pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
-    let globals = match globals(file) {
-        Ok(globals) => globals,
+    let config = match settings(file) {
+        Ok(config) => config,
         Err(exit) => return exit,
     };
     let colours = terminal::has_colours();
     let render = || {
-        let answer = asked(&globals, &Request::Status)?;
+        let answer = asked(&config, &Request::Status)?;
         if let Some(refused) = answer.refused {
             return Err((Exit::NoDaemon, text::plain(&refused)));
         }
@@ -99,11 +119,11 @@ pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
 
 /// `log`
 pub fn log(file: &Path) -> Exit {
-    let globals = match globals(file) {
-        Ok(globals) => globals,
+    let config = match settings(file) {
+        Ok(config) => config,
         Err(exit) => return exit,
     };
-    match asked(&globals, &Request::Log) {
+    match asked(&config, &Request::Log) {
         Ok(Answer {
             refused: Some(refused),
             ..
@@ -152,11 +172,11 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
         Ok(request) => request,
         Err(complaint) => return complain(Exit::Usage, &complaint),
     };
-    let globals = match globals(file) {
-        Ok(globals) => globals,
+    let config = match settings(file) {
+        Ok(config) => config,
         Err(exit) => return exit,
     };
-    let answer = match asked(&globals, &request) {
+    let answer = match asked(&config, &request) {
         Ok(answer) => answer,
         Err((exit, complaint)) => return complain(exit, &complaint),
     };
@@ -179,30 +199,30 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
 }
 
 /// The settings that a command needs. A damaged configuration is no reason not to show how the daemon fares.
-fn globals(file: &Path) -> Result<Globals, Exit> {
+fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::new());
     let errors = load_config(file, &mut config, &mut |_| {});
-    if errors.map_err(|error| unreadable(file, &error))? > 0 {
+    if errors.map_err(|error| unreadable(file, error))? > 0 {
         let text = format!(
             "{} has errors (`failover check` lists them): going on with what could be read of it",
             file.display()
         );
         complain(Exit::Ok, &text);
     }
-    Ok(config.globals)
+    Ok(config)
 }
 
-fn unreadable(file: &Path, error: &io::Error) -> Exit {
+fn unreadable(file: &Path, error: io::Error) -> Exit {
     let exit = match error.kind() {
         io::ErrorKind::PermissionDenied => Exit::NotPermitted,
         _ => Exit::BadConfig,
     };
-    complain(exit, &format!("{}: {error}", file.display()))
+    complain(exit, &Trouble::new("read", file, error).to_string())
 }
 
 /// The daemon's answer, or how to end and why.
-fn asked(globals: &Globals, request: &Request) -> Result<Answer, (Exit, String)> {
-    let state_dir = Path::new(globals.state_dir.as_str());
+fn asked(config: &Config, request: &Request) -> Result<Answer, (Exit, String)> {
+    let state_dir = Path::new(config.globals.state_dir.as_str());
     ask(state_dir, request).map_err(|error| {
         let socket = state_dir.join(SOCKET);
         let socket = socket.display();
@@ -211,7 +231,7 @@ fn asked(globals: &Globals, request: &Request) -> Result<Answer, (Exit, String)>
                 Exit::NoDaemon,
                 format!(
                     "no daemon is running: nobody listens on {socket}.\n{}",
-                    without_daemon(globals, request)
+                    without_daemon(config, request)
                 ),
             ),
             AskError::NotPermitted => (
@@ -236,11 +256,20 @@ fn asked(globals: &Globals, request: &Request) -> Result<Answer, (Exit, String)>
 }
 
 /// What to do instead.
-fn without_daemon(globals: &Globals, request: &Request) -> String {
-    let sticky = &globals.sticky_file;
+fn without_daemon(config: &Config, request: &Request) -> String {
+    let sticky = &config.globals.sticky_file;
     match request {
         Request::Use(Some(id)) => {
-            format!("`echo {id} > {sticky}` pins it for the next start.")
+            let directory = Path::new(sticky.as_str()).parent();
+            let make = match directory.filter(|directory| !directory.exists()) {
+                Some(missing) => format!("mkdir -p {} && ", missing.display()),
+                None => String::new(),
+            };
+            let doubt = match config.usable(id) {
+                Ok(_) => String::new(),
+                Err(unusable) => format!("\nBut {unusable}."),
+            };
+            format!("`{make}echo {id} > {sticky}` pins it for the next start.{doubt}")
         }
         Request::Use(None) => format!("`: > {sticky}` takes the pin away for the next start."),
         _ => "Start it as a service, or with `failover run`.".to_owned(),

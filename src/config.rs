@@ -18,6 +18,7 @@ use heapless::{String, Vec};
 mod check;
 mod compare;
 mod globals;
+mod known;
 mod load;
 mod options;
 mod problem;
@@ -25,6 +26,7 @@ mod provider;
 mod timing;
 mod value;
 
+pub use known::Unusable;
 pub use load::{Refused, load};
 pub use problem::{Problem, Severity, nearest};
 

@@ -172,10 +172,93 @@ fn check_counts_or_complains() {
     let output = asked(&file, "check");
     let (exit, text) = failure(&output);
     assert_eq!(exit, 78);
-    assert!(
-        text.starts_with(&format!("{}:2: ", file.display())),
-        "{text}"
+    let complaint = format!(
+        "{}:2: unknown command 'nonsense': expected config, option or list\n",
+        file.display()
     );
+    assert!(text.contains(&complaint), "{text}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn every_error_is_told_in_the_order_of_the_lines() {
+    let dir = directory("order");
+    let file = dir.join("failover.conf");
+    let text = "config check 'c'\n\toption type 'tcp'\nconfig provider 'a'\n\toption up '0'\n\toption dwon '3'\n\
+                config globals\n\toption table '255'\nnonsense\n";
+    std::fs::write(&file, text).unwrap();
+    for words in ["check", "run --foreground"] {
+        let output = asked(&file, words);
+        let (exit, told) = failure(&output);
+        assert_eq!(exit, 78);
+        let places = told.lines().filter_map(|line| {
+            let (place, _) = line
+                .strip_prefix(file.to_str().unwrap())?
+                .split_once(": ")?;
+            Some(place.strip_prefix(':')?.parse().unwrap())
+        });
+        let lines: Vec<u32> = places.collect();
+        assert_eq!(lines, [2, 3, 4, 5, 7, 8], "{told}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn check_warns_of_a_pin_that_will_not_be_obeyed() {
+    let dir = directory("pin");
+    let file = config(&dir);
+    let sticky = dir.join("sticky");
+    let place = format!("{}:1: warning: ", sticky.display());
+    for (content, warning) in [
+        ("isp1\n", None),
+        ("auto", None),
+        ("", None),
+        (
+            "ipsl",
+            Some("there is no provider 'ipsl'; there are: isp1\n"),
+        ),
+        (
+            "isp2",
+            Some("there is no provider 'isp2' (did you mean 'isp1'?); there are: isp1\n"),
+        ),
+        ("\x1b[2J", Some("holds something other than text")),
+    ] {
+        std::fs::write(&sticky, content).unwrap();
+        let output = asked(&file, "check");
+        assert!(output.status.success(), "{content}");
+        assert!(out(&output).contains("is fine"));
+        match warning {
+            None => assert_eq!(err(&output), "", "{content}"),
+            Some(warning) => {
+                assert!(err(&output).starts_with(&place), "{}", err(&output));
+                assert!(err(&output).contains(warning), "{}", err(&output));
+                assert!(!err(&output).contains('\x1b'));
+            }
+        }
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn without_a_daemon_a_pin_is_set_by_hand() {
+    let dir = directory("by-hand");
+    let file = config(&dir);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("/sticky'", "/not/yet/sticky'")).unwrap();
+    let output = asked(&file, "use isp1");
+    let (exit, told) = failure(&output);
+    assert_eq!(exit, 69);
+    let command = told.split('`').nth(1).unwrap();
+    let done = Command::new("sh").args(["-c", command]).status().unwrap();
+    assert!(done.success(), "{command}");
+    let sticky = dir.join("not/yet/sticky");
+    assert_eq!(std::fs::read_to_string(sticky).unwrap(), "isp1\n");
+    assert!(!told.contains("But"), "{told}");
+
+    let output = asked(&file, "use isp7");
+    let (exit, told) = failure(&output);
+    assert_eq!(exit, 69);
+    assert!(told.contains("But there is no provider 'isp7'"), "{told}");
     std::fs::remove_dir_all(dir).unwrap();
 }
 

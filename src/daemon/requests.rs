@@ -2,7 +2,7 @@
 
 use super::status::View;
 use super::{Daemon, Memory, Token, start};
-use crate::config::{Config, Name, Slot};
+use crate::config::{Name, Slot};
 use crate::failover::Event;
 use crate::linux::clock::now;
 use crate::linux::control::{self, ClientId};
@@ -101,17 +101,10 @@ impl Daemon<'_> {
     }
 
     fn find(&self, id: &str) -> Result<Slot, String> {
-        let config = self.memory.core.config();
-        match config.provider(id) {
-            Some(provider) if provider.enabled => Ok(provider.slot),
-            Some(_) => Err(format!(
-                "{id} is disabled in the configuration: option enabled is '0'"
-            )),
-            None => Err(format!(
-                "there is no provider '{id}'; there are: {}",
-                Known(config)
-            )),
-        }
+        let found = self.memory.core.config().usable(id);
+        found
+            .map(|provider| provider.slot)
+            .map_err(|unusable| unusable.to_string())
     }
 
     /// Pins a provider, or none: what writing the sticky file does, but with an answer.
@@ -278,18 +271,5 @@ impl Daemon<'_> {
         if let Err(errno) = done {
             log::error!("a client cannot be watched: {errno}");
         }
-    }
-}
-
-/// The ids of the enabled providers, for a person to choose from.
-struct Known<'a>(&'a Config);
-
-impl core::fmt::Display for Known<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        for (i, provider) in self.0.enabled().enumerate() {
-            let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}{}", provider.id)?;
-        }
-        Ok(())
     }
 }

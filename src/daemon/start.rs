@@ -121,11 +121,13 @@ pub(super) fn load(
     match errors {
         Ok(0) => Ok(warnings),
         Ok(errors) => Err(Failure::Configuration(errors)),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(Failure::NotPermitted(
-            format!("{name}: {error}: run as root"),
-        )),
         Err(error) => {
-            report(format_args!("{name}: {error}"));
+            let denied = error.kind() == ErrorKind::PermissionDenied;
+            let trouble = Trouble::new("read", file, error);
+            if denied {
+                return Err(Failure::NotPermitted(trouble.to_string()));
+            }
+            report(format_args!("{trouble}"));
             Err(Failure::Configuration(1))
         }
     }

@@ -23,8 +23,8 @@ pub fn find_config(named: Option<&Path>, variable: Option<OsString>) -> Option<P
     })
 }
 
-/// Reads and validates a configuration, and tells of every problem; the number of errors. With errors, `config` holds as
-/// much as could be read.
+/// Reads and validates a configuration, and tells of every problem in the order of the lines; the number of errors. With
+/// errors, `config` holds as much as could be read.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -34,7 +34,11 @@ pub fn load_config(
     report: &mut dyn FnMut(Problem),
 ) -> io::Result<u32> {
     let text = read(path)?;
-    let loaded = load(&text, &tables::number, config, report);
+    let mut problems = Vec::new();
+    let mut note = |problem| problems.push(problem);
+    let loaded = load(&text, &tables::number, config, &mut note);
+    problems.sort_by_key(|problem: &Problem| problem.line); // those of one line stay in order
+    problems.into_iter().for_each(report);
     Ok(loaded.err().map_or(0, |refused| refused.errors))
 }
 

@@ -43,7 +43,7 @@ impl Sticky {
     pub fn open(path: &str) -> Result<Sticky, Trouble> {
         let path = PathBuf::from(path);
         let watch = Watch::new(&path)?;
-        let known = read(&path);
+        let known = look(&path);
         Ok(Sticky { path, watch, known })
     }
 
@@ -57,7 +57,7 @@ impl Sticky {
         if !self.watch.changed()? {
             return Ok(None);
         }
-        let pinned = read(&self.path);
+        let pinned = look(&self.path);
         if pinned == self.known {
             return Ok(None);
         }
@@ -75,7 +75,7 @@ impl Sticky {
                 None => Pinned::Nobody,
             };
         // Flash is not written without need.
-        if read(&self.path) != wanted {
+        if look(&self.path) != wanted {
             write(&self.path, id)?;
         }
         self.known = wanted;
@@ -89,7 +89,8 @@ impl AsFd for Sticky {
     }
 }
 
-fn read(path: &Path) -> Pinned {
+/// What a sticky file says now.
+pub fn look(path: &Path) -> Pinned {
     let mut buffer = [0; SIZE_MAX + 1];
     match read_into(path, &mut buffer) {
         Ok(bytes) => parse(bytes).unwrap_or_else(|wrong| {

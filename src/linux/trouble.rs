@@ -61,7 +61,11 @@ impl fmt::Display for Trouble {
             error,
             advice,
         } = self;
-        write!(f, "cannot {doing} {}: {error}", path.display())?;
+        write!(f, "cannot {doing} {}: ", path.display())?;
+        match self.errno() {
+            Some(errno) => f.write_str(errno.desc())?,
+            None => write!(f, "{error}")?,
+        }
         if !advice.is_empty() {
             write!(f, ": {advice}")?;
         }
@@ -81,7 +85,7 @@ mod tests {
         let trouble = Trouble::new("write", "/etc/x", read_only());
         assert_eq!(
             trouble.to_string(),
-            "cannot write /etc/x: Read-only file system (os error 30): put it on a file system that can be written"
+            "cannot write /etc/x: Read-only file system: put it on a file system that can be written"
         );
         assert_eq!(trouble.errno(), Some(Errno::EROFS));
         assert!(trouble.advise("pray").to_string().ends_with(": pray"));

@@ -1,0 +1,45 @@
+//! A provider's id, as a person gives it → the provider, or what to say.
+
+use core::fmt;
+
+use super::problem::Hint;
+use super::{Config, Provider, nearest};
+use crate::uci::Shown;
+
+/// Why nobody of an id can be used. Shown, it says which providers there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Unusable<'a> {
+    config: &'a Config,
+    id: &'a str,
+}
+
+impl Config {
+    /// The enabled provider of an id.
+    ///
+    /// # Errors
+    /// There is none of this id, or it is disabled.
+    pub fn usable<'a>(&'a self, id: &'a str) -> Result<&'a Provider, Unusable<'a>> {
+        let provider = self.enabled().find(|provider| provider.id == id);
+        provider.ok_or(Unusable { config: self, id })
+    }
+}
+
+impl fmt::Display for Unusable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unusable { config, id } = *self;
+        if config.provider(id).is_some() {
+            return write!(
+                f,
+                "{id} is disabled in the configuration: option enabled is '0'"
+            );
+        }
+        let ids = || config.enabled().map(|provider| provider.id.as_str());
+        let hint = Hint(nearest(id, &mut ids()));
+        write!(f, "there is no provider {}{hint}; there are: ", Shown(id))?;
+        for (i, id) in ids().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{id}")?;
+        }
+        Ok(())
+    }
+}
