@@ -93,17 +93,21 @@ impl Page {
     }
 
     fn leaders(&mut self, header: &Header, providers: &[Provider]) {
-        if let [Some(v4), Some(v6)] = Family::ALL.map(|family| leader(header, family))
+        let leaders = Family::ALL.map(|family| {
+            leader(header, family).map(|id| (plain(id), trouble(providers, id, family)))
+        });
+        if let [Some(v4), Some(v6)] = &leaders
             && v4 == v6
         {
-            let text = format!("ipv4 and ipv6 leave by {}", plain(v4));
-            return self.paragraph(Tone::Normal, "", &text);
+            let (id, (tone, trouble)) = v4;
+            let text = format!("ipv4 and ipv6 leave by {id}{trouble}");
+            return self.paragraph(*tone, "", &text);
         }
-        for family in Family::ALL {
+        for (family, leader) in Family::ALL.into_iter().zip(leaders) {
             let mut paths = providers.iter().flat_map(|provider| &provider.paths);
-            if let Some(id) = leader(header, family) {
-                let text = format!("{family} leaves by {}", plain(id));
-                self.paragraph(Tone::Normal, "", &text);
+            if let Some((id, (tone, trouble))) = leader {
+                let text = format!("{family} leaves by {id}{trouble}");
+                self.paragraph(tone, "", &text);
             } else if paths.any(|path| path.family == family) {
                 let text = format!("{family} has no way out");
                 self.paragraph(Tone::Bad, "", &text);
@@ -207,6 +211,18 @@ fn leader(header: &Header, family: Family) -> Option<&str> {
     }
 }
 
+/// What a person should know of a path that leads, though it can hardly carry anything.
+fn trouble(providers: &[Provider], id: &str, family: Family) -> (Tone, &'static str) {
+    let provider = providers.iter().find(|provider| provider.id == id);
+    let mut paths = provider.iter().flat_map(|provider| &provider.paths);
+    let path = paths.find(|path| path.family == family);
+    match path.map(|path| path.state.as_str()) {
+        Some("offline") => (Tone::Bad, ", though that is offline"),
+        Some("waiting") => (Tone::Bad, ", though that is not connected"),
+        _ => (Tone::Normal, ""),
+    }
+}
+
 /// How wide the columns are.
 struct Layout {
     widths: [usize; COLUMNS],
@@ -296,9 +312,10 @@ fn row(header: &Header, provider: &Provider, path: &Path) -> Row {
 
 /// In at most eight characters.
 fn round_trip(ms: f32) -> String {
-    match ms < 10_000.0 {
-        true => decimal(ms) + " ms",
-        false => decimal(ms / 1000.0) + " s",
+    match ms {
+        0.005..0.095 => format!("0.0{} ms", decimal((ms * 100.0).round())),
+        ..10_000.0 => decimal(ms) + " ms",
+        _ => decimal(ms / 1000.0) + " s",
     }
 }
 
@@ -360,6 +377,33 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
 
 ! overflow: more than 1024 routes are watched.
 "
+        );
+    }
+
+    #[test]
+    fn a_last_resort_is_told_from_a_good_way() {
+        let mut answer = healthy();
+        answer.providers[0].paths[1].state = "offline".try_into().unwrap();
+        let said = "ipv4 leaves by isp1\nipv6 leaves by isp1, though that is offline\n";
+        assert!(text(&answer).contains(said), "{}", text(&answer));
+        for path in &mut answer.providers[0].paths {
+            path.state = "waiting".try_into().unwrap();
+        }
+        let said = "ipv4 and ipv6 leave by isp1, though that is not connected\n";
+        assert!(text(&answer).contains(said), "{}", text(&answer));
+    }
+
+    #[test]
+    fn round_trips_have_the_digits_that_matter() {
+        let shown = [
+            0.0, 0.004, 0.052, 0.0949, 0.095, 0.96, 9.96, 123.4, 9999.0, 12_345.0,
+        ];
+        assert_eq!(
+            shown.map(round_trip),
+            [
+                "0 ms", "0 ms", "0.05 ms", "0.09 ms", "0.1 ms", "1 ms", "10 ms", "123 ms",
+                "9999 ms", "12.3 s"
+            ]
         );
     }
 
