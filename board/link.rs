@@ -1,8 +1,11 @@
-//! How the program is linked: at a fixed address. A position-independent one is relocated at its start, which turns
-//! every page of its tables (some 50 kB) into memory of its own; so is no page of this one. On the MIPS boards there is
-//! no choice (their thread-locals crash in a position-independent program), so all are alike.
+//! How the program is linked on a machine with glibc: at a fixed address. A position-independent program is relocated
+//! at its start, which turns every page of its tables (some 50 kB) into memory of its own.
+
+use std::env::var;
 
 fn main() {
     println!("cargo::rerun-if-changed=board/link.rs");
-    println!("cargo::rustc-link-arg-bin=failover=-no-pie");
+    if var("CARGO_CFG_TARGET_ENV").is_ok_and(|env| env == "gnu") {
+        println!("cargo::rustc-link-arg-bin=failover=-no-pie");
+    }
 }
