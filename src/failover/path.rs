@@ -162,7 +162,10 @@ impl Path {
 
     /// Starts probing, the first round `delay` from now, if that is not too soon after the last one.
     pub(crate) fn restart(&mut self, now: Instant, delay: Duration) {
-        self.next_round_at = (now + delay).max(self.not_before);
+        let half = self.terms.as_ref().map(|terms| terms.timing.interval / 2);
+        // The last round may have been sent when the interval was longer.
+        let soonest = self.not_before.min(now + half.unwrap_or_default());
+        self.next_round_at = soonest.max(now + delay);
     }
 
     /// Gives up what is overdue, and starts a round when it is time.
