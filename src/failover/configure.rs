@@ -158,7 +158,7 @@ impl Failover {
         if old.is_some_and(same) {
             return false;
         }
-        let before = path.state();
+        let (before, verdict) = (path.state(), path.verdict);
         path.terms = Some(terms(config, provider, id.family));
         path.rounds.reset();
         if new {
@@ -166,7 +166,7 @@ impl Failover {
         } else if !old.is_some_and(|old| same_uplink(old, provider)) {
             path.verdict = Verdict::Fresh;
         }
-        if !new && path.state() != before {
+        if path.verdict != verdict {
             self.moved(id, before, now, format_args!("configuration changed"));
         }
         true
