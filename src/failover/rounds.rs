@@ -190,6 +190,7 @@ impl Rounds {
         if usize::from(self.kept) < WINDOW_MAX {
             self.kept += 1;
         }
+        self.settle();
         (Round(round), CheckSet(asked))
     }
 
@@ -223,6 +224,7 @@ impl Rounds {
             record.good |= bit;
             let at = record.sent_at;
             self.note(check, at, true, None);
+            self.settle();
         }
     }
 
@@ -239,6 +241,7 @@ impl Rounds {
             record.lost |= bit;
             let at = record.sent_at;
             self.note(check, at, false, Some(fault));
+            self.settle();
         }
     }
 
@@ -250,21 +253,19 @@ impl Rounds {
         facts.sent = facts.sent.wrapping_sub(1);
         if self.holds(round) {
             self.record(round.0).asked &= !bit;
+            self.settle();
         }
     }
 
     /// Gives up what is unanswered for `timeout`.
     pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) {
-        while self.settled != self.next {
-            let record = *self.record(self.settled);
-            if record.open() != 0 && now < record.sent_at + timeout {
-                return;
-            }
+        while self.deadline(timeout).is_some_and(|at| at <= now) {
             self.lose(self.settled);
+            self.settle();
         }
     }
 
-    /// When [`Rounds::expire`] has something to do.
+    /// When [`Rounds::expire`] has something to do: never, while no probe is on its way.
     pub(crate) fn deadline(&self, timeout: Duration) -> Option<Instant> {
         (self.settled != self.next).then(|| self.at(self.settled).sent_at + timeout)
     }
@@ -391,7 +392,13 @@ impl Rounds {
         for check in (0..8).filter(|check| open & (1 << check) != 0) {
             self.note(check, at, false, None);
         }
-        self.settled = round.wrapping_add(1);
+    }
+
+    /// Passes by the rounds that wait for nothing.
+    fn settle(&mut self) {
+        while self.settled != self.next && self.at(self.settled).open() == 0 {
+            self.settled = self.settled.wrapping_add(1);
+        }
     }
 
     /// The youngest settled probe decides what a check's state is.
@@ -560,6 +567,33 @@ mod tests {
         assert_eq!(rounds.judge(&terms), Some(true));
         assert_eq!(rounds.judge(&terms), Some(true));
         assert_eq!((rounds.facts(0).sent, rounds.loss(50, None)), (1, (0, 1)));
+    }
+
+    #[test]
+    fn nothing_happens_when_the_number_of_rounds_wraps() {
+        let terms = terms(2, &[None, None]);
+        let story = |first: u32| {
+            let mut rounds = Rounds::new();
+            (rounds.next, rounds.settled, rounds.judged) = (first, first, first);
+            let mut told = std::vec::Vec::new();
+            for n in 0..200 {
+                let (Round(round), _) = rounds.begin(ms(100 * n), &terms);
+                if n % 7 != 0 {
+                    rounds.answered(Round(round), 0, rtt(5), TIMEOUT);
+                }
+                if n % 5 != 0 {
+                    rounds.answered(Round(round.wrapping_sub(2)), 1, rtt(205), TIMEOUT);
+                }
+                rounds.answered(Round(round.wrapping_sub(70)), 0, rtt(7000), TIMEOUT);
+                rounds.expire(ms(100 * n + 50), TIMEOUT);
+                while let Some(good) = rounds.judge(&terms) {
+                    told.push((n, good, rounds.streak(), rounds.verdicts(50)));
+                }
+                assert!(!rounds.full());
+            }
+            (told, rounds.loss(64, None), rounds.rtt(64))
+        };
+        assert_eq!(story(0), story(u32::MAX - 100));
     }
 
     #[test]
