@@ -6,6 +6,7 @@
 //! | [`path`] | one path: when it probes, and what its rounds say about it |
 //! | `paths` | all of them |
 //! | [`rounds`] | the ring of rounds: what was asked, what came back |
+//! | `statistics` | what the rounds amount to: losses and round-trip times |
 //! | `leader` | who leads, and the plan that follows from it |
 //! | `ranking` | the order of preference |
 //! | [`journal`] | the last transitions, each with its cause |
@@ -22,6 +23,7 @@ pub mod path;
 mod paths;
 mod ranking;
 pub mod rounds;
+mod statistics;
 mod timers;
 
 use core::fmt;

@@ -1,0 +1,125 @@
+//! What the rounds in the window amount to: losses and round-trip times.
+
+use super::rounds::Rounds;
+
+/// Round-trip times, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rtt {
+    /// of the last answer
+    pub last: u32,
+    /// mean of the rounds' fastest answers
+    pub avg: u32,
+    /// standard deviation of them
+    pub stddev: u32,
+    /// the least
+    pub min: u32,
+    /// the greatest
+    pub max: u32,
+}
+
+impl Rounds {
+    /// Probes lost and probes settled in the window, late answers included; of one check, or of all.
+    pub fn loss(&self, window: u8, check: Option<u8>) -> (u32, u32) {
+        let mask = check.map_or(u8::MAX, |check| 1 << (check & 7));
+        let (mut lost, mut asked) = (0, 0);
+        for record in self.window(window) {
+            let settled = record.asked & !record.open() & mask;
+            asked += settled.count_ones();
+            lost += (settled & !record.answered).count_ones();
+        }
+        (lost, asked)
+    }
+
+    /// Round-trip times in the window, late answers included; none when nothing was answered.
+    pub fn rtt(&self, window: u8) -> Option<Rtt> {
+        let times = || {
+            self.window(window)
+                .filter(|r| r.rtt_us != 0)
+                .map(|r| u64::from(r.rtt_us))
+        };
+        let count = times().count() as u64;
+        let (min, max) = (times().min()?, times().max()?);
+        let avg = times().sum::<u64>() / count;
+        let variance = times().map(|rtt| rtt.abs_diff(avg).pow(2)).sum::<u64>() / count;
+        let micros = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        Some(Rtt {
+            last: self.last_rtt_us,
+            avg: micros(avg),
+            stddev: micros(variance.isqrt()),
+            min: micros(min),
+            max: micros(max),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rounds::Terms;
+    use super::*;
+    use crate::config::{Quorum, Timing};
+    use crate::net::{Duration, Instant};
+
+    const TIMEOUT: Duration = Duration::from_millis(300);
+
+    fn terms(quorum: u8, intervals: &[Option<Duration>]) -> Terms {
+        Terms {
+            timing: Timing {
+                interval: Duration::from_millis(100),
+                timeout: TIMEOUT,
+                down: 3,
+                up: 3,
+                window: 50,
+                max_failed: 50,
+                quorum: Quorum::AtLeast(quorum),
+            },
+            quorum,
+            intervals: intervals.iter().copied().collect(),
+        }
+    }
+
+    fn ms(ms: i64) -> Instant {
+        Instant::from_millis(ms)
+    }
+
+    fn rtt(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn statistics_are_those_of_the_window() {
+        let terms = terms(1, &[None]);
+        let mut rounds = Rounds::new();
+        assert_eq!(rounds.rtt(50), None);
+        for (i, value) in [10, 20, 30, 40].into_iter().enumerate() {
+            let (round, _) = rounds.begin(ms(100 * i as i64), &terms);
+            rounds.answered(round, 0, rtt(value), TIMEOUT);
+            assert_eq!(rounds.judge(&terms), Some(true));
+        }
+        let want = Rtt {
+            last: 40_000,
+            avg: 25_000,
+            stddev: 11_180,
+            min: 10_000,
+            max: 40_000,
+        };
+        assert_eq!(rounds.rtt(50), Some(want));
+        let want = Rtt {
+            last: 40_000,
+            avg: 35_000,
+            stddev: 5_000,
+            min: 30_000,
+            max: 40_000,
+        };
+        assert_eq!(rounds.rtt(2), Some(want));
+        for at in 4..200 {
+            rounds.begin(ms(100 * at), &terms);
+            rounds.expire(ms(100 * at + 300), TIMEOUT);
+            assert_eq!(rounds.judge(&terms), Some(false));
+        }
+        assert_eq!(rounds.verdicts(50), (0, 50));
+        assert_eq!(rounds.verdicts(64), (0, 64));
+        assert_eq!(rounds.loss(64, None), (64, 64));
+        assert_eq!(rounds.streak(), -196);
+        assert_eq!(rounds.facts(0).sent, 200);
+    }
+}
