@@ -51,6 +51,32 @@ fn one_round_an_interval_whatever_comes_back() {
 }
 
 #[test]
+fn the_clock_wakes_once_a_round_while_all_is_well() {
+    let timing = Timing {
+        timeout: ms(60),
+        ..BRISK
+    };
+    let mut config = config(&["isp1", "isp2"], &[TARGET], timing);
+    config.checks[0].interval = Some(ms(1000));
+    let mut world = World::new(&config);
+    world.run(ms(10_000));
+    let rounds = world.path("isp1").rounds.verdicts(64);
+    assert_eq!(
+        (rounds, world.ticks),
+        ((64, 0), 201),
+        "with or without probes"
+    );
+    config.checks[0].interval = None;
+    let mut world = World::new(&config);
+    world.run(ms(10_000));
+    assert_eq!(world.ticks, world.sent.len());
+    world.kill("isp1");
+    let (ticks, rounds) = (world.ticks, world.sent.len());
+    world.run(ms(1060));
+    assert_eq!(world.ticks - ticks, world.sent.len() - rounds + 10);
+}
+
+#[test]
 fn a_driver_that_overslept_goes_on_without_a_burst() {
     let mut world = two_running();
     world.now += ms(10_000);
@@ -113,6 +139,10 @@ fn a_rare_check_alone_judges_every_round() {
     world.run(ms(3050));
     assert_eq!(world.rounds_of("isp1").len(), 4);
     assert!(world.path("isp1").rounds.streak() >= 30);
+    assert!(
+        world.ticks <= 2 * 31,
+        "no wake-up for a round without probes"
+    );
     world.kill("isp1");
     let left = world.run_to_swap(ms(5000)).unwrap();
     assert_eq!(left, crate::sim::at(5000) + BRISK.timeout, "asked at 5000");

@@ -94,6 +94,7 @@ fn max_failed_checks_of_the_stored_results() {
         State::Offline,
         "good for long, but three of the last ten failed"
     );
+    assert_eq!(world.core.swaps(), 1, "nor was it anything else");
     world.run(SEED.interval);
     assert_eq!(
         world.state("isp1"),

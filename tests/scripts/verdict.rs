@@ -96,6 +96,7 @@ fn a_lossy_line_is_left_for_its_losses() {
     );
     world.run(ms(20_000));
     assert_eq!(world.state("isp1"), State::Offline, "12 of 50, for good");
+    assert_eq!(world.core.swaps(), 1);
     world.heal("isp1");
     world.run(ms(1000));
     assert_eq!(world.state("isp1"), State::Online);

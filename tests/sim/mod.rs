@@ -116,6 +116,8 @@ pub(crate) struct World {
     lines: HashMap<PathId, Line>,
     flying: BTreeMap<(Instant, usize), Event>,
     flown: usize,
+    /// How often the clock woke the core.
+    pub(crate) ticks: usize,
 }
 
 impl World {
@@ -140,6 +142,7 @@ impl World {
             lines: HashMap::new(),
             flying: BTreeMap::new(),
             flown: 0,
+            ticks: 0,
         }
     }
 
@@ -167,6 +170,7 @@ impl World {
     }
 
     pub(crate) fn tell(&mut self, event: Event) -> Actions {
+        self.ticks += usize::from(event == Event::Tick);
         let actions = self.core.handle(event, self.now);
         self.carry_out(&actions);
         actions

@@ -1,0 +1,102 @@
+//! Properties of the core: whatever happens, in whatever order, these hold after each event.
+
+mod model;
+mod sim;
+
+#[path = "core/order.rs"]
+mod order;
+#[path = "core/random.rs"]
+mod random;
+#[path = "core/watch.rs"]
+mod watch;
+
+use failover::net::{Duration, Family};
+use proptest::prelude::*;
+
+use sim::{BRISK, Fate, World, config, ms};
+
+/// Enough for each day; a campaign sets more.
+fn cases() -> u32 {
+    let more = std::env::var("PROPTEST_CASES").ok();
+    more.and_then(|cases| cases.parse().ok()).unwrap_or(48)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_invariants_hold_after_each_event(
+        first in random::setup(),
+        steps in prop::collection::vec(random::step(), 1..80),
+    ) {
+        let mut watch = watch::Watch::new(&first);
+        for step in &steps {
+            watch.take(step);
+        }
+    }
+
+    /// Lines die and heal at random moments. Nobody is left on a dead line while another is known to be good.
+    #[test]
+    fn an_outage_is_never_longer_than_promised(
+        deaths in prop::collection::vec((0..3_usize, 0..2000_u64, any::<bool>()), 1..30),
+    ) {
+        let ids = ["isp1", "isp2", "isp3"];
+        let mut world = World::new(&config(&ids, &["203.0.113.8"], BRISK));
+        world.run(ms(1000));
+        let limit = BRISK.interval * 3 + BRISK.timeout;
+        let mut changed = [world.now; 3];
+        let mut alive = [true; 3];
+        for (which, after, lives) in deaths {
+            let end = world.now + ms(after);
+            while world.now < end {
+                world.run(ms(10));
+                let leader = ids.iter().position(|id| *id == world.leader()).unwrap();
+                // Whoever has been good for long is known to be.
+                let settled = |line: usize| world.now - changed[line] > limit + ms(50);
+                let rescue = (0..3).any(|line| alive[line] && settled(line));
+                prop_assert!(!rescue || alive[leader] || !settled(leader));
+            }
+            if alive[which] != lives {
+                (alive[which], changed[which]) = (lives, world.now);
+                if lives { world.heal(ids[which]) } else { world.kill(ids[which]) }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_house() {
+    let ids: Vec<String> = (0..64).map(|n| format!("isp{n}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let targets: Vec<String> = (1..=8)
+        .flat_map(|n| [format!("203.0.113.{n}"), format!("2001:db8::{n}")])
+        .collect();
+    let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
+    let mut world = World::new(&config(&ids, &targets, BRISK));
+    world.run(ms(2000));
+    assert_eq!(world.order().len(), 64);
+    // Each round of each path, eight probes each.
+    assert_eq!(world.sent.len() / (64 * 2 * 8), 20);
+    for id in &ids[..63] {
+        world.kill(id);
+    }
+    world.run(ms(1000));
+    assert_eq!(world.leader(), "isp63");
+    for family in Family::ALL {
+        assert_eq!(world.leader_in(family), "isp63");
+    }
+    for id in &ids[1..] {
+        world.pull_cable(id);
+    }
+    assert_eq!(world.leader(), "isp0");
+    world.pin(Some("isp40"));
+    world.pin(None);
+    world.heal("isp0");
+    world.run(ms(1000));
+    assert_eq!(world.order()[0], "isp0");
+    assert!(world.core.journal().entries().count() <= failover::config::JOURNAL_MAX);
+    // None of them is behind the others, and together they fill the interval.
+    world.line("isp0", |_| Fate::Answered(Duration::ZERO));
+    world.run(ms(1000));
+    assert_eq!(world.path("isp0").rounds.streak(), 20);
+}

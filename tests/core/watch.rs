@@ -1,0 +1,457 @@
+//! Two cores that are told the same, and a watcher who compares them with each other, with the model, and with the
+//! design after each event.
+
+use std::collections::{BTreeMap, HashMap};
+
+use failover::config::{Config, JOURNAL_MAX, PathId, Slot};
+use failover::failover::path::{State, Verdict};
+use failover::failover::{ACTIONS_MAX, Action, Actions, Event, Failover, Round, Waiting};
+use failover::net::{Duration, Family, Instant, PerFamily};
+
+use crate::model::Model;
+use crate::order;
+use crate::random::{Line, Setup, Step, path};
+use crate::sim::at;
+
+pub(crate) struct Watch {
+    core: Box<Failover>,
+    twin: Box<Failover>,
+    config: Box<Config>,
+    now: Instant,
+    models: HashMap<PathId, Model>,
+    uplinks: HashMap<PathId, (Option<Waiting>, bool)>,
+    lines: HashMap<PathId, Line>,
+    flying: BTreeMap<(Instant, usize), Event>,
+    flown: usize,
+    /// The last round of each path: its number, when it was sent, and its interval then.
+    last: HashMap<PathId, (u32, Instant, Duration)>,
+    /// Rounds sent since somebody began to count.
+    counted: HashMap<PathId, u64>,
+    online_since: HashMap<PathId, Instant>,
+    states: HashMap<PathId, (State, Verdict, Instant)>,
+    leaders: PerFamily<Option<Slot>>,
+    /// All uplinks are told.
+    settled: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(setup: &Setup) -> Watch {
+        let mut watch = Watch {
+            core: Box::new(Failover::new()),
+            twin: Box::new(Failover::new()),
+            config: Box::default(),
+            now: at(0),
+            models: HashMap::new(),
+            uplinks: HashMap::new(),
+            lines: HashMap::new(),
+            flying: BTreeMap::new(),
+            flown: 0,
+            last: HashMap::new(),
+            counted: HashMap::new(),
+            online_since: HashMap::new(),
+            states: HashMap::new(),
+            leaders: PerFamily::default(),
+            settled: false,
+        };
+        watch.configure(setup.config());
+        watch
+    }
+
+    pub(crate) fn take(&mut self, step: &Step) {
+        match step {
+            Step::Advance(time) => self.advance(*time),
+            Step::Oversleep(time) => self.now += *time,
+            Step::Line(number, line) => {
+                self.lines.insert(path(*number), *line);
+            }
+            Step::Uplink(number, waiting, routable) => {
+                let path = path(*number);
+                self.uplinks.insert(path, (*waiting, *routable));
+                if self.core.path(path).is_some() {
+                    self.tell_uplink(path);
+                    self.compare();
+                }
+            }
+            Step::Reply {
+                path: number,
+                back,
+                check,
+                rtt,
+            } => {
+                let (path, check, rtt) = (path(*number), *check, *rtt);
+                let round = self.round_before(path, *back);
+                self.tell(Event::Reply {
+                    path,
+                    check,
+                    round,
+                    rtt,
+                });
+            }
+            Step::Failed {
+                path: number,
+                back,
+                check,
+                fault,
+            } => {
+                let (path, check, fault) = (path(*number), *check, *fault);
+                let round = self.round_before(path, *back);
+                self.tell(Event::Failed {
+                    path,
+                    check,
+                    round,
+                    fault,
+                });
+            }
+            Step::Pin(slot) => self.pin(slot.map(Slot)),
+            Step::Disable(slot, disabled) => self.tell(Event::Disable(Slot(*slot), *disabled)),
+            Step::Configure(setup) => self.configure(setup.config()),
+        }
+    }
+
+    fn round_before(&self, path: PathId, back: u32) -> Round {
+        let last = self.last.get(&path).map_or(0, |(number, ..)| *number);
+        Round(last.wrapping_sub(back))
+    }
+
+    fn configure(&mut self, config: Box<Config>) {
+        let written = self.core.journal().written();
+        let actions = self.core.configure(&config, self.now);
+        assert_eq!(actions, self.twin.configure(&config, self.now));
+        let same = |slot: Slot| {
+            let id = |config: &Config| {
+                let provider = config.at(slot).filter(|p| p.enabled);
+                provider.map(|p| p.id.clone())
+            };
+            id(&self.config).is_some_and(|old| id(&config) == Some(old))
+        };
+        let mut models = HashMap::new();
+        for path in self.core.paths().map(|path| path.id) {
+            let model = match self.models.get(&path) {
+                Some(model) if same(path.slot) => model.reconfigured(&config, path),
+                Some(model) => {
+                    let mut heir = Model::new(&config, path);
+                    heir.uplink(self.uplinks[&path].0.or(None));
+                    let _ = model;
+                    heir
+                }
+                None => Model::new(&config, path),
+            };
+            models.insert(path, model);
+        }
+        self.models = models;
+        // A pin of somebody who is gone has ended with the old configuration.
+        self.config = config;
+        if self.core.pinned().is_none() && self.was_pinned() {
+            self.models.values_mut().for_each(Model::doubt);
+        }
+        self.settled = false;
+        self.look(&actions, written);
+        let paths: Vec<PathId> = self.core.paths().map(|path| path.id).collect();
+        for path in paths {
+            self.uplinks.entry(path).or_insert((None, true));
+            self.tell_uplink(path);
+        }
+        self.settled = true;
+        self.compare();
+    }
+
+    fn was_pinned(&self) -> bool {
+        self.states
+            .values()
+            .any(|(state, ..)| *state == State::Frozen)
+    }
+
+    fn tell_uplink(&mut self, path: PathId) {
+        let (waiting, routable) = self.uplinks[&path];
+        if let Some(model) = self.models.get_mut(&path) {
+            model.uplink(waiting);
+        }
+        self.tell(Event::Uplink {
+            path,
+            waiting,
+            routable,
+        });
+    }
+
+    fn pin(&mut self, slot: Option<Slot>) {
+        let before = self.core.pinned();
+        self.tell(Event::Pin(slot));
+        match (before, self.core.pinned()) {
+            (None, Some(_)) => self.models.values_mut().for_each(Model::abandon),
+            (Some(pinned), None) => {
+                for (path, model) in &mut self.models {
+                    if path.slot == pinned {
+                        model.renew()
+                    } else {
+                        model.doubt()
+                    }
+                }
+            }
+            _ => {}
+        }
+        let known = |slot| self.config.at(slot).is_some_and(|p| p.enabled);
+        let want = if slot.is_none_or(known) { slot } else { before };
+        assert_eq!(self.core.pinned(), want);
+        self.compare();
+    }
+
+    /// Lets time pass, and everything happen that is due.
+    fn advance(&mut self, time: Duration) {
+        self.catch_up();
+        let (start, end) = (self.now, self.now + time);
+        self.counted.clear();
+        loop {
+            let due = self.core.next_deadline();
+            assert!(
+                due.is_none_or(|due| due > self.now),
+                "handled, and due again"
+            );
+            let flying = self.flying.keys().next().map(|(at, _)| *at);
+            let next = due.into_iter().chain(flying).min();
+            let Some(next) = next.filter(|next| *next <= end) else {
+                break;
+            };
+            self.now = next.max(self.now);
+            self.catch_up();
+        }
+        self.now = end;
+        self.check_pace(end - start);
+    }
+
+    /// One round an interval, no more and no less.
+    fn check_pace(&self, time: Duration) {
+        for (path, model) in self.models.iter().filter(|(_, model)| model.simple()) {
+            let rounds = self.counted.get(path).copied().unwrap_or(0);
+            let interval = model.timing().interval;
+            let fair = time.total_micros() / interval.total_micros();
+            if self.core.pinned().is_some() || !model.fit() {
+                assert_eq!(rounds, 0, "{path:?} does not probe");
+                continue;
+            }
+            assert!(rounds <= fair + 2, "{rounds} rounds of {path:?} in {time}");
+            // With 63 intervals to a timeout there may be no room for another round after an oversleep.
+            if model.timing().timeout < interval * 60 {
+                assert!(rounds + 2 >= fair, "{rounds} rounds of {path:?} in {time}");
+            }
+        }
+    }
+
+    /// What has come in is read, then the clock is looked at, as the daemon does.
+    fn catch_up(&mut self) {
+        while let Some(entry) = self.flying.first_entry() {
+            if entry.key().0 > self.now {
+                break;
+            }
+            let event = entry.remove();
+            self.tell(event);
+        }
+        let now = self.now;
+        if self.core.pinned().is_none() {
+            self.models.values_mut().for_each(|model| model.expire(now));
+        }
+        for _ in 0..1000 {
+            if self.core.next_deadline().is_none_or(|at| at > now) {
+                self.compare();
+                return;
+            }
+            self.tell(Event::Tick);
+        }
+        panic!("busy at {now}");
+    }
+
+    fn tell(&mut self, event: Event) {
+        match event {
+            Event::Reply {
+                path,
+                check,
+                round,
+                rtt,
+            } => {
+                if let Some(model) = self.models.get_mut(&path) {
+                    model.answered(round, check, rtt);
+                }
+            }
+            Event::Failed {
+                path, check, round, ..
+            } => {
+                if let Some(model) = self.models.get_mut(&path) {
+                    model.failed(round, check);
+                }
+            }
+            _ => {}
+        }
+        let written = self.core.journal().written();
+        let actions = self.core.handle(event, self.now);
+        assert_eq!(
+            actions,
+            self.twin.handle(event, self.now),
+            "same events, same actions"
+        );
+        self.look(&actions, written);
+    }
+
+    /// What must hold after each event.
+    fn look(&mut self, actions: &Actions, written: u32) {
+        assert!(actions.len() <= ACTIONS_MAX);
+        assert!(self.core.journal().entries().count() <= JOURNAL_MAX);
+        for action in actions {
+            if let Action::Probe {
+                path,
+                round,
+                checks,
+            } = *action
+            {
+                self.check_round(path, round);
+                if let Some(model) = self.models.get_mut(&path) {
+                    model.sent(round, checks, self.now);
+                }
+                for check in (0..8).filter(|check| checks.0 & (1 << check) != 0) {
+                    self.fly(path, round, check);
+                }
+            }
+        }
+        self.check_causes(written);
+        let saves = actions.contains(&Action::Save);
+        assert_eq!(saves, self.core.journal().written() != written);
+        if self.settled {
+            for family in Family::ALL {
+                let led = self.leaders[family];
+                let online_since = |slot| self.online_since.get(&PathId { slot, family }).copied();
+                order::check(
+                    &self.core,
+                    &self.config,
+                    family,
+                    led,
+                    online_since,
+                    self.now,
+                );
+            }
+        }
+        for family in Family::ALL {
+            self.leaders[family] = self.core.leader(family);
+        }
+        let probes = |path: &PathId| self.settled && self.models[path].fit();
+        if self.core.pinned().is_none() && self.models.keys().any(probes) {
+            assert!(
+                self.core.next_deadline().is_some(),
+                "who wakes those who probe?"
+            );
+        }
+    }
+
+    fn check_round(&mut self, path: PathId, Round(number): Round) {
+        assert_eq!(
+            self.core.pinned(),
+            None,
+            "nobody is checked while one is pinned"
+        );
+        let interval = self.models[&path].timing().interval;
+        let last = self.last.insert(path, (number, self.now, interval));
+        if let Some((before, at, former)) = last {
+            let ahead = number.wrapping_sub(before);
+            assert!(ahead > 0 && ahead < 1 << 31, "no round twice");
+            assert!(
+                self.now - at >= interval.min(former) / 2,
+                "{path:?} is too fast"
+            );
+        }
+        *self.counted.entry(path).or_default() += 1;
+    }
+
+    /// No other verdict, and no other leader, without an entry that says why; `since` is when the state changed.
+    fn check_causes(&mut self, written: u32) {
+        let core = &self.core;
+        let news: Vec<_> = core.journal().since(written).collect();
+        assert!(
+            news.iter()
+                .all(|entry| !entry.what.is_empty() && !entry.cause.is_empty())
+        );
+        let told = |slot, family| {
+            let provider = self.config.at(slot).map(|p| p.id.as_str());
+            news.iter().any(|entry| {
+                let by_hand = entry.family.is_none();
+                by_hand || entry.provider.as_deref() == provider && entry.family == Some(family)
+            })
+        };
+        for family in Family::ALL {
+            let leader = core.leader(family);
+            if let Some(leader) = leader.filter(|_| self.leaders[family] != leader) {
+                assert!(told(leader, family), "nobody says why {leader:?} leads");
+            }
+        }
+        let mut states = HashMap::new();
+        for path in core.paths() {
+            let now = (path.state(), path.verdict, path.since);
+            if let Some(before) = self.states.get(&path.id) {
+                let PathId { slot, family } = path.id;
+                if (before.0, before.1) != (now.0, now.1) {
+                    assert!(told(slot, family), "{before:?} became {now:?} silently");
+                }
+                if before.0 != now.0 {
+                    assert_eq!(path.since, self.now, "{before:?} became {now:?}");
+                } else if path.since != before.2 {
+                    // It became another in between, or somebody else got its slot.
+                    assert_eq!(path.since, self.now);
+                    let heir = news.iter().any(|entry| entry.what == "removed");
+                    assert!(heir || told(slot, family), "{before:?} became {now:?}");
+                    self.online_since.remove(&path.id);
+                }
+            }
+            if path.state() != State::Online {
+                self.online_since.remove(&path.id);
+            } else {
+                self.online_since.entry(path.id).or_insert(self.now);
+            }
+            states.insert(path.id, now);
+        }
+        self.states = states;
+    }
+
+    /// The model agrees.
+    fn compare(&mut self) {
+        let pinned = self.core.pinned().is_some();
+        for (id, model) in &mut self.models {
+            let path = self.core.path(*id).unwrap();
+            if !model.simple() {
+                model.adopt(path.verdict);
+                continue;
+            }
+            if !pinned {
+                model.judge();
+            }
+            model.check(path);
+        }
+    }
+
+    fn fly(&mut self, path: PathId, round: Round, check: u8) {
+        let line = self.lines.get(&path).copied().unwrap_or(Line::Answers(20));
+        let answer = |rtt| {
+            (
+                rtt,
+                Event::Reply {
+                    path,
+                    check,
+                    round,
+                    rtt,
+                },
+            )
+        };
+        let (time, event) = match line {
+            Line::Answers(rtt) => answer(Duration::from_millis(rtt)),
+            Line::Dead => return,
+            Line::Lossy(of) if round.0.is_multiple_of(of) => return,
+            Line::Lossy(_) => answer(Duration::from_millis(5)),
+            Line::Refuses(fault) => (
+                Duration::ZERO,
+                Event::Failed {
+                    path,
+                    check,
+                    round,
+                    fault,
+                },
+            ),
+        };
+        self.flown += 1;
+        self.flying.insert((self.now + time, self.flown), event);
+    }
+}
