@@ -128,10 +128,10 @@ impl Watch {
         for path in self.core.paths().map(|path| path.id) {
             let model = match self.models.get(&path) {
                 Some(model) if same(path.slot) => model.reconfigured(&config, path),
-                Some(model) => {
+                Some(_) => {
+                    // Another's slot: its uplink, as far as the core knows, and nothing else.
                     let mut heir = Model::new(&config, path);
-                    heir.uplink(self.uplinks[&path].0.or(None));
-                    let _ = model;
+                    heir.uplink(self.uplinks[&path].0);
                     heir
                 }
                 None => Model::new(&config, path),
@@ -139,8 +139,8 @@ impl Watch {
             models.insert(path, model);
         }
         self.models = models;
-        // A pin of somebody who is gone has ended with the old configuration.
         self.config = config;
+        // A pin of somebody who is gone ends with the old configuration.
         if self.core.pinned().is_none() && self.was_pinned() {
             self.models.values_mut().for_each(Model::doubt);
         }

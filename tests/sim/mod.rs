@@ -5,9 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use failover::config::{
-    Check, CheckKind, Config, Globals, PathId, Provider, Quorum, RtTable, Slot, Timing,
-};
+use failover::config::{Check, CheckKind, Config, PathId, Provider, Quorum, RtTable, Slot, Timing};
 use failover::failover::path::{Path, State};
 use failover::failover::{
     ACTIONS_MAX, Action, Actions, Event, Failover, Fault, Plan, Round, Waiting,
@@ -38,7 +36,6 @@ pub(crate) const BRISK: Timing = Timing {
 /// Providers in the order of rank, each in the slot of its place; every one is asked all the targets.
 pub(crate) fn config(providers: &[&str], targets: &[&str], timing: Timing) -> Config {
     let mut config = Config::default();
-    config.globals = Globals::default();
     for target in targets {
         config.checks.push(ping(target)).unwrap();
     }
