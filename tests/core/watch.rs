@@ -142,7 +142,7 @@ impl Watch {
         self.config = config;
         // A pin of somebody who is gone ends with the old configuration.
         if self.core.pinned().is_none() && self.was_pinned() {
-            self.models.values_mut().for_each(Model::doubt);
+            self.models.values_mut().for_each(Model::thaw);
         }
         self.settled = false;
         self.look(&actions, written);
@@ -183,7 +183,7 @@ impl Watch {
                     if path.slot == pinned {
                         model.renew()
                     } else {
-                        model.doubt()
+                        model.thaw()
                     }
                 }
             }

@@ -125,6 +125,14 @@ impl Model {
         }
     }
 
+    /// The end of a pin of another one: presumed to be what it was.
+    pub(crate) fn thaw(&mut self) {
+        self.verdict = match self.verdict {
+            Verdict::Fresh | Verdict::Online => Verdict::Fresh,
+            Verdict::Returning | Verdict::Offline => Verdict::Returning,
+        };
+    }
+
     /// The end of a pin of this one.
     pub(crate) fn renew(&mut self) {
         self.verdict = Verdict::Fresh;
