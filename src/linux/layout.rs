@@ -147,7 +147,7 @@ impl Wanted {
                 let key = (other.table, other.destination, other.metric);
                 key == (route.table, route.destination, route.metric)
             };
-            let foreign = |other: &&Route| other.protocol != PROTOCOL;
+            let foreign = |other: &&Route| other.protocol != PROTOCOL || other.is_joined();
             // In IPv6 a source-specific route is no obstacle to the kernel, but one to those who read the table.
             if situation.routes.iter().filter(foreign).any(|r| same(&r)) {
                 self.report(route.table, route.metric);

@@ -48,7 +48,7 @@ pub struct Route {
     pub protocol: u8,
     /// what it does
     pub kind: RouteKind,
-    /// the device's number; 0 when it has none, or several
+    /// the device's number; 0 when it has none, or several (but see [`Route::is_joined`])
     pub device: u32,
     /// its gateway; none on the link itself
     pub gateway: Option<IpAddr>,
@@ -58,6 +58,15 @@ pub struct Route {
     pub onlink: bool,
     /// IPv6: only for packets from this prefix (`RTA_SRC`)
     pub from: Option<Prefix>,
+}
+
+impl Route {
+    /// Whether it is an IPv6 route of ours that others have joined (`ip -6 route append` does it): the kernel holds each
+    /// way for a route, and shows them as one. Device and gateway are those of our way, which alone may be deleted; to
+    /// replace it would replace all.
+    pub fn is_joined(&self) -> bool {
+        self.kind == RouteKind::Multipath && self.gateway.is_some()
+    }
 }
 
 /// What a route does.

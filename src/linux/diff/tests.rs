@@ -174,6 +174,26 @@ fn siblings_go_but_never_all_at_once() {
     assert_eq!(steps, ["delete 176/100 dev 0", "set 176/100 dev 1"]);
 }
 
+/// Replacing the one that others have joined would replace theirs, too.
+#[test]
+fn one_that_others_have_joined_is_left_to_them() {
+    let mut scene = Scene::of(Family::V6, 2);
+    for provider in &mut scene.config.providers {
+        provider.rt_table = RtTable::None;
+    }
+    let mut kernel = Kernel::default();
+    steps(&mut kernel, &mut scene);
+    kernel.routes[0].kind = RouteKind::Multipath;
+    assert_eq!(
+        steps(&mut kernel, &mut scene),
+        [
+            "set 176/101 dev 1",
+            "set 176/102 dev 2",
+            "delete 176/100 dev 1"
+        ]
+    );
+}
+
 #[test]
 fn what_the_kernel_may_not_tell_is_no_difference() {
     let wanted = Scene::of(Family::V6, 1).wanted().routes[0];

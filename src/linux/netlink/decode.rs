@@ -8,11 +8,11 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteType, RouteVia,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteType, RouteVia,
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 
-use crate::config::{DeviceName, Mark};
+use crate::config::{DeviceName, Mark, PROTOCOL};
 use crate::linux::mirror::{News, Object};
 use crate::linux::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::net::{Family, Metric, Prefix};
@@ -102,6 +102,7 @@ fn route(message: &RouteMessage) -> Option<(Route, bool)> {
     let family = family(header.address_family)?;
     let nothing = unspecified(family);
     let mut nexthop = false;
+    let mut first = None;
     let mut destination = nothing;
     let mut from = None;
     let mut route = Route {
@@ -132,7 +133,10 @@ fn route(message: &RouteMessage) -> Option<(Route, bool)> {
                 route.gateway = Some((*address).into());
             }
             RouteAttribute::PrefSource(address) => route.source = Some(ip(address)?),
-            RouteAttribute::MultiPath(_) => route.kind = RouteKind::Multipath,
+            RouteAttribute::MultiPath(ways) => {
+                route.kind = RouteKind::Multipath;
+                first = ways.first();
+            }
             RouteAttribute::NhId(_) => nexthop = true,
             _ => {}
         }
@@ -143,12 +147,23 @@ fn route(message: &RouteMessage) -> Option<(Route, bool)> {
         length => Some(prefix(from.unwrap_or(nothing), length)?),
     };
     if route.kind == RouteKind::Multipath {
-        (route.device, route.gateway) = (0, None);
+        // In IPv6 the protocol is that of the first way only: then it is ours, and others have joined it.
+        let ours = family == Family::V6 && route.protocol == PROTOCOL;
+        (route.device, route.gateway) = first.filter(|_| ours).map_or((0, None), way);
     } else if route.kind == RouteKind::Other {
         // IPv6 hangs these on `lo`.
         route.device = 0;
     }
     Some((route, nexthop))
+}
+
+/// Device and gateway of one way of several.
+fn way(way: &RouteNextHop) -> (u32, Option<IpAddr>) {
+    let gateway = way.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(address) => ip(address),
+        _ => None,
+    });
+    (way.interface_index, gateway)
 }
 
 fn rule(message: &RuleMessage) -> Option<Rule> {

@@ -80,7 +80,7 @@ fn new_scope(route: &Route) -> RouteScope {
 }
 
 fn route(route: &Route, scope: RouteScope) -> Option<RouteMessage> {
-    if route.kind != RouteKind::Unicast || route.from.is_some() {
+    if !(route.kind == RouteKind::Unicast || route.is_joined()) || route.from.is_some() {
         return None;
     }
     let family = mirror::family(route);
