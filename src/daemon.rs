@@ -208,7 +208,11 @@ impl Daemon<'_> {
                     checks,
                 } => self.probe(path, round, checks, now),
                 Action::Routes(family) => self.kernel[family].plan(),
-                Action::Save => self.save_wanted = true,
+                Action::Save => {
+                    self.save_wanted = true;
+                    // What has just happened may be what a warning explains.
+                    self.warnings_due = true;
+                }
             }
         }
     }

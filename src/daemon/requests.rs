@@ -64,7 +64,12 @@ impl Daemon<'_> {
     /// Carries out what a client asks for at once; what it only asks about is told while it takes it.
     fn obey(&mut self, client: ClientId, request: &Request, now: Instant) {
         let result = match request {
-            Request::Status | Request::Log => Ok(()),
+            Request::Status => {
+                // Nobody tells when a person has cured what a warning is about.
+                self.warnings_due = true;
+                Ok(())
+            }
+            Request::Log => Ok(()),
             Request::Use(id) => self.use_provider(id.as_ref(), now),
             Request::Disable(id) => self.disable(id, true, now),
             Request::Enable(id) => self.disable(id, false, now),
@@ -76,6 +81,7 @@ impl Daemon<'_> {
                 .push(client, &Reply::Error(text(format_args!("{error}"))));
         }
         self.sync();
+        self.note_warnings();
     }
 
     /// Sends a client what it takes of its answer, and watches for it to take more.
