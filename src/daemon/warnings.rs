@@ -147,20 +147,20 @@ fn warn_of_filter(warnings: &mut Warnings, provider: &Provider, device: &str, to
         return;
     }
     let id = &provider.id;
+    let cure = sysctl::Cure {
+        device,
+        option: "rp_filter",
+        value: 2,
+    };
     if !told_apart {
-        let cure = sysctl::Cure {
-            device,
-            option: "rp_filter",
-            value: 2,
-        };
         let what = format_args!(
             "strict rp_filter on {device} drops the replies to its probes; cure: {cure}"
         );
         warnings.add("rp-filter", Some(id), what);
     } else if provider.mark.is_some() && sysctl::src_valid_mark(device) == Some(false) {
         let what = format_args!(
-            "strict rp_filter on {device} drops the replies to marked traffic; cure: sysctl -w \
-             net.ipv4.conf.all.src_valid_mark=1"
+            "strict rp_filter on {device} drops the replies to hosts whose traffic is marked (unless replies are marked \
+             again, and src_valid_mark is 1); cure: {cure}"
         );
         warnings.add("src-valid-mark", Some(id), what);
     }

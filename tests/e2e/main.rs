@@ -7,14 +7,27 @@
 //! | [`routes`] | what is in the kernel, whose it is, and that it is never missing |
 //! | [`life`] | start, reload, stop, sudden death |
 //! | [`answers`] | which answers to probes count |
+//! | [`preempt`] | whether and when traffic returns; providers taken out of use |
+//! | [`last_resort`] | nobody works, and somebody works again |
+//! | [`steering`] | by firewall mark, by a chosen device, from a chosen address |
+//! | [`foreign`] | what is not ours stays as it is |
+//! | [`filter`] | strict reverse path filters, found and cured |
+//! | [`uplinks`] | point-to-point, link-local gateways, one family only |
 
 pub mod answers;
+pub mod filter;
+pub mod foreign;
 #[path = "../lab/mod.rs"]
 pub mod lab;
+pub mod last_resort;
 pub mod life;
 pub mod outage;
 pub mod pin;
+pub mod preempt;
 pub mod routes;
+pub mod steering;
+pub mod talk;
+pub mod uplinks;
 
 use std::time::Duration;
 

@@ -1,0 +1,128 @@
+//! Strict reverse path filters, which drop the answers to a standby's probes: found, told, and cured by the very
+//! command that is told.
+
+use super::lab::rights::in_lab;
+use super::lab::{Daemon, Lab, Settings, wait_until};
+use super::{SOON, online_with};
+
+/// The texts of the warnings about a provider's filter.
+fn warnings(daemon: &Daemon, provider: &str) -> Vec<String> {
+    let status = daemon.status();
+    let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
+    let about = warnings
+        .iter()
+        .filter(|w| w["code"] == "rp-filter" && w["provider"] == provider);
+    about
+        .map(|w| w["text"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// What a person is told to type, from `status --json`; `status` for people tells the same.
+fn cure(daemon: &Daemon, provider: &str) -> String {
+    let told = || warnings(daemon, provider).len() == 1;
+    assert!(wait_until(SOON, told), "{:#}", daemon.status());
+    let text = warnings(daemon, provider).remove(0);
+    let command = text[text.find("sysctl -w").expect(&text)..].to_owned();
+    let page = daemon.must(&["status"]);
+    assert!(page.lines().any(|line| line.ends_with(&command)), "{page}");
+    command
+}
+
+fn is_cured(lab: &Lab, settings: &Settings) {
+    let daemon = Daemon::start(&lab.router, settings);
+    daemon.wait_for("isp1", "ipv4", "online");
+    daemon.wait_for("isp2", "ipv4", "offline");
+    for path in [("isp1", "ipv6"), ("isp2", "ipv6")] {
+        daemon.wait_for(path.0, path.1, "online");
+    }
+    let command = cure(&daemon, "isp2");
+    assert_eq!(command, "sysctl -w net.ipv4.conf.eth2.rp_filter=2");
+    lab.router.run(&["sh", "-c", &command]);
+    daemon.wait_for_all("online");
+    let gone = || warnings(&daemon, "isp2").is_empty();
+    assert!(wait_until(SOON, gone), "{:#}", daemon.status());
+    // The other is a standby one day, too.
+    let command = cure(&daemon, "isp1");
+    lab.router.run(&["sh", "-c", &command]);
+    let gone = || warnings(&daemon, "isp1").is_empty();
+    assert!(wait_until(SOON, gone), "{:#}", daemon.status());
+    lab.upstream_dies(1);
+    daemon.wait_for("isp1", "ipv4", "offline");
+    lab.upstream_returns(1);
+    daemon.wait_for_all("online");
+}
+
+fn without_policy_tables(lab: &Lab) -> Settings {
+    Settings::fast(lab)
+        .provider("isp1", "rt_table", "none")
+        .provider("isp2", "rt_table", "none")
+}
+
+#[test]
+fn without_policy_tables_it_is_told_and_cured() {
+    in_lab(|| {
+        let lab = Lab::builder().rp_filter(1).build();
+        is_cured(&lab, &without_policy_tables(&lab));
+    });
+}
+
+#[test]
+fn without_policy_tables_in_main_it_is_told_and_cured() {
+    in_lab(|| {
+        let lab = Lab::builder().rp_filter(1).build();
+        is_cured(&lab, &without_policy_tables(&lab).global("table", "main"));
+    });
+}
+
+/// Policy tables do not help when the addresses are the same.
+#[test]
+fn with_equal_addresses_it_is_told_and_cured() {
+    in_lab(|| {
+        let lab = Lab::builder().same_addresses().nat().rp_filter(1).build();
+        is_cured(&lab, &Settings::fast(&lab));
+    });
+}
+
+#[test]
+fn with_policy_tables_there_is_nothing_to_tell() {
+    in_lab(|| {
+        for table in ["176", "main"] {
+            let lab = Lab::builder().rp_filter(1).build();
+            let daemon = online_with(&lab, &Settings::fast(&lab).global("table", table));
+            assert_eq!(
+                daemon.status()["warnings"].as_array().map(Vec::len),
+                Some(0)
+            );
+        }
+    });
+}
+
+#[test]
+fn loose_or_no_filters_are_fine() {
+    in_lab(|| {
+        for filter in [0, 2] {
+            let lab = Lab::builder().rp_filter(filter).build();
+            let daemon = online_with(&lab, &without_policy_tables(&lab));
+            assert_eq!(
+                daemon.status()["warnings"].as_array().map(Vec::len),
+                Some(0)
+            );
+        }
+    });
+}
+
+/// Switched on while the daemon runs: told when the filter strikes.
+#[test]
+fn it_is_told_when_it_comes_later() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online_with(&lab, &without_policy_tables(&lab));
+        lab.router.sysctl("ipv4/conf/eth2/rp_filter", 1);
+        daemon.wait_for("isp2", "ipv4", "offline");
+        let command = cure(&daemon, "isp2");
+        lab.router.run(&["sh", "-c", &command]);
+        daemon.wait_for_all("online");
+        let gone = || warnings(&daemon, "isp2").is_empty();
+        assert!(wait_until(SOON, gone), "{:#}", daemon.status());
+    });
+}

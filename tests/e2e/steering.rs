@@ -1,0 +1,278 @@
+//! A person's own choice for some traffic: by firewall mark, by a device, from an address.
+
+use super::lab::rights::in_lab;
+use super::lab::topology::target;
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::talk::{Ask, Fate, ask, other_target};
+use super::{SOON, online_with};
+
+/// The mark that steers to the second provider, with bits that others may use.
+const MARK: u32 = 0x100;
+const OTHER_BITS: u32 = 0x3_0055;
+
+/// The router's firewall marks what the LAN sends to the second targets.
+const MARKING: &str = "
+    table inet steering {
+        chain arriving {
+            type filter hook prerouting priority mangle;
+            iifname \"lan0\" ip daddr 203.0.113.9 meta mark set 0x30155
+            iifname \"lan0\" ip6 daddr 2001:db8:53::9 meta mark set 0x30155
+        }
+    }
+";
+
+/// The router's firewall gives replies the mark of what they reply to.
+const RESTORING: &str = "
+    table inet restoring {
+        chain arriving {
+            type filter hook prerouting priority mangle;
+            iifname \"eth*\" meta mark set ct mark
+        }
+        chain leaving {
+            type filter hook postrouting priority mangle;
+            meta mark != 0 ct mark set meta mark
+        }
+    }
+";
+
+fn by(number: u8) -> Fate {
+    Fate::By(number)
+}
+
+/// Marked traffic of both families and both kinds goes by this provider, and what is not marked by the other.
+fn steered(lab: &Lab, daemon: &Daemon, marked: u8, plain: u8) {
+    for family in Family::ALL {
+        let (target, other) = (target(family), other_target(family));
+        let all = || {
+            [
+                Ask::marked(MARK).ask(&lab.router, target),
+                Ask::marked(MARK | OTHER_BITS).ask(&lab.router, target),
+                ask(&lab.lan, other),
+            ] == [by(marked); 3]
+                && [
+                    Ask::marked(MARK << 1).ask(&lab.router, target),
+                    Ask::marked(OTHER_BITS).ask(&lab.router, target),
+                    ask(&lab.router, target),
+                    ask(&lab.lan, target),
+                ] == [by(plain); 4]
+        };
+        assert!(
+            wait_until(SOON, all),
+            "{family}: marked {marked}, plain {plain}: {:?} {:?} {:?}\n{}",
+            Ask::marked(MARK).ask(&lab.router, target),
+            ask(&lab.lan, other),
+            ask(&lab.lan, target),
+            daemon.log()
+        );
+    }
+}
+
+fn marks(lab: &Lab, settings: Settings) {
+    lab.serve();
+    lab.router.feed(&["nft", "-f", "-"], MARKING);
+    let daemon = online_with(lab, &settings.provider("isp2", "mark", "0x100/0xff00"));
+    steered(lab, &daemon, 2, 1);
+    // Offline: its traffic takes the best, until it is back.
+    lab.upstream_dies(2);
+    steered(lab, &daemon, 1, 1);
+    lab.upstream_returns(2);
+    steered(lab, &daemon, 2, 1);
+    // Waiting: the same.
+    lab.pull_cable(2);
+    steered(lab, &daemon, 1, 1);
+    lab.plug_cable(2);
+    steered(lab, &daemon, 2, 1);
+    lab.remove_device(2);
+    steered(lab, &daemon, 1, 1);
+    lab.insert_device(2);
+    steered(lab, &daemon, 2, 1);
+    // It leads: all the same to marked traffic.
+    lab.upstream_dies(1);
+    steered(lab, &daemon, 2, 2);
+    lab.upstream_returns(1);
+    steered(lab, &daemon, 2, 1);
+    // Taken out of use.
+    daemon.must(&["disable", "isp2"]);
+    steered(lab, &daemon, 1, 1);
+    daemon.must(&["enable", "isp2"]);
+    steered(lab, &daemon, 2, 1);
+}
+
+#[test]
+fn by_mark() {
+    in_lab(|| {
+        let lab = Lab::new();
+        marks(&lab, Settings::fast(&lab));
+    });
+}
+
+#[test]
+fn by_mark_in_main() {
+    in_lab(|| {
+        let lab = Lab::new();
+        marks(&lab, Settings::fast(&lab).global("table", "main"));
+    });
+}
+
+#[test]
+fn by_mark_behind_nat() {
+    in_lab(|| {
+        let lab = Lab::builder().nat().build();
+        marks(&lab, Settings::fast(&lab));
+    });
+}
+
+/// Strict filters look at the way back of what a host behind NAT has sent, and replies have no mark: a warning names
+/// the command that cures it. So does who restores the marks.
+#[test]
+fn by_mark_with_strict_filters() {
+    in_lab(|| {
+        let lab = Lab::builder().nat().rp_filter(1).build();
+        lab.serve();
+        lab.router.feed(&["nft", "-f", "-"], MARKING);
+        let settings = Settings::fast(&lab).provider("isp2", "mark", "0x100/0xff00");
+        let daemon = online_with(&lab, &settings);
+        let warning = || {
+            let status = daemon.status();
+            let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
+            let text = |w: &serde_json::Value| w["text"].as_str().map(str::to_owned);
+            let about = |w: &&serde_json::Value| w["code"] == "src-valid-mark";
+            warnings.iter().find(about).and_then(text)
+        };
+        let marked = other_target(Family::V4);
+        assert_eq!(ask(&lab.lan, marked), Fate::Lost);
+        let text = warning().expect("it is told");
+        let command = &text[text.find("sysctl -w").expect("it names a cure")..];
+        assert_eq!(command, "sysctl -w net.ipv4.conf.eth2.rp_filter=2");
+        lab.router.run(&["sh", "-c", command]);
+        assert_eq!(ask(&lab.lan, marked), by(2));
+        assert_eq!(warning(), None);
+
+        lab.router.sysctls(&[
+            ("ipv4/conf/eth2/rp_filter", 1),
+            ("ipv4/conf/all/src_valid_mark", 1),
+        ]);
+        lab.router.feed(&["nft", "-f", "-"], RESTORING);
+        assert_eq!(ask(&lab.lan, marked), by(2));
+        assert_eq!(warning(), None);
+    });
+}
+
+/// Whatever leads, and whatever works: by each device, and from each address, to that provider's side.
+fn chosen(lab: &Lab, daemon: &Daemon, addresses: bool, alive: [bool; 2]) {
+    for family in Family::ALL {
+        for (provider, alive) in lab.providers.iter().zip(alive) {
+            let number = u8::try_from(provider.number).expect("there are two");
+            let fate = if alive { by(number) } else { Fate::Lost };
+            let own = provider.own(family);
+            let mut asks = vec![Ask::by_device(&provider.device)];
+            asks.push(Ask {
+                source: Some(own),
+                ..asks[0].clone()
+            });
+            if addresses {
+                asks.push(Ask::from(own));
+            }
+            for ask in asks {
+                let got = ask.ask(&lab.router, target(family));
+                assert_eq!(got, fate, "{ask:?}\n{}", daemon.log());
+            }
+            if alive {
+                let target = target(family).to_string();
+                lab.router
+                    .run(&["ping", "-n", "-c1", "-W1", "-I", &provider.device, &target]);
+            }
+        }
+    }
+}
+
+/// Whoever leads, online or not: `addresses` tells whether a source address is a choice, too.
+fn out_by_choice(settings: impl Fn(&Lab) -> Settings, addresses: bool) {
+    let lab = Lab::new();
+    lab.serve();
+    let daemon = online_with(&lab, &settings(&lab));
+    chosen(&lab, &daemon, addresses, [true, true]);
+    daemon.must(&["use", "isp2"]);
+    chosen(&lab, &daemon, addresses, [true, true]);
+    daemon.must(&["use", "auto"]);
+    daemon.wait_for_all("online");
+    lab.upstream_dies(1);
+    daemon.wait_for("isp1", "ipv4", "offline");
+    daemon.wait_for("isp1", "ipv6", "offline");
+    chosen(&lab, &daemon, addresses, [false, true]);
+    lab.upstream_dies(2);
+    daemon.wait_for_all("offline");
+    // They are about to return, and a person sees it first.
+    daemon.configure(&settings(&lab).global("up", "63").global("window", "64"));
+    daemon.must(&["reload"]);
+    lab.upstream_returns(1);
+    lab.upstream_returns(2);
+    chosen(&lab, &daemon, addresses, [true, true]);
+    let states = daemon.path_states();
+    assert!(
+        states.iter().all(|(_, _, state)| state == "offline"),
+        "{states:?}"
+    );
+}
+
+fn with(lab: &Lab, table: &str, rt_table: &str) -> Settings {
+    Settings::fast(lab)
+        .global("table", table)
+        .provider("isp1", "rt_table", rt_table)
+        .provider("isp2", "rt_table", rt_table)
+}
+
+#[test]
+fn by_device_or_address() {
+    in_lab(|| out_by_choice(|lab| with(lab, "176", "auto"), true));
+}
+
+#[test]
+fn by_device_or_address_in_main() {
+    in_lab(|| out_by_choice(|lab| with(lab, "main", "auto"), true));
+}
+
+/// Without a policy table an address is no choice of a way: which one leads decides.
+#[test]
+fn by_device_without_policy_tables() {
+    in_lab(|| out_by_choice(|lab| with(lab, "176", "none"), false));
+}
+
+#[test]
+fn by_device_in_main_without_policy_tables() {
+    in_lab(|| out_by_choice(|lab| with(lab, "main", "none"), false));
+}
+
+/// Even while everything else is refused.
+#[test]
+fn by_device_while_unreachable() {
+    in_lab(|| {
+        for (table, rt_table) in [("176", "auto"), ("176", "none"), ("main", "none")] {
+            out_by_choice(
+                |lab| with(lab, table, rt_table).global("last_resort", "unreachable"),
+                rt_table == "auto",
+            );
+        }
+    });
+}
+
+/// A foreign default route of metric 0 in `main` wins over ours; who binds to a device has its way all the same.
+#[test]
+fn by_device_against_a_foreign_default() {
+    in_lab(|| {
+        for rt_table in ["auto", "none"] {
+            let lab = Lab::new();
+            lab.serve();
+            for family in Family::ALL {
+                lab.learn_default(2, family, "static", 1);
+            }
+            let daemon = online_with(&lab, &with(&lab, "main", rt_table));
+            chosen(&lab, &daemon, rt_table == "auto", [true, true]);
+            for family in Family::ALL {
+                let best = lab.router.defaults(family, 254)[0].clone();
+                assert_eq!((best.metric, best.protocol), (1, 4), "it is not ours");
+                assert_eq!(ask(&lab.lan, target(family)), by(2));
+            }
+        }
+    });
+}

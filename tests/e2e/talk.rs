@@ -1,0 +1,113 @@
+//! One question to a target and its answer: by whom it went, or that it was refused.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::lab::internet::PORT;
+use super::lab::topology::{TARGETS_V4, TARGETS_V6};
+use super::lab::{Family, Namespace};
+
+/// An answer that is not there by then will not come.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// answered by way of this provider (from 1)
+    By(u8),
+    /// refused, by the kernel or by an ICMP message, after so long
+    Refused(Duration),
+    /// neither
+    Lost,
+}
+
+/// How to ask.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// `SO_MARK`
+    pub mark: Option<u32>,
+    /// `SO_BINDTODEVICE`
+    pub device: Option<String>,
+    /// the source address
+    pub source: Option<IpAddr>,
+}
+
+impl Ask {
+    /// With this mark.
+    pub fn marked(mark: u32) -> Ask {
+        Ask {
+            mark: Some(mark),
+            ..Ask::default()
+        }
+    }
+
+    /// By this device.
+    pub fn by_device(device: &str) -> Ask {
+        Ask {
+            device: Some(device.to_owned()),
+            ..Ask::default()
+        }
+    }
+
+    /// From this address.
+    pub fn from(source: IpAddr) -> Ask {
+        Ask {
+            source: Some(source),
+            ..Ask::default()
+        }
+    }
+
+    /// Asks one of the targets (the lab must [`super::Lab::serve`]) once.
+    pub fn ask(&self, namespace: &Namespace, target: IpAddr) -> Fate {
+        namespace.enter(|| {
+            let start = Instant::now();
+            match self.answer(target) {
+                Ok(number) => Fate::By(number),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Fate::Lost,
+                Err(_) => Fate::Refused(start.elapsed()),
+            }
+        })
+    }
+
+    fn answer(&self, target: IpAddr) -> std::io::Result<u8> {
+        let any: IpAddr = if target.is_ipv4() {
+            [0, 0, 0, 0].into()
+        } else {
+            [0_u16; 8].into()
+        };
+        let socket = UdpSocket::bind((self.source.unwrap_or(any), 0))?;
+        if let Some(mark) = self.mark {
+            setsockopt(&socket, sockopt::Mark, &mark)?;
+        }
+        if let Some(device) = &self.device {
+            setsockopt(&socket, sockopt::BindToDevice, &device.into())?;
+        }
+        // Otherwise ICMP's "unreachable" is for the kernel to know, as it may pass (ip(7), "Error handling").
+        if target.is_ipv4() {
+            setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+        } else {
+            setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+        }
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.connect(SocketAddr::from((target, PORT)))?;
+        socket.send(&[0])?;
+        let mut answer = [0; 4];
+        let length = socket.recv(&mut answer)?;
+        Ok(answer[length - 1])
+    }
+}
+
+/// Asks in the plain way.
+pub fn ask(namespace: &Namespace, target: IpAddr) -> Fate {
+    Ask::default().ask(namespace, target)
+}
+
+/// The second target of a family.
+pub fn other_target(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => TARGETS_V4[1].into(),
+        Family::V6 => TARGETS_V6[1].into(),
+    }
+}
