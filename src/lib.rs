@@ -50,7 +50,7 @@
 //! 9. A reply counts only if it comes from the target asked, with our identifier, a round that we sent, and the secret
 //!    token. `e2e::answers::an_answer_by_another_than_the_target_does_not_count`; `tests/probe.rs`:
 //!    `forged_answers_are_told_apart`, `each_path_has_an_identifier_and_a_token_of_its_own`;
-//!    `failover::rounds::tests::a_reply_counts_once_and_an_unasked_one_not_at_all`
+//!    `failover::rounds::tests::a_reply_to_a_round_that_is_not_held_counts_for_no_other`
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 pub mod config;

@@ -473,6 +473,22 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_to_a_round_that_is_not_held_counts_for_no_other() {
+        let terms = terms(1, &[None]);
+        let mut rounds = Rounds::new();
+        for at in 0..64 {
+            let (round, _) = rounds.begin(ms(at), &terms);
+            rounds.answered(round, 0, rtt(5), TIMEOUT);
+            assert_eq!(rounds.judge(&terms), Some(true));
+        }
+        let (round, _) = rounds.begin(ms(64), &terms);
+        assert_eq!(round, Round(64), "in the place of round 0");
+        rounds.answered(Round(0), 0, rtt(5), TIMEOUT);
+        rounds.answered(Round(128), 0, rtt(5), TIMEOUT);
+        assert_eq!(rounds.judge(&terms), None, "still open");
+    }
+
+    #[test]
     fn a_round_that_is_not_judged_is_not_overwritten() {
         let terms = terms(1, &[None]);
         let mut rounds = Rounds::new();
