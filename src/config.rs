@@ -9,6 +9,7 @@
 //! | `compare` | what sections must be to each other |
 //! | `options` | finds a section's options, and reports those that it does not have |
 //! | `value` | the text of one value → what it means |
+//! | `known` | a provider's id, as a person gives it → the provider, or what to say |
 //! | `problem` | errors and warnings for people, with the nearest known name |
 
 use core::net::IpAddr;
