@@ -35,11 +35,12 @@
 //! 2. Nothing that is not ours is changed or deleted; ours carry protocol 176, and a metric that is taken is skipped. The
 //!    same property, and `tests/layout.rs`: `foreign_routes_at_our_metrics_stay_and_push_ours_on`
 //! 3. The best healthy path has the lowest of our metrics within one netlink round trip of its verdict.
-//!    `e2e::outage::a_dead_upstream_in_ipv4`, `a_pulled_cable_in_ipv4` (and `_ipv6`)
+//!    `e2e::outage::a_dead_upstream_in_ipv4`, `a_pulled_cable_in_ipv4` (and `_ipv6`); of the core alone, `tests/core.rs`:
+//!    `the_invariants_hold_after_each_event`
 //! 4. SIGKILL at any moment leaves working routes; the next start adopts them, and knows what was known.
 //!    `e2e::life::sudden_death_is_survived`, `sudden_death_in_the_middle_of_swaps`
 //! 5. Steady state allocates no heap, forks no process (`exec` checks aside), writes no file.
-//!    `tests/netlink_alloc.rs`: `idle_drains_allocate_nothing`
+//!    `tests/netlink_alloc.rs`: `idle_drains_allocate_nothing` (the kernel's news, which is a part of it)
 //! 6. Every capacity is fixed. Exceeding one is an error with a line number at load, or a counted drop at run time.
 //!    `tests/config.rs`: `what_there_is_no_room_for_is_refused`;
 //!    `linux::mirror::tests::more_rules_than_there_is_room_for_are_counted_and_ours_come_first`
