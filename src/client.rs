@@ -19,6 +19,8 @@ mod watch;
 use std::io::{self, Write};
 use std::path::Path;
 
+use nix::errno::Errno;
+
 use crate::cli::Exit;
 use crate::config::{CONFIG_FILES, Config};
 use crate::linux::connection::{Answer, AskError, ask};
@@ -57,7 +59,7 @@ pub fn check(file: &Path) -> Exit {
     });
     let _ = io::stderr().write_all(complaints.as_bytes());
     match result {
-        Err(error) => unreadable(file, error),
+        Err(trouble) => unreadable(&trouble),
         Ok(0) => {
             warn_of_pin(&config);
             print(&format!(
@@ -202,7 +204,7 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
 fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::new());
     let errors = load_config(file, &mut config, &mut |_| {});
-    if errors.map_err(|error| unreadable(file, error))? > 0 {
+    if errors.map_err(|trouble| unreadable(&trouble))? > 0 {
         let text = format!(
             "{} has errors (`failover check` lists them): going on with what could be read of it",
             file.display()
@@ -212,12 +214,12 @@ fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     Ok(config)
 }
 
-fn unreadable(file: &Path, error: io::Error) -> Exit {
-    let exit = match error.kind() {
-        io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+fn unreadable(trouble: &Trouble) -> Exit {
+    let exit = match trouble.errno() {
+        Some(Errno::EACCES) => Exit::NotPermitted,
         _ => Exit::BadConfig,
     };
-    complain(exit, &Trouble::new("read", file, error).to_string())
+    complain(exit, &trouble.to_string())
 }
 
 /// The daemon's answer, or how to end and why.

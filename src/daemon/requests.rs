@@ -14,6 +14,9 @@ use crate::net::Instant;
 use crate::text::text;
 use crate::wire::control::{Reply, Request, Text};
 
+/// Most problems of a configuration that a reload logs and answers.
+const PROBLEMS_TOLD_MAX: usize = 32;
+
 impl Daemon<'_> {
     /// A signal has come.
     pub(super) fn signalled(&mut self) {
@@ -162,7 +165,7 @@ impl Daemon<'_> {
     fn reload_for(&mut self, client: ClientId) -> Result<(), String> {
         let (notes, result) = self.reload();
         for note in notes {
-            // What finds no room is in the log, and `failover check` tells it all.
+            // What finds no room is in the log.
             self.memory.server.push(client, &Reply::Note(note));
         }
         result
@@ -171,14 +174,23 @@ impl Daemon<'_> {
     /// Re-reads the configuration. A bad one is refused, with its errors, and the old one stays.
     fn reload(&mut self) -> (Vec<Text>, Result<(), String>) {
         let mut notes = Vec::new();
+        let mut untold = 0;
         let loaded = start::load(
             &self.config_file,
             &mut self.memory.candidate,
-            &mut |problem| {
-                log::warn!("{problem}");
-                notes.push(text(problem));
+            &mut |problem| match notes.len() {
+                PROBLEMS_TOLD_MAX.. => untold += 1,
+                _ => {
+                    log::warn!("{problem}");
+                    notes.push(text(problem));
+                }
             },
         );
+        if untold > 0 {
+            notes.push(text(format_args!(
+                "and {untold} more: `failover check` lists them all"
+            )));
+        }
         let result = match loaded {
             Ok(_) if !self.memory.candidate.globals.enabled => {
                 log::info!("option enabled is '0': stopping");

@@ -1,7 +1,6 @@
 //! From a configuration file to a running daemon, and to its end.
 
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -121,12 +120,10 @@ pub(super) fn load(
     match errors {
         Ok(0) => Ok(warnings),
         Ok(errors) => Err(Failure::Configuration(errors)),
-        Err(error) => {
-            let denied = error.kind() == ErrorKind::PermissionDenied;
-            let trouble = Trouble::new("read", file, error);
-            if denied {
-                return Err(Failure::NotPermitted(trouble.to_string()));
-            }
+        Err(trouble) if trouble.errno() == Some(Errno::EACCES) => {
+            Err(Failure::NotPermitted(trouble.to_string()))
+        }
+        Err(trouble) => {
             report(format_args!("{trouble}"));
             Err(Failure::Configuration(1))
         }
@@ -155,7 +152,10 @@ impl<'m> Daemon<'m> {
         adopt(&mut memory.core, saved.as_ref());
         let mut warnings = Warnings::default();
         warnings.config = config_warnings;
-        let logged = memory.core.journal().written();
+        let version = format_args!("version {}", env!("CARGO_PKG_VERSION"));
+        let core = &mut memory.core;
+        core.note(now(), None, None, format_args!("started"), version);
+        let logged = core.journal().written(); // `run` logs the start
         Ok(Daemon {
             memory,
             poller: Poller::new()?,
@@ -229,6 +229,8 @@ impl<'m> Daemon<'m> {
         if self.memory.core.config().globals.on_stop == OnStop::Restore {
             self.remove_routes();
         }
+        let (what, cause) = (format_args!("stopped"), format_args!("cleanly"));
+        self.memory.core.note(now(), None, None, what, cause);
         self.save_wanted = true;
         self.save();
         log::info!("stopped");

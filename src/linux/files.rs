@@ -1,15 +1,25 @@
 //! The configuration file: where it is, and what a command needs to know of it.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::tables;
+use super::trouble::Trouble;
 use crate::config::{CONFIG_FILES, Config, FILE_MAX, Problem, load};
 
 /// Names a configuration, when no option does.
 pub const CONFIG_VARIABLE: &str = "FAILOVER_CONFIG";
+
+/// How long a configuration may take to come out of a pipe, in milliseconds.
+const PATIENCE_MS: u16 = 1000;
+const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
 
 /// Which configuration to use: the one named, else the variable's, else the first of [`CONFIG_FILES`] that exists.
 /// `None`: nobody names one, and none exists.
@@ -32,8 +42,15 @@ pub fn load_config(
     path: &Path,
     config: &mut Config,
     report: &mut dyn FnMut(Problem),
-) -> io::Result<u32> {
-    let text = read(path)?;
+) -> Result<u32, Trouble> {
+    let text = read(path).map_err(|error| {
+        let directory = error.kind() == ErrorKind::IsADirectory;
+        let trouble = Trouble::new("read", path, error);
+        match directory {
+            true => trouble.advise("name a file"),
+            false => trouble,
+        }
+    })?;
     let mut problems = Vec::new();
     let mut note = |problem| problems.push(problem);
     let loaded = load(&text, &tables::number, config, &mut note);
@@ -42,12 +59,25 @@ pub fn load_config(
     Ok(loaded.err().map_or(0, |refused| refused.errors))
 }
 
-/// At most one byte more than a configuration may have: `load` says what is wrong with that.
+/// At most one byte more than a configuration may have: `load` says what is wrong with that. A pipe whose other end is
+/// silent does not hold up the daemon.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let room = u64::try_from(FILE_MAX).unwrap_or(u64::MAX);
-    File::open(path)?.take(room + 1).read_to_end(&mut text)?;
-    Ok(text)
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK);
+    let mut file = options.open(path)?.take(room + 1);
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match file.read_to_end(&mut text) {
+            Ok(_) => return Ok(text),
+            Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < end => {
+                let more = PollFd::new(file.get_ref().as_fd(), PollFlags::POLLIN);
+                poll(&mut [more], PollTimeout::from(PATIENCE_MS))?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 #[cfg(test)]
