@@ -197,8 +197,13 @@ impl<'a> Statements<'a> {
         let before = self.text().get(..offset).unwrap_or_default();
         let line_start = before.iter().rposition(|&byte| byte == b'\n');
         let column = offset - line_start.map_or(0, |newline| newline + 1);
+        let (from, line) = match self.counted {
+            counted if counted.0 <= offset => counted,
+            _ => (0, 1),
+        };
+        let between = before.get(from..).unwrap_or_default();
         Error {
-            line: newlines(before).saturating_add(1),
+            line: line.saturating_add(newlines(between)),
             column: u32::try_from(column).map_or(u32::MAX, |column| column.saturating_add(1)),
             uci_line: self.cursor.lines_read(),
             fault,
@@ -344,6 +349,8 @@ impl<'a> Iterator for Statements<'a> {
                 Ok(Some(statement)) => return Some(Ok(statement)),
                 Err(error) => {
                     self.has_section |= error.opens_section;
+                    // So that lines are not counted from the beginning for each of many errors.
+                    let _ = self.line_of(self.cursor.at);
                     self.cursor.skip_line();
                     return Some(Err(error));
                 }

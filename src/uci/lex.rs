@@ -12,6 +12,8 @@ pub(super) struct Cursor<'a> {
     pub(super) at: usize,
     /// just behind a newline, or the end of the text
     read: usize,
+    /// newlines read, from where the cursor began
+    lines: u32,
 }
 
 /// A quote that is never closed: where it stands.
@@ -28,7 +30,13 @@ const fn is_space(byte: u8) -> bool {
 impl<'a> Cursor<'a> {
     /// At a place inside a line: the rest of that line is read.
     pub(super) fn new(text: &'a [u8], at: usize) -> Cursor<'a> {
-        let mut cursor = Cursor { text, at, read: at };
+        let (read, lines) = (at, 0);
+        let mut cursor = Cursor {
+            text,
+            at,
+            read,
+            lines,
+        };
         cursor.read_line();
         cursor
     }
@@ -37,16 +45,20 @@ impl<'a> Cursor<'a> {
         self.text
     }
 
-    /// Lines that are read and ended by a newline: the number that `uci` puts into its messages.
-    pub(super) fn lines_read(&self) -> u32 {
-        newlines(self.text.get(..self.read).unwrap_or_default())
+    /// Lines that are read and ended by a newline, from where the cursor began: from the beginning of a text, the
+    /// number that `uci` puts into its messages.
+    pub(super) const fn lines_read(&self) -> u32 {
+        self.lines
     }
 
     /// Reads one more line; `false` at the end of the text.
     pub(super) fn read_line(&mut self) -> bool {
         let rest = self.text.get(self.read..).unwrap_or_default();
         self.read += match rest.iter().position(|&byte| byte == b'\n') {
-            Some(newline) => newline + 1,
+            Some(newline) => {
+                self.lines = self.lines.saturating_add(1);
+                newline + 1
+            }
             None => rest.len(),
         };
         !rest.is_empty()
