@@ -104,6 +104,8 @@ struct Daemon<'m> {
     /// The journal's entries that are logged already.
     logged: u32,
     save_wanted: bool,
+    /// The last attempt to save failed.
+    unsaved: bool,
     /// The loop is to end.
     stopping: bool,
 }

@@ -17,8 +17,15 @@ impl Daemon<'_> {
         }
         let Memory { core, .. } = &*self.memory;
         let state_dir = &core.config().globals.state_dir;
-        if let Err(trouble) = save::write(state_dir, self.boot, |put| put_all(core, put)) {
-            log::warn!("{trouble}");
+        let saved = save::write(state_dir, self.boot, |put| put_all(core, put));
+        let unsaved = core::mem::replace(&mut self.unsaved, saved.is_err());
+        match saved {
+            // Each transition tries again; once is enough to say so.
+            Err(trouble) if !unsaved => {
+                log::warn!("{trouble}; the next run will not know what this one knows")
+            }
+            Ok(()) if unsaved => log::info!("the state is saved again"),
+            _ => {}
         }
     }
 }

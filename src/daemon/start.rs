@@ -177,6 +177,7 @@ impl<'m> Daemon<'m> {
             warnings,
             logged,
             save_wanted: true,
+            unsaved: false,
             stopping: false,
         })
     }

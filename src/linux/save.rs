@@ -37,8 +37,13 @@ fn write_file(
     boot: BootId,
     fill: impl FnOnce(&mut dyn FnMut(&Record<'_>)),
 ) -> io::Result<()> {
+    // What stands there is of a run that was killed, or not ours: it may be a link to somebody's file.
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create_new(true).mode(0o600);
     let mut file = BufWriter::with_capacity(BUFFER, options.open(path)?);
     let mut writer = Writer::new(boot, |bytes: &[u8]| file.write_all(bytes))?;
     let mut result = Ok(());
