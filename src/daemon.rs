@@ -25,6 +25,7 @@ use heapless::Vec;
 
 use crate::config::{CLIENTS_MAX, Config, PATHS_MAX};
 use crate::failover::{Action, Actions, Event, Failover};
+use crate::linux::alone::Alone;
 use crate::linux::clock::now;
 use crate::linux::control::{self, ClientId, Server};
 use crate::linux::exec::Commands;
@@ -85,6 +86,8 @@ struct Daemon<'m> {
     sticky: Sticky,
     /// Held for life: it keeps a second daemon away.
     _lock: Lock,
+    /// And one on another.
+    _alone: Alone,
     boot: BootId,
     config_file: PathBuf,
     started_at: Instant,

@@ -40,6 +40,7 @@
 //! | [`watch`] | tells when what a path leads to may have changed |
 //! | [`save`] | the saved state's file |
 //! | [`lock`] | one daemon a state directory |
+//! | [`alone`] | one daemon a network namespace |
 //! | [`log`] | where log lines go |
 //! | [`tables`] | names of routing tables |
 //! | [`sysctl`] | the kernel's settings that hinder probes |
@@ -49,6 +50,7 @@
 //!
 //! `ffi` is the one file with `unsafe`: the system calls that nix has no safe wrapper for.
 
+pub mod alone;
 pub mod clock;
 pub mod connection;
 pub mod control;

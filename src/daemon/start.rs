@@ -10,6 +10,7 @@ use super::warnings::Warnings;
 use super::{Daemon, Memory, Token, saving};
 use crate::config::{Config, OnStop, Severity};
 use crate::failover::Failover;
+use crate::linux::alone::Alone;
 use crate::linux::clock::{self, now};
 use crate::linux::lock::Lock;
 use crate::linux::mirror::Kinds;
@@ -88,7 +89,8 @@ pub fn run(
     }
     logging::init(foreground, globals.syslog_level);
     let lock = Lock::take(&globals.state_dir).map_err(unavailable)?;
-    let mut daemon = Daemon::new(memory, signals, lock, file, warnings)?;
+    let alone = Alone::take().map_err(unavailable)?;
+    let mut daemon = Daemon::new(memory, signals, (lock, alone), file, warnings)?;
     log::info!(
         "failover {} takes care of {}",
         env!("CARGO_PKG_VERSION"),
@@ -135,7 +137,7 @@ impl<'m> Daemon<'m> {
     fn new(
         memory: &'m mut Memory,
         signals: Signals,
-        lock: Lock,
+        (lock, alone): (Lock, Alone),
         file: &Path,
         config_warnings: Vec<Text>,
     ) -> Result<Daemon<'m>, Failure> {
@@ -164,6 +166,7 @@ impl<'m> Daemon<'m> {
             signals,
             sticky: Sticky::open(&globals.sticky_file)?,
             _lock: lock,
+            _alone: alone,
             boot,
             config_file: file.to_owned(),
             started_at: now(),

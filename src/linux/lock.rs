@@ -64,7 +64,7 @@ fn held(state_dir: &str, file: &mut File) -> NotLocked {
 }
 
 /// A process' words, fit to be shown (proc_pid_cmdline(5)).
-fn command_line(pid: u32) -> Option<String> {
+pub(super) fn command_line(pid: u32) -> Option<String> {
     let mut bytes = Vec::new();
     let file = File::open(format!("/proc/{pid}/cmdline")).ok()?;
     file.take(COMMAND_MAX).read_to_end(&mut bytes).ok()?;
