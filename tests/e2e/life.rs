@@ -8,21 +8,8 @@ use nix::sys::signal::Signal;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Hammer, Lab, Settings, wait_until};
-use super::{OURS, SOON, TABLE, leads, online, online_with};
-
-/// Everything in the kernel that is ours.
-fn ours(lab: &Lab) -> usize {
-    let of_family = |family| {
-        let tables = [TABLE, 254, 17601, 17602];
-        let routes = tables
-            .into_iter()
-            .flat_map(|table| lab.router.routes(family, table));
-        let rules = lab.router.rules(family);
-        routes.filter(|route| route.protocol == OURS).count()
-            + rules.iter().filter(|rule| rule.protocol == OURS).count()
-    };
-    Family::ALL.into_iter().map(of_family).sum()
-}
+use super::witness::ours;
+use super::{SOON, TABLE, leads, online, online_with};
 
 #[test]
 fn a_clean_stop_restores() {

@@ -13,8 +13,18 @@
 //! | [`foreign`] | what is not ours stays as it is |
 //! | [`filter`] | strict reverse path filters, found and cured |
 //! | [`uplinks`] | point-to-point, link-local gateways, one family only |
+//! | [`death`] | killed at any instant, over and over |
+//! | [`saved`] | what the next run knows, whatever became of the state's file |
+//! | [`reload`] | what a reload keeps, and what it changes |
+//! | [`stop`] | clean stops, and two daemons at once |
+//! | [`outside`] | others change the kernel's state under the daemon's hands |
+//! | [`exec`] | commands as checks |
+//! | [`siege`] | a busy, stopped or besieged daemon, and what it uses up |
+//! | [`witness`] | what several of these look at |
 
 pub mod answers;
+pub mod death;
+pub mod exec;
 pub mod filter;
 pub mod foreign;
 #[path = "../lab/mod.rs"]
@@ -22,12 +32,18 @@ pub mod lab;
 pub mod last_resort;
 pub mod life;
 pub mod outage;
+pub mod outside;
 pub mod pin;
 pub mod preempt;
+pub mod reload;
 pub mod routes;
+pub mod saved;
+pub mod siege;
 pub mod steering;
+pub mod stop;
 pub mod talk;
 pub mod uplinks;
+pub mod witness;
 
 use std::time::Duration;
 
@@ -57,15 +73,23 @@ pub fn online_with<'lab>(lab: &'lab Lab, settings: &Settings) -> Daemon<'lab> {
 
 /// Waits until provider `number` leads in the kernel's swap table, in both families.
 pub fn leads(lab: &Lab, number: usize) -> bool {
-    Family::ALL
-        .into_iter()
-        .all(|family| leads_in(lab, number, family))
+    leads_table(lab, number, TABLE)
 }
 
 /// The same in one family.
 pub fn leads_in(lab: &Lab, number: usize, family: Family) -> bool {
+    leads_table_in(lab, number, TABLE, family)
+}
+
+/// The same with any swap table.
+pub fn leads_table(lab: &Lab, number: usize, table: u32) -> bool {
+    let mut families = Family::ALL.into_iter();
+    families.all(|family| leads_table_in(lab, number, table, family))
+}
+
+fn leads_table_in(lab: &Lab, number: usize, table: u32, family: Family) -> bool {
     let device = &lab.provider(number).device;
     wait_until(SOON, || {
-        lab.router.leader(family, TABLE).as_ref() == Some(device)
+        lab.router.leader(family, table).as_ref() == Some(device)
     })
 }

@@ -1,0 +1,117 @@
+//! Killed at any instant, over and over, while it swaps: traffic never notices, nothing is taken away, nothing is left.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::lab::rights::in_lab;
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::witness::{Dice, Monitor, hammers, no_hole, ours};
+use super::{SOON, leads_table, online_with};
+
+const DEATHS: usize = 100;
+
+/// A pin that comes and goes, and upstreams that fail and return, until told to stop.
+fn trouble(lab: &Lab, sticky_file: &Path, stop: &AtomicBool) {
+    let mut dice = Dice(0x5eed);
+    let mut dead = None;
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(1 + dice.below(12)));
+        let choice = ["", "isp1", "isp2"][usize::try_from(dice.below(3)).unwrap()];
+        fs::write(sticky_file, choice).unwrap();
+        if dice.below(40) == 0 {
+            if let Some(number) = dead.take() {
+                lab.upstream_returns(number);
+            } else {
+                let number = 1 + usize::try_from(dice.below(2)).unwrap();
+                lab.upstream_dies(number);
+                dead = Some(number);
+            }
+        }
+    }
+    if let Some(number) = dead {
+        lab.upstream_returns(number);
+    }
+    fs::write(sticky_file, "").unwrap();
+}
+
+/// Some lives are over before the first route is looked at, some in the middle of a swap.
+fn die_over_and_over(daemon: &mut Daemon) {
+    let mut dice = Dice(0xdead);
+    for death in 0..DEATHS {
+        if death != 0 {
+            daemon.launch_unasked();
+        }
+        let life = match death % 4 {
+            0 => dice.below(10_000),
+            1 => dice.below(40_000),
+            _ => dice.below(250_000),
+        };
+        std::thread::sleep(Duration::from_micros(life));
+        assert!(daemon.is_running(), "{}", daemon.log());
+        daemon.kill9();
+    }
+}
+
+fn survives(settings: impl Fn(&Lab) -> Settings, table: u32) {
+    let lab = Lab::new();
+    let mut daemon = online_with(&lab, &settings(&lab));
+    let before = ours(&lab);
+    let monitor = Monitor::start(&lab, &daemon);
+    let hammers = hammers(&lab);
+    let stop = AtomicBool::new(false);
+    let sticky_file = daemon.sticky_file();
+    std::thread::scope(|scope| {
+        scope.spawn(|| trouble(&lab, &sticky_file, &stop));
+        die_over_and_over(&mut daemon);
+        stop.store(true, Ordering::Relaxed);
+    });
+    daemon.launch();
+    assert!(leads_table(&lab, 1, table), "{}", daemon.log());
+    daemon.wait_for_all("online");
+    assert_eq!(ours(&lab), before);
+    no_hole(hammers, &daemon);
+    // Every life has taken over what the one before left: replaced in place, or left alone.
+    assert_eq!(monitor.deleted(), Vec::<String>::new(), "{}", daemon.log());
+    assert!(monitor.set() > DEATHS, "there were swaps all the time");
+
+    assert!(daemon.terminate().success());
+    assert_eq!(ours(&lab), 0, "{}", daemon.log());
+    let mut left: Vec<_> = fs::read_dir(daemon.file("state")).unwrap().collect();
+    left.retain(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name != "lock" && name != "state"
+    });
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_hundred_times_with_a_table_of_our_own() {
+    in_lab(|| survives(Settings::fast, super::TABLE));
+}
+
+#[test]
+fn a_hundred_times_in_table_main() {
+    in_lab(|| survives(|lab| Settings::fast(lab).global("table", "main"), 254));
+}
+
+/// A new life adopts at once: it sets nothing that is there already.
+#[test]
+fn a_new_life_touches_nothing_that_is_right() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online_with(&lab, &Settings::fast(&lab));
+        let monitor = Monitor::start(&lab, &daemon);
+        for _ in 0..5 {
+            daemon.kill9();
+            daemon.launch();
+            daemon.wait_for_all("online");
+        }
+        assert_eq!((monitor.set(), monitor.deleted().len()), (0, 0));
+        for family in Family::ALL {
+            let two = || lab.router.defaults(family, super::TABLE).len() == 2;
+            assert!(wait_until(SOON, two));
+        }
+    });
+}

@@ -1,0 +1,303 @@
+//! Commands as checks: what they are told, how their end is understood, and that none is left over.
+
+use std::fs;
+use std::time::Duration;
+
+use super::lab::rights::in_lab;
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::witness::{Usage, children, path};
+use super::{SOON, leads, leads_in, online_with};
+
+/// Only commands are checks: this one in IPv4, `true` in IPv6.
+fn only(lab: &Lab, command: &str) -> Settings {
+    let mut settings = Settings::fast(lab).global("up", "3");
+    for (check, command, family) in [("google", command, "ipv4"), ("google6", "true", "ipv6")] {
+        settings = settings
+            .with("check", check, "type", "exec")
+            .without("check", check, "target")
+            .with("check", check, "command", command)
+            .with("check", check, "family", family);
+    }
+    settings
+}
+
+/// A daemon that has started with a script, which finds the daemon's directory in `$D`, as the only check in IPv4.
+fn with_script<'lab>(
+    lab: &'lab Lab,
+    script: &str,
+    settings: impl Fn(&Lab, &str) -> Settings,
+) -> Daemon<'lab> {
+    let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(lab));
+    let file = daemon.file("check.sh").display().to_string();
+    let directory = file.trim_end_matches("/check.sh");
+    fs::write(&file, format!("D={directory}\n{script}\n")).unwrap();
+    daemon.configure(&settings(lab, &format!("exec sh {file}")));
+    daemon.launch();
+    daemon
+}
+
+#[test]
+fn commands_are_told_what_they_are_asked_for() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = with_script(
+            &lab,
+            "env > $D/env.$PROVIDER.$$; mv $D/env.$PROVIDER.$$ $D/env.$PROVIDER; ls -l /proc/self/fd > $D/fds; grep ^Sig /proc/self/status > $D/signals",
+            only,
+        );
+        daemon.wait_for_all("online");
+        for provider in &lab.providers {
+            let told = fs::read_to_string(daemon.file(&format!("env.{}", provider.name))).unwrap();
+            let addresses = provider.addresses();
+            for (name, value) in [
+                ("PROVIDER", provider.name.clone()),
+                ("DEVICE", provider.device.clone()),
+                ("ADDRESS", addresses.own_v4.to_string()),
+                ("GATEWAY", addresses.gateway_v4.to_string()),
+                ("FAMILY", "ipv4".to_owned()),
+            ] {
+                assert!(
+                    told.lines().any(|l| l == format!("{name}={value}")),
+                    "{name}={value} is not in\n{told}"
+                );
+            }
+            assert!(told.lines().any(|l| l.starts_with("TARGET=")), "{told}");
+        }
+        // 0, 1, 2, and the one that `ls` reads.
+        let fds = fs::read_to_string(daemon.file("fds")).unwrap();
+        let fds = fds.lines().filter(|line| line.contains("->"));
+        let inherited: Vec<&str> = fds
+            .filter(|line| {
+                !line.contains("/dev/null") && !line.contains("/proc/") && !line.contains("/fds")
+            })
+            .collect();
+        assert!(inherited.is_empty(), "{inherited:?}");
+        let signals = fs::read_to_string(daemon.file("signals")).unwrap();
+        for kind in ["SigBlk", "SigIgn"] {
+            let mask = signals.lines().find_map(|l| l.strip_prefix(kind)).unwrap();
+            let mask = u64::from_str_radix(mask.trim_start_matches(':').trim(), 16).unwrap();
+            // The C library keeps signals 32 and 33 to itself.
+            assert_eq!(mask & !(3 << 31), 0, "{signals}");
+        }
+    });
+}
+
+#[test]
+fn in_ipv6() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let script = "echo $FAMILY $ADDRESS $GATEWAY $TARGET > $D/told.$PROVIDER";
+        let daemon = with_script(&lab, script, |lab, command| {
+            only(lab, "true")
+                .with("check", "google6", "command", command)
+                .with("check", "google6", "target", "example.org")
+        });
+        daemon.wait_for_all("online");
+        let a = lab.provider(2).addresses();
+        let expected = format!("ipv6 {} {} example.org", a.own_v6, a.gateway_v6);
+        let told = || fs::read_to_string(daemon.file("told.isp2")).unwrap_or_default();
+        let right = wait_until(SOON, || told().trim() == expected);
+        assert!(right, "{} is not {expected}\n{}", told(), daemon.log());
+    });
+}
+
+/// Exit 0 is good; anything else is bad, and the journal says what it was.
+#[test]
+fn an_exit_status_is_a_verdict() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = with_script(
+            &lab,
+            "exit $(cat $D/status.$PROVIDER 2>/dev/null || echo 0)",
+            only,
+        );
+        daemon.wait_for_all("online");
+        assert!(leads(&lab, 1));
+        fs::write(daemon.file("status.isp1"), "7").unwrap();
+        daemon.wait_for("isp1", "ipv4", "offline");
+        let journal = daemon.must(&["log"]);
+        let line = journal
+            .lines()
+            .find(|l| l.contains("isp1") && l.contains("offline"))
+            .unwrap();
+        assert!(line.contains('7'), "{line}");
+        // In the other family nobody has complained.
+        assert_eq!(daemon.path_state("isp1", "ipv6"), "online");
+        fs::remove_file(daemon.file("status.isp1")).unwrap();
+        daemon.wait_for_all("online");
+        // A command that is not there is a bad one.
+        fs::write(daemon.file("status.isp1"), "$(/nowhere/at/all)").unwrap();
+        daemon.wait_for("isp1", "ipv4", "offline");
+    });
+}
+
+/// A command that hangs is killed at its timeout, with all it has started; and there is one at a time.
+#[test]
+fn a_hanging_command_is_killed_with_its_group() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = with_script(
+            &lab,
+            "[ -e $D/hang ] || exit 0; echo begin >> $D/runs.$PROVIDER; trap '' TERM; sleep 64 & sleep 64; echo end >> $D/runs.$PROVIDER",
+            only,
+        );
+        daemon.wait_for_all("online");
+        fs::write(daemon.file("hang"), "").unwrap();
+        daemon.wait_for("isp1", "ipv4", "offline");
+        daemon.wait_for("isp2", "ipv4", "offline");
+        let mut most = 0;
+        for _ in 0..50 {
+            most = most.max(children(daemon.pid()).len());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // One a path in IPv4, and perhaps a `true` a path in IPv6.
+        assert!((1..=4).contains(&most), "{most}");
+        let journal = daemon.must(&["log"]);
+        let line = journal.lines().find(|l| l.contains("offline")).unwrap();
+        assert!(
+            line.contains("timed out") || line.contains("unanswered"),
+            "{line}"
+        );
+        let runs = fs::read_to_string(daemon.file("runs.isp1")).unwrap();
+        assert!(!runs.contains("end") && runs.lines().count() >= 3, "{runs}");
+        fs::remove_file(daemon.file("hang")).unwrap();
+        daemon.wait_for_all("online");
+        let orphans = || {
+            let all = lab.router.output(&["pgrep", "-f", "-x", "sleep 64"]);
+            String::from_utf8_lossy(&all.stdout).into_owned()
+        };
+        // Other tests do not sleep for 64 s.
+        assert!(wait_until(SOON, || orphans().is_empty()), "{}", orphans());
+        let none = || {
+            children(daemon.pid())
+                .iter()
+                .all(|(_, state)| *state != 'Z')
+        };
+        assert!(wait_until(SOON, none), "{:?}", children(daemon.pid()));
+    });
+}
+
+/// At the daemon's end, clean or not, hanging commands go too, or end by themselves; a clean end leaves none.
+#[test]
+fn a_stop_takes_the_commands_along() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let settings = only(&lab, "exec sleep 63").global("timeout", "6");
+        let mut daemon = Daemon::start(&lab.router, &settings);
+        let running = || {
+            let all = lab.router.output(&["pgrep", "-f", "-x", "sleep 63"]);
+            String::from_utf8_lossy(&all.stdout).lines().count()
+        };
+        assert!(wait_until(SOON, || running() == 2), "{}", daemon.log());
+        assert!(daemon.terminate().success());
+        assert!(wait_until(SOON, || running() == 0));
+    });
+}
+
+/// Slower than its interval: it is asked less often, and its last answer stands in between.
+#[test]
+fn a_slow_command_is_not_asked_again_before_it_ends() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let settings = only(&lab, "sleep 0.25").global("timeout", "2");
+        let daemon = online_with(&lab, &settings);
+        let before = daemon.status();
+        std::thread::sleep(Duration::from_secs(2));
+        let after = daemon.status();
+        let sent = |status| {
+            path(status, "isp1", "ipv4")["checks"][0]["sent"]
+                .as_u64()
+                .unwrap()
+        };
+        let asked = sent(&after) - sent(&before);
+        assert!((4..=9).contains(&asked), "{asked} in two seconds\n{after}");
+        assert!(
+            daemon.path_states().iter().all(|(_, _, s)| s == "online"),
+            "{}",
+            daemon.log()
+        );
+        assert!(!daemon.log().contains("→ offline"), "{}", daemon.log());
+    });
+}
+
+/// With a ping beside it: one of them is enough, or both must answer.
+#[test]
+fn beside_a_ping() {
+    in_lab(|| {
+        for (quorum, one_is_enough) in [("1", true), ("all", false)] {
+            let lab = Lab::new();
+            let script = "[ $PROVIDER != isp1 ] || [ ! -e $D/bad ]";
+            let daemon = with_script(&lab, script, |lab, command| {
+                Settings::fast(lab)
+                    .global("quorum", quorum)
+                    .with("check", "own", "type", "exec")
+                    .with("check", "own", "command", command)
+                    .with("check", "own", "family", "ipv4")
+            });
+            daemon.wait_for_all("online");
+            fs::write(daemon.file("bad"), "").unwrap();
+            if one_is_enough {
+                std::thread::sleep(Duration::from_secs(1));
+                assert_eq!(daemon.path_state("isp1", "ipv4"), "online");
+                assert!(leads(&lab, 1));
+                lab.upstream_dies(1);
+            }
+            daemon.wait_for("isp1", "ipv4", "offline");
+            assert!(leads_in(&lab, 2, Family::V4));
+        }
+    });
+}
+
+/// Asked once a second among rounds of 100 ms; its answer stands in between, good or bad.
+#[test]
+fn with_an_interval_of_its_own() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = with_script(&lab, "[ ! -e $D/bad ]", only);
+        let text = fs::read_to_string(daemon.file("failover.conf")).unwrap();
+        daemon.configure_raw(&text.replace(
+            "config check 'google'\n",
+            "config check 'google'\n\toption interval '1s'\n",
+        ));
+        daemon.must(&["reload"]);
+        daemon.wait_for_all("online");
+        let sent = || {
+            path(&daemon.status(), "isp1", "ipv4")["checks"][0]["sent"]
+                .as_u64()
+                .unwrap()
+        };
+        let before = sent();
+        std::thread::sleep(Duration::from_millis(3000));
+        let asked = sent() - before;
+        assert!((2..=4).contains(&asked), "{asked} in three seconds");
+        assert_eq!(daemon.path_state("isp1", "ipv4"), "online");
+        fs::write(daemon.file("bad"), "").unwrap();
+        daemon.wait_for("isp1", "ipv4", "offline");
+        fs::remove_file(daemon.file("bad")).unwrap();
+        daemon.wait_for("isp1", "ipv4", "online");
+    });
+}
+
+/// Ten commands a second and path, for some seconds: nothing is left over, nothing grows.
+#[test]
+fn many_commands_leave_nothing() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online_with(&lab, &only(&lab, "true"));
+        let before = Usage::of(&daemon);
+        std::thread::sleep(Duration::from_secs(3));
+        let after = Usage::of(&daemon);
+        assert_eq!(after.descriptors, before.descriptors);
+        assert!(
+            after.memory_kb <= before.memory_kb + 16,
+            "{before:?} {after:?}"
+        );
+        let no_zombie = || {
+            children(daemon.pid())
+                .iter()
+                .all(|(_, state)| *state != 'Z')
+        };
+        assert!(wait_until(SOON, no_zombie));
+        assert!(!daemon.log().contains("→ offline"), "{}", daemon.log());
+    });
+}

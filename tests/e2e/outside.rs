@@ -1,0 +1,341 @@
+//! Others change the kernel's state under the daemon's hands: people, DHCP clients, cables, drivers.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::lab::rights::in_lab;
+use super::lab::topology::target;
+use super::lab::uplink::Provider;
+use super::lab::{Family, Flow, Lab, Settings, wait_until};
+use super::witness::{Usage, counter, hammers, no_hole, ours, path};
+use super::{OURS, SOON, TABLE, leads, online, online_with};
+
+/// Thousands of changes while the daemon sleeps, more than its socket holds; and a route of ours goes under them.
+#[test]
+fn an_overrun_is_seen_and_mended() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let routes = || Family::ALL.map(|family| lab.router.defaults(family, TABLE));
+        let (before, all) = (routes(), ours(&lab));
+        let overruns = counter(&daemon, "overruns");
+        for family in ["-4", "-6"] {
+            daemon.signal(Signal::SIGSTOP);
+            let mut lines = String::new();
+            for number in 0..6000 {
+                // Default routes concern the daemon in any table.
+                let metric = 10 + number % 100;
+                writeln!(
+                    lines,
+                    "route replace default dev lan0 table 99 metric {metric}"
+                )
+                .unwrap();
+                writeln!(lines, "route del default dev lan0 table 99 metric {metric}").unwrap();
+            }
+            lines += "route del default table 176 metric 100\nrule del pref 18500\n";
+            lab.router.feed(&["ip", family, "-batch", "-"], &lines);
+            daemon.signal(Signal::SIGCONT);
+            let back = || routes() == before && ours(&lab) == all;
+            assert!(wait_until(SOON, back), "{:?}\n{}", routes(), daemon.log());
+        }
+        assert!(
+            counter(&daemon, "overruns") >= overruns + 2,
+            "{}",
+            daemon.status()
+        );
+        // The loop is alive, and sees what comes.
+        lab.pull_cable(1);
+        assert!(leads(&lab, 2), "{}", daemon.log());
+        lab.plug_cable(1);
+        assert!(leads(&lab, 1), "{}", daemon.log());
+    });
+}
+
+/// Somebody deletes our best routes and rules every 50 ms: they are put back, but not more than once a second.
+#[test]
+fn a_vandal_is_not_chased() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let (before, all) = (counter(&daemon, "repairs"), ours(&lab));
+        let lines = "route del default table 176 metric 100\nrule del pref 18500\n";
+        let end = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < end {
+            for family in ["-4", "-6"] {
+                let _ = lab.router.output(&[
+                    "sh",
+                    "-c",
+                    &format!(
+                        "printf '{}' | ip {family} -force -batch -",
+                        lines.replace('\n', "\\n")
+                    ),
+                ]);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let back = || ours(&lab) == all;
+        assert!(wait_until(SOON, back), "{}", daemon.log());
+        // Two families, a route and a rule in each, at once and then once a second.
+        let repairs = counter(&daemon, "repairs") - before;
+        assert!(
+            (8..=2 * 2 * 7).contains(&repairs),
+            "{repairs}\n{}",
+            daemon.log()
+        );
+        let told = daemon.log().matches("put back").count();
+        assert!((4..=2 * 7).contains(&told), "{told}\n{}", daemon.log());
+        assert!(daemon.must(&["log"]).contains("put back"));
+        assert!(leads(&lab, 1));
+    });
+}
+
+/// Changed, not deleted: another gateway, another device, another source, by somebody who uses our number.
+#[test]
+fn what_is_changed_is_changed_back() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let before = lab.router.defaults(Family::V4, TABLE);
+        let gateway = lab.provider(2).gateway_address(Family::V4);
+        for change in [
+            format!("route replace default via {gateway} dev eth2 table 176 metric 100 proto 176"),
+            format!("route replace default via {gateway} dev eth2 table 176 metric 100"),
+            format!("route add default via {gateway} dev eth2 table 176 metric 50 proto 176"),
+            "route flush table 176".to_owned(),
+            "route flush table 17601".to_owned(),
+        ] {
+            let all = ours(&lab);
+            lab.router.ip(&format!("{change}\n"));
+            let back = || {
+                let mut now = lab.router.defaults(Family::V4, TABLE);
+                now.retain(|route| route.protocol == OURS);
+                let same = |a: &super::lab::observe::Route, b: &super::lab::observe::Route| {
+                    (&a.dev, &a.via) == (&b.dev, &b.via)
+                };
+                now.len() == before.len()
+                    && now.iter().zip(&before).all(|(a, b)| same(a, b))
+                    && ours(&lab) == all
+            };
+            assert!(
+                wait_until(SOON, back),
+                "{change}: {:?}\n{}",
+                lab.router.defaults(Family::V4, TABLE),
+                daemon.log()
+            );
+            // One that is not ours stays where it is, and is told of; its owner takes it away.
+            lab.router.output(&[
+                "ip", "route", "del", "default", "table", "176", "proto", "boot",
+            ]);
+            let exact = || lab.router.defaults(Family::V4, TABLE) == before;
+            assert!(
+                wait_until(SOON, exact),
+                "{change}: {:?}\n{}",
+                lab.router.defaults(Family::V4, TABLE),
+                daemon.log()
+            );
+            assert!(counter(&daemon, "repairs") > 0);
+        }
+    });
+}
+
+fn addresses(provider: &Provider, steps: u8) -> [String; 2] {
+    let a = provider.addresses();
+    let [x, y, z, host] = a.own_v4.octets();
+    let v6 = a.own_v6.segments();
+    [
+        format!("{x}.{y}.{z}.{}/{}", host + steps, a.prefix_v4),
+        format!(
+            "{:x}:{:x}:{:x}::{:x}/64",
+            v6[0],
+            v6[1],
+            v6[2],
+            v6[7] + u16::from(steps)
+        ),
+    ]
+}
+
+/// The old address goes after the new one has come, or before; traffic hardly notices.
+#[test]
+fn an_address_is_renewed_either_way() {
+    in_lab(|| {
+        for new_first in [true, false] {
+            let lab = Lab::builder().nat().build();
+            let daemon = online(&lab);
+            let flow = Flow::start(&lab, target(Family::V4));
+            assert!(flow.goes_by(1, SOON));
+            let (old, new) = (
+                addresses(lab.provider(1), 0),
+                addresses(lab.provider(1), 20),
+            );
+            let add = format!(
+                "addr add {} dev eth1\naddr add {} dev eth1 nodad\n",
+                new[0], new[1]
+            );
+            let del = format!(
+                "addr del {} dev eth1\naddr del {} dev eth1\n",
+                old[0], old[1]
+            );
+            let begun = flow.now();
+            if new_first {
+                lab.router.ip(&add);
+                std::thread::sleep(Duration::from_millis(300));
+                assert!(daemon.path_states().iter().all(|(_, _, s)| s == "online"));
+                lab.router.ip(&del);
+            } else {
+                lab.router.ip(&(del + &add));
+            }
+            for (family, new) in Family::ALL.into_iter().zip(&new) {
+                let own = new.split('/').next().unwrap();
+                let followed = || {
+                    let rules = lab.router.rules(family);
+                    let src = lab
+                        .router
+                        .defaults(family, TABLE)
+                        .first()
+                        .and_then(|r| r.src.clone());
+                    rules.iter().any(|rule| rule.src.starts_with(own))
+                        && (family == Family::V6 || src.as_deref() == Some(own))
+                };
+                assert!(
+                    wait_until(SOON, followed),
+                    "{new_first}: {:?}\n{}",
+                    lab.router.rules(family),
+                    daemon.log()
+                );
+            }
+            daemon.wait_for_all("online");
+            assert!(leads(&lab, 1), "{}", daemon.log());
+            assert!(flow.goes_by(1, SOON), "{}", daemon.log());
+            let (lost, outage) = (flow.lost(begun), flow.outage(begun));
+            assert!(
+                lost <= 30,
+                "new first: {new_first}, {lost} lost, {outage:?}\n{}",
+                daemon.log()
+            );
+            let state = path(&daemon.status(), "isp1", "ipv4").clone();
+            assert_eq!(state["address"].as_str(), new[0].split('/').next());
+        }
+    });
+}
+
+/// A device's name is who it is: under another name it is another device.
+#[test]
+fn a_device_is_renamed_and_gets_its_name_back() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let hammers = hammers(&lab);
+        lab.router.ip("link set eth1 name wan1\n");
+        assert!(leads(&lab, 2), "{}", daemon.log());
+        daemon.wait_for("isp1", "ipv4", "waiting");
+        let status = daemon.status();
+        assert_eq!(path(&status, "isp1", "ipv4")["reason"], "no device");
+        lab.router.ip("link set wan1 name eth1\n");
+        assert!(leads(&lab, 1), "{}", daemon.log());
+        daemon.wait_for_all("online");
+        no_hole(hammers, &daemon);
+    });
+}
+
+/// Gone and there again, under the same name, within a moment: another device with another number.
+#[test]
+fn a_device_is_replaced_at_once() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        for _ in 0..5 {
+            lab.remove_device(1);
+            lab.insert_device(1);
+        }
+        daemon.wait_for_all("online");
+        assert!(leads(&lab, 1), "{}", daemon.log());
+        for family in Family::ALL {
+            let device = lab.provider(1).device.clone();
+            let rules = lab.router.rules(family);
+            let bound = rules.iter().find(|r| r.oif.as_ref() == Some(&device));
+            let table = bound.and_then(|rule| rule.table).unwrap();
+            let there = || !lab.router.defaults(family, table).is_empty();
+            assert!(wait_until(SOON, there), "{}", daemon.log());
+        }
+    });
+}
+
+/// A bad contact: fifty times down and up as fast as it goes.
+#[test]
+fn a_cable_with_a_bad_contact() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let before = Usage::of(&daemon);
+        let hammers = hammers(&lab);
+        lab.provider(1)
+            .gateway
+            .ip(&"link set line down\nlink set line up\n".repeat(50));
+        lab.plug_cable(1);
+        daemon.wait_for_all("online");
+        assert!(leads(&lab, 1), "{}", daemon.log());
+        no_hole(hammers, &daemon);
+        assert_eq!(Usage::of(&daemon).descriptors, before.descriptors);
+    });
+}
+
+/// An address, and the device itself, come and go as fast as it goes.
+#[test]
+fn flapping_addresses_and_devices() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let (before, all) = (Usage::of(&daemon), ours(&lab));
+        let hammers = hammers(&lab);
+        let [v4, v6] = addresses(lab.provider(1), 0);
+        lab.router.ip(&format!(
+            "addr del {v4} dev eth1\naddr del {v6} dev eth1\naddr add {v4} dev eth1\naddr add {v6} dev eth1 nodad\n"
+        ).repeat(50));
+        let device_lines =
+            format!("link set eth1 down\nlink set eth1 up\naddr replace {v6} dev eth1 nodad\n");
+        lab.router.ip(&device_lines.repeat(50));
+        daemon.wait_for_all("online");
+        assert!(leads(&lab, 1), "{}", daemon.log());
+        let complete = || ours(&lab) == all;
+        assert!(wait_until(SOON, complete), "{}", daemon.log());
+        no_hole(hammers, &daemon);
+        assert_eq!(Usage::of(&daemon).descriptors, before.descriptors);
+    });
+}
+
+/// The gateway of a learned default route changes back and forth; so does the metric of somebody else's route.
+#[test]
+fn a_gateway_changes_over_and_over() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let learn = || {
+            for number in [1, 2] {
+                let metric = 10 + u32::try_from(number).unwrap();
+                lab.learn_default(number, Family::V4, "dhcp", metric);
+                lab.learn_default(number, Family::V6, "ra", metric);
+            }
+        };
+        learn();
+        let daemon = online_with(&lab, &Settings::learning(&lab));
+        let all = ours(&lab);
+        for _ in 0..4 {
+            let moved = lab.move_gateway(1);
+            learn();
+            for family in Family::ALL {
+                let gateway = Some(moved.gateway(family).to_string());
+                let followed = || {
+                    lab.router
+                        .defaults(family, TABLE)
+                        .iter()
+                        .any(|r| r.via == gateway)
+                };
+                assert!(wait_until(SOON, followed), "{}", daemon.log());
+            }
+        }
+        daemon.wait_for_all("online");
+        assert!(leads(&lab, 1), "{}", daemon.log());
+        assert_eq!(ours(&lab), all);
+    });
+}

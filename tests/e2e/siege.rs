@@ -1,0 +1,165 @@
+//! A daemon that is besieged, stopped for a while, or simply left alone: what it costs, and what it still does.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::lab::rights::in_lab;
+use super::lab::topology::target;
+use super::lab::{Family, Flow, Lab, Settings};
+use super::witness::{Dice, Usage, counter, path};
+use super::{SLACK, SOON, leads, online, online_with};
+
+/// Some connect and say nothing, some send garbage, some ask for everything and read nothing, until told to stop.
+fn besiege(socket: &Path, kind: usize, stop: &AtomicBool) {
+    let mut silent = Vec::new();
+    let mut dice = Dice(0xbad + kind as u64);
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(1));
+        let Ok(mut stream) = UnixStream::connect(socket) else {
+            continue;
+        };
+        stream
+            .set_read_timeout(Some(Duration::from_millis(5)))
+            .unwrap();
+        match kind {
+            0 => {
+                silent.push(stream);
+                if silent.len() > 50 {
+                    silent.remove(0);
+                }
+            }
+            1 => {
+                let garbage: Vec<u8> = (0..dice.below(3000))
+                    .map(|_| u8::try_from(dice.below(256)).unwrap())
+                    .collect();
+                let _ = stream.write_all(&garbage);
+                let _ = stream.read(&mut [0; 64]);
+            }
+            _ => {
+                // A huge length, and then a byte now and then.
+                let _ = stream.write_all(&[0xff, 0xff]);
+                let _ = stream.write_all(&[1]);
+                silent.push(stream);
+                if silent.len() > 20 {
+                    silent.clear();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_besieged_daemon_swaps_in_time() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let flow = Flow::start(&lab, target(Family::V4));
+        assert!(flow.goes_by(1, SOON));
+        let (socket, stop) = (daemon.file("state/control.sock"), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            for kind in 0..3 {
+                let (socket, stop) = (&socket, &stop);
+                scope.spawn(move || besiege(socket, kind, stop));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            let mut outages = Vec::new();
+            for _ in 0..5 {
+                let struck = flow.now();
+                lab.pull_cable(1);
+                let left = flow.goes_by(2, SOON);
+                outages.push(flow.outage(struck));
+                lab.plug_cable(1);
+                let back = flow.goes_by(1, SOON);
+                if !left || !back {
+                    break;
+                }
+            }
+            // Those who have something to say are heard all the same.
+            let asked = Instant::now();
+            let answers = (0..20)
+                .filter(|_| daemon.command(&["status"]).status.success())
+                .count();
+            let took = asked.elapsed();
+            stop.store(true, Ordering::Relaxed);
+            outages.sort_unstable();
+            println!("{outages:?}; {answers} answers in {took:?}");
+            assert_eq!(outages.len(), 5, "{}", daemon.log());
+            // One in five may have met a busy machine.
+            assert!(
+                outages[3] <= Duration::from_millis(20) + SLACK,
+                "{outages:?}"
+            );
+            assert!(answers >= 15, "{answers} in {took:?}");
+        });
+        assert!(
+            daemon.path_states().iter().all(|(_, _, s)| s == "online"),
+            "{}",
+            daemon.log()
+        );
+    });
+}
+
+/// A stopped process, a suspended machine: what was not asked is not unanswered, and nothing is made up for.
+#[test]
+fn a_pause_is_nobodys_fault() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let mut dice = Dice(0x9a5e);
+        for pause_ms in [5000, 700, 700, 700, 400, 400] {
+            let before = counter(&daemon, "probes_sent");
+            daemon.signal(Signal::SIGSTOP);
+            std::thread::sleep(Duration::from_millis(pause_ms));
+            let since = Instant::now();
+            daemon.signal(Signal::SIGCONT);
+            let sent = counter(&daemon, "probes_sent") - before;
+            // Four paths, ten times a second; and what went out before the pause.
+            let fair = 8 + 4 * u64::try_from(since.elapsed().as_millis() / 100 + 1).unwrap();
+            assert!(sent <= fair, "{sent} probes after {pause_ms} ms");
+            std::thread::sleep(Duration::from_millis(500 + dice.below(100)));
+        }
+        assert!(!daemon.log().contains("→ offline"), "{}", daemon.log());
+        assert!(leads(&lab, 1));
+    });
+}
+
+/// Some minutes would show more: the steady state costs nothing that grows.
+#[test]
+fn the_steady_state_grows_nothing() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online_with(&lab, &Settings::fast(&lab).global("interval", "20ms"));
+        std::thread::sleep(Duration::from_millis(1500));
+        let (before, written) = (Usage::of(&daemon), daemon.log().len());
+        let saved = || {
+            daemon
+                .file("state/state")
+                .metadata()
+                .unwrap()
+                .modified()
+                .unwrap()
+        };
+        let last_saved = saved();
+        std::thread::sleep(Duration::from_secs(8));
+        let after = Usage::of(&daemon);
+        assert_eq!(after.descriptors, before.descriptors);
+        assert!(
+            after.memory_kb <= before.memory_kb + 8,
+            "{before:?} {after:?}"
+        );
+        assert_eq!(saved(), last_saved, "nothing has happened");
+        assert_eq!(daemon.log().len(), written, "{}", daemon.log());
+        let status = daemon.status();
+        assert_eq!(
+            path(&status, "isp1", "ipv4")["loss_percent"].as_f64(),
+            Some(0.0)
+        );
+        assert_eq!(status["counters"]["repairs"], 0);
+        assert_eq!(status["counters"]["kernel_errors"], 0);
+    });
+}

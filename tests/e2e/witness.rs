@@ -1,0 +1,190 @@
+//! What several tests look at: what is ours in the kernel, what the kernel told of, what the daemon uses up.
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::lab::namespace::mortal;
+use super::lab::observe::wait_until;
+use super::lab::topology::target;
+use super::lab::{Daemon, Family, Hammer, Lab};
+use super::{OURS, TABLE};
+
+/// Everything in the kernel that is ours.
+pub fn ours(lab: &Lab) -> usize {
+    let of_family = |family| {
+        let tables = [TABLE, 254].into_iter().chain(17601..17606);
+        let routes = tables.flat_map(|table| lab.router.routes(family, table));
+        let rules = lab.router.rules(family);
+        routes.filter(|route| route.protocol == OURS).count()
+            + rules.iter().filter(|rule| rule.protocol == OURS).count()
+    };
+    Family::ALL.into_iter().map(of_family).sum()
+}
+
+/// Look-ups in both families, until [`no_hole`].
+pub fn hammers(lab: &Lab) -> [Hammer; 2] {
+    Family::ALL.map(|family| Hammer::start(&lab.router, target(family)))
+}
+
+/// Not one of the look-ups found no route.
+pub fn no_hole(hammers: [Hammer; 2], daemon: &Daemon) {
+    for hammer in hammers {
+        let found = hammer.stop();
+        assert!(
+            found.lookups > 1000 && found.failures == 0,
+            "{found:?}\n{}",
+            daemon.log()
+        );
+    }
+}
+
+/// `ip monitor`: what the kernel tells of routes and rules in the router.
+pub struct Monitor {
+    child: Child,
+    file: std::path::PathBuf,
+}
+
+impl Monitor {
+    /// Writes down everything from now on.
+    pub fn start(lab: &Lab, daemon: &Daemon) -> Monitor {
+        let file = daemon.file("monitor");
+        let mut command = mortal("ip");
+        let out = fs::File::create(&file).expect("its directory is ours");
+        command
+            .args(["-Numeric", "-timestamp", "monitor", "route", "rule"])
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(Stdio::null());
+        let child = lab.router.spawn(command).expect("there is `ip`");
+        let monitor = Monitor { child, file };
+        // It listens when it tells of a change.
+        let listens = || {
+            lab.router.ip("route add 198.51.100.77/32 dev lan0 metric 77
+                 route del 198.51.100.77/32 dev lan0 metric 77");
+            monitor.text().contains("198.51.100.77")
+        };
+        assert!(wait_until(Duration::from_secs(5), listens));
+        monitor
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.file).unwrap_or_default()
+    }
+
+    /// The routes and rules of ours that were deleted, a line each.
+    pub fn deleted(&self) -> Vec<String> {
+        let text = self.text();
+        let ours = |line: &&str| line.contains("Deleted") && line.contains("proto 176");
+        text.lines().filter(ours).map(str::to_owned).collect()
+    }
+
+    /// How many routes and rules of ours were set, or set again.
+    pub fn set(&self) -> usize {
+        let text = self.text();
+        let ours = |line: &&str| !line.contains("Deleted") && line.contains("proto 176");
+        text.lines().filter(ours).count()
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// open descriptors
+    pub descriptors: usize,
+    /// anonymous memory, in kB
+    pub memory_kb: usize,
+}
+
+impl Usage {
+    /// Of the daemon, now.
+    pub fn of(daemon: &Daemon) -> Usage {
+        let pid = daemon.pid();
+        // Some are open for a moment only: while a command is started, a client is served.
+        let open = || {
+            fs::read_dir(format!("/proc/{pid}/fd"))
+                .expect("it runs")
+                .count()
+        };
+        let descriptors = (0..10).map(|_| {
+            std::thread::sleep(Duration::from_millis(3));
+            open()
+        });
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let memory = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
+        let memory = memory.and_then(|rest| rest.trim().split(' ').next()?.parse().ok());
+        Usage {
+            descriptors: descriptors.min().unwrap_or(0),
+            memory_kb: memory.expect("the kernel tells it"),
+        }
+    }
+}
+
+/// The processes whose parent is this one, with their states, as `Z`.
+pub fn children(parent: Pid) -> Vec<(i32, char)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").expect("it is there").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else {
+            continue;
+        };
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name, in parentheses, may hold anything.
+        let Some((_, rest)) = stat.rsplit_once(") ") else {
+            continue;
+        };
+        let mut words = rest.split(' ');
+        let state = words.next().and_then(|word| word.chars().next());
+        let of = words.next().and_then(|word| word.parse::<i32>().ok());
+        if let (Some(state), true) = (state, of == Some(parent.as_raw())) {
+            found.push((pid, state));
+        }
+    }
+    found
+}
+
+/// One provider of a status.
+pub fn provider<'s>(status: &'s Value, id: &str) -> &'s Value {
+    let all = status["providers"].as_array().expect("it is a list");
+    all.iter()
+        .find(|provider| provider["id"] == id)
+        .unwrap_or(&Value::Null)
+}
+
+/// One path of a status.
+pub fn path<'s>(status: &'s Value, id: &str, family: &str) -> &'s Value {
+    let paths = provider(status, id)["paths"].as_array();
+    let mut paths = paths.into_iter().flatten();
+    paths
+        .find(|path| path["family"] == family)
+        .unwrap_or(&Value::Null)
+}
+
+/// A counter of the status.
+pub fn counter(daemon: &Daemon, name: &str) -> u64 {
+    daemon.status()["counters"][name]
+        .as_u64()
+        .expect("it is a number")
+}
+
+/// Numbers without a pattern, the same in every run.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// One below `end` (xorshift).
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
