@@ -21,6 +21,7 @@
 //! | [`exec`] | commands as checks |
 //! | [`siege`] | a busy, stopped or besieged daemon, and what it uses up |
 //! | [`witness`] | what several of these look at |
+#![allow(clippy::unwrap_used)] // what tests share is test code, too, which the lint cannot know
 
 pub mod answers;
 pub mod death;
