@@ -38,7 +38,7 @@ use crate::linux::poll::{Poller, ReadyList};
 use crate::linux::signals::Signals;
 use crate::linux::sticky::Sticky;
 use crate::linux::uplink::Uplink;
-use crate::net::{Instant, PerFamily};
+use crate::net::{Duration, Instant, PerFamily};
 use crate::wire::control::Counters;
 use crate::wire::state::BootId;
 
@@ -76,6 +76,9 @@ impl Memory {
     }
 }
 
+/// A loop that wakes so much after the core's deadline was paused: stopped, suspended, or kept waiting by others.
+const LATE: Duration = Duration::from_millis(10);
+
 /// The running daemon.
 struct Daemon<'m> {
     memory: &'m mut Memory,
@@ -109,6 +112,8 @@ struct Daemon<'m> {
     save_wanted: bool,
     /// The last attempt to save failed.
     unsaved: bool,
+    /// What the core waited for when the loop last slept.
+    due: Option<Instant>,
     /// The loop is to end.
     stopping: bool,
 }
@@ -135,6 +140,7 @@ impl Daemon<'_> {
     fn serve(&mut self) -> Result<(), Failure> {
         let mut list = ReadyList::new();
         loop {
+            self.due = self.memory.core.next_deadline();
             self.poller.set_deadline(self.next_deadline())?;
             for ready in self.poller.wait(&mut list)? {
                 if let Some(token) = Token::from_u64(ready.token) {
@@ -173,7 +179,9 @@ impl Daemon<'_> {
 
     fn dispatch(&mut self, token: Token) {
         match token {
-            Token::Path(index) => self.receive(index),
+            Token::Path(index) => {
+                self.receive(index);
+            }
             Token::Kernel => self.kernel_news(),
             Token::Signal => self.signalled(),
             Token::Sticky => self.sticky_changed(),
@@ -190,6 +198,9 @@ impl Daemon<'_> {
     /// What is due is done.
     fn time_passes(&mut self) {
         let now = now();
+        if self.due.is_some_and(|due| due + LATE <= now) {
+            self.catch_up();
+        }
         while self.memory.core.next_deadline().is_some_and(|at| at <= now) {
             self.tell(Event::Tick, now);
         }

@@ -1,7 +1,7 @@
 //! Rounds out, replies in.
 
 use super::{Daemon, Memory, Token};
-use crate::config::{CheckKind, PATHS_MAX, PathId};
+use crate::config::{CheckKind, PATH_CHECKS_MAX, PATHS_MAX, PathId, WINDOW_MAX};
 use crate::failover::{CheckSet, Event, Fault, Round};
 use crate::linux::clock::now;
 use crate::linux::exec::{Asked, Environment, Finished, NotStarted};
@@ -10,6 +10,9 @@ use crate::linux::poll::Interest;
 use crate::linux::uplink::Uplink;
 use crate::net::Instant;
 use crate::wire::icmp::Rejected;
+
+/// Most answers of a path that are read at once: all that its rounds can have asked for.
+const WAITING_MAX: usize = WINDOW_MAX * PATH_CHECKS_MAX;
 
 impl Daemon<'_> {
     /// Opens a path's socket on its present device and address, or opens it anew.
@@ -138,15 +141,31 @@ impl Daemon<'_> {
         }
     }
 
-    /// A path's socket is readable: one reply.
-    pub(super) fn receive(&mut self, index: usize) {
-        let Some(path) = PathId::from_index(index) else {
-            return;
-        };
+    /// The latest time at which what is read now can have come. Had it come after the core's deadline, which the loop
+    /// was to wake at, the loop would have read it after that: what waited while we were paused is not late.
+    fn heard_at(&self) -> Instant {
         let now = now();
+        self.due.map_or(now, |due| due.min(now))
+    }
+
+    /// Reads all that waited while the loop was paused, before anything is given up for unanswered.
+    pub(super) fn catch_up(&mut self) {
+        for index in 0..PATHS_MAX {
+            let mut answers = 0..WAITING_MAX;
+            while answers.next().is_some() && self.receive(index) {}
+        }
+        self.reap();
+    }
+
+    /// A path's socket is readable: one reply. Whether there was any.
+    pub(super) fn receive(&mut self, index: usize) -> bool {
+        let Some(path) = PathId::from_index(index) else {
+            return false;
+        };
+        let (now, heard_at) = (now(), self.heard_at());
         let Memory { core, probes, .. } = &mut *self.memory;
-        match probes.receive(path, now) {
-            None => {}
+        match probes.receive(path, heard_at) {
+            None => return false,
             Some(Ok(reply)) if target_of(core, path, reply.check) == Some(reply.source) => {
                 self.counters.probes_answered = self.counters.probes_answered.wrapping_add(1);
                 let (check, round, rtt) = (reply.check, reply.round, reply.rtt);
@@ -168,12 +187,13 @@ impl Daemon<'_> {
                 self.counters.replies_rejected = self.counters.replies_rejected.wrapping_add(1)
             }
         }
+        true
     }
 
     /// Children have ended.
     pub(super) fn reap(&mut self) {
-        let now = now();
-        while let Some(Finished { asked, result }) = self.memory.commands.reap(now) {
+        let (now, heard_at) = (now(), self.heard_at());
+        while let Some(Finished { asked, result }) = self.memory.commands.reap(heard_at) {
             let Asked { path, check, round } = asked;
             let event = match result {
                 Ok(rtt) => {

@@ -181,6 +181,7 @@ impl<'m> Daemon<'m> {
             logged,
             save_wanted: true,
             unsaved: false,
+            due: None,
             stopping: false,
         })
     }
