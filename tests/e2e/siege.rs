@@ -1,16 +1,23 @@
 //! A daemon that is besieged, stopped for a while, or simply left alone: what it costs, and what it still does.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddrV4};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, bind, recvfrom, sendto,
+    socket,
+};
 
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Family, Flow, Lab, Settings};
+use super::lab::{Family, Flow, LIFETIME, Lab, Settings};
 use super::witness::{Dice, Usage, counter, path};
 use super::{SLACK, SOON, leads, online, online_with};
 
@@ -18,7 +25,8 @@ use super::{SLACK, SOON, leads, online, online_with};
 fn besiege(socket: &Path, kind: usize, stop: &AtomicBool) {
     let mut silent = Vec::new();
     let mut dice = Dice(0xbad + kind as u64);
-    while !stop.load(Ordering::Relaxed) {
+    let end = Instant::now() + LIFETIME;
+    while !stop.load(Ordering::Relaxed) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(1));
         let Ok(mut stream) = UnixStream::connect(socket) else {
             continue;
@@ -125,6 +133,75 @@ fn a_pause_is_nobodys_fault() {
         }
         assert!(!daemon.log().contains("→ offline"), "{}", daemon.log());
         assert!(leads(&lab, 1));
+    });
+}
+
+/// The Internet by one provider answers pings later, as it does by radio: the kernel keeps silent, and this answers.
+fn answer_late(lab: &Lab, number: usize, delay: Duration, stop: &AtomicBool) {
+    let server = &lab.provider(number).server;
+    server.sysctl("ipv4/icmp_echo_ignore_all", 1);
+    let IpAddr::V4(target) = target(Family::V4) else {
+        return;
+    };
+    let socket = server.enter(|| {
+        let kind = (AddressFamily::Inet, SockType::Raw);
+        let flags = SockFlag::SOCK_NONBLOCK;
+        let socket = socket(kind.0, kind.1, flags, SockProtocol::Icmp).unwrap();
+        bind(
+            socket.as_raw_fd(),
+            &SockaddrIn::from(SocketAddrV4::new(target, 0)),
+        )
+        .unwrap();
+        socket
+    });
+    let mut waiting = VecDeque::new();
+    let mut buffer = [0; 256];
+    let end = Instant::now() + LIFETIME;
+    while !stop.load(Ordering::Relaxed) && Instant::now() < end {
+        while let Ok((length, Some(from))) = recvfrom::<SockaddrIn>(socket.as_raw_fd(), &mut buffer)
+        {
+            let mut message = buffer[20..length].to_vec();
+            if message[0] != 8 {
+                continue;
+            }
+            // An answer differs from its question by the type, 0 instead of 8, and so does its checksum (RFC 1624).
+            let (sum, carry) = u16::from_be_bytes([message[2], message[3]]).overflowing_add(0x0800);
+            message[0] = 0;
+            message[2..4].copy_from_slice(&(sum + u16::from(carry)).to_be_bytes());
+            waiting.push_back((Instant::now() + delay, message, from));
+        }
+        while waiting
+            .front()
+            .is_some_and(|(at, _, _)| *at <= Instant::now())
+        {
+            let (_, message, to) = waiting.pop_front().unwrap();
+            let _ = sendto(socket.as_raw_fd(), &message, &to, MsgFlags::empty());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Rounds overlap when answers take longer than the interval: those that came in the meantime were in time.
+#[test]
+fn a_pause_is_nobodys_fault_by_radio_either() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| answer_late(&lab, 1, Duration::from_millis(240), &stop));
+            let daemon = online_with(&lab, &Settings::fast(&lab).global("down", "2"));
+            let rtt = path(&daemon.status(), "isp1", "ipv4")["rtt_ms"]["last"].as_f64();
+            let mut dice = Dice(0x9a5e);
+            for _ in 0..5 {
+                daemon.signal(Signal::SIGSTOP);
+                std::thread::sleep(Duration::from_millis(1000));
+                daemon.signal(Signal::SIGCONT);
+                std::thread::sleep(Duration::from_millis(500 + dice.below(100)));
+            }
+            stop.store(true, Ordering::Relaxed);
+            assert!(rtt > Some(200.0), "{rtt:?}");
+            assert!(!daemon.log().contains("→ offline"), "{}", daemon.log());
+        });
     });
 }
 
