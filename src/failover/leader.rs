@@ -77,11 +77,16 @@ impl Failover {
         };
         self.swaps = self.swaps.wrapping_add(1);
         let id = self.config.at(old).map_or("", |p| p.id.as_str());
-        let state = self.path(PathId { slot: old, family }).map(Path::state);
+        let state_of = |slot| self.path(PathId { slot, family }).map(Path::state);
+        let state = state_of(old);
         let cause: String<CAUSE_MAX> = match state {
             _ if self.pinned == leader => text(format_args!("pinned by hand")),
             _ if self.is_disabled(old) => text(format_args!("{id} is disabled")),
             Some(State::Online) | None => text(format_args!("preferred to {id}")),
+            // After a pin, say: neither is worse than the other.
+            Some(State::Probing) if leader.and_then(state_of) == state => {
+                text(format_args!("preferred to {id}"))
+            }
             Some(state) => text(format_args!("{id} is {state}")),
         };
         let what = format_args!("leads");

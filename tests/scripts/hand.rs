@@ -19,6 +19,7 @@ fn a_pin_and_the_verdicts_after_it() {
     world.run(ms(5000));
     world.pin(None);
     assert_eq!(world.leader(), "isp1", "good before, so presumed good");
+    assert_eq!(world.last_word_of("isp1"), "leads: preferred to isp2");
     assert_eq!(world.state("isp1"), State::Probing);
     assert_eq!(world.state("isp2"), State::Probing);
     world.run(ms(1000));
