@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::witness::{Dice, Monitor, hammers, no_hole, ours};
@@ -113,5 +115,61 @@ fn a_new_life_touches_nothing_that_is_right() {
             let two = || lab.router.defaults(family, super::TABLE).len() == 2;
             assert!(wait_until(SOON, two));
         }
+    });
+}
+
+/// Killed while everything moves to other tables, metrics and preferences: the next life finds a bit of each.
+#[test]
+fn in_the_middle_of_reloads() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let base = Settings::fast(&lab);
+        let variants = [
+            base.clone(),
+            base.clone().global("table", "main"),
+            base.clone().global("start_metric", "300"),
+            base.clone()
+                .global("start_metric", "50")
+                .global("rule_pref", "9000"),
+            base.clone()
+                .global("table", "200")
+                .global("rule_pref", "20000"),
+            base.clone()
+                .provider("isp1", "rt_table", "none")
+                .provider("isp2", "rt_table", "777"),
+            base.clone()
+                .provider("isp1", "rank", "2")
+                .provider("isp2", "rank", "1"),
+            base.clone().provider("isp2", "mark", "0x200/0xff00"),
+        ];
+        let mut daemon = online_with(&lab, &base);
+        let before = ours(&lab);
+        let (hammers, mut dice) = (hammers(&lab), Dice(0xfeed));
+        for _ in 0..60 {
+            let choice = usize::try_from(dice.below(variants.len() as u64)).unwrap();
+            daemon.configure(&variants[choice]);
+            daemon.signal(Signal::SIGHUP);
+            std::thread::sleep(Duration::from_micros(dice.below(6000)));
+            daemon.kill9();
+            let choice = usize::try_from(dice.below(variants.len() as u64)).unwrap();
+            daemon.configure(&variants[choice]);
+            daemon.launch_unasked();
+            std::thread::sleep(Duration::from_micros(dice.below(30_000)));
+            daemon.kill9();
+            daemon.launch();
+        }
+        daemon.configure(&base);
+        daemon.must(&["reload"]);
+        daemon.wait_for_all("online");
+        assert!(leads_table(&lab, 1, super::TABLE), "{}", daemon.log());
+        assert_eq!(ours(&lab), before, "{}", daemon.log());
+        for family in Family::ALL {
+            for table in [200, 777, 254] {
+                let mut left = lab.router.routes(family, table);
+                left.retain(|route| route.protocol == super::OURS);
+                assert!(left.is_empty(), "{left:?}\n{}", daemon.log());
+            }
+        }
+        no_hole(hammers, &daemon);
     });
 }

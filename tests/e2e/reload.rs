@@ -274,6 +274,47 @@ fn the_rules_move() {
 }
 
 #[test]
+fn metrics_and_policy_tables_change() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let base = Settings::fast(&lab);
+        let daemon = online_with(&lab, &base);
+        let (before, hammers) = (ours(&lab), hammers(&lab));
+        let tables = |one, two| {
+            let settings = base.clone().provider("isp1", "rt_table", one);
+            settings.provider("isp2", "rt_table", two)
+        };
+        for (settings, first) in [
+            (base.clone().global("start_metric", "300"), 300),
+            (base.clone().global("start_metric", "50"), 50),
+            (base.clone().global("start_metric", "51"), 51),
+            (base.clone().global("start_metric", "50"), 50),
+            (tables("none", "none"), 100),
+            (tables("777", "none"), 100),
+            (tables("778", "777"), 100),
+            (tables("777", "778"), 100),
+            (base.clone().provider("isp1", "mark", "0x100/0xff00"), 100),
+            (base.clone(), 100),
+        ] {
+            reload(&daemon, &settings);
+            for family in Family::ALL {
+                let defaults = lab.router.defaults(family, TABLE);
+                let metrics: Vec<u32> = defaults.iter().map(|r| r.metric).collect();
+                assert_eq!(metrics, [first, first + 1], "{}", daemon.log());
+            }
+            assert!(leads(&lab, 1));
+            assert!(daemon.path_states().iter().all(|(_, _, s)| s == "online"));
+        }
+        assert_eq!(ours(&lab), before);
+        for family in Family::ALL {
+            assert!(lab.router.routes(family, 777).is_empty());
+            assert!(lab.router.routes(family, 778).is_empty());
+        }
+        no_hole(hammers, &daemon);
+    });
+}
+
+#[test]
 fn another_sticky_file() {
     in_lab(|| {
         let lab = Lab::new();

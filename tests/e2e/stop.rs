@@ -82,15 +82,18 @@ fn stops_cleanly_at_any_instant() {
         let mut daemon = online(&lab);
         let mut dice = Dice(0x5709);
         for round in 0..40 {
-            match round % 4 {
-                0 => fs::write(daemon.sticky_file(), ["isp2", ""][round / 4 % 2]).unwrap(),
+            match round % 6 {
+                0 => fs::write(daemon.sticky_file(), ["isp2", ""][round / 6 % 2]).unwrap(),
                 1 => lab.pull_cable(1),
                 2 => lab.plug_cable(1),
+                3 => lab.remove_device(1),
+                4 => lab.insert_device(1),
                 _ => daemon.signal(Signal::SIGHUP),
             }
             std::thread::sleep(Duration::from_micros(dice.below(3000)));
             assert_eq!(daemon.terminate().code(), Some(0), "{}", daemon.log());
             assert_eq!(ours(&lab), 0, "{}", daemon.log());
+            assert!(!daemon.log().contains("error:"), "{}", daemon.log());
             if round % 3 == 0 {
                 // Before it can have got far.
                 daemon.launch_unasked();
