@@ -260,26 +260,7 @@ impl Watch {
     }
 
     fn tell(&mut self, event: Event) {
-        match event {
-            Event::Reply {
-                path,
-                check,
-                round,
-                rtt,
-            } => {
-                if let Some(model) = self.models.get_mut(&path) {
-                    model.answered(round, check, rtt);
-                }
-            }
-            Event::Failed {
-                path, check, round, ..
-            } => {
-                if let Some(model) = self.models.get_mut(&path) {
-                    model.failed(round, check);
-                }
-            }
-            _ => {}
-        }
+        self.tell_model(&event);
         let written = self.core.journal().written();
         let actions = self.core.handle(event, self.now);
         assert_eq!(
@@ -288,6 +269,25 @@ impl Watch {
             "same events, same actions"
         );
         self.look(&actions, written);
+    }
+
+    fn tell_model(&mut self, event: &Event) {
+        let (Event::Reply { path, .. } | Event::Failed { path, .. }) = *event else {
+            return;
+        };
+        let Some(model) = self.models.get_mut(&path) else {
+            return;
+        };
+        match *event {
+            Event::Reply {
+                check, round, rtt, ..
+            } => model.answered(round, check, rtt),
+            Event::Failed { check, round, .. } => model.failed(round, check),
+            _ => {}
+        }
+        if self.core.pinned().is_none() {
+            model.judge();
+        }
     }
 
     /// What must hold after each event.
