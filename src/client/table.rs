@@ -32,6 +32,9 @@ pub(super) fn render(answer: &Answer, colours: bool) -> Option<String> {
     Some(page.out)
 }
 
+/// What stands in a warning before the command that cures it.
+const CURE: &str = "; cure: ";
+
 /// How something looks, where there are colours (ECMA-48, "select graphic rendition").
 #[derive(Clone, Copy, PartialEq)]
 enum Tone {
@@ -181,7 +184,12 @@ impl Page {
             None => format!("{code}: {text}"),
         };
         self.out.push('\n');
-        self.paragraph(Tone::Unsure, "! ", &text);
+        // A command is copied as a line.
+        let (what, cure) = text.split_once(CURE).unwrap_or((&text, ""));
+        self.paragraph(Tone::Unsure, "! ", what);
+        if !cure.is_empty() {
+            self.paragraph(Tone::Unsure, "  ", &format!("cure: {cure}"));
+        }
     }
 
     fn paragraph(&mut self, tone: Tone, first: &str, text: &str) {
@@ -346,6 +354,19 @@ ipv4 and ipv6 leave by isp1
 *           ipv6    online   3h 12m    0%  12.3 ms     100  eth1
   isp2      ipv4    probing      2s     -        -       -  -
 "
+        );
+    }
+
+    #[test]
+    fn a_command_has_a_line_of_its_own() {
+        let mut answer = troubled();
+        let cure = "sysctl -w net.ipv4.conf.pppoe-wan.rp_filter=2";
+        let what = "strict rp_filter on pppoe-wan drops replies";
+        answer.warnings[0].text = format!("{what}; cure: {cure}").as_str().try_into().unwrap();
+        let text = text(&answer);
+        assert!(
+            text.contains(&format!("{what}\n  cure: {cure}\n")),
+            "{text}"
         );
     }
 
