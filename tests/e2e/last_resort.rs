@@ -256,3 +256,83 @@ fn families_are_refused_by_themselves() {
         assert_eq!(ask(&lab.lan, target(Family::V4)), Fate::By(1));
     });
 }
+
+/// Who is kept is kept by the next run, too.
+#[test]
+fn keep_survives_sudden_death_and_a_stop() {
+    in_lab(|| {
+        let layout = LAYOUTS[0];
+        let lab = Lab::new();
+        let mut daemon = online_with(&lab, &layout.settings(&lab, "keep"));
+        both_die(&lab, &daemon, layout);
+        daemon.kill9();
+        daemon.launch();
+        let rounds = |daemon: &Daemon| probes_sent(daemon) > 40;
+        assert!(wait_until(SOON, || rounds(&daemon)));
+        assert!(layout.leads(&lab, 2), "{}", daemon.log());
+        assert!(daemon.terminate().success());
+        daemon.launch();
+        assert!(wait_until(SOON, || rounds(&daemon)));
+        assert!(layout.leads(&lab, 2), "{}", daemon.log());
+        let strayed = daemon
+            .log()
+            .matches("isp1 ipv4: leads: isp2 is offline")
+            .count();
+        assert_eq!(strayed, 0, "{}", daemon.log());
+    });
+}
+
+/// A pin is a person's word: what is pinned is tried, even when it was seen to fail.
+#[test]
+fn unreachable_gives_way_to_a_pin() {
+    in_lab(|| {
+        let layout = LAYOUTS[0];
+        let lab = Lab::new();
+        lab.serve();
+        let daemon = online_with(&lab, &layout.settings(&lab, "unreachable"));
+        both_die(&lab, &daemon, layout);
+        is_refused(&lab, &daemon, layout);
+        daemon.must(&["use", "isp2"]);
+        lab.upstream_returns(2);
+        goes_by(&lab, &daemon, layout, 2);
+        lab.upstream_dies(2);
+        daemon.must(&["use", "auto"]);
+        is_refused(&lab, &daemon, layout);
+        lab.upstream_returns(2);
+        goes_by(&lab, &daemon, layout, 2);
+    });
+}
+
+/// Dead from the very start: the first is tried until it is judged.
+#[test]
+fn unreachable_from_the_start() {
+    in_lab(|| {
+        let layout = LAYOUTS[0];
+        let lab = Lab::new();
+        lab.serve();
+        for number in [1, 2] {
+            lab.upstream_dies(number);
+        }
+        let daemon = Daemon::start(&lab.router, &layout.settings(&lab, "unreachable"));
+        daemon.wait_for_all("offline");
+        is_refused(&lab, &daemon, layout);
+        both_return(&lab, &daemon, layout);
+    });
+}
+
+/// Nobody is to be used: that is as if nobody worked.
+#[test]
+fn unreachable_when_all_are_disabled() {
+    in_lab(|| {
+        let layout = LAYOUTS[0];
+        let lab = Lab::new();
+        lab.serve();
+        let daemon = online_with(&lab, &layout.settings(&lab, "unreachable"));
+        for provider in ["isp1", "isp2"] {
+            daemon.must(&["disable", provider]);
+        }
+        is_refused(&lab, &daemon, layout);
+        daemon.must(&["enable", "isp2"]);
+        goes_by(&lab, &daemon, layout, 2);
+    });
+}
