@@ -17,31 +17,27 @@ const WAITING_MAX: usize = WINDOW_MAX * PATH_CHECKS_MAX;
 impl Daemon<'_> {
     /// Opens a path's socket on its present device and address, or opens it anew.
     pub(super) fn bind(&mut self, path: PathId) {
-        let Memory {
-            core,
-            uplinks,
-            probes,
-            ..
-        } = &mut *self.memory;
-        let Some(uplink) = uplinks.get(path.index()) else {
+        let Err(fault) = self.open(path) else {
             return;
         };
-        let bound = probes.bind(path, &uplink.device, uplink.address);
-        let watched = bound.and_then(|()| match probes.fd(path) {
-            None => Ok(()),
-            Some(fd) => self
-                .poller
-                .add(fd, Token::Path(path.index()).to_u64(), Interest::READ)
-                .map_err(fault),
-        });
-        if let Err(fault) = watched {
-            let id = core.config().at(path.slot).map_or("", |p| p.id.as_str());
-            log::warn!(
-                "{id} {}: no probes on {}: {fault}",
-                path.family,
-                uplink.device
-            );
-        }
+        let Memory { core, uplinks, .. } = &*self.memory;
+        let id = core.config().at(path.slot).map_or("", |p| p.id.as_str());
+        let device = uplinks.get(path.index()).map_or("", |u| u.device.as_str());
+        log::warn!("{id} {}: no probes on {device}: {fault}", path.family);
+    }
+
+    fn open(&mut self, path: PathId) -> Result<(), Fault> {
+        let Memory {
+            uplinks, probes, ..
+        } = &mut *self.memory;
+        let uplink = uplinks.get(path.index()).ok_or(Fault::NoDevice)?;
+        probes.bind(path, &uplink.device, uplink.address)?;
+        let Some(fd) = probes.fd(path) else {
+            return Ok(());
+        };
+        self.poller
+            .add(fd, Token::Path(path.index()).to_u64(), Interest::READ)
+            .map_err(fault)
     }
 
     /// Closes what no path uses any more.
@@ -72,6 +68,10 @@ impl Daemon<'_> {
         CheckSet(checks): CheckSet,
         now: Instant,
     ) {
+        if self.memory.probes.fd(path).is_none() {
+            // What was refused when the uplink came, for want of descriptors or memory, may be granted by now.
+            let _ = self.open(path);
+        }
         for check in (0..8).filter(|check| checks & (1 << check) != 0) {
             match self.probe_one(path, round, check, now) {
                 Ok(()) => {}
