@@ -284,12 +284,13 @@ fn many_commands_leave_nothing() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online_with(&lab, &only(&lab, "true"));
+        std::thread::sleep(Duration::from_secs(1));
         let before = Usage::of(&daemon);
         std::thread::sleep(Duration::from_secs(3));
         let after = Usage::of(&daemon);
         assert_eq!(after.descriptors, before.descriptors);
         assert!(
-            after.memory_kb <= before.memory_kb + 16,
+            after.memory_kb <= before.memory_kb + 32,
             "{before:?} {after:?}"
         );
         let no_zombie = || {

@@ -17,7 +17,7 @@ use nix::sys::socket::{
 
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Family, Flow, LIFETIME, Lab, Settings};
+use super::lab::{Family, Flow, LIFETIME, Lab, Settings, wait_until};
 use super::witness::{Dice, Usage, counter, path};
 use super::{SLACK, SOON, leads, online, online_with};
 
@@ -109,6 +109,30 @@ fn a_besieged_daemon_swaps_in_time() {
             "{}",
             daemon.log()
         );
+    });
+}
+
+/// Without a free descriptor it swaps all the same, and what it could not open then it opens later.
+#[test]
+fn it_runs_out_of_descriptors() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let pid = daemon.pid().to_string();
+        let limit = |descriptors: usize| {
+            let limit = format!("--nofile={descriptors}:");
+            lab.router.run(&["prlimit", "--pid", &pid, &limit]);
+        };
+        // The numbers below are taken: not one more is to be had.
+        limit(3);
+        lab.pull_cable(1);
+        assert!(leads(&lab, 2), "{}", daemon.log());
+        lab.plug_cable(1);
+        let told = || daemon.log().matches("no probes on eth1").count() == 2;
+        assert!(wait_until(SOON, told), "{}", daemon.log());
+        limit(512);
+        assert!(leads(&lab, 1), "{}", daemon.log());
+        daemon.wait_for_all("online");
     });
 }
 
