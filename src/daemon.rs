@@ -240,11 +240,11 @@ impl Daemon<'_> {
             return;
         }
         for entry in journal.since(self.logged) {
-            let level = match () {
-                () if entry.what.ends_with("offline") || entry.what.ends_with("waiting") => {
-                    log::Level::Warn
-                }
-                () => log::Level::Info,
+            let bad = ["offline", "waiting", "routes put back", "routes refused"];
+            let level = if bad.iter().any(|end| entry.what.ends_with(end)) {
+                log::Level::Warn
+            } else {
+                log::Level::Info
             };
             let provider = entry.provider.as_deref().unwrap_or("failover");
             match entry.family {

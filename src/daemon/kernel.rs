@@ -12,6 +12,8 @@ use crate::linux::mirror::Kinds;
 use crate::linux::objects::Change;
 use crate::linux::uplink::{self, Claims, Uplink};
 use crate::net::{Duration, Family, Instant, Metric};
+use crate::text::text;
+use crate::wire::control::Text;
 
 /// Between two repairs of what somebody keeps changing, and between two attempts at what the kernel refuses.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -197,6 +199,7 @@ impl Daemon<'_> {
         self.want(family);
         let Memory { mirror, wanted, .. } = &*self.memory;
         let (mut made, mut refused) = (0_u32, None);
+        let mut first: Option<Change> = None;
         for change in diff::changes(family, wanted, mirror.routes(), mirror.rules()) {
             let deletes = matches!(change, Change::DeleteRoute(_) | Change::DeleteRule(_));
             if refused.is_some() && deletes {
@@ -204,15 +207,18 @@ impl Daemon<'_> {
                 continue;
             }
             match self.requests.carry_out(&change) {
-                Ok(()) => made += 1,
+                Ok(()) => {
+                    made += 1;
+                    first.get_or_insert(change);
+                }
                 Err(fault) => refused = Some(fault),
             }
         }
         if made != 0 || refused.is_some() {
             self.kernel_news();
         }
-        if made != 0 && !planned {
-            self.repaired(family, made, now);
+        if let Some(first) = first.filter(|_| !planned) {
+            self.repaired(family, &first, made, now);
         }
         self.concluded(family, planned, refused, now);
     }
@@ -247,7 +253,7 @@ impl Daemon<'_> {
     }
 
     /// Something of ours was changed by somebody else, and is put back.
-    fn repaired(&mut self, family: Family, made: u32, now: Instant) {
+    fn repaired(&mut self, family: Family, first: &Change, made: u32, now: Instant) {
         self.counters.repairs = self.counters.repairs.wrapping_add(made);
         let sync = &mut self.kernel[family];
         sync.not_before = Some(now + PATIENCE);
@@ -256,13 +262,19 @@ impl Daemon<'_> {
             return;
         }
         sync.reported_at = Some(now);
-        let cause = format_args!("{made} routes or rules were changed by somebody else");
+        let cause: Text = match made {
+            1 => text(format_args!("somebody else changed {first}")),
+            _ => text(format_args!(
+                "somebody else changed {first}, and {} more",
+                made - 1
+            )),
+        };
         self.memory.core.note(
             now,
             None,
             Some(family),
             format_args!("routes put back"),
-            cause,
+            format_args!("{cause}"),
         );
         self.save_wanted = true;
     }

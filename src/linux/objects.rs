@@ -1,5 +1,6 @@
 //! What the kernel has, as we see it: links, addresses, routes, rules. And the changes we ask it for.
 
+use core::fmt;
 use core::net::IpAddr;
 
 use crate::config::{DeviceName, Mark};
@@ -134,4 +135,21 @@ pub enum Change {
     AddRule(Rule),
     /// Delete exactly this rule. That it is gone already is success.
     DeleteRule(Rule),
+}
+
+/// What it is about, not what is done to it: `default route of metric 100 in table 176`, `rule 18500`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let route = match self {
+            Change::SetRoute(route) | Change::DeleteRoute(route) => route,
+            Change::AddRule(rule) | Change::DeleteRule(rule) => {
+                return write!(f, "rule {}", rule.pref);
+            }
+        };
+        match route.destination.prefix_len() {
+            0 => f.write_str("default route")?,
+            _ => write!(f, "route to {}", route.destination)?,
+        }
+        write!(f, " of metric {} in table {}", route.metric, route.table)
+    }
 }
