@@ -5,6 +5,7 @@
 pub mod lab;
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use lab::daemon::program;
 use lab::flow::{LOST_AFTER, Moment};
 use lab::topology::target;
 use lab::{Daemon, Family, Flow, Lab, Settings, rights};
+use nix::sys::signal::{SigSet, Signal};
 
 /// Traffic that has not moved by then does not move at all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,10 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MARGIN: Duration = Duration::from_millis(150);
 /// A step is shown for at least so long.
 const STEP_MIN: Duration = Duration::from_millis(1200);
-/// Width of a timeline.
-const CELLS: usize = 60;
+/// Width of a timeline: with what stands beside it, it fits 80 columns.
+const CELLS: usize = 48;
 
 fn main() -> ExitCode {
+    // Whoever reads has seen enough: no reason to complain. What the demo has begun ends with it.
+    let complain = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.to_string().contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        complain(panic);
+    }));
     let missing = [("ip", "iproute2"), ("setpriv", "util-linux")]
         .into_iter()
         .find(|(program, _)| Command::new(program).arg("-V").output().is_err());
@@ -40,11 +50,27 @@ fn main() -> ExitCode {
         eprintln!("{advice}");
         return ExitCode::from(77);
     }
+    // Before there are threads, which take it over.
+    let ends: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+        .into_iter()
+        .collect();
+    ends.thread_block().expect("these are signals");
     let begun = Instant::now();
     let lab = Lab::new();
     let mut story = Story::begin(&lab);
+    let directory = story.daemon.file("");
+    std::thread::spawn(move || clean_up_at(ends, &directory));
     story.tell();
     story.sum_up(begun)
+}
+
+/// Whoever interrupts the demo finds nothing of it. Namespaces and processes end with it anyway.
+fn clean_up_at(ends: SigSet, directory: &Path) {
+    if ends.wait().is_ok() {
+        let _ = std::fs::remove_dir_all(directory);
+        eprintln!("\nInterrupted; nothing is left of it.");
+        std::process::exit(130); // as a shell has it
+    }
 }
 
 /// Cargo builds no binary for an example, so this asks it to: in no time, when it is there and fresh.
@@ -108,8 +134,9 @@ impl<'lab> Story<'lab> {
                    ┌─ eth1 ─ isp1 ─┐
        LAN ─ router┤               ├─ 203.0.113.8, 2001:db8:53::8
                    └─ eth2 ─ isp2 ─┘
-\nEverything lives in network namespaces of its own. A host in the LAN sends a datagram every 2 ms, in IPv4
-and in IPv6. The timelines show by which provider each one came back, or that it was lost (·).\n"
+\nEverything lives in network namespaces of its own. A host in the LAN sends a
+datagram every 2 ms, in IPv4 and in IPv6. The timelines show by which provider
+each one came back, or that it was lost (·).\n"
         );
         let daemon = Daemon::start(&lab.router, &Settings::fast(lab));
         let flows = Family::ALL.map(|family| (family, Flow::start(lab, target(family))));
@@ -240,7 +267,8 @@ and in IPv6. The timelines show by which provider each one came back, or that it
             let cells = flow.timeline(from, to, CELLS);
             let line: String = cells.iter().map(|cell| self.paint.cell(*cell)).collect();
             let (outage, span) = (ms(flow.outage(acted)), ms(to.saturating_sub(from)));
-            println!("  {family} {line} {span:>5} ms, out {outage} ms   ");
+            let end = if self.paint.terminal { "\x1b[K" } else { "" };
+            println!("  {family} {line} {span:>5} ms, out {outage} ms{end}");
         }
         let _ = std::io::stdout().flush();
     }
@@ -249,7 +277,9 @@ and in IPv6. The timelines show by which provider each one came back, or that it
     fn show_journal(&mut self) {
         let journal = self.daemon.must(&["log"]);
         for line in journal.lines().skip(self.journal_lines) {
-            println!("  {}", self.paint.dim(line));
+            // Without the time, which stands first.
+            let line = line.split_once(' ').map_or(line, |(_, rest)| rest);
+            println!("  {}", self.paint.dim(line.trim_start()));
         }
         self.journal_lines = journal.lines().count();
     }
@@ -273,8 +303,8 @@ and in IPv6. The timelines show by which provider each one came back, or that it
             println!("  {what:<24} {v4:>18} {v6:>18}{}", self.paint.red(verdict));
         }
         println!(
-            "\nA silent death costs at most 3 rounds of 100 ms and a timeout of 300 ms (profile fast).\n\
-             The whole took {:.1} s; nothing is left of it.",
+            "\nA silent death costs at most 3 rounds of 100 ms and a timeout of 300 ms\n\
+             (profile fast). The whole took {:.1} s; nothing is left of it.",
             begun.elapsed().as_secs_f32()
         );
         let all_moved = self.rows.iter().all(|row| row.moved);
