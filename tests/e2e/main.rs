@@ -19,6 +19,7 @@
 //! | [`stop`] | clean stops, and two daemons at once |
 //! | [`outside`] | others change the kernel's state under the daemon's hands |
 //! | [`exec`] | commands as checks |
+//! | [`stranger`] | what strangers, vandals and programs do |
 //! | [`siege`] | a busy, stopped or besieged daemon, and what it uses up |
 //! | [`witness`] | what several of these look at |
 #![allow(clippy::unwrap_used)] // what tests share is test code, too, which the lint cannot know
@@ -42,6 +43,7 @@ pub mod saved;
 pub mod siege;
 pub mod steering;
 pub mod stop;
+pub mod stranger;
 pub mod talk;
 pub mod uplinks;
 pub mod witness;

@@ -1,0 +1,310 @@
+//! What strangers, vandals and programs do: files that are none, pins of nobody, and a status read by the letter.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::lab::daemon::program;
+use super::lab::rights::in_lab;
+use super::lab::{Daemon, Lab, Settings, wait_until};
+use super::{SOON, leads, online};
+
+/// What is said of a reload that is refused. The command finds the daemon by a file of its own.
+fn refused(client_file: &Path) -> String {
+    let begun = Instant::now();
+    let mut command = Command::new(program());
+    command.args(["reload", "--config"]).arg(client_file);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(begun.elapsed() < Duration::from_secs(4), "it waits");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Whatever is in the configuration's place, a reload is refused at once, and the old one runs on.
+#[test]
+fn what_is_no_configuration_is_refused() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let file = daemon.file("failover.conf");
+        let client_file = daemon.file("client.conf");
+        fs::copy(&file, &client_file).unwrap();
+
+        fs::write(&file, "nonsense\n".repeat(7000)).unwrap();
+        let said = refused(&client_file);
+        assert!(
+            said.contains(":30: unknown command 'nonsense'") && !said.contains(":100:"),
+            "{said}"
+        );
+        let count = "and 6970 more: `failover check` lists them all\n";
+        assert!(said.contains(count), "{said}");
+        assert!(said.contains("the configuration has 7002 errors"), "{said}");
+        assert!(daemon.log().lines().count() < 100);
+
+        fs::remove_file(&file).unwrap();
+        assert!(refused(&client_file).contains("No such file or directory"));
+        fs::create_dir(&file).unwrap();
+        assert!(refused(&client_file).contains("Is a directory: name a file"));
+        fs::remove_dir(&file).unwrap();
+
+        // A pipe with nobody at its other end, and with somebody who says nothing.
+        let made = Command::new("mkfifo").arg(&file).status().unwrap();
+        assert!(made.success());
+        assert!(refused(&client_file).contains("no provider"));
+        let _silent = fs::File::options()
+            .read(true)
+            .write(true)
+            .open(&file)
+            .unwrap();
+        refused(&client_file);
+        fs::remove_file(&file).unwrap();
+
+        fs::rename(&client_file, &file).unwrap();
+        daemon.must(&["reload"]);
+        assert!(leads(&lab, 1));
+    });
+}
+
+/// What the sticky file must not be changes nothing, is told of, and is forgotten when it is mended.
+#[test]
+fn a_pin_of_nobody_is_told_of_until_it_is_mended() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let file = daemon.sticky_file();
+        let warned = || -> Option<String> {
+            let status = daemon.status();
+            let warnings = status["warnings"].as_array().unwrap();
+            let warning = warnings.iter().find(|w| w["code"] == "sticky-file")?;
+            Some(warning["text"].as_str().unwrap().to_owned())
+        };
+        let says =
+            |what: &str| wait_until(SOON, || warned().is_some_and(|text| text.contains(what)));
+        for (content, complaint) in [
+            (
+                "isp7\n",
+                "no provider 'isp7' (did you mean 'isp1'?); there are: isp1, isp2",
+            ),
+            ("isp1 isp2\n", "no provider 'isp1 isp2'"),
+            (&"x".repeat(1_000_000), "more than 64 bytes"),
+            ("isp\u{1}\n", "other than text"),
+        ] {
+            daemon.must(&["use", "isp2"]);
+            fs::write(&file, content).unwrap();
+            assert!(says(complaint), "{:?}", warned());
+            assert_eq!(daemon.status()["pinned"], "isp2");
+            fs::write(&file, "isp2\r\n").unwrap();
+            assert!(wait_until(SOON, || warned().is_none()), "{:?}", warned());
+        }
+        daemon.must(&["use", "auto"]);
+        fs::create_dir(&file).unwrap();
+        assert!(says("Is a directory"), "{:?}", warned());
+        assert_eq!(daemon.command(&["use", "isp2"]).status.code(), Some(64));
+        fs::remove_dir(&file).unwrap();
+        symlink(&file, &file).unwrap();
+        assert!(says("symbolic link"), "{:?}", warned());
+        fs::remove_file(&file).unwrap();
+        assert!(wait_until(SOON, || warned().is_none()), "{:?}", warned());
+        assert!(daemon.status()["pinned"].is_null());
+        assert!(leads(&lab, 1));
+    });
+}
+
+/// Names and types, in their order, of what is an object; `|` parts the types that there may be.
+const SCHEMA: &[(&str, &[(&str, &str)])] = &[
+    (
+        "status",
+        &[
+            ("version", "string"),
+            ("uptime_s", "whole"),
+            ("pinned", "string|null"),
+            ("table", "whole"),
+            ("active", "active"),
+            ("warnings", "[warning]"),
+            ("counters", "counters"),
+            ("providers", "[provider]"),
+        ],
+    ),
+    (
+        "active",
+        &[("ipv4", "string|null"), ("ipv6", "string|null")],
+    ),
+    (
+        "warning",
+        &[
+            ("code", "string"),
+            ("provider", "string|null"),
+            ("text", "string"),
+        ],
+    ),
+    (
+        "provider",
+        &[
+            ("id", "string"),
+            ("rank", "whole"),
+            ("state", "string"),
+            ("disabled", "bool"),
+            ("paths", "[path]"),
+        ],
+    ),
+    (
+        "path",
+        &[
+            ("family", "string"),
+            ("device", "string|null"),
+            ("state", "string"),
+            ("reason", "string|null"),
+            ("since_s", "whole"),
+            ("address", "string|null"),
+            ("gateway", "string|null"),
+            ("metric", "whole|null"),
+            ("installed", "bool"),
+            ("overridden_by", "whole|null"),
+            ("rounds", "rounds"),
+            ("loss_percent", "number|null"),
+            ("rtt_ms", "rtt"),
+            ("checks", "[check]"),
+        ],
+    ),
+    (
+        "rounds",
+        &[
+            ("good", "whole"),
+            ("failed", "whole"),
+            ("streak", "integer"),
+        ],
+    ),
+    (
+        "rtt",
+        &[
+            ("last", "number|null"),
+            ("avg", "number|null"),
+            ("stddev", "number|null"),
+            ("min", "number|null"),
+            ("max", "number|null"),
+        ],
+    ),
+    (
+        "check",
+        &[
+            ("name", "string"),
+            ("type", "string"),
+            ("target", "string"),
+            ("state", "string"),
+            ("rtt_ms", "number|null"),
+            ("loss_percent", "number|null"),
+            ("sent", "whole"),
+            ("received", "whole"),
+        ],
+    ),
+];
+
+fn conforms(value: &Value, kind: &str) -> bool {
+    if let Some(inner) = kind
+        .strip_prefix('[')
+        .and_then(|kind| kind.strip_suffix(']'))
+    {
+        let list = value.as_array();
+        return list.is_some_and(|list| list.iter().all(|item| conforms(item, inner)));
+    }
+    match kind {
+        "string" => value.is_string(),
+        "null" => value.is_null(),
+        "bool" => value.is_boolean(),
+        "whole" => value.is_u64(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.as_f64().is_some_and(|number| number >= 0.0),
+        "counters" => {
+            let counters = value.as_object();
+            counters.is_some_and(|counters| counters.values().all(Value::is_u64))
+        }
+        _ => {
+            let (_, fields) = SCHEMA.iter().find(|(name, _)| *name == kind).unwrap();
+            let object = value.as_object().unwrap();
+            let known = fields.len() == object.len();
+            known
+                && fields.iter().all(|(name, kinds)| {
+                    let field = object.get(*name);
+                    field.is_some_and(|field| kinds.split('|').any(|kind| conforms(field, kind)))
+                })
+        }
+    }
+}
+
+/// In every state there is, the status has the documented fields, and no others.
+#[test]
+fn the_status_has_exactly_the_documented_fields() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let settings = Settings::fast(&lab)
+            .with("provider", "ghost", "device", "usb0")
+            .with("provider", "off", "device", "usb1")
+            .with("provider", "off", "enabled", "0")
+            .with("check", "own", "type", "exec")
+            .with("check", "own", "command", "test $PROVIDER = isp1")
+            .with("check", "own", "target", "127.0.0.1");
+        let daemon = Daemon::start(&lab.router, &settings);
+        for provider in ["isp1", "isp2"] {
+            daemon.wait_for(provider, "ipv4", "online");
+            daemon.wait_for(provider, "ipv6", "online");
+        }
+        let seen = |state: &str| {
+            let status = daemon.status();
+            assert!(conforms(&status, "status"), "{status:#}");
+            let providers = status["providers"].as_array().unwrap();
+            let paths = providers
+                .iter()
+                .flat_map(|p| p["paths"].as_array().unwrap());
+            let mut states = paths
+                .chain(providers)
+                .map(|thing| thing["state"].as_str().unwrap());
+            assert!(states.any(|found| found == state), "no {state}: {status:#}");
+            status
+        };
+        let status = seen("online");
+        let ghost = &status["providers"][2]["paths"][0];
+        assert_eq!(ghost["reason"], "no device");
+        for unknown in ["address", "gateway", "metric", "loss_percent"] {
+            assert!(ghost[unknown].is_null(), "{ghost}");
+        }
+        assert!(ghost["rtt_ms"]["avg"].is_null() && ghost["checks"][0]["rtt_ms"].is_null());
+        assert_eq!(status["providers"][3]["state"], "disabled");
+        assert_eq!(status["providers"][3]["paths"], Value::Array(Vec::new()));
+        seen("waiting");
+        lab.upstream_dies(2);
+        daemon.wait_for("isp2", "ipv6", "offline");
+        seen("offline");
+        lab.upstream_returns(2);
+        daemon.must(&["disable", "isp2"]);
+        let status = seen("disabled");
+        assert_eq!(status["providers"][1]["disabled"], true);
+        daemon.must(&["enable", "isp2"]);
+        daemon.must(&["use", "isp2"]);
+        seen("pinned");
+        seen("frozen");
+        daemon.must(&["use", "ghost"]);
+        let status = seen("pinned");
+        assert_eq!(status["warnings"][0]["provider"], "ghost");
+    });
+}
+
+/// A restart can be seen in the journal, between what was before and what came after.
+#[test]
+fn the_journal_tells_of_restarts() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online(&lab);
+        assert!(daemon.must(&["log"]).contains("started"));
+        assert!(daemon.terminate().success());
+        daemon.launch();
+        let journal = daemon.must(&["log"]);
+        let place = |what: &str| journal.find(what).unwrap_or_else(|| panic!("{journal}"));
+        assert!(place("probing → online") < place("stopped"), "{journal}");
+        let again = &journal[place("stopped")..];
+        assert!(again.contains("started"), "{journal}");
+    });
+}
