@@ -3,11 +3,11 @@
 use heapless::Vec;
 
 use super::{Daemon, Memory};
-use crate::config::{PATHS_MAX, PathId, TAKEN_MAX};
+use crate::config::{PATHS_MAX, PROVIDERS_MAX, PathId, TAKEN_MAX};
 use crate::failover::{Event, Fault};
 use crate::linux::clock::now;
 use crate::linux::diff;
-use crate::linux::layout::{Situation, Taken};
+use crate::linux::layout::{Situation, Taken, everywhere};
 use crate::linux::mirror::Kinds;
 use crate::linux::objects::Change;
 use crate::linux::uplink::{self, Claims, Uplink};
@@ -37,8 +37,8 @@ pub(super) struct Sync {
     reported_at: Option<Instant>,
     /// Metrics that others have taken from us.
     pub(super) taken: Vec<Taken, TAKEN_MAX>,
-    /// The metric of our best route in the swap table.
-    pub(super) best: Option<Metric>,
+    /// What our default routes in the swap table shall be, best first: the device's number, and the metric.
+    pub(super) places: Vec<(u32, Metric), PROVIDERS_MAX>,
 }
 
 impl Sync {
@@ -244,12 +244,12 @@ impl Daemon<'_> {
         });
         let sync = &mut self.kernel[family];
         sync.taken.clone_from(&wanted.taken);
-        let swap_table = core.config().globals.table;
-        let best = wanted
+        let place = (core.config().globals.table, everywhere(family));
+        let ours = wanted
             .routes
-            .first()
-            .filter(|route| route.table == swap_table);
-        sync.best = best.map(|route| route.metric);
+            .iter()
+            .filter(|r| (r.table, r.destination) == place);
+        sync.places = ours.map(|route| (route.device, route.metric)).collect();
     }
 
     /// Something of ours was changed by somebody else, and is put back.

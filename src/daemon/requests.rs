@@ -100,6 +100,7 @@ impl Daemon<'_> {
             core,
             mirror,
             uplinks,
+            kernel: &self.kernel,
             warnings: self.warnings.all(),
             counters: &self.counters,
             started_at: self.started_at,

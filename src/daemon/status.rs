@@ -1,5 +1,6 @@
 //! The observable snapshot: core and kernel → the frames of a status.
 
+use super::kernel::Sync;
 use crate::config::{Check, CheckKind, PROTOCOL, PathId, Provider, Slot};
 use crate::failover::journal::Entry;
 use crate::failover::path::{Duty, Path, State};
@@ -9,7 +10,7 @@ use crate::linux::layout::{everywhere, overridden_by};
 use crate::linux::mirror::Mirror;
 use crate::linux::objects::Route;
 use crate::linux::uplink::Uplink;
-use crate::net::{Duration, Family, Instant, Metric};
+use crate::net::{Duration, Family, Instant, Metric, PerFamily};
 use crate::text::text;
 use crate::wire::control::{self, Active, Counters, Header, Reply, Request, Warning};
 
@@ -18,6 +19,7 @@ pub(super) struct View<'a> {
     pub(super) core: &'a Failover,
     pub(super) mirror: &'a Mirror,
     pub(super) uplinks: &'a [Uplink],
+    pub(super) kernel: &'a PerFamily<Sync>,
     pub(super) warnings: &'a [Warning],
     pub(super) counters: &'a Counters,
     pub(super) started_at: Instant,
@@ -124,6 +126,7 @@ impl View<'_> {
         let unknown = Uplink::default();
         let uplink = self.uplinks.get(path.id.index()).unwrap_or(&unknown);
         let metric = self.metric(family, uplink);
+        let installed = metric.is_some_and(|metric| self.has(family, uplink, metric));
         let (good, failed) = path.rounds.verdicts(window);
         let checks = (0_u8..).zip(self.core.config().path_checks(provider, family));
         control::Path {
@@ -135,7 +138,7 @@ impl View<'_> {
             address: uplink.address,
             gateway: uplink.gateway,
             metric: metric.map(|Metric(metric)| metric),
-            installed: metric.is_some(),
+            installed,
             overridden_by: metric
                 .and_then(|metric| self.overridden_by(family, metric))
                 .map(|Metric(metric)| metric),
@@ -152,22 +155,24 @@ impl View<'_> {
         }
     }
 
-    /// The metric of our route through this uplink in the swap table.
+    /// The metric that the route through this uplink shall have in the swap table.
     fn metric(&self, family: Family, uplink: &Uplink) -> Option<Metric> {
-        let wanted = (
-            self.core.config().globals.table,
-            everywhere(family),
-            uplink.index,
-        );
-        let ours =
-            |r: &&Route| r.protocol == PROTOCOL && (r.table, r.destination, r.device) == wanted;
-        self.mirror
+        let mut places = self.kernel[family].places.iter();
+        let place = places.find(|(device, _)| *device == uplink.index && uplink.index != 0);
+        place.map(|(_, metric)| *metric)
+    }
+
+    /// Whether the kernel has that route.
+    fn has(&self, family: Family, uplink: &Uplink, metric: Metric) -> bool {
+        let table = self.core.config().globals.table;
+        let wanted = (table, everywhere(family), metric, uplink.index);
+        let route = |r: &Route| (r.table, r.destination, r.metric, r.device);
+        let mut ours = self
+            .mirror
             .routes()
             .iter()
-            .filter(ours)
-            .map(|route| route.metric)
-            .min()
-            .filter(|_| uplink.index != 0)
+            .filter(|r| r.protocol == PROTOCOL);
+        ours.any(|r| route(r) == wanted)
     }
 
     /// The metric of somebody else's default route that wins over ours.

@@ -99,7 +99,7 @@ impl Daemon<'_> {
         }
         let table = config.globals.table;
         let over = |best| overridden_by(mirror.routes(), family, table, best);
-        if let Some(metric) = sync.best.and_then(over) {
+        if let Some(metric) = sync.places.first().and_then(|(_, best)| over(*best)) {
             let cure = match table {
                 TABLE_MAIN => "give it a higher metric, or set `option table '176'`",
                 _ => "it was set by hand: delete it when it is no longer wanted",
