@@ -27,14 +27,14 @@ use crate::config::{CLIENTS_MAX, Config, PATHS_MAX};
 use crate::failover::{Action, Actions, Event, Failover};
 use crate::linux::alone::Alone;
 use crate::linux::clock::now;
-use crate::linux::control::{self, ClientId, Server};
+use crate::linux::control::{ClientId, Server};
 use crate::linux::exec::Commands;
 use crate::linux::icmp::Probes;
 use crate::linux::layout::{Tables, Wanted};
 use crate::linux::lock::Lock;
 use crate::linux::mirror::{Kinds, Mirror};
 use crate::linux::netlink::{Events, Requests};
-use crate::linux::poll::{Poller, ReadyList};
+use crate::linux::poll::{Interest, Poller, ReadyList};
 use crate::linux::signals::Signals;
 use crate::linux::sticky::Sticky;
 use crate::linux::uplink::Uplink;
@@ -105,7 +105,7 @@ struct Daemon<'m> {
     /// Something has changed that warnings are about.
     warnings_due: bool,
     /// What each client's descriptor is watched for.
-    clients: [Option<control::Interest>; CLIENTS_MAX],
+    clients: [Option<Interest>; CLIENTS_MAX],
     warnings: warnings::Warnings,
     /// The journal's entries that are logged already.
     logged: u32,

@@ -5,7 +5,7 @@ use super::{Daemon, Memory, Token, start};
 use crate::config::{Name, Slot};
 use crate::failover::Event;
 use crate::linux::clock::now;
-use crate::linux::control::{self, ClientId};
+use crate::linux::control::ClientId;
 use crate::linux::log as log_file;
 use crate::linux::poll::Interest;
 use crate::linux::signals::Signal;
@@ -278,13 +278,9 @@ impl Daemon<'_> {
             return;
         };
         let token = Token::Client(client.index()).to_u64();
-        let interest = match wanted {
-            control::Interest::Read => Interest::READ,
-            control::Interest::Write => Interest::WRITE,
-        };
         let done = match known.replace(wanted) {
-            None => self.poller.add(fd, token, interest),
-            Some(before) if before != wanted => self.poller.modify(fd, token, interest),
+            None => self.poller.add(fd, token, wanted),
+            Some(before) if before != wanted => self.poller.modify(fd, token, wanted),
             Some(_) => Ok(()),
         };
         if let Err(errno) = done {

@@ -23,6 +23,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr};
 use nix::sys::stat::{Mode, fchmod};
 
+use super::poll::Interest;
 use crate::config::{CLIENTS_MAX, FRAME_MAX};
 use crate::net::{Duration, Instant};
 use crate::wire::control::{Reply, Request, Text};
@@ -50,15 +51,6 @@ impl ClientId {
         let index = u8::try_from(index).ok()?;
         (usize::from(index) < CLIENTS_MAX).then_some(ClientId(index))
     }
-}
-
-/// What a descriptor is to be watched for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interest {
-    /// `EPOLLIN`
-    Read,
-    /// `EPOLLOUT`
-    Write,
 }
 
 type Buffer = [u8; FRAME_MAX];
@@ -219,8 +211,8 @@ impl Server {
     pub fn interest(&self, client: ClientId) -> Option<(BorrowedFd<'_>, Interest)> {
         let client = self.open.first()?.clients.get(client.index())?.as_ref()?;
         let interest = match client.phase {
-            Phase::Asking(_) => Interest::Read,
-            Phase::Answering(_) => Interest::Write,
+            Phase::Asking(_) => Interest::READ,
+            Phase::Answering(_) => Interest::WRITE,
         };
         Some((client.stream.as_fd(), interest))
     }

@@ -67,7 +67,7 @@ pub fn removal<'a>(
 
 /// Whether a route of the kernel is as wanted. Only what it leads to counts: `onlink` matters to the kernel when it
 /// admits a route, not afterwards, and not every kernel tells it in IPv6.
-pub fn same_route(wanted: &Route, has: &Route) -> bool {
+fn same_route(wanted: &Route, has: &Route) -> bool {
     let bare = |route: &Route| Route {
         onlink: false,
         ..*route

@@ -4,8 +4,6 @@
 
 use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use heapless::Vec;
@@ -15,8 +13,10 @@ use nix::sys::socket::{
     recvfrom, sendto, setsockopt, socket, sockopt,
 };
 
+use super::clock::random;
 use super::fault::fault;
 use super::filter;
+use super::trouble::Trouble;
 use crate::config::{PATHS_MAX, PathId};
 use crate::failover::{Fault, Round};
 use crate::net::{Duration, Family, Instant};
@@ -159,7 +159,7 @@ impl Probes {
     /// A path's place, which gets its identity the first time.
     fn port(&mut self, path: PathId) -> Result<&mut Port, Fault> {
         if self.ports.is_empty() {
-            self.identifier_first = u16::from_ne_bytes(random()?);
+            self.identifier_first = u16::from_ne_bytes(random().map_err(no_random)?);
         }
         while self.ports.len() <= path.index() {
             #[allow(clippy::cast_possible_truncation)] // below PATHS_MAX
@@ -167,7 +167,7 @@ impl Probes {
             let port = Port {
                 identity: Identity {
                     identifier: self.identifier_first.wrapping_add(index),
-                    token: random()?,
+                    token: random().map_err(no_random)?,
                 },
                 socket: Err(Fault::NoDevice),
             };
@@ -238,10 +238,6 @@ fn refusal(errno: Errno) -> Fault {
     }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], Fault> {
-    let mut bytes = [0; N];
-    File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .map_err(|error| Fault::Errno(error.raw_os_error().unwrap_or(Errno::EIO as i32)))?;
-    Ok(bytes)
+fn no_random(trouble: Trouble) -> Fault {
+    fault(trouble.errno().unwrap_or(Errno::EIO))
 }

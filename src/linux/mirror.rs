@@ -191,11 +191,6 @@ impl Mirror {
         self.links().iter().find(|link| link.name == name)
     }
 
-    /// The device of a number.
-    pub fn link(&self, index: u32) -> Option<&Link> {
-        self.links().iter().find(|link| link.index == index)
-    }
-
     /// What a fresh dump must show anew, because events did not tell it for sure.
     pub const fn needs(&self) -> Kinds {
         self.needs

@@ -19,12 +19,6 @@ pub fn src_valid_mark(device: &str) -> Option<bool> {
     either(device, "src_valid_mark")
 }
 
-/// Whether look-ups pass over the routes of this device while it has no carrier: set for `all` or the device (tried
-/// on Linux 6.18).
-pub fn ignore_routes_with_linkdown(device: &str) -> Option<bool> {
-    either(device, "ignore_routes_with_linkdown")
-}
-
 fn either(device: &str, option: &str) -> Option<bool> {
     Some((read(device, option)? | read("all", option)?) != 0)
 }

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Instant as Clock;
 
 use failover::config::CLIENTS_MAX;
-use failover::linux::control::{ClientId, Interest, Server};
+use failover::linux::control::{ClientId, Server};
 use failover::net::Instant;
 use failover::wire::control::{Reply, Request};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -120,9 +120,9 @@ fn run(
             let Some((fd, interest)) = server.interest(client) else {
                 continue;
             };
-            let flags = match interest {
-                Interest::Read => EpollFlags::EPOLLIN,
-                Interest::Write => EpollFlags::EPOLLOUT,
+            let flags = match interest.read {
+                true => EpollFlags::EPOLLIN,
+                false => EpollFlags::EPOLLOUT,
             };
             let mut event = EpollEvent::new(flags, client.index() as u64);
             match new {

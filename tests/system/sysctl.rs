@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::thread;
 
-use failover::linux::sysctl::{Cure, ignore_routes_with_linkdown, rp_filter, src_valid_mark};
+use failover::linux::sysctl::{Cure, rp_filter, src_valid_mark};
 use nix::sched::{CloneFlags, unshare};
 
 fn run(command: &str) {
@@ -56,12 +56,9 @@ fn switches_count_when_set_for_all_or_for_the_device() {
     alone(|| {
         run("ip link add wan0 type veth peer name wan1");
         for (all, own) in [(0, 0), (0, 1), (1, 0)] {
-            for option in ["src_valid_mark", "ignore_routes_with_linkdown"] {
-                set("all", option, all);
-                set("wan0", option, own);
-            }
+            set("all", "src_valid_mark", all);
+            set("wan0", "src_valid_mark", own);
             assert_eq!(src_valid_mark("wan0"), Some(all | own != 0));
-            assert_eq!(ignore_routes_with_linkdown("wan0"), Some(all | own != 0));
         }
         assert_eq!(src_valid_mark("nosuch"), None);
     });
