@@ -272,6 +272,41 @@ fn an_equal_one_is_appended_and_goes_in_ipv6() {
     in_lab(|| comes_and_goes(Family::V6, "append", 100, [101, 102]));
 }
 
+/// It is joined while nobody runs, and while we stop.
+#[test]
+fn joined_routes_over_a_sudden_death_and_a_stop() {
+    in_lab(|| {
+        let family = Family::V6;
+        let lab = Lab::new();
+        let settings = Settings::fast(&lab).global("table", "main");
+        let mut daemon = online_with(&lab, &settings);
+        let before = not_ours_at_rest(&lab);
+        let join = |metric: &str| {
+            let lines = format!(
+                "route append default via 2001:db8:2::9 dev eth2 proto static metric {metric}"
+            );
+            lab.router.feed(&["ip", "-6", "-batch", "-"], &lines);
+        };
+        daemon.kill9();
+        join("100");
+        daemon.launch();
+        stand(&lab, &daemon, family, [101, 102], Some(100));
+        // Nobody takes the one away that joins at the last moment.
+        daemon.signal(nix::sys::signal::Signal::SIGSTOP);
+        join("101");
+        daemon.signal(nix::sys::signal::Signal::SIGTERM);
+        daemon.signal(nix::sys::signal::Signal::SIGCONT);
+        assert!(daemon.wait().success());
+        assert_eq!(metrics(&lab, family, MAIN, STATIC), [100, 101]);
+        assert!(metrics(&lab, family, MAIN, OURS).is_empty());
+        for metric in ["100", "101"] {
+            let ip = ["ip", "-6", "route", "del", "default", "metric", metric];
+            lab.router.run(&ip);
+        }
+        assert_eq!(not_ours(&lab), before);
+    });
+}
+
 #[test]
 fn an_equal_one_takes_our_place_and_goes() {
     in_lab(|| {

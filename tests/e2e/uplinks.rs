@@ -240,3 +240,30 @@ fn link_local_gateways_by_router_advertisement() {
         link_local(&lab, &Settings::learning(&lab));
     });
 }
+
+/// Two modems from the same factory: the same gateway, the same own address, behind NAT or not.
+#[test]
+fn equal_addresses_serve_like_any_others() {
+    in_lab(|| {
+        for (nat, table, rt_table) in [
+            (false, "176", "auto"),
+            (true, "176", "none"),
+            (true, "main", "auto"),
+            (false, "main", "none"),
+        ] {
+            let builder = Lab::builder().same_addresses();
+            let lab = if nat { builder.nat() } else { builder }.build();
+            lab.serve();
+            let settings = Settings::fast(&lab)
+                .global("table", table)
+                .provider("isp1", "rt_table", rt_table)
+                .provider("isp2", "rt_table", rt_table);
+            let daemon = online_with(&lab, &settings);
+            serves_like_any_other(&lab, &daemon, &Family::ALL);
+            lab.pull_cable(1);
+            goes_by(&lab, &daemon, Family::V4, 2);
+            lab.plug_cable(1);
+            goes_by(&lab, &daemon, Family::V4, 1);
+        }
+    });
+}
