@@ -165,6 +165,9 @@ fn unreachable() {
         let daemon = online_with(&lab, &layout.settings(&lab, "unreachable"));
         both_die(&lab, &daemon, layout);
         is_refused(&lab, &daemon, layout);
+        let active = daemon.status()["active"].clone();
+        assert!(active["ipv4"].is_null() && active["ipv6"].is_null());
+        assert!(daemon.must(&["status"]).contains("no way out"));
         let before = probes_sent(&daemon);
         assert!(wait_until(SOON, || probes_sent(&daemon) > before + 8));
         both_return(&lab, &daemon, layout);
