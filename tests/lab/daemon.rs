@@ -96,7 +96,9 @@ impl<'router> Daemon<'router> {
 
     /// Writes any text as configuration.
     pub fn configure_raw(&self, text: &str) {
-        fs::write(self.file("failover.conf"), text).expect("its directory is ours");
+        let whole = self.file("failover.conf.new");
+        fs::write(&whole, text).expect("its directory is ours");
+        fs::rename(whole, self.file("failover.conf")).expect("its directory is ours");
     }
 
     /// A file of its directory.
