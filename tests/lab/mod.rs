@@ -27,11 +27,13 @@
 //! the thread that started them; helper threads end by themselves.
 #![allow(dead_code)] // each test, demo or bench uses a part of it
 
+pub mod calls;
 pub mod daemon;
 pub mod faults;
 pub mod flow;
 pub mod hammer;
 pub mod internet;
+pub mod meter;
 pub mod namespace;
 pub mod observe;
 pub mod rights;

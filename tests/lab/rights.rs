@@ -22,6 +22,11 @@ pub fn have() -> bool {
     })
 }
 
+/// Whether a test that lacks the rights shall fail.
+pub fn required() -> bool {
+    std::env::var_os(REQUIRED).is_some()
+}
+
 /// What a person can do who lacks the rights.
 const ADVICE: &str = "\
 The laboratory needs network namespaces, and this user may not make them.
@@ -54,7 +59,7 @@ pub fn in_lab<F: FnOnce()>(body: F) {
     let mut inside = match inside_user_namespace() {
         Ok(inside) => inside,
         Err(why) => {
-            assert!(std::env::var_os(REQUIRED).is_none(), "{why}");
+            assert!(!required(), "{why}");
             eprintln!("SKIPPED {}: {why}", test_name::<F>());
             return;
         }

@@ -108,6 +108,14 @@ impl Settings {
         self
     }
 
+    /// Takes a whole section out.
+    #[must_use]
+    pub fn without_section(mut self, kind: &'static str, name: &str) -> Settings {
+        self.sections
+            .retain(|section| (section.kind, section.name.as_str()) != (kind, name));
+        self
+    }
+
     fn section(&mut self, kind: &'static str, name: &str) -> &mut Section {
         let known = self
             .sections

@@ -1,0 +1,85 @@
+//! Which system calls a process makes, counted by `strace`.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::daemon::Daemon;
+use super::namespace::mortal;
+use super::observe::wait_until;
+
+/// `strace` attaches, and detaches, well within this time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// System calls by name, with how often they were made.
+pub type Calls = BTreeMap<String, u64>;
+
+/// Counts the calls of a daemon for so long, its children's included. It is some ten times slower meanwhile.
+/// None, with the reason, where `strace` is missing or forbidden.
+pub fn count(daemon: &Daemon, time: Duration) -> Result<Calls, String> {
+    let summary = daemon.file("calls");
+    let mut command = mortal("strace");
+    command
+        .args(["-f", "-c", "-S", "calls", "-o"])
+        .arg(&summary)
+        .args(["-p", &daemon.pid().to_string()])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut strace = command
+        .spawn()
+        .map_err(|error| format!("cannot run `setpriv`: {error}"))?;
+    let begun = attached(daemon.pid(), &mut strace).then(Instant::now);
+    if let Some(begun) = begun {
+        wait_until(time.saturating_sub(begun.elapsed()), || false);
+    }
+    // It detaches, and tells what it has seen.
+    let _ = interrupt(&strace);
+    if !wait_until(PATIENCE, || !matches!(strace.try_wait(), Ok(None))) {
+        let _ = strace.kill();
+    }
+    let complaint = strace
+        .wait_with_output()
+        .map_err(|error| error.to_string())?
+        .stderr;
+    let seen = std::fs::read_to_string(summary).unwrap_or_default();
+    match begun {
+        Some(_) => Ok(parse(&seen)),
+        None => Err(format!(
+            "no `strace`: {}",
+            String::from_utf8_lossy(&complaint).trim()
+        )),
+    }
+}
+
+fn interrupt(strace: &Child) -> nix::Result<()> {
+    let pid = i32::try_from(strace.id()).unwrap_or(i32::MAX);
+    kill(Pid::from_raw(pid), Signal::SIGINT)
+}
+
+/// Waits until the process is traced; false when `strace` gives up.
+fn attached(pid: Pid, strace: &mut Child) -> bool {
+    let traced = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let tracer = status
+            .lines()
+            .find_map(|line| line.strip_prefix("TracerPid:"));
+        tracer.is_some_and(|tracer| tracer.trim() != "0")
+    };
+    wait_until(PATIENCE, || {
+        traced() || !matches!(strace.try_wait(), Ok(None))
+    });
+    traced()
+}
+
+/// `strace -c`: percent, seconds, microseconds a call, calls, perhaps errors, name.
+fn parse(summary: &str) -> Calls {
+    let call = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (name, count) = (words.last()?, words.get(3)?.parse().ok()?);
+        (*name != "total").then(|| ((*name).to_owned(), count))
+    };
+    summary.lines().filter_map(call).collect()
+}
