@@ -1,0 +1,252 @@
+//! Nothing is spent while nothing happens: rounds go out, answers come in, and the daemon allocates no memory, starts
+//! no process, writes no file.
+//!
+//! The allocations are those of the daemon's loop running in this very program, on a thread of its own, where a
+//! counting allocator sees them. For the rest, the real program is watched from outside.
+
+#[path = "lab/mod.rs"]
+pub mod lab;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use lab::daemon::Daemon;
+use lab::namespace::Namespace;
+use lab::{Lab, Settings, calls, meter, rights, wait_until};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+
+/// Rounds of all paths together in which nothing may be allocated.
+const ROUNDS: u64 = 10_000;
+/// Rounds in which the system calls are looked at.
+const ROUNDS_TRACED: u64 = 300;
+/// Whatever is awaited comes well within this time, or never.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Calls to the allocator made by threads that are [`WATCHED`].
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The system's allocator, which is told of nothing.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[allow(unsafe_code)] // there is no safe way to be an allocator
+// SAFETY: every call goes to the system's allocator as it came, and comes back as it went; counting touches an atomic
+// and a thread's constant cell, neither of which allocates or unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(block, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+fn count() {
+    if WATCHED.get() {
+        CALLS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The proofs, by name, as the harness of other tests has them.
+const PROOFS: [(&str, fn()); 2] = [
+    ("a_steady_daemon_allocates_nothing", allocates_nothing),
+    (
+        "a_steady_daemon_starts_no_process_and_writes_no_file",
+        starts_and_writes_nothing,
+    ),
+];
+
+/// The signal that ends a daemon is blocked before any thread is there: the daemon, which reads it from a descriptor,
+/// is only one of the threads of this program. That is why there is no harness.
+fn main() -> ExitCode {
+    if let Err(why) = rights::acquire() {
+        eprintln!("SKIPPED steady: {why}");
+        println!(
+            "test result: ok. 0 passed; 0 failed; {} ignored",
+            PROOFS.len()
+        );
+        return ExitCode::from(u8::from(rights::required()));
+    }
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGTERM);
+    blocked.thread_block().expect("a signal can be blocked");
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word));
+    let (mut passed, mut failed) = (0, 0);
+    for (name, proof) in PROOFS.into_iter().filter(|(name, _)| chosen(name)) {
+        let good = catch_unwind(proof).is_ok();
+        println!("test {name} ... {}", if good { "ok" } else { "FAILED" });
+        *(if good { &mut passed } else { &mut failed }) += 1;
+    }
+    let word = if failed == 0 { "ok" } else { "FAILED" };
+    println!("test result: {word}. {passed} passed; {failed} failed; 0 ignored");
+    ExitCode::from(u8::from(failed > 0))
+}
+
+/// Where the sticky file would be, if there could be one: nothing happens in the directories on the way. The daemon
+/// watches them, and in `/tmp` there is always somebody else who wakes it.
+const STICKY_FILE: &str = "/proc/failover/sticky.provider";
+
+/// Configures a daemon for four providers in both families: eight paths, one check each. A busy machine makes no
+/// transition of it.
+fn configure(daemon: &Daemon, lab: &Lab, interval: &str) {
+    let state = daemon.file("state");
+    let settings = Settings::fast(lab)
+        .global("state_dir", state.to_str().expect("it is text"))
+        .global("sticky_file", STICKY_FILE)
+        .global("interval", interval)
+        .global("timeout", "300ms")
+        .global("down", "20");
+    daemon.configure_raw(&settings.to_string());
+}
+
+fn allocates_nothing() {
+    let lab = Lab::builder().providers(4).build();
+    let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
+    configure(&daemon, &lab, "10ms");
+    let file = daemon.file("failover.conf");
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            lab.router.enter(|| {
+                WATCHED.set(true);
+                let result = failover::daemon::run(&file, true, &mut |line| eprintln!("{line}"));
+                WATCHED.set(false);
+                if let Err(failure) = result {
+                    eprintln!("The daemon ended: {failure}");
+                }
+            });
+            ended.store(true, Ordering::Release);
+        });
+        let found = catch_unwind(AssertUnwindSafe(|| observe(&lab.router, &daemon)));
+        // The daemon reads it from its descriptor; nobody else is open to it.
+        let _ = kill(Pid::this(), Signal::SIGTERM);
+        if !wait_until(PATIENCE, || ended.load(Ordering::Acquire)) {
+            eprintln!("The daemon does not stop.");
+            std::process::exit(1);
+        }
+        if let Err(panic) = found {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+/// Watches the daemon that runs in this very process.
+fn observe(router: &Namespace, daemon: &Daemon) {
+    assert!(
+        wait_until(PATIENCE, || daemon.file("state/control.sock").exists()),
+        "the daemon did not start"
+    );
+    daemon.wait_for_all("online");
+    let journal = daemon.must(&["log"]);
+    let at_start = CALLS.load(Ordering::Relaxed);
+    assert!(at_start > 0, "the counter counts nothing");
+    pass(router, ROUNDS / 20);
+
+    let before = CALLS.load(Ordering::Relaxed);
+    let rounds = pass(router, ROUNDS);
+    let calls = CALLS.load(Ordering::Relaxed) - before;
+
+    println!("{at_start} calls to the allocator at the start, {calls} in {rounds} rounds");
+    assert_eq!(
+        daemon.must(&["log"]),
+        journal,
+        "this was no steady state: is the machine that busy?"
+    );
+    assert_eq!(calls, 0, "calls to the allocator in {rounds} rounds");
+}
+
+fn starts_and_writes_nothing() {
+    let lab = Lab::builder().providers(4).build();
+    let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
+    configure(&daemon, &lab, "20ms");
+    daemon.launch();
+    daemon.wait_for_all("online");
+    pass(&lab.router, ROUNDS_TRACED);
+
+    let before = meter::deeds(daemon.pid());
+    pass(&lab.router, ROUNDS_TRACED);
+    assert_eq!(
+        meter::deeds(daemon.pid()),
+        before,
+        "something was written, or a child has run"
+    );
+
+    let calls = match calls::count(&daemon, Duration::from_secs(3)) {
+        Ok(calls) => calls,
+        Err(why) => {
+            assert!(!rights::required(), "{why}");
+            eprintln!("SKIPPED the system calls: {why}");
+            return;
+        }
+    };
+    println!("{calls:?}");
+    let of = |name: &str| calls.get(name).copied().unwrap_or(0);
+    let (probes, waits) = (of("sendto"), of("epoll_wait") + of("epoll_pwait"));
+    assert!(probes >= ROUNDS_TRACED, "{probes} probes only");
+    let others: Vec<&String> = calls
+        .keys()
+        .filter(|name| !A_ROUND.contains(&name.as_str()))
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+    // An answer wakes, and a deadline; each wake-up is one wait, and a deadline one setting of the timer.
+    let slack = probes / 20 + 8;
+    assert!(
+        of("recvfrom") <= probes + slack
+            && of("timerfd_settime") <= probes + slack
+            && waits <= 2 * probes + slack
+    );
+}
+
+/// What a round takes: one `sendto` and one `recvfrom`, and waking up for them.
+const A_ROUND: [&str; 5] = [
+    "sendto",
+    "recvfrom",
+    "epoll_wait",
+    "epoll_pwait",
+    "timerfd_settime",
+];
+
+/// Waits until so many rounds more have gone out, in not less than 50 ms. How many there were.
+fn pass(router: &Namespace, rounds: u64) -> u64 {
+    let before = router.pings().sent;
+    let mut passed = 0;
+    let enough = wait_until(PATIENCE, || {
+        thread::sleep(Duration::from_millis(50)); // asking more often would keep a processor busy
+        passed = router.pings().sent - before;
+        passed >= rounds
+    });
+    assert!(enough, "{passed} rounds only");
+    passed
+}
