@@ -1,0 +1,164 @@
+//! How fast faults are felt no more: from the kernel's word to the new route, and in a user's traffic.
+
+use std::time::{Duration, Instant};
+
+use netlink_packet_core::{NetlinkBuffer, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkFlags, LinkMessage};
+use netlink_packet_route::route::{RouteAttribute, RouteMessage};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeVal;
+
+use super::lab::topology::target;
+use super::lab::{Daemon, Family, Flow, Lab, Settings, wait_until};
+
+/// The swap table.
+const TABLE: u32 = 176;
+/// The metric of the best.
+const BEST: u32 = 100;
+/// RTNLGRP_LINK and RTNLGRP_IPV4_ROUTE, see linux/rtnetlink.h.
+const GROUPS: [u32; 2] = [1, 7];
+/// What takes longer does not happen at all.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// `profile fast`: a round's interval.
+const ROUND: Duration = Duration::from_millis(100);
+/// `profile fast`: down x interval + timeout.
+pub const FAST_MAX: Duration = Duration::from_millis(3 * 100 + 300);
+
+/// Pulls the leader's cable again and again. The times between two messages of the kernel, as a third party hears
+/// them: the carrier is lost, the best route is another.
+pub fn link_to_route(times: usize) -> Vec<Duration> {
+    let lab = Lab::new();
+    // What is measured does not depend on the timing; it is just back sooner.
+    let settings = Settings::fast(&lab)
+        .global("interval", "20ms")
+        .global("up", "2");
+    let daemon = Daemon::start(&lab.router, &settings);
+    daemon.wait_for_all("online");
+    let [first, second] = [1, 2].map(|number| {
+        let device = lab.provider(number).device.as_str();
+        lab.router
+            .enter(|| if_nametoindex(device))
+            .expect("it is there")
+    });
+    (0..times)
+        .map(|_| {
+            leads(&lab, 1);
+            let witness = Witness::new(&lab);
+            lab.pull_cable(1);
+            let lost = witness.hear("the carrier is lost", |message| match message {
+                RouteNetlinkMessage::NewLink(link) => {
+                    link.header.index == first && !has_carrier(link)
+                }
+                _ => false,
+            });
+            let swapped = witness.hear("the best route is another", |message| match message {
+                RouteNetlinkMessage::NewRoute(route) => is_best(route, second),
+                _ => false,
+            });
+            lab.plug_cable(1);
+            swapped - lost
+        })
+        .collect()
+}
+
+/// Lets the leader's upstream die silently again and again, and tells how long traffic of the LAN went unanswered.
+pub fn outages(times: usize) -> Vec<Duration> {
+    let lab = Lab::new();
+    let daemon = Daemon::start(&lab.router, &Settings::fast(&lab));
+    daemon.wait_for_all("online");
+    let flow = Flow::start(&lab, target(Family::V4));
+    (0..times)
+        .map(|time| {
+            assert!(
+                flow.goes_by(1, PATIENCE),
+                "traffic did not return\n{}",
+                daemon.log()
+            );
+            // Traffic returns with a round: without this, each death would come at the same time after one.
+            std::thread::sleep(ROUND * u32::try_from(time * 3 % 10).unwrap_or(0) / 10);
+            let struck = flow.now();
+            lab.upstream_dies(1);
+            assert!(
+                flow.goes_by(2, PATIENCE),
+                "traffic did not leave\n{}",
+                daemon.log()
+            );
+            lab.upstream_returns(1);
+            flow.outage(struck)
+        })
+        .collect()
+}
+
+fn leads(lab: &Lab, number: usize) {
+    let device = Some(&lab.provider(number).device);
+    let so = || lab.router.leader(Family::V4, TABLE).as_ref() == device;
+    assert!(wait_until(PATIENCE, so), "provider {number} does not lead");
+}
+
+/// Somebody else who listens to the kernel.
+struct Witness(Socket);
+
+impl Witness {
+    fn new(lab: &Lab) -> Witness {
+        let mut socket = lab
+            .router
+            .enter(|| Socket::new(NETLINK_ROUTE))
+            .expect("there is room for a socket");
+        socket
+            .bind(&SocketAddr::new(0, 0))
+            .expect("nothing else has its port");
+        for group in GROUPS {
+            socket
+                .add_membership(group)
+                .expect("these groups are for everybody");
+        }
+        let timeout = TimeVal::new(1, 0);
+        setsockopt(&socket, sockopt::ReceiveTimeout, &timeout).expect("it is a socket");
+        Witness(socket)
+    }
+
+    /// When such a message came.
+    fn hear(&self, what: &str, is_it: impl Fn(&RouteNetlinkMessage) -> bool) -> Instant {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            let Ok((bytes, _)) = self.0.recv_from_full() else {
+                continue;
+            };
+            let now = Instant::now();
+            if messages(&bytes).any(|message| is_it(&message)) {
+                return now;
+            }
+        }
+        super::lab::fail(&format!("the kernel does not say that {what}"))
+    }
+}
+
+/// What one datagram says.
+fn messages(mut bytes: &[u8]) -> impl Iterator<Item = RouteNetlinkMessage> {
+    std::iter::from_fn(move || {
+        let length = NetlinkBuffer::new_checked(bytes).ok()?.length() as usize;
+        let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes).ok()?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(message.payload)
+    })
+    .filter_map(|payload| match payload {
+        NetlinkPayload::InnerMessage(message) => Some(message),
+        _ => None,
+    })
+}
+
+fn has_carrier(link: &LinkMessage) -> bool {
+    link.header.flags.contains(LinkFlags::LowerUp)
+}
+
+/// Whether this is the default route that traffic takes, by this device.
+fn is_best(route: &RouteMessage, device: u32) -> bool {
+    let attributes = &route.attributes;
+    route.header.destination_prefix_length == 0
+        && attributes.contains(&RouteAttribute::Table(TABLE))
+        && attributes.contains(&RouteAttribute::Priority(BEST))
+        && attributes.contains(&RouteAttribute::Oif(device))
+}
