@@ -63,6 +63,9 @@ impl Daemon<'_> {
     /// Brings core and kernel together: until there is no news, the core hears of the uplinks, and the kernel gets the
     /// plans.
     pub(super) fn sync(&mut self) {
+        if self.is_settled() {
+            return;
+        }
         let now = now();
         for _ in 0..NEWS_ROUNDS {
             if self.more_news {
@@ -83,6 +86,16 @@ impl Daemon<'_> {
                 return;
             }
         }
+    }
+
+    /// Whether there is nothing to bring together, as there is not after most replies.
+    fn is_settled(&self) -> bool {
+        let idle = |sync: &Sync| !sync.planned && !sync.doubted;
+        let news = self.more_news || !self.news.is_empty();
+        !news
+            && self.memory.mirror.needs().is_empty()
+            && idle(&self.kernel.v4)
+            && idle(&self.kernel.v6)
     }
 
     /// Tells the core what the kernel's news mean for the uplinks.

@@ -143,8 +143,7 @@ impl Daemon<'_> {
 
     /// The latest time at which what is read now can have come. Had it come after the core's deadline, which the loop
     /// was to wake at, the loop would have read it after that: what waited while we were paused is not late.
-    fn heard_at(&self) -> Instant {
-        let now = now();
+    fn heard_at(&self, now: Instant) -> Instant {
         self.due.map_or(now, |due| due.min(now))
     }
 
@@ -162,7 +161,8 @@ impl Daemon<'_> {
         let Some(path) = PathId::from_index(index) else {
             return false;
         };
-        let (now, heard_at) = (now(), self.heard_at());
+        let now = now();
+        let heard_at = self.heard_at(now);
         let Memory { core, probes, .. } = &mut *self.memory;
         match probes.receive(path, heard_at) {
             None => return false,
@@ -192,7 +192,8 @@ impl Daemon<'_> {
 
     /// Children have ended.
     pub(super) fn reap(&mut self) {
-        let (now, heard_at) = (now(), self.heard_at());
+        let now = now();
+        let heard_at = self.heard_at(now);
         while let Some(Finished { asked, result }) = self.memory.commands.reap(heard_at) {
             let Asked { path, check, round } = asked;
             let event = match result {

@@ -53,6 +53,9 @@ impl Daemon<'_> {
     }
 
     pub(super) fn expire_clients(&mut self, now: Instant) {
+        if self.memory.server.next_deadline().is_none_or(|at| now < at) {
+            return;
+        }
         self.memory.server.expire(now);
         for (index, known) in self.clients.iter_mut().enumerate() {
             let gone = ClientId::from_index(index)
