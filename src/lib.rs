@@ -40,7 +40,8 @@
 //! 4. SIGKILL at any moment leaves working routes; the next start adopts them, and knows what was known.
 //!    `e2e::life::sudden_death_is_survived`, `sudden_death_in_the_middle_of_swaps`
 //! 5. Steady state allocates no heap, forks no process (`exec` checks aside), writes no file.
-//!    `tests/netlink_alloc.rs`: `idle_drains_allocate_nothing` (the kernel's news, which is a part of it)
+//!    `tests/steady.rs` (the daemon's own loop under a counting allocator, the real binary under `strace`);
+//!    `tests/netlink_alloc.rs`: `idle_drains_allocate_nothing`
 //! 6. Every capacity is fixed. Exceeding one is an error with a line number at load, or a counted drop at run time.
 //!    `tests/config.rs`: `what_there_is_no_room_for_is_refused`;
 //!    `linux::mirror::tests::more_rules_than_there_is_room_for_are_counted_and_ours_come_first`
