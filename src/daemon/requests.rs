@@ -127,6 +127,9 @@ impl Daemon<'_> {
         written.map_err(|trouble| format!("{trouble}; nothing was changed"))?;
         self.warnings.sticky = None;
         self.tell(Event::Pin(slot), now);
+        // Hear of our own writing now: later it might be taken for the beginning of somebody else's, who empties the
+        // file before he fills it.
+        self.sticky_changed();
         self.warnings_due = true;
         Ok(())
     }
