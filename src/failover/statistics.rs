@@ -54,36 +54,8 @@ impl Rounds {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rounds::Terms;
+    use super::super::rounds::tests::{TIMEOUT, ms, rtt, terms};
     use super::*;
-    use crate::config::{Quorum, Timing};
-    use crate::net::{Duration, Instant};
-
-    const TIMEOUT: Duration = Duration::from_millis(300);
-
-    fn terms(quorum: u8, intervals: &[Option<Duration>]) -> Terms {
-        Terms {
-            timing: Timing {
-                interval: Duration::from_millis(100),
-                timeout: TIMEOUT,
-                down: 3,
-                up: 3,
-                window: 50,
-                max_failed: 50,
-                quorum: Quorum::AtLeast(quorum),
-            },
-            quorum,
-            intervals: intervals.iter().copied().collect(),
-        }
-    }
-
-    fn ms(ms: i64) -> Instant {
-        Instant::from_millis(ms)
-    }
-
-    fn rtt(ms: u64) -> Duration {
-        Duration::from_millis(ms)
-    }
 
     #[test]
     fn statistics_are_those_of_the_window() {

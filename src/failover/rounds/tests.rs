@@ -1,0 +1,256 @@
+//! What rounds make of answers, losses and faults, and when.
+
+use super::*;
+use crate::config::Quorum;
+
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(300);
+
+pub(crate) fn terms(quorum: u8, intervals: &[Option<Duration>]) -> Terms {
+    Terms {
+        timing: Timing {
+            interval: Duration::from_millis(100),
+            timeout: TIMEOUT,
+            down: 3,
+            up: 3,
+            window: 50,
+            max_failed: 50,
+            quorum: Quorum::AtLeast(quorum),
+        },
+        quorum,
+        intervals: intervals.iter().copied().collect(),
+    }
+}
+
+pub(crate) fn ms(ms: i64) -> Instant {
+    Instant::from_millis(ms)
+}
+
+pub(crate) fn rtt(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn a_later_good_round_does_not_overtake_an_undecided_one() {
+    let terms = terms(1, &[None]);
+    let mut rounds = Rounds::new();
+    let (first, asked) = rounds.begin(ms(0), &terms);
+    assert_eq!(asked, CheckSet(1));
+    let (second, _) = rounds.begin(ms(100), &terms);
+    rounds.answered(second, 0, rtt(5), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), None);
+    rounds.expire(ms(299), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), None);
+    rounds.expire(ms(300), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), Some(false));
+    assert_eq!(rounds.judge(&terms), Some(true));
+    assert_eq!(rounds.streak(), 1);
+    // The late answer to the first mends the loss, not the verdict.
+    assert_eq!(rounds.loss(50, None), (1, 2));
+    rounds.answered(first, 0, rtt(400), TIMEOUT);
+    assert_eq!(rounds.loss(50, None), (0, 2));
+    assert_eq!(rounds.verdicts(50), (1, 1));
+}
+
+#[test]
+fn a_round_is_decided_as_soon_as_it_is_certain() {
+    let terms = terms(2, &[None, None, None]);
+    let mut rounds = Rounds::new();
+    let (round, asked) = rounds.begin(ms(0), &terms);
+    assert_eq!(asked, CheckSet(0b111));
+    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), None);
+    rounds.answered(round, 2, rtt(6), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), Some(true));
+
+    let (round, _) = rounds.begin(ms(100), &terms);
+    rounds.failed(round, 0, Fault::NoDevice);
+    assert_eq!(rounds.judge(&terms), None);
+    rounds.failed(round, 1, Fault::NoDevice);
+    assert_eq!(rounds.judge(&terms), Some(false));
+    assert_eq!(rounds.facts(1).fault, Some(Fault::NoDevice));
+    assert_eq!(rounds.lost_last(&terms), CheckSet(0b011));
+}
+
+#[test]
+fn a_reply_counts_once_and_an_unasked_one_not_at_all() {
+    let terms = terms(1, &[None, None]);
+    let mut rounds = Rounds::new();
+    let (round, _) = rounds.begin(ms(0), &terms);
+    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    rounds.answered(round, 0, rtt(900), TIMEOUT);
+    rounds.answered(Round(7), 0, rtt(5), TIMEOUT);
+    rounds.answered(round, 200, rtt(5), TIMEOUT);
+    assert_eq!(rounds.rtt(50).map(|r| (r.min, r.max)), Some((5000, 5000)));
+    assert_eq!(rounds.loss(50, Some(0)), (0, 1));
+    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    assert_eq!(rounds.facts(0).received, 2, "once, and one of another time");
+}
+
+#[test]
+fn a_reply_to_a_round_that_is_not_held_counts_for_no_other() {
+    let terms = terms(1, &[None]);
+    let mut rounds = Rounds::new();
+    for at in 0..64 {
+        let (round, _) = rounds.begin(ms(at), &terms);
+        rounds.answered(round, 0, rtt(5), TIMEOUT);
+        assert_eq!(rounds.judge(&terms), Some(true));
+    }
+    let (round, _) = rounds.begin(ms(64), &terms);
+    assert_eq!(round, Round(64), "in the place of round 0");
+    rounds.answered(Round(0), 0, rtt(5), TIMEOUT);
+    rounds.answered(Round(128), 0, rtt(5), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), None, "still open");
+}
+
+#[test]
+fn a_round_that_is_not_judged_is_not_overwritten() {
+    let terms = terms(1, &[None]);
+    let mut rounds = Rounds::new();
+    for at in 0..64 {
+        assert!(!rounds.full());
+        rounds.begin(ms(at), &terms);
+    }
+    assert!(rounds.full());
+    rounds.expire(ms(1000), TIMEOUT);
+    assert!(rounds.full(), "given up, but not judged");
+    assert_eq!(rounds.judge(&terms), Some(false));
+    assert!(!rounds.full());
+}
+
+#[test]
+fn the_result_of_a_rare_check_stands_for_two_of_its_intervals() {
+    let own = Duration::from_millis(1000);
+    let terms = terms(1, &[Some(own)]);
+    let mut rounds = Rounds::new();
+    let (round, asked) = rounds.begin(ms(0), &terms);
+    assert_eq!(asked, CheckSet(1));
+    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), Some(true));
+    for at in (100..1000).step_by(100) {
+        assert_eq!(rounds.begin(ms(at), &terms).1, CheckSet(0), "at {at} ms");
+        assert_eq!(rounds.judge(&terms), Some(true));
+    }
+    // Asked again and unanswered: the old result stands until the loss is known.
+    assert_eq!(rounds.begin(ms(1000), &terms).1, CheckSet(1));
+    assert_eq!(rounds.begin(ms(1100), &terms).1, CheckSet(0));
+    assert_eq!(rounds.judge(&terms), None);
+    rounds.expire(ms(1300), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), Some(false));
+    assert_eq!(rounds.judge(&terms), Some(false));
+}
+
+#[test]
+fn a_check_that_is_still_busy_stands_by_its_last_result() {
+    let terms = terms(1, &[None]);
+    let mut rounds = Rounds::new();
+    let (first, _) = rounds.begin(ms(0), &terms);
+    let (second, _) = rounds.begin(ms(100), &terms);
+    rounds.skipped(second, 0);
+    assert_eq!(rounds.judge(&terms), None);
+    rounds.answered(first, 0, rtt(150), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), Some(true));
+    assert_eq!(rounds.judge(&terms), Some(true));
+    assert_eq!((rounds.facts(0).sent, rounds.loss(50, None)), (1, (0, 1)));
+}
+
+#[test]
+fn what_was_lost_stays_lost_whatever_comes_later() {
+    let terms = terms(1, &[None]);
+    let mut rounds = Rounds::new();
+    rounds.begin(ms(0), &terms);
+    let (second, _) = rounds.begin(ms(100), &terms);
+    rounds.failed(second, 0, Fault::NoDevice);
+    rounds.answered(second, 0, rtt(5), TIMEOUT);
+    rounds.expire(ms(300), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), Some(false));
+    assert_eq!(rounds.judge(&terms), Some(false));
+}
+
+#[test]
+fn an_answer_to_a_round_long_past_is_not_taken_for_one_to_another() {
+    let terms = terms(1, &[None]);
+    let mut rounds = Rounds::new();
+    for n in 0..100 {
+        rounds.begin(ms(100 * n), &terms);
+    }
+    rounds.expire(ms(100_000), TIMEOUT);
+    for stray in [Round(10), Round(35), Round(100), Round(u32::MAX)] {
+        rounds.answered(stray, 0, rtt(5), TIMEOUT);
+    }
+    assert_eq!(rounds.loss(64, None), (64, 64));
+    rounds.answered(Round(36), 0, rtt(5), TIMEOUT);
+    assert_eq!(rounds.loss(64, None), (63, 64));
+}
+
+#[test]
+fn a_rare_result_grows_too_old_and_a_rare_check_is_not_put_off_by_jitter() {
+    let own = Duration::from_millis(200);
+    let terms = terms(1, &[None, Some(own)]);
+    let mut rounds = Rounds::new();
+    let (round, _) = rounds.begin(ms(0), &terms);
+    rounds.answered(round, 1, rtt(5), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), Some(true));
+    // Each round comes a little early. Two more probes of the rare check are on their way for long.
+    let script = [
+        (99, 0b01, true),
+        (198, 0b11, true),
+        (297, 0b01, true),
+        (396, 0b11, true),
+        (401, 0b01, false),
+    ];
+    for (at, asked, good) in script {
+        let (round, checks) = rounds.begin(ms(at), &terms);
+        assert_eq!(checks, CheckSet(asked), "at {at} ms");
+        if asked == 0b11 {
+            rounds.answered(round, 0, rtt(5), TIMEOUT);
+        } else {
+            rounds.failed(round, 0, Fault::NoDevice);
+        }
+        assert_eq!(rounds.judge(&terms), Some(good), "at {at} ms");
+    }
+}
+
+#[test]
+fn nothing_happens_when_the_number_of_rounds_wraps() {
+    let terms = terms(2, &[None, None]);
+    let story = |first: u32| {
+        let mut rounds = Rounds::new();
+        (rounds.next, rounds.settled, rounds.judged) = (first, first, first);
+        let mut told = std::vec::Vec::new();
+        for n in 0..200 {
+            let (Round(round), _) = rounds.begin(ms(100 * n), &terms);
+            if n % 7 != 0 {
+                rounds.answered(Round(round), 0, rtt(5), TIMEOUT);
+            }
+            if n % 5 != 0 {
+                rounds.answered(Round(round.wrapping_sub(2)), 1, rtt(205), TIMEOUT);
+            }
+            rounds.answered(Round(round.wrapping_sub(70)), 0, rtt(7000), TIMEOUT);
+            rounds.expire(ms(100 * n + 50), TIMEOUT);
+            while let Some(good) = rounds.judge(&terms) {
+                told.push((n, good, rounds.streak(), rounds.verdicts(50)));
+            }
+            assert!(!rounds.full());
+        }
+        (told, rounds.loss(64, None), rounds.rtt(64))
+    };
+    assert_eq!(story(0), story(u32::MAX - 100));
+}
+
+#[test]
+fn clearing_forgets_rounds_but_not_what_was_sent() {
+    let terms = terms(1, &[None]);
+    let mut rounds = Rounds::new();
+    let (round, _) = rounds.begin(ms(0), &terms);
+    rounds.clear();
+    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    assert_eq!(
+        (
+            rounds.judge(&terms),
+            rounds.loss(50, None),
+            rounds.verdicts(50)
+        ),
+        (None, (0, 0), (0, 0))
+    );
+    assert_eq!((rounds.facts(0).sent, rounds.facts(0).received), (1, 1));
+}
