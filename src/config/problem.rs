@@ -1,10 +1,11 @@
 //! What is wrong with a configuration, told to the person who must mend it.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use heapless::String;
 
 use super::MESSAGE_MAX;
+use crate::text::text;
 
 /// One thing that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,27 +59,11 @@ impl<'r> Report<'r> {
     }
 
     fn tell(&mut self, severity: Severity, line: u32, message: fmt::Arguments<'_>) {
-        let mut text = Cut(String::new());
-        let _ = text.write_fmt(message); // a Cut never fails
         (self.sink)(Problem {
             severity,
             line,
-            message: text.0,
+            message: text(message),
         });
-    }
-}
-
-/// Takes what fits, and drops the rest.
-struct Cut(String<MESSAGE_MAX>);
-
-impl Write for Cut {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            if self.0.push(c).is_err() {
-                break;
-            }
-        }
-        Ok(())
     }
 }
 
