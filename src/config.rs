@@ -27,7 +27,7 @@ mod provider;
 mod timing;
 mod value;
 
-pub use known::Unusable;
+pub use known::{Ids, Unusable};
 pub use load::{Refused, load};
 pub use problem::{Problem, Severity, nearest};
 

@@ -35,10 +35,24 @@ impl fmt::Display for Unusable<'_> {
         }
         let ids = || config.enabled().map(|provider| provider.id.as_str());
         let hint = Hint(nearest(id, &mut ids()));
-        write!(f, "there is no provider {}{hint}; there are: ", Shown(id))?;
-        for (i, id) in ids().enumerate() {
+        let shown = Shown(id);
+        write!(
+            f,
+            "there is no provider {shown}{hint}; there are: {}",
+            Ids(config)
+        )
+    }
+}
+
+/// The ids of the enabled providers, as `isp1, isp2`.
+#[derive(Clone, Copy, Debug)]
+pub struct Ids<'a>(pub &'a Config);
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, provider) in self.0.enabled().enumerate() {
             let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}{id}")?;
+            write!(f, "{comma}{}", provider.id)?;
         }
         Ok(())
     }

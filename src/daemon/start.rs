@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use super::warnings::Warnings;
 use super::{Daemon, Memory, Token, saving};
-use crate::config::{Config, OnStop, Severity};
+use crate::config::{Config, Ids, OnStop, Severity};
 use crate::failover::Failover;
 use crate::linux::alone::Alone;
 use crate::linux::clock::{self, now};
@@ -94,7 +94,7 @@ pub fn run(
     log::info!(
         "failover {} takes care of {}",
         env!("CARGO_PKG_VERSION"),
-        Managed(daemon.memory.core.config())
+        Ids(daemon.memory.core.config())
     );
     daemon.begin()?;
     daemon.serve()?;
@@ -249,17 +249,5 @@ fn adopt(core: &mut Failover, saved: Option<&Saved>) {
     core.begin(now());
     if let Some(saved) = saved {
         saving::restore(core, saved);
-    }
-}
-
-/// The providers, for a line of the log.
-struct Managed<'a>(&'a Config);
-
-impl fmt::Display for Managed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, provider) in self.0.enabled().enumerate() {
-            write!(f, "{}{}", if i == 0 { "" } else { ", " }, provider.id)?;
-        }
-        Ok(())
     }
 }
