@@ -150,15 +150,16 @@ impl Daemon<'_> {
             ..
         } = &mut *self.memory;
         // One bit a path.
-        let mut changed: u128 = 0;
+        let (mut changed, mut moved): (u128, u128) = (0, 0);
         let mut set = |path: PathId, uplink: Uplink| {
             while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
             if let Some(known) = uplinks
                 .get_mut(path.index())
                 .filter(|known| **known != uplink)
             {
-                *known = uplink;
                 changed |= 1 << path.index();
+                moved |= u128::from(!known.has_same_socket(&uplink)) << path.index();
+                *known = uplink;
             }
         };
         for family in Family::ALL {
@@ -176,11 +177,11 @@ impl Daemon<'_> {
             }
         }
         for index in (0..PATHS_MAX).filter(|index| changed & (1 << index) != 0) {
-            self.uplink_changed(index, now);
+            self.uplink_changed(index, moved & (1 << index) != 0, now);
         }
     }
 
-    fn uplink_changed(&mut self, index: usize, now: Instant) {
+    fn uplink_changed(&mut self, index: usize, moved: bool, now: Instant) {
         let Some(path) =
             PathId::from_index(index).filter(|id| self.memory.core.path(*id).is_some())
         else {
@@ -191,7 +192,7 @@ impl Daemon<'_> {
         };
         let (waiting, routable) = (uplink.waiting, uplink.routable);
         self.kernel[path.family].plan();
-        if waiting.is_none() {
+        if waiting.is_none() && moved {
             self.bind(path);
         }
         self.tell(

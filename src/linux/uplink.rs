@@ -75,6 +75,13 @@ pub fn resolve(config: &Config, provider: &Provider, family: Family, mirror: &Mi
 pub type Claims = Vec<(u32, Slot), PROVIDERS_MAX>;
 
 impl Uplink {
+    /// Whether a socket that was bound for this is right for the other as well. One that waited has perhaps gone deaf:
+    /// its device may have been another of the same name.
+    pub fn has_same_socket(&self, other: &Uplink) -> bool {
+        let bound = |uplink: &Uplink| (uplink.index, uplink.address);
+        self.waiting.is_none() && self.device == other.device && bound(self) == bound(other)
+    }
+
     /// Two paths must not share a device in a family: the later in rank waits. Call this for all of a family, best rank
     /// first.
     pub fn claim_device(&mut self, slot: Slot, claims: &mut Claims) {

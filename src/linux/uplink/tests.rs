@@ -343,3 +343,36 @@ fn source_specific_defaults_are_found() {
     let mirror = mirror(eth1(), &[], &routes);
     assert!(source_specific_defaults(&mirror).eq([&specific]));
 }
+
+#[test]
+fn a_socket_is_opened_anew_for_another_device_or_address_but_not_for_another_gateway() {
+    let bound = Uplink {
+        device: "eth1".try_into().unwrap(),
+        index: 7,
+        address: ip("192.0.2.2"),
+        gateway: ip("192.0.2.1"),
+        ..Uplink::default()
+    };
+    let gateway = ip("192.0.2.3");
+    assert!(bound.has_same_socket(&Uplink {
+        gateway,
+        ..bound.clone()
+    }));
+    let address = ip("192.0.2.4");
+    let others = [
+        Uplink {
+            index: 8,
+            ..bound.clone()
+        },
+        Uplink {
+            address,
+            ..bound.clone()
+        },
+    ];
+    assert!(others.iter().all(|other| !bound.has_same_socket(other)));
+    let waited = Uplink {
+        waiting: Some(Waiting::NoCarrier),
+        ..bound.clone()
+    };
+    assert!(!waited.has_same_socket(&bound));
+}
