@@ -87,9 +87,9 @@ struct Daemon<'m> {
     events: Events,
     signals: Signals,
     sticky: Sticky,
-    /// Held for life: it keeps a second daemon away.
+    /// Held for life: no second daemon has this state directory,
     _lock: Lock,
-    /// And one on another.
+    /// or this network namespace.
     _alone: Alone,
     boot: BootId,
     config_file: PathBuf,
@@ -240,11 +240,9 @@ impl Daemon<'_> {
             return;
         }
         for entry in journal.since(self.logged) {
-            let bad = ["offline", "waiting", "routes put back", "routes refused"];
-            let level = if bad.iter().any(|end| entry.what.ends_with(end)) {
-                log::Level::Warn
-            } else {
-                log::Level::Info
+            let level = match entry.grave {
+                true => log::Level::Warn,
+                false => log::Level::Info,
             };
             let provider = entry.provider.as_deref().unwrap_or("failover");
             match entry.family {

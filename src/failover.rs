@@ -131,7 +131,7 @@ impl Failover {
             Event::Disable(slot, disabled) => self.disable(slot, disabled, now, &mut actions),
             Event::RoutesApplied(_) => {}
             Event::RoutesFailed(family, fault) => {
-                self.note(
+                self.alarm(
                     now,
                     None,
                     Some(family),
@@ -209,6 +209,30 @@ impl Failover {
         what: fmt::Arguments<'_>,
         cause: fmt::Arguments<'_>,
     ) {
+        self.write(now, slot, family, false, what, cause);
+    }
+
+    /// Writes into the journal what somebody may have to act on.
+    pub fn alarm(
+        &mut self,
+        now: Instant,
+        slot: Option<Slot>,
+        family: Option<Family>,
+        what: fmt::Arguments<'_>,
+        cause: fmt::Arguments<'_>,
+    ) {
+        self.write(now, slot, family, true, what, cause);
+    }
+
+    fn write(
+        &mut self,
+        now: Instant,
+        slot: Option<Slot>,
+        family: Option<Family>,
+        grave: bool,
+        what: fmt::Arguments<'_>,
+        cause: fmt::Arguments<'_>,
+    ) {
         let provider = slot
             .and_then(|slot| self.config.at(slot))
             .map(|p| p.id.clone());
@@ -218,6 +242,7 @@ impl Failover {
             family,
             what: text(what),
             cause: text(cause),
+            grave,
         });
     }
 
@@ -419,10 +444,12 @@ impl Failover {
             path.since = now;
         }
         let (slot, family) = (Some(id.slot), Some(id.family));
+        let grave = matches!(after, State::Offline | State::Waiting);
         if before == after {
-            self.note(now, slot, family, format_args!("{after}"), cause);
+            self.write(now, slot, family, grave, format_args!("{after}"), cause);
         } else {
-            self.note(now, slot, family, format_args!("{before} → {after}"), cause);
+            let what = format_args!("{before} → {after}");
+            self.write(now, slot, family, grave, what, cause);
         }
     }
 }

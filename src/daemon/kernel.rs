@@ -283,7 +283,7 @@ impl Daemon<'_> {
                 made - 1
             )),
         };
-        self.memory.core.note(
+        self.memory.core.alarm(
             now,
             None,
             Some(family),

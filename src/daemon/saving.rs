@@ -122,6 +122,8 @@ pub(super) fn restore(core: &mut Failover, saved: &Saved) {
                 family,
                 what: text(format_args!("{what}")),
                 cause: text(format_args!("{cause}")),
+                // It was logged when it happened.
+                grave: false,
             }),
         }
     }

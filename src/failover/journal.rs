@@ -18,6 +18,8 @@ pub struct Entry {
     pub what: String<NAME_MAX>,
     /// why
     pub cause: String<CAUSE_MAX>,
+    /// somebody may have to act on it
+    pub grave: bool,
 }
 
 /// The last [`JOURNAL_MAX`] transitions.
@@ -70,6 +72,7 @@ mod tests {
             family: None,
             what: text(format_args!("{n}")),
             cause: text(format_args!("for a test")),
+            grave: false,
         }
     }
 

@@ -281,3 +281,21 @@ fn a_provider_without_a_check_is_online_while_it_has_an_uplink() {
     world.plug_in("isp2");
     assert_eq!(world.state("isp2"), State::Online);
 }
+
+#[test]
+fn what_somebody_may_have_to_act_on_is_marked() {
+    let mut world = two_running();
+    world.line("isp1", |_| Fate::Lost);
+    world.run(ms(1000));
+    world.line("isp1", |_| Fate::Answered(ms(5)));
+    world.run(ms(1000));
+    let entries = world.core.journal().entries();
+    let marked: Vec<(&str, bool)> = entries
+        .filter(|entry| entry.provider.as_deref() == Some("isp1") && entry.what.contains('→'))
+        .map(|entry| (entry.what.as_str(), entry.grave))
+        .collect();
+    assert_eq!(
+        marked[marked.len() - 2..],
+        [("online → offline", true), ("offline → online", false)]
+    );
+}
