@@ -76,6 +76,21 @@ impl<T> IndexMut<Family> for PerFamily<T> {
     }
 }
 
+/// The network that an address with its prefix length is in: `192.0.2.7/24` → `192.0.2.0/24`.
+pub fn network_of(prefix: Prefix) -> Prefix {
+    let length = prefix.prefix_len();
+    let hosts = |bits: u8| u128::MAX.checked_shr(128 - u32::from(bits.saturating_sub(length)));
+    let address = match IpAddr::from(prefix.address()) {
+        IpAddr::V4(address) => {
+            #[allow(clippy::cast_possible_truncation)] // at most the lowest 32 bits are set
+            let hosts = hosts(32).unwrap_or(0) as u32;
+            IpAddr::V4((address.to_bits() & !hosts).into())
+        }
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !hosts(128).unwrap_or(0)).into()),
+    };
+    Prefix::new(address.into(), length)
+}
+
 /// A route's metric (the kernel's `RTA_PRIORITY`): the lowest wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Metric(pub u32);
@@ -83,5 +98,27 @@ pub struct Metric(pub u32);
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_no_host_bits() {
+        for (prefix, network) in [
+            ("192.0.2.77/26", "192.0.2.64/26"),
+            ("192.0.2.77/32", "192.0.2.77/32"),
+            ("192.0.2.77/31", "192.0.2.76/31"),
+            ("203.0.113.9/1", "128.0.0.0/1"),
+            ("192.0.2.77/0", "0.0.0.0/0"),
+            ("2001:db8:1:5678::1/50", "2001:db8:1:4000::/50"),
+            ("2001:db8::1/128", "2001:db8::1/128"),
+            ("2001:db8::1/0", "::/0"),
+        ] {
+            let prefix: Prefix = prefix.parse().unwrap();
+            assert_eq!(network_of(prefix), network.parse().unwrap());
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The text of one value → what it means. An error says what is expected, to follow the value in a message.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr};
 
 use super::{DEVICE_MAX, DeviceName, FILE_PATH_MAX, FilePath, Mark, NAME_MAX, Name};
-use crate::net::{Duration, Family, Prefix};
+use crate::net::{Duration, Family, Prefix, network_of};
 
 /// A value, or what is expected instead.
 pub(super) type Expected<T> = Result<T, &'static str>;
@@ -131,16 +131,7 @@ fn masked(address: IpAddr, length: &str) -> Expected<Prefix> {
         .and_then(|length| u8::try_from(length).ok())
         .filter(|length| (1..=bits).contains(length))
         .ok_or(expected)?;
-    // The length is not 0 and not above the bits: the shifts are below the width.
-    let base = match address {
-        IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(
-            v4.to_bits() & (u32::MAX << (32 - length)),
-        )),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(
-            v6.to_bits() & (u128::MAX << (128 - length)),
-        )),
-    };
-    Ok(Prefix::new(base.into(), length))
+    Ok(network_of(Prefix::new(address.into(), length)))
 }
 
 /// What makes an address unfit for a host in this network: its first and last ones are not, in IPv4.

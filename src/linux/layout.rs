@@ -18,7 +18,7 @@ use crate::config::{
     Config, PROTOCOL, Provider, ROUTES_WANTED_MAX, RULES_WANTED_MAX, Slot, TABLE_MAIN, TAKEN_MAX,
 };
 use crate::failover::{Hop, Plan, Waiting};
-use crate::net::{Family, Metric, Prefix};
+use crate::net::{Family, Metric, Prefix, network_of};
 
 /// Preferences of our rules, counted from `rule_pref`; slot by slot from the first of their kind.
 pub mod pref {
@@ -322,20 +322,9 @@ fn leads(family: Family, uplink: &Uplink) -> bool {
 
 /// The network of an uplink, for its policy table. Everything is no network.
 fn connected(family: Family, uplink: &Uplink) -> Option<Prefix> {
-    let prefix = uplink.network?;
-    let length = u32::from(prefix.prefix_len());
-    let network = match IpAddr::from(prefix.address()) {
-        IpAddr::V4(a) if family == Family::V4 => {
-            let mask = u32::MAX.checked_shl(32u32.checked_sub(length)?)?;
-            IpAddr::from(Ipv4Addr::from_bits(a.to_bits() & mask))
-        }
-        IpAddr::V6(a) if family == Family::V6 => {
-            let mask = u128::MAX.checked_shl(128u32.checked_sub(length)?)?;
-            IpAddr::from(Ipv6Addr::from_bits(a.to_bits() & mask))
-        }
-        _ => return None,
-    };
-    Some(Prefix::new(network.into(), prefix.prefix_len()))
+    let network = network_of(uplink.network?);
+    let fits = Family::of(network.address().into()) == family && network.prefix_len() != 0;
+    fits.then_some(network)
 }
 
 /// Whether a rule can tell a path by this address: link-local ones are the same on every device.

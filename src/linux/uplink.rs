@@ -11,7 +11,7 @@ use crate::config::{
 use crate::failover::Waiting;
 use crate::linux::mirror::{Mirror, family, is_default};
 use crate::linux::objects::{Address, Link, Route, RouteKind};
-use crate::net::{Family, Prefix};
+use crate::net::{Family, Prefix, network_of};
 
 /// A provider's way out in one family, as far as the kernel's state tells it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -206,15 +206,7 @@ fn connected(address: &Address) -> Option<Prefix> {
     if single && address.peer.is_none() {
         return None;
     }
-    Some(match prefix {
-        Prefix::Ipv4(prefix) => Prefix::Ipv4(prefix.network()),
-        Prefix::Ipv6(prefix) => Prefix::new(masked(prefix.address(), length).into(), length),
-    })
-}
-
-fn masked(address: Ipv6Addr, length: u8) -> Ipv6Addr {
-    let hosts = u128::MAX.checked_shr(u32::from(length)).unwrap_or(0);
-    Ipv6Addr::from_bits(address.to_bits() & !hosts)
+    Some(network_of(prefix))
 }
 
 fn addresses<'a>(link: &Link, mirror: &'a Mirror) -> impl Iterator<Item = &'a Address> {
