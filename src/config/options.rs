@@ -53,6 +53,30 @@ impl<T> Given<T> {
 pub(super) struct Kind {
     pub(super) name: &'static str,
     pub(super) options: &'static [&'static str],
+    /// whether it has those of [`TIMING`] as well
+    pub(super) timing: bool,
+}
+
+/// The options of timing and verdict.
+const TIMING: [&str; 7] = [
+    "interval",
+    "timeout",
+    "down",
+    "up",
+    "window",
+    "max_failed",
+    "quorum",
+];
+
+impl Kind {
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let timing = TIMING.iter().filter(|_| self.timing);
+        self.options.iter().chain(timing).copied()
+    }
+
+    fn has(&self, name: Word<'_>) -> bool {
+        self.names().any(|known| name.is(known))
+    }
 }
 
 /// The sections and options that there are.
@@ -71,14 +95,8 @@ pub(super) static KINDS: [Kind; 3] = [
             "state_dir",
             "syslog_level",
             "profile",
-            "interval",
-            "timeout",
-            "down",
-            "up",
-            "window",
-            "max_failed",
-            "quorum",
         ],
+        timing: true,
     },
     Kind {
         name: "provider",
@@ -95,18 +113,13 @@ pub(super) static KINDS: [Kind; 3] = [
             "rank",
             "check",
             "profile",
-            "interval",
-            "timeout",
-            "down",
-            "up",
-            "window",
-            "max_failed",
-            "quorum",
         ],
+        timing: true,
     },
     Kind {
         name: "check",
         options: &["type", "target", "interval", "family", "command"],
+        timing: false,
     },
 ];
 
@@ -148,16 +161,14 @@ impl<'a> Options<'a, '_, '_> {
             else {
                 continue;
             };
-            if kind.options.iter().any(|known| name.is(known)) {
+            if kind.has(name) {
                 continue;
             }
-            let elsewhere = KINDS
-                .iter()
-                .find(|other| other.options.iter().any(|known| name.is(known)));
+            let elsewhere = KINDS.iter().find(|other| other.has(name));
             let near = name
                 .text::<32>()
                 .ok()
-                .and_then(|text| nearest(&text, &mut kind.options.iter().copied()));
+                .and_then(|text| nearest(&text, &mut kind.names()));
             let (line, kind) = (statement.line, kind.name);
             match (near, elsewhere) {
                 (None, Some(other)) => self.error(
