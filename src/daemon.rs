@@ -99,7 +99,7 @@ struct Daemon<'m> {
     news: Kinds,
     /// The kernel has told more than was read.
     more_news: bool,
-    kernel: PerFamily<kernel::Sync>,
+    kernel: PerFamily<kernel::Standing>,
     /// When a dump that failed is tried again.
     dump_at: Option<Instant>,
     /// Something has changed that warnings are about.

@@ -24,7 +24,7 @@ const NEWS_ROUNDS: usize = 8;
 
 /// How one family stands with the kernel.
 #[derive(Default)]
-pub(super) struct Sync {
+pub(super) struct Standing {
     /// A plan, or an uplink, has changed: the kernel is to follow at once.
     planned: bool,
     /// Something of the kernel's has changed: what is ours is to be looked at.
@@ -41,7 +41,7 @@ pub(super) struct Sync {
     pub(super) places: Vec<(u32, Metric), PROVIDERS_MAX>,
 }
 
-impl Sync {
+impl Standing {
     pub(super) fn plan(&mut self) {
         self.planned = true;
     }
@@ -90,7 +90,7 @@ impl Daemon<'_> {
 
     /// Whether there is nothing to bring together, as there is not after most replies.
     fn is_settled(&self) -> bool {
-        let idle = |sync: &Sync| !sync.planned && !sync.doubted;
+        let idle = |sync: &Standing| !sync.planned && !sync.doubted;
         let news = self.more_news || !self.news.is_empty();
         !news
             && self.memory.mirror.needs().is_empty()

@@ -1,8 +1,10 @@
 //! Rounds out, replies in.
 
+use std::net::IpAddr;
+
 use super::{Daemon, Memory, Token};
 use crate::config::{CheckKind, PATH_CHECKS_MAX, PATHS_MAX, PathId, WINDOW_MAX};
-use crate::failover::{CheckSet, Event, Fault, Round};
+use crate::failover::{CheckSet, Event, Failover, Fault, Round};
 use crate::linux::clock::now;
 use crate::linux::exec::{Asked, Environment, Finished, NotStarted};
 use crate::linux::fault::fault;
@@ -219,11 +221,7 @@ impl Daemon<'_> {
 }
 
 /// Who was asked by a check of a path, if it is a ping.
-fn target_of(
-    core: &crate::failover::Failover,
-    path: PathId,
-    check: u8,
-) -> Option<core::net::IpAddr> {
+fn target_of(core: &Failover, path: PathId, check: u8) -> Option<IpAddr> {
     let config = core.config();
     let provider = config.at(path.slot)?;
     match config

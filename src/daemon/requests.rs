@@ -6,7 +6,7 @@ use crate::config::{Name, Slot};
 use crate::failover::Event;
 use crate::linux::clock::now;
 use crate::linux::control::ClientId;
-use crate::linux::log as log_file;
+use crate::linux::log as logging;
 use crate::linux::poll::Interest;
 use crate::linux::signals::Signal;
 use crate::linux::sticky::{Pinned, Sticky};
@@ -240,7 +240,7 @@ impl Daemon<'_> {
         candidate.assign_slots(&|id| running.provider(id).map(|p| p.slot));
         let actions = core.configure(candidate, now);
         tables.choose(core.config(), mirror.routes());
-        log_file::set_level(core.config().globals.syslog_level);
+        logging::set_level(core.config().globals.syslog_level);
         let sticky_file = core.config().globals.sticky_file.clone();
         self.counters.reloads += 1;
         self.carry_out(&actions, now);

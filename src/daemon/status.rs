@@ -1,6 +1,6 @@
 //! The observable snapshot: core and kernel → the frames of a status.
 
-use super::kernel::Sync;
+use super::kernel::Standing;
 use crate::config::{Check, CheckKind, PROTOCOL, PathId, Provider, Slot};
 use crate::failover::journal::Entry;
 use crate::failover::path::{Duty, Path, State};
@@ -19,7 +19,7 @@ pub(super) struct View<'a> {
     pub(super) core: &'a Failover,
     pub(super) mirror: &'a Mirror,
     pub(super) uplinks: &'a [Uplink],
-    pub(super) kernel: &'a PerFamily<Sync>,
+    pub(super) kernel: &'a PerFamily<Standing>,
     pub(super) warnings: &'a [Warning],
     pub(super) counters: &'a Counters,
     pub(super) started_at: Instant,
