@@ -84,7 +84,7 @@ pub const CAUSE_MAX: usize = 120;
 /// Clients served at once on the control socket.
 pub const CLIENTS_MAX: usize = 8;
 /// Largest control frame, in bytes.
-pub const FRAME_MAX: usize = 4096;
+pub const FRAME_MAX: usize = 2048;
 /// Warnings shown at once in the status.
 pub const WARNINGS_MAX: usize = 32;
 /// Links of the machine that are watched.
@@ -171,7 +171,10 @@ impl PathId {
 }
 
 /// A validated configuration. Large: it lives in a static or on the heap.
+///
+/// It begins with a page: the globals and a few providers touch no other.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[repr(C, align(4096))]
 pub struct Config {
     /// `config globals`
     pub globals: Globals,

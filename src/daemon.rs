@@ -44,16 +44,20 @@ use crate::wire::state::BootId;
 
 pub use start::{Failure, run};
 
-/// Everything large: a static of zeroes, of which two providers touch only their pages.
+/// Everything large: a static of zeroes, of which two providers touch only their pages. The order of the parts is given, here
+/// and in what they are made of, so that the beginnings of long lists, and what is small, share pages.
+#[repr(C)]
 pub(crate) struct Memory {
     core: Failover,
     mirror: Mirror,
-    /// What the kernel shall have in the family that is looked at.
-    wanted: Wanted,
-    /// By `PathId::index`.
-    uplinks: Vec<Uplink, PATHS_MAX>,
+    /// What came of the last layout, in each family.
+    laid_out: PerFamily<kernel::LaidOut>,
     tables: Tables,
     probes: Probes,
+    /// By `PathId::index`.
+    uplinks: Vec<Uplink, PATHS_MAX>,
+    /// What the kernel shall have in the family that is looked at.
+    wanted: Wanted,
     commands: Commands,
     server: Server,
     /// What a reload reads into.
@@ -65,10 +69,14 @@ impl Memory {
         Memory {
             core: Failover::new(),
             mirror: Mirror::new(),
-            wanted: Wanted::new(),
-            uplinks: Vec::new(),
+            laid_out: PerFamily {
+                v4: kernel::LaidOut::new(),
+                v6: kernel::LaidOut::new(),
+            },
             tables: Tables::new(),
             probes: Probes::new(),
+            uplinks: Vec::new(),
+            wanted: Wanted::new(),
             commands: Commands::new(),
             server: Server::new(),
             candidate: Config::new(),

@@ -43,11 +43,13 @@ use timers::Timers;
 
 /// Every path of every provider, who leads, and why.
 ///
-/// It is large, and lives in a static: it starts as zeroes, and touches only the memory of the providers there are.
+/// It is large, and lives in a static: it starts as zeroes, and touches only the memory of the providers there are. What is
+/// small stands by the beginning of a list.
+#[repr(C)]
 pub struct Failover {
     config: Config,
     paths: Paths,
-    timers: Timers,
+    journal: Journal,
     plans: PerFamily<Plan>,
     /// When time alone may change who leads.
     revise_at: PerFamily<Option<Instant>>,
@@ -56,7 +58,7 @@ pub struct Failover {
     /// One bit a slot.
     disabled: u64,
     swaps: u32,
-    journal: Journal,
+    timers: Timers,
 }
 
 impl Failover {
@@ -65,7 +67,7 @@ impl Failover {
         Failover {
             config: Config::new(),
             paths: Paths::new(),
-            timers: Timers::new(),
+            journal: Journal::new(),
             plans: PerFamily {
                 v4: Plan::new(),
                 v6: Plan::new(),
@@ -75,7 +77,7 @@ impl Failover {
             pinned: None,
             disabled: 0,
             swaps: 0,
-            journal: Journal::new(),
+            timers: Timers::new(),
         }
     }
 

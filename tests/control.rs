@@ -254,14 +254,14 @@ fn frames_can_be_pushed_until_a_client_must_read() {
         pushed += 1;
         assert!(pushed < 100_000, "a socket has an end");
     }
-    let end = |_: &Request, number| (number < 2).then(|| note(pushed + number));
-    server.pump(client, now, end);
+    let mut end = |_: &Request, number| (number < 2).then(|| note(pushed + number));
+    server.pump(client, now, &mut end);
     assert!(server.interest(client).is_some(), "it has not read");
 
     std::thread::scope(|scope| {
         let replies = scope.spawn(|| everything(&mut stream));
         while server.interest(client).is_some() {
-            server.pump(client, now, end);
+            server.pump(client, now, &mut end);
         }
         let replies = replies.join().unwrap();
         let expected = (0..pushed + 2).map(note).chain([Reply::Done]);

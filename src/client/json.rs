@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::linux::connection::Answer;
-use crate::wire::control::{Active, Counters, Path, Provider, Warning};
+use crate::linux::connection::{Answer, Provider};
+use crate::wire::control::{Active, Counters, Path, Warning};
 
 /// The whole, in the order in which it is read best.
 #[derive(Serialize)]

@@ -1,10 +1,8 @@
 //! Answers of an invented daemon, for tests.
 
-use crate::linux::connection::Answer;
+use crate::linux::connection::{Answer, Provider};
 use crate::net::Family;
-use crate::wire::control::{
-    Active, Check, Counters, Entry, Header, Path, Provider, Rounds, Rtt, Warning,
-};
+use crate::wire::control::{Active, Check, Counters, Entry, Header, Path, Rounds, Rtt, Warning};
 
 fn text<const N: usize>(text: &str) -> heapless::String<N> {
     text.try_into().unwrap()

@@ -1,9 +1,9 @@
 //! `status` for people: who leads, a row for each path, and what a person should mend. At most 80 columns wide.
 
 use crate::client::text::{WIDTH, age, decimal, pad, plain, wrap};
-use crate::linux::connection::Answer;
+use crate::linux::connection::{Answer, Provider};
 use crate::net::Family;
-use crate::wire::control::{Header, Path, Provider, Warning};
+use crate::wire::control::{Header, Path, Warning};
 
 const COLUMNS: usize = 8;
 const TITLES: [&str; COLUMNS] = [

@@ -35,10 +35,23 @@ pub(super) struct Standing {
     refused: Option<Fault>,
     /// When the journal last told of a repair.
     reported_at: Option<Instant>,
+}
+
+/// What the last layout of one family says to those who explain it. All zero bytes when new.
+pub(super) struct LaidOut {
     /// Metrics that others have taken from us.
     pub(super) taken: Vec<Taken, TAKEN_MAX>,
     /// What our default routes in the swap table shall be, best first: the device's number, and the metric.
     pub(super) places: Vec<(u32, Metric), PROVIDERS_MAX>,
+}
+
+impl LaidOut {
+    pub(super) const fn new() -> LaidOut {
+        LaidOut {
+            taken: Vec::new(),
+            places: Vec::new(),
+        }
+    }
 }
 
 impl Standing {
@@ -245,6 +258,7 @@ impl Daemon<'_> {
             wanted,
             uplinks,
             tables,
+            laid_out,
             ..
         } = &mut *self.memory;
         let uplinks = &*uplinks;
@@ -256,14 +270,16 @@ impl Daemon<'_> {
             tables,
             routes: mirror.routes(),
         });
-        let sync = &mut self.kernel[family];
-        sync.taken.clone_from(&wanted.taken);
+        let laid_out = &mut laid_out[family];
+        laid_out.taken.clone_from(&wanted.taken);
         let place = (core.config().globals.table, everywhere(family));
         let ours = wanted
             .routes
             .iter()
             .filter(|r| (r.table, r.destination) == place);
-        sync.places = ours.map(|route| (route.device, route.metric)).collect();
+        laid_out.places.clear();
+        let places = ours.map(|route| (route.device, route.metric));
+        laid_out.places.extend(places); // one a provider: there is room
     }
 
     /// Something of ours was changed by somebody else, and is put back.

@@ -96,6 +96,7 @@ impl Daemon<'_> {
             core,
             mirror,
             uplinks,
+            laid_out,
             server,
             ..
         } = &mut *self.memory;
@@ -103,13 +104,15 @@ impl Daemon<'_> {
             core,
             mirror,
             uplinks,
-            kernel: &self.kernel,
+            laid_out,
             warnings: self.warnings.all(),
             counters: &self.counters,
             started_at: self.started_at,
             now,
         };
-        server.pump(client, now, |request, asked| view.answer(request, asked));
+        server.pump(client, now, &mut |request, asked| {
+            view.answer(request, asked)
+        });
         self.watch(client);
     }
 

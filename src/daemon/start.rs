@@ -16,7 +16,7 @@ use crate::linux::lock::Lock;
 use crate::linux::mirror::Kinds;
 use crate::linux::netlink::{Events, Requests};
 use crate::linux::poll::{Interest, Poller};
-use crate::linux::save::{self, Loaded, Saved};
+use crate::linux::save::{self, Loaded};
 use crate::linux::signals::Signals;
 use crate::linux::sticky::Sticky;
 use crate::linux::trouble::Trouble;
@@ -24,6 +24,7 @@ use crate::linux::{files, log as logging, privileges};
 use crate::net::PerFamily;
 use crate::text::text;
 use crate::wire::control::{Counters, Text};
+use crate::wire::state::BootId;
 
 /// Everything large, from the start to the end of the process.
 static MEMORY: Mutex<Memory> = Mutex::new(Memory::new());
@@ -76,7 +77,7 @@ pub fn run(
     let mut memory = MEMORY.lock().map_err(unavailable)?;
     let memory = &mut *memory;
     let warnings = load(file, memory.core.first_config(), report)?;
-    let globals = memory.core.config().globals.clone();
+    let globals = &memory.core.config().globals;
     if !globals.enabled {
         report(format_args!(
             "{}: option enabled is '0' in section globals: nothing to do",
@@ -88,9 +89,50 @@ pub fn run(
         return Err(Failure::NotPermitted(missing.to_owned()));
     }
     logging::init(foreground, globals.syslog_level);
+    live(memory, signals, file, warnings)
+}
+
+/// From the lock to the stop. The stack that reading a configuration takes is used again for the daemon, which is why this
+/// is a call.
+#[inline(never)]
+fn live(
+    memory: &mut Memory,
+    signals: Signals,
+    file: &Path,
+    warnings: Vec<Text>,
+) -> Result<(), Failure> {
+    let globals = &memory.core.config().globals;
     let lock = Lock::take(&globals.state_dir).map_err(unavailable)?;
     let alone = Alone::take().map_err(unavailable)?;
-    let mut daemon = Daemon::new(memory, signals, (lock, alone), file, warnings)?;
+    let sticky = Sticky::open(&globals.sticky_file)?;
+    let boot = clock::boot_id()?;
+    recall(&mut memory.core, boot);
+    let mut daemon = Daemon {
+        logged: memory.core.journal().written(), // the start is logged below
+        memory,
+        poller: Poller::new()?,
+        requests: Requests::open().map_err(unavailable)?,
+        events: Events::open().map_err(unavailable)?,
+        signals,
+        sticky,
+        _lock: lock,
+        _alone: alone,
+        boot,
+        config_file: file.to_owned(),
+        started_at: now(),
+        counters: Counters::default(),
+        news: Kinds::NONE,
+        more_news: false,
+        dump_at: None,
+        warnings_due: true,
+        kernel: PerFamily::default(),
+        clients: Default::default(),
+        warnings: Warnings::new(warnings),
+        save_wanted: true,
+        unsaved: false,
+        due: None,
+        stopping: false,
+    };
     log::info!(
         "failover {} takes care of {}",
         env!("CARGO_PKG_VERSION"),
@@ -132,60 +174,7 @@ pub(super) fn load(
     }
 }
 
-impl<'m> Daemon<'m> {
-    /// Knows the configuration and what a former run left; has not touched the kernel yet.
-    fn new(
-        memory: &'m mut Memory,
-        signals: Signals,
-        (lock, alone): (Lock, Alone),
-        file: &Path,
-        config_warnings: Vec<Text>,
-    ) -> Result<Daemon<'m>, Failure> {
-        let boot = clock::boot_id()?;
-        let globals = memory.core.config().globals.clone();
-        let saved = match save::read(&globals.state_dir, boot) {
-            Loaded::Nothing => None,
-            Loaded::Ignored(why) => {
-                log::warn!("{why}");
-                None
-            }
-            Loaded::Saved(saved) => Some(saved),
-        };
-        adopt(&mut memory.core, saved.as_ref());
-        let mut warnings = Warnings::default();
-        warnings.config = config_warnings;
-        let version = format_args!("version {}", env!("CARGO_PKG_VERSION"));
-        let core = &mut memory.core;
-        core.note(now(), None, None, format_args!("started"), version);
-        let logged = core.journal().written(); // `run` logs the start
-        Ok(Daemon {
-            memory,
-            poller: Poller::new()?,
-            requests: Requests::open().map_err(unavailable)?,
-            events: Events::open().map_err(unavailable)?,
-            signals,
-            sticky: Sticky::open(&globals.sticky_file)?,
-            _lock: lock,
-            _alone: alone,
-            boot,
-            config_file: file.to_owned(),
-            started_at: now(),
-            counters: Counters::default(),
-            news: Kinds::NONE,
-            more_news: false,
-            dump_at: None,
-            warnings_due: true,
-            kernel: PerFamily::default(),
-            clients: Default::default(),
-            warnings,
-            logged,
-            save_wanted: true,
-            unsaved: false,
-            due: None,
-            stopping: false,
-        })
-    }
-
+impl Daemon<'_> {
     /// Takes over the kernel's routes, and opens the door to clients.
     fn begin(&mut self) -> Result<(), Failure> {
         self.requests
@@ -243,11 +232,24 @@ impl<'m> Daemon<'m> {
 }
 
 /// Puts the first configuration in force, with the slots and the knowledge of a former run.
-fn adopt(core: &mut Failover, saved: Option<&Saved>) {
-    let slot_of = |id: &str| saved.and_then(|saved| saving::slot_of(saved, id));
+fn recall(core: &mut Failover, boot: BootId) {
+    let saved = match save::read(&core.config().globals.state_dir, boot) {
+        Loaded::Nothing => None,
+        Loaded::Ignored(why) => {
+            log::warn!("{why}");
+            None
+        }
+        Loaded::Saved(saved) => Some(saved),
+    };
+    let slot_of = |id: &str| {
+        let saved = saved.as_ref()?;
+        saving::slot_of(saved, id)
+    };
     core.first_config().assign_slots(&slot_of);
     core.begin(now());
-    if let Some(saved) = saved {
+    if let Some(saved) = &saved {
         saving::restore(core, saved);
     }
+    let version = format_args!("version {}", env!("CARGO_PKG_VERSION"));
+    core.note(now(), None, None, format_args!("started"), version);
 }

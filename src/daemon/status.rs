@@ -1,6 +1,6 @@
 //! The observable snapshot: core and kernel → the frames of a status.
 
-use super::kernel::Standing;
+use super::kernel::LaidOut;
 use crate::config::{Check, CheckKind, PROTOCOL, PathId, Provider, Slot};
 use crate::failover::journal::Entry;
 use crate::failover::path::{Duty, Path, State};
@@ -19,7 +19,7 @@ pub(super) struct View<'a> {
     pub(super) core: &'a Failover,
     pub(super) mirror: &'a Mirror,
     pub(super) uplinks: &'a [Uplink],
-    pub(super) kernel: &'a PerFamily<Standing>,
+    pub(super) laid_out: &'a PerFamily<LaidOut>,
     pub(super) warnings: &'a [Warning],
     pub(super) counters: &'a Counters,
     pub(super) started_at: Instant,
@@ -59,8 +59,21 @@ impl View<'_> {
         let Some(asked) = asked.checked_sub(self.warnings.len()) else {
             return self.warnings.get(asked).cloned().map(Reply::Warning);
         };
-        let provider = self.core.config().providers.get(asked)?;
-        Some(Reply::Provider(self.provider(provider)))
+        let mut frames = self.core.config().providers.iter().flat_map(|provider| {
+            let head = (provider, None);
+            let paths = self.paths(provider).map(move |path| (provider, Some(path)));
+            core::iter::once(head).chain(paths)
+        });
+        Some(match frames.nth(asked)? {
+            (provider, None) => Reply::Provider(self.provider(provider)),
+            (provider, Some(path)) => Reply::Path(self.path(provider, path)),
+        })
+    }
+
+    fn paths(&self, provider: &Provider) -> impl Iterator<Item = &Path> {
+        let slot = provider.slot;
+        let ids = Family::ALL.map(|family| PathId { slot, family });
+        ids.into_iter().filter_map(|id| self.core.path(id))
     }
 
     fn header(&self) -> Header {
@@ -96,16 +109,8 @@ impl View<'_> {
         }
     }
 
-    fn provider(&self, provider: &Provider) -> control::Provider {
+    fn provider(&self, provider: &Provider) -> control::ProviderHead {
         let disabled = self.core.is_disabled(provider.slot);
-        let paths = || {
-            Family::ALL.into_iter().filter_map(|f| {
-                self.core.path(PathId {
-                    slot: provider.slot,
-                    family: f,
-                })
-            })
-        };
         let state = if self.core.pinned() == Some(provider.slot) {
             text(format_args!("pinned"))
         } else if disabled || !provider.enabled {
@@ -113,16 +118,17 @@ impl View<'_> {
         } else {
             text(format_args!(
                 "{}",
-                paths().map(Path::state).min().unwrap_or(State::Waiting)
+                self.paths(provider)
+                    .map(Path::state)
+                    .min()
+                    .unwrap_or(State::Waiting)
             ))
         };
-        let paths = paths().map(|path| self.path(provider, path)).collect();
-        control::Provider {
+        control::ProviderHead {
             id: provider.id.clone(),
             rank: provider.rank,
             state,
             disabled,
-            paths,
         }
     }
 
@@ -162,7 +168,7 @@ impl View<'_> {
 
     /// The metric that the route through this uplink shall have in the swap table.
     fn metric(&self, family: Family, uplink: &Uplink) -> Option<Metric> {
-        let mut places = self.kernel[family].places.iter();
+        let mut places = self.laid_out[family].places.iter();
         let place = places.find(|(device, _)| *device == uplink.index && uplink.index != 0);
         place.map(|(_, metric)| *metric)
     }
@@ -199,15 +205,15 @@ fn one_check(rounds: &Rounds, window: u8, number: u8, check: &Check) -> control:
     };
     let state = match facts.last {
         None => "pending",
-        Some((_, true)) => "ok",
-        Some((_, false)) => "lost",
+        Some(true) => "ok",
+        Some(false) => "lost",
     };
     control::Check {
         name: check.name.clone(),
         kind: text(format_args!("{kind}")),
         target: check.target.clone(),
         state: text(format_args!("{state}")),
-        rtt_ms: facts.rtt.map(|rtt| milliseconds(rtt.total_micros())),
+        rtt_ms: (facts.rtt_us != 0).then(|| milliseconds(facts.rtt_us.into())),
         loss_percent: percent(rounds.loss(window, Some(number))),
         sent: facts.sent,
         received: facts.received,

@@ -12,7 +12,6 @@ use crate::text::text;
 use crate::wire::control::{Text, Warning};
 
 /// The warnings that hold now.
-#[derive(Default)]
 pub(super) struct Warnings {
     all: Vec<Warning>,
     /// Of the configuration's loading.
@@ -22,6 +21,15 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
+    /// None yet but those of the configuration's loading.
+    pub(super) fn new(config: Vec<Text>) -> Warnings {
+        Warnings {
+            all: Vec::new(),
+            config,
+            sticky: None,
+        }
+    }
+
     pub(super) fn all(&self) -> &[Warning] {
         &self.all
     }
@@ -84,13 +92,18 @@ impl Daemon<'_> {
     }
 
     fn warn_of_family(&mut self, family: Family) {
-        let Memory { core, mirror, .. } = &*self.memory;
-        let sync = &self.kernel[family];
+        let Memory {
+            core,
+            mirror,
+            laid_out,
+            ..
+        } = &*self.memory;
+        let laid_out = &laid_out[family];
         let config = core.config();
         if !config.manages(family) {
             return;
         }
-        for Taken { table, metric } in &sync.taken {
+        for Taken { table, metric } in &laid_out.taken {
             let what = format_args!(
                 "an {family} route that is not ours has metric {metric} in table {table}: ours use the next ones; \
                  `option start_metric` moves them away"
@@ -99,7 +112,7 @@ impl Daemon<'_> {
         }
         let table = config.globals.table;
         let over = |best| overridden_by(mirror.routes(), family, table, best);
-        if let Some(metric) = sync.places.first().and_then(|(_, best)| over(*best)) {
+        if let Some(metric) = laid_out.places.first().and_then(|(_, best)| over(*best)) {
             let cure = match table {
                 TABLE_MAIN => "give it a higher metric, or set `option table '176'`",
                 _ => "it was set by hand: delete it when it is no longer wanted",

@@ -1,14 +1,10 @@
 //! A configuration comes into force, at the start and at every reload; what a former run knew is taken up.
 
-use heapless::Vec;
-
 use super::journal::Entry;
 use super::path::{Path, Verdict};
 use super::rounds::Terms;
 use super::{Actions, Failover, bit, soon};
-use crate::config::{
-    Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, Quorum, Slot,
-};
+use crate::config::{Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, Slot};
 use crate::net::{Duration, Family, Instant, PerFamily};
 
 impl Failover {
@@ -207,20 +203,11 @@ fn same_uplink(a: &Provider, b: &Provider) -> bool {
 }
 
 fn terms(config: &Config, provider: &Provider, family: Family) -> Terms {
-    let intervals: Vec<_, PATH_CHECKS_MAX> = config
-        .path_checks(provider, family)
-        .take(PATH_CHECKS_MAX)
-        .map(|check| check.interval)
-        .collect();
-    #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
-    let count = intervals.len() as u8;
-    let quorum = match provider.timing.quorum {
-        Quorum::All => count,
-        Quorum::AtLeast(quorum) => quorum.min(count),
-    };
+    let checks = config.path_checks(provider, family).take(PATH_CHECKS_MAX);
     Terms {
         timing: provider.timing,
-        quorum,
-        intervals,
+        intervals: checks
+            .map(|check| check.interval.unwrap_or_default())
+            .collect(),
     }
 }

@@ -6,6 +6,7 @@ use super::path::Path;
 use crate::config::{PATHS_MAX, PathId};
 
 /// The paths, found by [`PathId::index`]. One that was there once stays, to be used again.
+#[repr(C)] // the list begins where the whole does, with a page
 pub(crate) struct Paths {
     paths: Vec<Path, PATHS_MAX>,
     /// Where the path of an index stands in `paths`, plus one; 0: nowhere.

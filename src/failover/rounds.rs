@@ -10,7 +10,7 @@ use heapless::Vec;
 
 pub use super::statistics::Rtt;
 use super::{CheckSet, Fault, Round};
-use crate::config::{PATH_CHECKS_MAX, Timing, WINDOW_MAX};
+use crate::config::{PATH_CHECKS_MAX, Quorum, Timing, WINDOW_MAX};
 use crate::net::{Duration, Instant};
 
 /// What was asked in one round, and what came back. Bit i of a mask is check number i.
@@ -45,20 +45,34 @@ impl Record {
 }
 
 /// What is known of one check on this path.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct CheckFacts {
     /// probes sent since the start
     pub sent: u32,
     /// probes answered since the start
     pub received: u32,
-    /// of the last answer
-    pub rtt: Option<Duration>,
-    /// whether the last probe that is settled was answered in time, and when it was sent
-    pub last: Option<(Instant, bool)>,
+    /// of the last answer, in microseconds; 0: none has come
+    pub rtt_us: u32,
+    /// whether the last probe that is settled was answered in time
+    pub last: Option<bool>,
+    /// when that was sent
+    last_at: Instant,
     /// why the last probe failed, if it did not just stay unanswered
     pub fault: Option<Fault>,
-    /// when a check with an interval of its own is asked again
-    next_at: Option<Instant>,
+    /// when a check with an interval of its own is asked again; zero: in the next round
+    next_at: Instant,
+}
+
+impl CheckFacts {
+    const NONE: CheckFacts = CheckFacts {
+        sent: 0,
+        received: 0,
+        rtt_us: 0,
+        last: None,
+        last_at: Instant::ZERO,
+        fault: None,
+        next_at: Instant::ZERO,
+    };
 }
 
 /// How a path's rounds are sent and judged: its provider's timing and its checks.
@@ -66,10 +80,20 @@ pub struct CheckFacts {
 pub struct Terms {
     /// the provider's
     pub timing: Timing,
-    /// checks that must answer in a round
-    pub quorum: u8,
-    /// of each check, its own interval if it has one
-    pub intervals: Vec<Option<Duration>, PATH_CHECKS_MAX>,
+    /// of each check, its own interval; zero: it is asked in each round
+    pub intervals: Vec<Duration, PATH_CHECKS_MAX>,
+}
+
+impl Terms {
+    /// How many checks must answer in a round.
+    fn quorum(&self) -> u32 {
+        #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
+        let checks = self.intervals.len() as u32;
+        match self.timing.quorum {
+            Quorum::All => checks,
+            Quorum::AtLeast(quorum) => checks.min(quorum.into()),
+        }
+    }
 }
 
 /// The ring of the last [`WINDOW_MAX`] rounds, with their verdicts.
@@ -94,14 +118,6 @@ pub struct Rounds {
 
 impl Rounds {
     pub(crate) const fn new() -> Rounds {
-        const NEW: CheckFacts = CheckFacts {
-            sent: 0,
-            received: 0,
-            rtt: None,
-            last: None,
-            fault: None,
-            next_at: None,
-        };
         Rounds {
             ring: [Record::EMPTY; WINDOW_MAX],
             next: 0,
@@ -112,7 +128,7 @@ impl Rounds {
             verdicts: 0,
             streak: 0,
             last_rtt_us: 0,
-            checks: [NEW; PATH_CHECKS_MAX],
+            checks: [CheckFacts::NONE; PATH_CHECKS_MAX],
         }
     }
 
@@ -121,7 +137,8 @@ impl Rounds {
         self.abandon();
         (self.kept, self.failed, self.verdicts, self.last_rtt_us) = (0, 0, 0, 0);
         for check in &mut self.checks {
-            (check.rtt, check.last, check.fault, check.next_at) = (None, None, None, None);
+            (check.rtt_us, check.last, check.fault) = (0, None, None);
+            check.next_at = Instant::ZERO;
         }
     }
 
@@ -158,13 +175,13 @@ impl Rounds {
     pub(crate) fn begin(&mut self, now: Instant, terms: &Terms) -> (Round, CheckSet) {
         let mut asked = 0;
         for (i, (check, interval)) in self.checks.iter_mut().zip(&terms.intervals).enumerate() {
-            if let Some(interval) = *interval {
+            if *interval != Duration::ZERO {
                 // Half a round early is nearer than half a round late.
                 let slack = Duration::from_micros(terms.timing.interval.total_micros() / 2);
-                if check.next_at.is_some_and(|at| now + slack < at) {
+                if now + slack < check.next_at {
                     continue;
                 }
-                check.next_at = Some(now + interval);
+                check.next_at = now + *interval;
             }
             asked |= 1 << i;
             check.sent = check.sent.wrapping_add(1);
@@ -198,8 +215,8 @@ impl Rounds {
         if !held {
             return;
         }
-        facts.rtt = Some(rtt);
         let rtt_us = u32::try_from(rtt.total_micros()).unwrap_or(u32::MAX).max(1);
+        facts.rtt_us = rtt_us;
         self.last_rtt_us = rtt_us;
         let record = self.record(round.0);
         record.answered |= bit;
@@ -267,9 +284,9 @@ impl Rounds {
         let record = *self.record(self.judged);
         let (standing, _) = self.standing(&record, terms);
         let good = (record.good | standing).count_ones();
-        let verdict = if good >= u32::from(terms.quorum) {
+        let verdict = if good >= terms.quorum() {
             true
-        } else if good + record.open().count_ones() < u32::from(terms.quorum) {
+        } else if good + record.open().count_ones() < terms.quorum() {
             false
         } else {
             return None;
@@ -292,11 +309,15 @@ impl Rounds {
         let usual = terms.timing.interval.max(terms.timing.timeout);
         let (mut good, mut failed) = (0, 0);
         for (i, (check, interval)) in self.checks.iter().zip(&terms.intervals).enumerate() {
-            let (interval, Some((at, answered))) = (interval.unwrap_or(usual), check.last) else {
+            let Some(answered) = check.last else {
                 continue;
             };
+            let interval = match *interval {
+                Duration::ZERO => usual,
+                own => own,
+            };
             let bit = 1 << i & !record.asked;
-            if answered && record.sent_at <= at + interval + interval {
+            if answered && record.sent_at <= check.last_at + interval + interval {
                 good |= bit;
             } else {
                 failed |= bit;
@@ -327,7 +348,7 @@ impl Rounds {
         self.checks
             .get(usize::from(check))
             .copied()
-            .unwrap_or_default()
+            .unwrap_or(CheckFacts::NONE)
     }
 
     /// The checks that failed the round that was judged last.
@@ -363,9 +384,8 @@ impl Rounds {
         let Some((facts, _)) = self.check(check) else {
             return;
         };
-        if facts.last.is_none_or(|(last, _)| last <= at) {
-            facts.last = Some((at, good));
-            facts.fault = fault;
+        if facts.last.is_none() || facts.last_at <= at {
+            (facts.last, facts.last_at, facts.fault) = (Some(good), at, fault);
         }
     }
 

@@ -7,12 +7,15 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use heapless::String;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
 use nix::sys::time::TimeVal;
+use serde::Serialize;
 
 use crate::config::FRAME_MAX;
+use crate::config::Name;
 use crate::linux::control::SOCKET;
-use crate::wire::control::{Entry, Header, Provider, Reply, Request, Text, Warning};
+use crate::wire::control::{self, Entry, Header, ProviderHead, Reply, Request, Text, Warning};
 use crate::wire::frame::{self, FrameError};
 
 /// The daemon has this long, in seconds, for each part of its answer.
@@ -37,6 +40,18 @@ pub struct Answer {
     pub notes: Vec<Text>,
     /// why what was asked was not done
     pub refused: Option<Text>,
+}
+
+/// One provider, under the names that `status --json` has for it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)] // see `ProviderHead`
+pub struct Provider {
+    pub id: Name,
+    pub rank: u32,
+    pub state: String<8>,
+    pub disabled: bool,
+    /// one a managed family
+    pub paths: heapless::Vec<control::Path, 2>,
 }
 
 /// Why there is no answer.
@@ -127,13 +142,31 @@ fn connect(socket: &Path) -> io::Result<UnixStream> {
     Ok(fd.into())
 }
 
+impl From<ProviderHead> for Provider {
+    fn from(head: ProviderHead) -> Provider {
+        Provider {
+            id: head.id,
+            rank: head.rank,
+            state: head.state,
+            disabled: head.disabled,
+            paths: heapless::Vec::new(),
+        }
+    }
+}
+
 impl Answer {
     /// Whether this was the end.
     fn take(&mut self, reply: Reply) -> bool {
         match reply {
             Reply::Header(header) => self.header = Some(header),
             Reply::Warning(warning) => self.warnings.push(warning),
-            Reply::Provider(provider) => self.providers.push(provider),
+            Reply::Provider(head) => self.providers.push(head.into()),
+            Reply::Path(path) => {
+                if let Some(provider) = self.providers.last_mut() {
+                    // There are no more families than there is room for.
+                    let _ = provider.paths.push(path);
+                }
+            }
             Reply::Entry(entry) => self.entries.push(entry),
             Reply::Note(note) => self.notes.push(note),
             Reply::Error(text) => self.refused = Some(text),

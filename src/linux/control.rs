@@ -195,7 +195,7 @@ impl Server {
         &mut self,
         client: ClientId,
         now: Instant,
-        next: impl FnMut(&Request, u32) -> Option<Reply>,
+        next: &mut dyn FnMut(&Request, u32) -> Option<Reply>,
     ) {
         let Some((buffer, place)) = self.parts(client) else {
             return;
@@ -316,7 +316,7 @@ impl Client {
         &mut self,
         buffer: &mut Buffer,
         now: Instant,
-        mut next: impl FnMut(&Request, u32) -> Option<Reply>,
+        next: &mut dyn FnMut(&Request, u32) -> Option<Reply>,
     ) -> Result<(), Gone> {
         let Phase::Answering(answer) = &mut self.phase else {
             return Ok(());

@@ -62,13 +62,14 @@ pub struct Situation<'a> {
 
 /// What the kernel shall have in one family.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[repr(C)] // what is small stands by the beginning of a list
 pub struct Wanted {
-    /// The swap table's routes, best first; then the policy tables'. No two of the same table, destination and metric.
-    pub routes: Vec<Route, ROUTES_WANTED_MAX>,
     /// The rules, in the order in which they may be added.
     pub rules: Vec<Rule, RULES_WANTED_MAX>,
     /// What stood in our way, for a warning; not more than fit.
     pub taken: Vec<Taken, TAKEN_MAX>,
+    /// The swap table's routes, best first; then the policy tables'. No two of the same table, destination and metric.
+    pub routes: Vec<Route, ROUTES_WANTED_MAX>,
 }
 
 /// A metric that we would have used, but somebody else has a default route (or one into the uplink's own network) there.
@@ -84,9 +85,9 @@ impl Wanted {
     /// Nothing.
     pub const fn new() -> Wanted {
         Wanted {
-            routes: Vec::new(),
             rules: Vec::new(),
             taken: Vec::new(),
+            routes: Vec::new(),
         }
     }
 

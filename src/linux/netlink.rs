@@ -1,8 +1,9 @@
-//! rtnetlink without an executor: one connection for requests, one for events.
+//! rtnetlink without an executor: one socket for requests, one for events.
 //!
-//! rtnetlink's connection is a future. We poll it ourselves, with a waker that does nothing, whenever its socket is
-//! readable or there is something to send; the socket is ours, non-blocking, and hands over one message at a time, so
-//! that nothing queues up on the heap and every message that the decoder could not read is noticed.
+//! Requests go over rtnetlink's connection, which is a future. We poll it ourselves, with a waker that does nothing, whenever
+//! its socket is readable or there is something to send; the socket is ours, non-blocking, and hands over one message at a
+//! time, so that nothing queues up on the heap and every message that the decoder could not read is noticed. Events answer
+//! no request, so they need no connection: they are decoded as they come.
 //!
 //! | module | job |
 //! |---|---|

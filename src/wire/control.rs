@@ -4,7 +4,7 @@
 //! most [`crate::config::FRAME_MAX`] bytes in all. A client sends one [`Request`]; the daemon answers with the frames
 //! named there, the last of which is [`Reply::Done`] or [`Reply::Error`], and closes.
 //!
-//! The names of the fields of [`Header`], [`Provider`], [`Path`] and [`Check`] are those of the JSON: add, never rename.
+//! The names of the fields of [`Header`], [`ProviderHead`], [`Path`] and [`Check`] are those of the JSON: add, never rename.
 
 use core::net::IpAddr;
 
@@ -25,7 +25,8 @@ pub type Text = String<TEXT_MAX>;
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    /// [`Reply::Header`], a [`Reply::Warning`] each, a [`Reply::Provider`] each, [`Reply::Done`].
+    /// [`Reply::Header`], a [`Reply::Warning`] each, a [`Reply::Provider`] each, followed by a [`Reply::Path`] for each of
+    /// its managed families, [`Reply::Done`].
     Status,
     /// Pin a provider, or none.
     Use(Option<Name>),
@@ -47,8 +48,10 @@ pub enum Reply {
     Header(Header),
     /// one thing that a person should mend
     Warning(Warning),
-    /// one provider
-    Provider(Provider),
+    /// one provider, whose paths follow
+    Provider(ProviderHead),
+    /// one path of the provider told of last
+    Path(Path),
     /// one line of the journal
     Entry(Entry),
     /// a line for the person, before the end
@@ -122,9 +125,9 @@ pub struct Counters {
     pub reloads: u32,
 }
 
-/// One provider.
+/// One provider, without its paths.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Provider {
+pub struct ProviderHead {
     /// its name
     pub id: Name,
     /// its place in the order of preference, from 1
@@ -133,8 +136,6 @@ pub struct Provider {
     pub state: String<8>,
     /// whether a person took it out of use
     pub disabled: bool,
-    /// one a managed family
-    pub paths: Vec<Path, 2>,
 }
 
 /// One provider in one family.

@@ -116,7 +116,7 @@ fn run(
             if let Some(request) = server.read(client, now()) {
                 requests.lock().unwrap().push(request);
             }
-            server.pump(client, now(), answers);
+            server.pump(client, now(), &mut { answers });
             let Some((fd, interest)) = server.interest(client) else {
                 continue;
             };

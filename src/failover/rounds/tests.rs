@@ -16,8 +16,10 @@ pub(crate) fn terms(quorum: u8, intervals: &[Option<Duration>]) -> Terms {
             max_failed: 50,
             quorum: Quorum::AtLeast(quorum),
         },
-        quorum,
-        intervals: intervals.iter().copied().collect(),
+        intervals: intervals
+            .iter()
+            .map(|own| own.unwrap_or_default())
+            .collect(),
     }
 }
 

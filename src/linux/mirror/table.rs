@@ -4,12 +4,13 @@ use heapless::Vec;
 
 /// At most `N` things, in no order, no two equal.
 ///
-/// An empty one is all zero bytes.
+/// An empty one is all zero bytes. It begins with a page, and with what is small: few things touch one page only.
 #[derive(Debug)]
+#[repr(C, align(4096))]
 pub(super) struct Table<T, const N: usize> {
-    values: Vec<T, N>,
     /// Of each value: the dump in progress has not shown it yet.
     stale: Vec<bool, N>,
+    values: Vec<T, N>,
 }
 
 /// What [`Table::insert`] did.
@@ -30,8 +31,8 @@ pub(super) enum Inserted {
 impl<T: PartialEq, const N: usize> Table<T, N> {
     pub(super) const fn new() -> Self {
         Table {
-            values: Vec::new(),
             stale: Vec::new(),
+            values: Vec::new(),
         }
     }
 

@@ -2,25 +2,23 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::task::Poll;
 
 use netlink_packet_core::NetlinkPayload;
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::AsyncSocket;
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
-use rtnetlink::proto::Connection;
 
 use crate::config::{DATAGRAMS_PER_DRAIN, EVENTS_BUFFER};
 use crate::linux::mirror::{Kinds, Mirror, News};
 use crate::linux::netlink::filter::kinds_of;
 use crate::linux::netlink::socket::MessageSocket;
-use crate::linux::netlink::{Message, Unasked, advance, decode, take};
+use crate::linux::netlink::{Message, decode};
 
-/// The connection that hears of every change of links, addresses, routes and rules.
+/// Hears of every change of links, addresses, routes and rules.
 pub struct Events {
-    connection: Connection<RouteNetlinkMessage, MessageSocket>,
-    unasked: Unasked,
+    socket: MessageSocket,
+    /// the one that is read
+    message: Vec<u8>,
 }
 
 /// What one [`Events::drain`] brought.
@@ -58,17 +56,15 @@ impl Events {
     fn over(mut socket: MessageSocket) -> Events {
         // Absent before Linux 5.3, and so are nexthop objects.
         let _ = socket.socket_mut().add_membership(libc::RTNLGRP_NEXTHOP);
-        let (connection, _, unasked) = rtnetlink::from_socket(socket);
         Events {
-            connection,
-            unasked,
+            socket,
+            message: Vec::new(),
         }
     }
 
     /// What to wait on for [`Events::drain`] to have something to do.
-    pub fn fd(&mut self) -> BorrowedFd<'_> {
-        let socket: &MessageSocket = self.connection.socket_mut();
-        socket.as_fd()
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Take in what there is, a bounded part of it at a time. Costs one system call when there is nothing.
@@ -76,33 +72,34 @@ impl Events {
     /// Look at [`Mirror::needs`] afterwards: what is set there must be dumped before the mirror is relied on.
     pub fn drain(&mut self, mirror: &mut Mirror) -> Drained {
         let mut changed = Kinds::NONE;
-        self.connection
-            .socket_mut()
-            .allow_datagrams(DATAGRAMS_PER_DRAIN);
+        self.socket.allow_datagrams(DATAGRAMS_PER_DRAIN);
         loop {
-            let _ = advance(&mut self.connection);
-            match take(&mut self.unasked) {
-                Poll::Ready(Some((message, _))) => changed.add(take_in(mirror, message)),
-                _ => match self.connection.socket_mut().handed() {
-                    Some(kind) => undecodable(mirror, 1, kinds_of(kind)),
-                    None => break,
+            self.message.clear();
+            match self.socket.next(&mut self.message) {
+                Ok(Some(kind)) => match Message::deserialize(&self.message) {
+                    Ok(message) => changed.add(take_in(mirror, &message)),
+                    Err(_) => undecodable(mirror, 1, kinds_of(kind)),
                 },
+                Ok(None) => break,
+                Err(_) => {
+                    mirror.counters.overruns = mirror.counters.overruns.wrapping_add(1);
+                    mirror.need(Kinds::ALL);
+                }
             }
         }
-        let socket = self.connection.socket_mut();
-        undecodable(mirror, socket.take_cut(), Kinds::ALL);
-        if socket.take_nexthops() {
+        undecodable(mirror, self.socket.take_cut(), Kinds::ALL);
+        if self.socket.take_nexthops() {
             changed.add(mirror.apply(News::Nexthops));
         }
         Drained {
             changed,
-            more: socket.exhausted(),
+            more: self.socket.exhausted(),
         }
     }
 
     #[cfg(test)]
-    pub(super) fn socket(&mut self) -> &MessageSocket {
-        self.connection.socket_mut()
+    pub(super) fn socket(&self) -> &MessageSocket {
+        &self.socket
     }
 
     #[cfg(test)]
@@ -111,21 +108,16 @@ impl Events {
     }
 }
 
-fn take_in(mirror: &mut Mirror, message: Message) -> Kinds {
-    match &message.payload {
-        NetlinkPayload::InnerMessage(inner) => match decode::news(inner, message.header.flags) {
-            Some(news) => mirror.apply(news),
-            None => {
-                undecodable(mirror, 1, kinds_of(message.header.message_type));
-                Kinds::NONE
-            }
-        },
-        NetlinkPayload::Overrun(_) => {
-            mirror.counters.overruns = mirror.counters.overruns.wrapping_add(1);
-            mirror.need(Kinds::ALL);
+fn take_in(mirror: &mut Mirror, message: &Message) -> Kinds {
+    let NetlinkPayload::InnerMessage(inner) = &message.payload else {
+        return Kinds::NONE;
+    };
+    match decode::news(inner, message.header.flags) {
+        Some(news) => mirror.apply(news),
+        None => {
+            undecodable(mirror, 1, kinds_of(message.header.message_type));
             Kinds::NONE
         }
-        _ => Kinds::NONE,
     }
 }
 

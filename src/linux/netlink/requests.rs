@@ -197,7 +197,7 @@ impl Line {
             if !advance(&mut self.connection) {
                 return Err(self.connection.socket_mut().send_error());
             }
-            let handed = self.connection.socket_mut().handed().is_some();
+            let handed = self.connection.socket_mut().handed();
             let more = self.connection.socket_mut().exhausted();
             let mut read = false;
             match take(&mut answers) {

@@ -1,4 +1,4 @@
-//! The socket under a connection: reads datagrams, hands over single messages, drops what concerns nobody.
+//! The socket under requests and events: reads datagrams, hands over single messages, drops what concerns nobody.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -14,7 +14,8 @@ use nix::libc;
 use crate::config::DATAGRAM_MAX;
 use crate::linux::netlink::filter;
 
-/// A non-blocking netlink socket that gives its reader one message each time it is allowed to.
+/// A non-blocking netlink socket that gives single messages: to whoever asks for the [`MessageSocket::next`] one, or to a
+/// connection, one each time it is allowed to.
 pub(super) struct MessageSocket {
     socket: Socket,
     /// the port that we talk with: 0 is the kernel
@@ -38,8 +39,8 @@ struct State {
     allowed: bool,
     /// datagrams that may still be received
     datagrams: u16,
-    /// the type of the message handed over since the last permission; 0 none
-    handed: u16,
+    /// a message was handed over since the last permission
+    handed: bool,
     /// receiving stopped because no more datagrams were allowed
     exhausted: bool,
     /// a message of a dump was marked `NLM_F_DUMP_INTR`
@@ -97,19 +98,19 @@ impl MessageSocket {
     pub(super) fn allow_one(&self) {
         self.update(|state| {
             state.allowed = true;
-            state.handed = 0;
+            state.handed = false;
             state.exhausted = false;
         });
     }
 
     /// Allow so many datagrams to be received from now on.
     pub(super) fn allow_datagrams(&self, datagrams: u16) {
-        self.update(|state| state.datagrams = datagrams);
+        self.update(|state| (state.datagrams, state.exhausted) = (datagrams, false));
     }
 
-    /// The type of the message handed over since the last [`MessageSocket::allow_one`].
-    pub(super) fn handed(&self) -> Option<u16> {
-        Some(self.state.get().handed).filter(|kind| *kind != 0)
+    /// Whether a message was handed over since the last [`MessageSocket::allow_one`].
+    pub(super) fn handed(&self) -> bool {
+        self.state.get().handed
     }
 
     /// Whether reading stopped at the limit of datagrams, not for want of them.
@@ -146,19 +147,41 @@ impl MessageSocket {
         }
     }
 
-    /// The next message of the inbox that concerns anybody, appended to `out`.
-    fn hand_over(&self, out: &mut impl BufMut) -> bool {
+    /// The next message that concerns anybody, appended to `out`, and its type. `None`: there is nothing to read, or no more
+    /// datagrams are allowed.
+    ///
+    /// # Errors
+    /// ENOBUFS: messages were lost, as there was no room for them. Anything else is as good as that.
+    pub(super) fn next(&self, out: &mut impl BufMut) -> Result<Option<u16>, Errno> {
+        loop {
+            if let Some(kind) = self.hand_over(out) {
+                return Ok(Some(kind));
+            }
+            if self.state.get().datagrams == 0 {
+                self.update(|state| state.exhausted = true);
+                return Ok(None);
+            }
+            self.update(|state| state.datagrams -= 1);
+            match self.receive() {
+                Ok(()) | Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// The next message of the inbox that concerns anybody, appended to `out`, and its type.
+    fn hand_over(&self, out: &mut impl BufMut) -> Option<u16> {
         let mut inbox = self.inbox.borrow_mut();
         let mut state = self.state.get();
-        let mut found = false;
-        while !found && inbox.next < inbox.bytes.len() {
+        let mut handed = None;
+        while handed.is_none() && inbox.next < inbox.bytes.len() {
             let rest = &inbox.bytes[inbox.next..];
             let Some((message, step)) = filter::first_message(rest) else {
                 state.cut = state.cut.saturating_add(1);
                 inbox.next = inbox.bytes.len();
                 break;
             };
-            let kind = filter::kind(message);
             state.interrupted |= filter::flags(message) & NLM_F_DUMP_INTR != 0;
             state.nexthops |= filter::is_nexthop(message);
             if filter::concerns_us(message) {
@@ -167,12 +190,12 @@ impl MessageSocket {
                 out.put_u32_ne(u32::try_from(length).unwrap_or(u32::MAX));
                 out.put_slice(&start[4..]);
                 out.put_slice(attribute);
-                (state.handed, state.allowed, found) = (kind, false, true);
+                handed = Some(filter::kind(message));
             }
             inbox.next += step;
         }
         self.state.set(state);
-        found
+        handed
     }
 
     /// Read the next datagram into the inbox.
@@ -244,25 +267,21 @@ impl AsyncSocket for MessageSocket {
         _: &mut Context<'_>,
         out: &mut B,
     ) -> Poll<io::Result<SocketAddr>> {
-        while self.state.get().allowed {
-            if self.hand_over(out) {
-                return Poll::Ready(Ok(SocketAddr::new(0, 0)));
-            }
-            if self.state.get().datagrams == 0 {
-                self.update(|state| state.exhausted = true);
-                return Poll::Pending;
-            }
-            self.update(|state| state.datagrams -= 1);
-            match self.receive() {
-                Ok(()) | Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Poll::Pending,
-                Err(_) => {
-                    self.update(|state| state.allowed = false);
-                    return Poll::Ready(Err(io::Error::from_raw_os_error(OVERRUN)));
-                }
-            }
+        if !self.state.get().allowed {
+            return Poll::Pending;
         }
-        Poll::Pending
+        let next = self.next(out);
+        if next == Ok(None) {
+            return Poll::Pending;
+        }
+        self.update(|state| {
+            state.allowed = false;
+            state.handed |= next.is_ok();
+        });
+        match next {
+            Ok(_) => Poll::Ready(Ok(SocketAddr::new(0, 0))),
+            Err(_) => Poll::Ready(Err(io::Error::from_raw_os_error(OVERRUN))),
+        }
     }
 
     /// Never used by a connection, and it would go past the inbox.
