@@ -69,6 +69,9 @@ pub const INTERVAL_MIN: Duration = Duration::from_millis(10);
 pub const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Shortest timeout.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+/// Rounds of different paths are so far apart (or a quarter of the interval, if that is less), or go out together: to be
+/// woken up costs a processor more than to send a few probes.
+pub const ROUNDS_APART: Duration = Duration::from_millis(25);
 /// Longest timeout, in intervals: so many rounds may be undecided, one bit each.
 pub const TIMEOUT_INTERVALS_MAX: u32 = 63;
 /// Largest `rank` that can be given.

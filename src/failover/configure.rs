@@ -4,7 +4,9 @@ use super::journal::Entry;
 use super::path::{Path, Verdict};
 use super::rounds::Terms;
 use super::{Actions, Failover, bit, soon};
-use crate::config::{Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, Slot};
+use crate::config::{
+    Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, ROUNDS_APART, Slot,
+};
 use crate::net::{Duration, Family, Instant, PerFamily};
 
 impl Failover {
@@ -178,7 +180,7 @@ impl Failover {
     }
 
     /// Gives every path that is checked its place in the interval, so that rounds of different paths do not go out in
-    /// bursts.
+    /// bursts. Where they would follow each other faster than [`ROUNDS_APART`], a few go out together.
     fn spread(&mut self) {
         let checked = |path: &Path| path.terms.is_some() && !path.unchecked();
         let count = self.paths.iter().filter(|path| checked(path)).count() as u64;
@@ -187,7 +189,12 @@ impl Failover {
                 .terms
                 .as_ref()
                 .map_or(0, |terms| terms.timing.interval.total_micros());
-            path.phase = Duration::from_micros(interval * place as u64 / count);
+            let phase = interval * place as u64 / count;
+            let slot = ROUNDS_APART.total_micros().min(interval / 4);
+            path.phase = Duration::from_micros(match interval / count {
+                apart if apart < slot => phase / slot * slot,
+                _ => phase,
+            });
         }
     }
 }

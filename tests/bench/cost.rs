@@ -65,7 +65,7 @@ pub struct Row {
     pub providers: usize,
     /// `failover run`
     pub daemon: Cost,
-    /// the [`minimal`] program that sends as the daemon does: the providers' probes spread over the interval
+    /// the [`minimal`] program that sends the providers' probes one by one, spread over the interval
     pub spread: Cost,
     /// the [`minimal`] program that sends all at once, for which a processor wakes up least
     pub burst: Cost,

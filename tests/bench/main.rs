@@ -24,7 +24,7 @@ use lab::rights;
 
 /// Providers of the labs. Processor time is promised for 8.
 const PROVIDERS: [usize; 4] = [2, 8, 16, 64];
-/// The promise: processor time over that of the minimal program that sends in bursts, with 8 providers.
+/// The promise: processor time over that of the minimal program that spreads its probes, with 8 providers.
 const RATIO_MAX: f64 = 1.2;
 /// The promise: anonymous memory in kB, with 8 providers.
 const ANONYMOUS_MAX: u64 = 200;
@@ -77,8 +77,8 @@ fn costs(quick: bool) {
     };
     println!(
         "Cost of probing: a ping by each provider, 10 rounds a second. Beside the daemon, two programs that make the\n\
-         same system calls and do nothing else, in the same lab, in turns: `spread` sends as the daemon does, one\n\
-         provider after the other; `burst` sends all at once. In brackets: the daemon's time over theirs.\n"
+         same system calls and do nothing else, in the same lab, in turns: `spread` sends by one provider after the\n\
+         other, as the daemon does with up to 4; `burst` sends all at once. In brackets: the daemon's time over theirs.\n"
     );
     println!(
         "{:>9}  {:^41}  {:^23}  {:^23}",
@@ -128,9 +128,9 @@ fn print_cost(row: &Row) {
 /// Says what was promised, and what is so.
 fn judge(row: &Row, fewest: &Row) {
     if row.providers == 8 {
-        let (ratio, anonymous) = (row.ratio_to(&row.burst), row.daemon.memory.anonymous);
+        let (ratio, anonymous) = (row.ratio_to(&row.spread), row.daemon.memory.anonymous);
         println!(
-            "8 providers: {ratio:.2} times the time of `burst` (promised: {RATIO_MAX}){}, {anonymous} kB of \
+            "8 providers: {ratio:.2} times the time of `spread` (promised: {RATIO_MAX}){}, {anonymous} kB of \
              anonymous memory (promised: {ANONYMOUS_MAX}){}.",
             mark(ratio <= RATIO_MAX),
             mark(anonymous <= ANONYMOUS_MAX)
