@@ -78,7 +78,7 @@ fn rule() -> Change {
 /// An event connection, the impostor it listens to, and its port.
 fn events() -> (Events, Impostor, u32) {
     let (impostor, port) = Impostor::new();
-    let mut events = Events::from_port(port).unwrap();
+    let events = Events::from_port(port).unwrap();
     let mut own = SocketAddr::new(0, 0);
     use netlink_sys::AsyncSocket;
     let socket = events.socket();
