@@ -11,12 +11,14 @@
 //! | [`events`] | what the kernel tells unasked, into the mirror |
 //! | `socket` | datagrams → single messages |
 //! | `filter` | which messages concern us, told before they are decoded |
+//! | `body` | what rtnetlink reads and writes of a message |
 //! | `decode` | message → [`crate::linux::mirror::Object`] |
 //! | `encode` | [`crate::linux::objects::Change`] → message |
 //!
 //! A log sink should drop what the target `netlink_proto` says: it prints whole messages that it cannot read, which are
 //! counted here anyway.
 
+mod body;
 mod decode;
 mod encode;
 pub mod events;
@@ -30,20 +32,22 @@ use std::task::{Context, Poll, Waker};
 use futures_channel::mpsc::UnboundedReceiver;
 use futures_core::Stream;
 use netlink_packet_core::NetlinkMessage;
-use netlink_packet_route::RouteNetlinkMessage;
-use rtnetlink::proto::Connection;
+use rtnetlink::proto;
 use rtnetlink::proto::sys::SocketAddr;
 
+use body::Body;
 use socket::MessageSocket;
 
 pub use events::{Drained, Events};
 pub use requests::Requests;
 
-type Message = NetlinkMessage<RouteNetlinkMessage>;
+type Message = NetlinkMessage<Body>;
+type Connection = proto::Connection<Body, MessageSocket>;
+type Handle = proto::ConnectionHandle<Body>;
 type Unasked = UnboundedReceiver<(Message, SocketAddr)>;
 
 /// Let the connection read at most one message, and send what there is to send. False: it has ended.
-fn advance(connection: &mut Connection<RouteNetlinkMessage, MessageSocket>) -> bool {
+fn advance(connection: &mut Connection) -> bool {
     connection.socket_mut().allow_one();
     let mut context = Context::from_waker(Waker::noop());
     Future::poll(Pin::new(connection), &mut context).is_pending()

@@ -4,65 +4,52 @@ use core::net::IpAddr;
 
 use netlink_packet_core::NLM_F_REPLACE;
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{LinkFlags, LinkHeader};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteType, RouteVia,
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
+use nix::libc;
 
 use crate::config::{DeviceName, Mark, PROTOCOL};
 use crate::linux::mirror::{News, Object};
+use crate::linux::netlink::body::{Body, Thing};
 use crate::linux::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::net::{Family, Metric, Prefix};
 
-/// What an event says. None: it is of no kind that we watch, or lacks what every such message has.
-pub(super) fn news(message: &RouteNetlinkMessage, flags: u16) -> Option<News> {
-    use RouteNetlinkMessage as Message;
-    Some(match message {
-        Message::NewRoute(_) if flags & NLM_F_REPLACE != 0 => News::Replaces(object(message)?),
-        Message::DelLink(link) => News::Gone(Object::Link(self::link(link)?)),
-        Message::DelAddress(address) => News::Gone(Object::Address(self::address(address)?)),
-        Message::DelRoute(route) => {
-            let (route, nexthop) = self::route(route)?;
-            News::Gone(Object::Route(route, nexthop))
+/// What an event says. None: it lacks what every such message has.
+pub(super) fn news(body: &Body, flags: u16) -> Option<News> {
+    let object = object(body)?;
+    Some(match body.kind {
+        libc::RTM_NEWROUTE if flags & NLM_F_REPLACE != 0 => News::Replaces(object),
+        libc::RTM_DELLINK | libc::RTM_DELADDR | libc::RTM_DELROUTE | libc::RTM_DELRULE => {
+            News::Gone(object)
         }
-        Message::DelRule(rule) => News::Gone(Object::Rule(self::rule(rule)?)),
-        _ => News::Is(object(message)?),
+        _ => News::Is(object),
     })
 }
 
-/// The thing that a message of a dump shows.
-pub(super) fn object(message: &RouteNetlinkMessage) -> Option<Object> {
-    use RouteNetlinkMessage as Message;
-    match message {
-        Message::NewLink(link) => self::link(link).map(Object::Link),
-        Message::NewAddress(address) => self::address(address).map(Object::Address),
-        Message::NewRoute(route) => {
-            let (route, nexthop) = self::route(route)?;
-            Some(Object::Route(route, nexthop))
+/// The thing that a message tells of.
+pub(super) fn object(body: &Body) -> Option<Object> {
+    Some(match &body.thing {
+        Thing::Link(header, name) => Object::Link(link(header, name)?),
+        Thing::Address(message) => Object::Address(address(message)?),
+        Thing::Route(message) => {
+            let (route, nexthop) = route(message)?;
+            Object::Route(route, nexthop)
         }
-        Message::NewRule(rule) => self::rule(rule).map(Object::Rule),
-        _ => None,
-    }
+        Thing::Rule(message) => Object::Rule(rule(message)?),
+    })
 }
 
-fn link(message: &LinkMessage) -> Option<Link> {
-    let flags = message.header.flags;
-    let name = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) => DeviceName::try_from(name.as_str()).ok(),
-            _ => None,
-        })?;
+fn link(header: &LinkHeader, name: &str) -> Option<Link> {
     Some(Link {
-        index: message.header.index,
-        name,
-        up: flags.contains(LinkFlags::Up),
-        carrier: flags.contains(LinkFlags::LowerUp),
-        point_to_point: flags.contains(LinkFlags::Pointopoint),
+        index: header.index,
+        name: DeviceName::try_from(name).ok()?,
+        up: header.flags.contains(LinkFlags::Up),
+        carrier: header.flags.contains(LinkFlags::LowerUp),
+        point_to_point: header.flags.contains(LinkFlags::Pointopoint),
     })
 }
 

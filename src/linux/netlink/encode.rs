@@ -5,16 +5,18 @@ use core::net::IpAddr;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
 };
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::AddressMessage;
-use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::link::LinkHeader;
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteMessage, RouteScope, RouteType,
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::libc;
 
 use crate::linux::mirror::{self, Kinds};
 use crate::linux::netlink::Message;
+use crate::linux::netlink::body::{Body, Thing};
 use crate::linux::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::net::Family;
 
@@ -22,21 +24,24 @@ use crate::net::Family;
 pub(super) fn change(change: &Change) -> Option<Message> {
     Some(match change {
         Change::SetRoute(route) => request(
-            RouteNetlinkMessage::NewRoute(self::route(route, new_scope(route))?),
+            libc::RTM_NEWROUTE,
             NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+            Thing::Route(self::route(route, new_scope(route))?),
         ),
         // No scope: any. Protocol, table, metric, destination, device and gateway are compared (fib_table_delete,
         // ip6_route_del); a metric of 0 would match any.
         Change::DeleteRoute(route) => request(
-            RouteNetlinkMessage::DelRoute(self::route(route, RouteScope::NoWhere)?),
+            libc::RTM_DELROUTE,
             NLM_F_ACK,
+            Thing::Route(self::route(route, RouteScope::NoWhere)?),
         ),
         Change::AddRule(rule) => request(
-            RouteNetlinkMessage::NewRule(self::rule(rule)?),
+            libc::RTM_NEWRULE,
             NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+            Thing::Rule(self::rule(rule)?),
         ),
         Change::DeleteRule(rule) => {
-            request(RouteNetlinkMessage::DelRule(self::rule(rule)?), NLM_F_ACK)
+            request(libc::RTM_DELRULE, NLM_F_ACK, Thing::Rule(self::rule(rule)?))
         }
     })
 }
@@ -44,29 +49,32 @@ pub(super) fn change(change: &Change) -> Option<Message> {
 /// The request to show all of one kind, in one family where the kind knows families.
 pub(super) fn dump(kind: Kinds, family: Family) -> Message {
     let family = address_family(family);
-    let message = match kind {
-        Kinds::LINKS => RouteNetlinkMessage::GetLink(LinkMessage::default()),
+    let (kind, thing) = match kind {
+        Kinds::LINKS => {
+            let every = Thing::Link(LinkHeader::default(), String::new());
+            (libc::RTM_GETLINK, every)
+        }
         Kinds::ADDRESSES => {
             let mut message = AddressMessage::default();
             message.header.family = family;
-            RouteNetlinkMessage::GetAddress(message)
+            (libc::RTM_GETADDR, Thing::Address(message))
         }
         Kinds::RULES => {
             let mut message = RuleMessage::default();
             message.header.family = family;
-            RouteNetlinkMessage::GetRule(message)
+            (libc::RTM_GETRULE, Thing::Rule(message))
         }
         _ => {
             let mut message = RouteMessage::default();
             message.header.address_family = family;
-            RouteNetlinkMessage::GetRoute(message)
+            (libc::RTM_GETROUTE, Thing::Route(message))
         }
     };
-    request(message, NLM_F_DUMP)
+    request(kind, NLM_F_DUMP, thing)
 }
 
-fn request(message: RouteNetlinkMessage, flags: u16) -> Message {
-    let mut request = Message::from(message);
+fn request(kind: u16, flags: u16, thing: Thing) -> Message {
+    let mut request = Message::from(Body { kind, thing });
     request.header.flags = NLM_F_REQUEST | flags;
     request
 }

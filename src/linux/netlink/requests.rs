@@ -5,19 +5,19 @@ use std::os::fd::AsFd;
 use std::task::Poll;
 use std::time::Instant;
 
-use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_core::NetlinkPayload;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rtnetlink::Handle;
-use rtnetlink::proto::Connection;
+use rtnetlink::proto;
+use rtnetlink::proto::sys::SocketAddr;
 
 use crate::config::{DUMP_PATIENCE, DUMP_TRIES, REQUEST_PATIENCE};
 use crate::failover::Fault;
 use crate::linux::fault::fault;
 use crate::linux::mirror::{Dumped, Kinds, Mirror};
+use crate::linux::netlink::body::Body;
 use crate::linux::netlink::socket::MessageSocket;
-use crate::linux::netlink::{Message, Unasked, advance, decode, encode, take};
+use crate::linux::netlink::{Connection, Handle, Message, Unasked, advance, decode, encode, take};
 use crate::linux::objects::Change;
 use crate::net::{Duration, Family};
 
@@ -29,7 +29,7 @@ pub struct Requests {
 
 /// One connection, as long as it is good.
 pub(super) struct Line {
-    connection: Connection<RouteNetlinkMessage, MessageSocket>,
+    connection: Connection,
     handle: Handle,
     unasked: Unasked,
 }
@@ -148,11 +148,7 @@ impl Requests {
 
     /// Send a request, take its answers until the last. Whatever goes wrong on the way, other than the kernel's saying
     /// no, gives the connection up.
-    fn transact(
-        &mut self,
-        message: Message,
-        each: &mut dyn FnMut(&RouteNetlinkMessage),
-    ) -> Result<Worth, Errno> {
+    fn transact(&mut self, message: Message, each: &mut dyn FnMut(&Body)) -> Result<Worth, Errno> {
         let mut line = match self.line.take() {
             Some(line) => line,
             None => Line::over(MessageSocket::open(0).map_err(errno_of)?),
@@ -169,7 +165,7 @@ impl Requests {
 
 impl Line {
     pub(super) fn over(socket: MessageSocket) -> Line {
-        let (mut connection, handle, unasked) = rtnetlink::from_socket(socket);
+        let (mut connection, handle, unasked) = proto::from_socket_with_codec(socket);
         connection.set_forward_done(true);
         Line {
             connection,
@@ -182,9 +178,12 @@ impl Line {
     fn transact(
         &mut self,
         message: Message,
-        each: &mut dyn FnMut(&RouteNetlinkMessage),
+        each: &mut dyn FnMut(&Body),
     ) -> Result<Result<Worth, Errno>, Errno> {
-        let mut answers = self.handle.request(message).map_err(|_| Errno::EPIPE)?;
+        let mut answers = self
+            .handle
+            .request(message, SocketAddr::new(0, 0))
+            .map_err(|_| Errno::EPIPE)?;
         let started = Instant::now();
         let mut heard = started;
         let mut worth = Worth::default();
@@ -250,10 +249,7 @@ fn left(since: Instant, patience: Duration) -> Result<std::time::Duration, Errno
 }
 
 /// Whether an answer is the last, and what it says then.
-fn last(
-    answer: &NetlinkMessage<RouteNetlinkMessage>,
-    each: &mut dyn FnMut(&RouteNetlinkMessage),
-) -> Option<Result<(), Errno>> {
+fn last(answer: &Message, each: &mut dyn FnMut(&Body)) -> Option<Result<(), Errno>> {
     let code = match &answer.payload {
         NetlinkPayload::InnerMessage(message) => {
             each(message);
