@@ -31,9 +31,9 @@ use std::task::{Context, Poll, Waker};
 
 use futures_channel::mpsc::UnboundedReceiver;
 use futures_core::Stream;
-use netlink_packet_core::NetlinkMessage;
+use rtnetlink::packet_core::NetlinkMessage;
 use rtnetlink::proto;
-use rtnetlink::proto::sys::SocketAddr;
+use rtnetlink::sys::SocketAddr;
 
 use body::Body;
 use socket::MessageSocket;

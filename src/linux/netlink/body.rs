@@ -5,15 +5,15 @@
 
 use core::fmt;
 
-use netlink_packet_core::{
+use nix::libc;
+use rtnetlink::packet_core::{
     DecodeError, Emitable, NetlinkDeserializable, NetlinkHeader, NetlinkPayload,
     NetlinkSerializable, NlasIterator, Parseable, parse_string,
 };
-use netlink_packet_route::address::AddressMessage;
-use netlink_packet_route::link::LinkHeader;
-use netlink_packet_route::route::RouteMessage;
-use netlink_packet_route::rule::RuleMessage;
-use nix::libc;
+use rtnetlink::packet_route::address::AddressMessage;
+use rtnetlink::packet_route::link::LinkHeader;
+use rtnetlink::packet_route::route::RouteMessage;
+use rtnetlink::packet_route::rule::RuleMessage;
 
 /// A message without its header.
 pub(super) struct Body {

@@ -2,15 +2,17 @@
 
 use core::net::IpAddr;
 
-use netlink_packet_core::NLM_F_REPLACE;
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
-use netlink_packet_route::link::{LinkFlags, LinkHeader};
-use netlink_packet_route::route::{
+use nix::libc;
+use rtnetlink::packet_core::NLM_F_REPLACE;
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressScope,
+};
+use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
+use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteType, RouteVia,
 };
-use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
-use nix::libc;
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 
 use crate::config::{DeviceName, Mark, PROTOCOL};
 use crate::linux::mirror::{News, Object};

@@ -3,10 +3,10 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use netlink_packet_core::NetlinkPayload;
-use netlink_sys::AsyncSocket;
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
+use rtnetlink::packet_core::NetlinkPayload;
+use rtnetlink::sys::AsyncSocket;
 
 use crate::config::{DATAGRAMS_PER_DRAIN, EVENTS_BUFFER};
 use crate::linux::mirror::{Kinds, Mirror, News};

@@ -1,7 +1,7 @@
 //! Which messages concern us, told from their bytes alone, before anything is decoded.
 
-use netlink_packet_core::{NLM_F_REPLACE, NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN};
 use nix::libc;
+use rtnetlink::packet_core::{NLM_F_REPLACE, NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN};
 
 use crate::config::{PROTOCOL, TABLE_MAIN};
 use crate::linux::mirror::Kinds;

@@ -5,11 +5,11 @@ use std::os::fd::AsFd;
 use std::task::Poll;
 use std::time::Instant;
 
-use netlink_packet_core::NetlinkPayload;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::proto;
-use rtnetlink::proto::sys::SocketAddr;
+use rtnetlink::sys::SocketAddr;
 
 use crate::config::{DUMP_PATIENCE, DUMP_TRIES, REQUEST_PATIENCE};
 use crate::failover::Fault;

@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 
 use bytes::BufMut;
-use netlink_packet_core::NLM_F_DUMP_INTR;
-use netlink_sys::{AsyncSocket, Socket, SocketAddr};
 use nix::errno::Errno;
 use nix::libc;
+use rtnetlink::packet_core::NLM_F_DUMP_INTR;
+use rtnetlink::sys::{AsyncSocket, Socket, SocketAddr};
 
 use crate::config::DATAGRAM_MAX;
 use crate::linux::netlink::filter;

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use netlink_packet_core::{
+use nix::libc;
+use rtnetlink::packet_core::{
     NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLMSG_DONE as DONE, NLMSG_ERROR as ERROR,
 };
-use netlink_sys::{Socket, SocketAddr};
-use nix::libc;
+use rtnetlink::sys::{Socket, SocketAddr};
 
 use super::requests::Line;
 use super::socket::MessageSocket;
@@ -80,7 +80,7 @@ fn events() -> (Events, Impostor, u32) {
     let (impostor, port) = Impostor::new();
     let events = Events::from_port(port).unwrap();
     let mut own = SocketAddr::new(0, 0);
-    use netlink_sys::AsyncSocket;
+    use rtnetlink::sys::AsyncSocket;
     let socket = events.socket();
     socket.socket_ref().get_address(&mut own).unwrap();
     (events, impostor, own.port_number())
