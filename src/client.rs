@@ -105,7 +105,7 @@ pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
             return Err((Exit::NoDaemon, text::plain(&refused)));
         }
         let text = match as_json {
-            true => json::render(answer),
+            true => json::render(&answer),
             false => table::render(&answer, colours),
         };
         text.ok_or_else(|| (Exit::Bug, "the daemon's status is incomplete".to_owned()))

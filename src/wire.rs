@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`icmp`] | probes and their answers |
 //! | [`control`] | what daemon and client say to each other; the field names of `status --json` |
+//! | [`decimal`] | a number with three decimals |
 //! | [`frame`] | a control message → one frame, and back |
 //! | [`state`] | what a run leaves to the next one |
 
 pub mod control;
+pub mod decimal;
 pub mod frame;
 pub mod icmp;
 pub mod state;

@@ -3,6 +3,7 @@
 use crate::linux::connection::{Answer, Provider};
 use crate::net::Family;
 use crate::wire::control::{Active, Check, Counters, Entry, Header, Path, Rounds, Rtt, Warning};
+use crate::wire::decimal::Decimal;
 
 fn text<const N: usize>(text: &str) -> heapless::String<N> {
     text.try_into().unwrap()
@@ -44,13 +45,13 @@ pub(super) fn online(family: Family, device: &str, metric: u32) -> Path {
             failed: 0,
             streak: 50,
         },
-        loss_percent: Some(0.0),
+        loss_percent: Some(Decimal::new(0)),
         rtt_ms: Rtt {
-            last: Some(12.345_678),
-            avg: Some(12.3),
-            stddev: Some(0.125),
-            min: Some(0.001),
-            max: Some(8388.608),
+            last: Some(Decimal::new(12_346)),
+            avg: Some(Decimal::new(12_300)),
+            stddev: Some(Decimal::new(125)),
+            min: Some(Decimal::new(1)),
+            max: Some(Decimal::new(8_388_608)),
         },
         ..path(family, "online")
     }
@@ -74,8 +75,8 @@ pub(super) fn healthy() -> Answer {
         kind: text("ping"),
         target: text("8.8.8.8"),
         state: text("ok"),
-        rtt_ms: Some(12.345_678),
-        loss_percent: Some(100.0 / 3.0),
+        rtt_ms: Some(Decimal::new(12_346)),
+        loss_percent: Some(Decimal::new(33_333)),
         sent: 300,
         received: 299,
     };
@@ -111,9 +112,9 @@ pub(super) fn troubled() -> Answer {
     let dead = Path {
         reason: Some(text("3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered")),
         since_s: 42,
-        loss_percent: Some(37.5),
+        loss_percent: Some(Decimal::new(37_500)),
         rtt_ms: Rtt {
-            avg: Some(1234.5),
+            avg: Some(Decimal::new(1_234_500)),
             ..Rtt::default()
         },
         state: text("offline"),
@@ -128,7 +129,7 @@ pub(super) fn troubled() -> Answer {
     let refused = Path {
         installed: false,
         overridden_by: Some(0),
-        loss_percent: Some(2.0),
+        loss_percent: Some(Decimal::new(2000)),
         ..online(Family::V4, "pppoe-wan", 4_294_967_295)
     };
     let mut satellite = provider(

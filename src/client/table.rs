@@ -4,6 +4,7 @@ use crate::client::text::{WIDTH, age, decimal, pad, plain, wrap};
 use crate::linux::connection::{Answer, Provider};
 use crate::net::Family;
 use crate::wire::control::{Header, Path, Warning};
+use crate::wire::decimal::Decimal;
 
 const COLUMNS: usize = 8;
 const TITLES: [&str; COLUMNS] = [
@@ -319,11 +320,11 @@ fn row(header: &Header, provider: &Provider, path: &Path) -> Row {
 }
 
 /// In at most eight characters.
-fn round_trip(ms: f32) -> String {
-    match ms {
-        0.005..0.095 => format!("0.0{} ms", decimal((ms * 100.0).round())),
-        ..10_000.0 => decimal(ms) + " ms",
-        _ => decimal(ms / 1000.0) + " s",
+fn round_trip(ms: Decimal) -> String {
+    match ms.thousandths {
+        micros @ 5..95 => format!("0.0{} ms", (micros + 5) / 10),
+        0..10_000_000 => decimal(ms) + " ms",
+        micros => decimal(Decimal::new(micros / 1000)) + " s",
     }
 }
 
@@ -416,11 +417,9 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
 
     #[test]
     fn round_trips_have_the_digits_that_matter() {
-        let shown = [
-            0.0, 0.004, 0.052, 0.0949, 0.095, 0.96, 9.96, 123.4, 9999.0, 12_345.0,
-        ];
+        let shown = [0, 4, 52, 94, 95, 960, 9960, 123_400, 9_999_000, 12_345_000];
         assert_eq!(
-            shown.map(round_trip),
+            shown.map(|micros| round_trip(Decimal::new(micros))),
             [
                 "0 ms", "0 ms", "0.05 ms", "0.09 ms", "0.1 ms", "1 ms", "10 ms", "123 ms",
                 "9999 ms", "12.3 s"
@@ -432,8 +431,8 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
     fn whatever_is_in_it_eighty_columns_hold_it() {
         let mut answer = troubled();
         let mut path = online(Family::V6, "fifteen-letters", u32::MAX);
-        path.rtt_ms.avg = Some(f32::MAX);
-        path.loss_percent = Some(99.9);
+        path.rtt_ms.avg = Some(Decimal::new(u32::MAX));
+        path.loss_percent = Some(Decimal::new(99_900));
         path.since_s = 8_639_999;
         path.reason = Some("x".repeat(120).as_str().try_into().unwrap());
         let long = "an-id-of-thirty-one-characters-";

@@ -1,5 +1,7 @@
 //! Text for people: wrapped, aligned, and without surprises for a terminal.
 
+use crate::wire::decimal::Decimal;
+
 /// The width that everything fits.
 pub(super) const WIDTH: usize = 80;
 
@@ -61,9 +63,8 @@ pub(super) fn age(seconds: u64) -> String {
 }
 
 /// A number with one decimal, when it is small and has one: `0`, `12.5`, `100`.
-pub(super) fn decimal(number: f32) -> String {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates
-    let tenths = (number * 10.0).round() as u32;
+pub(super) fn decimal(number: Decimal) -> String {
+    let tenths = number.thousandths.saturating_add(50) / 100;
     match (tenths / 10, tenths % 10) {
         (whole, 0) => format!("{whole}"),
         (whole @ 0..100, tenth) => format!("{whole}.{tenth}"),
@@ -106,18 +107,9 @@ mod tests {
     #[test]
     fn numbers_have_the_decimals_that_matter() {
         assert_eq!(
-            [0.0, 0.04, 0.06, 9.97, 12.34, 99.96, 123.5, f32::NAN, 1e12].map(decimal),
-            [
-                "0",
-                "0",
-                "0.1",
-                "10",
-                "12.3",
-                "100",
-                "124",
-                "0",
-                "429496730"
-            ]
+            [0, 40, 60, 9970, 12_340, 99_960, 123_500, u32::MAX]
+                .map(|thousandths| decimal(Decimal::new(thousandths))),
+            ["0", "0", "0.1", "10", "12.3", "100", "124", "4294967"]
         );
     }
 

@@ -13,6 +13,7 @@ use crate::linux::uplink::Uplink;
 use crate::net::{Duration, Family, Instant, Metric, PerFamily};
 use crate::text::text;
 use crate::wire::control::{self, Active, Counters, Header, Reply, Request, Warning};
+use crate::wire::decimal::Decimal;
 
 /// All that a status tells of.
 pub(super) struct View<'a> {
@@ -213,7 +214,7 @@ fn one_check(rounds: &Rounds, window: u8, number: u8, check: &Check) -> control:
         kind: text(format_args!("{kind}")),
         target: check.target.clone(),
         state: text(format_args!("{state}")),
-        rtt_ms: (facts.rtt_us != 0).then(|| milliseconds(facts.rtt_us.into())),
+        rtt_ms: (facts.rtt_us != 0).then(|| Decimal::new(facts.rtt_us)),
         loss_percent: percent(rounds.loss(window, Some(number))),
         sent: facts.sent,
         received: facts.received,
@@ -248,7 +249,7 @@ fn rtt(rounds: &Rounds, window: u8) -> control::Rtt {
     let Some(rtt) = rounds.rtt(window) else {
         return control::Rtt::default();
     };
-    let ms = |micros: u32| Some(milliseconds(u64::from(micros)));
+    let ms = |micros| Some(Decimal::new(micros));
     control::Rtt {
         last: ms(rtt.last),
         avg: ms(rtt.avg),
@@ -258,12 +259,11 @@ fn rtt(rounds: &Rounds, window: u8) -> control::Rtt {
     }
 }
 
-fn milliseconds(micros: u64) -> f32 {
-    micros as f32 / 1000.0
-}
-
-fn percent((lost, of): (u32, u32)) -> Option<f32> {
-    (of != 0).then(|| (lost * 1000 / of) as f32 / 10.0)
+/// To the tenth.
+fn percent((lost, of): (u32, u32)) -> Option<Decimal> {
+    (lost * 1000)
+        .checked_div(of)
+        .map(|tenths| Decimal::new(tenths * 100))
 }
 
 /// Whole seconds.

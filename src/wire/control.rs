@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{CAUSE_MAX, DeviceName, NAME_MAX, Name, PATH_CHECKS_MAX, TARGET_MAX};
 use crate::net::Family;
+use crate::wire::decimal::Decimal;
 
 /// The protocol's version: a client of another version is told so.
 pub const VERSION: u8 = 1;
@@ -164,7 +165,7 @@ pub struct Path {
     /// see [`Rounds`]
     pub rounds: Rounds,
     /// over the window, late replies included
-    pub loss_percent: Option<f32>,
+    pub loss_percent: Option<Decimal>,
     /// over the window, late replies included
     pub rtt_ms: Rtt,
     /// its checks
@@ -186,11 +187,11 @@ pub struct Rounds {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Rtt {
-    pub last: Option<f32>,
-    pub avg: Option<f32>,
-    pub stddev: Option<f32>,
-    pub min: Option<f32>,
-    pub max: Option<f32>,
+    pub last: Option<Decimal>,
+    pub avg: Option<Decimal>,
+    pub stddev: Option<Decimal>,
+    pub min: Option<Decimal>,
+    pub max: Option<Decimal>,
 }
 
 /// One check of a path.
@@ -206,9 +207,9 @@ pub struct Check {
     /// `ok`, `lost`, `pending`
     pub state: String<8>,
     /// of its last answer
-    pub rtt_ms: Option<f32>,
+    pub rtt_ms: Option<Decimal>,
     /// over the window
-    pub loss_percent: Option<f32>,
+    pub loss_percent: Option<Decimal>,
     /// since the start
     pub sent: u32,
     /// since the start

@@ -104,6 +104,7 @@ mod tests {
     use crate::config::{CAUSE_MAX, NAME_MAX, TARGET_MAX};
     use crate::net::Family;
     use crate::wire::control::*;
+    use crate::wire::decimal::Decimal;
 
     /// Any text of at most `N` bytes.
     fn text<const N: usize>() -> impl Strategy<Value = String<N>> {
@@ -114,8 +115,8 @@ mod tests {
         })
     }
 
-    fn number() -> impl Strategy<Value = Option<f32>> {
-        proptest::option::of(proptest::num::f32::NORMAL)
+    fn number() -> impl Strategy<Value = Option<Decimal>> {
+        any::<Option<u32>>().prop_map(|thousandths| thousandths.map(Decimal::new))
     }
 
     fn list<T: fmt::Debug, const N: usize>(
@@ -272,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_largest_reply_fits_a_frame() {
-        let number = Some(12.345);
+        let number = Some(Decimal::new(u32::MAX));
         let check = Check {
             name: full::<NAME_MAX>(),
             kind: full(),

@@ -1,0 +1,78 @@
+//! Numbers with three decimals: milliseconds to the microsecond, percentages. Most routers have no floating point, and
+//! do not need it for these.
+
+use core::fmt::{self, Write};
+
+use heapless::String;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A number, counted in thousandths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub struct Decimal {
+    /// so many
+    pub thousandths: u32,
+}
+
+impl Decimal {
+    /// One from its thousandths.
+    pub const fn new(thousandths: u32) -> Decimal {
+        Decimal { thousandths }
+    }
+}
+
+/// With the decimals that it has, and at least one: `0.0`, `12.5`, `0.125`.
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.thousandths / 1000, self.thousandths % 1000);
+        match rest {
+            _ if rest % 100 == 0 => write!(f, "{whole}.{}", rest / 100),
+            _ if rest % 10 == 0 => write!(f, "{whole}.{:02}", rest / 10),
+            _ => write!(f, "{whole}.{rest:03}"),
+        }
+    }
+}
+
+/// As it reads in JSON, as its thousandths in a frame.
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !serializer.is_human_readable() {
+            return serializer.serialize_u32(self.thousandths);
+        }
+        let mut text = String::<16>::new();
+        write!(text, "{self}").map_err(serde::ser::Error::custom)?;
+        // serde-json-core writes bytes as they are: the one way to a number that is neither an integer nor binary.
+        serializer.serialize_bytes(text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_the_decimals_that_it_needs() {
+        for (thousandths, text) in [
+            (0, "0.0"),
+            (1, "0.001"),
+            (20, "0.02"),
+            (12_345, "12.345"),
+            (99_900, "99.9"),
+            (100_000, "100.0"),
+            (u32::MAX, "4294967.295"),
+        ] {
+            assert_eq!(Decimal::new(thousandths).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn it_is_a_number_in_json_and_small_in_a_frame() {
+        let number = Some(Decimal::new(12_050));
+        let json = serde_json_core::to_string::<_, 16>(&number).unwrap();
+        assert_eq!(json, "12.05");
+        let mut buffer = [0; 8];
+        let frame = postcard::to_slice(&number, &mut buffer).unwrap();
+        assert_eq!(frame.len(), 3);
+        assert_eq!(postcard::from_bytes(frame), Ok(number));
+    }
+}
