@@ -11,8 +11,8 @@
 //! | [`events`] | what the kernel tells unasked, into the mirror |
 //! | `socket` | datagrams → single messages |
 //! | `filter` | which messages concern us, told before they are decoded |
-//! | `body` | what rtnetlink reads and writes of a message |
-//! | `decode` | message → [`crate::linux::mirror::Object`] |
+//! | `body` | what a message says, as rtnetlink's connection carries it |
+//! | `decode` | message → [`crate::linux::mirror::News`] |
 //! | `encode` | [`crate::linux::objects::Change`] → message |
 //!
 //! A log sink should drop what the target `netlink_proto` says: it prints whole messages that it cannot read, which are

@@ -1,29 +1,50 @@
 //! Message → what it tells of.
+//!
+//! Headers and flags are rtnetlink's. Of the attributes, which it knows by the hundred, only those are looked at that
+//! mean something to us.
 
 use core::net::IpAddr;
 
 use nix::libc;
-use rtnetlink::packet_core::NLM_F_REPLACE;
+use rtnetlink::packet_core::{Emitable, NLM_F_REPLACE, NlasIterator};
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressFlags, AddressMessage, AddressScope,
-};
+use rtnetlink::packet_route::address::{AddressFlags, AddressHeader, AddressScope};
 use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
-use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteType, RouteVia,
-};
-use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
+use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteType};
+use rtnetlink::packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 
 use crate::config::{DeviceName, Mark, PROTOCOL};
 use crate::linux::mirror::{News, Object};
-use crate::linux::netlink::body::{Body, Thing};
 use crate::linux::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::net::{Family, Metric, Prefix};
 
-/// What an event says. None: it lacks what every such message has.
-pub(super) fn news(body: &Body, flags: u16) -> Option<News> {
-    let object = object(body)?;
-    Some(match body.kind {
+// linux/rtnetlink.h
+const RTA_VIA: u16 = 18;
+const RTA_NH_ID: u16 = 30;
+// linux/fib_rules.h
+const FRA_SRC: u16 = 2;
+const FRA_PRIORITY: u16 = 6;
+const FRA_FWMARK: u16 = 10;
+const FRA_SUPPRESS_IFGROUP: u16 = 13;
+const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+const FRA_TABLE: u16 = 15;
+const FRA_FWMASK: u16 = 16;
+const FRA_OIFNAME: u16 = 17;
+const FRA_PROTOCOL: u16 = 21;
+
+/// What a message of this type tells. None: it is of no kind that we watch, or lacks what every such message has.
+pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News> {
+    let object = match message_type {
+        libc::RTM_NEWLINK | libc::RTM_DELLINK => Object::Link(link(payload)?),
+        libc::RTM_NEWADDR | libc::RTM_DELADDR => Object::Address(address(payload)?),
+        libc::RTM_NEWROUTE | libc::RTM_DELROUTE => {
+            let (route, nexthop) = route(payload)?;
+            Object::Route(route, nexthop)
+        }
+        libc::RTM_NEWRULE | libc::RTM_DELRULE => Object::Rule(rule(payload)?),
+        _ => return None,
+    };
+    Some(match message_type {
         libc::RTM_NEWROUTE if flags & NLM_F_REPLACE != 0 => News::Replaces(object),
         libc::RTM_DELLINK | libc::RTM_DELADDR | libc::RTM_DELROUTE | libc::RTM_DELRULE => {
             News::Gone(object)
@@ -32,23 +53,31 @@ pub(super) fn news(body: &Body, flags: u16) -> Option<News> {
     })
 }
 
-/// The thing that a message tells of.
-pub(super) fn object(body: &Body) -> Option<Object> {
-    Some(match &body.thing {
-        Thing::Link(header, name) => Object::Link(link(header, name)?),
-        Thing::Address(message) => Object::Address(address(message)?),
-        Thing::Route(message) => {
-            let (route, nexthop) = route(message)?;
-            Object::Route(route, nexthop)
-        }
-        Thing::Rule(message) => Object::Rule(rule(message)?),
+/// Calls `each` with the type and the value of every attribute that follows the header. None: one of them is no
+/// attribute, or `each` could not read it.
+fn attributes(
+    payload: &[u8],
+    header: &impl Emitable,
+    mut each: impl FnMut(u16, &[u8]) -> Option<()>,
+) -> Option<()> {
+    NlasIterator::new(payload.get(header.buffer_len()..)?).try_for_each(|attribute| {
+        let attribute = attribute.ok()?;
+        each(attribute.kind(), attribute.value())
     })
 }
 
-fn link(header: &LinkHeader, name: &str) -> Option<Link> {
+fn link(payload: &[u8]) -> Option<Link> {
+    let header = LinkHeader::parse(payload).ok()?;
+    let mut name = None;
+    attributes(payload, &header, |kind, value| {
+        if kind == libc::IFLA_IFNAME {
+            name = Some(device(value)?);
+        }
+        Some(())
+    })?;
     Some(Link {
         index: header.index,
-        name: DeviceName::try_from(name).ok()?,
+        name: name?,
         up: header.flags.contains(LinkFlags::Up),
         carrier: header.flags.contains(LinkFlags::LowerUp),
         point_to_point: header.flags.contains(LinkFlags::Pointopoint),
@@ -56,18 +85,19 @@ fn link(header: &LinkHeader, name: &str) -> Option<Link> {
 }
 
 /// `IFA_LOCAL` is our address when there is one, and `IFA_ADDRESS` then the peer's (linux/if_addr.h).
-fn address(message: &AddressMessage) -> Option<Address> {
-    let header = &message.header;
+fn address(payload: &[u8]) -> Option<Address> {
+    let header = AddressHeader::parse(payload).ok()?;
     let mut flags = AddressFlags::from_bits_retain(u32::from(header.flags.bits()));
     let (mut address, mut local) = (None, None);
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Address(value) => address = Some(*value),
-            AddressAttribute::Local(value) => local = Some(*value),
-            AddressAttribute::Flags(value) => flags = *value,
+    attributes(payload, &header, |kind, value| {
+        match kind {
+            libc::IFA_ADDRESS => address = Some(ip(value)?),
+            libc::IFA_LOCAL => local = Some(ip(value)?),
+            libc::IFA_FLAGS => flags = AddressFlags::from_bits_retain(number(value)?),
             _ => {}
         }
-    }
+        Some(())
+    })?;
     let own = local.or(address)?;
     let tentative =
         flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic);
@@ -86,8 +116,8 @@ fn address(message: &AddressMessage) -> Option<Address> {
 }
 
 /// The route, and whether a nexthop object holds its way.
-fn route(message: &RouteMessage) -> Option<(Route, bool)> {
-    let header = &message.header;
+fn route(payload: &[u8]) -> Option<(Route, bool)> {
+    let header = RouteHeader::parse(payload).ok()?;
     let family = family(header.address_family)?;
     let nothing = unspecified(family);
     let mut nexthop = false;
@@ -109,27 +139,25 @@ fn route(message: &RouteMessage) -> Option<(Route, bool)> {
         onlink: header.flags.contains(RouteFlags::Onlink),
         from: None,
     };
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Table(table) => route.table = *table,
-            RouteAttribute::Priority(metric) => route.metric = Metric(*metric),
-            RouteAttribute::Oif(device) => route.device = *device,
-            RouteAttribute::Destination(address) => destination = ip(address)?,
-            RouteAttribute::Source(address) => from = Some(ip(address)?),
-            RouteAttribute::Gateway(address) => route.gateway = Some(ip(address)?),
-            RouteAttribute::Via(RouteVia::Inet(address)) => route.gateway = Some((*address).into()),
-            RouteAttribute::Via(RouteVia::Inet6(address)) => {
-                route.gateway = Some((*address).into());
-            }
-            RouteAttribute::PrefSource(address) => route.source = Some(ip(address)?),
-            RouteAttribute::MultiPath(ways) => {
+    attributes(payload, &header, |kind, value| {
+        match kind {
+            libc::RTA_TABLE => route.table = number(value)?,
+            libc::RTA_PRIORITY => route.metric = Metric(number(value)?),
+            libc::RTA_OIF => route.device = number(value)?,
+            libc::RTA_DST => destination = ip(value)?,
+            libc::RTA_SRC => from = Some(ip(value)?),
+            libc::RTA_GATEWAY => route.gateway = Some(ip(value)?),
+            RTA_VIA => route.gateway = via(value),
+            libc::RTA_PREFSRC => route.source = Some(ip(value)?),
+            libc::RTA_MULTIPATH => {
                 route.kind = RouteKind::Multipath;
-                first = ways.first();
+                first = way(value);
             }
-            RouteAttribute::NhId(_) => nexthop = true,
+            RTA_NH_ID => nexthop = true,
             _ => {}
         }
-    }
+        Some(())
+    })?;
     route.destination = prefix(destination, header.destination_prefix_length)?;
     route.from = match header.source_prefix_length {
         0 => None,
@@ -138,7 +166,7 @@ fn route(message: &RouteMessage) -> Option<(Route, bool)> {
     if route.kind == RouteKind::Multipath {
         // In IPv6 the protocol is that of the first way only: then it is ours, and others have joined it.
         let ours = family == Family::V6 && route.protocol == PROTOCOL;
-        (route.device, route.gateway) = first.filter(|_| ours).map_or((0, None), way);
+        (route.device, route.gateway) = first.filter(|_| ours).unwrap_or((0, None));
     } else if route.kind == RouteKind::Other {
         // IPv6 hangs these on `lo`.
         route.device = 0;
@@ -146,38 +174,45 @@ fn route(message: &RouteMessage) -> Option<(Route, bool)> {
     Some((route, nexthop))
 }
 
-/// Device and gateway of one way of several.
-fn way(way: &RouteNextHop) -> (u32, Option<IpAddr>) {
-    let gateway = way.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Gateway(address) => ip(address),
-        _ => None,
-    });
-    (way.interface_index, gateway)
+/// Device and gateway of the first way of several (`struct rtnexthop`, linux/rtnetlink.h).
+fn way(ways: &[u8]) -> Option<(u32, Option<IpAddr>)> {
+    const HEADER: usize = 8;
+    let length = u16::from_ne_bytes(*ways.first_chunk()?);
+    let way = ways.get(..usize::from(length))?;
+    let device = number(way.get(4..HEADER)?)?;
+    let mut gateway = None;
+    for attribute in NlasIterator::new(way.get(HEADER..)?) {
+        let attribute = attribute.ok()?;
+        if attribute.kind() == libc::RTA_GATEWAY {
+            gateway = Some(ip(attribute.value())?);
+        }
+    }
+    Some((device, gateway))
 }
 
-fn rule(message: &RuleMessage) -> Option<Rule> {
-    let header = &message.header;
+fn rule(payload: &[u8]) -> Option<Rule> {
+    let header = RuleHeader::parse(payload).ok()?;
     let family = family(header.family)?;
     let mut table = u32::from(header.table);
     let (mut pref, mut protocol, mut specific, mut vague) = (0, 0, false, false);
     let (mut mark, mut mask) = (0, 0);
     let (mut source, mut oif) = (None, None);
-    for attribute in &message.attributes {
-        match attribute {
-            RuleAttribute::Priority(value) => pref = *value,
-            RuleAttribute::Protocol(value) => protocol = u8::from(*value),
-            RuleAttribute::Table(value) => table = *value,
-            RuleAttribute::FwMark(value) => mark = *value,
-            RuleAttribute::FwMask(value) => mask = *value,
-            RuleAttribute::Source(value) => source = Some(*value),
-            RuleAttribute::Oifname(name) => oif = Some(DeviceName::try_from(name.as_str()).ok()?),
-            // The kernel always says this; -1 is none.
-            RuleAttribute::SuppressPrefixLen(0) => specific = true,
-            RuleAttribute::SuppressPrefixLen(u32::MAX)
-            | RuleAttribute::SuppressIfGroup(u32::MAX) => {}
+    attributes(payload, &header, |kind, value| {
+        match kind {
+            FRA_PRIORITY => pref = number(value)?,
+            FRA_PROTOCOL => protocol = *value.first()?,
+            FRA_TABLE => table = number(value)?,
+            FRA_FWMARK => mark = number(value)?,
+            FRA_FWMASK => mask = number(value)?,
+            FRA_SRC => source = Some(ip(value)?),
+            FRA_OIFNAME => oif = Some(device(value)?),
+            // The kernel always says these; -1 is none.
+            FRA_SUPPRESS_PREFIXLEN | FRA_SUPPRESS_IFGROUP if value == [0xff; 4] => {}
+            FRA_SUPPRESS_PREFIXLEN if value == [0; 4] => specific = true,
             _ => vague = true,
         }
-    }
+        Some(())
+    })?;
     vague |= header.tos != 0 || header.dst_len != 0 || header.flags.contains(RuleFlags::Invert);
     let from = match header.src_len {
         0 => None,
@@ -212,12 +247,26 @@ fn family(family: AddressFamily) -> Option<Family> {
     }
 }
 
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(address) => Some((*address).into()),
-        RouteAddress::Inet6(address) => Some((*address).into()),
-        _ => None,
+fn number(value: &[u8]) -> Option<u32> {
+    value.try_into().ok().map(u32::from_ne_bytes)
+}
+
+fn ip(value: &[u8]) -> Option<IpAddr> {
+    match *value {
+        [a, b, c, d] => Some([a, b, c, d].into()),
+        _ => <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
     }
+}
+
+/// A gateway with its family before it (`struct rtvia`, linux/rtnetlink.h), which is told from its length as well.
+fn via(value: &[u8]) -> Option<IpAddr> {
+    ip(value.get(2..)?)
+}
+
+/// A name with the zero that ends it.
+fn device(value: &[u8]) -> Option<DeviceName> {
+    let end = value.iter().position(|byte| *byte == 0)?;
+    DeviceName::try_from(core::str::from_utf8(&value[..end]).ok()?).ok()
 }
 
 /// None when the length is no prefix length of the family.
@@ -235,7 +284,20 @@ fn unspecified(family: Family) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+    use rtnetlink::packet_route::route::{
+        RouteAddress, RouteAttribute, RouteMessage, RouteNextHop,
+    };
+    use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
+
     use super::*;
+
+    /// As rtnetlink writes it.
+    fn bytes(message: &impl Emitable) -> Vec<u8> {
+        let mut bytes = vec![0; message.buffer_len()];
+        message.emit(&mut bytes);
+        bytes
+    }
 
     #[test]
     fn an_address_with_a_peer_is_the_local_one() {
@@ -246,7 +308,7 @@ mod tests {
             AddressAttribute::Address("192.0.2.1".parse().unwrap()),
             AddressAttribute::Local("198.51.100.7".parse().unwrap()),
         ];
-        let address = address(&message).unwrap();
+        let address = address(&bytes(&message)).unwrap();
         assert_eq!(address.prefix, "198.51.100.7/32".parse().unwrap());
         assert_eq!(address.peer, Some("192.0.2.1".parse().unwrap()));
         assert!(address.usable);
@@ -261,7 +323,7 @@ mod tests {
                 AddressAttribute::Address("2001:db8::1".parse().unwrap()),
                 AddressAttribute::Flags(flags),
             ];
-            address(&message).unwrap().usable
+            address(&bytes(&message)).unwrap().usable
         };
         assert!(usable(AddressFlags::empty(), AddressScope::Universe));
         assert!(!usable(AddressFlags::empty(), AddressScope::Link));
@@ -277,7 +339,7 @@ mod tests {
         message.header.family = AddressFamily::Inet;
         message.header.action = RuleAction::ToTable;
         message.attributes = vec![RuleAttribute::Table(176), RuleAttribute::FwMark(1)];
-        let selector = |message: &RuleMessage| rule(message).unwrap().selector;
+        let selector = |message: &RuleMessage| rule(&bytes(message)).unwrap().selector;
         assert!(matches!(selector(&message), Selector::Mark(_)));
         message
             .attributes
@@ -286,10 +348,65 @@ mod tests {
     }
 
     #[test]
+    fn of_several_ways_the_first_of_ours_is_told() {
+        let way = |device, gateway: &str| {
+            let mut way = RouteNextHop::default();
+            way.interface_index = device;
+            way.attributes = vec![RouteAttribute::Gateway(RouteAddress::Inet6(
+                gateway.parse().unwrap(),
+            ))];
+            way
+        };
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet6;
+        message.attributes = vec![RouteAttribute::MultiPath(vec![
+            way(3, "fe80::3"),
+            way(4, "fe80::4"),
+        ])];
+        let told = |message: &RouteMessage| {
+            let (route, _) = route(&bytes(message)).unwrap();
+            assert_eq!(route.kind, RouteKind::Multipath);
+            (route.device, route.gateway)
+        };
+        assert_eq!(told(&message), (0, None));
+        message.header.protocol = PROTOCOL.into();
+        assert_eq!(told(&message), (3, Some("fe80::3".parse().unwrap())));
+    }
+
+    #[test]
+    fn a_gateway_may_be_of_the_other_family() {
+        let gateway: IpAddr = "fe80::1".parse().unwrap();
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        message.attributes = vec![RouteAttribute::Via(gateway.into())];
+        let (route, _) = route(&bytes(&message)).unwrap();
+        assert_eq!(route.gateway, Some(gateway));
+    }
+
+    #[test]
+    fn no_bytes_panic() {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        message.attributes = vec![RouteAttribute::MultiPath(vec![RouteNextHop::default()])];
+        let whole = bytes(&message);
+        for end in 0..whole.len() {
+            for at in 0..end {
+                for byte in [0, 1, 0xff] {
+                    let mut cut = whole[..end].to_vec();
+                    cut[at] = byte;
+                    for kind in libc::RTM_NEWLINK..=libc::RTM_DELRULE {
+                        let _ = news(kind, 0, &cut);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_prefix_length_out_of_range_is_no_panic() {
         let mut message = RouteMessage::default();
         message.header.address_family = AddressFamily::Inet;
         message.header.destination_prefix_length = 33;
-        assert_eq!(route(&message), None);
+        assert_eq!(route(&bytes(&message)), None);
     }
 }

@@ -4,19 +4,20 @@ use core::net::IpAddr;
 
 use nix::libc;
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkHeader, NetlinkPayload,
 };
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::AddressMessage;
+use rtnetlink::packet_route::address::AddressHeader;
 use rtnetlink::packet_route::link::LinkHeader;
 use rtnetlink::packet_route::route::{
-    RouteAttribute, RouteFlags, RouteMessage, RouteScope, RouteType,
+    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteScope, RouteType,
 };
-use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage};
 
 use crate::linux::mirror::{self, Kinds};
 use crate::linux::netlink::Message;
-use crate::linux::netlink::body::{Body, Thing};
+use crate::linux::netlink::body::{Body, Request};
 use crate::linux::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::net::Family;
 
@@ -26,57 +27,59 @@ pub(super) fn change(change: &Change) -> Option<Message> {
         Change::SetRoute(route) => request(
             libc::RTM_NEWROUTE,
             NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-            Thing::Route(self::route(route, new_scope(route))?),
+            self::route(route, new_scope(route))?,
         ),
         // No scope: any. Protocol, table, metric, destination, device and gateway are compared (fib_table_delete,
         // ip6_route_del); a metric of 0 would match any.
         Change::DeleteRoute(route) => request(
             libc::RTM_DELROUTE,
             NLM_F_ACK,
-            Thing::Route(self::route(route, RouteScope::NoWhere)?),
+            self::route(route, RouteScope::NoWhere)?,
         ),
         Change::AddRule(rule) => request(
             libc::RTM_NEWRULE,
             NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
-            Thing::Rule(self::rule(rule)?),
+            self::rule(rule)?,
         ),
-        Change::DeleteRule(rule) => {
-            request(libc::RTM_DELRULE, NLM_F_ACK, Thing::Rule(self::rule(rule)?))
-        }
+        Change::DeleteRule(rule) => request(libc::RTM_DELRULE, NLM_F_ACK, self::rule(rule)?),
     })
 }
 
 /// The request to show all of one kind, in one family where the kind knows families.
 pub(super) fn dump(kind: Kinds, family: Family) -> Message {
     let family = address_family(family);
-    let (kind, thing) = match kind {
-        Kinds::LINKS => {
-            let every = Thing::Link(LinkHeader::default(), String::new());
-            (libc::RTM_GETLINK, every)
-        }
+    match kind {
+        Kinds::LINKS => request(libc::RTM_GETLINK, NLM_F_DUMP, LinkHeader::default()),
         Kinds::ADDRESSES => {
-            let mut message = AddressMessage::default();
-            message.header.family = family;
-            (libc::RTM_GETADDR, Thing::Address(message))
+            let header = AddressHeader {
+                family,
+                ..AddressHeader::default()
+            };
+            request(libc::RTM_GETADDR, NLM_F_DUMP, header)
         }
         Kinds::RULES => {
-            let mut message = RuleMessage::default();
-            message.header.family = family;
-            (libc::RTM_GETRULE, Thing::Rule(message))
+            let header = RuleHeader {
+                family,
+                ..RuleHeader::default()
+            };
+            request(libc::RTM_GETRULE, NLM_F_DUMP, header)
         }
         _ => {
-            let mut message = RouteMessage::default();
-            message.header.address_family = family;
-            (libc::RTM_GETROUTE, Thing::Route(message))
+            let header = RouteHeader {
+                address_family: family,
+                ..RouteHeader::default()
+            };
+            request(libc::RTM_GETROUTE, NLM_F_DUMP, header)
         }
-    };
-    request(kind, NLM_F_DUMP, thing)
+    }
 }
 
-fn request(kind: u16, flags: u16, thing: Thing) -> Message {
-    let mut request = Message::from(Body { kind, thing });
-    request.header.flags = NLM_F_REQUEST | flags;
-    request
+fn request(kind: u16, flags: u16, message: impl Emitable + 'static) -> Message {
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | flags;
+    let message = Box::new(message);
+    let body = Body::Request(Request { kind, message });
+    Message::new(header, NetlinkPayload::InnerMessage(body))
 }
 
 /// IPv4 wants the scope of a route without gateway to be the link; IPv6 has no scopes.

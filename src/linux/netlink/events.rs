@@ -10,9 +10,10 @@ use rtnetlink::sys::AsyncSocket;
 
 use crate::config::{DATAGRAMS_PER_DRAIN, EVENTS_BUFFER};
 use crate::linux::mirror::{Kinds, Mirror, News};
+use crate::linux::netlink::Message;
+use crate::linux::netlink::body::Body;
 use crate::linux::netlink::filter::kinds_of;
 use crate::linux::netlink::socket::MessageSocket;
-use crate::linux::netlink::{Message, decode};
 
 /// Hears of every change of links, addresses, routes and rules.
 pub struct Events {
@@ -76,8 +77,11 @@ impl Events {
         loop {
             self.message.clear();
             match self.socket.next(&mut self.message) {
-                Ok(Some(kind)) => match Message::deserialize(&self.message) {
-                    Ok(message) => changed.add(take_in(mirror, &message)),
+                Ok(Some(kind)) => match Message::deserialize(&self.message).map(|m| m.payload) {
+                    Ok(NetlinkPayload::InnerMessage(Body::News(news))) => {
+                        changed.add(mirror.apply(news));
+                    }
+                    Ok(_) => {}
                     Err(_) => undecodable(mirror, 1, kinds_of(kind)),
                 },
                 Ok(None) => break,
@@ -105,19 +109,6 @@ impl Events {
     #[cfg(test)]
     pub(super) fn from_port(peer: u32) -> io::Result<Events> {
         MessageSocket::to_port(peer).map(Events::over)
-    }
-}
-
-fn take_in(mirror: &mut Mirror, message: &Message) -> Kinds {
-    let NetlinkPayload::InnerMessage(inner) = &message.payload else {
-        return Kinds::NONE;
-    };
-    match decode::news(inner, message.header.flags) {
-        Some(news) => mirror.apply(news),
-        None => {
-            undecodable(mirror, 1, kinds_of(message.header.message_type));
-            Kinds::NONE
-        }
     }
 }
 

@@ -81,30 +81,6 @@ pub(super) fn concerns_us(message: &[u8]) -> bool {
     }
 }
 
-/// What of a message is decoded: its beginning, and one attribute more. Of a device only the name is wanted; all the
-/// rest of it (statistics, settings of its type) is long, and the part that differs most from kernel to kernel.
-pub(super) fn essence(message: &[u8]) -> (&[u8], &[u8]) {
-    // `struct ifinfomsg`, linux/rtnetlink.h
-    const LINK: usize = HEADER + 16;
-    if !matches!(kind(message), RTM_NEWLINK | RTM_DELLINK) {
-        return (message, &[]);
-    }
-    let mut rest = message.get(LINK..).unwrap_or_default();
-    while rest.len() >= 4 {
-        // `struct rtattr`: its length without padding, its type
-        let length = usize::from(u16_at(rest, 0));
-        let padded = length.next_multiple_of(4).min(rest.len());
-        if length < 4 || length > rest.len() {
-            break; // not readable: let the decoder say so
-        }
-        if u16_at(rest, 2) == libc::IFLA_IFNAME {
-            return (&message[..LINK], &rest[..padded]);
-        }
-        rest = &rest[padded..];
-    }
-    (message, &[])
-}
-
 /// `struct rtmsg`, linux/rtnetlink.h.
 fn route_concerns_us(message: &[u8]) -> bool {
     const RTM_F_CLONED: u32 = 0x200;
@@ -178,21 +154,6 @@ mod tests {
             "may replace ours"
         );
         assert!(!passes(0, route(0, 16, 254, 4)), "for one type of service");
-    }
-
-    #[test]
-    fn of_a_device_only_its_name_is_decoded() {
-        let name = [9, 0, 3, 0, b'e', b't', b'h', b'1', 0, 0, 0, 0];
-        let mut body = vec![0; 16];
-        body.extend([5, 0, 16, 0, 6, 0, 0, 0]); // IFLA_OPERSTATE
-        body.extend(name);
-        body.extend([8, 0, 13, 0, 0, 0, 0, 0]); // IFLA_TXQLEN
-        let link = message(RTM_NEWLINK, 0, &body);
-        assert_eq!(essence(&link), (&link[..32], &name[..]));
-        let broken = message(RTM_NEWLINK, 0, &[0; 24]);
-        assert_eq!(essence(&broken), (&broken[..], &[][..]));
-        let address = message(RTM_NEWADDR, 0, &body);
-        assert_eq!(essence(&address), (&address[..], &[][..]));
     }
 
     #[test]

@@ -14,10 +14,10 @@ use rtnetlink::sys::SocketAddr;
 use crate::config::{DUMP_PATIENCE, DUMP_TRIES, REQUEST_PATIENCE};
 use crate::failover::Fault;
 use crate::linux::fault::fault;
-use crate::linux::mirror::{Dumped, Kinds, Mirror};
+use crate::linux::mirror::{Dumped, Kinds, Mirror, News, Object};
 use crate::linux::netlink::body::Body;
 use crate::linux::netlink::socket::MessageSocket;
-use crate::linux::netlink::{Connection, Handle, Message, Unasked, advance, decode, encode, take};
+use crate::linux::netlink::{Connection, Handle, Message, Unasked, advance, encode, take};
 use crate::linux::objects::Change;
 use crate::net::{Duration, Family};
 
@@ -131,24 +131,17 @@ impl Requests {
     ) -> Result<Worth, Errno> {
         let mut total = Worth::default();
         for family in families {
-            let mut unread = 0;
-            let worth =
-                self.transact(
-                    encode::dump(kind, *family),
-                    &mut |message| match decode::object(message) {
-                        Some(object) => changed.add(mirror.record(object)),
-                        None => unread += 1,
-                    },
-                )?;
+            let request = encode::dump(kind, *family);
+            let worth = self.transact(request, &mut |object| changed.add(mirror.record(object)))?;
             total.interrupted |= worth.interrupted;
-            total.unread += worth.unread + unread;
+            total.unread += worth.unread;
         }
         Ok(total)
     }
 
     /// Send a request, take its answers until the last. Whatever goes wrong on the way, other than the kernel's saying
     /// no, gives the connection up.
-    fn transact(&mut self, message: Message, each: &mut dyn FnMut(&Body)) -> Result<Worth, Errno> {
+    fn transact(&mut self, message: Message, each: &mut dyn FnMut(Object)) -> Result<Worth, Errno> {
         let mut line = match self.line.take() {
             Some(line) => line,
             None => Line::over(MessageSocket::open(0).map_err(errno_of)?),
@@ -178,7 +171,7 @@ impl Line {
     fn transact(
         &mut self,
         message: Message,
-        each: &mut dyn FnMut(&Body),
+        each: &mut dyn FnMut(Object),
     ) -> Result<Result<Worth, Errno>, Errno> {
         let mut answers = self
             .handle
@@ -202,7 +195,7 @@ impl Line {
             match take(&mut answers) {
                 Poll::Ready(Some(answer)) => {
                     read = true;
-                    if let Some(end) = last(&answer, each) {
+                    if let Some(end) = last(answer, each) {
                         let socket = self.connection.socket_mut();
                         worth.interrupted |= socket.take_interrupted();
                         worth.unread += u32::from(socket.take_cut());
@@ -249,10 +242,10 @@ fn left(since: Instant, patience: Duration) -> Result<std::time::Duration, Errno
 }
 
 /// Whether an answer is the last, and what it says then.
-fn last(answer: &Message, each: &mut dyn FnMut(&Body)) -> Option<Result<(), Errno>> {
-    let code = match &answer.payload {
-        NetlinkPayload::InnerMessage(message) => {
-            each(message);
+fn last(answer: Message, each: &mut dyn FnMut(Object)) -> Option<Result<(), Errno>> {
+    let code = match answer.payload {
+        NetlinkPayload::InnerMessage(Body::News(News::Is(object) | News::Replaces(object))) => {
+            each(object);
             return None;
         }
         NetlinkPayload::Error(error) => error.code.map_or(0, i32::from),

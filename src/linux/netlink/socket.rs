@@ -185,11 +185,7 @@ impl MessageSocket {
             state.interrupted |= filter::flags(message) & NLM_F_DUMP_INTR != 0;
             state.nexthops |= filter::is_nexthop(message);
             if filter::concerns_us(message) {
-                let (start, attribute) = filter::essence(message);
-                let length = start.len() + attribute.len();
-                out.put_u32_ne(u32::try_from(length).unwrap_or(u32::MAX));
-                out.put_slice(&start[4..]);
-                out.put_slice(attribute);
+                out.put_slice(message);
                 handed = Some(filter::kind(message));
             }
             inbox.next += step;
