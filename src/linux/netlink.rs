@@ -11,14 +11,13 @@
 //! | [`events`] | what the kernel tells unasked, into the mirror |
 //! | `socket` | datagrams → single messages |
 //! | `filter` | which messages concern us, told before they are decoded |
+//! | `codec` | messages ↔ datagrams |
 //! | `body` | what a message says, as rtnetlink's connection carries it |
 //! | `decode` | message → [`crate::linux::mirror::News`] |
 //! | `encode` | [`crate::linux::objects::Change`] → message |
-//!
-//! A log sink should drop what the target `netlink_proto` says: it prints whole messages that it cannot read, which are
-//! counted here anyway.
 
 mod body;
+mod codec;
 mod decode;
 mod encode;
 pub mod events;
@@ -36,13 +35,14 @@ use rtnetlink::proto;
 use rtnetlink::sys::SocketAddr;
 
 use body::Body;
+use codec::Codec;
 use socket::MessageSocket;
 
 pub use events::{Drained, Events};
 pub use requests::Requests;
 
 type Message = NetlinkMessage<Body>;
-type Connection = proto::Connection<Body, MessageSocket>;
+type Connection = proto::Connection<Body, MessageSocket, Codec>;
 type Handle = proto::ConnectionHandle<Body>;
 type Unasked = UnboundedReceiver<(Message, SocketAddr)>;
 
