@@ -1,5 +1,7 @@
 //! What clients, signals and the sticky file ask for.
 
+use std::io;
+
 use super::status::View;
 use super::{Daemon, Memory, Token, start};
 use crate::config::{Name, Slot};
@@ -269,7 +271,7 @@ impl Daemon<'_> {
                     self.poller
                         .add(&self.sticky, Token::Sticky.to_u64(), Interest::READ)
                 {
-                    log::error!("{file} cannot be watched: {errno}");
+                    log::error!("{file} cannot be watched: {}", io::Error::from(errno));
                 }
             }
             Err(trouble) => log::error!("{trouble}"),
@@ -293,7 +295,7 @@ impl Daemon<'_> {
             Some(_) => Ok(()),
         };
         if let Err(errno) = done {
-            log::error!("a client cannot be watched: {errno}");
+            log::error!("a client cannot be watched: {}", io::Error::from(errno));
         }
     }
 }

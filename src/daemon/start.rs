@@ -1,6 +1,7 @@
 //! From a configuration file to a running daemon, and to its end.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -56,7 +57,7 @@ fn unavailable(error: impl fmt::Display) -> Failure {
 
 impl From<Errno> for Failure {
     fn from(errno: Errno) -> Failure {
-        unavailable(errno)
+        unavailable(io::Error::from(errno))
     }
 }
 

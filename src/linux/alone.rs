@@ -4,6 +4,7 @@
 //! however it ends (unix(7)). Nobody says anything on it; whoever finds it taken asks the kernel by whom.
 
 use std::fmt;
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -35,12 +36,12 @@ pub enum NotAlone {
         command: Option<String>,
     },
     /// the system refuses
-    System(Errno),
+    System(io::Error),
 }
 
 impl From<Errno> for NotAlone {
     fn from(errno: Errno) -> NotAlone {
-        NotAlone::System(errno)
+        NotAlone::System(errno.into())
     }
 }
 
@@ -89,7 +90,7 @@ impl Alone {
 impl fmt::Display for NotAlone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotAlone::System(errno) => write!(f, "cannot find out whether a daemon runs: {errno}"),
+            NotAlone::System(error) => write!(f, "cannot find out whether a daemon runs: {error}"),
             NotAlone::Held { pid, command } => {
                 write!(f, "another daemon, process {pid}")?;
                 if let Some(command) = command {

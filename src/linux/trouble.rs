@@ -61,11 +61,10 @@ impl fmt::Display for Trouble {
             error,
             advice,
         } = self;
-        write!(f, "cannot {doing} {}: ", path.display())?;
-        match self.errno() {
-            Some(errno) => f.write_str(errno.desc())?,
-            None => write!(f, "{error}")?,
-        }
+        // Without the number, which std puts behind what the system says of it.
+        let error = error.to_string();
+        let said = error.split(" (os error ").next().unwrap_or_default();
+        write!(f, "cannot {doing} {}: {said}", path.display())?;
         if !advice.is_empty() {
             write!(f, ": {advice}")?;
         }
