@@ -1,8 +1,11 @@
-//! How the program is linked to glibc: statically, and at a fixed address.
+//! How the program is linked.
 //!
-//! A program that is linked dynamically has some 80 kB of memory more, for the loader and what it relocates, and runs only
-//! where the C library is as new as the one that it was built with. A position-independent one is relocated at its start,
-//! which turns every page of its tables (some 50 kB) into memory of its own.
+//! For a router (`cross.toml`): without the sections that nothing there reads.
+//!
+//! On a machine with glibc: statically, and at a fixed address. A program that is linked dynamically has some 80 kB of
+//! memory more, for the loader and what it relocates, and runs only where the C library is as new as the one that it was
+//! built with. A position-independent one is relocated at its start, which turns every page of its tables (some 50 kB) into
+//! memory of its own.
 //!
 //! rustc's own way, `-C target-feature=+crt-static`, fails here without `--target`: cargo then asks it of procedural macros
 //! too, and they are shared libraries. So rustc names the shared libraries, and linker scripts of the same names, found
@@ -26,7 +29,15 @@ const LIBRARIES: [(&str, &str); 7] = [
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=board/link.rs");
-    if var("CARGO_CFG_TARGET_ENV").is_ok_and(|env| env == "gnu") {
+    println!("cargo::rerun-if-changed=board/discard.ld");
+    let is = |setting: &str, value: &str| {
+        var(setting).is_ok_and(|set| set.split(',').any(|one| one == value))
+    };
+    if is("CARGO_CFG_PANIC", "immediate-abort") {
+        let here = var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
+        link(&format!("-Wl,-T,{here}/board/discard.ld"));
+    }
+    if is("CARGO_CFG_TARGET_ENV", "gnu") {
         link("-no-pie");
         if has_static_libraries() {
             link_statically()?;
