@@ -1,0 +1,94 @@
+"""The board files (`board/<name>.toml`), and the settings of their Rust targets in `cross.toml`."""
+
+import os
+import shlex
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+# What is downloaded or can be made again. CI names a folder that outlives its clone.
+CACHE = Path(os.environ.get("FAILOVER_CACHE") or ROOT / ".cache").expanduser().absolute()
+
+
+def say(message: str) -> None:
+    """Tells what goes on, in order with what the programs tell that are called."""
+    print(message, flush=True)
+
+
+def stop(message: str) -> NoReturn:
+    """Ends the script, and says why and what to do."""
+    sys.exit(f"{Path(sys.argv[0]).name}: {message}")
+
+
+@dataclass(frozen=True)
+class Board:
+    """A family of boards, as its file describes it."""
+
+    name: str
+    description: str
+    target: str
+    cpu_flags: tuple[str, ...]
+    elf: str
+    budget: dict[str, float]
+    emulator: str
+
+    @property
+    def binary(self) -> Path:
+        """Where `board/build` puts the program for this board."""
+        return ROOT / "target" / "board" / self.name / "failover"
+
+    @property
+    def flags(self) -> str:
+        """What rustc is given: the target's flags from `cross.toml`, and those for the processor."""
+        return " ".join([*settings(self.target)["RUSTFLAGS"].split(), *self.cpu_flags])
+
+    @property
+    def flags_variable(self) -> str:
+        """Cargo's variable for the flags of one target, so that one run can build several targets."""
+        return f"CARGO_TARGET_{self.target.upper().replace('-', '_')}_RUSTFLAGS"
+
+
+def load(name: str) -> Board:
+    """Reads one board file."""
+    with (ROOT / "board" / f"{name}.toml").open("rb") as file:
+        entries = tomllib.load(file)
+    return Board(
+        name=name,
+        description=entries["description"],
+        target=entries["target"],
+        cpu_flags=tuple(shlex.split(entries["cpu_flags"])),
+        elf=entries["elf"],
+        budget=entries["budget"],
+        emulator=entries["qemu"]["user"],
+    )
+
+
+def names() -> list[str]:
+    """The boards that there are."""
+    return sorted(file.stem for file in (ROOT / "board").glob("*.toml"))
+
+
+def select(wanted: list[str]) -> list[Board]:
+    """The boards that are named on a command line; `all` stands for every one."""
+    known = names()
+    chosen = dict.fromkeys(known if "all" in wanted else wanted)
+    for name in chosen:
+        if name not in known:
+            stop(f"there is no board '{name}': expected one of {', '.join(known)}, or all")
+    return [load(name) for name in chosen]
+
+
+def settings(target: str) -> dict[str, str]:
+    """The variables that `cross.toml` sets for a target, as `cross` would pass them to its container."""
+    with (ROOT / "cross.toml").open("rb") as file:
+        config = tomllib.load(file)
+    variables = {}
+    for table in (config["build"], config.get("target", {}).get(target, {})):
+        for definition in table.get("env", {}).get("passthrough", []):
+            name, equals, value = definition.partition("=")
+            if equals:
+                variables[name] = value
+    return variables
