@@ -1,9 +1,13 @@
 """The board files (`board/<name>.toml`), and the settings of their Rust targets in `cross.toml`."""
 
+import fcntl
+import lzma
 import os
 import shlex
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +27,15 @@ def stop(message: str) -> NoReturn:
     sys.exit(f"{Path(sys.argv[0]).name}: {message}")
 
 
+@contextmanager
+def cache_locked() -> Iterator[None]:
+    """Keeps others away while one fills the cache."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @dataclass(frozen=True)
 class Board:
     """A family of boards, as its file describes it."""
@@ -39,6 +52,10 @@ class Board:
     def binary(self) -> Path:
         """Where `board/build` puts the program for this board."""
         return ROOT / "target" / "board" / self.name / "failover"
+
+    def xz_bytes(self) -> int:
+        """The program's size when xz packs it as well as it can: about what it takes in a router's flash."""
+        return len(lzma.compress(self.binary.read_bytes(), preset=9 | lzma.PRESET_EXTREME))
 
     @property
     def flags(self) -> str:
