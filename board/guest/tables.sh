@@ -1,0 +1,63 @@
+# What the kernel's own routing tables are, and what they should be. Only functions.
+# shellcheck shell=dash disable=SC2154 # `providers`, `device` and the addresses are network.sh's
+
+# The swap table as the kernel shows it, without the flag of a route whose device has no carrier.
+swap_table() { # FAMILY
+    ip "-$1" route show table 176 2>/dev/null | sed 's/ linkdown//; s/ *$//'
+}
+
+# The swap table with these providers in this order: each with its gateway, its device, our protocol, metrics from 100.
+expected_swap_table() { # FAMILY PROVIDER…
+    local family="$1" metric=100
+    shift
+    for number in "$@"; do
+        describe "$number"
+        case $family in
+        4) echo "default via $gateway4 dev $device proto 176 src $own4 metric $metric" ;;
+        6) echo "default via $gateway6 dev $device proto 176 metric $metric pref medium" ;;
+        esac
+        metric=$((metric + 1))
+    done
+}
+
+# Whether the kernel has these providers in this order, in both families.
+order_is() { # PROVIDER…
+    [ "$(swap_table 4)" = "$(expected_swap_table 4 "$@")" ] && [ "$(swap_table 6)" = "$(expected_swap_table 6 "$@")" ]
+}
+
+# All rules: the kernel's, and ours for four providers, each by its address and by its device.
+expected_rules() { # FAMILY
+    printf '0:\tfrom all lookup local\n'
+    printf '17600:\tfrom all lookup main suppress_prefixlength 0 proto 176\n'
+    for number in $providers; do
+        describe "$number"
+        case $1 in
+        4) printf '1770%d:\tfrom %s lookup 1760%d proto 176\n' $((number - 1)) "$own4" "$number" ;;
+        6) printf '1770%d:\tfrom %s lookup 1760%d proto 176\n' $((number - 1)) "$own6" "$number" ;;
+        esac
+    done
+    for number in $providers; do
+        describe "$number"
+        printf '1780%d:\tfrom all oif %s lookup 1760%d proto 176\n' $((number - 1)) "$device" "$number"
+    done
+    printf '18500:\tfrom all lookup 176 proto 176\n32766:\tfrom all lookup main\n'
+    [ "$1" = 6 ] || printf '32767:\tfrom all lookup default\n'
+}
+
+rules_are_ours() {
+    for family in 4 6; do
+        [ "$(ip "-$family" rule | sed 's/ *$//')" = "$(expected_rules "$family")" ] || return
+    done
+}
+
+# All routes of ours, and all rules.
+all_of_ours() {
+    for family in 4 6; do
+        ip "-$family" route show table all proto 176
+        ip "-$family" rule
+    done
+}
+
+same_tables() { # FILE FILE WHEN
+    cmp -s "$1" "$2" || failed "the kernel's tables differ $3: $(diff "$1" "$2")"
+}

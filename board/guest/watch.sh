@@ -1,0 +1,106 @@
+# What is seen of the daemon from outside: what it says of itself, what it costs, and what a user in the LAN notices.
+# Only functions.
+# shellcheck shell=dash disable=SC2034,SC2154 # `outage` is read by others, `now` is steps.sh's
+
+start_daemon() {
+    failover run &
+    daemon=$!
+}
+
+# Whether so many paths are in a state.
+paths_are() { # STATE COUNT
+    failover status --json >/tmp/status 2>/dev/null &&
+        [ "$(grep -o "\"device\":\"[^\"]*\",\"state\":\"$1\"" /tmp/status | wc -l)" = "$2" ]
+}
+
+# What the status says must be what the kernel has.
+leaders_are() { # PROVIDER: it leads in both families
+    must failover status --json
+    grep -q "\"active\":{\"ipv4\":\"$1\",\"ipv6\":\"$1\"}" /tmp/said || failed "the status does not say so: $(cat /tmp/said)"
+}
+
+# Whether the last answer through the first provider took longer. Sets `rtt`, in whole milliseconds.
+rtt_is_above() { # MILLISECONDS
+    failover status --json >/tmp/status 2>/dev/null
+    rtt=$(grep -o '"rtt_ms":{"last":[0-9]*' /tmp/status | sed -n '1s/.*://p')
+    [ "${rtt:-0}" -gt "$1" ]
+}
+
+# --- what it costs
+
+# Sets `processor`: the percentage of the processor that the daemon takes. Of six slices of ten seconds it is the median:
+# when the computer that emulates this one is busy with something else, some of them seem to cost more.
+measure_idle_minute() {
+    sleep 2
+    for _ in 1 2 3 4 5 6; do
+        measure_slice
+    done >/tmp/slices
+    processor=$(sort -n /tmp/slices | sed -n 3p)
+    processor=$(seconds "$processor")
+    echo "@figure processor_percent $processor"
+}
+
+# Prints the hundredths of a percent that it takes in ten seconds.
+measure_slice() {
+    local before after since
+    clock
+    since=$now
+    read -r before _ <"/proc/$daemon/schedstat" # nanoseconds
+    sleep 10
+    clock
+    read -r after _ <"/proc/$daemon/schedstat"
+    echo $(((after - before) / 1000 / (now - since)))
+}
+
+# What it has of memory now, in kB; the figures are the greatest seen.
+memory() {
+    local anonymous resident
+    anonymous=$(awk '/^RssAnon/ { print $2 }' "/proc/$daemon/status")
+    resident=$(awk '/^VmRSS/ { print $2 }' "/proc/$daemon/status")
+    echo "@figure anonymous_kb $anonymous" >/dev/console
+    echo "@figure resident_kb $resident" >/dev/console
+    echo "$resident kB resident, of it $anonymous kB anonymous"
+}
+
+# --- a user in the LAN, who pings the Internet ten times a second in both families
+
+flow_begins() {
+    : >/tmp/flow4
+    : >/tmp/flow6
+    clock
+    flow_begun=$now
+    /bin/ip netns exec lan ping -i 0.1 203.0.113.8 >/tmp/flow4 &
+    flow4=$!
+    /bin/ip netns exec lan ping -i 0.1 2001:db8:53::8 >/tmp/flow6 &
+    flow6=$!
+    await flow_is_answered 3
+}
+
+# Whether so many pings were answered in each family.
+flow_is_answered() { # COUNT
+    [ "$(grep -c seq= /tmp/flow4)" -ge "$1" ] && [ "$(grep -c seq= /tmp/flow6)" -ge "$1" ]
+}
+
+# Ends the pings when they are answered again. Sets `outage`: for how long they were not, for people.
+flow_ends() {
+    local answered
+    answered=$(grep -c seq= /tmp/flow4)
+    await flow_is_answered $((answered + 3))
+    clock
+    kill -INT "$flow4" "$flow6"
+    wait "$flow4" "$flow6"
+    outage="a user in the LAN: $(longest_gap /tmp/flow4) in IPv4, $(longest_gap /tmp/flow6) in IPv6"
+}
+
+# The most pings in a row without an answer, times the time from one to the next.
+longest_gap() { # FILE
+    local gap sent
+    gap=$(awk -F 'seq=' -v last=-1 'NF > 1 { n = $2 + 0; if (n - last - 1 > gap) gap = n - last - 1; last = n }
+        END { print gap + 0 }' "$1")
+    sent=$(awk '/packets transmitted/ { print $1 }' "$1")
+    if [ "$gap" = 0 ]; then
+        echo "no ping lost"
+    else
+        echo "out for $(seconds $((gap * (now - flow_begun) / sent))) s"
+    fi
+}
