@@ -1,0 +1,104 @@
+"""The virtual machine of a board: QEMU's command line, its life, and what its console says."""
+
+import os
+import selectors
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from boards import say, stop
+
+# Debian's packages of QEMU.
+PACKAGES = {
+    "qemu-system-mips": "qemu-system-mips",
+    "qemu-system-mipsel": "qemu-system-mips",
+    "qemu-system-arm": "qemu-system-arm",
+    "qemu-system-aarch64": "qemu-system-arm",
+    "qemu-system-x86_64": "qemu-system-x86",
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A board file's section [boot]."""
+
+    system: str
+    machine: str
+    cpu: str
+    memory_mb: int
+    kernel_package: str
+    architecture: str
+    console: str
+
+    @property
+    def kvm(self) -> bool:
+        """Whether this computer's processor can run it. /dev/kvm alone does not tell: where there is neither VMX nor
+        SVM, it runs only guests that are made for that."""
+        flags = Path("/proc/cpuinfo").read_text().split()
+        if self.system != "qemu-system-x86_64" or not {"vmx", "svm"} & set(flags):
+            return False
+        try:
+            os.close(os.open("/dev/kvm", os.O_RDWR))
+        except OSError:
+            return False
+        return True
+
+    @property
+    def processor(self) -> str:
+        """QEMU's words for the processor: the board's, or this computer's own."""
+        return "-accel kvm -cpu host" if self.kvm else f"-accel tcg -cpu {self.cpu}"
+
+    def command(self, kernel: Path, initramfs: Path, words: str = "") -> list[str | Path]:
+        """QEMU's command line; `words` are for the kernel's. What is still to say is where the console leads."""
+        command = [self.system, "-M", self.machine, *self.processor.split(), "-m", str(self.memory_mb)]
+        command += ["-kernel", kernel, "-initrd", initramfs]
+        command += ["-append", f"console={self.console} quiet loglevel=2 panic=-1 {words}".strip()]
+        command += ["-nodefaults", "-display", "none", "-no-reboot"]
+        return command
+
+    def install_emulator(self) -> None:
+        """Makes sure that QEMU is there: root installs it, others are told what to install."""
+        package = PACKAGES.get(self.system, self.system)
+        if shutil.which(self.system):
+            return
+        if os.geteuid() != 0 or not shutil.which("apt-get"):
+            stop(f"there is no {self.system}: install Debian's package {package}")
+        say(f"installing {package}")
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "-oDPkg::Lock::Timeout=300", package]
+        for command in (["apt-get", "update", "-qq"], install):
+            environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+            result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            if result.returncode != 0:
+                stop(f"`{' '.join(command)}` failed:\n{result.stderr.strip()}")
+
+
+@contextmanager
+def running(command: list[str | Path], **pipes: int) -> Iterator[subprocess.Popen]:
+    """QEMU, for the length of a `with` block. It ends with us, even when we are killed."""
+    mortal = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+    process = subprocess.Popen([*mortal, *command], **pipes)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def lines(process: subprocess.Popen, seconds_max: float) -> Iterator[str]:
+    """What the console says, line by line, until QEMU ends. When the time is over: TimeoutError."""
+    end = time.monotonic() + seconds_max
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while (left := end - time.monotonic()) > 0 and selector.select(left):
+            data = os.read(process.stdout.fileno(), 65536)
+            *whole, rest = (rest + data).split(b"\n")
+            for line in whole:
+                yield line.decode(errors="replace").rstrip("\r")
+            if not data:
+                return
+    raise TimeoutError
