@@ -61,3 +61,24 @@ all_of_ours() {
 same_tables() { # FILE FILE WHEN
     cmp -s "$1" "$2" || failed "the kernel's tables differ $3: $(diff "$1" "$2")"
 }
+
+# Notes every change of a route or rule, until `must_be_untouched`.
+note_changes() {
+    : >/tmp/changes
+    /bin/ip monitor route rule >/tmp/changes &
+    monitor=$!
+    await a_change_is_noted
+}
+
+# Makes a change that is not ours, which tells whether notes are taken yet.
+a_change_is_noted() {
+    ip route add 198.51.100.128/25 dev lan0
+    ip route del 198.51.100.128/25 dev lan0
+    grep -q 198.51.100.128 /tmp/changes
+}
+
+# Fails when something of ours was changed, even if it was put back.
+must_be_untouched() {
+    kill "$monitor"
+    ! grep 'proto 176' /tmp/changes >/tmp/said || failed "routes or rules were touched: $(cat /tmp/said)"
+}
