@@ -24,6 +24,8 @@ mod load;
 mod options;
 mod problem;
 mod provider;
+#[cfg(test)]
+mod shipped;
 mod timing;
 mod value;
 

@@ -58,7 +58,7 @@ pub(super) struct Kind {
 }
 
 /// The options of timing and verdict.
-const TIMING: [&str; 7] = [
+pub(super) const TIMING: [&str; 7] = [
     "interval",
     "timeout",
     "down",
@@ -69,7 +69,7 @@ const TIMING: [&str; 7] = [
 ];
 
 impl Kind {
-    fn names(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         let timing = TIMING.iter().filter(|_| self.timing);
         self.options.iter().chain(timing).copied()
     }
