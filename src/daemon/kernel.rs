@@ -8,7 +8,8 @@ use crate::failover::{Event, Fault};
 use crate::linux::clock::now;
 use crate::linux::diff;
 use crate::linux::layout::{Situation, Taken, everywhere};
-use crate::linux::mirror::Kinds;
+use crate::linux::mirror::{Kinds, Mirror};
+use crate::linux::netlink::Requests;
 use crate::linux::objects::Change;
 use crate::linux::uplink::{self, Claims, Uplink};
 use crate::net::{Duration, Family, Instant, Metric};
@@ -328,20 +329,24 @@ impl Daemon<'_> {
     /// Takes away everything of ours, as a clean stop does.
     pub(super) fn remove_routes(&mut self) {
         self.kernel_news();
-        for family in Family::ALL {
-            let mirror = &self.memory.mirror;
-            for change in diff::removal(family, mirror.routes(), mirror.rules()) {
-                if let Err(fault) = self.requests.carry_out(&change) {
-                    log::error!("a route or rule of ours stays behind: {fault}");
-                }
-            }
-        }
+        remove_ours(&mut self.requests, &self.memory.mirror);
     }
 
     /// Both families are to be brought to their plans.
     pub(super) fn plan_all(&mut self) {
         for family in Family::ALL {
             self.kernel[family].plan();
+        }
+    }
+}
+
+/// Takes away every route and rule of ours that the mirror shows.
+pub(super) fn remove_ours(requests: &mut Requests, mirror: &Mirror) {
+    for family in Family::ALL {
+        for change in diff::removal(family, mirror.routes(), mirror.rules()) {
+            if let Err(fault) = requests.carry_out(&change) {
+                log::error!("a route or rule of ours stays behind: {fault}");
+            }
         }
     }
 }

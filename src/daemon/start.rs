@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use nix::errno::Errno;
 
+use super::kernel::remove_ours;
 use super::warnings::Warnings;
 use super::{Daemon, Memory, Token, saving};
 use crate::config::{Config, Ids, OnStop, Severity};
@@ -14,7 +15,7 @@ use crate::failover::Failover;
 use crate::linux::alone::Alone;
 use crate::linux::clock::{self, now};
 use crate::linux::lock::Lock;
-use crate::linux::mirror::Kinds;
+use crate::linux::mirror::{Kinds, Mirror};
 use crate::linux::netlink::{Events, Requests};
 use crate::linux::poll::{Interest, Poller};
 use crate::linux::save::{self, Loaded};
@@ -79,17 +80,21 @@ pub fn run(
     let memory = &mut *memory;
     let warnings = load(file, memory.core.first_config(), report)?;
     let globals = &memory.core.config().globals;
+    let missing = privileges::missing();
+    logging::init(foreground, globals.syslog_level);
     if !globals.enabled {
         report(format_args!(
             "{}: option enabled is '0' in section globals: nothing to do",
             file.display()
         ));
-        return Ok(());
+        return match globals.on_stop {
+            OnStop::Restore if missing.is_none() => remove_leavings(&mut memory.mirror),
+            _ => Ok(()),
+        };
     }
-    if let Some(missing) = privileges::missing() {
+    if let Some(missing) = missing {
         return Err(Failure::NotPermitted(missing.to_owned()));
     }
-    logging::init(foreground, globals.syslog_level);
     live(memory, signals, file, warnings)
 }
 
@@ -142,6 +147,17 @@ fn live(
     daemon.begin()?;
     daemon.serve()?;
     daemon.end();
+    Ok(())
+}
+
+/// Does what a former run should have done at its end, but was killed; nobody is to take over from it now.
+fn remove_leavings(mirror: &mut Mirror) -> Result<(), Failure> {
+    let Ok(_alone) = Alone::take() else {
+        return Ok(()); // they are another daemon's
+    };
+    let mut requests = Requests::open().map_err(unavailable)?;
+    requests.dump(mirror, Kinds::ALL).map_err(unavailable)?;
+    remove_ours(&mut requests, mirror);
     Ok(())
 }
 

@@ -196,3 +196,26 @@ fn leavings_are_taken_away() {
         );
     });
 }
+
+/// Killed, and switched off before it is started again: there is nobody to take its routes over, so they go.
+#[test]
+fn leavings_are_taken_away_when_it_is_switched_off() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online(&lab);
+        let before = ours(&lab);
+        let off = Settings::fast(&lab).global("enabled", "0");
+        // A daemon that runs loses nothing by it.
+        daemon.configure(&off);
+        assert!(daemon.command(&["run", "--foreground"]).status.success());
+        assert_eq!(ours(&lab), before);
+
+        daemon.kill9();
+        daemon.configure(&off.clone().global("on_stop", "keep"));
+        assert!(daemon.command(&["run", "--foreground"]).status.success());
+        assert_eq!(ours(&lab), before);
+        daemon.configure(&off);
+        assert!(daemon.command(&["run", "--foreground"]).status.success());
+        assert_eq!(ours(&lab), 0);
+    });
+}
