@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# Completes the command line of failover(8) in bash: commands, options, files, and the ids of the configuration's providers.
+
+# The ids of the providers in the configuration that the words given name, else in that which failover would take.
+_failover_providers() {
+    local file='' word previous=''
+    for word; do
+        # bash takes `--config=file` for three words.
+        [[ $word == = ]] && continue
+        [[ $previous == --config ]] && file=${word/#\~\//$HOME/}
+        previous=$word
+    done
+    file=${file:-${FAILOVER_CONFIG-}}
+    if [[ ! $file ]]; then
+        for file in /etc/config/failover /etc/failover/failover.conf; do
+            [[ -e $file ]] && break
+        done
+    fi
+    local quote="[\"']\\?" blank='[[:blank:]]'
+    sed -n "s/^$blank*config$blank\\+${quote}provider$quote$blank\\+$quote\\([A-Za-z0-9_]\\+\\).*/\\1/p" \
+        "$file" 2>/dev/null
+}
+
+_failover() {
+    local commands='run check status use disable enable reload log version help'
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+    [[ $word == = ]] && word=''
+    [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD - 2]}
+    COMPREPLY=()
+
+    if [[ $before == --config ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+    fi
+
+    # The command, and what stands behind it.
+    local index command='' arguments=0
+    for ((index = 1; index < COMP_CWORD; index++)); do
+        case ${COMP_WORDS[index]} in
+        --config)
+            [[ ${COMP_WORDS[index + 1]} == = ]] && index=$((index + 1))
+            index=$((index + 1))
+            ;;
+        -*) ;;
+        *)
+            [[ $command ]] && arguments=$((arguments + 1))
+            command=${command:-${COMP_WORDS[index]}}
+            ;;
+        esac
+    done
+
+    local options='--config --help' words=''
+    case $command in
+    '') options+=' --version' words=$commands ;;
+    run) options+=' --foreground' ;;
+    status) options+=' --json --watch' ;;
+    help) options='' words=$commands ;;
+    use | disable | enable)
+        [[ $arguments == 0 ]] && words=$(_failover_providers "${COMP_WORDS[@]}")
+        [[ $arguments == 0 && $command == use ]] && words+=' auto'
+        ;;
+    esac
+    # Options are for whoever begins one, or where there is nothing else.
+    [[ $word == -* || ! $words ]] && words=$options
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+complete -F _failover failover

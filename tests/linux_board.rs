@@ -1,0 +1,150 @@
+//! The files of `board/linux` that describe the command line, held to the command line that the program has: the completion
+//! and the manual. What they say of the configuration is held to it in `src/config/shipped.rs`.
+
+#![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not take for tests
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+const MANUAL: &str = include_str!("../board/linux/failover.8");
+
+fn failover(words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_failover"));
+    command.args(words).output().unwrap()
+}
+
+/// The words that begin the lines below a heading of a help.
+fn listed(words: &[&str], heading: &str) -> BTreeSet<String> {
+    let help = String::from_utf8(failover(words).stdout).unwrap();
+    let below = help.lines().skip_while(|line| *line != heading).skip(1);
+    let items = below.take_while(|line| line.starts_with("  "));
+    let items = items.filter(|line| !line.starts_with("   "));
+    let words = items.flat_map(|line| line.trim().split("  ").next().unwrap().split(", "));
+    words.map(str::to_owned).collect()
+}
+
+fn commands() -> BTreeSet<String> {
+    let commands = listed(&["--help"], "Commands:");
+    assert!(commands.len() >= 9, "{commands:?}");
+    commands
+}
+
+/// The long options of a command, or of the program.
+fn options(words: &[&str]) -> BTreeSet<String> {
+    let mut options = listed(words, "Options:");
+    options.retain(|option| option.starts_with("--"));
+    assert!(options.contains("--config"), "{options:?}");
+    options
+}
+
+/// What bash offers for the last of these words. As bash does, the words are split at `=`.
+fn offered(words: &[&str], config: Option<&PathBuf>) -> BTreeSet<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/board/linux/failover.bash");
+    let act = r#"source "$0" && COMP_WORDS=(failover "$@") COMP_CWORD=$# && _failover &&
+        for reply in "${COMPREPLY[@]}"; do echo "$reply"; done"#;
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-euc", act, script]).args(words);
+    bash.env_remove("FAILOVER_CONFIG");
+    if let Some(config) = config {
+        bash.env("FAILOVER_CONFIG", config);
+    }
+    let Output {
+        stdout,
+        stderr,
+        status,
+    } = bash.output().unwrap();
+    let complaint = String::from_utf8_lossy(&stderr);
+    assert!(status.success() && complaint.is_empty(), "{complaint}");
+    let replies = String::from_utf8(stdout).unwrap();
+    replies.lines().map(str::to_owned).collect()
+}
+
+fn set(words: &[&str]) -> BTreeSet<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[test]
+fn the_completion_offers_each_command_and_option() {
+    let mut expected = commands();
+    expected.insert("help".to_owned());
+    assert_eq!(offered(&[""], None), expected);
+    assert_eq!(offered(&["help", ""], None), expected);
+    assert_eq!(offered(&["--config", "f", ""], None), expected);
+    assert_eq!(offered(&["--config", "=", "f", ""], None), expected);
+    assert_eq!(offered(&["re"], None), set(&["reload"]));
+
+    assert_eq!(offered(&["-"], None), options(&["--help"]));
+    for command in commands() {
+        let expected = options(&[&command, "--help"]);
+        assert_eq!(offered(&[&command, "--"], None), expected, "{command}");
+    }
+    assert_eq!(offered(&["status", "--j"], None), set(&["--json"]));
+}
+
+#[test]
+fn the_completion_offers_the_providers_of_the_configuration() {
+    let directory =
+        std::env::temp_dir().join(format!("failover-completion-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let (one, other) = (directory.join("one file"), directory.join("other"));
+    let text = "config provider 'isp1'\nconfig check 'web'\n#config provider 'isp3'\n  config\tprovider \"isp2\" # x\n";
+    fs::write(&one, text).unwrap();
+    fs::write(&other, "config 'provider' lte\n").unwrap();
+    let other_named = other.to_str().unwrap();
+
+    let with_one = |words: &[&str]| offered(words, Some(&one));
+    assert_eq!(with_one(&["use", ""]), set(&["auto", "isp1", "isp2"]));
+    assert_eq!(with_one(&["disable", "isp"]), set(&["isp1", "isp2"]));
+    assert_eq!(with_one(&["enable", ""]), set(&["isp1", "isp2"]));
+    assert_eq!(with_one(&["use", "isp1", ""]), set(&["--config", "--help"]));
+    for words in [
+        &["--config", other_named, "disable", ""][..],
+        &["--config", "=", other_named, "disable", ""],
+        &["disable", "--config", other_named, ""],
+        &["disable", "--config", "=", other_named, ""],
+    ] {
+        assert_eq!(with_one(words), set(&["lte"]), "{words:?}");
+    }
+    let begun = directory.join("on").to_str().unwrap().to_owned();
+    let completed = set(&[one.to_str().unwrap()]);
+    assert_eq!(with_one(&["status", "--config", &begun]), completed);
+    assert_eq!(with_one(&["--config", "=", &begun]), completed);
+    assert_eq!(
+        with_one(&["use", "--config", "/nowhere", ""]),
+        set(&["auto"])
+    );
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn the_manual_tells_of_each_command_option_and_exit_code() {
+    let (_, rest) = MANUAL.split_once("\n.Sh COMMANDS\n").unwrap();
+    let (told, _) = rest.split_once("\n.Sh ").unwrap();
+    for command in commands() {
+        let item = format!("\n.It Cm {command}");
+        let (_, rest) = told.split_once(&item).expect(&command);
+        let about = rest.split("\n.It Cm ").next().unwrap();
+        let own = &options(&[&command, "--help"]) - &options(&["--help"]);
+        for option in own {
+            assert!(
+                about.contains(&format!("Fl {}", &option[1..])),
+                "{command} {option}"
+            );
+        }
+    }
+    for option in options(&["--help"]) {
+        assert!(told.contains(&format!(".Fl {}", &option[1..])), "{option}");
+    }
+
+    let (_, statuses) = MANUAL.split_once("\n.Sh EXIT STATUS\n").unwrap();
+    let help = String::from_utf8(failover(&["--help"]).stdout).unwrap();
+    let (_, codes) = help.split_once("Exit codes: ").unwrap();
+    let codes = codes.split(|c: char| !c.is_ascii_digit());
+    let codes: Vec<&str> = codes.filter(|code| !code.is_empty()).collect();
+    assert_eq!(codes.len(), 6, "{codes:?}");
+    for code in codes {
+        assert!(statuses.contains(&format!("\n.It {code}\n")), "{code}");
+    }
+}
