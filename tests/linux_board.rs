@@ -1,5 +1,6 @@
 //! The files of `board/linux` that describe the command line, held to the command line that the program has: the completion
-//! and the manual. What they say of the configuration is held to it in `src/config/shipped.rs`.
+//! and the manual. What they say of the configuration is held to it in `src/config/shipped.rs`; that the package installs,
+//! runs and goes is what `board/linux/test` tests.
 
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not take for tests
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 const MANUAL: &str = include_str!("../board/linux/failover.8");
+const CHANGES: &str = include_str!("../board/linux/debian/changelog");
 
 fn failover(words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_failover"));
@@ -147,4 +149,10 @@ fn the_manual_tells_of_each_command_option_and_exit_code() {
     for code in codes {
         assert!(statuses.contains(&format!("\n.It {code}\n")), "{code}");
     }
+}
+
+#[test]
+fn the_package_has_the_version_of_the_program() {
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(CHANGES.starts_with(&format!("failover ({version}-1) ")));
 }
