@@ -65,6 +65,8 @@ pub enum Command {
     Enable(String),
     /// re-read the configuration
     Reload,
+    /// look at an interface of netifd's again, or at all of them
+    Refresh(Option<String>),
     /// show the journal
     Log,
     /// print the version
@@ -110,6 +112,7 @@ enum TypedCommand {
     Disable(Disable),
     Enable(Enable),
     Reload(Reload),
+    Refresh(Refresh),
     Log(Log),
     Version(Version),
 }
@@ -193,6 +196,18 @@ struct Reload {
     /// configuration file
     #[argh(option, arg_name = "file")]
     config: Option<PathBuf>,
+}
+
+/// an interface of netifd's has changed: ask for it again
+#[derive(FromArgs)]
+#[argh(subcommand, name = "refresh", help_triggers("-h", "--help"))]
+struct Refresh {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// its name (default: all)
+    #[argh(positional)]
+    interface: Option<String>,
 }
 
 /// show the journal: every transition with its cause
@@ -321,6 +336,9 @@ impl From<TypedCommand> for (Option<PathBuf>, Command) {
                 (config, Command::Enable(provider))
             }
             TypedCommand::Reload(Reload { config }) => (config, Command::Reload),
+            TypedCommand::Refresh(Refresh { config, interface }) => {
+                (config, Command::Refresh(interface))
+            }
             TypedCommand::Log(Log { config }) => (config, Command::Log),
             TypedCommand::Version(Version { config }) => (config, Command::Version),
         }
@@ -360,6 +378,9 @@ mod tests {
         assert_eq!(command("disable isp2"), Command::Disable("isp2".into()));
         assert_eq!(command("enable isp2"), Command::Enable("isp2".into()));
         assert_eq!(command("reload"), Command::Reload);
+        assert_eq!(command("refresh"), Command::Refresh(None));
+        let wan = Command::Refresh(Some("wan".to_owned()));
+        assert_eq!(command("refresh wan"), wan);
         assert_eq!(command("log"), Command::Log);
         assert_eq!(command("version"), Command::Version);
         assert_eq!(command("--version"), Command::Version);

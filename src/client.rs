@@ -162,6 +162,19 @@ pub fn reload(file: &Path) -> Exit {
     order(file, Ok(Request::Reload), "the configuration is loaded")
 }
 
+/// `refresh`
+pub fn refresh(file: &Path, interface: Option<&str>) -> Exit {
+    match interface.map(crate::config::Name::try_from).transpose() {
+        Ok(interface) => order(
+            file,
+            Ok(Request::Refresh(interface)),
+            "netifd is asked again",
+        ),
+        // No provider has an interface whose name is too long for a message.
+        Err(_) => Exit::Ok,
+    }
+}
+
 /// No provider has an id that is too long for a message, so this needs no daemon to be wrong.
 fn name(id: &str) -> Result<crate::config::Name, String> {
     id.try_into()

@@ -51,6 +51,10 @@ pub const NAME_MAX: usize = 31;
 pub const DEVICE_MAX: usize = 15;
 /// Most netifd interfaces of one provider.
 pub const INTERFACES_MAX: usize = 4;
+/// Netifd interfaces of all providers.
+pub const INTERFACES_WATCHED_MAX: usize = INTERFACES_MAX * PROVIDERS_MAX;
+/// Longest status of a netifd interface, in bytes; most have one thousand.
+pub const NETIFD_ANSWER_MAX: usize = 8 * 1024;
 /// Longest target of a check: an address, or a host name.
 pub const TARGET_MAX: usize = 64;
 /// Longest command of an `exec` check.

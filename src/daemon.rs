@@ -4,6 +4,7 @@
 //! | module | job |
 //! |---|---|
 //! | `start` | from a configuration file to a running daemon |
+//! | `interfaces` | what netifd says of the providers' interfaces |
 //! | `kernel` | the kernel's news → the core; the core's plans → the kernel |
 //! | `probing` | rounds out, replies in |
 //! | `requests` | what clients, signals and the sticky file ask for |
@@ -11,6 +12,7 @@
 //! | `status` | the observable snapshot |
 //! | `warnings` | what a person should mend |
 
+mod interfaces;
 mod kernel;
 mod probing;
 mod requests;
@@ -33,6 +35,7 @@ use crate::linux::icmp::Probes;
 use crate::linux::layout::{Tables, Wanted};
 use crate::linux::lock::Lock;
 use crate::linux::mirror::{Kinds, Mirror};
+use crate::linux::netifd::Interfaces;
 use crate::linux::netlink::{Events, Requests};
 use crate::linux::poll::{Interest, Poller, ReadyList};
 use crate::linux::signals::Signals;
@@ -59,6 +62,7 @@ pub(crate) struct Memory {
     /// What the kernel shall have in the family that is looked at.
     wanted: Wanted,
     commands: Commands,
+    interfaces: Interfaces,
     server: Server,
     /// What a reload reads into.
     candidate: Config,
@@ -78,6 +82,7 @@ impl Memory {
             uplinks: Vec::new(),
             wanted: Wanted::new(),
             commands: Commands::new(),
+            interfaces: Interfaces::new(),
             server: Server::new(),
             candidate: Config::new(),
         }
@@ -141,6 +146,8 @@ enum Token {
     Client(usize),
     /// a reply has come on the path of this index
     Path(usize),
+    /// netifd says something
+    Netifd,
 }
 
 impl Daemon<'_> {
@@ -169,6 +176,7 @@ impl Daemon<'_> {
         let Memory {
             core,
             commands,
+            interfaces,
             server,
             ..
         } = &*self.memory;
@@ -180,6 +188,7 @@ impl Daemon<'_> {
         let others = [
             core.next_deadline(),
             commands.next_deadline(),
+            interfaces.next_deadline(),
             server.next_deadline(),
         ];
         syncs.into_iter().chain(others).flatten().min()
@@ -193,6 +202,7 @@ impl Daemon<'_> {
             Token::Kernel => self.kernel_news(),
             Token::Signal => self.signalled(),
             Token::Sticky => self.sticky_changed(),
+            Token::Netifd => self.hear_netifd(),
             Token::Listener => self.accept(),
             Token::Client(index) => {
                 if let Some(client) = ClientId::from_index(index) {
@@ -213,6 +223,7 @@ impl Daemon<'_> {
             self.tell(Event::Tick, now);
         }
         self.memory.commands.kill_overdue(now);
+        self.ask_netifd(now);
         self.expire_clients(now);
         self.sync();
     }
@@ -278,6 +289,7 @@ impl Token {
             Token::Listener => (3, 0),
             Token::Client(index) => (4, index),
             Token::Path(index) => (5, index),
+            Token::Netifd => (6, 0),
         };
         index as u64 * Token::KINDS + kind
     }
@@ -291,6 +303,7 @@ impl Token {
             3 => Token::Listener,
             4 => Token::Client(index),
             5 => Token::Path(index),
+            6 => Token::Netifd,
             _ => return None,
         })
     }

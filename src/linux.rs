@@ -17,7 +17,7 @@
 //! |---|---|
 //! | [`icmp`] | the raw sockets that send probes and receive their answers |
 //! | `filter` | the socket filter: only our replies wake us |
-//! | [`exec`] | the commands of `exec` checks, as child processes |
+//! | [`exec`] | the commands of `exec` checks |
 //! | [`fault`] | errno → what the core calls it |
 //!
 //! The loop:
@@ -30,6 +30,13 @@
 //! | [`control`] | the daemon's end of the control socket |
 //! | [`connection`] | a client's end of the control socket |
 //! | [`terminal`] | the person's terminal, and the clock on the wall |
+//!
+//! Other programs:
+//!
+//! | module | job |
+//! |---|---|
+//! | [`child`] | child processes |
+//! | [`netifd`] | which device OpenWrt's logical interfaces have, asked by `ubus` |
 //!
 //! Files:
 //!
@@ -51,6 +58,7 @@
 //! `ffi` is the one file with `unsafe`: the system calls that nix has no safe wrapper for.
 
 pub mod alone;
+pub mod child;
 pub mod clock;
 pub mod connection;
 pub mod control;
@@ -66,6 +74,7 @@ pub mod lines;
 pub mod lock;
 pub mod log;
 pub mod mirror;
+pub mod netifd;
 pub mod netlink;
 pub mod objects;
 pub mod poll;

@@ -45,6 +45,7 @@ fn act(invocation: &Invocation) -> Exit {
         Command::Disable(provider) => client::disable(&file, provider),
         Command::Enable(provider) => client::enable(&file, provider),
         Command::Reload => client::reload(&file),
+        Command::Refresh(interface) => client::refresh(&file, interface.as_deref()),
         Command::Log => client::log(&file),
         Command::Version => client::version(),
     }

@@ -121,7 +121,8 @@ fn help_and_version_need_nothing() {
     let output = failover("--help").output().unwrap();
     assert!(output.status.success());
     for word in [
-        "run", "check", "status", "use", "disable", "enable", "reload", "log", "--config",
+        "run", "check", "status", "use", "disable", "enable", "reload", "refresh", "log",
+        "--config",
     ] {
         assert!(out(&output).contains(word), "{word}");
     }

@@ -2,6 +2,7 @@
 
 use heapless::Vec;
 
+use super::interfaces::told;
 use super::{Daemon, Memory};
 use crate::config::{PATHS_MAX, PROVIDERS_MAX, PathId, TAKEN_MAX};
 use crate::failover::{Event, Fault};
@@ -161,6 +162,7 @@ impl Daemon<'_> {
             core,
             mirror,
             uplinks,
+            interfaces,
             ..
         } = &mut *self.memory;
         // One bit a path.
@@ -184,7 +186,8 @@ impl Daemon<'_> {
                     family,
                 };
                 if core.path(path).is_some() {
-                    let mut uplink = uplink::resolve(core.config(), provider, family, mirror);
+                    let told = told(interfaces, provider, family);
+                    let mut uplink = uplink::resolve(core.config(), provider, family, told, mirror);
                     uplink.claim_device(path.slot, &mut claims);
                     set(path, uplink);
                 }

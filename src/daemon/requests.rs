@@ -29,7 +29,10 @@ impl Daemon<'_> {
                     // Its complaints are in the log.
                     let _ = self.reload();
                 }
-                Signal::Child => self.reap(),
+                Signal::Child => {
+                    self.reap();
+                    self.hear_netifd();
+                }
             }
         }
     }
@@ -82,6 +85,10 @@ impl Daemon<'_> {
             Request::Disable(id) => self.disable(id, true, now),
             Request::Enable(id) => self.disable(id, false, now),
             Request::Reload => self.reload_for(client),
+            Request::Refresh(interface) => {
+                self.refresh(interface.as_deref(), now);
+                Ok(())
+            }
         };
         if let Err(error) = result {
             self.memory
@@ -250,6 +257,7 @@ impl Daemon<'_> {
         self.counters.reloads += 1;
         self.carry_out(&actions, now);
         self.close_unused();
+        self.follow_interfaces(now);
         self.look_at_uplinks(now);
         self.plan_all();
         if sticky_file != old.sticky_file {

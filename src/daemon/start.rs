@@ -206,6 +206,7 @@ impl Daemon<'_> {
         tables.choose(core.config(), mirror.routes());
         let pinned = self.sticky.pinned().clone();
         self.obey_sticky_file(pinned);
+        self.follow_interfaces(now());
         self.look_at_uplinks(now());
         self.plan_all();
         self.sync();
@@ -236,6 +237,7 @@ impl Daemon<'_> {
     /// A clean stop.
     fn end(&mut self) {
         self.memory.commands.kill_all();
+        self.memory.interfaces.stop();
         self.memory.server.close();
         if self.memory.core.config().globals.on_stop == OnStop::Restore {
             self.remove_routes();

@@ -34,7 +34,7 @@ impl Warnings {
         &self.all
     }
 
-    fn add(&mut self, code: &str, provider: Option<&Name>, what: fmt::Arguments<'_>) {
+    pub(super) fn add(&mut self, code: &str, provider: Option<&Name>, what: fmt::Arguments<'_>) {
         if self.all.len() < WARNINGS_MAX {
             let code = text(format_args!("{code}"));
             self.all.push(Warning {
@@ -63,6 +63,7 @@ impl Daemon<'_> {
         for family in Family::ALL {
             self.warn_of_family(family);
         }
+        self.warn_of_interfaces();
         let Memory { core, .. } = &*self.memory;
         for path in core.paths() {
             let Some(provider) = core.config().at(path.id.slot) else {

@@ -1,26 +1,37 @@
-//! The commands of `exec` checks: child processes, each in a process group of its own, each with a deadline.
-//!
-//! SIGCHLD must not be ignored: a child has to stay until we have waited for it, so that its number is its own.
+//! The commands of `exec` checks: child processes, each with a deadline.
 
-mod spawn;
+use core::fmt::Write;
+use core::net::IpAddr;
+use std::ffi::CString;
 
-use heapless::Vec;
+use heapless::{String, Vec};
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
-use nix::unistd::Pid;
 
+use super::child::Child;
 use super::fault::fault;
 use crate::config::{COMMANDS_MAX, PathId};
 use crate::failover::{Fault, Round};
 use crate::net::{Duration, Instant};
-pub use spawn::Environment;
-use spawn::spawn;
 
 /// The running commands. All zero bytes when new.
 #[derive(Debug)]
 pub struct Commands {
-    running: Vec<Child, COMMANDS_MAX>,
+    running: Vec<Running, COMMANDS_MAX>,
+}
+
+/// What a command finds in its environment, besides our own; unknown is empty.
+#[derive(Clone, Copy, Debug)]
+pub struct Environment<'a> {
+    /// `PROVIDER`: its id
+    pub provider: &'a str,
+    /// `DEVICE`
+    pub device: &'a str,
+    /// `ADDRESS`: the path's own
+    pub address: Option<IpAddr>,
+    /// `GATEWAY`
+    pub gateway: Option<IpAddr>,
+    /// `TARGET`, as the configuration has it; `FAMILY` comes from the path
+    pub target: &'a str,
 }
 
 /// What a command is asked for.
@@ -53,9 +64,8 @@ pub struct Finished {
 }
 
 #[derive(Debug)]
-struct Child {
-    /// its process, and its process group
-    pid: Pid,
+struct Running {
+    child: Child,
     asked: Asked,
     started: Instant,
     fate: Fate,
@@ -86,8 +96,6 @@ impl Commands {
     }
 
     /// Starts `/bin/sh -c command`, to be killed at `now + timeout`; [`Commands::reap`] tells how it ended.
-    ///
-    /// It reads and writes /dev/null, inherits no descriptor, and has no signal blocked or ignored.
     pub fn start(
         &mut self,
         asked: Asked,
@@ -96,54 +104,54 @@ impl Commands {
         now: Instant,
         timeout: Duration,
     ) -> Result<(), NotStarted> {
-        if self.running.iter().any(|child| child.is_for(asked)) {
+        if self.running.iter().any(|running| running.is_for(asked)) {
             return Err(NotStarted::AlreadyRunning);
         }
         if self.running.is_full() {
             return Err(NotStarted::Failed(Fault::NoBuffers));
         }
-        let pid = spawn(command, asked.path, environment)
+        let child = shell(command, asked.path, environment)
             .map_err(|errno| NotStarted::Failed(fault(errno)))?;
-        let child = Child {
-            pid,
+        let running = Running {
+            child,
             asked,
             started: now,
             fate: Fate::Until(now + timeout),
         };
         // there is room: it was asked for above
-        self.running.push(child).unwrap_or_default();
+        self.running.push(running).unwrap_or_default();
         Ok(())
     }
 
     /// When [`Commands::kill_overdue`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = self.running.iter().filter_map(Child::deadline);
+        let deadlines = self.running.iter().filter_map(Running::deadline);
         deadlines.min()
     }
 
     /// Kills the process groups of commands whose time is up. They are told of by [`Commands::reap`], as
     /// [`Fault::TimedOut`].
     pub fn kill_overdue(&mut self, now: Instant) {
-        for child in &mut self.running {
-            if child.deadline().is_some_and(|deadline| deadline <= now) {
-                child.kill(Fate::Overdue);
+        for running in &mut self.running {
+            if running.deadline().is_some_and(|deadline| deadline <= now) {
+                running.kill(Fate::Overdue);
             }
         }
     }
 
     /// Kills a path's commands; they are never told of. For a path that is closed.
     pub fn kill_path(&mut self, path: PathId) {
-        for child in &mut self.running {
-            if child.asked.path == path {
-                child.kill(Fate::Unwanted);
+        for running in &mut self.running {
+            if running.asked.path == path {
+                running.kill(Fate::Unwanted);
             }
         }
     }
 
     /// Kills all commands; they are never told of. For the daemon's stop.
     pub fn kill_all(&mut self) {
-        for child in &mut self.running {
-            child.kill(Fate::Unwanted);
+        for running in &mut self.running {
+            running.kill(Fate::Unwanted);
         }
     }
 
@@ -151,22 +159,21 @@ impl Commands {
     /// be one signal. Only our own commands are waited for, never a child we do not know.
     pub fn reap(&mut self, now: Instant) -> Option<Finished> {
         let mut place = 0;
-        while let Some(child) = self.running.get(place) {
-            if !has_ended(child.pid) {
+        while let Some(running) = self.running.get(place) {
+            if !running.child.has_ended() {
                 place += 1;
                 continue;
             }
-            let status = child.bury();
-            let child = self.running.swap_remove(place);
-            let result = match (child.fate, status) {
+            let ended = self.running.swap_remove(place);
+            let result = match (ended.fate, ended.child.bury()) {
                 (Fate::Unwanted, _) => continue,
                 (Fate::Overdue, _) => Err(Fault::TimedOut),
-                (Fate::Until(_), Some(0)) => Ok(now.max(child.started) - child.started),
+                (Fate::Until(_), Some(0)) => Ok(now.max(ended.started) - ended.started),
                 (Fate::Until(_), Some(status)) => Err(Fault::Exit(status)),
                 (Fate::Until(_), None) => Err(Fault::Killed),
             };
             return Some(Finished {
-                asked: child.asked,
+                asked: ended.asked,
                 result,
             });
         }
@@ -174,7 +181,7 @@ impl Commands {
     }
 }
 
-impl Child {
+impl Running {
     /// Whether its check is the one asked for. One nobody wants any more does not stand in the way of a new one.
     fn is_for(&self, asked: Asked) -> bool {
         self.asked.path == asked.path
@@ -189,31 +196,34 @@ impl Child {
         }
     }
 
-    /// Kills its group, and itself in case it has left that. Its number cannot be another's: we have not waited yet.
     fn kill(&mut self, fate: Fate) {
         self.fate = fate;
-        let _gone = killpg(self.pid, Signal::SIGKILL);
-        let _gone = kill(self.pid, Signal::SIGKILL);
-    }
-
-    /// Its exit status, after its end; none when a signal ended it. What it left behind in its group ends with it:
-    /// that has to happen before the wait, while the group's number still cannot be another's.
-    fn bury(&self) -> Option<u8> {
-        let _gone = killpg(self.pid, Signal::SIGKILL);
-        match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).ok(),
-            _ => None,
-        }
+        self.child.kill();
     }
 }
 
-/// Whether a child has ended (or is none any more), without taking it away.
-fn has_ended(pid: Pid) -> bool {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    !matches!(
-        waitid(Id::Pid(pid), flags),
-        Ok(WaitStatus::StillAlive) | Err(Errno::EINTR)
-    )
+/// Starts `/bin/sh -c command`, told about its path by its environment.
+fn shell(command: &str, path: PathId, told: &Environment) -> Result<Child, Errno> {
+    let command = CString::new(command).map_err(|_| Errno::EINVAL)?;
+    let (address, gateway) = (text(told.address), text(told.gateway));
+    let variables = [
+        ("PROVIDER", told.provider),
+        ("DEVICE", told.device),
+        ("ADDRESS", &address),
+        ("GATEWAY", &gateway),
+        ("FAMILY", path.family.name()),
+        ("TARGET", told.target),
+    ];
+    Child::start(&[c"/bin/sh", c"-c", &command], &variables, None)
+}
+
+fn text(address: Option<IpAddr>) -> String<40> {
+    let mut text = String::new();
+    if let Some(address) = address {
+        // 39 bytes are the longest address
+        write!(text, "{address}").unwrap_or_default();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::failover::Waiting;
 use crate::linux::mirror::{Mirror, family, is_default};
 use crate::linux::objects::{Address, Link, Route, RouteKind};
 use crate::net::{Family, Prefix, network_of};
+use crate::wire::netifd::Way;
 
 /// A provider's way out in one family, as far as the kernel's state tells it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,9 +37,36 @@ pub struct Uplink {
     pub routable: bool,
 }
 
-/// What the mirror makes of a provider in a family.
-pub fn resolve(config: &Config, provider: &Provider, family: Family, mirror: &Mirror) -> Uplink {
-    let device = provider.device[family].clone();
+/// What is said of a provider's way out in one family, by the configuration or by netifd.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// its device; empty when that is not known yet
+    pub device: DeviceName,
+    /// its way out, where the kernel does not tell one
+    pub way: Option<Way>,
+    /// a prefix to take an own address from, of any device, where its own has none
+    pub delegated: Option<Prefix>,
+}
+
+impl Told {
+    /// The device, and nothing else.
+    pub fn device(name: &DeviceName) -> Told {
+        Told {
+            device: name.clone(),
+            ..Told::default()
+        }
+    }
+}
+
+/// What the mirror makes of a provider in a family, and of what is told of it.
+pub fn resolve(
+    config: &Config,
+    provider: &Provider,
+    family: Family,
+    told: Told,
+    mirror: &Mirror,
+) -> Uplink {
+    let device = told.device;
     let link = match mirror.link_named(&device) {
         Some(link) if !device.is_empty() => link,
         _ => {
@@ -50,13 +78,21 @@ pub fn resolve(config: &Config, provider: &Provider, family: Family, mirror: &Mi
         }
     };
     let learned = learned_route(config, family, link, mirror);
-    let gateway = provider.gateway[family].or(learned.and_then(|route| route.gateway));
-    let direct = gateway.is_none() && (learned.is_some() || link.point_to_point);
+    let (hop, no_hop) = match (learned, told.way) {
+        (Some(route), _) => (route.gateway, route.gateway.is_none()),
+        (None, Some(Way::Gateway(gateway))) => (Some(gateway), false),
+        (None, way) => (None, way == Some(Way::Direct) || link.point_to_point),
+    };
+    let gateway = provider.gateway[family].or(hop);
+    let direct = gateway.is_none() && no_hop;
     let source = learned.and_then(|route| route.source);
     let own = match provider.address[family] {
         Some(wanted) => configured_address(wanted, link, mirror),
         None => learned_address(family, gateway, source, link, mirror),
     };
+    let network = provider.network[family].or_else(|| own.and_then(connected));
+    // The network of such an address is another device's.
+    let own = own.or_else(|| address_in(told.delegated?, mirror));
     let has_way = gateway.is_some() || direct;
     Uplink {
         device,
@@ -64,7 +100,7 @@ pub fn resolve(config: &Config, provider: &Provider, family: Family, mirror: &Mi
         address: own.map(address_of),
         gateway,
         direct,
-        network: provider.network[family].or_else(|| own.and_then(connected)),
+        network,
         onlink: gateway.is_some_and(|gateway| is_onlink(gateway, link, mirror)),
         waiting: waiting(link, own.is_some(), has_way),
         routable: link.up && own.is_some() && has_way,
@@ -143,6 +179,15 @@ fn learned_address<'a>(
             let near = gateway.is_some_and(|gateway| reaches(address, gateway));
             (address.secondary, !named, !near, own)
         })
+}
+
+/// An address of ours in a prefix, whatever device has it: the lowest.
+fn address_in(prefix: Prefix, mirror: &Mirror) -> Option<&Address> {
+    mirror
+        .addresses()
+        .iter()
+        .filter(|address| address.usable && prefix.contains_addr(&address.prefix.address()))
+        .min_by_key(|address| address_of(address))
 }
 
 /// The best foreign default route on the device: it tells the gateway, or that none is needed.

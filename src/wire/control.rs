@@ -39,6 +39,8 @@ pub enum Request {
     Reload,
     /// A [`Reply::Entry`] each, oldest first.
     Log,
+    /// A netifd interface has changed, or any: look at it again.
+    Refresh(Option<Name>),
 }
 
 /// What the daemon answers.

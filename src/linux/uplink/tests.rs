@@ -95,7 +95,8 @@ fn mirror(link: Link, addresses: &[Address], routes: &[Route]) -> Box<Mirror> {
 }
 
 fn resolved(provider: &Provider, family: Family, mirror: &Mirror) -> Uplink {
-    resolve(&Config::default(), provider, family, mirror)
+    let told = Told::device(&provider.device[family]);
+    resolve(&Config::default(), provider, family, told, mirror)
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! What netifd says of its interfaces, for the providers that name some.
+
+use super::{Daemon, Memory, Token};
+use crate::config::Provider;
+use crate::linux::clock::now;
+use crate::linux::netifd::{Interfaces, NoAnswer, Standing};
+use crate::linux::poll::Interest;
+use crate::linux::uplink::Told;
+use crate::net::{Family, Instant};
+
+impl Daemon<'_> {
+    /// Asks netifd for what is to be asked.
+    pub(super) fn ask_netifd(&mut self, now: Instant) {
+        self.memory.interfaces.give_up(now);
+        let Some(answer) = self.memory.interfaces.ask(now) else {
+            return;
+        };
+        let token = Token::Netifd.to_u64();
+        if let Err(errno) = self.poller.add(answer, token, Interest::READ) {
+            log::error!("netifd's answer cannot be read: {errno}");
+        }
+    }
+
+    /// Netifd has said something, or a child has ended.
+    pub(super) fn hear_netifd(&mut self) {
+        let now = now();
+        if self.memory.interfaces.hear(now) {
+            self.warnings_due = true;
+            self.look_at_uplinks(now);
+        }
+        self.ask_netifd(now);
+    }
+
+    /// A person, or a hotplug script, says that an interface has changed, or any.
+    pub(super) fn refresh(&mut self, interface: Option<&str>, now: Instant) {
+        self.memory.interfaces.refresh(interface);
+        self.ask_netifd(now);
+    }
+
+    /// Another configuration is in force.
+    pub(super) fn follow_interfaces(&mut self, now: Instant) {
+        let Memory {
+            core, interfaces, ..
+        } = &mut *self.memory;
+        interfaces.follow(core.config());
+        self.ask_netifd(now);
+    }
+
+    /// Interfaces that netifd says nothing of.
+    pub(super) fn warn_of_interfaces(&mut self) {
+        for (name, standing) in self.memory.interfaces.troubles() {
+            let config = self.memory.core.config();
+            let provider = config.enabled().find(|p| p.interfaces.contains(name));
+            let id = provider.map(|provider| &provider.id);
+            let mut add = |code, what| self.warnings.add(code, id, what);
+            match standing {
+                Standing::Unknown => add(
+                    "interface-unknown",
+                    format_args!(
+                        "netifd knows no interface {name}: see `ubus list network.interface.*`"
+                    ),
+                ),
+                Standing::NoAnswer(NoAnswer::Program(errno)) => add(
+                    "no-netifd",
+                    format_args!(
+                        "interface {name} is asked of netifd by `ubus`, which cannot be run ({errno}): where there is no \
+                         netifd, name the device by `option device`"
+                    ),
+                ),
+                Standing::NoAnswer(why) => add(
+                    "no-netifd",
+                    format_args!(
+                        "netifd does not tell of interface {name} ({why}): it is asked again"
+                    ),
+                ),
+                Standing::Unasked | Standing::Told(_) => {}
+            }
+        }
+    }
+}
+
+/// What is said of a provider's way out, by the configuration or by netifd.
+pub(super) fn told(interfaces: &Interfaces, provider: &Provider, family: Family) -> Told {
+    match provider.interfaces.is_empty() {
+        true => Told::device(&provider.device[family]),
+        false => interfaces.told(provider, family),
+    }
+}

@@ -1,0 +1,291 @@
+//! OpenWrt's logical interfaces: which device and gateway they have, asked of netifd by `ubus`, one after the other, as a
+//! child process that nobody waits for.
+//!
+//! Asked at the start, at a reload, and when somebody says that an interface has changed ([`Interfaces::refresh`]): netifd
+//! runs its hotplug scripts then. In between, the kernel's events tell what becomes of device and addresses.
+
+use std::ffi::CString;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use heapless::Vec;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{pipe2, read};
+
+use super::child::Child;
+use super::uplink::Told;
+use crate::config::{Config, INTERFACES_WATCHED_MAX, NETIFD_ANSWER_MAX, Name, Provider};
+use crate::net::{Duration, Family, Instant};
+use crate::wire::netifd::{self, Interface};
+
+/// An answer takes some milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Before asking again what could not be asked, or was not understood.
+const PAUSE: Duration = Duration::from_secs(10);
+/// How `ubus` ends when there is no such object (UBUS_STATUS_NOT_FOUND).
+const NOT_FOUND: u8 = 4;
+
+/// The interfaces that providers name, and what netifd said of them. All zero bytes when new.
+#[derive(Debug)]
+pub struct Interfaces {
+    known: Vec<Known, INTERFACES_WATCHED_MAX>,
+    /// the question that is asked now
+    asking: Vec<Asking, 1>,
+    /// nobody is asked before
+    pause: Vec<Instant, 1>,
+    answer: [u8; NETIFD_ANSWER_MAX],
+}
+
+#[derive(Debug)]
+struct Known {
+    name: Name,
+    /// to be asked
+    due: bool,
+    standing: Standing,
+}
+
+/// What came of asking last.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// nothing yet
+    Unasked,
+    /// netifd has it so
+    Told(Interface),
+    /// netifd knows no such interface
+    Unknown,
+    /// there is no `ubus`, or it did not answer in time, or nothing that can be read
+    NoAnswer(NoAnswer),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// it cannot be started
+    Program(Errno),
+    /// it ended with this status
+    Status(u8),
+    /// it took too long, or was killed
+    Killed,
+    /// it printed something else, or too much
+    Unreadable,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoAnswer::Program(errno) => f.write_str(errno.desc()),
+            NoAnswer::Status(status) => write!(f, "exit {status}"),
+            NoAnswer::Killed => f.write_str("no answer in time"),
+            NoAnswer::Unreadable => f.write_str("what it says cannot be read"),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Asking {
+    name: Name,
+    child: Child,
+    /// what it prints; closed at its end
+    output: Option<OwnedFd>,
+    /// so many bytes have come
+    filled: usize,
+    /// to be killed then
+    deadline: Option<Instant>,
+}
+
+impl Interfaces {
+    /// None.
+    #[allow(clippy::new_without_default)] // a default would be made on the stack
+    pub const fn new() -> Interfaces {
+        Interfaces {
+            known: Vec::new(),
+            asking: Vec::new(),
+            pause: Vec::new(),
+            answer: [0; NETIFD_ANSWER_MAX],
+        }
+    }
+
+    /// A configuration is in force: its interfaces are to be asked for, and no others are known any more.
+    pub fn follow(&mut self, config: &Config) {
+        let wanted = |name: &Name| config.enabled().any(|p| p.interfaces.contains(name));
+        self.known.retain(|known| wanted(&known.name));
+        for name in config.enabled().flat_map(|provider| &provider.interfaces) {
+            if !self.known.iter().any(|known| known.name == *name) {
+                // There is room for as many as a configuration may have.
+                let _ = self.known.push(Known {
+                    name: name.clone(),
+                    due: true,
+                    standing: Standing::Unasked,
+                });
+            }
+        }
+        self.refresh(None);
+    }
+
+    /// An interface has changed, or any.
+    pub fn refresh(&mut self, name: Option<&str>) {
+        for known in &mut self.known {
+            known.due |= name.is_none_or(|name| known.name == name);
+        }
+        self.pause.clear();
+    }
+
+    /// Asks what is to be asked, unless a question is open: what becomes readable when there is an answer.
+    pub fn ask(&mut self, now: Instant) -> Option<BorrowedFd<'_>> {
+        if !self.asking.is_empty() || self.pause.first().is_some_and(|until| now < *until) {
+            return None;
+        }
+        self.pause.clear();
+        let known = self.known.iter_mut().find(|known| known.due)?;
+        match Asking::start(&known.name, now) {
+            Ok(asking) => {
+                known.due = false;
+                let _ = self.asking.push(asking); // there was none
+                let output = self.asking.first()?.output.as_ref()?;
+                Some(output.as_fd())
+            }
+            Err(errno) => {
+                known.standing = Standing::NoAnswer(NoAnswer::Program(errno));
+                let _ = self.pause.push(now + PAUSE);
+                None
+            }
+        }
+    }
+
+    /// When [`Interfaces::ask`] or [`Interfaces::give_up`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self.asking.first() {
+            Some(asking) => asking.deadline,
+            None => self.pause.first().copied(),
+        }
+    }
+
+    /// Kills a question that is open for too long.
+    pub fn give_up(&mut self, now: Instant) {
+        if let Some(asking) = self.asking.first_mut()
+            && asking.deadline.take_if(|at| *at <= now).is_some()
+        {
+            asking.child.kill();
+        }
+    }
+
+    /// Nobody wants to know any more.
+    pub fn stop(&mut self) {
+        for asking in &self.asking {
+            asking.child.kill();
+        }
+    }
+
+    /// There is something to read, or a child has ended: whether something else is known now.
+    pub fn hear(&mut self, now: Instant) -> bool {
+        let Some(asking) = self.asking.first_mut() else {
+            return false;
+        };
+        asking.read(&mut self.answer);
+        if asking.output.is_some() || !asking.child.has_ended() {
+            return false;
+        }
+        let Some(asked) = self.asking.pop() else {
+            return false;
+        };
+        let standing = asked.conclude(&self.answer);
+        let Some(known) = self.known.iter_mut().find(|known| known.name == asked.name) else {
+            return false; // a reload has left it out
+        };
+        if let Standing::NoAnswer(_) = standing {
+            known.due = true;
+            let _ = self.pause.push(now + PAUSE);
+            // What it was is more likely than nothing.
+            if let Standing::Told(_) = known.standing {
+                return false;
+            }
+        }
+        let changed = known.standing != standing;
+        known.standing = standing;
+        changed
+    }
+
+    /// The interfaces of which netifd tells nothing, and why.
+    pub fn troubles(&self) -> impl Iterator<Item = (&Name, &Standing)> {
+        let silent =
+            |known: &&Known| matches!(known.standing, Standing::Unknown | Standing::NoAnswer(_));
+        let known = self.known.iter().filter(silent);
+        known.map(|known| (&known.name, &known.standing))
+    }
+
+    /// What netifd has said of a provider in a family: of the first of its interfaces that has a way out there; else that
+    /// brings the family; else that is there at all.
+    pub fn told(&self, provider: &Provider, family: Family) -> Told {
+        let interfaces = || {
+            let known = provider
+                .interfaces
+                .iter()
+                .filter_map(|name| self.known(name));
+            known.filter(|interface| interface.up && !interface.device.is_empty())
+        };
+        None.or_else(|| interfaces().find(|interface| interface.way[family].is_some()))
+            .or_else(|| interfaces().find(|interface| interface.brings(family)))
+            .or_else(|| interfaces().next())
+            .map_or_else(Told::default, |interface| Told {
+                device: interface.device.clone(),
+                way: interface.way[family],
+                delegated: interface.delegated.filter(|_| family == Family::V6),
+            })
+    }
+
+    fn known(&self, name: &str) -> Option<&Interface> {
+        let known = self.known.iter().find(|known| known.name == name)?;
+        match &known.standing {
+            Standing::Told(interface) => Some(interface),
+            _ => None,
+        }
+    }
+}
+
+impl Asking {
+    fn start(name: &Name, now: Instant) -> Result<Asking, Errno> {
+        let object =
+            CString::new(format!("network.interface.{name}")).map_err(|_| Errno::EINVAL)?;
+        let (output, input) = pipe2(OFlag::O_CLOEXEC)?;
+        fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        let arguments = [c"ubus", c"call", &object, c"status"];
+        Ok(Asking {
+            name: name.clone(),
+            child: Child::start(&arguments, &[], Some(input.as_fd()))?,
+            output: Some(output),
+            filled: 0,
+            deadline: Some(now + PATIENCE),
+        })
+    }
+
+    /// Reads what there is. What finds no room is thrown away, so that the child can end.
+    fn read(&mut self, answer: &mut [u8]) {
+        let mut waste = [0; 256];
+        while let Some(output) = &self.output {
+            let room = match answer.get_mut(self.filled..) {
+                Some(room) if !room.is_empty() => room,
+                _ => &mut waste,
+            };
+            match read(output, room) {
+                Ok(0) => self.output = None,
+                Ok(count) => self.filled = self.filled.saturating_add(count),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return,
+                Err(_) => self.output = None,
+            }
+        }
+    }
+
+    fn conclude(&self, answer: &[u8]) -> Standing {
+        match self.child.bury() {
+            Some(0) => match answer.get(..self.filled).map(netifd::read) {
+                Some(Ok(interface)) => Standing::Told(interface),
+                _ => Standing::NoAnswer(NoAnswer::Unreadable),
+            },
+            Some(NOT_FOUND) => Standing::Unknown,
+            Some(status) => Standing::NoAnswer(NoAnswer::Status(status)),
+            None => Standing::NoAnswer(NoAnswer::Killed),
+        }
+    }
+}
