@@ -19,6 +19,7 @@
 //! | [`stop`] | clean stops, and two daemons at once |
 //! | [`outside`] | others change the kernel's state under the daemon's hands |
 //! | [`exec`] | commands as checks |
+//! | [`netifd`] | OpenWrt's logical interfaces instead of devices |
 //! | [`stranger`] | what strangers, vandals and programs do |
 //! | [`siege`] | a busy, stopped or besieged daemon, and what it uses up |
 //! | [`witness`] | what several of these look at |
@@ -33,6 +34,7 @@ pub mod foreign;
 pub mod lab;
 pub mod last_resort;
 pub mod life;
+pub mod netifd;
 pub mod outage;
 pub mod outside;
 pub mod pin;

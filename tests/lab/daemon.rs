@@ -1,6 +1,7 @@
 //! The daemon under test, running in a router: started, commanded, watched, and killed when it is dropped.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -23,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Daemon<'router> {
     router: &'router Namespace,
     directory: PathBuf,
+    /// in its environment, besides ours
+    variables: Vec<(&'static str, String)>,
     child: Option<Child>,
 }
 
@@ -39,6 +42,7 @@ impl<'router> Daemon<'router> {
         let daemon = Daemon {
             router,
             directory: new_directory(),
+            variables: Vec::new(),
             child: None,
         };
         daemon.configure(settings);
@@ -69,6 +73,7 @@ impl<'router> Daemon<'router> {
         command
             .args(["run", "--foreground", "--config"])
             .arg(self.file("failover.conf"))
+            .envs(self.variables.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("there is room for a descriptor"))
             .stderr(log);
@@ -77,6 +82,22 @@ impl<'router> Daemon<'router> {
             .spawn(command)
             .expect("package util-linux has `setpriv`");
         self.child = Some(child);
+    }
+
+    /// Sets a variable of its environment, for when it is started.
+    pub fn set(&mut self, name: &'static str, value: String) {
+        self.variables.push((name, value));
+    }
+
+    /// A program that it finds by its name, before any other of that name.
+    pub fn install(&mut self, name: &str, script: &str) {
+        let programs = self.file("bin");
+        fs::create_dir_all(&programs).expect("its directory is ours");
+        let file = programs.join(name);
+        fs::write(&file, script).expect("its directory is ours");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("it is our file");
+        let others = std::env::var("PATH").unwrap_or_default();
+        self.set("PATH", format!("{}:{others}", programs.display()));
     }
 
     /// Writes the configuration; the daemon learns of it by `reload` only.

@@ -1,0 +1,298 @@
+//! Providers that name OpenWrt's logical interfaces: what netifd says of them, and what becomes of that.
+
+use std::fs;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::lab::rights::in_lab;
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::witness::{children, path};
+use super::{SOON, leads, leads_in};
+
+/// Stands in for OpenWrt's `ubus`: prints the file of an interface, from the directory `$NETIFD`.
+const UBUS: &str = r#"#!/bin/sh
+[ "$1 $3 $#" = "call status 3" ] || exit 2
+name=${2#network.interface.}
+echo "$name" >> "$NETIFD/.asked"
+if [ -e "$NETIFD/$name.hangs" ]; then sleep 60; fi
+if [ ! -e "$NETIFD/$name" ]; then
+    echo "Command failed: Not found" >&2
+    exit 4
+fi
+cat "$NETIFD/$name"
+"#;
+
+/// isp1 by the interfaces `wan` and `wan6`, isp2 by `wanb`.
+fn settings(lab: &Lab) -> Settings {
+    Settings::learning(lab)
+        .without("provider", "isp1", "device")
+        .without("provider", "isp2", "device")
+        .list("provider", "isp1", "interface", "wan")
+        .list("provider", "isp1", "interface", "wan6")
+        .list("provider", "isp2", "interface", "wanb")
+}
+
+/// A daemon that will find netifd as it is told here, and has not started.
+fn prepared<'lab>(lab: &'lab Lab, settings: &Settings) -> Daemon<'lab> {
+    let mut daemon = Daemon::prepare(&lab.router, settings);
+    let netifd = daemon.file("netifd");
+    fs::create_dir(&netifd).unwrap();
+    daemon.set("NETIFD", netifd.display().to_string());
+    daemon.install("ubus", UBUS);
+    daemon
+}
+
+/// An interface that is up, with these gateways: in force or, as `defaultroute 0` has it, not.
+fn up(device: &str, gateways: &[IpAddr], in_force: bool) -> Value {
+    let route = |gateway: &IpAddr| {
+        let everywhere = if gateway.is_ipv4() { "0.0.0.0" } else { "::" };
+        json!({"target": everywhere, "mask": 0, "nexthop": gateway.to_string(), "source": format!("{everywhere}/0")})
+    };
+    let routes: Vec<Value> = gateways.iter().map(route).collect();
+    let (main, kept) = if in_force {
+        (routes, Vec::new())
+    } else {
+        (Vec::new(), routes)
+    };
+    json!({
+        "up": true, "pending": false, "available": true, "uptime": 5, "l3_device": device, "proto": "dhcp", "device": device,
+        "updated": ["addresses", "routes"], "metric": 0, "ipv4-address": [], "ipv6-address": [], "ipv6-prefix": [],
+        "route": main, "dns-server": ["192.0.2.53"], "inactive": {"ipv4-address": [], "route": kept, "neighbors": []},
+        "data": {"leasetime": 600, "nested": {"deeper": [1, 2.5, null, true, {"deepest": "\"]}"}]}}
+    })
+}
+
+fn down(device: &str) -> Value {
+    json!({"up": false, "pending": true, "available": true, "proto": "dhcp", "device": device, "data": {}})
+}
+
+/// What netifd says of an interface from now on.
+fn says(daemon: &Daemon, interface: &str, status: &Value) {
+    says_text(
+        daemon,
+        interface,
+        &serde_json::to_string_pretty(status).unwrap(),
+    );
+}
+
+fn says_text(daemon: &Daemon, interface: &str, text: &str) {
+    let whole = daemon.file(&format!("netifd/.{interface}"));
+    fs::write(&whole, text).unwrap();
+    fs::rename(whole, daemon.file(&format!("netifd/{interface}"))).unwrap();
+}
+
+/// Both providers are up, with both families each.
+fn all_is_up(lab: &Lab, daemon: &Daemon) {
+    let gateway = |number: usize, family| lab.provider(number).gateway_address(family);
+    let [v4, v6] = Family::ALL.map(|family| gateway(1, family));
+    says(daemon, "wan", &up("eth1", &[v4], true));
+    says(daemon, "wan6", &up("eth1", &[v6], true));
+    let both = Family::ALL.map(|family| gateway(2, family));
+    says(daemon, "wanb", &up("eth2", &both, false));
+}
+
+fn warnings(daemon: &Daemon, code: &str) -> Vec<String> {
+    let status = daemon.status();
+    let all = status["warnings"].as_array().unwrap();
+    let found = all.iter().filter(|warning| warning["code"] == code);
+    found
+        .map(|w| w["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn interfaces_are_uplinks_and_come_and_go() {
+    in_lab(|| {
+        let lab = Lab::new();
+        lab.serve();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        assert!(leads(&lab, 1));
+        for number in [1, 2] {
+            let gateway = lab.provider(number).gateway_address(Family::V4).to_string();
+            let status = daemon.status();
+            assert_eq!(
+                path(&status, &format!("isp{number}"), "ipv4")["gateway"],
+                gateway
+            );
+        }
+
+        // ifdown: the kernel's device stays as it is.
+        says(&daemon, "wan", &down("eth1"));
+        says(&daemon, "wan6", &down("eth1"));
+        daemon.must(&["refresh", "wan"]);
+        assert!(leads_in(&lab, 2, Family::V4));
+        daemon.wait_for("isp1", "ipv4", "waiting");
+        daemon.wait_for("isp1", "ipv6", "online");
+        daemon.must(&["refresh", "wan6"]);
+        assert!(leads(&lab, 2));
+        assert_eq!(
+            path(&daemon.status(), "isp1", "ipv4")["reason"],
+            "no device"
+        );
+
+        // ifup
+        all_is_up(&lab, &daemon);
+        daemon.must(&["refresh"]);
+        daemon.wait_for_all("online");
+        assert!(leads(&lab, 1));
+
+        // A lease is renewed with another gateway.
+        let moved = lab.move_gateway(1);
+        says(
+            &daemon,
+            "wan",
+            &up("eth1", &[moved.gateway_v4.into()], true),
+        );
+        daemon.must(&["refresh", "wan"]);
+        let gateway = moved.gateway_v4.to_string();
+        let so = || path(&daemon.status(), "isp1", "ipv4")["gateway"] == gateway;
+        assert!(wait_until(SOON, so), "{}", daemon.log());
+        daemon.wait_for("isp1", "ipv4", "online");
+    });
+}
+
+#[test]
+fn an_interface_that_is_not_up_yet_or_unknown_is_waited_for() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        fs::remove_file(daemon.file("netifd/wan")).unwrap();
+        says(&daemon, "wanb", &down("eth2"));
+        daemon.launch();
+        daemon.wait_for("isp1", "ipv6", "online");
+        for (provider, family) in [("isp1", "ipv4"), ("isp2", "ipv4"), ("isp2", "ipv6")] {
+            daemon.wait_for(provider, family, "waiting");
+        }
+        let said = warnings(&daemon, "interface-unknown");
+        assert!(
+            said.len() == 1 && said[0].contains("no interface wan:"),
+            "{said:?}"
+        );
+
+        all_is_up(&lab, &daemon);
+        daemon.must(&["refresh"]);
+        daemon.wait_for_all("online");
+        assert!(warnings(&daemon, "interface-unknown").is_empty());
+    });
+}
+
+#[test]
+fn two_providers_that_turn_out_to_have_one_device() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        let gateways = Family::ALL.map(|family| lab.provider(1).gateway_address(family));
+        says(&daemon, "wanb", &up("eth1", &gateways, true));
+        daemon.launch();
+        daemon.wait_for("isp1", "ipv4", "online");
+        daemon.wait_for("isp2", "ipv4", "waiting");
+        assert_eq!(
+            path(&daemon.status(), "isp2", "ipv4")["reason"],
+            "device taken by isp1"
+        );
+    });
+}
+
+#[test]
+fn answers_that_are_damaged_or_do_not_come_change_nothing() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        let asked = || {
+            fs::read_to_string(daemon.file("netifd/.asked"))
+                .unwrap()
+                .lines()
+                .count()
+        };
+        let good = fs::read_to_string(daemon.file("netifd/wan")).unwrap();
+        let long = format!("{}{}", &good[..good.len() - 1], " ".repeat(20_000)) + "}";
+        let types = good.replace("true", "\"true\"");
+        for damaged in [&good[..good.len() / 2], &long, &types, "", "\u{1b}[0m"] {
+            says_text(&daemon, "wan", damaged);
+            let before = asked();
+            daemon.must(&["refresh", "wan"]);
+            assert!(wait_until(SOON, || asked() > before), "{}", daemon.log());
+            // It is heard, and asked for again only after a pause.
+            assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
+            daemon.must(&["status"]);
+            let states = daemon.path_states();
+            assert!(
+                states.iter().all(|(_, _, state)| state == "online"),
+                "{damaged:.40}: {states:?}"
+            );
+        }
+
+        // One that hangs is killed, with all it has started, and holds up nobody.
+        fs::write(daemon.file("netifd/wan.hangs"), "").unwrap();
+        says_text(&daemon, "wan", &good);
+        daemon.must(&["refresh", "wan"]);
+        assert!(wait_until(SOON, || !children(daemon.pid()).is_empty()));
+        lab.upstream_dies(1);
+        assert!(leads(&lab, 2));
+        lab.upstream_returns(1);
+        assert!(leads(&lab, 1));
+        let patience = 2 * SOON + Duration::from_secs(2);
+        assert!(wait_until(patience, || children(daemon.pid()).is_empty()));
+        daemon.wait_for_all("online");
+    });
+}
+
+/// As on any machine but OpenWrt's.
+#[test]
+fn without_ubus_it_says_what_to_do() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = Daemon::prepare(&lab.router, &settings(&lab));
+        daemon.launch();
+        daemon.wait_for_all("waiting");
+        let so = || {
+            warnings(&daemon, "no-netifd")
+                .iter()
+                .any(|text| text.contains("`option device`"))
+        };
+        assert!(wait_until(SOON, so), "{}", daemon.log());
+    });
+}
+
+/// An uplink without a global address of its own: the provider delegates a prefix, which is in use in the LAN.
+#[test]
+fn a_delegated_prefix_is_enough_for_ipv6() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        let own = lab.provider(1).own(Family::V6);
+        lab.router.ip(&format!(
+            "addr del {own}/64 dev eth1\naddr add {own}/128 dev lan0 nodad"
+        ));
+        let gateway = lab.provider(1).gateway_address(Family::V6);
+        let mut status = up("eth1", &[gateway], true);
+        daemon.launch();
+        says(&daemon, "wan6", &status);
+        daemon.must(&["refresh", "wan6"]);
+        daemon.wait_for("isp1", "ipv6", "waiting");
+        assert_eq!(
+            path(&daemon.status(), "isp1", "ipv6")["reason"],
+            "no address"
+        );
+        status["ipv6-prefix"] = json!([{"address": own.to_string(), "mask": 64, "assigned": {}}]);
+        says(&daemon, "wan6", &status);
+        daemon.must(&["refresh", "wan6"]);
+        let so = || path(&daemon.status(), "isp1", "ipv6")["address"] == own.to_string();
+        assert!(wait_until(SOON, so), "{}", daemon.log());
+        assert_eq!(
+            path(&daemon.status(), "isp1", "ipv6")["reason"],
+            Value::Null
+        );
+    });
+}
