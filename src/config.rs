@@ -51,6 +51,8 @@ pub const NAME_MAX: usize = 31;
 pub const DEVICE_MAX: usize = 15;
 /// Most netifd interfaces of one provider.
 pub const INTERFACES_MAX: usize = 4;
+/// Executables in `hooks_dir` that are run.
+pub const HOOKS_MAX: usize = 32;
 /// Netifd interfaces of all providers.
 pub const INTERFACES_WATCHED_MAX: usize = INTERFACES_MAX * PROVIDERS_MAX;
 /// Longest status of a netifd interface, in bytes; most have one thousand.
@@ -59,7 +61,7 @@ pub const NETIFD_ANSWER_MAX: usize = 8 * 1024;
 pub const TARGET_MAX: usize = 64;
 /// Longest command of an `exec` check.
 pub const COMMAND_MAX: usize = 160;
-/// Longest `sticky_file` and `state_dir` (a socket's address holds 107 bytes).
+/// Longest `sticky_file`, `hooks_dir` and `state_dir` (a socket's address holds 107 bytes).
 pub const FILE_PATH_MAX: usize = 90;
 /// Commands of `exec` checks running at once, over all paths.
 pub const COMMANDS_MAX: usize = 64;
@@ -214,6 +216,8 @@ pub struct Globals {
     pub on_stop: OnStop,
     /// Control socket, saved state.
     pub state_dir: FilePath,
+    /// Executables that hear of transitions.
+    pub hooks_dir: FilePath,
     /// The most verbose level that is logged.
     pub syslog_level: LogLevel,
 }
@@ -237,6 +241,7 @@ impl Globals {
         preempt: Preempt::Yes,
         on_stop: OnStop::Restore,
         state_dir: String::new(),
+        hooks_dir: String::new(),
         syslog_level: LogLevel::Error,
     };
 }
@@ -253,6 +258,7 @@ impl Default for Globals {
             preempt: Preempt::Yes,
             on_stop: OnStop::Restore,
             state_dir: text("/var/run/failover"),
+            hooks_dir: text("/etc/failover/hooks.d"),
             syslog_level: LogLevel::Info,
         }
     }

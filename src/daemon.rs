@@ -4,6 +4,7 @@
 //! | module | job |
 //! |---|---|
 //! | `start` | from a configuration file to a running daemon |
+//! | `hooks` | other programs hear of transitions |
 //! | `interfaces` | what netifd says of the providers' interfaces |
 //! | `kernel` | the kernel's news → the core; the core's plans → the kernel |
 //! | `probing` | rounds out, replies in |
@@ -12,6 +13,7 @@
 //! | `status` | the observable snapshot |
 //! | `warnings` | what a person should mend |
 
+mod hooks;
 mod interfaces;
 mod kernel;
 mod probing;
@@ -31,6 +33,7 @@ use crate::linux::alone::Alone;
 use crate::linux::clock::now;
 use crate::linux::control::{ClientId, Server};
 use crate::linux::exec::Commands;
+use crate::linux::hooks::Hooks;
 use crate::linux::icmp::Probes;
 use crate::linux::layout::{Tables, Wanted};
 use crate::linux::lock::Lock;
@@ -63,6 +66,7 @@ pub(crate) struct Memory {
     wanted: Wanted,
     commands: Commands,
     interfaces: Interfaces,
+    heard: hooks::Heard,
     server: Server,
     /// What a reload reads into.
     candidate: Config,
@@ -83,6 +87,7 @@ impl Memory {
             wanted: Wanted::new(),
             commands: Commands::new(),
             interfaces: Interfaces::new(),
+            heard: hooks::Heard::new(),
             server: Server::new(),
             candidate: Config::new(),
         }
@@ -119,10 +124,13 @@ struct Daemon<'m> {
     warnings_due: bool,
     /// What each client's descriptor is watched for.
     clients: [Option<Interest>; CLIENTS_MAX],
+    hooks: Hooks,
     warnings: warnings::Warnings,
     /// The journal's entries that are logged already.
     logged: u32,
     save_wanted: bool,
+    /// There may be something that the hooks have not heard of.
+    hooks_due: bool,
     /// The last attempt to save failed.
     unsaved: bool,
     /// What the core waited for when the loop last slept.
@@ -168,6 +176,7 @@ impl Daemon<'_> {
             self.time_passes();
             self.note_warnings();
             self.log_news();
+            self.announce();
             self.save();
         }
     }
@@ -189,6 +198,7 @@ impl Daemon<'_> {
             core.next_deadline(),
             commands.next_deadline(),
             interfaces.next_deadline(),
+            self.hooks.next_deadline(),
             server.next_deadline(),
         ];
         syncs.into_iter().chain(others).flatten().min()
@@ -224,6 +234,7 @@ impl Daemon<'_> {
         }
         self.memory.commands.kill_overdue(now);
         self.ask_netifd(now);
+        self.hooks.give_up(now);
         self.expire_clients(now);
         self.sync();
     }
@@ -245,6 +256,7 @@ impl Daemon<'_> {
                 Action::Routes(family) => self.kernel[family].plan(),
                 Action::Save => {
                     self.save_wanted = true;
+                    self.hooks_due = true;
                     // What has just happened may be what a warning explains.
                     self.warnings_due = true;
                 }

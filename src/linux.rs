@@ -36,6 +36,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`child`] | child processes |
+//! | [`hooks`] | programs that hear of transitions |
 //! | [`netifd`] | which device OpenWrt's logical interfaces have, asked by `ubus` |
 //!
 //! Files:
@@ -68,6 +69,7 @@ pub mod fault;
 mod ffi;
 pub mod files;
 mod filter;
+pub mod hooks;
 pub mod icmp;
 pub mod layout;
 pub mod lines;

@@ -93,6 +93,7 @@ pub(super) static KINDS: [Kind; 3] = [
             "preempt",
             "on_stop",
             "state_dir",
+            "hooks_dir",
             "syslog_level",
             "profile",
         ],

@@ -32,6 +32,7 @@ impl Daemon<'_> {
                 Signal::Child => {
                     self.reap();
                     self.hear_netifd();
+                    self.reap_hooks();
                 }
             }
         }

@@ -14,6 +14,7 @@ use crate::config::{Config, Ids, OnStop, Severity};
 use crate::failover::Failover;
 use crate::linux::alone::Alone;
 use crate::linux::clock::{self, now};
+use crate::linux::hooks::Hooks;
 use crate::linux::lock::Lock;
 use crate::linux::mirror::{Kinds, Mirror};
 use crate::linux::netlink::{Events, Requests};
@@ -133,8 +134,10 @@ fn live(
         warnings_due: true,
         kernel: PerFamily::default(),
         clients: Default::default(),
+        hooks: Hooks::default(),
         warnings: Warnings::new(warnings),
         save_wanted: true,
+        hooks_due: true,
         unsaved: false,
         due: None,
         stopping: false,
@@ -204,6 +207,7 @@ impl Daemon<'_> {
             ..
         } = &mut *self.memory;
         tables.choose(core.config(), mirror.routes());
+        self.nothing_is_news();
         let pinned = self.sticky.pinned().clone();
         self.obey_sticky_file(pinned);
         self.follow_interfaces(now());
@@ -238,6 +242,7 @@ impl Daemon<'_> {
     fn end(&mut self) {
         self.memory.commands.kill_all();
         self.memory.interfaces.stop();
+        self.hooks.stop();
         self.memory.server.close();
         if self.memory.core.config().globals.on_stop == OnStop::Restore {
             self.remove_routes();

@@ -234,6 +234,18 @@ impl Interfaces {
             })
     }
 
+    /// Which of a provider's interfaces that is; else the first that is named.
+    pub fn of<'p>(&self, provider: &'p Provider, family: Family) -> Option<&'p Name> {
+        let told = self.told(provider, family);
+        let same = |name: &&Name| {
+            self.known(name).is_some_and(|interface| {
+                interface.device == told.device && interface.brings(family)
+            })
+        };
+        let mut names = provider.interfaces.iter();
+        names.clone().find(same).or_else(|| names.next())
+    }
+
     fn known(&self, name: &str) -> Option<&Interface> {
         let known = self.known.iter().find(|known| known.name == name)?;
         match &known.standing {

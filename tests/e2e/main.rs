@@ -19,6 +19,7 @@
 //! | [`stop`] | clean stops, and two daemons at once |
 //! | [`outside`] | others change the kernel's state under the daemon's hands |
 //! | [`exec`] | commands as checks |
+//! | [`hooks`] | other programs hear of transitions |
 //! | [`netifd`] | OpenWrt's logical interfaces instead of devices |
 //! | [`stranger`] | what strangers, vandals and programs do |
 //! | [`siege`] | a busy, stopped or besieged daemon, and what it uses up |
@@ -30,6 +31,7 @@ pub mod death;
 pub mod exec;
 pub mod filter;
 pub mod foreign;
+pub mod hooks;
 #[path = "../lab/mod.rs"]
 pub mod lab;
 pub mod last_resort;

@@ -1,0 +1,271 @@
+//! Other programs hear of transitions: what they are told, in which order, and that none of them is in the way.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use super::lab::rights::in_lab;
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::witness::children;
+use super::{SOON, leads_in};
+
+/// Writes down what it is told: a file a call, numbered.
+const RECORDER: &str = "#!/bin/sh\n\
+    n=$(ls \"$RECORDS\" | wc -l)\n\
+    { echo \"CALL=${0##*/} $*\"; env; } > \"$RECORDS/.new\"\n\
+    mv \"$RECORDS/.new\" \"$RECORDS/$(printf %04d $n)\"\n";
+
+/// One call of a hook: its environment, and `CALL`.
+type Call = HashMap<String, String>;
+
+/// A daemon that will find these hooks (name, script, mode), and has not started.
+fn with_hooks<'lab>(lab: &'lab Lab, hooks: &[(&str, &str, u32)]) -> Daemon<'lab> {
+    let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(lab));
+    let (records, directory) = (daemon.file("records"), daemon.file("hooks.d"));
+    for directory in [&records, &directory] {
+        fs::create_dir(directory).unwrap();
+    }
+    for (name, script, mode) in hooks {
+        let file = directory.join(name);
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(*mode)).unwrap();
+    }
+    daemon.set("RECORDS", records.display().to_string());
+    let hooks_dir = directory.display().to_string();
+    let settings = Settings::fast(lab).without_section("check", "google6");
+    daemon.configure(&settings.global("hooks_dir", &hooks_dir));
+    daemon
+}
+
+fn calls(daemon: &Daemon) -> Vec<Call> {
+    let entries = fs::read_dir(daemon.file("records")).unwrap().flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.retain(|file| !file.ends_with(".new"));
+    files.sort();
+    let call = |text: String| -> Call {
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        pairs
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    };
+    files
+        .iter()
+        .map(|file| call(fs::read_to_string(file).unwrap()))
+        .collect()
+}
+
+/// `ACTION PROVIDER OLD→NEW` of each call.
+fn told(daemon: &Daemon) -> Vec<String> {
+    let told = |call: &Call| {
+        let [action, provider, old, new] =
+            ["ACTION", "PROVIDER", "OLD", "NEW"].map(|name| &call[name]);
+        format!("{action} {provider} {old}→{new}")
+    };
+    calls(daemon).iter().map(told).collect()
+}
+
+/// Waits until this was told, after everything that was known.
+fn hears(daemon: &Daemon, known: usize, wanted: &[&str]) {
+    let so = || {
+        told(daemon)
+            .get(known..)
+            .is_some_and(|news| wanted.iter().all(|w| news.iter().any(|n| n == w)))
+    };
+    assert!(
+        wait_until(SOON, so),
+        "{wanted:?} not in {:?}\n{}",
+        told(daemon),
+        daemon.log()
+    );
+}
+
+#[test]
+fn transitions_are_told_with_all_that_belongs_to_them() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = with_hooks(&lab, &[("10-record", RECORDER, 0o755)]);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        hears(
+            &daemon,
+            0,
+            &[
+                "swap isp1 →isp1",
+                "online isp1 waiting→online",
+                "online isp2 waiting→online",
+            ],
+        );
+
+        let known = calls(&daemon).len();
+        lab.upstream_dies(1);
+        hears(
+            &daemon,
+            known,
+            &["swap isp2 isp1→isp2", "offline isp1 online→offline"],
+        );
+        let all = calls(&daemon);
+        let offline = all.iter().find(|call| call["ACTION"] == "offline").unwrap();
+        assert_eq!(
+            (offline["DEVICE"].as_str(), offline["FAMILY"].as_str()),
+            ("eth1", "ipv4")
+        );
+        assert!(
+            offline["REASON"].starts_with("3 rounds failed"),
+            "{}",
+            offline["REASON"]
+        );
+        assert!(
+            offline["LOSS"].parse::<f32>().unwrap() > 0.0,
+            "{}",
+            offline["LOSS"]
+        );
+        assert!(
+            offline["RTT"].parse::<f32>().unwrap() > 0.0,
+            "{}",
+            offline["RTT"]
+        );
+        let swap = all.iter().rfind(|call| call["ACTION"] == "swap").unwrap();
+        assert_eq!(swap["REASON"], "isp1 is offline");
+
+        let known = all.len();
+        lab.upstream_returns(1);
+        hears(
+            &daemon,
+            known,
+            &["online isp1 offline→online", "swap isp1 isp2→isp1"],
+        );
+        let known = calls(&daemon).len();
+        daemon.must(&["use", "isp2"]);
+        hears(&daemon, known, &["pin isp2 →isp2", "swap isp2 isp1→isp2"]);
+        let known = calls(&daemon).len();
+        daemon.must(&["use", "auto"]);
+        hears(&daemon, known, &["pin  isp2→"]);
+
+        // What the former run has told is no news.
+        daemon.wait_for_all("online");
+        assert!(leads_in(&lab, 1, Family::V4));
+        assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
+        let known = told(&daemon).len();
+        daemon.terminate();
+        daemon.launch();
+        daemon.wait_for_all("online");
+        assert_eq!(told(&daemon)[known..], [""; 0]);
+    });
+}
+
+#[test]
+fn hotplug_scripts_and_listeners_on_ubus_hear_of_it_first() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = with_hooks(&lab, &[("z", RECORDER, 0o755)]);
+        daemon.install("hotplug-call", RECORDER);
+        daemon.install("ubus", RECORDER);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        hears(&daemon, 0, &["online isp2 waiting→online"]);
+        let first: Vec<String> = calls(&daemon)[..3]
+            .iter()
+            .map(|call| call["CALL"].clone())
+            .collect();
+        assert_eq!(
+            (first[0].as_str(), first[2].as_str()),
+            ("hotplug-call failover", "z ")
+        );
+        let json = first[1].strip_prefix("ubus send failover ").unwrap();
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            (&json["action"], &json["new"]),
+            (&"swap".into(), &"isp1".into())
+        );
+    });
+}
+
+#[test]
+fn only_the_executables_that_are_meant_are_run_in_their_order() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let hooks = [
+            ("20-b", RECORDER, 0o755),
+            ("10-a", "#!/bin/sh\nexit 3\n", 0o755),
+            ("15-not-executable", RECORDER, 0o644),
+            ("20-b~", RECORDER, 0o755),
+            (".hidden", RECORDER, 0o755),
+            ("20-b.dpkg-old", RECORDER, 0o755),
+            ("30-c", RECORDER, 0o755),
+        ];
+        let mut daemon = with_hooks(&lab, &hooks);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        hears(&daemon, 0, &["online isp2 waiting→online"]);
+        let names: Vec<String> = calls(&daemon)[..4]
+            .iter()
+            .map(|call| call["CALL"].clone())
+            .collect();
+        assert_eq!(names, ["20-b ", "30-c ", "20-b ", "30-c "]);
+        assert!(
+            daemon.log().contains("10-a ended with exit code 3"),
+            "{}",
+            daemon.log()
+        );
+    });
+}
+
+#[test]
+fn a_slow_hook_hears_what_is_so_in_the_end() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let slow = format!("{RECORDER}\n[ \"$ACTION\" = swap ] && sleep 3\n");
+        let mut daemon = with_hooks(&lab, &[("slow", &slow, 0o755)]);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        hears(&daemon, 0, &["swap isp1 →isp1"]);
+        // While it sleeps, isp1 fails and comes back: that is no news in the end.
+        lab.pull_cable(1);
+        assert!(leads_in(&lab, 2, Family::V4));
+        lab.plug_cable(1);
+        daemon.wait_for_all("online");
+        hears(
+            &daemon,
+            0,
+            &["online isp1 waiting→online", "online isp2 waiting→online"],
+        );
+        assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
+        let offline = told(&daemon)
+            .iter()
+            .filter(|told| told.starts_with("offline"))
+            .count();
+        assert_eq!(offline, 0, "{:?}", told(&daemon));
+    });
+}
+
+#[test]
+fn a_hook_that_hangs_is_killed_and_is_in_nobodys_way() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let hangs = "#!/bin/sh\ntrap '' TERM\nsleep 100 & sleep 100\n";
+        let mut daemon = with_hooks(
+            &lab,
+            &[("10-hangs", hangs, 0o755), ("20-record", RECORDER, 0o755)],
+        );
+        daemon.launch();
+        daemon.wait_for_all("online");
+        let begun = Instant::now();
+        lab.upstream_dies(1);
+        assert!(leads_in(&lab, 2, Family::V4));
+        assert!(calls(&daemon).is_empty(), "one runs at a time");
+        let patience = Duration::from_secs(40);
+        assert!(
+            wait_until(patience, || !calls(&daemon).is_empty()),
+            "{}",
+            daemon.log()
+        );
+        assert!(begun.elapsed() > Duration::from_secs(20));
+        assert!(
+            daemon.log().contains("10-hangs was killed"),
+            "{}",
+            daemon.log()
+        );
+        daemon.terminate();
+    });
+}
