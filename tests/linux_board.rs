@@ -75,7 +75,7 @@ fn the_completion_offers_each_command_and_option() {
     assert_eq!(offered(&["help", ""], None), expected);
     assert_eq!(offered(&["--config", "f", ""], None), expected);
     assert_eq!(offered(&["--config", "=", "f", ""], None), expected);
-    assert_eq!(offered(&["re"], None), set(&["reload"]));
+    assert_eq!(offered(&["rel"], None), set(&["reload"]));
 
     assert_eq!(offered(&["-"], None), options(&["--help"]));
     for command in commands() {

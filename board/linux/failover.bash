@@ -22,7 +22,7 @@ _failover_providers() {
 }
 
 _failover() {
-    local commands='run check status use disable enable reload log version help'
+    local commands='run check status use disable enable reload refresh log version help'
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     [[ $word == = ]] && word=''
     [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD - 2]}

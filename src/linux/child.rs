@@ -18,7 +18,7 @@ use super::ffi;
 
 /// A child that was not waited for yet. It must be [`Child::bury`]ed.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Child(Pid);
+pub struct Child(pub(super) Pid);
 
 impl Child {
     /// Starts a program, found by `PATH`, with its name and arguments, and with variables more than our environment has.

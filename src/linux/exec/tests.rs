@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
+use nix::unistd::{Pid, mkfifo};
 
 use super::*;
 use crate::config::Slot;
@@ -43,9 +44,9 @@ impl Commands {
 
     /// Waits until every command has ended, as SIGCHLD would tell.
     fn ended(&self) {
-        for child in &self.running {
+        for running in &self.running {
             waitid(
-                Id::Pid(child.pid),
+                Id::Pid(running.child.0),
                 WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
             )
             .unwrap();
@@ -238,7 +239,7 @@ fn quick_ones_in_a_row_leave_no_zombie() {
             ..ASKED
         };
         commands.begin(asked, "exit 0").unwrap();
-        let pid = commands.running[0].pid;
+        let pid = commands.running[0].child.0;
         commands.ended();
         assert_eq!(commands.reap(START).unwrap().asked, asked);
         assert_eq!(waitpid(pid, None), Err(Errno::ECHILD));
