@@ -13,9 +13,11 @@
 //! | `filter` | which messages concern us, told before they are decoded |
 //! | `codec` | messages ↔ datagrams |
 //! | `body` | what a message says, as rtnetlink's connection carries it |
+//! | `attribute` | values ↔ the bytes of attributes |
 //! | `decode` | message → [`crate::linux::mirror::News`] |
 //! | `encode` | [`crate::linux::objects::Change`] → message |
 
+mod attribute;
 mod body;
 mod codec;
 mod decode;

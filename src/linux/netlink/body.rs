@@ -10,6 +10,7 @@ use rtnetlink::packet_core::{
 };
 
 use crate::linux::mirror::News;
+use crate::linux::netlink::attribute::Attributes;
 use crate::linux::netlink::decode;
 
 /// What follows a message's header.
@@ -20,11 +21,13 @@ pub(super) enum Body {
     Request(Request),
 }
 
-/// A message to the kernel: one of rtnetlink's, or the header of one.
+/// A message to the kernel.
 pub(super) struct Request {
     /// its type (`RTM_*`)
     pub(super) kind: u16,
-    pub(super) message: Box<dyn Emitable>,
+    /// the header that goes with the type
+    pub(super) header: Box<dyn Emitable>,
+    pub(super) attributes: Attributes,
 }
 
 impl NetlinkDeserializable for Body {
@@ -48,14 +51,21 @@ impl NetlinkSerializable for Body {
 
     fn buffer_len(&self) -> usize {
         match self {
-            Body::Request(request) => request.message.buffer_len(),
+            Body::Request(Request {
+                header, attributes, ..
+            }) => header.buffer_len() + attributes.as_slice().buffer_len(),
             Body::News(_) => 0,
         }
     }
 
     fn serialize(&self, buffer: &mut [u8]) {
-        if let Body::Request(request) = self {
-            request.message.emit(buffer);
+        if let Body::Request(Request {
+            header, attributes, ..
+        }) = self
+        {
+            let (start, rest) = buffer.split_at_mut(header.buffer_len());
+            header.emit(start);
+            attributes.as_slice().emit(rest);
         }
     }
 }

@@ -13,24 +13,14 @@ use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 
-use crate::config::{DeviceName, Mark, PROTOCOL};
+use crate::config::{Mark, PROTOCOL};
 use crate::linux::mirror::{News, Object};
+use crate::linux::netlink::attribute::{
+    self, FRA_FWMARK, FRA_FWMASK, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
+    FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_NH_ID, RTA_VIA,
+};
 use crate::linux::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::net::{Family, Metric, Prefix};
-
-// linux/rtnetlink.h
-const RTA_VIA: u16 = 18;
-const RTA_NH_ID: u16 = 30;
-// linux/fib_rules.h
-const FRA_SRC: u16 = 2;
-const FRA_PRIORITY: u16 = 6;
-const FRA_FWMARK: u16 = 10;
-const FRA_SUPPRESS_IFGROUP: u16 = 13;
-const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
-const FRA_TABLE: u16 = 15;
-const FRA_FWMASK: u16 = 16;
-const FRA_OIFNAME: u16 = 17;
-const FRA_PROTOCOL: u16 = 21;
 
 /// What a message of this type tells. None: it is of no kind that we watch, or lacks what every such message has.
 pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News> {
@@ -71,7 +61,7 @@ fn link(payload: &[u8]) -> Option<Link> {
     let mut name = None;
     attributes(payload, &header, |kind, value| {
         if kind == libc::IFLA_IFNAME {
-            name = Some(device(value)?);
+            name = Some(attribute::device(value)?);
         }
         Some(())
     })?;
@@ -91,9 +81,9 @@ fn address(payload: &[u8]) -> Option<Address> {
     let (mut address, mut local) = (None, None);
     attributes(payload, &header, |kind, value| {
         match kind {
-            libc::IFA_ADDRESS => address = Some(ip(value)?),
-            libc::IFA_LOCAL => local = Some(ip(value)?),
-            libc::IFA_FLAGS => flags = AddressFlags::from_bits_retain(number(value)?),
+            libc::IFA_ADDRESS => address = Some(attribute::address(value)?),
+            libc::IFA_LOCAL => local = Some(attribute::address(value)?),
+            libc::IFA_FLAGS => flags = AddressFlags::from_bits_retain(attribute::number(value)?),
             _ => {}
         }
         Some(())
@@ -141,14 +131,14 @@ fn route(payload: &[u8]) -> Option<(Route, bool)> {
     };
     attributes(payload, &header, |kind, value| {
         match kind {
-            libc::RTA_TABLE => route.table = number(value)?,
-            libc::RTA_PRIORITY => route.metric = Metric(number(value)?),
-            libc::RTA_OIF => route.device = number(value)?,
-            libc::RTA_DST => destination = ip(value)?,
-            libc::RTA_SRC => from = Some(ip(value)?),
-            libc::RTA_GATEWAY => route.gateway = Some(ip(value)?),
-            RTA_VIA => route.gateway = via(value),
-            libc::RTA_PREFSRC => route.source = Some(ip(value)?),
+            libc::RTA_TABLE => route.table = attribute::number(value)?,
+            libc::RTA_PRIORITY => route.metric = Metric(attribute::number(value)?),
+            libc::RTA_OIF => route.device = attribute::number(value)?,
+            libc::RTA_DST => destination = attribute::address(value)?,
+            libc::RTA_SRC => from = Some(attribute::address(value)?),
+            libc::RTA_GATEWAY => route.gateway = Some(attribute::address(value)?),
+            RTA_VIA => route.gateway = attribute::any_address(value),
+            libc::RTA_PREFSRC => route.source = Some(attribute::address(value)?),
             libc::RTA_MULTIPATH => {
                 route.kind = RouteKind::Multipath;
                 first = way(value);
@@ -179,12 +169,12 @@ fn way(ways: &[u8]) -> Option<(u32, Option<IpAddr>)> {
     const HEADER: usize = 8;
     let length = u16::from_ne_bytes(*ways.first_chunk()?);
     let way = ways.get(..usize::from(length))?;
-    let device = number(way.get(4..HEADER)?)?;
+    let device = attribute::number(way.get(4..HEADER)?)?;
     let mut gateway = None;
     for attribute in NlasIterator::new(way.get(HEADER..)?) {
         let attribute = attribute.ok()?;
         if attribute.kind() == libc::RTA_GATEWAY {
-            gateway = Some(ip(attribute.value())?);
+            gateway = Some(attribute::address(attribute.value())?);
         }
     }
     Some((device, gateway))
@@ -199,13 +189,13 @@ fn rule(payload: &[u8]) -> Option<Rule> {
     let (mut source, mut oif) = (None, None);
     attributes(payload, &header, |kind, value| {
         match kind {
-            FRA_PRIORITY => pref = number(value)?,
+            FRA_PRIORITY => pref = attribute::number(value)?,
             FRA_PROTOCOL => protocol = *value.first()?,
-            FRA_TABLE => table = number(value)?,
-            FRA_FWMARK => mark = number(value)?,
-            FRA_FWMASK => mask = number(value)?,
-            FRA_SRC => source = Some(ip(value)?),
-            FRA_OIFNAME => oif = Some(device(value)?),
+            FRA_TABLE => table = attribute::number(value)?,
+            FRA_FWMARK => mark = attribute::number(value)?,
+            FRA_FWMASK => mask = attribute::number(value)?,
+            FRA_SRC => source = Some(attribute::address(value)?),
+            FRA_OIFNAME => oif = Some(attribute::device(value)?),
             // The kernel always says these; -1 is none.
             FRA_SUPPRESS_PREFIXLEN | FRA_SUPPRESS_IFGROUP if value == [0xff; 4] => {}
             FRA_SUPPRESS_PREFIXLEN if value == [0; 4] => specific = true,
@@ -245,28 +235,6 @@ fn family(family: AddressFamily) -> Option<Family> {
         AddressFamily::Inet6 => Some(Family::V6),
         _ => None,
     }
-}
-
-fn number(value: &[u8]) -> Option<u32> {
-    value.try_into().ok().map(u32::from_ne_bytes)
-}
-
-fn ip(value: &[u8]) -> Option<IpAddr> {
-    match *value {
-        [a, b, c, d] => Some([a, b, c, d].into()),
-        _ => <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
-    }
-}
-
-/// A gateway with its family before it (`struct rtvia`, linux/rtnetlink.h), which is told from its length as well.
-fn via(value: &[u8]) -> Option<IpAddr> {
-    ip(value.get(2..)?)
-}
-
-/// A name with the zero that ends it.
-fn device(value: &[u8]) -> Option<DeviceName> {
-    let end = value.iter().position(|byte| *byte == 0)?;
-    DeviceName::try_from(core::str::from_utf8(&value[..end]).ok()?).ok()
 }
 
 /// None when the length is no prefix length of the family.

@@ -1,7 +1,5 @@
 //! A change that we ask for → message.
 
-use core::net::IpAddr;
-
 use nix::libc;
 use rtnetlink::packet_core::{
     Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
@@ -10,13 +8,15 @@ use rtnetlink::packet_core::{
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressHeader;
 use rtnetlink::packet_route::link::LinkHeader;
-use rtnetlink::packet_route::route::{
-    RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteScope, RouteType,
-};
-use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage};
+use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteScope, RouteType};
+use rtnetlink::packet_route::rule::{RuleAction, RuleHeader};
 
 use crate::linux::mirror::{self, Kinds};
 use crate::linux::netlink::Message;
+use crate::linux::netlink::attribute::{
+    Attributes, FRA_FWMARK, FRA_FWMASK, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
+    FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_VIA,
+};
 use crate::linux::netlink::body::{Body, Request};
 use crate::linux::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::net::Family;
@@ -24,24 +24,26 @@ use crate::net::Family;
 /// The request of a change; none when it is for something that we never make.
 pub(super) fn change(change: &Change) -> Option<Message> {
     Some(match change {
-        Change::SetRoute(route) => request(
-            libc::RTM_NEWROUTE,
-            NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-            self::route(route, new_scope(route))?,
-        ),
+        Change::SetRoute(route) => {
+            let (header, attributes) = self::route(route, new_scope(route))?;
+            let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+            request(libc::RTM_NEWROUTE, flags, header, attributes)
+        }
         // No scope: any. Protocol, table, metric, destination, device and gateway are compared (fib_table_delete,
         // ip6_route_del); a metric of 0 would match any.
-        Change::DeleteRoute(route) => request(
-            libc::RTM_DELROUTE,
-            NLM_F_ACK,
-            self::route(route, RouteScope::NoWhere)?,
-        ),
-        Change::AddRule(rule) => request(
-            libc::RTM_NEWRULE,
-            NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
-            self::rule(rule)?,
-        ),
-        Change::DeleteRule(rule) => request(libc::RTM_DELRULE, NLM_F_ACK, self::rule(rule)?),
+        Change::DeleteRoute(route) => {
+            let (header, attributes) = self::route(route, RouteScope::NoWhere)?;
+            request(libc::RTM_DELROUTE, NLM_F_ACK, header, attributes)
+        }
+        Change::AddRule(rule) => {
+            let (header, attributes) = self::rule(rule)?;
+            let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+            request(libc::RTM_NEWRULE, flags, header, attributes)
+        }
+        Change::DeleteRule(rule) => {
+            let (header, attributes) = self::rule(rule)?;
+            request(libc::RTM_DELRULE, NLM_F_ACK, header, attributes)
+        }
     })
 }
 
@@ -49,36 +51,48 @@ pub(super) fn change(change: &Change) -> Option<Message> {
 pub(super) fn dump(kind: Kinds, family: Family) -> Message {
     let family = address_family(family);
     match kind {
-        Kinds::LINKS => request(libc::RTM_GETLINK, NLM_F_DUMP, LinkHeader::default()),
+        Kinds::LINKS => show(libc::RTM_GETLINK, LinkHeader::default()),
         Kinds::ADDRESSES => {
             let header = AddressHeader {
                 family,
                 ..AddressHeader::default()
             };
-            request(libc::RTM_GETADDR, NLM_F_DUMP, header)
+            show(libc::RTM_GETADDR, header)
         }
         Kinds::RULES => {
             let header = RuleHeader {
                 family,
                 ..RuleHeader::default()
             };
-            request(libc::RTM_GETRULE, NLM_F_DUMP, header)
+            show(libc::RTM_GETRULE, header)
         }
         _ => {
             let header = RouteHeader {
                 address_family: family,
                 ..RouteHeader::default()
             };
-            request(libc::RTM_GETROUTE, NLM_F_DUMP, header)
+            show(libc::RTM_GETROUTE, header)
         }
     }
 }
 
-fn request(kind: u16, flags: u16, message: impl Emitable + 'static) -> Message {
+fn show(kind: u16, header: impl Emitable + 'static) -> Message {
+    request(kind, NLM_F_DUMP, header, Attributes::default())
+}
+
+fn request(
+    kind: u16,
+    flags: u16,
+    header: impl Emitable + 'static,
+    attributes: Attributes,
+) -> Message {
+    let body = Body::Request(Request {
+        kind,
+        header: Box::new(header),
+        attributes,
+    });
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | flags;
-    let message = Box::new(message);
-    let body = Body::Request(Request { kind, message });
     Message::new(header, NetlinkPayload::InnerMessage(body))
 }
 
@@ -90,81 +104,82 @@ fn new_scope(route: &Route) -> RouteScope {
     }
 }
 
-fn route(route: &Route, scope: RouteScope) -> Option<RouteMessage> {
+fn route(route: &Route, scope: RouteScope) -> Option<(RouteHeader, Attributes)> {
     if !(route.kind == RouteKind::Unicast || route.is_joined()) || route.from.is_some() {
         return None;
     }
     let family = mirror::family(route);
-    let mut message = RouteMessage::default();
-    message.header.address_family = address_family(family);
-    message.header.destination_prefix_length = route.destination.prefix_len();
-    message.header.protocol = route.protocol.into();
-    message.header.scope = scope;
-    message.header.kind = RouteType::Unicast;
-    message.header.table = small_table(route.table);
+    let mut header = RouteHeader {
+        address_family: address_family(family),
+        destination_prefix_length: route.destination.prefix_len(),
+        table: small_table(route.table),
+        protocol: route.protocol.into(),
+        scope,
+        kind: RouteType::Unicast,
+        ..RouteHeader::default()
+    };
     if route.onlink {
-        message.header.flags = RouteFlags::Onlink;
+        header.flags = RouteFlags::Onlink;
     }
-    let attributes = &mut message.attributes;
-    attributes.push(RouteAttribute::Table(route.table));
-    attributes.push(RouteAttribute::Priority(route.metric.0));
+    let mut attributes = Attributes::default();
+    attributes.number(libc::RTA_TABLE, route.table);
+    attributes.number(libc::RTA_PRIORITY, route.metric.0);
     if !mirror::is_default(route) {
-        let address = IpAddr::from(route.destination.address());
-        attributes.push(RouteAttribute::Destination(address.into()));
+        attributes.address(libc::RTA_DST, route.destination.address().into());
     }
     if route.device != 0 {
-        attributes.push(RouteAttribute::Oif(route.device));
+        attributes.number(libc::RTA_OIF, route.device);
     }
     match route.gateway {
         Some(gateway) if Family::of(gateway) == family => {
-            attributes.push(RouteAttribute::Gateway(gateway.into()));
+            attributes.address(libc::RTA_GATEWAY, gateway);
         }
-        Some(gateway) => attributes.push(RouteAttribute::Via(gateway.into())),
+        Some(gateway) => attributes.any_address(RTA_VIA, gateway),
         None => {}
     }
     if let Some(source) = route.source {
-        attributes.push(RouteAttribute::PrefSource(source.into()));
+        attributes.address(libc::RTA_PREFSRC, source);
     }
-    Some(message)
+    Some((header, attributes))
 }
 
-fn rule(rule: &Rule) -> Option<RuleMessage> {
-    let mut message = RuleMessage::default();
-    message.header.family = address_family(rule.family);
-    let attributes = &mut message.attributes;
-    attributes.push(RuleAttribute::Priority(rule.pref));
-    attributes.push(RuleAttribute::Protocol(rule.protocol.into()));
+fn rule(rule: &Rule) -> Option<(RuleHeader, Attributes)> {
+    let mut header = RuleHeader {
+        family: address_family(rule.family),
+        ..RuleHeader::default()
+    };
+    let mut attributes = Attributes::default();
+    attributes.number(FRA_PRIORITY, rule.pref);
+    attributes.byte(FRA_PROTOCOL, rule.protocol);
     let table = match rule.verdict {
         RuleVerdict::Lookup(table) | RuleVerdict::LookupSpecific(table) => table,
         RuleVerdict::Unreachable => 0,
         RuleVerdict::Foreign => return None,
     };
     if table == 0 {
-        message.header.action = RuleAction::Unreachable;
+        header.action = RuleAction::Unreachable;
     } else {
-        message.header.action = RuleAction::ToTable;
-        message.header.table = small_table(table);
-        attributes.push(RuleAttribute::Table(table));
+        header.action = RuleAction::ToTable;
+        header.table = small_table(table);
+        attributes.number(FRA_TABLE, table);
     }
     if matches!(rule.verdict, RuleVerdict::LookupSpecific(_)) {
-        attributes.push(RuleAttribute::SuppressPrefixLen(0));
+        attributes.number(FRA_SUPPRESS_PREFIXLEN, 0);
     }
     match &rule.selector {
         Selector::All => {}
         Selector::Mark(mark) => {
-            attributes.push(RuleAttribute::FwMark(mark.value));
-            attributes.push(RuleAttribute::FwMask(mark.mask));
+            attributes.number(FRA_FWMARK, mark.value);
+            attributes.number(FRA_FWMASK, mark.mask);
         }
         Selector::From(prefix) => {
-            message.header.src_len = prefix.prefix_len();
-            attributes.push(RuleAttribute::Source(prefix.address().into()));
+            header.src_len = prefix.prefix_len();
+            attributes.address(FRA_SRC, prefix.address().into());
         }
-        Selector::Oif(device) => {
-            attributes.push(RuleAttribute::Oifname(device.as_str().into()));
-        }
+        Selector::Oif(device) => attributes.device(FRA_OIFNAME, device),
         Selector::Foreign => return None,
     }
-    Some(message)
+    Some((header, attributes))
 }
 
 fn address_family(family: Family) -> AddressFamily {
@@ -177,4 +192,117 @@ fn address_family(family: Family) -> AddressFamily {
 /// The header's table: 0 (unspecified) when it does not fit, and the attribute tells.
 fn small_table(table: u32) -> u8 {
     u8::try_from(table).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use rtnetlink::packet_core::{NetlinkSerializable, Parseable};
+    use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia};
+    use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
+
+    use super::*;
+    use crate::config::{Mark, PROTOCOL};
+    use crate::net::Metric;
+
+    /// What rtnetlink reads of a request.
+    fn read<T: Parseable<[u8]>>(request: Message) -> T {
+        let NetlinkPayload::InnerMessage(body) = request.payload else {
+            panic!("no request");
+        };
+        let mut bytes = vec![0xff; body.buffer_len()];
+        body.serialize(&mut bytes);
+        T::parse(&bytes).unwrap()
+    }
+
+    #[test]
+    fn a_route_is_written_as_rtnetlink_reads_it() {
+        let route = Route {
+            table: 17601,
+            destination: "192.0.2.0/24".parse().unwrap(),
+            metric: Metric(100),
+            protocol: PROTOCOL,
+            kind: RouteKind::Unicast,
+            device: 3,
+            gateway: Some("fe80::1".parse().unwrap()),
+            source: Some("192.0.2.7".parse().unwrap()),
+            onlink: true,
+            from: None,
+        };
+        let message: RouteMessage = read(change(&Change::SetRoute(route)).unwrap());
+        let header = &message.header;
+        assert_eq!(header.address_family, AddressFamily::Inet);
+        assert_eq!((header.destination_prefix_length, header.table), (24, 0));
+        assert_eq!(header.flags, RouteFlags::Onlink);
+        assert_eq!(u8::from(header.protocol), PROTOCOL);
+        assert_eq!(
+            message.attributes,
+            [
+                RouteAttribute::Table(17601),
+                RouteAttribute::Priority(100),
+                RouteAttribute::Destination(RouteAddress::Inet("192.0.2.0".parse().unwrap())),
+                RouteAttribute::Oif(3),
+                RouteAttribute::Via(RouteVia::Inet6("fe80::1".parse().unwrap())),
+                RouteAttribute::PrefSource(RouteAddress::Inet("192.0.2.7".parse().unwrap())),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rule_is_written_as_rtnetlink_reads_it() {
+        let attributes = |selector, verdict| {
+            let rule = Rule {
+                family: Family::V6,
+                pref: 17700,
+                protocol: PROTOCOL,
+                selector,
+                verdict,
+            };
+            let message: RuleMessage = read(change(&Change::AddRule(rule)).unwrap());
+            assert_eq!(message.header.family, AddressFamily::Inet6);
+            let start = [
+                RuleAttribute::Priority(17700),
+                RuleAttribute::Protocol(PROTOCOL.into()),
+            ];
+            assert_eq!(message.attributes[..2], start);
+            (message.header.action, message.attributes[2..].to_vec())
+        };
+        assert_eq!(
+            attributes(
+                Selector::From("2001:db8::7/128".parse().unwrap()),
+                RuleVerdict::Lookup(176)
+            ),
+            (
+                RuleAction::ToTable,
+                vec![
+                    RuleAttribute::Table(176),
+                    RuleAttribute::Source("2001:db8::7".parse().unwrap())
+                ]
+            )
+        );
+        assert_eq!(
+            attributes(
+                Selector::Oif("eth1".try_into().unwrap()),
+                RuleVerdict::LookupSpecific(254)
+            ),
+            (
+                RuleAction::ToTable,
+                vec![
+                    RuleAttribute::Table(254),
+                    RuleAttribute::SuppressPrefixLen(0),
+                    RuleAttribute::Oifname("eth1".into())
+                ]
+            )
+        );
+        let mark = Selector::Mark(Mark {
+            value: 0x100,
+            mask: 0xff00,
+        });
+        assert_eq!(
+            attributes(mark, RuleVerdict::Unreachable),
+            (
+                RuleAction::Unreachable,
+                vec![RuleAttribute::FwMark(0x100), RuleAttribute::FwMask(0xff00)]
+            )
+        );
+    }
 }

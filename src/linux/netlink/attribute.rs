@@ -1,0 +1,94 @@
+//! Attributes: the types that libc does not name, values ↔ bytes.
+
+use core::net::IpAddr;
+
+use nix::libc;
+use rtnetlink::packet_core::DefaultNla;
+
+use crate::config::DeviceName;
+
+// linux/rtnetlink.h
+pub(super) const RTA_VIA: u16 = 18;
+pub(super) const RTA_NH_ID: u16 = 30;
+// linux/fib_rules.h
+pub(super) const FRA_SRC: u16 = 2;
+pub(super) const FRA_PRIORITY: u16 = 6;
+pub(super) const FRA_FWMARK: u16 = 10;
+pub(super) const FRA_SUPPRESS_IFGROUP: u16 = 13;
+pub(super) const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+pub(super) const FRA_TABLE: u16 = 15;
+pub(super) const FRA_FWMASK: u16 = 16;
+pub(super) const FRA_OIFNAME: u16 = 17;
+pub(super) const FRA_PROTOCOL: u16 = 21;
+
+/// The attributes of a message that is being made.
+#[derive(Default)]
+pub(super) struct Attributes(Vec<DefaultNla>);
+
+impl Attributes {
+    pub(super) fn as_slice(&self) -> &[DefaultNla] {
+        &self.0
+    }
+
+    fn push(&mut self, kind: u16, value: Vec<u8>) {
+        self.0.push(DefaultNla::new(kind, value));
+    }
+
+    pub(super) fn byte(&mut self, kind: u16, value: u8) {
+        self.push(kind, vec![value]);
+    }
+
+    pub(super) fn number(&mut self, kind: u16, value: u32) {
+        self.push(kind, value.to_ne_bytes().to_vec());
+    }
+
+    pub(super) fn address(&mut self, kind: u16, value: IpAddr) {
+        self.push(kind, octets(value));
+    }
+
+    /// An address with its family before it (`struct rtvia`, linux/rtnetlink.h).
+    pub(super) fn any_address(&mut self, kind: u16, value: IpAddr) {
+        let family = match value {
+            IpAddr::V4(_) => libc::AF_INET,
+            IpAddr::V6(_) => libc::AF_INET6,
+        };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 2 or 10
+        let family = (family as u16).to_ne_bytes();
+        self.push(kind, [&family, &octets(value)[..]].concat());
+    }
+
+    /// A name, with the zero that ends it.
+    pub(super) fn device(&mut self, kind: u16, value: &DeviceName) {
+        self.push(kind, [value.as_bytes(), &[0]].concat());
+    }
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+pub(super) fn number(value: &[u8]) -> Option<u32> {
+    value.try_into().ok().map(u32::from_ne_bytes)
+}
+
+/// Its family is told from its length.
+pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
+    match *value {
+        [a, b, c, d] => Some([a, b, c, d].into()),
+        _ => <[u8; 16]>::try_from(value).ok().map(IpAddr::from),
+    }
+}
+
+/// See [`Attributes::any_address`].
+pub(super) fn any_address(value: &[u8]) -> Option<IpAddr> {
+    address(value.get(2..)?)
+}
+
+/// See [`Attributes::device`].
+pub(super) fn device(value: &[u8]) -> Option<DeviceName> {
+    let end = value.iter().position(|byte| *byte == 0)?;
+    DeviceName::try_from(core::str::from_utf8(&value[..end]).ok()?).ok()
+}
