@@ -27,7 +27,7 @@ mod provider;
 #[cfg(test)]
 mod shipped;
 mod timing;
-mod value;
+pub mod value;
 
 pub use known::{Ids, Unusable};
 pub use load::{Refused, load};

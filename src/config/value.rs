@@ -7,9 +7,10 @@ use super::{DEVICE_MAX, DeviceName, FILE_PATH_MAX, FilePath, Mark, NAME_MAX, Nam
 use crate::net::{Duration, Family, Prefix, network_of};
 
 /// A value, or what is expected instead.
-pub(super) type Expected<T> = Result<T, &'static str>;
+pub type Expected<T> = Result<T, &'static str>;
 
-pub(super) fn boolean(text: &str) -> Expected<bool> {
+/// `1`, `0` and their names.
+pub fn boolean(text: &str) -> Expected<bool> {
     match text {
         "1" | "yes" | "on" | "true" | "enabled" => Ok(true),
         "0" | "no" | "off" | "false" | "disabled" => Ok(false),
@@ -18,7 +19,7 @@ pub(super) fn boolean(text: &str) -> Expected<bool> {
 }
 
 /// A whole number in decimal digits.
-pub(super) fn number(text: &str) -> Option<u32> {
+pub fn number(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| digits)
 }
@@ -76,7 +77,7 @@ impl fmt::Display for Span {
 }
 
 /// An address of one host somewhere else, or of ours on a device.
-pub(super) fn address(text: &str) -> Expected<IpAddr> {
+pub fn address(text: &str) -> Expected<IpAddr> {
     let address = text.parse().map_err(|_| match text {
         _ if text.contains('%') => "expected an address without %device",
         _ if text.contains('/') => "expected an address without a prefix length",
@@ -166,7 +167,7 @@ pub(super) fn device(text: &str) -> Expected<DeviceName> {
 }
 
 /// A netifd interface's name.
-pub(super) fn interface(text: &str) -> Expected<Name> {
+pub fn interface(text: &str) -> Expected<Name> {
     let fit = text
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));

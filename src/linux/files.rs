@@ -43,14 +43,7 @@ pub fn load_config(
     config: &mut Config,
     report: &mut dyn FnMut(Problem),
 ) -> Result<u32, Trouble> {
-    let text = read(path).map_err(|error| {
-        let directory = error.kind() == ErrorKind::IsADirectory;
-        let trouble = Trouble::new("read", path, error);
-        match directory {
-            true => trouble.advise("name a file"),
-            false => trouble,
-        }
-    })?;
+    let text = read(path)?;
     let mut problems = Vec::new();
     let mut note = |problem| problems.push(problem);
     let loaded = load(&text, &tables::number, config, &mut note);
@@ -59,9 +52,23 @@ pub fn load_config(
     Ok(loaded.err().map_or(0, |refused| refused.errors))
 }
 
-/// At most one byte more than a configuration may have: `load` says what is wrong with that. A pipe whose other end is
-/// silent does not hold up the daemon.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a configuration. At most one byte more than one may have: `load` says what is wrong with that.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, Trouble> {
+    read_patiently(path).map_err(|error| {
+        let directory = error.kind() == ErrorKind::IsADirectory;
+        let trouble = Trouble::new("read", path, error);
+        match directory {
+            true => trouble.advise("name a file"),
+            false => trouble,
+        }
+    })
+}
+
+/// A pipe whose other end is silent does not hold up the daemon.
+fn read_patiently(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let room = u64::try_from(FILE_MAX).unwrap_or(u64::MAX);
     let mut options = OpenOptions::new();
