@@ -69,6 +69,8 @@ pub enum Command {
     Refresh(Option<String>),
     /// show the journal
     Log,
+    /// convert this configuration of mwan3
+    ImportMwan3(PathBuf),
     /// print the version
     Version,
 }
@@ -114,6 +116,7 @@ enum TypedCommand {
     Reload(Reload),
     Refresh(Refresh),
     Log(Log),
+    ImportMwan3(ImportMwan3),
     Version(Version),
 }
 
@@ -219,6 +222,15 @@ struct Log {
     config: Option<PathBuf>,
 }
 
+/// convert a configuration of mwan3
+#[derive(FromArgs)]
+#[argh(subcommand, name = "import-mwan3", help_triggers("-h", "--help"))]
+struct ImportMwan3 {
+    /// its configuration (default: /etc/config/mwan3)
+    #[argh(positional)]
+    file: Option<PathBuf>,
+}
+
 /// print the version
 #[derive(FromArgs)]
 #[argh(subcommand, name = "version", help_triggers("-h", "--help"))]
@@ -282,8 +294,21 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
     Ok(Invocation { config, command })
 }
 
-const COMMANDS: [&str; 9] = [
-    "run", "check", "status", "use", "disable", "enable", "reload", "log", "version",
+/// What is converted when nobody names another.
+const MWAN3: &str = "/etc/config/mwan3";
+
+const COMMANDS: [&str; 11] = [
+    "run",
+    "check",
+    "status",
+    "use",
+    "disable",
+    "enable",
+    "reload",
+    "refresh",
+    "log",
+    "import-mwan3",
+    "version",
 ];
 const OPTIONS: [&str; 6] = [
     "--config",
@@ -340,6 +365,10 @@ impl From<TypedCommand> for (Option<PathBuf>, Command) {
                 (config, Command::Refresh(interface))
             }
             TypedCommand::Log(Log { config }) => (config, Command::Log),
+            TypedCommand::ImportMwan3(ImportMwan3 { file }) => {
+                let file = file.unwrap_or_else(|| MWAN3.into());
+                (None, Command::ImportMwan3(file))
+            }
             TypedCommand::Version(Version { config }) => (config, Command::Version),
         }
     }
@@ -382,6 +411,9 @@ mod tests {
         let wan = Command::Refresh(Some("wan".to_owned()));
         assert_eq!(command("refresh wan"), wan);
         assert_eq!(command("log"), Command::Log);
+        let import = |file: &str| Command::ImportMwan3(file.into());
+        assert_eq!(command("import-mwan3"), import("/etc/config/mwan3"));
+        assert_eq!(command("import-mwan3 old"), import("old"));
         assert_eq!(command("version"), Command::Version);
         assert_eq!(command("--version"), Command::Version);
     }

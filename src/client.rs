@@ -6,10 +6,12 @@
 //! | `json` | `status --json` |
 //! | `watch` | `status --watch` |
 //! | `journal` | `log` |
+//! | `mwan3` | `import-mwan3` |
 //! | `text` | text for people: wrapped, aligned, harmless for a terminal |
 
 mod journal;
 mod json;
+mod mwan3;
 #[cfg(test)]
 mod samples;
 mod table;
@@ -25,7 +27,7 @@ use crate::cli::Exit;
 use crate::config::{CONFIG_FILES, Config};
 use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
-use crate::linux::files::{CONFIG_VARIABLE, load_config};
+use crate::linux::files::{CONFIG_VARIABLE, load_config, read};
 use crate::linux::sticky::{self, Pinned};
 use crate::linux::terminal;
 use crate::linux::trouble::Trouble;
@@ -69,6 +71,27 @@ pub fn check(file: &Path) -> Exit {
             ))
         }
         Ok(_) => Exit::BadConfig,
+    }
+}
+
+/// `import-mwan3`: our configuration on stdout, what is not carried over on stderr.
+pub fn import_mwan3(file: &Path) -> Exit {
+    let mwan3 = match read(file) {
+        Ok(mwan3) => mwan3,
+        Err(trouble) => return unreadable(&trouble),
+    };
+    // Beside it, netifd's tells what has the same device; without it, names do.
+    let network = read(&file.with_file_name("network")).unwrap_or_default();
+    let name = text::plain(&file.to_string_lossy());
+    let imported = mwan3::convert(&name, &mwan3, &network);
+    let mut notes = String::new();
+    for (line, note) in &imported.notes {
+        notes.push_str(&format!("{name}:{line}: {note}\n"));
+    }
+    let _ = io::stderr().write_all(notes.as_bytes());
+    match print(&imported.text) {
+        Exit::Ok if !imported.usable => Exit::BadConfig,
+        exit => exit,
     }
 }
 

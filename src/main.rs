@@ -30,8 +30,11 @@ fn main() -> ExitCode {
 }
 
 fn act(invocation: &Invocation) -> Exit {
-    if invocation.command == Command::Version {
-        return client::version();
+    // These need no configuration of ours.
+    match &invocation.command {
+        Command::Version => return client::version(),
+        Command::ImportMwan3(file) => return client::import_mwan3(file),
+        _ => {}
     }
     let variable = std::env::var_os(CONFIG_VARIABLE);
     let Some(file) = find_config(invocation.config.as_deref(), variable) else {
@@ -47,7 +50,7 @@ fn act(invocation: &Invocation) -> Exit {
         Command::Reload => client::reload(&file),
         Command::Refresh(interface) => client::refresh(&file, interface.as_deref()),
         Command::Log => client::log(&file),
-        Command::Version => client::version(),
+        Command::ImportMwan3(_) | Command::Version => Exit::Bug, // done above
     }
 }
 

@@ -121,7 +121,16 @@ fn help_and_version_need_nothing() {
     let output = failover("--help").output().unwrap();
     assert!(output.status.success());
     for word in [
-        "run", "check", "status", "use", "disable", "enable", "reload", "refresh", "log",
+        "run",
+        "check",
+        "status",
+        "use",
+        "disable",
+        "enable",
+        "reload",
+        "refresh",
+        "log",
+        "import-mwan3",
         "--config",
     ] {
         assert!(out(&output).contains(word), "{word}");
