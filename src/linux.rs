@@ -7,6 +7,7 @@
 //! | [`objects`] | what the kernel has, as we see it: links, addresses, routes, rules; and the changes we ask it for |
 //! | [`netlink`] | carries out changes, dumps, and hears events |
 //! | [`mirror`] | the picture of the kernel's state, kept by events and dumps |
+//! | [`mwan3`] | whether another master is at work |
 //! | [`uplink`] | mirror + configuration → what is known of a path's way out, or why it must wait |
 //! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
 //! | [`diff`] | those, and what it has → the changes in between, in a safe order |
@@ -76,6 +77,7 @@ pub mod lines;
 pub mod lock;
 pub mod log;
 pub mod mirror;
+pub mod mwan3;
 pub mod netifd;
 pub mod netlink;
 pub mod objects;

@@ -6,7 +6,7 @@ use super::{Daemon, Memory};
 use crate::config::{Name, PathId, Provider, TABLE_MAIN, WARNINGS_MAX};
 use crate::failover::path::{Duty, Path};
 use crate::linux::layout::{Taken, overridden_by};
-use crate::linux::{sysctl, uplink};
+use crate::linux::{mwan3, sysctl, uplink};
 use crate::net::Family;
 use crate::text::text;
 use crate::wire::control::{Text, Warning};
@@ -46,6 +46,10 @@ impl Warnings {
     }
 }
 
+const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way: \
+     `/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
+     `failover import-mwan3` makes a configuration of mwan3's";
+
 impl Daemon<'_> {
     /// Finds the warnings that hold now, and logs those that did not before.
     pub(super) fn note_warnings(&mut self) {
@@ -59,6 +63,10 @@ impl Daemon<'_> {
         if let Some(warning) = self.warnings.sticky.clone() {
             self.warnings
                 .add("sticky-file", None, format_args!("{warning}"));
+        }
+        if mwan3::is_at_work(self.memory.mirror.rules()) {
+            self.warnings
+                .add("mwan3-running", None, format_args!("{TWO_MASTERS}"));
         }
         for family in Family::ALL {
             self.warn_of_family(family);

@@ -413,3 +413,31 @@ fn two_hundred_swaps_without_a_hole_in_main() {
         }
     });
 }
+
+/// mwan3's rules, as it makes them when it starts with its usual mask; in IPv4 only, where IPv6 is switched off.
+fn mwan3(lab: &Lab, action: &str) {
+    let lines = format!(
+        "rule {action} pref 2061 fwmark 0x3d00/0x3f00 blackhole
+         rule {action} pref 2062 fwmark 0x3e00/0x3f00 unreachable"
+    );
+    lab.router.feed(&["ip", "-4", "-batch", "-"], &lines);
+}
+
+#[test]
+fn another_master_is_told_of_while_it_is_there() {
+    in_lab(|| {
+        let lab = Lab::new();
+        mwan3(&lab, "add");
+        let daemon = online_with(&lab, &Settings::fast(&lab));
+        let told = || warns(&daemon.status(), "mwan3-running");
+        assert!(wait_until(SOON, told), "from the start");
+        assert!(daemon.log().contains("mwan3 is at work too"));
+        let table = daemon.must(&["status"]);
+        assert!(table.contains("/etc/init.d/mwan3 disable"), "{table}");
+
+        mwan3(&lab, "del");
+        assert!(wait_until(SOON, || !told()), "it has stopped");
+        mwan3(&lab, "add");
+        assert!(wait_until(SOON, told), "it has started");
+    });
+}
