@@ -226,6 +226,9 @@ struct Log {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "import-mwan3", help_triggers("-h", "--help"))]
 struct ImportMwan3 {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
     /// its configuration (default: /etc/config/mwan3)
     #[argh(positional)]
     file: Option<PathBuf>,
@@ -365,9 +368,9 @@ impl From<TypedCommand> for (Option<PathBuf>, Command) {
                 (config, Command::Refresh(interface))
             }
             TypedCommand::Log(Log { config }) => (config, Command::Log),
-            TypedCommand::ImportMwan3(ImportMwan3 { file }) => {
+            TypedCommand::ImportMwan3(ImportMwan3 { config, file }) => {
                 let file = file.unwrap_or_else(|| MWAN3.into());
-                (None, Command::ImportMwan3(file))
+                (config, Command::ImportMwan3(file))
             }
             TypedCommand::Version(Version { config }) => (config, Command::Version),
         }

@@ -22,7 +22,7 @@ _failover_providers() {
 }
 
 _failover() {
-    local commands='run check status use disable enable reload refresh log version help'
+    local commands='run check status use disable enable reload refresh log import-mwan3 version help'
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     [[ $word == = ]] && word=''
     [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD - 2]}
@@ -56,6 +56,13 @@ _failover() {
     run) options+=' --foreground' ;;
     status) options+=' --json --watch' ;;
     help) options='' words=$commands ;;
+    import-mwan3)
+        if [[ $arguments == 0 && $word != -* ]]; then
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+            return
+        fi
+        ;;
     use | disable | enable)
         [[ $arguments == 0 ]] && words=$(_failover_providers "${COMP_WORDS[@]}")
         [[ $arguments == 0 && $command == use ]] && words+=' auto'
