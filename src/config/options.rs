@@ -350,7 +350,7 @@ impl<'a> Options<'a, '_, '_> {
         for (word, line) in setting.values() {
             let mut text = Value::new();
             let mut some = false;
-            for byte in word.bytes().chain([b' ']) {
+            for byte in word.bytes().chain(*b" ") {
                 if !byte.is_ascii_whitespace() {
                     // Names and addresses are ASCII, and shorter: what is neither will not be known.
                     let _ = text.push(if byte.is_ascii() {
