@@ -33,8 +33,8 @@ pub(super) fn render(answer: &Answer, colours: bool) -> Option<String> {
     Some(page.out)
 }
 
-/// What stands in a warning before the command that cures it.
-const CURE: &str = "; cure: ";
+/// What stands in a warning, behind its last semicolon, before the command that cures it.
+const CURE: &str = " cure: ";
 
 /// How something looks, where there are colours (ECMA-48, "select graphic rendition").
 #[derive(Clone, Copy, PartialEq)]
@@ -186,10 +186,12 @@ impl Page {
         };
         self.out.push('\n');
         // A command is copied as a line.
-        let (what, cure) = text.split_once(CURE).unwrap_or((&text, ""));
-        self.paragraph(Tone::Unsure, "! ", what);
-        if !cure.is_empty() {
-            self.paragraph(Tone::Unsure, "  ", &format!("cure: {cure}"));
+        match text.rsplit_once(';') {
+            Some((what, cure)) if cure.starts_with(CURE) => {
+                self.paragraph(Tone::Unsure, "! ", what);
+                self.paragraph(Tone::Unsure, "  ", cure);
+            }
+            _ => self.paragraph(Tone::Unsure, "! ", &text),
         }
     }
 

@@ -61,9 +61,11 @@ impl fmt::Display for Trouble {
             error,
             advice,
         } = self;
-        // Without the number, which std puts behind what the system says of it.
-        let error = error.to_string();
-        let said = error.split(" (os error ").next().unwrap_or_default();
+        let said = error.to_string();
+        // Without the number, which std puts behind it.
+        let number = error.raw_os_error().unwrap_or_default();
+        let number = format!(" (os error {number})");
+        let said = said.strip_suffix(&number).unwrap_or(&said);
         write!(f, "cannot {doing} {}: {said}", path.display())?;
         if !advice.is_empty() {
             write!(f, ": {advice}")?;
