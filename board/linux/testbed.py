@@ -1,6 +1,7 @@
 """What the package is installed on: Debian roots of their own, with systemd as process 1 or without, on a router with
 two providers. All of it is in namespaces that end with the test; the machine below notices nothing."""
 
+import atexit
 import hashlib
 import os
 import platform
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -177,6 +179,8 @@ class Machine:
         run("mount", "-t", "overlay", "overlay", "-o", layers, self.root)
         run("mount", "-t", "proc", "proc", self.root / "proc")
         (self.root / "etc/machine-id").write_text(secrets.token_hex(16) + "\n")
+        # Whatever ends the test: a control group would stay.
+        atexit.register(self.halt)
 
     def boot(self) -> None:
         """Starts systemd, and waits until it has started everything."""
@@ -199,21 +203,22 @@ class Machine:
 
     def halt(self) -> None:
         """Ends every process of it at once."""
-        if self.first is not None:
-            os.kill(self.first, signal.SIGKILL)
-            self.first = None
-        directories = [Path(directory) for directory, *_ in os.walk(self.cgroup, topdown=False)]
+        self.first = None
+        if not self.cgroup.is_dir():
+            return
+        (self.cgroup / "cgroup.kill").write_text("1")
 
-        def is_empty() -> bool:
-            while directories:
-                try:
-                    directories[0].rmdir()
-                except OSError:
-                    return False
-                directories.pop(0)
-            return True
+        def are_gone() -> bool:
+            # What entered it from here is ours to bury, before its process 1 can rest.
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                    pass
+            with suppress(OSError):
+                for directory, *_ in os.walk(self.cgroup, topdown=False):
+                    os.rmdir(directory)
+            return not self.cgroup.is_dir()
 
-        wait_for("the processes of the machine have ended", is_empty)
+        wait_for("the processes of the machine have ended", are_gone)
 
     def enter(self) -> list[str]:
         """What runs the command behind it on the machine."""
