@@ -31,7 +31,8 @@ echo "@json $(failover status --json)"
 
 step "an idle minute"
 measure_idle_minute
-passed "$processor % of the processor; $(memory)"
+measure_memory
+passed "$processor; $memory"
 
 step "isp1 is slow, and loses a fifth of all packets"
 must slow_line 1 delay 300ms loss 20%
@@ -97,7 +98,8 @@ await paths_are online 8
 passed "isp1 leads, eight paths are online again"
 
 step "the daemon's memory after all this"
-passed "$(memory)"
+measure_memory
+passed "$memory"
 
 step "kill -9, and a new start"
 flow_begins
