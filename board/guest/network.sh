@@ -1,11 +1,11 @@
 # The network of the VM, which is the router itself: four providers, and a host in its LAN. Only functions; read by
 # `init`, the scenario, and the shell.
 #
-#                     ┌ eth1   ── line │ gw1 │ core ── eth0 │ net1 │
-#                     ├ eth2   ── line │ gw2 │ core ── eth0 │ net2 │
+#                      ┌ eth1   ── line │ gw1 │ core ── eth0 │ net1 │
+#                      ├ eth2   ── line │ gw2 │ core ── eth0 │ net2 │
 #   lan │ eth0 ── lan0 ┤
-#                     ├ eth3.7 ── line │ gw3 │ core ── eth0 │ net3 │    a VLAN
-#                     └ eth4   ── line │ gw4 │ core ── eth0 │ net4 │
+#                      ├ eth3.7 ── line │ gw3 │ core ── eth0 │ net3 │    a VLAN
+#                      └ eth4   ── line │ gw4 │ core ── eth0 │ net4 │
 #
 # Every box is a network namespace (`ip netns exec gw1 …`). The targets 203.0.113.8 and .9, 2001:db8:53::8 and ::9 are in
 # each of `net1` to `net4`: one hop behind each gateway, so that an answer comes back by the way of its question.
