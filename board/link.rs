@@ -37,7 +37,8 @@ fn main() -> io::Result<()> {
         let here = var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
         link(&format!("-Wl,-T,{here}/board/discard.ld"));
     }
-    if is("CARGO_CFG_TARGET_ENV", "gnu") {
+    // Who asks for a static program by a target feature gets what goes with that.
+    if is("CARGO_CFG_TARGET_ENV", "gnu") && !is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
         link("-no-pie");
         if has_static_libraries() {
             link_statically()?;
