@@ -1,0 +1,40 @@
+"""Archives that are the same bytes each time: everything is root's, and of one time."""
+
+import gzip
+import io
+import os
+import tarfile
+from pathlib import PurePosixPath
+
+# The time of every file: that of the source, when the builder knows it.
+TIME = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+
+# A path -> its mode and content; a folder has none.
+Files = dict[str, tuple[int, bytes | None]]
+
+
+def with_folders(files: Files) -> Files:
+    """The files and every folder above them, in the order of their names."""
+    folders = {str(folder): (0o755, None) for path in files for folder in PurePosixPath(path).parents}
+    return dict(sorted((folders | files).items()))
+
+
+def tar(files: Files) -> bytes:
+    """An archive of them, in the order that they have."""
+    result = io.BytesIO()
+    with tarfile.open(fileobj=result, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for path, (mode, content) in files.items():
+            info = tarfile.TarInfo("./" if path == "." else f"./{path}")
+            info.mode, info.mtime, info.uname, info.gname = mode, TIME, "root", "root"
+            info.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
+            info.size = len(content or b"")
+            archive.addfile(info, io.BytesIO(content or b""))
+    return result.getvalue()
+
+
+def gzipped(content: bytes) -> bytes:
+    """As gzip, without a time and a name."""
+    result = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=result, mtime=0) as file:
+        file.write(content)
+    return result.getvalue()

@@ -1,0 +1,57 @@
+"""What the feed's Makefile says of the package, read without make and without OpenWrt's SDK."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+FEED = Path(__file__).resolve().parent
+PACKAGE = FEED / "failover"
+
+# What the SDK's rules.mk installs with which mode.
+MODES = {"$(INSTALL_BIN)": 0o755, "$(INSTALL_DATA)": 0o644, "$(INSTALL_CONF)": 0o600}
+# Where the SDK's build leaves the program.
+PROGRAM = "$(PKG_INSTALL_DIR)/bin/failover"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A file of the package: where it goes, its mode, and where it comes from; the program comes from nowhere here."""
+
+    path: str
+    mode: int
+    source: Path | None
+
+
+class Makefile:
+    """The variables and the `define`s of the Makefile."""
+
+    def __init__(self) -> None:
+        text = (PACKAGE / "Makefile").read_text()
+        # A definition within a condition is indented.
+        pattern = re.compile(r"^ *define (\S+)\n(.*?)^ *endef$", re.MULTILINE | re.DOTALL)
+        self.definitions = dict(pattern.findall(text))
+        self.variables = assignments(pattern.sub("", text))
+        self.package = assignments(self.definitions["Package/failover"])
+
+    def variable(self, name: str) -> str:
+        return self.variables[name]
+
+    def script(self, name: str) -> str:
+        """A maintainer's script, or the description, as make passes it on."""
+        return self.definitions[f"Package/failover/{name}"].replace("$$", "$")
+
+    def installed(self) -> list[Installed]:
+        """What the package consists of."""
+        files = []
+        for line in self.definitions["Package/failover/install"].splitlines():
+            command, *operands = line.split()
+            if command == "$(INSTALL_DIR)":
+                continue  # the files below it bring it along
+            source, target = operands
+            origin = None if source == PROGRAM else PACKAGE / source
+            files.append(Installed(target.removeprefix("$(1)/"), MODES[command], origin))
+        return files
+
+
+def assignments(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^ *(\w+):=(.*)$", text, re.MULTILINE))
