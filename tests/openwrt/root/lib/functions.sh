@@ -1,0 +1,82 @@
+# shellcheck shell=dash
+# A stand-in for the base system's functions: reads /etc/config for real, and records what would change the system.
+
+# WORD... -> a line of /tmp/calls, each argument in brackets
+record() {
+	local line="$1"
+
+	shift
+	for argument; do
+		line="$line [$argument]"
+	done
+	echo "$line" >>/tmp/calls
+}
+
+# --- /etc/config: its syntax is also the shell's
+
+config_load() {
+	sections=" "
+	[ -f "/etc/config/$1" ] || return 1
+	# shellcheck source=/dev/null
+	. "/etc/config/$1"
+}
+
+config() {
+	section="${2:-cfg$(printf '%06x' "$(echo "$sections" | wc -w)")}"
+	sections="$sections$section "
+	eval "CONFIG_${section}_TYPE=\"\$1\""
+}
+
+option() {
+	eval "CONFIG_${section}_$1=\"\$2\""
+}
+
+list() {
+	eval "CONFIG_${section}_$1=\"\${CONFIG_${section}_$1:+\$CONFIG_${section}_$1 }\$2\""
+}
+
+# VARIABLE SECTION OPTION [DEFAULT]
+config_get() {
+	eval "$1=\"\${CONFIG_$2_$3:-\$4}\""
+}
+
+config_get_bool() {
+	config_get "$@"
+	case "$(eval "echo \"\$$1\"")" in
+	1 | on | true | yes | enabled) eval "$1=1" ;;
+	0 | off | false | no | disabled) eval "$1=0" ;;
+	*) eval "$1=\"\$4\"" ;;
+	esac
+}
+
+# FUNCTION TYPE [ARGUMENT...]
+config_foreach() {
+	local function="$1" type="$2" one found
+
+	shift 2
+	for one in $sections; do
+		config_get found "$one" TYPE
+		[ "$found" = "$type" ] && "$function" "$one" "$@"
+	done
+	return 0
+}
+
+# --- packages
+
+default_postinst() {
+	local defaults=/etc/uci-defaults/90-failover
+
+	record default_postinst "${1##*/}"
+	# shellcheck source=/dev/null
+	[ -f "$defaults" ] && (. "$defaults") && rm "$defaults"
+	# shellcheck source=/dev/null
+	(. "$1-pkg")
+	/etc/init.d/failover enable
+	/etc/init.d/failover start
+}
+
+default_prerm() {
+	record default_prerm "${1##*/}"
+	/etc/init.d/failover disable
+	/etc/init.d/failover stop
+}

@@ -1,0 +1,217 @@
+"""The init script, under BusyBox's shell and a stand-in for rc.common that records what procd would be told."""
+
+import re
+import unittest
+
+from router import RouterTest
+
+BAD = """echo "/etc/config/failover:3: interval 'soon': expected a duration" >&2; exit 78"""
+INSTANCE = [
+    "procd_open_instance",
+    "procd_set_param [command] [/usr/sbin/failover] [run]",
+    "procd_set_param [stdout] [1]",
+    "procd_set_param [stderr] [1]",
+    "procd_set_param [respawn] [3600] [5] [0]",
+    "procd_close_instance",
+]
+TRIGGERS = ["procd_add_reload_trigger [failover] [network]", "procd_close_service"]
+
+
+class InitTest(RouterTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("etc/config/failover", "config globals\n\nconfig provider 'wan'\n\tlist interface 'wan'\n")
+
+    def is_running(self) -> bool:
+        return (self.root / "tmp/running").exists()
+
+    def disable(self) -> None:
+        self.write("etc/config/failover", "config globals 'globals'\n\toption enabled 'off'\n")
+
+
+class Start(InitTest):
+    def test_it_opens_an_instance_that_is_respawned_for_ever_and_logged(self) -> None:
+        done = self.service("start")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(self.calls(), ["failover [check]", *INSTANCE, *TRIGGERS])
+        self.assertEqual(self.logged(), [])
+
+    def test_it_comes_after_the_network(self) -> None:
+        self.service("enable")
+        (link,) = (self.root / "etc/rc.d").iterdir()
+        self.assertGreater(int(re.fullmatch(r"S(\d\d)failover", link.name)[1]), 20)
+
+    def test_switched_off_it_opens_no_instance_and_says_so(self) -> None:
+        self.disable()
+        done = self.service("start")
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(self.calls(), TRIGGERS)
+        self.assertIn("switched off by option enabled '0'", done.stderr)
+        self.assertEqual(len(self.logged()), 1)
+
+    def test_a_bad_configuration_is_refused_in_the_log_and_on_the_terminal(self) -> None:
+        self.program("check", BAD)
+        done = self.service("start")
+        self.assertEqual(done.returncode, 78)
+        # The triggers stay: they start it when the configuration has been mended.
+        self.assertEqual(self.calls(), ["failover [check]", *TRIGGERS])
+        self.assertIn("/etc/config/failover:3: interval 'soon'", done.stderr)
+        (line,) = self.logged()
+        self.assertRegex(line, r"^<27>.*failover: /etc/config/failover:3: interval 'soon'")  # 27: daemon.err
+
+    def test_a_bad_configuration_stops_no_daemon_that_runs(self) -> None:
+        self.service("start")
+        self.calls()
+        self.program("check", BAD)
+        for command in ("start", "restart"):
+            done = self.service(command)
+            self.assertEqual(done.returncode, 78, command)
+            self.assertEqual(self.calls(), ["failover [check]"], command)
+            self.assertTrue(self.is_running())
+            self.assertIn("interval 'soon'", done.stderr)
+
+    def test_restart_stops_and_starts(self) -> None:
+        done = self.service("restart")
+        self.assertEqual(done.returncode, 0)
+        calls = self.calls()
+        self.assertEqual(calls[1], "procd_kill")
+        self.assertEqual(calls[3:], [*INSTANCE, *TRIGGERS])
+
+
+class Reload(InitTest):
+    def test_the_daemon_reloads_and_keeps_its_state(self) -> None:
+        self.service("start")
+        self.calls()
+        self.assertEqual(self.service("reload").returncode, 0)
+        self.assertEqual(self.calls(), ["failover [reload]"])
+
+    def test_what_does_not_run_is_started(self) -> None:
+        self.service("reload")
+        self.assertEqual(self.calls(), ["failover [check]", *INSTANCE, *TRIGGERS])
+
+    def test_switched_off_it_stops(self) -> None:
+        self.service("start")
+        self.assertTrue(self.is_running())
+        self.disable()
+        self.calls()
+        self.assertEqual(self.service("reload").returncode, 0)
+        self.assertEqual(self.calls(), TRIGGERS)
+        self.assertFalse(self.is_running())
+
+    def test_what_the_daemon_refuses_is_told_and_nothing_is_restarted(self) -> None:
+        self.service("start")
+        self.calls()
+        self.program("reload", BAD)
+        done = self.service("reload")
+        self.assertEqual(done.returncode, 78)
+        self.assertIn("interval 'soon'", done.stderr)
+        self.assertEqual(self.calls(), ["failover [reload]"])
+        self.assertTrue(self.is_running())
+
+
+class Commands(InitTest):
+    def test_status_check_and_use_are_the_programs(self) -> None:
+        for command, code in (("status", 69), ("check", 78), ("use", 64)):
+            self.program(command, f"echo 'from {command}'; exit {code}")
+            done = self.service(command, "two words", "--json")
+            self.assertEqual((done.returncode, done.stdout), (code, f"from {command}\n"))
+            self.assertEqual(self.calls(), [f"failover [{command}] [two words] [--json]"])
+
+    def test_newer_versions_of_rc_common_find_the_status_under_their_name(self) -> None:
+        script = ". /lib/functions.sh; . /etc/init.d/failover; status_service --json"
+        self.run_there("/bin/sh", "-c", script)
+        self.assertEqual(self.calls(), ["failover [status] [--json]"])
+
+    def test_help_has_each(self) -> None:
+        text = self.service("help").stdout
+        for command in ("status", "check", "use"):
+            self.assertRegex(text, rf"(?m)^\t{command}  ")
+
+
+FIREWALL = """
+config zone
+	option name 'lan'
+	list network 'lan'
+
+config zone 'uplinks'
+	option name 'wan'
+	list network 'wan'
+	list network 'wan6'
+	option masq '1'
+
+config zone
+	option name 'plain'
+	option network 'lte lte6'
+
+config zone 'off'
+	option enabled '0'
+"""
+NETWORK = """
+config interface 'lte6'
+	option proto 'dhcpv6'
+
+config interface 'lte'
+	option proto 'dhcp'
+"""
+
+
+class Check(InitTest):
+    def warnings(self, providers: str) -> list[str]:
+        self.write("etc/config/firewall", FIREWALL)
+        self.write("etc/config/network", NETWORK)
+        self.write("etc/config/failover", "config globals\n" + providers)
+        done = self.service("check")
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(self.logged(), [])
+        return done.stderr.splitlines()
+
+    def test_masqueraded_interfaces_are_fine(self) -> None:
+        self.assertEqual(self.warnings("config provider 'isp1'\n\tlist interface 'wan'\n\tlist interface 'wan6'\n"), [])
+
+    def test_an_interface_in_no_zone_is_warned_about(self) -> None:
+        (line,) = self.warnings("config provider 'isp2'\n\toption interface 'wanb'\n")
+        self.assertIn("interface 'wanb' of provider 'isp2' is in no firewall zone", line)
+        self.assertIn("uci add_list firewall.uplinks.network='wanb'", line)
+
+    def test_a_zone_that_does_not_masquerade_is_warned_about_in_ipv4(self) -> None:
+        (line,) = self.warnings("config provider 'wan'\n\tlist interface 'lte'\n\tlist interface 'lte6'\n")
+        self.assertIn("interface 'lte' of provider 'wan' is in a firewall zone that does not masquerade", line)
+
+    def test_sections_of_the_same_name_are_told_apart(self) -> None:
+        (line,) = self.warnings("config provider 'off'\n\tlist interface 'wanb'\n")
+        self.assertIn("interface 'wanb' of provider 'off'", line)
+
+    def test_a_provider_that_is_not_used_is_left_out(self) -> None:
+        self.assertEqual(self.warnings("config provider 'isp2'\n\toption interface 'x'\n\toption enabled '0'\n"), [])
+
+    def test_providers_by_device_are_left_out(self) -> None:
+        self.assertEqual(self.warnings("config provider 'wan'\n\toption device 'eth9'\n"), [])
+
+    def test_without_a_firewall_there_is_nothing_to_warn_of(self) -> None:
+        done = self.service("check")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
+class TwoMasters(InitTest):
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("etc/init.d/mwan3", '#!/bin/sh\n[ "$1" = running ] && [ -e /tmp/mwan3 ]\n', 0o755)
+
+    def test_a_running_mwan3_is_told_of(self) -> None:
+        self.write("tmp/mwan3", "")
+        for command in ("start", "check"):
+            done = self.service(command)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("mwan3 is running: two masters", done.stderr)
+            self.assertIn("failover import-mwan3", done.stderr)
+        self.assertTrue(self.is_running())
+        (line,) = self.logged()  # by start
+        self.assertRegex(line, r"^<28>.*two masters")  # 28: daemon.warn
+
+    def test_one_that_does_not_run_is_not(self) -> None:
+        for command in ("start", "check"):
+            self.assertEqual(self.service(command).stderr, "")
+
+
+if __name__ == "__main__":
+    unittest.main()
