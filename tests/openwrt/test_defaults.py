@@ -1,0 +1,212 @@
+"""uci-defaults: the providers that are made from a router's network configuration on first install."""
+
+import json
+import subprocess
+import unittest
+
+from router import FILES, PROGRAM, RouterTest
+
+SHIPPED = (FILES / "failover.config").read_text()
+(PLACE,) = (line for line in SHIPPED.splitlines() if line.startswith("# (The uplinks"))
+DEFAULT_V4 = {"target": "0.0.0.0", "mask": 0, "nexthop": "192.0.2.1", "source": "0.0.0.0/0"}
+DEFAULT_V6 = {"target": "::", "mask": 0, "nexthop": "fe80::1", "metric": 512, "source": "2001:db8:6::/64"}
+CONNECTED = {"target": "198.51.100.0", "mask": 24, "nexthop": "0.0.0.0", "source": "0.0.0.0/0"}
+
+
+def up(name: str, device: str, *routes: dict, metric: int = 0, proto: str = "dhcp", **more: object) -> dict:
+    """An interface that is up, in the shape of netifd's dump."""
+    state = {"interface": name, "up": True, "pending": False, "autostart": True, "dynamic": False, "proto": proto}
+    state |= {"l3_device": device, "device": "eth7", "metric": metric, "route": list(routes), "inactive": {"route": []}}
+    return state | more
+
+
+def down(name: str, proto: str = "dhcp") -> dict:
+    return {"interface": name, "up": False, "pending": True, "autostart": True, "proto": proto, "device": "eth9"}
+
+
+def section(name: str, device: str, proto: str, **options: str) -> str:
+    """A section of /etc/config/network."""
+    options = {"device": device, "proto": proto} | options
+    return "\n\t".join([f"config interface '{name}'", *(f"option {key} '{options[key]}'" for key in options)]) + "\n\n"
+
+
+LAN = section("loopback", "lo", "static") + section("lan", "br-lan", "static")
+
+
+class DefaultsTest(RouterTest):
+    def first_install(self, network: str = "", netifd: list[dict] | None = None) -> int:
+        """Runs the script as both opkg and the first boot do; how it ends."""
+        self.write("etc/config/network", LAN + network)
+        if netifd is not None:
+            self.write("tmp/dump.json", json.dumps({"interface": netifd}))
+        done = self.run_there("/bin/sh", "-c", "( . /etc/uci-defaults/90-failover )")
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(self.calls(), [])
+        return done.returncode
+
+    def providers(self) -> dict[str, list[str]]:
+        """What is in force: provider -> its interfaces."""
+        found: dict[str, list[str]] = {}
+        words = [line.split() for line in self.read("etc/config/failover").splitlines()]
+        interfaces: list[str] = []
+        for line in words:
+            match line:
+                case ["config", "provider", name]:
+                    interfaces = found[name.strip("'")] = []
+                case ["list", "interface", name]:
+                    interfaces.append(name.strip("'"))
+        return found
+
+    def is_switched_on(self) -> bool:
+        return "\toption enabled '1'\n" in self.read("etc/config/failover").splitlines(keepends=True)
+
+    def assert_made(self, providers: dict[str, list[str]]) -> None:
+        """These, in this order, in a file that the program takes without a word."""
+        self.assertEqual(list(self.providers().items()), list(providers.items()))
+        self.assertTrue(self.is_switched_on())
+        checked = subprocess.run(
+            [PROGRAM, "check", "--config", self.root / "etc/config/failover"], capture_output=True, text=True
+        )
+        self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+        text = self.read("etc/config/failover")
+        before, after = SHIPPED.replace("enabled '0'", "enabled '1'", 1).split(PLACE)
+        self.assertTrue(text.startswith(before) and text.endswith(after), text)
+        self.assertEqual((self.root / "etc/config/failover").stat().st_mode & 0o777, 0o600)
+
+
+class ByNetifd(DefaultsTest):
+    """On a router that runs: what netifd says counts."""
+
+    def test_interfaces_of_one_device_are_one_provider(self) -> None:
+        network = section("wan", "eth1", "dhcp") + section("wan6", "@wan", "dhcpv6")
+        wan6 = up("wan6", "eth1", DEFAULT_V6, proto="dhcpv6")
+        netifd = [wan6, up("lan", "br-lan", CONNECTED), up("wan", "eth1", DEFAULT_V4)]
+        self.assertEqual(self.first_install(network, netifd), 0)
+        self.assert_made({"wan": ["wan", "wan6"]})
+
+    def test_one_uplink_comes_with_the_way_to_a_second(self) -> None:
+        self.first_install(section("wan", "eth1", "dhcp"), [up("wan", "eth1", DEFAULT_V4)])
+        self.assert_made({"wan": ["wan"]})
+        text = self.read("etc/config/failover")
+        self.assertIn("There is one uplink so far", text)
+        with_second = text.replace("#config provider 'second'\n#\tlist", "config provider 'second'\n\tlist")
+        self.write("etc/config/failover", with_second, 0o600)
+        self.assert_made({"wan": ["wan"], "second": ["wanb"]})
+
+    def test_metrics_tell_the_order_of_uplinks(self) -> None:
+        network = "".join(section(name, name, "dhcp") for name in ("lte", "dsl", "cable"))
+        netifd = [
+            up("cable", "eth1", DEFAULT_V4, metric=20),
+            up("dsl", "pppoe-dsl", DEFAULT_V4, metric=10, proto="pppoe"),
+            up("lte", "wwan0", DEFAULT_V4, metric=100),
+        ]
+        self.first_install(network, netifd)
+        self.assert_made({"dsl": ["dsl"], "cable": ["cable"], "lte": ["lte"]})
+        self.assertNotIn("There is one uplink so far", self.read("etc/config/failover"))
+
+    def test_metrics_of_ipv6_do_not(self) -> None:
+        netifd = [
+            up("wan", "eth1", DEFAULT_V4, metric=10),
+            up("wanb", "eth2", DEFAULT_V4, metric=20),
+            up("wanb6", "eth2", DEFAULT_V6, metric=0, proto="dhcpv6"),
+            up("six", "6in4-six", DEFAULT_V6, metric=0, proto="6in4"),
+        ]
+        self.first_install("", netifd)
+        self.assert_made({"wan": ["wan"], "wanb": ["wanb", "wanb6"], "six": ["six"]})
+
+    def test_equal_metrics_leave_it_to_the_order_of_the_file(self) -> None:
+        network = section("second", "eth2", "dhcp") + section("first", "eth1", "dhcp")
+        self.first_install(network, [up("first", "eth1", DEFAULT_V4), up("second", "eth2", DEFAULT_V4)])
+        self.assert_made({"second": ["second"], "first": ["first"]})
+
+    def test_what_netifd_made_by_itself_belongs_to_it(self) -> None:
+        network = section("wan", "eth1", "pppoe")
+        wan_6 = up("wan_6", "pppoe-wan", DEFAULT_V6, proto="dhcpv6", dynamic=True)
+        self.first_install(network, [up("wan", "pppoe-wan", DEFAULT_V4, proto="pppoe"), wan_6])
+        self.assert_made({"wan": ["wan", "wan_6"]})
+
+    def test_without_a_default_route_it_is_no_uplink(self) -> None:
+        kept_out = up("management", "eth3", metric=5) | {"inactive": {"route": [DEFAULT_V4]}}
+        self.first_install("", [up("wan", "eth1", DEFAULT_V4), up("lan2", "br-lan2", CONNECTED), kept_out])
+        self.assert_made({"wan": ["wan"]})
+
+    def test_one_that_is_down_is_expected_to_come_up(self) -> None:
+        network = section("wan", "eth1", "dhcp", metric="10") + section("wan6", "@wan", "dhcpv6")
+        network += section("lte", "wwan0", "dhcp", metric="20")
+        self.first_install(network, [up("wan", "eth1", DEFAULT_V4, metric=10), down("lte"), down("wan6", "dhcpv6")])
+        self.assert_made({"wan": ["wan", "wan6"], "lte": ["lte"]})
+
+    def test_a_provider_has_four_interfaces_at_most(self) -> None:
+        self.first_install("", [up(f"wan{i}", "eth1", DEFAULT_V4) for i in range(6)])
+        self.assert_made({"wan0": ["wan0", "wan1", "wan2", "wan3"]})
+
+    def test_names_that_a_section_cannot_have_are_left_out(self) -> None:
+        self.first_install("", [up("a'b$(reboot)", "eth1", DEFAULT_V4), up("wan", "eth2", DEFAULT_V4)])
+        self.assert_made({"wan": ["wan"]})
+
+    def test_a_tunnel_leaves_it_switched_off(self) -> None:
+        vpn = up("vpn", "wg0", DEFAULT_V4, proto="wireguard")
+        self.assertEqual(self.first_install("", [vpn, up("wan", "eth1", DEFAULT_V4, metric=10)]), 0)
+        self.assertEqual(list(self.providers()), ["vpn", "wan"])
+        self.assertFalse(self.is_switched_on())
+        self.assertIn("when the tunnel (vpn) dies", self.read("etc/config/failover"))
+
+
+class ByConfiguration(DefaultsTest):
+    """At the first boot: netifd does not run yet."""
+
+    def test_uplinks_are_found_by_their_protocols(self) -> None:
+        network = section("wan", "eth1", "dhcp", metric="20") + section("wan6", "eth1", "dhcpv6")
+        network += section("dsl", "eth2", "pppoe", metric="10") + section("dsl6", "@dsl", "dhcpv6")
+        network += section("dsl_6", "pppoe-dsl", "dhcpv6")
+        network += section("fixed", "eth3", "static", gateway="192.0.2.1", metric="30")
+        network += section("dmz", "eth4", "static") + section("idle", "eth5", "none")
+        self.assertEqual(self.first_install(network), 0)
+        self.assert_made({"dsl": ["dsl", "dsl6", "dsl_6"], "wan": ["wan", "wan6"], "fixed": ["fixed"]})
+
+    def test_what_is_not_brought_up_or_kept_out_is_none(self) -> None:
+        network = section("wan", "eth1", "dhcp") + section("a", "eth2", "dhcp", disabled="1")
+        network += section("b", "eth3", "dhcp", auto="0")
+        network += section("c", "eth4", "dhcp", defaultroute="0")
+        self.first_install(network)
+        self.assert_made({"wan": ["wan"]})
+
+    def test_without_an_uplink_it_is_tried_again(self) -> None:
+        self.assertNotEqual(self.first_install(), 0)
+        self.assertEqual(self.read("etc/config/failover"), SHIPPED)
+        self.assertEqual(len(self.logged()), 1)
+        self.assertEqual(self.first_install(section("wan", "eth1", "dhcp")), 0)
+        self.assert_made({"wan": ["wan"]})
+
+
+class Files(DefaultsTest):
+    NETWORK = section("wan", "eth1", "dhcp")
+
+    def test_a_file_of_somebody_elses_is_not_touched(self) -> None:
+        for text in ("config globals\n", SHIPPED.replace(PLACE, "config provider 'own'\n\toption device 'eth9'")):
+            self.write("etc/config/failover", text)
+            before = (self.root / "etc/config/failover").stat()
+            self.assertEqual(self.first_install(self.NETWORK), 0)
+            after = (self.root / "etc/config/failover").stat()
+            self.assertEqual(self.read("etc/config/failover"), text)
+            self.assertEqual((before.st_mtime_ns, before.st_ino), (after.st_mtime_ns, after.st_ino))
+
+    def test_without_a_file_nothing_is_made(self) -> None:
+        (self.root / "etc/config/failover").unlink()
+        self.assertEqual(self.first_install(self.NETWORK), 0)
+        self.assertFalse((self.root / "etc/config/failover").exists())
+
+    def test_the_second_time_it_does_nothing(self) -> None:
+        self.first_install(self.NETWORK)
+        text = self.read("etc/config/failover")
+        self.first_install(self.NETWORK + section("wanb", "eth2", "dhcp"))
+        self.assertEqual(self.read("etc/config/failover"), text)
+
+    def test_nothing_else_is_left_behind(self) -> None:
+        self.first_install(self.NETWORK)
+        names = {path.name for path in (self.root / "etc/failover").iterdir()}
+        self.assertEqual(names, {"config.made"})
+
+
+if __name__ == "__main__":
+    unittest.main()
