@@ -1,0 +1,113 @@
+"""The plugin of rpcd, called as rpcd does: `list`, and `call METHOD` with the arguments as JSON on its input."""
+
+import json
+import unittest
+
+from router import FILES, RouterTest
+
+PLUGIN = "/usr/libexec/rpcd/failover"
+NO_DAEMON = "echo 'no daemon is running' >&2; exit 69"
+
+
+class RpcdTest(RouterTest):
+    def call(self, method: str, arguments: str = "{}") -> str:
+        done = self.run_there(PLUGIN, "call", method, input=arguments)
+        self.assertEqual(done.stderr, "")
+        return done.stdout  # rpcd does not look at how it ends
+
+    def assert_refused(self, output: str) -> None:
+        """What rpcd makes "Invalid argument" of: JSON, but no object."""
+        self.assertNotIsInstance(json.loads(output), dict)
+
+
+class Interface(RpcdTest):
+    def methods(self) -> dict[str, dict[str, str]]:
+        return json.loads(self.run_there(PLUGIN, "list").stdout)
+
+    def test_the_methods_and_their_arguments_are_listed(self) -> None:
+        nothing, provider = {}, {"provider": "str"}
+        self.assertEqual(
+            self.methods(),
+            {"status": nothing, "log": nothing, "check": nothing, "reload": nothing}
+            | {"use": provider, "disable": provider, "enable": provider},
+        )
+
+    def test_rights_are_given_for_each_method_once_and_changes_are_writing(self) -> None:
+        rights = json.loads((FILES / "failover.acl.json").read_text())["failover"]
+        read, write = (rights[kind]["ubus"]["failover"] for kind in ("read", "write"))
+        self.assertCountEqual(read + write, self.methods())
+        self.assertCountEqual(read, ["status", "log", "check"])
+
+
+class Reading(RpcdTest):
+    def test_status_is_the_programs(self) -> None:
+        self.program("status", """echo '{"version":"1","pinned":null}'""")
+        self.assertEqual(json.loads(self.call("status")), {"version": "1", "pinned": None})
+        self.assertEqual(self.calls(), ["failover [status] [--json]"])
+
+    def test_the_log_has_an_entry_a_line(self) -> None:
+        self.program("log", r"""printf '%s\n' 'isp1  online → offline' 'a "quoted" \ line'""")
+        self.assertEqual(json.loads(self.call("log")), {"entries": ["isp1  online → offline", 'a "quoted" \\ line']})
+        self.program("log", ":")
+        self.assertEqual(json.loads(self.call("log")), {"entries": []})
+
+    def test_check_tells_the_problems_and_whether_they_are_errors(self) -> None:
+        self.program("check", "echo 'all is fine'")
+        self.assertEqual(json.loads(self.call("check")), {"valid": True, "problems": []})
+        self.program("check", "echo 'f:1: warning: one' >&2; echo fine")
+        self.assertEqual(json.loads(self.call("check")), {"valid": True, "problems": ["f:1: warning: one"]})
+        self.program("check", "echo 'f:1: one' >&2; echo 'f:2: two' >&2; exit 78")
+        self.assertEqual(json.loads(self.call("check")), {"valid": False, "problems": ["f:1: one", "f:2: two"]})
+
+    def test_check_tells_what_the_firewall_lacks(self) -> None:
+        self.write("etc/config/firewall", "config zone\n\toption name 'lan'\n\tlist network 'lan'\n")
+        self.write("etc/config/failover", "config provider 'isp1'\n\tlist interface 'wanb'\n")
+        answer = json.loads(self.call("check"))
+        self.assertTrue(answer["valid"])
+        self.assertIn("'wanb'", answer["problems"][0])
+
+    def test_without_a_daemon_there_is_no_answer(self) -> None:
+        for method in ("status", "log"):
+            self.program(method, NO_DAEMON)
+            self.assertEqual(self.call(method), "", method)
+
+
+class Acting(RpcdTest):
+    def test_what_is_done_is_told(self) -> None:
+        for method in ("use", "disable", "enable"):
+            self.program(method, "echo 'it is done'")
+            self.assertEqual(json.loads(self.call(method, '{"provider": "isp_2"}')), {"message": "it is done"})
+            self.assertEqual(self.calls(), [f"failover [{method}] [isp_2]"])
+        self.program("reload", "echo 'the configuration is loaded'")
+        self.assertEqual(json.loads(self.call("reload")), {"message": "the configuration is loaded"})
+
+    def test_what_the_program_refuses_is_refused_and_logged(self) -> None:
+        self.program("use", "echo \"no provider is called 'isp9'\" >&2; exit 64")
+        self.assert_refused(self.call("use", '{"provider": "isp9"}'))
+        (line,) = self.logged()
+        self.assertIn("ubus call failover use: no provider is called 'isp9'", line)
+        self.program("reload", "echo 'f:1: bad' >&2; exit 78")
+        self.assert_refused(self.call("reload"))
+
+    def test_without_a_daemon_there_is_no_answer(self) -> None:
+        for method in ("use", "disable", "enable", "reload"):
+            self.program(method, NO_DAEMON)
+            self.assertEqual(self.call(method, '{"provider": "isp1"}'), "", method)
+
+    def test_what_is_no_id_never_reaches_the_program(self) -> None:
+        hostile = ["", "--config=/tmp/x", "-h", "isp1;reboot", "$(reboot)", "`reboot`", "isp1 isp2", "../x", "a\nb"]
+        values = [json.dumps({"provider": text}) for text in hostile]
+        values += ['{"provider": {"a": 1}}', '{"provider": ["isp1"]}', '{"other": "isp1"}', "{}", "[]", "", "{", "x"]
+        for arguments in values:
+            with self.subTest(arguments):
+                self.assert_refused(self.call("use", arguments))
+                self.assertEqual(self.calls(), [])
+                self.assertIn("no id of a provider", self.logged()[0])
+
+    def test_an_unknown_method_is_refused(self) -> None:
+        self.assert_refused(self.call("reboot"))
+        self.assertEqual(self.calls(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
