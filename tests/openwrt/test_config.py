@@ -1,0 +1,131 @@
+"""The shipped configuration, held to what the program and README.md say."""
+
+import re
+import subprocess
+import tempfile
+import unittest
+from dataclasses import dataclass
+from pathlib import Path
+
+from router import FILES, PROGRAM, ROOT
+
+SHIPPED = (FILES / "failover.config").read_text()
+# As the first install leaves it.
+UPLINK = "\tlist interface 'uplink'\n"
+IN_USE = SHIPPED.replace("enabled '0'", "enabled '1'").replace("# (The uplinks", f"config provider 'own'\n{UPLINK}# (")
+# In a comment above an option: what it shows is no default.
+EXAMPLE = "No default"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An option behind a `#`."""
+
+    line: str
+    kind: str
+    name: str
+    value: str
+    is_example: bool
+
+
+def problems(text: str) -> list[str]:
+    """What `failover check` has to say."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "failover"
+        file.write_text(text)
+        checked = subprocess.run([PROGRAM, "check", "--config", file], capture_output=True, text=True)
+    lines = checked.stderr.splitlines()
+    return lines if checked.returncode == 0 else ["refused", *lines]
+
+
+def shown() -> list[Shown]:
+    """Every option behind a `#`."""
+    found, kind, comment = [], "", ""
+    for line in SHIPPED.splitlines():
+        match line.removeprefix("#").split(maxsplit=2):
+            case ["config", kind, _]:
+                pass
+            case ["option" | "list", name, value] if line.startswith("#\t"):
+                found.append(Shown(line, kind, name, value.strip("'"), EXAMPLE in comment))
+            case []:
+                comment = ""
+            case _:
+                comment += line
+    return found
+
+
+def documented(title: str) -> dict[str, str]:
+    """An option table of README.md: option -> its default, as the table has it."""
+    text = (ROOT / "README.md").read_text()
+    _, found, rest = text.partition(f"\n### {title}\n")
+    if not found:
+        raise AssertionError(f"README.md has no part '### {title}'")
+    table = re.split(r"\n##", rest)[0]
+    return dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", table, re.MULTILINE))
+
+
+class Shipped(unittest.TestCase):
+    def test_it_is_good_before_and_after_the_first_install(self) -> None:
+        self.assertEqual([line for line in problems(SHIPPED) if "warning: no provider" not in line], [])
+        self.assertEqual(problems(IN_USE), [])
+
+    def test_its_checks_are_of_different_owners_in_both_families(self) -> None:
+        targets = re.findall(r"^\toption target '(.*)'$", SHIPPED, re.MULTILINE)
+        self.assertGreaterEqual(sum(":" in target for target in targets), 2)
+        self.assertGreaterEqual(sum(":" not in target for target in targets), 2)
+        networks = [re.split(r"[.:]", target)[0] for target in targets]
+        self.assertEqual(len(set(networks)), len(networks))
+
+    def test_everything_behind_a_hash_is_good_in_its_place(self) -> None:
+        for option in shown():
+            with_it = option.line[1:] + "\n"
+            match option:
+                case Shown(kind="globals"):
+                    text = IN_USE.replace(option.line + "\n", with_it, 1)
+                case Shown(kind="provider", name="interface" | "device"):
+                    text = IN_USE.replace(UPLINK, with_it)
+                case Shown(kind="provider", name="device6"):
+                    text = IN_USE.replace(UPLINK, "\toption device 'eth9'\n" + with_it)
+                case Shown(kind="provider"):
+                    text = IN_USE.replace(UPLINK, UPLINK + with_it)
+                case _:
+                    continue  # with the sections that are examples
+            self.assertNotEqual(text, IN_USE)
+            self.assertEqual(problems(text), [], option)
+
+    def test_sections_that_are_examples_are_good(self) -> None:
+        text = re.sub(r"^#(\t|config )", r"\1", IN_USE, flags=re.MULTILINE)
+        # Of a provider, either the interfaces or the device.
+        text = re.sub(r"\toption device6? '.*'\n", "", text)
+        self.assertEqual(problems(text), [])
+        self.assertIn("\nconfig check 'web'", text)
+
+
+class Documented(unittest.TestCase):
+    """Every option of README.md is in the file, and has the same default there."""
+
+    def compare(self, title: str, *kinds: str) -> None:
+        table = documented(title)
+        self.assertGreater(len(table), 3)
+        for option, default in table.items():
+            self.assertRegex(SHIPPED, rf"(?m)^#?\t(option|list) {option} ", option)
+            literal = re.fullmatch(r"`(\S+)`|(\d\w*)", default)
+            if literal and literal[1] not in table:  # else it is told in words, or is that of another option
+                offered = [one for one in shown() if one.name == option and one.kind in kinds and not one.is_example]
+                self.assertLessEqual({one.value for one in offered}, {literal[1] or literal[2]}, option)
+
+    def test_globals(self) -> None:
+        self.compare("`config globals`", "globals")
+
+    def test_provider(self) -> None:
+        self.compare("`config provider 'NAME'`", "provider")
+
+    def test_timing(self) -> None:
+        self.compare("Timing and verdict", "globals", "provider")
+
+    def test_check(self) -> None:
+        self.compare("`config check 'NAME'`", "check")
+
+
+if __name__ == "__main__":
+    unittest.main()
