@@ -43,6 +43,7 @@ class Board:
     name: str
     description: str
     target: str
+    openwrt: str
     cpu_flags: tuple[str, ...]
     elf: str
     budget: dict[str, float]
@@ -76,6 +77,7 @@ def load(name: str) -> Board:
         name=name,
         description=entries["description"],
         target=entries["target"],
+        openwrt=entries["openwrt"],
         cpu_flags=tuple(shlex.split(entries["cpu_flags"])),
         elf=entries["elf"],
         budget=entries["budget"],

@@ -45,14 +45,17 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 class PackageTest(unittest.TestCase):
     def setUp(self) -> None:
         self.tree = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="failover-")))
-        # The tools of the feed, in a tree with a board of its own.
+        # The tools of the feed, in a tree with boards of its own.
         shutil.copytree(FEED, self.tree / "openwrt")
+        (self.tree / "board").mkdir()
+        shutil.copy(ROOT / "board/boards.py", self.tree / "board")
         self.add_board("mt7621", "mipsel_24kc")
         self.results = self.tree / "target/openwrt"
 
     def add_board(self, name: str, architecture: str) -> None:
-        (self.tree / "board").mkdir(exist_ok=True)
-        (self.tree / f"board/{name}.toml").write_text(f'openwrt = "{architecture}"\n')
+        real = (ROOT / "board/mt7621.toml").read_text()
+        text = re.sub(r'^openwrt = ".*"$', f'openwrt = "{architecture}"', real, flags=re.MULTILINE)
+        (self.tree / f"board/{name}.toml").write_text(text)
         (self.tree / f"target/board/{name}").mkdir(parents=True)
         (self.tree / f"target/board/{name}/failover").write_bytes(PROGRAM)
 
