@@ -87,7 +87,7 @@ class Package(PackageTest):
         expected = contents(self.made_by_make())
         self.assertEqual(contents(data), {path: file for path, file in expected.items() if "CONTROL" not in path})
         self.assertEqual(expected["etc/config/failover"][0], 0o600)
-        for script in ("postinst-pkg", "postrm", "conffiles"):
+        for script in ("postinst-pkg", "prerm-pkg", "postrm", "conffiles"):
             self.assertEqual((control / script).read_bytes(), expected[f"CONTROL/{script}"][1], script)
 
     def test_every_file_of_the_feed_is_in_it(self) -> None:
@@ -107,7 +107,7 @@ class Package(PackageTest):
             self.assertTrue(listed[0].endswith(" ./"), listed[0])
             for line in listed:
                 self.assertRegex(line, LISTED)
-        for script in ("postinst", "postinst-pkg", "prerm", "postrm"):
+        for script in ("postinst", "postinst-pkg", "prerm", "prerm-pkg", "postrm"):
             self.assertTrue(os.access(control / script, os.X_OK), script)
 
     def test_its_control_file_has_every_field(self) -> None:
@@ -287,13 +287,18 @@ class Scripts(PackageTest, RouterTest):
         self.write("etc/failover/sticky.provider", "wan\n")
         # What opkg does, at an upgrade.
         self.write("etc/config/failover-opkg", "")
+        self.program("run", "cat >/tmp/input")
         self.script("prerm", "remove", PKG_UPGRADE="0")
-        self.assertEqual(self.calls(), ["default_prerm [failover.prerm]", "disable", "procd_kill"])
+        calls = self.calls()
+        # It stops, and then a run that is switched off takes away what a killed one may have left.
+        self.assertRegex(calls[1], r"^ubus \[call\] \[service\] \[delete\] .*failover")
+        self.assertEqual(calls[2:], ["failover [run] [--config] [/dev/stdin]", "disable", "procd_kill"])
+        self.assertEqual(self.read("tmp/input").split(), ["config", "globals", "option", "enabled", "0"])
         self.remove_files()
         self.script("postrm", "remove", PKG_UPGRADE="0")
         self.assertEqual(self.calls(), ["rpcd [reload]"])
         shutil.rmtree(self.root / "usr/lib/opkg")
-        self.assertEqual(set(contents(self.root)) - {"tmp/calls"}, files)
+        self.assertEqual(set(contents(self.root)) - {"tmp/calls", "tmp/input", "tmp/program/run"}, files)
         for folder in ("etc/failover", "var/run/failover", "etc/iproute2/rt_tables.d", "etc/iproute2/rt_protos.d"):
             self.assertFalse((self.root / folder).exists(), folder)
 
@@ -322,6 +327,8 @@ class Scripts(PackageTest, RouterTest):
         self.write("etc/failover/sticky.provider", "wan\n")
         before = contents(self.root / "etc") | contents(self.root / "var/run")
         self.calls()
+        self.script("prerm", "upgrade", PKG_UPGRADE="1")
+        self.assertEqual(self.calls(), ["default_prerm [failover.prerm]", "procd_kill"])
         self.script("postrm", "upgrade", PKG_UPGRADE="1")
         self.assertEqual(self.calls(), [])
         self.assertEqual(contents(self.root / "etc") | contents(self.root / "var/run"), before)
@@ -331,7 +338,7 @@ class Scripts(PackageTest, RouterTest):
         self.write("image/lib/functions.sh", "default_postinst() { :; }\ndefault_prerm() { :; }\n")
         self.write("etc/failover/sticky.provider", "wan\n")
         before = contents(self.root)
-        for script in ("postinst", "postinst-pkg", "prerm", "postrm"):
+        for script in ("postinst", "postinst-pkg", "prerm", "prerm-pkg", "postrm"):
             self.script(script, "configure", IPKG_INSTROOT="/image")
         self.assertEqual(self.calls(), [])
         self.assertEqual(contents(self.root), before)

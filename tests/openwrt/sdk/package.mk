@@ -5,6 +5,7 @@ define BuildPackage
   export CONFFILES:=$$(Package/$(1)/conffiles)
   export DESCRIPTION:=$$(Package/$(1)/description)
   export POSTINST:=$$(Package/$(1)/postinst)
+  export PRERM:=$$(Package/$(1)/prerm)
   export POSTRM:=$$(Package/$(1)/postrm)
 
   install:
@@ -13,6 +14,7 @@ define BuildPackage
 	printenv CONFFILES >$(DESTINATION)/CONTROL/conffiles
 	printenv DESCRIPTION >$(DESTINATION)/CONTROL/description
 	printenv POSTINST >$(DESTINATION)/CONTROL/postinst-pkg
+	printenv PRERM >$(DESTINATION)/CONTROL/prerm-pkg
 	printenv POSTRM >$(DESTINATION)/CONTROL/postrm
 
   prepare:

@@ -71,12 +71,14 @@ default_postinst() {
 	[ -f "$defaults" ] && (. "$defaults") && rm "$defaults"
 	# shellcheck source=/dev/null
 	(. "$1-pkg")
-	/etc/init.d/failover enable
+	[ "$PKG_UPGRADE" = 1 ] || /etc/init.d/failover enable
 	/etc/init.d/failover start
 }
 
 default_prerm() {
 	record default_prerm "${1##*/}"
-	/etc/init.d/failover disable
+	# shellcheck source=/dev/null
+	(. "$1-pkg")
+	[ "$PKG_UPGRADE" = 1 ] || /etc/init.d/failover disable
 	/etc/init.d/failover stop
 }
