@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
+use std::thread::sleep;
 
 use nix::errno::Errno;
 
@@ -12,10 +13,10 @@ use super::warnings::Warnings;
 use super::{Daemon, Memory, Token, saving};
 use crate::config::{Config, Ids, OnStop, Severity};
 use crate::failover::Failover;
-use crate::linux::alone::Alone;
+use crate::linux::alone::{Alone, NotAlone};
 use crate::linux::clock::{self, now};
 use crate::linux::hooks::Hooks;
-use crate::linux::lock::Lock;
+use crate::linux::lock::{Lock, NotLocked};
 use crate::linux::mirror::{Kinds, Mirror};
 use crate::linux::netlink::{Events, Requests};
 use crate::linux::poll::{Interest, Poller};
@@ -24,13 +25,18 @@ use crate::linux::signals::Signals;
 use crate::linux::sticky::Sticky;
 use crate::linux::trouble::Trouble;
 use crate::linux::{files, log as logging, privileges};
-use crate::net::PerFamily;
+use crate::net::{Duration, PerFamily};
 use crate::text::text;
 use crate::wire::control::{Counters, Text};
 use crate::wire::state::BootId;
 
 /// Everything large, from the start to the end of the process.
 static MEMORY: Mutex<Memory> = Mutex::new(Memory::new());
+
+/// A dead daemon's last child is another program, or gone, well within this time.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why the daemon does not run.
 pub enum Failure {
@@ -109,8 +115,8 @@ fn live(
     warnings: Vec<Text>,
 ) -> Result<(), Failure> {
     let globals = &memory.core.config().globals;
-    let lock = Lock::take(&globals.state_dir).map_err(unavailable)?;
-    let alone = Alone::take().map_err(unavailable)?;
+    let lock = patiently(|| Lock::take(&globals.state_dir), NotLocked::by_dead)?;
+    let alone = patiently(Alone::take, NotAlone::by_dead)?;
     let sticky = Sticky::open(&globals.sticky_file)?;
     let boot = clock::boot_id()?;
     recall(&mut memory.core, boot);
@@ -151,6 +157,20 @@ fn live(
     daemon.serve()?;
     daemon.end();
     Ok(())
+}
+
+/// Takes what one daemon only may have; with some patience where a dead one has it.
+fn patiently<T, E: fmt::Display>(
+    take: impl Fn() -> Result<T, E>,
+    by_dead: fn(&E) -> bool,
+) -> Result<T, Failure> {
+    let end = now() + PATIENCE;
+    loop {
+        match take() {
+            Err(error) if by_dead(&error) && now() < end => sleep(PAUSE.into()),
+            result => return result.map_err(unavailable),
+        }
+    }
 }
 
 /// Does what a former run should have done at its end, but was killed; nobody is to take over from it now.

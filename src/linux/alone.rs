@@ -39,6 +39,13 @@ pub enum NotAlone {
     System(io::Error),
 }
 
+impl NotAlone {
+    /// Whether the holder lives no more: what is left is a child of its that has not become another program yet.
+    pub fn by_dead(&self) -> bool {
+        matches!(self, NotAlone::Held { command: None, .. })
+    }
+}
+
 impl From<Errno> for NotAlone {
     fn from(errno: Errno) -> NotAlone {
         NotAlone::System(errno.into())

@@ -1,14 +1,12 @@
 //! The programs that hear of transitions: OpenWrt's hotplug scripts and listeners on ubus, and the executables of a
 //! directory. One runs at a time, with a time limit, and nobody waits for it.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
-
-use nix::errno::Errno;
 
 use super::child::Child;
 use crate::config::HOOKS_MAX;
@@ -105,8 +103,8 @@ impl Hooks {
             .collect();
         for words in self.next.by_ref() {
             let arguments: Vec<_> = words.iter().map(CString::as_c_str).collect();
-            let Some(name) = words.first().cloned() else {
-                continue;
+            let Some(name) = words.first().filter(|name| is_there(name)).cloned() else {
+                continue; // it is not OpenWrt
             };
             match Child::start(&arguments, &variables, None) {
                 Ok(child) => {
@@ -118,13 +116,19 @@ impl Hooks {
                     });
                     return;
                 }
-                // Not on OpenWrt.
-                Err(Errno::ENOENT) => {}
                 Err(errno) => log::warn!("{} cannot be run: {errno}", name.to_string_lossy()),
             }
         }
         self.announcement = None;
     }
+}
+
+/// Whether a program is found, by `PATH` if it is no path: to start one that is not costs a process.
+fn is_there(name: &CStr) -> bool {
+    let name = Path::new(OsStr::from_bytes(name.to_bytes()));
+    let directories = std::env::var_os("PATH").unwrap_or_default();
+    // What is a path from the root stays as it is when it is joined to another.
+    std::env::split_paths(&directories).any(|directory| is_executable(&directory.join(name)))
 }
 
 /// Who is to hear of something, as far as they are there.

@@ -32,7 +32,7 @@ impl Lock {
         let path = Path::new(state_dir).join(NAME);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        // std opens with O_CLOEXEC: no child inherits it.
+        // std opens with O_CLOEXEC: a child has it until it becomes another program.
         let file = options
             .mode(0o644)
             .custom_flags(nix::libc::O_NOFOLLOW)
@@ -90,6 +90,13 @@ pub enum NotLocked {
     },
     /// the directory or the file could not be had
     Trouble(Trouble),
+}
+
+impl NotLocked {
+    /// Whether the holder lives no more: what is left is a child of its that has not become another program yet.
+    pub fn by_dead(&self) -> bool {
+        matches!(self, NotLocked::Held { command: None, .. })
+    }
 }
 
 impl From<Trouble> for NotLocked {

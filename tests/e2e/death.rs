@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::lab::rights::in_lab;
-use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::lab::{Daemon, Family, LIFETIME, Lab, Settings, wait_until};
 use super::witness::{Dice, Monitor, hammers, no_hole, ours};
 use super::{SOON, leads_table, online_with};
 
@@ -18,7 +18,8 @@ const DEATHS: usize = 100;
 fn trouble(lab: &Lab, sticky_file: &Path, stop: &AtomicBool) {
     let mut dice = Dice(0x5eed);
     let mut dead = None;
-    while !stop.load(Ordering::Relaxed) {
+    let end = Instant::now() + LIFETIME;
+    while !stop.load(Ordering::Relaxed) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(1 + dice.below(12)));
         let choice = ["", "isp1", "isp2"][usize::try_from(dice.below(3)).unwrap()];
         fs::write(sticky_file, choice).unwrap();
