@@ -12,7 +12,7 @@
 //! | [`uci`] | UCI text → sections that borrow from it |
 //! | [`config`] | sections → a validated [`config::Config`]; every capacity and default |
 //! | [`failover`] | the core: events and the time in, a bounded list of actions out |
-//! | [`wire`] | bytes ↔ meaning: ICMP, control frames, saved state |
+//! | [`wire`] | bytes ↔ meaning: ICMP, control frames, saved state, what netifd says |
 //! | [`net`], [`text`] | the few types that all of them share |
 //! | `linux` | the only place with clocks, sockets, netlink, files, child processes |
 //! | `daemon` | the driver: wait → one event → core → carry out actions |
