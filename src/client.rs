@@ -241,10 +241,7 @@ fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::new());
     let errors = load_config(file, &mut config, &mut |_| {});
     if errors.map_err(|trouble| unreadable(&trouble))? > 0 {
-        let text = format!(
-            "{} has errors (`failover check` lists them): going on with what could be read of it",
-            file.display()
-        );
+        let text = format!("{} has errors: `failover check` lists them", file.display());
         complain(Exit::Ok, &text);
     }
     Ok(config)
