@@ -59,6 +59,16 @@ pub const INTERFACES_WATCHED_MAX: usize = INTERFACES_MAX * PROVIDERS_MAX;
 pub const NETIFD_ANSWER_MAX: usize = 8 * 1024;
 /// Longest target of a check: an address, or a host name.
 pub const TARGET_MAX: usize = 64;
+/// Longest name of a host, to be asked of a DNS server or of a web server.
+pub const HOST_MAX: usize = 100;
+/// Longest path of an `http` check.
+pub const HTTP_PATH_MAX: usize = 127;
+/// Longest text that an `http` check looks for.
+pub const HTTP_TEXT_MAX: usize = 63;
+/// Bytes that the header of a response to an `http` check may have.
+pub const HTTP_HEADER_MAX: usize = 8 * 1024;
+/// Bytes that its body may have.
+pub const HTTP_BODY_MAX: usize = 16 * 1024;
 /// Longest command of an `exec` check.
 pub const COMMAND_MAX: usize = 160;
 /// Longest `sticky_file`, `hooks_dir` and `state_dir` (a socket's address holds 107 bytes).

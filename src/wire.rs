@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`icmp`] | probes and their answers |
 //! | [`control`] | what daemon and client say to each other; the field names of `status --json` |
+//! | [`dns`] | a question to a DNS server and its answer |
+//! | [`http`] | a request to a web server and its response |
+//! | [`neighbour`] | who is on the link: ARP, and IPv6's neighbour discovery |
 //! | [`decimal`] | a number with three decimals |
 //! | [`frame`] | a control message → one frame, and back |
 //! | [`netifd`] | what OpenWrt's netifd says of an interface |
@@ -11,7 +14,10 @@
 
 pub mod control;
 pub mod decimal;
+pub mod dns;
 pub mod frame;
+pub mod http;
 pub mod icmp;
+pub mod neighbour;
 pub mod netifd;
 pub mod state;
