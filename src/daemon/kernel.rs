@@ -231,20 +231,26 @@ impl Daemon<'_> {
         let Memory { mirror, wanted, .. } = &*self.memory;
         let (mut made, mut refused) = (0_u32, None);
         let mut first: Option<Change> = None;
-        for change in diff::changes(family, wanted, mirror.routes(), mirror.rules()) {
-            let deletes = matches!(change, Change::DeleteRoute(_) | Change::DeleteRule(_));
-            if refused.is_some() && deletes {
-                // What is deleted relies on what was to come before it.
-                continue;
-            }
-            match self.requests.carry_out(&change) {
-                Ok(()) => {
-                    made += 1;
-                    first.get_or_insert(change);
+        diff::changes(
+            family,
+            wanted,
+            mirror.routes(),
+            mirror.rules(),
+            &mut |change| {
+                let deletes = matches!(change, Change::DeleteRoute(_) | Change::DeleteRule(_));
+                if refused.is_some() && deletes {
+                    // What is deleted relies on what was to come before it.
+                    return;
                 }
-                Err(fault) => refused = Some(fault),
-            }
-        }
+                match self.requests.carry_out(&change) {
+                    Ok(()) => {
+                        made += 1;
+                        first.get_or_insert(change);
+                    }
+                    Err(fault) => refused = Some(fault),
+                }
+            },
+        );
         if made != 0 || refused.is_some() {
             self.kernel_news();
         }
@@ -346,10 +352,10 @@ impl Daemon<'_> {
 /// Takes away every route and rule of ours that the mirror shows.
 pub(super) fn remove_ours(requests: &mut Requests, mirror: &Mirror) {
     for family in Family::ALL {
-        for change in diff::removal(family, mirror.routes(), mirror.rules()) {
+        diff::removal(family, mirror.routes(), mirror.rules(), &mut |change| {
             if let Err(fault) = requests.carry_out(&change) {
                 log::error!("a route or rule of ours stays behind: {fault}");
             }
-        }
+        });
     }
 }

@@ -19,26 +19,25 @@ mod kernel;
 #[cfg(test)]
 mod properties;
 
-use core::iter;
-
 use super::layout::Wanted;
 use super::objects::{Change, Route, Rule, RuleVerdict, Selector};
 use crate::config::PROTOCOL;
-use crate::net::Family;
+use crate::net::{Family, Metric};
 
-/// The changes that bring one family to what is wanted; none when the kernel has it. `routes` and `rules` are the
-/// kernel's, of either family.
+/// Tells `each` the changes that bring one family to what is wanted; none when the kernel has it. `routes` and `rules` are
+/// the kernel's, of either family.
 ///
 /// When the kernel refuses one: go on with those that set or add, but delete nothing, for the deletions trust in what was
 /// to come before them.
 ///
 /// When nothing was planned since the last time, each is a repair of what somebody else has changed.
-pub fn changes<'a>(
+pub fn changes(
     family: Family,
-    wanted: &'a Wanted,
-    routes: &'a [Route],
-    rules: &'a [Rule],
-) -> impl Iterator<Item = Change> + 'a {
+    wanted: &Wanted,
+    routes: &[Route],
+    rules: &[Rule],
+    each: &mut dyn FnMut(Change),
+) {
     let difference = Difference {
         family,
         wanted_routes: &wanted.routes,
@@ -46,15 +45,12 @@ pub fn changes<'a>(
         routes,
         rules,
     };
-    difference.changes()
+    difference.changes(each);
 }
 
-/// The changes that remove everything of ours in one family: traffic falls from the best of ours onto what others have.
-pub fn removal<'a>(
-    family: Family,
-    routes: &'a [Route],
-    rules: &'a [Rule],
-) -> impl Iterator<Item = Change> + 'a {
+/// Tells `each` the changes that remove everything of ours in one family: traffic falls from the best of ours onto what
+/// others have.
+pub fn removal(family: Family, routes: &[Route], rules: &[Rule], each: &mut dyn FnMut(Change)) {
     let difference = Difference {
         family,
         wanted_routes: &[],
@@ -62,7 +58,7 @@ pub fn removal<'a>(
         routes,
         rules,
     };
-    difference.changes()
+    difference.changes(each);
 }
 
 /// Whether a route of the kernel is as wanted. Only what it leads to counts: `onlink` matters to the kernel when it
@@ -75,7 +71,6 @@ fn same_route(wanted: &Route, has: &Route) -> bool {
     bare(wanted) == bare(has)
 }
 
-#[derive(Clone, Copy)]
 struct Difference<'a> {
     family: Family,
     wanted_routes: &'a [Route],
@@ -85,74 +80,71 @@ struct Difference<'a> {
 }
 
 impl<'a> Difference<'a> {
-    fn changes(self) -> impl Iterator<Item = Change> + 'a {
-        let set = self.wanted_routes.iter();
+    fn changes(&self, each: &mut dyn FnMut(Change)) {
+        for route in self.wanted_routes {
+            self.settle(route, each);
+        }
         let best = self.wanted_routes.first();
-        set.flat_map(move |route| self.settle(route))
-            .chain(best.into_iter().flat_map(move |best| self.covering(best)))
-            .chain(self.new_rules())
-            .chain(self.old_rules())
-            .chain(self.old_routes())
+        let covers = |has: &Route| best.is_some_and(|best| wins(has, best));
+        // Those that win over the best: `start_metric` was lower.
+        self.worst_first(&covers, each);
+        self.new_rules(each);
+        self.old_rules(each);
+        self.worst_first(&|has| !covers(has), each);
     }
 
     /// Makes ours at this table, destination and metric the wanted one, and the only one. Where there are several, one
     /// stays until the wanted one is there.
-    fn settle(self, wanted: &'a Route) -> impl Iterator<Item = Change> + 'a {
-        let here = move || self.ours().filter(move |has| same_place(wanted, has));
+    fn settle(&self, wanted: &Route, each: &mut dyn FnMut(Change)) {
+        let here = || self.ours().filter(|has| same_place(wanted, has));
         let right = here().position(|has| same_route(wanted, has));
         let stays = right.unwrap_or(0);
-        let extra = here()
-            .enumerate()
-            .filter(move |(i, _)| *i != stays)
-            .map(|(_, has)| Change::DeleteRoute(*has));
-        extra.chain(right.is_none().then_some(Change::SetRoute(*wanted)))
+        for (place, has) in here().enumerate() {
+            if place != stays {
+                each(Change::DeleteRoute(*has));
+            }
+        }
+        if right.is_none() {
+            each(Change::SetRoute(*wanted));
+        }
     }
 
-    /// Deletes the default routes of ours that win over the best: `start_metric` was lower.
-    fn covering(self, best: &'a Route) -> impl Iterator<Item = Change> + 'a {
-        self.worst_first(move |has| wins(has, best))
+    fn new_rules(&self, each: &mut dyn FnMut(Change)) {
+        for rule in self.wanted_rules {
+            if !self.rules.contains(rule) {
+                each(Change::AddRule(rule.clone()));
+            }
+        }
     }
 
-    fn new_rules(self) -> impl Iterator<Item = Change> + 'a {
-        let missing = self
-            .wanted_rules
-            .iter()
-            .filter(move |rule| !self.rules.contains(rule));
-        missing.cloned().map(Change::AddRule)
-    }
-
-    fn old_rules(self) -> impl Iterator<Item = Change> + 'a {
-        let old = move |rule: &&Rule| {
-            let ours = rule.protocol == PROTOCOL && rule.family == self.family;
-            ours && !self.wanted_rules.contains(rule)
-        };
-        (0..=LAST_TO_GO).flat_map(move |turn| {
-            let theirs = self
-                .rules
-                .iter()
-                .filter(move |rule| turn_to_go(rule) == turn);
-            theirs.filter(old).cloned().map(Change::DeleteRule)
-        })
-    }
-
-    fn old_routes(self) -> impl Iterator<Item = Change> + 'a {
-        let best = self.wanted_routes.first();
-        self.worst_first(move |has| !best.is_some_and(|best| wins(has, best)))
+    fn old_rules(&self, each: &mut dyn FnMut(Change)) {
+        for turn in 0..=LAST_TO_GO {
+            for rule in self.rules {
+                let ours = rule.protocol == PROTOCOL && rule.family == self.family;
+                if ours && turn_to_go(rule) == turn && !self.wanted_rules.contains(rule) {
+                    each(Change::DeleteRule(rule.clone()));
+                }
+            }
+        }
     }
 
     /// Deletes the routes of ours that stand where none is wanted, if `which` says so, the highest metric first.
-    fn worst_first(self, which: impl Fn(&Route) -> bool + 'a) -> impl Iterator<Item = Change> + 'a {
+    fn worst_first(&self, which: &dyn Fn(&Route) -> bool, each: &mut dyn FnMut(Change)) {
         let mut last = None;
-        iter::from_fn(move || {
-            let candidates = self.ours().enumerate().filter(|(_, has)| which(has));
-            let (place, has) = candidates
-                .map(|(i, has)| ((has.metric, i), has))
+        let worst_before = |last: Option<(Metric, usize)>| {
+            let places = self
+                .ours()
+                .enumerate()
+                .map(|(i, has)| ((has.metric, i), has));
+            places
                 .filter(|(place, _)| last.is_none_or(|last| *place < last))
-                .filter(|(_, has)| !self.is_wanted_place(has))
-                .max_by_key(|(place, _)| *place)?;
+                .filter(|(_, has)| which(has) && !self.is_wanted_place(has))
+                .max_by_key(|(place, _)| *place)
+        };
+        while let Some((place, has)) = worst_before(last) {
             last = Some(place);
-            Some(Change::DeleteRoute(*has))
-        })
+            each(Change::DeleteRoute(*has));
+        }
     }
 
     fn is_wanted_place(&self, has: &Route) -> bool {
@@ -160,12 +152,13 @@ impl<'a> Difference<'a> {
     }
 
     /// The kernel's routes that are ours.
-    fn ours(self) -> impl Iterator<Item = &'a Route> {
-        let family = move |r: &&Route| Family::of(r.destination.address().into()) == self.family;
+    fn ours(&self) -> impl Iterator<Item = &'a Route> {
+        let family = self.family;
+        let of_family = move |r: &&Route| Family::of(r.destination.address().into()) == family;
         self.routes
             .iter()
             .filter(|r| r.protocol == PROTOCOL)
-            .filter(family)
+            .filter(of_family)
     }
 }
 

@@ -143,9 +143,9 @@ impl Router {
     pub(crate) fn remove(&mut self) {
         let foreign = self.foreign();
         let (routes, rules) = (self.routes(), self.rules());
-        for change in removal(self.family, &routes, &rules) {
+        removal(self.family, &routes, &rules, &mut |change| {
             self.ip(&self.command(&change));
-        }
+        });
         assert_eq!(self.foreign(), foreign);
     }
 
@@ -162,7 +162,11 @@ impl Router {
             routes: &routes,
         });
         self.wanted = wanted;
-        changes(self.family, &self.wanted, &routes, &rules).collect()
+        let mut todo = Vec::new();
+        changes(self.family, &self.wanted, &routes, &rules, &mut |change| {
+            todo.push(change)
+        });
+        todo
     }
 
     /// The device that a packet to the target leaves by, with what `ip route get` takes to choose.

@@ -234,7 +234,15 @@ fn packets(scene: &Scene) -> Vec<Packet> {
 }
 
 fn planned(kernel: &Kernel, family: Family, wanted: &Wanted) -> Vec<Change> {
-    changes(family, wanted, &kernel.routes, &kernel.rules).collect()
+    let mut todo = Vec::new();
+    changes(
+        family,
+        wanted,
+        &kernel.routes,
+        &kernel.rules,
+        &mut |change| todo.push(change),
+    );
+    todo
 }
 
 fn ours(kernel: &Kernel, family: Family) -> (Vec<Route>, Vec<Rule>) {
@@ -360,7 +368,8 @@ proptest! {
         let family = scene.family;
         play(&mut kernel, &mut scene, killed);
         let before = kernel.clone();
-        let todo: Vec<Change> = removal(family, &kernel.routes, &kernel.rules).collect();
+        let mut todo = Vec::new();
+        removal(family, &kernel.routes, &kernel.rules, &mut |change| todo.push(change));
         let mut answers = vec![kernel.look_up(family, &Packet::default())];
         for change in todo {
             kernel.carry_out(&change);
