@@ -189,19 +189,17 @@ impl Daemon<'_> {
             server,
             ..
         } = &*self.memory;
-        let syncs = [
+        let deadlines = [
             self.kernel.v4.due_at(),
             self.kernel.v6.due_at(),
             self.dump_at,
-        ];
-        let others = [
             core.next_deadline(),
             commands.next_deadline(),
             interfaces.next_deadline(),
             self.hooks.next_deadline(),
             server.next_deadline(),
         ];
-        syncs.into_iter().chain(others).flatten().min()
+        deadlines.into_iter().flatten().min()
     }
 
     fn dispatch(&mut self, token: Token) {

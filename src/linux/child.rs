@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -90,14 +90,17 @@ impl Child {
 
 /// Our environment, with these variables.
 fn environment(variables: &[(&str, &str)]) -> Vec<CString> {
-    let inherited = std::env::vars_os()
-        .filter(|(name, _)| variables.iter().all(|(ours, _)| name != ours))
-        .map(|(name, value)| [name.into_vec(), value.into_vec()].join(&b'='));
-    let added = variables
-        .iter()
-        .map(|(name, value)| [name.as_bytes(), value.as_bytes()].join(&b'='));
-    inherited
-        .chain(added)
-        .filter_map(|variable| CString::new(variable).ok())
-        .collect()
+    let mut environment = Vec::new();
+    let mut add = |name: &[u8], value: &[u8]| {
+        environment.extend(CString::new([name, value].join(&b'=')));
+    };
+    for (name, value) in std::env::vars_os() {
+        if variables.iter().all(|(ours, _)| name != *ours) {
+            add(name.as_bytes(), value.as_bytes());
+        }
+    }
+    for (name, value) in variables {
+        add(name.as_bytes(), value.as_bytes());
+    }
+    environment
 }

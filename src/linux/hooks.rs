@@ -141,20 +141,22 @@ fn programs(directory: &Path, json: &str) -> Vec<Vec<CString>> {
         words(&["hotplug-call", "failover"]),
         words(&["ubus", "send", "failover", json]),
     ];
-    let files = executables(directory).into_iter();
-    let files = files.filter_map(|file| CString::new(file.into_os_string().into_vec()).ok());
-    programs.extend(files.map(|file| vec![file]));
+    for file in executables(directory) {
+        programs.extend(CString::new(file.into_os_string().into_vec()).map(|file| vec![file]));
+    }
     programs
 }
 
 /// The executable files of a directory, in the order of their names; not those that editors and package managers leave.
 fn executables(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.path())
-        .filter(|path| is_meant(path.file_name().unwrap_or_default()) && is_executable(path))
-        .collect();
-    files.sort();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let file = entry.path();
+        if is_meant(&entry.file_name()) && is_executable(&file) {
+            files.push(file);
+        }
+    }
+    files.sort_unstable();
     files.truncate(HOOKS_MAX);
     files
 }

@@ -1,7 +1,8 @@
 //! Names of routing tables, as iproute2's files have them.
 
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::lines;
 
@@ -22,16 +23,18 @@ pub fn number(name: &str) -> Option<u32> {
 /// Looks into `rt_tables` and every `rt_tables.d/*.conf` below a directory.
 fn number_in(directory: &Path, name: &str) -> Option<u32> {
     number_in_file(&directory.join("rt_tables"), name).or_else(|| {
-        let mut more: Vec<PathBuf> = std::fs::read_dir(directory.join("rt_tables.d"))
-            .ok()?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| {
-                path.extension()
-                    .is_some_and(|extension| extension == "conf")
-            })
-            .collect();
-        more.sort();
-        more.iter().find_map(|path| number_in_file(path, name))
+        let directory = directory.join("rt_tables.d");
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&directory).ok()?.flatten() {
+            let file = entry.file_name();
+            if Path::new(&file).extension() == Some(OsStr::new("conf")) {
+                files.push(file);
+            }
+        }
+        files.sort_unstable();
+        files
+            .iter()
+            .find_map(|file| number_in_file(&directory.join(file), name))
     })
 }
 
