@@ -36,8 +36,8 @@ pub(super) fn online(family: Family, device: &str, metric: u32) -> Path {
     Path {
         device: Some(text(device)),
         since_s: 11_520,
-        address: Some(address.parse().unwrap()),
-        gateway: Some(gateway.parse().unwrap()),
+        address: Some(text(address)),
+        gateway: Some(text(gateway)),
         metric: Some(metric),
         installed: true,
         rounds: Rounds {

@@ -1,5 +1,7 @@
 //! The observable snapshot: core and kernel → the frames of a status.
 
+use core::net::IpAddr;
+
 use super::kernel::LaidOut;
 use crate::config::{Check, CheckKind, PROTOCOL, PathId, Provider, Slot};
 use crate::failover::journal::Entry;
@@ -12,7 +14,7 @@ use crate::linux::objects::Route;
 use crate::linux::uplink::Uplink;
 use crate::net::{Duration, Family, Instant, Metric, PerFamily};
 use crate::text::text;
-use crate::wire::control::{self, Active, Counters, Header, Reply, Request, Warning};
+use crate::wire::control::{self, Active, Counters, Header, Reply, Request, Target, Warning};
 use crate::wire::decimal::Decimal;
 
 /// All that a status tells of.
@@ -147,8 +149,8 @@ impl View<'_> {
             state: text(format_args!("{}", path.state())),
             reason: reason(self.core, path),
             since_s: seconds(self.now - path.since),
-            address: uplink.address,
-            gateway: uplink.gateway,
+            address: uplink.address.map(shown),
+            gateway: uplink.gateway.map(shown),
             metric: metric.map(|Metric(metric)| metric),
             installed,
             overridden_by: metric
@@ -257,6 +259,10 @@ fn rtt(rounds: &Rounds, window: u8) -> control::Rtt {
         min: ms(rtt.min),
         max: ms(rtt.max),
     }
+}
+
+fn shown(address: IpAddr) -> Target {
+    text(format_args!("{address}"))
 }
 
 /// To the tenth.

@@ -6,8 +6,6 @@
 //!
 //! The names of the fields of [`Header`], [`ProviderHead`], [`Path`] and [`Check`] are those of the JSON: add, never rename.
 
-use core::net::IpAddr;
-
 use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +20,8 @@ pub const VERSION: u8 = 1;
 pub const TEXT_MAX: usize = 240;
 /// A text for people.
 pub type Text = String<TEXT_MAX>;
+/// An address as people write it, or what else is asked.
+pub type Target = String<TARGET_MAX>;
 
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,9 +155,9 @@ pub struct Path {
     /// since when it is so
     pub since_s: u64,
     /// its own address
-    pub address: Option<IpAddr>,
+    pub address: Option<Target>,
     /// its gateway
-    pub gateway: Option<IpAddr>,
+    pub gateway: Option<Target>,
     /// the metric of its route in the swap table
     pub metric: Option<u32>,
     /// whether the kernel has that route
@@ -205,7 +205,7 @@ pub struct Check {
     #[serde(rename = "type")]
     pub kind: String<8>,
     /// who is asked
-    pub target: String<TARGET_MAX>,
+    pub target: Target,
     /// `ok`, `lost`, `pending`
     pub state: String<8>,
     /// of its last answer

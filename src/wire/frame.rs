@@ -95,8 +95,6 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<(T, usize)>, F
 
 #[cfg(test)]
 mod tests {
-    use core::net::IpAddr;
-
     use heapless::{String, Vec};
     use proptest::prelude::*;
 
@@ -149,7 +147,11 @@ mod tests {
         );
         let rtt = (number(), number(), number(), number(), number());
         let numbers = any::<(u64, Option<u32>, bool, Option<u32>, u32, u32, i32)>();
-        let addresses = any::<(Option<IpAddr>, Option<IpAddr>, bool)>();
+        let addresses = (
+            proptest::option::of(text()),
+            proptest::option::of(text()),
+            any::<bool>(),
+        );
         (texts, rtt, numbers, addresses, number(), list(check())).prop_map(
             |(texts, rtt, numbers, addresses, loss_percent, checks)| Path {
                 family: Family::ALL[usize::from(addresses.2)],
@@ -284,15 +286,14 @@ mod tests {
             sent: u32::MAX,
             received: u32::MAX,
         };
-        let address = Some("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap());
         let reply = Reply::Path(Path {
             family: Family::V6,
             device: Some(full()),
             state: full(),
             reason: Some(full::<CAUSE_MAX>()),
             since_s: u64::MAX,
-            address,
-            gateway: address,
+            address: Some(full::<TARGET_MAX>()),
+            gateway: Some(full::<TARGET_MAX>()),
             metric: Some(u32::MAX),
             installed: true,
             overridden_by: Some(u32::MAX),
@@ -315,13 +316,6 @@ mod tests {
         let length = encode(&reply, &mut buffer).unwrap();
         assert!(length > 1000, "{length}: is it full at all?");
         assert_eq!(decode(&buffer), Ok(Some((reply, length))));
-    }
-
-    #[test]
-    fn addresses_are_compact() {
-        let address: IpAddr = "2001:db8::1".parse().unwrap();
-        let mut buffer = [0; 32];
-        assert_eq!(encode(&address, &mut buffer), Ok(HEAD + 17));
     }
 
     #[test]
