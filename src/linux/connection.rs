@@ -7,7 +7,6 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use heapless::String;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
 use nix::sys::time::TimeVal;
 use serde::Serialize;
@@ -15,7 +14,9 @@ use serde::Serialize;
 use crate::config::FRAME_MAX;
 use crate::config::Name;
 use crate::linux::control::SOCKET;
-use crate::wire::control::{self, Entry, Header, ProviderHead, Reply, Request, Text, Warning};
+use crate::wire::control::{
+    self, Entry, Header, ProviderHead, Reply, Request, Text, Warning, Word,
+};
 use crate::wire::frame::{self, FrameError};
 
 /// The daemon has this long, in seconds, for each part of its answer.
@@ -48,7 +49,7 @@ pub struct Answer {
 pub struct Provider {
     pub id: Name,
     pub rank: u32,
-    pub state: String<8>,
+    pub state: Word,
     pub disabled: bool,
     /// one a managed family
     pub paths: heapless::Vec<control::Path, 2>,

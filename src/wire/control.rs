@@ -20,6 +20,8 @@ pub const VERSION: u8 = 1;
 pub const TEXT_MAX: usize = 240;
 /// A text for people.
 pub type Text = String<TEXT_MAX>;
+/// A state, a code, or the like. One length for all: for each there would be code of its own.
+pub type Word = String<NAME_MAX>;
 /// An address as people write it, or what else is asked.
 pub type Target = String<TARGET_MAX>;
 
@@ -69,7 +71,7 @@ pub enum Reply {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// of the daemon
-    pub version: String<16>,
+    pub version: Word,
     /// since the daemon's start
     pub uptime_s: u64,
     /// the pinned provider
@@ -94,7 +96,7 @@ pub struct Active {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Warning {
     /// for programs, as `rp-filter`
-    pub code: String<24>,
+    pub code: Word,
     /// whose, when it is one provider's
     pub provider: Option<Name>,
     /// for people, with what to do
@@ -136,7 +138,7 @@ pub struct ProviderHead {
     /// its place in the order of preference, from 1
     pub rank: u32,
     /// the best state of its paths, or `pinned`, `disabled`
-    pub state: String<8>,
+    pub state: Word,
     /// whether a person took it out of use
     pub disabled: bool,
 }
@@ -149,7 +151,7 @@ pub struct Path {
     /// its device; null when it is not known yet
     pub device: Option<DeviceName>,
     /// `waiting`, `probing`, `online`, `offline`, `frozen`
-    pub state: String<8>,
+    pub state: Word,
     /// why it is so, when there is more to say
     pub reason: Option<String<CAUSE_MAX>>,
     /// since when it is so
@@ -203,11 +205,11 @@ pub struct Check {
     pub name: Name,
     /// `ping`, `exec`
     #[serde(rename = "type")]
-    pub kind: String<8>,
+    pub kind: Word,
     /// who is asked
     pub target: Target,
     /// `ok`, `lost`, `pending`
-    pub state: String<8>,
+    pub state: Word,
     /// of its last answer
     pub rtt_ms: Option<Decimal>,
     /// over the window
@@ -228,7 +230,7 @@ pub struct Entry {
     /// in which family, when it is one's
     pub family: Option<Family>,
     /// what happened, as `online → offline`
-    pub what: String<NAME_MAX>,
+    pub what: Word,
     /// why
     pub cause: String<CAUSE_MAX>,
 }
