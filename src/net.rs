@@ -78,17 +78,27 @@ impl<T> IndexMut<Family> for PerFamily<T> {
 
 /// The network that an address with its prefix length is in: `192.0.2.7/24` → `192.0.2.0/24`.
 pub fn network_of(prefix: Prefix) -> Prefix {
-    let length = prefix.prefix_len();
-    let hosts = |bits: u8| u128::MAX.checked_shr(128 - u32::from(bits.saturating_sub(length)));
-    let address = match IpAddr::from(prefix.address()) {
-        IpAddr::V4(address) => {
-            #[allow(clippy::cast_possible_truncation)] // at most the lowest 32 bits are set
-            let hosts = hosts(32).unwrap_or(0) as u32;
-            IpAddr::V4((address.to_bits() & !hosts).into())
+    let mask = |octets: &mut [u8]| {
+        let mut left = prefix.prefix_len();
+        for octet in octets {
+            let bits = left.min(8);
+            *octet &= !(0xff_u8.checked_shr(bits.into()).unwrap_or(0));
+            left -= bits;
         }
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !hosts(128).unwrap_or(0)).into()),
     };
-    Prefix::new(address.into(), length)
+    let address: IpAddr = match prefix.address().into() {
+        IpAddr::V4(address) => {
+            let mut octets = address.octets();
+            mask(&mut octets);
+            octets.into()
+        }
+        IpAddr::V6(address) => {
+            let mut octets = address.octets();
+            mask(&mut octets);
+            octets.into()
+        }
+    };
+    Prefix::new(address.into(), prefix.prefix_len())
 }
 
 /// A route's metric (the kernel's `RTA_PRIORITY`): the lowest wins.

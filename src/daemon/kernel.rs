@@ -165,16 +165,15 @@ impl Daemon<'_> {
             interfaces,
             ..
         } = &mut *self.memory;
-        // One bit a path.
-        let (mut changed, mut moved): (u128, u128) = (0, 0);
+        // Of each path's uplink that has changed: whether sockets must be bound anew.
+        let mut changes = [None; PATHS_MAX];
         let mut set = |path: PathId, uplink: Uplink| {
             while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
             if let Some(known) = uplinks
                 .get_mut(path.index())
                 .filter(|known| **known != uplink)
             {
-                changed |= 1 << path.index();
-                moved |= u128::from(!known.has_same_socket(&uplink)) << path.index();
+                changes[path.index()] = Some(!known.has_same_socket(&uplink));
                 *known = uplink;
             }
         };
@@ -193,8 +192,10 @@ impl Daemon<'_> {
                 }
             }
         }
-        for index in (0..PATHS_MAX).filter(|index| changed & (1 << index) != 0) {
-            self.uplink_changed(index, moved & (1 << index) != 0, now);
+        for (index, change) in changes.into_iter().enumerate() {
+            if let Some(moved) = change {
+                self.uplink_changed(index, moved, now);
+            }
         }
     }
 

@@ -40,23 +40,20 @@ impl Failover {
             v6: config.manages(Family::V6),
         };
         self.part(config, now);
-        // One bit a path.
-        let mut anew: u128 = 0;
-        for index in 0..PATHS_MAX {
+        let mut anew = [false; PATHS_MAX];
+        for (index, anew) in anew.iter_mut().enumerate() {
             let Some(id) = PathId::from_index(index) else {
                 break;
             };
             let wanted = config
                 .at(id.slot)
                 .filter(|p| p.enabled && managed[id.family]);
-            if self.configure_path(id, wanted.map(|provider| (provider, config)), now) {
-                anew |= 1 << index;
-            }
+            *anew = self.configure_path(id, wanted.map(|provider| (provider, config)), now);
         }
         self.config.assign(config);
         self.spread();
         self.keep_watch(now);
-        for index in (0..PATHS_MAX).filter(|index| anew & (1 << index) != 0) {
+        for index in (0..PATHS_MAX).filter(|index| anew[*index]) {
             self.start(index, now);
         }
         let mut actions = Actions::new();
