@@ -25,6 +25,7 @@ use nix::errno::Errno;
 
 use crate::cli::Exit;
 use crate::config::{CONFIG_FILES, Config};
+use crate::linux::clock;
 use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
 use crate::linux::files::{CONFIG_VARIABLE, load_config, read};
@@ -153,7 +154,7 @@ pub fn log(file: &Path) -> Exit {
             refused: Some(refused),
             ..
         }) => complain(Exit::NoDaemon, &text::plain(&refused)),
-        Ok(answer) => print(&journal::render(&answer.entries, terminal::wall_clock_ms())),
+        Ok(answer) => print(&journal::render(&answer.entries, clock::wall_clock_ms())),
         Err((exit, complaint)) => complain(exit, &complaint),
     }
 }

@@ -27,7 +27,7 @@ fn row(entry: &Entry, now_ms: u64) -> [String; 5] {
     let provider = entry.provider.as_deref().unwrap_or("-");
     let family = entry.family.map_or("-", |family| family.name());
     [
-        timestamp(now_ms.saturating_sub(entry.ago_ms) / 1000),
+        timestamp(seconds(now_ms.saturating_sub(entry.ago_ms))),
         plain(provider),
         family.to_owned(),
         plain(&entry.what),
@@ -35,16 +35,21 @@ fn row(entry: &Entry, now_ms: u64) -> [String; 5] {
     ]
 }
 
+/// Until 2106.
+fn seconds(milliseconds: u64) -> u32 {
+    u32::try_from(milliseconds / 1000).unwrap_or(u32::MAX)
+}
+
 /// `2025-11-23T20:28:55Z` of the seconds since 1970.
-fn timestamp(seconds: u64) -> String {
+fn timestamp(seconds: u32) -> String {
     let (year, month, day) = date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// The date so many days after 1 January 1970. Years are counted from March, so that the leap day is a year's last.
-fn date(days: u64) -> (u64, u64, u64) {
-    const FOUR_CENTURIES: u64 = 146_097;
+fn date(days: u32) -> (u32, u32, u32) {
+    const FOUR_CENTURIES: u32 = 146_097;
     let days = days + 719_468; // since 1 March of the year 0
     let (era, day) = (days / FOUR_CENTURIES, days % FOUR_CENTURIES);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

@@ -32,22 +32,19 @@ impl Rounds {
 
     /// Round-trip times in the window, late answers included; none when nothing was answered.
     pub fn rtt(&self, window: u8) -> Option<Rtt> {
-        let times = || {
-            self.window(window)
-                .filter(|r| r.rtt_us != 0)
-                .map(|r| u64::from(r.rtt_us))
-        };
-        let count = times().count() as u64;
+        let times = || self.window(window).map(|r| r.rtt_us).filter(|us| *us != 0);
         let (min, max) = (times().min()?, times().max()?);
-        let avg = times().sum::<u64>() / count;
-        let variance = times().map(|rtt| rtt.abs_diff(avg).pow(2)).sum::<u64>() / count;
+        let count = times().count() as u64;
+        let avg = times().map(u64::from).sum::<u64>() / count;
+        let squares = times().map(|us| u64::from(us).abs_diff(avg).pow(2));
+        let variance = squares.sum::<u64>() / count;
         let micros = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         Some(Rtt {
             last: self.last_rtt_us,
             avg: micros(avg),
             stddev: micros(variance.isqrt()),
-            min: micros(min),
-            max: micros(max),
+            min,
+            max,
         })
     }
 }

@@ -12,12 +12,19 @@ use crate::wire::state::BootId;
 
 /// The time on `CLOCK_MONOTONIC`: microseconds since some moment of this boot, the same for every process.
 pub fn now() -> Instant {
-    let since_boot = Duration::from(
-        clock_gettime(ClockId::CLOCK_MONOTONIC)
-            .expect("every kernel has CLOCK_MONOTONIC (clock_gettime(2))"),
+    Instant::from_micros(micros(ClockId::CLOCK_MONOTONIC).cast_signed())
+}
+
+/// The time on the wall, in UTC: milliseconds since 1970.
+pub fn wall_clock_ms() -> u64 {
+    micros(ClockId::CLOCK_REALTIME) / 1000
+}
+
+fn micros(clock: ClockId) -> u64 {
+    let time = Duration::from(
+        clock_gettime(clock).expect("every kernel has these clocks (clock_gettime(2))"),
     );
-    let micros = since_boot.as_secs() * 1_000_000 + u64::from(since_boot.subsec_micros());
-    Instant::from_micros(micros.cast_signed())
+    time.as_secs() * 1_000_000 + u64::from(time.subsec_micros())
 }
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";

@@ -2,17 +2,18 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::tables;
+use super::clock::now;
 use super::trouble::Trouble;
+use super::{lines, tables};
 use crate::config::{CONFIG_FILES, Config, FILE_MAX, Problem, load};
+use crate::net::Duration;
 
 /// Names a configuration, when no option does.
 pub const CONFIG_VARIABLE: &str = "FAILOVER_CONFIG";
@@ -70,16 +71,15 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Trouble> {
 /// A pipe whose other end is silent does not hold up the daemon.
 fn read_patiently(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let room = u64::try_from(FILE_MAX).unwrap_or(u64::MAX);
     let mut options = OpenOptions::new();
     let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK);
-    let mut file = options.open(path)?.take(room + 1);
-    let end = Instant::now() + PATIENCE;
+    let file = options.open(path)?;
+    let end = now() + PATIENCE;
     loop {
-        match file.read_to_end(&mut text) {
-            Ok(_) => return Ok(text),
-            Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < end => {
-                let more = PollFd::new(file.get_ref().as_fd(), PollFlags::POLLIN);
+        match lines::read(&file, FILE_MAX + 1, &mut text) {
+            Ok(()) => return Ok(text),
+            Err(error) if error.kind() == ErrorKind::WouldBlock && now() < end => {
+                let more = PollFd::new(file.as_fd(), PollFlags::POLLIN);
                 poll(&mut [more], PollTimeout::from(PATIENCE_MS))?;
             }
             Err(error) => return Err(error),

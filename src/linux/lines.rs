@@ -1,4 +1,4 @@
-//! Small text files, line by line, in a buffer of fixed size.
+//! Small files: line by line in a buffer of fixed size, or as a whole.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,6 +7,12 @@ use std::path::Path;
 
 /// Longest line that is seen, in bytes; longer ones are passed over. iproute2's limit is the same.
 const LINE_MAX: usize = 512;
+
+/// Adds what comes from a file, until there are `most` bytes in all.
+pub fn read(mut file: &File, most: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let room = u64::try_from(most.saturating_sub(bytes.len())).unwrap_or(u64::MAX);
+    file.by_ref().take(room).read_to_end(bytes).map(drop)
+}
 
 /// Shows every line of a file, without its line feed, until `show` has found what it wants.
 pub fn find<T>(

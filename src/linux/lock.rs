@@ -2,18 +2,19 @@
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use super::lines;
 use super::trouble::Trouble;
 
 const NAME: &str = "lock";
 /// Longest command line that is shown, in bytes.
-const COMMAND_MAX: u64 = 120;
+const COMMAND_MAX: usize = 120;
 
 /// Held as long as this lives. The file stays: whoever deletes it would let a second daemon in.
 #[derive(Debug)]
@@ -40,22 +41,23 @@ impl Lock {
             .map_err(|e| Trouble::new("open", &path, e))?;
         let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
-            Err((mut file, Errno::EWOULDBLOCK)) => return Err(held(state_dir, &mut file)),
+            Err((file, Errno::EWOULDBLOCK)) => return Err(held(state_dir, &file)),
             Err((_, errno)) => return Err(Trouble::new("lock", &path, errno.into()).into()),
         };
         file.set_len(0)
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()))
             .map_err(|e| Trouble::new("write", &path, e))?;
         Ok(Lock { _file: file })
     }
 }
 
 /// Finds out who holds the lock, from what the holder has written into the file.
-fn held(state_dir: &str, file: &mut File) -> NotLocked {
-    let mut text = String::new();
+fn held(state_dir: &str, file: &File) -> NotLocked {
+    let mut text = Vec::new();
     // A holder that has not written yet is one we cannot name.
-    let _ = file.take(16).read_to_string(&mut text);
-    let pid = text.trim().parse().ok();
+    let _ = lines::read(file, 16, &mut text);
+    let pid = str::from_utf8(&text).unwrap_or_default();
+    let pid = pid.trim().parse().ok();
     NotLocked::Held {
         state_dir: PathBuf::from(state_dir),
         pid,
@@ -67,7 +69,7 @@ fn held(state_dir: &str, file: &mut File) -> NotLocked {
 pub(super) fn command_line(pid: u32) -> Option<String> {
     let mut bytes = Vec::new();
     let file = File::open(format!("/proc/{pid}/cmdline")).ok()?;
-    file.take(COMMAND_MAX).read_to_end(&mut bytes).ok()?;
+    lines::read(&file, COMMAND_MAX, &mut bytes).ok()?;
     let text: String = String::from_utf8_lossy(&bytes)
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

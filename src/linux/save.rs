@@ -4,10 +4,11 @@
 //! state directory is on a tmpfs, and a state that did not outlive a power failure would be of another boot anyway.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::lines;
 use super::trouble::Trouble;
 use crate::wire::state::{BootId, Record, Records, STATE_MAX, Unusable, VERSION, Writer, records};
 
@@ -85,13 +86,11 @@ pub fn read(state_dir: &str, boot: BootId) -> Loaded {
     let path = Path::new(state_dir).join(NAME);
     let ignored = |why: &str| Loaded::Ignored(format!("ignoring {}: {why}", path.display()));
     let mut bytes = Vec::new();
-    let limit = STATE_MAX as u64 + 1;
-    let read = File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
-    match read {
+    match File::open(&path).and_then(|file| lines::read(&file, STATE_MAX + 1, &mut bytes)) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Loaded::Nothing,
         Err(e) => return Loaded::Ignored(Trouble::new("read", &path, e).to_string()),
-        Ok(length) if length > STATE_MAX => return ignored("it is too long to be a saved state"),
-        Ok(_) => {}
+        Ok(()) if bytes.len() > STATE_MAX => return ignored("it is too long to be a saved state"),
+        Ok(()) => {}
     }
     match records(&bytes, boot) {
         Ok(_) => Loaded::Saved(Saved { bytes, boot }),

@@ -4,11 +4,12 @@
 //! what reads "absent: none" in the manual is then what a person finds.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::lines;
 use super::trouble::Trouble;
 use super::watch::Watch;
 use crate::config::{NAME_MAX, Name};
@@ -91,9 +92,8 @@ impl AsFd for Sticky {
 
 /// What a sticky file says now.
 pub fn look(path: &Path) -> Pinned {
-    let mut buffer = [0; SIZE_MAX + 1];
-    match read_into(path, &mut buffer) {
-        Ok(bytes) => parse(bytes).unwrap_or_else(|wrong| {
+    match read(path) {
+        Ok(bytes) => parse(&bytes).unwrap_or_else(|wrong| {
             Pinned::Invalid(format!(
                 "{}: {wrong}; expected one provider's id, or an empty file",
                 path.display()
@@ -107,21 +107,13 @@ pub fn look(path: &Path) -> Pinned {
     }
 }
 
-fn read_into<'a>(path: &Path, buffer: &'a mut [u8; SIZE_MAX + 1]) -> io::Result<&'a [u8]> {
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     // Not to wait for somebody to open the other end of a pipe.
     let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK);
-    let mut file = options.open(path)?;
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
-        match file.read(room) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(&buffer[..filled])
+    let mut bytes = Vec::new();
+    lines::read(&options.open(path)?, SIZE_MAX + 1, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// The first line that is not blank, without the blanks around it.

@@ -1,15 +1,16 @@
-//! The person's terminal, and the clock on the wall.
+//! The person's terminal.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use crate::linux::clock::now;
 use crate::linux::ffi;
+use crate::net::{Duration, Instant};
 
 /// Whether the answer goes to a person's screen.
 pub fn is_terminal() -> bool {
@@ -29,14 +30,6 @@ pub fn height() -> usize {
         None | Some(0) => 24,
         Some(rows) => rows.into(),
     }
-}
-
-/// Seconds and milliseconds since 1970, in UTC.
-pub fn wall_clock_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
 
 /// Once a second, until somebody ends it.
@@ -76,15 +69,17 @@ impl Ticker {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Ticker {
             signals: SignalFd::with_flags(&signals, flags)?,
-            next: Instant::now() + SECOND,
+            next: now() + SECOND,
         })
     }
 
     /// Waits for the next second. Also ends when the reader of our output has gone.
     pub fn wait(&mut self) -> Tick {
-        let now = Instant::now();
-        let left = self.next.saturating_duration_since(now);
-        let millis = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
+        let left = match now() {
+            now if now < self.next => self.next - now,
+            _ => Duration::ZERO,
+        };
+        let millis = u16::try_from(left.total_millis()).unwrap_or(u16::MAX);
         let stdout = io::stdout();
         let mut fds = [
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
@@ -93,8 +88,8 @@ impl Ticker {
         match poll(&mut fds, PollTimeout::from(millis)) {
             Ok(0) => {
                 self.next += SECOND;
-                if self.next < Instant::now() {
-                    self.next = Instant::now() + SECOND; // stopped for a while, or a slow daemon
+                if self.next < now() {
+                    self.next = now() + SECOND; // stopped for a while, or a slow daemon
                 }
                 return Tick::Again;
             }

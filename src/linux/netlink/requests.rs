@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::task::Poll;
-use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -13,13 +12,14 @@ use rtnetlink::sys::SocketAddr;
 
 use crate::config::{DUMP_PATIENCE, DUMP_TRIES, REQUEST_PATIENCE};
 use crate::failover::Fault;
+use crate::linux::clock::now;
 use crate::linux::fault::fault;
 use crate::linux::mirror::{Dumped, Kinds, Mirror, News, Object};
 use crate::linux::netlink::body::Body;
 use crate::linux::netlink::socket::MessageSocket;
 use crate::linux::netlink::{Connection, Handle, Message, Unasked, advance, encode, take};
 use crate::linux::objects::Change;
-use crate::net::{Duration, Family};
+use crate::net::{Duration, Family, Instant};
 
 /// The connection that we ask the kernel by. One request at a time, each with a deadline.
 pub struct Requests {
@@ -177,7 +177,7 @@ impl Line {
             .handle
             .request(message, SocketAddr::new(0, 0))
             .map_err(|_| Errno::EPIPE)?;
-        let started = Instant::now();
+        let started = now();
         let mut heard = started;
         let mut worth = Worth::default();
         let _ = self.connection.socket_mut().take_interrupted();
@@ -214,7 +214,7 @@ impl Line {
             }
             worth.unread += u32::from(handed && !read);
             if handed || more {
-                heard = Instant::now();
+                heard = now();
             } else {
                 self.wait(left(heard, REQUEST_PATIENCE)?)?;
             }
@@ -222,9 +222,9 @@ impl Line {
         }
     }
 
-    fn wait(&mut self, left: std::time::Duration) -> Result<(), Errno> {
+    fn wait(&mut self, left: Duration) -> Result<(), Errno> {
         // Rounded up, so that the time is over when poll(2) says so.
-        let milliseconds = u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX);
+        let milliseconds = u16::try_from(left.total_millis() + 1).unwrap_or(u16::MAX);
         let socket = self.connection.socket_mut();
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, PollTimeout::from(milliseconds)) {
@@ -235,10 +235,11 @@ impl Line {
 }
 
 /// What is left of a patience; ETIMEDOUT when nothing is.
-fn left(since: Instant, patience: Duration) -> Result<std::time::Duration, Errno> {
-    std::time::Duration::from(patience)
-        .checked_sub(since.elapsed())
-        .ok_or(Errno::ETIMEDOUT)
+fn left(since: Instant, patience: Duration) -> Result<Duration, Errno> {
+    match now() - since {
+        passed if passed < patience => Ok(patience - passed),
+        _ => Err(Errno::ETIMEDOUT),
+    }
 }
 
 /// Whether an answer is the last, and what it says then.
