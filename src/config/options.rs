@@ -307,26 +307,40 @@ impl<'a> Options<'a, '_, '_> {
                 if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
                     return Given::Is(*meaning, line);
                 }
-                let near = nearest(&text, &mut words.iter().map(|(word, _)| *word));
-                let mut expected: String<64> = String::new();
-                for (index, (word, _)) in words.iter().enumerate() {
-                    let separator = match index {
-                        0 => "",
-                        _ if index + 1 == words.len() => " or ",
-                        _ => ", ",
-                    };
-                    // What does not fit is left out of a message.
-                    let _ = expected
-                        .push_str(separator)
-                        .and_then(|()| expected.push_str(word));
-                }
-                self.error(
-                    line,
-                    format_args!("{name} {}: expected {expected}{}", Shown(&text), Hint(near)),
-                );
+                let mut words = words.iter().map(|(word, _)| *word);
+                let near = nearest(&text, &mut words.clone());
+                self.refuse_word(name, &text, line, near, &mut words);
                 Given::Bad
             }
         }
+    }
+
+    fn refuse_word(
+        &mut self,
+        name: &str,
+        text: &str,
+        line: u32,
+        near: Option<&str>,
+        words: &mut dyn Iterator<Item = &str>,
+    ) {
+        let mut words = words.peekable();
+        let mut expected: String<64> = String::new();
+        while let Some(word) = words.next() {
+            let separator = match words.peek() {
+                _ if expected.is_empty() => "",
+                None => " or ",
+                Some(_) => ", ",
+            };
+            // What does not fit is left out of a message.
+            let _ = expected
+                .push_str(separator)
+                .and_then(|()| expected.push_str(word));
+        }
+        let (text, near) = (Shown(text), Hint(near));
+        self.error(
+            line,
+            format_args!("{name} {text}: expected {expected}{near}"),
+        );
     }
 
     /// Each word of an option or list: `option check 'a b'` is the same as two lists.
