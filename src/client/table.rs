@@ -120,10 +120,10 @@ impl Page {
     }
 
     fn table(&mut self, header: &Header, providers: &[Provider]) {
-        let rows: Vec<Row> = providers
-            .iter()
-            .flat_map(|provider| rows(header, provider))
-            .collect();
+        let mut rows = Vec::new();
+        for provider in providers {
+            rows.extend(self::rows(header, provider));
+        }
         let layout = Layout::of(&rows);
         let titles = TITLES.map(str::to_owned);
         self.row("", &titles, &layout, [Tone::Quiet; COLUMNS]);
