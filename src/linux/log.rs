@@ -5,10 +5,11 @@
 
 use std::fmt::Arguments;
 use std::io::{self, Write};
+use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use syslog::{Facility, LogFormat, Logger, LoggerBackend, Severity};
+use syslog::{Facility, LogFormat, Logger, Severity};
 
 use crate::config::LogLevel;
 
@@ -45,7 +46,7 @@ struct Sink(Mutex<State>);
 enum State {
     Stderr,
     /// `None`: it was not there at the last line
-    Syslog(Option<Logger<LoggerBackend, Line>>),
+    Syslog(Option<Logger<Datagrams, Line>>),
 }
 
 impl Sink {
@@ -89,7 +90,7 @@ fn to_stderr(level: Level, text: Arguments<'_>) {
 
 /// Whether the system's log has taken it.
 fn to_syslog(
-    syslog: &mut Option<Logger<LoggerBackend, Line>>,
+    syslog: &mut Option<Logger<Datagrams, Line>>,
     socket: Option<&str>,
     level: Level,
     text: Arguments<'_>,
@@ -119,26 +120,33 @@ fn to_syslog(
     false
 }
 
-/// On the socket given, else on the usual ones, `/dev/log` first.
-fn open_syslog(socket: Option<&str>) -> syslog::Result<Logger<LoggerBackend, Line>> {
+/// On the socket given, else on the usual one, which on Linux takes datagrams. The crate's own connections could be of
+/// four kinds, and buffer two of them.
+fn open_syslog(socket: Option<&str>) -> io::Result<Logger<Datagrams, Line>> {
+    let datagrams = UnixDatagram::unbound()?;
+    datagrams.set_nonblocking(true)?;
+    datagrams.connect(socket.unwrap_or("/dev/log"))?;
     let line = Line {
         process: std::process::id(),
     };
-    let logger = match socket {
-        None => syslog::unix(line)?,
-        Some(socket) => syslog::unix_custom(line, socket)?,
-    };
-    match &logger.backend {
-        LoggerBackend::Unix(socket) => socket.set_nonblocking(true)?,
-        LoggerBackend::UnixStream(socket) => socket.get_ref().set_nonblocking(true)?,
-        LoggerBackend::Udp(..) | LoggerBackend::Tcp(_) => {}
+    Ok(Logger::new(Datagrams(datagrams), line))
+}
+
+/// Sends what is written at once as a datagram of its own.
+struct Datagrams(UnixDatagram);
+
+impl Write for Datagrams {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.send(line)
     }
-    Ok(logger)
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A line as RFC 3164 has it, without the time: the syslog daemon puts its own there (section 4.3.3), which is the
 /// local time, unlike what the crate's formatters write.
-#[derive(Clone)]
 struct Line {
     process: u32,
 }
@@ -152,7 +160,8 @@ impl LogFormat<Arguments<'_>> for Line {
     ) -> syslog::Result<()> {
         let priority = Facility::LOG_DAEMON as u8 | severity as u8;
         let process = self.process;
-        write!(w, "<{priority}>failover[{process}]: {text}").map_err(syslog::Error::Write)
+        let line = format!("<{priority}>failover[{process}]: {text}");
+        w.write_all(line.as_bytes()).map_err(syslog::Error::Write)
     }
 }
 
