@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `load` | the sections in turn |
 //! | `globals`, `provider`, `check`, `timing` | the options of one section → its part of a [`Config`] |
+//! | `quality` | thresholds of loss, latency and jitter |
 //! | `compare` | what sections must be to each other |
 //! | `options` | finds a section's options, and reports those that it does not have |
 //! | `value` | the text of one value → what it means |
@@ -21,17 +22,20 @@ mod compare;
 mod globals;
 mod known;
 mod load;
-mod options;
+pub(crate) mod options;
 mod problem;
 mod provider;
+mod quality;
 #[cfg(test)]
 mod shipped;
 mod timing;
 pub mod value;
 
+pub use crate::check::{CheckKind, Pace};
 pub use known::{Ids, Unusable};
 pub use load::{Refused, load};
 pub use problem::{Problem, Severity, nearest};
+pub use quality::Limit;
 
 use crate::net::{Duration, Family, Metric, PerFamily, Prefix};
 
@@ -60,9 +64,9 @@ pub const NETIFD_ANSWER_MAX: usize = 8 * 1024;
 /// Longest target of a check: an address, or a host name.
 pub const TARGET_MAX: usize = 64;
 /// Longest name of a host, to be asked of a DNS server or of a web server.
-pub const HOST_MAX: usize = 100;
+pub const HOST_MAX: usize = TARGET_MAX;
 /// Longest path of an `http` check.
-pub const HTTP_PATH_MAX: usize = 127;
+pub const HTTP_PATH_MAX: usize = 100;
 /// Longest text that an `http` check looks for.
 pub const HTTP_TEXT_MAX: usize = 63;
 /// Bytes that the header of a response to an `http` check may have.
@@ -75,6 +79,8 @@ pub const COMMAND_MAX: usize = 160;
 pub const FILE_PATH_MAX: usize = 90;
 /// Commands of `exec` checks running at once, over all paths.
 pub const COMMANDS_MAX: usize = 64;
+/// Conversations of checks with servers at once, over all paths.
+pub const TALKS_MAX: usize = 64;
 /// Largest configuration file, in bytes.
 pub const FILE_MAX: usize = 64 * 1024;
 /// Most sections of a file: room for all that are allowed, and for some more, to say of what there are too many.
@@ -87,6 +93,8 @@ pub const INTERVAL_MIN: Duration = Duration::from_millis(10);
 pub const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Shortest timeout.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+/// Answered rounds that latency and jitter are not judged before.
+pub const QUALITY_ROUNDS_MIN: u32 = 5;
 /// Rounds of different paths are so far apart (or a quarter of the interval, if that is less), or go out together: to be
 /// woken up costs a processor more than to send a few probes.
 pub const ROUNDS_APART: Duration = Duration::from_millis(25);
@@ -388,6 +396,62 @@ pub struct Timing {
     pub max_failed: u8,
     /// checks that must answer in a round
     pub quorum: Quorum,
+    /// how bad it may be
+    pub quality: Quality,
+}
+
+/// What of a path's quality is measured, over its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// probes lost, in percent
+    Loss,
+    /// mean round-trip time
+    Latency,
+    /// its standard deviation
+    Jitter,
+}
+
+impl Measure {
+    /// All of them.
+    pub const ALL: [Measure; 3] = [Measure::Loss, Measure::Latency, Measure::Jitter];
+
+    /// `loss`, `latency`, `jitter`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Measure::Loss => "loss",
+            Measure::Latency => "latency",
+            Measure::Jitter => "jitter",
+        }
+    }
+}
+
+/// When a measure fails a path, and when it is good again: whole percents of loss, microseconds of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// above this it fails
+    pub most: u32,
+    /// at this, or below it, it is good again
+    pub recover: u32,
+}
+
+/// How bad a path may be; a measure without a threshold is not judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quality([Option<Threshold>; Measure::ALL.len()]);
+
+impl Quality {
+    /// Nothing is judged.
+    pub const NONE: Quality = Quality([None; Measure::ALL.len()]);
+
+    /// The threshold of a measure.
+    pub const fn of(&self, measure: Measure) -> Option<Threshold> {
+        self.0[measure as usize]
+    }
+
+    /// With another threshold for a measure.
+    pub const fn with(mut self, measure: Measure, threshold: Option<Threshold>) -> Quality {
+        self.0[measure as usize] = threshold;
+        self
+    }
 }
 
 /// A set of defaults for [`Timing`].
@@ -417,6 +481,7 @@ impl Profile {
             window: 50,
             max_failed: 50,
             quorum: Quorum::AtLeast(1),
+            quality: Quality::NONE,
         }
     }
 }
@@ -441,23 +506,21 @@ pub struct Check {
     pub target: String<TARGET_MAX>,
     /// the family it belongs to
     pub family: Family,
-    /// when set, it is asked only that often
+    /// when set, it is asked only that often; else its type knows, see [`Check::interval_in`]
     pub interval: Option<Duration>,
+    /// whether it must answer, whatever the quorum
+    pub required: bool,
 }
 
-/// The type of a check, with the type's own options.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CheckKind {
-    /// ICMP echo
-    Ping {
-        /// who is asked
-        target: IpAddr,
-    },
-    /// a command whose exit status 0 is a good probe
-    Exec {
-        /// for `/bin/sh -c`
-        command: String<COMMAND_MAX>,
-    },
+impl Check {
+    /// How often it is asked on a path with so much time between rounds; zero: in each round.
+    pub fn interval_in(&self, rounds: Duration) -> Duration {
+        self.interval.unwrap_or_else(|| {
+            let Pace { least, rounds: of } = self.kind.pace();
+            let own = least.max(rounds * of);
+            if own > rounds { own } else { Duration::ZERO }
+        })
+    }
 }
 
 impl Provider {

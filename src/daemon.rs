@@ -38,11 +38,13 @@ use crate::linux::icmp::Probes;
 use crate::linux::layout::{Tables, Wanted};
 use crate::linux::lock::Lock;
 use crate::linux::mirror::{Kinds, Mirror};
+use crate::linux::neighbours::Neighbours;
 use crate::linux::netifd::Interfaces;
 use crate::linux::netlink::{Events, Requests};
 use crate::linux::poll::{Interest, Poller, ReadyList};
 use crate::linux::signals::Signals;
 use crate::linux::sticky::Sticky;
+use crate::linux::talks::{Serial, Talks};
 use crate::linux::uplink::Uplink;
 use crate::net::{Duration, Instant, PerFamily};
 use crate::wire::control::Counters;
@@ -65,6 +67,8 @@ pub(crate) struct Memory {
     /// What the kernel shall have in the family that is looked at.
     wanted: Wanted,
     commands: Commands,
+    neighbours: Neighbours,
+    talks: Talks,
     interfaces: Interfaces,
     heard: hooks::Heard,
     server: Server,
@@ -86,6 +90,8 @@ impl Memory {
             uplinks: Vec::new(),
             wanted: Wanted::new(),
             commands: Commands::new(),
+            neighbours: Neighbours::new(),
+            talks: Talks::new(),
             interfaces: Interfaces::new(),
             heard: hooks::Heard::new(),
             server: Server::new(),
@@ -156,6 +162,10 @@ enum Token {
     Path(usize),
     /// netifd says something
     Netifd,
+    /// the conversation of this number can go on
+    Talk(Serial),
+    /// somebody has answered on the link of the path of this index
+    Link(usize),
 }
 
 impl Daemon<'_> {
@@ -185,6 +195,7 @@ impl Daemon<'_> {
         let Memory {
             core,
             commands,
+            talks,
             interfaces,
             server,
             ..
@@ -195,6 +206,7 @@ impl Daemon<'_> {
             self.dump_at,
             core.next_deadline(),
             commands.next_deadline(),
+            talks.next_deadline(),
             interfaces.next_deadline(),
             self.hooks.next_deadline(),
             server.next_deadline(),
@@ -206,6 +218,10 @@ impl Daemon<'_> {
         match token {
             Token::Path(index) => {
                 self.receive(index);
+            }
+            Token::Talk(serial) => self.hear(serial),
+            Token::Link(index) => {
+                self.hear_neighbour(index);
             }
             Token::Kernel => self.kernel_news(),
             Token::Signal => self.signalled(),
@@ -227,6 +243,8 @@ impl Daemon<'_> {
         if self.due.is_some_and(|due| due + LATE <= now) {
             self.catch_up();
         }
+        // Before the core does: a conversation knows why nobody answers.
+        self.give_up_talks(now);
         while self.memory.core.next_deadline().is_some_and(|at| at <= now) {
             self.tell(Event::Tick, now);
         }
@@ -289,7 +307,7 @@ impl Daemon<'_> {
 }
 
 impl Token {
-    const KINDS: u64 = 8;
+    const KINDS: u64 = 16;
 
     fn to_u64(self) -> u64 {
         let (kind, index) = match self {
@@ -300,6 +318,8 @@ impl Token {
             Token::Client(index) => (4, index),
             Token::Path(index) => (5, index),
             Token::Netifd => (6, 0),
+            Token::Talk(Serial(number)) => (7, number as usize),
+            Token::Link(index) => (8, index),
         };
         index as u64 * Token::KINDS + kind
     }
@@ -314,6 +334,8 @@ impl Token {
             4 => Token::Client(index),
             5 => Token::Path(index),
             6 => Token::Netifd,
+            7 => Token::Talk(Serial(u32::try_from(index).ok()?)),
+            8 => Token::Link(index),
             _ => return None,
         })
     }

@@ -296,8 +296,7 @@ impl Failover {
         let was = core::mem::replace(&mut path.waiting, waiting);
         match (was, waiting) {
             (None, Some(_)) => {
-                path.rounds.clear();
-                path.doubt();
+                path.clear();
             }
             (Some(_), None) => {
                 let delay = if first || path.verdict == Verdict::Fresh {

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`uci`] | UCI text → sections that borrow from it |
 //! | [`config`] | sections → a validated [`config::Config`]; every capacity and default |
+//! | [`check`] | the types of checks: their options, how they ask, what a good answer is |
 //! | [`failover`] | the core: events and the time in, a bounded list of actions out |
 //! | [`wire`] | bytes ↔ meaning: ICMP, control frames, saved state, what netifd says |
 //! | [`net`], [`text`] | the few types that all of them share |
@@ -22,7 +23,7 @@
 //! `failover/ranking.rs` (what is decided), `daemon.rs` (the loop), then what is of interest below `linux`.
 //!
 //! Architecture invariants:
-//! - The first six never import `linux`, read a clock, do I/O, allocate or panic: they build without `std`.
+//! - The first seven never import `linux`, read a clock, do I/O, allocate or panic: they build without `std`.
 //! - `linux` never decides. Nothing but `main` imports `daemon`.
 //! - Every list has a capacity, named in [`config`].
 //!
@@ -55,6 +56,7 @@
 //!    `failover::rounds::tests::a_reply_to_a_round_that_is_not_held_counts_for_no_other`
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
+pub mod check;
 pub mod config;
 pub mod failover;
 pub mod net;

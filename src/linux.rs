@@ -17,7 +17,9 @@
 //! | module | job |
 //! |---|---|
 //! | [`icmp`] | the raw sockets that send probes and receive their answers |
-//! | `filter` | the socket filter: only our replies wake us |
+//! | [`talks`] | the conversations of checks with servers, over TCP and UDP |
+//! | [`neighbours`] | the packet sockets that ask who is on the link |
+//! | `filter` | the socket filters: only our replies wake us |
 //! | [`exec`] | the commands of `exec` checks |
 //! | [`fault`] | errno → what the core calls it |
 //!
@@ -78,6 +80,7 @@ pub mod lock;
 pub mod log;
 pub mod mirror;
 pub mod mwan3;
+pub mod neighbours;
 pub mod netifd;
 pub mod netlink;
 pub mod objects;
@@ -88,6 +91,7 @@ pub mod signals;
 pub mod sticky;
 pub mod sysctl;
 pub mod tables;
+pub mod talks;
 pub mod terminal;
 pub mod trouble;
 pub mod uplink;

@@ -194,7 +194,7 @@ fn check_counts_or_complains() {
 fn every_error_is_told_in_the_order_of_the_lines() {
     let dir = directory("order");
     let file = dir.join("failover.conf");
-    let text = "config check 'c'\n\toption type 'tcp'\nconfig provider 'a'\n\toption up '0'\n\toption dwon '3'\n\
+    let text = "config check 'c'\n\toption type 'ntp'\nconfig provider 'a'\n\toption up '0'\n\toption dwon '3'\n\
                 config globals\n\toption table '255'\nnonsense\n";
     std::fs::write(&file, text).unwrap();
     for words in ["check", "run --foreground"] {

@@ -8,11 +8,12 @@ mod netns;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use failover::check::ping::Ping;
 use failover::config::{PathId, Slot};
 use failover::failover::{Fault, Round};
 use failover::linux::icmp::{Probes, Received};
 use failover::net::{Duration, Family, Instant};
-use failover::wire::icmp::{MESSAGE_LEN, Rejected};
+use failover::wire::icmp::{PAYLOAD_LEN, Rejected};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind,
@@ -68,7 +69,9 @@ fn next(probes: &mut Probes, path: PathId) -> Result<Received, Rejected> {
 /// Sends one probe to the peer and takes the answer.
 fn ask(probes: &mut Probes, path: PathId) -> Received {
     let target = target(path.family);
-    probes.send(path, 3, target, ROUND, now()).unwrap();
+    probes
+        .send(path, 3, &Ping::new(target), ROUND, now())
+        .unwrap();
     let received = next(probes, path).unwrap();
     assert_eq!((received.check, received.round), (3, ROUND));
     assert_eq!(received.source, target);
@@ -110,8 +113,10 @@ fn a_link_local_target_is_asked_on_the_paths_link() {
     for address in [own(Family::V6), link_local] {
         let mut probes = Probes::new();
         probes.bind(path, "isp2", Some(address)).unwrap();
-        let target = "fe80::1".parse().unwrap();
-        probes.send(path, 0, target, ROUND, now()).unwrap();
+        let target: IpAddr = "fe80::1".parse().unwrap();
+        probes
+            .send(path, 0, &Ping::new(target), ROUND, now())
+            .unwrap();
         assert_eq!(next(&mut probes, path).unwrap().source, target);
     }
 }
@@ -123,7 +128,9 @@ fn a_silent_peer_gives_no_answer() {
     for family in Family::ALL {
         let mut probes = bound(family);
         let (path, target) = (path(0, family), target(family));
-        probes.send(path, 0, target, ROUND, now()).unwrap();
+        probes
+            .send(path, 0, &Ping::new(target), ROUND, now())
+            .unwrap();
         assert!(!readable(probes.fd(path).unwrap(), 300));
         assert_eq!(probes.receive(path, now()), None);
     }
@@ -137,7 +144,9 @@ fn equal_addresses_on_two_devices_do_not_mix() {
         let paths = [path(0, family), path(1, family)];
         for (check, path) in (0..).zip(paths) {
             let target = target(family);
-            probes.send(path, check, target, ROUND, now()).unwrap();
+            probes
+                .send(path, check, &Ping::new(target), ROUND, now())
+                .unwrap();
         }
         for (check, path) in (0..).zip(paths) {
             assert_eq!(next(&mut probes, path).unwrap().check, check);
@@ -149,7 +158,9 @@ fn equal_addresses_on_two_devices_do_not_mix() {
     for family in Family::ALL {
         let mut probes = bound(family);
         let (silent, target) = (path(1, family), target(family));
-        probes.send(silent, 0, target, ROUND, now()).unwrap();
+        probes
+            .send(silent, 0, &Ping::new(target), ROUND, now())
+            .unwrap();
         ask(&mut probes, path(0, family));
         assert!(!readable(probes.fd(silent).unwrap(), 300));
     }
@@ -165,6 +176,9 @@ fn raw(family: Family) -> OwnedFd {
 }
 
 /// The next echo request that arrives: its ICMP message.
+/// The length of a usual probe.
+const MESSAGE_LEN: usize = 8 + PAYLOAD_LEN as usize;
+
 fn request(socket: &OwnedFd, family: Family) -> [u8; MESSAGE_LEN] {
     let (header_len, kind) = match family {
         Family::V4 => (20, 8),
@@ -188,7 +202,9 @@ fn each_path_has_an_identifier_and_a_token_of_its_own() {
         let [first, second] = [0, 1].map(|which: u8| {
             let peer = lab.peers[usize::from(which)].inside(|| raw(family));
             let (path, target) = (path(which, family), target(family));
-            probes.send(path, 0, target, ROUND, now()).unwrap();
+            probes
+                .send(path, 0, &Ping::new(target), ROUND, now())
+                .unwrap();
             request(&peer, family)
         });
         assert_ne!(first[4..6], second[4..6]);
@@ -224,7 +240,9 @@ fn forged_answers_are_told_apart() {
         let mut probes = bound(family);
         let path = path(0, family);
         let peer = lab.peers[0].inside(|| raw(family));
-        probes.send(path, 0, target(family), ROUND, now()).unwrap();
+        probes
+            .send(path, 0, &Ping::new(target(family)), ROUND, now())
+            .unwrap();
         let request = request(&peer, family);
         lab.peers[0].inside(|| {
             for place in [IDENTIFIER, SEQUENCE, TOKEN] {
@@ -279,7 +297,9 @@ fn an_error_that_quotes_a_probe_is_reported() {
         lab.peers[0].inside(|| ip(&format!("route add unreachable {beyond}")));
         let mut probes = bound(family);
         let path = path(0, family);
-        probes.send(path, 0, beyond, ROUND, now()).unwrap();
+        probes
+            .send(path, 0, &Ping::new(beyond), ROUND, now())
+            .unwrap();
         let heard = next(&mut probes, path);
         assert_eq!(heard, Err(Rejected::Unreachable { code }));
         // it has not spoilt the socket
@@ -294,7 +314,7 @@ fn a_device_that_is_down_is_a_fault_and_comes_back() {
         let mut probes = bound(family);
         let path = path(0, family);
         ip("link set isp1 down");
-        let fault = probes.send(path, 0, target(family), ROUND, now());
+        let fault = probes.send(path, 0, &Ping::new(target(family)), ROUND, now());
         assert_eq!(fault, Err(Fault::NetworkUnreachable), "{family}");
         lab.up(0);
         ask(&mut probes, path);
@@ -311,14 +331,17 @@ fn a_device_that_was_deleted_is_bound_again() {
         let mut probes = bound(family);
         let (path, target) = (path(0, family), target(family));
         ip("link del isp1");
-        assert_eq!(probes.send(path, 0, target, ROUND, now()), Err(gone));
+        assert_eq!(
+            probes.send(path, 0, &Ping::new(target), ROUND, now()),
+            Err(gone)
+        );
         assert_eq!(
             probes.bind(path, "isp1", Some(own(family))),
             Err(Fault::NoDevice)
         );
         // no socket is better than one that might take another way
         assert!(probes.fd(path).is_none());
-        let fault = probes.send(path, 0, target, ROUND, now());
+        let fault = probes.send(path, 0, &Ping::new(target), ROUND, now());
         assert_eq!(fault, Err(Fault::NoDevice));
 
         lab.plug(0);
@@ -335,7 +358,9 @@ fn an_address_that_changes_is_bound_again_and_keeps_probes_on_their_way() {
         let mut probes = bound(family);
         let path = path(0, family);
         let peer = lab.peers[0].inside(|| raw(family));
-        probes.send(path, 0, target(family), ROUND, now()).unwrap();
+        probes
+            .send(path, 0, &Ping::new(target(family)), ROUND, now())
+            .unwrap();
         let request = request(&peer, family);
 
         let absent = probes.bind(path, "isp1", Some(beyond(family)));
@@ -357,7 +382,9 @@ fn an_own_address_that_is_gone_is_a_fault() {
     ip("addr del 192.0.2.2/24 dev isp2");
     ip("addr add 192.0.2.3/24 dev isp1");
     let (path, target) = (path(0, Family::V4), target(Family::V4));
-    let fault = probes.send(path, 0, target, ROUND, now()).unwrap_err();
+    let fault = probes
+        .send(path, 0, &Ping::new(target), ROUND, now())
+        .unwrap_err();
     // kernels differ in what they call it
     assert!(matches!(
         fault,
@@ -407,14 +434,22 @@ fn a_probe_never_leaves_by_another_device() {
         // without a route by its own device, with one, and once that is down
         let mut probes = bound(family);
         let (first, second) = (path(0, family), path(1, family));
-        let _on_link_or_refused = probes.send(first, 0, beyond, ROUND, now());
+        let _on_link_or_refused = probes.send(first, 0, &Ping::new(beyond), ROUND, now());
         ip(&format!(
             "{flag} route add default via {gateway} dev isp1 metric 4000"
         ));
-        probes.send(first, 1, beyond, ROUND, now()).unwrap();
+        probes
+            .send(first, 1, &Ping::new(beyond), ROUND, now())
+            .unwrap();
         ip("link set isp1 down");
-        assert!(probes.send(first, 2, beyond, ROUND, now()).is_err());
-        probes.send(second, 3, beyond, ROUND, now()).unwrap();
+        assert!(
+            probes
+                .send(first, 2, &Ping::new(beyond), ROUND, now())
+                .is_err()
+        );
+        probes
+            .send(second, 3, &Ping::new(beyond), ROUND, now())
+            .unwrap();
 
         let seen = devices_until(&watch, beyond, 3);
         let by = |device: &str| -> Vec<u8> {

@@ -1,21 +1,10 @@
-//! `config check` → [`Check`].
+//! `config check` → [`Check`]: the options that all types have. Those of one type are read in [`crate::check`].
 
-use core::net::IpAddr;
-
-use super::options::{Given, Options, Value};
+use super::options::{Given, Options};
 use super::timing::INTERVAL;
-use super::value;
-use super::{Check, CheckKind, INTERVAL_MAX, INTERVAL_MIN, Name, TARGET_MAX};
+use super::{Check, INTERVAL_MAX, INTERVAL_MIN, Name, TARGET_MAX};
+use crate::check::{Common, Named, TYPES};
 use crate::net::Family;
-
-#[derive(Clone, Copy, PartialEq)]
-enum Type {
-    Ping,
-    Exec,
-}
-
-/// What later versions will know, and nobody mistyped.
-const TYPES_LATER: [&str; 5] = ["tcp", "dns", "http", "arp", "ndp"];
 
 /// One check; none when it is wrong, which is reported.
 pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Check> {
@@ -25,15 +14,15 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Chec
         Given::Is(interval, _) => Some(interval),
         Given::Absent | Given::Bad => None,
     };
-    let family = options.choice("family", &[("ipv4", Family::V4), ("ipv6", Family::V6)]);
-    let target = options.single("target");
-    let command = options.single("command");
-    let (kind, family) = match kind {
-        Given::Is(Type::Ping, _) => ping(options, &target, &command, family)?,
-        Given::Is(Type::Exec, _) => exec(options, &target, command, family)?,
-        Given::Absent | Given::Bad => return None,
+    let required = options.boolean("required").or(false);
+    let common = Common {
+        family: options.choice("family", &[("ipv4", Family::V4), ("ipv6", Family::V6)]),
+        target: options.single("target"),
     };
-    let target = match target {
+    let kind = kind?;
+    refuse_others(options, kind);
+    let (kind, family) = (kind.read)(options, &common)?;
+    let target = match common.target {
         Given::Is(text, line) => {
             if text.chars().any(char::is_control) {
                 options.refuse("target", &text, line, "expected no control characters");
@@ -55,99 +44,39 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Chec
         target,
         family,
         interval,
+        required,
     })
 }
 
-fn read_type(options: &mut Options<'_, '_, '_>) -> Given<Type> {
-    let given = options.section.get("type");
-    let is = |kind: &&str| given.is_some_and(|given| given.value.is(kind));
-    if TYPES_LATER.iter().any(is) {
-        return options.parse("type", |_| {
-            Err("this version has no such check: expected ping, or exec with a command that does it")
-        });
-    }
-    let kind = options.choice("type", &[("ping", Type::Ping), ("exec", Type::Exec)]);
-    if kind.is_absent() {
-        options.missing("has no type: expected option type ping or exec");
-    }
-    kind
-}
-
-fn ping(
-    options: &mut Options<'_, '_, '_>,
-    target: &Given<Value>,
-    command: &Given<Value>,
-    family: Given<Family>,
-) -> Option<(CheckKind, Family)> {
-    if let Given::Is(text, line) = command {
-        options.refuse("command", text, *line, "only checks of type exec have one");
-    }
-    let (text, line) = match target {
-        Given::Is(text, line) => (text, *line),
-        Given::Bad => return None,
+fn read_type(options: &mut Options<'_, '_, '_>) -> Option<&'static Named> {
+    let mut words: heapless::Vec<(&str, &Named), 16> = heapless::Vec::new();
+    words.extend(TYPES.iter().map(|named| (named.name, named)));
+    match options.choice("type", &words) {
+        Given::Is(named, _) => Some(named),
+        Given::Bad => None,
         Given::Absent => {
-            options.missing("has no target: expected option target with the address to ping");
-            return None;
-        }
-    };
-    match value::address(text) {
-        Ok(target) => {
-            same_family(options, family, target);
-            Some((CheckKind::Ping { target }, Family::of(target)))
-        }
-        Err(expected) => {
-            let name =
-                text.parse::<IpAddr>().is_err() && text.bytes().any(|b| b.is_ascii_alphabetic());
-            let expected = if name && !text.contains([':', '/', '%', ' ']) {
-                "ping needs an IPv4 or IPv6 address, not a name"
-            } else {
-                expected
-            };
-            options.refuse("target", text, line, expected);
+            options.missing("has no type: expected option type ping, or another");
             None
         }
     }
 }
 
-fn same_family(options: &mut Options<'_, '_, '_>, family: Given<Family>, target: IpAddr) {
-    if let Given::Is(family, line) = family
-        && family != Family::of(target)
-    {
-        let expected = "the target is an address of the other family";
-        options.refuse("family", family.name(), line, expected);
-    }
-}
-
-fn exec(
-    options: &mut Options<'_, '_, '_>,
-    target: &Given<Value>,
-    command: Given<Value>,
-    family: Given<Family>,
-) -> Option<(CheckKind, Family)> {
-    let target = match target {
-        Given::Is(text, _) => Some(text),
-        Given::Absent => None,
-        Given::Bad => return None,
-    };
-    // Only the command knows what it means: any address will do, a loopback one too.
-    let address = target.and_then(|text| text.parse().ok());
-    if let Some(address) = address {
-        same_family(options, family, address);
-    }
-    let command = match (command, target) {
-        (Given::Is(command, line), _) => {
-            if command.trim().is_empty() {
-                options.refuse("command", &command, line, "expected what to run");
+/// Reports options that only checks of other types have.
+fn refuse_others(options: &mut Options<'_, '_, '_>, kind: &Named) {
+    for other in TYPES.iter().filter(|other| other.name != kind.name) {
+        for name in other.options {
+            let first = TYPES.iter().find(|named| named.options.contains(name));
+            let new = first.is_some_and(|first| first.name == other.name);
+            if !new || kind.options.contains(name) {
+                continue;
             }
-            command
+            if let Some(setting) = options.section.get(name) {
+                let (own, other) = (kind.name, other.name);
+                options.error(
+                    setting.line,
+                    format_args!("option {name} is for checks of type {other}, not {own}"),
+                );
+            }
         }
-        (Given::Absent, Some(target)) if address.is_none() => target.clone(),
-        (Given::Absent, _) => {
-            options.missing("has no command: expected option command with what to run");
-            return None;
-        }
-        (Given::Bad, _) => return None,
-    };
-    let family = address.map_or(family.or(Family::V4), Family::of);
-    Some((CheckKind::Exec { command }, family))
+    }
 }

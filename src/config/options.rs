@@ -7,15 +7,16 @@ use heapless::String;
 use super::COMMAND_MAX;
 use super::problem::{Hint, Report, nearest};
 use super::value::{self, Expected};
+use crate::check::TYPES;
 use crate::net::Duration;
 use crate::uci::{Command, Section, Shown, Unfit, Word};
 
 /// Room for any single value.
-pub(super) type Value = String<COMMAND_MAX>;
+pub(crate) type Value = String<COMMAND_MAX>;
 
 /// What a section says of one option.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Given<T> {
+pub(crate) enum Given<T> {
     /// nothing
     Absent,
     /// something wrong, which is reported already: nothing may be concluded from it
@@ -25,14 +26,14 @@ pub(super) enum Given<T> {
 }
 
 impl<T> Given<T> {
-    pub(super) fn or(self, default: T) -> T {
+    pub(crate) fn or(self, default: T) -> T {
         match self {
             Given::Is(value, _) => value,
             Given::Absent | Given::Bad => default,
         }
     }
 
-    pub(super) fn map<U>(self, meaning: impl FnOnce(T) -> U) -> Given<U> {
+    pub(crate) fn map<U>(self, meaning: impl FnOnce(T) -> U) -> Given<U> {
         match self {
             Given::Is(value, line) => Given::Is(meaning(value), line),
             Given::Absent => Given::Absent,
@@ -40,25 +41,27 @@ impl<T> Given<T> {
         }
     }
 
-    pub(super) const fn is_absent(&self) -> bool {
+    pub(crate) const fn is_absent(&self) -> bool {
         matches!(self, Given::Absent)
     }
 
-    pub(super) const fn is_bad(&self) -> bool {
+    pub(crate) const fn is_bad(&self) -> bool {
         matches!(self, Given::Bad)
     }
 }
 
 /// A kind of section and the options that it may have.
-pub(super) struct Kind {
-    pub(super) name: &'static str,
-    pub(super) options: &'static [&'static str],
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) options: &'static [&'static str],
     /// whether it has those of [`TIMING`] as well
-    pub(super) timing: bool,
+    pub(crate) timing: bool,
+    /// whether it has those of the types of checks as well
+    pub(crate) types: bool,
 }
 
 /// The options of timing and verdict.
-pub(super) const TIMING: [&str; 7] = [
+pub(crate) const TIMING: [&str; 13] = [
     "interval",
     "timeout",
     "down",
@@ -66,12 +69,20 @@ pub(super) const TIMING: [&str; 7] = [
     "window",
     "max_failed",
     "quorum",
+    "max_loss",
+    "recover_loss",
+    "max_latency",
+    "recover_latency",
+    "max_jitter",
+    "recover_jitter",
 ];
 
 impl Kind {
-    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         let timing = TIMING.iter().filter(|_| self.timing);
-        self.options.iter().chain(timing).copied()
+        let types = TYPES.iter().filter(|_| self.types);
+        let of_types = types.flat_map(|named| named.options);
+        self.options.iter().chain(timing).chain(of_types).copied()
     }
 
     fn has(&self, name: Word<'_>) -> bool {
@@ -80,7 +91,7 @@ impl Kind {
 }
 
 /// The sections and options that there are.
-pub(super) static KINDS: [Kind; 3] = [
+pub(crate) static KINDS: [Kind; 3] = [
     Kind {
         name: "globals",
         options: &[
@@ -98,6 +109,7 @@ pub(super) static KINDS: [Kind; 3] = [
             "profile",
         ],
         timing: true,
+        types: false,
     },
     Kind {
         name: "provider",
@@ -116,29 +128,31 @@ pub(super) static KINDS: [Kind; 3] = [
             "profile",
         ],
         timing: true,
+        types: false,
     },
     Kind {
         name: "check",
-        options: &["type", "target", "interval", "family", "command"],
+        options: &["type", "target", "interval", "family", "required"],
         timing: false,
+        types: true,
     },
 ];
 
 /// The options of one section.
-pub(super) struct Options<'a, 'o, 'r> {
+pub(crate) struct Options<'a, 'o, 'r> {
     /// the section's type, as in [`KINDS`]
-    pub(super) kind: &'static str,
-    pub(super) section: Section<'a>,
-    pub(super) report: &'o mut Report<'r>,
+    pub(crate) kind: &'static str,
+    pub(crate) section: Section<'a>,
+    pub(crate) report: &'o mut Report<'r>,
 }
 
 impl<'a> Options<'a, '_, '_> {
-    pub(super) fn error(&mut self, line: u32, message: fmt::Arguments<'_>) {
+    pub(crate) fn error(&mut self, line: u32, message: fmt::Arguments<'_>) {
         self.report.error(line, message);
     }
 
     /// An error of something that is not there, unless a damaged line may have held it.
-    pub(super) fn missing(&mut self, what: &str) {
+    pub(crate) fn missing(&mut self, what: &str) {
         if !self.section.damaged {
             let Section { name, line, .. } = self.section;
             let kind = self.kind;
@@ -150,13 +164,13 @@ impl<'a> Options<'a, '_, '_> {
     }
 
     /// The line of an option, or the section's when it is not there.
-    pub(super) fn line(&self, name: &str) -> u32 {
+    pub(crate) fn line(&self, name: &str) -> u32 {
         let setting = self.section.get(name);
         setting.map_or(self.section.line, |setting| setting.line)
     }
 
     /// Reports options that sections of this kind do not have.
-    pub(super) fn refuse_unknown(&mut self, kind: &Kind) {
+    pub(crate) fn refuse_unknown(&mut self, kind: &Kind) {
         for statement in self.section.statements() {
             let (Command::Option { name, .. } | Command::List { name, .. }) = statement.command
             else {
@@ -204,7 +218,7 @@ impl<'a> Options<'a, '_, '_> {
     }
 
     /// The text of an option that has one value.
-    pub(super) fn single(&mut self, name: &str) -> Given<Value> {
+    pub(crate) fn single(&mut self, name: &str) -> Given<Value> {
         let Some(setting) = self.section.get(name) else {
             return Given::Absent;
         };
@@ -231,7 +245,7 @@ impl<'a> Options<'a, '_, '_> {
     }
 
     /// An option that has one value.
-    pub(super) fn parse<T>(
+    pub(crate) fn parse<T>(
         &mut self,
         name: &str,
         parse: impl FnOnce(&str) -> Expected<T>,
@@ -249,16 +263,16 @@ impl<'a> Options<'a, '_, '_> {
         }
     }
 
-    pub(super) fn refuse(&mut self, name: &str, value: &str, line: u32, expected: &str) {
+    pub(crate) fn refuse(&mut self, name: &str, value: &str, line: u32, expected: &str) {
         self.error(line, format_args!("{name} {}: {expected}", Shown(value)));
     }
 
-    pub(super) fn boolean(&mut self, name: &str) -> Given<bool> {
+    pub(crate) fn boolean(&mut self, name: &str) -> Given<bool> {
         self.parse(name, value::boolean)
     }
 
     /// A whole number between these.
-    pub(super) fn number(&mut self, name: &str, least: u32, most: u32) -> Given<u32> {
+    pub(crate) fn number(&mut self, name: &str, least: u32, most: u32) -> Given<u32> {
         match self.single(name) {
             Given::Absent => Given::Absent,
             Given::Bad => Given::Bad,
@@ -281,7 +295,7 @@ impl<'a> Options<'a, '_, '_> {
     }
 
     /// A duration between these; `bounds` names them.
-    pub(super) fn duration(
+    pub(crate) fn duration(
         &mut self,
         name: &str,
         least: Duration,
@@ -299,7 +313,7 @@ impl<'a> Options<'a, '_, '_> {
     }
 
     /// One of these words.
-    pub(super) fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Given<T> {
+    pub(crate) fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Given<T> {
         match self.single(name) {
             Given::Absent => Given::Absent,
             Given::Bad => Given::Bad,
@@ -344,7 +358,7 @@ impl<'a> Options<'a, '_, '_> {
     }
 
     /// Each word of an option or list: `option check 'a b'` is the same as two lists.
-    pub(super) fn each_word(
+    pub(crate) fn each_word(
         &mut self,
         name: &str,
         take: &mut dyn FnMut(&mut Options<'a, '_, '_>, &str, u32),

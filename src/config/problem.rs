@@ -39,7 +39,7 @@ impl fmt::Display for Problem {
 }
 
 /// Passes problems on, and counts the errors.
-pub(super) struct Report<'r> {
+pub(crate) struct Report<'r> {
     sink: &'r mut dyn FnMut(Problem),
     pub(super) errors: u32,
 }

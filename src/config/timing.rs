@@ -2,6 +2,7 @@
 
 use super::options::{Given, Options};
 use super::problem::Report;
+use super::quality::{QualityOptions, Thresholds};
 use super::value::Span;
 use super::{
     INTERVAL_MAX, INTERVAL_MIN, PATH_CHECKS_MAX, Profile, Quorum, TIMEOUT_INTERVALS_MAX,
@@ -21,6 +22,7 @@ pub(super) struct TimingOptions {
     window: Given<u8>,
     max_failed: Given<u8>,
     quorum: Given<Quorum>,
+    quality: QualityOptions,
 }
 
 impl TimingOptions {
@@ -33,6 +35,7 @@ impl TimingOptions {
         window: Given::Absent,
         max_failed: Given::Absent,
         quorum: Given::Absent,
+        quality: QualityOptions::NONE,
     };
 
     pub(super) fn read(options: &mut Options<'_, '_, '_>) -> TimingOptions {
@@ -57,6 +60,7 @@ impl TimingOptions {
             window: rounds(options, "window", 1),
             max_failed: rounds(options, "max_failed", 0),
             quorum: quorum(options),
+            quality: QualityOptions::read(options),
         }
     }
 }
@@ -117,6 +121,7 @@ pub(super) struct Resolver {
     shared: TimingOptions,
     /// one bit a [`Rule`] that is reported of globals
     reported: u8,
+    thresholds: Thresholds,
 }
 
 impl Resolver {
@@ -124,6 +129,7 @@ impl Resolver {
         Resolver {
             shared,
             reported: 0,
+            thresholds: Thresholds::new(),
         }
     }
 
@@ -154,6 +160,12 @@ impl Resolver {
             window: window.value,
             max_failed: self.within(window, max_failed, Rule::MaxFailed, "max_failed", report),
             quorum: quorum.value,
+            quality: self.thresholds.resolve(
+                &own.quality,
+                &self.shared.quality,
+                window.value,
+                report,
+            ),
         }
     }
 

@@ -29,7 +29,7 @@ const DURATION: &str = "expected a duration, as 5, 0.3, 300ms, 5s, 2m or 1h";
 const FRACTION_DIGITS_MAX: usize = 9;
 
 /// `5` and `0.3` are seconds; units are `ms`, `s`, `m` and `h`.
-pub(super) fn duration(text: &str) -> Expected<Duration> {
+pub(crate) fn duration(text: &str) -> Expected<Duration> {
     let unit_at = text
         .bytes()
         .position(|byte| !byte.is_ascii_digit() && byte != b'.');

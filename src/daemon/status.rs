@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::kernel::LaidOut;
-use crate::config::{Check, CheckKind, PROTOCOL, PathId, Provider, Slot};
+use crate::config::{Check, PROTOCOL, PathId, Provider, Slot};
 use crate::failover::journal::Entry;
 use crate::failover::path::{Duty, Path, State};
 use crate::failover::rounds::Rounds;
@@ -202,10 +202,6 @@ impl View<'_> {
 
 fn one_check(rounds: &Rounds, window: u8, number: u8, check: &Check) -> control::Check {
     let facts = rounds.facts(number);
-    let kind = match check.kind {
-        CheckKind::Ping { .. } => "ping",
-        CheckKind::Exec { .. } => "exec",
-    };
     let state = match facts.last {
         None => "pending",
         Some(true) => "ok",
@@ -213,7 +209,7 @@ fn one_check(rounds: &Rounds, window: u8, number: u8, check: &Check) -> control:
     };
     control::Check {
         name: check.name.clone(),
-        kind: text(format_args!("{kind}")),
+        kind: text(format_args!("{}", check.kind.name())),
         target: check.target.clone(),
         state: text(format_args!("{state}")),
         rtt_ms: (facts.rtt_us != 0).then(|| Decimal::new(facts.rtt_us)),

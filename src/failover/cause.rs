@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use super::path::Ground;
+use super::path::{Ground, Measured};
 use super::{CheckSet, Failover, Fault, Waiting};
-use crate::config::{PATH_CHECKS_MAX, PathId};
+use crate::config::{Limit, PATH_CHECKS_MAX, PathId};
 
 /// Why a path's verdict is another: `3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered`.
 pub(crate) struct Cause<'a> {
@@ -32,10 +32,38 @@ impl fmt::Display for Cause<'_> {
             Ground::FailedInWindow(failed, of, checks) => {
                 write!(f, "{failed} of the last {of} rounds failed{}", lost(checks))
             }
+            Ground::Poor(measured) => write!(f, "{measured}"),
+            Ground::GoodAgain(1, measured) => write!(f, "1 good round; {measured}"),
+            Ground::GoodAgain(rounds, measured) => write!(f, "{rounds} good rounds; {measured}"),
         }?;
         match failover.path(id).and_then(|path| path.unreachable) {
             Some(code) => write!(f, "; the network says unreachable (ICMP code {code})"),
             None => Ok(()),
+        }
+    }
+}
+
+/// `loss of 14% is above max_loss 10%`, `latency of 80ms is within recover_latency 90ms`.
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Measured {
+            measure,
+            value,
+            threshold,
+        } = *self;
+        let name = measure.name();
+        let shown = |value| Limit { measure, value };
+        let value_shown = shown(value);
+        if value > threshold.recover {
+            // Being worse than the one, it fails by the other, now or since before.
+            let most = shown(threshold.most);
+            write!(f, "{name} of {value_shown} is above max_{name} {most}")
+        } else {
+            let recover = shown(threshold.recover);
+            write!(
+                f,
+                "{name} of {value_shown} is within recover_{name} {recover}"
+            )
         }
     }
 }

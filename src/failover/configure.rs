@@ -3,7 +3,7 @@
 use super::journal::Entry;
 use super::path::{Path, Verdict};
 use super::rounds::Terms;
-use super::{Actions, Failover, bit, soon};
+use super::{Actions, CheckSet, Failover, bit, soon};
 use crate::config::{
     Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, ROUNDS_APART, Slot,
 };
@@ -155,7 +155,7 @@ impl Failover {
         }
         let (before, verdict) = (path.state(), path.verdict);
         path.terms = Some(terms(config, provider, id.family));
-        path.rounds.reset();
+        path.reset();
         if new {
             path.since = now;
         } else if !old.is_some_and(|old| same_uplink(old, provider)) {
@@ -207,11 +207,13 @@ fn same_uplink(a: &Provider, b: &Provider) -> bool {
 }
 
 fn terms(config: &Config, provider: &Provider, family: Family) -> Terms {
-    let checks = config.path_checks(provider, family).take(PATH_CHECKS_MAX);
+    let checks = || config.path_checks(provider, family).take(PATH_CHECKS_MAX);
+    let required = checks().enumerate().filter(|(_, check)| check.required);
     Terms {
         timing: provider.timing,
-        intervals: checks
-            .map(|check| check.interval.unwrap_or_default())
+        intervals: checks()
+            .map(|check| check.interval_in(provider.timing.interval))
             .collect(),
+        required: CheckSet(required.fold(0, |set, (number, _)| set | 1 << number)),
     }
 }

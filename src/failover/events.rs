@@ -152,6 +152,30 @@ pub enum Fault {
     NoBuffers,
     /// an operation that did not end in time
     TimedOut,
+    /// ECONNREFUSED: somebody is there, but nobody at that port
+    Refused,
+    /// ECONNRESET, EPIPE: the connection was cut off
+    Reset,
+    /// the connection is there, but nothing comes over it
+    Silent,
+    /// an answer that nobody can read
+    Malformed,
+    /// an answer that has no end
+    TooLong,
+    /// a web server's answer with this status
+    Status(u16),
+    /// a web page without the text that must stand in it
+    OtherText,
+    /// a DNS server's answer with this RCODE
+    Rcode(u8),
+    /// a DNS server's answer without a record of the type asked for
+    NoRecord,
+    /// a DNS server's answer without the address that must be in it
+    OtherAddress,
+    /// the target's name has no address, or nobody tells it
+    Unresolved,
+    /// the link has no neighbours to ask for
+    NoNeighbours,
     /// a command that ended with this status
     Exit(u8),
     /// a command that was killed, or could not be started
@@ -172,8 +196,43 @@ impl fmt::Display for Fault {
             Fault::NoBuffers => "no buffers",
             Fault::TimedOut => "timed out",
             Fault::Killed => "killed",
+            Fault::Refused => "connection refused",
+            Fault::Reset => "connection reset",
+            Fault::Silent => "accepts, but does not answer",
+            Fault::Malformed => "malformed answer",
+            Fault::TooLong => "answer without an end",
+            Fault::OtherText => "answers with another text (a captive portal?)",
+            Fault::NoRecord => "answers without such a record",
+            Fault::OtherAddress => "answers with another address",
+            Fault::Unresolved => "name not resolved",
+            Fault::NoNeighbours => "the device has no neighbours to ask for",
+            Fault::Status(status) => {
+                let portal = match status {
+                    200..400 | 511 => " (a captive portal?)",
+                    _ => "",
+                };
+                return write!(f, "answers with status {status}{portal}");
+            }
+            Fault::Rcode(rcode) => return write!(f, "answers with {}", Rcode(*rcode)),
             Fault::Exit(status) => return write!(f, "exit {status}"),
             Fault::Errno(errno) => return write!(f, "error {errno}"),
+        })
+    }
+}
+
+/// A DNS server's result, as RFC 1035 and people name it.
+struct Rcode(u8);
+
+impl fmt::Display for Rcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            0 => "NOERROR",
+            1 => "FORMERR",
+            2 => "SERVFAIL",
+            3 => "NXDOMAIN",
+            4 => "NOTIMP",
+            5 => "REFUSED",
+            other => return write!(f, "RCODE {other}"),
         })
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::rounds::{Rounds, Terms};
 use super::{CheckSet, Round, Waiting};
-use crate::config::PathId;
+use crate::config::{Measure, PathId, QUALITY_ROUNDS_MIN, Threshold, Timing};
 use crate::net::{Duration, Instant};
 
 /// What the rounds of a path have said so far.
@@ -65,6 +65,19 @@ pub(crate) enum Ground {
     FailedInWindow(u32, u32, CheckSet),
     /// no check asks for anything in this family
     Unchecked,
+    /// a measure is beyond its threshold
+    Poor(Measured),
+    /// a measure is within its threshold again, after so many good rounds
+    GoodAgain(u32, Measured),
+}
+
+/// A measure of a path's quality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Measured {
+    pub(crate) measure: Measure,
+    /// whole percents of loss, microseconds of time
+    pub(crate) value: u32,
+    pub(crate) threshold: Threshold,
 }
 
 /// One provider in one family.
@@ -89,6 +102,10 @@ pub struct Path {
     pub unreachable: Option<u8>,
     /// its rounds
     pub rounds: Rounds,
+    /// the measures that are beyond their thresholds: one bit a [`Measure`]
+    poor: u8,
+    /// the measure that has become good again, while everything else was good already
+    mended: Option<Measured>,
     /// where in the interval its rounds fall, so that those of all paths are spread
     pub(crate) phase: Duration,
     next_round_at: Instant,
@@ -110,6 +127,8 @@ impl Path {
             since: Instant::ZERO,
             unreachable: None,
             rounds: Rounds::new(),
+            poor: 0,
+            mended: None,
             phase: Duration::ZERO,
             next_round_at: Instant::ZERO,
             not_before: Instant::ZERO,
@@ -118,11 +137,24 @@ impl Path {
 
     /// As new, but for the numbers of its rounds: no answer to an old one may count for a new one.
     pub(crate) fn forget(&mut self) {
-        self.rounds.reset();
+        self.reset();
         self.terms = None;
         (self.waiting, self.routable, self.told) = (Some(Waiting::NoDevice), false, false);
         self.verdict = Verdict::Fresh;
         self.unreachable = None;
+    }
+
+    /// Its rounds begin anew.
+    pub(crate) fn reset(&mut self) {
+        self.rounds.reset();
+        (self.poor, self.mended) = (0, None);
+    }
+
+    /// What its rounds said means nothing any more.
+    pub(crate) fn clear(&mut self) {
+        self.rounds.clear();
+        (self.poor, self.mended) = (0, None);
+        self.doubt();
     }
 
     /// As people see it.
@@ -218,18 +250,33 @@ impl Path {
             let streak = self.rounds.streak();
             let (good, failed) = self.rounds.verdicts(timing.window);
             let too_many = failed > u32::from(timing.max_failed);
-            if self.verdict != Verdict::Offline && (streak <= -i32::from(timing.down) || too_many) {
+            let was_poor = self.poor;
+            let weighed = weigh(&self.rounds, &timing, &mut self.poor);
+            let failed_streak = streak <= -i32::from(timing.down);
+            if failed_streak || too_many || self.poor != 0 {
+                if self.verdict == Verdict::Offline {
+                    continue;
+                }
                 self.verdict = Verdict::Offline;
                 let lost = self.rounds.lost_last(terms);
-                ground = Some(if streak <= -i32::from(timing.down) {
-                    Ground::FailedStreak(streak.unsigned_abs(), lost)
-                } else {
-                    Ground::FailedInWindow(failed, good + failed, lost)
+                ground = Some(match weighed {
+                    _ if failed_streak => Ground::FailedStreak(streak.unsigned_abs(), lost),
+                    Some(measured) if !too_many => Ground::Poor(measured),
+                    _ => Ground::FailedInWindow(failed, good + failed, lost),
                 });
-            } else if self.verdict != Verdict::Online && streak >= i32::from(timing.up) && !too_many
-            {
+            } else {
+                if was_poor != 0 {
+                    self.mended = weighed;
+                }
+                if self.verdict == Verdict::Online || streak < i32::from(timing.up) {
+                    continue;
+                }
                 self.verdict = Verdict::Online;
-                ground = Some(Ground::GoodStreak(streak.unsigned_abs()));
+                let rounds = streak.unsigned_abs();
+                ground = Some(match self.mended.take() {
+                    Some(measured) => Ground::GoodAgain(rounds, measured),
+                    None => Ground::GoodStreak(rounds),
+                });
             }
         }
         ground.filter(|_| self.verdict != before)
@@ -249,4 +296,60 @@ impl Path {
             Verdict::Returning | Verdict::Offline => Verdict::Returning,
         };
     }
+}
+
+/// Weighs the quality of rounds against its thresholds: `poor` has one bit a measure that is beyond. Tells of the first
+/// that is; else of the first that was.
+fn weigh(rounds: &Rounds, timing: &Timing, poor: &mut u8) -> Option<Measured> {
+    let (mut beyond, mut within) = (None, None);
+    for measure in Measure::ALL {
+        let bit = 1 << measure as u8;
+        let was_beyond = *poor & bit != 0;
+        let Some(threshold) = timing.quality.of(measure) else {
+            *poor &= !bit;
+            continue;
+        };
+        let Some(value) = measured(rounds, timing, measure, threshold) else {
+            continue; // too little is known to change what was
+        };
+        let limit = if was_beyond {
+            threshold.recover
+        } else {
+            threshold.most
+        };
+        let told = Some(Measured {
+            measure,
+            value,
+            threshold,
+        });
+        if value > limit {
+            *poor |= bit;
+            beyond = beyond.or(told);
+        } else if was_beyond {
+            *poor &= !bit;
+            within = within.or(told);
+        }
+    }
+    beyond.or(within)
+}
+
+/// A measure over the window, as its threshold has it; none when there is too little to measure it by.
+fn measured(
+    rounds: &Rounds,
+    timing: &Timing,
+    measure: Measure,
+    threshold: Threshold,
+) -> Option<u32> {
+    if measure == Measure::Loss {
+        let (lost, asked) = rounds.loss(timing.window, None);
+        // One lost probe alone is never beyond it.
+        let enough = asked * threshold.most >= 100;
+        return enough.then(|| (lost * 100).div_ceil(asked));
+    }
+    let rtt = rounds.rtt(timing.window)?;
+    let enough = rtt.rounds >= QUALITY_ROUNDS_MIN.min(timing.window.into());
+    enough.then_some(match measure {
+        Measure::Jitter => rtt.stddev,
+        Measure::Loss | Measure::Latency => rtt.avg,
+    })
 }

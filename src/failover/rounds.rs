@@ -20,7 +20,7 @@ pub(super) struct Record {
     /// of the fastest answer, in microseconds; 0: none
     pub(super) rtt_us: u32,
     pub(super) asked: u8,
-    /// answered in time
+    /// answered in time; of those that were not asked, answered when they were asked last
     good: u8,
     /// answered at all, late or not
     pub(super) answered: u8,
@@ -61,6 +61,10 @@ pub struct CheckFacts {
     pub fault: Option<Fault>,
     /// when a check with an interval of its own is asked again; zero: in the next round
     next_at: Instant,
+    /// when the last answer came; zero: none has come
+    pub answered_at: Instant,
+    /// probes lost since the last that was answered in time
+    pub losses: u8,
 }
 
 impl CheckFacts {
@@ -72,7 +76,16 @@ impl CheckFacts {
         last_at: Instant::ZERO,
         fault: None,
         next_at: Instant::ZERO,
+        answered_at: Instant::ZERO,
+        losses: 0,
     };
+
+    /// Whether it is to be asked at a time, if it has this interval of its own. A loss is to be confirmed, and does not
+    /// wait for that: one lost packet says little.
+    fn is_due(&self, at: Instant, interval: Duration, down: u8) -> bool {
+        let settled = self.last_at + interval >= self.next_at;
+        at >= self.next_at || (settled && (1..down).contains(&self.losses))
+    }
 }
 
 /// How a path's rounds are sent and judged: its provider's timing and its checks.
@@ -82,6 +95,8 @@ pub struct Terms {
     pub timing: Timing,
     /// of each check, its own interval; zero: it is asked in each round
     pub intervals: Vec<Duration, PATH_CHECKS_MAX>,
+    /// which of them must answer, whatever the quorum
+    pub required: CheckSet,
 }
 
 impl Terms {
@@ -138,7 +153,7 @@ impl Rounds {
         (self.kept, self.failed, self.verdicts, self.last_rtt_us) = (0, 0, 0, 0);
         for check in &mut self.checks {
             (check.rtt_us, check.last, check.fault) = (0, None, None);
-            check.next_at = Instant::ZERO;
+            (check.next_at, check.answered_at, check.losses) = (Instant::ZERO, Instant::ZERO, 0);
         }
     }
 
@@ -178,7 +193,7 @@ impl Rounds {
             if *interval != Duration::ZERO {
                 // Half a round early is nearer than half a round late.
                 let slack = Duration::from_micros(terms.timing.interval.total_micros() / 2);
-                if now + slack < check.next_at {
+                if !check.is_due(now + slack, *interval, terms.timing.down) {
                     continue;
                 }
                 check.next_at = now + *interval;
@@ -187,11 +202,14 @@ impl Rounds {
             check.sent = check.sent.wrapping_add(1);
         }
         let round = self.next;
-        *self.record(round) = Record {
+        let mut record = Record {
             sent_at: now,
             asked,
             ..Record::EMPTY
         };
+        // What is known now stands, whatever becomes known before this round is judged.
+        (record.good, _) = self.standing(&record, terms);
+        *self.record(round) = record;
         self.next = round.wrapping_add(1);
         if usize::from(self.kept) < WINDOW_MAX {
             self.kept += 1;
@@ -217,6 +235,7 @@ impl Rounds {
         }
         let rtt_us = u32::try_from(rtt.total_micros()).unwrap_or(u32::MAX).max(1);
         facts.rtt_us = rtt_us;
+        facts.answered_at = facts.answered_at.max(record.sent_at + rtt);
         self.last_rtt_us = rtt_us;
         let record = self.record(round.0);
         record.answered |= bit;
@@ -283,13 +302,17 @@ impl Rounds {
         }
         let record = *self.record(self.judged);
         let (standing, _) = self.standing(&record, terms);
-        let good = (record.good | standing).count_ones();
-        let verdict = if good >= terms.quorum() {
+        let enough = |answered: u8| {
+            let CheckSet(required) = terms.required;
+            answered.count_ones() >= terms.quorum() && required & !answered == 0
+        };
+        let good = record.good | standing;
+        let verdict = if enough(good) {
             true
-        } else if good + record.open().count_ones() < terms.quorum() {
-            false
-        } else {
+        } else if enough(good | record.open()) {
             return None;
+        } else {
+            false
         };
         self.judged = self.judged.wrapping_add(1);
         self.failed = self.failed << 1 | u64::from(!verdict);
@@ -316,7 +339,7 @@ impl Rounds {
                 Duration::ZERO => usual,
                 own => own,
             };
-            let bit = 1 << i & !record.asked;
+            let bit = 1 << i & !record.asked & !record.good;
             if answered && record.sent_at <= check.last_at + interval + interval {
                 good |= bit;
             } else {
@@ -386,6 +409,10 @@ impl Rounds {
         };
         if facts.last.is_none() || facts.last_at <= at {
             (facts.last, facts.last_at, facts.fault) = (Some(good), at, fault);
+            facts.losses = match good {
+                true => 0,
+                false => facts.losses.saturating_add(1),
+            };
         }
     }
 

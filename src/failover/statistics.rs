@@ -15,6 +15,8 @@ pub struct Rtt {
     pub min: u32,
     /// the greatest
     pub max: u32,
+    /// so many rounds were answered
+    pub rounds: u32,
 }
 
 impl Rounds {
@@ -45,6 +47,7 @@ impl Rounds {
             stddev: micros(variance.isqrt()),
             min,
             max,
+            rounds: micros(count),
         })
     }
 }
@@ -70,6 +73,7 @@ mod tests {
             stddev: 11_180,
             min: 10_000,
             max: 40_000,
+            rounds: 4,
         };
         assert_eq!(rounds.rtt(50), Some(want));
         let want = Rtt {
@@ -78,6 +82,7 @@ mod tests {
             stddev: 5_000,
             min: 30_000,
             max: 40_000,
+            rounds: 2,
         };
         assert_eq!(rounds.rtt(2), Some(want));
         for at in 4..200 {

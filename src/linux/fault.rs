@@ -14,6 +14,8 @@ pub fn fault(errno: Errno) -> Fault {
         Errno::EPERM | Errno::EACCES => Fault::NotPermitted,
         Errno::EADDRNOTAVAIL => Fault::AddressUnavailable,
         Errno::ENOBUFS | Errno::ENOMEM => Fault::NoBuffers,
+        Errno::ECONNREFUSED => Fault::Refused,
+        Errno::ECONNRESET | Errno::EPIPE => Fault::Reset,
         Errno::ETIMEDOUT => Fault::TimedOut,
         other => Fault::Errno(other as i32),
     }

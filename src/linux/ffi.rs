@@ -47,6 +47,81 @@ fn set_option<T>(
     Errno::result(result).map(drop)
 }
 
+/// A place on a link, for packet sockets (packet(7)).
+pub(super) struct LinkLayer {
+    /// the device's number
+    pub(super) device: u32,
+    /// the protocol, as in an Ethernet's header
+    pub(super) protocol: u16,
+    /// the link address
+    pub(super) address: [u8; 6],
+}
+
+impl LinkLayer {
+    fn raw(&self) -> Result<libc::sockaddr_ll, Errno> {
+        let [a, b, c, d, e, f] = self.address;
+        Ok(libc::sockaddr_ll {
+            sll_family: u16::try_from(libc::AF_PACKET).map_err(|_| Errno::EINVAL)?,
+            sll_protocol: self.protocol.to_be(),
+            sll_ifindex: i32::try_from(self.device).map_err(|_| Errno::EINVAL)?,
+            sll_hatype: 0,
+            sll_pkttype: 0,
+            sll_halen: 6,
+            sll_addr: [a, b, c, d, e, f, 0, 0],
+        })
+    }
+}
+
+const LINK_LAYER_LEN: libc::socklen_t = {
+    let len = size_of::<libc::sockaddr_ll>();
+    assert!(len < 128);
+    #[allow(clippy::cast_possible_truncation)] // see above
+    let len = len as libc::socklen_t;
+    len
+};
+
+/// Binds a packet socket to a device and a protocol. The device's own address, if it is an Ethernet.
+pub(super) fn bind_to_link(
+    socket: BorrowedFd,
+    device: u32,
+    protocol: u16,
+) -> Result<Option<[u8; 6]>, Errno> {
+    let place = LinkLayer {
+        device,
+        protocol,
+        address: [0; 6],
+    };
+    let mut own = place.raw()?;
+    // SAFETY: `own` is a sockaddr_ll, and the length is its own; the kernel only reads it.
+    let result = unsafe { libc::bind(socket.as_raw_fd(), (&raw const own).cast(), LINK_LAYER_LEN) };
+    Errno::result(result)?;
+    let mut len = LINK_LAYER_LEN;
+    // SAFETY: the kernel writes at most `len` bytes to `own`, which has as many, and how many it wrote to `len`.
+    let result =
+        unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut own).cast(), &raw mut len) };
+    Errno::result(result)?;
+    let [a, b, c, d, e, f, ..] = own.sll_addr;
+    let ethernet = own.sll_hatype == libc::ARPHRD_ETHER && own.sll_halen == 6;
+    Ok(ethernet.then_some([a, b, c, d, e, f]))
+}
+
+/// Sends one packet over a packet socket, without the link's own header.
+pub(super) fn send_to_link(socket: BorrowedFd, to: &LinkLayer, bytes: &[u8]) -> Result<(), Errno> {
+    let to = to.raw()?;
+    // SAFETY: `bytes` is valid for reads of its length, `to` is a sockaddr_ll, and the length is its own.
+    let result = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            0,
+            (&raw const to).cast(),
+            LINK_LAYER_LEN,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
 /// Keeps every descriptor but the first three from child processes, those too that we were started with
 /// (close_range(2), since Linux 5.11; on older kernels nothing happens: ours are all opened with `O_CLOEXEC`).
 pub(super) fn close_on_exec() {

@@ -1,4 +1,5 @@
-//! What may wake us: echo replies with a path's identifier, and ICMP errors that quote a request with it.
+//! What may wake us: echo replies with a path's identifier, ICMP errors that quote a request with it, and what neighbours
+//! say of themselves.
 //!
 //! Everything else on a router's uplinks (other processes' pings, neighbour discovery, errors of the LAN's traffic) is
 //! dropped in the kernel: by its type before it is even copied for our socket, the rest by a classic BPF program.
@@ -35,6 +36,32 @@ pub(super) fn attach(socket: BorrowedFd, family: Family, identifier: u16) -> Res
             ffi::set_words(socket, IPPROTO_ICMPV6, ICMPV6_FILTER, &blocked)?;
             ffi::attach_filter(socket, &program_v6(&types, identifier))
         }
+    }
+}
+
+/// Lets only answers of neighbours into a packet socket, whose packets begin behind the link's header.
+pub(super) fn attach_neighbours(socket: BorrowedFd, family: Family) -> Result<(), Errno> {
+    match family {
+        Family::V4 => ffi::attach_filter(
+            socket,
+            &[
+                load(BPF_H | BPF_ABS, 6), // ARP's operation
+                equal(2_u16, 0, 1),       // a reply
+                statement(BPF_RET | BPF_K, u32::MAX),
+                statement(BPF_RET | BPF_K, 0),
+            ],
+        ),
+        Family::V6 => ffi::attach_filter(
+            socket,
+            &[
+                load(BPF_B | BPF_ABS, 6), // the next header
+                equal(58_u8, 0, 3),       // ICMPv6
+                load(BPF_B | BPF_ABS, 40),
+                equal(136_u8, 0, 1), // an advertisement
+                statement(BPF_RET | BPF_K, u32::MAX),
+                statement(BPF_RET | BPF_K, 0),
+            ],
+        ),
     }
 }
 

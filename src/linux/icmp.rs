@@ -17,10 +17,11 @@ use super::clock::random;
 use super::fault::fault;
 use super::filter;
 use super::trouble::Trouble;
+use crate::check::ping::Ping;
 use crate::config::{PATHS_MAX, PathId};
 use crate::failover::{Fault, Round};
 use crate::net::{Duration, Family, Instant};
-use crate::wire::icmp::{self, Identity, Probe, RECEIVE_LEN, Rejected};
+use crate::wire::icmp::{self, Identity, MESSAGE_MAX, Probe, RECEIVE_LEN, Rejected};
 
 /// What the kernel may hold for a socket, in bytes before it doubles them: some 80 answers, which is what a stalled
 /// uplink lets go at once with 8 checks, ten times a second, after a second.
@@ -37,6 +38,8 @@ pub struct Received {
     pub rtt: Duration,
     /// who answered
     pub source: IpAddr,
+    /// bytes of the payload
+    pub size: u16,
 }
 
 /// The probes' sockets. All zero bytes when new.
@@ -55,6 +58,8 @@ struct Port {
     identity: Identity,
     /// or why there is none
     socket: Result<OwnedFd, Fault>,
+    /// what the socket is set to: time to live, code point
+    header: (u8, u8),
 }
 
 impl Default for Probes {
@@ -89,6 +94,7 @@ impl Probes {
         let port = self.port(path)?;
         let opened = open(path.family, port.identity.identifier, device, address);
         port.socket = opened.map_err(fault);
+        port.header = USUAL_HEADER;
         port.socket.as_ref().map(drop).map_err(|fault| *fault)
     }
 
@@ -110,28 +116,34 @@ impl Probes {
         &mut self,
         path: PathId,
         check: u8,
-        target: IpAddr,
+        ping: &Ping,
         round: Round,
         now: Instant,
     ) -> Result<(), Fault> {
-        let port = self.ports.get(path.index()).ok_or(Fault::NoDevice)?;
-        let socket = port.socket.as_ref().map_err(|fault| *fault)?.as_raw_fd();
+        let port = self.ports.get_mut(path.index()).ok_or(Fault::NoDevice)?;
+        let socket = port.socket.as_ref().map_err(|fault| *fault)?;
+        if port.header != (ping.ttl, ping.dscp) {
+            set_header(socket, path.family, ping).map_err(fault)?;
+            port.header = (ping.ttl, ping.dscp);
+        }
+        let socket = socket.as_raw_fd();
         let probe = Probe {
             check,
             round,
             sent: now,
         };
-        let message = icmp::request(path.family, &port.identity, &probe);
+        let mut buffer = [0; MESSAGE_MAX];
+        let message = icmp::request(path.family, &port.identity, &probe, ping.size, &mut buffer);
         let flags = MsgFlags::empty();
-        match (path.family, target) {
+        match (path.family, ping.target) {
             (Family::V4, IpAddr::V4(target)) => {
                 let to = SockaddrIn::from(SocketAddrV4::new(target, 0));
-                sendto(socket, &message, &to, flags)
+                sendto(socket, message, &to, flags)
             }
             (Family::V6, IpAddr::V6(target)) => {
                 // a link-local target needs no scope: the socket's device is that (rawv6_sendmsg)
                 let to = SockaddrIn6::from(SocketAddrV6::new(target, 0, 0, 0));
-                sendto(socket, &message, &to, flags)
+                sendto(socket, message, &to, flags)
             }
             _ => Err(Errno::EAFNOSUPPORT),
         }
@@ -152,7 +164,7 @@ impl Probes {
         let message = buffer.get(..len).unwrap_or_default();
         Some(
             icmp::parse(path.family, &port.identity, message)
-                .and_then(|probe| received(probe, source, now)),
+                .and_then(|(probe, size)| received(probe, source, size, now)),
         )
     }
 
@@ -170,10 +182,34 @@ impl Probes {
                     token: random().map_err(no_random)?,
                 },
                 socket: Err(Fault::NoDevice),
+                header: USUAL_HEADER,
             };
             self.ports.push(port).map_err(|_| Fault::NoBuffers)?;
         }
         self.ports.get_mut(path.index()).ok_or(Fault::NoBuffers)
+    }
+}
+
+/// As the system sets it.
+const USUAL_HEADER: (u8, u8) = (0, 0);
+
+/// Sets time to live and code point of what is sent from now on.
+fn set_header(socket: &OwnedFd, family: Family, ping: &Ping) -> Result<(), Errno> {
+    // The code point is before the two bits of congestion notification (RFC 3168 section 5).
+    let class = i32::from(ping.dscp) << 2;
+    let ttl = match ping.ttl {
+        0 => -1, // the system's
+        ttl => ttl.into(),
+    };
+    match family {
+        Family::V4 => {
+            setsockopt(socket, sockopt::Ipv4Ttl, &ttl)?;
+            setsockopt(socket, sockopt::Ipv4Tos, &class)
+        }
+        Family::V6 => {
+            setsockopt(socket, sockopt::Ipv6Ttl, &ttl)?;
+            setsockopt(socket, sockopt::Ipv6TClass, &class)
+        }
     }
 }
 
@@ -216,7 +252,7 @@ fn receive_from<A: nix::sys::socket::SockaddrLike>(
     Some((len, address(from?)))
 }
 
-fn received(probe: Probe, source: IpAddr, now: Instant) -> Result<Received, Rejected> {
+fn received(probe: Probe, source: IpAddr, size: u16, now: Instant) -> Result<Received, Rejected> {
     if probe.sent > now {
         return Err(Rejected::Malformed);
     }
@@ -225,6 +261,7 @@ fn received(probe: Probe, source: IpAddr, now: Instant) -> Result<Received, Reje
         round: probe.round,
         rtt: now - probe.sent,
         source,
+        size,
     })
 }
 

@@ -18,13 +18,20 @@ pub const PORT: u16 = 80;
 const LINE_MAX: usize = 40;
 
 /// The request for a path of a host.
-pub fn request(host: &str, path: &str) -> Vec<u8, REQUEST_MAX> {
+pub fn request(host: &str, port: u16, path: &str) -> Vec<u8, REQUEST_MAX> {
     let mut request = Vec::new();
     let agent = env!("CARGO_PKG_VERSION");
-    let written = write!(
-        request,
-        "GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: failover/{agent}\r\nConnection: close\r\n\r\n"
-    );
+    let mut write = || {
+        write!(request, "GET {path} HTTP/1.0\r\nHost: {host}")?;
+        if port != PORT {
+            write!(request, ":{port}")?;
+        }
+        write!(
+            request,
+            "\r\nUser-Agent: failover/{agent}\r\nConnection: close\r\n\r\n"
+        )
+    };
+    let written = write();
     debug_assert!(written.is_ok(), "the configuration bounds path and host");
     request
 }
@@ -238,12 +245,12 @@ mod tests {
 
     #[test]
     fn a_request_asks_for_a_path_of_a_host() {
-        let asked = request("portal.example", "/generate_204");
+        let asked = request("portal.example", 80, "/generate_204");
         let asked = core::str::from_utf8(&asked).unwrap();
         assert!(asked.starts_with("GET /generate_204 HTTP/1.0\r\nHost: portal.example\r\n"));
         assert!(asked.ends_with("\r\n\r\n"));
         let (host, path) = ("h".repeat(HOST_MAX), "/".repeat(HTTP_PATH_MAX));
-        assert!(request(&host, &path).ends_with(b"Connection: close\r\n\r\n"));
+        assert!(request(&host, 65535, &path).ends_with(b"Connection: close\r\n\r\n"));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! has not verified. ICMPv6's covers the source address too, which routing chooses after us: the kernel fills it on
 //! raw ICMPv6 sockets, and drops what is damaged before we see it (RFC 3542 section 3.1).
 //!
-//! The payload, 32 bytes (a ping without payload is dropped by some hosts):
+//! The payload, 32 bytes or more (a ping without payload is dropped by some hosts):
 //!
 //! | bytes | what |
 //! |---|---|
@@ -16,6 +16,7 @@
 //! | 20 | the check |
 //! | 21..24 | zero |
 //! | 24..32 | monotonic microseconds of sending, big-endian |
+//! | 32.. | zero |
 
 use smoltcp::wire::{Icmpv4Message, Icmpv4Packet, Icmpv6Message};
 
@@ -23,10 +24,14 @@ use crate::config::PATH_CHECKS_MAX;
 use crate::failover::Round;
 use crate::net::{Family, Instant};
 
-/// A probe's length on ICMP's layer: a header and the payload.
-pub const MESSAGE_LEN: usize = HEADER_LEN + 32;
-/// Room for an answer, or an error that quotes a probe, with the longest IPv4 headers. What is longer may be cut off.
-pub const RECEIVE_LEN: usize = 60 + HEADER_LEN + 60 + MESSAGE_LEN;
+/// A usual probe's payload.
+pub const PAYLOAD_LEN: u16 = 32;
+/// The longest payload: an Ethernet's packet is full with it, in IPv4.
+pub const PAYLOAD_MAX: u16 = 1472;
+/// Room for a probe: a header and the payload.
+pub const MESSAGE_MAX: usize = HEADER_LEN + PAYLOAD_MAX as usize;
+/// Room for an answer with the longest IPv4 header, or for what counts of an error that quotes a probe.
+pub const RECEIVE_LEN: usize = 60 + MESSAGE_MAX;
 
 const HEADER_LEN: usize = 8;
 const IPV6_HEADER_LEN: usize = 40;
@@ -98,10 +103,18 @@ pub(crate) fn types(family: Family) -> Types {
     }
 }
 
-/// The echo request of a probe. In IPv6 its checksum is 0, for the kernel to fill.
-pub fn request(family: Family, identity: &Identity, probe: &Probe) -> [u8; MESSAGE_LEN] {
-    let mut message = [0; MESSAGE_LEN];
-    let mut packet = Icmpv4Packet::new_unchecked(&mut message[..]);
+/// Writes the echo request of a probe, with a payload of so many bytes. In IPv6 its checksum is 0, for the kernel to fill.
+pub fn request<'b>(
+    family: Family,
+    identity: &Identity,
+    probe: &Probe,
+    size: u16,
+    buffer: &'b mut [u8; MESSAGE_MAX],
+) -> &'b [u8] {
+    let length = HEADER_LEN + usize::from(size.clamp(PAYLOAD_LEN, PAYLOAD_MAX));
+    let message = &mut buffer[..length];
+    message.fill(0);
+    let mut packet = Icmpv4Packet::new_unchecked(&mut *message);
     packet.set_msg_type(types(family).request.into());
     packet.set_echo_ident(identity.identifier);
     packet.set_echo_seq_no(sequence(probe.round));
@@ -109,17 +122,21 @@ pub fn request(family: Family, identity: &Identity, probe: &Probe) -> [u8; MESSA
     payload[..16].copy_from_slice(&identity.token);
     payload[16..20].copy_from_slice(&probe.round.0.to_be_bytes());
     payload[20] = probe.check;
-    payload[24..].copy_from_slice(&probe.sent.total_micros().to_be_bytes());
+    payload[24..32].copy_from_slice(&probe.sent.total_micros().to_be_bytes());
     if family == Family::V4 {
         packet.fill_checksum();
     }
     message
 }
 
-/// Reads what a raw socket received: in IPv4 with its IP header, in IPv6 without.
+/// Reads what a raw socket received: in IPv4 with its IP header, in IPv6 without. Also the size of the payload.
 ///
-/// That it came from the address asked, and that the round was ever sent, is for the caller to check.
-pub fn parse(family: Family, identity: &Identity, received: &[u8]) -> Result<Probe, Rejected> {
+/// That it came from the address asked, in full, and that the round was ever sent, is for the caller to check.
+pub fn parse(
+    family: Family,
+    identity: &Identity,
+    received: &[u8],
+) -> Result<(Probe, u16), Rejected> {
     let message = match family {
         Family::V4 => after_ipv4_header(received).ok_or(Rejected::Malformed)?,
         Family::V6 => received,
@@ -136,10 +153,7 @@ pub fn parse(family: Family, identity: &Identity, received: &[u8]) -> Result<Pro
     if packet.echo_ident() != identity.identifier {
         return Err(Rejected::Identifier);
     }
-    if packet.msg_code() != 0
-        || message.len() != MESSAGE_LEN
-        || (family == Family::V4 && !packet.verify_checksum())
-    {
+    if packet.msg_code() != 0 || (family == Family::V4 && !packet.verify_checksum()) {
         return Err(Rejected::Malformed);
     }
     let (token, probe) = payload(packet.data()).ok_or(Rejected::Malformed)?;
@@ -149,7 +163,8 @@ pub fn parse(family: Family, identity: &Identity, received: &[u8]) -> Result<Pro
     if packet.echo_seq_no() != sequence(probe.round) {
         return Err(Rejected::Sequence);
     }
-    Ok(probe)
+    let size = u16::try_from(packet.data().len()).map_err(|_| Rejected::Malformed)?;
+    Ok((probe, size))
 }
 
 /// The sequence number of a round: its low 16 bits.
@@ -166,9 +181,12 @@ fn payload(payload: &[u8]) -> Option<(&[u8; 16], Probe)> {
     let (token, rest) = payload.split_first_chunk::<16>()?;
     let (round, rest) = rest.split_first_chunk::<4>()?;
     let (&[check, zeros @ ..], rest) = rest.split_first_chunk::<4>()?;
-    let sent_us = i64::from_be_bytes(*rest.first_chunk::<8>()?);
-    let written_by_us =
-        usize::from(check) < PATH_CHECKS_MAX && zeros == [0; 3] && !sent_us.is_negative();
+    let (sent_us, rest) = rest.split_first_chunk::<8>()?;
+    let sent_us = i64::from_be_bytes(*sent_us);
+    let written_by_us = usize::from(check) < PATH_CHECKS_MAX
+        && zeros == [0; 3]
+        && !sent_us.is_negative()
+        && rest.iter().all(|byte| *byte == 0);
     written_by_us.then_some((
         token,
         Probe {
@@ -217,9 +235,18 @@ mod tests {
         sent: Instant::from_micros_const(0x0102),
     };
 
+    /// The length of a usual probe.
+    const MESSAGE_LEN: usize = HEADER_LEN + PAYLOAD_LEN as usize;
+
+    fn usual(family: Family, identity: &Identity, probe: &Probe) -> [u8; MESSAGE_LEN] {
+        let mut buffer = [0xaa; MESSAGE_MAX];
+        let message = request(family, identity, probe, PAYLOAD_LEN, &mut buffer);
+        message.try_into().unwrap()
+    }
+
     /// What a host makes of a request: another type, and in IPv4 the IP header before it.
     fn answer(family: Family, identity: &Identity, probe: &Probe) -> Vec<u8> {
-        let mut message = request(family, identity, probe);
+        let mut message = usual(family, identity, probe);
         message[0] = types(family).reply;
         enclose(family, message)
     }
@@ -243,7 +270,7 @@ mod tests {
 
     /// "Host unreachable" as a router sends it, quoting the header and `quoted` bytes of a request.
     fn unreachable(family: Family, identity: &Identity, quoted: usize) -> Vec<u8> {
-        let sent = request(family, identity, &PROBE);
+        let sent = usual(family, identity, &PROBE);
         let quotation = &sent[..quoted];
         let mut ipv6_header = [0; 40];
         ipv6_header[6] = 58;
@@ -266,7 +293,7 @@ mod tests {
             round: Round(1),
             ..PROBE
         };
-        let message = request(Family::V4, &identity, &probe);
+        let message = usual(Family::V4, &identity, &probe);
         // 0800 + 1234 + 0001 (sequence) + 0001 (round) + 0200 (check) + 0102 (sent) = 1d38
         assert_eq!(message[..8], [8, 0, 0xe2, 0xc7, 0x12, 0x34, 0, 1]);
 
@@ -274,20 +301,20 @@ mod tests {
             identifier: 0xffff,
             token: [0xff; 16],
         };
-        let message = request(Family::V4, &identity, &probe);
+        let message = usual(Family::V4, &identity, &probe);
         // 0b04 as above without the identifier, and nine times ffff, each of which carries itself away
         assert_eq!(message[2..4], [0xf4, 0xfb]);
     }
 
     #[test]
     fn the_ipv6_checksum_is_left_to_the_kernel() {
-        let message = request(Family::V6, &OURS, &PROBE);
+        let message = usual(Family::V6, &OURS, &PROBE);
         assert_eq!(message[..8], [128, 0, 0, 0, 0x12, 0x34, 0, 1]);
     }
 
     #[test]
     fn the_payload_is_as_the_table_says() {
-        let message = request(Family::V4, &OURS, &PROBE);
+        let message = usual(Family::V4, &OURS, &PROBE);
         assert_eq!(message[8..24], *b"sixteen of bytes");
         assert_eq!(message[24..32], [0, 5, 0, 1, 2, 0, 0, 0]);
         assert_eq!(message[32..], [0, 0, 0, 0, 0, 0, 1, 2]);
@@ -297,7 +324,7 @@ mod tests {
     fn an_answer_brings_the_probe_back() {
         for family in Family::ALL {
             let received = answer(family, &OURS, &PROBE);
-            assert_eq!(parse(family, &OURS, &received), Ok(PROBE));
+            assert_eq!(parse(family, &OURS, &received), Ok((PROBE, PAYLOAD_LEN)));
         }
     }
 
@@ -306,7 +333,10 @@ mod tests {
         let mut received = answer(Family::V4, &OURS, &PROBE);
         received[0] = 0x47;
         received.splice(20..20, [1; 8]);
-        assert_eq!(parse(Family::V4, &OURS, &received), Ok(PROBE));
+        assert_eq!(
+            parse(Family::V4, &OURS, &received),
+            Ok((PROBE, PAYLOAD_LEN))
+        );
     }
 
     #[test]
@@ -331,15 +361,38 @@ mod tests {
                 rejected(&answer(family, &OURS, &unknown_check)),
                 Rejected::Malformed
             );
-            let ours = request(family, &OURS, &PROBE);
+            let ours = usual(family, &OURS, &PROBE);
             assert_eq!(rejected(&enclose(family, ours)), Rejected::NotReply);
             let mut replayed = ours;
             replayed[0] = types(family).reply;
             replayed[7] += 1;
             assert_eq!(rejected(&enclose(family, replayed)), Rejected::Sequence);
             let mut longer = answer(family, &OURS, &PROBE);
-            longer.push(0);
+            longer.push(1);
             assert_eq!(rejected(&longer), Rejected::Malformed);
+        }
+    }
+
+    #[test]
+    fn a_larger_probe_comes_back_with_its_size() {
+        for (family, size) in [
+            (Family::V4, 33),
+            (Family::V4, 1000),
+            (Family::V6, PAYLOAD_MAX),
+        ] {
+            let mut buffer = [0xaa; MESSAGE_MAX];
+            let length = request(family, &OURS, &PROBE, size, &mut buffer).len();
+            assert_eq!(length, usize::from(size) + 8);
+            buffer[0] = types(family).reply;
+            let message = &mut buffer[..length];
+            if family == Family::V4 {
+                Icmpv4Packet::new_unchecked(&mut *message).fill_checksum();
+            }
+            let received = match family {
+                Family::V4 => [&ipv4_header()[..], message].concat(),
+                Family::V6 => message.to_vec(),
+            };
+            assert_eq!(parse(family, &OURS, &received), Ok((PROBE, size)));
         }
     }
 
@@ -402,7 +455,7 @@ mod tests {
             let identity = Identity { identifier, token };
             let probe = Probe { check, round: Round(round), sent: Instant::from_micros(sent) };
             for family in Family::ALL {
-                prop_assert_eq!(parse(family, &identity, &answer(family, &identity, &probe)), Ok(probe));
+                prop_assert_eq!(parse(family, &identity, &answer(family, &identity, &probe)), Ok((probe, PAYLOAD_LEN)));
             }
         }
     }

@@ -264,13 +264,13 @@ config check
 	option target 198.51.100.2
 ", &[
 "6: a check without a name: expected as in config check 'name'",
-"7: type 'pingg': expected ping or exec (did you mean 'ping'?)",
+"7: type 'pingg': expected ping, tcp, dns, http, arp, ndp or exec (did you mean 'ping'?)",
 ]),
 ("\
 config check b
 	option target 198.51.100.2
 ", &[
-"6: check 'b' has no type: expected option type ping or exec",
+"6: check 'b' has no type: expected option type ping, or another",
 ]),
 ("\
 config check b
@@ -285,8 +285,8 @@ config check b
 	option family ipv4
 	option command true
 ", &[
-"10: command 'true': only checks of type exec have one",
-"8: target 'example.org': ping needs an IPv4 or IPv6 address, not a name",
+"10: option command is for checks of type exec, not ping",
+"8: target 'example.org': this check needs an IPv4 or IPv6 address, not a name",
 ]),
 ("\
 config check b
@@ -475,16 +475,128 @@ config check b
 ("\
 config check b
 	option type tcp
-	option target 198.51.100.2
+	option target example.com
 config check c
-	option type http
+	option type tcp
 	option target 198.51.100.2
+	option port 70000
+	option accept_refused maybe
 config check d
 	option type htpp
+	option port 0
 ", &[
-"7: type 'tcp': this version has no such check: expected ping, or exec with a command that does it",
-"10: type 'http': this version has no such check: expected ping, or exec with a command that does it",
-"13: type 'htpp': expected ping or exec",
+"6: check 'b' has no port: expected option port with the one to connect to, as 443",
+"8: target 'example.com': this check needs an IPv4 or IPv6 address, not a name",
+"12: port '70000': expected a whole number from 1 to 65535",
+"13: accept_refused 'maybe': expected 1 or 0 (or yes no, on off, true false, enabled disabled)",
+"15: type 'htpp': expected ping, tcp, dns, http, arp, ndp or exec (did you mean 'http'?)",
+]),
+("\
+config check b
+	option type dns
+	option target 198.51.100.2
+config check c
+	option type dns
+	option target 198.51.100.2
+	option query 'exa mple.com'
+	option record MX
+	option rcode 16
+config check d
+	option type dns
+	option target 198.51.100.2
+	option query example.com
+	option record AAAA
+	option expect 192.0.2.1
+", &[
+"6: check 'b' has no query: expected option query with the name to ask for, as example.com",
+"12: query 'exa mple.com': expected a name of letters, digits and hyphens, as example.com",
+"13: record 'MX': expected A, AAAA or NS",
+"14: rcode '16': expected a whole number from 0 to 15",
+"20: expect '192.0.2.1': the answer that is asked for has no such address",
+]),
+("\
+config check b
+	option type http
+	option target http://example.com/
+config check c
+	option type http
+	option target example.com
+	option path generate_204
+	option expect_status 42
+	option expect_body ''
+	option resolver 2001:db8::1
+config check d
+	option type http
+	option target example.com
+	option family ipv6
+	option resolver dns.example.com
+	option host 'exa mple'
+config check e
+	option type http
+", &[
+"8: target 'http://example.com/': expected a server's name or address, without http://; the rest goes into option path",
+"12: path 'generate_204': expected a path of at most 100 bytes, beginning with '/', without blanks",
+"13: expect_status '42': expected a whole number from 100 to 599",
+"15: resolver '2001:db8::1': it is not of the check's family, ipv4",
+"21: host 'exa mple': expected a name of letters, digits and hyphens, as example.com",
+"20: resolver 'dns.example.com': expected an IPv4 or IPv6 address",
+"22: check 'e' has no target: expected option target with the web server's address or name",
+]),
+("\
+config check b
+	option type arp
+	option target 2001:db8::1
+config check c
+	option type ndp
+	option family ipv4
+config check d
+	option type arp
+	option port 80
+	option query example.com
+	option ttl 5
+config check e
+	option type ping
+	option target 198.51.100.2
+	option size 31
+	option ttl 0
+	option dscp 64
+	option required perhaps
+", &[
+"8: target '2001:db8::1': arp is for ipv4; ndp is its like for ipv6",
+"11: family 'ipv4': ndp is for ipv6; arp is its like for ipv4",
+"16: option ttl is for checks of type ping, not arp",
+"14: option port is for checks of type tcp, not arp",
+"15: option query is for checks of type dns, not arp",
+"23: required 'perhaps': expected 1 or 0 (or yes no, on off, true false, enabled disabled)",
+"20: size '31': expected a whole number from 32 to 1472",
+"21: ttl '0': expected a whole number from 1 to 255",
+"22: dscp '64': expected a whole number from 0 to 63",
+]),
+("\
+config globals
+	option max_jitter 20ms
+	option recover_jitter 30ms
+	option recover_latency 100ms
+config provider isp2
+	option device eth2
+	option window 10
+	option max_loss 5
+config provider isp3
+	option device eth3
+	option max_loss 20%
+	option recover_loss 30
+	option max_latency fast
+config provider isp4
+	option device eth4
+	option max_loss 100
+	option max_jitter none
+", &[
+"9: recover_latency without max_latency: expected option max_latency with what fails a provider",
+"8: recover_jitter '30ms' is above max_jitter 20ms: expected at most that",
+"13: max_loss '5%': a window of 10 rounds cannot show that: expected at least 10%, or a window of 20",
+"18: max_latency 'fast': expected a duration, as 5, 0.3, 300ms, 5s, 2m or 1h",
+"17: recover_loss '30%' is above max_loss 20%: expected at most that",
+"21: max_loss '100': expected a whole percentage below 100, or none",
 ]),
 ("\
 config check b

@@ -1,5 +1,7 @@
 //! What good configurations come to.
 
+use failover::check::exec::Exec;
+use failover::check::ping::Ping;
 use failover::config::*;
 use failover::net::{Duration, Family, Metric};
 
@@ -47,9 +49,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(check.target, "198.51.100.1");
     assert_eq!(
         check.kind,
-        CheckKind::Ping {
-            target: "198.51.100.1".parse().unwrap()
-        }
+        CheckKind::Ping(Ping::new("198.51.100.1".parse().unwrap()))
     );
     assert_eq!((check.family, check.interval), (Family::V4, None));
 }
@@ -64,6 +64,7 @@ fn timing(interval_ms: u64, timeout_ms: u64, down: u8, up: u8) -> Timing {
         window: 50,
         max_failed: 50,
         quorum: Quorum::AtLeast(1),
+        quality: Quality::NONE,
     }
 }
 
@@ -305,9 +306,9 @@ config provider 'c'
     assert_eq!(six.family, Family::V6);
     assert_eq!(
         run.kind,
-        CheckKind::Exec {
+        CheckKind::Exec(Exec {
             command: "/usr/bin/probe it".try_into().unwrap()
-        }
+        })
     );
     assert_eq!(
         (run.family, run.target.as_str()),
@@ -315,9 +316,9 @@ config provider 'c'
     );
     assert_eq!(
         asked.kind,
-        CheckKind::Exec {
+        CheckKind::Exec(Exec {
             command: "probe \"$TARGET\"".try_into().unwrap()
-        }
+        })
     );
     assert_eq!((asked.family, asked.target.as_str()), (Family::V6, "::1"));
 }

@@ -1,6 +1,6 @@
 //! Random configurations, and random things that happen.
 
-use failover::config::{Config, LastResort, Preempt, Quorum, Slot, Timing};
+use failover::config::{Config, LastResort, Preempt, Quality, Quorum, Slot, Timing};
 use failover::failover::{Fault, Waiting};
 use failover::net::{Duration, Family};
 use proptest::prelude::*;
@@ -124,6 +124,7 @@ fn timing() -> impl Strategy<Value = Timing> {
             window,
             max_failed: max_failed.min(window),
             quorum,
+            quality: Quality::NONE,
         },
     )
 }

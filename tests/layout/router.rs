@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::process::Command;
 
+use failover::check::ping::Ping;
 use failover::config::{
-    Check, CheckKind, Config, Mark, PROTOCOL, Provider, Quorum, RtTable, Slot, Timing,
+    Check, CheckKind, Config, Mark, PROTOCOL, Provider, Quality, Quorum, RtTable, Slot, Timing,
 };
 use failover::failover::{Hop, Plan};
 use failover::linux::diff::{changes, removal};
@@ -427,6 +428,7 @@ fn provider(slot: u8) -> Provider {
             window: 50,
             max_failed: 50,
             quorum: Quorum::AtLeast(1),
+            quality: Quality::NONE,
         },
     }
 }
@@ -435,11 +437,10 @@ fn check(family: Family) -> Check {
     let target = TARGET[family as usize];
     Check {
         name: "target".try_into().unwrap(),
-        kind: CheckKind::Ping {
-            target: target.parse().unwrap(),
-        },
+        kind: CheckKind::Ping(Ping::new(target.parse().unwrap())),
         target: target.try_into().unwrap(),
         family,
         interval: None,
+        required: false,
     }
 }

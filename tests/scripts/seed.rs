@@ -1,6 +1,6 @@
 //! The scenarios of the seed, `linux_failover`, and each row of its settings.
 
-use failover::config::{Config, Quorum, TABLE_MAIN, Timing};
+use failover::config::{Config, Quality, Quorum, TABLE_MAIN, Timing};
 use failover::failover::Action;
 use failover::failover::path::State;
 use failover::net::{Duration, Family};
@@ -17,6 +17,7 @@ const SEED: Timing = Timing {
     window: 10,
     max_failed: 2,
     quorum: Quorum::All,
+    quality: Quality::NONE,
 };
 
 fn seed(targets: &[&str]) -> Config {

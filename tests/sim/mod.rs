@@ -5,7 +5,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use failover::config::{Check, CheckKind, Config, PathId, Provider, Quorum, RtTable, Slot, Timing};
+use failover::check::ping::Ping;
+use failover::config::{
+    Check, CheckKind, Config, PathId, Provider, Quality, Quorum, RtTable, Slot, Timing,
+};
 use failover::failover::path::{Path, State};
 use failover::failover::{
     ACTIONS_MAX, Action, Actions, Event, Failover, Fault, Plan, Round, Waiting,
@@ -31,6 +34,7 @@ pub(crate) const BRISK: Timing = Timing {
     window: 50,
     max_failed: 50,
     quorum: Quorum::AtLeast(1),
+    quality: Quality::NONE,
 };
 
 /// Providers in the order of rank, each in the slot of its place; every one is asked all the targets.
@@ -72,10 +76,11 @@ pub(crate) fn ping(target: &str) -> Check {
     let address = target.parse().unwrap();
     Check {
         name: target.try_into().unwrap(),
-        kind: CheckKind::Ping { target: address },
+        kind: CheckKind::Ping(Ping::new(address)),
         target: target.try_into().unwrap(),
         family: Family::of(address),
         interval: None,
+        required: false,
     }
 }
 

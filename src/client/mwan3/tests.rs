@@ -3,7 +3,7 @@
 mod any;
 
 use super::{Imported, convert};
-use crate::config::{Config, LastResort, Provider, Quorum, Timing, load};
+use crate::config::{Config, LastResort, Provider, Quality, Quorum, Timing, load};
 use crate::net::{Duration, Family};
 
 /// An import, and what our loader makes of its text.
@@ -263,6 +263,7 @@ fn timing_and_thresholds_are_the_same() {
         window: 50,
         max_failed: 50,
         quorum: Quorum::AtLeast(2),
+        quality: Quality::NONE,
     };
     assert_eq!(import.provider("wan").timing, timing);
     assert_eq!(

@@ -1,7 +1,7 @@
 //! What rounds make of answers, losses and faults, and when.
 
 use super::*;
-use crate::config::Quorum;
+use crate::config::{Quality, Quorum};
 
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -15,11 +15,13 @@ pub(crate) fn terms(quorum: u8, intervals: &[Option<Duration>]) -> Terms {
             window: 50,
             max_failed: 50,
             quorum: Quorum::AtLeast(quorum),
+            quality: Quality::NONE,
         },
         intervals: intervals
             .iter()
             .map(|own| own.unwrap_or_default())
             .collect(),
+        required: CheckSet(0),
     }
 }
 
@@ -132,13 +134,78 @@ fn the_result_of_a_rare_check_stands_for_two_of_its_intervals() {
         assert_eq!(rounds.begin(ms(at), &terms).1, CheckSet(0), "at {at} ms");
         assert_eq!(rounds.judge(&terms), Some(true));
     }
-    // Asked again and unanswered: the old result stands until the loss is known.
+    // Asked again and unanswered: the last answer stands until it is too old.
     assert_eq!(rounds.begin(ms(1000), &terms).1, CheckSet(1));
     assert_eq!(rounds.begin(ms(1100), &terms).1, CheckSet(0));
     assert_eq!(rounds.judge(&terms), None);
     rounds.expire(ms(1300), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), Some(false), "lost in this round");
+    assert_eq!(rounds.judge(&terms), Some(true), "one loss says little");
+}
+
+#[test]
+fn a_rare_checks_loss_is_confirmed_at_once_and_stands() {
+    let own = Duration::from_millis(30_000);
+    let terms = terms(1, &[Some(own)]);
+    let mut rounds = Rounds::new();
+    let (round, _) = rounds.begin(ms(0), &terms);
+    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), Some(true));
+    let (mut asked, mut failed, mut judged) = (std::vec![], std::vec![], 0);
+    for at in (30_000..34_000).step_by(100) {
+        rounds.expire(ms(at), TIMEOUT);
+        while let Some(good) = rounds.judge(&terms) {
+            if !good {
+                failed.push(judged);
+            }
+            judged += 1;
+        }
+        if rounds.begin(ms(at), &terms).1 != CheckSet(0) {
+            asked.push(at);
+        }
+    }
+    assert_eq!(
+        asked,
+        [30_000, 30_300, 30_600],
+        "three in a row, then as usual"
+    );
+    // Until the first loss is known, the last answer stands.
+    assert_eq!(failed[..4], [0, 3, 4, 5]);
+    assert_eq!(failed.len(), judged - 2);
+}
+
+#[test]
+fn an_answer_ends_the_confirmation_of_a_loss() {
+    let own = Duration::from_millis(30_000);
+    let terms = terms(1, &[Some(own)]);
+    let mut rounds = Rounds::new();
+    rounds.begin(ms(0), &terms);
+    assert_eq!(rounds.begin(ms(200), &terms).1, CheckSet(0));
+    rounds.expire(ms(300), TIMEOUT);
+    let (round, asked) = rounds.begin(ms(1000), &terms);
+    assert_eq!(asked, CheckSet(1));
+    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    assert_eq!(rounds.begin(ms(2000), &terms).1, CheckSet(0));
+    assert_eq!(rounds.begin(ms(31_000), &terms).1, CheckSet(1));
+}
+
+#[test]
+fn a_required_check_must_answer_whatever_the_quorum() {
+    let mut terms = terms(1, &[None, None]);
+    terms.required = CheckSet(0b10);
+    let mut rounds = Rounds::new();
+    let (round, _) = rounds.begin(ms(0), &terms);
+    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), None, "it may answer still");
+    rounds.failed(round, 1, Fault::Status(302));
     assert_eq!(rounds.judge(&terms), Some(false));
-    assert_eq!(rounds.judge(&terms), Some(false));
+    let (round, _) = rounds.begin(ms(100), &terms);
+    rounds.answered(round, 1, rtt(5), TIMEOUT);
+    assert_eq!(rounds.judge(&terms), Some(true), "it is one of the quorum");
+    let (round, _) = rounds.begin(ms(200), &terms);
+    rounds.failed(round, 1, Fault::Status(302));
+    assert_eq!(rounds.judge(&terms), Some(false), "at once");
+    rounds.answered(round, 0, rtt(5), TIMEOUT);
 }
 
 #[test]

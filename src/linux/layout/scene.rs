@@ -3,7 +3,10 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Situation, Tables, Wanted, everywhere};
-use crate::config::{Check, CheckKind, Config, Mark, Provider, Quorum, RtTable, Slot, Timing};
+use crate::check::ping::Ping;
+use crate::config::{
+    Check, CheckKind, Config, Mark, Provider, Quality, Quorum, RtTable, Slot, Timing,
+};
 use crate::failover::{Hop, Plan};
 use crate::linux::objects::{Route, RouteKind};
 use crate::linux::uplink::Uplink;
@@ -134,6 +137,7 @@ fn provider(slot: u8) -> Provider {
             window: 50,
             max_failed: 50,
             quorum: Quorum::AtLeast(1),
+            quality: Quality::NONE,
         },
     }
 }
@@ -141,11 +145,10 @@ fn provider(slot: u8) -> Provider {
 fn check(family: Family) -> Check {
     Check {
         name: "check".try_into().unwrap(),
-        kind: CheckKind::Ping {
-            target: own(family, 100, 1),
-        },
+        kind: CheckKind::Ping(Ping::new(own(family, 100, 1))),
         target: Default::default(),
         family,
         interval: None,
+        required: false,
     }
 }

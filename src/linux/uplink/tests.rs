@@ -1,7 +1,7 @@
 //! What becomes of a provider as its device, addresses and routes come and go.
 
 use super::*;
-use crate::config::{Quorum, RtTable, Timing};
+use crate::config::{Quality, Quorum, RtTable, Timing};
 use crate::linux::mirror::Object;
 use crate::net::Metric;
 use crate::net::{Duration, PerFamily};
@@ -36,6 +36,7 @@ fn provider() -> Provider {
             window: 50,
             max_failed: 50,
             quorum: Quorum::AtLeast(1),
+            quality: Quality::NONE,
         },
     }
 }

@@ -1,0 +1,267 @@
+//! `http`: a page of a web server. A captive portal answers with another status or another text.
+//!
+//! The server's name is resolved through the path itself, never by the system's resolver.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use heapless::String;
+
+use super::dns::{ask, name};
+use super::{Common, Heard, Learned, Pace, Say, Step, Transport, Type, Way};
+use crate::config::options::{Given, Options};
+use crate::config::{HOST_MAX, HTTP_PATH_MAX, HTTP_TEXT_MAX, value};
+use crate::failover::Fault;
+use crate::net::{Duration, Family};
+use crate::wire::dns::{self, Question, RecordType, Rejected};
+use crate::wire::http::{self, Broken, PORT, Progress, Response};
+
+/// Resolves names where the configuration names no resolver.
+pub const RESOLVERS: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)),
+    IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0xfe)),
+];
+
+/// A page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// of which server
+    pub server: Server,
+    /// at which port
+    pub port: u16,
+    /// the server's name, for the server
+    pub host: String<HOST_MAX>,
+    /// which page
+    pub path: String<HTTP_PATH_MAX>,
+    /// the status that the response must have
+    pub expect_status: u16,
+    /// what must stand in the response; empty: whatever does
+    pub expect_body: String<HTTP_TEXT_MAX>,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// at this address
+    Address(IpAddr),
+    /// where this resolver says that its name is
+    Name(String<HOST_MAX>, IpAddr),
+}
+
+/// What a conversation remembers.
+#[derive(Debug, Default)]
+pub struct Browsing {
+    part: Part,
+    /// of the question to the resolver
+    id: u16,
+    family: Option<Family>,
+    response: Response,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Part {
+    /// where is it?
+    #[default]
+    Resolving,
+    /// nobody has answered yet
+    Connecting,
+    /// the page is on its way
+    Reading,
+}
+
+impl Type for Http {
+    const OPTIONS: &'static [&'static str] = &[
+        "port",
+        "path",
+        "host",
+        "expect_status",
+        "expect_body",
+        "resolver",
+    ];
+    type Talk = Browsing;
+
+    fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Http, Family)> {
+        let port = super::tcp::port(options).or(PORT);
+        let host = name(options, "host");
+        let path = options.parse("path", path);
+        let expect_status = options.number("expect_status", 100, 599);
+        let expect_body = options.parse("expect_body", expected_text);
+        let resolver = options.parse("resolver", value::address);
+        let (text, line) = common.target(options, "the web server's address or name")?;
+        let (server, family) = match text.parse() {
+            Ok(address) => {
+                value::address(&text)
+                    .map_err(|expected| options.refuse("target", &text, line, expected))
+                    .ok()?;
+                common.agree(options, address);
+                (Server::Address(address), Family::of(address))
+            }
+            Err(_) if text.contains("://") => {
+                let expected = "expected a server's name or address, without http://; the rest goes into option path";
+                options.refuse("target", &text, line, expected);
+                return None;
+            }
+            Err(_) => {
+                let fit = dns::is_name(&text) && text != ".";
+                let Some(name) = String::try_from(text.as_str()).ok().filter(|_| fit) else {
+                    options.refuse("target", &text, line, "expected a server's name or address");
+                    return None;
+                };
+                let family = common.family.or(Family::V4);
+                let resolver = self::resolver(options, resolver, family);
+                (Server::Name(name, resolver), family)
+            }
+        };
+        let own_name = match server {
+            // RFC 3986 section 3.2.2
+            Server::Address(address) if address.is_ipv6() => {
+                crate::text::text(format_args!("[{address}]"))
+            }
+            _ => String::try_from(text.as_str()).unwrap_or_default(),
+        };
+        let http = Http {
+            server,
+            port,
+            host: host.or(own_name),
+            path: path.or(String::try_from("/").unwrap_or_default()),
+            expect_status: u16::try_from(expect_status.or(204)).unwrap_or(204), // at most 599
+            expect_body: expect_body.or(String::new()),
+        };
+        Some((http, family))
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            least: Duration::from_secs(30),
+            rounds: 10,
+        }
+    }
+
+    fn way(&self) -> Way<'_> {
+        Way::Talk
+    }
+
+    fn step(&self, talk: &mut Browsing, heard: Heard<'_>, say: &mut Say) -> Step {
+        match (heard, talk.part) {
+            (Heard::Begin { family, known, .. }, _) => {
+                talk.family = Some(family);
+                match (&self.server, known) {
+                    (Server::Address(address), _) => self.connect(talk, *address),
+                    (Server::Name(..), Some(address)) => self.connect(talk, address),
+                    (Server::Name(_, resolver), None) => {
+                        Step::Connect(Transport::Udp, SocketAddr::new(*resolver, dns::PORT))
+                    }
+                }
+            }
+            (Heard::Connected { random }, Part::Resolving) => {
+                talk.id = random;
+                ask(&self.question(talk), say);
+                Step::Wait
+            }
+            (Heard::Said(message), Part::Resolving) => self.resolved(talk, message, say),
+            // Anybody on the way can say so: it is no answer, but may be why there is none.
+            (Heard::Failed(Fault::Refused) | Heard::Ended, Part::Resolving) => Step::Wait,
+            (Heard::TimedOut, Part::Resolving) => Step::End(Err(Fault::Unresolved)),
+            (Heard::Connected { .. }, _) => {
+                talk.part = Part::Reading;
+                let request = http::request(&self.host, self.port, &self.path);
+                let _ = say.bytes.extend_from_slice(&request); // there is room for the longest
+                Step::Wait
+            }
+            (Heard::Said(bytes), _) => {
+                let progress = talk.response.read(bytes, &self.expect_body);
+                self.judge(&talk.response, progress)
+            }
+            (Heard::Ended, _) => {
+                let whole = talk.response.end().map(|()| Progress::Whole);
+                self.judge(&talk.response, whole)
+            }
+            (Heard::Failed(fault), part) => {
+                // It may have moved.
+                if part == Part::Connecting {
+                    say.learned = Learned::Forget;
+                }
+                Step::End(Err(fault))
+            }
+            (Heard::TimedOut, Part::Connecting) => {
+                say.learned = Learned::Forget;
+                Step::Wait
+            }
+            (Heard::TimedOut, Part::Reading) => Step::End(Err(Fault::Silent)),
+        }
+    }
+}
+
+impl Http {
+    fn connect(&self, talk: &mut Browsing, address: IpAddr) -> Step {
+        talk.part = Part::Connecting;
+        Step::Connect(Transport::Tcp, SocketAddr::new(address, self.port))
+    }
+
+    fn question(&self, talk: &Browsing) -> Question<'_> {
+        Question {
+            id: talk.id,
+            name: match &self.server {
+                Server::Name(name, _) => name,
+                Server::Address(_) => "",
+            },
+            record: RecordType::of(talk.family.unwrap_or(Family::V4)),
+        }
+    }
+
+    fn resolved(&self, talk: &mut Browsing, message: &[u8], say: &mut Say) -> Step {
+        match dns::parse(&self.question(talk), None, message) {
+            Err(Rejected::Stranger) => Step::Wait,
+            Err(Rejected::Malformed) => Step::End(Err(Fault::Unresolved)),
+            Ok(answer) => match answer.address {
+                Some((address, seconds)) if answer.rcode == 0 => {
+                    say.learned = Learned::Address(address, seconds);
+                    self.connect(talk, address)
+                }
+                _ => Step::End(Err(Fault::Unresolved)),
+            },
+        }
+    }
+
+    /// What a response comes to: another status fails at once.
+    fn judge(&self, response: &Response, progress: Result<Progress, Broken>) -> Step {
+        if let Some(status) = response.status()
+            && status != self.expect_status
+        {
+            return Step::End(Err(Fault::Status(status)));
+        }
+        Step::End(match progress {
+            Ok(Progress::More) => return Step::Wait,
+            Ok(Progress::Whole) if self.expect_body.is_empty() || response.found() => Ok(()),
+            Ok(Progress::Whole) => Err(Fault::OtherText),
+            Err(Broken::Malformed) => Err(Fault::Malformed),
+            Err(Broken::TooLong) => Err(Fault::TooLong),
+        })
+    }
+}
+
+/// The resolver, which must be of the path's family.
+fn resolver(options: &mut Options<'_, '_, '_>, given: Given<IpAddr>, family: Family) -> IpAddr {
+    if let Given::Is(address, line) = given
+        && Family::of(address) != family
+    {
+        options.error(
+            line,
+            format_args!("resolver '{address}': it is not of the check's family, {family}"),
+        );
+    }
+    given.or(RESOLVERS[family as usize])
+}
+
+fn path(text: &str) -> value::Expected<String<HTTP_PATH_MAX>> {
+    const EXPECTED: &str =
+        "expected a path of at most 100 bytes, beginning with '/', without blanks";
+    let fit = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+    String::try_from(text).ok().filter(|_| fit).ok_or(EXPECTED)
+}
+
+fn expected_text(text: &str) -> value::Expected<String<HTTP_TEXT_MAX>> {
+    match text {
+        "" => Err("expected a text that stands in the page"),
+        _ => String::try_from(text).map_err(|_| "expected a text of at most 63 bytes"),
+    }
+}

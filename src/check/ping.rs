@@ -1,0 +1,55 @@
+//! `ping`: an ICMP echo, answered in full by the host that was asked.
+
+use core::net::IpAddr;
+
+use super::{Common, Type, Way};
+use crate::config::options::Options;
+use crate::net::Family;
+use crate::wire::icmp::{PAYLOAD_LEN, PAYLOAD_MAX};
+
+/// An ICMP echo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// who is asked
+    pub target: IpAddr,
+    /// bytes behind ICMP's header
+    pub size: u16,
+    /// time to live, or hop limit; 0: the system's
+    pub ttl: u8,
+    /// differentiated services code point (RFC 2474)
+    pub dscp: u8,
+}
+
+impl Ping {
+    /// The usual one.
+    pub const fn new(target: IpAddr) -> Ping {
+        Ping {
+            target,
+            size: PAYLOAD_LEN,
+            ttl: 0,
+            dscp: 0,
+        }
+    }
+}
+
+impl Type for Ping {
+    const OPTIONS: &'static [&'static str] = &["size", "ttl", "dscp"];
+    type Talk = ();
+
+    fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Ping, Family)> {
+        let size = options.number("size", PAYLOAD_LEN.into(), PAYLOAD_MAX.into());
+        let ttl = options.number("ttl", 1, 255);
+        let dscp = options.number("dscp", 0, 63);
+        let target = common.address(options, "the address to ping")?;
+        let mut ping = Ping::new(target);
+        // Within the bounds above.
+        ping.size = size.or(PAYLOAD_LEN.into()).try_into().ok()?;
+        ping.ttl = ttl.or(0).try_into().ok()?;
+        ping.dscp = dscp.or(0).try_into().ok()?;
+        Some((ping, Family::of(target)))
+    }
+
+    fn way(&self) -> Way<'_> {
+        Way::Echo(self)
+    }
+}

@@ -1,0 +1,67 @@
+//! `tcp`: a connection to a port, and nothing said over it.
+
+use core::net::{IpAddr, SocketAddr};
+
+use super::{Common, Heard, Pace, Say, Step, Transport, Type, Way};
+use crate::config::options::{Given, Options};
+use crate::failover::Fault;
+use crate::net::{Duration, Family};
+
+/// A connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    /// to where
+    pub target: SocketAddr,
+    /// whether a refusal is a good answer: somebody is there
+    pub accept_refused: bool,
+}
+
+/// The port of an option, 1 to 65535.
+pub(super) fn port(options: &mut Options<'_, '_, '_>) -> Given<u16> {
+    let number = options.number("port", 1, u16::MAX.into());
+    number.map(|port| u16::try_from(port).unwrap_or(u16::MAX))
+}
+
+/// How often strangers' servers are asked for something small.
+pub(super) const PACE: Pace = Pace {
+    least: Duration::from_secs(5),
+    rounds: 1,
+};
+
+impl Type for Tcp {
+    const OPTIONS: &'static [&'static str] = &["port", "accept_refused"];
+    type Talk = ();
+
+    fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Tcp, Family)> {
+        let port = port(options);
+        if port.is_absent() {
+            options.missing("has no port: expected option port with the one to connect to, as 443");
+        }
+        let accept_refused = options.boolean("accept_refused").or(false);
+        let target: IpAddr = common.address(options, "the address to connect to")?;
+        let target = SocketAddr::new(target, port.or(0));
+        let tcp = Tcp {
+            target,
+            accept_refused,
+        };
+        Some((tcp, Family::of(target.ip())))
+    }
+
+    fn pace(&self) -> Pace {
+        PACE
+    }
+
+    fn way(&self) -> Way<'_> {
+        Way::Talk
+    }
+
+    fn step(&self, (): &mut (), heard: Heard<'_>, _: &mut Say) -> Step {
+        match heard {
+            Heard::Begin { .. } => Step::Connect(Transport::Tcp, self.target),
+            Heard::Failed(Fault::Refused) if self.accept_refused => Step::End(Ok(())),
+            Heard::Failed(fault) => Step::End(Err(fault)),
+            Heard::Connected { .. } | Heard::Said(_) | Heard::Ended => Step::End(Ok(())),
+            Heard::TimedOut => Step::Wait,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Thresholds of loss, latency and jitter: from a provider's options, then globals'.
+
+use core::fmt;
+
+use super::options::{Given, Options};
+use super::problem::Report;
+use super::value::{self, Expected, Span};
+use super::{Measure, Quality, Threshold};
+use crate::net::Duration;
+
+const MEASURES: usize = Measure::ALL.len();
+/// Longest time of a threshold.
+const TIME_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// What one section says: a number, or `none`.
+type Limits = [Given<Option<u32>>; MEASURES];
+
+/// What one section says about quality, by measure.
+pub(super) struct QualityOptions {
+    most: Limits,
+    recover: Limits,
+}
+
+impl QualityOptions {
+    pub(super) const NONE: QualityOptions = QualityOptions {
+        most: [Given::Absent; MEASURES],
+        recover: [Given::Absent; MEASURES],
+    };
+
+    pub(super) fn read(options: &mut Options<'_, '_, '_>) -> QualityOptions {
+        QualityOptions {
+            most: ["max_loss", "max_latency", "max_jitter"].map(|name| limit(options, name, 1)),
+            recover: ["recover_loss", "recover_latency", "recover_jitter"]
+                .map(|name| limit(options, name, 0)),
+        }
+    }
+}
+
+fn limit(options: &mut Options<'_, '_, '_>, name: &str, least: u32) -> Given<Option<u32>> {
+    options.parse(name, |text| match text {
+        "none" => Ok(None),
+        _ if name.ends_with("loss") => percent(text, least).map(Some),
+        _ => time(text, least).map(Some),
+    })
+}
+
+fn percent(text: &str, least: u32) -> Expected<u32> {
+    let digits = text.strip_suffix('%').unwrap_or(text);
+    value::number(digits)
+        .filter(|percent| (least..100).contains(percent))
+        .ok_or("expected a whole percentage below 100, or none")
+}
+
+fn time(text: &str, least: u32) -> Expected<u32> {
+    let time = value::duration(text)?;
+    u32::try_from(time.total_micros())
+        .ok()
+        .filter(|micros| *micros >= least && time <= TIME_MAX)
+        .ok_or("expected a duration as 250ms, at most 1h, or none")
+}
+
+/// Settles the quality of one provider after another.
+pub(super) struct Thresholds {
+    /// one bit a measure that is reported of globals
+    reported: u8,
+}
+
+impl Thresholds {
+    pub(super) const fn new() -> Thresholds {
+        Thresholds { reported: 0 }
+    }
+
+    /// What applies to a provider that says `own` and remembers so many rounds.
+    pub(super) fn resolve(
+        &mut self,
+        own: &QualityOptions,
+        shared: &QualityOptions,
+        window: u8,
+        report: &mut Report<'_>,
+    ) -> Quality {
+        Measure::ALL
+            .iter()
+            .fold(Quality::NONE, |quality, &measure| {
+                let index = measure as usize;
+                let (most, recover) = (
+                    pick(own.most[index], shared.most[index]),
+                    pick(own.recover[index], shared.recover[index]),
+                );
+                let (Ok(most), Ok(recover)) = (most, recover) else {
+                    return quality;
+                };
+                let threshold = Pair {
+                    measure,
+                    most,
+                    recover,
+                    window,
+                }
+                .settle(&mut |line, is_shared, message| {
+                    let bit = 1 << index;
+                    if !is_shared || self.reported & bit == 0 {
+                        report.error(line, message);
+                    }
+                    self.reported |= u8::from(is_shared) << index;
+                });
+                quality.with(measure, threshold)
+            })
+    }
+}
+
+/// A value, its line, and whether it is globals'.
+type Picked = Option<(Option<u32>, u32, bool)>;
+
+/// An option that is wrong: it is not known.
+struct Unknown;
+
+fn pick(own: Given<Option<u32>>, shared: Given<Option<u32>>) -> Result<Picked, Unknown> {
+    match (own, shared) {
+        (Given::Is(value, line), _) => Ok(Some((value, line, false))),
+        (Given::Absent, Given::Is(value, line)) => Ok(Some((value, line, true))),
+        (Given::Absent, Given::Absent) => Ok(None),
+        (Given::Bad, _) | (Given::Absent, Given::Bad) => Err(Unknown),
+    }
+}
+
+/// Both thresholds of a measure.
+struct Pair {
+    measure: Measure,
+    most: Picked,
+    recover: Picked,
+    window: u8,
+}
+
+impl Pair {
+    fn settle(&self, refuse: &mut dyn FnMut(u32, bool, fmt::Arguments<'_>)) -> Option<Threshold> {
+        let Pair {
+            measure, window, ..
+        } = *self;
+        let name = measure.name();
+        let Some((most, line, is_shared)) = self.most else {
+            if let Some((Some(_), line, is_shared)) = self.recover {
+                let what = format_args!(
+                    "recover_{name} without max_{name}: expected option max_{name} with what fails a provider"
+                );
+                refuse(line, is_shared, what);
+            }
+            return None;
+        };
+        let most = most?;
+        let shown = |value| Limit { measure, value };
+        if measure == Measure::Loss && most * u32::from(window) < 100 {
+            let (least, rounds) = (
+                100_u32.div_ceil(window.max(1).into()),
+                100_u32.div_ceil(most),
+            );
+            let what = if rounds > 64 {
+                format_args!(
+                    "max_loss '{most}%': {window} rounds cannot show that: expected at least {least}%"
+                )
+            } else {
+                format_args!(
+                    "max_loss '{most}%': a window of {window} rounds cannot show that: expected at least {least}%, or a window of {rounds}"
+                )
+            };
+            refuse(line, is_shared, what);
+        }
+        let recover = match self.recover {
+            Some((Some(recover), line, is_shared)) => {
+                if recover > most {
+                    let what = format_args!(
+                        "recover_{name} '{}' is above max_{name} {}: expected at most that",
+                        shown(recover),
+                        shown(most)
+                    );
+                    refuse(line, is_shared, what);
+                }
+                recover
+            }
+            _ => most - most / 4,
+        };
+        Some(Threshold { most, recover })
+    }
+}
+
+/// A threshold, or what is measured, as people write it: `12%`, `250ms`.
+pub struct Limit {
+    /// of what
+    pub measure: Measure,
+    /// percents, or microseconds
+    pub value: u32,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.measure {
+            Measure::Loss => write!(f, "{}%", self.value),
+            _ => Span(Duration::from_micros(self.value.into())).fmt(f),
+        }
+    }
+}

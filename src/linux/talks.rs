@@ -1,0 +1,467 @@
+//! The conversations of checks that talk to a server: each has a socket of its own, bound to the path's device and address,
+//! and a deadline.
+//!
+//! What is said, and what an answer is worth, [`crate::check`] knows. No two conversations have the same port: behind equal
+//! own addresses, NAT could not tell them apart.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use heapless::Vec;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind,
+    connect, getpeername, getsockname, getsockopt, recv, send, setsockopt, shutdown, socket,
+    sockopt,
+};
+
+use super::clock::random;
+use super::exec::{Asked, Finished, NotStarted};
+use super::fault::fault;
+use super::poll::Interest;
+use crate::check::{CheckKind, Heard, Learned, Say, Step, Talk, Transport};
+use crate::config::{PathId, TALKS_MAX};
+use crate::failover::Fault;
+use crate::net::{Duration, Instant};
+
+/// Sockets that are tried until one has a port of its own.
+const PORTS_TRIED: usize = 16;
+/// What is read in one go, and how often, before other work gets its turn.
+const READ_LEN: usize = 2048;
+const READS_MAX: usize = 16;
+/// Longest that a name's address is believed, whatever its server says.
+const KNOWN_SECONDS_MAX: u32 = 24 * 60 * 60;
+
+/// Where conversations leave by.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlet<'a> {
+    /// the path's device
+    pub device: &'a str,
+    /// its own address there
+    pub address: Option<IpAddr>,
+}
+
+/// Has a conversation's socket waited for, by the conversation's number; whether it is a new one.
+pub type Watch<'w> = &'w dyn Fn(BorrowedFd<'_>, Serial, Interest, bool) -> Result<(), Errno>;
+
+/// A conversation's number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Serial(pub u32);
+
+/// The conversations. All zero bytes when new.
+#[derive(Debug)]
+pub struct Talks {
+    open: Vec<Open, TALKS_MAX>,
+    known: Vec<Known, TALKS_MAX>,
+    next: u32,
+}
+
+#[derive(Debug)]
+struct Open {
+    asked: Asked,
+    serial: Serial,
+    started: Instant,
+    deadline: Instant,
+    stage: Stage,
+    transport: Transport,
+    port: u16,
+    socket: OwnedFd,
+    talk: Talk,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Connecting,
+    Talking,
+    /// All is said; the other side is waited for, so that nothing is cut off.
+    Closing,
+}
+
+/// The address that a check's target has.
+#[derive(Debug)]
+struct Known {
+    path: PathId,
+    check: u8,
+    address: IpAddr,
+    until: Instant,
+}
+
+impl Default for Talks {
+    fn default() -> Talks {
+        Talks::new()
+    }
+}
+
+impl Talks {
+    /// None.
+    pub const fn new() -> Talks {
+        Talks {
+            open: Vec::new(),
+            known: Vec::new(),
+            next: 0,
+        }
+    }
+
+    /// Begins a conversation, to be over at `now + timeout`. What comes of it, if it is over at once.
+    pub fn start(
+        &mut self,
+        asked: Asked,
+        kind: &CheckKind,
+        outlet: &Outlet<'_>,
+        now: Instant,
+        timeout: Duration,
+        watch: Watch<'_>,
+    ) -> Result<Option<Finished>, NotStarted> {
+        if self.open.iter().any(|open| open.is_for(asked)) {
+            return Err(NotStarted::AlreadyRunning);
+        }
+        let failed = NotStarted::Failed;
+        self.make_room().map_err(failed)?;
+        let heard = Heard::Begin {
+            family: asked.path.family,
+            random: number().map_err(failed)?,
+            known: self.known_address(asked, now),
+        };
+        let (mut talk, mut say) = (Talk::default(), Say::default());
+        let Step::Connect(transport, to) = kind.step(&mut talk, heard, &mut say) else {
+            return Err(failed(Fault::Errno(Errno::EPROTO as i32)));
+        };
+        let (socket, port) = match self.connect(transport, to, outlet) {
+            Ok(socket) => socket,
+            Err(errno) => match kind.step(&mut talk, Heard::Failed(fault(errno)), &mut say) {
+                Step::End(Err(why)) => return Err(failed(why)),
+                _ => return Err(failed(fault(errno))),
+            },
+        };
+        let serial = Serial(self.next);
+        self.next = self.next.wrapping_add(1);
+        let interest = interest(transport);
+        watch(socket.as_fd(), serial, interest, true).map_err(|errno| failed(fault(errno)))?;
+        let open = Open {
+            asked,
+            serial,
+            started: now,
+            deadline: now + timeout,
+            stage: Stage::Connecting,
+            transport,
+            port,
+            socket,
+            talk,
+        };
+        self.open.push(open).map_err(|_| failed(Fault::NoBuffers))?;
+        Ok(match transport {
+            // There is nothing to wait for.
+            Transport::Udp => self.hear(serial, kind, outlet, now, watch),
+            Transport::Tcp => None,
+        })
+    }
+
+    /// One conversation after the other, by place.
+    pub fn serial(&self, place: usize) -> Option<Serial> {
+        self.open.get(place).map(|open| open.serial)
+    }
+
+    /// What a conversation is about; none when it is over.
+    pub fn asked(&self, serial: Serial) -> Option<Asked> {
+        let open = self.open.iter().find(|open| open.serial == serial)?;
+        Some(open.asked)
+    }
+
+    /// A conversation's socket is ready: what comes of it, if it comes to its end.
+    pub fn hear(
+        &mut self,
+        serial: Serial,
+        kind: &CheckKind,
+        outlet: &Outlet<'_>,
+        now: Instant,
+        watch: Watch<'_>,
+    ) -> Option<Finished> {
+        let mut reads = 0;
+        loop {
+            let place = self.open.iter().position(|open| open.serial == serial)?;
+            let open = self.open.get_mut(place)?;
+            let mut buffer = [0; READ_LEN];
+            let heard = match open.listen(&mut buffer) {
+                Ok(Some(heard)) => heard,
+                Ok(None) => return None,
+                Err(errno) => Heard::Failed(fault(errno)),
+            };
+            if open.stage == Stage::Closing {
+                match heard {
+                    Heard::Said(_) if reads < READS_MAX => reads += 1,
+                    Heard::Said(_) => return None,
+                    _ => {
+                        self.open.swap_remove(place);
+                        return None;
+                    }
+                }
+                continue;
+            }
+            let over = matches!(heard, Heard::Ended | Heard::Failed(_));
+            let connected = matches!(heard, Heard::Connected { .. });
+            let mut say = Say::default();
+            let step = kind.step(&mut open.talk, heard, &mut say);
+            let asked = open.asked;
+            self.learn(asked, say.learned, now);
+            let done = match step {
+                Step::Wait => self.speak(place, &say.bytes, connected, watch),
+                Step::Connect(transport, to) => self.reconnect(place, transport, to, outlet, watch),
+                Step::End(result) => return Some(self.end(place, result, over, now)),
+            };
+            if let Err(errno) = done {
+                return Some(self.end(place, Err(fault(errno)), true, now));
+            }
+            reads += 1;
+            if reads >= READS_MAX {
+                return None;
+            }
+        }
+    }
+
+    /// When [`Talks::overdue`] has somebody to tell of.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.open.iter().map(|open| open.deadline).min()
+    }
+
+    /// A conversation whose time is up; to be ended by [`Talks::give_up`].
+    pub fn overdue(&self, now: Instant) -> Option<(Serial, Asked)> {
+        let open = self.open.iter().find(|open| open.deadline <= now)?;
+        Some((open.serial, open.asked))
+    }
+
+    /// Ends a conversation whose time is up. What comes of it, if that is more than that nobody answers.
+    pub fn give_up(
+        &mut self,
+        serial: Serial,
+        kind: Option<&CheckKind>,
+        now: Instant,
+    ) -> Option<Finished> {
+        let place = self.open.iter().position(|open| open.serial == serial)?;
+        let mut open = self.open.swap_remove(place);
+        let kind = kind.filter(|_| open.stage != Stage::Closing)?;
+        let mut say = Say::default();
+        let step = kind.step(&mut open.talk, Heard::TimedOut, &mut say);
+        self.learn(open.asked, say.learned, now);
+        match step {
+            Step::End(Err(fault)) => Some(Finished {
+                asked: open.asked,
+                result: Err(fault),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Ends a path's conversations; they are never told of. For a path whose way out is another one.
+    pub fn drop_path(&mut self, path: PathId) {
+        self.open.retain(|open| open.asked.path != path);
+    }
+
+    /// Ends one that only waits for the other side, if there is no room for another.
+    fn make_room(&mut self) -> Result<(), Fault> {
+        if !self.open.is_full() {
+            return Ok(());
+        }
+        let closing = |open: &Open| open.stage == Stage::Closing;
+        let place = self.open.iter().position(closing).ok_or(Fault::NoBuffers)?;
+        self.open.swap_remove(place);
+        Ok(())
+    }
+
+    fn known_address(&self, asked: Asked, now: Instant) -> Option<IpAddr> {
+        let known = self.known.iter().find(|known| known.is_for(asked))?;
+        (now < known.until).then_some(known.address)
+    }
+
+    fn learn(&mut self, asked: Asked, learned: Learned, now: Instant) {
+        let (address, seconds) = match learned {
+            Learned::Nothing => return,
+            Learned::Forget => return self.known.retain(|known| !known.is_for(asked)),
+            Learned::Address(address, seconds) => (address, seconds.min(KNOWN_SECONDS_MAX)),
+        };
+        self.known.retain(|known| !known.is_for(asked));
+        if self.known.is_full() {
+            let first = (0_usize..)
+                .zip(&self.known)
+                .min_by_key(|(_, known)| known.until);
+            if let Some((place, _)) = first {
+                self.known.swap_remove(place);
+            }
+        }
+        let known = Known {
+            path: asked.path,
+            check: asked.check,
+            address,
+            until: now + Duration::from_secs(seconds.into()),
+        };
+        // There is room: see above.
+        self.known.push(known).unwrap_or_default();
+    }
+
+    fn speak(
+        &mut self,
+        place: usize,
+        bytes: &[u8],
+        connected: bool,
+        watch: Watch<'_>,
+    ) -> Result<(), Errno> {
+        let Some(open) = self.open.get_mut(place) else {
+            return Ok(());
+        };
+        if connected && open.transport == Transport::Tcp {
+            watch(open.socket.as_fd(), open.serial, Interest::READ, false)?;
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        // What is said is short, and the first: an empty socket's buffer takes it all.
+        let sent = send(open.socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)?;
+        if sent == bytes.len() {
+            Ok(())
+        } else {
+            Err(Errno::ENOBUFS)
+        }
+    }
+
+    fn reconnect(
+        &mut self,
+        place: usize,
+        transport: Transport,
+        to: SocketAddr,
+        outlet: &Outlet<'_>,
+        watch: Watch<'_>,
+    ) -> Result<(), Errno> {
+        let (socket, port) = self.connect(transport, to, outlet)?;
+        let Some(open) = self.open.get_mut(place) else {
+            return Ok(());
+        };
+        watch(socket.as_fd(), open.serial, interest(transport), true)?;
+        // Closing the old one takes it out of the poller.
+        (open.socket, open.port) = (socket, port);
+        (open.transport, open.stage) = (transport, Stage::Connecting);
+        Ok(())
+    }
+
+    /// Ends the conversation at a place; `over`: the other side has ended it already.
+    fn end(
+        &mut self,
+        place: usize,
+        result: Result<(), Fault>,
+        over: bool,
+        now: Instant,
+    ) -> Finished {
+        let mut open = self.open.swap_remove(place);
+        let finished = Finished {
+            asked: open.asked,
+            result: result.map(|()| now.max(open.started) - open.started),
+        };
+        let polite = result.is_ok() && !over && open.transport == Transport::Tcp;
+        if polite && shutdown(open.socket.as_raw_fd(), Shutdown::Write).is_ok() {
+            open.stage = Stage::Closing;
+            self.open.push(open).unwrap_or_default(); // there is room: it was there before
+        }
+        finished
+    }
+
+    /// A socket on its way to there, and its port, which no other conversation has.
+    fn connect(
+        &self,
+        transport: Transport,
+        to: SocketAddr,
+        outlet: &Outlet<'_>,
+    ) -> Result<(OwnedFd, u16), Errno> {
+        // Held, so that the next one gets another port.
+        let mut taken: Vec<OwnedFd, PORTS_TRIED> = Vec::new();
+        loop {
+            let (socket, port) = bound(transport, to, outlet)?;
+            if self.open.iter().any(|open| open.port == port) {
+                taken.push(socket).map_err(|_| Errno::EADDRINUSE)?;
+                continue;
+            }
+            return match connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
+                Ok(()) | Err(Errno::EINPROGRESS) => Ok((socket, port)),
+                Err(errno) => Err(errno),
+            };
+        }
+    }
+}
+
+/// What a socket on its way is to be waited for.
+fn interest(transport: Transport) -> Interest {
+    match transport {
+        Transport::Udp => Interest::READ,
+        Transport::Tcp => Interest::WRITE,
+    }
+}
+
+/// A socket that leaves by this outlet only, and its port.
+fn bound(
+    transport: Transport,
+    to: SocketAddr,
+    outlet: &Outlet<'_>,
+) -> Result<(OwnedFd, u16), Errno> {
+    let (domain, any) = match to {
+        SocketAddr::V4(_) => (AddressFamily::Inet, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        SocketAddr::V6(_) => (AddressFamily::Inet6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+    };
+    let kind = match transport {
+        Transport::Udp => SockType::Datagram,
+        Transport::Tcp => SockType::Stream,
+    };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(domain, kind, flags, None)?;
+    setsockopt(
+        &socket,
+        sockopt::BindToDevice,
+        &OsString::from(outlet.device),
+    )?;
+    let own = SocketAddr::new(outlet.address.unwrap_or(any), 0);
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(own))?;
+    let own: SockaddrStorage = getsockname(socket.as_raw_fd())?;
+    let port = match own.family() {
+        Some(AddressFamily::Inet) => own.as_sockaddr_in().map(|own| own.port()),
+        _ => own.as_sockaddr_in6().map(|own| own.port()),
+    };
+    Ok((socket, port.unwrap_or(0)))
+}
+
+impl Open {
+    /// Whether its check is the one asked for. One that only waits for the other side does not stand in the way.
+    fn is_for(&self, asked: Asked) -> bool {
+        (self.asked.path, self.asked.check) == (asked.path, asked.check)
+            && self.stage != Stage::Closing
+    }
+
+    /// What there is to hear; none when there is nothing now.
+    fn listen<'b>(&mut self, buffer: &'b mut [u8; READ_LEN]) -> Result<Option<Heard<'b>>, Errno> {
+        if self.stage == Stage::Connecting {
+            match getsockopt(&self.socket, sockopt::SocketError)? {
+                0 => {}
+                errno => return Err(Errno::from_raw(errno)),
+            }
+            if getpeername::<SockaddrStorage>(self.socket.as_raw_fd()).is_err() {
+                return Ok(None); // it is still on its way
+            }
+            self.stage = Stage::Talking;
+            let random = number().map_err(|_| Errno::EIO)?;
+            return Ok(Some(Heard::Connected { random }));
+        }
+        match recv(self.socket.as_raw_fd(), buffer, MsgFlags::empty()) {
+            Ok(0) if self.transport == Transport::Tcp => Ok(Some(Heard::Ended)),
+            Ok(length) => Ok(buffer.get(..length).map(Heard::Said)),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+impl Known {
+    fn is_for(&self, asked: Asked) -> bool {
+        (self.path, self.check) == (asked.path, asked.check)
+    }
+}
+
+fn number() -> Result<u16, Fault> {
+    let bytes = random().map_err(|trouble| fault(trouble.errno().unwrap_or(Errno::EIO)))?;
+    Ok(u16::from_ne_bytes(bytes))
+}
