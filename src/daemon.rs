@@ -32,19 +32,17 @@ use crate::failover::{Action, Actions, Event, Failover};
 use crate::linux::alone::Alone;
 use crate::linux::clock::now;
 use crate::linux::control::{ClientId, Server};
-use crate::linux::exec::Commands;
 use crate::linux::hooks::Hooks;
-use crate::linux::icmp::Probes;
 use crate::linux::layout::{Tables, Wanted};
 use crate::linux::lock::Lock;
 use crate::linux::mirror::{Kinds, Mirror};
-use crate::linux::neighbours::Neighbours;
 use crate::linux::netifd::Interfaces;
 use crate::linux::netlink::{Events, Requests};
 use crate::linux::poll::{Interest, Poller, ReadyList};
+use crate::linux::prober::{Prober, Source};
 use crate::linux::signals::Signals;
 use crate::linux::sticky::Sticky;
-use crate::linux::talks::{Serial, Talks};
+use crate::linux::talks::Serial;
 use crate::linux::uplink::Uplink;
 use crate::net::{Duration, Instant, PerFamily};
 use crate::wire::control::Counters;
@@ -61,14 +59,11 @@ pub(crate) struct Memory {
     /// What came of the last layout, in each family.
     laid_out: PerFamily<kernel::LaidOut>,
     tables: Tables,
-    probes: Probes,
+    prober: Prober,
     /// By `PathId::index`.
     uplinks: Vec<Uplink, PATHS_MAX>,
     /// What the kernel shall have in the family that is looked at.
     wanted: Wanted,
-    commands: Commands,
-    neighbours: Neighbours,
-    talks: Talks,
     interfaces: Interfaces,
     heard: hooks::Heard,
     server: Server,
@@ -86,12 +81,9 @@ impl Memory {
                 v6: kernel::LaidOut::new(),
             },
             tables: Tables::new(),
-            probes: Probes::new(),
+            prober: Prober::new(),
             uplinks: Vec::new(),
             wanted: Wanted::new(),
-            commands: Commands::new(),
-            neighbours: Neighbours::new(),
-            talks: Talks::new(),
             interfaces: Interfaces::new(),
             heard: hooks::Heard::new(),
             server: Server::new(),
@@ -158,14 +150,10 @@ enum Token {
     Listener,
     /// a client can be read from, or written to
     Client(usize),
-    /// a reply has come on the path of this index
-    Path(usize),
+    /// an answer to a probe has come
+    Probe(Source),
     /// netifd says something
     Netifd,
-    /// the conversation of this number can go on
-    Talk(Serial),
-    /// somebody has answered on the link of the path of this index
-    Link(usize),
 }
 
 impl Daemon<'_> {
@@ -194,8 +182,7 @@ impl Daemon<'_> {
     fn next_deadline(&self) -> Option<Instant> {
         let Memory {
             core,
-            commands,
-            talks,
+            prober,
             interfaces,
             server,
             ..
@@ -205,8 +192,7 @@ impl Daemon<'_> {
             self.kernel.v6.due_at(),
             self.dump_at,
             core.next_deadline(),
-            commands.next_deadline(),
-            talks.next_deadline(),
+            prober.next_deadline(),
             interfaces.next_deadline(),
             self.hooks.next_deadline(),
             server.next_deadline(),
@@ -216,12 +202,8 @@ impl Daemon<'_> {
 
     fn dispatch(&mut self, token: Token) {
         match token {
-            Token::Path(index) => {
-                self.receive(index);
-            }
-            Token::Talk(serial) => self.hear(serial),
-            Token::Link(index) => {
-                self.hear_neighbour(index);
+            Token::Probe(source) => {
+                self.hear(source);
             }
             Token::Kernel => self.kernel_news(),
             Token::Signal => self.signalled(),
@@ -244,11 +226,10 @@ impl Daemon<'_> {
             self.catch_up();
         }
         // Before the core does: a conversation knows why nobody answers.
-        self.give_up_talks(now);
+        self.give_up(now);
         while self.memory.core.next_deadline().is_some_and(|at| at <= now) {
             self.tell(Event::Tick, now);
         }
-        self.memory.commands.kill_overdue(now);
         self.ask_netifd(now);
         self.hooks.give_up(now);
         self.expire_clients(now);
@@ -316,10 +297,10 @@ impl Token {
             Token::Sticky => (2, 0),
             Token::Listener => (3, 0),
             Token::Client(index) => (4, index),
-            Token::Path(index) => (5, index),
-            Token::Netifd => (6, 0),
-            Token::Talk(Serial(number)) => (7, number as usize),
-            Token::Link(index) => (8, index),
+            Token::Netifd => (5, 0),
+            Token::Probe(Source::Echo(index)) => (6, index),
+            Token::Probe(Source::Link(index)) => (7, index),
+            Token::Probe(Source::Talk(Serial(number))) => (8, number as usize),
         };
         index as u64 * Token::KINDS + kind
     }
@@ -332,10 +313,10 @@ impl Token {
             2 => Token::Sticky,
             3 => Token::Listener,
             4 => Token::Client(index),
-            5 => Token::Path(index),
-            6 => Token::Netifd,
-            7 => Token::Talk(Serial(u32::try_from(index).ok()?)),
-            8 => Token::Link(index),
+            5 => Token::Netifd,
+            6 => Token::Probe(Source::Echo(index)),
+            7 => Token::Probe(Source::Link(index)),
+            8 => Token::Probe(Source::Talk(Serial(u32::try_from(index).ok()?))),
             _ => return None,
         })
     }

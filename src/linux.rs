@@ -16,6 +16,7 @@
 //!
 //! | module | job |
 //! |---|---|
+//! | [`prober`] | asks what checks ask, in whatever way they ask it |
 //! | [`icmp`] | the raw sockets that send probes and receive their answers |
 //! | [`talks`] | the conversations of checks with servers, over TCP and UDP |
 //! | [`neighbours`] | the packet sockets that ask who is on the link |
@@ -86,6 +87,7 @@ pub mod netlink;
 pub mod objects;
 pub mod poll;
 pub mod privileges;
+pub mod prober;
 pub mod save;
 pub mod signals;
 pub mod sticky;

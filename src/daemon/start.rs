@@ -260,7 +260,7 @@ impl Daemon<'_> {
 
     /// A clean stop.
     fn end(&mut self) {
-        self.memory.commands.kill_all();
+        self.memory.prober.stop();
         self.memory.interfaces.stop();
         self.hooks.stop();
         self.memory.server.close();
