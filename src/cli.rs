@@ -6,13 +6,16 @@ use std::process::ExitCode;
 
 use argh::FromArgs;
 
-use crate::config::nearest;
+use crate::config::{INTERVAL_MAX, INTERVAL_MIN, nearest, value};
+use crate::net::Duration;
 
 /// How a command ends, as `sysexits.h` numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// all went well
     Ok = 0,
+    /// a check was not answered as it should be
+    Unanswered = 1,
     /// EX_USAGE: a wrong command line, or an argument that names nothing
     Usage = 64,
     /// EX_UNAVAILABLE: no daemon answers
@@ -69,6 +72,19 @@ pub enum Command {
     Refresh(Option<String>),
     /// show the journal
     Log,
+    /// say why a provider is or is not in use, or all of them
+    Explain(Option<String>),
+    /// make a provider's checks now
+    Probe {
+        /// whose
+        provider: String,
+        /// which; all of them
+        check: Option<String>,
+        /// so many times
+        count: u32,
+        /// so much time in between
+        interval: Duration,
+    },
     /// convert this configuration of mwan3
     ImportMwan3(PathBuf),
     /// print the version
@@ -88,7 +104,7 @@ pub struct Stop {
 #[derive(FromArgs)]
 #[argh(help_triggers("-h", "--help", "help"))]
 #[argh(
-    note = "Exit codes: 0 done, 64 wrong usage, 69 no daemon, 70 a bug,\n  77 not permitted, 78 bad configuration."
+    note = "Exit codes: 0 done, 1 probe: no good answer, 64 wrong usage, 69 no daemon, 70 a bug,\n  77 not permitted, 78 bad configuration."
 )]
 struct Typed {
     /// configuration file (default: $FAILOVER_CONFIG, /etc/config/failover, /etc/failover/failover.conf)
@@ -116,6 +132,8 @@ enum TypedCommand {
     Reload(Reload),
     Refresh(Refresh),
     Log(Log),
+    Explain(Explain),
+    Probe(Probe),
     ImportMwan3(ImportMwan3),
     Version(Version),
 }
@@ -222,6 +240,53 @@ struct Log {
     config: Option<PathBuf>,
 }
 
+/// say in sentences why a provider is or is not in use
+#[derive(FromArgs)]
+#[argh(subcommand, name = "explain", help_triggers("-h", "--help"))]
+struct Explain {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// a provider's id (default: all)
+    #[argh(positional)]
+    provider: Option<String>,
+}
+
+/// make a provider's checks now, and show each answer; needs no daemon
+#[derive(FromArgs)]
+#[argh(subcommand, name = "probe", help_triggers("-h", "--help"))]
+struct Probe {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// how often each check is made (default: 1)
+    #[argh(option, short = 'c', default = "1")]
+    count: u32,
+    /// between two of them, as 5, 0.3 or 300ms (default: 1s)
+    #[argh(
+        option,
+        short = 'i',
+        default = "Duration::from_secs(1)",
+        from_str_fn(interval)
+    )]
+    interval: Duration,
+    /// a provider's id
+    #[argh(positional)]
+    provider: String,
+    /// a check's name (default: all of the provider's)
+    #[argh(positional)]
+    check: Option<String>,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let bounds = INTERVAL_MIN..=INTERVAL_MAX;
+    match value::duration(text) {
+        Ok(interval) if bounds.contains(&interval) => Ok(interval),
+        Ok(_) => Err("expected 10ms to 24h".to_owned()),
+        Err(expected) => Err(expected.to_owned()),
+    }
+}
+
 /// convert a configuration of mwan3
 #[derive(FromArgs)]
 #[argh(subcommand, name = "import-mwan3", help_triggers("-h", "--help"))]
@@ -300,7 +365,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
 /// What is converted when nobody names another.
 const MWAN3: &str = "/etc/config/mwan3";
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "run",
     "check",
     "status",
@@ -310,14 +375,18 @@ const COMMANDS: [&str; 11] = [
     "reload",
     "refresh",
     "log",
+    "explain",
+    "probe",
     "import-mwan3",
     "version",
 ];
-const OPTIONS: [&str; 6] = [
+const OPTIONS: [&str; 8] = [
     "--config",
     "--foreground",
     "--json",
     "--watch",
+    "--count",
+    "--interval",
     "--version",
     "--help",
 ];
@@ -368,6 +437,24 @@ impl From<TypedCommand> for (Option<PathBuf>, Command) {
                 (config, Command::Refresh(interface))
             }
             TypedCommand::Log(Log { config }) => (config, Command::Log),
+            TypedCommand::Explain(Explain { config, provider }) => {
+                (config, Command::Explain(provider))
+            }
+            TypedCommand::Probe(Probe {
+                config,
+                count,
+                interval,
+                provider,
+                check,
+            }) => {
+                let probe = Command::Probe {
+                    provider,
+                    check,
+                    count,
+                    interval,
+                };
+                (config, probe)
+            }
             TypedCommand::ImportMwan3(ImportMwan3 { config, file }) => {
                 let file = file.unwrap_or_else(|| MWAN3.into());
                 (config, Command::ImportMwan3(file))

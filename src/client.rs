@@ -6,17 +6,21 @@
 //! | `json` | `status --json` |
 //! | `watch` | `status --watch` |
 //! | `journal` | `log` |
+//! | `probe` | `probe` |
 //! | `mwan3` | `import-mwan3` |
 //! | `text` | text for people: wrapped, aligned, harmless for a terminal |
 
 mod journal;
 mod json;
 mod mwan3;
+mod probe;
 #[cfg(test)]
 mod samples;
 mod table;
 mod text;
 mod watch;
+
+pub use probe::{Errand, probe};
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -155,6 +159,34 @@ pub fn log(file: &Path) -> Exit {
             ..
         }) => complain(Exit::NoDaemon, &text::plain(&refused)),
         Ok(answer) => print(&journal::render(&answer.entries, clock::wall_clock_ms())),
+        Err((exit, complaint)) => complain(exit, &complaint),
+    }
+}
+
+/// `explain`
+pub fn explain(file: &Path, provider: Option<&str>) -> Exit {
+    let request = match provider.map(name).transpose() {
+        Ok(id) => Request::Explain(id),
+        Err(complaint) => return complain(Exit::Usage, &complaint),
+    };
+    let config = match settings(file) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    match asked(&config, &request) {
+        Ok(Answer {
+            refused: Some(refused),
+            ..
+        }) => complain(Exit::Usage, &text::plain(&refused)),
+        Ok(answer) => {
+            let mut out = String::new();
+            for note in &answer.notes {
+                // What belongs to the line before begins with a blank.
+                let first = if note.starts_with(' ') { "  " } else { "" };
+                text::wrap(&mut out, first, &text::plain(note));
+            }
+            print(&out)
+        }
         Err((exit, complaint)) => complain(exit, &complaint),
     }
 }

@@ -4,6 +4,7 @@
 //! | module | job |
 //! |---|---|
 //! | `start` | from a configuration file to a running daemon |
+//! | `explain` | why a provider is or is not in use, in sentences |
 //! | `hooks` | other programs hear of transitions |
 //! | `interfaces` | what netifd says of the providers' interfaces |
 //! | `kernel` | the kernel's news → the core; the core's plans → the kernel |
@@ -13,6 +14,7 @@
 //! | `status` | the observable snapshot |
 //! | `warnings` | what a person should mend |
 
+mod explain;
 mod hooks;
 mod interfaces;
 mod kernel;

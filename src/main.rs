@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use failover::cli::{Command, Exit, Invocation, parse};
-use failover::client;
+use failover::client::{self, Errand};
 use failover::daemon::{self, Failure};
 use failover::linux::files::{CONFIG_VARIABLE, find_config};
 
@@ -52,6 +52,21 @@ fn act(invocation: &Invocation) -> Exit {
         Command::Reload => client::reload(&file),
         Command::Refresh(interface) => client::refresh(&file, interface.as_deref()),
         Command::Log => client::log(&file),
+        Command::Explain(provider) => client::explain(&file, provider.as_deref()),
+        Command::Probe {
+            provider,
+            check,
+            count,
+            interval,
+        } => client::probe(
+            &file,
+            &Errand {
+                provider,
+                check: check.as_deref(),
+                count: *count,
+                interval: *interval,
+            },
+        ),
         Command::ImportMwan3(_) | Command::Version => Exit::Bug, // done above
     }
 }

@@ -1,4 +1,4 @@
-//! Texts of limited length.
+//! Texts of limited length, and times as texts.
 
 use core::fmt::{self, Write};
 
@@ -22,6 +22,48 @@ impl Write for Cut<'_> {
     }
 }
 
+/// A time on the wall, in UTC: milliseconds since 1970. Shown as ISO 8601 has it, `2025-11-23T20:28:55Z`; until 2106.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    fn seconds(self) -> u32 {
+        u32::try_from(self.0 / 1000).unwrap_or(u32::MAX)
+    }
+
+    /// Shows only the time of the day, `20:28:55`.
+    pub fn time_of_day(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.seconds();
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        write!(f, "{hour:02}:{minute:02}:{second:02}")
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = date(self.seconds() / 86_400);
+        write!(f, "{year:04}-{month:02}-{day:02}T")?;
+        self.time_of_day(f)?;
+        f.write_char('Z')
+    }
+}
+
+/// The date so many days after 1 January 1970. Years are counted from March, so that the leap day is a year's last.
+fn date(days: u32) -> (u32, u32, u32) {
+    const FOUR_CENTURIES: u32 = 146_097;
+    let days = days + 719_468; // since 1 March of the year 0
+    let (era, day) = (days / FOUR_CENTURIES, days % FOUR_CENTURIES);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153; // months from March have 31 30 31 30 31 31 30 31 30 31 31 days
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = match month {
+        0..10 => (year, month + 3),
+        _ => (year + 1, month - 9),
+    };
+    (year + 400 * era, month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +72,46 @@ mod tests {
     fn a_long_text_is_cut_between_characters() {
         let cut: String<4> = text(format_args!("{}→{}", "ab", "c"));
         assert_eq!(cut.as_str(), "ab");
+    }
+
+    #[test]
+    fn days_are_counted_right() {
+        assert_eq!(Timestamp(0_000).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(
+            Timestamp(951_782_400_000).to_string(),
+            "2000-02-29T00:00:00Z"
+        );
+        assert_eq!(
+            Timestamp(951_868_799_000).to_string(),
+            "2000-02-29T23:59:59Z"
+        );
+        assert_eq!(
+            Timestamp(1_740_787_200_000).to_string(),
+            "2025-03-01T00:00:00Z"
+        );
+        assert_eq!(
+            Timestamp(1_709_164_800_000).to_string(),
+            "2024-02-29T00:00:00Z"
+        );
+        assert_eq!(
+            Timestamp(4_107_542_400_000).to_string(),
+            "2100-03-01T00:00:00Z"
+        );
+        assert_eq!(
+            Timestamp(1_767_225_599_000).to_string(),
+            "2025-12-31T23:59:59Z"
+        );
+        // Every day follows the one before.
+        let mut before = date(0);
+        for day in 1..100_000 {
+            let (year, month, day) = date(day);
+            let next = match before {
+                (y, m, d) if m == month => (y, m, d + 1),
+                (y, 12, 31) => (y + 1, 1, 1),
+                (y, m, _) => (y, m + 1, 1),
+            };
+            assert_eq!((year, month, day), next);
+            before = next;
+        }
     }
 }

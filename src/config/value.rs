@@ -63,7 +63,7 @@ pub(crate) fn duration(text: &str) -> Expected<Duration> {
 }
 
 /// A duration as a configuration would have it.
-pub(super) struct Span(pub(super) Duration);
+pub struct Span(pub Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,12 +1,10 @@
 //! What netifd says of its interfaces, for the providers that name some.
 
 use super::{Daemon, Memory, Token};
-use crate::config::Provider;
 use crate::linux::clock::now;
-use crate::linux::netifd::{Interfaces, NoAnswer, Standing};
+use crate::linux::netifd::{NoAnswer, Standing};
 use crate::linux::poll::Interest;
-use crate::linux::uplink::Told;
-use crate::net::{Family, Instant};
+use crate::net::Instant;
 
 impl Daemon<'_> {
     /// Asks netifd for what is to be asked.
@@ -76,13 +74,5 @@ impl Daemon<'_> {
                 Standing::Unasked | Standing::Told(_) => {}
             }
         }
-    }
-}
-
-/// What is said of a provider's way out, by the configuration or by netifd.
-pub(super) fn told(interfaces: &Interfaces, provider: &Provider, family: Family) -> Told {
-    match provider.interfaces.is_empty() {
-        true => Told::device(&provider.device[family]),
-        false => interfaces.told(provider, family),
     }
 }

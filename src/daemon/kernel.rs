@@ -2,7 +2,6 @@
 
 use heapless::Vec;
 
-use super::interfaces::told;
 use super::{Daemon, Memory};
 use crate::config::{PATHS_MAX, PROVIDERS_MAX, PathId, TAKEN_MAX};
 use crate::failover::{Event, Fault};
@@ -10,6 +9,7 @@ use crate::linux::clock::now;
 use crate::linux::diff;
 use crate::linux::layout::{Situation, Taken, everywhere};
 use crate::linux::mirror::{Kinds, Mirror};
+use crate::linux::netifd::told_of;
 use crate::linux::netlink::Requests;
 use crate::linux::objects::Change;
 use crate::linux::uplink::{self, Claims, Uplink};
@@ -185,7 +185,7 @@ impl Daemon<'_> {
                     family,
                 };
                 if core.path(path).is_some() {
-                    let told = told(interfaces, provider, family);
+                    let told = told_of(interfaces, provider, family);
                     let mut uplink = uplink::resolve(core.config(), provider, family, told, mirror);
                     uplink.claim_device(path.slot, &mut claims);
                     set(path, uplink);

@@ -81,7 +81,11 @@ impl Daemon<'_> {
                 self.warnings_due = true;
                 Ok(())
             }
-            Request::Log => Ok(()),
+            Request::Log | Request::Explain(None) => Ok(()),
+            Request::Explain(Some(id)) => match self.memory.core.config().provider(id) {
+                Some(_) => Ok(()),
+                None => self.find(id).map(drop),
+            },
             Request::Use(id) => self.use_provider(id.as_ref(), now),
             Request::Disable(id) => self.disable(id, true, now),
             Request::Enable(id) => self.disable(id, false, now),

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use super::explain;
 use super::kernel::LaidOut;
 use crate::config::{Check, PROTOCOL, PathId, Provider, Slot};
 use crate::failover::journal::Entry;
@@ -35,6 +36,7 @@ impl View<'_> {
         let asked = usize::try_from(asked).ok()?;
         match request {
             Request::Status => self.status(asked),
+            Request::Explain(id) => explain::sentence(self, id.as_ref(), asked).map(Reply::Note),
             Request::Log => self
                 .core
                 .journal()
@@ -187,6 +189,12 @@ impl View<'_> {
             .iter()
             .filter(|r| r.protocol == PROTOCOL);
         ours.any(|r| route(r) == wanted)
+    }
+
+    /// The metric of somebody else's default route that wins over a path's.
+    pub(super) fn overridden(&self, path: &Path) -> Option<Metric> {
+        let metric = self.metric(path.id.family, self.uplinks.get(path.id.index())?)?;
+        self.overridden_by(path.id.family, metric)
     }
 
     /// The metric of somebody else's default route that wins over ours.

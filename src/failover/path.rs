@@ -175,6 +175,17 @@ impl Path {
             .is_some_and(|terms| terms.intervals.is_empty())
     }
 
+    /// Whether a measure is beyond its threshold.
+    pub fn is_poor(&self, measure: Measure) -> bool {
+        self.poor & (1 << measure as u8) != 0
+    }
+
+    /// A measure that has a threshold, as that has it; none when there is too little to measure it by.
+    pub fn quality(&self, measure: Measure, timing: &Timing) -> Option<u32> {
+        let threshold = timing.quality.of(measure)?;
+        measured(&self.rounds, timing, measure, threshold)
+    }
+
     fn probes(&self) -> bool {
         self.terms.is_some()
             && self.waiting.is_none()

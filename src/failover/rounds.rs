@@ -68,6 +68,11 @@ pub struct CheckFacts {
 }
 
 impl CheckFacts {
+    /// When the last probe that is settled was sent.
+    pub fn asked_at(&self) -> Instant {
+        self.last_at
+    }
+
     const NONE: CheckFacts = CheckFacts {
         sent: 0,
         received: 0,
@@ -304,7 +309,9 @@ impl Rounds {
         let (standing, _) = self.standing(&record, terms);
         let enough = |answered: u8| {
             let CheckSet(required) = terms.required;
-            answered.count_ones() >= terms.quorum() && required & !answered == 0
+            // What stands from before says nothing of now, where those that were asked now are silent.
+            let anybody = record.asked == 0 || answered & record.asked != 0;
+            anybody && answered.count_ones() >= terms.quorum() && required & !answered == 0
         };
         let good = record.good | standing;
         let verdict = if enough(good) {

@@ -45,6 +45,14 @@ struct Known {
     standing: Standing,
 }
 
+/// What is said of a provider's way out, by the configuration or by netifd.
+pub fn told_of(interfaces: &Interfaces, provider: &Provider, family: Family) -> Told {
+    match provider.interfaces.is_empty() {
+        true => Told::device(&provider.device[family]),
+        false => interfaces.told(provider, family),
+    }
+}
+
 /// What came of asking last.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Standing {
@@ -159,6 +167,12 @@ impl Interfaces {
             Some(asking) => asking.deadline,
             None => self.pause.first().copied(),
         }
+    }
+
+    /// Whether there is anybody to be asked, or an answer to be waited for.
+    pub fn is_asking(&self) -> bool {
+        let unasked = |known: &Known| known.standing == Standing::Unasked;
+        !self.asking.is_empty() || self.known.iter().any(unasked)
     }
 
     /// Kills a question that is open for too long.

@@ -43,6 +43,8 @@ pub enum Request {
     Log,
     /// A netifd interface has changed, or any: look at it again.
     Refresh(Option<Name>),
+    /// A [`Reply::Note`] for each sentence on one provider, or on all.
+    Explain(Option<Name>),
 }
 
 /// What the daemon answers.

@@ -1,0 +1,405 @@
+//! `probe`: makes a provider's checks now, by the daemon's own prober, and shows each answer as it comes.
+//!
+//! | module | job |
+//! |---|---|
+//! | `scene` | what there is to know of the provider's ways out |
+//! | `passage` | the routes that device-bound probes need, while no daemon keeps any |
+
+mod passage;
+mod scene;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::{complain, print, settings};
+use crate::check::Way;
+use crate::cli::Exit;
+use crate::config::{Check, PathId};
+use crate::failover::{Round, Waiting};
+use crate::linux::clock::now;
+use crate::linux::exec::{Asked, Finished, NotStarted};
+use crate::linux::poll::{Interest, Poller, ReadyList};
+use crate::linux::privileges;
+use crate::linux::prober::{News, Prober, Question, Source};
+use crate::linux::signals::{Signal, Signals};
+use crate::linux::talks::Serial;
+use crate::linux::uplink::Uplink;
+use crate::net::{Duration, Instant};
+use crate::wire::decimal::Decimal;
+use passage::Passage;
+use scene::Scene;
+
+/// What to probe, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Errand<'a> {
+    /// a provider's id
+    pub provider: &'a str,
+    /// a check's name; all of the provider's
+    pub check: Option<&'a str>,
+    /// so many times
+    pub count: u32,
+    /// so much time in between
+    pub interval: Duration,
+}
+
+/// `probe`
+pub fn probe(file: &Path, errand: &Errand<'_>) -> Exit {
+    if errand.count == 0 {
+        return complain(Exit::Usage, "--count 0: expected at least 1");
+    }
+    let mut config = match settings(file) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    if let Some(missing) = privileges::missing() {
+        return complain(Exit::NotPermitted, missing);
+    }
+    if let Err(what) = scene::choose(&mut config, errand) {
+        return complain(Exit::Usage, &what);
+    }
+    match Scene::look(&config).and_then(|scene| Probing::new(&scene)?.run(errand)) {
+        Ok(exit) => exit,
+        Err(what) => complain(Exit::NoDaemon, &what),
+    }
+}
+
+/// A check that is made.
+struct Line<'a> {
+    id: PathId,
+    number: u8,
+    question: Question<'a>,
+    /// the probe on its way, and when it is lost
+    pending: Option<(Round, Instant)>,
+    sent: u32,
+    times_us: Vec<u32>,
+}
+
+/// All that is made at once.
+struct Probing<'a> {
+    lines: Vec<Line<'a>>,
+    prober: Prober,
+    poller: Poller,
+    signals: Signals,
+    /// held while the probes are on their way
+    _passage: Passage,
+}
+
+const SIGNALS: u64 = 3;
+
+impl<'a> Probing<'a> {
+    fn new(scene: &'a Scene<'a>) -> Result<Probing<'a>, String> {
+        let signals = Signals::new().map_err(told)?;
+        let mut probing = Probing {
+            lines: Vec::new(),
+            prober: Prober::new(),
+            poller: Poller::new().map_err(told)?,
+            signals,
+            _passage: Passage::open(scene)?,
+        };
+        probing
+            .poller
+            .add(&probing.signals, SIGNALS, Interest::READ)
+            .map_err(told)?;
+        for way in &scene.ways {
+            print(&format!("{way}\n"));
+            let checks = scene.config.path_checks(scene.provider, way.id.family);
+            for (number, check) in (0..).zip(checks) {
+                probing.lines.push(Line {
+                    id: way.id,
+                    number,
+                    question: Question {
+                        provider: scene.provider,
+                        check,
+                        uplink: &way.uplink,
+                    },
+                    pending: None,
+                    sent: 0,
+                    times_us: Vec::new(),
+                });
+            }
+            if way.uplink.waiting.is_none() {
+                let watch = watch(&probing.poller);
+                let opened = probing.prober.open(way.id, &way.uplink, &watch);
+                opened.map_err(|fault| format!("no probes on {}: {fault}", way.uplink.device))?;
+            }
+        }
+        Ok(probing)
+    }
+
+    fn run(&mut self, errand: &Errand<'_>) -> Result<Exit, String> {
+        let mut next_at = now();
+        let mut rounds = 0;
+        let mut list = ReadyList::new();
+        loop {
+            let time = now();
+            if rounds < errand.count && next_at <= time {
+                self.ask_all(Round(rounds), time);
+                rounds += 1;
+                next_at += errand.interval;
+                continue;
+            }
+            self.give_up(time);
+            let pending = self.lines.iter().filter_map(|line| line.pending);
+            let lost_at = pending.map(|(_, lost_at)| lost_at).min();
+            if rounds == errand.count && lost_at.is_none() {
+                break;
+            }
+            let round_at = (rounds < errand.count).then_some(next_at);
+            let deadlines = [lost_at, round_at, self.prober.next_deadline()];
+            let deadline = deadlines.into_iter().flatten().min();
+            self.poller.set_deadline(deadline).map_err(told)?;
+            for ready in self.poller.wait(&mut list).map_err(told)? {
+                if ready.token == SIGNALS {
+                    if self.signalled() {
+                        return Ok(self.conclude(errand));
+                    }
+                } else if let Some(source) = source(ready.token) {
+                    self.hear(source);
+                }
+            }
+        }
+        Ok(self.conclude(errand))
+    }
+
+    fn ask_all(&mut self, round: Round, time: Instant) {
+        for place in 0..self.lines.len() {
+            let Some(line) = self.lines.get_mut(place) else {
+                return;
+            };
+            if let Some(why) = hindrance(&line.question) {
+                line.say(&why.to_string());
+                line.sent += 1;
+                continue;
+            }
+            let asked = Asked {
+                path: line.id,
+                check: line.number,
+                round,
+            };
+            let question = line.question;
+            line.sent += 1;
+            line.pending = Some((round, time + question.provider.timing.timeout));
+            let result = self
+                .prober
+                .ask(asked, &question, time, &watch(&self.poller));
+            match result {
+                Ok(None) => {}
+                Ok(Some(finished)) => self.finish(finished),
+                Err(NotStarted::Failed(fault)) => self.finish(Finished {
+                    asked,
+                    result: Err(fault),
+                }),
+                Err(NotStarted::AlreadyRunning) => {
+                    if let Some(line) = self.lines.get_mut(place) {
+                        line.sent -= 1;
+                        line.say("not asked: the former one is not answered yet");
+                    }
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, source: Source) {
+        let lines = &self.lines;
+        let find = |path, number| {
+            let mut lines = lines.iter();
+            let line = lines.find(|line| line.id == path && line.number == number)?;
+            Some(line.question)
+        };
+        let news = self.prober.hear(source, &find, now(), &watch(&self.poller));
+        match news {
+            Some(News::Finished(finished)) => self.finish(finished),
+            Some(News::Unreachable(path, code)) => {
+                print(&format!(
+                    "  the network says that {} is unreachable (ICMP code {code})\n",
+                    path.family
+                ));
+            }
+            Some(News::Rejected) | None => {}
+        }
+    }
+
+    /// What is not answered in time is lost.
+    fn give_up(&mut self, time: Instant) {
+        loop {
+            let lines = &self.lines;
+            let find = |path, number| {
+                let mut lines = lines.iter();
+                let line = lines.find(|line| line.id == path && line.number == number)?;
+                Some(line.question)
+            };
+            let Some(finished) = self.prober.give_up(&find, time) else {
+                break;
+            };
+            self.finish(finished);
+        }
+        for line in &mut self.lines {
+            if line.pending.is_some_and(|(_, lost_at)| lost_at <= time) {
+                // Commands are killed, and tell of that.
+                if !matches!(line.question.check.kind.way(), Way::Run(_)) {
+                    line.pending = None;
+                    line.say("unanswered");
+                }
+            }
+        }
+    }
+
+    /// Whether to end.
+    fn signalled(&mut self) -> bool {
+        while let Ok(Some(signal)) = self.signals.take() {
+            match signal {
+                Signal::Stop | Signal::Reload => return true,
+                Signal::Child => {
+                    while let Some(finished) = self.prober.reap(now()) {
+                        self.finish(finished);
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    fn finish(&mut self, Finished { asked, result }: Finished) {
+        let is_it = |line: &&mut Line<'_>| {
+            let awaited = line.pending.is_some_and(|(round, _)| round == asked.round);
+            (line.id, line.number) == (asked.path, asked.check) && awaited
+        };
+        let Some(line) = self.lines.iter_mut().find(is_it) else {
+            return; // it was given up
+        };
+        line.pending = None;
+        match result {
+            Ok(rtt) => {
+                let us = u32::try_from(rtt.total_micros()).unwrap_or(u32::MAX);
+                line.times_us.push(us);
+                line.say(&format!("answered in {} ms", Decimal::new(us)));
+            }
+            Err(fault) => line.say(&fault.to_string()),
+        }
+    }
+
+    /// The sums, and how to end.
+    fn conclude(&mut self, errand: &Errand<'_>) -> Exit {
+        self.prober.stop();
+        if errand.count > 1 {
+            for line in &self.lines {
+                line.sum_up();
+            }
+        }
+        let good =
+            |line: &Line<'_>| line.sent > 0 && line.times_us.len() as u64 == u64::from(line.sent);
+        match self.lines.iter().all(good) {
+            true => Exit::Ok,
+            false => Exit::Unanswered,
+        }
+    }
+}
+
+impl Line<'_> {
+    fn say(&self, what: &str) {
+        let Check { name, kind, .. } = self.question.check;
+        let target = self.target();
+        print(&format!("  {name} ({} {target}): {what}\n", kind.name()));
+    }
+
+    fn target(&self) -> String {
+        let Question { check, uplink, .. } = self.question;
+        match (check.target.as_str(), uplink.gateway) {
+            ("", Some(gateway)) if matches!(check.kind.way(), Way::Link(_)) => gateway.to_string(),
+            (target, _) => target.to_owned(),
+        }
+    }
+
+    fn sum_up(&self) {
+        let (sent, good) = (self.sent, self.times_us.len());
+        let mut what = format!("{good} of {sent} answered");
+        if let (Some(min), Some(max)) = (self.times_us.iter().min(), self.times_us.iter().max()) {
+            let sum: u64 = self.times_us.iter().copied().map(u64::from).sum();
+            let avg = u32::try_from(sum / self.times_us.len() as u64).unwrap_or(u32::MAX);
+            let ms = |us: u32| Decimal::new(us);
+            let (min, avg, max) = (ms(*min), ms(avg), ms(*max));
+            what.push_str(&format!(", in {min} to {max} ms, {avg} ms on average"));
+        }
+        self.say(&what);
+    }
+}
+
+/// Why there is nothing to ask with. A neighbour can be asked without an address.
+fn hindrance(question: &Question<'_>) -> Option<Waiting> {
+    let waiting = question.uplink.waiting?;
+    let link = match question.check.kind.way() {
+        Way::Link(target) => target.or(question.uplink.gateway).is_some(),
+        _ => false,
+    };
+    let bearable = matches!(waiting, Waiting::NoAddress | Waiting::NoGateway);
+    (!(link && bearable)).then_some(waiting)
+}
+
+/// The way out of a provider in a family.
+struct OneWay {
+    id: PathId,
+    uplink: Uplink,
+}
+
+impl std::fmt::Display for OneWay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Uplink {
+            device,
+            address,
+            gateway,
+            waiting,
+            ..
+        } = &self.uplink;
+        write!(f, "{}", self.id.family)?;
+        if !device.is_empty() {
+            write!(f, " by {device}")?;
+        }
+        if let Some(address) = address {
+            write!(f, ", from {address}")?;
+        }
+        if let Some(gateway) = gateway {
+            write!(f, ", gateway {gateway}")?;
+        }
+        match waiting {
+            Some(waiting) => write!(f, ": {waiting}"),
+            None => f.write_str(":"),
+        }
+    }
+}
+
+fn told(errno: Errno) -> String {
+    io::Error::from(errno).to_string()
+}
+
+/// Has the loop wait for a socket.
+fn watch(poller: &Poller) -> impl Fn(BorrowedFd<'_>, Source, Interest, bool) -> Result<(), Errno> {
+    move |socket, source, interest, is_new| {
+        let token = token(source);
+        match is_new {
+            true => poller.add(socket, token, interest),
+            false => poller.modify(socket, token, interest),
+        }
+    }
+}
+
+fn token(source: Source) -> u64 {
+    let (kind, index) = match source {
+        Source::Echo(index) => (0, index as u64),
+        Source::Link(index) => (1, index as u64),
+        Source::Talk(Serial(number)) => (2, number.into()),
+    };
+    index * 4 + kind
+}
+
+fn source(token: u64) -> Option<Source> {
+    let index = token / 4;
+    Some(match token % 4 {
+        0 => Source::Echo(usize::try_from(index).ok()?),
+        1 => Source::Link(usize::try_from(index).ok()?),
+        2 => Source::Talk(Serial(u32::try_from(index).ok()?)),
+        _ => return None,
+    })
+}
