@@ -34,8 +34,10 @@ fn main() -> io::Result<()> {
         var(setting).is_ok_and(|set| set.split(',').any(|one| one == value))
     };
     if is("CARGO_CFG_PANIC", "immediate-abort") {
-        let here = var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
-        link(&format!("-Wl,-T,{here}/board/discard.ld"));
+        // Beside the other scripts: where a target directory serves several checkouts, one of them may go.
+        let scripts = var("OUT_DIR").map_err(io::Error::other)?;
+        fs::copy("board/discard.ld", Path::new(&scripts).join("discard.ld"))?;
+        link(&format!("-Wl,-T,{scripts}/discard.ld"));
     }
     // Who asks for a static program by a target feature gets what goes with that.
     if is("CARGO_CFG_TARGET_ENV", "gnu") && !is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
