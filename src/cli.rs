@@ -62,6 +62,8 @@ pub enum Command {
     },
     /// pin a provider; `None` is `auto`
     Use(Option<String>),
+    /// this command, of one provider, was typed without one
+    OfWhom(&'static str),
     /// take a provider out of use
     Disable(String),
     /// give it back
@@ -176,38 +178,53 @@ struct Status {
 
 /// pin a provider, or let the daemon choose again (auto)
 #[derive(FromArgs)]
-#[argh(subcommand, name = "use", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "use",
+    help_triggers("-h", "--help"),
+    usage = "failover use [--config <file>] <provider>|auto"
+)]
 struct Use {
     /// configuration file
     #[argh(option, arg_name = "file")]
     config: Option<PathBuf>,
     /// a provider's id, or auto
     #[argh(positional)]
-    provider: String,
+    provider: Option<String>,
 }
 
 /// take a provider out of use, until enabled or restarted
 #[derive(FromArgs)]
-#[argh(subcommand, name = "disable", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "disable",
+    help_triggers("-h", "--help"),
+    usage = "failover disable [--config <file>] <provider>"
+)]
 struct Disable {
     /// configuration file
     #[argh(option, arg_name = "file")]
     config: Option<PathBuf>,
     /// a provider's id
     #[argh(positional)]
-    provider: String,
+    provider: Option<String>,
 }
 
 /// give a disabled provider back
 #[derive(FromArgs)]
-#[argh(subcommand, name = "enable", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "enable",
+    help_triggers("-h", "--help"),
+    usage = "failover enable [--config <file>] <provider>"
+)]
 struct Enable {
     /// configuration file
     #[argh(option, arg_name = "file")]
     config: Option<PathBuf>,
     /// a provider's id
     #[argh(positional)]
-    provider: String,
+    provider: Option<String>,
 }
 
 /// re-read the configuration; what is unchanged keeps its state
@@ -423,14 +440,16 @@ impl From<TypedCommand> for (Option<PathBuf>, Command) {
                 watch,
             }) => (config, Command::Status { json, watch }),
             TypedCommand::Use(Use { config, provider }) => {
-                let pin = (provider != "auto").then_some(provider);
-                (config, Command::Use(pin))
+                let pin = |id: String| Command::Use((id != "auto").then_some(id));
+                (config, provider.map_or(Command::OfWhom("use"), pin))
             }
             TypedCommand::Disable(Disable { config, provider }) => {
-                (config, Command::Disable(provider))
+                let command = provider.map_or(Command::OfWhom("disable"), Command::Disable);
+                (config, command)
             }
             TypedCommand::Enable(Enable { config, provider }) => {
-                (config, Command::Enable(provider))
+                let command = provider.map_or(Command::OfWhom("enable"), Command::Enable);
+                (config, command)
             }
             TypedCommand::Reload(Reload { config }) => (config, Command::Reload),
             TypedCommand::Refresh(Refresh { config, interface }) => {
@@ -494,6 +513,7 @@ mod tests {
         assert_eq!(command("use isp2"), Command::Use(Some("isp2".into())));
         assert_eq!(command("use auto"), Command::Use(None));
         assert_eq!(command("use help"), Command::Use(Some("help".into())));
+        assert_eq!(command("use"), Command::OfWhom("use"));
         assert_eq!(command("disable isp2"), Command::Disable("isp2".into()));
         assert_eq!(command("enable isp2"), Command::Enable("isp2".into()));
         assert_eq!(command("reload"), Command::Reload);
@@ -550,10 +570,6 @@ mod tests {
             ),
             ("status --jsno", "--jsno (did you mean --json?)"),
             ("--config= log", "--config names no file"),
-            (
-                "use",
-                "Required positional arguments not provided: provider\n",
-            ),
             ("log use", "Unrecognized argument: use\n"),
             ("use isp1 isp2", "Unrecognized argument: isp2"),
             ("log --config", "No value provided for option '--config'"),

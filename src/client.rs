@@ -28,7 +28,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use crate::cli::Exit;
-use crate::config::{CONFIG_FILES, Config};
+use crate::config::{CONFIG_FILES, Config, Ids};
 use crate::linux::clock;
 use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
@@ -128,7 +128,7 @@ pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
     };
     let colours = terminal::has_colours();
     let render = || {
-        let answer = asked(&config, &Request::Status)?;
+        let answer = asked(file, &config, &Request::Status)?;
         if let Some(refused) = answer.refused {
             return Err((Exit::NoDaemon, text::plain(&refused)));
         }
@@ -153,7 +153,7 @@ pub fn log(file: &Path) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    match asked(&config, &Request::Log) {
+    match asked(file, &config, &Request::Log) {
         Ok(Answer {
             refused: Some(refused),
             ..
@@ -173,7 +173,7 @@ pub fn explain(file: &Path, provider: Option<&str>) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    match asked(&config, &request) {
+    match asked(file, &config, &request) {
         Ok(Answer {
             refused: Some(refused),
             ..
@@ -189,6 +189,22 @@ pub fn explain(file: &Path, provider: Option<&str>) -> Exit {
         }
         Err((exit, complaint)) => complain(exit, &complaint),
     }
+}
+
+/// `use`, `disable` and `enable` without a provider: names those that there are, as far as the configuration tells.
+pub fn of_whom(command: &str, file: Option<&Path>) -> Exit {
+    let or_auto = if command == "use" { "auto, or " } else { "" };
+    let mut config = Box::new(Config::new());
+    let loaded = file.map(|file| load_config(file, &mut config, &mut |_| {}));
+    let expected = match loaded {
+        Some(Ok(_)) if config.enabled().next().is_some() => {
+            format!("{or_auto}one of these providers: {}", Ids(&config))
+        }
+        _ => format!("{or_auto}a provider's id"),
+    };
+    let what =
+        format!("{command} what? Expected {expected}\n`failover {command} --help` tells more.");
+    complain(Exit::Usage, &what)
 }
 
 /// `use`
@@ -218,7 +234,7 @@ pub fn reload(file: &Path) -> Exit {
     order(file, Ok(Request::Reload), "the configuration is loaded")
 }
 
-/// `refresh`
+/// `refresh`. That no provider uses an interface is no failure: hotplug scripts tell of them all.
 pub fn refresh(file: &Path, interface: Option<&str>) -> Exit {
     match interface.map(crate::config::Name::try_from).transpose() {
         Ok(interface) => order(
@@ -226,8 +242,8 @@ pub fn refresh(file: &Path, interface: Option<&str>) -> Exit {
             Ok(Request::Refresh(interface)),
             "netifd is asked again",
         ),
-        // No provider has an interface whose name is too long for a message.
-        Err(_) => Exit::Ok,
+        // It would be too long for a message.
+        Err(_) => complain(Exit::Ok, "no provider uses an interface of so long a name"),
     }
 }
 
@@ -247,7 +263,7 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let answer = match asked(&config, &request) {
+    let answer = match asked(file, &config, &request) {
         Ok(answer) => answer,
         Err((exit, complaint)) => return complain(exit, &complaint),
     };
@@ -262,6 +278,7 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
         Some(refused) => {
             let exit = match request {
                 Request::Reload => Exit::BadConfig,
+                Request::Refresh(_) => Exit::Ok,
                 _ => Exit::Usage,
             };
             complain(exit, &text::plain(&refused))
@@ -289,7 +306,7 @@ fn unreadable(trouble: &Trouble) -> Exit {
 }
 
 /// The daemon's answer, or how to end and why.
-fn asked(config: &Config, request: &Request) -> Result<Answer, (Exit, String)> {
+fn asked(file: &Path, config: &Config, request: &Request) -> Result<Answer, (Exit, String)> {
     let state_dir = Path::new(config.globals.state_dir.as_str());
     ask(state_dir, request).map_err(|error| {
         let socket = state_dir.join(SOCKET);
@@ -299,7 +316,7 @@ fn asked(config: &Config, request: &Request) -> Result<Answer, (Exit, String)> {
                 Exit::NoDaemon,
                 format!(
                     "no daemon is running: nobody listens on {socket}.\n{}",
-                    without_daemon(config, request)
+                    without_daemon(file, config, request)
                 ),
             ),
             AskError::NotPermitted => (
@@ -324,7 +341,18 @@ fn asked(config: &Config, request: &Request) -> Result<Answer, (Exit, String)> {
 }
 
 /// What to do instead.
-fn without_daemon(config: &Config, request: &Request) -> String {
+fn without_daemon(file: &Path, config: &Config, request: &Request) -> String {
+    let off = match config.globals.enabled {
+        true => String::new(),
+        false => format!(
+            "It is switched off by `option enabled '0'` in section globals of {}: set that to '1'.\n",
+            file.display()
+        ),
+    };
+    off + &instead(config, request)
+}
+
+fn instead(config: &Config, request: &Request) -> String {
     let sticky = &config.globals.sticky_file;
     match request {
         Request::Use(Some(id)) => {

@@ -39,7 +39,11 @@ fn act(invocation: &Invocation) -> Exit {
         _ => {}
     }
     let variable = std::env::var_os(CONFIG_VARIABLE);
-    let Some(file) = find_config(invocation.config.as_deref(), variable) else {
+    let file = find_config(invocation.config.as_deref(), variable);
+    if let Command::OfWhom(command) = invocation.command {
+        return client::of_whom(command, file.as_deref());
+    }
+    let Some(file) = file else {
         return client::no_config();
     };
     match &invocation.command {
@@ -67,7 +71,7 @@ fn act(invocation: &Invocation) -> Exit {
                 interval: *interval,
             },
         ),
-        Command::ImportMwan3(_) | Command::Version => Exit::Bug, // done above
+        Command::ImportMwan3(_) | Command::OfWhom(_) | Command::Version => Exit::Bug, // done above
     }
 }
 

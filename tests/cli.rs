@@ -139,12 +139,47 @@ fn help_and_version_need_nothing() {
 
 #[test]
 fn wrong_usage_is_64() {
-    for words in ["", "stauts", "use", "status --jsn", "log extra"] {
+    for words in ["", "stauts", "status --jsn", "log extra"] {
         let output = failover(words).output().unwrap();
         let (exit, text) = failure(&output);
         assert_eq!(exit, 64, "{words}");
         assert!(text.starts_with("failover: "), "{text}");
     }
+}
+
+#[test]
+fn who_names_no_provider_is_told_which_there_are() {
+    let dir = directory("of-whom");
+    let file = config(&dir);
+    let more = "config provider 'isp2'\n\toption device 'eth2'\n\
+                config provider 'idle'\n\toption device 'eth3'\n\toption enabled '0'\n";
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text + more).unwrap();
+    for (words, expected) in [
+        (
+            "use",
+            "use what? Expected auto, or one of these providers: isp1, isp2\n",
+        ),
+        (
+            "disable",
+            "disable what? Expected one of these providers: isp1, isp2\n",
+        ),
+        (
+            "enable",
+            "enable what? Expected one of these providers: isp1, isp2\n",
+        ),
+    ] {
+        let output = asked(&file, words);
+        let (exit, told) = failure(&output);
+        assert_eq!(exit, 64, "{words}");
+        assert!(told.contains(expected), "{told}");
+        // Whatever the state of the configuration.
+        let output = asked(Path::new("/nowhere/failover.conf"), words);
+        let (exit, told) = failure(&output);
+        assert_eq!(exit, 64, "{words}");
+        assert!(told.contains("a provider's id"), "{told}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]
@@ -291,6 +326,33 @@ fn without_a_daemon_it_is_69_and_says_what_to_do() {
         assert_eq!(exit, 69, "{words}: {text}");
         assert!(text.contains("no daemon is running"), "{text}");
         assert!(text.contains(&advice), "{text}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_daemon_that_is_switched_off_is_told_so() {
+    let dir = directory("switched-off");
+    let file = config(&dir);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let off = text.replace("'globals'\n", "'globals'\n\toption enabled '0'\n");
+    std::fs::write(&file, off).unwrap();
+    for words in [
+        "status",
+        "log",
+        "reload",
+        "use isp1",
+        "use auto",
+        "refresh wan",
+    ] {
+        let output = asked(&file, words);
+        let (exit, told) = failure(&output);
+        assert_eq!(exit, 69, "{words}: {told}");
+        let off = format!(
+            "switched off by `option enabled '0'` in section globals of {}: set that to '1'",
+            file.display()
+        );
+        assert!(told.contains(&off), "{words}: {told}");
     }
     std::fs::remove_dir_all(dir).unwrap();
 }
