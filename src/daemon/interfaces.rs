@@ -1,10 +1,12 @@
 //! What netifd says of its interfaces, for the providers that name some.
 
 use super::{Daemon, Memory, Token};
+use crate::config::Name;
 use crate::linux::clock::now;
-use crate::linux::netifd::{NoAnswer, Standing};
+use crate::linux::netifd::{NoAnswer, Trouble};
 use crate::linux::poll::Interest;
 use crate::net::Instant;
+use crate::uci::Shown;
 
 impl Daemon<'_> {
     /// Asks netifd for what is to be asked.
@@ -30,9 +32,21 @@ impl Daemon<'_> {
     }
 
     /// A person, or a hotplug script, says that an interface has changed, or any.
-    pub(super) fn refresh(&mut self, interface: Option<&str>, now: Instant) {
-        self.memory.interfaces.refresh(interface);
+    pub(super) fn refresh(&mut self, interface: Option<&str>, now: Instant) -> Result<(), String> {
+        let of_interest = self.memory.interfaces.refresh(interface);
         self.ask_netifd(now);
+        if of_interest {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.memory.interfaces.names().map(Name::as_str).collect();
+        Err(match (names.is_empty(), interface) {
+            (false, Some(interface)) => format!(
+                "no provider uses interface {}; those in use: {}",
+                Shown(interface),
+                names.join(", ")
+            ),
+            _ => "no provider uses interfaces of netifd's (`option interface`)".to_owned(),
+        })
     }
 
     /// Another configuration is in force.
@@ -46,32 +60,38 @@ impl Daemon<'_> {
 
     /// Interfaces that netifd says nothing of.
     pub(super) fn warn_of_interfaces(&mut self) {
-        for (name, standing) in self.memory.interfaces.troubles() {
+        for (name, trouble) in self.memory.interfaces.troubles() {
             let config = self.memory.core.config();
             let provider = config.enabled().find(|p| p.interfaces.contains(name));
             let id = provider.map(|provider| &provider.id);
             let mut add = |code, what| self.warnings.add(code, id, what);
-            match standing {
-                Standing::Unknown => add(
+            match trouble {
+                Trouble::Unknown => add(
                     "interface-unknown",
                     format_args!(
                         "netifd knows no interface {name}: see `ubus list network.interface.*`"
                     ),
                 ),
-                Standing::NoAnswer(NoAnswer::Program(errno)) => add(
+                Trouble::NoAnswer(NoAnswer::Program(errno)) => add(
                     "no-netifd",
                     format_args!(
                         "interface {name} is asked of netifd by `ubus`, which cannot be run ({errno}): where there is no \
                          netifd, name the device by `option device`"
                     ),
                 ),
-                Standing::NoAnswer(why) => add(
+                Trouble::NoAnswer(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} ({why}): it is asked again"
                     ),
                 ),
-                Standing::Unasked | Standing::Told(_) => {}
+                Trouble::Silent(why) => add(
+                    "no-netifd",
+                    format_args!(
+                        "netifd does not tell of interface {name} any more ({why}): what it told before holds, and it is \
+                         asked again"
+                    ),
+                ),
             }
         }
     }

@@ -90,10 +90,7 @@ impl Daemon<'_> {
             Request::Disable(id) => self.disable(id, true, now),
             Request::Enable(id) => self.disable(id, false, now),
             Request::Reload => self.reload_for(client),
-            Request::Refresh(interface) => {
-                self.refresh(interface.as_deref(), now);
-                Ok(())
-            }
+            Request::Refresh(interface) => self.refresh(interface.as_deref(), now),
         };
         if let Err(error) = result {
             self.memory

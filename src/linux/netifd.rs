@@ -43,6 +43,8 @@ struct Known {
     /// to be asked
     due: bool,
     standing: Standing,
+    /// why it tells nothing any more, while what it told before holds: the first reason
+    silent: Option<NoAnswer>,
 }
 
 /// What is said of a provider's way out, by the configuration or by netifd.
@@ -64,6 +66,17 @@ pub enum Standing {
     Unknown,
     /// there is no `ubus`, or it did not answer in time, or nothing that can be read
     NoAnswer(NoAnswer),
+}
+
+/// Why netifd tells nothing of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// it knows no such interface
+    Unknown,
+    /// it never told of it, for this reason
+    NoAnswer(NoAnswer),
+    /// it told of it once, and no more, for this reason; what it told holds
+    Silent(NoAnswer),
 }
 
 /// Why there is no answer.
@@ -125,18 +138,29 @@ impl Interfaces {
                     name: name.clone(),
                     due: true,
                     standing: Standing::Unasked,
+                    silent: None,
                 });
             }
         }
         self.refresh(None);
     }
 
-    /// An interface has changed, or any.
-    pub fn refresh(&mut self, name: Option<&str>) {
+    /// An interface has changed, or any: whether that is one of a provider's.
+    pub fn refresh(&mut self, name: Option<&str>) -> bool {
+        let mut of_interest = false;
         for known in &mut self.known {
-            known.due |= name.is_none_or(|name| known.name == name);
+            if name.is_none_or(|name| known.name == name) {
+                known.due = true;
+                of_interest = true;
+            }
         }
         self.pause.clear();
+        of_interest
+    }
+
+    /// Those that providers name.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.known.iter().map(|known| &known.name)
     }
 
     /// Asks what is to be asked, unless a question is open: what becomes readable when there is an answer.
@@ -154,7 +178,7 @@ impl Interfaces {
                 Some(output.as_fd())
             }
             Err(errno) => {
-                known.standing = Standing::NoAnswer(NoAnswer::Program(errno));
+                known.takes(Standing::NoAnswer(NoAnswer::Program(errno)));
                 let _ = self.pause.push(now + PAUSE);
                 None
             }
@@ -210,22 +234,21 @@ impl Interfaces {
         if let Standing::NoAnswer(_) = standing {
             known.due = true;
             let _ = self.pause.push(now + PAUSE);
-            // What it was is more likely than nothing.
-            if let Standing::Told(_) = known.standing {
-                return false;
-            }
         }
-        let changed = known.standing != standing;
-        known.standing = standing;
-        changed
+        known.takes(standing)
     }
 
     /// The interfaces of which netifd tells nothing, and why.
-    pub fn troubles(&self) -> impl Iterator<Item = (&Name, &Standing)> {
-        let silent =
-            |known: &&Known| matches!(known.standing, Standing::Unknown | Standing::NoAnswer(_));
-        let known = self.known.iter().filter(silent);
-        known.map(|known| (&known.name, &known.standing))
+    pub fn troubles(&self) -> impl Iterator<Item = (&Name, Trouble)> {
+        self.known.iter().filter_map(|known| {
+            let trouble = match (&known.standing, known.silent) {
+                (Standing::Unknown, _) => Trouble::Unknown,
+                (Standing::NoAnswer(why), _) => Trouble::NoAnswer(*why),
+                (Standing::Told(_), Some(why)) => Trouble::Silent(why),
+                (Standing::Told(_) | Standing::Unasked, _) => return None,
+            };
+            Some((&known.name, trouble))
+        })
     }
 
     /// What netifd has said of a provider in a family: of the first of its interfaces that has a way out there; else that
@@ -266,6 +289,22 @@ impl Interfaces {
             Standing::Told(interface) => Some(interface),
             _ => None,
         }
+    }
+}
+
+impl Known {
+    /// This came of asking: whether that is news.
+    fn takes(&mut self, standing: Standing) -> bool {
+        // What it was is more likely than nothing.
+        if let (Standing::Told(_), Standing::NoAnswer(why)) = (&self.standing, &standing) {
+            let news = self.silent.is_none();
+            self.silent.get_or_insert(*why);
+            return news;
+        }
+        let news = self.standing != standing || self.silent.is_some();
+        self.standing = standing;
+        self.silent = None;
+        news
     }
 }
 
@@ -313,5 +352,33 @@ impl Asking {
             Some(status) => Standing::NoAnswer(NoAnswer::Status(status)),
             None => Standing::NoAnswer(NoAnswer::Killed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_holds_while_there_is_no_answer_and_that_is_news_once() {
+        let told = || Standing::Told(Interface::default());
+        let refused = |errno| Standing::NoAnswer(NoAnswer::Program(errno));
+        let mut known = Known {
+            name: Name::try_from("wan").unwrap(),
+            due: false,
+            standing: Standing::Unasked,
+            silent: None,
+        };
+        assert!(known.takes(refused(Errno::ENOENT)));
+        assert!(known.takes(told()));
+        assert!(!known.takes(told()));
+        assert!(known.takes(refused(Errno::ENOMEM)));
+        assert_eq!(known.standing, told());
+        let unreadable = Standing::NoAnswer(NoAnswer::Unreadable);
+        assert!(!known.takes(unreadable));
+        assert_eq!(known.silent, Some(NoAnswer::Program(Errno::ENOMEM)));
+        assert!(known.takes(told()));
+        assert_eq!(known.silent, None);
+        assert!(known.takes(Standing::Unknown));
     }
 }

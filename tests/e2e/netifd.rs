@@ -214,6 +214,11 @@ fn answers_that_are_damaged_or_do_not_come_change_nothing() {
                 .lines()
                 .count()
         };
+        let complaints = || {
+            let log = daemon.log();
+            log.matches("netifd does not tell of interface wan any more")
+                .count()
+        };
         let good = fs::read_to_string(daemon.file("netifd/wan")).unwrap();
         let long = format!("{}{}", &good[..good.len() - 1], " ".repeat(20_000)) + "}";
         let types = good.replace("true", "\"true\"");
@@ -230,7 +235,16 @@ fn answers_that_are_damaged_or_do_not_come_change_nothing() {
                 states.iter().all(|(_, _, state)| state == "online"),
                 "{damaged:.40}: {states:?}"
             );
+            assert_eq!(warnings(&daemon, "no-netifd").len(), 1, "{damaged:.40}");
         }
+        // That is told when it begins, and again when it begins again.
+        assert_eq!(complaints(), 1, "{}", daemon.log());
+        says_text(&daemon, "wan", &good);
+        daemon.must(&["refresh", "wan"]);
+        assert!(wait_until(SOON, || warnings(&daemon, "no-netifd").is_empty()));
+        says_text(&daemon, "wan", "");
+        daemon.must(&["refresh", "wan"]);
+        assert!(wait_until(SOON, || complaints() == 2), "{}", daemon.log());
 
         // One that hangs is killed, with all it has started, and holds up nobody.
         fs::write(daemon.file("netifd/wan.hangs"), "").unwrap();
@@ -244,6 +258,34 @@ fn answers_that_are_damaged_or_do_not_come_change_nothing() {
         let patience = 2 * SOON + Duration::from_secs(2);
         assert!(wait_until(patience, || children(daemon.pid()).is_empty()));
         daemon.wait_for_all("online");
+    });
+}
+
+#[test]
+fn an_interface_that_no_provider_uses_is_no_failure_but_told() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        let asked = || fs::read_to_string(daemon.file("netifd/.asked")).unwrap();
+        let before = asked();
+        for interface in ["lan", "a-name-that-is-too-long-for-any-interface"] {
+            let output = daemon.command(&["refresh", interface]);
+            assert_eq!(output.status.code(), Some(0));
+            assert!(output.stdout.is_empty(), "{output:?}");
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert!(told.contains("no provider uses"), "{told}");
+            assert_eq!(
+                told.contains("wan, wan6, wanb"),
+                interface == "lan",
+                "{told}"
+            );
+        }
+        assert_eq!(asked(), before);
+        assert!(daemon.must(&["refresh", "wanb"]).contains("asked again"));
+        assert!(daemon.must(&["refresh"]).contains("asked again"));
     });
 }
 
@@ -294,5 +336,75 @@ fn a_delegated_prefix_is_enough_for_ipv6() {
             path(&daemon.status(), "isp1", "ipv6")["reason"],
             Value::Null
         );
+    });
+}
+
+/// As such a provider does it: it routes the prefix to the router's link-local address, and nothing with another source
+/// address gets through. That is in use on the bridge of the LAN, and may change at any time.
+#[test]
+fn with_a_delegated_prefix_only_it_is_online() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        let own = lab.provider(1).own(Family::V6);
+        lab.router.ip(&format!(
+            "addr del {own}/64 dev eth1
+             addr add fe80::2/64 dev eth1 nodad
+             link add br-lan type bridge
+             link set lan0 master br-lan
+             link set br-lan up"
+        ));
+        let isp = |lines: &str| {
+            let gateway = &lab.provider(1).gateway;
+            gateway.feed(&["ip", "-6", "-batch", "-"], lines);
+        };
+        let delegate = |daemon: &Daemon, prefix: &str, address: &str| {
+            isp(&format!(
+                "rule add pref 11 from {prefix} iif line lookup main
+                 rule add pref 12 iif line blackhole
+                 route add {prefix} via fe80::2 dev line"
+            ));
+            lab.router.ip(&format!(
+                "addr add {address}/64 dev br-lan nodad
+                 route add unreachable {prefix} proto static metric 4294967295
+                 route add ::/0 from {prefix} via fe80::1 dev eth1 proto static metric 512"
+            ));
+            let mut status = up("eth1", &["fe80::1".parse().unwrap()], true);
+            let (base, length) = prefix.split_once('/').unwrap();
+            status["route"][0]["source"] = json!(prefix);
+            status["ipv6-prefix"] = json!([{
+                "address": base, "mask": length.parse::<u8>().unwrap(), "preferred": 600, "valid": 1200, "class": "wan6",
+                "assigned": {"lan": {"address": base, "mask": 60}}
+            }]);
+            says(daemon, "wan6", &status);
+        };
+        delegate(&daemon, "2001:db8:f00::/56", "2001:db8:f00:1::1");
+        daemon.launch();
+        let is_online_as = |address: &str| {
+            let status = daemon.status();
+            let path = path(&status, "isp1", "ipv6");
+            path["state"] == "online" && path["address"] == address
+        };
+        let so = || is_online_as("2001:db8:f00:1::1");
+        assert!(wait_until(SOON, so), "{}", daemon.log());
+        assert!(leads(&lab, 1), "{}", daemon.log());
+
+        lab.upstream_dies(1);
+        assert!(leads(&lab, 2), "{}", daemon.log());
+        lab.upstream_returns(1);
+        daemon.wait_for_all("online");
+        assert!(leads(&lab, 1), "{}", daemon.log());
+
+        // It is renewed with another prefix.
+        isp("rule del pref 11
+             rule del pref 12
+             route del 2001:db8:f00::/56 dev line");
+        lab.router.ip("addr del 2001:db8:f00:1::1/64 dev br-lan");
+        delegate(&daemon, "2001:db8:e00::/56", "2001:db8:e00:1::1");
+        daemon.must(&["refresh", "wan6"]);
+        let so = || is_online_as("2001:db8:e00:1::1");
+        assert!(wait_until(SOON, so), "{}", daemon.log());
+        assert!(leads(&lab, 1), "{}", daemon.log());
     });
 }
