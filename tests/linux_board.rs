@@ -157,3 +157,26 @@ fn the_package_has_the_version_of_the_program() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(CHANGES.starts_with(&format!("failover ({version}-1) ")));
 }
+
+#[test]
+fn the_packages_builder_tells_its_usage_without_fetching_or_building_anything() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/board/linux/deb");
+    for (words, exit, told) in [
+        (&["--help"][..], 0, ""),
+        (&["x86-64", "-h"], 0, ""),
+        (&["--halp"], 64, "unknown option --halp\n"),
+        (&["windows"], 64, "there is no board windows\n"),
+        (&["x86-64", "--output"], 64, "--output lacks its value\n"),
+    ] {
+        let mut deb = Command::new(script);
+        // Neither cargo nor a place to put something.
+        deb.args(words).env("PATH", "/usr/bin:/bin");
+        deb.env("FAILOVER_CACHE", "/dev/null");
+        let output = deb.output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(exit), "{words:?}: {stderr}");
+        assert!(stderr.contains(told), "{stderr}");
+        let text = String::from_utf8(output.stdout).unwrap() + &stderr;
+        assert!(text.contains("usage: board/linux/deb [BOARD]"), "{text}");
+    }
+}
