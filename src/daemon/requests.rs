@@ -215,6 +215,10 @@ impl Daemon<'_> {
         let result = match loaded {
             Ok(_) if !self.memory.candidate.globals.enabled => {
                 log::info!("option enabled is '0': stopping");
+                let name = self.config_file.display();
+                notes.push(text(format_args!(
+                    "{name}: option enabled is '0' in section globals: the daemon stops"
+                )));
                 self.stopping = true;
                 Ok(())
             }

@@ -8,7 +8,7 @@ from router import RouterTest
 BAD = """echo "/etc/config/failover:3: interval 'soon': expected a duration" >&2; exit 78"""
 INSTANCE = [
     "procd_open_instance",
-    "procd_set_param [command] [/usr/sbin/failover] [run]",
+    "procd_set_param [command] [/etc/init.d/failover] [launch]",
     "procd_set_param [stdout] [1]",
     "procd_set_param [stderr] [1]",
     "procd_set_param [respawn] [3600] [5] [0]",
@@ -69,6 +69,15 @@ class Start(InitTest):
             self.assertEqual(self.calls(), ["failover [check]"], command)
             self.assertTrue(self.is_running())
             self.assertIn("interval 'soon'", done.stderr)
+            self.assertIn("the daemon goes on with the configuration that it has", done.stderr)
+            self.assertEqual(len(self.logged()), 2, command)
+
+    def test_where_none_runs_none_is_said_to_go_on(self) -> None:
+        self.program("check", BAD)
+        for command in ("start", "restart"):
+            done = self.service(command)
+            self.assertEqual(done.returncode, 78, command)
+            self.assertNotIn("goes on", done.stderr)
 
     def test_restart_stops_and_starts(self) -> None:
         done = self.service("restart")
@@ -76,6 +85,31 @@ class Start(InitTest):
         calls = self.calls()
         self.assertEqual(calls[1], "procd_kill")
         self.assertEqual(calls[3:], [*INSTANCE, *TRIGGERS])
+
+
+class Launch(InitTest):
+    """What procd runs, at the start and after each end."""
+
+    def test_it_becomes_the_daemon(self) -> None:
+        self.program("run", "exit 7")
+        self.assertEqual(self.service("launch").returncode, 7)
+        self.assertEqual(self.calls(), ["failover [run]"])
+        self.assertEqual(self.logged(), [])
+        self.assertFalse((self.root / "tmp/locked").exists())
+
+    def test_a_daemon_that_was_switched_off_is_not_run_again_but_taken_from_procd(self) -> None:
+        self.service("start")
+        self.disable()
+        self.calls()
+        self.assertEqual(self.service("launch").returncode, 0)
+        (call,) = self.calls()
+        self.assertEqual(call, 'ubus [call] [service] [delete] [{ "name": "failover", "instance": "instance1" }]')
+        (line,) = self.logged()
+        self.assertIn("switched off by option enabled '0'", line)
+        # It starts when it is switched on.
+        self.write("etc/config/failover", "config globals\n")
+        self.service("reload")
+        self.assertTrue(self.is_running())
 
 
 class Reload(InitTest):
@@ -125,7 +159,7 @@ class Commands(InitTest):
     def test_help_has_each(self) -> None:
         text = self.service("help").stdout
         for command in ("status", "check", "use"):
-            self.assertRegex(text, rf"(?m)^\t{command}  ")
+            self.assertEqual(len(re.findall(rf"(?m)^\t{command}  ", text)), 1, command)
 
 
 FIREWALL = """

@@ -272,7 +272,7 @@ class Scripts(PackageTest, RouterTest):
         self.script("postinst", "configure")
         calls = self.calls()
         self.assertEqual(calls[:3], ["default_postinst [failover.postinst]", "rpcd [reload]", "enable"])
-        self.assertIn("procd_set_param [command] [/usr/sbin/failover] [run]", calls)
+        self.assertIn("procd_set_param [command] [/etc/init.d/failover] [launch]", calls)
         self.assertIn("config provider 'wan'", self.read("etc/config/failover"))
         self.assertFalse((self.root / "etc/uci-defaults/90-failover").exists())
         self.assertTrue(list((self.root / "etc/rc.d").iterdir()))
@@ -298,7 +298,7 @@ class Scripts(PackageTest, RouterTest):
         self.script("postrm", "remove", PKG_UPGRADE="0")
         self.assertEqual(self.calls(), ["rpcd [reload]"])
         shutil.rmtree(self.root / "usr/lib/opkg")
-        self.assertEqual(set(contents(self.root)) - {"tmp/calls", "tmp/input", "tmp/program/run"}, files)
+        self.assertEqual(set(contents(self.root)) - {"tmp/calls", "tmp/input", "tmp/locked", "tmp/program/run"}, files)
         for folder in ("etc/failover", "var/run/failover", "etc/iproute2/rt_tables.d", "etc/iproute2/rt_protos.d"):
             self.assertFalse((self.root / folder).exists(), folder)
 
