@@ -147,6 +147,9 @@ impl Write for Datagrams {
 
 /// A line as RFC 3164 has it, without the time: the syslog daemon puts its own there (section 4.3.3), which is the
 /// local time, unlike what the crate's formatters write.
+///
+/// OpenWrt's logd takes the first 16 characters for the time, and drops them, when the last of them is a space. With five
+/// digits of the process at least, it never is.
 struct Line {
     process: u32,
 }
@@ -160,7 +163,7 @@ impl LogFormat<Arguments<'_>> for Line {
     ) -> syslog::Result<()> {
         let priority = Facility::LOG_DAEMON as u8 | severity as u8;
         let process = self.process;
-        let line = format!("<{priority}>failover[{process}]: {text}");
+        let line = format!("<{priority}>failover[{process:05}]: {text}");
         w.write_all(line.as_bytes()).map_err(syslog::Error::Write)
     }
 }
@@ -199,7 +202,7 @@ mod tests {
         let id = std::process::id();
         assert_eq!(
             received(&daemon),
-            format!("<28>failover[{id}]: isp1 is offline")
+            format!("<28>failover[{id:05}]: isp1 is offline")
         );
 
         drop(daemon);
@@ -208,9 +211,24 @@ mod tests {
         assert!(log(Level::Info, "isp1 is online"));
         assert_eq!(
             received(&daemon),
-            format!("<30>failover[{id}]: isp1 is online")
+            format!("<30>failover[{id:05}]: isp1 is online")
         );
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn logd_takes_no_part_of_a_line_for_the_time() {
+        for process in [1, 23, 456, 1323, 65_535, 100_000, 4_194_304] {
+            let mut line = Vec::new();
+            let text = format_args!("a b c d e f");
+            Line { process }
+                .format(&mut line, Severity::LOG_INFO, text)
+                .unwrap();
+            let line = String::from_utf8(line).unwrap();
+            let told = line.strip_prefix("<30>").unwrap();
+            assert!(told.starts_with("failover["), "{told}");
+            assert_ne!(told.as_bytes()[15], b' ', "{told}");
+        }
     }
 
     #[test]
