@@ -14,6 +14,8 @@ INSTANCE = [
     "procd_set_param [respawn] [3600] [5] [0]",
     "procd_close_instance",
 ]
+# A run that is switched off takes away what a killed daemon has left.
+CLEAN = "failover [run] [--config] [/proc/self/fd/0]"
 TRIGGERS = ["procd_add_reload_trigger [failover] [network]", "procd_close_service"]
 
 
@@ -45,7 +47,7 @@ class Start(InitTest):
         self.disable()
         done = self.service("start")
         self.assertEqual(done.returncode, 0)
-        self.assertEqual(self.calls(), TRIGGERS)
+        self.assertEqual(self.calls(), [CLEAN, *TRIGGERS])
         self.assertIn("switched off by option enabled '0'", done.stderr)
         self.assertEqual(len(self.logged()), 1)
 
@@ -102,7 +104,8 @@ class Launch(InitTest):
         self.disable()
         self.calls()
         self.assertEqual(self.service("launch").returncode, 0)
-        (call,) = self.calls()
+        clean, call = self.calls()
+        self.assertEqual(clean, CLEAN)
         self.assertEqual(call, 'ubus [call] [service] [delete] [{ "name": "failover", "instance": "instance1" }]')
         (line,) = self.logged()
         self.assertIn("switched off by option enabled '0'", line)
@@ -110,6 +113,34 @@ class Launch(InitTest):
         self.write("etc/config/failover", "config globals\n")
         self.service("reload")
         self.assertTrue(self.is_running())
+
+
+class Leavings(InitTest):
+    """What a daemon that was killed has left, when procd runs none again."""
+
+    def input_of(self, *commands: str) -> list[str]:
+        (self.root / "tmp/input").unlink(missing_ok=True)
+        self.program("run", "cat >/tmp/input")
+        for command in commands:
+            self.assertEqual(self.service(command).returncode, 0)
+        path = self.root / "tmp/input"
+        return path.read_text().split() if path.exists() else []
+
+    def test_they_go(self) -> None:
+        self.assertEqual(self.input_of("stop"), ["config", "globals", "option", "enabled", "0"])
+        self.disable()
+        for command in ("start", "launch", "stop"):
+            self.assertEqual(self.input_of(command), ["config", "globals", "option", "enabled", "0"], command)
+
+    def test_a_restart_takes_them_over(self) -> None:
+        self.assertEqual(self.input_of("restart"), [])
+
+    def test_they_stay_where_a_clean_stop_leaves_them_too(self) -> None:
+        text = self.read("etc/config/failover").replace("globals\n", "globals\n\toption on_stop 'keep'\n", 1)
+        self.write("etc/config/failover", text)
+        self.assertEqual(self.input_of("start", "stop"), [])
+        self.write("etc/config/failover", text.replace("globals\n", "globals\n\toption enabled '0'\n", 1))
+        self.assertEqual(self.input_of("start", "launch", "stop"), [])
 
 
 class Reload(InitTest):
@@ -129,7 +160,7 @@ class Reload(InitTest):
         self.disable()
         self.calls()
         self.assertEqual(self.service("reload").returncode, 0)
-        self.assertEqual(self.calls(), TRIGGERS)
+        self.assertEqual(self.calls(), [CLEAN, *TRIGGERS])
         self.assertFalse(self.is_running())
 
     def test_what_the_daemon_refuses_is_told_and_nothing_is_restarted(self) -> None:

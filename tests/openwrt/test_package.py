@@ -292,7 +292,8 @@ class Scripts(PackageTest, RouterTest):
         calls = self.calls()
         # It stops, and then a run that is switched off takes away what a killed one may have left.
         self.assertRegex(calls[1], r"^ubus \[call\] \[service\] \[delete\] .*failover")
-        self.assertEqual(calls[2:], ["failover [run] [--config] [/dev/stdin]", "disable", "procd_kill"])
+        clean = "failover [run] [--config] [/proc/self/fd/0]"
+        self.assertEqual(calls[2:], [clean, "disable", "procd_kill", clean])
         self.assertEqual(self.read("tmp/input").split(), ["config", "globals", "option", "enabled", "0"])
         self.remove_files()
         self.script("postrm", "remove", PKG_UPGRADE="0")
@@ -328,7 +329,8 @@ class Scripts(PackageTest, RouterTest):
         before = contents(self.root / "etc") | contents(self.root / "var/run")
         self.calls()
         self.script("prerm", "upgrade", PKG_UPGRADE="1")
-        self.assertEqual(self.calls(), ["default_prerm [failover.prerm]", "procd_kill"])
+        calls = self.calls()
+        self.assertEqual(calls, ["default_prerm [failover.prerm]", "procd_kill", "failover [run] [--config] [/proc/self/fd/0]"])
         self.script("postrm", "upgrade", PKG_UPGRADE="1")
         self.assertEqual(self.calls(), [])
         self.assertEqual(contents(self.root / "etc") | contents(self.root / "var/run"), before)
