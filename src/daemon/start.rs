@@ -230,7 +230,7 @@ impl Daemon<'_> {
         self.nothing_is_news();
         let pinned = self.sticky.pinned().clone();
         self.obey_sticky_file(pinned);
-        self.follow_interfaces(now());
+        self.hear_of_interfaces()?;
         self.look_at_uplinks(now());
         self.plan_all();
         self.sync();

@@ -1,19 +1,23 @@
 //! OpenWrt's logical interfaces: which device and gateway they have, asked of netifd by `ubus`, one after the other, as a
 //! child process that nobody waits for.
 //!
-//! Asked at the start, at a reload, and when somebody says that an interface has changed ([`Interfaces::refresh`]): netifd
-//! runs its hotplug scripts then. In between, the kernel's events tell what becomes of device and addresses.
+//! Asked at the start, where the answers are waited for a little while; at a reload; and when somebody says that an
+//! interface has changed ([`Interfaces::refresh`]): netifd runs its hotplug scripts then. In between, the kernel's events tell
+//! what becomes of device and addresses.
 
 use std::ffi::CString;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::thread::sleep;
 
 use heapless::Vec;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{pipe2, read};
 
 use super::child::Child;
+use super::clock::now;
 use super::uplink::Told;
 use crate::config::{Config, INTERFACES_WATCHED_MAX, NETIFD_ANSWER_MAX, Name, Provider};
 use crate::net::{Duration, Family, Instant};
@@ -23,6 +27,8 @@ use crate::wire::netifd::{self, Interface};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Before asking again what could not be asked, or was not understood.
 const PAUSE: Duration = Duration::from_secs(10);
+/// Between the end of what a child prints and its own, some of this.
+const BLINK: Duration = Duration::from_millis(1);
 /// How `ubus` ends when there is no such object (UBUS_STATUS_NOT_FOUND).
 const NOT_FOUND: u8 = 4;
 
@@ -32,8 +38,6 @@ pub struct Interfaces {
     known: Vec<Known, INTERFACES_WATCHED_MAX>,
     /// the question that is asked now
     asking: Vec<Asking, 1>,
-    /// nobody is asked before
-    pause: Vec<Instant, 1>,
     answer: [u8; NETIFD_ANSWER_MAX],
 }
 
@@ -42,6 +46,8 @@ struct Known {
     name: Name,
     /// to be asked
     due: bool,
+    /// … but not before: there was no answer
+    not_before: Option<Instant>,
     standing: Standing,
     /// why it tells nothing any more, while what it told before holds: the first reason
     silent: Option<NoAnswer>,
@@ -122,7 +128,6 @@ impl Interfaces {
         Interfaces {
             known: Vec::new(),
             asking: Vec::new(),
-            pause: Vec::new(),
             answer: [0; NETIFD_ANSWER_MAX],
         }
     }
@@ -137,6 +142,7 @@ impl Interfaces {
                 let _ = self.known.push(Known {
                     name: name.clone(),
                     due: true,
+                    not_before: None,
                     standing: Standing::Unasked,
                     silent: None,
                 });
@@ -151,10 +157,10 @@ impl Interfaces {
         for known in &mut self.known {
             if name.is_none_or(|name| known.name == name) {
                 known.due = true;
+                known.not_before = None;
                 of_interest = true;
             }
         }
-        self.pause.clear();
         of_interest
     }
 
@@ -165,23 +171,38 @@ impl Interfaces {
 
     /// Asks what is to be asked, unless a question is open: what becomes readable when there is an answer.
     pub fn ask(&mut self, now: Instant) -> Option<BorrowedFd<'_>> {
-        if !self.asking.is_empty() || self.pause.first().is_some_and(|until| now < *until) {
+        if !self.asking.is_empty() {
             return None;
         }
-        self.pause.clear();
-        let known = self.known.iter_mut().find(|known| known.due)?;
-        match Asking::start(&known.name, now) {
-            Ok(asking) => {
-                known.due = false;
-                let _ = self.asking.push(asking); // there was none
-                let output = self.asking.first()?.output.as_ref()?;
-                Some(output.as_fd())
+        let is_due = |known: &&mut Known| known.due && known.not_before.is_none_or(|at| at <= now);
+        for known in self.known.iter_mut().filter(is_due) {
+            known.due = false;
+            match Asking::start(&known.name, now) {
+                Ok(asking) => {
+                    let _ = self.asking.push(asking); // there was none
+                    break;
+                }
+                Err(errno) => {
+                    known.takes(Standing::NoAnswer(NoAnswer::Program(errno)), now);
+                }
             }
-            Err(errno) => {
-                known.takes(Standing::NoAnswer(NoAnswer::Program(errno)));
-                let _ = self.pause.push(now + PAUSE);
-                None
+        }
+        self.asking.first()?.output.as_ref().map(OwnedFd::as_fd)
+    }
+
+    /// Asks for everything that is to be asked, and waits for the answers, but not longer than until `end`. What becomes
+    /// readable when there is an answer to a question that is still open then.
+    pub fn ask_all(&mut self, end: Instant) -> Option<BorrowedFd<'_>> {
+        loop {
+            let at = now();
+            let open = !self.asking.is_empty() || self.ask(at).is_some();
+            if !open || end <= at {
+                return self.asking.first()?.output.as_ref().map(OwnedFd::as_fd);
             }
+            if let Some(asking) = self.asking.first() {
+                asking.wait(end - at);
+            }
+            self.hear(now());
         }
     }
 
@@ -189,7 +210,10 @@ impl Interfaces {
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.asking.first() {
             Some(asking) => asking.deadline,
-            None => self.pause.first().copied(),
+            None => {
+                let due = self.known.iter().filter(|known| known.due);
+                due.filter_map(|known| known.not_before).min()
+            }
         }
     }
 
@@ -231,11 +255,7 @@ impl Interfaces {
         let Some(known) = self.known.iter_mut().find(|known| known.name == asked.name) else {
             return false; // a reload has left it out
         };
-        if let Standing::NoAnswer(_) = standing {
-            known.due = true;
-            let _ = self.pause.push(now + PAUSE);
-        }
-        known.takes(standing)
+        known.takes(standing, now)
     }
 
     /// The interfaces of which netifd tells nothing, and why.
@@ -294,7 +314,12 @@ impl Interfaces {
 
 impl Known {
     /// This came of asking: whether that is news.
-    fn takes(&mut self, standing: Standing) -> bool {
+    fn takes(&mut self, standing: Standing, now: Instant) -> bool {
+        if let Standing::NoAnswer(_) = standing {
+            // Unless somebody has said meanwhile that it has changed.
+            self.not_before = (!self.due).then_some(now + PAUSE);
+            self.due = true;
+        }
         // What it was is more likely than nothing.
         if let (Standing::Told(_), Standing::NoAnswer(why)) = (&self.standing, &standing) {
             let news = self.silent.is_none();
@@ -322,6 +347,21 @@ impl Asking {
             filled: 0,
             deadline: Some(now + PATIENCE),
         })
+    }
+
+    /// Waits for what it prints, or else, as it has nothing more to print, for its end.
+    fn wait(&self, patience: Duration) {
+        let millis = |time: Duration| u16::try_from(time.total_millis()).unwrap_or(u16::MAX);
+        match &self.output {
+            Some(output) => {
+                let mut output = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+                let _ = poll(
+                    &mut output,
+                    PollTimeout::from(millis(patience).saturating_add(1)),
+                );
+            }
+            None => sleep(BLINK.min(patience).into()),
+        }
     }
 
     /// Reads what there is. What finds no room is thrown away, so that the child can end.
@@ -366,19 +406,22 @@ mod tests {
         let mut known = Known {
             name: Name::try_from("wan").unwrap(),
             due: false,
+            not_before: None,
             standing: Standing::Unasked,
             silent: None,
         };
-        assert!(known.takes(refused(Errno::ENOENT)));
-        assert!(known.takes(told()));
-        assert!(!known.takes(told()));
-        assert!(known.takes(refused(Errno::ENOMEM)));
-        assert_eq!(known.standing, told());
+        let mut takes = |standing| known.takes(standing, Instant::from_secs(1));
+        assert!(takes(refused(Errno::ENOENT)));
+        assert!(takes(told()));
+        assert!(!takes(told()));
+        assert!(takes(refused(Errno::ENOMEM)));
         let unreadable = Standing::NoAnswer(NoAnswer::Unreadable);
-        assert!(!known.takes(unreadable));
+        assert!(!takes(unreadable));
+        assert_eq!(known.standing, told());
         assert_eq!(known.silent, Some(NoAnswer::Program(Errno::ENOMEM)));
-        assert!(known.takes(told()));
+        let mut takes = |standing| known.takes(standing, Instant::from_secs(2));
+        assert!(takes(told()));
+        assert!(takes(Standing::Unknown));
         assert_eq!(known.silent, None);
-        assert!(known.takes(Standing::Unknown));
     }
 }

@@ -21,6 +21,8 @@
 //! | [`exec`] | commands as checks |
 //! | [`hooks`] | other programs hear of transitions |
 //! | [`netifd`] | OpenWrt's logical interfaces instead of devices |
+//! | [`netifd_death`] | the same, killed and started again |
+//! | [`netifd_prefix`] | the same, with a delegated prefix only |
 //! | [`stranger`] | what strangers, vandals and programs do |
 //! | [`siege`] | a busy, stopped or besieged daemon, and what it uses up |
 //! | [`witness`] | what several of these look at |
@@ -37,6 +39,8 @@ pub mod lab;
 pub mod last_resort;
 pub mod life;
 pub mod netifd;
+pub mod netifd_death;
+pub mod netifd_prefix;
 pub mod outage;
 pub mod outside;
 pub mod pin;

@@ -25,7 +25,7 @@ cat "$NETIFD/$name"
 "#;
 
 /// isp1 by the interfaces `wan` and `wan6`, isp2 by `wanb`.
-fn settings(lab: &Lab) -> Settings {
+pub(super) fn settings(lab: &Lab) -> Settings {
     Settings::learning(lab)
         .without("provider", "isp1", "device")
         .without("provider", "isp2", "device")
@@ -35,7 +35,7 @@ fn settings(lab: &Lab) -> Settings {
 }
 
 /// A daemon that will find netifd as it is told here, and has not started.
-fn prepared<'lab>(lab: &'lab Lab, settings: &Settings) -> Daemon<'lab> {
+pub(super) fn prepared<'lab>(lab: &'lab Lab, settings: &Settings) -> Daemon<'lab> {
     let mut daemon = Daemon::prepare(&lab.router, settings);
     let netifd = daemon.file("netifd");
     fs::create_dir(&netifd).unwrap();
@@ -45,7 +45,7 @@ fn prepared<'lab>(lab: &'lab Lab, settings: &Settings) -> Daemon<'lab> {
 }
 
 /// An interface that is up, with these gateways: in force or, as `defaultroute 0` has it, not.
-fn up(device: &str, gateways: &[IpAddr], in_force: bool) -> Value {
+pub(super) fn up(device: &str, gateways: &[IpAddr], in_force: bool) -> Value {
     let route = |gateway: &IpAddr| {
         let everywhere = if gateway.is_ipv4() { "0.0.0.0" } else { "::" };
         json!({"target": everywhere, "mask": 0, "nexthop": gateway.to_string(), "source": format!("{everywhere}/0")})
@@ -69,7 +69,7 @@ fn down(device: &str) -> Value {
 }
 
 /// What netifd says of an interface from now on.
-fn says(daemon: &Daemon, interface: &str, status: &Value) {
+pub(super) fn says(daemon: &Daemon, interface: &str, status: &Value) {
     says_text(
         daemon,
         interface,
@@ -84,7 +84,7 @@ fn says_text(daemon: &Daemon, interface: &str, text: &str) {
 }
 
 /// Both providers are up, with both families each.
-fn all_is_up(lab: &Lab, daemon: &Daemon) {
+pub(super) fn all_is_up(lab: &Lab, daemon: &Daemon) {
     let gateway = |number: usize, family| lab.provider(number).gateway_address(family);
     let [v4, v6] = Family::ALL.map(|family| gateway(1, family));
     says(daemon, "wan", &up("eth1", &[v4], true));
@@ -303,108 +303,5 @@ fn without_ubus_it_says_what_to_do() {
                 .any(|text| text.contains("`option device`"))
         };
         assert!(wait_until(SOON, so), "{}", daemon.log());
-    });
-}
-
-/// An uplink without a global address of its own: the provider delegates a prefix, which is in use in the LAN.
-#[test]
-fn a_delegated_prefix_is_enough_for_ipv6() {
-    in_lab(|| {
-        let lab = Lab::new();
-        let mut daemon = prepared(&lab, &settings(&lab));
-        all_is_up(&lab, &daemon);
-        let own = lab.provider(1).own(Family::V6);
-        lab.router.ip(&format!(
-            "addr del {own}/64 dev eth1\naddr add {own}/128 dev lan0 nodad"
-        ));
-        let gateway = lab.provider(1).gateway_address(Family::V6);
-        let mut status = up("eth1", &[gateway], true);
-        daemon.launch();
-        says(&daemon, "wan6", &status);
-        daemon.must(&["refresh", "wan6"]);
-        daemon.wait_for("isp1", "ipv6", "waiting");
-        assert_eq!(
-            path(&daemon.status(), "isp1", "ipv6")["reason"],
-            "no address"
-        );
-        status["ipv6-prefix"] = json!([{"address": own.to_string(), "mask": 64, "assigned": {}}]);
-        says(&daemon, "wan6", &status);
-        daemon.must(&["refresh", "wan6"]);
-        let so = || path(&daemon.status(), "isp1", "ipv6")["address"] == own.to_string();
-        assert!(wait_until(SOON, so), "{}", daemon.log());
-        assert_eq!(
-            path(&daemon.status(), "isp1", "ipv6")["reason"],
-            Value::Null
-        );
-    });
-}
-
-/// As such a provider does it: it routes the prefix to the router's link-local address, and nothing with another source
-/// address gets through. That is in use on the bridge of the LAN, and may change at any time.
-#[test]
-fn with_a_delegated_prefix_only_it_is_online() {
-    in_lab(|| {
-        let lab = Lab::new();
-        let mut daemon = prepared(&lab, &settings(&lab));
-        all_is_up(&lab, &daemon);
-        let own = lab.provider(1).own(Family::V6);
-        lab.router.ip(&format!(
-            "addr del {own}/64 dev eth1
-             addr add fe80::2/64 dev eth1 nodad
-             link add br-lan type bridge
-             link set lan0 master br-lan
-             link set br-lan up"
-        ));
-        let isp = |lines: &str| {
-            let gateway = &lab.provider(1).gateway;
-            gateway.feed(&["ip", "-6", "-batch", "-"], lines);
-        };
-        let delegate = |daemon: &Daemon, prefix: &str, address: &str| {
-            isp(&format!(
-                "rule add pref 11 from {prefix} iif line lookup main
-                 rule add pref 12 iif line blackhole
-                 route add {prefix} via fe80::2 dev line"
-            ));
-            lab.router.ip(&format!(
-                "addr add {address}/64 dev br-lan nodad
-                 route add unreachable {prefix} proto static metric 4294967295
-                 route add ::/0 from {prefix} via fe80::1 dev eth1 proto static metric 512"
-            ));
-            let mut status = up("eth1", &["fe80::1".parse().unwrap()], true);
-            let (base, length) = prefix.split_once('/').unwrap();
-            status["route"][0]["source"] = json!(prefix);
-            status["ipv6-prefix"] = json!([{
-                "address": base, "mask": length.parse::<u8>().unwrap(), "preferred": 600, "valid": 1200, "class": "wan6",
-                "assigned": {"lan": {"address": base, "mask": 60}}
-            }]);
-            says(daemon, "wan6", &status);
-        };
-        delegate(&daemon, "2001:db8:f00::/56", "2001:db8:f00:1::1");
-        daemon.launch();
-        let is_online_as = |address: &str| {
-            let status = daemon.status();
-            let path = path(&status, "isp1", "ipv6");
-            path["state"] == "online" && path["address"] == address
-        };
-        let so = || is_online_as("2001:db8:f00:1::1");
-        assert!(wait_until(SOON, so), "{}", daemon.log());
-        assert!(leads(&lab, 1), "{}", daemon.log());
-
-        lab.upstream_dies(1);
-        assert!(leads(&lab, 2), "{}", daemon.log());
-        lab.upstream_returns(1);
-        daemon.wait_for_all("online");
-        assert!(leads(&lab, 1), "{}", daemon.log());
-
-        // It is renewed with another prefix.
-        isp("rule del pref 11
-             rule del pref 12
-             route del 2001:db8:f00::/56 dev line");
-        lab.router.ip("addr del 2001:db8:f00:1::1/64 dev br-lan");
-        delegate(&daemon, "2001:db8:e00::/56", "2001:db8:e00:1::1");
-        daemon.must(&["refresh", "wan6"]);
-        let so = || is_online_as("2001:db8:e00:1::1");
-        assert!(wait_until(SOON, so), "{}", daemon.log());
-        assert!(leads(&lab, 1), "{}", daemon.log());
     });
 }
