@@ -39,7 +39,8 @@
 //!    `e2e::outage::a_dead_upstream_in_ipv4`, `a_pulled_cable_in_ipv4` (and `_ipv6`); of the core alone, `tests/core.rs`:
 //!    `the_invariants_hold_after_each_event`
 //! 4. SIGKILL at any moment leaves working routes; the next start adopts them, and knows what was known.
-//!    `e2e::life::sudden_death_is_survived`, `sudden_death_in_the_middle_of_swaps`
+//!    `e2e::life::sudden_death_is_survived`, `sudden_death_in_the_middle_of_swaps`,
+//!    `e2e::netifd_death::the_routes_stay_and_so_does_what_was_known`
 //! 5. Steady state allocates no heap, forks no process (`exec` checks aside), writes no file.
 //!    `tests/steady.rs` (the daemon's own loop under a counting allocator, the real binary under `strace`);
 //!    `tests/netlink_alloc.rs`: `idle_drains_allocate_nothing`
