@@ -152,7 +152,10 @@ fn solicitation(asker: &Asker, target: Ipv6Addr) -> Question {
 
 fn advertisement(message: &[u8]) -> Option<Ipv6Addr> {
     let packet = Ipv6Packet::new_checked(message).ok()?;
-    if packet.next_header() != IpProtocol::Icmpv6 || packet.hop_limit() != HOP_LIMIT {
+    if packet.version() != 6
+        || packet.next_header() != IpProtocol::Icmpv6
+        || packet.hop_limit() != HOP_LIMIT
+    {
         return None;
     }
     let (source, destination) = (packet.src_addr(), packet.dst_addr());
@@ -280,6 +283,7 @@ mod tests {
         assert_eq!(told(&advertise(them, all, them, 0)), Some(them.into()));
         assert_eq!(told(&advertise(them, us, them, 0)), None);
         for (at, what) in [
+            (0, "of another version"),
             (7, "came over a router"),
             (6, "no ICMPv6"),
             (40, "another message"),
@@ -287,7 +291,7 @@ mod tests {
             (60, "damaged"),
         ] {
             let mut other = solicited.clone();
-            other[at] ^= 1;
+            other[at] ^= 0x11;
             assert_eq!(told(&other), None, "{what}");
         }
         for length in 0..solicited.len() {
