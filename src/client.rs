@@ -12,7 +12,7 @@
 
 mod journal;
 mod json;
-mod mwan3;
+pub mod mwan3;
 mod probe;
 #[cfg(test)]
 mod samples;

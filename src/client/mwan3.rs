@@ -29,17 +29,17 @@ use rules::Defaults;
 use sections::{Section, Setting};
 
 /// What came of it.
-pub(super) struct Imported {
+pub struct Imported {
     /// a configuration that ours accepts
-    pub(super) text: String,
+    pub text: String,
     /// whether it does anything
-    pub(super) usable: bool,
+    pub usable: bool,
     /// what is not carried over, by the lines of mwan3's configuration
-    pub(super) notes: Vec<(u32, String)>,
+    pub notes: Vec<(u32, String)>,
 }
 
 /// Converts the text of mwan3's configuration, which `file` names, with the help of netifd's; that may be empty.
-pub(super) fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
+pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
     let mut notes = Notes(Vec::new());
     if mwan3.len() > FILE_MAX {
         notes.add(

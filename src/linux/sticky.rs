@@ -15,7 +15,7 @@ use super::watch::Watch;
 use crate::config::{NAME_MAX, Name};
 
 /// Longest file that is understood, in bytes.
-const SIZE_MAX: usize = 64;
+pub const SIZE_MAX: usize = 64;
 /// Most symbolic links on the way to the file itself.
 const LINKS_MAX: usize = 16;
 
@@ -116,8 +116,11 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The first line that is not blank, without the blanks around it.
-fn parse(bytes: &[u8]) -> Result<Pinned, String> {
+/// What the text of a sticky file says: its first line that is not blank, without the blanks around it.
+///
+/// # Errors
+/// It can be no id; the text says why.
+pub fn parse(bytes: &[u8]) -> Result<Pinned, String> {
     if bytes.len() > SIZE_MAX {
         return Err(format!("holds more than {SIZE_MAX} bytes"));
     }
