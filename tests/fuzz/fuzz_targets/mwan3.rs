@@ -1,0 +1,38 @@
+//! A configuration of mwan3: what comes of it is a configuration of ours.
+//!
+//! Input: mwan3's file; behind the first record separator (0x1e), netifd's.
+
+#![no_main]
+
+use failover::client::mwan3::convert;
+use failover::config::{Config, load};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut files = bytes.splitn(2, |byte| *byte == 0x1e);
+    let mwan3 = files.next().unwrap_or_default();
+    let network = files.next().unwrap_or_default();
+    let imported = convert("mwan3", mwan3, network);
+    let mut config = Box::new(Config::new());
+    let mut problems = Vec::new();
+    let loaded = load(
+        imported.text.as_bytes(),
+        &|_| None,
+        &mut config,
+        &mut |problem| {
+            problems.push(problem.to_string());
+        },
+    );
+    assert!(loaded.is_ok(), "{problems:#?}\n{}", imported.text);
+    assert_eq!(config.globals.enabled, imported.usable);
+    assert!(problems.is_empty() || !imported.usable, "{problems:#?}");
+    let lines = mwan3.iter().filter(|byte| **byte == b'\n').count() + 1;
+    for (line, note) in &imported.notes {
+        assert!(
+            usize::try_from(*line).is_ok_and(|line| (1..=lines).contains(&line)),
+            "{line}: {note}"
+        );
+        assert!(!note.contains(char::is_control), "{note:?}");
+    }
+    assert!(imported.notes.is_sorted_by_key(|(line, _)| *line));
+});
