@@ -7,7 +7,7 @@ use crate::failover::journal::Entry;
 use crate::linux::save::{self, Saved};
 use crate::net::{Family, Instant, PerFamily};
 use crate::text::text;
-use crate::wire::state::{Path, Record};
+use crate::wire::state::{Path, Record, Records};
 
 impl Daemon<'_> {
     /// Writes the state, if there is anything new in it.
@@ -81,9 +81,11 @@ pub(super) fn slot_of(saved: &Saved, wanted: &str) -> Option<Slot> {
     })
 }
 
-/// Takes up what a former run knew of the providers that are still there.
-pub(super) fn restore(core: &mut Failover, saved: &Saved) {
-    for record in saved.records() {
+/// Takes up what a former run knew of the providers that are still there. Nothing of it is of the future, whatever the
+/// file says: who waits for something to have lasted must not wait for ever.
+pub(super) fn restore(core: &mut Failover, records: Records<'_>, now: Instant) {
+    let instant = |micros| Instant::from_micros(micros).clamp(Instant::ZERO, now);
+    for record in records {
         match record {
             Record::Leaders(leaders) => {
                 for family in Family::ALL {
@@ -102,11 +104,7 @@ pub(super) fn restore(core: &mut Failover, saved: &Saved) {
                         since_micros,
                     }) = paths[family]
                     {
-                        core.restore_path(
-                            PathId { slot, family },
-                            verdict,
-                            Instant::from_micros(since_micros),
-                        );
+                        core.restore_path(PathId { slot, family }, verdict, instant(since_micros));
                     }
                 }
             }
@@ -117,7 +115,7 @@ pub(super) fn restore(core: &mut Failover, saved: &Saved) {
                 what,
                 cause,
             } => core.restore_entry(Entry {
-                at: Instant::from_micros(at_micros),
+                at: instant(at_micros),
                 provider: provider.map(|id| text(format_args!("{id}"))),
                 family,
                 what: text(format_args!("{what}")),
@@ -131,4 +129,67 @@ pub(super) fn restore(core: &mut Failover, saved: &Saved) {
 
 fn slot_in(config: &Config, id: &str) -> Option<Slot> {
     config.provider(id).filter(|p| p.enabled).map(|p| p.slot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+    use crate::failover::path::Verdict;
+    use crate::wire::state::{BootId, Writer, records};
+
+    const BOOT: BootId = BootId([7; 16]);
+    const CONFIG: &[u8] = b"config provider a\n option device eth1\n\
+        config check c\n option type ping\n option target 192.0.2.1\n";
+
+    /// A file that knows one path and one event, of this time.
+    fn file(micros: i64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let put = |piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            Ok::<(), ()>(())
+        };
+        let mut writer = Writer::new(BOOT, put).unwrap();
+        let path = Path {
+            verdict: Verdict::Online,
+            since_micros: micros,
+        };
+        let paths = PerFamily {
+            v4: Some(path),
+            v6: None,
+        };
+        let (id, slot) = ("a", Slot(0));
+        let provider = Record::Provider { id, slot, paths };
+        let entry = Record::Entry {
+            at_micros: micros,
+            provider: None,
+            family: None,
+            what: "started",
+            cause: "",
+        };
+        writer.record(&provider).unwrap();
+        writer.record(&entry).unwrap();
+        writer.finish().unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_is_taken_up_is_of_the_past() {
+        let now = Instant::from_secs(100);
+        for (saved, taken) in [
+            (i64::MIN, Instant::ZERO),
+            (-1, Instant::ZERO),
+            (70_000_000, Instant::from_secs(70)),
+            (100_000_001, now),
+            (i64::MAX, now),
+        ] {
+            let mut core = Box::new(Failover::new());
+            load(CONFIG, &|_| None, core.first_config(), &mut |_| {}).unwrap();
+            core.begin(now);
+            restore(&mut core, records(&file(saved), BOOT).unwrap(), now);
+            let path = core.paths().next().unwrap();
+            assert_eq!((path.verdict, path.since), (Verdict::Online, taken));
+            assert_eq!(core.journal().entries().next().unwrap().at, taken);
+        }
+    }
 }

@@ -292,7 +292,7 @@ fn recall(core: &mut Failover, boot: BootId) {
     core.first_config().assign_slots(&slot_of);
     core.begin(now());
     if let Some(saved) = &saved {
-        saving::restore(core, saved);
+        saving::restore(core, saved.records(), now());
     }
     let version = format_args!("version {}", env!("CARGO_PKG_VERSION"));
     core.note(now(), None, None, format_args!("started"), version);
