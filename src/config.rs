@@ -9,6 +9,7 @@
 //! | `quality` | thresholds of loss, latency and jitter |
 //! | `compare` | what sections must be to each other |
 //! | `options` | finds a section's options, and reports those that it does not have |
+//! | `verdict` | when to probe and how to judge, as the core has it |
 //! | `value` | the text of one value → what it means |
 //! | `known` | a provider's id, as a person gives it → the provider, or what to say |
 //! | `problem` | errors and warnings for people, with the nearest known name |
@@ -30,12 +31,14 @@ mod quality;
 mod shipped;
 mod timing;
 pub mod value;
+mod verdict;
 
 pub use crate::check::{CheckKind, Pace};
 pub use known::{Ids, Unusable};
 pub use load::{Refused, load};
 pub use problem::{Problem, Severity, nearest};
 pub use quality::Limit;
+pub use verdict::{Measure, Profile, Quality, Quorum, Threshold, Timing};
 
 use crate::net::{Duration, Family, Metric, PerFamily, Prefix};
 
@@ -113,7 +116,7 @@ pub const CAUSE_MAX: usize = 120;
 /// Clients served at once on the control socket.
 pub const CLIENTS_MAX: usize = 8;
 /// Largest control frame, in bytes.
-pub const FRAME_MAX: usize = 2048;
+pub const FRAME_MAX: usize = 3072;
 /// Warnings shown at once in the status.
 pub const WARNINGS_MAX: usize = 32;
 /// Links of the machine that are watched.
@@ -377,122 +380,6 @@ pub struct Mark {
     pub value: u32,
     /// which bits are compared
     pub mask: u32,
-}
-
-/// When to probe and how to judge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// between rounds
-    pub interval: Duration,
-    /// a probe unanswered this long is lost
-    pub timeout: Duration,
-    /// consecutive failed rounds to go offline
-    pub down: u8,
-    /// consecutive good rounds to come online
-    pub up: u8,
-    /// rounds remembered, at most [`WINDOW_MAX`]
-    pub window: u8,
-    /// more failed rounds than this in the window: offline
-    pub max_failed: u8,
-    /// checks that must answer in a round
-    pub quorum: Quorum,
-    /// how bad it may be
-    pub quality: Quality,
-}
-
-/// What of a path's quality is measured, over its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// probes lost, in percent
-    Loss,
-    /// mean round-trip time
-    Latency,
-    /// its standard deviation
-    Jitter,
-}
-
-impl Measure {
-    /// All of them.
-    pub const ALL: [Measure; 3] = [Measure::Loss, Measure::Latency, Measure::Jitter];
-
-    /// `loss`, `latency`, `jitter`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Measure::Loss => "loss",
-            Measure::Latency => "latency",
-            Measure::Jitter => "jitter",
-        }
-    }
-}
-
-/// When a measure fails a path, and when it is good again: whole percents of loss, microseconds of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Threshold {
-    /// above this it fails
-    pub most: u32,
-    /// at this, or below it, it is good again
-    pub recover: u32,
-}
-
-/// How bad a path may be; a measure without a threshold is not judged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quality([Option<Threshold>; Measure::ALL.len()]);
-
-impl Quality {
-    /// Nothing is judged.
-    pub const NONE: Quality = Quality([None; Measure::ALL.len()]);
-
-    /// The threshold of a measure.
-    pub const fn of(&self, measure: Measure) -> Option<Threshold> {
-        self.0[measure as usize]
-    }
-
-    /// With another threshold for a measure.
-    pub const fn with(mut self, measure: Measure, threshold: Option<Threshold>) -> Quality {
-        self.0[measure as usize] = threshold;
-        self
-    }
-}
-
-/// A set of defaults for [`Timing`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// for most
-    Normal,
-    /// notices a failure within a second; for lines where traffic costs nothing
-    Fast,
-    /// for lines that are paid by volume
-    Metered,
-}
-
-impl Profile {
-    /// Its defaults.
-    pub const fn timing(self) -> Timing {
-        let (interval_ms, timeout_ms, up) = match self {
-            Profile::Normal => (1_000, 1_000, 3),
-            Profile::Fast => (100, 300, 10),
-            Profile::Metered => (30_000, 3_000, 2),
-        };
-        Timing {
-            interval: Duration::from_millis(interval_ms),
-            timeout: Duration::from_millis(timeout_ms),
-            down: 3,
-            up,
-            window: 50,
-            max_failed: 50,
-            quorum: Quorum::AtLeast(1),
-            quality: Quality::NONE,
-        }
-    }
-}
-
-/// How many checks must answer in a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quorum {
-    /// every one
-    All,
-    /// so many
-    AtLeast(u8),
 }
 
 /// What is asked through a provider.

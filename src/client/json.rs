@@ -61,6 +61,11 @@ mod tests {
 
     #[test]
     fn every_field_is_there_under_its_name() {
+        let google = json!({
+                            "name": "google", "type": "ping", "target": "8.8.8.8", "state": "ok",
+                            "reason": null, "required": false, "rtt_ms": 12.346,
+                            "loss_percent": 33.333, "sent": 300, "received": 299
+        });
         let expected = json!({
             "version": "0.1.0",
             "uptime_s": 273_840,
@@ -80,10 +85,7 @@ mod tests {
                         "overridden_by": null, "rounds": {"good": 50, "failed": 0, "streak": 50},
                         "loss_percent": 0.0,
                         "rtt_ms": {"last": 12.346, "avg": 12.3, "stddev": 0.125, "min": 0.001, "max": 8388.608},
-                        "checks": [{
-                            "name": "google", "type": "ping", "target": "8.8.8.8", "state": "ok", "rtt_ms": 12.346,
-                            "loss_percent": 33.333, "sent": 300, "received": 299
-                        }]
+                        "checks": [google]
                     },
                     {
                         "family": "ipv6", "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,

@@ -205,13 +205,17 @@ pub struct Rtt {
 pub struct Check {
     /// its name
     pub name: Name,
-    /// `ping`, `exec`
+    /// `ping`, `dns` …
     #[serde(rename = "type")]
     pub kind: Word,
     /// who is asked
     pub target: Target,
     /// `ok`, `lost`, `pending`
     pub state: Word,
+    /// why it is lost
+    pub reason: Option<Target>,
+    /// whether it must answer, whatever the quorum
+    pub required: bool,
     /// of its last answer
     pub rtt_ms: Option<Decimal>,
     /// over the window
