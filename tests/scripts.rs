@@ -8,6 +8,8 @@ mod sim;
 mod hand;
 #[path = "scripts/leader.rs"]
 mod leader;
+#[path = "scripts/quality.rs"]
+mod quality;
 #[path = "scripts/reload.rs"]
 mod reload;
 #[path = "scripts/rounds.rs"]
