@@ -2,7 +2,8 @@
 //! in the manual, each with the default that it has.
 
 use super::options::{KINDS, TIMING};
-use super::{Config, load};
+use super::{Config, Measure, load};
+use crate::check::TYPES;
 
 const SHIPPED: &str = include_str!("../../board/linux/failover.conf");
 const MANUAL: &str = include_str!("../../board/linux/failover.8");
@@ -13,11 +14,17 @@ struct Shown {
     /// from 0
     line: usize,
     kind: &'static str,
+    /// the line of its section
+    section: usize,
     /// the section itself is behind a `#`
     section_is_off: bool,
+    /// the type of the check whose option it is
+    of_type: &'static str,
     name: &'static str,
     value: &'static str,
     is_off: bool,
+    /// a comment above it tells what it is
+    is_told: bool,
     /// what it shows is no default
     is_example: bool,
 }
@@ -27,12 +34,19 @@ impl Shown {
     fn is_offered(&self) -> bool {
         self.is_off && !self.section_is_off
     }
+
+    /// What it shows holds without it. In a section that is an example, the lines without a comment are those that the
+    /// example needs.
+    fn is_default(&self) -> bool {
+        self.is_off && !self.is_example && (self.is_told || !self.section_is_off)
+    }
 }
 
 /// Every option, in force or behind a `#`.
 fn shown() -> Vec<Shown> {
-    let mut all = Vec::new();
-    let (mut kind, mut section_is_off, mut comment) = ("", false, String::new());
+    let mut all: Vec<Shown> = Vec::new();
+    let (mut kind, mut section, mut section_is_off) = ("", 0, false);
+    let mut comment = String::new();
     for (line, text) in SHIPPED.lines().enumerate() {
         let (is_off, text) = match text.strip_prefix('#') {
             Some(rest) if rest.starts_with(['\t', 'c']) => (true, rest),
@@ -40,23 +54,46 @@ fn shown() -> Vec<Shown> {
         };
         let mut words = text.trim().splitn(3, ' ');
         match (words.next(), words.next(), words.next()) {
-            (Some("config"), Some(found), _) => (kind, section_is_off) = (found, is_off),
-            (Some("option"), Some(name), Some(value)) => all.push(Shown {
-                line,
-                kind,
-                section_is_off,
-                name,
-                value: value.trim_matches('\''),
-                is_off,
-                is_example: comment.contains("No default"),
-            }),
+            (Some("config"), Some(found), _) => {
+                (kind, section, section_is_off) = (found, line, is_off);
+                comment.clear();
+            }
+            (Some("option"), Some(name), Some(value)) => {
+                all.push(Shown {
+                    line,
+                    kind,
+                    section,
+                    section_is_off,
+                    of_type: "",
+                    name,
+                    value: value.trim_matches('\''),
+                    is_off,
+                    is_told: !comment.is_empty(),
+                    is_example: comment.contains("No default"),
+                });
+                comment.clear();
+            }
             (Some("#"), ..) => comment.push_str(text),
             (Some(""), ..) => comment.clear(),
             other => panic!("line {}: {other:?}", line + 1),
         }
     }
-    assert!(all.len() > 40, "{all:?}");
+    assert!(all.len() > 80, "{all:?}");
+    let types = all.iter().filter(|shown| shown.name == "type");
+    let types: Vec<_> = types.map(|shown| (shown.section, shown.value)).collect();
+    for shown in &mut all {
+        let own = types.iter().find(|(section, _)| *section == shown.section);
+        shown.of_type = own.map_or("", |(_, value)| value);
+    }
     all
+}
+
+/// What the sections that are examples are made of.
+fn examples() -> Vec<usize> {
+    let mut all = shown();
+    all.retain(|shown| shown.section_is_off);
+    let lines = all.iter().flat_map(|shown| [shown.section, shown.line]);
+    lines.collect()
 }
 
 /// The shipped configuration, switched on, without the `#` in these lines.
@@ -71,17 +108,21 @@ fn with(lines: impl Fn(usize) -> bool) -> String {
     on
 }
 
-/// What a text comes to, without any problem.
-#[track_caller]
-fn good(text: &str) -> Box<Config> {
+/// What a text comes to, or what is wrong with it.
+fn loaded(text: &str) -> Result<Box<Config>, Vec<String>> {
     let mut config = Box::new(Config::new());
     let mut said = Vec::new();
     let result = load(text.as_bytes(), &|_| None, &mut config, &mut |problem| {
         said.push(problem.to_string());
     });
-    assert_eq!(said, [""; 0]);
-    assert!(result.is_ok());
-    config
+    assert!(result.is_ok() || !said.is_empty());
+    said.is_empty().then_some(config).ok_or(said)
+}
+
+/// What a text comes to, without any problem.
+#[track_caller]
+fn good(text: &str) -> Box<Config> {
+    loaded(text).unwrap()
 }
 
 #[test]
@@ -100,12 +141,32 @@ fn every_option_is_shown_once_in_its_kind_of_section() {
     let all = shown();
     for kind in &KINDS {
         for name in kind.names() {
+            // An option of types of checks is shown in a section of each of these types, and in no other.
+            let types = TYPES.iter().filter(|_| kind.types);
+            let of_types = types.filter(|named| named.options.contains(&name));
+            let mut places: Vec<&str> = of_types.map(|named| named.name).collect();
+            let is_of_types = !places.is_empty();
+            if !is_of_types {
+                places.push("");
+            }
             let is_it = |shown: &&Shown| (shown.kind, shown.name) == (kind.name, name);
-            let count = all.iter().filter(is_it).count();
-            // A section that another one is an example of repeats what it needs.
-            let repeats = ["type", "target", "interval"].contains(&name) || name == "device";
-            assert!(count == 1 || count > 1 && repeats, "{name}: {count}");
+            let known = |shown: &Shown| !is_of_types || places.contains(&shown.of_type);
+            assert!(all.iter().filter(is_it).all(known), "{name}");
+            for place in &places {
+                let here = |shown: &&Shown| !is_of_types || shown.of_type == *place;
+                let count = all.iter().filter(is_it).filter(here).count();
+                // A section that another one is an example of repeats what it needs.
+                let repeats =
+                    ["type", "target", "interval", "required"].contains(&name) || name == "device";
+                assert!(
+                    count == 1 || count > 1 && repeats,
+                    "{place} {name}: {count}"
+                );
+            }
         }
+    }
+    for named in TYPES.iter().filter(|named| named.name != "ndp") {
+        assert!(all.iter().any(|shown| shown.of_type == named.name));
     }
 }
 
@@ -125,20 +186,29 @@ fn what_is_shown_as_a_default_is_one() {
     offered.retain(|shown| !shown.is_example);
     let all_of_them = |line| offered.iter().any(|shown| shown.line == line);
     assert_eq!(good(&with(all_of_them)), as_shipped);
+
+    let examples = examples();
+    let whole = good(&with(|line| examples.contains(&line)));
+    for shown in shown().iter().filter(|shown| shown.section_is_off) {
+        let without = loaded(&with(|line| examples.contains(&line) && line != shown.line));
+        let is_same = without.is_ok_and(|config| config == whole);
+        assert_eq!(is_same, shown.is_default(), "{shown:?}");
+    }
 }
 
 #[test]
 fn sections_that_are_examples_are_good() {
-    let lines: Vec<&str> = SHIPPED.lines().collect();
-    let in_section = |line: usize| {
-        let head = (0..=line)
-            .rev()
-            .find(|&line| !lines[line].starts_with("#\t"));
-        lines[line].starts_with("#config")
-            || lines[line].starts_with("#\t")
-                && head.is_some_and(|head| lines[head].starts_with("#config"))
-    };
-    assert_eq!(good(&with(in_section)).checks.len(), 5);
+    let examples = examples();
+    let config = good(&with(|line| examples.contains(&line)));
+    assert_eq!(config.checks.len(), 9);
+    // None is left over: all of them are off, and of one kind.
+    let heads = SHIPPED.lines().filter(|line| line.starts_with("#config"));
+    assert_eq!(heads.count(), 9 - 2);
+    let options = SHIPPED.lines().filter(|line| line.starts_with("#\toption"));
+    assert_eq!(
+        options.count(),
+        shown().iter().filter(|shown| shown.is_off).count()
+    );
 }
 
 /// The part of the manual on one kind of section, or on timing.
@@ -162,19 +232,96 @@ fn the_manual_has_every_option_with_its_default() {
             if (kind.name, name) == ("globals", "profile") {
                 continue;
             }
-            let item = format!("\n.It Cm {name}");
-            let told = section.split_once(&item).expect(name).1;
-            let told = told.lines().next().unwrap();
+            let told = told(&section, name).expect(name);
             let is_it = |shown: &&Shown| (shown.kind, shown.name) == (kind.name, name);
             let shown = all.iter().find(is_it).unwrap();
             // What depends on something else has its default in words.
             let in_words = ["device6", "rank", "family"].contains(&name);
-            if shown.is_offered() && !shown.is_example && !in_words {
+            if shown.is_default() && !in_words {
                 assert_eq!(told, format!(" Pq {}", shown.value), "{name}");
             }
         }
     }
     assert!(part("config globals").contains("\n.It Cm enabled Pq 1\n"));
+}
+
+#[test]
+fn the_manual_has_every_option_of_a_type_with_its_default() {
+    let all = shown();
+    let types = part("config check 'name'")
+        .split_once("\n.It Cm target")
+        .unwrap();
+    for named in TYPES {
+        let mut told_of = types.0.lines().filter_map(|line| line.strip_prefix(".Cm "));
+        assert!(told_of.any(|words| words.split(' ').next() == Some(named.name)));
+        for &name in named.options {
+            let section = part(&format!("Checks of type {}", named.name));
+            let told = told(section, name).expect(name);
+            let is_it = |shown: &&Shown| (shown.of_type, shown.name) == (named.name, name);
+            let shown = all.iter().find(is_it).unwrap();
+            // What depends on something else has its default in words.
+            let default = told.strip_prefix(" Pq ").filter(|told| !told.contains(' '));
+            assert_eq!(
+                default.is_some(),
+                shown.is_default() && name != "host" || name == "path",
+                "{name}: {told}"
+            );
+            let Some(default) = default else {
+                continue;
+            };
+            // The section, of which all is in force, with what the manual says, and without the option.
+            let given = format!("\toption {name} '{default}'\n");
+            let section = |own: &str| {
+                let text = with(|line| {
+                    let of_it = |one: &Shown| one.section == shown.section && one.is_off;
+                    let is_here =
+                        |one: &Shown| line == one.line || one.section_is_off && line == one.section;
+                    line != shown.line && all.iter().any(|one| of_it(one) && is_here(one))
+                });
+                let head = SHIPPED.lines().nth(shown.section).unwrap();
+                let head = head.trim_start_matches('#').to_owned() + "\n";
+                good(&text.replacen(&head, &(head.clone() + own), 1))
+            };
+            assert_eq!(section(&given), section(""), "{name} '{default}'");
+        }
+    }
+}
+
+/// What stands beside an option in a part of the manual.
+fn told<'a>(part: &'a str, option: &str) -> Option<&'a str> {
+    let lines = part.lines();
+    let mut found = lines.filter_map(|line| line.strip_prefix(&format!(".It Cm {option}")));
+    found.find(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
+#[test]
+fn the_manual_has_every_threshold() {
+    let quality = part("Quality");
+    let on = |options: &str| {
+        let globals = format!("config globals 'globals'\n{options}");
+        good(&with(|_| false).replacen("config globals 'globals'\n", &globals, 1))
+    };
+    for measure in Measure::ALL {
+        let name = measure.name();
+        let (most, recover) = (format!("max_{name}"), format!("recover_{name}"));
+        assert_eq!(told(quality, &most), Some(" Pq none"));
+        let three_quarters = format!(" Pq three quarters of {most}");
+        assert_eq!(told(quality, &recover), Some(&*three_quarters));
+        for profile in ["normal", "fast", "metered"] {
+            let profile = format!("\toption profile '{profile}'\n");
+            let none = format!("{profile}\toption {most} 'none'\n");
+            assert_eq!(on(&none), on(&profile), "{name}");
+        }
+        let (whole, part) = match measure {
+            Measure::Loss => ("80%", "60%"),
+            Measure::Latency | Measure::Jitter => ("80ms", "60ms"),
+        };
+        let most = format!("\toption {most} '{whole}'\n");
+        for value in [part, "none"] {
+            let both = format!("{most}\toption {recover} '{value}'\n");
+            assert_eq!(on(&both), on(&most), "{name}");
+        }
+    }
 }
 
 #[test]
@@ -185,6 +332,9 @@ fn the_manual_has_every_profile() {
         let base = with(|_| false).replacen("config globals 'globals'\n", &globals, 1);
         let as_profile = good(&base);
         for name in TIMING {
+            if told(part("Quality"), name).is_some() {
+                continue; // which no profile sets
+            }
             let row = timing.lines().find_map(|line| {
                 let row = line.strip_prefix(&format!(".It Cm {name} Ta "))?;
                 row.split(" Ta ").nth(column)

@@ -23,8 +23,11 @@ class Shown:
 
     line: str
     kind: str
+    # Of a check: the type.
+    type: str
     name: str
     value: str
+    # In a section that is itself behind a `#`, what stands there without a comment is what the example needs.
     is_example: bool
 
 
@@ -40,13 +43,18 @@ def problems(text: str) -> list[str]:
 
 def shown() -> list[Shown]:
     """Every option behind a `#`."""
-    found, kind, comment = [], "", ""
+    found, kind, type_, comment, is_off = [], "", "", "", False
     for line in SHIPPED.splitlines():
         match line.removeprefix("#").split(maxsplit=2):
             case ["config", kind, _]:
-                pass
-            case ["option" | "list", name, value] if line.startswith("#\t"):
-                found.append(Shown(line, kind, name, value.strip("'"), EXAMPLE in comment))
+                comment, is_off, type_ = "", line.startswith("#"), ""
+            case ["option" | "list", name, value]:
+                value = value.strip("'")
+                type_ = value if name == "type" else type_
+                if line.startswith("#\t"):
+                    needed = is_off and kind == "check" and not comment
+                    found.append(Shown(line, kind, type_, name, value, EXAMPLE in comment or needed))
+                comment = ""
             case []:
                 comment = ""
             case _:
@@ -54,14 +62,24 @@ def shown() -> list[Shown]:
     return found
 
 
-def documented(title: str) -> dict[str, str]:
-    """An option table of README.md: option -> its default, as the table has it."""
+def table(title: str) -> str:
+    """A part of README.md that has an option table."""
     text = (ROOT / "README.md").read_text()
     _, found, rest = text.partition(f"\n### {title}\n")
     if not found:
         raise AssertionError(f"README.md has no part '### {title}'")
-    table = re.split(r"\n##", rest)[0]
-    return dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", table, re.MULTILINE))
+    return re.split(r"\n##", rest)[0]
+
+
+def documented(title: str) -> dict[str, str]:
+    """An option table of README.md: option -> its default, as the table has it."""
+    return dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \|", table(title), re.MULTILINE))
+
+
+def literal(default: str) -> str | None:
+    """The value that a table shows, unless it is told in words."""
+    found = re.fullmatch(r"`(\S+)`|(\d\w*)", default)
+    return found and (found[1] or found[2])
 
 
 class Shipped(unittest.TestCase):
@@ -98,21 +116,21 @@ class Shipped(unittest.TestCase):
         # Of a provider, either the interfaces or the device.
         text = re.sub(r"\toption device6? '.*'\n", "", text)
         self.assertEqual(problems(text), [])
-        self.assertIn("\nconfig check 'web'", text)
+        self.assertIn("\nconfig check 'https'", text)
 
 
 class Documented(unittest.TestCase):
     """Every option of README.md is in the file, and has the same default there."""
 
     def compare(self, title: str, *kinds: str) -> None:
-        table = documented(title)
-        self.assertGreater(len(table), 3)
-        for option, default in table.items():
+        options = documented(title)
+        self.assertGreater(len(options), 3)
+        for option, default in options.items():
             self.assertRegex(SHIPPED, rf"(?m)^#?\t(option|list) {option} ", option)
-            literal = re.fullmatch(r"`(\S+)`|(\d\w*)", default)
-            if literal and literal[1] not in table:  # else it is told in words, or is that of another option
+            value = literal(default)
+            if value and value not in options:  # else it is told in words, or is that of another option
                 offered = [one for one in shown() if one.name == option and one.kind in kinds and not one.is_example]
-                self.assertLessEqual({one.value for one in offered}, {literal[1] or literal[2]}, option)
+                self.assertLessEqual({one.value for one in offered}, {value}, option)
 
     def test_globals(self) -> None:
         self.compare("`config globals`", "globals")
@@ -123,8 +141,21 @@ class Documented(unittest.TestCase):
     def test_timing(self) -> None:
         self.compare("Timing and verdict", "globals", "provider")
 
+    def test_quality(self) -> None:
+        self.compare("Quality", "globals", "provider")
+
     def test_check(self) -> None:
         self.compare("`config check 'NAME'`", "check")
+
+    def test_types_of_checks(self) -> None:
+        rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| ([^|]*?) \|", table("Types of checks"), re.MULTILINE)
+        self.assertGreater(len(rows), 15)
+        for type_, option, default in rows:
+            offered = [one for one in shown() if (one.kind, one.type, one.name) == ("check", type_, option)]
+            self.assertEqual(len(offered), 1, (type_, option))
+            if not offered[0].is_example:
+                in_words = "the target" if option == "host" else None
+                self.assertEqual(literal(default) or default, in_words or offered[0].value, (type_, option))
 
 
 if __name__ == "__main__":
