@@ -13,7 +13,6 @@ struct Kind {
 }
 
 const ROUNDS: &str = "rounds are equally far apart here: coming back takes `up` of them";
-const EXEC: &str = "pings are sent instead: a check of `type 'exec'` runs any other program";
 const OWN: &str = "the router's own traffic goes with all the rest: nothing to do";
 const NO_MARKS: &str = "no packet is marked here: nothing to do";
 
@@ -64,29 +63,24 @@ static KINDS: [Kind; 4] = [
             "down",
             "up",
             "failure_interval",
+            "track_method",
+            "httping_ssl",
+            "size",
+            "max_ttl",
+            "check_quality",
             "failure_latency",
             "recovery_latency",
             "failure_loss",
             "recovery_loss",
         ],
         lost: &[
-            ("track_method", "ping", EXEC),
-            ("httping_ssl", "0", EXEC),
             (
                 "count",
                 "1",
                 "a round asks each check once: a larger `down` makes up for single losses",
             ),
-            ("size", "56", "pings have 32 bytes: nothing to do"),
-            ("max_ttl", "60", "the system's is used: nothing to do"),
             ("recovery_interval", SAME_AS_INTERVAL, ROUNDS),
             ("keep_failure_interval", "0", ROUNDS),
-            (
-                "check_quality",
-                "0",
-                "`max_failed` of `window` rounds leaves a line that loses much; \
-                 delay is not judged",
-            ),
             (
                 "initial_state",
                 "online",

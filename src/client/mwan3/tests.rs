@@ -3,7 +3,8 @@
 mod any;
 
 use super::{Imported, convert};
-use crate::config::{Config, LastResort, Provider, Quality, Quorum, Timing, load};
+use crate::check::CheckKind;
+use crate::config::{Config, LastResort, Measure, Provider, Quality, Quorum, Timing, load};
 use crate::net::{Duration, Family};
 
 /// An import, and what our loader makes of its text.
@@ -253,7 +254,8 @@ fn a_half_that_is_out_of_use_is_left_out() {
 fn timing_and_thresholds_are_the_same() {
     let text = interfaces("wan")
         + " option interval '7'\n option timeout '2'\n option down '4'\n option up '9'\n option reliability '2'\n\
-           list track_ip '192.0.2.2'\n option failure_interval '7'\n option size '56'\n option count '1'\n";
+           list track_ip '192.0.2.2'\n option failure_interval '7'\n option size '56'\n option count '1'\n\
+           option max_ttl '60'\n option track_method 'ping'\n option httping_ssl '1'\n option check_quality '0'\n";
     let import = Import::new(&text, "");
     let timing = Timing {
         interval: Duration::from_secs(7),
@@ -378,10 +380,10 @@ fn with_nothing_of_use_it_is_disabled_and_says_why() {
 
 #[test]
 fn names_that_are_ours_are_not_taken() {
-    let import = Import::new(&interfaces("globals auto uplink1 ping_192_0_2_1"), "");
-    assert_eq!(import.order(), "globals auto uplink1 ping_192_0_2_1");
+    let import = Import::new(&interfaces("globals auto uplink1 ping_192_0_2_1 ndp_x"), "");
+    assert_eq!(import.order(), "globals auto uplink1 ping_192_0_2_1 ndp_x");
     let ids: Vec<&str> = import.config.providers.iter().map(|one| &*one.id).collect();
-    assert_eq!(ids, ["uplink2", "uplink3", "uplink1", "uplink4"]);
+    assert_eq!(ids, ["uplink2", "uplink3", "uplink1", "uplink4", "uplink5"]);
     assert!(import.notes(5).contains("the provider is 'uplink3'"));
 }
 
@@ -403,10 +405,173 @@ fn more_than_there_is_room_for_is_left_out_and_told() {
     assert!(long.notes(1).contains("too long"));
 }
 
+/// What the checks of an interface ask, when these options are all that it has.
+fn asked(name: &str, options: &str) -> (Vec<CheckKind>, Import) {
+    let import = Import::new(&(interfaces(name) + options), "");
+    let kinds = import.config.checks.iter().map(|one| one.kind.clone());
+    (kinds.collect(), import)
+}
+
+#[test]
+fn each_method_of_tracking_asks_as_there() {
+    for (name, options, expected, told) in [
+        ("wan", "", "ping", ""),
+        ("wan", " option track_method 'nping-icmp'\n", "ping", ""),
+        ("wan", " option track_method 'arping'\n", "arp", ""),
+        ("wan", " option track_method 'nping-arp'\n", "arp", ""),
+        ("wan6", " option track_method 'arping'\n", "ndp", ""),
+        (
+            "wan",
+            " option track_method 'nping-tcp'\n",
+            "tcp 80 true",
+            "",
+        ),
+        (
+            "wan",
+            " option track_method 'httping'\n",
+            "tcp 80 false",
+            "asked for a connection to port 80: a check of `type 'http'`",
+        ),
+        (
+            "wan",
+            " option track_method 'httping'\n option httping_ssl 'yes'\n",
+            "tcp 443 false",
+            "asked for a connection to port 443",
+        ),
+        (
+            "wan",
+            " option track_method 'nping-udp'\n",
+            "ping",
+            "pings are sent",
+        ),
+        ("wan", " option track_method ''\n", "ping", ""),
+    ] {
+        let (kinds, import) = asked(name, options);
+        let [kind] = &kinds[..] else {
+            panic!("{kinds:?}");
+        };
+        let mut found = kind.name().to_owned();
+        if let CheckKind::Tcp(tcp) = kind {
+            found += &format!(" {} {}", tcp.target.port(), tcp.accept_refused);
+        }
+        assert_eq!(found, expected, "{options}");
+        let note = import.notes(5);
+        assert!(
+            note.contains(told) && note.is_empty() == told.is_empty(),
+            "{note}"
+        );
+        assert_eq!(import.targets(name).len(), 1);
+    }
+}
+
+#[test]
+fn connections_are_asked_for_as_often_as_there() {
+    for (seconds, own) in [("3", Some(3)), ("5", None), ("10", None)] {
+        let options = format!(" option track_method 'nping-tcp'\n option interval '{seconds}'\n");
+        let (_, import) = asked("wan", &options);
+        let interval = import.config.checks[0].interval;
+        assert_eq!(interval.map(|interval| interval.secs()), own);
+    }
+    // The one that asks most often says.
+    let quick = interfaces("a") + " option track_method 'nping-tcp'\n option interval '4'\n";
+    let quicker = interfaces("b") + " option track_method 'nping-tcp'\n option interval '2'\n";
+    let import = Import::new(&(quick + &quicker), "");
+    assert_eq!(import.config.checks.len(), 1);
+    assert_eq!(
+        import.config.checks[0].interval,
+        Some(Duration::from_secs(2))
+    );
+}
+
+#[test]
+fn pings_have_the_size_and_the_time_to_live_that_were_chosen() {
+    let of = |options: &str| {
+        let (kinds, import) = asked("wan", options);
+        let CheckKind::Ping(ping) = &kinds[0] else {
+            panic!("{kinds:?}");
+        };
+        (ping.size, ping.ttl, import.notes(5))
+    };
+    let chosen = of(" option size '1400'\n option max_ttl '9'\n");
+    assert_eq!(chosen, (1400, 9, String::new()));
+    assert_eq!(of(" option size '56'\n option max_ttl '60'\n").0, 32);
+    let (size, _, told) = of(" option size '4000'\n");
+    assert_eq!(size, 32);
+    assert!(
+        told.contains("expected a number from 32 to 1472: left out"),
+        "{told}"
+    );
+    // Checks of one target that differ have names that differ.
+    let text = interfaces("a b") + " option size '100'\n";
+    let import = Import::new(&text, "");
+    let names: Vec<&str> = import.config.checks.iter().map(|one| &*one.name).collect();
+    assert_eq!(names, ["ping_192_0_2_1", "ping_1"]);
+    assert_eq!(import.targets("b"), ["192.0.2.1"]);
+}
+
+#[test]
+fn thresholds_of_quality_are_the_same() {
+    let quality = |options: &str| {
+        let text = interfaces("wan") + " option check_quality '1'\n" + options;
+        let import = Import::new(&text, "");
+        let timing = import.provider("wan").timing;
+        let of = |measure, unit| {
+            let threshold = timing.quality.of(measure);
+            threshold.map(|one| (one.most / unit, one.recover / unit))
+        };
+        let (loss, latency) = (of(Measure::Loss, 1), of(Measure::Latency, 1000));
+        (loss, latency, timing.window, import)
+    };
+    let (loss, latency, window, import) = quality("");
+    assert_eq!(
+        (loss, latency, window),
+        (Some((40, 10)), Some((1000, 500)), 10)
+    );
+    let told = import.notes(5);
+    assert!(
+        told.contains("judged by the last 10 rounds together"),
+        "{told}"
+    );
+
+    let (loss, latency, window, import) = quality(
+        " option failure_loss '5'\n option recovery_loss '0'\n option failure_latency '80'\n option recovery_latency '80'\n",
+    );
+    assert_eq!((loss, latency, window), (Some((5, 0)), Some((80, 80)), 20));
+    assert_eq!([6, 7, 8, 9].map(|line| import.notes(line)), [""; 4]);
+
+    let (loss, latency, window, import) = quality(
+        " option failure_loss '0'\n option recovery_loss '50'\n option recovery_latency '9999'\n option down '40'\n",
+    );
+    assert_eq!(
+        (loss, latency, window),
+        (Some((2, 2)), Some((1000, 1000)), 64)
+    );
+    assert!(
+        import
+            .notes(6)
+            .contains("expected a number from 2 to 100: here it is 2")
+    );
+    assert!(import.notes(7).contains("from 0 to 2: here it is 2"));
+    assert!(import.notes(8).contains("here it is 1000"));
+
+    // A loss of all is no matter of quality.
+    let (loss, latency, ..) = quality(" option failure_loss '100'\n");
+    assert_eq!((loss, latency), (None, Some((1000, 500))));
+    let (loss, latency, _, import) = quality(" option track_method 'arping'\n");
+    assert_eq!((loss, latency), (None, None));
+    assert!(import.notes(5).contains("only pings are measured there"));
+    // Who is not to be judged by it is not, whatever most are.
+    let judged = " option check_quality '1'\n";
+    let text = interfaces("a") + judged + &interfaces("b") + judged + &interfaces("c");
+    let import = Import::new(&text, "");
+    assert_eq!(import.provider("c").timing.quality, Quality::NONE);
+    assert_ne!(import.provider("b").timing.quality, Quality::NONE);
+}
+
 #[test]
 fn what_has_no_counterpart_is_told_with_its_line() {
     let text = interfaces("wan")
-        + " option count '3'\n option track_method 'httping'\n list flush_conntrack 'ifup'\n option novelty '1'\n\
+        + " option count '3'\n option track_method 'nping-udp'\n list flush_conntrack 'ifup'\n option novelty '1'\n\
            config rule 'https'\n option sticky '1'\n option dest_port '443'\n option use_policy 'none'\n\
            config thing 'a b'\n option x 'y'\n\
            config globals 'globals'\n option mmx_mask '0x3F00'\n";
@@ -418,7 +583,7 @@ fn what_has_no_counterpart_is_told_with_its_line() {
         ),
         (
             6,
-            "track_method 'httping' of interface 'wan': pings are sent instead",
+            "track_method 'nping-udp' of interface 'wan': pings are sent instead",
         ),
         (7, "flush_conntrack 'ifup' of interface 'wan': "),
         (8, "novelty '1' of interface 'wan': unknown"),

@@ -142,7 +142,8 @@ fn id(
     notes: &mut Notes,
 ) -> String {
     let mut id = first.name().to_owned();
-    if !["auto", "globals"].contains(&&*id) && !id.starts_with(CHECK_PREFIX) {
+    let is_checks = CHECK_PREFIXES.iter().any(|prefix| id.starts_with(prefix));
+    if !["auto", "globals"].contains(&&*id) && !is_checks {
         return id;
     }
     let taken = |id: &str| {
@@ -160,5 +161,5 @@ fn id(
     id
 }
 
-/// The names of checks begin so.
-pub(super) const CHECK_PREFIX: &str = "ping_";
+/// The names of checks begin so: with their type.
+pub(super) const CHECK_PREFIXES: [&str; 4] = ["ping_", "tcp_", "arp_", "ndp_"];

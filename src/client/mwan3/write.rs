@@ -1,25 +1,29 @@
 //! Uplinks → the text of our configuration, within its bounds.
 
-use std::net::IpAddr;
-
 use super::Notes;
+use super::interface::{Method, Target, WINDOW};
 use super::sections::IGNORED;
-use super::uplinks::{CHECK_PREFIX, Uplink};
+use super::uplinks::{CHECK_PREFIXES, Uplink};
 use crate::config::{CHECKS_MAX, NAME_MAX, PROVIDERS_MAX};
 use crate::net::Family;
 
-/// The options of timing and verdict: the name, the unit, and what it is when nobody gives it.
-const TIMING: [(&str, &str, u32); 6] = [
+/// The options of timing and verdict: the name, the unit, and what it is when nobody gives it. 0 is `none`.
+const TIMING: [(&str, &str, u32); 10] = [
     ("interval", "s", 1),
     ("timeout", "s", 1),
     ("down", "", 3),
     ("up", "", 3),
     ("window", "", WINDOW),
     ("quorum", "", 1),
+    ("max_loss", "%", 0),
+    ("recover_loss", "%", NOT_GIVEN),
+    ("max_latency", "ms", 0),
+    ("recover_latency", "ms", NOT_GIVEN),
 ];
-const WINDOW: u32 = 50;
-/// For more consecutive rounds than the usual window has.
-const WINDOW_LARGE: u32 = 64;
+/// Of what has no threshold: no number at all.
+const NOT_GIVEN: u32 = u32::MAX;
+/// Connections are asked for so often, in seconds, when nobody says how often.
+const TCP_INTERVAL: u32 = 5;
 
 /// A provider, and all that is said of it.
 struct Provider<'a> {
@@ -64,9 +68,14 @@ pub(super) fn write(
         text.provider(provider, &common, &checks);
     }
     for (number, target) in checks.iter().enumerate() {
-        text.section("check", &check_name(number, target));
-        text.option("type", "ping");
-        text.option("target", &target.to_string());
+        text.check(&check_name(number, &checks), target);
+        let users = providers
+            .iter()
+            .filter(|one| one.checks & (1 << number) != 0);
+        let interval = users.map(|one| one.uplink.first.timing.interval).min();
+        if let (Method::Tcp { .. }, Some(interval @ ..TCP_INTERVAL)) = (target.method, interval) {
+            text.option("interval", &[&interval.to_string(), "s"].concat());
+        }
     }
     (text.0, usable)
 }
@@ -80,7 +89,7 @@ const NOTHING: &str = "no interface is enabled and has an address to ping (track
 const NO_TARGET: &str = "nothing to ping (track_ip): ";
 
 /// Every target once, those of providers in use first, as many as there may be.
-fn all_checks(uplinks: &[Uplink<'_>], notes: &mut Notes) -> Vec<IpAddr> {
+fn all_checks(uplinks: &[Uplink<'_>], notes: &mut Notes) -> Vec<Target> {
     let mut checks = Vec::new();
     for enabled in [true, false] {
         for uplink in uplinks.iter().filter(|uplink| uplink.enabled == enabled) {
@@ -100,17 +109,35 @@ fn all_checks(uplinks: &[Uplink<'_>], notes: &mut Notes) -> Vec<IpAddr> {
     checks
 }
 
-/// As the target, if that is not too long.
-fn check_name(number: usize, target: &IpAddr) -> String {
-    let mut name = target.to_string().replace(['.', ':'], "_");
-    if CHECK_PREFIX.len() + name.len() > NAME_MAX {
-        name = number.to_string();
+/// As type and target, if that is not too long, and no other check's.
+fn check_name(number: usize, checks: &[Target]) -> String {
+    let (before, target) = match checks.get(..=number).and_then(<[Target]>::split_last) {
+        Some((target, before)) => (before, target),
+        None => return String::new(),
+    };
+    let plain = |target: &Target| {
+        let address = target.address.to_string().replace(['.', ':'], "_");
+        [prefix(target), &address].concat()
+    };
+    let name = plain(target);
+    if name.len() > NAME_MAX || before.iter().any(|other| plain(other) == name) {
+        return [prefix(target), &number.to_string()].concat();
     }
-    [CHECK_PREFIX, &name].concat()
+    name
+}
+
+fn prefix(target: &Target) -> &'static str {
+    let [ping, tcp, arp, ndp] = CHECK_PREFIXES;
+    match (target.method, target.address.is_ipv4()) {
+        (Method::Ping { .. }, _) => ping,
+        (Method::Tcp { .. }, _) => tcp,
+        (Method::Link, true) => arp,
+        (Method::Link, false) => ndp,
+    }
 }
 
 /// Those of the checks that ask these targets.
-fn mask(checks: &[IpAddr], targets: &[IpAddr]) -> u32 {
+fn mask(checks: &[Target], targets: &[Target]) -> u32 {
     const { assert!(CHECKS_MAX <= 32) };
     let mut mask = 0;
     for (number, target) in checks.iter().enumerate() {
@@ -120,7 +147,7 @@ fn mask(checks: &[IpAddr], targets: &[IpAddr]) -> u32 {
 }
 
 /// What the first uplink that has any checks of a family is asked there.
-fn mask_of_best(checks: &[IpAddr], uplinks: &[Uplink<'_>], family: Family) -> u32 {
+fn mask_of_best(checks: &[Target], uplinks: &[Uplink<'_>], family: Family) -> u32 {
     let of_family = |uplink: &Uplink<'_>| uplink.of(family).map(|one| mask(checks, &one.targets));
     let mut masks = uplinks.iter().filter_map(of_family);
     masks.find(|&mask| mask != 0).unwrap_or(0)
@@ -129,7 +156,7 @@ fn mask_of_best(checks: &[IpAddr], uplinks: &[Uplink<'_>], family: Family) -> u3
 fn provider<'a>(
     uplink: &'a Uplink<'a>,
     uplinks: &[Uplink<'_>],
-    all: &[IpAddr],
+    all: &[Target],
     notes: &mut Notes,
 ) -> Provider<'a> {
     let mut checks = 0;
@@ -156,11 +183,10 @@ fn provider<'a>(
         }
     }
     let timing = uplink.first.timing;
-    let rounds = timing.down.max(timing.up);
-    let window = match rounds {
-        0..=WINDOW => WINDOW,
-        _ => WINDOW_LARGE,
-    };
+    let none = (0, NOT_GIVEN);
+    let loss = timing.quality.and_then(|quality| quality.loss);
+    let (max_loss, recover_loss) = loss.unwrap_or(none);
+    let (max_latency, recover_latency) = timing.quality.map_or(none, |quality| quality.latency);
     Provider {
         uplink,
         checks,
@@ -169,8 +195,12 @@ fn provider<'a>(
             timing.timeout,
             timing.down,
             timing.up,
-            window,
+            timing.window(),
             quorum,
+            max_loss,
+            recover_loss,
+            max_latency,
+            recover_latency,
         ],
     }
 }
@@ -214,7 +244,33 @@ impl Text {
         self.push(&["\tlist ", name, " '", value, "'\n"]);
     }
 
-    fn provider(&mut self, provider: &Provider<'_>, common: &Timing, checks: &[IpAddr]) {
+    fn check(&mut self, name: &str, target: &Target) {
+        self.section("check", name);
+        let kind = prefix(target).trim_end_matches('_');
+        self.option("type", kind);
+        self.option("target", &target.address.to_string());
+        match target.method {
+            Method::Ping { size, ttl } => {
+                for (name, value) in [("size", size), ("ttl", ttl)] {
+                    if value != 0 {
+                        self.option(name, &value.to_string());
+                    }
+                }
+            }
+            Method::Tcp {
+                port,
+                accept_refused,
+            } => {
+                self.option("port", &port.to_string());
+                if accept_refused {
+                    self.option("accept_refused", "1");
+                }
+            }
+            Method::Link => {}
+        }
+    }
+
+    fn provider(&mut self, provider: &Provider<'_>, common: &Timing, checks: &[Target]) {
         self.section("provider", &provider.uplink.id);
         if !provider.uplink.enabled {
             self.option("enabled", "0");
@@ -227,9 +283,9 @@ impl Text {
         if provider.checks == mask(checks, checks) {
             return;
         }
-        for (number, target) in checks.iter().enumerate() {
+        for number in 0..checks.len() {
             if provider.checks.max(1) & (1 << number) != 0 {
-                self.list("check", &check_name(number, target));
+                self.list("check", &check_name(number, checks));
             }
         }
     }
@@ -237,8 +293,13 @@ impl Text {
     /// Those that are not said already.
     fn timing(&mut self, timing: &Timing, said: &Timing) {
         for (place, (name, unit, _)) in TIMING.into_iter().enumerate() {
-            if timing[place] != said[place] {
-                self.option(name, &[&timing[place].to_string(), unit].concat());
+            if timing[place] == said[place] {
+                continue;
+            }
+            match timing[place] {
+                NOT_GIVEN => self.option(name, "none"),
+                0 if name.starts_with("max_") => self.option(name, "none"),
+                value => self.option(name, &[&value.to_string(), unit].concat()),
             }
         }
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::Import;
 
 const NAMES: &[&str] = &[
-    "wan", "wan6", "wan_6", "wan_4", "wanb", "wanb6", "lte", "auto", "globals", "ping_1",
+    "wan", "wan6", "wan_6", "wan_4", "wanb", "wanb6", "lte", "auto", "globals", "ping_1", "tcp_1",
     "uplink1", "loopback", "p", "q", "m", "n", "",
 ];
 const KINDS: &[&str] = &[
@@ -41,6 +41,15 @@ const OPTIONS: &[&str] = &[
     "ifname",
     "type",
     "mmx_mask",
+    "track_method",
+    "httping_ssl",
+    "size",
+    "max_ttl",
+    "check_quality",
+    "failure_loss",
+    "recovery_loss",
+    "failure_latency",
+    "recovery_latency",
 ];
 const VALUES: &[&str] = &[
     "0",
@@ -74,6 +83,10 @@ const VALUES: &[&str] = &[
     "pppoe",
     "default",
     "blackhole",
+    "1472",
+    "httping",
+    "arping",
+    "nping-tcp",
     "192.0.2.1",
     "192.0.2.2 192.0.2.3",
     "198.51.100.1",
