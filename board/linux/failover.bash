@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # Completes the command line of failover(8) in bash: commands, options, files, and the ids of the configuration's providers.
 
-# The ids of the providers in the configuration that the words given name, else in that which failover would take.
-_failover_providers() {
-    local file='' word previous=''
+# The names of a kind of section in the configuration that the words given name, else in that which failover would take.
+_failover_names() {
+    local kind=$1 file='' word previous=''
+    shift
     for word; do
         # bash takes `--config=file` for three words.
         [[ $word == = ]] && continue
@@ -17,12 +18,12 @@ _failover_providers() {
         done
     fi
     local quote="[\"']\\?" blank='[[:blank:]]'
-    sed -n "s/^$blank*config$blank\\+${quote}provider$quote$blank\\+$quote\\([A-Za-z0-9_]\\+\\).*/\\1/p" \
+    sed -n "s/^$blank*config$blank\\+$quote$kind$quote$blank\\+$quote\\([A-Za-z0-9_]\\+\\).*/\\1/p" \
         "$file" 2>/dev/null
 }
 
 _failover() {
-    local commands='run check status use disable enable reload refresh log import-mwan3 version help'
+    local commands='run check status explain probe use disable enable reload refresh log import-mwan3 version help'
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     [[ $word == = ]] && word=''
     [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD - 2]}
@@ -55,6 +56,11 @@ _failover() {
     '') options+=' --version' words=$commands ;;
     run) options+=' --foreground' ;;
     status) options+=' --json --watch' ;;
+    probe)
+        options+=' --count --interval'
+        [[ $arguments == 0 ]] && words=$(_failover_names provider "${COMP_WORDS[@]}")
+        [[ $arguments == 1 ]] && words=$(_failover_names check "${COMP_WORDS[@]}")
+        ;;
     help) options='' words=$commands ;;
     import-mwan3)
         if [[ $arguments == 0 && $word != -* ]]; then
@@ -63,8 +69,8 @@ _failover() {
             return
         fi
         ;;
-    use | disable | enable)
-        [[ $arguments == 0 ]] && words=$(_failover_providers "${COMP_WORDS[@]}")
+    explain | use | disable | enable)
+        [[ $arguments == 0 ]] && words=$(_failover_names provider "${COMP_WORDS[@]}")
         [[ $arguments == 0 && $command == use ]] && words+=' auto'
         ;;
     esac
