@@ -45,7 +45,8 @@ pub struct Errand<'a> {
     pub interval: Duration,
 }
 
-/// `probe`
+/// `probe`. Its large frame is not to be part of the daemon's, which is why this is never inlined.
+#[inline(never)]
 pub fn probe(file: &Path, errand: &Errand<'_>) -> Exit {
     if errand.count == 0 {
         return complain(Exit::Usage, "--count 0: expected at least 1");

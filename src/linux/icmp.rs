@@ -44,11 +44,12 @@ pub struct Received {
 
 /// The probes' sockets. All zero bytes when new.
 #[derive(Debug)]
+#[repr(C)] // what is small stands by the beginning of the list
 pub struct Probes {
-    /// One a path, at its index; only as many as the highest path ever bound needs.
-    ports: Vec<Port, PATHS_MAX>,
     /// The identifier of the path of index 0; the others follow.
     identifier_first: u16,
+    /// One a path, at its index; only as many as the highest path ever bound needs.
+    ports: Vec<Port, PATHS_MAX>,
 }
 
 /// A path's way out.

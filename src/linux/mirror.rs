@@ -127,11 +127,8 @@ pub struct Counters {
 
 /// The picture of the kernel's state. See the module.
 #[derive(Debug)]
+#[repr(C)] // what is small stands by the beginning of a list
 pub struct Mirror {
-    links: Table<Link, LINKS_MAX>,
-    addresses: Table<Address, ADDRESSES_MAX>,
-    routes: Table<Route, ROUTES_MAX>,
-    rules: Table<Rule, RULES_MAX>,
     needs: Kinds,
     /// the kinds with a route whose way is held by a nexthop object
     nexthops: Kinds,
@@ -139,6 +136,10 @@ pub struct Mirror {
     twins: Kinds,
     /// see [`Counters`]
     pub counters: Counters,
+    links: Table<Link, LINKS_MAX>,
+    addresses: Table<Address, ADDRESSES_MAX>,
+    routes: Table<Route, ROUTES_MAX>,
+    rules: Table<Rule, RULES_MAX>,
 }
 
 impl Default for Mirror {

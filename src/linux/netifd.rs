@@ -34,10 +34,11 @@ const NOT_FOUND: u8 = 4;
 
 /// The interfaces that providers name, and what netifd said of them. All zero bytes when new.
 #[derive(Debug)]
+#[repr(C)] // what is small stands by the beginning of the list
 pub struct Interfaces {
-    known: Vec<Known, INTERFACES_WATCHED_MAX>,
     /// the question that is asked now
     asking: Vec<Asking, 1>,
+    known: Vec<Known, INTERFACES_WATCHED_MAX>,
     answer: [u8; NETIFD_ANSWER_MAX],
 }
 
@@ -135,7 +136,10 @@ impl Interfaces {
     /// A configuration is in force: its interfaces are to be asked for, and no others are known any more.
     pub fn follow(&mut self, config: &Config) {
         let wanted = |name: &Name| config.enabled().any(|p| p.interfaces.contains(name));
-        self.known.retain(|known| wanted(&known.name));
+        // Nothing is written where nothing is: that would take memory.
+        if !self.known.is_empty() {
+            self.known.retain(|known| wanted(&known.name));
+        }
         for name in config.enabled().flat_map(|provider| &provider.interfaces) {
             if !self.known.iter().any(|known| known.name == *name) {
                 // There is room for as many as a configuration may have.
