@@ -100,6 +100,14 @@ fn the_completion_offers_the_providers_of_the_configuration() {
     assert_eq!(with_one(&["use", ""]), set(&["auto", "isp1", "isp2"]));
     assert_eq!(with_one(&["disable", "isp"]), set(&["isp1", "isp2"]));
     assert_eq!(with_one(&["enable", ""]), set(&["isp1", "isp2"]));
+    assert_eq!(with_one(&["explain", ""]), set(&["isp1", "isp2"]));
+    assert_eq!(with_one(&["probe", ""]), set(&["isp1", "isp2"]));
+    assert_eq!(with_one(&["probe", "isp1", ""]), set(&["web"]));
+    assert_eq!(with_one(&["probe", "-c", ""]), set(&[]));
+    for option in [&["-c", "3"][..], &["--interval", "=", "1s"]] {
+        let words = [&["probe"], option, &["isp"]].concat();
+        assert_eq!(with_one(&words), set(&["isp1", "isp2"]));
+    }
     assert_eq!(with_one(&["use", "isp1", ""]), set(&["--config", "--help"]));
     for words in [
         &["--config", other_named, "disable", ""][..],

@@ -34,12 +34,14 @@ _failover() {
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
     fi
+    # A number, or a duration.
+    [[ $before == --count || $before == --interval || $before == -[ci] ]] && return
 
     # The command, and what stands behind it.
     local index command='' arguments=0
     for ((index = 1; index < COMP_CWORD; index++)); do
         case ${COMP_WORDS[index]} in
-        --config)
+        --config | --count | --interval | -c | -i)
             [[ ${COMP_WORDS[index + 1]} == = ]] && index=$((index + 1))
             index=$((index + 1))
             ;;
