@@ -96,6 +96,8 @@ pub const INTERVAL_MIN: Duration = Duration::from_millis(10);
 pub const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Shortest timeout.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+/// While none of the checks that are asked in each round answers, the others are asked so often.
+pub const SILENCE_APART: Duration = Duration::from_secs(1);
 /// Answered rounds that latency and jitter are not judged before.
 pub const QUALITY_ROUNDS_MIN: u32 = 5;
 /// Rounds of different paths are so far apart (or a quarter of the interval, if that is less), or go out together: to be

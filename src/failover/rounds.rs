@@ -10,7 +10,7 @@ use heapless::Vec;
 
 pub use super::statistics::Rtt;
 use super::{CheckSet, Fault, Round};
-use crate::config::{PATH_CHECKS_MAX, Quorum, Timing, WINDOW_MAX};
+use crate::config::{PATH_CHECKS_MAX, Quorum, SILENCE_APART, Timing, WINDOW_MAX};
 use crate::net::{Duration, Instant};
 
 /// What was asked in one round, and what came back. Bit i of a mask is check number i.
@@ -85,11 +85,18 @@ impl CheckFacts {
         losses: 0,
     };
 
-    /// Whether it is to be asked at a time, if it has this interval of its own. A loss is to be confirmed, and does not
-    /// wait for that: one lost packet says little.
-    fn is_due(&self, at: Instant, interval: Duration, down: u8) -> bool {
+    /// Whether it is to be asked at a time, if it has this interval of its own. It does not wait for that when a loss is
+    /// to be confirmed, for one lost packet says little; nor when those that are asked in each round are silent.
+    fn is_due(&self, at: Instant, interval: Duration, down: u8, silent_since: Instant) -> bool {
         let settled = self.last_at + interval >= self.next_at;
-        at >= self.next_at || (settled && (1..down).contains(&self.losses))
+        let silence = silent_since != Instant::ZERO
+            && (self.last_at < silent_since || at >= self.last_at + SILENCE_APART);
+        at >= self.next_at || (settled && (silence || (1..down).contains(&self.losses)))
+    }
+
+    /// Whether the last probe that is settled was answered in time, and not sent before.
+    fn answered_since(&self, since: Instant) -> bool {
+        self.last == Some(true) && self.last_at >= since
     }
 }
 
@@ -105,6 +112,15 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// The checks that are asked in each round.
+    fn each_round(&self) -> u8 {
+        let set = |set, (i, interval): (usize, &Duration)| match *interval {
+            Duration::ZERO => set | 1 << i,
+            _ => set,
+        };
+        self.intervals.iter().enumerate().fold(0, set)
+    }
+
     /// How many checks must answer in a round.
     fn quorum(&self) -> u32 {
         #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
@@ -133,6 +149,8 @@ pub struct Rounds {
     verdicts: u8,
     streak: i32,
     pub(super) last_rtt_us: u32,
+    /// since when none of those that are asked in each round answers; zero: one did in the round judged last
+    silent_since: Instant,
     checks: [CheckFacts; PATH_CHECKS_MAX],
 }
 
@@ -148,6 +166,7 @@ impl Rounds {
             verdicts: 0,
             streak: 0,
             last_rtt_us: 0,
+            silent_since: Instant::ZERO,
             checks: [CheckFacts::NONE; PATH_CHECKS_MAX],
         }
     }
@@ -181,6 +200,7 @@ impl Rounds {
         }
         self.judged = self.next;
         self.streak = 0;
+        self.silent_since = Instant::ZERO;
     }
 
     /// Whether there is no room for a round: the oldest is still open, or not judged. A timeout is at most 63
@@ -198,7 +218,8 @@ impl Rounds {
             if *interval != Duration::ZERO {
                 // Half a round early is nearer than half a round late.
                 let slack = Duration::from_micros(terms.timing.interval.total_micros() / 2);
-                if !check.is_due(now + slack, *interval, terms.timing.down) {
+                let (at, down) = (now + slack, terms.timing.down);
+                if !check.is_due(at, *interval, down, self.silent_since) {
                     continue;
                 }
                 check.next_at = now + *interval;
@@ -307,11 +328,14 @@ impl Rounds {
         }
         let record = *self.record(self.judged);
         let (standing, _) = self.standing(&record, terms);
-        let enough = |answered: u8| {
+        let each_round = record.asked & terms.each_round();
+        let enough = |mut answered: u8| {
             let CheckSet(required) = terms.required;
-            // What stands from before says nothing of now, where those that were asked now are silent.
-            let anybody = record.asked == 0 || answered & record.asked != 0;
-            anybody && answered.count_ones() >= terms.quorum() && required & !answered == 0
+            if each_round != 0 && answered & each_round == 0 {
+                // What stands from before the silence says nothing of now.
+                answered &= record.asked | self.young(&record);
+            }
+            answered.count_ones() >= terms.quorum() && required & !answered == 0
         };
         let good = record.good | standing;
         let verdict = if enough(good) {
@@ -321,6 +345,11 @@ impl Rounds {
         } else {
             false
         };
+        if record.good & each_round != 0 {
+            self.silent_since = Instant::ZERO;
+        } else if each_round & !record.open() == each_round && each_round != 0 {
+            self.silent_since = self.silence_at(&record);
+        }
         self.judged = self.judged.wrapping_add(1);
         self.failed = self.failed << 1 | u64::from(!verdict);
         if usize::from(self.verdicts) < WINDOW_MAX {
@@ -354,6 +383,24 @@ impl Rounds {
             }
         }
         (good, failed)
+    }
+
+    /// When the silence began that a round is part of, if it is silent.
+    fn silence_at(&self, record: &Record) -> Instant {
+        match self.silent_since {
+            Instant::ZERO => record.sent_at,
+            since => since,
+        }
+    }
+
+    /// The checks that have answered since then.
+    fn young(&self, record: &Record) -> u8 {
+        let since = self.silence_at(record);
+        let set = |set, (i, check): (usize, &CheckFacts)| match check.answered_since(since) {
+            true => set | 1 << i,
+            false => set,
+        };
+        self.checks.iter().enumerate().fold(0, set)
     }
 
     /// Good rounds (above 0) or failed ones (below 0) in a row.

@@ -192,6 +192,31 @@ fn what_stands_from_before_does_not_outweigh_that_nobody_answers_now() {
 }
 
 #[test]
+fn where_those_of_each_round_are_silent_the_others_are_asked_at_once_and_once_a_second() {
+    let own = Duration::from_millis(30_000);
+    let terms = terms(1, &[None, Some(own)]);
+    let mut rounds = Rounds::new();
+    let (mut asked, mut failed) = (std::vec![], 0);
+    // From 1 s on no ping is answered, but the rare check is.
+    for at in (0..4000).step_by(100) {
+        rounds.expire(ms(at), TIMEOUT);
+        while let Some(good) = rounds.judge(&terms) {
+            failed += u32::from(!good);
+        }
+        let (round, CheckSet(checks)) = rounds.begin(ms(at), &terms);
+        if checks & 0b10 != 0 {
+            asked.push(at);
+            rounds.answered(round, 1, rtt(20), TIMEOUT);
+        }
+        if at < 1000 {
+            rounds.answered(round, 0, rtt(5), TIMEOUT);
+        }
+    }
+    assert_eq!(asked, [0, 1300, 2300, 3300]);
+    assert_eq!(failed, 1, "the round by which the silence was noticed");
+}
+
+#[test]
 fn an_answer_ends_the_confirmation_of_a_loss() {
     let own = Duration::from_millis(30_000);
     let terms = terms(1, &[Some(own)]);
