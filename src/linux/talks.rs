@@ -129,10 +129,14 @@ impl Talks {
         };
         let (socket, port) = match self.connect(transport, to, outlet) {
             Ok(socket) => socket,
-            Err(errno) => match kind.step(&mut talk, Heard::Failed(fault(errno)), &mut say) {
-                Step::End(Err(why)) => return Err(failed(why)),
-                _ => return Err(failed(fault(errno))),
-            },
+            Err(errno) => {
+                let step = kind.step(&mut talk, Heard::Failed(fault(errno)), &mut say);
+                self.learn(asked, say.learned, now);
+                return Err(failed(match step {
+                    Step::End(Err(why)) => why,
+                    _ => fault(errno),
+                }));
+            }
         };
         let serial = Serial(self.next);
         self.next = self.next.wrapping_add(1);
@@ -210,7 +214,7 @@ impl Talks {
                 Step::End(result) => return Some(self.end(place, result, over, now)),
             };
             if let Err(errno) = done {
-                return Some(self.end(place, Err(fault(errno)), true, now));
+                return Some(self.break_off(place, kind, fault(errno), now));
             }
             reads += 1;
             if reads >= READS_MAX {
@@ -343,6 +347,26 @@ impl Talks {
         (open.socket, open.port) = (socket, port);
         (open.transport, open.stage) = (transport, Stage::Connecting);
         Ok(())
+    }
+
+    /// Ends the conversation at a place, which cannot go on.
+    fn break_off(
+        &mut self,
+        place: usize,
+        kind: &CheckKind,
+        fault: Fault,
+        now: Instant,
+    ) -> Finished {
+        let mut result = Err(fault);
+        if let Some(open) = self.open.get_mut(place) {
+            let (asked, mut say) = (open.asked, Say::default());
+            let step = kind.step(&mut open.talk, Heard::Failed(fault), &mut say);
+            self.learn(asked, say.learned, now);
+            if let Step::End(its) = step {
+                result = its;
+            }
+        }
+        self.end(place, result, true, now)
     }
 
     /// Ends the conversation at a place; `over`: the other side has ended it already.
