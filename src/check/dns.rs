@@ -27,11 +27,11 @@ pub struct Dns {
     pub rcode: u8,
 }
 
-/// What a conversation remembers: the question's number, and that nobody is at the port.
+/// What a conversation remembers: the question's number, and why there may be no answer.
 #[derive(Debug, Default)]
 pub struct Asked {
     id: u16,
-    refused: bool,
+    told: Option<Fault>,
 }
 
 impl Type for Dns {
@@ -104,10 +104,13 @@ impl Type for Dns {
                 Err(Rejected::Stranger) => {}
             },
             // Anybody on the way can say so: it is no answer, but may be why there is none.
-            Heard::Failed(Fault::Refused) => asked.refused = true,
-            Heard::Failed(fault) => return Step::End(Err(fault)),
-            Heard::TimedOut if asked.refused => return Step::End(Err(Fault::Refused)),
-            Heard::TimedOut | Heard::Ended => {}
+            Heard::Failed(fault) => asked.told = Some(fault),
+            Heard::TimedOut => {
+                if let Some(fault) = asked.told {
+                    return Step::End(Err(fault));
+                }
+            }
+            Heard::Ended => {}
         }
         Step::Wait
     }

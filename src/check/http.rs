@@ -159,7 +159,7 @@ impl Type for Http {
             }
             (Heard::Said(message), Part::Resolving) => self.resolved(talk, message, say),
             // Anybody on the way can say so: it is no answer, but may be why there is none.
-            (Heard::Failed(Fault::Refused) | Heard::Ended, Part::Resolving) => Step::Wait,
+            (Heard::Failed(_) | Heard::Ended, Part::Resolving) => Step::Wait,
             (Heard::TimedOut, Part::Resolving) => Step::End(Err(Fault::Unresolved)),
             (Heard::Connected { .. }, _) => {
                 talk.part = Part::Reading;
