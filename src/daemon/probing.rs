@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use nix::errno::Errno;
 
 use super::{Daemon, Memory, Token};
-use crate::config::{PATH_CHECKS_MAX, PATHS_MAX, PathId, WINDOW_MAX};
+use crate::config::{Check, Config, PATH_CHECKS_MAX, PATHS_MAX, PathId, WINDOW_MAX};
 use crate::failover::{CheckSet, Event, Failover, Fault, Round};
 use crate::linux::clock::now;
 use crate::linux::exec::{Asked, Finished, NotStarted};
@@ -53,6 +53,20 @@ impl Daemon<'_> {
                 }
             }
         }
+    }
+
+    /// Forgets what was asked for checks that the candidate has not, or has others in their places. To be called before
+    /// that is in force.
+    pub(super) fn forget_changed(&mut self) {
+        let Memory {
+            core,
+            candidate,
+            prober,
+            ..
+        } = &mut *self.memory;
+        prober.keep(&|path, check| {
+            check_of(core.config(), path, check) == check_of(candidate, path, check)
+        });
     }
 
     /// Sends one probe of each of these checks.
@@ -208,14 +222,18 @@ fn question<'a>(
     check: u8,
 ) -> Option<Question<'a>> {
     let config = core.config();
-    let provider = config.at(path.slot)?;
     Some(Question {
-        provider,
-        check: config
-            .path_checks(provider, path.family)
-            .nth(usize::from(check))?,
+        provider: config.at(path.slot)?,
+        check: check_of(config, path, check)?,
         uplink: uplinks.get(path.index())?,
     })
+}
+
+fn check_of(config: &Config, path: PathId, number: u8) -> Option<&Check> {
+    let provider = config.at(path.slot)?;
+    config
+        .path_checks(provider, path.family)
+        .nth(usize::from(number))
 }
 
 /// Has the loop wait for a socket.

@@ -240,11 +240,7 @@ impl Daemon<'_> {
     fn put_in_force(&mut self) {
         let now = now();
         let Memory {
-            core,
-            candidate,
-            tables,
-            mirror,
-            ..
+            core, candidate, ..
         } = &mut *self.memory;
         let old = core.config().globals.clone();
         if candidate.globals.state_dir != old.state_dir {
@@ -256,6 +252,14 @@ impl Daemon<'_> {
         }
         let running = core.config();
         candidate.assign_slots(&|id| running.provider(id).map(|p| p.slot));
+        self.forget_changed();
+        let Memory {
+            core,
+            candidate,
+            tables,
+            mirror,
+            ..
+        } = &mut *self.memory;
         let actions = core.configure(candidate, now);
         tables.choose(core.config(), mirror.routes());
         logging::set_level(core.config().globals.syslog_level);

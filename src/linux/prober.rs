@@ -105,6 +105,11 @@ impl Prober {
         self.talks.drop_path(path);
     }
 
+    /// Forgets all conversations but those of checks that are kept.
+    pub fn keep(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
+        self.talks.keep(is_kept);
+    }
+
     /// Ends all commands.
     pub fn stop(&mut self) {
         self.commands.kill_all();

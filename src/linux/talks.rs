@@ -264,6 +264,13 @@ impl Talks {
         }
     }
 
+    /// Forgets what belongs to checks that are not kept, and ends their conversations; they are never told of.
+    pub fn keep(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
+        self.open
+            .retain(|open| is_kept(open.asked.path, open.asked.check));
+        self.known.retain(|known| is_kept(known.path, known.check));
+    }
+
     /// Ends one that only waits for the other side, if there is no room for another.
     fn make_room(&mut self) -> Result<(), Fault> {
         if !self.open.is_full() {
