@@ -7,6 +7,7 @@
 //! | [`routes`] | what is in the kernel, whose it is, and that it is never missing |
 //! | [`life`] | start, reload, stop, sudden death |
 //! | [`answers`] | which answers to probes count |
+//! | [`checks`] | the types of checks, against servers good and bad |
 //! | [`preempt`] | whether and when traffic returns; providers taken out of use |
 //! | [`last_resort`] | nobody works, and somebody works again |
 //! | [`steering`] | by firewall mark, by a chosen device, from a chosen address |
@@ -29,6 +30,7 @@
 #![allow(clippy::unwrap_used)] // what tests share is test code, too, which the lint cannot know
 
 pub mod answers;
+pub mod checks;
 pub mod death;
 pub mod exec;
 pub mod filter;

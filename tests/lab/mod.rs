@@ -28,6 +28,7 @@
 #![allow(dead_code)] // each test, demo or bench uses a part of it
 
 pub mod calls;
+pub mod capture;
 pub mod daemon;
 pub mod faults;
 pub mod flow;
@@ -37,6 +38,7 @@ pub mod meter;
 pub mod namespace;
 pub mod observe;
 pub mod rights;
+pub mod servers;
 pub mod settings;
 pub mod topology;
 pub mod uplink;

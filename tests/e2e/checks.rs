@@ -1,0 +1,138 @@
+//! The types of checks, against servers good and bad.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | [`verdict`] | what a server's answer is worth, and what the journal says of it |
+//! | [`required`] | checks that must answer, and those that are asked seldom |
+//! | [`bound`] | nothing of a check leaves by another device, from a port of another |
+//! | [`resolving`] | names are resolved through the path, and remembered |
+//! | [`forged`] | answers that are not the server's |
+//! | [`link`] | neighbours on the link |
+//! | [`wire`] | what pings and connections look like on the wire, and how many there are |
+//! | [`quality`] | thresholds of loss and latency |
+
+pub mod bound;
+pub mod forged;
+pub mod link;
+pub mod quality;
+pub mod required;
+pub mod resolving;
+pub mod verdict;
+pub mod wire;
+
+use std::net::IpAddr;
+
+use super::lab::servers::Server;
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::{SOON, talk};
+
+/// A lab with one provider.
+pub fn one_provider() -> Lab {
+    Lab::builder().providers(1).build()
+}
+
+/// Profile `fast` without any check.
+pub fn bare(lab: &Lab) -> Settings {
+    Settings::fast(lab)
+        .global("up", "3")
+        .without_section("check", "google")
+        .without_section("check", "google6")
+}
+
+/// The same with this check.
+pub fn with_check(settings: Settings, name: &str, options: &[(&str, &str)]) -> Settings {
+    options.iter().fold(settings, |settings, (option, value)| {
+        settings.with("check", name, option, value)
+    })
+}
+
+/// One check in a family, asked in each round.
+pub fn alone(lab: &Lab, family: Family, options: &[(&str, &str)]) -> Settings {
+    let target = target(family).to_string();
+    let usual = [("target", target.as_str()), ("interval", "100ms")];
+    with_check(with_check(bare(lab), "it", &usual), "it", options)
+}
+
+/// Where most servers are.
+pub fn target(family: Family) -> IpAddr {
+    super::lab::topology::target(family)
+}
+
+/// Where others are.
+pub fn elsewhere(family: Family) -> IpAddr {
+    talk::other_target(family)
+}
+
+/// What the servers say is the address of all names, where nobody connects to it.
+pub fn answer(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => [192, 0, 2, 77].into(),
+        Family::V6 => [0x2001, 0xdb8, 0x77, 0, 0, 0, 0, 7].into(),
+    }
+}
+
+/// The type of a record of a family's addresses.
+pub fn record(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "A",
+        Family::V6 => "AAAA",
+    }
+}
+
+/// The journal's last line on how a path of the first provider has gone offline.
+pub fn last_failure(daemon: &Daemon, family: Family) -> String {
+    let journal = daemon.must(&["log"]);
+    let family = family.to_string();
+    let fits =
+        |line: &&str| line.contains("isp1") && line.contains(&family) && line.contains("→ offline");
+    let line = journal.lines().rfind(fits);
+    line.unwrap_or_default().to_owned()
+}
+
+/// Waits until the first provider is offline, for one of these reasons.
+pub fn offline_because(daemon: &Daemon, family: Family, reasons: &[&str]) {
+    daemon.wait_for("isp1", family.name(), "offline");
+    let line = last_failure(daemon, family);
+    assert!(
+        reasons.iter().any(|reason| line.ends_with(reason)),
+        "not because of {reasons:?}: {line}\n{}",
+        daemon.log()
+    );
+}
+
+/// One bad mood after the other, each with the reason that is found for it, and a good one in between.
+pub fn moods<M, R>(
+    daemon: &Daemon,
+    family: Family,
+    server: &Server<M, R>,
+    good: M,
+    bad: &[(M, &str)],
+) where
+    M: Clone + Send + std::fmt::Debug + 'static,
+    R: Clone + Send + 'static,
+{
+    daemon.wait_for("isp1", family.name(), "online");
+    for (mood, reason) in bad {
+        server.set(mood.clone());
+        offline_because(daemon, family, &[reason]);
+        server.set(good.clone());
+        daemon.wait_for("isp1", family.name(), "online");
+    }
+}
+
+/// Waits until a server was asked so many times more.
+pub fn asked_more<M, R>(daemon: &Daemon, server: &Server<M, R>, times: usize)
+where
+    M: Clone + Send + 'static,
+    R: Clone + Send + 'static,
+{
+    let before = server.asked();
+    let enough = wait_until(SOON, || server.asked() >= before + times);
+    assert!(enough, "asked too seldom\n{}", daemon.log());
+}
+
+/// Nobody has gone offline.
+pub fn never_offline(daemon: &Daemon) {
+    let journal = daemon.must(&["log"]);
+    assert!(!journal.contains("offline"), "{journal}\n{}", daemon.log());
+}

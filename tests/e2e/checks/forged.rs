@@ -1,0 +1,114 @@
+//! Answers that are not the server's: from others on the way, and from others elsewhere.
+
+use super::super::lab::rights::in_lab;
+use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
+use super::super::lab::{Daemon, Family, Lab};
+use super::{
+    alone, answer, asked_more, elsewhere, moods, never_offline, offline_because, one_provider,
+    record, target,
+};
+
+/// A server and a check that asks it.
+fn asked(lab: &Lab, family: Family, good: Dns) -> (DnsServer, Daemon<'_>) {
+    let other = lab.providers.get(1);
+    let (at, elsewhere) = (target(family), elsewhere(family));
+    let server = DnsServer::start(lab.provider(1), at, elsewhere, other, good);
+    let options = [
+        ("type", "dns"),
+        ("query", "www.example.com"),
+        ("record", record(family)),
+    ];
+    let mut settings = alone(lab, family, &options).list("provider", "isp1", "check", "it");
+    if other.is_some() {
+        settings = settings
+            .ping("ping", family)
+            .list("provider", "isp2", "check", "ping");
+    }
+    let daemon = Daemon::start(&lab.router, &settings);
+    daemon.wait_for_all("online");
+    (server, daemon)
+}
+
+fn of_strangers(family: Family) {
+    let lab = one_provider();
+    let right = answer(family);
+    // What is false does not keep what is right from being heard.
+    let good = Dns::ForgedThenRight(right);
+    let (server, daemon) = asked(&lab, family, good);
+    asked_more(&daemon, &server, 10);
+    never_offline(&daemon);
+    let bad = [
+        Dns::WrongId(right),
+        Dns::WrongQuestion(right),
+        Dns::Query,
+        Dns::FromElsewhere(right),
+        Dns::FromOtherPort(right),
+    ];
+    let bad = bad.map(|mood| (mood, "unanswered"));
+    moods(&daemon, family, &server, good, &bad);
+}
+
+#[test]
+fn answers_of_strangers_do_not_count_in_ipv4() {
+    in_lab(|| of_strangers(Family::V4));
+}
+
+#[test]
+fn answers_of_strangers_do_not_count_in_ipv6() {
+    in_lab(|| of_strangers(Family::V6));
+}
+
+/// Whoever is on the way can say that there is no way. He is believed when nobody answers, and only as to why.
+fn no_way(family: Family) {
+    let lab = one_provider();
+    let right = answer(family);
+    let (server, daemon) = asked(&lab, family, Dns::Right(right, 60));
+    // No such port; forbidden; no such host, where a kernel tells of it.
+    for (code_v4, code_v6) in [(3, 4), (13, 1), (1, 3)] {
+        server.set(Dns::Unreachable(code_v4, code_v6, Some(right)));
+        asked_more(&daemon, &server, 10);
+        never_offline(&daemon);
+    }
+    server.set(Dns::Unreachable(3, 4, None));
+    offline_because(&daemon, family, &["connection refused"]);
+    server.set(Dns::Right(right, 60));
+    daemon.wait_for_all("online");
+    server.set(Dns::Unreachable(13, 1, None));
+    let reasons = ["host unreachable", "not permitted (by a firewall?)"];
+    offline_because(&daemon, family, &reasons);
+}
+
+#[test]
+fn an_icmp_error_is_no_answer_in_ipv4() {
+    in_lab(|| no_way(Family::V4));
+}
+
+#[test]
+fn an_icmp_error_is_no_answer_in_ipv6() {
+    in_lab(|| no_way(Family::V6));
+}
+
+/// The answer comes to the right address and port, by the wrong provider: it says nothing of the right one.
+fn wrong_path(family: Family) {
+    let lab = Lab::new();
+    let right = answer(family);
+    let (server, daemon) = asked(&lab, family, Dns::Right(right, 60));
+    let (own, second) = (lab.provider(1).own(family), lab.provider(2));
+    let via = second.own(family);
+    let gateway = &second.gateway;
+    gateway.ip(&format!("route add {own} via {via} dev line"));
+    server.set(Dns::ByOtherPath(right));
+    offline_because(&daemon, family, &["unanswered"]);
+    server.set(Dns::Right(right, 60));
+    daemon.wait_for_all("online");
+}
+
+#[test]
+fn an_answer_by_the_wrong_path_does_not_count_in_ipv4() {
+    in_lab(|| wrong_path(Family::V4));
+}
+
+#[test]
+fn an_answer_by_the_wrong_path_does_not_count_in_ipv6() {
+    in_lab(|| wrong_path(Family::V6));
+}

@@ -1,0 +1,168 @@
+//! Checks that must answer, whatever the others say; and checks that are asked seldom.
+
+use std::time::{Duration, Instant};
+
+use super::super::lab::rights::in_lab;
+use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
+use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::super::witness::path;
+use super::super::{SOON, leads_in};
+use super::{
+    alone, answer, asked_more, bare, elsewhere, never_offline, offline_because, one_provider,
+    target, with_check,
+};
+
+/// A ping in each round, and a page.
+fn ping_and_page(lab: &Lab, family: Family, options: &[(&str, &str)]) -> Settings {
+    let target = target(family).to_string();
+    let page = [("type", "http"), ("target", target.as_str())];
+    let settings = with_check(bare(lab).ping("ping", family), "page", &page);
+    with_check(settings, "page", options)
+}
+
+fn portal(family: Family) {
+    let lab = Lab::new();
+    let servers = [1, 2]
+        .map(|number| HttpServer::start(lab.provider(number), target(family), Http::NoContent));
+    let options = [("required", "1"), ("interval", "100ms")];
+    let daemon = Daemon::start(&lab.router, &ping_and_page(&lab, family, &options));
+    daemon.wait_for_all("online");
+    assert!(leads_in(&lab, 1, family));
+
+    servers[0].set(Http::Redirect);
+    let reason = "answers with status 302 (a captive portal?)";
+    offline_because(&daemon, family, &[reason]);
+    assert!(leads_in(&lab, 2, family), "{}", daemon.log());
+    servers[0].set(Http::NoContent);
+    daemon.wait_for_all("online");
+    assert!(leads_in(&lab, 1, family), "{}", daemon.log());
+}
+
+#[test]
+fn a_portal_fails_a_provider_in_ipv4() {
+    in_lab(|| portal(Family::V4));
+}
+
+#[test]
+fn a_portal_fails_a_provider_in_ipv6() {
+    in_lab(|| portal(Family::V6));
+}
+
+/// One of the checks answers: that is enough, where nobody says otherwise.
+#[test]
+fn a_portal_fails_nobody_when_a_ping_is_enough() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let server = HttpServer::start(lab.provider(1), target(family), Http::NoContent);
+        let options = [("interval", "100ms")];
+        let daemon = Daemon::start(&lab.router, &ping_and_page(&lab, family, &options));
+        daemon.wait_for_all("online");
+        for mood in [Http::Redirect, Http::Refuses, Http::Silent] {
+            server.set(mood);
+            let bad = || {
+                let status = daemon.status();
+                let checks = path(&status, "isp1", "ipv4")["checks"].clone();
+                let mut checks = checks.as_array().into_iter().flatten();
+                let number = |value: &serde_json::Value| value.as_u64().unwrap_or_default();
+                checks.any(|check| {
+                    check["type"] == "http"
+                        && check["state"] == "lost"
+                        && number(&check["sent"]) > number(&check["received"]) + 3
+                })
+            };
+            assert!(wait_until(SOON, bad), "{}", daemon.status());
+        }
+        never_offline(&daemon);
+    });
+}
+
+/// How long a dead upstream goes unnoticed.
+fn unnoticed(lab: &Lab, settings: &Settings) -> Duration {
+    let daemon = Daemon::start(&lab.router, settings);
+    daemon.wait_for_all("online");
+    lab.upstream_dies(1);
+    let death = Instant::now();
+    daemon.wait_for("isp1", "ipv4", "offline");
+    let noticed = death.elapsed();
+    lab.upstream_returns(1);
+    noticed
+}
+
+/// A page is asked for each 30 s, and its last answer stands meanwhile; but it outweighs no silence.
+#[test]
+fn a_required_check_that_is_asked_seldom_hides_no_death() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let server = HttpServer::start(lab.provider(1), target(family), Http::NoContent);
+        let pings = unnoticed(&lab, &bare(&lab).ping("ping", family));
+        let both = ping_and_page(&lab, family, &[("required", "1")]);
+        let with_page = unnoticed(&lab, &both);
+        let with_page_beside = unnoticed(&lab, &both.without("check", "page", "required"));
+        assert_eq!(server.asked(), 2, "a page is asked for seldom");
+        // By rounds: 3 x 100 ms + 300 ms, and the time of the machine.
+        let bound = pings + Duration::from_millis(600);
+        assert!(
+            with_page < bound && with_page_beside < bound,
+            "{pings:?}, {with_page:?}, {with_page_beside:?}"
+        );
+    });
+}
+
+/// How many probes of the only check were sent, and how many were lost so far.
+fn losses(daemon: &Daemon) -> (u64, u64) {
+    let status = daemon.status();
+    let check = &path(&status, "isp1", "ipv4")["checks"][0];
+    let number = |name: &str| check[name].as_u64().unwrap_or_default();
+    (number("sent"), number("sent") - number("received"))
+}
+
+#[test]
+fn one_query_that_is_not_answered_fails_nobody() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let (at, elsewhere, right) = (target(family), elsewhere(family), answer(family));
+        let good = Dns::Right(right, 60);
+        let server = DnsServer::start(lab.provider(1), at, elsewhere, None, good);
+        let options = [
+            ("type", "dns"),
+            ("query", "www.example.com"),
+            ("interval", "1s"),
+        ];
+        let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+        daemon.wait_for_all("online");
+        server.set(Dns::DeafOnce(right));
+        asked_more(&daemon, &server, 3);
+        let settled = || losses(&daemon).1 == 1;
+        assert!(wait_until(SOON, settled), "{:?}", losses(&daemon));
+        never_offline(&daemon);
+        // Two in a row, and no more, are still no failure; a third is.
+        server.set(Dns::Silent);
+        offline_because(&daemon, family, &["unanswered"]);
+        server.set(good);
+        daemon.wait_for_all("online");
+    });
+}
+
+#[test]
+fn one_segment_that_is_dropped_fails_nobody() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let server = HttpServer::start(lab.provider(1), target(family), Http::NoContent);
+        let options = [("type", "http"), ("interval", "1s")];
+        let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+        daemon.wait_for_all("online");
+        // The first of a million.
+        let drop = "table inet once {
+            chain arriving {
+                type filter hook prerouting priority -300;
+                tcp dport 80 tcp flags & (syn | ack) == syn numgen inc mod 1000000 == 0 drop
+            }
+        }";
+        lab.provider(1).server.feed(&["nft", "-f", "-"], drop);
+        asked_more(&daemon, &server, 2);
+        let settled = || losses(&daemon).1 == 1;
+        assert!(wait_until(SOON, settled), "{:?}", losses(&daemon));
+        never_offline(&daemon);
+    });
+}

@@ -1,0 +1,208 @@
+//! The names of web servers: resolved through the path itself, by the resolver that is named, and remembered as long as
+//! that allows.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::super::lab::capture::{Capture, index};
+use super::super::lab::rights::in_lab;
+use super::super::lab::servers::dns::{DnsServer, Mood as Dns, PORT};
+use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::{Daemon, Family, Lab, Settings};
+use super::{alone, asked_more, elsewhere, never_offline, offline_because, one_provider, target};
+
+const NAME: &str = "www.example.com";
+
+/// A page of a name; the resolver is at the second target.
+fn of_name(lab: &Lab, family: Family, name: &str, interval: &str) -> Settings {
+    alone(
+        lab,
+        family,
+        &[
+            ("type", "http"),
+            ("target", name),
+            ("family", family.name()),
+            ("resolver", &elsewhere(family).to_string()),
+            ("interval", interval),
+        ],
+    )
+}
+
+fn resolver(lab: &Lab, family: Family, mood: Dns) -> DnsServer {
+    let provider = lab.provider(1);
+    DnsServer::start(provider, elsewhere(family), target(family), None, mood)
+}
+
+fn web_server(lab: &Lab, at: IpAddr) -> HttpServer {
+    HttpServer::start(lab.provider(1), at, Http::NoContent)
+}
+
+fn through_the_path(family: Family) {
+    let lab = Lab::new();
+    // It asks by the second provider, which is not the one in use.
+    let provider = lab.provider(2);
+    let (at, by) = (target(family), elsewhere(family));
+    let resolver = DnsServer::start(provider, by, at, None, Dns::ForgedThenRight(at));
+    let server = HttpServer::start(provider, at, Http::NoContent);
+    let settings = of_name(&lab, family, NAME, "100ms")
+        .ping("ping", family)
+        .list("provider", "isp1", "check", "ping")
+        .list("provider", "isp2", "check", "it");
+    let mut capture = Capture::start(&lab.router);
+    let daemon = Daemon::start(&lab.router, &settings);
+    daemon.wait_for_all("online");
+
+    asked_more(&daemon, &server, 10);
+    assert_eq!(resolver.asked(), 1, "its address is remembered");
+    let query = &resolver.requests()[0];
+    assert_eq!(query.name, NAME);
+    let request = &server.requests()[0];
+    let own = provider.own(family);
+    assert_eq!((query.from.ip(), request.from.ip()), (own, own));
+    assert!(request.text.contains("\r\nHost: www.example.com\r\n"));
+    // Nobody else was asked, as he whom the system would ask.
+    let device = index(&lab.router, &provider.device);
+    let queries = capture
+        .packets()
+        .iter()
+        .filter(|packet| packet.outgoing && packet.to().is_some_and(|to| to.port() == PORT));
+    let seen: Vec<_> = queries.map(|packet| (packet.device, packet.to())).collect();
+    assert_eq!(seen, [(device, Some(SocketAddr::new(by, PORT)))]);
+}
+
+#[test]
+fn a_name_is_resolved_through_the_path_in_ipv4() {
+    in_lab(|| through_the_path(Family::V4));
+}
+
+#[test]
+fn a_name_is_resolved_through_the_path_in_ipv6() {
+    in_lab(|| through_the_path(Family::V6));
+}
+
+#[test]
+fn an_address_is_remembered_as_long_as_it_is_true() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let resolver = resolver(&lab, family, Dns::Right(target(family), 1));
+        let server = web_server(&lab, target(family));
+        let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
+        daemon.wait_for_all("online");
+        asked_more(&daemon, &resolver, 2);
+        let queries = resolver.requests();
+        // A second each, but for the time that an answer takes to be read.
+        let early = Duration::from_millis(900);
+        assert!(queries.windows(2).all(|q| q[1].at - q[0].at > early));
+        assert!(server.asked() > 2 * queries.len());
+        never_offline(&daemon);
+    });
+}
+
+/// Where nobody is any more, it may not be any more.
+fn moves(family: Family, leave: impl FnOnce(&Lab, &HttpServer)) {
+    let lab = one_provider();
+    let [from, to] = [target(family), elsewhere(family)];
+    let resolver = resolver(&lab, family, Dns::Right(from, 3600));
+    let (old, new) = (web_server(&lab, from), web_server(&lab, to));
+    let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "1s"));
+    daemon.wait_for_all("online");
+    assert_eq!((resolver.asked(), new.asked()), (1, 0));
+    resolver.set(Dns::Right(to, 3600));
+    leave(&lab, &old);
+    asked_more(&daemon, &new, 2);
+    assert_eq!(resolver.asked(), 2);
+    never_offline(&daemon);
+}
+
+#[test]
+fn a_server_that_refuses_is_looked_for_again() {
+    in_lab(|| moves(Family::V6, |_, old| old.set(Http::Refuses)));
+}
+
+#[test]
+fn a_server_that_is_gone_is_looked_for_again() {
+    in_lab(|| {
+        moves(Family::V4, |lab, _| {
+            let swallow = format!(
+                "table inet swallow {{
+                    chain arriving {{
+                        type filter hook prerouting priority -300;
+                        ip daddr {} tcp dport 80 drop
+                    }}
+                }}",
+                target(Family::V4)
+            );
+            lab.provider(1).server.feed(&["nft", "-f", "-"], &swallow);
+        });
+    });
+}
+
+/// An address that nobody can connect to is not kept either.
+fn nonsense(family: Family, address: IpAddr) {
+    let lab = one_provider();
+    let resolver = resolver(&lab, family, Dns::Right(address, 3600));
+    let _server = web_server(&lab, target(family));
+    let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
+    daemon.wait_for("isp1", family.name(), "offline");
+    asked_more(&daemon, &resolver, 2);
+    resolver.set(Dns::Right(target(family), 3600));
+    daemon.wait_for_all("online");
+}
+
+#[test]
+fn an_address_that_is_none_is_not_kept_in_ipv4() {
+    in_lab(|| nonsense(Family::V4, [255, 255, 255, 255].into()));
+}
+
+#[test]
+fn an_address_that_is_none_is_not_kept_in_ipv6() {
+    in_lab(|| nonsense(Family::V6, [0xff02, 0, 0, 0, 0, 0, 0, 1].into()));
+}
+
+/// Another name is another server, though the check is in the same place.
+#[test]
+fn a_reload_with_another_name_resolves_that() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let [from, to] = [target(family), elsewhere(family)];
+        let resolver = resolver(&lab, family, Dns::Right(from, 3600));
+        let (old, new) = (web_server(&lab, from), web_server(&lab, to));
+        let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
+        daemon.wait_for_all("online");
+        asked_more(&daemon, &old, 3);
+
+        resolver.set(Dns::Right(to, 3600));
+        daemon.configure(&of_name(&lab, family, "other.example.com", "100ms"));
+        daemon.must(&["reload"]);
+        asked_more(&daemon, &new, 3);
+        let queries = resolver.requests();
+        let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
+        assert_eq!(names, [NAME, "other.example.com"]);
+    });
+}
+
+#[test]
+fn a_name_that_nobody_resolves() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let good = Dns::Right(target(family), 0);
+        let resolver = resolver(&lab, family, good);
+        let _server = web_server(&lab, target(family));
+        let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
+        daemon.wait_for_all("online");
+        for mood in [
+            Dns::Silent,
+            Dns::Gone,
+            Dns::Rcode(3),
+            Dns::Empty,
+            Dns::CutShort(target(family)),
+            Dns::WrongId(target(family)),
+            Dns::FromElsewhere(target(family)),
+        ] {
+            resolver.set(mood);
+            offline_because(&daemon, family, &["name not resolved"]);
+            resolver.set(good);
+            daemon.wait_for_all("online");
+        }
+    });
+}

@@ -1,0 +1,205 @@
+//! What goes over the devices of a namespace, both ways: as `tcpdump -i any` would show it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Instant;
+
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket,
+    sockopt,
+};
+
+use super::namespace::Namespace;
+
+/// The kernel keeps this much for us, in bytes.
+const ROOM: usize = 64 << 20;
+
+/// One packet, without its link's header.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// the number of its device
+    pub device: usize,
+    /// whether it left by it; else it came
+    pub outgoing: bool,
+    /// when it was read from the capture, not when it went: for order only
+    pub read_at: Instant,
+    /// whether it is an ARP message
+    pub is_arp: bool,
+    /// all of it
+    pub bytes: Vec<u8>,
+}
+
+/// Keeps what goes over all devices from now on.
+#[derive(Debug)]
+pub struct Capture {
+    socket: OwnedFd,
+    packets: Vec<Packet>,
+}
+
+/// The number of a device.
+pub fn index(namespace: &Namespace, device: &str) -> usize {
+    let index = namespace.enter(|| nix::net::if_::if_nametoindex(device));
+    index.expect("there is such a device") as usize
+}
+
+impl Capture {
+    /// In this namespace.
+    pub fn start(namespace: &Namespace) -> Capture {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = namespace.enter(|| {
+            socket(
+                AddressFamily::Packet,
+                SockType::Datagram,
+                flags,
+                SockProtocol::EthAll,
+            )
+        });
+        let socket = socket.expect("whoever makes namespaces may");
+        setsockopt(&socket, sockopt::RcvBufForce, &ROOM).expect("whoever makes namespaces may");
+        Capture {
+            socket,
+            packets: Vec::new(),
+        }
+    }
+
+    /// All so far.
+    pub fn packets(&mut self) -> &[Packet] {
+        let mut buffer = [0; 4096];
+        while let Ok((length, from)) = recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut buffer) {
+            let from = from.expect("a packet has a device");
+            self.packets.push(Packet {
+                device: from.ifindex(),
+                outgoing: from.pkttype() == libc::PACKET_OUTGOING,
+                read_at: Instant::now(),
+                is_arp: from.protocol() == (libc::ETH_P_ARP as u16).to_be(),
+                bytes: buffer[..length].to_vec(),
+            });
+        }
+        &self.packets
+    }
+
+    /// Forgets all so far.
+    pub fn clear(&mut self) {
+        self.packets();
+        self.packets.clear();
+    }
+}
+
+/// What a TCP segment says, by the bits of its header.
+pub mod flag {
+    #![allow(missing_docs)]
+    pub const FIN: u8 = 1;
+    pub const SYN: u8 = 2;
+    pub const RST: u8 = 4;
+}
+
+impl Packet {
+    /// 4 or 6; 0 when it is no IP packet.
+    pub fn version(&self) -> u8 {
+        match self.is_arp {
+            true => 0,
+            false => self.bytes.first().map_or(0, |byte| byte >> 4),
+        }
+    }
+
+    fn header_len(&self) -> usize {
+        match self.version() {
+            4 => usize::from(self.bytes[0] & 15) * 4,
+            _ => 40,
+        }
+    }
+
+    /// TCP is 6, UDP 17, ICMP 1, and 58 for IPv6.
+    pub fn protocol(&self) -> u8 {
+        match self.version() {
+            4 => self.bytes[9],
+            6 => self.bytes[6],
+            _ => 0,
+        }
+    }
+
+    /// Time to live, or hop limit.
+    pub fn ttl(&self) -> u8 {
+        match self.version() {
+            4 => self.bytes[8],
+            _ => self.bytes[7],
+        }
+    }
+
+    /// Type of service, or traffic class.
+    pub fn tos(&self) -> u8 {
+        match self.version() {
+            4 => self.bytes[1],
+            _ => (self.bytes[0] & 15) << 4 | self.bytes[1] >> 4,
+        }
+    }
+
+    /// What is behind IP's header.
+    pub fn payload(&self) -> &[u8] {
+        self.bytes.get(self.header_len()..).unwrap_or_default()
+    }
+
+    fn address(&self, place_v4: usize, place_v6: usize) -> Option<IpAddr> {
+        match self.version() {
+            4 => {
+                let octets: [u8; 4] = self.bytes.get(place_v4..place_v4 + 4)?.try_into().ok()?;
+                Some(Ipv4Addr::from(octets).into())
+            }
+            6 => {
+                let octets: [u8; 16] = self.bytes.get(place_v6..place_v6 + 16)?.try_into().ok()?;
+                Some(Ipv6Addr::from(octets).into())
+            }
+            _ => None,
+        }
+    }
+
+    /// Where it is from.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.address(12, 8)
+    }
+
+    /// Where it goes.
+    pub fn destination(&self) -> Option<IpAddr> {
+        self.address(16, 24)
+    }
+
+    fn port(&self, place: usize) -> Option<u16> {
+        if !matches!(self.protocol(), 6 | 17) {
+            return None;
+        }
+        let bytes = self.payload().get(place..place + 2)?;
+        Some(u16::from_be_bytes([bytes[0], bytes[1]]))
+    }
+
+    /// The same with its port, if it is TCP or UDP.
+    pub fn from(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.source()?, self.port(0)?))
+    }
+
+    /// The same with its port, if it is TCP or UDP.
+    pub fn to(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.destination()?, self.port(2)?))
+    }
+
+    /// Whether it is a TCP segment with any of these bits.
+    pub fn says(&self, flags: u8) -> bool {
+        self.protocol() == 6 && self.payload().get(13).is_some_and(|bits| bits & flags != 0)
+    }
+
+    /// Whether it asks for an echo.
+    pub fn is_ping(&self) -> bool {
+        matches!(
+            (self.protocol(), self.payload().first()),
+            (1, Some(8)) | (58, Some(128))
+        )
+    }
+
+    /// Whether it asks who has an address on the link.
+    pub fn is_neighbour_question(&self) -> bool {
+        match self.is_arp {
+            true => self.bytes.get(7) == Some(&1),
+            false => (self.protocol(), self.payload().first()) == (58, Some(&135)),
+        }
+    }
+}

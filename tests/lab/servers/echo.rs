@@ -1,0 +1,119 @@
+//! A host that answers pings by itself, as its kernel would not.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, SockaddrStorage, bind,
+    recvfrom, sendto, socket,
+};
+
+use super::super::topology::Provider;
+use super::dns::checksum;
+use super::{NAP_MS, Server, Shared};
+
+/// How it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// with all that it was sent
+    Whole,
+    /// so much later
+    Late(Duration),
+    /// with so many bytes less
+    CutShort(usize),
+    /// with some bytes more
+    Longer,
+}
+
+/// A ping: the bytes behind ICMP's header.
+pub type EchoServer = Server<Mood, usize>;
+
+impl EchoServer {
+    /// At an address behind a provider, whose kernel answers no pings any more.
+    pub fn start(provider: &Provider, address: IpAddr, mood: Mood) -> EchoServer {
+        provider.server.sysctls(&[
+            ("ipv4/icmp_echo_ignore_all", 1),
+            ("ipv6/icmp/echo_ignore_all", 1),
+        ]);
+        let (domain, protocol) = match address {
+            IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp),
+            IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6),
+        };
+        let socket = provider.server.enter(|| {
+            let socket = socket(domain, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+                .expect("whoever makes namespaces may");
+            let own = SockaddrStorage::from(SocketAddr::new(address, 0));
+            bind(socket.as_raw_fd(), &own).expect("it is an address of this namespace");
+            socket
+        });
+        Server::run(mood, move |shared| {
+            serve(&socket, address.is_ipv4(), shared)
+        })
+    }
+}
+
+fn serve(socket: &OwnedFd, is_v4: bool, shared: &Shared<Mood, usize>) {
+    while shared.runs() {
+        let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::from(NAP_MS)).unwrap_or(0) == 0 {
+            continue;
+        }
+        let mut buffer = [0; 2048];
+        let Ok((length, Some(from))) = recvfrom::<SockaddrStorage>(socket.as_raw_fd(), &mut buffer)
+        else {
+            continue;
+        };
+        // IPv4 shows its own header, IPv6 does not.
+        let begin = if is_v4 {
+            usize::from(buffer[0] & 15) * 4
+        } else {
+            0
+        };
+        let message = &buffer[begin..length];
+        if message.first() != Some(&if is_v4 { 8 } else { 128 }) {
+            continue;
+        }
+        shared.remember(message.len() - 8);
+        let mut answer = message.to_vec();
+        answer[0] = if is_v4 { 0 } else { 129 };
+        let mut delay = Duration::ZERO;
+        match shared.mood() {
+            Mood::Whole => {}
+            Mood::Late(by) => delay = by,
+            Mood::CutShort(by) => answer.truncate(message.len() - by),
+            Mood::Longer => answer.extend([0; 16]),
+        }
+        if is_v4 {
+            answer[2..4].fill(0);
+            let sum = checksum(&answer);
+            answer[2..4].copy_from_slice(&sum.to_be_bytes());
+        }
+        let socket = socket.try_clone().expect("there is room for a descriptor");
+        let say = move || {
+            thread::sleep(delay);
+            let _ = sendto(
+                socket.as_raw_fd(),
+                &answer,
+                &without_port(from),
+                MsgFlags::empty(),
+            );
+        };
+        match delay {
+            Duration::ZERO => say(),
+            _ => drop(thread::spawn(say)),
+        }
+    }
+}
+
+/// IPv6's raw sockets take a port for a protocol.
+fn without_port(from: SockaddrStorage) -> SockaddrStorage {
+    match from.family() {
+        Some(AddressFamily::Inet6) => from.as_sockaddr_in6().map_or(from, |from| {
+            SockaddrStorage::from(SocketAddr::new(from.ip().into(), 0))
+        }),
+        _ => from,
+    }
+}
