@@ -23,6 +23,20 @@ pub(super) fn attach_filter(
     )
 }
 
+/// Has a socket send and receive by one device only (`SO_BINDTODEVICE`, socket(7)). nix's own way takes the name from the
+/// heap.
+pub(super) fn bind_to_device(socket: BorrowedFd, device: &str) -> Result<(), Errno> {
+    if device.is_empty() {
+        return Err(Errno::ENODEV); // to the kernel it means: by any
+    }
+    set_option(
+        socket,
+        libc::SOL_SOCKET,
+        libc::SO_BINDTODEVICE,
+        device.as_bytes(),
+    )
+}
+
 /// Sets a socket option that is an array of words.
 pub(super) fn set_words(
     socket: BorrowedFd,

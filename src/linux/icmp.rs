@@ -3,7 +3,6 @@
 //! Steady state costs one sendto(2) a probe and one recvfrom(2) an answer, and allocates nothing.
 
 use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
-use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use heapless::Vec;
@@ -15,8 +14,8 @@ use nix::sys::socket::{
 
 use super::clock::random;
 use super::fault::fault;
-use super::filter;
 use super::trouble::Trouble;
+use super::{ffi, filter};
 use crate::check::ping::Ping;
 use crate::config::{PATHS_MAX, PathId};
 use crate::failover::{Fault, Round};
@@ -227,7 +226,7 @@ fn open(
     };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(domain, SockType::Raw, flags, protocol)?;
-    setsockopt(&socket, sockopt::BindToDevice, &OsString::from(device))?;
+    ffi::bind_to_device(socket.as_fd(), device)?;
     filter::attach(socket.as_fd(), family, identifier)?;
     setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
     match address {

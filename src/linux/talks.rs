@@ -5,20 +5,19 @@
 //! own addresses, NAT could not tell them apart.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use heapless::Vec;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind,
-    connect, getpeername, getsockname, getsockopt, recv, send, setsockopt, shutdown, socket,
-    sockopt,
+    connect, getpeername, getsockname, getsockopt, recv, send, shutdown, socket, sockopt,
 };
 
 use super::clock::random;
 use super::exec::{Asked, Finished, NotStarted};
 use super::fault::fault;
+use super::ffi;
 use super::poll::Interest;
 use crate::check::{CheckKind, Heard, Learned, Say, Step, Talk, Transport};
 use crate::config::{PathId, TALKS_MAX};
@@ -444,11 +443,7 @@ fn bound(
     };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(domain, kind, flags, None)?;
-    setsockopt(
-        &socket,
-        sockopt::BindToDevice,
-        &OsString::from(outlet.device),
-    )?;
+    ffi::bind_to_device(socket.as_fd(), outlet.device)?;
     let own = SocketAddr::new(outlet.address.unwrap_or(any), 0);
     bind(socket.as_raw_fd(), &SockaddrStorage::from(own))?;
     let own: SockaddrStorage = getsockname(socket.as_raw_fd())?;
