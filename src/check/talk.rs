@@ -22,14 +22,12 @@ pub enum Heard<'a> {
     Begin {
         /// the path's family
         family: Family,
-        /// nobody else knows it
-        random: u16,
         /// the address that the check had learned before, if that holds still
         known: Option<IpAddr>,
     },
     /// the socket that was asked for is connected
     Connected {
-        /// nobody else knows it
+        /// nobody else knows it; over a stream, which has no need of it, 0
         random: u16,
     },
     /// some bytes, or one datagram

@@ -119,7 +119,6 @@ impl Talks {
         self.make_room().map_err(failed)?;
         let heard = Heard::Begin {
             family: asked.path.family,
-            random: number().map_err(failed)?,
             known: self.known_address(asked, now),
         };
         let (mut talk, mut say) = (Talk::default(), Say::default());
@@ -472,7 +471,10 @@ impl Open {
                 return Ok(None); // it is still on its way
             }
             self.stage = Stage::Talking;
-            let random = number().map_err(|_| Errno::EIO)?;
+            let random = match self.transport {
+                Transport::Udp => number().map_err(|_| Errno::EIO)?,
+                Transport::Tcp => 0,
+            };
             return Ok(Some(Heard::Connected { random }));
         }
         match recv(self.socket.as_raw_fd(), buffer, MsgFlags::empty()) {
