@@ -17,7 +17,10 @@ use std::time::Duration;
 
 use lab::daemon::Daemon;
 use lab::namespace::Namespace;
-use lab::{Lab, Settings, calls, meter, rights, wait_until};
+use lab::servers::dns::{self, DnsServer};
+use lab::servers::http::{self, HttpServer};
+use lab::topology::{other_target, target};
+use lab::{Family, Lab, Settings, calls, meter, rights, wait_until};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
@@ -118,21 +121,101 @@ fn main() -> ExitCode {
 /// watches them, and in `/tmp` there is always somebody else who wakes it.
 const STICKY_FILE: &str = "/proc/failover/sticky.provider";
 
-/// Configures a daemon for four providers in both families: eight paths, one check each. A busy machine makes no
-/// transition of it.
+/// The page that checks ask for.
+const PAGE: &str = "<p>all is well</p>";
+
+/// Configures a daemon for four providers in both families: eight paths, with one check of each type but `exec`, which
+/// starts processes. A ping goes out in each round, the others less often. A busy machine makes no transition of it.
 fn configure(daemon: &Daemon, lab: &Lab, interval: &str) {
     let state = daemon.file("state");
-    let settings = Settings::fast(lab)
+    let mut settings = Settings::fast(lab)
         .global("state_dir", state.to_str().expect("it is text"))
         .global("sticky_file", STICKY_FILE)
         .global("interval", interval)
         .global("timeout", "300ms")
-        .global("down", "20");
+        .global("down", "20")
+        .global("max_loss", "90")
+        .global("max_latency", "290ms")
+        .global("max_jitter", "290ms");
+    for family in Family::ALL {
+        let (at, name) = (target(family).to_string(), family.name());
+        let (record, neighbours) = match family {
+            Family::V4 => ("A", "arp"),
+            Family::V6 => ("AAAA", "ndp"),
+        };
+        let checks: [(&str, &[(&str, &str)]); 6] = [
+            (
+                "large",
+                &[
+                    ("type", "ping"),
+                    ("target", &at),
+                    ("size", "600"),
+                    ("ttl", "60"),
+                ],
+            ),
+            ("tcp", &[("type", "tcp"), ("target", &at), ("port", "80")]),
+            (
+                "dns",
+                &[
+                    ("type", "dns"),
+                    ("target", &at),
+                    ("query", "www.example.com"),
+                    ("record", record),
+                ],
+            ),
+            (
+                "page",
+                &[
+                    ("type", "http"),
+                    ("target", "www.example.com"),
+                    ("family", name),
+                    ("resolver", &at),
+                    ("expect_status", "200"),
+                    ("expect_body", "all is well"),
+                ],
+            ),
+            ("link", &[("type", neighbours)]),
+            (
+                "absent",
+                &[
+                    ("type", "tcp"),
+                    ("target", &at),
+                    ("port", "81"),
+                    ("accept_refused", "1"),
+                ],
+            ),
+        ];
+        for (check, options) in checks {
+            let check = format!("{check}_{name}");
+            for (option, value) in options {
+                settings = settings.with("check", &check, option, value);
+            }
+            settings = settings.with("check", &check, "interval", "200ms");
+        }
+    }
     daemon.configure_raw(&settings.to_string());
+}
+
+/// What the checks ask, behind each provider. A name's address is good for a second.
+fn serve(lab: &Lab) -> Vec<(DnsServer, HttpServer)> {
+    let start = |(provider, family)| {
+        let at = target(family);
+        let good = dns::Mood::Right(at, 1);
+        (
+            DnsServer::start(provider, at, other_target(family), None, good),
+            HttpServer::start(provider, at, http::Mood::Page(PAGE)),
+        )
+    };
+    let providers = lab.providers.iter();
+    providers
+        .flat_map(|provider| Family::ALL.map(|family| (provider, family)))
+        .map(start)
+        .collect()
 }
 
 fn allocates_nothing() {
     let lab = Lab::builder().providers(4).build();
+    let _servers = serve(&lab);
     let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
     configure(&daemon, &lab, "10ms");
     let file = daemon.file("failover.conf");
@@ -189,6 +272,7 @@ fn observe(router: &Namespace, daemon: &Daemon) {
 
 fn starts_and_writes_nothing() {
     let lab = Lab::builder().providers(4).build();
+    let _servers = serve(&lab);
     let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
     configure(&daemon, &lab, "20ms");
     daemon.launch();
@@ -213,29 +297,54 @@ fn starts_and_writes_nothing() {
     };
     println!("{calls:?}");
     let of = |name: &str| calls.get(name).copied().unwrap_or(0);
-    let (probes, waits) = (of("sendto"), of("epoll_wait") + of("epoll_pwait"));
-    assert!(probes >= ROUNDS_TRACED, "{probes} probes only");
+    let (sent, waits) = (of("sendto"), of("epoll_wait") + of("epoll_pwait"));
+    assert!(sent >= ROUNDS_TRACED, "{sent} probes only");
+    let known = [&A_PROBE[..], &A_CONVERSATION[..]].concat();
     let others: Vec<&String> = calls
         .keys()
-        .filter(|name| !A_ROUND.contains(&name.as_str()))
+        .filter(|name| !known.contains(&name.as_str()))
         .collect();
     assert!(others.is_empty(), "{others:?}");
-    // An answer wakes, and a deadline; each wake-up is one wait, and a deadline one setting of the timer.
-    let slack = probes / 20 + 8;
+    // An answer wakes, and a deadline; each wake-up is one wait, and a deadline one setting of the timer. A conversation
+    // is woken when it is connected, and reads until there is no more: its answer, its end.
+    let talks = of("connect");
+    assert!(talks > 0, "there were no conversations");
+    let slack = sent / 20 + 8;
     assert!(
-        of("recvfrom") <= probes + slack
-            && of("timerfd_settime") <= probes + slack
-            && waits <= 2 * probes + slack
+        of("recvfrom") <= sent + 4 * talks + slack
+            && of("timerfd_settime") <= sent + 2 * talks + slack
+            && waits <= 2 * sent + 4 * talks + slack
     );
+    // One socket each; nothing is opened for long.
+    assert!(of("socket") <= talks + slack && of("openat") <= talks + slack);
+    assert!(of("epoll_ctl") <= 2 * talks + slack);
 }
 
-/// What a round takes: one `sendto` and one `recvfrom`, and waking up for them.
-const A_ROUND: [&str; 5] = [
+/// What a probe takes that leaves by a socket which stays open: one `sendto` and one `recvfrom`, and waking up for them.
+const A_PROBE: [&str; 5] = [
     "sendto",
     "recvfrom",
     "epoll_wait",
     "epoll_pwait",
     "timerfd_settime",
+];
+
+/// What a conversation takes besides: a socket of its own, and a random number for a question by DNS (`openat`, `read`).
+const A_CONVERSATION: [&str; 13] = [
+    "socket",
+    "setsockopt",
+    "bind",
+    "getsockname",
+    "connect",
+    "getsockopt",
+    "getpeername",
+    "epoll_ctl",
+    "shutdown",
+    "close",
+    // of a descriptor that is closed, where the standard library has its assertions
+    "fcntl",
+    "openat",
+    "read",
 ];
 
 /// Waits until so many rounds more have gone out, in not less than 50 ms. How many there were.

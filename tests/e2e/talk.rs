@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
 
+use super::lab::Namespace;
 use super::lab::internet::PORT;
-use super::lab::topology::{TARGETS_V4, TARGETS_V6};
-use super::lab::{Family, Namespace};
+pub use super::lab::topology::other_target;
 
 /// An answer that is not there by then will not come.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -102,12 +102,4 @@ impl Ask {
 /// Asks in the plain way.
 pub fn ask(namespace: &Namespace, target: IpAddr) -> Fate {
     Ask::default().ask(namespace, target)
-}
-
-/// The second target of a family.
-pub fn other_target(family: Family) -> IpAddr {
-    match family {
-        Family::V4 => TARGETS_V4[1].into(),
-        Family::V6 => TARGETS_V6[1].into(),
-    }
 }

@@ -33,6 +33,14 @@ pub fn target(family: Family) -> IpAddr {
     }
 }
 
+/// The second target of a family.
+pub fn other_target(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => TARGETS_V4[1].into(),
+        Family::V6 => TARGETS_V6[1].into(),
+    }
+}
+
 /// What is to be built.
 #[derive(Clone, Debug)]
 pub struct Builder {
