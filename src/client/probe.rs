@@ -72,8 +72,8 @@ struct Line<'a> {
     id: PathId,
     number: u8,
     question: Question<'a>,
-    /// the probe on its way, and when it is lost
-    pending: Option<(Round, Instant)>,
+    /// the probes on their way, and when they are lost
+    pending: Vec<(Round, Instant)>,
     sent: u32,
     times_us: Vec<u32>,
 }
@@ -116,7 +116,7 @@ impl<'a> Probing<'a> {
                         check,
                         uplink: &way.uplink,
                     },
-                    pending: None,
+                    pending: Vec::new(),
                     sent: 0,
                     times_us: Vec::new(),
                 });
@@ -143,8 +143,8 @@ impl<'a> Probing<'a> {
                 continue;
             }
             self.give_up(time);
-            let pending = self.lines.iter().filter_map(|line| line.pending);
-            let lost_at = pending.map(|(_, lost_at)| lost_at).min();
+            let pending = self.lines.iter().flat_map(|line| &line.pending);
+            let lost_at = pending.map(|(_, lost_at)| *lost_at).min();
             if rounds == errand.count && lost_at.is_none() {
                 break;
             }
@@ -182,7 +182,8 @@ impl<'a> Probing<'a> {
             };
             let question = line.question;
             line.sent += 1;
-            line.pending = Some((round, time + question.provider.timing.timeout));
+            let lost_at = time + question.provider.timing.timeout;
+            line.pending.push((round, lost_at));
             let result = self
                 .prober
                 .ask(asked, &question, time, &watch(&self.poller));
@@ -196,6 +197,7 @@ impl<'a> Probing<'a> {
                 Err(NotStarted::AlreadyRunning) => {
                     if let Some(line) = self.lines.get_mut(place) {
                         line.sent -= 1;
+                        line.pending.pop();
                         line.say("not asked: the former one is not answered yet");
                     }
                 }
@@ -238,12 +240,14 @@ impl<'a> Probing<'a> {
             self.finish(finished);
         }
         for line in &mut self.lines {
-            if line.pending.is_some_and(|(_, lost_at)| lost_at <= time) {
-                // Commands are killed, and tell of that.
-                if !matches!(line.question.check.kind.way(), Way::Run(_)) {
-                    line.pending = None;
-                    line.say("unanswered");
-                }
+            // Commands are killed, and tell of that.
+            if matches!(line.question.check.kind.way(), Way::Run(_)) {
+                continue;
+            }
+            let before = line.pending.len();
+            line.pending.retain(|(_, lost_at)| *lost_at > time);
+            for _ in line.pending.len()..before {
+                line.say("unanswered");
             }
         }
     }
@@ -264,14 +268,15 @@ impl<'a> Probing<'a> {
     }
 
     fn finish(&mut self, Finished { asked, result }: Finished) {
-        let is_it = |line: &&mut Line<'_>| {
-            let awaited = line.pending.is_some_and(|(round, _)| round == asked.round);
-            (line.id, line.number) == (asked.path, asked.check) && awaited
-        };
+        let is_it = |line: &&mut Line<'_>| (line.id, line.number) == (asked.path, asked.check);
         let Some(line) = self.lines.iter_mut().find(is_it) else {
+            return;
+        };
+        let mut pending = line.pending.iter();
+        let Some(place) = pending.position(|(round, _)| *round == asked.round) else {
             return; // it was given up
         };
-        line.pending = None;
+        line.pending.remove(place);
         match result {
             Ok(rtt) => {
                 let us = u32::try_from(rtt.total_micros()).unwrap_or(u32::MAX);
