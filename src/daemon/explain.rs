@@ -143,6 +143,9 @@ impl Telling<'_, '_> {
             (_, State::Online) => say(format_args!(
                 " It stands by: {carrier} carries {family}, and is before it in the order."
             )),
+            _ if core.plan(family).unreachable => say(format_args!(
+                " Nobody carries {family}: no provider works, and last_resort is unreachable."
+            )),
             _ => say(format_args!(" It is not used: {carrier} carries {family}.")),
         }
     }
