@@ -28,6 +28,11 @@ impl Passage {
             added: Vec::new(),
             _alone: match Alone::take() {
                 Ok(alone) => Some(alone),
+                Err(NotAlone::Held { pid, command }) if is_probe(command.as_deref()) => {
+                    return Err(format!(
+                        "process {pid} makes checks by hand here, and takes its routes away in the end: wait for that"
+                    ));
+                }
                 Err(NotAlone::Held { .. }) => None,
                 Err(error) => return Err(error.to_string()),
             },
@@ -95,6 +100,12 @@ impl Passage {
         }
         Ok(())
     }
+}
+
+/// Whether a command line is that of one like us, and not a daemon's.
+fn is_probe(command: Option<&str>) -> bool {
+    let mut words = command.unwrap_or_default().split(' ').skip(1);
+    words.find(|word| matches!(*word, "run" | "probe")) == Some("probe")
 }
 
 fn same_place(route: &Route, other: &Route) -> bool {
