@@ -20,6 +20,8 @@
 //! | [`stop`] | clean stops, and two daemons at once |
 //! | [`outside`] | others change the kernel's state under the daemon's hands |
 //! | [`exec`] | commands as checks |
+//! | [`explain`] | what is said of a provider is what is so |
+//! | [`by_hand`] | checks that a person makes, with a daemon and without |
 //! | [`hooks`] | other programs hear of transitions |
 //! | [`netifd`] | OpenWrt's logical interfaces instead of devices |
 //! | [`netifd_death`] | the same, killed and started again |
@@ -30,9 +32,11 @@
 #![allow(clippy::unwrap_used)] // what tests share is test code, too, which the lint cannot know
 
 pub mod answers;
+pub mod by_hand;
 pub mod checks;
 pub mod death;
 pub mod exec;
+pub mod explain;
 pub mod filter;
 pub mod foreign;
 pub mod hooks;
