@@ -7,8 +7,8 @@ use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
 use super::super::lab::servers::http::{HttpServer, Mood as Http};
 use super::super::lab::{Daemon, Family};
 use super::{
-    alone, answer, asked_more, elsewhere, moods, never_offline, offline_because, one_provider,
-    record, target,
+    alone, answer, asked_more, asked_of, elsewhere, moods, never_offline, offline_because,
+    one_provider, record, target,
 };
 
 const UNANSWERED: &str = "unanswered";
@@ -203,14 +203,7 @@ fn a_refusal_may_be_a_good_answer() {
         let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
         daemon.wait_for("isp1", "ipv4", "online");
         server.set(Http::Refuses);
-        let answers = |daemon: &Daemon| {
-            let status = daemon.status();
-            let checks = &super::super::witness::path(&status, "isp1", "ipv4")["checks"];
-            checks[0]["received"].as_u64().unwrap_or_default()
-        };
-        let before = answers(&daemon);
-        let enough = || answers(&daemon) > before + 10;
-        assert!(super::wait_until(super::SOON, enough), "{}", daemon.log());
+        asked_of(&daemon, family, 10);
         never_offline(&daemon);
         lab.upstream_dies(1);
         offline_because(&daemon, family, &[UNANSWERED]);

@@ -1,1 +1,261 @@
-//! To come.
+//! What checks look like on the wire, and how many there are.
+
+use std::time::{Duration, Instant};
+
+use super::super::lab::capture::{Capture, Packet, flag, index};
+use super::super::lab::rights::in_lab;
+use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
+use super::super::lab::servers::echo::{EchoServer, Mood as Echo};
+use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::{Daemon, Family, wait_until};
+use super::{
+    SOON, alone, answer, asked_more, bare, elsewhere, moods, never_offline, one_provider, record,
+    target, with_check,
+};
+
+/// Bytes behind ICMP's header.
+fn size(packet: &Packet) -> usize {
+    packet.payload().len() - 8
+}
+
+/// Pings with and without options, in turns, over one socket.
+fn pings(family: Family) {
+    let lab = one_provider();
+    let [one, other] = [target(family), elsewhere(family)].map(|at| at.to_string());
+    let mut settings = bare(&lab);
+    for (name, options) in [
+        ("plain", &[("target", one.as_str())][..]),
+        (
+            "marked",
+            &[
+                ("target", other.as_str()),
+                ("size", "1000"),
+                ("ttl", "17"),
+                ("dscp", "46"),
+            ],
+        ),
+    ] {
+        settings = with_check(settings.with("check", name, "type", "ping"), name, options);
+    }
+    let mut capture = Capture::start(&lab.router);
+    let daemon = Daemon::start(&lab.router, &settings.global("quorum", "all"));
+    daemon.wait_for_all("online");
+    let pings = |capture: &mut Capture, to: std::net::IpAddr| -> Vec<Packet> {
+        let all = capture.packets().iter();
+        all.filter(|p| p.outgoing && p.is_ping() && p.destination() == Some(to))
+            .cloned()
+            .collect()
+    };
+    let (mut plain, mut marked) = (Vec::new(), Vec::new());
+    let enough = wait_until(SOON, || {
+        plain = pings(&mut capture, target(family));
+        marked = pings(&mut capture, elsewhere(family));
+        plain.len() > 10 && marked.len() > 10
+    });
+    assert!(enough, "{}", daemon.log());
+    for ping in marked {
+        let header = (ping.ttl(), ping.tos(), size(&ping));
+        assert_eq!(header, (17, 46 << 2, 1000));
+    }
+    for ping in plain {
+        assert_eq!((ping.ttl(), ping.tos(), size(&ping)), (64, 0, 24 + 8));
+    }
+}
+
+#[test]
+fn pings_are_as_the_options_have_them_in_ipv4() {
+    in_lab(|| pings(Family::V4));
+}
+
+#[test]
+fn pings_are_as_the_options_have_them_in_ipv6() {
+    in_lab(|| pings(Family::V6));
+}
+
+/// A host that does not answer in full does not answer.
+fn in_full(family: Family) {
+    let lab = one_provider();
+    let server = EchoServer::start(lab.provider(1), target(family), Echo::Whole);
+    let options = [("type", "ping"), ("size", "200")];
+    let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+    let bad = [Echo::CutShort(100), Echo::CutShort(1), Echo::Longer];
+    let bad = bad.map(|mood| (mood, "unanswered"));
+    moods(&daemon, family, &server, Echo::Whole, &bad);
+    assert!(server.requests().iter().all(|size| *size == 200));
+}
+
+#[test]
+fn a_ping_is_answered_in_full_or_not_in_ipv4() {
+    in_lab(|| in_full(Family::V4));
+}
+
+#[test]
+fn a_ping_is_answered_in_full_or_not_in_ipv6() {
+    in_lab(|| in_full(Family::V6));
+}
+
+/// A router on the way is too far for it: its error is told, and judges nothing.
+#[test]
+fn a_ping_that_goes_not_far_enough_is_unanswered() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let options = [("type", "ping"), ("ttl", "1")];
+        let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+        super::offline_because(&daemon, family, &["unanswered"]);
+        daemon.configure(&alone(&lab, family, &[("type", "ping"), ("ttl", "2")]));
+        daemon.must(&["reload"]);
+        daemon.wait_for_all("online");
+    });
+}
+
+/// Whoever has answered well is left in peace: no connection is cut off.
+fn polite(family: Family) {
+    let lab = one_provider();
+    let server = HttpServer::start(lab.provider(1), target(family), Http::NoContent);
+    let at = target(family).to_string();
+    let mut settings = bare(&lab);
+    for (name, options) in [
+        ("tcp", &[("type", "tcp"), ("port", "80")][..]),
+        ("http", &[("type", "http")]),
+        ("page", &[("type", "http"), ("expect_status", "200")]),
+    ] {
+        settings = with_check(settings, name, options)
+            .with("check", name, "target", &at)
+            .with("check", name, "interval", "100ms");
+    }
+    let mut capture = Capture::start(&lab.router);
+    let daemon = Daemon::start(&lab.router, &settings);
+    daemon.wait_for_all("online");
+    // The check of another page fails meanwhile, which is no reason to be rude to a server that has said all.
+    for mood in [Http::NoContent, Http::Banner, Http::Page("all is well")] {
+        server.set(mood);
+        asked_more(&daemon, &server, 15);
+    }
+    never_offline(&daemon);
+    let mut begun = 0;
+    for packet in capture.packets() {
+        assert!(!packet.says(flag::RST), "{packet:?}");
+        begun += usize::from(packet.outgoing && packet.says(flag::SYN));
+    }
+    assert!(begun > 30);
+}
+
+#[test]
+fn connections_are_not_cut_off_in_ipv4() {
+    in_lab(|| polite(Family::V4));
+}
+
+#[test]
+fn connections_are_not_cut_off_in_ipv6() {
+    in_lab(|| polite(Family::V6));
+}
+
+/// How many probes of each type have left: pings, connections to the ports of the `tcp` and the `http` check,
+/// questions by DNS, and to the link.
+#[derive(Debug, Default, PartialEq)]
+struct Traffic {
+    pings: usize,
+    tcp: usize,
+    http: usize,
+    dns: usize,
+    link: usize,
+}
+
+const A_WHILE: Duration = Duration::from_secs(4);
+
+/// Counts what leaves in a while, from the start of a daemon, with the usual intervals of all types.
+fn traffic(family: Family, profile: &str) -> (Traffic, f64) {
+    let lab = one_provider();
+    let provider = lab.provider(1);
+    let (at, other) = (target(family), elsewhere(family));
+    let _dns = DnsServer::start(provider, at, other, None, Dns::Right(answer(family), 60));
+    let _servers = [at, other].map(|at| HttpServer::start(provider, at, Http::NoContent));
+    let (one, other_text) = (at.to_string(), other.to_string());
+    let neighbours = if family == Family::V4 { "arp" } else { "ndp" };
+    let checks: [(&str, &[(&str, &str)]); 5] = [
+        ("ping", &[("type", "ping"), ("target", &one)]),
+        ("tcp", &[("type", "tcp"), ("target", &one), ("port", "80")]),
+        ("http", &[("type", "http"), ("target", &other_text)]),
+        (
+            "dns",
+            &[
+                ("type", "dns"),
+                ("target", &one),
+                ("query", "www.example.com"),
+                ("record", record(family)),
+            ],
+        ),
+        ("link", &[("type", neighbours)]),
+    ];
+    let settings = checks.iter().fold(
+        bare(&lab).global("profile", profile),
+        |settings, (name, options)| with_check(settings, name, options),
+    );
+    let mut capture = Capture::start(&lab.router);
+    let device = index(&lab.router, "eth1");
+    let begun = Instant::now();
+    let daemon = Daemon::start(&lab.router, &settings);
+    std::thread::sleep(A_WHILE);
+    let mut seen = Traffic::default();
+    let packets = capture.packets().to_vec();
+    let time = begun.elapsed().as_secs_f64();
+    for packet in packets.iter().filter(|p| p.outgoing && p.device == device) {
+        let to = packet.destination();
+        let syn = packet.says(flag::SYN);
+        // The kernel's own questions are to who sends, ours to all; but in ARP all are to all.
+        seen.link += usize::from(packet.is_neighbour_question());
+        seen.pings += usize::from(packet.is_ping());
+        seen.tcp += usize::from(syn && to == Some(at));
+        seen.http += usize::from(syn && to == Some(other));
+        seen.dns += usize::from(packet.protocol() == 17);
+    }
+    drop(daemon);
+    (seen, time)
+}
+
+/// At most one in each interval, one at the beginning, and one for what is cut off at the ends; of those to the link some
+/// more, as the kernel asks too. Not less than half of that.
+fn bounds(family: Family, profile: &str, intervals: [f64; 5]) {
+    let (seen, time) = traffic(family, profile);
+    let Traffic {
+        pings,
+        tcp,
+        http,
+        dns,
+        link,
+    } = seen;
+    let kinds = ["pings", "tcp", "http", "dns", "link"];
+    for ((kind, count), interval) in kinds
+        .iter()
+        .zip([pings, tcp, http, dns, link])
+        .zip(intervals)
+    {
+        let most = time / interval + 2.0 + if *kind == "link" { 4.0 } else { 0.0 };
+        let least = (A_WHILE.as_secs_f64() / interval / 2.0).max(1.0);
+        #[allow(clippy::cast_precision_loss)]
+        let count = count as f64;
+        assert!(
+            (least.floor()..=most).contains(&count),
+            "{profile}: {count} {kind} in {time:.1} s: {seen:?}"
+        );
+    }
+}
+
+#[test]
+fn fast_sends_no_more_than_it_says() {
+    in_lab(|| {
+        for family in Family::ALL {
+            bounds(family, "fast", [0.1, 5.0, 30.0, 5.0, 1.0]);
+        }
+    });
+}
+
+#[test]
+fn normal_sends_no_more_than_it_says() {
+    in_lab(|| bounds(Family::V4, "normal", [1.0, 5.0, 30.0, 5.0, 1.0]));
+}
+
+#[test]
+fn metered_sends_no_more_than_it_says() {
+    in_lab(|| bounds(Family::V6, "metered", [30.0, 30.0, 300.0, 30.0, 30.0]));
+}

@@ -22,6 +22,8 @@ pub enum Mood {
     Whole,
     /// so much later
     Late(Duration),
+    /// likewise, every other time
+    Alternating(Duration),
     /// with so many bytes less
     CutShort(usize),
     /// with some bytes more
@@ -56,6 +58,7 @@ impl EchoServer {
 }
 
 fn serve(socket: &OwnedFd, is_v4: bool, shared: &Shared<Mood, usize>) {
+    let mut is_late = false;
     while shared.runs() {
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         if poll(&mut fds, PollTimeout::from(NAP_MS)).unwrap_or(0) == 0 {
@@ -83,6 +86,10 @@ fn serve(socket: &OwnedFd, is_v4: bool, shared: &Shared<Mood, usize>) {
         match shared.mood() {
             Mood::Whole => {}
             Mood::Late(by) => delay = by,
+            Mood::Alternating(by) => {
+                is_late = !is_late;
+                delay = if is_late { by } else { Duration::ZERO };
+            }
             Mood::CutShort(by) => answer.truncate(message.len() - by),
             Mood::Longer => answer.extend([0; 16]),
         }
