@@ -61,7 +61,7 @@ fn end(child: &mut Child, signal: Signal) -> Option<i32> {
 #[test]
 fn without_a_daemon() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
         for provider in &lab.providers {
             let said = probe(&daemon, &[&provider.name], 0);
@@ -93,7 +93,7 @@ fn without_a_daemon() {
 #[test]
 fn who_is_not_used() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let settings = Settings::fast(&lab)
             .provider("isp1", "rt_table", "none")
             .provider("isp2", "enabled", "0");
@@ -109,7 +109,7 @@ fn who_is_not_used() {
 #[test]
 fn beside_a_daemon() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let daemon = online(&lab);
         let before = (ours(&lab), daemon.must(&["log"]));
         let monitor = Monitor::start(&lab, &daemon);
@@ -138,7 +138,7 @@ fn beside_a_daemon() {
 #[test]
 fn by_all_types() {
     in_lab(|| {
-        let lab = Lab::builder().providers(1).build();
+        let lab = Lab::builder().providers(1).build().carrying();
         let servers = all_servers(&lab, 1);
         let settings = Family::ALL.into_iter().fold(bare(&lab), all_types);
         let mut daemon = Daemon::prepare(&lab.router, &settings);
@@ -191,7 +191,7 @@ fn by_all_types() {
 #[test]
 fn so_many_so_often() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
         let words = ["isp1", "google", "--count", "5", "--interval", "50ms"];
         let begun = std::time::Instant::now();
@@ -214,7 +214,7 @@ fn so_many_so_often() {
 #[test]
 fn wrong_words() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
         let said = probe(&daemon, &["isp3"], 64);
         assert!(said.contains("isp3") && said.contains("isp1"), "{said}");
@@ -252,7 +252,7 @@ fn wrong_words() {
 #[test]
 fn ended_at_any_time() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
             let mut child = begin(&lab, &daemon, "isp1");
@@ -277,7 +277,7 @@ fn ended_at_any_time() {
 #[test]
 fn ended_by_a_reader_that_is_gone() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
         let file = daemon.file("failover.conf");
         let line = format!(
@@ -294,7 +294,7 @@ fn ended_by_a_reader_that_is_gone() {
 #[test]
 fn one_at_a_time() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
         let mut first = begin(&lab, &daemon, "isp1");
         for provider in ["isp1", "isp2"] {

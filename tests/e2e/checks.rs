@@ -28,7 +28,12 @@ use super::{SOON, talk};
 
 /// A lab with one provider.
 pub fn one_provider() -> Lab {
-    Lab::builder().providers(1).build()
+    Lab::builder().providers(1).build().carrying()
+}
+
+/// A lab with two.
+pub fn two_providers() -> Lab {
+    Lab::new().carrying()
 }
 
 /// Profile `fast` without any check.

@@ -52,7 +52,7 @@ fn fails_and_returns(lab: &Lab, daemon: &Daemon) {
 #[test]
 fn a_dead_upstream() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let daemon = online(&lab);
         assert!(leads(&lab, 1));
         says(
@@ -98,7 +98,7 @@ fn a_dead_upstream() {
 #[test]
 fn a_portal() {
     in_lab(|| {
-        let (lab, family) = (Lab::new(), Family::V4);
+        let (lab, family) = (super::checks::two_providers(), Family::V4);
         let servers =
             [1, 2].map(|n| HttpServer::start(lab.provider(n), target(family), Mood::NoContent));
         let at = target(family).to_string();
@@ -128,7 +128,7 @@ fn a_portal() {
 #[test]
 fn a_pulled_cable() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let daemon = online(&lab);
         lab.pull_cable(1);
         assert!(leads(&lab, 2));
@@ -160,7 +160,7 @@ fn a_pulled_cable() {
 #[test]
 fn what_a_person_has_said() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let daemon = online(&lab);
         daemon.must(&["use", "isp2"]);
         assert!(leads(&lab, 2));
@@ -201,7 +201,7 @@ fn what_a_person_has_said() {
 #[test]
 fn who_returns_when() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let settings = Settings::fast(&lab).global("preempt", "no");
         let mut daemon = online_with(&lab, &settings);
         fails_and_returns(&lab, &daemon);
@@ -228,7 +228,7 @@ fn who_returns_when() {
 }
 
 fn last_resort(value: &str, leader: usize, sentences: [&str; 2]) {
-    let lab = Lab::new();
+    let lab = super::checks::two_providers();
     let daemon = online_with(&lab, &Settings::fast(&lab).global("last_resort", value));
     for number in [1, 2] {
         fails(&lab, &daemon, number);
@@ -269,7 +269,7 @@ fn the_last_resort_is_to_refuse() {
 #[test]
 fn quality() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let settings = Settings::fast(&lab)
             .global("window", "20")
             .global("max_loss", "30%")
@@ -312,7 +312,7 @@ fn quality() {
 #[test]
 fn who_is_not_there() {
     in_lab(|| {
-        let lab = Lab::new();
+        let lab = super::checks::two_providers();
         let mut daemon = online_with(&lab, &Settings::fast(&lab).provider("isp2", "enabled", "0"));
         let all = daemon.must(&["explain"]);
         assert!(all.contains("isp2 is not used: option enabled is '0' in the configuration."));

@@ -70,6 +70,15 @@ impl Namespace {
         self.defaults(family, table).into_iter().next()?.dev
     }
 
+    /// Whether a device sends what it is given.
+    pub fn is_up(&self, device: &str) -> bool {
+        let output = self.output(&["ip", "-json", "link", "show", device]);
+        let found: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let state = found.first().and_then(|link| text(link, "operstate"));
+        // A point-to-point device does not tell.
+        state.is_some_and(|state| matches!(state.as_str(), "UP" | "UNKNOWN"))
+    }
+
     /// The policy rules, in order.
     pub fn rules(&self, family: Family) -> Vec<Rule> {
         self.ip_json(family, &["rule", "show"])

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Mutex;
+use std::time::Duration;
 
 pub use failover::net::Family;
 
@@ -197,6 +198,21 @@ impl Lab {
             nat: false,
             rp_filter: 0,
         }
+    }
+
+    /// Waits until all wires carry something: a new one drops what it is given, until the kernel has heard of its carrier.
+    #[must_use]
+    pub fn carrying(self) -> Lab {
+        let carries = || {
+            self.providers.iter().all(|provider| {
+                let router = self.router.is_up(&provider.device);
+                let gateway = ["line", "core"].into_iter();
+                let gateway = gateway.map(|device| provider.gateway.is_up(device));
+                router && gateway.into_iter().all(|up| up) && provider.server.is_up("eth0")
+            })
+        };
+        assert!(super::wait_until(Duration::from_secs(5), carries));
+        self
     }
 
     /// Provider `number`, from 1.

@@ -90,7 +90,7 @@ fn an_icmp_error_is_no_answer_in_ipv6() {
 
 /// The answer comes to the right address and port, by the wrong provider: it says nothing of the right one.
 fn wrong_path(family: Family) {
-    let lab = Lab::new();
+    let lab = super::two_providers();
     let right = answer(family);
     let (server, daemon) = asked(&lab, family, Dns::Right(right, 60));
     let (own, second) = (lab.provider(1).own(family), lab.provider(2));

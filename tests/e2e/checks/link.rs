@@ -103,7 +103,7 @@ fn without_address(family: Family) {
     assert_ne!(own, gateway_address);
     let daemon = Daemon::prepare(&lab.router, &gateway(&lab, family));
     let probe = |status: i32| {
-        let output = daemon.command(&["probe", "isp1", "--count", "3", "--interval", "50ms"]);
+        let output = daemon.command(&["probe", "isp1", "--count", "3", "--interval", "400ms"]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(status), "{said}");
         said
@@ -132,7 +132,8 @@ fn no_neighbours(family: Family) {
     let lab = Lab::builder()
         .providers(1)
         .kind(1, Kind::PointToPoint)
-        .build();
+        .build()
+        .carrying();
     let target = lab.provider(1).gateway_address(family).to_string();
     for settings in [
         gateway(&lab, family),

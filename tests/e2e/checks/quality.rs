@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::lab::rights::in_lab;
 use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
 use super::super::lab::servers::echo::{EchoServer, Mood as Echo};
-use super::super::lab::{Daemon, Family, Lab};
+use super::super::lab::{Daemon, Family};
 use super::super::leads_in;
 use super::{
     alone, answer, bare, elsewhere, last_failure, never_offline, one_provider, target, with_check,
@@ -30,7 +30,7 @@ fn figure(line: &str, before: &str, unit: &str) -> f64 {
 
 /// Every other ping is dropped; there are never three failed rounds in a row.
 fn loss(family: Family) {
-    let lab = Lab::new();
+    let lab = super::two_providers();
     let settings = bare(&lab)
         .ping("ping", family)
         .global("window", "20")

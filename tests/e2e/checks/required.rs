@@ -22,7 +22,7 @@ fn ping_and_page(lab: &Lab, family: Family, options: &[(&str, &str)]) -> Setting
 }
 
 fn portal(family: Family) {
-    let lab = Lab::new();
+    let lab = super::two_providers();
     let servers = [1, 2]
         .map(|number| HttpServer::start(lab.provider(number), target(family), Http::NoContent));
     let options = [("required", "1"), ("interval", "100ms")];

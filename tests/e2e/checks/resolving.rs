@@ -38,7 +38,7 @@ fn web_server(lab: &Lab, at: IpAddr) -> HttpServer {
 }
 
 fn through_the_path(family: Family) {
-    let lab = Lab::new();
+    let lab = super::two_providers();
     // It asks by the second provider, which is not the one in use.
     let provider = lab.provider(2);
     let (at, by) = (target(family), elsewhere(family));
@@ -106,11 +106,12 @@ fn moves(family: Family, leave: impl FnOnce(&Lab, &HttpServer)) {
     let (old, new) = (web_server(&lab, from), web_server(&lab, to));
     let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "1s"));
     daemon.wait_for_all("online");
-    assert_eq!((resolver.asked(), new.asked()), (1, 0));
+    assert_eq!(new.asked(), 0);
+    let before = resolver.asked();
     resolver.set(Dns::Right(to, 3600));
     leave(&lab, &old);
     asked_more(&daemon, &new, 2);
-    assert_eq!(resolver.asked(), 2);
+    assert_eq!(resolver.asked(), before + 1);
     never_offline(&daemon);
 }
 
@@ -177,7 +178,9 @@ fn a_reload_with_another_name_resolves_that() {
         asked_more(&daemon, &new, 3);
         let queries = resolver.requests();
         let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
-        assert_eq!(names, [NAME, "other.example.com"]);
+        let changes = names.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!(changes, 1, "{names:?}");
+        assert_eq!(names.last(), Some(&"other.example.com"));
     });
 }
 

@@ -123,9 +123,9 @@ fn polite(family: Family) {
             .with("check", name, "target", &at)
             .with("check", name, "interval", "100ms");
     }
-    let mut capture = Capture::start(&lab.router);
     let daemon = Daemon::start(&lab.router, &settings);
     daemon.wait_for_all("online");
+    let mut capture = Capture::start(&lab.router);
     // The check of another page fails meanwhile, which is no reason to be rude to a server that has said all.
     for mood in [Http::NoContent, Http::Banner, Http::Page("all is well")] {
         server.set(mood);
