@@ -140,7 +140,10 @@ fn by_all_types() {
     in_lab(|| {
         let lab = Lab::builder().providers(1).build().carrying();
         let servers = all_servers(&lab, 1);
-        let settings = Family::ALL.into_iter().fold(bare(&lab), all_types);
+        let mut settings = bare(&lab);
+        for family in Family::ALL {
+            settings = all_types(settings, "isp1", family);
+        }
         let mut daemon = Daemon::prepare(&lab.router, &settings);
         for with_daemon in [false, true] {
             if with_daemon {
