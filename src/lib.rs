@@ -1,6 +1,6 @@
 //! Multi-WAN failover: probe the Internet through every uplink, keep the default routes ordered by metric.
 //!
-//! Data flow, one line: `linux/icmp` receives → `wire/icmp` parses → [`failover::Event::Reply`] →
+//! Data flow, one line: `linux/prober` hears → [`wire`] parses, [`check`] judges → [`failover::Event::Reply`] →
 //! [`failover::Failover::handle`] → round ring → path state → ranking → [`failover::Action::Routes`] →
 //! `linux/layout` lays out → `linux/diff` compares → `linux/netlink` carries out → [`failover::Event::RoutesApplied`].
 //!
@@ -13,14 +13,15 @@
 //! | [`config`] | sections → a validated [`config::Config`]; every capacity and default |
 //! | [`check`] | the types of checks: their options, how they ask, what a good answer is |
 //! | [`failover`] | the core: events and the time in, a bounded list of actions out |
-//! | [`wire`] | bytes ↔ meaning: ICMP, control frames, saved state, what netifd says |
+//! | [`wire`] | bytes ↔ meaning: ICMP, DNS, HTTP, neighbours, control frames, saved state, what netifd says |
 //! | [`net`], [`text`] | the few types that all of them share |
 //! | `linux` | the only place with clocks, sockets, netlink, files, child processes |
 //! | `daemon` | the driver: wait → one event → core → carry out actions |
 //! | `client`, `cli` | the commands, over the control socket |
 //!
 //! Read in this order: `failover/events.rs` (what goes in and out of the core), `failover/path.rs` and
-//! `failover/ranking.rs` (what is decided), `daemon.rs` (the loop), then what is of interest below `linux`.
+//! `failover/ranking.rs` (what is decided), `daemon.rs` (the loop), then what is of interest below `linux`. A type of check is
+//! a file below `check`, and a line in `check.rs`.
 //!
 //! Architecture invariants:
 //! - The first seven never import `linux`, read a clock, do I/O, allocate or panic: they build without `std`.

@@ -13,7 +13,7 @@ pub struct Timing {
     pub down: u8,
     /// consecutive good rounds to come online
     pub up: u8,
-    /// rounds remembered, at most [`WINDOW_MAX`]
+    /// rounds remembered, at most [`super::WINDOW_MAX`]
     pub window: u8,
     /// more failed rounds than this in the window: offline
     pub max_failed: u8,

@@ -264,9 +264,14 @@ impl Talks {
 
     /// Forgets what belongs to checks that are not kept, and ends their conversations; they are never told of.
     pub fn keep(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
-        self.open
-            .retain(|open| is_kept(open.asked.path, open.asked.check));
-        self.known.retain(|known| is_kept(known.path, known.check));
+        // As above.
+        if !self.open.is_empty() {
+            self.open
+                .retain(|open| is_kept(open.asked.path, open.asked.check));
+        }
+        if !self.known.is_empty() {
+            self.known.retain(|known| is_kept(known.path, known.check));
+        }
     }
 
     /// Ends one that only waits for the other side, if there is no room for another.
