@@ -118,7 +118,7 @@ pub const CAUSE_MAX: usize = 120;
 /// Clients served at once on the control socket.
 pub const CLIENTS_MAX: usize = 8;
 /// Largest control frame, in bytes.
-pub const FRAME_MAX: usize = 3072;
+pub const FRAME_MAX: usize = 2048;
 /// Warnings shown at once in the status.
 pub const WARNINGS_MAX: usize = 32;
 /// Links of the machine that are watched.

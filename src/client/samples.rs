@@ -75,8 +75,6 @@ pub(super) fn healthy() -> Answer {
         kind: text("ping"),
         target: text("8.8.8.8"),
         state: text("ok"),
-        reason: None,
-        required: false,
         rtt_ms: Some(Decimal::new(12_346)),
         loss_percent: Some(Decimal::new(33_333)),
         sent: 300,

@@ -220,11 +220,6 @@ fn one_check(rounds: &Rounds, window: u8, number: u8, check: &Check) -> control:
         kind: text(format_args!("{}", check.kind.name())),
         target: check.target.clone(),
         state: text(format_args!("{state}")),
-        reason: (facts.last == Some(false)).then(|| match facts.fault {
-            Some(fault) => text(format_args!("{fault}")),
-            None => text(format_args!("unanswered")),
-        }),
-        required: check.required,
         rtt_ms: (facts.rtt_us != 0).then(|| Decimal::new(facts.rtt_us)),
         loss_percent: percent(rounds.loss(window, Some(number))),
         sent: facts.sent,

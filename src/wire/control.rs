@@ -212,10 +212,6 @@ pub struct Check {
     pub target: Target,
     /// `ok`, `lost`, `pending`
     pub state: Word,
-    /// why it is lost
-    pub reason: Option<Target>,
-    /// whether it must answer, whatever the quorum
-    pub required: bool,
     /// of its last answer
     pub rtt_ms: Option<Decimal>,
     /// over the window

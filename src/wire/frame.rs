@@ -124,19 +124,17 @@ mod tests {
     }
 
     fn check() -> impl Strategy<Value = Check> {
-        let texts = (text(), text(), text(), text(), proptest::option::of(text()));
-        (texts, number(), number(), any::<(u32, u32, bool)>()).prop_map(
-            |((name, kind, target, state, reason), rtt_ms, loss_percent, counts)| Check {
+        let texts = (text(), text(), text(), text());
+        (texts, number(), number(), any::<(u32, u32)>()).prop_map(
+            |((name, kind, target, state), rtt_ms, loss_percent, (sent, received))| Check {
                 name,
                 kind,
                 target,
                 state,
-                reason,
-                required: counts.2,
                 rtt_ms,
                 loss_percent,
-                sent: counts.0,
-                received: counts.1,
+                sent,
+                received,
             },
         )
     }
@@ -283,8 +281,6 @@ mod tests {
             kind: full(),
             target: full::<TARGET_MAX>(),
             state: full(),
-            reason: Some(full::<TARGET_MAX>()),
-            required: true,
             rtt_ms: number,
             loss_percent: number,
             sent: u32::MAX,
