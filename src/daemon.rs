@@ -108,7 +108,7 @@ struct Daemon<'m> {
     /// Held for life: no second daemon has this state directory,
     _lock: Lock,
     /// or this network namespace.
-    _alone: Alone,
+    alone: Alone,
     boot: BootId,
     config_file: PathBuf,
     started_at: Instant,
@@ -144,6 +144,8 @@ struct Daemon<'m> {
 enum Token {
     /// the kernel's links, addresses, routes or rules have changed
     Kernel,
+    /// somebody has looked whether we are here
+    Alone,
     /// a signal has come
     Signal,
     /// something happened around the sticky file
@@ -212,6 +214,7 @@ impl Daemon<'_> {
             Token::Sticky => self.sticky_changed(),
             Token::Netifd => self.hear_netifd(),
             Token::Listener => self.accept(),
+            Token::Alone => self.alone.dismiss(),
             Token::Client(index) => {
                 if let Some(client) = ClientId::from_index(index) {
                     self.serve_client(client);
@@ -303,6 +306,7 @@ impl Token {
             Token::Probe(Source::Echo(index)) => (6, index),
             Token::Probe(Source::Link(index)) => (7, index),
             Token::Probe(Source::Talk(Serial(number))) => (8, number as usize),
+            Token::Alone => (9, 0),
         };
         index as u64 * Token::KINDS + kind
     }
@@ -319,6 +323,7 @@ impl Token {
             6 => Token::Probe(Source::Echo(index)),
             7 => Token::Probe(Source::Link(index)),
             8 => Token::Probe(Source::Talk(Serial(u32::try_from(index).ok()?))),
+            9 => Token::Alone,
             _ => return None,
         })
     }

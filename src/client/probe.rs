@@ -19,6 +19,7 @@ use crate::check::Way;
 use crate::cli::Exit;
 use crate::config::{Check, PathId};
 use crate::failover::{Round, Waiting};
+use crate::linux::alone::Alone;
 use crate::linux::clock::now;
 use crate::linux::exec::{Asked, Finished, NotStarted};
 use crate::linux::poll::{Interest, Poller, ReadyList};
@@ -85,10 +86,11 @@ struct Probing<'a> {
     poller: Poller,
     signals: Signals,
     /// held while the probes are on their way
-    _passage: Passage,
+    passage: Passage,
 }
 
 const SIGNALS: u64 = 3;
+const ASKERS: u64 = 7;
 
 impl<'a> Probing<'a> {
     fn new(scene: &'a Scene<'a>) -> Result<Probing<'a>, String> {
@@ -98,12 +100,16 @@ impl<'a> Probing<'a> {
             prober: Prober::new(),
             poller: Poller::new().map_err(told)?,
             signals,
-            _passage: Passage::open(scene)?,
+            passage: Passage::open(scene)?,
         };
         probing
             .poller
             .add(&probing.signals, SIGNALS, Interest::READ)
             .map_err(told)?;
+        if let Some(askers) = probing.passage.alone().and_then(Alone::fd) {
+            let added = probing.poller.add(askers, ASKERS, Interest::READ);
+            added.map_err(told)?;
+        }
         for way in &scene.ways {
             print(&format!("{way}\n"));
             let checks = scene.config.path_checks(scene.provider, way.id.family);
@@ -156,6 +162,10 @@ impl<'a> Probing<'a> {
                 if ready.token == SIGNALS {
                     if self.signalled() {
                         return Ok(self.conclude(errand));
+                    }
+                } else if ready.token == ASKERS {
+                    if let Some(alone) = self.passage.alone() {
+                        alone.dismiss();
                     }
                 } else if let Some(source) = source(ready.token) {
                     self.hear(source);

@@ -129,7 +129,7 @@ fn live(
         signals,
         sticky,
         _lock: lock,
-        _alone: alone,
+        alone,
         boot,
         config_file: file.to_owned(),
         started_at: now(),
@@ -245,11 +245,15 @@ impl Daemon<'_> {
             signals,
             sticky,
             memory,
+            alone,
             ..
         } = self;
         poller.add(events.fd(), Token::Kernel.to_u64(), Interest::READ)?;
         poller.add(&*signals, Token::Signal.to_u64(), Interest::READ)?;
         poller.add(&*sticky, Token::Sticky.to_u64(), Interest::READ)?;
+        if let Some(askers) = alone.fd() {
+            poller.add(askers, Token::Alone.to_u64(), Interest::READ)?;
+        }
         if let Some(listener) = memory.server.listener() {
             poller.add(listener, Token::Listener.to_u64(), Interest::READ)?;
         }

@@ -1,11 +1,13 @@
 //! One daemon a network namespace: two would take one another's routes for what a former run left, and fight.
 //!
 //! An abstract socket's name is taken once in a network namespace, and the kernel takes it back when its holder ends,
-//! however it ends (unix(7)). Nobody says anything on it; whoever finds it taken asks the kernel by whom.
+//! however it ends (unix(7)). Nobody says anything on it; whoever finds it taken connects, and asks the kernel to whom. The
+//! holder has to let go of those: when more have connected than there is room for, the next one cannot ask.
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::net::UnixListener;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -17,12 +19,14 @@ use nix::unistd::geteuid;
 use super::lock::command_line;
 
 const NAME: &[u8] = b"failover";
+/// So many may ask while the holder is busy.
+const ASKERS_MAX: i32 = 64;
 
 /// Held as long as this lives.
 #[derive(Debug)]
 pub struct Alone {
     /// None when somebody has the name who cannot be a daemon.
-    _socket: Option<OwnedFd>,
+    socket: Option<UnixListener>,
 }
 
 /// Why this is not the only daemon here.
@@ -44,6 +48,19 @@ impl NotAlone {
     pub fn by_dead(&self) -> bool {
         matches!(self, NotAlone::Held { command: None, .. })
     }
+
+    /// Whether the holder is no daemon: it makes checks by hand, and will be done with that.
+    pub fn by_probe(&self) -> bool {
+        let NotAlone::Held {
+            command: Some(command),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let mut words = command.split(' ').skip(1);
+        words.find(|word| matches!(*word, "run" | "probe")) == Some("probe")
+    }
 }
 
 impl From<Errno> for NotAlone {
@@ -53,6 +70,18 @@ impl From<Errno> for NotAlone {
 }
 
 impl Alone {
+    /// What becomes readable when somebody has asked; none when there is nobody who could.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Lets go of whoever has asked: they have their answer from the kernel.
+    pub fn dismiss(&self) {
+        if let Some(socket) = &self.socket {
+            while socket.accept().is_ok() {}
+        }
+    }
+
     /// Takes the name. Never waits.
     ///
     /// Any user may take it, but not keep the daemon from running by that: only a holder who is root, or who we are,
@@ -64,9 +93,9 @@ impl Alone {
         let ours = open()?;
         match bind(ours.as_raw_fd(), &name) {
             Ok(()) => {
-                listen(&ours, Backlog::new(1)?)?;
+                listen(&ours, Backlog::new(ASKERS_MAX)?)?;
                 return Ok(Alone {
-                    _socket: Some(ours),
+                    socket: Some(ours.into()),
                 });
             }
             Err(Errno::EADDRINUSE) => {}
@@ -88,7 +117,7 @@ impl Alone {
                     "a process that is no daemon holds the socket @failover, by which daemons find one another: a \
                      second one will not be noticed"
                 );
-                Ok(Alone { _socket: None })
+                Ok(Alone { socket: None })
             }
         }
     }
@@ -98,6 +127,10 @@ impl fmt::Display for NotAlone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NotAlone::System(error) => write!(f, "cannot find out whether a daemon runs: {error}"),
+            NotAlone::Held { pid, .. } if self.by_probe() => write!(
+                f,
+                "process {pid} makes checks by hand here, and takes its routes away in the end: wait for that"
+            ),
             NotAlone::Held { pid, command } => {
                 write!(f, "another daemon, process {pid}")?;
                 if let Some(command) = command {

@@ -17,7 +17,7 @@ pub(super) struct Passage {
     /// what was added, and goes again
     added: Vec<Change>,
     /// no daemon starts meanwhile, and finds what is not its own
-    _alone: Option<Alone>,
+    alone: Option<Alone>,
 }
 
 impl Passage {
@@ -26,18 +26,13 @@ impl Passage {
         let mut passage = Passage {
             requests: None,
             added: Vec::new(),
-            _alone: match Alone::take() {
+            alone: match Alone::take() {
                 Ok(alone) => Some(alone),
-                Err(NotAlone::Held { pid, command }) if is_probe(command.as_deref()) => {
-                    return Err(format!(
-                        "process {pid} makes checks by hand here, and takes its routes away in the end: wait for that"
-                    ));
-                }
-                Err(NotAlone::Held { .. }) => None,
+                Err(held @ NotAlone::Held { .. }) if !held.by_probe() => None,
                 Err(error) => return Err(error.to_string()),
             },
         };
-        if passage._alone.is_some() {
+        if passage.alone.is_some() {
             let requests = Requests::open().map_err(|error| error.to_string())?;
             passage.requests = Some(requests);
             for family in Family::ALL {
@@ -45,6 +40,11 @@ impl Passage {
             }
         }
         Ok(passage)
+    }
+
+    /// The name that is held meanwhile, for those who look whether it is.
+    pub(super) fn alone(&self) -> Option<&Alone> {
+        self.alone.as_ref()
     }
 
     fn add(&mut self, scene: &Scene<'_>, family: Family) -> Result<(), String> {
@@ -100,12 +100,6 @@ impl Passage {
         }
         Ok(())
     }
-}
-
-/// Whether a command line is that of one like us, and not a daemon's.
-fn is_probe(command: Option<&str>) -> bool {
-    let mut words = command.unwrap_or_default().split(' ').skip(1);
-    words.find(|word| matches!(*word, "run" | "probe")) == Some("probe")
 }
 
 fn same_place(route: &Route, other: &Route) -> bool {
