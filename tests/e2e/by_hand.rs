@@ -293,6 +293,28 @@ fn ended_by_a_reader_that_is_gone() {
     });
 }
 
+/// However often somebody looks whether there is a daemon, the next one finds it too.
+#[test]
+fn a_daemon_is_found_each_time() {
+    in_lab(|| {
+        let lab = super::checks::two_providers();
+        let daemon = online(&lab);
+        let before = ours(&lab);
+        for _ in 0..5 {
+            let said = probe(&daemon, &["isp1"], 0);
+            assert!(!said.contains("warning"), "{said}");
+        }
+        let second = Daemon::prepare(&lab.router, &Settings::fast(&lab));
+        for _ in 0..5 {
+            let output = second.command(&["run", "--foreground"]);
+            let said = text(&output);
+            assert_eq!(output.status.code(), Some(69), "{said}");
+            assert!(said.contains(&daemon.pid().to_string()), "{said}");
+        }
+        assert_eq!(ours(&lab), before);
+    });
+}
+
 /// A second one would lose its way when the first ends.
 #[test]
 fn one_at_a_time() {
@@ -300,11 +322,16 @@ fn one_at_a_time() {
         let lab = super::checks::two_providers();
         let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
         let mut first = begin(&lab, &daemon, "isp1");
+        let holder = |child: &Child| format!("process {} makes checks by hand here", child.id());
         for provider in ["isp1", "isp2"] {
             let said = probe(&daemon, &[provider], 69);
-            let holder = format!("process {} makes checks by hand here", first.id());
-            assert!(said.contains(&holder), "{said}");
+            assert!(said.contains(&holder(&first)), "{said}");
         }
+        // Nor does a daemon start meanwhile: it would find routes that are not its own.
+        let output = daemon.command(&["run", "--foreground"]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(69), "{said}");
+        assert!(said.contains(&holder(&first)), "{said}");
         let status = end(&mut first, Signal::SIGTERM);
         assert!(matches!(status, Some(0 | 1)), "{status:?}");
         assert_eq!(ours(&lab), 0, "something is left");

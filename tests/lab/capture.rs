@@ -65,6 +65,7 @@ impl Capture {
 
     /// All so far.
     pub fn packets(&mut self) -> &[Packet] {
+        let arp = u16::try_from(libc::ETH_P_ARP).expect("it has 16 bits");
         let mut buffer = [0; 4096];
         while let Ok((length, from)) = recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut buffer) {
             let from = from.expect("a packet has a device");
@@ -72,7 +73,7 @@ impl Capture {
                 device: from.ifindex(),
                 outgoing: from.pkttype() == libc::PACKET_OUTGOING,
                 read_at: Instant::now(),
-                is_arp: from.protocol() == (libc::ETH_P_ARP as u16).to_be(),
+                is_arp: from.protocol() == arp.to_be(),
                 bytes: buffer[..length].to_vec(),
             });
         }

@@ -2,7 +2,9 @@
 
 use super::super::lab::rights::in_lab;
 use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
+use super::super::lab::servers::echo::{EchoServer, Mood as Echo};
 use super::super::lab::{Daemon, Family, Lab};
+use super::super::witness::counter;
 use super::{
     alone, answer, asked_more, elsewhere, moods, never_offline, offline_because, one_provider,
     record, target,
@@ -86,6 +88,33 @@ fn an_icmp_error_is_no_answer_in_ipv4() {
 #[test]
 fn an_icmp_error_is_no_answer_in_ipv6() {
     in_lab(|| no_way(Family::V6));
+}
+
+/// The same of pings: it is counted, and told where nobody answers.
+fn no_way_for_pings(family: Family) {
+    let lab = one_provider();
+    let server = EchoServer::start(lab.provider(1), target(family), Echo::Whole);
+    let options = [("type", "ping")];
+    let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+    daemon.wait_for_all("online");
+    server.set(Echo::Unreachable(13, 1, true));
+    asked_more(&daemon, &server, 10);
+    never_offline(&daemon);
+    assert!(counter(&daemon, "icmp_errors") >= 8);
+    server.set(Echo::Unreachable(13, 1, false));
+    let code = if family == Family::V4 { 13 } else { 1 };
+    let reason = format!("unanswered; the network says unreachable (ICMP code {code})");
+    offline_because(&daemon, family, &[&reason]);
+}
+
+#[test]
+fn an_icmp_error_is_no_answer_to_a_ping_in_ipv4() {
+    in_lab(|| no_way_for_pings(Family::V4));
+}
+
+#[test]
+fn an_icmp_error_is_no_answer_to_a_ping_in_ipv6() {
+    in_lab(|| no_way_for_pings(Family::V6));
 }
 
 /// The answer comes to the right address and port, by the wrong provider: it says nothing of the right one.

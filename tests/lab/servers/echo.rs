@@ -28,6 +28,8 @@ pub enum Mood {
     CutShort(usize),
     /// with some bytes more
     Longer,
+    /// somebody says that it cannot be reached, by ICMP's codes for IPv4 and IPv6; then it answers, or not
+    Unreachable(u8, u8, bool),
 }
 
 /// A ping: the bytes behind ICMP's header.
@@ -51,13 +53,12 @@ impl EchoServer {
             bind(socket.as_raw_fd(), &own).expect("it is an address of this namespace");
             socket
         });
-        Server::run(mood, move |shared| {
-            serve(&socket, address.is_ipv4(), shared)
-        })
+        Server::run(mood, move |shared| serve(&socket, address, shared))
     }
 }
 
-fn serve(socket: &OwnedFd, is_v4: bool, shared: &Shared<Mood, usize>) {
+fn serve(socket: &OwnedFd, address: IpAddr, shared: &Shared<Mood, usize>) {
+    let is_v4 = address.is_ipv4();
     let mut is_late = false;
     while shared.runs() {
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
@@ -92,6 +93,35 @@ fn serve(socket: &OwnedFd, is_v4: bool, shared: &Shared<Mood, usize>) {
             }
             Mood::CutShort(by) => answer.truncate(message.len() - by),
             Mood::Longer => answer.extend([0; 16]),
+            Mood::Unreachable(code_v4, code_v6, answers) => {
+                let error = match (from_ip(&from), address) {
+                    (IpAddr::V6(from), IpAddr::V6(to)) => {
+                        let mut quoted = vec![0x60, 0, 0, 0];
+                        quoted.extend(
+                            u16::try_from(message.len())
+                                .expect("it is short")
+                                .to_be_bytes(),
+                        );
+                        quoted.extend([58, 60]);
+                        quoted.extend(from.octets());
+                        quoted.extend(to.octets());
+                        quoted.extend(message);
+                        [&[1, code_v6, 0, 0, 0, 0, 0, 0], &quoted[..]].concat()
+                    }
+                    _ => {
+                        let mut error =
+                            [&[3, code_v4, 0, 0, 0, 0, 0, 0], &buffer[..length]].concat();
+                        let sum = checksum(&error);
+                        error[2..4].copy_from_slice(&sum.to_be_bytes());
+                        error
+                    }
+                };
+                let to = without_port(from);
+                let _ = sendto(socket.as_raw_fd(), &error, &to, MsgFlags::empty());
+                if !answers {
+                    continue;
+                }
+            }
         }
         if is_v4 {
             answer[2..4].fill(0);
@@ -123,4 +153,10 @@ fn without_port(from: SockaddrStorage) -> SockaddrStorage {
         }),
         _ => from,
     }
+}
+
+fn from_ip(from: &SockaddrStorage) -> IpAddr {
+    let v4 = from.as_sockaddr_in().map(|from| from.ip().into());
+    let v6 = from.as_sockaddr_in6().map(|from| from.ip().into());
+    v4.or(v6).expect("it came by IP")
 }
