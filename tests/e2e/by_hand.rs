@@ -1,8 +1,10 @@
 //! `probe`: checks that a person makes, with a daemon and without one.
 
+use std::os::fd::AsRawFd;
 use std::process::{Child, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::unistd::Pid;
 
 use super::checks::bound::{all_servers, all_types};
@@ -293,6 +295,14 @@ fn ended_by_a_reader_that_is_gone() {
     });
 }
 
+/// Looks whether there is a daemon, as another one does; false when that cannot be told now.
+fn look() -> bool {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
+    let name = UnixAddr::new_abstract(b"failover").unwrap();
+    connect(socket.as_raw_fd(), &name).is_ok()
+}
+
 /// However often somebody looks whether there is a daemon, the next one finds it too.
 #[test]
 fn a_daemon_is_found_each_time() {
@@ -300,17 +310,17 @@ fn a_daemon_is_found_each_time() {
         let lab = super::checks::two_providers();
         let daemon = online(&lab);
         let before = ours(&lab);
-        for _ in 0..5 {
-            let said = probe(&daemon, &["isp1"], 0);
-            assert!(!said.contains("warning"), "{said}");
+        for _ in 0..200 {
+            let looked = wait_until(SOON, || lab.router.enter(look));
+            assert!(looked, "the daemon lets go of nobody");
         }
+        let said = probe(&daemon, &["isp1"], 0);
+        assert!(!said.contains("warning"), "{said}");
         let second = Daemon::prepare(&lab.router, &Settings::fast(&lab));
-        for _ in 0..5 {
-            let output = second.command(&["run", "--foreground"]);
-            let said = text(&output);
-            assert_eq!(output.status.code(), Some(69), "{said}");
-            assert!(said.contains(&daemon.pid().to_string()), "{said}");
-        }
+        let output = second.command(&["run", "--foreground"]);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(69), "{said}");
+        assert!(said.contains(&daemon.pid().to_string()), "{said}");
         assert_eq!(ours(&lab), before);
     });
 }
