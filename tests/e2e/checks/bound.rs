@@ -74,7 +74,10 @@ fn ours(lab: &Lab, packets: &[Packet]) -> Vec<(usize, String)> {
         let to_target = Family::ALL.map(target).iter().any(|at| to == Some(*at));
         let asks = packet.is_neighbour_question()
             && (packet.bytes.ends_with(&v4) || packet.bytes.windows(16).any(|bytes| bytes == v6));
-        if to_target {
+        // The kernel itself answers what comes too late for a socket that is closed since: by any way.
+        let kernels = packet.says(flag::RST)
+            || matches!(packet.protocol(), 1 | 58) && !packet.is_ping() && !asks;
+        if to_target && !kernels {
             seen.push((packet.device, format!("{} to {to:?}", packet.protocol())));
         } else if asks && told_apart {
             seen.push((packet.device, format!("a question {}", packet.is_arp)));
