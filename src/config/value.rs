@@ -153,7 +153,7 @@ pub(super) fn reserved_in(address: IpAddr, network: Prefix) -> Option<&'static s
 }
 
 /// A kernel device's name: what `dev_valid_name()` of the kernel's `net/core/dev.c` accepts, in printable ASCII.
-pub(super) fn device(text: &str) -> Expected<DeviceName> {
+pub fn device(text: &str) -> Expected<DeviceName> {
     let fit = text
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':'));

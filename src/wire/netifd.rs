@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use crate::config::DeviceName;
+use crate::config::{DeviceName, value};
 use crate::net::{Family, PerFamily, Prefix};
 
 /// Deeper than any status is nested: what is deeper is no status, and would take stack to ignore.
@@ -18,7 +18,7 @@ const DEPTH_MAX: usize = 16;
 pub struct Interface {
     /// whether netifd has it up
     pub up: bool,
-    /// the device to bind to (`l3_device`); empty while there is none
+    /// the device to bind to (`l3_device`); empty while there is none that the configuration could name
     pub device: DeviceName,
     /// the way to everywhere, in the families that it has one in
     pub way: PerFamily<Option<Way>>,
@@ -60,10 +60,10 @@ pub fn read(text: &[u8]) -> Result<Interface, Unreadable> {
     let (status, _) = serde_json_core::from_slice::<Status<'_>>(text).map_err(|_| Unreadable)?;
     Ok(Interface {
         up: status.up,
-        device: match status.l3_device {
-            Some(name) => DeviceName::try_from(name).map_err(|_| Unreadable)?,
-            None => DeviceName::new(),
-        },
+        device: status
+            .l3_device
+            .and_then(|name| value::device(name).ok())
+            .unwrap_or_default(),
         way: PerFamily {
             v4: status.way(Family::V4),
             v6: status.way(Family::V6),
@@ -288,6 +288,30 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_no_device_can_have_is_none() {
+        let named = |name: &str| {
+            let text = format!(r#"{{"up": true, "l3_device": "{name}"}}"#);
+            read(text.as_bytes()).unwrap()
+        };
+        assert_eq!(named("exactly15bytes_").device, "exactly15bytes_");
+        let none = named("");
+        assert!(none.up && none.device.is_empty());
+        for name in [
+            "exactly16bytes__",
+            "../eth1",
+            "..",
+            "eth0:1",
+            "eth 1",
+            "eth1\x1b[2J",
+            "eth1\0",
+            "eth\u{fc}",
+            "lo",
+        ] {
+            assert_eq!(named(name), none, "{name}");
+        }
+    }
+
+    #[test]
     fn the_main_tables_route_comes_before_one_of_another_table() {
         let main = r#"{"target": "0.0.0.0", "mask": 0, "nexthop": "192.0.2.1", "metric": 5}"#;
         let other = r#"{"target": "0.0.0.0", "mask": 0, "nexthop": "192.0.2.2", "table": 100}"#;
@@ -318,7 +342,6 @@ mod tests {
             "Command failed: Not found",
             r#"{"up": "yes"}"#,
             r#"{"up": true, "l3_device": 7}"#,
-            r#"{"up": true, "l3_device": "a-name-of-a-device-that-cannot-be"}"#,
             r#"{"up": true, "route": {"target": "0.0.0.0"}}"#,
             r#"{"up": true, "route": [{"target": "everywhere", "mask": 0}]}"#,
             r#"{"up": true, "ipv4-address": [{"address": "192.0.2.1", "mask": 33}]}"#,

@@ -16,6 +16,10 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(interface) = read(text) else {
         return;
     };
+    let device = interface.device.as_bytes();
+    let fit = |byte: &u8| byte.is_ascii_graphic() && !b"/:".contains(byte);
+    assert!(device.len() <= 15 && device.iter().all(fit), "{device:?}");
+    assert!(![&b"."[..], b"..", b"lo"].contains(&device), "{device:?}");
     for family in Family::ALL {
         if let Some(Way::Gateway(gateway)) = interface.way[family] {
             assert!(!gateway.is_unspecified());
