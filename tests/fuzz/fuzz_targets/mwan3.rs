@@ -5,7 +5,8 @@
 #![no_main]
 
 use failover::client::mwan3::convert;
-use failover::config::{Config, load};
+use failover::config::{Config, Provider, load};
+use failover::net::Family;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -25,6 +26,13 @@ fuzz_target!(|bytes: &[u8]| {
     );
     assert!(loaded.is_ok(), "{problems:#?}\n{}", imported.text);
     assert_eq!(config.globals.enabled, imported.usable);
+    let is_asked = |provider: &Provider| {
+        let asks = |family| config.path_checks(provider, family).count() > 0;
+        provider.enabled && Family::ALL.into_iter().any(asks)
+    };
+    assert!(!imported.usable || config.providers.iter().any(is_asked));
+    let why = |(_, note): &(u32, String)| note.starts_with("no provider comes out enabled, ");
+    assert_eq!(imported.notes.iter().any(why), !imported.usable);
     assert!(problems.is_empty() || !imported.usable, "{problems:#?}");
     let lines = mwan3.iter().filter(|byte| **byte == b'\n').count() + 1;
     for (line, note) in &imported.notes {
