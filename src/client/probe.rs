@@ -217,11 +217,7 @@ impl<'a> Probing<'a> {
 
     fn hear(&mut self, source: Source) {
         let lines = &self.lines;
-        let find = |path, number| {
-            let mut lines = lines.iter();
-            let line = lines.find(|line| line.id == path && line.number == number)?;
-            Some(line.question)
-        };
+        let find = |path, number| question(lines, path, number);
         let news = self.prober.hear(source, &find, now(), &watch(&self.poller));
         match news {
             Some(News::Finished(finished)) => self.finish(finished),
@@ -239,11 +235,7 @@ impl<'a> Probing<'a> {
     fn give_up(&mut self, time: Instant) {
         loop {
             let lines = &self.lines;
-            let find = |path, number| {
-                let mut lines = lines.iter();
-                let line = lines.find(|line| line.id == path && line.number == number)?;
-                Some(line.question)
-            };
+            let find = |path, number| question(lines, path, number);
             let Some(finished) = self.prober.give_up(&find, time) else {
                 break;
             };
@@ -341,6 +333,12 @@ impl Line<'_> {
         }
         self.say(&what);
     }
+}
+
+fn question<'a>(lines: &[Line<'a>], path: PathId, number: u8) -> Option<Question<'a>> {
+    let mut lines = lines.iter();
+    let line = lines.find(|line| line.id == path && line.number == number)?;
+    Some(line.question)
 }
 
 /// Why there is nothing to ask with. A neighbour can be asked without an address.
