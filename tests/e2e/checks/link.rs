@@ -43,8 +43,12 @@ fn dies(family: Family) {
         .cloned()
         .collect();
     let gateway = lab.provider(1).gateway_address(family);
-    assert!(!questions.is_empty());
+    let own = lab.provider(1).own(family);
+    assert!(questions.len() >= 3);
     for question in questions {
+        if asked_for(&question, family) == own {
+            continue; // the kernel asks whether its new address is taken
+        }
         assert_eq!(asked_for(&question, family), gateway);
         assert_eq!(question.device, device);
     }
