@@ -20,7 +20,7 @@ pub mod ping;
 mod talk;
 pub mod tcp;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use heapless::String;
 
@@ -141,7 +141,9 @@ impl Common {
                 let name = text.parse::<IpAddr>().is_err()
                     && text.bytes().any(|byte| byte.is_ascii_alphabetic())
                     && !text.contains([':', '/', '%', ' ']);
-                let expected = if name {
+                let expected = if text.parse::<SocketAddr>().is_ok() {
+                    "expected the address alone; the port goes into option port"
+                } else if name {
                     "this check needs an IPv4 or IPv6 address, not a name"
                 } else {
                     expected

@@ -33,6 +33,7 @@ mod timing;
 pub mod value;
 mod verdict;
 
+use crate::check::Way;
 pub use crate::check::{CheckKind, Pace};
 pub use known::{Ids, Unusable};
 pub use load::{Refused, load};
@@ -402,6 +403,11 @@ pub struct Check {
 }
 
 impl Check {
+    /// Whether its answers say something of the line, and not only of the link to the gateway.
+    pub fn tells_of_line(&self) -> bool {
+        !matches!(self.kind.way(), Way::Link(_))
+    }
+
     /// How often it is asked on a path with so much time between rounds; zero: in each round.
     pub fn interval_in(&self, rounds: Duration) -> Duration {
         self.interval.unwrap_or_else(|| {

@@ -214,7 +214,9 @@ impl Daemon<'_> {
             Token::Sticky => self.sticky_changed(),
             Token::Netifd => self.hear_netifd(),
             Token::Listener => self.accept(),
-            Token::Alone => self.alone.dismiss(),
+            Token::Alone => {
+                self.alone.dismiss();
+            }
             Token::Client(index) => {
                 if let Some(client) = ClientId::from_index(index) {
                     self.serve_client(client);

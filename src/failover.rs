@@ -37,6 +37,7 @@ use crate::text::text;
 use cause::{Cause, loss};
 pub use events::{ACTIONS_MAX, Action, Actions, CheckSet, Event, Fault, Hop, Plan, Round, Waiting};
 use journal::{Entry, Journal};
+pub use leader::LEADS;
 use path::{Duty, Path, State, Verdict};
 use paths::Paths;
 use timers::Timers;
@@ -101,8 +102,7 @@ impl Failover {
                 if let Some(path) = self.paths.get_mut(path.index())
                     && let Some(terms) = &path.terms
                 {
-                    path.rounds
-                        .answered(round, check, rtt, terms.timing.timeout);
+                    path.rounds.answered(round, check, rtt, terms);
                     path.unreachable = None;
                 }
                 self.judge(path, now, &mut actions);

@@ -103,7 +103,12 @@ impl Type for Http {
             Err(_) => {
                 let fit = dns::is_name(&text) && text != ".";
                 let Some(name) = String::try_from(text.as_str()).ok().filter(|_| fit) else {
-                    options.refuse("target", &text, line, "expected a server's name or address");
+                    let expected = if text.contains(':') {
+                        "expected a server's name or address alone; the port goes into option port"
+                    } else {
+                        "expected a server's name or address"
+                    };
+                    options.refuse("target", &text, line, expected);
                     return None;
                 };
                 let family = common.family.or(Family::V4);
@@ -246,7 +251,7 @@ fn resolver(options: &mut Options<'_, '_, '_>, given: Given<IpAddr>, family: Fam
     {
         options.error(
             line,
-            format_args!("resolver '{address}': it is not of the check's family, {family}"),
+            format_args!("resolver '{address}': it is not of the check's family, {family}; option family sets that"),
         );
     }
     given.or(RESOLVERS[family as usize])

@@ -164,8 +164,10 @@ impl<'a> Probing<'a> {
                         return Ok(self.conclude(errand));
                     }
                 } else if ready.token == ASKERS {
-                    if let Some(alone) = self.passage.alone() {
-                        alone.dismiss();
+                    let alone = self.passage.alone();
+                    if alone.is_some_and(Alone::dismiss) {
+                        print("  a daemon starts: the rest is left to it\n");
+                        return Ok(self.conclude(errand));
                     }
                 } else if let Some(source) = source(ready.token) {
                     self.hear(source);
@@ -223,7 +225,7 @@ impl<'a> Probing<'a> {
             Some(News::Finished(finished)) => self.finish(finished),
             Some(News::Unreachable(path, code)) => {
                 print(&format!(
-                    "  the network says that {} is unreachable (ICMP code {code})\n",
+                    "  {} the network says unreachable (ICMP code {code})\n",
                     path.family
                 ));
             }
@@ -309,8 +311,12 @@ impl<'a> Probing<'a> {
 impl Line<'_> {
     fn say(&self, what: &str) {
         let Check { name, kind, .. } = self.question.check;
-        let target = self.target();
-        print(&format!("  {name} ({} {target}): {what}\n", kind.name()));
+        let asked = format!("{} {}", kind.name(), self.target());
+        print(&format!(
+            "  {} {name} ({}): {what}\n",
+            self.id.family,
+            asked.trim_end()
+        ));
     }
 
     fn target(&self) -> String {

@@ -71,10 +71,18 @@ fn refuse_others(options: &mut Options<'_, '_, '_>, kind: &Named) {
                 continue;
             }
             if let Some(setting) = options.section.get(name) {
-                let (own, other) = (kind.name, other.name);
+                let own = kind.name;
+                let mut owners: heapless::String<32> = heapless::String::new();
+                for owner in TYPES.iter().filter(|named| named.options.contains(name)) {
+                    // What does not fit is left out of a message.
+                    let comma = if owners.is_empty() { "" } else { ", " };
+                    let _ = owners
+                        .push_str(comma)
+                        .and_then(|()| owners.push_str(owner.name));
+                }
                 options.error(
                     setting.line,
-                    format_args!("option {name} is for checks of type {other}, not {own}"),
+                    format_args!("option {name} is for checks of type {owners}, not {own}"),
                 );
             }
         }

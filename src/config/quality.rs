@@ -48,7 +48,10 @@ fn percent(text: &str, least: u32) -> Expected<u32> {
     let digits = text.strip_suffix('%').unwrap_or(text);
     value::number(digits)
         .filter(|percent| (least..100).contains(percent))
-        .ok_or("expected a whole percentage below 100, or none")
+        .ok_or(match least {
+            0 => "expected a whole percentage from 0 to 99, or none",
+            _ => "expected a whole percentage from 1 to 99, or none",
+        })
 }
 
 fn time(text: &str, least: u32) -> Expected<u32> {

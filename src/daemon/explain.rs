@@ -79,7 +79,7 @@ impl Telling<'_, '_> {
         self.tell_change(provider, path);
         let checks = self.view.core.config().path_checks(provider, family);
         for (number, check) in (0_u8..).zip(checks) {
-            self.tell_check(check, &path.rounds.facts(number));
+            self.tell_check(check, &path.rounds.facts(number), path);
         }
     }
 
@@ -137,7 +137,7 @@ impl Telling<'_, '_> {
                     ));
                 }
                 _ => say(format_args!(
-                    " It stands by: {carrier} carries {family}, and preempt is no, so it stays there."
+                    " It stands by: {carrier} carries {family} until that fails, for preempt is no; `failover use {id}` prefers this one."
                 )),
             },
             (_, State::Online) => say(format_args!(
@@ -155,6 +155,14 @@ impl Telling<'_, '_> {
         let family = path.id.family;
         let last_resort = core.config().globals.last_resort;
         let healthy = matches!(path.verdict, Verdict::Online | Verdict::Fresh);
+        let works =
+            |slot| core.path(PathId { slot, family }).map(Path::state) == Some(State::Online);
+        let before = core
+            .config()
+            .enabled()
+            .take_while(|p| p.slot != path.id.slot);
+        let mut better = before.filter(|p| works(p.slot) && !core.is_disabled(p.slot));
+        let better = better.next().map(|p| p.id.as_str());
         let say = &mut self.say;
         match last_resort {
             _ if path.duty == Duty::Pinned => say(format_args!(
@@ -163,9 +171,14 @@ impl Telling<'_, '_> {
             _ if core.plan(family).unreachable => say(format_args!(
                 " Nobody carries {family}: no provider works, and last_resort is unreachable."
             )),
-            _ if healthy && path.waiting.is_none() => say(format_args!(
-                " It carries {family}: it is the first in the order that works."
-            )),
+            _ if healthy && path.waiting.is_none() => match better {
+                None => say(format_args!(
+                    " It carries {family}: it is the first in the order that works."
+                )),
+                Some(better) => say(format_args!(
+                    " It carries {family}: {better} is before it in the order and works again, but preempt lets it stay."
+                )),
+            },
             LastResort::Keep => say(format_args!(
                 " It carries {family} all the same: no provider works, and last_resort is keep."
             )),
@@ -185,7 +198,7 @@ impl Telling<'_, '_> {
         if let Some(waiting) = path.waiting {
             return self.tell_waiting(waiting, path);
         }
-        if path.duty != Duty::Checked {
+        if path.duty != Duty::Checked || self.view.core.is_disabled(provider.slot) {
             return;
         }
         if path.unchecked() {
@@ -238,7 +251,7 @@ impl Telling<'_, '_> {
             let name = measure.name();
             let limit = |value| Limit { measure, value };
             let (most, recover) = (limit(threshold.most), limit(threshold.recover));
-            let value: Text = match path.quality(measure, timing) {
+            let value: Text = match path.quality(measure) {
                 Some(value) => text(format_args!("{}", limit(value))),
                 None => text(format_args!("not known yet")),
             };
@@ -266,32 +279,32 @@ impl Telling<'_, '_> {
         match waiting {
             Waiting::NoDevice if device.is_empty() => {
                 say(format_args!(
-                    " It is checked as soon as netifd tells its device."
+                    " It is ready as soon as netifd tells its device."
                 ));
             }
             Waiting::NoDevice => say(format_args!(
-                " It is checked as soon as there is a device {device}: `ip link` shows those that there are."
+                " It is ready as soon as there is a device {device}: `ip link` shows those that there are."
             )),
             Waiting::Down => say(format_args!(
-                " It is checked as soon as {device} is up: `ip link set {device} up`."
+                " It is ready as soon as {device} is up: `ip link set {device} up`."
             )),
             Waiting::NoCarrier => say(format_args!(
-                " It is checked as soon as {device} has a carrier: look at the cable, the modem and its power."
+                " It is ready as soon as {device} has a carrier: look at the cable, the modem and its power."
             )),
             Waiting::NoAddress => say(format_args!(
-                " It is checked as soon as {device} has an {family} address: from DHCP, say, or by hand."
+                " It is ready as soon as {device} has an {family} address: from DHCP, say, or by hand."
             )),
             Waiting::NoGateway => say(format_args!(
-                " It is checked as soon as its gateway is known: by option gateway, or a default route on {device}."
+                " It is ready as soon as its gateway is known: by option gateway, or a default route on {device}."
             )),
             Waiting::DeviceTaken(_) => say(format_args!(
-                " It is checked as soon as {holder} leaves it the device {device}: two cannot share one."
+                " It is ready as soon as {holder} leaves it the device {device}: two cannot share one."
             )),
         }
     }
 
     /// What was asked last, with which answer.
-    fn tell_check(&mut self, check: &Check, facts: &CheckFacts) {
+    fn tell_check(&mut self, check: &Check, facts: &CheckFacts, path: &Path) {
         let Check { name, kind, .. } = check;
         let kind = kind.name();
         let target = match check.target.as_str() {
@@ -300,6 +313,10 @@ impl Telling<'_, '_> {
         };
         let must = if check.required { ", required" } else { "" };
         let asked: Text = match (facts.last, facts.asked_at()) {
+            _ if path.waiting.is_some() => {
+                text(format_args!("not asked while there is no way out"))
+            }
+            _ if path.duty != Duty::Checked => text(format_args!("not asked while one is pinned")),
             (None, _) if facts.sent == 0 => text(format_args!("not asked yet")),
             (None, _) => text(format_args!("asked, not answered yet")),
             (Some(true), at) => text(format_args!("asked last at {}: answered", self.at(at))),
@@ -309,15 +326,21 @@ impl Telling<'_, '_> {
             },
         };
         let (sent, received) = (facts.sent, facts.received);
+        let next: Text = match facts.next_at {
+            at if facts.last == Some(false) && at > self.view.now => {
+                text(format_args!("; asked again at {}", self.at(at)))
+            }
+            _ => Text::new(),
+        };
         if facts.answered_at == Instant::ZERO {
             (self.say)(format_args!(
-                " Check {name} ({kind} {target}{must}): {asked}; {received} of {sent} answered."
+                " Check {name} ({kind} {target}{must}): {asked}; {received} of {sent} answered{next}."
             ));
         } else {
             let at = self.at(facts.answered_at);
             let rtt = Decimal::new(facts.rtt_us);
             (self.say)(format_args!(
-                " Check {name} ({kind} {target}{must}): {asked}; last answer from {target} at {at} after {rtt} ms."
+                " Check {name} ({kind} {target}{must}): {asked}; last answer from {target} at {at} after {rtt} ms{next}."
             ));
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Daemon;
 use crate::config::{PATHS_MAX, PathId, Slot};
+use crate::failover::LEADS;
 use crate::failover::path::State;
 use crate::linux::clock::now;
 use crate::linux::hooks::Announcement;
@@ -104,15 +105,15 @@ impl Daemon<'_> {
     fn swap_announcement(&mut self) -> Option<Announcement> {
         let family = Family::ALL
             .into_iter()
-            .find(|f| self.memory.core.leader(*f) != self.memory.heard.leaders[*f])?;
-        let leader = self.memory.core.leader(family);
+            .find(|f| self.carrier(*f) != self.memory.heard.leaders[*f])?;
+        let leader = self.carrier(family);
         let old = core::mem::replace(&mut self.memory.heard.leaders[family], leader);
         let path = leader.map(|slot| PathId { slot, family });
         Some(announcement(&Transition {
             action: "swap",
             old: self.id(old),
             new: self.id(leader),
-            ..self.about(path, family)
+            ..self.about(path, family, true)
         }))
     }
 
@@ -144,7 +145,7 @@ impl Daemon<'_> {
                 .config()
                 .at(id.slot)
                 .map_or(0, |p| p.timing.window);
-            let (lost, asked) = path.map_or((0, 0), |path| path.rounds.loss(window, None));
+            let (lost, asked) = path.map_or((0, 0), |path| path.loss(window));
             let loss = (lost * 1000).checked_div(asked);
             let loss = loss.map_or_else(String::new, |loss| format!("{}.{}", loss / 10, loss % 10));
             let rtt = path.and_then(|path| path.rounds.rtt(window));
@@ -158,14 +159,15 @@ impl Daemon<'_> {
                 new: &name(code(state)),
                 loss: &loss,
                 rtt: &rtt,
-                ..self.about(Some(id), id.family)
+                ..self.about(Some(id), id.family, false)
             }));
         }
         None
     }
 
     /// Whom a transition is about, and why it came to it, as the journal has it.
-    fn about(&self, path: Option<PathId>, family: Family) -> Transition<'_> {
+    /// That it leads is the word on a `swap`, and on nothing else.
+    fn about(&self, path: Option<PathId>, family: Family, swap: bool) -> Transition<'_> {
         let provider = path.and_then(|path| self.memory.core.config().at(path.slot));
         let id = provider.map_or("", |provider| provider.id.as_str());
         let uplink = path.and_then(|path| self.memory.uplinks.get(path.index()));
@@ -173,6 +175,7 @@ impl Daemon<'_> {
         let entries = self.memory.core.journal().entries();
         let last = entries
             .filter(|entry| entry.provider.as_deref() == Some(id) && entry.family == Some(family))
+            .filter(|entry| (entry.what == LEADS) == swap)
             .last();
         Transition {
             provider: id,
@@ -182,6 +185,13 @@ impl Daemon<'_> {
             reason: last.map_or("", |entry| entry.cause.as_str()),
             ..Transition::default()
         }
+    }
+
+    /// Who carries a family's traffic: nobody, while all is refused.
+    fn carrier(&self, family: Family) -> Option<Slot> {
+        let core = &self.memory.core;
+        core.leader(family)
+            .filter(|_| !core.plan(family).unreachable)
     }
 
     fn id(&self, slot: Option<Slot>) -> &str {

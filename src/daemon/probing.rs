@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 
-use super::{Daemon, Memory, Token};
+use super::{Daemon, LATE, Memory, Token};
 use crate::config::{Check, Config, PATH_CHECKS_MAX, PATHS_MAX, PathId, WINDOW_MAX};
 use crate::failover::{CheckSet, Event, Failover, Fault, Round};
 use crate::linux::clock::now;
@@ -114,10 +114,11 @@ impl Daemon<'_> {
         prober.ask(asked, &question, now, &watch(&self.poller))
     }
 
-    /// The latest time at which what is read now can have come. Had it come after the core's deadline, which the loop
-    /// was to wake at, the loop would have read it after that: what waited while we were paused is not late.
+    /// The latest time at which what is read now can have come. Where the loop was paused, that is the core's deadline,
+    /// which it was to wake at: had it come later, it would have been read later, and what waited is not late.
     fn heard_at(&self, now: Instant) -> Instant {
-        self.due.map_or(now, |due| due.min(now))
+        let paused = self.due.filter(|due| *due + LATE <= now);
+        paused.unwrap_or(now)
     }
 
     /// Reads all that waited while the loop was paused, before anything is given up for unanswered.

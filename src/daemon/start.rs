@@ -116,7 +116,8 @@ fn live(
 ) -> Result<(), Failure> {
     let globals = &memory.core.config().globals;
     let lock = patiently(|| Lock::take(&globals.state_dir), NotLocked::by_dead)?;
-    let alone = patiently(Alone::take, NotAlone::by_dead)?;
+    let passes = |held: &NotAlone| held.by_dead() || held.by_probe();
+    let alone = patiently(Alone::take, passes)?;
     let sticky = Sticky::open(&globals.sticky_file)?;
     let boot = clock::boot_id()?;
     recall(&mut memory.core, boot);

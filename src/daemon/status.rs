@@ -8,7 +8,7 @@ use crate::config::{Check, PROTOCOL, PathId, Provider, Slot};
 use crate::failover::journal::Entry;
 use crate::failover::path::{Duty, Path, State};
 use crate::failover::rounds::Rounds;
-use crate::failover::{Failover, Waiting};
+use crate::failover::{CheckSet, Failover, Waiting};
 use crate::linux::layout::{everywhere, overridden_by};
 use crate::linux::mirror::Mirror;
 use crate::linux::objects::Route;
@@ -163,7 +163,7 @@ impl View<'_> {
                 failed,
                 streak: path.rounds.streak(),
             },
-            loss_percent: percent(path.rounds.loss(window, None)),
+            loss_percent: percent(path.loss(window)),
             rtt_ms: rtt(&path.rounds, window),
             checks: checks
                 .map(|(number, check)| one_check(&path.rounds, window, number, check))
@@ -221,7 +221,7 @@ fn one_check(rounds: &Rounds, window: u8, number: u8, check: &Check) -> control:
         target: check.target.clone(),
         state: text(format_args!("{state}")),
         rtt_ms: (facts.rtt_us != 0).then(|| Decimal::new(facts.rtt_us)),
-        loss_percent: percent(rounds.loss(window, Some(number))),
+        loss_percent: percent(rounds.loss(window, CheckSet::of(number))),
         sent: facts.sent,
         received: facts.received,
     }

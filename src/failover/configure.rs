@@ -5,7 +5,7 @@ use super::path::{Path, Verdict};
 use super::rounds::Terms;
 use super::{Actions, CheckSet, Failover, bit, soon};
 use crate::config::{
-    Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, ROUNDS_APART, Slot,
+    Check, Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, ROUNDS_APART, Slot,
 };
 use crate::net::{Duration, Family, Instant, PerFamily};
 
@@ -208,12 +208,19 @@ fn same_uplink(a: &Provider, b: &Provider) -> bool {
 
 fn terms(config: &Config, provider: &Provider, family: Family) -> Terms {
     let checks = || config.path_checks(provider, family).take(PATH_CHECKS_MAX);
-    let required = checks().enumerate().filter(|(_, check)| check.required);
+    let set = |is_in: &dyn Fn(&Check) -> bool| {
+        let members = checks().enumerate().filter(|(_, check)| is_in(check));
+        CheckSet(members.fold(0, |set, (number, _)| set | 1 << number))
+    };
     Terms {
         timing: provider.timing,
         intervals: checks()
             .map(|check| check.interval_in(provider.timing.interval))
             .collect(),
-        required: CheckSet(required.fold(0, |set, (number, _)| set | 1 << number)),
+        required: set(&|check| check.required),
+        telling: match set(&Check::tells_of_line) {
+            CheckSet(0) => CheckSet::ALL,
+            telling => telling,
+        },
     }
 }

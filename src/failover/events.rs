@@ -15,6 +15,16 @@ pub struct Round(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckSet(pub u8);
 
+impl CheckSet {
+    /// Each that there may be.
+    pub const ALL: CheckSet = CheckSet(u8::MAX);
+
+    /// Only this one.
+    pub const fn of(number: u8) -> CheckSet {
+        CheckSet(1 << (number & 7))
+    }
+}
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {

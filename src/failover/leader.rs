@@ -2,12 +2,15 @@
 
 use heapless::{String, Vec};
 
-use super::path::{Path, State};
+use super::path::{Path, State, Verdict};
 use super::ranking::{Candidate, Choice, choose, plan};
 use super::{Action, Actions, Failover, Plan};
 use crate::config::{CAUSE_MAX, PROVIDERS_MAX, PathId, Slot};
 use crate::net::{Family, Instant};
 use crate::text::text;
+
+/// What the journal says of who leads from now on.
+pub const LEADS: &str = "leads";
 
 impl Failover {
     /// Finds who leads in a family, and the order of the others, once all of its uplinks are known: a leader of a
@@ -50,11 +53,26 @@ impl Failover {
             Plan::new()
         };
         self.lead(family, plan.order.first().map(|hop| hop.slot), now);
+        if plan.unreachable && !self.plans[family].unreachable {
+            self.alarm(
+                now,
+                None,
+                Some(family),
+                format_args!("refused"),
+                format_args!("no provider works, and last_resort is unreachable"),
+            );
+        }
         if plan != self.plans[family] {
             self.plans[family] = plan;
             let pushed = actions.push(Action::Routes(family));
             debug_assert!(pushed.is_ok(), "one a family");
         }
+    }
+
+    /// Whether whoever leads works no better than the others.
+    fn is_last_resort(&self, leader: Option<Slot>, family: Family) -> bool {
+        let path = leader.and_then(|slot| self.path(PathId { slot, family }));
+        path.is_some_and(|path| path.waiting.is_some() || path.verdict == Verdict::Offline)
     }
 
     /// Says who leads now, and why it is not who led before.
@@ -70,7 +88,7 @@ impl Failover {
                 now,
                 leader,
                 Some(family),
-                format_args!("leads"),
+                format_args!("{LEADS}"),
                 format_args!("first in order"),
             );
             return;
@@ -87,9 +105,12 @@ impl Failover {
             Some(State::Probing) if leader.and_then(state_of) == state => {
                 text(format_args!("preferred to {id}"))
             }
+            Some(state) if self.is_last_resort(leader, family) => text(format_args!(
+                "last resort: {id} is {state}, and nobody works"
+            )),
             Some(state) => text(format_args!("{id} is {state}")),
         };
-        let what = format_args!("leads");
+        let what = format_args!("{LEADS}");
         self.note(now, leader, Some(family), what, format_args!("{cause}"));
     }
 }

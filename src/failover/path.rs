@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::rounds::{Rounds, Terms};
 use super::{CheckSet, Round, Waiting};
-use crate::config::{Measure, PathId, QUALITY_ROUNDS_MIN, Threshold, Timing};
+use crate::config::{Measure, PathId, QUALITY_ROUNDS_MIN, Threshold};
 use crate::net::{Duration, Instant};
 
 /// What the rounds of a path have said so far.
@@ -181,9 +181,19 @@ impl Path {
     }
 
     /// A measure that has a threshold, as that has it; none when there is too little to measure it by.
-    pub fn quality(&self, measure: Measure, timing: &Timing) -> Option<u32> {
-        let threshold = timing.quality.of(measure)?;
-        measured(&self.rounds, timing, measure, threshold)
+    pub fn quality(&self, measure: Measure) -> Option<u32> {
+        let terms = self.terms.as_ref()?;
+        let threshold = terms.timing.quality.of(measure)?;
+        measured(&self.rounds, terms, measure, threshold)
+    }
+
+    /// Probes lost and probes settled in the window, late answers included, of the checks that tell of the line.
+    pub fn loss(&self, window: u8) -> (u32, u32) {
+        let telling = self
+            .terms
+            .as_ref()
+            .map_or(CheckSet::ALL, |terms| terms.telling);
+        self.rounds.loss(window, telling)
     }
 
     fn probes(&self) -> bool {
@@ -262,7 +272,7 @@ impl Path {
             let (good, failed) = self.rounds.verdicts(timing.window);
             let too_many = failed > u32::from(timing.max_failed);
             let was_poor = self.poor;
-            let weighed = weigh(&self.rounds, &timing, &mut self.poor);
+            let weighed = weigh(&self.rounds, terms, &mut self.poor);
             let failed_streak = streak <= -i32::from(timing.down);
             if failed_streak || too_many || self.poor != 0 {
                 if self.verdict == Verdict::Offline {
@@ -311,16 +321,16 @@ impl Path {
 
 /// Weighs the quality of rounds against its thresholds: `poor` has one bit a measure that is beyond. Tells of the first
 /// that is; else of the first that was.
-fn weigh(rounds: &Rounds, timing: &Timing, poor: &mut u8) -> Option<Measured> {
+fn weigh(rounds: &Rounds, terms: &Terms, poor: &mut u8) -> Option<Measured> {
     let (mut beyond, mut within) = (None, None);
     for measure in Measure::ALL {
         let bit = 1 << measure as u8;
         let was_beyond = *poor & bit != 0;
-        let Some(threshold) = timing.quality.of(measure) else {
+        let Some(threshold) = terms.timing.quality.of(measure) else {
             *poor &= !bit;
             continue;
         };
-        let Some(value) = measured(rounds, timing, measure, threshold) else {
+        let Some(value) = measured(rounds, terms, measure, threshold) else {
             continue; // too little is known to change what was
         };
         let limit = if was_beyond {
@@ -345,14 +355,10 @@ fn weigh(rounds: &Rounds, timing: &Timing, poor: &mut u8) -> Option<Measured> {
 }
 
 /// A measure over the window, as its threshold has it; none when there is too little to measure it by.
-fn measured(
-    rounds: &Rounds,
-    timing: &Timing,
-    measure: Measure,
-    threshold: Threshold,
-) -> Option<u32> {
+fn measured(rounds: &Rounds, terms: &Terms, measure: Measure, threshold: Threshold) -> Option<u32> {
+    let timing = &terms.timing;
     if measure == Measure::Loss {
-        let (lost, asked) = rounds.loss(timing.window, None);
+        let (lost, asked) = rounds.loss(timing.window, terms.telling);
         // One lost probe alone is never beyond it.
         let enough = asked * threshold.most >= 100;
         return enough.then(|| (lost * 100).div_ceil(asked));

@@ -60,7 +60,7 @@ pub struct CheckFacts {
     /// why the last probe failed, if it did not just stay unanswered
     pub fault: Option<Fault>,
     /// when a check with an interval of its own is asked again; zero: in the next round
-    next_at: Instant,
+    pub next_at: Instant,
     /// when the last answer came; zero: none has come
     pub answered_at: Instant,
     /// probes lost since the last that was answered in time
@@ -109,6 +109,8 @@ pub struct Terms {
     pub intervals: Vec<Duration, PATH_CHECKS_MAX>,
     /// which of them must answer, whatever the quorum
     pub required: CheckSet,
+    /// which of them say something of the line: its losses and round-trip times are theirs
+    pub telling: CheckSet,
 }
 
 impl Terms {
@@ -176,8 +178,7 @@ impl Rounds {
         self.abandon();
         (self.kept, self.failed, self.verdicts, self.last_rtt_us) = (0, 0, 0, 0);
         for check in &mut self.checks {
-            (check.rtt_us, check.last, check.fault) = (0, None, None);
-            (check.next_at, check.answered_at, check.losses) = (Instant::ZERO, Instant::ZERO, 0);
+            (check.rtt_us, check.answered_at) = (0, Instant::ZERO);
         }
     }
 
@@ -201,6 +202,11 @@ impl Rounds {
         self.judged = self.next;
         self.streak = 0;
         self.silent_since = Instant::ZERO;
+        // No result of before stands for a check that is asked seldom: it is asked again.
+        for check in &mut self.checks {
+            (check.last, check.fault, check.losses) = (None, None, 0);
+            check.next_at = Instant::ZERO;
+        }
     }
 
     /// Whether there is no room for a round: the oldest is still open, or not judged. A timeout is at most 63
@@ -244,8 +250,9 @@ impl Rounds {
         (Round(round), CheckSet(asked))
     }
 
-    /// An answer has come. One later than `timeout` counts in the statistics only.
-    pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration, timeout: Duration) {
+    /// An answer has come. One later than the timeout counts in the statistics only.
+    pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration, terms: &Terms) {
+        let CheckSet(telling) = terms.telling;
         let held = self.holds(round);
         let record = *self.at(round.0);
         let Some((facts, bit)) = self.check(check) else {
@@ -262,16 +269,18 @@ impl Rounds {
         let rtt_us = u32::try_from(rtt.total_micros()).unwrap_or(u32::MAX).max(1);
         facts.rtt_us = rtt_us;
         facts.answered_at = facts.answered_at.max(record.sent_at + rtt);
-        self.last_rtt_us = rtt_us;
+        if telling & bit != 0 {
+            self.last_rtt_us = rtt_us;
+        }
         let record = self.record(round.0);
         record.answered |= bit;
         if record.asked & bit == 0 {
             return;
         }
-        if record.rtt_us == 0 || rtt_us < record.rtt_us {
+        if telling & bit != 0 && (record.rtt_us == 0 || rtt_us < record.rtt_us) {
             record.rtt_us = rtt_us;
         }
-        if rtt <= timeout && record.lost & bit == 0 {
+        if rtt <= terms.timing.timeout && record.lost & bit == 0 {
             record.good |= bit;
             let at = record.sent_at;
             self.note(check, at, true, None);

@@ -1,5 +1,6 @@
 //! What the rounds in the window amount to: losses and round-trip times.
 
+use super::CheckSet;
 use super::rounds::Rounds;
 
 /// Round-trip times, in microseconds.
@@ -20,9 +21,8 @@ pub struct Rtt {
 }
 
 impl Rounds {
-    /// Probes lost and probes settled in the window, late answers included; of one check, or of all.
-    pub fn loss(&self, window: u8, check: Option<u8>) -> (u32, u32) {
-        let mask = check.map_or(u8::MAX, |check| 1 << (check & 7));
+    /// Probes lost and probes settled in the window, late answers included, of these checks.
+    pub fn loss(&self, window: u8, CheckSet(mask): CheckSet) -> (u32, u32) {
         let (mut lost, mut asked) = (0, 0);
         for record in self.window(window) {
             let settled = record.asked & !record.open() & mask;
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(rounds.rtt(50), None);
         for (i, value) in [10, 20, 30, 40].into_iter().enumerate() {
             let (round, _) = rounds.begin(ms(100 * i as i64), &terms);
-            rounds.answered(round, 0, rtt(value), TIMEOUT);
+            rounds.answered(round, 0, rtt(value), &terms);
             assert_eq!(rounds.judge(&terms), Some(true));
         }
         let want = Rtt {
@@ -92,7 +92,7 @@ mod tests {
         }
         assert_eq!(rounds.verdicts(50), (0, 50));
         assert_eq!(rounds.verdicts(64), (0, 64));
-        assert_eq!(rounds.loss(64, None), (64, 64));
+        assert_eq!(rounds.loss(64, CheckSet::ALL), (64, 64));
         assert_eq!(rounds.streak(), -196);
         assert_eq!(rounds.facts(0).sent, 200);
     }

@@ -58,9 +58,14 @@ impl NotAlone {
         else {
             return false;
         };
-        let mut words = command.split(' ').skip(1);
-        words.find(|word| matches!(*word, "run" | "probe")) == Some("probe")
+        verb(command) == Some("probe")
     }
+}
+
+/// What a command line of ours asks for, of what matters here.
+fn verb(command: &str) -> Option<&str> {
+    let mut words = command.split(' ').skip(1);
+    words.find(|word| matches!(*word, "run" | "probe"))
 }
 
 impl From<Errno> for NotAlone {
@@ -75,11 +80,18 @@ impl Alone {
         self.socket.as_ref().map(AsFd::as_fd)
     }
 
-    /// Lets go of whoever has asked: they have their answer from the kernel.
-    pub fn dismiss(&self) {
+    /// Lets go of whoever has asked: they have their answer from the kernel. Whether one of them is to be a daemon.
+    pub fn dismiss(&self) -> bool {
+        let mut daemon = false;
         if let Some(socket) = &self.socket {
-            while socket.accept().is_ok() {}
+            while let Ok((asker, _)) = socket.accept() {
+                let asker = getsockopt(&asker, sockopt::PeerCredentials);
+                let pid = asker.map(|asker| u32::try_from(asker.pid()).unwrap_or(0));
+                let command = pid.ok().and_then(command_line);
+                daemon |= command.is_some_and(|command| verb(&command) == Some("run"));
+            }
         }
+        daemon
     }
 
     /// Takes the name. Never waits.

@@ -48,7 +48,7 @@ pub struct Asked {
 /// Why a command was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotStarted {
-    /// The former one of the same check has not ended: count this probe as not asked.
+    /// The former one of the same check has not ended, or there is no room for one more: count this probe as not asked.
     AlreadyRunning,
     /// It failed, as any probe that cannot be sent.
     Failed(Fault),

@@ -116,7 +116,7 @@ impl Talks {
             return Err(NotStarted::AlreadyRunning);
         }
         let failed = NotStarted::Failed;
-        self.make_room().map_err(failed)?;
+        self.make_room()?;
         let heard = Heard::Begin {
             family: asked.path.family,
             known: self.known_address(asked, now),
@@ -274,13 +274,15 @@ impl Talks {
         }
     }
 
-    /// Ends one that only waits for the other side, if there is no room for another.
-    fn make_room(&mut self) -> Result<(), Fault> {
+    /// Ends one that only waits for the other side, if there is no room for another. Where all are busy, one more is not
+    /// asked: it is not its line's fault.
+    fn make_room(&mut self) -> Result<(), NotStarted> {
         if !self.open.is_full() {
             return Ok(());
         }
         let closing = |open: &Open| open.stage == Stage::Closing;
-        let place = self.open.iter().position(closing).ok_or(Fault::NoBuffers)?;
+        let place = self.open.iter().position(closing);
+        let place = place.ok_or(NotStarted::AlreadyRunning)?;
         self.open.swap_remove(place);
         Ok(())
     }

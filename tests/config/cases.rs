@@ -533,14 +533,23 @@ config check d
 	option host 'exa mple'
 config check e
 	option type http
+config check f
+	option type http
+	option target example.com:8080
+config check g
+	option type tcp
+	option target 198.51.100.2:80
+	option port 80
 ", &[
 "8: target 'http://example.com/': expected a server's name or address, without http://; the rest goes into option path",
 "12: path 'generate_204': expected a path of at most 100 bytes, beginning with '/', without blanks",
 "13: expect_status '42': expected a whole number from 100 to 599",
-"15: resolver '2001:db8::1': it is not of the check's family, ipv4",
+"15: resolver '2001:db8::1': it is not of the check's family, ipv4; option family sets that",
 "21: host 'exa mple': expected a name of letters, digits and hyphens, as example.com",
 "20: resolver 'dns.example.com': expected an IPv4 or IPv6 address",
 "22: check 'e' has no target: expected option target with the web server's address or name",
+"26: target 'example.com:8080': expected a server's name or address alone; the port goes into option port",
+"29: target '198.51.100.2:80': expected the address alone; the port goes into option port",
 ]),
 ("\
 config check b
@@ -565,7 +574,7 @@ config check e
 "8: target '2001:db8::1': arp is for ipv4; ndp is its like for ipv6",
 "11: family 'ipv4': ndp is for ipv6; arp is its like for ipv4",
 "16: option ttl is for checks of type ping, not arp",
-"14: option port is for checks of type tcp, not arp",
+"14: option port is for checks of type tcp, dns, http, not arp",
 "15: option query is for checks of type dns, not arp",
 "23: required 'perhaps': expected 1 or 0 (or yes no, on off, true false, enabled disabled)",
 "20: size '31': expected a whole number from 32 to 1472",
@@ -596,7 +605,7 @@ config provider isp4
 "13: max_loss '5%': a window of 10 rounds cannot show that: expected at least 10%, or a window of 20",
 "18: max_latency 'fast': expected a duration, as 5, 0.3, 300ms, 5s, 2m or 1h",
 "17: recover_loss '30%' is above max_loss 20%: expected at most that",
-"21: max_loss '100': expected a whole percentage below 100, or none",
+"21: max_loss '100': expected a whole percentage from 1 to 99, or none",
 ]),
 ("\
 config check b

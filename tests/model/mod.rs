@@ -221,7 +221,7 @@ impl Model {
         let window = self.timing().window;
         assert_eq!(path.rounds.verdicts(window), self.window());
         assert_eq!(path.rounds.streak(), self.streak());
-        assert_eq!(path.rounds.loss(window, None), self.loss());
+        assert_eq!(path.rounds.loss(window, CheckSet::ALL), self.loss());
         let (got, want) = (path.rounds.rtt(window), self.rtts());
         assert_eq!(
             got.map(|rtt| (u64::from(rtt.min), u64::from(rtt.max))),

@@ -172,6 +172,13 @@ fn last_resort_unreachable_and_the_return_from_it() {
     world.kill("isp2");
     world.run(ms(1000));
     assert!(world.kernel.v4.unreachable);
+    let refused = |world: &World| {
+        let entries = world.core.journal().entries();
+        entries
+            .filter(|entry| entry.what == "refused" && entry.grave)
+            .count()
+    };
+    assert_eq!(refused(&world), 1, "told once");
     assert_eq!(world.order(), ["isp1", "isp2"], "they can still be chosen");
     world.heal("isp2");
     world.run(ms(1000));

@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 
-use failover::config::{Config, Measure, Quality, Threshold, Timing};
+use failover::check::neighbour::Arp;
+use failover::config::{CheckKind, Config, Measure, Quality, Threshold, Timing};
 use failover::failover::Fault;
 use failover::failover::path::State;
 
@@ -138,6 +139,45 @@ fn a_dead_line_is_dead_and_its_loss_keeps_it_out_for_a_while() {
     world.run(ms(1000));
     assert_eq!(world.state("isp1"), State::Online);
     assert!(verdict_of(&world).ends_with("loss of 10% is within recover_loss 10%"));
+}
+
+#[test]
+fn a_neighbour_that_answers_does_not_make_a_lossy_line_better() {
+    let mut config = demanding();
+    let mut gateway = config.checks[0].clone();
+    gateway.kind = CheckKind::Arp(Arp { target: None });
+    config.checks.push(gateway).unwrap();
+    for provider in &mut config.providers {
+        provider.checks = 0b11;
+    }
+    let mut world = running(&config);
+    world.line("isp1", |probe| match (probe.check, probe.round.0 % 3) {
+        (0, 0) => Fate::Lost,
+        (0, _) => Fate::Answered(ms(100)),
+        _ => Fate::Answered(ms(1)),
+    });
+    world.run(ms(5000));
+    let word = verdict_of(&world);
+    assert!(word.ends_with("% is above max_loss 20%"), "{word}");
+    assert_eq!(
+        world.path("isp1").rounds.rtt(20).map(|rtt| rtt.avg),
+        Some(100_000)
+    );
+}
+
+#[test]
+fn what_was_known_before_a_pin_does_not_stand_after_it() {
+    let mut world = running(&with_page());
+    world.pin(Some("isp2"));
+    world.line("isp1", |probe| match probe.check {
+        0 => Fate::Answered(ms(10)),
+        _ => Fate::Refused(Fault::Status(302)),
+    });
+    world.run(ms(300));
+    world.pin(None);
+    world.run(ms(1000));
+    assert_eq!(world.state("isp1"), State::Offline);
+    assert_eq!(world.leader(), "isp2");
 }
 
 /// A ping in each round, and a page every two seconds that must be the right one.

@@ -1,6 +1,7 @@
 //! When rounds go out, and what their answers amount to.
 
 use failover::config::{Config, ROUNDS_APART, Timing};
+use failover::failover::CheckSet;
 use failover::failover::path::State;
 use failover::failover::rounds::Rtt;
 use failover::net::{Duration, Instant};
@@ -231,7 +232,7 @@ fn statistics_against_an_independent_computation() {
         );
     }
     // One in seven is lost. Rounds 196 and 199 are the youngest that may still be open.
-    let (lost, settled) = rounds.loss(50, None);
+    let (lost, settled) = rounds.loss(50, CheckSet::ALL);
     let settled_rounds = (sent - 50..sent).filter(|round| {
         let answered = times.iter().any(|(r, _)| *r as usize == *round);
         answered || (*round as u64) * 100 + 300 <= 20_000

@@ -132,7 +132,10 @@ fn the_first_provider_when_none_is_reliable() {
     world.run(SEED.interval * 3);
     assert_eq!(world.state("isp2"), State::Offline);
     assert_eq!(world.leader(), "isp1");
-    assert_eq!(world.last_word_of("isp1"), "leads: isp2 is offline");
+    assert_eq!(
+        world.last_word_of("isp1"),
+        "leads: last resort: isp2 is offline, and nobody works"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::linux::alone::{Alone, NotAlone};
 use crate::linux::diff;
 use crate::linux::layout::{Situation, Tables, Wanted};
 use crate::linux::netlink::Requests;
-use crate::linux::objects::{Change, Route, Selector};
+use crate::linux::objects::{Change, Route, RuleVerdict, Selector};
 use crate::net::Family;
 
 /// Held while probes are on their way.
@@ -79,8 +79,10 @@ impl Passage {
                 let wanted = match &change {
                     // What a killed daemon has left will do.
                     Change::SetRoute(route) => !is_ours(route),
+                    // With the rule that specific routes win: replies to the LAN keep their way.
                     Change::AddRule(rule) => {
-                        matches!(rule.selector, Selector::From(_) | Selector::Oif(_))
+                        let specific = matches!(rule.verdict, RuleVerdict::LookupSpecific(_));
+                        specific || matches!(rule.selector, Selector::From(_) | Selector::Oif(_))
                     }
                     Change::DeleteRoute(_) | Change::DeleteRule(_) => false,
                 };

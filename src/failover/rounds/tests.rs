@@ -22,6 +22,7 @@ pub(crate) fn terms(quorum: u8, intervals: &[Option<Duration>]) -> Terms {
             .map(|own| own.unwrap_or_default())
             .collect(),
         required: CheckSet(0),
+        telling: CheckSet::ALL,
     }
 }
 
@@ -40,7 +41,7 @@ fn a_later_good_round_does_not_overtake_an_undecided_one() {
     let (first, asked) = rounds.begin(ms(0), &terms);
     assert_eq!(asked, CheckSet(1));
     let (second, _) = rounds.begin(ms(100), &terms);
-    rounds.answered(second, 0, rtt(5), TIMEOUT);
+    rounds.answered(second, 0, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), None);
     rounds.expire(ms(299), TIMEOUT);
     assert_eq!(rounds.judge(&terms), None);
@@ -49,9 +50,9 @@ fn a_later_good_round_does_not_overtake_an_undecided_one() {
     assert_eq!(rounds.judge(&terms), Some(true));
     assert_eq!(rounds.streak(), 1);
     // The late answer to the first mends the loss, not the verdict.
-    assert_eq!(rounds.loss(50, None), (1, 2));
-    rounds.answered(first, 0, rtt(400), TIMEOUT);
-    assert_eq!(rounds.loss(50, None), (0, 2));
+    assert_eq!(rounds.loss(50, CheckSet::ALL), (1, 2));
+    rounds.answered(first, 0, rtt(400), &terms);
+    assert_eq!(rounds.loss(50, CheckSet::ALL), (0, 2));
     assert_eq!(rounds.verdicts(50), (1, 1));
 }
 
@@ -61,9 +62,9 @@ fn a_round_is_decided_as_soon_as_it_is_certain() {
     let mut rounds = Rounds::new();
     let (round, asked) = rounds.begin(ms(0), &terms);
     assert_eq!(asked, CheckSet(0b111));
-    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    rounds.answered(round, 0, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), None);
-    rounds.answered(round, 2, rtt(6), TIMEOUT);
+    rounds.answered(round, 2, rtt(6), &terms);
     assert_eq!(rounds.judge(&terms), Some(true));
 
     let (round, _) = rounds.begin(ms(100), &terms);
@@ -80,13 +81,13 @@ fn a_reply_counts_once_and_an_unasked_one_not_at_all() {
     let terms = terms(1, &[None, None]);
     let mut rounds = Rounds::new();
     let (round, _) = rounds.begin(ms(0), &terms);
-    rounds.answered(round, 0, rtt(5), TIMEOUT);
-    rounds.answered(round, 0, rtt(900), TIMEOUT);
-    rounds.answered(Round(7), 0, rtt(5), TIMEOUT);
-    rounds.answered(round, 200, rtt(5), TIMEOUT);
+    rounds.answered(round, 0, rtt(5), &terms);
+    rounds.answered(round, 0, rtt(900), &terms);
+    rounds.answered(Round(7), 0, rtt(5), &terms);
+    rounds.answered(round, 200, rtt(5), &terms);
     assert_eq!(rounds.rtt(50).map(|r| (r.min, r.max)), Some((5000, 5000)));
-    assert_eq!(rounds.loss(50, Some(0)), (0, 1));
-    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    assert_eq!(rounds.loss(50, CheckSet::of(0)), (0, 1));
+    rounds.answered(round, 0, rtt(5), &terms);
     assert_eq!(rounds.facts(0).received, 2, "once, and one of another time");
 }
 
@@ -96,13 +97,13 @@ fn a_reply_to_a_round_that_is_not_held_counts_for_no_other() {
     let mut rounds = Rounds::new();
     for at in 0..64 {
         let (round, _) = rounds.begin(ms(at), &terms);
-        rounds.answered(round, 0, rtt(5), TIMEOUT);
+        rounds.answered(round, 0, rtt(5), &terms);
         assert_eq!(rounds.judge(&terms), Some(true));
     }
     let (round, _) = rounds.begin(ms(64), &terms);
     assert_eq!(round, Round(64), "in the place of round 0");
-    rounds.answered(Round(0), 0, rtt(5), TIMEOUT);
-    rounds.answered(Round(128), 0, rtt(5), TIMEOUT);
+    rounds.answered(Round(0), 0, rtt(5), &terms);
+    rounds.answered(Round(128), 0, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), None, "still open");
 }
 
@@ -128,7 +129,7 @@ fn the_result_of_a_rare_check_stands_for_two_of_its_intervals() {
     let mut rounds = Rounds::new();
     let (round, asked) = rounds.begin(ms(0), &terms);
     assert_eq!(asked, CheckSet(1));
-    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    rounds.answered(round, 0, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), Some(true));
     for at in (100..1000).step_by(100) {
         assert_eq!(rounds.begin(ms(at), &terms).1, CheckSet(0), "at {at} ms");
@@ -149,7 +150,7 @@ fn a_rare_checks_loss_is_confirmed_at_once_and_stands() {
     let terms = terms(1, &[Some(own)]);
     let mut rounds = Rounds::new();
     let (round, _) = rounds.begin(ms(0), &terms);
-    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    rounds.answered(round, 0, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), Some(true));
     let (mut asked, mut failed, mut judged) = (std::vec![], std::vec![], 0);
     for at in (30_000..34_000).step_by(100) {
@@ -181,7 +182,7 @@ fn what_stands_from_before_does_not_outweigh_that_nobody_answers_now() {
     let mut rounds = Rounds::new();
     let (round, asked) = rounds.begin(ms(0), &terms);
     assert_eq!(asked, CheckSet(0b11));
-    rounds.answered(round, 1, rtt(5), TIMEOUT);
+    rounds.answered(round, 1, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), Some(true), "it was asked now");
     rounds.expire(ms(300), TIMEOUT);
     let (round, asked) = rounds.begin(ms(300), &terms);
@@ -206,10 +207,10 @@ fn where_those_of_each_round_are_silent_the_others_are_asked_at_once_and_once_a_
         let (round, CheckSet(checks)) = rounds.begin(ms(at), &terms);
         if checks & 0b10 != 0 {
             asked.push(at);
-            rounds.answered(round, 1, rtt(20), TIMEOUT);
+            rounds.answered(round, 1, rtt(20), &terms);
         }
         if at < 1000 {
-            rounds.answered(round, 0, rtt(5), TIMEOUT);
+            rounds.answered(round, 0, rtt(5), &terms);
         }
     }
     assert_eq!(asked, [0, 1300, 2300, 3300]);
@@ -226,7 +227,7 @@ fn an_answer_ends_the_confirmation_of_a_loss() {
     rounds.expire(ms(300), TIMEOUT);
     let (round, asked) = rounds.begin(ms(1000), &terms);
     assert_eq!(asked, CheckSet(1));
-    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    rounds.answered(round, 0, rtt(5), &terms);
     assert_eq!(rounds.begin(ms(2000), &terms).1, CheckSet(0));
     assert_eq!(rounds.begin(ms(31_000), &terms).1, CheckSet(1));
 }
@@ -237,17 +238,17 @@ fn a_required_check_must_answer_whatever_the_quorum() {
     terms.required = CheckSet(0b10);
     let mut rounds = Rounds::new();
     let (round, _) = rounds.begin(ms(0), &terms);
-    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    rounds.answered(round, 0, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), None, "it may answer still");
     rounds.failed(round, 1, Fault::Status(302));
     assert_eq!(rounds.judge(&terms), Some(false));
     let (round, _) = rounds.begin(ms(100), &terms);
-    rounds.answered(round, 1, rtt(5), TIMEOUT);
+    rounds.answered(round, 1, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), Some(true), "it is one of the quorum");
     let (round, _) = rounds.begin(ms(200), &terms);
     rounds.failed(round, 1, Fault::Status(302));
     assert_eq!(rounds.judge(&terms), Some(false), "at once");
-    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    rounds.answered(round, 0, rtt(5), &terms);
 }
 
 #[test]
@@ -258,10 +259,13 @@ fn a_check_that_is_still_busy_stands_by_its_last_result() {
     let (second, _) = rounds.begin(ms(100), &terms);
     rounds.skipped(second, 0);
     assert_eq!(rounds.judge(&terms), None);
-    rounds.answered(first, 0, rtt(150), TIMEOUT);
+    rounds.answered(first, 0, rtt(150), &terms);
     assert_eq!(rounds.judge(&terms), Some(true));
     assert_eq!(rounds.judge(&terms), Some(true));
-    assert_eq!((rounds.facts(0).sent, rounds.loss(50, None)), (1, (0, 1)));
+    assert_eq!(
+        (rounds.facts(0).sent, rounds.loss(50, CheckSet::ALL)),
+        (1, (0, 1))
+    );
 }
 
 #[test]
@@ -271,7 +275,7 @@ fn what_was_lost_stays_lost_whatever_comes_later() {
     rounds.begin(ms(0), &terms);
     let (second, _) = rounds.begin(ms(100), &terms);
     rounds.failed(second, 0, Fault::NoDevice);
-    rounds.answered(second, 0, rtt(5), TIMEOUT);
+    rounds.answered(second, 0, rtt(5), &terms);
     rounds.expire(ms(300), TIMEOUT);
     assert_eq!(rounds.judge(&terms), Some(false));
     assert_eq!(rounds.judge(&terms), Some(false));
@@ -286,11 +290,11 @@ fn an_answer_to_a_round_long_past_is_not_taken_for_one_to_another() {
     }
     rounds.expire(ms(100_000), TIMEOUT);
     for stray in [Round(10), Round(35), Round(100), Round(u32::MAX)] {
-        rounds.answered(stray, 0, rtt(5), TIMEOUT);
+        rounds.answered(stray, 0, rtt(5), &terms);
     }
-    assert_eq!(rounds.loss(64, None), (64, 64));
-    rounds.answered(Round(36), 0, rtt(5), TIMEOUT);
-    assert_eq!(rounds.loss(64, None), (63, 64));
+    assert_eq!(rounds.loss(64, CheckSet::ALL), (64, 64));
+    rounds.answered(Round(36), 0, rtt(5), &terms);
+    assert_eq!(rounds.loss(64, CheckSet::ALL), (63, 64));
 }
 
 #[test]
@@ -299,8 +303,8 @@ fn a_rare_result_grows_too_old_and_a_rare_check_is_not_put_off_by_jitter() {
     let terms = terms(2, &[None, Some(own)]);
     let mut rounds = Rounds::new();
     let (round, _) = rounds.begin(ms(0), &terms);
-    rounds.answered(round, 0, rtt(5), TIMEOUT);
-    rounds.answered(round, 1, rtt(5), TIMEOUT);
+    rounds.answered(round, 0, rtt(5), &terms);
+    rounds.answered(round, 1, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), Some(true));
     // Each round comes a little early. The rare check is busy when it is to be asked again.
     let script = [
@@ -313,7 +317,7 @@ fn a_rare_result_grows_too_old_and_a_rare_check_is_not_put_off_by_jitter() {
     for (at, asked, good) in script {
         let (round, checks) = rounds.begin(ms(at), &terms);
         assert_eq!(checks, CheckSet(asked), "at {at} ms");
-        rounds.answered(round, 0, rtt(5), TIMEOUT);
+        rounds.answered(round, 0, rtt(5), &terms);
         if asked == 0b11 {
             rounds.skipped(round, 1);
         }
@@ -331,19 +335,19 @@ fn nothing_happens_when_the_number_of_rounds_wraps() {
         for n in 0..200 {
             let (Round(round), _) = rounds.begin(ms(100 * n), &terms);
             if n % 7 != 0 {
-                rounds.answered(Round(round), 0, rtt(5), TIMEOUT);
+                rounds.answered(Round(round), 0, rtt(5), &terms);
             }
             if n % 5 != 0 {
-                rounds.answered(Round(round.wrapping_sub(2)), 1, rtt(205), TIMEOUT);
+                rounds.answered(Round(round.wrapping_sub(2)), 1, rtt(205), &terms);
             }
-            rounds.answered(Round(round.wrapping_sub(70)), 0, rtt(7000), TIMEOUT);
+            rounds.answered(Round(round.wrapping_sub(70)), 0, rtt(7000), &terms);
             rounds.expire(ms(100 * n + 50), TIMEOUT);
             while let Some(good) = rounds.judge(&terms) {
                 told.push((n, good, rounds.streak(), rounds.verdicts(50)));
             }
             assert!(!rounds.full());
         }
-        (told, rounds.loss(64, None), rounds.rtt(64))
+        (told, rounds.loss(64, CheckSet::ALL), rounds.rtt(64))
     };
     assert_eq!(story(0), story(u32::MAX - 100));
 }
@@ -354,11 +358,11 @@ fn clearing_forgets_rounds_but_not_what_was_sent() {
     let mut rounds = Rounds::new();
     let (round, _) = rounds.begin(ms(0), &terms);
     rounds.clear();
-    rounds.answered(round, 0, rtt(5), TIMEOUT);
+    rounds.answered(round, 0, rtt(5), &terms);
     assert_eq!(
         (
             rounds.judge(&terms),
-            rounds.loss(50, None),
+            rounds.loss(50, CheckSet::ALL),
             rounds.verdicts(50)
         ),
         (None, (0, 0), (0, 0))
