@@ -137,7 +137,7 @@ fn a_pulled_cable() {
             "isp1",
             &[
                 "isp1 {family} is waiting since ",
-                ": carrier lost. It is not used: isp2 carries {family}. It is checked as soon as eth1 has a carrier",
+                ": carrier lost. It is not used: isp2 carries {family}. It is ready as soon as eth1 has a carrier",
             ],
         );
         lab.plug_cable(1);
@@ -145,7 +145,7 @@ fn a_pulled_cable() {
         lab.device_down(1);
         daemon.wait_for("isp1", "ipv4", "waiting");
         let whole = said(&daemon, "isp1", Family::V4);
-        assert!(whole.contains("It is checked as soon as eth1 is up: `ip link set eth1 up`."));
+        assert!(whole.contains("It is ready as soon as eth1 is up: `ip link set eth1 up`."));
         lab.remove_device(1);
         let gone =
             || said(&daemon, "isp1", Family::V4).contains("as soon as there is a device eth1");
@@ -208,8 +208,12 @@ fn who_returns_when() {
         says(
             &daemon,
             "isp1",
-            &["It stands by: isp2 carries {family}, and preempt is no, so it stays there."],
+            &[
+                "It stands by: isp2 carries {family} until that fails, for preempt is no; `failover use isp1` prefers this one.",
+            ],
         );
+        let better = "isp1 is before it in the order and works again, but preempt lets it stay.";
+        says(&daemon, "isp2", &["It carries {family}: ", better]);
         daemon.terminate();
         daemon.configure(&settings.global("preempt", "30s"));
         daemon.launch();
