@@ -70,7 +70,10 @@ fn what_cannot_be_used_is_told_by_the_exit_code() {
     let output = failover(&directory, &["import-mwan3", name]);
     assert_eq!(output.status.code(), Some(78));
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains(":1: no provider comes out enabled"), "{told}");
+    assert!(
+        told.contains(":1: no provider comes out that is enabled"),
+        "{told}"
+    );
     std::fs::write(directory.join("failover"), &output.stdout).unwrap();
     let checked = failover(&directory, &["check", "--config", "failover"]);
     assert_eq!(checked.status.code(), Some(0));

@@ -375,7 +375,8 @@ fn with_nothing_of_use_it_is_disabled_and_says_why() {
 }
 
 fn assert_useless(import: &Import) {
-    const WHY: &str = "no provider comes out enabled, with an address of its family to ping";
+    const WHY: &str =
+        "no provider comes out that is enabled and has an address of its family to ping";
     let text = &import.imported.text;
     assert!(!import.imported.usable, "{text}");
     assert!(import.notes(1).contains(WHY));

@@ -85,8 +85,7 @@ const HEAD: &str = " by `failover import-mwan3`; it says on stderr what is not c
 #   /etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable
 #   /etc/init.d/failover enable; /etc/init.d/failover restart
 ";
-const NOTHING: &str =
-    "no provider comes out enabled, with an address of its family to ping (track_ip): disabled";
+const NOTHING: &str = "no provider comes out that is enabled and has an address of its family to ping (track_ip): disabled";
 const NO_TARGET: &str = "nothing to ping (track_ip): ";
 
 /// Every target once, those of providers in use first, as many as there may be.
