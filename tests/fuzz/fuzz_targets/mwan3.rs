@@ -31,7 +31,8 @@ fuzz_target!(|bytes: &[u8]| {
         provider.enabled && Family::ALL.into_iter().any(asks)
     };
     assert!(!imported.usable || config.providers.iter().any(is_asked));
-    let why = |(_, note): &(u32, String)| note.starts_with("no provider comes out that is enabled ");
+    let why =
+        |(_, note): &(u32, String)| note.starts_with("no provider comes out that is enabled ");
     assert_eq!(imported.notes.iter().any(why), !imported.usable);
     assert!(problems.is_empty() || !imported.usable, "{problems:#?}");
     let lines = mwan3.iter().filter(|byte| **byte == b'\n').count() + 1;
