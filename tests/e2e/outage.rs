@@ -71,8 +71,11 @@ fn costs(fault: &Fault, family: Family) {
     (fault.is_mended)(&lab);
     assert!(
         flow.goes_by(1, SOON),
-        "traffic did not return\n{}",
-        daemon.log()
+        "traffic did not return\n{}\n{}\n{}",
+        daemon.must(&["status", "--json"]),
+        lab.router.run(&["ip", "route", "show", "table", "all"]),
+        lab.router
+            .run(&["sh", "-c", "ip rule; ip neigh; ip -s link show eth1"]),
     );
     let lost = flow.lost(mended);
     assert!(lost <= LOST_IN_SWAP_MAX, "{lost} lost on return");
