@@ -194,8 +194,7 @@ impl Wanted {
         }
         for (provider, uplink) in situation.paths() {
             let slot = provider.slot;
-            let table = situation.tables.of(slot);
-            if let (Some(address), Some(table)) = (situation.own_address(slot, uplink), table) {
+            if let Some((address, table)) = situation.way_back(slot, uplink) {
                 let selector = Selector::From(only(address));
                 self.add_provider_rule(situation, pref::FROM, slot, selector, table);
             }
@@ -267,14 +266,21 @@ impl<'a> Situation<'a> {
         })
     }
 
-    /// The address that is a sign of this path alone. One that another hop has too is none: `from` would send all that
-    /// the router itself says to the first of the two, online or not. Without the rule it follows the best.
-    fn own_address(&self, slot: Slot, uplink: &Uplink) -> Option<IpAddr> {
+    /// The path's own address and the table that packets from it take. Two paths with one address cannot be told apart by
+    /// it: `from` would send everything from it to the first of them, online or not. Such an address, and that of a path
+    /// without a policy table, has no rule and follows the best path.
+    ///
+    /// While everything else is refused, the best path's route is not found either, and reverse-path filtering (strict
+    /// and loose) drops the replies to probes: the look-up from our address to their sender ends in `unreachable`. Then
+    /// such an address has a rule into the swap table, or no path could ever come back.
+    fn way_back(&self, slot: Slot, uplink: &Uplink) -> Option<(IpAddr, u32)> {
         let address = uplink.address.filter(|&a| fits(self.family, a))?;
         let shared = self
             .hops()
             .any(|(hop, _, other)| hop.slot != slot && other.address == Some(address));
-        (!shared).then_some(address)
+        let own = self.tables.of(slot).filter(|_| !shared);
+        let swap = Some(self.config.globals.table).filter(|_| self.plan.unreachable);
+        Some((address, own.or(swap)?))
     }
 }
 

@@ -339,3 +339,59 @@ fn unreachable_when_all_are_disabled() {
         goes_by(&lab, &daemon, layout, 2);
     });
 }
+
+/// While everything is refused, replies to probes must still be let in: the kernel looks up the way back to their sender,
+/// and drops them when that is refused. Whatever the reverse-path filter, the policy tables and the addresses, what
+/// works again is found. The one exception has a warning: a strict filter and no way to tell the paths apart.
+#[test]
+fn unreachable_is_left_whatever_filters_replies() {
+    for rp_filter in [0, 1, 2] {
+        for rt_table in ["auto", "none"] {
+            for same_addresses in [false, true] {
+                in_lab(|| a_filter_lets_replies_in(rp_filter, rt_table, same_addresses));
+            }
+        }
+    }
+}
+
+fn a_filter_lets_replies_in(rp_filter: u32, rt_table: &'static str, same_addresses: bool) {
+    let builder = Lab::builder().rp_filter(rp_filter);
+    let lab = match same_addresses {
+        true => builder.same_addresses().build(),
+        false => builder.build(),
+    };
+    lab.serve();
+    let layout = Layout {
+        table: TABLE,
+        rt_table,
+    };
+    let daemon = Daemon::start(&lab.router, &layout.settings(&lab, "unreachable"));
+    let told_apart = rt_table == "auto" && !same_addresses;
+    let deaf = rp_filter == 1 && !told_apart;
+    let all_are_online = || {
+        for (name, family) in [("isp1", "ipv4"), ("isp1", "ipv6"), ("isp2", "ipv6")] {
+            daemon.wait_for(name, family, "online");
+        }
+        daemon.wait_for("isp2", "ipv4", if deaf { "offline" } else { "online" });
+    };
+    all_are_online();
+    for number in [1, 2] {
+        lab.upstream_dies(number);
+    }
+    daemon.wait_for_all("offline");
+    is_refused(&lab, &daemon, layout);
+    for number in [1, 2] {
+        lab.upstream_returns(number);
+    }
+    all_are_online();
+    goes_by(&lab, &daemon, layout, 1);
+    let status = daemon.status();
+    let warnings = status["warnings"].as_array().expect("it is a list");
+    let warned = |name| {
+        let about = |warning: &&serde_json::Value| {
+            warning["code"] == "rp-filter" && warning["provider"] == name
+        };
+        warnings.iter().any(|warning| about(&warning))
+    };
+    assert_eq!(["isp1", "isp2"].map(warned), [deaf; 2], "{status}");
+}

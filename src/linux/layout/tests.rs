@@ -222,6 +222,28 @@ fn a_shared_address_tells_no_path() {
 }
 
 #[test]
+fn while_everything_is_refused_every_own_address_has_a_way_back() {
+    let mut scene = Scene::of(Family::V4, 4);
+    scene.plan.unreachable = true;
+    scene.uplinks[1].address = scene.uplinks[0].address;
+    scene.config.providers[2].rt_table = RtTable::None;
+    let from = |wanted: &Wanted| -> Vec<String> {
+        let rules = rules(wanted).into_iter();
+        rules.filter(|r| r.contains("from")).collect()
+    };
+    let last = "17703: from 192.0.2.14/32 lookup 17604";
+    let into_the_swap_table = [
+        "17700: from 192.0.2.2/32 lookup 176",
+        "17701: from 192.0.2.2/32 lookup 176",
+        "17702: from 192.0.2.10/32 lookup 176",
+        last,
+    ];
+    assert_eq!(from(&scene.wanted()), into_the_swap_table);
+    scene.plan.unreachable = false;
+    assert_eq!(from(&scene.wanted()), [last]);
+}
+
+#[test]
 fn link_local_addresses_tell_no_path() {
     let mut scene = Scene::of(Family::V6, 1);
     scene.uplinks[0].address = Some("fe80::2".parse().unwrap());
