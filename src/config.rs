@@ -134,6 +134,8 @@ pub const RULES_MAX: usize = 1024;
 pub const ROUTES_WANTED_MAX: usize = 3 * PROVIDERS_MAX;
 /// Rules that one family is to have: three a provider, and three of the whole.
 pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 3;
+/// Routes and rules of one family that the kernel refuses and that are told apart; any others are asked for again and again.
+pub const REFUSED_MAX: usize = 64;
 /// Metrics taken by somebody else that are reported at once.
 pub const TAKEN_MAX: usize = 16;
 

@@ -9,6 +9,7 @@
 //! | `interfaces` | what netifd says of the providers' interfaces |
 //! | `kernel` | the kernel's news → the core; the core's plans → the kernel |
 //! | `probing` | rounds out, replies in |
+//! | `refusals` | what the kernel refuses, and when to ask for it again |
 //! | `requests` | what clients, signals and the sticky file ask for |
 //! | `saving` | what the next run shall know |
 //! | `status` | the observable snapshot |
@@ -19,6 +20,7 @@ mod hooks;
 mod interfaces;
 mod kernel;
 mod probing;
+mod refusals;
 mod requests;
 mod saving;
 mod start;
@@ -60,6 +62,8 @@ pub(crate) struct Memory {
     mirror: Mirror,
     /// What came of the last layout, in each family.
     laid_out: PerFamily<kernel::LaidOut>,
+    /// What the kernel refuses, in each family.
+    refusals: PerFamily<refusals::Refusals>,
     tables: Tables,
     prober: Prober,
     /// By `PathId::index`.
@@ -81,6 +85,10 @@ impl Memory {
             laid_out: PerFamily {
                 v4: kernel::LaidOut::new(),
                 v6: kernel::LaidOut::new(),
+            },
+            refusals: PerFamily {
+                v4: refusals::Refusals::new(),
+                v6: refusals::Refusals::new(),
             },
             tables: Tables::new(),
             prober: Prober::new(),

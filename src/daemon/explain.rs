@@ -297,6 +297,9 @@ impl Telling<'_, '_> {
             Waiting::NoGateway => say(format_args!(
                 " It is ready as soon as its gateway is known: by option gateway, or a default route on {device}."
             )),
+            Waiting::RouteRefused => say(format_args!(
+                " It is ready as soon as the kernel accepts its route: `failover status` says why it does not."
+            )),
             Waiting::DeviceTaken(_) => say(format_args!(
                 " It is ready as soon as {holder} leaves it the device {device}: two cannot share one."
             )),

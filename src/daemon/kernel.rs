@@ -2,6 +2,7 @@
 
 use heapless::Vec;
 
+use super::refusals::Refusals;
 use super::{Daemon, Memory};
 use crate::config::{PATHS_MAX, PROVIDERS_MAX, PathId, TAKEN_MAX};
 use crate::failover::{Event, Fault};
@@ -17,8 +18,10 @@ use crate::net::{Duration, Family, Instant, Metric};
 use crate::text::text;
 use crate::wire::control::Text;
 
-/// Between two repairs of what somebody keeps changing, and between two attempts at what the kernel refuses.
+/// Between two repairs of what somebody keeps changing, and between two attempts at what did not come through.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// So many repairs may follow each other at once, after as many times as long a peace.
+const REPAIRS_AT_ONCE: u32 = 16;
 /// Between two reports of repairs.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Own changes bring news, which may bring changes; somebody who answers each of ours must wait for the next wake-up.
@@ -33,8 +36,14 @@ pub(super) struct Standing {
     doubted: bool,
     /// Not before.
     not_before: Option<Instant>,
-    /// What the kernel said of the last attempt.
-    refused: Option<Fault>,
+    /// What the last attempt did not come through for, whatever it asked for.
+    stalled: Option<Fault>,
+    /// Something was left undone: what comes next is no repair.
+    unfinished: bool,
+    /// When to ask again for what the kernel refuses.
+    retry_at: Option<Instant>,
+    /// The repairs so far are paid for then: one each [`PATIENCE`].
+    repaid_at: Option<Instant>,
     /// When the journal last told of a repair.
     reported_at: Option<Instant>,
 }
@@ -63,7 +72,70 @@ impl Standing {
 
     /// When to try again.
     pub(super) fn due_at(&self) -> Option<Instant> {
-        self.not_before.filter(|_| self.doubted)
+        let doubted = self.not_before.filter(|_| self.doubted);
+        [doubted, self.retry_at].into_iter().flatten().min()
+    }
+
+    /// Whether there is something to do now. An old picture is no reason to put anything back.
+    fn is_due(&self, now: Instant, picture_is_old: bool) -> bool {
+        let reached = |at: Instant| at <= now;
+        let doubted = self.doubted && self.not_before.is_none_or(reached);
+        self.planned || (doubted || self.retry_at.is_some_and(reached)) && !picture_is_old
+    }
+
+    /// Something was put back: when the next time may be.
+    fn pay_for_repair(&mut self, now: Instant) {
+        let repaid = self.repaid_at.map_or(now, |at| at.max(now)) + PATIENCE;
+        self.repaid_at = Some(repaid);
+        self.not_before = Some(repaid - PATIENCE * (REPAIRS_AT_ONCE - 1));
+    }
+}
+
+/// One attempt at bringing a family to its plan.
+struct Pass<'a> {
+    requests: &'a mut Requests,
+    refusals: &'a mut Refusals,
+    now: Instant,
+    /// Changes made.
+    made: u32,
+    /// The first of them.
+    first: Option<Change>,
+    /// Requests that were not granted.
+    errors: u32,
+    /// What is not a matter of what was asked for.
+    stalled: Option<Fault>,
+    /// There is no room to remember all that was refused.
+    crowded: bool,
+    /// What was refused before is accepted now.
+    accepted: bool,
+    /// What is refused over and over is not what it was.
+    news: bool,
+}
+
+impl Pass<'_> {
+    /// Asks the kernel for a change, unless it has just refused it. Whether it was made.
+    fn ask(&mut self, change: Change) -> bool {
+        let deletes = matches!(change, Change::DeleteRoute(_) | Change::DeleteRule(_));
+        // What is deleted may rely on what did not come through.
+        let held = self.refusals.hold_back(&change, self.now);
+        if held || self.stalled.is_some() && deletes {
+            return false;
+        }
+        match self.requests.carry_out(&change) {
+            Ok(()) => {
+                self.made += 1;
+                self.accepted |= self.refusals.remove(&change);
+                self.first.get_or_insert(change);
+                return true;
+            }
+            Err(fault @ (Fault::NoBuffers | Fault::TimedOut)) => self.stalled = Some(fault),
+            Err(fault) => match self.refusals.add(change, fault, self.now) {
+                Some(news) => self.news |= news,
+                None => self.crowded = true,
+            },
+        }
+        self.errors += 1;
+        false
     }
 }
 
@@ -78,34 +150,37 @@ impl Daemon<'_> {
     /// Brings core and kernel together: until there is no news, the core hears of the uplinks, and the kernel gets the
     /// plans.
     pub(super) fn sync(&mut self) {
-        if self.is_settled() {
+        let now = now();
+        if self.is_settled(now) {
             return;
         }
-        let now = now();
         for _ in 0..NEWS_ROUNDS {
             if self.more_news {
                 self.kernel_news();
+            }
+            if self.news.has(Kinds::LINKS) || self.news.has(Kinds::ADDRESSES) {
+                self.hurry_refused();
             }
             if !self.news.is_empty() || self.dump_is_due(now) {
                 self.take_news(now);
             }
             for family in Family::ALL {
-                let sync = &self.kernel[family];
-                // An old picture is no reason to put anything back.
-                let due = sync.not_before.is_none_or(|at| at <= now) && !self.more_news;
-                if sync.planned || sync.doubted && due {
+                if self.kernel[family].is_due(now, self.more_news) {
                     self.sync_family(family, now);
                 }
             }
-            if self.news.is_empty() && !self.more_news {
+            let planned = Family::ALL.iter().any(|f| self.kernel[*f].planned);
+            if self.news.is_empty() && !self.more_news && !planned {
                 return;
             }
         }
     }
 
     /// Whether there is nothing to bring together, as there is not after most replies.
-    fn is_settled(&self) -> bool {
-        let idle = |sync: &Standing| !sync.planned && !sync.doubted;
+    fn is_settled(&self, now: Instant) -> bool {
+        let asks = |at: Instant| at <= now;
+        let idle =
+            |sync: &Standing| !sync.planned && !sync.doubted && !sync.retry_at.is_some_and(asks);
         let news = self.more_news || !self.news.is_empty();
         !news
             && self.memory.mirror.needs().is_empty()
@@ -163,8 +238,10 @@ impl Daemon<'_> {
             mirror,
             uplinks,
             interfaces,
+            refusals,
             ..
         } = &mut *self.memory;
+        let table = core.config().globals.table;
         // Of each path's uplink that has changed: whether sockets must be bound anew.
         let mut changes = [None; PATHS_MAX];
         let mut set = |path: PathId, uplink: Uplink| {
@@ -188,6 +265,10 @@ impl Daemon<'_> {
                     let told = told_of(interfaces, provider, family);
                     let mut uplink = uplink::resolve(core.config(), provider, family, told, mirror);
                     uplink.claim_device(path.slot, &mut claims);
+                    let default = (table, everywhere(family), uplink.index);
+                    if refusals[family].forbid(|r| (r.table, r.destination, r.device) == default) {
+                        uplink.refuse();
+                    }
                     set(path, uplink);
                 }
             }
@@ -208,7 +289,7 @@ impl Daemon<'_> {
         let Some(uplink) = self.memory.uplinks.get(index) else {
             return;
         };
-        let (waiting, routable) = (uplink.waiting, uplink.routable);
+        let (waiting, routable) = (uplink.waiting, uplink.routable && !uplink.refused);
         self.kernel[path.family].plan();
         if waiting.is_none() && moved {
             self.bind(path);
@@ -223,42 +304,78 @@ impl Daemon<'_> {
         );
     }
 
+    /// What the kernel refuses may be right after a change of devices or addresses.
+    fn hurry_refused(&mut self) {
+        for family in Family::ALL {
+            let refusals = &mut self.memory.refusals[family];
+            refusals.hurry();
+            self.kernel[family].retry_at = refusals.due_at();
+        }
+    }
+
     /// Makes the kernel's routes and rules of one family those of the plan.
     fn sync_family(&mut self, family: Family, now: Instant) {
         let sync = &mut self.kernel[family];
-        let planned = core::mem::take(&mut sync.planned);
+        let unfinished = core::mem::take(&mut sync.unfinished);
+        let planned = core::mem::take(&mut sync.planned) || unfinished;
         (sync.doubted, sync.not_before) = (false, None);
         self.want(family);
-        let Memory { mirror, wanted, .. } = &*self.memory;
-        let (mut made, mut refused) = (0_u32, None);
-        let mut first: Option<Change> = None;
-        diff::changes(
-            family,
+        let Memory {
+            mirror,
             wanted,
-            mirror.routes(),
-            mirror.rules(),
-            &mut |change| {
-                let deletes = matches!(change, Change::DeleteRoute(_) | Change::DeleteRule(_));
-                if refused.is_some() && deletes {
-                    // What is deleted relies on what was to come before it.
-                    return;
-                }
-                match self.requests.carry_out(&change) {
-                    Ok(()) => {
-                        made += 1;
-                        first.get_or_insert(change);
-                    }
-                    Err(fault) => refused = Some(fault),
-                }
-            },
-        );
-        if made != 0 || refused.is_some() {
+            refusals,
+            ..
+        } = &mut *self.memory;
+        let mut pass = Pass {
+            requests: &mut self.requests,
+            refusals: &mut refusals[family],
+            now,
+            made: 0,
+            first: None,
+            errors: 0,
+            stalled: None,
+            crowded: false,
+            accepted: false,
+            news: false,
+        };
+        pass.refusals.begin();
+        let (routes, rules) = (mirror.routes(), mirror.rules());
+        diff::changes(family, wanted, routes, rules, &mut |change| {
+            pass.ask(change)
+        });
+        let news = pass.refusals.end() || pass.news;
+        let Pass {
+            made,
+            errors,
+            stalled,
+            crowded,
+            accepted,
+            first,
+            ..
+        } = pass;
+        if made != 0 || errors != 0 {
             self.kernel_news();
         }
-        if let Some(first) = first.filter(|_| !planned) {
+        if let Some(first) = first.filter(|_| !planned && !accepted) {
             self.repaired(family, &first, made, now);
         }
-        self.concluded(family, planned, refused, now);
+        self.counters.kernel_errors = self.counters.kernel_errors.wrapping_add(errors);
+        self.kernel[family].retry_at = self.memory.refusals[family].due_at();
+        if stalled.is_some() || crowded {
+            self.try_again(family, now);
+        }
+        self.concluded(family, planned, stalled, now);
+        if news {
+            self.look_at_uplinks(now);
+            self.warnings_due = true;
+        }
+    }
+
+    /// Not all came through.
+    fn try_again(&mut self, family: Family, now: Instant) {
+        let sync = &mut self.kernel[family];
+        (sync.doubted, sync.unfinished) = (true, true);
+        sync.not_before = Some(now + PATIENCE);
     }
 
     /// What the kernel shall have in a family.
@@ -297,7 +414,7 @@ impl Daemon<'_> {
     fn repaired(&mut self, family: Family, first: &Change, made: u32, now: Instant) {
         self.counters.repairs = self.counters.repairs.wrapping_add(made);
         let sync = &mut self.kernel[family];
-        sync.not_before = Some(now + PATIENCE);
+        sync.pay_for_repair(now);
         // Somebody who never tires of it shall not fill the journal, nor the log.
         if sync.reported_at.is_some_and(|at| now < at + SILENCE) {
             return;
@@ -320,17 +437,11 @@ impl Daemon<'_> {
         self.save_wanted = true;
     }
 
-    /// Tells the core how it went; what was refused is tried again, and told once.
-    fn concluded(&mut self, family: Family, planned: bool, refused: Option<Fault>, now: Instant) {
-        let sync = &mut self.kernel[family];
-        if refused.is_some() {
-            self.counters.kernel_errors += 1;
-            sync.doubted = true;
-            sync.not_before = Some(now + PATIENCE);
-        }
-        let before = core::mem::replace(&mut sync.refused, refused);
-        match refused {
-            Some(fault) if before != refused => self.tell(Event::RoutesFailed(family, fault), now),
+    /// Tells the core how it went; what did not come through is told once.
+    fn concluded(&mut self, family: Family, planned: bool, stalled: Option<Fault>, now: Instant) {
+        let before = core::mem::replace(&mut self.kernel[family].stalled, stalled);
+        match stalled {
+            Some(fault) if before != stalled => self.tell(Event::RoutesFailed(family, fault), now),
             None if planned || before.is_some() => self.tell(Event::RoutesApplied(family), now),
             _ => {}
         }
@@ -354,9 +465,11 @@ impl Daemon<'_> {
 pub(super) fn remove_ours(requests: &mut Requests, mirror: &Mirror) {
     for family in Family::ALL {
         diff::removal(family, mirror.routes(), mirror.rules(), &mut |change| {
-            if let Err(fault) = requests.carry_out(&change) {
-                log::error!("a route or rule of ours stays behind: {fault}");
+            let result = requests.carry_out(&change);
+            if let Err(fault) = &result {
+                log::error!("the {change} of ours stays behind: {fault}");
             }
+            result.is_ok()
         });
     }
 }

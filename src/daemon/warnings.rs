@@ -2,10 +2,13 @@
 
 use core::fmt;
 
+use super::refusals::{Refusal, Refusals};
 use super::{Daemon, Memory};
 use crate::config::{Name, PathId, Provider, TABLE_MAIN, WARNINGS_MAX};
+use crate::failover::Fault;
 use crate::failover::path::{Duty, Path};
 use crate::linux::layout::{Taken, overridden_by};
+use crate::linux::objects::{Change, Route};
 use crate::linux::{mwan3, sysctl, uplink};
 use crate::net::Family;
 use crate::text::text;
@@ -70,6 +73,7 @@ impl Daemon<'_> {
         }
         for family in Family::ALL {
             self.warn_of_family(family);
+            self.warn_of_refused(family);
         }
         self.warn_of_interfaces();
         let Memory { core, .. } = &*self.memory;
@@ -140,6 +144,50 @@ impl Daemon<'_> {
         }
     }
 
+    /// What the kernel refuses over and over: each route and rule by its name.
+    fn warn_of_refused(&mut self, family: Family) {
+        let Memory {
+            core,
+            uplinks,
+            refusals,
+            ..
+        } = &*self.memory;
+        let refusals = &refusals[family];
+        for refusal in refusals.confirmed().filter(|r| !is_told_of(r, refusals)) {
+            let fault = refusal.fault;
+            let (verb, route) = match &refusal.change {
+                Change::SetRoute(route) => ("add", route),
+                Change::DeleteRoute(route) => ("delete", route),
+                Change::AddRule(rule) | Change::DeleteRule(rule) => {
+                    let (pref, advice) = (rule.pref, Advice(fault, None));
+                    let what =
+                        format_args!("the kernel refuses {family} rule {pref}: {fault}; {advice}");
+                    self.warnings.add("rule-refused", None, what);
+                    continue;
+                }
+            };
+            let id = |slot| PathId { slot, family };
+            let providers = core.config().enabled();
+            let mut users = providers.filter_map(|provider| {
+                let uplink = uplinks.get(id(provider.slot).index())?;
+                (uplink.index == route.device).then_some((provider, uplink))
+            });
+            let (provider, device) = match users.next() {
+                Some((provider, uplink)) => (Some(&provider.id), uplink.device.as_str()),
+                None => (None, "?"),
+            };
+            let told = Told {
+                verb,
+                route,
+                device,
+            };
+            let gateway = route.gateway.map(|_| device);
+            let advice = Advice(fault, gateway);
+            let what = format_args!("the kernel refuses {told}: {fault}; {advice}");
+            self.warnings.add("route-refused", provider, what);
+        }
+    }
+
     /// Whether another path has the same own address, so that no `from` rule can tell them apart.
     fn shares_address(&self, path: PathId) -> bool {
         let uplinks = &self.memory.uplinks;
@@ -148,6 +196,68 @@ impl Daemon<'_> {
             .iter()
             .filter(|uplink| own.is_some() && uplink.address == own);
         with_own.count() > 1
+    }
+}
+
+/// Whether the same is said of another default route by this way, which stands before it.
+fn is_told_of(refusal: &Refusal, all: &Refusals) -> bool {
+    let way = |refusal: &Refusal| match &refusal.change {
+        Change::SetRoute(route) if route.destination.prefix_len() == 0 => {
+            Some((route.device, route.gateway, refusal.fault))
+        }
+        _ => None,
+    };
+    let mut before = all
+        .confirmed()
+        .take_while(|other| other.change != refusal.change);
+    way(refusal).is_some_and(|this| before.any(|other| way(other) == Some(this)))
+}
+
+/// As `ip route` has it: `add default via 192.0.2.255 dev eth1 metric 100 table 176`.
+struct Told<'a> {
+    verb: &'a str,
+    route: &'a Route,
+    device: &'a str,
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Told {
+            verb,
+            route,
+            device,
+        } = *self;
+        match route.destination.prefix_len() {
+            0 => write!(f, "`{verb} default")?,
+            _ => write!(f, "`{verb} {}", route.destination)?,
+        }
+        if let Some(gateway) = route.gateway {
+            write!(f, " via {gateway}")?;
+        }
+        let (metric, table) = (route.metric, route.table);
+        write!(f, " dev {device} metric {metric} table {table}`")
+    }
+}
+
+/// What to do about a refusal; with the device of a route that has a gateway.
+struct Advice<'a>(Fault, Option<&'a str>);
+
+impl fmt::Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Advice(Fault::InvalidArgument, Some(device)) => write!(
+                f,
+                "its gateway must be another host in the network of {device}, not the broadcast address nor one of ours"
+            ),
+            Advice(Fault::NetworkUnreachable | Fault::HostUnreachable, Some(device)) => {
+                write!(f, "its gateway must be in a network of {device}")
+            }
+            Advice(Fault::NotPermitted, _) => f.write_str("run failover as root"),
+            Advice(Fault::NotSupported, _) => f.write_str(
+                "the kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES), or no IPv6",
+            ),
+            _ => f.write_str("try the same with `ip`, which may say more"),
+        }
     }
 }
 

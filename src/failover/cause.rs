@@ -121,5 +121,6 @@ pub(crate) fn loss(waiting: Waiting) -> &'static str {
         Waiting::NoAddress => "address lost",
         Waiting::NoGateway => "gateway lost",
         Waiting::DeviceTaken(_) => "device taken by another provider",
+        Waiting::RouteRefused => "route refused",
     }
 }

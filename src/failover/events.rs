@@ -128,6 +128,8 @@ pub enum Waiting {
     NoGateway,
     /// another provider has its device
     DeviceTaken(Slot),
+    /// the kernel refuses its default route
+    RouteRefused,
 }
 
 impl fmt::Display for Waiting {
@@ -139,6 +141,7 @@ impl fmt::Display for Waiting {
             Waiting::NoAddress => "no address",
             Waiting::NoGateway => "no gateway",
             Waiting::DeviceTaken(_) => "device taken",
+            Waiting::RouteRefused => "route refused",
         })
     }
 }
@@ -192,6 +195,12 @@ pub enum Fault {
     Killed,
     /// any other errno
     Errno(i32),
+    /// EINVAL: of a route, mostly its gateway
+    InvalidArgument,
+    /// EEXIST
+    Exists,
+    /// EOPNOTSUPP, EAFNOSUPPORT
+    NotSupported,
 }
 
 impl fmt::Display for Fault {
@@ -204,6 +213,9 @@ impl fmt::Display for Fault {
             Fault::NotPermitted => "not permitted (by a firewall?)",
             Fault::AddressUnavailable => "own address missing",
             Fault::NoBuffers => "no buffers",
+            Fault::InvalidArgument => "invalid argument",
+            Fault::Exists => "file exists",
+            Fault::NotSupported => "not supported",
             Fault::TimedOut => "timed out",
             Fault::Killed => "killed",
             Fault::Refused => "connection refused",

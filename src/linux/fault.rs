@@ -17,6 +17,9 @@ pub fn fault(errno: Errno) -> Fault {
         Errno::ECONNREFUSED => Fault::Refused,
         Errno::ECONNRESET | Errno::EPIPE => Fault::Reset,
         Errno::ETIMEDOUT => Fault::TimedOut,
+        Errno::EINVAL => Fault::InvalidArgument,
+        Errno::EEXIST => Fault::Exists,
+        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT => Fault::NotSupported,
         other => Fault::Errno(other as i32),
     }
 }
@@ -31,8 +34,8 @@ mod tests {
         assert_eq!(fault(Errno::ENXIO), Fault::NoDevice);
         assert_eq!(fault(Errno::EACCES), Fault::NotPermitted);
         assert_eq!(
-            fault(Errno::EINVAL),
-            Fault::Errno(nix::libc::EINVAL),
+            fault(Errno::EDOM),
+            Fault::Errno(nix::libc::EDOM),
             "the number of this machine, not of x86"
         );
     }

@@ -103,11 +103,13 @@ impl Wanted {
         }
     }
 
-    /// One default route a hop: the best at `start_metric`, each other at the next metric that is nobody else's.
+    /// One default route a hop: the best at `start_metric`, each other at the next metric that is nobody else's. Those
+    /// that the kernel refuses come last, to be tried again without taking a place.
     fn swap_table(&mut self, situation: &Situation<'_>) {
         let globals = &situation.config.globals;
         let mut metric = Some(globals.start_metric);
-        for (_, _, uplink) in situation.hops() {
+        let hops = situation.hops().map(|(_, _, uplink)| uplink);
+        for uplink in hops.chain(situation.refused()) {
             let Some(from) = metric else {
                 return; // past the highest metric; the configuration does not let it come to that
             };
@@ -254,6 +256,18 @@ impl<'a> Situation<'a> {
             let uplink = (situation.uplink)(hop.slot)?;
             leads(situation.family, uplink).then_some((hop, provider, uplink))
         })
+    }
+
+    /// The uplinks that are no hops because the kernel refuses their route.
+    fn refused(&self) -> impl Iterator<Item = &'a Uplink> {
+        let situation = *self;
+        let refused = self.paths().filter(move |(provider, uplink)| {
+            let mut order = situation.plan.order.iter();
+            uplink.refused
+                && leads(situation.family, uplink)
+                && !order.any(|hop| hop.slot == provider.slot)
+        });
+        refused.map(|(_, uplink)| uplink)
     }
 
     /// The enabled providers whose device is known and their own, whether they can have a route or not.

@@ -35,6 +35,8 @@ pub struct Uplink {
     pub waiting: Option<Waiting>,
     /// whether a default route through it can be installed: that also works without carrier
     pub routable: bool,
+    /// the kernel refuses its default route in the swap table, over and over
+    pub refused: bool,
 }
 
 /// What is said of a provider's way out in one family, by the configuration or by netifd.
@@ -104,6 +106,7 @@ pub fn resolve(
         onlink: gateway.is_some_and(|gateway| is_onlink(gateway, link, mirror)),
         waiting: waiting(link, own.is_some(), has_way),
         routable: link.up && own.is_some() && has_way,
+        refused: false,
     }
 }
 
@@ -116,6 +119,14 @@ impl Uplink {
     pub fn has_same_socket(&self, other: &Uplink) -> bool {
         let bound = |uplink: &Uplink| (uplink.index, uplink.address);
         self.waiting.is_none() && self.device == other.device && bound(self) == bound(other)
+    }
+
+    /// Its route is refused: as long as that is so, it is no way out.
+    pub fn refuse(&mut self) {
+        self.refused = self.routable;
+        if self.refused {
+            self.waiting = self.waiting.or(Some(Waiting::RouteRefused));
+        }
     }
 
     /// Two paths must not share a device in a family: the later in rank waits. Call this for all of a family, best rank

@@ -146,6 +146,7 @@ impl Router {
         let (routes, rules) = (self.routes(), self.rules());
         removal(self.family, &routes, &rules, &mut |change| {
             self.ip(&self.command(&change));
+            true
         });
         assert_eq!(self.foreign(), foreign);
     }
@@ -165,7 +166,8 @@ impl Router {
         self.wanted = wanted;
         let mut todo = Vec::new();
         changes(self.family, &self.wanted, &routes, &rules, &mut |change| {
-            todo.push(change)
+            todo.push(change);
+            true
         });
         todo
     }

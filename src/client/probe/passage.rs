@@ -89,6 +89,7 @@ impl Passage {
                 if wanted {
                     missing.push(change);
                 }
+                true
             },
         );
         let Some(requests) = &mut self.requests else {

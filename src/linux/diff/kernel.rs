@@ -12,6 +12,32 @@ pub(super) struct Kernel {
     pub(super) routes: Vec<Route>,
     /// those of one preference are in the order of their age
     pub(super) rules: Vec<Rule>,
+    /// what it does not do, whoever asks
+    pub(super) refuses: Refuses,
+}
+
+/// What a kernel refuses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Refuses {
+    /// new routes by these devices, in these tables
+    pub(super) routes: Vec<(u32, u32)>,
+    /// new rules for these packets
+    pub(super) rules: Vec<Selector>,
+}
+
+impl Refuses {
+    /// Whether this change is none that it makes.
+    pub(super) fn change(&self, change: &Change) -> bool {
+        match change {
+            Change::SetRoute(route) => self.route(route),
+            Change::AddRule(rule) => self.rules.contains(&rule.selector),
+            Change::DeleteRoute(_) | Change::DeleteRule(_) => false,
+        }
+    }
+
+    pub(super) fn route(&self, route: &Route) -> bool {
+        self.routes.contains(&(route.device, route.table))
+    }
 }
 
 /// A packet to a place that only default routes lead to.
@@ -32,8 +58,16 @@ pub(super) enum Answer {
 }
 
 impl Kernel {
-    /// Carries a change out. Panics when it touches what is not ours, or does nothing.
-    pub(super) fn carry_out(&mut self, change: &Change) {
+    /// Carries a change out, or refuses it, and tells which. Panics when it touches what is not ours, or does nothing.
+    pub(super) fn carry_out(&mut self, change: &Change) -> bool {
+        let refused = self.refuses.change(change);
+        if !refused {
+            self.make(change);
+        }
+        !refused
+    }
+
+    fn make(&mut self, change: &Change) {
         match change {
             Change::SetRoute(route) => self.set_route(*route),
             Change::DeleteRoute(route) => self.delete_route(route),

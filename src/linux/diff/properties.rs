@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use super::kernel::{Answer, Kernel, Packet, family_of};
+use super::kernel::{Answer, Kernel, Packet, Refuses, family_of};
 use super::{changes, removal, same_route};
 use crate::config::{DeviceName, PROTOCOL, RtTable};
 use crate::linux::layout::Wanted;
@@ -150,11 +150,12 @@ fn play(kernel: &mut Kernel, scene: &mut Scene, most: usize) -> Wanted {
     assert!(todo.len() <= differing(kernel, scene.family, &wanted));
 
     let mut after = kernel.clone();
-    todo.iter().for_each(|change| after.carry_out(change));
+    todo.iter().for_each(|change| drop(after.carry_out(change)));
     let before = kernel.clone();
     let table = scene.config.globals.table;
     let best_before = before.best(table, scene.family);
-    let best_wanted = wanted.routes.first().filter(|r| r.table == table);
+    let accepted = |r: &&Route| r.table == table && !kernel.refuses.route(r);
+    let best_wanted = wanted.routes.iter().find(accepted);
     for change in todo.iter().take(most) {
         kernel.carry_out(change);
         assert_eq!(kernel.foreign(), before.foreign());
@@ -170,7 +171,7 @@ fn play(kernel: &mut Kernel, scene: &mut Scene, most: usize) -> Wanted {
 }
 
 /// A look-up that is answered before and after is answered in between; one without any choice goes from the old answer to
-/// the new, and nowhere else.
+/// the new, and nowhere else, if nothing is refused.
 fn look_around([before, now, after]: [&Kernel; 3], scene: &Scene, change: &Change) {
     let leads = after
         .best(scene.config.globals.table, scene.family)
@@ -189,7 +190,8 @@ fn look_around([before, now, after]: [&Kernel; 3], scene: &Scene, change: &Chang
         if ends.iter().all(answered) {
             assert!(answered(&answer(now)), "{packet:?} after {change:?}");
         }
-        if i == 0 && answered(&ends[1]) && leads {
+        let refuses = now.refuses != Refuses::default();
+        if i == 0 && answered(&ends[1]) && leads && !refuses {
             let now = answer(now);
             assert!(ends.contains(&now), "{now:?} of {ends:?} after {change:?}");
         }
@@ -240,7 +242,11 @@ fn planned(kernel: &Kernel, family: Family, wanted: &Wanted) -> Vec<Change> {
         wanted,
         &kernel.routes,
         &kernel.rules,
-        &mut |change| todo.push(change),
+        &mut |change| {
+            let made = !kernel.refuses.change(&change);
+            todo.push(change);
+            made
+        },
     );
     todo
 }
@@ -263,6 +269,78 @@ fn differing(kernel: &Kernel, family: Family, wanted: &Wanted) -> usize {
         + routes.iter().filter(stale).count()
         + wanted.rules.iter().filter(|r| !rules.contains(r)).count()
         + rules.iter().filter(|r| !wanted.rules.contains(r)).count()
+}
+
+/// New routes by some devices in some tables, and new rules for some packets of the scene.
+fn refuses(family: Family) -> impl Strategy<Value = Refuses> {
+    let route = (1..5u32, select(vec![176u32, 176, 254, 300, 17601, 201]));
+    let rule = (0..4u8, 0..5u8).prop_map(move |(slot, kind)| match kind {
+        0 => Selector::All,
+        1 | 2 => Selector::From(Prefix::new(
+            own(family, slot, 2).into(),
+            if family == Family::V4 { 32 } else { 128 },
+        )),
+        _ => Selector::Oif(format!("eth{}", slot + 1).as_str().try_into().unwrap()),
+    });
+    (vec(route, 0..4), vec(rule, 0..3)).prop_map(|(routes, rules)| Refuses { routes, rules })
+}
+
+/// All is as wanted but for what is refused, and what relies on that.
+fn assert_converged(kernel: &Kernel, scene: &Scene, wanted: &Wanted) {
+    let family = scene.family;
+    let (routes, rules) = ours(kernel, family);
+    let stands = |w: &Route| routes.iter().any(|has| same_route(w, has));
+    let absent = wanted.routes.iter().filter(|w| !stands(w));
+    let absent: Vec<&Route> = absent.collect();
+    for route in &absent {
+        assert!(kernel.refuses.route(route), "{route:?} is not there");
+    }
+    for rule in wanted.rules.iter().filter(|w| !rules.contains(w)) {
+        let refused = kernel.refuses.rules.contains(&rule.selector);
+        assert!(refused, "{rule:?} is not there");
+    }
+    // Whether packets find a way in a table that is to have one.
+    let leads = |table: u32| {
+        let mut defaults = wanted
+            .routes
+            .iter()
+            .filter(|w| w.table == table && w.destination.prefix_len() == 0);
+        let none = defaults.clone().next().is_none();
+        none || defaults.any(&stands)
+    };
+    let left = rules.iter().filter(|has| !wanted.rules.contains(has));
+    let left: Vec<&Rule> = left.collect();
+    for rule in &left {
+        let alike = |w: &&Rule| w.selector == rule.selector && kind(w) == kind(rule);
+        let mut successors = wanted.rules.iter().filter(alike);
+        let reason = match rule.verdict {
+            RuleVerdict::Unreachable => {
+                successors.next().is_some() || !leads(scene.config.globals.table)
+            }
+            RuleVerdict::LookupSpecific(_) if left.len() > 1 => true,
+            _ => successors.any(|w| {
+                !rules.contains(w) || matches!(w.verdict, RuleVerdict::Lookup(t) if !leads(t))
+            }),
+        };
+        assert!(reason, "{rule:?} stays");
+    }
+    for has in routes
+        .iter()
+        .filter(|has| !wanted.routes.iter().any(|w| same_route(w, has)))
+    {
+        let purpose = |r: &Route| (r.table, r.destination, r.from);
+        let rivals = wanted.routes.iter().filter(|w| purpose(w) == purpose(has));
+        let replaced = rivals.clone().any(stands);
+        let predecessor = rivals.clone().any(|w| w.device == has.device);
+        let led_to = left
+            .iter()
+            .any(|rule| rule.verdict == RuleVerdict::Lookup(has.table));
+        assert!(!replaced && (predecessor || led_to), "{has:?} stays");
+    }
+}
+
+fn kind(rule: &Rule) -> core::mem::Discriminant<RuleVerdict> {
+    core::mem::discriminant(&rule.verdict)
 }
 
 /// Takes some of ours away, as somebody might.
@@ -311,6 +389,34 @@ proptest! {
             prop_assert_eq!(planned(&kernel, family, &wanted), []);
             prop_assert_eq!(differing(&kernel, family, &wanted), 0);
         }
+    }
+
+    /// Some routes and rules are refused: what does not rely on them is done all the same; and they are, too, in the end.
+    #[test]
+    fn what_is_refused_holds_nothing_else_up(
+        (mut scenes, mut kernel, refuses, killed) in family().prop_flat_map(|family| (
+            [scene(family), scene(family), scene(family)],
+            others(),
+            [refuses(family), refuses(family)],
+            0..60usize,
+        ))
+    ) {
+        let family = scenes[0].family;
+        let mut refuses = refuses.into_iter();
+        play(&mut kernel, &mut scenes[0], killed);
+        for at in 1..scenes.len() {
+            scenes[at].tables = scenes[at - 1].tables.clone();
+            kernel.refuses = refuses.next().unwrap_or_default();
+            let wanted = play(&mut kernel, &mut scenes[at], usize::MAX);
+            assert_converged(&kernel, &scenes[at], &wanted);
+            for change in planned(&kernel, family, &wanted) {
+                prop_assert!(kernel.refuses.change(&change), "{change:?} comes late");
+            }
+        }
+        kernel.refuses = Refuses::default();
+        let wanted = play(&mut kernel, &mut scenes[2], usize::MAX);
+        prop_assert_eq!(planned(&kernel, family, &wanted), []);
+        prop_assert_eq!(differing(&kernel, family, &wanted), 0);
     }
 
     /// The plan alone changes: only what the order of the hops asks for.
@@ -369,7 +475,10 @@ proptest! {
         play(&mut kernel, &mut scene, killed);
         let before = kernel.clone();
         let mut todo = Vec::new();
-        removal(family, &kernel.routes, &kernel.rules, &mut |change| todo.push(change));
+        removal(family, &kernel.routes, &kernel.rules, &mut |change| {
+            todo.push(change);
+            true
+        });
         let mut answers = vec![kernel.look_up(family, &Packet::default())];
         for change in todo {
             kernel.carry_out(&change);

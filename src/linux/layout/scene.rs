@@ -109,6 +109,7 @@ fn uplink(family: Family, slot: u8) -> Uplink {
         onlink: false,
         waiting: None,
         routable: true,
+        refused: false,
     }
 }
 

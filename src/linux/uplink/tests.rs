@@ -113,6 +113,7 @@ fn a_device_with_a_dhcp_lease_is_an_uplink() {
         onlink: false,
         waiting: None,
         routable: true,
+        refused: false,
     };
     assert_eq!(resolved(&provider(), Family::V4, &mirror), expected);
     let v6 = resolved(&provider(), Family::V6, &mirror);

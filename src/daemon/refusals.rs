@@ -1,0 +1,269 @@
+//! What the kernel refuses: each route and rule for itself, with when to ask for it again.
+
+use heapless::Vec;
+
+use crate::config::REFUSED_MAX;
+use crate::failover::Fault;
+use crate::linux::objects::{Change, Route};
+use crate::net::{Duration, Instant};
+
+/// Before what was refused is asked for again; each time twice as long.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// What one family is refused. All zero bytes when new.
+pub(super) struct Refusals {
+    all: Vec<Refusal, REFUSED_MAX>,
+}
+
+/// One change that the kernel refuses.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) change: Change,
+    pub(super) fault: Fault,
+    /// The second attempt was refused, too. The first may have met a kernel in the middle of a change.
+    pub(super) confirmed: bool,
+    tried_at: Instant,
+    /// between the last attempt and the next
+    pause: Duration,
+    /// the pass under way has asked for it
+    asked: bool,
+}
+
+impl Refusal {
+    fn due_at(&self) -> Instant {
+        self.tried_at + self.pause
+    }
+}
+
+impl Refusals {
+    pub(super) const fn new() -> Refusals {
+        Refusals { all: Vec::new() }
+    }
+
+    /// A pass begins: it will ask for all that is still wanted.
+    pub(super) fn begin(&mut self) {
+        self.all
+            .iter_mut()
+            .for_each(|refusal| refusal.asked = false);
+    }
+
+    /// It has ended: what it did not ask for is no longer wanted, or is there. Whether that was confirmed.
+    pub(super) fn end(&mut self) -> bool {
+        let confirmed = self.confirmed().count();
+        self.all.retain(|refusal| refusal.asked);
+        self.confirmed().count() != confirmed
+    }
+
+    /// Whether it is too early to ask for this again.
+    pub(super) fn hold_back(&mut self, change: &Change, now: Instant) -> bool {
+        let Some(refusal) = self.find(change) else {
+            return false;
+        };
+        refusal.asked = true;
+        now < refusal.due_at()
+    }
+
+    /// The kernel has refused it. `None`: there is no room to remember it. Otherwise whether that is confirmed just now.
+    pub(super) fn add(&mut self, change: Change, fault: Fault, now: Instant) -> Option<bool> {
+        if let Some(known) = self.find(&change) {
+            let news = !known.confirmed || known.fault != fault;
+            let pause = (known.pause * 2).min(PAUSE_MAX);
+            *known = Refusal {
+                change,
+                fault,
+                confirmed: true,
+                tried_at: now,
+                pause,
+                asked: true,
+            };
+            return Some(news);
+        }
+        let refusal = Refusal {
+            change,
+            fault,
+            confirmed: false,
+            tried_at: now,
+            pause: PAUSE_MIN,
+            asked: true,
+        };
+        self.all.push(refusal).ok().map(|()| false)
+    }
+
+    /// The kernel has made the change. Whether it had refused it before.
+    pub(super) fn remove(&mut self, change: &Change) -> bool {
+        match self.find(change) {
+            Some(refusal) => {
+                refusal.asked = false;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The devices or addresses of the machine have changed: what was refused may be accepted now.
+    pub(super) fn hurry(&mut self) {
+        for refusal in &mut self.all {
+            refusal.pause = PAUSE_MIN;
+        }
+    }
+
+    /// When to ask for the next one again.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.all.iter().map(Refusal::due_at).min()
+    }
+
+    /// What is refused over and over.
+    pub(super) fn confirmed(&self) -> impl Iterator<Item = &Refusal> {
+        self.all.iter().filter(|refusal| refusal.confirmed)
+    }
+
+    /// Whether this default route, wherever it stands, is refused over and over for what it says.
+    pub(super) fn forbid(&self, which: impl Fn(&Route) -> bool) -> bool {
+        self.confirmed().any(|refusal| match &refusal.change {
+            Change::SetRoute(route) => which(route) && !is_of_all(refusal.fault),
+            _ => false,
+        })
+    }
+
+    fn find(&mut self, change: &Change) -> Option<&mut Refusal> {
+        let mut all = self.all.iter_mut();
+        all.find(|refusal| is_same(&refusal.change, change))
+    }
+}
+
+/// Whether the kernel holds these for the same. What it says of a route does not depend on the metric, which is another
+/// whenever the order is.
+fn is_same(a: &Change, b: &Change) -> bool {
+    match (a, b) {
+        (Change::SetRoute(a), Change::SetRoute(b)) => {
+            let metric = a.metric;
+            *a == Route { metric, ..*b }
+        }
+        _ => a == b,
+    }
+}
+
+/// Whether the kernel refuses not this, but whatever we ask for.
+fn is_of_all(fault: Fault) -> bool {
+    matches!(fault, Fault::NotPermitted | Fault::NotSupported)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{PROTOCOL, TABLE_MAIN};
+    use crate::linux::layout::everywhere;
+    use crate::linux::objects::{RouteKind, Rule, RuleVerdict, Selector};
+    use crate::net::{Family, Metric};
+
+    fn route(metric: u32) -> Change {
+        Change::SetRoute(Route {
+            table: 176,
+            destination: everywhere(Family::V4),
+            metric: Metric(metric),
+            protocol: PROTOCOL,
+            kind: RouteKind::Unicast,
+            device: 1,
+            gateway: Some([192, 0, 2, 255].into()),
+            source: None,
+            onlink: false,
+            from: None,
+        })
+    }
+
+    fn rule() -> Change {
+        Change::AddRule(Rule {
+            family: Family::V4,
+            pref: 17600,
+            protocol: PROTOCOL,
+            selector: Selector::All,
+            verdict: RuleVerdict::LookupSpecific(TABLE_MAIN),
+        })
+    }
+
+    /// One pass that asks for these, all of which are refused: which of them it asks the kernel for.
+    fn pass(refusals: &mut Refusals, wanted: &[Change], now: i64) -> std::vec::Vec<usize> {
+        let now = Instant::from_secs(now);
+        let mut asked = std::vec::Vec::new();
+        refusals.begin();
+        for (number, change) in wanted.iter().enumerate() {
+            if !refusals.hold_back(change, now) {
+                refusals.add(change.clone(), Fault::InvalidArgument, now);
+                asked.push(number);
+            }
+        }
+        refusals.end();
+        asked
+    }
+
+    #[test]
+    fn it_is_asked_for_again_after_ever_longer_pauses() {
+        let mut refusals = Refusals::new();
+        let asked: std::vec::Vec<i64> = (0..250)
+            .filter(|&now| !pass(&mut refusals, &[route(100)], now).is_empty())
+            .collect();
+        assert_eq!(asked, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
+    }
+
+    #[test]
+    fn at_once_when_it_is_another_or_the_kernel_has_changed() {
+        let mut refusals = Refusals::new();
+        for now in 0..100 {
+            pass(&mut refusals, &[route(100)], now);
+        }
+        let moved = [route(101)];
+        assert!(
+            pass(&mut refusals, &moved, 100).is_empty(),
+            "the same, elsewhere"
+        );
+        assert_eq!(pass(&mut refusals, &[route(101), rule()], 100), [1]);
+        refusals.hurry();
+        assert_eq!(pass(&mut refusals, &[route(101), rule()], 100), [0]);
+        refusals.hurry();
+        let again = pass(&mut refusals, &[route(101), rule()], 100);
+        assert!(again.is_empty(), "once a second");
+        assert!(pass(&mut refusals, &[], 100).is_empty());
+        assert_eq!(refusals.due_at(), None, "what nobody wants is forgotten");
+        assert_eq!(pass(&mut refusals, &moved, 100), [0]);
+    }
+
+    #[test]
+    fn the_second_refusal_confirms_the_first() {
+        let mut refusals = Refusals::new();
+        let at = Instant::from_secs;
+        let here = |route: &Route| route.table == 176;
+        let refuse = |refusals: &mut Refusals, fault, now| refusals.add(route(100), fault, at(now));
+        assert_eq!(refuse(&mut refusals, Fault::NotPermitted, 0), Some(false));
+        assert_eq!(refusals.confirmed().count(), 0);
+        assert_eq!(refuse(&mut refusals, Fault::NotPermitted, 1), Some(true));
+        assert!(!refusals.forbid(here), "it is not the route's fault");
+        assert_eq!(refuse(&mut refusals, Fault::InvalidArgument, 3), Some(true));
+        assert!(refusals.forbid(here) && !refusals.forbid(|route| route.table == 254));
+        assert_eq!(
+            refuse(&mut refusals, Fault::InvalidArgument, 7),
+            Some(false)
+        );
+        refusals.begin();
+        assert!(refusals.remove(&route(102)));
+        assert!(refusals.end());
+        assert!(!refusals.forbid(here));
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_told() {
+        let mut refusals = Refusals::new();
+        for table in 0..=u32::try_from(REFUSED_MAX).unwrap() {
+            let Change::SetRoute(route) = route(100) else {
+                unreachable!()
+            };
+            let change = Change::SetRoute(Route { table, ..route });
+            let known = refusals.add(change, Fault::Exists, Instant::ZERO);
+            assert_eq!(
+                known.is_some(),
+                usize::try_from(table).unwrap() < REFUSED_MAX
+            );
+        }
+    }
+}
