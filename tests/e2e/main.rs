@@ -16,6 +16,7 @@
 //! | [`uplinks`] | point-to-point, link-local gateways, one family only |
 //! | [`death`] | killed at any instant, over and over |
 //! | [`saved`] | what the next run knows, whatever became of the state's file |
+//! | [`refused`] | what the kernel refuses, beside what it does not |
 //! | [`reload`] | what a reload keeps, and what it changes |
 //! | [`stop`] | clean stops, and two daemons at once |
 //! | [`outside`] | others change the kernel's state under the daemon's hands |
@@ -51,6 +52,7 @@ pub mod outage;
 pub mod outside;
 pub mod pin;
 pub mod preempt;
+pub mod refused;
 pub mod reload;
 pub mod routes;
 pub mod saved;
