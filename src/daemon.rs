@@ -8,6 +8,7 @@
 //! | `hooks` | other programs hear of transitions |
 //! | `interfaces` | what netifd says of the providers' interfaces |
 //! | `kernel` | the kernel's news → the core; the core's plans → the kernel |
+//! | `pass` | one attempt at bringing the kernel to a plan |
 //! | `probing` | rounds out, replies in |
 //! | `refusals` | what the kernel refuses, and when to ask for it again |
 //! | `requests` | what clients, signals and the sticky file ask for |
@@ -19,6 +20,7 @@ mod explain;
 mod hooks;
 mod interfaces;
 mod kernel;
+mod pass;
 mod probing;
 mod refusals;
 mod requests;

@@ -137,7 +137,7 @@ impl Failover {
                     now,
                     None,
                     Some(family),
-                    format_args!("routes refused"),
+                    format_args!("routes not set yet"),
                     format_args!("{fault}"),
                 );
             }

@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use super::refusals::Refusals;
+use super::pass::{Outcome, Pass};
 use super::{Daemon, Memory};
 use crate::config::{PATHS_MAX, PROVIDERS_MAX, PathId, TAKEN_MAX};
 use crate::failover::{Event, Fault};
@@ -88,54 +88,6 @@ impl Standing {
         let repaid = self.repaid_at.map_or(now, |at| at.max(now)) + PATIENCE;
         self.repaid_at = Some(repaid);
         self.not_before = Some(repaid - PATIENCE * (REPAIRS_AT_ONCE - 1));
-    }
-}
-
-/// One attempt at bringing a family to its plan.
-struct Pass<'a> {
-    requests: &'a mut Requests,
-    refusals: &'a mut Refusals,
-    now: Instant,
-    /// Changes made.
-    made: u32,
-    /// The first of them.
-    first: Option<Change>,
-    /// Requests that were not granted.
-    errors: u32,
-    /// What is not a matter of what was asked for.
-    stalled: Option<Fault>,
-    /// There is no room to remember all that was refused.
-    crowded: bool,
-    /// What was refused before is accepted now.
-    accepted: bool,
-    /// What is refused over and over is not what it was.
-    news: bool,
-}
-
-impl Pass<'_> {
-    /// Asks the kernel for a change, unless it has just refused it. Whether it was made.
-    fn ask(&mut self, change: Change) -> bool {
-        let deletes = matches!(change, Change::DeleteRoute(_) | Change::DeleteRule(_));
-        // What is deleted may rely on what did not come through.
-        let held = self.refusals.hold_back(&change, self.now);
-        if held || self.stalled.is_some() && deletes {
-            return false;
-        }
-        match self.requests.carry_out(&change) {
-            Ok(()) => {
-                self.made += 1;
-                self.accepted |= self.refusals.remove(&change);
-                self.first.get_or_insert(change);
-                return true;
-            }
-            Err(fault @ (Fault::NoBuffers | Fault::TimedOut)) => self.stalled = Some(fault),
-            Err(fault) => match self.refusals.add(change, fault, self.now) {
-                Some(news) => self.news |= news,
-                None => self.crowded = true,
-            },
-        }
-        self.errors += 1;
-        false
     }
 }
 
@@ -326,33 +278,21 @@ impl Daemon<'_> {
             refusals,
             ..
         } = &mut *self.memory;
-        let mut pass = Pass {
-            requests: &mut self.requests,
-            refusals: &mut refusals[family],
-            now,
-            made: 0,
-            first: None,
-            errors: 0,
-            stalled: None,
-            crowded: false,
-            accepted: false,
-            news: false,
-        };
-        pass.refusals.begin();
+        let refusals = &mut refusals[family];
+        let mut pass = Pass::begin(&mut self.requests, refusals, now);
         let (routes, rules) = (mirror.routes(), mirror.rules());
         diff::changes(family, wanted, routes, rules, &mut |change| {
             pass.ask(change)
         });
-        let news = pass.refusals.end() || pass.news;
-        let Pass {
+        let Outcome {
             made,
+            first,
             errors,
             stalled,
             crowded,
             accepted,
-            first,
-            ..
-        } = pass;
+            news,
+        } = pass.end();
         if made != 0 || errors != 0 {
             self.kernel_news();
         }

@@ -85,7 +85,7 @@ pub enum Event {
     Disable(Slot, bool),
     /// The kernel has the routes of the latest [`Plan`].
     RoutesApplied(Family),
-    /// The kernel refused them.
+    /// They did not come through: the kernel had no memory, or did not answer in time.
     RoutesFailed(Family, Fault),
 }
 

@@ -109,7 +109,8 @@ impl Wanted {
         let globals = &situation.config.globals;
         let mut metric = Some(globals.start_metric);
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
-        for uplink in hops.chain(situation.refused()) {
+        let refused = situation.refused().map(|(_, uplink)| uplink);
+        for uplink in hops.chain(refused) {
             let Some(from) = metric else {
                 return; // past the highest metric; the configuration does not let it come to that
             };
@@ -258,16 +259,15 @@ impl<'a> Situation<'a> {
         })
     }
 
-    /// The uplinks that are no hops because the kernel refuses their route.
-    fn refused(&self) -> impl Iterator<Item = &'a Uplink> {
+    /// The paths that are no hops because the kernel refuses their route.
+    fn refused(&self) -> impl Iterator<Item = (&'a Provider, &'a Uplink)> {
         let situation = *self;
-        let refused = self.paths().filter(move |(provider, uplink)| {
+        self.paths().filter(move |(provider, uplink)| {
             let mut order = situation.plan.order.iter();
             uplink.refused
                 && leads(situation.family, uplink)
                 && !order.any(|hop| hop.slot == provider.slot)
-        });
-        refused.map(|(_, uplink)| uplink)
+        })
     }
 
     /// The enabled providers whose device is known and their own, whether they can have a route or not.
@@ -289,9 +289,10 @@ impl<'a> Situation<'a> {
     /// such an address has a rule into the swap table, or no path could ever come back.
     fn way_back(&self, slot: Slot, uplink: &Uplink) -> Option<(IpAddr, u32)> {
         let address = uplink.address.filter(|&a| fits(self.family, a))?;
-        let shared = self
-            .hops()
-            .any(|(hop, _, other)| hop.slot != slot && other.address == Some(address));
+        let hops = self.hops().map(|(_, provider, uplink)| (provider, uplink));
+        let shared = hops
+            .chain(self.refused())
+            .any(|(other, uplink)| other.slot != slot && uplink.address == Some(address));
         let own = self.tables.of(slot).filter(|_| !shared);
         let swap = Some(self.config.globals.table).filter(|_| self.plan.unreachable);
         Some((address, own.or(swap)?))

@@ -150,7 +150,9 @@ fn play(kernel: &mut Kernel, scene: &mut Scene, most: usize) -> Wanted {
     assert!(todo.len() <= differing(kernel, scene.family, &wanted));
 
     let mut after = kernel.clone();
-    todo.iter().for_each(|change| drop(after.carry_out(change)));
+    for change in &todo {
+        after.carry_out(change);
+    }
     let before = kernel.clone();
     let table = scene.config.globals.table;
     let best_before = before.best(table, scene.family);
