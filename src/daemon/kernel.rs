@@ -73,14 +73,19 @@ impl Standing {
     /// When to try again.
     pub(super) fn due_at(&self) -> Option<Instant> {
         let doubted = self.not_before.filter(|_| self.doubted);
-        [doubted, self.retry_at].into_iter().flatten().min()
+        [doubted, self.retry_at()].into_iter().flatten().min()
+    }
+
+    /// When to ask for what is refused; after an attempt that did not come through, with the next one.
+    fn retry_at(&self) -> Option<Instant> {
+        self.retry_at.filter(|_| !self.unfinished)
     }
 
     /// Whether there is something to do now. An old picture is no reason to put anything back.
     fn is_due(&self, now: Instant, picture_is_old: bool) -> bool {
         let reached = |at: Instant| at <= now;
         let doubted = self.doubted && self.not_before.is_none_or(reached);
-        self.planned || (doubted || self.retry_at.is_some_and(reached)) && !picture_is_old
+        self.planned || (doubted || self.retry_at().is_some_and(reached)) && !picture_is_old
     }
 
     /// Something was put back: when the next time may be.
@@ -110,10 +115,11 @@ impl Daemon<'_> {
             if self.more_news {
                 self.kernel_news();
             }
-            if self.news.has(Kinds::LINKS) || self.news.has(Kinds::ADDRESSES) {
+            let dump_is_due = self.dump_is_due(now);
+            if dump_is_due || self.news.has(Kinds::LINKS) || self.news.has(Kinds::ADDRESSES) {
                 self.hurry_refused();
             }
-            if !self.news.is_empty() || self.dump_is_due(now) {
+            if dump_is_due || !self.news.is_empty() {
                 self.take_news(now);
             }
             for family in Family::ALL {
@@ -132,7 +138,7 @@ impl Daemon<'_> {
     fn is_settled(&self, now: Instant) -> bool {
         let asks = |at: Instant| at <= now;
         let idle =
-            |sync: &Standing| !sync.planned && !sync.doubted && !sync.retry_at.is_some_and(asks);
+            |sync: &Standing| !sync.planned && !sync.doubted && !sync.retry_at().is_some_and(asks);
         let news = self.more_news || !self.news.is_empty();
         !news
             && self.memory.mirror.needs().is_empty()
@@ -411,5 +417,57 @@ pub(super) fn remove_ours(requests: &mut Requests, mirror: &Mirror) {
             }
             result.is_ok()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The repairs of one who has something to put back at every tenth of a second from then on.
+    fn repairs(standing: &mut Standing, from: i64, seconds: i64) -> usize {
+        let tenths =
+            (from * 10..(from + seconds) * 10).map(|tenth| Instant::from_millis(tenth * 100));
+        let mut count = 0;
+        for now in tenths {
+            standing.doubted = true;
+            if standing.is_due(now, false) {
+                standing.pay_for_repair(now);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn repairs_come_in_a_burst_and_then_once_a_second() {
+        let mut standing = Standing::default();
+        assert_eq!(repairs(&mut standing, 100, 1), 10, "nothing is held back");
+        assert_eq!(
+            repairs(&mut standing, 101, 10),
+            16,
+            "those of a burst, and of eleven seconds"
+        );
+        assert_eq!(repairs(&mut standing, 111, 100), 100);
+        assert_eq!(
+            repairs(&mut standing, 215, 1),
+            4,
+            "after four quiet seconds"
+        );
+        assert_eq!(repairs(&mut standing, 1000, 3), 18, "after a long peace");
+    }
+
+    #[test]
+    fn what_is_refused_waits_for_what_did_not_come_through() {
+        let at = Instant::from_secs;
+        let mut standing = Standing {
+            retry_at: Some(at(3)),
+            ..Standing::default()
+        };
+        assert!(!standing.is_due(at(2), false) && standing.is_due(at(3), false));
+        assert!(!standing.is_due(at(3), true), "with an old picture");
+        (standing.unfinished, standing.doubted, standing.not_before) = (true, true, Some(at(4)));
+        assert!(!standing.is_due(at(3), false) && standing.is_due(at(4), false));
+        assert_eq!(standing.due_at(), Some(at(4)));
     }
 }
