@@ -451,8 +451,8 @@ mod tests {
         assert_eq!(repairs(&mut standing, 111, 100), 100);
         assert_eq!(
             repairs(&mut standing, 215, 1),
-            4,
-            "after four quiet seconds"
+            5,
+            "after so many quiet seconds"
         );
         assert_eq!(repairs(&mut standing, 1000, 3), 18, "after a long peace");
     }
