@@ -62,6 +62,8 @@ impl Refusals {
             return false;
         };
         refusal.asked = true;
+        // As it is wanted now: its metric may be another.
+        refusal.change = change.clone();
         now < refusal.due_at()
     }
 
@@ -218,6 +220,8 @@ mod tests {
             pass(&mut refusals, &moved, 100).is_empty(),
             "the same, elsewhere"
         );
+        let told = refusals.confirmed().map(|refusal| &refusal.change);
+        assert!(told.eq(&moved), "it is told of where it is wanted");
         assert_eq!(pass(&mut refusals, &[route(101), rule()], 100), [1]);
         refusals.hurry();
         assert_eq!(pass(&mut refusals, &[route(101), rule()], 100), [0]);
