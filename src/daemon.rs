@@ -8,6 +8,7 @@
 //! | `hooks` | other programs hear of transitions |
 //! | `interfaces` | what netifd says of the providers' interfaces |
 //! | `kernel` | the kernel's news → the core; the core's plans → the kernel |
+//! | `picture` | the picture of the kernel's state is kept true |
 //! | `probing` | rounds out, replies in |
 //! | `requests` | what clients, signals and the sticky file ask for |
 //! | `saving` | what the next run shall know |
@@ -18,6 +19,7 @@ mod explain;
 mod hooks;
 mod interfaces;
 mod kernel;
+mod picture;
 mod probing;
 mod requests;
 mod saving;
@@ -118,8 +120,10 @@ struct Daemon<'m> {
     /// The kernel has told more than was read.
     more_news: bool,
     kernel: PerFamily<kernel::Standing>,
-    /// When a dump that failed is tried again.
+    /// No dump before that: one has failed, or the next would leave the same doubts.
     dump_at: Option<Instant>,
+    /// What there was no room for is looked at again.
+    gaps: picture::Gaps,
     /// Something has changed that warnings are about.
     warnings_due: bool,
     /// What each client's descriptor is watched for.
@@ -194,7 +198,7 @@ impl Daemon<'_> {
         let deadlines = [
             self.kernel.v4.due_at(),
             self.kernel.v6.due_at(),
-            self.dump_at,
+            self.next_dump(),
             core.next_deadline(),
             prober.next_deadline(),
             interfaces.next_deadline(),
