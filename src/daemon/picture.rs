@@ -3,7 +3,7 @@
 
 use super::{Daemon, Memory};
 use crate::config::PathId;
-use crate::linux::clock::now;
+use crate::linux::clock;
 use crate::linux::mirror::{Interest, Kinds};
 use crate::linux::netifd::told_of;
 use crate::net::{Duration, Family, Instant};
@@ -25,7 +25,7 @@ pub(super) struct Gaps {
 
 impl Gaps {
     pub(super) fn are_due(&self) -> bool {
-        self.at.is_some_and(|at| at <= now())
+        self.at.is_some_and(|at| at <= clock::now())
     }
 
     fn found(&mut self, any: bool, now: Instant) {
@@ -87,11 +87,11 @@ impl Daemon<'_> {
         *dumps += 1;
         let mirror = &self.memory.mirror;
         let (doubts, lacks) = (!mirror.needs().is_empty(), mirror.lacks());
-        // What happened meanwhile asks for another at once. But what leaves doubts again and again would do so for ever:
-        // a message of a newer kernel's, say.
-        let at_once = doubts && renewed.is_ok() && *dumps < DUMPS_MAX;
+        // What happened meanwhile asks for another at once; not so what there is no room for. And what leaves doubts again
+        // and again would do so for ever: a message of a newer kernel's, say.
+        let at_once = renewed.is_ok() && *dumps < DUMPS_MAX && !lacks.has_all(mirror.needs());
         let patient = !at_once && (doubts || !lacks.is_empty());
-        self.dump_at = patient.then_some(now + PATIENCE);
+        self.dump_at = patient.then(|| clock::now() + PATIENCE);
         if lacks.is_empty() || needs.has(lacks) {
             self.found_gaps(now);
         }

@@ -80,6 +80,11 @@ impl Kinds {
         self.0 & other.0 != 0
     }
 
+    /// Whether all of `other` are in the set.
+    pub const fn has_all(self, other: Kinds) -> bool {
+        other.0 & !self.0 == 0
+    }
+
     /// Add those of `other`.
     pub const fn add(&mut self, other: Kinds) {
         self.0 |= other.0;

@@ -93,22 +93,38 @@ impl<T: Watched, const N: usize> Table<T, N> {
     /// That the dump in progress has not shown a thing yet is no reason to give up what is known of it.
     fn least_worth(&self, value: &T, interest: &Interest) -> Option<usize> {
         let class = value.class(interest);
-        let below = |class| self.values.iter().position(|v| v.class(interest) < class);
         if class == Class::Other {
             return None;
         }
-        if let Some(place) = below(Class::Concerns) {
-            return Some(place);
+        let (mut akin, mut worst): (_, Option<(usize, &T)>) = (0, None);
+        for (place, v) in self.values.iter().enumerate() {
+            let its = v.class(interest);
+            if its == Class::Other {
+                return Some(place);
+            }
+            if class == Class::Concerns && v.is_akin(value, interest) {
+                akin += 1;
+                if its == class && worst.is_none_or(|(_, worst): (usize, &T)| worst.is_better(v)) {
+                    worst = Some((place, v));
+                }
+            }
         }
-        if class == Class::Concerns && self.akin(value, interest) >= KEPT_MIN {
-            let worst = self.worst(value, interest)?;
-            return Some(worst).filter(|place| value.is_better(&self.values[*place]));
+        if akin >= KEPT_MIN {
+            return worst
+                .filter(|(_, v)| value.is_better(v))
+                .map(|(place, _)| place);
         }
-        let crowded =
-            |v: &&T| v.class(interest) == Class::Concerns && self.akin(v, interest) > KEPT_MIN;
-        match self.values.iter().find(crowded) {
+        self.crowded(class, interest)
+    }
+
+    /// The worst of a crowd; where there is none, something that concerns us, for what is ours.
+    fn crowded(&self, class: Class, interest: &Interest) -> Option<usize> {
+        let concerns = |v: &T| v.class(interest) == Class::Concerns;
+        let mut values = self.values.iter();
+        match values.find(|v| concerns(v) && self.akin(v, interest) > KEPT_MIN) {
             Some(one) => self.worst(one, interest),
-            None => below(class),
+            None if class == Class::Ours => self.values.iter().position(concerns),
+            None => None,
         }
     }
 

@@ -350,6 +350,13 @@ fn dump(mirror: &mut Mirror, kernel: &[Route]) -> usize {
     dumps
 }
 
+/// Tells by events that these exist.
+fn tell(mirror: &mut Mirror, routes: &[Route]) {
+    for route in routes {
+        mirror.apply(is(route));
+    }
+}
+
 fn has_all(mirror: &Mirror, routes: &[Route]) -> bool {
     routes.iter().all(|route| mirror.routes().contains(route))
 }
@@ -380,9 +387,7 @@ fn what_concerns_us_has_room_whenever_it_comes() {
         let mut kernel = others.clone();
         kernel.splice(place..place, concerns);
         let mut told = watching();
-        for route in &kernel {
-            told.apply(is(route));
-        }
+        tell(&mut told, &kernel);
         assert!(has_all(&told, &concerns), "events, {place}");
         let mut dumped = watching();
         dump(&mut dumped, &kernel);
@@ -427,16 +432,15 @@ fn many_routers_on_one_link_are_at_the_expense_of_no_other_and_the_best_is_known
     let best = advertised(1, 1);
     for dumped in [false, true] {
         let mut mirror = watching();
-        match dumped {
-            true => drop(dump(&mut mirror, &kernel)),
-            false => kernel
-                .iter()
-                .for_each(|route| drop(mirror.apply(is(route)))),
+        if dumped {
+            dump(&mut mirror, &kernel);
+        } else {
+            tell(&mut mirror, &kernel);
         }
         assert!(has_all(&mirror, &concerns) && has_all(&mirror, &[best]));
         // Another provider's come when there is no room any more.
         let late = [advertised(2, 7), advertised(2, 9)];
-        late.iter().for_each(|route| drop(mirror.apply(is(route))));
+        tell(&mut mirror, &late);
         assert!(has_all(&mirror, &concerns) && has_all(&mirror, &late));
         // When the best has gone, one of those that are not known may be the best of all.
         dump(&mut mirror, &[&kernel[..], &late].concat());
@@ -452,9 +456,7 @@ fn many_routers_on_one_link_are_at_the_expense_of_no_other_and_the_best_is_known
 fn as_soon_as_there_is_room_for_all_a_dump_is_asked_for() {
     let mut kernel: Vec<Route> = (0..1500).map(elsewhere).collect();
     let mut mirror = watching();
-    for route in &kernel {
-        mirror.apply(is(route));
-    }
+    tell(&mut mirror, &kernel);
     assert_eq!(
         mirror.needs(),
         Kinds::ROUTES_V4,
