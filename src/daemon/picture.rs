@@ -4,8 +4,9 @@
 use super::{Daemon, Memory};
 use crate::config::PathId;
 use crate::linux::clock;
-use crate::linux::mirror::{Interest, Kinds};
+use crate::linux::mirror::{Kinds, Named};
 use crate::linux::netifd::told_of;
+use crate::linux::uplink::Told;
 use crate::net::{Duration, Family, Instant};
 
 /// Between two dumps, when one has failed, or the next would leave the same doubts.
@@ -113,7 +114,6 @@ impl Daemon<'_> {
     }
 
     /// What the uplinks depend on has room before anything else. Whether a dump is needed for that.
-    #[inline(never)] // large, on the stack
     pub(super) fn watch_uplinks(&mut self) -> bool {
         let Memory {
             core,
@@ -124,26 +124,23 @@ impl Daemon<'_> {
             ..
         } = &mut *self.memory;
         let config = core.config();
-        let mut interest = Interest::new();
-        // There is room for one of each path, and for a table of each slot.
-        let _ = interest.tables.push(config.globals.table);
-        for provider in config.enabled() {
-            let _ = tables
-                .of(provider.slot)
-                .map(|table| interest.tables.push(table));
-            for family in Family::ALL {
-                let told = told_of(interfaces, provider, family);
-                if !told.device.is_empty() && !interest.devices.contains(&told.device) {
-                    let _ = interest.devices.push(told.device);
-                }
-                let _ = told.delegated.map(|prefix| interest.prefixes.push(prefix));
+        mirror.watch(&|name| {
+            name(Named::Table(config.globals.table));
+            for provider in config.enabled() {
                 let slot = provider.slot;
-                let uplink = uplinks.get(PathId { slot, family }.index());
-                let own = provider.address[family].or(uplink.and_then(|uplink| uplink.address));
-                let _ = own.map(|own| interest.addresses.push(own));
+                if let Some(table) = tables.of(slot) {
+                    name(Named::Table(table));
+                }
+                for family in Family::ALL {
+                    name_told(told_of(interfaces, provider, family), name);
+                    let uplink = uplinks.get(PathId { slot, family }.index());
+                    let learned = uplink.and_then(|uplink| uplink.address);
+                    if let Some(own) = provider.address[family].or(learned) {
+                        name(Named::Address(own));
+                    }
+                }
             }
-        }
-        mirror.watch(&interest)
+        })
     }
 
     /// The mirror for those who delete what is ours: as true as it can be.
@@ -158,5 +155,15 @@ impl Daemon<'_> {
         {
             log::error!("the kernel's routes cannot be read: {fault}");
         }
+    }
+}
+
+/// Names what is told of a provider's way out.
+fn name_told(told: Told, name: &mut dyn FnMut(Named)) {
+    if !told.device.is_empty() {
+        name(Named::Device(told.device));
+    }
+    if let Some(prefix) = told.delegated {
+        name(Named::Prefix(prefix));
     }
 }

@@ -18,8 +18,8 @@ use crate::config::{ADDRESSES_MAX, LINKS_MAX, PROTOCOL, ROUTES_MAX, RULES_MAX};
 use crate::linux::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::net::Family;
 
-pub use interest::Interest;
-use interest::{Class, Watched};
+use interest::{Class, Interest, Watched};
+pub use interest::{EachNamed, Named};
 pub(super) use interest::{is_policy_table, preference};
 use missing::Missing;
 use table::{Inserted, Table};
@@ -239,8 +239,8 @@ impl Mirror {
     }
 
     /// From now on, what is named here has room before anything else. Whether a dump is needed for that.
-    pub fn watch(&mut self, interest: &Interest) -> bool {
-        if !self.interest.take_over(interest) {
+    pub fn watch(&mut self, each: &EachNamed<'_>) -> bool {
+        if !self.interest.take_over(each) {
             return false;
         }
         self.interest.note_all(self.links.as_slice());

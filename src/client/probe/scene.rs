@@ -6,7 +6,7 @@ use super::{Errand, OneWay, complain};
 use crate::cli::Exit;
 use crate::config::{Config, PathId, Provider, nearest};
 use crate::linux::clock::now;
-use crate::linux::mirror::{Interest, Kinds, Mirror};
+use crate::linux::mirror::{Kinds, Mirror, Named};
 use crate::linux::netifd::{Interfaces, told_of};
 use crate::linux::netlink::Requests;
 use crate::linux::uplink::resolve;
@@ -73,7 +73,17 @@ impl<'a> Scene<'a> {
         let mut mirror = Box::new(Mirror::new());
         let mut requests = Requests::open().map_err(|error| error.to_string())?;
         let interfaces = ask_netifd(config);
-        mirror.watch(&interest(config, provider, &interfaces));
+        // However much else there is, what is to be probed is seen.
+        mirror.watch(&|name| {
+            name(Named::Table(config.globals.table));
+            for family in Family::ALL {
+                let told = told_of(&interfaces, provider, family);
+                name(Named::Device(told.device));
+                let _ = told.delegated.map(|prefix| name(Named::Prefix(prefix)));
+                let own = provider.address[family];
+                let _ = own.map(|own| name(Named::Address(own)));
+            }
+        });
         requests
             .dump(&mut mirror, Kinds::ALL)
             .map_err(|fault| format!("the kernel's routes cannot be read: {fault}"))?;
@@ -110,21 +120,6 @@ impl<'a> Scene<'a> {
             ways,
         })
     }
-}
-
-/// What there must be room for, however much else there is.
-fn interest(config: &Config, provider: &Provider, interfaces: &Interfaces) -> Interest {
-    let mut interest = Interest::new();
-    let _ = interest.tables.push(config.globals.table);
-    for family in Family::ALL {
-        // There is room for more than one provider's.
-        let told = told_of(interfaces, provider, family);
-        let _ = interest.devices.push(told.device);
-        let _ = told.delegated.map(|prefix| interest.prefixes.push(prefix));
-        let own = provider.address[family];
-        let _ = own.map(|own| interest.addresses.push(own));
-    }
-    interest
 }
 
 /// What netifd says of the interfaces that are named.

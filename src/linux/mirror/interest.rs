@@ -11,20 +11,32 @@ use crate::config::{
 use crate::linux::objects::{Address, Link, Route, RouteKind, Rule};
 use crate::net::{Family, Metric, Prefix};
 
-/// What the configuration, netifd and the uplinks name. All zero bytes when new.
-#[derive(Debug, Default)]
+/// What concerns us, named by the configuration, by netifd, or by an uplink.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Named {
+    /// a table of ours, besides the automatic policy tables
+    Table(u32),
+    /// a provider's device
+    Device(DeviceName),
+    /// a provider's own address, configured or in use
+    Address(IpAddr),
+    /// a prefix to take an own address from, whatever device has it
+    Prefix(Prefix),
+}
+
+/// Tells another each thing that is named: a table of each slot and one more, and one of the others of each path, at most.
+pub type EachNamed<'a> = dyn Fn(&mut dyn FnMut(Named)) + 'a;
+
+/// All that is named. All zero bytes when new.
+#[derive(Debug)]
 #[repr(C)] // what is small stands at the beginning of a list
-pub struct Interest {
-    /// tables of ours, besides the automatic policy tables
-    pub tables: Vec<u32, { PROVIDERS_MAX + 1 }>,
+pub(super) struct Interest {
+    tables: Vec<u32, { PROVIDERS_MAX + 1 }>,
     /// the numbers of `devices`, as far as they exist
     numbers: Vec<u32, PATHS_MAX>,
-    /// the providers' devices
-    pub devices: Vec<DeviceName, PATHS_MAX>,
-    /// the providers' own addresses, configured or in use
-    pub addresses: Vec<IpAddr, PATHS_MAX>,
-    /// prefixes to take an own address from, whatever device has it
-    pub prefixes: Vec<Prefix, PATHS_MAX>,
+    addresses: Vec<IpAddr, PATHS_MAX>,
+    devices: Vec<DeviceName, PATHS_MAX>,
+    prefixes: Vec<Prefix, PATHS_MAX>,
 }
 
 /// How much a thing concerns us. A higher class takes the room of a lower one.
@@ -57,8 +69,7 @@ pub(super) trait Watched: PartialEq {
 }
 
 impl Interest {
-    /// Nothing.
-    pub const fn new() -> Interest {
+    pub(super) const fn new() -> Interest {
         Interest {
             tables: Vec::new(),
             numbers: Vec::new(),
@@ -68,20 +79,38 @@ impl Interest {
         }
     }
 
-    /// Take over what another names; whether there was anything new but addresses. Writes only what differs.
-    pub(super) fn take_over(&mut self, other: &Interest) -> bool {
-        let named = self.tables != other.tables
-            || self.devices != other.devices
-            || self.prefixes != other.prefixes;
-        if named {
-            self.tables.clone_from(&other.tables);
-            self.devices.clone_from(&other.devices);
-            self.prefixes.clone_from(&other.prefixes);
+    /// Take over what is named now; whether there was anything new but addresses. Writes only if something differs.
+    pub(super) fn take_over(&mut self, each: &EachNamed<'_>) -> bool {
+        let (mut at, mut addresses_at) = ([0; 3], 0);
+        let (mut same, mut same_addresses) = (true, true);
+        each(&mut |named| match named {
+            Named::Table(table) => same &= is_next(&self.tables, &mut at[0], &table),
+            Named::Device(device) => same &= is_next(&self.devices, &mut at[1], &device),
+            Named::Prefix(prefix) => same &= is_next(&self.prefixes, &mut at[2], &prefix),
+            Named::Address(own) => {
+                same_addresses &= is_next(&self.addresses, &mut addresses_at, &own);
+            }
+        });
+        same &= at == [self.tables.len(), self.devices.len(), self.prefixes.len()];
+        same_addresses &= addresses_at == self.addresses.len();
+        if !same || !same_addresses {
+            self.fill(each);
         }
-        if self.addresses != other.addresses {
-            self.addresses.clone_from(&other.addresses);
-        }
-        named
+        !same
+    }
+
+    fn fill(&mut self, each: &EachNamed<'_>) {
+        self.tables.clear();
+        self.addresses.clear();
+        self.devices.clear();
+        self.prefixes.clear();
+        // There is room for as many as there may be.
+        each(&mut |named| match named {
+            Named::Table(table) => drop(self.tables.push(table)),
+            Named::Device(device) => drop(self.devices.push(device)),
+            Named::Address(own) => drop(self.addresses.push(own)),
+            Named::Prefix(prefix) => drop(self.prefixes.push(prefix)),
+        });
     }
 
     /// A device has come, or has got another name.
@@ -124,6 +153,12 @@ impl Interest {
             _ => 0,
         }
     }
+}
+
+/// Whether the next of those that are known is this.
+fn is_next<T: PartialEq>(known: &[T], at: &mut usize, this: &T) -> bool {
+    *at += 1;
+    known.get(*at - 1) == Some(this)
 }
 
 /// Whether this is one of the automatic policy tables.

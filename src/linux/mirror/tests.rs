@@ -295,19 +295,19 @@ fn more_rules_than_there_is_room_for_are_counted_and_ours_come_first() {
 }
 
 /// What a provider on `eth1` and one on `eth2` name.
-fn interest() -> Interest {
-    let mut interest = Interest::new();
-    interest.tables.push(176).unwrap();
-    for name in ["eth1", "eth2"] {
-        interest.devices.push(name.try_into().unwrap()).unwrap();
-    }
-    interest
+fn named() -> Vec<Named> {
+    let device = |name: &str| Named::Device(name.try_into().unwrap());
+    vec![Named::Table(176), device("eth1"), device("eth2")]
+}
+
+fn watch(mirror: &mut Mirror, named: &[Named]) -> bool {
+    mirror.watch(&|name| named.iter().cloned().for_each(name))
 }
 
 /// A mirror that watches for them; they exist, as number 1 and 2.
 fn watching() -> Box<Mirror> {
     let mut mirror = Box::new(Mirror::new());
-    assert!(!mirror.watch(&interest()));
+    assert!(!watch(&mut mirror, &named()));
     for index in 0..3 {
         mirror.apply(News::Is(Object::Link(link(index, true))));
     }
@@ -515,11 +515,9 @@ fn the_providers_devices_and_addresses_have_room() {
     mirror.apply(News::Is(Object::Address(own)));
     assert!(mirror.addresses().contains(&own));
     // Of the many that one has, the ones with a network, and the one in use.
-    let mut used = interest();
-    used.addresses
-        .push("2001:db8::fff".parse().unwrap())
-        .unwrap();
-    mirror.watch(&used);
+    let mut used = named();
+    used.push(Named::Address("2001:db8::fff".parse().unwrap()));
+    watch(&mut mirror, &used);
     for wide in ["2001:db8:7::1/64", "2001:db8::fff/128"] {
         let wide = address(2, wide);
         mirror.apply(News::Is(Object::Address(wide)));
@@ -545,16 +543,14 @@ fn the_providers_devices_and_addresses_have_room() {
 #[test]
 fn another_name_asks_for_what_had_no_room() {
     let mut mirror = watching();
-    let mut more = interest();
-    more.devices.push("wan".try_into().unwrap()).unwrap();
-    assert!(!mirror.watch(&more), "everything is known");
+    let mut more = named();
+    more.push(Named::Device("wan".try_into().unwrap()));
+    assert!(!watch(&mut mirror, &more), "everything is known");
     let kernel: Vec<Route> = (0..1500).map(elsewhere).collect();
     dump(&mut mirror, &kernel);
-    assert!(!mirror.watch(&more), "it is known");
-    more.prefixes
-        .push("2001:db8::/56".parse().unwrap())
-        .unwrap();
-    assert!(mirror.watch(&more));
+    assert!(!watch(&mut mirror, &more), "it is known");
+    more.push(Named::Prefix("2001:db8::/56".parse().unwrap()));
+    assert!(watch(&mut mirror, &more));
     assert!(mirror.is_unsure(Kinds::uplinks(Family::V4)));
     assert_eq!(mirror.needs(), Kinds::ROUTES_V4);
 }
