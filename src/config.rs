@@ -128,6 +128,8 @@ pub const LINKS_MAX: usize = 256;
 pub const ADDRESSES_MAX: usize = 512;
 /// Default routes, and routes in our tables, that are watched.
 pub const ROUTES_MAX: usize = 1024;
+/// Routes that lead by one device, and addresses of one device, that are watched however many there are of others.
+pub const KEPT_MIN: usize = 4;
 /// Rules that are watched.
 pub const RULES_MAX: usize = 1024;
 /// Routes that one family is to have: each provider's in the swap table, and two in its policy table.

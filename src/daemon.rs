@@ -9,6 +9,7 @@
 //! | `interfaces` | what netifd says of the providers' interfaces |
 //! | `kernel` | the kernel's news → the core; the core's plans → the kernel |
 //! | `pass` | one attempt at bringing the kernel to a plan |
+//! | `picture` | the picture of the kernel's state is kept true |
 //! | `probing` | rounds out, replies in |
 //! | `refusals` | what the kernel refuses, and when to ask for it again |
 //! | `requests` | what clients, signals and the sticky file ask for |
@@ -21,6 +22,7 @@ mod hooks;
 mod interfaces;
 mod kernel;
 mod pass;
+mod picture;
 mod probing;
 mod refusals;
 mod requests;
@@ -128,8 +130,10 @@ struct Daemon<'m> {
     /// The kernel has told more than was read.
     more_news: bool,
     kernel: PerFamily<kernel::Standing>,
-    /// When a dump that failed is tried again.
+    /// No dump before that: one has failed, or the next would leave the same doubts.
     dump_at: Option<Instant>,
+    /// What there was no room for is looked at again.
+    gaps: picture::Gaps,
     /// Something has changed that warnings are about.
     warnings_due: bool,
     /// What each client's descriptor is watched for.
@@ -204,7 +208,7 @@ impl Daemon<'_> {
         let deadlines = [
             self.kernel.v4.due_at(),
             self.kernel.v6.due_at(),
-            self.dump_at,
+            self.next_dump(),
             core.next_deadline(),
             prober.next_deadline(),
             interfaces.next_deadline(),

@@ -29,6 +29,7 @@ impl Daemon<'_> {
         let now = now();
         if self.memory.interfaces.hear(now) {
             self.warnings_due = true;
+            self.devices_named(now);
             self.look_at_uplinks(now);
         }
         self.ask_netifd(now);

@@ -97,13 +97,6 @@ impl Standing {
 }
 
 impl Daemon<'_> {
-    /// The events socket is readable.
-    pub(super) fn kernel_news(&mut self) {
-        let drained = self.events.drain(&mut self.memory.mirror);
-        self.news.add(drained.changed);
-        self.more_news = drained.more;
-    }
-
     /// Brings core and kernel together: until there is no news, the core hears of the uplinks, and the kernel gets the
     /// plans.
     pub(super) fn sync(&mut self) {
@@ -111,6 +104,8 @@ impl Daemon<'_> {
         if self.is_settled(now) {
             return;
         }
+        self.look_again(now);
+        let mut dumps = 0;
         for _ in 0..NEWS_ROUNDS {
             if self.more_news {
                 self.kernel_news();
@@ -120,7 +115,7 @@ impl Daemon<'_> {
                 self.hurry_refused();
             }
             if dump_is_due || !self.news.is_empty() {
-                self.take_news(now);
+                self.take_news(&mut dumps, now);
             }
             for family in Family::ALL {
                 if self.kernel[family].is_due(now, self.more_news) {
@@ -128,7 +123,8 @@ impl Daemon<'_> {
                 }
             }
             let planned = Family::ALL.iter().any(|f| self.kernel[*f].planned);
-            if self.news.is_empty() && !self.more_news && !planned {
+            let told = self.news.is_empty() && !self.more_news && !self.dump_is_due(now);
+            if told && !planned {
                 return;
             }
         }
@@ -142,19 +138,22 @@ impl Daemon<'_> {
         let news = self.more_news || !self.news.is_empty();
         !news
             && self.memory.mirror.needs().is_empty()
+            && !self.gaps.are_due()
             && idle(&self.kernel.v4)
             && idle(&self.kernel.v6)
     }
 
     /// Tells the core what the kernel's news mean for the uplinks.
-    fn take_news(&mut self, now: Instant) {
+    fn take_news(&mut self, dumps: &mut u8, now: Instant) {
         self.news = Kinds::NONE;
         self.look_at_uplinks(now);
         if self.dump_is_due(now) {
             // Whatever swap the news ask for goes first: the dump is for what they did not tell.
             self.sync_planned(now);
-            self.dump(now);
-            self.look_at_uplinks(now);
+            if self.news.is_empty() && self.dump(dumps, now) {
+                self.news = Kinds::NONE;
+                self.look_at_uplinks(now);
+            }
         }
         for family in Family::ALL {
             self.kernel[family].doubted = true;
@@ -170,25 +169,6 @@ impl Daemon<'_> {
         }
     }
 
-    /// Whether events have left doubts that only a fresh dump can settle, and the last one did not just fail.
-    fn dump_is_due(&self, now: Instant) -> bool {
-        !self.memory.mirror.needs().is_empty() && self.dump_at.is_none_or(|at| at <= now)
-    }
-
-    /// A fresh picture of what is in doubt.
-    fn dump(&mut self, now: Instant) {
-        let needs = self.memory.mirror.needs();
-        if let Err(fault) = self.requests.dump(&mut self.memory.mirror, needs) {
-            self.counters.kernel_errors = self.counters.kernel_errors.wrapping_add(1);
-            log::error!("the kernel's routes cannot be read: {fault}; trying again");
-        }
-        self.kernel_news();
-        self.news = Kinds::NONE;
-        // What leaves doubts again would do so for ever: a message of a newer kernel's, say.
-        let doubts = !self.memory.mirror.needs().is_empty();
-        self.dump_at = doubts.then_some(now + PATIENCE);
-    }
-
     /// Finds every path's uplink, and tells the core of those that changed.
     pub(super) fn look_at_uplinks(&mut self, now: Instant) {
         let Memory {
@@ -202,12 +182,20 @@ impl Daemon<'_> {
         let table = core.config().globals.table;
         // Of each path's uplink that has changed: whether sockets must be bound anew.
         let mut changes = [None; PATHS_MAX];
-        let mut set = |path: PathId, uplink: Uplink| {
+        let mut set = |path: PathId, mut uplink: Uplink, claims: &mut Claims| {
             while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
-            if let Some(known) = uplinks
-                .get_mut(path.index())
-                .filter(|known| **known != uplink)
-            {
+            let Some(known) = uplinks.get_mut(path.index()) else {
+                return;
+            };
+            if mirror.is_unsure(Kinds::uplinks(path.family)) {
+                uplink = uplink.unless_unseen(known);
+            }
+            uplink.claim_device(path.slot, claims);
+            let default = (table, everywhere(path.family), uplink.index);
+            if refusals[path.family].forbid(|r| (r.table, r.destination, r.device) == default) {
+                uplink.refuse();
+            }
+            if *known != uplink {
                 changes[path.index()] = Some(!known.has_same_socket(&uplink));
                 *known = uplink;
             }
@@ -221,13 +209,8 @@ impl Daemon<'_> {
                 };
                 if core.path(path).is_some() {
                     let told = told_of(interfaces, provider, family);
-                    let mut uplink = uplink::resolve(core.config(), provider, family, told, mirror);
-                    uplink.claim_device(path.slot, &mut claims);
-                    let default = (table, everywhere(family), uplink.index);
-                    if refusals[family].forbid(|r| (r.table, r.destination, r.device) == default) {
-                        uplink.refuse();
-                    }
-                    set(path, uplink);
+                    let uplink = uplink::resolve(core.config(), provider, family, told, mirror);
+                    set(path, uplink, &mut claims);
                 }
             }
         }
@@ -236,6 +219,7 @@ impl Daemon<'_> {
                 self.uplink_changed(index, moved, now);
             }
         }
+        self.watch_uplinks();
     }
 
     fn uplink_changed(&mut self, index: usize, moved: bool, now: Instant) {
@@ -395,7 +379,7 @@ impl Daemon<'_> {
 
     /// Takes away everything of ours, as a clean stop does.
     pub(super) fn remove_routes(&mut self) {
-        self.kernel_news();
+        self.last_look();
         remove_ours(&mut self.requests, &self.memory.mirror);
     }
 

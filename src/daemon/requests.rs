@@ -268,6 +268,7 @@ impl Daemon<'_> {
         self.carry_out(&actions, now);
         self.close_unused();
         self.follow_interfaces(now);
+        self.devices_named(now);
         self.look_at_uplinks(now);
         self.plan_all();
         if sticky_file != old.sticky_file {

@@ -138,6 +138,7 @@ fn live(
         news: Kinds::NONE,
         more_news: false,
         dump_at: None,
+        gaps: Default::default(),
         warnings_due: true,
         kernel: PerFamily::default(),
         clients: Default::default(),
@@ -218,6 +219,7 @@ pub(super) fn load(
 impl Daemon<'_> {
     /// Takes over the kernel's routes, and opens the door to clients.
     fn begin(&mut self) -> Result<(), Failure> {
+        self.watch_uplinks();
         self.requests
             .dump(&mut self.memory.mirror, Kinds::ALL)
             .map_err(unavailable)?;
@@ -228,10 +230,12 @@ impl Daemon<'_> {
             ..
         } = &mut *self.memory;
         tables.choose(core.config(), mirror.routes());
+        self.found_gaps(now());
         self.nothing_is_news();
         let pinned = self.sticky.pinned().clone();
         self.obey_sticky_file(pinned);
         self.hear_of_interfaces()?;
+        self.devices_named(now());
         self.look_at_uplinks(now());
         self.plan_all();
         self.sync();

@@ -4,10 +4,14 @@ use core::fmt;
 
 use super::refusals::{Refusal, Refusals};
 use super::{Daemon, Memory};
-use crate::config::{Name, PathId, Provider, TABLE_MAIN, WARNINGS_MAX};
+use crate::config::{
+    ADDRESSES_MAX, LINKS_MAX, Name, PathId, Provider, ROUTES_MAX, RULES_MAX, TABLE_MAIN,
+    WARNINGS_MAX,
+};
 use crate::failover::Fault;
 use crate::failover::path::{Duty, Path};
 use crate::linux::layout::{Taken, overridden_by};
+use crate::linux::mirror::Kinds;
 use crate::linux::objects::{Change, Route};
 use crate::linux::{mwan3, sysctl, uplink};
 use crate::net::Family;
@@ -53,6 +57,34 @@ const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way: 
      `/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
      `failover import-mwan3` makes a configuration of mwan3's";
 
+/// What there may be too many of, how many of it can be watched, and what to do.
+const OVERFLOWS: [(Kinds, &str, usize, &str); 4] = [
+    (
+        Kinds::ROUTES,
+        "default routes",
+        ROUTES_MAX,
+        "delete those not needed, or, where routers advertise them, set `net.ipv6.conf.DEVICE.accept_ra_defrtr=0`",
+    ),
+    (
+        Kinds::ADDRESSES,
+        "addresses",
+        ADDRESSES_MAX,
+        "`ip -br address` lists them: delete those not needed",
+    ),
+    (
+        Kinds::LINKS,
+        "devices",
+        LINKS_MAX,
+        "`ip -br link` lists them: delete those not needed",
+    ),
+    (
+        Kinds::RULES,
+        "rules",
+        RULES_MAX,
+        "`ip rule` and `ip -6 rule` list them: delete those not needed",
+    ),
+];
+
 impl Daemon<'_> {
     /// Finds the warnings that hold now, and logs those that did not before.
     pub(super) fn note_warnings(&mut self) {
@@ -71,6 +103,7 @@ impl Daemon<'_> {
             self.warnings
                 .add("mwan3-running", None, format_args!("{TWO_MASTERS}"));
         }
+        self.warn_of_overflow();
         for family in Family::ALL {
             self.warn_of_family(family);
             self.warn_of_refused(family);
@@ -101,6 +134,21 @@ impl Daemon<'_> {
                 Some(provider) => log::warn!("{provider}: {}", warning.text),
                 None => log::warn!("{}", warning.text),
             }
+        }
+    }
+
+    /// What the kernel has more of than can be watched.
+    fn warn_of_overflow(&mut self) {
+        let mirror = &self.memory.mirror;
+        for (kinds, what, room, cure) in OVERFLOWS {
+            if !mirror.lacks().has(kinds) {
+                continue;
+            }
+            let missing = mirror.missing(kinds);
+            let what = format_args!(
+                "{missing} {what} cannot be watched: there is room for {room}, and the providers' come first; {cure}"
+            );
+            self.warnings.add("overflow", None, what);
         }
     }
 

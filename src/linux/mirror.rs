@@ -6,13 +6,22 @@
 //! Events alone do not tell all: Linux deletes IPv4 routes without a word when their device goes down or loses its last
 //! address, and tells of multipath routes only in part. Then the mirror draws the sure conclusions at once and names the
 //! [`Kinds`] that a fresh dump must confirm: [`Mirror::needs`].
+//!
+//! Room is bounded. What concerns us comes first ([`Mirror::watch`]), and of what many tell of one uplink, the best few.
+//! What has no room is counted, and dumped as soon as there is room again.
 
+mod interest;
+mod missing;
 mod table;
 
 use crate::config::{ADDRESSES_MAX, LINKS_MAX, PROTOCOL, ROUTES_MAX, RULES_MAX};
 use crate::linux::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::net::Family;
 
+use interest::{Class, Interest, Watched};
+pub use interest::{EachNamed, Named};
+pub(super) use interest::{is_policy_table, preference};
+use missing::Missing;
 use table::{Inserted, Table};
 
 /// A set of kinds of things: what has changed, or what needs a fresh dump.
@@ -53,6 +62,14 @@ impl Kinds {
         }
     }
 
+    /// What tells of uplinks of one family.
+    pub const fn uplinks(family: Family) -> Kinds {
+        let mut kinds = Kinds::routes(family);
+        kinds.add(Kinds::ADDRESSES);
+        kinds.add(Kinds::LINKS);
+        kinds
+    }
+
     /// Whether none is in the set.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -63,6 +80,11 @@ impl Kinds {
         self.0 & other.0 != 0
     }
 
+    /// Whether all of `other` are in the set.
+    pub const fn has_all(self, other: Kinds) -> bool {
+        other.0 & !self.0 == 0
+    }
+
     /// Add those of `other`.
     pub const fn add(&mut self, other: Kinds) {
         self.0 |= other.0;
@@ -70,6 +92,10 @@ impl Kinds {
 
     const fn drop(&mut self, other: Kinds) {
         self.0 &= !other.0;
+    }
+
+    const fn and(self, other: Kinds) -> Kinds {
+        Kinds(self.0 & other.0)
     }
 
     const fn when(self, condition: bool) -> Kinds {
@@ -136,6 +162,12 @@ pub struct Mirror {
     twins: Kinds,
     /// see [`Counters`]
     pub counters: Counters,
+    /// the kind that a dump is showing
+    dumping: Kinds,
+    missing: Missing,
+    /// what was missing before the dump
+    missed: Missing,
+    interest: Interest,
     links: Table<Link, LINKS_MAX>,
     addresses: Table<Address, ADDRESSES_MAX>,
     routes: Table<Route, ROUTES_MAX>,
@@ -156,6 +188,10 @@ impl Mirror {
             addresses: Table::new(),
             routes: Table::new(),
             rules: Table::new(),
+            dumping: Kinds::NONE,
+            missing: Missing::new(),
+            missed: Missing::new(),
+            interest: Interest::new(),
             needs: Kinds::NONE,
             nexthops: Kinds::NONE,
             twins: Kinds::NONE,
@@ -202,8 +238,43 @@ impl Mirror {
         self.needs.add(kinds);
     }
 
+    /// From now on, what is named here has room before anything else. Whether a dump is needed for that.
+    pub fn watch(&mut self, each: &EachNamed<'_>) -> bool {
+        if !self.interest.take_over(each) {
+            return false;
+        }
+        self.interest.note_all(self.links.as_slice());
+        self.missing.suspect();
+        self.needs.add(self.missing.any());
+        !self.missing.any().is_empty()
+    }
+
+    /// The kinds of which the kernel has more than there is room for.
+    pub const fn lacks(&self) -> Kinds {
+        self.missing.any()
+    }
+
+    /// How many of these kinds there was no room for.
+    pub fn missing(&self, kinds: Kinds) -> u16 {
+        self.missing.count(kinds)
+    }
+
+    /// Whether the picture may lack what concerns us of these kinds, so that what it does not show may be there.
+    pub fn is_unsure(&self, kinds: Kinds) -> bool {
+        let doubted = self.missing.concerning().and(self.needs);
+        doubted.has(kinds) || self.missing.blind().has(kinds)
+    }
+
     /// Take in an event; what has changed in the picture. Events may come twice.
     pub fn apply(&mut self, news: News) -> Kinds {
+        let changed = self.take_in(news);
+        // What was left out may be better now than what is known.
+        self.needs.add(changed.and(self.missing.concerning()));
+        self.look_for_room();
+        changed
+    }
+
+    fn take_in(&mut self, news: News) -> Kinds {
         match news {
             News::Is(Object::Link(link)) => self.link_is(link),
             News::Is(Object::Route(route, nexthop)) => self.route_is(route, nexthop),
@@ -225,6 +296,8 @@ impl Mirror {
 
     /// A dump of one kind begins: [`Mirror::record`] all it shows, then call [`Mirror::end`].
     pub fn begin(&mut self, kind: Kinds) {
+        (self.dumping, self.missed) = (kind, self.missing);
+        self.missing.forget(kind);
         self.nexthops.drop(kind);
         self.twins.drop(kind);
         match kind {
@@ -243,52 +316,127 @@ impl Mirror {
             self.needs.drop(kind);
         }
         let whole = dumped == Dumped::Whole;
-        kind.when(match kind {
+        let changed = match kind {
             Kinds::LINKS => self.links.settle(whole),
             Kinds::ADDRESSES => self.addresses.settle(whole),
             Kinds::RULES => self.rules.settle(whole),
             _ => self.routes.settle(whole),
-        })
+        };
+        if kind == Kinds::LINKS && changed {
+            self.interest.note_all(self.links.as_slice());
+        }
+        self.dumping = Kinds::NONE;
+        if whole {
+            // What went has made room for what was shown before it went.
+            let again = self.missing.any().has(kind) && self.room(kind) > 0;
+            self.needs.add(kind.when(again));
+        } else {
+            self.missing.restore(kind, &self.missed);
+        }
+        let more = self
+            .missing
+            .count(kind)
+            .saturating_sub(self.missed.count(kind));
+        self.count_overflows(more.into());
+        self.look_for_room();
+        kind.when(changed)
     }
 
     /// Take in that a thing exists, without concluding anything from it; what has changed.
     pub fn record(&mut self, object: Object) -> Kinds {
-        let (kind, inserted) = match object {
-            Object::Link(link) => (Kinds::LINKS, {
+        let interest = &mut self.interest;
+        match object {
+            Object::Link(link) => {
                 let index = link.index;
-                self.links.insert(link, |old| old.index == index, |_| false)
-            }),
-            Object::Address(address) => (
-                Kinds::ADDRESSES,
-                self.addresses
-                    .insert(address, |old| same_address(old, &address), |_| false),
-            ),
-            Object::Route(route, _) if !relevant(&route) => return Kinds::NONE,
-            Object::Route(route, nexthop) => {
-                let kind = Kinds::routes(family(&route));
-                self.nexthops.add(kind.when(nexthop));
-                let lesser = |old: &Route| route.protocol == PROTOCOL && old.protocol != PROTOCOL;
-                let inserted = self.routes.insert(route, |old| *old == route, lesser);
-                self.twins.add(kind.when(inserted == Inserted::Again));
-                (kind, inserted)
+                interest.note(&link);
+                let inserted = self.links.insert(link, |old| old.index == index, interest);
+                self.recorded(Kinds::LINKS, inserted, |mirror| &mirror.links)
             }
-            Object::Rule(rule) => (Kinds::RULES, self.record_rule(rule)),
-        };
-        if matches!(inserted, Inserted::NoRoom | Inserted::Evicted) {
-            self.counters.overflows = self.counters.overflows.wrapping_add(1);
+            Object::Address(address) => {
+                let same = |old: &Address| same_address(old, &address);
+                let inserted = self.addresses.insert(address, same, interest);
+                self.recorded(Kinds::ADDRESSES, inserted, |mirror| &mirror.addresses)
+            }
+            Object::Route(route, _) if !relevant(&route) => Kinds::NONE,
+            Object::Route(route, nexthop) => {
+                let kind = route.kind();
+                self.nexthops.add(kind.when(nexthop));
+                let inserted = self.routes.insert(route, |old| *old == route, interest);
+                self.twins.add(kind.when(inserted == Inserted::Again));
+                self.recorded(kind, inserted, |mirror| &mirror.routes)
+            }
+            Object::Rule(rule) => {
+                // Equal ones are one: `same` needs the rule that is moved into the table.
+                let known = rule.clone();
+                let inserted = self.rules.insert(rule, |old| *old == known, interest);
+                self.recorded(Kinds::RULES, inserted, |mirror| &mirror.rules)
+            }
         }
-        kind.when(matches!(inserted, Inserted::New | Inserted::Evicted))
     }
 
-    fn record_rule(&mut self, rule: Rule) -> Inserted {
-        let ours = rule.protocol == PROTOCOL;
-        // Equal ones are one: `same` needs the rule that is moved into the table.
-        let known = rule.clone();
-        self.rules.insert(
-            rule,
-            |old| *old == known,
-            |old| ours && old.protocol != PROTOCOL,
-        )
+    /// What the recording of a thing of this kind has changed. What is left out is counted.
+    fn recorded<T: Watched, const N: usize>(
+        &mut self,
+        kind: Kinds,
+        inserted: Inserted<T>,
+        table: impl Fn(&Mirror) -> &Table<T, N>,
+    ) -> Kinds {
+        let (left_out, stale) = match inserted {
+            Inserted::Known | Inserted::Again => return Kinds::NONE,
+            Inserted::New => return kind,
+            Inserted::Evicted { ref value, stale } => (value, stale),
+            Inserted::NoRoom(ref value) => (value, false),
+        };
+        let evicted = matches!(inserted, Inserted::Evicted { .. });
+        let out = left_out.kind();
+        let dumped = self.dumping.has(out);
+        // Of what is left out by an event, only a dump tells how many there are: it may be told of again and again.
+        // And what a dump has not shown yet is counted when it is shown.
+        let counted = if dumped { !stale } else { evicted };
+        if !dumped {
+            self.count_overflows(1);
+            self.needs.add(out.when(!self.missing.any().has(out)));
+        }
+        self.missing.add(out, counted);
+        if left_out.class(&self.interest) > Class::Other {
+            let blind = table(self).has_few(left_out, &self.interest);
+            self.missing.add_concerning(out, blind);
+        }
+        let mut changed = kind.when(evicted);
+        changed.add(out.when(evicted));
+        changed
+    }
+
+    fn count_overflows(&mut self, more: u32) {
+        self.counters.overflows = self.counters.overflows.wrapping_add(more);
+    }
+
+    /// Something is gone that was perhaps left out.
+    fn unknown_gone(&mut self, kind: Kinds) {
+        if self.missing.any().has(kind) {
+            self.missing.gone(kind);
+        }
+    }
+
+    /// What was left out is to be dumped as soon as there is room for all of it.
+    fn look_for_room(&mut self) {
+        if self.missing.any().is_empty() {
+            return;
+        }
+        for kind in Kinds::EACH {
+            let fits = self.room(kind) >= usize::from(self.missing.count(kind));
+            let again = self.missing.any().has(kind) && fits;
+            self.needs.add(kind.when(again));
+        }
+    }
+
+    fn room(&self, kind: Kinds) -> usize {
+        match kind {
+            Kinds::LINKS => self.links.room(),
+            Kinds::ADDRESSES => self.addresses.room(),
+            Kinds::RULES => self.rules.room(),
+            _ => self.routes.room(),
+        }
     }
 
     fn link_is(&mut self, link: Link) -> Kinds {
@@ -301,7 +449,12 @@ impl Mirror {
     }
 
     fn link_gone(&mut self, index: u32) -> Kinds {
-        let mut changed = Kinds::LINKS.when(self.links.remove(|link| link.index == index));
+        let known = self.links.remove(|link| link.index == index);
+        self.interest.forget(index);
+        if !known {
+            self.unknown_gone(Kinds::LINKS);
+        }
+        let mut changed = Kinds::LINKS.when(known);
         let addresses = self.addresses.remove(|address| address.device == index);
         changed.add(Kinds::ADDRESSES.when(addresses));
         changed.add(self.device_lost_routes(index, Kinds::ROUTES));
@@ -309,8 +462,11 @@ impl Mirror {
     }
 
     fn address_gone(&mut self, gone: &Address) -> Kinds {
-        let mut changed =
-            Kinds::ADDRESSES.when(self.addresses.remove(|old| same_address(old, gone)));
+        let known = self.addresses.remove(|old| same_address(old, gone));
+        if !known {
+            self.unknown_gone(Kinds::ADDRESSES);
+        }
+        let mut changed = Kinds::ADDRESSES.when(known);
         let family_of = |address: &Address| Family::of(address.prefix.address().into());
         // Routes with the address as their source go, stay or lose it, by family, table and kernel version.
         let address = gone.prefix.address().into();
@@ -400,6 +556,9 @@ impl Mirror {
             same_key(old, gone) && (old.device == gone.device || old.kind == RouteKind::Multipath)
         });
         self.needs.add(kind.when(like));
+        if relevant(gone) {
+            self.unknown_gone(kind);
+        }
         Kinds::NONE
     }
 
@@ -407,7 +566,11 @@ impl Mirror {
         // Different foreign rules may look alike here.
         let vague = gone.selector == Selector::Foreign || gone.verdict == RuleVerdict::Foreign;
         self.needs.add(Kinds::RULES.when(vague));
-        Kinds::RULES.when(self.rules.remove(|rule| rule == gone))
+        let known = self.rules.remove(|rule| rule == gone);
+        if !known {
+            self.unknown_gone(Kinds::RULES);
+        }
+        Kinds::RULES.when(known)
     }
 }
 

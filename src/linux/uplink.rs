@@ -4,12 +4,9 @@ use core::net::{IpAddr, Ipv6Addr};
 
 use heapless::Vec;
 
-use crate::config::{
-    Config, DeviceName, PATHS_MAX, POLICY_TABLE_FIRST, PROTOCOL, PROVIDERS_MAX, Provider, Slot,
-    TABLE_MAIN,
-};
+use crate::config::{Config, DeviceName, PROTOCOL, PROVIDERS_MAX, Provider, Slot, TABLE_MAIN};
 use crate::failover::Waiting;
-use crate::linux::mirror::{Mirror, family, is_default};
+use crate::linux::mirror::{Mirror, family, is_default, is_policy_table, preference};
 use crate::linux::objects::{Address, Link, Route, RouteKind};
 use crate::net::{Family, Prefix, network_of};
 use crate::wire::netifd::Way;
@@ -129,6 +126,21 @@ impl Uplink {
         }
     }
 
+    /// What is found in a picture that lacks something, for one that was known: an address or a gateway that is not seen
+    /// there may exist all the same. That a device is gone, down or without carrier is certain.
+    #[must_use]
+    pub fn unless_unseen(self, known: &Uplink) -> Uplink {
+        let gone = matches!(self.waiting, Some(Waiting::NoDevice | Waiting::Down));
+        if gone || self.index != known.index || !known.routable {
+            return self;
+        }
+        Uplink {
+            waiting: self.waiting.filter(|why| *why == Waiting::NoCarrier),
+            refused: false,
+            ..known.clone()
+        }
+    }
+
     /// Two paths must not share a device in a family: the later in rank waits. Call this for all of a family, best rank
     /// first.
     pub fn claim_device(&mut self, slot: Slot, claims: &mut Claims) {
@@ -212,10 +224,7 @@ fn learned_route<'a>(
     foreign_defaults(mirror, family)
         .filter(|route| route.device == device && route.kind == RouteKind::Unicast)
         .filter(|route| !is_our_table(config, route.table))
-        .min_by_key(|route| {
-            let elsewhere = route.table != TABLE_MAIN;
-            (elsewhere, route.metric, route.table, route.gateway)
-        })
+        .min_by_key(|route| preference(route))
 }
 
 fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route> {
@@ -228,11 +237,7 @@ fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route>
 
 /// Tables that are for us alone: what a foreigner puts there tells nothing about an uplink.
 fn is_our_table(config: &Config, table: u32) -> bool {
-    let policy = table
-        .checked_sub(POLICY_TABLE_FIRST)
-        .and_then(|number| usize::try_from(number).ok());
-    let automatic = policy.is_some_and(|number| number < PATHS_MAX);
-    (table == config.globals.table && table != TABLE_MAIN) || automatic
+    (table == config.globals.table && table != TABLE_MAIN) || is_policy_table(table)
 }
 
 /// Whether the kernel would refuse the gateway as unreachable. IPv6 link-local ones are on every link.

@@ -20,6 +20,7 @@
 //! | [`reload`] | what a reload keeps, and what it changes |
 //! | [`stop`] | clean stops, and two daemons at once |
 //! | [`outside`] | others change the kernel's state under the daemon's hands |
+//! | [`overflow`] | more in the kernel than there is room to watch |
 //! | [`exec`] | commands as checks |
 //! | [`explain`] | what is said of a provider is what is so |
 //! | [`by_hand`] | checks that a person makes, with a daemon and without |
@@ -50,6 +51,7 @@ pub mod netifd_death;
 pub mod netifd_prefix;
 pub mod outage;
 pub mod outside;
+pub mod overflow;
 pub mod pin;
 pub mod preempt;
 pub mod refused;

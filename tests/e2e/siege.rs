@@ -15,7 +15,8 @@ use nix::sys::socket::{
     socket,
 };
 
-use super::lab::rights::in_lab;
+use super::lab::calls::Slowed;
+use super::lab::rights::{in_lab, required};
 use super::lab::topology::target;
 use super::lab::{Family, Flow, LIFETIME, Lab, Settings, wait_until};
 use super::witness::{Dice, Usage, counter, path};
@@ -132,6 +133,42 @@ fn it_runs_out_of_descriptors() {
         assert!(wait_until(SOON, told), "{}", daemon.log());
         limit(512);
         assert!(leads(&lab, 1), "{}", daemon.log());
+        daemon.wait_for_all("online");
+    });
+}
+
+/// More happens than the kernel keeps for us: until all that it kept is read, it drops without a word what comes.
+#[test]
+fn what_happens_while_an_overrun_is_read_is_learned() {
+    in_lab(|| {
+        let lab = Lab::new();
+        for number in [1, 2] {
+            let metric = u32::try_from(number).unwrap();
+            lab.learn_default(number, Family::V4, "dhcp", 20 + metric);
+            lab.learn_default(number, Family::V6, "ra", 2000 + metric);
+        }
+        let daemon = online_with(&lab, &Settings::learning(&lab).global("down", "20"));
+        let Some(slowed) = Slowed::start(&daemon, "recvfrom", Duration::from_millis(1)) else {
+            assert!(!required(), "no `strace`");
+            eprintln!("SKIPPED: no `strace`");
+            return;
+        };
+        daemon.signal(Signal::SIGSTOP);
+        let flood = (0..6000).map(|n| {
+            let host = n % 200 + 2;
+            format!("route replace default via 198.51.100.{host} dev lan0 table 999")
+        });
+        lab.router.ip(&flood.collect::<Vec<_>>().join("\n"));
+        daemon.signal(Signal::SIGCONT);
+        // It reads 256 messages before it does anything else; there are more than a thousand.
+        assert!(wait_until(SOON, || slowed.calls() > 600));
+        let moved = lab.move_gateway(2).gateway_v4;
+        lab.learn_default(2, Family::V4, "dhcp", 22);
+        drop(slowed);
+        let gateway = || path(&daemon.status(), "isp2", "ipv4")["gateway"].clone();
+        let learned = || gateway() == moved.to_string();
+        assert!(wait_until(SOON, learned), "{}\n{}", gateway(), daemon.log());
+        assert!(counter(&daemon, "overruns") > 0);
         daemon.wait_for_all("online");
     });
 }

@@ -1,6 +1,7 @@
-//! Which system calls a process makes, counted by `strace`.
+//! Which system calls a process makes, counted or slowed down by `strace`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,56 @@ pub fn count(daemon: &Daemon, time: Duration) -> Result<Calls, String> {
             "no `strace`: {}",
             String::from_utf8_lossy(&complaint).trim()
         )),
+    }
+}
+
+/// A daemon one of whose system calls takes longer, until this is dropped.
+#[derive(Debug)]
+pub struct Slowed {
+    strace: Child,
+    log: PathBuf,
+}
+
+impl Slowed {
+    /// So much longer. None where `strace` is missing or forbidden.
+    pub fn start(daemon: &Daemon, call: &str, by: Duration) -> Option<Slowed> {
+        let log = daemon.file("slowed");
+        let delay = format!("inject={call}:delay_exit={}", by.as_micros());
+        let mut command = mortal("strace");
+        command
+            .args([
+                "-e",
+                &format!("trace={call}"),
+                "-e",
+                &delay,
+                "-s",
+                "0",
+                "-o",
+            ])
+            .arg(&log)
+            .args(["-p", &daemon.pid().to_string()])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        let mut strace = command.spawn().ok()?;
+        let attached = attached(daemon.pid(), &mut strace);
+        let slowed = Slowed { strace, log };
+        attached.then_some(slowed)
+    }
+
+    /// How often it was called so far.
+    pub fn calls(&self) -> usize {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        log.iter().filter(|byte| **byte == b'\n').count()
+    }
+}
+
+impl Drop for Slowed {
+    fn drop(&mut self) {
+        let _ = interrupt(&self.strace);
+        if !wait_until(PATIENCE, || !matches!(self.strace.try_wait(), Ok(None))) {
+            let _ = self.strace.kill();
+        }
+        let _ = self.strace.wait();
     }
 }
 

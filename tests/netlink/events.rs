@@ -174,6 +174,41 @@ fn after_an_overrun_a_dump_makes_the_picture_right() {
     assert_eq!(lab.ours().len(), 1);
 }
 
+/// Until all is read that it told before an overrun, the kernel drops what happens without a word.
+#[test]
+fn what_happens_before_all_is_read_after_an_overrun_is_learned() {
+    let mut lab = Lab::new();
+    let mut batch = String::new();
+    for number in 0..6000 {
+        let host = number % 200 + 3;
+        batch += &format!("route replace default via 192.0.2.{host} dev wan1 metric 9\n");
+    }
+    let file = std::env::temp_dir().join(format!("failover-silence-{}", std::process::id()));
+    std::fs::write(&file, batch).unwrap();
+    ip(&format!("-batch {}", file.display()));
+    std::fs::remove_file(&file).unwrap();
+    // As the daemon does it: a part of the news; then a dump, if one is needed, and what came meanwhile.
+    let first = lab.events.drain(&mut lab.mirror);
+    assert!(first.more && lab.mirror.counters.overruns == 1);
+    let made = lab.events.renew(&mut lab.requests, &mut lab.mirror);
+    assert_eq!(made, Ok(false), "there is something left to read");
+    ip("route add default via 192.0.2.254 dev wan2 metric 77");
+    ip("link set wan1 down");
+    let mut rounds = 0;
+    while lab.events.drain(&mut lab.mirror).more || !lab.mirror.needs().is_empty() {
+        lab.events
+            .renew(&mut lab.requests, &mut lab.mirror)
+            .unwrap();
+        rounds += 1;
+        assert!(rounds < 100);
+    }
+    assert_eq!(
+        lab.mirror.counters.overruns, 1,
+        "the kernel has not said it again"
+    );
+    lab.assert_true_picture("now");
+}
+
 #[test]
 fn a_drain_is_bounded() {
     let mut lab = Lab::new();

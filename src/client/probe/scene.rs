@@ -6,7 +6,7 @@ use super::{Errand, OneWay, complain};
 use crate::cli::Exit;
 use crate::config::{Config, PathId, Provider, nearest};
 use crate::linux::clock::now;
-use crate::linux::mirror::{Kinds, Mirror};
+use crate::linux::mirror::{Kinds, Mirror, Named};
 use crate::linux::netifd::{Interfaces, told_of};
 use crate::linux::netlink::Requests;
 use crate::linux::uplink::resolve;
@@ -72,10 +72,21 @@ impl<'a> Scene<'a> {
         let provider = config.providers.first().ok_or("there is no provider")?;
         let mut mirror = Box::new(Mirror::new());
         let mut requests = Requests::open().map_err(|error| error.to_string())?;
+        let interfaces = ask_netifd(config);
+        // However much else there is, what is to be probed is seen.
+        mirror.watch(&|name| {
+            name(Named::Table(config.globals.table));
+            for family in Family::ALL {
+                let told = told_of(&interfaces, provider, family);
+                name(Named::Device(told.device));
+                let _ = told.delegated.map(|prefix| name(Named::Prefix(prefix)));
+                let own = provider.address[family];
+                let _ = own.map(|own| name(Named::Address(own)));
+            }
+        });
         requests
             .dump(&mut mirror, Kinds::ALL)
             .map_err(|fault| format!("the kernel's routes cannot be read: {fault}"))?;
-        let interfaces = ask_netifd(config);
         for (name, _) in interfaces.troubles() {
             complain(
                 Exit::Ok,

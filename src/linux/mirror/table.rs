@@ -2,6 +2,9 @@
 
 use heapless::Vec;
 
+use super::interest::{Class, Interest, Watched};
+use crate::config::KEPT_MIN;
+
 /// At most `N` things, in no order, no two equal.
 ///
 /// An empty one is all zero bytes. It begins with a page, and with what is small: few things touch one page only.
@@ -14,21 +17,26 @@ pub(super) struct Table<T, const N: usize> {
 }
 
 /// What [`Table::insert`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Inserted {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Inserted<T> {
     /// it was there already, and the dump in progress confirms it
     Known,
     /// it was there already, and confirmed: it is told twice, or the kernel has two that look alike here
     Again,
     /// it is new, or differs from what was in its place
     New,
-    /// it took the place of something less worth knowing
-    Evicted,
-    /// there was no room for it
-    NoRoom,
+    /// it took the place of this one, which is less worth knowing, and was not shown by the dump in progress if `stale`
+    Evicted {
+        /// the one that is left out
+        value: T,
+        /// see above
+        stale: bool,
+    },
+    /// there is no room for it
+    NoRoom(T),
 }
 
-impl<T: PartialEq, const N: usize> Table<T, N> {
+impl<T: Watched, const N: usize> Table<T, N> {
     pub(super) const fn new() -> Self {
         Table {
             stale: Vec::new(),
@@ -40,14 +48,19 @@ impl<T: PartialEq, const N: usize> Table<T, N> {
         &self.values
     }
 
+    /// How many more there is room for.
+    pub(super) fn room(&self) -> usize {
+        N - self.values.len()
+    }
+
     /// Put a thing in: in the place of one that is `same` as it (they have one identity in the kernel), else in a free
-    /// one, else in the place of a stale one, else of one that is `lesser`.
+    /// one, else in the place of one that is less worth knowing.
     pub(super) fn insert(
         &mut self,
         value: T,
         same: impl Fn(&T) -> bool,
-        lesser: impl Fn(&T) -> bool,
-    ) -> Inserted {
+        interest: &Interest,
+    ) -> Inserted<T> {
         if let Some(place) = self.values.iter().position(same) {
             let stale = core::mem::take(&mut self.stale[place]);
             if self.values[place] == value {
@@ -65,18 +78,79 @@ impl<T: PartialEq, const N: usize> Table<T, N> {
             let _ = self.stale.push(false);
             return Inserted::New;
         };
-        if let Some(place) = self.stale.iter().position(|stale| *stale) {
-            self.values[place] = value;
-            self.stale[place] = false;
-            return Inserted::New;
+        match self.least_worth(&value, interest) {
+            Some(place) => Inserted::Evicted {
+                value: core::mem::replace(&mut self.values[place], value),
+                stale: core::mem::take(&mut self.stale[place]),
+            },
+            None => Inserted::NoRoom(value),
         }
-        match self.values.iter().position(lesser) {
-            Some(place) => {
-                self.values[place] = value;
-                Inserted::Evicted
+    }
+
+    /// The place of what a thing may take the room of: of what belongs to others; of the worst that is akin, when there
+    /// are many; of the worst of another crowd, when there are few. One device's many are never at another's expense.
+    ///
+    /// That the dump in progress has not shown a thing yet is no reason to give up what is known of it.
+    fn least_worth(&self, value: &T, interest: &Interest) -> Option<usize> {
+        let class = value.class(interest);
+        if class == Class::Other {
+            return None;
+        }
+        let (mut akin, mut worst): (_, Option<(usize, &T)>) = (0, None);
+        for (place, v) in self.values.iter().enumerate() {
+            let its = v.class(interest);
+            if its == Class::Other {
+                return Some(place);
             }
-            None => Inserted::NoRoom,
+            if class == Class::Concerns && v.is_akin(value, interest) {
+                akin += 1;
+                if its == class && worst.is_none_or(|(_, worst): (usize, &T)| worst.is_better(v)) {
+                    worst = Some((place, v));
+                }
+            }
         }
+        if akin >= KEPT_MIN {
+            return worst
+                .filter(|(_, v)| value.is_better(v))
+                .map(|(place, _)| place);
+        }
+        self.crowded(class, interest)
+    }
+
+    /// The worst of a crowd; where there is none, something that concerns us, for what is ours.
+    fn crowded(&self, class: Class, interest: &Interest) -> Option<usize> {
+        let concerns = |v: &T| v.class(interest) == Class::Concerns;
+        let mut values = self.values.iter();
+        match values.find(|v| concerns(v) && self.akin(v, interest) > KEPT_MIN) {
+            Some(one) => self.worst(one, interest),
+            None if class == Class::Ours => self.values.iter().position(concerns),
+            None => None,
+        }
+    }
+
+    /// How many are akin to this; of a crowd, only that it is one.
+    fn akin(&self, value: &T, interest: &Interest) -> usize {
+        let akin = self.values.iter().filter(|v| v.is_akin(value, interest));
+        akin.take(KEPT_MIN + 1).count()
+    }
+
+    /// Whether fewer are akin to this than are to be kept in any case.
+    pub(super) fn has_few(&self, value: &T, interest: &Interest) -> bool {
+        self.akin(value, interest) < KEPT_MIN
+    }
+
+    /// The place of the worst that is akin to this.
+    fn worst(&self, value: &T, interest: &Interest) -> Option<usize> {
+        let akin = |place: &usize| {
+            let v = &self.values[*place];
+            v.class(interest) == Class::Concerns && v.is_akin(value, interest)
+        };
+        (0..self.values.len()).filter(akin).reduce(|worst, place| {
+            match self.values[worst].is_better(&self.values[place]) {
+                true => place,
+                false => worst,
+            }
+        })
     }
 
     /// Take out every thing that `gone` names; whether there was one.
@@ -115,10 +189,45 @@ impl<T: PartialEq, const N: usize> Table<T, N> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kinds;
     use super::*;
 
-    fn insert(table: &mut Table<u32, 3>, value: u32) -> Inserted {
-        table.insert(value, |old| *old == value, |old| *old >= 100)
+    /// From 100 on they concern us, and from 1000 on they are ours; those of one hundred are akin, the lowest the best.
+    impl Watched for u32 {
+        fn kind(&self) -> Kinds {
+            Kinds::LINKS
+        }
+
+        fn class(&self, _: &Interest) -> Class {
+            match self {
+                0..100 => Class::Other,
+                100..1000 => Class::Concerns,
+                1000.. => Class::Ours,
+            }
+        }
+
+        fn is_akin(&self, other: &u32, _: &Interest) -> bool {
+            self / 100 == other / 100
+        }
+
+        fn is_better(&self, other: &u32) -> bool {
+            self < other
+        }
+    }
+
+    fn insert<const N: usize>(table: &mut Table<u32, N>, value: u32) -> Inserted<u32> {
+        table.insert(value, |old| *old == value, &Interest::new())
+    }
+
+    fn sorted<const N: usize>(table: &Table<u32, N>) -> std::vec::Vec<u32> {
+        let mut values = table.as_slice().to_vec();
+        values.sort_unstable();
+        values
+    }
+
+    fn evicted(value: u32) -> Inserted<u32> {
+        let stale = false;
+        Inserted::Evicted { value, stale }
     }
 
     #[test]
@@ -132,18 +241,13 @@ mod tests {
         assert_eq!(insert(&mut table, 2), Inserted::Again);
         assert_eq!(
             insert(&mut table, 4),
-            Inserted::New,
-            "a stale one makes room"
+            Inserted::NoRoom(4),
+            "what is not shown yet may be shown still"
         );
-        assert_eq!(
-            table.as_slice().iter().count(),
-            3,
-            "nothing is lost before the end"
-        );
+        assert_eq!(insert(&mut table, 1), Inserted::Known);
         assert!(table.settle(true));
-        let mut left: std::vec::Vec<u32> = table.as_slice().to_vec();
-        left.sort_unstable();
-        assert_eq!(left, [2, 4]);
+        assert_eq!(sorted(&table), [1, 2]);
+        assert_eq!(table.room(), 1, "and now there is room");
     }
 
     #[test]
@@ -162,7 +266,29 @@ mod tests {
         for value in [1, 2, 100] {
             insert(&mut table, value);
         }
-        assert_eq!(insert(&mut table, 3), Inserted::Evicted);
-        assert_eq!(insert(&mut table, 4), Inserted::NoRoom);
+        assert_eq!(insert(&mut table, 3), Inserted::NoRoom(3));
+        assert_eq!(insert(&mut table, 200), evicted(1));
+        assert_eq!(insert(&mut table, 1000), evicted(2));
+        assert_eq!(insert(&mut table, 4), Inserted::NoRoom(4));
+        assert_eq!(sorted(&table), [100, 200, 1000]);
+    }
+
+    #[test]
+    fn a_crowd_is_at_its_own_expense_and_the_best_of_it_stay() {
+        let mut table = Table::<u32, 8>::new();
+        for value in [200, 100, 101, 102, 103, 104, 105, 106] {
+            assert_eq!(insert(&mut table, value), Inserted::New);
+        }
+        assert_eq!(insert(&mut table, 107), Inserted::NoRoom(107));
+        assert_eq!(insert(&mut table, 201), evicted(106));
+        assert_eq!(insert(&mut table, 1000), evicted(105));
+        assert_eq!(insert(&mut table, 202), evicted(104));
+        assert_eq!(sorted(&table), [100, 101, 102, 103, 200, 201, 202, 1000]);
+        // Nobody has many any more.
+        assert_eq!(insert(&mut table, 203), Inserted::NoRoom(203));
+        assert!(matches!(
+            insert(&mut table, 1001),
+            Inserted::Evicted { value: ..1000, .. }
+        ));
     }
 }

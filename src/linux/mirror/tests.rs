@@ -293,3 +293,264 @@ fn more_rules_than_there_is_room_for_are_counted_and_ours_come_first() {
     assert_eq!(mirror.counters.overflows, 2);
     assert!(mirror.rules().iter().any(|rule| rule.pref == 17600));
 }
+
+/// What a provider on `eth1` and one on `eth2` name.
+fn named() -> Vec<Named> {
+    let device = |name: &str| Named::Device(name.try_into().unwrap());
+    vec![Named::Table(176), device("eth1"), device("eth2")]
+}
+
+fn watch(mirror: &mut Mirror, named: &[Named]) -> bool {
+    mirror.watch(&|name| named.iter().cloned().for_each(name))
+}
+
+/// A mirror that watches for them; they exist, as number 1 and 2.
+fn watching() -> Box<Mirror> {
+    let mut mirror = Box::new(Mirror::new());
+    assert!(!watch(&mut mirror, &named()));
+    for index in 0..3 {
+        mirror.apply(News::Is(Object::Link(link(index, true))));
+    }
+    mirror
+}
+
+/// The default route of a table that is nobody's.
+fn elsewhere(number: u32) -> Route {
+    Route {
+        table: 1_000_000 + number,
+        device: 9,
+        ..route("198.51.100.1", 9, 5)
+    }
+}
+
+/// The default route of one of many routers on one link.
+fn advertised(device: u32, number: u16) -> Route {
+    let gateway = std::format!("fe80::{number:x}");
+    Route {
+        protocol: 9,
+        ..route(&gateway, device, 1024)
+    }
+}
+
+/// Dumps IPv4 and IPv6 routes until nothing more is needed, as requests do; how often.
+fn dump(mirror: &mut Mirror, kernel: &[Route]) -> usize {
+    let mut dumps = 0;
+    for kind in [Kinds::ROUTES_V4, Kinds::ROUTES_V6] {
+        mirror.need(kind);
+        while mirror.needs().has(kind) {
+            dumps += 1;
+            assert!(dumps < 10, "it never ends");
+            mirror.begin(kind);
+            for route in kernel.iter().filter(|r| Kinds::routes(family(r)) == kind) {
+                mirror.record(Object::Route(*route, false));
+            }
+            mirror.end(kind, Dumped::Whole);
+        }
+    }
+    dumps
+}
+
+/// Tells by events that these exist.
+fn tell(mirror: &mut Mirror, routes: &[Route]) {
+    for route in routes {
+        mirror.apply(is(route));
+    }
+}
+
+fn has_all(mirror: &Mirror, routes: &[Route]) -> bool {
+    routes.iter().all(|route| mirror.routes().contains(route))
+}
+
+/// What we have, what stands at our places, and what tells of the uplinks.
+fn what_concerns_us() -> [Route; 5] {
+    let mut ours = route("192.0.2.1", 1, 100);
+    (ours.protocol, ours.table) = (PROTOCOL, 176);
+    let mut theirs = route("198.51.100.1", 9, 101);
+    theirs.table = 176;
+    let mut policy = route("198.51.100.1", 9, 1);
+    policy.table = 17602;
+    [
+        ours,
+        theirs,
+        policy,
+        route("192.0.2.1", 1, 5000),
+        route("2001:db8::1", 2, 5000),
+    ]
+}
+
+#[test]
+fn what_concerns_us_has_room_whenever_it_comes() {
+    let others: Vec<Route> = (0..1500).map(elsewhere).collect();
+    let concerns = what_concerns_us();
+    // Before the others, behind them, and in their midst; by events and by a dump.
+    for place in [0, 700, 1500] {
+        let mut kernel = others.clone();
+        kernel.splice(place..place, concerns);
+        let mut told = watching();
+        tell(&mut told, &kernel);
+        assert!(has_all(&told, &concerns), "events, {place}");
+        let mut dumped = watching();
+        dump(&mut dumped, &kernel);
+        assert!(has_all(&dumped, &concerns), "dump, {place}");
+        assert_eq!(
+            usize::from(dumped.missing(Kinds::ROUTES)),
+            1505 - ROUTES_MAX
+        );
+        assert!(
+            !dumped.is_unsure(Kinds::uplinks(Family::V4)),
+            "they are all there"
+        );
+        // The next dump shows others first: what it has not shown yet is kept.
+        kernel.rotate_left(place + 5);
+        dump(&mut told, &kernel);
+        assert!(has_all(&told, &concerns), "both, {place}");
+    }
+}
+
+#[test]
+fn nothing_that_concerns_us_is_gone_for_one_moment_of_a_dump() {
+    let concerns = what_concerns_us();
+    let mut mirror = watching();
+    let mut kernel: Vec<Route> = (0..1500).map(elsewhere).collect();
+    kernel.splice(0..0, concerns);
+    dump(&mut mirror, &kernel);
+    mirror.begin(Kinds::ROUTES_V4);
+    for number in 5000..7000 {
+        mirror.record(Object::Route(elsewhere(number), false));
+        assert!(has_all(&mirror, &concerns));
+    }
+    mirror.end(Kinds::ROUTES_V4, Dumped::Failed);
+    assert!(has_all(&mirror, &concerns));
+    assert_eq!(mirror.lacks(), Kinds::ROUTES_V4, "as before");
+}
+
+#[test]
+fn many_routers_on_one_link_are_at_the_expense_of_no_other_and_the_best_is_known() {
+    let concerns = what_concerns_us();
+    let mut kernel: Vec<Route> = (1..=1500).rev().map(|n| advertised(1, n)).collect();
+    kernel.splice(0..0, concerns);
+    let best = advertised(1, 1);
+    for dumped in [false, true] {
+        let mut mirror = watching();
+        if dumped {
+            dump(&mut mirror, &kernel);
+        } else {
+            tell(&mut mirror, &kernel);
+        }
+        assert!(has_all(&mirror, &concerns) && has_all(&mirror, &[best]));
+        // Another provider's come when there is no room any more.
+        let late = [advertised(2, 7), advertised(2, 9)];
+        tell(&mut mirror, &late);
+        assert!(has_all(&mirror, &concerns) && has_all(&mirror, &late));
+        // When the best has gone, one of those that are not known may be the best of all.
+        dump(&mut mirror, &[&kernel[..], &late].concat());
+        assert!(!mirror.is_unsure(Kinds::uplinks(Family::V6)));
+        assert!(!mirror.is_unsure(Kinds::uplinks(Family::V4)));
+        mirror.apply(gone(&best));
+        assert_eq!(mirror.needs(), Kinds::ROUTES_V6);
+        assert!(mirror.is_unsure(Kinds::uplinks(Family::V6)));
+    }
+}
+
+#[test]
+fn as_soon_as_there_is_room_for_all_a_dump_is_asked_for() {
+    let mut kernel: Vec<Route> = (0..1500).map(elsewhere).collect();
+    let mut mirror = watching();
+    tell(&mut mirror, &kernel);
+    assert_eq!(
+        mirror.needs(),
+        Kinds::ROUTES_V4,
+        "to know how many there are"
+    );
+    assert_eq!(dump(&mut mirror, &kernel), 2, "one for each family");
+    assert_eq!(
+        usize::from(mirror.missing(Kinds::ROUTES)),
+        1500 - ROUTES_MAX
+    );
+    while kernel.len() > ROUTES_MAX {
+        assert_eq!(mirror.needs(), Kinds::NONE, "{} are left", kernel.len());
+        // Of both sorts in turn: those that are known, and those that are not.
+        let place = kernel.len() % 2 * (kernel.len() - 1);
+        mirror.apply(gone(&kernel.remove(place)));
+    }
+    assert_eq!(mirror.needs(), Kinds::ROUTES_V4);
+    dump(&mut mirror, &kernel);
+    assert_eq!(
+        (mirror.lacks(), mirror.missing(Kinds::ALL)),
+        (Kinds::NONE, 0)
+    );
+    assert!(has_all(&mirror, &kernel));
+}
+
+#[test]
+fn what_went_during_a_dump_makes_room_in_the_next() {
+    let mut mirror = watching();
+    let old: Vec<Route> = (0..1024).map(elsewhere).collect();
+    dump(&mut mirror, &old);
+    let new: Vec<Route> = (2000..3000).map(elsewhere).collect();
+    dump(&mut mirror, &new);
+    assert!(has_all(&mirror, &new));
+    assert_eq!((mirror.lacks(), mirror.routes().len()), (Kinds::NONE, 1000));
+}
+
+#[test]
+fn the_providers_devices_and_addresses_have_room() {
+    let mut mirror = watching();
+    let other = |index: u32| Link {
+        index,
+        name: std::format!("veth{index}").as_str().try_into().unwrap(),
+        ..link(0, true)
+    };
+    for index in 10..600 {
+        mirror.apply(News::Is(Object::Link(other(index))));
+        let second = std::format!("198.51.100.{}/32", index % 250);
+        mirror.apply(News::Is(Object::Address(address(index, &second))));
+        mirror.apply(News::Is(Object::Address(address(
+            2,
+            &std::format!("2001:db8::{index}/128"),
+        ))));
+    }
+    assert!(mirror.lacks().has(Kinds::LINKS) && mirror.lacks().has(Kinds::ADDRESSES));
+    let own = address(1, "192.0.2.7/24");
+    mirror.apply(News::Is(Object::Address(own)));
+    assert!(mirror.addresses().contains(&own));
+    // Of the many that one has, the ones with a network, and the one in use.
+    let mut used = named();
+    used.push(Named::Address("2001:db8::fff".parse().unwrap()));
+    watch(&mut mirror, &used);
+    for wide in ["2001:db8:7::1/64", "2001:db8::fff/128"] {
+        let wide = address(2, wide);
+        mirror.apply(News::Is(Object::Address(wide)));
+        assert!(mirror.addresses().contains(&wide));
+    }
+    // A device that gets a provider's name, and one that gets one when there is no room left.
+    mirror.apply(News::Gone(Object::Link(link(1, true))));
+    mirror.apply(News::Is(Object::Link(other(700))));
+    for index in [20, 701] {
+        let renamed = Link {
+            name: "eth1".try_into().unwrap(),
+            ..other(index)
+        };
+        mirror.apply(News::Is(Object::Link(renamed)));
+        assert_eq!(
+            mirror.link_named("eth1").map(|link| link.index),
+            Some(index)
+        );
+        mirror.apply(News::Is(Object::Link(other(index))));
+    }
+}
+
+#[test]
+fn another_name_asks_for_what_had_no_room() {
+    let mut mirror = watching();
+    let mut more = named();
+    more.push(Named::Device("wan".try_into().unwrap()));
+    assert!(!watch(&mut mirror, &more), "everything is known");
+    let kernel: Vec<Route> = (0..1500).map(elsewhere).collect();
+    dump(&mut mirror, &kernel);
+    assert!(!watch(&mut mirror, &more), "it is known");
+    more.push(Named::Prefix("2001:db8::/56".parse().unwrap()));
+    assert!(watch(&mut mirror, &more));
+    assert!(mirror.is_unsure(Kinds::uplinks(Family::V4)));
+    assert_eq!(mirror.needs(), Kinds::ROUTES_V4);
+}

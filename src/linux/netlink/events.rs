@@ -9,8 +9,10 @@ use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::sys::AsyncSocket;
 
 use crate::config::{DATAGRAMS_PER_DRAIN, EVENTS_BUFFER};
+use crate::failover::Fault;
 use crate::linux::mirror::{Kinds, Mirror, News};
 use crate::linux::netlink::Message;
+use crate::linux::netlink::Requests;
 use crate::linux::netlink::body::Body;
 use crate::linux::netlink::filter::kinds_of;
 use crate::linux::netlink::socket::MessageSocket;
@@ -20,6 +22,8 @@ pub struct Events {
     socket: MessageSocket,
     /// the one that is read
     message: Vec<u8>,
+    /// the last drain has left something to read
+    more: bool,
 }
 
 /// What one [`Events::drain`] brought.
@@ -60,6 +64,7 @@ impl Events {
         Events {
             socket,
             message: Vec::new(),
+            more: false,
         }
     }
 
@@ -95,10 +100,27 @@ impl Events {
         if self.socket.take_nexthops() {
             changed.add(mirror.apply(News::Nexthops));
         }
+        self.more = self.socket.exhausted();
         Drained {
             changed,
-            more: self.socket.exhausted(),
+            more: self.more,
         }
+    }
+
+    /// Dump what the mirror needs, unless the last [`Events::drain`] has left something to read. Whether it was done.
+    ///
+    /// After an overrun the kernel drops all events without a word until everything that it told before has been read
+    /// (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c): a change between an earlier dump and that moment would never be
+    /// learned. Drain again afterwards, and see whether that has left doubts.
+    ///
+    /// # Errors
+    /// See [`Requests::dump`].
+    pub fn renew(&self, requests: &mut Requests, mirror: &mut Mirror) -> Result<bool, Fault> {
+        if self.more {
+            return Ok(false);
+        }
+        let needs = mirror.needs();
+        requests.dump(mirror, needs).map(|_| true)
     }
 
     #[cfg(test)]

@@ -102,6 +102,7 @@ impl Requests {
             Kinds::ROUTES_V6 => &[Family::V6],
             _ => &Family::ALL,
         };
+        let mut outcome = Err(Errno::EINTR);
         for _ in 0..DUMP_TRIES {
             mirror.begin(kind);
             let worth = self.dump_families(mirror, kind, families, changed);
@@ -116,10 +117,14 @@ impl Requests {
             if dumped != Dumped::Failed {
                 let counter = &mut mirror.counters.undecodable;
                 *counter = counter.wrapping_add(unread);
-                return Ok(());
+                outcome = Ok(());
+                // What was gone has made room for what had none.
+                if !mirror.needs().has(kind) {
+                    break;
+                }
             }
         }
-        Err(Errno::EINTR)
+        outcome
     }
 
     fn dump_families(

@@ -1,0 +1,169 @@
+//! The picture of the kernel's state is kept true: the kernel's news are taken in, and what they leave in doubt, or what there
+//! was no room for, is looked at anew.
+
+use super::{Daemon, Memory};
+use crate::config::PathId;
+use crate::linux::clock;
+use crate::linux::mirror::{Kinds, Named};
+use crate::linux::netifd::told_of;
+use crate::linux::uplink::Told;
+use crate::net::{Duration, Family, Instant};
+
+/// Between two dumps, when one has failed, or the next would leave the same doubts.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Dumps of one wake-up: each for what happened during the one before.
+const DUMPS_MAX: u8 = 3;
+/// The longest between two looks at what there is no room for. The first comes after [`PATIENCE`], each other after twice
+/// as long.
+const GAPS_PATIENCE_MAX: Duration = Duration::from_secs(256);
+
+/// When to look again at what there was no room for.
+#[derive(Default)]
+pub(super) struct Gaps {
+    at: Option<Instant>,
+    after: Duration,
+}
+
+impl Gaps {
+    pub(super) fn are_due(&self) -> bool {
+        self.at.is_some_and(|at| at <= clock::now())
+    }
+
+    fn found(&mut self, any: bool, now: Instant) {
+        self.after = match self.after {
+            after if any && after != Duration::ZERO => (after * 2).min(GAPS_PATIENCE_MAX),
+            _ => PATIENCE,
+        };
+        self.at = any.then_some(now + self.after);
+        if !any {
+            self.after = Duration::ZERO;
+        }
+    }
+}
+
+impl Daemon<'_> {
+    /// The events socket is readable.
+    pub(super) fn kernel_news(&mut self) {
+        let drained = self.events.drain(&mut self.memory.mirror);
+        self.news.add(drained.changed);
+        self.more_news = drained.more;
+    }
+
+    /// What there was no room for is due to be looked at again.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        if self.gaps.at.is_some_and(|at| at <= now) {
+            self.gaps.at = None;
+            let lacks = self.memory.mirror.lacks();
+            self.memory.mirror.need(lacks);
+        }
+    }
+
+    /// When the next dump is due, if nothing happens before.
+    pub(super) fn next_dump(&self) -> Option<Instant> {
+        let doubts = !self.memory.mirror.needs().is_empty();
+        let deadlines = [self.dump_at.filter(|_| doubts), self.gaps.at];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Whether events have left doubts that only a fresh dump can settle, and none was made just now in vain.
+    pub(super) fn dump_is_due(&self, now: Instant) -> bool {
+        !self.memory.mirror.needs().is_empty() && self.dump_at.is_none_or(|at| at <= now)
+    }
+
+    /// A fresh picture of what is in doubt, once all that the kernel told before has been read. Whether it was made: read on
+    /// if not.
+    pub(super) fn dump(&mut self, dumps: &mut u8, now: Instant) -> bool {
+        let needs = self.memory.mirror.needs();
+        let renewed = self
+            .events
+            .renew(&mut self.requests, &mut self.memory.mirror);
+        if renewed == Ok(false) {
+            return false;
+        }
+        if let Err(fault) = renewed {
+            self.counters.kernel_errors = self.counters.kernel_errors.wrapping_add(1);
+            log::error!("the kernel's routes cannot be read: {fault}; trying again");
+        }
+        self.kernel_news();
+        *dumps += 1;
+        let mirror = &self.memory.mirror;
+        let (doubts, lacks) = (!mirror.needs().is_empty(), mirror.lacks());
+        // What happened meanwhile asks for another at once; not so what there is no room for. And what leaves doubts again
+        // and again would do so for ever: a message of a newer kernel's, say.
+        let at_once = renewed.is_ok() && *dumps < DUMPS_MAX && !lacks.has_all(mirror.needs());
+        let patient = !at_once && (doubts || !lacks.is_empty());
+        self.dump_at = patient.then(|| clock::now() + PATIENCE);
+        if lacks.is_empty() || needs.has(lacks) {
+            self.found_gaps(now);
+        }
+        true
+    }
+
+    /// A dump has shown what there is no room for.
+    pub(super) fn found_gaps(&mut self, now: Instant) {
+        let any = !self.memory.mirror.lacks().is_empty();
+        self.gaps.found(any, now);
+    }
+
+    /// The configuration, or netifd, names other devices: they have room before all others. What there was no room for is
+    /// looked at first, lest it be taken for absent.
+    pub(super) fn devices_named(&mut self, now: Instant) {
+        if self.watch_uplinks() {
+            self.dump(&mut 0, now);
+        }
+    }
+
+    /// What the uplinks depend on has room before anything else. Whether a dump is needed for that.
+    pub(super) fn watch_uplinks(&mut self) -> bool {
+        let Memory {
+            core,
+            mirror,
+            uplinks,
+            interfaces,
+            tables,
+            ..
+        } = &mut *self.memory;
+        let config = core.config();
+        mirror.watch(&|name| {
+            name(Named::Table(config.globals.table));
+            for provider in config.enabled() {
+                let slot = provider.slot;
+                if let Some(table) = tables.of(slot) {
+                    name(Named::Table(table));
+                }
+                for family in Family::ALL {
+                    name_told(told_of(interfaces, provider, family), name);
+                    let uplink = uplinks.get(PathId { slot, family }.index());
+                    let learned = uplink.and_then(|uplink| uplink.address);
+                    if let Some(own) = provider.address[family].or(learned) {
+                        name(Named::Address(own));
+                    }
+                }
+            }
+        })
+    }
+
+    /// The mirror for those who delete what is ours: as true as it can be.
+    pub(super) fn last_look(&mut self) {
+        self.kernel_news();
+        if self.more_news {
+            self.memory.mirror.need(Kinds::ALL);
+        }
+        let needs = self.memory.mirror.needs();
+        if !needs.is_empty()
+            && let Err(fault) = self.requests.dump(&mut self.memory.mirror, needs)
+        {
+            log::error!("the kernel's routes cannot be read: {fault}");
+        }
+    }
+}
+
+/// Names what is told of a provider's way out.
+fn name_told(told: Told, name: &mut dyn FnMut(Named)) {
+    if !told.device.is_empty() {
+        name(Named::Device(told.device));
+    }
+    if let Some(prefix) = told.delegated {
+        name(Named::Prefix(prefix));
+    }
+}

@@ -1,0 +1,268 @@
+//! The kernel has more than the daemon has room to watch: what concerns it is not lost, people are told, and what had no room
+//! is seen as soon as there is some.
+
+use serde_json::Value;
+
+use super::lab::namespace::Namespace;
+use super::lab::rights::in_lab;
+use super::lab::topology::target;
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::witness::{hammers, no_hole};
+use super::{OURS, SOON, TABLE, leads, online_with};
+
+/// The DHCP client and the gateway of a provider tell its gateways: of the second one behind all others of IPv6.
+fn relearn(lab: &Lab, number: usize) {
+    let metric = u32::try_from(number).unwrap();
+    lab.learn_default(number, Family::V4, "dhcp", 20 + metric);
+    lab.learn_default(number, Family::V6, "ra", 5000 * metric);
+}
+
+/// Default routes and gateways are learned, and others have routes where ours are to be.
+fn learned() -> Lab {
+    let lab = Lab::new();
+    for number in [1, 2] {
+        relearn(&lab, number);
+    }
+    for ip in ["-4", "-6"] {
+        let lines = "route add unreachable default proto static metric 101 table 176
+             route add unreachable default proto static metric 5 table 17602";
+        lab.router.feed(&["ip", ip, "-batch", "-"], lines);
+    }
+    lab
+}
+
+fn settings(lab: &Lab) -> Settings {
+    Settings::learning(lab).global("last_resort", "keep")
+}
+
+fn batch(namespace: &Namespace, lines: impl Iterator<Item = String>) {
+    let lines: Vec<String> = lines.collect();
+    namespace.ip(&lines.join("\n"));
+}
+
+fn warning(daemon: &Daemon) -> Option<String> {
+    let status = daemon.status();
+    let mut warnings = status["warnings"].as_array().into_iter().flatten();
+    let found = warnings.find(|warning| warning["code"] == "overflow")?;
+    found["text"].as_str().map(str::to_owned)
+}
+
+fn told(daemon: &Daemon, what: &str) {
+    let so = || warning(daemon).is_some_and(|text| text.contains(what));
+    assert!(
+        wait_until(SOON, so),
+        "{:?}\n{}",
+        warning(daemon),
+        daemon.log()
+    );
+}
+
+fn told_no_more(daemon: &Daemon) {
+    let so = || warning(daemon).is_none();
+    assert!(
+        wait_until(SOON, so),
+        "{:?}\n{}",
+        warning(daemon),
+        daemon.log()
+    );
+}
+
+/// What is not ours in the tables where ours are, and ours.
+fn tables(lab: &Lab) -> Vec<String> {
+    let mut all = Vec::new();
+    for family in Family::ALL {
+        for table in [TABLE, 17601, 17602, 17601 + 64, 17602 + 64] {
+            for route in lab.router.routes(family, table) {
+                let who = if route.protocol == OURS {
+                    "ours"
+                } else {
+                    "theirs"
+                };
+                let (dev, metric) = (route.dev.unwrap_or_default(), route.metric);
+                all.push(format!(
+                    "{family} {table} {who} {} {dev} {metric}",
+                    route.dst
+                ));
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+/// No path has been in trouble, or has changed its place.
+fn untroubled(lab: &Lab, daemon: &Daemon, before: &[String]) {
+    let log = daemon.log();
+    let states = daemon.path_states();
+    assert!(
+        states.iter().all(|(_, _, state)| state == "online"),
+        "{states:?}\n{log}"
+    );
+    for word in ["→ waiting", "→ offline", "gateway lost", "put back"] {
+        assert!(!log.contains(word), "{log}");
+    }
+    assert_eq!(tables(lab), before, "{log}");
+}
+
+/// A life with too much of something: it comes, the daemon starts anew, an upstream dies and returns, and it goes.
+fn with_too_much(what: &str, come: impl Fn(&Lab), go: impl Fn(&Lab)) {
+    let lab = learned();
+    let mut daemon = online_with(&lab, &settings(&lab));
+    assert!(leads(&lab, 1));
+    let before = tables(&lab);
+    let hammers = hammers(&lab);
+    come(&lab);
+    told(&daemon, what);
+    untroubled(&lab, &daemon, &before);
+    // It knows nothing but what one dump shows.
+    daemon.kill9();
+    daemon.launch();
+    daemon.wait_for_all("online");
+    told(&daemon, what);
+    untroubled(&lab, &daemon, &before);
+    daemon.must(&["reload"]);
+    untroubled(&lab, &daemon, &before);
+    no_hole(hammers, &daemon);
+    lab.upstream_dies(1);
+    assert!(leads(&lab, 2), "{}", daemon.log());
+    lab.upstream_returns(1);
+    assert!(leads(&lab, 1), "{}", daemon.log());
+    // A cable that is pulled moves traffic at once, however much there is.
+    lab.pull_cable(1);
+    assert!(leads(&lab, 2), "{}", daemon.log());
+    lab.plug_cable(1);
+    relearn(&lab, 1);
+    daemon.wait_for_all("online");
+    assert!(leads(&lab, 1), "{}", daemon.log());
+    go(&lab);
+    told_no_more(&daemon);
+    assert_eq!(tables(&lab), before, "{}", daemon.log());
+    for family in Family::ALL {
+        let way = lab.router.way(&target(family).to_string(), &[]);
+        assert_eq!(way.as_deref(), Some("eth1"), "{}", daemon.log());
+    }
+}
+
+/// As 1,500 routers advertise themselves on one provider's link.
+#[test]
+fn of_default_routes_by_a_providers_device() {
+    in_lab(|| {
+        let lines = |verb: &'static str| {
+            move |lab: &Lab| {
+                batch(
+                    &lab.router,
+                    (1..=1500).map(|n| {
+                        format!(
+                            "route {verb} ::/0 via fe80::{n:x} dev eth1 proto ra metric {}",
+                            6000 + n
+                        )
+                    }),
+                );
+            }
+        };
+        with_too_much("default routes cannot", lines("add"), lines("del"));
+    });
+}
+
+#[test]
+fn of_default_routes_in_tables_of_others() {
+    in_lab(|| {
+        let lines = |verb: &'static str| {
+            move |lab: &Lab| {
+                batch(
+                    &lab.router,
+                    (1..=1500).map(|n| {
+                        format!(
+                            "route {verb} default dev lan0 proto static metric 7 table {}",
+                            1000 + n
+                        )
+                    }),
+                );
+            }
+        };
+        with_too_much("default routes cannot", lines("add"), lines("del"));
+    });
+}
+
+#[test]
+fn of_addresses() {
+    in_lab(|| {
+        let come = |lab: &Lab| {
+            batch(
+                &lab.router,
+                (1..=600).map(|n| {
+                    let device = ["lo", "lan0", "eth2"][n % 3];
+                    format!("addr add 2001:db8:a::{n:x}/128 dev {device} nodad")
+                }),
+            );
+        };
+        let go = |lab: &Lab| {
+            for device in ["lo", "lan0", "eth2"] {
+                let flush = format!("addr flush dev {device} to 2001:db8:a::/64");
+                lab.router.feed(&["ip", "-6", "-batch", "-"], &flush);
+            }
+        };
+        with_too_much("addresses cannot", come, go);
+    });
+}
+
+#[test]
+fn of_devices() {
+    in_lab(|| {
+        let come = |lab: &Lab| {
+            batch(
+                &lab.router,
+                (1..=140).map(|n| format!("link add veth{n} group 7 type veth peer name peer{n}")),
+            );
+        };
+        with_too_much("devices cannot", come, |lab| {
+            lab.router.ip("link del group 7")
+        });
+    });
+}
+
+/// The way that a path has goes, while many that tell less of it are known, and one that tells more has had no room.
+#[test]
+fn the_gateway_in_use_goes_meanwhile() {
+    in_lab(|| {
+        let lab = learned();
+        let daemon = online_with(&lab, &settings(&lab));
+        batch(
+            &lab.router,
+            (1..=1500).map(|n| {
+                format!(
+                    "route add ::/0 via fe80::{n:x} dev eth1 proto ra metric {}",
+                    9000 - n
+                )
+            }),
+        );
+        told(&daemon, "default routes cannot");
+        let gateway = || {
+            let status = daemon.status();
+            super::witness::path(&status, "isp1", "ipv6")["gateway"].clone()
+        };
+        let fresh = lab.provider(1).gateway_address(Family::V6).to_string();
+        assert_eq!(gateway(), Value::from(fresh));
+        lab.router.ip("route del ::/0 dev eth1 metric 5000");
+        let best = || gateway() == "fe80::5dc";
+        assert!(wait_until(SOON, best), "{}\n{}", gateway(), daemon.log());
+        // Those that are known go at once, and the best is one of those that are not.
+        batch(
+            &lab.router,
+            (477..=1500).map(|n| {
+                format!(
+                    "route del ::/0 via fe80::{n:x} dev eth1 metric {}",
+                    9000 - n
+                )
+            }),
+        );
+        let best = || gateway() == "fe80::1dc";
+        assert!(wait_until(SOON, best), "{}\n{}", gateway(), daemon.log());
+        assert!(
+            !daemon.log().contains("isp1 ipv6: → waiting"),
+            "{}",
+            daemon.log()
+        );
+        told_no_more(&daemon);
+    });
+}
