@@ -6,11 +6,11 @@ use core::fmt;
 
 use super::status::View;
 use crate::config::{
-    Check, LastResort, Limit, Measure, Name, PathId, Preempt, Provider, Slot, Timing, value::Span,
+    Check, LastResort, Limit, Measure, Name, PathId, Provider, Slot, Timing, value::Span,
 };
-use crate::failover::Waiting;
 use crate::failover::path::{Duty, Path, State, Verdict};
 use crate::failover::rounds::CheckFacts;
+use crate::failover::{HeldBack, Lead, Waiting};
 use crate::linux::clock;
 use crate::net::{Duration, Family, Instant};
 use crate::text::{Timestamp, text};
@@ -41,7 +41,7 @@ struct Telling<'a, 'v> {
     say: &'a mut dyn FnMut(fmt::Arguments<'_>),
 }
 
-impl Telling<'_, '_> {
+impl<'a> Telling<'a, '_> {
     fn tell(&mut self, id: Option<&Name>) {
         let now = self.at(self.view.now);
         (self.say)(format_args!("At {now} UTC:"));
@@ -100,83 +100,100 @@ impl Telling<'_, '_> {
         cause
     }
 
-    fn name(&self, slot: Option<Slot>) -> &str {
-        let provider = slot.and_then(|slot| self.view.core.config().at(slot));
-        provider.map_or("nobody", |provider| provider.id.as_str())
+    fn name(&self, slot: Option<Slot>) -> &'a str {
+        let core = self.view.core;
+        let provider = slot.and_then(|slot| core.config().at(slot));
+        provider.map_or("another provider", |provider| provider.id.as_str())
     }
 
     /// Why it carries traffic, or does not.
     fn tell_use(&mut self, provider: &Provider, path: &Path) {
         let core = self.view.core;
-        let config = core.config();
         let (slot, family) = (provider.slot, path.id.family);
-        let leader = core.leader(family);
-        if leader == Some(slot) {
-            return self.tell_lead(path);
+        let lead = core.lead_of(family);
+        if lead == Lead::By(slot) {
+            return self.tell_lead(provider, path);
         }
         let id = &provider.id;
-        let carrier: Text = text(format_args!("{}", self.name(leader)));
-        let before = |other: Option<Slot>| {
-            let place = |slot| config.providers.iter().position(|p| p.slot == slot);
-            other.and_then(place) > place(slot)
-        };
+        let pinned = self.name(core.pinned());
         let say = &mut self.say;
-        match (path.duty, path.state()) {
-            (Duty::Frozen, _) => say(format_args!(
-                " It is not used, and not checked: {carrier} is pinned, until `failover use auto`."
+        match path.duty {
+            Duty::Pinned => say(format_args!(
+                " It is pinned, until `failover use auto`, but can have no default route."
             )),
-            _ if core.is_disabled(slot) => say(format_args!(
+            Duty::Frozen => say(format_args!(
+                " It is not used, and not checked: {pinned} is pinned, until `failover use auto`."
+            )),
+            Duty::Checked if core.is_disabled(slot) => say(format_args!(
                 " It is not used: it was disabled by hand, until `failover enable {id}`."
             )),
-            (_, State::Online) if before(leader) => match config.globals.preempt {
-                Preempt::After(wait) => {
-                    let at = at(self.wall_clock_ms, self.view.now, path.since + wait);
-                    let wait = Span(wait);
-                    say(format_args!(
-                        " It stands by: preempt lets it take over from {carrier} at {at}, when it has been online for {wait}."
-                    ));
-                }
-                _ => say(format_args!(
-                    " It stands by: {carrier} carries {family} until that fails, for preempt is no; `failover use {id}` prefers this one."
-                )),
-            },
-            (_, State::Online) => say(format_args!(
-                " It stands by: {carrier} carries {family}, and is before it in the order."
+            Duty::Checked => {}
+        }
+        let idle = path.duty == Duty::Checked && !core.is_disabled(slot);
+        match lead {
+            Lead::Refused => say(format_args!(
+                " No provider carries {family}: no provider works, and last_resort is unreachable."
             )),
-            _ if core.plan(family).unreachable => say(format_args!(
-                " Nobody carries {family}: no provider works, and last_resort is unreachable."
+            Lead::NoRoute | Lead::Unknown => say(format_args!(
+                " No provider carries {family}: none can have a default route."
             )),
-            _ => say(format_args!(" It is not used: {carrier} carries {family}.")),
+            Lead::By(carrier) if idle => self.tell_standby(provider, path, carrier),
+            Lead::By(_) => {}
         }
     }
 
-    fn tell_lead(&mut self, path: &Path) {
+    /// Why another one carries, and not this one.
+    fn tell_standby(&mut self, provider: &Provider, path: &Path, carrier: Slot) {
+        let (id, family) = (&provider.id, path.id.family);
+        let carrier = self.name(Some(carrier));
+        let (wall_clock_ms, now) = (self.wall_clock_ms, self.view.now);
+        let say = &mut self.say;
+        match self.view.core.held_back(path) {
+            Some(HeldBack::Until(until)) => {
+                let (at, wait) = (at(wall_clock_ms, now, until), Span(until - path.since));
+                say(format_args!(
+                    " It stands by: preempt lets it take over from {carrier} at {at}, when it has been online for {wait}."
+                ));
+            }
+            Some(HeldBack::WhileItWorks) => say(format_args!(
+                " It stands by: {carrier} carries {family} until that fails, for preempt is no; `failover use {id}` prefers this one."
+            )),
+            None if path.state() == State::Online => say(format_args!(
+                " It stands by: {carrier} carries {family}, and is before it in the order."
+            )),
+            None => say(format_args!(" It is not used: {carrier} carries {family}.")),
+        }
+    }
+
+    fn tell_lead(&mut self, provider: &Provider, path: &Path) {
         let core = self.view.core;
-        let family = path.id.family;
+        let (id, family) = (&provider.id, path.id.family);
         let last_resort = core.config().globals.last_resort;
         let healthy = matches!(path.verdict, Verdict::Online | Verdict::Fresh);
-        let works =
-            |slot| core.path(PathId { slot, family }).map(Path::state) == Some(State::Online);
-        let before = core
-            .config()
-            .enabled()
-            .take_while(|p| p.slot != path.id.slot);
-        let mut better = before.filter(|p| works(p.slot) && !core.is_disabled(p.slot));
-        let better = better.next().map(|p| p.id.as_str());
+        let better = core
+            .better(path)
+            .map(|path| (path.state(), self.name(Some(path.id.slot))));
+        let pinned = self.name(core.pinned());
         let say = &mut self.say;
         match last_resort {
             _ if path.duty == Duty::Pinned => say(format_args!(
-                " It carries {family} because it is pinned, until `failover use auto`; nobody is checked meanwhile."
+                " It carries {family} because it is pinned, until `failover use auto`; no provider is checked meanwhile."
             )),
-            _ if core.plan(family).unreachable => say(format_args!(
-                " Nobody carries {family}: no provider works, and last_resort is unreachable."
+            _ if path.duty == Duty::Frozen => say(format_args!(
+                " It carries {family} because {pinned}, which is pinned, can have no default route."
             )),
             _ if healthy && path.waiting.is_none() => match better {
+                _ if core.is_disabled(provider.slot) => say(format_args!(
+                    " It carries {family} although it was disabled by hand, until `failover enable {id}`: no other provider works."
+                )),
+                Some((State::Online, better)) => say(format_args!(
+                    " It carries {family}: {better} is before it in the order and works again, but preempt lets it stay."
+                )),
+                Some((_, better)) => say(format_args!(
+                    " It carries {family} until {better}, which is before it in the order, is known to work."
+                )),
                 None => say(format_args!(
                     " It carries {family}: it is the first in the order that works."
-                )),
-                Some(better) => say(format_args!(
-                    " It carries {family}: {better} is before it in the order and works again, but preempt lets it stay."
                 )),
             },
             LastResort::Keep => say(format_args!(
@@ -207,6 +224,7 @@ impl Telling<'_, '_> {
                 " It has no check of {family}: it counts as online while its uplink is there."
             ));
         }
+        self.tell_round(path);
         let timing = &provider.timing;
         let (good, failed) = path.rounds.verdicts(timing.window);
         let (of, streak) = (good + failed, path.rounds.streak());
@@ -241,6 +259,28 @@ impl Telling<'_, '_> {
             }
         }
         self.tell_quality(path, timing);
+    }
+
+    /// When a round is good.
+    fn tell_round(&mut self, path: &Path) {
+        let (quorum, checks, required) = path.quorum();
+        let must: &str = match required {
+            true if quorum < checks => ", and each that is required",
+            _ => "",
+        };
+        let say = &mut self.say;
+        match checks {
+            1 => say(format_args!(" A round is good when its check is answered.")),
+            _ if quorum == checks => say(format_args!(
+                " A round is good when all of its {checks} checks are answered."
+            )),
+            _ => {
+                let are = if quorum == 1 { "is" } else { "are" };
+                say(format_args!(
+                    " A round is good when {quorum} of its {checks} checks {are} answered{must}."
+                ));
+            }
+        }
     }
 
     fn tell_quality(&mut self, path: &Path, timing: &Timing) {

@@ -84,12 +84,7 @@ impl View<'_> {
     fn header(&self) -> Header {
         let config = self.core.config();
         let id = |slot: Option<Slot>| slot.and_then(|slot| config.at(slot)).map(|p| p.id.clone());
-        let leader = |family| {
-            let plan = self.core.plan(family);
-            // What is refused leaves by nobody, whoever would be first.
-            let first = plan.order.first().filter(|_| !plan.unreachable);
-            id(first.map(|hop| hop.slot))
-        };
+        let leader = |family| id(self.core.carrier(family));
         Header {
             version: text(format_args!("{}", env!("CARGO_PKG_VERSION"))),
             uptime_s: seconds(self.now - self.started_at),

@@ -124,7 +124,7 @@ impl Terms {
     }
 
     /// How many checks must answer in a round.
-    fn quorum(&self) -> u32 {
+    pub(crate) fn quorum(&self) -> u32 {
         #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
         let checks = self.intervals.len() as u32;
         match self.timing.quorum {

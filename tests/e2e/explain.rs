@@ -176,7 +176,7 @@ fn what_a_person_has_said() {
             &daemon,
             "isp2",
             &[
-                "It carries {family} because it is pinned, until `failover use auto`; nobody is checked meanwhile.",
+                "It carries {family} because it is pinned, until `failover use auto`; no provider is checked meanwhile.",
             ],
         );
         daemon.must(&["use", "auto"]);
@@ -265,7 +265,8 @@ fn the_last_resort_is_to_keep() {
 #[test]
 fn the_last_resort_is_to_refuse() {
     in_lab(|| {
-        let nobody = "Nobody carries {family}: no provider works, and last_resort is unreachable.";
+        let nobody =
+            "No provider carries {family}: no provider works, and last_resort is unreachable.";
         last_resort("unreachable", 1, [nobody, nobody]);
     });
 }
