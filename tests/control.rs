@@ -254,7 +254,10 @@ fn frames_can_be_pushed_until_a_client_must_read() {
         pushed += 1;
         assert!(pushed < 100_000, "a socket has an end");
     }
-    let mut end = |_: &Request, number| (number < 2).then(|| note(pushed + number));
+    let mut end = |_: &Request, number: &mut u32| {
+        *number += 1;
+        (*number <= 2).then(|| note(pushed + *number - 1))
+    };
     server.pump(client, now, &mut end);
     assert!(server.interest(client).is_some(), "it has not read");
 

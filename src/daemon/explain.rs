@@ -17,22 +17,44 @@ use crate::text::{Timestamp, text};
 use crate::wire::control::Text;
 use crate::wire::decimal::Decimal;
 
-/// The sentence after `asked` others, on one provider or on all; none when all is said.
-pub(super) fn sentence(view: &View<'_>, id: Option<&Name>, asked: usize) -> Option<Text> {
-    let mut sentence = None;
-    let mut left = asked;
-    Telling {
-        view,
-        wall_clock_ms: clock::wall_clock_ms(),
-        say: &mut |said| {
-            if left == 0 && sentence.is_none() {
-                sentence = Some(text(said));
-            }
-            left = left.saturating_sub(1);
-        },
+/// Room for the sentences on one path.
+const SENTENCES_MAX: u32 = 64;
+
+/// The next sentence, on one provider or on all; none when all is said. First comes the time, then as many places for
+/// each path as there can be sentences.
+pub(super) fn sentence(view: &View<'_>, id: Option<&Name>, at: &mut u32) -> Option<Text> {
+    let wall_clock_ms = clock::wall_clock_ms();
+    let Some(place) = at.checked_sub(1) else {
+        *at += 1;
+        let now = self::at(wall_clock_ms, view.now, view.now);
+        return Some(text(format_args!("At {now} UTC:")));
+    };
+    let (mut path, mut left) = (place / SENTENCES_MAX, place % SENTENCES_MAX);
+    loop {
+        let families = Family::ALL.len();
+        let index = usize::try_from(path).ok()?;
+        let provider = view.core.config().providers.get(index / families)?;
+        let mut sentence = None;
+        if id.is_none_or(|id| provider.id == *id) {
+            let mut telling = Telling {
+                view,
+                wall_clock_ms,
+                say: &mut |said| {
+                    if left == 0 && sentence.is_none() {
+                        sentence = Some(text(said));
+                    }
+                    left = left.saturating_sub(1);
+                },
+            };
+            telling.tell(provider, Family::ALL[index % families]);
+        }
+        if sentence.is_some() {
+            *at += 1;
+            return sentence;
+        }
+        (path, left) = (path + 1, 0);
+        *at = 1 + path * SENTENCES_MAX;
     }
-    .tell(id);
-    sentence
 }
 
 struct Telling<'a, 'v> {
@@ -42,27 +64,15 @@ struct Telling<'a, 'v> {
 }
 
 impl<'a> Telling<'a, '_> {
-    fn tell(&mut self, id: Option<&Name>) {
-        let now = self.at(self.view.now);
-        (self.say)(format_args!("At {now} UTC:"));
-        let config = self.view.core.config();
-        for provider in config
-            .providers
-            .iter()
-            .filter(|p| id.is_none_or(|id| p.id == *id))
-        {
-            let id = &provider.id;
-            if !provider.enabled {
-                (self.say)(format_args!(
-                    "{id} is not used: option enabled is '0' in the configuration."
-                ));
-            }
-            for family in Family::ALL {
-                let slot = provider.slot;
-                if let Some(path) = self.view.core.path(PathId { slot, family }) {
-                    self.tell_path(provider, path);
-                }
-            }
+    fn tell(&mut self, provider: &Provider, family: Family) {
+        let (id, slot) = (&provider.id, provider.slot);
+        if !provider.enabled && family == Family::V4 {
+            (self.say)(format_args!(
+                "{id} is not used: option enabled is '0' in the configuration."
+            ));
+        }
+        if let Some(path) = self.view.core.path(PathId { slot, family }) {
+            self.tell_path(provider, path);
         }
     }
 

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::explain;
 use super::kernel::LaidOut;
-use crate::config::{Check, PROTOCOL, PathId, Provider, Slot};
+use crate::config::{Check, PROTOCOL, PathId, Provider, Slot, WARNINGS_MAX};
 use crate::failover::journal::Entry;
 use crate::failover::path::{Duty, Path, State};
 use crate::failover::rounds::Rounds;
@@ -31,20 +31,24 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// The frame of an answer after `asked` others; none when all is said.
-    pub(super) fn answer(&self, request: &Request, asked: u32) -> Option<Reply> {
-        let asked = usize::try_from(asked).ok()?;
+    /// The next frame of an answer; none when all is said. Much may change between two of them, so each thing has a place
+    /// of its own in the count of `at`, whatever there is of others: what belongs together stays together.
+    pub(super) fn answer(&self, request: &Request, at: &mut u32) -> Option<Reply> {
         match request {
-            Request::Status => self.status(asked),
-            Request::Explain(id) => explain::sentence(self, id.as_ref(), asked).map(Reply::Note),
-            Request::Log => self
-                .core
-                .journal()
-                .entries()
-                .nth(asked)
-                .map(|entry| Reply::Entry(self.entry(entry))),
+            Request::Status => self.status(at),
+            Request::Explain(id) => explain::sentence(self, id.as_ref(), at).map(Reply::Note),
+            Request::Log => self.next_entry(at),
             _ => None,
         }
+    }
+
+    /// The journal's entries have the places at which they were written, plus one.
+    fn next_entry(&self, at: &mut u32) -> Option<Reply> {
+        let journal = self.core.journal();
+        *at = (*at).max(journal.oldest());
+        let entry = journal.since(*at).next()?;
+        *at += 1;
+        Some(Reply::Entry(self.entry(entry)))
     }
 
     fn entry(&self, entry: &Entry) -> control::Entry {
@@ -57,22 +61,30 @@ impl View<'_> {
         }
     }
 
-    fn status(&self, asked: usize) -> Option<Reply> {
-        let Some(asked) = asked.checked_sub(1) else {
-            return Some(Reply::Header(self.header()));
-        };
-        let Some(asked) = asked.checked_sub(self.warnings.len()) else {
-            return self.warnings.get(asked).cloned().map(Reply::Warning);
-        };
-        let mut frames = self.core.config().providers.iter().flat_map(|provider| {
-            let head = (provider, None);
-            let paths = self.paths(provider).map(move |path| (provider, Some(path)));
-            core::iter::once(head).chain(paths)
-        });
-        Some(match frames.nth(asked)? {
-            (provider, None) => Reply::Provider(self.provider(provider)),
-            (provider, Some(path)) => Reply::Path(self.path(provider, path)),
-        })
+    /// A header, then room for all warnings that there can be, then for each provider and its paths.
+    fn status(&self, at: &mut u32) -> Option<Reply> {
+        loop {
+            let place = usize::try_from(*at).ok()?;
+            *at += 1;
+            let Some(place) = place.checked_sub(1) else {
+                return Some(Reply::Header(self.header()));
+            };
+            let Some(place) = place.checked_sub(WARNINGS_MAX) else {
+                match self.warnings.get(place) {
+                    Some(warning) => return Some(Reply::Warning(warning.clone())),
+                    None => continue,
+                }
+            };
+            let parts = 1 + Family::ALL.len();
+            let provider = self.core.config().providers.get(place / parts)?;
+            let Some(family) = (place % parts).checked_sub(1) else {
+                return Some(Reply::Provider(self.provider(provider)));
+            };
+            let (slot, family) = (provider.slot, Family::ALL[family]);
+            if let Some(path) = self.core.path(PathId { slot, family }) {
+                return Some(Reply::Path(self.path(provider, path)));
+            }
+        }
     }
 
     fn paths(&self, provider: &Provider) -> impl Iterator<Item = &Path> {
