@@ -61,7 +61,7 @@ fn a_dead_upstream() {
             &[
                 "isp1 {family} is online since ",
                 ": 10 good rounds. It carries {family}: it is the first in the order that works.",
-                "It goes offline after 3 failed rounds in a row; the last ",
+                " A round is good when its check is answered. It goes offline after 3 failed rounds in a row; the last ",
                 "(ping {target}): asked last at ",
                 ": answered; last answer from {target} at ",
             ],
@@ -92,6 +92,36 @@ fn a_dead_upstream() {
         // Of all at once, the same.
         let all = daemon.must(&["explain"]);
         assert!(all.contains("isp1 ipv4 is offline") && all.contains("isp2 ipv6 is online"));
+    });
+}
+
+/// One of three checks is silent, which changes no state.
+#[test]
+fn a_check_that_is_silent() {
+    in_lab(|| {
+        let lab = super::checks::two_providers();
+        let silent = [("type", "ping"), ("target", "203.0.113.77")];
+        let settings = with_check(
+            Settings::fast(&lab).ping("second", Family::V4),
+            "dumb",
+            &silent,
+        );
+        let daemon = online_with(&lab, &settings);
+        let words = "A round is good when 1 of its 3 checks is answered.";
+        let whole = said(&daemon, "isp1", Family::V4);
+        assert!(whole.contains(words), "{whole}");
+        let table = || daemon.must(&["status"]);
+        let told = || table().contains("check dumb (ping 203.0.113.77) fails for ");
+        assert!(wait_until(SOON, told), "{}", table());
+        let checks = &daemon.status()["providers"][0]["paths"][0]["checks"];
+        let failing = |name: &str| {
+            let all = checks.as_array().unwrap();
+            let check = all.iter().find(|check| check["name"] == name).unwrap();
+            check["failing_s"].as_u64()
+        };
+        assert!(failing("dumb").is_some_and(|time| time >= 5));
+        assert_eq!(failing("second"), None);
+        assert!(!table().contains("check second"), "{}", table());
     });
 }
 
