@@ -146,9 +146,9 @@ fn garbage_is_answered_with_an_error() {
     for (bytes, complaint) in [
         (&b"\xff\xff and more"[..], "a control frame of 65535 bytes"),
         (b"GET / HTTP/1.0\r\n\r\n", "a control frame of 17735 bytes"),
-        (b"\x05\x00\x07", "control protocol version 7 met version 1"),
+        (b"\x05\x00\x07", "control protocol version 7 met version 2"),
         (
-            b"\x03\x00\x01\x63\x63",
+            b"\x03\x00\x02\x63\x63",
             "a control message that cannot be read",
         ),
         (&[0; FRAME_MAX], "a control frame of 0 bytes"),
