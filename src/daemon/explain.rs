@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::status::View;
 use crate::config::{
-    Check, LastResort, Limit, Measure, Name, PathId, Provider, Slot, Timing, value::Span,
+    Check, LastResort, Limit, Measure, Name, PathId, Preempt, Provider, Slot, Timing, value::Span,
 };
 use crate::failover::path::{Duty, Path, State, Verdict};
 use crate::failover::rounds::CheckFacts;
@@ -144,8 +144,11 @@ impl<'a> Telling<'a, '_> {
             Lead::Refused => say(format_args!(
                 " No provider carries {family}: no provider works, and last_resort is unreachable."
             )),
-            Lead::NoRoute | Lead::Unknown => say(format_args!(
+            Lead::NoRoute => say(format_args!(
                 " No provider carries {family}: none can have a default route."
+            )),
+            Lead::Unknown => say(format_args!(
+                " It is not known yet which provider carries {family}."
             )),
             Lead::By(carrier) if idle => self.tell_standby(provider, path, carrier),
             Lead::By(_) => {}
@@ -199,6 +202,11 @@ impl<'a> Telling<'a, '_> {
                 Some((State::Online, better)) => say(format_args!(
                     " It carries {family}: {better} is before it in the order and works again, but preempt lets it stay."
                 )),
+                Some((_, better)) if core.config().globals.preempt == Preempt::No => {
+                    say(format_args!(
+                        " It carries {family}: {better} is before it in the order, but preempt lets it stay."
+                    ))
+                }
                 Some((_, better)) => say(format_args!(
                     " It carries {family} until {better}, which is before it in the order, is known to work."
                 )),

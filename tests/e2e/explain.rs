@@ -228,6 +228,24 @@ fn what_a_person_has_said() {
     });
 }
 
+/// A pin has ended, and nothing is known yet of what was frozen.
+#[test]
+fn what_follows_a_pin() {
+    in_lab(|| {
+        let lab = super::checks::two_providers();
+        let settings = Settings::fast(&lab).global("up", "30");
+        let daemon = online_with(&lab, &settings);
+        daemon.must(&["use", "isp2"]);
+        assert!(leads(&lab, 2));
+        daemon.must(&["use", "auto"]);
+        says(&daemon, "isp1", &["It is not used: isp2 carries {family}."]);
+        let until =
+            "It carries {family} until isp1, which is before it in the order, is known to work.";
+        says(&daemon, "isp2", &[until]);
+        assert!(leads(&lab, 1), "{}", daemon.log());
+    });
+}
+
 #[test]
 fn who_returns_when() {
     in_lab(|| {
