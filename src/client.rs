@@ -134,7 +134,7 @@ pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
         }
         let text = match as_json {
             true => json::render(&answer),
-            false => table::render(&answer, colours),
+            false => table::render(&answer, colours, clock::wall_clock_ms()),
         };
         text.ok_or_else(|| (Exit::Bug, "the daemon's status is incomplete".to_owned()))
     };

@@ -35,7 +35,7 @@ use std::path::PathBuf;
 
 use heapless::Vec;
 
-use crate::config::{CLIENTS_MAX, Config, PATHS_MAX};
+use crate::config::{CLIENTS_MAX, Config, OnStop, PATHS_MAX};
 use crate::failover::{Action, Actions, Event, Failover};
 use crate::linux::alone::Alone;
 use crate::linux::clock::now;
@@ -149,8 +149,8 @@ struct Daemon<'m> {
     unsaved: bool,
     /// What the core waited for when the loop last slept.
     due: Option<Instant>,
-    /// The loop is to end.
-    stopping: bool,
+    /// The loop is to end, and to leave routes behind or not.
+    stopping: Option<OnStop>,
 }
 
 /// What wakes the loop.
@@ -176,7 +176,7 @@ enum Token {
 
 impl Daemon<'_> {
     /// The loop. Nothing in it waits but the poller.
-    fn serve(&mut self) -> Result<(), Failure> {
+    fn serve(&mut self) -> Result<OnStop, Failure> {
         let mut list = ReadyList::new();
         loop {
             self.due = self.memory.core.next_deadline();
@@ -186,8 +186,8 @@ impl Daemon<'_> {
                     self.dispatch(token);
                 }
             }
-            if self.stopping {
-                return Ok(());
+            if let Some(on_stop) = self.stopping {
+                return Ok(on_stop);
             }
             self.time_passes();
             self.note_warnings();

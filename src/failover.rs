@@ -37,7 +37,7 @@ use crate::text::text;
 use cause::{Cause, loss};
 pub use events::{ACTIONS_MAX, Action, Actions, CheckSet, Event, Fault, Hop, Plan, Round, Waiting};
 use journal::{Entry, Journal};
-pub use leader::LEADS;
+pub use leader::{HeldBack, LEADS, Lead, NO_ROUTE, REFUSED};
 use path::{Duty, Path, State, Verdict};
 use paths::Paths;
 use timers::Timers;
@@ -54,7 +54,10 @@ pub struct Failover {
     plans: PerFamily<Plan>,
     /// When time alone may change who leads.
     revise_at: PerFamily<Option<Instant>>,
+    /// Who led last, also while none can have a route: what others are compared with.
     leaders: PerFamily<Option<Slot>>,
+    /// What the journal says of the way of the traffic.
+    leads: PerFamily<Lead>,
     pinned: Option<Slot>,
     /// One bit a slot.
     disabled: u64,
@@ -75,6 +78,10 @@ impl Failover {
             },
             revise_at: PerFamily { v4: None, v6: None },
             leaders: PerFamily { v4: None, v6: None },
+            leads: PerFamily {
+                v4: Lead::Unknown,
+                v6: Lead::Unknown,
+            },
             pinned: None,
             disabled: 0,
             swaps: 0,
@@ -165,7 +172,17 @@ impl Failover {
         &self.plans[family]
     }
 
-    /// Who leads in a family.
+    /// What becomes of a family's traffic. After a restart it is what the former run said, until all uplinks are told.
+    pub fn lead_of(&self, family: Family) -> Lead {
+        self.leads[family]
+    }
+
+    /// The provider that carries a family's traffic: the one answer for status, explain, hooks and journal.
+    pub fn carrier(&self, family: Family) -> Option<Slot> {
+        self.leads[family].carrier()
+    }
+
+    /// The first in order, or the last one that was while none can have a route: what later choices start from.
     pub fn leader(&self, family: Family) -> Option<Slot> {
         self.leaders[family]
     }

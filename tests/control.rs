@@ -146,9 +146,9 @@ fn garbage_is_answered_with_an_error() {
     for (bytes, complaint) in [
         (&b"\xff\xff and more"[..], "a control frame of 65535 bytes"),
         (b"GET / HTTP/1.0\r\n\r\n", "a control frame of 17735 bytes"),
-        (b"\x05\x00\x07", "control protocol version 7 met version 1"),
+        (b"\x05\x00\x07", "control protocol version 7 met version 2"),
         (
-            b"\x03\x00\x01\x63\x63",
+            b"\x03\x00\x02\x63\x63",
             "a control message that cannot be read",
         ),
         (&[0; FRAME_MAX], "a control frame of 0 bytes"),
@@ -254,7 +254,10 @@ fn frames_can_be_pushed_until_a_client_must_read() {
         pushed += 1;
         assert!(pushed < 100_000, "a socket has an end");
     }
-    let mut end = |_: &Request, number| (number < 2).then(|| note(pushed + number));
+    let mut end = |_: &Request, number: &mut u32| {
+        *number += 1;
+        (*number <= 2).then(|| note(pushed + *number - 1))
+    };
     server.pump(client, now, &mut end);
     assert!(server.interest(client).is_some(), "it has not read");
 

@@ -63,7 +63,7 @@ mod tests {
     fn every_field_is_there_under_its_name() {
         let google = json!({
             "name": "google", "type": "ping", "target": "8.8.8.8", "state": "ok", "rtt_ms": 12.346,
-            "loss_percent": 33.333, "sent": 300, "received": 299
+            "loss_percent": 33.333, "sent": 300, "received": 299, "failing_s": null
         });
         let expected = json!({
             "version": "0.1.0",
@@ -81,7 +81,8 @@ mod tests {
                     {
                         "family": "ipv4", "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,
                         "address": "192.0.2.7", "gateway": "192.0.2.1", "metric": 100, "installed": true,
-                        "overridden_by": null, "rounds": {"good": 50, "failed": 0, "streak": 50},
+                        "overridden_by": null, "held_back_by": null, "takes_over_in_ms": null,
+                        "rounds": {"good": 50, "failed": 0, "streak": 50},
                         "loss_percent": 0.0,
                         "rtt_ms": {"last": 12.346, "avg": 12.3, "stddev": 0.125, "min": 0.001, "max": 8388.608},
                         "checks": [google]
@@ -89,7 +90,8 @@ mod tests {
                     {
                         "family": "ipv6", "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,
                         "address": "2001:db8::7", "gateway": "fe80::1", "metric": 100, "installed": true,
-                        "overridden_by": null, "rounds": {"good": 50, "failed": 0, "streak": 50},
+                        "overridden_by": null, "held_back_by": null, "takes_over_in_ms": null,
+                        "rounds": {"good": 50, "failed": 0, "streak": 50},
                         "loss_percent": 0.0,
                         "rtt_ms": {"last": 12.346, "avg": 12.3, "stddev": 0.125, "min": 0.001, "max": 8388.608},
                         "checks": []
@@ -98,6 +100,7 @@ mod tests {
                 {"id": "isp2", "rank": 2, "state": "probing", "disabled": false, "paths": [{
                     "family": "ipv4", "device": null, "state": "probing", "reason": null, "since_s": 2,
                     "address": null, "gateway": null, "metric": null, "installed": false, "overridden_by": null,
+                    "held_back_by": null, "takes_over_in_ms": null,
                     "rounds": {"good": 0, "failed": 0, "streak": 0}, "loss_percent": null,
                     "rtt_ms": {"last": null, "avg": null, "stddev": null, "min": null, "max": null}, "checks": []
                 }]}

@@ -21,6 +21,8 @@ pub(super) fn path(family: Family, state: &str) -> Path {
         metric: None,
         installed: false,
         overridden_by: None,
+        held_back_by: None,
+        takes_over_in_ms: None,
         rounds: Rounds::default(),
         loss_percent: None,
         rtt_ms: Rtt::default(),
@@ -79,6 +81,7 @@ pub(super) fn healthy() -> Answer {
         loss_percent: Some(Decimal::new(33_333)),
         sent: 300,
         received: 299,
+        failing_s: None,
     };
     v4.checks.push(google).unwrap();
     Answer {

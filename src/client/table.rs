@@ -3,7 +3,8 @@
 use crate::client::text::{WIDTH, age, decimal, pad, plain, wrap};
 use crate::linux::connection::{Answer, Provider};
 use crate::net::Family;
-use crate::wire::control::{Header, Path, Warning};
+use crate::text::Timestamp;
+use crate::wire::control::{Check, Header, Path, Warning};
 use crate::wire::decimal::Decimal;
 
 const COLUMNS: usize = 8;
@@ -14,15 +15,18 @@ const PROVIDER: usize = 0;
 const STATE: usize = 2;
 /// Numbers are aligned at their end.
 const NUMBERS: std::ops::Range<usize> = 3..7;
+/// A check that fails for so long is told of, also while its path is online.
+const SILENT_S: u32 = 5;
 /// What marks the path that leads its family.
 const LEADS: &str = "* ";
 
-/// The whole picture. `None`: the daemon's answer has no header.
-pub(super) fn render(answer: &Answer, colours: bool) -> Option<String> {
+/// The whole picture, at a time on the wall. `None`: the daemon's answer has no header.
+pub(super) fn render(answer: &Answer, colours: bool, now_ms: u64) -> Option<String> {
     let header = answer.header.as_ref()?;
     let mut page = Page {
         out: String::new(),
         colours,
+        now_ms,
     };
     page.head(header, &answer.providers);
     page.out.push('\n');
@@ -80,6 +84,7 @@ struct Row {
 struct Page {
     out: String,
     colours: bool,
+    now_ms: u64,
 }
 
 impl Page {
@@ -122,7 +127,7 @@ impl Page {
     fn table(&mut self, header: &Header, providers: &[Provider]) {
         let mut rows = Vec::new();
         for provider in providers {
-            rows.extend(self::rows(header, provider));
+            rows.extend(self::rows(header, provider, self.now_ms));
         }
         let layout = Layout::of(&rows);
         let titles = TITLES.map(str::to_owned);
@@ -230,6 +235,9 @@ fn trouble(providers: &[Provider], id: &str, family: Family) -> (Tone, &'static 
     match path.map(|path| path.state.as_str()) {
         Some("offline") => (Tone::Bad, ", though that is offline"),
         Some("waiting") => (Tone::Bad, ", though that is not connected"),
+        _ if provider.is_some_and(|p| p.disabled && p.state != "pinned") => {
+            (Tone::Unsure, ", though that is disabled: no other works")
+        }
         _ => (Tone::Normal, ""),
     }
 }
@@ -260,11 +268,11 @@ impl Layout {
     }
 }
 
-fn rows(header: &Header, provider: &Provider) -> Vec<Row> {
+fn rows(header: &Header, provider: &Provider, now_ms: u64) -> Vec<Row> {
     let mut rows: Vec<Row> = provider
         .paths
         .iter()
-        .map(|path| row(header, provider, path))
+        .map(|path| row(header, provider, path, now_ms))
         .collect();
     if rows.is_empty() {
         let mut cells = [""; COLUMNS].map(str::to_owned);
@@ -290,11 +298,19 @@ fn rows(header: &Header, provider: &Provider) -> Vec<Row> {
     rows
 }
 
-fn row(header: &Header, provider: &Provider, path: &Path) -> Row {
+fn row(header: &Header, provider: &Provider, path: &Path, now_ms: u64) -> Row {
     let unknown = || "-".to_owned();
     let mut remarks = Vec::new();
     if let Some(reason) = &path.reason {
         remarks.push((Tone::Quiet, plain(reason)));
+    }
+    if let Some(remark) = standby(path, now_ms) {
+        remarks.push((Tone::Quiet, remark));
+    }
+    let silent = |check: &&Check| check.failing_s.is_some_and(|time| time >= SILENT_S);
+    if path.state == "online" {
+        let silent = path.checks.iter().filter(silent);
+        remarks.extend(silent.map(|check| (Tone::Unsure, failing(check))));
     }
     if path.metric.is_some() && !path.installed {
         remarks.push((Tone::Bad, "the kernel does not have its route".to_owned()));
@@ -321,6 +337,30 @@ fn row(header: &Header, provider: &Provider, path: &Path) -> Row {
     }
 }
 
+/// What `preempt` says of a path that waits to take over.
+fn standby(path: &Path, now_ms: u64) -> Option<String> {
+    let holder = plain(path.held_back_by.as_ref()?);
+    Some(match path.takes_over_in_ms {
+        Some(time) => {
+            let at = Timestamp(now_ms.saturating_add(time)).to_string();
+            let time_of_day = at.get(11..19).unwrap_or_default();
+            format!("stands by until {time_of_day} UTC: preempt lets {holder} carry till then")
+        }
+        None => format!("stands by until {holder} fails: preempt is no"),
+    })
+}
+
+/// A check that is not answered, though others keep the path online.
+fn failing(check: &Check) -> String {
+    let (name, kind) = (plain(&check.name), plain(&check.kind));
+    let target = match check.target.as_str() {
+        "" => String::new(),
+        target => format!(" {}", plain(target)),
+    };
+    let time = age(check.failing_s.unwrap_or_default().into());
+    format!("check {name} ({kind}{target}) fails for {time}")
+}
+
 /// In at most eight characters.
 fn round_trip(ms: Decimal) -> String {
     match ms.thousandths {
@@ -335,8 +375,11 @@ mod tests {
     use super::*;
     use crate::client::samples::{healthy, online, provider, troubled};
 
+    /// 2025-11-23T20:28:55Z
+    const NOW_MS: u64 = 1_763_929_735_400;
+
     fn text(answer: &Answer) -> String {
-        let text = render(answer, false).unwrap();
+        let text = render(answer, false, NOW_MS).unwrap();
         for line in text.lines() {
             assert!(line.chars().count() <= WIDTH, "too wide: {line}");
             assert_eq!(line, line.trim_end());
@@ -405,6 +448,41 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
     }
 
     #[test]
+    fn what_a_calm_table_would_hide() {
+        let mut answer = healthy();
+        answer.header.as_mut().unwrap().active.ipv6 = None;
+        let path = &mut answer.providers[0].paths[0];
+        path.checks[0].failing_s = Some(4);
+        assert!(!text(&answer).contains("fails"));
+        let path = &mut answer.providers[0].paths[0];
+        path.checks[0].failing_s = Some(65);
+        path.held_back_by = Some("isp2".try_into().unwrap());
+        path.takes_over_in_ms = Some(125_000);
+        answer.providers[0].paths[1].held_back_by = Some("isp2".try_into().unwrap());
+        answer.providers[0].disabled = true;
+        assert_eq!(
+            text(&answer),
+            "\
+failover 0.1.0, up 3d 4h
+ipv4 leaves by isp1, though that is disabled: no other works
+ipv6 has no way out
+
+  PROVIDER  FAMILY  STATE     SINCE  LOSS      RTT  METRIC  DEVICE
+* isp1      ipv4    online   3h 12m    0%  12.3 ms     100  eth1
+            stands by until 20:31:00 UTC: preempt lets isp2 carry till then
+            check google (ping 8.8.8.8) fails for 1m 5s
+            ipv6    online   3h 12m    0%  12.3 ms     100  eth1
+            stands by until isp2 fails: preempt is no
+            out of use: `failover enable isp1` gives it back
+  isp2      ipv4    probing      2s     -        -       -  -
+"
+        );
+        // What is offline fails by all of them.
+        answer.providers[0].paths[0].state = "offline".try_into().unwrap();
+        assert!(!text(&answer).contains("fails for"));
+    }
+
+    #[test]
     fn a_last_resort_is_told_from_a_good_way() {
         let mut answer = healthy();
         answer.providers[0].paths[1].state = "offline".try_into().unwrap();
@@ -453,7 +531,7 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
     #[test]
     fn colours_change_no_letter() {
         let plain = text(&troubled());
-        let coloured = render(&troubled(), true).unwrap();
+        let coloured = render(&troubled(), true, NOW_MS).unwrap();
         let mut letters = String::new();
         let mut rest = coloured.as_str();
         while let Some((before, after)) = rest.split_once("\x1b[") {

@@ -8,31 +8,53 @@ use super::status::View;
 use crate::config::{
     Check, LastResort, Limit, Measure, Name, PathId, Preempt, Provider, Slot, Timing, value::Span,
 };
-use crate::failover::Waiting;
 use crate::failover::path::{Duty, Path, State, Verdict};
 use crate::failover::rounds::CheckFacts;
+use crate::failover::{HeldBack, Lead, Waiting};
 use crate::linux::clock;
 use crate::net::{Duration, Family, Instant};
 use crate::text::{Timestamp, text};
 use crate::wire::control::Text;
 use crate::wire::decimal::Decimal;
 
-/// The sentence after `asked` others, on one provider or on all; none when all is said.
-pub(super) fn sentence(view: &View<'_>, id: Option<&Name>, asked: usize) -> Option<Text> {
-    let mut sentence = None;
-    let mut left = asked;
-    Telling {
-        view,
-        wall_clock_ms: clock::wall_clock_ms(),
-        say: &mut |said| {
-            if left == 0 && sentence.is_none() {
-                sentence = Some(text(said));
-            }
-            left = left.saturating_sub(1);
-        },
+/// Room for the sentences on one path.
+const SENTENCES_MAX: u32 = 64;
+
+/// The next sentence, on one provider or on all; none when all is said. First comes the time, then as many places for
+/// each path as there can be sentences.
+pub(super) fn sentence(view: &View<'_>, id: Option<&Name>, at: &mut u32) -> Option<Text> {
+    let wall_clock_ms = clock::wall_clock_ms();
+    let Some(place) = at.checked_sub(1) else {
+        *at += 1;
+        let now = self::at(wall_clock_ms, view.now, view.now);
+        return Some(text(format_args!("At {now} UTC:")));
+    };
+    let (mut path, mut left) = (place / SENTENCES_MAX, place % SENTENCES_MAX);
+    loop {
+        let families = Family::ALL.len();
+        let index = usize::try_from(path).ok()?;
+        let provider = view.core.config().providers.get(index / families)?;
+        let mut sentence = None;
+        if id.is_none_or(|id| provider.id == *id) {
+            let mut telling = Telling {
+                view,
+                wall_clock_ms,
+                say: &mut |said| {
+                    if left == 0 && sentence.is_none() {
+                        sentence = Some(text(said));
+                    }
+                    left = left.saturating_sub(1);
+                },
+            };
+            telling.tell(provider, Family::ALL[index % families]);
+        }
+        if sentence.is_some() {
+            *at += 1;
+            return sentence;
+        }
+        (path, left) = (path + 1, 0);
+        *at = 1 + path * SENTENCES_MAX;
     }
-    .tell(id);
-    sentence
 }
 
 struct Telling<'a, 'v> {
@@ -41,28 +63,16 @@ struct Telling<'a, 'v> {
     say: &'a mut dyn FnMut(fmt::Arguments<'_>),
 }
 
-impl Telling<'_, '_> {
-    fn tell(&mut self, id: Option<&Name>) {
-        let now = self.at(self.view.now);
-        (self.say)(format_args!("At {now} UTC:"));
-        let config = self.view.core.config();
-        for provider in config
-            .providers
-            .iter()
-            .filter(|p| id.is_none_or(|id| p.id == *id))
-        {
-            let id = &provider.id;
-            if !provider.enabled {
-                (self.say)(format_args!(
-                    "{id} is not used: option enabled is '0' in the configuration."
-                ));
-            }
-            for family in Family::ALL {
-                let slot = provider.slot;
-                if let Some(path) = self.view.core.path(PathId { slot, family }) {
-                    self.tell_path(provider, path);
-                }
-            }
+impl<'a> Telling<'a, '_> {
+    fn tell(&mut self, provider: &Provider, family: Family) {
+        let (id, slot) = (&provider.id, provider.slot);
+        if !provider.enabled && family == Family::V4 {
+            (self.say)(format_args!(
+                "{id} is not used: option enabled is '0' in the configuration."
+            ));
+        }
+        if let Some(path) = self.view.core.path(PathId { slot, family }) {
+            self.tell_path(provider, path);
         }
     }
 
@@ -100,83 +110,108 @@ impl Telling<'_, '_> {
         cause
     }
 
-    fn name(&self, slot: Option<Slot>) -> &str {
-        let provider = slot.and_then(|slot| self.view.core.config().at(slot));
-        provider.map_or("nobody", |provider| provider.id.as_str())
+    fn name(&self, slot: Option<Slot>) -> &'a str {
+        let core = self.view.core;
+        let provider = slot.and_then(|slot| core.config().at(slot));
+        provider.map_or("another provider", |provider| provider.id.as_str())
     }
 
     /// Why it carries traffic, or does not.
     fn tell_use(&mut self, provider: &Provider, path: &Path) {
         let core = self.view.core;
-        let config = core.config();
         let (slot, family) = (provider.slot, path.id.family);
-        let leader = core.leader(family);
-        if leader == Some(slot) {
-            return self.tell_lead(path);
+        let lead = core.lead_of(family);
+        if lead == Lead::By(slot) {
+            return self.tell_lead(provider, path);
         }
         let id = &provider.id;
-        let carrier: Text = text(format_args!("{}", self.name(leader)));
-        let before = |other: Option<Slot>| {
-            let place = |slot| config.providers.iter().position(|p| p.slot == slot);
-            other.and_then(place) > place(slot)
-        };
+        let pinned = self.name(core.pinned());
         let say = &mut self.say;
-        match (path.duty, path.state()) {
-            (Duty::Frozen, _) => say(format_args!(
-                " It is not used, and not checked: {carrier} is pinned, until `failover use auto`."
+        match path.duty {
+            Duty::Pinned => say(format_args!(
+                " It is pinned, until `failover use auto`, but can have no default route."
             )),
-            _ if core.is_disabled(slot) => say(format_args!(
+            Duty::Frozen => say(format_args!(
+                " It is not used, and not checked: {pinned} is pinned, until `failover use auto`."
+            )),
+            Duty::Checked if core.is_disabled(slot) => say(format_args!(
                 " It is not used: it was disabled by hand, until `failover enable {id}`."
             )),
-            (_, State::Online) if before(leader) => match config.globals.preempt {
-                Preempt::After(wait) => {
-                    let at = at(self.wall_clock_ms, self.view.now, path.since + wait);
-                    let wait = Span(wait);
-                    say(format_args!(
-                        " It stands by: preempt lets it take over from {carrier} at {at}, when it has been online for {wait}."
-                    ));
-                }
-                _ => say(format_args!(
-                    " It stands by: {carrier} carries {family} until that fails, for preempt is no; `failover use {id}` prefers this one."
-                )),
-            },
-            (_, State::Online) => say(format_args!(
-                " It stands by: {carrier} carries {family}, and is before it in the order."
+            Duty::Checked => {}
+        }
+        let idle = path.duty == Duty::Checked && !core.is_disabled(slot);
+        match lead {
+            Lead::Refused => say(format_args!(
+                " No provider carries {family}: no provider works, and last_resort is unreachable."
             )),
-            _ if core.plan(family).unreachable => say(format_args!(
-                " Nobody carries {family}: no provider works, and last_resort is unreachable."
+            Lead::NoRoute => say(format_args!(
+                " No provider carries {family}: none can have a default route."
             )),
-            _ => say(format_args!(" It is not used: {carrier} carries {family}.")),
+            Lead::Unknown => say(format_args!(
+                " It is not known yet which provider carries {family}."
+            )),
+            Lead::By(carrier) if idle => self.tell_standby(provider, path, carrier),
+            Lead::By(_) => {}
         }
     }
 
-    fn tell_lead(&mut self, path: &Path) {
+    /// Why another one carries, and not this one.
+    fn tell_standby(&mut self, provider: &Provider, path: &Path, carrier: Slot) {
+        let (id, family) = (&provider.id, path.id.family);
+        let carrier = self.name(Some(carrier));
+        let (wall_clock_ms, now) = (self.wall_clock_ms, self.view.now);
+        let say = &mut self.say;
+        match self.view.core.held_back(path) {
+            Some(HeldBack::Until(until)) => {
+                let (at, wait) = (at(wall_clock_ms, now, until), Span(until - path.since));
+                say(format_args!(
+                    " It stands by: preempt lets it take over from {carrier} at {at}, when it has been online for {wait}."
+                ));
+            }
+            Some(HeldBack::WhileItWorks) => say(format_args!(
+                " It stands by: {carrier} carries {family} until that fails, for preempt is no; `failover use {id}` prefers this one."
+            )),
+            None if path.state() == State::Online => say(format_args!(
+                " It stands by: {carrier} carries {family}, and is before it in the order."
+            )),
+            None => say(format_args!(" It is not used: {carrier} carries {family}.")),
+        }
+    }
+
+    fn tell_lead(&mut self, provider: &Provider, path: &Path) {
         let core = self.view.core;
-        let family = path.id.family;
+        let (id, family) = (&provider.id, path.id.family);
         let last_resort = core.config().globals.last_resort;
         let healthy = matches!(path.verdict, Verdict::Online | Verdict::Fresh);
-        let works =
-            |slot| core.path(PathId { slot, family }).map(Path::state) == Some(State::Online);
-        let before = core
-            .config()
-            .enabled()
-            .take_while(|p| p.slot != path.id.slot);
-        let mut better = before.filter(|p| works(p.slot) && !core.is_disabled(p.slot));
-        let better = better.next().map(|p| p.id.as_str());
+        let better = core
+            .better(path)
+            .map(|path| (path.state(), self.name(Some(path.id.slot))));
+        let pinned = self.name(core.pinned());
         let say = &mut self.say;
         match last_resort {
             _ if path.duty == Duty::Pinned => say(format_args!(
-                " It carries {family} because it is pinned, until `failover use auto`; nobody is checked meanwhile."
+                " It carries {family} because it is pinned, until `failover use auto`; no provider is checked meanwhile."
             )),
-            _ if core.plan(family).unreachable => say(format_args!(
-                " Nobody carries {family}: no provider works, and last_resort is unreachable."
+            _ if path.duty == Duty::Frozen => say(format_args!(
+                " It carries {family} because {pinned}, which is pinned, can have no default route."
             )),
             _ if healthy && path.waiting.is_none() => match better {
+                _ if core.is_disabled(provider.slot) => say(format_args!(
+                    " It carries {family} although it was disabled by hand, until `failover enable {id}`: no other provider works."
+                )),
+                Some((State::Online, better)) => say(format_args!(
+                    " It carries {family}: {better} is before it in the order and works again, but preempt lets it stay."
+                )),
+                Some((_, better)) if core.config().globals.preempt == Preempt::No => {
+                    say(format_args!(
+                        " It carries {family}: {better} is before it in the order, but preempt lets it stay."
+                    ))
+                }
+                Some((_, better)) => say(format_args!(
+                    " It carries {family} until {better}, which is before it in the order, is known to work."
+                )),
                 None => say(format_args!(
                     " It carries {family}: it is the first in the order that works."
-                )),
-                Some(better) => say(format_args!(
-                    " It carries {family}: {better} is before it in the order and works again, but preempt lets it stay."
                 )),
             },
             LastResort::Keep => say(format_args!(
@@ -207,6 +242,7 @@ impl Telling<'_, '_> {
                 " It has no check of {family}: it counts as online while its uplink is there."
             ));
         }
+        self.tell_round(path);
         let timing = &provider.timing;
         let (good, failed) = path.rounds.verdicts(timing.window);
         let (of, streak) = (good + failed, path.rounds.streak());
@@ -241,6 +277,28 @@ impl Telling<'_, '_> {
             }
         }
         self.tell_quality(path, timing);
+    }
+
+    /// When a round is good.
+    fn tell_round(&mut self, path: &Path) {
+        let (quorum, checks, required) = path.quorum();
+        let must: &str = match required {
+            true if quorum < checks => ", and each that is required",
+            _ => "",
+        };
+        let say = &mut self.say;
+        match checks {
+            1 => say(format_args!(" A round is good when its check is answered.")),
+            _ if quorum == checks => say(format_args!(
+                " A round is good when all of its {checks} checks are answered."
+            )),
+            _ => {
+                let are = if quorum == 1 { "is" } else { "are" };
+                say(format_args!(
+                    " A round is good when {quorum} of its {checks} checks {are} answered{must}."
+                ));
+            }
+        }
     }
 
     fn tell_quality(&mut self, path: &Path, timing: &Timing) {

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::Daemon;
 use crate::config::{PATHS_MAX, PathId, Slot};
-use crate::failover::LEADS;
-use crate::failover::path::State;
+use crate::failover::path::{Path as CorePath, State, Verdict};
+use crate::failover::{LEADS, NO_ROUTE, REFUSED};
 use crate::linux::clock::now;
 use crate::linux::hooks::Announcement;
 use crate::net::{Family, PerFamily};
@@ -55,10 +55,10 @@ impl Daemon<'_> {
         let heard = &mut self.memory.heard;
         for index in 0..PATHS_MAX {
             let path = PathId::from_index(index).and_then(|id| core.path(id));
-            heard.paths[index] = path.map_or(0, |path| code(path.state()));
+            heard.paths[index] = path.map_or(0, |path| code(announced(path)));
         }
         for family in Family::ALL {
-            heard.leaders[family] = core.leader(family);
+            heard.leaders[family] = core.carrier(family);
         }
         heard.pinned = core.pinned();
     }
@@ -103,10 +103,11 @@ impl Daemon<'_> {
     }
 
     fn swap_announcement(&mut self) -> Option<Announcement> {
+        let core = &self.memory.core;
         let family = Family::ALL
             .into_iter()
-            .find(|f| self.carrier(*f) != self.memory.heard.leaders[*f])?;
-        let leader = self.carrier(family);
+            .find(|f| core.carrier(*f) != self.memory.heard.leaders[*f])?;
+        let leader = core.carrier(family);
         let old = core::mem::replace(&mut self.memory.heard.leaders[family], leader);
         let path = leader.map(|slot| PathId { slot, family });
         Some(announcement(&Transition {
@@ -165,33 +166,26 @@ impl Daemon<'_> {
         None
     }
 
-    /// Whom a transition is about, and why it came to it, as the journal has it.
-    /// That it leads is the word on a `swap`, and on nothing else.
+    /// Whom a transition is about, and why it came to it, as the journal has it. What becomes of the traffic is the word
+    /// on a `swap`, and on nothing else.
     fn about(&self, path: Option<PathId>, family: Family, swap: bool) -> Transition<'_> {
         let provider = path.and_then(|path| self.memory.core.config().at(path.slot));
-        let id = provider.map_or("", |provider| provider.id.as_str());
+        let id = provider.map(|provider| provider.id.as_str());
         let uplink = path.and_then(|path| self.memory.uplinks.get(path.index()));
         let interface = provider.and_then(|provider| self.memory.interfaces.of(provider, family));
         let entries = self.memory.core.journal().entries();
         let last = entries
-            .filter(|entry| entry.provider.as_deref() == Some(id) && entry.family == Some(family))
-            .filter(|entry| (entry.what == LEADS) == swap)
+            .filter(|entry| entry.provider.as_deref() == id && entry.family == Some(family))
+            .filter(|entry| [LEADS, REFUSED, NO_ROUTE].contains(&entry.what.as_str()) == swap)
             .last();
         Transition {
-            provider: id,
+            provider: id.unwrap_or_default(),
             interface: interface.map_or("", |name| name.as_str()),
             device: uplink.map_or("", |uplink| uplink.device.as_str()),
             family: family.name(),
             reason: last.map_or("", |entry| entry.cause.as_str()),
             ..Transition::default()
         }
-    }
-
-    /// Who carries a family's traffic: nobody, while all is refused.
-    fn carrier(&self, family: Family) -> Option<Slot> {
-        let core = &self.memory.core;
-        core.leader(family)
-            .filter(|_| !core.plan(family).unreachable)
     }
 
     fn id(&self, slot: Option<Slot>) -> &str {
@@ -221,6 +215,15 @@ fn announcement(transition: &Transition<'_>) -> Announcement {
         json: json
             .map(|json| json.as_str().to_owned())
             .unwrap_or_default(), // there is room
+    }
+}
+
+/// What programs were told of a path that a former run knew: nothing, while it was frozen or on its way to a verdict.
+fn announced(path: &CorePath) -> State {
+    match (path.state(), path.verdict) {
+        (State::Frozen | State::Probing, Verdict::Online | Verdict::Fresh) => State::Online,
+        (State::Frozen | State::Probing, Verdict::Offline | Verdict::Returning) => State::Offline,
+        (state, _) => state,
     }
 }
 

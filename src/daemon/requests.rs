@@ -24,7 +24,9 @@ impl Daemon<'_> {
     pub(super) fn signalled(&mut self) {
         while let Ok(Some(signal)) = self.signals.take() {
             match signal {
-                Signal::Stop => self.stopping = true,
+                Signal::Stop => {
+                    self.stopping = Some(self.memory.core.config().globals.on_stop);
+                }
                 Signal::Reload => {
                     // Its complaints are in the log.
                     let _ = self.reload();
@@ -63,6 +65,10 @@ impl Daemon<'_> {
             return;
         }
         self.memory.server.expire(now);
+        self.forget_gone_clients();
+    }
+
+    fn forget_gone_clients(&mut self) {
         for (index, known) in self.clients.iter_mut().enumerate() {
             let gone = ClientId::from_index(index)
                 .and_then(|client| self.memory.server.interest(client))
@@ -121,9 +127,7 @@ impl Daemon<'_> {
             started_at: self.started_at,
             now,
         };
-        server.pump(client, now, &mut |request, asked| {
-            view.answer(request, asked)
-        });
+        server.pump(client, now, &mut |request, at| view.answer(request, at));
         self.watch(client);
     }
 
@@ -219,7 +223,7 @@ impl Daemon<'_> {
                 notes.push(text(format_args!(
                     "{name}: option enabled is '0' in section globals: the daemon stops"
                 )));
-                self.stopping = true;
+                self.stopping = Some(self.memory.candidate.globals.on_stop);
                 Ok(())
             }
             Ok(warnings) => {
@@ -253,6 +257,9 @@ impl Daemon<'_> {
         let running = core.config();
         candidate.assign_slots(&|id| running.provider(id).map(|p| p.slot));
         self.forget_changed();
+        // The places of providers in an answer are those of the old configuration.
+        self.memory.server.drop_half_told();
+        self.forget_gone_clients();
         let Memory {
             core,
             candidate,

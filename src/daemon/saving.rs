@@ -2,12 +2,12 @@
 
 use super::{Daemon, Memory};
 use crate::config::{Config, PathId, Slot};
-use crate::failover::Failover;
 use crate::failover::journal::Entry;
+use crate::failover::{self, Failover};
 use crate::linux::save::{self, Saved};
 use crate::net::{Family, Instant, PerFamily};
 use crate::text::text;
-use crate::wire::state::{Path, Record, Records};
+use crate::wire::state::{Lead, Path, Record, Records};
 
 impl Daemon<'_> {
     /// Writes the state, if there is anything new in it.
@@ -32,11 +32,8 @@ impl Daemon<'_> {
 
 fn put_all(core: &Failover, put: &mut dyn FnMut(&Record<'_>)) {
     let config = core.config();
-    let leader = |family| {
-        core.leader(family)
-            .and_then(|slot| config.at(slot))
-            .map(|p| p.id.as_str())
-    };
+    let id = |slot: Option<Slot>| slot.and_then(|slot| config.at(slot)).map(|p| p.id.as_str());
+    let leader = |family| id(core.leader(family));
     put(&Record::Leaders(PerFamily {
         v4: leader(Family::V4),
         v6: leader(Family::V6),
@@ -62,6 +59,19 @@ fn put_all(core: &Failover, put: &mut dyn FnMut(&Record<'_>)) {
             paths,
         });
     }
+    let lead = |family| match core.lead_of(family) {
+        failover::Lead::Unknown => Lead::Unknown,
+        failover::Lead::NoRoute => Lead::NoRoute,
+        failover::Lead::Refused => Lead::Refused,
+        failover::Lead::By(slot) => id(Some(slot)).map_or(Lead::Unknown, Lead::By),
+    };
+    put(&Record::Told {
+        pinned: id(core.pinned()),
+        leads: PerFamily {
+            v4: lead(Family::V4),
+            v6: lead(Family::V6),
+        },
+    });
     for entry in core.journal().entries() {
         put(&Record::Entry {
             at_micros: entry.at.total_micros(),
@@ -108,6 +118,14 @@ pub(super) fn restore(core: &mut Failover, records: Records<'_>, now: Instant) {
                     }
                 }
             }
+            Record::Told { pinned, leads } => {
+                for family in Family::ALL {
+                    core.restore_lead(family, lead(core.config(), leads[family]));
+                }
+                if let Some(id) = pinned {
+                    core.restore_pin(slot_in(core.config(), id));
+                }
+            }
             Record::Entry {
                 at_micros,
                 provider,
@@ -124,6 +142,15 @@ pub(super) fn restore(core: &mut Failover, records: Records<'_>, now: Instant) {
                 grave: false,
             }),
         }
+    }
+}
+
+fn lead(config: &Config, lead: Lead<'_>) -> failover::Lead {
+    match lead {
+        Lead::Unknown => failover::Lead::Unknown,
+        Lead::NoRoute => failover::Lead::NoRoute,
+        Lead::Refused => failover::Lead::Refused,
+        Lead::By(id) => slot_in(config, id).map_or(failover::Lead::Unknown, failover::Lead::By),
     }
 }
 

@@ -148,7 +148,7 @@ fn live(
         hooks_due: true,
         unsaved: false,
         due: None,
-        stopping: false,
+        stopping: None,
     };
     log::info!(
         "failover {} takes care of {}",
@@ -156,8 +156,8 @@ fn live(
         Ids(daemon.memory.core.config())
     );
     daemon.begin()?;
-    daemon.serve()?;
-    daemon.end();
+    let on_stop = daemon.serve()?;
+    daemon.end(on_stop);
     Ok(())
 }
 
@@ -268,12 +268,12 @@ impl Daemon<'_> {
     }
 
     /// A clean stop.
-    fn end(&mut self) {
+    fn end(&mut self, on_stop: OnStop) {
         self.memory.prober.stop();
         self.memory.interfaces.stop();
         self.hooks.stop();
         self.memory.server.close();
-        if self.memory.core.config().globals.on_stop == OnStop::Restore {
+        if on_stop == OnStop::Restore {
             self.remove_routes();
         }
         let (what, cause) = (format_args!("stopped"), format_args!("cleanly"));

@@ -4,11 +4,11 @@ use core::net::IpAddr;
 
 use super::explain;
 use super::kernel::LaidOut;
-use crate::config::{Check, PROTOCOL, PathId, Provider, Slot};
+use crate::config::{Check, Name, PROTOCOL, PathId, Provider, Slot, WARNINGS_MAX};
 use crate::failover::journal::Entry;
 use crate::failover::path::{Duty, Path, State};
 use crate::failover::rounds::Rounds;
-use crate::failover::{CheckSet, Failover, Waiting};
+use crate::failover::{CheckSet, Failover, HeldBack, Waiting};
 use crate::linux::layout::{everywhere, overridden_by};
 use crate::linux::mirror::Mirror;
 use crate::linux::objects::Route;
@@ -31,20 +31,24 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    /// The frame of an answer after `asked` others; none when all is said.
-    pub(super) fn answer(&self, request: &Request, asked: u32) -> Option<Reply> {
-        let asked = usize::try_from(asked).ok()?;
+    /// The next frame of an answer; none when all is said. Much may change between two of them, so each thing has a place
+    /// of its own in the count of `at`, whatever there is of others: what belongs together stays together.
+    pub(super) fn answer(&self, request: &Request, at: &mut u32) -> Option<Reply> {
         match request {
-            Request::Status => self.status(asked),
-            Request::Explain(id) => explain::sentence(self, id.as_ref(), asked).map(Reply::Note),
-            Request::Log => self
-                .core
-                .journal()
-                .entries()
-                .nth(asked)
-                .map(|entry| Reply::Entry(self.entry(entry))),
+            Request::Status => self.status(at),
+            Request::Explain(id) => explain::sentence(self, id.as_ref(), at).map(Reply::Note),
+            Request::Log => self.next_entry(at),
             _ => None,
         }
+    }
+
+    /// The journal's entries have the places at which they were written, plus one.
+    fn next_entry(&self, at: &mut u32) -> Option<Reply> {
+        let journal = self.core.journal();
+        *at = (*at).max(journal.oldest());
+        let entry = journal.since(*at).next()?;
+        *at += 1;
+        Some(Reply::Entry(self.entry(entry)))
     }
 
     fn entry(&self, entry: &Entry) -> control::Entry {
@@ -57,22 +61,30 @@ impl View<'_> {
         }
     }
 
-    fn status(&self, asked: usize) -> Option<Reply> {
-        let Some(asked) = asked.checked_sub(1) else {
-            return Some(Reply::Header(self.header()));
-        };
-        let Some(asked) = asked.checked_sub(self.warnings.len()) else {
-            return self.warnings.get(asked).cloned().map(Reply::Warning);
-        };
-        let mut frames = self.core.config().providers.iter().flat_map(|provider| {
-            let head = (provider, None);
-            let paths = self.paths(provider).map(move |path| (provider, Some(path)));
-            core::iter::once(head).chain(paths)
-        });
-        Some(match frames.nth(asked)? {
-            (provider, None) => Reply::Provider(self.provider(provider)),
-            (provider, Some(path)) => Reply::Path(self.path(provider, path)),
-        })
+    /// A header, then room for all warnings that there can be, then for each provider and its paths.
+    fn status(&self, at: &mut u32) -> Option<Reply> {
+        loop {
+            let place = usize::try_from(*at).ok()?;
+            *at += 1;
+            let Some(place) = place.checked_sub(1) else {
+                return Some(Reply::Header(self.header()));
+            };
+            let Some(place) = place.checked_sub(WARNINGS_MAX) else {
+                match self.warnings.get(place) {
+                    Some(warning) => return Some(Reply::Warning(warning.clone())),
+                    None => continue,
+                }
+            };
+            let parts = 1 + Family::ALL.len();
+            let provider = self.core.config().providers.get(place / parts)?;
+            let Some(family) = (place % parts).checked_sub(1) else {
+                return Some(Reply::Provider(self.provider(provider)));
+            };
+            let (slot, family) = (provider.slot, Family::ALL[family]);
+            if let Some(path) = self.core.path(PathId { slot, family }) {
+                return Some(Reply::Path(self.path(provider, path)));
+            }
+        }
     }
 
     fn paths(&self, provider: &Provider) -> impl Iterator<Item = &Path> {
@@ -82,25 +94,23 @@ impl View<'_> {
     }
 
     fn header(&self) -> Header {
-        let config = self.core.config();
-        let id = |slot: Option<Slot>| slot.and_then(|slot| config.at(slot)).map(|p| p.id.clone());
-        let leader = |family| {
-            let plan = self.core.plan(family);
-            // What is refused leaves by nobody, whoever would be first.
-            let first = plan.order.first().filter(|_| !plan.unreachable);
-            id(first.map(|hop| hop.slot))
-        };
+        let leader = |family| self.id(self.core.carrier(family));
         Header {
             version: text(format_args!("{}", env!("CARGO_PKG_VERSION"))),
             uptime_s: seconds(self.now - self.started_at),
-            pinned: id(self.core.pinned()),
-            table: config.globals.table,
+            pinned: self.id(self.core.pinned()),
+            table: self.core.config().globals.table,
             active: Active {
                 ipv4: leader(Family::V4),
                 ipv6: leader(Family::V6),
             },
             counters: self.counters(),
         }
+    }
+
+    fn id(&self, slot: Option<Slot>) -> Option<Name> {
+        let provider = self.core.config().at(slot?);
+        provider.map(|provider| provider.id.clone())
     }
 
     fn counters(&self) -> Counters {
@@ -145,6 +155,8 @@ impl View<'_> {
         let installed = metric.is_some_and(|metric| self.has(family, uplink, metric));
         let (good, failed) = path.rounds.verdicts(window);
         let checks = (0_u8..).zip(self.core.config().path_checks(provider, family));
+        let held_back = self.core.held_back(path);
+        let holder = self.core.carrier(family).filter(|_| held_back.is_some());
         control::Path {
             family,
             device: Some(uplink.device.clone()).filter(|device| !device.is_empty()),
@@ -158,6 +170,11 @@ impl View<'_> {
             overridden_by: metric
                 .and_then(|metric| self.overridden_by(family, metric))
                 .map(|Metric(metric)| metric),
+            held_back_by: self.id(holder),
+            takes_over_in_ms: match held_back {
+                Some(HeldBack::Until(at)) => Some((at - self.now.min(at)).total_millis()),
+                _ => None,
+            },
             rounds: control::Rounds {
                 good,
                 failed,
@@ -166,8 +183,30 @@ impl View<'_> {
             loss_percent: percent(path.loss(window)),
             rtt_ms: rtt(&path.rounds, window),
             checks: checks
-                .map(|(number, check)| one_check(&path.rounds, window, number, check))
+                .map(|(number, check)| self.check(&path.rounds, window, number, check))
                 .collect(),
+        }
+    }
+
+    fn check(&self, rounds: &Rounds, window: u8, number: u8, check: &Check) -> control::Check {
+        let facts = rounds.facts(number);
+        let state = match facts.last {
+            None => "pending",
+            Some(true) => "ok",
+            Some(false) => "lost",
+        };
+        let failing =
+            (facts.failing_since != Instant::ZERO).then(|| self.now - facts.failing_since);
+        control::Check {
+            name: check.name.clone(),
+            kind: text(format_args!("{}", check.kind.name())),
+            target: check.target.clone(),
+            state: text(format_args!("{state}")),
+            rtt_ms: (facts.rtt_us != 0).then(|| Decimal::new(facts.rtt_us)),
+            loss_percent: percent(rounds.loss(window, CheckSet::of(number))),
+            sent: facts.sent,
+            received: facts.received,
+            failing_s: failing.map(|time| u32::try_from(seconds(time)).unwrap_or(u32::MAX)),
         }
     }
 
@@ -205,25 +244,6 @@ impl View<'_> {
             self.core.config().globals.table,
             metric,
         )
-    }
-}
-
-fn one_check(rounds: &Rounds, window: u8, number: u8, check: &Check) -> control::Check {
-    let facts = rounds.facts(number);
-    let state = match facts.last {
-        None => "pending",
-        Some(true) => "ok",
-        Some(false) => "lost",
-    };
-    control::Check {
-        name: check.name.clone(),
-        kind: text(format_args!("{}", check.kind.name())),
-        target: check.target.clone(),
-        state: text(format_args!("{state}")),
-        rtt_ms: (facts.rtt_us != 0).then(|| Decimal::new(facts.rtt_us)),
-        loss_percent: percent(rounds.loss(window, CheckSet::of(number))),
-        sent: facts.sent,
-        received: facts.received,
     }
 }
 

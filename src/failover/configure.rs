@@ -1,9 +1,10 @@
 //! A configuration comes into force, at the start and at every reload; what a former run knew is taken up.
 
 use super::journal::Entry;
+use super::path::Duty;
 use super::path::{Path, Verdict};
 use super::rounds::Terms;
-use super::{Actions, CheckSet, Failover, bit, soon};
+use super::{Actions, CheckSet, Failover, Lead, bit, soon};
 use crate::config::{
     Check, Config, PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, PathId, Provider, ROUNDS_APART, Slot,
 };
@@ -85,6 +86,28 @@ impl Failover {
     pub fn restore_leader(&mut self, family: Family, slot: Slot) {
         if self.path(PathId { slot, family }).is_some() {
             self.leaders[family] = Some(slot);
+            self.leads[family] = Lead::By(slot);
+        }
+    }
+
+    /// Takes up what a former run said of a family's traffic. After [`Failover::restore_leader`].
+    pub fn restore_lead(&mut self, family: Family, lead: Lead) {
+        let known = |slot| self.path(PathId { slot, family }).is_some();
+        if lead.carrier().is_none_or(known) {
+            self.leads[family] = lead;
+        }
+    }
+
+    /// Takes up who was pinned in a former run, `None`: one that is not there any more. After all of
+    /// [`Failover::restore_path`]: no path has been probed since.
+    pub fn restore_pin(&mut self, slot: Option<Slot>) {
+        self.pinned = slot;
+        for path in self.paths.iter_mut() {
+            match slot {
+                Some(slot) if slot == path.id.slot => path.duty = Duty::Pinned,
+                Some(_) => path.duty = Duty::Frozen,
+                None => path.thaw(),
+            }
         }
     }
 
@@ -108,6 +131,7 @@ impl Failover {
             for family in Family::ALL {
                 if self.leaders[family] == Some(slot) {
                     self.leaders[family] = None;
+                    self.leads[family] = Lead::Unknown;
                     self.swaps = self.swaps.wrapping_add(1);
                 }
                 let Some(path) = self.paths.get_mut(PathId { slot, family }.index()) else {

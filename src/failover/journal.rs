@@ -47,6 +47,13 @@ impl Journal {
         self.written
     }
 
+    /// How many had been written before the oldest that is still held.
+    pub fn oldest(&self) -> u32 {
+        #[allow(clippy::cast_possible_truncation)] // at most JOURNAL_MAX
+        let held = self.entries.len() as u32;
+        self.written.wrapping_sub(held)
+    }
+
     /// Those still held, oldest first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.oldest_ordered()

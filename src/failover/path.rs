@@ -10,7 +10,7 @@ use crate::net::{Duration, Instant};
 /// What the rounds of a path have said so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
-    /// Never judged, or good before it was frozen: presumed good where it leads already.
+    /// Never judged, or good before a pin: presumed good, and known to be no better than whoever carries now.
     Fresh,
     /// Judged once, but since then it was waiting, or frozen: to be judged anew.
     Returning,
@@ -173,6 +173,15 @@ impl Path {
         self.terms
             .as_ref()
             .is_some_and(|terms| terms.intervals.is_empty())
+    }
+
+    /// How many of its checks must answer in a round, of how many, and whether some of them must, whatever the others do.
+    pub fn quorum(&self) -> (u32, u32, bool) {
+        self.terms.as_ref().map_or((0, 0, false), |terms| {
+            #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
+            let checks = terms.intervals.len() as u32;
+            (terms.quorum(), checks, terms.required != CheckSet(0))
+        })
     }
 
     /// Whether a measure is beyond its threshold.

@@ -10,18 +10,23 @@ use crate::net::Instant;
 pub(crate) enum Class {
     Pinned,
     Online,
+    /// presumed good: never judged, or good when last probed
     Fresh,
+    /// disabled, and would be `Online` or `Fresh` otherwise
+    Spare,
     Returning,
     Offline,
     Waiting,
+    /// disabled, and does not work either
     Disabled,
 }
 
 impl Class {
-    const ALL: [Class; 7] = [
+    const ALL: [Class; 8] = [
         Class::Pinned,
         Class::Online,
         Class::Fresh,
+        Class::Spare,
         Class::Returning,
         Class::Offline,
         Class::Waiting,
@@ -30,7 +35,7 @@ impl Class {
 
     /// Fit to carry traffic, as far as is known.
     pub(crate) fn healthy(self) -> bool {
-        self <= Class::Fresh
+        self <= Class::Spare
     }
 }
 
@@ -48,8 +53,11 @@ impl Candidate {
     pub(crate) fn of(path: &Path, disabled: bool, leads: bool) -> Candidate {
         let class = match (path.duty, path.waiting, path.verdict) {
             (Duty::Pinned, _, _) => Class::Pinned,
+            (_, None, Verdict::Online | Verdict::Fresh) if disabled => Class::Spare,
             _ if disabled => Class::Disabled,
             (_, Some(_), _) => Class::Waiting,
+            // It was online when it was probed last, before the pin.
+            (Duty::Frozen, None, Verdict::Online) => Class::Fresh,
             (_, None, Verdict::Online) => Class::Online,
             (_, None, Verdict::Fresh) => Class::Fresh,
             (_, None, Verdict::Returning) => Class::Returning,
@@ -99,9 +107,10 @@ pub(crate) fn choose(
         return Choice::default();
     };
     match (incumbent.class, challenger.class) {
-        (Class::Online, Class::Online) => preempted(candidates, current, preempt, now),
-        // Nothing swaps at boot merely because a lower rank answered first.
-        (Class::Fresh, Class::Online) if current < best => stay(current),
+        (_, Class::Pinned) => stay(best),
+        // What works, or is presumed to, stays until another is known to be better: at boot, after a pin, always.
+        (Class::Online | Class::Fresh, _) => preempted(candidates, current, preempt, now),
+        (Class::Spare, Class::Spare) => stay(current),
         (Class::Returning | Class::Offline, class)
             if !class.healthy() && last_resort == LastResort::Keep =>
         {
@@ -111,7 +120,7 @@ pub(crate) fn choose(
     }
 }
 
-/// The leader is online: does one of better rank take over?
+/// The leader works: does one of better rank take over? Only one that is online: judged by rounds of its own.
 fn preempted(candidates: &[Candidate], current: usize, preempt: Preempt, now: Instant) -> Choice {
     let better = candidates
         .iter()
@@ -144,19 +153,19 @@ fn preempted(candidates: &[Candidate], current: usize, preempt: Preempt, now: In
     }
 }
 
-/// The leader first, the others behind it in the order of preference.
+/// The leader first, the others behind it in the order of preference. Traffic is refused when all are worse than `refuse`.
 pub(crate) fn plan(
     slots: &[Slot],
     candidates: &[Candidate],
     leader: Option<usize>,
-    last_resort: LastResort,
+    refuse: Option<Class>,
 ) -> Plan {
     let mut plan = Plan::new();
     let mut push = |place: usize| {
         if let (Some(&slot), Some(candidate)) = (slots.get(place), candidates.get(place)) {
             let steered = !matches!(
                 candidate.class,
-                Class::Offline | Class::Waiting | Class::Disabled
+                Class::Spare | Class::Offline | Class::Waiting | Class::Disabled
             );
             let pushed = plan.order.push(Hop { slot, steered });
             debug_assert!(pushed.is_ok(), "one a provider");
@@ -173,8 +182,7 @@ pub(crate) fn plan(
             .filter(|place| Some(*place) != leader)
             .for_each(&mut push);
     }
-    plan.unreachable =
-        last_resort == LastResort::Unreachable && !candidates.iter().any(|c| c.class.healthy());
+    plan.unreachable = refuse.is_some_and(|worst| candidates.iter().all(|c| c.class > worst));
     plan
 }
 
@@ -231,10 +239,25 @@ mod tests {
             Some(1),
             "a pin taken away: the old leader stays until judged"
         );
+        assert_eq!(
+            plain(&[Fresh, Fresh], Some(1)),
+            Some(1),
+            "a pin taken away: the better one is not known to work"
+        );
+        assert_eq!(plain(&[Online, Fresh], Some(1)), Some(0), "now it is");
+        assert_eq!(plain(&[Fresh, Offline], Some(1)), Some(0), "presumed");
+        assert_eq!(plain(&[Fresh, Waiting], Some(1)), Some(0), "presumed");
         assert_eq!(plain(&[Offline, Returning], Some(0)), Some(1));
         assert_eq!(plain(&[Online, Pinned], Some(0)), Some(1));
         assert_eq!(plain(&[Waiting, Offline], Some(0)), Some(1));
         assert_eq!(plain(&[Disabled, Offline], Some(0)), Some(1));
+        for worse in [Offline, Waiting, Returning, Disabled] {
+            assert_eq!(plain(&[Spare, worse], Some(1)), Some(0), "{worse:?}");
+        }
+        for better in [Pinned, Online, Fresh] {
+            assert_eq!(plain(&[Spare, better], Some(0)), Some(1), "{better:?}");
+        }
+        assert_eq!(plain(&[Spare, Spare], Some(1)), Some(1), "no better");
         assert_eq!(
             plain(&[Offline, Offline], Some(1)),
             Some(0),
@@ -248,6 +271,7 @@ mod tests {
             |classes: &[Class], current| leader(classes, current, Preempt::Yes, LastResort::Keep);
         assert_eq!(keep(&[Offline, Offline], Some(1)), Some(1));
         assert_eq!(keep(&[Online, Offline], Some(1)), Some(0));
+        assert_eq!(keep(&[Spare, Offline], Some(1)), Some(0), "it works");
         assert_eq!(
             keep(&[Offline, Waiting], Some(1)),
             Some(0),
@@ -260,6 +284,8 @@ mod tests {
         let no =
             |classes: &[Class], current| leader(classes, current, Preempt::No, LastResort::First);
         assert_eq!(no(&[Online, Online], Some(1)), Some(1));
+        assert_eq!(no(&[Fresh, Fresh], Some(1)), Some(1));
+        assert_eq!(no(&[Online, Fresh], Some(1)), Some(1));
         assert_eq!(no(&[Online, Offline], Some(1)), Some(0));
 
         let second = Duration::from_secs(1);

@@ -65,6 +65,8 @@ pub struct CheckFacts {
     pub answered_at: Instant,
     /// probes lost since the last that was answered in time
     pub losses: u8,
+    /// when the first of them was sent; zero: none is lost
+    pub failing_since: Instant,
 }
 
 impl CheckFacts {
@@ -83,6 +85,7 @@ impl CheckFacts {
         next_at: Instant::ZERO,
         answered_at: Instant::ZERO,
         losses: 0,
+        failing_since: Instant::ZERO,
     };
 
     /// Whether it is to be asked at a time, if it has this interval of its own. It does not wait for that when a loss is
@@ -124,7 +127,7 @@ impl Terms {
     }
 
     /// How many checks must answer in a round.
-    fn quorum(&self) -> u32 {
+    pub(crate) fn quorum(&self) -> u32 {
         #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
         let checks = self.intervals.len() as u32;
         match self.timing.quorum {
@@ -205,6 +208,7 @@ impl Rounds {
         // No result of before stands for a check that is asked seldom: it is asked again.
         for check in &mut self.checks {
             (check.last, check.fault, check.losses) = (None, None, 0);
+            check.failing_since = Instant::ZERO;
             check.next_at = Instant::ZERO;
         }
     }
@@ -472,9 +476,10 @@ impl Rounds {
         };
         if facts.last.is_none() || facts.last_at <= at {
             (facts.last, facts.last_at, facts.fault) = (Some(good), at, fault);
-            facts.losses = match good {
-                true => 0,
-                false => facts.losses.saturating_add(1),
+            (facts.losses, facts.failing_since) = match (good, facts.losses) {
+                (true, _) => (0, Instant::ZERO),
+                (false, 0) => (1, at),
+                (false, losses) => (losses.saturating_add(1), facts.failing_since),
             };
         }
     }

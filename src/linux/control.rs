@@ -90,8 +90,8 @@ enum Phase {
 
 struct Answer {
     request: Option<Request>,
-    /// frames asked for so far
-    asked: u32,
+    /// how far `next` is, in a count of its own
+    at: u32,
     /// so many bytes are in the buffer
     end: usize,
     /// the last frame is in the buffer
@@ -188,14 +188,14 @@ impl Server {
         answer.add(reply, buffer)
     }
 
-    /// Sends what a client takes now, and asks for more whenever all is sent: `next` gets the request and the number of
-    /// frames it was asked for before, from 0; its `None` means [`Reply::Done`]. An answer that [`Server::push`] has
-    /// ended is not asked for. Closes after the last frame.
+    /// Sends what a client takes now, and asks for more whenever all is sent: `next` gets the request and its place in the
+    /// answer, 0 at first, which it moves on as it likes; its `None` means [`Reply::Done`]. An answer that [`Server::push`]
+    /// has ended is not asked for. Closes after the last frame.
     pub fn pump(
         &mut self,
         client: ClientId,
         now: Instant,
-        next: &mut dyn FnMut(&Request, u32) -> Option<Reply>,
+        next: &mut dyn FnMut(&Request, &mut u32) -> Option<Reply>,
     ) {
         let Some((buffer, place)) = self.parts(client) else {
             return;
@@ -227,6 +227,21 @@ impl Server {
     pub fn expire(&mut self, now: Instant) {
         for place in self.open.iter_mut().flat_map(|open| &mut open.clients) {
             place.take_if(|client| client.deadline <= now);
+        }
+    }
+
+    /// Drops the clients that have heard a part of what is not so any more; they ask again.
+    pub fn drop_half_told(&mut self) {
+        let half_told = |client: &mut Client| match &client.phase {
+            Phase::Answering(Answer {
+                at: 1.., request, ..
+            }) => {
+                matches!(request, Some(Request::Status | Request::Explain(_)))
+            }
+            _ => false,
+        };
+        for place in self.open.iter_mut().flat_map(|open| &mut open.clients) {
+            place.take_if(half_told);
         }
     }
 
@@ -299,7 +314,7 @@ impl Client {
         self.deadline = now + PATIENCE;
         let mut answer = Answer {
             request: request.clone(),
-            asked: 0,
+            at: 0,
             end: 0,
             last: false,
         };
@@ -316,7 +331,7 @@ impl Client {
         &mut self,
         buffer: &mut Buffer,
         now: Instant,
-        next: &mut dyn FnMut(&Request, u32) -> Option<Reply>,
+        next: &mut dyn FnMut(&Request, &mut u32) -> Option<Reply>,
     ) -> Result<(), Gone> {
         let Phase::Answering(answer) = &mut self.phase else {
             return Ok(());
@@ -336,8 +351,7 @@ impl Client {
             let reply = answer
                 .request
                 .as_ref()
-                .and_then(|request| next(request, answer.asked));
-            answer.asked += 1;
+                .and_then(|request| next(request, &mut answer.at));
             if !answer.add(&reply.unwrap_or(Reply::Done), buffer) {
                 return Err(Gone);
             }

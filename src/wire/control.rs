@@ -14,7 +14,7 @@ use crate::net::Family;
 use crate::wire::decimal::Decimal;
 
 /// The protocol's version: a client of another version is told so.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Longest text of a warning, an error or an explanation.
 pub const TEXT_MAX: usize = 240;
@@ -168,6 +168,10 @@ pub struct Path {
     pub installed: bool,
     /// the metric of a foreign default route that wins over ours
     pub overridden_by: Option<u32>,
+    /// the provider that carries although this path is online and before it in the order, for `preempt` says so
+    pub held_back_by: Option<Name>,
+    /// when that ends by time alone
+    pub takes_over_in_ms: Option<u64>,
     /// see [`Rounds`]
     pub rounds: Rounds,
     /// over the window, late replies included
@@ -220,6 +224,8 @@ pub struct Check {
     pub sent: u32,
     /// since the start
     pub received: u32,
+    /// since when each of its probes is lost; null when the last one was answered
+    pub failing_s: Option<u32>,
 }
 
 /// One line of the journal.

@@ -135,6 +135,7 @@ mod tests {
                 loss_percent,
                 sent,
                 received,
+                failing_s: Some(sent),
             },
         )
     }
@@ -164,6 +165,8 @@ mod tests {
                 metric: numbers.1,
                 installed: numbers.2,
                 overridden_by: numbers.3,
+                held_back_by: None,
+                takes_over_in_ms: Some(numbers.0),
                 rounds: Rounds {
                     good: numbers.4,
                     failed: numbers.5,
@@ -285,6 +288,7 @@ mod tests {
             loss_percent: number,
             sent: u32::MAX,
             received: u32::MAX,
+            failing_s: Some(u32::MAX),
         };
         let reply = Reply::Path(Path {
             family: Family::V6,
@@ -297,6 +301,8 @@ mod tests {
             metric: Some(u32::MAX),
             installed: true,
             overridden_by: Some(u32::MAX),
+            held_back_by: Some(full()),
+            takes_over_in_ms: Some(u64::MAX),
             rounds: Rounds {
                 good: u32::MAX,
                 failed: u32::MAX,
@@ -329,7 +335,7 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 1:"));
+        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 2:"));
     }
 
     #[test]

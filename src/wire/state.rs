@@ -23,7 +23,7 @@ const HEAD: usize = MAGIC.len() + 1 + 16;
 const TAIL: usize = 4;
 // The longest record is a journal entry: seven tags and lengths, an instant, three texts.
 const _: () = assert!(7 + 10 + 2 * NAME_MAX + CAUSE_MAX <= RECORD_MAX);
-const _: () = assert!(HEAD + (1 + PROVIDERS_MAX + JOURNAL_MAX) * RECORD_MAX + TAIL <= STATE_MAX);
+const _: () = assert!(HEAD + (2 + PROVIDERS_MAX + JOURNAL_MAX) * RECORD_MAX + TAIL <= STATE_MAX);
 
 /// What tells one boot from every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,24 @@ pub enum Record<'a> {
         /// why
         cause: &'a str,
     },
+    /// what people and programs were told last; after the providers
+    Told {
+        /// the pinned provider, by id
+        #[serde(borrow)]
+        pinned: Option<&'a str>,
+        /// what became of each family's traffic
+        leads: PerFamily<Lead<'a>>,
+    },
+}
+
+/// What became of a family's traffic: [`crate::failover::Lead`], by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Lead<'a> {
+    Unknown,
+    NoRoute,
+    Refused,
+    By(&'a str),
 }
 
 /// What was known of a path.
@@ -270,6 +288,13 @@ mod tests {
                 what: "online → offline",
                 cause: "carrier lost",
             },
+            Record::Told {
+                pinned: Some("isp1"),
+                leads: PerFamily {
+                    v4: Lead::By("isp1"),
+                    v6: Lead::Refused,
+                },
+            },
         ])
     }
 
@@ -297,7 +322,7 @@ mod tests {
     #[test]
     fn each_changed_byte_and_each_truncation_is_noticed() {
         let good = sample();
-        assert_eq!(records(&good, BOOT).unwrap().count(), 3);
+        assert_eq!(records(&good, BOOT).unwrap().count(), 4);
         for place in 0..good.len() {
             assert!(records(&good[..place], BOOT).is_err(), "cut at {place}");
             for change in 1..=255 {
@@ -371,7 +396,14 @@ mod tests {
             since_micros: *micros,
         });
         let name = name.as_deref();
-        match kind % 3 {
+        match kind % 4 {
+            3 => Record::Told {
+                pinned: name,
+                leads: PerFamily {
+                    v4: Lead::By(text),
+                    v6: Lead::NoRoute,
+                },
+            },
             0 => Record::Leaders(PerFamily {
                 v4: name,
                 v6: Some(text),

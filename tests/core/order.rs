@@ -1,9 +1,9 @@
-//! The order of preference, straight from the design: "pinned; then online by rank; then never judged; then returning;
-//! then offline." Who cannot be used at all comes last.
+//! The order of preference, straight from the design: "pinned; then online by rank; then never judged; then disabled,
+//! but working; then returning; then offline." Who cannot be used at all comes last.
 
 use failover::config::{Config, LastResort, PathId, Preempt, Slot};
 use failover::failover::path::Verdict;
-use failover::failover::{Failover, Plan};
+use failover::failover::{Failover, Lead, Plan};
 use failover::net::{Family, Instant};
 
 /// What is to be known of a routable provider.
@@ -17,9 +17,11 @@ pub(crate) struct Standing {
 const PINNED: u8 = 0;
 const ONLINE: u8 = 1;
 const NEVER_JUDGED: u8 = 2;
-const OFFLINE: u8 = 4;
-const WAITING: u8 = 5;
-const DISABLED: u8 = 6;
+const SPARE: u8 = 3;
+const RETURNING: u8 = 4;
+const OFFLINE: u8 = 5;
+const WAITING: u8 = 6;
+const DISABLED: u8 = 7;
 
 /// The routable providers of a family, best first.
 fn standings(core: &Failover, config: &Config, family: Family) -> Vec<Standing> {
@@ -31,16 +33,20 @@ fn standings(core: &Failover, config: &Config, family: Family) -> Vec<Standing> 
         };
         let merit = if core.pinned() == Some(slot) {
             PINNED
-        } else if core.is_disabled(slot) {
-            DISABLED
-        } else if path.waiting.is_some() {
-            WAITING
         } else {
-            match path.verdict {
+            let merit = match path.verdict {
+                _ if path.waiting.is_some() => WAITING,
+                // While another is pinned, what was known before is no more than presumed.
+                Verdict::Online if core.pinned().is_some() => NEVER_JUDGED,
                 Verdict::Online => ONLINE,
                 Verdict::Fresh => NEVER_JUDGED,
-                Verdict::Returning => 3,
+                Verdict::Returning => RETURNING,
                 Verdict::Offline => OFFLINE,
+            };
+            match core.is_disabled(slot) {
+                true if merit <= NEVER_JUDGED => SPARE,
+                true => DISABLED,
+                false => merit,
             }
         };
         all.push(Standing { slot, merit, rank });
@@ -67,15 +73,27 @@ pub(crate) fn check(
     assert_eq!(slots, routable, "each routable provider exactly once");
 
     let globals = &config.globals;
-    let healthy = want.iter().any(|s| s.merit <= NEVER_JUDGED);
-    let managed = core.paths().any(|path| path.id.family == family);
+    let mut paths = core.paths().filter(|path| path.id.family == family);
+    let managed = paths.next().is_some();
+    let mut paths = core.paths().filter(|path| path.id.family == family);
+    let all_disabled = paths.all(|path| core.is_disabled(path.id.slot));
+    let enough = if all_disabled { NEVER_JUDGED } else { SPARE };
+    let healthy = want.iter().any(|s| s.merit <= enough);
     let refuse = globals.last_resort == LastResort::Unreachable && !healthy && managed;
     assert_eq!(*unreachable, refuse);
 
     for hop in order {
         let merit = want.iter().find(|s| s.slot == hop.slot).unwrap().merit;
-        assert_eq!(hop.steered, merit < OFFLINE);
+        assert_eq!(hop.steered, merit < OFFLINE && merit != SPARE);
     }
+
+    let lead = match order.first() {
+        _ if !managed => Lead::Unknown,
+        _ if refuse => Lead::Refused,
+        Some(hop) => Lead::By(hop.slot),
+        None => Lead::NoRoute,
+    };
+    assert_eq!(core.lead_of(family), lead, "what people are told");
 
     let Some(first) = order.first() else { return };
     let place = want.iter().position(|s| s.slot == first.slot).unwrap();
@@ -84,6 +102,16 @@ pub(crate) fn check(
     let others: Vec<Slot> = want.iter().map(|s| s.slot).collect();
     assert_eq!(rest, others, "the others in the order of preference");
     assert_eq!(core.leader(family), Some(leader.slot));
+    let kept = led == Some(leader.slot);
+    let former = want.iter().find(|s| Some(s.slot) == led);
+
+    // What works is left for a pinned one, or for one that is known to be better: online since it was checked last.
+    let worked = former.is_some_and(|s| [ONLINE, NEVER_JUDGED].contains(&s.merit));
+    let known = leader.merit <= ONLINE;
+    assert!(!worked || known, "{former:?} was left for {leader:?}");
+    // Nothing that does not work carries while something does, be it disabled.
+    let spare = want.iter().find(|s| s.merit <= SPARE);
+    assert!(leader.merit <= SPARE || spare.is_none(), "{spare:?} idles");
 
     // Online ones of better rank do not take over before `preempt` says so, and then they do.
     let ripe = |s: &Standing| match globals.preempt {
@@ -92,34 +120,27 @@ pub(crate) fn check(
         Preempt::After(wait) => online_since(s.slot).is_some_and(|since| since + wait <= now),
     };
     let better = |s: &&Standing| s.merit == ONLINE && s.rank < leader.rank;
-    let kept = led == Some(leader.slot);
-    if leader.merit == ONLINE {
-        let mut better = want.iter().filter(better);
-        if kept {
-            // What is due is done with the next tick.
-            let due = core.next_deadline().is_some_and(|at| at <= now);
-            assert!(
-                due || !better.any(ripe),
-                "{leader:?} is to be preempted: {want:?}"
-            );
-        } else {
-            let skipped = better.all(|s| !ripe(s));
-            let led_was = want.iter().find(|s| Some(s.slot) == led);
-            let preempted = led_was.is_some_and(|s| s.merit == ONLINE);
-            assert!(preempted && skipped || best.is_none_or(|b| key(&b) > key(&leader)));
-        }
+    if [ONLINE, NEVER_JUDGED].contains(&leader.merit) && (kept || worked) {
+        // What is due is done with the next tick.
+        let due = core.next_deadline().is_some_and(|at| at <= now);
+        let overdue = want.iter().filter(better).any(ripe);
+        assert!(due || !overdue, "{leader:?} is to be preempted: {want:?}");
+        let beaten = former.is_none_or(|s| leader.rank < s.rank && ripe(&leader));
+        assert!(beaten, "{former:?} was left for {leader:?}");
         assert!(best.is_none_or(|b| b.merit >= ONLINE), "pinned is first");
         return;
     }
     let Some(best) = best.filter(|best| key(best) < key(&leader)) else {
         return;
     };
-    // At boot a never judged leader is not left for an online one of lower rank that merely answered first.
-    let boot = leader.merit == NEVER_JUDGED && best.merit == ONLINE && best.rank > leader.rank;
     let keep = globals.last_resort == LastResort::Keep
-        && leader.merit <= OFFLINE
-        && best.merit > NEVER_JUDGED;
-    assert!(kept && (boot || keep), "{best:?} is better than {leader:?}");
+        && [RETURNING, OFFLINE].contains(&leader.merit)
+        && best.merit > SPARE;
+    let alike = leader.merit == SPARE && best.merit == SPARE;
+    assert!(
+        kept && (keep || alike),
+        "{best:?} is better than {leader:?}"
+    );
 }
 
 fn key(standing: &Standing) -> (u8, usize) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use failover::config::{Config, JOURNAL_MAX, PathId, Slot};
 use failover::failover::path::{State, Verdict};
-use failover::failover::{ACTIONS_MAX, Action, Actions, Event, Failover, Round, Waiting};
+use failover::failover::{ACTIONS_MAX, Action, Actions, Event, Failover, Lead, Round, Waiting};
 use failover::net::{Duration, Family, Instant, PerFamily};
 
 use crate::model::Model;
@@ -30,6 +30,7 @@ pub(crate) struct Watch {
     online_since: HashMap<PathId, Instant>,
     states: HashMap<PathId, (State, Verdict, Instant)>,
     leaders: PerFamily<Option<Slot>>,
+    leads: PerFamily<Lead>,
     /// All uplinks are told.
     settled: bool,
 }
@@ -51,6 +52,10 @@ impl Watch {
             online_since: HashMap::new(),
             states: HashMap::new(),
             leaders: PerFamily::default(),
+            leads: PerFamily {
+                v4: Lead::Unknown,
+                v6: Lead::Unknown,
+            },
             settled: false,
         };
         watch.configure(setup.config());
@@ -329,6 +334,7 @@ impl Watch {
         }
         for family in Family::ALL {
             self.leaders[family] = self.core.leader(family);
+            self.leads[family] = self.core.lead_of(family);
         }
         let probes = |path: &PathId| self.settled && self.models[path].fit();
         if self.core.pinned().is_none() && self.models.keys().any(probes) {
@@ -374,9 +380,18 @@ impl Watch {
             })
         };
         for family in Family::ALL {
-            let leader = core.leader(family);
-            if let Some(leader) = leader.filter(|_| self.leaders[family] != leader) {
-                assert!(told(leader, family), "nobody says why {leader:?} leads");
+            let lead = core.lead_of(family);
+            if lead == self.leads[family] {
+                continue;
+            }
+            match lead {
+                Lead::By(leader) => assert!(told(leader, family), "why does {leader:?} lead?"),
+                Lead::NoRoute | Lead::Refused => {
+                    let mut of_family = news.iter().filter(|e| e.family == Some(family));
+                    let told = of_family.any(|entry| entry.provider.is_none() && entry.grave);
+                    assert!(told, "the end of {:?} is silent", self.leads[family]);
+                }
+                Lead::Unknown => {}
             }
         }
         let mut states = HashMap::new();

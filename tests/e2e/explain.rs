@@ -61,7 +61,7 @@ fn a_dead_upstream() {
             &[
                 "isp1 {family} is online since ",
                 ": 10 good rounds. It carries {family}: it is the first in the order that works.",
-                "It goes offline after 3 failed rounds in a row; the last ",
+                " A round is good when its check is answered. It goes offline after 3 failed rounds in a row; the last ",
                 "(ping {target}): asked last at ",
                 ": answered; last answer from {target} at ",
             ],
@@ -92,6 +92,36 @@ fn a_dead_upstream() {
         // Of all at once, the same.
         let all = daemon.must(&["explain"]);
         assert!(all.contains("isp1 ipv4 is offline") && all.contains("isp2 ipv6 is online"));
+    });
+}
+
+/// One of three checks is silent, which changes no state.
+#[test]
+fn a_check_that_is_silent() {
+    in_lab(|| {
+        let lab = super::checks::two_providers();
+        let silent = [("type", "ping"), ("target", "203.0.113.77")];
+        let settings = with_check(
+            Settings::fast(&lab).ping("second", Family::V4),
+            "dumb",
+            &silent,
+        );
+        let daemon = online_with(&lab, &settings);
+        let words = "A round is good when 1 of its 3 checks is answered.";
+        let whole = said(&daemon, "isp1", Family::V4);
+        assert!(whole.contains(words), "{whole}");
+        let table = || daemon.must(&["status"]);
+        let told = || table().contains("check dumb (ping 203.0.113.77) fails for ");
+        assert!(wait_until(SOON, told), "{}", table());
+        let checks = &daemon.status()["providers"][0]["paths"][0]["checks"];
+        let failing = |name: &str| {
+            let all = checks.as_array().unwrap();
+            let check = all.iter().find(|check| check["name"] == name).unwrap();
+            check["failing_s"].as_u64()
+        };
+        assert!(failing("dumb").is_some_and(|time| time >= 5));
+        assert_eq!(failing("second"), None);
+        assert!(!table().contains("check second"), "{}", table());
     });
 }
 
@@ -176,7 +206,7 @@ fn what_a_person_has_said() {
             &daemon,
             "isp2",
             &[
-                "It carries {family} because it is pinned, until `failover use auto`; nobody is checked meanwhile.",
+                "It carries {family} because it is pinned, until `failover use auto`; no provider is checked meanwhile.",
             ],
         );
         daemon.must(&["use", "auto"]);
@@ -195,6 +225,24 @@ fn what_a_person_has_said() {
             "isp1",
             &["It carries {family}: it is the first in the order that works."],
         );
+    });
+}
+
+/// A pin has ended, and nothing is known yet of what was frozen.
+#[test]
+fn what_follows_a_pin() {
+    in_lab(|| {
+        let lab = super::checks::two_providers();
+        let settings = Settings::fast(&lab).global("up", "30");
+        let daemon = online_with(&lab, &settings);
+        daemon.must(&["use", "isp2"]);
+        assert!(leads(&lab, 2));
+        daemon.must(&["use", "auto"]);
+        says(&daemon, "isp1", &["It is not used: isp2 carries {family}."]);
+        let until =
+            "It carries {family} until isp1, which is before it in the order, is known to work.";
+        says(&daemon, "isp2", &[until]);
+        assert!(leads(&lab, 1), "{}", daemon.log());
     });
 }
 
@@ -265,7 +313,8 @@ fn the_last_resort_is_to_keep() {
 #[test]
 fn the_last_resort_is_to_refuse() {
     in_lab(|| {
-        let nobody = "Nobody carries {family}: no provider works, and last_resort is unreachable.";
+        let nobody =
+            "No provider carries {family}: no provider works, and last_resort is unreachable.";
         last_resort("unreachable", 1, [nobody, nobody]);
     });
 }

@@ -151,6 +151,66 @@ fn transitions_are_told_with_all_that_belongs_to_them() {
         daemon.launch();
         daemon.wait_for_all("online");
         assert_eq!(told(&daemon)[known..], [""; 0]);
+
+        // Nor is a pin, nor its frozen paths when it ends.
+        daemon.must(&["use", "isp2"]);
+        hears(&daemon, known, &["pin isp2 →isp2", "swap isp2 isp1→isp2"]);
+        assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
+        let known = told(&daemon).len();
+        daemon.kill9();
+        daemon.launch();
+        assert_eq!(daemon.path_state("isp1", "ipv4"), "frozen");
+        daemon.must(&["use", "auto"]);
+        hears(&daemon, known, &["swap isp1 isp2→isp1"]);
+        assert_eq!(
+            told(&daemon)[known..],
+            ["pin  isp2→", "swap isp1 isp2→isp1"]
+        );
+    });
+}
+
+/// No provider can have a route: status, explain, hooks and log say the same, once.
+#[test]
+fn that_nothing_carries_is_told() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = with_hooks(&lab, &[("10-record", RECORDER, 0o755)]);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        hears(&daemon, 0, &["online isp2 waiting→online"]);
+        assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
+        for number in [1, 2] {
+            lab.device_down(number);
+        }
+        hears(&daemon, 3, &["swap  isp2→"]);
+        let all = calls(&daemon);
+        let swap = all.iter().rfind(|call| call["ACTION"] == "swap").unwrap();
+        let why = "no provider can have a default route";
+        assert_eq!(
+            (&swap["FAMILY"], swap["REASON"].as_str()),
+            (&"ipv4".to_owned(), why)
+        );
+        assert!(daemon.status()["active"]["ipv4"].is_null());
+        for provider in ["isp1", "isp2"] {
+            let said = daemon.must(&["explain", provider]);
+            let words = "No provider carries ipv4: none can have a default route.";
+            assert!(said.contains(words), "{said}");
+            assert!(!said.contains("It carries"), "{said}");
+        }
+        assert_eq!(daemon.log().matches(why).count(), 1, "{}", daemon.log());
+
+        // The next run knows that it was told.
+        assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
+        let known = told(&daemon).len();
+        daemon.kill9();
+        daemon.launch();
+        lab.device_up(2);
+        hears(&daemon, known, &["swap isp2 →isp2"]);
+        assert_eq!(daemon.log().matches(why).count(), 1, "{}", daemon.log());
+        assert_eq!(told(&daemon)[known], "swap isp2 →isp2");
+        let all = calls(&daemon);
+        let swap = all.iter().rfind(|call| call["ACTION"] == "swap").unwrap();
+        assert_eq!(swap["REASON"], "it has a route again");
     });
 }
 

@@ -70,8 +70,8 @@ fn sudden_death_in_the_middle_of_swaps() {
         let mut daemon = online(&lab);
         let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
         for round in 0..20_u64 {
-            let choice = if round % 2 == 0 { "isp2" } else { "auto" };
-            fs::write(daemon.sticky_file(), choice.replace("auto", "")).unwrap();
+            let choice = if round % 2 == 0 { "isp2" } else { "isp1" };
+            fs::write(daemon.sticky_file(), choice).unwrap();
             std::thread::sleep(Duration::from_micros(250 * round));
             daemon.kill9();
             daemon.launch();

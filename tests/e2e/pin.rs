@@ -34,6 +34,7 @@ fn moves_without_a_hole(act: impl FnOnce(&Daemon)) {
     }
     assert_eq!(daemon.status()["pinned"], "isp2");
     daemon.must(&["use", "auto"]);
+    // As soon as it is known to work.
     assert!(
         flows.iter().all(|flow| flow.goes_by(1, SOON)),
         "{}",
@@ -64,7 +65,7 @@ fn the_file_is_obeyed_at_once_and_so_is_its_emptying() {
         let family = Family::V4;
         let flow = Flow::start(&lab, target(family));
         assert!(flow.goes_by(1, SOON));
-        for (text, provider) in [("isp2", 2), ("", 1), ("isp2\n", 2)] {
+        for (text, provider) in [("isp2", 2), ("isp1", 1), ("isp2\n", 2)] {
             fs::write(daemon.sticky_file(), text).unwrap();
             let device = format!("eth{provider}");
             let moved = || lab.router.leader(family, super::TABLE).as_ref() == Some(&device);
@@ -74,6 +75,11 @@ fn the_file_is_obeyed_at_once_and_so_is_its_emptying() {
                 daemon.log()
             );
         }
+        fs::write(daemon.sticky_file(), "").unwrap();
+        assert!(wait_until(SOON, || daemon.status()["pinned"].is_null()));
+        assert!(leads(&lab, 1), "as soon as it is known to work");
+        fs::write(daemon.sticky_file(), "isp2").unwrap();
+        assert!(leads(&lab, 2));
         fs::remove_file(daemon.sticky_file()).unwrap();
         assert!(leads(&lab, 1));
     });
@@ -95,7 +101,7 @@ fn the_command_writes_the_file() {
     });
 }
 
-/// A pin in the file before the start, and a pin over a restart.
+/// A pin in the file before the start, and a pin over a restart, which is no news.
 #[test]
 fn survives_restarts() {
     in_lab(|| {
@@ -103,13 +109,65 @@ fn survives_restarts() {
         let mut daemon = online(&lab);
         daemon.must(&["use", "isp2"]);
         assert!(leads(&lab, 2));
+        let said = |daemon: &Daemon| {
+            let journal = daemon.must(&["log"]);
+            let news = journal.lines().filter(|line| {
+                let own = ["started", "stopped"]
+                    .iter()
+                    .any(|word| line.contains(word));
+                !own
+            });
+            news.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let before = said(&daemon);
         assert!(daemon.terminate().success());
         daemon.launch();
         assert!(leads(&lab, 2));
+        assert_eq!(said(&daemon), before);
         daemon.kill9();
         daemon.launch();
         assert_eq!(daemon.status()["pinned"], "isp2");
+        assert_eq!(daemon.path_state("isp1", "ipv4"), "frozen");
         assert!(leads(&lab, 2));
+        assert_eq!(said(&daemon), before);
+        // What changes while no daemon runs is news.
+        daemon.kill9();
+        fs::remove_file(daemon.sticky_file()).unwrap();
+        lab.upstream_dies(1);
+        daemon.launch();
+        assert!(daemon.must(&["log"]).contains("unpinned by hand"));
+        daemon.wait_for("isp1", "ipv4", "offline");
+        let strayed = daemon.must(&["log"]);
+        assert!(!strayed.contains("preferred to isp2"), "{strayed}");
+    });
+}
+
+/// Whoever is pinned carries on after the pin, until another is known to be better: isp1 has died meanwhile.
+#[test]
+fn the_end_of_a_pin_is_no_leap_in_the_dark() {
+    in_lab(|| {
+        for preempt in ["yes", "no", "1s"] {
+            let lab = Lab::new();
+            let settings = super::Settings::fast(&lab).global("preempt", preempt);
+            let daemon = super::online_with(&lab, &settings);
+            let flows = Family::ALL.map(|family| Flow::start(&lab, target(family)));
+            daemon.must(&["use", "isp2"]);
+            assert!(flows.iter().all(|flow| flow.goes_by(2, SOON)));
+            lab.gateway_dies(1);
+            let marks = flows.each_ref().map(|flow| flow.now());
+            daemon.must(&["use", "auto"]);
+            for family in Family::ALL {
+                daemon.wait_for("isp1", family.name(), "offline");
+                daemon.wait_for("isp2", family.name(), "online");
+            }
+            for (flow, mark) in flows.iter().zip(marks) {
+                assert!(flow.goes_by(2, SOON));
+                assert!(flow.lost(mark) <= 3, "{} lost", flow.lost(mark));
+            }
+            let log = daemon.must(&["log"]);
+            let swaps = log.lines().filter(|line| line.contains(" leads "));
+            assert_eq!(swaps.count(), 4, "{preempt}: {log}");
+        }
     });
 }
 

@@ -234,21 +234,69 @@ fn a_disabled_provider_is_left_and_checked_on() {
     });
 }
 
-/// A disabled provider is not taken even when it alone works; a pin is stronger.
+/// A disabled provider is the last that carries, but it carries before what does not work; a pin is stronger.
 #[test]
-fn disabled_means_disabled() {
+fn a_disabled_provider_relieves_what_does_not_work() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
         daemon.must(&["disable", "isp1"]);
         assert!(leads(&lab, 2));
+        let head = "ipv4 and ipv6 leave by isp1, though that is disabled: no other works";
+        let relieved = || {
+            assert!(leads(&lab, 1), "{}", daemon.log());
+            let status = daemon.must(&["status"]);
+            assert!(status.contains(head), "{status}");
+            let said = daemon.must(&["explain", "isp1"]);
+            let words: Vec<&str> = said.split_whitespace().collect();
+            let why = "It carries ipv4 although it was disabled by hand, until `failover enable isp1`: no other provider works.";
+            assert!(words.join(" ").contains(why), "{said}");
+        };
+        let returns = || {
+            daemon.wait_for_all("online");
+            assert!(leads(&lab, 2), "{}", daemon.log());
+        };
         lab.upstream_dies(2);
-        daemon.wait_for("isp2", "ipv4", "offline");
-        daemon.wait_for("isp2", "ipv6", "offline");
-        assert!(stays(&lab, 2), "{}", daemon.log());
+        relieved();
+        lab.upstream_returns(2);
+        returns();
+        lab.pull_cable(2);
+        relieved();
+        lab.plug_cable(2);
+        returns();
+        lab.device_down(2);
+        relieved();
+        lab.device_up(2);
+        returns();
+        // Where neither works, the disabled one is the last.
+        lab.upstream_dies(1);
+        lab.upstream_dies(2);
+        daemon.wait_for_all("offline");
+        assert!(leads(&lab, 2), "{}", daemon.log());
         daemon.must(&["use", "isp1"]);
         assert!(leads(&lab, 1), "{}", daemon.log());
-        daemon.must(&["use", "auto"]);
-        assert!(leads(&lab, 2), "{}", daemon.log());
+    });
+}
+
+/// What a table of states would hide.
+#[test]
+fn status_tells_until_when_a_line_stands_by() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online_with(&lab, &preempting(&lab, "1h"));
+        fail_and_return(&lab, &daemon);
+        let path = &daemon.status()["providers"][0]["paths"][0];
+        assert_eq!(path["held_back_by"], "isp2");
+        let time = path["takes_over_in_ms"].as_u64().unwrap();
+        assert!((3_500_000..=3_600_000).contains(&time), "{time}");
+        let table = daemon.must(&["status"]);
+        assert!(table.contains("stands by until "), "{table}");
+        assert!(daemon.status()["providers"][1]["paths"][0]["held_back_by"].is_null());
+        daemon.terminate();
+        daemon.configure(&preempting(&lab, "no"));
+        daemon.launch();
+        let table = daemon.must(&["status"]);
+        let words = "stands by until isp2 fails: preempt is no";
+        assert!(table.contains(words), "{table}");
     });
 }

@@ -361,6 +361,25 @@ fn switched_off() {
     });
 }
 
+/// What the new file says of the routes holds, whatever the old one said.
+#[test]
+fn switched_off_as_the_new_file_says() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let fast = Settings::fast(&lab);
+        for (old, new) in [("restore", "keep"), ("keep", "restore")] {
+            let mut daemon = online_with(&lab, &fast.clone().global("on_stop", old));
+            let before = ours(&lab);
+            let off = fast.clone().global("on_stop", new).global("enabled", "0");
+            daemon.configure(&off);
+            daemon.must(&["reload"]);
+            assert_eq!(daemon.wait().code(), Some(0));
+            let left = if new == "keep" { before } else { 0 };
+            assert_eq!(ours(&lab), left, "{old}, then {new}");
+        }
+    });
+}
+
 /// Nothing is lost, and nothing leaks.
 #[test]
 fn a_hundred_reloads_under_traffic() {

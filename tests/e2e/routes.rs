@@ -269,7 +269,7 @@ fn two_hundred_swaps_without_a_hole() {
             let (choice, number) = if round % 2 == 0 {
                 ("isp2", 2)
             } else {
-                ("auto", 1)
+                ("isp1", 1)
             };
             daemon.must(&["use", choice]);
             if round % 20 == 0 {

@@ -5,10 +5,13 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::Path as FilePath;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use failover::config::FRAME_MAX;
+use failover::wire::control::{Path, Reply, Request};
+use failover::wire::frame;
 use nix::sys::signal::Signal;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, bind, recvfrom, sendto,
@@ -18,12 +21,12 @@ use nix::sys::socket::{
 use super::lab::calls::Slowed;
 use super::lab::rights::{in_lab, required};
 use super::lab::topology::target;
-use super::lab::{Family, Flow, LIFETIME, Lab, Settings, wait_until};
+use super::lab::{Daemon, Family, Flow, LIFETIME, Lab, Settings, wait_until};
 use super::witness::{Dice, Usage, counter, path};
 use super::{SLACK, SOON, leads, online, online_with};
 
 /// Some connect and say nothing, some send garbage, some ask for everything and read nothing, until told to stop.
-fn besiege(socket: &Path, kind: usize, stop: &AtomicBool) {
+fn besiege(socket: &FilePath, kind: usize, stop: &AtomicBool) {
     let mut silent = Vec::new();
     let mut dice = Dice(0xbad + kind as u64);
     let end = Instant::now() + LIFETIME;
@@ -299,5 +302,101 @@ fn the_steady_state_grows_nothing() {
         );
         assert_eq!(status["counters"]["repairs"], 0);
         assert_eq!(status["counters"]["kernel_errors"], 0);
+    });
+}
+
+/// Sixty-four providers without devices, with as many checks as there may be: more than a socket takes at once.
+fn a_crowd() -> String {
+    let mut text = String::from("config globals 'globals'\n\toption profile 'fast'\n");
+    for number in 1..=64 {
+        text += &format!("config provider 'isp{number}'\n\toption device 'ghost{number}'\n");
+    }
+    for number in 1..=8 {
+        for (family, target) in [
+            ("four", format!("203.0.113.{number}")),
+            (
+                "six",
+                format!("2001:db8:1111:2222:3333:4444:5555:666{number}"),
+            ),
+        ] {
+            let name = format!("a_name_of_some_length_{family}_{number}");
+            text += &format!(
+                "config check '{name}'\n\toption type 'ping'\n\toption target '{target}'\n"
+            );
+        }
+    }
+    text
+}
+
+/// Asks for the status, and reads nothing of it. What it would be in all is more than the socket holds.
+fn asks_and_waits(daemon: &Daemon) -> UnixStream {
+    let mut stream = UnixStream::connect(daemon.file("state/control.sock")).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let mut buffer = [0; FRAME_MAX];
+    let length = frame::encode(&Request::Status, &mut buffer).unwrap();
+    stream.write_all(&buffer[..length]).unwrap();
+    // The daemon has read the one when it has answered the other.
+    daemon.must(&["status"]);
+    stream
+}
+
+/// Each frame that is still to come, and whether the last was the end.
+fn reads_on(mut stream: UnixStream) -> (Vec<Reply>, bool) {
+    let (mut bytes, mut replies) = (Vec::new(), Vec::new());
+    stream.read_to_end(&mut bytes).unwrap();
+    let mut rest = &bytes[..];
+    while let Some((reply, taken)) = frame::decode::<Reply>(rest).unwrap_or_default() {
+        rest = &rest[taken..];
+        replies.push(reply);
+    }
+    let whole = replies.pop_if(|reply| *reply == Reply::Done).is_some();
+    (replies, whole)
+}
+
+/// A warning comes while a client is in the middle of its answer: no path is told of another provider.
+#[test]
+fn a_slow_reader_hears_whose_path_it_is() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
+        let files = ["state_dir", "sticky_file"]
+            .into_iter()
+            .zip([daemon.file("state"), daemon.sticky_file()]);
+        let files = files.map(|(option, file)| format!("\toption {option} '{}'\n", file.display()));
+        let globals = "config globals 'globals'\n";
+        let crowd = a_crowd().replace(globals, &(globals.to_owned() + &files.collect::<String>()));
+        daemon.configure_raw(&crowd);
+        daemon.launch();
+
+        let slow = asks_and_waits(&daemon);
+        std::fs::write(daemon.sticky_file(), "whoever").unwrap();
+        let warned = || !daemon.status()["warnings"].as_array().unwrap().is_empty();
+        assert!(wait_until(SOON, warned));
+        let (replies, whole) = reads_on(slow);
+        assert!(whole);
+        let mut providers = Vec::new();
+        for reply in replies {
+            match reply {
+                Reply::Provider(head) => providers.push((head.id.to_string(), Vec::new())),
+                Reply::Path(path) => providers.last_mut().unwrap().1.push(path),
+                Reply::Warning(_) => panic!("it was not there when warnings were told"),
+                _ => {}
+            }
+        }
+        assert_eq!(providers.len(), 64);
+        for (number, (id, paths)) in (1..).zip(&providers) {
+            assert_eq!(*id, format!("isp{number}"));
+            let of = |path: &Path| (path.family, path.device.as_ref().unwrap().to_string());
+            let device = format!("ghost{number}");
+            let want = Family::ALL.map(|family| (family, device.clone()));
+            assert_eq!(paths.iter().map(of).collect::<Vec<_>>(), want);
+        }
+
+        // Another order of the providers: what was told so far is void, and the client asks again.
+        let slow = asks_and_waits(&daemon);
+        daemon.configure_raw(&crowd.replace("'isp1'\n", "'isp1'\n\toption rank '70'\n"));
+        daemon.must(&["reload"]);
+        let (_, whole) = reads_on(slow);
+        assert!(!whole);
     });
 }

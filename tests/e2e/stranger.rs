@@ -164,6 +164,8 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
             ("metric", "whole|null"),
             ("installed", "bool"),
             ("overridden_by", "whole|null"),
+            ("held_back_by", "string|null"),
+            ("takes_over_in_ms", "whole|null"),
             ("rounds", "rounds"),
             ("loss_percent", "number|null"),
             ("rtt_ms", "rtt"),
@@ -199,6 +201,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
             ("loss_percent", "number|null"),
             ("sent", "whole"),
             ("received", "whole"),
+            ("failing_s", "whole|null"),
         ],
     ),
 ];

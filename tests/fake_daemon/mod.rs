@@ -116,7 +116,10 @@ fn run(
             if let Some(request) = server.read(client, now()) {
                 requests.lock().unwrap().push(request);
             }
-            server.pump(client, now(), &mut { answers });
+            server.pump(client, now(), &mut |request, number| {
+                *number += 1;
+                answers(request, *number - 1)
+            });
             let Some((fd, interest)) = server.interest(client) else {
                 continue;
             };

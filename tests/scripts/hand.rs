@@ -1,12 +1,12 @@
 //! What a person does by hand: pin and unpin, disable and enable.
 
-use failover::config::Slot;
+use failover::config::{LastResort, Preempt, Slot};
 use failover::failover::path::State;
 use failover::failover::{Action, Event, Waiting};
 use failover::net::Family;
 
 use crate::sim::{BRISK, World, config, ms};
-use crate::{TARGET, two, two_running};
+use crate::{TARGET, running, two, two_running};
 
 #[test]
 fn a_pin_and_the_verdicts_after_it() {
@@ -18,13 +18,102 @@ fn a_pin_and_the_verdicts_after_it() {
     assert_eq!(world.core.next_deadline(), None, "nothing to do");
     world.run(ms(5000));
     world.pin(None);
-    assert_eq!(world.leader(), "isp1", "good before, so presumed good");
-    assert_eq!(world.last_word_of("isp1"), "leads: preferred to isp2");
+    assert_eq!(world.leader(), "isp2", "no other is known to be better");
     assert_eq!(world.state("isp1"), State::Probing);
     assert_eq!(world.state("isp2"), State::Probing);
+    let swapped = world.run_to_swap(ms(1000)).unwrap();
+    assert_eq!(world.leader(), "isp1");
+    assert_eq!(world.state("isp1"), State::Online);
+    assert_eq!(world.path("isp1").since, swapped, "as soon as it is known");
+    assert_eq!(world.last_word_of("isp1"), "leads: preferred to isp2");
+    world.run(ms(1000));
+    assert_eq!(world.state("isp2"), State::Online);
+}
+
+/// isp1 dies while isp2 is pinned: nothing of its death is known when the pin ends.
+#[test]
+fn nothing_swaps_after_a_pin_to_what_has_died_meanwhile() {
+    for preempt in [Preempt::Yes, Preempt::No, Preempt::After(ms(100))] {
+        let mut config = two();
+        config.globals.preempt = preempt;
+        let mut world = running(&config);
+        world.pin(Some("isp2"));
+        world.kill("isp1");
+        world.run(ms(5000));
+        world.pin(None);
+        assert_eq!(world.run_to_swap(ms(5000)), None, "{preempt:?}");
+        assert_eq!(world.state("isp1"), State::Offline);
+    }
+}
+
+/// With `preempt no`, a pin that ends is no reason to leave who was pinned.
+#[test]
+fn who_was_pinned_stays_where_nothing_is_preempted() {
+    let mut config = two();
+    config.globals.preempt = Preempt::No;
+    let mut world = running(&config);
+    world.pin(Some("isp2"));
+    world.line("isp2", |_| crate::sim::Fate::Answered(ms(250)));
+    world.run(ms(5000));
+    world.pin(None);
+    assert_eq!(world.run_to_swap(ms(5000)), None, "isp1 is judged first");
+    assert_eq!(world.state("isp1"), State::Online);
+    world.kill("isp2");
+    assert!(world.run_to_swap(ms(1000)).is_some());
+    assert_eq!(world.leader(), "isp1");
+}
+
+/// What was frozen is presumed good, and tried, as soon as the one that was pinned is known not to work.
+#[test]
+fn who_was_frozen_is_tried_when_the_pinned_one_cannot_carry() {
+    let mut config = two();
+    config.providers[0].timing.up = 20;
+    let mut world = World::new(&config);
+    world.run(ms(3000));
+    world.pin(Some("isp2"));
+    world.kill("isp2");
+    world.run(ms(5000));
+    world.pin(None);
+    assert_eq!(world.leader(), "isp2");
+    world.run_to_swap(ms(1000)).unwrap();
+    assert_eq!(world.state("isp2"), State::Offline);
+    assert_eq!(world.leader(), "isp1");
+    assert_eq!(world.state("isp1"), State::Probing);
+
+    let mut world = two_running();
+    world.pin(Some("isp2"));
+    world.pull_cable("isp2");
+    world.run(ms(5000));
+    assert_eq!(world.leader(), "isp2", "a person said so");
+    world.pin(None);
+    assert_eq!(world.leader(), "isp1", "at once");
+    assert_eq!(world.state("isp1"), State::Probing);
+}
+
+/// A pinned one without a route leaves the traffic to another, that is not left for one that was not probed either.
+#[test]
+fn nothing_is_preempted_while_one_is_pinned() {
+    let mut config = two();
+    config
+        .providers
+        .push(crate::sim::provider("isp3", 2, BRISK))
+        .unwrap();
+    config.globals.preempt = Preempt::After(ms(2000));
+    let mut world = running(&config);
+    world.kill("isp1");
+    world.run(ms(1000));
+    world.heal("isp1");
     world.run(ms(1000));
     assert_eq!(world.state("isp1"), State::Online);
-    assert_eq!(world.state("isp2"), State::Online);
+    world.uplink("isp3", Some(Waiting::NoGateway), false);
+    world.pin(Some("isp3"));
+    world.run(ms(10_000));
+    assert_eq!(world.leader(), "isp2");
+    world.kill("isp1");
+    world.pin(None);
+    world.run(ms(10_000));
+    assert_eq!(world.leader(), "isp2");
+    assert_eq!(world.core.swaps(), 1);
 }
 
 #[test]
@@ -161,11 +250,72 @@ fn disable_for_maintenance_and_enable() {
     world.run(ms(1000));
     assert_eq!(world.rounds_of("isp1").len(), sent + 10, "checks go on");
     assert_eq!(world.state("isp1"), State::Online);
-    world.kill("isp2");
-    world.run(ms(1000));
-    assert_eq!(world.leader(), "isp2", "even a dead one before it");
     world.disable("isp1", false);
     assert_eq!(world.leader(), "isp1", "at once: it is known to be good");
+}
+
+/// It is the last that carries, but it carries before what does not work.
+#[test]
+fn a_disabled_provider_relieves_what_does_not_work() {
+    for last_resort in [LastResort::First, LastResort::Keep, LastResort::Unreachable] {
+        let mut config = two();
+        config.globals.last_resort = last_resort;
+        let mut world = running(&config);
+        world.disable("isp1", true);
+        world.kill("isp2");
+        world.run(ms(1000));
+        assert_eq!(world.state("isp2"), State::Offline);
+        assert_eq!(world.leader(), "isp1", "{last_resort:?}");
+        assert!(!world.kernel.v4.unreachable);
+        assert_eq!(
+            world.last_word_of("isp1"),
+            "leads: isp2 is offline, and only what is disabled works"
+        );
+        world.heal("isp2");
+        world.run_to_swap(ms(1000)).unwrap();
+        assert_eq!(world.state("isp2"), State::Online, "{last_resort:?}");
+        for (waiting, routable) in [
+            (Waiting::NoCarrier, true),
+            (Waiting::NoAddress, false),
+            (Waiting::NoGateway, false),
+            (Waiting::NoDevice, false),
+        ] {
+            world.uplink("isp2", Some(waiting), routable);
+            assert_eq!(world.leader(), "isp1", "{waiting} {last_resort:?}");
+            assert!(!world.kernel.v4.unreachable);
+            world.plug_in("isp2");
+            assert_eq!(world.leader(), "isp1", "isp2 is not judged yet");
+            world.run_to_swap(ms(1000)).unwrap();
+            assert_eq!(world.state("isp2"), State::Online);
+        }
+        // Where neither works the disabled one is the last.
+        world.kill("isp1");
+        world.kill("isp2");
+        world.run(ms(1000));
+        assert_eq!(world.kernel.v4.order[0].slot, Slot(1));
+        assert_eq!(
+            world.kernel.v4.unreachable,
+            last_resort == LastResort::Unreachable
+        );
+    }
+}
+
+/// A person has said that nothing is to be used; `last_resort` says what that means.
+#[test]
+fn all_are_disabled() {
+    for last_resort in [LastResort::First, LastResort::Unreachable] {
+        let mut config = two();
+        config.globals.last_resort = last_resort;
+        let mut world = running(&config);
+        world.disable("isp2", true);
+        assert!(!world.kernel.v4.unreachable);
+        world.disable("isp1", true);
+        assert_eq!(
+            world.kernel.v4.unreachable,
+            last_resort == LastResort::Unreachable
+        );
+        assert_eq!(world.leader(), "isp1");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use failover::config::{Config, LastResort, Preempt};
 use failover::failover::Waiting;
 use failover::failover::path::State;
+use failover::net::Family;
 
 use crate::sim::{BRISK, World, at, config, ms};
 use crate::{TARGET, running, two, two_running};
@@ -179,11 +180,13 @@ fn last_resort_unreachable_and_the_return_from_it() {
             .count()
     };
     assert_eq!(refused(&world), 1, "told once");
+    assert_eq!(world.core.carrier(Family::V4), None);
     assert_eq!(world.order(), ["isp1", "isp2"], "they can still be chosen");
     world.heal("isp2");
     world.run(ms(1000));
     assert!(!world.kernel.v4.unreachable);
     assert_eq!(world.leader(), "isp2");
+    assert!(world.last_word_of("isp2").starts_with("leads: "));
     // A pin is obeyed: then nothing is refused.
     world.kill("isp2");
     world.run(ms(1000));
@@ -198,7 +201,20 @@ fn nobody_left_and_the_first_to_return() {
     world.uplink("isp1", Some(Waiting::NoDevice), false);
     world.uplink("isp2", Some(Waiting::NoDevice), false);
     assert!(world.order().is_empty());
+    assert_eq!(world.core.carrier(Family::V4), None);
+    let told = |world: &World| {
+        let entries = world.core.journal().entries();
+        let told = entries.filter(|e| e.what == "no route" && e.grave);
+        told.count()
+    };
+    assert_eq!(told(&world), 1);
     world.run(ms(1000));
+    assert_eq!(told(&world), 1, "told once");
+    world.plug_in("isp2");
+    let again = "leads: it has a route again";
+    assert_eq!(world.last_word_of("isp2"), again);
+    world.uplink("isp2", Some(Waiting::NoDevice), false);
+    assert_eq!(told(&world), 2);
     world.plug_in("isp2");
     assert_eq!(world.leader(), "isp2", "better than nothing");
     world.run(ms(1000));
@@ -217,9 +233,9 @@ fn the_order_of_all_is_that_of_preference() {
     world.uplink("isp4", Some(Waiting::NoDevice), false);
     world.disable("isp3", true);
     world.run(ms(1000));
-    assert_eq!(world.order(), ["isp5", "isp1", "isp2", "isp3"]);
+    assert_eq!(world.order(), ["isp5", "isp3", "isp1", "isp2"]);
     world.plug_in("isp2");
-    assert_eq!(world.order(), ["isp5", "isp2", "isp1", "isp3"], "returning");
+    assert_eq!(world.order(), ["isp5", "isp3", "isp2", "isp1"], "returning");
     let steered = |world: &World| -> Vec<bool> {
         world
             .kernel
@@ -229,5 +245,8 @@ fn the_order_of_all_is_that_of_preference() {
             .map(|hop| hop.steered)
             .collect()
     };
-    assert_eq!(steered(&world), [true, true, false, false]);
+    assert_eq!(steered(&world), [true, false, true, false]);
+    world.kill("isp3");
+    world.run(ms(1000));
+    assert_eq!(world.order(), ["isp2", "isp5", "isp1", "isp3"]);
 }

@@ -1,6 +1,6 @@
 //! A new configuration while running, and a new run that knows what the former one knew.
 
-use failover::config::{Preempt, Slot};
+use failover::config::{LastResort, Preempt, Slot};
 use failover::failover::path::State;
 use failover::failover::{Action, Waiting};
 use failover::net::{Family, Instant};
@@ -252,6 +252,28 @@ fn fifty_providers_lose_their_checks_at_once() {
     assert_eq!(world.state("isp49"), State::Online);
 }
 
+/// A pin of a provider that is taken out of the configuration ends: who was frozen is to be judged anew.
+#[test]
+fn a_pin_that_a_reload_takes_out() {
+    let mut old = config(&["isp1", "isp2", "isp3"], &[TARGET], BRISK);
+    let mut world = World::new(&old);
+    world.run(ms(1000));
+    // isp3 can have no route, so isp2 carries while it is pinned.
+    world.uplink("isp3", Some(Waiting::NoGateway), false);
+    world.uplink("isp1", Some(Waiting::NoGateway), false);
+    world.pin(Some("isp3"));
+    assert_eq!(world.leader(), "isp2");
+    world.plug_in("isp1");
+    world.run(ms(5000));
+    assert_eq!(world.leader(), "isp2", "nothing is known of isp1");
+    old.providers.truncate(2);
+    world.kill("isp1");
+    world.reload(&old);
+    assert_eq!(world.core.pinned(), None);
+    assert_eq!(world.run_to_swap(ms(5000)), None);
+    assert_eq!(world.state("isp2"), State::Online);
+}
+
 /// The world of a new run, told what the old one knew.
 fn restarted(old: &World, uplinks: impl Fn(&mut World)) -> World {
     let config = old.core.config().clone();
@@ -262,6 +284,12 @@ fn restarted(old: &World, uplinks: impl Fn(&mut World)) -> World {
         .restore_leader(Family::V4, old.core.leader(Family::V4).unwrap());
     for path in old.core.paths() {
         new.core.restore_path(path.id, path.verdict, path.since);
+    }
+    for family in Family::ALL {
+        new.core.restore_lead(family, old.core.lead_of(family));
+    }
+    if let Some(pinned) = old.core.pinned() {
+        new.core.restore_pin(Some(pinned));
     }
     uplinks(&mut new);
     new.tell_uplinks();
@@ -298,6 +326,39 @@ fn a_restart_goes_on_where_the_former_run_was() {
     new.kill("isp2");
     new.run(ms(1000));
     assert_eq!(new.leader(), "isp1");
+}
+
+/// Who was pinned, or that nothing leads, is no news to a new run; that a pin is gone is.
+#[test]
+fn what_was_told_is_not_told_again() {
+    let mut old = two_running();
+    old.pin(Some("isp2"));
+    let since = old.path("isp1").since;
+    old.kill("isp1");
+    old.run(ms(5000));
+    let mut new = restarted(&old, |_| ());
+    new.kill("isp1");
+    new.pin(Some("isp2"));
+    assert_eq!(new.core.journal().entries().count(), 0);
+    assert_eq!(new.state("isp1"), State::Frozen);
+    assert_eq!(new.path("isp1").since, since);
+    new.run(ms(5000));
+    assert_eq!(new.sent, [], "no path is probed");
+    assert_eq!(new.leader(), "isp2");
+    new.pin(None);
+    assert_eq!(new.last_word_of("isp2"), "unpinned: unpinned by hand");
+    assert_eq!(new.run_to_swap(ms(5000)), None, "isp1 has died meanwhile");
+
+    let mut config = two();
+    config.globals.last_resort = LastResort::Unreachable;
+    let mut old = World::new(&config);
+    for id in ["isp1", "isp2"] {
+        old.kill(id);
+    }
+    old.run(ms(1000));
+    let new = restarted(&old, |_| ());
+    assert!(new.kernel.v4.unreachable);
+    assert_eq!(new.core.journal().entries().count(), 0);
 }
 
 #[test]

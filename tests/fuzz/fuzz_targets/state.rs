@@ -80,6 +80,7 @@ fn fits(record: &Record<'_>) -> bool {
     let empty = written(&[], BootId([0; 16])).len();
     let written = written(&[*record], BootId([0; 16])).len();
     let texts = match record {
+        Record::Told { pinned, .. } => pinned.map_or(0, str::len),
         Record::Leaders(leaders) => leaders.v4.map_or(0, str::len) + leaders.v6.map_or(0, str::len),
         Record::Provider { id, .. } => id.len(),
         Record::Entry {
