@@ -229,6 +229,9 @@ fn a_refused_route_holds_nothing_up() {
         "set 176/100 dev 2",
         "set 176/101 dev 3",
         "no set 176/102 dev 1",
+        "add 17700",
+        "add 17701",
+        "add 17702",
         "add 18499",
         "delete 176/102 dev 3",
     ];
@@ -240,6 +243,9 @@ fn a_refused_route_holds_nothing_up() {
     let gone = [
         "no set 176/101 dev 1",
         "remove 18499",
+        "remove 17700",
+        "remove 17701",
+        "remove 17702",
         "remove 17802",
         "delete 176/101 dev 3",
     ];
