@@ -8,9 +8,10 @@
 //! 3. where no rule leads to the swap table: that rule, behind the one for specific routes;
 //! 4. the policy tables;
 //! 5. the other new rules, which now lead to routes;
-//! 6. old rules: the swap table's before the one that refuses, lest that table leads once more; then that, before those
-//!    that except bound sockets from it; marks, which lead to an offline path; and last the one for specific routes, which
-//!    all the others need before them;
+//! 6. old rules: those for all packets first, the last of them before the others, as each hides what stands behind it: the
+//!    swap table's goes before the one that refuses, lest that table leads once more; and both before the rules that except
+//!    bound sockets; then marks, which lead to an offline path; and last the one for specific routes, which all the others
+//!    need before them;
 //! 7. old routes, worst first, so that the best holds until somebody else's takes over.
 //!
 //! Any of them may be refused. A route or rule that is refused keeps what it was to replace, and nothing else:
@@ -169,16 +170,19 @@ impl<'a> Difference<'a> {
     }
 
     fn old_rules(&mut self, each: &mut dyn FnMut(Change) -> bool) {
-        for turn in 0..=LAST_TO_GO {
-            for (place, rule) in self.rules.iter().enumerate() {
-                if self.is_ours(rule)
-                    && turn_to_go(rule) == turn
-                    && !self.wanted_rules.contains(rule)
-                {
-                    let gone = !self.is_needed(rule) && each(Change::DeleteRule(rule.clone()));
-                    mark(&mut self.staying, place, !gone);
-                }
-            }
+        let mut last = None;
+        let after = |difference: &Self, last: Option<TurnToGo>| {
+            let old = difference.rules.iter().enumerate().filter(|(_, rule)| {
+                difference.is_ours(rule) && !difference.wanted_rules.contains(rule)
+            });
+            old.map(|(place, rule)| (turn_to_go(rule, place), rule))
+                .filter(|(turn, _)| last.is_none_or(|last| last < *turn))
+                .min_by_key(|(turn, _)| *turn)
+        };
+        while let Some((turn, rule)) = after(self, last) {
+            last = Some(turn);
+            let gone = !self.is_needed(rule) && each(Change::DeleteRule(rule.clone()));
+            mark(&mut self.staying, turn.2, !gone);
         }
     }
 
@@ -328,18 +332,19 @@ fn is_successor(new: &Rule, old: &Rule) -> bool {
     new.selector == old.selector && discriminant(&new.verdict) == discriminant(&old.verdict)
 }
 
-/// When a rule goes, see the head of the file.
-fn turn_to_go(rule: &Rule) -> u8 {
-    match (&rule.selector, rule.verdict) {
-        (_, RuleVerdict::LookupSpecific(_)) => LAST_TO_GO,
-        (_, RuleVerdict::Unreachable) => 1,
-        (Selector::All, _) => 0,
-        (Selector::Mark(_), _) => 2,
-        _ => 3,
-    }
-}
+/// When a rule goes: see the head of the file. Those for all packets go from the last to the first: each hides what stands
+/// behind it. Last comes the place.
+type TurnToGo = (u8, u32, usize);
 
-const LAST_TO_GO: u8 = 4;
+fn turn_to_go(rule: &Rule, place: usize) -> TurnToGo {
+    let (turn, order) = match (&rule.selector, rule.verdict) {
+        (_, RuleVerdict::LookupSpecific(_)) => (3, 0),
+        (Selector::All, _) | (_, RuleVerdict::Unreachable) => (0, u32::MAX - rule.pref),
+        (Selector::Mark(_), _) => (1, 0),
+        _ => (2, 0),
+    };
+    (turn, order, place)
+}
 
 #[cfg(test)]
 mod tests;

@@ -243,10 +243,10 @@ fn a_refused_route_holds_nothing_up() {
     let gone = [
         "no set 176/101 dev 1",
         "remove 18499",
+        "remove 17802",
         "remove 17700",
         "remove 17701",
         "remove 17702",
-        "remove 17802",
         "delete 176/101 dev 3",
     ];
     assert_eq!(steps(&mut kernel, &mut scene), gone);
