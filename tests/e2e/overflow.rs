@@ -143,7 +143,7 @@ fn with_too_much(what: &str, come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     }
 }
 
-/// As 1,500 routers advertise themselves on one provider's link.
+/// As 1,200 routers advertise themselves on one provider's link.
 #[test]
 fn of_default_routes_by_a_providers_device() {
     in_lab(|| {
@@ -151,7 +151,7 @@ fn of_default_routes_by_a_providers_device() {
             move |lab: &Lab| {
                 batch(
                     &lab.router,
-                    (1..=1500).map(|n| {
+                    (1..=1200).map(|n| {
                         format!(
                             "route {verb} ::/0 via fe80::{n:x} dev eth1 proto ra metric {}",
                             6000 + n
@@ -171,7 +171,7 @@ fn of_default_routes_in_tables_of_others() {
             move |lab: &Lab| {
                 batch(
                     &lab.router,
-                    (1..=1500).map(|n| {
+                    (1..=1200).map(|n| {
                         format!(
                             "route {verb} default dev lan0 proto static metric 7 table {}",
                             1000 + n
