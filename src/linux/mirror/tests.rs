@@ -296,8 +296,13 @@ fn more_rules_than_there_is_room_for_are_counted_and_ours_come_first() {
 
 /// What a provider on `eth1` and one on `eth2` name.
 fn named() -> Vec<Named> {
+    named_with(176)
+}
+
+/// The same with another swap table.
+fn named_with(table: u32) -> Vec<Named> {
     let device = |name: &str| Named::Device(name.try_into().unwrap());
-    vec![Named::Table(176), device("eth1"), device("eth2")]
+    vec![Named::Table(table), device("eth1"), device("eth2")]
 }
 
 fn watch(mirror: &mut Mirror, named: &[Named]) -> bool {
@@ -362,11 +367,11 @@ fn has_all(mirror: &Mirror, routes: &[Route]) -> bool {
 }
 
 /// What we have, what stands at our places, and what tells of the uplinks.
-fn what_concerns_us() -> [Route; 5] {
+fn what_concerns_us(table: u32) -> [Route; 5] {
     let mut ours = route("192.0.2.1", 1, 100);
-    (ours.protocol, ours.table) = (PROTOCOL, 176);
+    (ours.protocol, ours.table) = (PROTOCOL, table);
     let mut theirs = route("198.51.100.1", 9, 101);
-    theirs.table = 176;
+    theirs.table = table;
     let mut policy = route("198.51.100.1", 9, 1);
     policy.table = 17602;
     [
@@ -381,7 +386,7 @@ fn what_concerns_us() -> [Route; 5] {
 #[test]
 fn what_concerns_us_has_room_whenever_it_comes() {
     let others: Vec<Route> = (0..1500).map(elsewhere).collect();
-    let concerns = what_concerns_us();
+    let concerns = what_concerns_us(176);
     // Before the others, behind them, and in their midst; by events and by a dump.
     for place in [0, 700, 1500] {
         let mut kernel = others.clone();
@@ -409,7 +414,7 @@ fn what_concerns_us_has_room_whenever_it_comes() {
 
 #[test]
 fn nothing_that_concerns_us_is_gone_for_one_moment_of_a_dump() {
-    let concerns = what_concerns_us();
+    let concerns = what_concerns_us(176);
     let mut mirror = watching();
     let mut kernel: Vec<Route> = (0..1500).map(elsewhere).collect();
     kernel.splice(0..0, concerns);
@@ -426,12 +431,14 @@ fn nothing_that_concerns_us_is_gone_for_one_moment_of_a_dump() {
 
 #[test]
 fn many_routers_on_one_link_are_at_the_expense_of_no_other_and_the_best_is_known() {
-    let concerns = what_concerns_us();
-    let mut kernel: Vec<Route> = (1..=1500).rev().map(|n| advertised(1, n)).collect();
-    kernel.splice(0..0, concerns);
     let best = advertised(1, 1);
-    for dumped in [false, true] {
+    // With a swap table of its own, and in `main`.
+    for (dumped, table) in [(false, 176), (true, 176), (false, 254), (true, 254)] {
+        let concerns = what_concerns_us(table);
+        let mut kernel: Vec<Route> = (1..=1500).rev().map(|n| advertised(1, n)).collect();
+        kernel.splice(0..0, concerns);
         let mut mirror = watching();
+        watch(&mut mirror, &named_with(table));
         if dumped {
             dump(&mut mirror, &kernel);
         } else {

@@ -379,3 +379,30 @@ fn a_socket_is_opened_anew_for_another_device_or_address_but_not_for_another_gat
     };
     assert!(!waited.has_same_socket(&bound));
 }
+
+#[test]
+fn in_a_picture_that_lacks_something_only_what_is_certain_is_believed() {
+    let (lease, route) = (address("192.0.2.7/24"), via("192.0.2.1", 0));
+    let seen = |link: Link, addresses: &[Address], routes: &[Route]| {
+        resolved(&provider(), Family::V4, &mirror(link, addresses, routes))
+    };
+    let known = seen(eth1(), &[lease], &[route]);
+    for unseen in [seen(eth1(), &[lease], &[]), seen(eth1(), &[], &[route])] {
+        assert!(unseen.waiting.is_some());
+        assert_eq!(unseen.unless_unseen(&known), known);
+    }
+    let other = seen(eth1(), &[lease], &[via("192.0.2.9", 5)]);
+    assert_eq!(other.unless_unseen(&known), known, "the best may be there");
+    let (mut down, mut pulled, mut new) = (eth1(), eth1(), eth1());
+    (down.up, pulled.carrier, new.index) = (false, false, 8);
+    let pulled = seen(pulled, &[lease], &[]).unless_unseen(&known);
+    assert_eq!(pulled.waiting, Some(Waiting::NoCarrier));
+    assert_eq!((pulled.routable, pulled.gateway), (true, known.gateway));
+    for certain in [down, new] {
+        let certain = seen(certain, &[], &[]);
+        assert_eq!(certain.clone().unless_unseen(&known), certain);
+    }
+    let never = Uplink::default();
+    let unseen = seen(eth1(), &[lease], &[]);
+    assert_eq!(unseen.clone().unless_unseen(&never), unseen);
+}
