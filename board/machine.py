@@ -1,10 +1,9 @@
 """The virtual machine of a board: QEMU's command line, its life, and what its console says."""
 
 import os
-import selectors
+import resource
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,28 +81,15 @@ class Machine:
 
 
 @contextmanager
-def running(command: list[str | Path], **pipes: int) -> Iterator[subprocess.Popen]:
-    """QEMU, for the length of a `with` block. It ends with us, even when we are killed."""
+def running(command: list[str | Path], seconds: int = 0, **pipes: int) -> Iterator[subprocess.Popen]:
+    """QEMU, for the length of a `with` block, or until it has had so many seconds of a processor. It ends with us, even
+    when we are killed."""
     mortal = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     process = subprocess.Popen([*mortal, *command], **pipes)
+    if seconds:
+        resource.prlimit(process.pid, resource.RLIMIT_CPU, (seconds, seconds))
     try:
         yield process
     finally:
         process.kill()
         process.wait()
-
-
-def lines(process: subprocess.Popen, seconds_max: float) -> Iterator[str]:
-    """What the console says, line by line, until QEMU ends. When the time is over: TimeoutError."""
-    end = time.monotonic() + seconds_max
-    rest = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        while (left := end - time.monotonic()) > 0 and selector.select(left):
-            data = os.read(process.stdout.fileno(), 65536)
-            *whole, rest = (rest + data).split(b"\n")
-            for line in whole:
-                yield line.decode(errors="replace").rstrip("\r")
-            if not data:
-                return
-    raise TimeoutError
