@@ -11,7 +11,8 @@
 # shellcheck source=board/guest/watch.sh
 . /guest/watch.sh
 
-echo "@begin"
+clock
+echo "@begin $(seconds "$now")"
 echo "       Linux $(uname -r) on $(uname -m), $(awk '/^MemTotal/ { print $2 }' /proc/meminfo) kB of memory; $(failover version)"
 all_of_ours >/tmp/tables-before
 

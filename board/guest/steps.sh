@@ -1,10 +1,10 @@
 # What a scenario is written with: steps, waiting, and what a step that fails shows. Only functions.
 #
-# A line that begins with `@` is for `board/boot` on the other side of the console: `@begin`, `@figure NAME VALUE`,
-# `@json TEXT`, `@end STATUS`. All others are for people.
+# A line that begins with `@` is for `board/boot` on the other side of the console: `@begin SECONDS`,
+# `@figure NAME VALUE`, `@nanoseconds NAME VALUE`, `@json TEXT`, `@end STATUS`. All others are for people.
 # shellcheck shell=dash disable=SC2034 # what is set here is read by others
 
-# Ten times what the slowest step takes where the emulator has a processor of its own.
+# Ten times what the slowest step takes, by the clock of the VM.
 patience_s=60
 
 # Sets `now`: hundredths of a second since the kernel started. It starts no process, which would take tens of them.

@@ -28,30 +28,19 @@ rtt_is_above() { # MILLISECONDS
 
 # --- what it costs
 
-# Sets `processor`, for people: the percentage of the processor that the daemon takes. The figure is the least of six
-# slices of ten seconds: whatever else the computer does that emulates this one can only add to it.
+# Sets `processor`, for people: the percentage of this processor that the daemon takes in a minute, with what the kernel
+# does for it. Time here is a number of instructions (`board/machine.py`), and `board/boot` makes that of the figure.
 measure_idle_minute() {
-    local least most
-    sleep 2
-    for _ in 1 2 3 4 5 6; do
-        measure_slice
-    done | sort -n >/tmp/slices
-    least=$(sed -n 1p /tmp/slices)
-    most=$(sed -n 6p /tmp/slices)
-    echo "@figure processor_percent $(seconds "$least")"
-    processor="$(seconds "$least") % of the processor ($(seconds "$most") % in the worst ten seconds)"
-}
-
-# Prints the hundredths of a percent that it takes in ten seconds.
-measure_slice() {
     local before after since
+    sleep 2
     clock
     since=$now
     read -r before _ <"/proc/$daemon/schedstat" # nanoseconds
-    sleep 10
+    sleep 60
     clock
     read -r after _ <"/proc/$daemon/schedstat"
-    echo $(((after - before) / 1000 / (now - since)))
+    echo "@nanoseconds instructions_per_second $(((after - before) * 100 / (now - since)))"
+    processor="$(seconds $(((after - before) / 1000 / (now - since)))) % of the processor"
 }
 
 # Sets `memory`, for people: what the daemon has of it now, in kB. The figure is the greatest seen.

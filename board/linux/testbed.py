@@ -41,8 +41,8 @@ def run(*command: str | Path, ok: bool = True, **options) -> str:
     return done.stdout + ("" if ok else done.stderr)
 
 
-def wait_for(what: str, check: Callable[[], object], seconds: float = 10) -> None:
-    """Returns as soon as something is true, which it must be within so many seconds."""
+def wait_for(what: str, check: Callable[[], object], seconds: float = 120) -> None:
+    """Returns as soon as something is true. After so many seconds it fails: they are for what never becomes true."""
     end = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < end, f"still not after {seconds} s: {what}"
@@ -197,8 +197,8 @@ class Machine:
                     self.first = int(child)
             return self.first is not None
 
-        wait_for("systemd is process 1", is_up, 30)
-        state = self.run("systemctl", "is-system-running", "--wait", ok=False, timeout=60).strip()
+        wait_for("systemd is process 1", is_up)
+        state = self.run("systemctl", "is-system-running", "--wait", ok=False, timeout=300).strip()
         assert state == "running", state + self.run("systemctl", "--failed", ok=False)
 
     def halt(self) -> None:
