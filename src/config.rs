@@ -12,6 +12,7 @@
 //! | `verdict` | when to probe and how to judge, as the core has it |
 //! | `value` | the text of one value → what it means |
 //! | `known` | a provider's id, as a person gives it → the provider, or what to say |
+//! | `slips` | what is written as other programs have it → how it is written here
 //! | `problem` | errors and warnings for people, with the nearest known name |
 
 use core::net::IpAddr;
@@ -29,6 +30,7 @@ mod provider;
 mod quality;
 #[cfg(test)]
 mod shipped;
+mod slips;
 mod timing;
 pub mod value;
 mod verdict;
