@@ -93,6 +93,8 @@ pub const FILE_MAX: usize = 64 * 1024;
 pub const SECTIONS_MAX: usize = 128;
 /// Longest message about a configuration, in bytes; longer ones are cut.
 pub const MESSAGE_MAX: usize = 200;
+/// Errors of a file that are told; of more, how many there are.
+pub const ERRORS_TOLD_MAX: u32 = 20;
 /// Shortest interval between rounds, and of a check.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// Longest interval between rounds, and of a check: a day. Also the longest `preempt`.

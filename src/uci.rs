@@ -148,7 +148,10 @@ impl fmt::Display for Fault<'_> {
             }
             Fault::Unterminated(quote) => {
                 let quote = char::from(*quote);
-                write!(f, "the quote {quote} is never closed: a value stands between two of them")
+                write!(
+                    f,
+                    "the quote {quote} is never closed: a value stands between two of them"
+                )
             }
             Fault::Semicolon => f.write_str("a line ends without ';': leave it out"),
             Fault::Nul => f.write_str("a NUL byte: the file is damaged, or no text"),
@@ -230,7 +233,9 @@ impl<'a> Statements<'a> {
         let between = before.get(from..).unwrap_or_default();
         Error {
             line: line.saturating_add(newlines(between)),
-            text: rest.get(..line_end.unwrap_or(rest.len())).unwrap_or_default(),
+            text: rest
+                .get(..line_end.unwrap_or(rest.len()))
+                .unwrap_or_default(),
             column: u32::try_from(column).map_or(u32::MAX, |column| column.saturating_add(1)),
             uci_line: self.cursor.lines_read(),
             fault,

@@ -81,7 +81,8 @@ impl Loading<'_, '_> {
                     ("gateway", provider.gateway[family]),
                     ("address", provider.address[family]),
                 ];
-                let Some((option, Some(value))) = named.iter().find(|(_, value)| value.is_some()) else {
+                let Some((option, Some(value))) = named.iter().find(|(_, value)| value.is_some())
+                else {
                     continue;
                 };
                 let line = self.line_of(&provider.id, option, *value);

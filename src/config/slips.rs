@@ -91,8 +91,7 @@ fn meant(bytes: impl Iterator<Item = u8>) -> Meant {
 
 /// Whether a typographic quote (U+2018 to U+201F) begins or ends it.
 fn is_typographic(written: &[u8]) -> bool {
-    let is_quote =
-        |bytes: Option<&[u8]>| matches!(bytes, Some([0xe2, 0x80, last]) if (0x98..=0x9f).contains(last));
+    let is_quote = |bytes: Option<&[u8]>| matches!(bytes, Some([0xe2, 0x80, last]) if (0x98..=0x9f).contains(last));
     let end = written.len().saturating_sub(3);
     is_quote(written.get(..3)) || is_quote(written.get(end..))
 }
