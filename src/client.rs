@@ -138,10 +138,10 @@ fn of_netifd(config: &Config, file: &Path) -> Option<String> {
     ))
 }
 
-/// Whether a program is found by `PATH`.
+/// Whether a program is found by `PATH`. Without that, it may be.
 fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|place| place.join(program).is_file())
+    let path = std::env::var_os("PATH");
+    path.is_none_or(|path| std::env::split_paths(&path).any(|place| place.join(program).is_file()))
 }
 
 /// Where a provider names an interface of netifd's.
