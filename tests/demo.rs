@@ -174,7 +174,7 @@ with the time without answers; below it, the time that one character stands for.
         );
         self.step(
             "isp1's upstream dies",
-            "its cable and gateway are fine, nobody tells",
+            "its cable and gateway stay up",
             2,
             upstream_dies,
         );
@@ -186,7 +186,7 @@ with the time without answers; below it, the time that one character stands for.
         );
         self.step(
             "isp1's cable is pulled",
-            "nobody waits for a probe",
+            "carrier loss is seen at once, without a probe",
             2,
             pull_cable,
         );
@@ -202,7 +202,7 @@ with the time without answers; below it, the time that one character stands for.
             2,
             pin,
         );
-        self.step("failover use auto", "and lets go", 1, unpin);
+        self.step("failover use auto", "the daemon chooses again", 1, unpin);
     }
 
     /// Does something, waits until traffic goes by the provider, and shows what happened to it.
