@@ -141,7 +141,11 @@ impl Common {
                 let name = text.parse::<IpAddr>().is_err()
                     && text.bytes().any(|byte| byte.is_ascii_alphabetic())
                     && !text.contains([':', '/', '%', ' ']);
-                let expected = if text.parse::<SocketAddr>().is_ok() {
+                let expected = if text.contains("://") {
+                    "expected an address, not a URL; a page is for type http, with its server as target, and option path"
+                } else if text.contains([',', ' ']) {
+                    "expected one address: write a check for each"
+                } else if text.parse::<SocketAddr>().is_ok() {
                     "expected the address alone; the port goes into option port"
                 } else if name {
                     "this check needs an IPv4 or IPv6 address, not a name"

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod meant;
 mod typed;
 
 use argh::FromArgs;
 
-use crate::config::nearest;
 use crate::net::Duration;
 use typed::Typed;
 
@@ -49,7 +49,7 @@ pub struct Invocation {
 /// The commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// be the daemon
+    /// run the daemon
     Run {
         /// log to stderr
         foreground: bool,
@@ -65,7 +65,7 @@ pub enum Command {
     },
     /// pin a provider; `None` is `auto`
     Use(Option<String>),
-    /// this command, of one provider, was typed without one
+    /// this command, which is for one provider, was typed without one
     OfWhom(&'static str),
     /// take a provider out of use
     Disable(String),
@@ -129,13 +129,23 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
         words = vec![command, "--help"];
     }
 
-    let typed = Typed::from_args(&["failover"], &words).map_err(|early| match early.status {
-        Ok(()) => Stop {
-            text: early.output.trim_end().to_owned() + "\n",
-            exit: Exit::Ok,
-        },
-        Err(()) => wrong(&complaint(&early.output)),
-    })?;
+    let typed = match Typed::from_args(&["failover"], &words) {
+        Ok(typed) => typed,
+        Err(early) if early.status.is_ok() => {
+            return Err(Stop {
+                text: early.output.trim_end().to_owned() + "\n",
+                exit: Exit::Ok,
+            });
+        }
+        // Only `probe` requires a word, and argh cannot have an optional one before another.
+        Err(early) if early.output.starts_with("Required positional arguments") => {
+            return Ok(Invocation {
+                config: config_of(&words).map(PathBuf::from),
+                command: Command::OfWhom("probe"),
+            });
+        }
+        Err(early) => return Err(wrong(&complaint(&early.output, &words))),
+    };
     if typed.version {
         return Ok(Invocation {
             config: None,
@@ -185,17 +195,20 @@ const OPTIONS: [&str; 8] = [
     "--help",
 ];
 
-/// What argh complains of, on one line, with the word that was meant if it is a slip of the hand.
-fn complaint(output: &str) -> String {
+fn config_of<'w>(words: &[&'w str]) -> Option<&'w str> {
+    let mut words = words.iter();
+    words.find(|word| **word == "--config")?;
+    words.next().copied()
+}
+
+/// What argh complains of, on one line, with what was most likely meant.
+fn complaint(output: &str, typed: &[&str]) -> String {
     let words: Vec<&str> = output.split_whitespace().collect();
     let text = words.join(" ");
-    let Some(typed) = text.strip_prefix("Unrecognized argument: ") else {
-        return text;
-    };
-    let mut known = COMMANDS.into_iter().chain(OPTIONS);
-    match nearest(typed, &mut known) {
-        Some(meant) if meant != typed => format!("{text} (did you mean {meant}?)"),
-        _ => text,
+    let unknown = text.strip_prefix("Unrecognized argument: ");
+    match unknown.and_then(|unknown| meant::instead_of(unknown, typed)) {
+        Some(meant) => format!("{text} ({meant})"),
+        None => text,
     }
 }
 
@@ -237,6 +250,7 @@ mod tests {
         assert_eq!(command("use auto"), Command::Use(None));
         assert_eq!(command("use help"), Command::Use(Some("help".into())));
         assert_eq!(command("use"), Command::OfWhom("use"));
+        assert_eq!(command("probe"), Command::OfWhom("probe"));
         assert_eq!(command("disable isp2"), Command::Disable("isp2".into()));
         assert_eq!(command("enable isp2"), Command::Enable("isp2".into()));
         assert_eq!(command("reload"), Command::Reload);
@@ -279,7 +293,18 @@ mod tests {
             let stop = typed(line).unwrap_err();
             assert_eq!(stop.exit, Exit::Ok, "{line}");
             assert!(stop.text.starts_with("Usage: failover"), "{}", stop.text);
+            assert_eq!(stop.text.matches("failover ").count(), 1, "{}", stop.text);
             assert_eq!(stop.text.contains("--watch"), line.contains("status"));
+        }
+    }
+
+    #[test]
+    fn a_commands_usage_has_its_name_once() {
+        for command in COMMANDS {
+            let stop = typed(&format!("{command} --help")).unwrap_err();
+            let usage = stop.text.lines().next().unwrap();
+            let rest = usage.strip_prefix(&*format!("Usage: failover {command} "));
+            assert!(!rest.unwrap().contains("failover"), "{usage}");
         }
     }
 
@@ -296,6 +321,43 @@ mod tests {
             ("log use", "Unrecognized argument: use\n"),
             ("use isp1 isp2", "Unrecognized argument: isp2"),
             ("log --config", "No value provided for option '--config'"),
+            ("stats", "(did you mean status?)"),
+            ("pin isp2", "(did you mean `failover use isp2`?)"),
+            (
+                "--config f pin isp2",
+                "(did you mean `failover --config f use isp2`?)",
+            ),
+            ("unpin", "(did you mean `failover use auto`?)"),
+            (
+                "stop",
+                "(the daemon is a service: `systemctl stop failover`, on OpenWrt `/etc/init.d/failover stop`)",
+            ),
+            (
+                "start --config f",
+                "`/etc/init.d/failover start`; here `failover run --config f`)",
+            ),
+            ("STATUS", "(did you mean status?)"),
+            (
+                "status isp1",
+                "(status shows every provider; `failover explain isp1` tells of one)",
+            ),
+            (
+                "status isp1 --config f",
+                "`failover explain isp1 --config f` tells of one)",
+            ),
+            ("log isp1", "Unrecognized argument: isp1\n"),
+            (
+                "check /tmp/f",
+                "(a file is named by an option: `failover check --config /tmp/f`)",
+            ),
+            (
+                "run failover.conf",
+                "`failover run --config failover.conf`)",
+            ),
+            (
+                "--watch",
+                "(it follows its command, as in `failover status --watch`)",
+            ),
             ("help nonsense", "Unrecognized argument: nonsense"),
         ] {
             let stop = typed(line).unwrap_err();

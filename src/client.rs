@@ -8,8 +8,10 @@
 //! | `journal` | `log` |
 //! | `probe` | `probe` |
 //! | `mwan3` | `import-mwan3` |
+//! | `hint` | the commands that messages name
 //! | `text` | text for people: wrapped, aligned, harmless for a terminal |
 
+pub mod hint;
 mod journal;
 mod json;
 pub mod mwan3;
@@ -28,7 +30,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use crate::cli::Exit;
-use crate::config::{CONFIG_FILES, Config, Ids};
+use crate::config::{COMMAND_MAX, CONFIG_FILES, Config, Ids, SECTIONS_MAX, Severity};
 use crate::linux::clock;
 use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
@@ -36,6 +38,7 @@ use crate::linux::files::{CONFIG_VARIABLE, load_config, read};
 use crate::linux::sticky::{self, Pinned};
 use crate::linux::terminal;
 use crate::linux::trouble::Trouble;
+use crate::uci::Index;
 use crate::wire::control::Request;
 use crate::wire::frame::FrameError;
 
@@ -60,23 +63,33 @@ pub fn version() -> Exit {
 pub fn check(file: &Path) -> Exit {
     let name = file.display();
     let mut complaints = String::new();
+    let mut warnings = 0;
     let mut config = Box::new(Config::new());
     let result = load_config(file, &mut config, &mut |problem| {
+        warnings += usize::from(problem.severity == Severity::Warning);
         complaints.push_str(&format!("{name}:{problem}\n"));
     });
-    let _ = io::stderr().write_all(complaints.as_bytes());
-    match result {
-        Err(trouble) => unreadable(&trouble),
-        Ok(0) => {
-            warn_of_pin(&config);
-            print(&format!(
-                "{name} is fine: {}, {}\n",
-                counted(config.providers.len(), "provider"),
-                counted(config.checks.len(), "check")
-            ))
+    if matches!(result, Ok(0)) {
+        for complaint in [of_netifd(&config, file), of_pin(&config)]
+            .into_iter()
+            .flatten()
+        {
+            warnings += 1;
+            complaints.push_str(&complaint);
         }
-        Ok(_) => Exit::BadConfig,
     }
+    let _ = io::stderr().write_all(complaints.as_bytes());
+    let verdict = match (result, warnings) {
+        (Err(trouble), _) => return unreadable(&trouble),
+        (Ok(1..), _) => return Exit::BadConfig,
+        (Ok(0), 0) => "is fine".to_owned(),
+        (Ok(0), _) => format!("can be used, with {}", counted(warnings, "warning")),
+    };
+    print(&format!(
+        "{name} {verdict}: {}, {}\n",
+        counted(config.providers.len(), "provider"),
+        counted(config.checks.len(), "check")
+    ))
 }
 
 /// `import-mwan3`: our configuration on stdout, what is not carried over on stderr.
@@ -100,19 +113,51 @@ pub fn import_mwan3(file: &Path) -> Exit {
     }
 }
 
-/// The daemon will not obey a sticky file that names none of its providers.
-fn warn_of_pin(config: &Config) {
+/// A warning of a sticky file that the daemon will not obey, for it names none of its providers.
+fn of_pin(config: &Config) -> Option<String> {
     let sticky_file = &config.globals.sticky_file;
     let what = match sticky::look(Path::new(sticky_file.as_str())) {
-        Pinned::Nobody => return,
-        Pinned::Provider(id) => match config.usable(&id) {
-            Ok(_) => return,
-            Err(unusable) => unusable.to_string(),
-        },
+        Pinned::Nobody => return None,
+        Pinned::Provider(id) => config.usable(&id).err()?.to_string(),
         Pinned::Invalid(what) => what,
     };
-    let line = format!("{sticky_file}:1: warning: {}\n", text::plain(&what));
-    let _ = io::stderr().write_all(line.as_bytes());
+    let what = text::plain(&what);
+    Some(format!("{sticky_file}:1: warning: {what}\n"))
+}
+
+/// A warning of an interface where there is no netifd to know it.
+fn of_netifd(config: &Config, file: &Path) -> Option<String> {
+    let interface = config
+        .enabled()
+        .find_map(|provider| provider.interfaces.first());
+    let interface = interface.filter(|_| !is_installed("ubus"))?;
+    let line = line_of(file, interface).unwrap_or(1);
+    Some(format!(
+        "{}:{line}: warning: interface '{interface}': this machine has no netifd (there is no `ubus`): here, write option device with the kernel's device, as 'eth1'\n",
+        file.display()
+    ))
+}
+
+/// Whether a program is found by `PATH`. Without that, it may be.
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH");
+    path.is_none_or(|path| std::env::split_paths(&path).any(|place| place.join(program).is_file()))
+}
+
+/// Where a provider names an interface of netifd's.
+fn line_of(file: &Path, interface: &str) -> Option<u32> {
+    let text = read(file).ok()?;
+    let index = Index::<SECTIONS_MAX>::read(&text, &mut |_| {});
+    let settings = index
+        .sections()
+        .filter_map(|section| section.get("interface"));
+    let (_, line) = settings
+        .flat_map(|setting| setting.values())
+        .find(|(value, _)| {
+            let value = value.text::<COMMAND_MAX>().unwrap_or_default();
+            value.split_ascii_whitespace().any(|word| word == interface)
+        })?;
+    Some(line)
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -191,7 +236,7 @@ pub fn explain(file: &Path, provider: Option<&str>) -> Exit {
     }
 }
 
-/// `use`, `disable` and `enable` without a provider: names those that there are, as far as the configuration tells.
+/// `use`, `disable`, `enable` and `probe` without a provider: names those that there are, as far as the configuration tells.
 pub fn of_whom(command: &str, file: Option<&Path>) -> Exit {
     let or_auto = if command == "use" { "auto, or " } else { "" };
     let mut config = Box::new(Config::new());
@@ -202,9 +247,19 @@ pub fn of_whom(command: &str, file: Option<&Path>) -> Exit {
         }
         _ => format!("{or_auto}a provider's id"),
     };
-    let what =
-        format!("{command} what? Expected {expected}\n`failover {command} --help` tells more.");
-    complain(Exit::Usage, &what)
+    complain(
+        Exit::Usage,
+        &format!("{command} what? Expected {expected}\n{}", usage_of(command)),
+    )
+}
+
+fn usage_of(command: &str) -> String {
+    let words = match command {
+        "use" => "use PROVIDER` or `failover use auto",
+        "probe" => "probe PROVIDER [CHECK]",
+        _ => return format!("Usage: `failover {command} PROVIDER`"),
+    };
+    format!("Usage: `failover {words}`")
 }
 
 /// `use`
@@ -269,12 +324,12 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
     };
     let mut notes = String::new();
     for note in &answer.notes {
-        notes.push_str(&text::plain(note));
+        notes.push_str(&hint::completed(&text::plain(note)));
         notes.push('\n');
     }
     let _ = io::stderr().write_all(notes.as_bytes());
     match answer.refused {
-        None => print(&format!("{done}\n")),
+        None => print(&format!("{}\n", hint::completed(done))),
         Some(refused) => {
             let exit = match request {
                 Request::Reload => Exit::BadConfig,
@@ -374,6 +429,7 @@ fn instead(config: &Config, request: &Request) -> String {
 
 /// Says on stderr what is wrong, and how to end then.
 fn complain(exit: Exit, text: &str) -> Exit {
+    let text = hint::completed(text);
     let _ = io::stderr().write_all(format!("failover: {}\n", text.trim_end()).as_bytes());
     exit
 }

@@ -12,6 +12,7 @@
 //! | `verdict` | when to probe and how to judge, as the core has it |
 //! | `value` | the text of one value → what it means |
 //! | `known` | a provider's id, as a person gives it → the provider, or what to say |
+//! | `slips` | what is written as other programs have it → how it is written here
 //! | `problem` | errors and warnings for people, with the nearest known name |
 
 use core::net::IpAddr;
@@ -29,6 +30,7 @@ mod provider;
 mod quality;
 #[cfg(test)]
 mod shipped;
+mod slips;
 mod timing;
 pub mod value;
 mod verdict;
@@ -91,6 +93,8 @@ pub const FILE_MAX: usize = 64 * 1024;
 pub const SECTIONS_MAX: usize = 128;
 /// Longest message about a configuration, in bytes; longer ones are cut.
 pub const MESSAGE_MAX: usize = 200;
+/// Errors of a file that are told; of more, how many there are.
+pub const ERRORS_TOLD_MAX: u32 = 20;
 /// Shortest interval between rounds, and of a check.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// Longest interval between rounds, and of a check: a day. Also the longest `preempt`.

@@ -38,6 +38,9 @@ fn act(invocation: &Invocation) -> Exit {
         Command::ImportMwan3(file) => return client::import_mwan3(file),
         _ => {}
     }
+    if let Some(file) = &invocation.config {
+        client::hint::repeat_config(file);
+    }
     let variable = std::env::var_os(CONFIG_VARIABLE);
     let file = find_config(invocation.config.as_deref(), variable);
     if let Command::OfWhom(command) = invocation.command {
@@ -85,7 +88,7 @@ fn run(file: &Path, foreground: bool) -> Exit {
     };
     say(format_args!("failover: {failure}"));
     match failure {
-        Failure::Configuration(_) => Exit::BadConfig,
+        Failure::Configuration(_) | Failure::Unreadable(_) => Exit::BadConfig,
         Failure::NotPermitted(_) => Exit::NotPermitted,
         Failure::Unavailable(_) => Exit::NoDaemon,
     }

@@ -4,6 +4,8 @@
 //! `tests/data/uci-vectors.jsonl` were printed by it. Two differences: a NUL byte is an error, and reading goes on
 //! behind an error, at the next line, so that all of them can be told.
 //!
+//! [`until_unclosed_quote`] is for readers who do not want what `uci` makes of a forgotten quote.
+//!
 //! `lex` cuts the text into words, [`Word`] is one of them as it stands, [`Section`] is what a reader of a configuration
 //! wants.
 //!
@@ -66,6 +68,8 @@ pub enum Command<'a> {
 pub struct Error<'a> {
     /// the line of what is wrong, from 1
     pub line: u32,
+    /// that line, as it stands
+    pub text: &'a [u8],
     /// the byte in that line, from 1
     pub column: u32,
     /// the line that `uci` would name: how many it had read to their newline when it noticed
@@ -102,6 +106,8 @@ pub enum Fault<'a> {
     TooManySections(usize),
     /// a quote that is never closed
     Unterminated(u8),
+    /// a `;` at the end of a statement
+    Semicolon,
     /// a byte that no text has
     Nul,
 }
@@ -141,11 +147,31 @@ impl fmt::Display for Fault<'_> {
                 write!(f, "too many sections: expected at most {most}")
             }
             Fault::Unterminated(quote) => {
-                write!(f, "the quote {} is never closed", char::from(*quote))
+                let quote = char::from(*quote);
+                write!(
+                    f,
+                    "the quote {quote} is never closed: a value stands between two of them"
+                )
             }
+            Fault::Semicolon => f.write_str("a line ends without ';': leave it out"),
             Fault::Nul => f.write_str("a NUL byte: the file is damaged, or no text"),
         }
     }
+}
+
+/// The text up to the end of the line with a quote that is most likely not closed: it holds a line that reads as a
+/// statement. `uci` accepts that when another quote follows, and then complains of other lines. The rest is empty when
+/// there is no such quote.
+pub fn until_unclosed_quote(text: &[u8]) -> (&[u8], &[u8]) {
+    let mut statements = statements(text);
+    while statements.next().is_some() {
+        if let Some(opened_at) = statements.cursor.swallowed_by {
+            let rest = text.get(opened_at..).unwrap_or_default();
+            let line = rest.iter().position(|&byte| byte == b'\n');
+            return text.split_at(opened_at + line.map_or(rest.len(), |newline| newline + 1));
+        }
+    }
+    (text, &[])
 }
 
 /// The statements of a text, and what cannot be read as one. Goes on at the next line behind an error.
@@ -196,7 +222,10 @@ impl<'a> Statements<'a> {
     fn error(&self, offset: usize, fault: Fault<'a>) -> Error<'a> {
         let before = self.text().get(..offset).unwrap_or_default();
         let line_start = before.iter().rposition(|&byte| byte == b'\n');
-        let column = offset - line_start.map_or(0, |newline| newline + 1);
+        let line_start = line_start.map_or(0, |newline| newline + 1);
+        let column = offset - line_start;
+        let rest = self.text().get(line_start..).unwrap_or_default();
+        let line_end = rest.iter().position(|&byte| byte == b'\n');
         let (from, line) = match self.counted {
             counted if counted.0 <= offset => counted,
             _ => (0, 1),
@@ -204,6 +233,9 @@ impl<'a> Statements<'a> {
         let between = before.get(from..).unwrap_or_default();
         Error {
             line: line.saturating_add(newlines(between)),
+            text: rest
+                .get(..line_end.unwrap_or(rest.len()))
+                .unwrap_or_default(),
             column: u32::try_from(column).map_or(u32::MAX, |column| column.saturating_add(1)),
             uci_line: self.cursor.lines_read(),
             fault,
@@ -240,6 +272,8 @@ impl<'a> Statements<'a> {
                     b"p" | b"package" => Fault::Missing("the package's name"),
                     b"c" | b"config" => Fault::Missing("the section's type"),
                     b"o" | b"option" | b"l" | b"list" => Fault::Missing("the option's name"),
+                    // What is left of a line whose last `;` was taken for an argument.
+                    [] => Fault::Semicolon,
                     [0xef, 0xbb, 0xbf, ..] => Fault::ByteOrderMark,
                     _ => Fault::UnknownCommand(word),
                 };

@@ -76,6 +76,15 @@ fn config(dir: &Path) -> PathBuf {
     file
 }
 
+/// The same, and a second provider, lte.
+fn config_of_two(dir: &Path) -> PathBuf {
+    let file = config(dir);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lte = "config provider 'lte'\n\toption device 'wwan0'\n";
+    std::fs::write(&file, text + lte).unwrap();
+    file
+}
+
 fn failover(words: &str) -> Command {
     let mut command = Command::new(BINARY);
     command.args(words.split_whitespace());
@@ -168,6 +177,11 @@ fn who_names_no_provider_is_told_which_there_are() {
             "enable",
             "enable what? Expected one of these providers: isp1, isp2\n",
         ),
+        (
+            "probe",
+            "probe what? Expected one of these providers: isp1, isp2\n\
+             Usage: `failover probe PROVIDER [CHECK]`\n",
+        ),
     ] {
         let output = asked(&file, words);
         let (exit, told) = failure(&output);
@@ -205,12 +219,22 @@ fn without_a_configuration_the_places_are_named() {
 #[test]
 fn check_counts_or_complains() {
     let dir = directory("check");
-    let file = config(&dir);
+    let file = config_of_two(&dir);
     let output = asked(&file, "check");
     assert_eq!(
         out(&output),
-        format!("{} is fine: 1 provider, 1 check\n", file.display())
+        format!("{} is fine: 2 providers, 1 check\n", file.display())
     );
+    assert!(output.status.success());
+
+    // Which it is not any more with a warning.
+    let name = config(&dir);
+    let name = name.display();
+    let output = asked(&file, "check");
+    let verdict = format!("{name} can be used, with 1 warning: 1 provider, 1 check\n");
+    assert_eq!(out(&output), verdict);
+    let alone = "only one provider is enabled: there is nothing to fail over to";
+    assert_eq!(err(&output), format!("{name}:1: warning: {alone}\n"));
     assert!(output.status.success());
 
     std::fs::write(&file, "config globals\n\tnonsense\n").unwrap();
@@ -248,10 +272,152 @@ fn every_error_is_told_in_the_order_of_the_lines() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+/// A file of something else has errors in each of its lines.
+#[test]
+fn of_many_errors_the_first_are_told() {
+    let dir = directory("many");
+    let file = dir.join("failover.conf");
+    let text = |bad: usize| {
+        let good = "config provider 'a'\n\toption device 'eth1'\nconfig check 'c'\n\toption type 'ping'\n\toption target '192.0.2.1'\n";
+        good.to_owned() + &"nonsense\n".repeat(bad) + "\tlist check 'c'\n"
+    };
+    let name = file.display();
+    let belongs = "option 'check' belongs in a section of type provider, not check";
+    for (bad, count, last) in [
+        (19, 20, format!("{name}:25: {belongs}")),
+        (
+            21,
+            21,
+            format!("{name}:26: … and 2 more, from this line on"),
+        ),
+    ] {
+        std::fs::write(&file, text(bad)).unwrap();
+        for words in ["check", "run --foreground"] {
+            let output = asked(&file, words);
+            let (exit, told) = failure(&output);
+            assert_eq!(exit, 78);
+            let lines: Vec<&str> = told
+                .lines()
+                .filter(|line| line.contains("failover.conf:"))
+                .collect();
+            assert_eq!(lines.len(), count, "{told}");
+            assert_eq!(lines.last(), Some(&&*last));
+        }
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn an_interface_where_there_is_no_netifd_is_warned_of() {
+    let dir = directory("no-netifd");
+    let file = config_of_two(&dir);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace(
+        "option device 'wwan0'",
+        "list interface 'lan'\n\tlist interface 'wwan'",
+    );
+    std::fs::write(&file, text).unwrap();
+    let check = || {
+        failover("check")
+            .env("FAILOVER_CONFIG", &file)
+            .env("PATH", &dir)
+            .output()
+            .unwrap()
+    };
+    let output = check();
+    let name = file.display();
+    let what = format!("{name}:10: warning: interface 'lan': this machine has no netifd");
+    assert!(err(&output).starts_with(&what), "{}", err(&output));
+    assert!(
+        err(&output).contains("here, write option device"),
+        "{}",
+        err(&output)
+    );
+    assert!(out(&output).contains("with 1 warning"), "{}", out(&output));
+
+    std::fs::write(dir.join("ubus"), "").unwrap();
+    let output = check();
+    assert_eq!(err(&output), "");
+    assert!(out(&output).contains("is fine"), "{}", out(&output));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_file_that_cannot_be_read_has_no_error() {
+    let dir = directory("unreadable");
+    let missing = dir.join("none");
+    for (file, words) in [
+        (&missing, "No such file or directory"),
+        (&dir, "Is a directory"),
+    ] {
+        for command in ["run --foreground", "check", "status"] {
+            let output = asked(file, command);
+            let (exit, told) = failure(&output);
+            assert_eq!(exit, 78);
+            let cannot = format!("failover: cannot read {}: {words}", file.display());
+            assert!(told.starts_with(&cannot), "{told}");
+            assert_eq!(told.lines().count(), 1, "{told}");
+        }
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// What is copied from a message does what it says for the same daemon.
+#[test]
+fn commands_in_messages_name_the_file_that_was_named() {
+    let daemon = FakeDaemon::start("hints", answers);
+    let file = config(&daemon.dir);
+    let given = format!("--config {}", file.display());
+    let told = |words: &str| {
+        let output = failover(words).output().unwrap();
+        out(&output).to_owned() + err(&output)
+    };
+    let with_it = [
+        (
+            format!("use isp1 {given}"),
+            format!("`failover {given} use auto`"),
+        ),
+        (
+            format!("{given} disable isp1"),
+            format!("`failover {given} enable isp1`"),
+        ),
+        (
+            format!("{given} probe"),
+            format!("`failover {given} probe PROVIDER [CHECK]`"),
+        ),
+        (
+            format!("{given} pin isp1"),
+            format!("`failover {given} use isp1`"),
+        ),
+        (
+            format!("status isp1 {given}"),
+            format!("`failover explain isp1 {given}`"),
+        ),
+    ];
+    for (words, hint) in with_it {
+        assert!(told(&words).contains(&hint), "{}", told(&words));
+    }
+    let mut text = File::options().append(true).open(&file).unwrap();
+    text.write_all(b"nonsense\n").unwrap();
+    let hint = format!("`failover {given} check` lists them");
+    assert!(told(&format!("status {given}")).contains(&hint));
+    // By the environment it is named for all commands.
+    let output = asked(&file, "use isp1");
+    assert!(
+        out(&output).contains("`failover use auto`"),
+        "{}",
+        out(&output)
+    );
+    std::fs::remove_file(daemon.dir.join("control.sock")).unwrap();
+    let hint = format!("`failover {given} run`");
+    let answer = told(&format!("status {given}"));
+    assert!(answer.contains(&hint), "{answer}");
+}
+
 #[test]
 fn check_warns_of_a_pin_that_will_not_be_obeyed() {
     let dir = directory("pin");
-    let file = config(&dir);
+    let file = config_of_two(&dir);
     let sticky = dir.join("sticky");
     let place = format!("{}:1: warning: ", sticky.display());
     for (content, warning) in [
@@ -260,18 +426,23 @@ fn check_warns_of_a_pin_that_will_not_be_obeyed() {
         ("", None),
         (
             "ipsl",
-            Some("there is no provider 'ipsl'; there are: isp1\n"),
+            Some("there is no provider 'ipsl'; there are: isp1, lte\n"),
         ),
         (
             "isp2",
-            Some("there is no provider 'isp2' (did you mean 'isp1'?); there are: isp1\n"),
+            Some("there is no provider 'isp2' (did you mean 'isp1'?); there are: isp1, lte\n"),
         ),
         ("\x1b[2J", Some("holds something other than text")),
     ] {
         std::fs::write(&sticky, content).unwrap();
         let output = asked(&file, "check");
         assert!(output.status.success(), "{content}");
-        assert!(out(&output).contains("is fine"));
+        let verdict = if warning.is_none() {
+            "is fine"
+        } else {
+            "with 1 warning"
+        };
+        assert!(out(&output).contains(verdict), "{}", out(&output));
         match warning {
             None => assert_eq!(err(&output), "", "{content}"),
             Some(warning) => {

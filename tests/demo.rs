@@ -25,6 +25,12 @@ const STEP_MIN: Duration = Duration::from_millis(1200);
 /// Width of a timeline: with what stands beside it, it fits 80 columns.
 const CELLS: usize = 48;
 
+/// What is seen in about every second run when the cable is plugged in again.
+const WHY_SILENT: &str = "\
+(Why offline first: the kernel's first ARP or neighbour solicitation came before
+  the gateway was ready, and it is repeated after a second. Until then nothing
+  can be answered, and 3 rounds fail.)";
+
 fn main() -> ExitCode {
     // Whoever reads has seen enough: no reason to complain. What the demo has begun ends with it.
     let complain = std::panic::take_hook();
@@ -135,8 +141,9 @@ impl<'lab> Story<'lab> {
        LAN ─ router┤               ├─ 203.0.113.8, 2001:db8:53::8
                    └─ eth2 ─ isp2 ─┘
 \nEverything lives in network namespaces of its own. A host in the LAN sends a
-datagram every 2 ms, in IPv4 and in IPv6. The timelines show by which provider
-each one came back, or that it was lost (·).\n"
+datagram every 2 ms, in IPv4 and in IPv6. A timeline shows by which provider the
+answers came back, or that one was lost (·). Its length in ms stands behind it,
+with the time without answers; below it, the time that one character stands for.\n"
         );
         let daemon = Daemon::start(&lab.router, &Settings::fast(lab));
         let flows = Family::ALL.map(|family| (family, Flow::start(lab, target(family))));
@@ -167,7 +174,7 @@ each one came back, or that it was lost (·).\n"
         );
         self.step(
             "isp1's upstream dies",
-            "its cable and gateway are fine, nobody tells",
+            "its cable and gateway stay up",
             2,
             upstream_dies,
         );
@@ -179,7 +186,7 @@ each one came back, or that it was lost (·).\n"
         );
         self.step(
             "isp1's cable is pulled",
-            "nobody waits for a probe",
+            "carrier loss is seen at once, without a probe",
             2,
             pull_cable,
         );
@@ -195,7 +202,7 @@ each one came back, or that it was lost (·).\n"
             2,
             pin,
         );
-        self.step("failover use auto", "and lets go", 1, unpin);
+        self.step("failover use auto", "the daemon chooses again", 1, unpin);
     }
 
     /// Does something, waits until traffic goes by the provider, and shows what happened to it.
@@ -211,6 +218,7 @@ each one came back, or that it was lost (·).\n"
         let acted = self.moments();
         act(self.lab, &self.daemon);
         let moved = self.watch(acted, provider);
+        self.show_scale(acted);
         self.show_journal();
         let outage = [0, 1].map(|i| self.flows[i].1.outage(acted[i]));
         let lost = [0, 1].map(|i| self.flows[i].1.lost(acted[i]));
@@ -273,13 +281,32 @@ each one came back, or that it was lost (·).\n"
         let _ = std::io::stdout().flush();
     }
 
+    /// What one character of a timeline stands for, and where in it the event is.
+    fn show_scale(&self, acted: [Moment; 2]) {
+        let flow = &self.flows[0].1;
+        let from = acted[0].saturating_sub(MARGIN);
+        let span = flow.now().saturating_sub(LOST_AFTER).saturating_sub(from);
+        let character = span / u32::try_from(CELLS).expect("it is small");
+        let before = MARGIN.as_millis() / ms(character).max(1);
+        let scale = format!(
+            "one character: {} ms; this happened after the first {before}",
+            ms(character)
+        );
+        println!("  {}", self.paint.dim(&scale));
+    }
+
     /// What the daemon has written into its journal since last time.
     fn show_journal(&mut self) {
         let journal = self.daemon.must(&["log"]);
+        let mut came_back_silent = false;
         for line in journal.lines().skip(self.journal_lines) {
             // Without the time, which stands first.
             let line = line.split_once(' ').map_or(line, |(_, rest)| rest);
             println!("  {}", self.paint.dim(line.trim_start()));
+            came_back_silent |= line.contains("probing → offline");
+        }
+        if came_back_silent {
+            println!("  {}", self.paint.dim(WHY_SILENT));
         }
         self.journal_lines = journal.lines().count();
     }

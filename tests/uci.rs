@@ -161,7 +161,7 @@ fn errors_point_at_what_is_wrong() {
             "config a b\n option x 'a\n\n\n",
             2,
             11,
-            "the quote ' is never closed",
+            "the quote ' is never closed: a value stands between two of them",
         ),
         (
             "config a b\n\nconfig c b\n",

@@ -95,6 +95,11 @@ impl Type for Http {
                 common.agree(options, address);
                 (Server::Address(address), Family::of(address))
             }
+            Err(_) if text.starts_with("https:") => {
+                let expected = "there is no https: expected a server's name or address; for https, type exec with a command as curl";
+                options.refuse("target", &text, line, expected);
+                return None;
+            }
             Err(_) if text.contains("://") => {
                 let expected = "expected a server's name or address, without http://; the rest goes into option path";
                 options.refuse("target", &text, line, expected);
@@ -103,7 +108,9 @@ impl Type for Http {
             Err(_) => {
                 let fit = dns::is_name(&text) && text != ".";
                 let Some(name) = String::try_from(text.as_str()).ok().filter(|_| fit) else {
-                    let expected = if text.contains(':') {
+                    let expected = if text.contains([',', ' ']) {
+                        "expected one server's name or address: write a check for each"
+                    } else if text.contains(':') {
                         "expected a server's name or address alone; the port goes into option port"
                     } else {
                         "expected a server's name or address"

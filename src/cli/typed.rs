@@ -46,7 +46,7 @@ pub(super) enum TypedCommand {
     Version(Version),
 }
 
-/// be the daemon
+/// run the daemon
 #[derive(FromArgs)]
 #[argh(subcommand, name = "run", help_triggers("-h", "--help"))]
 pub(super) struct Run {
@@ -88,7 +88,7 @@ pub(super) struct Status {
     subcommand,
     name = "use",
     help_triggers("-h", "--help"),
-    usage = "failover use [--config <file>] <provider>|auto"
+    usage = "[--config <file>] <provider>|auto"
 )]
 pub(super) struct Use {
     /// configuration file
@@ -105,7 +105,7 @@ pub(super) struct Use {
     subcommand,
     name = "disable",
     help_triggers("-h", "--help"),
-    usage = "failover disable [--config <file>] <provider>"
+    usage = "[--config <file>] <provider>"
 )]
 pub(super) struct Disable {
     /// configuration file
@@ -122,7 +122,7 @@ pub(super) struct Disable {
     subcommand,
     name = "enable",
     help_triggers("-h", "--help"),
-    usage = "failover enable [--config <file>] <provider>"
+    usage = "[--config <file>] <provider>"
 )]
 pub(super) struct Enable {
     /// configuration file
@@ -177,7 +177,12 @@ pub(super) struct Explain {
 
 /// make a provider's checks now, and show each answer; needs no daemon
 #[derive(FromArgs)]
-#[argh(subcommand, name = "probe", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "probe",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>] [-c <count>] [-i <interval>] <provider> [<check>]"
+)]
 pub(super) struct Probe {
     /// configuration file
     #[argh(option, arg_name = "file")]

@@ -1,5 +1,6 @@
 //! Text for people: wrapped, aligned, and without surprises for a terminal.
 
+use crate::client::hint::completed;
 use crate::wire::decimal::Decimal;
 
 /// The width that everything fits.
@@ -8,6 +9,7 @@ pub(super) const WIDTH: usize = 80;
 /// Adds a text, broken between words, so that no line is longer than [`WIDTH`]. The first line starts with `first`, the
 /// others with as many blanks. A word that is too long for a line is broken.
 pub(super) fn wrap(out: &mut String, first: &str, text: &str) {
+    let text = &*completed(text);
     let indent = first.chars().count();
     let room = WIDTH.saturating_sub(indent).max(20);
     let mut column = 0;

@@ -1,12 +1,13 @@
 //! What the sections must be to each other, once each of them is read.
 
 use core::fmt;
+use core::net::IpAddr;
 
 use super::load::Loading;
 use super::problem::Report;
 use super::{Config, Provider, RtTable, TABLE_MAIN};
 use crate::net::{Family, Metric};
-use crate::uci::Section;
+use crate::uci::{Section, Word};
 
 /// The metric that an IPv6 route gets when it has none.
 const METRIC_IPV6_DEFAULT: u32 = 1024;
@@ -50,6 +51,7 @@ impl Loading<'_, '_> {
         if self.checks_lost || self.providers_lost || self.sections_lost() {
             return;
         }
+        self.warn_of_families(config);
         let used = config
             .providers
             .iter()
@@ -66,6 +68,45 @@ impl Loading<'_, '_> {
                     .warning(line, format_args!("check '{name}' is used by no provider"));
             }
         }
+    }
+
+    /// A family without a check is left alone, also where a provider has settings for it.
+    fn warn_of_families(&mut self, config: &Config) {
+        for family in Family::ALL {
+            if config.manages(family) || !config.globals.enabled {
+                continue;
+            }
+            for provider in config.enabled() {
+                let named = [
+                    ("gateway", provider.gateway[family]),
+                    ("address", provider.address[family]),
+                ];
+                let Some((option, Some(value))) = named.iter().find(|(_, value)| value.is_some())
+                else {
+                    continue;
+                };
+                let line = self.line_of(&provider.id, option, *value);
+                self.report.warning(
+                    line,
+                    format_args!(
+                        "{option} '{value}' is without effect: there is no {family} check, so {family} is left alone; add one with an {family} target"
+                    ),
+                );
+            }
+        }
+    }
+
+    /// The line of a provider's option, or of the one of its values that is this address.
+    fn line_of(&self, id: &str, option: &str, value: IpAddr) -> u32 {
+        let mut sections = self.index.sections();
+        let section = sections.find(|section| section.name.is_some_and(|name| name.is(id)));
+        let Some(setting) = section.and_then(|section| section.get(option)) else {
+            return 1;
+        };
+        let colon = |word: Word<'_>| word.bytes().any(|byte| byte == b':');
+        let mut values = setting.values();
+        let found = values.find(|(word, _)| colon(*word) == value.is_ipv6());
+        found.map_or(setting.line, |(_, line)| line)
     }
 
     fn compare_metrics(&mut self, config: &Config) {

@@ -12,7 +12,7 @@ use super::{
     Provider, RANK_MAX, SECTIONS_MAX, Slot,
 };
 use crate::net::{Family, PerFamily};
-use crate::uci::{Index, Section};
+use crate::uci::{Index, Section, until_unclosed_quote};
 
 /// A configuration that was not accepted. Every reason was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +45,11 @@ pub fn load(
         report.error(1, what);
         return Err(Refused { errors: 1 });
     }
+    let (text, untold) = until_unclosed_quote(text);
+    lost |= !untold.is_empty();
     let index = Index::read(text, &mut |error| {
         lost |= error.opens_section;
-        report.error(error.line, format_args!("{}", error.fault));
+        super::slips::report_line(&error, &mut report);
     });
     let mut loading = Loading {
         index,
@@ -111,12 +113,16 @@ impl<'a> Loading<'a, '_> {
             let report = &mut self.report;
             let kind = section.kind;
             match KINDS.iter().find(|known| kind.is(known.name)) {
-                Some(known) => Options {
-                    kind: known.name,
-                    section,
-                    report,
+                Some(known) => {
+                    warn_of_additions(section, known.name, report);
+                    let kind = known.name;
+                    let mut options = Options {
+                        kind,
+                        section,
+                        report,
+                    };
+                    options.refuse_unknown(known);
                 }
-                .refuse_unknown(known),
                 None => {
                     self.strange = true;
                     let text: String<NAME_MAX> = kind.text().unwrap_or_default();
@@ -220,6 +226,14 @@ impl<'a> Loading<'a, '_> {
             self.lacking(config, nothing);
         } else if config.enabled().next().is_none() {
             self.lacking(config, "no provider is enabled: expected at least one");
+        } else if config.enabled().nth(1).is_none()
+            && config.globals.enabled
+            && self.report.errors == 0
+        {
+            self.report.warning(
+                1,
+                format_args!("only one provider is enabled: there is nothing to fail over to"),
+            );
         }
     }
 
@@ -311,6 +325,22 @@ impl<'a> Loading<'a, '_> {
         let place = behind.unwrap_or(config.providers.len());
         let full = config.providers.insert(place, read).is_err();
         self.providers_lost |= full; // there is room for PROVIDERS_MAX, and no more are read
+    }
+}
+
+/// To `uci` all sections of one name are one, so a copied section whose name was not changed adds nothing of its own.
+fn warn_of_additions(section: Section<'_>, kind: &str, report: &mut Report<'_>) {
+    let Some(name) = section.name else {
+        return;
+    };
+    for line in section.additions() {
+        let first = section.line;
+        report.warning(
+            line,
+            format_args!(
+                "section {name} begins in line {first} already, and this is added to it: another {kind} needs another name"
+            ),
+        );
     }
 }
 

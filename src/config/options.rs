@@ -6,6 +6,7 @@ use heapless::String;
 
 use super::COMMAND_MAX;
 use super::problem::{Hint, Report, nearest};
+use super::slips::Slip;
 use super::value::{self, Expected};
 use crate::check::TYPES;
 use crate::net::Duration;
@@ -13,6 +14,9 @@ use crate::uci::{Command, Section, Shown, Unfit, Word};
 
 /// Room for any single value.
 pub(crate) type Value = String<COMMAND_MAX>;
+
+/// So many seconds are hardly written without a unit, as an interval or a timeout.
+const SECONDS_MOST: u32 = 100;
 
 /// What a section says of one option.
 #[derive(Clone, Copy, Debug)]
@@ -169,14 +173,18 @@ impl<'a> Options<'a, '_, '_> {
         setting.map_or(self.section.line, |setting| setting.line)
     }
 
-    /// Reports options that sections of this kind do not have.
+    /// Reports options that sections of this kind do not have, and values that are wrong whatever the option.
     pub(crate) fn refuse_unknown(&mut self, kind: &Kind) {
         for statement in self.section.statements() {
-            let (Command::Option { name, .. } | Command::List { name, .. }) = statement.command
+            let (Command::Option { name, value } | Command::List { name, value }) =
+                statement.command
             else {
                 continue;
             };
-            if kind.has(name) {
+            if let Some(known) = kind.names().find(|known| name.is(known)) {
+                if let Some(slip) = Slip::of(known, value) {
+                    slip.report(known, value, statement.line, self.report);
+                }
                 continue;
             }
             let elsewhere = KINDS.iter().find(|other| other.has(name));
@@ -241,6 +249,9 @@ impl<'a> Options<'a, '_, '_> {
                 ),
             );
         }
+        if Slip::of(name, setting.value).is_some() {
+            return Given::Bad; // which is reported already
+        }
         self.text(name, setting.value, setting.line)
     }
 
@@ -302,14 +313,32 @@ impl<'a> Options<'a, '_, '_> {
         most: Duration,
         bounds: &'static str,
     ) -> Given<Duration> {
-        self.parse(name, |text| {
+        let given = self.parse(name, |text| {
             let duration = value::duration(text)?;
             if (least..=most).contains(&duration) {
                 Ok(duration)
             } else {
                 Err(bounds)
             }
-        })
+        });
+        self.doubt_unit(name, SECONDS_MOST);
+        given
+    }
+
+    /// Warns of a duration without a unit that is more likely meant as milliseconds: from so many on.
+    pub(crate) fn doubt_unit(&mut self, name: &str, from: u32) {
+        let Some(setting) = self.section.get(name) else {
+            return;
+        };
+        let text = setting.value.text::<16>().unwrap_or_default();
+        if value::number(&text).is_some_and(|seconds| seconds >= from) {
+            self.report.warning(
+                setting.line,
+                format_args!(
+                    "{name} '{text}' is {text} seconds: write '{text}ms' if it is milliseconds, else '{text}s'"
+                ),
+            );
+        }
     }
 
     /// One of these words.
@@ -375,7 +404,12 @@ impl<'a> Options<'a, '_, '_> {
                 ),
             );
         }
+        let mut bad = false;
         for (word, line) in setting.values() {
+            if Slip::of(name, word).is_some() {
+                bad = true; // which is reported already
+                continue;
+            }
             let mut text = Value::new();
             let mut some = false;
             for byte in word.bytes().chain(*b" ") {
@@ -396,6 +430,9 @@ impl<'a> Options<'a, '_, '_> {
                 self.error(line, format_args!("{name} is empty"));
             }
         }
-        Given::Is((), setting.line)
+        match bad {
+            true => Given::Bad,
+            false => Given::Is((), setting.line),
+        }
     }
 }

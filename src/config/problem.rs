@@ -79,7 +79,7 @@ impl fmt::Display for Hint<'_> {
     }
 }
 
-/// The name that somebody who wrote `name` most likely meant, if any is near.
+/// The name that was most likely meant by `name`, if any is near. Case makes no difference.
 pub fn nearest<'n>(name: &str, known: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     let mut best = None;
     for other in known {
@@ -107,7 +107,7 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     for i in 1..=a.len() {
         let mut row = [i; COMPARED_MAX + 1];
         for j in 1..=b.len() {
-            let changed = usize::from(a[i - 1] != b[j - 1]);
+            let changed = usize::from(!a[i - 1].eq_ignore_ascii_case(&b[j - 1]));
             let mut least = (above[j - 1] + changed).min(above[j].min(row[j - 1]) + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                 least = least.min(before[j - 2] + 1);
@@ -133,6 +133,8 @@ mod tests {
             ("dwon", Some("down")),
             ("iterval", Some("interval")),
             ("interfaces", Some("interface")),
+            ("GATEWAY", Some("gateway")),
+            ("UP", Some("up")),
             ("colour", None),
             ("xy", None),
             ("", None),

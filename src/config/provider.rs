@@ -267,5 +267,6 @@ pub(super) fn read_checks(
     if given.is_absent() {
         return Some(all);
     }
+    sure &= !given.is_bad();
     sure.then_some(named)
 }

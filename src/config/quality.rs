@@ -8,6 +8,8 @@ use super::value::{self, Expected, Span};
 use super::{Measure, Quality, Threshold};
 use crate::net::Duration;
 
+/// So many seconds are no round trip: milliseconds are meant.
+const SECONDS_MOST: u32 = 10;
 const MEASURES: usize = Measure::ALL.len();
 /// Longest time of a threshold.
 const TIME_MAX: Duration = Duration::from_secs(60 * 60);
@@ -37,11 +39,16 @@ impl QualityOptions {
 }
 
 fn limit(options: &mut Options<'_, '_, '_>, name: &str, least: u32) -> Given<Option<u32>> {
-    options.parse(name, |text| match text {
+    let is_loss = name.ends_with("loss");
+    let given = options.parse(name, |text| match text {
         "none" => Ok(None),
-        _ if name.ends_with("loss") => percent(text, least).map(Some),
+        _ if is_loss => percent(text, least).map(Some),
         _ => time(text, least).map(Some),
-    })
+    });
+    if !is_loss {
+        options.doubt_unit(name, SECONDS_MOST);
+    }
+    given
 }
 
 fn percent(text: &str, least: u32) -> Expected<u32> {

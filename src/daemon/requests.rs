@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::start::{self, Failure};
 use super::status::View;
-use super::{Daemon, Memory, Token, start};
+use super::{Daemon, Memory, Token};
 use crate::config::{Name, Slot};
 use crate::failover::Event;
 use crate::linux::clock::now;
@@ -232,7 +233,11 @@ impl Daemon<'_> {
                 Ok(())
             }
             Err(failure) => {
-                let refusal = format!("{failure}: it is refused, the old one stays");
+                let refused = match failure {
+                    Failure::Configuration(_) => ": it is refused",
+                    _ => "",
+                };
+                let refusal = format!("{failure}{refused}, the old one stays");
                 log::error!("{refusal}");
                 Err(refusal)
             }

@@ -42,6 +42,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub enum Failure {
     /// the configuration is bad: so many errors, each reported already
     Configuration(u32),
+    /// the configuration cannot be read, and why
+    Unreadable(String),
     /// it lacks a right, with what to do
     NotPermitted(String),
     /// another daemon has the state directory, or the system refuses something
@@ -53,7 +55,9 @@ impl fmt::Display for Failure {
         match self {
             Failure::Configuration(1) => f.write_str("the configuration has an error"),
             Failure::Configuration(errors) => write!(f, "the configuration has {errors} errors"),
-            Failure::NotPermitted(what) | Failure::Unavailable(what) => f.write_str(what),
+            Failure::Unreadable(what)
+            | Failure::NotPermitted(what)
+            | Failure::Unavailable(what) => f.write_str(what),
         }
     }
 }
@@ -209,10 +213,7 @@ pub(super) fn load(
         Err(trouble) if trouble.errno() == Some(Errno::EACCES) => {
             Err(Failure::NotPermitted(trouble.to_string()))
         }
-        Err(trouble) => {
-            report(format_args!("{trouble}"));
-            Err(Failure::Configuration(1))
-        }
+        Err(trouble) => Err(Failure::Unreadable(trouble.to_string())),
     }
 }
 

@@ -12,8 +12,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::clock::now;
 use super::trouble::Trouble;
 use super::{lines, tables};
-use crate::config::{CONFIG_FILES, Config, FILE_MAX, Problem, load};
+use crate::config::{CONFIG_FILES, Config, ERRORS_TOLD_MAX, FILE_MAX, Problem, Severity, load};
 use crate::net::Duration;
+use crate::text::text;
 
 /// Names a configuration, when no option does.
 pub const CONFIG_VARIABLE: &str = "FAILOVER_CONFIG";
@@ -49,8 +50,27 @@ pub fn load_config(
     let mut note = |problem| problems.push(problem);
     let loaded = load(&text, &tables::number, config, &mut note);
     problems.sort_by_key(|problem: &Problem| problem.line); // those of one line stay in order
-    problems.into_iter().for_each(report);
+    tell(problems, report);
     Ok(loaded.err().map_or(0, |refused| refused.errors))
+}
+
+/// Tells problems, but of many errors the first only, and how many more there are.
+fn tell(problems: Vec<Problem>, report: &mut dyn FnMut(Problem)) {
+    let is_error = |problem: &Problem| problem.severity == Severity::Error;
+    let mut errors = 0;
+    let mut problems = problems.into_iter().peekable();
+    while let Some(problem) =
+        problems.next_if(|problem| !is_error(problem) || errors < ERRORS_TOLD_MAX)
+    {
+        errors += u32::from(is_error(&problem));
+        report(problem);
+    }
+    let Some(next) = problems.peek().cloned() else {
+        return;
+    };
+    let more = problems.filter(is_error).count();
+    let message = text(format_args!("… and {more} more, from this line on"));
+    report(Problem { message, ..next });
 }
 
 /// Reads a configuration. At most one byte more than one may have: `load` says what is wrong with that.

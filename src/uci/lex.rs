@@ -14,6 +14,8 @@ pub(super) struct Cursor<'a> {
     read: usize,
     /// newlines read, from where the cursor began
     lines: u32,
+    /// where a quote was opened that holds a line which reads as a statement
+    pub(super) swallowed_by: Option<usize>,
 }
 
 /// A quote that is never closed: where it stands.
@@ -36,6 +38,7 @@ impl<'a> Cursor<'a> {
             at,
             read,
             lines,
+            swallowed_by: None,
         };
         cursor.read_line();
         cursor
@@ -155,7 +158,11 @@ impl<'a> Cursor<'a> {
         self.at += 1;
         loop {
             match self.peek() {
-                None if self.read_line() => {}
+                None if self.read_line() => {
+                    if reads_as_statement(self.text.get(self.at..).unwrap_or_default()) {
+                        self.swallowed_by.get_or_insert(opened_at);
+                    }
+                }
                 None => {
                     return Err(Unterminated {
                         quote,
@@ -183,6 +190,15 @@ impl<'a> Cursor<'a> {
             self.at += 1;
         }
     }
+}
+
+/// Whether a line begins with a whole command and a blank.
+fn reads_as_statement(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    [&b"config"[..], b"option", b"list"].iter().any(|command| {
+        let rest = line.strip_prefix(*command);
+        rest.is_some_and(|rest| matches!(rest, [b' ' | b'\t', ..]))
+    })
 }
 
 /// How many newlines there are.

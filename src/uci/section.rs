@@ -72,10 +72,14 @@ impl<'a, const N: usize> Index<'a, N> {
                     if matches!(error.fault, Fault::TooManySections(_)) {
                         break;
                     }
-                    match inside {
-                        _ if error.opens_section => inside = None,
-                        Some(place) => index.places[place].damaged = true,
-                        None => {}
+                    // What the section lacks may stand where a quote was opened.
+                    let is_its_own =
+                        !error.opens_section || matches!(error.fault, Fault::Unterminated(_));
+                    if let Some(place) = inside.filter(|_| is_its_own) {
+                        index.places[place].damaged = true;
+                    }
+                    if error.opens_section {
+                        inside = None;
                     }
                 }
             }
@@ -167,6 +171,20 @@ impl<'a> Section<'a> {
             }
             _ => inside,
         }
+    }
+
+    /// The lines of further `config` statements of its name, which add to it.
+    pub fn additions(self) -> impl Iterator<Item = u32> {
+        let mut all = Statements::at(self.text, self.start, self.line);
+        let statements = core::iter::from_fn(move || all.next());
+        statements
+            .filter_map(Result::ok)
+            .take_while(move |statement| statement.offset < self.end)
+            .filter(move |statement| {
+                let is_config = matches!(statement.command, Command::Config { .. });
+                is_config && statement.offset != self.start && self.holds(statement, false)
+            })
+            .map(|statement| statement.line)
     }
 
     /// The `option` and `list` statements that count, in order: not those with an empty `option` value, which

@@ -30,7 +30,7 @@ impl<'a> Word<'a> {
     }
 
     /// With its quotes and backslashes.
-    pub(super) const fn raw(self) -> &'a [u8] {
+    pub(crate) const fn raw(self) -> &'a [u8] {
         self.raw
     }
 

@@ -59,6 +59,7 @@ config provider isp1
 ", &[
 "9: address '2001:db8::2/64': expected one a family at most",
 "7: gateway '192.0.2.2': expected one a family at most",
+"8: warning: address '2001:db8::1' is without effect: there is no ipv6 check, so ipv6 is left alone; add one with an ipv6 target",
 ]),
 ("\
 config provider isp1
@@ -619,7 +620,7 @@ config check b
 	option type ping
 	option target '198.51.100.2 198.51.100.3'
 ", &[
-"8: target '198.51.100.2 198.51.100.3': expected an IPv4 or IPv6 address",
+"8: target '198.51.100.2 198.51.100.3': expected one address: write a check for each",
 ]),
 ("\
 config provider isp2
@@ -724,6 +725,7 @@ config provider isp1
 	option gateway 2001:db8::1
 ", &[
 "8: warning: gateway '2001:db8::1' replaces the value in line 7: use list gateway for several",
+"8: warning: gateway '2001:db8::1' is without effect: there is no ipv6 check, so ipv6 is left alone; add one with an ipv6 target",
 ]),
 ("\
 config check b
@@ -806,7 +808,7 @@ config check a
 	option type ping
 	option target 198.51.100.1
 ", &[
-"3: the quote ' is never closed",
+"3: the quote ' is never closed: a value stands between two of them",
 ]),
 ("\
 config provider isp1

@@ -7,7 +7,7 @@ use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::{SOON, TABLE, leads, leads_in, online, online_with};
 
-/// What is said of a provider in a family, without its line breaks.
+/// What is said of a provider in a family, without its line breaks, and without the `--config` that hints repeat.
 fn said(daemon: &Daemon, provider: &str, family: Family) -> String {
     let all = daemon.must(&["explain", provider]);
     let begins = |line: &str, family: Family| line.starts_with(&format!("{provider} {family} is "));
@@ -15,7 +15,9 @@ fn said(daemon: &Daemon, provider: &str, family: Family) -> String {
     let other = Family::ALL.into_iter().find(|other| *other != family);
     let lines = lines.take_while(|line| other.is_none_or(|other| !begins(line, other)));
     let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
-    words.join(" ")
+    let file = daemon.file("failover.conf");
+    let repeated = format!("`failover --config {} ", file.display());
+    words.join(" ").replace(&repeated, "`failover ")
 }
 
 /// Each of these is said of a provider in both families, where `{family}` and `{target}` are as they are.

@@ -67,7 +67,10 @@ class DefaultsTest(RouterTest):
         checked = subprocess.run(
             [PROGRAM, "check", "--config", self.root / "etc/config/failover"], capture_output=True, text=True
         )
-        self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+        # But that there is one uplink only, and no netifd on this machine.
+        here = ("there is nothing to fail over to", "this machine has no netifd")
+        told = [line for line in checked.stderr.splitlines() if not any(one in line for one in here)]
+        self.assertEqual((checked.returncode, told), (0, []))
         text = self.read("etc/config/failover")
         before, after = SHIPPED.replace("enabled '0'", "enabled '1'", 1).split(PLACE)
         self.assertTrue(text.startswith(before) and text.endswith(after), text)
