@@ -502,6 +502,17 @@ impl Config {
             .map(|(_, check)| check)
     }
 
+    /// The families in which a provider that is enabled has such a check.
+    pub fn asking_families<'a>(
+        &'a self,
+        provider: &'a Provider,
+        counts: &'a dyn Fn(&Check) -> bool,
+    ) -> impl Iterator<Item = Family> + 'a {
+        Family::ALL
+            .into_iter()
+            .filter(move |family| self.path_checks(provider, *family).any(counts))
+    }
+
     /// Whether any enabled provider has a check in this family. Other families are left alone.
     pub fn manages(&self, family: Family) -> bool {
         self.enabled()

@@ -207,13 +207,18 @@ impl<'a> Probing<'a> {
                     result: Err(fault),
                 }),
                 Err(NotStarted::AlreadyRunning) => {
-                    if let Some(line) = self.lines.get_mut(place) {
-                        line.sent -= 1;
-                        line.pending.pop();
-                        line.say("not asked: the former one is not answered yet");
-                    }
+                    self.unasked(place, "the former one is not answered yet");
                 }
+                Err(NotStarted::NoRoom(room)) => self.unasked(place, &room.to_string()),
             }
+        }
+    }
+
+    fn unasked(&mut self, place: usize, why: &str) {
+        if let Some(line) = self.lines.get_mut(place) {
+            line.sent -= 1;
+            line.pending.pop();
+            line.say(&format!("not asked: {why}"));
         }
     }
 

@@ -4,7 +4,8 @@ use core::fmt;
 
 use super::load::Loading;
 use super::problem::Report;
-use super::{Config, Provider, RtTable, TABLE_MAIN};
+use super::{COMMANDS_MAX, Check, Config, Provider, RtTable, TABLE_MAIN, TALKS_MAX};
+use crate::check::Way;
 use crate::net::{Family, Metric};
 use crate::uci::Section;
 
@@ -50,6 +51,7 @@ impl Loading<'_, '_> {
         if self.checks_lost || self.providers_lost || self.sections_lost() {
             return;
         }
+        self.compare_rooms(config);
         let used = config
             .providers
             .iter()
@@ -65,6 +67,38 @@ impl Loading<'_, '_> {
                 self.report
                     .warning(line, format_args!("check '{name}' is used by no provider"));
             }
+        }
+    }
+
+    /// Whether all the checks that need one can have a session, or a command, at once: each has at most one, which ends at
+    /// its timeout, and in an outage they all wait for that.
+    fn compare_rooms(&mut self, config: &Config) {
+        let rooms: [(_, _, _, fn(&Check) -> bool); 2] = [
+            ("tcp, dns and http", "hold", ("sessions", TALKS_MAX), |check| {
+                matches!(check.kind.way(), Way::Talk)
+            }),
+            ("exec", "run", ("commands", COMMANDS_MAX), |check| {
+                matches!(check.kind.way(), Way::Run(_))
+            }),
+        ];
+        for (checks, do_what, (what, room), counts) in rooms {
+            let of = |provider| {
+                let paths = Family::ALL.map(|family| config.path_checks(provider, family));
+                paths.into_iter().flatten().filter(|check| counts(check)).count()
+            };
+            let wanted = || config.enabled().map(of).filter(|count| *count > 0);
+            let all: usize = wanted().sum();
+            if all <= room {
+                continue;
+            }
+            let providers = wanted().count();
+            self.report.warning(
+                1,
+                format_args!(
+                    "the {checks} checks of {providers} providers can {do_what} {all} {what} at once; there is room for \
+                     {room}: in an outage some are not asked; choose fewer for each by list check, or use ping"
+                ),
+            );
         }
     }
 

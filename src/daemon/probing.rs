@@ -81,12 +81,18 @@ impl Daemon<'_> {
             // What was refused when the uplink came, for want of descriptors or memory, may be granted by now.
             let _ = self.open(path);
         }
-        for check in (0..8).filter(|check| checks & (1 << check) != 0) {
+        let turn = self.memory.core.path(path).map_or(0, |p| p.rounds.turn());
+        let in_turn = (turn..8).chain(0..turn.min(8));
+        for check in in_turn.filter(|check| checks & (1 << check) != 0) {
             match self.probe_one(Asked { path, check, round }, now) {
                 Ok(None) => {}
                 Ok(Some(finished)) => self.finish(finished, now),
                 Err(NotStarted::AlreadyRunning) => {
                     self.tell(Event::Skipped { path, check, round }, now)
+                }
+                Err(NotStarted::NoRoom(room)) => {
+                    self.warnings_due |= self.warnings.lacks(room, now);
+                    self.tell(Event::Unasked { path, check, round }, now);
                 }
                 Err(NotStarted::Failed(fault)) => self.tell(
                     Event::Failed {
@@ -110,8 +116,17 @@ impl Daemon<'_> {
         } = &mut *self.memory;
         let question = question(core, uplinks, asked.path, asked.check)
             .ok_or(NotStarted::Failed(Fault::NoDevice))?;
-        self.counters.probes_sent = self.counters.probes_sent.wrapping_add(1);
-        prober.ask(asked, &question, now, &watch(&self.poller))
+        let result = prober.ask(asked, &question, now, &watch(&self.poller));
+        if matches!(result, Ok(_) | Err(NotStarted::Failed(_))) {
+            self.counters.probes_sent = self.counters.probes_sent.wrapping_add(1);
+        }
+        result
+    }
+
+    /// The room for probes is shared among the paths of the configuration in force.
+    pub(super) fn share_room(&mut self) {
+        let Memory { core, prober, .. } = &mut *self.memory;
+        prober.share(core.config());
     }
 
     /// The latest time at which what is read now can have come. Where the loop was paused, that is the core's deadline,

@@ -26,6 +26,8 @@ pub(super) struct Record {
     pub(super) answered: u8,
     /// lost, or could not be sent
     lost: u8,
+    /// not asked, because there was no room
+    unasked: u8,
 }
 
 impl Record {
@@ -36,6 +38,7 @@ impl Record {
         good: 0,
         answered: 0,
         lost: 0,
+        unasked: 0,
     };
 
     /// Probes on their way.
@@ -100,6 +103,16 @@ impl CheckFacts {
     }
 }
 
+/// What can be said of a round.
+enum Judged {
+    /// nothing yet
+    Uncertain,
+    /// nothing ever
+    Uncounted,
+    /// whether it was good
+    Certain(bool),
+}
+
 /// How a path's rounds are sent and judged: its provider's timing and its checks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Terms {
@@ -139,6 +152,8 @@ pub struct Rounds {
     ring: [Record; WINDOW_MAX],
     /// the number of the next round
     next: u32,
+    /// the first round that what was sent and received is counted of
+    counted_from: u32,
     /// the first round that is open
     settled: u32,
     /// the first round without a verdict
@@ -153,6 +168,8 @@ pub struct Rounds {
     pub(super) last_rtt_us: u32,
     /// since when none of those that are asked in each round answers; zero: one did in the round judged last
     silent_since: Instant,
+    /// the check that is asked first
+    turn: u8,
     checks: [CheckFacts; PATH_CHECKS_MAX],
 }
 
@@ -161,6 +178,7 @@ impl Rounds {
         Rounds {
             ring: [Record::EMPTY; WINDOW_MAX],
             next: 0,
+            counted_from: 0,
             settled: 0,
             judged: 0,
             kept: 0,
@@ -169,6 +187,7 @@ impl Rounds {
             streak: 0,
             last_rtt_us: 0,
             silent_since: Instant::ZERO,
+            turn: 0,
             checks: [CheckFacts::NONE; PATH_CHECKS_MAX],
         }
     }
@@ -186,6 +205,7 @@ impl Rounds {
     pub(crate) fn reset(&mut self) {
         *self = Rounds {
             next: self.next,
+            counted_from: self.next,
             settled: self.next,
             judged: self.next,
             ..Rounds::new()
@@ -254,6 +274,8 @@ impl Rounds {
     pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration, terms: &Terms) {
         let CheckSet(telling) = terms.telling;
         let held = self.holds(round);
+        let counted = self.next.wrapping_sub(round.0).wrapping_sub(1)
+            < self.next.wrapping_sub(self.counted_from);
         let record = *self.at(round.0);
         let Some((facts, bit)) = self.check(check) else {
             return;
@@ -262,7 +284,10 @@ impl Rounds {
             // The network doubled it.
             return;
         }
-        facts.received = facts.received.wrapping_add(1);
+        // What was asked before a reload that has begun to count anew is not counted, nor what was doubled far too late.
+        if counted && facts.received != facts.sent {
+            facts.received = facts.received.wrapping_add(1);
+        }
         if !held {
             return;
         }
@@ -317,6 +342,33 @@ impl Rounds {
         }
     }
 
+    /// A check was not asked after all, for want of room: it is due again in the next round, and the first that was not
+    /// asked is then asked first.
+    pub(crate) fn unasked(&mut self, round: Round, check: u8) {
+        let Some((facts, bit)) = self.check(check) else {
+            return;
+        };
+        facts.next_at = Instant::ZERO;
+        if self.holds(round) {
+            let record = self.record(round.0);
+            let first = record.unasked == 0;
+            record.unasked |= bit;
+            let known = self.facts(check).last;
+            if known == Some(true) {
+                self.record(round.0).good |= bit;
+            }
+            if first {
+                self.turn = check;
+            }
+        }
+        self.skipped(round, check);
+    }
+
+    /// The number of the check that a round is to begin with, before those of higher numbers, and then the others.
+    pub fn turn(&self) -> u8 {
+        self.turn
+    }
+
     /// Gives up what is unanswered for `timeout`.
     pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) {
         while self.deadline(timeout).is_some_and(|at| at <= now) {
@@ -330,11 +382,19 @@ impl Rounds {
         (self.settled != self.next).then(|| self.at(self.settled).sent_at + timeout)
     }
 
-    /// The verdict of the oldest undecided round, when it is certain: whether it was good.
+    /// The verdict of the oldest undecided round that counts, when it is certain: whether it was good.
     pub(crate) fn judge(&mut self, terms: &Terms) -> Option<bool> {
-        if self.judged == self.next {
-            return None;
+        while self.judged != self.next {
+            match self.judge_oldest(terms) {
+                Judged::Uncertain => return None,
+                Judged::Uncounted => self.judged = self.judged.wrapping_add(1),
+                Judged::Certain(verdict) => return Some(verdict),
+            }
         }
+        None
+    }
+
+    fn judge_oldest(&mut self, terms: &Terms) -> Judged {
         let record = *self.record(self.judged);
         let (standing, _) = self.standing(&record, terms);
         let each_round = record.asked & terms.each_round();
@@ -350,7 +410,9 @@ impl Rounds {
         let verdict = if enough(good) {
             true
         } else if enough(good | record.open()) {
-            return None;
+            return Judged::Uncertain;
+        } else if enough(good | record.open() | self.unknown(&record)) {
+            return Judged::Uncounted;
         } else {
             false
         };
@@ -368,7 +430,16 @@ impl Rounds {
             true => self.streak.max(0).saturating_add(1),
             false => self.streak.min(0).saturating_sub(1),
         };
-        Some(verdict)
+        Judged::Certain(verdict)
+    }
+
+    /// The checks that were not asked in a round for want of room, and have no result that could stand for that.
+    fn unknown(&self, record: &Record) -> u8 {
+        let set = |set, (i, check): (usize, &CheckFacts)| match check.last {
+            None => set | 1 << i,
+            Some(_) => set,
+        };
+        record.unasked & self.checks.iter().enumerate().fold(0, set)
     }
 
     /// Of the checks that are not asked in this round: those whose last result, good and young enough (at most two of

@@ -7,15 +7,16 @@ use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 
-use super::exec::{Asked, Commands, Environment, Finished, NotStarted};
+use super::exec::{Asked, Commands, Environment, Finished, NotStarted, not_started};
 use super::fault::fault;
 use super::icmp::Probes;
 use super::neighbours::Neighbours;
 use super::poll::Interest;
+use super::share::{Shares, needs_command, needs_session};
 use super::talks::{Outlet, Serial, Talks};
 use super::uplink::Uplink;
 use crate::check::Way;
-use crate::config::{Check, PATH_CHECKS_MAX, PathId, Provider};
+use crate::config::{Check, Config, PATH_CHECKS_MAX, PathId, Provider};
 use crate::failover::Fault;
 use crate::net::Instant;
 use crate::wire::icmp::Rejected;
@@ -110,6 +111,12 @@ impl Prober {
         self.talks.keep(is_kept);
     }
 
+    /// From now on the room for conversations and commands is shared among the paths of this configuration.
+    pub fn share(&mut self, config: &Config) {
+        self.talks.share(Shares::of(config, &needs_session));
+        self.commands.share(Shares::of(config, &needs_command));
+    }
+
     /// Ends all commands.
     pub fn stop(&mut self) {
         self.commands.kill_all();
@@ -124,7 +131,10 @@ impl Prober {
         watch: Watch<'_>,
     ) -> Result<Option<Finished>, NotStarted> {
         let Asked { path, check, round } = asked;
-        let failed = NotStarted::Failed;
+        let failed = |fault| match fault {
+            Fault::Errno(errno) => not_started(Errno::from_raw(errno)),
+            fault => NotStarted::Failed(fault),
+        };
         let Question {
             provider, uplink, ..
         } = *question;

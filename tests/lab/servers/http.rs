@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 
+use super::super::namespace::Namespace;
 use super::super::topology::Provider;
 use super::{NAP_MS, Server, Shared};
 
@@ -66,9 +67,12 @@ type Its = Shared<Mood, Request>;
 impl HttpServer {
     /// At an address behind a provider.
     pub fn start(provider: &Provider, address: IpAddr, mood: Mood) -> HttpServer {
-        let file = provider
-            .server
-            .enter(|| std::fs::File::open("/proc/thread-self/ns/net"));
+        HttpServer::start_in(&provider.server, address, mood)
+    }
+
+    /// At an address of a namespace.
+    pub fn start_in(namespace: &Namespace, address: IpAddr, mood: Mood) -> HttpServer {
+        let file = namespace.enter(|| std::fs::File::open("/proc/thread-self/ns/net"));
         let file = file.expect("it is ours");
         Server::run(mood, move |shared| {
             nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET)
