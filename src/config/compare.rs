@@ -74,9 +74,12 @@ impl Loading<'_, '_> {
     /// its timeout, and in an outage they all wait for that.
     fn compare_rooms(&mut self, config: &Config) {
         let rooms: [(_, _, _, fn(&Check) -> bool); 2] = [
-            ("tcp, dns and http", "hold", ("sessions", TALKS_MAX), |check| {
-                matches!(check.kind.way(), Way::Talk)
-            }),
+            (
+                "tcp, dns and http",
+                "hold",
+                ("sessions", TALKS_MAX),
+                |check| matches!(check.kind.way(), Way::Talk),
+            ),
             ("exec", "run", ("commands", COMMANDS_MAX), |check| {
                 matches!(check.kind.way(), Way::Run(_))
             }),
@@ -84,7 +87,11 @@ impl Loading<'_, '_> {
         for (checks, do_what, (what, room), counts) in rooms {
             let of = |provider| {
                 let paths = Family::ALL.map(|family| config.path_checks(provider, family));
-                paths.into_iter().flatten().filter(|check| counts(check)).count()
+                paths
+                    .into_iter()
+                    .flatten()
+                    .filter(|check| counts(check))
+                    .count()
             };
             let wanted = || config.enabled().map(of).filter(|count| *count > 0);
             let all: usize = wanted().sum();

@@ -66,12 +66,7 @@ impl Shares {
     /// Whether one more of a path's may be under way, where there is room for so many, and these paths' are.
     ///
     /// Where there are more paths than places, a provider has a part, and its two paths share that.
-    pub fn admit(
-        self,
-        path: PathId,
-        room: usize,
-        under_way: impl Iterator<Item = PathId>,
-    ) -> bool {
+    pub fn admit(self, path: PathId, room: usize, under_way: impl Iterator<Item = PathId>) -> bool {
         let by_path = usize::from(self.paths) <= room;
         let part_of = |path: PathId| match by_path {
             true => path.index(),

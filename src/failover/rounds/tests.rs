@@ -88,7 +88,11 @@ fn a_reply_counts_once_and_an_unasked_one_not_at_all() {
     assert_eq!(rounds.rtt(50).map(|r| (r.min, r.max)), Some((5000, 5000)));
     assert_eq!(rounds.loss(50, CheckSet::of(0)), (0, 1));
     rounds.answered(round, 0, rtt(5), &terms);
-    assert_eq!(rounds.facts(0).received, 1, "once, and none that was not sent");
+    assert_eq!(
+        rounds.facts(0).received,
+        1,
+        "once, and none that was not sent"
+    );
 }
 
 #[test]
@@ -300,7 +304,11 @@ fn a_check_without_room_stands_by_its_last_result_however_old_and_is_asked_first
     assert_eq!(asked, CheckSet(0b11), "a loss is to be confirmed");
     rounds.unasked(round, 0);
     rounds.answered(round, 1, rtt(5), &terms);
-    assert_eq!(rounds.judge(&terms), Some(false), "it failed when asked last");
+    assert_eq!(
+        rounds.judge(&terms),
+        Some(false),
+        "it failed when asked last"
+    );
     assert_eq!((rounds.facts(0).sent, rounds.facts(1).sent), (2, 2));
 }
 

@@ -54,9 +54,15 @@ fn all_asked(daemon: &Daemon, times: u64) {
     assert_eq!(before.len(), (PROVIDERS - DYING) * CHECKS);
     let enough = || {
         let now = answers();
-        now.iter().zip(&before).all(|(now, before)| *now >= before + times)
+        now.iter()
+            .zip(&before)
+            .all(|(now, before)| *now >= before + times)
     };
-    assert!(wait_until(SOON, enough), "asked too seldom\n{}", daemon.log());
+    assert!(
+        wait_until(SOON, enough),
+        "asked too seldom\n{}",
+        daemon.log()
+    );
 }
 
 /// Twenty lines die at once: those that live stay online, and each of their checks is asked on.
@@ -78,7 +84,9 @@ fn the_living_stay_online(daemon: &Daemon, die: impl Fn(usize), returns: impl Fn
     // It is told, once.
     let status = daemon.status();
     let warnings = status["warnings"].as_array().expect("there is the list");
-    let told = warnings.iter().filter(|warning| warning["code"] == "no-room");
+    let told = warnings
+        .iter()
+        .filter(|warning| warning["code"] == "no-room");
     assert_eq!(told.count(), 1, "{warnings:?}");
     let log = daemon.log();
     let told = log.matches("probes are not asked").count();
@@ -91,7 +99,11 @@ fn the_living_stay_online(daemon: &Daemon, die: impl Fn(usize), returns: impl Fn
 
 /// What `check` says of the configuration.
 fn checked(daemon: &Daemon, what: &str) {
-    let Output { status, stdout, stderr } = daemon.command(&["check"]);
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = daemon.command(&["check"]);
     let said = [stdout, stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(status.success() && said.contains(what), "{status}: {said}");

@@ -40,6 +40,8 @@ pub enum Mood {
     Garbage,
     /// it greets whoever connects, and then waits for him to go
     Banner,
+    /// it accepts, answers whoever asks (204), and never closes
+    Holds,
     /// it accepts and closes
     Closes,
     /// it accepts and resets
@@ -105,6 +107,8 @@ fn serve(address: SocketAddr, shared: &Arc<Its>) {
     }
 }
 
+const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\nServer: lab\r\n\r\n";
+
 fn speak(mut stream: TcpStream, from: SocketAddr, shared: &Its) -> Option<()> {
     let mood = shared.mood();
     let at = Instant::now();
@@ -137,6 +141,15 @@ fn speak(mut stream: TcpStream, from: SocketAddr, shared: &Its) -> Option<()> {
     }
     let request = read_request(&mut stream, shared);
     remember(&request);
+    if mood == Mood::Holds {
+        if !request.is_empty() {
+            stream.write_all(NO_CONTENT.as_bytes()).ok()?;
+        }
+        while shared.runs() {
+            thread::sleep(Duration::from_millis(NAP_MS.into()));
+        }
+        return None;
+    }
     if request.is_empty() {
         return None;
     }
@@ -146,7 +159,6 @@ fn speak(mut stream: TcpStream, from: SocketAddr, shared: &Its) -> Option<()> {
             "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nContent-Type: text/html\r\n\r\n{text}"
         )
     };
-    const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\nServer: lab\r\n\r\n";
     match mood {
         Mood::NoContent => stream.write_all(NO_CONTENT.as_bytes()).ok()?,
         Mood::Redirect => stream
@@ -178,7 +190,7 @@ fn speak(mut stream: TcpStream, from: SocketAddr, shared: &Its) -> Option<()> {
             }
         }
         Mood::Garbage => stream.write_all(&[0xff, 0, 0xaa, 0x55, b'\n', b'\n', 7, 7]).ok()?,
-        Mood::Banner | Mood::Closes | Mood::Resets | Mood::Refuses => {}
+        Mood::Banner | Mood::Holds | Mood::Closes | Mood::Resets | Mood::Refuses => {}
     }
     Some(())
 }
