@@ -121,6 +121,7 @@ impl<'a> Probing<'a> {
                         provider: scene.provider,
                         check,
                         uplink: &way.uplink,
+                        own: scene.mirror.addresses(),
                     },
                     pending: Vec::new(),
                     sent: 0,

@@ -9,6 +9,7 @@ use crate::config::{Check, Config, PATH_CHECKS_MAX, PATHS_MAX, PathId, WINDOW_MA
 use crate::failover::{CheckSet, Event, Failover, Fault, Round};
 use crate::linux::clock::now;
 use crate::linux::exec::{Asked, Finished, NotStarted};
+use crate::linux::mirror::Mirror;
 use crate::linux::poll::{Interest, Poller};
 use crate::linux::prober::{News, Question, Source};
 use crate::linux::uplink::Uplink;
@@ -110,12 +111,14 @@ impl Daemon<'_> {
     fn probe_one(&mut self, asked: Asked, now: Instant) -> Result<Option<Finished>, NotStarted> {
         let Memory {
             core,
+            mirror,
             uplinks,
             prober,
             ..
         } = &mut *self.memory;
-        let question = question(core, uplinks, asked.path, asked.check)
-            .ok_or(NotStarted::Failed(Fault::NoDevice))?;
+        let known = (&*core, &*mirror, &**uplinks);
+        let question =
+            question(known, asked.path, asked.check).ok_or(NotStarted::Failed(Fault::NoDevice))?;
         let result = prober.ask(asked, &question, now, &watch(&self.poller));
         if matches!(result, Ok(_) | Err(NotStarted::Failed(_))) {
             self.counters.probes_sent = self.counters.probes_sent.wrapping_add(1);
@@ -160,11 +163,12 @@ impl Daemon<'_> {
         let heard_at = self.heard_at(now);
         let Memory {
             core,
+            mirror,
             uplinks,
             prober,
             ..
         } = &mut *self.memory;
-        let find = |path, check| question(core, uplinks, path, check);
+        let find = |path, check| question((core, mirror, uplinks), path, check);
         let news = prober.hear(source, &find, heard_at, &watch(&self.poller));
         match news {
             None => return false,
@@ -185,11 +189,12 @@ impl Daemon<'_> {
         loop {
             let Memory {
                 core,
+                mirror,
                 uplinks,
                 prober,
                 ..
             } = &mut *self.memory;
-            let find = |path, check| question(core, uplinks, path, check);
+            let find = |path, check| question((core, mirror, uplinks), path, check);
             let Some(finished) = prober.give_up(&find, now) else {
                 return;
             };
@@ -232,8 +237,7 @@ impl Daemon<'_> {
 
 /// A check of a path, by its number.
 fn question<'a>(
-    core: &'a Failover,
-    uplinks: &'a [Uplink],
+    (core, mirror, uplinks): (&'a Failover, &'a Mirror, &'a [Uplink]),
     path: PathId,
     check: u8,
 ) -> Option<Question<'a>> {
@@ -242,6 +246,7 @@ fn question<'a>(
         provider: config.at(path.slot)?,
         check: check_of(config, path, check)?,
         uplink: uplinks.get(path.index())?,
+        own: mirror.addresses(),
     })
 }
 

@@ -11,6 +11,7 @@ use super::exec::{Asked, Commands, Environment, Finished, NotStarted, not_starte
 use super::fault::fault;
 use super::icmp::Probes;
 use super::neighbours::Neighbours;
+use super::objects::Address;
 use super::poll::Interest;
 use super::share::{Shares, needs_command, needs_session};
 use super::talks::{Outlet, Serial, Talks};
@@ -40,6 +41,8 @@ pub struct Question<'a> {
     pub check: &'a Check,
     /// the path's way out
     pub uplink: &'a Uplink,
+    /// all addresses of this machine
+    pub own: &'a [Address],
 }
 
 /// The question of a check's number on a path; none when there is none any more.
@@ -155,7 +158,7 @@ impl Prober {
                 sent.map_err(failed)?;
             }
             Way::Talk => {
-                let outlet = outlet(uplink);
+                let outlet = outlet(question);
                 let watch = talk_watch(watch);
                 return self.talks.start(asked, kind, &outlet, now, timeout, &watch);
             }
@@ -191,7 +194,7 @@ impl Prober {
                     self.talks.drop_path(path);
                     return None;
                 };
-                let (kind, outlet) = (&question.check.kind, outlet(question.uplink));
+                let (kind, outlet) = (&question.check.kind, outlet(&question));
                 self.talks
                     .hear(serial, kind, &outlet, heard_at, &talk_watch(watch))
                     .map(News::Finished)
@@ -295,10 +298,11 @@ fn ping_of(find: Find<'_>, path: PathId, check: u8) -> Option<(IpAddr, u16)> {
     }
 }
 
-fn outlet(uplink: &Uplink) -> Outlet<'_> {
+fn outlet<'a>(question: &Question<'a>) -> Outlet<'a> {
     Outlet {
-        device: &uplink.device,
-        address: uplink.address,
+        device: &question.uplink.device,
+        address: question.uplink.address,
+        own: question.own,
     }
 }
 

@@ -18,6 +18,7 @@ use super::clock::{now as clock, random};
 use super::exec::{Asked, Finished, NotStarted, not_started};
 use super::fault::fault;
 use super::ffi;
+use super::objects::Address;
 use super::poll::Interest;
 use super::share::{Room, Shares};
 use crate::check::{CheckKind, Heard, Learned, Say, Step, Talk, Transport};
@@ -42,6 +43,17 @@ pub struct Outlet<'a> {
     pub device: &'a str,
     /// its own address there
     pub address: Option<IpAddr>,
+    /// all addresses of this machine
+    pub own: &'a [Address],
+}
+
+impl Outlet<'_> {
+    /// Whether an address is this machine's: what is sent there does not leave.
+    fn is_own(&self, address: IpAddr) -> bool {
+        self.own
+            .iter()
+            .any(|own| IpAddr::from(own.prefix.address()) == address)
+    }
 }
 
 /// Has a conversation's socket waited for, by the conversation's number; whether it is a new one.
@@ -132,7 +144,9 @@ impl Talks {
         }
         let heard = Heard::Begin {
             family: asked.path.family,
-            known: self.known_address(asked, now),
+            known: self
+                .known_address(asked, now)
+                .filter(|known| !outlet.is_own(*known)),
         };
         let (mut talk, mut say) = (Talk::default(), Say::default());
         let Step::Connect(transport, to) = kind.step(&mut talk, heard, &mut say) else {
@@ -221,12 +235,17 @@ impl Talks {
                     self.open.swap_remove(place);
                     return None;
                 }
-                Step::Wait => self.speak(place, &say.bytes, connected, watch),
-                Step::Connect(transport, to) => self.reconnect(place, transport, to, outlet, watch),
+                Step::Wait => self
+                    .speak(place, &say.bytes, connected, watch)
+                    .map_err(fault),
+                Step::Connect(_, to) if outlet.is_own(to.ip()) => Err(Fault::OwnAddress),
+                Step::Connect(transport, to) => self
+                    .reconnect(place, transport, to, outlet, watch)
+                    .map_err(fault),
                 Step::End(result) => return Some(self.end(place, result, over, now)),
             };
-            if let Err(errno) = done {
-                return Some(self.break_off(place, kind, fault(errno), now));
+            if let Err(fault) = done {
+                return Some(self.break_off(place, kind, fault, now));
             }
             reads += 1;
             // A question was just sent: whoever looks at the clock when its answer is ready has the true time.

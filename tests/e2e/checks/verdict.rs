@@ -34,6 +34,7 @@ fn by_dns(family: Family) {
         (Dns::Rcode(3), "answers with NXDOMAIN"),
         (Dns::Rcode(2), "answers with SERVFAIL"),
         (Dns::Empty, "answers without such a record"),
+        (Dns::OfOther(right), "answers without such a record"),
         (Dns::Right(elsewhere, 60), "answers with another address"),
         (Dns::CutShort(right), "malformed answer"),
         (Dns::Garbage, UNANSWERED),

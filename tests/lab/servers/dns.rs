@@ -22,6 +22,8 @@ pub const PORT: u16 = 53;
 pub enum Mood {
     /// with this address, which is true for so many seconds
     Right(IpAddr, u32),
+    /// with this address, as another name's
+    OfOther(IpAddr),
     /// likewise, so much later
     Late(IpAddr, Duration),
     /// with an RCODE
@@ -173,6 +175,13 @@ impl Sockets {
         };
         match mood {
             Mood::Right(address, ttl) => say(&answer(query, Some(address), ttl)),
+            Mood::OfOther(address) => {
+                let mut message = answer(query, Some(address), 3600);
+                // The record's owner refers to the question's name: now to what follows its first label.
+                let first = usize::from(query[12]) + 1;
+                message[query.len() + 1] += u8::try_from(first).expect("labels are short");
+                say(&message);
+            }
             Mood::DeafOnce(address) => say(&answer(query, Some(address), 60)),
             Mood::Late(address, delay) => {
                 let usual = self.usual.as_ref().expect("it has heard by this");
