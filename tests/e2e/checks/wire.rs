@@ -72,26 +72,32 @@ fn pings_are_as_the_options_have_them_in_ipv6() {
     in_lab(|| pings(Family::V6));
 }
 
-/// A host that does not answer in full does not answer.
-fn in_full(family: Family) {
+/// A host that does not answer in full, and with the same bytes, does not answer.
+fn in_full(family: Family, size: usize) {
     let lab = one_provider();
     let server = EchoServer::start(lab.provider(1), target(family), Echo::Whole);
-    let options = [("type", "ping"), ("size", "200")];
+    let text = size.to_string();
+    let options = [("type", "ping"), ("size", &text)];
     let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
-    let bad = [Echo::CutShort(100), Echo::CutShort(1), Echo::Longer];
+    let bad = [
+        Echo::CutShort(size / 2),
+        Echo::CutShort(1),
+        Echo::Longer,
+        Echo::Flipped,
+    ];
     let bad = bad.map(|mood| (mood, "unanswered"));
     moods(&daemon, family, &server, Echo::Whole, &bad);
-    assert!(server.requests().iter().all(|size| *size == 200));
+    assert!(server.requests().iter().all(|asked| *asked == size));
 }
 
 #[test]
 fn a_ping_is_answered_in_full_or_not_in_ipv4() {
-    in_lab(|| in_full(Family::V4));
+    in_lab(|| in_full(Family::V4, 32));
 }
 
 #[test]
 fn a_ping_is_answered_in_full_or_not_in_ipv6() {
-    in_lab(|| in_full(Family::V6));
+    in_lab(|| in_full(Family::V6, 200));
 }
 
 /// A router on the way is too far for it: its error is told, and judges nothing.
