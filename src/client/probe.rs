@@ -235,7 +235,7 @@ impl<'a> Probing<'a> {
                     path.family
                 ));
             }
-            Some(News::Rejected) | None => {}
+            Some(News::Rejected | News::Overheard) | None => {}
         }
     }
 

@@ -172,6 +172,7 @@ impl Daemon<'_> {
         let news = prober.hear(source, &find, heard_at, &watch(&self.poller));
         match news {
             None => return false,
+            Some(News::Overheard) => {}
             Some(News::Finished(finished)) => self.finish(finished, now),
             Some(News::Unreachable(path, code)) => {
                 self.counters.icmp_errors = self.counters.icmp_errors.wrapping_add(1);

@@ -71,6 +71,8 @@ pub enum News {
     Unreachable(PathId, u8),
     /// somebody said what is no answer to us
     Rejected,
+    /// a neighbour answered somebody else, as our own kernel, which asks for its own packets' sake
+    Overheard,
 }
 
 impl Prober {
@@ -261,7 +263,7 @@ impl Prober {
 
     fn hear_link(&mut self, path: PathId, find: Find<'_>, heard_at: Instant) -> Option<News> {
         let Some(who) = self.neighbours.receive(path)? else {
-            return Some(News::Rejected);
+            return Some(News::Overheard);
         };
         #[allow(clippy::cast_possible_truncation)] // 8
         for check in 0..PATH_CHECKS_MAX as u8 {
@@ -286,7 +288,7 @@ impl Prober {
                 }));
             }
         }
-        Some(News::Rejected)
+        Some(News::Overheard)
     }
 }
 

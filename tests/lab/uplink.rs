@@ -128,7 +128,7 @@ impl Addresses {
     }
 
     /// The address `steps` further in the same network.
-    pub(super) fn further_v4(address: Ipv4Addr, steps: u32) -> Ipv4Addr {
+    pub fn further_v4(address: Ipv4Addr, steps: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(address.to_bits() + steps)
     }
 

@@ -58,6 +58,22 @@ fn of_a_dns_server_in_ipv6() {
     in_lab(|| by_dns(Family::V6));
 }
 
+/// However fast a server is: its answer takes the time from the question to when it is there.
+#[test]
+fn an_answer_of_a_dns_server_takes_its_time() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let (at, elsewhere) = (target(family), elsewhere(family));
+        let good = Dns::Busy(answer(family));
+        let _server = DnsServer::start(lab.provider(1), at, elsewhere, None, good);
+        let options = [("type", "dns"), ("query", "www.example.com")];
+        let daemon = Daemon::prepare(&lab.router, &alone(&lab, family, &options));
+        let said = daemon.must(&["probe", "isp1", "--count", "100", "--interval", "10ms"]);
+        assert!(said.contains("answered in "), "{said}");
+        assert!(!said.contains(" 0.0 ms"), "{said}");
+    });
+}
+
 /// A server that knows nothing is a good one where that is what is asked for.
 #[test]
 fn a_dns_server_that_must_know_nothing() {
