@@ -408,6 +408,16 @@ impl Check {
         !matches!(self.kind.way(), Way::Link(_))
     }
 
+    /// Whether it needs a session with a server.
+    pub fn needs_session(&self) -> bool {
+        matches!(self.kind.way(), Way::Talk)
+    }
+
+    /// Whether it needs a command.
+    pub fn needs_command(&self) -> bool {
+        matches!(self.kind.way(), Way::Run(_))
+    }
+
     /// How often it is asked on a path with so much time between rounds; zero: in each round.
     pub fn interval_in(&self, rounds: Duration) -> Duration {
         self.interval.unwrap_or_else(|| {

@@ -5,7 +5,6 @@ use core::fmt;
 use super::load::Loading;
 use super::problem::Report;
 use super::{COMMANDS_MAX, Check, Config, Provider, RtTable, TABLE_MAIN, TALKS_MAX};
-use crate::check::Way;
 use crate::net::{Family, Metric};
 use crate::uci::Section;
 
@@ -73,36 +72,31 @@ impl Loading<'_, '_> {
     /// Whether all the checks that need one can have a session, or a command, at once: each has at most one, which ends at
     /// its timeout, and in an outage they all wait for that.
     fn compare_rooms(&mut self, config: &Config) {
-        let rooms: [(_, _, _, fn(&Check) -> bool); 2] = [
-            (
-                "tcp, dns and http",
-                "hold",
-                ("sessions", TALKS_MAX),
-                |check| matches!(check.kind.way(), Way::Talk),
-            ),
-            ("exec", "run", ("commands", COMMANDS_MAX), |check| {
-                matches!(check.kind.way(), Way::Run(_))
-            }),
-        ];
-        for (checks, do_what, (what, room), counts) in rooms {
-            let of = |provider| {
-                let paths = Family::ALL.map(|family| config.path_checks(provider, family));
-                paths
-                    .into_iter()
-                    .flatten()
-                    .filter(|check| counts(check))
-                    .count()
-            };
-            let wanted = || config.enabled().map(of).filter(|count| *count > 0);
-            let all: usize = wanted().sum();
-            if all <= room {
-                continue;
-            }
-            let providers = wanted().count();
+        let what = ["tcp, dns and http", "hold", "sessions"];
+        self.compare_room(config, &Check::needs_session, what, TALKS_MAX);
+        let what = ["exec", "run", "commands"];
+        self.compare_room(config, &Check::needs_command, what, COMMANDS_MAX);
+    }
+
+    fn compare_room(
+        &mut self,
+        config: &Config,
+        counts: &dyn Fn(&Check) -> bool,
+        [checks, hold, sessions]: [&str; 3],
+        room: usize,
+    ) {
+        let of = |provider| {
+            let paths = Family::ALL.map(|family| config.path_checks(provider, family));
+            let all = paths.into_iter().flatten();
+            all.filter(|check| counts(check)).count()
+        };
+        let wanted = || config.enabled().map(of).filter(|count| *count > 0);
+        let (providers, all) = (wanted().count(), wanted().sum::<usize>());
+        if all > room {
             self.report.warning(
                 1,
                 format_args!(
-                    "the {checks} checks of {providers} providers can {do_what} {all} {what} at once; there is room for \
+                    "the {checks} checks of {providers} providers can {hold} {all} {sessions} at once; there is room for \
                      {room}: in an outage some are not asked; choose fewer for each by list check, or use ping"
                 ),
             );

@@ -13,7 +13,7 @@ use super::icmp::Probes;
 use super::neighbours::Neighbours;
 use super::objects::Address;
 use super::poll::Interest;
-use super::share::{Shares, needs_command, needs_session};
+use super::share::Shares;
 use super::talks::{Outlet, Serial, Talks};
 use super::uplink::Uplink;
 use crate::check::Way;
@@ -118,8 +118,9 @@ impl Prober {
 
     /// From now on the room for conversations and commands is shared among the paths of this configuration.
     pub fn share(&mut self, config: &Config) {
-        self.talks.share(Shares::of(config, &needs_session));
-        self.commands.share(Shares::of(config, &needs_command));
+        self.talks.share(Shares::of(config, &Check::needs_session));
+        self.commands
+            .share(Shares::of(config, &Check::needs_command));
     }
 
     /// Ends all commands.

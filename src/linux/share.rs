@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use crate::check::Way;
 use crate::config::{COMMANDS_MAX, Check, Config, PATHS_MAX, PROVIDERS_MAX, PathId, TALKS_MAX};
 
 /// What there is no room for.
@@ -96,16 +95,6 @@ const _: () = assert!(
     TALKS_MAX >= PROVIDERS_MAX && COMMANDS_MAX >= PROVIDERS_MAX,
     "each provider has a place"
 );
-
-/// Whether a check needs a session with a server.
-pub fn needs_session(check: &Check) -> bool {
-    matches!(check.kind.way(), Way::Talk)
-}
-
-/// Whether a check needs a command.
-pub fn needs_command(check: &Check) -> bool {
-    matches!(check.kind.way(), Way::Run(_))
-}
 
 #[cfg(test)]
 mod tests {
