@@ -100,6 +100,42 @@ fn a_ping_is_answered_in_full_or_not_in_ipv6() {
     in_lab(|| in_full(Family::V6, 200));
 }
 
+/// Answers that are on their way while a reload begins to count anew are none of the new probes'.
+#[test]
+fn no_more_answers_are_counted_than_probes() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let late = Echo::Late(Duration::from_millis(150));
+        let _server = EchoServer::start(lab.provider(1), target(family), late);
+        let settings = |interval: &str| {
+            alone(&lab, family, &[("type", "ping"), ("interval", "10ms")])
+                .global("interval", interval)
+                .global("timeout", "500ms")
+        };
+        let daemon = Daemon::start(&lab.router, &settings("20ms"));
+        daemon.wait_for_all("online");
+        let counts = || {
+            let status = daemon.status();
+            let path = super::super::witness::path(&status, "isp1", family.name());
+            let check = &path["checks"][0];
+            ["sent", "received"].map(|what| check[what].as_u64().expect("it is a number"))
+        };
+        for interval in ["21ms", "20ms", "21ms"] {
+            daemon.configure(&settings(interval));
+            daemon.must(&["reload"]);
+            let mut worst = None;
+            let enough = wait_until(SOON, || {
+                let [sent, received] = counts();
+                if received > sent {
+                    worst = Some([sent, received]);
+                }
+                received >= 5
+            });
+            assert!(enough && worst.is_none(), "{worst:?} sent and received");
+        }
+    });
+}
+
 /// A router on the way is too far for it: its error is told, and judges nothing.
 #[test]
 fn a_ping_that_goes_not_far_enough_is_unanswered() {
