@@ -416,6 +416,16 @@ impl Check {
         !matches!(self.kind.way(), Way::Link(_))
     }
 
+    /// Whether it needs a session with a server.
+    pub fn needs_session(&self) -> bool {
+        matches!(self.kind.way(), Way::Talk)
+    }
+
+    /// Whether it needs a command.
+    pub fn needs_command(&self) -> bool {
+        matches!(self.kind.way(), Way::Run(_))
+    }
+
     /// How often it is asked on a path with so much time between rounds; zero: in each round.
     pub fn interval_in(&self, rounds: Duration) -> Duration {
         self.interval.unwrap_or_else(|| {
@@ -508,6 +518,17 @@ impl Config {
             .enumerate()
             .filter(move |(i, check)| provider.checks & (1 << i) != 0 && check.family == family)
             .map(|(_, check)| check)
+    }
+
+    /// The families in which a provider that is enabled has such a check.
+    pub fn asking_families<'a>(
+        &'a self,
+        provider: &'a Provider,
+        counts: &'a dyn Fn(&Check) -> bool,
+    ) -> impl Iterator<Item = Family> + 'a {
+        Family::ALL
+            .into_iter()
+            .filter(move |family| self.path_checks(provider, *family).any(counts))
     }
 
     /// Whether any enabled provider has a check in this family. Other families are left alone.

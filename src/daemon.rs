@@ -214,6 +214,7 @@ impl Daemon<'_> {
             interfaces.next_deadline(),
             self.hooks.next_deadline(),
             server.next_deadline(),
+            self.warnings.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -254,6 +255,7 @@ impl Daemon<'_> {
         self.ask_netifd(now);
         self.hooks.give_up(now);
         self.expire_clients(now);
+        self.warnings_due |= self.warnings.expire(now);
         self.sync();
     }
 

@@ -136,6 +136,12 @@ impl Failover {
                 }
                 self.judge(path, now, &mut actions);
             }
+            Event::Unasked { path, check, round } => {
+                if let Some(path) = self.paths.get_mut(path.index()) {
+                    path.rounds.unasked(round, check);
+                }
+                self.judge(path, now, &mut actions);
+            }
             Event::Pin(slot) => self.pin(slot, now, &mut actions),
             Event::Disable(slot, disabled) => self.disable(slot, disabled, now, &mut actions),
             Event::RoutesApplied(_) => {}

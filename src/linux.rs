@@ -22,6 +22,7 @@
 //! | [`neighbours`] | the packet sockets that ask who is on the link |
 //! | `filter` | the socket filters: only our replies wake us |
 //! | [`exec`] | the commands of `exec` checks |
+//! | [`share`] | how the room for conversations and commands is shared |
 //! | [`fault`] | errno → what the core calls it |
 //!
 //! The loop:
@@ -89,6 +90,7 @@ pub mod poll;
 pub mod privileges;
 pub mod prober;
 pub mod save;
+pub mod share;
 pub mod signals;
 pub mod sticky;
 pub mod sysctl;

@@ -10,6 +10,7 @@
 //! | [`decimal`] | a number with three decimals |
 //! | [`frame`] | a control message → one frame, and back |
 //! | [`netifd`] | what OpenWrt's netifd says of an interface |
+//! | `seal` | a hash under a secret key: what a probe is known again by |
 //! | [`state`] | what a run leaves to the next one |
 
 pub mod control;
@@ -20,4 +21,5 @@ pub mod http;
 pub mod icmp;
 pub mod neighbour;
 pub mod netifd;
+mod seal;
 pub mod state;

@@ -9,6 +9,8 @@ pub mod lab;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,6 +22,7 @@ use lab::namespace::Namespace;
 use lab::servers::dns::{self, DnsServer};
 use lab::servers::http::{self, HttpServer};
 use lab::topology::{other_target, target};
+use lab::uplink::Kind;
 use lab::{Family, Lab, Settings, calls, meter, rights, wait_until};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
@@ -79,11 +82,19 @@ fn count() {
 }
 
 /// The proofs, by name, as the harness of other tests has them.
-const PROOFS: [(&str, fn()); 2] = [
+const PROOFS: [(&str, fn()); 4] = [
     ("a_steady_daemon_allocates_nothing", allocates_nothing),
     (
         "a_steady_daemon_starts_no_process_and_writes_no_file",
         starts_and_writes_nothing,
+    ),
+    (
+        "a_daemon_is_not_woken_by_peers_that_hold_their_connections",
+        wakes_for_its_probes_alone,
+    ),
+    (
+        "a_daemon_is_not_woken_by_what_is_dead_or_silent",
+        sleeps_beside_the_dead,
     ),
 ];
 
@@ -326,6 +337,108 @@ fn starts_and_writes_nothing() {
     assert!(of("epoll_ctl") <= 2 * talks + slack);
 }
 
+/// How long the wake-ups are counted.
+const A_WHILE: Duration = Duration::from_secs(3);
+
+/// Settings with a ping in each round, and connections and questions besides, five times a second.
+fn asking(lab: &Lab) -> Settings {
+    let settings = Settings::fast(lab).global("timeout", "1s");
+    let at = target(Family::V4).to_string();
+    let checks: [(&str, &[(&str, &str)]); 3] = [
+        ("tcp", &[("port", "80")]),
+        ("http", &[]),
+        ("dns", &[("query", "www.example.com")]),
+    ];
+    checks.iter().fold(settings, |settings, (kind, options)| {
+        let usual = [
+            ("type", *kind),
+            ("target", at.as_str()),
+            ("interval", "200ms"),
+        ];
+        let options = usual.iter().chain(options.iter());
+        options.fold(settings, |settings, (option, value)| {
+            settings.with("check", kind, option, value)
+        })
+    })
+}
+
+/// Servers that never close a connection.
+fn hold(lab: &Lab) -> Vec<(DnsServer, HttpServer)> {
+    let at = target(Family::V4);
+    let start = |provider| {
+        let good = dns::Mood::Right(at, 1);
+        (
+            DnsServer::start(provider, at, other_target(Family::V4), None, good),
+            HttpServer::start(provider, at, http::Mood::Holds),
+        )
+    };
+    lab.providers.iter().map(start).collect()
+}
+
+/// No descriptor wakes the daemon that has nothing for it: it waits as often as it sends, and is answered or gives up.
+fn few_waits(daemon: &Daemon) {
+    let calls = match calls::count(daemon, A_WHILE) {
+        Ok(calls) => calls,
+        Err(why) => {
+            assert!(!rights::required(), "{why}");
+            eprintln!("SKIPPED the system calls: {why}");
+            return;
+        }
+    };
+    let of = |name: &str| calls.get(name).copied().unwrap_or(0);
+    let (sent, talks) = (of("sendto"), of("connect"));
+    let waits = of("epoll_wait") + of("epoll_pwait");
+    println!("{waits} waits for {sent} messages sent and {talks} connections");
+    assert!(sent >= 20 && talks >= 10, "too few: {calls:?}");
+    assert!(waits <= 2 * sent + 3 * talks + 20, "{waits}: {calls:?}");
+}
+
+/// Answers take 30 ms, so that the daemon sleeps in between; the servers hold what they have.
+fn wakes_for_its_probes_alone() {
+    let lab = Lab::builder()
+        .kind(1, Kind::PointToPoint)
+        .kind(2, Kind::PointToPoint)
+        .delay(Duration::from_millis(15))
+        .build();
+    let _servers = hold(&lab);
+    let daemon = Daemon::start(&lab.router, &asking(&lab));
+    daemon.wait_for_all("online");
+    few_waits(&daemon);
+    let status = daemon.status();
+    let checks = status["providers"][0]["paths"][0]["checks"].as_array();
+    for check in checks.expect("there is the list") {
+        let rtt_ms = check["rtt_ms"].as_f64();
+        assert!(rtt_ms.is_some_and(|ms| ms >= 30.0), "{check}");
+    }
+}
+
+/// One device is down, one cable is pulled, the upstream of one swallows everything, and clients say nothing, or leave.
+fn sleeps_beside_the_dead() {
+    let lab = Lab::builder().providers(4).build().carrying();
+    let _servers = hold(&lab);
+    let settings = asking(&lab)
+        .with("check", "link", "type", "arp")
+        .with("check", "link", "interval", "200ms");
+    let daemon = Daemon::start(&lab.router, &settings);
+    daemon.wait_for_all("online");
+    lab.device_down(1);
+    lab.pull_cable(2);
+    lab.upstream_dies(3);
+    for (id, state) in [
+        ("isp1", "waiting"),
+        ("isp2", "waiting"),
+        ("isp3", "offline"),
+    ] {
+        daemon.wait_for(id, "ipv6", state);
+    }
+    let client = || UnixStream::connect(daemon.file("state/control.sock"));
+    let silent = client().expect("it listens");
+    let half = client().expect("it listens");
+    half.shutdown(Shutdown::Write).expect("it is open");
+    few_waits(&daemon);
+    drop(silent);
+}
+
 /// What a probe takes that leaves by a socket which stays open: one `sendto` and one `recvfrom`, and waking up for them.
 const A_PROBE: [&str; 5] = [
     "sendto",
@@ -336,7 +449,7 @@ const A_PROBE: [&str; 5] = [
 ];
 
 /// What a conversation takes besides: a socket of its own, and a random number for a question by DNS (`openat`, `read`).
-const A_CONVERSATION: [&str; 13] = [
+const A_CONVERSATION: [&str; 12] = [
     "socket",
     "setsockopt",
     "bind",
@@ -345,7 +458,6 @@ const A_CONVERSATION: [&str; 13] = [
     "getsockopt",
     "getpeername",
     "epoll_ctl",
-    "shutdown",
     "close",
     // of a descriptor that is closed, where the standard library has its assertions
     "fcntl",

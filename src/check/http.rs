@@ -153,6 +153,22 @@ impl Type for Http {
     }
 
     fn step(&self, talk: &mut Browsing, heard: Heard<'_>, say: &mut Say) -> Step {
+        let step = self.go_on(talk, heard, say);
+        let failed = match step {
+            Step::End(Err(_)) => true,
+            Step::Wait => matches!(heard, Heard::TimedOut),
+            _ => false,
+        };
+        // Who does not have the page may not be the server: a portal may have said so, or the server has moved.
+        if failed && talk.part != Part::Resolving {
+            say.learned = Learned::Forget;
+        }
+        step
+    }
+}
+
+impl Http {
+    fn go_on(&self, talk: &mut Browsing, heard: Heard<'_>, say: &mut Say) -> Step {
         match (heard, talk.part) {
             (Heard::Begin { family, known, .. }, _) => {
                 talk.family = Some(family);
@@ -187,23 +203,12 @@ impl Type for Http {
                 let whole = talk.response.end().map(|()| Progress::Whole);
                 self.judge(&talk.response, whole)
             }
-            (Heard::Failed(fault), part) => {
-                // It may have moved.
-                if part == Part::Connecting {
-                    say.learned = Learned::Forget;
-                }
-                Step::End(Err(fault))
-            }
-            (Heard::TimedOut, Part::Connecting) => {
-                say.learned = Learned::Forget;
-                Step::Wait
-            }
+            (Heard::Failed(fault), _) => Step::End(Err(fault)),
+            (Heard::TimedOut, Part::Connecting) => Step::Wait,
             (Heard::TimedOut, Part::Reading) => Step::End(Err(Fault::Silent)),
         }
     }
-}
 
-impl Http {
     fn connect(&self, talk: &mut Browsing, address: IpAddr) -> Step {
         talk.part = Part::Connecting;
         Step::Connect(Transport::Tcp, SocketAddr::new(address, self.port))

@@ -121,6 +121,7 @@ impl<'a> Probing<'a> {
                         provider: scene.provider,
                         check,
                         uplink: &way.uplink,
+                        own: scene.mirror.addresses(),
                     },
                     pending: Vec::new(),
                     sent: 0,
@@ -207,13 +208,18 @@ impl<'a> Probing<'a> {
                     result: Err(fault),
                 }),
                 Err(NotStarted::AlreadyRunning) => {
-                    if let Some(line) = self.lines.get_mut(place) {
-                        line.sent -= 1;
-                        line.pending.pop();
-                        line.say("not asked: the former one is not answered yet");
-                    }
+                    self.unasked(place, "the former one is not answered yet");
                 }
+                Err(NotStarted::NoRoom(room)) => self.unasked(place, &room.to_string()),
             }
+        }
+    }
+
+    fn unasked(&mut self, place: usize, why: &str) {
+        if let Some(line) = self.lines.get_mut(place) {
+            line.sent -= 1;
+            line.pending.pop();
+            line.say(&format!("not asked: {why}"));
         }
     }
 
@@ -229,7 +235,7 @@ impl<'a> Probing<'a> {
                     path.family
                 ));
             }
-            Some(News::Rejected) | None => {}
+            Some(News::Rejected | News::Overheard) | None => {}
         }
     }
 

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use super::load::Loading;
 use super::problem::Report;
-use super::{Config, Provider, RtTable, TABLE_MAIN};
+use super::{COMMANDS_MAX, Check, Config, Provider, RtTable, TABLE_MAIN, TALKS_MAX};
 use crate::net::{Family, Metric};
 use crate::uci::{Section, Word};
 
@@ -52,6 +52,7 @@ impl Loading<'_, '_> {
             return;
         }
         self.warn_of_families(config);
+        self.compare_rooms(config);
         let used = config
             .providers
             .iter()
@@ -107,6 +108,40 @@ impl Loading<'_, '_> {
         let mut values = setting.values();
         let found = values.find(|(word, _)| colon(*word) == value.is_ipv6());
         found.map_or(setting.line, |(_, line)| line)
+    }
+
+    /// Whether all the checks that need one can have a session, or a command, at once: each has at most one, which ends at
+    /// its timeout, and in an outage they all wait for that.
+    fn compare_rooms(&mut self, config: &Config) {
+        let what = ["tcp, dns and http", "hold", "sessions"];
+        self.compare_room(config, &Check::needs_session, what, TALKS_MAX);
+        let what = ["exec", "run", "commands"];
+        self.compare_room(config, &Check::needs_command, what, COMMANDS_MAX);
+    }
+
+    fn compare_room(
+        &mut self,
+        config: &Config,
+        counts: &dyn Fn(&Check) -> bool,
+        [checks, hold, sessions]: [&str; 3],
+        room: usize,
+    ) {
+        let of = |provider| {
+            let paths = Family::ALL.map(|family| config.path_checks(provider, family));
+            let all = paths.into_iter().flatten();
+            all.filter(|check| counts(check)).count()
+        };
+        let wanted = || config.enabled().map(of).filter(|count| *count > 0);
+        let (providers, all) = (wanted().count(), wanted().sum::<usize>());
+        if all > room {
+            self.report.warning(
+                1,
+                format_args!(
+                    "the {checks} checks of {providers} providers can {hold} {all} {sessions} at once; there is room for \
+                     {room}: in an outage some are not asked; choose fewer for each by list check, or use ping"
+                ),
+            );
+        }
     }
 
     fn compare_metrics(&mut self, config: &Config) {

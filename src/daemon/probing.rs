@@ -9,6 +9,7 @@ use crate::config::{Check, Config, PATH_CHECKS_MAX, PATHS_MAX, PathId, WINDOW_MA
 use crate::failover::{CheckSet, Event, Failover, Fault, Round};
 use crate::linux::clock::now;
 use crate::linux::exec::{Asked, Finished, NotStarted};
+use crate::linux::mirror::Mirror;
 use crate::linux::poll::{Interest, Poller};
 use crate::linux::prober::{News, Question, Source};
 use crate::linux::uplink::Uplink;
@@ -81,12 +82,18 @@ impl Daemon<'_> {
             // What was refused when the uplink came, for want of descriptors or memory, may be granted by now.
             let _ = self.open(path);
         }
-        for check in (0..8).filter(|check| checks & (1 << check) != 0) {
+        let turn = self.memory.core.path(path).map_or(0, |p| p.rounds.turn());
+        let in_turn = (turn..8).chain(0..turn.min(8));
+        for check in in_turn.filter(|check| checks & (1 << check) != 0) {
             match self.probe_one(Asked { path, check, round }, now) {
                 Ok(None) => {}
                 Ok(Some(finished)) => self.finish(finished, now),
                 Err(NotStarted::AlreadyRunning) => {
                     self.tell(Event::Skipped { path, check, round }, now)
+                }
+                Err(NotStarted::NoRoom(room)) => {
+                    self.warnings_due |= self.warnings.lacks(room, now);
+                    self.tell(Event::Unasked { path, check, round }, now);
                 }
                 Err(NotStarted::Failed(fault)) => self.tell(
                     Event::Failed {
@@ -104,14 +111,25 @@ impl Daemon<'_> {
     fn probe_one(&mut self, asked: Asked, now: Instant) -> Result<Option<Finished>, NotStarted> {
         let Memory {
             core,
+            mirror,
             uplinks,
             prober,
             ..
         } = &mut *self.memory;
-        let question = question(core, uplinks, asked.path, asked.check)
-            .ok_or(NotStarted::Failed(Fault::NoDevice))?;
-        self.counters.probes_sent = self.counters.probes_sent.wrapping_add(1);
-        prober.ask(asked, &question, now, &watch(&self.poller))
+        let known = (&*core, &*mirror, &**uplinks);
+        let question =
+            question(known, asked.path, asked.check).ok_or(NotStarted::Failed(Fault::NoDevice))?;
+        let result = prober.ask(asked, &question, now, &watch(&self.poller));
+        if matches!(result, Ok(_) | Err(NotStarted::Failed(_))) {
+            self.counters.probes_sent = self.counters.probes_sent.wrapping_add(1);
+        }
+        result
+    }
+
+    /// The room for probes is shared among the paths of the configuration in force.
+    pub(super) fn share_room(&mut self) {
+        let Memory { core, prober, .. } = &mut *self.memory;
+        prober.share(core.config());
     }
 
     /// The latest time at which what is read now can have come. Where the loop was paused, that is the core's deadline,
@@ -145,14 +163,16 @@ impl Daemon<'_> {
         let heard_at = self.heard_at(now);
         let Memory {
             core,
+            mirror,
             uplinks,
             prober,
             ..
         } = &mut *self.memory;
-        let find = |path, check| question(core, uplinks, path, check);
+        let find = |path, check| question((core, mirror, uplinks), path, check);
         let news = prober.hear(source, &find, heard_at, &watch(&self.poller));
         match news {
             None => return false,
+            Some(News::Overheard) => {}
             Some(News::Finished(finished)) => self.finish(finished, now),
             Some(News::Unreachable(path, code)) => {
                 self.counters.icmp_errors = self.counters.icmp_errors.wrapping_add(1);
@@ -170,11 +190,12 @@ impl Daemon<'_> {
         loop {
             let Memory {
                 core,
+                mirror,
                 uplinks,
                 prober,
                 ..
             } = &mut *self.memory;
-            let find = |path, check| question(core, uplinks, path, check);
+            let find = |path, check| question((core, mirror, uplinks), path, check);
             let Some(finished) = prober.give_up(&find, now) else {
                 return;
             };
@@ -217,8 +238,7 @@ impl Daemon<'_> {
 
 /// A check of a path, by its number.
 fn question<'a>(
-    core: &'a Failover,
-    uplinks: &'a [Uplink],
+    (core, mirror, uplinks): (&'a Failover, &'a Mirror, &'a [Uplink]),
     path: PathId,
     check: u8,
 ) -> Option<Question<'a>> {
@@ -227,6 +247,7 @@ fn question<'a>(
         provider: config.at(path.slot)?,
         check: check_of(config, path, check)?,
         uplink: uplinks.get(path.index())?,
+        own: mirror.addresses(),
     })
 }
 

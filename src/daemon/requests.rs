@@ -279,6 +279,7 @@ impl Daemon<'_> {
         self.counters.reloads += 1;
         self.carry_out(&actions, now);
         self.close_unused();
+        self.share_room();
         self.follow_interfaces(now);
         self.devices_named(now);
         self.look_at_uplinks(now);

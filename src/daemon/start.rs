@@ -232,6 +232,7 @@ impl Daemon<'_> {
         } = &mut *self.memory;
         tables.choose(core.config(), mirror.routes());
         self.found_gaps(now());
+        self.share_room();
         self.nothing_is_news();
         let pinned = self.sticky.pinned().clone();
         self.obey_sticky_file(pinned);

@@ -13,8 +13,9 @@ use crate::failover::path::{Duty, Path};
 use crate::linux::layout::{Taken, overridden_by};
 use crate::linux::mirror::Kinds;
 use crate::linux::objects::{Change, Route};
+use crate::linux::share::Room;
 use crate::linux::{mwan3, sysctl, uplink};
-use crate::net::Family;
+use crate::net::{Duration, Family, Instant};
 use crate::text::text;
 use crate::wire::control::{Text, Warning};
 
@@ -25,7 +26,12 @@ pub(super) struct Warnings {
     pub(super) config: Vec<Text>,
     /// What is wrong with the sticky file's content.
     pub(super) sticky: Option<Text>,
+    /// What there was no room for when probes were to be sent, and until when that is told.
+    lacking: [Option<(Room, Instant)>; 3],
 }
+
+/// So long after the last probe that there was no room for, a warning tells of that.
+const LACK_SHOWN: Duration = Duration::from_secs(60);
 
 impl Warnings {
     /// None yet but those of the configuration's loading.
@@ -34,7 +40,29 @@ impl Warnings {
             all: Vec::new(),
             config,
             sticky: None,
+            lacking: [None; 3],
         }
+    }
+
+    /// There was no room for a probe: whether that is news.
+    pub(super) fn lacks(&mut self, room: Room, now: Instant) -> bool {
+        let place = self.lacking.get_mut(room as usize);
+        place.is_some_and(|place| place.replace((room, now + LACK_SHOWN)).is_none())
+    }
+
+    /// When a warning is told no more.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let lacking = self.lacking.iter().flatten();
+        lacking.map(|(_, until)| *until).min()
+    }
+
+    /// Whether there are warnings that are told no more.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
+        let lacking = self.lacking.iter_mut();
+        lacking.fold(false, |expired, place| {
+            let is_over = |(_, until): &mut (Room, Instant)| *until <= now;
+            expired | place.take_if(is_over).is_some()
+        })
     }
 
     pub(super) fn all(&self) -> &[Warning] {
@@ -104,6 +132,12 @@ impl Daemon<'_> {
                 .add("mwan3-running", None, format_args!("{TWO_MASTERS}"));
         }
         self.warn_of_overflow();
+        for (room, _) in self.warnings.lacking.into_iter().flatten() {
+            let what = format_args!(
+                "probes are not asked, and count as neither good nor failed, for {room}"
+            );
+            self.warnings.add("no-room", None, what);
+        }
         for family in Family::ALL {
             self.warn_of_family(family);
             self.warn_of_refused(family);

@@ -79,6 +79,16 @@ pub enum Event {
         /// the round it was to be asked in
         round: Round,
     },
+    /// A check was not asked after all: there was no room. That says nothing of the line: its last result stands, however
+    /// old that is; where it has none, and it matters, the round does not count.
+    Unasked {
+        /// whose
+        path: PathId,
+        /// the number of the check in its path
+        check: u8,
+        /// the round it was to be asked in
+        round: Round,
+    },
     /// A person pinned a provider, or took the pin away. One that is not configured, or not enabled, is ignored.
     Pin(Option<Slot>),
     /// A person took a provider out of use (`true`), or gave it back.
@@ -93,7 +103,8 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send one probe of each of these checks, now; tell [`Event::Failed`] of each that cannot be sent, and
-    /// [`Event::Skipped`] of each whose former probe is still under way and allows no other.
+    /// [`Event::Skipped`] of each whose former probe is still under way and allows no other, and [`Event::Unasked`] of each
+    /// that there is no room for. Begin with [`Rounds::turn`](super::rounds::Rounds::turn): so each has its turn.
     Probe {
         /// through which path
         path: PathId,
@@ -201,6 +212,8 @@ pub enum Fault {
     Exists,
     /// EOPNOTSUPP, EAFNOSUPPORT
     NotSupported,
+    /// the target's name is said to have an address of our own
+    OwnAddress,
 }
 
 impl fmt::Display for Fault {
@@ -227,6 +240,7 @@ impl fmt::Display for Fault {
             Fault::NoRecord => "answers without such a record",
             Fault::OtherAddress => "answers with another address",
             Fault::Unresolved => "name not resolved",
+            Fault::OwnAddress => "name resolved to an address of this router (a captive portal?)",
             Fault::NoNeighbours => "the device has no neighbours to ask for",
             Fault::Status(status) => {
                 let portal = match status {

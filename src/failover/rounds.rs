@@ -26,6 +26,8 @@ pub(super) struct Record {
     pub(super) answered: u8,
     /// lost, or could not be sent
     lost: u8,
+    /// not asked, because there was no room
+    unasked: u8,
 }
 
 impl Record {
@@ -36,6 +38,7 @@ impl Record {
         good: 0,
         answered: 0,
         lost: 0,
+        unasked: 0,
     };
 
     /// Probes on their way.
@@ -103,6 +106,16 @@ impl CheckFacts {
     }
 }
 
+/// What can be said of a round.
+enum Judged {
+    /// nothing yet
+    Uncertain,
+    /// nothing ever
+    Uncounted,
+    /// whether it was good
+    Certain(bool),
+}
+
 /// How a path's rounds are sent and judged: its provider's timing and its checks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Terms {
@@ -142,6 +155,8 @@ pub struct Rounds {
     ring: [Record; WINDOW_MAX],
     /// the number of the next round
     next: u32,
+    /// the first round that what was sent and received is counted of
+    counted_from: u32,
     /// the first round that is open
     settled: u32,
     /// the first round without a verdict
@@ -156,6 +171,8 @@ pub struct Rounds {
     pub(super) last_rtt_us: u32,
     /// since when none of those that are asked in each round answers; zero: one did in the round judged last
     silent_since: Instant,
+    /// the check that is asked first
+    turn: u8,
     checks: [CheckFacts; PATH_CHECKS_MAX],
 }
 
@@ -164,6 +181,7 @@ impl Rounds {
         Rounds {
             ring: [Record::EMPTY; WINDOW_MAX],
             next: 0,
+            counted_from: 0,
             settled: 0,
             judged: 0,
             kept: 0,
@@ -172,6 +190,7 @@ impl Rounds {
             streak: 0,
             last_rtt_us: 0,
             silent_since: Instant::ZERO,
+            turn: 0,
             checks: [CheckFacts::NONE; PATH_CHECKS_MAX],
         }
     }
@@ -189,6 +208,7 @@ impl Rounds {
     pub(crate) fn reset(&mut self) {
         *self = Rounds {
             next: self.next,
+            counted_from: self.next,
             settled: self.next,
             judged: self.next,
             ..Rounds::new()
@@ -258,6 +278,8 @@ impl Rounds {
     pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration, terms: &Terms) {
         let CheckSet(telling) = terms.telling;
         let held = self.holds(round);
+        let counted = self.next.wrapping_sub(round.0).wrapping_sub(1)
+            < self.next.wrapping_sub(self.counted_from);
         let record = *self.at(round.0);
         let Some((facts, bit)) = self.check(check) else {
             return;
@@ -266,7 +288,10 @@ impl Rounds {
             // The network doubled it.
             return;
         }
-        facts.received = facts.received.wrapping_add(1);
+        // What was asked before a reload that has begun to count anew is not counted, nor what was doubled far too late.
+        if counted && facts.received != facts.sent {
+            facts.received = facts.received.wrapping_add(1);
+        }
         if !held {
             return;
         }
@@ -321,6 +346,33 @@ impl Rounds {
         }
     }
 
+    /// A check was not asked after all, for want of room: it is due again in the next round, and the first that was not
+    /// asked is then asked first.
+    pub(crate) fn unasked(&mut self, round: Round, check: u8) {
+        let Some((facts, bit)) = self.check(check) else {
+            return;
+        };
+        facts.next_at = Instant::ZERO;
+        if self.holds(round) {
+            let record = self.record(round.0);
+            let first = record.unasked == 0;
+            record.unasked |= bit;
+            let known = self.facts(check).last;
+            if known == Some(true) {
+                self.record(round.0).good |= bit;
+            }
+            if first {
+                self.turn = check;
+            }
+        }
+        self.skipped(round, check);
+    }
+
+    /// The number of the check that a round is to begin with, before those of higher numbers, and then the others.
+    pub fn turn(&self) -> u8 {
+        self.turn
+    }
+
     /// Gives up what is unanswered for `timeout`.
     pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) {
         while self.deadline(timeout).is_some_and(|at| at <= now) {
@@ -334,11 +386,19 @@ impl Rounds {
         (self.settled != self.next).then(|| self.at(self.settled).sent_at + timeout)
     }
 
-    /// The verdict of the oldest undecided round, when it is certain: whether it was good.
+    /// The verdict of the oldest undecided round that counts, when it is certain: whether it was good.
     pub(crate) fn judge(&mut self, terms: &Terms) -> Option<bool> {
-        if self.judged == self.next {
-            return None;
+        while self.judged != self.next {
+            match self.judge_oldest(terms) {
+                Judged::Uncertain => return None,
+                Judged::Uncounted => self.judged = self.judged.wrapping_add(1),
+                Judged::Certain(verdict) => return Some(verdict),
+            }
         }
+        None
+    }
+
+    fn judge_oldest(&mut self, terms: &Terms) -> Judged {
         let record = *self.record(self.judged);
         let (standing, _) = self.standing(&record, terms);
         let each_round = record.asked & terms.each_round();
@@ -354,7 +414,9 @@ impl Rounds {
         let verdict = if enough(good) {
             true
         } else if enough(good | record.open()) {
-            return None;
+            return Judged::Uncertain;
+        } else if enough(good | record.open() | self.unknown(&record)) {
+            return Judged::Uncounted;
         } else {
             false
         };
@@ -372,7 +434,16 @@ impl Rounds {
             true => self.streak.max(0).saturating_add(1),
             false => self.streak.min(0).saturating_sub(1),
         };
-        Some(verdict)
+        Judged::Certain(verdict)
+    }
+
+    /// The checks that were not asked in a round for want of room, and have no result that could stand for that.
+    fn unknown(&self, record: &Record) -> u8 {
+        let set = |set, (i, check): (usize, &CheckFacts)| match check.last {
+            None => set | 1 << i,
+            Some(_) => set,
+        };
+        record.unasked & self.checks.iter().enumerate().fold(0, set)
     }
 
     /// Of the checks that are not asked in this round: those whose last result, good and young enough (at most two of

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 
 use super::child::Child;
 use super::fault::fault;
+use super::share::{Room, Shares};
 use crate::config::{COMMANDS_MAX, PathId};
 use crate::failover::{Fault, Round};
 use crate::net::{Duration, Instant};
@@ -16,6 +17,7 @@ use crate::net::{Duration, Instant};
 /// The running commands. All zero bytes when new.
 #[derive(Debug)]
 pub struct Commands {
+    shares: Shares,
     running: Vec<Running, COMMANDS_MAX>,
 }
 
@@ -48,8 +50,10 @@ pub struct Asked {
 /// Why a command was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotStarted {
-    /// The former one of the same check has not ended, or there is no room for one more: count this probe as not asked.
+    /// The former one of the same check has not ended: its last result stands for this one too.
     AlreadyRunning,
+    /// There is no room for one more: count this probe as not asked.
+    NoRoom(Room),
     /// It failed, as any probe that cannot be sent.
     Failed(Fault),
 }
@@ -91,8 +95,14 @@ impl Commands {
     /// None running.
     pub const fn new() -> Commands {
         Commands {
+            shares: Shares::NONE,
             running: Vec::new(),
         }
+    }
+
+    /// From now on the room is shared so.
+    pub fn share(&mut self, shares: Shares) {
+        self.shares = shares;
     }
 
     /// Starts `/bin/sh -c command`, to be killed at `now + timeout`; [`Commands::reap`] tells how it ended.
@@ -107,11 +117,14 @@ impl Commands {
         if self.running.iter().any(|running| running.is_for(asked)) {
             return Err(NotStarted::AlreadyRunning);
         }
-        if self.running.is_full() {
-            return Err(NotStarted::Failed(Fault::NoBuffers));
+        let under_way = self.running.iter().map(|running| running.asked.path);
+        if !self.shares.admit(asked.path, COMMANDS_MAX, under_way) {
+            return Err(NotStarted::NoRoom(Room::Commands));
         }
-        let child = shell(command, asked.path, environment)
-            .map_err(|errno| NotStarted::Failed(fault(errno)))?;
+        let child = shell(command, asked.path, environment).map_err(|errno| match errno {
+            Errno::EAGAIN => NotStarted::NoRoom(Room::System), // of processes, see fork(2)
+            other => not_started(other),
+        })?;
         let running = Running {
             child,
             asked,
@@ -199,6 +212,16 @@ impl Running {
     fn kill(&mut self, fate: Fate) {
         self.fate = fate;
         self.child.kill();
+    }
+}
+
+/// What it means that the system refuses a socket or a process: where it has no more of them, that is no fault of the line.
+pub(super) fn not_started(errno: Errno) -> NotStarted {
+    match errno {
+        Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOSPC => {
+            NotStarted::NoRoom(Room::System)
+        }
+        other => NotStarted::Failed(fault(other)),
     }
 }
 

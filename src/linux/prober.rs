@@ -7,15 +7,17 @@ use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 
-use super::exec::{Asked, Commands, Environment, Finished, NotStarted};
+use super::exec::{Asked, Commands, Environment, Finished, NotStarted, not_started};
 use super::fault::fault;
 use super::icmp::Probes;
 use super::neighbours::Neighbours;
+use super::objects::Address;
 use super::poll::Interest;
+use super::share::Shares;
 use super::talks::{Outlet, Serial, Talks};
 use super::uplink::Uplink;
 use crate::check::Way;
-use crate::config::{Check, PATH_CHECKS_MAX, PathId, Provider};
+use crate::config::{Check, Config, PATH_CHECKS_MAX, PathId, Provider};
 use crate::failover::Fault;
 use crate::net::Instant;
 use crate::wire::icmp::Rejected;
@@ -39,6 +41,8 @@ pub struct Question<'a> {
     pub check: &'a Check,
     /// the path's way out
     pub uplink: &'a Uplink,
+    /// all addresses of this machine
+    pub own: &'a [Address],
 }
 
 /// The question of a check's number on a path; none when there is none any more.
@@ -67,6 +71,8 @@ pub enum News {
     Unreachable(PathId, u8),
     /// somebody said what is no answer to us
     Rejected,
+    /// a neighbour answered somebody else, as our own kernel, which asks for its own packets' sake
+    Overheard,
 }
 
 impl Prober {
@@ -110,6 +116,13 @@ impl Prober {
         self.talks.keep(is_kept);
     }
 
+    /// From now on the room for conversations and commands is shared among the paths of this configuration.
+    pub fn share(&mut self, config: &Config) {
+        self.talks.share(Shares::of(config, &Check::needs_session));
+        self.commands
+            .share(Shares::of(config, &Check::needs_command));
+    }
+
     /// Ends all commands.
     pub fn stop(&mut self) {
         self.commands.kill_all();
@@ -124,7 +137,10 @@ impl Prober {
         watch: Watch<'_>,
     ) -> Result<Option<Finished>, NotStarted> {
         let Asked { path, check, round } = asked;
-        let failed = NotStarted::Failed;
+        let failed = |fault| match fault {
+            Fault::Errno(errno) => not_started(Errno::from_raw(errno)),
+            fault => NotStarted::Failed(fault),
+        };
         let Question {
             provider, uplink, ..
         } = *question;
@@ -145,7 +161,7 @@ impl Prober {
                 sent.map_err(failed)?;
             }
             Way::Talk => {
-                let outlet = outlet(uplink);
+                let outlet = outlet(question);
                 let watch = talk_watch(watch);
                 return self.talks.start(asked, kind, &outlet, now, timeout, &watch);
             }
@@ -181,7 +197,7 @@ impl Prober {
                     self.talks.drop_path(path);
                     return None;
                 };
-                let (kind, outlet) = (&question.check.kind, outlet(question.uplink));
+                let (kind, outlet) = (&question.check.kind, outlet(&question));
                 self.talks
                     .hear(serial, kind, &outlet, heard_at, &talk_watch(watch))
                     .map(News::Finished)
@@ -248,7 +264,7 @@ impl Prober {
 
     fn hear_link(&mut self, path: PathId, find: Find<'_>, heard_at: Instant) -> Option<News> {
         let Some(who) = self.neighbours.receive(path)? else {
-            return Some(News::Rejected);
+            return Some(News::Overheard);
         };
         #[allow(clippy::cast_possible_truncation)] // 8
         for check in 0..PATH_CHECKS_MAX as u8 {
@@ -273,7 +289,7 @@ impl Prober {
                 }));
             }
         }
-        Some(News::Rejected)
+        Some(News::Overheard)
     }
 }
 
@@ -285,10 +301,11 @@ fn ping_of(find: Find<'_>, path: PathId, check: u8) -> Option<(IpAddr, u16)> {
     }
 }
 
-fn outlet(uplink: &Uplink) -> Outlet<'_> {
+fn outlet<'a>(question: &Question<'a>) -> Outlet<'a> {
     Outlet {
-        device: &uplink.device,
-        address: uplink.address,
+        device: &question.uplink.device,
+        address: question.uplink.address,
+        own: question.own,
     }
 }
 

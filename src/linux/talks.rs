@@ -10,15 +10,17 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use heapless::Vec;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, Shutdown, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind,
-    connect, getpeername, getsockname, getsockopt, recv, send, shutdown, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, connect,
+    getpeername, getsockname, getsockopt, recv, send, setsockopt, socket, sockopt,
 };
 
-use super::clock::random;
-use super::exec::{Asked, Finished, NotStarted};
+use super::clock::{now as clock, random};
+use super::exec::{Asked, Finished, NotStarted, not_started};
 use super::fault::fault;
 use super::ffi;
+use super::objects::Address;
 use super::poll::Interest;
+use super::share::{Room, Shares};
 use crate::check::{CheckKind, Heard, Learned, Say, Step, Talk, Transport};
 use crate::config::{PathId, TALKS_MAX};
 use crate::failover::Fault;
@@ -29,6 +31,8 @@ const PORTS_TRIED: usize = 16;
 /// What is read in one go, and how often, before other work gets its turn.
 const READ_LEN: usize = 2048;
 const READS_MAX: usize = 16;
+/// What the kernel may hold of what a server says, in bytes before it doubles them: a server that says more waits.
+const RECEIVE_BUFFER: usize = 8 * 1024;
 /// Longest that a name's address is believed, whatever its server says.
 const KNOWN_SECONDS_MAX: u32 = 24 * 60 * 60;
 
@@ -39,6 +43,17 @@ pub struct Outlet<'a> {
     pub device: &'a str,
     /// its own address there
     pub address: Option<IpAddr>,
+    /// all addresses of this machine
+    pub own: &'a [Address],
+}
+
+impl Outlet<'_> {
+    /// Whether an address is this machine's: what is sent there does not leave.
+    fn is_own(&self, address: IpAddr) -> bool {
+        self.own
+            .iter()
+            .any(|own| IpAddr::from(own.prefix.address()) == address)
+    }
 }
 
 /// Has a conversation's socket waited for, by the conversation's number; whether it is a new one.
@@ -51,9 +66,10 @@ pub struct Serial(pub u32);
 /// The conversations. All zero bytes when new.
 #[derive(Debug)]
 pub struct Talks {
+    shares: Shares,
+    next: u32,
     open: Vec<Open, TALKS_MAX>,
     known: Vec<Known, TALKS_MAX>,
-    next: u32,
 }
 
 #[derive(Debug)]
@@ -63,6 +79,8 @@ struct Open {
     started: Instant,
     deadline: Instant,
     stage: Stage,
+    /// something was said over this socket, so that more may come
+    spoken: bool,
     transport: Transport,
     port: u16,
     socket: OwnedFd,
@@ -73,8 +91,6 @@ struct Open {
 enum Stage {
     Connecting,
     Talking,
-    /// All is said; the other side is waited for, so that nothing is cut off.
-    Closing,
 }
 
 /// The address that a check's target has.
@@ -96,10 +112,16 @@ impl Talks {
     /// None.
     pub const fn new() -> Talks {
         Talks {
+            shares: Shares::NONE,
+            next: 0,
             open: Vec::new(),
             known: Vec::new(),
-            next: 0,
         }
+    }
+
+    /// From now on the room is shared so.
+    pub fn share(&mut self, shares: Shares) {
+        self.shares = shares;
     }
 
     /// Begins a conversation, to be over at `now + timeout`. What comes of it, if it is over at once.
@@ -116,18 +138,27 @@ impl Talks {
             return Err(NotStarted::AlreadyRunning);
         }
         let failed = NotStarted::Failed;
-        self.make_room()?;
+        let under_way = self.open.iter().map(|open| open.asked.path);
+        if !self.shares.admit(asked.path, TALKS_MAX, under_way) {
+            return Err(NotStarted::NoRoom(Room::Sessions));
+        }
         let heard = Heard::Begin {
             family: asked.path.family,
-            known: self.known_address(asked, now),
+            known: self
+                .known_address(asked, now)
+                .filter(|known| !outlet.is_own(*known)),
         };
         let (mut talk, mut say) = (Talk::default(), Say::default());
         let Step::Connect(transport, to) = kind.step(&mut talk, heard, &mut say) else {
             return Err(failed(Fault::Errno(Errno::EPROTO as i32)));
         };
+        let started = clock();
         let (socket, port) = match self.connect(transport, to, outlet) {
             Ok(socket) => socket,
             Err(errno) => {
+                if let NotStarted::NoRoom(room) = not_started(errno) {
+                    return Err(NotStarted::NoRoom(room));
+                }
                 let step = kind.step(&mut talk, Heard::Failed(fault(errno)), &mut say);
                 self.learn(asked, say.learned, now);
                 return Err(failed(match step {
@@ -139,13 +170,14 @@ impl Talks {
         let serial = Serial(self.next);
         self.next = self.next.wrapping_add(1);
         let interest = interest(transport);
-        watch(socket.as_fd(), serial, interest, true).map_err(|errno| failed(fault(errno)))?;
+        watch(socket.as_fd(), serial, interest, true).map_err(not_started)?;
         let open = Open {
             asked,
             serial,
-            started: now,
+            started,
             deadline: now + timeout,
             stage: Stage::Connecting,
+            spoken: false,
             transport,
             port,
             socket,
@@ -189,33 +221,35 @@ impl Talks {
                 Ok(None) => return None,
                 Err(errno) => Heard::Failed(fault(errno)),
             };
-            if open.stage == Stage::Closing {
-                match heard {
-                    Heard::Said(_) if reads < READS_MAX => reads += 1,
-                    Heard::Said(_) => return None,
-                    _ => {
-                        self.open.swap_remove(place);
-                        return None;
-                    }
-                }
-                continue;
-            }
             let over = matches!(heard, Heard::Ended | Heard::Failed(_));
             let connected = matches!(heard, Heard::Connected { .. });
+            let asks = connected && open.transport == Transport::Udp;
+            // A stream that is over has no more to tell, and would be ready for ever.
+            let dead = over && open.transport == Transport::Tcp;
             let mut say = Say::default();
             let step = kind.step(&mut open.talk, heard, &mut say);
             let asked = open.asked;
             self.learn(asked, say.learned, now);
             let done = match step {
-                Step::Wait => self.speak(place, &say.bytes, connected, watch),
-                Step::Connect(transport, to) => self.reconnect(place, transport, to, outlet, watch),
+                Step::Wait if dead => {
+                    self.open.swap_remove(place);
+                    return None;
+                }
+                Step::Wait => self
+                    .speak(place, &say.bytes, connected, watch)
+                    .map_err(fault),
+                Step::Connect(_, to) if outlet.is_own(to.ip()) => Err(Fault::OwnAddress),
+                Step::Connect(transport, to) => self
+                    .reconnect(place, transport, to, outlet, watch)
+                    .map_err(fault),
                 Step::End(result) => return Some(self.end(place, result, over, now)),
             };
-            if let Err(errno) = done {
-                return Some(self.break_off(place, kind, fault(errno), now));
+            if let Err(fault) = done {
+                return Some(self.break_off(place, kind, fault, now));
             }
             reads += 1;
-            if reads >= READS_MAX {
+            // A question was just sent: whoever looks at the clock when its answer is ready has the true time.
+            if asks || reads >= READS_MAX {
                 return None;
             }
         }
@@ -241,7 +275,8 @@ impl Talks {
     ) -> Option<Finished> {
         let place = self.open.iter().position(|open| open.serial == serial)?;
         let mut open = self.open.swap_remove(place);
-        let kind = kind.filter(|_| open.stage != Stage::Closing)?;
+        open.cut();
+        let kind = kind?;
         let mut say = Say::default();
         let step = kind.step(&mut open.talk, Heard::TimedOut, &mut say);
         self.learn(open.asked, say.learned, now);
@@ -272,19 +307,6 @@ impl Talks {
         if !self.known.is_empty() {
             self.known.retain(|known| is_kept(known.path, known.check));
         }
-    }
-
-    /// Ends one that only waits for the other side, if there is no room for another. Where all are busy, one more is not
-    /// asked: it is not its line's fault.
-    fn make_room(&mut self) -> Result<(), NotStarted> {
-        if !self.open.is_full() {
-            return Ok(());
-        }
-        let closing = |open: &Open| open.stage == Stage::Closing;
-        let place = self.open.iter().position(closing);
-        let place = place.ok_or(NotStarted::AlreadyRunning)?;
-        self.open.swap_remove(place);
-        Ok(())
     }
 
     fn known_address(&self, asked: Asked, now: Instant) -> Option<IpAddr> {
@@ -333,6 +355,10 @@ impl Talks {
         if bytes.is_empty() {
             return Ok(());
         }
+        if open.transport == Transport::Udp {
+            open.started = clock();
+        }
+        open.spoken = true;
         // What is said is short, and the first: an empty socket's buffer takes it all.
         let sent = send(open.socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)?;
         if sent == bytes.len() {
@@ -357,7 +383,7 @@ impl Talks {
         watch(socket.as_fd(), open.serial, interest(transport), true)?;
         // Closing the old one takes it out of the poller.
         (open.socket, open.port) = (socket, port);
-        (open.transport, open.stage) = (transport, Stage::Connecting);
+        (open.transport, open.stage, open.spoken) = (transport, Stage::Connecting, false);
         Ok(())
     }
 
@@ -389,17 +415,14 @@ impl Talks {
         over: bool,
         now: Instant,
     ) -> Finished {
-        let mut open = self.open.swap_remove(place);
-        let finished = Finished {
+        let open = self.open.swap_remove(place);
+        if !over {
+            open.cut();
+        }
+        Finished {
             asked: open.asked,
             result: result.map(|()| now.max(open.started) - open.started),
-        };
-        let polite = result.is_ok() && !over && open.transport == Transport::Tcp;
-        if polite && shutdown(open.socket.as_raw_fd(), Shutdown::Write).is_ok() {
-            open.stage = Stage::Closing;
-            self.open.push(open).unwrap_or_default(); // there is room: it was there before
         }
-        finished
     }
 
     /// A socket on its way to there, and its port, which no other conversation has.
@@ -450,6 +473,7 @@ fn bound(
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(domain, kind, flags, None)?;
     ffi::bind_to_device(socket.as_fd(), outlet.device)?;
+    setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
     let own = SocketAddr::new(outlet.address.unwrap_or(any), 0);
     bind(socket.as_raw_fd(), &SockaddrStorage::from(own))?;
     let own: SockaddrStorage = getsockname(socket.as_raw_fd())?;
@@ -461,10 +485,21 @@ fn bound(
 }
 
 impl Open {
-    /// Whether its check is the one asked for. One that only waits for the other side does not stand in the way.
+    /// Whether its check is the one asked for.
     fn is_for(&self, asked: Asked) -> bool {
         (self.asked.path, self.asked.check) == (asked.path, asked.check)
-            && self.stage != Stage::Closing
+    }
+
+    /// Has closing reset the stream, where the other side may still be talking: it is told at once that nothing of that is
+    /// wanted. Where nothing was asked for, the stream ends in an orderly way.
+    fn cut(&self) {
+        if self.spoken && self.transport == Transport::Tcp {
+            let at_once = nix::libc::linger {
+                l_onoff: 1,
+                l_linger: 0,
+            };
+            let _ = setsockopt(&self.socket, sockopt::Linger, &at_once);
+        }
     }
 
     /// What there is to hear; none when there is nothing now.

@@ -2,8 +2,13 @@
 //!
 //! A query has one question and asks for recursion. What answers it has its number and repeats its question; anything
 //! else is a stranger's, and to be passed over. The socket sees to it that it comes from the server asked.
+//!
+//! Of its records, those count whose owner is the name asked for, or the name that an alias in the answer leads to; and of
+//! the addresses, those that a host elsewhere can have.
 
 use core::net::IpAddr;
+
+use heapless::Vec;
 
 use smoltcp::wire::{DnsFlags, DnsOpcode, DnsPacket, DnsQueryType, DnsQuestion, DnsRecord};
 use smoltcp::wire::{DnsRecordData, DnsRepr};
@@ -17,6 +22,9 @@ pub const QUERY_MAX: usize = 12 + HOST_MAX + 2 + 4;
 pub const ANSWER_MAX: usize = 512;
 /// The port of DNS servers.
 pub const PORT: u16 = 53;
+
+/// Most aliases (CNAME records) on the way from the name asked for to that which has the records.
+const ALIASES_MAX: usize = 16;
 
 /// What is asked about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +71,7 @@ pub struct Question<'a> {
 pub struct Answer {
     /// RFC 1035's RCODE: 0 is no error, 3 says that there is no such name
     pub rcode: u8,
-    /// records of the type asked for
+    /// records of the type asked for, and of the name
     pub records: u16,
     /// the first address among them, and for how many seconds it holds
     pub address: Option<(IpAddr, u32)>,
@@ -133,12 +141,79 @@ pub fn parse(
         address: None,
         found: false,
     };
+    let records = rest;
     for _ in 0..packet.answer_record_count() {
-        let (next, record) = DnsRecord::parse(rest).map_err(|_| Rejected::Malformed)?;
-        rest = next;
-        answer.take(question.record, &record, look_for);
+        (rest, _) = DnsRecord::parse(rest).map_err(|_| Rejected::Malformed)?;
+    }
+    let records = Records {
+        packet: &packet,
+        bytes: records,
+    };
+    let names = records.names_of(name);
+    for record in records.iter() {
+        if names.iter().any(|name| records.same(name, record.name)) {
+            answer.take(question.record, &record, look_for);
+        }
     }
     Ok(answer)
+}
+
+/// The records of an answer, all of which can be read.
+struct Records<'a> {
+    packet: &'a DnsPacket<&'a [u8]>,
+    bytes: &'a [u8],
+}
+
+impl<'a> Records<'a> {
+    fn iter(&self) -> impl Iterator<Item = DnsRecord<'a>> {
+        let mut rest = self.bytes;
+        (0..self.packet.answer_record_count()).map_while(move |_| {
+            let (next, record) = DnsRecord::parse(rest).ok()?;
+            rest = next;
+            Some(record)
+        })
+    }
+
+    /// A name, and those that its aliases lead to, in whatever order the records are.
+    fn names_of<'n>(&self, name: &'n [u8]) -> Vec<&'n [u8], { ALIASES_MAX + 1 }>
+    where
+        'a: 'n,
+    {
+        let mut names: Vec<&[u8], { ALIASES_MAX + 1 }> = Vec::new();
+        let mut next = Some(name);
+        while let Some(name) = next
+            && !names.iter().any(|known| self.same(known, name))
+            && names.push(name).is_ok()
+        {
+            next = self.iter().find_map(|record| match record.data {
+                DnsRecordData::Cname(alias) if self.same(record.name, name) => Some(alias),
+                _ => None,
+            });
+        }
+        names
+    }
+
+    /// Whether two names are the same; they do not heed case, and may refer to what is elsewhere in the message.
+    fn same(&self, one: &[u8], other: &[u8]) -> bool {
+        let (mut one, mut other) = (self.packet.parse_name(one), self.packet.parse_name(other));
+        loop {
+            match (one.next(), other.next()) {
+                (None, None) => return true,
+                (Some(Ok(one)), Some(Ok(other))) if one.eq_ignore_ascii_case(other) => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
+/// Whether a host elsewhere can have an address.
+fn is_elsewhere(address: IpAddr) -> bool {
+    let nowhere = address.is_loopback() || address.is_unspecified() || address.is_multicast();
+    let special = match address {
+        IpAddr::V4(address) => address.is_broadcast() || address.octets()[0] == 0,
+        IpAddr::V6(address) => address.to_ipv4_mapped().is_some(),
+    };
+    !nowhere && !special
 }
 
 impl Answer {
@@ -150,6 +225,9 @@ impl Answer {
             // The names on the way to it, and what nobody asked for.
             _ => return,
         };
+        if !address.is_none_or(is_elsewhere) {
+            return;
+        }
         self.records = self.records.saturating_add(1);
         self.found |= address.is_some() && address == look_for;
         self.address = self
@@ -191,8 +269,14 @@ mod tests {
     };
     /// `192.0.2.7` for a name that points at the question's.
     const ADDRESS: &[u8] = b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x07";
-    /// The question's name is another's.
+    /// The question's name is an alias of what follows its first dot.
     const ALIAS: &[u8] = b"\xc0\x0c\0\x05\0\x01\0\0\x01\x2c\0\x02\xc0\x10";
+    /// `192.0.2.7` for what follows its first dot.
+    const OF_ALIAS: &[u8] = b"\xc0\x10\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x07";
+    /// And that is an alias of the question's name.
+    const LOOP: &[u8] = b"\xc0\x10\0\x05\0\x01\0\0\x01\x2c\0\x02\xc0\x0c";
+    /// `192.0.2.7` for a name of nobody's.
+    const STRANGE: &[u8] = b"\x01x\0\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x07";
 
     fn asked(question: &Question<'_>) -> Vec<u8> {
         let mut buffer = [0; QUERY_MAX];
@@ -271,6 +355,57 @@ mod tests {
         );
         let none = parse(&ASKED, wanted, &answer(&ASKED, 3, &[])).unwrap();
         assert_eq!((none.rcode, none.records, none.found), (3, 0, false));
+    }
+
+    #[test]
+    fn records_of_other_names_do_not_count() {
+        let records = |records: &[&[u8]]| parse(&ASKED, None, &answer(&ASKED, 0, records));
+        let count = |found: &[&[u8]]| records(found).unwrap().records;
+        assert_eq!(count(&[STRANGE, STRANGE]), 0);
+        assert_eq!(count(&[OF_ALIAS]), 0, "no alias leads there");
+        assert_eq!(count(&[ALIAS, OF_ALIAS, STRANGE]), 1);
+        assert_eq!(count(&[OF_ALIAS, ALIAS]), 1, "in whatever order");
+        assert_eq!(count(&[ALIAS, LOOP, OF_ALIAS, ADDRESS]), 2);
+        assert_eq!(count(&[LOOP, STRANGE]), 0);
+        let mut louder = answer(&ASKED, 0, &[b"\x03WWW\xc0\x10", &ADDRESS[2..]]);
+        louder[7] = 1;
+        assert_eq!(parse(&ASKED, None, &louder).unwrap().records, 1);
+    }
+
+    #[test]
+    fn addresses_that_nobody_elsewhere_has_do_not_count() {
+        let record = |kind: u8, data: &[u8]| {
+            let length = u8::try_from(data.len()).unwrap();
+            let head = [0xc0, 12, 0, kind, 0, 1, 0, 0, 1, 44, 0, length];
+            [&head, data].concat()
+        };
+        let count = |question: &Question<'_>, kind, data: &[u8]| {
+            let message = answer(question, 0, &[&record(kind, data)]);
+            parse(question, None, &message).unwrap().records
+        };
+        for address in [
+            [127, 0, 0, 1],
+            [127, 1, 2, 3],
+            [0, 0, 0, 0],
+            [224, 0, 0, 1],
+            [255, 255, 255, 255],
+        ] {
+            assert_eq!(count(&ASKED, 1, &address), 0, "{address:?}");
+        }
+        assert_eq!(count(&ASKED, 1, &[192, 168, 1, 1]), 1);
+        let six = Question {
+            record: RecordType::Aaaa,
+            ..ASKED
+        };
+        for address in ["::1", "::", "ff02::1", "::ffff:192.0.2.1"] {
+            let octets = address.parse::<core::net::Ipv6Addr>().unwrap().octets();
+            assert_eq!(count(&six, 28, &octets), 0, "{address}");
+        }
+        let octets = "2001:db8::1"
+            .parse::<core::net::Ipv6Addr>()
+            .unwrap()
+            .octets();
+        assert_eq!(count(&six, 28, &octets), 1);
     }
 
     #[test]

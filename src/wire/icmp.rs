@@ -11,13 +11,14 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0..16 | the token |
+//! | 0..16 | the seal: a hash of bytes 16 to 31 under the path's secret key, so that no byte can be another |
 //! | 16..20 | the round, big-endian |
 //! | 20 | the check |
 //! | 21..24 | zero |
 //! | 24..32 | monotonic microseconds of sending, big-endian |
 //! | 32.. | zero |
 
+use super::seal::hash;
 use smoltcp::wire::{Icmpv4Message, Icmpv4Packet, Icmpv6Message};
 
 use crate::config::PATH_CHECKS_MAX;
@@ -41,7 +42,7 @@ const IPV6_HEADER_LEN: usize = 40;
 pub struct Identity {
     /// ICMP's identifier: NAT tells flows apart by it
     pub identifier: u16,
-    /// what a stranger cannot know
+    /// what a stranger cannot know, and never leaves us: the key of the seals
     pub token: [u8; 16],
 }
 
@@ -65,7 +66,7 @@ pub enum Rejected {
     NotReply,
     /// somebody else's identifier
     Identifier,
-    /// not our token: forged, or of a former run
+    /// not sealed with our token: forged, changed, or of a former run
     Token,
     /// the sequence number is not the round's
     Sequence,
@@ -119,10 +120,14 @@ pub fn request<'b>(
     packet.set_echo_ident(identity.identifier);
     packet.set_echo_seq_no(sequence(probe.round));
     let payload = packet.data_mut();
-    payload[..16].copy_from_slice(&identity.token);
     payload[16..20].copy_from_slice(&probe.round.0.to_be_bytes());
     payload[20] = probe.check;
     payload[24..32].copy_from_slice(&probe.sent.total_micros().to_be_bytes());
+    if let Some((place, rest)) = payload.split_first_chunk_mut::<16>()
+        && let Some(contents) = rest.first_chunk::<16>()
+    {
+        *place = seal(identity, contents);
+    }
     if family == Family::V4 {
         packet.fill_checksum();
     }
@@ -156,8 +161,8 @@ pub fn parse(
     if packet.msg_code() != 0 || (family == Family::V4 && !packet.verify_checksum()) {
         return Err(Rejected::Malformed);
     }
-    let (token, probe) = payload(packet.data()).ok_or(Rejected::Malformed)?;
-    if !same(token, &identity.token) {
+    let (its_seal, contents, probe) = payload(packet.data()).ok_or(Rejected::Malformed)?;
+    if !same(its_seal, &seal(identity, contents)) {
         return Err(Rejected::Token);
     }
     if packet.echo_seq_no() != sequence(probe.round) {
@@ -176,9 +181,16 @@ fn after_ipv4_header(packet: &[u8]) -> Option<&[u8]> {
     packet.get(usize::from(packet.first()? & 0xf) * 4..)
 }
 
-/// Token and contents of a payload; nothing when it holds what we never write.
-fn payload(payload: &[u8]) -> Option<(&[u8; 16], Probe)> {
-    let (token, rest) = payload.split_first_chunk::<16>()?;
+/// The seal of what stands behind it.
+fn seal(identity: &Identity, contents: &[u8; 16]) -> [u8; 16] {
+    let [one, other] = [0, 1].map(|half| hash(&identity.token, contents, half));
+    (u128::from(one) << 64 | u128::from(other)).to_be_bytes()
+}
+
+/// Seal and contents of a payload; nothing when it holds what we never write.
+fn payload(payload: &[u8]) -> Option<(&[u8; 16], &[u8; 16], Probe)> {
+    let (seal, rest) = payload.split_first_chunk::<16>()?;
+    let contents = rest.first_chunk::<16>()?;
     let (round, rest) = rest.split_first_chunk::<4>()?;
     let (&[check, zeros @ ..], rest) = rest.split_first_chunk::<4>()?;
     let (sent_us, rest) = rest.split_first_chunk::<8>()?;
@@ -188,7 +200,8 @@ fn payload(payload: &[u8]) -> Option<(&[u8; 16], Probe)> {
         && !sent_us.is_negative()
         && rest.iter().all(|byte| *byte == 0);
     written_by_us.then_some((
-        token,
+        seal,
+        contents,
         Probe {
             check,
             round: Round(u32::from_be_bytes(*round)),
@@ -294,16 +307,13 @@ mod tests {
             ..PROBE
         };
         let message = usual(Family::V4, &identity, &probe);
-        // 0800 + 1234 + 0001 (sequence) + 0001 (round) + 0200 (check) + 0102 (sent) = 1d38
-        assert_eq!(message[..8], [8, 0, 0xe2, 0xc7, 0x12, 0x34, 0, 1]);
-
-        let identity = Identity {
-            identifier: 0xffff,
-            token: [0xff; 16],
-        };
-        let message = usual(Family::V4, &identity, &probe);
-        // 0b04 as above without the identifier, and nine times ffff, each of which carries itself away
-        assert_eq!(message[2..4], [0xf4, 0xfb]);
+        assert_eq!(message[..2], [8, 0]);
+        assert_eq!(message[4..8], [0x12, 0x34, 0, 1]);
+        let words = message
+            .chunks(2)
+            .map(|w| u32::from(w[0]) << 8 | u32::from(w[1]));
+        let sum = words.fold(0, |sum: u32, word| (sum + word) % 0xffff);
+        assert_eq!(sum, 0, "all words together, with the carries, are all ones");
     }
 
     #[test]
@@ -315,7 +325,9 @@ mod tests {
     #[test]
     fn the_payload_is_as_the_table_says() {
         let message = usual(Family::V4, &OURS, &PROBE);
-        assert_eq!(message[8..24], *b"sixteen of bytes");
+        assert_ne!(message[8..24], OURS.token, "the key is never told");
+        let contents = message[24..].first_chunk().unwrap();
+        assert_eq!(message[8..24], seal(&OURS, contents));
         assert_eq!(message[24..32], [0, 5, 0, 1, 2, 0, 0, 0]);
         assert_eq!(message[32..], [0, 0, 0, 0, 0, 0, 1, 2]);
     }
@@ -410,6 +422,23 @@ mod tests {
         let whole = answer(Family::V6, &OURS, &PROBE);
         for len in 0..whole.len() {
             assert!(parse(Family::V6, &OURS, &whole[..len]).is_err(), "{len}");
+        }
+    }
+
+    /// Also where the checksum is that of the changed message.
+    #[test]
+    fn no_byte_of_the_payload_can_be_another() {
+        for family in Family::ALL {
+            for bit in 0..8 * usize::from(PAYLOAD_LEN) {
+                let mut message = usual(family, &OURS, &PROBE);
+                message[0] = types(family).reply;
+                message[HEADER_LEN + bit / 8] ^= 1 << (bit % 8);
+                let result = parse(family, &OURS, &enclose(family, message));
+                assert!(
+                    matches!(result, Err(Rejected::Token | Rejected::Malformed)),
+                    "bit {bit}: {result:?}"
+                );
+            }
         }
     }
 

@@ -10,6 +10,7 @@
 //! | [`link`] | neighbours on the link |
 //! | [`wire`] | what pings and connections look like on the wire, and how many there are |
 //! | [`quality`] | thresholds of loss and latency |
+//! | [`room`] | many checks at once, and little room for them |
 
 pub mod bound;
 pub mod forged;
@@ -17,6 +18,7 @@ pub mod link;
 pub mod quality;
 pub mod required;
 pub mod resolving;
+pub mod room;
 pub mod verdict;
 pub mod wire;
 

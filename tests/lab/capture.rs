@@ -141,6 +141,14 @@ impl Packet {
         self.bytes.get(self.header_len()..).unwrap_or_default()
     }
 
+    /// How long the whole is, by its header: of long packets that the kernel has joined, not all bytes are kept.
+    pub fn length(&self) -> usize {
+        let [place, more] = if self.version() == 4 { [2, 0] } else { [4, 40] };
+        let length = self.bytes.get(place..place + 2);
+        let length = length.and_then(|bytes| bytes.try_into().ok());
+        length.map_or(0, |bytes| usize::from(u16::from_be_bytes(bytes)) + more)
+    }
+
     fn address(&self, place_v4: usize, place_v6: usize) -> Option<IpAddr> {
         match self.version() {
             4 => {

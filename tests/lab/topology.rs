@@ -51,6 +51,7 @@ pub struct Builder {
     pub(super) same_addresses: bool,
     pub(super) nat: bool,
     pub(super) rp_filter: u32,
+    pub(super) delay: Duration,
 }
 
 impl Builder {
@@ -95,6 +96,13 @@ impl Builder {
     #[must_use]
     pub fn rp_filter(mut self, value: u32) -> Builder {
         self.rp_filter = value;
+        self
+    }
+
+    /// Every packet takes so long over a point-to-point wire, in each direction.
+    #[must_use]
+    pub fn delay(mut self, delay: Duration) -> Builder {
+        self.delay = delay;
         self
     }
 
@@ -197,6 +205,7 @@ impl Lab {
             same_addresses: false,
             nat: false,
             rp_filter: 0,
+            delay: Duration::ZERO,
         }
     }
 

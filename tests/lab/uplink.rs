@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use super::namespace::Namespace;
 use super::topology::{Builder, Family, TARGETS_V4, TARGETS_V6, new_namespace};
@@ -37,6 +38,8 @@ pub struct Provider {
     pub server: Namespace,
     addresses: Mutex<Addresses>,
     wire: Mutex<Option<Wire>>,
+    /// how long a packet takes over a point-to-point wire
+    delay: Duration,
     /// how many there have been
     wires: AtomicU32,
 }
@@ -56,6 +59,7 @@ impl Builder {
             server: new_namespace(&format!("Internet by isp{number}")),
             addresses: Mutex::new(Addresses::new(self, number)),
             wire: Mutex::new(None),
+            delay: self.delay,
             wires: AtomicU32::new(0),
         };
         let gateway = &provider.gateway;
@@ -124,7 +128,7 @@ impl Addresses {
     }
 
     /// The address `steps` further in the same network.
-    pub(super) fn further_v4(address: Ipv4Addr, steps: u32) -> Ipv4Addr {
+    pub fn further_v4(address: Ipv4Addr, steps: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(address.to_bits() + steps)
     }
 
@@ -173,7 +177,7 @@ impl Provider {
                 self.gateway.thread_id()
             )),
             Kind::PointToPoint => {
-                let wire = Wire::lay(router, device, &self.gateway, "line");
+                let wire = Wire::lay(router, device, &self.gateway, "line", self.delay);
                 *self.wire.lock().expect("nobody panics while holding it") = Some(wire);
             }
         }

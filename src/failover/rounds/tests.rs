@@ -88,7 +88,11 @@ fn a_reply_counts_once_and_an_unasked_one_not_at_all() {
     assert_eq!(rounds.rtt(50).map(|r| (r.min, r.max)), Some((5000, 5000)));
     assert_eq!(rounds.loss(50, CheckSet::of(0)), (0, 1));
     rounds.answered(round, 0, rtt(5), &terms);
-    assert_eq!(rounds.facts(0).received, 2, "once, and one of another time");
+    assert_eq!(
+        rounds.facts(0).received,
+        1,
+        "once, and none that was not sent"
+    );
 }
 
 #[test]
@@ -266,6 +270,62 @@ fn a_check_that_is_still_busy_stands_by_its_last_result() {
         (rounds.facts(0).sent, rounds.loss(50, CheckSet::ALL)),
         (1, (0, 1))
     );
+}
+
+/// A check for which there was no room says nothing, and has its turn next.
+#[test]
+fn a_check_without_room_stands_by_its_last_result_however_old_and_is_asked_first_then() {
+    let own = Duration::from_secs(5);
+    let terms = terms(2, &[Some(own), Some(own)]);
+    let mut rounds = Rounds::new();
+    let (first, asked) = rounds.begin(ms(0), &terms);
+    assert_eq!((asked, rounds.turn()), (CheckSet(0b11), 0));
+    rounds.answered(first, 0, rtt(5), &terms);
+    rounds.unasked(first, 1);
+    assert_eq!(rounds.judge(&terms), None, "nothing is known of the other");
+    assert_eq!((rounds.verdicts(50), rounds.streak()), ((0, 0), 0));
+    let (second, asked) = rounds.begin(ms(100), &terms);
+    assert_eq!((asked, rounds.turn()), (CheckSet(0b10), 1));
+    rounds.answered(second, 1, rtt(5), &terms);
+    assert_eq!(rounds.judge(&terms), Some(true));
+
+    for at in [60_000, 60_100] {
+        let (round, asked) = rounds.begin(ms(at), &terms);
+        assert_eq!(asked, CheckSet(0b11), "both are due for long");
+        rounds.unasked(round, 0);
+        rounds.unasked(round, 1);
+        assert_eq!((rounds.judge(&terms), rounds.turn()), (Some(true), 0));
+    }
+    let (round, _) = rounds.begin(ms(60_200), &terms);
+    rounds.failed(round, 0, Fault::TimedOut);
+    rounds.unasked(round, 1);
+    assert_eq!((rounds.judge(&terms), rounds.turn()), (Some(false), 1));
+    let (round, asked) = rounds.begin(ms(60_300), &terms);
+    assert_eq!(asked, CheckSet(0b11), "a loss is to be confirmed");
+    rounds.unasked(round, 0);
+    rounds.answered(round, 1, rtt(5), &terms);
+    assert_eq!(
+        rounds.judge(&terms),
+        Some(false),
+        "it failed when asked last"
+    );
+    assert_eq!((rounds.facts(0).sent, rounds.facts(1).sent), (2, 2));
+}
+
+#[test]
+fn no_more_is_received_than_was_sent_since_a_reload() {
+    let terms = terms(1, &[None]);
+    let mut rounds = Rounds::new();
+    let (before, _) = rounds.begin(ms(0), &terms);
+    rounds.reset();
+    rounds.answered(before, 0, rtt(150), &terms);
+    let counts = |rounds: &Rounds| (rounds.facts(0).sent, rounds.facts(0).received);
+    assert_eq!(counts(&rounds), (0, 0));
+    let (after, _) = rounds.begin(ms(100), &terms);
+    rounds.answered(before, 0, rtt(170), &terms);
+    assert_eq!(counts(&rounds), (1, 0));
+    rounds.answered(after, 0, rtt(5), &terms);
+    assert_eq!(counts(&rounds), (1, 1));
 }
 
 #[test]

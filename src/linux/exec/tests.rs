@@ -216,13 +216,13 @@ fn a_check_runs_once_at_a_time() {
 }
 
 #[test]
-fn more_commands_than_there_is_room_for_are_refused() {
+fn more_commands_than_there_is_room_for_are_not_asked() {
     let mut commands = Commands::new();
     for path in 0..COMMANDS_MAX {
         let path = PathId::from_index(path).unwrap();
         commands.begin(Asked { path, ..ASKED }, "sleep 60").unwrap();
     }
-    let refused = Err(NotStarted::Failed(Fault::NoBuffers));
+    let refused = Err(NotStarted::NoRoom(Room::Commands));
     assert_eq!(commands.begin(asked(5), "true"), refused);
     commands.kill_all();
     commands.ended();

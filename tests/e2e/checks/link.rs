@@ -2,9 +2,9 @@
 
 use super::super::lab::capture::{Capture, Packet, index};
 use super::super::lab::rights::in_lab;
-use super::super::lab::topology::Kind;
+use super::super::lab::topology::{Addresses, Kind};
 use super::super::lab::{Daemon, Family, Lab, Settings};
-use super::super::witness::ours;
+use super::super::witness::{counter, ours};
 use super::{asked_of, bare, offline_because, one_provider, with_check};
 
 /// The gateway is asked in each round.
@@ -93,6 +93,39 @@ fn an_answer_of_another_neighbour_does_not_count() {
         offline_because(&daemon, family, &["gateway unanswered"]);
         namespace.feed(&["nft", "-f", "-"], "delete table arp other");
         daemon.wait_for_all("online");
+    });
+}
+
+/// The kernel asks for its own packets' sake, and whoever answers it says nothing to us.
+#[test]
+fn answers_to_the_kernel_are_not_counted() {
+    in_lab(|| {
+        let lab = one_provider();
+        let further = Addresses::further_v4(lab.provider(1).addresses().gateway_v4, 2);
+        let line = format!("addr add {further}/26 dev line");
+        lab.provider(1).gateway.ip(&line);
+        let mut settings = gateway(&lab, Family::V4);
+        settings = with_check(
+            settings,
+            "gateway6",
+            &[("type", "ndp"), ("interval", "100ms")],
+        );
+        let daemon = Daemon::start(&lab.router, &settings);
+        daemon.wait_for_all("online");
+        let mut capture = Capture::start(&lab.router);
+        let further = further.to_string();
+        for _ in 0..5 {
+            lab.router.run(&["ping", "-c1", "-W5", &further]);
+            lab.router.run(&["ip", "neigh", "flush", "dev", "eth1"]);
+        }
+        asked_of(&daemon, Family::V4, 3);
+        let told = |packet: &&Packet| packet.is_arp && !packet.outgoing && packet.bytes[7] == 2;
+        let of_it = |packet: &&Packet| {
+            packet.bytes[14..18] == further.parse::<std::net::Ipv4Addr>().unwrap().octets()
+        };
+        let answers = capture.packets().iter().filter(told).filter(of_it);
+        assert!(answers.count() >= 5, "the kernel was answered");
+        assert_eq!(counter(&daemon, "replies_rejected"), 0);
     });
 }
 

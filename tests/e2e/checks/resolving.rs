@@ -138,6 +138,64 @@ fn a_server_that_is_gone_is_looked_for_again() {
     });
 }
 
+/// A portal that answers for all names, with its own address: when it has gone, so has its answer.
+fn portal(family: Family) {
+    let lab = one_provider();
+    let [right, portal] = [target(family), elsewhere(family)];
+    let resolver = resolver(&lab, family, Dns::Right(portal, 3600));
+    let (server, its_page) = (web_server(&lab, right), web_server(&lab, portal));
+    its_page.set(Http::Redirect);
+    let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
+    daemon.wait_for("isp1", family.name(), "offline");
+    asked_more(&daemon, &its_page, 3);
+    assert_eq!(server.asked(), 0);
+    // The portal's web server stays as it is, and so does its page.
+    resolver.set(Dns::Right(right, 3600));
+    daemon.wait_for_all("online");
+    let (before, asked) = (resolver.asked(), server.asked());
+    asked_more(&daemon, &server, 10);
+    assert_eq!(resolver.asked(), before, "now it is remembered");
+    assert!(asked > 0);
+}
+
+#[test]
+fn what_a_portal_said_is_gone_with_it_in_ipv4() {
+    in_lab(|| portal(Family::V4));
+}
+
+#[test]
+fn what_a_portal_said_is_gone_with_it_in_ipv6() {
+    in_lab(|| portal(Family::V6));
+}
+
+/// Our own web server has the page, but it is not on the Internet.
+fn own_address(family: Family) {
+    let lab = one_provider();
+    let own = lab.provider(1).own(family);
+    let resolver = resolver(&lab, family, Dns::Right(own, 3600));
+    let lan = super::super::lab::topology::LAN_ROUTER[family as usize];
+    let ours = [own, lan].map(|at| HttpServer::start_in(&lab.router, at, Http::NoContent));
+    let _server = web_server(&lab, target(family));
+    let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
+    let reason = "name resolved to an address of this router (a captive portal?)";
+    offline_because(&daemon, family, &[reason]);
+    resolver.set(Dns::Right(target(family), 1));
+    daemon.wait_for_all("online");
+    resolver.set(Dns::Right(lan, 3600));
+    offline_because(&daemon, family, &[reason]);
+    assert!(ours.iter().all(|server| server.asked() == 0));
+}
+
+#[test]
+fn our_own_address_is_no_server_in_ipv4() {
+    in_lab(|| own_address(Family::V4));
+}
+
+#[test]
+fn our_own_address_is_no_server_in_ipv6() {
+    in_lab(|| own_address(Family::V6));
+}
+
 /// An address that nobody can connect to is not kept either.
 fn nonsense(family: Family, address: IpAddr) {
     let lab = one_provider();
@@ -201,6 +259,10 @@ fn a_name_that_nobody_resolves() {
             Dns::CutShort(target(family)),
             Dns::WrongId(target(family)),
             Dns::FromElsewhere(target(family)),
+            Dns::OfOther(target(family)),
+            Dns::Right([127, 0, 0, 1].into(), 3600),
+            Dns::Right([0, 0, 0, 0].into(), 3600),
+            Dns::Right([224, 0, 0, 1].into(), 3600),
         ] {
             resolver.set(mood);
             offline_because(&daemon, family, &["name not resolved"]);

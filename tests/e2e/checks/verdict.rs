@@ -34,6 +34,7 @@ fn by_dns(family: Family) {
         (Dns::Rcode(3), "answers with NXDOMAIN"),
         (Dns::Rcode(2), "answers with SERVFAIL"),
         (Dns::Empty, "answers without such a record"),
+        (Dns::OfOther(right), "answers without such a record"),
         (Dns::Right(elsewhere, 60), "answers with another address"),
         (Dns::CutShort(right), "malformed answer"),
         (Dns::Garbage, UNANSWERED),
@@ -55,6 +56,22 @@ fn of_a_dns_server_in_ipv4() {
 #[test]
 fn of_a_dns_server_in_ipv6() {
     in_lab(|| by_dns(Family::V6));
+}
+
+/// However fast a server is: its answer takes the time from the question to when it is there.
+#[test]
+fn an_answer_of_a_dns_server_takes_its_time() {
+    in_lab(|| {
+        let (lab, family) = (one_provider(), Family::V4);
+        let (at, elsewhere) = (target(family), elsewhere(family));
+        let good = Dns::Busy(answer(family));
+        let _server = DnsServer::start(lab.provider(1), at, elsewhere, None, good);
+        let options = [("type", "dns"), ("query", "www.example.com")];
+        let daemon = Daemon::prepare(&lab.router, &alone(&lab, family, &options));
+        let said = daemon.must(&["probe", "isp1", "--count", "100", "--interval", "10ms"]);
+        assert!(said.contains("answered in "), "{said}");
+        assert!(!said.contains(" 0.0 ms"), "{said}");
+    });
 }
 
 /// A server that knows nothing is a good one where that is what is asked for.

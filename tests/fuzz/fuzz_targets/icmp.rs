@@ -56,7 +56,20 @@ fuzz_target!(|bytes: &[u8]| {
         Err(Rejected::Identifier) => {
             assert_ne!(message()[4..6], identity.identifier.to_be_bytes());
         }
-        Err(Rejected::Token) => assert_ne!(message()[8..24], identity.token),
+        Err(Rejected::Token) => {
+            let message = message();
+            let [round, sent] = [24, 32].map(|place| message[place..].first_chunk::<8>());
+            let (Some([a, b, c, d, check, ..]), Some(sent)) = (round, sent) else {
+                panic!("it is too short to have any");
+            };
+            let told = Probe {
+                check: *check,
+                round: Round(u32::from_be_bytes([*a, *b, *c, *d])),
+                sent: Instant::from_micros(i64::from_be_bytes(*sent)),
+            };
+            let expected = answer(family, &identity, &told, 32);
+            assert_ne!(message[8..24], expected[8..24]);
+        }
         Err(Rejected::Sequence) => assert_ne!(message()[6..8], message()[26..28]),
         Err(Rejected::Unreachable { code }) => {
             assert_eq!(message()[..2], [unreachable_type(family), code]);

@@ -22,6 +22,10 @@ pub const PORT: u16 = 53;
 pub enum Mood {
     /// with this address, which is true for so many seconds
     Right(IpAddr, u32),
+    /// with this address, and so fast that it never sleeps
+    Busy(IpAddr),
+    /// with this address, as another name's
+    OfOther(IpAddr),
     /// likewise, so much later
     Late(IpAddr, Duration),
     /// with an RCODE
@@ -141,7 +145,11 @@ fn serve(mut sockets: Sockets, shared: &Its) {
             .usual
             .get_or_insert_with(|| UdpSocket::bind(address).expect("the port is free"));
         let mut fds = [PollFd::new(usual.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::from(NAP_MS)).unwrap_or(0) == 0 {
+        let nap = match mood {
+            Mood::Busy(_) => 0,
+            _ => NAP_MS,
+        };
+        if poll(&mut fds, PollTimeout::from(nap)).unwrap_or(0) == 0 {
             continue;
         }
         let mut buffer = [0; 512];
@@ -173,6 +181,14 @@ impl Sockets {
         };
         match mood {
             Mood::Right(address, ttl) => say(&answer(query, Some(address), ttl)),
+            Mood::Busy(address) => say(&answer(query, Some(address), 60)),
+            Mood::OfOther(address) => {
+                let mut message = answer(query, Some(address), 3600);
+                // The record's owner refers to the question's name: now to what follows its first label.
+                let first = usize::from(query[12]) + 1;
+                message[query.len() + 1] += u8::try_from(first).expect("labels are short");
+                say(&message);
+            }
             Mood::DeafOnce(address) => say(&answer(query, Some(address), 60)),
             Mood::Late(address, delay) => {
                 let usual = self.usual.as_ref().expect("it has heard by this");

@@ -28,6 +28,8 @@ pub enum Mood {
     CutShort(usize),
     /// with some bytes more
     Longer,
+    /// with a bit of its last byte changed
+    Flipped,
     /// somebody says that it cannot be reached, by ICMP's codes for IPv4 and IPv6; then it answers, or not
     Unreachable(u8, u8, bool),
 }
@@ -93,6 +95,11 @@ fn serve(socket: &OwnedFd, address: IpAddr, shared: &Shared<Mood, usize>) {
             }
             Mood::CutShort(by) => answer.truncate(message.len() - by),
             Mood::Longer => answer.extend([0; 16]),
+            Mood::Flipped => {
+                if let Some(last) = answer.last_mut() {
+                    *last ^= 1;
+                }
+            }
             Mood::Unreachable(code_v4, code_v6, answers) => {
                 let error = match (from_ip(&from), address) {
                     (IpAddr::V6(from), IpAddr::V6(to)) => {

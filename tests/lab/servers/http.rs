@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 
+use super::super::namespace::Namespace;
 use super::super::topology::Provider;
 use super::{NAP_MS, Server, Shared};
 
@@ -39,6 +40,8 @@ pub enum Mood {
     Garbage,
     /// it greets whoever connects, and then waits for him to go
     Banner,
+    /// it accepts, answers whoever asks (204), and never closes
+    Holds,
     /// it accepts and closes
     Closes,
     /// it accepts and resets
@@ -66,9 +69,12 @@ type Its = Shared<Mood, Request>;
 impl HttpServer {
     /// At an address behind a provider.
     pub fn start(provider: &Provider, address: IpAddr, mood: Mood) -> HttpServer {
-        let file = provider
-            .server
-            .enter(|| std::fs::File::open("/proc/thread-self/ns/net"));
+        HttpServer::start_in(&provider.server, address, mood)
+    }
+
+    /// At an address of a namespace.
+    pub fn start_in(namespace: &Namespace, address: IpAddr, mood: Mood) -> HttpServer {
+        let file = namespace.enter(|| std::fs::File::open("/proc/thread-self/ns/net"));
         let file = file.expect("it is ours");
         Server::run(mood, move |shared| {
             nix::sched::setns(file, nix::sched::CloneFlags::CLONE_NEWNET)
@@ -100,6 +106,8 @@ fn serve(address: SocketAddr, shared: &Arc<Its>) {
         thread::spawn(move || speak(stream, from, &shared));
     }
 }
+
+const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\nServer: lab\r\n\r\n";
 
 fn speak(mut stream: TcpStream, from: SocketAddr, shared: &Its) -> Option<()> {
     let mood = shared.mood();
@@ -133,6 +141,15 @@ fn speak(mut stream: TcpStream, from: SocketAddr, shared: &Its) -> Option<()> {
     }
     let request = read_request(&mut stream, shared);
     remember(&request);
+    if mood == Mood::Holds {
+        if !request.is_empty() {
+            stream.write_all(NO_CONTENT.as_bytes()).ok()?;
+        }
+        while shared.runs() {
+            thread::sleep(Duration::from_millis(NAP_MS.into()));
+        }
+        return None;
+    }
     if request.is_empty() {
         return None;
     }
@@ -142,7 +159,6 @@ fn speak(mut stream: TcpStream, from: SocketAddr, shared: &Its) -> Option<()> {
             "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nContent-Type: text/html\r\n\r\n{text}"
         )
     };
-    const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\nServer: lab\r\n\r\n";
     match mood {
         Mood::NoContent => stream.write_all(NO_CONTENT.as_bytes()).ok()?,
         Mood::Redirect => stream
@@ -174,7 +190,7 @@ fn speak(mut stream: TcpStream, from: SocketAddr, shared: &Its) -> Option<()> {
             }
         }
         Mood::Garbage => stream.write_all(&[0xff, 0, 0xaa, 0x55, b'\n', b'\n', 7, 7]).ok()?,
-        Mood::Banner | Mood::Closes | Mood::Resets | Mood::Refuses => {}
+        Mood::Banner | Mood::Holds | Mood::Closes | Mood::Resets | Mood::Refuses => {}
     }
     Some(())
 }
