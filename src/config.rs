@@ -63,8 +63,6 @@ pub const INTERFACES_MAX: usize = 4;
 pub const HOOKS_MAX: usize = 32;
 /// Netifd interfaces of all providers.
 pub const INTERFACES_WATCHED_MAX: usize = INTERFACES_MAX * PROVIDERS_MAX;
-/// Longest status of a netifd interface, in bytes; most have one thousand.
-pub const NETIFD_ANSWER_MAX: usize = 8 * 1024;
 /// Longest target of a check: an address, or a host name.
 pub const TARGET_MAX: usize = 64;
 /// Longest name of a host, to be asked of a DNS server or of a web server.

@@ -135,6 +135,9 @@ struct Daemon<'m> {
     unsaved: bool,
     /// What the core waited for when the loop last slept.
     due: Option<Instant>,
+    /// netifd has not told yet of all interfaces since the start, nor refused to: what a former run left, in the kernel
+    /// and in its memory, holds.
+    adopting: bool,
     /// The loop is to end.
     stopping: bool,
 }

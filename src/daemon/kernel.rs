@@ -90,6 +90,9 @@ impl Daemon<'_> {
                 self.take_news(now);
             }
             for family in Family::ALL {
+                if self.memory.core.awaits_uplinks(family) {
+                    continue;
+                }
                 let sync = &self.kernel[family];
                 // An old picture is no reason to put anything back.
                 let due = sync.not_before.is_none_or(|at| at <= now) && !self.more_news;
@@ -131,7 +134,7 @@ impl Daemon<'_> {
 
     fn sync_planned(&mut self, now: Instant) {
         for family in Family::ALL {
-            if self.kernel[family].planned {
+            if self.kernel[family].planned && !self.memory.core.awaits_uplinks(family) {
                 self.sync_family(family, now);
             }
         }
@@ -167,16 +170,6 @@ impl Daemon<'_> {
         } = &mut *self.memory;
         // Of each path's uplink that has changed: whether sockets must be bound anew.
         let mut changes = [None; PATHS_MAX];
-        let mut set = |path: PathId, uplink: Uplink| {
-            while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
-            if let Some(known) = uplinks
-                .get_mut(path.index())
-                .filter(|known| **known != uplink)
-            {
-                changes[path.index()] = Some(!known.has_same_socket(&uplink));
-                *known = uplink;
-            }
-        };
         for family in Family::ALL {
             let mut claims = Claims::new();
             for provider in core.config().enabled() {
@@ -184,11 +177,22 @@ impl Daemon<'_> {
                     slot: provider.slot,
                     family,
                 };
-                if core.path(path).is_some() {
-                    let told = told_of(interfaces, provider, family);
-                    let mut uplink = uplink::resolve(core.config(), provider, family, told, mirror);
-                    uplink.claim_device(path.slot, &mut claims);
-                    set(path, uplink);
+                while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
+                let known = uplinks.get_mut(path.index());
+                let Some(known) = known.filter(|_| core.path(path).is_some()) else {
+                    continue;
+                };
+                if interfaces.is_awaited(provider) && (self.adopting || known.index != 0) {
+                    // What was so is more likely than nothing.
+                    known.claim_device(path.slot, &mut claims);
+                    continue;
+                }
+                let told = told_of(interfaces, provider, family);
+                let mut uplink = uplink::resolve(core.config(), provider, family, told, mirror);
+                uplink.claim_device(path.slot, &mut claims);
+                if *known != uplink {
+                    changes[path.index()] = Some(!known.has_same_socket(&uplink));
+                    *known = uplink;
                 }
             }
         }
@@ -197,6 +201,10 @@ impl Daemon<'_> {
                 self.uplink_changed(index, moved, now);
             }
         }
+        let core = &self.memory.core;
+        self.adopting &= Family::ALL
+            .into_iter()
+            .any(|family| core.awaits_uplinks(family));
     }
 
     fn uplink_changed(&mut self, index: usize, moved: bool, now: Instant) {

@@ -147,6 +147,7 @@ fn live(
         hooks_due: true,
         unsaved: false,
         due: None,
+        adopting: true,
         stopping: false,
     };
     log::info!(
@@ -231,7 +232,7 @@ impl Daemon<'_> {
         self.nothing_is_news();
         let pinned = self.sticky.pinned().clone();
         self.obey_sticky_file(pinned);
-        self.hear_of_interfaces()?;
+        self.follow_interfaces(now());
         self.look_at_uplinks(now());
         self.plan_all();
         self.sync();

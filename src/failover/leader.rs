@@ -17,7 +17,7 @@ impl Failover {
     /// former run must not lose its place because another's uplink was told first.
     pub(super) fn rank(&mut self, family: Family, now: Instant, actions: &mut Actions) {
         self.revise_at[family] = None;
-        if self.paths().any(|p| p.id.family == family && !p.told) {
+        if self.awaits_uplinks(family) {
             return;
         }
         let mut slots: Vec<Slot, PROVIDERS_MAX> = Vec::new();
@@ -67,6 +67,11 @@ impl Failover {
             let pushed = actions.push(Action::Routes(family));
             debug_assert!(pushed.is_ok(), "one a family");
         }
+    }
+
+    /// Whether an uplink of a family has not been told yet: until then the kernel keeps what a former run left.
+    pub fn awaits_uplinks(&self, family: Family) -> bool {
+        self.paths().any(|p| p.id.family == family && !p.told)
     }
 
     /// Whether whoever leads works no better than the others.
