@@ -11,6 +11,7 @@
 //! | `probing` | rounds out, replies in |
 //! | `requests` | what clients, signals and the sticky file ask for |
 //! | `saving` | what the next run shall know |
+//! | `state_dir` | the door for clients, opened again when its directory was deleted |
 //! | `status` | the observable snapshot |
 //! | `warnings` | what a person should mend |
 
@@ -22,6 +23,7 @@ mod probing;
 mod requests;
 mod saving;
 mod start;
+mod state_dir;
 mod status;
 mod warnings;
 
@@ -43,6 +45,7 @@ use crate::linux::netlink::{Events, Requests};
 use crate::linux::poll::{Interest, Poller, ReadyList};
 use crate::linux::prober::{Prober, Source};
 use crate::linux::signals::Signals;
+use crate::linux::state_dir::Guard;
 use crate::linux::sticky::Sticky;
 use crate::linux::talks::Serial;
 use crate::linux::uplink::Uplink;
@@ -106,9 +109,15 @@ struct Daemon<'m> {
     signals: Signals,
     sticky: Sticky,
     /// Held for life: no second daemon has this state directory,
-    _lock: Lock,
+    lock: Lock,
     /// or this network namespace.
     alone: Alone,
+    /// Tells when somebody else deletes what is ours in the state directory.
+    guard: Option<Guard>,
+    /// When the state directory is looked at again: something of it is missing.
+    mend_at: Option<Instant>,
+    /// The last attempt to mend it failed.
+    unmended: bool,
     boot: BootId,
     config_file: PathBuf,
     started_at: Instant,
@@ -161,6 +170,8 @@ enum Token {
     Probe(Source),
     /// netifd says something
     Netifd,
+    /// something of the state directory was deleted
+    StateDir,
 }
 
 impl Daemon<'_> {
@@ -198,6 +209,7 @@ impl Daemon<'_> {
             self.kernel.v4.due_at(),
             self.kernel.v6.due_at(),
             self.dump_at,
+            self.mend_at,
             core.next_deadline(),
             prober.next_deadline(),
             interfaces.next_deadline(),
@@ -216,6 +228,7 @@ impl Daemon<'_> {
             Token::Signal => self.signalled(),
             Token::Sticky => self.sticky_changed(),
             Token::Netifd => self.hear_netifd(),
+            Token::StateDir => self.state_dir_changed(),
             Token::Listener => self.accept(),
             Token::Alone => {
                 self.alone.dismiss();
@@ -241,6 +254,7 @@ impl Daemon<'_> {
             self.tell(Event::Tick, now);
         }
         self.ask_netifd(now);
+        self.mend_state_dir(now);
         self.hooks.give_up(now);
         self.expire_clients(now);
         self.sync();
@@ -312,6 +326,7 @@ impl Token {
             Token::Probe(Source::Link(index)) => (7, index),
             Token::Probe(Source::Talk(Serial(number))) => (8, number as usize),
             Token::Alone => (9, 0),
+            Token::StateDir => (10, 0),
         };
         index as u64 * Token::KINDS + kind
     }
@@ -329,6 +344,7 @@ impl Token {
             7 => Token::Probe(Source::Link(index)),
             8 => Token::Probe(Source::Talk(Serial(u32::try_from(index).ok()?))),
             9 => Token::Alone,
+            10 => Token::StateDir,
             _ => return None,
         })
     }

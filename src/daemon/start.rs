@@ -115,7 +115,10 @@ fn live(
     warnings: Vec<Text>,
 ) -> Result<(), Failure> {
     let globals = &memory.core.config().globals;
-    let lock = patiently(|| Lock::take(&globals.state_dir), NotLocked::by_dead)?;
+    let lock = patiently(
+        || Lock::take_if_there_is_room(&globals.state_dir),
+        NotLocked::by_dead,
+    )?;
     let passes = |held: &NotAlone| held.by_dead() || held.by_probe();
     let alone = patiently(Alone::take, passes)?;
     let sticky = Sticky::open(&globals.sticky_file)?;
@@ -129,7 +132,10 @@ fn live(
         events: Events::open().map_err(unavailable)?,
         signals,
         sticky,
-        _lock: lock,
+        lock,
+        guard: None,
+        mend_at: None,
+        unmended: false,
         alone,
         boot,
         config_file: file.to_owned(),
@@ -236,17 +242,12 @@ impl Daemon<'_> {
         self.look_at_uplinks(now());
         self.plan_all();
         self.sync();
-        let state_dir = self.memory.core.config().globals.state_dir.clone();
-        self.memory
-            .server
-            .open(Path::new(state_dir.as_str()))
-            .map_err(unavailable)?;
+        self.open_door()?;
         let Daemon {
             poller,
             events,
             signals,
             sticky,
-            memory,
             alone,
             ..
         } = self;
@@ -255,9 +256,6 @@ impl Daemon<'_> {
         poller.add(&*sticky, Token::Sticky.to_u64(), Interest::READ)?;
         if let Some(askers) = alone.fd() {
             poller.add(askers, Token::Alone.to_u64(), Interest::READ)?;
-        }
-        if let Some(listener) = memory.server.listener() {
-            poller.add(listener, Token::Listener.to_u64(), Interest::READ)?;
         }
         self.log_news();
         self.save();

@@ -14,7 +14,7 @@
 use std::fmt::Write;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,7 @@ use nix::sys::socket::{self, AddressFamily, Backlog, MsgFlags, SockFlag, SockTyp
 use nix::sys::stat::{Mode, fchmod};
 
 use super::poll::Interest;
+use super::trouble::Trouble;
 use crate::config::{CLIENTS_MAX, FRAME_MAX};
 use crate::net::{Duration, Instant};
 use crate::wire::control::{Reply, Request, Text};
@@ -69,6 +70,8 @@ pub struct Server {
 struct Open {
     listener: UnixListener,
     socket: PathBuf,
+    /// the device and the number of its inode
+    inode: (u64, u64),
     /// given up for a moment when the process has no descriptor left, to turn a client away
     spare: Option<OwnedFd>,
     clients: [Option<Client>; CLIENTS_MAX],
@@ -113,20 +116,26 @@ impl Server {
     ///
     /// # Errors
     /// With the path, for people.
-    pub fn open(&mut self, state_dir: &Path) -> io::Result<()> {
+    pub fn open(&mut self, state_dir: &Path) -> Result<(), Trouble> {
         self.close();
         let socket = state_dir.join(SOCKET);
-        let open = Open::new(&socket)
-            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", socket.display())))?;
+        let open = Open::new(&socket).map_err(|e| Trouble::new("listen on", &socket, e))?;
         let _ = self.open.push(open);
         Ok(())
     }
 
-    /// Closes every connection and removes the socket.
+    /// Closes every connection and removes the socket, if that is not another's.
     pub fn close(&mut self) {
-        if let Some(open) = self.open.pop() {
+        let reachable = self.is_reachable();
+        if let Some(open) = self.open.pop().filter(|_| reachable) {
             let _ = std::fs::remove_file(&open.socket);
         }
+    }
+
+    /// Whether clients find it: nobody has deleted its file.
+    pub fn is_reachable(&self) -> bool {
+        let found = |open: &Open| inode(&open.socket).is_ok_and(|inode| inode == open.inode);
+        self.open.first().is_some_and(found)
     }
 
     /// To be watched for reading, as long as the server is open.
@@ -254,6 +263,7 @@ impl Open {
         Ok(Open {
             spare: listener.as_fd().try_clone_to_owned().ok(),
             listener,
+            inode: inode(socket)?,
             socket: socket.to_owned(),
             clients: [const { None }; CLIENTS_MAX],
         })
@@ -375,6 +385,11 @@ impl Answer {
         self.end -= sent;
         Ok(())
     }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    let found = std::fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
 }
 
 /// Whether to wait for the socket, or to give the client up.

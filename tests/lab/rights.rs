@@ -83,7 +83,7 @@ fn inside_user_namespace() -> Result<Command, String> {
     }
     let unshare = || {
         let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--net", "--"]);
+        command.args(["--user", "--map-root-user", "--net", "--mount", "--"]);
         command
     };
     let trial = unshare()
