@@ -366,7 +366,7 @@ impl Asking {
 
     /// Whether the answer is one, after the end of the child.
     fn result(&self) -> Result<(), NoAnswer> {
-        match self.child.bury() {
+        match self.child.bury_all() {
             Some(0) => self.dump.finish().map_err(|_| NoAnswer::Unreadable),
             Some(status) => Err(NoAnswer::Status(status)),
             None => Err(NoAnswer::Killed),

@@ -239,6 +239,27 @@ fn a_slow_hook_hears_what_is_so_in_the_end() {
     });
 }
 
+/// As hotplug scripts do it: what takes longer goes into the background.
+#[test]
+fn what_a_hook_leaves_in_the_background_lives_on() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let hook = "#!/bin/sh\n(while [ ! -e \"$RECORDS/.go\" ]; do sleep 0.1; done; touch \"$RECORDS/.done\") &\n";
+        let hooks = [("10-leaves", hook, 0o755), ("20-record", RECORDER, 0o755)];
+        let mut daemon = with_hooks(&lab, &hooks);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        // The next one runs when the first has ended.
+        hears(&daemon, 0, &["online isp2 waiting→online"]);
+        let idle = || children(daemon.pid()).is_empty();
+        assert!(wait_until(SOON, idle));
+        assert!(!daemon.file("records/.done").exists());
+        fs::write(daemon.file("records/.go"), "").unwrap();
+        let done = || daemon.file("records/.done").exists();
+        assert!(wait_until(SOON, done), "{}", daemon.log());
+    });
+}
+
 #[test]
 fn a_hook_that_hangs_is_killed_and_is_in_nobodys_way() {
     in_lab(|| {
