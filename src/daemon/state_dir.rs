@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Daemon, Failure, Token};
+use crate::linux::alone::Alone;
 use crate::linux::clock::now;
 use crate::linux::lock::Lock;
 use crate::linux::poll::Interest;
@@ -55,6 +56,9 @@ impl Daemon<'_> {
         if self.mend_at.take_if(|at| *at <= now).is_none() {
             return;
         }
+        if !self.alone.holds() {
+            self.take_alone();
+        }
         let held = self.lock.holds();
         if held && self.memory.server.is_reachable() {
             return;
@@ -72,6 +76,21 @@ impl Daemon<'_> {
         }
         self.unmended = false;
         self.save_wanted = true;
+    }
+
+    /// What tells other daemons that there is one was deleted, too.
+    fn take_alone(&mut self) {
+        self.alone = Alone::default();
+        match Alone::take() {
+            Ok(alone) => self.alone = alone,
+            Err(error) => log::error!("{error}"),
+        }
+        if let Some(askers) = self.alone.fd() {
+            // Without it only the queue of askers fills.
+            let _ = self
+                .poller
+                .add(askers, Token::Alone.to_u64(), Interest::READ);
+        }
     }
 
     /// Tells of it once.

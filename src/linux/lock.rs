@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{Mode, fchmod};
 
 use super::lines;
 use super::state_dir::{self, Unsafe, is_full};
@@ -49,21 +50,36 @@ impl Lock {
         held.is_some() && held.map(place) == found.map(place)
     }
 
+    /// Deletes the file, before the lock is given back.
+    pub(super) fn remove(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+
     /// Makes the state directory when there is none, and locks it (flock(2)). Never waits.
     pub fn take(state_dir: &str) -> Result<Lock, NotLocked> {
         state_dir::make(state_dir).map_err(|found| match found {
             Unsafe::Trouble(trouble) => NotLocked::Trouble(trouble),
             found => NotLocked::Unsafe(found),
         })?;
-        let path = Path::new(state_dir).join(NAME);
+        Lock::take_file(state_dir, NAME)
+    }
+
+    /// Locks a file of a directory that nobody else may write to.
+    pub(super) fn take_file(state_dir: &str, name: &str) -> Result<Lock, NotLocked> {
+        let path = Path::new(state_dir).join(name);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        // std opens with O_CLOEXEC: a child has it until it becomes another program.
+        // std opens with O_CLOEXEC: a child has it until it becomes another program. Who may open it may lock it: nobody
+        // else, not even to read, whatever the mode that a former version gave it.
         let file = options
-            .mode(0o644)
+            .mode(0o600)
             .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
             .open(&path)
             .and_then(lines::regular)
+            .and_then(|file| {
+                fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
+                Ok(file)
+            })
             .map_err(|e| Trouble::new("open", &path, e))?;
         let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
