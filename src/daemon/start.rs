@@ -162,6 +162,14 @@ fn live(
         Ids(daemon.memory.core.config())
     );
     daemon.begin()?;
+    if std::env::var_os(privileges::CONFINED_VARIABLE).is_some()
+        && let Err(errno) = privileges::confine()
+    {
+        log::warn!(
+            "capabilities cannot be given up: {}",
+            io::Error::from(errno)
+        );
+    }
     daemon.serve()?;
     daemon.end();
     Ok(())
