@@ -238,6 +238,8 @@ pub struct Globals {
     pub on_stop: OnStop,
     /// Control socket, saved state.
     pub state_dir: FilePath,
+    /// Whose members may ask how things stand; empty: of no group.
+    pub control_group: Name,
     /// Executables that hear of transitions.
     pub hooks_dir: FilePath,
     /// The most verbose level that is logged.
@@ -263,6 +265,7 @@ impl Globals {
         preempt: Preempt::Yes,
         on_stop: OnStop::Restore,
         state_dir: String::new(),
+        control_group: String::new(),
         hooks_dir: String::new(),
         syslog_level: LogLevel::Error,
     };
@@ -280,6 +283,7 @@ impl Default for Globals {
             preempt: Preempt::Yes,
             on_stop: OnStop::Restore,
             state_dir: text("/var/run/failover"),
+            control_group: String::new(),
             hooks_dir: text("/etc/failover/hooks.d"),
             syslog_level: LogLevel::Info,
         }

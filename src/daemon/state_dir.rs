@@ -1,5 +1,7 @@
 //! The door for clients, in the state directory, which others may delete.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Daemon, Failure, Token};
@@ -8,6 +10,7 @@ use crate::linux::clock::now;
 use crate::linux::lock::Lock;
 use crate::linux::poll::Interest;
 use crate::linux::state_dir::{Guard, is_full};
+use crate::linux::tables;
 use crate::linux::trouble::Trouble;
 use crate::net::{Duration, Instant};
 
@@ -32,6 +35,7 @@ impl Daemon<'_> {
     fn listen(&mut self) -> Result<(), Trouble> {
         let state_dir = &self.memory.core.config().globals.state_dir;
         self.memory.server.open(Path::new(state_dir.as_str()))?;
+        self.admit();
         // Every client is gone.
         self.clients = Default::default();
         self.guard = Guard::new(state_dir).ok();
@@ -41,6 +45,24 @@ impl Daemon<'_> {
         let guard = self.guard.as_ref().map(std::os::fd::AsFd::as_fd);
         let watched = watched.and(guard.map_or(Ok(()), |fd| watch(fd, Token::StateDir)));
         watched.map_err(|errno| Trouble::new("watch", state_dir.as_str(), errno.into()))
+    }
+
+    /// Lets the members of `control_group` ask.
+    pub(super) fn admit(&self) {
+        let globals = &self.memory.core.config().globals;
+        let (wanted, state_dir) = (&globals.control_group, &globals.state_dir);
+        let group = tables::group(wanted);
+        if group.is_none() && !wanted.is_empty() {
+            log::error!(
+                "control_group '{wanted}': there is no such group; only root may talk to the daemon"
+            );
+        }
+        if let Err(trouble) = self.memory.server.admit(group) {
+            log::error!("{trouble}");
+        }
+        if group.is_some_and(|group| !may_enter(state_dir, group)) {
+            log::warn!("members of control_group cannot enter state_dir: `chmod a+x {state_dir}`");
+        }
     }
 
     /// Something was deleted there.
@@ -100,4 +122,10 @@ impl Daemon<'_> {
             log::error!("{error}; until that is mended no command reaches this daemon");
         }
     }
+}
+
+/// Whether a group may reach what is in a directory, as far as that itself goes.
+fn may_enter(directory: &str, group: u32) -> bool {
+    let of_group = |found: &fs::Metadata| found.gid() == group && found.mode() & 0o010 != 0;
+    fs::metadata(directory).is_ok_and(|found| found.mode() & 0o001 != 0 || of_group(&found))
 }

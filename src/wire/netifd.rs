@@ -69,13 +69,13 @@ impl Dump {
     /// Takes what comes next of it, in pieces of any size. Each interface is told when its end has come.
     pub fn feed(&mut self, bytes: &[u8], sink: Sink<'_>) {
         for byte in bytes {
-            let Dump { json, meaning, .. } = self;
-            let mut result = Ok(());
-            let read = json.feed(*byte, &mut |event| result = meaning.take(event, sink));
-            self.broken = self.broken || read.and(result).is_err();
             if self.broken {
                 return;
             }
+            let Dump { json, meaning, .. } = self;
+            let mut result = Ok(());
+            let read = json.feed(*byte, &mut |event| result = meaning.take(event, sink));
+            self.broken = read.and(result).is_err();
         }
     }
 
