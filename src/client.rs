@@ -39,7 +39,7 @@ use crate::linux::sticky::{self, Pinned};
 use crate::linux::terminal;
 use crate::linux::trouble::Trouble;
 use crate::uci::Index;
-use crate::wire::control::Request;
+use crate::wire::control::{NOT_PERMITTED, Request};
 use crate::wire::frame::FrameError;
 
 /// No configuration is named, and none exists.
@@ -332,6 +332,7 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
         None => print(&format!("{}\n", hint::completed(done))),
         Some(refused) => {
             let exit = match request {
+                _ if refused.as_str() == NOT_PERMITTED => Exit::NotPermitted,
                 Request::Reload => Exit::BadConfig,
                 Request::Refresh(_) => Exit::Ok,
                 _ => Exit::Usage,
@@ -345,6 +346,19 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
 fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::new());
     let errors = load_config(file, &mut config, &mut |_| {});
+    // A member of `control_group` may be one who may not read it.
+    if errors
+        .as_ref()
+        .is_err_and(|trouble| trouble.errno() == Some(Errno::EACCES))
+    {
+        let default = Box::new(Config::default());
+        if Path::new(default.globals.state_dir.as_str())
+            .join(SOCKET)
+            .exists()
+        {
+            return Ok(default);
+        }
+    }
     if errors.map_err(|trouble| unreadable(&trouble))? > 0 {
         let text = format!("{} has errors: `failover check` lists them", file.display());
         complain(Exit::Ok, &text);
@@ -376,7 +390,9 @@ fn asked(file: &Path, config: &Config, request: &Request) -> Result<Answer, (Exi
             ),
             AskError::NotPermitted => (
                 Exit::NotPermitted,
-                format!("not permitted to open {socket}: only its owner, mostly root, may."),
+                format!(
+                    "not permitted to open {socket}: only its owner, mostly root, may, and members of control_group."
+                ),
             ),
             AskError::Silent => (
                 Exit::NoDaemon,

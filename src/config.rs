@@ -65,8 +65,6 @@ pub const INTERFACES_MAX: usize = 4;
 pub const HOOKS_MAX: usize = 32;
 /// Netifd interfaces of all providers.
 pub const INTERFACES_WATCHED_MAX: usize = INTERFACES_MAX * PROVIDERS_MAX;
-/// Longest status of a netifd interface, in bytes; most have one thousand.
-pub const NETIFD_ANSWER_MAX: usize = 8 * 1024;
 /// Longest target of a check: an address, or a host name.
 pub const TARGET_MAX: usize = 64;
 /// Longest name of a host, to be asked of a DNS server or of a web server.
@@ -248,6 +246,8 @@ pub struct Globals {
     pub on_stop: OnStop,
     /// Control socket, saved state.
     pub state_dir: FilePath,
+    /// Whose members may ask how things stand; empty: of no group.
+    pub control_group: Name,
     /// Executables that hear of transitions.
     pub hooks_dir: FilePath,
     /// The most verbose level that is logged.
@@ -273,6 +273,7 @@ impl Globals {
         preempt: Preempt::Yes,
         on_stop: OnStop::Restore,
         state_dir: String::new(),
+        control_group: String::new(),
         hooks_dir: String::new(),
         syslog_level: LogLevel::Error,
     };
@@ -290,6 +291,7 @@ impl Default for Globals {
             preempt: Preempt::Yes,
             on_stop: OnStop::Restore,
             state_dir: text("/var/run/failover"),
+            control_group: String::new(),
             hooks_dir: text("/etc/failover/hooks.d"),
             syslog_level: LogLevel::Info,
         }

@@ -14,6 +14,7 @@
 //! | `refusals` | what the kernel refuses, and when to ask for it again |
 //! | `requests` | what clients, signals and the sticky file ask for |
 //! | `saving` | what the next run shall know |
+//! | `state_dir` | the door for clients, opened again when its directory was deleted |
 //! | `status` | the observable snapshot |
 //! | `warnings` | what a person should mend |
 
@@ -28,6 +29,7 @@ mod refusals;
 mod requests;
 mod saving;
 mod start;
+mod state_dir;
 mod status;
 mod warnings;
 
@@ -49,6 +51,7 @@ use crate::linux::netlink::{Events, Requests};
 use crate::linux::poll::{Interest, Poller, ReadyList};
 use crate::linux::prober::{Prober, Source};
 use crate::linux::signals::Signals;
+use crate::linux::state_dir::Guard;
 use crate::linux::sticky::Sticky;
 use crate::linux::talks::Serial;
 use crate::linux::uplink::Uplink;
@@ -118,9 +121,15 @@ struct Daemon<'m> {
     signals: Signals,
     sticky: Sticky,
     /// Held for life: no second daemon has this state directory,
-    _lock: Lock,
+    lock: Lock,
     /// or this network namespace.
     alone: Alone,
+    /// Tells when somebody else deletes what is ours in the state directory.
+    guard: Option<Guard>,
+    /// When the state directory is looked at again: something of it is missing.
+    mend_at: Option<Instant>,
+    /// The last attempt to mend it failed.
+    unmended: bool,
     boot: BootId,
     config_file: PathBuf,
     started_at: Instant,
@@ -149,6 +158,9 @@ struct Daemon<'m> {
     unsaved: bool,
     /// What the core waited for when the loop last slept.
     due: Option<Instant>,
+    /// netifd has not told yet of all interfaces since the start, nor refused to: what a former run left, in the kernel
+    /// and in its memory, holds.
+    adopting: bool,
     /// The loop is to end, and to leave routes behind or not.
     stopping: Option<OnStop>,
 }
@@ -172,6 +184,8 @@ enum Token {
     Probe(Source),
     /// netifd says something
     Netifd,
+    /// something of the state directory was deleted
+    StateDir,
 }
 
 impl Daemon<'_> {
@@ -209,6 +223,7 @@ impl Daemon<'_> {
             self.kernel.v4.due_at(),
             self.kernel.v6.due_at(),
             self.next_dump(),
+            self.mend_at,
             core.next_deadline(),
             prober.next_deadline(),
             interfaces.next_deadline(),
@@ -228,6 +243,7 @@ impl Daemon<'_> {
             Token::Signal => self.signalled(),
             Token::Sticky => self.sticky_changed(),
             Token::Netifd => self.hear_netifd(),
+            Token::StateDir => self.state_dir_changed(),
             Token::Listener => self.accept(),
             Token::Alone => {
                 self.alone.dismiss();
@@ -253,6 +269,7 @@ impl Daemon<'_> {
             self.tell(Event::Tick, now);
         }
         self.ask_netifd(now);
+        self.mend_state_dir(now);
         self.hooks.give_up(now);
         self.expire_clients(now);
         self.warnings_due |= self.warnings.expire(now);
@@ -325,6 +342,7 @@ impl Token {
             Token::Probe(Source::Link(index)) => (7, index),
             Token::Probe(Source::Talk(Serial(number))) => (8, number as usize),
             Token::Alone => (9, 0),
+            Token::StateDir => (10, 0),
         };
         index as u64 * Token::KINDS + kind
     }
@@ -342,6 +360,7 @@ impl Token {
             7 => Token::Probe(Source::Link(index)),
             8 => Token::Probe(Source::Talk(Serial(u32::try_from(index).ok()?))),
             9 => Token::Alone,
+            10 => Token::StateDir,
             _ => return None,
         })
     }

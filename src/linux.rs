@@ -52,6 +52,7 @@
 //! | [`sticky`] | the file that holds the pin |
 //! | [`watch`] | tells when what a path leads to may have changed |
 //! | [`save`] | the saved state's file |
+//! | [`state_dir`] | the state directory: made, found safe, watched |
 //! | [`lock`] | one daemon a state directory |
 //! | [`alone`] | one daemon a network namespace |
 //! | [`log`] | where log lines go |
@@ -92,6 +93,7 @@ pub mod prober;
 pub mod save;
 pub mod share;
 pub mod signals;
+pub mod state_dir;
 pub mod sticky;
 pub mod sysctl;
 pub mod tables;

@@ -9,7 +9,8 @@
 //! | [`neighbour`] | who is on the link: ARP, and IPv6's neighbour discovery |
 //! | [`decimal`] | a number with three decimals |
 //! | [`frame`] | a control message → one frame, and back |
-//! | [`netifd`] | what OpenWrt's netifd says of an interface |
+//! | [`json`] | JSON as a stream |
+//! | [`netifd`] | what OpenWrt's netifd says of its interfaces |
 //! | `seal` | a hash under a secret key: what a probe is known again by |
 //! | [`state`] | what a run leaves to the next one |
 
@@ -19,6 +20,7 @@ pub mod dns;
 pub mod frame;
 pub mod http;
 pub mod icmp;
+pub mod json;
 pub mod neighbour;
 pub mod netifd;
 mod seal;

@@ -27,6 +27,9 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
     if let Given::Is(path, _) = options.parse("state_dir", value::directory) {
         globals.state_dir = path;
     }
+    if let Given::Is(group, _) = options.parse("control_group", value::group) {
+        globals.control_group = group;
+    }
     if let Given::Is(path, _) = options.parse("hooks_dir", value::directory) {
         globals.hooks_dir = path;
     }

@@ -108,6 +108,7 @@ pub(crate) static KINDS: [Kind; 3] = [
             "preempt",
             "on_stop",
             "state_dir",
+            "control_group",
             "hooks_dir",
             "syslog_level",
             "profile",

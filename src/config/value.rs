@@ -166,6 +166,15 @@ pub fn device(text: &str) -> Expected<DeviceName> {
     }
 }
 
+/// A group of users, by name or number.
+pub fn group(text: &str) -> Expected<Name> {
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    match Name::try_from(text) {
+        Ok(name) if !text.is_empty() && text.bytes().all(fit) => Ok(name),
+        _ => Err("expected a group's name, or its number"),
+    }
+}
+
 /// A netifd interface's name.
 pub fn interface(text: &str) -> Expected<Name> {
     let fit = text

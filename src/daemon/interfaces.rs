@@ -1,15 +1,12 @@
 //! What netifd says of its interfaces, for the providers that name some.
 
-use super::{Daemon, Failure, Memory, Token};
+use super::{Daemon, Memory, Token};
 use crate::config::Name;
 use crate::linux::clock::now;
 use crate::linux::netifd::{NoAnswer, Trouble};
 use crate::linux::poll::Interest;
-use crate::net::{Duration, Instant};
+use crate::net::Instant;
 use crate::uci::Shown;
-
-/// How long netifd may take at the start, for all its answers. They take some milliseconds each.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Daemon<'_> {
     /// Asks netifd for what is to be asked.
@@ -51,21 +48,6 @@ impl Daemon<'_> {
             ),
             _ => "no provider uses interfaces of netifd's (`option interface`)".to_owned(),
         })
-    }
-
-    /// At the start: what the last run has left, in the kernel and in its memory, holds until netifd says otherwise. So
-    /// netifd has its say before anything else is done.
-    pub(super) fn hear_of_interfaces(&mut self) -> Result<(), Failure> {
-        let Memory {
-            core, interfaces, ..
-        } = &mut *self.memory;
-        interfaces.follow(core.config());
-        if let Some(answer) = interfaces.ask_all(now() + PATIENCE) {
-            let token = Token::Netifd.to_u64();
-            self.poller.add(answer, token, Interest::READ)?;
-        }
-        self.ask_netifd(now());
-        Ok(())
     }
 
     /// Another configuration is in force.

@@ -118,7 +118,8 @@ impl Daemon<'_> {
                 self.take_news(&mut dumps, now);
             }
             for family in Family::ALL {
-                if self.kernel[family].is_due(now, self.more_news) {
+                let awaited = self.memory.core.awaits_uplinks(family);
+                if !awaited && self.kernel[family].is_due(now, self.more_news) {
                     self.sync_family(family, now);
                 }
             }
@@ -163,7 +164,7 @@ impl Daemon<'_> {
 
     fn sync_planned(&mut self, now: Instant) {
         for family in Family::ALL {
-            if self.kernel[family].planned {
+            if self.kernel[family].planned && !self.memory.core.awaits_uplinks(family) {
                 self.sync_family(family, now);
             }
         }
@@ -182,24 +183,6 @@ impl Daemon<'_> {
         let table = core.config().globals.table;
         // Of each path's uplink that has changed: whether sockets must be bound anew.
         let mut changes = [None; PATHS_MAX];
-        let mut set = |path: PathId, mut uplink: Uplink, claims: &mut Claims| {
-            while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
-            let Some(known) = uplinks.get_mut(path.index()) else {
-                return;
-            };
-            if mirror.is_unsure(Kinds::uplinks(path.family)) {
-                uplink = uplink.unless_unseen(known);
-            }
-            uplink.claim_device(path.slot, claims);
-            let default = (table, everywhere(path.family), uplink.index);
-            if refusals[path.family].forbid(|r| (r.table, r.destination, r.device) == default) {
-                uplink.refuse();
-            }
-            if *known != uplink {
-                changes[path.index()] = Some(!known.has_same_socket(&uplink));
-                *known = uplink;
-            }
-        };
         for family in Family::ALL {
             let mut claims = Claims::new();
             for provider in core.config().enabled() {
@@ -207,10 +190,29 @@ impl Daemon<'_> {
                     slot: provider.slot,
                     family,
                 };
-                if core.path(path).is_some() {
-                    let told = told_of(interfaces, provider, family);
-                    let uplink = uplink::resolve(core.config(), provider, family, told, mirror);
-                    set(path, uplink, &mut claims);
+                while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
+                let known = uplinks.get_mut(path.index());
+                let Some(known) = known.filter(|_| core.path(path).is_some()) else {
+                    continue;
+                };
+                if interfaces.is_awaited(provider) && (self.adopting || known.index != 0) {
+                    // What was so is more likely than nothing.
+                    known.claim_device(path.slot, &mut claims);
+                    continue;
+                }
+                let told = told_of(interfaces, provider, family);
+                let mut uplink = uplink::resolve(core.config(), provider, family, told, mirror);
+                if mirror.is_unsure(Kinds::uplinks(family)) {
+                    uplink = uplink.unless_unseen(known);
+                }
+                uplink.claim_device(path.slot, &mut claims);
+                let default = (table, everywhere(family), uplink.index);
+                if refusals[family].forbid(|r| (r.table, r.destination, r.device) == default) {
+                    uplink.refuse();
+                }
+                if *known != uplink {
+                    changes[path.index()] = Some(!known.has_same_socket(&uplink));
+                    *known = uplink;
                 }
             }
         }
@@ -219,6 +221,10 @@ impl Daemon<'_> {
                 self.uplink_changed(index, moved, now);
             }
         }
+        let core = &self.memory.core;
+        self.adopting &= Family::ALL
+            .into_iter()
+            .any(|family| core.awaits_uplinks(family));
         self.watch_uplinks();
     }
 

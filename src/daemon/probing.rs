@@ -56,15 +56,23 @@ impl Daemon<'_> {
         }
     }
 
-    /// Forgets what was asked for checks that the candidate has not, or has others in their places. To be called before
-    /// that is in force.
+    /// Forgets what was asked for checks that the candidate has not, or has others in their places, and the uplinks of
+    /// providers whose places others get. To be called before that is in force.
     pub(super) fn forget_changed(&mut self) {
         let Memory {
             core,
             candidate,
             prober,
+            uplinks,
             ..
         } = &mut *self.memory;
+        let id_in = |config: &Config, path: PathId| config.at(path.slot).map(|p| p.id.clone());
+        for (index, uplink) in uplinks.iter_mut().enumerate() {
+            let path = PathId::from_index(index);
+            if path.is_some_and(|path| id_in(core.config(), path) != id_in(candidate, path)) {
+                *uplink = Uplink::default();
+            }
+        }
         prober.keep(&|path, check| {
             check_of(core.config(), path, check) == check_of(candidate, path, check)
         });

@@ -15,7 +15,7 @@ use crate::linux::signals::Signal;
 use crate::linux::sticky::{Pinned, Sticky};
 use crate::net::Instant;
 use crate::text::text;
-use crate::wire::control::{Reply, Request, Text};
+use crate::wire::control::{NOT_PERMITTED, Reply, Request, Text};
 
 /// Most problems of a configuration that a reload logs and answers.
 const PROBLEMS_TOLD_MAX: usize = 32;
@@ -83,6 +83,9 @@ impl Daemon<'_> {
     /// Carries out what a client asks for at once; what it only asks about is told while it takes it.
     fn obey(&mut self, client: ClientId, request: &Request, now: Instant) {
         let result = match request {
+            _ if !request.only_asks() && !self.memory.server.is_owner(client) => {
+                Err(NOT_PERMITTED.to_owned())
+            }
             Request::Status => {
                 // Nobody tells when a person has cured what a warning is about.
                 self.warnings_due = true;
@@ -280,6 +283,7 @@ impl Daemon<'_> {
         self.carry_out(&actions, now);
         self.close_unused();
         self.share_room();
+        self.admit();
         self.follow_interfaces(now);
         self.devices_named(now);
         self.look_at_uplinks(now);

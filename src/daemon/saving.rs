@@ -4,6 +4,7 @@ use super::{Daemon, Memory};
 use crate::config::{Config, PathId, Slot};
 use crate::failover::journal::Entry;
 use crate::failover::{self, Failover};
+use crate::linux::clock::now;
 use crate::linux::save::{self, Saved};
 use crate::net::{Family, Instant, PerFamily};
 use crate::text::text;
@@ -18,6 +19,10 @@ impl Daemon<'_> {
         let Memory { core, .. } = &*self.memory;
         let state_dir = &core.config().globals.state_dir;
         let saved = save::write(state_dir, self.boot, |put| put_all(core, put));
+        if saved.is_err() {
+            // Perhaps its directory is gone.
+            self.mend_at.get_or_insert(now());
+        }
         let unsaved = core::mem::replace(&mut self.unsaved, saved.is_err());
         match saved {
             // Each transition tries again; once is enough to say so.

@@ -119,7 +119,10 @@ fn live(
     warnings: Vec<Text>,
 ) -> Result<(), Failure> {
     let globals = &memory.core.config().globals;
-    let lock = patiently(|| Lock::take(&globals.state_dir), NotLocked::by_dead)?;
+    let lock = patiently(
+        || Lock::take_if_there_is_room(&globals.state_dir),
+        NotLocked::by_dead,
+    )?;
     let passes = |held: &NotAlone| held.by_dead() || held.by_probe();
     let alone = patiently(Alone::take, passes)?;
     let sticky = Sticky::open(&globals.sticky_file)?;
@@ -133,7 +136,10 @@ fn live(
         events: Events::open().map_err(unavailable)?,
         signals,
         sticky,
-        _lock: lock,
+        lock,
+        guard: None,
+        mend_at: None,
+        unmended: false,
         alone,
         boot,
         config_file: file.to_owned(),
@@ -152,6 +158,7 @@ fn live(
         hooks_due: true,
         unsaved: false,
         due: None,
+        adopting: true,
         stopping: None,
     };
     log::info!(
@@ -160,6 +167,14 @@ fn live(
         Ids(daemon.memory.core.config())
     );
     daemon.begin()?;
+    if std::env::var_os(privileges::CONFINED_VARIABLE).is_some()
+        && let Err(errno) = privileges::confine()
+    {
+        log::warn!(
+            "capabilities cannot be given up: {}",
+            io::Error::from(errno)
+        );
+    }
     let on_stop = daemon.serve()?;
     daemon.end(on_stop);
     Ok(())
@@ -236,22 +251,17 @@ impl Daemon<'_> {
         self.nothing_is_news();
         let pinned = self.sticky.pinned().clone();
         self.obey_sticky_file(pinned);
-        self.hear_of_interfaces()?;
+        self.follow_interfaces(now());
         self.devices_named(now());
         self.look_at_uplinks(now());
         self.plan_all();
         self.sync();
-        let state_dir = self.memory.core.config().globals.state_dir.clone();
-        self.memory
-            .server
-            .open(Path::new(state_dir.as_str()))
-            .map_err(unavailable)?;
+        self.open_door()?;
         let Daemon {
             poller,
             events,
             signals,
             sticky,
-            memory,
             alone,
             ..
         } = self;
@@ -260,9 +270,6 @@ impl Daemon<'_> {
         poller.add(&*sticky, Token::Sticky.to_u64(), Interest::READ)?;
         if let Some(askers) = alone.fd() {
             poller.add(askers, Token::Alone.to_u64(), Interest::READ)?;
-        }
-        if let Some(listener) = memory.server.listener() {
-            poller.add(listener, Token::Listener.to_u64(), Interest::READ)?;
         }
         self.log_news();
         self.save();

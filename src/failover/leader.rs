@@ -92,7 +92,7 @@ impl Failover {
     /// former run must not lose its place because another's uplink was told first.
     pub(super) fn rank(&mut self, family: Family, now: Instant, actions: &mut Actions) {
         self.revise_at[family] = None;
-        if self.paths().any(|p| p.id.family == family && !p.told) {
+        if self.awaits_uplinks(family) {
             return;
         }
         let mut slots: Vec<Slot, PROVIDERS_MAX> = Vec::new();
@@ -152,6 +152,11 @@ impl Failover {
             false => Class::Spare,
         };
         (self.config.globals.last_resort == LastResort::Unreachable).then_some(worst)
+    }
+
+    /// Whether an uplink of a family has not been told yet: until then the kernel keeps what a former run left.
+    pub fn awaits_uplinks(&self, family: Family) -> bool {
+        self.paths().any(|p| p.id.family == family && !p.told)
     }
 
     /// Whether whoever leads works no better than the others.

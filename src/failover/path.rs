@@ -207,6 +207,7 @@ impl Path {
 
     fn probes(&self) -> bool {
         self.terms.is_some()
+            && self.told
             && self.waiting.is_none()
             && self.duty == Duty::Checked
             && !self.unchecked()

@@ -1,41 +1,59 @@
-//! One daemon a network namespace: two would take one another's routes for what a former run left, and fight.
+//! One daemon a network namespace: two would take one another's routes for what a former run left, and fight, also with
+//! different state directories.
 //!
-//! An abstract socket's name is taken once in a network namespace, and the kernel takes it back when its holder ends,
-//! however it ends (unix(7)). Nobody says anything on it; whoever finds it taken connects, and asks the kernel to whom. The
-//! holder has to let go of those: when more have connected than there is room for, the next one cannot ask.
+//! A file that is named after the network namespace is locked, in a directory that only root may write to, and the kernel
+//! takes the lock back when its holder ends, however it ends. Beside it is a socket. Nobody says anything on it; whoever
+//! finds the lock held connects, so that a probe by hand makes room for a daemon. The holder has to let go of those: when
+//! more have connected than there is room for, the next one cannot ask.
+//!
+//! (A name in the abstract namespace of unix(7) could be taken by any user.)
 
 use std::fmt;
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen,
     socket, sockopt,
 };
-use nix::unistd::geteuid;
+use nix::sys::stat::{Mode, fchmod};
 
-use super::lock::command_line;
+use super::lock::{Lock, NotLocked, command_line};
+use super::state_dir;
 
-const NAME: &[u8] = b"failover";
+/// Where daemons find one another, whatever their state directories are.
+const DIRECTORY: &str = "/var/run/failover";
+/// The network namespace that we are in.
+const NAMESPACE: &str = "/proc/thread-self/ns/net";
 /// So many may ask while the holder is busy.
 const ASKERS_MAX: i32 = 64;
 
 /// Held as long as this lives.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Alone {
-    /// None when somebody has the name who cannot be a daemon.
-    socket: Option<UnixListener>,
+    /// None where there can be none.
+    held: Option<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    lock: Lock,
+    socket: UnixListener,
+    path: PathBuf,
 }
 
 /// Why this is not the only daemon here.
 #[derive(Debug)]
 pub enum NotAlone {
-    /// another process has the name
+    /// another process has the lock
     Held {
-        /// its process id; 0 when it is of another pid namespace
-        pid: u32,
+        /// its process id, when it has said so
+        pid: Option<u32>,
         /// its command line, when it can be read
         command: Option<String>,
     },
@@ -68,23 +86,23 @@ fn verb(command: &str) -> Option<&str> {
     words.find(|word| matches!(*word, "run" | "probe"))
 }
 
-impl From<Errno> for NotAlone {
-    fn from(errno: Errno) -> NotAlone {
-        NotAlone::System(errno.into())
+impl From<io::Error> for NotAlone {
+    fn from(error: io::Error) -> NotAlone {
+        NotAlone::System(error)
     }
 }
 
 impl Alone {
     /// What becomes readable when somebody has asked; none when there is nobody who could.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsFd::as_fd)
+        self.held.as_ref().map(|held| held.socket.as_fd())
     }
 
-    /// Lets go of whoever has asked: they have their answer from the kernel. Whether one of them is to be a daemon.
+    /// Lets go of whoever has asked. Whether one of them is to be a daemon.
     pub fn dismiss(&self) -> bool {
         let mut daemon = false;
-        if let Some(socket) = &self.socket {
-            while let Ok((asker, _)) = socket.accept() {
+        if let Some(held) = &self.held {
+            while let Ok((asker, _)) = held.socket.accept() {
                 let asker = getsockopt(&asker, sockopt::PeerCredentials);
                 let pid = asker.map(|asker| u32::try_from(asker.pid()).unwrap_or(0));
                 let command = pid.ok().and_then(command_line);
@@ -94,57 +112,87 @@ impl Alone {
         daemon
     }
 
-    /// Takes the name. Never waits.
-    ///
-    /// Any user may take it, but not keep the daemon from running by that: only a holder who is root, or who we are,
-    /// could be a daemon.
+    /// Whether others notice: nobody has deleted the files.
+    pub fn holds(&self) -> bool {
+        let found = |held: &Held| held.lock.holds() && held.path.exists();
+        self.held.as_ref().is_none_or(found)
+    }
+
+    /// Takes the lock. Never waits. Where there is no place for it, that is told, and no second daemon will be noticed.
     pub fn take() -> Result<Alone, NotAlone> {
-        let name = UnixAddr::new_abstract(NAME)?;
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let open = || socket(AddressFamily::Unix, SockType::Stream, flags, None);
-        let ours = open()?;
-        match bind(ours.as_raw_fd(), &name) {
-            Ok(()) => {
-                listen(&ours, Backlog::new(ASKERS_MAX)?)?;
-                return Ok(Alone {
-                    socket: Some(ours.into()),
-                });
-            }
-            Err(Errno::EADDRINUSE) => {}
-            Err(errno) => return Err(errno.into()),
+        let namespace = fs::metadata(NAMESPACE)?.ino();
+        let name = format!("netns-{namespace}");
+        let unnoticed = |why: &dyn fmt::Display| {
+            log::warn!("{why}: a second daemon in this network namespace will not be noticed");
+            Ok(Alone { held: None })
+        };
+        if let Err(found) = state_dir::make(DIRECTORY) {
+            return unnoticed(&found);
         }
-        let asking = open()?;
-        let holder = connect(asking.as_raw_fd(), &name)
-            .and_then(|()| getsockopt(&asking, sockopt::PeerCredentials));
-        match holder {
-            Ok(holder) if holder.uid() == 0 || holder.uid() == geteuid().as_raw() => {
-                let pid = u32::try_from(holder.pid()).unwrap_or(0);
-                Err(NotAlone::Held {
-                    pid,
-                    command: command_line(pid),
-                })
+        let path = PathBuf::from(format!("{DIRECTORY}/{name}.sock"));
+        match Lock::take_file(DIRECTORY, &format!("{name}.lock")) {
+            // Its former holder has deleted it meanwhile.
+            Ok(lock) if !lock.holds() => Err(NotAlone::Held {
+                pid: None,
+                command: None,
+            }),
+            Ok(lock) => match door(&path) {
+                Ok(socket) => Ok(Alone {
+                    held: Some(Held { lock, socket, path }),
+                }),
+                Err(errno) => unnoticed(&format_args!("{}: {errno}", path.display())),
+            },
+            Err(NotLocked::Held { pid, command, .. }) => {
+                knock(&path);
+                Err(NotAlone::Held { pid, command })
             }
-            _ => {
-                log::warn!(
-                    "a process that is no daemon holds the socket @failover, by which daemons find one another: a \
-                     second one will not be noticed"
-                );
-                Ok(Alone { socket: None })
-            }
+            Err(error) => unnoticed(&error),
         }
     }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.lock.holds() {
+            let _ = fs::remove_file(&self.path);
+            self.lock.remove();
+        }
+    }
+}
+
+fn open() -> Result<std::os::fd::OwnedFd, Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    socket(AddressFamily::Unix, SockType::Stream, flags, None)
+}
+
+/// Listens, in place of what a killed holder left.
+fn door(path: &PathBuf) -> Result<UnixListener, Errno> {
+    let _ = fs::remove_file(path);
+    let ours = open()?;
+    fchmod(&ours, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    bind(ours.as_raw_fd(), &UnixAddr::new(path)?)?;
+    listen(&ours, Backlog::new(ASKERS_MAX)?)?;
+    Ok(ours.into())
+}
+
+/// Has the holder look who is there. That it knows already is as good.
+fn knock(path: &PathBuf) {
+    let _ = open().and_then(|asking| connect(asking.as_raw_fd(), &UnixAddr::new(path)?));
 }
 
 impl fmt::Display for NotAlone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NotAlone::System(error) => write!(f, "cannot find out whether a daemon runs: {error}"),
-            NotAlone::Held { pid, .. } if self.by_probe() => write!(
+            NotAlone::Held { pid: Some(pid), .. } if self.by_probe() => write!(
                 f,
                 "process {pid} makes checks by hand here, and takes its routes away in the end: wait for that"
             ),
             NotAlone::Held { pid, command } => {
-                write!(f, "another daemon, process {pid}")?;
+                f.write_str("another daemon")?;
+                if let Some(pid) = pid {
+                    write!(f, ", process {pid}")?;
+                }
                 if let Some(command) = command {
                     write!(f, " ({command})")?;
                 }

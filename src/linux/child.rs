@@ -1,4 +1,5 @@
-//! Child processes: each in a process group of its own, which ends with it.
+//! Child processes: each in a process group of its own, which can be killed as a whole. What has left the group (setsid(1))
+//! is out of reach.
 //!
 //! SIGCHLD must not be ignored: a child has to stay until we have waited for it, so that its number is its own.
 
@@ -16,7 +17,7 @@ use nix::unistd::Pid;
 
 use super::ffi;
 
-/// A child that was not waited for yet. It must be [`Child::bury`]ed.
+/// A child that was not waited for yet. It must be buried: [`Child::bury`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Child(pub(super) Pid);
 
@@ -79,8 +80,13 @@ impl Child {
 
     /// Its exit status, after its end; none when a signal ended it. What it left behind in its group ends with it:
     /// that has to happen before the wait, while the group's number still cannot be another's.
-    pub fn bury(&self) -> Option<u8> {
+    pub fn bury_all(&self) -> Option<u8> {
         let _gone = killpg(self.0, Signal::SIGKILL);
+        self.bury()
+    }
+
+    /// Its exit status, after its end; none when a signal ended it. What it has started lives on.
+    pub fn bury(&self) -> Option<u8> {
         match waitpid(self.0, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).ok(),
             _ => None,

@@ -12,9 +12,10 @@
 //! | a clean stop | [`Server::close`] |
 
 use std::fmt::Write;
+use std::fs::Permissions;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -22,8 +23,10 @@ use heapless::Vec;
 use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr};
 use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{getegid, geteuid};
 
 use super::poll::Interest;
+use super::trouble::Trouble;
 use crate::config::{CLIENTS_MAX, FRAME_MAX};
 use crate::net::{Duration, Instant};
 use crate::wire::control::{Reply, Request, Text};
@@ -69,6 +72,8 @@ pub struct Server {
 struct Open {
     listener: UnixListener,
     socket: PathBuf,
+    /// the device and the number of its inode
+    inode: (u64, u64),
     /// given up for a moment when the process has no descriptor left, to turn a client away
     spare: Option<OwnedFd>,
     clients: [Option<Client>; CLIENTS_MAX],
@@ -76,6 +81,8 @@ struct Open {
 
 struct Client {
     stream: UnixStream,
+    /// it is of root, or of the user we run as
+    is_owner: bool,
     phase: Phase,
     /// when it last did something
     moved: Instant,
@@ -113,20 +120,65 @@ impl Server {
     ///
     /// # Errors
     /// With the path, for people.
-    pub fn open(&mut self, state_dir: &Path) -> io::Result<()> {
+    pub fn open(&mut self, state_dir: &Path) -> Result<(), Trouble> {
         self.close();
         let socket = state_dir.join(SOCKET);
-        let open = Open::new(&socket)
-            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", socket.display())))?;
+        let open = Open::new(&socket).map_err(|e| Trouble::new("listen on", &socket, e))?;
         let _ = self.open.push(open);
         Ok(())
     }
 
-    /// Closes every connection and removes the socket.
+    /// Closes every connection and removes the socket, if that is not another's.
     pub fn close(&mut self) {
-        if let Some(open) = self.open.pop() {
+        let reachable = self.is_reachable();
+        if let Some(open) = self.open.pop().filter(|_| reachable) {
             let _ = std::fs::remove_file(&open.socket);
         }
+    }
+
+    /// Whether clients find it: nobody has deleted its file.
+    pub fn is_reachable(&self) -> bool {
+        let found = |open: &Open| inode(&open.socket).is_ok_and(|inode| inode == open.inode);
+        self.open.first().is_some_and(found)
+    }
+
+    /// Lets the members of a group connect, or none: the file's mode is 0660 then, else 0600.
+    ///
+    /// # Errors
+    /// The file cannot be given to that group.
+    pub fn admit(&self, group: Option<u32>) -> Result<(), Trouble> {
+        let Some(open) = self.open.first() else {
+            return Ok(());
+        };
+        let (group, mode) = match group {
+            Some(group) => (group, 0o660),
+            None => (getegid().as_raw(), 0o600),
+        };
+        let give = || {
+            let found = std::fs::symlink_metadata(&open.socket)?;
+            if found.gid() != group {
+                std::fs::set_permissions(&open.socket, Permissions::from_mode(0o600))?;
+                lchown(&open.socket, None, Some(group))?;
+            }
+            std::fs::set_permissions(&open.socket, Permissions::from_mode(mode))
+        };
+        give().map_err(|e: io::Error| {
+            let refused = e.raw_os_error() == Some(Errno::EPERM as i32);
+            let trouble = Trouble::new("give to control_group", &open.socket, e);
+            match refused {
+                true => trouble.advise(
+                    "restart the daemon; under systemd, let it by SupplementaryGroups= in a drop-in, see failover(8)",
+                ),
+                false => trouble,
+            }
+        })
+    }
+
+    /// Whether a client is of root, or of the user we run as: others may only ask.
+    pub fn is_owner(&self, client: ClientId) -> bool {
+        let open = self.open.first();
+        let client = open.and_then(|open| open.clients.get(client.index())?.as_ref());
+        client.is_some_and(|client| client.is_owner)
     }
 
     /// To be watched for reading, as long as the server is open.
@@ -150,6 +202,7 @@ impl Server {
         stream.set_nonblocking(true).ok()?;
         let client = open.place(now)?;
         open.clients[client.index()] = Some(Client {
+            is_owner: is_owner(&stream),
             stream,
             phase: Phase::Asking(0),
             moved: now,
@@ -269,6 +322,7 @@ impl Open {
         Ok(Open {
             spare: listener.as_fd().try_clone_to_owned().ok(),
             listener,
+            inode: inode(socket)?,
             socket: socket.to_owned(),
             clients: [const { None }; CLIENTS_MAX],
         })
@@ -389,6 +443,16 @@ impl Answer {
         self.end -= sent;
         Ok(())
     }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    let found = std::fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+fn is_owner(stream: &UnixStream) -> bool {
+    let peer = socket::getsockopt(stream, socket::sockopt::PeerCredentials);
+    peer.is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
 }
 
 /// Whether to wait for the socket, or to give the client up.

@@ -178,7 +178,7 @@ impl Commands {
                 continue;
             }
             let ended = self.running.swap_remove(place);
-            let result = match (ended.fate, ended.child.bury()) {
+            let result = match (ended.fate, ended.child.bury_all()) {
                 (Fate::Unwanted, _) => continue,
                 (Fate::Overdue, _) => Err(Fault::TimedOut),
                 (Fate::Until(_), Some(0)) => Ok(now.max(ended.started) - ended.started),

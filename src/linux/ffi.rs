@@ -162,3 +162,35 @@ pub(super) fn terminal_rows(terminal: BorrowedFd<'_>) -> Option<u16> {
     let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
     (result == 0).then_some(size.ws_row)
 }
+
+/// Takes a capability out of what this process, and whatever it starts, can ever have (PR_CAPBSET_DROP,
+/// capabilities(7)).
+///
+/// # Errors
+/// EINVAL: there is no such capability. EPERM: CAP_SETPCAP is missing.
+pub(super) fn renounce(capability: u32) -> Result<(), Errno> {
+    // SAFETY: this option takes one number, and no pointer.
+    let result = unsafe {
+        libc::prctl(
+            libc::PR_CAPBSET_DROP,
+            libc::c_ulong::from(capability),
+            0,
+            0,
+            0,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+/// Keeps no capabilities but these of the first 32, permitted and effective (capset(2)).
+pub(super) fn keep_capabilities(set: u32) -> Result<(), Errno> {
+    const VERSION_3: u32 = 0x2008_0522;
+    // `struct __user_cap_header_struct`: the version, and this thread; two of `struct __user_cap_data_struct`: effective,
+    // permitted, inheritable.
+    let mut header: [u32; 2] = [VERSION_3, 0];
+    let data: [[u32; 3]; 2] = [[set, set, 0], [0; 3]];
+    // SAFETY: both are laid out as in linux/capability.h, which has 32-bit numbers only, and live during the call; the
+    // kernel reads the data, and may write to the header.
+    let result = unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), data.as_ptr()) };
+    Errno::result(result).map(drop)
+}

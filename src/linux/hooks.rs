@@ -12,7 +12,7 @@ use super::child::Child;
 use crate::config::HOOKS_MAX;
 use crate::net::{Duration, Instant};
 
-/// A program that takes longer is killed, with all it has started.
+/// A program that takes longer is killed, with its process group.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What happened, as the programs hear of it.
@@ -60,7 +60,12 @@ impl Hooks {
             return false;
         };
         let name = ended.name.to_string_lossy();
-        match (ended.child.bury(), ended.deadline) {
+        // What one leaves in the background when it is done, as hotplug scripts do, lives on.
+        let status = match ended.deadline {
+            Some(_) => ended.child.bury(),
+            None => ended.child.bury_all(),
+        };
+        match (status, ended.deadline) {
             (_, None) => log::warn!("{name} was killed: it took more than {PATIENCE}"),
             (Some(0), _) => {}
             (Some(status), _) => log::warn!("{name} ended with exit code {status}"),

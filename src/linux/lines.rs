@@ -1,12 +1,36 @@
 //! Small files: line by line in a buffer of fixed size, or as a whole.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
 use std::ops::ControlFlow;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Longest line that is seen, in bytes; longer ones are passed over. iproute2's limit is the same.
 const LINE_MAX: usize = 512;
+
+/// Opens a file to be read. Never waits, as opening a pipe or a device may: only regular files are opened.
+pub fn open(path: impl AsRef<Path>, flags: i32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let options = options.read(true);
+    regular(
+        options
+            .custom_flags(nix::libc::O_NONBLOCK | flags)
+            .open(path)?,
+    )
+}
+
+/// Refuses what is no regular file.
+pub fn regular(file: File) -> io::Result<File> {
+    match file.metadata()?.file_type() {
+        kind if kind.is_file() => Ok(file),
+        kind if kind.is_dir() => Err(nix::errno::Errno::EISDIR.into()),
+        _ => Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "not a regular file",
+        )),
+    }
+}
 
 /// Adds what comes from a file, until there are `most` bytes in all.
 pub fn read(mut file: &File, most: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
@@ -19,7 +43,7 @@ pub fn find<T>(
     path: impl AsRef<Path>,
     mut show: impl FnMut(&str) -> ControlFlow<T>,
 ) -> io::Result<Option<T>> {
-    let mut file = File::open(path)?;
+    let mut file = open(path, 0)?;
     let mut buffer = [0; LINE_MAX + 1];
     let mut filled = 0;
     let mut passing_over = false;

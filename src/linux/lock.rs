@@ -1,15 +1,17 @@
 //! One daemon a state directory: a lock that the kernel takes back when its holder ends, however it ends.
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{Mode, fchmod};
 
 use super::lines;
+use super::state_dir::{self, Unsafe, is_full};
 use super::trouble::Trouble;
 
 const NAME: &str = "lock";
@@ -19,35 +21,82 @@ const COMMAND_MAX: usize = 120;
 /// Held as long as this lives. The file stays: whoever deletes it would let a second daemon in.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Flock<File>,
+    /// none when there is no room for it
+    file: Option<Flock<File>>,
+    path: PathBuf,
 }
 
 impl Lock {
+    /// As [`Lock::take`]; but where nothing can be written (a full tmpfs, say), there is a warning and no lock: failover
+    /// matters more.
+    pub fn take_if_there_is_room(state_dir: &str) -> Result<Lock, NotLocked> {
+        match Lock::take(state_dir) {
+            Err(NotLocked::Trouble(trouble)) if is_full(trouble.errno()) => {
+                log::warn!("{trouble}; running without a lock");
+                Ok(Lock {
+                    file: None,
+                    path: Path::new(state_dir).join(NAME),
+                })
+            }
+            result => result,
+        }
+    }
+
+    /// Whether it is what its path leads to: else it keeps nobody out.
+    pub fn holds(&self) -> bool {
+        let held = self.file.as_ref().and_then(|file| file.metadata().ok());
+        let found = std::fs::symlink_metadata(&self.path).ok();
+        let place = |found: Metadata| (found.dev(), found.ino());
+        held.is_some() && held.map(place) == found.map(place)
+    }
+
+    /// Deletes the file, before the lock is given back.
+    pub(super) fn remove(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+
     /// Makes the state directory when there is none, and locks it (flock(2)). Never waits.
     pub fn take(state_dir: &str) -> Result<Lock, NotLocked> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(state_dir)
-            .map_err(|e| Trouble::new("create state_dir", state_dir, e))?;
-        let path = Path::new(state_dir).join(NAME);
+        state_dir::make(state_dir).map_err(|found| match found {
+            Unsafe::Trouble(trouble) => NotLocked::Trouble(trouble),
+            found => NotLocked::Unsafe(found),
+        })?;
+        Lock::take_file(state_dir, NAME)
+    }
+
+    /// Locks a file of a directory that nobody else may write to.
+    pub(super) fn take_file(state_dir: &str, name: &str) -> Result<Lock, NotLocked> {
+        let path = Path::new(state_dir).join(name);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        // std opens with O_CLOEXEC: a child has it until it becomes another program.
+        // std opens with O_CLOEXEC: a child has it until it becomes another program. Who may open it may lock it: nobody
+        // else, not even to read, whatever the mode that a former version gave it.
         let file = options
-            .mode(0o644)
-            .custom_flags(nix::libc::O_NOFOLLOW)
+            .mode(0o600)
+            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
             .open(&path)
+            .and_then(lines::regular)
+            .and_then(|file| {
+                fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
+                Ok(file)
+            })
             .map_err(|e| Trouble::new("open", &path, e))?;
         let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
             Err((file, Errno::EWOULDBLOCK)) => return Err(held(state_dir, &file)),
             Err((_, errno)) => return Err(Trouble::new("lock", &path, errno.into()).into()),
         };
-        file.set_len(0)
-            .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()))
-            .map_err(|e| Trouble::new("write", &path, e))?;
-        Ok(Lock { _file: file })
+        // The pid is only for people.
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+        if let Err(error) = written {
+            log::warn!("{}", Trouble::new("write", &path, error));
+        }
+        Ok(Lock {
+            file: Some(file),
+            path,
+        })
     }
 }
 
@@ -90,6 +139,8 @@ pub enum NotLocked {
         /// its command line, when it can be read
         command: Option<String>,
     },
+    /// others could meddle with the directory
+    Unsafe(Unsafe),
     /// the directory or the file could not be had
     Trouble(Trouble),
 }
@@ -111,6 +162,7 @@ impl fmt::Display for NotLocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NotLocked::Trouble(trouble) => trouble.fmt(f),
+            NotLocked::Unsafe(found) => found.fmt(f),
             NotLocked::Held {
                 state_dir,
                 pid,

@@ -1,34 +1,29 @@
-//! OpenWrt's logical interfaces: which device and gateway they have, asked of netifd by `ubus`, one after the other, as a
-//! child process that nobody waits for.
+//! OpenWrt's logical interfaces: which device and gateway they have, asked of netifd by `ubus call network.interface dump`,
+//! once for all of them, as a child process that nobody waits for.
 //!
-//! Asked at the start, where the answers are waited for a little while; at a reload; and when somebody says that an
-//! interface has changed ([`Interfaces::refresh`]): netifd runs its hotplug scripts then. In between, the kernel's events tell
-//! what becomes of device and addresses.
+//! Asked at the start; at a reload; and when somebody says that an interface has changed ([`Interfaces::refresh`]): netifd
+//! runs its hotplug scripts then. In between, the kernel's events tell what becomes of device and addresses.
 
-use std::ffi::CString;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::thread::sleep;
 
 use heapless::Vec;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{pipe2, read};
 
 use super::child::Child;
-use super::clock::now;
 use super::uplink::Told;
-use crate::config::{Config, INTERFACES_WATCHED_MAX, NETIFD_ANSWER_MAX, Name, Provider};
+use crate::config::{Config, INTERFACES_WATCHED_MAX, Name, Provider};
 use crate::net::{Duration, Family, Instant};
-use crate::wire::netifd::{self, Interface};
+use crate::wire::netifd::{Dump, Interface, Sink, Unreadable};
 
 /// An answer takes some milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Before asking again what could not be asked, or was not understood.
 const PAUSE: Duration = Duration::from_secs(10);
-/// Between the end of what a child prints and its own, some of this.
-const BLINK: Duration = Duration::from_millis(1);
+/// So much of an answer is read at a time, in bytes.
+const PIECE: usize = 512;
 /// How `ubus` ends when there is no such object (UBUS_STATUS_NOT_FOUND).
 const NOT_FOUND: u8 = 4;
 
@@ -38,20 +33,21 @@ const NOT_FOUND: u8 = 4;
 pub struct Interfaces {
     /// the question that is asked now
     asking: Vec<Asking, 1>,
+    /// to be asked
+    due: bool,
+    /// … but not before: there was no answer
+    not_before: Option<Instant>,
     known: Vec<Known, INTERFACES_WATCHED_MAX>,
-    answer: [u8; NETIFD_ANSWER_MAX],
 }
 
 #[derive(Debug)]
 struct Known {
     name: Name,
-    /// to be asked
-    due: bool,
-    /// … but not before: there was no answer
-    not_before: Option<Instant>,
     standing: Standing,
     /// why it tells nothing any more, while what it told before holds: the first reason
     silent: Option<NoAnswer>,
+    /// what the answer that is being read says of it
+    heard: Standing,
 }
 
 /// What is said of a provider's way out, by the configuration or by netifd.
@@ -63,9 +59,10 @@ pub fn told_of(interfaces: &Interfaces, provider: &Provider, family: Family) -> 
 }
 
 /// What came of asking last.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Standing {
     /// nothing yet
+    #[default]
     Unasked,
     /// netifd has it so
     Told(Interface),
@@ -103,6 +100,7 @@ impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoAnswer::Program(errno) => f.write_str(errno.desc()),
+            NoAnswer::Status(NOT_FOUND) => f.write_str("it does not run"),
             NoAnswer::Status(status) => write!(f, "exit {status}"),
             NoAnswer::Killed => f.write_str("no answer in time"),
             NoAnswer::Unreadable => f.write_str("what it says cannot be read"),
@@ -112,12 +110,10 @@ impl fmt::Display for NoAnswer {
 
 #[derive(Debug)]
 struct Asking {
-    name: Name,
     child: Child,
     /// what it prints; closed at its end
     output: Option<OwnedFd>,
-    /// so many bytes have come
-    filled: usize,
+    dump: Dump,
     /// to be killed then
     deadline: Option<Instant>,
 }
@@ -127,9 +123,10 @@ impl Interfaces {
     #[allow(clippy::new_without_default)] // a default would be made on the stack
     pub const fn new() -> Interfaces {
         Interfaces {
-            known: Vec::new(),
             asking: Vec::new(),
-            answer: [0; NETIFD_ANSWER_MAX],
+            due: false,
+            not_before: None,
+            known: Vec::new(),
         }
     }
 
@@ -145,10 +142,9 @@ impl Interfaces {
                 // There is room for as many as a configuration may have.
                 let _ = self.known.push(Known {
                     name: name.clone(),
-                    due: true,
-                    not_before: None,
                     standing: Standing::Unasked,
                     silent: None,
+                    heard: Standing::Unasked,
                 });
             }
         }
@@ -157,13 +153,10 @@ impl Interfaces {
 
     /// An interface has changed, or any: whether that is one of a provider's.
     pub fn refresh(&mut self, name: Option<&str>) -> bool {
-        let mut of_interest = false;
-        for known in &mut self.known {
-            if name.is_none_or(|name| known.name == name) {
-                known.due = true;
-                known.not_before = None;
-                of_interest = true;
-            }
+        let mut known = self.known.iter();
+        let of_interest = known.any(|known| name.is_none_or(|name| known.name == name));
+        if of_interest {
+            (self.due, self.not_before) = (true, None);
         }
         of_interest
     }
@@ -173,51 +166,29 @@ impl Interfaces {
         self.known.iter().map(|known| &known.name)
     }
 
-    /// Asks what is to be asked, unless a question is open: what becomes readable when there is an answer.
+    /// Asks if it is time to, unless a question is open: what becomes readable when there is an answer.
     pub fn ask(&mut self, now: Instant) -> Option<BorrowedFd<'_>> {
-        if !self.asking.is_empty() {
+        let wait = self.not_before.is_some_and(|at| now < at);
+        if !self.asking.is_empty() || !self.due || wait || self.known.is_empty() {
             return None;
         }
-        let is_due = |known: &&mut Known| known.due && known.not_before.is_none_or(|at| at <= now);
-        for known in self.known.iter_mut().filter(is_due) {
-            known.due = false;
-            match Asking::start(&known.name, now) {
-                Ok(asking) => {
-                    let _ = self.asking.push(asking); // there was none
-                    break;
-                }
-                Err(errno) => {
-                    known.takes(Standing::NoAnswer(NoAnswer::Program(errno)), now);
-                }
+        self.due = false;
+        match Asking::start(now) {
+            Ok(asking) => {
+                let _ = self.asking.push(asking); // there was none
+            }
+            Err(errno) => {
+                self.conclude(Err(NoAnswer::Program(errno)), now);
             }
         }
         self.asking.first()?.output.as_ref().map(OwnedFd::as_fd)
-    }
-
-    /// Asks for everything that is to be asked, and waits for the answers, but not longer than until `end`. What becomes
-    /// readable when there is an answer to a question that is still open then.
-    pub fn ask_all(&mut self, end: Instant) -> Option<BorrowedFd<'_>> {
-        loop {
-            let at = now();
-            let open = !self.asking.is_empty() || self.ask(at).is_some();
-            if !open || end <= at {
-                return self.asking.first()?.output.as_ref().map(OwnedFd::as_fd);
-            }
-            if let Some(asking) = self.asking.first() {
-                asking.wait(end - at);
-            }
-            self.hear(now());
-        }
     }
 
     /// When [`Interfaces::ask`] or [`Interfaces::give_up`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.asking.first() {
             Some(asking) => asking.deadline,
-            None => {
-                let due = self.known.iter().filter(|known| known.due);
-                due.filter_map(|known| known.not_before).min()
-            }
+            None => self.not_before.filter(|_| self.due),
         }
     }
 
@@ -225,6 +196,13 @@ impl Interfaces {
     pub fn is_asking(&self) -> bool {
         let unasked = |known: &Known| known.standing == Standing::Unasked;
         !self.asking.is_empty() || self.known.iter().any(unasked)
+    }
+
+    /// Whether netifd has neither told of all of a provider's interfaces yet, nor refused to.
+    pub fn is_awaited(&self, provider: &Provider) -> bool {
+        let unasked = |known: &Known| known.standing == Standing::Unasked;
+        let mut known = self.known.iter().filter(|known| unasked(known));
+        known.any(|known| provider.interfaces.contains(&known.name))
     }
 
     /// Kills a question that is open for too long.
@@ -245,21 +223,48 @@ impl Interfaces {
 
     /// There is something to read, or a child has ended: whether something else is known now.
     pub fn hear(&mut self, now: Instant) -> bool {
-        let Some(asking) = self.asking.first_mut() else {
+        let Interfaces { asking, known, .. } = self;
+        let Some(asked) = asking.first_mut() else {
             return false;
         };
-        asking.read(&mut self.answer);
-        if asking.output.is_some() || !asking.child.has_ended() {
+        asked.read(&mut |name, told| {
+            if let Some(known) = known.iter_mut().find(|known| known.name == name) {
+                known.heard = match told {
+                    Ok(interface) => Standing::Told(interface),
+                    Err(Unreadable) => Standing::NoAnswer(NoAnswer::Unreadable),
+                };
+            }
+        });
+        if asked.output.is_some() || !asked.child.has_ended() {
             return false;
         }
-        let Some(asked) = self.asking.pop() else {
-            return false;
-        };
-        let standing = asked.conclude(&self.answer);
-        let Some(known) = self.known.iter_mut().find(|known| known.name == asked.name) else {
-            return false; // a reload has left it out
-        };
-        known.takes(standing, now)
+        let result = asked.result();
+        asking.clear();
+        self.conclude(result, now)
+    }
+
+    /// This came of asking: whether that is news.
+    fn conclude(&mut self, result: Result<(), NoAnswer>, now: Instant) -> bool {
+        let (mut news, mut again) = (false, false);
+        for known in &mut self.known {
+            let standing = match (result, core::mem::take(&mut known.heard)) {
+                (Err(why), _) => Standing::NoAnswer(why),
+                // Perhaps the answer had passed it by when it was added: another one comes.
+                (Ok(()), Standing::Unasked) if self.due && known.standing == Standing::Unasked => {
+                    continue;
+                }
+                (Ok(()), Standing::Unasked) => Standing::Unknown,
+                (Ok(()), heard) => heard,
+            };
+            again |= matches!(standing, Standing::NoAnswer(_));
+            news |= known.takes(standing);
+        }
+        if again {
+            // Unless somebody has said meanwhile that something has changed.
+            self.not_before = (!self.due).then_some(now + PAUSE);
+            self.due = true;
+        }
+        news
     }
 
     /// The interfaces of which netifd tells nothing, and why.
@@ -318,12 +323,7 @@ impl Interfaces {
 
 impl Known {
     /// This came of asking: whether that is news.
-    fn takes(&mut self, standing: Standing, now: Instant) -> bool {
-        if let Standing::NoAnswer(_) = standing {
-            // Unless somebody has said meanwhile that it has changed.
-            self.not_before = (!self.due).then_some(now + PAUSE);
-            self.due = true;
-        }
+    fn takes(&mut self, standing: Standing) -> bool {
         // What it was is more likely than nothing.
         if let (Standing::Told(_), Standing::NoAnswer(why)) = (&self.standing, &standing) {
             let news = self.silent.is_none();
@@ -338,47 +338,25 @@ impl Known {
 }
 
 impl Asking {
-    fn start(name: &Name, now: Instant) -> Result<Asking, Errno> {
-        let object =
-            CString::new(format!("network.interface.{name}")).map_err(|_| Errno::EINVAL)?;
+    fn start(now: Instant) -> Result<Asking, Errno> {
         let (output, input) = pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let arguments = [c"ubus", c"call", &object, c"status"];
+        let arguments = [c"ubus", c"call", c"network.interface", c"dump"];
         Ok(Asking {
-            name: name.clone(),
             child: Child::start(&arguments, &[], Some(input.as_fd()))?,
             output: Some(output),
-            filled: 0,
+            dump: Dump::new(),
             deadline: Some(now + PATIENCE),
         })
     }
 
-    /// Waits for what it prints, or else, as it has nothing more to print, for its end.
-    fn wait(&self, patience: Duration) {
-        let millis = |time: Duration| u16::try_from(time.total_millis()).unwrap_or(u16::MAX);
-        match &self.output {
-            Some(output) => {
-                let mut output = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
-                let _ = poll(
-                    &mut output,
-                    PollTimeout::from(millis(patience).saturating_add(1)),
-                );
-            }
-            None => sleep(BLINK.min(patience).into()),
-        }
-    }
-
-    /// Reads what there is. What finds no room is thrown away, so that the child can end.
-    fn read(&mut self, answer: &mut [u8]) {
-        let mut waste = [0; 256];
+    /// Reads what there is.
+    fn read(&mut self, sink: Sink<'_>) {
+        let mut piece = [0; PIECE];
         while let Some(output) = &self.output {
-            let room = match answer.get_mut(self.filled..) {
-                Some(room) if !room.is_empty() => room,
-                _ => &mut waste,
-            };
-            match read(output, room) {
+            match read(output, &mut piece) {
                 Ok(0) => self.output = None,
-                Ok(count) => self.filled = self.filled.saturating_add(count),
+                Ok(count) => self.dump.feed(piece.get(..count).unwrap_or_default(), sink),
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return,
                 Err(_) => self.output = None,
@@ -386,15 +364,12 @@ impl Asking {
         }
     }
 
-    fn conclude(&self, answer: &[u8]) -> Standing {
-        match self.child.bury() {
-            Some(0) => match answer.get(..self.filled).map(netifd::read) {
-                Some(Ok(interface)) => Standing::Told(interface),
-                _ => Standing::NoAnswer(NoAnswer::Unreadable),
-            },
-            Some(NOT_FOUND) => Standing::Unknown,
-            Some(status) => Standing::NoAnswer(NoAnswer::Status(status)),
-            None => Standing::NoAnswer(NoAnswer::Killed),
+    /// Whether the answer is one, after the end of the child.
+    fn result(&self) -> Result<(), NoAnswer> {
+        match self.child.bury_all() {
+            Some(0) => self.dump.finish().map_err(|_| NoAnswer::Unreadable),
+            Some(status) => Err(NoAnswer::Status(status)),
+            None => Err(NoAnswer::Killed),
         }
     }
 }
@@ -409,12 +384,11 @@ mod tests {
         let refused = |errno| Standing::NoAnswer(NoAnswer::Program(errno));
         let mut known = Known {
             name: Name::try_from("wan").unwrap(),
-            due: false,
-            not_before: None,
             standing: Standing::Unasked,
             silent: None,
+            heard: Standing::Unasked,
         };
-        let mut takes = |standing| known.takes(standing, Instant::from_secs(1));
+        let mut takes = |standing| known.takes(standing);
         assert!(takes(refused(Errno::ENOENT)));
         assert!(takes(told()));
         assert!(!takes(told()));
@@ -423,7 +397,7 @@ mod tests {
         assert!(!takes(unreadable));
         assert_eq!(known.standing, told());
         assert_eq!(known.silent, Some(NoAnswer::Program(Errno::ENOMEM)));
-        let mut takes = |standing| known.takes(standing, Instant::from_secs(2));
+        let mut takes = |standing| known.takes(standing);
         assert!(takes(told()));
         assert!(takes(Standing::Unknown));
         assert_eq!(known.silent, None);

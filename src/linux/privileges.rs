@@ -1,8 +1,13 @@
-//! Whether the kernel will let us do our work.
+//! Whether the kernel will let us do our work, and nothing else.
 
 use std::ops::ControlFlow;
 
-use super::lines;
+use nix::errno::Errno;
+
+use super::{ffi, lines};
+
+/// Set (to anything), it has the daemon give up every capability that it does not need.
+pub const CONFINED_VARIABLE: &str = "FAILOVER_CONFINED";
 
 /// What changing routes and rules takes (linux/capability.h).
 const CAP_NET_ADMIN: u32 = 12;
@@ -18,6 +23,20 @@ pub fn missing() -> Option<&'static str> {
         }
     });
     missing_of(effective.ok()??)
+}
+
+/// Gives up every capability but those two, for good: the process itself, and all that it starts. That is what systemd's
+/// `CapabilityBoundingSet` does.
+pub fn confine() -> Result<(), Errno> {
+    let needed = [CAP_NET_ADMIN, CAP_NET_RAW];
+    for capability in (0..64).filter(|capability| !needed.contains(capability)) {
+        match ffi::renounce(capability) {
+            Ok(()) => {}
+            Err(Errno::EINVAL) => break, // they are numbered without gaps
+            Err(errno) => return Err(errno),
+        }
+    }
+    ffi::keep_capabilities(1 << CAP_NET_ADMIN | 1 << CAP_NET_RAW)
 }
 
 fn missing_of(effective: Option<u64>) -> Option<&'static str> {

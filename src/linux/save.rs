@@ -3,7 +3,7 @@
 //! It is replaced by rename, so that a reader finds the old or the new one, whole. It is not flushed to the disk: the
 //! state directory is on a tmpfs, and a state that did not outlive a power failure would be of another boot anyway.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -86,7 +86,9 @@ pub fn read(state_dir: &str, boot: BootId) -> Loaded {
     let path = Path::new(state_dir).join(NAME);
     let ignored = |why: &str| Loaded::Ignored(format!("ignoring {}: {why}", path.display()));
     let mut bytes = Vec::new();
-    match File::open(&path).and_then(|file| lines::read(&file, STATE_MAX + 1, &mut bytes)) {
+    // Where others may write it could be a link, or a pipe without an end.
+    let file = lines::open(&path, nix::libc::O_NOFOLLOW);
+    match file.and_then(|file| lines::read(&file, STATE_MAX + 1, &mut bytes)) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Loaded::Nothing,
         Err(e) => return Loaded::Ignored(Trouble::new("read", &path, e).to_string()),
         Ok(()) if bytes.len() > STATE_MAX => return ignored("it is too long to be a saved state"),

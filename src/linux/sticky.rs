@@ -142,7 +142,7 @@ pub fn parse(bytes: &[u8]) -> Result<Pinned, String> {
 
 fn write(path: &Path, id: Option<&str>) -> Result<(), Trouble> {
     // Renaming over a symbolic link would replace the link.
-    let path = &target(path);
+    let path = &target(path)?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     match id {
         Some(id) => {
@@ -188,16 +188,46 @@ fn replace(path: &Path, id: &str) -> io::Result<()> {
     result
 }
 
-/// What the file's own name leads to, through symbolic links of it, whether that exists or not.
-fn target(path: &Path) -> PathBuf {
-    let mut path = path.to_path_buf();
-    for _ in 0..LINKS_MAX {
-        match fs::read_link(&path) {
-            Ok(target) => path = path.with_file_name("").join(target),
-            Err(_) => break,
+/// What a path leads to, through symbolic links on the way and of the file's own name, whether that exists or not.
+///
+/// # Errors
+/// One of the links is in a directory that others may write to: whoever made it could have us write anywhere.
+fn target(path: &Path) -> Result<PathBuf, Trouble> {
+    let mut found = PathBuf::from("/");
+    let mut rest: Vec<PathBuf> = parts(path);
+    let mut links = 0;
+    while let Some(name) = rest.pop() {
+        let next = found.join(&name);
+        match fs::read_link(&next) {
+            Ok(_) if others_may_write(&found) => {
+                let refused = Trouble::new("write", path, ErrorKind::PermissionDenied.into());
+                return Err(refused.advise(
+                    "a symbolic link on the way stands in a directory that others may write to: set sticky_file to where \
+                     it leads, or take the right away (chmod go-w)",
+                ));
+            }
+            Ok(target) if links < LINKS_MAX => {
+                links += 1;
+                rest.extend(parts(&target));
+            }
+            // `/` and `..` are for the file system to know.
+            _ => found = next,
         }
     }
-    path
+    Ok(found)
+}
+
+/// The parts of a path, the first one last.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    let parts = path.components().rev();
+    parts.map(|part| PathBuf::from(part.as_os_str())).collect()
+}
+
+fn others_may_write(directory: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let ours = |owner: u32| owner == 0 || owner == nix::unistd::geteuid().as_raw();
+    // One that cannot be looked at is not trusted.
+    !fs::metadata(directory).is_ok_and(|found| found.mode() & 0o022 == 0 && ours(found.uid()))
 }
 
 #[cfg(test)]

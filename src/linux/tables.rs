@@ -1,4 +1,4 @@
-//! Names of routing tables, as iproute2's files have them.
+//! Names of routing tables, as iproute2's files have them, and of groups of users.
 
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
@@ -18,6 +18,18 @@ pub fn number(name: &str) -> Option<u32> {
         .find_map(|directory| number_in(Path::new(directory), name));
     let built_in = || BUILT_IN.iter().find(|(known, _)| *known == name);
     named.or_else(|| built_in().map(|(_, number)| *number))
+}
+
+/// The number of a group of users, by its name (group(5)) or as a number; none when it is not known.
+pub fn group(name: &str) -> Option<u32> {
+    let named = lines::find("/etc/group", |line| {
+        let mut fields = line.split(':');
+        match (fields.next(), fields.nth(1)) {
+            (Some(found), Some(number)) if found == name => ControlFlow::Break(number.parse().ok()),
+            _ => ControlFlow::Continue(()),
+        }
+    });
+    named.ok().flatten().flatten().or_else(|| name.parse().ok())
 }
 
 /// Looks into `rt_tables` and every `rt_tables.d/*.conf` below a directory.
@@ -97,6 +109,13 @@ mod tests {
         assert_eq!(number_in(&directory, "seven"), Some(8));
         std::fs::remove_dir_all(&directory).unwrap();
         assert_eq!(number_in(&directory, "seven"), None);
+    }
+
+    #[test]
+    fn groups_are_known_by_name_and_number() {
+        assert_eq!(group("root"), Some(0));
+        assert_eq!(group("1234"), Some(1234));
+        assert_eq!(group("no such group"), None);
     }
 
     #[test]

@@ -47,6 +47,23 @@ pub enum Request {
     Explain(Option<Name>),
 }
 
+impl Request {
+    /// Whether it changes nothing: then it is not for the daemon's owner alone.
+    pub fn only_asks(&self) -> bool {
+        match self {
+            Request::Status | Request::Log | Request::Explain(_) => true,
+            Request::Use(_)
+            | Request::Disable(_)
+            | Request::Enable(_)
+            | Request::Reload
+            | Request::Refresh(_) => false,
+        }
+    }
+}
+
+/// Why a member of `control_group` gets no more.
+pub const NOT_PERMITTED: &str = "not permitted: members of control_group may ask for status, explain and log; the rest is for root";
+
 /// What the daemon answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(clippy::large_enum_variant)] // one at a time, on the stack of a client or in a slot of its own

@@ -359,9 +359,11 @@ config globals
 	option syslog_level warning
 	option sticky_file sticky
 	option state_dir var/run
+	option control_group 'all of them'
 ", &[
 "11: sticky_file 'sticky': expected an absolute path, beginning with '/'",
 "12: state_dir 'var/run': expected an absolute path, beginning with '/'",
+"13: control_group 'all of them': expected a group's name, or its number",
 "8: last_resort 'frist': expected first, keep or unreachable (did you mean 'first'?)",
 "7: preempt 'never': expected yes, no, or a duration, as 30s",
 "9: on_stop 'stop': expected restore or keep",

@@ -168,6 +168,7 @@ fn globals_are_read() {
 	option preempt '90'
 	option on_stop 'keep'
 	option state_dir '/tmp/state'
+	option control_group 'monitor'
 	option hooks_dir '/var/hooks.d'
 	option syslog_level 'debug'
 "
@@ -182,6 +183,7 @@ fn globals_are_read() {
         preempt: Preempt::After(Duration::from_secs(90)),
         on_stop: OnStop::Keep,
         state_dir: "/tmp/state".try_into().unwrap(),
+        control_group: "monitor".try_into().unwrap(),
         hooks_dir: "/var/hooks.d".try_into().unwrap(),
         syslog_level: LogLevel::Debug,
     };

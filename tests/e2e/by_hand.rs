@@ -1,6 +1,9 @@
 //! `probe`: checks that a person makes, with a daemon and without one.
 
+use std::fs;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -299,8 +302,47 @@ fn ended_by_a_reader_that_is_gone() {
 fn look() -> bool {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
-    let name = UnixAddr::new_abstract(b"failover").unwrap();
+    let name = UnixAddr::new(&*meeting_place("sock")).unwrap();
     connect(socket.as_raw_fd(), &name).is_ok()
+}
+
+/// Where daemons of this network namespace find one another.
+fn meeting_place(extension: &str) -> PathBuf {
+    let namespace = fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+    PathBuf::from(format!("/var/run/failover/netns-{namespace}.{extension}"))
+}
+
+/// Only root can keep a daemon from starting, or have two of them not notice one another.
+#[test]
+fn no_user_can_take_a_daemons_place() {
+    in_lab(|| {
+        let lab = super::checks::two_providers();
+        let mut daemon = online(&lab);
+        daemon.kill9();
+        let lock = lab.router.enter(|| meeting_place("lock"));
+        for file in [daemon.file("state/lock"), lock] {
+            let locked = std::process::Command::new("setpriv")
+                .args(["--reuid=65534", "--clear-groups", "flock", "-n"])
+                .arg(&file)
+                .arg("true")
+                .output()
+                .unwrap();
+            let said = text(&locked);
+            assert!(
+                !locked.status.success() && said.contains("Permission denied"),
+                "{said}"
+            );
+        }
+        daemon.launch();
+        let second = Daemon::prepare(&lab.router, &Settings::fast(&lab));
+        assert_eq!(
+            second.command(&["run", "--foreground"]).status.code(),
+            Some(69)
+        );
+        daemon.wait_for_all("online");
+        assert!(daemon.terminate().success());
+        assert!(!lab.router.enter(|| meeting_place("lock").exists()));
+    });
 }
 
 /// However often somebody looks whether there is a daemon, the next one finds it too.

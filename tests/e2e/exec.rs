@@ -131,7 +131,7 @@ fn an_exit_status_is_a_verdict() {
     });
 }
 
-/// A command that hangs is killed at its timeout, with all it has started; and there is one at a time.
+/// A command that hangs is killed at its timeout, with its process group; and there is one at a time.
 #[test]
 fn a_hanging_command_is_killed_with_its_group() {
     in_lab(|| {

@@ -299,6 +299,66 @@ fn a_slow_hook_hears_what_is_so_in_the_end() {
     });
 }
 
+/// As hotplug scripts do it: what takes longer goes into the background.
+#[test]
+fn what_a_hook_leaves_in_the_background_lives_on() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let hook = "#!/bin/sh\n(while [ ! -e \"$RECORDS/.go\" ]; do sleep 0.1; done; touch \"$RECORDS/.done\") &\n";
+        let hooks = [("10-leaves", hook, 0o755), ("20-record", RECORDER, 0o755)];
+        let mut daemon = with_hooks(&lab, &hooks);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        // The next one runs when the first has ended.
+        hears(&daemon, 0, &["online isp2 waiting→online"]);
+        let idle = || children(daemon.pid()).is_empty();
+        assert!(wait_until(SOON, idle));
+        assert!(!daemon.file("records/.done").exists());
+        fs::write(daemon.file("records/.go"), "").unwrap();
+        let done = || daemon.file("records/.done").exists();
+        assert!(wait_until(SOON, done), "{}", daemon.log());
+    });
+}
+
+/// As under systemd, wherever the service says so: two capabilities, for the daemon and for what it starts.
+#[test]
+fn a_confined_daemon_and_its_hooks_may_change_routes_and_send_probes() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let hook = "#!/bin/sh\ngrep ^Cap /proc/self/status > \"$RECORDS/.caps\"\n";
+        let mut daemon = with_hooks(&lab, &[("10-look", hook, 0o755)]);
+        daemon.set("FAILOVER_CONFINED", "1".to_owned());
+        daemon.launch();
+        daemon.wait_for_all("online");
+        lab.upstream_dies(1);
+        assert!(leads_in(&lab, 2, Family::V4));
+        let capabilities = |status: &str| -> Vec<String> {
+            let lines = status.lines().filter(|line| line.starts_with("Cap"));
+            lines.map(|line| line.replace('\t', "")).collect()
+        };
+        let two = |name: &str| format!("{name}:0000000000003000");
+        let none = |name: &str| format!("{name}:0000000000000000");
+        let expected = [
+            none("CapInh"),
+            two("CapPrm"),
+            two("CapEff"),
+            two("CapBnd"),
+            none("CapAmb"),
+        ];
+        let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+        assert_eq!(capabilities(&status), expected);
+        let caps = daemon.file("records/.caps");
+        assert!(wait_until(SOON, || caps.exists()), "{}", daemon.log());
+        let heard = || capabilities(&fs::read_to_string(&caps).unwrap()) == expected;
+        assert!(
+            wait_until(SOON, heard),
+            "{}",
+            fs::read_to_string(&caps).unwrap()
+        );
+        assert!(daemon.terminate().success());
+    });
+}
+
 #[test]
 fn a_hook_that_hangs_is_killed_and_is_in_nobodys_way() {
     in_lab(|| {

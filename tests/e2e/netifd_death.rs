@@ -3,10 +3,10 @@
 use std::fs;
 
 use super::lab::rights::in_lab;
-use super::lab::{Daemon, Family, Lab};
-use super::netifd::{all_is_up, prepared, settings};
-use super::witness::{hammers, no_hole, ours};
-use super::{leads, leads_in};
+use super::lab::{Daemon, Family, Lab, wait_until};
+use super::netifd::{all_is_up, asked, prepared, settings};
+use super::witness::{Monitor, children, hammers, no_hole, ours};
+use super::{SOON, leads};
 
 /// Everybody is online, by netifd's word.
 fn online(lab: &Lab) -> Daemon<'_> {
@@ -39,22 +39,71 @@ fn the_routes_stay_and_so_does_what_was_known() {
     });
 }
 
-/// Where netifd does not answer, it is waited for a little while only.
+/// What a former run left stays until netifd has told, however long that takes; and meanwhile the daemon can be asked.
 #[test]
-fn a_netifd_that_hangs_does_not_keep_it_from_starting() {
+fn a_netifd_that_is_slow_leaves_the_routes_as_they_are() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
-        fs::write(daemon.file("netifd/wan.hangs"), "").unwrap();
+        fs::write(daemon.file("netifd/.late"), "3").unwrap();
+        let (before, log) = (ours(&lab), daemon.log().len());
+        let (hammers, monitor) = (hammers(&lab), Monitor::start(&lab, &daemon));
         daemon.kill9();
         daemon.launch();
-        daemon.wait_for("isp1", "ipv4", "waiting");
-        // The others need not wait for it until it is given up, and asked again.
+        assert_eq!(daemon.path_state("isp1", "ipv4"), "online");
+        assert!(!children(daemon.pid()).is_empty(), "netifd was not late");
+        // Whatever else happens in the kernel.
+        lab.router
+            .ip("link add other type bridge\nlink set other up");
+        let told = || children(daemon.pid()).is_empty();
+        assert!(wait_until(2 * SOON, told), "{}", daemon.log());
+        daemon.wait_for_all("online");
+        no_hole(hammers, &daemon);
+        assert_eq!(monitor.deleted(), [""; 0]);
+        assert_eq!((ours(&lab), asked(&daemon)), (before, 2));
+        let since = &daemon.log()[log..];
+        for word in ["gone", "waiting", "probing", "leads"] {
+            assert!(!since.contains(word), "{since}");
+        }
+        lab.upstream_dies(1);
+        assert!(leads(&lab, 2), "{}", daemon.log());
+    });
+}
+
+/// One that does not answer is given up: what it tells nothing of waits, and the others do their work.
+#[test]
+fn a_netifd_that_hangs_is_given_up() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online(&lab);
+        let mut settings = settings(&lab)
+            .without("provider", "isp2", "interface")
+            .provider("isp2", "device", "eth2");
+        for family in Family::ALL {
+            let gateway = lab.provider(2).gateway_address(family).to_string();
+            settings = settings.list("provider", "isp2", "gateway", &gateway);
+        }
+        daemon.configure(&settings);
+        daemon.must(&["reload"]);
+        daemon.wait_for_all("online");
+        fs::write(daemon.file("netifd/.hangs"), "").unwrap();
+        daemon.kill9();
+        daemon.launch();
+        assert!(leads(&lab, 1));
         daemon.wait_for("isp2", "ipv4", "online");
-        assert!(leads_in(&lab, 2, Family::V4), "{}", daemon.log());
-        fs::remove_file(daemon.file("netifd/wan.hangs")).unwrap();
+        let given_up = || daemon.path_state("isp1", "ipv4") == "waiting";
+        assert!(wait_until(2 * SOON, given_up), "{}", daemon.log());
+        assert!(leads(&lab, 2), "{}", daemon.log());
+        fs::remove_file(daemon.file("netifd/.hangs")).unwrap();
         daemon.must(&["refresh"]);
         daemon.wait_for_all("online");
         assert!(leads(&lab, 1));
+        // One that is stopped while it waits does not wait.
+        fs::write(daemon.file("netifd/.hangs"), "").unwrap();
+        daemon.kill9();
+        daemon.launch();
+        assert!(!children(daemon.pid()).is_empty());
+        assert!(daemon.terminate().success());
+        assert_eq!(ours(&lab), 0);
     });
 }

@@ -163,7 +163,7 @@ fn the_second_on_another_state_directory_names_the_first() {
     });
 }
 
-/// The name by which daemons find one another is anybody's to take.
+/// Names in the abstract namespace of unix(7) are anybody's to take; daemons find one another without them.
 #[test]
 fn a_user_cannot_keep_the_daemon_from_running() {
     in_lab(|| {
@@ -182,7 +182,10 @@ fn a_user_cannot_keep_the_daemon_from_running() {
         if wait_until(Duration::from_secs(2), taken) {
             let daemon = online(&lab);
             assert!(leads(&lab, 1));
-            assert!(daemon.log().contains("@failover"), "{}", daemon.log());
+            assert!(!daemon.log().contains("@failover"), "{}", daemon.log());
+            let second = Daemon::prepare(&lab.router, &Settings::fast(&lab));
+            let refused = second.command(&["run", "--foreground"]);
+            assert_eq!(refused.status.code(), Some(69));
         } else {
             // In a user namespace there is no other user.
             assert!(squatter.try_wait().unwrap().is_some());

@@ -83,7 +83,10 @@ fn inside_user_namespace() -> Result<Command, String> {
     }
     let unshare = || {
         let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--net", "--"]);
+        command.args(["--user", "--map-root-user", "--net", "--mount", "--"]);
+        // Where daemons find one another; it is root's.
+        let script = "mount -t tmpfs -o mode=755 none /run && exec \"$@\"";
+        command.args(["sh", "-c", script, "sh"]);
         command
     };
     let trial = unshare()

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::{Child, Command, Stdio};
 
 use failover::linux::lock::{Lock, NotLocked};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::Scratch;
 
@@ -60,6 +62,45 @@ fn a_directory_that_cannot_be_made_or_used_is_named() {
     fs::create_dir(scratch.at("lock")).unwrap();
     let refused = Lock::take(&scratch.at("")).unwrap_err().to_string();
     assert!(refused.contains("remove the directory"), "{refused}");
+}
+
+/// Whoever may write there could put other files in the place of ours.
+#[test]
+fn a_directory_of_others_is_refused_with_what_mends_it() {
+    let scratch = Scratch::new();
+    let state_dir = scratch.at("state");
+    let refused = || Lock::take(&state_dir).unwrap_err().to_string();
+    fs::create_dir(&state_dir).unwrap();
+    for mode in [0o777, 0o1777, 0o775, 0o757] {
+        fs::set_permissions(&state_dir, fs::Permissions::from_mode(mode)).unwrap();
+        assert!(refused().contains(&format!("`chmod go-w {state_dir}`")));
+        assert_eq!(fs::read_dir(&state_dir).unwrap().count(), 0);
+    }
+    fs::set_permissions(&state_dir, fs::Permissions::from_mode(0o750)).unwrap();
+    Lock::take(&state_dir).unwrap();
+    if chown(&*state_dir, Some(65534), None).is_ok() {
+        assert!(refused().contains(&format!("`chown 0 {state_dir}`")));
+    }
+}
+
+#[test]
+fn a_pipe_in_its_place_is_refused() {
+    let scratch = Scratch::new();
+    mkfifo(&*scratch.join("lock"), Mode::S_IRWXU).unwrap();
+    let refused = Lock::take(&scratch.at("")).unwrap_err().to_string();
+    assert!(refused.contains("not a regular file"), "{refused}");
+}
+
+/// What a cleaner of temporary files has deleted keeps nobody out.
+#[test]
+fn it_holds_only_while_its_file_is_there() {
+    let scratch = Scratch::new();
+    let lock = Lock::take(&scratch.at("")).unwrap();
+    assert!(lock.holds());
+    fs::remove_file(scratch.at("lock")).unwrap();
+    assert!(!lock.holds());
+    let other = Lock::take(&scratch.at("")).unwrap();
+    assert!(other.holds() && !lock.holds());
 }
 
 /// A process that takes the lock, starts a child, and lives until it is killed or its input ends.

@@ -96,3 +96,24 @@ fn what_cannot_be_saved_leaves_what_was() {
     assert!(gone.is_err());
     assert!(!fs::exists(scratch.at("gone")).unwrap());
 }
+
+/// A pipe would keep the daemon waiting for ever; a link could lead to anything.
+#[test]
+fn only_a_regular_file_is_read() {
+    let scratch = Scratch::new();
+    let boot = boot_id().unwrap();
+    let path = scratch.at("state");
+    nix::unistd::mkfifo(&*path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let why = ignored(&scratch, boot);
+    assert!(why.contains("not a regular file"), "{why}");
+    // It is replaced all the same.
+    write(&scratch, 1);
+    assert!(matches!(
+        save::read(&scratch.at(""), boot),
+        Loaded::Saved(_)
+    ));
+    fs::rename(&path, scratch.at("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+    let why = ignored(&scratch, boot);
+    assert!(why.contains("symbolic link"), "{why}");
+}

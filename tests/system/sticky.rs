@@ -175,6 +175,33 @@ fn a_symbolic_link_stays_one_when_we_write() {
     assert_eq!(news(&mut sticky), provider("isp3"));
 }
 
+/// Whoever may write to the directory could have us write, or delete, anywhere.
+#[test]
+fn nothing_is_written_through_a_link_that_others_can_make() {
+    let scratch = Scratch::new();
+    fs::write(scratch.at("precious"), "isp9\n").unwrap();
+    fs::create_dir(scratch.at("open")).unwrap();
+    symlink("../precious", scratch.at("open/pin")).unwrap();
+    symlink("..", scratch.at("open/way")).unwrap();
+    for file in ["open/pin", "open/way/precious"] {
+        let mut sticky = Sticky::open(&scratch.at(file)).unwrap();
+        for mode in [0o777, 0o1777, 0o775] {
+            fs::set_permissions(scratch.at("open"), fs::Permissions::from_mode(mode)).unwrap();
+            for id in [Some("isp1"), None] {
+                let refused = sticky.write(id).unwrap_err().to_string();
+                assert!(refused.contains("others may write to"), "{refused}");
+            }
+        }
+        assert_eq!(
+            fs::read_to_string(scratch.at("precious")).unwrap(),
+            "isp9\n"
+        );
+        fs::set_permissions(scratch.at("open"), fs::Permissions::from_mode(0o755)).unwrap();
+        sticky.write(Some("isp1")).unwrap();
+        fs::write(scratch.at("precious"), "isp9\n").unwrap();
+    }
+}
+
 #[test]
 fn a_former_run_killed_while_writing_does_not_matter() {
     let scratch = Scratch::new();

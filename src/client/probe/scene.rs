@@ -12,8 +12,8 @@ use crate::linux::netlink::Requests;
 use crate::linux::uplink::resolve;
 use crate::net::{Duration, Family};
 
-/// How long netifd is asked.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long netifd is asked: until it is given up, and its end is seen.
+const PATIENCE: Duration = Duration::from_secs(6);
 /// Between two looks for its answer.
 const PAUSE: Span = Span::from_millis(5);
 

@@ -1,21 +1,25 @@
-//! What netifd says of an interface.
+//! What netifd says of its interfaces.
 //!
-//! Input: where to cut (2); then the status.
+//! Input: where to cut (2); then a dump, or one interface of a dump.
 
 #![no_main]
 
 use failover::net::{Family, Prefix};
-use failover::wire::netifd::{Unreadable, Way, read};
+use failover::wire::netifd::{Dump, Interface, Unreadable, Way};
 use failover_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
-    let mut input = Input::new(bytes);
-    let cut = usize::from(u16::from_be_bytes(input.array()));
-    let text = input.rest();
-    let Ok(interface) = read(text) else {
-        return;
-    };
+type Heard = Vec<(String, Result<Interface, Unreadable>)>;
+
+fn read(pieces: &[&[u8]]) -> (Heard, Result<(), Unreadable>) {
+    let (mut dump, mut heard) = (Dump::new(), Vec::new());
+    for piece in pieces {
+        dump.feed(piece, &mut |name, told| heard.push((name.to_owned(), told)));
+    }
+    (heard, dump.finish())
+}
+
+fn look_at(interface: &Interface) {
     let device = interface.device.as_bytes();
     let fit = |byte: &u8| byte.is_ascii_graphic() && !b"/:".contains(byte);
     assert!(device.len() <= 15 && device.iter().all(fit), "{device:?}");
@@ -33,11 +37,29 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let fits = |prefix: Prefix| prefix.prefix_len() <= longest(prefix);
     assert!(interface.delegated.is_none_or(fits));
-    // Blanks around it are of no account; what is cut off is no status.
-    let around = [b" \n\t", text, b"\r\n "].concat();
-    assert_eq!(read(&around), Ok(interface.clone()));
-    if let Some(part) = text.get(..cut) {
-        let part = read(part);
-        assert!(part == Err(Unreadable) || part == Ok(interface));
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut input = Input::new(bytes);
+    let cut = usize::from(u16::from_be_bytes(input.array()));
+    let text = input.rest();
+    let one = text.strip_prefix(b"{").map(|rest| {
+        [br#"{"interface":[{"interface":"wan","#, rest, b"]}"].concat()
+    });
+    for text in [Some(text), one.as_deref()].into_iter().flatten() {
+        let whole = read(&[text]);
+        for (name, told) in &whole.0 {
+            assert!(!name.is_empty());
+            if let Ok(interface) = told {
+                look_at(interface);
+            }
+        }
+        // Wherever it is cut, it says the same; blanks around it are of no account; what is cut off is no dump.
+        let (part, rest) = text.split_at(cut.min(text.len()));
+        assert_eq!(read(&[part, rest]), whole);
+        assert_eq!(read(&[b" \n\t", text, b"\r\n "]), whole);
+        if whole.1.is_ok() && !rest.trim_ascii().is_empty() {
+            assert_eq!(read(&[part]).1, Err(Unreadable));
+        }
     }
 });
