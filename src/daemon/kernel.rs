@@ -8,7 +8,7 @@ use crate::config::{PATHS_MAX, PROVIDERS_MAX, PathId, TAKEN_MAX};
 use crate::failover::{Event, Fault};
 use crate::linux::clock::now;
 use crate::linux::diff;
-use crate::linux::layout::{Situation, Taken, everywhere};
+use crate::linux::layout::{Situation, Taken, best_of_ours, everywhere};
 use crate::linux::mirror::{Kinds, Mirror};
 use crate::linux::netifd::told_of;
 use crate::linux::netlink::Requests;
@@ -216,6 +216,7 @@ impl Daemon<'_> {
                 }
             }
         }
+        self.believe_order();
         for (index, change) in changes.into_iter().enumerate() {
             if let Some(moved) = change {
                 self.uplink_changed(index, moved, now);
@@ -226,6 +227,36 @@ impl Daemon<'_> {
             .into_iter()
             .any(|family| core.awaits_uplinks(family));
         self.watch_uplinks();
+    }
+
+    /// At the start, the order of a former run's routes is what it wanted last, whatever it has saved: a swap comes before
+    /// its saving, which may fail, and what is saved may be lost.
+    fn believe_order(&mut self) {
+        let Memory {
+            core,
+            mirror,
+            uplinks,
+            ..
+        } = &mut *self.memory;
+        for family in Family::ALL {
+            if !core.awaits_uplinks(family) {
+                continue;
+            }
+            let table = core.config().globals.table;
+            let Some(best) = best_of_ours(mirror.routes(), family, table) else {
+                continue;
+            };
+            let leads = |slot| {
+                let uplink = uplinks.get(PathId { slot, family }.index());
+                uplink.is_some_and(|uplink| uplink.index == best.device)
+            };
+            let mut slots = core.config().enabled().map(|provider| provider.slot);
+            let leader = slots.find(|slot| leads(*slot));
+            drop(slots);
+            if let Some(slot) = leader {
+                core.believe_leader(family, slot);
+            }
+        }
     }
 
     fn uplink_changed(&mut self, index: usize, moved: bool, now: Instant) {

@@ -1,5 +1,6 @@
 //! What the next run shall know: written on transitions and at the end, read at the start.
 
+use super::state_dir::PAUSE;
 use super::{Daemon, Memory};
 use crate::config::{Config, PathId, Slot};
 use crate::failover::journal::Entry;
@@ -19,13 +20,14 @@ impl Daemon<'_> {
         let Memory { core, .. } = &*self.memory;
         let state_dir = &core.config().globals.state_dir;
         let saved = save::write(state_dir, self.boot, |put| put_all(core, put));
-        if saved.is_err() {
-            // Perhaps its directory is gone.
-            self.mend_at.get_or_insert(now());
-        }
         let unsaved = core::mem::replace(&mut self.unsaved, saved.is_err());
+        if saved.is_err() {
+            // Perhaps its directory is gone; or it is full, and has room again some time.
+            let again = if unsaved { now() + PAUSE } else { now() };
+            self.mend_at.get_or_insert(again);
+        }
         match saved {
-            // Each transition tries again; once is enough to say so.
+            // Each attempt would say so; once is enough.
             Err(trouble) if !unsaved => {
                 log::warn!("{trouble}; the next run will not know what this one knows")
             }

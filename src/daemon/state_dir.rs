@@ -16,8 +16,8 @@ use crate::net::{Duration, Instant};
 
 /// From the first thing that is deleted to making all of it again: until then it is all gone.
 const CALM: Duration = Duration::from_secs(1);
-/// Between two attempts.
-const PAUSE: Duration = Duration::from_secs(10);
+/// Between two attempts, also to save the state.
+pub(super) const PAUSE: Duration = Duration::from_secs(10);
 
 impl Daemon<'_> {
     /// At the start. Where nothing can be written, it is tried again later: failover matters more.
@@ -83,6 +83,7 @@ impl Daemon<'_> {
         }
         let held = self.lock.holds();
         if held && self.memory.server.is_reachable() {
+            self.save_wanted |= self.unsaved;
             return;
         }
         let state_dir = self.memory.core.config().globals.state_dir.clone();

@@ -90,6 +90,19 @@ impl Failover {
         }
     }
 
+    /// Takes up who leads in the kernel, as a former run has left it. Where that is another than the one of
+    /// [`Failover::restore_leader`], or none is known, what is known of the paths is of before, and not to be relied on.
+    pub fn believe_leader(&mut self, family: Family, slot: Slot) {
+        if self.leaders[family] == Some(slot) || self.path(PathId { slot, family }).is_none() {
+            return;
+        }
+        self.leaders[family] = Some(slot);
+        let paths = self.paths.iter_mut();
+        for path in paths.filter(|path| path.id.family == family) {
+            path.verdict = Verdict::Fresh;
+        }
+    }
+
     /// Takes up what a former run said of a family's traffic. After [`Failover::restore_leader`].
     pub fn restore_lead(&mut self, family: Family, lead: Lead) {
         let known = |slot| self.path(PathId { slot, family }).is_some();

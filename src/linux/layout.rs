@@ -311,6 +311,16 @@ pub fn overridden_by(routes: &[Route], family: Family, table: u32, best: Metric)
         .min()
 }
 
+/// The default route of ours that a look-up in this table takes.
+pub fn best_of_ours(routes: &[Route], family: Family, table: u32) -> Option<&Route> {
+    let default = everywhere(family);
+    let here = routes
+        .iter()
+        .filter(|r| r.table == table && r.destination == default && r.from.is_none());
+    here.filter(|r| r.protocol == PROTOCOL)
+        .min_by_key(|r| r.metric)
+}
+
 /// 0.0.0.0/0 or ::/0
 pub fn everywhere(family: Family) -> Prefix {
     match family {

@@ -27,8 +27,9 @@ pub fn write(
     let unfinished = Path::new(state_dir).join(NAME_UNFINISHED);
     let written = write_file(&unfinished, boot, fill).and_then(|()| fs::rename(&unfinished, &path));
     written.map_err(|e| {
-        // The old one stays; half a new one only takes room.
+        // Half a new one only takes room; and an old one would tell the next run what is so no more.
         let _ = fs::remove_file(&unfinished);
+        let _ = fs::remove_file(&path);
         Trouble::new("save the state in", &path, e)
     })
 }

@@ -169,3 +169,38 @@ fn a_state_directory_that_cannot_be() {
         assert_eq!(ours(&lab), 0);
     });
 }
+
+/// A swap comes before its saving: where the file is gone, or of before the swap, the order of the routes that the former
+/// run left is the newer knowledge. Nothing goes by a dead line for want of a file.
+#[test]
+fn the_order_of_the_routes_is_believed_before_the_file() {
+    for file_is_old in [true, false] {
+        in_lab(|| {
+            let lab = Lab::new();
+            let mut daemon = online(&lab);
+            let file = daemon.file("state/state");
+            let old = fs::read(&file).unwrap();
+            lab.upstream_dies(1);
+            assert!(leads(&lab, 2));
+            daemon.wait_for("isp1", "ipv6", "offline");
+            daemon.kill9();
+            match file_is_old {
+                true => fs::write(&file, &old).unwrap(),
+                false => fs::remove_file(&file).unwrap(),
+            }
+            let before = daemon.log().len();
+            daemon.launch();
+            for (id, state) in [("isp1", "offline"), ("isp2", "online")] {
+                for family in ["ipv4", "ipv6"] {
+                    daemon.wait_for(id, family, state);
+                }
+            }
+            let log = daemon.log().split_off(before);
+            assert!(!log.contains("isp1 ipv4: leads"), "{log}");
+            assert!(!log.contains("isp1 ipv6: leads"), "{log}");
+            assert!(leads(&lab, 2), "{log}");
+            lab.upstream_returns(1);
+            assert!(leads(&lab, 1));
+        });
+    }
+}

@@ -53,10 +53,10 @@ fn a_full_one_is_no_reason_not_to_run() {
             daemon.log()
         );
         fs::remove_file(full.0.join("filler")).unwrap();
-        lab.upstream_returns(1);
-        assert!(leads(&lab, 1), "{}", daemon.log());
         let saved = || full.0.join("state").exists();
         assert!(wait_until(SOON, saved), "{}", daemon.log());
+        lab.upstream_returns(1);
+        assert!(leads(&lab, 1), "{}", daemon.log());
         assert!(daemon.terminate().success());
     });
 }
