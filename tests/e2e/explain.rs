@@ -8,7 +8,7 @@ use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::{SOON, TABLE, leads, leads_in, online, online_with};
 
 /// What is said of a provider in a family, without its line breaks, and without the `--config` that hints repeat.
-fn said(daemon: &Daemon, provider: &str, family: Family) -> String {
+pub(super) fn said(daemon: &Daemon, provider: &str, family: Family) -> String {
     let all = daemon.must(&["explain", provider]);
     let begins = |line: &str, family: Family| line.starts_with(&format!("{provider} {family} is "));
     let lines = all.lines().skip_while(|line| !begins(line, family));

@@ -239,8 +239,11 @@ fn equal_addresses_never_share_a_port() {
                 continue;
             };
             let begins = packet.outgoing && (packet.protocol() == 17 || packet.says(flag::SYN));
-            let ends =
-                !packet.outgoing && (packet.protocol() == 17 || packet.says(flag::FIN | flag::RST));
+            // A connection that has served is reset by us; where we say FIN, the server does, too.
+            let ends = match packet.outgoing {
+                true => packet.protocol() == 6 && packet.says(flag::RST),
+                false => packet.protocol() == 17 || packet.says(flag::FIN | flag::RST),
+            };
             if begins {
                 let here = (packet.device, packet.protocol());
                 let before = open.insert(end, here);
