@@ -17,19 +17,19 @@ pub mod exec;
 pub mod http;
 pub mod neighbour;
 pub mod ping;
-mod talk;
+mod session;
 pub mod tcp;
 
 use core::net::{IpAddr, SocketAddr};
 
 use heapless::String;
 
-use crate::config::TARGET_MAX;
-use crate::config::options::{Given, Options, Value};
-use crate::config::value::Expected;
-use crate::net::{Duration, Family};
+use crate::limits::TARGET_MAX;
+use crate::option::section::{Given, Options, Value};
+use crate::option::value::Expected;
+use crate::types::{Duration, Family};
 
-pub use talk::{Heard, Learned, SAY_MAX, Say, Step, Transport};
+pub use session::{Heard, Learned, SAY_MAX, Say, Step, Transport};
 
 types! {
     Ping "ping" ping::Ping,
@@ -43,10 +43,8 @@ types! {
 
 /// One type of check.
 pub(crate) trait Type: Sized {
-    /// The options that it has besides those of all checks.
-    const OPTIONS: &'static [&'static str];
-    /// What a conversation of it remembers from one step to the next; all zero bytes when new.
-    type Talk: Default;
+    /// What a session of it remembers from one step to the next; all zero bytes when new.
+    type Session: Default;
 
     /// Reads its options; none when they are wrong, which is reported. Also the family that it belongs to.
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Self, Family)>;
@@ -59,8 +57,8 @@ pub(crate) trait Type: Sized {
     /// How it asks.
     fn way(&self) -> Way<'_>;
 
-    /// One step of a conversation, for those that have any.
-    fn step(&self, _: &mut Self::Talk, _: Heard<'_>, _: &mut Say) -> Step {
+    /// One step of a session, for those that have any.
+    fn step(&self, _: &mut Self::Session, _: Heard<'_>, _: &mut Say) -> Step {
         Step::Wait
     }
 }
@@ -95,8 +93,8 @@ pub enum Way<'a> {
     Echo(&'a ping::Ping),
     /// by ARP or neighbour discovery, over the path's packet socket: this address, or the gateway's
     Link(Option<IpAddr>),
-    /// by a conversation, over a socket of its own: see [`CheckKind::step`]
-    Talk,
+    /// by a session, over a socket of its own: see [`CheckKind::step`]
+    Session,
     /// by a command for `/bin/sh -c`
     Run(&'a str),
 }
@@ -105,7 +103,7 @@ impl Common {
     /// The target, which must be an address.
     fn address(&self, options: &mut Options<'_, '_, '_>, whose: &str) -> Option<IpAddr> {
         let target = self.target(options, whose)?;
-        let parsed = crate::config::value::address(&target.0);
+        let parsed = crate::option::value::address(&target.0);
         self.accept(options, &target, parsed)
     }
 
@@ -169,7 +167,7 @@ impl Common {
     }
 }
 
-/// Makes of the list of types: the enum of their checks, that of their conversations, and the table of their names.
+/// Makes of the list of types: the enum of their checks, that of their sessions, and the table of their names.
 macro_rules! types {
     ($($variant:ident $name:literal $module:ident::$kind:ident,)*) => {
         /// The type of a check, with the type's own options.
@@ -179,28 +177,26 @@ macro_rules! types {
             $($variant($module::$kind),)*
         }
 
-        /// What a conversation of a check remembers.
+        /// What a session of a check remembers.
         #[derive(Debug, Default)]
-        pub struct Talk(Talking);
+        pub struct Session(Kept);
 
         #[derive(Debug, Default)]
-        enum Talking {
+        enum Kept {
             #[default]
             Nothing,
-            $($variant(<$module::$kind as Type>::Talk),)*
+            $($variant(<$module::$kind as Type>::Session),)*
         }
 
-        /// A type's name, its own options, and how they are read.
+        /// A type's name, and how its own options are read.
         pub(crate) struct Named {
             pub(crate) name: &'static str,
-            pub(crate) options: &'static [&'static str],
             pub(crate) read: fn(&mut Options<'_, '_, '_>, &Common) -> Option<(CheckKind, Family)>,
         }
 
         /// Every type.
         pub(crate) static TYPES: &[Named] = &[$(Named {
             name: $name,
-            options: <$module::$kind as Type>::OPTIONS,
             read: |options, common| {
                 let (kind, family) = <$module::$kind as Type>::read(options, common)?;
                 Some((CheckKind::$variant(kind), family))
@@ -229,16 +225,16 @@ macro_rules! types {
                 }
             }
 
-            /// One step of a conversation: something was heard, and this is done about it. What is said stands in `say`.
-            pub fn step(&self, talk: &mut Talk, heard: Heard<'_>, say: &mut Say) -> Step {
-                if matches!(talk.0, Talking::Nothing) {
-                    talk.0 = match self {
-                        $(CheckKind::$variant(_) => Talking::$variant(Default::default()),)*
+            /// One step of a session: something was heard, and this is done about it. What is said stands in `say`.
+            pub fn step(&self, session: &mut Session, heard: Heard<'_>, say: &mut Say) -> Step {
+                if matches!(session.0, Kept::Nothing) {
+                    session.0 = match self {
+                        $(CheckKind::$variant(_) => Kept::$variant(Default::default()),)*
                     };
                 }
-                match (self, &mut talk.0) {
-                    $((CheckKind::$variant(kind), Talking::$variant(talk)) => {
-                        kind.step(talk, heard, say)
+                match (self, &mut session.0) {
+                    $((CheckKind::$variant(kind), Kept::$variant(session)) => {
+                        kind.step(session, heard, say)
                     })*
                     // The check is another one since: nobody waits for this answer.
                     _ => Step::Wait,

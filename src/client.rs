@@ -11,15 +11,15 @@
 //! | `hint` | the commands that messages name
 //! | `text` | text for people: wrapped, aligned, harmless for a terminal |
 
+pub mod cli;
+#[cfg(test)]
+mod fixture;
 pub mod hint;
 mod journal;
 mod json;
-pub mod mwan3;
 mod probe;
-#[cfg(test)]
-mod samples;
 mod table;
-mod text;
+pub(crate) mod text;
 mod watch;
 
 pub use probe::{Errand, probe};
@@ -29,15 +29,16 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::cli::Exit;
-use crate::config::{COMMAND_MAX, CONFIG_FILES, Config, Ids, SECTIONS_MAX, Severity};
-use crate::linux::clock;
+use crate::client::cli::Exit;
+use crate::config::{CONFIG_FILES, Config, Ids};
+use crate::limits::{COMMAND_MAX, SECTIONS_MAX};
 use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
-use crate::linux::files::{CONFIG_VARIABLE, load_config, read};
-use crate::linux::sticky::{self, Pinned};
-use crate::linux::terminal;
-use crate::linux::trouble::Trouble;
+use crate::linux::file::config_file::{CONFIG_VARIABLE, load_config, read};
+use crate::linux::file::error::FileError;
+use crate::linux::file::sticky::{self, Pinned};
+use crate::linux::{clock, terminal};
+use crate::option::Severity;
 use crate::uci::Index;
 use crate::wire::control::{NOT_PERMITTED, Request};
 use crate::wire::frame::FrameError;
@@ -90,27 +91,6 @@ pub fn check(file: &Path) -> Exit {
         counted(config.providers.len(), "provider"),
         counted(config.checks.len(), "check")
     ))
-}
-
-/// `import-mwan3`: our configuration on stdout, what is not carried over on stderr.
-pub fn import_mwan3(file: &Path) -> Exit {
-    let mwan3 = match read(file) {
-        Ok(mwan3) => mwan3,
-        Err(trouble) => return unreadable(&trouble),
-    };
-    // Beside it, netifd's tells what has the same device; without it, names do.
-    let network = read(&file.with_file_name("network")).unwrap_or_default();
-    let name = text::plain(&file.to_string_lossy());
-    let imported = mwan3::convert(&name, &mwan3, &network);
-    let mut notes = String::new();
-    for (line, note) in &imported.notes {
-        notes.push_str(&format!("{name}:{line}: {note}\n"));
-    }
-    let _ = io::stderr().write_all(notes.as_bytes());
-    match print(&imported.text) {
-        Exit::Ok if !imported.usable => Exit::BadConfig,
-        exit => exit,
-    }
 }
 
 /// A warning of a sticky file that the daemon will not obey, for it names none of its providers.
@@ -291,7 +271,7 @@ pub fn reload(file: &Path) -> Exit {
 
 /// `refresh`. That no provider uses an interface is no failure: hotplug scripts tell of them all.
 pub fn refresh(file: &Path, interface: Option<&str>) -> Exit {
-    match interface.map(crate::config::Name::try_from).transpose() {
+    match interface.map(crate::types::Name::try_from).transpose() {
         Ok(interface) => order(
             file,
             Ok(Request::Refresh(interface)),
@@ -303,7 +283,7 @@ pub fn refresh(file: &Path, interface: Option<&str>) -> Exit {
 }
 
 /// No provider has an id that is too long for a message, so this needs no daemon to be wrong.
-fn name(id: &str) -> Result<crate::config::Name, String> {
+fn name(id: &str) -> Result<crate::types::Name, String> {
     id.try_into()
         .map_err(|_| format!("no provider has so long an id: {id}"))
 }
@@ -366,7 +346,7 @@ fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     Ok(config)
 }
 
-fn unreadable(trouble: &Trouble) -> Exit {
+pub(crate) fn unreadable(trouble: &FileError) -> Exit {
     let exit = match trouble.errno() {
         Some(Errno::EACCES) => Exit::NotPermitted,
         _ => Exit::BadConfig,
@@ -451,7 +431,7 @@ fn complain(exit: Exit, text: &str) -> Exit {
 }
 
 /// To stdout. That its reader has seen enough is no failure.
-fn print(text: &str) -> Exit {
+pub(crate) fn print(text: &str) -> Exit {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Exit::Ok,

@@ -5,28 +5,28 @@
 //! |---|---|
 //! | `start` | from a configuration file to a running daemon |
 //! | `explain` | why a provider is or is not in use, in sentences |
-//! | `hooks` | other programs hear of transitions |
+//! | `announcer` | other programs hear of transitions |
 //! | `interfaces` | what netifd says of the providers' interfaces |
-//! | `kernel` | the kernel's news → the core; the core's plans → the kernel |
-//! | `pass` | one attempt at bringing the kernel to a plan |
+//! | `routes` | the kernel's news → the core; the core's plans → the kernel |
+//! | `attempt` | one attempt at bringing the kernel to a plan |
 //! | `picture` | the picture of the kernel's state is kept true |
 //! | `probing` | rounds out, replies in |
 //! | `refusals` | what the kernel refuses, and when to ask for it again |
-//! | `requests` | what clients, signals and the sticky file ask for |
+//! | `control` | what clients, signals and the sticky file ask for |
 //! | `saving` | what the next run shall know |
 //! | `state_dir` | the door for clients, opened again when its directory was deleted |
 //! | `status` | the observable snapshot |
 //! | `warnings` | what a person should mend |
 
+mod announcer;
+mod attempt;
+mod control;
 mod explain;
-mod hooks;
 mod interfaces;
-mod kernel;
-mod pass;
 mod picture;
 mod probing;
 mod refusals;
-mod requests;
+mod routes;
 mod saving;
 mod start;
 mod state_dir;
@@ -37,27 +37,28 @@ use std::path::PathBuf;
 
 use heapless::Vec;
 
-use crate::config::{CLIENTS_MAX, Config, OnStop, PATHS_MAX};
-use crate::failover::{Action, Actions, Event, Failover};
-use crate::linux::alone::Alone;
+use crate::config::{Config, OnStop};
+use crate::engine::{Action, Actions, Engine, Event};
+use crate::limits::{CLIENTS_MAX, PATHS_MAX};
 use crate::linux::clock::now;
 use crate::linux::control::{ClientId, Server};
-use crate::linux::hooks::Hooks;
-use crate::linux::layout::{Tables, Wanted};
-use crate::linux::lock::Lock;
-use crate::linux::mirror::{Kinds, Mirror};
-use crate::linux::netifd::Interfaces;
+use crate::linux::file::lock::Lock;
+use crate::linux::file::state_dir::Guard;
+use crate::linux::file::sticky::Sticky;
 use crate::linux::netlink::{Events, Requests};
+use crate::linux::netns_lock::NetnsLock;
 use crate::linux::poll::{Interest, Poller, ReadyList};
-use crate::linux::prober::{Prober, Source};
+use crate::linux::probe::prober::{Prober, Source};
+use crate::linux::probe::session::Serial;
+use crate::linux::process::hooks::Hooks;
+use crate::linux::process::ubus::Interfaces;
 use crate::linux::signals::Signals;
-use crate::linux::state_dir::Guard;
-use crate::linux::sticky::Sticky;
-use crate::linux::talks::Serial;
-use crate::linux::uplink::Uplink;
-use crate::net::{Duration, Instant, PerFamily};
+use crate::routing::layout::{Tables, Wanted};
+use crate::routing::mirror::{Kinds, Mirror};
+use crate::routing::uplink::Uplink;
+use crate::types::{Duration, Instant, PerFamily};
 use crate::wire::control::Counters;
-use crate::wire::state::BootId;
+use crate::wire::saved_state::BootId;
 
 pub use start::{Failure, run};
 
@@ -65,10 +66,10 @@ pub use start::{Failure, run};
 /// and in what they are made of, so that the beginnings of long lists, and what is small, share pages.
 #[repr(C)]
 pub(crate) struct Memory {
-    core: Failover,
+    core: Engine,
     mirror: Mirror,
     /// What came of the last layout, in each family.
-    laid_out: PerFamily<kernel::LaidOut>,
+    laid_out: PerFamily<routes::LaidOut>,
     /// What the kernel refuses, in each family.
     refusals: PerFamily<refusals::Refusals>,
     tables: Tables,
@@ -78,7 +79,7 @@ pub(crate) struct Memory {
     /// What the kernel shall have in the family that is looked at.
     wanted: Wanted,
     interfaces: Interfaces,
-    heard: hooks::Heard,
+    heard: announcer::Heard,
     server: Server,
     /// What a reload reads into.
     candidate: Config,
@@ -87,11 +88,11 @@ pub(crate) struct Memory {
 impl Memory {
     const fn new() -> Memory {
         Memory {
-            core: Failover::new(),
+            core: Engine::new(),
             mirror: Mirror::new(),
             laid_out: PerFamily {
-                v4: kernel::LaidOut::new(),
-                v6: kernel::LaidOut::new(),
+                v4: routes::LaidOut::new(),
+                v6: routes::LaidOut::new(),
             },
             refusals: PerFamily {
                 v4: refusals::Refusals::new(),
@@ -102,7 +103,7 @@ impl Memory {
             uplinks: Vec::new(),
             wanted: Wanted::new(),
             interfaces: Interfaces::new(),
-            heard: hooks::Heard::new(),
+            heard: announcer::Heard::new(),
             server: Server::new(),
             candidate: Config::new(),
         }
@@ -123,7 +124,7 @@ struct Daemon<'m> {
     /// Held for life: no second daemon has this state directory,
     lock: Lock,
     /// or this network namespace.
-    alone: Alone,
+    alone: NetnsLock,
     /// Tells when somebody else deletes what is ours in the state directory.
     guard: Option<Guard>,
     /// When the state directory is looked at again: something of it is missing.
@@ -138,7 +139,7 @@ struct Daemon<'m> {
     news: Kinds,
     /// The kernel has told more than was read.
     more_news: bool,
-    kernel: PerFamily<kernel::Standing>,
+    kernel: PerFamily<routes::Standing>,
     /// No dump before that: one has failed, or the next would leave the same doubts.
     dump_at: Option<Instant>,
     /// What there was no room for is looked at again.
@@ -171,7 +172,7 @@ enum Token {
     /// the kernel's links, addresses, routes or rules have changed
     Kernel,
     /// somebody has looked whether we are here
-    Alone,
+    NetnsLock,
     /// a signal has come
     Signal,
     /// something happened around the sticky file
@@ -245,7 +246,7 @@ impl Daemon<'_> {
             Token::Netifd => self.hear_netifd(),
             Token::StateDir => self.state_dir_changed(),
             Token::Listener => self.accept(),
-            Token::Alone => {
+            Token::NetnsLock => {
                 self.alone.dismiss();
             }
             Token::Client(index) => {
@@ -263,7 +264,7 @@ impl Daemon<'_> {
         if self.due.is_some_and(|due| due + LATE <= now) {
             self.catch_up();
         }
-        // Before the core does: a conversation knows why nobody answers.
+        // Before the core does: a session knows why nobody answers.
         self.give_up(now);
         while self.memory.core.next_deadline().is_some_and(|at| at <= now) {
             self.tell(Event::Tick, now);
@@ -340,8 +341,8 @@ impl Token {
             Token::Netifd => (5, 0),
             Token::Probe(Source::Echo(index)) => (6, index),
             Token::Probe(Source::Link(index)) => (7, index),
-            Token::Probe(Source::Talk(Serial(number))) => (8, number as usize),
-            Token::Alone => (9, 0),
+            Token::Probe(Source::Session(Serial(number))) => (8, number as usize),
+            Token::NetnsLock => (9, 0),
             Token::StateDir => (10, 0),
         };
         index as u64 * Token::KINDS + kind
@@ -358,8 +359,8 @@ impl Token {
             5 => Token::Netifd,
             6 => Token::Probe(Source::Echo(index)),
             7 => Token::Probe(Source::Link(index)),
-            8 => Token::Probe(Source::Talk(Serial(u32::try_from(index).ok()?))),
-            9 => Token::Alone,
+            8 => Token::Probe(Source::Session(Serial(u32::try_from(index).ok()?))),
+            9 => Token::NetnsLock,
             10 => Token::StateDir,
             _ => return None,
         })

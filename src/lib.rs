@@ -1,39 +1,48 @@
 //! Multi-WAN failover: probe the Internet through every uplink, keep the default routes ordered by metric.
 //!
-//! Data flow, one line: `linux/prober` hears → [`wire`] parses, [`check`] judges → [`failover::Event::Reply`] →
-//! [`failover::Failover::handle`] → round ring → path state → ranking → [`failover::Action::Routes`] →
-//! `linux/layout` lays out → `linux/diff` compares → `linux/netlink` carries out → [`failover::Event::RoutesApplied`].
+//! Data flow, one line: `linux/probe` hears → [`wire`] parses, [`check`] judges → [`engine::Event::Reply`] →
+//! [`engine::Engine::handle`] → round ring → path state → ranking → [`engine::Action::Routes`] →
+//! [`routing::layout`] lays out → [`routing::diff`] compares → `linux/netlink` carries out →
+//! [`engine::Event::RoutesApplied`].
 //!
-//! What the kernel says goes the other way: `linux/netlink` → `linux/mirror`, the picture of what it has →
-//! `linux/uplink` → [`failover::Event::Uplink`].
+//! What the kernel says goes the other way: `linux/netlink` → [`routing::mirror`], the picture of what it has →
+//! [`routing::uplink`] → [`engine::Event::Uplink`].
 //!
-//! | module | job |
+//! The layers; each imports only those above it:
+//!
+//! | layer | job |
 //! |---|---|
+//! | [`limits`] | every capacity |
+//! | [`types`] | what several layers speak of: families, prefixes, metrics, slots, paths, rounds, faults |
+//! | [`text`] | bounded text |
 //! | [`uci`] | UCI text → sections that borrow from it |
-//! | [`config`] | sections → a validated [`config::Config`]; every capacity and default |
-//! | [`check`] | the types of checks: their options, how they ask, what a good answer is |
-//! | [`failover`] | the core: events and the time in, a bounded list of actions out |
+//! | [`option`] | one section's options: typed values, the table of all options, problems with file and line |
 //! | [`wire`] | bytes ↔ meaning: ICMP, DNS, HTTP, neighbours, control frames, saved state, what netifd says |
-//! | [`net`], [`text`] | the few types that all of them share |
-//! | `linux` | the only place with clocks, sockets, netlink, files, child processes |
-//! | `daemon` | the driver: wait → one event → core → carry out actions |
-//! | `client`, `cli` | the commands, over the control socket |
+//! | [`check`] | the types of checks: their options, how they ask, what a good answer is |
+//! | [`config`] | sections → a validated [`config::Config`] |
+//! | [`engine`] | the decisions: events and the time in, a bounded list of actions out |
+//! | [`routing`] | the kernel's picture, uplinks, the layout of routes and rules, comparison |
+//! | [`linux`] | the only place with clocks, sockets, netlink, files, child processes |
+//! | [`daemon`] | the driver: wait → one event → engine → carry out actions |
+//! | [`client`] | the commands, over the control socket |
+//! | [`import`] | mwan3's configuration → ours |
 //!
-//! Read in this order: `failover/events.rs` (what goes in and out of the core), `failover/path.rs` and
-//! `failover/ranking.rs` (what is decided), `daemon.rs` (the loop), then what is of interest below `linux`. A type of check is
-//! a file below `check`, and a line in `check.rs`.
+//! Read in this order: `engine/events.rs` (what goes in and out of the engine), `engine/path.rs` and `engine/ranking.rs` (what
+//! is decided), `daemon.rs` (the loop), then what is of interest in `routing` and `linux`. A type of check is a file in
+//! `check`, a line in `check.rs`, and its options in `option/table.rs`.
 //!
-//! Architecture invariants:
-//! - The first seven never import `linux`, read a clock, do I/O, allocate or panic: they build without `std`.
-//! - `linux` never decides. Nothing but `main` imports `daemon`.
-//! - Every list has a capacity, named in [`config`].
+//! Architecture invariants, held by `tests/layers.rs`:
+//! - A layer imports only those above it.
+//! - The layers down to [`routing`] read no clock, do no I/O, allocate nothing and never panic: they build without `std`.
+//! - `linux` never decides. Only `main` imports `daemon`.
+//! - Every list has a capacity, named in [`limits`].
 //!
 //! Invariants of behaviour, each with a test that fails without it. Those of `e2e` run the real daemon on a real kernel;
 //! `cargo test --test e2e NAME` runs one.
 //!
 //! 1. A swap leaves no instant without a default route: replaced in place, best first; a new rule before the old goes.
 //!    `e2e::routes::two_hundred_swaps_without_a_hole`,
-//!    `linux::diff::properties::no_change_leaves_a_hole_or_touches_what_is_not_ours`
+//!    `routing::diff::properties::no_change_leaves_a_hole_or_touches_what_is_not_ours`
 //! 2. Nothing that is not ours is changed or deleted; ours carry protocol 176, and a metric that is taken is skipped. The
 //!    same property, and `tests/layout.rs`: `foreign_routes_at_our_metrics_stay_and_push_ours_on`
 //! 3. The best healthy path has the lowest of our metrics within one netlink round trip of its verdict.
@@ -48,7 +57,7 @@
 //!    `tests/netlink_alloc.rs`: `idle_drains_allocate_nothing`
 //! 6. Every capacity is fixed. Exceeding one is an error with a line number at load, or a counted drop at run time.
 //!    `tests/config.rs`: `what_there_is_no_room_for_is_refused`;
-//!    `linux::mirror::tests::more_rules_than_there_is_room_for_are_counted_and_ours_come_first`
+//!    `routing::mirror::tests::more_rules_than_there_is_room_for_are_counted_and_ours_come_first`
 //! 7. A bad configuration is refused, every error with its line; the running one stays.
 //!    `tests/config.rs`: `every_error_is_told_with_its_line`; `e2e::life::a_bad_reload_is_refused_with_its_errors`
 //! 8. A probe never leaves by another device than its path's.
@@ -59,22 +68,25 @@
 //!    `answers_of_strangers_do_not_count_in_ipv4`; `e2e::checks::wire::a_ping_is_answered_in_full_or_not_in_ipv4`;
 //!    `e2e::checks::link::an_answer_of_another_neighbour_does_not_count`; `tests/probe.rs`:
 //!    `forged_answers_are_told_apart`, `each_path_has_an_identifier_and_a_token_of_its_own`;
-//!    `failover::rounds::tests::a_reply_to_a_round_that_is_not_held_counts_for_no_other`
+//!    `engine::rounds::tests::a_reply_to_a_round_that_is_not_held_counts_for_no_other`
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 pub mod check;
 pub mod config;
-pub mod failover;
-pub mod net;
+pub mod engine;
+pub mod limits;
+pub mod option;
+pub mod routing;
 pub mod text;
+pub mod types;
 pub mod uci;
 pub mod wire;
 
 #[cfg(feature = "std")]
-pub mod cli;
-#[cfg(feature = "std")]
 pub mod client;
 #[cfg(feature = "std")]
 pub mod daemon;
+#[cfg(feature = "std")]
+pub mod import;
 #[cfg(feature = "std")]
 pub mod linux;

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use failover::cli::{Command, Exit, Invocation, parse};
+use failover::client::cli::{Command, Exit, Invocation, parse};
 use failover::client::{self, Errand};
 use failover::daemon::{self, Failure};
-use failover::linux::files::{CONFIG_VARIABLE, find_config};
+use failover::import;
+use failover::linux::file::config_file::{CONFIG_VARIABLE, find_config};
 
 fn main() -> ExitCode {
     // What a router runs stops on the spot instead (cross.toml), and would carry this along for nothing.
@@ -35,7 +36,7 @@ fn act(invocation: &Invocation) -> Exit {
     // These need no configuration of ours.
     match &invocation.command {
         Command::Version => return client::version(),
-        Command::ImportMwan3(file) => return client::import_mwan3(file),
+        Command::ImportMwan3(file) => return import::run(file),
         _ => {}
     }
     if let Some(file) = &invocation.config {

@@ -12,7 +12,7 @@
 //! | [`json`] | JSON as a stream |
 //! | [`netifd`] | what OpenWrt's netifd says of its interfaces |
 //! | `seal` | a hash under a secret key: what a probe is known again by |
-//! | [`state`] | what a run leaves to the next one |
+//! | [`saved_state`] | what a run leaves to the next one |
 
 pub mod control;
 pub mod decimal;
@@ -23,5 +23,5 @@ pub mod icmp;
 pub mod json;
 pub mod neighbour;
 pub mod netifd;
+pub mod saved_state;
 mod seal;
-pub mod state;

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use failover::config::{CONFIG_FILES, FRAME_MAX, Name};
-use failover::net::Family;
+use failover::config::CONFIG_FILES;
+use failover::limits::FRAME_MAX;
+use failover::types::{Family, Name};
 use failover::wire::control::{Active, Counters, Entry, Header, Reply, Request, Text, Warning};
 use failover::wire::frame;
 use fake_daemon::{FakeDaemon, directory};

@@ -2,9 +2,9 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // a test may
 
-use failover::config::*;
-
 use cases::{FILES, REFUSED, WARNED};
+use failover::config::*;
+use failover::limits::FILE_MAX;
 
 #[path = "config/cases.rs"]
 mod cases;

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use failover::config::{CLIENTS_MAX, FRAME_MAX};
+use failover::limits::{CLIENTS_MAX, FRAME_MAX};
 use failover::linux::connection::{AskError, ask};
 use failover::linux::control::{SOCKET, Server};
 use failover::wire::control::{Reply, Request};
@@ -240,7 +240,7 @@ fn frames_can_be_pushed_until_a_client_must_read() {
     let dir = directory("push");
     let mut server = Box::new(Server::new());
     server.open(&dir).unwrap();
-    let now = failover::net::Instant::from_micros(1);
+    let now = failover::types::Instant::from_micros(1);
     let mut stream = UnixStream::connect(dir.join(SOCKET)).unwrap();
     stream.write_all(&encoded(&Request::Reload)).unwrap();
     let client = server.accept(now).unwrap();

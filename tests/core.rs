@@ -12,9 +12,8 @@ mod random;
 #[path = "core/watch.rs"]
 mod watch;
 
-use failover::net::{Duration, Family};
+use failover::types::{Duration, Family};
 use proptest::prelude::*;
-
 use sim::{BRISK, Fate, World, config, ms};
 
 /// Enough for each day; a campaign sets more.
@@ -96,7 +95,7 @@ fn a_full_house() {
     world.heal("isp0");
     world.run(ms(1000));
     assert_eq!(world.order()[0], "isp0");
-    assert!(world.core.journal().entries().count() <= failover::config::JOURNAL_MAX);
+    assert!(world.core.journal().entries().count() <= failover::limits::JOURNAL_MAX);
     // None of them is behind the others, and together they fill the interval.
     world.line("isp0", |_| Fate::Answered(Duration::ZERO));
     world.run(ms(1000));

@@ -6,9 +6,9 @@
 #[path = "layout/router.rs"]
 mod router;
 
-use failover::config::{RtTable, Slot, TABLE_MAIN};
-use failover::linux::layout::overridden_by;
-use failover::net::{Family, Metric};
+use failover::config::RtTable;
+use failover::routing::layout::overridden_by;
+use failover::types::{Family, Metric, Slot, TABLE_MAIN};
 use router::{Router, TARGET};
 
 /// Three uplinks in each family, in a namespace of their own each time.

@@ -4,8 +4,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use failover::linux::mirror::{Kinds, Mirror};
 use failover::linux::netlink::{Drained, Events, Requests};
+use failover::routing::mirror::{Kinds, Mirror};
 
 struct Counting;
 

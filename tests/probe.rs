@@ -9,10 +9,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use failover::check::ping::Ping;
-use failover::config::{PathId, Slot};
-use failover::failover::{Fault, Round};
-use failover::linux::icmp::{Probes, Received};
-use failover::net::{Duration, Family, Instant};
+use failover::linux::probe::icmp::{Probes, Received};
+use failover::types::{Duration, Family, Fault, Instant, PathId, Round, Slot};
 use failover::wire::icmp::{PAYLOAD_LEN, Rejected};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{

@@ -322,19 +322,19 @@ fn starts_and_writes_nothing() {
         .filter(|name| !known.contains(&name.as_str()))
         .collect();
     assert!(others.is_empty(), "{others:?}");
-    // An answer wakes, and a deadline; each wake-up is one wait, and a deadline one setting of the timer. A conversation
+    // An answer wakes, and a deadline; each wake-up is one wait, and a deadline one setting of the timer. A session
     // is woken when it is connected, and reads until there is no more: its answer, its end.
-    let talks = of("connect");
-    assert!(talks > 0, "there were no conversations");
+    let sessions = of("connect");
+    assert!(sessions > 0, "there were no sessions");
     let slack = sent / 20 + 8;
     assert!(
-        of("recvfrom") <= sent + 4 * talks + slack
-            && of("timerfd_settime") <= sent + 2 * talks + slack
-            && waits <= 2 * sent + 4 * talks + slack
+        of("recvfrom") <= sent + 4 * sessions + slack
+            && of("timerfd_settime") <= sent + 2 * sessions + slack
+            && waits <= 2 * sent + 4 * sessions + slack
     );
     // One socket each; nothing is opened for long.
-    assert!(of("socket") <= talks + slack && of("openat") <= talks + slack);
-    assert!(of("epoll_ctl") <= 2 * talks + slack);
+    assert!(of("socket") <= sessions + slack && of("openat") <= sessions + slack);
+    assert!(of("epoll_ctl") <= 2 * sessions + slack);
 }
 
 /// How long the wake-ups are counted.
@@ -386,11 +386,11 @@ fn few_waits(daemon: &Daemon) {
         }
     };
     let of = |name: &str| calls.get(name).copied().unwrap_or(0);
-    let (sent, talks) = (of("sendto"), of("connect"));
+    let (sent, sessions) = (of("sendto"), of("connect"));
     let waits = of("epoll_wait") + of("epoll_pwait");
-    println!("{waits} waits for {sent} messages sent and {talks} connections");
-    assert!(sent >= 20 && talks >= 10, "too few: {calls:?}");
-    assert!(waits <= 2 * sent + 3 * talks + 20, "{waits}: {calls:?}");
+    println!("{waits} waits for {sent} messages sent and {sessions} connections");
+    assert!(sent >= 20 && sessions >= 10, "too few: {calls:?}");
+    assert!(waits <= 2 * sent + 3 * sessions + 20, "{waits}: {calls:?}");
 }
 
 /// Answers take 30 ms, so that the daemon sleeps in between; the servers hold what they have.
@@ -448,7 +448,7 @@ const A_PROBE: [&str; 5] = [
     "timerfd_settime",
 ];
 
-/// What a conversation takes besides: a socket of its own, and a random number for a question by DNS (`openat`, `read`).
+/// What a session takes besides: a socket of its own, and a random number for a question by DNS (`openat`, `read`).
 const A_CONVERSATION: [&str; 12] = [
     "socket",
     "setsockopt",

@@ -3,9 +3,8 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // a test may
 
 use failover::uci::{self, Command, Error, Index, Section};
-use proptest::prelude::*;
-
 use json::Json;
+use proptest::prelude::*;
 
 /// The file is read at run time, so that other vectors of the same form can be put in its place.
 #[test]

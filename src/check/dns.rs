@@ -5,11 +5,10 @@ use core::net::{IpAddr, SocketAddr};
 use heapless::String;
 
 use super::{Common, Heard, Pace, Say, Step, Transport, Type, Way};
-use crate::config::HOST_MAX;
-use crate::config::options::{Given, Options};
-use crate::config::value;
-use crate::failover::Fault;
-use crate::net::Family;
+use crate::limits::HOST_MAX;
+use crate::option::section::{Given, Options};
+use crate::option::value;
+use crate::types::{Family, Fault};
 use crate::wire::dns::{self, Answer, PORT, Question, RecordType, Rejected};
 
 /// A question.
@@ -27,7 +26,7 @@ pub struct Dns {
     pub rcode: u8,
 }
 
-/// What a conversation remembers: the question's number, and why there may be no answer.
+/// What a session remembers: the question's number, and why there may be no answer.
 #[derive(Debug, Default)]
 pub struct Asked {
     id: u16,
@@ -35,8 +34,7 @@ pub struct Asked {
 }
 
 impl Type for Dns {
-    const OPTIONS: &'static [&'static str] = &["query", "record", "expect", "rcode", "port"];
-    type Talk = Asked;
+    type Session = Asked;
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Dns, Family)> {
         let query = name(options, "query");
@@ -88,7 +86,7 @@ impl Type for Dns {
     }
 
     fn way(&self) -> Way<'_> {
-        Way::Talk
+        Way::Session
     }
 
     fn step(&self, asked: &mut Asked, heard: Heard<'_>, say: &mut Say) -> Step {

@@ -3,9 +3,9 @@
 use heapless::String;
 
 use super::{Common, Type, Way};
-use crate::config::COMMAND_MAX;
-use crate::config::options::{Given, Options};
-use crate::net::Family;
+use crate::limits::COMMAND_MAX;
+use crate::option::section::{Given, Options};
+use crate::types::Family;
 
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +15,7 @@ pub struct Exec {
 }
 
 impl Type for Exec {
-    const OPTIONS: &'static [&'static str] = &["command"];
-    type Talk = ();
+    type Session = ();
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Exec, Family)> {
         let target = match &common.target {

@@ -8,10 +8,10 @@ use heapless::String;
 
 use super::dns::{ask, name};
 use super::{Common, Heard, Learned, Pace, Say, Step, Transport, Type, Way};
-use crate::config::options::{Given, Options};
-use crate::config::{HOST_MAX, HTTP_PATH_MAX, HTTP_TEXT_MAX, value};
-use crate::failover::Fault;
-use crate::net::{Duration, Family};
+use crate::limits::{HOST_MAX, HTTP_PATH_MAX, HTTP_TEXT_MAX};
+use crate::option::section::{Given, Options};
+use crate::option::value;
+use crate::types::{Duration, Family, Fault};
 use crate::wire::dns::{self, Question, RecordType, Rejected};
 use crate::wire::http::{self, Broken, PORT, Progress, Response};
 
@@ -47,7 +47,7 @@ pub enum Server {
     Name(String<HOST_MAX>, IpAddr),
 }
 
-/// What a conversation remembers.
+/// What a session remembers.
 #[derive(Debug, Default)]
 pub struct Browsing {
     part: Part,
@@ -69,15 +69,7 @@ enum Part {
 }
 
 impl Type for Http {
-    const OPTIONS: &'static [&'static str] = &[
-        "port",
-        "path",
-        "host",
-        "expect_status",
-        "expect_body",
-        "resolver",
-    ];
-    type Talk = Browsing;
+    type Session = Browsing;
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Http, Family)> {
         let port = super::tcp::port(options).or(PORT);
@@ -149,18 +141,18 @@ impl Type for Http {
     }
 
     fn way(&self) -> Way<'_> {
-        Way::Talk
+        Way::Session
     }
 
-    fn step(&self, talk: &mut Browsing, heard: Heard<'_>, say: &mut Say) -> Step {
-        let step = self.go_on(talk, heard, say);
+    fn step(&self, session: &mut Browsing, heard: Heard<'_>, say: &mut Say) -> Step {
+        let step = self.go_on(session, heard, say);
         let failed = match step {
             Step::End(Err(_)) => true,
             Step::Wait => matches!(heard, Heard::TimedOut),
             _ => false,
         };
         // Who does not have the page may not be the server: a portal may have said so, or the server has moved.
-        if failed && talk.part != Part::Resolving {
+        if failed && session.part != Part::Resolving {
             say.learned = Learned::Forget;
         }
         step
@@ -168,40 +160,40 @@ impl Type for Http {
 }
 
 impl Http {
-    fn go_on(&self, talk: &mut Browsing, heard: Heard<'_>, say: &mut Say) -> Step {
-        match (heard, talk.part) {
+    fn go_on(&self, session: &mut Browsing, heard: Heard<'_>, say: &mut Say) -> Step {
+        match (heard, session.part) {
             (Heard::Begin { family, known, .. }, _) => {
-                talk.family = Some(family);
+                session.family = Some(family);
                 match (&self.server, known) {
-                    (Server::Address(address), _) => self.connect(talk, *address),
-                    (Server::Name(..), Some(address)) => self.connect(talk, address),
+                    (Server::Address(address), _) => self.connect(session, *address),
+                    (Server::Name(..), Some(address)) => self.connect(session, address),
                     (Server::Name(_, resolver), None) => {
                         Step::Connect(Transport::Udp, SocketAddr::new(*resolver, dns::PORT))
                     }
                 }
             }
             (Heard::Connected { random }, Part::Resolving) => {
-                talk.id = random;
-                ask(&self.question(talk), say);
+                session.id = random;
+                ask(&self.question(session), say);
                 Step::Wait
             }
-            (Heard::Said(message), Part::Resolving) => self.resolved(talk, message, say),
+            (Heard::Said(message), Part::Resolving) => self.resolved(session, message, say),
             // Anybody on the way can say so: it is no answer, but may be why there is none.
             (Heard::Failed(_) | Heard::Ended, Part::Resolving) => Step::Wait,
             (Heard::TimedOut, Part::Resolving) => Step::End(Err(Fault::Unresolved)),
             (Heard::Connected { .. }, _) => {
-                talk.part = Part::Reading;
+                session.part = Part::Reading;
                 let request = http::request(&self.host, self.port, &self.path);
                 let _ = say.bytes.extend_from_slice(&request); // there is room for the longest
                 Step::Wait
             }
             (Heard::Said(bytes), _) => {
-                let progress = talk.response.read(bytes, &self.expect_body);
-                self.judge(&talk.response, progress)
+                let progress = session.response.read(bytes, &self.expect_body);
+                self.judge(&session.response, progress)
             }
             (Heard::Ended, _) => {
-                let whole = talk.response.end().map(|()| Progress::Whole);
-                self.judge(&talk.response, whole)
+                let whole = session.response.end().map(|()| Progress::Whole);
+                self.judge(&session.response, whole)
             }
             (Heard::Failed(fault), _) => Step::End(Err(fault)),
             (Heard::TimedOut, Part::Connecting) => Step::Wait,
@@ -209,30 +201,30 @@ impl Http {
         }
     }
 
-    fn connect(&self, talk: &mut Browsing, address: IpAddr) -> Step {
-        talk.part = Part::Connecting;
+    fn connect(&self, session: &mut Browsing, address: IpAddr) -> Step {
+        session.part = Part::Connecting;
         Step::Connect(Transport::Tcp, SocketAddr::new(address, self.port))
     }
 
-    fn question(&self, talk: &Browsing) -> Question<'_> {
+    fn question(&self, session: &Browsing) -> Question<'_> {
         Question {
-            id: talk.id,
+            id: session.id,
             name: match &self.server {
                 Server::Name(name, _) => name,
                 Server::Address(_) => "",
             },
-            record: RecordType::of(talk.family.unwrap_or(Family::V4)),
+            record: RecordType::of(session.family.unwrap_or(Family::V4)),
         }
     }
 
-    fn resolved(&self, talk: &mut Browsing, message: &[u8], say: &mut Say) -> Step {
-        match dns::parse(&self.question(talk), None, message) {
+    fn resolved(&self, session: &mut Browsing, message: &[u8], say: &mut Say) -> Step {
+        match dns::parse(&self.question(session), None, message) {
             Err(Rejected::Stranger) => Step::Wait,
             Err(Rejected::Malformed) => Step::End(Err(Fault::Unresolved)),
             Ok(answer) => match answer.address {
                 Some((address, seconds)) if answer.rcode == 0 => {
                     say.learned = Learned::Address(address, seconds);
-                    self.connect(talk, address)
+                    self.connect(session, address)
                 }
                 _ => Step::End(Err(Fault::Unresolved)),
             },

@@ -3,8 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Common, Pace, Type, Way};
-use crate::config::options::{Given, Options};
-use crate::net::{Duration, Family};
+use crate::option::section::{Given, Options};
+use crate::types::{Duration, Family};
 
 /// Questions go to all on the link.
 const PACE: Pace = Pace {
@@ -27,8 +27,7 @@ pub struct Ndp {
 }
 
 impl Type for Arp {
-    const OPTIONS: &'static [&'static str] = &[];
-    type Talk = ();
+    type Session = ();
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Arp, Family)> {
         let target = match target(options, common, Family::V4)? {
@@ -48,8 +47,7 @@ impl Type for Arp {
 }
 
 impl Type for Ndp {
-    const OPTIONS: &'static [&'static str] = &[];
-    type Talk = ();
+    type Session = ();
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Ndp, Family)> {
         let target = match target(options, common, Family::V6)? {

@@ -3,8 +3,8 @@
 use core::net::IpAddr;
 
 use super::{Common, Type, Way};
-use crate::config::options::Options;
-use crate::net::Family;
+use crate::option::section::Options;
+use crate::types::Family;
 use crate::wire::icmp::{PAYLOAD_LEN, PAYLOAD_MAX};
 
 /// An ICMP echo.
@@ -33,8 +33,7 @@ impl Ping {
 }
 
 impl Type for Ping {
-    const OPTIONS: &'static [&'static str] = &["size", "ttl", "dscp"];
-    type Talk = ();
+    type Session = ();
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Ping, Family)> {
         let size = options.number("size", PAYLOAD_LEN.into(), PAYLOAD_MAX.into());

@@ -3,9 +3,8 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::{Common, Heard, Pace, Say, Step, Transport, Type, Way};
-use crate::config::options::{Given, Options};
-use crate::failover::Fault;
-use crate::net::{Duration, Family};
+use crate::option::section::{Given, Options};
+use crate::types::{Duration, Family, Fault};
 
 /// A connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +28,7 @@ pub(super) const PACE: Pace = Pace {
 };
 
 impl Type for Tcp {
-    const OPTIONS: &'static [&'static str] = &["port", "accept_refused"];
-    type Talk = ();
+    type Session = ();
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Tcp, Family)> {
         let port = port(options);
@@ -52,7 +50,7 @@ impl Type for Tcp {
     }
 
     fn way(&self) -> Way<'_> {
-        Way::Talk
+        Way::Session
     }
 
     fn step(&self, (): &mut (), heard: Heard<'_>, _: &mut Say) -> Step {

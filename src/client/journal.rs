@@ -39,7 +39,7 @@ fn row(entry: &Entry, now_ms: u64) -> [String; 5] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::samples::journal;
+    use crate::client::fixture::journal;
 
     #[test]
     fn a_line_for_each_transition() {

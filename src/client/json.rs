@@ -53,7 +53,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::client::samples::{healthy, troubled};
+    use crate::client::fixture::{healthy, troubled};
 
     fn parsed(answer: &Answer) -> Value {
         serde_json::from_str(&render(answer).unwrap()).unwrap()

@@ -2,11 +2,11 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `scene` | what there is to know of the provider's ways out |
-//! | `passage` | the routes that device-bound probes need, while no daemon keeps any |
+//! | `uplinks` | what there is to know of the provider's ways out |
+//! | `temporary_routes` | the routes that device-bound probes need, while no daemon keeps any |
 
-mod passage;
-mod scene;
+mod temporary_routes;
+mod uplinks;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -16,22 +16,21 @@ use nix::errno::Errno;
 
 use super::{complain, print, settings};
 use crate::check::Way;
-use crate::cli::Exit;
-use crate::config::{Check, PathId};
-use crate::failover::{Round, Waiting};
-use crate::linux::alone::Alone;
+use crate::client::cli::Exit;
+use crate::config::Check;
 use crate::linux::clock::now;
-use crate::linux::exec::{Asked, Finished, NotStarted};
+use crate::linux::netns_lock::NetnsLock;
 use crate::linux::poll::{Interest, Poller, ReadyList};
 use crate::linux::privileges;
-use crate::linux::prober::{News, Prober, Question, Source};
+use crate::linux::probe::exec::{Asked, Finished, NotStarted};
+use crate::linux::probe::prober::{News, Prober, Question, Source};
+use crate::linux::probe::session::Serial;
 use crate::linux::signals::{Signal, Signals};
-use crate::linux::talks::Serial;
-use crate::linux::uplink::Uplink;
-use crate::net::{Duration, Instant};
+use crate::routing::uplink::Uplink;
+use crate::types::{Duration, Instant, PathId, Round, Waiting};
 use crate::wire::decimal::Decimal;
-use passage::Passage;
-use scene::Scene;
+use temporary_routes::TemporaryRoutes;
+use uplinks::Scene;
 
 /// What to probe, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +58,7 @@ pub fn probe(file: &Path, errand: &Errand<'_>) -> Exit {
     if let Some(missing) = privileges::missing() {
         return complain(Exit::NotPermitted, missing);
     }
-    if let Err(what) = scene::choose(&mut config, errand) {
+    if let Err(what) = uplinks::choose(&mut config, errand) {
         return complain(Exit::Usage, &what);
     }
     match Scene::look(&config).and_then(|scene| Probing::new(&scene)?.run(errand)) {
@@ -86,7 +85,7 @@ struct Probing<'a> {
     poller: Poller,
     signals: Signals,
     /// held while the probes are on their way
-    passage: Passage,
+    routes: TemporaryRoutes,
 }
 
 const SIGNALS: u64 = 3;
@@ -100,13 +99,13 @@ impl<'a> Probing<'a> {
             prober: Prober::new(),
             poller: Poller::new().map_err(told)?,
             signals,
-            passage: Passage::open(scene)?,
+            routes: TemporaryRoutes::open(scene)?,
         };
         probing
             .poller
             .add(&probing.signals, SIGNALS, Interest::READ)
             .map_err(told)?;
-        if let Some(askers) = probing.passage.alone().and_then(Alone::fd) {
+        if let Some(askers) = probing.routes.alone().and_then(NetnsLock::fd) {
             let added = probing.poller.add(askers, ASKERS, Interest::READ);
             added.map_err(told)?;
         }
@@ -165,8 +164,8 @@ impl<'a> Probing<'a> {
                         return Ok(self.conclude(errand));
                     }
                 } else if ready.token == ASKERS {
-                    let alone = self.passage.alone();
-                    if alone.is_some_and(Alone::dismiss) {
+                    let alone = self.routes.alone();
+                    if alone.is_some_and(NetnsLock::dismiss) {
                         print("  a daemon starts: the rest is left to it\n");
                         return Ok(self.conclude(errand));
                     }
@@ -415,7 +414,7 @@ fn token(source: Source) -> u64 {
     let (kind, index) = match source {
         Source::Echo(index) => (0, index as u64),
         Source::Link(index) => (1, index as u64),
-        Source::Talk(Serial(number)) => (2, number.into()),
+        Source::Session(Serial(number)) => (2, number.into()),
     };
     index * 4 + kind
 }
@@ -425,7 +424,7 @@ fn source(token: u64) -> Option<Source> {
     Some(match token % 4 {
         0 => Source::Echo(usize::try_from(index).ok()?),
         1 => Source::Link(usize::try_from(index).ok()?),
-        2 => Source::Talk(Serial(u32::try_from(index).ok()?)),
+        2 => Source::Session(Serial(u32::try_from(index).ok()?)),
         _ => return None,
     })
 }

@@ -2,8 +2,8 @@
 
 use crate::client::text::{WIDTH, age, decimal, pad, plain, wrap};
 use crate::linux::connection::{Answer, Provider};
-use crate::net::Family;
 use crate::text::Timestamp;
+use crate::types::Family;
 use crate::wire::control::{Check, Header, Path, Warning};
 use crate::wire::decimal::Decimal;
 
@@ -373,7 +373,7 @@ fn round_trip(ms: Decimal) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::samples::{healthy, online, provider, troubled};
+    use crate::client::fixture::{healthy, online, provider, troubled};
 
     /// 2025-11-23T20:28:55Z
     const NOW_MS: u64 = 1_763_929_735_400;

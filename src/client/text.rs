@@ -47,7 +47,7 @@ pub(super) fn pad(out: &mut String, count: usize) {
 }
 
 /// The text without what could command a terminal.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let harmless = |c: char| if c.is_control() { '?' } else { c };
     text.chars().map(harmless).collect()
 }

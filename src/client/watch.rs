@@ -1,6 +1,6 @@
 //! `status --watch`: the same again each second; in place, when there is a screen to draw on.
 
-use crate::cli::Exit;
+use crate::client::cli::Exit;
 use crate::client::{complain, print};
 use crate::linux::terminal::{self, Tick, Ticker};
 

@@ -1,10 +1,12 @@
 //! `config check` → [`Check`]: the options that all types have. Those of one type are read in [`crate::check`].
 
-use super::options::{Given, Options};
+use super::Check;
 use super::timing::INTERVAL;
-use super::{Check, INTERVAL_MAX, INTERVAL_MIN, Name, TARGET_MAX};
 use crate::check::{Common, Named, TYPES};
-use crate::net::Family;
+use crate::limits::{INTERVAL_MAX, INTERVAL_MIN, TARGET_MAX};
+use crate::option::section::{Given, Options};
+use crate::option::table::{CHECK_TYPES, CheckType};
+use crate::types::{Family, Name};
 
 /// One check; none when it is wrong, which is reported.
 pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Check> {
@@ -63,28 +65,43 @@ fn read_type(options: &mut Options<'_, '_, '_>) -> Option<&'static Named> {
 
 /// Reports options that only checks of other types have.
 fn refuse_others(options: &mut Options<'_, '_, '_>, kind: &Named) {
-    for other in TYPES.iter().filter(|other| other.name != kind.name) {
-        for name in other.options {
-            let first = TYPES.iter().find(|named| named.options.contains(name));
-            let new = first.is_some_and(|first| first.name == other.name);
-            if !new || kind.options.contains(name) {
+    let has = |of_type: &CheckType, name| of_type.options.contains(&name);
+    let owners = |name| CHECK_TYPES.iter().filter(move |other| has(other, name));
+    for other in CHECK_TYPES.iter().filter(|other| other.name != kind.name) {
+        for &name in other.options {
+            let new = owners(name)
+                .next()
+                .is_some_and(|first| first.name == other.name);
+            if !new || owners(name).any(|owner| owner.name == kind.name) {
                 continue;
             }
             if let Some(setting) = options.section.get(name) {
                 let own = kind.name;
-                let mut owners: heapless::String<32> = heapless::String::new();
-                for owner in TYPES.iter().filter(|named| named.options.contains(name)) {
+                let mut names: heapless::String<32> = heapless::String::new();
+                for owner in owners(name) {
                     // What does not fit is left out of a message.
-                    let comma = if owners.is_empty() { "" } else { ", " };
-                    let _ = owners
+                    let comma = if names.is_empty() { "" } else { ", " };
+                    let _ = names
                         .push_str(comma)
-                        .and_then(|()| owners.push_str(owner.name));
+                        .and_then(|()| names.push_str(owner.name));
                 }
                 options.error(
                     setting.line,
-                    format_args!("option {name} is for checks of type {owners}, not {own}"),
+                    format_args!("option {name} is for checks of type {names}, not {own}"),
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_options_has_the_types_of_checks() {
+        let types: Vec<&str> = TYPES.iter().map(|named| named.name).collect();
+        let told: Vec<&str> = CHECK_TYPES.iter().map(|of_type| of_type.name).collect();
+        assert_eq!(types, told);
     }
 }

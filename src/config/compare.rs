@@ -4,9 +4,10 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::load::Loading;
-use super::problem::Report;
-use super::{COMMANDS_MAX, Check, Config, Provider, RtTable, TABLE_MAIN, TALKS_MAX};
-use crate::net::{Family, Metric};
+use super::{Check, Config, Provider, RtTable};
+use crate::limits::{COMMANDS_MAX, SESSIONS_MAX};
+use crate::option::problem::Report;
+use crate::types::{Family, Metric, TABLE_MAIN};
 use crate::uci::{Section, Word};
 
 /// The metric that an IPv6 route gets when it has none.
@@ -114,7 +115,7 @@ impl Loading<'_, '_> {
     /// its timeout, and in an outage they all wait for that.
     fn compare_rooms(&mut self, config: &Config) {
         let what = ["tcp, dns and http", "hold", "sessions"];
-        self.compare_room(config, &Check::needs_session, what, TALKS_MAX);
+        self.compare_room(config, &Check::needs_session, what, SESSIONS_MAX);
         let what = ["exec", "run", "commands"];
         self.compare_room(config, &Check::needs_command, what, COMMANDS_MAX);
     }

@@ -1,12 +1,10 @@
 //! `config globals` → [`Globals`].
 
-use super::options::{Given, Options};
-use super::value;
-use super::{
-    Globals, INTERVAL_MAX, LastResort, LogLevel, OnStop, POLICY_TABLE_FIRST, PROVIDERS_MAX,
-    Preempt, RULE_PREF_MAX, RULE_PREFS, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
-};
-use crate::net::{Duration, Metric};
+use super::{Globals, LastResort, LogLevel, OnStop, Preempt};
+use crate::limits::{INTERVAL_MAX, PROVIDERS_MAX, RULE_PREF_MAX, RULE_PREFS};
+use crate::option::section::{Given, Options};
+use crate::option::value;
+use crate::types::{Duration, Metric, POLICY_TABLE_FIRST, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 
 /// Resolves the name of a routing table to its number.
 pub(super) type Tables<'t> = &'t dyn Fn(&str) -> Option<u32>;

@@ -2,8 +2,9 @@
 
 use core::fmt;
 
-use super::problem::Hint;
-use super::{Config, Provider, nearest};
+use super::{Config, Provider};
+use crate::option::nearest;
+use crate::option::problem::Hint;
 use crate::uci::Shown;
 
 /// Why nobody of an id can be used. Shown, it says which providers there are.

@@ -2,16 +2,16 @@
 
 use heapless::String;
 
-use super::options::{Given, KINDS, Options};
-use super::problem::{Hint, Problem, Report, nearest};
-use super::provider;
 use super::timing::{Resolver, TimingOptions};
-use super::value;
-use super::{
-    CHECKS_MAX, Config, FILE_MAX, Globals, NAME_MAX, Name, PATH_CHECKS_MAX, PROVIDERS_MAX,
-    Provider, RANK_MAX, SECTIONS_MAX, Slot,
+use super::{Config, Globals, Provider, provider};
+use crate::limits::{
+    CHECKS_MAX, FILE_MAX, NAME_MAX, PATH_CHECKS_MAX, PROVIDERS_MAX, RANK_MAX, SECTIONS_MAX,
 };
-use crate::net::{Family, PerFamily};
+use crate::option::problem::{Hint, Problem, Report, nearest};
+use crate::option::section::{Given, Options};
+use crate::option::table::KINDS;
+use crate::option::value;
+use crate::types::{Family, Name, PerFamily, Slot};
 use crate::uci::{Index, Section, until_unclosed_quote};
 
 /// A configuration that was not accepted. Every reason was reported.
@@ -49,7 +49,7 @@ pub fn load(
     lost |= !untold.is_empty();
     let index = Index::read(text, &mut |error| {
         lost |= error.opens_section;
-        super::slips::report_line(&error, &mut report);
+        crate::option::slips::report_line(&error, &mut report);
     });
     let mut loading = Loading {
         index,

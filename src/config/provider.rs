@@ -3,12 +3,11 @@
 use core::net::IpAddr;
 
 use super::globals::{Tables, table_number};
-use super::options::{Given, Options};
-use super::value;
-use super::{
-    Check, DeviceName, Globals, INTERFACES_MAX, Name, Profile, Provider, RtTable, Slot, TABLE_MAIN,
-};
-use crate::net::{Family, PerFamily, Prefix};
+use super::{Check, Globals, Profile, Provider, RtTable};
+use crate::limits::INTERFACES_MAX;
+use crate::option::section::{Given, Options};
+use crate::option::value;
+use crate::types::{DeviceName, Family, Name, PerFamily, Prefix, Slot, TABLE_MAIN};
 
 /// One that says nothing.
 pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
@@ -254,9 +253,11 @@ pub(super) fn read_checks(
             None if exists(word) => sure = false, // and wrong, which is reported
             None => {
                 sure = false;
-                let near =
-                    super::nearest(word, &mut checks.iter().map(|check| check.name.as_str()));
-                let (word, hint) = (crate::uci::Shown(word), super::problem::Hint(near));
+                let near = crate::option::nearest(
+                    word,
+                    &mut checks.iter().map(|check| check.name.as_str()),
+                );
+                let (word, hint) = (crate::uci::Shown(word), crate::option::problem::Hint(near));
                 options.error(
                     line,
                     format_args!("check {word}: no check has this name{hint}"),

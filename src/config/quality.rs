@@ -2,11 +2,11 @@
 
 use core::fmt;
 
-use super::options::{Given, Options};
-use super::problem::Report;
-use super::value::{self, Expected, Span};
 use super::{Measure, Quality, Threshold};
-use crate::net::Duration;
+use crate::option::problem::Report;
+use crate::option::section::{Given, Options};
+use crate::option::value::{self, Expected, Span};
+use crate::types::Duration;
 
 /// So many seconds are no round trip: milliseconds are meant.
 const SECONDS_MOST: u32 = 10;

@@ -1,9 +1,9 @@
 //! The files that are installed beside the program say what is true: every option stands in the shipped configuration and
 //! in the manual, each with the default that it has.
 
-use super::options::{KINDS, TIMING};
 use super::{Config, Measure, load};
-use crate::check::TYPES;
+use crate::option::table::CHECK_TYPES;
+use crate::option::table::{KINDS, TIMING};
 
 const SHIPPED: &str = include_str!("../../board/linux/failover.conf");
 const MANUAL: &str = include_str!("../../board/linux/failover.8");
@@ -142,7 +142,7 @@ fn every_option_is_shown_once_in_its_kind_of_section() {
     for kind in &KINDS {
         for name in kind.names() {
             // An option of types of checks is shown in a section of each of these types, and in no other.
-            let types = TYPES.iter().filter(|_| kind.types);
+            let types = CHECK_TYPES.iter().filter(|_| kind.types);
             let of_types = types.filter(|named| named.options.contains(&name));
             let mut places: Vec<&str> = of_types.map(|named| named.name).collect();
             let is_of_types = !places.is_empty();
@@ -165,7 +165,7 @@ fn every_option_is_shown_once_in_its_kind_of_section() {
             }
         }
     }
-    for named in TYPES.iter().filter(|named| named.name != "ndp") {
+    for named in CHECK_TYPES.iter().filter(|named| named.name != "ndp") {
         assert!(all.iter().any(|shown| shown.of_type == named.name));
     }
 }
@@ -251,7 +251,7 @@ fn the_manual_has_every_option_of_a_type_with_its_default() {
     let types = part("config check 'name'")
         .split_once("\n.It Cm target")
         .unwrap();
-    for named in TYPES {
+    for named in &CHECK_TYPES {
         let mut told_of = types.0.lines().filter_map(|line| line.strip_prefix(".Cm "));
         assert!(told_of.any(|words| words.split(' ').next() == Some(named.name)));
         for &name in named.options {

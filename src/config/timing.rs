@@ -1,14 +1,14 @@
 //! Timing and verdict: from a provider's options, its profile, globals' options and globals' profile, in this order.
 
-use super::options::{Given, Options};
-use super::problem::Report;
 use super::quality::{QualityOptions, Thresholds};
-use super::value::Span;
-use super::{
-    INTERVAL_MAX, INTERVAL_MIN, PATH_CHECKS_MAX, Profile, Quorum, TIMEOUT_INTERVALS_MAX,
-    TIMEOUT_MIN, Timing, WINDOW_MAX,
+use super::{Profile, Quorum, Timing};
+use crate::limits::{
+    INTERVAL_MAX, INTERVAL_MIN, PATH_CHECKS_MAX, TIMEOUT_INTERVALS_MAX, TIMEOUT_MIN, WINDOW_MAX,
 };
-use crate::net::{Duration, PerFamily};
+use crate::option::problem::Report;
+use crate::option::section::{Given, Options};
+use crate::option::value::Span;
+use crate::types::{Duration, PerFamily};
 
 pub(super) const INTERVAL: &str = "expected 10ms to 24h";
 
@@ -75,7 +75,7 @@ fn rounds(options: &mut Options<'_, '_, '_>, name: &str, least: u32) -> Given<u8
 fn quorum(options: &mut Options<'_, '_, '_>) -> Given<Quorum> {
     const MOST: u32 = 8;
     const { assert!(MOST as usize == PATH_CHECKS_MAX) };
-    options.parse("quorum", |text| match super::value::number(text) {
+    options.parse("quorum", |text| match crate::option::value::number(text) {
         _ if text == "all" => Ok(Quorum::All),
         Some(number) if (1..=MOST).contains(&number) => Ok(Quorum::AtLeast(low_byte(number))),
         _ => Err("expected all, or a whole number from 1 to 8"),

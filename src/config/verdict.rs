@@ -1,6 +1,6 @@
 //! When a path is probed and how it is judged; the defaults of each profile.
 
-use crate::net::Duration;
+use crate::types::Duration;
 
 /// When to probe and how to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Timing {
     pub down: u8,
     /// consecutive good rounds to come online
     pub up: u8,
-    /// rounds remembered, at most [`super::WINDOW_MAX`]
+    /// rounds remembered, at most [`crate::limits::WINDOW_MAX`]
     pub window: u8,
     /// more failed rounds than this in the window: offline
     pub max_failed: u8,

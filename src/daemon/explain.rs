@@ -5,15 +5,14 @@
 use core::fmt;
 
 use super::status::View;
-use crate::config::{
-    Check, LastResort, Limit, Measure, Name, PathId, Preempt, Provider, Slot, Timing, value::Span,
-};
-use crate::failover::path::{Duty, Path, State, Verdict};
-use crate::failover::rounds::CheckFacts;
-use crate::failover::{HeldBack, Lead, Waiting};
+use crate::config::{Check, LastResort, Limit, Measure, Preempt, Provider, Timing};
+use crate::engine::path::{Duty, Path, State};
+use crate::engine::rounds::CheckFacts;
+use crate::engine::{HeldBack, Lead};
 use crate::linux::clock;
-use crate::net::{Duration, Family, Instant};
+use crate::option::value::Span;
 use crate::text::{Timestamp, text};
+use crate::types::{Duration, Family, Instant, Name, PathId, Slot, Verdict, Waiting};
 use crate::wire::control::Text;
 use crate::wire::decimal::Decimal;
 

@@ -1,11 +1,10 @@
 //! What netifd says of its interfaces, for the providers that name some.
 
 use super::{Daemon, Memory, Token};
-use crate::config::Name;
 use crate::linux::clock::now;
-use crate::linux::netifd::{NoAnswer, Trouble};
 use crate::linux::poll::Interest;
-use crate::net::Instant;
+use crate::linux::process::ubus::{FileError, NoAnswer};
+use crate::types::{Instant, Name};
 use crate::uci::Shown;
 
 impl Daemon<'_> {
@@ -67,26 +66,26 @@ impl Daemon<'_> {
             let id = provider.map(|provider| &provider.id);
             let mut add = |code, what| self.warnings.add(code, id, what);
             match trouble {
-                Trouble::Unknown => add(
+                FileError::Unknown => add(
                     "interface-unknown",
                     format_args!(
                         "netifd knows no interface {name}: see `ubus list network.interface.*`"
                     ),
                 ),
-                Trouble::NoAnswer(NoAnswer::Program(errno)) => add(
+                FileError::NoAnswer(NoAnswer::Program(errno)) => add(
                     "no-netifd",
                     format_args!(
                         "interface {name} is asked of netifd by `ubus`, which cannot be run ({errno}): where there is no \
                          netifd, name the device by `option device`"
                     ),
                 ),
-                Trouble::NoAnswer(why) => add(
+                FileError::NoAnswer(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} ({why}): it is asked again"
                     ),
                 ),
-                Trouble::Silent(why) => add(
+                FileError::Silent(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} any more ({why}): what it told before holds, and it is \

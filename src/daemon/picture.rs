@@ -2,12 +2,11 @@
 //! was no room for, is looked at anew.
 
 use super::{Daemon, Memory};
-use crate::config::PathId;
 use crate::linux::clock;
-use crate::linux::mirror::{Kinds, Named};
-use crate::linux::netifd::told_of;
-use crate::linux::uplink::Told;
-use crate::net::{Duration, Family, Instant};
+use crate::linux::process::ubus::told_of;
+use crate::routing::mirror::{Kinds, Named};
+use crate::routing::uplink::Told;
+use crate::types::{Duration, Family, Instant, PathId};
 
 /// Between two dumps, when one has failed, or the next would leave the same doubts.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -5,15 +5,16 @@ use std::os::fd::BorrowedFd;
 use nix::errno::Errno;
 
 use super::{Daemon, LATE, Memory, Token};
-use crate::config::{Check, Config, PATH_CHECKS_MAX, PATHS_MAX, PathId, WINDOW_MAX};
-use crate::failover::{CheckSet, Event, Failover, Fault, Round};
+use crate::config::{Check, Config};
+use crate::engine::{Engine, Event};
+use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, WINDOW_MAX};
 use crate::linux::clock::now;
-use crate::linux::exec::{Asked, Finished, NotStarted};
-use crate::linux::mirror::Mirror;
 use crate::linux::poll::{Interest, Poller};
-use crate::linux::prober::{News, Question, Source};
-use crate::linux::uplink::Uplink;
-use crate::net::Instant;
+use crate::linux::probe::exec::{Asked, Finished, NotStarted};
+use crate::linux::probe::prober::{News, Question, Source};
+use crate::routing::mirror::Mirror;
+use crate::routing::uplink::Uplink;
+use crate::types::{CheckSet, Fault, Instant, PathId, Round};
 
 /// Most answers of a path that are read at once: all that its rounds can have asked for.
 const WAITING_MAX: usize = WINDOW_MAX * PATH_CHECKS_MAX;
@@ -156,9 +157,9 @@ impl Daemon<'_> {
             }
         }
         let mut place = 0;
-        while let Some(talk) = self.memory.prober.talk(place) {
-            self.hear(talk);
-            if self.memory.prober.talk(place) == Some(talk) {
+        while let Some(session) = self.memory.prober.session(place) {
+            self.hear(session);
+            if self.memory.prober.session(place) == Some(session) {
                 place += 1;
             }
         }
@@ -246,7 +247,7 @@ impl Daemon<'_> {
 
 /// A check of a path, by its number.
 fn question<'a>(
-    (core, mirror, uplinks): (&'a Failover, &'a Mirror, &'a [Uplink]),
+    (core, mirror, uplinks): (&'a Engine, &'a Mirror, &'a [Uplink]),
     path: PathId,
     check: u8,
 ) -> Option<Question<'a>> {

@@ -2,10 +2,9 @@
 
 use heapless::Vec;
 
-use crate::config::REFUSED_MAX;
-use crate::failover::Fault;
-use crate::linux::objects::{Change, Route};
-use crate::net::{Duration, Instant};
+use crate::limits::REFUSED_MAX;
+use crate::routing::objects::{Change, Route};
+use crate::types::{Duration, Fault, Instant};
 
 /// Before what was refused is asked for again; each time twice as long.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -155,10 +154,9 @@ fn is_of_all(fault: Fault) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{PROTOCOL, TABLE_MAIN};
-    use crate::linux::layout::everywhere;
-    use crate::linux::objects::{RouteKind, Rule, RuleVerdict, Selector};
-    use crate::net::{Family, Metric};
+    use crate::routing::layout::everywhere;
+    use crate::routing::objects::{RouteKind, Rule, RuleVerdict, Selector};
+    use crate::types::{Family, Metric, PROTOCOL, TABLE_MAIN};
 
     fn route(metric: u32) -> Change {
         Change::SetRoute(Route {

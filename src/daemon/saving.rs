@@ -2,14 +2,14 @@
 
 use super::state_dir::PAUSE;
 use super::{Daemon, Memory};
-use crate::config::{Config, PathId, Slot};
-use crate::failover::journal::Entry;
-use crate::failover::{self, Failover};
+use crate::config::Config;
+use crate::engine::journal::Entry;
+use crate::engine::{self, Engine};
 use crate::linux::clock::now;
-use crate::linux::save::{self, Saved};
-use crate::net::{Family, Instant, PerFamily};
+use crate::linux::file::saved_state::{self, Saved};
 use crate::text::text;
-use crate::wire::state::{Lead, Path, Record, Records};
+use crate::types::{Family, Instant, PathId, PerFamily, Slot};
+use crate::wire::saved_state::{Lead, Path, Record, Records};
 
 impl Daemon<'_> {
     /// Writes the state, if there is anything new in it.
@@ -19,7 +19,7 @@ impl Daemon<'_> {
         }
         let Memory { core, .. } = &*self.memory;
         let state_dir = &core.config().globals.state_dir;
-        let saved = save::write(state_dir, self.boot, |put| put_all(core, put));
+        let saved = saved_state::write(state_dir, self.boot, |put| put_all(core, put));
         let unsaved = core::mem::replace(&mut self.unsaved, saved.is_err());
         if saved.is_err() {
             // Perhaps its directory is gone; or it is full, and has room again some time.
@@ -37,7 +37,7 @@ impl Daemon<'_> {
     }
 }
 
-fn put_all(core: &Failover, put: &mut dyn FnMut(&Record<'_>)) {
+fn put_all(core: &Engine, put: &mut dyn FnMut(&Record<'_>)) {
     let config = core.config();
     let id = |slot: Option<Slot>| slot.and_then(|slot| config.at(slot)).map(|p| p.id.as_str());
     let leader = |family| id(core.leader(family));
@@ -67,10 +67,10 @@ fn put_all(core: &Failover, put: &mut dyn FnMut(&Record<'_>)) {
         });
     }
     let lead = |family| match core.lead_of(family) {
-        failover::Lead::Unknown => Lead::Unknown,
-        failover::Lead::NoRoute => Lead::NoRoute,
-        failover::Lead::Refused => Lead::Refused,
-        failover::Lead::By(slot) => id(Some(slot)).map_or(Lead::Unknown, Lead::By),
+        engine::Lead::Unknown => Lead::Unknown,
+        engine::Lead::NoRoute => Lead::NoRoute,
+        engine::Lead::Refused => Lead::Refused,
+        engine::Lead::By(slot) => id(Some(slot)).map_or(Lead::Unknown, Lead::By),
     };
     put(&Record::Told {
         pinned: id(core.pinned()),
@@ -100,7 +100,7 @@ pub(super) fn slot_of(saved: &Saved, wanted: &str) -> Option<Slot> {
 
 /// Takes up what a former run knew of the providers that are still there. Nothing of it is of the future, whatever the
 /// file says: who waits for something to have lasted must not wait for ever.
-pub(super) fn restore(core: &mut Failover, records: Records<'_>, now: Instant) {
+pub(super) fn restore(core: &mut Engine, records: Records<'_>, now: Instant) {
     let instant = |micros| Instant::from_micros(micros).clamp(Instant::ZERO, now);
     for record in records {
         match record {
@@ -152,12 +152,12 @@ pub(super) fn restore(core: &mut Failover, records: Records<'_>, now: Instant) {
     }
 }
 
-fn lead(config: &Config, lead: Lead<'_>) -> failover::Lead {
+fn lead(config: &Config, lead: Lead<'_>) -> engine::Lead {
     match lead {
-        Lead::Unknown => failover::Lead::Unknown,
-        Lead::NoRoute => failover::Lead::NoRoute,
-        Lead::Refused => failover::Lead::Refused,
-        Lead::By(id) => slot_in(config, id).map_or(failover::Lead::Unknown, failover::Lead::By),
+        Lead::Unknown => engine::Lead::Unknown,
+        Lead::NoRoute => engine::Lead::NoRoute,
+        Lead::Refused => engine::Lead::Refused,
+        Lead::By(id) => slot_in(config, id).map_or(engine::Lead::Unknown, engine::Lead::By),
     }
 }
 
@@ -169,8 +169,8 @@ fn slot_in(config: &Config, id: &str) -> Option<Slot> {
 mod tests {
     use super::*;
     use crate::config::load;
-    use crate::failover::path::Verdict;
-    use crate::wire::state::{BootId, Writer, records};
+    use crate::types::Verdict;
+    use crate::wire::saved_state::{BootId, Writer, records};
 
     const BOOT: BootId = BootId([7; 16]);
     const CONFIG: &[u8] = b"config provider a\n option device eth1\n\
@@ -217,7 +217,7 @@ mod tests {
             (100_000_001, now),
             (i64::MAX, now),
         ] {
-            let mut core = Box::new(Failover::new());
+            let mut core = Box::new(Engine::new());
             load(CONFIG, &|_| None, core.first_config(), &mut |_| {}).unwrap();
             core.begin(now);
             restore(&mut core, records(&file(saved), BOOT).unwrap(), now);

@@ -1,34 +1,35 @@
 //! From a configuration file to a running daemon, and to its end.
 
-use std::fmt;
-use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread::sleep;
+use std::{fmt, io};
 
 use nix::errno::Errno;
 
-use super::kernel::remove_ours;
+use super::routes::remove_ours;
 use super::warnings::Warnings;
 use super::{Daemon, Memory, Token, saving};
-use crate::config::{Config, Ids, OnStop, Severity};
-use crate::failover::Failover;
-use crate::linux::alone::{Alone, NotAlone};
+use crate::config::{Config, Ids, OnStop};
+use crate::engine::Engine;
 use crate::linux::clock::{self, now};
-use crate::linux::hooks::Hooks;
-use crate::linux::lock::{Lock, NotLocked};
-use crate::linux::mirror::{Kinds, Mirror};
+use crate::linux::file::config_file;
+use crate::linux::file::error::FileError;
+use crate::linux::file::lock::{Lock, NotLocked};
+use crate::linux::file::saved_state::{self, Loaded};
+use crate::linux::file::sticky::Sticky;
 use crate::linux::netlink::{Events, Requests};
+use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
 use crate::linux::poll::{Interest, Poller};
-use crate::linux::save::{self, Loaded};
+use crate::linux::process::hooks::Hooks;
 use crate::linux::signals::Signals;
-use crate::linux::sticky::Sticky;
-use crate::linux::trouble::Trouble;
-use crate::linux::{files, log as logging, privileges};
-use crate::net::{Duration, PerFamily};
+use crate::linux::{log as logging, privileges};
+use crate::option::Severity;
+use crate::routing::mirror::{Kinds, Mirror};
 use crate::text::text;
+use crate::types::{Duration, PerFamily};
 use crate::wire::control::{Counters, Text};
-use crate::wire::state::BootId;
+use crate::wire::saved_state::BootId;
 
 /// Everything large, from the start to the end of the process.
 static MEMORY: Mutex<Memory> = Mutex::new(Memory::new());
@@ -73,8 +74,8 @@ impl From<Errno> for Failure {
     }
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Failure {
+impl From<FileError> for Failure {
+    fn from(trouble: FileError) -> Failure {
         unavailable(trouble)
     }
 }
@@ -123,8 +124,8 @@ fn live(
         || Lock::take_if_there_is_room(&globals.state_dir),
         NotLocked::by_dead,
     )?;
-    let passes = |held: &NotAlone| held.by_dead() || held.by_probe();
-    let alone = patiently(Alone::take, passes)?;
+    let passes = |held: &NetnsTaken| held.by_dead() || held.by_probe();
+    let alone = patiently(NetnsLock::take, passes)?;
     let sticky = Sticky::open(&globals.sticky_file)?;
     let boot = clock::boot_id()?;
     recall(&mut memory.core, boot);
@@ -196,7 +197,7 @@ fn patiently<T, E: fmt::Display>(
 
 /// Does what a former run should have done at its end, but was killed; nobody is to take over from it now.
 fn remove_leavings(mirror: &mut Mirror) -> Result<(), Failure> {
-    let Ok(_alone) = Alone::take() else {
+    let Ok(_alone) = NetnsLock::take() else {
         return Ok(()); // they are another daemon's
     };
     let mut requests = Requests::open().map_err(unavailable)?;
@@ -213,7 +214,7 @@ pub(super) fn load(
 ) -> Result<Vec<Text>, Failure> {
     let name = file.display();
     let mut warnings = Vec::new();
-    let errors = files::load_config(file, config, &mut |problem| {
+    let errors = config_file::load_config(file, config, &mut |problem| {
         report(format_args!("{name}:{problem}"));
         if problem.severity == Severity::Warning {
             warnings.push(text(format_args!(
@@ -269,7 +270,7 @@ impl Daemon<'_> {
         poller.add(&*signals, Token::Signal.to_u64(), Interest::READ)?;
         poller.add(&*sticky, Token::Sticky.to_u64(), Interest::READ)?;
         if let Some(askers) = alone.fd() {
-            poller.add(askers, Token::Alone.to_u64(), Interest::READ)?;
+            poller.add(askers, Token::NetnsLock.to_u64(), Interest::READ)?;
         }
         self.log_news();
         self.save();
@@ -294,8 +295,8 @@ impl Daemon<'_> {
 }
 
 /// Puts the first configuration in force, with the slots and the knowledge of a former run.
-fn recall(core: &mut Failover, boot: BootId) {
-    let saved = match save::read(&core.config().globals.state_dir, boot) {
+fn recall(core: &mut Engine, boot: BootId) {
+    let saved = match saved_state::read(&core.config().globals.state_dir, boot) {
         Loaded::Nothing => None,
         Loaded::Ignored(why) => {
             log::warn!("{why}");

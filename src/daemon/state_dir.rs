@@ -5,14 +5,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Daemon, Failure, Token};
-use crate::linux::alone::Alone;
 use crate::linux::clock::now;
-use crate::linux::lock::Lock;
+use crate::linux::file::error::FileError;
+use crate::linux::file::lock::Lock;
+use crate::linux::file::state_dir::{Guard, is_full};
+use crate::linux::file::table_names;
+use crate::linux::netns_lock::NetnsLock;
 use crate::linux::poll::Interest;
-use crate::linux::state_dir::{Guard, is_full};
-use crate::linux::tables;
-use crate::linux::trouble::Trouble;
-use crate::net::{Duration, Instant};
+use crate::types::{Duration, Instant};
 
 /// From the first thing that is deleted to making all of it again: until then it is all gone.
 const CALM: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ impl Daemon<'_> {
         Ok(())
     }
 
-    fn listen(&mut self) -> Result<(), Trouble> {
+    fn listen(&mut self) -> Result<(), FileError> {
         let state_dir = &self.memory.core.config().globals.state_dir;
         self.memory.server.open(Path::new(state_dir.as_str()))?;
         self.admit();
@@ -44,17 +44,17 @@ impl Daemon<'_> {
         let watched = listener.map_or(Ok(()), |fd| watch(fd, Token::Listener));
         let guard = self.guard.as_ref().map(std::os::fd::AsFd::as_fd);
         let watched = watched.and(guard.map_or(Ok(()), |fd| watch(fd, Token::StateDir)));
-        watched.map_err(|errno| Trouble::new("watch", state_dir.as_str(), errno.into()))
+        watched.map_err(|errno| FileError::new("watch", state_dir.as_str(), errno.into()))
     }
 
     /// Lets the members of `control_group` ask.
     pub(super) fn admit(&self) {
         let globals = &self.memory.core.config().globals;
         let (wanted, state_dir) = (&globals.control_group, &globals.state_dir);
-        let group = tables::group(wanted);
+        let group = table_names::group(wanted);
         if group.is_none() && !wanted.is_empty() {
             log::error!(
-                "control_group '{wanted}': there is no such group; only root may talk to the daemon"
+                "control_group '{wanted}': there is no such group; only root may session to the daemon"
             );
         }
         if let Err(trouble) = self.memory.server.admit(group) {
@@ -103,8 +103,8 @@ impl Daemon<'_> {
 
     /// What tells other daemons that there is one was deleted, too.
     fn take_alone(&mut self) {
-        self.alone = Alone::default();
-        match Alone::take() {
+        self.alone = NetnsLock::default();
+        match NetnsLock::take() {
             Ok(alone) => self.alone = alone,
             Err(error) => log::error!("{error}"),
         }
@@ -112,7 +112,7 @@ impl Daemon<'_> {
             // Without it only the queue of askers fills.
             let _ = self
                 .poller
-                .add(askers, Token::Alone.to_u64(), Interest::READ);
+                .add(askers, Token::NetnsLock.to_u64(), Interest::READ);
         }
     }
 

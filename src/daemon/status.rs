@@ -3,24 +3,27 @@
 use core::net::IpAddr;
 
 use super::explain;
-use super::kernel::LaidOut;
-use crate::config::{Check, Name, PROTOCOL, PathId, Provider, Slot, WARNINGS_MAX};
-use crate::failover::journal::Entry;
-use crate::failover::path::{Duty, Path, State};
-use crate::failover::rounds::Rounds;
-use crate::failover::{CheckSet, Failover, HeldBack, Waiting};
-use crate::linux::layout::{everywhere, overridden_by};
-use crate::linux::mirror::Mirror;
-use crate::linux::objects::Route;
-use crate::linux::uplink::Uplink;
-use crate::net::{Duration, Family, Instant, Metric, PerFamily};
+use super::routes::LaidOut;
+use crate::config::{Check, Provider};
+use crate::engine::journal::Entry;
+use crate::engine::path::{Duty, Path, State};
+use crate::engine::rounds::Rounds;
+use crate::engine::{Engine, HeldBack};
+use crate::limits::WARNINGS_MAX;
+use crate::routing::layout::{everywhere, overridden_by};
+use crate::routing::mirror::Mirror;
+use crate::routing::objects::Route;
+use crate::routing::uplink::Uplink;
 use crate::text::text;
+use crate::types::{
+    CheckSet, Duration, Family, Instant, Metric, Name, PROTOCOL, PathId, PerFamily, Slot, Waiting,
+};
 use crate::wire::control::{self, Active, Counters, Header, Reply, Request, Target, Warning};
 use crate::wire::decimal::Decimal;
 
 /// All that a status tells of.
 pub(super) struct View<'a> {
-    pub(super) core: &'a Failover,
+    pub(super) core: &'a Engine,
     pub(super) mirror: &'a Mirror,
     pub(super) uplinks: &'a [Uplink],
     pub(super) laid_out: &'a PerFamily<LaidOut>,
@@ -248,7 +251,7 @@ impl View<'_> {
 }
 
 /// Why a path is in its state, when there is more to say than the state does.
-fn reason<const N: usize>(core: &Failover, path: &Path) -> Option<heapless::String<N>> {
+fn reason<const N: usize>(core: &Engine, path: &Path) -> Option<heapless::String<N>> {
     Some(match (path.waiting, path.duty) {
         (Some(Waiting::DeviceTaken(by)), _) => {
             let by = core

@@ -4,19 +4,17 @@ use core::fmt;
 
 use super::refusals::{Refusal, Refusals};
 use super::{Daemon, Memory};
-use crate::config::{
-    ADDRESSES_MAX, LINKS_MAX, Name, PathId, Provider, ROUTES_MAX, RULES_MAX, TABLE_MAIN,
-    WARNINGS_MAX,
-};
-use crate::failover::Fault;
-use crate::failover::path::{Duty, Path};
-use crate::linux::layout::{Taken, overridden_by};
-use crate::linux::mirror::Kinds;
-use crate::linux::objects::{Change, Route};
-use crate::linux::share::Room;
-use crate::linux::{mwan3, sysctl, uplink};
-use crate::net::{Duration, Family, Instant};
+use crate::config::Provider;
+use crate::engine::path::{Duty, Path};
+use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
+use crate::linux::probe::share::Room;
+use crate::linux::sysctl;
+use crate::routing::layout::{Taken, overridden_by};
+use crate::routing::mirror::Kinds;
+use crate::routing::objects::{Change, Route};
+use crate::routing::{mwan3, uplink};
 use crate::text::text;
+use crate::types::{Duration, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
 use crate::wire::control::{Text, Warning};
 
 /// The warnings that hold now.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-use super::trouble::Trouble;
-use crate::net::Instant;
-use crate::wire::state::BootId;
+use super::file::error::FileError;
+use crate::types::Instant;
+use crate::wire::saved_state::BootId;
 
 /// The time on `CLOCK_MONOTONIC`: microseconds since some moment of this boot, the same for every process.
 pub fn now() -> Instant {
@@ -30,24 +30,25 @@ fn micros(clock: ClockId) -> u64 {
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// What tells this boot from every other (random(4)).
-pub fn boot_id() -> Result<BootId, Trouble> {
+pub fn boot_id() -> Result<BootId, FileError> {
     let mut text = [0; 36];
     File::open(BOOT_ID)
         .and_then(|mut file| file.read_exact(&mut text))
-        .map_err(|e| Trouble::new("read", BOOT_ID, e).advise("mount /proc"))?;
+        .map_err(|e| FileError::new("read", BOOT_ID, e).advise("mount /proc"))?;
     BootId::parse(&text).ok_or_else(|| {
-        Trouble::new("read", BOOT_ID, std::io::ErrorKind::InvalidData.into()).advise("mount /proc")
+        FileError::new("read", BOOT_ID, std::io::ErrorKind::InvalidData.into())
+            .advise("mount /proc")
     })
 }
 
 const RANDOM: &str = "/dev/urandom";
 
 /// Random bytes from the kernel (urandom(4)).
-pub fn random<const N: usize>() -> Result<[u8; N], Trouble> {
+pub fn random<const N: usize>() -> Result<[u8; N], FileError> {
     let mut bytes = [0; N];
     File::open(RANDOM)
         .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|e| Trouble::new("read", RANDOM, e).advise("mount /dev"))?;
+        .map_err(|e| FileError::new("read", RANDOM, e).advise("mount /dev"))?;
     Ok(bytes)
 }
 

@@ -11,9 +11,9 @@ use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockop
 use nix::sys::time::TimeVal;
 use serde::Serialize;
 
-use crate::config::FRAME_MAX;
-use crate::config::Name;
+use crate::limits::FRAME_MAX;
 use crate::linux::control::SOCKET;
+use crate::types::Name;
 use crate::wire::control::{
     self, Entry, Header, ProviderHead, Reply, Request, Text, Warning, Word,
 };

@@ -25,10 +25,10 @@ use nix::sys::socket::{self, AddressFamily, Backlog, MsgFlags, SockFlag, SockTyp
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{getegid, geteuid};
 
+use super::file::error::FileError;
 use super::poll::Interest;
-use super::trouble::Trouble;
-use crate::config::{CLIENTS_MAX, FRAME_MAX};
-use crate::net::{Duration, Instant};
+use crate::limits::{CLIENTS_MAX, FRAME_MAX};
+use crate::types::{Duration, Instant};
 use crate::wire::control::{Reply, Request, Text};
 use crate::wire::frame;
 
@@ -120,10 +120,10 @@ impl Server {
     ///
     /// # Errors
     /// With the path, for people.
-    pub fn open(&mut self, state_dir: &Path) -> Result<(), Trouble> {
+    pub fn open(&mut self, state_dir: &Path) -> Result<(), FileError> {
         self.close();
         let socket = state_dir.join(SOCKET);
-        let open = Open::new(&socket).map_err(|e| Trouble::new("listen on", &socket, e))?;
+        let open = Open::new(&socket).map_err(|e| FileError::new("listen on", &socket, e))?;
         let _ = self.open.push(open);
         Ok(())
     }
@@ -146,7 +146,7 @@ impl Server {
     ///
     /// # Errors
     /// The file cannot be given to that group.
-    pub fn admit(&self, group: Option<u32>) -> Result<(), Trouble> {
+    pub fn admit(&self, group: Option<u32>) -> Result<(), FileError> {
         let Some(open) = self.open.first() else {
             return Ok(());
         };
@@ -164,7 +164,7 @@ impl Server {
         };
         give().map_err(|e: io::Error| {
             let refused = e.raw_os_error() == Some(Errno::EPERM as i32);
-            let trouble = Trouble::new("give to control_group", &open.socket, e);
+            let trouble = FileError::new("give to control_group", &open.socket, e);
             match refused {
                 true => trouble.advise(
                     "restart the daemon; under systemd, let it by SupplementaryGroups= in a drop-in, see failover(8)",

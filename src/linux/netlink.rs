@@ -10,12 +10,12 @@
 //! | [`requests`] | carry out a change; dump a kind of things into the mirror |
 //! | [`events`] | what the kernel tells unasked, into the mirror |
 //! | `socket` | datagrams → single messages |
-//! | `filter` | which messages concern us, told before they are decoded |
+//! | `prefilter` | which messages concern us, told before they are decoded |
 //! | `codec` | messages ↔ datagrams |
 //! | `body` | what a message says, as rtnetlink's connection carries it |
 //! | `attribute` | values ↔ the bytes of attributes |
-//! | `decode` | message → [`crate::linux::mirror::News`] |
-//! | `encode` | [`crate::linux::objects::Change`] → message |
+//! | `decode` | message → [`crate::routing::mirror::News`] |
+//! | `encode` | [`crate::routing::objects::Change`] → message |
 
 mod attribute;
 mod body;
@@ -23,7 +23,7 @@ mod codec;
 mod decode;
 mod encode;
 pub mod events;
-mod filter;
+mod prefilter;
 pub mod requests;
 mod socket;
 

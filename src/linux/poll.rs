@@ -12,7 +12,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::timer::{Expiration, TimerSetTimeFlags};
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
-use crate::net::Instant;
+use crate::types::Instant;
 
 /// Most descriptors that one wait tells of; the others come with the next.
 pub const READY_MAX: usize = 32;
@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
     use crate::linux::clock::now;
-    use crate::net::Duration;
+    use crate::types::Duration;
 
     const GUARD: u64 = 1_000_000;
 

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use nix::errno::Errno;
 
-use super::{ffi, lines};
+use super::ffi;
+use super::file::lines;
 
 /// Set (to anything), it has the daemon give up every capability that it does not need.
 pub const CONFINED_VARIABLE: &str = "FAILOVER_CONFINED";

@@ -10,7 +10,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::linux::clock::now;
 use crate::linux::ffi;
-use crate::net::{Duration, Instant};
+use crate::types::{Duration, Instant};
 
 /// Whether the answer goes to a person's screen.
 pub fn is_terminal() -> bool {

@@ -1,7 +1,7 @@
 //! What daemon and client say to each other over the control socket, and what `status --json` prints.
 //!
 //! A frame is a length (two bytes, little-endian), the protocol's version (one byte), and a postcard message of at
-//! most [`crate::config::FRAME_MAX`] bytes in all. A client sends one [`Request`]; the daemon answers with the frames
+//! most [`crate::limits::FRAME_MAX`] bytes in all. A client sends one [`Request`]; the daemon answers with the frames
 //! named there, the last of which is [`Reply::Done`] or [`Reply::Error`], and closes.
 //!
 //! The names of the fields of [`Header`], [`ProviderHead`], [`Path`] and [`Check`] are those of the JSON: add, never rename.
@@ -9,8 +9,8 @@
 use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{CAUSE_MAX, DeviceName, NAME_MAX, Name, PATH_CHECKS_MAX, TARGET_MAX};
-use crate::net::Family;
+use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
+use crate::types::{DeviceName, Family, Name};
 use crate::wire::decimal::Decimal;
 
 /// The protocol's version: a client of another version is told so.

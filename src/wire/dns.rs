@@ -10,11 +10,12 @@ use core::net::IpAddr;
 
 use heapless::Vec;
 
-use smoltcp::wire::{DnsFlags, DnsOpcode, DnsPacket, DnsQueryType, DnsQuestion, DnsRecord};
-use smoltcp::wire::{DnsRecordData, DnsRepr};
+use smoltcp::wire::{
+    DnsFlags, DnsOpcode, DnsPacket, DnsQueryType, DnsQuestion, DnsRecord, DnsRecordData, DnsRepr,
+};
 
-use crate::config::HOST_MAX;
-use crate::net::Family;
+use crate::limits::HOST_MAX;
+use crate::types::Family;
 
 /// Bytes of the longest query: a header, the name in labels, type and class.
 pub const QUERY_MAX: usize = 12 + HOST_MAX + 2 + 4;

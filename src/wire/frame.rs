@@ -7,7 +7,7 @@ use core::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::config::FRAME_MAX;
+use crate::limits::FRAME_MAX;
 use crate::wire::control::VERSION;
 
 /// Bytes of the length.
@@ -99,8 +99,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::{CAUSE_MAX, NAME_MAX, TARGET_MAX};
-    use crate::net::Family;
+    use crate::limits::{CAUSE_MAX, NAME_MAX, TARGET_MAX};
+    use crate::types::Family;
     use crate::wire::control::*;
     use crate::wire::decimal::Decimal;
 

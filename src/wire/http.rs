@@ -8,7 +8,7 @@ use core::fmt::Write;
 
 use heapless::Vec;
 
-use crate::config::{HOST_MAX, HTTP_BODY_MAX, HTTP_HEADER_MAX, HTTP_PATH_MAX};
+use crate::limits::{HOST_MAX, HTTP_BODY_MAX, HTTP_HEADER_MAX, HTTP_PATH_MAX};
 
 /// Bytes of the longest request.
 pub const REQUEST_MAX: usize = HTTP_PATH_MAX + HOST_MAX + 96;

@@ -21,9 +21,8 @@
 use super::seal::hash;
 use smoltcp::wire::{Icmpv4Message, Icmpv4Packet, Icmpv6Message};
 
-use crate::config::PATH_CHECKS_MAX;
-use crate::failover::Round;
-use crate::net::{Family, Instant};
+use crate::limits::PATH_CHECKS_MAX;
+use crate::types::{Family, Instant, Round};
 
 /// A usual probe's payload.
 pub const PAYLOAD_LEN: u16 = 32;

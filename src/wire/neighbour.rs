@@ -12,7 +12,7 @@ use smoltcp::wire::{
     Ipv6Packet, NdiscNeighborFlags,
 };
 
-use crate::net::Family;
+use crate::types::Family;
 
 /// Bytes of the longest question, without the link's own header.
 pub const QUESTION_MAX: usize = IPV6_HEADER_LEN + SOLICITATION_LEN;

@@ -5,8 +5,8 @@
 use core::net::IpAddr;
 
 use super::json::{Event, Malformed, Reader, Text, Value};
-use crate::config::{DeviceName, Name, value};
-use crate::net::{Family, PerFamily, Prefix};
+use crate::option::value;
+use crate::types::{DeviceName, Family, Name, PerFamily, Prefix};
 
 /// A logical interface, as far as it concerns a way out.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,7 +1,7 @@
 //! Configurations that nobody would write.
 
-use failover::config::*;
-use failover::net::Family;
+use failover::limits::{INTERVAL_MIN, PATH_CHECKS_MAX};
+use failover::types::Family;
 use proptest::prelude::*;
 
 use super::{BASE, load_text};

@@ -3,7 +3,7 @@
 use failover::check::exec::Exec;
 use failover::check::ping::Ping;
 use failover::config::*;
-use failover::net::{Duration, Family, Metric};
+use failover::types::{Duration, Family, Mark, Metric, Slot, TABLE_MAIN};
 
 use super::{BASE, good, providers};
 

@@ -1,10 +1,9 @@
 //! The order of preference, straight from the design: "pinned; then online by rank; then never judged; then disabled,
 //! but working; then returning; then offline." Who cannot be used at all comes last.
 
-use failover::config::{Config, LastResort, PathId, Preempt, Slot};
-use failover::failover::path::Verdict;
-use failover::failover::{Failover, Lead, Plan};
-use failover::net::{Family, Instant};
+use failover::config::{Config, LastResort, Preempt};
+use failover::engine::{Engine, Lead, Plan};
+use failover::types::{Family, Instant, PathId, Slot, Verdict};
 
 /// What is to be known of a routable provider.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,7 +23,7 @@ const WAITING: u8 = 6;
 const DISABLED: u8 = 7;
 
 /// The routable providers of a family, best first.
-fn standings(core: &Failover, config: &Config, family: Family) -> Vec<Standing> {
+fn standings(core: &Engine, config: &Config, family: Family) -> Vec<Standing> {
     let mut all = Vec::new();
     for (rank, provider) in config.providers.iter().enumerate() {
         let slot = provider.slot;
@@ -57,7 +56,7 @@ fn standings(core: &Failover, config: &Config, family: Family) -> Vec<Standing> 
 
 /// That the plan is the one the design wants. `led` led before the event; `online_since` is what a watcher saw.
 pub(crate) fn check(
-    core: &Failover,
+    core: &Engine,
     config: &Config,
     family: Family,
     led: Option<Slot>,

@@ -1,8 +1,7 @@
 //! Random configurations, and random things that happen.
 
-use failover::config::{Config, LastResort, Preempt, Quality, Quorum, Slot, Timing};
-use failover::failover::{Fault, Waiting};
-use failover::net::{Duration, Family};
+use failover::config::{Config, LastResort, Preempt, Quality, Quorum, Timing};
+use failover::types::{Duration, Family, Fault, Slot, Waiting};
 use proptest::prelude::*;
 
 use crate::sim::{BRISK, config, ms, ping, provider};
@@ -231,9 +230,9 @@ pub(crate) fn setup() -> impl Strategy<Value = Setup> {
 }
 
 /// The path of a number.
-pub(crate) fn path(number: usize) -> failover::config::PathId {
+pub(crate) fn path(number: usize) -> failover::types::PathId {
     let slot = Slot(u8::try_from(number / 2).unwrap());
-    failover::config::PathId {
+    failover::types::PathId {
         slot,
         family: Family::ALL[number % 2],
     }

@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use failover::config::{Config, JOURNAL_MAX, PathId, Slot};
-use failover::failover::path::{State, Verdict};
-use failover::failover::{ACTIONS_MAX, Action, Actions, Event, Failover, Lead, Round, Waiting};
-use failover::net::{Duration, Family, Instant, PerFamily};
+use failover::config::Config;
+use failover::engine::path::State;
+use failover::engine::{ACTIONS_MAX, Action, Actions, Engine, Event, Lead};
+use failover::limits::JOURNAL_MAX;
+use failover::types::{
+    Duration, Family, Instant, PathId, PerFamily, Round, Slot, Verdict, Waiting,
+};
 
 use crate::model::Model;
 use crate::order;
@@ -14,8 +17,8 @@ use crate::random::{Line, Setup, Step, path};
 use crate::sim::at;
 
 pub(crate) struct Watch {
-    core: Box<Failover>,
-    twin: Box<Failover>,
+    core: Box<Engine>,
+    twin: Box<Engine>,
     config: Box<Config>,
     now: Instant,
     models: HashMap<PathId, Model>,
@@ -38,8 +41,8 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn new(setup: &Setup) -> Watch {
         let mut watch = Watch {
-            core: Box::new(Failover::new()),
-            twin: Box::new(Failover::new()),
+            core: Box::new(Engine::new()),
+            twin: Box::new(Engine::new()),
             config: Box::default(),
             now: at(0),
             models: HashMap::new(),

@@ -5,8 +5,8 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::Duration;
 
-use failover::linux::save;
-use failover::wire::state::{BootId, Record};
+use failover::linux::file::saved_state;
+use failover::wire::saved_state::{BootId, Record};
 
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Lab, Settings, wait_until};
@@ -91,12 +91,12 @@ fn a_spoiled_file_is_ignored_and_said_to_be() {
         ignored(daemon, &lab, "text", edit(|b| *b = b"hello".to_vec()));
         ignored(daemon, &lab, "another boot", |file| {
             let dir = file.parent().unwrap().to_str().unwrap().to_owned();
-            let leaders = failover::net::PerFamily {
+            let leaders = failover::types::PerFamily {
                 v4: Some("isp2"),
                 v6: Some("isp2"),
             };
             let put = |put: &mut dyn FnMut(&Record<'_>)| put(&Record::Leaders(leaders));
-            save::write(&dir, BootId([7; 16]), put).unwrap();
+            saved_state::write(&dir, BootId([7; 16]), put).unwrap();
         });
     });
 }

@@ -9,7 +9,7 @@ use std::path::Path as FilePath;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use failover::config::FRAME_MAX;
+use failover::limits::FRAME_MAX;
 use failover::wire::control::{Path, Reply, Request};
 use failover::wire::frame;
 use nix::sys::signal::Signal;

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant as Clock;
 
-use failover::config::CLIENTS_MAX;
+use failover::limits::CLIENTS_MAX;
 use failover::linux::control::{ClientId, Server};
-use failover::net::Instant;
+use failover::types::Instant;
 use failover::wire::control::{Reply, Request};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 

@@ -62,9 +62,9 @@ impl Flow {
         let start = Instant::now();
         let datagrams = Arc::new(Mutex::new(Vec::with_capacity(64 * 1024)));
         let stop = Arc::new(AtomicBool::new(false));
-        let talk = {
+        let session = {
             let (stop, datagrams) = (Arc::clone(&stop), Arc::clone(&datagrams));
-            thread::spawn(move || talk(&socket, start, every, &datagrams, &stop))
+            thread::spawn(move || session(&socket, start, every, &datagrams, &stop))
         };
         let listen = {
             let (stop, datagrams) = (Arc::clone(&stop), Arc::clone(&datagrams));
@@ -74,7 +74,7 @@ impl Flow {
             start,
             datagrams,
             stop,
-            threads: vec![talk, listen],
+            threads: vec![session, listen],
         }
     }
 
@@ -169,7 +169,7 @@ impl Drop for Flow {
 }
 
 /// Sends by the schedule; what it was too late for is left out.
-fn talk(
+fn session(
     socket: &UdpSocket,
     start: Instant,
     every: Duration,

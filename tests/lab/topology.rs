@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Mutex;
 use std::time::Duration;
 
-pub use failover::net::Family;
+pub use failover::types::Family;
 
 use super::internet::Internet;
 use super::namespace::Namespace;

@@ -4,15 +4,13 @@ use std::net::IpAddr;
 use std::process::Command;
 
 use failover::check::ping::Ping;
-use failover::config::{
-    Check, CheckKind, Config, Mark, PROTOCOL, Provider, Quality, Quorum, RtTable, Slot, Timing,
-};
-use failover::failover::{Hop, Plan};
-use failover::linux::diff::{changes, removal};
-use failover::linux::layout::{Situation, Tables, Wanted};
-use failover::linux::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
-use failover::linux::uplink::Uplink;
-use failover::net::{Duration, Family, Metric, Prefix};
+use failover::config::{Check, CheckKind, Config, Provider, Quality, Quorum, RtTable, Timing};
+use failover::engine::{Plan, RankedPath};
+use failover::routing::diff::{changes, removal};
+use failover::routing::layout::{Situation, Tables, Wanted};
+use failover::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
+use failover::routing::uplink::Uplink;
+use failover::types::{Duration, Family, Mark, Metric, PROTOCOL, Prefix, Slot};
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
 
@@ -63,7 +61,7 @@ impl Router {
 
     /// Plans these slots in this order, all steered.
     pub(crate) fn order(&mut self, slots: &[u8]) {
-        let hop = |&slot: &u8| Hop {
+        let hop = |&slot: &u8| RankedPath {
             slot: Slot(slot),
             steered: true,
         };

@@ -1,10 +1,9 @@
 //! The verdict once more, straight from the design, without a ring: every round since the last loss of the uplink is
 //! kept, and everything is computed anew from them.
 
-use failover::config::{Config, PathId, Provider, Timing};
-use failover::failover::path::{Path, Verdict};
-use failover::failover::{CheckSet, Round, Waiting};
-use failover::net::{Duration, Instant};
+use failover::config::{Config, Provider, Timing};
+use failover::engine::path::Path;
+use failover::types::{CheckSet, Duration, Instant, PathId, Round, Verdict, Waiting};
 
 /// Rounds that the core remembers.
 const REMEMBERED: usize = 64;

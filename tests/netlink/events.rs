@@ -2,8 +2,8 @@
 
 use std::os::fd::AsFd;
 
-use failover::linux::mirror::{Kinds, Mirror};
 use failover::linux::netlink::Drained;
+use failover::routing::mirror::{Kinds, Mirror};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::lab::{Lab, default, ip, try_ip};

@@ -3,11 +3,10 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use failover::config::PROTOCOL;
-use failover::linux::mirror::{Kinds, Mirror};
 use failover::linux::netlink::{Events, Requests};
-use failover::linux::objects::{Change, Route, RouteKind};
-use failover::net::Metric;
+use failover::routing::mirror::{Kinds, Mirror};
+use failover::routing::objects::{Change, Route, RouteKind};
+use failover::types::{Metric, PROTOCOL};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::{CloneFlags, unshare};
 

@@ -1,10 +1,8 @@
 //! What we ask the kernel for is what it does, and nothing that is not ours is touched.
 
-use failover::config::{Mark, PROTOCOL};
-use failover::failover::Fault;
-use failover::linux::mirror::Mirror;
-use failover::linux::objects::{Change, Route, Rule, RuleVerdict, Selector};
-use failover::net::{Family, Metric};
+use failover::routing::mirror::Mirror;
+use failover::routing::objects::{Change, Route, Rule, RuleVerdict, Selector};
+use failover::types::{Family, Fault, Mark, Metric, PROTOCOL};
 
 use crate::lab::{GATEWAYS, Lab, default, ip, shown};
 

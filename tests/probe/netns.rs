@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
-use failover::net::Family;
+use failover::types::Family;
 use nix::sched::{CloneFlags, setns, unshare};
 
 pub(crate) struct Namespace(File);

@@ -1,9 +1,9 @@
 //! What a person does by hand: pin and unpin, disable and enable.
 
-use failover::config::{LastResort, Preempt, Slot};
-use failover::failover::path::State;
-use failover::failover::{Action, Event, Waiting};
-use failover::net::Family;
+use failover::config::{LastResort, Preempt};
+use failover::engine::path::State;
+use failover::engine::{Action, Event};
+use failover::types::{Family, Slot, Waiting};
 
 use crate::sim::{BRISK, World, config, ms};
 use crate::{TARGET, running, two, two_running};

@@ -1,9 +1,8 @@
 //! Who leads: at boot, after a return, when nobody is healthy.
 
 use failover::config::{Config, LastResort, Preempt};
-use failover::failover::Waiting;
-use failover::failover::path::State;
-use failover::net::Family;
+use failover::engine::path::State;
+use failover::types::{Family, Waiting};
 
 use crate::sim::{BRISK, World, at, config, ms};
 use crate::{TARGET, running, two, two_running};

@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use failover::check::neighbour::Arp;
 use failover::config::{CheckKind, Config, Measure, Quality, Threshold, Timing};
-use failover::failover::Fault;
-use failover::failover::path::State;
+use failover::engine::path::State;
+use failover::types::Fault;
 
 use crate::sim::{BRISK, Fate, World, config, ms};
 use crate::{TARGET, running};

@@ -1,9 +1,9 @@
 //! A new configuration while running, and a new run that knows what the former one knew.
 
-use failover::config::{LastResort, Preempt, Slot};
-use failover::failover::path::State;
-use failover::failover::{Action, Waiting};
-use failover::net::{Family, Instant};
+use failover::config::{LastResort, Preempt};
+use failover::engine::Action;
+use failover::engine::path::State;
+use failover::types::{Family, Instant, Slot, Waiting};
 
 use crate::sim::{BRISK, World, config, ms, ping, provider};
 use crate::{TARGET, two, two_running};

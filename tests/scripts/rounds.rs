@@ -1,10 +1,10 @@
 //! When rounds go out, and what their answers amount to.
 
-use failover::config::{Config, ROUNDS_APART, Timing};
-use failover::failover::CheckSet;
-use failover::failover::path::State;
-use failover::failover::rounds::Rtt;
-use failover::net::{Duration, Instant};
+use failover::config::{Config, Timing};
+use failover::engine::path::State;
+use failover::engine::rounds::Rtt;
+use failover::limits::ROUNDS_APART;
+use failover::types::{CheckSet, Duration, Instant};
 
 use crate::sim::{BRISK, Fate, World, config, ms};
 use crate::{TARGET, two, two_running};

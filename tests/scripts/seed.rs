@@ -1,9 +1,9 @@
 //! The scenarios of the seed, `linux_failover`, and each row of its settings.
 
-use failover::config::{Config, Quality, Quorum, TABLE_MAIN, Timing};
-use failover::failover::Action;
-use failover::failover::path::State;
-use failover::net::{Duration, Family};
+use failover::config::{Config, Quality, Quorum, Timing};
+use failover::engine::Action;
+use failover::engine::path::State;
+use failover::types::{Duration, Family, TABLE_MAIN};
 
 use crate::sim::{BRISK, Fate, World, at, config, ms};
 use crate::{TARGET, running};

@@ -1,10 +1,8 @@
 //! What makes a path online and offline, and when.
 
 use failover::config::{Quorum, Timing};
-use failover::failover::CheckSet;
-use failover::failover::path::State;
-use failover::failover::{Fault, Waiting};
-use failover::net::Family;
+use failover::engine::path::State;
+use failover::types::{CheckSet, Family, Fault, Waiting};
 
 use crate::sim::{BRISK, Fate, World, config, ms};
 use crate::{TARGET, running, two, two_running};

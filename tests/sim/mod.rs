@@ -6,14 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use failover::check::ping::Ping;
-use failover::config::{
-    Check, CheckKind, Config, PathId, Provider, Quality, Quorum, RtTable, Slot, Timing,
-};
-use failover::failover::path::{Path, State};
-use failover::failover::{
-    ACTIONS_MAX, Action, Actions, Event, Failover, Fault, Plan, Round, Waiting,
-};
-use failover::net::{Duration, Family, Instant, PerFamily};
+use failover::config::{Check, CheckKind, Config, Provider, Quality, Quorum, RtTable, Timing};
+use failover::engine::path::{Path, State};
+use failover::engine::{ACTIONS_MAX, Action, Actions, Engine, Event, Plan};
+use failover::types::{Duration, Family, Fault, Instant, PathId, PerFamily, Round, Slot, Waiting};
 
 /// A duration of so many milliseconds.
 pub(crate) fn ms(ms: u64) -> Duration {
@@ -104,7 +100,7 @@ pub(crate) enum Fate {
 type Line = Rc<dyn Fn(Probe) -> Fate>;
 
 pub(crate) struct World {
-    pub(crate) core: Box<Failover>,
+    pub(crate) core: Box<Engine>,
     pub(crate) now: Instant,
     /// Every probe that was sent.
     pub(crate) sent: Vec<Probe>,
@@ -134,7 +130,7 @@ impl World {
     /// Nothing is configured yet.
     pub(crate) fn before_start() -> World {
         World {
-            core: Box::new(Failover::new()),
+            core: Box::new(Engine::new()),
             now: at(1000),
             sent: Vec::new(),
             kernel: PerFamily::default(),

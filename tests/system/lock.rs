@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::{Child, Command, Stdio};
 
-use failover::linux::lock::{Lock, NotLocked};
+use failover::linux::file::lock::{Lock, NotLocked};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 

@@ -2,7 +2,7 @@
 
 use failover::linux::clock::now;
 use failover::linux::poll::{Poller, ReadyList};
-use failover::net::Duration;
+use failover::types::Duration;
 
 /// Also what to look at with `strace -f -e epoll_wait,timerfd_settime,read`: two calls a turn, and no read.
 #[test]

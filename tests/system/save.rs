@@ -3,11 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use failover::config::Slot;
 use failover::linux::clock::boot_id;
-use failover::linux::save::{self, Loaded};
-use failover::net::PerFamily;
-use failover::wire::state::{BootId, Record, STATE_MAX};
+use failover::linux::file::saved_state::{self, Loaded};
+use failover::types::{PerFamily, Slot};
+use failover::wire::saved_state::{BootId, Record, STATE_MAX};
 
 use crate::Scratch;
 
@@ -19,7 +18,7 @@ const RECORD: Record<'_> = Record::Provider {
 
 fn write(scratch: &Scratch, count: usize) {
     let boot = boot_id().unwrap();
-    save::write(&scratch.at(""), boot, |put| {
+    saved_state::write(&scratch.at(""), boot, |put| {
         for _ in 0..count {
             put(&RECORD);
         }
@@ -28,7 +27,7 @@ fn write(scratch: &Scratch, count: usize) {
 }
 
 fn ignored(scratch: &Scratch, boot: BootId) -> String {
-    match save::read(&scratch.at(""), boot) {
+    match saved_state::read(&scratch.at(""), boot) {
         Loaded::Ignored(why) => why,
         Loaded::Nothing => panic!("there is a file"),
         Loaded::Saved(_) => panic!("it is not to be believed"),
@@ -39,10 +38,13 @@ fn ignored(scratch: &Scratch, boot: BootId) -> String {
 fn what_was_saved_last_is_found() {
     let scratch = Scratch::new();
     let boot = boot_id().unwrap();
-    assert!(matches!(save::read(&scratch.at(""), boot), Loaded::Nothing));
+    assert!(matches!(
+        saved_state::read(&scratch.at(""), boot),
+        Loaded::Nothing
+    ));
     for count in [3, 200, 1, 0] {
         write(&scratch, count);
-        let Loaded::Saved(saved) = save::read(&scratch.at(""), boot) else {
+        let Loaded::Saved(saved) = saved_state::read(&scratch.at(""), boot) else {
             panic!("it is sound");
         };
         assert_eq!(saved.records().count(), count);
@@ -87,12 +89,12 @@ fn what_cannot_be_saved_leaves_what_was() {
     write(&scratch, 2);
     let before = fs::read(scratch.at("state")).unwrap();
     fs::create_dir(scratch.at("state.tmp")).unwrap();
-    let refused = save::write(&scratch.at(""), boot_id().unwrap(), |put| put(&RECORD));
+    let refused = saved_state::write(&scratch.at(""), boot_id().unwrap(), |put| put(&RECORD));
     let text = refused.unwrap_err().to_string();
     assert!(text.starts_with("cannot save the state in "), "{text}");
     assert_eq!(fs::read(scratch.at("state")).unwrap(), before);
 
-    let gone = save::write(&scratch.at("gone"), boot_id().unwrap(), |_| {});
+    let gone = saved_state::write(&scratch.at("gone"), boot_id().unwrap(), |_| {});
     assert!(gone.is_err());
     assert!(!fs::exists(scratch.at("gone")).unwrap());
 }
@@ -109,7 +111,7 @@ fn only_a_regular_file_is_read() {
     // It is replaced all the same.
     write(&scratch, 1);
     assert!(matches!(
-        save::read(&scratch.at(""), boot),
+        saved_state::read(&scratch.at(""), boot),
         Loaded::Saved(_)
     ));
     fs::rename(&path, scratch.at("elsewhere")).unwrap();

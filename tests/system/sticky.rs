@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use failover::linux::sticky::{Pinned, Sticky};
+use failover::linux::file::sticky::{Pinned, Sticky};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::Scratch;

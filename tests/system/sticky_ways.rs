@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::thread;
 
-use failover::linux::sticky::{Pinned, Sticky};
-use failover::linux::watch::Watch;
+use failover::linux::file::path_watch::Watch;
+use failover::linux::file::sticky::{Pinned, Sticky};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::Scratch;

@@ -1,8 +1,7 @@
 //! The kernel's settings of a device, and their cure, in a network namespace of the test's own.
 
-use std::fs;
 use std::process::Command;
-use std::thread;
+use std::{fs, thread};
 
 use failover::linux::sysctl::{Cure, rp_filter, src_valid_mark};
 use nix::sched::{CloneFlags, unshare};

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use nix::libc;
 use rtnetlink::packet_core::DefaultNla;
 
-use crate::config::DeviceName;
+use crate::types::DeviceName;
 
 // linux/rtnetlink.h
 pub(super) const RTA_VIA: u16 = 18;

@@ -9,9 +9,9 @@ use rtnetlink::packet_core::{
     DecodeError, Emitable, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable,
 };
 
-use crate::linux::mirror::News;
 use crate::linux::netlink::attribute::Attributes;
 use crate::linux::netlink::decode;
+use crate::routing::mirror::News;
 
 /// What follows a message's header.
 pub(super) enum Body {

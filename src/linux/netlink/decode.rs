@@ -13,14 +13,13 @@ use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 
-use crate::config::{Mark, PROTOCOL};
-use crate::linux::mirror::{News, Object};
 use crate::linux::netlink::attribute::{
     self, FRA_FWMARK, FRA_FWMASK, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
     FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_NH_ID, RTA_VIA,
 };
-use crate::linux::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
-use crate::net::{Family, Metric, Prefix};
+use crate::routing::mirror::{News, Object};
+use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::types::{Family, Mark, Metric, PROTOCOL, Prefix};
 
 /// What a message of this type tells. None: it is of no kind that we watch, or lacks what every such message has.
 pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News> {

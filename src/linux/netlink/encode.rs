@@ -11,15 +11,15 @@ use rtnetlink::packet_route::link::LinkHeader;
 use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteScope, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleHeader};
 
-use crate::linux::mirror::{self, Kinds};
 use crate::linux::netlink::Message;
 use crate::linux::netlink::attribute::{
     Attributes, FRA_FWMARK, FRA_FWMASK, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
     FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_VIA,
 };
 use crate::linux::netlink::body::{Body, Request};
-use crate::linux::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
-use crate::net::Family;
+use crate::routing::mirror::{self, Kinds};
+use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::types::Family;
 
 /// The request of a change; none when it is for something that we never make.
 pub(super) fn change(change: &Change) -> Option<Message> {
@@ -201,8 +201,7 @@ mod tests {
     use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
 
     use super::*;
-    use crate::config::{Mark, PROTOCOL};
-    use crate::net::Metric;
+    use crate::types::{Mark, Metric, PROTOCOL};
 
     /// What rtnetlink reads of a request.
     fn read<T: Parseable<[u8]>>(request: Message) -> T {

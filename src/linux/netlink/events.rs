@@ -8,14 +8,13 @@ use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::sys::AsyncSocket;
 
-use crate::config::{DATAGRAMS_PER_DRAIN, EVENTS_BUFFER};
-use crate::failover::Fault;
-use crate::linux::mirror::{Kinds, Mirror, News};
-use crate::linux::netlink::Message;
-use crate::linux::netlink::Requests;
+use crate::limits::{DATAGRAMS_PER_DRAIN, EVENTS_BUFFER};
 use crate::linux::netlink::body::Body;
-use crate::linux::netlink::filter::kinds_of;
+use crate::linux::netlink::prefilter::kinds_of;
 use crate::linux::netlink::socket::MessageSocket;
+use crate::linux::netlink::{Message, Requests};
+use crate::routing::mirror::{Kinds, Mirror, News};
+use crate::types::Fault;
 
 /// Hears of every change of links, addresses, routes and rules.
 pub struct Events {

@@ -10,16 +10,15 @@ use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::proto;
 use rtnetlink::sys::SocketAddr;
 
-use crate::config::{DUMP_PATIENCE, DUMP_TRIES, REQUEST_PATIENCE};
-use crate::failover::Fault;
+use crate::limits::{DUMP_PATIENCE, DUMP_TRIES, REQUEST_PATIENCE};
 use crate::linux::clock::now;
-use crate::linux::fault::fault;
-use crate::linux::mirror::{Dumped, Kinds, Mirror, News, Object};
+use crate::linux::errno::fault;
 use crate::linux::netlink::body::Body;
 use crate::linux::netlink::socket::MessageSocket;
 use crate::linux::netlink::{Connection, Handle, Message, Unasked, advance, encode, take};
-use crate::linux::objects::Change;
-use crate::net::{Duration, Family, Instant};
+use crate::routing::mirror::{Dumped, Kinds, Mirror, News, Object};
+use crate::routing::objects::Change;
+use crate::types::{Duration, Family, Fault, Instant};
 
 /// The connection that we ask the kernel by. One request at a time, each with a deadline.
 pub struct Requests {

@@ -11,14 +11,14 @@ use nix::libc;
 use rtnetlink::packet_core::NLM_F_DUMP_INTR;
 use rtnetlink::sys::{AsyncSocket, Socket, SocketAddr};
 
-use crate::config::DATAGRAM_MAX;
-use crate::linux::netlink::filter;
+use crate::limits::DATAGRAM_MAX;
+use crate::linux::netlink::prefilter;
 
 /// A non-blocking netlink socket that gives single messages: to whoever asks for the [`MessageSocket::next`] one, or to a
 /// connection, one each time it is allowed to.
 pub(super) struct MessageSocket {
     socket: Socket,
-    /// the port that we talk with: 0 is the kernel
+    /// the port that we session with: 0 is the kernel
     peer: u32,
     inbox: RefCell<Inbox>,
     state: Cell<State>,
@@ -57,7 +57,7 @@ struct State {
 const OVERRUN: i32 = 105;
 
 impl MessageSocket {
-    /// Open one that talks with the kernel's rtnetlink, and hears these groups (`RTMGRP_*` bits).
+    /// Open one that sessions with the kernel's rtnetlink, and hears these groups (`RTMGRP_*` bits).
     pub(super) fn open(groups: u32) -> io::Result<MessageSocket> {
         let mut socket = <MessageSocket as AsyncSocket>::new(libc::NETLINK_ROUTE as isize)?;
         socket.socket.bind(&SocketAddr::new(0, groups))?;
@@ -66,7 +66,7 @@ impl MessageSocket {
         Ok(socket)
     }
 
-    /// Take one that is made already, and talks with this port.
+    /// Take one that is made already, and sessions with this port.
     fn wrap(socket: Socket, peer: u32) -> io::Result<MessageSocket> {
         socket.set_non_blocking(true)?;
         Ok(MessageSocket {
@@ -80,7 +80,7 @@ impl MessageSocket {
         })
     }
 
-    /// One that talks with another process instead of the kernel (`NETLINK_USERSOCK`), for crafted conversations.
+    /// One that sessions with another process instead of the kernel (`NETLINK_USERSOCK`), for crafted sessions.
     #[cfg(test)]
     pub(super) fn to_port(peer: u32) -> io::Result<MessageSocket> {
         let mut socket = Socket::new(libc::NETLINK_USERSOCK as isize)?;
@@ -177,16 +177,16 @@ impl MessageSocket {
         let mut handed = None;
         while handed.is_none() && inbox.next < inbox.bytes.len() {
             let rest = &inbox.bytes[inbox.next..];
-            let Some((message, step)) = filter::first_message(rest) else {
+            let Some((message, step)) = prefilter::first_message(rest) else {
                 state.cut = state.cut.saturating_add(1);
                 inbox.next = inbox.bytes.len();
                 break;
             };
-            state.interrupted |= filter::flags(message) & NLM_F_DUMP_INTR != 0;
-            state.nexthops |= filter::is_nexthop(message);
-            if filter::concerns_us(message) {
+            state.interrupted |= prefilter::flags(message) & NLM_F_DUMP_INTR != 0;
+            state.nexthops |= prefilter::is_nexthop(message);
+            if prefilter::concerns_us(message) {
                 out.put_slice(message);
-                handed = Some(filter::kind(message));
+                handed = Some(prefilter::kind(message));
             }
             inbox.next += step;
         }

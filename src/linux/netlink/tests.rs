@@ -1,4 +1,4 @@
-//! Crafted conversations: a socket of this process plays the kernel (`NETLINK_USERSOCK`).
+//! Crafted sessions: a socket of this process plays the kernel (`NETLINK_USERSOCK`).
 
 use std::time::Instant;
 
@@ -11,11 +11,10 @@ use rtnetlink::sys::{Socket, SocketAddr};
 use super::requests::Line;
 use super::socket::MessageSocket;
 use super::*;
-use crate::config::REQUEST_PATIENCE;
-use crate::failover::Fault;
-use crate::linux::mirror::{Kinds, Mirror};
-use crate::linux::objects::{Change, Rule, RuleVerdict, Selector};
-use crate::net::Family;
+use crate::limits::REQUEST_PATIENCE;
+use crate::routing::mirror::{Kinds, Mirror};
+use crate::routing::objects::{Change, Rule, RuleVerdict, Selector};
+use crate::types::{Family, Fault};
 
 /// Who plays the kernel.
 struct Impostor(Socket);

@@ -180,7 +180,7 @@ fn nothing_leaves_by_a_device_with_equal_addresses() {
     });
 }
 
-/// Conversations of two providers with equal addresses, between few ports.
+/// Sessions of two providers with equal addresses, between few ports.
 #[test]
 fn equal_addresses_never_share_a_port() {
     in_lab(|| {

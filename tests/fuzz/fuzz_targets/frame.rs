@@ -7,12 +7,13 @@
 
 use std::fmt::Debug;
 
-use failover::config::FRAME_MAX;
+use failover::limits::FRAME_MAX;
 use failover::wire::control::{Reply, Request, VERSION};
 use failover::wire::frame::{FrameError, decode, encode};
 use failover_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut input = Input::new(bytes);

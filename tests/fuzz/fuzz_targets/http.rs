@@ -5,7 +5,7 @@
 
 #![no_main]
 
-use failover::config::HTTP_TEXT_MAX;
+use failover::limits::HTTP_TEXT_MAX;
 use failover::wire::http::{Broken, Progress, Response};
 use failover_fuzz::Input;
 use libfuzzer_sys::fuzz_target;

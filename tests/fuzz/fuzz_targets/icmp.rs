@@ -4,8 +4,7 @@
 
 #![no_main]
 
-use failover::failover::Round;
-use failover::net::{Family, Instant};
+use failover::types::{Round, Family, Instant};
 use failover::wire::icmp::{Identity, MESSAGE_MAX, Probe, Rejected, parse, request};
 use failover_fuzz::{Input, damage, internet_checksum};
 use libfuzzer_sys::fuzz_target;

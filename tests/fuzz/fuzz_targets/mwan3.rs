@@ -4,9 +4,9 @@
 
 #![no_main]
 
-use failover::client::mwan3::convert;
+use failover::import::convert;
 use failover::config::{Config, Provider, load};
-use failover::net::Family;
+use failover::types::Family;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

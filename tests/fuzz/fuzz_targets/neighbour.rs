@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use failover::net::Family;
+use failover::types::Family;
 use failover::wire::neighbour::{Asker, QUESTION_MAX, answer, question};
 use failover_fuzz::{Input, damage, internet_checksum};
 use libfuzzer_sys::fuzz_target;

@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use failover::net::{Family, Prefix};
+use failover::types::{Family, Prefix};
 use failover::wire::netifd::{Dump, Interface, Unreadable, Way};
 use failover_fuzz::Input;
 use libfuzzer_sys::fuzz_target;

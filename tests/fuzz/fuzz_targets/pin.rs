@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use failover::linux::sticky::{Pinned, SIZE_MAX, parse};
+use failover::linux::file::sticky::{Pinned, SIZE_MAX, parse};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| match parse(bytes) {

@@ -1,8 +1,8 @@
-//! Conversations of checks with servers, told as `linux/talks.rs` tells them: what is asked, what is learned, and what is
+//! Sessions of checks with servers, told as `linux/sessions.rs` tells them: what is asked, what is learned, and what is
 //! taken for a good answer is held against the bytes that came.
 //!
 //! Input: the check, see [`kind`]; whether it is IPv6's, and whether an address was known (1); what the socket comes to and
-//! what comes over it, see [`Conversation::next`].
+//! what comes over it, see [`Session::next`].
 
 #![no_main]
 
@@ -12,17 +12,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use failover::check::dns::Dns;
 use failover::check::http::{Http, RESOLVERS, Server};
 use failover::check::tcp::Tcp;
-use failover::check::{CheckKind, Heard, Learned, SAY_MAX, Say, Step, Talk, Transport};
-use failover::config::{HOST_MAX, HTTP_PATH_MAX, HTTP_TEXT_MAX};
-use failover::failover::Fault;
-use failover::net::Family;
+use failover::check::{CheckKind, Heard, Learned, SAY_MAX, Say, Step, Session, Transport};
+use failover::limits::{HOST_MAX, HTTP_PATH_MAX, HTTP_TEXT_MAX};
+use failover::types::{Fault, Family};
 use failover::wire::dns::{RecordType, is_name};
 use failover_fuzz::{Input, damage};
 use libfuzzer_sys::fuzz_target;
 
 /// As many bytes are read at once, at most.
 const READ_LEN: usize = 2048;
-/// Longer conversations say nothing new.
+/// Longer sessions say nothing new.
 const EVENTS_MAX: usize = 48;
 const FAULTS: [Fault; 6] = [
     Fault::Refused,
@@ -42,7 +41,7 @@ fuzz_target!(|bytes: &[u8]| {
     if how & 2 != 0 {
         known = Some(address(family, how >> 2));
     }
-    Conversation::hold(&kind, family, known, &mut input);
+    Session::hold(&kind, family, known, &mut input);
 });
 
 /// A check, as the configuration may have it: its type and which options it has; a name, as a piece; two numbers; a text, as
@@ -129,11 +128,11 @@ fn address(family: Family, number: u8) -> IpAddr {
     }
 }
 
-/// A conversation that is open.
-struct Conversation<'a> {
+/// A session that is open.
+struct Session<'a> {
     kind: &'a CheckKind,
     family: Family,
-    talk: Talk,
+    session: Session,
     transport: Transport,
     to: SocketAddr,
     connected: bool,
@@ -144,11 +143,11 @@ struct Conversation<'a> {
     last: Vec<u8>,
 }
 
-impl<'a> Conversation<'a> {
+impl<'a> Session<'a> {
     fn hold(kind: &'a CheckKind, family: Family, known: Option<IpAddr>, input: &mut Input<'_>) {
-        let (mut talk, mut say) = (Talk::default(), Say::default());
+        let (mut session, mut say) = (Session::default(), Say::default());
         let begin = Heard::Begin { family, known };
-        let step = kind.step(&mut talk, begin, &mut say);
+        let step = kind.step(&mut session, begin, &mut say);
         let Step::Connect(transport, to) = step else {
             panic!("it begins with {step:?}");
         };
@@ -168,10 +167,10 @@ impl<'a> Conversation<'a> {
             _ => unreachable!(),
         };
         assert_eq!((transport, to), expected);
-        let mut conversation = Conversation {
+        let mut session = Session {
             kind,
             family,
-            talk,
+            session,
             transport,
             to,
             connected: false,
@@ -183,11 +182,11 @@ impl<'a> Conversation<'a> {
             if input.rest().is_empty() {
                 break;
             }
-            if conversation.next(input) {
+            if session.next(input) {
                 return;
             }
         }
-        conversation.hear(Heard::TimedOut);
+        session.hear(Heard::TimedOut);
     }
 
     /// The next event, which a byte tells; whether it was the last. Nothing comes before the socket is connected.
@@ -279,7 +278,7 @@ impl<'a> Conversation<'a> {
     /// One step; whether it was the last.
     fn hear(&mut self, heard: Heard<'_>) -> bool {
         let mut say = Say::default();
-        let step = self.kind.step(&mut self.talk, heard, &mut say);
+        let step = self.kind.step(&mut self.session, heard, &mut say);
         let Say { bytes, learned } = say;
         assert!(bytes.len() <= SAY_MAX);
         match heard {

@@ -4,11 +4,10 @@
 
 #![no_main]
 
-use failover::config::{
-    CHECKS_MAX, Config, FILE_MAX, Measure, PATH_CHECKS_MAX, PROVIDERS_MAX, Problem, Quorum,
-    Severity, TIMEOUT_INTERVALS_MAX, TIMEOUT_MIN, Timing, WINDOW_MAX, load,
-};
-use failover::net::Family;
+use failover::limits::{CHECKS_MAX, FILE_MAX, PATH_CHECKS_MAX, PROVIDERS_MAX, TIMEOUT_INTERVALS_MAX, TIMEOUT_MIN, WINDOW_MAX};
+use failover::config::{Config, Measure, Quorum, Timing, load};
+use failover::option::{Problem, Severity};
+use failover::types::Family;
 use failover::uci::{Command, Index, Section, Word, statements};
 use libfuzzer_sys::fuzz_target;
 

@@ -1,0 +1,373 @@
+//! The command line: what was typed, and the exit codes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+mod meant;
+mod typed;
+
+use argh::FromArgs;
+
+use crate::types::Duration;
+use typed::Typed;
+
+/// How a command ends, as `sysexits.h` numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// all went well
+    Ok = 0,
+    /// a check was not answered as it should be
+    Unanswered = 1,
+    /// EX_USAGE: a wrong command line, or an argument that names nothing
+    Usage = 64,
+    /// EX_UNAVAILABLE: no daemon answers
+    NoDaemon = 69,
+    /// EX_SOFTWARE: a bug
+    Bug = 70,
+    /// EX_NOPERM: not permitted
+    NotPermitted = 77,
+    /// EX_CONFIG: a bad configuration, or none
+    BadConfig = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// the command
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// run the daemon
+    Run {
+        /// log to stderr
+        foreground: bool,
+    },
+    /// validate the configuration
+    Check,
+    /// show how things stand
+    Status {
+        /// for programs
+        json: bool,
+        /// again each second
+        watch: bool,
+    },
+    /// pin a provider; `None` is `auto`
+    Use(Option<String>),
+    /// this command, which is for one provider, was typed without one
+    OfWhom(&'static str),
+    /// take a provider out of use
+    Disable(String),
+    /// give it back
+    Enable(String),
+    /// re-read the configuration
+    Reload,
+    /// look at an interface of netifd's again, or at all of them
+    Refresh(Option<String>),
+    /// show the journal
+    Log,
+    /// say why a provider is or is not in use, or all of them
+    Explain(Option<String>),
+    /// make a provider's checks now
+    Probe {
+        /// whose
+        provider: String,
+        /// which; all of them
+        check: Option<String>,
+        /// so many times
+        count: u32,
+        /// so much time in between
+        interval: Duration,
+    },
+    /// convert this configuration of mwan3
+    ImportMwan3(PathBuf),
+    /// print the version
+    Version,
+}
+
+/// Nothing is to be done but to say this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// for stdout when all is well, else for stderr
+    pub text: String,
+    /// [`Exit::Ok`] after `--help`
+    pub exit: Exit,
+}
+
+/// Reads the arguments after the program's name.
+///
+/// # Errors
+/// What to print instead of doing anything: the help, or what is wrong with the arguments.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, Stop> {
+    let mut words = Vec::new();
+    for argument in arguments {
+        let word = argument.into_string().map_err(|argument| {
+            wrong(&format!(
+                "an argument is not UTF-8: {}",
+                argument.to_string_lossy()
+            ))
+        })?;
+        match word.strip_prefix("--config=") {
+            Some(file) => words.extend(["--config".to_owned(), file.to_owned()]),
+            None => words.push(word),
+        }
+    }
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    // `help status` is `status --help`.
+    if let ["-h" | "--help" | "help", command, ..] = words[..] {
+        words = vec![command, "--help"];
+    }
+
+    let typed = match Typed::from_args(&["failover"], &words) {
+        Ok(typed) => typed,
+        Err(early) if early.status.is_ok() => {
+            return Err(Stop {
+                text: early.output.trim_end().to_owned() + "\n",
+                exit: Exit::Ok,
+            });
+        }
+        // Only `probe` requires a word, and argh cannot have an optional one before another.
+        Err(early) if early.output.starts_with("Required positional arguments") => {
+            return Ok(Invocation {
+                config: config_of(&words).map(PathBuf::from),
+                command: Command::OfWhom("probe"),
+            });
+        }
+        Err(early) => return Err(wrong(&complaint(&early.output, &words))),
+    };
+    if typed.version {
+        return Ok(Invocation {
+            config: None,
+            command: Command::Version,
+        });
+    }
+    let Some(command) = typed.command else {
+        return Err(wrong(&format!(
+            "which command? Expected one of: {}",
+            COMMANDS.join(", ")
+        )));
+    };
+    let (config, command) = command.into();
+    let config = config.or(typed.config);
+    if config
+        .as_ref()
+        .is_some_and(|file| file.as_os_str().is_empty())
+    {
+        return Err(wrong("--config names no file"));
+    }
+    Ok(Invocation { config, command })
+}
+
+const COMMANDS: [&str; 13] = [
+    "run",
+    "check",
+    "status",
+    "use",
+    "disable",
+    "enable",
+    "reload",
+    "refresh",
+    "log",
+    "explain",
+    "probe",
+    "import-mwan3",
+    "version",
+];
+const OPTIONS: [&str; 8] = [
+    "--config",
+    "--foreground",
+    "--json",
+    "--watch",
+    "--count",
+    "--interval",
+    "--version",
+    "--help",
+];
+
+fn config_of<'w>(words: &[&'w str]) -> Option<&'w str> {
+    let mut words = words.iter();
+    words.find(|word| **word == "--config")?;
+    words.next().copied()
+}
+
+/// What argh complains of, on one line, with what was most likely meant.
+fn complaint(output: &str, typed: &[&str]) -> String {
+    let words: Vec<&str> = output.split_whitespace().collect();
+    let text = words.join(" ");
+    let unknown = text.strip_prefix("Unrecognized argument: ");
+    match unknown.and_then(|unknown| meant::instead_of(unknown, typed)) {
+        Some(meant) => format!("{text} ({meant})"),
+        None => text,
+    }
+}
+
+fn wrong(what: &str) -> Stop {
+    Stop {
+        text: format!("failover: {what}\n`failover --help` lists the commands and options.\n"),
+        exit: Exit::Usage,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn typed(line: &str) -> Result<Invocation, Stop> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn command(line: &str) -> Command {
+        typed(line).unwrap().command
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        assert_eq!(command("run"), Command::Run { foreground: false });
+        assert_eq!(
+            command("run --foreground"),
+            Command::Run { foreground: true }
+        );
+        assert_eq!(command("check"), Command::Check);
+        let (json, watch) = (true, true);
+        assert_eq!(
+            command("status --json --watch"),
+            Command::Status { json, watch }
+        );
+        assert_eq!(command("use isp2"), Command::Use(Some("isp2".into())));
+        assert_eq!(command("use auto"), Command::Use(None));
+        assert_eq!(command("use help"), Command::Use(Some("help".into())));
+        assert_eq!(command("use"), Command::OfWhom("use"));
+        assert_eq!(command("probe"), Command::OfWhom("probe"));
+        assert_eq!(command("disable isp2"), Command::Disable("isp2".into()));
+        assert_eq!(command("enable isp2"), Command::Enable("isp2".into()));
+        assert_eq!(command("reload"), Command::Reload);
+        assert_eq!(command("refresh"), Command::Refresh(None));
+        let wan = Command::Refresh(Some("wan".to_owned()));
+        assert_eq!(command("refresh wan"), wan);
+        assert_eq!(command("log"), Command::Log);
+        let import = |file: &str| Command::ImportMwan3(file.into());
+        assert_eq!(command("import-mwan3"), import("/etc/config/mwan3"));
+        assert_eq!(command("import-mwan3 old"), import("old"));
+        assert_eq!(command("version"), Command::Version);
+        assert_eq!(command("--version"), Command::Version);
+    }
+
+    #[test]
+    fn the_configuration_is_named_before_or_after_the_command() {
+        for line in [
+            "--config f log",
+            "log --config f",
+            "--config=f log",
+            "log --config=f",
+            "--config g log --config f",
+        ] {
+            assert_eq!(typed(line).unwrap().config, Some("f".into()), "{line}");
+        }
+        assert_eq!(typed("log").unwrap().config, None);
+    }
+
+    #[test]
+    fn help_is_no_error() {
+        for line in [
+            "--help",
+            "-h",
+            "help",
+            "status --help",
+            "status -h",
+            "help status",
+            "--help status",
+        ] {
+            let stop = typed(line).unwrap_err();
+            assert_eq!(stop.exit, Exit::Ok, "{line}");
+            assert!(stop.text.starts_with("Usage: failover"), "{}", stop.text);
+            assert_eq!(stop.text.matches("failover ").count(), 1, "{}", stop.text);
+            assert_eq!(stop.text.contains("--watch"), line.contains("status"));
+        }
+    }
+
+    #[test]
+    fn a_commands_usage_has_its_name_once() {
+        for command in COMMANDS {
+            let stop = typed(&format!("{command} --help")).unwrap_err();
+            let usage = stop.text.lines().next().unwrap();
+            let rest = usage.strip_prefix(&*format!("Usage: failover {command} "));
+            assert!(!rest.unwrap().contains("failover"), "{usage}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_told() {
+        for (line, complaint) in [
+            ("", "which command? Expected one of: run, check, status,"),
+            (
+                "stauts",
+                "Unrecognized argument: stauts (did you mean status?)",
+            ),
+            ("status --jsno", "--jsno (did you mean --json?)"),
+            ("--config= log", "--config names no file"),
+            ("log use", "Unrecognized argument: use\n"),
+            ("use isp1 isp2", "Unrecognized argument: isp2"),
+            ("log --config", "No value provided for option '--config'"),
+            ("stats", "(did you mean status?)"),
+            ("pin isp2", "(did you mean `failover use isp2`?)"),
+            (
+                "--config f pin isp2",
+                "(did you mean `failover --config f use isp2`?)",
+            ),
+            ("unpin", "(did you mean `failover use auto`?)"),
+            (
+                "stop",
+                "(the daemon is a service: `systemctl stop failover`, on OpenWrt `/etc/init.d/failover stop`)",
+            ),
+            (
+                "start --config f",
+                "`/etc/init.d/failover start`; here `failover run --config f`)",
+            ),
+            ("STATUS", "(did you mean status?)"),
+            (
+                "status isp1",
+                "(status shows every provider; `failover explain isp1` tells of one)",
+            ),
+            (
+                "status isp1 --config f",
+                "`failover explain isp1 --config f` tells of one)",
+            ),
+            ("log isp1", "Unrecognized argument: isp1\n"),
+            (
+                "check /tmp/f",
+                "(a file is named by an option: `failover check --config /tmp/f`)",
+            ),
+            (
+                "run failover.conf",
+                "`failover run --config failover.conf`)",
+            ),
+            (
+                "--watch",
+                "(it follows its command, as in `failover status --watch`)",
+            ),
+            ("help nonsense", "Unrecognized argument: nonsense"),
+        ] {
+            let stop = typed(line).unwrap_err();
+            assert_eq!(stop.exit, Exit::Usage, "{line}");
+            assert!(stop.text.contains(complaint), "{}", stop.text);
+            assert!(stop.text.contains("failover --help"), "{}", stop.text);
+        }
+        let garbage = OsString::from_vec(vec![b'x', 0xff]);
+        let stop = parse([garbage].into_iter()).unwrap_err();
+        assert_eq!(stop.exit, Exit::Usage);
+        assert!(stop.text.contains("not UTF-8"), "{}", stop.text);
+    }
+}

@@ -1,0 +1,100 @@
+//! What was most likely meant by a command line that is none.
+
+use super::{COMMANDS, OPTIONS};
+use crate::option::nearest;
+
+/// Words that other programs have for commands of ours.
+const SYNONYMS: [(&str, &str); 13] = [
+    ("pin", "use"),
+    ("switch", "use"),
+    ("select", "use"),
+    ("prefer", "use"),
+    ("unpin", "use auto"),
+    ("auto", "use auto"),
+    ("show", "status"),
+    ("list", "status"),
+    ("validate", "check"),
+    ("verify", "check"),
+    ("journal", "log"),
+    ("why", "explain"),
+    ("ping", "probe"),
+];
+
+/// Options of one command, which do not stand before it.
+const BELONGINGS: [(&str, &str); 5] = [
+    ("--json", "status"),
+    ("--watch", "status"),
+    ("--foreground", "run"),
+    ("--count", "probe"),
+    ("--interval", "probe"),
+];
+
+/// What to say of a word that argh does not know, among those that were typed.
+pub(super) fn instead_of(unknown: &str, typed: &[&str]) -> Option<String> {
+    let command = command_of(typed)?;
+    if unknown != command {
+        return of_argument(unknown, command, typed);
+    }
+    if let Some((option, owner)) = BELONGINGS.iter().find(|(option, _)| *option == unknown) {
+        return Some(format!(
+            "it follows its command, as in `failover {owner} {option}`"
+        ));
+    }
+    if ["start", "stop", "restart"].contains(&unknown) {
+        let here = match unknown {
+            "stop" => String::new(),
+            _ => format!("; here `{}`", with(typed, unknown, "run")),
+        };
+        return Some(format!(
+            "the daemon is a service: `systemctl {unknown} failover`, on OpenWrt `/etc/init.d/failover {unknown}`{here}"
+        ));
+    }
+    if let Some((_, meant)) = SYNONYMS.iter().find(|(word, _)| *word == unknown) {
+        let meant = with(typed, unknown, meant);
+        return Some(format!("did you mean `{meant}`?"));
+    }
+    near(unknown)
+}
+
+/// Of one that follows a command.
+fn of_argument(unknown: &str, command: &str, typed: &[&str]) -> Option<String> {
+    let is_file = unknown.contains(['/', '.']);
+    if is_file && COMMANDS.contains(&command) {
+        let named = with(typed, unknown, &format!("--config {unknown}"));
+        return Some(format!("a file is named by an option: `{named}`"));
+    }
+    if let Some(near) = near(unknown) {
+        return Some(near);
+    }
+    if command == "status" && !unknown.starts_with('-') {
+        let explain = with(typed, command, "explain");
+        return Some(format!(
+            "status shows every provider; `{explain}` tells of one"
+        ));
+    }
+    None
+}
+
+fn near(unknown: &str) -> Option<String> {
+    let mut known = COMMANDS.into_iter().chain(OPTIONS);
+    let meant = nearest(unknown, &mut known).filter(|meant| *meant != unknown)?;
+    Some(format!("did you mean {meant}?"))
+}
+
+/// The first word that is no option of the whole, nor its value.
+fn command_of<'w>(typed: &[&'w str]) -> Option<&'w str> {
+    match typed {
+        ["--config", _, rest @ ..] => command_of(rest),
+        [command, ..] => Some(command),
+        [] => None,
+    }
+}
+
+/// What was typed, with another word in the place of one.
+fn with(typed: &[&str], one: &str, other: &str) -> String {
+    let words = typed
+        .iter()
+        .map(|word| if *word == one { other } else { word });
+    let words: Vec<&str> = ["failover"].into_iter().chain(words).collect();
+    words.join(" ")
+}

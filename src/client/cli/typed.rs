@@ -1,0 +1,295 @@
+//! What argh makes of a command line: a struct a command. Its comments are the help.
+
+use std::path::PathBuf;
+
+use argh::FromArgs;
+
+use super::Command;
+use crate::limits::{INTERVAL_MAX, INTERVAL_MIN};
+use crate::option::value;
+use crate::types::Duration;
+
+/// multi-WAN failover: probes every uplink and keeps the default routes ordered
+#[derive(FromArgs)]
+#[argh(help_triggers("-h", "--help", "help"))]
+#[argh(
+    note = "Exit codes: 0 done, 1 probe: no good answer, 64 wrong usage, 69 no daemon, 70 a bug,\n  77 not permitted, 78 bad configuration."
+)]
+pub(super) struct Typed {
+    /// configuration file (default: $FAILOVER_CONFIG, /etc/config/failover, /etc/failover/failover.conf)
+    #[argh(option, arg_name = "file")]
+    pub(super) config: Option<PathBuf>,
+
+    /// print the version
+    #[argh(switch)]
+    pub(super) version: bool,
+
+    #[argh(subcommand)]
+    pub(super) command: Option<TypedCommand>,
+}
+
+/// The command that was typed, each with `--config`, so that it may stand behind it too.
+#[derive(FromArgs)]
+#[argh(subcommand)]
+pub(super) enum TypedCommand {
+    Run(Run),
+    Check(Check),
+    Status(Status),
+    Use(Use),
+    Disable(Disable),
+    Enable(Enable),
+    Reload(Reload),
+    Refresh(Refresh),
+    Log(Log),
+    Explain(Explain),
+    Probe(Probe),
+    ImportMwan3(ImportMwan3),
+    Version(Version),
+}
+
+/// run the daemon
+#[derive(FromArgs)]
+#[argh(subcommand, name = "run", help_triggers("-h", "--help"))]
+pub(super) struct Run {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// log to stderr, not to syslog
+    #[argh(switch)]
+    foreground: bool,
+}
+
+/// validate the configuration: every error, as file:line: message
+#[derive(FromArgs)]
+#[argh(subcommand, name = "check", help_triggers("-h", "--help"))]
+pub(super) struct Check {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+}
+
+/// show every provider and path
+#[derive(FromArgs)]
+#[argh(subcommand, name = "status", help_triggers("-h", "--help"))]
+pub(super) struct Status {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// one JSON object, for programs
+    #[argh(switch)]
+    json: bool,
+    /// again each second, until Ctrl-C
+    #[argh(switch)]
+    watch: bool,
+}
+
+/// pin a provider, or let the daemon choose again (auto)
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "use",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>] <provider>|auto"
+)]
+pub(super) struct Use {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// a provider's id, or auto
+    #[argh(positional)]
+    provider: Option<String>,
+}
+
+/// take a provider out of use, until enabled or restarted
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "disable",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>] <provider>"
+)]
+pub(super) struct Disable {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// a provider's id
+    #[argh(positional)]
+    provider: Option<String>,
+}
+
+/// give a disabled provider back
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "enable",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>] <provider>"
+)]
+pub(super) struct Enable {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// a provider's id
+    #[argh(positional)]
+    provider: Option<String>,
+}
+
+/// re-read the configuration; what is unchanged keeps its state
+#[derive(FromArgs)]
+#[argh(subcommand, name = "reload", help_triggers("-h", "--help"))]
+pub(super) struct Reload {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+}
+
+/// an interface of netifd's has changed: ask for it again
+#[derive(FromArgs)]
+#[argh(subcommand, name = "refresh", help_triggers("-h", "--help"))]
+pub(super) struct Refresh {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// its name (default: all)
+    #[argh(positional)]
+    interface: Option<String>,
+}
+
+/// show the journal: every transition with its cause
+#[derive(FromArgs)]
+#[argh(subcommand, name = "log", help_triggers("-h", "--help"))]
+pub(super) struct Log {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+}
+
+/// say in sentences why a provider is or is not in use
+#[derive(FromArgs)]
+#[argh(subcommand, name = "explain", help_triggers("-h", "--help"))]
+pub(super) struct Explain {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// a provider's id (default: all)
+    #[argh(positional)]
+    provider: Option<String>,
+}
+
+/// make a provider's checks now, and show each answer; needs no daemon
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "probe",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>] [-c <count>] [-i <interval>] <provider> [<check>]"
+)]
+pub(super) struct Probe {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// how often each check is made (default: 1)
+    #[argh(option, short = 'c', default = "1")]
+    count: u32,
+    /// between two of them, as 5, 0.3 or 300ms (default: 1s)
+    #[argh(
+        option,
+        short = 'i',
+        default = "Duration::from_secs(1)",
+        from_str_fn(interval)
+    )]
+    interval: Duration,
+    /// a provider's id
+    #[argh(positional)]
+    provider: String,
+    /// a check's name (default: all of the provider's)
+    #[argh(positional)]
+    check: Option<String>,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let bounds = INTERVAL_MIN..=INTERVAL_MAX;
+    match value::duration(text) {
+        Ok(interval) if bounds.contains(&interval) => Ok(interval),
+        Ok(_) => Err("expected 10ms to 24h".to_owned()),
+        Err(expected) => Err(expected.to_owned()),
+    }
+}
+
+/// convert a configuration of mwan3
+#[derive(FromArgs)]
+#[argh(subcommand, name = "import-mwan3", help_triggers("-h", "--help"))]
+pub(super) struct ImportMwan3 {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+    /// its configuration (default: /etc/config/mwan3)
+    #[argh(positional)]
+    file: Option<PathBuf>,
+}
+
+/// print the version
+#[derive(FromArgs)]
+#[argh(subcommand, name = "version", help_triggers("-h", "--help"))]
+pub(super) struct Version {
+    /// configuration file
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
+}
+
+/// What is converted when nobody names another.
+const MWAN3: &str = "/etc/config/mwan3";
+
+impl From<TypedCommand> for (Option<PathBuf>, Command) {
+    fn from(typed: TypedCommand) -> (Option<PathBuf>, Command) {
+        match typed {
+            TypedCommand::Run(Run { config, foreground }) => (config, Command::Run { foreground }),
+            TypedCommand::Check(Check { config }) => (config, Command::Check),
+            TypedCommand::Status(Status {
+                config,
+                json,
+                watch,
+            }) => (config, Command::Status { json, watch }),
+            TypedCommand::Use(Use { config, provider }) => {
+                let pin = |id: String| Command::Use((id != "auto").then_some(id));
+                (config, provider.map_or(Command::OfWhom("use"), pin))
+            }
+            TypedCommand::Disable(Disable { config, provider }) => {
+                let command = provider.map_or(Command::OfWhom("disable"), Command::Disable);
+                (config, command)
+            }
+            TypedCommand::Enable(Enable { config, provider }) => {
+                let command = provider.map_or(Command::OfWhom("enable"), Command::Enable);
+                (config, command)
+            }
+            TypedCommand::Reload(Reload { config }) => (config, Command::Reload),
+            TypedCommand::Refresh(Refresh { config, interface }) => {
+                (config, Command::Refresh(interface))
+            }
+            TypedCommand::Log(Log { config }) => (config, Command::Log),
+            TypedCommand::Explain(Explain { config, provider }) => {
+                (config, Command::Explain(provider))
+            }
+            TypedCommand::Probe(Probe {
+                config,
+                count,
+                interval,
+                provider,
+                check,
+            }) => {
+                let probe = Command::Probe {
+                    provider,
+                    check,
+                    count,
+                    interval,
+                };
+                (config, probe)
+            }
+            TypedCommand::ImportMwan3(ImportMwan3 { config, file }) => {
+                let file = file.unwrap_or_else(|| MWAN3.into());
+                (config, Command::ImportMwan3(file))
+            }
+            TypedCommand::Version(Version { config }) => (config, Command::Version),
+        }
+    }
+}

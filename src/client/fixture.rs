@@ -1,0 +1,192 @@
+//! Answers of an invented daemon, for tests.
+
+use crate::linux::connection::{Answer, Provider};
+use crate::types::Family;
+use crate::wire::control::{Active, Check, Counters, Entry, Header, Path, Rounds, Rtt, Warning};
+use crate::wire::decimal::Decimal;
+
+fn text<const N: usize>(text: &str) -> heapless::String<N> {
+    text.try_into().unwrap()
+}
+
+pub(super) fn path(family: Family, state: &str) -> Path {
+    Path {
+        family,
+        device: None,
+        state: text(state),
+        reason: None,
+        since_s: 2,
+        address: None,
+        gateway: None,
+        metric: None,
+        installed: false,
+        overridden_by: None,
+        held_back_by: None,
+        takes_over_in_ms: None,
+        rounds: Rounds::default(),
+        loss_percent: None,
+        rtt_ms: Rtt::default(),
+        checks: heapless::Vec::new(),
+    }
+}
+
+pub(super) fn online(family: Family, device: &str, metric: u32) -> Path {
+    let (address, gateway) = match family {
+        Family::V4 => ("192.0.2.7", "192.0.2.1"),
+        Family::V6 => ("2001:db8::7", "fe80::1"),
+    };
+    Path {
+        device: Some(text(device)),
+        since_s: 11_520,
+        address: Some(text(address)),
+        gateway: Some(text(gateway)),
+        metric: Some(metric),
+        installed: true,
+        rounds: Rounds {
+            good: 50,
+            failed: 0,
+            streak: 50,
+        },
+        loss_percent: Some(Decimal::new(0)),
+        rtt_ms: Rtt {
+            last: Some(Decimal::new(12_346)),
+            avg: Some(Decimal::new(12_300)),
+            stddev: Some(Decimal::new(125)),
+            min: Some(Decimal::new(1)),
+            max: Some(Decimal::new(8_388_608)),
+        },
+        ..path(family, "online")
+    }
+}
+
+pub(super) fn provider(id: &str, rank: u32, state: &str, paths: &[Path]) -> Provider {
+    Provider {
+        id: text(id),
+        rank,
+        state: text(state),
+        disabled: false,
+        paths: paths.iter().cloned().collect(),
+    }
+}
+
+/// Two providers; the first leads, the second is looked at for the first time.
+pub(super) fn healthy() -> Answer {
+    let mut v4 = online(Family::V4, "eth1", 100);
+    let google = Check {
+        name: text("google"),
+        kind: text("ping"),
+        target: text("8.8.8.8"),
+        state: text("ok"),
+        rtt_ms: Some(Decimal::new(12_346)),
+        loss_percent: Some(Decimal::new(33_333)),
+        sent: 300,
+        received: 299,
+        failing_s: None,
+    };
+    v4.checks.push(google).unwrap();
+    Answer {
+        header: Some(Header {
+            version: text("0.1.0"),
+            uptime_s: 273_840,
+            pinned: None,
+            table: 176,
+            active: Active {
+                ipv4: Some(text("isp1")),
+                ipv6: Some(text("isp1")),
+            },
+            counters: Counters {
+                swaps: 2,
+                probes_sent: 600,
+                probes_answered: 590,
+                repairs: 1,
+                ..Counters::default()
+            },
+        }),
+        providers: vec![
+            provider("isp1", 1, "online", &[v4, online(Family::V6, "eth1", 100)]),
+            provider("isp2", 2, "probing", &[path(Family::V4, "probing")]),
+        ],
+        ..Answer::default()
+    }
+}
+
+/// As much trouble as one screen shows.
+pub(super) fn troubled() -> Answer {
+    let dead = Path {
+        reason: Some(text("3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered")),
+        since_s: 42,
+        loss_percent: Some(Decimal::new(37_500)),
+        rtt_ms: Rtt {
+            avg: Some(Decimal::new(1_234_500)),
+            ..Rtt::default()
+        },
+        state: text("offline"),
+        ..online(Family::V4, "eth2", 102)
+    };
+    let unplugged = Path {
+        device: Some(text("wwan-cdc-12345")),
+        reason: Some(text("no carrier")),
+        since_s: 90_000,
+        ..path(Family::V6, "waiting")
+    };
+    let refused = Path {
+        installed: false,
+        overridden_by: Some(0),
+        loss_percent: Some(Decimal::new(2000)),
+        ..online(Family::V4, "pppoe-wan", 4_294_967_295)
+    };
+    let mut satellite = provider(
+        "satellite-of-the-neighbouring-x",
+        3,
+        "disabled",
+        &[refused, unplugged],
+    );
+    satellite.disabled = true;
+    let mut answer = healthy();
+    let header = answer.header.as_mut().unwrap();
+    header.pinned = Some(text("isp1"));
+    header.active.ipv6 = None;
+    answer.providers = vec![
+        provider("isp1", 1, "pinned", &[online(Family::V4, "eth1", 100)]),
+        provider("isp2", 2, "offline", &[dead]),
+        satellite,
+    ];
+    answer.warnings = vec![
+        Warning {
+            code: text("rp-filter"),
+            provider: Some(text("isp2")),
+            text: text(
+                "strict rp_filter drops the replies to probes on eth2. Run: sysctl -w \
+                 net.ipv4.conf.eth2.rp_filter=2 (and put it into /etc/sysctl.conf)",
+            ),
+        },
+        Warning {
+            code: text("overflow"),
+            provider: None,
+            text: text("more than 1024 routes are watched."),
+        },
+    ];
+    answer
+}
+
+/// A day in the life of a router.
+pub(super) fn journal() -> Vec<Entry> {
+    let entry = |ago_ms, provider: Option<&str>, family, what: &str, cause: &str| Entry {
+        ago_ms,
+        provider: provider.map(text),
+        family,
+        what: text(what),
+        cause: text(cause),
+    };
+    vec![
+        entry(86_400_000, None, None, "started", "version 0.1.0"),
+        entry(
+            3_600_500,
+            Some("isp1"),
+            Some(Family::V4),
+            "online → offline",
+            "3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered",
+        ),
+        entry(0, Some("backup"), None, "pinned", "by hand"),
+    ]
+}

@@ -1,0 +1,128 @@
+//! The way out for sockets that are bound to a device, while no daemon keeps one: a policy table's routes, and the rules
+//! that lead to it. They serve nobody else, and go again with the last probe.
+
+use super::uplinks::Scene;
+use crate::config::RtTable;
+use crate::engine::Plan;
+use crate::linux::netlink::Requests;
+use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
+use crate::routing::diff;
+use crate::routing::layout::{Situation, Tables, Wanted};
+use crate::routing::objects::{Change, Route, RuleVerdict, Selector};
+use crate::types::{Family, PROTOCOL, Slot};
+
+/// Held while probes are on their way.
+pub(super) struct TemporaryRoutes {
+    requests: Option<Requests>,
+    /// what was added, and goes again
+    added: Vec<Change>,
+    /// no daemon starts meanwhile, and finds what is not its own
+    alone: Option<NetnsLock>,
+}
+
+impl TemporaryRoutes {
+    /// Adds what is missing. A daemon that runs has it all.
+    pub(super) fn open(scene: &Scene<'_>) -> Result<TemporaryRoutes, String> {
+        let mut routes = TemporaryRoutes {
+            requests: None,
+            added: Vec::new(),
+            alone: match NetnsLock::take() {
+                Ok(alone) => Some(alone),
+                Err(held @ NetnsTaken::Held { .. }) if !held.by_probe() => None,
+                Err(error) => return Err(error.to_string()),
+            },
+        };
+        if routes.alone.is_some() {
+            let requests = Requests::open().map_err(|error| error.to_string())?;
+            routes.requests = Some(requests);
+            for family in Family::ALL {
+                routes.add(scene, family)?;
+            }
+        }
+        Ok(routes)
+    }
+
+    /// The name that is held meanwhile, for those who look whether it is.
+    pub(super) fn alone(&self) -> Option<&NetnsLock> {
+        self.alone.as_ref()
+    }
+
+    fn add(&mut self, scene: &Scene<'_>, family: Family) -> Result<(), String> {
+        let mut config = Box::new(scene.config.clone());
+        for provider in &mut config.providers {
+            if provider.rt_table == RtTable::None {
+                provider.rt_table = RtTable::Auto;
+            }
+        }
+        let routes = scene.mirror.routes();
+        let mut tables = Tables::new();
+        tables.choose(&config, routes);
+        let mut wanted = Box::new(Wanted::new());
+        let way = scene.ways.iter().find(|way| way.id.family == family);
+        let uplink = |_: Slot| way.map(|way| &way.uplink);
+        wanted.fill(&Situation {
+            config: &config,
+            family,
+            plan: &Plan::new(),
+            uplink: &uplink,
+            tables: &tables,
+            routes,
+        });
+        let mut missing = Vec::new();
+        diff::changes(
+            family,
+            &wanted,
+            routes,
+            scene.mirror.rules(),
+            &mut |change| {
+                let is_ours = |route: &Route| routes.iter().any(|other| same_place(route, other));
+                let wanted = match &change {
+                    // What a killed daemon has left will do.
+                    Change::SetRoute(route) => !is_ours(route),
+                    // With the rule that specific routes win: replies to the LAN keep their way.
+                    Change::AddRule(rule) => {
+                        let specific = matches!(rule.verdict, RuleVerdict::LookupSpecific(_));
+                        specific || matches!(rule.selector, Selector::From(_) | Selector::Oif(_))
+                    }
+                    Change::DeleteRoute(_) | Change::DeleteRule(_) => false,
+                };
+                if wanted {
+                    missing.push(change);
+                }
+                true
+            },
+        );
+        let Some(requests) = &mut self.requests else {
+            return Ok(());
+        };
+        for change in missing {
+            requests
+                .carry_out(&change)
+                .map_err(|fault| format!("the kernel refuses the {change}: {fault}"))?;
+            self.added.push(change);
+        }
+        Ok(())
+    }
+}
+
+fn same_place(route: &Route, other: &Route) -> bool {
+    let place = |route: &Route| (route.table, route.destination, route.metric);
+    other.protocol == PROTOCOL && place(route) == place(other)
+}
+
+impl Drop for TemporaryRoutes {
+    fn drop(&mut self) {
+        let Some(requests) = &mut self.requests else {
+            return;
+        };
+        for change in self.added.drain(..).rev() {
+            let undone = match change {
+                Change::SetRoute(route) => Change::DeleteRoute(route),
+                Change::AddRule(rule) => Change::DeleteRule(rule),
+                other => other,
+            };
+            // The next daemon takes away what stays behind.
+            let _ = requests.carry_out(&undone);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What there is to know of a provider's ways out, found as the daemon finds it.
+
+use std::time::Duration as Span;
+
+use super::{Errand, OneWay, complain};
+use crate::client::cli::Exit;
+use crate::config::{Config, Provider};
+use crate::linux::clock::now;
+use crate::linux::netlink::Requests;
+use crate::linux::process::ubus::{Interfaces, told_of};
+use crate::option::nearest;
+use crate::routing::mirror::{Kinds, Mirror, Named};
+use crate::routing::uplink::resolve;
+use crate::types::{Duration, Family, PathId};
+
+/// How long netifd is asked: until it is given up, and its end is seen.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// Between two looks for its answer.
+const PAUSE: Span = Span::from_millis(5);
+
+/// A provider, and its ways out.
+pub(super) struct Scene<'a> {
+    pub(super) config: &'a Config,
+    pub(super) provider: &'a Provider,
+    pub(super) mirror: Box<Mirror>,
+    pub(super) ways: Vec<OneWay>,
+}
+
+/// Leaves in a configuration what is to be probed: one provider, and its checks or one.
+pub(super) fn choose(config: &mut Config, errand: &Errand<'_>) -> Result<(), String> {
+    let chosen = match errand.check {
+        None => None,
+        Some(name) => {
+            let mut names = config.checks.iter().map(|check| check.name.as_str());
+            let place = names.position(|known| known == name);
+            Some(place.ok_or_else(|| no_check(config, name))?)
+        }
+    };
+    if config.provider(errand.provider).is_none() {
+        return Err(match config.usable(errand.provider) {
+            Err(unusable) => unusable.to_string(),
+            Ok(_) => String::new(), // there is none
+        });
+    }
+    config
+        .providers
+        .retain(|provider| provider.id == errand.provider);
+    for provider in &mut config.providers {
+        // A person may look at one that is not in use.
+        provider.enabled = true;
+        if let Some(place) = chosen {
+            provider.checks = 1 << place;
+        }
+    }
+    Ok(())
+}
+
+fn no_check(config: &Config, name: &str) -> String {
+    let names = || config.checks.iter().map(|check| check.name.as_str());
+    let meant = match nearest(name, &mut names()) {
+        Some(meant) => format!(" (did you mean {meant}?)"),
+        None => String::new(),
+    };
+    let all: Vec<&str> = names().collect();
+    format!(
+        "there is no check '{name}'{meant}; there are: {}",
+        all.join(", ")
+    )
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn look(config: &'a Config) -> Result<Scene<'a>, String> {
+        let provider = config.providers.first().ok_or("there is no provider")?;
+        let mut mirror = Box::new(Mirror::new());
+        let mut requests = Requests::open().map_err(|error| error.to_string())?;
+        let interfaces = ask_netifd(config);
+        // However much else there is, what is to be probed is seen.
+        mirror.watch(&|name| {
+            name(Named::Table(config.globals.table));
+            for family in Family::ALL {
+                let told = told_of(&interfaces, provider, family);
+                name(Named::Device(told.device));
+                let _ = told.delegated.map(|prefix| name(Named::Prefix(prefix)));
+                let own = provider.address[family];
+                let _ = own.map(|own| name(Named::Address(own)));
+            }
+        });
+        requests
+            .dump(&mut mirror, Kinds::ALL)
+            .map_err(|fault| format!("the kernel's routes cannot be read: {fault}"))?;
+        for (name, _) in interfaces.troubles() {
+            complain(
+                Exit::Ok,
+                &format!(
+                    "netifd tells nothing of it: see `ubus call network.interface.{name} status`"
+                ),
+            );
+        }
+        let with_checks = |family: &Family| config.path_checks(provider, *family).next().is_some();
+        let ways: Vec<OneWay> = Family::ALL
+            .into_iter()
+            .filter(with_checks)
+            .map(|family| OneWay {
+                id: PathId {
+                    slot: provider.slot,
+                    family,
+                },
+                uplink: resolve(
+                    config,
+                    provider,
+                    family,
+                    told_of(&interfaces, provider, family),
+                    &mirror,
+                ),
+            })
+            .collect();
+        Ok(Scene {
+            config,
+            provider,
+            mirror,
+            ways,
+        })
+    }
+}
+
+/// What netifd says of the interfaces that are named.
+fn ask_netifd(config: &Config) -> Box<Interfaces> {
+    let mut interfaces = Box::new(Interfaces::new());
+    interfaces.follow(config);
+    let end = now() + PATIENCE;
+    while interfaces.is_asking() && now() < end {
+        let _ = interfaces.ask(now());
+        interfaces.give_up(now());
+        interfaces.hear(now());
+        std::thread::sleep(PAUSE);
+    }
+    interfaces.stop();
+    interfaces
+}

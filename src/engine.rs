@@ -1,0 +1,494 @@
+//! The core: [`Engine::handle`] takes one event and the time, and says what to do about it.
+//!
+//! | module | job |
+//! |---|---|
+//! | `configure` | a configuration comes into force; what a former run knew is taken up |
+//! | [`path`] | one path: when it probes, and what its rounds say about it |
+//! | `paths` | all of them |
+//! | [`rounds`] | the ring of rounds: what was asked, what came back |
+//! | `statistics` | what the rounds amount to: losses and round-trip times |
+//! | `leader` | who leads, and the plan that follows from it |
+//! | `ranking` | the order of preference |
+//! | [`journal`] | the last transitions, each with its cause |
+//! | `cause` | why, in the words of the journal |
+//! | `timers` | which path must be looked at next |
+//! | `events` | [`Event`], [`Action`] and what they are made of |
+
+mod cause;
+mod configure;
+mod events;
+pub mod journal;
+mod leader;
+pub mod path;
+mod paths;
+mod ranking;
+pub mod rounds;
+mod statistics;
+mod timers;
+
+use core::fmt;
+
+use cause::{Cause, loss};
+use heapless::String;
+
+use crate::config::Config;
+use crate::limits::CAUSE_MAX;
+use crate::text::text;
+use crate::types::{Duration, Family, Instant, PathId, PerFamily, Slot, Verdict, Waiting};
+pub use events::{ACTIONS_MAX, Action, Actions, Event, Plan, RankedPath};
+use journal::{Entry, Journal};
+pub use leader::{HeldBack, LEADS, Lead, NO_ROUTE, REFUSED};
+use path::{Duty, Path, State};
+use paths::Paths;
+use timers::Timers;
+
+/// Every path of every provider, who leads, and why.
+///
+/// It is large, and lives in a static: it starts as zeroes, and touches only the memory of the providers there are. What is
+/// small stands by the beginning of a list.
+#[repr(C)]
+pub struct Engine {
+    config: Config,
+    paths: Paths,
+    journal: Journal,
+    plans: PerFamily<Plan>,
+    /// When time alone may change who leads.
+    revise_at: PerFamily<Option<Instant>>,
+    /// Who led last, also while none can have a route: what others are compared with.
+    leaders: PerFamily<Option<Slot>>,
+    /// What the journal says of the way of the traffic.
+    leads: PerFamily<Lead>,
+    pinned: Option<Slot>,
+    /// One bit a slot.
+    disabled: u64,
+    swaps: u32,
+    timers: Timers,
+}
+
+impl Engine {
+    /// A core without providers, all zeroes.
+    pub const fn new() -> Engine {
+        Engine {
+            config: Config::new(),
+            paths: Paths::new(),
+            journal: Journal::new(),
+            plans: PerFamily {
+                v4: Plan::new(),
+                v6: Plan::new(),
+            },
+            revise_at: PerFamily { v4: None, v6: None },
+            leaders: PerFamily { v4: None, v6: None },
+            leads: PerFamily {
+                v4: Lead::Unknown,
+                v6: Lead::Unknown,
+            },
+            pinned: None,
+            disabled: 0,
+            swaps: 0,
+            timers: Timers::new(),
+        }
+    }
+
+    /// One event has happened: what to do about it.
+    pub fn handle(&mut self, event: Event, now: Instant) -> Actions {
+        let mut actions = Actions::new();
+        let written = self.journal.written();
+        match event {
+            Event::Tick => self.tick(now, &mut actions),
+            Event::Uplink {
+                path,
+                waiting,
+                routable,
+            } => self.uplink(path, waiting, routable, now, &mut actions),
+            Event::Reply {
+                path,
+                check,
+                round,
+                rtt,
+            } => {
+                if let Some(path) = self.paths.get_mut(path.index())
+                    && let Some(terms) = &path.terms
+                {
+                    path.rounds.answered(round, check, rtt, terms);
+                    path.unreachable = None;
+                }
+                self.judge(path, now, &mut actions);
+            }
+            Event::Failed {
+                path,
+                check,
+                round,
+                fault,
+            } => {
+                if let Some(path) = self.paths.get_mut(path.index()) {
+                    path.rounds.failed(round, check, fault);
+                }
+                self.judge(path, now, &mut actions);
+            }
+            Event::Unreachable { path, code } => {
+                if let Some(path) = self.paths.get_mut(path.index()) {
+                    path.unreachable = Some(code);
+                }
+            }
+            Event::Skipped { path, check, round } => {
+                if let Some(path) = self.paths.get_mut(path.index()) {
+                    path.rounds.skipped(round, check);
+                }
+                self.judge(path, now, &mut actions);
+            }
+            Event::Unasked { path, check, round } => {
+                if let Some(path) = self.paths.get_mut(path.index()) {
+                    path.rounds.unasked(round, check);
+                }
+                self.judge(path, now, &mut actions);
+            }
+            Event::Pin(slot) => self.pin(slot, now, &mut actions),
+            Event::Disable(slot, disabled) => self.disable(slot, disabled, now, &mut actions),
+            Event::RoutesApplied(_) => {}
+            Event::RoutesFailed(family, fault) => {
+                self.alarm(
+                    now,
+                    None,
+                    Some(family),
+                    format_args!("routes not set yet"),
+                    format_args!("{fault}"),
+                );
+            }
+        }
+        self.save_if_written(written, &mut actions);
+        actions
+    }
+
+    /// When to tell [`Event::Tick`].
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let timer = self.timers.first().map(|(_, at)| at);
+        [timer, self.revise_at.v4, self.revise_at.v6]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How the default routes of a family shall stand.
+    pub fn plan(&self, family: Family) -> &Plan {
+        &self.plans[family]
+    }
+
+    /// What becomes of a family's traffic. After a restart it is what the former run said, until all uplinks are told.
+    pub fn lead_of(&self, family: Family) -> Lead {
+        self.leads[family]
+    }
+
+    /// The provider that carries a family's traffic: the one answer for status, explain, hooks and journal.
+    pub fn carrier(&self, family: Family) -> Option<Slot> {
+        self.leads[family].carrier()
+    }
+
+    /// The first in order, or the last one that was while none can have a route: what later choices start from.
+    pub fn leader(&self, family: Family) -> Option<Slot> {
+        self.leaders[family]
+    }
+
+    /// A path that is managed.
+    pub fn path(&self, id: PathId) -> Option<&Path> {
+        self.paths
+            .get(id.index())
+            .filter(|path| path.terms.is_some())
+    }
+
+    /// Every path that is managed.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().filter(|path| path.terms.is_some())
+    }
+
+    /// The pinned provider.
+    pub fn pinned(&self) -> Option<Slot> {
+        self.pinned
+    }
+
+    /// Whether a person took this provider out of use.
+    pub fn is_disabled(&self, slot: Slot) -> bool {
+        self.disabled & bit(slot) != 0
+    }
+
+    /// Changes of who leads since the start, in either family.
+    pub fn swaps(&self) -> u32 {
+        self.swaps
+    }
+
+    /// What has happened.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Writes into the journal.
+    pub fn note(
+        &mut self,
+        now: Instant,
+        slot: Option<Slot>,
+        family: Option<Family>,
+        what: fmt::Arguments<'_>,
+        cause: fmt::Arguments<'_>,
+    ) {
+        self.write(now, slot, family, false, what, cause);
+    }
+
+    /// Writes into the journal what somebody may have to act on.
+    pub fn alarm(
+        &mut self,
+        now: Instant,
+        slot: Option<Slot>,
+        family: Option<Family>,
+        what: fmt::Arguments<'_>,
+        cause: fmt::Arguments<'_>,
+    ) {
+        self.write(now, slot, family, true, what, cause);
+    }
+
+    fn write(
+        &mut self,
+        now: Instant,
+        slot: Option<Slot>,
+        family: Option<Family>,
+        grave: bool,
+        what: fmt::Arguments<'_>,
+        cause: fmt::Arguments<'_>,
+    ) {
+        let provider = slot
+            .and_then(|slot| self.config.at(slot))
+            .map(|p| p.id.clone());
+        self.journal.write(Entry {
+            at: now,
+            provider,
+            family,
+            what: text(what),
+            cause: text(cause),
+            grave,
+        });
+    }
+
+    fn tick(&mut self, now: Instant, actions: &mut Actions) {
+        for family in Family::ALL {
+            if self.revise_at[family].is_some_and(|at| at <= now) {
+                self.rank(family, now, actions);
+            }
+        }
+        let Some((index, _)) = self.timers.first().filter(|(_, at)| *at <= now) else {
+            return;
+        };
+        let Some(path) = self.paths.get_mut(index) else {
+            return;
+        };
+        let id = path.id;
+        if let Some((round, checks)) = path.tick(now) {
+            let pushed = actions.push(Action::Probe {
+                path: id,
+                round,
+                checks,
+            });
+            debug_assert!(pushed.is_ok(), "the first or the third of few");
+        }
+        self.judge(id, now, actions);
+    }
+
+    fn uplink(
+        &mut self,
+        id: PathId,
+        waiting: Option<Waiting>,
+        routable: bool,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
+        let Some(path) = self
+            .paths
+            .get_mut(id.index())
+            .filter(|path| path.terms.is_some())
+        else {
+            return;
+        };
+        let first = !core::mem::replace(&mut path.told, true);
+        if !first && (path.waiting, path.routable) == (waiting, routable) {
+            return;
+        }
+        let before = path.state();
+        path.routable = routable;
+        let was = core::mem::replace(&mut path.waiting, waiting);
+        match (was, waiting) {
+            (None, Some(_)) => {
+                path.clear();
+            }
+            (Some(_), None) => {
+                let delay = if first || path.verdict == Verdict::Fresh {
+                    soon(path)
+                } else {
+                    Duration::ZERO
+                };
+                path.restart(now, delay);
+            }
+            // As a former run knew it.
+            (None, None) if first => path.restart(now, soon(path)),
+            _ => {}
+        }
+        match waiting {
+            Some(reason) if was.is_none() => {
+                self.moved(id, before, now, format_args!("{}", loss(reason)));
+            }
+            Some(reason) if was != waiting => self.moved(id, before, now, format_args!("{reason}")),
+            None if was.is_some() => self.moved(id, before, now, format_args!("uplink is up")),
+            _ => {}
+        }
+        self.judge(id, now, actions);
+        self.rank(id.family, now, actions);
+    }
+
+    fn pin(&mut self, slot: Option<Slot>, now: Instant, actions: &mut Actions) {
+        let known = slot.is_none_or(|slot| self.config.at(slot).is_some_and(|p| p.enabled));
+        if slot == self.pinned || !known {
+            return;
+        }
+        let old = core::mem::replace(&mut self.pinned, slot);
+        match slot {
+            Some(_) => self.note(
+                now,
+                slot,
+                None,
+                format_args!("pinned"),
+                format_args!("pinned by hand"),
+            ),
+            None => self.note(
+                now,
+                old,
+                None,
+                format_args!("unpinned"),
+                format_args!("unpinned by hand"),
+            ),
+        }
+        self.keep_watch(now);
+        self.rank(Family::V4, now, actions);
+        self.rank(Family::V6, now, actions);
+    }
+
+    /// While a provider is pinned nobody is checked.
+    fn keep_watch(&mut self, now: Instant) {
+        for path in self.paths.iter_mut() {
+            let duty = match self.pinned {
+                None => Duty::Checked,
+                Some(slot) if slot == path.id.slot => Duty::Pinned,
+                Some(_) => Duty::Frozen,
+            };
+            let before = path.state();
+            let former = core::mem::replace(&mut path.duty, duty);
+            match (former, duty) {
+                (Duty::Checked, Duty::Pinned | Duty::Frozen) => path.rounds.abandon(),
+                (Duty::Pinned, Duty::Checked) => path.verdict = Verdict::Fresh,
+                (Duty::Frozen, Duty::Checked) => path.thaw(),
+                _ => {}
+            }
+            if former != duty {
+                path.restart(now, soon(path));
+                // One that nobody checks is online at once.
+                path.judge();
+            }
+            if path.state() != before {
+                path.since = now;
+            }
+            self.timers.set(path.id.index(), path.deadline());
+        }
+    }
+
+    fn disable(&mut self, slot: Slot, disabled: bool, now: Instant, actions: &mut Actions) {
+        let known = self.config.at(slot).is_some_and(|p| p.enabled);
+        if !known || self.is_disabled(slot) == disabled {
+            return;
+        }
+        self.disabled ^= bit(slot);
+        let what = if disabled { "disabled" } else { "enabled" };
+        self.note(
+            now,
+            Some(slot),
+            None,
+            format_args!("{what}"),
+            format_args!("{what} by hand"),
+        );
+        self.rank(Family::V4, now, actions);
+        self.rank(Family::V6, now, actions);
+    }
+
+    /// Judges a path's rounds, and all that follows from another verdict.
+    fn judge(&mut self, id: PathId, now: Instant, actions: &mut Actions) {
+        if self.judge_path(id, now) {
+            self.rank(id.family, now, actions);
+        }
+    }
+
+    /// Judges a path's rounds: whether its verdict is another.
+    fn judge_path(&mut self, id: PathId, now: Instant) -> bool {
+        let Some(path) = self.paths.get_mut(id.index()) else {
+            return false;
+        };
+        let before = path.state();
+        let ground = path.judge();
+        self.timers.set(id.index(), path.deadline());
+        if let Some(ground) = ground {
+            let cause: String<CAUSE_MAX> = text(format_args!(
+                "{}",
+                Cause {
+                    engine: self,
+                    id,
+                    ground
+                }
+            ));
+            self.moved(id, before, now, format_args!("{cause}"));
+        }
+        ground.is_some()
+    }
+
+    /// What the journal says is worth saving.
+    fn save_if_written(&self, written: u32, actions: &mut Actions) {
+        if self.journal.written() != written {
+            let pushed = actions.push(Action::Save);
+            debug_assert!(
+                pushed.is_ok(),
+                "an event has fewer actions than ACTIONS_MAX"
+            );
+        }
+    }
+
+    /// The state of a path is another one since now.
+    fn moved(&mut self, id: PathId, before: State, now: Instant, cause: fmt::Arguments<'_>) {
+        let Some(path) = self.paths.get_mut(id.index()) else {
+            return;
+        };
+        let after = path.state();
+        if before != after {
+            path.since = now;
+        }
+        let (slot, family) = (Some(id.slot), Some(id.family));
+        let grave = matches!(after, State::Offline | State::Waiting);
+        if before == after {
+            self.write(now, slot, family, grave, format_args!("{after}"), cause);
+        } else {
+            let what = format_args!("{before} → {after}");
+            self.write(now, slot, family, grave, what, cause);
+        }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine::new()
+    }
+}
+
+fn bit(slot: Slot) -> u64 {
+    1_u64.checked_shl(u32::from(slot.0)).unwrap_or(0)
+}
+
+/// How long a path that starts with others waits for its first round: its place in the interval, at most a second.
+fn soon(path: &Path) -> Duration {
+    path.phase.min(Duration::from_secs(1))
+}

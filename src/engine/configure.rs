@@ -1,0 +1,261 @@
+//! A configuration comes into force, at the start and at every reload; what a former run knew is taken up.
+
+use super::journal::Entry;
+use super::path::{Duty, Path};
+use super::rounds::Terms;
+use super::{Actions, Engine, Lead, bit, soon};
+use crate::config::{Check, Config, Provider};
+use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, ROUNDS_APART};
+use crate::types::{CheckSet, Duration, Family, Instant, PathId, PerFamily, Slot, Verdict};
+
+impl Engine {
+    /// Where the first configuration is loaded into, before [`Engine::begin`]: it needs no memory elsewhere.
+    pub fn first_config(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// Takes the first configuration. The driver then tells [`super::Event::Uplink`] of every path.
+    pub fn begin(&mut self, now: Instant) {
+        for id in (0..PATHS_MAX).filter_map(PathId::from_index) {
+            let provider = self.config.at(id.slot).filter(|p| p.enabled);
+            let managed = provider.filter(|_| self.config.manages(id.family));
+            let Some(terms) = managed.map(|p| terms(&self.config, p, id.family)) else {
+                continue;
+            };
+            if let Some(path) = self.paths.get_or_new(id) {
+                path.terms = Some(terms);
+                path.since = now;
+            }
+        }
+        self.spread();
+    }
+
+    /// Takes another configuration. Providers that are the same as before keep their rounds and verdicts. The driver then tells [`super::Event::Uplink`] of every path: until the last one of a family is
+    /// told, its plan stays as it is.
+    pub fn configure(&mut self, config: &Config, now: Instant) -> Actions {
+        let written = self.journal.written();
+        let managed = PerFamily {
+            v4: config.manages(Family::V4),
+            v6: config.manages(Family::V6),
+        };
+        self.part(config, now);
+        let mut anew = [false; PATHS_MAX];
+        for (index, anew) in anew.iter_mut().enumerate() {
+            let Some(id) = PathId::from_index(index) else {
+                break;
+            };
+            let wanted = config
+                .at(id.slot)
+                .filter(|p| p.enabled && managed[id.family]);
+            *anew = self.configure_path(id, wanted.map(|provider| (provider, config)), now);
+        }
+        self.config.assign(config);
+        self.spread();
+        self.keep_watch(now);
+        for index in (0..PATHS_MAX).filter(|index| anew[*index]) {
+            self.start(index, now);
+        }
+        let mut actions = Actions::new();
+        self.rank(Family::V4, now, &mut actions);
+        self.rank(Family::V6, now, &mut actions);
+        self.save_if_written(written, &mut actions);
+        actions
+    }
+
+    /// Takes up an entry that a former run wrote.
+    pub fn restore_entry(&mut self, entry: Entry) {
+        self.journal.write(entry);
+    }
+
+    /// Takes up what a former run knew of a path. After [`Engine::configure`], before the first event.
+    pub fn restore_path(&mut self, id: PathId, verdict: Verdict, since: Instant) {
+        let path = self.paths.get_mut(id.index());
+        let Some(path) = path.filter(|path| path.terms.is_some() && !path.told) else {
+            return;
+        };
+        (path.verdict, path.since) = (verdict, since);
+        if matches!(verdict, Verdict::Online | Verdict::Offline) {
+            // Its uplink was up then. If it still is, nothing has changed.
+            path.waiting = None;
+        }
+    }
+
+    /// Takes up who led in a former run. After [`Engine::configure`], before the first event.
+    pub fn restore_leader(&mut self, family: Family, slot: Slot) {
+        if self.path(PathId { slot, family }).is_some() {
+            self.leaders[family] = Some(slot);
+            self.leads[family] = Lead::By(slot);
+        }
+    }
+
+    /// Takes up who leads in the kernel, as a former run has left it. Where that is another than the one of
+    /// [`Engine::restore_leader`], or none is known, what is known of the paths is of before, and not to be relied on.
+    pub fn believe_leader(&mut self, family: Family, slot: Slot) {
+        if self.leaders[family] == Some(slot) || self.path(PathId { slot, family }).is_none() {
+            return;
+        }
+        self.leaders[family] = Some(slot);
+        let paths = self.paths.iter_mut();
+        for path in paths.filter(|path| path.id.family == family) {
+            path.verdict = Verdict::Fresh;
+        }
+    }
+
+    /// Takes up what a former run said of a family's traffic. After [`Engine::restore_leader`].
+    pub fn restore_lead(&mut self, family: Family, lead: Lead) {
+        let known = |slot| self.path(PathId { slot, family }).is_some();
+        if lead.carrier().is_none_or(known) {
+            self.leads[family] = lead;
+        }
+    }
+
+    /// Takes up who was pinned in a former run, `None`: one that is not there any more. After all of
+    /// [`Engine::restore_path`]: no path has been probed since.
+    pub fn restore_pin(&mut self, slot: Option<Slot>) {
+        self.pinned = slot;
+        for path in self.paths.iter_mut() {
+            match slot {
+                Some(slot) if slot == path.id.slot => path.duty = Duty::Pinned,
+                Some(_) => path.duty = Duty::Frozen,
+                None => path.thaw(),
+            }
+        }
+    }
+
+    /// Takes leave of the providers that are no longer there: whoever gets their slots takes nothing over.
+    fn part(&mut self, config: &Config, now: Instant) {
+        for slot in (0..).map(Slot).take(PROVIDERS_MAX) {
+            let heir = config.at(slot).filter(|p| p.enabled);
+            let Some(old) = self.config.at(slot).filter(|p| p.enabled) else {
+                continue;
+            };
+            if heir.is_some_and(|heir| heir.id == old.id) {
+                continue;
+            }
+            let changed = format_args!("configuration changed");
+            self.note(now, Some(slot), None, format_args!("removed"), changed);
+            if self.pinned == Some(slot) {
+                self.pinned = None;
+                self.note(now, Some(slot), None, format_args!("unpinned"), changed);
+            }
+            self.disabled &= !bit(slot);
+            for family in Family::ALL {
+                if self.leaders[family] == Some(slot) {
+                    self.leaders[family] = None;
+                    self.leads[family] = Lead::Unknown;
+                    self.swaps = self.swaps.wrapping_add(1);
+                }
+                let Some(path) = self.paths.get_mut(PathId { slot, family }.index()) else {
+                    continue;
+                };
+                let uplink = (path.waiting, path.routable, path.told);
+                path.forget();
+                if heir.is_some() {
+                    // The driver tells of an uplink when it changes, whoever's it is.
+                    (path.waiting, path.routable, path.told) = uplink;
+                }
+            }
+        }
+    }
+
+    /// Whether the path starts anew.
+    fn configure_path(
+        &mut self,
+        id: PathId,
+        wanted: Option<(&Provider, &Config)>,
+        now: Instant,
+    ) -> bool {
+        let path = match wanted {
+            Some(_) => self.paths.get_or_new(id),
+            None => self.paths.get_mut(id.index()),
+        };
+        let Some(path) = path else {
+            return false;
+        };
+        let Some((provider, config)) = wanted else {
+            path.forget();
+            return false;
+        };
+        let new = path.terms.is_none();
+        let old = self.config.at(id.slot).filter(|_| !new);
+        let same = |old: &Provider| {
+            old.is_like(provider)
+                && self
+                    .config
+                    .path_checks(old, id.family)
+                    .eq(config.path_checks(provider, id.family))
+        };
+        if old.is_some_and(same) {
+            return false;
+        }
+        let (before, verdict) = (path.state(), path.verdict);
+        path.terms = Some(terms(config, provider, id.family));
+        path.reset();
+        if new {
+            path.since = now;
+        } else if !old.is_some_and(|old| same_uplink(old, provider)) {
+            path.verdict = Verdict::Fresh;
+        }
+        if path.verdict != verdict {
+            self.moved(id, before, now, format_args!("configuration changed"));
+        }
+        true
+    }
+
+    /// The first round of a path whose rounds start anew.
+    fn start(&mut self, index: usize, now: Instant) {
+        if let Some(path) = self.paths.get_mut(index) {
+            path.restart(now, soon(path));
+            let id = path.id;
+            self.judge_path(id, now);
+        }
+    }
+
+    /// Gives every path that is checked its place in the interval, so that rounds of different paths do not go out in
+    /// bursts. Where they would follow each other faster than [`ROUNDS_APART`], a few go out together.
+    fn spread(&mut self) {
+        let checked = |path: &Path| path.terms.is_some() && !path.unchecked();
+        let count = self.paths.iter().filter(|path| checked(path)).count() as u64;
+        for (place, path) in self.paths.iter_mut().filter(|p| checked(p)).enumerate() {
+            let interval = path
+                .terms
+                .as_ref()
+                .map_or(0, |terms| terms.timing.interval.total_micros());
+            let phase = interval * place as u64 / count;
+            let slot = ROUNDS_APART.total_micros().min(interval / 4);
+            path.phase = Duration::from_micros(match interval / count {
+                apart if apart < slot => phase / slot * slot,
+                _ => phase,
+            });
+        }
+    }
+}
+
+/// Whether what is known of one provider's uplink is true of the other's: then its verdict stands until its rounds
+/// say otherwise, whatever else has changed, and nothing swaps because of a new interval.
+fn same_uplink(a: &Provider, b: &Provider) -> bool {
+    a.device == b.device
+        && a.interfaces == b.interfaces
+        && a.address == b.address
+        && a.gateway == b.gateway
+        && a.network == b.network
+}
+
+fn terms(config: &Config, provider: &Provider, family: Family) -> Terms {
+    let checks = || config.path_checks(provider, family).take(PATH_CHECKS_MAX);
+    let set = |is_in: &dyn Fn(&Check) -> bool| {
+        let members = checks().enumerate().filter(|(_, check)| is_in(check));
+        CheckSet(members.fold(0, |set, (number, _)| set | 1 << number))
+    };
+    Terms {
+        timing: provider.timing,
+        intervals: checks()
+            .map(|check| check.interval_in(provider.timing.interval))
+            .collect(),
+        required: set(&|check| check.required),
+        telling: match set(&Check::tells_of_line) {
+            CheckSet(0) => CheckSet::ALL,
+            telling => telling,
+        },
+    }
+}

@@ -1,0 +1,105 @@
+//! The journal: the last transitions, each with its cause.
+
+use heapless::{HistoryBuf, String};
+
+use crate::limits::{CAUSE_MAX, JOURNAL_MAX, NAME_MAX};
+use crate::types::{Family, Instant, Name};
+
+/// One transition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// when, on the monotonic clock
+    pub at: Instant,
+    /// whose, when it is one provider's
+    pub provider: Option<Name>,
+    /// in which family, when it is one's
+    pub family: Option<Family>,
+    /// what happened, as `online → offline`
+    pub what: String<NAME_MAX>,
+    /// why
+    pub cause: String<CAUSE_MAX>,
+    /// somebody may have to act on it
+    pub grave: bool,
+}
+
+/// The last [`JOURNAL_MAX`] transitions.
+pub struct Journal {
+    entries: HistoryBuf<Entry, JOURNAL_MAX>,
+    written: u32,
+}
+
+impl Journal {
+    pub(crate) const fn new() -> Journal {
+        Journal {
+            entries: HistoryBuf::new(),
+            written: 0,
+        }
+    }
+
+    /// Adds an entry; the oldest goes when there is no more room.
+    pub fn write(&mut self, entry: Entry) {
+        self.entries.write(entry);
+        self.written = self.written.wrapping_add(1);
+    }
+
+    /// Entries written since the start: what a reader compares to see that there are new ones.
+    pub fn written(&self) -> u32 {
+        self.written
+    }
+
+    /// How many had been written before the oldest that is still held.
+    pub fn oldest(&self) -> u32 {
+        #[allow(clippy::cast_possible_truncation)] // at most JOURNAL_MAX
+        let held = self.entries.len() as u32;
+        self.written.wrapping_sub(held)
+    }
+
+    /// Those still held, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.oldest_ordered()
+    }
+
+    /// Those written after `written` was as told, oldest first.
+    pub fn since(&self, written: u32) -> impl Iterator<Item = &Entry> {
+        let fresh = self.written.wrapping_sub(written) as usize;
+        let held = self.entries.len();
+        self.entries().skip(held.saturating_sub(fresh))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::text;
+
+    fn entry(n: usize) -> Entry {
+        Entry {
+            at: Instant::from_micros(0),
+            provider: None,
+            family: None,
+            what: text(format_args!("{n}")),
+            cause: text(format_args!("for a test")),
+            grave: false,
+        }
+    }
+
+    #[test]
+    fn the_oldest_goes_first_and_a_reader_sees_what_is_new() {
+        let mut journal = Journal::new();
+        for n in 0..JOURNAL_MAX + 5 {
+            journal.write(entry(n));
+        }
+        assert_eq!(journal.entries().count(), JOURNAL_MAX);
+        assert_eq!(journal.entries().next().map(|e| e.what.as_str()), Some("5"));
+        let seen = journal.written();
+        assert_eq!(journal.since(seen).count(), 0);
+        journal.write(entry(1000));
+        assert_eq!(
+            journal
+                .since(seen)
+                .map(|e| e.what.as_str())
+                .collect::<Vec<_>>(),
+            ["1000"]
+        );
+    }
+}

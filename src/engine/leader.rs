@@ -1,0 +1,230 @@
+//! Who leads in a family, and the plan that follows from it.
+
+use heapless::{String, Vec};
+
+use super::path::{Path, State};
+use super::ranking::{Candidate, Choice, Class, choose, plan};
+use super::{Action, Actions, Engine, Plan};
+use crate::config::{LastResort, Preempt};
+use crate::limits::{CAUSE_MAX, PROVIDERS_MAX};
+use crate::text::text;
+use crate::types::{Family, Instant, PathId, Slot, Verdict};
+
+/// What the journal says of who leads from now on.
+pub const LEADS: &str = "leads";
+/// What it says when no provider carries a family, for `last_resort` refuses all.
+pub const REFUSED: &str = "refused";
+/// The same, for none can have a route.
+pub const NO_ROUTE: &str = "no route";
+
+/// What becomes of a family's traffic: what status, explain, hooks and journal tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lead {
+    /// not known yet; or the family is not managed
+    Unknown,
+    /// no provider can have a default route
+    NoRoute,
+    /// `last_resort` refuses it
+    Refused,
+    /// it leaves by this provider
+    By(Slot),
+}
+
+impl Lead {
+    /// The provider that carries.
+    pub fn carrier(self) -> Option<Slot> {
+        match self {
+            Lead::By(slot) => Some(slot),
+            Lead::Unknown | Lead::NoRoute | Lead::Refused => None,
+        }
+    }
+}
+
+/// How long `preempt` lets another one carry, though this one is online and of better rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBack {
+    /// as long as that one works
+    WhileItWorks,
+    /// not longer than to this time
+    Until(Instant),
+}
+
+impl Engine {
+    /// Whether `preempt` holds a path back.
+    pub fn held_back(&self, path: &Path) -> Option<HeldBack> {
+        let PathId { slot, family } = path.id;
+        let carrier = self.carrier(family).filter(|carrier| *carrier != slot)?;
+        let leads = self.path(PathId {
+            slot: carrier,
+            family,
+        })?;
+        let works = !self.is_disabled(carrier)
+            && leads.waiting.is_none()
+            && matches!(leads.verdict, Verdict::Online | Verdict::Fresh);
+        let ready = self.pinned.is_none()
+            && !self.is_disabled(slot)
+            && path.routable
+            && path.state() == State::Online;
+        let mut order = self.config.enabled().map(|provider| provider.slot);
+        let before = order.find(|of| [slot, carrier].contains(of)) == Some(slot);
+        match self.config.globals.preempt {
+            _ if !(works && ready && before) => None,
+            Preempt::Yes => None,
+            Preempt::No => Some(HeldBack::WhileItWorks),
+            Preempt::After(wait) => Some(HeldBack::Until(path.since + wait)),
+        }
+    }
+
+    /// The first path before this one in the order that is online; else, the first that may be: it has no verdict yet.
+    pub fn better(&self, path: &Path) -> Option<&Path> {
+        let PathId { slot, family } = path.id;
+        let before = self.config.enabled().take_while(|p| p.slot != slot);
+        before
+            .filter(|provider| !self.is_disabled(provider.slot))
+            .filter_map(|provider| {
+                let slot = provider.slot;
+                self.path(PathId { slot, family })
+            })
+            .filter(|path| path.routable && path.state() <= State::Probing)
+            .min_by_key(|path| path.state())
+    }
+
+    /// Finds who leads in a family, and the order of the others, once all of its uplinks are known: a leader of a
+    /// former run must not lose its place because another's uplink was told first.
+    pub(super) fn rank(&mut self, family: Family, now: Instant, actions: &mut Actions) {
+        self.revise_at[family] = None;
+        if self.awaits_uplinks(family) {
+            return;
+        }
+        let mut slots: Vec<Slot, PROVIDERS_MAX> = Vec::new();
+        let mut candidates: Vec<Candidate, PROVIDERS_MAX> = Vec::new();
+        for provider in self.config.enabled() {
+            let id = PathId {
+                slot: provider.slot,
+                family,
+            };
+            let Some(path) = self
+                .paths
+                .get(id.index())
+                .filter(|p| p.terms.is_some() && p.routable)
+            else {
+                continue;
+            };
+            let leads = self.leaders[family] == Some(id.slot);
+            let pushed = candidates
+                .push(Candidate::of(path, self.is_disabled(id.slot), leads))
+                .is_ok()
+                && slots.push(id.slot).is_ok();
+            debug_assert!(pushed, "one a provider");
+        }
+        let globals = &self.config.globals;
+        let Choice { leader, revise_at } =
+            choose(&candidates, globals.preempt, globals.last_resort, now);
+        self.revise_at[family] = revise_at;
+        let managed = self.paths().any(|path| path.id.family == family);
+        let plan = if managed {
+            plan(&slots, &candidates, leader, self.refuses(family))
+        } else {
+            // The family is not managed: nothing of it is refused, and no provider leads.
+            self.leaders[family] = None;
+            Plan::new()
+        };
+        let lead = match plan.order.first() {
+            _ if !managed => Lead::Unknown,
+            _ if plan.unreachable => Lead::Refused,
+            Some(hop) => Lead::By(hop.slot),
+            None => Lead::NoRoute,
+        };
+        self.lead(family, plan.order.first().map(|hop| hop.slot), lead, now);
+        if plan != self.plans[family] {
+            self.plans[family] = plan;
+            let pushed = actions.push(Action::Routes(family));
+            debug_assert!(pushed.is_ok(), "one a family");
+        }
+    }
+
+    /// The worst that is let through where `last_resort` refuses: what is disabled works too, unless a person has disabled
+    /// every provider.
+    fn refuses(&self, family: Family) -> Option<Class> {
+        let mut paths = self.paths().filter(|path| path.id.family == family);
+        let all_disabled = paths.all(|path| self.is_disabled(path.id.slot));
+        let worst = match all_disabled {
+            true => Class::Fresh,
+            false => Class::Spare,
+        };
+        (self.config.globals.last_resort == LastResort::Unreachable).then_some(worst)
+    }
+
+    /// Whether an uplink of a family has not been told yet: until then the kernel keeps what a former run left.
+    pub fn awaits_uplinks(&self, family: Family) -> bool {
+        self.paths().any(|p| p.id.family == family && !p.told)
+    }
+
+    /// Whether whoever leads works no better than the others.
+    fn is_last_resort(&self, leader: Option<Slot>, family: Family) -> bool {
+        let path = leader.and_then(|slot| self.path(PathId { slot, family }));
+        path.is_some_and(|path| path.waiting.is_some() || path.verdict == Verdict::Offline)
+    }
+
+    /// Says what becomes of the traffic from now on, and why it is another. `leader` is the first in order, and remains
+    /// the one that a later choice compares others with while none can have a route.
+    fn lead(&mut self, family: Family, leader: Option<Slot>, lead: Lead, now: Instant) {
+        let before = core::mem::replace(&mut self.leads[family], lead);
+        let old = self.leaders[family];
+        if leader.is_some() && leader != old {
+            self.leaders[family] = leader;
+            self.swaps = self.swaps.wrapping_add(old.is_some().into());
+        }
+        if lead == before {
+            return;
+        }
+        let alarm = match lead {
+            Lead::Unknown => return,
+            Lead::Refused => (REFUSED, "no provider works, and last_resort is unreachable"),
+            Lead::NoRoute => (NO_ROUTE, "no provider can have a default route"),
+            Lead::By(slot) => {
+                let cause = self.lead_cause(family, slot, old, before);
+                let (what, cause) = (format_args!("{LEADS}"), format_args!("{cause}"));
+                return self.note(now, leader, Some(family), what, cause);
+            }
+        };
+        let (what, cause) = alarm;
+        let (what, cause) = (format_args!("{what}"), format_args!("{cause}"));
+        self.alarm(now, None, Some(family), what, cause);
+    }
+
+    /// Why `leader` leads now, and not `old`.
+    fn lead_cause(
+        &self,
+        family: Family,
+        leader: Slot,
+        old: Option<Slot>,
+        before: Lead,
+    ) -> String<CAUSE_MAX> {
+        let Some(old) = old else {
+            return text(format_args!("first in order"));
+        };
+        let id = self.config.at(old).map_or("", |p| p.id.as_str());
+        let path = self.path(PathId { slot: old, family });
+        // Merely presumed good, after a pin or at boot: not left for being bad.
+        let presumed = path.is_some_and(|path| path.verdict == Verdict::Fresh);
+        let state = path.map(Path::state);
+        match state {
+            _ if self.pinned == Some(leader) => text(format_args!("pinned by hand")),
+            _ if old == leader && before == Lead::Refused => {
+                text(format_args!("traffic is not refused any more"))
+            }
+            _ if old == leader => text(format_args!("it has a route again")),
+            _ if self.is_disabled(old) => text(format_args!("{id} is disabled")),
+            Some(State::Online) | None => text(format_args!("preferred to {id}")),
+            Some(State::Probing) if presumed => text(format_args!("preferred to {id}")),
+            Some(state) if self.is_disabled(leader) => text(format_args!(
+                "{id} is {state}, and only what is disabled works"
+            )),
+            Some(state) if self.is_last_resort(Some(leader), family) => text(format_args!(
+                "last resort: {id} is {state}, and nobody works"
+            )),
+            Some(state) => text(format_args!("{id} is {state}")),
+        }
+    }
+}

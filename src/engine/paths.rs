@@ -1,0 +1,55 @@
+//! All paths, packed: the memory of a path that never was is never touched.
+
+use heapless::Vec;
+
+use super::path::Path;
+use crate::limits::PATHS_MAX;
+use crate::types::PathId;
+
+/// The paths, found by [`PathId::index`]. One that was there once stays, to be used again.
+#[repr(C)] // the list begins where the whole does, with a page
+pub(crate) struct Paths {
+    paths: Vec<Path, PATHS_MAX>,
+    /// Where the path of an index stands in `paths`, plus one; 0: nowhere.
+    places: [u8; PATHS_MAX],
+}
+
+impl Paths {
+    pub(crate) const fn new() -> Paths {
+        Paths {
+            paths: Vec::new(),
+            places: [0; PATHS_MAX],
+        }
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Path> {
+        self.paths.get(self.place(index)?)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Path> {
+        let place = self.place(index)?;
+        self.paths.get_mut(place)
+    }
+
+    /// The path, new if there is none yet.
+    pub(crate) fn get_or_new(&mut self, id: PathId) -> Option<&mut Path> {
+        if self.place(id.index()).is_none() && self.paths.push(Path::new(id)).is_ok() {
+            #[allow(clippy::cast_possible_truncation)] // at most PATHS_MAX, 128
+            let place = self.paths.len() as u8;
+            self.places[id.index()] = place;
+        }
+        self.get_mut(id.index())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Path> {
+        self.paths.iter_mut()
+    }
+
+    fn place(&self, index: usize) -> Option<usize> {
+        usize::from(*self.places.get(index)?).checked_sub(1)
+    }
+}

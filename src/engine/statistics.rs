@@ -1,0 +1,99 @@
+//! What the rounds in the window amount to: losses and round-trip times.
+
+use super::rounds::Rounds;
+use crate::types::CheckSet;
+
+/// Round-trip times, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rtt {
+    /// of the last answer
+    pub last: u32,
+    /// mean of the rounds' fastest answers
+    pub avg: u32,
+    /// standard deviation of them
+    pub stddev: u32,
+    /// the least
+    pub min: u32,
+    /// the greatest
+    pub max: u32,
+    /// so many rounds were answered
+    pub rounds: u32,
+}
+
+impl Rounds {
+    /// Probes lost and probes settled in the window, late answers included, of these checks.
+    pub fn loss(&self, window: u8, CheckSet(mask): CheckSet) -> (u32, u32) {
+        let (mut lost, mut asked) = (0, 0);
+        for record in self.window(window) {
+            let settled = record.asked & !record.open() & mask;
+            asked += settled.count_ones();
+            lost += (settled & !record.answered).count_ones();
+        }
+        (lost, asked)
+    }
+
+    /// Round-trip times in the window, late answers included; none when nothing was answered.
+    pub fn rtt(&self, window: u8) -> Option<Rtt> {
+        let times = || self.window(window).map(|r| r.rtt_us).filter(|us| *us != 0);
+        let (min, max) = (times().min()?, times().max()?);
+        let count = times().count() as u64;
+        let avg = times().map(u64::from).sum::<u64>() / count;
+        let squares = times().map(|us| u64::from(us).abs_diff(avg).pow(2));
+        let variance = squares.sum::<u64>() / count;
+        let micros = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        Some(Rtt {
+            last: self.last_rtt_us,
+            avg: micros(avg),
+            stddev: micros(variance.isqrt()),
+            min,
+            max,
+            rounds: micros(count),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rounds::tests::{TIMEOUT, ms, rtt, terms};
+    use super::*;
+
+    #[test]
+    fn statistics_are_those_of_the_window() {
+        let terms = terms(1, &[None]);
+        let mut rounds = Rounds::new();
+        assert_eq!(rounds.rtt(50), None);
+        for (i, value) in [10, 20, 30, 40].into_iter().enumerate() {
+            let (round, _) = rounds.begin(ms(100 * i as i64), &terms);
+            rounds.answered(round, 0, rtt(value), &terms);
+            assert_eq!(rounds.judge(&terms), Some(true));
+        }
+        let want = Rtt {
+            last: 40_000,
+            avg: 25_000,
+            stddev: 11_180,
+            min: 10_000,
+            max: 40_000,
+            rounds: 4,
+        };
+        assert_eq!(rounds.rtt(50), Some(want));
+        let want = Rtt {
+            last: 40_000,
+            avg: 35_000,
+            stddev: 5_000,
+            min: 30_000,
+            max: 40_000,
+            rounds: 2,
+        };
+        assert_eq!(rounds.rtt(2), Some(want));
+        for at in 4..200 {
+            rounds.begin(ms(100 * at), &terms);
+            rounds.expire(ms(100 * at + 300), TIMEOUT);
+            assert_eq!(rounds.judge(&terms), Some(false));
+        }
+        assert_eq!(rounds.verdicts(50), (0, 50));
+        assert_eq!(rounds.verdicts(64), (0, 64));
+        assert_eq!(rounds.loss(64, CheckSet::ALL), (64, 64));
+        assert_eq!(rounds.streak(), -196);
+        assert_eq!(rounds.facts(0).sent, 200);
+    }
+}

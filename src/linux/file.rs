@@ -1,0 +1,23 @@
+//! Files and directories.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`config_file`] | the configuration file |
+//! | [`sticky`] | the file that holds the pin |
+//! | [`path_watch`] | tells when what a path leads to may have changed |
+//! | [`state_dir`] | the state directory: made, found safe, watched |
+//! | [`lock`] | one daemon per state directory |
+//! | [`saved_state`] | the saved state's file |
+//! | [`table_names`] | names of routing tables and groups |
+//! | [`lines`] | small text files, line by line |
+//! | [`error`] | what could not be done with a file, why, and what to do |
+
+pub mod config_file;
+pub mod error;
+pub mod lines;
+pub mod lock;
+pub mod path_watch;
+pub mod saved_state;
+pub mod state_dir;
+pub mod sticky;
+pub mod table_names;

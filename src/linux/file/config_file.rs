@@ -1,0 +1,125 @@
+//! The configuration file: where it is, and what a command needs to know of it.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::super::clock::now;
+use super::error::FileError;
+use super::{lines, table_names};
+use crate::config::{CONFIG_FILES, Config, load};
+use crate::limits::{ERRORS_TOLD_MAX, FILE_MAX};
+use crate::option::{Problem, Severity};
+use crate::text::text;
+use crate::types::Duration;
+
+/// Names a configuration, when no option does.
+pub const CONFIG_VARIABLE: &str = "FAILOVER_CONFIG";
+
+/// How long a configuration may take to come out of a pipe, in milliseconds.
+const PATIENCE_MS: u16 = 1000;
+const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
+
+/// Which configuration to use: the one named, else the variable's, else the first of [`CONFIG_FILES`] that exists.
+/// `None`: nobody names one, and none exists.
+pub fn find_config(named: Option<&Path>, variable: Option<OsString>) -> Option<PathBuf> {
+    let variable = variable
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
+    named.map(Path::to_owned).or(variable).or_else(|| {
+        let mut places = CONFIG_FILES.iter().map(Path::new);
+        places.find(|place| place.exists()).map(Path::to_owned)
+    })
+}
+
+/// Reads and validates a configuration, and tells of every problem in the order of the lines; the number of errors. With
+/// errors, `config` holds as much as could be read.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn load_config(
+    path: &Path,
+    config: &mut Config,
+    report: &mut dyn FnMut(Problem),
+) -> Result<u32, FileError> {
+    let text = read(path)?;
+    let mut problems = Vec::new();
+    let mut note = |problem| problems.push(problem);
+    let loaded = load(&text, &table_names::number, config, &mut note);
+    problems.sort_by_key(|problem: &Problem| problem.line); // those of one line stay in order
+    tell(problems, report);
+    Ok(loaded.err().map_or(0, |refused| refused.errors))
+}
+
+/// Tells problems, but of many errors the first only, and how many more there are.
+fn tell(problems: Vec<Problem>, report: &mut dyn FnMut(Problem)) {
+    let is_error = |problem: &Problem| problem.severity == Severity::Error;
+    let mut errors = 0;
+    let mut problems = problems.into_iter().peekable();
+    while let Some(problem) =
+        problems.next_if(|problem| !is_error(problem) || errors < ERRORS_TOLD_MAX)
+    {
+        errors += u32::from(is_error(&problem));
+        report(problem);
+    }
+    let Some(next) = problems.peek().cloned() else {
+        return;
+    };
+    let more = problems.filter(is_error).count();
+    let message = text(format_args!("… and {more} more, from this line on"));
+    report(Problem { message, ..next });
+}
+
+/// Reads a configuration. At most one byte more than one may have: `load` says what is wrong with that.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    read_patiently(path).map_err(|error| {
+        let directory = error.kind() == ErrorKind::IsADirectory;
+        let trouble = FileError::new("read", path, error);
+        match directory {
+            true => trouble.advise("name a file"),
+            false => trouble,
+        }
+    })
+}
+
+/// A pipe whose other end is silent does not hold up the daemon.
+fn read_patiently(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    let end = now() + PATIENCE;
+    loop {
+        match lines::read(&file, FILE_MAX + 1, &mut text) {
+            Ok(()) => return Ok(text),
+            Err(error) if error.kind() == ErrorKind::WouldBlock && now() < end => {
+                let more = PollFd::new(file.as_fd(), PollFlags::POLLIN);
+                poll(&mut [more], PollTimeout::from(PATIENCE_MS))?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_option_comes_before_the_variable() {
+        let named = Some(Path::new("/a"));
+        let variable = || Some(OsString::from("/b"));
+        assert_eq!(find_config(named, variable()), Some("/a".into()));
+        assert_eq!(find_config(None, variable()), Some("/b".into()));
+        let nothing = Some(OsString::new());
+        assert_ne!(find_config(None, nothing), Some("".into()));
+    }
+}

@@ -1,0 +1,221 @@
+//! Tells when what a path leads to may have changed, though nothing of it may exist yet (inotify(7)).
+//!
+//! Every directory that the path passes through is watched for the one name that the path takes from it: `/` for
+//! `etc`, `/etc` for `failover`, `/etc/failover` for the file; behind a symbolic link both ways on. So whatever
+//! appears, disappears or is put in another's place along the way is seen, and the walk begins anew.
+//!
+//! Each directory is watched before the next name is looked at, and all of them before the caller reads the file: a
+//! change comes either before that look or as an event. Only what is mounted over a directory goes unseen.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+
+use super::error::FileError;
+
+/// Most symbolic links on the way; the kernel's own limit is 40.
+const LINKS_MAX: usize = 16;
+/// Most directories on the way.
+const DEPTH_MAX: usize = 64;
+
+/// What happens to a name. A file that is written counts when it is closed: between `>` emptying it and `echo`
+/// filling it there is nothing to be seen.
+const MASK: AddWatchFlags = AddWatchFlags::IN_CREATE
+    .union(AddWatchFlags::IN_CLOSE_WRITE)
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_MOVED_FROM)
+    .union(AddWatchFlags::IN_MOVED_TO)
+    .union(AddWatchFlags::IN_ONLYDIR);
+
+/// A directory, and the name in it that matters.
+#[derive(Debug)]
+struct Watched {
+    descriptor: WatchDescriptor,
+    name: OsString,
+    /// it is the file's own name, not a directory's on the way
+    last: bool,
+}
+
+/// Watches one path.
+#[derive(Debug)]
+pub struct Watch {
+    inotify: Inotify,
+    path: PathBuf,
+    watched: Vec<Watched>,
+}
+
+impl Watch {
+    /// Begins to watch: from now on no change is missed.
+    pub fn new(path: &Path) -> Result<Watch, FileError> {
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
+            .map_err(|errno| trouble(path, errno))?;
+        let mut watch = Watch {
+            inotify,
+            path: path.to_path_buf(),
+            watched: Vec::new(),
+        };
+        watch.walk()?;
+        Ok(watch)
+    }
+
+    /// Takes in all that has happened since, and tells whether the path may lead to something else now. Allocates
+    /// nothing when it does not.
+    pub fn changed(&mut self) -> Result<bool, FileError> {
+        let (mut changed, mut way_changed) = (false, false);
+        let mut buffer = [0; 1024];
+        loop {
+            let mut rest = match nix::unistd::read(&self.inotify, &mut buffer) {
+                Ok(length) => buffer.get(..length).unwrap_or_default(),
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) => break,
+                Err(errno) => return Err(trouble(&self.path, errno)),
+            };
+            while let Some((event, after)) = Event::parse(rest) {
+                rest = after;
+                if let Some(watched) = self.concerned(&event) {
+                    changed = true;
+                    way_changed |= !(watched && event.mask.contains(AddWatchFlags::IN_CLOSE_WRITE));
+                }
+            }
+        }
+        if way_changed {
+            self.walk()?;
+        }
+        Ok(changed)
+    }
+
+    /// Whether an event concerns us; then, whether it is about the file's own name.
+    fn concerned(&self, event: &Event<'_>) -> Option<bool> {
+        if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+            return Some(false);
+        }
+        let gone = event.mask.contains(AddWatchFlags::IN_IGNORED);
+        self.watched
+            .iter()
+            .find(|watched| {
+                watched.descriptor.as_raw() == event.descriptor
+                    && (gone || watched.name.as_bytes() == event.name)
+            })
+            .map(|watched| watched.last && !gone)
+    }
+
+    /// Watches every directory on the way as it is now, and no others.
+    fn walk(&mut self) -> Result<(), FileError> {
+        let former = std::mem::take(&mut self.watched);
+        let result = self.follow();
+        // After the new ones are set, so that one that stays is never let go.
+        for old in former {
+            if !self.watches(old.descriptor) {
+                // A directory that is gone has taken its watch along.
+                let _ = self.inotify.rm_watch(old.descriptor);
+            }
+        }
+        result
+    }
+
+    fn watches(&self, descriptor: WatchDescriptor) -> bool {
+        self.watched.iter().any(|w| w.descriptor == descriptor)
+    }
+
+    fn follow(&mut self) -> Result<(), FileError> {
+        let mut directory = base(&self.path);
+        // What is still to be gone, the next name last.
+        let mut names = names(&self.path);
+        let mut links = 0;
+        while let Some(name) = names.pop() {
+            let last = names.is_empty();
+            match self.inotify.add_watch(&directory, MASK) {
+                Ok(descriptor) if self.watched.len() < DEPTH_MAX => self.watched.push(Watched {
+                    descriptor,
+                    name: name.clone(),
+                    last,
+                }),
+                Ok(_) => return Err(trouble(&directory, Errno::ENAMETOOLONG)),
+                // It was there a moment ago: that it went is an event of the one above.
+                Err(Errno::ENOENT | Errno::ENOTDIR) => break,
+                Err(errno) => return Err(trouble(&directory, errno)),
+            }
+            let next = directory.join(&name);
+            if let Ok(target) = fs::read_link(&next) {
+                links += 1;
+                if links > LINKS_MAX {
+                    break;
+                }
+                if target.is_absolute() {
+                    directory = base(&target);
+                }
+                names.extend(self::names(&target));
+            } else if next.is_dir() {
+                directory = next;
+            } else {
+                // The file, or nothing yet, or something in the way.
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}
+
+fn base(path: &Path) -> PathBuf {
+    PathBuf::from(if path.is_absolute() { "/" } else { "." })
+}
+
+/// The names of a path, the first one last.
+fn names(path: &Path) -> Vec<OsString> {
+    path.components()
+        .rev()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name),
+            Component::ParentDir => Some(OsStr::new("..")),
+            _ => None,
+        })
+        .map(OsStr::to_os_string)
+        .collect()
+}
+
+fn trouble(path: &Path, errno: Errno) -> FileError {
+    let trouble = FileError::new("watch", path, errno.into());
+    match errno {
+        Errno::ENOSPC => trouble.advise("raise fs.inotify.max_user_watches with sysctl"),
+        Errno::EMFILE => trouble.advise("raise fs.inotify.max_user_instances with sysctl"),
+        _ => trouble,
+    }
+}
+
+/// `struct inotify_event` (linux/inotify.h), whose numbers are in the machine's byte order. Read here rather than by
+/// nix, which allocates for each.
+struct Event<'a> {
+    descriptor: i32,
+    mask: AddWatchFlags,
+    name: &'a [u8],
+}
+
+impl<'a> Event<'a> {
+    /// The first event of a buffer, and the others.
+    fn parse(bytes: &'a [u8]) -> Option<(Event<'a>, &'a [u8])> {
+        let (descriptor, rest) = bytes.split_first_chunk::<4>()?;
+        let (mask, rest) = rest.split_first_chunk::<4>()?;
+        let (_cookie, rest) = rest.split_first_chunk::<4>()?;
+        let (length, rest) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_ne_bytes(*length)).ok()?;
+        let (name, rest) = rest.split_at_checked(length)?;
+        let event = Event {
+            descriptor: i32::from_ne_bytes(*descriptor),
+            mask: AddWatchFlags::from_bits_retain(u32::from_ne_bytes(*mask)),
+            // Padded with NULs.
+            name: name.split(|byte| *byte == 0).next().unwrap_or_default(),
+        };
+        Some((event, rest))
+    }
+}

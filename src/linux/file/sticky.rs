@@ -1,0 +1,272 @@
+//! The sticky file: holds the pinned provider's id, and is obeyed also when somebody else writes it.
+//!
+//! Taking the pin away removes the file. Emptying it would do as well for us, but removing leaves less behind, and
+//! what reads "absent: none" in the manual is then what a person finds.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::FileError;
+use super::lines;
+use super::path_watch::Watch;
+use crate::limits::NAME_MAX;
+use crate::types::Name;
+
+/// Longest file that is understood, in bytes.
+pub const SIZE_MAX: usize = 64;
+/// Most symbolic links on the way to the file itself.
+const LINKS_MAX: usize = 16;
+
+/// What the sticky file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pinned {
+    /// nobody: it is absent, empty or blank, or says `auto`
+    Nobody,
+    /// this id, whether or not it is a provider's
+    Provider(Name),
+    /// nothing that can be an id; the text says what is wrong and what to do
+    Invalid(String),
+}
+
+/// The sticky file, watched.
+#[derive(Debug)]
+pub struct Sticky {
+    path: PathBuf,
+    watch: Watch,
+    /// what was read or written last
+    known: Pinned,
+}
+
+impl Sticky {
+    /// Begins to watch, and reads it: see [`Sticky::pinned`].
+    pub fn open(path: &str) -> Result<Sticky, FileError> {
+        let path = PathBuf::from(path);
+        let watch = Watch::new(&path)?;
+        let known = look(&path);
+        Ok(Sticky { path, watch, known })
+    }
+
+    /// What it says, as was last read or written.
+    pub fn pinned(&self) -> &Pinned {
+        &self.known
+    }
+
+    /// To be called when the descriptor is readable: what the file says now, if that is news. Our own writing is not.
+    pub fn changed(&mut self) -> Result<Option<Pinned>, FileError> {
+        if !self.watch.changed()? {
+            return Ok(None);
+        }
+        let pinned = look(&self.path);
+        if pinned == self.known {
+            return Ok(None);
+        }
+        self.known = pinned.clone();
+        Ok(Some(pinned))
+    }
+
+    /// Pins a provider, or nobody. The file changes at once and for good, or not at all.
+    pub fn write(&mut self, id: Option<&str>) -> Result<(), FileError> {
+        let wanted = match id {
+            Some(id) => Pinned::Provider(Name::try_from(id).map_err(|_| {
+                FileError::new("write", &self.path, ErrorKind::InvalidInput.into())
+            })?),
+            None => Pinned::Nobody,
+        };
+        // Flash is not written without need.
+        if look(&self.path) != wanted {
+            write(&self.path, id)?;
+        }
+        self.known = wanted;
+        Ok(())
+    }
+}
+
+impl AsFd for Sticky {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
+}
+
+/// What a sticky file says now.
+pub fn look(path: &Path) -> Pinned {
+    match read(path) {
+        Ok(bytes) => parse(&bytes).unwrap_or_else(|wrong| {
+            Pinned::Invalid(format!(
+                "{}: {wrong}; expected one provider's id, or an empty file",
+                path.display()
+            ))
+        }),
+        // A file in a directory's place, or a link that leads nowhere, holds no pin either; writing will complain.
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Pinned::Nobody
+        }
+        Err(e) => Pinned::Invalid(FileError::new("read", path, e).to_string()),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    // Not to wait for somebody to open the other end of a pipe.
+    let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK);
+    let mut bytes = Vec::new();
+    lines::read(&options.open(path)?, SIZE_MAX + 1, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// What the text of a sticky file says: its first line that is not blank, without the blanks around it.
+///
+/// # Errors
+/// It can be no id; the text says why.
+pub fn parse(bytes: &[u8]) -> Result<Pinned, String> {
+    if bytes.len() > SIZE_MAX {
+        return Err(format!("holds more than {SIZE_MAX} bytes"));
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Err("holds something other than text".to_string());
+    };
+    let id = text.trim().lines().next().unwrap_or_default().trim_end();
+    if id.is_empty() || id == "auto" {
+        return Ok(Pinned::Nobody);
+    }
+    if id.chars().any(char::is_control) {
+        return Err("holds something other than text".to_string());
+    }
+    match Name::try_from(id) {
+        Ok(name) => Ok(Pinned::Provider(name)),
+        Err(_) => Err(format!("`{id}` is longer than {NAME_MAX} bytes")),
+    }
+}
+
+fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
+    // Renaming over a symbolic link would replace the link.
+    let path = &target(path)?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    match id {
+        Some(id) => {
+            let mut builder = DirBuilder::new();
+            builder.recursive(true).mode(0o755);
+            builder
+                .create(directory)
+                .map_err(|e| FileError::new("create", directory, e))?;
+            replace(path, id).map_err(|e| FileError::new("write", path, e))?;
+        }
+        None => match fs::remove_file(path) {
+            Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(FileError::new("remove", path, e));
+            }
+            _ => {}
+        },
+    }
+    // The name, too, is to outlive a power failure. Some file systems cannot promise it: then nothing is lost but that.
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+    Ok(())
+}
+
+/// Writes beside the file, and renames over it: there is never half an id to be read.
+fn replace(path: &Path, id: &str) -> io::Result<()> {
+    let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
+    let mut unfinished = std::ffi::OsString::from(".");
+    unfinished.push(name);
+    unfinished.push(".tmp");
+    let unfinished = path.with_file_name(unfinished);
+    // A former one's, killed in the middle. Made anew, it is certainly no link to something else.
+    let _ = fs::remove_file(&unfinished);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o644);
+    let result = options.open(&unfinished).and_then(|mut file| {
+        file.write_all(id.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)
+    });
+    if result.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    result
+}
+
+/// What a path leads to, through symbolic links on the way and of the file's own name, whether that exists or not.
+///
+/// # Errors
+/// One of the links is in a directory that others may write to: whoever made it could have us write anywhere.
+fn target(path: &Path) -> Result<PathBuf, FileError> {
+    let mut found = PathBuf::from("/");
+    let mut rest: Vec<PathBuf> = parts(path);
+    let mut links = 0;
+    while let Some(name) = rest.pop() {
+        let next = found.join(&name);
+        match fs::read_link(&next) {
+            Ok(_) if others_may_write(&found) => {
+                let refused = FileError::new("write", path, ErrorKind::PermissionDenied.into());
+                return Err(refused.advise(
+                    "a symbolic link on the way stands in a directory that others may write to: set sticky_file to where \
+                     it leads, or take the right away (chmod go-w)",
+                ));
+            }
+            Ok(target) if links < LINKS_MAX => {
+                links += 1;
+                rest.extend(parts(&target));
+            }
+            // `/` and `..` are for the file system to know.
+            _ => found = next,
+        }
+    }
+    Ok(found)
+}
+
+/// The parts of a path, the first one last.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    let parts = path.components().rev();
+    parts.map(|part| PathBuf::from(part.as_os_str())).collect()
+}
+
+fn others_may_write(directory: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let ours = |owner: u32| owner == 0 || owner == nix::unistd::geteuid().as_raw();
+    // One that cannot be looked at is not trusted.
+    !fs::metadata(directory).is_ok_and(|found| found.mode() & 0o022 == 0 && ours(found.uid()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(id: &str) -> Result<Pinned, String> {
+        Ok(Pinned::Provider(Name::try_from(id).unwrap()))
+    }
+
+    #[test]
+    fn an_id_is_found_among_blanks() {
+        for text in [
+            "isp2",
+            "isp2\n",
+            "isp2\r\n",
+            "  isp2\t\n",
+            "\n\nisp2\n",
+            "isp2\nisp1\n",
+        ] {
+            assert_eq!(parse(text.as_bytes()), provider("isp2"), "{text:?}");
+        }
+        for text in ["", "\n", " \r\n\t ", "auto\n"] {
+            assert_eq!(parse(text.as_bytes()), Ok(Pinned::Nobody), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_id_is_refused_with_the_reason() {
+        let longest = "x".repeat(NAME_MAX);
+        assert_eq!(parse(longest.as_bytes()), provider(&longest));
+        for (bytes, reason) in [
+            (&b"isp\xff"[..], "other than text"),
+            (b"isp\x002", "other than text"),
+            (&[b'x'; NAME_MAX + 1], "longer than 31 bytes"),
+            (&[b' '; SIZE_MAX + 1], "more than 64 bytes"),
+        ] {
+            let wrong = parse(bytes).unwrap_err();
+            assert!(wrong.contains(reason), "{wrong}");
+        }
+    }
+}

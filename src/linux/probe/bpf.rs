@@ -1,0 +1,146 @@
+//! What may wake us: echo replies with a path's identifier, ICMP errors that quote a request with it, and what neighbours
+//! say of themselves.
+//!
+//! Everything else on a router's uplinks (other processes' pings, neighbour discovery, errors of the LAN's traffic) is
+//! dropped in the kernel: by its type before it is even copied for our socket, the rest by a classic BPF program.
+
+use std::os::fd::BorrowedFd;
+
+use nix::errno::Errno;
+use nix::libc::{
+    BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_IND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD,
+    BPF_LDX, BPF_LSH, BPF_MISC, BPF_MSH, BPF_RET, BPF_TAX, BPF_X, IPPROTO_ICMPV6, c_int,
+    sock_filter,
+};
+
+use super::super::ffi;
+use crate::types::Family;
+use crate::wire::icmp::{Types, types};
+
+/// linux/in.h, linux/icmp.h: a bit set blocks that type.
+const SOL_RAW: c_int = 255;
+const ICMP_FILTER: c_int = 1;
+/// linux/icmpv6.h: 256 bits, one a type, likewise.
+const ICMPV6_FILTER: c_int = 1;
+
+/// Puts the filters of a family and an identifier on a raw ICMP socket.
+pub(crate) fn attach(socket: BorrowedFd, family: Family, identifier: u16) -> Result<(), Errno> {
+    let types = types(family);
+    match family {
+        Family::V4 => {
+            ffi::set_words(socket, SOL_RAW, ICMP_FILTER, &blocked_but::<1>(&types))?;
+            ffi::attach_filter(socket, &program_v4(&types, identifier))
+        }
+        Family::V6 => {
+            let blocked = blocked_but::<8>(&types);
+            ffi::set_words(socket, IPPROTO_ICMPV6, ICMPV6_FILTER, &blocked)?;
+            ffi::attach_filter(socket, &program_v6(&types, identifier))
+        }
+    }
+}
+
+/// Lets only answers of neighbours into a packet socket, whose packets begin behind the link's header.
+pub(crate) fn attach_neighbours(socket: BorrowedFd, family: Family) -> Result<(), Errno> {
+    match family {
+        Family::V4 => ffi::attach_filter(
+            socket,
+            &[
+                load(BPF_H | BPF_ABS, 6), // ARP's operation
+                equal(2_u16, 0, 1),       // a reply
+                statement(BPF_RET | BPF_K, u32::MAX),
+                statement(BPF_RET | BPF_K, 0),
+            ],
+        ),
+        Family::V6 => ffi::attach_filter(
+            socket,
+            &[
+                load(BPF_B | BPF_ABS, 6), // the next header
+                equal(58_u8, 0, 3),       // ICMPv6
+                load(BPF_B | BPF_ABS, 40),
+                equal(136_u8, 0, 1), // an advertisement
+                statement(BPF_RET | BPF_K, u32::MAX),
+                statement(BPF_RET | BPF_K, 0),
+            ],
+        ),
+    }
+}
+
+/// A bit a type, all set but those that we take.
+fn blocked_but<const WORDS: usize>(types: &Types) -> [u32; WORDS] {
+    let mut blocked = [u32::MAX; WORDS];
+    for kind in [types.reply, types.unreachable] {
+        if let Some(word) = blocked.get_mut(usize::from(kind / 32)) {
+            *word &= !(1 << (kind % 32));
+        }
+    }
+    blocked
+}
+
+/// The packet begins with its IPv4 header; X holds that header's length.
+fn program_v4(types: &Types, identifier: u16) -> [sock_filter; 19] {
+    [
+        statement(BPF_LDX | BPF_B | BPF_MSH, 0),
+        load(BPF_B | BPF_IND, 0), // the type
+        equal(types.reply, 12, 0),
+        equal(types.unreachable, 0, 13),
+        // an error: the quoted header begins at X + 8
+        load(BPF_B | BPF_IND, 8 + 9), // the quoted protocol
+        equal(types.protocol, 0, 11),
+        load(BPF_B | BPF_IND, 8), // add the quoted header's length to X
+        statement(BPF_ALU | BPF_AND | BPF_K, 0xf),
+        statement(BPF_ALU | BPF_LSH | BPF_K, 2),
+        statement(BPF_ALU | BPF_ADD | BPF_X, 0),
+        statement(BPF_MISC | BPF_TAX, 0),
+        load(BPF_B | BPF_IND, 8), // the quoted type
+        equal(types.request, 0, 4),
+        load(BPF_H | BPF_IND, 8 + 4), // the quoted identifier
+        equal(identifier, 3, 2),
+        load(BPF_H | BPF_IND, 4), // a reply: its identifier
+        equal(identifier, 1, 0),
+        statement(BPF_RET | BPF_K, 0),
+        statement(BPF_RET | BPF_K, u32::MAX),
+    ]
+}
+
+/// The packet begins with its ICMPv6 header.
+fn program_v6(types: &Types, identifier: u16) -> [sock_filter; 13] {
+    [
+        load(BPF_B | BPF_ABS, 0), // the type
+        equal(types.reply, 7, 0),
+        equal(types.unreachable, 0, 8),
+        // an error: the quoted header begins at 8 and is 40 long
+        load(BPF_B | BPF_ABS, 8 + 6), // the quoted next header
+        equal(types.protocol, 0, 6),
+        load(BPF_B | BPF_ABS, 48), // the quoted type
+        equal(types.request, 0, 4),
+        load(BPF_H | BPF_ABS, 48 + 4), // the quoted identifier
+        equal(identifier, 3, 2),
+        load(BPF_H | BPF_ABS, 4), // a reply: its identifier
+        equal(identifier, 1, 0),
+        statement(BPF_RET | BPF_K, 0),
+        statement(BPF_RET | BPF_K, u32::MAX),
+    ]
+}
+
+fn load(size_and_mode: u32, offset: u32) -> sock_filter {
+    statement(BPF_LD | size_and_mode, offset)
+}
+
+/// Skips so many instructions: `jt` when the accumulator is `k`, else `jf`.
+fn equal(k: impl Into<u32>, jt: u8, jf: u8) -> sock_filter {
+    sock_filter {
+        jt,
+        jf,
+        ..statement(BPF_JMP | BPF_JEQ | BPF_K, k.into())
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)] // the kernel's codes are 16 bits
+fn statement(code: u32, k: u32) -> sock_filter {
+    sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: 0,
+        k,
+    }
+}

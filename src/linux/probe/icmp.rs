@@ -1,0 +1,280 @@
+//! The raw sockets that send probes and receive their answers: one a path, bound to its device and address.
+//!
+//! Steady state costs one sendto(2) a probe and one recvfrom(2) an answer, and allocates nothing.
+
+use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use heapless::Vec;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, bind,
+    recvfrom, sendto, setsockopt, socket, sockopt,
+};
+
+use super::super::clock::random;
+use super::super::errno::fault;
+use super::super::ffi;
+use super::super::file::error::FileError;
+use super::bpf;
+use crate::check::ping::Ping;
+use crate::limits::PATHS_MAX;
+use crate::types::{Duration, Family, Fault, Instant, PathId, Round};
+use crate::wire::icmp::{self, Identity, MESSAGE_MAX, Probe, RECEIVE_LEN, Rejected};
+
+/// What the kernel may hold for a socket, in bytes before it doubles them: some 80 answers, which is what a stalled
+/// uplink lets go at once with 8 checks, ten times a second, after a second.
+const RECEIVE_BUFFER: usize = 32 * 1024;
+
+/// An answer to a probe of ours. Its source is still to be compared with the check's target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// the number of the check in its path
+    pub check: u8,
+    /// the round asked in
+    pub round: Round,
+    /// from sending to receiving
+    pub rtt: Duration,
+    /// who answered
+    pub source: IpAddr,
+    /// bytes of the payload
+    pub size: u16,
+}
+
+/// The probes' sockets. All zero bytes when new.
+#[derive(Debug)]
+#[repr(C)] // what is small stands by the beginning of the list
+pub struct Probes {
+    /// The identifier of the path of index 0; the others follow.
+    identifier_first: u16,
+    /// One a path, at its index; only as many as the highest path ever bound needs.
+    ports: Vec<Port, PATHS_MAX>,
+}
+
+/// A path's way out.
+#[derive(Debug)]
+struct Port {
+    /// outlives the socket, so that probes on their way survive a rebind
+    identity: Identity,
+    /// or why there is none
+    socket: Result<OwnedFd, Fault>,
+    /// what the socket is set to: time to live, code point
+    header: (u8, u8),
+}
+
+impl Default for Probes {
+    fn default() -> Probes {
+        Probes::new()
+    }
+}
+
+impl Probes {
+    /// No sockets.
+    pub const fn new() -> Probes {
+        Probes {
+            ports: Vec::new(),
+            identifier_first: 0,
+        }
+    }
+
+    /// Opens a path's socket, bound to a device and, when known, to the path's own address there.
+    ///
+    /// To be called again whenever device, device number or address change: bind(2) works once a socket, and a
+    /// deleted device leaves a socket deaf even when one of the same name returns. The new socket is open before the
+    /// old one closes, so no answer falls between them. [`Probes::fd`] is another one afterwards: wait for that.
+    ///
+    /// On failure the path has no socket, and sending repeats the fault: a probe from a wrong device or address
+    /// would say nothing about the path.
+    pub fn bind(
+        &mut self,
+        path: PathId,
+        device: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(), Fault> {
+        let port = self.port(path)?;
+        let opened = open(path.family, port.identity.identifier, device, address);
+        port.socket = opened.map_err(fault);
+        port.header = USUAL_HEADER;
+        port.socket.as_ref().map(drop).map_err(|fault| *fault)
+    }
+
+    /// Closes a path's socket. Its identity stays, in case it is bound again.
+    pub fn close(&mut self, path: PathId) {
+        if let Some(port) = self.ports.get_mut(path.index()) {
+            port.socket = Err(Fault::NoDevice);
+        }
+    }
+
+    /// What becomes readable when an answer is there; none when the path has no socket.
+    pub fn fd(&self, path: PathId) -> Option<BorrowedFd<'_>> {
+        let port = self.ports.get(path.index())?;
+        port.socket.as_ref().ok().map(AsFd::as_fd)
+    }
+
+    /// Sends one probe.
+    pub fn send(
+        &mut self,
+        path: PathId,
+        check: u8,
+        ping: &Ping,
+        round: Round,
+        now: Instant,
+    ) -> Result<(), Fault> {
+        let port = self.ports.get_mut(path.index()).ok_or(Fault::NoDevice)?;
+        let socket = port.socket.as_ref().map_err(|fault| *fault)?;
+        if port.header != (ping.ttl, ping.dscp) {
+            set_header(socket, path.family, ping).map_err(fault)?;
+            port.header = (ping.ttl, ping.dscp);
+        }
+        let socket = socket.as_raw_fd();
+        let probe = Probe {
+            check,
+            round,
+            sent: now,
+        };
+        let mut buffer = [0; MESSAGE_MAX];
+        let message = icmp::request(path.family, &port.identity, &probe, ping.size, &mut buffer);
+        let flags = MsgFlags::empty();
+        match (path.family, ping.target) {
+            (Family::V4, IpAddr::V4(target)) => {
+                let to = SockaddrIn::from(SocketAddrV4::new(target, 0));
+                sendto(socket, message, &to, flags)
+            }
+            (Family::V6, IpAddr::V6(target)) => {
+                // a link-local target needs no scope: the socket's device is that (rawv6_sendmsg)
+                let to = SockaddrIn6::from(SocketAddrV6::new(target, 0, 0, 0));
+                sendto(socket, message, &to, flags)
+            }
+            _ => Err(Errno::EAFNOSUPPORT),
+        }
+        .map(drop)
+        .map_err(refusal)
+    }
+
+    /// Receives one message; none when nothing is there. Errors of the socket are consumed: what they mean for the
+    /// path, the link events tell.
+    pub fn receive(&mut self, path: PathId, now: Instant) -> Option<Result<Received, Rejected>> {
+        let port = self.ports.get(path.index())?;
+        let socket = port.socket.as_ref().ok()?.as_raw_fd();
+        let mut buffer = [0; RECEIVE_LEN];
+        let (len, source) = match path.family {
+            Family::V4 => receive_from(socket, &mut buffer, |from: SockaddrIn| from.ip().into()),
+            Family::V6 => receive_from(socket, &mut buffer, |from: SockaddrIn6| from.ip().into()),
+        }?;
+        let message = buffer.get(..len).unwrap_or_default();
+        Some(
+            icmp::parse(path.family, &port.identity, message)
+                .and_then(|(probe, size)| received(probe, source, size, now)),
+        )
+    }
+
+    /// A path's place, which gets its identity the first time.
+    fn port(&mut self, path: PathId) -> Result<&mut Port, Fault> {
+        if self.ports.is_empty() {
+            self.identifier_first = u16::from_ne_bytes(random().map_err(no_random)?);
+        }
+        while self.ports.len() <= path.index() {
+            #[allow(clippy::cast_possible_truncation)] // below PATHS_MAX
+            let index = self.ports.len() as u16;
+            let port = Port {
+                identity: Identity {
+                    identifier: self.identifier_first.wrapping_add(index),
+                    token: random().map_err(no_random)?,
+                },
+                socket: Err(Fault::NoDevice),
+                header: USUAL_HEADER,
+            };
+            self.ports.push(port).map_err(|_| Fault::NoBuffers)?;
+        }
+        self.ports.get_mut(path.index()).ok_or(Fault::NoBuffers)
+    }
+}
+
+/// As the system sets it.
+const USUAL_HEADER: (u8, u8) = (0, 0);
+
+/// Sets time to live and code point of what is sent from now on.
+fn set_header(socket: &OwnedFd, family: Family, ping: &Ping) -> Result<(), Errno> {
+    // The code point is before the two bits of congestion notification (RFC 3168 section 5).
+    let class = i32::from(ping.dscp) << 2;
+    let ttl = match ping.ttl {
+        0 => -1, // the system's
+        ttl => ttl.into(),
+    };
+    match family {
+        Family::V4 => {
+            setsockopt(socket, sockopt::Ipv4Ttl, &ttl)?;
+            setsockopt(socket, sockopt::Ipv4Tos, &class)
+        }
+        Family::V6 => {
+            setsockopt(socket, sockopt::Ipv6Ttl, &ttl)?;
+            setsockopt(socket, sockopt::Ipv6TClass, &class)
+        }
+    }
+}
+
+/// Bound to the device first: it never hears another's packets, and a link-local address needs no scope.
+fn open(
+    family: Family,
+    identifier: u16,
+    device: &str,
+    address: Option<IpAddr>,
+) -> Result<OwnedFd, Errno> {
+    let (domain, protocol) = match family {
+        Family::V4 => (AddressFamily::Inet, SockProtocol::Icmp),
+        Family::V6 => (AddressFamily::Inet6, SockProtocol::IcmpV6),
+    };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(domain, SockType::Raw, flags, protocol)?;
+    ffi::bind_to_device(socket.as_fd(), device)?;
+    bpf::attach(socket.as_fd(), family, identifier)?;
+    setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
+    match address {
+        None => {}
+        Some(IpAddr::V4(address)) => {
+            let own = SockaddrIn::from(SocketAddrV4::new(address, 0));
+            bind(socket.as_raw_fd(), &own)?;
+        }
+        Some(IpAddr::V6(address)) => {
+            let own = SockaddrIn6::from(SocketAddrV6::new(address, 0, 0, 0));
+            bind(socket.as_raw_fd(), &own)?;
+        }
+    }
+    Ok(socket)
+}
+
+fn receive_from<A: nix::sys::socket::SockaddrLike>(
+    socket: RawFd,
+    buffer: &mut [u8],
+    address: impl FnOnce(A) -> IpAddr,
+) -> Option<(usize, IpAddr)> {
+    let (len, from) = recvfrom::<A>(socket, buffer).ok()?;
+    Some((len, address(from?)))
+}
+
+fn received(probe: Probe, source: IpAddr, size: u16, now: Instant) -> Result<Received, Rejected> {
+    if probe.sent > now {
+        return Err(Rejected::Malformed);
+    }
+    Ok(Received {
+        check: probe.check,
+        round: probe.round,
+        rtt: now - probe.sent,
+        source,
+        size,
+    })
+}
+
+/// What a refused sendto(2) means, where raw sockets have their own way of saying it.
+fn refusal(errno: Errno) -> Fault {
+    match errno {
+        Errno::EAGAIN => Fault::NoBuffers,
+        // IPv4's look-up refuses a source that is no address of the machine any more (6.18 says ENETUNREACH)
+        Errno::EINVAL => Fault::AddressUnavailable,
+        other => fault(other),
+    }
+}
+
+fn no_random(trouble: FileError) -> Fault {
+    fault(trouble.errno().unwrap_or(Errno::EIO))
+}

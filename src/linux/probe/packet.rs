@@ -1,0 +1,135 @@
+//! The packet sockets that ask who is on the link, one a path: below IP, so that they need no address of ours.
+
+use core::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use heapless::Vec;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket};
+
+use super::super::errno::fault;
+use super::super::ffi;
+use super::bpf;
+use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX};
+use crate::types::{Duration, Family, Fault, Instant, PathId, Round};
+use crate::wire::neighbour::{self, ANSWER_MAX, Asker};
+
+/// The packet sockets. All zero bytes when new.
+#[derive(Debug, Default)]
+pub struct Neighbours {
+    sockets: Vec<PacketSocket, PATHS_MAX>,
+}
+
+/// A path's way to its link.
+#[derive(Debug)]
+struct PacketSocket {
+    path: PathId,
+    socket: OwnedFd,
+    device: u32,
+    asker: Asker,
+    /// The last question of each check that is not answered: an answer tells nothing of when it was asked for.
+    asked: [Option<(Round, Instant)>; PATH_CHECKS_MAX],
+}
+
+impl Neighbours {
+    /// No sockets.
+    pub const fn new() -> Neighbours {
+        Neighbours {
+            sockets: Vec::new(),
+        }
+    }
+
+    /// Opens a path's socket on a device, by its number; `own` is the path's address there, if it has one.
+    pub fn bind(&mut self, path: PathId, device: u32, own: Option<IpAddr>) -> Result<(), Fault> {
+        self.close(path);
+        let (socket, link) = open(path.family, device).map_err(fault)?;
+        let socket = PacketSocket {
+            path,
+            socket,
+            device,
+            asker: Asker {
+                link: link.ok_or(Fault::NoNeighbours)?,
+                own,
+            },
+            asked: [None; PATH_CHECKS_MAX],
+        };
+        self.sockets.push(socket).map_err(|_| Fault::NoBuffers)
+    }
+
+    /// Closes a path's socket.
+    pub fn close(&mut self, path: PathId) {
+        // Nothing is written where nothing is: that would take memory.
+        if !self.sockets.is_empty() {
+            self.sockets.retain(|socket| socket.path != path);
+        }
+    }
+
+    /// What becomes readable when an answer is there; none when the path has no socket.
+    pub fn fd(&self, path: PathId) -> Option<BorrowedFd<'_>> {
+        Some(self.socket(path)?.socket.as_fd())
+    }
+
+    /// Asks who has an address.
+    pub fn send(
+        &mut self,
+        path: PathId,
+        check: u8,
+        target: IpAddr,
+        round: Round,
+        now: Instant,
+    ) -> Result<(), Fault> {
+        let socket = self.sockets.iter_mut().find(|socket| socket.path == path);
+        let socket = socket.ok_or(Fault::NoDevice)?;
+        let question = neighbour::question(&socket.asker, target);
+        let to = ffi::LinkLayer {
+            device: socket.device,
+            protocol: protocol(path.family),
+            address: question.to,
+        };
+        ffi::send_to_link(socket.socket.as_fd(), &to, question.bytes()).map_err(fault)?;
+        if let Some(asked) = socket.asked.get_mut(usize::from(check)) {
+            *asked = Some((round, now));
+        }
+        Ok(())
+    }
+
+    /// Reads one message; none when nothing is there. Who is there by it, if anybody.
+    pub fn receive(&mut self, path: PathId) -> Option<Option<IpAddr>> {
+        let socket = self.socket(path)?;
+        let mut buffer = [0; ANSWER_MAX];
+        let length = recv(socket.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).ok()?;
+        let message = buffer.get(..length)?;
+        Some(neighbour::answer(path.family, &socket.asker, message))
+    }
+
+    /// The question of a check that is answered now, and after how long; none when there is none open.
+    pub fn answered(&mut self, path: PathId, check: u8, now: Instant) -> Option<(Round, Duration)> {
+        let socket = self.sockets.iter_mut().find(|socket| socket.path == path)?;
+        let (round, at) = socket.asked.get_mut(usize::from(check))?.take()?;
+        Some((round, now.max(at) - at))
+    }
+
+    fn socket(&self, path: PathId) -> Option<&PacketSocket> {
+        self.sockets.iter().find(|socket| socket.path == path)
+    }
+}
+
+/// What stands in an Ethernet's header before such messages (linux/if_ether.h).
+fn protocol(family: Family) -> u16 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // both have 16 bits
+    match family {
+        Family::V4 => libc::ETH_P_ARP as u16,
+        Family::V6 => libc::ETH_P_IPV6 as u16,
+    }
+}
+
+/// A socket that hears answers only, and the device's address, if it is an Ethernet.
+fn open(family: Family, device: u32) -> Result<(OwnedFd, Option<[u8; 6]>), Errno> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    // Without a protocol it hears nothing before the filter is there.
+    let socket = socket(AddressFamily::Packet, SockType::Datagram, flags, None)?;
+    bpf::attach_neighbours(socket.as_fd(), family)?;
+    let link = ffi::bind_to_link(socket.as_fd(), device, protocol(family))?;
+    Ok((socket, link))
+}

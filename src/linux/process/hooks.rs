@@ -1,0 +1,177 @@
+//! The programs that hear of transitions: OpenWrt's hotplug scripts and listeners on ubus, and the executables of a
+//! directory. One runs at a time, with a time limit, and nobody waits for it.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::vec::IntoIter;
+
+use super::child::Child;
+use crate::limits::HOOKS_MAX;
+use crate::types::{Duration, Instant};
+
+/// A program that takes longer is killed, with its process group.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What happened, as the programs hear of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// names and values, for the environment
+    pub variables: Vec<(&'static str, String)>,
+    /// the same as one JSON object, for ubus
+    pub json: String,
+}
+
+/// The programs that hear of one announcement, one after the other.
+#[derive(Debug, Default)]
+pub struct Hooks {
+    announcement: Option<Announcement>,
+    /// those that come next, each with its arguments
+    next: IntoIter<Vec<CString>>,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    name: CString,
+    /// to be killed then; none when it was
+    deadline: Option<Instant>,
+}
+
+impl Hooks {
+    /// Whether the last announcement has been made everywhere.
+    pub fn are_idle(&self) -> bool {
+        self.running.is_none()
+    }
+
+    /// Begins to announce something. Only while [`Hooks::are_idle`].
+    pub fn announce(&mut self, announcement: Announcement, directory: &Path, now: Instant) {
+        self.next = programs(directory, &announcement.json).into_iter();
+        self.announcement = Some(announcement);
+        self.go_on(now);
+    }
+
+    /// A child has ended: perhaps ours. Whether the announcement has been made everywhere now.
+    pub fn reap(&mut self, now: Instant) -> bool {
+        let Some(ended) = self.running.take_if(|running| running.child.has_ended()) else {
+            return false;
+        };
+        let name = ended.name.to_string_lossy();
+        // What one leaves in the background when it is done, as hotplug scripts do, lives on.
+        let status = match ended.deadline {
+            Some(_) => ended.child.bury(),
+            None => ended.child.bury_all(),
+        };
+        match (status, ended.deadline) {
+            (_, None) => log::warn!("{name} was killed: it took more than {PATIENCE}"),
+            (Some(0), _) => {}
+            (Some(status), _) => log::warn!("{name} ended with exit code {status}"),
+            (None, _) => log::warn!("{name} was killed by a signal"),
+        }
+        self.go_on(now);
+        self.are_idle()
+    }
+
+    /// When [`Hooks::give_up`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.running.as_ref()?.deadline
+    }
+
+    /// Kills a program that takes too long.
+    pub fn give_up(&mut self, now: Instant) {
+        if let Some(running) = &mut self.running
+            && running.deadline.take_if(|at| *at <= now).is_some()
+        {
+            running.child.kill();
+        }
+    }
+
+    /// Kills what runs: the daemon ends.
+    pub fn stop(&mut self) {
+        if let Some(running) = &self.running {
+            running.child.kill();
+        }
+    }
+
+    /// Starts the next program that is there.
+    fn go_on(&mut self, now: Instant) {
+        let Some(announcement) = &self.announcement else {
+            return;
+        };
+        let variables: Vec<(&str, &str)> = announcement
+            .variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        for words in self.next.by_ref() {
+            let arguments: Vec<_> = words.iter().map(CString::as_c_str).collect();
+            let Some(name) = words.first().filter(|name| is_there(name)).cloned() else {
+                continue; // it is not OpenWrt
+            };
+            match Child::start(&arguments, &variables, None) {
+                Ok(child) => {
+                    let deadline = Some(now + PATIENCE);
+                    self.running = Some(Running {
+                        child,
+                        name,
+                        deadline,
+                    });
+                    return;
+                }
+                Err(errno) => log::warn!("{} cannot be run: {errno}", name.to_string_lossy()),
+            }
+        }
+        self.announcement = None;
+    }
+}
+
+/// Whether a program is found, by `PATH` if it is no path: to start one that is not costs a process.
+fn is_there(name: &CStr) -> bool {
+    let name = Path::new(OsStr::from_bytes(name.to_bytes()));
+    let directories = std::env::var_os("PATH").unwrap_or_default();
+    // What is a path from the root stays as it is when it is joined to another.
+    std::env::split_paths(&directories).any(|directory| is_executable(&directory.join(name)))
+}
+
+/// Who is to hear of something, as far as they are there.
+fn programs(directory: &Path, json: &str) -> Vec<Vec<CString>> {
+    let words = |words: &[&str]| -> Vec<CString> {
+        let words = words.iter().filter_map(|word| CString::new(*word).ok());
+        words.collect()
+    };
+    let mut programs = vec![
+        words(&["hotplug-call", "failover"]),
+        words(&["ubus", "send", "failover", json]),
+    ];
+    for file in executables(directory) {
+        programs.extend(CString::new(file.into_os_string().into_vec()).map(|file| vec![file]));
+    }
+    programs
+}
+
+/// The executable files of a directory, in the order of their names; not those that editors and package managers leave.
+fn executables(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let file = entry.path();
+        if is_meant(&entry.file_name()) && is_executable(&file) {
+            files.push(file);
+        }
+    }
+    files.sort_unstable();
+    files.truncate(HOOKS_MAX);
+    files
+}
+
+fn is_meant(name: &OsStr) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    let bytes = name.as_bytes();
+    !bytes.starts_with(b".") && bytes.iter().all(plain) && !bytes.windows(6).any(|w| w == b".dpkg-")
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}

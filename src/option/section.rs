@@ -1,0 +1,350 @@
+//! Reads the options of one section, and reports what is wrong with them.
+
+use core::fmt;
+
+use heapless::String;
+
+use super::problem::{Hint, Report, nearest};
+use super::slips::Slip;
+use super::table::{KINDS, Kind};
+use super::value::{self, Expected};
+use crate::limits::COMMAND_MAX;
+use crate::types::Duration;
+use crate::uci::{Command, Section, Shown, Unfit, Word};
+
+/// Room for any single value.
+pub(crate) type Value = String<COMMAND_MAX>;
+
+/// So many seconds are hardly written without a unit, as an interval or a timeout.
+const SECONDS_MOST: u32 = 100;
+
+/// What a section says of one option.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Given<T> {
+    /// nothing
+    Absent,
+    /// something wrong, which is reported already: nothing may be concluded from it
+    Bad,
+    /// this, in this line
+    Is(T, u32),
+}
+
+impl<T> Given<T> {
+    pub(crate) fn or(self, default: T) -> T {
+        match self {
+            Given::Is(value, _) => value,
+            Given::Absent | Given::Bad => default,
+        }
+    }
+
+    pub(crate) fn map<U>(self, meaning: impl FnOnce(T) -> U) -> Given<U> {
+        match self {
+            Given::Is(value, line) => Given::Is(meaning(value), line),
+            Given::Absent => Given::Absent,
+            Given::Bad => Given::Bad,
+        }
+    }
+
+    pub(crate) const fn is_absent(&self) -> bool {
+        matches!(self, Given::Absent)
+    }
+
+    pub(crate) const fn is_bad(&self) -> bool {
+        matches!(self, Given::Bad)
+    }
+}
+
+/// The options of one section.
+pub(crate) struct Options<'a, 'o, 'r> {
+    /// the section's type, as in [`KINDS`]
+    pub(crate) kind: &'static str,
+    pub(crate) section: Section<'a>,
+    pub(crate) report: &'o mut Report<'r>,
+}
+
+impl<'a> Options<'a, '_, '_> {
+    pub(crate) fn error(&mut self, line: u32, message: fmt::Arguments<'_>) {
+        self.report.error(line, message);
+    }
+
+    /// An error of something that is not there, unless a damaged line may have held it.
+    pub(crate) fn missing(&mut self, what: &str) {
+        if !self.section.damaged {
+            let Section { name, line, .. } = self.section;
+            let kind = self.kind;
+            match name {
+                Some(name) => self.error(line, format_args!("{kind} {name} {what}")),
+                None => self.error(line, format_args!("the {kind} {what}")),
+            }
+        }
+    }
+
+    /// The line of an option, or the section's when it is not there.
+    pub(crate) fn line(&self, name: &str) -> u32 {
+        let setting = self.section.get(name);
+        setting.map_or(self.section.line, |setting| setting.line)
+    }
+
+    /// Reports options that sections of this kind do not have, and values that are wrong whatever the option.
+    pub(crate) fn refuse_unknown(&mut self, kind: &Kind) {
+        for statement in self.section.statements() {
+            let (Command::Option { name, value } | Command::List { name, value }) =
+                statement.command
+            else {
+                continue;
+            };
+            if let Some(known) = kind.names().find(|known| name.is(known)) {
+                if let Some(slip) = Slip::of(known, value) {
+                    slip.report(known, value, statement.line, self.report);
+                }
+                continue;
+            }
+            let elsewhere = KINDS.iter().find(|other| other.has(name));
+            let near = name
+                .text::<32>()
+                .ok()
+                .and_then(|text| nearest(&text, &mut kind.names()));
+            let (line, kind) = (statement.line, kind.name);
+            match (near, elsewhere) {
+                (None, Some(other)) => self.error(
+                    line,
+                    format_args!(
+                        "option {name} belongs in a section of type {}, not {kind}",
+                        other.name
+                    ),
+                ),
+                _ => self.error(
+                    line,
+                    format_args!("unknown option {name} of {kind}{}", Hint(near)),
+                ),
+            }
+        }
+    }
+
+    fn text(&mut self, name: &str, word: Word<'_>, line: u32) -> Given<Value> {
+        match word.text() {
+            Ok(text) => return Given::Is(text, line),
+            Err(Unfit::TooLong) => {
+                self.error(
+                    line,
+                    format_args!("{name} {word}: longer than {COMMAND_MAX} bytes"),
+                );
+            }
+            Err(Unfit::NotUtf8) => {
+                self.error(line, format_args!("{name} {word}: not UTF-8"));
+            }
+        }
+        Given::Bad
+    }
+
+    /// The text of an option that has one value.
+    pub(crate) fn single(&mut self, name: &str) -> Given<Value> {
+        let Some(setting) = self.section.get(name) else {
+            return Given::Absent;
+        };
+        if setting.is_list {
+            self.error(
+                setting.line,
+                format_args!(
+                    "{name} is a list: expected one value, as option {name} {}",
+                    setting.value
+                ),
+            );
+            return Given::Bad;
+        }
+        if let Some(earlier) = setting.replaces {
+            self.report.warning(
+                setting.line,
+                format_args!(
+                    "{name} {} replaces the value in line {earlier}",
+                    setting.value
+                ),
+            );
+        }
+        if Slip::of(name, setting.value).is_some() {
+            return Given::Bad; // which is reported already
+        }
+        self.text(name, setting.value, setting.line)
+    }
+
+    /// An option that has one value.
+    pub(crate) fn parse<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Expected<T>,
+    ) -> Given<T> {
+        match self.single(name) {
+            Given::Absent => Given::Absent,
+            Given::Bad => Given::Bad,
+            Given::Is(text, line) => match parse(&text) {
+                Ok(value) => Given::Is(value, line),
+                Err(expected) => {
+                    self.refuse(name, &text, line, expected);
+                    Given::Bad
+                }
+            },
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, name: &str, value: &str, line: u32, expected: &str) {
+        self.error(line, format_args!("{name} {}: {expected}", Shown(value)));
+    }
+
+    pub(crate) fn boolean(&mut self, name: &str) -> Given<bool> {
+        self.parse(name, value::boolean)
+    }
+
+    /// A whole number between these.
+    pub(crate) fn number(&mut self, name: &str, least: u32, most: u32) -> Given<u32> {
+        match self.single(name) {
+            Given::Absent => Given::Absent,
+            Given::Bad => Given::Bad,
+            Given::Is(text, line) => {
+                match value::number(&text).filter(|number| (least..=most).contains(number)) {
+                    Some(number) => Given::Is(number, line),
+                    None => {
+                        let text = Shown(&text);
+                        self.error(
+                            line,
+                            format_args!(
+                                "{name} {text}: expected a whole number from {least} to {most}"
+                            ),
+                        );
+                        Given::Bad
+                    }
+                }
+            }
+        }
+    }
+
+    /// A duration between these; `bounds` names them.
+    pub(crate) fn duration(
+        &mut self,
+        name: &str,
+        least: Duration,
+        most: Duration,
+        bounds: &'static str,
+    ) -> Given<Duration> {
+        let given = self.parse(name, |text| {
+            let duration = value::duration(text)?;
+            if (least..=most).contains(&duration) {
+                Ok(duration)
+            } else {
+                Err(bounds)
+            }
+        });
+        self.doubt_unit(name, SECONDS_MOST);
+        given
+    }
+
+    /// Warns of a duration without a unit that is more likely meant as milliseconds: from so many on.
+    pub(crate) fn doubt_unit(&mut self, name: &str, from: u32) {
+        let Some(setting) = self.section.get(name) else {
+            return;
+        };
+        let text = setting.value.text::<16>().unwrap_or_default();
+        if value::number(&text).is_some_and(|seconds| seconds >= from) {
+            self.report.warning(
+                setting.line,
+                format_args!(
+                    "{name} '{text}' is {text} seconds: write '{text}ms' if it is milliseconds, else '{text}s'"
+                ),
+            );
+        }
+    }
+
+    /// One of these words.
+    pub(crate) fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Given<T> {
+        match self.single(name) {
+            Given::Absent => Given::Absent,
+            Given::Bad => Given::Bad,
+            Given::Is(text, line) => {
+                if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
+                    return Given::Is(*meaning, line);
+                }
+                let mut words = words.iter().map(|(word, _)| *word);
+                let near = nearest(&text, &mut words.clone());
+                self.refuse_word(name, &text, line, near, &mut words);
+                Given::Bad
+            }
+        }
+    }
+
+    fn refuse_word(
+        &mut self,
+        name: &str,
+        text: &str,
+        line: u32,
+        near: Option<&str>,
+        words: &mut dyn Iterator<Item = &str>,
+    ) {
+        let mut words = words.peekable();
+        let mut expected: String<64> = String::new();
+        while let Some(word) = words.next() {
+            let separator = match words.peek() {
+                _ if expected.is_empty() => "",
+                None => " or ",
+                Some(_) => ", ",
+            };
+            // What does not fit is left out of a message.
+            let _ = expected
+                .push_str(separator)
+                .and_then(|()| expected.push_str(word));
+        }
+        let (text, near) = (Shown(text), Hint(near));
+        self.error(
+            line,
+            format_args!("{name} {text}: expected {expected}{near}"),
+        );
+    }
+
+    /// Each word of an option or list: `option check 'a b'` is the same as two lists.
+    pub(crate) fn each_word(
+        &mut self,
+        name: &str,
+        take: &mut dyn FnMut(&mut Options<'a, '_, '_>, &str, u32),
+    ) -> Given<()> {
+        let Some(setting) = self.section.get(name) else {
+            return Given::Absent;
+        };
+        if let Some(earlier) = setting.replaces {
+            self.report.warning(
+                setting.line,
+                format_args!(
+                    "{name} {} replaces the value in line {earlier}: use list {name} for several",
+                    setting.value
+                ),
+            );
+        }
+        let mut bad = false;
+        for (word, line) in setting.values() {
+            if Slip::of(name, word).is_some() {
+                bad = true; // which is reported already
+                continue;
+            }
+            let mut text = Value::new();
+            let mut some = false;
+            for byte in word.bytes().chain(*b" ") {
+                if !byte.is_ascii_whitespace() {
+                    // Names and addresses are ASCII, and shorter: what is neither will not be known.
+                    let _ = text.push(if byte.is_ascii() {
+                        char::from(byte)
+                    } else {
+                        '?'
+                    });
+                } else if !text.is_empty() {
+                    take(self, &text, line);
+                    some = true;
+                    text.clear();
+                }
+            }
+            if !some {
+                self.error(line, format_args!("{name} is empty"));
+            }
+        }
+        match bad {
+            true => Given::Bad,
+            false => Given::Is((), setting.line),
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! The text of one value → what it means. An error says what is expected, to follow the value in a message.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr};
+
+use crate::limits::{DEVICE_MAX, FILE_PATH_MAX, NAME_MAX};
+use crate::types::{DeviceName, Duration, Family, FilePath, Mark, Name, Prefix, network_of};
+
+/// A value, or what is expected instead.
+pub type Expected<T> = Result<T, &'static str>;
+
+/// `1`, `0` and their names.
+pub fn boolean(text: &str) -> Expected<bool> {
+    match text {
+        "1" | "yes" | "on" | "true" | "enabled" => Ok(true),
+        "0" | "no" | "off" | "false" | "disabled" => Ok(false),
+        _ => Err("expected 1 or 0 (or yes no, on off, true false, enabled disabled)"),
+    }
+}
+
+/// A whole number in decimal digits.
+pub fn number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+const DURATION: &str = "expected a duration, as 5, 0.3, 300ms, 5s, 2m or 1h";
+/// Most digits behind a point: nanoseconds, of which whole microseconds count.
+const FRACTION_DIGITS_MAX: usize = 9;
+
+/// `5` and `0.3` are seconds; units are `ms`, `s`, `m` and `h`.
+pub(crate) fn duration(text: &str) -> Expected<Duration> {
+    let unit_at = text
+        .bytes()
+        .position(|byte| !byte.is_ascii_digit() && byte != b'.');
+    let (amount, unit) = text.split_at(unit_at.unwrap_or(text.len()));
+    let unit_us: u64 = match unit {
+        "" | "s" => 1_000_000,
+        "ms" => 1_000,
+        "m" => 60_000_000,
+        "h" => 3_600_000_000,
+        _ => return Err(DURATION),
+    };
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, "0"));
+    if fraction.is_empty() || fraction.len() > FRACTION_DIGITS_MAX || whole.is_empty() {
+        return Err(DURATION);
+    }
+    let whole: u64 = whole.parse().map_err(|_| DURATION)?;
+    let mut micros = whole.checked_mul(unit_us).ok_or(DURATION)?;
+    let (mut numerator, mut denominator) = (0u64, 1u64);
+    for digit in fraction.bytes() {
+        if !digit.is_ascii_digit() {
+            return Err(DURATION);
+        }
+        numerator = numerator * 10 + u64::from(digit - b'0');
+        denominator *= 10;
+    }
+    // A fraction is below 10^9 and a unit below 2^32: no overflow.
+    micros = micros
+        .checked_add(numerator * unit_us / denominator)
+        .ok_or(DURATION)?;
+    Ok(Duration::from_micros(micros))
+}
+
+/// A duration as a configuration would have it.
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.total_micros();
+        match micros {
+            _ if micros.is_multiple_of(1_000_000) => write!(f, "{}s", micros / 1_000_000),
+            _ if micros.is_multiple_of(1_000) => write!(f, "{}ms", micros / 1_000),
+            _ => write!(f, "{}.{:03}ms", micros / 1_000, micros % 1_000),
+        }
+    }
+}
+
+/// An address of one host somewhere else, or of ours on a device.
+pub fn address(text: &str) -> Expected<IpAddr> {
+    let address = text.parse().map_err(|_| match text {
+        _ if text.contains('%') => "expected an address without %device",
+        _ if text.contains('/') => "expected an address without a prefix length",
+        _ => "expected an IPv4 or IPv6 address",
+    })?;
+    match unusable(address) {
+        Some(what) => Err(what),
+        None => Ok(address),
+    }
+}
+
+fn unusable(address: IpAddr) -> Option<&'static str> {
+    match address {
+        _ if address.is_unspecified() => Some("the unspecified address is nobody's"),
+        _ if address.is_multicast() => Some("a multicast address is no single host's"),
+        _ if address.is_loopback() => Some("a loopback address never leaves this machine"),
+        IpAddr::V4(Ipv4Addr::BROADCAST) => Some("the broadcast address is no single host's"),
+        IpAddr::V4(v4) if v4.octets()[0] == 0 => Some("an address of 0.0.0.0/8 is nobody's"),
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("write it as an IPv4 address"),
+        _ => None,
+    }
+}
+
+/// `192.0.2.7`, or `192.0.2.7/24` with the network that it is in.
+pub(crate) fn address_in_network(text: &str) -> Expected<(IpAddr, Option<Prefix>)> {
+    match text.split_once('/') {
+        None => Ok((address(text)?, None)),
+        Some((host, length)) => {
+            let host = address(host)?;
+            Ok((host, Some(masked(host, length)?)))
+        }
+    }
+}
+
+/// `192.0.2.0/24`. Bits behind the prefix are cleared.
+pub(crate) fn network(text: &str) -> Expected<Prefix> {
+    const NETWORK: &str = "expected a network, as 192.0.2.0/24 or 2001:db8:1::/64";
+    let (base, length) = text.split_once('/').ok_or(NETWORK)?;
+    let base: IpAddr = base.parse().map_err(|_| NETWORK)?;
+    if base.is_multicast() || base.is_loopback() {
+        return Err("expected the network of an uplink");
+    }
+    masked(base, length)
+}
+
+fn masked(address: IpAddr, length: &str) -> Expected<Prefix> {
+    let (bits, expected) = match address {
+        IpAddr::V4(_) => (32, "expected a prefix length from 1 to 32"),
+        IpAddr::V6(_) => (128, "expected a prefix length from 1 to 128"),
+    };
+    let length = number(length)
+        .and_then(|length| u8::try_from(length).ok())
+        .filter(|length| (1..=bits).contains(length))
+        .ok_or(expected)?;
+    Ok(network_of(Prefix::new(address.into(), length)))
+}
+
+/// What makes an address unfit for a host in this network: its first and last ones are not, in IPv4.
+pub(crate) fn reserved_in(address: IpAddr, network: Prefix) -> Option<&'static str> {
+    let (IpAddr::V4(address), IpAddr::V4(base)) = (address, IpAddr::from(network.address())) else {
+        return None;
+    };
+    let host_bits = 32 - u32::from(network.prefix_len());
+    if host_bits < 2 {
+        return None; // RFC 3021: both ends of a /31 are hosts
+    }
+    let host_mask = u32::MAX >> (32 - host_bits);
+    match address.to_bits() ^ base.to_bits() {
+        0 => Some("that is the network's own address, not a host's"),
+        last if last == host_mask => Some("that is the network's broadcast address"),
+        _ => None,
+    }
+}
+
+/// A kernel device's name: what `dev_valid_name()` of the kernel's `net/core/dev.c` accepts, in printable ASCII.
+pub fn device(text: &str) -> Expected<DeviceName> {
+    let fit = text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':'));
+    match text {
+        "" | "." | ".." => Err("expected a device's name"),
+        "lo" => Err("the loopback device is no uplink"),
+        _ if text.len() > DEVICE_MAX => Err("a device's name has at most 15 bytes"),
+        _ if !fit => Err("expected a device's name, without blanks, '/' and ':'"),
+        _ => DeviceName::try_from(text).map_err(|_| "a device's name has at most 15 bytes"),
+    }
+}
+
+/// A group of users, by name or number.
+pub fn group(text: &str) -> Expected<Name> {
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    match Name::try_from(text) {
+        Ok(name) if !text.is_empty() && text.bytes().all(fit) => Ok(name),
+        _ => Err("expected a group's name, or its number"),
+    }
+}
+
+/// A netifd interface's name.
+pub fn interface(text: &str) -> Expected<Name> {
+    let fit = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    match text {
+        _ if text.len() > NAME_MAX => Err("an interface's name has at most 31 bytes"),
+        _ if !fit || text.is_empty() => Err("expected an interface's name"),
+        "loopback" => Err("the loopback interface is no uplink"),
+        _ => Name::try_from(text).map_err(|_| "an interface's name has at most 31 bytes"),
+    }
+}
+
+/// An absolute path of a directory.
+pub(crate) fn directory(text: &str) -> Expected<FilePath> {
+    match text {
+        _ if !text.starts_with('/') => Err("expected an absolute path, beginning with '/'"),
+        _ if text.len() > FILE_PATH_MAX => Err("a path may have at most 90 bytes"),
+        _ if text.chars().any(char::is_control) => Err("a path must have no control characters"),
+        _ => FilePath::try_from(text).map_err(|_| "a path may have at most 90 bytes"),
+    }
+}
+
+/// An absolute path of a file.
+pub(crate) fn file(text: &str) -> Expected<FilePath> {
+    match directory(text)? {
+        path if path.ends_with('/') => Err("expected a file's path, not a directory's"),
+        path => Ok(path),
+    }
+}
+
+const MARK: &str = "expected a firewall mark, as 0x100/0xff00 or 0x100";
+
+/// `0x100/0xff00`, or `0x100` with all bits compared; `none`.
+pub(crate) fn mark(text: &str) -> Expected<Option<Mark>> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let (value, mask) = match text.split_once('/') {
+        Some((value, mask)) => (mark_number(value)?, mark_number(mask)?),
+        None => (mark_number(text)?, u32::MAX),
+    };
+    match () {
+        () if mask == 0 => Err("a mask of 0 would match every packet"),
+        () if value & !mask != 0 => Err("the mark has bits outside its mask"),
+        () if value == 0 => Err("a mark of 0 would match every unmarked packet"),
+        () => Ok(Some(Mark { value, mask })),
+    }
+}
+
+fn mark_number(text: &str) -> Expected<u32> {
+    let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    match hex {
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            u32::from_str_radix(digits, 16).map_err(|_| MARK)
+        }
+        Some(_) => Err(MARK),
+        None => number(text).ok_or(MARK),
+    }
+}
+
+/// The family of a prefix.
+pub(crate) fn family_of(network: Prefix) -> Family {
+    Family::of(network.address().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units_and_fractions() {
+        for (text, micros) in [
+            ("5", 5_000_000),
+            ("0.3", 300_000),
+            ("300ms", 300_000),
+            ("5s", 5_000_000),
+            ("2m", 120_000_000),
+            ("1h", 3_600_000_000),
+            ("1.5h", 5_400_000_000),
+            ("0.5ms", 500),
+            ("0.0000019", 1),
+            ("0", 0),
+            ("007", 7_000_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_micros(micros)), "{text}");
+        }
+        for text in [
+            "",
+            "s",
+            ".5",
+            "5.",
+            "1.2.3",
+            "-1",
+            "+1",
+            "5 s",
+            " 5",
+            "5x",
+            "1d",
+            "1S",
+            "1e3",
+            "5ss",
+            "99999999999999999999",
+            "18446744073709551615h",
+            "0.0000000000001",
+            "1,5",
+            "٣",
+        ] {
+            assert_eq!(duration(text), Err(DURATION), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_shown_as_they_are_written() {
+        for (micros, shown) in [
+            (1_000_000, "1s"),
+            (300_000, "300ms"),
+            (1_500, "1.500ms"),
+            (0, "0s"),
+        ] {
+            assert_eq!(Span(Duration::from_micros(micros)).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn numbers_are_digits() {
+        assert_eq!(number("4294967295"), Some(u32::MAX));
+        for text in ["", "+1", "-1", "4294967296", "0x10", "1 ", "1.0"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn marks_lie_within_their_masks() {
+        let both = |value, mask| Ok(Some(Mark { value, mask }));
+        assert_eq!(mark("0x100/0xff00"), both(0x100, 0xff00));
+        assert_eq!(mark("0x100"), both(0x100, u32::MAX));
+        assert_eq!(mark("256/65280"), both(0x100, 0xff00));
+        assert_eq!(mark("none"), Ok(None));
+        for text in [
+            "",
+            "0x",
+            "0x/0xff",
+            "0xg",
+            "0x+1",
+            "-1",
+            "0x100/",
+            "/0xff",
+            "0x1ffffffff",
+            "0x100/0xff",
+            "0x0/0xff",
+            "1/0",
+            "0x100/0xff00/1",
+        ] {
+            assert!(mark(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_of_single_hosts() {
+        for text in ["192.0.2.1", "2001:db8::1", "fe80::1"] {
+            assert_eq!(address(text), Ok(text.parse().unwrap()));
+        }
+        for text in [
+            "",
+            "192.0.2",
+            "192.0.2.256",
+            "192.0.2.01",
+            "192.0.2.1/24",
+            "fe80::1%eth0",
+            "0.0.0.0",
+            "::",
+            "127.0.0.1",
+            "::1",
+            "224.0.0.1",
+            "ff02::1",
+            "255.255.255.255",
+            "0.1.2.3",
+            "::ffff:192.0.2.1",
+            "example.org",
+        ] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_are_masked() {
+        let shown = |text| network(text).map(|network| network.to_string());
+        assert_eq!(shown("192.0.2.7/24").unwrap(), "192.0.2.0/24");
+        assert_eq!(shown("192.0.2.7/32").unwrap(), "192.0.2.7/32");
+        assert_eq!(shown("2001:db8::7/64").unwrap(), "2001:db8::/64");
+        for text in [
+            "",
+            "192.0.2.0",
+            "192.0.2.0/0",
+            "192.0.2.0/33",
+            "192.0.2.0/",
+            "2001:db8::/129",
+            "192.0.2.0/255.255.255.0",
+            "224.0.0.0/4",
+            "127.0.0.0/8",
+        ] {
+            assert!(network(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_networks_ends_are_no_hosts() {
+        let at = |host: &str, within| reserved_in(host.parse().unwrap(), network(within).unwrap());
+        assert!(at("192.0.2.0", "192.0.2.0/24").is_some());
+        assert!(at("192.0.2.255", "192.0.2.0/24").is_some());
+        assert!(at("192.0.2.1", "192.0.2.0/24").is_none());
+        assert!(at("192.0.2.1", "192.0.2.0/31").is_none());
+        assert!(at("192.0.2.0", "192.0.2.0/32").is_none());
+        assert!(at("198.51.100.0", "192.0.2.0/24").is_none());
+        assert!(at("2001:db8::", "2001:db8::/64").is_none());
+    }
+
+    #[test]
+    fn device_names_are_the_kernels() {
+        assert_eq!(device("eth1.100").unwrap(), "eth1.100");
+        assert!(device("exactly15bytes_").is_ok());
+        for text in [
+            "",
+            ".",
+            "..",
+            "lo",
+            "a/b",
+            "a b",
+            "a:b",
+            "exactly16bytes__",
+            "é",
+        ] {
+            assert!(device(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_absolute() {
+        assert!(file("/etc/failover/sticky.provider").is_ok());
+        assert!(directory("/var/run/failover/").is_ok());
+        for text in ["", "run", "./run", "~/run", "/a/", "/", "/a\nb"] {
+            assert!(file(text).is_err(), "{text}");
+        }
+        let long = format!("/{}", "x".repeat(90));
+        assert!(file(&long).is_err() && file(&long[..90]).is_ok());
+    }
+}

@@ -1,0 +1,17 @@
+//! The kernel's routing, as a picture and as a plan. Pure: no clock, no I/O, no heap.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`objects`] | what the kernel has: links, addresses, routes, rules; and the changes it is asked for |
+//! | [`mirror`] | the picture of the kernel's state, kept by events and dumps |
+//! | [`uplink`] | mirror + configuration → what is known of a path's uplink, or why it must wait |
+//! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
+//! | [`diff`] | those, and what it has → the changes in between, in a safe order |
+//! | [`mwan3`] | whether mwan3 is at work, too |
+
+pub mod diff;
+pub mod layout;
+pub mod mirror;
+pub mod mwan3;
+pub mod objects;
+pub mod uplink;

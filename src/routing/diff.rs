@@ -1,0 +1,350 @@
+//! The ordered changes that bring the kernel from what it has to what it shall have.
+//!
+//! What it has may be anything: the work of a moment ago, of a former run that was killed half-way, or what somebody
+//! left of ours. The order is such that traffic moves at the first change, and no look-up goes unanswered in between:
+//!
+//! 1. the swap table, best route first, in place;
+//! 2. what is left of ours before the best;
+//! 3. where no rule leads to the swap table: that rule, behind the one for specific routes;
+//! 4. the policy tables;
+//! 5. the other new rules, which now lead to routes;
+//! 6. old rules: those for all packets first, the last of them before the others, as each hides what stands behind it: the
+//!    swap table's goes before the one that refuses, lest that table leads once more; and both before the rules that except
+//!    bound sockets; then marks, which lead to an offline path; and last the one for specific routes, which all the others
+//!    need before them;
+//! 7. old routes, worst first, so that the best holds until somebody else's takes over.
+//!
+//! Any of them may be refused. A route or rule that is refused keeps what it was to replace, and nothing else:
+//!
+//! - an old route stays while the one for the same device and destination is refused, and no other wanted one is there;
+//! - an old rule stays while the one for the same packets is refused, or leads to a table without a way; so do the routes
+//!   that it leads to;
+//! - the rule that refuses traffic stays while no route leads out;
+//! - the rule for specific routes stays while another old rule does.
+//!
+//! One look-up can fail: of a socket bound to the device of a provider without a policy table, while its route is between
+//! two places in the swap table, which is for one change.
+
+#[cfg(test)]
+mod kernel;
+#[cfg(test)]
+mod properties;
+
+use super::layout::{Wanted, everywhere};
+use super::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::limits::{ROUTES_WANTED_MAX, RULES_MAX, RULES_WANTED_MAX};
+use crate::types::{Family, Metric, PROTOCOL, TABLE_MAIN};
+
+/// Asks `each` for the changes that bring one family to what is wanted; none when the kernel has it. It tells whether the
+/// change was made. `routes` and `rules` are the kernel's, of either family, before all changes.
+///
+/// When nothing was planned since the last time, each is a repair of what somebody else has changed.
+pub fn changes(
+    family: Family,
+    wanted: &Wanted,
+    routes: &[Route],
+    rules: &[Rule],
+    each: &mut dyn FnMut(Change) -> bool,
+) {
+    Difference::new(family, (&wanted.routes, &wanted.rules), routes, rules).changes(each);
+}
+
+/// Asks `each` for the changes that remove everything of ours in one family: traffic falls from the best of ours onto what
+/// others have.
+pub fn removal(
+    family: Family,
+    routes: &[Route],
+    rules: &[Rule],
+    each: &mut dyn FnMut(Change) -> bool,
+) {
+    Difference::new(family, (&[], &[]), routes, rules).changes(each);
+}
+
+/// Whether a route of the kernel is as wanted. Only what it leads to counts: `onlink` matters to the kernel when it
+/// admits a route, not afterwards, and not every kernel tells it in IPv6.
+fn same_route(wanted: &Route, has: &Route) -> bool {
+    let bare = |route: &Route| Route {
+        onlink: false,
+        ..*route
+    };
+    bare(wanted) == bare(has)
+}
+
+struct Difference<'a> {
+    family: Family,
+    wanted_routes: &'a [Route],
+    wanted_rules: &'a [Rule],
+    routes: &'a [Route],
+    rules: &'a [Rule],
+    /// Of each wanted route: whether the kernel has refused it.
+    refused_routes: [bool; ROUTES_WANTED_MAX],
+    /// Of each wanted rule, the same.
+    refused_rules: [bool; RULES_WANTED_MAX],
+    /// Of each of the kernel's rules: whether it is an old one of ours that stays.
+    staying: [bool; RULES_MAX],
+}
+
+impl<'a> Difference<'a> {
+    fn new(
+        family: Family,
+        (wanted_routes, wanted_rules): (&'a [Route], &'a [Rule]),
+        routes: &'a [Route],
+        rules: &'a [Rule],
+    ) -> Difference<'a> {
+        Difference {
+            family,
+            wanted_routes,
+            wanted_rules,
+            routes,
+            rules,
+            refused_routes: [false; ROUTES_WANTED_MAX],
+            refused_rules: [false; RULES_WANTED_MAX],
+            staying: [false; RULES_MAX],
+        }
+    }
+
+    fn changes(mut self, each: &mut dyn FnMut(Change) -> bool) {
+        let swap_table = self.swap_table();
+        self.settle_routes(&|route| route.table == swap_table, each);
+        let best = self.standing().find(|route| route.table == swap_table);
+        let covers = |has: &Route| best.is_some_and(|best| wins(has, best));
+        // Those that win over the best: `start_metric` was lower.
+        self.worst_first(&covers, each);
+        let no_way_out = self.lacks_way_out();
+        let way_out = |rule: &Rule| no_way_out && rule.selector == Selector::All;
+        self.new_rules(&way_out, each);
+        self.settle_routes(&|route| route.table != swap_table, each);
+        self.new_rules(&|rule| !way_out(rule), each);
+        self.old_rules(each);
+        self.worst_first(&|has| !covers(has), each);
+    }
+
+    /// Where the default routes are that the last of our rules leads to.
+    fn swap_table(&self) -> u32 {
+        let mut tables = self.wanted_rules.iter().filter_map(swap_look_up);
+        tables.next().unwrap_or(TABLE_MAIN)
+    }
+
+    /// Whether traffic is to leave by a table that no rule of ours leads to.
+    fn lacks_way_out(&self) -> bool {
+        let leads = |rule: &Rule| swap_look_up(rule).is_some();
+        let refuses = |rule: &Rule| rule.verdict == RuleVerdict::Unreachable;
+        self.wanted_rules.iter().any(leads)
+            && !self.wanted_rules.iter().any(refuses)
+            && !self.our_rules().any(leads)
+    }
+
+    /// Settles those of the wanted routes.
+    fn settle_routes(
+        &mut self,
+        which: &dyn Fn(&Route) -> bool,
+        each: &mut dyn FnMut(Change) -> bool,
+    ) {
+        let wanted = self.wanted_routes.iter().enumerate();
+        for (place, route) in wanted.filter(|(_, route)| which(route)) {
+            let settled = self.settle(route, each);
+            mark(&mut self.refused_routes, place, !settled);
+        }
+    }
+
+    /// Makes ours at this table, destination and metric the wanted one, and the only one. Where there are several, one
+    /// stays until the wanted one is there. Whether it is.
+    fn settle(&self, wanted: &Route, each: &mut dyn FnMut(Change) -> bool) -> bool {
+        let here = || self.ours().filter(|has| same_place(wanted, has));
+        let right = here().position(|has| same_route(wanted, has));
+        let stays = right.unwrap_or(0);
+        for (place, has) in here().enumerate() {
+            if place != stays {
+                each(Change::DeleteRoute(*has));
+            }
+        }
+        right.is_some() || each(Change::SetRoute(*wanted))
+    }
+
+    fn new_rules(&mut self, which: &dyn Fn(&Rule) -> bool, each: &mut dyn FnMut(Change) -> bool) {
+        let wanted = self.wanted_rules.iter().enumerate();
+        for (place, rule) in wanted.filter(|(_, rule)| which(rule)) {
+            let there = self.rules.contains(rule) || each(Change::AddRule(rule.clone()));
+            mark(&mut self.refused_rules, place, !there);
+        }
+    }
+
+    fn old_rules(&mut self, each: &mut dyn FnMut(Change) -> bool) {
+        let mut last = None;
+        let after = |difference: &Self, last: Option<TurnToGo>| {
+            let old = difference.rules.iter().enumerate().filter(|(_, rule)| {
+                difference.is_ours(rule) && !difference.wanted_rules.contains(rule)
+            });
+            old.map(|(place, rule)| (turn_to_go(rule, place), rule))
+                .filter(|(turn, _)| last.is_none_or(|last| last < *turn))
+                .min_by_key(|(turn, _)| *turn)
+        };
+        while let Some((turn, rule)) = after(self, last) {
+            last = Some(turn);
+            let gone = !self.is_needed(rule) && each(Change::DeleteRule(rule.clone()));
+            mark(&mut self.staying, turn.2, !gone);
+        }
+    }
+
+    /// Whether an old rule is to stay.
+    fn is_needed(&self, old: &Rule) -> bool {
+        let wanted = self.wanted_rules.iter().zip(&self.refused_rules);
+        let mut successors = wanted.filter(|(new, _)| is_successor(new, old)).peekable();
+        match old.verdict {
+            RuleVerdict::LookupSpecific(_) if self.staying.contains(&true) => true,
+            RuleVerdict::Unreachable if successors.peek().is_none() => !self.is_led_out(),
+            _ => successors.any(|(new, &refused)| refused || !self.takes_over(new, old)),
+        }
+    }
+
+    /// Whether a rule that is there does what the old one did.
+    fn takes_over(&self, new: &Rule, old: &Rule) -> bool {
+        match new.verdict {
+            RuleVerdict::Lookup(table) if new.verdict != old.verdict => self.has_way(table),
+            _ => true,
+        }
+    }
+
+    /// Whether there is a default route in a table, if any is wanted there.
+    fn has_way(&self, table: u32) -> bool {
+        let default = everywhere(self.family);
+        let leads = |route: &&Route| (route.table, route.destination) == (table, default);
+        self.standing().any(|route| leads(&route))
+            || !self.wanted_routes.iter().any(|route| leads(&route))
+    }
+
+    /// Whether traffic that is refused no longer finds a way: ours, or another's in the same table.
+    fn is_led_out(&self) -> bool {
+        let (table, default) = (self.swap_table(), everywhere(self.family));
+        let mut others = self.routes.iter().filter(|route| {
+            (route.table, route.destination, route.from) == (table, default, None)
+                && route.protocol != PROTOCOL
+                && route.kind != RouteKind::Other
+        });
+        self.has_way(table) || others.next().is_some()
+    }
+
+    /// The wanted routes that the kernel has by now.
+    fn standing(&self) -> impl Iterator<Item = &'a Route> {
+        let wanted = self.wanted_routes.iter().zip(self.refused_routes);
+        wanted.filter_map(|(route, refused)| (!refused).then_some(route))
+    }
+
+    /// Deletes the routes of ours that nothing keeps, if `which` says so, the highest metric first.
+    fn worst_first(&self, which: &dyn Fn(&Route) -> bool, each: &mut dyn FnMut(Change) -> bool) {
+        let mut last = None;
+        let worst_before = |last: Option<(Metric, usize)>| {
+            let places = self
+                .ours()
+                .enumerate()
+                .map(|(i, has)| ((has.metric, i), has));
+            places
+                .filter(|(place, _)| last.is_none_or(|last| *place < last))
+                .filter(|(_, has)| which(has) && self.is_left_over(has) && !self.is_kept(has))
+                .max_by_key(|(place, _)| *place)
+        };
+        while let Some((place, has)) = worst_before(last) {
+            last = Some(place);
+            each(Change::DeleteRoute(*has));
+        }
+    }
+
+    /// Whether a route stands where none is wanted, or none that the kernel accepts.
+    fn is_left_over(&self, has: &Route) -> bool {
+        let mut wanted = self.wanted_routes.iter().zip(&self.refused_routes);
+        match wanted.find(|(wanted, _)| same_place(wanted, has)) {
+            None => true,
+            // Its siblings are gone already.
+            Some((_, true)) => self
+                .ours()
+                .find(|first| same_place(first, has))
+                .is_some_and(|first| core::ptr::eq(first, has)),
+            Some((_, false)) => false,
+        }
+    }
+
+    /// Whether a route that is not wanted holds until another can take over.
+    fn is_kept(&self, old: &Route) -> bool {
+        if self.standing().any(|new| same_purpose(new, old)) {
+            return false;
+        }
+        let wanted = self.wanted_routes.iter().zip(&self.refused_routes);
+        let mut refused = wanted.filter(|(_, refused)| **refused);
+        let staying = self.rules.iter().zip(&self.staying);
+        let mut staying = staying.filter(|(_, stays)| **stays);
+        refused.any(|(new, _)| new.device == old.device && same_purpose(new, old))
+            || staying.any(|(rule, _)| rule.verdict == RuleVerdict::Lookup(old.table))
+    }
+
+    /// The kernel's routes that are ours.
+    fn ours(&self) -> impl Iterator<Item = &'a Route> {
+        let family = self.family;
+        let of_family = move |r: &&Route| Family::of(r.destination.address().into()) == family;
+        self.routes
+            .iter()
+            .filter(|r| r.protocol == PROTOCOL)
+            .filter(of_family)
+    }
+
+    /// The kernel's rules that are ours.
+    fn our_rules(&self) -> impl Iterator<Item = &'a Rule> {
+        self.rules.iter().filter(|rule| self.is_ours(rule))
+    }
+
+    fn is_ours(&self, rule: &Rule) -> bool {
+        rule.protocol == PROTOCOL && rule.family == self.family
+    }
+}
+
+fn mark(marks: &mut [bool], place: usize, value: bool) {
+    if let Some(mark) = marks.get_mut(place) {
+        *mark = value;
+    }
+}
+
+/// Whether the kernel holds these for one another's successor: table, destination and metric are a route's key, and in
+/// IPv6 the prefix it is for.
+fn same_place(a: &Route, b: &Route) -> bool {
+    same_purpose(a, b) && a.metric == b.metric
+}
+
+/// Whether these are for the same packets, in the same table.
+fn same_purpose(a: &Route, b: &Route) -> bool {
+    (a.table, a.destination, a.from) == (b.table, b.destination, b.from)
+}
+
+/// Whether a look-up that would take `best` takes this one first.
+fn wins(route: &Route, best: &Route) -> bool {
+    same_purpose(route, best) && route.metric < best.metric
+}
+
+/// The table that a rule for all packets leads to.
+fn swap_look_up(rule: &Rule) -> Option<u32> {
+    match (&rule.selector, rule.verdict) {
+        (Selector::All, RuleVerdict::Lookup(table)) => Some(table),
+        _ => None,
+    }
+}
+
+/// Whether a wanted rule is to do for the same packets what an old one does.
+fn is_successor(new: &Rule, old: &Rule) -> bool {
+    use core::mem::discriminant;
+    new.selector == old.selector && discriminant(&new.verdict) == discriminant(&old.verdict)
+}
+
+/// When a rule goes: see the head of the file. Those for all packets go from the last to the first: each hides what stands
+/// behind it. Last comes the place.
+type TurnToGo = (u8, u32, usize);
+
+fn turn_to_go(rule: &Rule, place: usize) -> TurnToGo {
+    let (turn, order) = match (&rule.selector, rule.verdict) {
+        (_, RuleVerdict::LookupSpecific(_)) => (3, 0),
+        (Selector::All, _) | (_, RuleVerdict::Unreachable) => (0, u32::MAX - rule.pref),
+        (Selector::Mark(_), _) => (1, 0),
+        _ => (2, 0),
+    };
+    (turn, order, place)
+}
+
+#[cfg(test)]
+mod tests;

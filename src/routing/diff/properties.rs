@@ -1,0 +1,496 @@
+//! Random scenes, one after another, some of them left half-way: what holds after each single change.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::kernel::{Answer, Kernel, Packet, Refuses, family_of};
+use super::{changes, removal, same_route};
+use crate::config::RtTable;
+use crate::routing::layout::Wanted;
+use crate::routing::layout::fixture::{Scene, foreign_default, own};
+use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::types::{DeviceName, Family, Metric, PROTOCOL, Prefix};
+
+const SWAP_TABLES: [u32; 4] = [176, 176, 254, 300];
+
+fn family() -> impl Strategy<Value = Family> {
+    select(&Family::ALL[..])
+}
+
+/// One to four providers in any condition, under any settings.
+fn scene(family: Family) -> impl Strategy<Value = Scene> {
+    let globals = (
+        select(&SWAP_TABLES[..]),
+        select(vec![0u32, 1, 100, 101, 1022]),
+        select(vec![17600u32, 17600, 17500, 18000]),
+    );
+    let conditions = vec((any::<[bool; 8]>(), 0..6u8), 4);
+    let plan = (
+        Just([0u8, 1, 2, 3]).prop_shuffle(),
+        0..=4usize,
+        any::<[bool; 5]>(),
+    );
+    (1..=4u8, globals, conditions, plan).prop_map(move |(count, globals, conditions, plan)| {
+        let mut scene = Scene::of(family, count);
+        scene.config.globals.table = globals.0;
+        scene.config.globals.start_metric = Metric(globals.1);
+        scene.config.globals.rule_pref = globals.2;
+        for (slot, (flags, table)) in (0..count).zip(conditions) {
+            worsen(&mut scene, slot, flags, table);
+        }
+        let order: Vec<u8> = plan.0.into_iter().filter(|&s| s < count).collect();
+        scene.order(&order[..order.len().min(plan.1)]);
+        for (hop, steered) in scene.plan.order.iter_mut().zip(plan.2) {
+            hop.steered = steered;
+        }
+        scene.plan.unreachable = plan.2[4];
+        scene
+    })
+}
+
+fn worsen(scene: &mut Scene, slot: u8, flags: [bool; 8], table: u8) {
+    let [rare, enabled, device, shared, direct, onlink, gateway, mark] = flags;
+    let (family, at) = (scene.family, usize::from(slot));
+    let provider = &mut scene.config.providers[at];
+    provider.enabled = enabled || !rare;
+    provider.rt_table = match table {
+        0 => RtTable::None,
+        1 => RtTable::Id(201 + u32::from(slot)),
+        _ => RtTable::Auto,
+    };
+    if mark {
+        provider.mark = None;
+    }
+    let uplink = &mut scene.uplinks[at];
+    uplink.direct = direct && rare;
+    uplink.onlink = onlink;
+    if shared {
+        uplink.address = Some(own(family, 9, 2));
+    }
+    if gateway {
+        uplink.gateway = Some(own(family, 9, 1));
+    }
+    if device && rare {
+        uplink.index = 0;
+        uplink.routable = false;
+        uplink.address = None;
+    }
+}
+
+/// What others have: default routes at metrics of ours and elsewhere, and rules at preferences of ours.
+fn others() -> impl Strategy<Value = Kernel> {
+    let tables = vec![176u32, 254, 254, 300, 201, 17601, 17602];
+    let metrics = vec![0u32, 1, 50, 100, 101, 102, 176, 1022, 1024];
+    let route = (family(), select(tables), select(metrics), any::<bool>());
+    let rule = (family(), select(vec![17600u32, 17700, 18500, 5000]));
+    (vec(route, 0..8), vec(rule, 0..3)).prop_map(|(routes, rules)| {
+        let mut kernel = Kernel::default();
+        for (family, table, metric, specific) in routes {
+            let mut route = foreign_default(family, table, metric);
+            if family == Family::V6 {
+                route.metric = Metric(if metric == 0 { 1024 } else { metric });
+                route.from = specific.then(source_prefix);
+            }
+            if !kernel.routes.contains(&route) {
+                kernel.routes.push(route);
+            }
+        }
+        for (family, pref) in rules {
+            kernel.rules.push(Rule {
+                family,
+                pref,
+                protocol: 3,
+                selector: Selector::Foreign,
+                verdict: RuleVerdict::Foreign,
+            });
+        }
+        kernel
+    })
+}
+
+/// What a source-specific route is for.
+fn source_prefix() -> Prefix {
+    Prefix::new(own(Family::V6, 50, 0).into(), 64)
+}
+
+/// Anything under our protocol, at places of ours and elsewhere; several at one place, too.
+fn debris(family: Family) -> impl Strategy<Value = Vec<Route>> {
+    let route = (
+        select(vec![176u32, 176, 254, 17601]),
+        select(vec![100u32, 100, 101, 102]),
+        1..4u32,
+        0..5u8,
+    );
+    vec(route, 0..12).prop_map(move |routes| {
+        let mut all: Vec<Route> = Vec::new();
+        for (table, metric, device, form) in routes {
+            let mut route = foreign_default(family, table, metric);
+            route.protocol = PROTOCOL;
+            route.device = device;
+            match form {
+                0 => route.gateway = None,
+                1 => (route.kind, route.device, route.gateway) = (RouteKind::Multipath, 0, None),
+                2 if family == Family::V6 => route.from = Some(source_prefix()),
+                _ => route.gateway = Some(own(family, form, 1)),
+            }
+            if !all.contains(&route) {
+                all.push(route);
+            }
+        }
+        all
+    })
+}
+
+/// Brings the kernel to what the scene wants, at most `most` changes of it, and looks at it after each.
+fn play(kernel: &mut Kernel, scene: &mut Scene, most: usize) -> Wanted {
+    scene.foreign = kernel.routes.clone();
+    let wanted = scene.wanted();
+    let todo = planned(kernel, scene.family, &wanted);
+    assert!(todo.len() <= differing(kernel, scene.family, &wanted));
+
+    let mut after = kernel.clone();
+    for change in &todo {
+        after.carry_out(change);
+    }
+    let before = kernel.clone();
+    let table = scene.config.globals.table;
+    let best_before = before.best(table, scene.family);
+    let accepted = |r: &&Route| r.table == table && !kernel.refuses.route(r);
+    let best_wanted = wanted.routes.iter().find(accepted);
+    for change in todo.iter().take(most) {
+        kernel.carry_out(change);
+        assert_eq!(kernel.foreign(), before.foreign());
+        if best_before.is_some() && best_wanted.is_some() {
+            assert!(
+                kernel.best(table, scene.family).is_some(),
+                "a hole after {change:?}"
+            );
+        }
+        look_around([&before, kernel, &after], scene, change);
+    }
+    wanted
+}
+
+/// A look-up that is answered before and after is answered in between; one without any choice goes from the old answer to
+/// the new, and nowhere else, if nothing is refused.
+fn look_around([before, now, after]: [&Kernel; 3], scene: &Scene, change: &Change) {
+    let leads = after
+        .best(scene.config.globals.table, scene.family)
+        .is_some();
+    for (i, packet) in packets(scene).into_iter().enumerate() {
+        let answer = |kernel: &Kernel| kernel.look_up(scene.family, &packet);
+        let ends = [answer(before), answer(after)];
+        let answered = |a: &Answer| matches!(a, Answer::Device(_));
+        if packet
+            .bound
+            .as_ref()
+            .is_some_and(|bound| !has_policy_table(before, bound))
+        {
+            continue; // its route may be between two places
+        }
+        if ends.iter().all(answered) {
+            assert!(answered(&answer(now)), "{packet:?} after {change:?}");
+        }
+        let refuses = now.refuses != Refuses::default();
+        if i == 0 && answered(&ends[1]) && leads && !refuses {
+            let now = answer(now);
+            assert!(ends.contains(&now), "{now:?} of {ends:?} after {change:?}");
+        }
+    }
+}
+
+/// Whether sockets bound to this device find their way in a table other than the swap table.
+fn has_policy_table(kernel: &Kernel, (device, index): &(DeviceName, u32)) -> bool {
+    let led = |table: u32| {
+        let rules = kernel.rules.iter();
+        rules
+            .filter(|r| r.verdict == RuleVerdict::Lookup(table))
+            .any(|r| matches!(&r.selector, Selector::Oif(name) if name == device))
+    };
+    let routes = kernel
+        .routes
+        .iter()
+        .filter(|r| r.device == *index && r.destination.prefix_len() == 0);
+    routes
+        .map(|r| r.table)
+        .any(|table| !SWAP_TABLES.contains(&table) && led(table))
+}
+
+/// One without any choice, and those with one choice each.
+fn packets(scene: &Scene) -> Vec<Packet> {
+    let mut packets = vec![Packet::default()];
+    for (provider, uplink) in scene.config.providers.iter().zip(&scene.uplinks) {
+        packets.push(Packet {
+            mark: provider.mark.map_or(0, |mark| mark.value),
+            ..Packet::default()
+        });
+        packets.push(Packet {
+            from: uplink.address,
+            ..Packet::default()
+        });
+        packets.push(Packet {
+            bound: Some((uplink.device.clone(), uplink.index)),
+            ..Packet::default()
+        });
+    }
+    packets
+}
+
+fn planned(kernel: &Kernel, family: Family, wanted: &Wanted) -> Vec<Change> {
+    let mut todo = Vec::new();
+    changes(
+        family,
+        wanted,
+        &kernel.routes,
+        &kernel.rules,
+        &mut |change| {
+            let made = !kernel.refuses.change(&change);
+            todo.push(change);
+            made
+        },
+    );
+    todo
+}
+
+fn ours(kernel: &Kernel, family: Family) -> (Vec<Route>, Vec<Rule>) {
+    let routes = kernel.routes.iter().filter(|r| r.protocol == PROTOCOL);
+    let rules = kernel.rules.iter().filter(|r| r.protocol == PROTOCOL);
+    (
+        routes.filter(|r| family_of(r) == family).copied().collect(),
+        rules.filter(|r| r.family == family).cloned().collect(),
+    )
+}
+
+/// How many objects are wanted and absent, or present and not wanted.
+fn differing(kernel: &Kernel, family: Family, wanted: &Wanted) -> usize {
+    let (routes, rules) = ours(kernel, family);
+    let absent = |w: &&Route| !routes.iter().any(|has| same_route(w, has));
+    let stale = |has: &&Route| !wanted.routes.iter().any(|w| same_route(w, has));
+    wanted.routes.iter().filter(absent).count()
+        + routes.iter().filter(stale).count()
+        + wanted.rules.iter().filter(|r| !rules.contains(r)).count()
+        + rules.iter().filter(|r| !wanted.rules.contains(r)).count()
+}
+
+/// New routes by some devices in some tables, and new rules for some packets of the scene.
+fn refuses(family: Family) -> impl Strategy<Value = Refuses> {
+    let route = (1..5u32, select(vec![176u32, 176, 254, 300, 17601, 201]));
+    let rule = (0..4u8, 0..5u8).prop_map(move |(slot, kind)| match kind {
+        0 => Selector::All,
+        1 | 2 => Selector::From(Prefix::new(
+            own(family, slot, 2).into(),
+            if family == Family::V4 { 32 } else { 128 },
+        )),
+        _ => Selector::Oif(format!("eth{}", slot + 1).as_str().try_into().unwrap()),
+    });
+    (vec(route, 0..4), vec(rule, 0..3)).prop_map(|(routes, rules)| Refuses { routes, rules })
+}
+
+/// All is as wanted but for what is refused, and what relies on that.
+fn assert_converged(kernel: &Kernel, scene: &Scene, wanted: &Wanted) {
+    let family = scene.family;
+    let (routes, rules) = ours(kernel, family);
+    let stands = |w: &Route| routes.iter().any(|has| same_route(w, has));
+    let absent = wanted.routes.iter().filter(|w| !stands(w));
+    let absent: Vec<&Route> = absent.collect();
+    for route in &absent {
+        assert!(kernel.refuses.route(route), "{route:?} is not there");
+    }
+    for rule in wanted.rules.iter().filter(|w| !rules.contains(w)) {
+        let refused = kernel.refuses.rules.contains(&rule.selector);
+        assert!(refused, "{rule:?} is not there");
+    }
+    // Whether packets find a way in a table that is to have one.
+    let leads = |table: u32| {
+        let mut defaults = wanted
+            .routes
+            .iter()
+            .filter(|w| w.table == table && w.destination.prefix_len() == 0);
+        let none = defaults.clone().next().is_none();
+        none || defaults.any(&stands)
+    };
+    let left = rules.iter().filter(|has| !wanted.rules.contains(has));
+    let left: Vec<&Rule> = left.collect();
+    for rule in &left {
+        let alike = |w: &&Rule| w.selector == rule.selector && kind(w) == kind(rule);
+        let mut successors = wanted.rules.iter().filter(alike);
+        let reason = match rule.verdict {
+            RuleVerdict::Unreachable => {
+                successors.next().is_some() || !leads(scene.config.globals.table)
+            }
+            RuleVerdict::LookupSpecific(_) if left.len() > 1 => true,
+            _ => successors.any(|w| {
+                !rules.contains(w) || matches!(w.verdict, RuleVerdict::Lookup(t) if !leads(t))
+            }),
+        };
+        assert!(reason, "{rule:?} stays");
+    }
+    for has in routes
+        .iter()
+        .filter(|has| !wanted.routes.iter().any(|w| same_route(w, has)))
+    {
+        let purpose = |r: &Route| (r.table, r.destination, r.from);
+        let rivals = wanted.routes.iter().filter(|w| purpose(w) == purpose(has));
+        let replaced = rivals.clone().any(stands);
+        let predecessor = rivals.clone().any(|w| w.device == has.device);
+        let led_to = left
+            .iter()
+            .any(|rule| rule.verdict == RuleVerdict::Lookup(has.table));
+        assert!(!replaced && (predecessor || led_to), "{has:?} stays");
+    }
+}
+
+fn kind(rule: &Rule) -> core::mem::Discriminant<RuleVerdict> {
+    core::mem::discriminant(&rule.verdict)
+}
+
+/// Takes some of ours away, as somebody might.
+fn rob(kernel: &mut Kernel, booty: &[Index]) {
+    for index in booty {
+        if kernel.routes.is_empty() || kernel.rules.is_empty() {
+            return;
+        }
+        let route = index.index(kernel.routes.len());
+        if kernel.routes[route].protocol == PROTOCOL {
+            kernel.routes.remove(route);
+        }
+        let rule = index.index(kernel.rules.len());
+        if kernel.rules[rule].protocol == PROTOCOL {
+            kernel.rules.remove(rule);
+        }
+    }
+}
+
+fn settings() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(1000)
+    }
+}
+
+proptest! {
+    #![proptest_config(settings())]
+
+    /// A first start, killed somewhere; things stolen; then another configuration, and yet another.
+    #[test]
+    fn no_change_leaves_a_hole_or_touches_what_is_not_ours(
+        (mut scenes, mut kernel, killed, booty) in family().prop_flat_map(|family| (
+            [scene(family), scene(family), scene(family)],
+            others(),
+            0..30usize,
+            vec(any::<Index>(), 0..3),
+        ))
+    ) {
+        let family = scenes[0].family;
+        play(&mut kernel, &mut scenes[0], killed);
+        rob(&mut kernel, &booty);
+        for at in 1..scenes.len() {
+            scenes[at].tables = scenes[at - 1].tables.clone();
+            let wanted = play(&mut kernel, &mut scenes[at], usize::MAX);
+            prop_assert_eq!(planned(&kernel, family, &wanted), []);
+            prop_assert_eq!(differing(&kernel, family, &wanted), 0);
+        }
+    }
+
+    /// Some routes and rules are refused: what does not rely on them is done all the same; and they are, too, in the end.
+    #[test]
+    fn what_is_refused_holds_nothing_else_up(
+        (mut scenes, mut kernel, refuses, killed) in family().prop_flat_map(|family| (
+            [scene(family), scene(family), scene(family)],
+            others(),
+            [refuses(family), refuses(family)],
+            0..60usize,
+        ))
+    ) {
+        let family = scenes[0].family;
+        let mut refuses = refuses.into_iter();
+        play(&mut kernel, &mut scenes[0], killed);
+        for at in 1..scenes.len() {
+            scenes[at].tables = scenes[at - 1].tables.clone();
+            kernel.refuses = refuses.next().unwrap_or_default();
+            let wanted = play(&mut kernel, &mut scenes[at], usize::MAX);
+            assert_converged(&kernel, &scenes[at], &wanted);
+            for change in planned(&kernel, family, &wanted) {
+                prop_assert!(kernel.refuses.change(&change), "{change:?} comes late");
+            }
+        }
+        kernel.refuses = Refuses::default();
+        let wanted = play(&mut kernel, &mut scenes[2], usize::MAX);
+        prop_assert_eq!(planned(&kernel, family, &wanted), []);
+        prop_assert_eq!(differing(&kernel, family, &wanted), 0);
+    }
+
+    /// The plan alone changes: only what the order of the hops asks for.
+    #[test]
+    fn a_swap_changes_the_swap_table_and_marks_alone(
+        (mut scene, mut kernel, order) in family().prop_flat_map(|family| (
+            scene(family),
+            others(),
+            Just([0u8, 1, 2, 3]).prop_shuffle(),
+        ))
+    ) {
+        let all: Vec<u8> = order.into_iter().filter(|&s| usize::from(s) < scene.uplinks.len()).collect();
+        scene.order(&all);
+        play(&mut kernel, &mut scene, usize::MAX);
+        scene.plan.order.reverse();
+        scene.foreign = kernel.routes.clone();
+        let wanted = scene.wanted();
+        for change in planned(&kernel, scene.family, &wanted) {
+            let Change::SetRoute(route) = change else {
+                panic!("{change:?}");
+            };
+            prop_assert_eq!(route.table, scene.config.globals.table);
+            kernel.carry_out(&change);
+        }
+        prop_assert_eq!(differing(&kernel, scene.family, &wanted), 0);
+    }
+
+    /// Whatever stands under our protocol is put right, and others' routes of the same metric live.
+    #[test]
+    fn debris_is_cleared(
+        (mut scene, mut kernel, debris) in family().prop_flat_map(|family| (
+            scene(family), others(), debris(family),
+        ))
+    ) {
+        let family = scene.family;
+        kernel.routes.extend(debris);
+        let foreign = kernel.foreign();
+        scene.foreign = kernel.routes.clone();
+        let wanted = scene.wanted();
+        for change in planned(&kernel, family, &wanted) {
+            kernel.carry_out(&change);
+            prop_assert_eq!(kernel.foreign(), foreign.clone());
+        }
+        prop_assert_eq!(differing(&kernel, family, &wanted), 0);
+        prop_assert_eq!(planned(&kernel, family, &wanted), []);
+    }
+
+    /// A clean stop, from the middle of anything: nothing of ours stays, and traffic falls once.
+    #[test]
+    fn removal_leaves_the_others_alone(
+        (mut scene, mut kernel, killed) in family().prop_flat_map(|family| (
+            scene(family), others(), 0..40usize,
+        ))
+    ) {
+        let family = scene.family;
+        play(&mut kernel, &mut scene, killed);
+        let before = kernel.clone();
+        let mut todo = Vec::new();
+        removal(family, &kernel.routes, &kernel.rules, &mut |change| {
+            todo.push(change);
+            true
+        });
+        let mut answers = vec![kernel.look_up(family, &Packet::default())];
+        for change in todo {
+            kernel.carry_out(&change);
+            prop_assert_eq!(kernel.foreign(), before.foreign());
+            answers.push(kernel.look_up(family, &Packet::default()));
+        }
+        let (routes, rules) = ours(&kernel, family);
+        prop_assert!(routes.is_empty() && rules.is_empty());
+        answers.retain(|answer| *answer != Answer::Refused);
+        answers.dedup();
+        prop_assert!(answers.len() <= 2, "{:?}", answers);
+    }
+}

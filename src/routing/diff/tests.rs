@@ -1,0 +1,380 @@
+//! The order of the changes, spelt out for the transitions that happen.
+
+use std::vec::Vec;
+
+use super::kernel::Kernel;
+use super::*;
+use crate::config::RtTable;
+use crate::routing::layout::fixture::Scene;
+use crate::routing::objects::RouteKind;
+use crate::types::{Metric, TABLE_MAIN};
+
+/// `set 176/100 dev 2`, `add 17601`, …: the place of each change.
+fn tell(change: &Change) -> String {
+    match change {
+        Change::SetRoute(r) => format!("set {}/{} dev {}", r.table, r.metric, r.device),
+        Change::DeleteRoute(r) => format!("delete {}/{} dev {}", r.table, r.metric, r.device),
+        Change::AddRule(rule) => format!("add {}", rule.pref),
+        Change::DeleteRule(rule) => format!("remove {}", rule.pref),
+    }
+}
+
+/// Brings the kernel to what the scene wants, and tells how.
+fn steps(kernel: &mut Kernel, scene: &mut Scene) -> Vec<String> {
+    scene.foreign = kernel.routes.clone();
+    let wanted = scene.wanted();
+    let mut todo = Vec::new();
+    let before = kernel.clone();
+    changes(
+        scene.family,
+        &wanted,
+        &before.routes,
+        &before.rules,
+        &mut |change| {
+            let made = kernel.carry_out(&change);
+            todo.push(if made {
+                tell(&change)
+            } else {
+                format!("no {}", tell(&change))
+            });
+            made
+        },
+    );
+    todo
+}
+
+#[test]
+fn a_first_start_sets_routes_before_the_rules_that_lead_to_them() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 2));
+    assert_eq!(
+        steps(&mut kernel, &mut scene),
+        [
+            "set 176/100 dev 1",
+            "set 176/101 dev 2",
+            "add 17600",
+            "add 18500",
+            "set 17601/176 dev 1",
+            "set 17601/176 dev 1",
+            "set 17602/176 dev 2",
+            "set 17602/176 dev 2",
+            "add 17601",
+            "add 17602",
+            "add 17700",
+            "add 17701",
+            "add 17800",
+            "add 17801",
+        ]
+    );
+    assert!(steps(&mut kernel, &mut scene).is_empty());
+}
+
+#[test]
+fn a_verdict_swaps_best_first_and_steers_no_longer() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V6, 2));
+    steps(&mut kernel, &mut scene);
+    scene.order(&[1, 0]);
+    scene.plan.order[1].steered = false;
+    let swap = ["set 176/100 dev 2", "set 176/101 dev 1", "remove 17601"];
+    assert_eq!(steps(&mut kernel, &mut scene), swap);
+}
+
+#[test]
+fn a_lost_uplink_leaves_the_last_place_empty() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 2));
+    scene.config.providers[0].rt_table = RtTable::None;
+    steps(&mut kernel, &mut scene);
+    scene.uplinks[0].routable = false;
+    scene.order(&[1]);
+    let moved = ["set 176/100 dev 2", "delete 176/101 dev 2"];
+    assert_eq!(steps(&mut kernel, &mut scene), moved);
+}
+
+#[test]
+fn refusing_and_leading_again() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 2));
+    steps(&mut kernel, &mut scene);
+    scene.plan.unreachable = true;
+    assert_eq!(steps(&mut kernel, &mut scene), ["add 18499"]);
+    scene.plan.unreachable = false;
+    scene.order(&[1, 0]);
+    let back = ["set 176/100 dev 2", "set 176/101 dev 1", "remove 18499"];
+    assert_eq!(steps(&mut kernel, &mut scene), back);
+}
+
+#[test]
+fn a_renewed_address_is_added_before_the_old_goes() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V6, 1));
+    steps(&mut kernel, &mut scene);
+    scene.uplinks[0].address = Some("2001:db8::77".parse().unwrap());
+    assert_eq!(
+        steps(&mut kernel, &mut scene),
+        ["add 17700", "remove 17700"]
+    );
+}
+
+#[test]
+fn a_changed_gateway_is_changed_in_place() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
+    steps(&mut kernel, &mut scene);
+    scene.uplinks[0].gateway = Some("192.0.2.3".parse().unwrap());
+    let set = ["set 176/100 dev 1", "set 17601/176 dev 1"];
+    assert_eq!(steps(&mut kernel, &mut scene), set);
+}
+
+#[test]
+fn moving_to_another_table_and_other_preferences() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
+    scene.config.providers[0].rt_table = RtTable::None;
+    steps(&mut kernel, &mut scene);
+    scene.config.globals.table = TABLE_MAIN;
+    scene.config.globals.rule_pref = 20000;
+    assert_eq!(
+        steps(&mut kernel, &mut scene),
+        [
+            "set 254/100 dev 1",
+            "add 20000",
+            "add 20200",
+            "remove 18500",
+            "remove 17800",
+            "remove 17600",
+            "delete 176/100 dev 1",
+        ]
+    );
+}
+
+#[test]
+fn lower_metrics_of_former_times_go_when_all_routes_are_there() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 3));
+    for provider in &mut scene.config.providers {
+        provider.rt_table = RtTable::None;
+    }
+    steps(&mut kernel, &mut scene);
+    scene.config.globals.start_metric = Metric(200);
+    scene.order(&[2, 1, 0]);
+    assert_eq!(
+        steps(&mut kernel, &mut scene),
+        [
+            "set 176/200 dev 3",
+            "set 176/201 dev 2",
+            "set 176/202 dev 1",
+            "delete 176/102 dev 3",
+            "delete 176/101 dev 2",
+            "delete 176/100 dev 1",
+        ]
+    );
+}
+
+#[test]
+fn siblings_go_but_never_all_at_once() {
+    let mut scene = Scene::of(Family::V6, 1);
+    scene.config.providers[0].rt_table = RtTable::None;
+    let mut kernel = Kernel::default();
+    steps(&mut kernel, &mut scene);
+    let right = kernel.routes[0];
+    let direct = Route {
+        gateway: None,
+        device: 2,
+        ..right
+    };
+    let several = Route {
+        kind: RouteKind::Multipath,
+        gateway: None,
+        device: 0,
+        ..right
+    };
+    kernel.routes = [direct, right].to_vec();
+    assert_eq!(steps(&mut kernel, &mut scene), ["delete 176/100 dev 2"]);
+    kernel.routes = [direct, several].to_vec();
+    let steps = steps(&mut kernel, &mut scene);
+    assert_eq!(steps, ["delete 176/100 dev 0", "set 176/100 dev 1"]);
+}
+
+/// As `ip rule flush` does it.
+#[test]
+fn the_way_out_comes_back_first() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
+    scene.config.providers[0].mark = None;
+    steps(&mut kernel, &mut scene);
+    let rules = core::mem::take(&mut kernel.rules);
+    let back = ["add 17600", "add 18500", "add 17700", "add 17800"];
+    assert_eq!(steps(&mut kernel, &mut scene), back);
+    // One that refuses is no way out, and stands before what it refuses.
+    kernel.rules = rules;
+    scene.plan.unreachable = true;
+    steps(&mut kernel, &mut scene);
+    kernel.rules.clear();
+    let back = [
+        "add 17600",
+        "add 17700",
+        "add 17800",
+        "add 18499",
+        "add 18500",
+    ];
+    assert_eq!(steps(&mut kernel, &mut scene), back);
+}
+
+/// The first one's gateway is none, and it is tried behind the other's.
+#[test]
+fn a_refused_route_holds_nothing_up() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 3));
+    for provider in &mut scene.config.providers {
+        (provider.rt_table, provider.mark) = (RtTable::None, None);
+    }
+    kernel.refuses.routes.push((1, 176));
+    steps(&mut kernel, &mut scene);
+    scene.uplinks[0].refused = true;
+    scene.order(&[1, 2]);
+    scene.plan.unreachable = true;
+    let refusing = [
+        "set 176/100 dev 2",
+        "set 176/101 dev 3",
+        "no set 176/102 dev 1",
+        "add 17700",
+        "add 17701",
+        "add 17702",
+        "add 18499",
+        "delete 176/102 dev 3",
+    ];
+    assert_eq!(steps(&mut kernel, &mut scene), refusing);
+    // One is healthy again, the other no longer configured.
+    scene.config.providers[2].enabled = false;
+    scene.order(&[1]);
+    scene.plan.unreachable = false;
+    let gone = [
+        "no set 176/101 dev 1",
+        "remove 18499",
+        "remove 17802",
+        "remove 17700",
+        "remove 17701",
+        "remove 17702",
+        "delete 176/101 dev 3",
+    ];
+    assert_eq!(steps(&mut kernel, &mut scene), gone);
+    kernel.refuses.routes.clear();
+    assert_eq!(steps(&mut kernel, &mut scene), ["set 176/101 dev 1"]);
+}
+
+/// Its old gateway serves as long as the new one is refused, and nothing else is there.
+#[test]
+fn a_refused_gateway_leaves_the_old_one_in_use() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 2));
+    for provider in &mut scene.config.providers {
+        (provider.rt_table, provider.mark) = (RtTable::None, None);
+    }
+    scene.order(&[0]);
+    steps(&mut kernel, &mut scene);
+    scene.uplinks[0].gateway = Some("192.0.2.3".parse().unwrap());
+    kernel.refuses.routes.push((1, 176));
+    assert_eq!(steps(&mut kernel, &mut scene), ["no set 176/100 dev 1"]);
+    scene.order(&[0, 1]);
+    let other = [
+        "no set 176/100 dev 1",
+        "set 176/101 dev 2",
+        "delete 176/100 dev 1",
+    ];
+    assert_eq!(steps(&mut kernel, &mut scene), other);
+}
+
+/// Without any of its routes the way out stays refused, whatever the plan says: what leads elsewhere is not asked for.
+#[test]
+fn refusing_stays_while_no_route_leads_out() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
+    scene.config.providers[0].mark = None;
+    scene.plan.unreachable = true;
+    scene.order(&[]);
+    steps(&mut kernel, &mut scene);
+    scene.plan.unreachable = false;
+    scene.order(&[0]);
+    kernel.refuses.routes.push((1, 176));
+    assert_eq!(steps(&mut kernel, &mut scene), ["no set 176/100 dev 1"]);
+    kernel.refuses.routes.clear();
+    let leads = ["set 176/100 dev 1", "remove 18499"];
+    assert_eq!(steps(&mut kernel, &mut scene), leads);
+}
+
+/// The swap table moves, but nothing leads to the new one, or nothing is in it.
+#[test]
+fn a_rule_stays_while_its_successor_is_refused_or_leads_nowhere() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
+    (
+        scene.config.providers[0].rt_table,
+        scene.config.providers[0].mark,
+    ) = (RtTable::None, None);
+    steps(&mut kernel, &mut scene);
+    scene.config.globals.table = 300;
+    kernel.refuses.routes.push((1, 300));
+    kernel.refuses.rules = vec![Selector::Oif("eth1".try_into().unwrap())];
+    let nowhere = ["no set 300/100 dev 1", "no add 17800", "add 18500"];
+    assert_eq!(steps(&mut kernel, &mut scene), nowhere);
+    kernel.refuses.routes.clear();
+    let half = ["set 300/100 dev 1", "no add 17800", "remove 18500"];
+    assert_eq!(steps(&mut kernel, &mut scene), half);
+    kernel.refuses.rules.clear();
+    let whole = ["add 17800", "remove 17800", "delete 176/100 dev 1"];
+    assert_eq!(steps(&mut kernel, &mut scene), whole);
+}
+
+/// Replacing the one that others have joined would replace theirs, too.
+#[test]
+fn one_that_others_have_joined_is_left_to_them() {
+    let mut scene = Scene::of(Family::V6, 2);
+    for provider in &mut scene.config.providers {
+        provider.rt_table = RtTable::None;
+    }
+    let mut kernel = Kernel::default();
+    steps(&mut kernel, &mut scene);
+    kernel.routes[0].kind = RouteKind::Multipath;
+    assert_eq!(
+        steps(&mut kernel, &mut scene),
+        [
+            "set 176/101 dev 1",
+            "set 176/102 dev 2",
+            "delete 176/100 dev 1"
+        ]
+    );
+}
+
+#[test]
+fn what_the_kernel_may_not_tell_is_no_difference() {
+    let wanted = Scene::of(Family::V6, 1).wanted().routes[0];
+    let onlink = Route {
+        onlink: true,
+        ..wanted
+    };
+    assert!(same_route(&onlink, &wanted));
+    let chosen = Route {
+        source: Some("2001:db8::9".parse().unwrap()),
+        ..wanted
+    };
+    assert!(!same_route(&wanted, &chosen));
+}
+
+#[test]
+fn a_clean_stop_falls_onto_the_main_table() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
+    scene.plan.unreachable = true;
+    scene.config.globals.table = 300;
+    steps(&mut kernel, &mut scene);
+    let mut todo = Vec::new();
+    removal(Family::V4, &kernel.routes, &kernel.rules, &mut |change| {
+        todo.push(tell(&change));
+        true
+    });
+    assert_eq!(
+        todo,
+        [
+            "remove 18500",
+            "remove 18499",
+            "remove 17601",
+            "remove 17700",
+            "remove 17800",
+            "remove 17600",
+            "delete 17601/176 dev 1",
+            "delete 17601/176 dev 1",
+            "delete 300/100 dev 1",
+        ]
+    );
+    removal(Family::V6, &kernel.routes, &kernel.rules, &mut |change| {
+        panic!("{change}")
+    });
+}

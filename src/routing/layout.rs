@@ -1,0 +1,374 @@
+//! What the kernel shall have: plan + configuration + uplinks → the routes and rules of one family.
+
+mod policy_tables;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use heapless::Vec;
+
+pub use self::policy_tables::Tables;
+use super::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
+use super::uplink::Uplink;
+use crate::config::{Config, Provider};
+use crate::engine::{Plan, RankedPath};
+use crate::limits::{ROUTES_WANTED_MAX, RULES_WANTED_MAX, TAKEN_MAX};
+use crate::types::{Family, Metric, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of};
+
+/// Preferences of our rules, counted from `rule_pref`; slot by slot from the first of their kind.
+pub mod pref {
+    /// `lookup main suppress_prefixlength 0`: specific routes always win
+    pub const SPECIFIC: u32 = 0;
+    /// `fwmark`
+    pub const MARK: u32 = 1;
+    /// `from` a path's own address
+    pub const FROM: u32 = 100;
+    /// `oif`, for sockets bound to a device
+    pub const OIF: u32 = 200;
+    /// `unreachable`
+    pub const UNREACHABLE: u32 = 899;
+    /// `lookup` the swap table: the last of ours
+    pub const SWAP: u32 = 900;
+}
+
+/// The metric of our routes in a policy table. Any would do in a table of our own; in one that others fill too, it is
+/// before IPv6's usual 1024, and one that nobody gives to connected networks, which we do not watch.
+pub const POLICY_METRIC: Metric = Metric(PROTOCOL as u32);
+/// What the kernel makes of an IPv6 metric of 0, and gives to routes learned from router advertisements
+/// (`IP6_RT_PRIO_USER`, linux/ipv6_route.h).
+const IPV6_USUAL: Metric = Metric(1024);
+
+/// All that the layout of one family depends on.
+#[derive(Clone, Copy)]
+pub struct Situation<'a> {
+    /// the configuration
+    pub config: &'a Config,
+    /// which family
+    pub family: Family,
+    /// the order of its paths
+    pub plan: &'a Plan,
+    /// a slot's uplink in this family
+    pub uplink: &'a dyn Fn(Slot) -> Option<&'a Uplink>,
+    /// the policy tables
+    pub tables: &'a Tables,
+    /// the kernel's routes; of interest are those of others, whose metrics we must not touch
+    pub routes: &'a [Route],
+}
+
+/// What the kernel shall have in one family.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[repr(C)] // what is small stands by the beginning of a list
+pub struct Wanted {
+    /// The rules, in the order in which they may be added.
+    pub rules: Vec<Rule, RULES_WANTED_MAX>,
+    /// What stood in our way, for a warning; not more than fit.
+    pub taken: Vec<Taken, TAKEN_MAX>,
+    /// The swap table's routes, best first; then the policy tables'. No two of the same table, destination and metric.
+    pub routes: Vec<Route, ROUTES_WANTED_MAX>,
+}
+
+/// A metric that we would have used, but somebody else has a default route (or one into the uplink's own network) there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// in which table
+    pub table: u32,
+    /// which
+    pub metric: Metric,
+}
+
+impl Wanted {
+    /// Nothing.
+    pub const fn new() -> Wanted {
+        Wanted {
+            rules: Vec::new(),
+            taken: Vec::new(),
+            routes: Vec::new(),
+        }
+    }
+
+    /// Makes this what the situation asks for: nothing in a family that is not managed.
+    pub fn fill(&mut self, situation: &Situation<'_>) {
+        self.routes.clear();
+        self.rules.clear();
+        self.taken.clear();
+        if situation.config.manages(situation.family) {
+            self.swap_table(situation);
+            self.policy_tables(situation);
+            self.rules(situation);
+        }
+    }
+
+    /// One default route a hop: the best at `start_metric`, each other at the next metric that is nobody else's. Those
+    /// that the kernel refuses come last, to be tried again without taking a place.
+    fn swap_table(&mut self, situation: &Situation<'_>) {
+        let globals = &situation.config.globals;
+        let mut metric = Some(globals.start_metric);
+        let hops = situation.hops().map(|(_, _, uplink)| uplink);
+        let refused = situation.refused().map(|(_, uplink)| uplink);
+        for uplink in hops.chain(refused) {
+            let Some(from) = metric else {
+                return; // past the highest metric; the configuration does not let it come to that
+            };
+            let route = default_route(situation.family, globals.table, from, uplink);
+            metric = self.add_route(situation, route).and_then(next);
+        }
+    }
+
+    /// The connected network and a default route for every provider that has a policy table and can have a route; the
+    /// plan makes no difference. The network comes first, as the kernel looks a gateway up in the same table.
+    fn policy_tables(&mut self, situation: &Situation<'_>) {
+        for (provider, uplink) in situation.paths() {
+            if !leads(situation.family, uplink) {
+                continue;
+            }
+            let Some(table) = situation.tables.of(provider.slot) else {
+                continue;
+            };
+            let default = default_route(situation.family, table, POLICY_METRIC, uplink);
+            if let Some(network) = connected(situation.family, uplink) {
+                let route = Route {
+                    destination: network,
+                    gateway: None,
+                    onlink: false,
+                    ..default
+                };
+                self.add_route(situation, route);
+            }
+            self.add_route(situation, default);
+        }
+    }
+
+    /// Adds the route at its metric or the next one that is free, and tells which; none when there is none.
+    fn add_route(&mut self, situation: &Situation<'_>, mut route: Route) -> Option<Metric> {
+        let main_v6 = situation.family == Family::V6 && route.table == TABLE_MAIN;
+        loop {
+            let same = |other: &&Route| {
+                let key = (other.table, other.destination, other.metric);
+                key == (route.table, route.destination, route.metric)
+            };
+            let foreign = |other: &&Route| other.protocol != PROTOCOL || other.is_joined();
+            // In IPv6 a source-specific route is no obstacle to the kernel, but one to those who read the table.
+            if situation.routes.iter().filter(foreign).any(|r| same(&r)) {
+                self.report(route.table, route.metric);
+            } else if !(situation.family == Family::V6 && route.metric == Metric(0)
+                || main_v6 && route.metric == IPV6_USUAL
+                || self.routes.iter().any(|r| same(&r)))
+            {
+                break;
+            }
+            route.metric = next(route.metric)?;
+        }
+        let metric = route.metric;
+        // There is room for three a hop.
+        self.routes.push(route).ok().map(|()| metric)
+    }
+
+    fn report(&mut self, table: u32, metric: Metric) {
+        let taken = Taken { table, metric };
+        if !self.taken.contains(&taken) {
+            let _ = self.taken.push(taken); // those that fit tell enough
+        }
+    }
+
+    /// The rules, by ascending preference: specific routes first, and nothing refuses before bound sockets have their way.
+    fn rules(&mut self, situation: &Situation<'_>) {
+        let globals = &situation.config.globals;
+        self.add_rule(
+            situation,
+            pref::SPECIFIC,
+            Selector::All,
+            RuleVerdict::LookupSpecific(TABLE_MAIN),
+        );
+        for (hop, provider, _) in situation.hops().filter(|(hop, _, _)| hop.steered) {
+            if let (Some(mark), Some(table)) = (provider.mark, situation.tables.of(hop.slot)) {
+                self.add_provider_rule(
+                    situation,
+                    pref::MARK,
+                    hop.slot,
+                    Selector::Mark(mark),
+                    table,
+                );
+            }
+        }
+        for (provider, uplink) in situation.paths() {
+            let slot = provider.slot;
+            if let Some((address, table)) = situation.way_back(slot, uplink) {
+                let selector = Selector::From(only(address));
+                self.add_provider_rule(situation, pref::FROM, slot, selector, table);
+            }
+        }
+        for (provider, uplink) in situation.paths() {
+            let slot = provider.slot;
+            let table = situation.tables.of(slot).unwrap_or(globals.table);
+            let selector = Selector::Oif(uplink.device.clone());
+            self.add_provider_rule(situation, pref::OIF, slot, selector, table);
+        }
+        if situation.plan.unreachable {
+            let verdict = RuleVerdict::Unreachable;
+            self.add_rule(situation, pref::UNREACHABLE, Selector::All, verdict);
+        }
+        if globals.table != TABLE_MAIN {
+            let verdict = RuleVerdict::Lookup(globals.table);
+            self.add_rule(situation, pref::SWAP, Selector::All, verdict);
+        }
+    }
+
+    fn add_provider_rule(
+        &mut self,
+        situation: &Situation<'_>,
+        first: u32,
+        slot: Slot,
+        selector: Selector,
+        table: u32,
+    ) {
+        let verdict = RuleVerdict::Lookup(table);
+        self.add_rule(situation, first + u32::from(slot.0), selector, verdict);
+    }
+
+    fn add_rule(
+        &mut self,
+        situation: &Situation<'_>,
+        offset: u32,
+        selector: Selector,
+        verdict: RuleVerdict,
+    ) {
+        let rule = Rule {
+            family: situation.family,
+            pref: situation.config.globals.rule_pref.saturating_add(offset),
+            protocol: PROTOCOL,
+            selector,
+            verdict,
+        };
+        let _ = self.rules.push(rule); // there is room for three a provider, and three more
+    }
+}
+
+impl<'a> Situation<'a> {
+    /// The hops of the plan that can have a route, best first. The plan may be older than the uplinks.
+    fn hops(&self) -> impl Iterator<Item = (RankedPath, &'a Provider, &'a Uplink)> {
+        let situation = *self;
+        situation.plan.order.iter().filter_map(move |&hop| {
+            let provider = situation.config.at(hop.slot).filter(|p| p.enabled)?;
+            let uplink = (situation.uplink)(hop.slot)?;
+            leads(situation.family, uplink).then_some((hop, provider, uplink))
+        })
+    }
+
+    /// The paths that are no hops because the kernel refuses their route.
+    fn refused(&self) -> impl Iterator<Item = (&'a Provider, &'a Uplink)> {
+        let situation = *self;
+        self.paths().filter(move |(provider, uplink)| {
+            let mut order = situation.plan.order.iter();
+            uplink.refused
+                && leads(situation.family, uplink)
+                && !order.any(|hop| hop.slot == provider.slot)
+        })
+    }
+
+    /// The enabled providers whose device is known and their own, whether they can have a route or not.
+    fn paths(&self) -> impl Iterator<Item = (&'a Provider, &'a Uplink)> {
+        let situation = *self;
+        situation.config.enabled().filter_map(move |provider| {
+            let uplink = (situation.uplink)(provider.slot)?;
+            let taken = matches!(uplink.waiting, Some(Waiting::DeviceTaken(_)));
+            (!uplink.device.is_empty() && !taken).then_some((provider, uplink))
+        })
+    }
+
+    /// The path's own address and the table that packets from it take. Two paths with one address cannot be told apart by
+    /// it: `from` would send everything from it to the first of them, online or not. Such an address, and that of a path
+    /// without a policy table, has no rule and follows the best path.
+    ///
+    /// While everything else is refused, the best path's route is not found either, and reverse-path filtering (strict
+    /// and loose) drops the replies to probes: the look-up from our address to their sender ends in `unreachable`. Then
+    /// such an address has a rule into the swap table, or no path could ever come back.
+    fn way_back(&self, slot: Slot, uplink: &Uplink) -> Option<(IpAddr, u32)> {
+        let address = uplink.address.filter(|&a| fits(self.family, a))?;
+        let hops = self.hops().map(|(_, provider, uplink)| (provider, uplink));
+        let shared = hops
+            .chain(self.refused())
+            .any(|(other, uplink)| other.slot != slot && uplink.address == Some(address));
+        let own = self.tables.of(slot).filter(|_| !shared);
+        let swap = Some(self.config.globals.table).filter(|_| self.plan.unreachable);
+        Some((address, own.or(swap)?))
+    }
+}
+
+/// The lowest metric in this table of a default route that is not ours and wins over the best of ours, at `best`. Those
+/// for packets from one prefix only (IPv6) do not count.
+pub fn overridden_by(routes: &[Route], family: Family, table: u32, best: Metric) -> Option<Metric> {
+    let default = everywhere(family);
+    routes
+        .iter()
+        .filter(|r| r.table == table && r.destination == default && r.from.is_none())
+        .filter(|r| r.protocol != PROTOCOL && r.metric < best)
+        .map(|r| r.metric)
+        .min()
+}
+
+/// The default route of ours that a look-up in this table takes.
+pub fn best_of_ours(routes: &[Route], family: Family, table: u32) -> Option<&Route> {
+    let default = everywhere(family);
+    let here = routes
+        .iter()
+        .filter(|r| r.table == table && r.destination == default && r.from.is_none());
+    here.filter(|r| r.protocol == PROTOCOL)
+        .min_by_key(|r| r.metric)
+}
+
+/// 0.0.0.0/0 or ::/0
+pub fn everywhere(family: Family) -> Prefix {
+    match family {
+        Family::V4 => Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+        Family::V6 => Prefix::new(Ipv6Addr::UNSPECIFIED.into(), 0),
+    }
+}
+
+fn default_route(family: Family, table: u32, metric: Metric, uplink: &Uplink) -> Route {
+    let gateway = uplink.gateway.filter(|_| !uplink.direct);
+    Route {
+        table,
+        destination: everywhere(family),
+        metric,
+        protocol: PROTOCOL,
+        kind: RouteKind::Unicast,
+        device: uplink.index,
+        gateway,
+        // In IPv6 the kernel chooses among the device's addresses by rules of its own (RFC 6724), and should.
+        source: uplink.address.filter(IpAddr::is_ipv4),
+        onlink: uplink.onlink && gateway.is_some(), // the kernel refuses the flag without a gateway
+        from: None,
+    }
+}
+
+/// Whether a default route can lead through this uplink.
+fn leads(family: Family, uplink: &Uplink) -> bool {
+    let gateway = uplink.gateway.is_some_and(|g| Family::of(g) == family);
+    uplink.routable && uplink.index != 0 && (uplink.direct || gateway)
+}
+
+/// The network of an uplink, for its policy table. Everything is no network.
+fn connected(family: Family, uplink: &Uplink) -> Option<Prefix> {
+    let network = network_of(uplink.network?);
+    let fits = Family::of(network.address().into()) == family && network.prefix_len() != 0;
+    fits.then_some(network)
+}
+
+/// Whether a rule can tell a path by this address: link-local ones are the same on every device.
+fn fits(family: Family, address: IpAddr) -> bool {
+    let link_local = matches!(address, IpAddr::V6(a) if a.is_unicast_link_local());
+    Family::of(address) == family && !link_local
+}
+
+/// The prefix of one address alone.
+fn only(address: IpAddr) -> Prefix {
+    Prefix::new(address.into(), if address.is_ipv4() { 32 } else { 128 })
+}
+
+fn next(metric: Metric) -> Option<Metric> {
+    metric.0.checked_add(1).map(Metric)
+}

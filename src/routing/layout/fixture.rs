@@ -1,0 +1,153 @@
+//! Configurations, uplinks and plans to test with.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{Situation, Tables, Wanted, everywhere};
+use crate::check::ping::Ping;
+use crate::config::{Check, CheckKind, Config, Provider, Quality, Quorum, RtTable, Timing};
+use crate::engine::{Plan, RankedPath};
+use crate::routing::objects::{Route, RouteKind};
+use crate::routing::uplink::Uplink;
+use crate::types::{Duration, Family, Mark, Metric, Prefix, Slot};
+
+/// A router with its uplinks, in one family.
+#[derive(Clone, Debug)]
+pub(crate) struct Scene {
+    pub(crate) config: Box<Config>,
+    pub(crate) family: Family,
+    pub(crate) plan: Plan,
+    /// by slot
+    pub(crate) uplinks: Vec<Uplink>,
+    pub(crate) tables: Tables,
+    /// what others have in the kernel
+    pub(crate) foreign: Vec<Route>,
+}
+
+impl Scene {
+    /// Providers in slots from 0, all well, on devices eth1 … with the numbers 1 …; slot s has mark s+1.
+    pub(crate) fn of(family: Family, providers: u8) -> Scene {
+        let mut config: Box<Config> = Box::default();
+        config.checks.push(check(family)).unwrap();
+        for slot in 0..providers {
+            config.providers.push(provider(slot)).unwrap();
+        }
+        let mut scene = Scene {
+            config,
+            family,
+            plan: Plan::default(),
+            uplinks: (0..providers).map(|slot| uplink(family, slot)).collect(),
+            tables: Tables::new(),
+            foreign: Vec::new(),
+        };
+        scene.order(&(0..providers).collect::<Vec<_>>());
+        scene
+    }
+
+    /// Plans these slots in this order, all steered.
+    pub(crate) fn order(&mut self, slots: &[u8]) {
+        let hop = |&slot: &u8| RankedPath {
+            slot: Slot(slot),
+            steered: true,
+        };
+        self.plan.order = slots.iter().map(hop).collect();
+    }
+
+    /// What is wanted; the tables are chosen, too.
+    pub(crate) fn wanted(&mut self) -> Wanted {
+        self.tables.choose(&self.config, &self.foreign);
+        let mut wanted = Wanted::new();
+        wanted.fill(&Situation {
+            config: &self.config,
+            family: self.family,
+            plan: &self.plan,
+            uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
+            tables: &self.tables,
+            routes: &self.foreign,
+        });
+        wanted
+    }
+}
+
+/// Somebody else's default route, through a device that is not ours.
+pub(crate) fn foreign_default(family: Family, table: u32, metric: u32) -> Route {
+    Route {
+        table,
+        destination: everywhere(family),
+        metric: Metric(metric),
+        protocol: 3, // RTPROT_BOOT
+        kind: RouteKind::Unicast,
+        device: 99,
+        gateway: Some(own(family, 99, 1)),
+        source: None,
+        onlink: false,
+        from: None,
+    }
+}
+
+/// Address `host` (1 the gateway's, 2 the router's) of an uplink's network.
+pub(crate) fn own(family: Family, network: u8, host: u8) -> IpAddr {
+    match family {
+        Family::V4 => {
+            let block = [[192, 0, 2], [198, 51, 100], [203, 0, 113]][usize::from(network / 64)];
+            Ipv4Addr::new(block[0], block[1], block[2], network % 64 * 4 + host).into()
+        }
+        Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, network.into(), 0, 0, 0, 0, host.into()).into(),
+    }
+}
+
+fn uplink(family: Family, slot: u8) -> Uplink {
+    let length = if family == Family::V4 { 30 } else { 64 };
+    Uplink {
+        device: format!("eth{}", slot + 1).as_str().try_into().unwrap(),
+        index: u32::from(slot) + 1,
+        address: Some(own(family, slot, 2)),
+        gateway: Some(own(family, slot, 1)),
+        direct: false,
+        network: Some(Prefix::new(own(family, slot, 2).into(), length)),
+        onlink: false,
+        waiting: None,
+        routable: true,
+        refused: false,
+    }
+}
+
+fn provider(slot: u8) -> Provider {
+    Provider {
+        id: format!("isp{}", slot + 1).as_str().try_into().unwrap(),
+        slot: Slot(slot),
+        enabled: true,
+        device: Default::default(),
+        interfaces: Default::default(),
+        address: Default::default(),
+        gateway: Default::default(),
+        network: Default::default(),
+        rt_table: RtTable::Auto,
+        mark: Some(Mark {
+            value: u32::from(slot) + 1,
+            mask: 0xff,
+        }),
+        rank: u32::from(slot) + 1,
+        checks: 1,
+        timing: Timing {
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            down: 3,
+            up: 3,
+            window: 50,
+            max_failed: 50,
+            quorum: Quorum::AtLeast(1),
+            quality: Quality::NONE,
+        },
+    }
+}
+
+fn check(family: Family) -> Check {
+    Check {
+        name: "check".try_into().unwrap(),
+        kind: CheckKind::Ping(Ping::new(own(family, 100, 1))),
+        target: Default::default(),
+        family,
+        interval: None,
+        required: false,
+    }
+}

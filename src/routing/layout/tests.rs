@@ -1,0 +1,380 @@
+//! The layout of small scenes, spelt out.
+
+use std::vec::Vec;
+
+use super::fixture::{Scene, foreign_default, own};
+use super::*;
+use crate::config::RtTable;
+use crate::types::{Mark, Waiting};
+
+const MAIN: u32 = TABLE_MAIN;
+
+/// A route in the form of `ip route`, without what is the same for all.
+fn tell(route: &Route) -> String {
+    let mut line = format!("{}: {}", route.table, route.destination);
+    if let Some(gateway) = route.gateway {
+        line += &format!(" via {gateway}");
+    }
+    line += &format!(" dev {} metric {}", route.device, route.metric);
+    if let Some(source) = route.source {
+        line += &format!(" src {source}");
+    }
+    line + if route.onlink { " onlink" } else { "" }
+}
+
+fn tell_rule(rule: &Rule) -> String {
+    let verdict = match rule.verdict {
+        RuleVerdict::Lookup(table) => format!("lookup {table}"),
+        RuleVerdict::LookupSpecific(table) => format!("lookup {table} specific"),
+        RuleVerdict::Unreachable => "unreachable".to_owned(),
+        RuleVerdict::Foreign => panic!("never ours"),
+    };
+    let selector = match &rule.selector {
+        Selector::All => String::new(),
+        Selector::Mark(mark) => format!("fwmark {:#x}/{:#x} ", mark.value, mark.mask),
+        Selector::From(prefix) => format!("from {prefix} "),
+        Selector::Oif(device) => format!("oif {device} "),
+        Selector::Foreign => panic!("never ours"),
+    };
+    format!("{}: {selector}{verdict}", rule.pref)
+}
+
+fn routes(wanted: &Wanted) -> Vec<String> {
+    wanted.routes.iter().map(tell).collect()
+}
+
+fn rules(wanted: &Wanted) -> Vec<String> {
+    wanted.rules.iter().map(tell_rule).collect()
+}
+
+/// The metrics of the table's default routes, with the device of each.
+fn defaults(wanted: &Wanted, table: u32) -> Vec<(u32, u32)> {
+    let ours = wanted.routes.iter().filter(|r| r.table == table);
+    ours.filter(|r| r.destination.prefix_len() == 0)
+        .map(|r| (r.metric.0, r.device))
+        .collect()
+}
+
+#[test]
+fn two_providers_in_ipv4() {
+    let wanted = Scene::of(Family::V4, 2).wanted();
+    assert_eq!(
+        routes(&wanted),
+        [
+            "176: 0.0.0.0/0 via 192.0.2.1 dev 1 metric 100 src 192.0.2.2",
+            "176: 0.0.0.0/0 via 192.0.2.5 dev 2 metric 101 src 192.0.2.6",
+            "17601: 192.0.2.0/30 dev 1 metric 176 src 192.0.2.2",
+            "17601: 0.0.0.0/0 via 192.0.2.1 dev 1 metric 176 src 192.0.2.2",
+            "17602: 192.0.2.4/30 dev 2 metric 176 src 192.0.2.6",
+            "17602: 0.0.0.0/0 via 192.0.2.5 dev 2 metric 176 src 192.0.2.6",
+        ]
+    );
+    assert_eq!(
+        rules(&wanted),
+        [
+            "17600: lookup 254 specific",
+            "17601: fwmark 0x1/0xff lookup 17601",
+            "17602: fwmark 0x2/0xff lookup 17602",
+            "17700: from 192.0.2.2/32 lookup 17601",
+            "17701: from 192.0.2.6/32 lookup 17602",
+            "17800: oif eth1 lookup 17601",
+            "17801: oif eth2 lookup 17602",
+            "18500: lookup 176",
+        ]
+    );
+}
+
+#[test]
+fn one_provider_in_ipv6_has_no_source_in_its_routes() {
+    let mut scene = Scene::of(Family::V6, 1);
+    scene.uplinks[0].onlink = true;
+    let wanted = scene.wanted();
+    assert_eq!(
+        routes(&wanted),
+        [
+            "176: ::/0 via 2001:db8::1 dev 1 metric 100 onlink",
+            "17601: 2001:db8::/64 dev 1 metric 176",
+            "17601: ::/0 via 2001:db8::1 dev 1 metric 176 onlink",
+        ]
+    );
+    let rules = rules(&wanted);
+    assert_eq!(rules[2], "17700: from 2001:db8::2/128 lookup 17601");
+}
+
+#[test]
+fn the_plan_orders_the_swap_table_and_steers_the_marks() {
+    let mut scene = Scene::of(Family::V4, 3);
+    scene.order(&[2, 0, 1]);
+    scene.plan.order[2].steered = false;
+    let wanted = scene.wanted();
+    assert_eq!(defaults(&wanted, 176), [(100, 3), (101, 1), (102, 2)]);
+    let marks: Vec<_> = rules(&wanted)
+        .into_iter()
+        .filter(|r| r.contains("fwmark"))
+        .collect();
+    assert_eq!(
+        marks,
+        [
+            "17603: fwmark 0x3/0xff lookup 17603",
+            "17601: fwmark 0x1/0xff lookup 17601"
+        ]
+    );
+}
+
+#[test]
+fn a_point_to_point_device_needs_no_gateway() {
+    let mut scene = Scene::of(Family::V4, 1);
+    scene.uplinks[0].direct = true;
+    scene.uplinks[0].onlink = true;
+    scene.uplinks[0].network = None;
+    assert_eq!(
+        routes(&scene.wanted()),
+        [
+            "176: 0.0.0.0/0 dev 1 metric 100 src 192.0.2.2",
+            "17601: 0.0.0.0/0 dev 1 metric 176 src 192.0.2.2",
+        ]
+    );
+}
+
+#[test]
+fn no_policy_table_means_bound_sockets_use_the_swap_table() {
+    let mut scene = Scene::of(Family::V4, 1);
+    scene.config.providers[0].rt_table = RtTable::None;
+    let wanted = scene.wanted();
+    assert_eq!(wanted.routes.len(), 1);
+    assert_eq!(
+        rules(&wanted),
+        [
+            "17600: lookup 254 specific",
+            "17800: oif eth1 lookup 176",
+            "18500: lookup 176"
+        ]
+    );
+}
+
+#[test]
+fn the_main_table_needs_no_last_rule() {
+    let mut scene = Scene::of(Family::V4, 1);
+    scene.config.globals.table = MAIN;
+    scene.config.globals.rule_pref = 1000;
+    scene.config.providers[0].rt_table = RtTable::None;
+    let wanted = scene.wanted();
+    assert_eq!(defaults(&wanted, MAIN), [(100, 1)]);
+    assert_eq!(
+        rules(&wanted),
+        ["1000: lookup 254 specific", "1200: oif eth1 lookup 254"]
+    );
+}
+
+#[test]
+fn refusing_comes_after_the_bound_sockets_rules() {
+    let mut scene = Scene::of(Family::V4, 1);
+    scene.plan.unreachable = true;
+    let rules = rules(&scene.wanted());
+    let last = &rules[rules.len() - 3..];
+    assert_eq!(
+        last,
+        [
+            "17800: oif eth1 lookup 17601",
+            "18499: unreachable",
+            "18500: lookup 176"
+        ]
+    );
+}
+
+#[test]
+fn a_lost_uplink_keeps_its_rules_but_no_routes() {
+    let mut scene = Scene::of(Family::V4, 2);
+    scene.uplinks[0].index = 0;
+    scene.uplinks[0].address = None;
+    let wanted = scene.wanted();
+    assert_eq!(defaults(&wanted, 176), [(100, 2)]);
+    let rules = rules(&wanted);
+    assert!(rules.contains(&"17800: oif eth1 lookup 17601".to_owned()));
+    assert!(!rules.iter().any(|r| r.starts_with("17601:")), "{rules:?}");
+}
+
+#[test]
+fn a_device_that_another_has_is_no_sign_of_a_path() {
+    let mut scene = Scene::of(Family::V4, 2);
+    scene.uplinks[1].device = "eth1".try_into().unwrap();
+    scene.uplinks[1].waiting = Some(Waiting::DeviceTaken(Slot(0)));
+    scene.uplinks[1].routable = false;
+    let rules = rules(&scene.wanted());
+    assert_eq!(rules.iter().filter(|r| r.contains("oif")).count(), 1);
+    assert_eq!(rules.iter().filter(|r| r.contains("from")).count(), 1);
+}
+
+#[test]
+fn a_shared_address_tells_no_path() {
+    let mut scene = Scene::of(Family::V4, 3);
+    scene.uplinks[1].address = scene.uplinks[0].address;
+    let from = |wanted: &Wanted| -> Vec<String> {
+        let rules = rules(wanted).into_iter();
+        rules.filter(|r| r.contains("from")).collect()
+    };
+    let third = "17702: from 192.0.2.10/32 lookup 17603";
+    assert_eq!(from(&scene.wanted()), [third]);
+
+    scene.uplinks[1].routable = false;
+    let first = "17700: from 192.0.2.2/32 lookup 17601";
+    assert_eq!(from(&scene.wanted()), [first, third]);
+}
+
+#[test]
+fn while_everything_is_refused_every_own_address_has_a_way_back() {
+    let mut scene = Scene::of(Family::V4, 4);
+    scene.plan.unreachable = true;
+    scene.uplinks[1].address = scene.uplinks[0].address;
+    scene.config.providers[2].rt_table = RtTable::None;
+    let from = |wanted: &Wanted| -> Vec<String> {
+        let rules = rules(wanted).into_iter();
+        rules.filter(|r| r.contains("from")).collect()
+    };
+    let last = "17703: from 192.0.2.14/32 lookup 17604";
+    let into_the_swap_table = [
+        "17700: from 192.0.2.2/32 lookup 176",
+        "17701: from 192.0.2.2/32 lookup 176",
+        "17702: from 192.0.2.10/32 lookup 176",
+        last,
+    ];
+    assert_eq!(from(&scene.wanted()), into_the_swap_table);
+    scene.plan.unreachable = false;
+    assert_eq!(from(&scene.wanted()), [last]);
+}
+
+#[test]
+fn link_local_addresses_tell_no_path() {
+    let mut scene = Scene::of(Family::V6, 1);
+    scene.uplinks[0].address = Some("fe80::2".parse().unwrap());
+    assert!(!rules(&scene.wanted()).iter().any(|r| r.contains("from")));
+}
+
+#[test]
+fn foreign_routes_push_ours_on_and_are_reported() {
+    let mut scene = Scene::of(Family::V4, 3);
+    scene.foreign = vec![
+        foreign_default(Family::V4, 176, 101),
+        foreign_default(Family::V4, 176, 102),
+        foreign_default(Family::V4, 177, 100),
+        foreign_default(Family::V6, 176, 100),
+    ];
+    let wanted = scene.wanted();
+    assert_eq!(defaults(&wanted, 176), [(100, 1), (103, 2), (104, 3)]);
+    let taken = |metric| Taken {
+        table: 176,
+        metric: Metric(metric),
+    };
+    assert_eq!(wanted.taken, [taken(101), taken(102)]);
+}
+
+#[test]
+fn a_source_specific_route_counts_as_foreign_too() {
+    let mut scene = Scene::of(Family::V6, 1);
+    let mut specific = foreign_default(Family::V6, 176, 100);
+    specific.from = Some(only(own(Family::V6, 0, 7)));
+    scene.foreign = vec![specific];
+    assert_eq!(defaults(&scene.wanted(), 176), [(101, 1)]);
+}
+
+#[test]
+fn a_policy_table_given_by_hand_may_hold_foreign_routes() {
+    let mut scene = Scene::of(Family::V4, 1);
+    scene.config.providers[0].rt_table = RtTable::Id(201);
+    scene.foreign = vec![foreign_default(Family::V4, 201, POLICY_METRIC.0)];
+    assert_eq!(defaults(&scene.wanted(), 201), [(177, 1)]);
+}
+
+#[test]
+fn two_who_were_given_one_table_do_not_fight_for_its_first_place() {
+    let mut scene = Scene::of(Family::V4, 2);
+    for provider in &mut scene.config.providers {
+        provider.rt_table = RtTable::Id(201);
+    }
+    assert_eq!(defaults(&scene.wanted(), 201), [(176, 1), (177, 2)]);
+    scene.order(&[1, 0]);
+    assert_eq!(defaults(&scene.wanted(), 201), [(176, 1), (177, 2)]);
+}
+
+#[test]
+fn ipv6_metrics_keep_off_0_and_off_1024_in_main() {
+    let mut scene = Scene::of(Family::V6, 2);
+    scene.config.globals.start_metric = Metric(0);
+    assert_eq!(defaults(&scene.wanted(), 176), [(1, 1), (2, 2)]);
+    scene.config.globals.start_metric = Metric(1023);
+    assert_eq!(defaults(&scene.wanted(), 176), [(1023, 1), (1024, 2)]);
+    scene.config.globals.table = MAIN;
+    assert_eq!(defaults(&scene.wanted(), MAIN), [(1023, 1), (1025, 2)]);
+    assert!(scene.wanted().taken.is_empty());
+
+    let mut scene = Scene::of(Family::V4, 1);
+    scene.config.globals.start_metric = Metric(0);
+    assert_eq!(defaults(&scene.wanted(), 176), [(0, 1)]);
+}
+
+#[test]
+fn metrics_end_where_numbers_end() {
+    let mut scene = Scene::of(Family::V4, 3);
+    scene.config.globals.start_metric = Metric(u32::MAX - 1);
+    let metrics = [(u32::MAX - 1, 1), (u32::MAX, 2)];
+    assert_eq!(defaults(&scene.wanted(), 176), metrics);
+}
+
+#[test]
+fn a_family_without_checks_is_left_alone() {
+    let mut scene = Scene::of(Family::V4, 2);
+    scene.config.checks[0].family = Family::V6;
+    assert_eq!(scene.wanted(), Wanted::new());
+}
+
+#[test]
+fn everything_fits() {
+    let mut scene = Scene::of(Family::V4, 64);
+    scene.plan.unreachable = true;
+    let wanted = scene.wanted();
+    assert_eq!(wanted.routes.len(), ROUTES_WANTED_MAX);
+    assert_eq!(wanted.rules.len(), RULES_WANTED_MAX);
+}
+
+#[test]
+fn a_mark_needs_a_table() {
+    let mut scene = Scene::of(Family::V4, 1);
+    scene.config.providers[0].mark = Some(Mark { value: 1, mask: 1 });
+    scene.config.providers[0].rt_table = RtTable::None;
+    assert!(!rules(&scene.wanted()).iter().any(|r| r.contains("fwmark")));
+}
+
+#[test]
+fn networks_are_masked_and_everything_is_no_network() {
+    let of = |prefix: &str| {
+        let (address, length) = prefix.split_once('/').unwrap();
+        let address: IpAddr = address.parse().unwrap();
+        let network = Prefix::new(address.into(), length.parse().unwrap());
+        let uplink = Uplink {
+            network: Some(network),
+            ..Uplink::default()
+        };
+        connected(Family::of(address), &uplink).map(|p| p.to_string())
+    };
+    assert_eq!(of("192.0.2.77/26").as_deref(), Some("192.0.2.64/26"));
+    assert_eq!(of("192.0.2.77/32").as_deref(), Some("192.0.2.77/32"));
+    assert_eq!(of("2001:db8::ff/60").as_deref(), Some("2001:db8::/60"));
+    assert_eq!(of("0.0.0.0/0"), None);
+    assert_eq!(of("::/0"), None);
+}
+
+#[test]
+fn only_a_better_plain_route_overrides() {
+    let mut specific = foreign_default(Family::V6, 254, 1);
+    specific.from = Some(only(own(Family::V6, 0, 7)));
+    let routes = [
+        specific,
+        foreign_default(Family::V6, 254, 100),
+        foreign_default(Family::V6, 254, 7),
+        foreign_default(Family::V6, 254, 9),
+        foreign_default(Family::V6, 176, 5),
+    ];
+    let over = |best| overridden_by(&routes, Family::V6, 254, Metric(best));
+    assert_eq!(over(100), Some(Metric(7)));
+    assert_eq!(over(7), None);
+}

@@ -1,0 +1,605 @@
+//! The mirror: the kernel's links, addresses, routes and rules as far as they concern us, kept by events and dumps.
+//!
+//! It holds every link, every address, the default routes of every table, every route of ours, and every rule. It is fed
+//! only with what the kernel says, never with what we asked it for.
+//!
+//! Events alone do not tell all: Linux deletes IPv4 routes without a word when their device goes down or loses its last
+//! address, and tells of multipath routes only in part. Then the mirror draws the sure conclusions at once and names the
+//! [`Kinds`] that a fresh dump must confirm: [`Mirror::needs`].
+//!
+//! Room is bounded. What concerns us comes first ([`Mirror::watch`]), and of what many tell of one uplink, the best few.
+//! What has no room is counted, and dumped as soon as there is room again.
+
+mod interest;
+mod missing;
+mod table;
+
+use interest::{Class, Interest, Watched};
+
+use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX};
+use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::types::{Family, PROTOCOL};
+pub use interest::{EachNamed, Named};
+pub(crate) use interest::{is_policy_table, preference};
+use missing::Missing;
+use table::{Inserted, Table};
+
+/// A set of kinds of things: what has changed, or what needs a fresh dump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    /// nothing
+    pub const NONE: Kinds = Kinds(0);
+    /// devices
+    pub const LINKS: Kinds = Kinds(1);
+    /// addresses of both families
+    pub const ADDRESSES: Kinds = Kinds(2);
+    /// IPv4 routes
+    pub const ROUTES_V4: Kinds = Kinds(4);
+    /// IPv6 routes
+    pub const ROUTES_V6: Kinds = Kinds(8);
+    /// rules of both families
+    pub const RULES: Kinds = Kinds(16);
+    /// routes of both families
+    pub const ROUTES: Kinds = Kinds(4 | 8);
+    /// everything
+    pub const ALL: Kinds = Kinds(31);
+    /// Each by itself, in the order in which a dump makes most sense.
+    pub const EACH: [Kinds; 5] = [
+        Kinds::LINKS,
+        Kinds::ADDRESSES,
+        Kinds::ROUTES_V4,
+        Kinds::ROUTES_V6,
+        Kinds::RULES,
+    ];
+
+    /// The routes of one family.
+    pub const fn routes(family: Family) -> Kinds {
+        match family {
+            Family::V4 => Kinds::ROUTES_V4,
+            Family::V6 => Kinds::ROUTES_V6,
+        }
+    }
+
+    /// What tells of uplinks of one family.
+    pub const fn uplinks(family: Family) -> Kinds {
+        let mut kinds = Kinds::routes(family);
+        kinds.add(Kinds::ADDRESSES);
+        kinds.add(Kinds::LINKS);
+        kinds
+    }
+
+    /// Whether none is in the set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether any of `other` is in the set.
+    pub const fn has(self, other: Kinds) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether all of `other` are in the set.
+    pub const fn has_all(self, other: Kinds) -> bool {
+        other.0 & !self.0 == 0
+    }
+
+    /// Add those of `other`.
+    pub const fn add(&mut self, other: Kinds) {
+        self.0 |= other.0;
+    }
+
+    const fn drop(&mut self, other: Kinds) {
+        self.0 &= !other.0;
+    }
+
+    const fn and(self, other: Kinds) -> Kinds {
+        Kinds(self.0 & other.0)
+    }
+
+    const fn when(self, condition: bool) -> Kinds {
+        if condition { self } else { Kinds::NONE }
+    }
+}
+
+/// A thing that the kernel told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// a device
+    Link(Link),
+    /// an address
+    Address(Address),
+    /// a route, and whether a nexthop object (`RTA_NH_ID`) holds its way
+    Route(Route, bool),
+    /// a rule
+    Rule(Rule),
+}
+
+/// What an event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// it exists now, or has changed
+    Is(Object),
+    /// it exists now, in the place of the one with the same key (`NLM_F_REPLACE`; routes only)
+    Replaces(Object),
+    /// it exists no longer
+    Gone(Object),
+    /// a nexthop object has changed or gone, perhaps with its routes
+    Nexthops,
+}
+
+/// How a dump ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dumped {
+    /// it showed everything
+    Whole,
+    /// it showed everything, but not all could be read: what was known stays
+    InPart,
+    /// it broke off, and is still needed
+    Failed,
+}
+
+/// What went wrong with watching, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// the kernel had more events than room for them
+    pub overruns: u32,
+    /// messages that the decoder could not read
+    pub undecodable: u32,
+    /// things there was no room to watch
+    pub overflows: u32,
+}
+
+/// The picture of the kernel's state. See the module.
+#[derive(Debug)]
+#[repr(C)] // what is small stands by the beginning of a list
+pub struct Mirror {
+    needs: Kinds,
+    /// the kinds with a route whose way is held by a nexthop object
+    nexthops: Kinds,
+    /// the kinds in which the kernel may have routes that look alike here: they differ in what the mirror does not know
+    twins: Kinds,
+    /// see [`Counters`]
+    pub counters: Counters,
+    /// the kind that a dump is showing
+    dumping: Kinds,
+    missing: Missing,
+    /// what was missing before the dump
+    missed: Missing,
+    interest: Interest,
+    links: Table<Link, LINKS_MAX>,
+    addresses: Table<Address, ADDRESSES_MAX>,
+    routes: Table<Route, ROUTES_MAX>,
+    rules: Table<Rule, RULES_MAX>,
+}
+
+impl Default for Mirror {
+    fn default() -> Mirror {
+        Mirror::new()
+    }
+}
+
+impl Mirror {
+    /// An empty one: all zero bytes. It is large; it belongs into a static.
+    pub const fn new() -> Mirror {
+        Mirror {
+            links: Table::new(),
+            addresses: Table::new(),
+            routes: Table::new(),
+            rules: Table::new(),
+            dumping: Kinds::NONE,
+            missing: Missing::new(),
+            missed: Missing::new(),
+            interest: Interest::new(),
+            needs: Kinds::NONE,
+            nexthops: Kinds::NONE,
+            twins: Kinds::NONE,
+            counters: Counters {
+                overruns: 0,
+                undecodable: 0,
+                overflows: 0,
+            },
+        }
+    }
+
+    /// Every device.
+    pub fn links(&self) -> &[Link] {
+        self.links.as_slice()
+    }
+
+    /// Every address.
+    pub fn addresses(&self) -> &[Address] {
+        self.addresses.as_slice()
+    }
+
+    /// Every default route, and every route of ours.
+    pub fn routes(&self) -> &[Route] {
+        self.routes.as_slice()
+    }
+
+    /// Every rule.
+    pub fn rules(&self) -> &[Rule] {
+        self.rules.as_slice()
+    }
+
+    /// The device of a name.
+    pub fn link_named(&self, name: &str) -> Option<&Link> {
+        self.links().iter().find(|link| link.name == name)
+    }
+
+    /// What a fresh dump must show anew, because events did not tell it for sure.
+    pub const fn needs(&self) -> Kinds {
+        self.needs
+    }
+
+    /// Say that a fresh dump is needed.
+    pub const fn need(&mut self, kinds: Kinds) {
+        self.needs.add(kinds);
+    }
+
+    /// From now on, what is named here has room before anything else. Whether a dump is needed for that.
+    pub fn watch(&mut self, each: &EachNamed<'_>) -> bool {
+        if !self.interest.take_over(each) {
+            return false;
+        }
+        self.interest.note_all(self.links.as_slice());
+        self.missing.suspect();
+        self.needs.add(self.missing.any());
+        !self.missing.any().is_empty()
+    }
+
+    /// The kinds of which the kernel has more than there is room for.
+    pub const fn lacks(&self) -> Kinds {
+        self.missing.any()
+    }
+
+    /// How many of these kinds there was no room for.
+    pub fn missing(&self, kinds: Kinds) -> u16 {
+        self.missing.count(kinds)
+    }
+
+    /// Whether the picture may lack what concerns us of these kinds, so that what it does not show may be there.
+    pub fn is_unsure(&self, kinds: Kinds) -> bool {
+        let doubted = self.missing.concerning().and(self.needs);
+        doubted.has(kinds) || self.missing.blind().has(kinds)
+    }
+
+    /// Take in an event; what has changed in the picture. Events may come twice.
+    pub fn apply(&mut self, news: News) -> Kinds {
+        let changed = self.take_in(news);
+        // What was left out may be better now than what is known.
+        self.needs.add(changed.and(self.missing.concerning()));
+        self.look_for_room();
+        changed
+    }
+
+    fn take_in(&mut self, news: News) -> Kinds {
+        match news {
+            News::Is(Object::Link(link)) => self.link_is(link),
+            News::Is(Object::Route(route, nexthop)) => self.route_is(route, nexthop),
+            News::Is(object) | News::Replaces(object @ (Object::Address(_) | Object::Rule(_))) => {
+                self.record(object)
+            }
+            News::Replaces(Object::Link(link)) => self.link_is(link),
+            News::Replaces(Object::Route(route, nexthop)) => self.route_replaces(route, nexthop),
+            News::Gone(Object::Link(link)) => self.link_gone(link.index),
+            News::Gone(Object::Address(address)) => self.address_gone(&address),
+            News::Gone(Object::Route(route, _)) => self.route_gone(&route),
+            News::Gone(Object::Rule(rule)) => self.rule_gone(&rule),
+            News::Nexthops => {
+                self.needs.add(self.nexthops);
+                Kinds::NONE
+            }
+        }
+    }
+
+    /// A dump of one kind begins: [`Mirror::record`] all it shows, then call [`Mirror::end`].
+    pub fn begin(&mut self, kind: Kinds) {
+        (self.dumping, self.missed) = (kind, self.missing);
+        self.missing.forget(kind);
+        self.nexthops.drop(kind);
+        self.twins.drop(kind);
+        match kind {
+            Kinds::LINKS => self.links.suspect(|_| true),
+            Kinds::ADDRESSES => self.addresses.suspect(|_| true),
+            Kinds::RULES => self.rules.suspect(|_| true),
+            routes => self
+                .routes
+                .suspect(|route| routes.has(Kinds::routes(family(route)))),
+        }
+    }
+
+    /// A dump of one kind has ended; what has changed. What a whole one did not show is gone.
+    pub fn end(&mut self, kind: Kinds, dumped: Dumped) -> Kinds {
+        if dumped != Dumped::Failed {
+            self.needs.drop(kind);
+        }
+        let whole = dumped == Dumped::Whole;
+        let changed = match kind {
+            Kinds::LINKS => self.links.settle(whole),
+            Kinds::ADDRESSES => self.addresses.settle(whole),
+            Kinds::RULES => self.rules.settle(whole),
+            _ => self.routes.settle(whole),
+        };
+        if kind == Kinds::LINKS && changed {
+            self.interest.note_all(self.links.as_slice());
+        }
+        self.dumping = Kinds::NONE;
+        if whole {
+            // What went has made room for what was shown before it went.
+            let again = self.missing.any().has(kind) && self.room(kind) > 0;
+            self.needs.add(kind.when(again));
+        } else {
+            self.missing.restore(kind, &self.missed);
+        }
+        let more = self
+            .missing
+            .count(kind)
+            .saturating_sub(self.missed.count(kind));
+        self.count_overflows(more.into());
+        self.look_for_room();
+        kind.when(changed)
+    }
+
+    /// Take in that a thing exists, without concluding anything from it; what has changed.
+    pub fn record(&mut self, object: Object) -> Kinds {
+        let interest = &mut self.interest;
+        match object {
+            Object::Link(link) => {
+                let index = link.index;
+                interest.note(&link);
+                let inserted = self.links.insert(link, |old| old.index == index, interest);
+                self.recorded(Kinds::LINKS, inserted, |mirror| &mirror.links)
+            }
+            Object::Address(address) => {
+                let same = |old: &Address| same_address(old, &address);
+                let inserted = self.addresses.insert(address, same, interest);
+                self.recorded(Kinds::ADDRESSES, inserted, |mirror| &mirror.addresses)
+            }
+            Object::Route(route, _) if !relevant(&route) => Kinds::NONE,
+            Object::Route(route, nexthop) => {
+                let kind = route.kind();
+                self.nexthops.add(kind.when(nexthop));
+                let inserted = self.routes.insert(route, |old| *old == route, interest);
+                self.twins.add(kind.when(inserted == Inserted::Again));
+                self.recorded(kind, inserted, |mirror| &mirror.routes)
+            }
+            Object::Rule(rule) => {
+                // Equal ones are one: `same` needs the rule that is moved into the table.
+                let known = rule.clone();
+                let inserted = self.rules.insert(rule, |old| *old == known, interest);
+                self.recorded(Kinds::RULES, inserted, |mirror| &mirror.rules)
+            }
+        }
+    }
+
+    /// What the recording of a thing of this kind has changed. What is left out is counted.
+    fn recorded<T: Watched, const N: usize>(
+        &mut self,
+        kind: Kinds,
+        inserted: Inserted<T>,
+        table: impl Fn(&Mirror) -> &Table<T, N>,
+    ) -> Kinds {
+        let (left_out, stale) = match inserted {
+            Inserted::Known | Inserted::Again => return Kinds::NONE,
+            Inserted::New => return kind,
+            Inserted::Evicted { ref value, stale } => (value, stale),
+            Inserted::NoRoom(ref value) => (value, false),
+        };
+        let evicted = matches!(inserted, Inserted::Evicted { .. });
+        let out = left_out.kind();
+        let dumped = self.dumping.has(out);
+        // Of what is left out by an event, only a dump tells how many there are: it may be told of again and again.
+        // And what a dump has not shown yet is counted when it is shown.
+        let counted = if dumped { !stale } else { evicted };
+        if !dumped {
+            self.count_overflows(1);
+            self.needs.add(out.when(!self.missing.any().has(out)));
+        }
+        self.missing.add(out, counted);
+        if left_out.class(&self.interest) > Class::Other {
+            let blind = table(self).has_few(left_out, &self.interest);
+            self.missing.add_concerning(out, blind);
+        }
+        let mut changed = kind.when(evicted);
+        changed.add(out.when(evicted));
+        changed
+    }
+
+    fn count_overflows(&mut self, more: u32) {
+        self.counters.overflows = self.counters.overflows.wrapping_add(more);
+    }
+
+    /// Something is gone that was perhaps left out.
+    fn unknown_gone(&mut self, kind: Kinds) {
+        if self.missing.any().has(kind) {
+            self.missing.gone(kind);
+        }
+    }
+
+    /// What was left out is to be dumped as soon as there is room for all of it.
+    fn look_for_room(&mut self) {
+        if self.missing.any().is_empty() {
+            return;
+        }
+        for kind in Kinds::EACH {
+            let fits = self.room(kind) >= usize::from(self.missing.count(kind));
+            let again = self.missing.any().has(kind) && fits;
+            self.needs.add(kind.when(again));
+        }
+    }
+
+    fn room(&self, kind: Kinds) -> usize {
+        match kind {
+            Kinds::LINKS => self.links.room(),
+            Kinds::ADDRESSES => self.addresses.room(),
+            Kinds::RULES => self.rules.room(),
+            _ => self.routes.room(),
+        }
+    }
+
+    fn link_is(&mut self, link: Link) -> Kinds {
+        let (index, up) = (link.index, link.up);
+        let mut changed = self.record(Object::Link(link));
+        if !up {
+            changed.add(self.device_lost_routes(index, Kinds::ROUTES));
+        }
+        changed
+    }
+
+    fn link_gone(&mut self, index: u32) -> Kinds {
+        let known = self.links.remove(|link| link.index == index);
+        self.interest.forget(index);
+        if !known {
+            self.unknown_gone(Kinds::LINKS);
+        }
+        let mut changed = Kinds::LINKS.when(known);
+        let addresses = self.addresses.remove(|address| address.device == index);
+        changed.add(Kinds::ADDRESSES.when(addresses));
+        changed.add(self.device_lost_routes(index, Kinds::ROUTES));
+        changed
+    }
+
+    fn address_gone(&mut self, gone: &Address) -> Kinds {
+        let known = self.addresses.remove(|old| same_address(old, gone));
+        if !known {
+            self.unknown_gone(Kinds::ADDRESSES);
+        }
+        let mut changed = Kinds::ADDRESSES.when(known);
+        let family_of = |address: &Address| Family::of(address.prefix.address().into());
+        // Routes with the address as their source go, stay or lose it, by family, table and kernel version.
+        let address = gone.prefix.address().into();
+        if self
+            .routes()
+            .iter()
+            .any(|route| route.source == Some(address))
+        {
+            self.needs.add(Kinds::routes(family_of(gone)));
+        }
+        // An IPv4 device without an address has no IPv4 (fib_frontend.c: fib_inetaddr_event); IPv6 tells.
+        let last = family_of(gone) == Family::V4
+            && !self
+                .addresses()
+                .iter()
+                .any(|old| old.device == gone.device && family_of(old) == Family::V4);
+        if last {
+            changed.add(self.device_lost_routes(gone.device, Kinds::ROUTES_V4));
+        }
+        changed
+    }
+
+    /// A device went down, or away: its routes of these kinds are gone, told or not (fib_semantics.c:
+    /// fib_sync_down_dev; in IPv6 sysctl skip_notify_on_dev_down).
+    fn device_lost_routes(&mut self, device: u32, kinds: Kinds) -> Kinds {
+        let lost = |route: &Route| route.device == device && device != 0;
+        let mut changed = Kinds::NONE;
+        for kind in [Kinds::ROUTES_V4, Kinds::ROUTES_V6] {
+            let of_kind = |route: &Route| Kinds::routes(family(route)) == kind;
+            if !kinds.has(kind) {
+                continue;
+            }
+            let removed = self.routes.remove(|route| of_kind(route) && lost(route));
+            let multipath = self
+                .routes()
+                .iter()
+                .any(|route| of_kind(route) && route.kind == RouteKind::Multipath);
+            changed.add(kind.when(removed));
+            self.needs.add(kind.when(removed || multipath));
+        }
+        changed
+    }
+
+    fn route_is(&mut self, route: Route, nexthop: bool) -> Kinds {
+        // An IPv6 sibling joins: the event shows the whole, and the mirror has the part.
+        let joined = family(&route) == Family::V6
+            && self.routes().iter().any(|old| {
+                same_key(old, &route)
+                    && *old != route
+                    && (old.kind == RouteKind::Multipath || route.kind == RouteKind::Multipath)
+            });
+        self.needs.add(Kinds::ROUTES_V6.when(joined));
+        self.record(Object::Route(route, nexthop))
+    }
+
+    fn route_replaces(&mut self, route: Route, nexthop: bool) -> Kinds {
+        let kind = Kinds::routes(family(&route));
+        let candidates = self
+            .routes()
+            .iter()
+            .filter(|old| same_key(old, &route))
+            .count();
+        if candidates != 1 {
+            // The key alone does not tell which of several was replaced.
+            self.needs.add(kind.when(candidates > 1));
+            return self.route_is(route, nexthop);
+        }
+        let unchanged = self.routes().contains(&route);
+        // It may have been one that looks alike, or, to a network, a foreign one that the mirror does not hold.
+        let unsure = self.twins.has(kind) || (!is_default(&route) && !unchanged);
+        self.needs.add(kind.when(unsure));
+        if !unchanged {
+            self.routes.remove(|old| same_key(old, &route));
+            self.record(Object::Route(route, nexthop));
+        }
+        kind.when(!unchanged)
+    }
+
+    fn route_gone(&mut self, gone: &Route) -> Kinds {
+        let kind = Kinds::routes(family(gone));
+        if self.routes.remove(|old| old == gone) {
+            self.needs.add(kind.when(self.twins.has(kind)));
+            return kind;
+        }
+        // Part of a multipath route, or a route that the mirror knows otherwise.
+        let like = self.routes().iter().any(|old| {
+            same_key(old, gone) && (old.device == gone.device || old.kind == RouteKind::Multipath)
+        });
+        self.needs.add(kind.when(like));
+        if relevant(gone) {
+            self.unknown_gone(kind);
+        }
+        Kinds::NONE
+    }
+
+    fn rule_gone(&mut self, gone: &Rule) -> Kinds {
+        // Different foreign rules may look alike here.
+        let vague = gone.selector == Selector::Foreign || gone.verdict == RuleVerdict::Foreign;
+        self.needs.add(Kinds::RULES.when(vague));
+        let known = self.rules.remove(|rule| rule == gone);
+        if !known {
+            self.unknown_gone(Kinds::RULES);
+        }
+        Kinds::RULES.when(known)
+    }
+}
+
+/// The family of a route.
+pub(crate) fn family(route: &Route) -> Family {
+    Family::of(route.destination.address().into())
+}
+
+/// Whether its destination is everything.
+pub(crate) fn is_default(route: &Route) -> bool {
+    route.destination.prefix_len() == 0
+}
+
+fn relevant(route: &Route) -> bool {
+    is_default(route) || route.protocol == PROTOCOL
+}
+
+/// What the kernel tells routes apart by, as far as the mirror knows it.
+fn same_key(a: &Route, b: &Route) -> bool {
+    a.table == b.table && a.destination == b.destination && a.metric == b.metric && a.from == b.from
+}
+
+/// What the kernel tells addresses apart by: in IPv6 the address alone, in IPv4 also its length and peer.
+fn same_address(a: &Address, b: &Address) -> bool {
+    let v4 = Family::of(a.prefix.address().into()) == Family::V4;
+    a.device == b.device
+        && a.prefix.address() == b.prefix.address()
+        && (!v4 || (a.prefix == b.prefix && a.peer == b.peer))
+}
+
+#[cfg(test)]
+mod tests;

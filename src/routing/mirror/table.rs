@@ -1,0 +1,294 @@
+//! A bounded set of things of one kind, filled in place, that a dump can renew without ever being half empty.
+
+use heapless::Vec;
+
+use super::interest::{Class, Interest, Watched};
+use crate::limits::KEPT_MIN;
+
+/// At most `N` things, in no order, no two equal.
+///
+/// An empty one is all zero bytes. It begins with a page, and with what is small: few things touch one page only.
+#[derive(Debug)]
+#[repr(C, align(4096))]
+pub(crate) struct Table<T, const N: usize> {
+    /// Of each value: the dump in progress has not shown it yet.
+    stale: Vec<bool, N>,
+    values: Vec<T, N>,
+}
+
+/// What [`Table::insert`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted<T> {
+    /// it was there already, and the dump in progress confirms it
+    Known,
+    /// it was there already, and confirmed: it is told twice, or the kernel has two that look alike here
+    Again,
+    /// it is new, or differs from what was in its place
+    New,
+    /// it took the place of this one, which is less worth knowing, and was not shown by the dump in progress if `stale`
+    Evicted {
+        /// the one that is left out
+        value: T,
+        /// see above
+        stale: bool,
+    },
+    /// there is no room for it
+    NoRoom(T),
+}
+
+impl<T: Watched, const N: usize> Table<T, N> {
+    pub(crate) const fn new() -> Self {
+        Table {
+            stale: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[T] {
+        &self.values
+    }
+
+    /// How many more there is room for.
+    pub(crate) fn room(&self) -> usize {
+        N - self.values.len()
+    }
+
+    /// Put a thing in: in the place of one that is `same` as it (they have one identity in the kernel), else in a free
+    /// one, else in the place of one that is less worth knowing.
+    pub(crate) fn insert(
+        &mut self,
+        value: T,
+        same: impl Fn(&T) -> bool,
+        interest: &Interest,
+    ) -> Inserted<T> {
+        if let Some(place) = self.values.iter().position(same) {
+            let stale = core::mem::take(&mut self.stale[place]);
+            if self.values[place] == value {
+                return if stale {
+                    Inserted::Known
+                } else {
+                    Inserted::Again
+                };
+            }
+            self.values[place] = value;
+            return Inserted::New;
+        }
+        let Err(value) = self.values.push(value) else {
+            // As long as `values`, and as roomy.
+            let _ = self.stale.push(false);
+            return Inserted::New;
+        };
+        match self.least_worth(&value, interest) {
+            Some(place) => Inserted::Evicted {
+                value: core::mem::replace(&mut self.values[place], value),
+                stale: core::mem::take(&mut self.stale[place]),
+            },
+            None => Inserted::NoRoom(value),
+        }
+    }
+
+    /// The place of what a thing may take the room of: of what belongs to others; of the worst that is akin, when there
+    /// are many; of the worst of another crowd, when there are few. One device's many are never at another's expense.
+    ///
+    /// That the dump in progress has not shown a thing yet is no reason to give up what is known of it.
+    fn least_worth(&self, value: &T, interest: &Interest) -> Option<usize> {
+        let class = value.class(interest);
+        if class == Class::Other {
+            return None;
+        }
+        let (mut akin, mut worst): (_, Option<(usize, &T)>) = (0, None);
+        for (place, v) in self.values.iter().enumerate() {
+            let its = v.class(interest);
+            if its == Class::Other {
+                return Some(place);
+            }
+            if class == Class::Concerns && v.is_akin(value, interest) {
+                akin += 1;
+                if its == class && worst.is_none_or(|(_, worst): (usize, &T)| worst.is_better(v)) {
+                    worst = Some((place, v));
+                }
+            }
+        }
+        if akin >= KEPT_MIN {
+            return worst
+                .filter(|(_, v)| value.is_better(v))
+                .map(|(place, _)| place);
+        }
+        self.crowded(class, interest)
+    }
+
+    /// The worst of a crowd; where there is none, something that concerns us, for what is ours.
+    fn crowded(&self, class: Class, interest: &Interest) -> Option<usize> {
+        let concerns = |v: &T| v.class(interest) == Class::Concerns;
+        let mut values = self.values.iter();
+        match values.find(|v| concerns(v) && self.akin(v, interest) > KEPT_MIN) {
+            Some(one) => self.worst(one, interest),
+            None if class == Class::Ours => self.values.iter().position(concerns),
+            None => None,
+        }
+    }
+
+    /// How many are akin to this; of a crowd, only that it is one.
+    fn akin(&self, value: &T, interest: &Interest) -> usize {
+        let akin = self.values.iter().filter(|v| v.is_akin(value, interest));
+        akin.take(KEPT_MIN + 1).count()
+    }
+
+    /// Whether fewer are akin to this than are to be kept in any case.
+    pub(crate) fn has_few(&self, value: &T, interest: &Interest) -> bool {
+        self.akin(value, interest) < KEPT_MIN
+    }
+
+    /// The place of the worst that is akin to this.
+    fn worst(&self, value: &T, interest: &Interest) -> Option<usize> {
+        let akin = |place: &usize| {
+            let v = &self.values[*place];
+            v.class(interest) == Class::Concerns && v.is_akin(value, interest)
+        };
+        (0..self.values.len()).filter(akin).reduce(|worst, place| {
+            match self.values[worst].is_better(&self.values[place]) {
+                true => place,
+                false => worst,
+            }
+        })
+    }
+
+    /// Take out every thing that `gone` names; whether there was one.
+    pub(crate) fn remove(&mut self, gone: impl Fn(&T) -> bool) -> bool {
+        self.remove_where(|value, _| gone(value))
+    }
+
+    /// A dump begins: what it does not show will go with [`Table::settle`].
+    pub(crate) fn suspect(&mut self, suspected: impl Fn(&T) -> bool) {
+        for (value, stale) in self.values.iter().zip(&mut self.stale) {
+            *stale = suspected(value);
+        }
+    }
+
+    /// The dump has ended: what it did not show goes when it was whole, else it is known as before; whether anything went.
+    pub(crate) fn settle(&mut self, whole: bool) -> bool {
+        let removed = whole && self.remove_where(|_, stale| stale);
+        self.suspect(|_| false);
+        removed
+    }
+
+    fn remove_where(&mut self, gone: impl Fn(&T, bool) -> bool) -> bool {
+        let before = self.values.len();
+        let mut place = 0;
+        while place < self.values.len() {
+            if gone(&self.values[place], self.stale[place]) {
+                self.values.swap_remove(place);
+                self.stale.swap_remove(place);
+            } else {
+                place += 1;
+            }
+        }
+        self.values.len() != before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Kinds;
+    use super::*;
+
+    /// From 100 on they concern us, and from 1000 on they are ours; those of one hundred are akin, the lowest the best.
+    impl Watched for u32 {
+        fn kind(&self) -> Kinds {
+            Kinds::LINKS
+        }
+
+        fn class(&self, _: &Interest) -> Class {
+            match self {
+                0..100 => Class::Other,
+                100..1000 => Class::Concerns,
+                1000.. => Class::Ours,
+            }
+        }
+
+        fn is_akin(&self, other: &u32, _: &Interest) -> bool {
+            self / 100 == other / 100
+        }
+
+        fn is_better(&self, other: &u32) -> bool {
+            self < other
+        }
+    }
+
+    fn insert<const N: usize>(table: &mut Table<u32, N>, value: u32) -> Inserted<u32> {
+        table.insert(value, |old| *old == value, &Interest::new())
+    }
+
+    fn sorted<const N: usize>(table: &Table<u32, N>) -> std::vec::Vec<u32> {
+        let mut values = table.as_slice().to_vec();
+        values.sort_unstable();
+        values
+    }
+
+    fn evicted(value: u32) -> Inserted<u32> {
+        let stale = false;
+        Inserted::Evicted { value, stale }
+    }
+
+    #[test]
+    fn a_dump_renews_the_picture_without_emptying_it() {
+        let mut table = Table::<u32, 3>::new();
+        for value in 1..=3 {
+            assert_eq!(insert(&mut table, value), Inserted::New);
+        }
+        table.suspect(|_| true);
+        assert_eq!(insert(&mut table, 2), Inserted::Known);
+        assert_eq!(insert(&mut table, 2), Inserted::Again);
+        assert_eq!(
+            insert(&mut table, 4),
+            Inserted::NoRoom(4),
+            "what is not shown yet may be shown still"
+        );
+        assert_eq!(insert(&mut table, 1), Inserted::Known);
+        assert!(table.settle(true));
+        assert_eq!(sorted(&table), [1, 2]);
+        assert_eq!(table.room(), 1, "and now there is room");
+    }
+
+    #[test]
+    fn a_failed_dump_loses_nothing() {
+        let mut table = Table::<u32, 3>::new();
+        insert(&mut table, 1);
+        table.suspect(|_| true);
+        assert!(!table.settle(false));
+        assert!(!table.settle(true), "forgotten suspicions take nothing");
+        assert_eq!(table.as_slice().iter().count(), 1);
+    }
+
+    #[test]
+    fn what_matters_more_takes_the_place_of_what_matters_less() {
+        let mut table = Table::<u32, 3>::new();
+        for value in [1, 2, 100] {
+            insert(&mut table, value);
+        }
+        assert_eq!(insert(&mut table, 3), Inserted::NoRoom(3));
+        assert_eq!(insert(&mut table, 200), evicted(1));
+        assert_eq!(insert(&mut table, 1000), evicted(2));
+        assert_eq!(insert(&mut table, 4), Inserted::NoRoom(4));
+        assert_eq!(sorted(&table), [100, 200, 1000]);
+    }
+
+    #[test]
+    fn a_crowd_is_at_its_own_expense_and_the_best_of_it_stay() {
+        let mut table = Table::<u32, 8>::new();
+        for value in [200, 100, 101, 102, 103, 104, 105, 106] {
+            assert_eq!(insert(&mut table, value), Inserted::New);
+        }
+        assert_eq!(insert(&mut table, 107), Inserted::NoRoom(107));
+        assert_eq!(insert(&mut table, 201), evicted(106));
+        assert_eq!(insert(&mut table, 1000), evicted(105));
+        assert_eq!(insert(&mut table, 202), evicted(104));
+        assert_eq!(sorted(&table), [100, 101, 102, 103, 200, 201, 202, 1000]);
+        // Nobody has many any more.
+        assert_eq!(insert(&mut table, 203), Inserted::NoRoom(203));
+        assert!(matches!(
+            insert(&mut table, 1001),
+            Inserted::Evicted { value: ..1000, .. }
+        ));
+    }
+}

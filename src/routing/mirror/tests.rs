@@ -1,0 +1,562 @@
+//! What events and dumps make of the mirror.
+
+use super::*;
+use crate::types::{DeviceName, Metric};
+
+fn link(index: u32, up: bool) -> Link {
+    Link {
+        index,
+        name: DeviceName::try_from(["lo", "eth1", "eth2"][index as usize]).unwrap(),
+        up,
+        carrier: up,
+        point_to_point: false,
+    }
+}
+
+fn address(device: u32, prefix: &str) -> Address {
+    Address {
+        device,
+        prefix: prefix.parse().unwrap(),
+        peer: None,
+        usable: true,
+        secondary: false,
+    }
+}
+
+/// A foreign default route.
+fn route(gateway: &str, device: u32, metric: u32) -> Route {
+    let gateway: core::net::IpAddr = gateway.parse().unwrap();
+    let everything = if gateway.is_ipv4() {
+        "0.0.0.0/0"
+    } else {
+        "::/0"
+    };
+    Route {
+        table: 254,
+        destination: everything.parse().unwrap(),
+        metric: Metric(metric),
+        protocol: 4,
+        kind: RouteKind::Unicast,
+        device,
+        gateway: Some(gateway),
+        source: None,
+        onlink: false,
+        from: None,
+    }
+}
+
+fn is(route: &Route) -> News {
+    News::Is(Object::Route(*route, false))
+}
+
+fn replaces(route: &Route) -> News {
+    News::Replaces(Object::Route(*route, false))
+}
+
+fn gone(route: &Route) -> News {
+    News::Gone(Object::Route(*route, false))
+}
+
+fn rule(pref: u32, protocol: u8) -> Rule {
+    Rule {
+        family: Family::V4,
+        pref,
+        protocol,
+        selector: Selector::All,
+        verdict: RuleVerdict::Lookup(176),
+    }
+}
+
+/// On the heap: a mirror is far too large for a test's stack.
+fn mirror(news: &[News]) -> Box<Mirror> {
+    let mut mirror = Box::new(Mirror::new());
+    for news in news {
+        mirror.apply(news.clone());
+    }
+    mirror
+}
+
+fn gateways(mirror: &Mirror) -> Vec<String> {
+    let name = |route: &Route| route.gateway.map_or("-".into(), |g| g.to_string());
+    let mut gateways: Vec<String> = mirror.routes().iter().map(name).collect();
+    gateways.sort();
+    gateways
+}
+
+#[test]
+fn events_may_come_twice() {
+    let first = route("192.0.2.1", 1, 100);
+    let mut mirror = mirror(&[is(&first)]);
+    assert_eq!(mirror.apply(is(&first)), Kinds::NONE);
+    assert_eq!(mirror.apply(gone(&first)), Kinds::ROUTES_V4);
+    assert_eq!(mirror.apply(gone(&first)), Kinds::NONE);
+    assert_eq!(mirror.routes().iter().count(), 0);
+}
+
+#[test]
+fn a_replacement_takes_the_place_of_the_same_key_only() {
+    let mut mirror = mirror(&[
+        is(&route("192.0.2.1", 1, 100)),
+        is(&route("192.0.2.2", 1, 101)),
+        is(&route("2001:db8::1", 1, 100)),
+    ]);
+    let changed = mirror.apply(replaces(&route("192.0.2.9", 2, 100)));
+    assert_eq!(changed, Kinds::ROUTES_V4);
+    assert_eq!(gateways(&mirror), ["192.0.2.2", "192.0.2.9", "2001:db8::1"]);
+    assert_eq!(mirror.needs(), Kinds::NONE);
+}
+
+#[test]
+fn without_the_flag_a_route_joins() {
+    let mirror = mirror(&[
+        is(&route("192.0.2.1", 1, 100)),
+        is(&route("192.0.2.2", 1, 100)),
+    ]);
+    assert_eq!(gateways(&mirror), ["192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
+fn which_of_several_was_replaced_only_a_dump_tells() {
+    let mut mirror = mirror(&[
+        is(&route("192.0.2.1", 1, 100)),
+        is(&route("192.0.2.2", 1, 100)),
+    ]);
+    mirror.apply(replaces(&route("192.0.2.3", 1, 100)));
+    assert_eq!(mirror.needs(), Kinds::ROUTES_V4);
+}
+
+#[test]
+fn of_routes_that_look_alike_only_a_dump_tells_which_is_left() {
+    let twin = route("192.0.2.1", 1, 100);
+    let mut mirror = mirror(&[]);
+    mirror.begin(Kinds::ROUTES_V4);
+    for _ in 0..2 {
+        mirror.record(Object::Route(twin, false));
+    }
+    mirror.end(Kinds::ROUTES_V4, Dumped::Whole);
+    assert_eq!(mirror.needs(), Kinds::NONE);
+    mirror.apply(replaces(&route("192.0.2.2", 1, 100)));
+    assert_eq!(mirror.needs(), Kinds::ROUTES_V4);
+}
+
+#[test]
+fn a_foreign_route_that_replaces_ours_takes_it_out() {
+    let mut ours = route("192.0.2.1", 1, 0);
+    (ours.protocol, ours.destination) = (PROTOCOL, "198.51.100.0/24".parse().unwrap());
+    let mut mirror = mirror(&[is(&ours)]);
+    let foreign = Route {
+        protocol: 4,
+        ..ours
+    };
+    assert_eq!(mirror.apply(replaces(&foreign)), Kinds::ROUTES_V4);
+    assert_eq!(
+        mirror.routes().iter().count(),
+        0,
+        "and is itself of no concern"
+    );
+}
+
+#[test]
+fn parts_of_a_multipath_route_ask_for_a_dump() {
+    let single = route("2001:db8::1", 1, 100);
+    let whole = Route {
+        kind: RouteKind::Multipath,
+        device: 0,
+        gateway: None,
+        ..single
+    };
+    let mut joined = mirror(&[is(&single)]);
+    joined.apply(is(&whole));
+    assert_eq!(joined.needs(), Kinds::ROUTES_V6, "a sibling joined");
+    let mut left = mirror(&[is(&whole)]);
+    left.apply(gone(&single));
+    assert_eq!(left.needs(), Kinds::ROUTES_V6, "a sibling left");
+    let mut all_gone = mirror(&[is(&whole)]);
+    all_gone.apply(gone(&whole));
+    assert_eq!(all_gone.needs(), Kinds::NONE);
+}
+
+#[test]
+fn a_device_that_goes_down_takes_its_routes_along_at_once() {
+    let mut mirror = mirror(&[
+        News::Is(Object::Link(link(1, true))),
+        is(&route("192.0.2.1", 1, 100)),
+        is(&route("2001:db8::1", 1, 100)),
+        is(&route("192.0.2.2", 2, 101)),
+    ]);
+    let changed = mirror.apply(News::Is(Object::Link(link(1, false))));
+    assert!(changed.has(Kinds::LINKS) && changed.has(Kinds::ROUTES_V4));
+    assert_eq!(gateways(&mirror), ["192.0.2.2"]);
+    assert_eq!(mirror.needs(), Kinds::ROUTES, "a dump confirms");
+}
+
+#[test]
+fn a_device_that_is_gone_takes_everything_along() {
+    let mut mirror = mirror(&[
+        News::Is(Object::Link(link(1, true))),
+        News::Is(Object::Address(address(1, "192.0.2.7/24"))),
+        News::Is(Object::Address(address(2, "198.51.100.7/24"))),
+        is(&route("192.0.2.1", 1, 100)),
+    ]);
+    mirror.apply(News::Gone(Object::Link(link(1, false))));
+    assert_eq!(mirror.links().iter().count(), 0);
+    assert_eq!(mirror.addresses().iter().count(), 1);
+    assert_eq!(mirror.routes().iter().count(), 0);
+}
+
+#[test]
+fn the_last_ipv4_address_takes_the_ipv4_routes_along() {
+    let both = [address(1, "192.0.2.7/24"), address(1, "192.0.2.8/24")];
+    let mut mirror = mirror(&[
+        News::Is(Object::Address(both[0])),
+        News::Is(Object::Address(both[1])),
+        is(&route("192.0.2.1", 1, 100)),
+        is(&route("2001:db8::1", 1, 100)),
+    ]);
+    mirror.apply(News::Gone(Object::Address(both[0])));
+    assert_eq!(mirror.routes().iter().count(), 2);
+    assert_eq!(mirror.needs(), Kinds::NONE);
+    mirror.apply(News::Gone(Object::Address(both[1])));
+    assert_eq!(gateways(&mirror), ["2001:db8::1"]);
+    assert_eq!(mirror.needs(), Kinds::ROUTES_V4);
+}
+
+#[test]
+fn what_becomes_of_a_route_whose_source_is_gone_only_a_dump_tells() {
+    let sourced = Route {
+        source: Some("192.0.2.7".parse().unwrap()),
+        ..route("192.0.2.1", 1, 100)
+    };
+    let mut mirror = mirror(&[
+        News::Is(Object::Address(address(1, "192.0.2.7/24"))),
+        News::Is(Object::Address(address(1, "192.0.2.8/24"))),
+        is(&sourced),
+    ]);
+    mirror.apply(News::Gone(Object::Address(address(1, "192.0.2.7/24"))));
+    assert_eq!(mirror.routes().iter().count(), 1);
+    assert_eq!(mirror.needs(), Kinds::ROUTES_V4);
+}
+
+#[test]
+fn nexthop_objects_matter_only_to_those_who_use_them() {
+    let first = route("192.0.2.1", 1, 100);
+    let mut without = mirror(&[is(&first), News::Nexthops]);
+    assert_eq!(without.needs(), Kinds::NONE);
+    without.apply(News::Is(Object::Route(route("192.0.2.2", 1, 101), true)));
+    without.apply(News::Nexthops);
+    assert_eq!(without.needs(), Kinds::ROUTES_V4);
+}
+
+#[test]
+fn a_whole_dump_replaces_the_picture_of_its_kind_only() {
+    let (old, kept, v6) = (
+        route("192.0.2.1", 1, 100),
+        route("192.0.2.2", 1, 101),
+        route("2001:db8::1", 1, 100),
+    );
+    let mut mirror = mirror(&[is(&old), is(&kept), is(&v6)]);
+    mirror.need(Kinds::ALL);
+    mirror.begin(Kinds::ROUTES_V4);
+    assert_eq!(mirror.record(Object::Route(kept, false)), Kinds::NONE);
+    assert_eq!(
+        mirror.end(Kinds::ROUTES_V4, Dumped::Whole),
+        Kinds::ROUTES_V4
+    );
+    assert_eq!(gateways(&mirror), ["192.0.2.2", "2001:db8::1"]);
+    assert!(!mirror.needs().has(Kinds::ROUTES_V4));
+    assert!(mirror.needs().has(Kinds::ROUTES_V6));
+}
+
+#[test]
+fn a_dump_that_is_not_whole_takes_nothing_away() {
+    let mut mirror = mirror(&[is(&route("192.0.2.1", 1, 100))]);
+    mirror.need(Kinds::ROUTES_V4);
+    mirror.begin(Kinds::ROUTES_V4);
+    mirror.end(Kinds::ROUTES_V4, Dumped::Failed);
+    assert_eq!(mirror.needs(), Kinds::ROUTES_V4, "still needed");
+    mirror.begin(Kinds::ROUTES_V4);
+    mirror.end(Kinds::ROUTES_V4, Dumped::InPart);
+    assert_eq!(mirror.needs(), Kinds::NONE, "another would show no more");
+    assert_eq!(mirror.routes().iter().count(), 1);
+}
+
+#[test]
+fn more_rules_than_there_is_room_for_are_counted_and_ours_come_first() {
+    let mut mirror = Box::new(Mirror::new());
+    for (pref, _) in (0..).zip(0..=RULES_MAX) {
+        mirror.apply(News::Is(Object::Rule(rule(pref, 4))));
+    }
+    assert_eq!(mirror.rules().iter().count(), RULES_MAX);
+    assert_eq!(mirror.counters.overflows, 1);
+    mirror.apply(News::Is(Object::Rule(rule(17600, PROTOCOL))));
+    assert_eq!(mirror.counters.overflows, 2);
+    assert!(mirror.rules().iter().any(|rule| rule.pref == 17600));
+}
+
+/// What a provider on `eth1` and one on `eth2` name.
+fn named() -> Vec<Named> {
+    named_with(176)
+}
+
+/// The same with another swap table.
+fn named_with(table: u32) -> Vec<Named> {
+    let device = |name: &str| Named::Device(name.try_into().unwrap());
+    vec![Named::Table(table), device("eth1"), device("eth2")]
+}
+
+fn watch(mirror: &mut Mirror, named: &[Named]) -> bool {
+    mirror.watch(&|name| named.iter().cloned().for_each(name))
+}
+
+/// A mirror that watches for them; they exist, as number 1 and 2.
+fn watching() -> Box<Mirror> {
+    let mut mirror = Box::new(Mirror::new());
+    assert!(!watch(&mut mirror, &named()));
+    for index in 0..3 {
+        mirror.apply(News::Is(Object::Link(link(index, true))));
+    }
+    mirror
+}
+
+/// The default route of a table that is nobody's.
+fn elsewhere(number: u32) -> Route {
+    Route {
+        table: 1_000_000 + number,
+        device: 9,
+        ..route("198.51.100.1", 9, 5)
+    }
+}
+
+/// The default route of one of many routers on one link.
+fn advertised(device: u32, number: u16) -> Route {
+    let gateway = std::format!("fe80::{number:x}");
+    Route {
+        protocol: 9,
+        ..route(&gateway, device, 1024)
+    }
+}
+
+/// Dumps IPv4 and IPv6 routes until nothing more is needed, as requests do; how often.
+fn dump(mirror: &mut Mirror, kernel: &[Route]) -> usize {
+    let mut dumps = 0;
+    for kind in [Kinds::ROUTES_V4, Kinds::ROUTES_V6] {
+        mirror.need(kind);
+        while mirror.needs().has(kind) {
+            dumps += 1;
+            assert!(dumps < 10, "it never ends");
+            mirror.begin(kind);
+            for route in kernel.iter().filter(|r| Kinds::routes(family(r)) == kind) {
+                mirror.record(Object::Route(*route, false));
+            }
+            mirror.end(kind, Dumped::Whole);
+        }
+    }
+    dumps
+}
+
+/// Tells by events that these exist.
+fn tell(mirror: &mut Mirror, routes: &[Route]) {
+    for route in routes {
+        mirror.apply(is(route));
+    }
+}
+
+fn has_all(mirror: &Mirror, routes: &[Route]) -> bool {
+    routes.iter().all(|route| mirror.routes().contains(route))
+}
+
+/// What we have, what stands at our places, and what tells of the uplinks.
+fn what_concerns_us(table: u32) -> [Route; 5] {
+    let mut ours = route("192.0.2.1", 1, 100);
+    (ours.protocol, ours.table) = (PROTOCOL, table);
+    let mut theirs = route("198.51.100.1", 9, 101);
+    theirs.table = table;
+    let mut policy = route("198.51.100.1", 9, 1);
+    policy.table = 17602;
+    [
+        ours,
+        theirs,
+        policy,
+        route("192.0.2.1", 1, 5000),
+        route("2001:db8::1", 2, 5000),
+    ]
+}
+
+#[test]
+fn what_concerns_us_has_room_whenever_it_comes() {
+    let others: Vec<Route> = (0..1500).map(elsewhere).collect();
+    let concerns = what_concerns_us(176);
+    // Before the others, behind them, and in their midst; by events and by a dump.
+    for place in [0, 700, 1500] {
+        let mut kernel = others.clone();
+        kernel.splice(place..place, concerns);
+        let mut told = watching();
+        tell(&mut told, &kernel);
+        assert!(has_all(&told, &concerns), "events, {place}");
+        let mut dumped = watching();
+        dump(&mut dumped, &kernel);
+        assert!(has_all(&dumped, &concerns), "dump, {place}");
+        assert_eq!(
+            usize::from(dumped.missing(Kinds::ROUTES)),
+            1505 - ROUTES_MAX
+        );
+        assert!(
+            !dumped.is_unsure(Kinds::uplinks(Family::V4)),
+            "they are all there"
+        );
+        // The next dump shows others first: what it has not shown yet is kept.
+        kernel.rotate_left(place + 5);
+        dump(&mut told, &kernel);
+        assert!(has_all(&told, &concerns), "both, {place}");
+    }
+}
+
+#[test]
+fn nothing_that_concerns_us_is_gone_for_one_moment_of_a_dump() {
+    let concerns = what_concerns_us(176);
+    let mut mirror = watching();
+    let mut kernel: Vec<Route> = (0..1500).map(elsewhere).collect();
+    kernel.splice(0..0, concerns);
+    dump(&mut mirror, &kernel);
+    mirror.begin(Kinds::ROUTES_V4);
+    for number in 5000..7000 {
+        mirror.record(Object::Route(elsewhere(number), false));
+        assert!(has_all(&mirror, &concerns));
+    }
+    mirror.end(Kinds::ROUTES_V4, Dumped::Failed);
+    assert!(has_all(&mirror, &concerns));
+    assert_eq!(mirror.lacks(), Kinds::ROUTES_V4, "as before");
+}
+
+#[test]
+fn many_routers_on_one_link_are_at_the_expense_of_no_other_and_the_best_is_known() {
+    let best = advertised(1, 1);
+    // With a swap table of its own, and in `main`.
+    for (dumped, table) in [(false, 176), (true, 176), (false, 254), (true, 254)] {
+        let concerns = what_concerns_us(table);
+        let mut kernel: Vec<Route> = (1..=1500).rev().map(|n| advertised(1, n)).collect();
+        kernel.splice(0..0, concerns);
+        let mut mirror = watching();
+        watch(&mut mirror, &named_with(table));
+        if dumped {
+            dump(&mut mirror, &kernel);
+        } else {
+            tell(&mut mirror, &kernel);
+        }
+        assert!(has_all(&mirror, &concerns) && has_all(&mirror, &[best]));
+        // Another provider's come when there is no room any more.
+        let late = [advertised(2, 7), advertised(2, 9)];
+        tell(&mut mirror, &late);
+        assert!(has_all(&mirror, &concerns) && has_all(&mirror, &late));
+        // When the best has gone, one of those that are not known may be the best of all.
+        dump(&mut mirror, &[&kernel[..], &late].concat());
+        assert!(!mirror.is_unsure(Kinds::uplinks(Family::V6)));
+        assert!(!mirror.is_unsure(Kinds::uplinks(Family::V4)));
+        mirror.apply(gone(&best));
+        assert_eq!(mirror.needs(), Kinds::ROUTES_V6);
+        assert!(mirror.is_unsure(Kinds::uplinks(Family::V6)));
+    }
+}
+
+#[test]
+fn as_soon_as_there_is_room_for_all_a_dump_is_asked_for() {
+    let mut kernel: Vec<Route> = (0..1500).map(elsewhere).collect();
+    let mut mirror = watching();
+    tell(&mut mirror, &kernel);
+    assert_eq!(
+        mirror.needs(),
+        Kinds::ROUTES_V4,
+        "to know how many there are"
+    );
+    assert_eq!(dump(&mut mirror, &kernel), 2, "one for each family");
+    assert_eq!(
+        usize::from(mirror.missing(Kinds::ROUTES)),
+        1500 - ROUTES_MAX
+    );
+    while kernel.len() > ROUTES_MAX {
+        assert_eq!(mirror.needs(), Kinds::NONE, "{} are left", kernel.len());
+        // Of both sorts in turn: those that are known, and those that are not.
+        let place = kernel.len() % 2 * (kernel.len() - 1);
+        mirror.apply(gone(&kernel.remove(place)));
+    }
+    assert_eq!(mirror.needs(), Kinds::ROUTES_V4);
+    dump(&mut mirror, &kernel);
+    assert_eq!(
+        (mirror.lacks(), mirror.missing(Kinds::ALL)),
+        (Kinds::NONE, 0)
+    );
+    assert!(has_all(&mirror, &kernel));
+}
+
+#[test]
+fn what_went_during_a_dump_makes_room_in_the_next() {
+    let mut mirror = watching();
+    let old: Vec<Route> = (0..1024).map(elsewhere).collect();
+    dump(&mut mirror, &old);
+    let new: Vec<Route> = (2000..3000).map(elsewhere).collect();
+    dump(&mut mirror, &new);
+    assert!(has_all(&mirror, &new));
+    assert_eq!((mirror.lacks(), mirror.routes().len()), (Kinds::NONE, 1000));
+}
+
+#[test]
+fn the_providers_devices_and_addresses_have_room() {
+    let mut mirror = watching();
+    let other = |index: u32| Link {
+        index,
+        name: std::format!("veth{index}").as_str().try_into().unwrap(),
+        ..link(0, true)
+    };
+    for index in 10..600 {
+        mirror.apply(News::Is(Object::Link(other(index))));
+        let second = std::format!("198.51.100.{}/32", index % 250);
+        mirror.apply(News::Is(Object::Address(address(index, &second))));
+        mirror.apply(News::Is(Object::Address(address(
+            2,
+            &std::format!("2001:db8::{index}/128"),
+        ))));
+    }
+    assert!(mirror.lacks().has(Kinds::LINKS) && mirror.lacks().has(Kinds::ADDRESSES));
+    let own = address(1, "192.0.2.7/24");
+    mirror.apply(News::Is(Object::Address(own)));
+    assert!(mirror.addresses().contains(&own));
+    // Of the many that one has, the ones with a network, and the one in use.
+    let mut used = named();
+    used.push(Named::Address("2001:db8::fff".parse().unwrap()));
+    watch(&mut mirror, &used);
+    for wide in ["2001:db8:7::1/64", "2001:db8::fff/128"] {
+        let wide = address(2, wide);
+        mirror.apply(News::Is(Object::Address(wide)));
+        assert!(mirror.addresses().contains(&wide));
+    }
+    // A device that gets a provider's name, and one that gets one when there is no room left.
+    mirror.apply(News::Gone(Object::Link(link(1, true))));
+    mirror.apply(News::Is(Object::Link(other(700))));
+    for index in [20, 701] {
+        let renamed = Link {
+            name: "eth1".try_into().unwrap(),
+            ..other(index)
+        };
+        mirror.apply(News::Is(Object::Link(renamed)));
+        assert_eq!(
+            mirror.link_named("eth1").map(|link| link.index),
+            Some(index)
+        );
+        mirror.apply(News::Is(Object::Link(other(index))));
+    }
+}
+
+#[test]
+fn another_name_asks_for_what_had_no_room() {
+    let mut mirror = watching();
+    let mut more = named();
+    more.push(Named::Device("wan".try_into().unwrap()));
+    assert!(!watch(&mut mirror, &more), "everything is known");
+    let kernel: Vec<Route> = (0..1500).map(elsewhere).collect();
+    dump(&mut mirror, &kernel);
+    assert!(!watch(&mut mirror, &more), "it is known");
+    more.push(Named::Prefix("2001:db8::/56".parse().unwrap()));
+    assert!(watch(&mut mirror, &more));
+    assert!(mirror.is_unsure(Kinds::uplinks(Family::V4)));
+    assert_eq!(mirror.needs(), Kinds::ROUTES_V4);
+}

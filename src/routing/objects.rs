@@ -1,0 +1,154 @@
+//! What the kernel has, as we see it: links, addresses, routes, rules. And the changes we ask it for.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use crate::types::{DeviceName, Family, Mark, Metric, Prefix};
+
+/// A network device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// its number
+    pub index: u32,
+    /// its name
+    pub name: DeviceName,
+    /// `IFF_UP`: not administratively down
+    pub up: bool,
+    /// `IFF_LOWER_UP`: the cable is in
+    pub carrier: bool,
+    /// `IFF_POINTOPOINT`: needs no gateway
+    pub point_to_point: bool,
+}
+
+/// An address of ours on a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// the device's number
+    pub device: u32,
+    /// the address with its prefix length
+    pub prefix: Prefix,
+    /// the other end, on a point-to-point device (then the connected prefix is the peer's)
+    pub peer: Option<IpAddr>,
+    /// of global scope and fit to be a source: not tentative, not failed, not deprecated
+    pub usable: bool,
+    /// `IFA_F_SECONDARY`, which in IPv6 means temporary: others are preferred
+    pub secondary: bool,
+}
+
+/// A route. Kept in the mirror: every default route of any table, and every route of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// its table
+    pub table: u32,
+    /// where it leads; a default route is 0.0.0.0/0 or ::/0
+    pub destination: Prefix,
+    /// its metric
+    pub metric: Metric,
+    /// who made it: `RTPROT_*`, ours is [`crate::types::PROTOCOL`]
+    pub protocol: u8,
+    /// what it does
+    pub kind: RouteKind,
+    /// the device's number; 0 when it has none, or several (but see [`Route::is_joined`])
+    pub device: u32,
+    /// its gateway; none on the link itself
+    pub gateway: Option<IpAddr>,
+    /// the preferred source address (`RTA_PREFSRC`)
+    pub source: Option<IpAddr>,
+    /// `RTNH_F_ONLINK`: the gateway need not be in a connected network
+    pub onlink: bool,
+    /// IPv6: only for packets from this prefix (`RTA_SRC`)
+    pub from: Option<Prefix>,
+}
+
+impl Route {
+    /// Whether it is an IPv6 route of ours that others have joined (`ip -6 route append` does it): the kernel holds each
+    /// way for a route, and shows them as one. Device and gateway are those of our way, which alone may be deleted; to
+    /// replace it would replace all.
+    pub fn is_joined(&self) -> bool {
+        self.kind == RouteKind::Multipath && self.gateway.is_some()
+    }
+}
+
+/// What a route does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteKind {
+    /// leads somewhere by one way
+    Unicast,
+    /// leads somewhere by several ways (`RTA_MULTIPATH`)
+    Multipath,
+    /// refuses, or does something else that is not leading
+    Other,
+}
+
+/// A policy rule. Kept in the mirror: those of ours, and foreign ones at preferences of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// its family
+    pub family: Family,
+    /// its preference: lower ones are asked first
+    pub pref: u32,
+    /// who made it (`FRA_PROTOCOL`)
+    pub protocol: u8,
+    /// which packets it is for
+    pub selector: Selector,
+    /// what happens to them
+    pub verdict: RuleVerdict,
+}
+
+/// Which packets a rule is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// all
+    All,
+    /// those with this firewall mark
+    Mark(Mark),
+    /// those from this address or prefix
+    From(Prefix),
+    /// those of a socket bound to this device
+    Oif(DeviceName),
+    /// a selection that we never make
+    Foreign,
+}
+
+/// What happens to the packets of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleVerdict {
+    /// look the route up in this table
+    Lookup(u32),
+    /// the same, but default routes there do not count (`suppress_prefixlength 0`)
+    LookupSpecific(u32),
+    /// refuse
+    Unreachable,
+    /// something that we never ask for
+    Foreign,
+}
+
+/// One change that we ask the kernel for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Add the route, or replace the one of the same table, destination and metric in place.
+    SetRoute(Route),
+    /// Delete exactly this route. That it is gone already is success.
+    DeleteRoute(Route),
+    /// Add the rule. That it exists already is success.
+    AddRule(Rule),
+    /// Delete exactly this rule. That it is gone already is success.
+    DeleteRule(Rule),
+}
+
+/// What it is about, not what is done to it: `default route of metric 100 in table 176`, `rule 18500`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let route = match self {
+            Change::SetRoute(route) | Change::DeleteRoute(route) => route,
+            Change::AddRule(rule) | Change::DeleteRule(rule) => {
+                return write!(f, "rule {}", rule.pref);
+            }
+        };
+        match route.destination.prefix_len() {
+            0 => f.write_str("default route")?,
+            _ => write!(f, "route to {}", route.destination)?,
+        }
+        write!(f, " of metric {} in table {}", route.metric, route.table)
+    }
+}

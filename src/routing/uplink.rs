@@ -1,0 +1,286 @@
+//! What the kernel's state makes of a provider in one family: its device, address and gateway, or why it must wait.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use heapless::Vec;
+
+use crate::config::{Config, Provider};
+use crate::limits::PROVIDERS_MAX;
+use crate::routing::mirror::{Mirror, family, is_default, is_policy_table, preference};
+use crate::routing::objects::{Address, Link, Route, RouteKind};
+use crate::types::{DeviceName, Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of};
+use crate::wire::netifd::Way;
+
+/// A provider's way out in one family, as far as the kernel's state tells it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Uplink {
+    /// its device's name; empty when that is not known yet
+    pub device: DeviceName,
+    /// its device's number; 0 when there is no such device
+    pub index: u32,
+    /// its own address
+    pub address: Option<IpAddr>,
+    /// its gateway; in IPv4 it may be an IPv6 one (RFC 8950)
+    pub gateway: Option<IpAddr>,
+    /// it needs no gateway
+    pub direct: bool,
+    /// its connected network
+    pub network: Option<Prefix>,
+    /// its gateway lies outside every connected network of its device
+    pub onlink: bool,
+    /// why it cannot be probed, when it cannot
+    pub waiting: Option<Waiting>,
+    /// whether a default route through it can be installed: that also works without carrier
+    pub routable: bool,
+    /// the kernel refuses its default route in the swap table, over and over
+    pub refused: bool,
+}
+
+/// What is said of a provider's way out in one family, by the configuration or by netifd.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// its device; empty when that is not known yet
+    pub device: DeviceName,
+    /// its way out, where the kernel does not tell one
+    pub way: Option<Way>,
+    /// a prefix to take an own address from, of any device, where its own has none
+    pub delegated: Option<Prefix>,
+}
+
+impl Told {
+    /// The device, and nothing else.
+    pub fn device(name: &DeviceName) -> Told {
+        Told {
+            device: name.clone(),
+            ..Told::default()
+        }
+    }
+}
+
+/// What the mirror makes of a provider in a family, and of what is told of it.
+pub fn resolve(
+    config: &Config,
+    provider: &Provider,
+    family: Family,
+    told: Told,
+    mirror: &Mirror,
+) -> Uplink {
+    let device = told.device;
+    let link = match mirror.link_named(&device) {
+        Some(link) if !device.is_empty() => link,
+        _ => {
+            return Uplink {
+                device,
+                waiting: Some(Waiting::NoDevice),
+                ..Uplink::default()
+            };
+        }
+    };
+    let learned = learned_route(config, family, link, mirror);
+    let (hop, no_hop) = match (learned, told.way) {
+        (Some(route), _) => (route.gateway, route.gateway.is_none()),
+        (None, Some(Way::Gateway(gateway))) => (Some(gateway), false),
+        (None, way) => (None, way == Some(Way::Direct) || link.point_to_point),
+    };
+    let gateway = provider.gateway[family].or(hop);
+    let direct = gateway.is_none() && no_hop;
+    let source = learned.and_then(|route| route.source);
+    let own = match provider.address[family] {
+        Some(wanted) => configured_address(wanted, link, mirror),
+        None => learned_address(family, gateway, source, link, mirror),
+    };
+    let network = provider.network[family].or_else(|| own.and_then(connected));
+    // The network of such an address is another device's.
+    let own = own.or_else(|| address_in(told.delegated?, mirror));
+    let has_way = gateway.is_some() || direct;
+    Uplink {
+        device,
+        index: link.index,
+        address: own.map(address_of),
+        gateway,
+        direct,
+        network,
+        onlink: gateway.is_some_and(|gateway| is_onlink(gateway, link, mirror)),
+        waiting: waiting(link, own.is_some(), has_way),
+        routable: link.up && own.is_some() && has_way,
+        refused: false,
+    }
+}
+
+/// Who has which device, in one family.
+pub type Claims = Vec<(u32, Slot), PROVIDERS_MAX>;
+
+impl Uplink {
+    /// Whether a socket that was bound for this is right for the other as well. One that waited has perhaps gone deaf:
+    /// its device may have been another of the same name.
+    pub fn has_same_socket(&self, other: &Uplink) -> bool {
+        let bound = |uplink: &Uplink| (uplink.index, uplink.address);
+        self.waiting.is_none() && self.device == other.device && bound(self) == bound(other)
+    }
+
+    /// Its route is refused: as long as that is so, it is no way out.
+    pub fn refuse(&mut self) {
+        self.refused = self.routable;
+        if self.refused {
+            self.waiting = self.waiting.or(Some(Waiting::RouteRefused));
+        }
+    }
+
+    /// What is found in a picture that lacks something, for one that was known: an address or a gateway that is not seen
+    /// there may exist all the same. That a device is gone, down or without carrier is certain.
+    #[must_use]
+    pub fn unless_unseen(self, known: &Uplink) -> Uplink {
+        let gone = matches!(self.waiting, Some(Waiting::NoDevice | Waiting::Down));
+        if gone || self.index != known.index || !known.routable {
+            return self;
+        }
+        Uplink {
+            waiting: self.waiting.filter(|why| *why == Waiting::NoCarrier),
+            refused: false,
+            ..known.clone()
+        }
+    }
+
+    /// Two paths must not share a device in a family: the later in rank waits. Call this for all of a family, best rank
+    /// first.
+    pub fn claim_device(&mut self, slot: Slot, claims: &mut Claims) {
+        if self.index == 0 {
+            return;
+        }
+        match claims.iter().find(|(index, _)| *index == self.index) {
+            Some((_, holder)) => {
+                self.waiting = Some(Waiting::DeviceTaken(*holder));
+                self.routable = false;
+            }
+            // There are never more than PROVIDERS_MAX.
+            None => drop(claims.push((self.index, slot))),
+        }
+    }
+}
+
+/// Foreign IPv6 default routes for some sources only: in `main` they win over any plain one.
+pub fn source_specific_defaults(mirror: &Mirror) -> impl Iterator<Item = &Route> {
+    foreign_defaults(mirror, Family::V6).filter(|route| route.from.is_some())
+}
+
+/// In the order in which a person would mend it.
+fn waiting(link: &Link, has_address: bool, has_way: bool) -> Option<Waiting> {
+    if !link.up {
+        Some(Waiting::Down)
+    } else if !link.carrier {
+        Some(Waiting::NoCarrier)
+    } else if !has_address {
+        Some(Waiting::NoAddress)
+    } else if !has_way {
+        Some(Waiting::NoGateway)
+    } else {
+        None
+    }
+}
+
+/// A configured address, when the device has it. In IPv4 it may be of any scope; an unfit IPv6 one cannot be bound to.
+fn configured_address<'a>(wanted: IpAddr, link: &Link, mirror: &'a Mirror) -> Option<&'a Address> {
+    addresses(link, mirror)
+        .filter(|address| address.usable || wanted.is_ipv4())
+        .find(|address| address_of(address) == wanted)
+}
+
+/// The best address to be learned: none that others are preferred to; the one that the foreign default route names as
+/// its source; one in the gateway's network; the lowest, so that it stays the same (and no IPv6 unique local one).
+fn learned_address<'a>(
+    family: Family,
+    gateway: Option<IpAddr>,
+    source: Option<IpAddr>,
+    link: &Link,
+    mirror: &'a Mirror,
+) -> Option<&'a Address> {
+    addresses(link, mirror)
+        .filter(|address| address.usable && Family::of(address_of(address)) == family)
+        .min_by_key(|address| {
+            let own = address_of(address);
+            let named = source == Some(own);
+            let near = gateway.is_some_and(|gateway| reaches(address, gateway));
+            (address.secondary, !named, !near, own)
+        })
+}
+
+/// An address of ours in a prefix, whatever device has it: the lowest.
+fn address_in(prefix: Prefix, mirror: &Mirror) -> Option<&Address> {
+    mirror
+        .addresses()
+        .iter()
+        .filter(|address| address.usable && prefix.contains_addr(&address.prefix.address()))
+        .min_by_key(|address| address_of(address))
+}
+
+/// The best foreign default route on the device: it tells the gateway, or that none is needed.
+fn learned_route<'a>(
+    config: &Config,
+    family: Family,
+    link: &Link,
+    mirror: &'a Mirror,
+) -> Option<&'a Route> {
+    let device = link.index;
+    foreign_defaults(mirror, family)
+        .filter(|route| route.device == device && route.kind == RouteKind::Unicast)
+        .filter(|route| !is_our_table(config, route.table))
+        .min_by_key(|route| preference(route))
+}
+
+fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route> {
+    mirror
+        .routes()
+        .iter()
+        .filter(|route| is_default(route) && route.protocol != PROTOCOL)
+        .filter(move |route| family(route) == of)
+}
+
+/// Tables that are for us alone: what a foreigner puts there tells nothing about an uplink.
+fn is_our_table(config: &Config, table: u32) -> bool {
+    (table == config.globals.table && table != TABLE_MAIN) || is_policy_table(table)
+}
+
+/// Whether the kernel would refuse the gateway as unreachable. IPv6 link-local ones are on every link.
+fn is_onlink(gateway: IpAddr, link: &Link, mirror: &Mirror) -> bool {
+    let near = |gateway: Ipv6Addr| gateway.is_unicast_link_local();
+    if matches!(gateway, IpAddr::V6(gateway) if near(gateway)) {
+        return false;
+    }
+    !addresses(link, mirror).any(|address| reaches(address, gateway))
+}
+
+/// Whether somebody is in the network that an address connects to.
+fn reaches(address: &Address, somebody: IpAddr) -> bool {
+    let own = address.peer.unwrap_or(address_of(address));
+    Family::of(own) == Family::of(somebody)
+        && Prefix::new(own.into(), address.prefix.prefix_len()).contains_addr(&somebody.into())
+}
+
+/// The network that an address connects to: the peer's, if it has one.
+fn connected(address: &Address) -> Option<Prefix> {
+    let length = address.prefix.prefix_len();
+    let prefix = Prefix::new(address.peer.unwrap_or(address_of(address)).into(), length);
+    let single = matches!(
+        (prefix, length),
+        (Prefix::Ipv4(_), 32) | (Prefix::Ipv6(_), 128)
+    );
+    if single && address.peer.is_none() {
+        return None;
+    }
+    Some(network_of(prefix))
+}
+
+fn addresses<'a>(link: &Link, mirror: &'a Mirror) -> impl Iterator<Item = &'a Address> {
+    let device = link.index;
+    mirror
+        .addresses()
+        .iter()
+        .filter(move |address| address.device == device)
+}
+
+fn address_of(address: &Address) -> IpAddr {
+    address.prefix.address().into()
+}
+
+#[cfg(test)]
+mod tests;

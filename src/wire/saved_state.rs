@@ -1,0 +1,455 @@
+//! The saved state: what a run leaves to the next one of the same boot.
+//!
+//! A file is [`MAGIC`], the format's version (one byte), the boot's id (16 bytes), the records one after the other as
+//! postcard writes them, and a CRC-32 of all before it (4 bytes, little-endian). Instants are microseconds on the
+//! monotonic clock, which goes on from run to run while the machine is up.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{CAUSE_MAX, JOURNAL_MAX, NAME_MAX, PROVIDERS_MAX};
+use crate::types::{Family, PerFamily, Slot, Verdict};
+
+/// The format's version: a file of another is not read.
+pub const VERSION: u8 = 1;
+/// How a file begins.
+pub const MAGIC: [u8; 4] = *b"fost";
+/// Longest record, in bytes.
+pub const RECORD_MAX: usize = 256;
+/// Longest file that is read, in bytes.
+pub const STATE_MAX: usize = 64 * 1024;
+
+const HEAD: usize = MAGIC.len() + 1 + 16;
+const TAIL: usize = 4;
+// The longest record is a journal entry: seven tags and lengths, an instant, three texts.
+const _: () = assert!(7 + 10 + 2 * NAME_MAX + CAUSE_MAX <= RECORD_MAX);
+const _: () = assert!(HEAD + (2 + PROVIDERS_MAX + JOURNAL_MAX) * RECORD_MAX + TAIL <= STATE_MAX);
+
+/// What tells one boot from every other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootId(pub [u8; 16]);
+
+impl BootId {
+    /// From `/proc/sys/kernel/random/boot_id`: 32 hexadecimal digits, dashes anywhere between them.
+    pub fn parse(text: &[u8]) -> Option<BootId> {
+        let mut id = [0; 16];
+        let mut digits = text.iter().filter(|byte| **byte != b'-');
+        let mut digit = || char::from(*digits.next()?).to_digit(16);
+        for byte in &mut id {
+            *byte = u8::try_from(digit()? << 4 | digit()?).ok()?;
+        }
+        digits.next().is_none().then_some(BootId(id))
+    }
+}
+
+/// One thing worth knowing. The texts are at most as long as those in [`crate::limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record<'a> {
+    /// who led, by id
+    Leaders(#[serde(borrow)] PerFamily<Option<&'a str>>),
+    /// one provider
+    Provider {
+        /// its id
+        id: &'a str,
+        /// its lasting slot
+        slot: Slot,
+        /// its paths; none where it had none
+        paths: PerFamily<Option<Path>>,
+    },
+    /// one line of the journal; they come oldest first
+    Entry {
+        /// when, in microseconds on the monotonic clock
+        at_micros: i64,
+        /// whose, by id, when it is one provider's
+        #[serde(borrow)]
+        provider: Option<&'a str>,
+        /// in which family, when it is one's
+        family: Option<Family>,
+        /// what happened
+        what: &'a str,
+        /// why
+        cause: &'a str,
+    },
+    /// what people and programs were told last; after the providers
+    Told {
+        /// the pinned provider, by id
+        #[serde(borrow)]
+        pinned: Option<&'a str>,
+        /// what became of each family's traffic
+        leads: PerFamily<Lead<'a>>,
+    },
+}
+
+/// What became of a family's traffic, by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Lead<'a> {
+    Unknown,
+    NoRoute,
+    Refused,
+    By(&'a str),
+}
+
+/// What was known of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Path {
+    /// what its rounds had said
+    pub verdict: Verdict,
+    /// since when, in microseconds on the monotonic clock
+    pub since_micros: i64,
+}
+
+/// Writes a file, in pieces of at most [`RECORD_MAX`] bytes, into `sink`.
+pub struct Writer<S> {
+    sink: S,
+    crc: Crc,
+}
+
+impl<E, S: FnMut(&[u8]) -> Result<(), E>> Writer<S> {
+    /// Begins.
+    pub fn new(boot: BootId, sink: S) -> Result<Writer<S>, E> {
+        let crc = Crc::new();
+        let mut writer = Writer { sink, crc };
+        writer.put(&MAGIC)?;
+        writer.put(&[VERSION])?;
+        writer.put(&boot.0)?;
+        Ok(writer)
+    }
+
+    /// Adds a record. One whose texts are too long for [`RECORD_MAX`] is left out.
+    pub fn record(&mut self, record: &Record<'_>) -> Result<(), E> {
+        let mut bytes = [0; RECORD_MAX];
+        match postcard::to_slice(record, &mut bytes) {
+            Ok(bytes) => self.put(bytes),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Ends. Without this the file is not valid.
+    pub fn finish(mut self) -> Result<(), E> {
+        let crc = self.crc.value();
+        (self.sink)(&crc.to_le_bytes())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), E> {
+        self.crc.add(bytes);
+        (self.sink)(bytes)
+    }
+}
+
+/// Why a file is not to be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// it is not ours, was cut short, or has changed
+    Damaged,
+    /// it is of another version of the program
+    Version(u8),
+    /// the machine has been started anew since: what was known then is not true now
+    Boot,
+}
+
+/// The records of a file, once the whole of it has proved to be sound and of this boot.
+pub fn records(file: &[u8], boot: BootId) -> Result<Records<'_>, Unusable> {
+    let (magic, rest) = file
+        .split_first_chunk::<{ MAGIC.len() }>()
+        .ok_or(Unusable::Damaged)?;
+    if *magic != MAGIC || file.len() < HEAD + TAIL {
+        return Err(Unusable::Damaged);
+    }
+    // Before the checksum: another version may have another kind.
+    match rest {
+        [VERSION, ..] => {}
+        [other, ..] => return Err(Unusable::Version(*other)),
+        [] => return Err(Unusable::Damaged),
+    }
+    let (sound, crc) = file.split_last_chunk::<TAIL>().ok_or(Unusable::Damaged)?;
+    let mut own = Crc::new();
+    own.add(sound);
+    if own.value() != u32::from_le_bytes(*crc) {
+        return Err(Unusable::Damaged);
+    }
+    let (id, body) = sound
+        .get(MAGIC.len() + 1..)
+        .and_then(<[u8]>::split_first_chunk::<16>)
+        .ok_or(Unusable::Damaged)?;
+    if *id != boot.0 {
+        return Err(Unusable::Boot);
+    }
+    let records = Records(body);
+    let mut probe = records.clone();
+    probe.by_ref().for_each(drop);
+    match probe.0 {
+        [] => Ok(records),
+        _ => Err(Unusable::Damaged),
+    }
+}
+
+/// See [`records`].
+#[derive(Clone, Debug, Default)]
+pub struct Records<'a>(&'a [u8]);
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        let (record, rest) = postcard::take_from_bytes(self.0).ok()?;
+        self.0 = rest;
+        Some(record)
+    }
+}
+
+/// CRC-32 as in Ethernet and zip (polynomial 0x04c11db7, reflected), half a byte at a time.
+struct Crc(u32);
+
+impl Crc {
+    const fn new() -> Crc {
+        Crc(!0)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        const TABLE: [u32; 16] = {
+            let mut table = [0; 16];
+            let mut index = 0;
+            let mut entry: u32 = 0;
+            while index < 16 {
+                let mut bit = 0;
+                while bit < 4 {
+                    entry = entry >> 1 ^ if entry & 1 == 1 { 0xedb8_8320 } else { 0 };
+                    bit += 1;
+                }
+                table[index] = entry;
+                index += 1;
+                #[allow(clippy::cast_possible_truncation)] // at most 16
+                {
+                    entry = index as u32;
+                }
+            }
+            table
+        };
+        for byte in bytes {
+            self.0 ^= u32::from(*byte);
+            for _ in 0..2 {
+                let low = (self.0 & 0xf) as usize;
+                self.0 = self.0 >> 4 ^ TABLE[low];
+            }
+        }
+    }
+
+    const fn value(&self) -> u32 {
+        !self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BOOT: BootId = BootId(*b"0123456789abcdef");
+
+    fn file(records: &[Record<'_>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let sink = |piece: &[u8]| {
+            assert!(piece.len() <= RECORD_MAX);
+            bytes.extend_from_slice(piece);
+            Ok::<(), ()>(())
+        };
+        let mut writer = Writer::new(BOOT, sink).unwrap();
+        for record in records {
+            writer.record(record).unwrap();
+        }
+        writer.finish().unwrap();
+        bytes
+    }
+
+    fn sample() -> Vec<u8> {
+        let path = Path {
+            verdict: Verdict::Online,
+            since_micros: 123_456_789,
+        };
+        file(&[
+            Record::Leaders(PerFamily {
+                v4: Some("isp1"),
+                v6: None,
+            }),
+            Record::Provider {
+                id: "isp1",
+                slot: Slot(3),
+                paths: PerFamily {
+                    v4: Some(path),
+                    v6: None,
+                },
+            },
+            Record::Entry {
+                at_micros: 123_456_789,
+                provider: Some("isp1"),
+                family: Some(Family::V6),
+                what: "online → offline",
+                cause: "carrier lost",
+            },
+            Record::Told {
+                pinned: Some("isp1"),
+                leads: PerFamily {
+                    v4: Lead::By("isp1"),
+                    v6: Lead::Refused,
+                },
+            },
+        ])
+    }
+
+    #[test]
+    fn the_checksum_is_the_common_one() {
+        let mut crc = Crc::new();
+        crc.add(b"123456789");
+        assert_eq!(crc.value(), 0xcbf4_3926);
+    }
+
+    #[test]
+    fn a_boot_id_is_32_digits() {
+        let text = b"01234567-89ab-cdef-0123-456789ABCDEF";
+        let id = [
+            0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab,
+            0xcd, 0xef,
+        ];
+        assert_eq!(BootId::parse(text), Some(BootId(id)));
+        assert_eq!(BootId::parse(&text[..35]), None);
+        assert_eq!(BootId::parse(b"0123456789abcdef0123456789abcdef0"), None);
+        assert_eq!(BootId::parse(b"0123456789abcdef0123456789abcdeg"), None);
+        assert_eq!(BootId::parse(b""), None);
+    }
+
+    #[test]
+    fn each_changed_byte_and_each_truncation_is_noticed() {
+        let good = sample();
+        assert_eq!(records(&good, BOOT).unwrap().count(), 4);
+        for place in 0..good.len() {
+            assert!(records(&good[..place], BOOT).is_err(), "cut at {place}");
+            for change in 1..=255 {
+                let mut bad = good.clone();
+                bad[place] ^= change;
+                assert!(records(&bad, BOOT).is_err(), "{change} at {place}");
+            }
+        }
+        let mut long = good.clone();
+        long.push(0);
+        assert_eq!(records(&long, BOOT).unwrap_err(), Unusable::Damaged);
+    }
+
+    #[test]
+    fn a_foreign_boot_and_another_version_are_told_from_damage() {
+        let mut file = sample();
+        let other = BootId([7; 16]);
+        assert_eq!(records(&file, other).unwrap_err(), Unusable::Boot);
+        file[MAGIC.len()] = VERSION + 1;
+        assert_eq!(
+            records(&file, BOOT).unwrap_err(),
+            Unusable::Version(VERSION + 1)
+        );
+        assert_eq!(records(b"", BOOT).unwrap_err(), Unusable::Damaged);
+    }
+
+    #[test]
+    fn records_that_make_no_sense_are_damage_even_under_a_good_checksum() {
+        let mut bytes = sample();
+        bytes.truncate(bytes.len() - TAIL);
+        bytes.push(250); // no record has this tag
+        let mut crc = Crc::new();
+        crc.add(&bytes);
+        bytes.extend_from_slice(&crc.value().to_le_bytes());
+        assert_eq!(records(&bytes, BOOT).unwrap_err(), Unusable::Damaged);
+    }
+
+    #[test]
+    fn a_file_of_no_records_is_sound() {
+        assert_eq!(records(&file(&[]), BOOT).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_longest_records_fit_and_longer_ones_are_left_out() {
+        let (name, cause) = ("n".repeat(NAME_MAX), "c".repeat(CAUSE_MAX));
+        let entry = |cause| Record::Entry {
+            at_micros: i64::MIN,
+            provider: Some(&name),
+            family: Some(Family::V6),
+            what: &name,
+            cause,
+        };
+        let longer = cause.repeat(3);
+        let bytes = file(&[entry(&longer), entry(&cause)]);
+        let read: Vec<Record<'_>> = records(&bytes, BOOT).unwrap().collect();
+        assert_eq!(read, [entry(&cause)]);
+    }
+
+    /// A record without its borrowed texts.
+    type Owned = (Option<String>, String, i64, u8);
+
+    fn record((name, text, micros, kind): &Owned) -> Record<'_> {
+        let verdicts = [
+            Verdict::Fresh,
+            Verdict::Returning,
+            Verdict::Online,
+            Verdict::Offline,
+        ];
+        let path = verdicts.get(*kind as usize / 3).map(|verdict| Path {
+            verdict: *verdict,
+            since_micros: *micros,
+        });
+        let name = name.as_deref();
+        match kind % 4 {
+            3 => Record::Told {
+                pinned: name,
+                leads: PerFamily {
+                    v4: Lead::By(text),
+                    v6: Lead::NoRoute,
+                },
+            },
+            0 => Record::Leaders(PerFamily {
+                v4: name,
+                v6: Some(text),
+            }),
+            1 => Record::Provider {
+                id: text,
+                slot: Slot(*kind),
+                paths: PerFamily { v4: path, v6: None },
+            },
+            _ => Record::Entry {
+                at_micros: *micros,
+                provider: name,
+                family: kind.is_multiple_of(2).then_some(Family::V4),
+                what: text,
+                cause: text,
+            },
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_records_come_back_as_they_were(
+            owned in prop::collection::vec(
+                (prop::option::of("[a-z→]{0,10}"), "[ -~é]{0,15}", any::<i64>(), 0_u8..15), 0..50)
+        ) {
+            let written: Vec<Record<'_>> = owned.iter().map(record).collect();
+            let bytes = file(&written);
+            let read: Vec<Record<'_>> = records(&bytes, BOOT).unwrap().collect();
+            prop_assert_eq!(read, written);
+        }
+
+        #[test]
+        fn no_bytes_cause_a_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400), sealed: bool) {
+            if sealed {
+                // As if they were sound, so that the decoder sees them.
+                let mut file = MAGIC.to_vec();
+                file.push(VERSION);
+                file.extend_from_slice(&BOOT.0);
+                file.append(&mut bytes);
+                let mut crc = Crc::new();
+                crc.add(&file);
+                file.extend_from_slice(&crc.value().to_le_bytes());
+                bytes = file;
+            }
+            if let Ok(records) = records(&bytes, BOOT) {
+                records.for_each(drop);
+            }
+        }
+    }
+}
