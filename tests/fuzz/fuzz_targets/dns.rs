@@ -7,7 +7,9 @@
 
 use std::net::IpAddr;
 
-use failover::wire::dns::{ANSWER_MAX, QUERY_MAX, Question, RecordType, Rejected, is_name, parse, query};
+use failover::wire::dns::{
+    ANSWER_MAX, QUERY_MAX, Question, RecordType, Rejected, is_name, parse, query,
+};
 use failover_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 

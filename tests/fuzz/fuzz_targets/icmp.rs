@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use failover::types::{Round, Family, Instant};
+use failover::types::{Family, Instant, Round};
 use failover::wire::icmp::{Identity, MESSAGE_MAX, Probe, Rejected, parse, request};
 use failover_fuzz::{Input, damage, internet_checksum};
 use libfuzzer_sys::fuzz_target;

@@ -4,8 +4,8 @@
 
 #![no_main]
 
-use failover::import::convert;
 use failover::config::{Config, Provider, load};
+use failover::import::convert;
 use failover::types::Family;
 use libfuzzer_sys::fuzz_target;
 

@@ -43,9 +43,9 @@ fuzz_target!(|bytes: &[u8]| {
     let mut input = Input::new(bytes);
     let cut = usize::from(u16::from_be_bytes(input.array()));
     let text = input.rest();
-    let one = text.strip_prefix(b"{").map(|rest| {
-        [br#"{"interface":[{"interface":"wan","#, rest, b"]}"].concat()
-    });
+    let one = text
+        .strip_prefix(b"{")
+        .map(|rest| [br#"{"interface":[{"interface":"wan","#, rest, b"]}"].concat());
     for text in [Some(text), one.as_deref()].into_iter().flatten() {
         let whole = read(&[text]);
         for (name, told) in &whole.0 {

@@ -4,7 +4,9 @@
 
 #![no_main]
 
-use failover::wire::saved_state::{BootId, MAGIC, RECORD_MAX, Record, Records, Unusable, VERSION, Writer, records};
+use failover::wire::saved_state::{
+    BootId, MAGIC, RECORD_MAX, Record, Records, Unusable, VERSION, Writer, records,
+};
 use failover_fuzz::{Input, crc32};
 use libfuzzer_sys::fuzz_target;
 

@@ -12,9 +12,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use failover::check::dns::Dns;
 use failover::check::http::{Http, RESOLVERS, Server};
 use failover::check::tcp::Tcp;
-use failover::check::{CheckKind, Heard, Learned, SAY_MAX, Say, Step, Session, Transport};
+use failover::check::{CheckKind, Heard, Learned, SAY_MAX, Say, Session, Step, Transport};
 use failover::limits::{HOST_MAX, HTTP_PATH_MAX, HTTP_TEXT_MAX};
-use failover::types::{Fault, Family};
+use failover::types::{Family, Fault};
 use failover::wire::dns::{RecordType, is_name};
 use failover_fuzz::{Input, damage};
 use libfuzzer_sys::fuzz_target;
@@ -41,7 +41,7 @@ fuzz_target!(|bytes: &[u8]| {
     if how & 2 != 0 {
         known = Some(address(family, how >> 2));
     }
-    Session::hold(&kind, family, known, &mut input);
+    Exchange::hold(&kind, family, known, &mut input);
 });
 
 /// A check, as the configuration may have it: its type and which options it has; a name, as a piece; two numbers; a text, as
@@ -129,7 +129,7 @@ fn address(family: Family, number: u8) -> IpAddr {
 }
 
 /// A session that is open.
-struct Session<'a> {
+struct Exchange<'a> {
     kind: &'a CheckKind,
     family: Family,
     session: Session,
@@ -143,7 +143,7 @@ struct Session<'a> {
     last: Vec<u8>,
 }
 
-impl<'a> Session<'a> {
+impl<'a> Exchange<'a> {
     fn hold(kind: &'a CheckKind, family: Family, known: Option<IpAddr>, input: &mut Input<'_>) {
         let (mut session, mut say) = (Session::default(), Say::default());
         let begin = Heard::Begin { family, known };
@@ -167,7 +167,7 @@ impl<'a> Session<'a> {
             _ => unreachable!(),
         };
         assert_eq!((transport, to), expected);
-        let mut session = Session {
+        let mut session = Exchange {
             kind,
             family,
             session,

@@ -4,8 +4,11 @@
 
 #![no_main]
 
-use failover::limits::{CHECKS_MAX, FILE_MAX, PATH_CHECKS_MAX, PROVIDERS_MAX, TIMEOUT_INTERVALS_MAX, TIMEOUT_MIN, WINDOW_MAX};
 use failover::config::{Config, Measure, Quorum, Timing, load};
+use failover::limits::{
+    CHECKS_MAX, FILE_MAX, PATH_CHECKS_MAX, PROVIDERS_MAX, TIMEOUT_INTERVALS_MAX, TIMEOUT_MIN,
+    WINDOW_MAX,
+};
 use failover::option::{Problem, Severity};
 use failover::types::Family;
 use failover::uci::{Command, Index, Section, Word, statements};
