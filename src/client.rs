@@ -2,15 +2,16 @@
 //!
 //! | module | job |
 //! |---|---|
+//! | `check` | `check` |
 //! | `table` | `status` for people |
 //! | `json` | `status --json` |
 //! | `watch` | `status --watch` |
 //! | `journal` | `log` |
 //! | `probe` | `probe` |
-//! | `mwan3` | `import-mwan3` |
-//! | `hint` | the commands that messages name
+//! | `hint` | the commands that messages name |
 //! | `text` | text for people: wrapped, aligned, harmless for a terminal |
 
+mod check;
 pub mod cli;
 #[cfg(test)]
 mod fixture;
@@ -22,6 +23,7 @@ mod table;
 pub(crate) mod text;
 mod watch;
 
+pub use check::check;
 pub use probe::{Errand, probe};
 
 use std::io::{self, Write};
@@ -31,15 +33,11 @@ use nix::errno::Errno;
 
 use crate::client::cli::Exit;
 use crate::config::{CONFIG_FILES, Config, Ids};
-use crate::limits::{COMMAND_MAX, SECTIONS_MAX};
 use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
-use crate::linux::file::config_file::{CONFIG_VARIABLE, load_config, read};
+use crate::linux::file::config_file::{CONFIG_VARIABLE, load_config};
 use crate::linux::file::error::FileError;
-use crate::linux::file::sticky::{self, Pinned};
-use crate::linux::{clock, terminal};
-use crate::option::Severity;
-use crate::uci::Index;
+use crate::linux::{clock, netns_lock, terminal};
 use crate::wire::control::{NOT_PERMITTED, Request};
 use crate::wire::frame::FrameError;
 
@@ -58,91 +56,6 @@ pub fn no_config() -> Exit {
 /// `version`
 pub fn version() -> Exit {
     print(concat!("failover ", env!("CARGO_PKG_VERSION"), "\n"))
-}
-
-/// `check`
-pub fn check(file: &Path) -> Exit {
-    let name = file.display();
-    let mut complaints = String::new();
-    let mut warnings = 0;
-    let mut config = Box::new(Config::new());
-    let result = load_config(file, &mut config, &mut |problem| {
-        warnings += usize::from(problem.severity == Severity::Warning);
-        complaints.push_str(&format!("{name}:{problem}\n"));
-    });
-    if matches!(result, Ok(0)) {
-        for complaint in [of_netifd(&config, file), of_pin(&config)]
-            .into_iter()
-            .flatten()
-        {
-            warnings += 1;
-            complaints.push_str(&complaint);
-        }
-    }
-    let _ = io::stderr().write_all(complaints.as_bytes());
-    let verdict = match (result, warnings) {
-        (Err(trouble), _) => return unreadable(&trouble),
-        (Ok(1..), _) => return Exit::BadConfig,
-        (Ok(0), 0) => "is fine".to_owned(),
-        (Ok(0), _) => format!("can be used, with {}", counted(warnings, "warning")),
-    };
-    print(&format!(
-        "{name} {verdict}: {}, {}\n",
-        counted(config.providers.len(), "provider"),
-        counted(config.checks.len(), "check")
-    ))
-}
-
-/// A warning of a sticky file that the daemon will not obey, for it names none of its providers.
-fn of_pin(config: &Config) -> Option<String> {
-    let sticky_file = &config.globals.sticky_file;
-    let what = match sticky::look(Path::new(sticky_file.as_str())) {
-        Pinned::Nobody => return None,
-        Pinned::Provider(id) => config.usable(&id).err()?.to_string(),
-        Pinned::Invalid(what) => what,
-    };
-    let what = text::plain(&what);
-    Some(format!("{sticky_file}:1: warning: {what}\n"))
-}
-
-/// A warning of an interface where there is no netifd to know it.
-fn of_netifd(config: &Config, file: &Path) -> Option<String> {
-    let interface = config
-        .enabled()
-        .find_map(|provider| provider.interfaces.first());
-    let interface = interface.filter(|_| !is_installed("ubus"))?;
-    let line = line_of(file, interface).unwrap_or(1);
-    Some(format!(
-        "{}:{line}: warning: interface '{interface}': this machine has no netifd (there is no `ubus`): here, write option device with the kernel's device, as 'eth1'\n",
-        file.display()
-    ))
-}
-
-/// Whether a program is found by `PATH`. Without that, it may be.
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH");
-    path.is_none_or(|path| std::env::split_paths(&path).any(|place| place.join(program).is_file()))
-}
-
-/// Where a provider names an interface of netifd's.
-fn line_of(file: &Path, interface: &str) -> Option<u32> {
-    let text = read(file).ok()?;
-    let index = Index::<SECTIONS_MAX>::read(&text, &mut |_| {});
-    let settings = index
-        .sections()
-        .filter_map(|section| section.get("interface"));
-    let (_, line) = settings
-        .flat_map(|setting| setting.values())
-        .find(|(value, _)| {
-            let value = value.text::<COMMAND_MAX>().unwrap_or_default();
-            value.split_ascii_whitespace().any(|word| word == interface)
-        })?;
-    Some(line)
-}
-
-fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 /// `status`
@@ -260,7 +173,7 @@ pub fn disable(file: &Path, provider: &str) -> Exit {
 
 /// `enable`
 pub fn enable(file: &Path, provider: &str) -> Exit {
-    let done = format!("{provider} is in use again");
+    let done = format!("{provider} is not disabled any more");
     order(file, name(provider).map(Request::Enable), &done)
 }
 
@@ -363,15 +276,24 @@ fn asked(file: &Path, config: &Config, request: &Request) -> Result<Answer, (Exi
         match error {
             AskError::NoDaemon => (
                 Exit::NoDaemon,
-                format!(
-                    "no daemon is running: nobody listens on {socket}.\n{}",
-                    without_daemon(file, config, request)
-                ),
+                match netns_lock::daemon() {
+                    Some(pid) => format!(
+                        "the daemon, process {pid}, does not listen on {socket}: it uses another configuration or \
+                         state_dir, or is making its state_dir again.\n\
+                         Name its configuration with --config; a changed state_dir takes a restart."
+                    ),
+                    None => format!(
+                        "no daemon is running: nothing listens on {socket}.\n{}",
+                        without_daemon(file, config, request)
+                    ),
+                },
             ),
             AskError::NotPermitted => (
                 Exit::NotPermitted,
                 format!(
-                    "not permitted to open {socket}: only its owner, mostly root, may, and members of control_group."
+                    "not permitted to open {socket}: only its owner, mostly root, may, and members of control_group, \
+                     who must also be able to enter {}.",
+                    state_dir.display()
                 ),
             ),
             AskError::Silent => (

@@ -217,6 +217,47 @@ fn without_a_configuration_the_places_are_named() {
     assert!(text.contains("/nowhere/failover.conf: "), "{text}");
 }
 
+/// What a configuration names and this machine lacks: a group, a directory, the right to run a hook.
+#[test]
+fn check_looks_at_the_machine_too() {
+    let dir = directory("check-machine");
+    let file = config_of_two(&dir);
+    let sections = std::fs::read_to_string(&file).unwrap();
+    let check = |globals: &str| {
+        let head = "config globals 'globals'\n";
+        let text = sections.replace(head, &format!("{head}{globals}"));
+        std::fs::write(&file, text).unwrap();
+        let output = asked(&file, "check");
+        assert!(output.status.success(), "{}", err(&output));
+        (out(&output).to_owned(), err(&output).to_owned())
+    };
+    let (verdict, complaint) = check("\toption control_group 'no-such-group'\n");
+    assert!(verdict.contains("with 1 warning"), "{verdict}");
+    assert!(complaint.contains("there is no such group"), "{complaint}");
+
+    let hooks = dir.join("hooks.d");
+    let named = format!("\toption hooks_dir '{}'\n", hooks.display());
+    let (_, complaint) = check(&named);
+    assert!(
+        complaint.contains("cannot be read: no hook is run"),
+        "{complaint}"
+    );
+    std::fs::create_dir(&hooks).unwrap();
+    std::fs::write(hooks.join("told"), "#!/bin/sh\n").unwrap();
+    let (_, complaint) = check(&named);
+    assert!(complaint.contains("chmod +x"), "{complaint}");
+    std::fs::set_permissions(hooks.join("told"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (verdict, complaint) = check(&named);
+    assert!(
+        verdict.contains("is fine") && complaint.is_empty(),
+        "{complaint}"
+    );
+
+    let (verdict, _) = check("\toption enabled '0'\n");
+    assert!(verdict.contains("the daemon does not run"), "{verdict}");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 #[test]
 fn check_counts_or_complains() {
     let dir = directory("check");

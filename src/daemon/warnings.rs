@@ -366,7 +366,7 @@ fn warn_of_filter(warnings: &mut Warnings, provider: &Provider, device: &str, to
     };
     if !told_apart {
         let what = format_args!(
-            "strict rp_filter on {device} drops the replies to its probes; cure: {cure}"
+            "strict rp_filter on {device} drops the replies to its probes while another provider leads; cure: {cure}"
         );
         warnings.add("rp-filter", Some(id), what);
     } else if provider.mark.is_some() && sysctl::src_valid_mark(device) == Some(false) {

@@ -21,7 +21,7 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, fchmod};
 
-use super::file::lock::{Lock, NotLocked, command_line};
+use super::file::lock::{Lock, NotLocked, command_line, holder};
 use super::file::state_dir;
 
 /// Where daemons find one another, whatever their state directories are.
@@ -88,6 +88,16 @@ impl From<io::Error> for NetnsTaken {
     fn from(error: io::Error) -> NetnsTaken {
         NetnsTaken::System(error)
     }
+}
+
+/// The daemon of this network namespace, as far as we may know of it.
+pub fn daemon() -> Option<u32> {
+    let namespace = fs::metadata(NAMESPACE).ok()?.ino();
+    let file = fs::File::open(format!("{DIRECTORY}/netns-{namespace}.lock")).ok()?;
+    let pid = holder(&file)?;
+    command_line(pid)
+        .is_some_and(|command| verb(&command) == Some("run"))
+        .then_some(pid)
 }
 
 impl NetnsLock {

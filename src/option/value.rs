@@ -161,6 +161,10 @@ pub fn device(text: &str) -> Expected<DeviceName> {
         "" | "." | ".." => Err("expected a device's name"),
         "lo" => Err("the loopback device is no uplink"),
         _ if text.len() > DEVICE_MAX => Err("a device's name has at most 15 bytes"),
+        _ if text.contains('@') => {
+            Err("of what `ip link` shows, expected only what stands before the '@'")
+        }
+        _ if text.ends_with(';') => Err("expected a device's name, without the ';' at its end"),
         _ if !fit => Err("expected a device's name, without blanks, '/' and ':'"),
         _ => DeviceName::try_from(text).map_err(|_| "a device's name has at most 15 bytes"),
     }

@@ -121,6 +121,15 @@ config provider isp2;
 "9: a line ends without ';': leave it out",
 ]),
 ("\
+config provider isp2
+	option device 'eth2;'
+config provider isp3
+	option device 'eth3@if5'
+", &[
+"7: device 'eth2;': expected a device's name, without the ';' at its end",
+"9: device 'eth3@if5': of what `ip link` shows, expected only what stands before the '@'",
+]),
+("\
 config check two
 	option type ping
 	option target '198.51.100.2,198.51.100.3'

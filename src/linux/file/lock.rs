@@ -100,13 +100,16 @@ impl Lock {
     }
 }
 
+/// The process that a lock's file names; none when its holder has not written yet.
+pub(crate) fn holder(file: &File) -> Option<u32> {
+    let mut text = Vec::new();
+    lines::read(file, 16, &mut text).ok()?;
+    str::from_utf8(&text).ok()?.trim().parse().ok()
+}
+
 /// Finds out who holds the lock, from what the holder has written into the file.
 fn held(state_dir: &str, file: &File) -> NotLocked {
-    let mut text = Vec::new();
-    // A holder that has not written yet is one we cannot name.
-    let _ = lines::read(file, 16, &mut text);
-    let pid = str::from_utf8(&text).unwrap_or_default();
-    let pid = pid.trim().parse().ok();
+    let pid = holder(file);
     NotLocked::Held {
         state_dir: PathBuf::from(state_dir),
         pid,
@@ -176,10 +179,7 @@ impl fmt::Display for NotLocked {
                     write!(f, " ({command})")?;
                 }
                 let state_dir = state_dir.display();
-                write!(
-                    f,
-                    ", holds {state_dir}: stop it first, or set another state_dir"
-                )
+                write!(f, ", holds {state_dir}: stop it first")
             }
         }
     }

@@ -11,6 +11,7 @@ use std::vec::IntoIter;
 use super::child::Child;
 use crate::limits::HOOKS_MAX;
 use crate::types::{Duration, Instant};
+use nix::errno::Errno;
 
 /// A program that takes longer is killed, with its process group.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,6 +122,11 @@ impl Hooks {
                     });
                     return;
                 }
+                // It is there: what is not is the interpreter that its first line names.
+                Err(Errno::ENOENT) => log::warn!(
+                    "{} cannot be run: there is no such interpreter as its first line names (does the line end in CR LF?)",
+                    name.to_string_lossy()
+                ),
                 Err(errno) => log::warn!("{} cannot be run: {errno}", name.to_string_lossy()),
             }
         }
