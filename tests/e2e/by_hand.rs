@@ -140,6 +140,23 @@ fn beside_a_daemon() {
     });
 }
 
+/// A daemon that does not manage the provider keeps no route for its probes: that is said, and no good line called dead.
+#[test]
+fn of_a_provider_that_the_daemon_does_not_manage() {
+    in_lab(|| {
+        let lab = super::checks::two_providers();
+        let settings = Settings::fast(&lab).provider("isp2", "enabled", "0");
+        let daemon = Daemon::start(&lab.router, &settings);
+        daemon.wait_for("isp1", "ipv4", "online");
+        let said = probe(&daemon, &["isp2"], 69);
+        assert!(said.contains("keeps no route for probes of isp2"), "{said}");
+        drop(daemon);
+        let mut daemon = Daemon::prepare(&lab.router, &settings);
+        probe(&daemon, &["isp2"], 0);
+        daemon.launch();
+    });
+}
+
 #[test]
 fn by_all_types() {
     in_lab(|| {

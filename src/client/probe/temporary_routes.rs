@@ -1,6 +1,7 @@
 //! The way out for sockets that are bound to a device, while no daemon keeps one: a policy table's routes, and the rules
 //! that lead to it. They serve nobody else, and go again with the last probe.
 
+use super::OneWay;
 use super::uplinks::Scene;
 use crate::config::RtTable;
 use crate::engine::Plan;
@@ -8,7 +9,7 @@ use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
 use crate::routing::diff;
 use crate::routing::layout::{Situation, Tables, Wanted};
-use crate::routing::objects::{Change, Route, RuleVerdict, Selector};
+use crate::routing::objects::{Change, Route, Rule, RuleVerdict, Selector};
 use crate::types::{Family, PROTOCOL, Slot};
 
 /// Held while probes are on their way.
@@ -21,7 +22,8 @@ pub(super) struct TemporaryRoutes {
 }
 
 impl TemporaryRoutes {
-    /// Adds what is missing. A daemon that runs has it all.
+    /// Adds what is missing. A daemon that runs has it all, but for providers that it does not manage: what was added for
+    /// them, it would take away.
     pub(super) fn open(scene: &Scene<'_>) -> Result<TemporaryRoutes, String> {
         let mut routes = TemporaryRoutes {
             requests: None,
@@ -32,6 +34,13 @@ impl TemporaryRoutes {
                 Err(error) => return Err(error.to_string()),
             },
         };
+        if routes.alone.is_none() && !scene.ways.iter().all(|way| is_served(scene, way)) {
+            let id = &scene.provider.id;
+            return Err(format!(
+                "the daemon that runs keeps no route for probes of {id}: is option enabled '0', or the file not loaded yet? \
+                 Set it to '1' and reload (`failover disable {id}` takes traffic off it), or stop the daemon"
+            ));
+        }
         if routes.alone.is_some() {
             let requests = Requests::open().map_err(|error| error.to_string())?;
             routes.requests = Some(requests);
@@ -103,6 +112,16 @@ impl TemporaryRoutes {
         }
         Ok(())
     }
+}
+
+/// Whether the daemon has a rule for sockets that are bound to this device.
+fn is_served(scene: &Scene<'_>, way: &OneWay) -> bool {
+    let device = &way.uplink.device;
+    let leads = |rule: &Rule| {
+        let ours = (rule.protocol, rule.family) == (PROTOCOL, way.id.family);
+        ours && rule.selector == Selector::Oif(device.clone())
+    };
+    way.uplink.index == 0 || scene.mirror.rules().iter().any(leads)
 }
 
 fn same_place(route: &Route, other: &Route) -> bool {
