@@ -164,7 +164,16 @@ impl Daemon<'_> {
         }
     }
 
-    /// Pins whom the sticky file names. One that nobody knows changes nothing.
+    /// A pin that stands in the sticky file at the start is no news where nothing is known of a former run, as after a boot.
+    pub(super) fn adopt_pin(&mut self) {
+        if let Pinned::Provider(id) = self.sticky.pinned().clone()
+            && let Ok(slot) = self.find(&id)
+        {
+            self.memory.core.restore_pin(Some(slot));
+        }
+    }
+
+    /// Pins the provider that the sticky file names. An unknown one changes nothing.
     pub(super) fn obey_sticky_file(&mut self, pinned: Pinned) {
         let slot = match pinned {
             Pinned::Nobody => Ok(None),

@@ -3,7 +3,7 @@
 use super::{Daemon, Memory, Token};
 use crate::linux::clock::now;
 use crate::linux::poll::Interest;
-use crate::linux::process::ubus::{FileError, NoAnswer};
+use crate::linux::process::ubus::{NoAnswer, Untold};
 use crate::types::{Instant, Name};
 use crate::uci::Shown;
 
@@ -66,26 +66,26 @@ impl Daemon<'_> {
             let id = provider.map(|provider| &provider.id);
             let mut add = |code, what| self.warnings.add(code, id, what);
             match trouble {
-                FileError::Unknown => add(
+                Untold::Unknown => add(
                     "interface-unknown",
                     format_args!(
                         "netifd knows no interface {name}: see `ubus list network.interface.*`"
                     ),
                 ),
-                FileError::NoAnswer(NoAnswer::Program(errno)) => add(
+                Untold::NoAnswer(NoAnswer::Program(errno)) => add(
                     "no-netifd",
                     format_args!(
                         "interface {name} is asked of netifd by `ubus`, which cannot be run ({errno}): where there is no \
                          netifd, name the device by `option device`"
                     ),
                 ),
-                FileError::NoAnswer(why) => add(
+                Untold::NoAnswer(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} ({why}): it is asked again"
                     ),
                 ),
-                FileError::Silent(why) => add(
+                Untold::Silent(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} any more ({why}): what it told before holds, and it is \

@@ -22,6 +22,8 @@ use crate::wire::control::Text;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// So many repairs may follow each other at once, after as many times as long a peace.
 const REPAIRS_AT_ONCE: u32 = 16;
+/// Between two of them, at least.
+const REPAIRS_APART: Duration = Duration::from_millis(10);
 /// Between two reports of repairs.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Own changes bring news, which may bring changes; somebody who answers each of ours must wait for the next wake-up.
@@ -92,7 +94,9 @@ impl Standing {
     fn pay_for_repair(&mut self, now: Instant) {
         let repaid = self.repaid_at.map_or(now, |at| at.max(now)) + PATIENCE;
         self.repaid_at = Some(repaid);
-        self.not_before = Some(repaid - PATIENCE * (REPAIRS_AT_ONCE - 1));
+        // What is taken away by and by, as `ip rule flush` does it, costs two of them, not one for each rule.
+        let burst = repaid - PATIENCE * (REPAIRS_AT_ONCE - 1);
+        self.not_before = Some(burst.max(now + REPAIRS_APART));
     }
 }
 

@@ -128,7 +128,7 @@ fn live(
     let alone = patiently(NetnsLock::take, passes)?;
     let sticky = Sticky::open(&globals.sticky_file)?;
     let boot = clock::boot_id()?;
-    recall(&mut memory.core, boot);
+    let recalled = recall(&mut memory.core, boot);
     let mut daemon = Daemon {
         logged: memory.core.journal().written(), // the start is logged below
         memory,
@@ -167,6 +167,9 @@ fn live(
         env!("CARGO_PKG_VERSION"),
         Ids(daemon.memory.core.config())
     );
+    if !recalled {
+        daemon.adopt_pin();
+    }
     daemon.begin()?;
     if std::env::var_os(privileges::CONFINED_VARIABLE).is_some()
         && let Err(errno) = privileges::confine()
@@ -295,7 +298,8 @@ impl Daemon<'_> {
 }
 
 /// Puts the first configuration in force, with the slots and the knowledge of a former run.
-fn recall(core: &mut Engine, boot: BootId) {
+/// Whether there is any.
+fn recall(core: &mut Engine, boot: BootId) -> bool {
     let saved = match saved_state::read(&core.config().globals.state_dir, boot) {
         Loaded::Nothing => None,
         Loaded::Ignored(why) => {
@@ -315,4 +319,5 @@ fn recall(core: &mut Engine, boot: BootId) {
     }
     let version = format_args!("version {}", env!("CARGO_PKG_VERSION"));
     core.note(now(), None, None, format_args!("started"), version);
+    saved.is_some()
 }

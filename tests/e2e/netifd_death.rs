@@ -70,6 +70,45 @@ fn a_netifd_that_is_slow_leaves_the_routes_as_they_are() {
     });
 }
 
+/// One that is broken for a moment, or starts just then, is no reason to withdraw what a former run left.
+#[test]
+fn a_netifd_that_fails_for_a_moment_leaves_the_routes_as_they_are() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online(&lab);
+        for fault in [".gone", ".garbage"] {
+            let before = ours(&lab);
+            let (hammers, monitor) = (hammers(&lab), Monitor::start(&lab, &daemon));
+            let fault = daemon.file("netifd").join(fault);
+            fs::write(&fault, "").unwrap();
+            daemon.kill9();
+            let questions = asked(&daemon);
+            daemon.launch();
+            assert!(
+                wait_until(SOON, || asked(&daemon) > questions + 2),
+                "{}",
+                daemon.log()
+            );
+            assert_eq!(daemon.path_state("isp1", "ipv4"), "online");
+            let warned = daemon.status()["warnings"]
+                .to_string()
+                .contains("no-netifd");
+            assert!(warned, "{}", daemon.log());
+            fs::remove_file(&fault).unwrap();
+            let mended = || {
+                !daemon.status()["warnings"]
+                    .to_string()
+                    .contains("no-netifd")
+            };
+            assert!(wait_until(SOON, mended), "{}", daemon.log());
+            daemon.wait_for_all("online");
+            no_hole(hammers, &daemon);
+            assert_eq!(monitor.deleted(), [""; 0]);
+            assert_eq!(ours(&lab), before);
+        }
+    });
+}
+
 /// One that does not answer is given up: what it tells nothing of waits, and the others do their work.
 #[test]
 fn a_netifd_that_hangs_is_given_up() {

@@ -130,6 +130,14 @@ fn survives_restarts() {
         assert_eq!(daemon.path_state("isp1", "ipv4"), "frozen");
         assert!(leads(&lab, 2));
         assert_eq!(said(&daemon), before);
+        // As after a boot: nothing is known of a former run, and the pin stands in its file already.
+        daemon.kill9();
+        fs::remove_file(daemon.file("state/state")).unwrap();
+        daemon.launch();
+        assert_eq!(daemon.status()["pinned"], "isp2");
+        assert!(leads(&lab, 2));
+        let journal = daemon.must(&["log"]);
+        assert!(!journal.contains("-     pinned"), "{journal}");
         // What changes while no daemon runs is news.
         daemon.kill9();
         fs::remove_file(daemon.sticky_file()).unwrap();

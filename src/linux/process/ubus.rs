@@ -23,6 +23,11 @@ use crate::wire::netifd::{Dump, Interface, Sink, Unreadable};
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// Before asking again what could not be asked, or was not understood.
 const PAUSE: Duration = Duration::from_secs(10);
+/// Since the first question that was not answered, so long an answer is still awaited of an interface that nothing is known
+/// of: what a former run left holds meanwhile. Netifd may be starting, or broken for a moment.
+const HOLD: Duration = Duration::from_secs(20);
+/// Between two questions meanwhile.
+const PAUSE_HELD: Duration = Duration::from_secs(1);
 /// So much of an answer is read at a time, in bytes.
 const PIECE: usize = 512;
 /// How `ubus` ends when there is no such object (UBUS_STATUS_NOT_FOUND).
@@ -38,6 +43,8 @@ pub struct Interfaces {
     due: bool,
     /// … but not before: there was no answer
     not_before: Option<Instant>,
+    /// since when there is no answer
+    failing_since: Option<Instant>,
     known: Vec<Known, INTERFACES_WATCHED_MAX>,
 }
 
@@ -75,7 +82,7 @@ pub enum Standing {
 
 /// Why netifd tells nothing of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileError {
+pub enum Untold {
     /// it knows no such interface
     Unknown,
     /// it never told of it, for this reason
@@ -127,6 +134,7 @@ impl Interfaces {
             asking: Vec::new(),
             due: false,
             not_before: None,
+            failing_since: None,
             known: Vec::new(),
         }
     }
@@ -246,7 +254,13 @@ impl Interfaces {
 
     /// This came of asking: whether that is news.
     fn conclude(&mut self, result: Result<(), NoAnswer>, now: Instant) -> bool {
-        let (mut news, mut again) = (false, false);
+        let (mut news, mut again, mut held) = (false, false, false);
+        let since = match result {
+            Ok(()) => None,
+            Err(_) => Some(self.failing_since.unwrap_or(now)),
+        };
+        self.failing_since = since;
+        let patient = since.is_some_and(|since| now < since + HOLD);
         for known in &mut self.known {
             let standing = match (result, core::mem::take(&mut known.heard)) {
                 (Err(why), _) => Standing::NoAnswer(why),
@@ -258,23 +272,37 @@ impl Interfaces {
                 (Ok(()), heard) => heard,
             };
             again |= matches!(standing, Standing::NoAnswer(_));
-            news |= known.takes(standing);
+            match standing {
+                // Where there is no `ubus` there never will be.
+                Standing::NoAnswer(why)
+                    if patient
+                        && known.standing == Standing::Unasked
+                        && !matches!(why, NoAnswer::Program(_)) =>
+                {
+                    held = true;
+                    news |= known.silent.is_none();
+                    known.silent.get_or_insert(why);
+                }
+                standing => news |= known.takes(standing),
+            }
         }
         if again {
+            let pause = if held { PAUSE_HELD } else { PAUSE };
             // Unless somebody has said meanwhile that something has changed.
-            self.not_before = (!self.due).then_some(now + PAUSE);
+            self.not_before = (!self.due).then_some(now + pause);
             self.due = true;
         }
         news
     }
 
     /// The interfaces of which netifd tells nothing, and why.
-    pub fn troubles(&self) -> impl Iterator<Item = (&Name, FileError)> {
+    pub fn troubles(&self) -> impl Iterator<Item = (&Name, Untold)> {
         self.known.iter().filter_map(|known| {
             let trouble = match (&known.standing, known.silent) {
-                (Standing::Unknown, _) => FileError::Unknown,
-                (Standing::NoAnswer(why), _) => FileError::NoAnswer(*why),
-                (Standing::Told(_), Some(why)) => FileError::Silent(why),
+                (Standing::Unknown, _) => Untold::Unknown,
+                (Standing::NoAnswer(why), _) => Untold::NoAnswer(*why),
+                (Standing::Told(_), Some(why)) => Untold::Silent(why),
+                (Standing::Unasked, Some(why)) => Untold::NoAnswer(why),
                 (Standing::Told(_) | Standing::Unasked, _) => return None,
             };
             Some((&known.name, trouble))
