@@ -140,8 +140,9 @@ fn a_portal() {
             ("required", "1"),
             ("interval", "100ms"),
         ];
-        let settings = with_check(Settings::fast(&lab), "page", &page);
-        let daemon = online_with(&lab, &settings);
+        // On a busy machine a page may take longer than three intervals.
+        let settings = Settings::fast(&lab).global("timeout", "3s");
+        let daemon = online_with(&lab, &with_check(settings, "page", &page));
         servers[0].set(Mood::Redirect);
         assert!(leads_in(&lab, 2, family), "{}", daemon.log());
         let whole = said(&daemon, "isp1", family);
