@@ -1,8 +1,8 @@
-//! rtnetlink without an executor: one socket for requests, one for events.
+//! Netlink: one socket for requests, one for events.
 //!
-//! Headers, their fields and the sockets are rtnetlink's. Its connection is not used: it is a future with channels, and what
-//! is needed is a question and its answers, in order, before a deadline. Its messages are not used either: they read and
-//! write every attribute of devices, queues and tunnels, and would be more than half of the program.
+//! Headers and sockets are rtnetlink's. Its connection is not used: it is a future with channels, while a request needs no
+//! more than to be sent, and its answers read before a deadline. Its messages are not used either: they read and write
+//! every attribute of devices, queues and tunnels, and would be more than half of the program.
 //!
 //! | module | job |
 //! |---|---|

@@ -18,9 +18,9 @@ use crate::routing::mirror::{Dumped, Kinds, Mirror, News, Object};
 use crate::routing::objects::Change;
 use crate::types::{Duration, Family, Fault, Instant};
 
-/// The socket that we ask the kernel by. One request at a time, each with a deadline.
+/// Asks the kernel: one request at a time, each with a deadline.
 pub struct Requests {
-    /// None after a request that did not end well: the next one opens another, which no late answer reaches.
+    /// None after a request whose last answer did not come. The next one opens a new socket, which no late answer reaches.
     socket: Option<NetlinkSocket>,
     /// of the last request
     sequence: u32,
@@ -139,8 +139,7 @@ impl Requests {
         Ok(total)
     }
 
-    /// Send a request, take its answers until the last. The socket is closed after whatever goes wrong on the way, other
-    /// than the kernel's saying no.
+    /// Send a request, and read its answers until the last. The socket is closed after every error but the kernel's refusal.
     fn transact(
         &mut self,
         mut request: Request,
@@ -153,14 +152,14 @@ impl Requests {
         self.sequence = self.sequence.wrapping_add(1);
         socket.send(request.numbered(self.sequence))?;
         let mut worth = Worth::default();
-        let end = hear_out(&mut socket, self.sequence, &mut worth, each)?;
+        let end = read_answers(&mut socket, self.sequence, &mut worth, each)?;
         self.socket = Some(socket);
         end.map(|()| worth)
     }
 }
 
-/// Take the answers to a request until the last; what that one says. The outer error: the last was not seen.
-fn hear_out(
+/// Read the answers to a request; what the last one says. The outer error: the last did not come.
+fn read_answers(
     socket: &mut NetlinkSocket,
     sequence: u32,
     worth: &mut Worth,
@@ -186,7 +185,7 @@ fn hear_out(
             };
             if message.sequence_number() == sequence {
                 heard = now();
-                if let Some(end) = take(&message, worth, each) {
+                if let Some(end) = read_answer(&message, worth, each) {
                     return Ok(end);
                 }
             }
@@ -194,8 +193,8 @@ fn hear_out(
     }
 }
 
-/// Take an answer; what it says if it is the last.
-fn take(
+/// Read one answer. `Some`: it is the last, and says this.
+fn read_answer(
     message: &Message<'_>,
     worth: &mut Worth,
     each: &mut dyn FnMut(Object),
@@ -221,7 +220,7 @@ fn take(
     None
 }
 
-/// Until there is something to read, or the time is over.
+/// Wait until there is something to read, or the time is over.
 fn wait(socket: &NetlinkSocket, left: Duration) -> Result<(), Errno> {
     // Rounded up, so that the time is over when poll(2) says so.
     let milliseconds = u16::try_from(left.total_millis() + 1).unwrap_or(u16::MAX);
