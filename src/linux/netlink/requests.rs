@@ -13,7 +13,7 @@ use crate::linux::errno::fault;
 use crate::linux::netlink::decode;
 use crate::linux::netlink::encode::{self, Request};
 use crate::linux::netlink::prefilter::concerns_us;
-use crate::linux::netlink::socket::{Message, NetlinkSocket, errno_of};
+use crate::linux::netlink::socket::{CutOff, Message, NetlinkSocket, errno_of};
 use crate::routing::mirror::{Dumped, Kinds, Mirror, News, Object};
 use crate::routing::objects::Change;
 use crate::types::{Duration, Family, Fault, Instant};
@@ -168,28 +168,34 @@ fn read_answers(
     let started = now();
     let mut heard = started;
     loop {
-        let left = left(heard, REQUEST_PATIENCE)?.min(left(started, DUMP_PATIENCE)?);
         let messages = match socket.receive() {
             Ok(messages) => messages,
+            // Only now: answers that are there count, also when this process was stopped for a while.
             Err(Errno::EAGAIN) => {
+                let left = left(heard, REQUEST_PATIENCE)?.min(left(started, DUMP_PATIENCE)?);
                 wait(socket, left)?;
                 continue;
             }
             Err(Errno::EINTR) => continue,
             Err(errno) => return Err(errno),
         };
+        let mut answered = false;
         for message in messages {
-            let Ok(message) = message else {
-                worth.unread += 1;
-                continue;
-            };
-            if message.sequence_number() == sequence {
-                heard = now();
-                if let Some(end) = read_answer(&message, worth, each) {
-                    return Ok(end);
+            match message {
+                Ok(message) if message.sequence_number() == sequence => {
+                    answered = true;
+                    if let Some(end) = read_answer(&message, worth, each) {
+                        return Ok(end);
+                    }
                 }
+                Ok(_) => {}
+                Err(CutOff) => worth.unread += 1,
             }
         }
+        if answered {
+            heard = now();
+        }
+        left(started, DUMP_PATIENCE)?;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Crafted sessions: a socket of this process plays the kernel (`NETLINK_USERSOCK`).
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::socket::{setsockopt, sockopt};
-use nix::unistd::{geteuid, gettid};
+use nix::unistd::{Pid, geteuid, gettid};
 use rtnetlink::packet_core::{
     NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLMSG_DONE as DONE, NLMSG_ERROR as ERROR,
 };
@@ -289,37 +289,70 @@ extern "C" fn count(_: libc::c_int) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
+static STOPPED: AtomicBool = AtomicBool::new(false);
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
+/// As SIGSTOP does, for one thread: until the answer is there, and the patience is over.
+extern "C" fn stop(_: libc::c_int) {
+    STOPPED.store(true, Ordering::Relaxed);
+    let until = Instant::now() + Duration::from(DUMP_PATIENCE);
+    while !ANSWERED.load(Ordering::Relaxed) && Instant::now() < until {
+        thread::yield_now();
+    }
+    thread::sleep(Duration::from(REQUEST_PATIENCE));
+}
+
+fn handle(number: Signal, handler: extern "C" fn(libc::c_int)) {
+    // SAFETY: the handlers above use atomics, the clock and sleep, which may be interrupted anywhere.
+    #[allow(unsafe_code)]
+    unsafe { signal(number, SigHandler::Handler(handler)) }.unwrap();
+}
+
+/// Send a signal to a thread of this process once it sleeps.
+fn interrupt(thread: Pid, number: Signal) {
+    let stat = format!("/proc/self/task/{thread}/stat");
+    while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {
+        thread::yield_now();
+    }
+    let process = std::process::id();
+    // SAFETY: takes numbers only; the thread waits for the one that calls this.
+    #[allow(unsafe_code)]
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, thread.as_raw(), number as i32) };
+    assert_eq!(sent, 0);
+}
+
 #[test]
 fn a_signal_in_the_middle_of_a_request_does_not_end_it() {
-    // SAFETY: the handler only adds to a number.
-    #[allow(unsafe_code)]
-    unsafe { signal(Signal::SIGUSR1, SigHandler::Handler(count)) }.unwrap();
+    handle(Signal::SIGUSR1, count);
     let (mut requests, impostor) = requests();
     let own = gettid();
     let server = thread::spawn(move || {
         let (sequence, port) = impostor.await_request();
-        let stat = format!("/proc/self/task/{own}/stat");
-        let sleeps = || std::fs::read_to_string(&stat).unwrap().contains(") S ");
         for earlier in 0..3 {
-            while !sleeps() {
-                thread::yield_now();
-            }
-            // SAFETY: sends a signal to a thread of this process, which waits for the answer below.
-            #[allow(unsafe_code)]
-            let sent = unsafe {
-                libc::syscall(
-                    libc::SYS_tgkill,
-                    std::process::id(),
-                    own.as_raw(),
-                    libc::SIGUSR1,
-                )
-            };
-            assert_eq!(sent, 0);
+            interrupt(own, Signal::SIGUSR1);
             while SIGNALS.load(Ordering::Relaxed) == earlier {
                 thread::yield_now();
             }
         }
         impostor.say(port, &refusal(sequence));
+    });
+    assert_eq!(requests.carry_out(&rule()), Err(Fault::NotPermitted));
+    server.join().unwrap();
+}
+
+#[test]
+fn an_answer_that_is_there_counts_however_late_it_is_read() {
+    handle(Signal::SIGUSR2, stop);
+    let (mut requests, impostor) = requests();
+    let own = gettid();
+    let server = thread::spawn(move || {
+        let (sequence, port) = impostor.await_request();
+        interrupt(own, Signal::SIGUSR2);
+        while !STOPPED.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        impostor.say(port, &refusal(sequence));
+        ANSWERED.store(true, Ordering::Relaxed);
     });
     assert_eq!(requests.carry_out(&rule()), Err(Fault::NotPermitted));
     server.join().unwrap();
