@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use nix::libc;
-use rtnetlink::packet_core::DefaultNla;
+use rtnetlink::packet_core::{NLA_ALIGNTO, NLA_HEADER_SIZE};
 
 use crate::types::DeviceName;
 
@@ -21,29 +21,40 @@ pub(super) const FRA_FWMASK: u16 = 16;
 pub(super) const FRA_OIFNAME: u16 = 17;
 pub(super) const FRA_PROTOCOL: u16 = 21;
 
-/// The attributes of a message that is being made.
+/// The attributes of a message that is being made (`struct nlattr`, linux/netlink.h).
 #[derive(Default)]
-pub(super) struct Attributes(Vec<DefaultNla>);
+pub(super) struct Attributes(Vec<u8>);
 
 impl Attributes {
-    pub(super) fn as_slice(&self) -> &[DefaultNla] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    fn push(&mut self, kind: u16, value: Vec<u8>) {
-        self.0.push(DefaultNla::new(kind, value));
+    /// The value is in two parts; no value is long.
+    fn push(&mut self, kind: u16, value: [&[u8]; 2]) {
+        let length = NLA_HEADER_SIZE + value[0].len() + value[1].len();
+        let length = u16::try_from(length).unwrap_or(u16::MAX);
+        for part in [
+            &length.to_ne_bytes(),
+            &kind.to_ne_bytes(),
+            value[0],
+            value[1],
+        ] {
+            self.0.extend_from_slice(part);
+        }
+        self.0.resize(self.0.len().next_multiple_of(NLA_ALIGNTO), 0);
     }
 
     pub(super) fn byte(&mut self, kind: u16, value: u8) {
-        self.push(kind, vec![value]);
+        self.push(kind, [&[value], &[]]);
     }
 
     pub(super) fn number(&mut self, kind: u16, value: u32) {
-        self.push(kind, value.to_ne_bytes().to_vec());
+        self.push(kind, [&value.to_ne_bytes(), &[]]);
     }
 
     pub(super) fn address(&mut self, kind: u16, value: IpAddr) {
-        self.push(kind, octets(value));
+        self.push(kind, [&octets(value), &[]]);
     }
 
     /// An address with its family before it (`struct rtvia`, linux/rtnetlink.h).
@@ -54,12 +65,12 @@ impl Attributes {
         };
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 2 or 10
         let family = (family as u16).to_ne_bytes();
-        self.push(kind, [&family, &octets(value)[..]].concat());
+        self.push(kind, [&family, &octets(value)]);
     }
 
     /// A name, with the zero that ends it.
     pub(super) fn device(&mut self, kind: u16, value: &DeviceName) {
-        self.push(kind, [value.as_bytes(), &[0]].concat());
+        self.push(kind, [value.as_bytes(), &[0]]);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::linux::netlink::attribute::{
     self, FRA_FWMARK, FRA_FWMASK, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
     FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_NH_ID, RTA_VIA,
 };
+use crate::linux::netlink::prefilter::{RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 use crate::routing::mirror::{News, Object};
 use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::{Family, Mark, Metric, PROTOCOL, Prefix};
@@ -31,6 +32,7 @@ pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News
             Object::Route(route, nexthop)
         }
         libc::RTM_NEWRULE | libc::RTM_DELRULE => Object::Rule(rule(payload)?),
+        RTM_NEWNEXTHOP | RTM_DELNEXTHOP => return Some(News::Nexthops),
         _ => return None,
     };
     Some(match message_type {

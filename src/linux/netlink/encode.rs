@@ -3,7 +3,7 @@
 use nix::libc;
 use rtnetlink::packet_core::{
     Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
-    NetlinkHeader, NetlinkPayload,
+    NetlinkBuffer,
 };
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressHeader;
@@ -11,89 +11,95 @@ use rtnetlink::packet_route::link::LinkHeader;
 use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteScope, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleHeader};
 
-use crate::linux::netlink::Message;
 use crate::linux::netlink::attribute::{
     Attributes, FRA_FWMARK, FRA_FWMASK, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
     FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_VIA,
 };
-use crate::linux::netlink::body::{Body, Request};
+use crate::linux::netlink::socket::HEADER;
 use crate::routing::mirror::{self, Kinds};
 use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::Family;
 
+/// A message to the kernel.
+pub(super) struct Request(Vec<u8>);
+
+impl Request {
+    fn new(kind: u16, flags: u16, header: &dyn Emitable, attributes: &Attributes) -> Request {
+        let mut bytes = vec![0; HEADER + header.buffer_len()];
+        header.emit(&mut bytes[HEADER..]);
+        bytes.extend_from_slice(attributes.as_bytes());
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let mut message = NetlinkBuffer::new(&mut bytes);
+        message.set_length(length);
+        message.set_message_type(kind);
+        message.set_flags(NLM_F_REQUEST | flags);
+        Request(bytes)
+    }
+
+    /// Its bytes, with a sequence number, which the answers repeat.
+    pub(super) fn numbered(&mut self, sequence: u32) -> &[u8] {
+        NetlinkBuffer::new(&mut self.0).set_sequence_number(sequence);
+        &self.0
+    }
+}
+
 /// The request of a change; none when it is for something that we never make.
-pub(super) fn change(change: &Change) -> Option<Message> {
+pub(super) fn change(change: &Change) -> Option<Request> {
     Some(match change {
         Change::SetRoute(route) => {
             let (header, attributes) = self::route(route, new_scope(route))?;
             let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
-            request(libc::RTM_NEWROUTE, flags, header, attributes)
+            Request::new(libc::RTM_NEWROUTE, flags, &header, &attributes)
         }
         // No scope: any. Protocol, table, metric, destination, device and gateway are compared (fib_table_delete,
         // ip6_route_del); a metric of 0 would match any.
         Change::DeleteRoute(route) => {
             let (header, attributes) = self::route(route, RouteScope::NoWhere)?;
-            request(libc::RTM_DELROUTE, NLM_F_ACK, header, attributes)
+            Request::new(libc::RTM_DELROUTE, NLM_F_ACK, &header, &attributes)
         }
         Change::AddRule(rule) => {
             let (header, attributes) = self::rule(rule)?;
             let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-            request(libc::RTM_NEWRULE, flags, header, attributes)
+            Request::new(libc::RTM_NEWRULE, flags, &header, &attributes)
         }
         Change::DeleteRule(rule) => {
             let (header, attributes) = self::rule(rule)?;
-            request(libc::RTM_DELRULE, NLM_F_ACK, header, attributes)
+            Request::new(libc::RTM_DELRULE, NLM_F_ACK, &header, &attributes)
         }
     })
 }
 
 /// The request to show all of one kind, in one family where the kind knows families.
-pub(super) fn dump(kind: Kinds, family: Family) -> Message {
+pub(super) fn dump(kind: Kinds, family: Family) -> Request {
     let family = address_family(family);
     match kind {
-        Kinds::LINKS => show(libc::RTM_GETLINK, LinkHeader::default()),
+        Kinds::LINKS => show(libc::RTM_GETLINK, &LinkHeader::default()),
         Kinds::ADDRESSES => {
             let header = AddressHeader {
                 family,
                 ..AddressHeader::default()
             };
-            show(libc::RTM_GETADDR, header)
+            show(libc::RTM_GETADDR, &header)
         }
         Kinds::RULES => {
             let header = RuleHeader {
                 family,
                 ..RuleHeader::default()
             };
-            show(libc::RTM_GETRULE, header)
+            show(libc::RTM_GETRULE, &header)
         }
         _ => {
             let header = RouteHeader {
                 address_family: family,
                 ..RouteHeader::default()
             };
-            show(libc::RTM_GETROUTE, header)
+            show(libc::RTM_GETROUTE, &header)
         }
     }
 }
 
-fn show(kind: u16, header: impl Emitable + 'static) -> Message {
-    request(kind, NLM_F_DUMP, header, Attributes::default())
-}
-
-fn request(
-    kind: u16,
-    flags: u16,
-    header: impl Emitable + 'static,
-    attributes: Attributes,
-) -> Message {
-    let body = Body::Request(Request {
-        kind,
-        header: Box::new(header),
-        attributes,
-    });
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | flags;
-    Message::new(header, NetlinkPayload::InnerMessage(body))
+fn show(kind: u16, header: &dyn Emitable) -> Request {
+    Request::new(kind, NLM_F_DUMP, header, &Attributes::default())
 }
 
 /// IPv4 wants the scope of a route without gateway to be the link; IPv6 has no scopes.
@@ -196,7 +202,7 @@ fn small_table(table: u32) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use rtnetlink::packet_core::{NetlinkSerializable, Parseable};
+    use rtnetlink::packet_core::Parseable;
     use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia};
     use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
 
@@ -204,13 +210,12 @@ mod tests {
     use crate::types::{Mark, Metric, PROTOCOL};
 
     /// What rtnetlink reads of a request.
-    fn read<T: Parseable<[u8]>>(request: Message) -> T {
-        let NetlinkPayload::InnerMessage(body) = request.payload else {
-            panic!("no request");
-        };
-        let mut bytes = vec![0xff; body.buffer_len()];
-        body.serialize(&mut bytes);
-        T::parse(&bytes).unwrap()
+    fn read<T: Parseable<[u8]>>(mut request: Request) -> T {
+        let message = NetlinkBuffer::new_checked(request.numbered(7)).unwrap();
+        assert_eq!(message.length() as usize, message.buffer.len());
+        assert_eq!((message.sequence_number(), message.port_number()), (7, 0));
+        assert_eq!(message.flags() & NLM_F_REQUEST, NLM_F_REQUEST);
+        T::parse(message.payload()).unwrap()
     }
 
     #[test]

@@ -3,24 +3,20 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
-use rtnetlink::packet_core::NetlinkPayload;
-use rtnetlink::sys::AsyncSocket;
 
 use crate::limits::{DATAGRAMS_PER_DRAIN, EVENTS_BUFFER};
-use crate::linux::netlink::body::Body;
-use crate::linux::netlink::prefilter::kinds_of;
-use crate::linux::netlink::socket::MessageSocket;
-use crate::linux::netlink::{Message, Requests};
-use crate::routing::mirror::{Kinds, Mirror, News};
+use crate::linux::netlink::prefilter::{concerns_us, kinds_of};
+use crate::linux::netlink::socket::{CutOff, Message, NetlinkSocket};
+use crate::linux::netlink::{Requests, decode};
+use crate::routing::mirror::{Kinds, Mirror};
 use crate::types::Fault;
 
 /// Hears of every change of links, addresses, routes and rules.
 pub struct Events {
-    socket: MessageSocket,
-    /// the one that is read
-    message: Vec<u8>,
+    socket: NetlinkSocket,
     /// the last drain has left something to read
     more: bool,
 }
@@ -49,7 +45,7 @@ impl Events {
     /// # Errors
     /// No netlink socket could be opened.
     pub fn open() -> io::Result<Events> {
-        let socket = MessageSocket::open(GROUPS)?;
+        let socket = NetlinkSocket::open(GROUPS)?;
         // More than `net.core.rmem_max` takes CAP_NET_ADMIN, which changing routes takes as well.
         if setsockopt(&socket, sockopt::RcvBufForce, &EVENTS_BUFFER).is_err() {
             let _ = setsockopt(&socket, sockopt::RcvBuf, &EVENTS_BUFFER);
@@ -57,12 +53,11 @@ impl Events {
         Ok(Events::over(socket))
     }
 
-    fn over(mut socket: MessageSocket) -> Events {
+    pub(super) fn over(mut socket: NetlinkSocket) -> Events {
         // Absent before Linux 5.3, and so are nexthop objects.
-        let _ = socket.socket_mut().add_membership(libc::RTNLGRP_NEXTHOP);
+        let _ = socket.join(libc::RTNLGRP_NEXTHOP);
         Events {
             socket,
-            message: Vec::new(),
             more: false,
         }
     }
@@ -77,29 +72,22 @@ impl Events {
     /// Look at [`Mirror::needs`] afterwards: what is set there must be dumped before the mirror is relied on.
     pub fn drain(&mut self, mirror: &mut Mirror) -> Drained {
         let mut changed = Kinds::NONE;
-        self.socket.allow_datagrams(DATAGRAMS_PER_DRAIN);
-        loop {
-            self.message.clear();
-            match self.socket.next(&mut self.message) {
-                Ok(Some(kind)) => match Message::deserialize(&self.message).map(|m| m.payload) {
-                    Ok(NetlinkPayload::InnerMessage(Body::News(news))) => {
-                        changed.add(mirror.apply(news));
-                    }
-                    Ok(_) => {}
-                    Err(_) => undecodable(mirror, 1, kinds_of(kind)),
-                },
-                Ok(None) => break,
+        self.more = true;
+        for _ in 0..DATAGRAMS_PER_DRAIN {
+            match self.socket.receive() {
+                Ok(messages) => messages.for_each(|message| changed.add(learn(mirror, message))),
+                Err(Errno::EAGAIN) => {
+                    self.more = false;
+                    break;
+                }
+                Err(Errno::EINTR) => {}
+                // ENOBUFS; anything else is as good as that.
                 Err(_) => {
                     mirror.counters.overruns = mirror.counters.overruns.wrapping_add(1);
                     mirror.need(Kinds::ALL);
                 }
             }
         }
-        undecodable(mirror, self.socket.take_cut(), Kinds::ALL);
-        if self.socket.take_nexthops() {
-            changed.add(mirror.apply(News::Nexthops));
-        }
-        self.more = self.socket.exhausted();
         Drained {
             changed,
             more: self.more,
@@ -123,21 +111,26 @@ impl Events {
     }
 
     #[cfg(test)]
-    pub(super) fn socket(&self) -> &MessageSocket {
+    pub(super) fn socket(&self) -> &NetlinkSocket {
         &self.socket
-    }
-
-    #[cfg(test)]
-    pub(super) fn from_port(peer: u32) -> io::Result<Events> {
-        MessageSocket::to_port(peer).map(Events::over)
     }
 }
 
-/// Count messages that could not be read, and have what they told of dumped.
-fn undecodable(mirror: &mut Mirror, messages: u16, kinds: Kinds) {
-    if messages > 0 {
-        let counter = &mut mirror.counters.undecodable;
-        *counter = counter.wrapping_add(u32::from(messages));
-        mirror.need(kinds);
-    }
+/// Take a message into the mirror; what has changed there. One that cannot be read is counted, and what it may have told
+/// of must be dumped.
+fn learn(mirror: &mut Mirror, message: Result<Message<'_>, CutOff>) -> Kinds {
+    let doubtful = match message {
+        Err(CutOff) => Kinds::ALL,
+        Ok(message) if !concerns_us(&message) => return Kinds::NONE,
+        Ok(message) => {
+            let kind = message.message_type();
+            match decode::news(kind, message.flags(), message.payload()) {
+                Some(news) => return mirror.apply(news),
+                None => kinds_of(kind),
+            }
+        }
+    };
+    mirror.counters.undecodable = mirror.counters.undecodable.wrapping_add(1);
+    mirror.need(doubtful);
+    Kinds::NONE
 }

@@ -2,35 +2,28 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::task::Poll;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rtnetlink::packet_core::NetlinkPayload;
-use rtnetlink::proto;
-use rtnetlink::sys::SocketAddr;
+use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR};
 
 use crate::limits::{DUMP_PATIENCE, DUMP_TRIES, REQUEST_PATIENCE};
 use crate::linux::clock::now;
 use crate::linux::errno::fault;
-use crate::linux::netlink::body::Body;
-use crate::linux::netlink::socket::MessageSocket;
-use crate::linux::netlink::{Connection, Handle, Message, Unasked, advance, encode, take};
+use crate::linux::netlink::decode;
+use crate::linux::netlink::encode::{self, Request};
+use crate::linux::netlink::prefilter::concerns_us;
+use crate::linux::netlink::socket::{CutOff, Message, NetlinkSocket, errno_of};
 use crate::routing::mirror::{Dumped, Kinds, Mirror, News, Object};
 use crate::routing::objects::Change;
 use crate::types::{Duration, Family, Fault, Instant};
 
-/// The connection that we ask the kernel by. One request at a time, each with a deadline.
+/// Asks the kernel: one request at a time, each with a deadline.
 pub struct Requests {
-    /// None after a request that did not end well: the next one opens a new connection, which no late answer reaches.
-    line: Option<Line>,
-}
-
-/// One connection, as long as it is good.
-pub(super) struct Line {
-    connection: Connection,
-    handle: Handle,
-    unasked: Unasked,
+    /// None after a request whose last answer did not come. The next one opens a new socket, which no late answer reaches.
+    socket: Option<NetlinkSocket>,
+    /// of the last request
+    sequence: u32,
 }
 
 /// What a dump is worth.
@@ -48,11 +41,14 @@ impl Requests {
     /// # Errors
     /// No netlink socket could be opened.
     pub fn open() -> io::Result<Requests> {
-        MessageSocket::open(0).map(|socket| Requests::on(Line::over(socket)))
+        NetlinkSocket::open(0).map(Requests::over)
     }
 
-    pub(super) fn on(line: Line) -> Requests {
-        Requests { line: Some(line) }
+    pub(super) fn over(socket: NetlinkSocket) -> Requests {
+        Requests {
+            socket: Some(socket),
+            sequence: 0,
+        }
     }
 
     /// Carry out a change; the kernel has done it when this returns.
@@ -61,8 +57,8 @@ impl Requests {
     /// The kernel's refusal, [`Fault::TimedOut`] when it has not answered in [`REQUEST_PATIENCE`], or
     /// [`Fault::NoBuffers`] when its answer was lost. In the latter two the change may have been made.
     pub fn carry_out(&mut self, change: &Change) -> Result<(), Fault> {
-        let message = encode::change(change).ok_or(fault(Errno::EOPNOTSUPP))?;
-        match (change, self.transact(message, &mut |_| ())) {
+        let request = encode::change(change).ok_or(fault(Errno::EOPNOTSUPP))?;
+        match (change, self.transact(request, &mut |_| ())) {
             (Change::DeleteRoute(_), Err(Errno::ESRCH))
             | (Change::AddRule(_), Err(Errno::EEXIST))
             | (Change::DeleteRule(_), Err(Errno::ENOENT)) => Ok(()),
@@ -143,98 +139,101 @@ impl Requests {
         Ok(total)
     }
 
-    /// Send a request, take its answers until the last. Whatever goes wrong on the way, other than the kernel's saying
-    /// no, gives the connection up.
-    fn transact(&mut self, message: Message, each: &mut dyn FnMut(Object)) -> Result<Worth, Errno> {
-        let mut line = match self.line.take() {
-            Some(line) => line,
-            None => Line::over(MessageSocket::open(0).map_err(errno_of)?),
+    /// Send a request, and read its answers until the last. The socket is closed after every error but the kernel's refusal.
+    fn transact(
+        &mut self,
+        mut request: Request,
+        each: &mut dyn FnMut(Object),
+    ) -> Result<Worth, Errno> {
+        let mut socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => NetlinkSocket::open(0).map_err(|error| errno_of(&error))?,
         };
-        match line.transact(message, each) {
-            Ok(answer) => {
-                self.line = Some(line);
-                answer
-            }
-            Err(errno) => Err(errno),
-        }
+        self.sequence = self.sequence.wrapping_add(1);
+        socket.send(request.numbered(self.sequence))?;
+        let mut worth = Worth::default();
+        let end = read_answers(&mut socket, self.sequence, &mut worth, each)?;
+        self.socket = Some(socket);
+        end.map(|()| worth)
     }
 }
 
-impl Line {
-    pub(super) fn over(socket: MessageSocket) -> Line {
-        let (mut connection, handle, unasked) = proto::from_socket_with_codec(socket);
-        connection.set_forward_done(true);
-        Line {
-            connection,
-            handle,
-            unasked,
-        }
-    }
-
-    /// The outer error: the connection is not fit for another request. The inner: the kernel said no.
-    fn transact(
-        &mut self,
-        message: Message,
-        each: &mut dyn FnMut(Object),
-    ) -> Result<Result<Worth, Errno>, Errno> {
-        let mut answers = self
-            .handle
-            .request(message, SocketAddr::new(0, 0))
-            .map_err(|_| Errno::EPIPE)?;
-        let started = now();
-        let mut heard = started;
-        let mut worth = Worth::default();
-        let _ = self.connection.socket_mut().take_interrupted();
-        // First send; then there is something to receive.
-        let mut datagrams = 0;
-        loop {
-            self.connection.socket_mut().allow_datagrams(datagrams);
-            datagrams = 1;
-            if !advance(&mut self.connection) {
-                return Err(self.connection.socket_mut().send_error());
+/// Read the answers to a request; what the last one says. The outer error: the last did not come.
+fn read_answers(
+    socket: &mut NetlinkSocket,
+    sequence: u32,
+    worth: &mut Worth,
+    each: &mut dyn FnMut(Object),
+) -> Result<Result<(), Errno>, Errno> {
+    let started = now();
+    let mut heard = started;
+    loop {
+        let messages = match socket.receive() {
+            Ok(messages) => messages,
+            // Only now: answers that are there count, also when this process was stopped for a while.
+            Err(Errno::EAGAIN) => {
+                let left = left(heard, REQUEST_PATIENCE)?.min(left(started, DUMP_PATIENCE)?);
+                wait(socket, left)?;
+                continue;
             }
-            let handed = self.connection.socket_mut().handed();
-            let more = self.connection.socket_mut().exhausted();
-            let mut read = false;
-            match take(&mut answers) {
-                Poll::Ready(Some(answer)) => {
-                    read = true;
-                    if let Some(end) = last(answer, each) {
-                        let socket = self.connection.socket_mut();
-                        worth.interrupted |= socket.take_interrupted();
-                        worth.unread += u32::from(socket.take_cut());
-                        return Ok(end.map(|()| worth));
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(errno),
+        };
+        let mut answered = false;
+        for message in messages {
+            match message {
+                Ok(message) if message.sequence_number() == sequence => {
+                    answered = true;
+                    if let Some(end) = read_answer(&message, worth, each) {
+                        return Ok(end);
                     }
                 }
-                // An acknowledgement is not shown: it ends the answers.
-                Poll::Ready(None) => return Ok(Ok(worth)),
-                Poll::Pending => {}
+                Ok(_) => {}
+                Err(CutOff) => worth.unread += 1,
             }
-            while let Poll::Ready(Some((message, _))) = take(&mut self.unasked) {
-                read = true;
-                if let NetlinkPayload::Overrun(_) = message.payload {
-                    return Err(Errno::ENOBUFS);
-                }
-            }
-            worth.unread += u32::from(handed && !read);
-            if handed || more {
-                heard = now();
-            } else {
-                self.wait(left(heard, REQUEST_PATIENCE)?)?;
-            }
-            left(started, DUMP_PATIENCE)?;
+        }
+        if answered {
+            heard = now();
+        }
+        left(started, DUMP_PATIENCE)?;
+    }
+}
+
+/// Read one answer. `Some`: it is the last, and says this.
+fn read_answer(
+    message: &Message<'_>,
+    worth: &mut Worth,
+    each: &mut dyn FnMut(Object),
+) -> Option<Result<(), Errno>> {
+    let (kind, flags) = (message.message_type(), message.flags());
+    worth.interrupted |= flags & NLM_F_DUMP_INTR != 0;
+    if matches!(kind, NLMSG_ERROR | NLMSG_DONE) {
+        // Both begin with an errno, negative, or 0 (`struct nlmsgerr`, linux/netlink.h).
+        let code = message.payload().first_chunk().copied();
+        return Some(match code.map(i32::from_ne_bytes) {
+            Some(0..) => Ok(()),
+            Some(refused) => Err(Errno::from_raw(refused.saturating_neg())),
+            None => Err(Errno::EPROTO),
+        });
+    }
+    if concerns_us(message) {
+        match decode::news(kind, flags, message.payload()) {
+            Some(News::Is(object) | News::Replaces(object)) => each(object),
+            Some(_) => {}
+            None => worth.unread += 1,
         }
     }
+    None
+}
 
-    fn wait(&mut self, left: Duration) -> Result<(), Errno> {
-        // Rounded up, so that the time is over when poll(2) says so.
-        let milliseconds = u16::try_from(left.total_millis() + 1).unwrap_or(u16::MAX);
-        let socket = self.connection.socket_mut();
-        let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::from(milliseconds)) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(errno),
-        }
+/// Wait until there is something to read, or the time is over.
+fn wait(socket: &NetlinkSocket, left: Duration) -> Result<(), Errno> {
+    // Rounded up, so that the time is over when poll(2) says so.
+    let milliseconds = u16::try_from(left.total_millis() + 1).unwrap_or(u16::MAX);
+    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut fds, PollTimeout::from(milliseconds)) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -244,25 +243,4 @@ fn left(since: Instant, patience: Duration) -> Result<Duration, Errno> {
         passed if passed < patience => Ok(patience - passed),
         _ => Err(Errno::ETIMEDOUT),
     }
-}
-
-/// Whether an answer is the last, and what it says then.
-fn last(answer: Message, each: &mut dyn FnMut(Object)) -> Option<Result<(), Errno>> {
-    let code = match answer.payload {
-        NetlinkPayload::InnerMessage(Body::News(News::Is(object) | News::Replaces(object))) => {
-            each(object);
-            return None;
-        }
-        NetlinkPayload::Error(error) => error.code.map_or(0, i32::from),
-        NetlinkPayload::Done(done) => done.code,
-        _ => return None,
-    };
-    Some(match code {
-        0.. => Ok(()),
-        refused => Err(Errno::from_raw(refused.saturating_neg())),
-    })
-}
-
-fn errno_of(error: io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
