@@ -2,8 +2,7 @@
 //! in the manual, each with the default that it has.
 
 use super::{Config, Measure, load};
-use crate::option::table::CHECK_TYPES;
-use crate::option::table::{KINDS, TIMING};
+use crate::option::table::{CHECK_TYPES, DESCRIBED, KINDS};
 
 const SHIPPED: &str = include_str!("../../board/linux/failover.conf");
 const MANUAL: &str = include_str!("../../board/linux/failover.8");
@@ -142,7 +141,7 @@ fn every_option_is_shown_once_in_its_kind_of_section() {
     for kind in &KINDS {
         for name in kind.names() {
             // An option of types of checks is shown in a section of each of these types, and in no other.
-            let types = CHECK_TYPES.iter().filter(|_| kind.types);
+            let types = CHECK_TYPES.iter().filter(|_| kind.name == "check");
             let of_types = types.filter(|named| named.options.contains(&name));
             let mut places: Vec<&str> = of_types.map(|named| named.name).collect();
             let is_of_types = !places.is_empty();
@@ -211,6 +210,12 @@ fn sections_that_are_examples_are_good() {
     );
 }
 
+/// The names of a group of options.
+fn of_group(group: &str) -> impl Iterator<Item = &'static str> {
+    let of_it = DESCRIBED.iter().filter(move |one| one.group == group);
+    of_it.map(|one| one.name)
+}
+
 /// The part of the manual on one kind of section, or on timing.
 fn part(title: &str) -> &'static str {
     let from = MANUAL.find(&format!(".Ss {title}")).unwrap();
@@ -227,11 +232,7 @@ fn the_manual_has_every_option_with_its_default() {
             "globals" => part("config globals").to_owned(),
             name => part(&format!("config {name} 'name'")).to_owned(),
         };
-        for &name in kind.options {
-            // Told where the provider's are.
-            if (kind.name, name) == ("globals", "profile") {
-                continue;
-            }
+        for &name in kind.groups[0] {
             let told = told(&section, name).expect(name);
             let is_it = |shown: &&Shown| (shown.kind, shown.name) == (kind.name, name);
             let shown = all.iter().find(is_it).unwrap();
@@ -331,10 +332,7 @@ fn the_manual_has_every_profile() {
         let globals = format!("config globals 'globals'\n\toption profile '{profile}'\n");
         let base = with(|_| false).replacen("config globals 'globals'\n", &globals, 1);
         let as_profile = good(&base);
-        for name in TIMING {
-            if told(part("Quality"), name).is_some() {
-                continue; // which no profile sets
-            }
+        for name in of_group("TIMING") {
             let row = timing.lines().find_map(|line| {
                 let row = line.strip_prefix(&format!(".It Cm {name} Ta "))?;
                 row.split(" Ta ").nth(column)
