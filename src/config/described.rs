@@ -1,5 +1,6 @@
 //! The table of options says what is true: each form of a value is taken within its bounds and refused outside them, and
-//! each default is what holds without the option. The tables in `docs/` say what the table says.
+//! each default is what holds without the option. The tables in `docs/` and the comments of both shipped configurations say
+//! what the table says.
 
 use super::{Config, load};
 use crate::option::table::{CHECK_TYPES, DESCRIBED, Described, Form, Preset};
@@ -9,6 +10,11 @@ use crate::types::Duration;
 const DOCS: [&str; 2] = [
     include_str!("../../docs/options.md"),
     include_str!("../../docs/checks.md"),
+];
+
+const SHIPPED: [&str; 2] = [
+    include_str!("../../board/linux/failover.conf"),
+    include_str!("../../openwrt/failover/files/failover.config"),
 ];
 
 /// The lines of a section, as name and value.
@@ -259,4 +265,81 @@ fn the_documentation_has_a_row_for_each_option() {
         rows.remove(place);
     }
     assert_eq!(rows.len(), 0, "docs: rows of no option: {rows:#?}");
+}
+
+/// An option of a shipped configuration, in force or behind a `#`, and the comment above it.
+struct Commented {
+    kind: String,
+    of_type: String,
+    name: String,
+    comment: String,
+}
+
+fn commented(text: &str) -> Vec<Commented> {
+    let mut all = Vec::new();
+    let (mut kind, mut of_type, mut comment) = (String::new(), String::new(), String::new());
+    for line in text.lines() {
+        let mut words = line.strip_prefix('#').unwrap_or(line).split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some("config"), Some(found), _) => {
+                (kind, of_type) = (found.to_owned(), String::new());
+                comment.clear();
+            }
+            (Some("option" | "list"), Some(name), Some(value)) => {
+                if name == "type" {
+                    of_type = value.trim_matches('\'').to_owned();
+                }
+                all.push(Commented {
+                    kind: kind.clone(),
+                    of_type: of_type.clone(),
+                    name: name.to_owned(),
+                    comment: core::mem::take(&mut comment),
+                });
+            }
+            (Some("#"), ..) => comment += line.trim_start_matches(['\t', '#']),
+            (Some(_), ..) => {}
+            (None, ..) => comment.clear(),
+        }
+    }
+    assert!(all.len() > 80);
+    all
+}
+
+impl Commented {
+    fn is(&self, one: &Described) -> bool {
+        let of_type = self.of_type.to_uppercase();
+        let groups: &[&str] = match &*self.kind {
+            "globals" => &["GLOBALS", "PROFILE", "TIMING", "QUALITY"],
+            "provider" => &["PROVIDER", "PROFILE", "TIMING", "QUALITY"],
+            _ => &["CHECK", &of_type],
+        };
+        self.name == one.name && groups.contains(&one.group)
+    }
+}
+
+#[test]
+fn the_comments_of_the_shipped_configurations_tell_the_meanings() {
+    for text in SHIPPED {
+        let all = commented(text);
+        for one in DESCRIBED {
+            let meaning = one.meaning.replace('`', "").to_lowercase();
+            let tells = |comment: &str| comment.to_lowercase().contains(&meaning);
+            let own = all.iter().filter(|shown| shown.is(one));
+            let mut comments = own
+                .map(|shown| &*shown.comment)
+                .filter(|text| !text.is_empty());
+            let first = comments.next();
+            // Where an example needs the option, its section says what it is.
+            let is_needed =
+                matches!(one.preset, Preset::Required) || ["path", "command"].contains(&one.name);
+            assert!(first.is_some() || is_needed, "{} has no comment", one.name);
+            for comment in first.into_iter().chain(comments) {
+                assert!(
+                    tells(comment),
+                    "{}: {comment}: expected {meaning}",
+                    one.name
+                );
+            }
+        }
+    }
 }

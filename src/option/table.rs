@@ -62,7 +62,7 @@ options! {
         "device": &[Text("a device", "eth1")], Required, "the kernel's device";
         "device6": &[Text("a device", "eth2")], AsTold("`device`"), "the device for IPv6, if it differs";
         "interface": &[Text("a list of interfaces", "wan wan6")], Nothing,
-            "instead of `device`, on OpenWrt: logical interfaces of netifd";
+            "logical interfaces of OpenWrt's netifd, instead of a `device`";
         "address": &[Text("a list of addresses", "192.0.2.10/24 2001:db8::10")], AsTold("learned"), "its own address";
         "gateway": &[Text("a list of addresses", "192.0.2.1 fe80::1")], AsTold("learned"), "the next router";
         "network": &[Text("a list of networks", "192.0.2.0/24 2001:db8::/64")], AsTold("learned"),
