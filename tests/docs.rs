@@ -100,12 +100,27 @@ fn the_readme_leads_to_each_page_and_each_leads_back() {
     }
 }
 
+fn told(words: &[&str]) -> String {
+    let mut failover = Command::new(env!("CARGO_BIN_EXE_failover"));
+    String::from_utf8(failover.args(words).output().unwrap().stdout).unwrap()
+}
+
+/// The long options of a command.
+fn options_of(command: &str) -> BTreeSet<String> {
+    let help = told(&[command, "--help"]);
+    let words = help.split([' ', ',', '[', ']', '\n']);
+    let mut options: BTreeSet<String> = words
+        .filter(|word| word.starts_with("--"))
+        .map(str::to_owned)
+        .collect();
+    options.remove("--help");
+    assert!(options.contains("--config"), "{options:?}");
+    options
+}
+
 #[test]
 fn the_commands_and_exit_codes_are_those_of_the_program() {
-    let help = Command::new(env!("CARGO_BIN_EXE_failover"))
-        .arg("--help")
-        .output();
-    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    let help = told(&["--help"]);
     let commands = page("docs/commands.md");
     let below = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let below: Vec<&str> = below.take_while(|line| line.starts_with("  ")).collect();
@@ -122,6 +137,15 @@ fn the_commands_and_exit_codes_are_those_of_the_program() {
     let shown: BTreeSet<&str> = shown.flat_map(|words| words.split('|')).collect();
     let missing: Vec<_> = known.difference(&shown).collect();
     assert!(missing.is_empty(), "docs/commands.md lacks {missing:?}");
+
+    for command in &known {
+        for option in options_of(command) {
+            assert!(
+                commands.contains(&option),
+                "docs/commands.md: {command} {option}"
+            );
+        }
+    }
 
     let (_, codes) = help.split_once("Exit codes: ").unwrap();
     let codes = codes.split(|c: char| !c.is_ascii_digit());

@@ -197,6 +197,9 @@ fn each_default_holds_without_the_option() {
     one("QUALITY", "recover_loss").is_default("75");
     one("QUALITY", "recover_latency").is_default("45m");
     one("QUALITY", "recover_jitter").is_default("45m");
+    for name in ["recover_loss", "recover_latency", "recover_jitter"] {
+        one("QUALITY", name).is_default("none");
+    }
     one("CHECK", "family").is_default("ipv4");
     one("HTTP", "host").is_default("www.example.com");
     one("EXEC", "command").is_default("true");

@@ -1,8 +1,8 @@
 //! The one table of options: names, forms of values, defaults, meanings.
 //!
 //! The program refers to the names alone. Forms, defaults and meanings exist only in builds of the tests, which hold to them
-//! what the code does (`config::described`), the tables in `docs/`, the comments of both shipped configurations and the
-//! manual. So a text here costs a router no byte.
+//! what the code does, the tables in `docs/`, of which the manual is made, and the comments of both shipped configurations:
+//! see `config::described`. So a text here costs a router no byte.
 
 use crate::uci::Word;
 
