@@ -155,3 +155,25 @@ fn the_commands_and_exit_codes_are_those_of_the_program() {
     let told: BTreeSet<&str> = rows.map(|row| row.split(' ').nth(1).unwrap()).collect();
     assert_eq!(told, codes);
 }
+
+#[test]
+fn every_code_of_a_warning_is_told() {
+    let told = page("docs/status-json.md");
+    let (_, told) = told.split_once("| code of a warning |").unwrap();
+    let mut codes = BTreeSet::new();
+    for entry in fs::read_dir(root().join("src/daemon")).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(source) = fs::read_to_string(&path) else {
+            continue; // a folder
+        };
+        // The first argument of the only function that adds a warning.
+        for rest in source.split(".add(").skip(1) {
+            if let Some(rest) = rest.trim_start().strip_prefix('"') {
+                codes.insert(rest.split('"').next().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(codes.len() > 12, "{codes:?}");
+    codes.retain(|code| !told.contains(&format!("`{code}`")));
+    assert!(codes.is_empty(), "docs/status-json.md lacks {codes:?}");
+}
