@@ -17,6 +17,8 @@ use heapless::{String, Vec};
 
 mod check;
 mod compare;
+#[cfg(test)]
+mod described;
 mod globals;
 mod known;
 mod load;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `section` | finds a section's options, and reports those that it does not have |
 //! | `slips` | what likely slips of the hand were meant to be |
-//! | `table` | the sections and options that there are |
+//! | `table` | the one table of options: their names; in builds of the tests also values, defaults, meanings |
 //! | [`value`] | the text of one value → what it means |
 //! | `problem` | errors and warnings for people, with the nearest known name |
 

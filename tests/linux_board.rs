@@ -1,6 +1,6 @@
-//! The files of `board/linux` that describe the command line, held to the command line that the program has: the completion
-//! and the manual. What they say of the configuration is held to it in `src/config/shipped.rs`; that the package installs,
-//! runs and goes is what `board/linux/test` tests.
+//! The files of `board/linux`: the completion, held to the command line that the program has; the version of the package;
+//! its builder. The shipped configuration is held to the program in `src/config`; that the package installs, runs and goes is
+//! what `board/linux/test` tests. The manual is made of `docs/`, which `tests/docs.rs` tests.
 
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not take for tests
 
@@ -9,7 +9,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-const MANUAL: &str = include_str!("../board/linux/failover.8");
 const CHANGES: &str = include_str!("../board/linux/debian/changelog");
 
 fn failover(words: &[&str]) -> Output {
@@ -127,37 +126,6 @@ fn the_completion_offers_the_providers_of_the_configuration() {
         set(&["auto"])
     );
     fs::remove_dir_all(&directory).unwrap();
-}
-
-#[test]
-fn the_manual_tells_of_each_command_option_and_exit_code() {
-    let (_, rest) = MANUAL.split_once("\n.Sh COMMANDS\n").unwrap();
-    let (told, _) = rest.split_once("\n.Sh ").unwrap();
-    for command in commands() {
-        let item = format!("\n.It Cm {command}");
-        let (_, rest) = told.split_once(&item).expect(&command);
-        let about = rest.split("\n.It Cm ").next().unwrap();
-        let own = &options(&[&command, "--help"]) - &options(&["--help"]);
-        for option in own {
-            assert!(
-                about.contains(&format!("Fl {}", &option[1..])),
-                "{command} {option}"
-            );
-        }
-    }
-    for option in options(&["--help"]) {
-        assert!(told.contains(&format!(".Fl {}", &option[1..])), "{option}");
-    }
-
-    let (_, statuses) = MANUAL.split_once("\n.Sh EXIT STATUS\n").unwrap();
-    let help = String::from_utf8(failover(&["--help"]).stdout).unwrap();
-    let (_, codes) = help.split_once("Exit codes: ").unwrap();
-    let codes = codes.split(|c: char| !c.is_ascii_digit());
-    let codes: Vec<&str> = codes.filter(|code| !code.is_empty()).collect();
-    assert_eq!(codes.len(), 7, "{codes:?}");
-    for code in codes {
-        assert!(statuses.contains(&format!("\n.It {code}\n")), "{code}");
-    }
 }
 
 #[test]

@@ -9,6 +9,8 @@ UNIT = "failover.service"
 CONFIG = "/etc/failover/failover.conf"
 PIN = "/etc/failover/sticky.provider"
 
+DOCS = Path(__file__).parents[2] / "docs"
+
 # What is there once the package is installed, and, of it, once it is removed.
 CONFIGURATION = {"/etc/failover", CONFIG}
 INSTALLED = CONFIGURATION | {
@@ -23,6 +25,8 @@ INSTALLED = CONFIGURATION | {
     "/usr/share/doc/failover/changelog.Debian.gz",
     "/usr/share/doc/failover/changelog.gz",
     "/usr/share/doc/failover/copyright",
+    "/usr/share/doc/failover/docs",
+    *(f"/usr/share/doc/failover/docs/{page.name}" for page in DOCS.glob("*.md")),
     "/usr/share/iproute2",
     "/usr/share/iproute2/rt_protos.d",
     "/usr/share/iproute2/rt_protos.d/failover.conf",

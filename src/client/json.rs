@@ -114,6 +114,39 @@ mod tests {
         );
     }
 
+    /// The names of all fields of an object, and of those in it.
+    fn names(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    found.push(name.clone());
+                    names(value, found);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| names(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_documentation_tells_of_every_field() {
+        const DOCS: &str = include_str!("../../docs/status-json.md");
+        let words = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+        let told: Vec<&str> = DOCS
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .flat_map(|code| code.split(words))
+            .collect();
+        let mut found = Vec::new();
+        for answer in [healthy(), troubled()] {
+            names(&parsed(&answer), &mut found);
+        }
+        assert!(found.len() > 50);
+        found.retain(|name| !told.contains(&name.as_str()));
+        assert_eq!(found, [""; 0], "docs/status-json.md lacks them");
+    }
+
     #[test]
     fn it_is_one_line() {
         for answer in [healthy(), troubled()] {

@@ -1,12 +1,10 @@
-//! The files that are installed beside the program say what is true: every option stands in the shipped configuration and
-//! in the manual, each with the default that it has.
+//! The configuration that is installed beside the program says what is true: every option stands there, each with the
+//! default that it has.
 
-use super::{Config, Measure, load};
-use crate::option::table::CHECK_TYPES;
-use crate::option::table::{KINDS, TIMING};
+use super::{Config, load};
+use crate::option::table::{CHECK_TYPES, KINDS};
 
 const SHIPPED: &str = include_str!("../../board/linux/failover.conf");
-const MANUAL: &str = include_str!("../../board/linux/failover.8");
 
 /// An option in the shipped configuration.
 #[derive(Debug)]
@@ -142,7 +140,7 @@ fn every_option_is_shown_once_in_its_kind_of_section() {
     for kind in &KINDS {
         for name in kind.names() {
             // An option of types of checks is shown in a section of each of these types, and in no other.
-            let types = CHECK_TYPES.iter().filter(|_| kind.types);
+            let types = CHECK_TYPES.iter().filter(|_| kind.name == "check");
             let of_types = types.filter(|named| named.options.contains(&name));
             let mut places: Vec<&str> = of_types.map(|named| named.name).collect();
             let is_of_types = !places.is_empty();
@@ -209,143 +207,4 @@ fn sections_that_are_examples_are_good() {
         options.count(),
         shown().iter().filter(|shown| shown.is_off).count()
     );
-}
-
-/// The part of the manual on one kind of section, or on timing.
-fn part(title: &str) -> &'static str {
-    let from = MANUAL.find(&format!(".Ss {title}")).unwrap();
-    let part = &MANUAL[from + 4..];
-    let end = part.find("\n.S").unwrap();
-    &part[..end]
-}
-
-#[test]
-fn the_manual_has_every_option_with_its_default() {
-    let all = shown();
-    for kind in &KINDS {
-        let section = match kind.name {
-            "globals" => part("config globals").to_owned(),
-            name => part(&format!("config {name} 'name'")).to_owned(),
-        };
-        for &name in kind.options {
-            // Told where the provider's are.
-            if (kind.name, name) == ("globals", "profile") {
-                continue;
-            }
-            let told = told(&section, name).expect(name);
-            let is_it = |shown: &&Shown| (shown.kind, shown.name) == (kind.name, name);
-            let shown = all.iter().find(is_it).unwrap();
-            // What depends on something else has its default in words.
-            let in_words = ["device6", "rank", "family"].contains(&name);
-            if shown.is_default() && !in_words {
-                assert_eq!(told, format!(" Pq {}", shown.value), "{name}");
-            }
-        }
-    }
-    assert!(part("config globals").contains("\n.It Cm enabled Pq 1\n"));
-}
-
-#[test]
-fn the_manual_has_every_option_of_a_type_with_its_default() {
-    let all = shown();
-    let types = part("config check 'name'")
-        .split_once("\n.It Cm target")
-        .unwrap();
-    for named in &CHECK_TYPES {
-        let mut told_of = types.0.lines().filter_map(|line| line.strip_prefix(".Cm "));
-        assert!(told_of.any(|words| words.split(' ').next() == Some(named.name)));
-        for &name in named.options {
-            let section = part(&format!("Checks of type {}", named.name));
-            let told = told(section, name).expect(name);
-            let is_it = |shown: &&Shown| (shown.of_type, shown.name) == (named.name, name);
-            let shown = all.iter().find(is_it).unwrap();
-            // What depends on something else has its default in words.
-            let default = told.strip_prefix(" Pq ").filter(|told| !told.contains(' '));
-            assert_eq!(
-                default.is_some(),
-                shown.is_default() && name != "host" || name == "path",
-                "{name}: {told}"
-            );
-            let Some(default) = default else {
-                continue;
-            };
-            // The section, of which all is in force, with what the manual says, and without the option.
-            let given = format!("\toption {name} '{default}'\n");
-            let section = |own: &str| {
-                let text = with(|line| {
-                    let of_it = |one: &Shown| one.section == shown.section && one.is_off;
-                    let is_here =
-                        |one: &Shown| line == one.line || one.section_is_off && line == one.section;
-                    line != shown.line && all.iter().any(|one| of_it(one) && is_here(one))
-                });
-                let head = SHIPPED.lines().nth(shown.section).unwrap();
-                let head = head.trim_start_matches('#').to_owned() + "\n";
-                good(&text.replacen(&head, &(head.clone() + own), 1))
-            };
-            assert_eq!(section(&given), section(""), "{name} '{default}'");
-        }
-    }
-}
-
-/// What stands beside an option in a part of the manual.
-fn told<'a>(part: &'a str, option: &str) -> Option<&'a str> {
-    let lines = part.lines();
-    let mut found = lines.filter_map(|line| line.strip_prefix(&format!(".It Cm {option}")));
-    found.find(|rest| rest.is_empty() || rest.starts_with(' '))
-}
-
-#[test]
-fn the_manual_has_every_threshold() {
-    let quality = part("Quality");
-    let on = |options: &str| {
-        let globals = format!("config globals 'globals'\n{options}");
-        good(&with(|_| false).replacen("config globals 'globals'\n", &globals, 1))
-    };
-    for measure in Measure::ALL {
-        let name = measure.name();
-        let (most, recover) = (format!("max_{name}"), format!("recover_{name}"));
-        assert_eq!(told(quality, &most), Some(" Pq none"));
-        let three_quarters = format!(" Pq three quarters of {most}");
-        assert_eq!(told(quality, &recover), Some(&*three_quarters));
-        for profile in ["normal", "fast", "metered"] {
-            let profile = format!("\toption profile '{profile}'\n");
-            let none = format!("{profile}\toption {most} 'none'\n");
-            assert_eq!(on(&none), on(&profile), "{name}");
-        }
-        let (whole, part) = match measure {
-            Measure::Loss => ("80%", "60%"),
-            Measure::Latency | Measure::Jitter => ("80ms", "60ms"),
-        };
-        let most = format!("\toption {most} '{whole}'\n");
-        for value in [part, "none"] {
-            let both = format!("{most}\toption {recover} '{value}'\n");
-            assert_eq!(on(&both), on(&most), "{name}");
-        }
-    }
-}
-
-#[test]
-fn the_manual_has_every_profile() {
-    let timing = part("Timing and verdict");
-    for (column, profile) in ["normal", "fast", "metered"].into_iter().enumerate() {
-        let globals = format!("config globals 'globals'\n\toption profile '{profile}'\n");
-        let base = with(|_| false).replacen("config globals 'globals'\n", &globals, 1);
-        let as_profile = good(&base);
-        for name in TIMING {
-            if told(part("Quality"), name).is_some() {
-                continue; // which no profile sets
-            }
-            let row = timing.lines().find_map(|line| {
-                let row = line.strip_prefix(&format!(".It Cm {name} Ta "))?;
-                row.split(" Ta ").nth(column)
-            });
-            let value = match row.unwrap() {
-                "window" => as_profile.providers[0].timing.window.to_string(),
-                value => value.to_owned(),
-            };
-            let given = globals.clone() + &format!("\toption {name} '{value}'\n");
-            let with_it = good(&base.replacen(&globals, &given, 1));
-            assert_eq!(with_it, as_profile, "{name} of {profile}");
-        }
-    }
 }

@@ -218,7 +218,7 @@ impl Daemon<'_> {
         if family == Family::V6 && uplink::source_specific_defaults(mirror).next().is_some() {
             let what = format_args!(
                 "there are IPv6 default routes for packets from one prefix only: hosts with addresses of one provider \
-                 reach nothing by another; masquerade IPv6 or use NPTv6 (see README)"
+                 reach nothing by another; masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md)"
             );
             self.warnings.add("ipv6-source-foreign", None, what);
         }

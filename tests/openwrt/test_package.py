@@ -357,10 +357,10 @@ class Scripts(PackageTest, RouterTest):
         self.assertEqual(self.read("usr/lib/opkg/info/failover.conffiles"), "/etc/config/failover\n")
 
     def test_the_names_for_ip_are_those_of_the_program(self) -> None:
-        config = (ROOT / "src/config.rs").read_text()
+        source = "".join((ROOT / "src" / file).read_text() for file in ("types.rs", "config.rs"))
         self.unpack()
         for kind, pattern in (("protos", r"const PROTOCOL: u8 = (\d+);"), ("tables", r"\btable: (\d\d+),")):
-            number = re.search(pattern, config)[1]
+            number = re.search(pattern, source)[1]
             self.assertEqual(self.read(f"etc/iproute2/rt_{kind}.d/failover.conf").split(), [number, "failover"])
 
 
