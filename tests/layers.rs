@@ -144,7 +144,14 @@ fn the_pure_layers_are_pure() {
         .filter(|file| layer_of(file).is_some_and(|layer| layer < PURE))
     {
         let name = file.to_string_lossy();
-        let of_tests = ["tests", "properties", "fixture", "kernel", "shipped"];
+        let of_tests = [
+            "tests",
+            "properties",
+            "fixture",
+            "kernel",
+            "shipped",
+            "described",
+        ];
         if of_tests.iter().any(|part| name.contains(part)) {
             continue;
         }
