@@ -14,6 +14,7 @@ use failover::limits::CLIENTS_MAX;
 use failover::linux::control::{ClientId, Server};
 use failover::types::Instant;
 use failover::wire::control::{Reply, Request};
+use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 /// What the daemon says: the frame of this number.
@@ -98,7 +99,10 @@ fn run(
             EpollTimeout::try_from(u32::try_from(millis).unwrap()).unwrap()
         });
         let mut events = [EpollEvent::empty(); 4];
-        let count = epoll.wait(&mut events, timeout).unwrap();
+        let count = match epoll.wait(&mut events, timeout) {
+            Err(Errno::EINTR) => continue, // another test's child has ended
+            count => count.unwrap(),
+        };
         wakeups.fetch_add(1, Ordering::Relaxed);
         server.expire(now());
         for event in &events[..count] {
