@@ -17,6 +17,8 @@ use heapless::{String, Vec};
 
 mod check;
 mod compare;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod globals;
 mod known;
 mod load;
