@@ -19,6 +19,8 @@ mod check;
 mod compare;
 #[cfg(test)]
 mod described;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod globals;
 mod known;
 mod load;

@@ -2,30 +2,23 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `sections` | UCI text → sections |
-//! | `interface` | `config interface` → targets, timing and thresholds |
-//! | `network` | the device of an interface |
-//! | `uplinks` | interfaces → uplinks: `wan` and `wan6` are one |
-//! | `rules` | which policy counts for all traffic |
-//! | `order` | policies and members → the order of preference |
+//! | `sections` | UCI text → sections; netifd's say the device of an interface |
+//! | `uplinks` | interfaces → uplinks with targets, timing and thresholds: `wan` and `wan6` are one |
+//! | `order` | rules, policies and members → the order of preference |
 //! | `lost` | the options that have no counterpart |
 //! | `write` | uplinks → our text |
 
-mod interface;
 mod lost;
-mod network;
 mod order;
-mod rules;
 mod sections;
 #[cfg(test)]
 mod tests;
 mod uplinks;
 mod write;
 
-use order::Order;
-use rules::Defaults;
-use sections::{Section, Setting};
+use sections::{Section, Setting, find};
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -41,7 +34,7 @@ pub fn run(file: &Path) -> Exit {
         Ok(mwan3) => mwan3,
         Err(trouble) => return unreadable(&trouble),
     };
-    // Beside it, netifd's tells what has the same device; without it, names do.
+    // netifd's file beside it says which interfaces share a device; without it, their names do.
     let network = read(&file.with_file_name("network")).unwrap_or_default();
     let name = text::plain(&file.to_string_lossy());
     let imported = convert(&name, &mwan3, &network);
@@ -68,57 +61,75 @@ pub struct Imported {
 
 /// Converts the text of mwan3's configuration, which `file` names, with the help of netifd's; that may be empty.
 pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
-    let mut notes = Notes(Vec::new());
+    let notes = Notes::default();
     if mwan3.len() > FILE_MAX {
-        notes.add(
-            1,
-            &["the file is too long: what follows 64 KiB is not read"],
-        );
+        notes.add(1, "the file is too long: what follows 64 KiB is not read");
     }
-    let sections = sections::read(mwan3, &mut notes);
-    // What is wrong there is netifd's to tell.
-    let network = sections::read(network, &mut Notes(Vec::new()));
-    let mut uplinks = uplinks::join(&sections, &network, &mut notes);
-    let defaults = Defaults::find(&sections);
-    let order = Order::find(&sections, &defaults, &mut notes);
-    order.apply(&mut uplinks, &mut notes);
-    let last_resort = order.last_resort(&mut notes);
-    order.note_rest(&mut notes);
-    rules::note(&sections, &defaults, &order, &mut notes);
-    lost::note(&sections, &mut notes);
-    let (text, usable) = write::write(file, &uplinks, last_resort, &mut notes);
+    let mwan3 = Mwan3 {
+        sections: sections::read(mwan3, &notes),
+        // What is wrong in netifd's file is not told.
+        network: sections::read(network, &Notes::default()),
+        notes,
+    };
+    let uplinks = mwan3.uplinks();
+    let order = mwan3.order();
+    let uplinks = mwan3.sorted(uplinks, &order);
+    let last_resort = mwan3.last_resort(&order);
+    mwan3.note_policies(&order);
+    mwan3.note_rules(&order);
+    mwan3.note_lost();
+    let (text, usable) = mwan3.written(file, uplinks, last_resort);
+    let notes = mwan3.notes.0.into_inner();
     Imported {
         text,
         usable,
-        notes: notes.0,
+        notes,
     }
 }
 
 /// What is not carried over, by line: what stands there, and what to do instead.
-struct Notes(Vec<(u32, String)>);
+#[derive(Default)]
+struct Notes(RefCell<Vec<(u32, String)>>);
 
 impl Notes {
-    fn add(&mut self, line: u32, parts: &[&str]) {
+    fn add(&self, line: u32, what: impl Into<String>) {
+        let mut notes = self.0.borrow_mut();
         // Those of one line stay in order.
-        let place = self.0.partition_point(|(at, _)| *at <= line);
-        self.0.insert(place, (line, parts.concat()));
+        let place = notes.partition_point(|(at, _)| *at <= line);
+        notes.insert(place, (line, what.into()));
+    }
+}
+
+/// The configuration that is converted.
+struct Mwan3 {
+    sections: Vec<Section>,
+    network: Vec<Section>,
+    notes: Notes,
+}
+
+impl Mwan3 {
+    fn of_kind<'a>(&'a self, kind: &'static str) -> impl Iterator<Item = &'a Section> {
+        let is = move |section: &&Section| section.kind == kind;
+        self.sections.iter().filter(is)
     }
 
-    fn section(&mut self, section: &Section, what: &[&str]) {
-        let Section {
-            kind, name, line, ..
-        } = section; // of printable ASCII, as every section's
-        self.add(*line, &[kind, " '", name, "': ", &what.concat()]);
+    fn find(&self, kind: &str, name: &str) -> Option<&Section> {
+        find(&self.sections, kind, name)
     }
 
-    fn setting(&mut self, section: &Section, setting: &Setting, what: &[&str]) {
-        self.value(section, &setting.name, &setting.value, setting.line, what);
+    fn note(&self, section: &Section, what: &str) {
+        let Section { kind, name, .. } = section; // of printable ASCII, as every section's
+        self.notes
+            .add(section.line, format!("{kind} '{name}': {what}"));
     }
 
-    fn value(&mut self, section: &Section, name: &str, value: &str, line: u32, what: &[&str]) {
-        let value = Shown(value).to_string();
-        let (kind, of) = (&section.kind, &section.name);
-        let place = [name, " ", &value, " of ", kind, " '", of, "': "];
-        self.add(line, &[&place.concat(), &what.concat()]);
+    fn note_value(&self, setting: &Setting, value: &str, what: &str) {
+        let Setting { name, of, line, .. } = setting;
+        let what = format!("{name} {} of {of}: {what}", Shown(value));
+        self.notes.add(*line, what);
+    }
+
+    fn note_setting(&self, setting: &Setting, what: &str) {
+        self.note_value(setting, &setting.value, what);
     }
 }

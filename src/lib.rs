@@ -71,6 +71,9 @@
 //!    `engine::rounds::tests::a_reply_to_a_round_that_is_not_held_counts_for_no_other`
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
+#[cfg(test)]
+extern crate self as failover; // for files that integration tests include, too
+
 pub mod check;
 pub mod config;
 pub mod engine;

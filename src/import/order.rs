@@ -1,220 +1,224 @@
-//! Policies and members → the order of preference, and what happens when nobody works.
+//! Rules, policies and members → the order of preference, and what happens when none works.
 
 use std::cmp::Reverse;
 
-use super::Notes;
-use super::rules::Defaults;
-use super::sections::{IGNORED, Section, find, of_kind};
+use super::Mwan3;
+use super::sections::{IGNORED, Section};
 use super::uplinks::Uplink;
 use crate::option::value;
-use crate::types::{Family, PerFamily};
+use crate::types::Family;
 
-/// The policies that count, of which there may be none.
+/// What counts in each family.
 pub(super) struct Order<'a> {
-    sections: &'a [Section],
-    policies: PerFamily<Option<&'a Section>>,
-    members: PerFamily<Vec<Member<'a>>>,
+    /// the first rule for all traffic
+    rules: [Option<&'a Section>; 2],
+    /// none only when there are no policies
+    policies: [Option<&'a Section>; 2],
     /// a rule for all traffic names one of them: what is not in it gets none
     by_rule: bool,
 }
 
 /// A place in a policy: metric, weight, position. Less is better.
-type Place = (u32, Reverse<u32>, usize);
+pub(super) type Place = (u32, Reverse<u32>, usize);
 
 /// An interface in a policy.
 struct Member<'a> {
-    interface: &'a str,
-    is_v6: bool,
+    interface: &'a Section,
     place: Place,
 }
 
 /// Members of a higher metric are ignored by mwan3.
 const METRIC_MAX: u32 = 256;
 
-impl<'a> Order<'a> {
+/// Where the families differ.
+const ONE: &str = "here that of IPv4 counts for both";
+const SHARED: &str = "members of one metric share the traffic there; here that of the largest weight leads, and the others stand by";
+const BY_MARK: &str = "not carried over: give the provider that it leads to `option mark '0x100/0xff00'`, and have the firewall set that mark";
+
+impl Order<'_> {
+    fn has(&self, policy: &Section) -> bool {
+        let mut policies = self.policies.iter().flatten();
+        policies.any(|one| one.name == policy.name)
+    }
+}
+
+impl Mwan3 {
     /// The policies that the rules for all traffic use; without such a rule, the policy that has most members.
-    pub(super) fn find(
-        sections: &'a [Section],
-        defaults: &Defaults<'a>,
-        notes: &mut Notes,
-    ) -> Order<'a> {
-        let [v4, v6] = Family::ALL.map(|family| {
-            let rule = defaults.rule(family)?;
-            find(sections, "policy", rule.value("use_policy"))
-        });
+    pub(super) fn order(&self) -> Order<'_> {
+        let first = |family| self.of_kind("rule").find(|rule| is_for_all(rule, family));
+        let rules = Family::ALL.map(first);
+        let [v4, v6] = rules.map(|rule| self.find("policy", rule?.value("use_policy")));
         let by_rule = v4.or(v6);
-        let any = by_rule.or_else(|| largest(sections, notes));
-        let (v4, v6) = (v4.or(any), v6.or(any));
+        let any = by_rule.or_else(|| self.largest());
         Order {
-            sections,
-            policies: PerFamily { v4, v6 },
-            members: PerFamily {
-                v4: members(v4, sections),
-                v6: members(v6, sections),
-            },
+            rules,
+            policies: [v4.or(any), v6.or(any)],
             by_rule: by_rule.is_some(),
         }
     }
 
-    /// Whether a policy counts.
-    pub(super) fn has(&self, policy: &Section) -> bool {
-        let is = |one: Option<&Section>| one.is_some_and(|one| one.name == policy.name);
-        is(self.policies.v4) || is(self.policies.v6)
+    /// The policy with most members, the first of equals.
+    fn largest(&self) -> Option<&Section> {
+        let mut largest: Option<(usize, &Section)> = None;
+        for policy in self.of_kind("policy") {
+            let size = policy.words("use_member").count();
+            if largest.is_none_or(|(most, _)| most < size) {
+                largest = Some((size, policy));
+            }
+        }
+        match largest {
+            Some((_, policy)) => self.note(policy, "no rule for all traffic: this gives the order"),
+            None => self.notes.add(
+                1,
+                "no policy: the order is that of the interfaces in the file",
+            ),
+        }
+        largest.map(|(_, policy)| policy)
     }
 
     /// Sorts the uplinks, and takes those out of use that traffic at large never used.
-    pub(super) fn apply(&self, uplinks: &mut [Uplink<'_>], notes: &mut Notes) {
-        if self.policies.v4.is_none() {
-            return;
-        }
-        let place = |uplink: &Uplink<'_>| {
-            let place = self.place(uplink, Family::V4);
-            place.or_else(|| self.place(uplink, Family::V6))
+    pub(super) fn sorted<'a>(
+        &self,
+        uplinks: Vec<Uplink<'a>>,
+        order: &Order<'_>,
+    ) -> Vec<Uplink<'a>> {
+        let [Some(_), Some(v6)] = order.policies else {
+            return uplinks;
         };
-        let key = |uplink: &Uplink<'_>| (place(uplink).is_none(), place(uplink));
-        // There are few, and each use of std's sort costs six kilobytes.
-        for end in 1..uplinks.len() {
-            let mut at = end;
-            while at > 0 && key(&uplinks[at]) < key(&uplinks[at - 1]) {
-                uplinks.swap(at, at - 1);
-                at -= 1;
+        let members = order
+            .policies
+            .map(|policy| policy.map(|policy| self.members(policy)));
+        let key = |uplink: &Uplink<'_>| {
+            let place = uplink.places[0].or(uplink.places[1]);
+            (place.is_none(), place)
+        };
+        let mut sorted: Vec<Uplink<'a>> = Vec::new();
+        for mut uplink in uplinks {
+            for (family, members) in Family::ALL.into_iter().zip(&members) {
+                let name = uplink.of(family).map(|one| &one.section.name);
+                let members = members.iter().flatten();
+                let its = members.filter(|one| Some(&one.interface.name) == name);
+                uplink.places[family as usize] = its.map(|one| one.place).min();
             }
+            // There are few, and each use of std's sort costs six kilobytes.
+            let at = sorted.partition_point(|other| key(other) <= key(&uplink));
+            sorted.insert(at, uplink);
         }
-        let is_listed = |uplink: &Uplink<'_>| place(uplink).is_some();
-        let some = uplinks
-            .iter()
-            .any(|uplink| uplink.enabled && is_listed(uplink));
-        let others = uplinks
-            .iter_mut()
-            .filter(|uplink| uplink.enabled && !is_listed(uplink));
-        for uplink in others {
-            uplink.enabled = !(self.by_rule && some);
+        let listed = sorted.partition_point(|uplink| !key(uplink).0);
+        let (listed, others) = sorted.split_at_mut(listed);
+        let some = listed.iter().any(|uplink| uplink.enabled);
+        for uplink in others.iter_mut().filter(|uplink| uplink.enabled) {
+            uplink.enabled = !(order.by_rule && some);
             let what = match uplink.enabled {
                 true => "in no policy that counts here: it comes last",
                 false => "no rule for all traffic uses it: disabled; enable it to let it stand in",
             };
-            uplink.first.note(&[what], notes);
+            self.note(uplink.first(), what);
         }
-        self.compare_families(uplinks, notes);
+        // There is one order; in IPv6 mwan3 may have had another.
+        let both = listed.iter().filter(|uplink| uplink.places[0].is_some());
+        let metrics = both.filter_map(|uplink| uplink.places[1].map(|(metric, ..)| metric));
+        if !metrics.is_sorted() {
+            self.note(v6, &format!("another order in IPv6: {ONE}"));
+        }
+        sorted
     }
 
-    /// The place of an uplink in a family.
-    fn place(&self, uplink: &Uplink<'_>, family: Family) -> Option<Place> {
-        let name = uplink.of(family)?.name();
-        let mut best = None;
-        for member in &self.members[family] {
-            if member.interface == name && best.is_none_or(|best| member.place < best) {
-                best = Some(member.place);
+    /// The interfaces of a policy, as far as there are such.
+    fn members(&self, policy: &Section) -> Vec<Member<'_>> {
+        let mut members = Vec::new();
+        for (position, (_, name)) in policy.words("use_member").enumerate() {
+            if let Some(member) = self.find("member", name)
+                && let Some(interface) = self.find("interface", member.value("interface"))
+            {
+                let number = |name| value::number(member.value(name)).unwrap_or(1);
+                let place = (number("metric"), Reverse(number("weight")), position);
+                members.push(Member { interface, place });
             }
         }
-        best
-    }
-
-    /// There is one order; in IPv6 mwan3 may have had another.
-    fn compare_families(&self, uplinks: &[Uplink<'_>], notes: &mut Notes) {
-        let of_both = |uplink: &&Uplink<'_>| self.place(uplink, Family::V4).is_some();
-        let both = uplinks.iter().filter(of_both);
-        let places = both.filter_map(|uplink| self.place(uplink, Family::V6));
-        if let Some(policy) = self.policies.v6
-            && !places.is_sorted_by_key(|(metric, ..)| metric)
-        {
-            notes.section(policy, &["another order in IPv6: ", ONE]);
-        }
+        members.retain(|member| member.place.0 <= METRIC_MAX);
+        members
     }
 
     /// `last_resort` of ours.
-    pub(super) fn last_resort(&self, notes: &mut Notes) -> &'static str {
+    pub(super) fn last_resort(&self, order: &Order<'_>) -> &'static str {
+        let [Some(v4), Some(v6)] = order.policies else {
+            return "first";
+        };
         let ours = |policy: &Section| match policy.value("last_resort") {
             "default" => "first",
             _ => "unreachable",
         };
-        let PerFamily { v4, v6 } = self.policies;
-        if let Some(policy) = v6
-            && v4.map(ours) != v6.map(ours)
-        {
-            notes.section(policy, &["another last_resort in IPv6: ", ONE]);
+        if ours(v4) != ours(v6) {
+            self.note(v6, &format!("another last_resort in IPv6: {ONE}"));
         }
-        if let Some(policy) = v4
-            && let Some(setting) = policy.setting("last_resort")
+        if let Some(setting) = v4.setting("last_resort")
             && setting.value == "blackhole"
         {
-            let what = "here traffic is refused at once, not dropped";
-            notes.setting(policy, setting, &[what]);
+            self.note_setting(setting, "here traffic is refused at once, not dropped");
         }
-        v4.map_or("first", ours)
+        ours(v4)
     }
 
     /// Tells of what policies do besides.
-    pub(super) fn note_rest(&self, notes: &mut Notes) {
-        let first = self.policies.v4.map_or("", |policy| &policy.name);
-        for policy in of_kind(self.sections, "policy") {
-            if !self.has(policy) {
-                let what = ["': ", IGNORED, "; `failover use` prefers another by hand"];
-                notes.section(
+    pub(super) fn note_policies(&self, order: &Order<'_>) {
+        let first = order.policies[0].map_or("", |policy| &policy.name);
+        for policy in self.of_kind("policy") {
+            if !order.has(policy) {
+                let what = format!("{IGNORED}; `failover use` prefers another by hand");
+                self.note(
                     policy,
-                    &["the order here is that of '", first, &what.concat()],
+                    &format!("the order here is that of '{first}': {what}"),
                 );
-            } else if share(&members(Some(policy), self.sections)) {
-                let what = "members of one metric share the traffic there; \
-                            here that of the largest weight leads, and the others stand by";
-                notes.section(policy, &[what]);
+            } else if self.shares(policy) {
+                self.note(policy, SHARED);
+            }
+        }
+    }
+
+    /// Whether two interfaces of a family have the same metric in a policy.
+    fn shares(&self, policy: &Section) -> bool {
+        let members = self.members(policy);
+        let is_v6 = |one: &Member<'_>| one.interface.value("family") == Family::V6.name();
+        members.iter().any(|one| {
+            let alike = |other: &Member<'_>| {
+                (other.place.0, is_v6(other)) == (one.place.0, is_v6(one))
+                    && other.interface.name != one.interface.name
+            };
+            members.iter().any(alike)
+        })
+    }
+
+    /// Tells of what rules do besides.
+    pub(super) fn note_rules(&self, order: &Order<'_>) {
+        for rule in self.of_kind("rule") {
+            let policy = self.find("policy", rule.value("use_policy"));
+            let mut counted = order.rules.iter().flatten();
+            if !policy.is_some_and(|policy| order.has(policy)) {
+                self.note(rule, BY_MARK);
+            } else if !counted.any(|one| std::ptr::eq(*one, rule)) {
+                self.note(rule, "its traffic goes with all the rest: nothing to do");
+            }
+            if let Some(setting) = rule.setting("sticky")
+                && value::boolean(&setting.value) != Ok(false)
+            {
+                let what = "one provider carries all traffic at a time: nothing to do";
+                self.note_setting(setting, what);
             }
         }
     }
 }
 
-/// Whether two interfaces of a family have the same metric.
-fn share(members: &[Member<'_>]) -> bool {
-    members.iter().any(|one| {
-        let alike = |other: &Member<'_>| {
-            (other.place.0, other.is_v6) == (one.place.0, one.is_v6)
-                && other.interface != one.interface
-        };
-        members.iter().any(alike)
-    })
-}
-
-/// Where the families differ.
-const ONE: &str = "here that of IPv4 counts for both";
-
-/// The policy with most members, the first of equals.
-fn largest<'a>(sections: &'a [Section], notes: &mut Notes) -> Option<&'a Section> {
-    let mut largest: Option<(usize, &Section)> = None;
-    for policy in of_kind(sections, "policy") {
-        let size = policy.words("use_member").len();
-        if largest.is_none_or(|(most, _)| most < size) {
-            largest = Some((size, policy));
-        }
-    }
-    match largest {
-        Some((_, policy)) => {
-            let what = "no rule for all traffic: this gives the order";
-            notes.section(policy, &[what]);
-        }
-        None => notes.add(
-            1,
-            &["no policy: the order is that of the interfaces in the file"],
-        ),
-    }
-    largest.map(|(_, policy)| policy)
-}
-
-/// The interfaces of a policy, as far as there are such.
-fn members<'a>(policy: Option<&'a Section>, sections: &'a [Section]) -> Vec<Member<'a>> {
-    let mut members = Vec::new();
-    let names = policy.map(|policy| policy.words("use_member"));
-    for (position, (name, _)) in names.unwrap_or_default().into_iter().enumerate() {
-        if let Some(member) = find(sections, "member", name)
-            && let Some(interface) = find(sections, "interface", member.value("interface"))
-        {
-            let number = |name| value::number(member.value(name)).unwrap_or(1);
-            members.push(Member {
-                interface: &interface.name,
-                is_v6: interface.value("family") == Family::V6.name(),
-                place: (number("metric"), Reverse(number("weight")), position),
-            });
-        }
-    }
-    members.retain(|member| member.place.0 <= METRIC_MAX);
-    members
+/// Whether a rule takes whatever there is in a family.
+fn is_for_all(rule: &Section, family: Family) -> bool {
+    const NARROWING: [&str; 5] = ["src_ip", "src_port", "src_iface", "dest_port", "ipset"];
+    let everything = match family {
+        Family::V4 => "0.0.0.0/0",
+        Family::V6 => "::/0",
+    };
+    let is = |option, values: &[&str]| values.contains(&rule.value(option));
+    is("family", &["", "any", family.name()])
+        && is("dest_ip", &["", everything])
+        && is("proto", &["", "all"])
+        && NARROWING.iter().all(|option| rule.value(option).is_empty())
 }

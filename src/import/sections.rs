@@ -19,12 +19,20 @@ pub(super) struct Setting {
     pub(super) name: String,
     pub(super) value: String,
     pub(super) line: u32,
+    /// the kind and name of its section
+    pub(super) of: String,
 }
 
 impl Section {
+    /// Every item of a list, or the option.
+    pub(super) fn items(&self, name: &str) -> impl Iterator<Item = &Setting> {
+        let is = move |setting: &&Setting| setting.name == name;
+        self.settings.iter().filter(is)
+    }
+
     /// What an option says, or a list says first.
     pub(super) fn setting(&self, name: &str) -> Option<&Setting> {
-        self.settings.iter().find(|setting| setting.name == name)
+        self.items(name).next()
     }
 
     /// The value of an option; empty when it is not there.
@@ -32,90 +40,118 @@ impl Section {
         self.setting(name).map_or("", |setting| &setting.value)
     }
 
-    /// Every word of an option or list, with its line: a shell splits values at blanks, so mwan3 does.
-    pub(super) fn words(&self, name: &str) -> Vec<(&str, u32)> {
-        let mut words = Vec::new();
-        for item in self.settings.iter().filter(|item| item.name == name) {
-            words.extend(item.value.split_whitespace().map(|word| (word, item.line)));
-        }
-        words
-    }
-
-    fn set(&mut self, name: Word<'_>, value: Word<'_>, line: u32, is_list: bool) {
-        let (name, value) = (said(name), said(value));
-        if !is_list {
-            if value.is_empty() {
-                return;
-            }
-            self.settings.retain(|setting| setting.name != name);
-        }
-        self.settings.push(Setting { name, value, line });
+    /// Every word of an option or list: a shell splits values at blanks, so mwan3 does.
+    pub(super) fn words<'a>(&'a self, name: &str) -> impl Iterator<Item = (&'a Setting, &'a str)> {
+        let words = |item: &'a Setting| item.value.split_whitespace().map(move |word| (item, word));
+        self.items(name).flat_map(words)
     }
 }
 
 /// Reads what can be read, and notes what cannot.
-pub(super) fn read(text: &[u8], notes: &mut Notes) -> Vec<Section> {
-    let mut sections: Vec<Section> = Vec::new();
-    let mut inside: Option<usize> = None;
+pub(super) fn read(text: &[u8], notes: &Notes) -> Vec<Section> {
+    let mut sections = Vec::new();
+    let mut inside = None;
     for statement in statements(text) {
         let statement = match statement {
             Ok(statement) => statement,
             Err(error) => {
-                notes.add(error.line, &[&error.fault.to_string()]);
+                notes.add(error.line, error.fault.to_string());
                 inside = inside.filter(|_| !error.opens_section);
                 continue;
             }
         };
         let line = statement.line;
-        let section = inside.and_then(|place| sections.get_mut(place));
-        match (statement.command, section) {
-            (Command::Config { kind, name }, _) => {
-                let (kind, name) = (said(kind), name.map(said).unwrap_or_default());
-                let same = |section: &Section| !name.is_empty() && section.name == name;
-                inside = sections.iter().position(same);
-                match inside.and_then(|place| sections.get(place)) {
-                    None => {
-                        inside = Some(sections.len());
-                        sections.push(Section {
-                            kind,
-                            name,
-                            line,
-                            settings: Vec::new(),
-                        });
-                    }
-                    Some(first) if first.kind != kind => {
-                        let what = ["section '", &name, "' has another type above: ", IGNORED];
-                        notes.add(line, &what);
-                        inside = None;
-                    }
-                    Some(_) => {}
+        let is_list = matches!(statement.command, Command::List { .. });
+        match statement.command {
+            Command::Config { kind, name } => {
+                let name = name.map(said).unwrap_or_default();
+                inside = open(&mut sections, said(kind), name, line, notes);
+            }
+            Command::Option { name, value } | Command::List { name, value } => {
+                let (name, value) = (said(name), said(value));
+                let section = inside.and_then(|place: usize| sections.get_mut(place));
+                if let Some(section) = section
+                    && (is_list || !value.is_empty())
+                {
+                    let of = format!("{} '{}'", section.kind, section.name);
+                    let settings = &mut section.settings;
+                    settings.retain(|setting| is_list || setting.name != name);
+                    settings.push(Setting {
+                        name,
+                        value,
+                        line,
+                        of,
+                    });
                 }
             }
-            (Command::Option { name, value }, Some(section)) => {
-                section.set(name, value, line, false);
-            }
-            (Command::List { name, value }, Some(section)) => section.set(name, value, line, true),
-            _ => {}
+            Command::Package { .. } => {}
         }
     }
     sections
 }
 
-/// The sections of a kind.
-pub(super) fn of_kind<'a>(sections: &'a [Section], kind: &str) -> Vec<&'a Section> {
-    let mut found = Vec::new();
-    for section in sections {
-        if section.kind == kind {
-            found.push(section);
+/// Where the section of that name is, from now on at least.
+fn open(
+    sections: &mut Vec<Section>,
+    kind: String,
+    name: String,
+    line: u32,
+    notes: &Notes,
+) -> Option<usize> {
+    let same = |section: &Section| !name.is_empty() && section.name == name;
+    let first = sections.iter().position(same);
+    match first {
+        Some(place) if sections[place].kind == kind => {}
+        Some(_) => {
+            let what = format!("section '{name}' has another type above: {IGNORED}");
+            notes.add(line, what);
+            return None;
         }
+        None => sections.push(Section {
+            kind,
+            name,
+            line,
+            settings: Vec::new(),
+        }),
     }
-    found
+    first.or(sections.len().checked_sub(1))
 }
 
 /// The section of a kind and name.
 pub(super) fn find<'a>(sections: &'a [Section], kind: &str, name: &str) -> Option<&'a Section> {
     let is = |section: &&Section| section.name == name && section.kind == kind;
     sections.iter().find(is).filter(|_| !name.is_empty())
+}
+
+/// Aliases of aliases are followed so far.
+const ALIASES_MAX: usize = 8;
+
+/// netifd's sections → what tells an interface's device from others': the device's name, or `@` and the interface that
+/// makes a device of its own. None when the configuration does not say.
+pub(super) fn device(interface: &str, network: &[Section]) -> Option<String> {
+    let mut name = interface;
+    for _ in 0..ALIASES_MAX {
+        let Some(section) = find(network, "interface", name) else {
+            // netifd makes `wan_6` by itself when `wan` is PPP or a modem.
+            name = ["_4", "_6"].iter().find_map(|end| name.strip_suffix(end))?;
+            continue;
+        };
+        let device = match section.value("device") {
+            "" => section.value("ifname"), // until OpenWrt 19.07
+            device => device,
+        };
+        if let Some(alias) = device.strip_prefix('@') {
+            name = alias;
+            continue;
+        }
+        let plain = ["", "none", "static", "dhcp", "dhcpv6"].contains(&section.value("proto"));
+        let shared = plain && section.value("type").is_empty() && !device.is_empty();
+        return Some(match shared {
+            true => device.to_owned(),
+            false => format!("@{name}"),
+        });
+    }
+    None
 }
 
 /// What becomes of what cannot be read.

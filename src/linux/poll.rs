@@ -30,11 +30,6 @@ pub struct Interest {
 }
 
 impl Interest {
-    /// Only what is told anyway.
-    pub const NONE: Interest = Interest {
-        read: false,
-        write: false,
-    };
     /// Something to read.
     pub const READ: Interest = Interest {
         read: true,
@@ -120,11 +115,6 @@ impl Poller {
         interest: Interest,
     ) -> Result<(), Errno> {
         self.epoll.modify(descriptor, &mut interest.event(token))
-    }
-
-    /// Waits for it no more. Closing does the same, unless a child process holds it open still.
-    pub fn remove(&self, descriptor: impl AsFd) -> Result<(), Errno> {
-        self.epoll.delete(descriptor)
     }
 
     /// Sets when [`Poller::wait`] returns at the latest; at once when that is past. It does so once: after that it
@@ -295,15 +285,12 @@ mod tests {
             (8, false, true)
         );
 
-        poller.modify(&near, 8, Interest::NONE).unwrap();
-        poller.set_deadline(soon(20)).unwrap();
-        assert_eq!(tokens(&mut poller), [0_u64; 0]);
         near.read_exact(&mut [0]).unwrap();
         drop(far);
         let ready: Vec<Ready> = poller.wait(&mut list).unwrap().collect();
         assert!(ready[0].broken && ready[0].readable);
 
-        poller.remove(&near).unwrap();
+        drop(near);
         poller.set_deadline(soon(20)).unwrap();
         assert_eq!(tokens(&mut poller), [0_u64; 0]);
     }

@@ -3,16 +3,18 @@
 use std::net::IpAddr;
 use std::process::Command;
 
-use failover::check::ping::Ping;
-use failover::config::{Check, CheckKind, Config, Provider, Quality, Quorum, RtTable, Timing};
+use failover::config::{Config, Provider};
 use failover::engine::{Plan, RankedPath};
 use failover::routing::diff::{changes, removal};
 use failover::routing::layout::{Situation, Tables, Wanted};
 use failover::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use failover::routing::uplink::Uplink;
-use failover::types::{Duration, Family, Mark, Metric, PROTOCOL, Prefix, Slot};
+use failover::types::{Family, Mark, Metric, PROTOCOL, Prefix, Slot};
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
+
+#[path = "../../src/config/fixture.rs"]
+mod fixture;
 
 /// Somewhere in the Internet, by family.
 pub(crate) const TARGET: [&str; 2] = ["192.0.2.200", "2001:db8:ffff::1"];
@@ -35,7 +37,8 @@ impl Router {
     pub(crate) fn new(family: Family) -> Router {
         unshare(CloneFlags::CLONE_NEWNET).expect("run me as root: a namespace is needed");
         let mut config = Config::default();
-        config.checks.push(check(family)).unwrap();
+        let target = fixture::ping(TARGET[family as usize]);
+        config.checks.push(target).unwrap();
         let slots = 0..u8::try_from(DEVICES.len()).unwrap();
         for slot in slots.clone() {
             config.providers.push(provider(slot)).unwrap();
@@ -405,42 +408,10 @@ fn uplink(family: Family, slot: u8) -> Uplink {
 fn provider(slot: u8) -> Provider {
     let number = u32::from(slot) + 1;
     Provider {
-        id: format!("isp{number}").as_str().try_into().unwrap(),
-        slot: Slot(slot),
-        enabled: true,
-        device: Default::default(),
-        interfaces: Default::default(),
-        address: Default::default(),
-        gateway: Default::default(),
-        network: Default::default(),
-        rt_table: RtTable::Auto,
         mark: Some(Mark {
             value: number,
             mask: 0xff,
         }),
-        rank: number,
-        checks: 1,
-        timing: Timing {
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            down: 3,
-            up: 3,
-            window: 50,
-            max_failed: 50,
-            quorum: Quorum::AtLeast(1),
-            quality: Quality::NONE,
-        },
-    }
-}
-
-fn check(family: Family) -> Check {
-    let target = TARGET[family as usize];
-    Check {
-        name: "target".try_into().unwrap(),
-        kind: CheckKind::Ping(Ping::new(target.parse().unwrap())),
-        target: target.try_into().unwrap(),
-        family,
-        interval: None,
-        required: false,
+        ..fixture::provider(&format!("isp{number}"), slot, DEVICES[usize::from(slot)])
     }
 }

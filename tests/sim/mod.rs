@@ -5,11 +5,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use failover::check::ping::Ping;
-use failover::config::{Check, CheckKind, Config, Provider, Quality, Quorum, RtTable, Timing};
+use failover::config::{Config, Provider, Timing};
 use failover::engine::path::{Path, State};
 use failover::engine::{ACTIONS_MAX, Action, Actions, Engine, Event, Plan};
 use failover::types::{Duration, Family, Fault, Instant, PathId, PerFamily, Round, Slot, Waiting};
+
+#[path = "../../src/config/fixture.rs"]
+mod fixture;
+use fixture::TIMING;
+pub(crate) use fixture::ping;
 
 /// A duration of so many milliseconds.
 pub(crate) fn ms(ms: u64) -> Duration {
@@ -25,12 +29,7 @@ pub(crate) fn at(ms: i64) -> Instant {
 pub(crate) const BRISK: Timing = Timing {
     interval: Duration::from_millis(100),
     timeout: Duration::from_millis(300),
-    down: 3,
-    up: 3,
-    window: 50,
-    max_failed: 50,
-    quorum: Quorum::AtLeast(1),
-    quality: Quality::NONE,
+    ..TIMING
 };
 
 /// Providers in the order of rank, each in the slot of its place; every one is asked all the targets.
@@ -48,35 +47,9 @@ pub(crate) fn config(providers: &[&str], targets: &[&str], timing: Timing) -> Co
 /// A provider that is asked every check there may be.
 pub(crate) fn provider(id: &str, place: u8, timing: Timing) -> Provider {
     Provider {
-        id: id.try_into().unwrap(),
-        slot: Slot(place),
-        enabled: true,
-        device: PerFamily {
-            v4: id.try_into().unwrap(),
-            v6: id.try_into().unwrap(),
-        },
-        interfaces: heapless::Vec::new(),
-        address: PerFamily::default(),
-        gateway: PerFamily::default(),
-        network: PerFamily::default(),
-        rt_table: RtTable::Auto,
-        mark: None,
-        rank: u32::from(place) + 1,
         checks: u32::MAX,
         timing,
-    }
-}
-
-/// A ping of an address, whose text is the check's name too.
-pub(crate) fn ping(target: &str) -> Check {
-    let address = target.parse().unwrap();
-    Check {
-        name: target.try_into().unwrap(),
-        kind: CheckKind::Ping(Ping::new(address)),
-        target: target.try_into().unwrap(),
-        family: Family::of(address),
-        interval: None,
-        required: false,
+        ..fixture::provider(id, place, id)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What rounds make of answers, losses and faults, and when.
 
 use super::*;
-use crate::config::{Quality, Quorum};
+use crate::config::Quorum;
+use crate::config::fixture::TIMING;
 
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -10,12 +11,8 @@ pub(crate) fn terms(quorum: u8, intervals: &[Option<Duration>]) -> Terms {
         timing: Timing {
             interval: Duration::from_millis(100),
             timeout: TIMEOUT,
-            down: 3,
-            up: 3,
-            window: 50,
-            max_failed: 50,
             quorum: Quorum::AtLeast(quorum),
-            quality: Quality::NONE,
+            ..TIMING
         },
         intervals: intervals
             .iter()

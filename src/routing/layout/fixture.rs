@@ -3,12 +3,11 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Situation, Tables, Wanted, everywhere};
-use crate::check::ping::Ping;
-use crate::config::{Check, CheckKind, Config, Provider, Quality, Quorum, RtTable, Timing};
+use crate::config::{Config, Provider, fixture};
 use crate::engine::{Plan, RankedPath};
 use crate::routing::objects::{Route, RouteKind};
 use crate::routing::uplink::Uplink;
-use crate::types::{Duration, Family, Mark, Metric, Prefix, Slot};
+use crate::types::{Family, Mark, Metric, Prefix, Slot};
 
 /// A router with its uplinks, in one family.
 #[derive(Clone, Debug)]
@@ -27,7 +26,8 @@ impl Scene {
     /// Providers in slots from 0, all well, on devices eth1 … with the numbers 1 …; slot s has mark s+1.
     pub(crate) fn of(family: Family, providers: u8) -> Scene {
         let mut config: Box<Config> = Box::default();
-        config.checks.push(check(family)).unwrap();
+        let target = own(family, 100, 1).to_string();
+        config.checks.push(fixture::ping(&target)).unwrap();
         for slot in 0..providers {
             config.providers.push(provider(slot)).unwrap();
         }
@@ -112,42 +112,12 @@ fn uplink(family: Family, slot: u8) -> Uplink {
 }
 
 fn provider(slot: u8) -> Provider {
+    let number = u32::from(slot) + 1;
     Provider {
-        id: format!("isp{}", slot + 1).as_str().try_into().unwrap(),
-        slot: Slot(slot),
-        enabled: true,
-        device: Default::default(),
-        interfaces: Default::default(),
-        address: Default::default(),
-        gateway: Default::default(),
-        network: Default::default(),
-        rt_table: RtTable::Auto,
         mark: Some(Mark {
-            value: u32::from(slot) + 1,
+            value: number,
             mask: 0xff,
         }),
-        rank: u32::from(slot) + 1,
-        checks: 1,
-        timing: Timing {
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            down: 3,
-            up: 3,
-            window: 50,
-            max_failed: 50,
-            quorum: Quorum::AtLeast(1),
-            quality: Quality::NONE,
-        },
-    }
-}
-
-fn check(family: Family) -> Check {
-    Check {
-        name: "check".try_into().unwrap(),
-        kind: CheckKind::Ping(Ping::new(own(family, 100, 1))),
-        target: Default::default(),
-        family,
-        interval: None,
-        required: false,
+        ..fixture::provider(&format!("isp{number}"), slot, &format!("eth{number}"))
     }
 }

@@ -1,9 +1,9 @@
 //! What becomes of a provider as its device, addresses and routes come and go.
 
 use super::*;
-use crate::config::{Quality, Quorum, RtTable, Timing};
+use crate::config::fixture;
 use crate::routing::mirror::Object;
-use crate::types::{Duration, Metric, PerFamily};
+use crate::types::{Metric, PerFamily};
 
 fn ip(text: &str) -> Option<IpAddr> {
     Some(text.parse().unwrap())
@@ -11,33 +11,7 @@ fn ip(text: &str) -> Option<IpAddr> {
 
 /// isp1 on eth1, everything else to be learned.
 fn provider() -> Provider {
-    Provider {
-        id: "isp1".try_into().unwrap(),
-        slot: Slot(0),
-        enabled: true,
-        device: PerFamily {
-            v4: "eth1".try_into().unwrap(),
-            v6: "eth1".try_into().unwrap(),
-        },
-        interfaces: Vec::new(),
-        address: PerFamily::default(),
-        gateway: PerFamily::default(),
-        network: PerFamily::default(),
-        rt_table: RtTable::Auto,
-        mark: None,
-        rank: 1,
-        checks: 1,
-        timing: Timing {
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            down: 3,
-            up: 3,
-            window: 50,
-            max_failed: 50,
-            quorum: Quorum::AtLeast(1),
-            quality: Quality::NONE,
-        },
-    }
+    fixture::provider("isp1", 0, "eth1")
 }
 
 fn eth1() -> Link {

@@ -1,7 +1,8 @@
 //! Control frames, as the daemon reads them of clients and clients of the daemon: what is read is written again as
 //! something that reads the same.
 //!
-//! Input: how; then the bytes, or the message of a frame whose head is right.
+//! Input: how; then the bytes, or the message of a frame whose head is right. Also of the bytes the version is right unless
+//! `how` says otherwise, so that what was found of an older version goes on to be of use.
 
 #![no_main]
 
@@ -22,6 +23,8 @@ fuzz_target!(|bytes: &[u8]| {
     if how & 1 != 0 {
         let length = u16::try_from(frame.len() + 1).unwrap_or(u16::MAX);
         frame.splice(..0, [length.to_le_bytes().as_slice(), &[VERSION]].concat());
+    } else if let (0, Some(version)) = (how & 4, frame.get_mut(2)) {
+        *version = VERSION;
     }
     match how & 2 {
         0 => try_as::<Reply>(&frame),
