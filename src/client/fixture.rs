@@ -2,7 +2,9 @@
 
 use crate::linux::connection::{Answer, Provider};
 use crate::types::Family;
-use crate::wire::control::{Active, Check, Counters, Entry, Header, Path, Rounds, Rtt, Warning};
+use crate::wire::control::{
+    Active, Check, Counters, Cure, Entry, Header, Path, Rounds, Rtt, Warning,
+};
 use crate::wire::decimal::Decimal;
 
 fn text<const N: usize>(text: &str) -> heapless::String<N> {
@@ -155,15 +157,26 @@ pub(super) fn troubled() -> Answer {
         Warning {
             code: text("rp-filter"),
             provider: Some(text("isp2")),
-            text: text(
-                "strict rp_filter drops the replies to probes on eth2. Run: sysctl -w \
-                 net.ipv4.conf.eth2.rp_filter=2 (and put it into /etc/sysctl.conf)",
-            ),
+            text: text("strict rp_filter on eth2 drops the replies to its probes"),
+            cure: Some(Cure {
+                is_command: true,
+                text: text("sysctl -w net.ipv4.conf.eth2.rp_filter=2"),
+            }),
         },
         Warning {
             code: text("overflow"),
             provider: None,
-            text: text("more than 1024 routes are watched."),
+            text: text("7 addresses cannot be watched"),
+            cure: Some(Cure {
+                is_command: false,
+                text: text("delete those not needed"),
+            }),
+        },
+        Warning {
+            code: text("no-room"),
+            provider: None,
+            text: text("probes are not asked; and not counted"),
+            cure: None,
         },
     ];
     answer
