@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use failover::config::CONFIG_FILES;
 use failover::limits::FRAME_MAX;
-use failover::types::{Family, Name};
+use failover::types::{Cause, Family, Kind, Name, State, Waiting, Who};
 use failover::wire::control::{
     Active, Counters, Cure, Entry, Header, Reply, Request, Text, Warning,
 };
@@ -54,10 +54,15 @@ fn answers(request: &Request, number: u32) -> Option<Reply> {
         })),
         (Request::Log, 0..5000) => Some(Reply::Entry(Entry {
             ago_ms: 1000,
-            provider: Some(name()),
-            family: Some(Family::V4),
-            what: "online → offline".try_into().unwrap(),
-            cause: "carrier lost".try_into().unwrap(),
+            who: Who {
+                provider: Some(name()),
+                family: Some(Family::V4),
+            },
+            kind: Kind::State {
+                from: State::Online,
+                to: State::Waiting,
+            },
+            cause: Cause::Lost(Waiting::NoCarrier),
         })),
         (Request::Use(Some(id)) | Request::Disable(id) | Request::Enable(id), 0)
             if *id != "isp1" =>

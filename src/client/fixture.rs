@@ -1,7 +1,7 @@
 //! Answers of an invented daemon, for tests.
 
 use crate::linux::connection::{Answer, Provider};
-use crate::types::Family;
+use crate::types::{Cause, Family, Ground, Judged, Kind, Missed, State, Who};
 use crate::wire::control::{
     Active, Check, Counters, Cure, Entry, Header, Path, Rounds, Rtt, Warning,
 };
@@ -184,22 +184,31 @@ pub(super) fn troubled() -> Answer {
 
 /// A day in the life of a router.
 pub(super) fn journal() -> Vec<Entry> {
-    let entry = |ago_ms, provider: Option<&str>, family, what: &str, cause: &str| Entry {
+    let entry = |ago_ms, provider: Option<&str>, family, kind, cause| Entry {
         ago_ms,
-        provider: provider.map(text),
-        family,
-        what: text(what),
-        cause: text(cause),
+        who: Who {
+            provider: provider.map(text),
+            family,
+        },
+        kind,
+        cause,
     };
+    let mut missed = Missed::default();
+    missed.add("8.8.8.8", None);
+    missed.add("1.1.1.1", None);
+    let failed = Cause::Judged(Judged {
+        ground: Ground::FailedStreak(3),
+        missed,
+        unreachable: None,
+    });
+    let died = Kind::State {
+        from: State::Online,
+        to: State::Offline,
+    };
+    let version = Cause::Version(text("0.1.0"));
     vec![
-        entry(86_400_000, None, None, "started", "version 0.1.0"),
-        entry(
-            3_600_500,
-            Some("isp1"),
-            Some(Family::V4),
-            "online → offline",
-            "3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered",
-        ),
-        entry(0, Some("backup"), None, "pinned", "by hand"),
+        entry(86_400_000, None, None, Kind::Started, version),
+        entry(3_600_500, Some("isp1"), Some(Family::V4), died, failed),
+        entry(0, Some("backup"), None, Kind::Pinned, Cause::PinnedByHand),
     ]
 }

@@ -12,7 +12,7 @@ use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
-use crate::types::{DeviceName, Family, Name};
+use crate::types::{Cause, DeviceName, Family, Kind, Name, Who};
 use crate::wire::decimal::Decimal;
 
 /// The protocol's version: a client of another version is told so.
@@ -282,12 +282,10 @@ pub struct Check {
 pub struct Entry {
     /// how long ago, in milliseconds: the client knows the wall time
     pub ago_ms: u64,
-    /// whose, when it is one provider's
-    pub provider: Option<Name>,
-    /// in which family, when it is one's
-    pub family: Option<Family>,
-    /// what happened, as `online → offline`
-    pub what: Word,
+    /// what it is about
+    pub who: Who,
+    /// what happened
+    pub kind: Kind,
     /// why
-    pub cause: String<CAUSE_MAX>,
+    pub cause: Cause,
 }

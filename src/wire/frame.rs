@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::limits::{CAUSE_MAX, NAME_MAX, TARGET_MAX};
-    use crate::types::Family;
+    use crate::types::{Cause, Family, Kind, Other, State, Who};
     use crate::wire::control::*;
     use crate::wire::decimal::Decimal;
 
@@ -229,14 +229,16 @@ mod tests {
                 })
             },
         );
-        let entry = (any::<u64>(), proptest::option::of(text()), text(), text()).prop_map(
-            |(ago_ms, provider, what, cause)| {
+        let entry = (any::<u64>(), proptest::option::of(text()), text()).prop_map(
+            |(ago_ms, provider, id)| {
                 Reply::Entry(Entry {
                     ago_ms,
-                    provider,
-                    family: Some(Family::V6),
-                    what,
-                    cause,
+                    who: Who {
+                        provider,
+                        family: Some(Family::V6),
+                    },
+                    kind: Kind::Leads,
+                    cause: Cause::Other(id, Other::Is(State::Offline)),
                 })
             },
         );
