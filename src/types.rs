@@ -213,7 +213,7 @@ impl CheckSet {
 }
 
 /// Why a path cannot be probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
     /// its device does not exist
     NoDevice,

@@ -10,7 +10,7 @@ use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX, TARGET_MAX};
 use crate::types::Family;
 
 /// A path's state, as people see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum State {
     Online,
@@ -42,7 +42,7 @@ pub struct Who {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// the daemon was started
     Started,
@@ -101,7 +101,7 @@ impl Kind {
 }
 
 /// Why it happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant)] // a journal's entries are in place, not on a heap
 pub enum Cause {
     /// of a start: the daemon's version
@@ -147,7 +147,7 @@ pub enum Cause {
 }
 
 /// Why another provider carries from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Other {
     /// it is disabled
     Disabled,
@@ -162,7 +162,7 @@ pub enum Other {
 }
 
 /// A path's rounds were judged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// what was found
     pub ground: Ground,
@@ -173,7 +173,7 @@ pub struct Judged {
 }
 
 /// Why a verdict changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ground {
     /// so many good rounds in a row
     GoodStreak(u32),
@@ -190,7 +190,7 @@ pub enum Ground {
 }
 
 /// What of a path's quality is measured, over its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// probes lost, in percent
     Loss,
@@ -215,7 +215,7 @@ impl Measure {
 }
 
 /// A measure of a path's quality: whole percents of loss, microseconds of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measured {
     /// of what
     pub measure: Measure,
@@ -228,7 +228,7 @@ pub struct Measured {
 }
 
 /// What a round did not get an answer from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missed {
     /// targets, or the names of checks without one, a line each, as far as there is room
     targets: String<CAUSE_MAX>,
@@ -258,7 +258,7 @@ impl Missed {
 }
 
 /// A route or a rule of ours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ours {
     /// a route
     Route {
