@@ -177,3 +177,43 @@ impl fmt::Display for Ours {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_stand_behind_the_targets_that_they_are_of() {
+        let mut missed = Missed::default();
+        assert_eq!(missed.to_string(), "");
+        missed.add("192.0.2.1", None);
+        missed.add("192.0.2.2", None);
+        missed.add("web", Some(Fault::Status(302)));
+        let cause = Cause::Judged(Judged {
+            ground: Ground::FailedInWindow(11, 50),
+            missed,
+            unreachable: Some(1),
+        });
+        assert_eq!(
+            cause.to_string(),
+            "11 of the last 50 rounds failed: 192.0.2.1, 192.0.2.2 unanswered, web answers with status 302 (a captive \
+             portal?); the network says unreachable (ICMP code 1)"
+        );
+    }
+
+    #[test]
+    fn what_is_changed_is_named_as_ip_names_it() {
+        let rule = Cause::Changed(Ours::Rule(18500), 0);
+        assert_eq!(rule.to_string(), "somebody else changed rule 18500");
+        let route = Ours::Route {
+            to: None,
+            metric: crate::types::Metric(100),
+            table: 176,
+        };
+        let cause = Cause::Changed(route, 2);
+        assert_eq!(
+            cause.to_string(),
+            "somebody else changed default route of metric 100 in table 176, and 2 more"
+        );
+    }
+}
