@@ -109,13 +109,18 @@ impl<'de> Deserialize<'de> for Cause {
             }
 
             fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Cause, E> {
-                let mut reader = Reader(bytes);
-                let cause = reader.cause().filter(|_| reader.0.is_empty());
-                cause.ok_or(E::custom("no cause"))
+                read(bytes).ok_or(E::custom("no cause"))
             }
         }
         deserializer.deserialize_bytes(Bytes)
     }
+}
+
+/// A cause that takes all of these bytes. Frames and the saved state share the code, which would else stand in each.
+#[inline(never)]
+fn read(bytes: &[u8]) -> Option<Cause> {
+    let mut reader = Reader(bytes);
+    reader.cause().filter(|_| reader.0.is_empty())
 }
 
 /// The faults without a number, by their byte less [`FAULT_PLAIN`].
