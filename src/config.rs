@@ -33,10 +33,10 @@ mod verdict;
 
 use crate::check::Way;
 pub use crate::check::{CheckKind, Pace};
+pub use crate::types::Measure;
 pub use known::{Ids, Unusable};
 pub use load::{Refused, load};
-pub use quality::Limit;
-pub use verdict::{Measure, Profile, Quality, Quorum, Threshold, Timing};
+pub use verdict::{Profile, Quality, Quorum, Threshold, Timing};
 
 use crate::limits::{CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, TARGET_MAX};
 use crate::types::{

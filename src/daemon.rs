@@ -309,19 +309,19 @@ impl Daemon<'_> {
             return;
         }
         for entry in journal.since(self.logged) {
-            let level = match entry.grave {
+            let level = match entry.kind.is_grave() {
                 true => log::Level::Warn,
                 false => log::Level::Info,
             };
-            let provider = entry.provider.as_deref().unwrap_or("failover");
-            match entry.family {
+            let provider = entry.who.provider.as_deref().unwrap_or("failover");
+            match entry.who.family {
                 Some(family) => log::log!(
                     level,
                     "{provider} {family}: {}: {}",
-                    entry.what,
+                    entry.kind,
                     entry.cause
                 ),
-                None => log::log!(level, "{provider}: {}: {}", entry.what, entry.cause),
+                None => log::log!(level, "{provider}: {}: {}", entry.kind, entry.cause),
             }
         }
         self.logged = journal.written();

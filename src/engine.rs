@@ -10,7 +10,7 @@
 //! | `leader` | who leads, and the plan that follows from it |
 //! | `ranking` | the order of preference |
 //! | [`journal`] | the last transitions, each with its cause |
-//! | `cause` | why, in the words of the journal |
+//! | `cause` | why |
 //! | `timers` | which path must be looked at next |
 //! | `events` | [`Event`], [`Action`] and what they are made of |
 
@@ -26,18 +26,13 @@ pub mod rounds;
 mod statistics;
 mod timers;
 
-use core::fmt;
-
-use cause::{Cause, loss};
-use heapless::String;
-
 use crate::config::Config;
-use crate::limits::CAUSE_MAX;
-use crate::text::text;
-use crate::types::{Duration, Family, Instant, PathId, PerFamily, Slot, Verdict, Waiting};
+use crate::types::{
+    Cause, Duration, Family, Instant, Kind, PathId, PerFamily, Slot, Verdict, Waiting, Who,
+};
 pub use events::{ACTIONS_MAX, Action, Actions, Event, Plan, RankedPath};
 use journal::{Entry, Journal};
-pub use leader::{HeldBack, LEADS, Lead, NO_ROUTE, REFUSED};
+pub use leader::{HeldBack, Lead};
 use path::{Duty, Path, State};
 use paths::Paths;
 use timers::Timers;
@@ -146,13 +141,8 @@ impl Engine {
             Event::Disable(slot, disabled) => self.disable(slot, disabled, now, &mut actions),
             Event::RoutesApplied(_) => {}
             Event::RoutesFailed(family, fault) => {
-                self.alarm(
-                    now,
-                    None,
-                    Some(family),
-                    format_args!("routes not set yet"),
-                    format_args!("{fault}"),
-                );
+                let cause = Cause::Kernel(fault);
+                self.note(now, None, Some(family), Kind::RoutesNotSet, cause);
             }
         }
         self.save_if_written(written, &mut actions);
@@ -231,43 +221,17 @@ impl Engine {
         now: Instant,
         slot: Option<Slot>,
         family: Option<Family>,
-        what: fmt::Arguments<'_>,
-        cause: fmt::Arguments<'_>,
-    ) {
-        self.write(now, slot, family, false, what, cause);
-    }
-
-    /// Writes into the journal what somebody may have to act on.
-    pub fn alarm(
-        &mut self,
-        now: Instant,
-        slot: Option<Slot>,
-        family: Option<Family>,
-        what: fmt::Arguments<'_>,
-        cause: fmt::Arguments<'_>,
-    ) {
-        self.write(now, slot, family, true, what, cause);
-    }
-
-    fn write(
-        &mut self,
-        now: Instant,
-        slot: Option<Slot>,
-        family: Option<Family>,
-        grave: bool,
-        what: fmt::Arguments<'_>,
-        cause: fmt::Arguments<'_>,
+        kind: Kind,
+        cause: Cause,
     ) {
         let provider = slot
             .and_then(|slot| self.config.at(slot))
             .map(|p| p.id.clone());
         self.journal.write(Entry {
             at: now,
-            provider,
-            family,
-            what: text(what),
-            cause: text(cause),
-            grave,
+            who: Who { provider, family },
+            kind,
+            cause,
         });
     }
 
@@ -334,11 +298,9 @@ impl Engine {
             _ => {}
         }
         match waiting {
-            Some(reason) if was.is_none() => {
-                self.moved(id, before, now, format_args!("{}", loss(reason)));
-            }
-            Some(reason) if was != waiting => self.moved(id, before, now, format_args!("{reason}")),
-            None if was.is_some() => self.moved(id, before, now, format_args!("uplink is up")),
+            Some(what) if was.is_none() => self.moved(id, before, now, Cause::Lost(what)),
+            Some(what) if was != waiting => self.moved(id, before, now, Cause::Lacks(what)),
+            None if was.is_some() => self.moved(id, before, now, Cause::UplinkUp),
             _ => {}
         }
         self.judge(id, now, actions);
@@ -352,20 +314,8 @@ impl Engine {
         }
         let old = core::mem::replace(&mut self.pinned, slot);
         match slot {
-            Some(_) => self.note(
-                now,
-                slot,
-                None,
-                format_args!("pinned"),
-                format_args!("pinned by hand"),
-            ),
-            None => self.note(
-                now,
-                old,
-                None,
-                format_args!("unpinned"),
-                format_args!("unpinned by hand"),
-            ),
+            Some(_) => self.note(now, slot, None, Kind::Pinned, Cause::PinnedByHand),
+            None => self.note(now, old, None, Kind::Unpinned, Cause::UnpinnedByHand),
         }
         self.keep_watch(now);
         self.rank(Family::V4, now, actions);
@@ -406,14 +356,11 @@ impl Engine {
             return;
         }
         self.disabled ^= bit(slot);
-        let what = if disabled { "disabled" } else { "enabled" };
-        self.note(
-            now,
-            Some(slot),
-            None,
-            format_args!("{what}"),
-            format_args!("{what} by hand"),
-        );
+        let (kind, cause) = match disabled {
+            true => (Kind::Disabled, Cause::DisabledByHand),
+            false => (Kind::Enabled, Cause::EnabledByHand),
+        };
+        self.note(now, Some(slot), None, kind, cause);
         self.rank(Family::V4, now, actions);
         self.rank(Family::V6, now, actions);
     }
@@ -433,16 +380,9 @@ impl Engine {
         let before = path.state();
         let ground = path.judge();
         self.timers.set(id.index(), path.deadline());
-        if let Some(ground) = ground {
-            let cause: String<CAUSE_MAX> = text(format_args!(
-                "{}",
-                Cause {
-                    engine: self,
-                    id,
-                    ground
-                }
-            ));
-            self.moved(id, before, now, format_args!("{cause}"));
+        if let Some((ground, lost)) = ground {
+            let cause = self.judged(id, ground, lost);
+            self.moved(id, before, now, cause);
         }
         ground.is_some()
     }
@@ -459,7 +399,7 @@ impl Engine {
     }
 
     /// The state of a path is another one since now.
-    fn moved(&mut self, id: PathId, before: State, now: Instant, cause: fmt::Arguments<'_>) {
+    fn moved(&mut self, id: PathId, before: State, now: Instant, cause: Cause) {
         let Some(path) = self.paths.get_mut(id.index()) else {
             return;
         };
@@ -467,14 +407,11 @@ impl Engine {
         if before != after {
             path.since = now;
         }
-        let (slot, family) = (Some(id.slot), Some(id.family));
-        let grave = matches!(after, State::Offline | State::Waiting);
-        if before == after {
-            self.write(now, slot, family, grave, format_args!("{after}"), cause);
-        } else {
-            let what = format_args!("{before} → {after}");
-            self.write(now, slot, family, grave, what, cause);
-        }
+        let kind = Kind::State {
+            from: before,
+            to: after,
+        };
+        self.note(now, Some(id.slot), Some(id.family), kind, cause);
     }
 }
 

@@ -1,8 +1,12 @@
-//! Texts of limited length, and times as texts.
+//! Texts of limited length; times, thresholds and the journal as texts.
+
+mod journal;
 
 use core::fmt::{self, Write};
 
 use heapless::string::{String, StringView};
+
+use crate::types::{Duration, Measure};
 
 /// A text of limited length: what does not fit is left out, between characters.
 pub fn text<const N: usize>(what: fmt::Arguments<'_>) -> String<N> {
@@ -19,6 +23,37 @@ impl Write for Cut<'_> {
     fn write_str(&mut self, s: &str) -> fmt::Result {
         s.chars()
             .try_for_each(|character| self.0.push(character).map_err(|_| fmt::Error))
+    }
+}
+
+/// A duration as a configuration would have it.
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.total_micros();
+        match micros {
+            _ if micros.is_multiple_of(1_000_000) => write!(f, "{}s", micros / 1_000_000),
+            _ if micros.is_multiple_of(1_000) => write!(f, "{}ms", micros / 1_000),
+            _ => write!(f, "{}.{:03}ms", micros / 1_000, micros % 1_000),
+        }
+    }
+}
+
+/// A threshold, or what is measured, as people write it: `12%`, `250ms`.
+pub struct Limit {
+    /// of what
+    pub measure: Measure,
+    /// percents, or microseconds
+    pub value: u32,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.measure {
+            Measure::Loss => write!(f, "{}%", self.value),
+            _ => Span(Duration::from_micros(self.value.into())).fmt(f),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The types that several layers speak of.
 
 mod fault;
+mod journal;
 
 use core::fmt;
 use core::net::IpAddr;
@@ -12,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{DEVICE_MAX, FILE_PATH_MAX, NAME_MAX, PATHS_MAX};
 
 pub use fault::Fault;
+pub use journal::{
+    Cause, Ground, Judged, Kind, Measure, Measured, Missed, Other, Ours, State, Who,
+};
 pub use smoltcp::time::{Duration, Instant};
 /// A network prefix with an address in it, as `192.0.2.7/24`.
 pub use smoltcp::wire::IpCidr as Prefix;
@@ -209,7 +213,7 @@ impl CheckSet {
 }
 
 /// Why a path cannot be probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
     /// its device does not exist
     NoDevice,

@@ -12,6 +12,7 @@
 //! | [`json`] | JSON as a stream |
 //! | [`netifd`] | what OpenWrt's netifd says of its interfaces |
 //! | `seal` | a hash under a secret key: what a probe is known again by |
+//! | [`journal`] | the kinds and causes of the journal |
 //! | [`saved_state`] | what a run leaves to the next one |
 
 pub mod control;
@@ -20,6 +21,7 @@ pub mod dns;
 pub mod frame;
 pub mod http;
 pub mod icmp;
+pub mod journal;
 pub mod json;
 pub mod neighbour;
 pub mod netifd;

@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 
 use failover::config::CONFIG_FILES;
 use failover::limits::FRAME_MAX;
-use failover::types::{Family, Name};
-use failover::wire::control::{Active, Counters, Entry, Header, Reply, Request, Text, Warning};
+use failover::types::{Cause, Family, Kind, Name, State, Waiting, Who};
+use failover::wire::control::{
+    Active, Counters, Cure, Entry, Header, Reply, Request, Text, Warning,
+};
 use failover::wire::frame;
 use fake_daemon::{FakeDaemon, directory};
 use nix::sys::signal::{Signal, kill};
@@ -45,13 +47,22 @@ fn answers(request: &Request, number: u32) -> Option<Reply> {
             code: "rp-filter".try_into().unwrap(),
             provider: Some(name()),
             text: text("strict rp_filter"),
+            cure: Some(Cure {
+                is_command: true,
+                text: text("sysctl -w x=2"),
+            }),
         })),
         (Request::Log, 0..5000) => Some(Reply::Entry(Entry {
             ago_ms: 1000,
-            provider: Some(name()),
-            family: Some(Family::V4),
-            what: "online → offline".try_into().unwrap(),
-            cause: "carrier lost".try_into().unwrap(),
+            who: Who {
+                provider: Some(name()),
+                family: Some(Family::V4),
+            },
+            kind: Kind::State {
+                from: State::Online,
+                to: State::Waiting,
+            },
+            cause: Cause::Lost(Waiting::NoCarrier),
         })),
         (Request::Use(Some(id)) | Request::Disable(id) | Request::Enable(id), 0)
             if *id != "isp1" =>
@@ -583,6 +594,7 @@ fn status_is_shown_to_people_and_programs() {
     let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(status["active"]["ipv4"], "isp1");
     assert_eq!(status["warnings"][0]["code"], "rp-filter");
+    assert_eq!(status["warnings"][0]["cure"], "sysctl -w x=2");
 }
 
 #[test]

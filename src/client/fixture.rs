@@ -1,8 +1,10 @@
 //! Answers of an invented daemon, for tests.
 
 use crate::linux::connection::{Answer, Provider};
-use crate::types::Family;
-use crate::wire::control::{Active, Check, Counters, Entry, Header, Path, Rounds, Rtt, Warning};
+use crate::types::{Cause, Family, Ground, Judged, Kind, Missed, State, Who};
+use crate::wire::control::{
+    Active, Check, Counters, Cure, Entry, Header, Path, Rounds, Rtt, Warning,
+};
 use crate::wire::decimal::Decimal;
 
 fn text<const N: usize>(text: &str) -> heapless::String<N> {
@@ -155,15 +157,26 @@ pub(super) fn troubled() -> Answer {
         Warning {
             code: text("rp-filter"),
             provider: Some(text("isp2")),
-            text: text(
-                "strict rp_filter drops the replies to probes on eth2. Run: sysctl -w \
-                 net.ipv4.conf.eth2.rp_filter=2 (and put it into /etc/sysctl.conf)",
-            ),
+            text: text("strict rp_filter on eth2 drops the replies to its probes"),
+            cure: Some(Cure {
+                is_command: true,
+                text: text("sysctl -w net.ipv4.conf.eth2.rp_filter=2"),
+            }),
         },
         Warning {
             code: text("overflow"),
             provider: None,
-            text: text("more than 1024 routes are watched."),
+            text: text("7 addresses cannot be watched"),
+            cure: Some(Cure {
+                is_command: false,
+                text: text("delete those not needed"),
+            }),
+        },
+        Warning {
+            code: text("no-room"),
+            provider: None,
+            text: text("probes are not asked; and not counted"),
+            cure: None,
         },
     ];
     answer
@@ -171,22 +184,31 @@ pub(super) fn troubled() -> Answer {
 
 /// A day in the life of a router.
 pub(super) fn journal() -> Vec<Entry> {
-    let entry = |ago_ms, provider: Option<&str>, family, what: &str, cause: &str| Entry {
+    let entry = |ago_ms, provider: Option<&str>, family, kind, cause| Entry {
         ago_ms,
-        provider: provider.map(text),
-        family,
-        what: text(what),
-        cause: text(cause),
+        who: Who {
+            provider: provider.map(text),
+            family,
+        },
+        kind,
+        cause,
     };
+    let mut missed = Missed::default();
+    missed.add("8.8.8.8", None);
+    missed.add("1.1.1.1", None);
+    let failed = Cause::Judged(Judged {
+        ground: Ground::FailedStreak(3),
+        missed,
+        unreachable: None,
+    });
+    let died = Kind::State {
+        from: State::Online,
+        to: State::Offline,
+    };
+    let version = Cause::Version(text("0.1.0"));
     vec![
-        entry(86_400_000, None, None, "started", "version 0.1.0"),
-        entry(
-            3_600_500,
-            Some("isp1"),
-            Some(Family::V4),
-            "online → offline",
-            "3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered",
-        ),
-        entry(0, Some("backup"), None, "pinned", "by hand"),
+        entry(86_400_000, None, None, Kind::Started, version),
+        entry(3_600_500, Some("isp1"), Some(Family::V4), died, failed),
+        entry(0, Some("backup"), None, Kind::Pinned, Cause::PinnedByHand),
     ]
 }

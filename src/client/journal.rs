@@ -25,14 +25,14 @@ pub(super) fn render(entries: &[Entry], now_ms: u64) -> String {
 }
 
 fn row(entry: &Entry, now_ms: u64) -> [String; 5] {
-    let provider = entry.provider.as_deref().unwrap_or("-");
-    let family = entry.family.map_or("-", |family| family.name());
+    let provider = entry.who.provider.as_deref().unwrap_or("-");
+    let family = entry.who.family.map_or("-", |family| family.name());
     [
         Timestamp(now_ms.saturating_sub(entry.ago_ms)).to_string(),
         plain(provider),
         family.to_owned(),
-        plain(&entry.what),
-        plain(&entry.cause),
+        plain(&entry.kind.to_string()),
+        plain(&entry.cause.to_string()),
     ]
 }
 
@@ -48,7 +48,7 @@ mod tests {
             "\
 2025-11-22T20:28:55Z  -       -     started           version 0.1.0
 2025-11-23T19:28:54Z  isp1    ipv4  online → offline  3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered
-2025-11-23T20:28:55Z  backup  -     pinned            by hand
+2025-11-23T20:28:55Z  backup  -     pinned            pinned by hand
 "
         );
         assert_eq!(render(&[], 0), "");

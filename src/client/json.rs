@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::linux::connection::{Answer, Provider};
-use crate::wire::control::{Active, Counters, Warning};
+use crate::text::text;
+use crate::wire::control::{Active, Counters, TEXT_MAX, Warning};
 
 /// The whole, in the order in which it is read best.
 #[derive(Serialize)]
@@ -13,9 +14,32 @@ struct Status<'a> {
     pinned: Option<&'a str>,
     table: u32,
     active: &'a Active,
-    warnings: &'a [Warning],
+    warnings: &'a [Told<'a>],
     counters: &'a Counters,
     providers: &'a [Provider],
+}
+
+/// What is wrong and what to do, with what is between them.
+const WHOLE_MAX: usize = 2 * TEXT_MAX + 8;
+
+/// One warning; its text is the whole of what is told to people, the cure included.
+#[derive(Serialize)]
+struct Told<'a> {
+    code: &'a str,
+    provider: Option<&'a str>,
+    text: heapless::String<WHOLE_MAX>,
+    cure: Option<&'a str>,
+}
+
+impl<'a> From<&'a Warning> for Told<'a> {
+    fn from(warning: &'a Warning) -> Told<'a> {
+        Told {
+            code: &warning.code,
+            provider: warning.provider.as_deref(),
+            text: text(format_args!("{warning}")),
+            cure: warning.cure.as_ref().map(|cure| cure.text.as_str()),
+        }
+    }
 }
 
 /// More than 64 providers can fill.
@@ -24,13 +48,14 @@ const SIZE_MAX: usize = 4 << 20;
 /// One line. `None`: the daemon's answer has no header.
 pub(super) fn render(answer: &Answer) -> Option<String> {
     let header = answer.header.as_ref()?;
+    let warnings: Vec<Told<'_>> = answer.warnings.iter().map(Told::from).collect();
     let status = Status {
         version: &header.version,
         uptime_s: header.uptime_s,
         pinned: header.pinned.as_deref(),
         table: header.table,
         active: &header.active,
-        warnings: &answer.warnings,
+        warnings: &warnings,
         counters: &header.counters,
         providers: &answer.providers,
     };
@@ -161,6 +186,7 @@ mod tests {
         let mut answer = troubled();
         let ugly = "\"quoted\" \\ back \u{0} \u{1b}[31m \t \r\n \u{7f} ü → 🛰 \u{2028}";
         answer.warnings[0].text = ugly.try_into().unwrap();
+        answer.warnings[0].cure = None;
         assert_eq!(parsed(&answer)["warnings"][0]["text"], ugly);
     }
 
@@ -175,6 +201,19 @@ mod tests {
             parsed(&troubled())["warnings"][0]["code"],
             json!("rp-filter")
         );
+    }
+
+    #[test]
+    fn a_cure_is_a_field_and_in_the_text() {
+        let warnings = &parsed(&troubled())["warnings"];
+        let cure = "sysctl -w net.ipv4.conf.eth2.rp_filter=2";
+        let what = "strict rp_filter on eth2 drops the replies to its probes";
+        assert_eq!(warnings[0]["cure"], cure);
+        assert_eq!(warnings[0]["text"], format!("{what}; cure: {cure}"));
+        let (what, cure) = ("7 addresses cannot be watched", "delete those not needed");
+        assert_eq!(warnings[1]["cure"], cure);
+        assert_eq!(warnings[1]["text"], format!("{what}; {cure}"));
+        assert_eq!(warnings[2]["cure"], Value::Null);
     }
 
     #[test]

@@ -37,9 +37,6 @@ pub(super) fn render(answer: &Answer, colours: bool, now_ms: u64) -> Option<Stri
     Some(page.out)
 }
 
-/// What stands in a warning, behind its last semicolon, before the command that cures it.
-const CURE: &str = " cure: ";
-
 /// How something looks, where there are colours (ECMA-48, "select graphic rendition").
 #[derive(Clone, Copy, PartialEq)]
 enum Tone {
@@ -183,20 +180,26 @@ impl Page {
     }
 
     fn warning(&mut self, warning: &Warning) {
-        let code = plain(&warning.code);
-        let text = plain(&warning.text);
-        let text = match &warning.provider {
-            Some(id) => format!("{code}, {}: {text}", plain(id)),
-            None => format!("{code}: {text}"),
+        let Warning {
+            code,
+            provider,
+            text,
+            cure,
+        } = warning;
+        // A command is copied as a line.
+        let command = cure.as_ref().filter(|cure| cure.is_command);
+        let told = match command {
+            Some(_) => plain(text),
+            None => plain(&warning.to_string()),
+        };
+        let told = match provider {
+            Some(id) => format!("{}, {}: {told}", plain(code), plain(id)),
+            None => format!("{}: {told}", plain(code)),
         };
         self.out.push('\n');
-        // A command is copied as a line.
-        match text.rsplit_once(';') {
-            Some((what, cure)) if cure.starts_with(CURE) => {
-                self.paragraph(Tone::Unsure, "! ", what);
-                self.paragraph(Tone::Unsure, "  ", cure);
-            }
-            _ => self.paragraph(Tone::Unsure, "! ", &text),
+        self.paragraph(Tone::Unsure, "! ", &told);
+        if let Some(cure) = command {
+            self.paragraph(Tone::Unsure, "  ", &plain(&cure.to_string()));
         }
     }
 
@@ -406,14 +409,10 @@ ipv4 and ipv6 leave by isp1
     #[test]
     fn a_command_has_a_line_of_its_own() {
         let mut answer = troubled();
-        let cure = "sysctl -w net.ipv4.conf.pppoe-wan.rp_filter=2";
-        let what = "strict rp_filter on pppoe-wan drops replies";
-        answer.warnings[0].text = format!("{what}; cure: {cure}").as_str().try_into().unwrap();
+        answer.warnings[0].text = "it; cure: is no command".try_into().unwrap();
         let text = text(&answer);
-        assert!(
-            text.contains(&format!("{what}\n  cure: {cure}\n")),
-            "{text}"
-        );
+        let told = "! rp-filter, isp2: it; cure: is no command\n  cure: sysctl -w net.ipv4.conf.eth2.rp_filter=2\n";
+        assert!(text.contains(told), "{text}");
     }
 
     #[test]
@@ -439,10 +438,12 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
             out of use: `failover enable satellite-of-the-neighbouring-x` gives
             it back
 
-! rp-filter, isp2: strict rp_filter drops the replies to probes on eth2. Run:
-  sysctl -w net.ipv4.conf.eth2.rp_filter=2 (and put it into /etc/sysctl.conf)
+! rp-filter, isp2: strict rp_filter on eth2 drops the replies to its probes
+  cure: sysctl -w net.ipv4.conf.eth2.rp_filter=2
 
-! overflow: more than 1024 routes are watched.
+! overflow: 7 addresses cannot be watched; delete those not needed
+
+! no-room: probes are not asked; and not counted
 "
         );
     }

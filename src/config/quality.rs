@@ -2,11 +2,12 @@
 
 use core::fmt;
 
-use super::{Measure, Quality, Threshold};
+use super::{Quality, Threshold};
 use crate::option::problem::Report;
 use crate::option::section::{Given, Options};
-use crate::option::value::{self, Expected, Span};
-use crate::types::Duration;
+use crate::option::value::{self, Expected};
+use crate::text::Limit;
+use crate::types::{Duration, Measure};
 
 /// So many seconds are no round trip: milliseconds are meant.
 const SECONDS_MOST: u32 = 10;
@@ -188,22 +189,5 @@ impl Pair {
             _ => most - most / 4,
         };
         Some(Threshold { most, recover })
-    }
-}
-
-/// A threshold, or what is measured, as people write it: `12%`, `250ms`.
-pub struct Limit {
-    /// of what
-    pub measure: Measure,
-    /// percents, or microseconds
-    pub value: u32,
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.measure {
-            Measure::Loss => write!(f, "{}%", self.value),
-            _ => Span(Duration::from_micros(self.value.into())).fmt(f),
-        }
     }
 }

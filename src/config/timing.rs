@@ -7,7 +7,7 @@ use crate::limits::{
 };
 use crate::option::problem::Report;
 use crate::option::section::{Given, Options};
-use crate::option::value::Span;
+use crate::text::Span;
 use crate::types::{Duration, PerFamily};
 
 pub(super) const INTERVAL: &str = "expected 10ms to 24h";

@@ -1,6 +1,6 @@
 //! When a path is probed and how it is judged; the defaults of each profile.
 
-use crate::types::Duration;
+use crate::types::{Duration, Measure};
 
 /// When to probe and how to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,31 +21,6 @@ pub struct Timing {
     pub quorum: Quorum,
     /// how bad it may be
     pub quality: Quality,
-}
-
-/// What of a path's quality is measured, over its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// probes lost, in percent
-    Loss,
-    /// mean round-trip time
-    Latency,
-    /// its standard deviation
-    Jitter,
-}
-
-impl Measure {
-    /// All of them.
-    pub const ALL: [Measure; 3] = [Measure::Loss, Measure::Latency, Measure::Jitter];
-
-    /// `loss`, `latency`, `jitter`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Measure::Loss => "loss",
-            Measure::Latency => "latency",
-            Measure::Jitter => "jitter",
-        }
-    }
 }
 
 /// When a measure fails a path, and when it is good again: whole percents of loss, microseconds of time.

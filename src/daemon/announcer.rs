@@ -8,12 +8,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Daemon;
-use crate::engine::path::{Path as CorePath, State};
-use crate::engine::{LEADS, NO_ROUTE, REFUSED};
+use crate::engine::path::Path as CorePath;
 use crate::limits::PATHS_MAX;
 use crate::linux::clock::now;
 use crate::linux::process::hooks::Announcement;
-use crate::types::{Family, PathId, PerFamily, Slot, Verdict};
+use crate::text::text;
+use crate::types::{Family, PathId, PerFamily, Slot, State, Verdict};
+use crate::wire::control::Text;
 
 /// What the programs have heard last. All zero bytes when new.
 pub(super) struct Heard {
@@ -33,7 +34,7 @@ struct Transition<'a> {
     family: &'a str,
     old: &'a str,
     new: &'a str,
-    reason: &'a str,
+    reason: Text,
     loss: &'a str,
     rtt: &'a str,
 }
@@ -96,7 +97,7 @@ impl Daemon<'_> {
                 provider: self.id(pinned),
                 old: self.id(old),
                 new: self.id(pinned),
-                reason: "by hand",
+                reason: text(format_args!("by hand")),
                 ..Transition::default()
             })
         })
@@ -175,15 +176,15 @@ impl Daemon<'_> {
         let interface = provider.and_then(|provider| self.memory.interfaces.of(provider, family));
         let entries = self.memory.core.journal().entries();
         let last = entries
-            .filter(|entry| entry.provider.as_deref() == id && entry.family == Some(family))
-            .filter(|entry| [LEADS, REFUSED, NO_ROUTE].contains(&entry.what.as_str()) == swap)
+            .filter(|entry| entry.who.provider.as_deref() == id && entry.who.family == Some(family))
+            .filter(|entry| entry.kind.is_of_traffic() == swap)
             .last();
         Transition {
             provider: id.unwrap_or_default(),
             interface: interface.map_or("", |name| name.as_str()),
             device: uplink.map_or("", |uplink| uplink.device.as_str()),
             family: family.name(),
-            reason: last.map_or("", |entry| entry.cause.as_str()),
+            reason: last.map_or_else(Text::new, |entry| text(format_args!("{}", entry.cause))),
             ..Transition::default()
         }
     }
@@ -203,7 +204,7 @@ fn announcement(transition: &Transition<'_>) -> Announcement {
         ("FAMILY", transition.family),
         ("OLD", transition.old),
         ("NEW", transition.new),
-        ("REASON", transition.reason),
+        ("REASON", &transition.reason),
         ("LOSS", transition.loss),
         ("RTT", transition.rtt),
     ];

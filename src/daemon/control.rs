@@ -13,7 +13,7 @@ use crate::linux::log as logging;
 use crate::linux::poll::Interest;
 use crate::linux::signals::Signal;
 use crate::text::text;
-use crate::types::{Instant, Name, Slot};
+use crate::types::{Cause, Instant, Kind, Name, Slot};
 use crate::wire::control::{NOT_PERMITTED, Reply, Request, Text};
 
 /// Most problems of a configuration that a reload logs and answers.
@@ -301,8 +301,8 @@ impl Daemon<'_> {
         }
         let pinned = self.sticky.pinned().clone();
         self.obey_sticky_file(pinned);
-        let (what, cause) = (format_args!("configuration"), format_args!("re-read"));
-        self.memory.core.note(now, None, None, what, cause);
+        let core = &mut self.memory.core;
+        core.note(now, None, None, Kind::Configuration, Cause::Reread);
         self.save_wanted = true;
     }
 

@@ -5,14 +5,15 @@
 use core::fmt;
 
 use super::status::View;
-use crate::config::{Check, LastResort, Limit, Measure, Preempt, Provider, Timing};
-use crate::engine::path::{Duty, Path, State};
+use crate::config::{Check, LastResort, Preempt, Provider, Timing};
+use crate::engine::path::{Duty, Path};
 use crate::engine::rounds::CheckFacts;
 use crate::engine::{HeldBack, Lead};
 use crate::linux::clock;
-use crate::option::value::Span;
-use crate::text::{Timestamp, text};
-use crate::types::{Duration, Family, Instant, Name, PathId, Slot, Verdict, Waiting};
+use crate::text::{Limit, Span, Timestamp, text};
+use crate::types::{
+    Cause, Duration, Family, Instant, Kind, Measure, Name, PathId, Slot, State, Verdict, Waiting,
+};
 use crate::wire::control::Text;
 use crate::wire::decimal::Decimal;
 
@@ -92,21 +93,16 @@ impl<'a> Telling<'a, '_> {
         }
     }
 
-    /// Why it is in its state, in the journal's words.
-    fn cause(&self, provider: &Provider, path: &Path) -> Option<Text> {
-        let state: Text = text(format_args!("{}", path.state()));
-        let of_path = |provider_id: Option<&Name>, family| {
-            provider_id == Some(&provider.id) && family == Some(path.id.family)
-        };
-        let mut cause = None;
-        for entry in self.view.core.journal().entries() {
-            // "a → b", or "b" when only the reason is another
-            let what = entry.what.rsplit(' ').next();
-            if of_path(entry.provider.as_ref(), entry.family) && what == Some(state.as_str()) {
-                cause = Some(text(format_args!("{}", entry.cause)));
-            }
-        }
-        cause
+    /// Why it is in its state, as the journal has it.
+    fn cause(&self, provider: &Provider, path: &Path) -> Option<&'a Cause> {
+        let state = path.state();
+        let entries = self.view.core.journal().entries();
+        let became = entries.filter(|entry| {
+            entry.who.provider.as_ref() == Some(&provider.id)
+                && entry.who.family == Some(path.id.family)
+                && matches!(entry.kind, Kind::State { to, .. } if to == state)
+        });
+        became.last().map(|entry| &entry.cause)
     }
 
     fn name(&self, slot: Option<Slot>) -> &'a str {

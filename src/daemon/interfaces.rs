@@ -1,5 +1,6 @@
 //! What netifd says of its interfaces, for the providers that name some.
 
+use super::warnings::advice;
 use super::{Daemon, Memory, Token};
 use crate::linux::clock::now;
 use crate::linux::poll::Interest;
@@ -64,26 +65,28 @@ impl Daemon<'_> {
             let config = self.memory.core.config();
             let provider = config.enabled().find(|p| p.interfaces.contains(name));
             let id = provider.map(|provider| &provider.id);
-            let mut add = |code, what| self.warnings.add(code, id, what);
+            let mut add = |code, what, cure| self.warnings.add(code, id, what, cure);
             match trouble {
                 Untold::Unknown => add(
                     "interface-unknown",
-                    format_args!(
-                        "netifd knows no interface {name}: see `ubus list network.interface.*`"
-                    ),
+                    format_args!("netifd knows no interface {name}"),
+                    advice(format_args!("see `ubus list network.interface.*`")),
                 ),
                 Untold::NoAnswer(NoAnswer::Program(errno)) => add(
                     "no-netifd",
                     format_args!(
-                        "interface {name} is asked of netifd by `ubus`, which cannot be run ({errno}): where there is no \
-                         netifd, name the device by `option device`"
+                        "interface {name} is asked of netifd by `ubus`, which cannot be run ({errno})"
                     ),
+                    advice(format_args!(
+                        "where there is no netifd, name the device by `option device`"
+                    )),
                 ),
                 Untold::NoAnswer(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} ({why}): it is asked again"
                     ),
+                    None,
                 ),
                 Untold::Silent(why) => add(
                     "no-netifd",
@@ -91,6 +94,7 @@ impl Daemon<'_> {
                         "netifd does not tell of interface {name} any more ({why}): what it told before holds, and it is \
                          asked again"
                     ),
+                    None,
                 ),
             }
         }

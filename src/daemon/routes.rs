@@ -14,9 +14,7 @@ use crate::routing::layout::{Situation, Taken, best_of_ours, everywhere};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::objects::Change;
 use crate::routing::uplink::{self, Claims, Uplink};
-use crate::text::text;
-use crate::types::{Duration, Family, Fault, Instant, Metric, PathId};
-use crate::wire::control::Text;
+use crate::types::{Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId};
 
 /// Between two repairs of what somebody keeps changing, and between two attempts at what did not come through.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -391,20 +389,9 @@ impl Daemon<'_> {
             return;
         }
         sync.reported_at = Some(now);
-        let cause: Text = match made {
-            1 => text(format_args!("somebody else changed {first}")),
-            _ => text(format_args!(
-                "somebody else changed {first}, and {} more",
-                made - 1
-            )),
-        };
-        self.memory.core.alarm(
-            now,
-            None,
-            Some(family),
-            format_args!("routes put back"),
-            format_args!("{cause}"),
-        );
+        let cause = Cause::Changed(first.into(), made.saturating_sub(1));
+        let core = &mut self.memory.core;
+        core.note(now, None, Some(family), Kind::RoutesPutBack, cause);
         self.save_wanted = true;
     }
 

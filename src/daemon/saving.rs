@@ -7,7 +7,6 @@ use crate::engine::journal::Entry;
 use crate::engine::{self, Engine};
 use crate::linux::clock::now;
 use crate::linux::file::saved_state::{self, Saved};
-use crate::text::text;
 use crate::types::{Family, Instant, PathId, PerFamily, Slot};
 use crate::wire::saved_state::{Lead, Path, Record, Records};
 
@@ -82,10 +81,9 @@ fn put_all(core: &Engine, put: &mut dyn FnMut(&Record<'_>)) {
     for entry in core.journal().entries() {
         put(&Record::Entry {
             at_micros: entry.at.total_micros(),
-            provider: entry.provider.as_deref(),
-            family: entry.family,
-            what: &entry.what,
-            cause: &entry.cause,
+            who: entry.who.clone(),
+            kind: entry.kind,
+            cause: entry.cause.clone(),
         });
     }
 }
@@ -135,18 +133,14 @@ pub(super) fn restore(core: &mut Engine, records: Records<'_>, now: Instant) {
             }
             Record::Entry {
                 at_micros,
-                provider,
-                family,
-                what,
+                who,
+                kind,
                 cause,
             } => core.restore_entry(Entry {
                 at: instant(at_micros),
-                provider: provider.map(|id| text(format_args!("{id}"))),
-                family,
-                what: text(format_args!("{what}")),
-                cause: text(format_args!("{cause}")),
-                // It was logged when it happened.
-                grave: false,
+                who,
+                kind,
+                cause,
             }),
         }
     }
@@ -169,7 +163,7 @@ fn slot_in(config: &Config, id: &str) -> Option<Slot> {
 mod tests {
     use super::*;
     use crate::config::load;
-    use crate::types::Verdict;
+    use crate::types::{Cause, Kind, Verdict, Who};
     use crate::wire::saved_state::{BootId, Writer, records};
 
     const BOOT: BootId = BootId([7; 16]);
@@ -196,10 +190,9 @@ mod tests {
         let provider = Record::Provider { id, slot, paths };
         let entry = Record::Entry {
             at_micros: micros,
-            provider: None,
-            family: None,
-            what: "started",
-            cause: "",
+            who: Who::default(),
+            kind: Kind::Started,
+            cause: Cause::Cleanly,
         };
         writer.record(&provider).unwrap();
         writer.record(&entry).unwrap();

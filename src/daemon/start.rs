@@ -27,7 +27,7 @@ use crate::linux::{log as logging, privileges};
 use crate::option::Severity;
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::text::text;
-use crate::types::{Duration, PerFamily};
+use crate::types::{Cause, Duration, Kind, PerFamily};
 use crate::wire::control::{Counters, Text};
 use crate::wire::saved_state::BootId;
 
@@ -289,8 +289,8 @@ impl Daemon<'_> {
         if on_stop == OnStop::Restore {
             self.remove_routes();
         }
-        let (what, cause) = (format_args!("stopped"), format_args!("cleanly"));
-        self.memory.core.note(now(), None, None, what, cause);
+        let core = &mut self.memory.core;
+        core.note(now(), None, None, Kind::Stopped, Cause::Cleanly);
         self.save_wanted = true;
         self.save();
         log::info!("stopped");
@@ -317,7 +317,7 @@ fn recall(core: &mut Engine, boot: BootId) -> bool {
     if let Some(saved) = &saved {
         saving::restore(core, saved.records(), now());
     }
-    let version = format_args!("version {}", env!("CARGO_PKG_VERSION"));
-    core.note(now(), None, None, format_args!("started"), version);
+    let version = Cause::Version(text(format_args!("{}", env!("CARGO_PKG_VERSION"))));
+    core.note(now(), None, None, Kind::Started, version);
     saved.is_some()
 }

@@ -57,9 +57,8 @@ impl View<'_> {
     fn entry(&self, entry: &Entry) -> control::Entry {
         control::Entry {
             ago_ms: (self.now - entry.at).total_millis(),
-            provider: entry.provider.clone(),
-            family: entry.family,
-            what: entry.what.clone(),
+            who: entry.who.clone(),
+            kind: entry.kind,
             cause: entry.cause.clone(),
         }
     }

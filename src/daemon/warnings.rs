@@ -15,7 +15,7 @@ use crate::routing::objects::{Change, Route};
 use crate::routing::{mwan3, uplink};
 use crate::text::text;
 use crate::types::{Duration, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
-use crate::wire::control::{Text, Warning};
+use crate::wire::control::{Cure, Text, Warning};
 
 /// The warnings that hold now.
 pub(super) struct Warnings {
@@ -67,20 +67,35 @@ impl Warnings {
         &self.all
     }
 
-    pub(super) fn add(&mut self, code: &str, provider: Option<&Name>, what: fmt::Arguments<'_>) {
+    pub(super) fn add(
+        &mut self,
+        code: &str,
+        provider: Option<&Name>,
+        what: fmt::Arguments<'_>,
+        cure: Option<Cure>,
+    ) {
         if self.all.len() < WARNINGS_MAX {
             let code = text(format_args!("{code}"));
             self.all.push(Warning {
                 code,
                 provider: provider.cloned(),
                 text: text(what),
+                cure,
             });
         }
     }
 }
 
-const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way: \
-     `/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
+/// A cure that a sentence tells.
+pub(super) fn advice(what: fmt::Arguments<'_>) -> Option<Cure> {
+    Some(Cure {
+        is_command: false,
+        text: text(what),
+    })
+}
+
+const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way";
+const LEAVE_IT: &str = "`/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
      `failover import-mwan3` makes a configuration of mwan3's";
 
 /// What there may be too many of, how many of it can be watched, and what to do.
@@ -119,22 +134,23 @@ impl Daemon<'_> {
         }
         let known = core::mem::take(&mut self.warnings.all);
         for warning in self.warnings.config.clone() {
-            self.warnings.add("config", None, format_args!("{warning}"));
+            self.warnings
+                .add("config", None, format_args!("{warning}"), None);
         }
         if let Some(warning) = self.warnings.sticky.clone() {
             self.warnings
-                .add("sticky-file", None, format_args!("{warning}"));
+                .add("sticky-file", None, format_args!("{warning}"), None);
         }
         if mwan3::is_at_work(self.memory.mirror.rules()) {
-            self.warnings
-                .add("mwan3-running", None, format_args!("{TWO_MASTERS}"));
+            let (what, cure) = (format_args!("{TWO_MASTERS}"), format_args!("{LEAVE_IT}"));
+            self.warnings.add("mwan3-running", None, what, advice(cure));
         }
         self.warn_of_overflow();
         for (room, _) in self.warnings.lacking.into_iter().flatten() {
             let what = format_args!(
                 "probes are not asked, and count as neither good nor failed, for {room}"
             );
-            self.warnings.add("no-room", None, what);
+            self.warnings.add("no-room", None, what, None);
         }
         for family in Family::ALL {
             self.warn_of_family(family);
@@ -163,8 +179,8 @@ impl Daemon<'_> {
             .filter(|warning| !known.contains(warning))
         {
             match &warning.provider {
-                Some(provider) => log::warn!("{provider}: {}", warning.text),
-                None => log::warn!("{}", warning.text),
+                Some(provider) => log::warn!("{provider}: {warning}"),
+                None => log::warn!("{warning}"),
             }
         }
     }
@@ -178,9 +194,10 @@ impl Daemon<'_> {
             }
             let missing = mirror.missing(kinds);
             let what = format_args!(
-                "{missing} {what} cannot be watched: there is room for {room}, and the providers' come first; {cure}"
+                "{missing} {what} cannot be watched: there is room for {room}, and the providers' come first"
             );
-            self.warnings.add("overflow", None, what);
+            let cure = advice(format_args!("{cure}"));
+            self.warnings.add("overflow", None, what, cure);
         }
     }
 
@@ -198,10 +215,10 @@ impl Daemon<'_> {
         }
         for Taken { table, metric } in &laid_out.taken {
             let what = format_args!(
-                "an {family} route that is not ours has metric {metric} in table {table}: ours use the next ones; \
-                 `option start_metric` moves them away"
+                "an {family} route that is not ours has metric {metric} in table {table}: ours use the next ones"
             );
-            self.warnings.add("foreign-route", None, what);
+            let cure = advice(format_args!("`option start_metric` moves them away"));
+            self.warnings.add("foreign-route", None, what, cure);
         }
         let table = config.globals.table;
         let over = |best| overridden_by(mirror.routes(), family, table, best);
@@ -211,16 +228,20 @@ impl Daemon<'_> {
                 _ => "it was set by hand: delete it when it is no longer wanted",
             };
             let what = format_args!(
-                "an {family} default route that is not ours wins over ours: metric {metric} in table {table}; {cure}"
+                "an {family} default route that is not ours wins over ours: metric {metric} in table {table}"
             );
-            self.warnings.add("overridden", None, what);
+            let cure = advice(format_args!("{cure}"));
+            self.warnings.add("overridden", None, what, cure);
         }
         if family == Family::V6 && uplink::source_specific_defaults(mirror).next().is_some() {
             let what = format_args!(
                 "there are IPv6 default routes for packets from one prefix only: hosts with addresses of one provider \
-                 reach nothing by another; masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md)"
+                 reach nothing by another"
             );
-            self.warnings.add("ipv6-source-foreign", None, what);
+            let cure = advice(format_args!(
+                "masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md)"
+            ));
+            self.warnings.add("ipv6-source-foreign", None, what, cure);
         }
     }
 
@@ -239,10 +260,10 @@ impl Daemon<'_> {
                 Change::SetRoute(route) => ("add", route),
                 Change::DeleteRoute(route) => ("delete", route),
                 Change::AddRule(rule) | Change::DeleteRule(rule) => {
-                    let (pref, advice) = (rule.pref, Advice(fault, None));
-                    let what =
-                        format_args!("the kernel refuses {family} rule {pref}: {fault}; {advice}");
-                    self.warnings.add("rule-refused", None, what);
+                    let (pref, cure) = (rule.pref, Advice(fault, None));
+                    let what = format_args!("the kernel refuses {family} rule {pref}: {fault}");
+                    let cure = advice(format_args!("{cure}"));
+                    self.warnings.add("rule-refused", None, what, cure);
                     continue;
                 }
             };
@@ -262,9 +283,9 @@ impl Daemon<'_> {
                 device,
             };
             let gateway = route.gateway.map(|_| device);
-            let advice = Advice(fault, gateway);
-            let what = format_args!("the kernel refuses {told}: {fault}; {advice}");
-            self.warnings.add("route-refused", provider, what);
+            let cure = advice(format_args!("{}", Advice(fault, gateway)));
+            let what = format_args!("the kernel refuses {told}: {fault}");
+            self.warnings.add("route-refused", provider, what, cure);
         }
     }
 
@@ -345,10 +366,11 @@ impl fmt::Display for Advice<'_> {
 fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, path: &Path) {
     if let (Duty::Pinned, Some(waiting)) = (path.duty, path.waiting) {
         let (id, family) = (&provider.id, path.id.family);
-        let what = format_args!(
-            "pinned, but without use in {family}: {waiting}; `failover use auto` lets the others take over"
-        );
-        warnings.add("pinned-down", Some(id), what);
+        let what = format_args!("pinned, but without use in {family}: {waiting}");
+        let cure = advice(format_args!(
+            "`failover use auto` lets the others take over"
+        ));
+        warnings.add("pinned-down", Some(id), what, cure);
     }
 }
 
@@ -364,16 +386,20 @@ fn warn_of_filter(warnings: &mut Warnings, provider: &Provider, device: &str, to
         option: "rp_filter",
         value: 2,
     };
+    let cure = Some(Cure {
+        is_command: true,
+        text: text(format_args!("{cure}")),
+    });
     if !told_apart {
         let what = format_args!(
-            "strict rp_filter on {device} drops the replies to its probes while another provider leads; cure: {cure}"
+            "strict rp_filter on {device} drops the replies to its probes while another provider leads"
         );
-        warnings.add("rp-filter", Some(id), what);
+        warnings.add("rp-filter", Some(id), what, cure);
     } else if provider.mark.is_some() && sysctl::src_valid_mark(device) == Some(false) {
         let what = format_args!(
             "strict rp_filter on {device} drops the replies to hosts whose traffic is marked (unless replies are marked \
-             again, and src_valid_mark is 1); cure: {cure}"
+             again, and src_valid_mark is 1)"
         );
-        warnings.add("src-valid-mark", Some(id), what);
+        warnings.add("src-valid-mark", Some(id), what, cure);
     }
 }

@@ -6,7 +6,9 @@ use super::rounds::Terms;
 use super::{Actions, Engine, Lead, bit, soon};
 use crate::config::{Check, Config, Provider};
 use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, ROUNDS_APART};
-use crate::types::{CheckSet, Duration, Family, Instant, PathId, PerFamily, Slot, Verdict};
+use crate::types::{
+    Cause, CheckSet, Duration, Family, Instant, Kind, PathId, PerFamily, Slot, Verdict,
+};
 
 impl Engine {
     /// Where the first configuration is loaded into, before [`Engine::begin`]: it needs no memory elsewhere.
@@ -132,11 +134,11 @@ impl Engine {
             if heir.is_some_and(|heir| heir.id == old.id) {
                 continue;
             }
-            let changed = format_args!("configuration changed");
-            self.note(now, Some(slot), None, format_args!("removed"), changed);
+            let changed = || Cause::ConfigurationChanged;
+            self.note(now, Some(slot), None, Kind::Removed, changed());
             if self.pinned == Some(slot) {
                 self.pinned = None;
-                self.note(now, Some(slot), None, format_args!("unpinned"), changed);
+                self.note(now, Some(slot), None, Kind::Unpinned, changed());
             }
             self.disabled &= !bit(slot);
             for family in Family::ALL {
@@ -197,7 +199,7 @@ impl Engine {
             path.verdict = Verdict::Fresh;
         }
         if path.verdict != verdict {
-            self.moved(id, before, now, format_args!("configuration changed"));
+            self.moved(id, before, now, Cause::ConfigurationChanged);
         }
         true
     }

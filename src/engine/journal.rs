@@ -1,25 +1,21 @@
 //! The journal: the last transitions, each with its cause.
 
-use heapless::{HistoryBuf, String};
+use heapless::HistoryBuf;
 
-use crate::limits::{CAUSE_MAX, JOURNAL_MAX, NAME_MAX};
-use crate::types::{Family, Instant, Name};
+use crate::limits::JOURNAL_MAX;
+use crate::types::{Cause, Instant, Kind, Who};
 
 /// One transition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// when, on the monotonic clock
     pub at: Instant,
-    /// whose, when it is one provider's
-    pub provider: Option<Name>,
-    /// in which family, when it is one's
-    pub family: Option<Family>,
-    /// what happened, as `online → offline`
-    pub what: String<NAME_MAX>,
+    /// what it is about
+    pub who: Who,
+    /// what happened
+    pub kind: Kind,
     /// why
-    pub cause: String<CAUSE_MAX>,
-    /// somebody may have to act on it
-    pub grave: bool,
+    pub cause: Cause,
 }
 
 /// The last [`JOURNAL_MAX`] transitions.
@@ -70,17 +66,18 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::text;
 
     fn entry(n: usize) -> Entry {
         Entry {
-            at: Instant::from_micros(0),
-            provider: None,
-            family: None,
-            what: text(format_args!("{n}")),
-            cause: text(format_args!("for a test")),
-            grave: false,
+            at: Instant::from_micros(i64::try_from(n).unwrap()),
+            who: Who::default(),
+            kind: Kind::Started,
+            cause: Cause::Cleanly,
         }
+    }
+
+    fn number(entry: &Entry) -> i64 {
+        entry.at.total_micros()
     }
 
     #[test]
@@ -90,16 +87,10 @@ mod tests {
             journal.write(entry(n));
         }
         assert_eq!(journal.entries().count(), JOURNAL_MAX);
-        assert_eq!(journal.entries().next().map(|e| e.what.as_str()), Some("5"));
+        assert_eq!(journal.entries().next().map(number), Some(5));
         let seen = journal.written();
         assert_eq!(journal.since(seen).count(), 0);
         journal.write(entry(1000));
-        assert_eq!(
-            journal
-                .since(seen)
-                .map(|e| e.what.as_str())
-                .collect::<Vec<_>>(),
-            ["1000"]
-        );
+        assert_eq!(journal.since(seen).map(number).collect::<Vec<_>>(), [1000]);
     }
 }

@@ -1,21 +1,13 @@
 //! Who leads in a family, and the plan that follows from it.
 
-use heapless::{String, Vec};
+use heapless::Vec;
 
 use super::path::{Path, State};
 use super::ranking::{Candidate, Choice, Class, choose, plan};
 use super::{Action, Actions, Engine, Plan};
 use crate::config::{LastResort, Preempt};
-use crate::limits::{CAUSE_MAX, PROVIDERS_MAX};
-use crate::text::text;
-use crate::types::{Family, Instant, PathId, Slot, Verdict};
-
-/// What the journal says of who leads from now on.
-pub const LEADS: &str = "leads";
-/// What it says when no provider carries a family, for `last_resort` refuses all.
-pub const REFUSED: &str = "refused";
-/// The same, for none can have a route.
-pub const NO_ROUTE: &str = "no route";
+use crate::limits::PROVIDERS_MAX;
+use crate::types::{Cause, Family, Instant, Kind, PathId, Slot, Verdict};
 
 /// What becomes of a family's traffic: what status, explain, hooks and journal tell of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,12 +152,6 @@ impl Engine {
         self.paths().any(|p| p.id.family == family && !p.told)
     }
 
-    /// Whether whoever leads works no better than the others.
-    fn is_last_resort(&self, leader: Option<Slot>, family: Family) -> bool {
-        let path = leader.and_then(|slot| self.path(PathId { slot, family }));
-        path.is_some_and(|path| path.waiting.is_some() || path.verdict == Verdict::Offline)
-    }
-
     /// Says what becomes of the traffic from now on, and why it is another. `leader` is the first in order, and remains
     /// the one that a later choice compares others with while none can have a route.
     fn lead(&mut self, family: Family, leader: Option<Slot>, lead: Lead, now: Instant) {
@@ -178,53 +164,12 @@ impl Engine {
         if lead == before {
             return;
         }
-        let alarm = match lead {
+        let (kind, cause) = match lead {
             Lead::Unknown => return,
-            Lead::Refused => (REFUSED, "no provider works, and last_resort is unreachable"),
-            Lead::NoRoute => (NO_ROUTE, "no provider can have a default route"),
-            Lead::By(slot) => {
-                let cause = self.lead_cause(family, slot, old, before);
-                let (what, cause) = (format_args!("{LEADS}"), format_args!("{cause}"));
-                return self.note(now, leader, Some(family), what, cause);
-            }
+            Lead::Refused => (Kind::Refused, Cause::NoneWorks),
+            Lead::NoRoute => (Kind::NoRoute, Cause::NoneRoutable),
+            Lead::By(slot) => (Kind::Leads, self.lead_cause(family, slot, old, before)),
         };
-        let (what, cause) = alarm;
-        let (what, cause) = (format_args!("{what}"), format_args!("{cause}"));
-        self.alarm(now, None, Some(family), what, cause);
-    }
-
-    /// Why `leader` leads now, and not `old`.
-    fn lead_cause(
-        &self,
-        family: Family,
-        leader: Slot,
-        old: Option<Slot>,
-        before: Lead,
-    ) -> String<CAUSE_MAX> {
-        let Some(old) = old else {
-            return text(format_args!("first in order"));
-        };
-        let id = self.config.at(old).map_or("", |p| p.id.as_str());
-        let path = self.path(PathId { slot: old, family });
-        // Merely presumed good, after a pin or at boot: not left for being bad.
-        let presumed = path.is_some_and(|path| path.verdict == Verdict::Fresh);
-        let state = path.map(Path::state);
-        match state {
-            _ if self.pinned == Some(leader) => text(format_args!("pinned by hand")),
-            _ if old == leader && before == Lead::Refused => {
-                text(format_args!("traffic is not refused any more"))
-            }
-            _ if old == leader => text(format_args!("it has a route again")),
-            _ if self.is_disabled(old) => text(format_args!("{id} is disabled")),
-            Some(State::Online) | None => text(format_args!("preferred to {id}")),
-            Some(State::Probing) if presumed => text(format_args!("preferred to {id}")),
-            Some(state) if self.is_disabled(leader) => text(format_args!(
-                "{id} is {state}, and only what is disabled works"
-            )),
-            Some(state) if self.is_last_resort(Some(leader), family) => text(format_args!(
-                "last resort: {id} is {state}, and nobody works"
-            )),
-            Some(state) => text(format_args!("{id} is {state}")),
-        }
+        self.note(now, lead.carrier(), Some(family), kind, cause);
     }
 }

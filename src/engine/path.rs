@@ -1,11 +1,12 @@
 //! One path: when it probes, and what its rounds say about it.
 
-use core::fmt;
-
 use super::rounds::{Rounds, Terms};
-use crate::config::{Measure, Threshold};
+use crate::config::Threshold;
 use crate::limits::QUALITY_ROUNDS_MIN;
-use crate::types::{CheckSet, Duration, Instant, PathId, Round, Verdict, Waiting};
+pub use crate::types::State;
+use crate::types::{
+    CheckSet, Duration, Ground, Instant, Measure, Measured, PathId, Round, Verdict, Waiting,
+};
 
 /// Whether a path probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,55 +17,6 @@ pub enum Duty {
     Pinned,
     /// Another provider is pinned.
     Frozen,
-}
-
-/// A path's state, as people see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum State {
-    Online,
-    Probing,
-    Offline,
-    Frozen,
-    Waiting,
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            State::Online => "online",
-            State::Probing => "probing",
-            State::Offline => "offline",
-            State::Frozen => "frozen",
-            State::Waiting => "waiting",
-        })
-    }
-}
-
-/// Why a verdict changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ground {
-    /// so many good rounds in a row
-    GoodStreak(u32),
-    /// so many failed rounds in a row, the last of which lost these checks
-    FailedStreak(u32, CheckSet),
-    /// so many failed rounds of the last so many; the last round lost these checks
-    FailedInWindow(u32, u32, CheckSet),
-    /// no check asks for anything in this family
-    Unchecked,
-    /// a measure is beyond its threshold
-    Poor(Measured),
-    /// a measure is within its threshold again, after so many good rounds
-    GoodAgain(u32, Measured),
-}
-
-/// A measure of a path's quality.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Measured {
-    pub(crate) measure: Measure,
-    /// whole percents of loss, microseconds of time
-    pub(crate) value: u32,
-    pub(crate) threshold: Threshold,
 }
 
 /// One provider in one family.
@@ -247,8 +199,9 @@ impl Path {
         Instant::from_micros(phase + steps * interval)
     }
 
-    /// Judges what can be judged. The verdict that stands at the end, and why, if it is another.
-    pub(crate) fn judge(&mut self) -> Option<Ground> {
+    /// Judges what can be judged. Why the verdict that stands at the end is another, if it is, and the checks that the last
+    /// round lost, where that is the reason.
+    pub(crate) fn judge(&mut self) -> Option<(Ground, CheckSet)> {
         let terms = self.terms.as_ref()?;
         let before = self.verdict;
         if !self.probes() {
@@ -258,7 +211,7 @@ impl Path {
                 && before != Verdict::Online
             {
                 self.verdict = Verdict::Online;
-                return Some(Ground::Unchecked);
+                return Some((Ground::Unchecked, CheckSet(0)));
             }
             return None;
         }
@@ -278,9 +231,9 @@ impl Path {
                 self.verdict = Verdict::Offline;
                 let lost = self.rounds.lost_last(terms);
                 ground = Some(match weighed {
-                    _ if failed_streak => Ground::FailedStreak(streak.unsigned_abs(), lost),
-                    Some(measured) if !too_many => Ground::Poor(measured),
-                    _ => Ground::FailedInWindow(failed, good + failed, lost),
+                    _ if failed_streak => (Ground::FailedStreak(streak.unsigned_abs()), lost),
+                    Some(measured) if !too_many => (Ground::Poor(measured), CheckSet(0)),
+                    _ => (Ground::FailedInWindow(failed, good + failed), lost),
                 });
             } else {
                 if was_poor != 0 {
@@ -291,10 +244,11 @@ impl Path {
                 }
                 self.verdict = Verdict::Online;
                 let rounds = streak.unsigned_abs();
-                ground = Some(match self.mended.take() {
+                let good = match self.mended.take() {
                     Some(measured) => Ground::GoodAgain(rounds, measured),
                     None => Ground::GoodStreak(rounds),
-                });
+                };
+                ground = Some((good, CheckSet(0)));
             }
         }
         ground.filter(|_| self.verdict != before)
@@ -335,10 +289,17 @@ fn weigh(rounds: &Rounds, terms: &Terms, poor: &mut u8) -> Option<Measured> {
         } else {
             threshold.most
         };
+        // Being worse than the one, it fails by the other, now or since before.
+        let is_above = value > threshold.recover;
         let told = Some(Measured {
             measure,
             value,
-            threshold,
+            limit: if is_above {
+                threshold.most
+            } else {
+                threshold.recover
+            },
+            is_above,
         });
         if value > limit {
             *poor |= bit;

@@ -1,6 +1,5 @@
 //! The text of one value → what it means. An error says what is expected, to follow the value in a message.
 
-use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 
 use crate::limits::{DEVICE_MAX, FILE_PATH_MAX, NAME_MAX};
@@ -60,20 +59,6 @@ pub(crate) fn duration(text: &str) -> Expected<Duration> {
         .checked_add(numerator * unit_us / denominator)
         .ok_or(DURATION)?;
     Ok(Duration::from_micros(micros))
-}
-
-/// A duration as a configuration would have it.
-pub struct Span(pub Duration);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = self.0.total_micros();
-        match micros {
-            _ if micros.is_multiple_of(1_000_000) => write!(f, "{}s", micros / 1_000_000),
-            _ if micros.is_multiple_of(1_000) => write!(f, "{}ms", micros / 1_000),
-            _ => write!(f, "{}.{:03}ms", micros / 1_000, micros % 1_000),
-        }
-    }
 }
 
 /// An address of one host somewhere else, or of ours on a device.
@@ -299,7 +284,10 @@ mod tests {
             (1_500, "1.500ms"),
             (0, "0s"),
         ] {
-            assert_eq!(Span(Duration::from_micros(micros)).to_string(), shown);
+            assert_eq!(
+                crate::text::Span(Duration::from_micros(micros)).to_string(),
+                shown
+            );
         }
     }
 

@@ -3,7 +3,8 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use crate::types::{DeviceName, Family, Mark, Metric, Prefix};
+use crate::text::text;
+use crate::types::{DeviceName, Family, Mark, Metric, Ours, Prefix};
 
 /// A network device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,19 +137,24 @@ pub enum Change {
     DeleteRule(Rule),
 }
 
-/// What it is about, not what is done to it: `default route of metric 100 in table 176`, `rule 18500`.
+/// What it is about, not what is done to it.
+impl From<&Change> for Ours {
+    fn from(change: &Change) -> Ours {
+        match change {
+            Change::AddRule(rule) | Change::DeleteRule(rule) => Ours::Rule(rule.pref),
+            Change::SetRoute(route) | Change::DeleteRoute(route) => Ours::Route {
+                to: (route.destination.prefix_len() != 0)
+                    .then(|| text(format_args!("{}", route.destination))),
+                metric: route.metric,
+                table: route.table,
+            },
+        }
+    }
+}
+
+/// As what it is about: `default route of metric 100 in table 176`, `rule 18500`.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let route = match self {
-            Change::SetRoute(route) | Change::DeleteRoute(route) => route,
-            Change::AddRule(rule) | Change::DeleteRule(rule) => {
-                return write!(f, "rule {}", rule.pref);
-            }
-        };
-        match route.destination.prefix_len() {
-            0 => f.write_str("default route")?,
-            _ => write!(f, "route to {}", route.destination)?,
-        }
-        write!(f, " of metric {} in table {}", route.metric, route.table)
+        Ours::from(self).fmt(f)
     }
 }

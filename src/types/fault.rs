@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// Why a probe failed at once, or a route was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// ENETUNREACH
     NetworkUnreachable,

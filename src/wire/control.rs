@@ -6,15 +6,17 @@
 //!
 //! The names of the fields of [`Header`], [`ProviderHead`], [`Path`] and [`Check`] are those of the JSON: add, never rename.
 
+use core::fmt;
+
 use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
-use crate::types::{DeviceName, Family, Name};
+use crate::types::{Cause, DeviceName, Family, Kind, Name, Who};
 use crate::wire::decimal::Decimal;
 
 /// The protocol's version: a client of another version is told so.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Longest text of a warning, an error or an explanation.
 pub const TEXT_MAX: usize = 240;
@@ -118,8 +120,38 @@ pub struct Warning {
     pub code: Word,
     /// whose, when it is one provider's
     pub provider: Option<Name>,
-    /// for people, with what to do
+    /// what is wrong, for people
     pub text: Text,
+    /// what to do, where that is known
+    pub cure: Option<Cure>,
+}
+
+/// What a person can do about a [`Warning`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cure {
+    /// whether it is a command, to be copied as it is; otherwise a sentence
+    pub is_command: bool,
+    /// without "cure: " before it
+    pub text: Text,
+}
+
+/// What is wrong, then what to do, in one sentence.
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        match &self.cure {
+            None => Ok(()),
+            Some(cure) => write!(f, "; {cure}"),
+        }
+    }
+}
+
+impl fmt::Display for Cure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let label = if self.is_command { "cure: " } else { "" };
+        f.write_str(label)?;
+        f.write_str(&self.text)
+    }
 }
 
 /// What has happened since the daemon's start.
@@ -250,12 +282,10 @@ pub struct Check {
 pub struct Entry {
     /// how long ago, in milliseconds: the client knows the wall time
     pub ago_ms: u64,
-    /// whose, when it is one provider's
-    pub provider: Option<Name>,
-    /// in which family, when it is one's
-    pub family: Option<Family>,
-    /// what happened, as `online → offline`
-    pub what: Word,
+    /// what it is about
+    pub who: Who,
+    /// what happened
+    pub kind: Kind,
     /// why
-    pub cause: String<CAUSE_MAX>,
+    pub cause: Cause,
 }

@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::limits::{CAUSE_MAX, NAME_MAX, TARGET_MAX};
-    use crate::types::Family;
+    use crate::types::{Cause, Family, Kind, Other, State, Who};
     use crate::wire::control::*;
     use crate::wire::decimal::Decimal;
 
@@ -185,6 +185,11 @@ mod tests {
         )
     }
 
+    fn cure() -> impl Strategy<Value = Option<Cure>> {
+        let cure = (any::<bool>(), text()).prop_map(|(is_command, text)| Cure { is_command, text });
+        proptest::option::of(cure)
+    }
+
     fn reply() -> impl Strategy<Value = Reply> {
         let provider =
             (text(), any::<(u32, bool)>(), text()).prop_map(|(id, (rank, disabled), state)| {
@@ -214,22 +219,26 @@ mod tests {
                 })
             },
         );
-        let warning =
-            (text(), proptest::option::of(text()), text()).prop_map(|(code, provider, text)| {
+        let warning = (text(), proptest::option::of(text()), text(), cure()).prop_map(
+            |(code, provider, text, cure)| {
                 Reply::Warning(Warning {
                     code,
                     provider,
                     text,
+                    cure,
                 })
-            });
-        let entry = (any::<u64>(), proptest::option::of(text()), text(), text()).prop_map(
-            |(ago_ms, provider, what, cause)| {
+            },
+        );
+        let entry = (any::<u64>(), proptest::option::of(text()), text()).prop_map(
+            |(ago_ms, provider, id)| {
                 Reply::Entry(Entry {
                     ago_ms,
-                    provider,
-                    family: Some(Family::V6),
-                    what,
-                    cause,
+                    who: Who {
+                        provider,
+                        family: Some(Family::V6),
+                    },
+                    kind: Kind::Leads,
+                    cause: Cause::Other(id, Other::Is(State::Offline)),
                 })
             },
         );
@@ -335,7 +344,7 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 2:"));
+        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 3:"));
     }
 
     #[test]

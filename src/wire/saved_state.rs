@@ -6,11 +6,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{CAUSE_MAX, JOURNAL_MAX, NAME_MAX, PROVIDERS_MAX};
-use crate::types::{Family, PerFamily, Slot, Verdict};
+use crate::limits::{JOURNAL_MAX, NAME_MAX, PROVIDERS_MAX};
+use crate::types::{Cause, Kind, PerFamily, Slot, Verdict, Who};
+use crate::wire::journal::CAUSE_BYTES_MAX;
 
 /// The format's version: a file of another is not read.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// How a file begins.
 pub const MAGIC: [u8; 4] = *b"fost";
 /// Longest record, in bytes.
@@ -20,8 +21,8 @@ pub const STATE_MAX: usize = 64 * 1024;
 
 const HEAD: usize = MAGIC.len() + 1 + 16;
 const TAIL: usize = 4;
-// The longest record is a journal entry: seven tags and lengths, an instant, three texts.
-const _: () = assert!(7 + 10 + 2 * NAME_MAX + CAUSE_MAX <= RECORD_MAX);
+// The longest record is a journal entry: a tag, an instant, a provider and a family, a kind, a cause after its length.
+const _: () = assert!(1 + 10 + (2 + NAME_MAX + 2) + 1 + (2 + CAUSE_BYTES_MAX) <= RECORD_MAX);
 const _: () = assert!(HEAD + (2 + PROVIDERS_MAX + JOURNAL_MAX) * RECORD_MAX + TAIL <= STATE_MAX);
 
 /// What tells one boot from every other.
@@ -42,7 +43,8 @@ impl BootId {
 }
 
 /// One thing worth knowing. The texts are at most as long as those in [`crate::limits`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant)] // one at a time
 pub enum Record<'a> {
     /// who led, by id
     Leaders(#[serde(borrow)] PerFamily<Option<&'a str>>),
@@ -59,15 +61,12 @@ pub enum Record<'a> {
     Entry {
         /// when, in microseconds on the monotonic clock
         at_micros: i64,
-        /// whose, by id, when it is one provider's
-        #[serde(borrow)]
-        provider: Option<&'a str>,
-        /// in which family, when it is one's
-        family: Option<Family>,
+        /// what it is about
+        who: Who,
         /// what happened
-        what: &'a str,
+        kind: Kind,
         /// why
-        cause: &'a str,
+        cause: Cause,
     },
     /// what people and programs were told last; after the providers
     Told {
@@ -244,6 +243,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX};
+    use crate::types::{
+        Family, Fault, Ground, Judged, Measure, Measured, Metric, Missed, Name, Other, Ours, State,
+        Waiting,
+    };
 
     const BOOT: BootId = BootId(*b"0123456789abcdef");
 
@@ -282,10 +286,12 @@ mod tests {
             },
             Record::Entry {
                 at_micros: 123_456_789,
-                provider: Some("isp1"),
-                family: Some(Family::V6),
-                what: "online → offline",
-                cause: "carrier lost",
+                who: who(Some("isp1"), Some(Family::V6)),
+                kind: Kind::State {
+                    from: State::Online,
+                    to: State::Waiting,
+                },
+                cause: Cause::Lost(Waiting::NoCarrier),
             },
             Record::Told {
                 pinned: Some("isp1"),
@@ -366,18 +372,92 @@ mod tests {
 
     #[test]
     fn the_longest_records_fit_and_longer_ones_are_left_out() {
-        let (name, cause) = ("n".repeat(NAME_MAX), "c".repeat(CAUSE_MAX));
-        let entry = |cause| Record::Entry {
-            at_micros: i64::MIN,
-            provider: Some(&name),
-            family: Some(Family::V6),
-            what: &name,
-            cause,
+        let name = "n".repeat(NAME_MAX);
+        let mut missed = Missed::default();
+        let target = "t".repeat((CAUSE_MAX - 7) / PATH_CHECKS_MAX);
+        for _ in 0..PATH_CHECKS_MAX {
+            missed.add(&target, Some(Fault::Errno(i32::MIN)));
+        }
+        assert_eq!(missed.iter().count(), PATH_CHECKS_MAX);
+        let measured = Measured {
+            measure: Measure::Jitter,
+            value: u32::MAX,
+            limit: u32::MAX,
+            is_above: true,
         };
-        let longer = cause.repeat(3);
-        let bytes = file(&[entry(&longer), entry(&cause)]);
+        let entry = Record::Entry {
+            at_micros: i64::MIN,
+            who: who(Some(&name), Some(Family::V6)),
+            kind: Kind::State {
+                from: State::Waiting,
+                to: State::Offline,
+            },
+            cause: Cause::Judged(Judged {
+                ground: Ground::GoodAgain(u32::MAX, measured),
+                missed,
+                unreachable: Some(u8::MAX),
+            }),
+        };
+        let longer = "n".repeat(RECORD_MAX);
+        let longer = Record::Told {
+            pinned: Some(&longer),
+            leads: PerFamily {
+                v4: Lead::Unknown,
+                v6: Lead::Unknown,
+            },
+        };
+        let bytes = file(&[longer, entry.clone()]);
         let read: Vec<Record<'_>> = records(&bytes, BOOT).unwrap().collect();
-        assert_eq!(read, [entry(&cause)]);
+        assert_eq!(read, [entry]);
+    }
+
+    /// What a former version wrote is not believed, whatever is in it, but told from damage.
+    #[test]
+    fn a_file_with_a_journal_in_words_is_of_another_version() {
+        let old: &[u8] = b"fost\x010123456789abcdef\x02\x02\x00\x00\x07started\x0dversion 1.2.3";
+        assert_eq!(records(old, BOOT).unwrap_err(), Unusable::Version(1));
+    }
+
+    const KINDS: [Kind; 4] = [
+        Kind::Started,
+        Kind::Leads,
+        Kind::RoutesPutBack,
+        Kind::State {
+            from: State::Frozen,
+            to: State::Probing,
+        },
+    ];
+    const CAUSES: usize = 6;
+
+    fn causes(text: &str) -> Vec<Cause> {
+        let id = text.chars().take(5).collect::<String>();
+        let id = || Name::try_from(id.as_str()).unwrap();
+        let mut missed = Missed::default();
+        missed.add(&id(), None);
+        missed.add("192.0.2.1", Some(Fault::Status(500)));
+        let judged = Judged {
+            ground: Ground::FailedInWindow(7, 50),
+            missed,
+            unreachable: Some(13),
+        };
+        let route = Ours::Route {
+            to: Some("192.0.2.0/24".try_into().unwrap()),
+            metric: Metric(100),
+            table: 176,
+        };
+        vec![
+            Cause::Cleanly,
+            Cause::Version(id()),
+            Cause::Other(id(), Other::LastResort(State::Offline)),
+            Cause::Changed(route, 3),
+            Cause::Kernel(Fault::Errno(-1)),
+            Cause::Judged(judged),
+        ]
+    }
+
+    fn who(provider: Option<&str>, family: Option<Family>) -> Who {
+        let provider = provider.map(|id| id.try_into().unwrap());
+        Who { provider, family }
     }
 
     /// A record without its borrowed texts.
@@ -414,10 +494,9 @@ mod tests {
             },
             _ => Record::Entry {
                 at_micros: *micros,
-                provider: name,
-                family: kind.is_multiple_of(2).then_some(Family::V4),
-                what: text,
-                cause: text,
+                who: who(name, kind.is_multiple_of(4).then_some(Family::V4)),
+                kind: KINDS[usize::from(*kind) % KINDS.len()],
+                cause: causes(text).swap_remove(text.len() % CAUSES),
             },
         }
     }

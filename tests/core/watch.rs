@@ -8,7 +8,7 @@ use failover::engine::path::State;
 use failover::engine::{ACTIONS_MAX, Action, Actions, Engine, Event, Lead};
 use failover::limits::JOURNAL_MAX;
 use failover::types::{
-    Duration, Family, Instant, PathId, PerFamily, Round, Slot, Verdict, Waiting,
+    Duration, Family, Instant, Kind, PathId, PerFamily, Round, Slot, Verdict, Waiting,
 };
 
 use crate::model::Model;
@@ -371,15 +371,12 @@ impl Watch {
     fn check_causes(&mut self, written: u32) {
         let core = &self.core;
         let news: Vec<_> = core.journal().since(written).collect();
-        assert!(
-            news.iter()
-                .all(|entry| !entry.what.is_empty() && !entry.cause.is_empty())
-        );
         let told = |slot, family| {
             let provider = self.config.at(slot).map(|p| p.id.as_str());
             news.iter().any(|entry| {
-                let by_hand = entry.family.is_none();
-                by_hand || entry.provider.as_deref() == provider && entry.family == Some(family)
+                let by_hand = entry.who.family.is_none();
+                by_hand
+                    || entry.who.provider.as_deref() == provider && entry.who.family == Some(family)
             })
         };
         for family in Family::ALL {
@@ -390,8 +387,9 @@ impl Watch {
             match lead {
                 Lead::By(leader) => assert!(told(leader, family), "why does {leader:?} lead?"),
                 Lead::NoRoute | Lead::Refused => {
-                    let mut of_family = news.iter().filter(|e| e.family == Some(family));
-                    let told = of_family.any(|entry| entry.provider.is_none() && entry.grave);
+                    let mut of_family = news.iter().filter(|e| e.who.family == Some(family));
+                    let told = of_family
+                        .any(|entry| entry.who.provider.is_none() && entry.kind.is_grave());
                     assert!(told, "the end of {:?} is silent", self.leads[family]);
                 }
                 Lead::Unknown => {}
@@ -410,7 +408,7 @@ impl Watch {
                 } else if path.since != before.2 {
                     // It became another in between, or somebody else got its slot.
                     assert_eq!(path.since, self.now);
-                    let heir = news.iter().any(|entry| entry.what == "removed");
+                    let heir = news.iter().any(|entry| entry.kind == Kind::Removed);
                     assert!(heir || told(slot, family), "{before:?} became {now:?}");
                     self.online_since.remove(&path.id);
                 }

@@ -5,7 +5,7 @@ use super::lab::rights::in_lab;
 use super::lab::{Daemon, Lab, Settings, wait_until};
 use super::{SOON, online_with};
 
-/// The texts of the warnings about a provider's filter.
+/// The cures of the warnings about a provider's filter.
 fn warnings(daemon: &Daemon, provider: &str) -> Vec<String> {
     let status = daemon.status();
     let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
@@ -13,7 +13,7 @@ fn warnings(daemon: &Daemon, provider: &str) -> Vec<String> {
         .iter()
         .filter(|w| w["code"] == "rp-filter" && w["provider"] == provider);
     about
-        .map(|w| w["text"].as_str().unwrap_or_default().to_owned())
+        .map(|w| w["cure"].as_str().unwrap_or_default().to_owned())
         .collect()
 }
 
@@ -21,10 +21,15 @@ fn warnings(daemon: &Daemon, provider: &str) -> Vec<String> {
 fn cure(daemon: &Daemon, provider: &str) -> String {
     let told = || warnings(daemon, provider).len() == 1;
     assert!(wait_until(SOON, told), "{:#}", daemon.status());
-    let text = warnings(daemon, provider).remove(0);
-    let command = text[text.find("sysctl -w").expect(&text)..].to_owned();
+    let command = warnings(daemon, provider).remove(0);
     let page = daemon.must(&["status"]);
-    assert!(page.lines().any(|line| line.ends_with(&command)), "{page}");
+    let told = format!("  cure: {command}");
+    assert!(page.lines().any(|line| line == told), "{page}");
+    assert!(
+        daemon.log().contains(&format!("; cure: {command}\n")),
+        "{}",
+        daemon.log()
+    );
     command
 }
 

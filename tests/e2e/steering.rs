@@ -135,16 +135,15 @@ fn by_mark_with_strict_filters() {
         let warning = || {
             let status = daemon.status();
             let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
-            let text = |w: &serde_json::Value| w["text"].as_str().map(str::to_owned);
+            let cure = |w: &serde_json::Value| w["cure"].as_str().map(str::to_owned);
             let about = |w: &&serde_json::Value| w["code"] == "src-valid-mark";
-            warnings.iter().find(about).and_then(text)
+            warnings.iter().find(about).and_then(cure)
         };
         let marked = other_target(Family::V4);
         assert_eq!(ask(&lab.lan, marked), Fate::Lost);
-        let text = warning().expect("it is told");
-        let command = &text[text.find("sysctl -w").expect("it names a cure")..];
+        let command = warning().expect("it is told, with its cure");
         assert_eq!(command, "sysctl -w net.ipv4.conf.eth2.rp_filter=2");
-        lab.router.run(&["sh", "-c", command]);
+        lab.router.run(&["sh", "-c", &command]);
         assert_eq!(ask(&lab.lan, marked), by(2));
         assert_eq!(warning(), None);
 

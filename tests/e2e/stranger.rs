@@ -139,6 +139,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
             ("code", "string"),
             ("provider", "string|null"),
             ("text", "string"),
+            ("cure", "string|null"),
         ],
     ),
     (

@@ -2,7 +2,7 @@
 
 use failover::config::{Config, LastResort, Preempt};
 use failover::engine::path::State;
-use failover::types::{Family, Waiting};
+use failover::types::{Family, Kind, Waiting};
 
 use crate::sim::{BRISK, World, at, config, ms};
 use crate::{TARGET, running, two, two_running};
@@ -175,7 +175,7 @@ fn last_resort_unreachable_and_the_return_from_it() {
     let refused = |world: &World| {
         let entries = world.core.journal().entries();
         entries
-            .filter(|entry| entry.what == "refused" && entry.grave)
+            .filter(|entry| entry.kind == Kind::Refused && entry.kind.is_grave())
             .count()
     };
     assert_eq!(refused(&world), 1, "told once");
@@ -203,7 +203,7 @@ fn nobody_left_and_the_first_to_return() {
     assert_eq!(world.core.carrier(Family::V4), None);
     let told = |world: &World| {
         let entries = world.core.journal().entries();
-        let told = entries.filter(|e| e.what == "no route" && e.grave);
+        let told = entries.filter(|e| e.kind == Kind::NoRoute && e.kind.is_grave());
         told.count()
     };
     assert_eq!(told(&world), 1);

@@ -161,7 +161,7 @@ fn a_slot_that_another_provider_gets_carries_nothing_over() {
         .core
         .journal()
         .entries()
-        .map(|e| format!("{} ({})", e.what, e.cause))
+        .map(|e| format!("{} ({})", e.kind, e.cause))
         .collect();
     assert!(
         journal.contains(&"unpinned (configuration changed)".to_owned()),

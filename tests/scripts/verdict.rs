@@ -2,7 +2,7 @@
 
 use failover::config::{Quorum, Timing};
 use failover::engine::path::State;
-use failover::types::{CheckSet, Family, Fault, Waiting};
+use failover::types::{CheckSet, Family, Fault, Kind, Waiting};
 
 use crate::sim::{BRISK, Fate, World, config, ms};
 use crate::{TARGET, running, two, two_running};
@@ -289,12 +289,16 @@ fn what_somebody_may_have_to_act_on_is_marked() {
     world.line("isp1", |_| Fate::Answered(ms(5)));
     world.run(ms(1000));
     let entries = world.core.journal().entries();
-    let marked: Vec<(&str, bool)> = entries
-        .filter(|entry| entry.provider.as_deref() == Some("isp1") && entry.what.contains('→'))
-        .map(|entry| (entry.what.as_str(), entry.grave))
+    let marked: Vec<(String, bool)> = entries
+        .filter(|entry| entry.who.provider.as_deref() == Some("isp1"))
+        .filter(|entry| matches!(entry.kind, Kind::State { from, to } if from != to))
+        .map(|entry| (entry.kind.to_string(), entry.kind.is_grave()))
         .collect();
     assert_eq!(
         marked[marked.len() - 2..],
-        [("online → offline", true), ("offline → online", false)]
+        [
+            ("online → offline".to_owned(), true),
+            ("offline → online".to_owned(), false)
+        ]
     );
 }

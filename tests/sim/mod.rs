@@ -286,8 +286,8 @@ impl World {
     pub(crate) fn journal_of(&self, id: &str) -> Vec<String> {
         let entries = self.core.journal().entries();
         entries
-            .filter(|e| e.provider.as_deref() == Some(id) && e.family != Some(Family::V6))
-            .map(|e| format!("{}: {}", e.what, e.cause))
+            .filter(|e| e.who.provider.as_deref() == Some(id) && e.who.family != Some(Family::V6))
+            .map(|e| format!("{}: {}", e.kind, e.cause))
             .collect()
     }
 

@@ -1,0 +1,219 @@
+//! The words of the journal: for the log, `failover log`, `explain` and hooks.
+
+use core::fmt;
+
+use super::Limit;
+use crate::types::{
+    Cause, Fault, Ground, Judged, Kind, Measured, Missed, Other, Ours, State, Waiting,
+};
+
+/// `online → offline`, `leads`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Started => "started",
+            Kind::Stopped => "stopped",
+            Kind::Configuration => "configuration",
+            Kind::Pinned => "pinned",
+            Kind::Unpinned => "unpinned",
+            Kind::Disabled => "disabled",
+            Kind::Enabled => "enabled",
+            Kind::Removed => "removed",
+            Kind::State { from, to } if from == to => return to.fmt(f),
+            Kind::State { from, to } => return write!(f, "{from} → {to}"),
+            Kind::Leads => "leads",
+            Kind::Refused => "refused",
+            Kind::NoRoute => "no route",
+            Kind::RoutesNotSet => "routes not set yet",
+            Kind::RoutesPutBack => "routes put back",
+        })
+    }
+}
+
+/// `3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered`, `isp1 is offline`.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cause::Version(version) => return write!(f, "version {version}"),
+            Cause::Cleanly => "cleanly",
+            Cause::Reread => "re-read",
+            Cause::ConfigurationChanged => "configuration changed",
+            Cause::PinnedByHand => "pinned by hand",
+            Cause::UnpinnedByHand => "unpinned by hand",
+            Cause::DisabledByHand => "disabled by hand",
+            Cause::EnabledByHand => "enabled by hand",
+            Cause::UplinkUp => "uplink is up",
+            Cause::Lost(waiting) => lost(*waiting),
+            Cause::Lacks(waiting) => return waiting.fmt(f),
+            Cause::Judged(judged) => return judged.fmt(f),
+            Cause::First => "first in order",
+            Cause::NotRefused => "traffic is not refused any more",
+            Cause::HasRoute => "it has a route again",
+            Cause::Other(id, other) => return other_is(f, id, *other),
+            Cause::NoneWorks => "no provider works, and last_resort is unreachable",
+            Cause::NoneRoutable => "no provider can have a default route",
+            Cause::Kernel(fault) => return fault.fmt(f),
+            Cause::Changed(ours, more) => {
+                write!(f, "somebody else changed {ours}")?;
+                return match more {
+                    0 => Ok(()),
+                    _ => write!(f, ", and {more} more"),
+                };
+            }
+        })
+    }
+}
+
+/// The loss of what a path needs.
+fn lost(waiting: Waiting) -> &'static str {
+    match waiting {
+        Waiting::NoDevice => "device gone",
+        Waiting::Down => "device is down",
+        Waiting::NoCarrier => "carrier lost",
+        Waiting::NoAddress => "address lost",
+        Waiting::NoGateway => "gateway lost",
+        Waiting::DeviceTaken(_) => "device taken by another provider",
+        Waiting::RouteRefused => "route refused",
+    }
+}
+
+fn other_is(f: &mut fmt::Formatter<'_>, id: &str, other: Other) -> fmt::Result {
+    let is = |f: &mut fmt::Formatter<'_>, before, state: State, behind| {
+        write!(f, "{before}{id} is {state}{behind}")
+    };
+    match other {
+        Other::Disabled => write!(f, "{id} is disabled"),
+        Other::Preferred => write!(f, "preferred to {id}"),
+        Other::Is(state) => is(f, "", state, ""),
+        Other::OnlyDisabledWorks(state) => is(f, "", state, ", and only what is disabled works"),
+        Other::LastResort(state) => is(f, "last resort: ", state, ", and nobody works"),
+    }
+}
+
+impl fmt::Display for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Judged {
+            ground,
+            missed,
+            unreachable,
+        } = self;
+        let plural = |count| if count == 1 { "" } else { "s" };
+        match *ground {
+            Ground::Unchecked => f.write_str("unchecked: it has no check in this family"),
+            Ground::GoodStreak(rounds) => write!(f, "{rounds} good round{}", plural(rounds)),
+            Ground::FailedStreak(rounds) => write!(f, "{rounds} round{} failed", plural(rounds)),
+            Ground::FailedInWindow(failed, of) => {
+                write!(f, "{failed} of the last {of} rounds failed")
+            }
+            Ground::Poor(measured) => measured.fmt(f),
+            Ground::GoodAgain(rounds, measured) => {
+                write!(f, "{rounds} good round{}; {measured}", plural(rounds))
+            }
+        }?;
+        missed.fmt(f)?;
+        match unreachable {
+            Some(code) => write!(f, "; the network says unreachable (ICMP code {code})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `loss of 14% is above max_loss 10%`, `latency of 80ms is within recover_latency 90ms`.
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Measured {
+            measure,
+            value,
+            limit,
+            is_above,
+        } = *self;
+        let name = measure.name();
+        let shown = |value| Limit { measure, value };
+        let (value, limit) = (shown(value), shown(limit));
+        let than = if is_above {
+            "above max"
+        } else {
+            "within recover"
+        };
+        write!(f, "{name} of {value} is {than}_{name} {limit}")
+    }
+}
+
+/// `: 8.8.8.8, 1.1.1.1 unanswered`: runs of one fault share its words.
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told: Option<Option<Fault>> = None;
+        for (target, fault) in self.iter() {
+            if let Some(before) = told.filter(|before| *before != fault) {
+                reason(f, before)?;
+            }
+            f.write_str(if told.is_some() { ", " } else { ": " })?;
+            f.write_str(target)?;
+            told = Some(fault);
+        }
+        told.map_or(Ok(()), |fault| reason(f, fault))
+    }
+}
+
+fn reason(f: &mut fmt::Formatter<'_>, fault: Option<Fault>) -> fmt::Result {
+    match fault {
+        None => f.write_str(" unanswered"),
+        Some(fault) => write!(f, " {fault}"),
+    }
+}
+
+/// `default route of metric 100 in table 176`, `rule 18500`.
+impl fmt::Display for Ours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ours::Rule(pref) => write!(f, "rule {pref}"),
+            Ours::Route { to, metric, table } => {
+                match to {
+                    None => f.write_str("default route"),
+                    Some(to) => write!(f, "route to {to}"),
+                }?;
+                write!(f, " of metric {metric} in table {table}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_stand_behind_the_targets_that_they_are_of() {
+        let mut missed = Missed::default();
+        assert_eq!(missed.to_string(), "");
+        missed.add("192.0.2.1", None);
+        missed.add("192.0.2.2", None);
+        missed.add("web", Some(Fault::Status(302)));
+        let cause = Cause::Judged(Judged {
+            ground: Ground::FailedInWindow(11, 50),
+            missed,
+            unreachable: Some(1),
+        });
+        assert_eq!(
+            cause.to_string(),
+            "11 of the last 50 rounds failed: 192.0.2.1, 192.0.2.2 unanswered, web answers with status 302 (a captive \
+             portal?); the network says unreachable (ICMP code 1)"
+        );
+    }
+
+    #[test]
+    fn what_is_changed_is_named_as_ip_names_it() {
+        let rule = Cause::Changed(Ours::Rule(18500), 0);
+        assert_eq!(rule.to_string(), "somebody else changed rule 18500");
+        let route = Ours::Route {
+            to: None,
+            metric: crate::types::Metric(100),
+            table: 176,
+        };
+        let cause = Cause::Changed(route, 2);
+        assert_eq!(
+            cause.to_string(),
+            "somebody else changed default route of metric 100 in table 176, and 2 more"
+        );
+    }
+}

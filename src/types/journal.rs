@@ -1,0 +1,296 @@
+//! What the journal holds: what happened to which provider in which family, and why. `text/journal.rs` has the words.
+
+use core::fmt;
+
+use heapless::{String, Vec};
+use serde::{Deserialize, Serialize};
+
+use super::{Fault, Metric, Name, Waiting};
+use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX, TARGET_MAX};
+use crate::types::Family;
+
+/// A path's state, as people see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum State {
+    Online,
+    Probing,
+    Offline,
+    Frozen,
+    Waiting,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Online => "online",
+            State::Probing => "probing",
+            State::Offline => "offline",
+            State::Frozen => "frozen",
+            State::Waiting => "waiting",
+        })
+    }
+}
+
+/// What an entry is about. Both are none when it is about the daemon as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// the provider, by id, when it is about one
+    pub provider: Option<Name>,
+    /// the family, when it is about one
+    pub family: Option<Family>,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// the daemon was started
+    Started,
+    /// the daemon was stopped
+    Stopped,
+    /// the configuration was read again
+    Configuration,
+    /// a provider was pinned
+    Pinned,
+    /// a provider was unpinned
+    Unpinned,
+    /// a provider was taken out of use
+    Disabled,
+    /// a provider was given back
+    Enabled,
+    /// a provider is no longer in the configuration
+    Removed,
+    /// a path's state changed, or, when both are the same, the reason for it
+    State {
+        /// before
+        from: State,
+        /// now
+        to: State,
+    },
+    /// the provider carries the family from now on
+    Leads,
+    /// no provider carries the family: `last_resort` refuses its traffic
+    Refused,
+    /// no provider carries the family: none can have a route
+    NoRoute,
+    /// the family's routes could not be set
+    RoutesNotSet,
+    /// routes or rules of ours were changed by another program, and were put back
+    RoutesPutBack,
+}
+
+impl Kind {
+    /// Whether it may need a person's attention.
+    pub const fn is_grave(self) -> bool {
+        matches!(
+            self,
+            Kind::State {
+                to: State::Offline | State::Waiting,
+                ..
+            } | Kind::Refused
+                | Kind::NoRoute
+                | Kind::RoutesNotSet
+                | Kind::RoutesPutBack
+        )
+    }
+
+    /// Whether it says what becomes of the family's traffic.
+    pub const fn is_of_traffic(self) -> bool {
+        matches!(self, Kind::Leads | Kind::Refused | Kind::NoRoute)
+    }
+}
+
+/// Why it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // a journal's entries are in place, not on a heap
+pub enum Cause {
+    /// of a start: the daemon's version
+    Version(Name),
+    /// of a stop: it was asked for
+    Cleanly,
+    /// of a configuration: it was read again
+    Reread,
+    /// another configuration came into force
+    ConfigurationChanged,
+    /// `use`, or the sticky file
+    PinnedByHand,
+    /// `use auto`, or the sticky file
+    UnpinnedByHand,
+    /// `disable`
+    DisabledByHand,
+    /// `enable`
+    EnabledByHand,
+    /// the uplink has all that it needs
+    UplinkUp,
+    /// the uplink has lost something
+    Lost(Waiting),
+    /// the uplink, which was waiting already, now waits for this
+    Lacks(Waiting),
+    /// the path's rounds were judged
+    Judged(Judged),
+    /// the provider is the first in the order
+    First,
+    /// the family's traffic is no longer refused
+    NotRefused,
+    /// the provider can have a route again
+    HasRoute,
+    /// the provider that carried before, by id, and what is the matter with it
+    Other(Name, Other),
+    /// no provider works, and `last_resort` is `unreachable`
+    NoneWorks,
+    /// no provider can have a default route
+    NoneRoutable,
+    /// what the kernel answered
+    Kernel(Fault),
+    /// another program changed this, and so many more
+    Changed(Ours, u32),
+}
+
+/// Why another provider carries from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// it is disabled
+    Disabled,
+    /// it works, but the new one is preferred
+    Preferred,
+    /// it is in this state
+    Is(State),
+    /// it is in this state, and only what is disabled works
+    OnlyDisabledWorks(State),
+    /// it is in this state, and the new one, which does not work either, is the last resort
+    LastResort(State),
+}
+
+/// A path's rounds were judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// what was found
+    pub ground: Ground,
+    /// what the last round did not get an answer from; empty where that is not the reason
+    pub missed: Missed,
+    /// the code of the last ICMP error since the last answer
+    pub unreachable: Option<u8>,
+}
+
+/// Why a verdict changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// so many good rounds in a row
+    GoodStreak(u32),
+    /// so many failed rounds in a row
+    FailedStreak(u32),
+    /// so many failed rounds of the last so many
+    FailedInWindow(u32, u32),
+    /// no check asks for anything in this family
+    Unchecked,
+    /// a measure is beyond its threshold
+    Poor(Measured),
+    /// a measure is within its threshold again, after so many good rounds
+    GoodAgain(u32, Measured),
+}
+
+/// What of a path's quality is measured, over its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// probes lost, in percent
+    Loss,
+    /// mean round-trip time
+    Latency,
+    /// its standard deviation
+    Jitter,
+}
+
+impl Measure {
+    /// All of them.
+    pub const ALL: [Measure; 3] = [Measure::Loss, Measure::Latency, Measure::Jitter];
+
+    /// `loss`, `latency`, `jitter`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Measure::Loss => "loss",
+            Measure::Latency => "latency",
+            Measure::Jitter => "jitter",
+        }
+    }
+}
+
+/// A measure of a path's quality: whole percents of loss, microseconds of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// of what
+    pub measure: Measure,
+    /// as measured
+    pub value: u32,
+    /// the threshold that decided
+    pub limit: u32,
+    /// whether the limit is `max_…`, which the value is above; otherwise it is `recover_…`, which the value is within
+    pub is_above: bool,
+}
+
+/// What a round did not get an answer from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missed {
+    /// targets, or the names of checks without one, a line each, as far as there is room
+    targets: String<CAUSE_MAX>,
+    /// what went wrong, of each; none: no answer came
+    faults: Vec<Option<Fault>, PATH_CHECKS_MAX>,
+}
+
+impl Missed {
+    /// Adds one, as long as there is room.
+    pub fn add(&mut self, target: &str, fault: Option<Fault>) {
+        let separator = if self.faults.is_empty() { "" } else { "\n" };
+        if self.targets.len() + separator.len() + target.len() <= self.targets.capacity()
+            && self.faults.push(fault).is_ok()
+        {
+            let added = self
+                .targets
+                .push_str(separator)
+                .and(self.targets.push_str(target));
+            debug_assert!(added.is_ok(), "its length was looked at");
+        }
+    }
+
+    /// Target, and what went wrong.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<Fault>)> {
+        self.targets.split('\n').zip(self.faults.iter().copied())
+    }
+}
+
+/// A route or a rule of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ours {
+    /// a route
+    Route {
+        /// where to, as a prefix; none: everywhere
+        to: Option<String<TARGET_MAX>>,
+        /// its metric
+        metric: Metric,
+        /// its table
+        table: u32,
+    },
+    /// the rule of this preference
+    Rule(u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missed_comes_back_as_far_as_there_is_room() {
+        let mut missed = Missed::default();
+        assert_eq!(missed.iter().count(), 0);
+        let long = "x".repeat(TARGET_MAX);
+        missed.add("192.0.2.1", None);
+        missed.add(&long, Some(Fault::Reset));
+        missed.add(&long, None); // there is no room
+        missed.add("2001:db8::1", Some(Fault::Exit(1)));
+        let expected = [
+            ("192.0.2.1", None),
+            (long.as_str(), Some(Fault::Reset)),
+            ("2001:db8::1", Some(Fault::Exit(1))),
+        ];
+        assert!(missed.iter().eq(expected));
+    }
+}
