@@ -34,6 +34,8 @@ fuzz_target!(|bytes: &[u8]| {
     let why =
         |(_, note): &(u32, String)| note.starts_with("no provider comes out that is enabled ");
     assert_eq!(imported.notes.iter().any(why), !imported.usable);
+    // One that is alone is told of, and right.
+    problems.retain(|problem| !problem.ends_with("there is nothing to fail over to"));
     assert!(problems.is_empty() || !imported.usable, "{problems:#?}");
     let lines = mwan3.iter().filter(|byte| **byte == b'\n').count() + 1;
     for (line, note) in &imported.notes {
