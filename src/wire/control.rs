@@ -9,7 +9,7 @@
 use core::fmt;
 
 use heapless::{String, Vec};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
 use crate::types::{Cause, DeviceName, Family, Kind, Name, Who};
@@ -127,12 +127,21 @@ pub struct Warning {
 }
 
 /// What a person can do about a [`Warning`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cure {
     /// whether it is a command, to be copied as it is; otherwise a sentence
     pub is_command: bool,
     /// without "cure: " before it
     pub text: Text,
+}
+
+/// By hand, and not inlined, to be small.
+impl<'de> Deserialize<'de> for Cure {
+    #[inline(never)]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cure, D::Error> {
+        let (is_command, text) = <(bool, Text)>::deserialize(deserializer)?;
+        Ok(Cure { is_command, text })
+    }
 }
 
 /// What is wrong, then what to do, in one sentence.
