@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use failover::limits::{CLIENTS_MAX, FRAME_MAX};
 use failover::linux::connection::{AskError, ask};
 use failover::linux::control::{SOCKET, Server};
-use failover::wire::control::{Reply, Request};
+use failover::wire::control::{Reply, Request, VERSION};
 use failover::wire::frame;
 use fake_daemon::{FakeDaemon, directory};
 
@@ -143,12 +143,13 @@ fn a_request_may_come_byte_by_byte() {
 #[test]
 fn garbage_is_answered_with_an_error() {
     let daemon = FakeDaemon::start("garbage", answers);
+    let version = format!("control protocol version 7 met version {VERSION}");
     for (bytes, complaint) in [
         (&b"\xff\xff and more"[..], "a control frame of 65535 bytes"),
         (b"GET / HTTP/1.0\r\n\r\n", "a control frame of 17735 bytes"),
-        (b"\x05\x00\x07", "control protocol version 7 met version 2"),
+        (b"\x05\x00\x07", version.as_str()),
         (
-            b"\x03\x00\x02\x63\x63",
+            &[3, 0, VERSION, 0x63, 0x63],
             "a control message that cannot be read",
         ),
         (&[0; FRAME_MAX], "a control frame of 0 bytes"),
