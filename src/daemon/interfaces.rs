@@ -2,6 +2,7 @@
 
 use super::{Daemon, Memory, Token};
 use crate::linux::clock::now;
+use crate::linux::errno;
 use crate::linux::poll::Interest;
 use crate::linux::process::ubus::{FileError, NoAnswer};
 use crate::types::{Instant, Name};
@@ -16,7 +17,10 @@ impl Daemon<'_> {
         };
         let token = Token::Netifd.to_u64();
         if let Err(errno) = self.poller.add(answer, token, Interest::READ) {
-            log::error!("netifd's answer cannot be read: {errno}");
+            log::error!(
+                "netifd's answer cannot be read: {}",
+                errno::text(&errno.into())
+            );
         }
     }
 
@@ -75,8 +79,9 @@ impl Daemon<'_> {
                 FileError::NoAnswer(NoAnswer::Program(errno)) => add(
                     "no-netifd",
                     format_args!(
-                        "interface {name} is asked of netifd by `ubus`, which cannot be run ({errno}): where there is no \
-                         netifd, name the device by `option device`"
+                        "interface {name} is asked of netifd by `ubus`, which cannot be run ({}): where there is no \
+                         netifd, name the device by `option device`",
+                        errno::text(&errno.into())
                     ),
                 ),
                 FileError::NoAnswer(why) => add(

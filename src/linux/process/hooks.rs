@@ -10,6 +10,7 @@ use std::vec::IntoIter;
 
 use super::child::Child;
 use crate::limits::HOOKS_MAX;
+use crate::linux::errno;
 use crate::types::{Duration, Instant};
 
 /// A program that takes longer is killed, with its process group.
@@ -121,7 +122,10 @@ impl Hooks {
                     });
                     return;
                 }
-                Err(errno) => log::warn!("{} cannot be run: {errno}", name.to_string_lossy()),
+                Err(errno) => {
+                    let why = errno::text(&errno.into());
+                    log::warn!("{} cannot be run: {why}", name.to_string_lossy());
+                }
             }
         }
         self.announcement = None;
