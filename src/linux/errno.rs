@@ -30,9 +30,11 @@ pub fn fault(errno: Errno) -> Fault {
 /// program need not hold as well.
 pub fn text(error: &io::Error) -> String {
     let mut text = error.to_string();
-    if error.raw_os_error().is_some() {
-        // std puts the number behind it.
-        text.truncate(text.rfind(" (os error ").unwrap_or(text.len()));
+    if error.raw_os_error().is_some()
+        // std puts the number behind it, in parentheses.
+        && let Some(number) = text.rfind('(')
+    {
+        text.truncate(text[..number].trim_end().len());
     }
     text
 }
