@@ -79,6 +79,12 @@ pub struct Pace {
     pub rounds: u32,
 }
 
+/// Whether a target is written as a URL, `http://…`.
+fn is_url(text: &str) -> bool {
+    text.split_once(':')
+        .is_some_and(|(_, rest)| rest.starts_with("//"))
+}
+
 impl Pace {
     const EACH_ROUND: Pace = Pace {
         least: Duration::ZERO,
@@ -139,7 +145,7 @@ impl Common {
                 let name = text.parse::<IpAddr>().is_err()
                     && text.bytes().any(|byte| byte.is_ascii_alphabetic())
                     && !text.contains([':', '/', '%', ' ']);
-                let expected = if text.contains("://") {
+                let expected = if is_url(text) {
                     "expected an address, not a URL; a page is for type http, with its server as target, and option path"
                 } else if text.contains([',', ' ']) {
                     "expected one address: write a check for each"

@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use heapless::String;
 
 use super::dns::{ask, name};
-use super::{Common, Heard, Learned, Pace, Say, Step, Transport, Type, Way};
+use super::{Common, Heard, Learned, Pace, Say, Step, Transport, Type, Way, is_url};
 use crate::limits::{HOST_MAX, HTTP_PATH_MAX, HTTP_TEXT_MAX};
 use crate::option::section::{Given, Options};
 use crate::option::value;
@@ -92,7 +92,7 @@ impl Type for Http {
                 options.refuse("target", &text, line, expected);
                 return None;
             }
-            Err(_) if text.contains("://") => {
+            Err(_) if is_url(&text) => {
                 let expected = "expected a server's name or address, without http://; the rest goes into option path";
                 options.refuse("target", &text, line, expected);
                 return None;

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// How every command of ours begins in a message.
-const OURS: &str = "`failover ";
+/// How every command of ours begins in a message, behind a backtick.
+const OURS: &str = "failover ";
 /// What stands behind that, when a file was named.
 static CONFIG: OnceLock<String> = OnceLock::new();
 
@@ -13,15 +13,30 @@ static CONFIG: OnceLock<String> = OnceLock::new();
 pub fn repeat_config(file: &Path) {
     let file = file.to_string_lossy();
     let file = quoted(&file);
-    let _ = CONFIG.set(format!("{OURS}--config {file} ")); // it is set once
+    let _ = CONFIG.set(format!("`{OURS}--config {file} ")); // it is set once
 }
 
 /// A message with commands as they must be typed.
 pub(super) fn completed(message: &str) -> Cow<'_, str> {
     match CONFIG.get() {
-        Some(ours) if message.contains(OURS) => Cow::Owned(message.replace(OURS, ours)),
-        _ => Cow::Borrowed(message),
+        Some(ours) => Cow::Owned(with(message, ours)),
+        None => Cow::Borrowed(message),
     }
+}
+
+/// A message with `ours` in place of how commands begin. By characters: nothing else in the program searches for a text.
+fn with(message: &str, ours: &str) -> String {
+    let mut parts = message.split('`');
+    let mut completed = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (start, rest) = match part.strip_prefix(OURS) {
+            Some(rest) => (ours, rest),
+            None => ("`", part),
+        };
+        completed.push_str(start);
+        completed.push_str(rest);
+    }
+    completed
 }
 
 /// As one word for a shell.
@@ -35,7 +50,17 @@ fn quoted(word: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::{quoted, with};
+
+    #[test]
+    fn commands_of_ours_are_completed_and_no_others() {
+        let message = "failover: see `failover status`, not `ip route`; then `failover reload`";
+        assert_eq!(
+            with(message, "`failover --config x "),
+            "failover: see `failover --config x status`, not `ip route`; then `failover --config x reload`"
+        );
+        assert_eq!(with("", "x"), "");
+    }
 
     #[test]
     fn a_shell_takes_it_for_one_word() {

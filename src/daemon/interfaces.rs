@@ -3,6 +3,7 @@
 use super::warnings::advice;
 use super::{Daemon, Memory, Token};
 use crate::linux::clock::now;
+use crate::linux::errno;
 use crate::linux::poll::Interest;
 use crate::linux::process::ubus::{NoAnswer, Untold};
 use crate::types::{Instant, Name};
@@ -17,7 +18,10 @@ impl Daemon<'_> {
         };
         let token = Token::Netifd.to_u64();
         if let Err(errno) = self.poller.add(answer, token, Interest::READ) {
-            log::error!("netifd's answer cannot be read: {errno}");
+            log::error!(
+                "netifd's answer cannot be read: {}",
+                errno::text(&errno.into())
+            );
         }
     }
 
@@ -75,7 +79,8 @@ impl Daemon<'_> {
                 Untold::NoAnswer(NoAnswer::Program(errno)) => add(
                     "no-netifd",
                     format_args!(
-                        "interface {name} is asked of netifd by `ubus`, which cannot be run ({errno})"
+                        "interface {name} is asked of netifd by `ubus`, which cannot be run ({})",
+                        errno::text(&errno.into())
                     ),
                     advice(format_args!(
                         "where there is no netifd, name the device by `option device`"

@@ -1,4 +1,6 @@
-//! What an errno means for a path: errno → [`Fault`].
+//! What an errno means: for a path (errno → [`Fault`]), and for a person.
+
+use std::io;
 
 use nix::errno::Errno;
 
@@ -24,9 +26,29 @@ pub fn fault(errno: Errno) -> Fault {
     }
 }
 
+/// The C library's text for an error (strerror_r(3)), as `No such file or directory`. nix has texts of its own, which the
+/// program need not hold as well.
+pub fn text(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    if error.raw_os_error().is_some()
+        // std puts the number behind it, in parentheses.
+        && let Some(number) = text.rfind('(')
+    {
+        text.truncate(text[..number].trim_end().len());
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_has_no_number() {
+        assert_eq!(text(&Errno::ENOENT.into()), "No such file or directory");
+        let of_another = io::Error::other("a (os error 5)");
+        assert_eq!(text(&of_another), "a (os error 5)");
+    }
 
     #[test]
     fn known_errnos_have_a_name_and_others_keep_their_number() {

@@ -21,6 +21,7 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, fchmod};
 
+use super::errno;
 use super::file::lock::{Lock, NotLocked, command_line, holder};
 use super::file::state_dir;
 
@@ -148,7 +149,10 @@ impl NetnsLock {
                 Ok(socket) => Ok(NetnsLock {
                     held: Some(Held { lock, socket, path }),
                 }),
-                Err(errno) => unnoticed(&format_args!("{}: {errno}", path.display())),
+                Err(errno) => {
+                    let why = errno::text(&errno.into());
+                    unnoticed(&format_args!("{}: {why}", path.display()))
+                }
             },
             Err(NotLocked::Held { pid, command, .. }) => {
                 knock(&path);

@@ -238,28 +238,33 @@ mod tests {
         let (mut reader, mut events) = (Reader::new(), String::new());
         for byte in text {
             reader
-                .feed(*byte, &mut |event| events += &format!("{event:?}\n"))
+                .feed(*byte, &mut |event| events += &line(event))
                 .ok()?;
         }
         reader.is_done().then_some(events)
     }
 
+    /// Not by `Debug`, of which nothing is left where the program is compiled for a board.
+    fn line(event: Event<'_>) -> String {
+        let known = |text: Text<'_>| String::from(text.unwrap_or("(unfit)"));
+        let event = match event {
+            Event::Object => String::from("{"),
+            Event::List => String::from("["),
+            Event::End => String::from("end"),
+            Event::Key(name) => format!("key {}", known(name)),
+            Event::Value(Value::String(text)) => format!("string {}", known(text)),
+            Event::Value(Value::Number(text)) => format!("number {}", known(text)),
+            Event::Value(Value::Bool(value)) => format!("{value}"),
+            Event::Value(Value::Null) => String::from("null"),
+        };
+        event + "\n"
+    }
+
     #[test]
     fn brackets_keys_and_values_come_in_order() {
         let text = br#" {"a" : [true,-1.5e3, "b" ,{}], "c\"":null} "#;
-        let expected = r#"Object
-Key(Some("a"))
-List
-Value(Bool(true))
-Value(Number(Some("-1.5e3")))
-Value(String(Some("b")))
-Object
-End
-End
-Key(None)
-Value(Null)
-End
-"#;
+        let expected =
+            "{\nkey a\n[\ntrue\nnumber -1.5e3\nstring b\n{\nend\nend\nkey (unfit)\nnull\nend\n";
         assert_eq!(events(text).unwrap(), expected);
     }
 

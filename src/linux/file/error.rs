@@ -5,6 +5,8 @@ use std::{fmt, io};
 
 use nix::errno::Errno;
 
+use crate::linux::errno;
+
 /// One operation on a file or directory that failed. Shown as `cannot write /x: Read-only file system: …`.
 #[derive(Debug)]
 pub struct FileError {
@@ -60,11 +62,7 @@ impl fmt::Display for FileError {
             error,
             advice,
         } = self;
-        let said = error.to_string();
-        // Without the number, which std puts behind it.
-        let number = error.raw_os_error().unwrap_or_default();
-        let number = format!(" (os error {number})");
-        let said = said.strip_suffix(&number).unwrap_or(&said);
+        let said = errno::text(error);
         write!(f, "cannot {doing} {}: {said}", path.display())?;
         if !advice.is_empty() {
             write!(f, ": {advice}")?;

@@ -8,10 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
+use nix::errno::Errno;
+
 use super::child::Child;
 use crate::limits::HOOKS_MAX;
+use crate::linux::errno;
 use crate::types::{Duration, Instant};
-use nix::errno::Errno;
 
 /// A program that takes longer is killed, with its process group.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -127,7 +129,10 @@ impl Hooks {
                     "{} cannot be run: there is no such interpreter as its first line names (does the line end in CR LF?)",
                     name.to_string_lossy()
                 ),
-                Err(errno) => log::warn!("{} cannot be run: {errno}", name.to_string_lossy()),
+                Err(errno) => {
+                    let why = errno::text(&errno.into());
+                    log::warn!("{} cannot be run: {why}", name.to_string_lossy());
+                }
             }
         }
         self.announcement = None;

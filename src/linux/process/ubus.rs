@@ -15,6 +15,7 @@ use nix::unistd::{pipe2, read};
 use super::child::Child;
 use crate::config::{Config, Provider};
 use crate::limits::INTERFACES_WATCHED_MAX;
+use crate::linux::errno;
 use crate::routing::uplink::Told;
 use crate::types::{Duration, Family, Instant, Name};
 use crate::wire::netifd::{Dump, Interface, Sink, Unreadable};
@@ -107,7 +108,7 @@ pub enum NoAnswer {
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoAnswer::Program(errno) => f.write_str(errno.desc()),
+            NoAnswer::Program(errno) => f.write_str(&errno::text(&(*errno).into())),
             NoAnswer::Status(NOT_FOUND) => f.write_str("it does not run"),
             NoAnswer::Status(status) => write!(f, "exit {status}"),
             NoAnswer::Killed => f.write_str("no answer in time"),
