@@ -238,9 +238,10 @@ fn trouble(providers: &[Provider], id: &str, family: Family) -> (Tone, &'static 
     match path.map(|path| path.state.as_str()) {
         Some("offline") => (Tone::Bad, ", though that is offline"),
         Some("waiting") => (Tone::Bad, ", though that is not connected"),
-        _ if provider.is_some_and(|p| p.disabled && p.state != "pinned") => {
-            (Tone::Unsure, ", though that is disabled: no other works")
-        }
+        _ if provider.is_some_and(|p| p.disabled && p.state != "pinned") => (
+            Tone::Unsure,
+            ", though that is disabled: no enabled provider works",
+        ),
         _ => (Tone::Normal, ""),
     }
 }
@@ -465,7 +466,7 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
             text(&answer),
             "\
 failover 0.1.0, up 3d 4h
-ipv4 leaves by isp1, though that is disabled: no other works
+ipv4 leaves by isp1, though that is disabled: no enabled provider works
 ipv6 has no way out
 
   PROVIDER  FAMILY  STATE     SINCE  LOSS      RTT  METRIC  DEVICE

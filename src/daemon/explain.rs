@@ -137,7 +137,7 @@ impl<'a> Telling<'a, '_> {
         let idle = path.duty == Duty::Checked && !core.is_disabled(slot);
         match lead {
             Lead::Refused => say(format_args!(
-                " No provider carries {family}: no provider works, and last_resort is unreachable."
+                " No provider carries {family}: no enabled provider works, and last_resort is unreachable."
             )),
             Lead::NoRoute => say(format_args!(
                 " No provider carries {family}: none can have a default route."
@@ -192,7 +192,7 @@ impl<'a> Telling<'a, '_> {
             )),
             _ if healthy && path.waiting.is_none() => match better {
                 _ if core.is_disabled(provider.slot) => say(format_args!(
-                    " It carries {family} although it was disabled by hand, until `failover enable {id}`: no other provider works."
+                    " It carries {family} although it was disabled by hand, until `failover enable {id}`: no enabled provider works."
                 )),
                 Some((State::Online, better)) => say(format_args!(
                     " It carries {family}: {better} is before it in the order and works again, but preempt lets it stay."
@@ -210,10 +210,10 @@ impl<'a> Telling<'a, '_> {
                 )),
             },
             LastResort::Keep => say(format_args!(
-                " It carries {family} all the same: no provider works, and last_resort is keep."
+                " It carries {family} all the same: no enabled provider works, and last_resort is keep."
             )),
             _ => say(format_args!(
-                " It carries {family} all the same: no provider works, and it is the last resort."
+                " It carries {family} all the same: no enabled provider works, and it is the last resort."
             )),
         }
         if let Some(metric) = self.view.overridden(path) {

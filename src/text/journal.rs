@@ -50,7 +50,7 @@ impl fmt::Display for Cause {
             Cause::NotRefused => "traffic is not refused any more",
             Cause::HasRoute => "it has a route again",
             Cause::Other(id, other) => return other_is(f, id, *other),
-            Cause::NoneWorks => "no provider works, and last_resort is unreachable",
+            Cause::NoneWorks => "no enabled provider works, and last_resort is unreachable",
             Cause::NoneRoutable => "no provider can have a default route",
             Cause::Kernel(fault) => return fault.fmt(f),
             Cause::Changed(ours, more) => {

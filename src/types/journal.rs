@@ -136,7 +136,7 @@ pub enum Cause {
     HasRoute,
     /// the provider that carried before, by id, and what is the matter with it
     Other(Name, Other),
-    /// no provider works, and `last_resort` is `unreachable`
+    /// no enabled provider works, and `last_resort` is `unreachable`
     NoneWorks,
     /// no provider can have a default route
     NoneRoutable,

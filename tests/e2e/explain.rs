@@ -298,7 +298,7 @@ fn last_resort(value: &str, leader: usize, sentences: [&str; 2]) {
 #[test]
 fn the_last_resort_is_the_first() {
     let sentences = [
-        "It carries {family} all the same: no provider works, and it is the last resort.",
+        "It carries {family} all the same: no enabled provider works, and it is the last resort.",
         "It is not used: isp1 carries {family}.",
     ];
     in_lab(|| last_resort("first", 1, sentences));
@@ -308,7 +308,7 @@ fn the_last_resort_is_the_first() {
 fn the_last_resort_is_to_keep() {
     let sentences = [
         "It is not used: isp2 carries {family}.",
-        "It carries {family} all the same: no provider works, and last_resort is keep.",
+        "It carries {family} all the same: no enabled provider works, and last_resort is keep.",
     ];
     in_lab(|| last_resort("keep", 2, sentences));
 }
@@ -316,8 +316,7 @@ fn the_last_resort_is_to_keep() {
 #[test]
 fn the_last_resort_is_to_refuse() {
     in_lab(|| {
-        let nobody =
-            "No provider carries {family}: no provider works, and last_resort is unreachable.";
+        let nobody = "No provider carries {family}: no enabled provider works, and last_resort is unreachable.";
         last_resort("unreachable", 1, [nobody, nobody]);
     });
 }

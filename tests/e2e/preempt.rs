@@ -243,13 +243,14 @@ fn a_disabled_provider_relieves_what_does_not_work() {
         let daemon = online(&lab);
         daemon.must(&["disable", "isp1"]);
         assert!(leads(&lab, 2));
-        let head = "ipv4 and ipv6 leave by isp1, though that is disabled: no other works";
+        let head =
+            "ipv4 and ipv6 leave by isp1, though that is disabled: no enabled provider works";
         let relieved = || {
             assert!(leads(&lab, 1), "{}", daemon.log());
             let status = daemon.must(&["status"]);
             assert!(status.contains(head), "{status}");
             let said = said(&daemon, "isp1", Family::V4);
-            let why = "It carries ipv4 although it was disabled by hand, until `failover enable isp1`: no other provider works.";
+            let why = "It carries ipv4 although it was disabled by hand, until `failover enable isp1`: no enabled provider works.";
             assert!(said.contains(why), "{said}");
         };
         let returns = || {
