@@ -186,7 +186,7 @@ fn an_interface_that_is_not_up_yet_or_unknown_is_waited_for() {
         }
         let said = warnings(&daemon, "interface-unknown");
         assert!(
-            said.len() == 1 && said[0].contains("no interface wan:"),
+            said.len() == 1 && said[0].contains("no interface wan;"),
             "{said:?}"
         );
 
