@@ -53,11 +53,12 @@ pub fn with_check(settings: Settings, name: &str, options: &[(&str, &str)]) -> S
     })
 }
 
-/// One check in a family, asked in each round.
+/// One check in a family, asked in each round. An answer has time: servers are slow on a busy machine.
 pub fn alone(lab: &Lab, family: Family, options: &[(&str, &str)]) -> Settings {
     let target = target(family).to_string();
     let usual = [("target", target.as_str()), ("interval", "100ms")];
-    with_check(with_check(bare(lab), "it", &usual), "it", options)
+    let settings = bare(lab).global("timeout", "1s");
+    with_check(with_check(settings, "it", &usual), "it", options)
 }
 
 /// Where most servers are.

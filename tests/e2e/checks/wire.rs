@@ -162,7 +162,8 @@ fn polite(family: Family) {
     never_offline(&daemon);
     let mut begun = 0;
     for packet in capture.packets() {
-        assert!(!packet.says(flag::RST), "{packet:?}");
+        // A server may answer a late segment of ours so.
+        assert!(!packet.outgoing || !packet.says(flag::RST), "{packet:?}");
         begun += usize::from(packet.outgoing && packet.says(flag::SYN));
     }
     assert!(begun >= 14);
