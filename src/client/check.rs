@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::cli::Exit;
 use super::{print, text, unreadable};
-use crate::config::Config;
+use crate::config::{Config, Globals};
 use crate::limits::{COMMAND_MAX, SECTIONS_MAX};
 use crate::linux::file::config_file::{load_config, read};
 use crate::linux::file::sticky::{self, Pinned};
@@ -94,11 +94,12 @@ fn of_group(config: &Config, file: &Path) -> Option<String> {
     })
 }
 
-/// A warning of hooks that cannot be run. Without the option there need be none.
+/// A warning of hooks that cannot be run. In the usual place there need be none.
 fn of_hooks(config: &Config, file: &Path) -> Option<String> {
     let directory = &config.globals.hooks_dir;
     let warning = |line, what: &str| Some(format!("{}:{line}: warning: {what}\n", file.display()));
-    let line = line_of(file, "hooks_dir", directory);
+    let usual = *directory == Globals::default().hooks_dir;
+    let line = line_of(file, "hooks_dir", directory).filter(|_| !usual);
     let Ok(entries) = fs::read_dir(directory.as_str()) else {
         return warning(
             line?,

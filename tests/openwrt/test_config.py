@@ -32,12 +32,12 @@ class Shown:
 
 
 def problems(text: str) -> list[str]:
-    """What `failover check` has to say, but that there is one uplink only, and no netifd on this machine."""
+    """What `failover check` has to say, but that there is one uplink only, and what this machine lacks."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "failover"
         file.write_text(text)
         checked = subprocess.run([PROGRAM, "check", "--config", file], capture_output=True, text=True)
-    here = ("there is nothing to fail over to", "this machine has no netifd")
+    here = ("there is nothing to fail over to", "this machine has no netifd", "there is no such group")
     lines = [line for line in checked.stderr.splitlines() if not any(one in line for one in here)]
     return lines if checked.returncode == 0 else ["refused", *lines]
 
