@@ -144,6 +144,9 @@ pub fn parse(
     for _ in 0..packet.answer_record_count() {
         (rest, _) = DnsRecord::parse(rest).map_err(|_| Rejected::Malformed)?;
     }
+    // Names refer back (RFC 1035 section 4.1.4), not to what follows the last record.
+    let read = message.len() - rest.len();
+    let packet = DnsPacket::new_unchecked(message.get(..read).unwrap_or(message));
     let records = Records {
         packet: &packet,
         bytes: records,
@@ -369,6 +372,19 @@ mod tests {
         let mut louder = answer(&ASKED, 0, &[b"\x03WWW\xc0\x10", &ADDRESS[2..]]);
         louder[7] = 1;
         assert_eq!(parse(&ASKED, None, &louder).unwrap().records, 1);
+    }
+
+    /// An alias by a pointer to just behind the message, where its name may follow, and an address of that.
+    #[test]
+    fn no_name_stands_behind_the_last_record() {
+        let end = u8::try_from(answer(&ASKED, 0, &[ALIAS, OF_ALIAS]).len()).unwrap();
+        let (mut alias, mut of_alias) = (ALIAS.to_vec(), OF_ALIAS.to_vec());
+        (alias[13], of_alias[1]) = (end, end);
+        let mut message = answer(&ASKED, 0, &[&alias, &of_alias]);
+        for _ in 0..2 {
+            assert_eq!(parse(&ASKED, None, &message).unwrap().records, 0);
+            message.extend(b"\x03www\0");
+        }
     }
 
     #[test]
