@@ -469,6 +469,26 @@ mod tests {
         assert_eq!(repairs(&mut standing, 1000, 3), 18, "after a long peace");
     }
 
+    /// As `ip rule flush` takes them away: within some milliseconds, one by one.
+    #[test]
+    fn what_goes_one_by_one_costs_two_repairs() {
+        let mut standing = Standing::default();
+        let flush = (1_000_000..1_004_000)
+            .step_by(100)
+            .map(Instant::from_micros);
+        let mut count = 0;
+        for now in flush.chain([Instant::from_millis(1_010), Instant::from_millis(1_020)]) {
+            standing.doubted |= now < Instant::from_millis(1_004);
+            if standing.is_due(now, false) {
+                standing.pay_for_repair(now);
+                standing.doubted = false;
+                count += 1;
+            }
+        }
+        assert_eq!(count, 2);
+        assert_eq!(standing.due_at(), None);
+    }
+
     #[test]
     fn what_is_refused_waits_for_what_did_not_come_through() {
         let at = Instant::from_secs;

@@ -19,6 +19,28 @@ const RECORDER: &str = "#!/bin/sh\n\
 /// One call of a hook: its environment, and `CALL`.
 type Call = HashMap<String, String>;
 
+/// A hook whose first line names an interpreter that is not there, as with a line's end of DOS, is said to be that.
+#[test]
+fn an_interpreter_that_is_not_there_is_told_of() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let script = "#!/bin/sh\r\ntrue\n";
+        let mut daemon = with_hooks(
+            &lab,
+            &[("10-dos", script, 0o755), ("20-good", RECORDER, 0o755)],
+        );
+        daemon.launch();
+        daemon.must(&["use", "isp2"]);
+        let next_is_run = || !calls(&daemon).is_empty();
+        assert!(wait_until(SOON, next_is_run), "{}", daemon.log());
+        let log = daemon.log();
+        assert!(
+            log.contains("10-dos cannot be run: there is no such interpreter"),
+            "{log}"
+        );
+    });
+}
+
 /// A daemon that will find these hooks (name, script, mode), and has not started.
 fn with_hooks<'lab>(lab: &'lab Lab, hooks: &[(&str, &str, u32)]) -> Daemon<'lab> {
     let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(lab));

@@ -151,6 +151,14 @@ fn the_second_on_another_state_directory_names_the_first() {
         let pid = daemon.pid().to_string();
         assert!(complaint.contains(&pid), "{complaint}");
         assert_eq!((monitor.set(), monitor.deleted().len()), (0, 0));
+        // Who asks in the wrong place is not told that no daemon runs.
+        let output = other.command(&["status"]);
+        assert_eq!(output.status.code(), Some(69));
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            complaint.contains(&format!("the daemon, process {pid}, does not listen")),
+            "{complaint}"
+        );
         // Its place is free at once when it is gone, and it is what another leaves.
         daemon.kill9();
         other.launch();

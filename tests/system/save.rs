@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use failover::linux::clock::boot_id;
 use failover::linux::file::saved_state::{self, Loaded};
 use failover::types::{PerFamily, Slot};
-use failover::wire::saved_state::{BootId, Record, STATE_MAX};
+use failover::wire::saved_state::{BootId, Record, STATE_MAX, VERSION};
 
 use crate::Scratch;
 
@@ -77,7 +77,9 @@ fn what_is_not_to_be_believed_is_ignored_with_the_reason() {
     let mut newer = good.clone();
     newer[4] += 1;
     fs::write(&file, newer).unwrap();
-    assert!(ignored(&scratch, boot).contains("of another version of failover"));
+    assert!(
+        ignored(&scratch, boot).contains(&format!("format {}, of another version", VERSION + 1))
+    );
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
     assert!(ignored(&scratch, boot).contains("remove the directory"));
