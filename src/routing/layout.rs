@@ -298,13 +298,9 @@ impl<'a> Situation<'a> {
     }
 }
 
-/// The lowest metric in this table of a default route that is not ours and wins over the best of ours, at `best`. Those
-/// for packets from one prefix only (IPv6) do not count.
+/// The lowest metric in this table of a default route that is not ours and wins over the best of ours, at `best`.
 pub fn overridden_by(routes: &[Route], family: Family, table: u32, best: Metric) -> Option<Metric> {
-    let default = everywhere(family);
-    routes
-        .iter()
-        .filter(|r| r.table == table && r.destination == default && r.from.is_none())
+    defaults(routes, family, table)
         .filter(|r| r.protocol != PROTOCOL && r.metric < best)
         .map(|r| r.metric)
         .min()
@@ -312,12 +308,17 @@ pub fn overridden_by(routes: &[Route], family: Family, table: u32, best: Metric)
 
 /// The default route of ours that a look-up in this table takes.
 pub fn best_of_ours(routes: &[Route], family: Family, table: u32) -> Option<&Route> {
-    let default = everywhere(family);
-    let here = routes
-        .iter()
-        .filter(|r| r.table == table && r.destination == default && r.from.is_none());
-    here.filter(|r| r.protocol == PROTOCOL)
+    defaults(routes, family, table)
+        .filter(|r| r.protocol == PROTOCOL)
         .min_by_key(|r| r.metric)
+}
+
+/// The default routes of a table, whoever made them. Those for packets from one prefix only (IPv6) do not count.
+fn defaults(routes: &[Route], family: Family, table: u32) -> impl Iterator<Item = &Route> {
+    let default = everywhere(family);
+    routes
+        .iter()
+        .filter(move |r| r.table == table && r.destination == default && r.from.is_none())
 }
 
 /// 0.0.0.0/0 or ::/0
