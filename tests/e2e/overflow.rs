@@ -143,44 +143,30 @@ fn with_too_much(what: &str, come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     }
 }
 
-/// As 1,200 routers advertise themselves on one provider's link.
-#[test]
-fn of_default_routes_by_a_providers_device() {
+/// 1,200 default routes come, and go again; `route` is one of them by its number.
+fn with_too_many_routes(route: fn(u32) -> String) {
     in_lab(|| {
         let lines = |verb: &'static str| {
             move |lab: &Lab| {
-                batch(
-                    &lab.router,
-                    (1..=1200).map(|n| {
-                        format!(
-                            "route {verb} ::/0 via fe80::{n:x} dev eth1 proto ra metric {}",
-                            6000 + n
-                        )
-                    }),
-                );
+                let routes = (1..=1200).map(|n| format!("route {verb} {}", route(n)));
+                batch(&lab.router, routes);
             }
         };
         with_too_much("default routes cannot", lines("add"), lines("del"));
     });
 }
 
+/// As so many routers advertise themselves on one provider's link.
+#[test]
+fn of_default_routes_by_a_providers_device() {
+    with_too_many_routes(|n| format!("::/0 via fe80::{n:x} dev eth1 proto ra metric {}", 6000 + n));
+}
+
 #[test]
 fn of_default_routes_in_tables_of_others() {
-    in_lab(|| {
-        let lines = |verb: &'static str| {
-            move |lab: &Lab| {
-                batch(
-                    &lab.router,
-                    (1..=1200).map(|n| {
-                        format!(
-                            "route {verb} default dev lan0 proto static metric 7 table {}",
-                            1000 + n
-                        )
-                    }),
-                );
-            }
-        };
-        with_too_much("default routes cannot", lines("add"), lines("del"));
+    with_too_many_routes(|n| {
+        let table = 1000 + n;
+        format!("default dev lan0 proto static metric 7 table {table}")
     });
 }
 
