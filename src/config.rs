@@ -43,7 +43,7 @@ use crate::types::{
     DeviceName, Duration, Family, FilePath, Mark, Metric, Name, PerFamily, Prefix, Slot,
 };
 
-/// Where a client and the daemon look for a configuration, in this order, when nobody names one.
+/// Where a client and the daemon look for a configuration, in this order, when none is named.
 pub const CONFIG_FILES: [&str; 2] = ["/etc/config/failover", "/etc/failover/failover.conf"];
 
 /// A validated configuration. Large: it lives in a static or on the heap.
@@ -206,7 +206,7 @@ pub struct Provider {
 /// A provider's own routing table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RtTable {
-    /// [`crate::types::POLICY_TABLE_FIRST`] + slot, or the next one that nobody else uses
+    /// [`crate::types::POLICY_TABLE_FIRST`] + slot, or the next one that no other program uses
     Auto,
     /// no table of its own
     None,

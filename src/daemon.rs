@@ -125,7 +125,7 @@ struct Daemon<'m> {
     lock: Lock,
     /// or this network namespace.
     alone: NetnsLock,
-    /// Tells when somebody else deletes what is ours in the state directory.
+    /// Tells when another program deletes what is ours in the state directory.
     guard: Option<Guard>,
     /// When the state directory is looked at again: something of it is missing.
     mend_at: Option<Instant>,
@@ -264,7 +264,7 @@ impl Daemon<'_> {
         if self.due.is_some_and(|due| due + LATE <= now) {
             self.catch_up();
         }
-        // Before the core does: a session knows why nobody answers.
+        // Before the core does: a session knows why there is no answer.
         self.give_up(now);
         while self.memory.core.next_deadline().is_some_and(|at| at <= now) {
             self.tell(Event::Tick, now);
