@@ -126,8 +126,10 @@ impl Engine {
                 }
             }
             Event::Skipped { path, check, round } => {
-                if let Some(path) = self.paths.get_mut(path.index()) {
-                    path.rounds.skipped(round, check);
+                if let Some(path) = self.paths.get_mut(path.index())
+                    && let Some(terms) = &path.terms
+                {
+                    path.rounds.skipped(round, check, terms);
                 }
                 self.judge(path, now, &mut actions);
             }

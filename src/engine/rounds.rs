@@ -334,8 +334,23 @@ impl Rounds {
         }
     }
 
-    /// A check was not asked after all.
-    pub(crate) fn skipped(&mut self, round: Round, check: u8) {
+    /// A check was not asked after all, as its former probe has not ended. One with an interval of its own is due again
+    /// in the next round, and what is known of it now stands for this one.
+    pub(crate) fn skipped(&mut self, round: Round, check: u8, terms: &Terms) {
+        let own = terms.intervals.get(usize::from(check)).copied();
+        self.withdraw(round, check);
+        if own.is_none_or(|own| own == Duration::ZERO) || !self.holds(round) {
+            return;
+        }
+        let (standing, _) = self.standing(self.at(round.0), terms);
+        if let Some((facts, bit)) = self.check(check) {
+            facts.next_at = Instant::ZERO;
+            self.record(round.0).good |= standing & bit;
+        }
+    }
+
+    /// Takes back that a check is asked in a round.
+    fn withdraw(&mut self, round: Round, check: u8) {
         let Some((facts, bit)) = self.check(check) else {
             return;
         };
@@ -365,7 +380,7 @@ impl Rounds {
                 self.turn = check;
             }
         }
-        self.skipped(round, check);
+        self.withdraw(round, check);
     }
 
     /// The number of the check that a round is to begin with, before those of higher numbers, and then the others.

@@ -258,7 +258,7 @@ fn a_check_that_is_still_busy_stands_by_its_last_result() {
     let mut rounds = Rounds::new();
     let (first, _) = rounds.begin(ms(0), &terms);
     let (second, _) = rounds.begin(ms(100), &terms);
-    rounds.skipped(second, 0);
+    rounds.skipped(second, 0, &terms);
     assert_eq!(rounds.judge(&terms), None);
     rounds.answered(first, 0, rtt(150), &terms);
     assert_eq!(rounds.judge(&terms), Some(true));
@@ -267,6 +267,36 @@ fn a_check_that_is_still_busy_stands_by_its_last_result() {
         (rounds.facts(0).sent, rounds.loss(50, CheckSet::ALL)),
         (1, (0, 1))
     );
+}
+
+/// A lost probe of a check that is asked seldom fails one round, however long its timeout is beside its interval.
+#[test]
+fn a_check_that_was_busy_when_it_was_due_is_asked_as_soon_as_it_can_be() {
+    let own = Duration::from_millis(1000);
+    let mut terms = terms(1, &[Some(own)]);
+    terms.timing.timeout = own;
+    let mut rounds = Rounds::new();
+    let (round, _) = rounds.begin(ms(0), &terms);
+    rounds.answered(round, 0, rtt(5), &terms);
+    // The probe of 950 ms is lost; at 1,900 ms the check is still busy with it.
+    let (mut asked, mut verdicts) = (std::vec![], std::vec![]);
+    for at in (50..3000).step_by(100) {
+        rounds.expire(ms(at - 1), own);
+        let (round, checks) = rounds.begin(ms(at), &terms);
+        if checks != CheckSet(0) {
+            asked.push(at);
+            match at {
+                950 => {}
+                951..=1950 => rounds.skipped(round, 0, &terms),
+                _ => rounds.answered(round, 0, rtt(5), &terms),
+            }
+        }
+        while let Some(good) = rounds.judge(&terms) {
+            verdicts.push(good);
+        }
+    }
+    assert_eq!(asked, [950, 1950, 2050]);
+    assert_eq!(verdicts.iter().filter(|good| !**good).count(), 1);
 }
 
 /// A check for which there was no room says nothing, and has its turn next.
@@ -363,20 +393,20 @@ fn a_rare_result_grows_too_old_and_a_rare_check_is_not_put_off_by_jitter() {
     rounds.answered(round, 0, rtt(5), &terms);
     rounds.answered(round, 1, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), Some(true));
-    // Each round comes a little early. The rare check is busy when it is to be asked again.
+    // Each round comes a little early. The rare check is busy from when it is to be asked again.
     let script = [
         (99, 0b01, true),
         (198, 0b11, true),
-        (297, 0b01, true),
+        (297, 0b11, true),
         (396, 0b11, true),
-        (401, 0b01, false),
+        (401, 0b11, false),
     ];
     for (at, asked, good) in script {
         let (round, checks) = rounds.begin(ms(at), &terms);
         assert_eq!(checks, CheckSet(asked), "at {at} ms");
         rounds.answered(round, 0, rtt(5), &terms);
         if asked == 0b11 {
-            rounds.skipped(round, 1);
+            rounds.skipped(round, 1, &terms);
         }
         assert_eq!(rounds.judge(&terms), Some(good), "at {at} ms");
     }

@@ -129,9 +129,7 @@ fn one_query_that_is_not_answered_fails_nobody() {
             ("query", "www.example.com"),
             ("interval", "1s"),
         ];
-        // The lost query is asked again within the rounds that it takes to go offline.
-        let settings = alone(&lab, family, &options).global("timeout", "300ms");
-        let daemon = Daemon::start(&lab.router, &settings);
+        let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
         daemon.wait_for_all("online");
         server.set(Dns::DeafOnce(right));
         asked_more(&daemon, &server, 3);
