@@ -1,4 +1,4 @@
-//! The driver: wait → one event → core → carry out actions. What decides is in the core, what touches the system is in
+//! The driver: wait → one event → engine → carry out actions. What decides is in the engine, what touches the system is in
 //! `linux`; this wires them.
 //!
 //! | module | job |
@@ -7,7 +7,7 @@
 //! | `explain` | why a provider is or is not in use, in sentences |
 //! | `announcer` | other programs hear of transitions |
 //! | `interfaces` | what netifd says of the providers' interfaces |
-//! | `routes` | the kernel's news → the core; the core's plans → the kernel |
+//! | `routes` | the kernel's news → the engine; the engine's plans → the kernel |
 //! | `attempt` | one attempt at bringing the kernel to a plan |
 //! | `picture` | the picture of the kernel's state is kept true |
 //! | `probing` | rounds out, replies in |
@@ -66,7 +66,7 @@ pub use start::{Failure, run};
 /// and in what they are made of, so that the beginnings of long lists, and what is small, share pages.
 #[repr(C)]
 pub(crate) struct Memory {
-    core: Engine,
+    engine: Engine,
     mirror: Mirror,
     /// What came of the last layout, in each family.
     laid_out: PerFamily<routes::LaidOut>,
@@ -88,7 +88,7 @@ pub(crate) struct Memory {
 impl Memory {
     const fn new() -> Memory {
         Memory {
-            core: Engine::new(),
+            engine: Engine::new(),
             mirror: Mirror::new(),
             laid_out: PerFamily {
                 v4: routes::LaidOut::new(),
@@ -110,7 +110,7 @@ impl Memory {
     }
 }
 
-/// A loop that wakes so much after the core's deadline was paused: stopped, suspended, or kept waiting by others.
+/// A loop that wakes so much after the engine's deadline was paused: stopped, suspended, or kept waiting by others.
 const LATE: Duration = Duration::from_millis(10);
 
 /// The running daemon.
@@ -124,7 +124,7 @@ struct Daemon<'m> {
     /// Held for life: no second daemon has this state directory,
     lock: Lock,
     /// or this network namespace.
-    alone: NetnsLock,
+    netns_lock: NetnsLock,
     /// Tells when another program deletes what is ours in the state directory.
     guard: Option<Guard>,
     /// When the state directory is looked at again: something of it is missing.
@@ -135,7 +135,7 @@ struct Daemon<'m> {
     config_file: PathBuf,
     started_at: Instant,
     counters: Counters,
-    /// What has changed in the kernel, and is not yet told to the core.
+    /// What has changed in the kernel, and is not yet told to the engine.
     news: Kinds,
     /// The kernel has told more than was read.
     more_news: bool,
@@ -157,7 +157,7 @@ struct Daemon<'m> {
     hooks_due: bool,
     /// The last attempt to save failed.
     unsaved: bool,
-    /// What the core waited for when the loop last slept.
+    /// What the engine waited for when the loop last slept.
     due: Option<Instant>,
     /// netifd has not told yet of all interfaces since the start, nor refused to: what a former run left, in the kernel
     /// and in its memory, holds.
@@ -194,7 +194,7 @@ impl Daemon<'_> {
     fn serve(&mut self) -> Result<OnStop, Failure> {
         let mut list = ReadyList::new();
         loop {
-            self.due = self.memory.core.next_deadline();
+            self.due = self.memory.engine.next_deadline();
             self.poller.set_deadline(self.next_deadline())?;
             for ready in self.poller.wait(&mut list)? {
                 if let Some(token) = Token::from_u64(ready.token) {
@@ -214,7 +214,7 @@ impl Daemon<'_> {
 
     fn next_deadline(&self) -> Option<Instant> {
         let Memory {
-            core,
+            engine,
             prober,
             interfaces,
             server,
@@ -225,7 +225,7 @@ impl Daemon<'_> {
             self.kernel.v6.due_at(),
             self.next_dump(),
             self.mend_at,
-            core.next_deadline(),
+            engine.next_deadline(),
             prober.next_deadline(),
             interfaces.next_deadline(),
             self.hooks.next_deadline(),
@@ -247,7 +247,7 @@ impl Daemon<'_> {
             Token::StateDir => self.state_dir_changed(),
             Token::Listener => self.accept(),
             Token::NetnsLock => {
-                self.alone.dismiss();
+                self.netns_lock.dismiss();
             }
             Token::Client(index) => {
                 if let Some(client) = ClientId::from_index(index) {
@@ -264,9 +264,14 @@ impl Daemon<'_> {
         if self.due.is_some_and(|due| due + LATE <= now) {
             self.catch_up();
         }
-        // Before the core does: a session knows why there is no answer.
+        // Before the engine does: a session knows why there is no answer.
         self.give_up(now);
-        while self.memory.core.next_deadline().is_some_and(|at| at <= now) {
+        while self
+            .memory
+            .engine
+            .next_deadline()
+            .is_some_and(|at| at <= now)
+        {
             self.tell(Event::Tick, now);
         }
         self.ask_netifd(now);
@@ -277,9 +282,9 @@ impl Daemon<'_> {
         self.sync();
     }
 
-    /// Tells the core of an event, and carries out what it answers.
+    /// Tells the engine of an event, and carries out what it answers.
     fn tell(&mut self, event: Event, now: Instant) {
-        let actions = self.memory.core.handle(event, now);
+        let actions = self.memory.engine.handle(event, now);
         self.carry_out(&actions, now);
     }
 
@@ -304,7 +309,7 @@ impl Daemon<'_> {
 
     /// Logs what is new in the journal.
     fn log_news(&mut self) {
-        let journal = self.memory.core.journal();
+        let journal = self.memory.engine.journal();
         if journal.written() == self.logged {
             return;
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Daemon;
-use crate::engine::path::Path as CorePath;
+use crate::engine::path::Path as EnginePath;
 use crate::limits::PATHS_MAX;
 use crate::linux::clock::now;
 use crate::linux::process::hooks::Announcement;
@@ -52,16 +52,16 @@ impl Heard {
 impl Daemon<'_> {
     /// What a former run left is known: it is no news.
     pub(super) fn nothing_is_news(&mut self) {
-        let core = &self.memory.core;
+        let engine = &self.memory.engine;
         let heard = &mut self.memory.heard;
         for index in 0..PATHS_MAX {
-            let path = PathId::from_index(index).and_then(|id| core.path(id));
+            let path = PathId::from_index(index).and_then(|id| engine.path(id));
             heard.paths[index] = path.map_or(0, |path| code(announced(path)));
         }
         for family in Family::ALL {
-            heard.leaders[family] = core.carrier(family);
+            heard.leaders[family] = engine.carrier(family);
         }
-        heard.pinned = core.pinned();
+        heard.pinned = engine.pinned();
     }
 
     /// A child has ended: perhaps a hook.
@@ -76,7 +76,7 @@ impl Daemon<'_> {
                 self.hooks_due = false;
                 return;
             };
-            let directory = &self.memory.core.config().globals.hooks_dir;
+            let directory = &self.memory.engine.config().globals.hooks_dir;
             self.hooks
                 .announce(announcement, Path::new(directory.as_str()), now());
         }
@@ -89,7 +89,7 @@ impl Daemon<'_> {
     }
 
     fn pin_announcement(&mut self) -> Option<Announcement> {
-        let pinned = self.memory.core.pinned();
+        let pinned = self.memory.engine.pinned();
         let old = core::mem::replace(&mut self.memory.heard.pinned, pinned);
         (old != pinned).then(|| {
             announcement(&Transition {
@@ -104,11 +104,11 @@ impl Daemon<'_> {
     }
 
     fn swap_announcement(&mut self) -> Option<Announcement> {
-        let core = &self.memory.core;
+        let engine = &self.memory.engine;
         let family = Family::ALL
             .into_iter()
-            .find(|f| core.carrier(*f) != self.memory.heard.leaders[*f])?;
-        let leader = core.carrier(family);
+            .find(|f| engine.carrier(*f) != self.memory.heard.leaders[*f])?;
+        let leader = engine.carrier(family);
         let old = core::mem::replace(&mut self.memory.heard.leaders[family], leader);
         let path = leader.map(|slot| PathId { slot, family });
         Some(announcement(&Transition {
@@ -123,7 +123,7 @@ impl Daemon<'_> {
     fn path_announcement(&mut self) -> Option<Announcement> {
         for index in 0..PATHS_MAX {
             let id = PathId::from_index(index)?;
-            let state = self.memory.core.path(id).map(|path| path.state());
+            let state = self.memory.engine.path(id).map(|path| path.state());
             let heard = self.memory.heard.paths[index];
             let (action, state) = match state {
                 None => {
@@ -140,10 +140,10 @@ impl Daemon<'_> {
             if action == "offline" && was_out {
                 continue; // it is out for another reason
             }
-            let path = self.memory.core.path(id);
+            let path = self.memory.engine.path(id);
             let window = self
                 .memory
-                .core
+                .engine
                 .config()
                 .at(id.slot)
                 .map_or(0, |p| p.timing.window);
@@ -170,11 +170,11 @@ impl Daemon<'_> {
     /// Whom a transition is about, and why it came to it, as the journal has it. What becomes of the traffic is the word
     /// on a `swap`, and on nothing else.
     fn about(&self, path: Option<PathId>, family: Family, swap: bool) -> Transition<'_> {
-        let provider = path.and_then(|path| self.memory.core.config().at(path.slot));
+        let provider = path.and_then(|path| self.memory.engine.config().at(path.slot));
         let id = provider.map(|provider| provider.id.as_str());
         let uplink = path.and_then(|path| self.memory.uplinks.get(path.index()));
         let interface = provider.and_then(|provider| self.memory.interfaces.of(provider, family));
-        let entries = self.memory.core.journal().entries();
+        let entries = self.memory.engine.journal().entries();
         let last = entries
             .filter(|entry| entry.who.provider.as_deref() == id && entry.who.family == Some(family))
             .filter(|entry| entry.kind.is_of_traffic() == swap)
@@ -190,7 +190,7 @@ impl Daemon<'_> {
     }
 
     fn id(&self, slot: Option<Slot>) -> &str {
-        let provider = slot.and_then(|slot| self.memory.core.config().at(slot));
+        let provider = slot.and_then(|slot| self.memory.engine.config().at(slot));
         provider.map_or("", |provider| provider.id.as_str())
     }
 }
@@ -220,7 +220,7 @@ fn announcement(transition: &Transition<'_>) -> Announcement {
 }
 
 /// What programs were told of a path that a former run knew: nothing, while it was frozen or on its way to a verdict.
-fn announced(path: &CorePath) -> State {
+fn announced(path: &EnginePath) -> State {
     match (path.state(), path.verdict) {
         (State::Frozen | State::Probing, Verdict::Online | Verdict::Fresh) => State::Online,
         (State::Frozen | State::Probing, Verdict::Offline | Verdict::Returning) => State::Offline,

@@ -25,7 +25,7 @@ impl Daemon<'_> {
         while let Ok(Some(signal)) = self.signals.take() {
             match signal {
                 Signal::Stop => {
-                    self.stopping = Some(self.memory.core.config().globals.on_stop);
+                    self.stopping = Some(self.memory.engine.config().globals.on_stop);
                 }
                 Signal::Reload => {
                     // Its complaints are in the log.
@@ -91,7 +91,7 @@ impl Daemon<'_> {
                 Ok(())
             }
             Request::Log | Request::Explain(None) => Ok(()),
-            Request::Explain(Some(id)) => match self.memory.core.config().provider(id) {
+            Request::Explain(Some(id)) => match self.memory.engine.config().provider(id) {
                 Some(_) => Ok(()),
                 None => self.find(id).map(drop),
             },
@@ -113,7 +113,7 @@ impl Daemon<'_> {
     /// Sends a client what it takes of its answer, and watches for it to take more.
     fn pump(&mut self, client: ClientId, now: Instant) {
         let Memory {
-            core,
+            engine,
             mirror,
             uplinks,
             laid_out,
@@ -121,7 +121,7 @@ impl Daemon<'_> {
             ..
         } = &mut *self.memory;
         let view = View {
-            core,
+            core: engine,
             mirror,
             uplinks,
             laid_out,
@@ -135,7 +135,7 @@ impl Daemon<'_> {
     }
 
     fn find(&self, id: &str) -> Result<Slot, String> {
-        let found = self.memory.core.config().usable(id);
+        let found = self.memory.engine.config().usable(id);
         found
             .map(|provider| provider.slot)
             .map_err(|unusable| unusable.to_string())
@@ -169,7 +169,7 @@ impl Daemon<'_> {
         if let Pinned::Provider(id) = self.sticky.pinned().clone()
             && let Ok(slot) = self.find(&id)
         {
-            self.memory.core.restore_pin(Some(slot));
+            self.memory.engine.restore_pin(Some(slot));
         }
     }
 
@@ -186,7 +186,7 @@ impl Daemon<'_> {
                 self.tell(Event::Pin(slot), now());
             }
             Err(what) => {
-                let file = &self.memory.core.config().globals.sticky_file;
+                let file = &self.memory.engine.config().globals.sticky_file;
                 self.warnings.sticky = Some(text(format_args!("{file} is not obeyed: {what}")));
             }
         }
@@ -260,9 +260,9 @@ impl Daemon<'_> {
     fn put_in_force(&mut self) {
         let now = now();
         let Memory {
-            core, candidate, ..
+            engine, candidate, ..
         } = &mut *self.memory;
-        let old = core.config().globals.clone();
+        let old = engine.config().globals.clone();
         if candidate.globals.state_dir != old.state_dir {
             log::warn!(
                 "state_dir stays {} until the daemon is started anew",
@@ -270,23 +270,23 @@ impl Daemon<'_> {
             );
             candidate.globals.state_dir = old.state_dir;
         }
-        let running = core.config();
+        let running = engine.config();
         candidate.assign_slots(&|id| running.provider(id).map(|p| p.slot));
         self.forget_changed();
         // The places of providers in an answer are those of the old configuration.
         self.memory.server.drop_half_told();
         self.forget_gone_clients();
         let Memory {
-            core,
+            engine,
             candidate,
             tables,
             mirror,
             ..
         } = &mut *self.memory;
-        let actions = core.configure(candidate, now);
-        tables.choose(core.config(), mirror.routes());
-        logging::set_level(core.config().globals.syslog_level);
-        let sticky_file = core.config().globals.sticky_file.clone();
+        let actions = engine.configure(candidate, now);
+        tables.choose(engine.config(), mirror.routes());
+        logging::set_level(engine.config().globals.syslog_level);
+        let sticky_file = engine.config().globals.sticky_file.clone();
         self.counters.reloads += 1;
         self.carry_out(&actions, now);
         self.close_unused();
@@ -301,8 +301,8 @@ impl Daemon<'_> {
         }
         let pinned = self.sticky.pinned().clone();
         self.obey_sticky_file(pinned);
-        let core = &mut self.memory.core;
-        core.note(now, None, None, Kind::Configuration, Cause::Reread);
+        let engine = &mut self.memory.engine;
+        engine.note(now, None, None, Kind::Configuration, Cause::Reread);
         self.save_wanted = true;
     }
 

@@ -57,16 +57,16 @@ impl Daemon<'_> {
     /// Another configuration is in force.
     pub(super) fn follow_interfaces(&mut self, now: Instant) {
         let Memory {
-            core, interfaces, ..
+            engine, interfaces, ..
         } = &mut *self.memory;
-        interfaces.follow(core.config());
+        interfaces.follow(engine.config());
         self.ask_netifd(now);
     }
 
     /// Interfaces that netifd says nothing of.
     pub(super) fn warn_of_interfaces(&mut self) {
         for (name, trouble) in self.memory.interfaces.troubles() {
-            let config = self.memory.core.config();
+            let config = self.memory.engine.config();
             let provider = config.enabled().find(|p| p.interfaces.contains(name));
             let id = provider.map(|provider| &provider.id);
             let mut add = |code, what, cure| self.warnings.add(code, id, what, cure);

@@ -115,14 +115,14 @@ impl Daemon<'_> {
     /// What the uplinks depend on has room before anything else. Whether a dump is needed for that.
     pub(super) fn watch_uplinks(&mut self) -> bool {
         let Memory {
-            core,
+            engine,
             mirror,
             uplinks,
             interfaces,
             tables,
             ..
         } = &mut *self.memory;
-        let config = core.config();
+        let config = engine.config();
         mirror.watch(&|name| {
             name(Named::Table(config.globals.table));
             for provider in config.enabled() {

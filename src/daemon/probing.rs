@@ -25,8 +25,10 @@ impl Daemon<'_> {
         let Err(fault) = self.open(path) else {
             return;
         };
-        let Memory { core, uplinks, .. } = &*self.memory;
-        let id = core.config().at(path.slot).map_or("", |p| p.id.as_str());
+        let Memory {
+            engine, uplinks, ..
+        } = &*self.memory;
+        let id = engine.config().at(path.slot).map_or("", |p| p.id.as_str());
         let device = uplinks.get(path.index()).map_or("", |u| u.device.as_str());
         log::warn!("{id} {}: no probes on {device}: {fault}", path.family);
     }
@@ -42,13 +44,13 @@ impl Daemon<'_> {
     /// Closes what no path uses any more.
     pub(super) fn close_unused(&mut self) {
         let Memory {
-            core,
+            engine,
             uplinks,
             prober,
             ..
         } = &mut *self.memory;
         for path in (0..PATHS_MAX).filter_map(PathId::from_index) {
-            if core.path(path).is_none() {
+            if engine.path(path).is_none() {
                 prober.close(path);
                 if let Some(uplink) = uplinks.get_mut(path.index()) {
                     *uplink = Uplink::default();
@@ -61,7 +63,7 @@ impl Daemon<'_> {
     /// providers whose places others get. To be called before that is in force.
     pub(super) fn forget_changed(&mut self) {
         let Memory {
-            core,
+            engine,
             candidate,
             prober,
             uplinks,
@@ -70,12 +72,12 @@ impl Daemon<'_> {
         let id_in = |config: &Config, path: PathId| config.at(path.slot).map(|p| p.id.clone());
         for (index, uplink) in uplinks.iter_mut().enumerate() {
             let path = PathId::from_index(index);
-            if path.is_some_and(|path| id_in(core.config(), path) != id_in(candidate, path)) {
+            if path.is_some_and(|path| id_in(engine.config(), path) != id_in(candidate, path)) {
                 *uplink = Uplink::default();
             }
         }
         prober.keep(&|path, check| {
-            check_of(core.config(), path, check) == check_of(candidate, path, check)
+            check_of(engine.config(), path, check) == check_of(candidate, path, check)
         });
     }
 
@@ -91,7 +93,7 @@ impl Daemon<'_> {
             // What was refused when the uplink came, for want of descriptors or memory, may be granted by now.
             let _ = self.open(path);
         }
-        let turn = self.memory.core.path(path).map_or(0, |p| p.rounds.turn());
+        let turn = self.memory.engine.path(path).map_or(0, |p| p.rounds.turn());
         let in_turn = (turn..8).chain(0..turn.min(8));
         for check in in_turn.filter(|check| checks & (1 << check) != 0) {
             match self.probe_one(Asked { path, check, round }, now) {
@@ -119,13 +121,13 @@ impl Daemon<'_> {
 
     fn probe_one(&mut self, asked: Asked, now: Instant) -> Result<Option<Finished>, NotStarted> {
         let Memory {
-            core,
+            engine,
             mirror,
             uplinks,
             prober,
             ..
         } = &mut *self.memory;
-        let known = (&*core, &*mirror, &**uplinks);
+        let known = (&*engine, &*mirror, &**uplinks);
         let question =
             question(known, asked.path, asked.check).ok_or(NotStarted::Failed(Fault::NoDevice))?;
         let result = prober.ask(asked, &question, now, &watch(&self.poller));
@@ -137,11 +139,11 @@ impl Daemon<'_> {
 
     /// The room for probes is shared among the paths of the configuration in force.
     pub(super) fn share_room(&mut self) {
-        let Memory { core, prober, .. } = &mut *self.memory;
-        prober.share(core.config());
+        let Memory { engine, prober, .. } = &mut *self.memory;
+        prober.share(engine.config());
     }
 
-    /// The latest time at which what is read now can have come. Where the loop was paused, that is the core's deadline,
+    /// The latest time at which what is read now can have come. Where the loop was paused, that is the engine's deadline,
     /// which it was to wake at: had it come later, it would have been read later, and what waited is not late.
     fn heard_at(&self, now: Instant) -> Instant {
         let paused = self.due.filter(|due| *due + LATE <= now);
@@ -171,13 +173,13 @@ impl Daemon<'_> {
         let now = now();
         let heard_at = self.heard_at(now);
         let Memory {
-            core,
+            engine,
             mirror,
             uplinks,
             prober,
             ..
         } = &mut *self.memory;
-        let find = |path, check| question((core, mirror, uplinks), path, check);
+        let find = |path, check| question((engine, mirror, uplinks), path, check);
         let news = prober.hear(source, &find, heard_at, &watch(&self.poller));
         match news {
             None => return false,
@@ -198,13 +200,13 @@ impl Daemon<'_> {
     pub(super) fn give_up(&mut self, now: Instant) {
         loop {
             let Memory {
-                core,
+                engine,
                 mirror,
                 uplinks,
                 prober,
                 ..
             } = &mut *self.memory;
-            let find = |path, check| question((core, mirror, uplinks), path, check);
+            let find = |path, check| question((engine, mirror, uplinks), path, check);
             let Some(finished) = prober.give_up(&find, now) else {
                 return;
             };
@@ -247,11 +249,11 @@ impl Daemon<'_> {
 
 /// A check of a path, by its number.
 fn question<'a>(
-    (core, mirror, uplinks): (&'a Engine, &'a Mirror, &'a [Uplink]),
+    (engine, mirror, uplinks): (&'a Engine, &'a Mirror, &'a [Uplink]),
     path: PathId,
     check: u8,
 ) -> Option<Question<'a>> {
-    let config = core.config();
+    let config = engine.config();
     Some(Question {
         provider: config.at(path.slot)?,
         check: check_of(config, path, check)?,

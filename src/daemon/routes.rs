@@ -1,4 +1,4 @@
-//! The kernel's news → the core; the core's plans → the kernel's routes and rules.
+//! The kernel's news → the engine; the engine's plans → the kernel's routes and rules.
 
 use heapless::Vec;
 
@@ -99,7 +99,7 @@ impl Standing {
 }
 
 impl Daemon<'_> {
-    /// Brings core and kernel together: until there is no news, the core hears of the uplinks, and the kernel gets the
+    /// Brings engine and kernel together: until there is no news, the engine hears of the uplinks, and the kernel gets the
     /// plans.
     pub(super) fn sync(&mut self) {
         let now = now();
@@ -120,7 +120,7 @@ impl Daemon<'_> {
                 self.take_news(&mut dumps, now);
             }
             for family in Family::ALL {
-                let awaited = self.memory.core.awaits_uplinks(family);
+                let awaited = self.memory.engine.awaits_uplinks(family);
                 if !awaited && self.kernel[family].is_due(now, self.more_news) {
                     self.sync_family(family, now);
                 }
@@ -146,7 +146,7 @@ impl Daemon<'_> {
             && idle(&self.kernel.v6)
     }
 
-    /// Tells the core what the kernel's news mean for the uplinks.
+    /// Tells the engine what the kernel's news mean for the uplinks.
     fn take_news(&mut self, dumps: &mut u8, now: Instant) {
         self.news = Kinds::NONE;
         self.look_at_uplinks(now);
@@ -166,35 +166,35 @@ impl Daemon<'_> {
 
     fn sync_planned(&mut self, now: Instant) {
         for family in Family::ALL {
-            if self.kernel[family].planned && !self.memory.core.awaits_uplinks(family) {
+            if self.kernel[family].planned && !self.memory.engine.awaits_uplinks(family) {
                 self.sync_family(family, now);
             }
         }
     }
 
-    /// Finds every path's uplink, and tells the core of those that changed.
+    /// Finds every path's uplink, and tells the engine of those that changed.
     pub(super) fn look_at_uplinks(&mut self, now: Instant) {
         let Memory {
-            core,
+            engine,
             mirror,
             uplinks,
             interfaces,
             refusals,
             ..
         } = &mut *self.memory;
-        let table = core.config().globals.table;
+        let table = engine.config().globals.table;
         // Of each path's uplink that has changed: whether sockets must be bound anew.
         let mut changes = [None; PATHS_MAX];
         for family in Family::ALL {
             let mut claims = Claims::new();
-            for provider in core.config().enabled() {
+            for provider in engine.config().enabled() {
                 let path = PathId {
                     slot: provider.slot,
                     family,
                 };
                 while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
                 let known = uplinks.get_mut(path.index());
-                let Some(known) = known.filter(|_| core.path(path).is_some()) else {
+                let Some(known) = known.filter(|_| engine.path(path).is_some()) else {
                     continue;
                 };
                 if interfaces.is_awaited(provider) && (self.adopting || known.index != 0) {
@@ -203,7 +203,7 @@ impl Daemon<'_> {
                     continue;
                 }
                 let told = told_of(interfaces, provider, family);
-                let mut uplink = uplink::resolve(core.config(), provider, family, told, mirror);
+                let mut uplink = uplink::resolve(engine.config(), provider, family, told, mirror);
                 if mirror.is_unsure(Kinds::uplinks(family)) {
                     uplink = uplink.unless_unseen(known);
                 }
@@ -224,10 +224,10 @@ impl Daemon<'_> {
                 self.uplink_changed(index, moved, now);
             }
         }
-        let core = &self.memory.core;
+        let engine = &self.memory.engine;
         self.adopting &= Family::ALL
             .into_iter()
-            .any(|family| core.awaits_uplinks(family));
+            .any(|family| engine.awaits_uplinks(family));
         self.watch_uplinks();
     }
 
@@ -235,16 +235,16 @@ impl Daemon<'_> {
     /// its saving, which may fail, and what is saved may be lost.
     fn believe_order(&mut self) {
         let Memory {
-            core,
+            engine,
             mirror,
             uplinks,
             ..
         } = &mut *self.memory;
         for family in Family::ALL {
-            if !core.awaits_uplinks(family) {
+            if !engine.awaits_uplinks(family) {
                 continue;
             }
-            let table = core.config().globals.table;
+            let table = engine.config().globals.table;
             let Some(best) = best_of_ours(mirror.routes(), family, table) else {
                 continue;
             };
@@ -252,18 +252,18 @@ impl Daemon<'_> {
                 let uplink = uplinks.get(PathId { slot, family }.index());
                 uplink.is_some_and(|uplink| uplink.index == best.device)
             };
-            let mut slots = core.config().enabled().map(|provider| provider.slot);
+            let mut slots = engine.config().enabled().map(|provider| provider.slot);
             let leader = slots.find(|slot| leads(*slot));
             drop(slots);
             if let Some(slot) = leader {
-                core.believe_leader(family, slot);
+                engine.believe_leader(family, slot);
             }
         }
     }
 
     fn uplink_changed(&mut self, index: usize, moved: bool, now: Instant) {
         let Some(path) =
-            PathId::from_index(index).filter(|id| self.memory.core.path(*id).is_some())
+            PathId::from_index(index).filter(|id| self.memory.engine.path(*id).is_some())
         else {
             return;
         };
@@ -350,7 +350,7 @@ impl Daemon<'_> {
     /// What the kernel shall have in a family.
     fn want(&mut self, family: Family) {
         let Memory {
-            core,
+            engine,
             mirror,
             wanted,
             uplinks,
@@ -360,16 +360,16 @@ impl Daemon<'_> {
         } = &mut *self.memory;
         let uplinks = &*uplinks;
         wanted.fill(&Situation {
-            config: core.config(),
+            config: engine.config(),
             family,
-            plan: core.plan(family),
+            plan: engine.plan(family),
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
             tables,
             routes: mirror.routes(),
         });
         let laid_out = &mut laid_out[family];
         laid_out.taken.clone_from(&wanted.taken);
-        let place = (core.config().globals.table, everywhere(family));
+        let place = (engine.config().globals.table, everywhere(family));
         let ours = wanted
             .routes
             .iter()
@@ -390,12 +390,12 @@ impl Daemon<'_> {
         }
         sync.reported_at = Some(now);
         let cause = Cause::Changed(first.into(), made.saturating_sub(1));
-        let core = &mut self.memory.core;
-        core.note(now, None, Some(family), Kind::RoutesPutBack, cause);
+        let engine = &mut self.memory.engine;
+        engine.note(now, None, Some(family), Kind::RoutesPutBack, cause);
         self.save_wanted = true;
     }
 
-    /// Tells the core how it went; what did not come through is told once.
+    /// Tells the engine how it went; what did not come through is told once.
     fn concluded(&mut self, family: Family, planned: bool, stalled: Option<Fault>, now: Instant) {
         let before = core::mem::replace(&mut self.kernel[family].stalled, stalled);
         match stalled {

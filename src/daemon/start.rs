@@ -90,8 +90,8 @@ pub fn run(
     let signals = Signals::new()?;
     let mut memory = MEMORY.lock().map_err(unavailable)?;
     let memory = &mut *memory;
-    let warnings = load(file, memory.core.first_config(), report)?;
-    let globals = &memory.core.config().globals;
+    let warnings = load(file, memory.engine.first_config(), report)?;
+    let globals = &memory.engine.config().globals;
     let missing = privileges::missing();
     logging::init(foreground, globals.syslog_level);
     if !globals.enabled {
@@ -119,18 +119,18 @@ fn live(
     file: &Path,
     warnings: Vec<Text>,
 ) -> Result<(), Failure> {
-    let globals = &memory.core.config().globals;
+    let globals = &memory.engine.config().globals;
     let lock = patiently(
         || Lock::take_if_there_is_room(&globals.state_dir),
         NotLocked::by_dead,
     )?;
     let passes = |held: &NetnsTaken| held.by_dead() || held.by_probe();
-    let alone = patiently(NetnsLock::take, passes)?;
+    let netns_lock = patiently(NetnsLock::take, passes)?;
     let sticky = Sticky::open(&globals.sticky_file)?;
     let boot = clock::boot_id()?;
-    let recalled = recall(&mut memory.core, boot);
+    let recalled = recall(&mut memory.engine, boot);
     let mut daemon = Daemon {
-        logged: memory.core.journal().written(), // the start is logged below
+        logged: memory.engine.journal().written(), // the start is logged below
         memory,
         poller: Poller::new()?,
         requests: Requests::open().map_err(unavailable)?,
@@ -141,7 +141,7 @@ fn live(
         guard: None,
         mend_at: None,
         unmended: false,
-        alone,
+        netns_lock,
         boot,
         config_file: file.to_owned(),
         started_at: now(),
@@ -165,7 +165,7 @@ fn live(
     log::info!(
         "failover {} takes care of {}",
         env!("CARGO_PKG_VERSION"),
-        Ids(daemon.memory.core.config())
+        Ids(daemon.memory.engine.config())
     );
     if !recalled {
         daemon.adopt_pin();
@@ -200,7 +200,7 @@ fn patiently<T, E: fmt::Display>(
 
 /// Does what a former run should have done at its end, but was killed; nobody is to take over from it now.
 fn remove_leavings(mirror: &mut Mirror) -> Result<(), Failure> {
-    let Ok(_alone) = NetnsLock::take() else {
+    let Ok(_netns_lock) = NetnsLock::take() else {
         return Ok(()); // they are another daemon's
     };
     let mut requests = Requests::open().map_err(unavailable)?;
@@ -244,12 +244,12 @@ impl Daemon<'_> {
             .dump(&mut self.memory.mirror, Kinds::ALL)
             .map_err(unavailable)?;
         let Memory {
-            core,
+            engine,
             mirror,
             tables,
             ..
         } = &mut *self.memory;
-        tables.choose(core.config(), mirror.routes());
+        tables.choose(engine.config(), mirror.routes());
         self.found_gaps(now());
         self.share_room();
         self.nothing_is_news();
@@ -266,13 +266,13 @@ impl Daemon<'_> {
             events,
             signals,
             sticky,
-            alone,
+            netns_lock,
             ..
         } = self;
         poller.add(events.fd(), Token::Kernel.to_u64(), Interest::READ)?;
         poller.add(&*signals, Token::Signal.to_u64(), Interest::READ)?;
         poller.add(&*sticky, Token::Sticky.to_u64(), Interest::READ)?;
-        if let Some(askers) = alone.fd() {
+        if let Some(askers) = netns_lock.fd() {
             poller.add(askers, Token::NetnsLock.to_u64(), Interest::READ)?;
         }
         self.log_news();
@@ -289,8 +289,8 @@ impl Daemon<'_> {
         if on_stop == OnStop::Restore {
             self.remove_routes();
         }
-        let core = &mut self.memory.core;
-        core.note(now(), None, None, Kind::Stopped, Cause::Cleanly);
+        let engine = &mut self.memory.engine;
+        engine.note(now(), None, None, Kind::Stopped, Cause::Cleanly);
         self.save_wanted = true;
         self.save();
         log::info!("stopped");
@@ -299,8 +299,8 @@ impl Daemon<'_> {
 
 /// Puts the first configuration in force, with the slots and the knowledge of a former run.
 /// Whether there is any.
-fn recall(core: &mut Engine, boot: BootId) -> bool {
-    let saved = match saved_state::read(&core.config().globals.state_dir, boot) {
+fn recall(engine: &mut Engine, boot: BootId) -> bool {
+    let saved = match saved_state::read(&engine.config().globals.state_dir, boot) {
         Loaded::Nothing => None,
         Loaded::Ignored(why) => {
             log::warn!("{why}");
@@ -312,12 +312,12 @@ fn recall(core: &mut Engine, boot: BootId) -> bool {
         let saved = saved.as_ref()?;
         saving::slot_of(saved, id)
     };
-    core.first_config().assign_slots(&slot_of);
-    core.begin(now());
+    engine.first_config().assign_slots(&slot_of);
+    engine.begin(now());
     if let Some(saved) = &saved {
-        saving::restore(core, saved.records(), now());
+        saving::restore(engine, saved.records(), now());
     }
     let version = Cause::Version(text(format_args!("{}", env!("CARGO_PKG_VERSION"))));
-    core.note(now(), None, None, Kind::Started, version);
+    engine.note(now(), None, None, Kind::Started, version);
     saved.is_some()
 }

@@ -33,7 +33,7 @@ impl Daemon<'_> {
     }
 
     fn listen(&mut self) -> Result<(), FileError> {
-        let state_dir = &self.memory.core.config().globals.state_dir;
+        let state_dir = &self.memory.engine.config().globals.state_dir;
         self.memory.server.open(Path::new(state_dir.as_str()))?;
         self.admit();
         // Every client is gone.
@@ -49,7 +49,7 @@ impl Daemon<'_> {
 
     /// Lets the members of `control_group` ask.
     pub(super) fn admit(&self) {
-        let globals = &self.memory.core.config().globals;
+        let globals = &self.memory.engine.config().globals;
         let (wanted, state_dir) = (&globals.control_group, &globals.state_dir);
         let group = table_names::group(wanted);
         if group.is_none() && !wanted.is_empty() {
@@ -78,15 +78,15 @@ impl Daemon<'_> {
         if self.mend_at.take_if(|at| *at <= now).is_none() {
             return;
         }
-        if !self.alone.holds() {
-            self.take_alone();
+        if !self.netns_lock.holds() {
+            self.take_netns_lock();
         }
         let held = self.lock.holds();
         if held && self.memory.server.is_reachable() {
             self.save_wanted |= self.unsaved;
             return;
         }
-        let state_dir = self.memory.core.config().globals.state_dir.clone();
+        let state_dir = self.memory.engine.config().globals.state_dir.clone();
         if !held {
             match Lock::take(&state_dir) {
                 Ok(lock) => self.lock = lock,
@@ -102,13 +102,13 @@ impl Daemon<'_> {
     }
 
     /// What tells other daemons that there is one was deleted, too.
-    fn take_alone(&mut self) {
-        self.alone = NetnsLock::default();
+    fn take_netns_lock(&mut self) {
+        self.netns_lock = NetnsLock::default();
         match NetnsLock::take() {
-            Ok(alone) => self.alone = alone,
+            Ok(netns_lock) => self.netns_lock = netns_lock,
             Err(error) => log::error!("{error}"),
         }
-        if let Some(askers) = self.alone.fd() {
+        if let Some(askers) = self.netns_lock.fd() {
             // Without it only the queue of askers fills.
             let _ = self
                 .poller

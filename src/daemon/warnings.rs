@@ -157,9 +157,9 @@ impl Daemon<'_> {
             self.warn_of_refused(family);
         }
         self.warn_of_interfaces();
-        let Memory { core, .. } = &*self.memory;
-        for path in core.paths() {
-            let Some(provider) = core.config().at(path.id.slot) else {
+        let Memory { engine, .. } = &*self.memory;
+        for path in engine.paths() {
+            let Some(provider) = engine.config().at(path.id.slot) else {
                 continue;
             };
             let uplink = self.memory.uplinks.get(path.id.index());
@@ -203,13 +203,13 @@ impl Daemon<'_> {
 
     fn warn_of_family(&mut self, family: Family) {
         let Memory {
-            core,
+            engine,
             mirror,
             laid_out,
             ..
         } = &*self.memory;
         let laid_out = &laid_out[family];
-        let config = core.config();
+        let config = engine.config();
         if !config.manages(family) {
             return;
         }
@@ -248,7 +248,7 @@ impl Daemon<'_> {
     /// What the kernel refuses over and over: each route and rule by its name.
     fn warn_of_refused(&mut self, family: Family) {
         let Memory {
-            core,
+            engine,
             uplinks,
             refusals,
             ..
@@ -268,7 +268,7 @@ impl Daemon<'_> {
                 }
             };
             let id = |slot| PathId { slot, family };
-            let providers = core.config().enabled();
+            let providers = engine.config().enabled();
             let mut users = providers.filter_map(|provider| {
                 let uplink = uplinks.get(id(provider.slot).index())?;
                 (uplink.index == route.device).then_some((provider, uplink))
