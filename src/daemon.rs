@@ -6,31 +6,27 @@
 //! | `start` | from a configuration file to a running daemon |
 //! | `explain` | why a provider is or is not in use, in sentences |
 //! | `announcer` | other programs hear of transitions |
-//! | `interfaces` | what netifd says of the providers' interfaces |
+//! | `netifd` | what netifd says of the providers' interfaces |
 //! | `routes` | the kernel's news → the engine; the engine's plans → the kernel |
-//! | `attempt` | one attempt at bringing the kernel to a plan |
-//! | `picture` | the picture of the kernel's state is kept true |
 //! | `probing` | rounds out, replies in |
-//! | `refusals` | what the kernel refuses, and when to ask for it again |
 //! | `control` | what clients, signals and the sticky file ask for |
 //! | `saving` | what the next run shall know |
 //! | `state_dir` | the door for clients, opened again when its directory was deleted |
 //! | `status` | the observable snapshot |
+//! | `token` | what wakes the loop |
 //! | `warnings` | what a person should mend |
 
 mod announcer;
-mod attempt;
 mod control;
 mod explain;
-mod interfaces;
-mod picture;
+mod netifd;
 mod probing;
-mod refusals;
 mod routes;
 mod saving;
 mod start;
 mod state_dir;
 mod status;
+mod token;
 mod warnings;
 
 use std::path::PathBuf;
@@ -48,8 +44,7 @@ use crate::linux::file::sticky::Sticky;
 use crate::linux::netlink::{Events, Requests};
 use crate::linux::netns_lock::NetnsLock;
 use crate::linux::poll::{Interest, Poller, ReadyList};
-use crate::linux::probe::prober::{Prober, Source};
-use crate::linux::probe::session::Serial;
+use crate::linux::probe::prober::Prober;
 use crate::linux::process::hooks::Hooks;
 use crate::linux::process::ubus::Interfaces;
 use crate::linux::signals::Signals;
@@ -59,6 +54,8 @@ use crate::routing::uplink::Uplink;
 use crate::types::{Duration, Instant, PerFamily};
 use crate::wire::control::Counters;
 use crate::wire::saved_state::BootId;
+
+use token::Token;
 
 pub use start::{Failure, run};
 
@@ -71,7 +68,7 @@ pub(crate) struct Memory {
     /// What came of the last layout, in each family.
     laid_out: PerFamily<routes::LaidOut>,
     /// What the kernel refuses, in each family.
-    refusals: PerFamily<refusals::Refusals>,
+    refusals: PerFamily<routes::refusals::Refusals>,
     tables: Tables,
     prober: Prober,
     /// By `PathId::index`.
@@ -95,8 +92,8 @@ impl Memory {
                 v6: routes::LaidOut::new(),
             },
             refusals: PerFamily {
-                v4: refusals::Refusals::new(),
-                v6: refusals::Refusals::new(),
+                v4: routes::refusals::Refusals::new(),
+                v6: routes::refusals::Refusals::new(),
             },
             tables: Tables::new(),
             prober: Prober::new(),
@@ -143,7 +140,7 @@ struct Daemon<'m> {
     /// No dump before that: one has failed, or the next would leave the same doubts.
     dump_at: Option<Instant>,
     /// What there was no room for is looked at again.
-    gaps: picture::Gaps,
+    gaps: routes::picture::Gaps,
     /// Something has changed that warnings are about.
     warnings_due: bool,
     /// What each client's descriptor is watched for.
@@ -164,29 +161,6 @@ struct Daemon<'m> {
     adopting: bool,
     /// The loop is to end, and to leave routes behind or not.
     stopping: Option<OnStop>,
-}
-
-/// What wakes the loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token {
-    /// the kernel's links, addresses, routes or rules have changed
-    Kernel,
-    /// somebody has looked whether we are here
-    NetnsLock,
-    /// a signal has come
-    Signal,
-    /// something happened around the sticky file
-    Sticky,
-    /// a client knocks
-    Listener,
-    /// a client can be read from, or written to
-    Client(usize),
-    /// an answer to a probe has come
-    Probe(Source),
-    /// netifd says something
-    Netifd,
-    /// something of the state directory was deleted
-    StateDir,
 }
 
 impl Daemon<'_> {
@@ -330,44 +304,5 @@ impl Daemon<'_> {
             }
         }
         self.logged = journal.written();
-    }
-}
-
-impl Token {
-    const KINDS: u64 = 16;
-
-    fn to_u64(self) -> u64 {
-        let (kind, index) = match self {
-            Token::Kernel => (0, 0),
-            Token::Signal => (1, 0),
-            Token::Sticky => (2, 0),
-            Token::Listener => (3, 0),
-            Token::Client(index) => (4, index),
-            Token::Netifd => (5, 0),
-            Token::Probe(Source::Echo(index)) => (6, index),
-            Token::Probe(Source::Link(index)) => (7, index),
-            Token::Probe(Source::Session(Serial(number))) => (8, number as usize),
-            Token::NetnsLock => (9, 0),
-            Token::StateDir => (10, 0),
-        };
-        index as u64 * Token::KINDS + kind
-    }
-
-    fn from_u64(token: u64) -> Option<Token> {
-        let index = usize::try_from(token / Token::KINDS).ok()?;
-        Some(match token % Token::KINDS {
-            0 => Token::Kernel,
-            1 => Token::Signal,
-            2 => Token::Sticky,
-            3 => Token::Listener,
-            4 => Token::Client(index),
-            5 => Token::Netifd,
-            6 => Token::Probe(Source::Echo(index)),
-            7 => Token::Probe(Source::Link(index)),
-            8 => Token::Probe(Source::Session(Serial(u32::try_from(index).ok()?))),
-            9 => Token::NetnsLock,
-            10 => Token::StateDir,
-            _ => return None,
-        })
     }
 }

@@ -4,7 +4,8 @@ use std::io;
 
 use super::start::{self, Failure};
 use super::status::View;
-use super::{Daemon, Memory, Token};
+use super::token::Token;
+use super::{Daemon, Memory};
 use crate::engine::Event;
 use crate::linux::clock::now;
 use crate::linux::control::ClientId;

@@ -4,7 +4,8 @@ use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 
-use super::{Daemon, LATE, Memory, Token};
+use super::token::Token;
+use super::{Daemon, LATE, Memory};
 use crate::config::{Check, Config};
 use crate::engine::{Engine, Event};
 use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, WINDOW_MAX};

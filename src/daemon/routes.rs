@@ -1,8 +1,17 @@
 //! The kernel's news → the engine; the engine's plans → the kernel's routes and rules.
+//!
+//! | module | job |
+//! |---|---|
+//! | `attempt` | one attempt at bringing the kernel to a plan |
+//! | `picture` | the picture of the kernel's state is kept true |
+//! | `refusals` | what the kernel refuses, and when to ask for it again |
+
+mod attempt;
+pub(super) mod picture;
+pub(super) mod refusals;
 
 use heapless::Vec;
 
-use super::attempt::{Outcome, Pass};
 use super::{Daemon, Memory};
 use crate::engine::Event;
 use crate::limits::{PATHS_MAX, PROVIDERS_MAX, TAKEN_MAX};
@@ -15,6 +24,7 @@ use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::objects::Change;
 use crate::routing::uplink::{self, Claims, Uplink};
 use crate::types::{Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId};
+use attempt::{Outcome, Pass};
 
 /// Between two repairs of what somebody keeps changing, and between two attempts at what did not come through.
 const PATIENCE: Duration = Duration::from_secs(1);

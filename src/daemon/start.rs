@@ -8,8 +8,9 @@ use std::{fmt, io};
 use nix::errno::Errno;
 
 use super::routes::remove_ours;
+use super::token::Token;
 use super::warnings::Warnings;
-use super::{Daemon, Memory, Token, saving};
+use super::{Daemon, Memory, saving};
 use crate::config::{Config, Ids, OnStop};
 use crate::engine::Engine;
 use crate::linux::clock::{self, now};

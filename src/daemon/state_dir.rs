@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{Daemon, Failure, Token};
+use super::token::Token;
+use super::{Daemon, Failure};
 use crate::linux::clock::now;
 use crate::linux::file::error::FileError;
 use crate::linux::file::lock::Lock;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::refusals::{Refusal, Refusals};
+use super::routes::refusals::{Refusal, Refusals};
 use super::{Daemon, Memory};
 use crate::config::Provider;
 use crate::engine::path::{Duty, Path};

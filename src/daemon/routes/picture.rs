@@ -1,7 +1,7 @@
 //! The picture of the kernel's state is kept true: the kernel's news are taken in, and what they leave in doubt, or what there
 //! was no room for, is looked at anew.
 
-use super::{Daemon, Memory};
+use crate::daemon::{Daemon, Memory};
 use crate::linux::clock;
 use crate::linux::process::ubus::told_of;
 use crate::routing::mirror::{Kinds, Named};
@@ -18,13 +18,13 @@ const GAPS_PATIENCE_MAX: Duration = Duration::from_secs(256);
 
 /// When to look again at what there was no room for.
 #[derive(Default)]
-pub(super) struct Gaps {
+pub(in crate::daemon) struct Gaps {
     at: Option<Instant>,
     after: Duration,
 }
 
 impl Gaps {
-    pub(super) fn are_due(&self) -> bool {
+    pub(in crate::daemon) fn are_due(&self) -> bool {
         self.at.is_some_and(|at| at <= clock::now())
     }
 
@@ -42,14 +42,14 @@ impl Gaps {
 
 impl Daemon<'_> {
     /// The events socket is readable.
-    pub(super) fn kernel_news(&mut self) {
+    pub(in crate::daemon) fn kernel_news(&mut self) {
         let drained = self.events.drain(&mut self.memory.mirror);
         self.news.add(drained.changed);
         self.more_news = drained.more;
     }
 
     /// What there was no room for is due to be looked at again.
-    pub(super) fn look_again(&mut self, now: Instant) {
+    pub(in crate::daemon) fn look_again(&mut self, now: Instant) {
         if self.gaps.at.is_some_and(|at| at <= now) {
             self.gaps.at = None;
             let lacks = self.memory.mirror.lacks();
@@ -58,20 +58,20 @@ impl Daemon<'_> {
     }
 
     /// When the next dump is due, if nothing happens before.
-    pub(super) fn next_dump(&self) -> Option<Instant> {
+    pub(in crate::daemon) fn next_dump(&self) -> Option<Instant> {
         let doubts = !self.memory.mirror.needs().is_empty();
         let deadlines = [self.dump_at.filter(|_| doubts), self.gaps.at];
         deadlines.into_iter().flatten().min()
     }
 
     /// Whether events have left doubts that only a fresh dump can settle, and none was made just now in vain.
-    pub(super) fn dump_is_due(&self, now: Instant) -> bool {
+    pub(in crate::daemon) fn dump_is_due(&self, now: Instant) -> bool {
         !self.memory.mirror.needs().is_empty() && self.dump_at.is_none_or(|at| at <= now)
     }
 
     /// A fresh picture of what is in doubt, once all that the kernel told before has been read. Whether it was made: read on
     /// if not.
-    pub(super) fn dump(&mut self, dumps: &mut u8, now: Instant) -> bool {
+    pub(in crate::daemon) fn dump(&mut self, dumps: &mut u8, now: Instant) -> bool {
         let needs = self.memory.mirror.needs();
         let renewed = self
             .events
@@ -99,21 +99,21 @@ impl Daemon<'_> {
     }
 
     /// A dump has shown what there is no room for.
-    pub(super) fn found_gaps(&mut self, now: Instant) {
+    pub(in crate::daemon) fn found_gaps(&mut self, now: Instant) {
         let any = !self.memory.mirror.lacks().is_empty();
         self.gaps.found(any, now);
     }
 
     /// The configuration, or netifd, names other devices: they have room before all others. What there was no room for is
     /// looked at first, lest it be taken for absent.
-    pub(super) fn devices_named(&mut self, now: Instant) {
+    pub(in crate::daemon) fn devices_named(&mut self, now: Instant) {
         if self.watch_uplinks() {
             self.dump(&mut 0, now);
         }
     }
 
     /// What the uplinks depend on has room before anything else. Whether a dump is needed for that.
-    pub(super) fn watch_uplinks(&mut self) -> bool {
+    pub(in crate::daemon) fn watch_uplinks(&mut self) -> bool {
         let Memory {
             engine,
             mirror,
@@ -143,7 +143,7 @@ impl Daemon<'_> {
     }
 
     /// The mirror for those who delete what is ours: as true as it can be.
-    pub(super) fn last_look(&mut self) {
+    pub(in crate::daemon) fn last_look(&mut self) {
         self.kernel_news();
         if self.more_news {
             self.memory.mirror.need(Kinds::ALL);

@@ -1,7 +1,8 @@
 //! What netifd says of its interfaces, for the providers that name some.
 
+use super::token::Token;
 use super::warnings::advice;
-use super::{Daemon, Memory, Token};
+use super::{Daemon, Memory};
 use crate::linux::clock::now;
 use crate::linux::errno;
 use crate::linux::poll::Interest;
