@@ -1,25 +1,34 @@
 //! The driver: wait → one event → engine → carry out actions. What decides is in the engine, what touches the system is in
-//! `linux`; this wires them.
+//! `linux`; this wires them. Each part owns its state, and is handed what it needs of the others.
 //!
 //! | module | job |
 //! |---|---|
-//! | `start` | from a configuration file to a running daemon |
-//! | `explain` | why a provider is or is not in use, in sentences |
-//! | `announcer` | other programs hear of transitions |
-//! | `netifd` | what netifd says of the providers' interfaces |
+//! | `start` | from a configuration file to a running daemon, and to its end |
+//! | `context` | what all parts share: the engine, the poller, what is due |
+//! | `token` | what wakes the loop |
+//! | `commands` | what clients and signals ask for |
+//!
+//! | part | job |
+//! |---|---|
 //! | `routes` | the kernel's news → the engine; the engine's plans → the kernel |
 //! | `probing` | rounds out, replies in |
-//! | `control` | what clients, signals and the sticky file ask for |
-//! | `saving` | what the next run shall know |
-//! | `state_dir` | the door for clients, opened again when its directory was deleted |
-//! | `status` | the observable snapshot |
-//! | `token` | what wakes the loop |
+//! | `netifd` | what netifd says of the providers' interfaces |
+//! | `control` | the clients of the control socket |
+//! | `status` | what they are told: the observable snapshot |
+//! | `explain` | why a provider is or is not in use, in sentences |
+//! | `pin` | the sticky file |
+//! | `announcer` | transitions are logged, and other programs hear of them |
 //! | `warnings` | what a person should mend |
+//! | `saving` | what the next run shall know |
+//! | `state_dir` | the lock and the socket, made again when their directory was deleted |
 
 mod announcer;
+mod commands;
+mod context;
 mod control;
 mod explain;
 mod netifd;
+mod pin;
 mod probing;
 mod routes;
 mod saving;
@@ -29,33 +38,33 @@ mod status;
 mod token;
 mod warnings;
 
-use std::path::PathBuf;
-
 use heapless::Vec;
 
 use crate::config::{Config, OnStop};
-use crate::engine::{Action, Actions, Engine, Event};
-use crate::limits::{CLIENTS_MAX, PATHS_MAX};
+use crate::engine::Engine;
+use crate::limits::PATHS_MAX;
 use crate::linux::clock::now;
 use crate::linux::control::{ClientId, Server};
-use crate::linux::file::lock::Lock;
-use crate::linux::file::state_dir::Guard;
-use crate::linux::file::sticky::Sticky;
-use crate::linux::netlink::{Events, Requests};
-use crate::linux::netns_lock::NetnsLock;
-use crate::linux::poll::{Interest, Poller, ReadyList};
+use crate::linux::poll::ReadyList;
 use crate::linux::probe::prober::Prober;
-use crate::linux::process::hooks::Hooks;
 use crate::linux::process::ubus::Interfaces;
 use crate::linux::signals::Signals;
 use crate::routing::layout::{Tables, Wanted};
-use crate::routing::mirror::{Kinds, Mirror};
+use crate::routing::mirror::Mirror;
 use crate::routing::uplink::Uplink;
-use crate::types::{Duration, Instant, PerFamily};
-use crate::wire::control::Counters;
-use crate::wire::saved_state::BootId;
-
+use crate::types::{Instant, PerFamily};
+use announcer::{Announcer, Heard};
+use commands::Configuration;
+use context::Context;
+use control::Control;
+use netifd::NetifdWatch;
+use pin::Pin;
+use probing::Probing;
+use routes::{LaidOut, Refusals, RouteSync};
+use saving::Saving;
+use state_dir::StateDir;
 use token::Token;
+use warnings::{Sources, Warnings};
 
 pub use start::{Failure, run};
 
@@ -66,9 +75,9 @@ pub(crate) struct Memory {
     engine: Engine,
     mirror: Mirror,
     /// What came of the last layout, in each family.
-    laid_out: PerFamily<routes::LaidOut>,
+    laid_out: PerFamily<LaidOut>,
     /// What the kernel refuses, in each family.
-    refusals: PerFamily<routes::refusals::Refusals>,
+    refusals: PerFamily<Refusals>,
     tables: Tables,
     prober: Prober,
     /// By `PathId::index`.
@@ -76,7 +85,7 @@ pub(crate) struct Memory {
     /// What the kernel shall have in the family that is looked at.
     wanted: Wanted,
     interfaces: Interfaces,
-    heard: announcer::Heard,
+    heard: Heard,
     server: Server,
     /// What a reload reads into.
     candidate: Config,
@@ -88,77 +97,41 @@ impl Memory {
             engine: Engine::new(),
             mirror: Mirror::new(),
             laid_out: PerFamily {
-                v4: routes::LaidOut::new(),
-                v6: routes::LaidOut::new(),
+                v4: LaidOut::new(),
+                v6: LaidOut::new(),
             },
             refusals: PerFamily {
-                v4: routes::refusals::Refusals::new(),
-                v6: routes::refusals::Refusals::new(),
+                v4: Refusals::new(),
+                v6: Refusals::new(),
             },
             tables: Tables::new(),
             prober: Prober::new(),
             uplinks: Vec::new(),
             wanted: Wanted::new(),
             interfaces: Interfaces::new(),
-            heard: announcer::Heard::new(),
+            heard: Heard::new(),
             server: Server::new(),
             candidate: Config::new(),
         }
     }
 }
 
-/// A loop that wakes so much after the engine's deadline was paused: stopped, suspended, or kept waiting by others.
-const LATE: Duration = Duration::from_millis(10);
-
-/// The running daemon.
+/// The running daemon: its parts, and what they share.
 struct Daemon<'m> {
-    memory: &'m mut Memory,
-    poller: Poller,
-    requests: Requests,
-    events: Events,
+    /// The engine, the poller, and what is due.
+    cx: Context<'m>,
+    routes: RouteSync<'m>,
+    probing: Probing<'m>,
+    netifd: NetifdWatch<'m>,
+    control: Control<'m>,
+    pin: Pin,
+    announcer: Announcer<'m>,
+    warnings: Warnings,
+    saving: Saving,
+    state_dir: StateDir,
+    configuration: Configuration<'m>,
     signals: Signals,
-    sticky: Sticky,
-    /// Held for life: no second daemon has this state directory,
-    lock: Lock,
-    /// or this network namespace.
-    netns_lock: NetnsLock,
-    /// Tells when another program deletes what is ours in the state directory.
-    guard: Option<Guard>,
-    /// When the state directory is looked at again: something of it is missing.
-    mend_at: Option<Instant>,
-    /// The last attempt to mend it failed.
-    unmended: bool,
-    boot: BootId,
-    config_file: PathBuf,
     started_at: Instant,
-    counters: Counters,
-    /// What has changed in the kernel, and is not yet told to the engine.
-    news: Kinds,
-    /// The kernel has told more than was read.
-    more_news: bool,
-    kernel: PerFamily<routes::Standing>,
-    /// No dump before that: one has failed, or the next would leave the same doubts.
-    dump_at: Option<Instant>,
-    /// What there was no room for is looked at again.
-    gaps: routes::picture::Gaps,
-    /// Something has changed that warnings are about.
-    warnings_due: bool,
-    /// What each client's descriptor is watched for.
-    clients: [Option<Interest>; CLIENTS_MAX],
-    hooks: Hooks,
-    warnings: warnings::Warnings,
-    /// The journal's entries that are logged already.
-    logged: u32,
-    save_wanted: bool,
-    /// There may be something that the hooks have not heard of.
-    hooks_due: bool,
-    /// The last attempt to save failed.
-    unsaved: bool,
-    /// What the engine waited for when the loop last slept.
-    due: Option<Instant>,
-    /// netifd has not told yet of all interfaces since the start, nor refused to: what a former run left, in the kernel
-    /// and in its memory, holds.
-    adopting: bool,
     /// The loop is to end, and to leave routes behind or not.
     stopping: Option<OnStop>,
 }
@@ -168,9 +141,10 @@ impl Daemon<'_> {
     fn serve(&mut self) -> Result<OnStop, Failure> {
         let mut list = ReadyList::new();
         loop {
-            self.due = self.memory.engine.next_deadline();
-            self.poller.set_deadline(self.next_deadline())?;
-            for ready in self.poller.wait(&mut list)? {
+            let engine_due = self.cx.engine.next_deadline();
+            self.probing.sleeps_for(engine_due);
+            self.cx.poller.set_deadline(self.next_deadline())?;
+            for ready in self.cx.poller.wait(&mut list)? {
                 if let Some(token) = Token::from_u64(ready.token) {
                     self.dispatch(token);
                 }
@@ -180,49 +154,41 @@ impl Daemon<'_> {
             }
             self.time_passes();
             self.note_warnings();
-            self.log_news();
-            self.announce();
-            self.save();
+            self.announcer.log(self.cx.engine);
+            let interfaces = &*self.netifd.interfaces;
+            self.announcer
+                .announce(&mut self.cx, &self.routes, interfaces);
+            self.saving.save(&mut self.cx, &mut self.state_dir);
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let Memory {
-            engine,
-            prober,
-            interfaces,
-            server,
-            ..
-        } = &*self.memory;
         let deadlines = [
-            self.kernel.v4.due_at(),
-            self.kernel.v6.due_at(),
-            self.next_dump(),
-            self.mend_at,
-            engine.next_deadline(),
-            prober.next_deadline(),
-            interfaces.next_deadline(),
-            self.hooks.next_deadline(),
-            server.next_deadline(),
-            self.warnings.next_deadline(),
+            self.cx.engine.next_deadline(),
+            self.routes.next_deadline(),
+            self.probing.next_deadline(),
+            self.netifd.interfaces.next_deadline(),
+            self.control.next_deadline(),
+            self.announcer.next_deadline(),
+            self.state_dir.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
 
+    /// Something has happened.
     fn dispatch(&mut self, token: Token) {
+        let cx = &mut self.cx;
         match token {
             Token::Probe(source) => {
-                self.hear(source);
+                self.probing.hear(source, cx, &self.routes);
             }
-            Token::Kernel => self.kernel_news(),
-            Token::Signal => self.signalled(),
-            Token::Sticky => self.sticky_changed(),
+            Token::Kernel => self.routes.read_events(),
             Token::Netifd => self.hear_netifd(),
-            Token::StateDir => self.state_dir_changed(),
+            Token::Signal => self.signalled(),
+            Token::Sticky => self.pin.changed(cx),
+            Token::StateDir => self.state_dir.changed(),
+            Token::NetnsLock => self.state_dir.dismiss_askers(),
             Token::Listener => self.accept(),
-            Token::NetnsLock => {
-                self.netns_lock.dismiss();
-            }
             Token::Client(index) => {
                 if let Some(client) = ClientId::from_index(index) {
                     self.serve_client(client);
@@ -235,74 +201,52 @@ impl Daemon<'_> {
     /// What is due is done.
     fn time_passes(&mut self) {
         let now = now();
-        if self.due.is_some_and(|due| due + LATE <= now) {
-            self.catch_up();
+        let cx = &mut self.cx;
+        self.probing.time_passes(cx, &self.routes, now);
+        while cx.engine.next_deadline().is_some_and(|at| at <= now) {
+            if let Some(probes) = cx.tick(now) {
+                self.probing.probe(&probes, cx, &self.routes, now);
+            }
         }
-        // Before the engine does: a session knows why there is no answer.
-        self.give_up(now);
-        while self
-            .memory
-            .engine
-            .next_deadline()
-            .is_some_and(|at| at <= now)
-        {
-            self.tell(Event::Tick, now);
-        }
-        self.ask_netifd(now);
-        self.mend_state_dir(now);
-        self.hooks.give_up(now);
-        self.expire_clients(now);
-        self.warnings_due |= self.warnings.expire(now);
+        self.netifd.ask(cx, now);
+        let unsaved = self.saving.unsaved;
+        self.state_dir.mend(cx, &mut self.control, unsaved, now);
+        self.announcer.give_up(now);
+        self.control.expire(now);
         self.sync();
     }
 
-    /// Tells the engine of an event, and carries out what it answers.
-    fn tell(&mut self, event: Event, now: Instant) {
-        let actions = self.memory.engine.handle(event, now);
-        self.carry_out(&actions, now);
+    /// Brings engine and kernel together.
+    fn sync(&mut self) {
+        let interfaces = &*self.netifd.interfaces;
+        self.routes
+            .sync(&mut self.cx, &mut self.probing, interfaces);
     }
 
-    fn carry_out(&mut self, actions: &Actions, now: Instant) {
-        for action in actions {
-            match *action {
-                Action::Probe {
-                    path,
-                    round,
-                    checks,
-                } => self.probe(path, round, checks, now),
-                Action::Routes(family) => self.kernel[family].plan(),
-                Action::Save => {
-                    self.save_wanted = true;
-                    self.hooks_due = true;
-                    // What has just happened may be what a warning explains.
-                    self.warnings_due = true;
-                }
-            }
+    /// Netifd has said something, or a child has ended.
+    fn hear_netifd(&mut self) {
+        let now = now();
+        let cx = &mut self.cx;
+        if self.netifd.interfaces.hear(now) {
+            let interfaces = &*self.netifd.interfaces;
+            cx.warnings_due = true;
+            self.routes.devices_named(cx.engine, interfaces, now);
+            self.routes
+                .look_at_uplinks(cx, &mut self.probing, interfaces, now);
         }
+        self.netifd.ask(cx, now);
     }
 
-    /// Logs what is new in the journal.
-    fn log_news(&mut self) {
-        let journal = self.memory.engine.journal();
-        if journal.written() == self.logged {
-            return;
+    /// Finds the warnings anew, if something has changed that they are about.
+    fn note_warnings(&mut self) {
+        if core::mem::take(&mut self.cx.warnings_due) {
+            self.warnings.find(&Sources {
+                engine: self.cx.engine,
+                routes: &self.routes,
+                probing: &self.probing,
+                netifd: &self.netifd,
+                pin: &self.pin,
+            });
         }
-        for entry in journal.since(self.logged) {
-            let level = match entry.kind.is_grave() {
-                true => log::Level::Warn,
-                false => log::Level::Info,
-            };
-            let provider = entry.who.provider.as_deref().unwrap_or("failover");
-            match entry.who.family {
-                Some(family) => log::log!(
-                    level,
-                    "{provider} {family}: {}: {}",
-                    entry.kind,
-                    entry.cause
-                ),
-                None => log::log!(level, "{provider}: {}: {}", entry.kind, entry.cause),
-            }
-        }
-        self.logged = journal.written();
     }
 }

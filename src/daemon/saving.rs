@@ -1,37 +1,48 @@
 //! What the next run shall know: written on transitions and at the end, read at the start.
 
-use super::state_dir::PAUSE;
-use super::{Daemon, Memory};
+use super::context::Context;
+use super::state_dir::StateDir;
 use crate::config::Config;
 use crate::engine::journal::Entry;
 use crate::engine::{self, Engine};
-use crate::linux::clock::now;
 use crate::linux::file::saved_state::{self, Saved};
 use crate::types::{Family, Instant, PathId, PerFamily, Slot};
-use crate::wire::saved_state::{Lead, Path, Record, Records};
+use crate::wire::saved_state::{BootId, Lead, Path, Record, Records};
 
-impl Daemon<'_> {
+/// Writes the state of this boot.
+pub(super) struct Saving {
+    boot: BootId,
+    /// The last attempt to save failed.
+    pub(super) unsaved: bool,
+}
+
+impl Saving {
+    pub(super) fn new(boot: BootId) -> Saving {
+        Saving {
+            boot,
+            unsaved: false,
+        }
+    }
+
     /// Writes the state, if there is anything new in it.
-    pub(super) fn save(&mut self) {
-        if !core::mem::take(&mut self.save_wanted) {
+    pub(super) fn save(&mut self, cx: &mut Context<'_>, directory: &mut StateDir) {
+        if !core::mem::take(&mut cx.save_due) {
             return;
         }
-        let Memory { engine, .. } = &*self.memory;
+        let engine = &*cx.engine;
         let state_dir = &engine.config().globals.state_dir;
         let saved = saved_state::write(state_dir, self.boot, |put| put_all(engine, put));
         let unsaved = core::mem::replace(&mut self.unsaved, saved.is_err());
-        if saved.is_err() {
-            // Perhaps its directory is gone; or it is full, and has room again some time.
-            let again = if unsaved { now() + PAUSE } else { now() };
-            self.mend_at.get_or_insert(again);
-        }
         match saved {
-            // Each attempt would say so; once is enough.
-            Err(trouble) if !unsaved => {
-                log::warn!("{trouble}; the next run will not know what this one knows")
-            }
             Ok(()) if unsaved => log::info!("the state is saved again"),
-            _ => {}
+            Ok(()) => {}
+            Err(error) => {
+                directory.not_written(unsaved);
+                // Each attempt would say so; once is enough.
+                if !unsaved {
+                    log::warn!("{error}; the next run will not know what this one knows");
+                }
+            }
         }
     }
 }
@@ -97,7 +108,7 @@ pub(super) fn slot_of(saved: &Saved, wanted: &str) -> Option<Slot> {
 }
 
 /// Takes up what a former run knew of the providers that are still there. Nothing of it is of the future, whatever the
-/// file says: who waits for something to have lasted must not wait for ever.
+/// file says: what waits for something to have lasted must not wait for ever.
 pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
     let instant = |micros| Instant::from_micros(micros).clamp(Instant::ZERO, now);
     for record in records {
@@ -169,7 +180,7 @@ mod tests {
     use super::*;
     use crate::config::load;
     use crate::types::{Cause, Kind, Verdict, Who};
-    use crate::wire::saved_state::{BootId, Writer, records};
+    use crate::wire::saved_state::{Writer, records};
 
     const BOOT: BootId = BootId([7; 16]);
     const CONFIG: &[u8] = b"config provider a\n option device eth1\n\
