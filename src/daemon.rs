@@ -7,6 +7,7 @@
 //! | `context` | what all parts share: the engine, the poller, what is due |
 //! | `token` | what wakes the loop |
 //! | `commands` | what clients and signals ask for |
+//! | `reload` | another configuration comes into force |
 //!
 //! | part | job |
 //! |---|---|
@@ -30,6 +31,7 @@ mod explain;
 mod netifd;
 mod pin;
 mod probing;
+mod reload;
 mod routes;
 mod saving;
 mod start;
@@ -54,12 +56,12 @@ use crate::routing::mirror::Mirror;
 use crate::routing::uplink::Uplink;
 use crate::types::{Instant, PerFamily};
 use announcer::{Announcer, Heard};
-use commands::Configuration;
 use context::Context;
 use control::Control;
 use netifd::NetifdWatch;
 use pin::Pin;
 use probing::Probing;
+use reload::Configuration;
 use routes::{LaidOut, Refusals, RouteSync};
 use saving::Saving;
 use state_dir::StateDir;

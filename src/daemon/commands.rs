@@ -1,31 +1,15 @@
 //! What clients and signals ask for is carried out.
 
-use std::path::PathBuf;
-
+use super::Daemon;
 use super::pin::find;
-use super::start::{self, Failure};
 use super::status::View;
-use super::{Daemon, state_dir};
-use crate::config::Config;
 use crate::engine::Event;
 use crate::linux::clock::now;
 use crate::linux::control::ClientId;
-use crate::linux::log as logging;
 use crate::linux::signals::Signal;
 use crate::text::text;
-use crate::types::{Cause, Instant, Kind};
-use crate::wire::control::{Counters, NOT_PERMITTED, Reply, Request, Text};
-
-/// Most problems of a configuration that a reload logs and answers.
-const PROBLEMS_TOLD_MAX: usize = 32;
-
-/// The configuration's file, and what a reload reads it into.
-pub(super) struct Configuration<'m> {
-    pub(super) file: PathBuf,
-    pub(super) candidate: &'m mut Config,
-    /// Reloads that were carried out.
-    pub(super) reloads: u32,
-}
+use crate::types::Instant;
+use crate::wire::control::{Counters, NOT_PERMITTED, Reply, Request};
 
 impl Daemon<'_> {
     /// A signal has come.
@@ -108,95 +92,6 @@ impl Daemon<'_> {
             self.control.server.push(client, &Reply::Note(note));
         }
         result
-    }
-
-    /// Re-reads the configuration. A bad one is refused, with its errors, and the old one stays.
-    fn reload(&mut self) -> (Vec<Text>, Result<(), String>) {
-        let mut notes = Vec::new();
-        let mut untold = 0;
-        let Configuration {
-            file, candidate, ..
-        } = &mut self.configuration;
-        let loaded = start::load(file, candidate, &mut |problem| match notes.len() {
-            PROBLEMS_TOLD_MAX.. => untold += 1,
-            _ => {
-                log::warn!("{problem}");
-                notes.push(text(problem));
-            }
-        });
-        if untold > 0 {
-            notes.push(text(format_args!(
-                "and {untold} more: `failover check` lists them all"
-            )));
-        }
-        let result = match loaded {
-            Ok(_) if !candidate.globals.enabled => {
-                log::info!("option enabled is '0': stopping");
-                let name = file.display();
-                notes.push(text(format_args!(
-                    "{name}: option enabled is '0' in section globals: the daemon stops"
-                )));
-                self.stopping = Some(candidate.globals.on_stop);
-                Ok(())
-            }
-            Ok(warnings) => {
-                self.warnings.config = warnings;
-                self.put_in_force();
-                Ok(())
-            }
-            Err(failure) => {
-                let refused = match failure {
-                    Failure::Configuration(_) => ": it is refused",
-                    _ => "",
-                };
-                let refusal = format!("{failure}{refused}, the old one stays");
-                log::error!("{refusal}");
-                Err(refusal)
-            }
-        };
-        (notes, result)
-    }
-
-    /// The candidate becomes the configuration.
-    fn put_in_force(&mut self) {
-        let now = now();
-        let Daemon {
-            cx,
-            routes,
-            probing,
-            netifd,
-            control,
-            pin,
-            configuration,
-            ..
-        } = self;
-        let running = cx.engine.config();
-        let candidate = &mut *configuration.candidate;
-        let state_dir = &running.globals.state_dir;
-        if candidate.globals.state_dir != *state_dir {
-            log::warn!("state_dir stays {state_dir} until the daemon is started anew");
-            candidate.globals.state_dir = state_dir.clone();
-        }
-        candidate.assign_slots(&|id| running.provider(id).map(|p| p.slot));
-        routes.forget_changed(running, candidate);
-        probing.forget_changed(running, candidate);
-        control.drop_half_told();
-        cx.configure(candidate, now);
-        routes.choose_tables(cx.engine);
-        let globals = &cx.engine.config().globals;
-        logging::set_level(globals.syslog_level);
-        configuration.reloads += 1;
-        routes.forget_unused(cx.engine);
-        probing.fit(cx.engine);
-        state_dir::admit(control, globals);
-        netifd.follow(cx, now);
-        routes.devices_named(cx.engine, netifd.interfaces, now);
-        routes.look_at_uplinks(cx, probing, netifd.interfaces, now);
-        cx.plan_all();
-        pin.follow(cx);
-        let (kind, cause) = (Kind::Configuration, Cause::Reread);
-        cx.engine.note(now, None, None, kind, cause);
-        cx.save_due = true;
     }
 
     /// Sends a client what it takes of its answer.

@@ -8,12 +8,12 @@ use std::{fmt, io};
 use nix::errno::Errno;
 
 use super::announcer::Announcer;
-use super::commands::Configuration;
 use super::context::Context;
 use super::control::Control;
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
+use super::reload::Configuration;
 use super::routes::{RouteSync, remove_ours};
 use super::saving::{self, Saving};
 use super::state_dir::StateDir;
