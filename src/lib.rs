@@ -35,6 +35,7 @@
 //! - A layer imports only those above it.
 //! - The layers down to [`routing`] read no clock, do no I/O, allocate nothing and never panic: they build without `std`.
 //! - `linux` never decides. Only `main` imports `daemon`.
+//! - A part of the daemon owns its state; only its loop, start, commands and reload see all parts.
 //! - Every list has a capacity, named in [`limits`].
 //!
 //! Invariants of behaviour, each with a test that fails without it. Those of `e2e` run the real daemon on a real kernel;
