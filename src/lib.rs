@@ -23,18 +23,19 @@
 //! | [`engine`] | the decisions: events and the time in, a bounded list of actions out |
 //! | [`routing`] | the kernel's picture, uplinks, the layout of routes and rules, comparison |
 //! | [`linux`] | the only place with clocks, sockets, netlink, files, child processes |
-//! | [`daemon`] | the driver: wait → one event → engine → carry out actions |
+//! | [`daemon`] | the driver: wait → one event → engine → carry out actions; parts that own their state |
 //! | [`client`] | the commands, over the control socket |
 //! | [`import`] | mwan3's configuration → ours |
 //!
 //! Read in this order: `engine/events.rs` (what goes in and out of the engine), `engine/path.rs` and `engine/ranking.rs` (what
-//! is decided), `daemon.rs` (the loop), then what is of interest in `routing` and `linux`. A type of check is a file in
-//! `check`, a line in `check.rs`, and its options in `option/table.rs`.
+//! is decided), `daemon.rs` (the loop, and the parts that it hands events to), then what is of interest in `routing` and
+//! `linux`. A type of check is a file in `check`, a line in `check.rs`, and its options in `option/table.rs`.
 //!
 //! Architecture invariants, held by `tests/layers.rs`:
 //! - A layer imports only those above it.
 //! - The layers down to [`routing`] read no clock, do no I/O, allocate nothing and never panic: they build without `std`.
 //! - `linux` never decides. Only `main` imports `daemon`.
+//! - A part of the daemon owns its state; only its loop, start, commands and reload see all parts.
 //! - Every list has a capacity, named in [`limits`].
 //!
 //! Invariants of behaviour, each with a test that fails without it. Those of `e2e` run the real daemon on a real kernel;

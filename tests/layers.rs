@@ -125,6 +125,25 @@ fn no_layer_is_left_by_super() {
     }
 }
 
+/// A part of the daemon owns its state, and is handed what it needs of the others: only these see all parts.
+#[test]
+fn the_parts_of_the_daemon_do_not_know_the_whole() {
+    let whole = ["commands", "reload", "start"];
+    let mut parts = Vec::new();
+    files(&source().join("daemon"), &mut parts);
+    parts.retain(|file| {
+        !whole
+            .iter()
+            .any(|name| file.ends_with(format!("{name}.rs")))
+    });
+    assert!(parts.len() > 10, "{parts:?}");
+    for file in parts {
+        let text = fs::read_to_string(&file).unwrap();
+        let knows = text.contains("Daemon<") || text.contains("Memory");
+        assert!(!knows, "{} knows the whole daemon", file.display());
+    }
+}
+
 #[test]
 fn the_pure_layers_are_pure() {
     let words = [

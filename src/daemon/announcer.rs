@@ -1,19 +1,22 @@
-//! Other programs hear of transitions.
+//! Transitions are logged, and other programs hear of them.
 //!
-//! What they have heard is kept, and compared with what is so: whatever changes while one of them runs is told once, as it
+//! What these have heard is kept, and compared with what is so: whatever changes while one of them runs is told once, as it
 //! is in the end. So nothing queues up, and nothing is lost.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::Daemon;
-use crate::engine::path::Path as CorePath;
+use super::context::Context;
+use super::routes::RouteSync;
+use crate::engine::Engine;
+use crate::engine::path::Path as EnginePath;
 use crate::limits::PATHS_MAX;
 use crate::linux::clock::now;
-use crate::linux::process::hooks::Announcement;
+use crate::linux::process::hooks::{Announcement, Hooks};
+use crate::linux::process::ubus::Interfaces;
 use crate::text::text;
-use crate::types::{Family, PathId, PerFamily, Slot, State, Verdict};
+use crate::types::{Family, Instant, PathId, PerFamily, Slot, State, Verdict};
 use crate::wire::control::Text;
 
 /// What the programs have heard last. All zero bytes when new.
@@ -22,6 +25,21 @@ pub(super) struct Heard {
     paths: [u8; PATHS_MAX],
     leaders: PerFamily<Option<Slot>>,
     pinned: Option<Slot>,
+}
+
+/// The hooks, what they have heard, and what is logged.
+pub(super) struct Announcer<'m> {
+    heard: &'m mut Heard,
+    hooks: Hooks,
+    /// The journal's entries that are logged already.
+    logged: u32,
+}
+
+/// What a transition is about.
+struct Facts<'a> {
+    engine: &'a Engine,
+    routes: &'a RouteSync<'a>,
+    interfaces: &'a Interfaces,
 }
 
 /// One transition; what does not apply is empty. The names are those of the environment, in capitals.
@@ -49,85 +67,141 @@ impl Heard {
     }
 }
 
-impl Daemon<'_> {
-    /// What a former run left is known: it is no news.
-    pub(super) fn nothing_is_news(&mut self) {
-        let core = &self.memory.core;
-        let heard = &mut self.memory.heard;
+impl<'m> Announcer<'m> {
+    /// What a former run left is known, and logged: it is no news.
+    pub(super) fn new(heard: &'m mut Heard, engine: &Engine) -> Announcer<'m> {
         for index in 0..PATHS_MAX {
-            let path = PathId::from_index(index).and_then(|id| core.path(id));
+            let path = PathId::from_index(index).and_then(|id| engine.path(id));
             heard.paths[index] = path.map_or(0, |path| code(announced(path)));
         }
         for family in Family::ALL {
-            heard.leaders[family] = core.carrier(family);
+            heard.leaders[family] = engine.carrier(family);
         }
-        heard.pinned = core.pinned();
+        heard.pinned = engine.pinned();
+        Announcer {
+            heard,
+            hooks: Hooks::default(),
+            logged: engine.journal().written(),
+        }
+    }
+
+    /// Logs what is new in the journal.
+    pub(super) fn log(&mut self, engine: &Engine) {
+        let journal = engine.journal();
+        if journal.written() == self.logged {
+            return;
+        }
+        for entry in journal.since(self.logged) {
+            let level = match entry.kind.is_grave() {
+                true => log::Level::Warn,
+                false => log::Level::Info,
+            };
+            let provider = entry.who.provider.as_deref().unwrap_or("failover");
+            match entry.who.family {
+                Some(family) => log::log!(
+                    level,
+                    "{provider} {family}: {}: {}",
+                    entry.kind,
+                    entry.cause
+                ),
+                None => log::log!(level, "{provider}: {}: {}", entry.kind, entry.cause),
+            }
+        }
+        self.logged = journal.written();
     }
 
     /// A child has ended: perhaps a hook.
-    pub(super) fn reap_hooks(&mut self) {
-        self.hooks_due |= self.hooks.reap(now());
+    pub(super) fn reap(&mut self, cx: &mut Context<'_>) {
+        cx.hooks_due |= self.hooks.reap(now());
     }
 
-    /// Tells the next program of the next transition, if there is one that nobody heard of.
-    pub(super) fn announce(&mut self) {
-        while self.hooks_due && self.hooks.are_idle() {
-            let Some(announcement) = self.next_announcement() else {
-                self.hooks_due = false;
+    /// When [`Announcer::give_up`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.hooks.next_deadline()
+    }
+
+    /// Kills a hook that takes too long.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        self.hooks.give_up(now);
+    }
+
+    /// The daemon ends.
+    pub(super) fn stop(&mut self) {
+        self.hooks.stop();
+    }
+
+    /// Tells the next program of the next transition, if there is one that they have not heard of.
+    pub(super) fn announce(
+        &mut self,
+        cx: &mut Context<'_>,
+        routes: &RouteSync<'_>,
+        interfaces: &Interfaces,
+    ) {
+        while cx.hooks_due && self.hooks.are_idle() {
+            let facts = Facts {
+                engine: cx.engine,
+                routes,
+                interfaces,
+            };
+            let Some(announcement) = self.heard.next_announcement(&facts) else {
+                cx.hooks_due = false;
                 return;
             };
-            let directory = &self.memory.core.config().globals.hooks_dir;
+            let directory = &cx.engine.config().globals.hooks_dir;
             self.hooks
                 .announce(announcement, Path::new(directory.as_str()), now());
         }
     }
+}
 
-    fn next_announcement(&mut self) -> Option<Announcement> {
-        None.or_else(|| self.pin_announcement())
-            .or_else(|| self.swap_announcement())
-            .or_else(|| self.path_announcement())
+impl Heard {
+    fn next_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
+        None.or_else(|| self.pin_announcement(facts))
+            .or_else(|| self.swap_announcement(facts))
+            .or_else(|| self.path_announcement(facts))
     }
 
-    fn pin_announcement(&mut self) -> Option<Announcement> {
-        let pinned = self.memory.core.pinned();
-        let old = core::mem::replace(&mut self.memory.heard.pinned, pinned);
+    fn pin_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
+        let pinned = facts.engine.pinned();
+        let old = core::mem::replace(&mut self.pinned, pinned);
         (old != pinned).then(|| {
             announcement(&Transition {
                 action: "pin",
-                provider: self.id(pinned),
-                old: self.id(old),
-                new: self.id(pinned),
+                provider: facts.id(pinned),
+                old: facts.id(old),
+                new: facts.id(pinned),
                 reason: text(format_args!("by hand")),
                 ..Transition::default()
             })
         })
     }
 
-    fn swap_announcement(&mut self) -> Option<Announcement> {
-        let core = &self.memory.core;
+    fn swap_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
+        let engine = facts.engine;
         let family = Family::ALL
             .into_iter()
-            .find(|f| core.carrier(*f) != self.memory.heard.leaders[*f])?;
-        let leader = core.carrier(family);
-        let old = core::mem::replace(&mut self.memory.heard.leaders[family], leader);
+            .find(|family| engine.carrier(*family) != self.leaders[*family])?;
+        let leader = engine.carrier(family);
+        let old = core::mem::replace(&mut self.leaders[family], leader);
         let path = leader.map(|slot| PathId { slot, family });
         Some(announcement(&Transition {
             action: "swap",
-            old: self.id(old),
-            new: self.id(leader),
-            ..self.about(path, family, true)
+            old: facts.id(old),
+            new: facts.id(leader),
+            ..facts.about(path, family, true)
         }))
     }
 
     /// A path is in use or out of use; what is in between is no news.
-    fn path_announcement(&mut self) -> Option<Announcement> {
+    fn path_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
+        let engine = facts.engine;
         for index in 0..PATHS_MAX {
             let id = PathId::from_index(index)?;
-            let state = self.memory.core.path(id).map(|path| path.state());
-            let heard = self.memory.heard.paths[index];
+            let state = engine.path(id).map(|path| path.state());
+            let heard = self.paths[index];
             let (action, state) = match state {
                 None => {
-                    self.memory.heard.paths[index] = 0;
+                    self.paths[index] = 0;
                     continue;
                 }
                 Some(State::Probing | State::Frozen) => continue,
@@ -135,18 +209,14 @@ impl Daemon<'_> {
                 Some(State::Online) => ("online", State::Online),
                 Some(state) => ("offline", state),
             };
-            self.memory.heard.paths[index] = code(state);
+            self.paths[index] = code(state);
             let was_out = [State::Offline, State::Waiting].map(code).contains(&heard) || heard == 0;
             if action == "offline" && was_out {
                 continue; // it is out for another reason
             }
-            let path = self.memory.core.path(id);
-            let window = self
-                .memory
-                .core
-                .config()
-                .at(id.slot)
-                .map_or(0, |p| p.timing.window);
+            let path = engine.path(id);
+            let provider = engine.config().at(id.slot);
+            let window = provider.map_or(0, |p| p.timing.window);
             let (lost, asked) = path.map_or((0, 0), |path| path.loss(window));
             let loss = (lost * 1000).checked_div(asked);
             let loss = loss.map_or_else(String::new, |loss| format!("{}.{}", loss / 10, loss % 10));
@@ -161,20 +231,22 @@ impl Daemon<'_> {
                 new: &name(code(state)),
                 loss: &loss,
                 rtt: &rtt,
-                ..self.about(Some(id), id.family, false)
+                ..facts.about(Some(id), id.family, false)
             }));
         }
         None
     }
+}
 
-    /// Whom a transition is about, and why it came to it, as the journal has it. What becomes of the traffic is the word
-    /// on a `swap`, and on nothing else.
-    fn about(&self, path: Option<PathId>, family: Family, swap: bool) -> Transition<'_> {
-        let provider = path.and_then(|path| self.memory.core.config().at(path.slot));
+impl<'a> Facts<'a> {
+    /// Which path a transition is about, and its cause, as the journal has it. What becomes of the traffic is the word on a
+    /// `swap`, and on nothing else.
+    fn about(&self, path: Option<PathId>, family: Family, swap: bool) -> Transition<'a> {
+        let provider = path.and_then(|path| self.engine.config().at(path.slot));
         let id = provider.map(|provider| provider.id.as_str());
-        let uplink = path.and_then(|path| self.memory.uplinks.get(path.index()));
-        let interface = provider.and_then(|provider| self.memory.interfaces.of(provider, family));
-        let entries = self.memory.core.journal().entries();
+        let uplink = path.and_then(|path| self.routes.uplink(path));
+        let interface = provider.and_then(|provider| self.interfaces.of(provider, family));
+        let entries = self.engine.journal().entries();
         let last = entries
             .filter(|entry| entry.who.provider.as_deref() == id && entry.who.family == Some(family))
             .filter(|entry| entry.kind.is_of_traffic() == swap)
@@ -189,8 +261,8 @@ impl Daemon<'_> {
         }
     }
 
-    fn id(&self, slot: Option<Slot>) -> &str {
-        let provider = slot.and_then(|slot| self.memory.core.config().at(slot));
+    fn id(&self, slot: Option<Slot>) -> &'a str {
+        let provider = slot.and_then(|slot| self.engine.config().at(slot));
         provider.map_or("", |provider| provider.id.as_str())
     }
 }
@@ -220,7 +292,7 @@ fn announcement(transition: &Transition<'_>) -> Announcement {
 }
 
 /// What programs were told of a path that a former run knew: nothing, while it was frozen or on its way to a verdict.
-fn announced(path: &CorePath) -> State {
+fn announced(path: &EnginePath) -> State {
     match (path.state(), path.verdict) {
         (State::Frozen | State::Probing, Verdict::Online | Verdict::Fresh) => State::Online,
         (State::Frozen | State::Probing, Verdict::Offline | Verdict::Returning) => State::Offline,

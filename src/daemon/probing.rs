@@ -4,107 +4,117 @@ use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 
-use super::{Daemon, LATE, Memory, Token};
+use super::context::{Context, Probes};
+use super::routes::RouteSync;
+use super::token::Token;
 use crate::config::{Check, Config};
 use crate::engine::{Engine, Event};
 use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, WINDOW_MAX};
 use crate::linux::clock::now;
 use crate::linux::poll::{Interest, Poller};
 use crate::linux::probe::exec::{Asked, Finished, NotStarted};
-use crate::linux::probe::prober::{News, Question, Source};
-use crate::routing::mirror::Mirror;
+use crate::linux::probe::prober::{News, Prober, Question, Source};
+use crate::linux::probe::share::Room;
 use crate::routing::uplink::Uplink;
-use crate::types::{CheckSet, Fault, Instant, PathId, Round};
+use crate::types::{CheckSet, Duration, Fault, Instant, PathId};
 
 /// Most answers of a path that are read at once: all that its rounds can have asked for.
 const WAITING_MAX: usize = WINDOW_MAX * PATH_CHECKS_MAX;
+/// A loop that wakes so much after the engine's deadline was paused: stopped, suspended, or kept waiting by others.
+const LATE: Duration = Duration::from_millis(10);
+/// So long after the last probe that there was no room for, a warning tells of that.
+const LACK_SHOWN: Duration = Duration::from_secs(60);
 
-impl Daemon<'_> {
+/// The probes under way, and their sockets.
+pub(super) struct Probing<'m> {
+    prober: &'m mut Prober,
+    /// What the engine waited for when the loop last slept.
+    slept_for: Option<Instant>,
+    /// What there was no room for when probes were to be sent, and until when a warning tells of it.
+    lacking: [Option<(Room, Instant)>; 3],
+    pub(super) probes_sent: u32,
+    pub(super) probes_answered: u32,
+    pub(super) replies_rejected: u32,
+    pub(super) icmp_errors: u32,
+}
+
+impl<'m> Probing<'m> {
+    /// With the memory that is its own: nothing is open.
+    pub(super) fn new(prober: &'m mut Prober) -> Probing<'m> {
+        Probing {
+            prober,
+            slept_for: None,
+            lacking: [None; 3],
+            probes_sent: 0,
+            probes_answered: 0,
+            replies_rejected: 0,
+            icmp_errors: 0,
+        }
+    }
+
     /// Opens a path's socket on its present device and address, or opens it anew.
-    pub(super) fn bind(&mut self, path: PathId) {
-        let Err(fault) = self.open(path) else {
+    pub(super) fn bind(&mut self, path: PathId, uplink: &Uplink, cx: &Context<'_>) {
+        let Err(fault) = self.prober.open(path, uplink, &watch(&cx.poller)) else {
             return;
         };
-        let Memory { core, uplinks, .. } = &*self.memory;
-        let id = core.config().at(path.slot).map_or("", |p| p.id.as_str());
-        let device = uplinks.get(path.index()).map_or("", |u| u.device.as_str());
+        let config = cx.engine.config();
+        let id = config.at(path.slot).map_or("", |p| p.id.as_str());
+        let device = uplink.device.as_str();
         log::warn!("{id} {}: no probes on {device}: {fault}", path.family);
     }
 
-    fn open(&mut self, path: PathId) -> Result<(), Fault> {
-        let Memory {
-            uplinks, prober, ..
-        } = &mut *self.memory;
-        let uplink = uplinks.get(path.index()).ok_or(Fault::NoDevice)?;
-        prober.open(path, uplink, &watch(&self.poller))
-    }
-
-    /// Closes what no path uses any more.
-    pub(super) fn close_unused(&mut self) {
-        let Memory {
-            core,
-            uplinks,
-            prober,
-            ..
-        } = &mut *self.memory;
-        for path in (0..PATHS_MAX).filter_map(PathId::from_index) {
-            if core.path(path).is_none() {
-                prober.close(path);
-                if let Some(uplink) = uplinks.get_mut(path.index()) {
-                    *uplink = Uplink::default();
-                }
-            }
-        }
-    }
-
-    /// Forgets what was asked for checks that the candidate has not, or has others in their places, and the uplinks of
-    /// providers whose places others get. To be called before that is in force.
-    pub(super) fn forget_changed(&mut self) {
-        let Memory {
-            core,
-            candidate,
-            prober,
-            uplinks,
-            ..
-        } = &mut *self.memory;
-        let id_in = |config: &Config, path: PathId| config.at(path.slot).map(|p| p.id.clone());
-        for (index, uplink) in uplinks.iter_mut().enumerate() {
-            let path = PathId::from_index(index);
-            if path.is_some_and(|path| id_in(core.config(), path) != id_in(candidate, path)) {
-                *uplink = Uplink::default();
-            }
-        }
-        prober.keep(&|path, check| {
-            check_of(core.config(), path, check) == check_of(candidate, path, check)
+    /// Forgets what was asked for checks that the candidate has not, or has others in their places. To be called before
+    /// that is in force.
+    pub(super) fn forget_changed(&mut self, running: &Config, candidate: &Config) {
+        self.prober.keep(&|path, check| {
+            check_of(running, path, check) == check_of(candidate, path, check)
         });
+    }
+
+    /// Closes what no path uses any more, and shares the room for probes among the paths there are.
+    pub(super) fn fit(&mut self, engine: &Engine) {
+        for path in (0..PATHS_MAX).filter_map(PathId::from_index) {
+            if engine.path(path).is_none() {
+                self.prober.close(path);
+            }
+        }
+        self.prober.share(engine.config());
     }
 
     /// Sends one probe of each of these checks.
     pub(super) fn probe(
         &mut self,
-        path: PathId,
-        round: Round,
-        CheckSet(checks): CheckSet,
+        probes: &Probes,
+        cx: &mut Context<'_>,
+        routes: &RouteSync<'_>,
         now: Instant,
     ) {
-        if !self.memory.prober.is_open(path) {
+        let Probes {
+            path,
+            round,
+            checks: CheckSet(checks),
+        } = *probes;
+        if let Some(uplink) = routes.uplink(path)
+            && !self.prober.is_open(path)
+        {
             // What was refused when the uplink came, for want of descriptors or memory, may be granted by now.
-            let _ = self.open(path);
+            let _ = self.prober.open(path, uplink, &watch(&cx.poller));
         }
-        let turn = self.memory.core.path(path).map_or(0, |p| p.rounds.turn());
+        let turn = cx.engine.path(path).map_or(0, |p| p.rounds.turn());
         let in_turn = (turn..8).chain(0..turn.min(8));
         for check in in_turn.filter(|check| checks & (1 << check) != 0) {
-            match self.probe_one(Asked { path, check, round }, now) {
+            let asked = Asked { path, check, round };
+            match self.probe_one(asked, cx, routes, now) {
                 Ok(None) => {}
-                Ok(Some(finished)) => self.finish(finished, now),
+                Ok(Some(finished)) => self.finish(finished, cx, now),
                 Err(NotStarted::AlreadyRunning) => {
-                    self.tell(Event::Skipped { path, check, round }, now)
+                    cx.tell(Event::Skipped { path, check, round }, now)
                 }
                 Err(NotStarted::NoRoom(room)) => {
-                    self.warnings_due |= self.warnings.lacks(room, now);
-                    self.tell(Event::Unasked { path, check, round }, now);
+                    cx.warnings_due |= self.lacks(room, now);
+                    cx.tell(Event::Unasked { path, check, round }, now);
                 }
-                Err(NotStarted::Failed(fault)) => self.tell(
+                Err(NotStarted::Failed(fault)) => cx.tell(
                     Event::Failed {
                         path,
                         check,
@@ -117,116 +127,144 @@ impl Daemon<'_> {
         }
     }
 
-    fn probe_one(&mut self, asked: Asked, now: Instant) -> Result<Option<Finished>, NotStarted> {
-        let Memory {
-            core,
-            mirror,
-            uplinks,
-            prober,
-            ..
-        } = &mut *self.memory;
-        let known = (&*core, &*mirror, &**uplinks);
-        let question =
-            question(known, asked.path, asked.check).ok_or(NotStarted::Failed(Fault::NoDevice))?;
-        let result = prober.ask(asked, &question, now, &watch(&self.poller));
+    fn probe_one(
+        &mut self,
+        asked: Asked,
+        cx: &Context<'_>,
+        routes: &RouteSync<'_>,
+        now: Instant,
+    ) -> Result<Option<Finished>, NotStarted> {
+        let question = question(cx.engine, routes, asked.path, asked.check)
+            .ok_or(NotStarted::Failed(Fault::NoDevice))?;
+        let result = self.prober.ask(asked, &question, now, &watch(&cx.poller));
         if matches!(result, Ok(_) | Err(NotStarted::Failed(_))) {
-            self.counters.probes_sent = self.counters.probes_sent.wrapping_add(1);
+            self.probes_sent = self.probes_sent.wrapping_add(1);
         }
         result
     }
 
-    /// The room for probes is shared among the paths of the configuration in force.
-    pub(super) fn share_room(&mut self) {
-        let Memory { core, prober, .. } = &mut *self.memory;
-        prober.share(core.config());
+    /// There was no room for a probe: whether that is news.
+    fn lacks(&mut self, room: Room, now: Instant) -> bool {
+        let place = self.lacking.get_mut(room as usize);
+        place.is_some_and(|place| place.replace((room, now + LACK_SHOWN)).is_none())
     }
 
-    /// The latest time at which what is read now can have come. Where the loop was paused, that is the core's deadline,
+    /// What there is no room for.
+    pub(super) fn lacking(&self) -> impl Iterator<Item = Room> {
+        self.lacking.into_iter().flatten().map(|(room, _)| room)
+    }
+
+    /// When a probe is given up, or a lack of room is told no more.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let lacking = self.lacking.iter().flatten().map(|(_, until)| *until);
+        lacking.chain(self.prober.next_deadline()).min()
+    }
+
+    /// The loop is about to sleep until the engine's deadline, or until something happens before.
+    pub(super) fn sleeps_for(&mut self, deadline: Option<Instant>) {
+        self.slept_for = deadline;
+    }
+
+    /// The engine's deadline, if the loop was paused and has missed it by far.
+    fn missed(&self, now: Instant) -> Option<Instant> {
+        self.slept_for.filter(|due| *due + LATE <= now)
+    }
+
+    /// The latest time at which what is read now can have come. Where the loop was paused, that is the engine's deadline,
     /// which it was to wake at: had it come later, it would have been read later, and what waited is not late.
     fn heard_at(&self, now: Instant) -> Instant {
-        let paused = self.due.filter(|due| *due + LATE <= now);
-        paused.unwrap_or(now)
+        self.missed(now).unwrap_or(now)
+    }
+
+    /// What is due is done: before the engine's own time passes, for a session knows why there is no answer.
+    pub(super) fn time_passes(
+        &mut self,
+        cx: &mut Context<'_>,
+        routes: &RouteSync<'_>,
+        now: Instant,
+    ) {
+        if self.missed(now).is_some() {
+            self.catch_up(cx, routes);
+        }
+        self.give_up(cx, routes, now);
+        for place in &mut self.lacking {
+            let is_over = |(_, until): &mut (Room, Instant)| *until <= now;
+            cx.warnings_due |= place.take_if(is_over).is_some();
+        }
     }
 
     /// Reads all that waited while the loop was paused, before anything is given up for unanswered.
-    pub(super) fn catch_up(&mut self) {
+    fn catch_up(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>) {
         for index in 0..PATHS_MAX {
             for source in [Source::Echo(index), Source::Link(index)] {
                 let mut answers = 0..WAITING_MAX;
-                while answers.next().is_some() && self.hear(source) {}
+                while answers.next().is_some() && self.hear(source, cx, routes) {}
             }
         }
         let mut place = 0;
-        while let Some(session) = self.memory.prober.session(place) {
-            self.hear(session);
-            if self.memory.prober.session(place) == Some(session) {
+        while let Some(session) = self.prober.session(place) {
+            self.hear(session, cx, routes);
+            if self.prober.session(place) == Some(session) {
                 place += 1;
             }
         }
-        self.reap();
+        self.reap(cx);
     }
 
     /// Something may be there to be heard: one piece of it. Whether there was any.
-    pub(super) fn hear(&mut self, source: Source) -> bool {
+    pub(super) fn hear(
+        &mut self,
+        source: Source,
+        cx: &mut Context<'_>,
+        routes: &RouteSync<'_>,
+    ) -> bool {
         let now = now();
         let heard_at = self.heard_at(now);
-        let Memory {
-            core,
-            mirror,
-            uplinks,
-            prober,
-            ..
-        } = &mut *self.memory;
-        let find = |path, check| question((core, mirror, uplinks), path, check);
-        let news = prober.hear(source, &find, heard_at, &watch(&self.poller));
+        let find = |path, check| question(cx.engine, routes, path, check);
+        let news = self
+            .prober
+            .hear(source, &find, heard_at, &watch(&cx.poller));
         match news {
             None => return false,
             Some(News::Overheard) => {}
-            Some(News::Finished(finished)) => self.finish(finished, now),
+            Some(News::Finished(finished)) => self.finish(finished, cx, now),
             Some(News::Unreachable(path, code)) => {
-                self.counters.icmp_errors = self.counters.icmp_errors.wrapping_add(1);
-                self.tell(Event::Unreachable { path, code }, now);
+                self.icmp_errors = self.icmp_errors.wrapping_add(1);
+                cx.tell(Event::Unreachable { path, code }, now);
             }
             Some(News::Rejected) => {
-                self.counters.replies_rejected = self.counters.replies_rejected.wrapping_add(1);
+                self.replies_rejected = self.replies_rejected.wrapping_add(1);
             }
         }
         true
     }
 
     /// Ends the probes that take too long.
-    pub(super) fn give_up(&mut self, now: Instant) {
+    fn give_up(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>, now: Instant) {
         loop {
-            let Memory {
-                core,
-                mirror,
-                uplinks,
-                prober,
-                ..
-            } = &mut *self.memory;
-            let find = |path, check| question((core, mirror, uplinks), path, check);
-            let Some(finished) = prober.give_up(&find, now) else {
+            let find = |path, check| question(cx.engine, routes, path, check);
+            let Some(finished) = self.prober.give_up(&find, now) else {
                 return;
             };
-            self.finish(finished, now);
+            self.finish(finished, cx, now);
         }
     }
 
     /// Children have ended.
-    pub(super) fn reap(&mut self) {
+    pub(super) fn reap(&mut self, cx: &mut Context<'_>) {
         let now = now();
         let heard_at = self.heard_at(now);
-        while let Some(finished) = self.memory.prober.reap(heard_at) {
-            self.finish(finished, now);
+        while let Some(finished) = self.prober.reap(heard_at) {
+            self.finish(finished, cx, now);
         }
     }
 
     /// A probe has come to its end.
-    fn finish(&mut self, Finished { asked, result }: Finished, now: Instant) {
+    fn finish(&mut self, Finished { asked, result }: Finished, cx: &mut Context<'_>, now: Instant) {
         let Asked { path, check, round } = asked;
         let event = match result {
             Ok(rtt) => {
-                self.counters.probes_answered = self.counters.probes_answered.wrapping_add(1);
+                self.probes_answered = self.probes_answered.wrapping_add(1);
                 Event::Reply {
                     path,
                     check,
@@ -241,22 +279,28 @@ impl Daemon<'_> {
                 fault,
             },
         };
-        self.tell(event, now);
+        cx.tell(event, now);
+    }
+
+    /// The daemon ends.
+    pub(super) fn stop(&mut self) {
+        self.prober.stop();
     }
 }
 
 /// A check of a path, by its number.
 fn question<'a>(
-    (core, mirror, uplinks): (&'a Engine, &'a Mirror, &'a [Uplink]),
+    engine: &'a Engine,
+    routes: &'a RouteSync<'_>,
     path: PathId,
     check: u8,
 ) -> Option<Question<'a>> {
-    let config = core.config();
+    let config = engine.config();
     Some(Question {
         provider: config.at(path.slot)?,
         check: check_of(config, path, check)?,
-        uplink: uplinks.get(path.index())?,
-        own: mirror.addresses(),
+        uplink: routes.uplink(path)?,
+        own: routes.mirror.addresses(),
     })
 }
 

@@ -1,54 +1,79 @@
-//! The kernel's news → the core; the core's plans → the kernel's routes and rules.
+//! Engine and kernel are kept together: the kernel's news → the engine; the engine's plans → the kernel's routes and rules.
+//!
+//! | module | job |
+//! |---|---|
+//! | `attempt` | one attempt at bringing the kernel to a plan |
+//! | `picture` | the picture of the kernel's state is kept true |
+//! | `refusals` | what the kernel refuses, and when to ask for it again |
+//! | `standing` | what is in doubt in one family, and when to try again |
+//! | `uplinks` | every path's uplink, found in the picture |
+
+mod attempt;
+mod picture;
+mod refusals;
+mod standing;
+mod uplinks;
+
+use std::io;
 
 use heapless::Vec;
 
-use super::attempt::{Outcome, Pass};
-use super::{Daemon, Memory};
-use crate::engine::Event;
+use super::context::Context;
+use super::probing::Probing;
+use crate::engine::{Engine, Event};
 use crate::limits::{PATHS_MAX, PROVIDERS_MAX, TAKEN_MAX};
 use crate::linux::clock::now;
-use crate::linux::netlink::Requests;
-use crate::linux::process::ubus::told_of;
+use crate::linux::netlink::{Events, Requests};
+use crate::linux::process::ubus::Interfaces;
 use crate::routing::diff;
-use crate::routing::layout::{Situation, Taken, best_of_ours, everywhere};
+use crate::routing::layout::{Situation, Tables, Taken, Wanted, everywhere};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::objects::Change;
-use crate::routing::uplink::{self, Claims, Uplink};
-use crate::types::{Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId};
+use crate::routing::uplink::Uplink;
+use crate::types::{Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId, PerFamily};
+use attempt::{Outcome, Pass};
+use picture::Gaps;
+pub(super) use refusals::{Refusal, Refusals};
+use standing::Standing;
 
-/// Between two repairs of what somebody keeps changing, and between two attempts at what did not come through.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// So many repairs may follow each other at once, after as many times as long a peace.
-const REPAIRS_AT_ONCE: u32 = 16;
-/// Between two of them, at least.
-const REPAIRS_APART: Duration = Duration::from_millis(10);
 /// Between two reports of repairs.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Own changes bring news, which may bring changes; somebody who answers each of ours must wait for the next wake-up.
+/// Own changes bring news, which may bring changes; a program that answers each of ours must wait for the next wake-up.
 const NEWS_ROUNDS: usize = 8;
 
-/// How one family stands with the kernel.
-#[derive(Default)]
-pub(super) struct Standing {
-    /// A plan, or an uplink, has changed: the kernel is to follow at once.
-    planned: bool,
-    /// Something of the kernel's has changed: what is ours is to be looked at.
-    doubted: bool,
-    /// Not before.
-    not_before: Option<Instant>,
-    /// What the last attempt did not come through for, whatever it asked for.
-    stalled: Option<Fault>,
-    /// Something was left undone: what comes next is no repair.
-    unfinished: bool,
-    /// When to ask again for what the kernel refuses.
-    retry_at: Option<Instant>,
-    /// The repairs so far are paid for then: one each [`PATIENCE`].
-    repaid_at: Option<Instant>,
-    /// When the journal last told of a repair.
-    reported_at: Option<Instant>,
+/// The kernel's picture, what the kernel shall have, and how far it has it.
+pub(super) struct RouteSync<'m> {
+    pub(super) mirror: &'m mut Mirror,
+    /// By `PathId::index`.
+    pub(super) uplinks: &'m mut Vec<Uplink, PATHS_MAX>,
+    pub(super) tables: &'m mut Tables,
+    /// What came of the last layout.
+    pub(super) laid_out: &'m mut PerFamily<LaidOut>,
+    /// What the kernel refuses.
+    pub(super) refusals: &'m mut PerFamily<Refusals>,
+    /// What the kernel shall have in the family that is looked at.
+    wanted: &'m mut Wanted,
+    requests: Requests,
+    pub(super) events: Events,
+    standing: PerFamily<Standing>,
+    /// What has changed in the kernel, and is not yet told to the engine.
+    news: Kinds,
+    /// The kernel has told more than was read.
+    more_news: bool,
+    /// No dump before that: one has failed, or the next would leave the same doubts.
+    dump_at: Option<Instant>,
+    /// What there was no room for is looked at again.
+    gaps: Gaps,
+    /// netifd has not told yet of all interfaces since the start, nor refused to: what a former run left, in the kernel
+    /// and in its memory, holds.
+    adopting: bool,
+    /// Routes and rules that another program changed, and that were put back.
+    pub(super) repairs: u32,
+    /// Requests that the kernel refused, or that did not end in time.
+    pub(super) kernel_errors: u32,
 }
 
-/// What the last layout of one family says to those who explain it. All zero bytes when new.
+/// What the last layout of one family says to explanations. All zero bytes when new.
 pub(super) struct LaidOut {
     /// Metrics that others have taken from us.
     pub(super) taken: Vec<Taken, TAKEN_MAX>,
@@ -65,67 +90,83 @@ impl LaidOut {
     }
 }
 
-impl Standing {
-    pub(super) fn plan(&mut self) {
-        self.planned = true;
+impl<'m> RouteSync<'m> {
+    /// With the memory that is its own: nothing is known yet of the kernel. [`RouteSync::begin`] comes next.
+    pub(super) fn new(
+        mirror: &'m mut Mirror,
+        uplinks: &'m mut Vec<Uplink, PATHS_MAX>,
+        tables: &'m mut Tables,
+        laid_out: &'m mut PerFamily<LaidOut>,
+        refusals: &'m mut PerFamily<Refusals>,
+        wanted: &'m mut Wanted,
+    ) -> io::Result<RouteSync<'m>> {
+        Ok(RouteSync {
+            mirror,
+            uplinks,
+            tables,
+            laid_out,
+            refusals,
+            wanted,
+            requests: Requests::open()?,
+            events: Events::open()?,
+            standing: PerFamily::default(),
+            news: Kinds::NONE,
+            more_news: false,
+            dump_at: None,
+            gaps: Gaps::default(),
+            adopting: true,
+            repairs: 0,
+            kernel_errors: 0,
+        })
     }
 
-    /// When to try again.
-    pub(super) fn due_at(&self) -> Option<Instant> {
-        let doubted = self.not_before.filter(|_| self.doubted);
-        [doubted, self.retry_at()].into_iter().flatten().min()
+    /// Takes the first picture of the kernel.
+    pub(super) fn begin(&mut self, engine: &Engine, interfaces: &Interfaces) -> Result<(), Fault> {
+        self.watch_uplinks(engine, interfaces);
+        self.requests.dump(self.mirror, Kinds::ALL)?;
+        self.choose_tables(engine);
+        self.found_gaps(now());
+        Ok(())
     }
 
-    /// When to ask for what is refused; after an attempt that did not come through, with the next one.
-    fn retry_at(&self) -> Option<Instant> {
-        self.retry_at.filter(|_| !self.unfinished)
+    /// Each provider gets its policy table, among those that are free.
+    pub(super) fn choose_tables(&mut self, engine: &Engine) {
+        self.tables.choose(engine.config(), self.mirror.routes());
     }
 
-    /// Whether there is something to do now. An old picture is no reason to put anything back.
-    fn is_due(&self, now: Instant, picture_is_old: bool) -> bool {
-        let reached = |at: Instant| at <= now;
-        let doubted = self.doubted && self.not_before.is_none_or(reached);
-        self.planned || (doubted || self.retry_at().is_some_and(reached)) && !picture_is_old
-    }
-
-    /// Something was put back: when the next time may be.
-    fn pay_for_repair(&mut self, now: Instant) {
-        let repaid = self.repaid_at.map_or(now, |at| at.max(now)) + PATIENCE;
-        self.repaid_at = Some(repaid);
-        // What is taken away by and by, as `ip rule flush` does it, costs two of them, not one for each rule.
-        let burst = repaid - PATIENCE * (REPAIRS_AT_ONCE - 1);
-        self.not_before = Some(burst.max(now + REPAIRS_APART));
-    }
-}
-
-impl Daemon<'_> {
-    /// Brings core and kernel together: until there is no news, the core hears of the uplinks, and the kernel gets the
+    /// Brings engine and kernel together: until there is no news, the engine hears of the uplinks, and the kernel gets the
     /// plans.
-    pub(super) fn sync(&mut self) {
+    pub(super) fn sync(
+        &mut self,
+        cx: &mut Context<'_>,
+        probing: &mut Probing<'_>,
+        interfaces: &Interfaces,
+    ) {
         let now = now();
-        if self.is_settled(now) {
+        if self.is_settled(cx, now) {
             return;
         }
         self.look_again(now);
         let mut dumps = 0;
         for _ in 0..NEWS_ROUNDS {
             if self.more_news {
-                self.kernel_news();
+                self.read_events();
             }
             let dump_is_due = self.dump_is_due(now);
             if dump_is_due || self.news.has(Kinds::LINKS) || self.news.has(Kinds::ADDRESSES) {
                 self.hurry_refused();
             }
             if dump_is_due || !self.news.is_empty() {
-                self.take_news(&mut dumps, now);
+                self.take_news(cx, probing, interfaces, &mut dumps, now);
             }
             for family in Family::ALL {
-                let awaited = self.memory.core.awaits_uplinks(family);
-                if !awaited && self.kernel[family].is_due(now, self.more_news) {
-                    self.sync_family(family, now);
+                let planned = cx.planned[family];
+                let is_due = self.standing[family].is_due(planned, self.more_news, now);
+                if is_due && !cx.engine.awaits_uplinks(family) {
+                    self.sync_family(family, cx, probing, interfaces, now);
                 }
             }
-            let planned = Family::ALL.iter().any(|f| self.kernel[*f].planned);
+            let planned = Family::ALL.into_iter().any(|family| cx.planned[family]);
             let told = self.news.is_empty() && !self.more_news && !self.dump_is_due(now);
             if told && !planned {
                 return;
@@ -134,183 +175,75 @@ impl Daemon<'_> {
     }
 
     /// Whether there is nothing to bring together, as there is not after most replies.
-    fn is_settled(&self, now: Instant) -> bool {
+    fn is_settled(&self, cx: &Context<'_>, now: Instant) -> bool {
         let asks = |at: Instant| at <= now;
-        let idle =
-            |sync: &Standing| !sync.planned && !sync.doubted && !sync.retry_at().is_some_and(asks);
+        let idle = |family: Family| {
+            let standing = &self.standing[family];
+            !cx.planned[family] && !standing.doubted && !standing.retry_at().is_some_and(asks)
+        };
         let news = self.more_news || !self.news.is_empty();
         !news
-            && self.memory.mirror.needs().is_empty()
+            && self.mirror.needs().is_empty()
             && !self.gaps.are_due()
-            && idle(&self.kernel.v4)
-            && idle(&self.kernel.v6)
+            && Family::ALL.into_iter().all(idle)
     }
 
-    /// Tells the core what the kernel's news mean for the uplinks.
-    fn take_news(&mut self, dumps: &mut u8, now: Instant) {
+    /// Tells the engine what the kernel's news mean for the uplinks.
+    fn take_news(
+        &mut self,
+        cx: &mut Context<'_>,
+        probing: &mut Probing<'_>,
+        interfaces: &Interfaces,
+        dumps: &mut u8,
+        now: Instant,
+    ) {
         self.news = Kinds::NONE;
-        self.look_at_uplinks(now);
+        self.look_at_uplinks(cx, probing, interfaces, now);
         if self.dump_is_due(now) {
             // Whatever swap the news ask for goes first: the dump is for what they did not tell.
-            self.sync_planned(now);
+            for family in Family::ALL {
+                if cx.is_planned(family) {
+                    self.sync_family(family, cx, probing, interfaces, now);
+                }
+            }
             if self.news.is_empty() && self.dump(dumps, now) {
                 self.news = Kinds::NONE;
-                self.look_at_uplinks(now);
+                self.look_at_uplinks(cx, probing, interfaces, now);
             }
         }
         for family in Family::ALL {
-            self.kernel[family].doubted = true;
+            self.standing[family].doubted = true;
         }
-        self.warnings_due = true;
-    }
-
-    fn sync_planned(&mut self, now: Instant) {
-        for family in Family::ALL {
-            if self.kernel[family].planned && !self.memory.core.awaits_uplinks(family) {
-                self.sync_family(family, now);
-            }
-        }
-    }
-
-    /// Finds every path's uplink, and tells the core of those that changed.
-    pub(super) fn look_at_uplinks(&mut self, now: Instant) {
-        let Memory {
-            core,
-            mirror,
-            uplinks,
-            interfaces,
-            refusals,
-            ..
-        } = &mut *self.memory;
-        let table = core.config().globals.table;
-        // Of each path's uplink that has changed: whether sockets must be bound anew.
-        let mut changes = [None; PATHS_MAX];
-        for family in Family::ALL {
-            let mut claims = Claims::new();
-            for provider in core.config().enabled() {
-                let path = PathId {
-                    slot: provider.slot,
-                    family,
-                };
-                while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
-                let known = uplinks.get_mut(path.index());
-                let Some(known) = known.filter(|_| core.path(path).is_some()) else {
-                    continue;
-                };
-                if interfaces.is_awaited(provider) && (self.adopting || known.index != 0) {
-                    // What was so is more likely than nothing.
-                    known.claim_device(path.slot, &mut claims);
-                    continue;
-                }
-                let told = told_of(interfaces, provider, family);
-                let mut uplink = uplink::resolve(core.config(), provider, family, told, mirror);
-                if mirror.is_unsure(Kinds::uplinks(family)) {
-                    uplink = uplink.unless_unseen(known);
-                }
-                uplink.claim_device(path.slot, &mut claims);
-                let default = (table, everywhere(family), uplink.index);
-                if refusals[family].forbid(|r| (r.table, r.destination, r.device) == default) {
-                    uplink.refuse();
-                }
-                if *known != uplink {
-                    changes[path.index()] = Some(!known.has_same_socket(&uplink));
-                    *known = uplink;
-                }
-            }
-        }
-        self.believe_order();
-        for (index, change) in changes.into_iter().enumerate() {
-            if let Some(moved) = change {
-                self.uplink_changed(index, moved, now);
-            }
-        }
-        let core = &self.memory.core;
-        self.adopting &= Family::ALL
-            .into_iter()
-            .any(|family| core.awaits_uplinks(family));
-        self.watch_uplinks();
-    }
-
-    /// At the start, the order of a former run's routes is what it wanted last, whatever it has saved: a swap comes before
-    /// its saving, which may fail, and what is saved may be lost.
-    fn believe_order(&mut self) {
-        let Memory {
-            core,
-            mirror,
-            uplinks,
-            ..
-        } = &mut *self.memory;
-        for family in Family::ALL {
-            if !core.awaits_uplinks(family) {
-                continue;
-            }
-            let table = core.config().globals.table;
-            let Some(best) = best_of_ours(mirror.routes(), family, table) else {
-                continue;
-            };
-            let leads = |slot| {
-                let uplink = uplinks.get(PathId { slot, family }.index());
-                uplink.is_some_and(|uplink| uplink.index == best.device)
-            };
-            let mut slots = core.config().enabled().map(|provider| provider.slot);
-            let leader = slots.find(|slot| leads(*slot));
-            drop(slots);
-            if let Some(slot) = leader {
-                core.believe_leader(family, slot);
-            }
-        }
-    }
-
-    fn uplink_changed(&mut self, index: usize, moved: bool, now: Instant) {
-        let Some(path) =
-            PathId::from_index(index).filter(|id| self.memory.core.path(*id).is_some())
-        else {
-            return;
-        };
-        let Some(uplink) = self.memory.uplinks.get(index) else {
-            return;
-        };
-        let (waiting, routable) = (uplink.waiting, uplink.routable && !uplink.refused);
-        self.kernel[path.family].plan();
-        if waiting.is_none() && moved {
-            self.bind(path);
-        }
-        self.tell(
-            Event::Uplink {
-                path,
-                waiting,
-                routable,
-            },
-            now,
-        );
+        cx.warnings_due = true;
     }
 
     /// What the kernel refuses may be right after a change of devices or addresses.
     fn hurry_refused(&mut self) {
         for family in Family::ALL {
-            let refusals = &mut self.memory.refusals[family];
+            let refusals = &mut self.refusals[family];
             refusals.hurry();
-            self.kernel[family].retry_at = refusals.due_at();
+            self.standing[family].retry_at = refusals.due_at();
         }
     }
 
     /// Makes the kernel's routes and rules of one family those of the plan.
-    fn sync_family(&mut self, family: Family, now: Instant) {
-        let sync = &mut self.kernel[family];
-        let unfinished = core::mem::take(&mut sync.unfinished);
-        let planned = core::mem::take(&mut sync.planned) || unfinished;
-        (sync.doubted, sync.not_before) = (false, None);
-        self.want(family);
-        let Memory {
-            mirror,
-            wanted,
-            refusals,
-            ..
-        } = &mut *self.memory;
-        let refusals = &mut refusals[family];
+    fn sync_family(
+        &mut self,
+        family: Family,
+        cx: &mut Context<'_>,
+        probing: &mut Probing<'_>,
+        interfaces: &Interfaces,
+        now: Instant,
+    ) {
+        let standing = &mut self.standing[family];
+        let unfinished = core::mem::take(&mut standing.unfinished);
+        let planned = core::mem::take(&mut cx.planned[family]) || unfinished;
+        (standing.doubted, standing.not_before) = (false, None);
+        self.want(family, cx.engine);
+        let refusals = &mut self.refusals[family];
         let mut pass = Pass::begin(&mut self.requests, refusals, now);
-        let (routes, rules) = (mirror.routes(), mirror.rules());
-        diff::changes(family, wanted, routes, rules, &mut |change| {
+        let (routes, rules) = (self.mirror.routes(), self.mirror.rules());
+        diff::changes(family, self.wanted, routes, rules, &mut |change| {
             pass.ask(change)
         });
         let Outcome {
@@ -323,54 +256,39 @@ impl Daemon<'_> {
             news,
         } = pass.end();
         if made != 0 || errors != 0 {
-            self.kernel_news();
+            self.read_events();
         }
         if let Some(first) = first.filter(|_| !planned && !accepted) {
-            self.repaired(family, &first, made, now);
+            self.repaired(family, &first, made, cx, now);
         }
-        self.counters.kernel_errors = self.counters.kernel_errors.wrapping_add(errors);
-        self.kernel[family].retry_at = self.memory.refusals[family].due_at();
+        self.kernel_errors = self.kernel_errors.wrapping_add(errors);
+        self.standing[family].retry_at = self.refusals[family].due_at();
         if stalled.is_some() || crowded {
-            self.try_again(family, now);
+            self.standing[family].try_again(now);
         }
-        self.concluded(family, planned, stalled, now);
+        self.concluded(family, planned, stalled, cx, now);
         if news {
-            self.look_at_uplinks(now);
-            self.warnings_due = true;
+            self.look_at_uplinks(cx, probing, interfaces, now);
+            cx.warnings_due = true;
         }
-    }
-
-    /// Not all came through.
-    fn try_again(&mut self, family: Family, now: Instant) {
-        let sync = &mut self.kernel[family];
-        (sync.doubted, sync.unfinished) = (true, true);
-        sync.not_before = Some(now + PATIENCE);
     }
 
     /// What the kernel shall have in a family.
-    fn want(&mut self, family: Family) {
-        let Memory {
-            core,
-            mirror,
-            wanted,
-            uplinks,
-            tables,
-            laid_out,
-            ..
-        } = &mut *self.memory;
-        let uplinks = &*uplinks;
-        wanted.fill(&Situation {
-            config: core.config(),
+    fn want(&mut self, family: Family, engine: &Engine) {
+        let (config, uplinks) = (engine.config(), &*self.uplinks);
+        self.wanted.fill(&Situation {
+            config,
             family,
-            plan: core.plan(family),
+            plan: engine.plan(family),
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
-            tables,
-            routes: mirror.routes(),
+            tables: self.tables,
+            routes: self.mirror.routes(),
         });
-        let laid_out = &mut laid_out[family];
-        laid_out.taken.clone_from(&wanted.taken);
-        let place = (core.config().globals.table, everywhere(family));
-        let ours = wanted
+        let laid_out = &mut self.laid_out[family];
+        laid_out.taken.clone_from(&self.wanted.taken);
+        let place = (config.globals.table, everywhere(family));
+        let ours = self
+            .wanted
             .routes
             .iter()
             .filter(|r| (r.table, r.destination) == place);
@@ -379,43 +297,57 @@ impl Daemon<'_> {
         laid_out.places.extend(places); // one a provider: there is room
     }
 
-    /// Something of ours was changed by somebody else, and is put back.
-    fn repaired(&mut self, family: Family, first: &Change, made: u32, now: Instant) {
-        self.counters.repairs = self.counters.repairs.wrapping_add(made);
-        let sync = &mut self.kernel[family];
-        sync.pay_for_repair(now);
-        // Somebody who never tires of it shall not fill the journal, nor the log.
-        if sync.reported_at.is_some_and(|at| now < at + SILENCE) {
+    /// Something of ours was changed by another program, and is put back.
+    fn repaired(
+        &mut self,
+        family: Family,
+        first: &Change,
+        made: u32,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) {
+        self.repairs = self.repairs.wrapping_add(made);
+        let standing = &mut self.standing[family];
+        standing.pay_for_repair(now);
+        // A program that never stops shall not fill the journal, nor the log.
+        if standing.reported_at.is_some_and(|at| now < at + SILENCE) {
             return;
         }
-        sync.reported_at = Some(now);
+        standing.reported_at = Some(now);
         let cause = Cause::Changed(first.into(), made.saturating_sub(1));
-        let core = &mut self.memory.core;
-        core.note(now, None, Some(family), Kind::RoutesPutBack, cause);
-        self.save_wanted = true;
+        cx.engine
+            .note(now, None, Some(family), Kind::RoutesPutBack, cause);
+        cx.save_due = true;
     }
 
-    /// Tells the core how it went; what did not come through is told once.
-    fn concluded(&mut self, family: Family, planned: bool, stalled: Option<Fault>, now: Instant) {
-        let before = core::mem::replace(&mut self.kernel[family].stalled, stalled);
+    /// Tells the engine how it went; what did not come through is told once.
+    fn concluded(
+        &mut self,
+        family: Family,
+        planned: bool,
+        stalled: Option<Fault>,
+        cx: &mut Context<'_>,
+        now: Instant,
+    ) {
+        let before = core::mem::replace(&mut self.standing[family].stalled, stalled);
         match stalled {
-            Some(fault) if before != stalled => self.tell(Event::RoutesFailed(family, fault), now),
-            None if planned || before.is_some() => self.tell(Event::RoutesApplied(family), now),
+            Some(fault) if before != stalled => cx.tell(Event::RoutesFailed(family, fault), now),
+            None if planned || before.is_some() => cx.tell(Event::RoutesApplied(family), now),
             _ => {}
         }
+    }
+
+    /// When something is to be tried again, or looked at again.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let standing = &self.standing;
+        let deadlines = [standing.v4.due_at(), standing.v6.due_at(), self.next_dump()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Takes away everything of ours, as a clean stop does.
     pub(super) fn remove_routes(&mut self) {
         self.last_look();
-        remove_ours(&mut self.requests, &self.memory.mirror);
-    }
-
-    /// Both families are to be brought to their plans.
-    pub(super) fn plan_all(&mut self) {
-        for family in Family::ALL {
-            self.kernel[family].plan();
-        }
+        remove_ours(&mut self.requests, self.mirror);
     }
 }
 
@@ -429,77 +361,5 @@ pub(super) fn remove_ours(requests: &mut Requests, mirror: &Mirror) {
             }
             result.is_ok()
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The repairs of one who has something to put back at every tenth of a second from then on.
-    fn repairs(standing: &mut Standing, from: i64, seconds: i64) -> usize {
-        let tenths =
-            (from * 10..(from + seconds) * 10).map(|tenth| Instant::from_millis(tenth * 100));
-        let mut count = 0;
-        for now in tenths {
-            standing.doubted = true;
-            if standing.is_due(now, false) {
-                standing.pay_for_repair(now);
-                count += 1;
-            }
-        }
-        count
-    }
-
-    #[test]
-    fn repairs_come_in_a_burst_and_then_once_a_second() {
-        let mut standing = Standing::default();
-        assert_eq!(repairs(&mut standing, 100, 1), 10, "nothing is held back");
-        assert_eq!(
-            repairs(&mut standing, 101, 10),
-            16,
-            "those of a burst, and of eleven seconds"
-        );
-        assert_eq!(repairs(&mut standing, 111, 100), 100);
-        assert_eq!(
-            repairs(&mut standing, 215, 1),
-            5,
-            "after so many quiet seconds"
-        );
-        assert_eq!(repairs(&mut standing, 1000, 3), 18, "after a long peace");
-    }
-
-    /// As `ip rule flush` takes them away: within some milliseconds, one by one.
-    #[test]
-    fn what_goes_one_by_one_costs_two_repairs() {
-        let mut standing = Standing::default();
-        let flush = (1_000_000..1_004_000)
-            .step_by(100)
-            .map(Instant::from_micros);
-        let mut count = 0;
-        for now in flush.chain([Instant::from_millis(1_010), Instant::from_millis(1_020)]) {
-            standing.doubted |= now < Instant::from_millis(1_004);
-            if standing.is_due(now, false) {
-                standing.pay_for_repair(now);
-                standing.doubted = false;
-                count += 1;
-            }
-        }
-        assert_eq!(count, 2);
-        assert_eq!(standing.due_at(), None);
-    }
-
-    #[test]
-    fn what_is_refused_waits_for_what_did_not_come_through() {
-        let at = Instant::from_secs;
-        let mut standing = Standing {
-            retry_at: Some(at(3)),
-            ..Standing::default()
-        };
-        assert!(!standing.is_due(at(2), false) && standing.is_due(at(3), false));
-        assert!(!standing.is_due(at(3), true), "with an old picture");
-        (standing.unfinished, standing.doubted, standing.not_before) = (true, true, Some(at(4)));
-        assert!(!standing.is_due(at(3), false) && standing.is_due(at(4), false));
-        assert_eq!(standing.due_at(), Some(at(4)));
     }
 }

@@ -1,52 +1,63 @@
 //! What the next run shall know: written on transitions and at the end, read at the start.
 
-use super::state_dir::PAUSE;
-use super::{Daemon, Memory};
+use super::context::Context;
+use super::state_dir::StateDir;
 use crate::config::Config;
 use crate::engine::journal::Entry;
 use crate::engine::{self, Engine};
-use crate::linux::clock::now;
 use crate::linux::file::saved_state::{self, Saved};
 use crate::types::{Family, Instant, PathId, PerFamily, Slot};
-use crate::wire::saved_state::{Lead, Path, Record, Records};
+use crate::wire::saved_state::{BootId, Lead, Path, Record, Records};
 
-impl Daemon<'_> {
+/// Writes the state of this boot.
+pub(super) struct Saving {
+    boot: BootId,
+    /// The last attempt to save failed.
+    pub(super) unsaved: bool,
+}
+
+impl Saving {
+    pub(super) fn new(boot: BootId) -> Saving {
+        Saving {
+            boot,
+            unsaved: false,
+        }
+    }
+
     /// Writes the state, if there is anything new in it.
-    pub(super) fn save(&mut self) {
-        if !core::mem::take(&mut self.save_wanted) {
+    pub(super) fn save(&mut self, cx: &mut Context<'_>, directory: &mut StateDir) {
+        if !core::mem::take(&mut cx.save_due) {
             return;
         }
-        let Memory { core, .. } = &*self.memory;
-        let state_dir = &core.config().globals.state_dir;
-        let saved = saved_state::write(state_dir, self.boot, |put| put_all(core, put));
+        let engine = &*cx.engine;
+        let state_dir = &engine.config().globals.state_dir;
+        let saved = saved_state::write(state_dir, self.boot, |put| put_all(engine, put));
         let unsaved = core::mem::replace(&mut self.unsaved, saved.is_err());
-        if saved.is_err() {
-            // Perhaps its directory is gone; or it is full, and has room again some time.
-            let again = if unsaved { now() + PAUSE } else { now() };
-            self.mend_at.get_or_insert(again);
-        }
         match saved {
-            // Each attempt would say so; once is enough.
-            Err(trouble) if !unsaved => {
-                log::warn!("{trouble}; the next run will not know what this one knows")
-            }
             Ok(()) if unsaved => log::info!("the state is saved again"),
-            _ => {}
+            Ok(()) => {}
+            Err(error) => {
+                directory.not_written(unsaved);
+                // Each attempt would say so; once is enough.
+                if !unsaved {
+                    log::warn!("{error}; the next run will not know what this one knows");
+                }
+            }
         }
     }
 }
 
-fn put_all(core: &Engine, put: &mut dyn FnMut(&Record<'_>)) {
-    let config = core.config();
+fn put_all(engine: &Engine, put: &mut dyn FnMut(&Record<'_>)) {
+    let config = engine.config();
     let id = |slot: Option<Slot>| slot.and_then(|slot| config.at(slot)).map(|p| p.id.as_str());
-    let leader = |family| id(core.leader(family));
+    let leader = |family| id(engine.leader(family));
     put(&Record::Leaders(PerFamily {
         v4: leader(Family::V4),
         v6: leader(Family::V6),
     }));
     for provider in &config.providers {
         let path = |family| {
-            let path = core.path(PathId {
+            let path = engine.path(PathId {
                 slot: provider.slot,
                 family,
             })?;
@@ -65,20 +76,20 @@ fn put_all(core: &Engine, put: &mut dyn FnMut(&Record<'_>)) {
             paths,
         });
     }
-    let lead = |family| match core.lead_of(family) {
+    let lead = |family| match engine.lead_of(family) {
         engine::Lead::Unknown => Lead::Unknown,
         engine::Lead::NoRoute => Lead::NoRoute,
         engine::Lead::Refused => Lead::Refused,
         engine::Lead::By(slot) => id(Some(slot)).map_or(Lead::Unknown, Lead::By),
     };
     put(&Record::Told {
-        pinned: id(core.pinned()),
+        pinned: id(engine.pinned()),
         leads: PerFamily {
             v4: lead(Family::V4),
             v6: lead(Family::V6),
         },
     });
-    for entry in core.journal().entries() {
+    for entry in engine.journal().entries() {
         put(&Record::Entry {
             at_micros: entry.at.total_micros(),
             who: entry.who.clone(),
@@ -97,20 +108,21 @@ pub(super) fn slot_of(saved: &Saved, wanted: &str) -> Option<Slot> {
 }
 
 /// Takes up what a former run knew of the providers that are still there. Nothing of it is of the future, whatever the
-/// file says: who waits for something to have lasted must not wait for ever.
-pub(super) fn restore(core: &mut Engine, records: Records<'_>, now: Instant) {
+/// file says: what waits for something to have lasted must not wait for ever.
+pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
     let instant = |micros| Instant::from_micros(micros).clamp(Instant::ZERO, now);
     for record in records {
         match record {
             Record::Leaders(leaders) => {
                 for family in Family::ALL {
-                    if let Some(slot) = leaders[family].and_then(|id| slot_in(core.config(), id)) {
-                        core.restore_leader(family, slot);
+                    if let Some(slot) = leaders[family].and_then(|id| slot_in(engine.config(), id))
+                    {
+                        engine.restore_leader(family, slot);
                     }
                 }
             }
             Record::Provider { id, paths, .. } => {
-                let Some(slot) = slot_in(core.config(), id) else {
+                let Some(slot) = slot_in(engine.config(), id) else {
                     continue;
                 };
                 for family in Family::ALL {
@@ -119,16 +131,20 @@ pub(super) fn restore(core: &mut Engine, records: Records<'_>, now: Instant) {
                         since_micros,
                     }) = paths[family]
                     {
-                        core.restore_path(PathId { slot, family }, verdict, instant(since_micros));
+                        engine.restore_path(
+                            PathId { slot, family },
+                            verdict,
+                            instant(since_micros),
+                        );
                     }
                 }
             }
             Record::Told { pinned, leads } => {
                 for family in Family::ALL {
-                    core.restore_lead(family, lead(core.config(), leads[family]));
+                    engine.restore_lead(family, lead(engine.config(), leads[family]));
                 }
                 if let Some(id) = pinned {
-                    core.restore_pin(slot_in(core.config(), id));
+                    engine.restore_pin(slot_in(engine.config(), id));
                 }
             }
             Record::Entry {
@@ -136,7 +152,7 @@ pub(super) fn restore(core: &mut Engine, records: Records<'_>, now: Instant) {
                 who,
                 kind,
                 cause,
-            } => core.restore_entry(Entry {
+            } => engine.restore_entry(Entry {
                 at: instant(at_micros),
                 who,
                 kind,
@@ -164,7 +180,7 @@ mod tests {
     use super::*;
     use crate::config::load;
     use crate::types::{Cause, Kind, Verdict, Who};
-    use crate::wire::saved_state::{BootId, Writer, records};
+    use crate::wire::saved_state::{Writer, records};
 
     const BOOT: BootId = BootId([7; 16]);
     const CONFIG: &[u8] = b"config provider a\n option device eth1\n\
@@ -210,13 +226,13 @@ mod tests {
             (100_000_001, now),
             (i64::MAX, now),
         ] {
-            let mut core = Box::new(Engine::new());
-            load(CONFIG, &|_| None, core.first_config(), &mut |_| {}).unwrap();
-            core.begin(now);
-            restore(&mut core, records(&file(saved), BOOT).unwrap(), now);
-            let path = core.paths().next().unwrap();
+            let mut engine = Box::new(Engine::new());
+            load(CONFIG, &|_| None, engine.first_config(), &mut |_| {}).unwrap();
+            engine.begin(now);
+            restore(&mut engine, records(&file(saved), BOOT).unwrap(), now);
+            let path = engine.paths().next().unwrap();
             assert_eq!((path.verdict, path.since), (Verdict::Online, taken));
-            assert_eq!(core.journal().entries().next().unwrap().at, taken);
+            assert_eq!(engine.journal().entries().next().unwrap().at, taken);
         }
     }
 }

@@ -7,9 +7,19 @@ use std::{fmt, io};
 
 use nix::errno::Errno;
 
-use super::routes::remove_ours;
+use super::announcer::Announcer;
+use super::context::Context;
+use super::control::Control;
+use super::netifd::NetifdWatch;
+use super::pin::Pin;
+use super::probing::Probing;
+use super::reload::Configuration;
+use super::routes::{RouteSync, remove_ours};
+use super::saving::{self, Saving};
+use super::state_dir::StateDir;
+use super::token::Token;
 use super::warnings::Warnings;
-use super::{Daemon, Memory, Token, saving};
+use super::{Daemon, Memory};
 use crate::config::{Config, Ids, OnStop};
 use crate::engine::Engine;
 use crate::linux::clock::{self, now};
@@ -17,18 +27,15 @@ use crate::linux::file::config_file;
 use crate::linux::file::error::FileError;
 use crate::linux::file::lock::{Lock, NotLocked};
 use crate::linux::file::saved_state::{self, Loaded};
-use crate::linux::file::sticky::Sticky;
-use crate::linux::netlink::{Events, Requests};
+use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
-use crate::linux::poll::{Interest, Poller};
-use crate::linux::process::hooks::Hooks;
 use crate::linux::signals::Signals;
 use crate::linux::{log as logging, privileges};
 use crate::option::Severity;
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::text::text;
-use crate::types::{Cause, Duration, Kind, PerFamily};
-use crate::wire::control::{Counters, Text};
+use crate::types::{Cause, Duration, Kind};
+use crate::wire::control::Text;
 use crate::wire::saved_state::BootId;
 
 /// Everything large, from the start to the end of the process.
@@ -90,8 +97,8 @@ pub fn run(
     let signals = Signals::new()?;
     let mut memory = MEMORY.lock().map_err(unavailable)?;
     let memory = &mut *memory;
-    let warnings = load(file, memory.core.first_config(), report)?;
-    let globals = &memory.core.config().globals;
+    let warnings = load(file, memory.engine.first_config(), report)?;
+    let globals = &memory.engine.config().globals;
     let missing = privileges::missing();
     logging::init(foreground, globals.syslog_level);
     if !globals.enabled {
@@ -119,57 +126,53 @@ fn live(
     file: &Path,
     warnings: Vec<Text>,
 ) -> Result<(), Failure> {
-    let globals = &memory.core.config().globals;
+    let globals = &memory.engine.config().globals;
     let lock = patiently(
         || Lock::take_if_there_is_room(&globals.state_dir),
         NotLocked::by_dead,
     )?;
     let passes = |held: &NetnsTaken| held.by_dead() || held.by_probe();
-    let alone = patiently(NetnsLock::take, passes)?;
-    let sticky = Sticky::open(&globals.sticky_file)?;
+    let netns_lock = patiently(NetnsLock::take, passes)?;
+    let pin = Pin::open(memory.engine.config())?;
     let boot = clock::boot_id()?;
-    let recalled = recall(&mut memory.core, boot);
+    if !recall(&mut memory.engine, boot) {
+        pin.adopt(&mut memory.engine);
+    }
     let mut daemon = Daemon {
-        logged: memory.core.journal().written(), // the start is logged below
-        memory,
-        poller: Poller::new()?,
-        requests: Requests::open().map_err(unavailable)?,
-        events: Events::open().map_err(unavailable)?,
-        signals,
-        sticky,
-        lock,
-        guard: None,
-        mend_at: None,
-        unmended: false,
-        alone,
-        boot,
-        config_file: file.to_owned(),
-        started_at: now(),
-        counters: Counters::default(),
-        news: Kinds::NONE,
-        more_news: false,
-        dump_at: None,
-        gaps: Default::default(),
-        warnings_due: true,
-        kernel: PerFamily::default(),
-        clients: Default::default(),
-        hooks: Hooks::default(),
+        announcer: Announcer::new(&mut memory.heard, &memory.engine),
+        cx: Context::new(&mut memory.engine)?,
+        routes: RouteSync::new(
+            &mut memory.mirror,
+            &mut memory.uplinks,
+            &mut memory.tables,
+            &mut memory.laid_out,
+            &mut memory.refusals,
+            &mut memory.wanted,
+        )
+        .map_err(unavailable)?,
+        probing: Probing::new(&mut memory.prober),
+        netifd: NetifdWatch {
+            interfaces: &mut memory.interfaces,
+        },
+        control: Control::new(&mut memory.server),
+        pin,
         warnings: Warnings::new(warnings),
-        save_wanted: true,
-        hooks_due: true,
-        unsaved: false,
-        due: None,
-        adopting: true,
+        saving: Saving::new(boot),
+        state_dir: StateDir::new(lock, netns_lock),
+        configuration: Configuration {
+            file: file.to_owned(),
+            candidate: &mut memory.candidate,
+            reloads: 0,
+        },
+        signals,
+        started_at: now(),
         stopping: None,
     };
     log::info!(
         "failover {} takes care of {}",
         env!("CARGO_PKG_VERSION"),
-        Ids(daemon.memory.core.config())
+        Ids(daemon.cx.engine.config())
     );
-    if !recalled {
-        daemon.adopt_pin();
-    }
     daemon.begin()?;
     if std::env::var_os(privileges::CONFINED_VARIABLE).is_some()
         && let Err(errno) = privileges::confine()
@@ -198,9 +201,9 @@ fn patiently<T, E: fmt::Display>(
     }
 }
 
-/// Does what a former run should have done at its end, but was killed; nobody is to take over from it now.
+/// Does what a former run should have done at its end, but was killed; no daemon is to take over from it now.
 fn remove_leavings(mirror: &mut Mirror) -> Result<(), Failure> {
-    let Ok(_alone) = NetnsLock::take() else {
+    let Ok(_netns_lock) = NetnsLock::take() else {
         return Ok(()); // they are another daemon's
     };
     let mut requests = Requests::open().map_err(unavailable)?;
@@ -237,70 +240,55 @@ pub(super) fn load(
 }
 
 impl Daemon<'_> {
-    /// Takes over the kernel's routes, and opens the door to clients.
+    /// Takes over the kernel's routes, and lets clients in.
     fn begin(&mut self) -> Result<(), Failure> {
-        self.watch_uplinks();
-        self.requests
-            .dump(&mut self.memory.mirror, Kinds::ALL)
-            .map_err(unavailable)?;
-        let Memory {
-            core,
-            mirror,
-            tables,
-            ..
-        } = &mut *self.memory;
-        tables.choose(core.config(), mirror.routes());
-        self.found_gaps(now());
-        self.share_room();
-        self.nothing_is_news();
-        let pinned = self.sticky.pinned().clone();
-        self.obey_sticky_file(pinned);
-        self.follow_interfaces(now());
-        self.devices_named(now());
-        self.look_at_uplinks(now());
-        self.plan_all();
-        self.sync();
-        self.open_door()?;
         let Daemon {
-            poller,
-            events,
-            signals,
-            sticky,
-            alone,
+            cx,
+            routes,
+            probing,
+            netifd,
+            pin,
             ..
         } = self;
-        poller.add(events.fd(), Token::Kernel.to_u64(), Interest::READ)?;
-        poller.add(&*signals, Token::Signal.to_u64(), Interest::READ)?;
-        poller.add(&*sticky, Token::Sticky.to_u64(), Interest::READ)?;
-        if let Some(askers) = alone.fd() {
-            poller.add(askers, Token::NetnsLock.to_u64(), Interest::READ)?;
-        }
-        self.log_news();
-        self.save();
+        let begun = routes.begin(cx.engine, netifd.interfaces);
+        begun.map_err(unavailable)?;
+        probing.fit(cx.engine);
+        pin.obey(cx);
+        netifd.follow(cx, now());
+        routes.devices_named(cx.engine, netifd.interfaces, now());
+        routes.look_at_uplinks(cx, probing, netifd.interfaces, now());
+        self.sync();
+        self.state_dir.begin(&self.cx, &mut self.control)?;
+        self.cx.watch(self.routes.events.fd(), Token::Kernel)?;
+        self.cx.watch(&self.signals, Token::Signal)?;
+        self.pin.watch(&self.cx)?;
+        self.state_dir.watch_netns_lock(&self.cx)?;
+        self.announcer.log(self.cx.engine);
+        self.saving.save(&mut self.cx, &mut self.state_dir);
         Ok(())
     }
 
     /// A clean stop.
     fn end(&mut self, on_stop: OnStop) {
-        self.memory.prober.stop();
-        self.memory.interfaces.stop();
-        self.hooks.stop();
-        self.memory.server.close();
+        self.probing.stop();
+        self.netifd.interfaces.stop();
+        self.announcer.stop();
+        self.control.server.close();
         if on_stop == OnStop::Restore {
-            self.remove_routes();
+            self.routes.remove_routes();
         }
-        let core = &mut self.memory.core;
-        core.note(now(), None, None, Kind::Stopped, Cause::Cleanly);
-        self.save_wanted = true;
-        self.save();
+        let engine = &mut self.cx.engine;
+        engine.note(now(), None, None, Kind::Stopped, Cause::Cleanly);
+        self.cx.save_due = true;
+        self.saving.save(&mut self.cx, &mut self.state_dir);
         log::info!("stopped");
     }
 }
 
 /// Puts the first configuration in force, with the slots and the knowledge of a former run.
 /// Whether there is any.
-fn recall(core: &mut Engine, boot: BootId) -> bool {
-    let saved = match saved_state::read(&core.config().globals.state_dir, boot) {
+fn recall(engine: &mut Engine, boot: BootId) -> bool {
+    let saved = match saved_state::read(&engine.config().globals.state_dir, boot) {
         Loaded::Nothing => None,
         Loaded::Ignored(why) => {
             log::warn!("{why}");
@@ -312,12 +300,12 @@ fn recall(core: &mut Engine, boot: BootId) -> bool {
         let saved = saved.as_ref()?;
         saving::slot_of(saved, id)
     };
-    core.first_config().assign_slots(&slot_of);
-    core.begin(now());
+    engine.first_config().assign_slots(&slot_of);
+    engine.begin(now());
     if let Some(saved) = &saved {
-        saving::restore(core, saved.records(), now());
+        saving::restore(engine, saved.records(), now());
     }
     let version = Cause::Version(text(format_args!("{}", env!("CARGO_PKG_VERSION"))));
-    core.note(now(), None, None, Kind::Started, version);
+    engine.note(now(), None, None, Kind::Started, version);
     saved.is_some()
 }

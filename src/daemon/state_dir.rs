@@ -1,30 +1,62 @@
-//! The door for clients, in the state directory, which others may delete.
+//! What is ours in the state directory, which other programs may delete: the lock, and the control socket.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
-use super::{Daemon, Failure, Token};
+use nix::errno::Errno;
+
+use super::Failure;
+use super::context::Context;
+use super::control::Control;
+use super::token::Token;
+use crate::config::Globals;
 use crate::linux::clock::now;
 use crate::linux::file::error::FileError;
 use crate::linux::file::lock::Lock;
 use crate::linux::file::state_dir::{Guard, is_full};
 use crate::linux::file::table_names;
 use crate::linux::netns_lock::NetnsLock;
-use crate::linux::poll::Interest;
 use crate::types::{Duration, Instant};
 
 /// From the first thing that is deleted to making all of it again: until then it is all gone.
 const CALM: Duration = Duration::from_secs(1);
 /// Between two attempts, also to save the state.
-pub(super) const PAUSE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(10);
 
-impl Daemon<'_> {
+/// What one daemon only may have, and what tells when it is deleted.
+pub(super) struct StateDir {
+    /// Held for life: no second daemon has this state directory,
+    lock: Lock,
+    /// or this network namespace.
+    netns_lock: NetnsLock,
+    /// Tells when another program deletes what is ours in the state directory.
+    guard: Option<Guard>,
+    /// When the state directory is looked at again: something of it is missing.
+    mend_at: Option<Instant>,
+    /// The last attempt to mend it failed.
+    unmended: bool,
+}
+
+impl StateDir {
+    pub(super) fn new(lock: Lock, netns_lock: NetnsLock) -> StateDir {
+        StateDir {
+            lock,
+            netns_lock,
+            guard: None,
+            mend_at: None,
+            unmended: false,
+        }
+    }
+
     /// At the start. Where nothing can be written, it is tried again later: failover matters more.
-    pub(super) fn open_door(&mut self) -> Result<(), Failure> {
-        match self.listen() {
-            Err(trouble) if is_full(trouble.errno()) => {
-                log::warn!("{trouble}; until then no command reaches this daemon");
+    pub(super) fn begin(
+        &mut self,
+        cx: &Context<'_>,
+        control: &mut Control<'_>,
+    ) -> Result<(), Failure> {
+        match self.listen(cx, control) {
+            Err(error) if is_full(error.errno()) => {
+                log::warn!("{error}; until then no command reaches this daemon");
                 self.mend_at = Some(now() + PAUSE);
             }
             result => result?,
@@ -32,88 +64,96 @@ impl Daemon<'_> {
         Ok(())
     }
 
-    fn listen(&mut self) -> Result<(), FileError> {
-        let state_dir = &self.memory.core.config().globals.state_dir;
-        self.memory.server.open(Path::new(state_dir.as_str()))?;
-        self.admit();
-        // Every client is gone.
-        self.clients = Default::default();
+    fn listen(&mut self, cx: &Context<'_>, control: &mut Control<'_>) -> Result<(), FileError> {
+        let globals = &cx.engine.config().globals;
+        let state_dir = globals.state_dir.as_str();
+        control.open(state_dir)?;
+        admit(control, globals);
         self.guard = Guard::new(state_dir).ok();
-        let watch = |fd, token: Token| self.poller.add(fd, token.to_u64(), Interest::READ);
-        let listener = self.memory.server.listener();
-        let watched = listener.map_or(Ok(()), |fd| watch(fd, Token::Listener));
-        let guard = self.guard.as_ref().map(std::os::fd::AsFd::as_fd);
-        let watched = watched.and(guard.map_or(Ok(()), |fd| watch(fd, Token::StateDir)));
-        watched.map_err(|errno| FileError::new("watch", state_dir.as_str(), errno.into()))
-    }
-
-    /// Lets the members of `control_group` ask.
-    pub(super) fn admit(&self) {
-        let globals = &self.memory.core.config().globals;
-        let (wanted, state_dir) = (&globals.control_group, &globals.state_dir);
-        let group = table_names::group(wanted);
-        if group.is_none() && !wanted.is_empty() {
-            log::error!(
-                "control_group '{wanted}': there is no such group; only root may session to the daemon"
-            );
-        }
-        if let Err(trouble) = self.memory.server.admit(group) {
-            log::error!("{trouble}");
-        }
-        if group.is_some_and(|group| !may_enter(state_dir, group)) {
-            log::warn!("members of control_group cannot enter state_dir: `chmod a+x {state_dir}`");
-        }
+        let listener = control.server.listener();
+        let watched = listener.map_or(Ok(()), |fd| cx.watch(fd, Token::Listener));
+        let guard = self.guard.as_ref();
+        let watched = watched.and(guard.map_or(Ok(()), |guard| cx.watch(guard, Token::StateDir)));
+        watched.map_err(|errno| FileError::new("watch", state_dir, errno.into()))
     }
 
     /// Something was deleted there.
-    pub(super) fn state_dir_changed(&mut self) {
+    pub(super) fn changed(&mut self) {
         if let Some(guard) = &self.guard {
             guard.drain();
         }
-        self.mend_at.get_or_insert(now() + CALM);
+        self.mend_by(now() + CALM);
     }
 
-    /// Makes the directory, the lock and the socket again, where they are missing.
-    pub(super) fn mend_state_dir(&mut self, now: Instant) {
+    /// The state cannot be saved: perhaps the directory is gone; or it is full, and has room again some time.
+    pub(super) fn not_written(&mut self, again: bool) {
+        self.mend_by(if again { now() + PAUSE } else { now() });
+    }
+
+    fn mend_by(&mut self, at: Instant) {
+        self.mend_at.get_or_insert(at);
+    }
+
+    /// When [`StateDir::mend`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.mend_at
+    }
+
+    /// Makes the directory, the lock and the socket again, where they are missing. The state that could not be saved is
+    /// saved then.
+    pub(super) fn mend(
+        &mut self,
+        cx: &mut Context<'_>,
+        control: &mut Control<'_>,
+        unsaved: bool,
+        now: Instant,
+    ) {
         if self.mend_at.take_if(|at| *at <= now).is_none() {
             return;
         }
-        if !self.alone.holds() {
-            self.take_alone();
+        if !self.netns_lock.holds() {
+            self.take_netns_lock(cx);
         }
         let held = self.lock.holds();
-        if held && self.memory.server.is_reachable() {
-            self.save_wanted |= self.unsaved;
+        if held && control.server.is_reachable() {
+            cx.save_due |= unsaved;
             return;
         }
-        let state_dir = self.memory.core.config().globals.state_dir.clone();
+        let state_dir = cx.engine.config().globals.state_dir.clone();
         if !held {
             match Lock::take(&state_dir) {
                 Ok(lock) => self.lock = lock,
                 Err(error) => return self.not_mended(&error, now),
             }
         }
-        match self.listen() {
+        match self.listen(cx, control) {
             Ok(()) => log::warn!("state_dir {state_dir}: what was missing is there again"),
-            Err(trouble) => return self.not_mended(&trouble, now),
+            Err(error) => return self.not_mended(&error, now),
         }
         self.unmended = false;
-        self.save_wanted = true;
+        cx.save_due = true;
     }
 
     /// What tells other daemons that there is one was deleted, too.
-    fn take_alone(&mut self) {
-        self.alone = NetnsLock::default();
+    fn take_netns_lock(&mut self, cx: &Context<'_>) {
+        self.netns_lock = NetnsLock::default();
         match NetnsLock::take() {
-            Ok(alone) => self.alone = alone,
+            Ok(netns_lock) => self.netns_lock = netns_lock,
             Err(error) => log::error!("{error}"),
         }
-        if let Some(askers) = self.alone.fd() {
-            // Without it only the queue of askers fills.
-            let _ = self
-                .poller
-                .add(askers, Token::NetnsLock.to_u64(), Interest::READ);
-        }
+        // Without it only the queue of askers fills.
+        let _ = self.watch_netns_lock(cx);
+    }
+
+    /// Has the loop wait for other programs that ask for the network namespace.
+    pub(super) fn watch_netns_lock(&self, cx: &Context<'_>) -> Result<(), Errno> {
+        let askers = self.netns_lock.fd();
+        askers.map_or(Ok(()), |askers| cx.watch(askers, Token::NetnsLock))
+    }
+
+    /// Lets go of the programs that have asked.
+    pub(super) fn dismiss_askers(&self) {
+        self.netns_lock.dismiss();
     }
 
     /// Tells of it once.
@@ -122,6 +162,23 @@ impl Daemon<'_> {
         if !std::mem::replace(&mut self.unmended, true) {
             log::error!("{error}; until that is mended no command reaches this daemon");
         }
+    }
+}
+
+/// Lets the members of `control_group` ask.
+pub(super) fn admit(control: &Control<'_>, globals: &Globals) {
+    let (wanted, state_dir) = (&globals.control_group, &globals.state_dir);
+    let group = table_names::group(wanted);
+    if group.is_none() && !wanted.is_empty() {
+        log::error!(
+            "control_group '{wanted}': there is no such group; only root may talk to the daemon"
+        );
+    }
+    if let Err(error) = control.server.admit(group) {
+        log::error!("{error}");
+    }
+    if group.is_some_and(|group| !may_enter(state_dir, group)) {
+        log::warn!("members of control_group cannot enter state_dir: `chmod a+x {state_dir}`");
     }
 }
 

@@ -2,19 +2,22 @@
 
 use core::fmt;
 
-use super::refusals::{Refusal, Refusals};
-use super::{Daemon, Memory};
+use super::netifd::NetifdWatch;
+use super::pin::Pin;
+use super::probing::Probing;
+use super::routes::{Refusal, Refusals, RouteSync};
 use crate::config::Provider;
+use crate::engine::Engine;
 use crate::engine::path::{Duty, Path};
 use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
-use crate::linux::probe::share::Room;
 use crate::linux::sysctl;
 use crate::routing::layout::{Taken, overridden_by};
 use crate::routing::mirror::Kinds;
+use crate::routing::mwan3;
 use crate::routing::objects::{Change, Route};
-use crate::routing::{mwan3, uplink};
+use crate::routing::uplink::{self, Uplink};
 use crate::text::text;
-use crate::types::{Duration, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
+use crate::types::{Family, Fault, Name, PathId, TABLE_MAIN};
 use crate::wire::control::{Cure, Text, Warning};
 
 /// The warnings that hold now.
@@ -22,14 +25,16 @@ pub(super) struct Warnings {
     all: Vec<Warning>,
     /// Of the configuration's loading.
     pub(super) config: Vec<Text>,
-    /// What is wrong with the sticky file's content.
-    pub(super) sticky: Option<Text>,
-    /// What there was no room for when probes were to be sent, and until when that is told.
-    lacking: [Option<(Room, Instant)>; 3],
 }
 
-/// So long after the last probe that there was no room for, a warning tells of that.
-const LACK_SHOWN: Duration = Duration::from_secs(60);
+/// What warnings are about.
+pub(super) struct Sources<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) routes: &'a RouteSync<'a>,
+    pub(super) probing: &'a Probing<'a>,
+    pub(super) netifd: &'a NetifdWatch<'a>,
+    pub(super) pin: &'a Pin,
+}
 
 impl Warnings {
     /// None yet but those of the configuration's loading.
@@ -37,30 +42,7 @@ impl Warnings {
         Warnings {
             all: Vec::new(),
             config,
-            sticky: None,
-            lacking: [None; 3],
         }
-    }
-
-    /// There was no room for a probe: whether that is news.
-    pub(super) fn lacks(&mut self, room: Room, now: Instant) -> bool {
-        let place = self.lacking.get_mut(room as usize);
-        place.is_some_and(|place| place.replace((room, now + LACK_SHOWN)).is_none())
-    }
-
-    /// When a warning is told no more.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let lacking = self.lacking.iter().flatten();
-        lacking.map(|(_, until)| *until).min()
-    }
-
-    /// Whether there are warnings that are told no more.
-    pub(super) fn expire(&mut self, now: Instant) -> bool {
-        let lacking = self.lacking.iter_mut();
-        lacking.fold(false, |expired, place| {
-            let is_over = |(_, until): &mut (Room, Instant)| *until <= now;
-            expired | place.take_if(is_over).is_some()
-        })
     }
 
     pub(super) fn all(&self) -> &[Warning] {
@@ -126,58 +108,43 @@ const OVERFLOWS: [(Kinds, &str, usize, &str); 4] = [
     ),
 ];
 
-impl Daemon<'_> {
+impl Warnings {
     /// Finds the warnings that hold now, and logs those that did not before.
-    pub(super) fn note_warnings(&mut self) {
-        if !core::mem::take(&mut self.warnings_due) {
-            return;
+    pub(super) fn find(&mut self, sources: &Sources<'_>) {
+        let known = core::mem::take(&mut self.all);
+        let Sources {
+            engine,
+            routes,
+            probing,
+            netifd,
+            pin,
+        } = *sources;
+        for warning in self.config.clone() {
+            self.add("config", None, format_args!("{warning}"), None);
         }
-        let known = core::mem::take(&mut self.warnings.all);
-        for warning in self.warnings.config.clone() {
-            self.warnings
-                .add("config", None, format_args!("{warning}"), None);
+        if let Some(warning) = &pin.problem {
+            self.add("sticky-file", None, format_args!("{warning}"), None);
         }
-        if let Some(warning) = self.warnings.sticky.clone() {
-            self.warnings
-                .add("sticky-file", None, format_args!("{warning}"), None);
-        }
-        if mwan3::is_at_work(self.memory.mirror.rules()) {
+        if mwan3::is_at_work(routes.mirror.rules()) {
             let (what, cure) = (format_args!("{TWO_MASTERS}"), format_args!("{LEAVE_IT}"));
-            self.warnings.add("mwan3-running", None, what, advice(cure));
+            self.add("mwan3-running", None, what, advice(cure));
         }
-        self.warn_of_overflow();
-        for (room, _) in self.warnings.lacking.into_iter().flatten() {
+        self.warn_of_overflow(routes);
+        for room in probing.lacking() {
             let what = format_args!(
                 "probes are not asked, and count as neither good nor failed, for {room}"
             );
-            self.warnings.add("no-room", None, what, None);
+            self.add("no-room", None, what, None);
         }
         for family in Family::ALL {
-            self.warn_of_family(family);
-            self.warn_of_refused(family);
+            self.warn_of_family(family, engine, routes);
+            self.warn_of_refused(family, engine, routes);
         }
-        self.warn_of_interfaces();
-        let Memory { core, .. } = &*self.memory;
-        for path in core.paths() {
-            let Some(provider) = core.config().at(path.id.slot) else {
-                continue;
-            };
-            let uplink = self.memory.uplinks.get(path.id.index());
-            warn_of_pin(&mut self.warnings, provider, path);
-            if let (Family::V4, Some(uplink)) =
-                (path.id.family, uplink.filter(|uplink| uplink.index != 0))
-            {
-                let told_apart =
-                    self.memory.tables.of(path.id.slot).is_some() && !self.shares_address(path.id);
-                warn_of_filter(&mut self.warnings, provider, &uplink.device, told_apart);
-            }
+        netifd.warn(engine.config(), self);
+        for path in engine.paths() {
+            self.warn_of_path(path, engine, routes);
         }
-        for warning in self
-            .warnings
-            .all
-            .iter()
-            .filter(|warning| !known.contains(warning))
-        {
+        for warning in self.all.iter().filter(|warning| !known.contains(warning)) {
             match &warning.provider {
                 Some(provider) => log::warn!("{provider}: {warning}"),
                 None => log::warn!("{warning}"),
@@ -185,9 +152,22 @@ impl Daemon<'_> {
         }
     }
 
+    fn warn_of_path(&mut self, path: &Path, engine: &Engine, routes: &RouteSync<'_>) {
+        let Some(provider) = engine.config().at(path.id.slot) else {
+            return;
+        };
+        warn_of_pin(self, provider, path);
+        let uplink = routes.uplink(path.id).filter(|uplink| uplink.index != 0);
+        if let (Family::V4, Some(uplink)) = (path.id.family, uplink) {
+            let has_table = routes.tables.of(path.id.slot).is_some();
+            let told_apart = has_table && !shares_address(path.id, routes.uplinks);
+            warn_of_filter(self, provider, &uplink.device, told_apart);
+        }
+    }
+
     /// What the kernel has more of than can be watched.
-    fn warn_of_overflow(&mut self) {
-        let mirror = &self.memory.mirror;
+    fn warn_of_overflow(&mut self, routes: &RouteSync<'_>) {
+        let mirror = &routes.mirror;
         for (kinds, what, room, cure) in OVERFLOWS {
             if !mirror.lacks().has(kinds) {
                 continue;
@@ -197,19 +177,13 @@ impl Daemon<'_> {
                 "{missing} {what} cannot be watched: there is room for {room}, and the providers' come first"
             );
             let cure = advice(format_args!("{cure}"));
-            self.warnings.add("overflow", None, what, cure);
+            self.add("overflow", None, what, cure);
         }
     }
 
-    fn warn_of_family(&mut self, family: Family) {
-        let Memory {
-            core,
-            mirror,
-            laid_out,
-            ..
-        } = &*self.memory;
-        let laid_out = &laid_out[family];
-        let config = core.config();
+    fn warn_of_family(&mut self, family: Family, engine: &Engine, routes: &RouteSync<'_>) {
+        let (mirror, laid_out) = (&routes.mirror, &routes.laid_out[family]);
+        let config = engine.config();
         if !config.manages(family) {
             return;
         }
@@ -218,7 +192,7 @@ impl Daemon<'_> {
                 "an {family} route that is not ours has metric {metric} in table {table}: ours use the next ones"
             );
             let cure = advice(format_args!("`option start_metric` moves them away"));
-            self.warnings.add("foreign-route", None, what, cure);
+            self.add("foreign-route", None, what, cure);
         }
         let table = config.globals.table;
         let over = |best| overridden_by(mirror.routes(), family, table, best);
@@ -231,7 +205,7 @@ impl Daemon<'_> {
                 "an {family} default route that is not ours wins over ours: metric {metric} in table {table}"
             );
             let cure = advice(format_args!("{cure}"));
-            self.warnings.add("overridden", None, what, cure);
+            self.add("overridden", None, what, cure);
         }
         if family == Family::V6 && uplink::source_specific_defaults(mirror).next().is_some() {
             let what = format_args!(
@@ -241,19 +215,13 @@ impl Daemon<'_> {
             let cure = advice(format_args!(
                 "masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md)"
             ));
-            self.warnings.add("ipv6-source-foreign", None, what, cure);
+            self.add("ipv6-source-foreign", None, what, cure);
         }
     }
 
     /// What the kernel refuses over and over: each route and rule by its name.
-    fn warn_of_refused(&mut self, family: Family) {
-        let Memory {
-            core,
-            uplinks,
-            refusals,
-            ..
-        } = &*self.memory;
-        let refusals = &refusals[family];
+    fn warn_of_refused(&mut self, family: Family, engine: &Engine, routes: &RouteSync<'_>) {
+        let refusals = &routes.refusals[family];
         for refusal in refusals.confirmed().filter(|r| !is_told_of(r, refusals)) {
             let fault = refusal.fault;
             let (verb, route) = match &refusal.change {
@@ -263,14 +231,14 @@ impl Daemon<'_> {
                     let (pref, cure) = (rule.pref, Advice(fault, None));
                     let what = format_args!("the kernel refuses {family} rule {pref}: {fault}");
                     let cure = advice(format_args!("{cure}"));
-                    self.warnings.add("rule-refused", None, what, cure);
+                    self.add("rule-refused", None, what, cure);
                     continue;
                 }
             };
             let id = |slot| PathId { slot, family };
-            let providers = core.config().enabled();
+            let providers = engine.config().enabled();
             let mut users = providers.filter_map(|provider| {
-                let uplink = uplinks.get(id(provider.slot).index())?;
+                let uplink = routes.uplink(id(provider.slot))?;
                 (uplink.index == route.device).then_some((provider, uplink))
             });
             let (provider, device) = match users.next() {
@@ -285,19 +253,18 @@ impl Daemon<'_> {
             let gateway = route.gateway.map(|_| device);
             let cure = advice(format_args!("{}", Advice(fault, gateway)));
             let what = format_args!("the kernel refuses {told}: {fault}");
-            self.warnings.add("route-refused", provider, what, cure);
+            self.add("route-refused", provider, what, cure);
         }
     }
+}
 
-    /// Whether another path has the same own address, so that no `from` rule can tell them apart.
-    fn shares_address(&self, path: PathId) -> bool {
-        let uplinks = &self.memory.uplinks;
-        let own = uplinks.get(path.index()).and_then(|uplink| uplink.address);
-        let with_own = uplinks
-            .iter()
-            .filter(|uplink| own.is_some() && uplink.address == own);
-        with_own.count() > 1
-    }
+/// Whether another path has the same own address, so that no `from` rule can tell them apart.
+fn shares_address(path: PathId, uplinks: &[Uplink]) -> bool {
+    let own = uplinks.get(path.index()).and_then(|uplink| uplink.address);
+    let with_own = uplinks
+        .iter()
+        .filter(|uplink| own.is_some() && uplink.address == own);
+    with_own.count() > 1
 }
 
 /// Whether the same is said of another default route by this way, which stands before it.
@@ -362,7 +329,7 @@ impl fmt::Display for Advice<'_> {
     }
 }
 
-/// A pinned provider that carries nothing is what its owner must hear of.
+/// A pinned provider that carries nothing is what an administrator must hear of.
 fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, path: &Path) {
     if let (Duty::Pinned, Some(waiting)) = (path.duty, path.waiting) {
         let (id, family) = (&provider.id, path.id.family);

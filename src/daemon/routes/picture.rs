@@ -1,12 +1,12 @@
 //! The picture of the kernel's state is kept true: the kernel's news are taken in, and what they leave in doubt, or what there
 //! was no room for, is looked at anew.
 
-use super::{Daemon, Memory};
+use super::RouteSync;
+use crate::engine::Engine;
 use crate::linux::clock;
-use crate::linux::process::ubus::told_of;
-use crate::routing::mirror::{Kinds, Named};
-use crate::routing::uplink::Told;
-use crate::types::{Duration, Family, Instant, PathId};
+use crate::linux::process::ubus::Interfaces;
+use crate::routing::mirror::Kinds;
+use crate::types::{Duration, Instant};
 
 /// Between two dumps, when one has failed, or the next would leave the same doubts.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -40,10 +40,10 @@ impl Gaps {
     }
 }
 
-impl Daemon<'_> {
+impl RouteSync<'_> {
     /// The events socket is readable.
-    pub(super) fn kernel_news(&mut self) {
-        let drained = self.events.drain(&mut self.memory.mirror);
+    pub(in crate::daemon) fn read_events(&mut self) {
+        let drained = self.events.drain(self.mirror);
         self.news.add(drained.changed);
         self.more_news = drained.more;
     }
@@ -52,40 +52,38 @@ impl Daemon<'_> {
     pub(super) fn look_again(&mut self, now: Instant) {
         if self.gaps.at.is_some_and(|at| at <= now) {
             self.gaps.at = None;
-            let lacks = self.memory.mirror.lacks();
-            self.memory.mirror.need(lacks);
+            let lacks = self.mirror.lacks();
+            self.mirror.need(lacks);
         }
     }
 
     /// When the next dump is due, if nothing happens before.
     pub(super) fn next_dump(&self) -> Option<Instant> {
-        let doubts = !self.memory.mirror.needs().is_empty();
+        let doubts = !self.mirror.needs().is_empty();
         let deadlines = [self.dump_at.filter(|_| doubts), self.gaps.at];
         deadlines.into_iter().flatten().min()
     }
 
     /// Whether events have left doubts that only a fresh dump can settle, and none was made just now in vain.
     pub(super) fn dump_is_due(&self, now: Instant) -> bool {
-        !self.memory.mirror.needs().is_empty() && self.dump_at.is_none_or(|at| at <= now)
+        !self.mirror.needs().is_empty() && self.dump_at.is_none_or(|at| at <= now)
     }
 
     /// A fresh picture of what is in doubt, once all that the kernel told before has been read. Whether it was made: read on
     /// if not.
     pub(super) fn dump(&mut self, dumps: &mut u8, now: Instant) -> bool {
-        let needs = self.memory.mirror.needs();
-        let renewed = self
-            .events
-            .renew(&mut self.requests, &mut self.memory.mirror);
+        let needs = self.mirror.needs();
+        let renewed = self.events.renew(&mut self.requests, self.mirror);
         if renewed == Ok(false) {
             return false;
         }
         if let Err(fault) = renewed {
-            self.counters.kernel_errors = self.counters.kernel_errors.wrapping_add(1);
+            self.kernel_errors = self.kernel_errors.wrapping_add(1);
             log::error!("the kernel's routes cannot be read: {fault}; trying again");
         }
-        self.kernel_news();
+        self.read_events();
         *dumps += 1;
-        let mirror = &self.memory.mirror;
+        let mirror = &*self.mirror;
         let (doubts, lacks) = (!mirror.needs().is_empty(), mirror.lacks());
         // What happened meanwhile asks for another at once; not so what there is no room for. And what leaves doubts again
         // and again would do so for ever: a message of a newer kernel's, say.
@@ -99,70 +97,35 @@ impl Daemon<'_> {
     }
 
     /// A dump has shown what there is no room for.
-    pub(super) fn found_gaps(&mut self, now: Instant) {
-        let any = !self.memory.mirror.lacks().is_empty();
+    pub(in crate::daemon) fn found_gaps(&mut self, now: Instant) {
+        let any = !self.mirror.lacks().is_empty();
         self.gaps.found(any, now);
     }
 
     /// The configuration, or netifd, names other devices: they have room before all others. What there was no room for is
     /// looked at first, lest it be taken for absent.
-    pub(super) fn devices_named(&mut self, now: Instant) {
-        if self.watch_uplinks() {
+    pub(in crate::daemon) fn devices_named(
+        &mut self,
+        engine: &Engine,
+        interfaces: &Interfaces,
+        now: Instant,
+    ) {
+        if self.watch_uplinks(engine, interfaces) {
             self.dump(&mut 0, now);
         }
     }
 
-    /// What the uplinks depend on has room before anything else. Whether a dump is needed for that.
-    pub(super) fn watch_uplinks(&mut self) -> bool {
-        let Memory {
-            core,
-            mirror,
-            uplinks,
-            interfaces,
-            tables,
-            ..
-        } = &mut *self.memory;
-        let config = core.config();
-        mirror.watch(&|name| {
-            name(Named::Table(config.globals.table));
-            for provider in config.enabled() {
-                let slot = provider.slot;
-                if let Some(table) = tables.of(slot) {
-                    name(Named::Table(table));
-                }
-                for family in Family::ALL {
-                    name_told(told_of(interfaces, provider, family), name);
-                    let uplink = uplinks.get(PathId { slot, family }.index());
-                    let learned = uplink.and_then(|uplink| uplink.address);
-                    if let Some(own) = provider.address[family].or(learned) {
-                        name(Named::Address(own));
-                    }
-                }
-            }
-        })
-    }
-
-    /// The mirror for those who delete what is ours: as true as it can be.
+    /// The picture by which what is ours is deleted: as true as it can be.
     pub(super) fn last_look(&mut self) {
-        self.kernel_news();
+        self.read_events();
         if self.more_news {
-            self.memory.mirror.need(Kinds::ALL);
+            self.mirror.need(Kinds::ALL);
         }
-        let needs = self.memory.mirror.needs();
+        let needs = self.mirror.needs();
         if !needs.is_empty()
-            && let Err(fault) = self.requests.dump(&mut self.memory.mirror, needs)
+            && let Err(fault) = self.requests.dump(self.mirror, needs)
         {
             log::error!("the kernel's routes cannot be read: {fault}");
         }
-    }
-}
-
-/// Names what is told of a provider's way out.
-fn name_told(told: Told, name: &mut dyn FnMut(Named)) {
-    if !told.device.is_empty() {
-        name(Named::Device(told.device));
-    }
-    if let Some(prefix) = told.delegated {
-        name(Named::Prefix(prefix));
     }
 }

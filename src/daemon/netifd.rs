@@ -1,23 +1,27 @@
 //! What netifd says of its interfaces, for the providers that name some.
 
-use super::warnings::advice;
-use super::{Daemon, Memory, Token};
-use crate::linux::clock::now;
+use super::context::Context;
+use super::token::Token;
+use super::warnings::{Warnings, advice};
+use crate::config::Config;
 use crate::linux::errno;
-use crate::linux::poll::Interest;
-use crate::linux::process::ubus::{NoAnswer, Untold};
+use crate::linux::process::ubus::{Interfaces, NoAnswer, Untold};
 use crate::types::{Instant, Name};
 use crate::uci::Shown;
 
-impl Daemon<'_> {
+/// The interfaces of netifd's that providers name, asked of by `ubus`.
+pub(super) struct NetifdWatch<'m> {
+    pub(super) interfaces: &'m mut Interfaces,
+}
+
+impl NetifdWatch<'_> {
     /// Asks netifd for what is to be asked.
-    pub(super) fn ask_netifd(&mut self, now: Instant) {
-        self.memory.interfaces.give_up(now);
-        let Some(answer) = self.memory.interfaces.ask(now) else {
+    pub(super) fn ask(&mut self, cx: &Context<'_>, now: Instant) {
+        self.interfaces.give_up(now);
+        let Some(answer) = self.interfaces.ask(now) else {
             return;
         };
-        let token = Token::Netifd.to_u64();
-        if let Err(errno) = self.poller.add(answer, token, Interest::READ) {
+        if let Err(errno) = cx.watch(answer, Token::Netifd) {
             log::error!(
                 "netifd's answer cannot be read: {}",
                 errno::text(&errno.into())
@@ -25,25 +29,19 @@ impl Daemon<'_> {
         }
     }
 
-    /// Netifd has said something, or a child has ended.
-    pub(super) fn hear_netifd(&mut self) {
-        let now = now();
-        if self.memory.interfaces.hear(now) {
-            self.warnings_due = true;
-            self.devices_named(now);
-            self.look_at_uplinks(now);
-        }
-        self.ask_netifd(now);
-    }
-
     /// A person, or a hotplug script, says that an interface has changed, or any.
-    pub(super) fn refresh(&mut self, interface: Option<&str>, now: Instant) -> Result<(), String> {
-        let of_interest = self.memory.interfaces.refresh(interface);
-        self.ask_netifd(now);
+    pub(super) fn refresh(
+        &mut self,
+        interface: Option<&str>,
+        cx: &Context<'_>,
+        now: Instant,
+    ) -> Result<(), String> {
+        let of_interest = self.interfaces.refresh(interface);
+        self.ask(cx, now);
         if of_interest {
             return Ok(());
         }
-        let names: Vec<&str> = self.memory.interfaces.names().map(Name::as_str).collect();
+        let names: Vec<&str> = self.interfaces.names().map(Name::as_str).collect();
         Err(match (names.is_empty(), interface) {
             (false, Some(interface)) => format!(
                 "no provider uses interface {}; those in use: {}",
@@ -55,21 +53,17 @@ impl Daemon<'_> {
     }
 
     /// Another configuration is in force.
-    pub(super) fn follow_interfaces(&mut self, now: Instant) {
-        let Memory {
-            core, interfaces, ..
-        } = &mut *self.memory;
-        interfaces.follow(core.config());
-        self.ask_netifd(now);
+    pub(super) fn follow(&mut self, cx: &Context<'_>, now: Instant) {
+        self.interfaces.follow(cx.engine.config());
+        self.ask(cx, now);
     }
 
-    /// Interfaces that netifd says nothing of.
-    pub(super) fn warn_of_interfaces(&mut self) {
-        for (name, trouble) in self.memory.interfaces.troubles() {
-            let config = self.memory.core.config();
+    /// Warns of interfaces that netifd says nothing of.
+    pub(super) fn warn(&self, config: &Config, warnings: &mut Warnings) {
+        for (name, trouble) in self.interfaces.troubles() {
             let provider = config.enabled().find(|p| p.interfaces.contains(name));
             let id = provider.map(|provider| &provider.id);
-            let mut add = |code, what, cure| self.warnings.add(code, id, what, cure);
+            let mut add = |code, what, cure| warnings.add(code, id, what, cure);
             match trouble {
                 Untold::Unknown => add(
                     "interface-unknown",

@@ -12,15 +12,15 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// What one family is refused. All zero bytes when new.
-pub(super) struct Refusals {
+pub(in crate::daemon) struct Refusals {
     all: Vec<Refusal, REFUSED_MAX>,
 }
 
 /// One change that the kernel refuses.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) change: Change,
-    pub(super) fault: Fault,
+pub(in crate::daemon) struct Refusal {
+    pub(in crate::daemon) change: Change,
+    pub(in crate::daemon) fault: Fault,
     /// The second attempt was refused, too. The first may have met a kernel in the middle of a change.
     pub(super) confirmed: bool,
     tried_at: Instant,
@@ -37,7 +37,7 @@ impl Refusal {
 }
 
 impl Refusals {
-    pub(super) const fn new() -> Refusals {
+    pub(in crate::daemon) const fn new() -> Refusals {
         Refusals { all: Vec::new() }
     }
 
@@ -116,7 +116,7 @@ impl Refusals {
     }
 
     /// What is refused over and over.
-    pub(super) fn confirmed(&self) -> impl Iterator<Item = &Refusal> {
+    pub(in crate::daemon) fn confirmed(&self) -> impl Iterator<Item = &Refusal> {
         self.all.iter().filter(|refusal| refusal.confirmed)
     }
 
@@ -227,7 +227,11 @@ mod tests {
         let again = pass(&mut refusals, &[route(101), rule()], 100);
         assert!(again.is_empty(), "once a second");
         assert!(pass(&mut refusals, &[], 100).is_empty());
-        assert_eq!(refusals.due_at(), None, "what nobody wants is forgotten");
+        assert_eq!(
+            refusals.due_at(),
+            None,
+            "what is not wanted any more is forgotten"
+        );
         assert_eq!(pass(&mut refusals, &moved, 100), [0]);
     }
 

@@ -1,0 +1,127 @@
+//! What clients and signals ask for is carried out.
+
+use super::Daemon;
+use super::pin::find;
+use super::status::View;
+use crate::engine::Event;
+use crate::linux::clock::now;
+use crate::linux::control::ClientId;
+use crate::linux::signals::Signal;
+use crate::text::text;
+use crate::types::Instant;
+use crate::wire::control::{Counters, NOT_PERMITTED, Reply, Request};
+
+impl Daemon<'_> {
+    /// A signal has come.
+    pub(super) fn signalled(&mut self) {
+        while let Ok(Some(signal)) = self.signals.take() {
+            match signal {
+                Signal::Stop => {
+                    self.stopping = Some(self.cx.engine.config().globals.on_stop);
+                }
+                Signal::Reload => {
+                    // Its complaints are in the log.
+                    let _ = self.reload();
+                }
+                Signal::Child => {
+                    self.probing.reap(&mut self.cx);
+                    self.hear_netifd();
+                    self.announcer.reap(&mut self.cx);
+                }
+            }
+        }
+    }
+
+    /// A client connects; its request is mostly there already.
+    pub(super) fn accept(&mut self) {
+        if let Some(client) = self.control.accept() {
+            self.serve_client(client);
+        }
+    }
+
+    /// A client can be read from, or written to.
+    pub(super) fn serve_client(&mut self, client: ClientId) {
+        let now = now();
+        if let Some(request) = self.control.read(client, now) {
+            self.obey(client, &request, now);
+        }
+        self.pump(client, now);
+    }
+
+    /// Carries out what a client asks for at once; what it only asks about is told while it takes it.
+    fn obey(&mut self, client: ClientId, request: &Request, now: Instant) {
+        let cx = &mut self.cx;
+        let result = match request {
+            _ if !request.only_asks() && !self.control.server.is_owner(client) => {
+                Err(NOT_PERMITTED.to_owned())
+            }
+            Request::Status => {
+                // No event tells that what a warning is about was mended.
+                cx.warnings_due = true;
+                Ok(())
+            }
+            Request::Log | Request::Explain(None) => Ok(()),
+            Request::Explain(Some(id)) => match cx.engine.config().provider(id) {
+                Some(_) => Ok(()),
+                None => find(cx.engine.config(), id).map(drop),
+            },
+            Request::Use(id) => self.pin.set(id.as_ref(), cx, now),
+            Request::Disable(id) => self.disable(id, true, now),
+            Request::Enable(id) => self.disable(id, false, now),
+            Request::Reload => self.reload_for(client),
+            Request::Refresh(interface) => self.netifd.refresh(interface.as_deref(), cx, now),
+        };
+        if let Err(error) = result {
+            let reply = Reply::Error(text(format_args!("{error}")));
+            self.control.server.push(client, &reply);
+        }
+        self.sync();
+        self.note_warnings();
+    }
+
+    fn disable(&mut self, id: &str, disabled: bool, now: Instant) -> Result<(), String> {
+        let slot = find(self.cx.engine.config(), id)?;
+        self.cx.tell(Event::Disable(slot, disabled), now);
+        Ok(())
+    }
+
+    fn reload_for(&mut self, client: ClientId) -> Result<(), String> {
+        let (notes, result) = self.reload();
+        for note in notes {
+            // What finds no room is in the log.
+            self.control.server.push(client, &Reply::Note(note));
+        }
+        result
+    }
+
+    /// Sends a client what it takes of its answer.
+    fn pump(&mut self, client: ClientId, now: Instant) {
+        let counters = self.counters();
+        let view = View {
+            core: self.cx.engine,
+            mirror: self.routes.mirror,
+            uplinks: self.routes.uplinks,
+            laid_out: self.routes.laid_out,
+            warnings: self.warnings.all(),
+            counters: &counters,
+            started_at: self.started_at,
+            now,
+        };
+        let next = &mut |request: &Request, at: &mut u32| view.answer(request, at);
+        self.control.pump(client, now, next, &self.cx);
+    }
+
+    /// Those of the parts; the engine's and the mirror's are theirs to tell.
+    fn counters(&self) -> Counters {
+        Counters {
+            probes_sent: self.probing.probes_sent,
+            probes_answered: self.probing.probes_answered,
+            replies_rejected: self.probing.replies_rejected,
+            icmp_errors: self.probing.icmp_errors,
+            repairs: self.routes.repairs,
+            kernel_errors: self.routes.kernel_errors,
+            reloads: self.configuration.reloads,
+            ..Counters::default()
+        }
+    }
+}

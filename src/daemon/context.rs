@@ -1,0 +1,114 @@
+//! What all parts share: the engine, the poller, and what is to be done before the loop sleeps again.
+
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+
+use super::token::Token;
+use crate::config::Config;
+use crate::engine::{Action, Actions, Engine, Event};
+use crate::linux::poll::{Interest, Poller};
+use crate::types::{CheckSet, Family, Instant, PathId, PerFamily, Round};
+
+/// The engine, and the actions that are not carried out yet. Of all but probes only the latest counts: a flag holds each.
+pub(super) struct Context<'m> {
+    pub(super) engine: &'m mut Engine,
+    pub(super) poller: Poller,
+    /// A plan, or an uplink, has changed: the kernel is to follow.
+    pub(super) planned: PerFamily<bool>,
+    /// Something that warnings are about has changed.
+    pub(super) warnings_due: bool,
+    /// There may be a transition that the hooks have not heard of.
+    pub(super) hooks_due: bool,
+    /// The saved state is to be written.
+    pub(super) save_due: bool,
+}
+
+/// One probe of each of these checks is to be sent.
+pub(super) struct Probes {
+    pub(super) path: PathId,
+    pub(super) round: Round,
+    pub(super) checks: CheckSet,
+}
+
+impl<'m> Context<'m> {
+    /// At the start: everything is due.
+    pub(super) fn new(engine: &'m mut Engine) -> Result<Context<'m>, Errno> {
+        Ok(Context {
+            engine,
+            poller: Poller::new()?,
+            planned: PerFamily { v4: true, v6: true },
+            warnings_due: true,
+            hooks_due: true,
+            save_due: true,
+        })
+    }
+
+    /// Tells the engine of an event.
+    pub(super) fn tell(&mut self, event: Event, now: Instant) {
+        let actions = self.engine.handle(event, now);
+        let probes = self.take(&actions);
+        debug_assert!(
+            probes.is_none(),
+            "{event:?} asks for probes: only time does"
+        );
+    }
+
+    /// Tells the engine that time has passed. What it asks to send.
+    pub(super) fn tick(&mut self, now: Instant) -> Option<Probes> {
+        let actions = self.engine.handle(Event::Tick, now);
+        self.take(&actions)
+    }
+
+    /// Puts a configuration in force.
+    pub(super) fn configure(&mut self, config: &Config, now: Instant) {
+        let actions = self.engine.configure(config, now);
+        let probes = self.take(&actions);
+        debug_assert!(probes.is_none(), "only time asks for probes");
+    }
+
+    /// Notes the engine's actions for the parts that carry them out. Returned is what is to be sent at once.
+    fn take(&mut self, actions: &Actions) -> Option<Probes> {
+        let mut probes = None;
+        for action in actions {
+            match *action {
+                Action::Probe {
+                    path,
+                    round,
+                    checks,
+                } => {
+                    probes = Some(Probes {
+                        path,
+                        round,
+                        checks,
+                    })
+                }
+                Action::Routes(family) => self.planned[family] = true,
+                Action::Save => {
+                    self.save_due = true;
+                    self.hooks_due = true;
+                    // What has just happened may be what a warning explains.
+                    self.warnings_due = true;
+                }
+            }
+        }
+        probes
+    }
+
+    /// Both families are to be brought to their plans.
+    pub(super) fn plan_all(&mut self) {
+        for family in Family::ALL {
+            self.planned[family] = true;
+        }
+    }
+
+    /// Whether the kernel is to follow, and what it is to follow is known.
+    pub(super) fn is_planned(&self, family: Family) -> bool {
+        self.planned[family] && !self.engine.awaits_uplinks(family)
+    }
+
+    /// Has the loop wait for what can be read.
+    pub(super) fn watch(&self, descriptor: impl AsFd, token: Token) -> Result<(), Errno> {
+        self.poller.add(descriptor, token.to_u64(), Interest::READ)
+    }
+}

@@ -1,0 +1,136 @@
+//! How one family stands with the kernel: what is in doubt, what did not come through, and when to try again.
+
+use crate::types::{Duration, Fault, Instant};
+
+/// Between two repairs of what another program keeps changing, and between two attempts at what did not come through.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// So many repairs may follow each other at once, after as many times as long without any.
+const REPAIRS_AT_ONCE: u32 = 16;
+/// Between two of them, at least.
+const REPAIRS_APART: Duration = Duration::from_millis(10);
+
+/// How one family stands with the kernel.
+#[derive(Default)]
+pub(super) struct Standing {
+    /// Something of the kernel's has changed: what is ours is to be looked at.
+    pub(super) doubted: bool,
+    /// Not before.
+    pub(super) not_before: Option<Instant>,
+    /// What the last attempt did not come through for, whatever it asked for.
+    pub(super) stalled: Option<Fault>,
+    /// Something was left undone: what comes next is no repair.
+    pub(super) unfinished: bool,
+    /// When to ask again for what the kernel refuses.
+    pub(super) retry_at: Option<Instant>,
+    /// The repairs so far are paid for then: one each [`PATIENCE`].
+    repaid_at: Option<Instant>,
+    /// When the journal last told of a repair.
+    pub(super) reported_at: Option<Instant>,
+}
+
+impl Standing {
+    /// When to try again.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        let doubted = self.not_before.filter(|_| self.doubted);
+        [doubted, self.retry_at()].into_iter().flatten().min()
+    }
+
+    /// When to ask for what is refused; after an attempt that did not come through, with the next one.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at.filter(|_| !self.unfinished)
+    }
+
+    /// Whether there is something to do now. An old picture is no reason to put anything back.
+    pub(super) fn is_due(&self, planned: bool, picture_is_old: bool, now: Instant) -> bool {
+        let reached = |at: Instant| at <= now;
+        let doubted = self.doubted && self.not_before.is_none_or(reached);
+        planned || (doubted || self.retry_at().is_some_and(reached)) && !picture_is_old
+    }
+
+    /// Not all came through: the next attempt comes later.
+    pub(super) fn try_again(&mut self, now: Instant) {
+        (self.doubted, self.unfinished) = (true, true);
+        self.not_before = Some(now + PATIENCE);
+    }
+
+    /// Something was put back: when the next time may be.
+    pub(super) fn pay_for_repair(&mut self, now: Instant) {
+        let repaid = self.repaid_at.map_or(now, |at| at.max(now)) + PATIENCE;
+        self.repaid_at = Some(repaid);
+        // What is taken away bit by bit, as `ip rule flush` does it, costs two of them, not one for each rule.
+        let burst = repaid - PATIENCE * (REPAIRS_AT_ONCE - 1);
+        self.not_before = Some(burst.max(now + REPAIRS_APART));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The repairs when something is to be put back every tenth of a second from then on.
+    fn repairs(standing: &mut Standing, from: i64, seconds: i64) -> usize {
+        let tenths =
+            (from * 10..(from + seconds) * 10).map(|tenth| Instant::from_millis(tenth * 100));
+        let mut count = 0;
+        for now in tenths {
+            standing.doubted = true;
+            if standing.is_due(false, false, now) {
+                standing.pay_for_repair(now);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    #[test]
+    fn repairs_come_in_a_burst_and_then_once_a_second() {
+        let mut standing = Standing::default();
+        assert_eq!(repairs(&mut standing, 100, 1), 10, "nothing is held back");
+        assert_eq!(
+            repairs(&mut standing, 101, 10),
+            16,
+            "those of a burst, and of eleven seconds"
+        );
+        assert_eq!(repairs(&mut standing, 111, 100), 100);
+        assert_eq!(
+            repairs(&mut standing, 215, 1),
+            5,
+            "after so many quiet seconds"
+        );
+        assert_eq!(repairs(&mut standing, 1000, 3), 18, "after a long peace");
+    }
+
+    /// As `ip rule flush` takes them away: within some milliseconds, one by one.
+    #[test]
+    fn what_goes_one_by_one_costs_two_repairs() {
+        let mut standing = Standing::default();
+        let flush = (1_000_000..1_004_000)
+            .step_by(100)
+            .map(Instant::from_micros);
+        let mut count = 0;
+        for now in flush.chain([Instant::from_millis(1_010), Instant::from_millis(1_020)]) {
+            standing.doubted |= now < Instant::from_millis(1_004);
+            if standing.is_due(false, false, now) {
+                standing.pay_for_repair(now);
+                standing.doubted = false;
+                count += 1;
+            }
+        }
+        assert_eq!(count, 2);
+        assert_eq!(standing.due_at(), None);
+    }
+
+    #[test]
+    fn what_is_refused_waits_for_what_did_not_come_through() {
+        let at = Instant::from_secs;
+        let mut standing = Standing {
+            retry_at: Some(at(3)),
+            ..Standing::default()
+        };
+        assert!(!standing.is_due(false, false, at(2)) && standing.is_due(false, false, at(3)));
+        assert!(!standing.is_due(false, true, at(3)), "with an old picture");
+        (standing.unfinished, standing.doubted, standing.not_before) = (true, true, Some(at(4)));
+        assert!(!standing.is_due(false, false, at(3)) && standing.is_due(false, false, at(4)));
+        assert_eq!(standing.due_at(), Some(at(4)));
+    }
+}

@@ -1,0 +1,189 @@
+//! Every path's uplink, as the kernel's picture and netifd tell of it: the engine hears of each change.
+
+use super::RouteSync;
+use crate::config::Config;
+use crate::daemon::context::Context;
+use crate::daemon::probing::Probing;
+use crate::engine::{Engine, Event};
+use crate::limits::PATHS_MAX;
+use crate::linux::process::ubus::{Interfaces, told_of};
+use crate::routing::layout::{best_of_ours, everywhere};
+use crate::routing::mirror::{Kinds, Named};
+use crate::routing::uplink::{self, Claims, Told, Uplink};
+use crate::types::{Family, Instant, PathId};
+
+impl RouteSync<'_> {
+    /// A path's uplink.
+    pub(in crate::daemon) fn uplink(&self, path: PathId) -> Option<&Uplink> {
+        self.uplinks.get(path.index())
+    }
+
+    /// Finds every path's uplink, and tells the engine of those that changed.
+    pub(in crate::daemon) fn look_at_uplinks(
+        &mut self,
+        cx: &mut Context<'_>,
+        probing: &mut Probing<'_>,
+        interfaces: &Interfaces,
+        now: Instant,
+    ) {
+        let changes = self.find_uplinks(cx.engine, interfaces);
+        self.believe_order(cx.engine);
+        for (index, change) in changes.into_iter().enumerate() {
+            if let (Some(path), Some(moved)) = (PathId::from_index(index), change) {
+                self.uplink_changed(path, moved, cx, probing, now);
+            }
+        }
+        let awaited = |family| cx.engine.awaits_uplinks(family);
+        self.adopting &= Family::ALL.into_iter().any(awaited);
+        self.watch_uplinks(cx.engine, interfaces);
+    }
+
+    /// Of each path's uplink that has changed: whether sockets must be bound anew.
+    fn find_uplinks(
+        &mut self,
+        engine: &Engine,
+        interfaces: &Interfaces,
+    ) -> [Option<bool>; PATHS_MAX] {
+        let (mirror, uplinks) = (&*self.mirror, &mut *self.uplinks);
+        let config = engine.config();
+        let mut changes = [None; PATHS_MAX];
+        for family in Family::ALL {
+            let mut claims = Claims::new();
+            for provider in config.enabled() {
+                let path = PathId {
+                    slot: provider.slot,
+                    family,
+                };
+                while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
+                let known = uplinks.get_mut(path.index());
+                let Some(known) = known.filter(|_| engine.path(path).is_some()) else {
+                    continue;
+                };
+                if interfaces.is_awaited(provider) && (self.adopting || known.index != 0) {
+                    // What was so is more likely than nothing.
+                    known.claim_device(path.slot, &mut claims);
+                    continue;
+                }
+                let told = told_of(interfaces, provider, family);
+                let mut uplink = uplink::resolve(config, provider, family, told, mirror);
+                if mirror.is_unsure(Kinds::uplinks(family)) {
+                    uplink = uplink.unless_unseen(known);
+                }
+                uplink.claim_device(path.slot, &mut claims);
+                let default = (config.globals.table, everywhere(family), uplink.index);
+                if self.refusals[family].forbid(|r| (r.table, r.destination, r.device) == default) {
+                    uplink.refuse();
+                }
+                if *known != uplink {
+                    changes[path.index()] = Some(!known.has_same_socket(&uplink));
+                    *known = uplink;
+                }
+            }
+        }
+        changes
+    }
+
+    /// At the start, the order of a former run's routes is what it wanted last, whatever it has saved: a swap comes before
+    /// its saving, which may fail, and what is saved may be lost.
+    fn believe_order(&self, engine: &mut Engine) {
+        for family in Family::ALL {
+            if !engine.awaits_uplinks(family) {
+                continue;
+            }
+            let table = engine.config().globals.table;
+            let Some(best) = best_of_ours(self.mirror.routes(), family, table) else {
+                continue;
+            };
+            let leads = |slot| {
+                let uplink = self.uplink(PathId { slot, family });
+                uplink.is_some_and(|uplink| uplink.index == best.device)
+            };
+            let mut slots = engine.config().enabled().map(|provider| provider.slot);
+            let leader = slots.find(|slot| leads(*slot));
+            drop(slots);
+            if let Some(slot) = leader {
+                engine.believe_leader(family, slot);
+            }
+        }
+    }
+
+    fn uplink_changed(
+        &self,
+        path: PathId,
+        moved: bool,
+        cx: &mut Context<'_>,
+        probing: &mut Probing<'_>,
+        now: Instant,
+    ) {
+        let uplink = self.uplink(path).filter(|_| cx.engine.path(path).is_some());
+        let Some(uplink) = uplink else {
+            return;
+        };
+        let (waiting, routable) = (uplink.waiting, uplink.routable && !uplink.refused);
+        cx.planned[path.family] = true;
+        if waiting.is_none() && moved {
+            probing.bind(path, uplink, cx);
+        }
+        cx.tell(
+            Event::Uplink {
+                path,
+                waiting,
+                routable,
+            },
+            now,
+        );
+    }
+
+    /// Forgets the uplinks of providers whose places others get in the candidate. To be called before that is in force.
+    pub(in crate::daemon) fn forget_changed(&mut self, running: &Config, candidate: &Config) {
+        let id_in = |config: &Config, path: PathId| config.at(path.slot).map(|p| p.id.clone());
+        for (index, uplink) in self.uplinks.iter_mut().enumerate() {
+            let path = PathId::from_index(index);
+            if path.is_some_and(|path| id_in(running, path) != id_in(candidate, path)) {
+                *uplink = Uplink::default();
+            }
+        }
+    }
+
+    /// Forgets the uplinks that no path uses any more.
+    pub(in crate::daemon) fn forget_unused(&mut self, engine: &Engine) {
+        for (index, uplink) in self.uplinks.iter_mut().enumerate() {
+            if PathId::from_index(index).is_some_and(|path| engine.path(path).is_none()) {
+                *uplink = Uplink::default();
+            }
+        }
+    }
+
+    /// What the uplinks depend on has room before anything else. Whether a dump is needed for that.
+    pub(super) fn watch_uplinks(&mut self, engine: &Engine, interfaces: &Interfaces) -> bool {
+        let (uplinks, tables) = (&*self.uplinks, &*self.tables);
+        let config = engine.config();
+        self.mirror.watch(&|name| {
+            name(Named::Table(config.globals.table));
+            for provider in config.enabled() {
+                let slot = provider.slot;
+                if let Some(table) = tables.of(slot) {
+                    name(Named::Table(table));
+                }
+                for family in Family::ALL {
+                    name_told(told_of(interfaces, provider, family), name);
+                    let uplink = uplinks.get(PathId { slot, family }.index());
+                    let learned = uplink.and_then(|uplink| uplink.address);
+                    if let Some(own) = provider.address[family].or(learned) {
+                        name(Named::Address(own));
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// Names what is told of a provider's way out.
+fn name_told(told: Told, name: &mut dyn FnMut(Named)) {
+    if !told.device.is_empty() {
+        name(Named::Device(told.device));
+    }
+    if let Some(prefix) = told.delegated {
+        name(Named::Prefix(prefix));
+    }
+}

@@ -1,0 +1,66 @@
+//! What wakes the loop, and the number by which the poller knows it.
+
+use crate::linux::probe::prober::Source;
+use crate::linux::probe::session::Serial;
+
+/// What wakes the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// the kernel's links, addresses, routes or rules have changed
+    Kernel,
+    /// another daemon, or a probe by hand, asks for the network namespace
+    NetnsLock,
+    /// a signal has come
+    Signal,
+    /// something happened around the sticky file
+    Sticky,
+    /// a client connects
+    Listener,
+    /// a client can be read from, or written to
+    Client(usize),
+    /// an answer to a probe has come
+    Probe(Source),
+    /// netifd says something
+    Netifd,
+    /// something of the state directory was deleted
+    StateDir,
+}
+
+impl Token {
+    const KINDS: u64 = 16;
+
+    pub(super) fn to_u64(self) -> u64 {
+        let (kind, index) = match self {
+            Token::Kernel => (0, 0),
+            Token::Signal => (1, 0),
+            Token::Sticky => (2, 0),
+            Token::Listener => (3, 0),
+            Token::Client(index) => (4, index),
+            Token::Netifd => (5, 0),
+            Token::Probe(Source::Echo(index)) => (6, index),
+            Token::Probe(Source::Link(index)) => (7, index),
+            Token::Probe(Source::Session(Serial(number))) => (8, number as usize),
+            Token::NetnsLock => (9, 0),
+            Token::StateDir => (10, 0),
+        };
+        index as u64 * Token::KINDS + kind
+    }
+
+    pub(super) fn from_u64(token: u64) -> Option<Token> {
+        let index = usize::try_from(token / Token::KINDS).ok()?;
+        Some(match token % Token::KINDS {
+            0 => Token::Kernel,
+            1 => Token::Signal,
+            2 => Token::Sticky,
+            3 => Token::Listener,
+            4 => Token::Client(index),
+            5 => Token::Netifd,
+            6 => Token::Probe(Source::Echo(index)),
+            7 => Token::Probe(Source::Link(index)),
+            8 => Token::Probe(Source::Session(Serial(u32::try_from(index).ok()?))),
+            9 => Token::NetnsLock,
+            10 => Token::StateDir,
+            _ => return None,
+        })
+    }
+}
