@@ -4,7 +4,6 @@
 //! | module | job |
 //! |---|---|
 //! | `start` | from a configuration file to a running daemon |
-//! | `explain` | why a provider is or is not in use, in sentences |
 //! | `announcer` | other programs hear of transitions |
 //! | `interfaces` | what netifd says of the providers' interfaces |
 //! | `routes` | the kernel's news → the core; the core's plans → the kernel |
@@ -12,25 +11,26 @@
 //! | `picture` | the picture of the kernel's state is kept true |
 //! | `probing` | rounds out, replies in |
 //! | `refusals` | what the kernel refuses, and when to ask for it again |
+//! | `answers` | what a client asks about, frame by frame |
 //! | `control` | what clients, signals and the sticky file ask for |
 //! | `saving` | what the next run shall know |
 //! | `state_dir` | the door for clients, opened again when its directory was deleted |
-//! | `status` | the observable snapshot |
+//! | `snapshot` | how things stand: what status, explain, hooks, warnings and the saved state tell |
 //! | `warnings` | what a person should mend |
 
 mod announcer;
+mod answers;
 mod attempt;
 mod control;
-mod explain;
 mod interfaces;
 mod picture;
 mod probing;
 mod refusals;
 mod routes;
 mod saving;
+mod snapshot;
 mod start;
 mod state_dir;
-mod status;
 mod warnings;
 
 use std::path::PathBuf;
@@ -57,8 +57,8 @@ use crate::routing::layout::{Tables, Wanted};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::uplink::Uplink;
 use crate::types::{Duration, Instant, PerFamily};
-use crate::wire::control::Counters;
 use crate::wire::saved_state::BootId;
+use crate::wire::snapshot::Counters;
 
 pub use start::{Failure, run};
 

@@ -8,13 +8,15 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Daemon;
+use super::snapshot::Snapshot;
 use crate::engine::path::Path as CorePath;
 use crate::limits::PATHS_MAX;
 use crate::linux::clock::now;
 use crate::linux::process::hooks::Announcement;
 use crate::text::text;
-use crate::types::{Family, PathId, PerFamily, Slot, State, Verdict};
+use crate::types::{Cause, Family, Name, PathId, PerFamily, Slot, State, Verdict};
 use crate::wire::control::Text;
+use crate::wire::decimal::Decimal;
 
 /// What the programs have heard last. All zero bytes when new.
 pub(super) struct Heard {
@@ -111,11 +113,12 @@ impl Daemon<'_> {
         let leader = core.carrier(family);
         let old = core::mem::replace(&mut self.memory.heard.leaders[family], leader);
         let path = leader.map(|slot| PathId { slot, family });
+        let cause = self.snapshot().lead_cause(family);
         Some(announcement(&Transition {
             action: "swap",
             old: self.id(old),
             new: self.id(leader),
-            ..self.about(path, family, true)
+            ..self.about(path, family, cause)
         }))
     }
 
@@ -140,58 +143,43 @@ impl Daemon<'_> {
             if action == "offline" && was_out {
                 continue; // it is out for another reason
             }
-            let path = self.memory.core.path(id);
-            let window = self
-                .memory
-                .core
-                .config()
-                .at(id.slot)
-                .map_or(0, |p| p.timing.window);
-            let (lost, asked) = path.map_or((0, 0), |path| path.loss(window));
-            let loss = (lost * 1000).checked_div(asked);
-            let loss = loss.map_or_else(String::new, |loss| format!("{}.{}", loss / 10, loss % 10));
-            let rtt = path.and_then(|path| path.rounds.rtt(window));
-            let rtt = rtt.map_or_else(String::new, |rtt| {
-                format!("{}.{:03}", rtt.avg / 1000, rtt.avg % 1000)
-            });
-            let old = name(heard);
+            let snapshot = self.snapshot();
+            let path = snapshot.core.path(id)?;
+            let loss = snapshot.loss(path).map(|loss| loss.to_string());
+            let rtt = snapshot.rtt(path).avg.map(in_full);
             return Some(announcement(&Transition {
                 action,
-                old: &old,
-                new: &name(code(state)),
-                loss: &loss,
-                rtt: &rtt,
-                ..self.about(Some(id), id.family, false)
+                old: name(heard),
+                new: state.name(),
+                loss: &loss.unwrap_or_default(),
+                rtt: &rtt.unwrap_or_default(),
+                ..self.about(Some(id), id.family, snapshot.cause(path))
             }));
         }
         None
     }
 
-    /// Whom a transition is about, and why it came to it, as the journal has it. What becomes of the traffic is the word
-    /// on a `swap`, and on nothing else.
-    fn about(&self, path: Option<PathId>, family: Family, swap: bool) -> Transition<'_> {
+    fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot::of(self.memory, now())
+    }
+
+    /// Whom a transition is about, and why it came to it.
+    fn about(&self, path: Option<PathId>, family: Family, cause: Option<&Cause>) -> Transition<'_> {
         let provider = path.and_then(|path| self.memory.core.config().at(path.slot));
-        let id = provider.map(|provider| provider.id.as_str());
-        let uplink = path.and_then(|path| self.memory.uplinks.get(path.index()));
+        let uplink = path.and_then(|path| self.snapshot().uplink(path));
         let interface = provider.and_then(|provider| self.memory.interfaces.of(provider, family));
-        let entries = self.memory.core.journal().entries();
-        let last = entries
-            .filter(|entry| entry.who.provider.as_deref() == id && entry.who.family == Some(family))
-            .filter(|entry| entry.kind.is_of_traffic() == swap)
-            .last();
         Transition {
-            provider: id.unwrap_or_default(),
+            provider: provider.map_or("", |provider| provider.id.as_str()),
             interface: interface.map_or("", |name| name.as_str()),
             device: uplink.map_or("", |uplink| uplink.device.as_str()),
             family: family.name(),
-            reason: last.map_or_else(Text::new, |entry| text(format_args!("{}", entry.cause))),
+            reason: cause.map_or_else(Text::new, |cause| text(format_args!("{cause}"))),
             ..Transition::default()
         }
     }
 
     fn id(&self, slot: Option<Slot>) -> &str {
-        let provider = slot.and_then(|slot| self.memory.core.config().at(slot));
-        provider.map_or("", |provider| provider.id.as_str())
+        self.snapshot().id(slot).map_or("", Name::as_str)
     }
 }
 
@@ -232,14 +220,14 @@ fn code(state: State) -> u8 {
     state as u8 + 1
 }
 
-fn name(code: u8) -> String {
-    let states = [
-        State::Online,
-        State::Probing,
-        State::Offline,
-        State::Frozen,
-        State::Waiting,
-    ];
-    let state = states.into_iter().find(|state| self::code(*state) == code);
-    state.map_or_else(String::new, |state| state.to_string())
+fn name(code: u8) -> &'static str {
+    let state = State::ALL
+        .into_iter()
+        .find(|state| self::code(*state) == code);
+    state.map_or("", State::name)
+}
+
+/// With three decimals, whatever they are.
+fn in_full(Decimal { thousandths }: Decimal) -> String {
+    format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
 }

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::answers::Answers;
+use super::snapshot::Snapshot;
 use super::start::{self, Failure};
-use super::status::View;
 use super::{Daemon, Memory, Token};
 use crate::engine::Event;
 use crate::linux::clock::now;
@@ -104,7 +105,7 @@ impl Daemon<'_> {
         if let Err(error) = result {
             self.memory
                 .server
-                .push(client, &Reply::Error(text(format_args!("{error}"))));
+                .push(client, &mut Reply::Error(text(format_args!("{error}"))));
         }
         self.sync();
         self.note_warnings();
@@ -120,17 +121,20 @@ impl Daemon<'_> {
             server,
             ..
         } = &mut *self.memory;
-        let view = View {
+        let snapshot = Snapshot {
             core,
             mirror,
             uplinks,
             laid_out,
+            now,
+        };
+        let answers = Answers {
+            snapshot,
             warnings: self.warnings.all(),
             counters: &self.counters,
             started_at: self.started_at,
-            now,
         };
-        server.pump(client, now, &mut |request, at| view.answer(request, at));
+        server.pump(client, now, &mut |request, at| answers.next(request, at));
         self.watch(client);
     }
 
@@ -203,7 +207,7 @@ impl Daemon<'_> {
         let (notes, result) = self.reload();
         for note in notes {
             // What finds no room is in the log.
-            self.memory.server.push(client, &Reply::Note(note));
+            self.memory.server.push(client, &mut Reply::Note(note));
         }
         result
     }

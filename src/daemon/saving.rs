@@ -1,14 +1,15 @@
 //! What the next run shall know: written on transitions and at the end, read at the start.
 
+use super::Daemon;
+use super::snapshot::Snapshot;
 use super::state_dir::PAUSE;
-use super::{Daemon, Memory};
 use crate::config::Config;
+use crate::engine::Engine;
 use crate::engine::journal::Entry;
-use crate::engine::{self, Engine};
 use crate::linux::clock::now;
 use crate::linux::file::saved_state::{self, Saved};
-use crate::types::{Family, Instant, PathId, PerFamily, Slot};
-use crate::wire::saved_state::{Lead, Path, Record, Records};
+use crate::types::{Family, Instant, Name, PathId, PerFamily, Slot};
+use crate::wire::saved_state::{Path, Record, Records};
 
 impl Daemon<'_> {
     /// Writes the state, if there is anything new in it.
@@ -16,9 +17,9 @@ impl Daemon<'_> {
         if !core::mem::take(&mut self.save_wanted) {
             return;
         }
-        let Memory { core, .. } = &*self.memory;
-        let state_dir = &core.config().globals.state_dir;
-        let saved = saved_state::write(state_dir, self.boot, |put| put_all(core, put));
+        let snapshot = Snapshot::of(self.memory, now());
+        let state_dir = &snapshot.core.config().globals.state_dir;
+        let saved = saved_state::write(state_dir, self.boot, |put| put_all(snapshot, put));
         let unsaved = core::mem::replace(&mut self.unsaved, saved.is_err());
         if saved.is_err() {
             // Perhaps its directory is gone; or it is full, and has room again some time.
@@ -36,15 +37,14 @@ impl Daemon<'_> {
     }
 }
 
-fn put_all(core: &Engine, put: &mut dyn FnMut(&Record<'_>)) {
-    let config = core.config();
-    let id = |slot: Option<Slot>| slot.and_then(|slot| config.at(slot)).map(|p| p.id.as_str());
-    let leader = |family| id(core.leader(family));
+fn put_all(snapshot: Snapshot<'_>, put: &mut dyn FnMut(&Record<'_>)) {
+    let core = snapshot.core;
+    let leader = |family| snapshot.id(core.leader(family)).map(Name::as_str);
     put(&Record::Leaders(PerFamily {
         v4: leader(Family::V4),
         v6: leader(Family::V6),
     }));
-    for provider in &config.providers {
+    for provider in &core.config().providers {
         let path = |family| {
             let path = core.path(PathId {
                 slot: provider.slot,
@@ -65,14 +65,9 @@ fn put_all(core: &Engine, put: &mut dyn FnMut(&Record<'_>)) {
             paths,
         });
     }
-    let lead = |family| match core.lead_of(family) {
-        engine::Lead::Unknown => Lead::Unknown,
-        engine::Lead::NoRoute => Lead::NoRoute,
-        engine::Lead::Refused => Lead::Refused,
-        engine::Lead::By(slot) => id(Some(slot)).map_or(Lead::Unknown, Lead::By),
-    };
+    let lead = |family| snapshot.lead(family).named(|id| Some(id.as_str()));
     put(&Record::Told {
-        pinned: id(core.pinned()),
+        pinned: snapshot.pinned().map(Name::as_str),
         leads: PerFamily {
             v4: lead(Family::V4),
             v6: lead(Family::V6),
@@ -125,7 +120,8 @@ pub(super) fn restore(core: &mut Engine, records: Records<'_>, now: Instant) {
             }
             Record::Told { pinned, leads } => {
                 for family in Family::ALL {
-                    core.restore_lead(family, lead(core.config(), leads[family]));
+                    let lead = leads[family].named(|id| slot_in(core.config(), id));
+                    core.restore_lead(family, lead);
                 }
                 if let Some(id) = pinned {
                     core.restore_pin(slot_in(core.config(), id));
@@ -143,15 +139,6 @@ pub(super) fn restore(core: &mut Engine, records: Records<'_>, now: Instant) {
                 cause,
             }),
         }
-    }
-}
-
-fn lead(config: &Config, lead: Lead<'_>) -> engine::Lead {
-    match lead {
-        Lead::Unknown => engine::Lead::Unknown,
-        Lead::NoRoute => engine::Lead::NoRoute,
-        Lead::Refused => engine::Lead::Refused,
-        Lead::By(id) => slot_in(config, id).map_or(engine::Lead::Unknown, engine::Lead::By),
     }
 }
 

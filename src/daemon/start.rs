@@ -28,8 +28,9 @@ use crate::option::Severity;
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::text::text;
 use crate::types::{Cause, Duration, Kind, PerFamily};
-use crate::wire::control::{Counters, Text};
+use crate::wire::control::Text;
 use crate::wire::saved_state::BootId;
+use crate::wire::snapshot::Counters;
 
 /// Everything large, from the start to the end of the process.
 static MEMORY: Mutex<Memory> = Mutex::new(Memory::new());

@@ -3,19 +3,21 @@
 use core::fmt;
 
 use super::refusals::{Refusal, Refusals};
+use super::snapshot::Snapshot;
 use super::{Daemon, Memory};
 use crate::config::Provider;
-use crate::engine::path::{Duty, Path};
 use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
+use crate::linux::clock::now;
 use crate::linux::probe::share::Room;
 use crate::linux::sysctl;
-use crate::routing::layout::{Taken, overridden_by};
+use crate::routing::layout::Taken;
 use crate::routing::mirror::Kinds;
 use crate::routing::objects::{Change, Route};
 use crate::routing::{mwan3, uplink};
 use crate::text::text;
-use crate::types::{Duration, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
+use crate::types::{Duration, Duty, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
 use crate::wire::control::{Cure, Text, Warning};
+use crate::wire::snapshot::Reason;
 
 /// The warnings that hold now.
 pub(super) struct Warnings {
@@ -157,13 +159,19 @@ impl Daemon<'_> {
             self.warn_of_refused(family);
         }
         self.warn_of_interfaces();
-        let Memory { core, .. } = &*self.memory;
+        let snapshot = Snapshot::of(self.memory, now());
+        let core = snapshot.core;
         for path in core.paths() {
             let Some(provider) = core.config().at(path.id.slot) else {
                 continue;
             };
-            let uplink = self.memory.uplinks.get(path.id.index());
-            warn_of_pin(&mut self.warnings, provider, path);
+            let uplink = snapshot.uplink(path.id);
+            warn_of_pin(
+                &mut self.warnings,
+                provider,
+                path.id.family,
+                &snapshot.reason(path),
+            );
             if let (Family::V4, Some(uplink)) =
                 (path.id.family, uplink.filter(|uplink| uplink.index != 0))
             {
@@ -202,18 +210,12 @@ impl Daemon<'_> {
     }
 
     fn warn_of_family(&mut self, family: Family) {
-        let Memory {
-            core,
-            mirror,
-            laid_out,
-            ..
-        } = &*self.memory;
-        let laid_out = &laid_out[family];
-        let config = core.config();
+        let snapshot = Snapshot::of(self.memory, now());
+        let config = snapshot.core.config();
         if !config.manages(family) {
             return;
         }
-        for Taken { table, metric } in &laid_out.taken {
+        for Taken { table, metric } in &snapshot.laid_out[family].taken {
             let what = format_args!(
                 "an {family} route that is not ours has metric {metric} in table {table}: ours use the next ones"
             );
@@ -221,8 +223,7 @@ impl Daemon<'_> {
             self.warnings.add("foreign-route", None, what, cure);
         }
         let table = config.globals.table;
-        let over = |best| overridden_by(mirror.routes(), family, table, best);
-        if let Some(metric) = laid_out.places.first().and_then(|(_, best)| over(*best)) {
+        if let Some(metric) = snapshot.overridden(family) {
             let cure = match table {
                 TABLE_MAIN => "give it a higher metric, or set `option table '176'`",
                 _ => "it was set by hand: delete it when it is no longer wanted",
@@ -233,7 +234,11 @@ impl Daemon<'_> {
             let cure = advice(format_args!("{cure}"));
             self.warnings.add("overridden", None, what, cure);
         }
-        if family == Family::V6 && uplink::source_specific_defaults(mirror).next().is_some() {
+        if family == Family::V6
+            && uplink::source_specific_defaults(snapshot.mirror)
+                .next()
+                .is_some()
+        {
             let what = format_args!(
                 "there are IPv6 default routes for packets from one prefix only: hosts with addresses of one provider \
                  reach nothing by another"
@@ -363,9 +368,9 @@ impl fmt::Display for Advice<'_> {
 }
 
 /// A pinned provider that carries nothing is what its owner must hear of.
-fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, path: &Path) {
-    if let (Duty::Pinned, Some(waiting)) = (path.duty, path.waiting) {
-        let (id, family) = (&provider.id, path.id.family);
+fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, family: Family, reason: &Reason) {
+    if let (Duty::Pinned, Some(waiting)) = (reason.duty, reason.waiting) {
+        let id = &provider.id;
         let what = format_args!("pinned, but without use in {family}: {waiting}");
         let cure = advice(format_args!(
             "`failover use auto` lets the others take over"
