@@ -5,6 +5,7 @@
 //! | `check` | `check` |
 //! | `table` | `status` for people |
 //! | `json` | `status --json` |
+//! | `explain` | `explain` |
 //! | `watch` | `status --watch` |
 //! | `journal` | `log` |
 //! | `probe` | `probe` |
@@ -13,6 +14,7 @@
 
 mod check;
 pub mod cli;
+mod explain;
 #[cfg(test)]
 mod fixture;
 pub mod hint;
@@ -58,6 +60,9 @@ pub fn version() -> Exit {
     print(concat!("failover ", env!("CARGO_PKG_VERSION"), "\n"))
 }
 
+/// Frames are missing from an answer.
+const INCOMPLETE: &str = "the daemon's status is incomplete";
+
 /// `status`
 pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
     let config = match settings(file) {
@@ -74,7 +79,7 @@ pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
             true => json::render(&answer),
             false => table::render(&answer, colours, clock::wall_clock_ms()),
         };
-        text.ok_or_else(|| (Exit::Bug, "the daemon's status is incomplete".to_owned()))
+        text.ok_or_else(|| (Exit::Bug, INCOMPLETE.to_owned()))
     };
     if watched {
         return watch::watch(if as_json { "" } else { "\n" }, render);
@@ -116,15 +121,10 @@ pub fn explain(file: &Path, provider: Option<&str>) -> Exit {
             refused: Some(refused),
             ..
         }) => complain(Exit::Usage, &text::plain(&refused)),
-        Ok(answer) => {
-            let mut out = String::new();
-            for note in &answer.notes {
-                // What belongs to the line before begins with a blank.
-                let first = if note.starts_with(' ') { "  " } else { "" };
-                text::wrap(&mut out, first, &text::plain(note));
-            }
-            print(&out)
-        }
+        Ok(answer) => match explain::render(&answer, clock::wall_clock_ms()) {
+            Some(text) => print(&text),
+            None => complain(Exit::Bug, INCOMPLETE),
+        },
         Err((exit, complaint)) => complain(exit, &complaint),
     }
 }

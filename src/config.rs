@@ -33,7 +33,7 @@ mod verdict;
 
 use crate::check::Way;
 pub use crate::check::{CheckKind, Pace};
-pub use crate::types::Measure;
+pub use crate::types::{LastResort, Measure, Preempt};
 pub use known::{Ids, Unusable};
 pub use load::{Refused, load};
 pub use verdict::{Profile, Quality, Quorum, Threshold, Timing};
@@ -128,28 +128,6 @@ impl Default for Globals {
 
 fn text<const N: usize>(s: &str) -> String<N> {
     String::try_from(s).unwrap_or_default()
-}
-
-/// Who leads when no provider is healthy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastResort {
-    /// the first in rank that has a gateway
-    First,
-    /// who leads now
-    Keep,
-    /// nobody: traffic is refused at once
-    Unreachable,
-}
-
-/// When a better provider takes over from a healthy one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preempt {
-    /// at once
-    Yes,
-    /// never
-    No,
-    /// after it has been online this long
-    After(Duration),
 }
 
 /// What a clean stop leaves in the kernel.

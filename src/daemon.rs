@@ -15,8 +15,8 @@
 //! | `probing` | rounds out, replies in |
 //! | `netifd` | what netifd says of the providers' interfaces |
 //! | `control` | the clients of the control socket |
-//! | `status` | what they are told: the observable snapshot |
-//! | `explain` | why a provider is or is not in use, in sentences |
+//! | `answers` | what a client asks about, frame by frame |
+//! | `snapshot` | how things stand: what status, explain, hooks, warnings and the saved state tell |
 //! | `pin` | the sticky file |
 //! | `announcer` | transitions are logged, and other programs hear of them |
 //! | `warnings` | what a person should mend |
@@ -24,19 +24,19 @@
 //! | `state_dir` | the lock and the socket, made again when their directory was deleted |
 
 mod announcer;
+mod answers;
 mod commands;
 mod context;
 mod control;
-mod explain;
 mod netifd;
 mod pin;
 mod probing;
 mod reload;
 mod routes;
 mod saving;
+mod snapshot;
 mod start;
 mod state_dir;
-mod status;
 mod token;
 mod warnings;
 
@@ -64,6 +64,7 @@ use probing::Probing;
 use reload::Configuration;
 use routes::{LaidOut, Refusals, RouteSync};
 use saving::Saving;
+use snapshot::Snapshot;
 use state_dir::StateDir;
 use token::Token;
 use warnings::{Sources, Warnings};
@@ -160,7 +161,8 @@ impl Daemon<'_> {
             let interfaces = &*self.netifd.interfaces;
             self.announcer
                 .announce(&mut self.cx, &self.routes, interfaces);
-            self.saving.save(&mut self.cx, &mut self.state_dir);
+            self.saving
+                .save(&mut self.cx, &self.routes, &mut self.state_dir);
         }
     }
 
@@ -243,7 +245,7 @@ impl Daemon<'_> {
     fn note_warnings(&mut self) {
         if core::mem::take(&mut self.cx.warnings_due) {
             self.warnings.find(&Sources {
-                engine: self.cx.engine,
+                snapshot: Snapshot::of(self.cx.engine, &self.routes, now()),
                 routes: &self.routes,
                 probing: &self.probing,
                 netifd: &self.netifd,

@@ -2,6 +2,7 @@
 
 mod fault;
 mod journal;
+mod standing;
 
 use core::fmt;
 use core::net::IpAddr;
@@ -19,11 +20,15 @@ pub use journal::{
 pub use smoltcp::time::{Duration, Instant};
 /// A network prefix with an address in it, as `192.0.2.7/24`.
 pub use smoltcp::wire::IpCidr as Prefix;
+pub use standing::{Duty, LastResort, Lead, Preempt, Verdict};
 
 /// An address family. A provider has one path in each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum Family {
     /// IPv4
+    #[default]
     #[serde(rename = "ipv4")]
     V4,
     /// IPv6
@@ -112,7 +117,9 @@ pub fn network_of(prefix: Prefix) -> Prefix {
 }
 
 /// A route's metric (the kernel's `RTA_PRIORITY`): the lowest wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Metric(pub u32);
 
 impl fmt::Display for Metric {
@@ -213,9 +220,10 @@ impl CheckSet {
 }
 
 /// Why a path cannot be probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Waiting {
     /// its device does not exist
+    #[default]
     NoDevice,
     /// its device is administratively down
     Down,
@@ -243,19 +251,6 @@ impl fmt::Display for Waiting {
             Waiting::RouteRefused => "route refused",
         })
     }
-}
-
-/// What the rounds of a path have said so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Verdict {
-    /// Never judged, or good before a pin: presumed good, and known to be no better than whoever carries now.
-    Fresh,
-    /// Judged once, but since then it was waiting, or frozen: to be judged anew.
-    Returning,
-    /// Good.
-    Online,
-    /// Failed.
-    Offline,
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! Bytes ↔ meaning: what goes over wires and into files. Formats are smoltcp's and postcard's.
+//! Bytes ↔ meaning: what goes over wires and into files. Formats are smoltcp's, postcard's, and [`codec`]'s.
 //!
 //! | module | job |
 //! |---|---|
 //! | [`icmp`] | probes and their answers |
-//! | [`control`] | what daemon and client say to each other; the field names of `status --json` |
+//! | [`control`] | what daemon and client say to each other |
+//! | [`snapshot`] | how things stand, as types; the field names of `status --json` |
+//! | [`codec`] | the fields of a control message ↔ bytes |
 //! | [`dns`] | a question to a DNS server and its answer |
 //! | [`http`] | a request to a web server and its response |
 //! | [`neighbour`] | who is on the link: ARP, and IPv6's neighbour discovery |
@@ -15,6 +17,7 @@
 //! | [`journal`] | the kinds and causes of the journal |
 //! | [`saved_state`] | what a run leaves to the next one |
 
+pub mod codec;
 pub mod control;
 pub mod decimal;
 pub mod dns;
@@ -27,3 +30,4 @@ pub mod neighbour;
 pub mod netifd;
 pub mod saved_state;
 mod seal;
+pub mod snapshot;

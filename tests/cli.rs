@@ -15,11 +15,10 @@ use std::time::{Duration, Instant};
 
 use failover::config::CONFIG_FILES;
 use failover::limits::FRAME_MAX;
-use failover::types::{Cause, Family, Kind, Name, State, Waiting, Who};
-use failover::wire::control::{
-    Active, Counters, Cure, Entry, Header, Reply, Request, Text, Warning,
-};
+use failover::types::{Cause, Family, Kind, Lead, Name, State, Waiting, Who};
+use failover::wire::control::{Cure, Entry, Reply, Request, Text, Warning};
 use failover::wire::frame;
+use failover::wire::snapshot::{Active, Header};
 use fake_daemon::{FakeDaemon, directory};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -35,13 +34,12 @@ fn answers(request: &Request, number: u32) -> Option<Reply> {
         (Request::Status, 0) => Some(Reply::Header(Header {
             version: "0.1.0".try_into().unwrap(),
             uptime_s: 61,
-            pinned: None,
             table: 176,
             active: Active {
-                ipv4: Some(name()),
-                ipv6: None,
+                ipv4: Lead::By(name()),
+                ipv6: Lead::Unknown,
             },
-            counters: Counters::default(),
+            ..Header::default()
         })),
         (Request::Status, 1) => Some(Reply::Warning(Warning {
             code: "rp-filter".try_into().unwrap(),
@@ -788,7 +786,7 @@ fn a_daemon_of_another_version_is_named() {
         scope.spawn(|| {
             let (mut client, _) = daemon.accept().unwrap();
             let mut buffer = [0; FRAME_MAX];
-            let length = frame::encode(&Reply::Done, &mut buffer).unwrap();
+            let length = frame::encode(&mut Reply::Done, &mut buffer).unwrap();
             buffer[2] = 9;
             client.write_all(&buffer[..length]).unwrap();
             let _ = client.read(&mut buffer);

@@ -26,7 +26,7 @@ fn answers(request: &Request, number: u32) -> Option<Reply> {
 
 fn encoded(request: &Request) -> Vec<u8> {
     let mut buffer = [0; FRAME_MAX];
-    let length = frame::encode(request, &mut buffer).unwrap();
+    let length = frame::encode(&mut request.clone(), &mut buffer).unwrap();
     buffer[..length].to_vec()
 }
 
@@ -245,13 +245,16 @@ fn frames_can_be_pushed_until_a_client_must_read() {
     let mut stream = UnixStream::connect(dir.join(SOCKET)).unwrap();
     stream.write_all(&encoded(&Request::Reload)).unwrap();
     let client = server.accept(now).unwrap();
-    assert!(!server.push(client, &Reply::Done), "nothing is asked yet");
+    assert!(
+        !server.push(client, &mut Reply::Done),
+        "nothing is asked yet"
+    );
     assert_eq!(server.read(client, now), Some(Request::Reload));
     assert_eq!(server.read(client, now), None, "it is asked once");
 
     let note = |number: u32| Reply::Note(format!("{number:0200}").as_str().try_into().unwrap());
     let mut pushed = 0;
-    while server.push(client, &note(pushed)) {
+    while server.push(client, &mut note(pushed)) {
         pushed += 1;
         assert!(pushed < 100_000, "a socket has an end");
     }
@@ -271,7 +274,7 @@ fn frames_can_be_pushed_until_a_client_must_read() {
         let expected = (0..pushed + 2).map(note).chain([Reply::Done]);
         assert!(replies.into_iter().eq(expected));
     });
-    assert!(!server.push(client, &Reply::Done), "it is gone");
+    assert!(!server.push(client, &mut Reply::Done), "it is gone");
     server.close();
     std::fs::remove_dir_all(dir).unwrap();
 }

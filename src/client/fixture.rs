@@ -1,34 +1,34 @@
 //! Answers of an invented daemon, for tests.
 
 use crate::linux::connection::{Answer, Provider};
-use crate::types::{Cause, Family, Ground, Judged, Kind, Missed, State, Who};
-use crate::wire::control::{
-    Active, Check, Counters, Cure, Entry, Header, Path, Rounds, Rtt, Warning,
+use crate::types::{
+    Cause, Family, Ground, Judged, Kind, LastResort, Lead, Metric, Missed, Preempt, State, Verdict,
+    Waiting, Who,
 };
+use crate::wire::control::{Cure, Entry, Warning};
 use crate::wire::decimal::Decimal;
+use crate::wire::snapshot::{
+    Active, Check, CheckState, Counters, Header, Path, ProviderHead, ProviderState, Reason, Rounds,
+    Rtt, Terms,
+};
 
 fn text<const N: usize>(text: &str) -> heapless::String<N> {
     text.try_into().unwrap()
 }
 
-pub(super) fn path(family: Family, state: &str) -> Path {
+pub(super) fn path(family: Family, state: State) -> Path {
     Path {
         family,
-        device: None,
-        state: text(state),
-        reason: None,
-        since_s: 2,
-        address: None,
-        gateway: None,
-        metric: None,
-        installed: false,
-        overridden_by: None,
-        held_back_by: None,
-        takes_over_in_ms: None,
-        rounds: Rounds::default(),
-        loss_percent: None,
-        rtt_ms: Rtt::default(),
-        checks: heapless::Vec::new(),
+        state,
+        since_ms: 2999,
+        terms: Terms {
+            up: 10,
+            down: 3,
+            window: 50,
+            max_failed: 10,
+            quorum: 1,
+        },
+        ..Path::default()
     }
 }
 
@@ -39,10 +39,10 @@ pub(super) fn online(family: Family, device: &str, metric: u32) -> Path {
     };
     Path {
         device: Some(text(device)),
-        since_s: 11_520,
-        address: Some(text(address)),
-        gateway: Some(text(gateway)),
-        metric: Some(metric),
+        since_ms: 11_520_000,
+        address: address.parse().ok(),
+        gateway: gateway.parse().ok(),
+        metric: Some(Metric(metric)),
         installed: true,
         rounds: Rounds {
             good: 50,
@@ -57,17 +57,21 @@ pub(super) fn online(family: Family, device: &str, metric: u32) -> Path {
             min: Some(Decimal::new(1)),
             max: Some(Decimal::new(8_388_608)),
         },
-        ..path(family, "online")
+        verdict: Verdict::Online,
+        ..path(family, State::Online)
     }
 }
 
-pub(super) fn provider(id: &str, rank: u32, state: &str, paths: &[Path]) -> Provider {
+pub(super) fn provider(id: &str, rank: u32, state: ProviderState, paths: &[Path]) -> Provider {
     Provider {
-        id: text(id),
-        rank,
-        state: text(state),
-        disabled: false,
-        paths: paths.iter().cloned().collect(),
+        head: ProviderHead {
+            id: text(id),
+            rank,
+            state,
+            disabled: false,
+            enabled: true,
+        },
+        paths: paths.to_vec(),
     }
 }
 
@@ -78,12 +82,14 @@ pub(super) fn healthy() -> Answer {
         name: text("google"),
         kind: text("ping"),
         target: text("8.8.8.8"),
-        state: text("ok"),
+        state: CheckState::Ok,
         rtt_ms: Some(Decimal::new(12_346)),
         loss_percent: Some(Decimal::new(33_333)),
         sent: 300,
         received: 299,
-        failing_s: None,
+        asked_ms: 400,
+        answered_ms: Some(388),
+        ..Check::default()
     };
     v4.checks.push(google).unwrap();
     Answer {
@@ -93,8 +99,8 @@ pub(super) fn healthy() -> Answer {
             pinned: None,
             table: 176,
             active: Active {
-                ipv4: Some(text("isp1")),
-                ipv6: Some(text("isp1")),
+                ipv4: Lead::By(text("isp1")),
+                ipv6: Lead::By(text("isp1")),
             },
             counters: Counters {
                 swaps: 2,
@@ -103,10 +109,22 @@ pub(super) fn healthy() -> Answer {
                 repairs: 1,
                 ..Counters::default()
             },
+            preempt: Preempt::Yes,
+            last_resort: LastResort::First,
         }),
         providers: vec![
-            provider("isp1", 1, "online", &[v4, online(Family::V6, "eth1", 100)]),
-            provider("isp2", 2, "probing", &[path(Family::V4, "probing")]),
+            provider(
+                "isp1",
+                1,
+                ProviderState::Is(State::Online),
+                &[v4, online(Family::V6, "eth1", 100)],
+            ),
+            provider(
+                "isp2",
+                2,
+                ProviderState::Is(State::Probing),
+                &[path(Family::V4, State::Probing)],
+            ),
         ],
         ..Answer::default()
     }
@@ -115,42 +133,49 @@ pub(super) fn healthy() -> Answer {
 /// As much trouble as one screen shows.
 pub(super) fn troubled() -> Answer {
     let dead = Path {
-        reason: Some(text("3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered")),
-        since_s: 42,
+        since_ms: 42_000,
         loss_percent: Some(Decimal::new(37_500)),
         rtt_ms: Rtt {
             avg: Some(Decimal::new(1_234_500)),
             ..Rtt::default()
         },
-        state: text("offline"),
+        state: State::Offline,
         ..online(Family::V4, "eth2", 102)
     };
     let unplugged = Path {
         device: Some(text("wwan-cdc-12345")),
-        reason: Some(text("no carrier")),
-        since_s: 90_000,
-        ..path(Family::V6, "waiting")
+        reason: Reason {
+            waiting: Some(Waiting::NoCarrier),
+            ..Reason::default()
+        },
+        since_ms: 90_000_000,
+        ..path(Family::V6, State::Waiting)
     };
     let refused = Path {
         installed: false,
-        overridden_by: Some(0),
+        overridden_by: Some(Metric(0)),
         loss_percent: Some(Decimal::new(2000)),
         ..online(Family::V4, "pppoe-wan", 4_294_967_295)
     };
     let mut satellite = provider(
         "satellite-of-the-neighbouring-x",
         3,
-        "disabled",
+        ProviderState::Disabled,
         &[refused, unplugged],
     );
-    satellite.disabled = true;
+    satellite.head.disabled = true;
     let mut answer = healthy();
     let header = answer.header.as_mut().unwrap();
     header.pinned = Some(text("isp1"));
-    header.active.ipv6 = None;
+    header.active.ipv6 = Lead::NoRoute;
     answer.providers = vec![
-        provider("isp1", 1, "pinned", &[online(Family::V4, "eth1", 100)]),
-        provider("isp2", 2, "offline", &[dead]),
+        provider(
+            "isp1",
+            1,
+            ProviderState::Pinned,
+            &[online(Family::V4, "eth1", 100)],
+        ),
+        provider("isp2", 2, ProviderState::Is(State::Offline), &[dead]),
         satellite,
     ];
     answer.warnings = vec![

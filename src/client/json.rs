@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::linux::connection::{Answer, Provider};
 use crate::text::text;
-use crate::wire::control::{Active, Counters, TEXT_MAX, Warning};
+use crate::wire::control::{TEXT_MAX, Warning};
+use crate::wire::snapshot::{Active, Counters};
 
 /// The whole, in the order in which it is read best.
 #[derive(Serialize)]
@@ -137,6 +138,23 @@ mod tests {
             serde_json::to_string_pretty(&found).unwrap(),
             serde_json::to_string_pretty(&expected).unwrap()
         );
+    }
+
+    #[test]
+    fn the_fields_stand_in_their_order() {
+        let text = render(&troubled()).unwrap();
+        let (_, satellite) = text.split_once(r#""providers":["#).unwrap();
+        let (_, satellite) = satellite.split_once(r#"{"id":"satellite"#).unwrap();
+        assert_eq!(
+            satellite,
+            r#"-of-the-neighbouring-x","rank":3,"state":"disabled","disabled":true,"paths":[{"family":"ipv4","device":"pppoe-wan","state":"online","reason":null,"since_s":11520,"address":"192.0.2.7","gateway":"192.0.2.1","metric":4294967295,"installed":false,"overridden_by":0,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":50,"failed":0,"streak":50},"loss_percent":2.0,"rtt_ms":{"last":12.346,"avg":12.3,"stddev":0.125,"min":0.001,"max":8388.608},"checks":[]},{"family":"ipv6","device":"wwan-cdc-12345","state":"waiting","reason":"no carrier","since_s":90000,"address":null,"gateway":null,"metric":null,"installed":false,"overridden_by":null,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":0,"failed":0,"streak":0},"loss_percent":null,"rtt_ms":{"last":null,"avg":null,"stddev":null,"min":null,"max":null},"checks":[]}]}]}
+"#
+        );
+        let text = render(&healthy()).unwrap();
+        let check = r#""checks":[{"name":"google","type":"ping","target":"8.8.8.8","state":"ok","rtt_ms":12.346,"loss_percent":33.333,"sent":300,"received":299,"failing_s":null}]"#;
+        assert!(text.contains(check), "{text}");
+        let begin = r#"{"version":"0.1.0","uptime_s":273840,"pinned":null,"table":176,"active":{"ipv4":"isp1","ipv6":"isp1"},"warnings":[],"counters":{"swaps":2,"probes_sent":600,"probes_answered":590,"replies_rejected":0,"icmp_errors":0,"repairs":1,"kernel_errors":0,"overruns":0,"undecodable":0,"overflows":0,"reloads":0},"providers":[{"id":"isp1","rank":1,"state":"online","disabled":false,"paths":[{"family":"ipv4""#;
+        assert!(text.starts_with(begin), "{text}");
     }
 
     /// The names of all fields of an object, and of those in it.

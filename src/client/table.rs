@@ -3,9 +3,10 @@
 use crate::client::text::{WIDTH, age, decimal, pad, plain, wrap};
 use crate::linux::connection::{Answer, Provider};
 use crate::text::Timestamp;
-use crate::types::Family;
-use crate::wire::control::{Check, Header, Path, Warning};
+use crate::types::{Family, State};
+use crate::wire::control::Warning;
 use crate::wire::decimal::Decimal;
+use crate::wire::snapshot::{Check, Header, Path, ProviderState};
 
 const COLUMNS: usize = 8;
 const TITLES: [&str; COLUMNS] = [
@@ -224,24 +225,27 @@ impl Page {
 }
 
 fn leader(header: &Header, family: Family) -> Option<&str> {
-    match family {
-        Family::V4 => header.active.ipv4.as_deref(),
-        Family::V6 => header.active.ipv6.as_deref(),
-    }
+    let carrier = header.active.of(family).borrowed().carrier();
+    carrier.map(|id| id.as_str())
 }
 
 /// What a person should know of a path that leads, though it can hardly carry anything.
 fn trouble(providers: &[Provider], id: &str, family: Family) -> (Tone, &'static str) {
-    let provider = providers.iter().find(|provider| provider.id == id);
+    let provider = providers.iter().find(|provider| provider.head.id == id);
     let mut paths = provider.iter().flat_map(|provider| &provider.paths);
     let path = paths.find(|path| path.family == family);
-    match path.map(|path| path.state.as_str()) {
-        Some("offline") => (Tone::Bad, ", though that is offline"),
-        Some("waiting") => (Tone::Bad, ", though that is not connected"),
-        _ if provider.is_some_and(|p| p.disabled && p.state != "pinned") => (
-            Tone::Unsure,
-            ", though that is disabled: no enabled provider works",
-        ),
+    match path.map(|path| path.state) {
+        Some(State::Offline) => (Tone::Bad, ", though that is offline"),
+        Some(State::Waiting) => (Tone::Bad, ", though that is not connected"),
+        _ if provider.is_some_and(|Provider { head, .. }| {
+            head.disabled && head.state != ProviderState::Pinned
+        }) =>
+        {
+            (
+                Tone::Unsure,
+                ", though that is disabled: no enabled provider works",
+            )
+        }
         _ => (Tone::Normal, ""),
     }
 }
@@ -280,7 +284,7 @@ fn rows(header: &Header, provider: &Provider, now_ms: u64) -> Vec<Row> {
         .collect();
     if rows.is_empty() {
         let mut cells = [""; COLUMNS].map(str::to_owned);
-        cells[STATE] = plain(&provider.state);
+        cells[STATE] = provider.head.state.name().to_owned();
         rows.push(Row {
             leads: false,
             cells,
@@ -288,14 +292,14 @@ fn rows(header: &Header, provider: &Provider, now_ms: u64) -> Vec<Row> {
         });
     }
     if let Some(first) = rows.first_mut() {
-        first.cells[PROVIDER] = plain(&provider.id);
+        first.cells[PROVIDER] = plain(&provider.head.id);
     }
-    if provider.disabled
+    if provider.head.disabled
         && let Some(last) = rows.last_mut()
     {
         let text = format!(
             "out of use: `failover enable {}` gives it back",
-            plain(&provider.id)
+            plain(&provider.head.id)
         );
         last.remarks.push((Tone::Unsure, text));
     }
@@ -305,14 +309,14 @@ fn rows(header: &Header, provider: &Provider, now_ms: u64) -> Vec<Row> {
 fn row(header: &Header, provider: &Provider, path: &Path, now_ms: u64) -> Row {
     let unknown = || "-".to_owned();
     let mut remarks = Vec::new();
-    if let Some(reason) = &path.reason {
-        remarks.push((Tone::Quiet, plain(reason)));
+    if path.reason.is_told() {
+        remarks.push((Tone::Quiet, plain(&path.reason.to_string())));
     }
     if let Some(remark) = standby(path, now_ms) {
         remarks.push((Tone::Quiet, remark));
     }
     let silent = |check: &&Check| check.failing_s.is_some_and(|time| time >= SILENT_S);
-    if path.state == "online" {
+    if path.state == State::Online {
         let silent = path.checks.iter().filter(silent);
         remarks.extend(silent.map(|check| (Tone::Unsure, failing(check))));
     }
@@ -324,12 +328,12 @@ fn row(header: &Header, provider: &Provider, path: &Path, now_ms: u64) -> Row {
         remarks.push((Tone::Bad, text));
     }
     Row {
-        leads: leader(header, path.family) == Some(provider.id.as_str()),
+        leads: leader(header, path.family) == Some(provider.head.id.as_str()),
         cells: [
             String::new(),
             path.family.name().to_owned(),
-            plain(&path.state),
-            age(path.since_s),
+            path.state.name().to_owned(),
+            age(path.since_ms / 1000),
             path.loss_percent
                 .map_or_else(unknown, |loss| decimal(loss) + "%"),
             path.rtt_ms.avg.map_or_else(unknown, round_trip),
@@ -378,6 +382,7 @@ fn round_trip(ms: Decimal) -> String {
 mod tests {
     use super::*;
     use crate::client::fixture::{healthy, online, provider, troubled};
+    use crate::types::{Lead, Slot, Waiting};
 
     /// 2025-11-23T20:28:55Z
     const NOW_MS: u64 = 1_763_929_735_400;
@@ -429,7 +434,6 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
   PROVIDER  FAMILY  STATE     SINCE   LOSS      RTT      METRIC  DEVICE
 * isp1      ipv4    online   3h 12m     0%  12.3 ms         100  eth1
   isp2      ipv4    offline     42s  37.5%  1235 ms         102  eth2
-            3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered
   satellite-of-the-neighbouring-x
             ipv4    online   3h 12m     2%  12.3 ms  4294967295  pppoe-wan
             the kernel does not have its route
@@ -452,7 +456,7 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
     #[test]
     fn what_a_calm_table_would_hide() {
         let mut answer = healthy();
-        answer.header.as_mut().unwrap().active.ipv6 = None;
+        answer.header.as_mut().unwrap().active.ipv6 = Lead::NoRoute;
         let path = &mut answer.providers[0].paths[0];
         path.checks[0].failing_s = Some(4);
         assert!(!text(&answer).contains("fails"));
@@ -461,7 +465,7 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
         path.held_back_by = Some("isp2".try_into().unwrap());
         path.takes_over_in_ms = Some(125_000);
         answer.providers[0].paths[1].held_back_by = Some("isp2".try_into().unwrap());
-        answer.providers[0].disabled = true;
+        answer.providers[0].head.disabled = true;
         assert_eq!(
             text(&answer),
             "\
@@ -480,18 +484,18 @@ ipv6 has no way out
 "
         );
         // What is offline fails by all of them.
-        answer.providers[0].paths[0].state = "offline".try_into().unwrap();
+        answer.providers[0].paths[0].state = State::Offline;
         assert!(!text(&answer).contains("fails for"));
     }
 
     #[test]
     fn a_last_resort_is_told_from_a_good_way() {
         let mut answer = healthy();
-        answer.providers[0].paths[1].state = "offline".try_into().unwrap();
+        answer.providers[0].paths[1].state = State::Offline;
         let said = "ipv4 leaves by isp1\nipv6 leaves by isp1, though that is offline\n";
         assert!(text(&answer).contains(said), "{}", text(&answer));
         for path in &mut answer.providers[0].paths {
-            path.state = "waiting".try_into().unwrap();
+            path.state = State::Waiting;
         }
         let said = "ipv4 and ipv6 leave by isp1, though that is not connected\n";
         assert!(text(&answer).contains(said), "{}", text(&answer));
@@ -515,17 +519,23 @@ ipv6 has no way out
         let mut path = online(Family::V6, "fifteen-letters", u32::MAX);
         path.rtt_ms.avg = Some(Decimal::new(u32::MAX));
         path.loss_percent = Some(Decimal::new(99_900));
-        path.since_s = 8_639_999;
-        path.reason = Some("x".repeat(120).as_str().try_into().unwrap());
+        path.since_ms = 8_639_999_000;
         let long = "an-id-of-thirty-one-characters-";
+        path.reason.waiting = Some(Waiting::DeviceTaken(Slot(0)));
+        path.reason.other = Some(long.try_into().unwrap());
         answer.providers = vec![
-            provider(long, 1, "disabled", &[path.clone(), path]),
-            provider("short", 2, "online", &[online(Family::V4, "eth0", 1)]),
+            provider(long, 1, ProviderState::Disabled, &[path.clone(), path]),
+            provider(
+                "short",
+                2,
+                ProviderState::Is(State::Online),
+                &[online(Family::V4, "eth0", 1)],
+            ),
         ];
-        answer.providers[0].disabled = true;
+        answer.providers[0].head.disabled = true;
         let header = answer.header.as_mut().unwrap();
         header.pinned = Some(long.try_into().unwrap());
-        header.active.ipv6 = header.pinned.clone();
+        header.active.ipv6 = Lead::By(long.try_into().unwrap());
         answer.warnings[0].text = "y".repeat(240).as_str().try_into().unwrap();
         assert!(text(&answer).contains("short"));
     }
@@ -549,7 +559,7 @@ ipv6 has no way out
     #[test]
     fn a_hostile_name_commands_nothing() {
         let mut answer = troubled();
-        answer.providers[0].id = "\x1b]0;x\x07".try_into().unwrap();
+        answer.providers[0].head.id = "\x1b]0;x\x07".try_into().unwrap();
         answer.warnings[0].text = "\x1b[2J".try_into().unwrap();
         assert!(!text(&answer).contains('\x1b'));
     }

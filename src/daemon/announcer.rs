@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::routes::RouteSync;
+use super::snapshot::Snapshot;
 use crate::engine::Engine;
 use crate::engine::path::Path as EnginePath;
 use crate::limits::PATHS_MAX;
@@ -16,8 +17,9 @@ use crate::linux::clock::now;
 use crate::linux::process::hooks::{Announcement, Hooks};
 use crate::linux::process::ubus::Interfaces;
 use crate::text::text;
-use crate::types::{Family, Instant, PathId, PerFamily, Slot, State, Verdict};
+use crate::types::{Cause, Family, Instant, Name, PathId, PerFamily, Slot, State, Verdict};
 use crate::wire::control::Text;
+use crate::wire::decimal::Decimal;
 
 /// What the programs have heard last. All zero bytes when new.
 pub(super) struct Heard {
@@ -37,8 +39,7 @@ pub(super) struct Announcer<'m> {
 
 /// What a transition is about.
 struct Facts<'a> {
-    engine: &'a Engine,
-    routes: &'a RouteSync<'a>,
+    snapshot: Snapshot<'a>,
     interfaces: &'a Interfaces,
 }
 
@@ -139,8 +140,7 @@ impl<'m> Announcer<'m> {
     ) {
         while cx.hooks_due && self.hooks.are_idle() {
             let facts = Facts {
-                engine: cx.engine,
-                routes,
+                snapshot: Snapshot::of(cx.engine, routes, now()),
                 interfaces,
             };
             let Some(announcement) = self.heard.next_announcement(&facts) else {
@@ -162,7 +162,7 @@ impl Heard {
     }
 
     fn pin_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
-        let pinned = facts.engine.pinned();
+        let pinned = facts.snapshot.engine.pinned();
         let old = core::mem::replace(&mut self.pinned, pinned);
         (old != pinned).then(|| {
             announcement(&Transition {
@@ -177,24 +177,26 @@ impl Heard {
     }
 
     fn swap_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
-        let engine = facts.engine;
+        let engine = facts.snapshot.engine;
         let family = Family::ALL
             .into_iter()
             .find(|family| engine.carrier(*family) != self.leaders[*family])?;
         let leader = engine.carrier(family);
         let old = core::mem::replace(&mut self.leaders[family], leader);
         let path = leader.map(|slot| PathId { slot, family });
+        let cause = facts.snapshot.lead_cause(family);
         Some(announcement(&Transition {
             action: "swap",
             old: facts.id(old),
             new: facts.id(leader),
-            ..facts.about(path, family, true)
+            ..facts.about(path, family, cause)
         }))
     }
 
     /// A path is in use or out of use; what is in between is no news.
     fn path_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
-        let engine = facts.engine;
+        let snapshot = &facts.snapshot;
+        let engine = snapshot.engine;
         for index in 0..PATHS_MAX {
             let id = PathId::from_index(index)?;
             let state = engine.path(id).map(|path| path.state());
@@ -214,24 +216,16 @@ impl Heard {
             if action == "offline" && was_out {
                 continue; // it is out for another reason
             }
-            let path = engine.path(id);
-            let provider = engine.config().at(id.slot);
-            let window = provider.map_or(0, |p| p.timing.window);
-            let (lost, asked) = path.map_or((0, 0), |path| path.loss(window));
-            let loss = (lost * 1000).checked_div(asked);
-            let loss = loss.map_or_else(String::new, |loss| format!("{}.{}", loss / 10, loss % 10));
-            let rtt = path.and_then(|path| path.rounds.rtt(window));
-            let rtt = rtt.map_or_else(String::new, |rtt| {
-                format!("{}.{:03}", rtt.avg / 1000, rtt.avg % 1000)
-            });
-            let old = name(heard);
+            let path = engine.path(id)?;
+            let loss = snapshot.loss(path).map(|loss| loss.to_string());
+            let rtt = snapshot.rtt(path).avg.map(in_full);
             return Some(announcement(&Transition {
                 action,
-                old: &old,
-                new: &name(code(state)),
-                loss: &loss,
-                rtt: &rtt,
-                ..facts.about(Some(id), id.family, false)
+                old: name(heard),
+                new: state.name(),
+                loss: &loss.unwrap_or_default(),
+                rtt: &rtt.unwrap_or_default(),
+                ..facts.about(Some(id), id.family, snapshot.cause(path))
             }));
         }
         None
@@ -239,31 +233,23 @@ impl Heard {
 }
 
 impl<'a> Facts<'a> {
-    /// Which path a transition is about, and its cause, as the journal has it. What becomes of the traffic is the word on a
-    /// `swap`, and on nothing else.
-    fn about(&self, path: Option<PathId>, family: Family, swap: bool) -> Transition<'a> {
-        let provider = path.and_then(|path| self.engine.config().at(path.slot));
-        let id = provider.map(|provider| provider.id.as_str());
-        let uplink = path.and_then(|path| self.routes.uplink(path));
+    /// Which path a transition is about, and its cause.
+    fn about(&self, path: Option<PathId>, family: Family, cause: Option<&Cause>) -> Transition<'a> {
+        let provider = path.and_then(|path| self.snapshot.engine.config().at(path.slot));
+        let uplink = path.and_then(|path| self.snapshot.uplink(path));
         let interface = provider.and_then(|provider| self.interfaces.of(provider, family));
-        let entries = self.engine.journal().entries();
-        let last = entries
-            .filter(|entry| entry.who.provider.as_deref() == id && entry.who.family == Some(family))
-            .filter(|entry| entry.kind.is_of_traffic() == swap)
-            .last();
         Transition {
-            provider: id.unwrap_or_default(),
+            provider: provider.map_or("", |provider| provider.id.as_str()),
             interface: interface.map_or("", |name| name.as_str()),
             device: uplink.map_or("", |uplink| uplink.device.as_str()),
             family: family.name(),
-            reason: last.map_or_else(Text::new, |entry| text(format_args!("{}", entry.cause))),
+            reason: cause.map_or_else(Text::new, |cause| text(format_args!("{cause}"))),
             ..Transition::default()
         }
     }
 
     fn id(&self, slot: Option<Slot>) -> &'a str {
-        let provider = slot.and_then(|slot| self.engine.config().at(slot));
-        provider.map_or("", |provider| provider.id.as_str())
+        self.snapshot.id(slot).map_or("", Name::as_str)
     }
 }
 
@@ -304,14 +290,14 @@ fn code(state: State) -> u8 {
     state as u8 + 1
 }
 
-fn name(code: u8) -> String {
-    let states = [
-        State::Online,
-        State::Probing,
-        State::Offline,
-        State::Frozen,
-        State::Waiting,
-    ];
-    let state = states.into_iter().find(|state| self::code(*state) == code);
-    state.map_or_else(String::new, |state| state.to_string())
+fn name(code: u8) -> &'static str {
+    let state = State::ALL
+        .into_iter()
+        .find(|state| self::code(*state) == code);
+    state.map_or("", State::name)
+}
+
+/// With three decimals, whatever they are.
+fn in_full(Decimal { thousandths }: Decimal) -> String {
+    format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
 }

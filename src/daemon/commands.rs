@@ -1,15 +1,17 @@
 //! What clients and signals ask for is carried out.
 
 use super::Daemon;
+use super::answers::Answers;
 use super::pin::find;
-use super::status::View;
+use super::snapshot::Snapshot;
 use crate::engine::Event;
 use crate::linux::clock::now;
 use crate::linux::control::ClientId;
 use crate::linux::signals::Signal;
 use crate::text::text;
 use crate::types::Instant;
-use crate::wire::control::{Counters, NOT_PERMITTED, Reply, Request};
+use crate::wire::control::{NOT_PERMITTED, Reply, Request};
+use crate::wire::snapshot::Counters;
 
 impl Daemon<'_> {
     /// A signal has come.
@@ -72,8 +74,8 @@ impl Daemon<'_> {
             Request::Refresh(interface) => self.netifd.refresh(interface.as_deref(), cx, now),
         };
         if let Err(error) = result {
-            let reply = Reply::Error(text(format_args!("{error}")));
-            self.control.server.push(client, &reply);
+            let mut reply = Reply::Error(text(format_args!("{error}")));
+            self.control.server.push(client, &mut reply);
         }
         self.sync();
         self.note_warnings();
@@ -89,7 +91,7 @@ impl Daemon<'_> {
         let (notes, result) = self.reload();
         for note in notes {
             // What finds no room is in the log.
-            self.control.server.push(client, &Reply::Note(note));
+            self.control.server.push(client, &mut Reply::Note(note));
         }
         result
     }
@@ -97,17 +99,13 @@ impl Daemon<'_> {
     /// Sends a client what it takes of its answer.
     fn pump(&mut self, client: ClientId, now: Instant) {
         let counters = self.counters();
-        let view = View {
-            core: self.cx.engine,
-            mirror: self.routes.mirror,
-            uplinks: self.routes.uplinks,
-            laid_out: self.routes.laid_out,
+        let answers = Answers {
+            snapshot: Snapshot::of(self.cx.engine, &self.routes, now),
             warnings: self.warnings.all(),
             counters: &counters,
             started_at: self.started_at,
-            now,
         };
-        let next = &mut |request: &Request, at: &mut u32| view.answer(request, at);
+        let next = &mut |request: &Request, at: &mut u32| answers.next(request, at);
         self.control.pump(client, now, next, &self.cx);
     }
 

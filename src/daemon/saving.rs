@@ -1,13 +1,16 @@
 //! What the next run shall know: written on transitions and at the end, read at the start.
 
 use super::context::Context;
+use super::routes::RouteSync;
+use super::snapshot::Snapshot;
 use super::state_dir::StateDir;
 use crate::config::Config;
+use crate::engine::Engine;
 use crate::engine::journal::Entry;
-use crate::engine::{self, Engine};
+use crate::linux::clock::now;
 use crate::linux::file::saved_state::{self, Saved};
-use crate::types::{Family, Instant, PathId, PerFamily, Slot};
-use crate::wire::saved_state::{BootId, Lead, Path, Record, Records};
+use crate::types::{Family, Instant, Name, PathId, PerFamily, Slot};
+use crate::wire::saved_state::{BootId, Path, Record, Records};
 
 /// Writes the state of this boot.
 pub(super) struct Saving {
@@ -25,13 +28,18 @@ impl Saving {
     }
 
     /// Writes the state, if there is anything new in it.
-    pub(super) fn save(&mut self, cx: &mut Context<'_>, directory: &mut StateDir) {
+    pub(super) fn save(
+        &mut self,
+        cx: &mut Context<'_>,
+        routes: &RouteSync<'_>,
+        directory: &mut StateDir,
+    ) {
         if !core::mem::take(&mut cx.save_due) {
             return;
         }
-        let engine = &*cx.engine;
-        let state_dir = &engine.config().globals.state_dir;
-        let saved = saved_state::write(state_dir, self.boot, |put| put_all(engine, put));
+        let snapshot = Snapshot::of(cx.engine, routes, now());
+        let state_dir = &snapshot.engine.config().globals.state_dir;
+        let saved = saved_state::write(state_dir, self.boot, |put| put_all(&snapshot, put));
         let unsaved = core::mem::replace(&mut self.unsaved, saved.is_err());
         match saved {
             Ok(()) if unsaved => log::info!("the state is saved again"),
@@ -47,15 +55,14 @@ impl Saving {
     }
 }
 
-fn put_all(engine: &Engine, put: &mut dyn FnMut(&Record<'_>)) {
-    let config = engine.config();
-    let id = |slot: Option<Slot>| slot.and_then(|slot| config.at(slot)).map(|p| p.id.as_str());
-    let leader = |family| id(engine.leader(family));
+fn put_all(snapshot: &Snapshot<'_>, put: &mut dyn FnMut(&Record<'_>)) {
+    let engine = snapshot.engine;
+    let leader = |family| snapshot.id(engine.leader(family)).map(Name::as_str);
     put(&Record::Leaders(PerFamily {
         v4: leader(Family::V4),
         v6: leader(Family::V6),
     }));
-    for provider in &config.providers {
+    for provider in &engine.config().providers {
         let path = |family| {
             let path = engine.path(PathId {
                 slot: provider.slot,
@@ -76,14 +83,9 @@ fn put_all(engine: &Engine, put: &mut dyn FnMut(&Record<'_>)) {
             paths,
         });
     }
-    let lead = |family| match engine.lead_of(family) {
-        engine::Lead::Unknown => Lead::Unknown,
-        engine::Lead::NoRoute => Lead::NoRoute,
-        engine::Lead::Refused => Lead::Refused,
-        engine::Lead::By(slot) => id(Some(slot)).map_or(Lead::Unknown, Lead::By),
-    };
+    let lead = |family| snapshot.lead(family).named(|id| Some(id.as_str()));
     put(&Record::Told {
-        pinned: id(engine.pinned()),
+        pinned: snapshot.pinned().map(Name::as_str),
         leads: PerFamily {
             v4: lead(Family::V4),
             v6: lead(Family::V6),
@@ -141,7 +143,8 @@ pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
             }
             Record::Told { pinned, leads } => {
                 for family in Family::ALL {
-                    engine.restore_lead(family, lead(engine.config(), leads[family]));
+                    let lead = leads[family].named(|id| slot_in(engine.config(), id));
+                    engine.restore_lead(family, lead);
                 }
                 if let Some(id) = pinned {
                     engine.restore_pin(slot_in(engine.config(), id));
@@ -159,15 +162,6 @@ pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
                 cause,
             }),
         }
-    }
-}
-
-fn lead(config: &Config, lead: Lead<'_>) -> engine::Lead {
-    match lead {
-        Lead::Unknown => engine::Lead::Unknown,
-        Lead::NoRoute => engine::Lead::NoRoute,
-        Lead::Refused => engine::Lead::Refused,
-        Lead::By(id) => slot_in(config, id).map_or(engine::Lead::Unknown, engine::Lead::By),
     }
 }
 

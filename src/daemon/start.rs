@@ -264,7 +264,8 @@ impl Daemon<'_> {
         self.pin.watch(&self.cx)?;
         self.state_dir.watch_netns_lock(&self.cx)?;
         self.announcer.log(self.cx.engine);
-        self.saving.save(&mut self.cx, &mut self.state_dir);
+        self.saving
+            .save(&mut self.cx, &self.routes, &mut self.state_dir);
         Ok(())
     }
 
@@ -280,7 +281,8 @@ impl Daemon<'_> {
         let engine = &mut self.cx.engine;
         engine.note(now(), None, None, Kind::Stopped, Cause::Cleanly);
         self.cx.save_due = true;
-        self.saving.save(&mut self.cx, &mut self.state_dir);
+        self.saving
+            .save(&mut self.cx, &self.routes, &mut self.state_dir);
         log::info!("stopped");
     }
 }

@@ -6,19 +6,20 @@ use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
 use super::routes::{Refusal, Refusals, RouteSync};
+use super::snapshot::Snapshot;
 use crate::config::Provider;
-use crate::engine::Engine;
-use crate::engine::path::{Duty, Path};
+use crate::engine::path::Path;
 use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
 use crate::linux::sysctl;
-use crate::routing::layout::{Taken, overridden_by};
+use crate::routing::layout::Taken;
 use crate::routing::mirror::Kinds;
 use crate::routing::mwan3;
 use crate::routing::objects::{Change, Route};
 use crate::routing::uplink::{self, Uplink};
 use crate::text::text;
-use crate::types::{Family, Fault, Name, PathId, TABLE_MAIN};
+use crate::types::{Duty, Family, Fault, Name, PathId, TABLE_MAIN};
 use crate::wire::control::{Cure, Text, Warning};
+use crate::wire::snapshot::Reason;
 
 /// The warnings that hold now.
 pub(super) struct Warnings {
@@ -29,7 +30,7 @@ pub(super) struct Warnings {
 
 /// What warnings are about.
 pub(super) struct Sources<'a> {
-    pub(super) engine: &'a Engine,
+    pub(super) snapshot: Snapshot<'a>,
     pub(super) routes: &'a RouteSync<'a>,
     pub(super) probing: &'a Probing<'a>,
     pub(super) netifd: &'a NetifdWatch<'a>,
@@ -113,7 +114,7 @@ impl Warnings {
     pub(super) fn find(&mut self, sources: &Sources<'_>) {
         let known = core::mem::take(&mut self.all);
         let Sources {
-            engine,
+            snapshot,
             routes,
             probing,
             netifd,
@@ -137,12 +138,12 @@ impl Warnings {
             self.add("no-room", None, what, None);
         }
         for family in Family::ALL {
-            self.warn_of_family(family, engine, routes);
-            self.warn_of_refused(family, engine, routes);
+            self.warn_of_family(family, &snapshot);
+            self.warn_of_refused(family, &snapshot, routes);
         }
-        netifd.warn(engine.config(), self);
-        for path in engine.paths() {
-            self.warn_of_path(path, engine, routes);
+        netifd.warn(snapshot.engine.config(), self);
+        for path in snapshot.engine.paths() {
+            self.warn_of_path(path, &snapshot, routes);
         }
         for warning in self.all.iter().filter(|warning| !known.contains(warning)) {
             match &warning.provider {
@@ -152,12 +153,12 @@ impl Warnings {
         }
     }
 
-    fn warn_of_path(&mut self, path: &Path, engine: &Engine, routes: &RouteSync<'_>) {
-        let Some(provider) = engine.config().at(path.id.slot) else {
+    fn warn_of_path(&mut self, path: &Path, snapshot: &Snapshot<'_>, routes: &RouteSync<'_>) {
+        let Some(provider) = snapshot.engine.config().at(path.id.slot) else {
             return;
         };
-        warn_of_pin(self, provider, path);
-        let uplink = routes.uplink(path.id).filter(|uplink| uplink.index != 0);
+        warn_of_pin(self, provider, path.id.family, &snapshot.reason(path));
+        let uplink = snapshot.uplink(path.id).filter(|uplink| uplink.index != 0);
         if let (Family::V4, Some(uplink)) = (path.id.family, uplink) {
             let has_table = routes.tables.of(path.id.slot).is_some();
             let told_apart = has_table && !shares_address(path.id, routes.uplinks);
@@ -181,13 +182,12 @@ impl Warnings {
         }
     }
 
-    fn warn_of_family(&mut self, family: Family, engine: &Engine, routes: &RouteSync<'_>) {
-        let (mirror, laid_out) = (&routes.mirror, &routes.laid_out[family]);
-        let config = engine.config();
+    fn warn_of_family(&mut self, family: Family, snapshot: &Snapshot<'_>) {
+        let config = snapshot.engine.config();
         if !config.manages(family) {
             return;
         }
-        for Taken { table, metric } in &laid_out.taken {
+        for Taken { table, metric } in &snapshot.laid_out[family].taken {
             let what = format_args!(
                 "an {family} route that is not ours has metric {metric} in table {table}: ours use the next ones"
             );
@@ -195,8 +195,7 @@ impl Warnings {
             self.add("foreign-route", None, what, cure);
         }
         let table = config.globals.table;
-        let over = |best| overridden_by(mirror.routes(), family, table, best);
-        if let Some(metric) = laid_out.places.first().and_then(|(_, best)| over(*best)) {
+        if let Some(metric) = snapshot.overridden(family) {
             let cure = match table {
                 TABLE_MAIN => "give it a higher metric, or set `option table '176'`",
                 _ => "it was set by hand: delete it when it is no longer wanted",
@@ -207,7 +206,8 @@ impl Warnings {
             let cure = advice(format_args!("{cure}"));
             self.add("overridden", None, what, cure);
         }
-        if family == Family::V6 && uplink::source_specific_defaults(mirror).next().is_some() {
+        let mut of_one_prefix = uplink::source_specific_defaults(snapshot.mirror);
+        if family == Family::V6 && of_one_prefix.next().is_some() {
             let what = format_args!(
                 "there are IPv6 default routes for packets from one prefix only: hosts with addresses of one provider \
                  reach nothing by another"
@@ -220,7 +220,7 @@ impl Warnings {
     }
 
     /// What the kernel refuses over and over: each route and rule by its name.
-    fn warn_of_refused(&mut self, family: Family, engine: &Engine, routes: &RouteSync<'_>) {
+    fn warn_of_refused(&mut self, family: Family, snapshot: &Snapshot<'_>, routes: &RouteSync<'_>) {
         let refusals = &routes.refusals[family];
         for refusal in refusals.confirmed().filter(|r| !is_told_of(r, refusals)) {
             let fault = refusal.fault;
@@ -236,9 +236,9 @@ impl Warnings {
                 }
             };
             let id = |slot| PathId { slot, family };
-            let providers = engine.config().enabled();
+            let providers = snapshot.engine.config().enabled();
             let mut users = providers.filter_map(|provider| {
-                let uplink = routes.uplink(id(provider.slot))?;
+                let uplink = snapshot.uplink(id(provider.slot))?;
                 (uplink.index == route.device).then_some((provider, uplink))
             });
             let (provider, device) = match users.next() {
@@ -330,9 +330,9 @@ impl fmt::Display for Advice<'_> {
 }
 
 /// A pinned provider that carries nothing is what an administrator must hear of.
-fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, path: &Path) {
-    if let (Duty::Pinned, Some(waiting)) = (path.duty, path.waiting) {
-        let (id, family) = (&provider.id, path.id.family);
+fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, family: Family, reason: &Reason) {
+    if let (Duty::Pinned, Some(waiting)) = (reason.duty, reason.waiting) {
+        let id = &provider.id;
         let what = format_args!("pinned, but without use in {family}: {waiting}");
         let cure = advice(format_args!(
             "`failover use auto` lets the others take over"

@@ -7,30 +7,8 @@ use super::ranking::{Candidate, Choice, Class, choose, plan};
 use super::{Action, Actions, Engine, Plan};
 use crate::config::{LastResort, Preempt};
 use crate::limits::PROVIDERS_MAX;
+pub use crate::types::Lead;
 use crate::types::{Cause, Family, Instant, Kind, PathId, Slot, Verdict};
-
-/// What becomes of a family's traffic: what status, explain, hooks and journal tell of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lead {
-    /// not known yet; or the family is not managed
-    Unknown,
-    /// no provider can have a default route
-    NoRoute,
-    /// `last_resort` refuses it
-    Refused,
-    /// it leaves by this provider
-    By(Slot),
-}
-
-impl Lead {
-    /// The provider that carries.
-    pub fn carrier(self) -> Option<Slot> {
-        match self {
-            Lead::By(slot) => Some(slot),
-            Lead::Unknown | Lead::NoRoute | Lead::Refused => None,
-        }
-    }
-}
 
 /// How long `preempt` lets another one carry, though this one is online and of better rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

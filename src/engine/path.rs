@@ -3,21 +3,10 @@
 use super::rounds::{Rounds, Terms};
 use crate::config::Threshold;
 use crate::limits::QUALITY_ROUNDS_MIN;
-pub use crate::types::State;
 use crate::types::{
     CheckSet, Duration, Ground, Instant, Measure, Measured, PathId, Round, Verdict, Waiting,
 };
-
-/// Whether a path probes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duty {
-    /// It does.
-    Checked,
-    /// Its provider is pinned: used whatever the checks would say, so none are made.
-    Pinned,
-    /// Another provider is pinned.
-    Frozen,
-}
+pub use crate::types::{Duty, State};
 
 /// One provider in one family.
 pub struct Path {
@@ -114,13 +103,9 @@ impl Path {
             .is_some_and(|terms| terms.intervals.is_empty())
     }
 
-    /// How many of its checks must answer in a round, of how many, and whether some of them must, whatever the others do.
-    pub fn quorum(&self) -> (u32, u32, bool) {
-        self.terms.as_ref().map_or((0, 0, false), |terms| {
-            #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
-            let checks = terms.intervals.len() as u32;
-            (terms.quorum(), checks, terms.required != CheckSet(0))
-        })
+    /// How many of its checks must answer in a round.
+    pub fn quorum(&self) -> u32 {
+        self.terms.as_ref().map_or(0, Terms::quorum)
     }
 
     /// Whether a measure is beyond its threshold.

@@ -9,15 +9,14 @@ use std::time::Duration;
 
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
 use nix::sys::time::TimeVal;
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use crate::limits::FRAME_MAX;
 use crate::linux::control::SOCKET;
-use crate::types::Name;
-use crate::wire::control::{
-    self, Entry, Header, ProviderHead, Reply, Request, Text, Warning, Word,
-};
+use crate::wire::control::{Entry, Reply, Request, Text, Warning};
 use crate::wire::frame::{self, FrameError};
+use crate::wire::snapshot::{self, Header, ProviderHead};
 
 /// The daemon has this long, in seconds, for each part of its answer.
 const PATIENCE_S: u8 = 6;
@@ -43,16 +42,27 @@ pub struct Answer {
     pub refused: Option<Text>,
 }
 
-/// One provider, under the names that `status --json` has for it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs)] // see `ProviderHead`
+/// One provider.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Provider {
-    pub id: Name,
-    pub rank: u32,
-    pub state: Word,
-    pub disabled: bool,
+    /// the provider as a whole
+    pub head: ProviderHead,
     /// one a managed family
-    pub paths: heapless::Vec<control::Path, 2>,
+    pub paths: Vec<snapshot::Path>,
+}
+
+/// Under the names that `status --json` has.
+impl Serialize for Provider {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let head = &self.head;
+        let mut fields = serializer.serialize_struct("Provider", 5)?;
+        fields.serialize_field("id", &head.id)?;
+        fields.serialize_field("rank", &head.rank)?;
+        fields.serialize_field("state", head.state.name())?;
+        fields.serialize_field("disabled", &head.disabled)?;
+        fields.serialize_field("paths", self.paths.as_slice())?;
+        fields.end()
+    }
 }
 
 /// Why there is no answer.
@@ -104,14 +114,15 @@ pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, AskError> {
 fn ask_once(socket: &Path, request: &Request) -> Result<Answer, AskError> {
     let mut stream = connect(socket)?;
     let mut buffer = [0; FRAME_MAX];
-    let length = frame::encode(request, &mut buffer).map_err(AskError::Frame)?;
+    let length = frame::encode(&mut request.clone(), &mut buffer).map_err(AskError::Frame)?;
     stream.write_all(&buffer[..length])?;
 
     let mut answer = Answer::default();
     let mut filled = 0;
     loop {
-        match frame::decode::<Reply>(&buffer[..filled]).map_err(AskError::Frame)? {
-            Some((reply, taken)) => {
+        let mut reply = Reply::default();
+        match frame::decode_into(&buffer[..filled], &mut reply).map_err(AskError::Frame)? {
+            Some(taken) => {
                 buffer.copy_within(taken..filled, 0);
                 filled -= taken;
                 if answer.take(reply) {
@@ -143,29 +154,19 @@ fn connect(socket: &Path) -> io::Result<UnixStream> {
     Ok(fd.into())
 }
 
-impl From<ProviderHead> for Provider {
-    fn from(head: ProviderHead) -> Provider {
-        Provider {
-            id: head.id,
-            rank: head.rank,
-            state: head.state,
-            disabled: head.disabled,
-            paths: heapless::Vec::new(),
-        }
-    }
-}
-
 impl Answer {
     /// Whether this was the end.
     fn take(&mut self, reply: Reply) -> bool {
         match reply {
             Reply::Header(header) => self.header = Some(header),
             Reply::Warning(warning) => self.warnings.push(warning),
-            Reply::Provider(head) => self.providers.push(head.into()),
+            Reply::Provider(head) => self.providers.push(Provider {
+                head,
+                paths: Vec::new(),
+            }),
             Reply::Path(path) => {
                 if let Some(provider) = self.providers.last_mut() {
-                    // There are no more families than there is room for.
-                    let _ = provider.paths.push(path);
+                    provider.paths.push(path);
                 }
             }
             Reply::Entry(entry) => self.entries.push(entry),

@@ -226,7 +226,7 @@ impl Server {
 
     /// Adds one frame to a client's answer. `false`: there is no room until the client takes some, or nobody is
     /// waiting for it; [`Server::pump`] goes on then. Nothing can follow [`Reply::Done`] or [`Reply::Error`].
-    pub fn push(&mut self, client: ClientId, reply: &Reply) -> bool {
+    pub fn push(&mut self, client: ClientId, reply: &mut Reply) -> bool {
         let Some((buffer, Some(client))) = self.parts(client) else {
             return false;
         };
@@ -375,7 +375,7 @@ impl Client {
         if let Some(fault) = fault {
             let mut text = Text::new();
             let _ = write!(text, "{fault}");
-            answer.add(&Reply::Error(text), buffer);
+            answer.add(&mut Reply::Error(text), buffer);
         }
         self.phase = Phase::Answering(answer);
         Ok(request)
@@ -406,7 +406,7 @@ impl Client {
                 .request
                 .as_ref()
                 .and_then(|request| next(request, &mut answer.at));
-            if !answer.add(&reply.unwrap_or(Reply::Done), buffer) {
+            if !answer.add(&mut reply.unwrap_or_default(), buffer) {
                 return Err(Gone);
             }
         }
@@ -414,7 +414,7 @@ impl Client {
 }
 
 impl Answer {
-    fn add(&mut self, reply: &Reply, buffer: &mut Buffer) -> bool {
+    fn add(&mut self, reply: &mut Reply, buffer: &mut Buffer) -> bool {
         if self.last {
             return false;
         }

@@ -10,25 +10,42 @@ use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX, TARGET_MAX};
 use crate::types::Family;
 
 /// A path's state, as people see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum State {
     Online,
     Probing,
     Offline,
     Frozen,
+    #[default]
     Waiting,
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl State {
+    /// All of them, best first.
+    pub const ALL: [State; 5] = [
+        State::Online,
+        State::Probing,
+        State::Offline,
+        State::Frozen,
+        State::Waiting,
+    ];
+
+    /// As status, journal and hooks have it.
+    pub const fn name(self) -> &'static str {
+        match self {
             State::Online => "online",
             State::Probing => "probing",
             State::Offline => "offline",
             State::Frozen => "frozen",
             State::Waiting => "waiting",
-        })
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -42,9 +59,10 @@ pub struct Who {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// the daemon was started
+    #[default]
     Started,
     /// the daemon was stopped
     Stopped,
@@ -101,12 +119,13 @@ impl Kind {
 }
 
 /// Why it happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant)] // a journal's entries are in place, not on a heap
 pub enum Cause {
     /// of a start: the daemon's version
     Version(Name),
     /// of a stop: it was asked for
+    #[default]
     Cleanly,
     /// of a configuration: it was read again
     Reread,

@@ -1,37 +1,31 @@
-//! What daemon and client say to each other over the control socket, and what `status --json` prints.
+//! What daemon and client say to each other over the control socket.
 //!
-//! A frame is a length (two bytes, little-endian), the protocol's version (one byte), and a postcard message of at
-//! most [`crate::limits::FRAME_MAX`] bytes in all. A client sends one [`Request`]; the daemon answers with the frames
-//! named there, the last of which is [`Reply::Done`] or [`Reply::Error`], and closes.
-//!
-//! The names of the fields of [`Header`], [`ProviderHead`], [`Path`] and [`Check`] are those of the JSON: add, never rename.
+//! A frame is a length (two bytes, little-endian), the protocol's version (one byte), and a message as
+//! [`crate::wire::codec`] has it, of at most [`crate::limits::FRAME_MAX`] bytes in all. A client sends one [`Request`]; the
+//! daemon answers with the frames named there, the last of which is [`Reply::Done`] or [`Reply::Error`], and closes.
 
 use core::fmt;
 
-use heapless::{String, Vec};
-use serde::{Deserialize, Deserializer, Serialize};
+use heapless::String;
 
-use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
-use crate::types::{Cause, DeviceName, Family, Kind, Name, Who};
-use crate::wire::decimal::Decimal;
+use crate::types::{Cause, Kind, Name, Who};
+use crate::wire::codec::{Codec, Message};
+use crate::wire::snapshot::{Header, Path, ProviderHead, Word};
 
 /// The protocol's version: a client of another version is told so.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
-/// Longest text of a warning, an error or an explanation.
+/// Longest text of a warning or an error.
 pub const TEXT_MAX: usize = 240;
 /// A text for people.
 pub type Text = String<TEXT_MAX>;
-/// A state, a code, or the like. One length for all: for each there would be code of its own.
-pub type Word = String<NAME_MAX>;
-/// An address as people write it, or what else is asked.
-pub type Target = String<TARGET_MAX>;
 
 /// What a client asks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Request {
     /// [`Reply::Header`], a [`Reply::Warning`] each, a [`Reply::Provider`] each, followed by a [`Reply::Path`] for each of
     /// its managed families, [`Reply::Done`].
+    #[default]
     Status,
     /// Pin a provider, or none.
     Use(Option<Name>),
@@ -45,7 +39,7 @@ pub enum Request {
     Log,
     /// A netifd interface has changed, or any: look at it again.
     Refresh(Option<Name>),
-    /// A [`Reply::Note`] for each sentence on one provider, or on all.
+    /// The frames of [`Request::Status`], of one provider, or of all.
     Explain(Option<Name>),
 }
 
@@ -67,7 +61,7 @@ impl Request {
 pub const NOT_PERMITTED: &str = "not permitted: members of control_group may ask for status, explain and log; the rest is for root";
 
 /// What the daemon answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[allow(clippy::large_enum_variant)] // one at a time, on the stack of a client or in a slot of its own
 pub enum Reply {
     /// the whole
@@ -83,38 +77,14 @@ pub enum Reply {
     /// a line for the person, before the end
     Note(Text),
     /// all is said, and done
+    #[default]
     Done,
     /// what was asked was not done, and why
     Error(Text),
 }
 
-/// The daemon as a whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Header {
-    /// of the daemon
-    pub version: Word,
-    /// since the daemon's start
-    pub uptime_s: u64,
-    /// the pinned provider
-    pub pinned: Option<Name>,
-    /// the swap table
-    pub table: u32,
-    /// who leads in each family
-    pub active: Active,
-    /// see [`Counters`]
-    pub counters: Counters,
-}
-
-/// Who leads in each family.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Active {
-    pub ipv4: Option<Name>,
-    pub ipv6: Option<Name>,
-}
-
 /// One thing that a person should mend.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Warning {
     /// for programs, as `rp-filter`
     pub code: Word,
@@ -127,21 +97,12 @@ pub struct Warning {
 }
 
 /// What a person can do about a [`Warning`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cure {
     /// whether it is a command, to be copied as it is; otherwise a sentence
     pub is_command: bool,
     /// without "cure: " before it
     pub text: Text,
-}
-
-/// By hand, and not inlined, to be small.
-impl<'de> Deserialize<'de> for Cure {
-    #[inline(never)]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cure, D::Error> {
-        let (is_command, text) = <(bool, Text)>::deserialize(deserializer)?;
-        Ok(Cure { is_command, text })
-    }
 }
 
 /// What is wrong, then what to do, in one sentence.
@@ -163,131 +124,8 @@ impl fmt::Display for Cure {
     }
 }
 
-/// What has happened since the daemon's start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Counters {
-    /// changes of who leads, in either family
-    pub swaps: u32,
-    /// probes sent
-    pub probes_sent: u32,
-    /// probes answered
-    pub probes_answered: u32,
-    /// replies that were not ours: forged, stray, or of another run
-    pub replies_rejected: u32,
-    /// ICMP errors that quote a probe of ours
-    pub icmp_errors: u32,
-    /// routes and rules of ours that somebody changed, and we put back
-    pub repairs: u32,
-    /// requests that the kernel refused, or that did not end in time
-    pub kernel_errors: u32,
-    /// overruns of the event socket, each healed by a fresh dump
-    pub overruns: u32,
-    /// netlink messages that could not be read, each healed by a fresh dump
-    pub undecodable: u32,
-    /// things of the kernel's there was no room to watch
-    pub overflows: u32,
-    /// reloads of the configuration that were carried out
-    pub reloads: u32,
-}
-
-/// One provider, without its paths.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ProviderHead {
-    /// its name
-    pub id: Name,
-    /// its place in the order of preference, from 1
-    pub rank: u32,
-    /// the best state of its paths, or `pinned`, `disabled`
-    pub state: Word,
-    /// whether a person took it out of use
-    pub disabled: bool,
-}
-
-/// One provider in one family.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Path {
-    /// `ipv4` or `ipv6`
-    pub family: Family,
-    /// its device; null when it is not known yet
-    pub device: Option<DeviceName>,
-    /// `waiting`, `probing`, `online`, `offline`, `frozen`
-    pub state: Word,
-    /// why it is so, when there is more to say
-    pub reason: Option<String<CAUSE_MAX>>,
-    /// since when it is so
-    pub since_s: u64,
-    /// its own address
-    pub address: Option<Target>,
-    /// its gateway
-    pub gateway: Option<Target>,
-    /// the metric of its route in the swap table
-    pub metric: Option<u32>,
-    /// whether the kernel has that route
-    pub installed: bool,
-    /// the metric of a foreign default route that wins over ours
-    pub overridden_by: Option<u32>,
-    /// the provider that carries although this path is online and before it in the order, for `preempt` says so
-    pub held_back_by: Option<Name>,
-    /// when that ends by time alone
-    pub takes_over_in_ms: Option<u64>,
-    /// see [`Rounds`]
-    pub rounds: Rounds,
-    /// over the window, late replies included
-    pub loss_percent: Option<Decimal>,
-    /// over the window, late replies included
-    pub rtt_ms: Rtt,
-    /// its checks
-    pub checks: Vec<Check, PATH_CHECKS_MAX>,
-}
-
-/// Rounds in the window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Rounds {
-    /// good ones
-    pub good: u32,
-    /// failed ones
-    pub failed: u32,
-    /// the last so many were alike: above 0 good, below 0 failed
-    pub streak: i32,
-}
-
-/// Round-trip times over the window, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Rtt {
-    pub last: Option<Decimal>,
-    pub avg: Option<Decimal>,
-    pub stddev: Option<Decimal>,
-    pub min: Option<Decimal>,
-    pub max: Option<Decimal>,
-}
-
-/// One check of a path.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Check {
-    /// its name
-    pub name: Name,
-    /// `ping`, `dns` …
-    #[serde(rename = "type")]
-    pub kind: Word,
-    /// who is asked
-    pub target: Target,
-    /// `ok`, `lost`, `pending`
-    pub state: Word,
-    /// of its last answer
-    pub rtt_ms: Option<Decimal>,
-    /// over the window
-    pub loss_percent: Option<Decimal>,
-    /// since the start
-    pub sent: u32,
-    /// since the start
-    pub received: u32,
-    /// since when each of its probes is lost; null when the last one was answered
-    pub failing_s: Option<u32>,
-}
-
 /// One line of the journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entry {
     /// how long ago, in milliseconds: the client knows the wall time
     pub ago_ms: u64,
@@ -297,4 +135,90 @@ pub struct Entry {
     pub kind: Kind,
     /// why
     pub cause: Cause,
+}
+
+impl Message for Request {
+    fn pass(&mut self, codec: &mut Codec<'_>) {
+        let mut tag = match self {
+            Request::Status => 0,
+            Request::Use(_) => 1,
+            Request::Disable(_) => 2,
+            Request::Enable(_) => 3,
+            Request::Reload => 4,
+            Request::Log => 5,
+            Request::Refresh(_) => 6,
+            Request::Explain(_) => 7,
+        };
+        codec.byte(&mut tag);
+        if codec.reads() {
+            *self = match tag {
+                0 => Request::Status,
+                1 => Request::Use(None),
+                2 => Request::Disable(Name::new()),
+                3 => Request::Enable(Name::new()),
+                4 => Request::Reload,
+                5 => Request::Log,
+                6 => Request::Refresh(None),
+                7 => Request::Explain(None),
+                _ => return codec.fail(),
+            };
+        }
+        match self {
+            Request::Status | Request::Reload | Request::Log => {}
+            Request::Use(name) | Request::Refresh(name) | Request::Explain(name) => {
+                codec.optional_text(name);
+            }
+            Request::Disable(name) | Request::Enable(name) => codec.text(name),
+        }
+    }
+}
+
+impl Message for Reply {
+    fn pass(&mut self, codec: &mut Codec<'_>) {
+        let mut tag = match self {
+            Reply::Header(_) => 0,
+            Reply::Warning(_) => 1,
+            Reply::Provider(_) => 2,
+            Reply::Path(_) => 3,
+            Reply::Entry(_) => 4,
+            Reply::Note(_) => 5,
+            Reply::Done => 6,
+            Reply::Error(_) => 7,
+        };
+        codec.byte(&mut tag);
+        if codec.reads() {
+            *self = match tag {
+                0 => Reply::Header(Header::default()),
+                1 => Reply::Warning(Warning::default()),
+                2 => Reply::Provider(ProviderHead::default()),
+                3 => Reply::Path(Path::default()),
+                4 => Reply::Entry(Entry::default()),
+                5 => Reply::Note(Text::new()),
+                6 => Reply::Done,
+                7 => Reply::Error(Text::new()),
+                _ => return codec.fail(),
+            };
+        }
+        match self {
+            Reply::Header(header) => header.pass(codec),
+            Reply::Warning(warning) => warning.pass(codec),
+            Reply::Provider(head) => head.pass(codec),
+            Reply::Path(path) => path.pass(codec),
+            Reply::Entry(entry) => entry.pass(codec),
+            Reply::Note(text) | Reply::Error(text) => codec.text(text),
+            Reply::Done => {}
+        }
+    }
+}
+
+impl Message for Warning {
+    fn pass(&mut self, codec: &mut Codec<'_>) {
+        codec.text(&mut self.code);
+        codec.optional_text(&mut self.provider);
+        codec.text(&mut self.text);
+        codec.optional(&mut self.cure, |codec, cure| {
+            codec.flag(&mut cure.is_command);
+            codec.text(&mut cure.text);
+        });
+    }
 }

@@ -4,11 +4,10 @@
 use core::fmt::{self, Write};
 
 use heapless::String;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 /// A number, counted in thousandths.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Decimal {
     /// so many
     pub thousandths: u32,
@@ -33,12 +32,9 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// As it reads in JSON, as its thousandths in a frame.
+/// As it reads in JSON.
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if !serializer.is_human_readable() {
-            return serializer.serialize_u32(self.thousandths);
-        }
         let mut text = String::<16>::new();
         write!(text, "{self}").map_err(serde::ser::Error::custom)?;
         // serde-json-core writes bytes as they are: the one way to a number that is neither an integer nor binary.
@@ -66,13 +62,9 @@ mod tests {
     }
 
     #[test]
-    fn it_is_a_number_in_json_and_small_in_a_frame() {
+    fn it_is_a_number_in_json() {
         let number = Some(Decimal::new(12_050));
         let json = serde_json_core::to_string::<_, 16>(&number).unwrap();
         assert_eq!(json, "12.05");
-        let mut buffer = [0; 8];
-        let frame = postcard::to_slice(&number, &mut buffer).unwrap();
-        assert_eq!(frame.len(), 3);
-        assert_eq!(postcard::from_bytes(frame), Ok(number));
     }
 }

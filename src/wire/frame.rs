@@ -1,13 +1,12 @@
-//! Control frames: a length, the protocol's version, and one postcard message.
+//! Control frames: a length, the protocol's version, and one message.
 //!
 //! The length is two bytes, little-endian, and counts what follows it: the version (one byte) and the message. A
 //! whole frame is never longer than [`FRAME_MAX`]. Nothing here waits or allocates: the caller owns the buffers.
 
 use core::fmt;
 
-use serde::{Serialize, de::DeserializeOwned};
-
 use crate::limits::FRAME_MAX;
+use crate::wire::codec::{Codec, Message};
 use crate::wire::control::VERSION;
 
 /// Bytes of the length.
@@ -49,18 +48,19 @@ impl fmt::Display for FrameError {
     }
 }
 
-/// Puts one frame at the start of a buffer; answers its length in bytes.
+/// Puts one frame at the start of a buffer; answers its length in bytes. The message stays as it is.
 ///
 /// # Errors
 /// [`FrameError::TooLong`] when the buffer, or a frame, has no room for it.
-pub fn encode<T: Serialize>(message: &T, buffer: &mut [u8]) -> Result<usize, FrameError> {
+pub fn encode(message: &mut dyn Message, buffer: &mut [u8]) -> Result<usize, FrameError> {
     let room = buffer.len().min(FRAME_MAX);
     let Some((head, body)) = buffer[..room].split_at_mut_checked(HEAD) else {
         return Err(FrameError::TooLong);
     };
-    let written = postcard::to_slice(message, body)
-        .map_err(|_| FrameError::TooLong)?
-        .len();
+    let room = body.len();
+    let mut codec = Codec::writer(body);
+    message.pass(&mut codec);
+    let written = room - codec.rest().ok_or(FrameError::TooLong)?;
     let length = u16::try_from(written + 1).map_err(|_| FrameError::TooLong)?;
     head[..LENGTH].copy_from_slice(&length.to_le_bytes());
     head[LENGTH] = VERSION;
@@ -71,7 +71,17 @@ pub fn encode<T: Serialize>(message: &T, buffer: &mut [u8]) -> Result<usize, Fra
 ///
 /// # Errors
 /// Told as soon as it is certain, before the whole frame is there.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<(T, usize)>, FrameError> {
+pub fn decode<T: Message + Default>(bytes: &[u8]) -> Result<Option<(T, usize)>, FrameError> {
+    let mut message = T::default();
+    let taken = decode_into(bytes, &mut message)?;
+    Ok(taken.map(|taken| (message, taken)))
+}
+
+/// The same, into a message that is there already. What becomes of that is not said unless the whole frame was read.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_into(bytes: &[u8], message: &mut dyn Message) -> Result<Option<usize>, FrameError> {
     let Some((&[low, high], rest)) = bytes.split_first_chunk() else {
         return Ok(None);
     };
@@ -84,11 +94,13 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<(T, usize)>, F
         Some(&VERSION) => {}
         Some(&found) => return Err(FrameError::Version(found)),
     }
-    let Some(message) = rest.get(1..usize::from(length)) else {
+    let Some(fields) = rest.get(1..usize::from(length)) else {
         return Ok(None);
     };
-    match postcard::take_from_bytes(message) {
-        Ok((message, [])) => Ok(Some((message, LENGTH + usize::from(length)))),
+    let mut codec = Codec::reader(fields);
+    message.pass(&mut codec);
+    match codec.rest() {
+        Some(0) => Ok(Some(LENGTH + usize::from(length))),
         _ => Err(FrameError::Message),
     }
 }
@@ -99,10 +111,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::limits::{CAUSE_MAX, NAME_MAX, TARGET_MAX};
-    use crate::types::{Cause, Family, Kind, Other, State, Who};
+    use crate::limits::{NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
+    use crate::types::{
+        Cause, Duration, Duty, Family, Fault, Ground, Judged, Kind, LastResort, Lead, Measure,
+        Measured, Metric, Missed, Name, Other, Preempt, Slot, State, Verdict, Waiting, Who,
+    };
     use crate::wire::control::*;
     use crate::wire::decimal::Decimal;
+    use crate::wire::snapshot::*;
 
     /// Any text of at most `N` bytes.
     fn text<const N: usize>() -> impl Strategy<Value = String<N>> {
@@ -111,6 +127,10 @@ mod tests {
             chars.into_iter().all(|c| text.push(c).is_ok());
             text
         })
+    }
+
+    fn maybe<T: fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+        proptest::option::of(of)
     }
 
     fn number() -> impl Strategy<Value = Option<Decimal>> {
@@ -124,55 +144,104 @@ mod tests {
     }
 
     fn check() -> impl Strategy<Value = Check> {
-        let texts = (text(), text(), text(), text());
-        (texts, number(), number(), any::<(u32, u32)>()).prop_map(
-            |((name, kind, target, state), rtt_ms, loss_percent, (sent, received))| Check {
-                name,
-                kind,
-                target,
-                state,
-                rtt_ms,
-                loss_percent,
-                sent,
-                received,
-                failing_s: Some(sent),
+        let fault = prop_oneof![
+            any::<i32>().prop_map(Fault::Errno),
+            any::<u16>().prop_map(Fault::Status),
+            Just(Fault::Silent),
+        ];
+        let state = prop_oneof![
+            Just(CheckState::Pending),
+            Just(CheckState::Ok),
+            Just(CheckState::Lost)
+        ];
+        let times = any::<(u64, Option<u64>, Option<u64>, bool)>();
+        let texts = (text(), text(), text(), state);
+        (
+            texts,
+            number(),
+            number(),
+            any::<(u32, u32)>(),
+            times,
+            maybe(fault),
+        )
+            .prop_map(
+                |(texts, rtt_ms, loss_percent, counts, times, fault)| Check {
+                    name: texts.0,
+                    kind: texts.1,
+                    target: texts.2,
+                    state: texts.3,
+                    rtt_ms,
+                    loss_percent,
+                    sent: counts.0,
+                    received: counts.1,
+                    failing_s: Some(counts.0),
+                    required: times.3,
+                    fault,
+                    asked_ms: times.0,
+                    answered_ms: times.1,
+                    again_in_ms: times.2,
+                },
+            )
+    }
+
+    fn reason() -> impl Strategy<Value = Reason> {
+        let duty = prop_oneof![Just(Duty::Checked), Just(Duty::Pinned), Just(Duty::Frozen)];
+        let waiting = prop_oneof![
+            Just(Waiting::NoCarrier),
+            any::<u8>().prop_map(|slot| Waiting::DeviceTaken(Slot(slot)))
+        ];
+        (duty, maybe(waiting), any::<bool>(), maybe(text())).prop_map(
+            |(duty, waiting, unchecked, other)| Reason {
+                waiting,
+                duty,
+                unchecked,
+                other,
             },
         )
     }
 
+    fn level() -> impl Strategy<Value = Option<Level>> {
+        any::<Option<(Option<u32>, u32, u32, bool)>>().prop_map(|level| {
+            level.map(|(value, most, recover, is_poor)| Level {
+                value,
+                most,
+                recover,
+                is_poor,
+            })
+        })
+    }
+
     fn path() -> impl Strategy<Value = Path> {
-        let texts = (
-            proptest::option::of(text()),
-            text(),
-            proptest::option::of(text()),
-        );
+        let names = (maybe(text()), maybe(text()), maybe((text(), any::<bool>())));
         let rtt = (number(), number(), number(), number(), number());
-        let numbers = any::<(u64, Option<u32>, bool, Option<u32>, u32, u32, i32)>();
-        let addresses = (
-            proptest::option::of(text()),
-            proptest::option::of(text()),
-            any::<bool>(),
+        let numbers = any::<(u64, Option<u32>, bool, Option<u64>, u32, i32, [u8; 5])>();
+        let addresses = any::<(Option<core::net::IpAddr>, Option<core::net::IpAddr>, bool)>();
+        let judged = (
+            reason(),
+            [level(), level(), level()],
+            maybe(text()),
+            0..5_usize,
         );
-        (texts, rtt, numbers, addresses, number(), list(check())).prop_map(
-            |(texts, rtt, numbers, addresses, loss_percent, checks)| Path {
+        (names, rtt, numbers, addresses, judged, list(check())).prop_map(
+            |(names, rtt, numbers, addresses, judged, checks)| Path {
                 family: Family::ALL[usize::from(addresses.2)],
-                device: texts.0,
-                state: texts.1,
-                reason: texts.2,
-                since_s: numbers.0,
+                device: names.0,
+                state: State::ALL[judged.3],
+                reason: judged.0,
+                since_ms: numbers.0,
                 address: addresses.0,
                 gateway: addresses.1,
-                metric: numbers.1,
+                metric: numbers.1.map(Metric),
                 installed: numbers.2,
-                overridden_by: numbers.3,
-                held_back_by: None,
-                takes_over_in_ms: Some(numbers.0),
+                overridden_by: numbers.1.map(Metric),
+                held_back_by: names.1,
+                takes_over_in_ms: numbers.3,
                 rounds: Rounds {
                     good: numbers.4,
-                    failed: numbers.5,
-                    streak: numbers.6,
+                    failed: numbers.4 / 2,
+                    streak: numbers.5,
                 },
-                loss_percent,
+                loss_percent: rtt.0,
                 rtt_ms: Rtt {
                     last: rtt.0,
                     avg: rtt.1,
@@ -181,6 +250,17 @@ mod tests {
                     max: rtt.4,
                 },
                 checks,
+                cause: judged.2.map(|id| Cause::Other(id, Other::Preferred)),
+                verdict: Verdict::Returning,
+                better: names.2,
+                terms: Terms {
+                    up: numbers.6[0],
+                    down: numbers.6[1],
+                    window: numbers.6[2],
+                    max_failed: numbers.6[3],
+                    quorum: numbers.6[4],
+                },
+                levels: judged.1,
             },
         )
     }
@@ -190,25 +270,46 @@ mod tests {
         proptest::option::of(cure)
     }
 
+    fn lead() -> impl Strategy<Value = Lead<Name>> {
+        prop_oneof![
+            Just(Lead::Unknown),
+            Just(Lead::NoRoute),
+            Just(Lead::Refused),
+            text().prop_map(Lead::By)
+        ]
+    }
+
     fn reply() -> impl Strategy<Value = Reply> {
-        let provider =
-            (text(), any::<(u32, bool)>(), text()).prop_map(|(id, (rank, disabled), state)| {
+        let states = prop_oneof![
+            Just(ProviderState::Pinned),
+            Just(ProviderState::Disabled),
+            (0..5_usize).prop_map(|state| ProviderState::Is(State::ALL[state]))
+        ];
+        let provider = (text(), any::<(u32, bool, bool)>(), states).prop_map(
+            |(id, (rank, disabled, enabled), state)| {
                 Reply::Provider(ProviderHead {
                     id,
                     rank,
                     state,
                     disabled,
+                    enabled,
                 })
-            });
-        let names = || proptest::option::of(text());
-        let header = (text(), any::<(u64, u32, [u32; 4])>(), names(), names()).prop_map(
-            |(version, (uptime_s, table, counts), pinned, ipv4)| {
+            },
+        );
+        let preempt = prop_oneof![
+            Just(Preempt::Yes),
+            Just(Preempt::No),
+            (1..u64::MAX).prop_map(|micros| Preempt::After(Duration::from_micros(micros)))
+        ];
+        let numbers = any::<(u64, u32, [u32; 4])>();
+        let header = (text(), numbers, maybe(text()), lead(), lead(), preempt).prop_map(
+            |(version, (uptime_s, table, counts), pinned, ipv4, ipv6, preempt)| {
                 Reply::Header(Header {
                     version,
                     uptime_s,
-                    pinned: pinned.clone(),
+                    pinned,
                     table,
-                    active: Active { ipv4, ipv6: pinned },
+                    active: Active { ipv4, ipv6 },
                     counters: Counters {
                         swaps: counts[0],
                         probes_sent: counts[1],
@@ -216,6 +317,8 @@ mod tests {
                         reloads: counts[3],
                         ..Counters::default()
                     },
+                    preempt,
+                    last_resort: LastResort::Keep,
                 })
             },
         );
@@ -260,7 +363,9 @@ mod tests {
         #[test]
         fn any_reply_survives_and_fits(reply in reply()) {
             let mut buffer = [0; FRAME_MAX];
-            let length = encode(&reply, &mut buffer).unwrap();
+            let mut told = reply.clone();
+            let length = encode(&mut told, &mut buffer).unwrap();
+            prop_assert_eq!(&told, &reply, "it stays as it is");
             for half in [0, 1, 2, 3, length / 2, length - 1] {
                 prop_assert_eq!(decode::<Reply>(&buffer[..half.min(length - 1)]), Ok(None));
             }
@@ -285,6 +390,25 @@ mod tests {
         text
     }
 
+    /// A cause that takes all the room there is.
+    fn longest_cause() -> Cause {
+        let mut missed = Missed::default();
+        for _ in 0..PATH_CHECKS_MAX {
+            missed.add("a-target-of-14", Some(Fault::Errno(i32::MAX)));
+        }
+        let measured = Measured {
+            measure: Measure::Jitter,
+            value: u32::MAX,
+            limit: u32::MAX,
+            is_above: true,
+        };
+        Cause::Judged(Judged {
+            ground: Ground::GoodAgain(u32::MAX, measured),
+            missed,
+            unreachable: Some(u8::MAX),
+        })
+    }
+
     #[test]
     fn the_largest_reply_fits_a_frame() {
         let number = Some(Decimal::new(u32::MAX));
@@ -292,24 +416,34 @@ mod tests {
             name: full::<NAME_MAX>(),
             kind: full(),
             target: full::<TARGET_MAX>(),
-            state: full(),
+            state: CheckState::Lost,
             rtt_ms: number,
             loss_percent: number,
             sent: u32::MAX,
             received: u32::MAX,
             failing_s: Some(u32::MAX),
+            required: true,
+            fault: Some(Fault::Errno(i32::MIN)),
+            asked_ms: u64::MAX,
+            answered_ms: Some(u64::MAX),
+            again_in_ms: Some(u64::MAX),
         };
         let reply = Reply::Path(Path {
             family: Family::V6,
             device: Some(full()),
-            state: full(),
-            reason: Some(full::<CAUSE_MAX>()),
-            since_s: u64::MAX,
-            address: Some(full::<TARGET_MAX>()),
-            gateway: Some(full::<TARGET_MAX>()),
-            metric: Some(u32::MAX),
+            state: State::Frozen,
+            reason: Reason {
+                waiting: Some(Waiting::DeviceTaken(Slot(63))),
+                duty: Duty::Frozen,
+                unchecked: true,
+                other: Some(full()),
+            },
+            since_ms: u64::MAX,
+            address: Some([u8::MAX; 16].into()),
+            gateway: Some([u8::MAX; 16].into()),
+            metric: Some(Metric(u32::MAX)),
             installed: true,
-            overridden_by: Some(u32::MAX),
+            overridden_by: Some(Metric(u32::MAX)),
             held_back_by: Some(full()),
             takes_over_in_ms: Some(u64::MAX),
             rounds: Rounds {
@@ -325,18 +459,40 @@ mod tests {
                 min: number,
                 max: number,
             },
-            checks: core::iter::repeat_n(check, 8).collect(),
+            checks: core::iter::repeat_n(check, PATH_CHECKS_MAX).collect(),
+            cause: Some(longest_cause()),
+            verdict: Verdict::Offline,
+            better: Some((full(), true)),
+            terms: Terms::default(),
+            levels: [Some(Level {
+                value: Some(u32::MAX),
+                ..Level::default()
+            }); 3],
         });
         let mut buffer = [0; FRAME_MAX];
-        let length = encode(&reply, &mut buffer).unwrap();
-        assert!(length > 1000, "{length}: is it full at all?");
+        let length = encode(&mut reply.clone(), &mut buffer).unwrap();
+        assert!(length > 1500, "{length}: is it full at all?");
         assert_eq!(decode(&buffer), Ok(Some((reply, length))));
+    }
+
+    #[test]
+    fn what_is_no_choice_is_refused() {
+        for message in [&[6_u8][..], &[2, 0, 1, 0, 0, 0, 7, 0, 0], &[3, 2]] {
+            let mut frame = std::vec![0, 0, VERSION];
+            frame.extend_from_slice(message);
+            frame[0] = u8::try_from(message.len() + 1).unwrap();
+            let expected = match message {
+                [6] => Ok(Some((Reply::Done, 4))),
+                _ => Err(FrameError::Message),
+            };
+            assert_eq!(decode::<Reply>(&frame), expected);
+        }
     }
 
     #[test]
     fn another_version_is_named_at_once() {
         let mut buffer = [0; 32];
-        let length = encode(&Request::Status, &mut buffer).unwrap();
+        let length = encode(&mut Request::Status, &mut buffer).unwrap();
         buffer[LENGTH] = 9;
         assert_eq!(
             decode::<Request>(&buffer[..3]),
@@ -344,7 +500,7 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 3:"));
+        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 4:"));
     }
 
     #[test]
@@ -374,8 +530,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let note = Reply::Note(full());
-        assert_eq!(encode(&note, &mut [0; 100]), Err(FrameError::TooLong));
-        assert_eq!(encode(&note, &mut [0; 2]), Err(FrameError::TooLong));
+        let mut note = Reply::Note(full());
+        assert_eq!(encode(&mut note, &mut [0; 100]), Err(FrameError::TooLong));
+        assert_eq!(encode(&mut note, &mut [0; 2]), Err(FrameError::TooLong));
     }
 }

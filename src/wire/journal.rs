@@ -1,31 +1,24 @@
 //! The journal's kinds and causes ↔ bytes, for frames and the saved state. By hand: for enums of so many variants, what
 //! serde derives takes several times the room.
 //!
-//! A kind is one byte. A cause is a tag, then what belongs to it: numbers of four bytes (little-endian), texts after their
-//! length in one byte.
+//! A kind is one byte. A cause is a tag, then what belongs to it, as [`Codec`] has it.
 
 use core::fmt;
 
-use heapless::Vec;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX};
 use crate::types::{
-    Cause, Fault, Ground, Judged, Kind, Measure, Measured, Metric, Missed, Other, Ours, Slot,
-    State, Waiting,
+    Cause, Family, Fault, Ground, Judged, Kind, Measure, Measured, Metric, Missed, Name, Other,
+    Ours, Slot, State, Waiting, Who,
 };
+use crate::wire::codec::{Codec, Message};
+use crate::wire::control::Entry;
 
 /// Longest cause, in bytes: rounds that were judged, with a measure and what each check missed.
 pub const CAUSE_BYTES_MAX: usize = 1 + (1 + 8 + 10) + 2 + (6 * PATH_CHECKS_MAX + CAUSE_MAX);
 
-const STATES: [State; 5] = [
-    State::Online,
-    State::Probing,
-    State::Offline,
-    State::Frozen,
-    State::Waiting,
-];
 /// The kinds without a state, by their byte.
 const KINDS: [Kind; 13] = [
     Kind::Started,
@@ -75,7 +68,7 @@ fn kind(byte: u8) -> Option<Kind> {
 }
 
 fn state(byte: u8) -> Option<State> {
-    STATES.get(usize::from(byte)).copied()
+    State::ALL.get(usize::from(byte)).copied()
 }
 
 impl Serialize for Kind {
@@ -92,9 +85,8 @@ impl<'de> Deserialize<'de> for Kind {
 
 impl Serialize for Cause {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut writer = Writer(Vec::new());
-        writer.cause(self);
-        serializer.serialize_bytes(&writer.0)
+        let mut bytes = [0; CAUSE_BYTES_MAX];
+        serializer.serialize_bytes(written(&mut self.clone(), &mut bytes))
     }
 }
 
@@ -109,18 +101,262 @@ impl<'de> Deserialize<'de> for Cause {
             }
 
             fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Cause, E> {
-                read(bytes).ok_or(E::custom("no cause"))
+                let mut cause = Cause::default();
+                match read(&mut cause, bytes) {
+                    true => Ok(cause),
+                    false => Err(E::custom("no cause")),
+                }
             }
         }
         deserializer.deserialize_bytes(Bytes)
     }
 }
 
-/// A cause that takes all of these bytes. Frames and the saved state share the code, which would else stand in each.
-#[inline(never)]
-fn read(bytes: &[u8]) -> Option<Cause> {
-    let mut reader = Reader(bytes);
-    reader.cause().filter(|_| reader.0.is_empty())
+/// The bytes of a cause. There is room for each that there can be: see [`CAUSE_BYTES_MAX`].
+fn written<'a>(cause: &mut Cause, room: &'a mut [u8; CAUSE_BYTES_MAX]) -> &'a [u8] {
+    let mut codec = Codec::writer(room);
+    pass(&mut codec, cause);
+    let left = codec.rest();
+    debug_assert!(left.is_some(), "there is room");
+    &room[..CAUSE_BYTES_MAX - left.unwrap_or(0)]
+}
+
+/// Whether these bytes, all of them, are a cause.
+fn read(cause: &mut Cause, bytes: &[u8]) -> bool {
+    let mut codec = Codec::reader(bytes);
+    pass(&mut codec, cause);
+    codec.rest() == Some(0)
+}
+
+impl Message for Entry {
+    fn pass(&mut self, codec: &mut Codec<'_>) {
+        let Who { provider, family } = &mut self.who;
+        codec.long(&mut self.ago_ms);
+        codec.optional_text(provider);
+        codec.optional(family, |codec, family| codec.choice(family, &Family::ALL));
+        let mut byte = kind_byte(self.kind);
+        codec.byte(&mut byte);
+        match kind(byte) {
+            Some(kind) => self.kind = kind,
+            None => codec.fail(),
+        }
+        pass_cause(codec, &mut self.cause);
+    }
+}
+
+/// A cause within a message: after its length, which one byte holds.
+pub(super) fn pass_cause(codec: &mut Codec<'_>, cause: &mut Cause) {
+    const { assert!(CAUSE_BYTES_MAX <= 255) };
+    if !codec.reads() {
+        let mut room = [0; CAUSE_BYTES_MAX];
+        let bytes = written(cause, &mut room);
+        return codec.put_long(bytes);
+    }
+    let bytes = codec.take_long();
+    if !read(cause, bytes) {
+        codec.fail();
+    }
+}
+
+fn pass(codec: &mut Codec<'_>, cause: &mut Cause) {
+    let mut tag = tag(cause);
+    codec.byte(&mut tag);
+    if codec.reads() {
+        match of_tag(tag) {
+            Some(read) => *cause = read,
+            None => return codec.fail(),
+        }
+    }
+    match cause {
+        Cause::Version(version) => codec.text(version),
+        Cause::Lost(waiting) | Cause::Lacks(waiting) => pass_waiting(codec, waiting),
+        Cause::Judged(judged) => pass_judged(codec, judged),
+        Cause::Other(id, other) => {
+            codec.text(id);
+            pass_other(codec, other);
+        }
+        Cause::Kernel(fault) => pass_known_fault(codec, fault),
+        Cause::Changed(ours, more) => {
+            match ours {
+                Ours::Rule(pref) => codec.number(pref),
+                Ours::Route { to, metric, table } => {
+                    let mut text = to.take().unwrap_or_default();
+                    codec.text(&mut text);
+                    *to = Some(text).filter(|to| !to.is_empty());
+                    codec.number(&mut metric.0);
+                    codec.number(table);
+                }
+            }
+            codec.number(more);
+        }
+        _ => {}
+    }
+}
+
+fn tag(cause: &Cause) -> u8 {
+    match cause {
+        Cause::Cleanly => 0,
+        Cause::Reread => 1,
+        Cause::ConfigurationChanged => 2,
+        Cause::PinnedByHand => 3,
+        Cause::UnpinnedByHand => 4,
+        Cause::DisabledByHand => 5,
+        Cause::EnabledByHand => 6,
+        Cause::UplinkUp => 7,
+        Cause::First => 8,
+        Cause::NotRefused => 9,
+        Cause::HasRoute => 10,
+        Cause::NoneWorks => 11,
+        Cause::NoneRoutable => 12,
+        Cause::Version(_) => 16,
+        Cause::Lost(_) => 17,
+        Cause::Lacks(_) => 18,
+        Cause::Judged(_) => 19,
+        Cause::Other(..) => 20,
+        Cause::Kernel(_) => 21,
+        Cause::Changed(Ours::Rule(_), _) => 22,
+        Cause::Changed(Ours::Route { .. }, _) => 23,
+    }
+}
+
+/// A cause to read the rest into.
+fn of_tag(tag: u8) -> Option<Cause> {
+    Some(match tag {
+        0 => Cause::Cleanly,
+        1 => Cause::Reread,
+        2 => Cause::ConfigurationChanged,
+        3 => Cause::PinnedByHand,
+        4 => Cause::UnpinnedByHand,
+        5 => Cause::DisabledByHand,
+        6 => Cause::EnabledByHand,
+        7 => Cause::UplinkUp,
+        8 => Cause::First,
+        9 => Cause::NotRefused,
+        10 => Cause::HasRoute,
+        11 => Cause::NoneWorks,
+        12 => Cause::NoneRoutable,
+        16 => Cause::Version(Name::new()),
+        17 => Cause::Lost(Waiting::default()),
+        18 => Cause::Lacks(Waiting::default()),
+        19 => Cause::Judged(Judged {
+            ground: Ground::Unchecked,
+            missed: Missed::default(),
+            unreachable: None,
+        }),
+        20 => Cause::Other(Name::new(), Other::Disabled),
+        21 => Cause::Kernel(Fault::TimedOut),
+        22 => Cause::Changed(Ours::Rule(0), 0),
+        23 => {
+            let (to, metric, table) = (None, Metric(0), 0);
+            Cause::Changed(Ours::Route { to, metric, table }, 0)
+        }
+        _ => return None,
+    })
+}
+
+pub(super) fn pass_waiting(codec: &mut Codec<'_>, waiting: &mut Waiting) {
+    let (mut what, mut slot) = match waiting {
+        Waiting::NoDevice => (0, 0),
+        Waiting::Down => (1, 0),
+        Waiting::NoCarrier => (2, 0),
+        Waiting::NoAddress => (3, 0),
+        Waiting::NoGateway => (4, 0),
+        Waiting::DeviceTaken(Slot(slot)) => (5, *slot),
+        Waiting::RouteRefused => (6, 0),
+    };
+    codec.byte(&mut what);
+    codec.byte(&mut slot);
+    *waiting = match what {
+        0 => Waiting::NoDevice,
+        1 => Waiting::Down,
+        2 => Waiting::NoCarrier,
+        3 => Waiting::NoAddress,
+        4 => Waiting::NoGateway,
+        5 => Waiting::DeviceTaken(Slot(slot)),
+        6 => Waiting::RouteRefused,
+        _ => return codec.fail(),
+    };
+}
+
+fn pass_other(codec: &mut Codec<'_>, other: &mut Other) {
+    let (mut what, mut state) = match *other {
+        Other::Disabled => (0, State::Online),
+        Other::Preferred => (1, State::Online),
+        Other::Is(state) => (2, state),
+        Other::OnlyDisabledWorks(state) => (3, state),
+        Other::LastResort(state) => (4, state),
+    };
+    codec.byte(&mut what);
+    codec.choice(&mut state, &State::ALL);
+    *other = match what {
+        0 => Other::Disabled,
+        1 => Other::Preferred,
+        2 => Other::Is(state),
+        3 => Other::OnlyDisabledWorks(state),
+        4 => Other::LastResort(state),
+        _ => return codec.fail(),
+    };
+}
+
+fn pass_judged(codec: &mut Codec<'_>, judged: &mut Judged) {
+    let none = Measured {
+        measure: Measure::Loss,
+        value: 0,
+        limit: 0,
+        is_above: false,
+    };
+    let (mut tag, mut first, mut second, mut measured) = match judged.ground {
+        Ground::Unchecked => (0, 0, 0, none),
+        Ground::GoodStreak(rounds) => (1, rounds, 0, none),
+        Ground::FailedStreak(rounds) => (2, rounds, 0, none),
+        Ground::FailedInWindow(failed, of) => (3, failed, of, none),
+        Ground::Poor(measured) => (4, 0, 0, measured),
+        Ground::GoodAgain(rounds, measured) => (5, rounds, 0, measured),
+    };
+    codec.byte(&mut tag);
+    codec.number(&mut first);
+    codec.number(&mut second);
+    if tag >= 4 {
+        codec.choice(&mut measured.measure, &Measure::ALL);
+        codec.flag(&mut measured.is_above);
+        codec.number(&mut measured.value);
+        codec.number(&mut measured.limit);
+    }
+    judged.ground = match tag {
+        0 => Ground::Unchecked,
+        1 => Ground::GoodStreak(first),
+        2 => Ground::FailedStreak(first),
+        3 => Ground::FailedInWindow(first, second),
+        4 => Ground::Poor(measured),
+        5 => Ground::GoodAgain(first, measured),
+        _ => return codec.fail(),
+    };
+    let (mut is_told, mut code) = (judged.unreachable.is_some(), 0);
+    code = judged.unreachable.unwrap_or(code);
+    codec.flag(&mut is_told);
+    codec.byte(&mut code);
+    judged.unreachable = is_told.then_some(code);
+    pass_missed(codec, &mut judged.missed);
+}
+
+/// They go on to the end.
+fn pass_missed(codec: &mut Codec<'_>, missed: &mut Missed) {
+    if !codec.reads() {
+        for (target, mut fault) in missed.iter() {
+            codec.put_long(target.as_bytes());
+            pass_fault(codec, &mut fault);
+        }
+        return;
+    }
+    while codec.rest().is_some_and(|left| left > 0) {
+        let target = str::from_utf8(codec.take_long());
+        let mut fault = None;
+        pass_fault(codec, &mut fault);
+        match target {
+            Ok(target) if !target.contains('\n') => missed.add(target, fault),
+            _ => return codec.fail(),
+        }
+    }
 }
 
 /// The faults without a number, by their byte less [`FAULT_PLAIN`].
@@ -186,270 +422,36 @@ fn fault_code(fault: Fault) -> (u8, u32) {
     (FAULT_PLAIN + plain, 0)
 }
 
-/// Writes one cause. There is room for each that there can be: see [`CAUSE_BYTES_MAX`].
-struct Writer(Vec<u8, CAUSE_BYTES_MAX>);
-
-impl Writer {
-    fn bytes(&mut self, bytes: &[u8]) {
-        let added = self.0.extend_from_slice(bytes);
-        debug_assert!(added.is_ok(), "there is room");
-    }
-
-    fn byte(&mut self, byte: u8) {
-        self.bytes(&[byte]);
-    }
-
-    fn number(&mut self, number: u32) {
-        self.bytes(&number.to_le_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        #[allow(clippy::cast_possible_truncation)] // at most CAUSE_MAX
-        self.byte(text.len() as u8);
-        self.bytes(text.as_bytes());
-    }
-
-    fn cause(&mut self, cause: &Cause) {
-        let plain = match cause {
-            Cause::Cleanly => 0,
-            Cause::Reread => 1,
-            Cause::ConfigurationChanged => 2,
-            Cause::PinnedByHand => 3,
-            Cause::UnpinnedByHand => 4,
-            Cause::DisabledByHand => 5,
-            Cause::EnabledByHand => 6,
-            Cause::UplinkUp => 7,
-            Cause::First => 8,
-            Cause::NotRefused => 9,
-            Cause::HasRoute => 10,
-            Cause::NoneWorks => 11,
-            Cause::NoneRoutable => 12,
-            Cause::Version(version) => {
-                self.byte(16);
-                return self.text(version);
-            }
-            Cause::Lost(waiting) => return self.waiting(17, *waiting),
-            Cause::Lacks(waiting) => return self.waiting(18, *waiting),
-            Cause::Judged(judged) => {
-                self.byte(19);
-                return self.judged(judged);
-            }
-            Cause::Other(id, other) => {
-                self.byte(20);
-                self.text(id);
-                return self.bytes(&match *other {
-                    Other::Disabled => [0, 0],
-                    Other::Preferred => [1, 0],
-                    Other::Is(state) => [2, state as u8],
-                    Other::OnlyDisabledWorks(state) => [3, state as u8],
-                    Other::LastResort(state) => [4, state as u8],
-                });
-            }
-            Cause::Kernel(fault) => {
-                self.byte(21);
-                return self.fault(Some(*fault));
-            }
-            Cause::Changed(Ours::Rule(pref), more) => {
-                self.byte(22);
-                self.number(*pref);
-                return self.number(*more);
-            }
-            Cause::Changed(Ours::Route { to, metric, table }, more) => {
-                self.byte(23);
-                self.text(to.as_deref().unwrap_or_default());
-                self.number(metric.0);
-                self.number(*table);
-                return self.number(*more);
-            }
-        };
-        self.byte(plain);
-    }
-
-    fn waiting(&mut self, tag: u8, waiting: Waiting) {
-        let (what, slot) = match waiting {
-            Waiting::NoDevice => (0, 0),
-            Waiting::Down => (1, 0),
-            Waiting::NoCarrier => (2, 0),
-            Waiting::NoAddress => (3, 0),
-            Waiting::NoGateway => (4, 0),
-            Waiting::DeviceTaken(Slot(slot)) => (5, slot),
-            Waiting::RouteRefused => (6, 0),
-        };
-        self.bytes(&[tag, what, slot]);
-    }
-
-    fn judged(&mut self, judged: &Judged) {
-        let (tag, numbers, measured) = match judged.ground {
-            Ground::Unchecked => (0, [0, 0], None),
-            Ground::GoodStreak(rounds) => (1, [rounds, 0], None),
-            Ground::FailedStreak(rounds) => (2, [rounds, 0], None),
-            Ground::FailedInWindow(failed, of) => (3, [failed, of], None),
-            Ground::Poor(measured) => (4, [0, 0], Some(measured)),
-            Ground::GoodAgain(rounds, measured) => (5, [rounds, 0], Some(measured)),
-        };
-        self.byte(tag);
-        for number in numbers {
-            self.number(number);
-        }
-        if let Some(measured) = measured {
-            self.bytes(&[measured.measure as u8, measured.is_above.into()]);
-            self.number(measured.value);
-            self.number(measured.limit);
-        }
-        match judged.unreachable {
-            Some(code) => self.bytes(&[1, code]),
-            None => self.bytes(&[0, 0]),
-        }
-        // They go on to the end.
-        for (target, fault) in judged.missed.iter() {
-            self.text(target);
-            self.fault(fault);
-        }
-    }
-
-    fn fault(&mut self, fault: Option<Fault>) {
-        let (code, number) = fault.map_or((0, 0), fault_code);
-        self.byte(code);
-        self.number(number);
+/// A fault, or none.
+pub(super) fn pass_fault(codec: &mut Codec<'_>, fault: &mut Option<Fault>) {
+    let (mut code, mut number) = fault.map_or((0, 0), fault_code);
+    codec.byte(&mut code);
+    codec.number(&mut number);
+    match fault_of(code, number) {
+        Some(read) => *fault = read,
+        None => codec.fail(),
     }
 }
 
-/// What is not read yet.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*bytes)
+fn pass_known_fault(codec: &mut Codec<'_>, fault: &mut Fault) {
+    let mut known = Some(*fault);
+    pass_fault(codec, &mut known);
+    match known {
+        Some(known) => *fault = known,
+        None => codec.fail(),
     }
+}
 
-    fn byte(&mut self) -> Option<u8> {
-        self.bytes().map(|[byte]| byte)
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        self.bytes().map(u32::from_le_bytes)
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let length = self.byte()?;
-        let (text, rest) = self.0.split_at_checked(length.into())?;
-        self.0 = rest;
-        str::from_utf8(text).ok()
-    }
-
-    fn cause(&mut self) -> Option<Cause> {
-        Some(match self.byte()? {
-            0 => Cause::Cleanly,
-            1 => Cause::Reread,
-            2 => Cause::ConfigurationChanged,
-            3 => Cause::PinnedByHand,
-            4 => Cause::UnpinnedByHand,
-            5 => Cause::DisabledByHand,
-            6 => Cause::EnabledByHand,
-            7 => Cause::UplinkUp,
-            8 => Cause::First,
-            9 => Cause::NotRefused,
-            10 => Cause::HasRoute,
-            11 => Cause::NoneWorks,
-            12 => Cause::NoneRoutable,
-            16 => Cause::Version(self.text()?.try_into().ok()?),
-            17 => Cause::Lost(self.waiting()?),
-            18 => Cause::Lacks(self.waiting()?),
-            19 => Cause::Judged(self.judged()?),
-            20 => Cause::Other(self.text()?.try_into().ok()?, self.other()?),
-            21 => Cause::Kernel(self.fault()??),
-            22 => Cause::Changed(Ours::Rule(self.number()?), self.number()?),
-            23 => {
-                let to = Some(self.text()?).filter(|to| !to.is_empty());
-                let to = match to {
-                    Some(to) => Some(to.try_into().ok()?),
-                    None => None,
-                };
-                let (metric, table) = (Metric(self.number()?), self.number()?);
-                Cause::Changed(Ours::Route { to, metric, table }, self.number()?)
-            }
-            _ => return None,
-        })
-    }
-
-    fn waiting(&mut self) -> Option<Waiting> {
-        let [what, slot] = self.bytes()?;
-        Some(match what {
-            0 => Waiting::NoDevice,
-            1 => Waiting::Down,
-            2 => Waiting::NoCarrier,
-            3 => Waiting::NoAddress,
-            4 => Waiting::NoGateway,
-            5 => Waiting::DeviceTaken(Slot(slot)),
-            6 => Waiting::RouteRefused,
-            _ => return None,
-        })
-    }
-
-    fn other(&mut self) -> Option<Other> {
-        let [what, state] = self.bytes()?;
-        let state = self::state(state)?;
-        Some(match what {
-            0 => Other::Disabled,
-            1 => Other::Preferred,
-            2 => Other::Is(state),
-            3 => Other::OnlyDisabledWorks(state),
-            4 => Other::LastResort(state),
-            _ => return None,
-        })
-    }
-
-    fn judged(&mut self) -> Option<Judged> {
-        let (tag, first, second) = (self.byte()?, self.number()?, self.number()?);
-        let ground = match tag {
-            0 => Ground::Unchecked,
-            1 => Ground::GoodStreak(first),
-            2 => Ground::FailedStreak(first),
-            3 => Ground::FailedInWindow(first, second),
-            4 => Ground::Poor(self.measured()?),
-            5 => Ground::GoodAgain(first, self.measured()?),
-            _ => return None,
-        };
-        let unreachable = match self.bytes()? {
-            [0, _] => None,
-            [_, code] => Some(code),
-        };
-        let mut missed = Missed::default();
-        while !self.0.is_empty() {
-            let target = self.text().filter(|target| !target.contains('\n'))?;
-            missed.add(target, self.fault()?);
-        }
-        Some(Judged {
-            ground,
-            missed,
-            unreachable,
-        })
-    }
-
-    fn measured(&mut self) -> Option<Measured> {
-        let [measure, is_above] = self.bytes()?;
-        Some(Measured {
-            measure: *Measure::ALL.get(usize::from(measure))?,
-            is_above: is_above != 0,
-            value: self.number()?,
-            limit: self.number()?,
-        })
-    }
-
-    /// `Some(None)`: no fault.
-    fn fault(&mut self) -> Option<Option<Fault>> {
-        let (code, number) = (self.byte()?, self.number()?);
-        Some(Some(match code {
-            0 => return Some(None),
-            1 => Fault::Status(number.try_into().ok()?),
-            2 => Fault::Rcode(number.try_into().ok()?),
-            3 => Fault::Exit(number.try_into().ok()?),
-            4 => Fault::Errno(number.cast_signed()),
-            _ => *FAULTS.get(usize::from(code - FAULT_PLAIN))?,
-        }))
-    }
+/// `Some(None)`: no fault.
+fn fault_of(code: u8, number: u32) -> Option<Option<Fault>> {
+    Some(Some(match code {
+        0 => return Some(None),
+        1 => Fault::Status(number.try_into().ok()?),
+        2 => Fault::Rcode(number.try_into().ok()?),
+        3 => Fault::Exit(number.try_into().ok()?),
+        4 => Fault::Errno(number.cast_signed()),
+        _ => *FAULTS.get(usize::from(code - FAULT_PLAIN))?,
+    }))
 }
 
 #[cfg(test)]
@@ -465,7 +467,7 @@ mod tests {
     #[test]
     fn each_kind_comes_back() {
         let plain = KINDS.into_iter();
-        let pairs = STATES.map(|from| STATES.map(|to| Kind::State { from, to }));
+        let pairs = State::ALL.map(|from| State::ALL.map(|to| Kind::State { from, to }));
         for kind in plain.chain(pairs.into_iter().flatten()) {
             assert_eq!(super::kind(kind_byte(kind)), Some(kind));
         }
@@ -530,7 +532,7 @@ mod tests {
         ] {
             causes.extend([Cause::Lost(waiting), Cause::Lacks(waiting)]);
         }
-        for state in STATES {
+        for state in State::ALL {
             let others = [
                 Other::Is(state),
                 Other::OnlyDisabledWorks(state),
@@ -571,9 +573,8 @@ mod tests {
     #[test]
     fn what_is_cut_off_or_goes_on_is_none() {
         let cause = Cause::Other("isp1".try_into().unwrap(), Other::Preferred);
-        let mut writer = Writer(Vec::new());
-        writer.cause(&cause);
-        let mut bytes = writer.0.to_vec();
+        let mut room = [0; CAUSE_BYTES_MAX];
+        let mut bytes = written(&mut cause.clone(), &mut room).to_vec();
         bytes.push(0);
         for length in 0..=bytes.len() {
             let mut buffer = [0; 64];

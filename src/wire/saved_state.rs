@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{JOURNAL_MAX, NAME_MAX, PROVIDERS_MAX};
-use crate::types::{Cause, Kind, PerFamily, Slot, Verdict, Who};
+use crate::types::{Cause, Kind, Lead, PerFamily, Slot, Verdict, Who};
 use crate::wire::journal::CAUSE_BYTES_MAX;
 
 /// The format's version: a file of another is not read.
@@ -74,18 +74,9 @@ pub enum Record<'a> {
         #[serde(borrow)]
         pinned: Option<&'a str>,
         /// what became of each family's traffic
-        leads: PerFamily<Lead<'a>>,
+        #[serde(borrow)]
+        leads: PerFamily<Lead<&'a str>>,
     },
-}
-
-/// What became of a family's traffic, by id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum Lead<'a> {
-    Unknown,
-    NoRoute,
-    Refused,
-    By(&'a str),
 }
 
 /// What was known of a path.

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use failover::limits::FRAME_MAX;
-use failover::wire::control::{Path, Reply, Request};
+use failover::wire::control::{Reply, Request};
 use failover::wire::frame;
+use failover::wire::snapshot::Path;
 use nix::sys::signal::Signal;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, bind, recvfrom, sendto,
@@ -333,7 +334,7 @@ fn asks_and_waits(daemon: &Daemon) -> UnixStream {
     let mut stream = UnixStream::connect(daemon.file("state/control.sock")).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     let mut buffer = [0; FRAME_MAX];
-    let length = frame::encode(&Request::Status, &mut buffer).unwrap();
+    let length = frame::encode(&mut Request::Status, &mut buffer).unwrap();
     stream.write_all(&buffer[..length]).unwrap();
     // The daemon has read the one when it has answered the other.
     daemon.must(&["status"]);

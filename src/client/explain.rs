@@ -1,0 +1,414 @@
+//! `explain`: in sentences, why a provider is or is not in use, since when, what would change it, and what its checks said.
+
+use std::fmt;
+
+use crate::client::text::{plain, wrap};
+use crate::linux::connection::{Answer, Provider};
+use crate::text::{Limit, Span, Timestamp};
+use crate::types::{
+    Duration, Duty, Family, LastResort, Lead, Measure, Preempt, State, Verdict, Waiting,
+};
+use crate::wire::snapshot::{Check, CheckState, Header, Level, Path, ProviderHead};
+
+/// The sentences, at a time on the wall. `None`: the daemon's answer has no header.
+pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
+    let mut page = Page {
+        header: answer.header.as_ref()?,
+        now_ms,
+        out: String::new(),
+    };
+    page.say(format_args!("At {} UTC:", page.ago(0)));
+    for Provider { head, paths } in &answer.providers {
+        if !head.enabled {
+            page.say(format_args!(
+                "{} is not used: option enabled is '0' in the configuration.",
+                head.id
+            ));
+        }
+        for path in paths {
+            page.path(head, path);
+        }
+    }
+    Some(page.out)
+}
+
+struct Page<'a> {
+    header: &'a Header,
+    now_ms: u64,
+    out: String,
+}
+
+impl Page<'_> {
+    /// The first sentence of a path begins a line; the others, behind a blank, belong to it.
+    fn say(&mut self, said: fmt::Arguments<'_>) {
+        let said = plain(&said.to_string());
+        let first = if said.starts_with(' ') { "  " } else { "" };
+        wrap(&mut self.out, first, &said);
+    }
+
+    fn ago(&self, ms: u64) -> At {
+        At {
+            wall_clock_ms: self.now_ms.saturating_sub(ms),
+            is_today: is_within_a_day(ms),
+        }
+    }
+
+    fn within(&self, ms: u64) -> At {
+        At {
+            wall_clock_ms: self.now_ms.saturating_add(ms),
+            is_today: is_within_a_day(ms),
+        }
+    }
+
+    fn lead(&self, family: Family) -> Lead<&str> {
+        let lead = self.header.active.of(family).borrowed();
+        lead.named(|id| Some(id.as_str()))
+    }
+
+    fn path(&mut self, head: &ProviderHead, path: &Path) {
+        let (id, family, state) = (&head.id, path.family, path.state);
+        let since = self.ago(path.since_ms);
+        match &path.cause {
+            Some(cause) => self.say(format_args!(
+                "{id} {family} is {state} since {since}: {cause}."
+            )),
+            None => self.say(format_args!("{id} {family} is {state} since {since}.")),
+        }
+        if self.lead(family) == Lead::By(id) {
+            self.carries(head, path);
+        } else {
+            self.does_not_carry(head, path);
+        }
+        self.change(head, path);
+        for check in &path.checks {
+            self.check(check, path);
+        }
+    }
+
+    /// Why it carries no traffic.
+    fn does_not_carry(&mut self, head: &ProviderHead, path: &Path) {
+        let (id, family, duty) = (&head.id, path.family, path.reason.duty);
+        let header = self.header;
+        let pinned = header.pinned.as_deref().unwrap_or("another provider");
+        match duty {
+            Duty::Pinned => self.say(format_args!(
+                " It is pinned, until `failover use auto`, but can have no default route."
+            )),
+            Duty::Frozen => self.say(format_args!(
+                " It is not used, and not checked: {pinned} is pinned, until `failover use auto`."
+            )),
+            Duty::Checked if head.disabled => self.say(format_args!(
+                " It is not used: it was disabled by hand, until `failover enable {id}`."
+            )),
+            Duty::Checked => {}
+        }
+        match header.active.of(family) {
+            Lead::Refused => self.say(format_args!(
+                " No provider carries {family}: no enabled provider works, and last_resort is unreachable."
+            )),
+            Lead::NoRoute => self.say(format_args!(
+                " No provider carries {family}: none can have a default route."
+            )),
+            Lead::Unknown => self.say(format_args!(
+                " It is not known yet which provider carries {family}."
+            )),
+            Lead::By(carrier) if duty == Duty::Checked && !head.disabled => {
+                self.stands_by(id, path, carrier);
+            }
+            Lead::By(_) => {}
+        }
+    }
+
+    /// Why another one carries, and not this one.
+    fn stands_by(&mut self, id: &str, path: &Path, carrier: &str) {
+        let family = path.family;
+        match (&path.held_back_by, path.takes_over_in_ms) {
+            (Some(_), Some(ms)) => {
+                let (at, wait) = (self.within(ms), self.wait());
+                self.say(format_args!(
+                    " It stands by: preempt lets it take over from {carrier} at {at}, when it has been online for {wait}."
+                ));
+            }
+            (Some(_), None) => self.say(format_args!(
+                " It stands by: {carrier} carries {family} until that fails, for preempt is no; `failover use {id}` prefers this one."
+            )),
+            (None, _) if path.state == State::Online => self.say(format_args!(
+                " It stands by: {carrier} carries {family}, and is before it in the order."
+            )),
+            (None, _) => self.say(format_args!(" It is not used: {carrier} carries {family}.")),
+        }
+    }
+
+    fn wait(&self) -> Span {
+        Span(match self.header.preempt {
+            Preempt::After(wait) => wait,
+            Preempt::Yes | Preempt::No => Duration::ZERO,
+        })
+    }
+
+    /// Why it carries traffic.
+    fn carries(&mut self, head: &ProviderHead, path: &Path) {
+        let family = path.family;
+        let header = self.header;
+        let pinned = header.pinned.as_deref().unwrap_or("another provider");
+        let healthy = matches!(path.verdict, Verdict::Online | Verdict::Fresh);
+        match path.reason.duty {
+            Duty::Pinned => self.say(format_args!(
+                " It carries {family} because it is pinned, until `failover use auto`; no provider is checked meanwhile."
+            )),
+            Duty::Frozen => self.say(format_args!(
+                " It carries {family} because {pinned}, which is pinned, can have no default route."
+            )),
+            Duty::Checked if healthy && path.reason.waiting.is_none() => {
+                self.carries_well(head, path);
+            }
+            Duty::Checked if header.last_resort == LastResort::Keep => self.say(format_args!(
+                " It carries {family} all the same: no enabled provider works, and last_resort is keep."
+            )),
+            Duty::Checked => self.say(format_args!(
+                " It carries {family} all the same: no enabled provider works, and it is the last resort."
+            )),
+        }
+        if let Some(metric) = path.overridden_by {
+            self.say(format_args!(
+                " But somebody else's default route wins over ours, by its metric {metric}: traffic leaves by that."
+            ));
+        }
+    }
+
+    fn carries_well(&mut self, head: &ProviderHead, path: &Path) {
+        let (id, family) = (&head.id, path.family);
+        match &path.better {
+            _ if head.disabled => self.say(format_args!(
+                " It carries {family} although it was disabled by hand, until `failover enable {id}`: no enabled provider works."
+            )),
+            Some((better, true)) => self.say(format_args!(
+                " It carries {family}: {better} is before it in the order and works again, but preempt lets it stay."
+            )),
+            Some((better, false)) if self.header.preempt == Preempt::No => self.say(format_args!(
+                " It carries {family}: {better} is before it in the order, but preempt lets it stay."
+            )),
+            Some((better, false)) => self.say(format_args!(
+                " It carries {family} until {better}, which is before it in the order, is known to work."
+            )),
+            None => self.say(format_args!(
+                " It carries {family}: it is the first in the order that works."
+            )),
+        }
+    }
+
+    /// What would change its state.
+    fn change(&mut self, head: &ProviderHead, path: &Path) {
+        if let Some(waiting) = path.reason.waiting {
+            return self.waits(waiting, path);
+        }
+        if path.reason.duty != Duty::Checked || head.disabled {
+            return;
+        }
+        if path.reason.unchecked {
+            let family = path.family;
+            return self.say(format_args!(
+                " It has no check of {family}: it counts as online while its uplink is there."
+            ));
+        }
+        self.round(path);
+        self.rounds(path);
+        for (measure, level) in Measure::ALL.into_iter().zip(path.levels) {
+            if let Some(level) = level {
+                self.level(measure, level);
+            }
+        }
+    }
+
+    /// When a round is good.
+    fn round(&mut self, path: &Path) {
+        let (quorum, checks) = (usize::from(path.terms.quorum), path.checks.len());
+        let required = path.checks.iter().any(|check| check.required);
+        let must = match required && quorum < checks {
+            true => ", and each that is required",
+            false => "",
+        };
+        match checks {
+            1 => self.say(format_args!(" A round is good when its check is answered.")),
+            _ if quorum == checks => self.say(format_args!(
+                " A round is good when all of its {checks} checks are answered."
+            )),
+            _ => {
+                let are = if quorum == 1 { "is" } else { "are" };
+                self.say(format_args!(
+                    " A round is good when {quorum} of its {checks} checks {are} answered{must}."
+                ));
+            }
+        }
+    }
+
+    /// How many of them make it online, or offline.
+    fn rounds(&mut self, path: &Path) {
+        let (failed, of) = (path.rounds.failed, path.rounds.good + path.rounds.failed);
+        let in_a_row = Streak(path.rounds.streak);
+        let terms = path.terms;
+        let (up, down, most, window) = (terms.up, terms.down, terms.max_failed, terms.window);
+        let failures = most < window;
+        if path.verdict == Verdict::Online {
+            self.say(format_args!(
+                " It goes offline after {down} failed rounds in a row; {in_a_row}."
+            ));
+            if failures {
+                self.say(format_args!(
+                    " It also does when more than {most} of the last {window} rounds fail; of {of}, {failed} did."
+                ));
+            }
+            return;
+        }
+        let verb = match path.verdict {
+            Verdict::Fresh => "comes online",
+            _ => "returns",
+        };
+        self.say(format_args!(
+            " It {verb} after {up} good rounds in a row; {in_a_row}."
+        ));
+        if failures && failed > most.into() {
+            self.say(format_args!(
+                " It must also have failed at most {most} of the last {window} rounds; of {of}, it failed {failed}."
+            ));
+        }
+    }
+
+    fn level(&mut self, measure: Measure, level: Level) {
+        let name = measure.name();
+        let limit = |value| Limit { measure, value };
+        let value = match level.value {
+            Some(value) => limit(value).to_string(),
+            None => "not known yet".to_owned(),
+        };
+        if level.is_poor {
+            let recover = limit(level.recover);
+            self.say(format_args!(
+                " Its {name} must come down to recover_{name} {recover}; it is {value}."
+            ));
+        } else {
+            let most = limit(level.most);
+            self.say(format_args!(
+                " Its {name} may be at most max_{name} {most}; it is {value}."
+            ));
+        }
+    }
+
+    /// What its uplink lacks.
+    fn waits(&mut self, waiting: Waiting, path: &Path) {
+        let family = path.family;
+        let device = path.device.as_deref().unwrap_or_default();
+        let holder = path.reason.other.as_deref().unwrap_or("another provider");
+        match waiting {
+            Waiting::NoDevice if device.is_empty() => self.say(format_args!(
+                " It is ready as soon as netifd tells its device."
+            )),
+            Waiting::NoDevice => self.say(format_args!(
+                " It is ready as soon as there is a device {device}: `ip link` shows those that there are."
+            )),
+            Waiting::Down => self.say(format_args!(
+                " It is ready as soon as {device} is up: `ip link set {device} up`."
+            )),
+            Waiting::NoCarrier => self.say(format_args!(
+                " It is ready as soon as {device} has a carrier: look at the cable, the modem and its power."
+            )),
+            Waiting::NoAddress => self.say(format_args!(
+                " It is ready as soon as {device} has an {family} address: from DHCP, say, or by hand."
+            )),
+            Waiting::NoGateway => self.say(format_args!(
+                " It is ready as soon as its gateway is known: by option gateway, or a default route on {device}."
+            )),
+            Waiting::RouteRefused => self.say(format_args!(
+                " It is ready as soon as the kernel accepts its route: `failover status` says why it does not."
+            )),
+            Waiting::DeviceTaken(_) => self.say(format_args!(
+                " It is ready as soon as {holder} leaves it the device {device}: two cannot share one."
+            )),
+        }
+    }
+
+    /// What was asked last, with which answer.
+    fn check(&mut self, check: &Check, path: &Path) {
+        let Check { name, kind, .. } = check;
+        let target = match check.target.as_str() {
+            "" => name.as_str(),
+            target => target,
+        };
+        let must = if check.required { ", required" } else { "" };
+        let asked = self.asked(check, path);
+        let next = match check.again_in_ms {
+            Some(ms) if check.state == CheckState::Lost => {
+                format!("; asked again at {}", self.within(ms))
+            }
+            _ => String::new(),
+        };
+        match check.answered_ms {
+            None => {
+                let (sent, received) = (check.sent, check.received);
+                self.say(format_args!(
+                    " Check {name} ({kind} {target}{must}): {asked}; {received} of {sent} answered{next}."
+                ));
+            }
+            Some(ms) => {
+                let (at, rtt) = (self.ago(ms), check.rtt_ms.unwrap_or_default());
+                self.say(format_args!(
+                    " Check {name} ({kind} {target}{must}): {asked}; last answer from {target} at {at} after {rtt} ms{next}."
+                ));
+            }
+        }
+    }
+
+    fn asked(&self, check: &Check, path: &Path) -> String {
+        let at = self.ago(check.asked_ms);
+        match check.state {
+            _ if path.reason.waiting.is_some() => "not asked while there is no way out".to_owned(),
+            _ if path.reason.duty != Duty::Checked => "not asked while one is pinned".to_owned(),
+            CheckState::Pending if check.sent == 0 => "not asked yet".to_owned(),
+            CheckState::Pending => "asked, not answered yet".to_owned(),
+            CheckState::Ok => format!("asked last at {at}: answered"),
+            CheckState::Lost => match check.fault {
+                None => format!("asked last at {at}: unanswered"),
+                Some(fault) => format!("asked last at {at}: {fault}"),
+            },
+        }
+    }
+}
+
+fn is_within_a_day(ms: u64) -> bool {
+    ms < 24 * 60 * 60 * 1000
+}
+
+/// A time on the wall: within a day, that of the day.
+#[derive(Clone, Copy)]
+struct At {
+    wall_clock_ms: u64,
+    is_today: bool,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let timestamp = Timestamp(self.wall_clock_ms);
+        match self.is_today {
+            true => timestamp.time_of_day(f),
+            false => timestamp.fmt(f),
+        }
+    }
+}
+
+/// `the last 7 were good`.
+struct Streak(i32);
+
+impl fmt::Display for Streak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("none has been judged since"),
+            1 => f.write_str("the last was good"),
+            -1 => f.write_str("the last failed"),
+            2.. => write!(f, "the last {} were good", self.0),
+            _ => write!(f, "the last {} failed", self.0.unsigned_abs()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

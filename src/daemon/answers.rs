@@ -1,0 +1,84 @@
+//! What a client asks about, told frame by frame.
+
+use super::snapshot::Snapshot;
+use crate::config::Provider;
+use crate::engine::journal;
+use crate::limits::WARNINGS_MAX;
+use crate::types::{Family, Instant, Name, PathId};
+use crate::wire::control::{Entry, Reply, Request, Warning};
+use crate::wire::snapshot::Counters;
+
+/// All that there is to tell.
+pub(super) struct Answers<'a> {
+    pub(super) snapshot: Snapshot<'a>,
+    pub(super) warnings: &'a [Warning],
+    pub(super) counters: &'a Counters,
+    pub(super) started_at: Instant,
+}
+
+impl Answers<'_> {
+    /// The next frame of an answer; none when all is said. Much may change between two of them, so each thing has a place
+    /// of its own in the count of `at`, whatever there is of others: what belongs together stays together.
+    pub(super) fn next(&self, request: &Request, at: &mut u32) -> Option<Reply> {
+        match request {
+            Request::Status => self.status(None, at),
+            Request::Explain(id) => self.status(id.as_ref(), at),
+            Request::Log => self.next_entry(at),
+            _ => None,
+        }
+    }
+
+    /// The journal's entries have the places at which they were written, plus one.
+    fn next_entry(&self, at: &mut u32) -> Option<Reply> {
+        let journal = self.snapshot.engine.journal();
+        *at = (*at).max(journal.oldest());
+        let entry = journal.since(*at).next()?;
+        *at += 1;
+        Some(Reply::Entry(self.entry(entry)))
+    }
+
+    fn entry(&self, entry: &journal::Entry) -> Entry {
+        Entry {
+            ago_ms: self.snapshot.ms_since(entry.at),
+            who: entry.who.clone(),
+            kind: entry.kind,
+            cause: entry.cause.clone(),
+        }
+    }
+
+    /// A header, then room for all warnings that there can be, then for each provider and its paths: of one, or of all.
+    fn status(&self, id: Option<&Name>, at: &mut u32) -> Option<Reply> {
+        loop {
+            let place = usize::try_from(*at).ok()?;
+            *at += 1;
+            let Some(place) = place.checked_sub(1) else {
+                let header = self.snapshot.header(self.counters, self.started_at);
+                return Some(Reply::Header(header));
+            };
+            let Some(place) = place.checked_sub(WARNINGS_MAX) else {
+                match self.warnings.get(place) {
+                    Some(warning) => return Some(Reply::Warning(warning.clone())),
+                    None => continue,
+                }
+            };
+            let parts = 1 + Family::ALL.len();
+            let providers = &self.snapshot.engine.config().providers;
+            let provider = providers.get(place / parts)?;
+            if id.is_none_or(|id| provider.id == *id)
+                && let Some(told) = self.part(provider, place % parts)
+            {
+                return Some(told);
+            }
+        }
+    }
+
+    /// The provider as a whole, or one of its paths.
+    fn part(&self, provider: &Provider, part: usize) -> Option<Reply> {
+        let Some(family) = part.checked_sub(1) else {
+            return Some(Reply::Provider(self.snapshot.provider(provider)));
+        };
+        let (slot, family) = (provider.slot, Family::ALL[family]);
+        let path = self.snapshot.engine.path(PathId { slot, family })?;
+        Some(Reply::Path(self.snapshot.path(provider, path)))
+    }
+}

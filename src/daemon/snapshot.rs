@@ -1,0 +1,326 @@
+//! The snapshot: how things stand, from the engine and the picture of the kernel. Status, explain, hooks, warnings and the saved
+//! state tell what is said here, each in its own words.
+
+use super::routes::{LaidOut, RouteSync};
+use crate::config::{Check, Provider};
+use crate::engine::path::{Path, State};
+use crate::engine::rounds::Rounds;
+use crate::engine::{Engine, HeldBack};
+use crate::limits::PATHS_MAX;
+use crate::routing::layout::{everywhere, overridden_by};
+use crate::routing::mirror::Mirror;
+use crate::routing::objects::Route;
+use crate::routing::uplink::Uplink;
+use crate::text::text;
+use crate::types::{
+    Cause, CheckSet, Duration, Duty, Family, Instant, Kind, Lead, Measure, Metric, Name, PROTOCOL,
+    PathId, PerFamily, Slot, Waiting,
+};
+use crate::wire::decimal::Decimal;
+use crate::wire::snapshot::{
+    self, Active, CheckState, Counters, Header, Level, ProviderHead, ProviderState, Reason, Rtt,
+    Terms,
+};
+
+/// How things stand at a time.
+#[derive(Clone, Copy)]
+pub(super) struct Snapshot<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) mirror: &'a Mirror,
+    pub(super) uplinks: &'a heapless::Vec<Uplink, PATHS_MAX>,
+    pub(super) laid_out: &'a PerFamily<LaidOut>,
+    pub(super) now: Instant,
+}
+
+impl<'a> Snapshot<'a> {
+    pub(super) fn of(engine: &'a Engine, routes: &'a RouteSync<'_>, now: Instant) -> Snapshot<'a> {
+        Snapshot {
+            engine,
+            mirror: routes.mirror,
+            uplinks: routes.uplinks,
+            laid_out: routes.laid_out,
+            now,
+        }
+    }
+
+    /// A provider's id.
+    pub(super) fn id(&self, slot: Option<Slot>) -> Option<&'a Name> {
+        let provider = self.engine.config().at(slot?);
+        provider.map(|provider| &provider.id)
+    }
+
+    /// The pinned provider.
+    pub(super) fn pinned(&self) -> Option<&'a Name> {
+        self.id(self.engine.pinned())
+    }
+
+    /// What becomes of a family's traffic.
+    pub(super) fn lead(&self, family: Family) -> Lead<&'a Name> {
+        let lead = self.engine.lead_of(family);
+        lead.named(|slot| self.id(Some(slot)))
+    }
+
+    /// Why that is so, as the journal has it.
+    pub(super) fn lead_cause(&self, family: Family) -> Option<&'a Cause> {
+        let carrier = self.lead(family).carrier();
+        self.last_cause(carrier, family, &Kind::is_of_traffic)
+    }
+
+    /// Why a path is in its state, as the journal has it.
+    pub(super) fn cause(&self, path: &Path) -> Option<&'a Cause> {
+        let id = self.id(Some(path.id.slot))?;
+        let state = path.state();
+        let became = |kind: Kind| matches!(kind, Kind::State { to, .. } if to == state);
+        self.last_cause(Some(id), path.id.family, &became)
+    }
+
+    fn last_cause(
+        &self,
+        provider: Option<&Name>,
+        family: Family,
+        is_meant: &dyn Fn(Kind) -> bool,
+    ) -> Option<&'a Cause> {
+        let entries = self.engine.journal().entries();
+        let last = entries
+            .filter(|entry| entry.who.provider.as_ref() == provider)
+            .filter(|entry| entry.who.family == Some(family) && is_meant(entry.kind))
+            .last();
+        last.map(|entry| &entry.cause)
+    }
+
+    /// The uplink of a path, once there is something to be said of it.
+    pub(super) fn uplink(&self, path: PathId) -> Option<&'a Uplink> {
+        self.uplinks.get(path.index())
+    }
+
+    /// Probes lost in the window, to the tenth of a percent; none before one is settled.
+    pub(super) fn loss(&self, path: &Path) -> Option<Decimal> {
+        percent(path.loss(self.window(path.id.slot)))
+    }
+
+    /// Round-trip times over the window.
+    pub(super) fn rtt(&self, path: &Path) -> Rtt {
+        let Some(rtt) = path.rounds.rtt(self.window(path.id.slot)) else {
+            return Rtt::default();
+        };
+        let ms = |micros| Some(Decimal::new(micros));
+        Rtt {
+            last: ms(rtt.last),
+            avg: ms(rtt.avg),
+            stddev: ms(rtt.stddev),
+            min: ms(rtt.min),
+            max: ms(rtt.max),
+        }
+    }
+
+    fn window(&self, slot: Slot) -> u8 {
+        let provider = self.engine.config().at(slot);
+        provider.map_or(0, |provider| provider.timing.window)
+    }
+
+    /// The daemon as a whole. What it counts, and when it was started, is not known here.
+    pub(super) fn header(&self, counters: &Counters, started_at: Instant) -> Header {
+        let globals = &self.engine.config().globals;
+        let lead = |family| self.lead(family).named(|id| Some(id.clone()));
+        Header {
+            version: text(format_args!("{}", env!("CARGO_PKG_VERSION"))),
+            uptime_s: self.ms_since(started_at) / 1000,
+            pinned: self.pinned().cloned(),
+            table: globals.table,
+            active: Active {
+                ipv4: lead(Family::V4),
+                ipv6: lead(Family::V6),
+            },
+            counters: self.counters(counters),
+            preempt: globals.preempt,
+            last_resort: globals.last_resort,
+        }
+    }
+
+    fn counters(&self, counters: &Counters) -> Counters {
+        let mirror = self.mirror.counters;
+        Counters {
+            swaps: self.engine.swaps(),
+            overruns: mirror.overruns,
+            undecodable: mirror.undecodable,
+            overflows: mirror.overflows,
+            ..*counters
+        }
+    }
+
+    pub(super) fn provider(&self, provider: &Provider) -> ProviderHead {
+        let Provider {
+            slot,
+            rank,
+            enabled,
+            ..
+        } = *provider;
+        let disabled = self.engine.is_disabled(slot);
+        let ids = Family::ALL.map(|family| PathId { slot, family });
+        let paths = ids.into_iter().filter_map(|id| self.engine.path(id));
+        let state = if self.engine.pinned() == Some(slot) {
+            ProviderState::Pinned
+        } else if disabled || !enabled {
+            ProviderState::Disabled
+        } else {
+            ProviderState::Is(paths.map(Path::state).min().unwrap_or(State::Waiting))
+        };
+        ProviderHead {
+            id: provider.id.clone(),
+            rank,
+            state,
+            disabled,
+            enabled,
+        }
+    }
+
+    pub(super) fn path(&self, provider: &Provider, path: &Path) -> snapshot::Path {
+        let (timing, family) = (&provider.timing, path.id.family);
+        let unknown = Uplink::default();
+        let uplink = self.uplink(path.id).unwrap_or(&unknown);
+        let metric = self.metric(family, uplink);
+        let (good, failed) = path.rounds.verdicts(timing.window);
+        let checks = (0_u8..).zip(self.engine.config().path_checks(provider, family));
+        let held_back = self.engine.held_back(path);
+        let holder = self.engine.carrier(family).filter(|_| held_back.is_some());
+        let better = self.engine.better(path);
+        snapshot::Path {
+            family,
+            device: Some(uplink.device.clone()).filter(|device| !device.is_empty()),
+            state: path.state(),
+            reason: self.reason(path),
+            since_ms: self.ms_since(path.since),
+            address: uplink.address,
+            gateway: uplink.gateway,
+            metric,
+            installed: metric.is_some_and(|metric| self.has(family, uplink, metric)),
+            overridden_by: metric.and_then(|metric| self.overridden_by(family, metric)),
+            held_back_by: self.id(holder).cloned(),
+            takes_over_in_ms: match held_back {
+                Some(HeldBack::Until(at)) => Some(self.ms_until(at)),
+                _ => None,
+            },
+            rounds: snapshot::Rounds {
+                good,
+                failed,
+                streak: path.rounds.streak(),
+            },
+            loss_percent: self.loss(path),
+            rtt_ms: self.rtt(path),
+            checks: checks
+                .map(|(number, check)| self.check(&path.rounds, timing.window, number, check))
+                .collect(),
+            cause: self.cause(path).cloned(),
+            verdict: path.verdict,
+            better: better.and_then(|better| {
+                let id = self.id(Some(better.id.slot))?.clone();
+                Some((id, better.state() == State::Online))
+            }),
+            terms: Terms {
+                up: timing.up,
+                down: timing.down,
+                window: timing.window,
+                max_failed: timing.max_failed,
+                quorum: u8::try_from(path.quorum()).unwrap_or(u8::MAX),
+            },
+            levels: Measure::ALL.map(|measure| {
+                timing.quality.of(measure).map(|threshold| Level {
+                    value: path.quality(measure),
+                    most: threshold.most,
+                    recover: threshold.recover,
+                    is_poor: path.is_poor(measure),
+                })
+            }),
+        }
+    }
+
+    /// Why a path is in its state, as far as its rounds have nothing to do with it.
+    pub(super) fn reason(&self, path: &Path) -> Reason {
+        let other = match (path.waiting, path.duty) {
+            (Some(Waiting::DeviceTaken(by)), _) => self.id(Some(by)),
+            (_, Duty::Frozen) => self.pinned(),
+            _ => None,
+        };
+        Reason {
+            waiting: path.waiting,
+            duty: path.duty,
+            unchecked: path.unchecked(),
+            other: other.cloned(),
+        }
+    }
+
+    fn check(&self, rounds: &Rounds, window: u8, number: u8, check: &Check) -> snapshot::Check {
+        let facts = rounds.facts(number);
+        let past = |at: Instant| (at != Instant::ZERO).then(|| self.ms_since(at));
+        snapshot::Check {
+            name: check.name.clone(),
+            kind: text(format_args!("{}", check.kind.name())),
+            target: check.target.clone(),
+            state: match facts.last {
+                None => CheckState::Pending,
+                Some(true) => CheckState::Ok,
+                Some(false) => CheckState::Lost,
+            },
+            rtt_ms: (facts.rtt_us != 0).then(|| Decimal::new(facts.rtt_us)),
+            loss_percent: percent(rounds.loss(window, CheckSet::of(number))),
+            sent: facts.sent,
+            received: facts.received,
+            failing_s: past(facts.failing_since)
+                .map(|ms| u32::try_from(ms / 1000).unwrap_or(u32::MAX)),
+            required: check.required,
+            fault: facts.fault,
+            asked_ms: self.ms_since(facts.asked_at()),
+            answered_ms: past(facts.answered_at),
+            again_in_ms: (facts.next_at > self.now).then(|| self.ms_until(facts.next_at)),
+        }
+    }
+
+    /// The metric that the route through this uplink shall have in the swap table.
+    fn metric(&self, family: Family, uplink: &Uplink) -> Option<Metric> {
+        let mut places = self.laid_out[family].places.iter();
+        let place = places.find(|(device, _)| *device == uplink.index && uplink.index != 0);
+        place.map(|(_, metric)| *metric)
+    }
+
+    /// Whether the kernel has that route.
+    fn has(&self, family: Family, uplink: &Uplink, metric: Metric) -> bool {
+        let table = self.engine.config().globals.table;
+        let wanted = (table, everywhere(family), metric, uplink.index);
+        let route = |r: &Route| (r.table, r.destination, r.metric, r.device);
+        let mut ours = self
+            .mirror
+            .routes()
+            .iter()
+            .filter(|r| r.protocol == PROTOCOL);
+        ours.any(|r| route(r) == wanted)
+    }
+
+    /// The metric of somebody else's default route that wins over the best of ours.
+    pub(super) fn overridden(&self, family: Family) -> Option<Metric> {
+        let (_, best) = self.laid_out[family].places.first()?;
+        self.overridden_by(family, *best)
+    }
+
+    /// The metric of somebody else's default route that wins over ours of this metric.
+    fn overridden_by(&self, family: Family, metric: Metric) -> Option<Metric> {
+        let table = self.engine.config().globals.table;
+        overridden_by(self.mirror.routes(), family, table, metric)
+    }
+
+    /// 0 when it is yet to come.
+    pub(super) fn ms_since(&self, at: Instant) -> u64 {
+        (self.now - at.min(self.now)).total_millis()
+    }
+
+    /// 0 when it is over.
+    fn ms_until(&self, at: Instant) -> u64 {
+        let left: Duration = at - self.now.min(at);
+        left.total_millis()
+    }
+}
+
+fn percent((lost, of): (u32, u32)) -> Option<Decimal> {
+    (lost * 1000)
+        .checked_div(of)
+        .map(|tenths| Decimal::new(tenths * 100))
+}

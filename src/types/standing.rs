@@ -1,0 +1,100 @@
+//! How a path stands, and what becomes of a family's traffic.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Duration, Slot};
+
+/// What the rounds of a path have said so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Never judged, or good before a pin: presumed good, and known to be no better than whoever carries now.
+    #[default]
+    Fresh,
+    /// Judged once, but since then it was waiting, or frozen: to be judged anew.
+    Returning,
+    /// Good.
+    Online,
+    /// Failed.
+    Offline,
+}
+
+/// Whether a path probes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duty {
+    /// It does.
+    #[default]
+    Checked,
+    /// Its provider is pinned: used whatever the checks would say, so none are made.
+    Pinned,
+    /// Another provider is pinned.
+    Frozen,
+}
+
+/// What becomes of a family's traffic: what status, explain, hooks, journal and the saved state tell of. The provider is
+/// named by its slot, or by its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lead<By = Slot> {
+    /// not known yet; or the family is not managed
+    #[default]
+    Unknown,
+    /// no provider can have a default route
+    NoRoute,
+    /// `last_resort` refuses it
+    Refused,
+    /// it leaves by this provider
+    By(By),
+}
+
+impl<By> Lead<By> {
+    /// The provider that carries.
+    pub fn carrier(self) -> Option<By> {
+        match self {
+            Lead::By(provider) => Some(provider),
+            Lead::Unknown | Lead::NoRoute | Lead::Refused => None,
+        }
+    }
+
+    /// The same, with a reference.
+    pub fn borrowed(&self) -> Lead<&By> {
+        match self {
+            Lead::Unknown => Lead::Unknown,
+            Lead::NoRoute => Lead::NoRoute,
+            Lead::Refused => Lead::Refused,
+            Lead::By(provider) => Lead::By(provider),
+        }
+    }
+
+    /// The same, with the provider named in another way; unknown when it has no such name.
+    pub fn named<Other>(self, name: impl FnOnce(By) -> Option<Other>) -> Lead<Other> {
+        match self {
+            Lead::Unknown => Lead::Unknown,
+            Lead::NoRoute => Lead::NoRoute,
+            Lead::Refused => Lead::Refused,
+            Lead::By(provider) => name(provider).map_or(Lead::Unknown, Lead::By),
+        }
+    }
+}
+
+/// Who leads when no provider is healthy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LastResort {
+    /// the first in rank that has a gateway
+    #[default]
+    First,
+    /// who leads now
+    Keep,
+    /// nobody: traffic is refused at once
+    Unreachable,
+}
+
+/// When a better provider takes over from a healthy one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preempt {
+    /// at once
+    #[default]
+    Yes,
+    /// never
+    No,
+    /// after it has been online this long
+    After(Duration),
+}

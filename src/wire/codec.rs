@@ -1,0 +1,273 @@
+//! The fields of a message ↔ bytes. One list of the fields, [`Message::pass`], serves both directions: the codec writes
+//! what is in them, or reads into them. So what is written is what is read, and there is half the code.
+//!
+//! Numbers are little-endian, of their full width. A text and a list stand behind their length (one byte); something that
+//! may be absent stands behind a byte, 0 or 1; a choice is its place in a table (one byte).
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use heapless::string::{String, StringView};
+use heapless::vec::Vec;
+
+use crate::wire::decimal::Decimal;
+
+/// What goes over the control socket.
+pub trait Message {
+    /// Passes each field to the codec, always in the same order. Writing leaves them as they are.
+    fn pass(&mut self, codec: &mut Codec<'_>);
+}
+
+/// Writes fields, or reads them. What does not fit, or cannot be read, is told at the end, by [`Codec::rest`].
+pub struct Codec<'a> {
+    side: Side<'a>,
+    failed: bool,
+}
+
+enum Side<'a> {
+    /// what is not read yet
+    Read(&'a [u8]),
+    /// the room that is left
+    Write(&'a mut [u8]),
+}
+
+impl<'a> Codec<'a> {
+    /// Reads.
+    pub fn reader(bytes: &'a [u8]) -> Codec<'a> {
+        Codec {
+            side: Side::Read(bytes),
+            failed: false,
+        }
+    }
+
+    /// Writes.
+    pub fn writer(room: &'a mut [u8]) -> Codec<'a> {
+        Codec {
+            side: Side::Write(room),
+            failed: false,
+        }
+    }
+
+    /// The bytes that are left, unread or unwritten. `None`: something was wrong.
+    pub fn rest(&self) -> Option<usize> {
+        let left = match &self.side {
+            Side::Read(bytes) => bytes.len(),
+            Side::Write(room) => room.len(),
+        };
+        (!self.failed).then_some(left)
+    }
+
+    /// Whether fields are read into.
+    pub fn reads(&self) -> bool {
+        matches!(self.side, Side::Read(_))
+    }
+
+    /// What was read makes no sense.
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// The next bytes, when reading.
+    pub fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        if let Side::Read(bytes) = &mut self.side
+            && let Some((taken, rest)) = bytes.split_at_checked(length)
+        {
+            *bytes = rest;
+            return Some(taken);
+        }
+        self.failed = true;
+        None
+    }
+
+    /// Adds bytes, when writing.
+    pub fn put(&mut self, bytes: &[u8]) {
+        if let Side::Write(room) = &mut self.side
+            && let Some((place, rest)) = core::mem::take(room).split_at_mut_checked(bytes.len())
+        {
+            place.copy_from_slice(bytes);
+            *room = rest;
+            return;
+        }
+        self.failed = true;
+    }
+
+    #[inline(never)]
+    fn octets(&mut self, octets: &mut [u8]) {
+        match self.reads() {
+            false => self.put(octets),
+            true => {
+                if let Some(read) = self.take(octets.len()) {
+                    octets.copy_from_slice(read);
+                }
+            }
+        }
+    }
+
+    /// One byte.
+    #[inline(never)]
+    pub fn byte(&mut self, value: &mut u8) {
+        self.octets(core::slice::from_mut(value));
+    }
+
+    /// A number.
+    #[inline(never)]
+    pub fn number(&mut self, value: &mut u32) {
+        let mut octets = value.to_le_bytes();
+        self.octets(&mut octets);
+        *value = u32::from_le_bytes(octets);
+    }
+
+    /// A number below zero, or above.
+    pub fn signed(&mut self, value: &mut i32) {
+        let mut number = value.cast_unsigned();
+        self.number(&mut number);
+        *value = number.cast_signed();
+    }
+
+    /// A long number.
+    #[inline(never)]
+    pub fn long(&mut self, value: &mut u64) {
+        let mut octets = value.to_le_bytes();
+        self.octets(&mut octets);
+        *value = u64::from_le_bytes(octets);
+    }
+
+    /// Yes or no.
+    #[inline(never)]
+    pub fn flag(&mut self, value: &mut bool) {
+        let mut byte = u8::from(*value);
+        self.byte(&mut byte);
+        self.failed |= byte > 1;
+        *value = byte != 0;
+    }
+
+    /// Adds at most 255 bytes behind their length, when writing.
+    #[inline(never)]
+    pub fn put_long(&mut self, bytes: &[u8]) {
+        self.byte(&mut u8::try_from(bytes.len()).unwrap_or(u8::MAX));
+        self.put(bytes);
+    }
+
+    /// The bytes behind the next length, when reading.
+    #[inline(never)]
+    pub fn take_long(&mut self) -> &'a [u8] {
+        let mut length = 0;
+        self.byte(&mut length);
+        self.take(length.into()).unwrap_or_default()
+    }
+
+    /// A text of at most 255 bytes.
+    #[inline(never)]
+    pub fn text(&mut self, text: &mut StringView) {
+        if !self.reads() {
+            return self.put_long(text.as_bytes());
+        }
+        text.clear();
+        let read = str::from_utf8(self.take_long()).map_err(drop);
+        let read = read.and_then(|read| text.push_str(read).map_err(drop));
+        self.failed |= read.is_err();
+    }
+
+    /// One of a few, of which this is the table.
+    pub fn choice<T: Copy + PartialEq>(&mut self, value: &mut T, all: &[T]) {
+        let place = all.iter().position(|one| one == value);
+        let mut place = place
+            .and_then(|place| u8::try_from(place).ok())
+            .unwrap_or(u8::MAX);
+        self.byte(&mut place);
+        match all.get(usize::from(place)) {
+            Some(one) => *value = *one,
+            None => self.failed = true,
+        }
+    }
+
+    /// What may be absent.
+    pub fn optional<T: Default>(
+        &mut self,
+        value: &mut Option<T>,
+        pass: impl FnOnce(&mut Codec<'a>, &mut T),
+    ) {
+        let mut is_there = value.is_some();
+        self.flag(&mut is_there);
+        if self.reads() {
+            *value = is_there.then(T::default);
+        }
+        if let Some(value) = value {
+            pass(self, value);
+        }
+    }
+
+    /// A text that may be absent.
+    pub fn optional_text<const N: usize>(&mut self, text: &mut Option<String<N>>) {
+        self.optional(text, |codec, text| codec.text(text));
+    }
+
+    /// A number that may be absent.
+    #[inline(never)]
+    pub fn optional_number(&mut self, number: &mut Option<u32>) {
+        self.optional(number, Codec::number);
+    }
+
+    /// A long number that may be absent.
+    #[inline(never)]
+    pub fn optional_long(&mut self, number: &mut Option<u64>) {
+        self.optional(number, Codec::long);
+    }
+
+    /// A number with three decimals that may be absent.
+    pub fn optional_decimal(&mut self, decimal: &mut Option<Decimal>) {
+        let mut thousandths = decimal.map(|decimal| decimal.thousandths);
+        self.optional_number(&mut thousandths);
+        *decimal = thousandths.map(Decimal::new);
+    }
+
+    /// A list, of at most 255.
+    pub fn list<T: Default, const N: usize>(
+        &mut self,
+        list: &mut Vec<T, N>,
+        pass: impl Fn(&mut Codec<'a>, &mut T),
+    ) {
+        let mut length = u8::try_from(list.len()).unwrap_or(u8::MAX);
+        self.byte(&mut length);
+        if self.reads() {
+            list.clear();
+            while list.len() < length.into() {
+                if list.push(T::default()).is_err() {
+                    return self.fail();
+                }
+            }
+        }
+        for one in list {
+            pass(self, one);
+        }
+    }
+
+    /// An address that may be absent, as its bytes: none, four or sixteen.
+    #[inline(never)]
+    pub fn address(&mut self, address: &mut Option<IpAddr>) {
+        let mut octets = [0; 16];
+        let mut length = match address {
+            None => 0,
+            Some(IpAddr::V4(address)) => {
+                octets[..4].copy_from_slice(&address.octets());
+                4
+            }
+            Some(IpAddr::V6(address)) => {
+                octets = address.octets();
+                16
+            }
+        };
+        self.byte(&mut length);
+        if let Some(octets) = octets.get_mut(..usize::from(length)) {
+            self.octets(octets);
+        }
+        *address = match length {
+            0 => None,
+            4 => {
+                let [a, b, c, d, ..] = octets;
+                Some(Ipv4Addr::new(a, b, c, d).into())
+            }
+            16 => Some(Ipv6Addr::from(octets).into()),
+            _ => return self.fail(),
+        };
+    }
+}

@@ -1,0 +1,351 @@
+//! The snapshot: how things stand, as types. `status` and `explain` are rendered from it, by the client.
+//!
+//! The names of the fields that serde writes are those of `status --json`: add, never rename. The others are for people.
+
+mod fields;
+
+use core::fmt;
+use core::net::IpAddr;
+
+use heapless::{String, Vec};
+use serde::{Serialize, Serializer};
+
+use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
+use crate::text::text;
+use crate::types::{
+    Cause, DeviceName, Duty, Family, Fault, LastResort, Lead, Measure, Metric, Name, Preempt,
+    State, Verdict, Waiting,
+};
+use crate::wire::decimal::Decimal;
+
+/// A code, or the like. One length for all: for each there would be code of its own.
+pub type Word = String<NAME_MAX>;
+/// An address as people write it, or what else is asked.
+pub type Target = String<TARGET_MAX>;
+
+/// The daemon as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Header {
+    /// of the daemon
+    pub version: Word,
+    /// since the daemon's start
+    pub uptime_s: u64,
+    /// the pinned provider
+    pub pinned: Option<Name>,
+    /// the swap table
+    pub table: u32,
+    /// what becomes of each family's traffic
+    pub active: Active,
+    /// see [`Counters`]
+    pub counters: Counters,
+    /// when a better provider takes over
+    pub preempt: Preempt,
+    /// what becomes of the traffic when no provider works
+    pub last_resort: LastResort,
+}
+
+/// What becomes of each family's traffic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Active {
+    #[serde(serialize_with = "carrier")]
+    pub ipv4: Lead<Name>,
+    #[serde(serialize_with = "carrier")]
+    pub ipv6: Lead<Name>,
+}
+
+impl Active {
+    /// That of one family.
+    pub fn of(&self, family: Family) -> &Lead<Name> {
+        match family {
+            Family::V4 => &self.ipv4,
+            Family::V6 => &self.ipv6,
+        }
+    }
+}
+
+/// What has happened since the daemon's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Counters {
+    /// changes of who leads, in either family
+    pub swaps: u32,
+    /// probes sent
+    pub probes_sent: u32,
+    /// probes answered
+    pub probes_answered: u32,
+    /// replies that were not ours: forged, stray, or of another run
+    pub replies_rejected: u32,
+    /// ICMP errors that quote a probe of ours
+    pub icmp_errors: u32,
+    /// routes and rules of ours that somebody changed, and we put back
+    pub repairs: u32,
+    /// requests that the kernel refused, or that did not end in time
+    pub kernel_errors: u32,
+    /// overruns of the event socket, each healed by a fresh dump
+    pub overruns: u32,
+    /// netlink messages that could not be read, each healed by a fresh dump
+    pub undecodable: u32,
+    /// things of the kernel's there was no room to watch
+    pub overflows: u32,
+    /// reloads of the configuration that were carried out
+    pub reloads: u32,
+}
+
+/// One provider, without its paths.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProviderHead {
+    /// its name
+    pub id: Name,
+    /// its place in the order of preference, from 1
+    pub rank: u32,
+    /// as a whole
+    pub state: ProviderState,
+    /// whether a person took it out of use
+    pub disabled: bool,
+    /// whether the configuration has it in use
+    pub enabled: bool,
+}
+
+/// How a provider stands as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderState {
+    /// a person pinned it
+    Pinned,
+    /// a person, or the configuration, took it out of use
+    Disabled,
+    /// the best state of its paths
+    Is(State),
+}
+
+impl ProviderState {
+    /// As status has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ProviderState::Pinned => "pinned",
+            ProviderState::Disabled => "disabled",
+            ProviderState::Is(state) => state.name(),
+        }
+    }
+}
+
+impl Default for ProviderState {
+    fn default() -> ProviderState {
+        ProviderState::Is(State::default())
+    }
+}
+
+/// One provider in one family.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Path {
+    /// `ipv4` or `ipv6`
+    pub family: Family,
+    /// its device; null when it is not known yet
+    pub device: Option<DeviceName>,
+    /// `waiting`, `probing`, `online`, `offline`, `frozen`
+    #[serde(serialize_with = "state")]
+    pub state: State,
+    /// why it is so, when there is more to say
+    pub reason: Reason,
+    /// since when it is so
+    #[serde(rename = "since_s", serialize_with = "whole_seconds")]
+    pub since_ms: u64,
+    /// its own address
+    pub address: Option<IpAddr>,
+    /// its gateway
+    pub gateway: Option<IpAddr>,
+    /// the metric of its route in the swap table
+    pub metric: Option<Metric>,
+    /// whether the kernel has that route
+    pub installed: bool,
+    /// the metric of a foreign default route that wins over ours
+    pub overridden_by: Option<Metric>,
+    /// the provider that carries although this path is online and before it in the order, for `preempt` says so
+    pub held_back_by: Option<Name>,
+    /// when that ends by time alone
+    pub takes_over_in_ms: Option<u64>,
+    /// see [`Rounds`]
+    pub rounds: Rounds,
+    /// over the window, late replies included
+    pub loss_percent: Option<Decimal>,
+    /// over the window, late replies included
+    pub rtt_ms: Rtt,
+    /// its checks
+    pub checks: Vec<Check, PATH_CHECKS_MAX>,
+    /// why its state is what it is, as the journal has it
+    #[serde(skip)]
+    pub cause: Option<Cause>,
+    /// what its rounds say
+    #[serde(skip)]
+    pub verdict: Verdict,
+    /// the path before it in the order that is online, or else may be: its provider, and whether it is online
+    #[serde(skip)]
+    pub better: Option<(Name, bool)>,
+    /// how its rounds are judged
+    #[serde(skip)]
+    pub terms: Terms,
+    /// by [`Measure`]: those that have a threshold
+    #[serde(skip)]
+    pub levels: [Option<Level>; Measure::ALL.len()],
+}
+
+/// Why a path is in its state, as far as its rounds have nothing to do with it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reason {
+    /// what its uplink lacks
+    pub waiting: Option<Waiting>,
+    /// whether it probes
+    pub duty: Duty,
+    /// no check asks for anything in its family
+    pub unchecked: bool,
+    /// the other provider that has its device, or is pinned
+    pub other: Option<Name>,
+}
+
+impl Reason {
+    /// Whether there is anything to say.
+    pub fn is_told(&self) -> bool {
+        self.waiting.is_some() || self.duty != Duty::Checked || self.unchecked
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let other = |unknown| self.other.as_deref().unwrap_or(unknown);
+        match (self.waiting, self.duty) {
+            (Some(Waiting::DeviceTaken(_)), _) => {
+                write!(f, "device taken by {}", other("another provider"))
+            }
+            (Some(waiting), _) => waiting.fmt(f),
+            (None, Duty::Pinned) => f.write_str("pinned: not checked"),
+            (None, Duty::Frozen) => write!(f, "{} is pinned", other("another")),
+            (None, Duty::Checked) if self.unchecked => f.write_str("unchecked"),
+            (None, Duty::Checked) => Ok(()),
+        }
+    }
+}
+
+/// Null when there is nothing to say.
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.is_told() {
+            return serializer.serialize_none();
+        }
+        let told: String<CAUSE_MAX> = text(format_args!("{self}"));
+        serializer.serialize_some(told.as_str())
+    }
+}
+
+/// Rounds in the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Rounds {
+    /// good ones
+    pub good: u32,
+    /// failed ones
+    pub failed: u32,
+    /// the last so many were alike: above 0 good, below 0 failed
+    pub streak: i32,
+}
+
+/// Round-trip times over the window, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Rtt {
+    pub last: Option<Decimal>,
+    pub avg: Option<Decimal>,
+    pub stddev: Option<Decimal>,
+    pub min: Option<Decimal>,
+    pub max: Option<Decimal>,
+}
+
+/// How a path's rounds are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// good rounds in a row that make it online
+    pub up: u8,
+    /// failed rounds in a row that make it offline
+    pub down: u8,
+    /// the last rounds that count
+    pub window: u8,
+    /// more failed ones among these make it offline
+    pub max_failed: u8,
+    /// how many checks must be answered in a good round
+    pub quorum: u8,
+}
+
+/// One measure of a path's quality: whole percents of loss, microseconds of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Level {
+    /// as measured; none: too little is known
+    pub value: Option<u32>,
+    /// above this it fails
+    pub most: u32,
+    /// at this, or below it, it is good again
+    pub recover: u32,
+    /// whether it failed, and is not good again
+    pub is_poor: bool,
+}
+
+/// One check of a path.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Check {
+    /// its name
+    pub name: Name,
+    /// `ping`, `dns` …
+    #[serde(rename = "type")]
+    pub kind: Word,
+    /// who is asked
+    pub target: Target,
+    /// `ok`, `lost`, `pending`
+    pub state: CheckState,
+    /// of its last answer
+    pub rtt_ms: Option<Decimal>,
+    /// over the window
+    pub loss_percent: Option<Decimal>,
+    /// since the start
+    pub sent: u32,
+    /// since the start
+    pub received: u32,
+    /// since when each of its probes is lost; null when the last one was answered
+    pub failing_s: Option<u32>,
+    /// whether a round is failed without its answer
+    #[serde(skip)]
+    pub required: bool,
+    /// what was wrong with its last probe that is settled, if that did not just stay unanswered
+    #[serde(skip)]
+    pub fault: Option<Fault>,
+    /// how long ago that probe was sent
+    #[serde(skip)]
+    pub asked_ms: u64,
+    /// how long ago the last answer came
+    #[serde(skip)]
+    pub answered_ms: Option<u64>,
+    /// in what time it is asked again, when that is not in the next round
+    #[serde(skip)]
+    pub again_in_ms: Option<u64>,
+}
+
+/// What became of the last probe that is settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckState {
+    /// none is
+    #[default]
+    Pending,
+    /// it was answered in time
+    Ok,
+    /// it was not
+    Lost,
+}
+
+fn carrier<S: Serializer>(lead: &Lead<Name>, serializer: S) -> Result<S::Ok, S::Error> {
+    let carrier = lead.borrowed().carrier();
+    carrier.map(|name| name.as_str()).serialize(serializer)
+}
+
+fn state<S: Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.name())
+}
+
+fn whole_seconds<S: Serializer>(ms: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(ms / 1000)
+}
