@@ -42,7 +42,8 @@ fn commands_are_told_what_they_are_asked_for() {
         let lab = Lab::new();
         let daemon = with_script(
             &lab,
-            "env > $D/env.$PROVIDER.$$; mv $D/env.$PROVIDER.$$ $D/env.$PROVIDER; ls -l /proc/self/fd > $D/fds; grep ^Sig /proc/self/status > $D/signals",
+            // Renamed when it is whole: the next command may be writing when it is read.
+            "env > $D/new.$$; mv $D/new.$$ $D/env.$PROVIDER; ls -l /proc/self/fd > $D/new.$$; mv $D/new.$$ $D/fds; grep ^Sig /proc/self/status > $D/new.$$; mv $D/new.$$ $D/signals",
             only,
         );
         daemon.wait_for_all("online");
@@ -68,7 +69,7 @@ fn commands_are_told_what_they_are_asked_for() {
         let fds = fds.lines().filter(|line| line.contains("->"));
         let inherited: Vec<&str> = fds
             .filter(|line| {
-                !line.contains("/dev/null") && !line.contains("/proc/") && !line.contains("/fds")
+                !line.contains("/dev/null") && !line.contains("/proc/") && !line.contains("/new.")
             })
             .collect();
         assert!(inherited.is_empty(), "{inherited:?}");
