@@ -122,7 +122,7 @@ impl<'a> Telling<'a, '_> {
         let id = &provider.id;
         let pinned = self.name(core.pinned());
         let say = &mut self.say;
-        match path.duty {
+        match path.duty() {
             Duty::Pinned => say(format_args!(
                 " It is pinned, until `failover use auto`, but can have no default route."
             )),
@@ -134,7 +134,7 @@ impl<'a> Telling<'a, '_> {
             )),
             Duty::Checked => {}
         }
-        let idle = path.duty == Duty::Checked && !core.is_disabled(slot);
+        let idle = path.duty() == Duty::Checked && !core.is_disabled(slot);
         match lead {
             Lead::Refused => say(format_args!(
                 " No provider carries {family}: no enabled provider works, and last_resort is unreachable."
@@ -177,20 +177,20 @@ impl<'a> Telling<'a, '_> {
         let core = self.view.core;
         let (id, family) = (&provider.id, path.id.family);
         let last_resort = core.config().globals.last_resort;
-        let healthy = matches!(path.verdict, Verdict::Online | Verdict::Fresh);
+        let healthy = matches!(path.verdict(), Verdict::Online | Verdict::Fresh);
         let better = core
             .better(path)
             .map(|path| (path.state(), self.name(Some(path.id.slot))));
         let pinned = self.name(core.pinned());
         let say = &mut self.say;
         match last_resort {
-            _ if path.duty == Duty::Pinned => say(format_args!(
+            _ if path.duty() == Duty::Pinned => say(format_args!(
                 " It carries {family} because it is pinned, until `failover use auto`; no provider is checked meanwhile."
             )),
-            _ if path.duty == Duty::Frozen => say(format_args!(
+            _ if path.duty() == Duty::Frozen => say(format_args!(
                 " It carries {family} because {pinned}, which is pinned, can have no default route."
             )),
-            _ if healthy && path.waiting.is_none() => match better {
+            _ if healthy && path.waiting().is_none() => match better {
                 _ if core.is_disabled(provider.slot) => say(format_args!(
                     " It carries {family} although it was disabled by hand, until `failover enable {id}`: no enabled provider works."
                 )),
@@ -225,10 +225,10 @@ impl<'a> Telling<'a, '_> {
 
     /// What would change its state.
     fn tell_change(&mut self, provider: &Provider, path: &Path) {
-        if let Some(waiting) = path.waiting {
+        if let Some(waiting) = path.waiting() {
             return self.tell_waiting(waiting, path);
         }
-        if path.duty != Duty::Checked || self.view.core.is_disabled(provider.slot) {
+        if path.duty() != Duty::Checked || self.view.core.is_disabled(provider.slot) {
             return;
         }
         if path.unchecked() {
@@ -245,7 +245,7 @@ impl<'a> Telling<'a, '_> {
         let in_a_row = Streak(streak);
         let failures = most < timing.window;
         let say = &mut self.say;
-        if path.verdict == Verdict::Online {
+        if path.verdict() == Verdict::Online {
             say(format_args!(
                 " It goes offline after {down} failed rounds in a row; {in_a_row}."
             ));
@@ -256,7 +256,7 @@ impl<'a> Telling<'a, '_> {
                 ));
             }
         } else {
-            let verb = if path.verdict == Verdict::Fresh {
+            let verb = if path.verdict() == Verdict::Fresh {
                 "comes online"
             } else {
                 "returns"
@@ -369,10 +369,12 @@ impl<'a> Telling<'a, '_> {
         };
         let must = if check.required { ", required" } else { "" };
         let asked: Text = match (facts.last, facts.asked_at()) {
-            _ if path.waiting.is_some() => {
+            _ if path.waiting().is_some() => {
                 text(format_args!("not asked while there is no way out"))
             }
-            _ if path.duty != Duty::Checked => text(format_args!("not asked while one is pinned")),
+            _ if path.duty() != Duty::Checked => {
+                text(format_args!("not asked while one is pinned"))
+            }
             (None, _) if facts.sent == 0 => text(format_args!("not asked yet")),
             (None, _) => text(format_args!("asked, not answered yet")),
             (Some(true), at) => text(format_args!("asked last at {}: answered", self.at(at))),

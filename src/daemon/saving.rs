@@ -51,7 +51,7 @@ fn put_all(core: &Engine, put: &mut dyn FnMut(&Record<'_>)) {
                 family,
             })?;
             Some(Path {
-                verdict: path.verdict,
+                verdict: path.verdict(),
                 since_micros: path.since.total_micros(),
             })
         };
@@ -215,7 +215,7 @@ mod tests {
             core.begin(now);
             restore(&mut core, records(&file(saved), BOOT).unwrap(), now);
             let path = core.paths().next().unwrap();
-            assert_eq!((path.verdict, path.since), (Verdict::Online, taken));
+            assert_eq!((path.verdict(), path.since), (Verdict::Online, taken));
             assert_eq!(core.journal().entries().next().unwrap().at, taken);
         }
     }

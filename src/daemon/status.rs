@@ -251,7 +251,7 @@ impl View<'_> {
 
 /// Why a path is in its state, when there is more to say than the state does.
 fn reason<const N: usize>(core: &Engine, path: &Path) -> Option<heapless::String<N>> {
-    Some(match (path.waiting, path.duty) {
+    Some(match (path.waiting(), path.duty()) {
         (Some(Waiting::DeviceTaken(by)), _) => {
             let by = core
                 .config()

@@ -364,7 +364,7 @@ impl fmt::Display for Advice<'_> {
 
 /// A pinned provider that carries nothing is what its owner must hear of.
 fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, path: &Path) {
-    if let (Duty::Pinned, Some(waiting)) = (path.duty, path.waiting) {
+    if let (Duty::Pinned, Some(waiting)) = (path.duty(), path.waiting()) {
         let (id, family) = (&provider.id, path.id.family);
         let what = format_args!("pinned, but without use in {family}: {waiting}");
         let cure = advice(format_args!(
