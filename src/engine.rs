@@ -27,9 +27,7 @@ mod statistics;
 mod timers;
 
 use crate::config::Config;
-use crate::types::{
-    Cause, Duration, Family, Instant, Kind, PathId, PerFamily, Slot, Verdict, Waiting, Who,
-};
+use crate::types::{Cause, Family, Instant, Kind, PathId, PerFamily, Slot, Waiting, Who};
 pub use events::{ACTIONS_MAX, Action, Actions, Event, Plan, RankedPath};
 use journal::{Entry, Journal};
 pub use leader::{HeldBack, Lead};
@@ -276,29 +274,11 @@ impl Engine {
         else {
             return;
         };
-        let first = !core::mem::replace(&mut path.told, true);
-        if !first && (path.waiting, path.routable) == (waiting, routable) {
+        let (before, was) = (path.state(), path.waiting());
+        if path.is_told() && (was, path.routable()) == (waiting, routable) {
             return;
         }
-        let before = path.state();
-        path.routable = routable;
-        let was = core::mem::replace(&mut path.waiting, waiting);
-        match (was, waiting) {
-            (None, Some(_)) => {
-                path.clear();
-            }
-            (Some(_), None) => {
-                let delay = if first || path.verdict == Verdict::Fresh {
-                    soon(path)
-                } else {
-                    Duration::ZERO
-                };
-                path.restart(now, delay);
-            }
-            // As a former run knew it.
-            (None, None) if first => path.restart(now, soon(path)),
-            _ => {}
-        }
+        path.set_uplink(waiting, routable, now);
         match waiting {
             Some(what) if was.is_none() => self.moved(id, before, now, Cause::Lost(what)),
             Some(what) if was != waiting => self.moved(id, before, now, Cause::Lacks(what)),
@@ -327,24 +307,8 @@ impl Engine {
     /// While a provider is pinned nobody is checked.
     fn keep_watch(&mut self, now: Instant) {
         for path in self.paths.iter_mut() {
-            let duty = match self.pinned {
-                None => Duty::Checked,
-                Some(slot) if slot == path.id.slot => Duty::Pinned,
-                Some(_) => Duty::Frozen,
-            };
             let before = path.state();
-            let former = core::mem::replace(&mut path.duty, duty);
-            match (former, duty) {
-                (Duty::Checked, Duty::Pinned | Duty::Frozen) => path.rounds.abandon(),
-                (Duty::Pinned, Duty::Checked) => path.verdict = Verdict::Fresh,
-                (Duty::Frozen, Duty::Checked) => path.thaw(),
-                _ => {}
-            }
-            if former != duty {
-                path.restart(now, soon(path));
-                // One that nobody checks is online at once.
-                path.judge();
-            }
+            path.set_duty(Duty::of(path.id.slot, self.pinned), now);
             if path.state() != before {
                 path.since = now;
             }
@@ -425,9 +389,4 @@ impl Default for Engine {
 
 fn bit(slot: Slot) -> u64 {
     1_u64.checked_shl(u32::from(slot.0)).unwrap_or(0)
-}
-
-/// How long a path that starts with others waits for its first round: its place in the interval, at most a second.
-fn soon(path: &Path) -> Duration {
-    path.phase.min(Duration::from_secs(1))
 }

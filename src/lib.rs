@@ -27,9 +27,10 @@
 //! | [`client`] | the commands, over the control socket |
 //! | [`import`] | mwan3's configuration → ours |
 //!
-//! Read in this order: `engine/events.rs` (what goes in and out of the engine), `engine/path.rs` and `engine/ranking.rs` (what
-//! is decided), `daemon.rs` (the loop, and the parts that it hands events to), then what is of interest in `routing` and
-//! `linux`. A type of check is a file in `check`, a line in `check.rs`, and its options in `option/table.rs`.
+//! Read in this order: `engine/events.rs` (what goes in and out of the engine), `engine/path/state.rs` (the states of a path)
+//! and `engine/ranking.rs` (what is decided), `daemon.rs` (the loop, and the parts that it hands events to), then what is of
+//! interest in `routing` and `linux`. A type of check is a file in `check`, a line in `check.rs`, and its options in
+//! `option/table.rs`.
 //!
 //! Architecture invariants, held by `tests/layers.rs`:
 //! - A layer imports only those above it.

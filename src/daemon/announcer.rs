@@ -279,7 +279,7 @@ fn announcement(transition: &Transition<'_>) -> Announcement {
 
 /// What programs were told of a path that a former run knew: nothing, while it was frozen or on its way to a verdict.
 fn announced(path: &EnginePath) -> State {
-    match (path.state(), path.verdict) {
+    match (path.state(), path.verdict()) {
         (State::Frozen | State::Probing, Verdict::Online | Verdict::Fresh) => State::Online,
         (State::Frozen | State::Probing, Verdict::Offline | Verdict::Returning) => State::Offline,
         (state, _) => state,

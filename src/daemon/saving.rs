@@ -69,7 +69,7 @@ fn put_all(snapshot: &Snapshot<'_>, put: &mut dyn FnMut(&Record<'_>)) {
                 family,
             })?;
             Some(Path {
-                verdict: path.verdict,
+                verdict: path.verdict(),
                 since_micros: path.since.total_micros(),
             })
         };
@@ -225,7 +225,7 @@ mod tests {
             engine.begin(now);
             restore(&mut engine, records(&file(saved), BOOT).unwrap(), now);
             let path = engine.paths().next().unwrap();
-            assert_eq!((path.verdict, path.since), (Verdict::Online, taken));
+            assert_eq!((path.verdict(), path.since), (Verdict::Online, taken));
             assert_eq!(engine.journal().entries().next().unwrap().at, taken);
         }
     }

@@ -211,7 +211,7 @@ impl<'a> Snapshot<'a> {
                 .map(|(number, check)| self.check(&path.rounds, timing.window, number, check))
                 .collect(),
             cause: self.cause(path).cloned(),
-            verdict: path.verdict,
+            verdict: path.verdict(),
             better: better.and_then(|better| {
                 let id = self.id(Some(better.id.slot))?.clone();
                 Some((id, better.state() == State::Online))
@@ -236,14 +236,14 @@ impl<'a> Snapshot<'a> {
 
     /// Why a path is in its state, as far as its rounds have nothing to do with it.
     pub(super) fn reason(&self, path: &Path) -> Reason {
-        let other = match (path.waiting, path.duty) {
+        let other = match (path.waiting(), path.duty()) {
             (Some(Waiting::DeviceTaken(by)), _) => self.id(Some(by)),
             (_, Duty::Frozen) => self.pinned(),
             _ => None,
         };
         Reason {
-            waiting: path.waiting,
-            duty: path.duty,
+            waiting: path.waiting(),
+            duty: path.duty(),
             unchecked: path.unchecked(),
             other: other.cloned(),
         }

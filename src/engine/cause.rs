@@ -50,7 +50,7 @@ impl Engine {
         let id = self.config.at(old).map_or_else(Name::new, |p| p.id.clone());
         let path = self.path(PathId { slot: old, family });
         // Merely presumed good, after a pin or at boot: not left for being bad.
-        let presumed = path.is_some_and(|path| path.verdict == Verdict::Fresh);
+        let presumed = path.is_some_and(|path| path.verdict() == Verdict::Fresh);
         let other = match path.map(Path::state) {
             _ if self.pinned == Some(leader) => return Cause::PinnedByHand,
             _ if old == leader && before == Lead::Refused => return Cause::NotRefused,
@@ -71,6 +71,6 @@ impl Engine {
             slot: leader,
             family,
         });
-        path.is_some_and(|path| path.waiting.is_some() || path.verdict == Verdict::Offline)
+        path.is_some_and(|path| path.waiting().is_some() || path.verdict() == Verdict::Offline)
     }
 }

@@ -3,7 +3,7 @@
 use super::journal::Entry;
 use super::path::{Duty, Path};
 use super::rounds::Terms;
-use super::{Actions, Engine, Lead, bit, soon};
+use super::{Actions, Engine, Lead, bit};
 use crate::config::{Check, Config, Provider};
 use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, ROUNDS_APART};
 use crate::types::{
@@ -72,13 +72,8 @@ impl Engine {
     /// Takes up what a former run knew of a path. After [`Engine::configure`], before the first event.
     pub fn restore_path(&mut self, id: PathId, verdict: Verdict, since: Instant) {
         let path = self.paths.get_mut(id.index());
-        let Some(path) = path.filter(|path| path.terms.is_some() && !path.told) else {
-            return;
-        };
-        (path.verdict, path.since) = (verdict, since);
-        if matches!(verdict, Verdict::Online | Verdict::Offline) {
-            // Its uplink was up then. If it still is, nothing has changed.
-            path.waiting = None;
+        if let Some(path) = path.filter(|path| path.terms.is_some() && !path.is_told()) {
+            path.restore(verdict, since);
         }
     }
 
@@ -99,7 +94,7 @@ impl Engine {
         self.leaders[family] = Some(slot);
         let paths = self.paths.iter_mut();
         for path in paths.filter(|path| path.id.family == family) {
-            path.verdict = Verdict::Fresh;
+            path.forget_verdict();
         }
     }
 
@@ -116,11 +111,10 @@ impl Engine {
     pub fn restore_pin(&mut self, slot: Option<Slot>) {
         self.pinned = slot;
         for path in self.paths.iter_mut() {
-            match slot {
-                Some(slot) if slot == path.id.slot => path.duty = Duty::Pinned,
-                Some(_) => path.duty = Duty::Frozen,
-                None => path.thaw(),
+            if slot.is_none() {
+                path.restore_duty(Duty::Frozen); // until now
             }
+            path.restore_duty(Duty::of(path.id.slot, slot));
         }
     }
 
@@ -150,11 +144,9 @@ impl Engine {
                 let Some(path) = self.paths.get_mut(PathId { slot, family }.index()) else {
                     continue;
                 };
-                let uplink = (path.waiting, path.routable, path.told);
-                path.forget();
-                if heir.is_some() {
-                    // The driver tells of an uplink when it changes, whoever's it is.
-                    (path.waiting, path.routable, path.told) = uplink;
+                match heir {
+                    Some(_) => path.forget_provider(),
+                    None => path.forget(),
                 }
             }
         }
@@ -190,15 +182,15 @@ impl Engine {
         if old.is_some_and(same) {
             return false;
         }
-        let (before, verdict) = (path.state(), path.verdict);
+        let (before, verdict) = (path.state(), path.verdict());
         path.terms = Some(terms(config, provider, id.family));
         path.reset();
         if new {
             path.since = now;
         } else if !old.is_some_and(|old| same_uplink(old, provider)) {
-            path.verdict = Verdict::Fresh;
+            path.forget_verdict();
         }
-        if path.verdict != verdict {
+        if path.verdict() != verdict {
             self.moved(id, before, now, Cause::ConfigurationChanged);
         }
         true
@@ -207,7 +199,7 @@ impl Engine {
     /// The first round of a path whose rounds start anew.
     fn start(&mut self, index: usize, now: Instant) {
         if let Some(path) = self.paths.get_mut(index) {
-            path.restart(now, soon(path));
+            path.restart(now);
             let id = path.id;
             self.judge_path(id, now);
         }

@@ -17,7 +17,7 @@ pub enum Event {
         path: PathId,
         /// why it cannot be probed, when it cannot
         waiting: Option<Waiting>,
-        /// whether a default route through it can be installed
+        /// whether a default route through it can be installed: always, where it lacks nothing
         routable: bool,
     },
     /// A check answered. Told once a probe; late answers too.

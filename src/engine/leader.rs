@@ -29,11 +29,11 @@ impl Engine {
             family,
         })?;
         let works = !self.is_disabled(carrier)
-            && leads.waiting.is_none()
-            && matches!(leads.verdict, Verdict::Online | Verdict::Fresh);
+            && leads.waiting().is_none()
+            && matches!(leads.verdict(), Verdict::Online | Verdict::Fresh);
         let ready = self.pinned.is_none()
             && !self.is_disabled(slot)
-            && path.routable
+            && path.routable()
             && path.state() == State::Online;
         let mut order = self.config.enabled().map(|provider| provider.slot);
         let before = order.find(|of| [slot, carrier].contains(of)) == Some(slot);
@@ -55,7 +55,7 @@ impl Engine {
                 let slot = provider.slot;
                 self.path(PathId { slot, family })
             })
-            .filter(|path| path.routable && path.state() <= State::Probing)
+            .filter(|path| path.routable() && path.state() <= State::Probing)
             .min_by_key(|path| path.state())
     }
 
@@ -76,7 +76,7 @@ impl Engine {
             let Some(path) = self
                 .paths
                 .get(id.index())
-                .filter(|p| p.terms.is_some() && p.routable)
+                .filter(|p| p.terms.is_some() && p.routable())
             else {
                 continue;
             };
@@ -127,7 +127,7 @@ impl Engine {
 
     /// Whether an uplink of a family has not been told yet: until then the kernel keeps what a former run left.
     pub fn awaits_uplinks(&self, family: Family) -> bool {
-        self.paths().any(|p| p.id.family == family && !p.told)
+        self.paths().any(|p| p.id.family == family && !p.is_told())
     }
 
     /// Says what becomes of the traffic from now on, and why it is another. `leader` is the first in order, and remains

@@ -1,12 +1,14 @@
 //! One path: when it probes, and what its rounds say about it.
 
+mod judgement;
+mod quality;
+mod state;
+
 use super::rounds::{Rounds, Terms};
-use crate::config::Threshold;
-use crate::limits::QUALITY_ROUNDS_MIN;
-use crate::types::{
-    CheckSet, Duration, Ground, Instant, Measure, Measured, PathId, Round, Verdict, Waiting,
-};
+use crate::types::{CheckSet, Duration, Ground, Instant, Measure, PathId, Round, Verdict, Waiting};
 pub use crate::types::{Duty, State};
+use quality::measured;
+use state::PathState;
 
 /// One provider in one family.
 pub struct Path {
@@ -14,93 +16,83 @@ pub struct Path {
     pub id: PathId,
     /// how it is judged; none: there is no such path now
     pub(crate) terms: Option<Terms>,
-    /// why it cannot be probed, when it cannot
-    pub waiting: Option<Waiting>,
-    /// whether a default route through it can be installed
-    pub routable: bool,
-    /// whether the driver has told of its uplink: before, nobody can say who is to lead
-    pub(crate) told: bool,
-    /// whether it probes
-    pub duty: Duty,
-    /// what its rounds say
-    pub verdict: Verdict,
-    /// since when `state()` is so
+    state: PathState,
+    /// since when [`Path::state`] is so
     pub since: Instant,
     /// the code of the last ICMP error since the last answer
     pub unreachable: Option<u8>,
     /// its rounds
     pub rounds: Rounds,
-    /// the measures that are beyond their thresholds: one bit a [`Measure`]
-    poor: u8,
-    /// the measure that has become good again, while everything else was good already
-    mended: Option<Measured>,
     /// where in the interval its rounds fall, so that those of all paths are spread
     pub(crate) phase: Duration,
-    next_round_at: Instant,
     /// Half an interval after the last round: no next one before, whatever its uplink or a person does.
     not_before: Instant,
 }
 
 impl Path {
-    /// A path nothing is known of: it waits for its uplink.
+    /// A path that nothing is known of.
     pub(crate) const fn new(id: PathId) -> Path {
         Path {
             id,
             terms: None,
-            waiting: Some(Waiting::NoDevice),
-            routable: false,
-            told: false,
-            duty: Duty::Checked,
-            verdict: Verdict::Fresh,
+            state: PathState::new(Duty::Checked),
             since: Instant::ZERO,
             unreachable: None,
             rounds: Rounds::new(),
-            poor: 0,
-            mended: None,
             phase: Duration::ZERO,
-            next_round_at: Instant::ZERO,
             not_before: Instant::ZERO,
         }
     }
 
     /// As new, but for the numbers of its rounds: no answer to an old one may count for a new one.
     pub(crate) fn forget(&mut self) {
+        self.forget_provider();
+        self.state = PathState::new(self.duty());
+    }
+
+    /// Another provider gets its slot. What is known of the uplink stays: the driver tells of it when it changes, whichever
+    /// provider has it.
+    pub(crate) fn forget_provider(&mut self) {
         self.reset();
         self.terms = None;
-        (self.waiting, self.routable, self.told) = (Some(Waiting::NoDevice), false, false);
-        self.verdict = Verdict::Fresh;
+        self.state.forget_verdict();
         self.unreachable = None;
     }
 
-    /// Its rounds begin anew.
+    /// Its rounds begin anew, and its verdict stands.
     pub(crate) fn reset(&mut self) {
         self.rounds.reset();
-        (self.poor, self.mended) = (0, None);
-    }
-
-    /// What its rounds said means nothing any more.
-    pub(crate) fn clear(&mut self) {
-        self.rounds.clear();
-        (self.poor, self.mended) = (0, None);
-        self.doubt();
+        self.state.forget_quality();
     }
 
     /// As people see it.
     pub fn state(&self) -> State {
-        match (self.waiting, self.duty, self.verdict) {
-            (Some(_), _, _) => State::Waiting,
-            (None, Duty::Frozen, _) => State::Frozen,
-            (None, _, Verdict::Online) => State::Online,
-            (None, _, Verdict::Offline) => State::Offline,
-            (None, _, Verdict::Fresh | Verdict::Returning) => State::Probing,
-        }
+        self.state.seen()
+    }
+
+    /// Why it cannot be probed, when it cannot.
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.state.waiting()
+    }
+
+    /// Whether a default route through it can be installed.
+    pub fn routable(&self) -> bool {
+        self.state.routable()
+    }
+
+    /// Whether it probes while its uplink is up.
+    pub fn duty(&self) -> Duty {
+        self.state.duty()
+    }
+
+    /// What its rounds have said so far.
+    pub fn verdict(&self) -> Verdict {
+        self.state.verdict()
     }
 
     /// Whether no check asks for anything on this path: it is online while it is not waiting.
     pub fn unchecked(&self) -> bool {
-        self.terms
-            .as_ref()
-            .is_some_and(|terms| terms.intervals.is_empty())
+        self.terms.as_ref().is_some_and(|terms| !terms.ask())
     }
 
     /// How many of its checks must answer in a round.
@@ -110,7 +102,8 @@ impl Path {
 
     /// Whether a measure is beyond its threshold.
     pub fn is_poor(&self, measure: Measure) -> bool {
-        self.poor & (1 << measure as u8) != 0
+        let judgement = self.state.judgement();
+        judgement.is_some_and(|judgement| judgement.poor.contains(measure))
     }
 
     /// A measure that has a threshold, as that has it; none when there is too little to measure it by.
@@ -129,187 +122,130 @@ impl Path {
         self.rounds.loss(window, telling)
     }
 
-    fn probes(&self) -> bool {
-        self.terms.is_some()
-            && self.told
-            && self.waiting.is_none()
-            && self.duty == Duty::Checked
-            && !self.unchecked()
+    /// Whether the driver has told of its uplink: before, it cannot be said which path is to lead.
+    pub(crate) fn is_told(&self) -> bool {
+        self.state.is_told()
+    }
+
+    /// A former run knew this of it. Only before the driver has told of its uplink.
+    pub(crate) fn restore(&mut self, verdict: Verdict, since: Instant) {
+        self.state.restore(verdict);
+        self.since = since;
+    }
+
+    /// As a former run ended. Only before the driver has told of its uplink: no round begins yet.
+    pub(crate) fn restore_duty(&mut self, duty: Duty) {
+        self.state.set_duty(duty, Instant::ZERO);
+    }
+
+    /// What was known of it is not known any more: it is presumed to be good.
+    pub(crate) fn forget_verdict(&mut self) {
+        self.state.forget_verdict();
+    }
+
+    /// What the driver says of its uplink. One that lacks nothing is routable.
+    pub(crate) fn set_uplink(&mut self, waiting: Option<Waiting>, routable: bool, now: Instant) {
+        if let Some(why) = waiting {
+            if self.waiting().is_none() {
+                // What its rounds said means nothing any more.
+                self.rounds.clear();
+            }
+            return self.state.lose_uplink(why, routable);
+        }
+        // Those that are new start together; one that comes back is asked at once.
+        let delay = match self.is_told() && self.verdict() != Verdict::Fresh {
+            true => Duration::ZERO,
+            false => self.soon(),
+        };
+        self.state.gain_uplink(self.first_round_at(now, delay));
+    }
+
+    /// A provider is pinned, or none is any more.
+    pub(crate) fn set_duty(&mut self, duty: Duty, now: Instant) {
+        if self.duty() == duty {
+            return;
+        }
+        if self.duty() == Duty::Checked {
+            self.rounds.abandon();
+        }
+        self.state
+            .set_duty(duty, self.first_round_at(now, self.soon()));
+        // One without checks is online at once.
+        self.judge();
+    }
+
+    /// Starts probing, if its state allows it.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        let first_round_at = self.first_round_at(now, self.soon());
+        if let PathState::Checked { next_round_at, .. } = &mut self.state {
+            *next_round_at = first_round_at;
+        }
+    }
+
+    /// How long a path that starts with others waits for its first round: its place in the interval, at most a second.
+    fn soon(&self) -> Duration {
+        self.phase.min(Duration::from_secs(1))
+    }
+
+    /// When the first round begins: in `delay` from now, if that is not too soon after the last one.
+    fn first_round_at(&self, now: Instant, delay: Duration) -> Instant {
+        let half = self.terms.as_ref().map(|terms| terms.timing.interval / 2);
+        // The last round may have been sent when the interval was longer.
+        let soonest = self.not_before.min(now + half.unwrap_or_default());
+        soonest.max(now + delay)
     }
 
     /// When [`Path::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let terms = self.terms.as_ref()?;
-        if !self.probes() {
+        let terms = self.terms.as_ref().filter(|terms| terms.ask())?;
+        let PathState::Checked { next_round_at, .. } = self.state else {
             return None;
-        }
+        };
         let expiry = self.rounds.deadline(terms.timing.timeout);
-        Some(expiry.map_or(self.next_round_at, |expiry| expiry.min(self.next_round_at)))
-    }
-
-    /// Starts probing, the first round `delay` from now, if that is not too soon after the last one.
-    pub(crate) fn restart(&mut self, now: Instant, delay: Duration) {
-        let half = self.terms.as_ref().map(|terms| terms.timing.interval / 2);
-        // The last round may have been sent when the interval was longer.
-        let soonest = self.not_before.min(now + half.unwrap_or_default());
-        self.next_round_at = soonest.max(now + delay);
+        Some(expiry.map_or(next_round_at, |expiry| expiry.min(next_round_at)))
     }
 
     /// Gives up what is overdue, and starts a round when it is time.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<(Round, CheckSet)> {
-        if !self.probes() {
+        let terms = self.terms.as_ref().filter(|terms| terms.ask())?;
+        let PathState::Checked { next_round_at, .. } = &mut self.state else {
             return None;
-        }
-        let terms = self.terms.as_ref()?;
+        };
         self.rounds.expire(now, terms.timing.timeout);
-        if now < self.next_round_at {
+        if now < *next_round_at {
             return None;
         }
         let interval = terms.timing.interval;
         self.not_before = now + interval / 2;
-        self.next_round_at = self.next_on_grid(interval, now);
+        *next_round_at = next_on_grid(self.phase, interval, now);
         // A ring that is full of open rounds is that of a loop that was late: leave this one out.
-        let terms = self.terms.as_ref().filter(|_| !self.rounds.full())?;
+        if self.rounds.full() {
+            return None;
+        }
         Some(self.rounds.begin(now, terms)).filter(|(_, asked)| *asked != CheckSet(0))
-    }
-
-    /// The next point of time at `phase` within the interval, at least half an interval away.
-    fn next_on_grid(&self, interval: Duration, now: Instant) -> Instant {
-        let interval = i64::try_from(interval.total_micros())
-            .unwrap_or(i64::MAX)
-            .max(1);
-        let phase = i64::try_from(self.phase.total_micros()).unwrap_or(0);
-        let earliest = now.total_micros() + interval / 2;
-        let steps = (earliest - phase).div_euclid(interval) + 1;
-        Instant::from_micros(phase + steps * interval)
     }
 
     /// Judges what can be judged. Why the verdict that stands at the end is another, if it is, and the checks that the last
     /// round lost, where that is the reason.
     pub(crate) fn judge(&mut self) -> Option<(Ground, CheckSet)> {
         let terms = self.terms.as_ref()?;
-        let before = self.verdict;
-        if !self.probes() {
-            if self.unchecked()
-                && self.waiting.is_none()
-                && self.duty == Duty::Checked
-                && before != Verdict::Online
-            {
-                self.verdict = Verdict::Online;
-                return Some((Ground::Unchecked, CheckSet(0)));
-            }
-            return None;
+        if !terms.ask() {
+            let changed = self.state.pass_unchecked();
+            return changed.then_some((Ground::Unchecked, CheckSet(0)));
         }
-        let timing = terms.timing;
-        let mut ground = None;
-        while self.rounds.judge(terms).is_some() {
-            let streak = self.rounds.streak();
-            let (good, failed) = self.rounds.verdicts(timing.window);
-            let too_many = failed > u32::from(timing.max_failed);
-            let was_poor = self.poor;
-            let weighed = weigh(&self.rounds, terms, &mut self.poor);
-            let failed_streak = streak <= -i32::from(timing.down);
-            if failed_streak || too_many || self.poor != 0 {
-                if self.verdict == Verdict::Offline {
-                    continue;
-                }
-                self.verdict = Verdict::Offline;
-                let lost = self.rounds.lost_last(terms);
-                ground = Some(match weighed {
-                    _ if failed_streak => (Ground::FailedStreak(streak.unsigned_abs()), lost),
-                    Some(measured) if !too_many => (Ground::Poor(measured), CheckSet(0)),
-                    _ => (Ground::FailedInWindow(failed, good + failed), lost),
-                });
-            } else {
-                if was_poor != 0 {
-                    self.mended = weighed;
-                }
-                if self.verdict == Verdict::Online || streak < i32::from(timing.up) {
-                    continue;
-                }
-                self.verdict = Verdict::Online;
-                let rounds = streak.unsigned_abs();
-                let good = match self.mended.take() {
-                    Some(measured) => Ground::GoodAgain(rounds, measured),
-                    None => Ground::GoodStreak(rounds),
-                };
-                ground = Some((good, CheckSet(0)));
-            }
+        match &mut self.state {
+            PathState::Checked { judgement, .. } => judgement.judge(&mut self.rounds, terms),
+            _ => None,
         }
-        ground.filter(|_| self.verdict != before)
-    }
-
-    /// What was known is no longer: to be judged anew, if it was ever judged.
-    pub(crate) fn doubt(&mut self) {
-        if self.verdict != Verdict::Fresh {
-            self.verdict = Verdict::Returning;
-        }
-    }
-
-    /// It was frozen: presumed to be what it was, until it is judged anew.
-    pub(crate) fn thaw(&mut self) {
-        self.verdict = match self.verdict {
-            Verdict::Fresh | Verdict::Online => Verdict::Fresh,
-            Verdict::Returning | Verdict::Offline => Verdict::Returning,
-        };
     }
 }
 
-/// Weighs the quality of rounds against its thresholds: `poor` has one bit a measure that is beyond. Tells of the first
-/// that is; else of the first that was.
-fn weigh(rounds: &Rounds, terms: &Terms, poor: &mut u8) -> Option<Measured> {
-    let (mut beyond, mut within) = (None, None);
-    for measure in Measure::ALL {
-        let bit = 1 << measure as u8;
-        let was_beyond = *poor & bit != 0;
-        let Some(threshold) = terms.timing.quality.of(measure) else {
-            *poor &= !bit;
-            continue;
-        };
-        let Some(value) = measured(rounds, terms, measure, threshold) else {
-            continue; // too little is known to change what was
-        };
-        let limit = if was_beyond {
-            threshold.recover
-        } else {
-            threshold.most
-        };
-        // Being worse than the one, it fails by the other, now or since before.
-        let is_above = value > threshold.recover;
-        let told = Some(Measured {
-            measure,
-            value,
-            limit: if is_above {
-                threshold.most
-            } else {
-                threshold.recover
-            },
-            is_above,
-        });
-        if value > limit {
-            *poor |= bit;
-            beyond = beyond.or(told);
-        } else if was_beyond {
-            *poor &= !bit;
-            within = within.or(told);
-        }
-    }
-    beyond.or(within)
-}
-
-/// A measure over the window, as its threshold has it; none when there is too little to measure it by.
-fn measured(rounds: &Rounds, terms: &Terms, measure: Measure, threshold: Threshold) -> Option<u32> {
-    let timing = &terms.timing;
-    if measure == Measure::Loss {
-        let (lost, asked) = rounds.loss(timing.window, terms.telling);
-        // One lost probe alone is never beyond it.
-        let enough = asked * threshold.most >= 100;
-        return enough.then(|| (lost * 100).div_ceil(asked));
-    }
-    let rtt = rounds.rtt(timing.window)?;
-    let enough = rtt.rounds >= QUALITY_ROUNDS_MIN.min(timing.window.into());
-    enough.then_some(match measure {
-        Measure::Jitter => rtt.stddev,
-        Measure::Loss | Measure::Latency => rtt.avg,
-    })
+/// The next point of time at `phase` within the interval, at least half an interval away.
+fn next_on_grid(phase: Duration, interval: Duration, now: Instant) -> Instant {
+    let micros = |time: Duration| i64::try_from(time.total_micros());
+    let interval = micros(interval).unwrap_or(i64::MAX).max(1);
+    let phase = micros(phase).unwrap_or(0);
+    let earliest = now.total_micros() + interval / 2;
+    let steps = (earliest - phase).div_euclid(interval) + 1;
+    Instant::from_micros(phase + steps * interval)
 }

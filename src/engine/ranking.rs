@@ -51,7 +51,7 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     pub(crate) fn of(path: &Path, disabled: bool, leads: bool) -> Candidate {
-        let class = match (path.duty, path.waiting, path.verdict) {
+        let class = match (path.duty(), path.waiting(), path.verdict()) {
             (Duty::Pinned, _, _) => Class::Pinned,
             (_, None, Verdict::Online | Verdict::Fresh) if disabled => Class::Spare,
             _ if disabled => Class::Disabled,

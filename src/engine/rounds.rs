@@ -130,6 +130,11 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Whether there is a check that is asked.
+    pub(crate) fn ask(&self) -> bool {
+        !self.intervals.is_empty()
+    }
+
     /// The checks that are asked in each round.
     fn each_round(&self) -> u8 {
         let set = |set, (i, interval): (usize, &Duration)| match *interval {

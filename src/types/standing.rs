@@ -18,7 +18,7 @@ pub enum Verdict {
     Offline,
 }
 
-/// Whether a path probes.
+/// Whether a path probes while its uplink is up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Duty {
     /// It does.
@@ -28,6 +28,17 @@ pub enum Duty {
     Pinned,
     /// Another provider is pinned.
     Frozen,
+}
+
+impl Duty {
+    /// That of a provider's paths while this one is pinned.
+    pub(crate) fn of(slot: Slot, pinned: Option<Slot>) -> Duty {
+        match pinned {
+            None => Duty::Checked,
+            Some(pinned) if pinned == slot => Duty::Pinned,
+            Some(_) => Duty::Frozen,
+        }
+    }
 }
 
 /// What becomes of a family's traffic: what status, explain, hooks, journal and the saved state tell of. The provider is

@@ -27,14 +27,14 @@ fn standings(core: &Engine, config: &Config, family: Family) -> Vec<Standing> {
     let mut all = Vec::new();
     for (rank, provider) in config.providers.iter().enumerate() {
         let slot = provider.slot;
-        let Some(path) = core.path(PathId { slot, family }).filter(|p| p.routable) else {
+        let Some(path) = core.path(PathId { slot, family }).filter(|p| p.routable()) else {
             continue;
         };
         let merit = if core.pinned() == Some(slot) {
             PINNED
         } else {
-            let merit = match path.verdict {
-                _ if path.waiting.is_some() => WAITING,
+            let merit = match path.verdict() {
+                _ if path.waiting().is_some() => WAITING,
                 // While another is pinned, what was known before is no more than presumed.
                 Verdict::Online if core.pinned().is_some() => NEVER_JUDGED,
                 Verdict::Online => ONLINE,

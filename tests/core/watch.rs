@@ -397,7 +397,7 @@ impl Watch {
         }
         let mut states = HashMap::new();
         for path in core.paths() {
-            let now = (path.state(), path.verdict, path.since);
+            let now = (path.state(), path.verdict(), path.since);
             if let Some(before) = self.states.get(&path.id) {
                 let PathId { slot, family } = path.id;
                 if (before.0, before.1) != (now.0, now.1) {
@@ -429,7 +429,7 @@ impl Watch {
         for (id, model) in &mut self.models {
             let path = self.core.path(*id).unwrap();
             if !model.simple() {
-                model.adopt(path.verdict);
+                model.adopt(path.verdict());
                 continue;
             }
             if !pinned {

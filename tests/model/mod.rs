@@ -215,8 +215,8 @@ impl Model {
 
     /// That the core thinks so as well.
     pub(crate) fn check(&self, path: &Path) {
-        assert_eq!(path.waiting, self.waiting);
-        assert_eq!(path.verdict, self.verdict, "{:?}", self.verdicts);
+        assert_eq!(path.waiting(), self.waiting);
+        assert_eq!(path.verdict(), self.verdict, "{:?}", self.verdicts);
         let window = self.timing().window;
         assert_eq!(path.rounds.verdicts(window), self.window());
         assert_eq!(path.rounds.streak(), self.streak());

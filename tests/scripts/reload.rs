@@ -283,7 +283,7 @@ fn restarted(old: &World, uplinks: impl Fn(&mut World)) -> World {
     new.core
         .restore_leader(Family::V4, old.core.leader(Family::V4).unwrap());
     for path in old.core.paths() {
-        new.core.restore_path(path.id, path.verdict, path.since);
+        new.core.restore_path(path.id, path.verdict(), path.since);
     }
     for family in Family::ALL {
         new.core.restore_lead(family, old.core.lead_of(family));

@@ -1,0 +1,88 @@
+//! The quality of one path: its losses and round-trip times, against their thresholds.
+
+use crate::config::Threshold;
+use crate::engine::rounds::{Rounds, Terms};
+use crate::limits::QUALITY_ROUNDS_MIN;
+use crate::types::{Measure, Measured};
+
+/// The measures that are beyond their thresholds: one bit per [`Measure`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PoorMeasures(u8);
+
+impl PoorMeasures {
+    pub(crate) const NONE: PoorMeasures = PoorMeasures(0);
+
+    #[cfg(test)]
+    pub(super) const fn of(measure: Measure) -> PoorMeasures {
+        PoorMeasures(PoorMeasures::bit(measure))
+    }
+
+    pub(crate) const fn contains(self, measure: Measure) -> bool {
+        self.0 & PoorMeasures::bit(measure) != 0
+    }
+
+    /// Weighs the quality of rounds against its thresholds. Tells of the first measure that is beyond; else of the first
+    /// that was.
+    pub(crate) fn weigh(&mut self, rounds: &Rounds, terms: &Terms) -> Option<Measured> {
+        let (mut beyond, mut within) = (None, None);
+        for measure in Measure::ALL {
+            let Some(threshold) = terms.timing.quality.of(measure) else {
+                self.0 &= !PoorMeasures::bit(measure);
+                continue;
+            };
+            let Some(value) = measured(rounds, terms, measure, threshold) else {
+                continue; // too little is known to change what was
+            };
+            let was_beyond = self.contains(measure);
+            let limit = match was_beyond {
+                true => threshold.recover,
+                false => threshold.most,
+            };
+            // Being worse than the one, it fails by the other, now or since before.
+            let is_above = value > threshold.recover;
+            let told = Some(Measured {
+                measure,
+                value,
+                limit: match is_above {
+                    true => threshold.most,
+                    false => threshold.recover,
+                },
+                is_above,
+            });
+            if value > limit {
+                self.0 |= PoorMeasures::bit(measure);
+                beyond = beyond.or(told);
+            } else if was_beyond {
+                self.0 &= !PoorMeasures::bit(measure);
+                within = within.or(told);
+            }
+        }
+        beyond.or(within)
+    }
+
+    const fn bit(measure: Measure) -> u8 {
+        1 << measure as u8
+    }
+}
+
+/// A measure over the window, as its threshold has it; none when there is too little to measure it by.
+pub(super) fn measured(
+    rounds: &Rounds,
+    terms: &Terms,
+    measure: Measure,
+    threshold: Threshold,
+) -> Option<u32> {
+    let timing = &terms.timing;
+    if measure == Measure::Loss {
+        let (lost, asked) = rounds.loss(timing.window, terms.telling);
+        // One lost probe alone is never beyond it.
+        let enough = asked * threshold.most >= 100;
+        return enough.then(|| (lost * 100).div_ceil(asked));
+    }
+    let rtt = rounds.rtt(timing.window)?;
+    let enough = rtt.rounds >= QUALITY_ROUNDS_MIN.min(timing.window.into());
+    enough.then_some(match measure {
+        Measure::Jitter => rtt.stddev,
+        Measure::Loss | Measure::Latency => rtt.avg,
+    })
+}
