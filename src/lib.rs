@@ -8,6 +8,9 @@
 //! What the kernel says goes the other way: `linux/netlink` → [`routing::mirror`], the picture of what it has →
 //! [`routing::uplink`] → [`engine::Event::Uplink`].
 //!
+//! How things stand is told from one snapshot: `daemon/snapshot.rs` makes its parts, as the types of [`wire::snapshot`];
+//! the control socket carries them; `client` has the words. Hooks, warnings and the saved state read the same.
+//!
 //! The layers; each imports only those above it:
 //!
 //! | layer | job |

@@ -142,14 +142,14 @@ impl<'a> Codec<'a> {
 
     /// Adds at most 255 bytes behind their length, when writing.
     #[inline(never)]
-    pub fn put_long(&mut self, bytes: &[u8]) {
+    pub fn put_counted(&mut self, bytes: &[u8]) {
         self.byte(&mut u8::try_from(bytes.len()).unwrap_or(u8::MAX));
         self.put(bytes);
     }
 
     /// The bytes behind the next length, when reading.
     #[inline(never)]
-    pub fn take_long(&mut self) -> &'a [u8] {
+    pub fn take_counted(&mut self) -> &'a [u8] {
         let mut length = 0;
         self.byte(&mut length);
         self.take(length.into()).unwrap_or_default()
@@ -159,10 +159,10 @@ impl<'a> Codec<'a> {
     #[inline(never)]
     pub fn text(&mut self, text: &mut StringView) {
         if !self.reads() {
-            return self.put_long(text.as_bytes());
+            return self.put_counted(text.as_bytes());
         }
         text.clear();
-        let read = str::from_utf8(self.take_long()).map_err(drop);
+        let read = str::from_utf8(self.take_counted()).map_err(drop);
         let read = read.and_then(|read| text.push_str(read).map_err(drop));
         self.failed |= read.is_err();
     }
@@ -269,5 +269,67 @@ impl<'a> Codec<'a> {
             16 => Some(Ipv6Addr::from(octets).into()),
             _ => return self.fail(),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of these bytes; none when something is wrong with them, or some are left.
+    fn read<'a, T: Default>(bytes: &'a [u8], pass: impl Fn(&mut Codec<'a>, &mut T)) -> Option<T> {
+        let mut codec = Codec::reader(bytes);
+        let mut value = T::default();
+        pass(&mut codec, &mut value);
+        (codec.rest() == Some(0)).then_some(value)
+    }
+
+    #[test]
+    fn what_nothing_is_written_as_is_refused() {
+        assert_eq!(read(&[1], Codec::flag), Some(true));
+        assert_eq!(read(&[2], Codec::flag), None);
+        let four = "192.0.2.7".parse().ok();
+        assert_eq!(read(&[4, 192, 0, 2, 7], Codec::address), Some(four));
+        assert_eq!(read(&[0], Codec::address), Some(None));
+        for length in [1, 3, 5, 15, 17, 255] {
+            let mut bytes = [0; 256];
+            bytes[0] = length;
+            let bytes = &bytes[..1 + usize::from(length)];
+            assert_eq!(read(bytes, Codec::address), None, "{length}");
+        }
+        assert_eq!(read(&[2, 7], Codec::optional_number), None);
+        let state = |codec: &mut Codec<'_>, value: &mut char| codec.choice(value, &['a', 'b']);
+        assert_eq!(read(&[1], state), Some('b'));
+        assert_eq!(read(&[2], state), None);
+    }
+
+    #[test]
+    fn a_text_is_one_and_has_room() {
+        let text = |codec: &mut Codec<'_>, text: &mut String<4>| codec.text(text);
+        assert_eq!(read(b"\x03abc", text).unwrap(), "abc");
+        assert_eq!(read(b"\x05abcde", text), None, "it is too long");
+        assert_eq!(read(b"\x02\xc3\x28", text), None, "it is no UTF-8");
+        assert_eq!(read(b"\x04abc", text), None, "it is cut off");
+    }
+
+    #[test]
+    fn a_list_has_room() {
+        let list = |codec: &mut Codec<'_>, list: &mut Vec<u8, 2>| codec.list(list, Codec::byte);
+        assert_eq!(read(&[2, 7, 8], list).unwrap(), [7, 8]);
+        assert_eq!(read(&[3, 7, 8, 9], list), None, "it is too long");
+        assert_eq!(read(&[2, 7], list), None, "it is cut off");
+    }
+
+    #[test]
+    fn what_finds_no_room_is_told_at_the_end() {
+        let mut room = [0; 6];
+        let mut codec = Codec::writer(&mut room);
+        codec.number(&mut 0x0403_0201);
+        assert_eq!(codec.rest(), Some(2));
+        codec.number(&mut 7);
+        assert_eq!(codec.rest(), None);
+        codec.byte(&mut 8);
+        assert_eq!(codec.rest(), None, "once is enough");
+        assert_eq!(room[..4], [1, 2, 3, 4]);
     }
 }

@@ -373,6 +373,20 @@ mod tests {
         }
 
         #[test]
+        fn what_is_damaged_is_refused_or_read_as_it_is(reply in reply(), at in any::<usize>(), byte in any::<u8>()) {
+            let mut buffer = [0; FRAME_MAX];
+            let length = encode(&mut reply.clone(), &mut buffer).unwrap();
+            buffer[HEAD + at % (length - HEAD)] = byte;
+            if let Ok(Some((read, taken))) = decode::<Reply>(&buffer[..length]) {
+                prop_assert_eq!(taken, length);
+                let mut again = [0; FRAME_MAX];
+                let written = encode(&mut read.clone(), &mut again).unwrap();
+                prop_assert!(written <= length);
+                prop_assert_eq!(decode::<Reply>(&again[..written]), Ok(Some((read, written))));
+            }
+        }
+
+        #[test]
         fn no_bytes_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), honest in any::<bool>()) {
             if honest && bytes.len() > HEAD {
                 let length = u16::try_from(bytes.len() - LENGTH).unwrap();

@@ -150,9 +150,9 @@ pub(super) fn pass_cause(codec: &mut Codec<'_>, cause: &mut Cause) {
     if !codec.reads() {
         let mut room = [0; CAUSE_BYTES_MAX];
         let bytes = written(cause, &mut room);
-        return codec.put_long(bytes);
+        return codec.put_counted(bytes);
     }
-    let bytes = codec.take_long();
+    let bytes = codec.take_counted();
     if !read(cause, bytes) {
         codec.fail();
     }
@@ -343,13 +343,13 @@ fn pass_judged(codec: &mut Codec<'_>, judged: &mut Judged) {
 fn pass_missed(codec: &mut Codec<'_>, missed: &mut Missed) {
     if !codec.reads() {
         for (target, mut fault) in missed.iter() {
-            codec.put_long(target.as_bytes());
+            codec.put_counted(target.as_bytes());
             pass_fault(codec, &mut fault);
         }
         return;
     }
     while codec.rest().is_some_and(|left| left > 0) {
-        let target = str::from_utf8(codec.take_long());
+        let target = str::from_utf8(codec.take_counted());
         let mut fault = None;
         pass_fault(codec, &mut fault);
         match target {
