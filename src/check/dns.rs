@@ -100,7 +100,7 @@ impl Type for Dns {
                 match dns::parse(&self.question(asked), self.expect, message) {
                     Ok(answer) => return Step::End(self.judge(&answer)),
                     Err(Rejected::Malformed) => return Step::End(Err(Fault::Malformed)),
-                    Err(Rejected::Stranger) => {}
+                    Err(Rejected::Unrelated) => {}
                 }
             }
             // Any router on the way can send an ICMP error: it ends nothing, but explains a missing answer.

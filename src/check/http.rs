@@ -219,7 +219,7 @@ impl Http {
 
     fn resolved(&self, session: &mut HttpState, message: &[u8], output: &mut Output) -> Step {
         match dns::parse(&self.question(session), None, message) {
-            Err(Rejected::Stranger) => Step::Wait,
+            Err(Rejected::Unrelated) => Step::Wait,
             Err(Rejected::Malformed) => Step::End(Err(Fault::Unresolved)),
             Ok(answer) => match answer.address {
                 Some((address, seconds)) if answer.rcode == 0 => {

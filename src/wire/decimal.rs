@@ -1,5 +1,5 @@
-//! Numbers with three decimals: milliseconds to the microsecond, percentages. Most routers have no floating point, and
-//! do not need it for these.
+//! Numbers with three decimals: milliseconds with microsecond resolution, percentages. Many routers have no hardware
+//! floating point, and it is not needed for these.
 
 use core::fmt::{self, Write};
 
@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize, Serializer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
 pub struct Decimal {
-    /// so many
+    /// the number times 1000
     pub thousandths: u32,
 }
 
 impl Decimal {
-    /// One from its thousandths.
+    /// A number from its thousandths.
     pub const fn new(thousandths: u32) -> Decimal {
         Decimal { thousandths }
     }
 }
 
-/// With the decimals that it has, and at least one: `0.0`, `12.5`, `0.125`.
+/// With as many decimals as needed, and at least one: `0.0`, `12.5`, `0.125`.
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (self.thousandths / 1000, self.thousandths % 1000);
@@ -33,7 +33,7 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// As it reads in JSON, as its thousandths in a frame.
+/// In JSON as a decimal number, in a frame as thousandths.
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !serializer.is_human_readable() {
@@ -41,7 +41,7 @@ impl Serialize for Decimal {
         }
         let mut text = String::<16>::new();
         write!(text, "{self}").map_err(serde::ser::Error::custom)?;
-        // serde-json-core writes bytes as they are: the one way to a number that is neither an integer nor binary.
+        // serde-json-core writes bytes as they are: its only way to write a decimal number.
         serializer.serialize_bytes(text.as_bytes())
     }
 }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_a_number_in_json_and_small_in_a_frame() {
+    fn it_is_a_number_in_json_and_three_bytes_in_a_frame() {
         let number = Some(Decimal::new(12_050));
         let json = serde_json_core::to_string::<_, 16>(&number).unwrap();
         assert_eq!(json, "12.05");

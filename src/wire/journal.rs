@@ -1,8 +1,8 @@
-//! The journal's kinds and causes ↔ bytes, for frames and the saved state. By hand: for enums of so many variants, what
-//! serde derives takes several times the room.
+//! The journal's kinds and causes ↔ bytes, for frames and the saved state. Written by hand: for enums with so many
+//! variants, the code that serde derives is several times as large.
 //!
-//! A kind is one byte. A cause is a tag, then what belongs to it: numbers of four bytes (little-endian), texts after their
-//! length in one byte.
+//! A kind is one byte. A cause is a tag and its fields: numbers of four bytes (little-endian), texts after their length in
+//! one byte.
 
 use core::fmt;
 
@@ -16,7 +16,7 @@ use crate::types::{
     State, Waiting,
 };
 
-/// Longest cause, in bytes: rounds that were judged, with a measure and what each check missed.
+/// Longest cause, in bytes: judged rounds, with a measure and the fault of each check.
 pub const CAUSE_BYTES_MAX: usize = 1 + (1 + 8 + 10) + 2 + (6 * PATH_CHECKS_MAX + CAUSE_MAX);
 
 const STATES: [State; 5] = [
@@ -26,7 +26,7 @@ const STATES: [State; 5] = [
     State::Frozen,
     State::Waiting,
 ];
-/// The kinds without a state, by their byte.
+/// The kinds without a state, in the order of their bytes.
 const KINDS: [Kind; 13] = [
     Kind::Started,
     Kind::Stopped,
@@ -42,7 +42,7 @@ const KINDS: [Kind; 13] = [
     Kind::RoutesNotSet,
     Kind::RoutesPutBack,
 ];
-/// The byte of a change of state from the first state to itself: the others follow.
+/// The byte of a change from the first state to itself: the other changes follow.
 const KIND_OF_STATE: u8 = 32;
 
 fn kind_byte(kind: Kind) -> u8 {
@@ -116,14 +116,14 @@ impl<'de> Deserialize<'de> for Cause {
     }
 }
 
-/// A cause that takes all of these bytes. Frames and the saved state share the code, which would else stand in each.
+/// A cause that takes all of these bytes. Not inlined, so that frames and the saved state share the code.
 #[inline(never)]
 fn read(bytes: &[u8]) -> Option<Cause> {
     let mut reader = Reader(bytes);
     reader.cause().filter(|_| reader.0.is_empty())
 }
 
-/// The faults without a number, by their byte less [`FAULT_PLAIN`].
+/// The faults without a number, in the order of their bytes from [`FAULT_PLAIN`].
 const FAULTS: [Fault; 23] = [
     Fault::NetworkUnreachable,
     Fault::HostUnreachable,
@@ -149,7 +149,7 @@ const FAULTS: [Fault; 23] = [
     Fault::NotSupported,
     Fault::OwnAddress,
 ];
-/// Before it are: none (0), then those with a number.
+/// The first byte of faults without a number. Before it: no fault (0), then the faults with a number.
 const FAULT_PLAIN: u8 = 5;
 
 /// The byte of a fault, and its number.
@@ -186,7 +186,7 @@ fn fault_code(fault: Fault) -> (u8, u32) {
     (FAULT_PLAIN + plain, 0)
 }
 
-/// Writes one cause. There is room for each that there can be: see [`CAUSE_BYTES_MAX`].
+/// Writes one cause. Every cause fits: see [`CAUSE_BYTES_MAX`].
 struct Writer(Vec<u8, CAUSE_BYTES_MAX>);
 
 impl Writer {
@@ -300,7 +300,7 @@ impl Writer {
             Some(code) => self.bytes(&[1, code]),
             None => self.bytes(&[0, 0]),
         }
-        // They go on to the end.
+        // The faults extend to the end.
         for (target, fault) in judged.missed.iter() {
             self.text(target);
             self.fault(fault);
@@ -314,7 +314,7 @@ impl Writer {
     }
 }
 
-/// What is not read yet.
+/// The bytes not read yet.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_comes_back() {
+    fn each_kind_decodes_to_itself() {
         let plain = KINDS.into_iter();
         let pairs = STATES.map(|from| STATES.map(|to| Kind::State { from, to }));
         for kind in plain.chain(pairs.into_iter().flatten()) {
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_comes_back() {
+    fn each_fault_decodes_to_itself() {
         let numbers = [
             Fault::Status(599),
             Fault::Rcode(5),
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cause_comes_back() {
+    fn each_cause_decodes_to_itself() {
         let name = || "isp1".try_into().unwrap();
         let route = |to: Option<&str>| Ours::Route {
             to: to.map(|to| to.try_into().unwrap()),
@@ -569,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_goes_on_is_none() {
+    fn truncated_and_too_long_bytes_are_no_cause() {
         let cause = Cause::Other("isp1".try_into().unwrap(), Other::Preferred);
         let mut writer = Writer(Vec::new());
         writer.cause(&cause);

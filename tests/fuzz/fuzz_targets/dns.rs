@@ -28,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let question = Question { id, name, record };
     let asked = asked(&question);
-    assert_eq!(parse(&question, None, &asked), Err(Rejected::Stranger));
+    assert_eq!(parse(&question, None, &asked), Err(Rejected::Unrelated));
 
     let mut message = match how & 4 {
         0 => [&asked, input.rest()].concat(),
