@@ -176,7 +176,7 @@ impl Daemon<'_> {
     /// Pins the provider that the sticky file names. An unknown one changes nothing.
     pub(super) fn obey_sticky_file(&mut self, pinned: Pinned) {
         let slot = match pinned {
-            Pinned::Nobody => Ok(None),
+            Pinned::None => Ok(None),
             Pinned::Provider(id) => self.find(&id).map(Some),
             Pinned::Invalid(what) => Err(what),
         };

@@ -65,7 +65,7 @@ impl Daemon<'_> {
 
     /// Interfaces that netifd says nothing of.
     pub(super) fn warn_of_interfaces(&mut self) {
-        for (name, trouble) in self.memory.interfaces.troubles() {
+        for (name, trouble) in self.memory.interfaces.failures() {
             let config = self.memory.core.config();
             let provider = config.enabled().find(|p| p.interfaces.contains(name));
             let id = provider.map(|provider| &provider.id);

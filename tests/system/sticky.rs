@@ -16,7 +16,7 @@ pub(crate) fn provider(id: &str) -> Option<Pinned> {
     Some(Pinned::Provider(id.try_into().unwrap()))
 }
 
-const NOBODY: Option<Pinned> = Some(Pinned::Nobody);
+const NOBODY: Option<Pinned> = Some(Pinned::None);
 
 /// What the next look tells; the loop would look because the descriptor is readable.
 pub(crate) fn news(sticky: &mut Sticky) -> Option<Pinned> {
@@ -41,7 +41,7 @@ fn a_pin_comes_and_goes_by_hand() {
     let scratch = Scratch::new();
     let file = scratch.at("sticky.provider");
     let mut sticky = Sticky::open(&file).unwrap();
-    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    assert_eq!(sticky.pinned(), &Pinned::None);
 
     fs::write(&file, "isp2\n").unwrap(); // echo isp2 >
     assert_eq!(news(&mut sticky), provider("isp2"));
@@ -220,15 +220,15 @@ fn a_pin_that_cannot_be_written_says_what_to_do() {
     let scratch = Scratch::new();
     fs::write(scratch.at("file"), "").unwrap();
     let mut sticky = Sticky::open(&scratch.at("file/sticky.provider")).unwrap();
-    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    assert_eq!(sticky.pinned(), &Pinned::None);
     let refused = sticky.write(Some("isp2")).unwrap_err().to_string();
     assert!(refused.contains("in a directory's place"), "{refused}");
-    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    assert_eq!(sticky.pinned(), &Pinned::None);
 
     let loops = scratch.at("loop");
     symlink("loop", &loops).unwrap();
     let mut sticky = Sticky::open(&loops).unwrap();
     assert!(matches!(sticky.pinned(), Pinned::Invalid(_)));
     sticky.write(None).unwrap();
-    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    assert_eq!(sticky.pinned(), &Pinned::None);
 }

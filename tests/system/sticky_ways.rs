@@ -6,14 +6,14 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::thread;
 
-use failover::linux::file::path_watch::Watch;
+use failover::linux::file::path_watch::PathWatch;
 use failover::linux::file::sticky::{Pinned, Sticky};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::Scratch;
 use crate::sticky::{news, provider};
 
-const NOBODY: Option<Pinned> = Some(Pinned::Nobody);
+const NOBODY: Option<Pinned> = Some(Pinned::None);
 
 #[test]
 fn directories_may_come_later_one_by_one_or_all_at_once() {
@@ -112,7 +112,7 @@ fn a_file_in_a_directorys_place_makes_room() {
     let scratch = Scratch::new();
     fs::write(scratch.at("a"), "isp1").unwrap();
     let mut sticky = Sticky::open(&scratch.at("a/pin")).unwrap();
-    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    assert_eq!(sticky.pinned(), &Pinned::None);
     fs::remove_file(scratch.at("a")).unwrap();
     fs::create_dir(scratch.at("a")).unwrap();
     fs::write(scratch.at("a/pin"), "isp2").unwrap();
@@ -123,7 +123,7 @@ fn a_file_in_a_directorys_place_makes_room() {
 fn what_happens_beside_the_way_is_no_change() {
     let scratch = Scratch::new();
     fs::create_dir_all(scratch.at("a/b")).unwrap();
-    let mut watch = Watch::new(Path::new(&scratch.at("a/b/pin"))).unwrap();
+    let mut watch = PathWatch::new(Path::new(&scratch.at("a/b/pin"))).unwrap();
     for beside in [
         "pin",
         "a/pin",

@@ -531,6 +531,6 @@ impl Known {
 }
 
 fn number() -> Result<u16, Fault> {
-    let bytes = random().map_err(|trouble| fault(trouble.errno().unwrap_or(Errno::EIO)))?;
+    let bytes = random().map_err(|error| fault(error.errno().unwrap_or(Errno::EIO)))?;
     Ok(u16::from_ne_bytes(bytes))
 }

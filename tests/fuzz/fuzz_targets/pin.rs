@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| match parse(bytes) {
         let written = format!("{id}\n");
         assert_eq!(parse(written.as_bytes()), Ok(Pinned::Provider(id)));
     }
-    Ok(Pinned::Nobody) => {
+    Ok(Pinned::None) => {
         let text = String::from_utf8_lossy(bytes);
         assert!(text.trim().is_empty() || text.trim().starts_with("auto"));
     }
