@@ -46,7 +46,7 @@
 //! 2. Nothing that is not ours is changed or deleted; ours carry protocol 176, and a metric that is taken is skipped. The
 //!    same property, and `tests/layout.rs`: `foreign_routes_at_our_metrics_stay_and_push_ours_on`
 //! 3. The best healthy path has the lowest of our metrics within one netlink round trip of its verdict.
-//!    `e2e::outage::a_dead_upstream_in_ipv4`, `a_pulled_cable_in_ipv4` (and `_ipv6`); of the core alone, `tests/core.rs`:
+//!    `e2e::outage::a_dead_upstream_in_ipv4`, `a_pulled_cable_in_ipv4` (and `_ipv6`); of the engine alone, `tests/engine.rs`:
 //!    `the_invariants_hold_after_each_event`
 //! 4. SIGKILL at any moment leaves working routes; the next start adopts them, and knows what was known.
 //!    `e2e::life::sudden_death_is_survived`, `sudden_death_in_the_middle_of_swaps`,

@@ -12,8 +12,8 @@ mod cases;
 mod fuzz;
 #[path = "config/good.rs"]
 mod good_ones;
-#[path = "config/slips.rs"]
-mod slips;
+#[path = "config/mistakes.rs"]
+mod mistakes;
 
 fn tables(name: &str) -> Option<u32> {
     match name {

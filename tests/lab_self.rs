@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lab::internet::PORT;
 use lab::rights::in_lab;
 use lab::topology::{Kind, target};
-use lab::{Family, Flow, Hammer, Lab, wait_until};
+use lab::{Family, Flow, Lab, Lookups, wait_until};
 
 const SOON: Duration = Duration::from_secs(2);
 const A_WHILE: Duration = Duration::from_millis(200);
@@ -329,20 +329,20 @@ fn the_hammer_finds_a_hole() {
         let lab = Lab::new();
         for family in Family::ALL {
             default_by(&lab, 1, family);
-            let hammer = Hammer::start(&lab.router, target(family));
+            let lookups = Lookups::start(&lab.router, target(family));
             for number in [2, 1, 2, 1] {
                 sleep(Duration::from_millis(10));
                 default_by(&lab, number, family);
             }
-            let found = hammer.stop();
+            let found = lookups.stop();
             assert!(found.lookups > 1000 && found.failures == 0, "{found:?}");
 
-            let hammer = Hammer::start(&lab.router, target(family));
+            let lookups = Lookups::start(&lab.router, target(family));
             let option = if family == Family::V4 { "-4" } else { "-6" };
             lab.router.run(&["ip", option, "route", "del", "default"]);
             sleep(Duration::from_millis(10));
             default_by(&lab, 1, family);
-            let found = hammer.stop();
+            let found = lookups.stop();
             assert!(
                 found.failures > 0 && found.longest >= Duration::from_millis(10),
                 "{found:?}"

@@ -4,10 +4,10 @@
 
 mod sim;
 
-#[path = "scripts/hand.rs"]
-mod hand;
 #[path = "scripts/leader.rs"]
 mod leader;
+#[path = "scripts/pin.rs"]
+mod pin;
 #[path = "scripts/quality.rs"]
 mod quality;
 #[path = "scripts/reload.rs"]

@@ -211,10 +211,10 @@ fn configure(daemon: &Daemon, lab: &Lab, interval: &str) {
 fn serve(lab: &Lab) -> Vec<(DnsServer, HttpServer)> {
     let start = |(provider, family)| {
         let at = target(family);
-        let good = dns::Mood::Right(at, 1);
+        let good = dns::Behaviour::Right(at, 1);
         (
             DnsServer::start(provider, at, other_target(family), None, good),
-            HttpServer::start(provider, at, http::Mood::Page(PAGE)),
+            HttpServer::start(provider, at, http::Behaviour::Page(PAGE)),
         )
     };
     let providers = lab.providers.iter();
@@ -296,10 +296,10 @@ fn starts_and_writes_nothing() {
     daemon.wait_for_all("online");
     pass(&lab.router, ROUNDS_TRACED);
 
-    let before = meter::deeds(daemon.pid());
+    let before = meter::activity(daemon.pid());
     pass(&lab.router, ROUNDS_TRACED);
     assert_eq!(
-        meter::deeds(daemon.pid()),
+        meter::activity(daemon.pid()),
         before,
         "something was written, or a child has run"
     );
@@ -366,10 +366,10 @@ fn asking(lab: &Lab) -> Settings {
 fn hold(lab: &Lab) -> Vec<(DnsServer, HttpServer)> {
     let at = target(Family::V4);
     let start = |provider| {
-        let good = dns::Mood::Right(at, 1);
+        let good = dns::Behaviour::Right(at, 1);
         (
             DnsServer::start(provider, at, other_target(Family::V4), None, good),
-            HttpServer::start(provider, at, http::Mood::Holds),
+            HttpServer::start(provider, at, http::Behaviour::Holds),
         )
     };
     lab.providers.iter().map(start).collect()

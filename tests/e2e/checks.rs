@@ -26,7 +26,7 @@ use std::net::IpAddr;
 
 use super::lab::servers::Server;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::{SOON, talk};
+use super::{SOON, query};
 
 /// A lab with one provider.
 pub fn one_provider() -> Lab {
@@ -68,7 +68,7 @@ pub fn target(family: Family) -> IpAddr {
 
 /// Where others are.
 pub fn elsewhere(family: Family) -> IpAddr {
-    talk::other_target(family)
+    query::other_target(family)
 }
 
 /// What the servers say is the address of all names, where nobody connects to it.
@@ -108,7 +108,7 @@ pub fn offline_because(daemon: &Daemon, family: Family, reasons: &[&str]) {
     );
 }
 
-/// One bad mood after the other, each with the reason that is found for it, and a good one in between.
+/// One bad behaviour after the other, each with the reason that is found for it, and a good one in between.
 pub fn moods<M, R>(
     daemon: &Daemon,
     family: Family,
@@ -120,8 +120,8 @@ pub fn moods<M, R>(
     R: Clone + Send + 'static,
 {
     daemon.wait_for("isp1", family.name(), "online");
-    for (mood, reason) in bad {
-        server.set(mood.clone());
+    for (behaviour, reason) in bad {
+        server.set(behaviour.clone());
         offline_because(daemon, family, &[reason]);
         server.set(good.clone());
         daemon.wait_for("isp1", family.name(), "online");
@@ -150,7 +150,7 @@ pub fn never_offline(daemon: &Daemon) {
 pub fn asked_of(daemon: &Daemon, family: Family, times: u64) {
     let answers = || {
         let status = daemon.status();
-        let checks = &super::witness::path(&status, "isp1", family.name())["checks"];
+        let checks = &super::inspect::path(&status, "isp1", family.name())["checks"];
         checks[0]["received"].as_u64().unwrap_or_default()
     };
     let before = answers();

@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
+use super::inspect::{Usage, children, path};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::{Usage, children, path};
 use super::{SOON, leads, leads_in, online_with};
 
 /// Only commands are checks: this one in IPv4, `true` in IPv6.

@@ -2,7 +2,7 @@
 
 use super::checks::with_check;
 use super::lab::rights::in_lab;
-use super::lab::servers::http::{HttpServer, Mood};
+use super::lab::servers::http::{Behaviour, HttpServer};
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::{SOON, TABLE, leads, leads_in, online, online_with};
@@ -131,8 +131,8 @@ fn a_check_that_is_silent() {
 fn a_portal() {
     in_lab(|| {
         let (lab, family) = (super::checks::two_providers(), Family::V4);
-        let servers =
-            [1, 2].map(|n| HttpServer::start(lab.provider(n), target(family), Mood::NoContent));
+        let servers = [1, 2]
+            .map(|n| HttpServer::start(lab.provider(n), target(family), Behaviour::NoContent));
         let at = target(family).to_string();
         let page = [
             ("type", "http"),
@@ -143,7 +143,7 @@ fn a_portal() {
         // On a busy machine a page may take longer than three intervals.
         let settings = Settings::fast(&lab).global("timeout", "3s");
         let daemon = online_with(&lab, &with_check(settings, "page", &page));
-        servers[0].set(Mood::Redirect);
+        servers[0].set(Behaviour::Redirect);
         assert!(leads_in(&lab, 2, family), "{}", daemon.log());
         let whole = said(&daemon, "isp1", family);
         let portal = "answers with status 302 (a captive portal?)";

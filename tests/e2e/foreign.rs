@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::lab::observe::Route;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Hammer, Lab, Settings, wait_until};
-use super::talk::{Fate, ask};
+use super::lab::{Daemon, Family, Lab, Lookups, Settings, wait_until};
+use super::query::{Outcome, query};
 use super::{OURS, SOON, TABLE, online_with};
 
 const MAIN: u32 = 254;
@@ -200,8 +200,8 @@ fn of_an_equal_or_lower_metric_from_the_start() {
                 let status = daemon.status();
                 assert_eq!(warns(&status, "foreign-route"), metric == 100);
                 assert_eq!(
-                    ask(&lab.lan, target(family)),
-                    Fate::By(2),
+                    query(&lab.lan, target(family)),
+                    Outcome::By(2),
                     "the foreign one wins"
                 );
                 daemon.must(&["use", "isp2"]);
@@ -214,7 +214,7 @@ fn of_an_equal_or_lower_metric_from_the_start() {
                     .run(&["ip", ip, "route", "del", "default", "metric", &metric]);
                 stand(&lab, &daemon, family, [100, 101], None);
                 assert!(!warns(&daemon.status(), "foreign-route"));
-                let by_the_first = || ask(&lab.lan, target(family)) == Fate::By(1);
+                let by_the_first = || query(&lab.lan, target(family)) == Outcome::By(1);
                 assert!(wait_until(SOON, by_the_first), "{}", daemon.log());
             }
         }
@@ -226,7 +226,7 @@ fn comes_and_goes(family: Family, verb: &str, metric: u32, ours: [u32; 2]) {
     let lab = Lab::new();
     let daemon = online_with(&lab, &Settings::fast(&lab).global("table", "main"));
     stand(&lab, &daemon, family, [100, 101], None);
-    let hammer = Hammer::start(&lab.router, target(family));
+    let hammer = Lookups::start(&lab.router, target(family));
     let gateway = lab.provider(2).gateway_address(family).to_string();
     let (ip, metric_text) = (ip_of(family), metric.to_string());
     let route = [
@@ -354,17 +354,17 @@ fn a_source_specific_default() {
             let daemon = online_with(&lab, &Settings::fast(&lab).global("table", table));
             assert!(warns(&daemon.status(), "ipv6-source-foreign"));
             let family = Family::V6;
-            assert_eq!(ask(&lab.lan, target(family)), Fate::By(1));
+            assert_eq!(query(&lab.lan, target(family)), Outcome::By(1));
             daemon.must(&["use", "isp2"]);
             let leader = if table == "main" { 1 } else { 2 };
-            let by = || ask(&lab.lan, target(family)) == Fate::By(leader);
+            let by = || query(&lab.lan, target(family)) == Outcome::By(leader);
             assert!(wait_until(SOON, by), "{table}\n{}", daemon.log());
-            assert_eq!(ask(&lab.lan, target(Family::V4)), Fate::By(2));
+            assert_eq!(query(&lab.lan, target(Family::V4)), Outcome::By(2));
             assert_eq!(not_ours(&lab), before);
             ip("route del default from 2001:db8:100::/48");
             let gone = || !warns(&daemon.status(), "ipv6-source-foreign");
             assert!(wait_until(SOON, gone), "{}", daemon.status());
-            assert_eq!(ask(&lab.lan, target(family)), Fate::By(2));
+            assert_eq!(query(&lab.lan, target(family)), Outcome::By(2));
         }
     });
 }
@@ -381,7 +381,7 @@ fn two_hundred_swaps_without_a_hole_in_main() {
             .global("up", "1")
             .global("down", "1");
         let daemon = online_with(&lab, &settings);
-        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
         let leads = |number: usize| {
             let device = Some(lab.provider(number).device.clone());
             let so = || {
@@ -405,7 +405,7 @@ fn two_hundred_swaps_without_a_hole_in_main() {
                 leads(1);
             }
         }
-        for hammer in hammers {
+        for hammer in lookups {
             let found = hammer.stop();
             assert!(found.lookups > 10_000 && found.failures == 0, "{found:?}");
         }

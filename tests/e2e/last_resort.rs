@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::talk::{Fate, ask};
+use super::query::{Outcome, query};
 use super::{SLACK, SOON, TABLE, online_with};
 
 /// The table that a person's routes are in.
@@ -74,10 +74,10 @@ fn both_die(lab: &Lab, daemon: &Daemon, layout: Layout) {
 
 /// Traffic of the LAN and of the router itself goes by this provider again, without anybody's help.
 fn goes_by(lab: &Lab, daemon: &Daemon, layout: Layout, number: usize) {
-    let by = Fate::By(u8::try_from(number).expect("there are two"));
+    let by = Outcome::By(u8::try_from(number).expect("there are two"));
     for family in Family::ALL {
         for namespace in [&lab.lan, &lab.router] {
-            let so = || ask(namespace, target(family)) == by;
+            let so = || query(namespace, target(family)) == by;
             assert!(
                 wait_until(SOON, so),
                 "{layout:?}: {family} of the {} does not go by isp{number}\n{}",
@@ -107,18 +107,19 @@ fn is_refused(lab: &Lab, daemon: &Daemon, layout: Layout) {
         (&lab.router, Family::V4),
     ];
     for (namespace, family) in askers {
-        let mut fate = ask(namespace, target(family));
-        let refused = |fate| matches!(fate, Fate::Refused(after) if after < AT_ONCE + SLACK);
+        let mut outcome = query(namespace, target(family));
+        let refused =
+            |outcome| matches!(outcome, Outcome::Refused(after) if after < AT_ONCE + SLACK);
         for _ in 0..3 {
-            if !refused(fate) {
+            if !refused(outcome) {
                 // Kernels send somebody only so many ICMP messages a second, and none to those who ask all the time.
                 std::thread::sleep(Duration::from_millis(2100));
-                fate = ask(namespace, target(family));
+                outcome = query(namespace, target(family));
             }
         }
         assert!(
-            refused(fate),
-            "{layout:?}: {family} of the {}: {fate:?}\n{}",
+            refused(outcome),
+            "{layout:?}: {family} of the {}: {outcome:?}\n{}",
             namespace.name(),
             daemon.log()
         );
@@ -254,9 +255,9 @@ fn families_are_refused_by_themselves() {
         }
         daemon.wait_for("isp1", "ipv6", "offline");
         daemon.wait_for("isp2", "ipv6", "offline");
-        let refused = || matches!(ask(&lab.lan, target(Family::V6)), Fate::Refused(_));
+        let refused = || matches!(query(&lab.lan, target(Family::V6)), Outcome::Refused(_));
         assert!(wait_until(SOON, refused), "{}", daemon.log());
-        assert_eq!(ask(&lab.lan, target(Family::V4)), Fate::By(1));
+        assert_eq!(query(&lab.lan, target(Family::V4)), Outcome::By(1));
     });
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::inspect::ours;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Hammer, Lab, Settings, wait_until};
-use super::witness::ours;
+use super::lab::{Daemon, Family, Lab, Lookups, Settings, wait_until};
 use super::{SOON, TABLE, leads, online, online_with};
 
 #[test]
@@ -48,14 +48,14 @@ fn sudden_death_is_survived() {
         daemon.wait_for("isp1", "ipv4", "offline");
         daemon.wait_for("isp1", "ipv6", "offline");
         let before = ours(&lab);
-        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
         daemon.kill9();
         assert_eq!(ours(&lab), before);
         daemon.launch();
         assert_eq!(daemon.path_state("isp1", "ipv4"), "offline");
         assert!(leads(&lab, 2));
         assert_eq!(ours(&lab), before);
-        for hammer in hammers {
+        for hammer in lookups {
             let found = hammer.stop();
             assert_eq!(found.failures, 0, "{found:?}");
         }
@@ -68,7 +68,7 @@ fn sudden_death_in_the_middle_of_swaps() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
-        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
         for round in 0..20_u64 {
             let choice = if round % 2 == 0 { "isp2" } else { "isp1" };
             fs::write(daemon.sticky_file(), choice).unwrap();
@@ -76,7 +76,7 @@ fn sudden_death_in_the_middle_of_swaps() {
             daemon.kill9();
             daemon.launch();
         }
-        for hammer in hammers {
+        for hammer in lookups {
             let found = hammer.stop();
             assert_eq!(found.failures, 0, "{found:?}");
         }

@@ -34,38 +34,38 @@
 #![allow(clippy::unwrap_used)] // what tests share is test code, too, which the lint cannot know
 
 pub mod answers;
-pub mod by_hand;
 pub mod checks;
-pub mod death;
 pub mod exec;
 pub mod explain;
-pub mod filter;
+pub mod external_changes;
 pub mod foreign;
+pub mod foreign_files;
 pub mod hooks;
+pub mod inspect;
 #[path = "../lab/mod.rs"]
 pub mod lab;
 pub mod last_resort;
 pub mod life;
+pub mod load;
 pub mod netifd;
 pub mod netifd_death;
 pub mod netifd_prefix;
 pub mod outage;
-pub mod outside;
 pub mod overflow;
 pub mod pin;
 pub mod preempt;
+pub mod probe;
+pub mod query;
 pub mod refused;
 pub mod reload;
 pub mod routes;
+pub mod rp_filter;
 pub mod saved;
-pub mod siege;
+pub mod sigkill;
 pub mod state_dir;
 pub mod steering;
 mod stop;
-pub mod stranger;
-pub mod talk;
 pub mod uplinks;
-pub mod witness;
 
 use std::time::Duration;
 

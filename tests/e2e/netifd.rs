@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::inspect::{children, lookups, no_hole, path};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::{children, hammers, no_hole, path};
 use super::{SOON, leads, leads_in};
 
 /// Stands in for OpenWrt's `ubus`: an interface for each file of the directory `$NETIFD`, which is what is said of it. It
@@ -351,13 +351,13 @@ fn a_reload_that_turns_to_netifd_waits_for_it() {
         daemon.launch();
         daemon.wait_for_all("online");
         assert!(leads(&lab, 1));
-        let (hammers, log) = (hammers(&lab), daemon.log().len());
+        let (lookups, log) = (lookups(&lab), daemon.log().len());
         daemon.configure(&settings(&lab));
         daemon.must(&["reload"]);
         let told = || asked(&daemon) == 1 && children(daemon.pid()).is_empty();
         assert!(wait_until(SOON, told), "{}", daemon.log());
         daemon.wait_for_all("online");
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert!(leads(&lab, 1));
         let since = &daemon.log()[log..];
         assert!(

@@ -2,10 +2,10 @@
 
 use std::fs;
 
+use super::inspect::{Monitor, children, lookups, no_hole, ours};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, wait_until};
 use super::netifd::{all_is_up, asked, prepared, settings};
-use super::witness::{Monitor, children, hammers, no_hole, ours};
 use super::{SOON, leads};
 
 /// Everybody is online, by netifd's word.
@@ -24,13 +24,13 @@ fn the_routes_stay_and_so_does_what_was_known() {
         let lab = Lab::new();
         let mut daemon = online(&lab);
         let (before, log) = (ours(&lab), daemon.log().len());
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         for _ in 0..5 {
             daemon.kill9();
             daemon.launch();
             daemon.wait_for_all("online");
         }
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert_eq!(ours(&lab), before);
         let since = &daemon.log()[log..];
         for word in ["gone", "waiting", "probing", "leads"] {
@@ -47,7 +47,7 @@ fn a_netifd_that_is_slow_leaves_the_routes_as_they_are() {
         let mut daemon = online(&lab);
         fs::write(daemon.file("netifd/.late"), "3").unwrap();
         let (before, log) = (ours(&lab), daemon.log().len());
-        let (hammers, monitor) = (hammers(&lab), Monitor::start(&lab, &daemon));
+        let (lookups, monitor) = (lookups(&lab), Monitor::start(&lab, &daemon));
         daemon.kill9();
         daemon.launch();
         assert_eq!(daemon.path_state("isp1", "ipv4"), "online");
@@ -58,7 +58,7 @@ fn a_netifd_that_is_slow_leaves_the_routes_as_they_are() {
         let told = || children(daemon.pid()).is_empty();
         assert!(wait_until(2 * SOON, told), "{}", daemon.log());
         daemon.wait_for_all("online");
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert_eq!(monitor.deleted(), [""; 0]);
         assert_eq!((ours(&lab), asked(&daemon)), (before, 2));
         let since = &daemon.log()[log..];
@@ -78,7 +78,7 @@ fn a_netifd_that_fails_for_a_moment_leaves_the_routes_as_they_are() {
         let mut daemon = online(&lab);
         for fault in [".gone", ".garbage"] {
             let before = ours(&lab);
-            let (hammers, monitor) = (hammers(&lab), Monitor::start(&lab, &daemon));
+            let (lookups, monitor) = (lookups(&lab), Monitor::start(&lab, &daemon));
             let fault = daemon.file("netifd").join(fault);
             fs::write(&fault, "").unwrap();
             daemon.kill9();
@@ -102,7 +102,7 @@ fn a_netifd_that_fails_for_a_moment_leaves_the_routes_as_they_are() {
             };
             assert!(wait_until(SOON, mended), "{}", daemon.log());
             daemon.wait_for_all("online");
-            no_hole(hammers, &daemon);
+            no_hole(lookups, &daemon);
             assert_eq!(monitor.deleted(), [""; 0]);
             assert_eq!(ours(&lab), before);
         }

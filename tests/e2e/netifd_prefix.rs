@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::inspect::path;
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, wait_until};
 use super::netifd::{all_is_up, prepared, says, settings, up};
-use super::witness::path;
 use super::{SOON, leads};
 
 /// An uplink without a global address of its own: the provider delegates a prefix, which is in use in the LAN.

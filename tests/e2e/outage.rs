@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Family, Flow, Hammer, Lab};
+use super::lab::{Family, Flow, Lab, Lookups};
 use super::{SLACK, SOON, online};
 
 /// `profile fast`: rounds 100 ms apart, three of which fail, the last after its timeout of 300 ms; and a tenth.
@@ -66,7 +66,7 @@ fn costs(fault: &Fault, family: Family) {
     let bound = fault.felt_at_most + SLACK;
     assert!(outage <= bound, "{outage:?} > {bound:?}\n{}", daemon.log());
 
-    let hammer = Hammer::start(&lab.router, target(family));
+    let hammer = Lookups::start(&lab.router, target(family));
     let mended = flow.now();
     (fault.is_mended)(&lab);
     assert!(

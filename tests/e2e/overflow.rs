@@ -3,11 +3,11 @@
 
 use nix::sys::signal::Signal;
 
+use super::inspect::{counter, lookups, no_hole, path};
 use super::lab::namespace::Namespace;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::{counter, hammers, no_hole, path};
 use super::{OURS, SOON, TABLE, leads, online_with};
 
 /// The DHCP client and the gateway of a provider tell its gateways: of the second one behind all others of IPv6.
@@ -110,7 +110,7 @@ fn with_too_much(what: &str, come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     let mut daemon = online_with(&lab, &settings(&lab));
     assert!(leads(&lab, 1));
     let before = tables(&lab);
-    let hammers = hammers(&lab);
+    let lookups = lookups(&lab);
     come(&lab);
     told(&daemon, what);
     untroubled(&lab, &daemon, &before);
@@ -122,7 +122,7 @@ fn with_too_much(what: &str, come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     untroubled(&lab, &daemon, &before);
     daemon.must(&["reload"]);
     untroubled(&lab, &daemon, &before);
-    no_hole(hammers, &daemon);
+    no_hole(lookups, &daemon);
     lab.upstream_dies(1);
     assert!(leads(&lab, 2), "{}", daemon.log());
     lab.upstream_returns(1);

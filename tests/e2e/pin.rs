@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Flow, Hammer, Lab, wait_until};
+use super::lab::{Daemon, Family, Flow, Lab, Lookups, wait_until};
 use super::{SLACK, SOON, leads, online};
 
 /// Nobody waits for a round.
@@ -15,7 +15,7 @@ fn moves_without_a_hole(act: impl FnOnce(&Daemon)) {
     let lab = Lab::new();
     let daemon = online(&lab);
     let flows = Family::ALL.map(|family| Flow::start(&lab, target(family)));
-    let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+    let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
     assert!(flows.iter().all(|flow| flow.goes_by(1, SOON)));
     act(&daemon);
     assert!(
@@ -23,7 +23,7 @@ fn moves_without_a_hole(act: impl FnOnce(&Daemon)) {
         "{}",
         daemon.log()
     );
-    for (flow, hammer) in flows.iter().zip(hammers) {
+    for (flow, hammer) in flows.iter().zip(lookups) {
         assert!(
             flow.lost(Duration::ZERO) <= 3,
             "{} lost",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::explain::said;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Flow, Hammer, Lab, Settings, wait_until};
+use super::lab::{Daemon, Family, Flow, Lab, Lookups, Settings, wait_until};
 use super::{SOON, TABLE, leads, leads_in, online, online_with};
 
 /// Long enough for a swap that must not come: some rounds of `profile fast`.
@@ -192,7 +192,7 @@ fn a_disabled_provider_is_left_and_checked_on() {
         let lab = Lab::new();
         let mut daemon = online(&lab);
         let flows = Family::ALL.map(|family| Flow::start(&lab, target(family)));
-        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
         assert!(flows.iter().all(|flow| flow.goes_by(1, SOON)));
         daemon.must(&["disable", "isp1"]);
         assert!(
@@ -218,7 +218,7 @@ fn a_disabled_provider_is_left_and_checked_on() {
             "{}",
             daemon.log()
         );
-        for (flow, hammer) in flows.iter().zip(hammers) {
+        for (flow, hammer) in flows.iter().zip(lookups) {
             assert!(flow.lost(Duration::ZERO) <= 6);
             let found = hammer.stop();
             assert_eq!(found.failures, 0, "{found:?}");

@@ -2,7 +2,7 @@
 
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Family, Hammer, Lab, Settings, wait_until};
+use super::lab::{Family, Lab, Lookups, Settings, wait_until};
 use super::{OURS, SOON, TABLE, leads, online, online_with};
 
 #[test]
@@ -264,7 +264,7 @@ fn two_hundred_swaps_without_a_hole() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
         for round in 0..200 {
             let (choice, number) = if round % 2 == 0 {
                 ("isp2", 2)
@@ -277,7 +277,7 @@ fn two_hundred_swaps_without_a_hole() {
             }
         }
         assert!(leads(&lab, 1));
-        for hammer in hammers {
+        for hammer in lookups {
             let found = hammer.stop();
             assert!(found.lookups > 10_000 && found.failures == 0, "{found:?}");
         }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use failover::linux::file::saved_state;
 use failover::wire::saved_state::{BootId, Record};
 
+use super::inspect::{counter, ours, path};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Lab, Settings, wait_until};
-use super::witness::{counter, ours, path};
 use super::{SOON, leads, online, online_with};
 
 /// Verdicts, since when, the journal, and who led, although nobody is asked about `preempt`.

@@ -3,7 +3,7 @@
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::talk::{Ask, Fate, ask, other_target};
+use super::query::{Outcome, Query, other_target, query};
 use super::{SOON, online_with};
 
 /// The mark that steers to the second provider, with bits that others may use.
@@ -35,8 +35,8 @@ const RESTORING: &str = "
     }
 ";
 
-fn by(number: u8) -> Fate {
-    Fate::By(number)
+fn by(number: u8) -> Outcome {
+    Outcome::By(number)
 }
 
 /// Marked traffic of both families and both kinds goes by this provider, and what is not marked by the other.
@@ -45,23 +45,23 @@ fn steered(lab: &Lab, daemon: &Daemon, marked: u8, plain: u8) {
         let (target, other) = (target(family), other_target(family));
         let all = || {
             [
-                Ask::marked(MARK).ask(&lab.router, target),
-                Ask::marked(MARK | OTHER_BITS).ask(&lab.router, target),
-                ask(&lab.lan, other),
+                Query::marked(MARK).send(&lab.router, target),
+                Query::marked(MARK | OTHER_BITS).send(&lab.router, target),
+                query(&lab.lan, other),
             ] == [by(marked); 3]
                 && [
-                    Ask::marked(MARK << 1).ask(&lab.router, target),
-                    Ask::marked(OTHER_BITS).ask(&lab.router, target),
-                    ask(&lab.router, target),
-                    ask(&lab.lan, target),
+                    Query::marked(MARK << 1).send(&lab.router, target),
+                    Query::marked(OTHER_BITS).send(&lab.router, target),
+                    query(&lab.router, target),
+                    query(&lab.lan, target),
                 ] == [by(plain); 4]
         };
         assert!(
             wait_until(SOON, all),
             "{family}: marked {marked}, plain {plain}: {:?} {:?} {:?}\n{}",
-            Ask::marked(MARK).ask(&lab.router, target),
-            ask(&lab.lan, other),
-            ask(&lab.lan, target),
+            Query::marked(MARK).send(&lab.router, target),
+            query(&lab.lan, other),
+            query(&lab.lan, target),
             daemon.log()
         );
     }
@@ -140,11 +140,11 @@ fn by_mark_with_strict_filters() {
             warnings.iter().find(about).and_then(cure)
         };
         let marked = other_target(Family::V4);
-        assert_eq!(ask(&lab.lan, marked), Fate::Lost);
+        assert_eq!(query(&lab.lan, marked), Outcome::Lost);
         let command = warning().expect("it is told, with its cure");
         assert_eq!(command, "sysctl -w net.ipv4.conf.eth2.rp_filter=2");
         lab.router.run(&["sh", "-c", &command]);
-        assert_eq!(ask(&lab.lan, marked), by(2));
+        assert_eq!(query(&lab.lan, marked), by(2));
         assert_eq!(warning(), None);
 
         lab.router.sysctls(&[
@@ -152,7 +152,7 @@ fn by_mark_with_strict_filters() {
             ("ipv4/conf/all/src_valid_mark", 1),
         ]);
         lab.router.feed(&["nft", "-f", "-"], RESTORING);
-        assert_eq!(ask(&lab.lan, marked), by(2));
+        assert_eq!(query(&lab.lan, marked), by(2));
         assert_eq!(warning(), None);
     });
 }
@@ -162,19 +162,19 @@ fn chosen(lab: &Lab, daemon: &Daemon, addresses: bool, alive: [bool; 2]) {
     for family in Family::ALL {
         for (provider, alive) in lab.providers.iter().zip(alive) {
             let number = u8::try_from(provider.number).expect("there are two");
-            let fate = if alive { by(number) } else { Fate::Lost };
+            let outcome = if alive { by(number) } else { Outcome::Lost };
             let own = provider.own(family);
-            let mut asks = vec![Ask::by_device(&provider.device)];
-            asks.push(Ask {
+            let mut queries = vec![Query::by_device(&provider.device)];
+            queries.push(Query {
                 source: Some(own),
-                ..asks[0].clone()
+                ..queries[0].clone()
             });
             if addresses {
-                asks.push(Ask::from(own));
+                queries.push(Query::from(own));
             }
-            for ask in asks {
-                let got = ask.ask(&lab.router, target(family));
-                assert_eq!(got, fate, "{ask:?}\n{}", daemon.log());
+            for query in queries {
+                let got = query.send(&lab.router, target(family));
+                assert_eq!(got, outcome, "{query:?}\n{}", daemon.log());
             }
             if alive {
                 let target = target(family).to_string();
@@ -270,7 +270,7 @@ fn by_device_against_a_foreign_default() {
             for family in Family::ALL {
                 let best = lab.router.defaults(family, 254)[0].clone();
                 assert_eq!((best.metric, best.protocol), (1, 4), "it is not ours");
-                assert_eq!(ask(&lab.lan, target(family)), by(2));
+                assert_eq!(query(&lab.lan, target(family)), by(2));
             }
         }
     });

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::inspect::{Monitor, Random, lookups, no_hole, ours};
 use super::lab::namespace::mortal;
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::{Dice, Monitor, hammers, no_hole, ours};
 use super::{SOON, TABLE, leads, leads_table, online, online_with};
 
 fn restores(settings: impl Fn(&Lab) -> Settings) {
@@ -21,9 +21,9 @@ fn restores(settings: impl Fn(&Lab) -> Settings) {
     let before = theirs();
     let mut daemon = online_with(&lab, &settings(&lab));
     // Whatever the others' routes are worth, there is one at each instant.
-    let hammers = hammers(&lab);
+    let lookups = lookups(&lab);
     assert_eq!(daemon.terminate().code(), Some(0));
-    no_hole(hammers, &daemon);
+    no_hole(lookups, &daemon);
     assert_eq!(ours(&lab), 0);
     assert_eq!(theirs(), before);
     assert!(!daemon.file("state/control.sock").exists());
@@ -52,7 +52,7 @@ fn keeps(table: &'static str, number: u32) {
         daemon.wait_for("isp1", family, "offline");
     }
     let monitor = Monitor::start(&lab, &daemon);
-    let (hammers, before) = (hammers(&lab), ours(&lab));
+    let (lookups, before) = (lookups(&lab), ours(&lab));
     assert_eq!(daemon.terminate().code(), Some(0));
     assert_eq!(ours(&lab), before);
     assert!(leads_table(&lab, 2, number));
@@ -61,7 +61,7 @@ fn keeps(table: &'static str, number: u32) {
     assert!(leads_table(&lab, 2, number));
     assert_eq!(ours(&lab), before);
     assert_eq!((monitor.set(), monitor.deleted().len()), (0, 0));
-    no_hole(hammers, &daemon);
+    no_hole(lookups, &daemon);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn stops_cleanly_at_any_instant() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
-        let mut dice = Dice(0x5709);
+        let mut random = Random(0x5709);
         for round in 0..40 {
             match round % 6 {
                 0 => fs::write(daemon.sticky_file(), ["isp2", ""][round / 6 % 2]).unwrap(),
@@ -90,7 +90,7 @@ fn stops_cleanly_at_any_instant() {
                 4 => lab.insert_device(1),
                 _ => daemon.signal(Signal::SIGHUP),
             }
-            std::thread::sleep(Duration::from_micros(dice.below(3000)));
+            std::thread::sleep(Duration::from_micros(random.below(3000)));
             assert_eq!(daemon.terminate().code(), Some(0), "{}", daemon.log());
             assert_eq!(ours(&lab), 0, "{}", daemon.log());
             assert!(!daemon.log().contains("error:"), "{}", daemon.log());

@@ -3,12 +3,12 @@
 use super::lab::rights::in_lab;
 use super::lab::topology::{Kind, target};
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::talk::{Ask, Fate, ask};
+use super::query::{Outcome, Query, query};
 use super::{OURS, SOON, TABLE, leads, leads_in, online, online_with};
 
 /// Traffic of the LAN goes by this provider in a family.
 fn goes_by(lab: &Lab, daemon: &Daemon, family: Family, number: u8) {
-    let so = || ask(&lab.lan, target(family)) == Fate::By(number);
+    let so = || query(&lab.lan, target(family)) == Outcome::By(number);
     assert!(
         wait_until(SOON, so),
         "{family} not by isp{number}\n{}",
@@ -38,8 +38,8 @@ fn serves_like_any_other(lab: &Lab, daemon: &Daemon, families: &[Family]) {
     for family in families {
         for number in [1_u8, 2] {
             let device = &lab.provider(usize::from(number)).device;
-            let got = Ask::by_device(device).ask(&lab.router, target(*family));
-            assert_eq!(got, Fate::By(number), "{device} {family}");
+            let got = Query::by_device(device).query(&lab.router, target(*family));
+            assert_eq!(got, Outcome::By(number), "{device} {family}");
         }
     }
 }
@@ -167,7 +167,7 @@ fn one_family_only() {
             }
             lab.upstream_dies(1);
             goes_by(&lab, &daemon, family, 2);
-            assert_eq!(ask(&lab.lan, target(other)), Fate::Lost);
+            assert_eq!(query(&lab.lan, target(other)), Outcome::Lost);
             daemon.must(&["use", "isp2"]);
             assert_eq!(lab.router.defaults(other, 254).len(), 1);
         }

@@ -22,7 +22,7 @@ fn nothing_swaps_at_boot_because_a_lower_rank_answered_first() {
         world.last_word_of("isp1"),
         "probing → online: 3 good rounds"
     );
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn at_boot_the_uplinks_are_taken_as_a_whole() {
     let world = World::new(&config);
     assert_eq!(world.leaders, [(at(1000), Some("isp3".to_owned()))]);
     assert_eq!(world.order(), ["isp3", "isp2", "isp1"]);
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn last_resort_keep_and_the_return_from_it() {
     world.run(ms(1000));
     world.kill("isp2");
     world.run(ms(5000));
-    assert_eq!(world.leader(), "isp2", "who led last");
+    assert_eq!(world.leader(), "isp2", "the last leader");
     world.heal("isp1");
     world.run(ms(1000));
     assert_eq!(world.leader(), "isp1");
@@ -173,13 +173,13 @@ fn last_resort_unreachable_and_the_return_from_it() {
     world.run(ms(1000));
     assert!(world.kernel.v4.unreachable);
     let refused = |world: &World| {
-        let entries = world.core.journal().entries();
+        let entries = world.engine.journal().entries();
         entries
             .filter(|entry| entry.kind == Kind::Refused && entry.kind.is_grave())
             .count()
     };
     assert_eq!(refused(&world), 1, "told once");
-    assert_eq!(world.core.carrier(Family::V4), None);
+    assert_eq!(world.engine.carrier(Family::V4), None);
     assert_eq!(world.order(), ["isp1", "isp2"], "they can still be chosen");
     world.heal("isp2");
     world.run(ms(1000));
@@ -200,9 +200,9 @@ fn nobody_left_and_the_first_to_return() {
     world.uplink("isp1", Some(Waiting::NoDevice), false);
     world.uplink("isp2", Some(Waiting::NoDevice), false);
     assert!(world.order().is_empty());
-    assert_eq!(world.core.carrier(Family::V4), None);
+    assert_eq!(world.engine.carrier(Family::V4), None);
     let told = |world: &World| {
-        let entries = world.core.journal().entries();
+        let entries = world.engine.journal().entries();
         let told = entries.filter(|e| e.kind == Kind::NoRoute && e.kind.is_grave());
         told.count()
     };

@@ -233,7 +233,7 @@ fn one_lost_probe_of_a_required_check_fails_nobody() {
         });
         world.run(ms(5000));
         assert_eq!(world.state("isp1"), State::Online);
-        assert_eq!(world.core.swaps(), 0, "{lost}");
+        assert_eq!(world.engine.swaps(), 0, "{lost}");
         assert_eq!(world.path("isp1").rounds.verdicts(60).1, 1, "{lost}");
     }
 }

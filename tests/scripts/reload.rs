@@ -19,7 +19,7 @@ fn what_is_unchanged_keeps_its_rounds_and_what_is_changed_starts_anew() {
     assert_eq!(world.path("isp1").rounds.streak(), 10);
     assert_eq!(world.path("isp2").rounds.verdicts(50), (0, 0));
     assert_eq!(world.path("isp2").rounds.facts(0).sent, 0);
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
     world.run(ms(1000));
     let numbers = world
         .sent
@@ -59,7 +59,7 @@ fn a_changed_timing_moves_no_traffic() {
     world.reload(&config);
     assert_eq!(world.leader(), "isp2");
     world.run(ms(5000));
-    assert_eq!(world.core.swaps(), 1);
+    assert_eq!(world.engine.swaps(), 1);
     assert_eq!(world.state("isp1"), State::Offline);
     world.heal("isp1");
     world.run(ms(1000));
@@ -108,7 +108,7 @@ fn the_leader_is_removed() {
     config.providers.remove(0);
     world.reload(&config);
     assert_eq!(world.order(), ["isp2"]);
-    assert_eq!(world.core.swaps(), 1);
+    assert_eq!(world.engine.swaps(), 1);
     let journal = world.journal_of("isp1");
     assert_eq!(
         journal.last().map(String::as_str),
@@ -155,10 +155,10 @@ fn a_slot_that_another_provider_gets_carries_nothing_over() {
     world.pin(Some("isp3"));
     new.providers[1] = provider("isp4", 1, BRISK);
     world.reload(&new);
-    assert_eq!(world.core.pinned(), None);
-    assert!(!world.core.is_disabled(Slot(1)));
+    assert_eq!(world.engine.pinned(), None);
+    assert!(!world.engine.is_disabled(Slot(1)));
     let journal: Vec<String> = world
-        .core
+        .engine
         .journal()
         .entries()
         .map(|e| format!("{} ({})", e.kind, e.cause))
@@ -221,7 +221,7 @@ fn a_family_comes_and_goes() {
     assert_eq!(world.path("isp1").rounds.streak(), 20, "IPv4 is as it was");
     world.reload(&two());
     assert_eq!(world.leader_in(Family::V6), "");
-    assert_eq!(world.core.leader(Family::V6), None);
+    assert_eq!(world.engine.leader(Family::V6), None);
 }
 
 #[test]
@@ -269,27 +269,27 @@ fn a_pin_that_a_reload_takes_out() {
     old.providers.truncate(2);
     world.kill("isp1");
     world.reload(&old);
-    assert_eq!(world.core.pinned(), None);
+    assert_eq!(world.engine.pinned(), None);
     assert_eq!(world.run_to_swap(ms(5000)), None);
     assert_eq!(world.state("isp2"), State::Online);
 }
 
 /// The world of a new run, told what the old one knew.
 fn restarted(old: &World, uplinks: impl Fn(&mut World)) -> World {
-    let config = old.core.config().clone();
+    let config = old.engine.config().clone();
     let mut new = World::before_start();
     new.now = old.now + ms(200);
     new.configure(&config);
-    new.core
-        .restore_leader(Family::V4, old.core.leader(Family::V4).unwrap());
-    for path in old.core.paths() {
-        new.core.restore_path(path.id, path.verdict, path.since);
+    new.engine
+        .restore_leader(Family::V4, old.engine.leader(Family::V4).unwrap());
+    for path in old.engine.paths() {
+        new.engine.restore_path(path.id, path.verdict, path.since);
     }
     for family in Family::ALL {
-        new.core.restore_lead(family, old.core.lead_of(family));
+        new.engine.restore_lead(family, old.engine.lead_of(family));
     }
-    if let Some(pinned) = old.core.pinned() {
-        new.core.restore_pin(Some(pinned));
+    if let Some(pinned) = old.engine.pinned() {
+        new.engine.restore_pin(Some(pinned));
     }
     uplinks(&mut new);
     new.tell_uplinks();
@@ -310,9 +310,9 @@ fn a_restart_goes_on_where_the_former_run_was() {
 
     let mut new = restarted(&old, |_| ());
     assert_eq!(new.leaders, [(new.now, Some("isp2".to_owned()))]);
-    assert_eq!(new.core.swaps(), 0);
+    assert_eq!(new.engine.swaps(), 0);
     assert_eq!(
-        new.core.journal().entries().count(),
+        new.engine.journal().entries().count(),
         0,
         "nothing has changed"
     );
@@ -339,7 +339,7 @@ fn what_was_told_is_not_told_again() {
     let mut new = restarted(&old, |_| ());
     new.kill("isp1");
     new.pin(Some("isp2"));
-    assert_eq!(new.core.journal().entries().count(), 0);
+    assert_eq!(new.engine.journal().entries().count(), 0);
     assert_eq!(new.state("isp1"), State::Frozen);
     assert_eq!(new.path("isp1").since, since);
     new.run(ms(5000));
@@ -358,7 +358,7 @@ fn what_was_told_is_not_told_again() {
     old.run(ms(1000));
     let new = restarted(&old, |_| ());
     assert!(new.kernel.v4.unreachable);
-    assert_eq!(new.core.journal().entries().count(), 0);
+    assert_eq!(new.engine.journal().entries().count(), 0);
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn a_dead_provider_stays_known_as_dead_across_a_restart() {
     assert_eq!(new.leader(), "isp2");
     assert_eq!(new.state("isp1"), State::Offline);
     new.run(ms(5000));
-    assert_eq!(new.core.swaps(), 0);
+    assert_eq!(new.engine.swaps(), 0);
 }
 
 #[test]

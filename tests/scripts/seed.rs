@@ -95,7 +95,7 @@ fn max_failed_checks_of_the_stored_results() {
         State::Offline,
         "good for long, but three of the last ten failed"
     );
-    assert_eq!(world.core.swaps(), 1, "nor was it anything else");
+    assert_eq!(world.engine.swaps(), 1, "nor was it anything else");
     world.run(SEED.interval);
     assert_eq!(
         world.state("isp1"),
@@ -163,7 +163,7 @@ fn providers_swap_only_when_they_must() {
         _ => Fate::Answered(ms(20)),
     });
     world.run(ms(20_000));
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
     assert_eq!(world.path("isp1").rounds.verdicts(50).1, 10);
 }
 

@@ -29,7 +29,7 @@ fn rounds_overlap_when_the_timeout_is_longer_than_the_interval() {
     // A slow line is a good line, as long as it answers in time.
     world.line("isp1", |_| Fate::Answered(ms(290)));
     world.run(ms(3000));
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
     assert_eq!(world.path("isp1").rounds.verdicts(20), (20, 0));
     // 310 ms is too late.
     world.line("isp1", |_| Fate::Answered(ms(310)));
@@ -95,7 +95,7 @@ fn a_lossy_line_is_left_for_its_losses() {
     );
     world.run(ms(20_000));
     assert_eq!(world.state("isp1"), State::Offline, "12 of 50, for good");
-    assert_eq!(world.core.swaps(), 1);
+    assert_eq!(world.engine.swaps(), 1);
     world.heal("isp1");
     world.run(ms(1000));
     assert_eq!(world.state("isp1"), State::Online);
@@ -113,7 +113,7 @@ fn a_line_that_flaps_faster_than_up_never_comes_back() {
         _ => Fate::Answered(ms(20)),
     });
     world.run(ms(30_000));
-    assert_eq!(world.core.swaps(), 1);
+    assert_eq!(world.engine.swaps(), 1);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_cable_that_flaps_costs_one_swap_and_no_burst_of_probes() {
         world.plug_in("isp1");
         world.run(ms(5));
     }
-    assert_eq!(world.core.swaps(), 1, "isp1 has to prove itself first");
+    assert_eq!(world.engine.swaps(), 1, "isp1 has to prove itself first");
     let rounds = world.rounds_of("isp1");
     assert!(rounds.len() - before <= 21, "{} rounds", rounds.len());
     for pair in rounds.windows(2) {
@@ -230,7 +230,7 @@ fn a_quorum_of_two() {
     };
     world.line("isp1", dead(1));
     world.run(ms(5000));
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
     world.line("isp1", dead(2));
     world.run(ms(1000));
     assert_eq!(world.leader(), "isp2");
@@ -258,9 +258,14 @@ fn a_family_that_no_check_belongs_to_is_left_alone() {
     config.globals.last_resort = failover::config::LastResort::Unreachable;
     let mut world = World::new(&config);
     world.run(ms(1000));
-    assert!(world.core.paths().all(|path| path.id.family == Family::V4));
+    assert!(
+        world
+            .engine
+            .paths()
+            .all(|path| path.id.family == Family::V4)
+    );
     assert_eq!(world.kernel.v6, Default::default());
-    assert_eq!(world.core.leader(Family::V6), None);
+    assert_eq!(world.engine.leader(Family::V6), None);
 }
 
 #[test]
@@ -288,7 +293,7 @@ fn what_somebody_may_have_to_act_on_is_marked() {
     world.run(ms(1000));
     world.line("isp1", |_| Fate::Answered(ms(5)));
     world.run(ms(1000));
-    let entries = world.core.journal().entries();
+    let entries = world.engine.journal().entries();
     let marked: Vec<(String, bool)> = entries
         .filter(|entry| entry.who.provider.as_deref() == Some("isp1"))
         .filter(|entry| matches!(entry.kind, Kind::State { from, to } if from != to))

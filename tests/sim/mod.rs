@@ -73,7 +73,7 @@ pub(crate) enum Fate {
 type Line = Rc<dyn Fn(Probe) -> Fate>;
 
 pub(crate) struct World {
-    pub(crate) core: Box<Engine>,
+    pub(crate) engine: Box<Engine>,
     pub(crate) now: Instant,
     /// Every probe that was sent.
     pub(crate) sent: Vec<Probe>,
@@ -87,7 +87,7 @@ pub(crate) struct World {
     lines: HashMap<PathId, Line>,
     flying: BTreeMap<(Instant, usize), Event>,
     flown: usize,
-    /// How often the clock woke the core.
+    /// How often the clock woke the engine.
     pub(crate) ticks: usize,
 }
 
@@ -103,7 +103,7 @@ impl World {
     /// Nothing is configured yet.
     pub(crate) fn before_start() -> World {
         World {
-            core: Box::new(Engine::new()),
+            engine: Box::new(Engine::new()),
             now: at(1000),
             sent: Vec::new(),
             kernel: PerFamily::default(),
@@ -118,13 +118,13 @@ impl World {
     }
 
     pub(crate) fn configure(&mut self, config: &Config) {
-        let actions = self.core.configure(config, self.now);
+        let actions = self.engine.configure(config, self.now);
         self.carry_out(&actions);
     }
 
     /// What the daemon does after each configuration.
     pub(crate) fn tell_uplinks(&mut self) {
-        let paths: Vec<PathId> = self.core.paths().map(|path| path.id).collect();
+        let paths: Vec<PathId> = self.engine.paths().map(|path| path.id).collect();
         for path in paths {
             let (waiting, routable) = *self.uplinks.entry(path).or_insert((None, true));
             self.tell(Event::Uplink {
@@ -142,7 +142,7 @@ impl World {
 
     pub(crate) fn tell(&mut self, event: Event) -> Actions {
         self.ticks += usize::from(event == Event::Tick);
-        let actions = self.core.handle(event, self.now);
+        let actions = self.engine.handle(event, self.now);
         self.carry_out(&actions);
         actions
     }
@@ -152,7 +152,7 @@ impl World {
         for family in Family::ALL {
             let path = self.id(id, family);
             self.uplinks.insert(path, (waiting, routable));
-            if self.core.path(path).is_some() {
+            if self.engine.path(path).is_some() {
                 self.tell(Event::Uplink {
                     path,
                     waiting,
@@ -212,13 +212,13 @@ impl World {
     pub(crate) fn run_to(&mut self, end: Instant) {
         let mut at_once = 0;
         loop {
-            let due = self.core.next_deadline().map(|due| due.max(self.now));
+            let due = self.engine.next_deadline().map(|due| due.max(self.now));
             let flying = self.flying.keys().next().map(|(at, _)| self.now.max(*at));
             let Some(next) = due.into_iter().chain(flying).min().filter(|at| *at <= end) else {
                 break;
             };
             at_once = if next == self.now { at_once + 1 } else { 0 };
-            assert!(at_once < 1000, "the core is busy at {next}");
+            assert!(at_once < 1000, "the engine is busy at {next}");
             self.now = next;
             // As the daemon does: what came in is read before the clock is looked at.
             match self.flying.pop_first() {
@@ -267,7 +267,7 @@ impl World {
     }
 
     pub(crate) fn path_in(&self, id: &str, family: Family) -> &Path {
-        self.core.path(self.id(id, family)).unwrap()
+        self.engine.path(self.id(id, family)).unwrap()
     }
 
     pub(crate) fn state(&self, id: &str) -> State {
@@ -284,7 +284,7 @@ impl World {
 
     /// The journal's lines of a provider, IPv4's and those of both families: `what: cause`.
     pub(crate) fn journal_of(&self, id: &str) -> Vec<String> {
-        let entries = self.core.journal().entries();
+        let entries = self.engine.journal().entries();
         entries
             .filter(|e| e.who.provider.as_deref() == Some(id) && e.who.family != Some(Family::V6))
             .map(|e| format!("{}: {}", e.kind, e.cause))
@@ -296,13 +296,13 @@ impl World {
     }
 
     pub(crate) fn id(&self, id: &str, family: Family) -> PathId {
-        let provider = self.core.config().provider(id);
+        let provider = self.engine.config().provider(id);
         let slot = provider.expect("a provider of the configuration").slot;
         PathId { slot, family }
     }
 
     fn name(&self, slot: Slot) -> String {
-        let provider = self.core.config().at(slot);
+        let provider = self.engine.config().at(slot);
         provider.map_or("?".to_owned(), |p| p.id.to_string())
     }
 
@@ -326,7 +326,7 @@ impl World {
                     }
                 }
                 Action::Routes(family) => {
-                    self.kernel[family] = self.core.plan(family).clone();
+                    self.kernel[family] = self.engine.plan(family).clone();
                     let leader = Some(self.leader()).filter(|id| !id.is_empty());
                     if self.leaders.last().is_none_or(|(_, last)| *last != leader) {
                         self.leaders.push((self.now, leader));
@@ -338,8 +338,8 @@ impl World {
         for family in Family::ALL {
             assert_eq!(
                 &self.kernel[family],
-                self.core.plan(family),
-                "a plan that nobody was told of"
+                self.engine.plan(family),
+                "a plan without a journal entry"
             );
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::super::lab::capture::{Capture, Packet, flag, index};
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::{SOON, answer, bare, elsewhere, record, target, with_check};
 
@@ -72,10 +72,10 @@ fn ours(lab: &Lab, packets: &[Packet]) -> Vec<(usize, String)> {
     for packet in packets.iter().filter(|packet| packet.outgoing) {
         let to = packet.destination();
         let to_target = Family::ALL.map(target).iter().any(|at| to == Some(*at));
-        let asks = packet.is_neighbour_question()
+        let asks = packet.is_neighbour_request()
             && (packet.bytes.ends_with(&v4) || packet.bytes.windows(16).any(|bytes| bytes == v6));
         // The kernel itself answers what comes too late for a socket that is closed since: by any way.
-        let kernels = packet.says(flag::RST)
+        let kernels = packet.has_flags(flag::RST)
             || matches!(packet.protocol(), 1 | 58) && !packet.is_ping() && !asks;
         if to_target && !kernels {
             seen.push((packet.device, format!("{} to {to:?}", packet.protocol())));
@@ -192,9 +192,9 @@ fn equal_addresses_never_share_a_port() {
         let (at, late) = (target(family), Duration::from_millis(150));
         let servers = [1, 2].map(|number| {
             let provider = lab.provider(number);
-            let mood = Dns::Late(answer(family), late);
+            let behaviour = Dns::Late(answer(family), late);
             (
-                DnsServer::start(provider, at, elsewhere(family), None, mood),
+                DnsServer::start(provider, at, elsewhere(family), None, behaviour),
                 HttpServer::start(provider, at, Http::Late("well", late)),
             )
         });
@@ -238,11 +238,12 @@ fn equal_addresses_never_share_a_port() {
             let Some(end) = end.filter(|_| matches!(packet.protocol(), 6 | 17)) else {
                 continue;
             };
-            let begins = packet.outgoing && (packet.protocol() == 17 || packet.says(flag::SYN));
+            let begins =
+                packet.outgoing && (packet.protocol() == 17 || packet.has_flags(flag::SYN));
             // A connection that has served is reset by us; where we say FIN, the server does, too.
             let ends = match packet.outgoing {
-                true => packet.protocol() == 6 && packet.says(flag::RST),
-                false => packet.protocol() == 17 || packet.says(flag::FIN | flag::RST),
+                true => packet.protocol() == 6 && packet.has_flags(flag::RST),
+                false => packet.protocol() == 17 || packet.has_flags(flag::FIN | flag::RST),
             };
             if begins {
                 let here = (packet.device, packet.protocol());

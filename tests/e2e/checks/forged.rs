@@ -1,10 +1,10 @@
 //! Answers that are not the server's: from others on the way, and from others elsewhere.
 
+use super::super::inspect::counter;
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::echo::{EchoServer, Mood as Echo};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::echo::{Behaviour as Echo, EchoServer};
 use super::super::lab::{Daemon, Family, Lab};
-use super::super::witness::counter;
 use super::{
     alone, answer, asked_more, elsewhere, moods, never_offline, offline_because, one_provider,
     record, target,
@@ -46,7 +46,7 @@ fn of_strangers(family: Family) {
         Dns::FromElsewhere(right),
         Dns::FromOtherPort(right),
     ];
-    let bad = bad.map(|mood| (mood, "unanswered"));
+    let bad = bad.map(|behaviour| (behaviour, "unanswered"));
     moods(&daemon, family, &server, good, &bad);
 }
 

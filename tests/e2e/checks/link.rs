@@ -1,10 +1,10 @@
 //! Neighbours on the link: mostly the gateway itself.
 
+use super::super::inspect::{counter, ours};
 use super::super::lab::capture::{Capture, Packet, index};
 use super::super::lab::rights::in_lab;
 use super::super::lab::topology::{Addresses, Kind};
 use super::super::lab::{Daemon, Family, Lab, Settings};
-use super::super::witness::{counter, ours};
 use super::{asked_of, bare, offline_because, one_provider, with_check};
 
 /// The gateway is asked in each round.
@@ -38,7 +38,7 @@ fn dies(family: Family) {
     let questions: Vec<Packet> = capture
         .packets()
         .iter()
-        .filter(|packet| packet.outgoing && packet.is_neighbour_question())
+        .filter(|packet| packet.outgoing && packet.is_neighbour_request())
         .filter(|packet| packet.is_arp == (family == Family::V4))
         .cloned()
         .collect();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::echo::{EchoServer, Mood as Echo};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::echo::{Behaviour as Echo, EchoServer};
 use super::super::lab::{Daemon, Family};
 use super::super::leads_in;
 use super::{

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::inspect::path;
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::super::witness::path;
 use super::super::{SOON, leads_in};
 use super::{
     alone, answer, asked_more, bare, elsewhere, never_offline, offline_because, one_provider,
@@ -58,8 +58,8 @@ fn a_portal_fails_nobody_when_a_ping_is_enough() {
         let options = [("interval", "100ms")];
         let daemon = Daemon::start(&lab.router, &ping_and_page(&lab, family, &options));
         daemon.wait_for_all("online");
-        for mood in [Http::Redirect, Http::Refuses, Http::Silent] {
-            server.set(mood);
+        for behaviour in [Http::Redirect, Http::Refuses, Http::Silent] {
+            server.set(behaviour);
             let bad = || {
                 let status = daemon.status();
                 let checks = path(&status, "isp1", "ipv4")["checks"].clone();

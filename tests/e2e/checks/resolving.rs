@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::super::lab::capture::{Capture, index};
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns, PORT};
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer, PORT};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family, Lab, Settings};
 use super::{alone, asked_more, elsewhere, never_offline, offline_because, one_provider, target};
 
@@ -28,9 +28,9 @@ fn of_name(lab: &Lab, family: Family, name: &str, interval: &str) -> Settings {
     )
 }
 
-fn resolver(lab: &Lab, family: Family, mood: Dns) -> DnsServer {
+fn resolver(lab: &Lab, family: Family, behaviour: Dns) -> DnsServer {
     let provider = lab.provider(1);
-    DnsServer::start(provider, elsewhere(family), target(family), None, mood)
+    DnsServer::start(provider, elsewhere(family), target(family), None, behaviour)
 }
 
 fn web_server(lab: &Lab, at: IpAddr) -> HttpServer {
@@ -251,7 +251,7 @@ fn a_name_that_nobody_resolves() {
         let _server = web_server(&lab, target(family));
         let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
         daemon.wait_for_all("online");
-        for mood in [
+        for behaviour in [
             Dns::Silent,
             Dns::Gone,
             Dns::Rcode(3),
@@ -264,7 +264,7 @@ fn a_name_that_nobody_resolves() {
             Dns::Right([0, 0, 0, 0].into(), 3600),
             Dns::Right([224, 0, 0, 1].into(), 3600),
         ] {
-            resolver.set(mood);
+            resolver.set(behaviour);
             offline_because(&daemon, family, &["name not resolved"]);
             resolver.set(good);
             daemon.wait_for_all("online");

@@ -2,10 +2,10 @@
 
 use std::process::Output;
 
+use super::super::inspect::path;
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::super::witness::path;
 use super::{SOON, bare, with_check};
 
 /// As many as the room is too small for, with [`CHECKS`] each.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family};
 use super::{
     alone, answer, asked_more, asked_of, elsewhere, moods, never_offline, offline_because,
@@ -183,8 +183,8 @@ fn by_connection(family: Family) {
 
     // What the server says, or does not, is all the same.
     let before = daemon.must(&["log"]);
-    for mood in [Http::Banner, Http::NoContent, Http::Garbage] {
-        server.set(mood);
+    for behaviour in [Http::Banner, Http::NoContent, Http::Garbage] {
+        server.set(behaviour);
         asked_more(&daemon, &server, 5);
     }
     assert_eq!(daemon.must(&["log"]), before);

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::super::lab::capture::{Capture, Packet, flag, index};
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::echo::{EchoServer, Mood as Echo};
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::echo::{Behaviour as Echo, EchoServer};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family, wait_until};
 use super::{
     SOON, alone, answer, asked_more, bare, elsewhere, moods, never_offline, one_provider, record,
@@ -85,7 +85,7 @@ fn in_full(family: Family, size: usize) {
         Echo::Longer,
         Echo::Flipped,
     ];
-    let bad = bad.map(|mood| (mood, "unanswered"));
+    let bad = bad.map(|behaviour| (behaviour, "unanswered"));
     moods(&daemon, family, &server, Echo::Whole, &bad);
     assert!(server.requests().iter().all(|asked| *asked == size));
 }
@@ -116,7 +116,7 @@ fn no_more_answers_are_counted_than_probes() {
         daemon.wait_for_all("online");
         let counts = || {
             let status = daemon.status();
-            let path = super::super::witness::path(&status, "isp1", family.name());
+            let path = super::super::inspect::path(&status, "isp1", family.name());
             let check = &path["checks"][0];
             ["sent", "received"].map(|what| check[what].as_u64().expect("it is a number"))
         };
@@ -162,15 +162,15 @@ fn polite(family: Family) {
     never_offline(&daemon);
     let (mut begun, mut ended) = (0, std::collections::BTreeSet::new());
     for packet in capture.packets() {
-        if packet.outgoing && packet.says(flag::SYN) {
+        if packet.outgoing && packet.has_flags(flag::SYN) {
             begun += 1;
             ended.remove(&packet.from());
-        } else if packet.outgoing && packet.says(flag::FIN) {
+        } else if packet.outgoing && packet.has_flags(flag::FIN) {
             ended.insert(packet.from());
         }
         // Only a segment that comes after both have ended the connection may be answered so, by the server.
         let may_be = !packet.outgoing && ended.contains(&packet.to());
-        assert!(may_be || !packet.says(flag::RST), "{packet:?}");
+        assert!(may_be || !packet.has_flags(flag::RST), "{packet:?}");
     }
     assert!(begun >= 14);
 }
@@ -203,7 +203,7 @@ fn no_more_than_is_asked_for(family: Family, options: &[(&str, &str)]) {
     let mut heard = std::collections::BTreeMap::<_, usize>::new();
     let mut reset = 0;
     for packet in capture.packets() {
-        if packet.outgoing && packet.says(flag::RST) {
+        if packet.outgoing && packet.has_flags(flag::RST) {
             reset += 1;
         } else if packet.from() == Some((target(family), 80).into()) {
             *heard.entry(packet.to()).or_default() += packet.length();
@@ -278,9 +278,9 @@ fn traffic(family: Family, profile: &str) -> (Traffic, f64) {
     let time = begun.elapsed().as_secs_f64();
     for packet in packets.iter().filter(|p| p.outgoing && p.device == device) {
         let to = packet.destination();
-        let syn = packet.says(flag::SYN);
+        let syn = packet.has_flags(flag::SYN);
         // The kernel's own questions are to who sends, ours to all; but in ARP all are to all.
-        seen.link += usize::from(packet.is_neighbour_question());
+        seen.link += usize::from(packet.is_neighbour_request());
         seen.pings += usize::from(packet.is_ping());
         seen.tcp += usize::from(syn && to == Some(at));
         seen.http += usize::from(syn && to == Some(other));

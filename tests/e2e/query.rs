@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_millis(400);
 
 /// What became of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Outcome {
     /// answered by way of this provider (from 1)
     By(u8),
     /// refused, by the kernel or by an ICMP message, after so long
@@ -25,7 +25,7 @@ pub enum Fate {
 
 /// How to ask.
 #[derive(Clone, Debug, Default)]
-pub struct Ask {
+pub struct Query {
     /// `SO_MARK`
     pub mark: Option<u32>,
     /// `SO_BINDTODEVICE`
@@ -34,39 +34,39 @@ pub struct Ask {
     pub source: Option<IpAddr>,
 }
 
-impl Ask {
+impl Query {
     /// With this mark.
-    pub fn marked(mark: u32) -> Ask {
-        Ask {
+    pub fn marked(mark: u32) -> Query {
+        Query {
             mark: Some(mark),
-            ..Ask::default()
+            ..Query::default()
         }
     }
 
     /// By this device.
-    pub fn by_device(device: &str) -> Ask {
-        Ask {
+    pub fn by_device(device: &str) -> Query {
+        Query {
             device: Some(device.to_owned()),
-            ..Ask::default()
+            ..Query::default()
         }
     }
 
     /// From this address.
-    pub fn from(source: IpAddr) -> Ask {
-        Ask {
+    pub fn from(source: IpAddr) -> Query {
+        Query {
             source: Some(source),
-            ..Ask::default()
+            ..Query::default()
         }
     }
 
     /// Asks one of the targets (the lab must [`super::Lab::serve`]) once.
-    pub fn ask(&self, namespace: &Namespace, target: IpAddr) -> Fate {
+    pub fn send(&self, namespace: &Namespace, target: IpAddr) -> Outcome {
         namespace.enter(|| {
             let start = Instant::now();
             match self.answer(target) {
-                Ok(number) => Fate::By(number),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Fate::Lost,
-                Err(_) => Fate::Refused(start.elapsed()),
+                Ok(number) => Outcome::By(number),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Outcome::Lost,
+                Err(_) => Outcome::Refused(start.elapsed()),
             }
         })
     }
@@ -100,6 +100,6 @@ impl Ask {
 }
 
 /// Asks in the plain way.
-pub fn ask(namespace: &Namespace, target: IpAddr) -> Fate {
-    Ask::default().ask(namespace, target)
+pub fn query(namespace: &Namespace, target: IpAddr) -> Outcome {
+    Query::default().query(namespace, target)
 }

@@ -5,12 +5,12 @@
 mod model;
 mod sim;
 
-#[path = "core/order.rs"]
+#[path = "engine/observer.rs"]
+mod observer;
+#[path = "engine/order.rs"]
 mod order;
-#[path = "core/random.rs"]
+#[path = "engine/random.rs"]
 mod random;
-#[path = "core/watch.rs"]
-mod watch;
 
 use failover::types::{Duration, Family};
 use proptest::prelude::*;
@@ -30,9 +30,9 @@ proptest! {
         first in random::setup(),
         steps in prop::collection::vec(random::step(), 1..80),
     ) {
-        let mut watch = watch::Watch::new(&first);
+        let mut observer = observer::Observer::new(&first);
         for step in &steps {
-            watch.take(step);
+            observer.take(step);
         }
     }
 
@@ -95,7 +95,7 @@ fn a_full_house() {
     world.heal("isp0");
     world.run(ms(1000));
     assert_eq!(world.order()[0], "isp0");
-    assert!(world.core.journal().entries().count() <= failover::limits::JOURNAL_MAX);
+    assert!(world.engine.journal().entries().count() <= failover::limits::JOURNAL_MAX);
     // None of them is behind the others, and together they fill the interval.
     world.line("isp0", |_| Fate::Answered(Duration::ZERO));
     world.run(ms(1000));

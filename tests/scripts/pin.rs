@@ -15,7 +15,7 @@ fn a_pin_and_the_verdicts_after_it() {
     assert_eq!(world.leader(), "isp2");
     assert_eq!(world.state("isp1"), State::Frozen);
     assert_eq!(world.last_word_of("isp2"), "leads: pinned by hand");
-    assert_eq!(world.core.next_deadline(), None, "nothing to do");
+    assert_eq!(world.engine.next_deadline(), None, "nothing to do");
     world.run(ms(5000));
     world.pin(None);
     assert_eq!(world.leader(), "isp2", "no other is known to be better");
@@ -113,7 +113,7 @@ fn nothing_is_preempted_while_one_is_pinned() {
     world.pin(None);
     world.run(ms(10_000));
     assert_eq!(world.leader(), "isp2");
-    assert_eq!(world.core.swaps(), 1);
+    assert_eq!(world.engine.swaps(), 1);
 }
 
 #[test]
@@ -152,10 +152,10 @@ fn a_pin_of_one_after_the_other() {
     world.pin(Some("isp1"));
     assert_eq!(world.leader(), "isp1");
     assert_eq!(world.state("isp2"), State::Frozen);
-    assert_eq!(world.core.pinned(), Some(Slot(0)));
-    let written = world.core.journal().written();
+    assert_eq!(world.engine.pinned(), Some(Slot(0)));
+    let written = world.engine.journal().written();
     world.pin(Some("isp1"));
-    assert_eq!(world.core.journal().written(), written, "nothing new");
+    assert_eq!(world.engine.journal().written(), written, "nothing new");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_pin_of_a_provider_that_is_unknown_changes_nothing() {
     for slot in [1, 7, 63, 64, 255] {
         let actions = world.tell(Event::Pin(Some(Slot(slot))));
         assert!(actions.is_empty());
-        assert_eq!(world.core.pinned(), None);
+        assert_eq!(world.engine.pinned(), None);
         assert_eq!(world.state("isp1"), State::Online);
     }
 }
@@ -200,7 +200,7 @@ fn a_pinned_provider_keeps_the_lead_without_carrier_but_not_without_gateway() {
     world.plug_in("isp2");
     assert_eq!(world.leader(), "isp2");
     world.run(ms(5000));
-    assert_eq!(world.core.next_deadline(), None, "and nobody probes");
+    assert_eq!(world.engine.next_deadline(), None, "no path probes");
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn a_pin_outdoes_a_disable() {
     assert!(world.kernel.v4.order[0].steered);
     world.pin(None);
     assert_eq!(world.leader(), "isp1");
-    assert!(world.core.is_disabled(Slot(1)));
+    assert!(world.engine.is_disabled(Slot(1)));
 }
 
 #[test]

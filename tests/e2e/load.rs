@@ -18,17 +18,17 @@ use nix::sys::socket::{
     socket,
 };
 
+use super::inspect::{Random, Usage, counter, path};
 use super::lab::calls::Slowed;
 use super::lab::rights::{in_lab, required};
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Flow, LIFETIME, Lab, Settings, wait_until};
-use super::witness::{Dice, Usage, counter, path};
 use super::{SLACK, SOON, leads, online, online_with};
 
 /// Some connect and say nothing, some send garbage, some ask for everything and read nothing, until told to stop.
 fn besiege(socket: &FilePath, kind: usize, stop: &AtomicBool) {
     let mut silent = Vec::new();
-    let mut dice = Dice(0xbad + kind as u64);
+    let mut random = Random(0xbad + kind as u64);
     let end = Instant::now() + LIFETIME;
     while !stop.load(Ordering::Relaxed) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(1));
@@ -46,8 +46,8 @@ fn besiege(socket: &FilePath, kind: usize, stop: &AtomicBool) {
                 }
             }
             1 => {
-                let garbage: Vec<u8> = (0..dice.below(3000))
-                    .map(|_| u8::try_from(dice.below(256)).unwrap())
+                let garbage: Vec<u8> = (0..random.below(3000))
+                    .map(|_| u8::try_from(random.below(256)).unwrap())
                     .collect();
                 let _ = stream.write_all(&garbage);
                 let _ = stream.read(&mut [0; 64]);
@@ -182,7 +182,7 @@ fn a_pause_is_nobodys_fault() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let mut dice = Dice(0x9a5e);
+        let mut random = Random(0x9a5e);
         for pause_ms in [5000, 700, 700, 700, 400, 400] {
             let before = counter(&daemon, "probes_sent");
             daemon.signal(Signal::SIGSTOP);
@@ -193,7 +193,7 @@ fn a_pause_is_nobodys_fault() {
             // Four paths, ten times a second; and what went out before the pause.
             let fair = 8 + 4 * u64::try_from(since.elapsed().as_millis() / 100 + 1).unwrap();
             assert!(sent <= fair, "{sent} probes after {pause_ms} ms");
-            std::thread::sleep(Duration::from_millis(500 + dice.below(100)));
+            std::thread::sleep(Duration::from_millis(500 + random.below(100)));
         }
         assert!(!daemon.log().contains("→ offline"), "{}", daemon.log());
         assert!(leads(&lab, 1));
@@ -255,12 +255,12 @@ fn a_pause_is_nobodys_fault_by_radio_either() {
             scope.spawn(|| answer_late(&lab, 1, Duration::from_millis(240), &stop));
             let daemon = online_with(&lab, &Settings::fast(&lab).global("down", "2"));
             let rtt = path(&daemon.status(), "isp1", "ipv4")["rtt_ms"]["last"].as_f64();
-            let mut dice = Dice(0x9a5e);
+            let mut random = Random(0x9a5e);
             for _ in 0..5 {
                 daemon.signal(Signal::SIGSTOP);
                 std::thread::sleep(Duration::from_millis(1000));
                 daemon.signal(Signal::SIGCONT);
-                std::thread::sleep(Duration::from_millis(500 + dice.below(100)));
+                std::thread::sleep(Duration::from_millis(500 + random.below(100)));
             }
             stop.store(true, Ordering::Relaxed);
             assert!(rtt > Some(200.0), "{rtt:?}");

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::lab::namespace::mortal;
 use super::lab::observe::wait_until;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Hammer, Lab};
+use super::lab::{Daemon, Family, Lab, Lookups};
 use super::{OURS, TABLE};
 
 /// Everything in the kernel that is ours.
@@ -26,13 +26,13 @@ pub fn ours(lab: &Lab) -> usize {
 }
 
 /// Look-ups in both families, until [`no_hole`].
-pub fn hammers(lab: &Lab) -> [Hammer; 2] {
-    Family::ALL.map(|family| Hammer::start(&lab.router, target(family)))
+pub fn lookups(lab: &Lab) -> [Lookups; 2] {
+    Family::ALL.map(|family| Lookups::start(&lab.router, target(family)))
 }
 
 /// Not one of the look-ups found no route.
-pub fn no_hole(hammers: [Hammer; 2], daemon: &Daemon) {
-    for hammer in hammers {
+pub fn no_hole(lookups: [Lookups; 2], daemon: &Daemon) {
+    for hammer in lookups {
         let found = hammer.stop();
         assert!(
             found.lookups > 1000 && found.failures == 0,
@@ -177,9 +177,9 @@ pub fn counter(daemon: &Daemon, name: &str) -> u64 {
 }
 
 /// Numbers without a pattern, the same in every run.
-pub struct Dice(pub u64);
+pub struct Random(pub u64);
 
-impl Dice {
+impl Random {
     /// One below `end` (xorshift).
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;

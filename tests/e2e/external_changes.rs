@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use super::inspect::{Usage, counter, lookups, no_hole, ours, path};
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::uplink::Provider;
 use super::lab::{Family, Flow, Lab, Settings, wait_until};
-use super::witness::{Usage, counter, hammers, no_hole, ours, path};
 use super::{OURS, SOON, TABLE, leads, online, online_with};
 
 /// Thousands of changes while the daemon sleeps, more than its socket holds; and a route of ours goes under them.
@@ -269,7 +269,7 @@ fn a_device_is_renamed_and_gets_its_name_back() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         lab.router.ip("link set eth1 name wan1\n");
         assert!(leads(&lab, 2), "{}", daemon.log());
         daemon.wait_for("isp1", "ipv4", "waiting");
@@ -278,7 +278,7 @@ fn a_device_is_renamed_and_gets_its_name_back() {
         lab.router.ip("link set wan1 name eth1\n");
         assert!(leads(&lab, 1), "{}", daemon.log());
         daemon.wait_for_all("online");
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
     });
 }
 
@@ -312,14 +312,14 @@ fn a_cable_with_a_bad_contact() {
         let lab = Lab::new();
         let daemon = online(&lab);
         let before = Usage::of(&daemon);
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         lab.provider(1)
             .gateway
             .ip(&"link set line down\nlink set line up\n".repeat(50));
         lab.plug_cable(1);
         daemon.wait_for_all("online");
         assert!(leads(&lab, 1), "{}", daemon.log());
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert_eq!(Usage::of(&daemon).descriptors, before.descriptors);
     });
 }
@@ -331,7 +331,7 @@ fn flapping_addresses_and_devices() {
         let lab = Lab::new();
         let daemon = online(&lab);
         let (before, all) = (Usage::of(&daemon), ours(&lab));
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         let [v4, v6] = addresses(lab.provider(1), 0);
         lab.router.ip(&format!(
             "addr del {v4} dev eth1\naddr del {v6} dev eth1\naddr add {v4} dev eth1\naddr add {v6} dev eth1 nodad\n"
@@ -343,7 +343,7 @@ fn flapping_addresses_and_devices() {
         assert!(leads(&lab, 1), "{}", daemon.log());
         let complete = || ours(&lab) == all;
         assert!(wait_until(SOON, complete), "{}", daemon.log());
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert_eq!(Usage::of(&daemon).descriptors, before.descriptors);
     });
 }

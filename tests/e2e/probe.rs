@@ -12,13 +12,13 @@ use nix::unistd::Pid;
 
 use super::checks::bound::{all_servers, all_types};
 use super::checks::{bare, target};
+use super::inspect::{Monitor, counter, ours};
 use super::lab::daemon::program;
 use super::lab::namespace::mortal;
 use super::lab::rights::in_lab;
-use super::lab::servers::dns::Mood as Dns;
-use super::lab::servers::http::Mood as Http;
+use super::lab::servers::dns::Behaviour as Dns;
+use super::lab::servers::http::Behaviour as Http;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::{Monitor, counter, ours};
 use super::{SOON, online};
 
 fn text(output: &Output) -> String {
