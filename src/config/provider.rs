@@ -220,7 +220,9 @@ pub(super) fn read_table(
         "auto" => Ok(RtTable::Auto),
         "none" => Ok(RtTable::None),
         _ => match table_number(text, tables)? {
-            TABLE_MAIN => Err("table 254 (main) is everybody's: expected another, auto or none"),
+            TABLE_MAIN => {
+                Err("table 254 (main) is shared by all programs: expected another, auto or none")
+            }
             number if number == globals.table => {
                 Err("that is the swap table (globals' table): expected another, auto or none")
             }

@@ -1,4 +1,4 @@
-//! Start, reload, stop, and sudden death.
+//! Start, reload, stop, and SIGKILL.
 
 use std::fs;
 use std::time::Duration;
@@ -37,9 +37,9 @@ fn a_clean_stop_keeps() {
     });
 }
 
-/// Killed and started again: the routes stay, and so does what was known.
+/// Killed and started again: the routes stay, and the state is restored.
 #[test]
-fn sudden_death_is_survived() {
+fn sigkill_is_survived() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
@@ -64,7 +64,7 @@ fn sudden_death_is_survived() {
 
 /// Killed at any instant while it swaps.
 #[test]
-fn sudden_death_in_the_middle_of_swaps() {
+fn sigkill_in_the_middle_of_swaps() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
@@ -101,7 +101,7 @@ fn a_second_daemon_refuses_to_start() {
     });
 }
 
-/// The provider that is unchanged keeps its rings and verdicts; the changed one is judged anew.
+/// An unchanged provider keeps its rounds and verdicts; a changed one is judged anew.
 #[test]
 fn a_reload_changes_what_has_changed() {
     in_lab(|| {
@@ -121,7 +121,7 @@ fn a_reload_changes_what_has_changed() {
         assert!(leads(&lab, 1));
         daemon.wait_for_all("online");
 
-        // SIGHUP is the same; here the order of the providers changes.
+        // SIGHUP has the same effect; here the order of the providers changes.
         let turned = Settings::fast(&lab)
             .provider("isp1", "rank", "2")
             .provider("isp2", "rank", "1");
@@ -172,9 +172,9 @@ fn a_bad_configuration_is_refused_at_start() {
     });
 }
 
-/// What a former run of another configuration left behind is tidied up.
+/// Routes and rules of an earlier run with another configuration are deleted.
 #[test]
-fn leavings_are_taken_away() {
+fn leftovers_are_deleted() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online_with(&lab, &Settings::fast(&lab).global("start_metric", "300"));
@@ -197,15 +197,15 @@ fn leavings_are_taken_away() {
     });
 }
 
-/// Killed, and switched off before it is started again: there is nobody to take its routes over, so they go.
+/// Killed, and disabled before the next start: its routes are deleted, because no daemon adopts them.
 #[test]
-fn leavings_are_taken_away_when_it_is_switched_off() {
+fn leftovers_are_deleted_when_it_is_disabled() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
         let before = ours(&lab);
         let off = Settings::fast(&lab).global("enabled", "0");
-        // A daemon that runs loses nothing by it.
+        // A running daemon's routes are not affected.
         daemon.configure(&off);
         assert!(daemon.command(&["run", "--foreground"]).status.success());
         assert_eq!(ours(&lab), before);

@@ -1,4 +1,4 @@
-//! One question to a target and its answer: by whom it went, or that it was refused.
+//! A datagram to a target and its result: the provider that carried it, or that it was refused.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -9,21 +9,21 @@ use super::lab::Namespace;
 use super::lab::internet::PORT;
 pub use super::lab::topology::other_target;
 
-/// An answer that is not there by then will not come.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// Timeout for an answer.
+const TIMEOUT: Duration = Duration::from_millis(400);
 
-/// What became of a question.
+/// The result of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// answered by way of this provider (from 1)
+    /// answered through this provider (from 1)
     By(u8),
-    /// refused, by the kernel or by an ICMP message, after so long
+    /// refused, by the kernel or by an ICMP error, after this time
     Refused(Duration),
     /// neither
     Lost,
 }
 
-/// How to ask.
+/// The options of a query.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
     /// `SO_MARK`
@@ -59,7 +59,7 @@ impl Query {
         }
     }
 
-    /// Asks one of the targets (the lab must [`super::Lab::serve`]) once.
+    /// Sends one datagram to a target (the lab must [`super::Lab::serve`]).
     pub fn send(&self, namespace: &Namespace, target: IpAddr) -> Outcome {
         namespace.enter(|| {
             let start = Instant::now();
@@ -84,13 +84,13 @@ impl Query {
         if let Some(device) = &self.device {
             setsockopt(&socket, sockopt::BindToDevice, &device.into())?;
         }
-        // Otherwise ICMP's "unreachable" is for the kernel to know, as it may pass (ip(7), "Error handling").
+        // Otherwise the socket does not get ICMP's "unreachable", which may be transient (ip(7), "Error handling").
         if target.is_ipv4() {
             setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
         } else {
             setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
         }
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(TIMEOUT))?;
         socket.connect(SocketAddr::from((target, PORT)))?;
         socket.send(&[0])?;
         let mut answer = [0; 4];
@@ -99,7 +99,7 @@ impl Query {
     }
 }
 
-/// Asks in the plain way.
+/// Sends a query without options.
 pub fn query(namespace: &Namespace, target: IpAddr) -> Outcome {
-    Query::default().query(namespace, target)
+    Query::default().send(namespace, target)
 }

@@ -326,7 +326,7 @@ fn another_sticky_file() {
         daemon.must(&["reload"]);
         assert!(leads(&lab, 2), "{}", daemon.log());
         assert_eq!(daemon.status()["pinned"], "isp2");
-        // The old one is nobody's now.
+        // The old one has no effect now.
         fs::write(daemon.sticky_file(), "isp1").unwrap();
         daemon.must(&["status"]);
         assert_eq!(daemon.status()["pinned"], "isp2");
@@ -334,7 +334,7 @@ fn another_sticky_file() {
         assert!(leads(&lab, 1), "{}", daemon.log());
         daemon.must(&["use", "isp2"]);
         assert_eq!(fs::read_to_string(&other).unwrap().trim(), "isp2");
-        // One whose directory is not there yet.
+        // A file in a directory that does not exist yet.
         daemon.configure_raw(&text.replace("sticky.provider", "later/pin"));
         daemon.must(&["reload"]);
         assert!(leads(&lab, 1), "{}", daemon.log());
@@ -361,7 +361,7 @@ fn switched_off() {
     });
 }
 
-/// What the new file says of the routes holds, whatever the old one said.
+/// What the new file says of the routes holds, whatever the old one text.
 #[test]
 fn switched_off_as_the_new_file_says() {
     in_lab(|| {

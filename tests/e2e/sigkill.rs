@@ -1,4 +1,5 @@
-//! Killed at any instant, over and over, while it swaps: traffic never notices, nothing is taken away, nothing is left.
+//! The daemon is killed at any instant, repeatedly, while it swaps: traffic is not interrupted, no foreign route is
+//! deleted, no route is left behind.
 
 use std::fs;
 use std::path::Path;
@@ -14,8 +15,8 @@ use super::{SOON, leads_table, online_with};
 
 const DEATHS: usize = 100;
 
-/// A pin that comes and goes, and upstreams that fail and return, until told to stop.
-fn trouble(lab: &Lab, sticky_file: &Path, stop: &AtomicBool) {
+/// Pins and unpins, and lets upstreams fail and return, until `stop`.
+fn disturb(lab: &Lab, sticky_file: &Path, stop: &AtomicBool) {
     let mut random = Random(0x5eed);
     let mut dead = None;
     let end = Instant::now() + LIFETIME;
@@ -39,8 +40,8 @@ fn trouble(lab: &Lab, sticky_file: &Path, stop: &AtomicBool) {
     fs::write(sticky_file, "").unwrap();
 }
 
-/// Some lives are over before the first route is looked at, some in the middle of a swap.
-fn die_over_and_over(daemon: &mut Daemon) {
+/// Some runs are killed before the first dump, some in the middle of a swap.
+fn kill_repeatedly(daemon: &mut Daemon) {
     let mut random = Random(0xdead);
     for death in 0..DEATHS {
         if death != 0 {
@@ -66,8 +67,8 @@ fn survives(settings: impl Fn(&Lab) -> Settings, table: u32) {
     let stop = AtomicBool::new(false);
     let sticky_file = daemon.sticky_file();
     std::thread::scope(|scope| {
-        scope.spawn(|| trouble(&lab, &sticky_file, &stop));
-        die_over_and_over(&mut daemon);
+        scope.spawn(|| disturb(&lab, &sticky_file, &stop));
+        kill_repeatedly(&mut daemon);
         stop.store(true, Ordering::Relaxed);
     });
     daemon.launch();
@@ -75,7 +76,7 @@ fn survives(settings: impl Fn(&Lab) -> Settings, table: u32) {
     daemon.wait_for_all("online");
     assert_eq!(ours(&lab), before);
     no_hole(lookups, &daemon);
-    // Every life has taken over what the one before left: replaced in place, or left alone.
+    // Every run has adopted the routes of the one before: replaced in place, or unchanged.
     assert_eq!(monitor.deleted(), Vec::<String>::new(), "{}", daemon.log());
     assert!(monitor.set() > DEATHS, "there were swaps all the time");
 
@@ -99,9 +100,9 @@ fn a_hundred_times_in_table_main() {
     in_lab(|| survives(|lab| Settings::fast(lab).global("table", "main"), 254));
 }
 
-/// A new life adopts at once: it sets nothing that is there already.
+/// A new run adopts at once: it sets no route that exists already.
 #[test]
-fn a_new_life_touches_nothing_that_is_right() {
+fn a_new_run_changes_no_correct_route() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online_with(&lab, &Settings::fast(&lab));
@@ -119,7 +120,7 @@ fn a_new_life_touches_nothing_that_is_right() {
     });
 }
 
-/// Killed while everything moves to other tables, metrics and preferences: the next life finds a bit of each.
+/// Killed while everything moves to other tables, metrics and preferences: the next run finds a mixture.
 #[test]
 fn in_the_middle_of_reloads() {
     in_lab(|| {

@@ -1,5 +1,5 @@
-//! Two cores that are told the same, and a watcher who compares them with each other, with the model, and with the
-//! design after each event.
+//! Two engines with the same events, and an observer that compares them with each other, with the model, and with the
+//! rules after each event.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,13 +28,13 @@ pub(crate) struct Observer {
     flown: usize,
     /// The last round of each path: its number, when it was sent, and its interval then.
     last: HashMap<PathId, (u32, Instant, Duration)>,
-    /// Rounds sent since somebody began to count.
+    /// Rounds sent since the counter was reset.
     counted: HashMap<PathId, u64>,
     online_since: HashMap<PathId, Instant>,
     states: HashMap<PathId, (State, Verdict, Instant)>,
     leaders: PerFamily<Option<Slot>>,
     leads: PerFamily<Lead>,
-    /// All uplinks are told.
+    /// The state of all uplinks was passed to the engines.
     settled: bool,
 }
 
@@ -137,7 +137,7 @@ impl Observer {
             let model = match self.models.get(&path) {
                 Some(model) if same(path.slot) => model.reconfigured(&config, path),
                 Some(_) => {
-                    // Another's slot: its uplink, as far as the engine knows, and nothing else.
+                    // The slot of another provider: only the state of its uplink is kept.
                     let mut heir = Model::new(&config, path);
                     heir.uplink(self.uplinks[&path].0);
                     heir
@@ -148,7 +148,7 @@ impl Observer {
         }
         self.models = models;
         self.config = config;
-        // A pin of somebody who is gone ends with the old configuration.
+        // A pin of a provider that was removed ends with the old configuration.
         if self.engine.pinned().is_none() && self.was_pinned() {
             self.models.values_mut().for_each(Model::thaw);
         }
@@ -203,7 +203,7 @@ impl Observer {
         self.compare();
     }
 
-    /// Lets time pass, and everything happen that is due.
+    /// Advances the time; everything happens when it is due.
     fn advance(&mut self, time: Duration) {
         self.catch_up();
         let (start, end) = (self.now, self.now + time);
@@ -226,7 +226,7 @@ impl Observer {
         self.check_pace(end - start);
     }
 
-    /// One round an interval, no more and no less.
+    /// Exactly one round per interval.
     fn check_pace(&self, time: Duration) {
         for (path, model) in self.models.iter().filter(|(_, model)| model.simple()) {
             let rounds = self.counted.get(path).copied().unwrap_or(0);
@@ -244,7 +244,7 @@ impl Observer {
         }
     }
 
-    /// What has come in is read, then the clock is looked at, as the daemon does.
+    /// Received answers are processed before the clock is read, as in the daemon.
     fn catch_up(&mut self) {
         while let Some(entry) = self.flying.first_entry() {
             if entry.key().0 > self.now {
@@ -298,7 +298,7 @@ impl Observer {
         }
     }
 
-    /// What must hold after each event.
+    /// The properties that hold after each event.
     fn look(&mut self, actions: &Actions, written: u32) {
         assert!(actions.len() <= ACTIONS_MAX);
         assert!(self.engine.journal().entries().count() <= JOURNAL_MAX);
@@ -367,7 +367,7 @@ impl Observer {
         *self.counted.entry(path).or_default() += 1;
     }
 
-    /// No other verdict, and no other leader, without an entry that says why; `since` is when the state changed.
+    /// Every change of a verdict or leader has a journal entry with its cause; `since` is when the state changed.
     fn check_causes(&mut self, written: u32) {
         let engine = &self.engine;
         let news: Vec<_> = engine.journal().since(written).collect();
@@ -406,7 +406,7 @@ impl Observer {
                 if before.0 != now.0 {
                     assert_eq!(path.since, self.now, "{before:?} became {now:?}");
                 } else if path.since != before.2 {
-                    // It became another in between, or somebody else got its slot.
+                    // Its state changed in between, or another provider got its slot.
                     assert_eq!(path.since, self.now);
                     let heir = news.iter().any(|entry| entry.kind == Kind::Removed);
                     assert!(heir || told(slot, family), "{before:?} became {now:?}");
@@ -423,7 +423,7 @@ impl Observer {
         self.states = states;
     }
 
-    /// The model agrees.
+    /// Compares with the model.
     fn compare(&mut self) {
         let pinned = self.engine.pinned().is_some();
         for (id, model) in &mut self.models {

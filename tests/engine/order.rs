@@ -1,11 +1,11 @@
-//! The order of preference, straight from the design: "pinned; then online by rank; then never judged; then disabled,
-//! but working; then returning; then offline." Who cannot be used at all comes last.
+//! The order of preference, independent of the engine: "pinned; then online by rank; then never judged; then disabled, but
+//! working; then returning; then offline." Providers that cannot be used come last.
 
 use failover::config::{Config, LastResort, Preempt};
 use failover::engine::{Engine, Lead, Plan};
 use failover::types::{Family, Instant, PathId, Slot, Verdict};
 
-/// What is to be known of a routable provider.
+/// The facts about a routable provider.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Standing {
     slot: Slot,
@@ -35,7 +35,7 @@ fn standings(engine: &Engine, config: &Config, family: Family) -> Vec<Standing> 
         } else {
             let merit = match path.verdict {
                 _ if path.waiting.is_some() => WAITING,
-                // While another is pinned, what was known before is no more than presumed.
+                // While another is pinned, the earlier verdict is only presumed.
                 Verdict::Online if engine.pinned().is_some() => NEVER_JUDGED,
                 Verdict::Online => ONLINE,
                 Verdict::Fresh => NEVER_JUDGED,
@@ -54,7 +54,7 @@ fn standings(engine: &Engine, config: &Config, family: Family) -> Vec<Standing> 
     all
 }
 
-/// That the plan is the one the design wants. `led` led before the event; `online_since` is what a watcher saw.
+/// Asserts the expected order. `led` led before the event; `online_since` is as seen by the observer.
 pub(crate) fn check(
     engine: &Engine,
     config: &Config,
@@ -104,15 +104,15 @@ pub(crate) fn check(
     let kept = led == Some(leader.slot);
     let former = want.iter().find(|s| Some(s.slot) == led);
 
-    // What works is left for a pinned one, or for one that is known to be better: online since it was checked last.
+    // A working leader is replaced only by a pinned provider, or by a better one that is known to be online.
     let worked = former.is_some_and(|s| [ONLINE, NEVER_JUDGED].contains(&s.merit));
     let known = leader.merit <= ONLINE;
     assert!(!worked || known, "{former:?} was left for {leader:?}");
-    // Nothing that does not work carries while something does, be it disabled.
+    // A provider that does not work never leads while another works, even a disabled one.
     let spare = want.iter().find(|s| s.merit <= SPARE);
     assert!(leader.merit <= SPARE || spare.is_none(), "{spare:?} idles");
 
-    // Online ones of better rank do not take over before `preempt` says so, and then they do.
+    // Online providers of better rank take over exactly when `preempt` allows it.
     let ripe = |s: &Standing| match globals.preempt {
         Preempt::Yes => true,
         Preempt::No => false,
@@ -120,7 +120,7 @@ pub(crate) fn check(
     };
     let better = |s: &&Standing| s.merit == ONLINE && s.rank < leader.rank;
     if [ONLINE, NEVER_JUDGED].contains(&leader.merit) && (kept || worked) {
-        // What is due is done with the next tick.
+        // What is due happens at the next tick.
         let due = engine.next_deadline().is_some_and(|at| at <= now);
         let overdue = want.iter().filter(better).any(ripe);
         assert!(due || !overdue, "{leader:?} is to be preempted: {want:?}");

@@ -1,6 +1,6 @@
-//! A world on a virtual clock: lines that answer, lose or refuse probes as a script says, and a driver that treats the
-//! core as the daemon does.
-#![allow(dead_code)] // each test crate uses its part
+//! A simulation on a virtual clock: lines that answer, lose or refuse probes as the test says, and a driver that uses the
+//! engine as the daemon does.
+#![allow(dead_code)] // each test crate uses a part of it
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -15,12 +15,12 @@ mod fixture;
 use fixture::TIMING;
 pub(crate) use fixture::ping;
 
-/// A duration of so many milliseconds.
+/// A duration in milliseconds.
 pub(crate) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// A point of time, in milliseconds since the world began.
+/// An instant, in milliseconds since the start of the simulation.
 pub(crate) fn at(ms: i64) -> Instant {
     Instant::from_millis(ms)
 }
@@ -32,7 +32,7 @@ pub(crate) const BRISK: Timing = Timing {
     ..TIMING
 };
 
-/// Providers in the order of rank, each in the slot of its place; every one is asked all the targets.
+/// A configuration with providers in the order of rank, each in the slot of its position, all with checks of all targets.
 pub(crate) fn config(providers: &[&str], targets: &[&str], timing: Timing) -> Config {
     let mut config = Config::default();
     for target in targets {
@@ -44,7 +44,7 @@ pub(crate) fn config(providers: &[&str], targets: &[&str], timing: Timing) -> Co
     config
 }
 
-/// A provider that is asked every check there may be.
+/// A provider with all checks.
 pub(crate) fn provider(id: &str, place: u8, timing: Timing) -> Provider {
     Provider {
         checks: u32::MAX,
@@ -53,7 +53,7 @@ pub(crate) fn provider(id: &str, place: u8, timing: Timing) -> Provider {
     }
 }
 
-/// A probe on its way.
+/// A probe in flight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Probe {
     pub(crate) at: Instant,
@@ -62,7 +62,7 @@ pub(crate) struct Probe {
     pub(crate) check: u8,
 }
 
-/// What becomes of a probe.
+/// The result of a probe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fate {
     Answered(Duration),
@@ -77,9 +77,9 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     /// Every probe that was sent.
     pub(crate) sent: Vec<Probe>,
-    /// What the kernel was given.
+    /// The plans for the kernel.
     pub(crate) kernel: PerFamily<Plan>,
-    /// Who led, from when on: IPv4.
+    /// The leaders in IPv4, and since when.
     pub(crate) leaders: Vec<(Instant, Option<String>)>,
     /// Every action, in order.
     pub(crate) actions: Vec<(Instant, Action)>,
@@ -87,12 +87,12 @@ pub(crate) struct World {
     lines: HashMap<PathId, Line>,
     flying: BTreeMap<(Instant, usize), Event>,
     flown: usize,
-    /// How often the clock woke the engine.
+    /// Number of wakeups by the clock.
     pub(crate) ticks: usize,
 }
 
 impl World {
-    /// Every uplink is up, every line answers in 20 ms.
+    /// A simulation with all uplinks up; every line answers in 20 ms.
     pub(crate) fn new(config: &Config) -> World {
         let mut world = World::before_start();
         world.configure(config);
@@ -100,7 +100,7 @@ impl World {
         world
     }
 
-    /// Nothing is configured yet.
+    /// A simulation without a configuration.
     pub(crate) fn before_start() -> World {
         World {
             engine: Box::new(Engine::new()),
@@ -122,7 +122,7 @@ impl World {
         self.carry_out(&actions);
     }
 
-    /// What the daemon does after each configuration.
+    /// Reports all uplinks, as the daemon does after each configuration.
     pub(crate) fn tell_uplinks(&mut self) {
         let paths: Vec<PathId> = self.engine.paths().map(|path| path.id).collect();
         for path in paths {
@@ -147,7 +147,7 @@ impl World {
         actions
     }
 
-    /// What the kernel says of both paths of a provider from now on.
+    /// Sets the state of the uplinks of a provider, in both families.
     pub(crate) fn uplink(&mut self, id: &str, waiting: Option<Waiting>, routable: bool) {
         for family in Family::ALL {
             let path = self.id(id, family);
@@ -166,7 +166,7 @@ impl World {
         self.uplink(id, Some(Waiting::NoCarrier), true);
     }
 
-    /// The same before anybody is told of uplinks.
+    /// The same before the uplinks are reported.
     pub(crate) fn pull_cable_silently(&mut self, id: &str) {
         for family in Family::ALL {
             let state = (Some(Waiting::NoCarrier), true);
@@ -178,7 +178,7 @@ impl World {
         self.uplink(id, None, true);
     }
 
-    /// How a provider's line treats probes from now on, in both families.
+    /// Sets how a provider's line treats probes, in both families.
     pub(crate) fn line(&mut self, id: &str, line: impl Fn(Probe) -> Fate + 'static) {
         let line: Line = Rc::new(line);
         for family in Family::ALL {
@@ -204,7 +204,7 @@ impl World {
         self.tell(Event::Disable(slot, disabled));
     }
 
-    /// Lets time pass, and everything happen that is due.
+    /// Advances the time; everything happens when it is due.
     pub(crate) fn run(&mut self, time: Duration) {
         self.run_to(self.now + time);
     }
@@ -220,7 +220,7 @@ impl World {
             at_once = if next == self.now { at_once + 1 } else { 0 };
             assert!(at_once < 1000, "the engine is busy at {next}");
             self.now = next;
-            // As the daemon does: what came in is read before the clock is looked at.
+            // As in the daemon: received answers are processed before the clock is read.
             match self.flying.pop_first() {
                 Some(((at, _), event)) if at <= next => self.tell(event),
                 Some((key, event)) => {
@@ -233,7 +233,7 @@ impl World {
         self.now = end;
     }
 
-    /// Runs until somebody else leads in IPv4: when that was.
+    /// Runs until another provider leads in IPv4; returns the time of the swap.
     pub(crate) fn run_to_swap(&mut self, limit: Duration) -> Option<Instant> {
         let (leader, end) = (self.leader(), self.now + limit);
         while self.now < end {
@@ -246,7 +246,7 @@ impl World {
         None
     }
 
-    /// Who leads in IPv4, as the kernel has it; empty: nobody.
+    /// The leader in IPv4 by the last plan; empty if there is none.
     pub(crate) fn leader(&self) -> String {
         self.leader_in(Family::V4)
     }
@@ -274,7 +274,7 @@ impl World {
         self.path(id).state()
     }
 
-    /// When rounds of a provider went out, IPv4.
+    /// The times of a provider's rounds in IPv4.
     pub(crate) fn rounds_of(&self, id: &str) -> Vec<Instant> {
         let path = self.id(id, Family::V4);
         let mut rounds: Vec<_> = self.sent.iter().filter(|p| p.path == path).collect();
@@ -282,7 +282,7 @@ impl World {
         rounds.iter().map(|p| p.at).collect()
     }
 
-    /// The journal's lines of a provider, IPv4's and those of both families: `what: cause`.
+    /// The journal's entries of a provider in IPv4 and of both families, as `what: cause`.
     pub(crate) fn journal_of(&self, id: &str) -> Vec<String> {
         let entries = self.engine.journal().entries();
         entries
