@@ -1,16 +1,16 @@
-//! The types of checks: what each one's options are, how it asks, and what it takes for a good answer.
+//! The types of checks: the options of each, how it probes, and which answers are good.
 //!
-//! A type is a file here, and a line in the list below. Nothing here does I/O: what a check has to say goes out by
-//! `linux`, and what comes back is told to it.
+//! Each type is a file here and a line in the list below. Nothing here does I/O: `linux` sends the output of a check, and
+//! passes what is received to it.
 //!
-//! | module | asks |
+//! | module | probes |
 //! |---|---|
 //! | [`ping`] | a host, by ICMP echo |
 //! | [`tcp`] | a port, for a connection |
 //! | [`dns`] | a DNS server, for a name |
 //! | [`http`] | a web server, for a page: finds captive portals |
-//! | [`neighbour`] | the gateway itself, on the link (`arp` and `ndp`) |
-//! | [`exec`] | a command |
+//! | [`neighbour`] | the gateway on the link (`arp` and `ndp`) |
+//! | [`exec`] | with a command |
 
 pub mod dns;
 pub mod exec;
@@ -29,7 +29,7 @@ use crate::option::section::{Given, Options, Value};
 use crate::option::value::Expected;
 use crate::types::{Duration, Family};
 
-pub use session::{Heard, Learned, SAY_MAX, Say, Step, Transport};
+pub use session::{Input, Learned, OUTPUT_MAX, Output, Step, Transport};
 
 types! {
     Ping "ping" ping::Ping,
@@ -43,22 +43,22 @@ types! {
 
 /// One type of check.
 pub(crate) trait Type: Sized {
-    /// What a session of it remembers from one step to the next; all zero bytes when new.
+    /// The state of a session between steps; all zero bytes when new.
     type Session: Default;
 
-    /// Reads its options; none when they are wrong, which is reported. Also the family that it belongs to.
+    /// Reads the type's options. Returns the check and its family; `None` if an option is wrong, which is reported.
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Self, Family)>;
 
-    /// How often it asks when nobody says how often.
+    /// The default interval between probes.
     fn pace(&self) -> Pace {
         Pace::EACH_ROUND
     }
 
-    /// How it asks.
+    /// How the check is made.
     fn way(&self) -> Way<'_>;
 
-    /// One step of a session, for those that have any.
-    fn step(&self, _: &mut Self::Session, _: Heard<'_>, _: &mut Say) -> Step {
+    /// One step of a session, for types that have sessions.
+    fn step(&self, _: &mut Self::Session, _: Input<'_>, _: &mut Output) -> Step {
         Step::Wait
     }
 }
@@ -69,13 +69,13 @@ pub(crate) struct Common {
     pub(crate) family: Given<Family>,
 }
 
-/// How often a check asks when nobody says how often: at most once in this time, and once in so many rounds. So a faster
-/// profile does not ask a stranger's server ten times a second, nor a metered one more than it pays for.
+/// The default interval between probes of a check: at least this time, and at least so many rounds. So a fast profile
+/// does not send ten requests a second to a public server, and a metered line carries few.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// at most once in this time
+    /// at least this time
     pub least: Duration,
-    /// and in so many rounds
+    /// and at least so many rounds
     pub rounds: u32,
 }
 
@@ -92,29 +92,29 @@ impl Pace {
     };
 }
 
-/// How a check asks.
+/// How a check is made.
 #[derive(Clone, Copy, Debug)]
 pub enum Way<'a> {
     /// by ICMP echo, over the path's raw socket
     Echo(&'a ping::Ping),
     /// by ARP or neighbour discovery, over the path's packet socket: this address, or the gateway's
     Link(Option<IpAddr>),
-    /// by a session, over a socket of its own: see [`CheckKind::step`]
+    /// by a session over its own socket: see [`CheckKind::step`]
     Session,
     /// by a command for `/bin/sh -c`
     Run(&'a str),
 }
 
 impl Common {
-    /// The target, which must be an address.
-    fn address(&self, options: &mut Options<'_, '_, '_>, whose: &str) -> Option<IpAddr> {
-        let target = self.target(options, whose)?;
+    /// The target, which must be an address; `meaning` says what of.
+    fn address(&self, options: &mut Options<'_, '_, '_>, meaning: &str) -> Option<IpAddr> {
+        let target = self.target(options, meaning)?;
         let parsed = crate::option::value::address(&target.0);
         self.accept(options, &target, parsed)
     }
 
-    /// The target and its line, which must be there.
-    fn target(&self, options: &mut Options<'_, '_, '_>, whose: &str) -> Option<(Value, u32)> {
+    /// The target, which is required, and its line.
+    fn target(&self, options: &mut Options<'_, '_, '_>, meaning: &str) -> Option<(Value, u32)> {
         match &self.target {
             Given::Is(text, line) => Some((text.clone(), *line)),
             Given::Bad => None,
@@ -122,14 +122,14 @@ impl Common {
                 let mut what: String<{ 2 * TARGET_MAX }> = String::new();
                 let _ = what
                     .push_str("has no target: expected option target with ")
-                    .and_then(|()| what.push_str(whose));
+                    .and_then(|()| what.push_str(meaning));
                 options.missing(&what);
                 None
             }
         }
     }
 
-    /// An address that was parsed from a target, if it is of the family that was given.
+    /// An address parsed from a target, if it is of the given family.
     fn accept(
         &self,
         options: &mut Options<'_, '_, '_>,
@@ -162,7 +162,7 @@ impl Common {
         }
     }
 
-    /// A family that was given must be that of the address asked.
+    /// The given family, if any, must be that of the target's address.
     fn agree(&self, options: &mut Options<'_, '_, '_>, address: IpAddr) {
         if let Given::Is(family, line) = self.family
             && family != Family::of(address)
@@ -173,17 +173,17 @@ impl Common {
     }
 }
 
-/// Makes of the list of types: the enum of their checks, that of their sessions, and the table of their names.
+/// From the list of types, makes the enum of checks, the enum of session states, and the table of names.
 macro_rules! types {
     ($($variant:ident $name:literal $module:ident::$kind:ident,)*) => {
-        /// The type of a check, with the type's own options.
+        /// The type of a check, with its options.
         #[derive(Clone, Debug, PartialEq)]
         #[allow(missing_docs)]
         pub enum CheckKind {
             $($variant($module::$kind),)*
         }
 
-        /// What a session of a check remembers.
+        /// The state of a check's session.
         #[derive(Debug, Default)]
         pub struct Session(Kept);
 
@@ -194,7 +194,7 @@ macro_rules! types {
             $($variant(<$module::$kind as Type>::Session),)*
         }
 
-        /// A type's name, and how its own options are read.
+        /// A type's name, and the function that reads its options.
         pub(crate) struct Named {
             pub(crate) name: &'static str,
             pub(crate) read: fn(&mut Options<'_, '_, '_>, &Common) -> Option<(CheckKind, Family)>,
@@ -217,22 +217,22 @@ macro_rules! types {
                 }
             }
 
-            /// How often it asks when nobody says how often.
+            /// The default interval between probes.
             pub fn pace(&self) -> Pace {
                 match self {
                     $(CheckKind::$variant(kind) => kind.pace(),)*
                 }
             }
 
-            /// How it asks.
+            /// How the check is made.
             pub fn way(&self) -> Way<'_> {
                 match self {
                     $(CheckKind::$variant(kind) => kind.way(),)*
                 }
             }
 
-            /// One step of a session: something was heard, and this is done about it. What is said stands in `say`.
-            pub fn step(&self, session: &mut Session, heard: Heard<'_>, say: &mut Say) -> Step {
+            /// One step of a session: takes an input and says what to do next. Bytes to send are put into `output`.
+            pub fn step(&self, session: &mut Session, input: Input<'_>, output: &mut Output) -> Step {
                 if matches!(session.0, Kept::Nothing) {
                     session.0 = match self {
                         $(CheckKind::$variant(_) => Kept::$variant(Default::default()),)*
@@ -240,9 +240,9 @@ macro_rules! types {
                 }
                 match (self, &mut session.0) {
                     $((CheckKind::$variant(kind), Kept::$variant(session)) => {
-                        kind.step(session, heard, say)
+                        kind.step(session, input, output)
                     })*
-                    // The check is another one since: nobody waits for this answer.
+                    // The check was replaced after the session began: the answer is ignored.
                     _ => Step::Wait,
                 }
             }

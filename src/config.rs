@@ -1,15 +1,15 @@
-//! The configuration: what a validated one holds, and every capacity and default of the program.
+//! The validated configuration, and its defaults.
 //!
-//! [`load()`] fills one from UCI text and reports every error of a file, not only the first.
+//! [`load()`] reads it from UCI text, and reports all errors of a file, not only the first.
 //!
 //! | module | job |
 //! |---|---|
-//! | `load` | the sections in turn |
+//! | `load` | reads all sections |
 //! | `globals`, `provider`, `check`, `timing` | the options of one section → its part of a [`Config`] |
 //! | `quality` | thresholds of loss, latency and jitter |
-//! | `compare` | what sections must be to each other |
-//! | `verdict` | when to probe and how to judge, as the core has it |
-//! | `known` | a provider's id, as a person gives it → the provider, or what to say |
+//! | `compare` | the rules between sections |
+//! | `verdict` | when to probe and how to judge, as the engine uses it |
+//! | `known` | a provider's id given by the user → the provider, or an error |
 
 use core::net::IpAddr;
 
@@ -43,12 +43,12 @@ use crate::types::{
     DeviceName, Duration, Family, FilePath, Mark, Metric, Name, PerFamily, Prefix, Slot,
 };
 
-/// Where a client and the daemon look for a configuration, in this order, when none is named.
+/// The configuration files that client and daemon look for, in this order, if none is named.
 pub const CONFIG_FILES: [&str; 2] = ["/etc/config/failover", "/etc/failover/failover.conf"];
 
 /// A validated configuration. Large: it lives in a static or on the heap.
 ///
-/// It begins with a page: the globals and a few providers touch no other.
+/// Its beginning is aligned to a memory page: the globals and a few providers touch only that page.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[repr(C, align(4096))]
 pub struct Config {
@@ -60,10 +60,10 @@ pub struct Config {
     pub checks: Vec<Check, CHECKS_MAX>,
 }
 
-/// Settings of the whole.
+/// Settings of the whole daemon.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Globals {
-    /// Whether `run` runs at all.
+    /// Whether the daemon runs at all.
     pub enabled: bool,
     /// Metric of the best route; the others follow, +1 each.
     pub start_metric: Metric,
@@ -73,24 +73,24 @@ pub struct Globals {
     pub rule_pref: u32,
     /// Holds the pinned provider's id.
     pub sticky_file: FilePath,
-    /// Who leads when no provider is healthy.
+    /// Which provider leads when none is healthy.
     pub last_resort: LastResort,
     /// When a better provider takes over from a healthy one.
     pub preempt: Preempt,
-    /// What a clean stop leaves.
+    /// What a clean stop leaves in the kernel.
     pub on_stop: OnStop,
-    /// Control socket, saved state.
+    /// Directory of the control socket and the saved state.
     pub state_dir: FilePath,
-    /// Whose members may ask how things stand; empty: of no group.
+    /// Group whose members may query the status; empty: no group.
     pub control_group: Name,
-    /// Executables that hear of transitions.
+    /// Directory of the executables that run on transitions.
     pub hooks_dir: FilePath,
     /// The most verbose level that is logged.
     pub syslog_level: LogLevel,
 }
 
 impl Globals {
-    /// Nothing set, all zeroes: what a static starts as, before the defaults are put in.
+    /// All zero bytes, for a static; the defaults are set later.
     const EMPTY: Globals = Globals {
         enabled: false,
         start_metric: Metric(0),
@@ -133,9 +133,9 @@ fn text<const N: usize>(s: &str) -> String<N> {
 /// What a clean stop leaves in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnStop {
-    /// nothing of ours
+    /// none of our routes and rules
     Restore,
-    /// our routes and rules
+    /// all of our routes and rules
     Keep,
 }
 
@@ -152,28 +152,28 @@ pub enum LogLevel {
 /// An uplink.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Provider {
-    /// its name for people
+    /// its name
     pub id: Name,
-    /// its lasting number, see [`Slot`]
+    /// its permanent number, see [`Slot`]
     pub slot: Slot,
     /// whether it is managed at all
     pub enabled: bool,
-    /// its kernel device in each family; empty when netifd's interfaces tell
+    /// its kernel device in each family; empty if netifd's interfaces determine it
     pub device: PerFamily<DeviceName>,
-    /// netifd's logical interfaces, when they are given instead of a device
+    /// netifd's logical interfaces, if given instead of a device
     pub interfaces: Vec<Name, INTERFACES_MAX>,
-    /// its own address, when it is not to be learned
+    /// its own address, if configured; else it is learned
     pub address: PerFamily<Option<IpAddr>>,
-    /// its gateway, when it is not to be learned
+    /// its gateway, if configured; else it is learned
     pub gateway: PerFamily<Option<IpAddr>>,
-    /// its connected prefix, when it is not to be learned
+    /// its connected prefix, if configured; else it is learned
     pub network: PerFamily<Option<Prefix>>,
     /// its policy table
     pub rt_table: RtTable,
     /// the firewall mark that steers traffic to it
     pub mark: Option<Mark>,
-    /// its `rank` as given, else its position among the providers of the file, from 1. Providers are sorted by it;
-    /// where a given one equals a position, the given one is first
+    /// its `rank`, or else its position among the providers of the file, from 1. Providers are sorted by it; a given rank
+    /// precedes an equal position
     pub rank: u32,
     /// its checks: bit i is `Config::checks[i]`
     pub checks: u32,
@@ -186,31 +186,31 @@ pub struct Provider {
 pub enum RtTable {
     /// [`crate::types::POLICY_TABLE_FIRST`] + slot, or the next one that no other program uses
     Auto,
-    /// no table of its own
+    /// none
     None,
     /// this one
     Id(u32),
 }
 
-/// What is asked through a provider.
+/// What is probed through a provider.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
-    /// its name for people
+    /// its name
     pub name: Name,
-    /// what is done
+    /// its type, with the type's options
     pub kind: CheckKind,
-    /// who is asked, as the file has it; empty when an `exec` check names none
+    /// the target as written in the file; empty if an `exec` check has none
     pub target: String<TARGET_MAX>,
     /// the family it belongs to
     pub family: Family,
-    /// when set, it is asked only that often; else its type knows, see [`Check::interval_in`]
+    /// its `interval`, if given; else see [`Check::interval_in`]
     pub interval: Option<Duration>,
-    /// whether it must answer, whatever the quorum
+    /// whether it must succeed, whatever the quorum
     pub required: bool,
 }
 
 impl Check {
-    /// Whether its answers say something of the line, and not only of the link to the gateway.
+    /// Whether its answers tell that the line works, and not only the link to the gateway.
     pub fn tells_of_line(&self) -> bool {
         !matches!(self.kind.way(), Way::Link(_))
     }
@@ -225,7 +225,7 @@ impl Check {
         matches!(self.kind.way(), Way::Run(_))
     }
 
-    /// How often it is asked on a path with so much time between rounds; zero: in each round.
+    /// Its interval on a path with this much time between rounds; zero: once per round.
     pub fn interval_in(&self, rounds: Duration) -> Duration {
         self.interval.unwrap_or_else(|| {
             let Pace { least, rounds: of } = self.kind.pace();
@@ -236,7 +236,7 @@ impl Check {
 }
 
 impl Provider {
-    /// Whether everything but the place in the order of preference is the same.
+    /// Whether everything except the rank is the same.
     pub fn is_like(&self, other: &Provider) -> bool {
         Provider {
             rank: self.rank,
@@ -247,7 +247,7 @@ impl Provider {
 }
 
 impl Config {
-    /// An empty one, all zero bytes, for a static; not valid until [`load()`] has filled it.
+    /// All zero bytes, for a static; not valid until [`load()`] has filled it.
     pub const fn new() -> Config {
         Config {
             globals: Globals::EMPTY,
@@ -256,7 +256,7 @@ impl Config {
         }
     }
 
-    /// Copies another, part by part: a whole one is too large for the stack.
+    /// Copies another configuration in parts: a whole one is too large for the stack.
     pub fn assign(&mut self, other: &Config) {
         self.globals = other.globals.clone();
         self.providers.clear();
@@ -265,10 +265,10 @@ impl Config {
         self.checks.extend(other.checks.iter().cloned());
     }
 
-    /// Gives every provider its slot: the one that its id had before, else the lowest that is free.
+    /// Gives every provider its slot: the one that its id had before, or else the lowest free one.
     pub fn assign_slots(&mut self, previous: &dyn Fn(&str) -> Option<Slot>) {
-        let mut used: u64 = 0; // one bit a slot
-        let mut kept: u64 = 0; // one bit a provider
+        let mut used: u64 = 0; // one bit per slot
+        let mut kept: u64 = 0; // one bit per provider
         for (index, provider) in self.providers.iter_mut().enumerate() {
             if let Some(slot) = previous(&provider.id)
                 && usize::from(slot.0) < PROVIDERS_MAX
@@ -291,12 +291,12 @@ impl Config {
         }
     }
 
-    /// The provider of an id.
+    /// The provider with an id.
     pub fn provider(&self, id: &str) -> Option<&Provider> {
         self.providers.iter().find(|p| p.id == id)
     }
 
-    /// The provider of a slot.
+    /// The provider with a slot.
     pub fn at(&self, slot: Slot) -> Option<&Provider> {
         self.providers.iter().find(|p| p.slot == slot)
     }
@@ -319,7 +319,7 @@ impl Config {
             .map(|(_, check)| check)
     }
 
-    /// The families in which a provider that is enabled has such a check.
+    /// The families in which an enabled provider has a check that `counts` selects.
     pub fn asking_families<'a>(
         &'a self,
         provider: &'a Provider,
@@ -330,7 +330,7 @@ impl Config {
             .filter(move |family| self.path_checks(provider, *family).any(counts))
     }
 
-    /// Whether any enabled provider has a check in this family. Other families are left alone.
+    /// Whether any enabled provider has a check in this family. Other families are not managed.
     pub fn manages(&self, family: Family) -> bool {
         self.enabled()
             .any(|p| self.path_checks(p, family).next().is_some())

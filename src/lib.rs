@@ -49,30 +49,30 @@
 //!    `e2e::routes::two_hundred_swaps_without_a_hole`,
 //!    `routing::diff::properties::no_change_leaves_a_hole_or_touches_what_is_not_ours`
 //! 2. Nothing that is not ours is changed or deleted; ours carry protocol 176, and a metric that is taken is skipped. The
-//!    same property, and `tests/layout.rs`: `foreign_routes_at_our_metrics_stay_and_push_ours_on`
+//!    same property, and `tests/layout.rs`: `foreign_routes_at_our_metrics_stay_and_ours_skip_them`
 //! 3. The best healthy path has the lowest of our metrics within one netlink round trip of its verdict.
-//!    `e2e::outage::a_dead_upstream_in_ipv4`, `a_pulled_cable_in_ipv4` (and `_ipv6`); of the core alone, `tests/core.rs`:
+//!    `e2e::outage::a_dead_upstream_in_ipv4`, `a_pulled_cable_in_ipv4` (and `_ipv6`); of the engine alone, `tests/engine.rs`:
 //!    `the_invariants_hold_after_each_event`
 //! 4. SIGKILL at any moment leaves working routes; the next start adopts them, and knows what was known.
-//!    `e2e::life::sudden_death_is_survived`, `sudden_death_in_the_middle_of_swaps`,
-//!    `e2e::netifd_death::the_routes_stay_and_so_does_what_was_known`
+//!    `e2e::life::sigkill_is_survived`, `sigkill_in_the_middle_of_swaps`,
+//!    `e2e::netifd_death::the_routes_stay_and_the_state_is_restored`
 //! 5. Steady state allocates no heap, forks no process (`exec` checks aside), writes no file.
 //!    `tests/steady.rs` (the daemon's own loop under a counting allocator, the real binary under `strace`, with checks of
 //!    all types but `exec`);
 //!    `tests/netlink_alloc.rs`: `idle_drains_allocate_nothing`
 //! 6. Every capacity is fixed. Exceeding one is an error with a line number at load, or a counted drop at run time.
-//!    `tests/config.rs`: `what_there_is_no_room_for_is_refused`;
+//!    `tests/config.rs`: `a_configuration_that_exceeds_a_capacity_is_refused`;
 //!    `routing::mirror::tests::more_rules_than_there_is_room_for_are_counted_and_ours_come_first`
 //! 7. A bad configuration is refused, every error with its line; the running one stays.
-//!    `tests/config.rs`: `every_error_is_told_with_its_line`; `e2e::life::a_bad_reload_is_refused_with_its_errors`
+//!    `tests/config.rs`: `every_error_is_reported_with_its_line`; `e2e::life::a_bad_reload_is_refused_with_its_errors`
 //! 8. A probe never leaves by another device than its path's.
 //!    `tests/probe.rs`: `a_probe_never_leaves_by_another_device`; with checks of all types,
 //!    `e2e::checks::bound::nothing_leaves_by_another_device`, `nothing_leaves_by_a_device_with_equal_addresses`
 //! 9. A reply counts only if it comes from the target asked, with our identifier, a round that we sent, and the secret
 //!    token. `e2e::answers::an_answer_by_another_than_the_target_does_not_count`; `e2e::checks::forged`, for one:
-//!    `answers_of_strangers_do_not_count_in_ipv4`; `e2e::checks::wire::a_ping_is_answered_in_full_or_not_in_ipv4`;
+//!    `forged_answers_do_not_count_in_ipv4`; `e2e::checks::wire::a_ping_is_answered_in_full_or_not_in_ipv4`;
 //!    `e2e::checks::link::an_answer_of_another_neighbour_does_not_count`; `tests/probe.rs`:
-//!    `forged_answers_are_told_apart`, `each_path_has_an_identifier_and_a_token_of_its_own`;
+//!    `forged_answers_are_rejected`, `each_path_has_an_identifier_and_a_token_of_its_own`;
 //!    `engine::rounds::tests::a_reply_to_a_round_that_is_not_held_counts_for_no_other`
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 

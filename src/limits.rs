@@ -2,7 +2,7 @@
 
 use smoltcp::time::Duration;
 
-/// Most providers. A router with two touches only the memory of two.
+/// Most providers. With two providers, only the memory of two is touched.
 pub const PROVIDERS_MAX: usize = 64;
 /// Most checks in a file.
 pub const CHECKS_MAX: usize = 32;
@@ -22,23 +22,23 @@ pub const INTERFACES_MAX: usize = 4;
 pub const HOOKS_MAX: usize = 32;
 /// Netifd interfaces of all providers.
 pub const INTERFACES_WATCHED_MAX: usize = INTERFACES_MAX * PROVIDERS_MAX;
-/// Errors of a file that are told; of more, how many there are.
+/// Errors of a file that are reported; of further errors, only the number.
 pub const ERRORS_TOLD_MAX: u32 = 20;
-/// Routes that lead by one device, and addresses of one device, that are watched however many there are of others.
+/// Routes by one device, and addresses of one device, that are always watched, however many other devices have.
 pub const KEPT_MIN: usize = 4;
-/// Routes and rules of one family that the kernel refuses and that are told apart; any others are asked for again and again.
+/// Refused routes and rules of one family that are remembered, so that they are not requested again at once.
 pub const REFUSED_MAX: usize = 64;
 /// Longest target of a check: an address, or a host name.
 pub const TARGET_MAX: usize = 64;
-/// Longest name of a host, to be asked of a DNS server or of a web server.
+/// Longest host name, for a DNS query or the `Host` header of a web server.
 pub const HOST_MAX: usize = TARGET_MAX;
 /// Longest path of an `http` check.
 pub const HTTP_PATH_MAX: usize = 100;
 /// Longest text that an `http` check looks for.
 pub const HTTP_TEXT_MAX: usize = 63;
-/// Bytes that the header of a response to an `http` check may have.
+/// Largest header of a response to an `http` check, in bytes.
 pub const HTTP_HEADER_MAX: usize = 8 * 1024;
-/// Bytes that its body may have.
+/// Largest body, in bytes.
 pub const HTTP_BODY_MAX: usize = 16 * 1024;
 /// Longest command of an `exec` check.
 pub const COMMAND_MAX: usize = 160;
@@ -50,7 +50,7 @@ pub const COMMANDS_MAX: usize = 64;
 pub const SESSIONS_MAX: usize = 64;
 /// Largest configuration file, in bytes.
 pub const FILE_MAX: usize = 64 * 1024;
-/// Most sections of a file: room for all that are allowed, and for some more, to say of what there are too many.
+/// Most sections that are read of a file: more than are allowed, so that an error can name what there is too much of.
 pub const SECTIONS_MAX: usize = 128;
 /// Longest message about a configuration, in bytes; longer ones are cut.
 pub const MESSAGE_MAX: usize = 200;
@@ -60,20 +60,20 @@ pub const INTERVAL_MIN: Duration = Duration::from_millis(10);
 pub const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Shortest timeout.
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
-/// While none of the checks that are asked in each round answers, the others are asked so often.
+/// Interval of the slower checks while no check that is made in each round answers.
 pub const SILENCE_APART: Duration = Duration::from_secs(1);
-/// Answered rounds that latency and jitter are not judged before.
+/// Answered rounds that are needed before latency and jitter are judged.
 pub const QUALITY_ROUNDS_MIN: u32 = 5;
-/// Rounds of different paths are so far apart (or a quarter of the interval, if that is less), or go out together: to be
-/// woken up costs a processor more than to send a few probes.
+/// Rounds of different paths are this far apart (or a quarter of the interval, if that is less), or are sent together: a
+/// wakeup of the processor costs more than a few probes.
 pub const ROUNDS_APART: Duration = Duration::from_millis(25);
 /// Longest timeout, in intervals: so many rounds may be undecided, one bit each.
 pub const TIMEOUT_INTERVALS_MAX: u32 = 63;
 /// Largest `rank` that can be given.
 pub const RANK_MAX: u32 = 65535;
-/// Preferences of ours, from `rule_pref`: the last is so far behind the first.
+/// Distance from our first rule preference, `rule_pref`, to our last one.
 pub const RULE_PREFS: u32 = 900;
-/// The last preference before `main`'s.
+/// The last rule preference before that of table `main`.
 pub const RULE_PREF_MAX: u32 = 32765;
 /// Transitions remembered by the journal.
 pub const JOURNAL_MAX: usize = 128;
@@ -93,22 +93,22 @@ pub const ADDRESSES_MAX: usize = 512;
 pub const ROUTES_MAX: usize = 1024;
 /// Rules that are watched.
 pub const RULES_MAX: usize = 1024;
-/// Routes that one family is to have: each provider's in the swap table, and two in its policy table.
+/// Most routes that are installed per family: one per provider in the swap table, and two in its policy table.
 pub const ROUTES_WANTED_MAX: usize = 3 * PROVIDERS_MAX;
-/// Rules that one family is to have: three a provider, and three of the whole.
+/// Most rules that are installed per family: three per provider, and three others.
 pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 3;
-/// Metrics taken by somebody else that are reported at once.
+/// Metrics taken by routes of other programs that are reported at once.
 pub const TAKEN_MAX: usize = 16;
-/// The longest wait for the kernel's answer to one netlink request; of a dump: for its next part.
+/// Longest wait for the kernel's answer to one netlink request; in a dump, for its next part.
 pub const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
-/// The longest a whole dump may take (a full Internet table takes about one second).
+/// Longest duration of a whole dump (a full Internet table takes about one second).
 pub const DUMP_PATIENCE: Duration = Duration::from_millis(5000);
-/// How often a dump is made anew because the kernel's picture changed meanwhile.
+/// How often a dump is repeated because the kernel's tables changed meanwhile.
 pub const DUMP_TRIES: u8 = 4;
-/// Netlink datagrams read in one go, before other work gets its turn.
+/// Netlink datagrams read in a row before other events are served.
 pub const DATAGRAMS_PER_DRAIN: u16 = 256;
-/// Largest netlink datagram that is read: the kernel never makes larger ones for a reader of this size, except for a
-/// single message that does not fit.
+/// Largest netlink datagram that is read. The kernel sends larger ones to a reader with this buffer only if a single
+/// message does not fit.
 pub const DATAGRAM_MAX: usize = 8 * 1024;
-/// The kernel's memory for events that we have not read yet, in bytes.
+/// The socket's receive buffer for netlink events, in bytes.
 pub const EVENTS_BUFFER: usize = 512 * 1024;

@@ -3,22 +3,22 @@
 //! | module | job |
 //! |---|---|
 //! | [`netlink`] | the kernel's links, addresses, routes and rules: changes, dumps, events |
-//! | [`probe`] | asks what checks ask, and hears the answers |
+//! | [`probe`] | sends probes and receives their answers |
 //! | [`process`] | child processes: hooks, and `ubus` |
 //! | [`mod@file`] | configuration, sticky file, saved state, state directory |
 //! | [`poll`] | waits for descriptors and one deadline |
-//! | [`clock`] | the time, the boot's identity, random bytes |
+//! | [`clock`] | the clocks, the boot ID, random bytes |
 //! | [`signals`] | signals as a descriptor |
 //! | [`control`] | the daemon's end of the control socket |
 //! | [`connection`] | a client's end of the control socket |
 //! | [`netns_lock`] | one daemon per network namespace |
-//! | [`terminal`] | the terminal, and the clock on the wall |
-//! | [`log`] | where log lines go |
-//! | [`sysctl`] | the kernel's settings that hinder probes |
-//! | [`privileges`] | the capabilities that are needed, and those that are not |
+//! | [`terminal`] | the user's terminal |
+//! | [`log`] | the destination of log lines |
+//! | [`sysctl`] | the kernel settings that hinder probes |
+//! | [`privileges`] | the needed capabilities; dropping the others |
 //! | [`errno`] | errno → [`Fault`](crate::types::Fault) |
 //!
-//! `ffi` is the one file with `unsafe`: the system calls that nix has no safe wrapper for.
+//! `ffi` is the only file with `unsafe`: the system calls without a safe wrapper in nix.
 
 pub mod clock;
 pub mod connection;

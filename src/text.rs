@@ -1,4 +1,4 @@
-//! Texts of limited length; times, thresholds and the journal as texts.
+//! Texts of bounded length; times, thresholds and the journal as text.
 
 mod journal;
 
@@ -8,15 +8,15 @@ use heapless::string::{String, StringView};
 
 use crate::types::{Duration, Measure};
 
-/// A text of limited length: what does not fit is left out, between characters.
+/// A text of bounded length: it is cut at a character boundary.
 pub fn text<const N: usize>(what: fmt::Arguments<'_>) -> String<N> {
     let mut text = String::new();
-    // An error means that the text is full, which is what is wanted.
+    // An error only means that the text is full.
     let _ = Cut(&mut text).write_fmt(what);
     text
 }
 
-/// Takes what fits.
+/// Writes what fits into a string.
 struct Cut<'a>(&'a mut StringView);
 
 impl Write for Cut<'_> {
@@ -26,7 +26,7 @@ impl Write for Cut<'_> {
     }
 }
 
-/// A duration as a configuration would have it.
+/// A duration in the format of the configuration.
 pub struct Span(pub Duration);
 
 impl fmt::Display for Span {
@@ -40,11 +40,11 @@ impl fmt::Display for Span {
     }
 }
 
-/// A threshold, or what is measured, as people write it: `12%`, `250ms`.
+/// A threshold or a measured value, as in `12%`, `250ms`.
 pub struct Limit {
-    /// of what
+    /// the quantity
     pub measure: Measure,
-    /// percents, or microseconds
+    /// percent, or microseconds
     pub value: u32,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Display for Limit {
     }
 }
 
-/// A time on the wall, in UTC: milliseconds since 1970. Shown as ISO 8601 has it, `2025-11-23T20:28:55Z`; until 2106.
+/// Wall-clock time in UTC: milliseconds since 1970. Shown as in ISO 8601, `2025-11-23T20:28:55Z`; until 2106.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamp(pub u64);
 
@@ -66,7 +66,7 @@ impl Timestamp {
         u32::try_from(self.0 / 1000).unwrap_or(u32::MAX)
     }
 
-    /// Shows only the time of the day, `20:28:55`.
+    /// Writes only the time of day, `20:28:55`.
     pub fn time_of_day(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.seconds();
         let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
@@ -83,7 +83,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The date so many days after 1 January 1970. Years are counted from March, so that the leap day is a year's last.
+/// Year, month and day of a day number since 1 January 1970. Years are counted from March, so that the leap day is a
+/// year's last day.
 fn date(days: u32) -> (u32, u32, u32) {
     const FOUR_CENTURIES: u32 = 146_097;
     let days = days + 719_468; // since 1 March of the year 0

@@ -1,15 +1,15 @@
 //! UCI text → statements and sections that borrow from it; errors with line and column.
 //!
-//! Agrees with OpenWrt's `uci` in what is accepted and what it means, oddities included; the vectors in
-//! `tests/data/uci-vectors.jsonl` were printed by it. Two differences: a NUL byte is an error, and reading goes on
-//! behind an error, at the next line, so that all of them can be told.
+//! Accepts and interprets the same text as OpenWrt's `uci`, including its peculiarities; the vectors in
+//! `tests/data/uci-vectors.jsonl` were printed by `uci`. Two differences: a NUL byte is an error, and after an error
+//! reading continues at the next line, so that all errors can be reported.
 //!
-//! [`until_unclosed_quote`] is for readers who do not want what `uci` makes of a forgotten quote.
+//! [`until_unclosed_quote`] finds a forgotten quote, which `uci` would accept.
 //!
-//! `lex` cuts the text into words, [`Word`] is one of them as it stands, [`Section`] is what a reader of a configuration
-//! wants.
+//! `lex` splits the text into words. [`Word`] is one word, still quoted. [`Section`] gives access to the options of a
+//! section.
 //!
-//! Little is kept: [`Index`] knows where sections begin and end, and they are read again whenever they are asked.
+//! Little is stored: [`Index`] holds where sections begin and end, and their text is parsed again at each access.
 
 use core::fmt;
 
@@ -25,22 +25,22 @@ use lex::{Cursor, Unterminated, newlines};
 /// One statement.
 #[derive(Clone, Copy, Debug)]
 pub struct Statement<'a> {
-    /// the line it begins in, from 1
+    /// the line in which it begins, from 1
     pub line: u32,
-    /// what it says
+    /// the command
     pub command: Command<'a>,
     offset: usize,
 }
 
-/// What a statement says.
+/// The command of a statement.
 #[derive(Clone, Copy, Debug)]
 pub enum Command<'a> {
-    /// `package NAME`: has no effect in a file of its own
+    /// `package NAME`: has no effect here
     Package {
         /// the package
         name: Word<'a>,
     },
-    /// `config TYPE [NAME]`: begins a section, or goes on with the one of that name
+    /// `config TYPE [NAME]`: begins a section, or continues the section with that name
     Config {
         /// its type
         kind: Word<'a>,
@@ -63,20 +63,20 @@ pub enum Command<'a> {
     },
 }
 
-/// A statement that cannot be read.
+/// A syntax error.
 #[derive(Clone, Copy, Debug)]
 pub struct Error<'a> {
-    /// the line of what is wrong, from 1
+    /// the line of the error, from 1
     pub line: u32,
-    /// that line, as it stands
+    /// the text of that line
     pub text: &'a [u8],
     /// the byte in that line, from 1
     pub column: u32,
-    /// the line that `uci` would name: how many it had read to their newline when it noticed
+    /// the line that `uci` would name: the number of lines that it had read completely
     pub uci_line: u32,
     /// what is wrong
     pub fault: Fault<'a>,
-    /// options that follow have lost their section
+    /// the section of the options that follow is unknown
     pub opens_section: bool,
 }
 
@@ -85,9 +85,9 @@ pub struct Error<'a> {
 pub enum Fault<'a> {
     /// a line begins with this
     UnknownCommand(Word<'a>),
-    /// what some editors put before a text in UTF-8
+    /// a byte order mark
     ByteOrderMark,
-    /// this is not there
+    /// this is missing
     Missing(&'static str),
     /// a word too many
     Extra(Word<'a>),
@@ -102,13 +102,13 @@ pub enum Fault<'a> {
         /// the section as it was before
         first: Section<'a>,
     },
-    /// more than there is room for
+    /// more sections than fit
     TooManySections(usize),
     /// a quote that is never closed
     Unterminated(u8),
     /// a `;` at the end of a statement
     Semicolon,
-    /// a byte that no text has
+    /// a NUL byte
     Nul,
 }
 
@@ -159,9 +159,9 @@ impl fmt::Display for Fault<'_> {
     }
 }
 
-/// The text up to the end of the line with a quote that is most likely not closed: it holds a line that reads as a
-/// statement. `uci` accepts that when another quote follows, and then complains of other lines. The rest is empty when
-/// there is no such quote.
+/// Splits the text after the line with a quote that is most likely not closed: the quoted text contains a line that reads
+/// as a statement. `uci` accepts this if another quote follows, and then reports other lines. The second part is empty
+/// if there is no such quote.
 pub fn until_unclosed_quote(text: &[u8]) -> (&[u8], &[u8]) {
     let mut statements = statements(text);
     while statements.next().is_some() {
@@ -174,7 +174,7 @@ pub fn until_unclosed_quote(text: &[u8]) -> (&[u8], &[u8]) {
     (text, &[])
 }
 
-/// The statements of a text, and what cannot be read as one. Goes on at the next line behind an error.
+/// The statements of a text, and its errors. Continues at the next line after an error.
 pub fn statements(text: &[u8]) -> Statements<'_> {
     let nul_at = text.iter().position(|&byte| byte == 0);
     let text = text.get(..nul_at.unwrap_or(text.len())).unwrap_or_default();
@@ -188,14 +188,14 @@ pub fn statements(text: &[u8]) -> Statements<'_> {
 #[derive(Clone, Debug)]
 pub struct Statements<'a> {
     cursor: Cursor<'a>,
-    /// a place, and the line that it is in
+    /// an offset, and its line
     counted: (usize, u32),
     has_section: bool,
     nul_at: Option<usize>,
 }
 
 impl<'a> Statements<'a> {
-    /// From the beginning, or from a statement behind the first `config` and its line. The text has no NUL.
+    /// Starts at the beginning, or at a later statement and its line. The text has no NUL.
     fn at(text: &'a [u8], start: usize, line: u32) -> Statements<'a> {
         let mut cursor = Cursor::new(text, start);
         cursor.skip_space();
@@ -265,14 +265,14 @@ impl<'a> Statements<'a> {
                 let (name, value) = self.option(offset, more)?;
                 Command::List { name, value }
             }
-            // `uci` takes the newline for a part of the word, and so does not know it.
+            // `uci` takes the newline as part of the word, and so does not recognise it.
             other => {
                 let word = word.trimmed();
                 let fault = match word.raw() {
                     b"p" | b"package" => Fault::Missing("the package's name"),
                     b"c" | b"config" => Fault::Missing("the section's type"),
                     b"o" | b"option" | b"l" | b"list" => Fault::Missing("the option's name"),
-                    // What is left of a line whose last `;` was taken for an argument.
+                    // The rest of a line whose last `;` was taken for an argument.
                     [] => Fault::Semicolon,
                     [0xef, 0xbb, 0xbf, ..] => Fault::ByteOrderMark,
                     _ => Fault::UnknownCommand(word),
@@ -326,7 +326,7 @@ impl<'a> Statements<'a> {
         self.cursor
             .argument()
             .map_err(|Unterminated { quote, at }| Error {
-                // All that follows was swallowed.
+                // All of the text that follows was taken into the quote.
                 opens_section: true,
                 ..self.error(at, Fault::Unterminated(quote))
             })
@@ -343,7 +343,7 @@ impl<'a> Statements<'a> {
         Err(self.error(at, Fault::Missing(what)))
     }
 
-    /// Names are letters, digits, `_`, and what `also` has. Those that are not required may be empty.
+    /// Checks that a name has only letters, digits, `_` and the bytes of `also`. It may be empty.
     fn named(&self, name: Word<'a>, also: &[u8]) -> Result<(), Error<'a>> {
         let fit = name
             .bytes()
@@ -383,7 +383,7 @@ impl<'a> Iterator for Statements<'a> {
                 Ok(Some(statement)) => return Some(Ok(statement)),
                 Err(error) => {
                     self.has_section |= error.opens_section;
-                    // So that lines are not counted from the beginning for each of many errors.
+                    // Remembered, so that lines are not counted from the beginning for each error.
                     let _ = self.line_of(self.cursor.at);
                     self.cursor.skip_line();
                     return Some(Err(error));

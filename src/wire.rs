@@ -8,14 +8,14 @@
 //! | [`codec`] | the fields of a control message ↔ bytes |
 //! | [`dns`] | a question to a DNS server and its answer |
 //! | [`http`] | a request to a web server and its response |
-//! | [`neighbour`] | who is on the link: ARP, and IPv6's neighbour discovery |
+//! | [`neighbour`] | ARP, and IPv6 neighbour discovery |
 //! | [`decimal`] | a number with three decimals |
 //! | [`frame`] | a control message → one frame, and back |
-//! | [`json`] | JSON as a stream |
-//! | [`netifd`] | what OpenWrt's netifd says of its interfaces |
-//! | `seal` | a hash under a secret key: what a probe is known again by |
+//! | [`json`] | a streaming JSON parser |
+//! | [`netifd`] | the interface dump of OpenWrt's netifd |
+//! | `seal` | a keyed hash, which authenticates probes |
 //! | [`journal`] | the kinds and causes of the journal |
-//! | [`saved_state`] | what a run leaves to the next one |
+//! | [`saved_state`] | the state that a run leaves to the next one |
 
 pub mod codec;
 pub mod control;

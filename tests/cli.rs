@@ -1,4 +1,4 @@
-//! The commands as a person and a script see them: output, exit codes, pipes and terminals.
+//! The commands: output, exit codes, pipes and terminals.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which clippy does not take for tests
 
@@ -25,7 +25,7 @@ use nix::unistd::Pid;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_failover");
 
-/// A daemon that knows one provider, isp1, and a long journal.
+/// A daemon with one provider, isp1, and a long journal.
 fn answers(request: &Request, number: u32) -> Option<Reply> {
     let text = |text: &str| Text::try_from(text).unwrap();
     let name = || Name::try_from("isp1").unwrap();
@@ -167,8 +167,8 @@ fn wrong_usage_is_64() {
 }
 
 #[test]
-fn who_names_no_provider_is_told_which_there_are() {
-    let dir = directory("of-whom");
+fn an_unknown_provider_is_an_error_that_lists_the_providers() {
+    let dir = directory("unknown-provider");
     let file = config(&dir);
     let more = "config provider 'isp2'\n\toption device 'eth2'\n\
                 config provider 'idle'\n\toption device 'eth3'\n\toption enabled '0'\n";
@@ -226,9 +226,9 @@ fn without_a_configuration_the_places_are_named() {
     assert!(text.contains("/nowhere/failover.conf: "), "{text}");
 }
 
-/// What a configuration names and this machine lacks: a group, a directory, the right to run a hook.
+/// Reports what the configuration names and this machine lacks: a group, a directory, the permission to run a hook.
 #[test]
-fn check_looks_at_the_machine_too() {
+fn check_examines_the_machine_too() {
     let dir = directory("check-machine");
     let file = config_of_two(&dir);
     let sections = std::fs::read_to_string(&file).unwrap();
@@ -268,7 +268,7 @@ fn check_looks_at_the_machine_too() {
 }
 
 #[test]
-fn check_counts_or_complains() {
+fn check_prints_a_summary_or_the_problems() {
     let dir = directory("check");
     let file = config_of_two(&dir);
     let output = asked(&file, "check");
@@ -278,7 +278,7 @@ fn check_counts_or_complains() {
     );
     assert!(output.status.success());
 
-    // Which it is not any more with a warning.
+    // With a warning there is no summary.
     let name = config(&dir);
     let name = name.display();
     let output = asked(&file, "check");
@@ -301,7 +301,7 @@ fn check_counts_or_complains() {
 }
 
 #[test]
-fn every_error_is_told_in_the_order_of_the_lines() {
+fn every_error_is_reported_in_the_order_of_the_lines() {
     let dir = directory("order");
     let file = dir.join("failover.conf");
     let text = "config check 'c'\n\toption type 'ntp'\nconfig provider 'a'\n\toption up '0'\n\toption dwon '3'\n\
@@ -323,9 +323,9 @@ fn every_error_is_told_in_the_order_of_the_lines() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// A file of something else has errors in each of its lines.
+/// A file with another format has errors in each line.
 #[test]
-fn of_many_errors_the_first_are_told() {
+fn only_the_first_of_many_errors_are_reported() {
     let dir = directory("many");
     let file = dir.join("failover.conf");
     let text = |bad: usize| {
@@ -413,9 +413,9 @@ fn a_file_that_cannot_be_read_has_no_error() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// What is copied from a message does what it says for the same daemon.
+/// A command that is copied from a message concerns the same daemon.
 #[test]
-fn commands_in_messages_name_the_file_that_was_named() {
+fn commands_in_messages_name_the_given_file() {
     let daemon = FakeDaemon::start("hints", answers);
     let file = config(&daemon.dir);
     let given = format!("--config {}", file.display());
@@ -452,7 +452,7 @@ fn commands_in_messages_name_the_file_that_was_named() {
     text.write_all(b"nonsense\n").unwrap();
     let hint = format!("`failover {given} check` lists them");
     assert!(told(&format!("status {given}")).contains(&hint));
-    // By the environment it is named for all commands.
+    // A file named by the environment variable applies to all commands anyway.
     let output = asked(&file, "use isp1");
     assert!(
         out(&output).contains("`failover use auto`"),
@@ -466,7 +466,7 @@ fn commands_in_messages_name_the_file_that_was_named() {
 }
 
 #[test]
-fn check_warns_of_a_pin_that_will_not_be_obeyed() {
+fn check_warns_of_a_pin_without_effect() {
     let dir = directory("pin");
     let file = config_of_two(&dir);
     let sticky = dir.join("sticky");
@@ -553,7 +553,7 @@ fn without_a_daemon_it_is_69_and_says_what_to_do() {
 }
 
 #[test]
-fn a_daemon_that_is_switched_off_is_told_so() {
+fn a_disabled_daemon_is_reported() {
     let dir = directory("switched-off");
     let file = config(&dir);
     let text = std::fs::read_to_string(&file).unwrap();
@@ -580,7 +580,7 @@ fn a_daemon_that_is_switched_off_is_told_so() {
 }
 
 #[test]
-fn status_is_shown_to_people_and_programs() {
+fn status_is_shown_as_text_and_as_json() {
     let daemon = FakeDaemon::start("status", answers);
     let file = config(&daemon.dir);
     let output = asked(&file, "status");
@@ -608,7 +608,7 @@ fn a_damaged_configuration_does_not_hide_the_daemon() {
 }
 
 #[test]
-fn orders_reach_the_daemon() {
+fn requests_reach_the_daemon() {
     let daemon = FakeDaemon::start("orders", answers);
     let file = config(&daemon.dir);
     for words in ["use isp1", "use auto", "disable isp1", "enable isp1"] {
@@ -645,7 +645,7 @@ fn orders_reach_the_daemon() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_reader_that_closes_early_is_no_failure() {
     let daemon = FakeDaemon::start("head", answers);
     let file = config(&daemon.dir);
     for words in ["log", "status --watch", "status --json --watch"] {
@@ -667,7 +667,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
-fn watching_goes_on_until_it_is_interrupted() {
+fn watch_runs_until_it_is_interrupted() {
     let daemon = FakeDaemon::start("watch", answers);
     let file = config(&daemon.dir);
     let watching = |words| {
@@ -718,7 +718,7 @@ fn a_terminal_is_drawn_in_place_and_restored() {
     let mut drawn = String::new();
     let mut bytes = [0; 4096];
     let mut interrupted = false;
-    // The reads end with EIO when the child has closed its end.
+    // Reads end with EIO when the child has closed its end.
     while let Ok(count @ 1..) = screen.read(&mut bytes) {
         drawn += std::str::from_utf8(&bytes[..count]).unwrap();
         if drawn.matches("\x1b[H").count() == 2 && !interrupted {
@@ -764,7 +764,7 @@ fn colours_can_be_refused() {
 }
 
 #[test]
-fn a_daemon_that_is_stuck_is_given_up() {
+fn a_stuck_daemon_causes_a_timeout() {
     let dir = directory("stuck");
     let file = config(&dir);
     let _silent = UnixListener::bind(dir.join("control.sock")).unwrap();
@@ -778,7 +778,7 @@ fn a_daemon_that_is_stuck_is_given_up() {
 }
 
 #[test]
-fn a_daemon_of_another_version_is_named() {
+fn a_daemon_of_another_version_is_reported() {
     let dir = directory("version");
     let file = config(&dir);
     let daemon = UnixListener::bind(dir.join("control.sock")).unwrap();
@@ -800,9 +800,9 @@ fn a_daemon_of_another_version_is_named() {
 }
 
 #[test]
-fn another_user_is_told_so() {
+fn another_user_is_refused() {
     if !nix::unistd::geteuid().is_root() {
-        return; // who else could be tried?
+        return; // there is no other user to try
     }
     let daemon = FakeDaemon::start("user", answers);
     let file = config(&daemon.dir);

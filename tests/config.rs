@@ -1,4 +1,4 @@
-//! Configurations: what good ones come to, and what is said of bad ones.
+//! Good and bad configurations, and their messages.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // a test may
 
@@ -12,8 +12,8 @@ mod cases;
 mod fuzz;
 #[path = "config/good.rs"]
 mod good_ones;
-#[path = "config/slips.rs"]
-mod slips;
+#[path = "config/mistakes.rs"]
+mod mistakes;
 
 fn tables(name: &str) -> Option<u32> {
     match name {
@@ -24,7 +24,7 @@ fn tables(name: &str) -> Option<u32> {
     }
 }
 
-/// What is loaded, and all that is said about it.
+/// Loads a text; returns the configuration and all messages.
 fn load_whole(text: &[u8]) -> (Result<(), Refused>, Box<Config>, Vec<String>) {
     let mut config = Box::new(Config::new());
     let mut said = Vec::new();
@@ -34,20 +34,20 @@ fn load_whole(text: &[u8]) -> (Result<(), Refused>, Box<Config>, Vec<String>) {
     (result, config, said)
 }
 
-/// What is said of texts because they begin with [`BASE`]: it has one provider, and many go on with its sections.
+/// The messages that every text with [`BASE`] has: it has one provider, and many texts add to its sections.
 const SAID_OF_BASE: [&str; 2] = [
     "1: warning: only one provider is enabled: there is nothing to fail over to",
     "already, and this is added to it: another ",
 ];
 
-/// What is loaded, and what is said about it, but for what [`BASE`] brings along.
+/// Loads a text; returns the configuration and the messages, without those due to [`BASE`].
 fn load_text(text: impl AsRef<[u8]>) -> (Result<(), Refused>, Box<Config>, Vec<String>) {
     let (result, config, mut said) = load_whole(text.as_ref());
     said.retain(|text| !SAID_OF_BASE.iter().any(|of_base| text.contains(of_base)));
     (result, config, said)
 }
 
-/// A configuration without any problem.
+/// Loads a configuration that must have no problem.
 #[track_caller]
 fn good(text: &str) -> Box<Config> {
     let (result, config, said) = load_text(text);
@@ -56,7 +56,7 @@ fn good(text: &str) -> Box<Config> {
     config
 }
 
-/// Lines 1 to 5 of what the tests add to: a section of the same name goes on with it.
+/// Lines 1 to 5 of most texts: a later section with the same name adds to it.
 const BASE: &str = "\
 config provider 'isp1'
 	option device 'eth1'
@@ -65,7 +65,7 @@ config check 'web'
 	option target '198.51.100.1'
 ";
 
-/// A text, and all that is said about it.
+/// A text, and its messages.
 type Case = (&'static str, &'static [&'static str]);
 
 fn errors_in(said: &[&str]) -> u32 {
@@ -94,7 +94,7 @@ fn assert_result(text: &str, result: Result<(), Refused>, said: &[String], expec
 }
 
 #[test]
-fn every_error_is_told_with_its_line() {
+fn every_error_is_reported_with_its_line() {
     for (text, expected) in REFUSED {
         assert!(errors_in(expected) > 0, "{text}");
         assert_said(&format!("{BASE}{text}"), expected);
@@ -106,14 +106,14 @@ fn every_error_is_told_with_its_line() {
 }
 
 #[test]
-fn what_is_odd_is_warned_of_and_used() {
+fn unusual_settings_are_used_with_a_warning() {
     for (text, expected) in WARNED {
         assert_eq!(errors_in(expected), 0, "{text}");
         assert_said(&format!("{BASE}{text}"), expected);
     }
 }
 
-/// Providers of these names and extra lines, each with a device of its own.
+/// Providers with these names and further lines, each with its own device.
 fn providers(lines: &[(&str, &str)]) -> String {
     let mut text =
         String::from("config check web\n option type ping\n option target 198.51.100.1\n");
@@ -124,7 +124,7 @@ fn providers(lines: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn what_there_is_no_room_for_is_refused() {
+fn a_configuration_that_exceeds_a_capacity_is_refused() {
     let many: Vec<String> = (0..65).map(|index| format!("isp{index}")).collect();
     let lines: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "")).collect();
     assert_eq!(good(&providers(&lines[..64])).providers.len(), 64);
@@ -180,8 +180,8 @@ fn what_there_is_no_room_for_is_refused() {
 }
 
 #[test]
-fn a_refused_value_costs_no_other_error() {
-    // The window is not known, so nothing can be above it; nor has a bad device another's.
+fn a_refused_value_causes_no_other_error() {
+    // The window is unknown, so no value can exceed it; nor can a refused device equal another one.
     let (_, _, said) = load_text(format!(
         "{BASE}config provider isp1\n option window 99\n option up 60\n option down 64\nconfig provider isp2\n option device e/1\nconfig provider isp3\n option device e/1\n"
     ));
@@ -196,7 +196,7 @@ fn a_refused_value_costs_no_other_error() {
 }
 
 #[test]
-fn nothing_large_is_moved() {
+fn no_large_value_is_moved() {
     assert!(size_of::<Provider>() < 1024, "{}", size_of::<Provider>());
     assert!(size_of::<Check>() < 512, "{}", size_of::<Check>());
     let config = Config::new();

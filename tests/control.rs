@@ -1,4 +1,4 @@
-//! The control socket under clients that are many, slow, silent, broken or malicious.
+//! The control socket with many, slow, silent, broken or malicious clients.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, which clippy does not take for tests
 
@@ -17,7 +17,7 @@ use failover::wire::control::{Reply, Request, VERSION};
 use failover::wire::frame;
 use fake_daemon::{FakeDaemon, directory};
 
-/// A journal of 900 frames, more than a socket takes at once; for the rest one note.
+/// The answers: a journal of 900 frames, more than a socket takes at once; one note for other requests.
 fn answers(request: &Request, number: u32) -> Option<Reply> {
     let count = if *request == Request::Log { 900 } else { 1 };
     let text = format!("{number:0240}");
@@ -38,10 +38,10 @@ fn connected(daemon: &FakeDaemon) -> UnixStream {
     stream
 }
 
-/// All that the daemon says before it closes.
+/// All replies until the daemon closes.
 fn everything(stream: &mut UnixStream) -> Vec<Reply> {
     let mut bytes = Vec::new();
-    // A connection that is closed on unread bytes ends with a reset, after all that was said.
+    // A connection that is closed with unread bytes ends with a reset, after all replies.
     let _ = stream.read_to_end(&mut bytes);
     let mut replies = Vec::new();
     let mut rest = &bytes[..];
@@ -60,8 +60,8 @@ fn error_of(stream: &mut UnixStream) -> String {
     }
 }
 
-/// A polite client is answered, and soon.
-fn all_is_well(daemon: &FakeDaemon) {
+/// A proper client is answered soon.
+fn assert_served(daemon: &FakeDaemon) {
     let start = Instant::now();
     assert_eq!(
         ask(&daemon.dir, &Request::Status).unwrap().notes.len(),
@@ -106,7 +106,7 @@ fn a_dead_daemons_socket_is_replaced_but_nothing_else_is() {
         ask(&dir, &Request::Status),
         Err(AskError::NoDaemon)
     ));
-    all_is_well(&FakeDaemon::start_in(&dir, answers));
+    assert_served(&FakeDaemon::start_in(&dir, answers));
 
     let dir = directory("foreign");
     std::fs::write(dir.join(SOCKET), "a file").unwrap();
@@ -133,7 +133,7 @@ fn a_request_may_come_byte_by_byte() {
     let mut stream = connected(&daemon);
     for byte in encoded(&Request::Disable("isp2".try_into().unwrap())) {
         stream.write_all(&[byte]).unwrap();
-        all_is_well(&daemon);
+        assert_served(&daemon);
     }
     assert_eq!(everything(&mut stream).len(), 2);
     let requests = daemon.requests.lock().unwrap();
@@ -160,7 +160,7 @@ fn garbage_is_answered_with_an_error() {
         assert!(error.starts_with(complaint), "{error}");
     }
     assert_eq!(*daemon.requests.lock().unwrap(), []);
-    all_is_well(&daemon);
+    assert_served(&daemon);
 }
 
 #[test]
@@ -172,11 +172,11 @@ fn a_client_that_leaves_in_the_middle_frees_its_place() {
         stream.write_all(&encoded(&Request::Log)).unwrap();
         stream.read_exact(&mut [0; 100]).unwrap();
     }
-    all_is_well(&daemon);
+    assert_served(&daemon);
 }
 
 #[test]
-fn silent_and_slow_clients_delay_nobody_and_are_dropped_in_time() {
+fn silent_and_slow_clients_delay_no_other_and_are_dropped_in_time() {
     let daemon = FakeDaemon::start("slow", answers);
     let mut silent: Vec<_> = (0..CLIENTS_MAX / 2).map(|_| connected(&daemon)).collect();
     silent[0].write_all(&[9]).unwrap(); // half a frame
@@ -187,7 +187,7 @@ fn silent_and_slow_clients_delay_nobody_and_are_dropped_in_time() {
         stream.write_all(&encoded(&Request::Log)).unwrap();
     }
     for _ in 0..50 {
-        all_is_well(&daemon);
+        assert_served(&daemon);
     }
     let before = daemon.wakeups.load(Ordering::Relaxed);
     let start = Instant::now();
@@ -205,7 +205,7 @@ fn silent_and_slow_clients_delay_nobody_and_are_dropped_in_time() {
 }
 
 #[test]
-fn nobody_can_take_all_places() {
+fn no_client_can_take_all_places() {
     let daemon = FakeDaemon::start("hog", answers);
     let mut hogs: Vec<_> = (0..CLIENTS_MAX).map(|_| connected(&daemon)).collect();
     for (number, hog) in hogs.iter_mut().enumerate() {
@@ -213,7 +213,7 @@ fn nobody_can_take_all_places() {
         hog.write_all(&requests[number % 3]).unwrap();
     }
     for _ in 0..10 {
-        all_is_well(&daemon);
+        assert_served(&daemon);
     }
 }
 
@@ -225,13 +225,13 @@ fn a_flood_of_bytes_is_cut_off() {
             scope.spawn(|| {
                 for _ in 0..20 {
                     let mut stream = connected(&daemon);
-                    stream.write_all(&[0xfe, 0x0f, 1]).unwrap(); // the longest frame there is
+                    stream.write_all(&[0xfe, 0x0f, 1]).unwrap(); // the longest possible frame
                     while stream.write_all(&[3; 1000]).is_ok() {}
                 }
             });
         }
         for _ in 0..20 {
-            all_is_well(&daemon);
+            assert_served(&daemon);
         }
     });
 }

@@ -1,5 +1,5 @@
-//! The demonstration: `cargo run --release --example demo`. A router with two uplinks, the real daemon on it, the
-//! faults that uplinks have, and what a user behind the router notices of them.
+//! The demo: `cargo run --release --example demo`. A router with two uplinks and the real daemon, faults of the uplinks,
+//! and what a user behind the router notices.
 
 #[path = "lab/mod.rs"]
 pub mod lab;
@@ -16,23 +16,23 @@ use lab::topology::target;
 use lab::{Daemon, Family, Flow, Lab, Settings, rights};
 use nix::sys::signal::{SigSet, Signal};
 
-/// Traffic that has not moved by then does not move at all.
+/// Timeout for traffic to move.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How much is shown before and after the event of a step.
+/// Time shown before and after the event of a step.
 const MARGIN: Duration = Duration::from_millis(150);
-/// A step is shown for at least so long.
+/// Shortest time that a step is shown.
 const STEP_MIN: Duration = Duration::from_millis(1200);
-/// Width of a timeline: with what stands beside it, it fits 80 columns.
+/// Width of a timeline: with its labels it fits 80 columns.
 const CELLS: usize = 48;
 
-/// What is seen in about every second run when the cable is plugged in again.
+/// A note on what about every second run shows when the cable is plugged in again.
 const WHY_SILENT: &str = "\
 (Why offline first: the kernel's first ARP or neighbour solicitation came before
   the gateway was ready, and it is repeated after a second. Until then nothing
   can be answered, and 3 rounds fail.)";
 
 fn main() -> ExitCode {
-    // Whoever reads has seen enough: no reason to complain. What the demo has begun ends with it.
+    // The reader has closed the pipe: no error. Helper processes end with the demo.
     let complain = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if panic.to_string().contains("Broken pipe") {
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         eprintln!("The demo needs the program `{program}`: install the package {package}.");
         return ExitCode::from(69);
     }
-    // As the user who called, before leaving for a user namespace.
+    // As the calling user, before entering a user namespace.
     if let Err(why) = build_the_daemon() {
         eprintln!("{why}");
         return ExitCode::from(70);
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         eprintln!("{advice}");
         return ExitCode::from(77);
     }
-    // Before there are threads, which take it over.
+    // Before other threads exist, which inherit it.
     let ends: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
         .into_iter()
         .collect();
@@ -70,16 +70,16 @@ fn main() -> ExitCode {
     story.sum_up(begun)
 }
 
-/// Whoever interrupts the demo finds nothing of it. Namespaces and processes end with it anyway.
+/// Removes the files when the demo is interrupted. Namespaces and processes end with it anyway.
 fn clean_up_at(ends: SigSet, directory: &Path) {
     if ends.wait().is_ok() {
         let _ = std::fs::remove_dir_all(directory);
         eprintln!("\nInterrupted; nothing is left of it.");
-        std::process::exit(130); // as a shell has it
+        std::process::exit(130); // the shell's status for SIGINT
     }
 }
 
-/// Cargo builds no binary for an example, so this asks it to: in no time, when it is there and fresh.
+/// Cargo builds no binary for an example, so this runs cargo: this is fast if the binary is up to date.
 fn build_the_daemon() -> Result<(), String> {
     if let Some(cargo) = std::env::var_os("CARGO") {
         let profile = if cfg!(debug_assertions) {
@@ -113,7 +113,7 @@ fn build_the_daemon() -> Result<(), String> {
     ))
 }
 
-/// What is told, and what is measured for the summary.
+/// Prints the steps, and records the measurements for the summary.
 struct Story<'lab> {
     lab: &'lab Lab,
     daemon: Daemon<'lab>,
@@ -205,7 +205,7 @@ with the time without answers; below it, the time that one character stands for.
         self.step("failover use auto", "the daemon chooses again", 1, unpin);
     }
 
-    /// Does something, waits until traffic goes by the provider, and shows what happened to it.
+    /// Makes a change, waits until traffic uses the provider, and shows the timeline.
     fn step(
         &mut self,
         what: &'static str,
@@ -238,7 +238,7 @@ with the time without answers; below it, the time that one character stands for.
         [0, 1].map(|i| self.flows[i].1.now())
     }
 
-    /// Draws the timelines until both flows have gone by the provider for a moment. False when they do not.
+    /// Draws the timelines until both flows have used the provider for a moment. False on timeout.
     fn watch(&self, acted: [Moment; 2], provider: u8) -> bool {
         let begun = Instant::now();
         let there = || {
@@ -260,7 +260,7 @@ with the time without answers; below it, the time that one character stands for.
                 return moved;
             }
             if self.paint.terminal {
-                print!("\x1b[2A"); // up again, over both timelines
+                print!("\x1b[2A"); // up by two lines, over both timelines
             }
             sleep(Duration::from_millis(40));
         }
@@ -281,7 +281,7 @@ with the time without answers; below it, the time that one character stands for.
         let _ = std::io::stdout().flush();
     }
 
-    /// What one character of a timeline stands for, and where in it the event is.
+    /// Prints the scale of the timeline, and the position of the event.
     fn show_scale(&self, acted: [Moment; 2]) {
         let flow = &self.flows[0].1;
         let from = acted[0].saturating_sub(MARGIN);
@@ -295,12 +295,12 @@ with the time without answers; below it, the time that one character stands for.
         println!("  {}", self.paint.dim(&scale));
     }
 
-    /// What the daemon has written into its journal since last time.
+    /// Prints new entries of the daemon's journal.
     fn show_journal(&mut self) {
         let journal = self.daemon.must(&["log"]);
         let mut came_back_silent = false;
         for line in journal.lines().skip(self.journal_lines) {
-            // Without the time, which stands first.
+            // Without the time, which is first.
             let line = line.split_once(' ').map_or(line, |(_, rest)| rest);
             println!("  {}", self.paint.dim(line.trim_start()));
             came_back_silent |= line.contains("probing → offline");

@@ -1,5 +1,5 @@
-//! README.md and `docs/`: every link leads somewhere, and what they say of the command line is what the program has. Their
-//! tables of options are held to the program in `src/config/described.rs`.
+//! README.md and `docs/`: every link is valid, and the described command line is that of the program. Their tables of
+//! options are tested in `src/config/described.rs`.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are test code, too, which the lint cannot know
 
@@ -26,7 +26,7 @@ fn reference() -> BTreeSet<String> {
     names
 }
 
-/// The lines of a page that are no code: text is indented by less than four blanks.
+/// The lines of a page that are no code: text is indented by less than four spaces.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.starts_with("    "))
 }
@@ -41,7 +41,7 @@ fn links(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The anchors of a page's headings, as GitHub makes them: lower case, blanks are hyphens, other signs are left out.
+/// The anchors of a page's headings, as made by GitHub: lower case, spaces become hyphens, other characters are dropped.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = prose(text).filter(|line| line.starts_with('#'));
     let anchor = |heading: &str| {
@@ -55,8 +55,8 @@ fn anchors(text: &str) -> BTreeSet<String> {
     headings.map(anchor).collect()
 }
 
-/// What is wrong with a link of a page.
-fn fault(of: &str, link: &str) -> Option<String> {
+/// What is wrong with a link of a page; none if it is valid.
+fn broken(of: &str, link: &str) -> Option<String> {
     if link.starts_with("https://") {
         return None;
     }
@@ -76,19 +76,19 @@ fn fault(of: &str, link: &str) -> Option<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_is_valid() {
     let mut pages = reference();
     pages.extend(["README.md", "CHANGELOG.md"].map(str::to_owned));
     let mut faults = Vec::new();
     for name in &pages {
         let links = links(&page(name));
-        faults.extend(links.iter().filter_map(|link| fault(name, link)));
+        faults.extend(links.iter().filter_map(|link| broken(name, link)));
     }
     assert_eq!(faults, [""; 0]);
 }
 
 #[test]
-fn the_readme_leads_to_each_page_and_each_leads_back() {
+fn the_readme_links_to_each_page_and_each_page_links_back() {
     let from_readme = links(&page("README.md"));
     for name in reference() {
         assert!(
@@ -157,14 +157,14 @@ fn the_commands_and_exit_codes_are_those_of_the_program() {
 }
 
 #[test]
-fn every_code_of_a_warning_is_told() {
+fn every_code_of_a_warning_is_documented() {
     let told = page("docs/status-json.md");
     let (_, told) = told.split_once("| code of a warning |").unwrap();
     let mut codes = BTreeSet::new();
     for entry in fs::read_dir(root().join("src/daemon")).unwrap() {
         let path = entry.unwrap().path();
         let Ok(source) = fs::read_to_string(&path) else {
-            continue; // a folder
+            continue; // a directory
         };
         // The first argument of the only function that adds a warning.
         for rest in source.split(".add(").skip(1) {

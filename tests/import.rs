@@ -1,8 +1,8 @@
-//! The real program on configurations of mwan3: what it ships, and one that has everything that makes an import hard.
+//! The real program on configurations of mwan3: the shipped one, and one with everything that makes an import hard.
 //!
-//! Each folder of `tests/data/mwan3` has `mwan3`, may have `network`, and what is expected: `failover`, what goes to
-//! stdout, and `notes`, what goes to stderr. When the program changes on purpose, run this with `FAILOVER_EXPECT=write`,
-//! and read what has changed in those two.
+//! Each directory of `tests/data/mwan3` has the input, `mwan3` and optionally `network`, and the expected output:
+//! `failover` (stdout) and `notes` (stderr). After an intended change of the program, run this with
+//! `FAILOVER_EXPECT=write`, and review the changes of these two files.
 
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not take for tests
 
@@ -32,7 +32,7 @@ fn expect(file: &Path, found: &[u8]) {
     assert_eq!(found, expected, "not what {} has", file.display());
 }
 
-/// Imports a folder's configuration; what comes out is as expected, and a configuration of ours with these warnings.
+/// Imports a directory's configuration; the output is as expected, and is a valid configuration with these warnings.
 fn import(name: &str, warnings: &[&str]) {
     let directory = data(name);
     let output = failover(&directory, &["import-mwan3", "mwan3"]);
@@ -42,7 +42,7 @@ fn import(name: &str, warnings: &[&str]) {
     let checked = failover(&directory, &["check", "--config", "failover"]);
     assert_eq!(checked.status.code(), Some(0));
     let told = String::from_utf8_lossy(&checked.stderr);
-    // It is for a router that has netifd, as this machine may or may not.
+    // It needs netifd, which this machine may not have.
     let told: Vec<&str> = told
         .lines()
         .filter(|line| !line.contains("no netifd"))
@@ -51,20 +51,20 @@ fn import(name: &str, warnings: &[&str]) {
 }
 
 #[test]
-fn what_mwan3_ships() {
-    // The second uplink is disabled in it.
+fn the_shipped_configuration() {
+    // Its second uplink is disabled.
     let alone =
         "failover:1: warning: only one provider is enabled: there is nothing to fail over to";
     import("shipped", &[alone]);
 }
 
 #[test]
-fn a_hard_one() {
+fn a_hard_configuration() {
     import("hard", &[]);
 }
 
 #[test]
-fn what_cannot_be_used_is_told_by_the_exit_code() {
+fn an_unusable_configuration_has_its_exit_code() {
     let directory = std::env::temp_dir().join(format!("failover-import-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let output = failover(&directory, &["import-mwan3", "none"]);
@@ -73,7 +73,7 @@ fn what_cannot_be_used_is_told_by_the_exit_code() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.starts_with("failover: cannot read none: "), "{told}");
 
-    // Harmless even if it is put in place, and nothing but a comment follows from a file's name.
+    // The output is harmless even if it is installed; a file's name appears only in a comment.
     let name = "a\nconfig provider x";
     std::fs::write(directory.join(name), "config interface 'wan'\n").unwrap();
     let output = failover(&directory, &["import-mwan3", name]);

@@ -1,4 +1,4 @@
-//! The laboratory against itself: with routes set by hand, it shows what a router with such uplinks would show.
+//! Tests of the lab itself, with routes set by the test.
 
 #[path = "lab/mod.rs"]
 pub mod lab;
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use lab::internet::PORT;
 use lab::rights::in_lab;
 use lab::topology::{Kind, target};
-use lab::{Family, Flow, Hammer, Lab, wait_until};
+use lab::{Family, Flow, Lab, Lookups, wait_until};
 
 const SOON: Duration = Duration::from_secs(2);
 const A_WHILE: Duration = Duration::from_millis(200);
 
-/// A person's default route by a provider; the lowest metric wins.
+/// A static default route by a provider; the lowest metric wins.
 fn default_by(lab: &Lab, number: usize, family: Family) {
     lab.learn_default(number, family, "static", 10);
 }
@@ -89,7 +89,7 @@ fn sixty_four_providers_have_their_own_ways() {
     });
 }
 
-/// Without a route, a bound IPv4 socket asks by ARP on the very link: nobody may answer.
+/// Without a route, a bound IPv4 socket sends ARP requests on the link: no host may answer.
 #[test]
 fn gateways_do_not_answer_for_the_targets() {
     in_lab(|| {
@@ -156,9 +156,9 @@ fn a_dead_upstream_is_silent_in_ipv6() {
     in_lab(|| a_dead_upstream_is_silent(Family::V6));
 }
 
-/// The gateway itself is alive when its upstream is dead, and dead when it is dead itself.
+/// A gateway answers if only its upstream has failed, and does not if it has failed itself.
 #[test]
-fn a_dead_gateway_is_more_than_a_dead_upstream() {
+fn a_dead_gateway_differs_from_a_dead_upstream() {
     in_lab(|| {
         let lab = Lab::new();
         for family in Family::ALL {
@@ -189,7 +189,7 @@ fn a_dead_gateway_is_more_than_a_dead_upstream() {
 }
 
 #[test]
-fn a_pulled_cable_takes_the_carrier() {
+fn a_pulled_cable_has_no_carrier() {
     in_lab(|| {
         let lab = Lab::new();
         let carrier = || {
@@ -210,7 +210,7 @@ fn a_pulled_cable_takes_the_carrier() {
 }
 
 #[test]
-fn devices_go_down_and_vanish_and_return() {
+fn devices_go_down_and_are_deleted_and_return() {
     in_lab(|| {
         let lab = Lab::new();
         let works = || {
@@ -250,7 +250,7 @@ fn addresses_move() {
 }
 
 #[test]
-fn equal_addresses_are_two_providers_all_the_same() {
+fn providers_with_equal_addresses_are_distinct() {
     in_lab(|| {
         let lab = Lab::builder().same_addresses().build();
         for family in Family::ALL {
@@ -270,7 +270,7 @@ fn equal_addresses_are_two_providers_all_the_same() {
     });
 }
 
-/// The far side of a masquerading router never sees the LAN's addresses.
+/// Behind a masquerading router, the LAN's addresses are never seen.
 #[test]
 fn masquerade_hides_the_lan() {
     in_lab(|| {
@@ -322,27 +322,27 @@ fn a_point_to_point_device_needs_no_gateway() {
     });
 }
 
-/// What the seed did: delete the default route, then add it.
+/// As in `linux_failover`: the default route is deleted, then added.
 #[test]
-fn the_hammer_finds_a_hole() {
+fn the_lookups_find_a_hole() {
     in_lab(|| {
         let lab = Lab::new();
         for family in Family::ALL {
             default_by(&lab, 1, family);
-            let hammer = Hammer::start(&lab.router, target(family));
+            let lookups = Lookups::start(&lab.router, target(family));
             for number in [2, 1, 2, 1] {
                 sleep(Duration::from_millis(10));
                 default_by(&lab, number, family);
             }
-            let found = hammer.stop();
+            let found = lookups.stop();
             assert!(found.lookups > 1000 && found.failures == 0, "{found:?}");
 
-            let hammer = Hammer::start(&lab.router, target(family));
+            let lookups = Lookups::start(&lab.router, target(family));
             let option = if family == Family::V4 { "-4" } else { "-6" };
             lab.router.run(&["ip", option, "route", "del", "default"]);
             sleep(Duration::from_millis(10));
             default_by(&lab, 1, family);
-            let found = hammer.stop();
+            let found = lookups.stop();
             assert!(
                 found.failures > 0 && found.longest >= Duration::from_millis(10),
                 "{found:?}"
@@ -352,7 +352,7 @@ fn the_hammer_finds_a_hole() {
 }
 
 #[test]
-fn the_observers_read_what_the_kernel_has() {
+fn routes_and_rules_of_the_kernel_are_read() {
     in_lab(|| {
         let lab = Lab::new();
         lab.router.ip(

@@ -1,17 +1,17 @@
-//! The layers of the program: each imports only what stands above it. So a reader who follows the imports never comes
-//! back to where he was, and a change has its consequences below.
+//! The layers of the program: each imports only layers above it. So imports have no cycles, and a change affects only the
+//! layers below.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are test code, too, which the lint cannot know
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The law, from the top. `src/lib.rs` shows the same list.
+/// The layers, from the top. `src/lib.rs` shows the same list.
 const LAYERS: [&str; 14] = [
     "limits", "types", "text", "uci", "option", "wire", "check", "config", "engine", "routing",
     "linux", "daemon", "client", "import",
 ];
-/// Those that read no clock, do no I/O and use no heap: all that a build without `std` has.
+/// The number of layers that read no clock, do no I/O and use no heap: the build without `std` has exactly these.
 const PURE: usize = 10;
 
 /// One import: the file that has it, that file's layer, and the layer it imports.
@@ -187,7 +187,7 @@ fn the_pure_layers_are_pure() {
     }
 }
 
-/// The map that a reader finds first is the law.
+/// The table in `src/lib.rs` is the same list.
 #[test]
 fn the_map_shows_the_layers() {
     let map = fs::read_to_string(source().join("lib.rs")).unwrap();

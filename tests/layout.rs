@@ -1,6 +1,6 @@
-//! Layout and differences against the real kernel: the changes are carried out with `ip`, and read back.
+//! Layout and differences on the real kernel: the changes are made with `ip`, and read back.
 //!
-//! Each test makes network namespaces of its own, so it must run as root.
+//! Each test creates network namespaces, so it must run as root.
 #![allow(clippy::panic, clippy::unwrap_used)] // it is all tests
 
 #[path = "layout/router.rs"]
@@ -11,7 +11,7 @@ use failover::routing::layout::overridden_by;
 use failover::types::{Family, Metric, Slot, TABLE_MAIN};
 use router::{Router, TARGET};
 
-/// Three uplinks in each family, in a namespace of their own each time.
+/// Runs a test with three uplinks, in each family, in a new namespace each time.
 fn in_both_families(story: impl Fn(&mut Router)) {
     for family in Family::ALL {
         story(&mut Router::new(family));
@@ -19,7 +19,7 @@ fn in_both_families(story: impl Fn(&mut Router)) {
 }
 
 #[test]
-fn a_first_start_leads_every_look_up() {
+fn a_first_start_determines_every_lookup() {
     in_both_families(|router| {
         router.settle();
         assert_eq!(router.way(""), Some("eth1"));
@@ -35,7 +35,7 @@ fn a_first_start_leads_every_look_up() {
 }
 
 #[test]
-fn specific_routes_win_over_every_table_of_ours() {
+fn specific_routes_precede_all_of_our_tables() {
     in_both_families(|router| {
         router.settle();
         let target = TARGET[router.family as usize];
@@ -47,7 +47,7 @@ fn specific_routes_win_over_every_table_of_ours() {
 }
 
 #[test]
-fn a_swap_moves_all_but_those_who_chose() {
+fn a_swap_moves_all_traffic_without_a_chosen_provider() {
     in_both_families(|router| {
         router.settle();
         router.order(&[1, 2, 0]);
@@ -62,7 +62,7 @@ fn a_swap_moves_all_but_those_who_chose() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_taken_over_from_any_point() {
+fn the_routes_of_a_killed_run_are_adopted_at_any_point() {
     in_both_families(|router| {
         let whole = router.count();
         for done in 0..whole {
@@ -78,7 +78,7 @@ fn what_a_killed_run_left_is_taken_over_from_any_point() {
 }
 
 #[test]
-fn a_clean_stop_falls_onto_what_others_have() {
+fn after_a_clean_stop_foreign_routes_are_used() {
     in_both_families(|router| {
         router.ip(&format!("route add default dev {} metric 5000", "eth3"));
         router.settle();
@@ -96,7 +96,7 @@ fn a_clean_stop_falls_onto_what_others_have() {
 }
 
 #[test]
-fn foreign_routes_at_our_metrics_stay_and_push_ours_on() {
+fn foreign_routes_at_our_metrics_stay_and_ours_skip_them() {
     in_both_families(|router| {
         let gateway = router.gateway(2);
         for metric in [101, 102] {
@@ -135,7 +135,7 @@ fn without_policy_tables_bound_sockets_still_find_their_way() {
 }
 
 #[test]
-fn in_the_main_table_a_lower_metric_of_others_prevails() {
+fn in_the_main_table_a_foreign_route_with_a_lower_metric_precedes() {
     in_both_families(|router| {
         router.config.globals.table = TABLE_MAIN;
         router.config.globals.start_metric = Metric(1023);
@@ -143,7 +143,7 @@ fn in_the_main_table_a_lower_metric_of_others_prevails() {
         router.settle();
         assert_eq!(router.way(""), Some("eth3"));
         let second = if router.family == Family::V4 {
-            1024 // in IPv6 the kernel's own
+            1024 // the kernel's default in IPv6
         } else {
             1025
         };
@@ -178,7 +178,7 @@ fn tables_and_preferences_move_without_a_hole() {
 }
 
 #[test]
-fn a_gateway_elsewhere_and_no_gateway_at_all() {
+fn a_gateway_outside_the_network_and_no_gateway() {
     in_both_families(|router| {
         let elsewhere = ["192.0.2.254", "2001:db8:fff::1"][router.family as usize];
         router.uplinks[0].gateway = Some(elsewhere.parse().unwrap());
@@ -194,7 +194,7 @@ fn a_gateway_elsewhere_and_no_gateway_at_all() {
 }
 
 #[test]
-fn a_renewed_address_takes_its_routes_along() {
+fn a_renewed_address_updates_its_routes() {
     in_both_families(|router| {
         router.settle();
         let old = router.address(0);
@@ -207,7 +207,7 @@ fn a_renewed_address_takes_its_routes_along() {
 }
 
 #[test]
-fn what_somebody_deletes_is_put_back() {
+fn deleted_routes_and_rules_are_restored() {
     in_both_families(|router| {
         router.settle();
         router.ip("route del default table 176 metric 100");
@@ -235,7 +235,7 @@ fn several_routes_of_ours_at_one_metric_become_one() {
 }
 
 #[test]
-fn a_device_that_goes_and_comes_keeps_its_rules() {
+fn a_device_that_is_deleted_and_returns_keeps_its_rules() {
     in_both_families(|router| {
         router.settle();
         let (index, address) = (router.uplinks[0].index, router.uplinks[0].address);

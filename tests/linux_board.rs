@@ -1,6 +1,6 @@
-//! The files of `board/linux`: the completion, held to the command line that the program has; the version of the package;
-//! its builder. The shipped configuration is held to the program in `src/config`; that the package installs, runs and goes is
-//! what `board/linux/test` tests. The manual is made of `docs/`, which `tests/docs.rs` tests.
+//! The files of `board/linux`: the shell completion agrees with the program's command line; the version of the package; its
+//! build script. The shipped configuration is tested in `src/config`; installing, running and purging the package in
+//! `board/linux/test`; the pages from which the manual is made in `tests/docs.rs`.
 
 #![allow(clippy::unwrap_used)] // helpers of tests, which clippy does not take for tests
 
@@ -40,7 +40,7 @@ fn options(words: &[&str]) -> BTreeSet<String> {
     options
 }
 
-/// What bash offers for the last of these words. As bash does, the words are split at `=`.
+/// The completions of the last of these words. The words are split at `=`, as in bash.
 fn offered(words: &[&str], config: Option<&PathBuf>) -> BTreeSet<String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/board/linux/failover.bash");
     let act = r#"source "$0" && COMP_WORDS=(failover "$@") COMP_CWORD=$# && _failover &&
@@ -135,7 +135,7 @@ fn the_package_has_the_version_of_the_program() {
 }
 
 #[test]
-fn the_packages_builder_tells_its_usage_without_fetching_or_building_anything() {
+fn the_packages_build_script_prints_its_usage_without_building_anything() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/board/linux/deb");
     for (words, exit, told) in [
         (&["--help"][..], 0, ""),
@@ -145,7 +145,7 @@ fn the_packages_builder_tells_its_usage_without_fetching_or_building_anything() 
         (&["x86-64", "--output"], 64, "--output lacks its value\n"),
     ] {
         let mut deb = Command::new(script);
-        // Neither cargo nor a place to put something.
+        // Neither cargo nor a writable directory.
         deb.args(words).env("PATH", "/usr/bin:/bin");
         deb.env("FAILOVER_CACHE", "/dev/null");
         let output = deb.output().unwrap();

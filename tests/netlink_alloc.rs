@@ -1,4 +1,4 @@
-//! Draining events when there are none allocates nothing. Its own binary: it counts every allocation of the process.
+//! Draining without pending events allocates nothing. A separate test binary: it counts every allocation of the process.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -11,7 +11,7 @@ struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: hands every call on to the system's allocator, unchanged.
+// SAFETY: passes every call to the system's allocator, unchanged.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -1,4 +1,4 @@
-//! Probes on a real kernel: who hears what, by which device, and what damage is noticed.
+//! Probes on a real kernel: which socket receives which reply, by which device, and that damage is detected.
 
 #![allow(clippy::unwrap_used)] // a test's helpers too
 
@@ -36,7 +36,7 @@ fn now() -> Instant {
     Instant::from_micros(now.tv_sec() * 1_000_000 + now.tv_nsec() / 1000)
 }
 
-/// Both devices' paths of a family, bound to the router's address.
+/// The paths of both devices in a family, bound to the router's address.
 fn bound(family: Family) -> Probes {
     let mut probes = Probes::new();
     for which in 0..2 {
@@ -53,18 +53,18 @@ fn readable(fd: BorrowedFd, wait_ms: u16) -> bool {
     poll(&mut fds, PollTimeout::from(wait_ms)).unwrap() > 0
 }
 
-/// Whether a path's socket has woken us.
+/// Whether a path's socket is readable.
 fn woken(probes: &Probes, path: PathId) -> bool {
     readable(probes.fd(path).unwrap(), 0)
 }
 
-/// The next message, which must come within 5 s.
+/// The next message, which must arrive within 5 s.
 fn next(probes: &mut Probes, path: PathId) -> Result<Received, Rejected> {
     assert!(readable(probes.fd(path).unwrap(), 5000), "no answer");
     probes.receive(path, now()).unwrap()
 }
 
-/// Sends one probe to the peer and takes the answer.
+/// Sends one probe to the peer and receives the reply.
 fn ask(probes: &mut Probes, path: PathId) -> Received {
     let target = target(path.family);
     probes
@@ -151,7 +151,7 @@ fn equal_addresses_on_two_devices_do_not_mix() {
         }
         assert!(paths.iter().all(|path| !woken(&probes, *path)));
     }
-    // and one that is silent is not helped by the other
+    // the other peer's replies do not count for a silent peer
     lab.silence(1);
     for family in Family::ALL {
         let mut probes = bound(family);
@@ -164,7 +164,7 @@ fn equal_addresses_on_two_devices_do_not_mix() {
     }
 }
 
-/// A raw socket that a test speaks ICMP with by itself.
+/// A raw socket for the test's own ICMP messages.
 fn raw(family: Family) -> OwnedFd {
     let (domain, protocol) = match family {
         Family::V4 => (AddressFamily::Inet, SockProtocol::Icmp),
@@ -174,7 +174,7 @@ fn raw(family: Family) -> OwnedFd {
 }
 
 /// The next echo request that arrives: its ICMP message.
-/// The length of a usual probe.
+/// The length of a probe with the default payload.
 const MESSAGE_LEN: usize = 8 + PAYLOAD_LEN as usize;
 
 fn request(socket: &OwnedFd, family: Family) -> [u8; MESSAGE_LEN] {
@@ -210,7 +210,7 @@ fn each_path_has_an_identifier_and_a_token_of_its_own() {
     }
 }
 
-/// Answers a request from an address, after changing one byte of the answer.
+/// Answers a request from an address, with one byte of the reply changed.
 fn reply(family: Family, source: IpAddr, request: &[u8; MESSAGE_LEN], changed: Option<usize>) {
     let mut message = *request;
     message[0] = if family == Family::V4 { 0 } else { 129 };
@@ -228,7 +228,7 @@ fn reply(family: Family, source: IpAddr, request: &[u8; MESSAGE_LEN], changed: O
 }
 
 #[test]
-fn forged_answers_are_told_apart() {
+fn forged_answers_are_rejected() {
     const IDENTIFIER: usize = 5;
     const SEQUENCE: usize = 7;
     const SEAL: usize = 8 + 15;
@@ -255,16 +255,16 @@ fn forged_answers_are_told_apart() {
         assert!(heard.contains(&Err(Rejected::Sequence)));
         let unsealed = |heard: &&Result<_, _>| **heard == Err(Rejected::Token);
         assert_eq!(heard.iter().filter(unsealed).count(), 2);
-        // the caller knows the target: it gets the source to compare
+        // the caller compares the source with the target
         let sources: Vec<_> = heard.iter().flatten().map(|good| good.source).collect();
         assert!(sources.contains(&target(family)) && sources.contains(&other(family)));
-        // the wrong identifier did not even wake us
+        // a wrong identifier causes no wakeup
         assert!(!woken(&probes, path));
     }
 }
 
 #[test]
-fn strangers_do_not_wake_us() {
+fn unrelated_messages_cause_no_wakeup() {
     let _lab = Lab::new();
     for family in Family::ALL {
         let probes = bound(family);
@@ -302,7 +302,7 @@ fn an_error_that_quotes_a_probe_is_reported() {
             .unwrap();
         let heard = next(&mut probes, path);
         assert_eq!(heard, Err(Rejected::Unreachable { code }));
-        // it has not spoilt the socket
+        // the socket still works
         ask(&mut probes, path);
     }
 }
@@ -339,7 +339,7 @@ fn a_device_that_was_deleted_is_bound_again() {
             probes.bind(path, "isp1", Some(own(family))),
             Err(Fault::NoDevice)
         );
-        // no socket is better than one that might take another way
+        // no socket is better than one that might use another device
         assert!(probes.fd(path).is_none());
         let fault = probes.send(path, 0, &Ping::new(target), ROUND, now());
         assert_eq!(fault, Err(Fault::NoDevice));
@@ -351,7 +351,7 @@ fn a_device_that_was_deleted_is_bound_again() {
 }
 
 #[test]
-fn an_address_that_changes_is_bound_again_and_keeps_probes_on_their_way() {
+fn a_changed_address_is_bound_again_and_replies_in_flight_count() {
     let lab = Lab::new();
     lab.silence(0);
     for family in Family::ALL {
@@ -385,14 +385,14 @@ fn an_own_address_that_is_gone_is_a_fault() {
     let fault = probes
         .send(path, 0, &Ping::new(target), ROUND, now())
         .unwrap_err();
-    // kernels differ in what they call it
+    // the errno depends on the kernel
     assert!(matches!(
         fault,
         Fault::AddressUnavailable | Fault::NetworkUnreachable
     ));
 }
 
-/// Numbers of the devices that probes to a target leave by, up to that of check `last`.
+/// Indexes of the devices by which probes to a target leave, up to that of check `last`.
 fn devices_until(watch: &OwnedFd, target: IpAddr, last: u8) -> Vec<(usize, u8)> {
     let mut seen = Vec::new();
     while seen.last().is_none_or(|&(_, check)| check != last) {
@@ -431,7 +431,7 @@ fn a_probe_never_leaves_by_another_device() {
         )
         .unwrap();
 
-        // without a route by its own device, with one, and once that is down
+        // without a route by its own device, with one, and after that device is down
         let mut probes = bound(family);
         let (first, second) = (path(0, family), path(1, family));
         let _on_link_or_refused = probes.send(first, 0, &Ping::new(beyond), ROUND, now());

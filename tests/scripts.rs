@@ -1,13 +1,13 @@
-//! Timed scripts: stories of lines that die and heal, told on a virtual clock, with what the core makes of them.
-// Helpers of tests are tests: they fail by panicking, and know their numbers.
+//! Timed scripts: lines fail and recover on a virtual clock, and the engine's decisions are checked.
+// Helpers of tests are tests: they fail by panicking, and their casts are safe.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
 mod sim;
 
-#[path = "scripts/hand.rs"]
-mod hand;
 #[path = "scripts/leader.rs"]
 mod leader;
+#[path = "scripts/pin.rs"]
+mod pin;
 #[path = "scripts/quality.rs"]
 mod quality;
 #[path = "scripts/reload.rs"]
@@ -22,10 +22,10 @@ mod verdict;
 use failover::config::Config;
 use sim::{BRISK, World, config, ms};
 
-/// The target of the single check of most stories.
+/// The target of the single check of most scripts.
 const TARGET: &str = "203.0.113.8";
 
-/// isp1 and isp2, each asked one target ten times a second.
+/// isp1 and isp2, each with one check ten times a second.
 fn two() -> Config {
     config(&["isp1", "isp2"], &[TARGET], BRISK)
 }

@@ -1,8 +1,7 @@
-//! Nothing is spent while nothing happens: rounds go out, answers come in, and the daemon allocates no memory, starts
-//! no process, writes no file.
+//! Steady state: while probes are sent and answered, the daemon allocates no memory, starts no process, writes no file.
 //!
-//! The allocations are those of the daemon's loop running in this very program, on a thread of its own, where a
-//! counting allocator sees them. For the rest, the real program is watched from outside.
+//! Allocations are counted in the daemon's event loop, which runs in a thread of this program. For the rest, the real
+//! program is observed from outside.
 
 #[path = "lab/mod.rs"]
 pub mod lab;
@@ -27,11 +26,11 @@ use lab::{Family, Lab, Settings, calls, meter, rights, wait_until};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
-/// Rounds of all paths together in which nothing may be allocated.
+/// Rounds of all paths during which nothing may be allocated.
 const ROUNDS: u64 = 10_000;
-/// Rounds in which the system calls are looked at.
+/// Rounds during which system calls are counted.
 const ROUNDS_TRACED: u64 = 300;
-/// Whatever is awaited comes well within this time, or never.
+/// Timeout of all waits.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Calls to the allocator made by threads that are [`WATCHED`].
@@ -40,15 +39,15 @@ thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The system's allocator, which is told of nothing.
+/// The system's allocator, which counts calls.
 struct Counting;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-#[allow(unsafe_code)] // there is no safe way to be an allocator
-// SAFETY: every call goes to the system's allocator as it came, and comes back as it went; counting touches an atomic
-// and a thread's constant cell, neither of which allocates or unwinds.
+#[allow(unsafe_code)] // an allocator cannot be implemented without it
+// SAFETY: every call is passed to the system's allocator unchanged; counting uses an atomic and a constant thread-local
+// cell, neither of which allocates or unwinds.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
@@ -81,7 +80,7 @@ fn count() {
     }
 }
 
-/// The proofs, by name, as the harness of other tests has them.
+/// The tests, by name, as in the usual harness.
 const PROOFS: [(&str, fn()); 4] = [
     ("a_steady_daemon_allocates_nothing", allocates_nothing),
     (
@@ -94,12 +93,12 @@ const PROOFS: [(&str, fn()); 4] = [
     ),
     (
         "a_daemon_is_not_woken_by_what_is_dead_or_silent",
-        sleeps_beside_the_dead,
+        sleeps_with_failed_uplinks,
     ),
 ];
 
-/// The signal that ends a daemon is blocked before any thread is there: the daemon, which reads it from a descriptor,
-/// is only one of the threads of this program. That is why there is no harness.
+/// There is no harness, because the signal that stops the daemon must be blocked before other threads exist: the daemon,
+/// which reads it from a descriptor, is only one of the threads of this program.
 fn main() -> ExitCode {
     if let Err(why) = rights::acquire() {
         eprintln!("SKIPPED steady: {why}");
@@ -128,15 +127,15 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failed > 0))
 }
 
-/// Where the sticky file would be, if there could be one: nothing happens in the directories on the way. The daemon
-/// watches them, and in `/tmp` there is always somebody else who wakes it.
+/// A path for the sticky file in directories without activity. The daemon watches them, and in `/tmp` other programs would
+/// wake it.
 const STICKY_FILE: &str = "/proc/failover/sticky.provider";
 
-/// The page that checks ask for.
+/// The page that the checks request.
 const PAGE: &str = "<p>all is well</p>";
 
-/// Configures a daemon for four providers in both families: eight paths, with one check of each type but `exec`, which
-/// starts processes. A ping goes out in each round, the others less often. A busy machine makes no transition of it.
+/// Configures a daemon with four providers in both families: eight paths, with one check of each type except `exec`, which
+/// starts processes. A ping is sent in each round, the other checks less often. A busy machine causes no transition.
 fn configure(daemon: &Daemon, lab: &Lab, interval: &str) {
     let state = daemon.file("state");
     let mut settings = Settings::fast(lab)
@@ -207,14 +206,14 @@ fn configure(daemon: &Daemon, lab: &Lab, interval: &str) {
     daemon.configure_raw(&settings.to_string());
 }
 
-/// What the checks ask, behind each provider. A name's address is good for a second.
+/// The servers of the checks, behind each provider. The TTL of addresses is one second.
 fn serve(lab: &Lab) -> Vec<(DnsServer, HttpServer)> {
     let start = |(provider, family)| {
         let at = target(family);
-        let good = dns::Mood::Right(at, 1);
+        let good = dns::Behaviour::Right(at, 1);
         (
             DnsServer::start(provider, at, other_target(family), None, good),
-            HttpServer::start(provider, at, http::Mood::Page(PAGE)),
+            HttpServer::start(provider, at, http::Behaviour::Page(PAGE)),
         )
     };
     let providers = lab.providers.iter();
@@ -244,7 +243,7 @@ fn allocates_nothing() {
             ended.store(true, Ordering::Release);
         });
         let found = catch_unwind(AssertUnwindSafe(|| observe(&lab.router, &daemon)));
-        // The daemon reads it from its descriptor; nobody else is open to it.
+        // The daemon reads it from its descriptor; it is blocked in all threads.
         let _ = kill(Pid::this(), Signal::SIGTERM);
         if !wait_until(PATIENCE, || ended.load(Ordering::Acquire)) {
             eprintln!("The daemon does not stop.");
@@ -256,14 +255,14 @@ fn allocates_nothing() {
     });
 }
 
-/// Watches the daemon that runs in this very process.
+/// Observes the daemon that runs in this process.
 fn observe(router: &Namespace, daemon: &Daemon) {
     assert!(
         wait_until(PATIENCE, || daemon.file("state/control.sock").exists()),
         "the daemon did not start"
     );
     daemon.wait_for_all("online");
-    // Without the times: a millisecond that is rounded otherwise may make another second of them.
+    // Without the times, which may be rounded to another second.
     let journal = || -> Vec<String> {
         let log = daemon.must(&["log"]);
         let what = |line: &str| line.split_once(' ').map(|(_, what)| what.to_owned());
@@ -296,10 +295,10 @@ fn starts_and_writes_nothing() {
     daemon.wait_for_all("online");
     pass(&lab.router, ROUNDS_TRACED);
 
-    let before = meter::deeds(daemon.pid());
+    let before = meter::activity(daemon.pid());
     pass(&lab.router, ROUNDS_TRACED);
     assert_eq!(
-        meter::deeds(daemon.pid()),
+        meter::activity(daemon.pid()),
         before,
         "something was written, or a child has run"
     );
@@ -322,8 +321,8 @@ fn starts_and_writes_nothing() {
         .filter(|name| !known.contains(&name.as_str()))
         .collect();
     assert!(others.is_empty(), "{others:?}");
-    // An answer wakes, and a deadline; each wake-up is one wait, and a deadline one setting of the timer. A session
-    // is woken when it is connected, and reads until there is no more: its answer, its end.
+    // Answers and deadlines cause wakeups; each wakeup is one wait, and a deadline is one setting of the timer. A session
+    // has a wakeup when it is connected, and reads until there is no more: its answer, its end.
     let sessions = of("connect");
     assert!(sessions > 0, "there were no sessions");
     let slack = sent / 20 + 8;
@@ -337,10 +336,10 @@ fn starts_and_writes_nothing() {
     assert!(of("epoll_ctl") <= 2 * sessions + slack);
 }
 
-/// How long the wake-ups are counted.
+/// How long wakeups are counted.
 const A_WHILE: Duration = Duration::from_secs(3);
 
-/// Settings with a ping in each round, and connections and questions besides, five times a second.
+/// Settings with a ping in each round, and TCP connections and DNS queries five times a second.
 fn asking(lab: &Lab) -> Settings {
     let settings = Settings::fast(lab).global("timeout", "1s");
     let at = target(Family::V4).to_string();
@@ -366,16 +365,16 @@ fn asking(lab: &Lab) -> Settings {
 fn hold(lab: &Lab) -> Vec<(DnsServer, HttpServer)> {
     let at = target(Family::V4);
     let start = |provider| {
-        let good = dns::Mood::Right(at, 1);
+        let good = dns::Behaviour::Right(at, 1);
         (
             DnsServer::start(provider, at, other_target(Family::V4), None, good),
-            HttpServer::start(provider, at, http::Mood::Holds),
+            HttpServer::start(provider, at, http::Behaviour::Holds),
         )
     };
     lab.providers.iter().map(start).collect()
 }
 
-/// No descriptor wakes the daemon that has nothing for it: it waits as often as it sends, and is answered or gives up.
+/// No descriptor causes a wakeup without an event: there are as many waits as probes, answers and timeouts.
 fn few_waits(daemon: &Daemon) {
     let calls = match calls::count(daemon, A_WHILE) {
         Ok(calls) => calls,
@@ -393,7 +392,7 @@ fn few_waits(daemon: &Daemon) {
     assert!(waits <= 2 * sent + 3 * sessions + 20, "{waits}: {calls:?}");
 }
 
-/// Answers take 30 ms, so that the daemon sleeps in between; the servers hold what they have.
+/// Answers take 30 ms, so that the daemon sleeps in between; the servers keep connections open.
 fn wakes_for_its_probes_alone() {
     let lab = Lab::builder()
         .kind(1, Kind::PointToPoint)
@@ -412,8 +411,8 @@ fn wakes_for_its_probes_alone() {
     }
 }
 
-/// One device is down, one cable is pulled, the upstream of one swallows everything, and clients say nothing, or leave.
-fn sleeps_beside_the_dead() {
+/// One device is down, one cable is pulled, one upstream drops everything, and clients send nothing, or disconnect.
+fn sleeps_with_failed_uplinks() {
     let lab = Lab::builder().providers(4).build().carrying();
     let _servers = hold(&lab);
     let settings = asking(&lab)
@@ -439,7 +438,7 @@ fn sleeps_beside_the_dead() {
     drop(silent);
 }
 
-/// What a probe takes that leaves by a socket which stays open: one `sendto` and one `recvfrom`, and waking up for them.
+/// System calls of a probe over an open socket: one `sendto`, one `recvfrom`, and the wakeups for them.
 const A_PROBE: [&str; 5] = [
     "sendto",
     "recvfrom",
@@ -448,7 +447,7 @@ const A_PROBE: [&str; 5] = [
     "timerfd_settime",
 ];
 
-/// What a session takes besides: a socket of its own, and a random number for a question by DNS (`openat`, `read`).
+/// Further system calls of a session: its own socket, and a random ID for a DNS query (`openat`, `read`).
 const A_CONVERSATION: [&str; 12] = [
     "socket",
     "setsockopt",
@@ -459,18 +458,18 @@ const A_CONVERSATION: [&str; 12] = [
     "getpeername",
     "epoll_ctl",
     "close",
-    // of a descriptor that is closed, where the standard library has its assertions
+    // of a closed descriptor, in builds with the standard library's assertions
     "fcntl",
     "openat",
     "read",
 ];
 
-/// Waits until so many rounds more have gone out, in not less than 50 ms. How many there were.
+/// Waits until so many more rounds were sent, at least 50 ms. Returns their number.
 fn pass(router: &Namespace, rounds: u64) -> u64 {
     let before = router.pings().sent;
     let mut passed = 0;
     let enough = wait_until(PATIENCE, || {
-        thread::sleep(Duration::from_millis(50)); // asking more often would keep a processor busy
+        thread::sleep(Duration::from_millis(50)); // polling more often would keep a processor busy
         passed = router.pings().sent - before;
         passed >= rounds
     });

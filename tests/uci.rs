@@ -1,4 +1,4 @@
-//! The UCI parser against what the real `uci` printed, and against garbage.
+//! The UCI parser, compared with the output of the real `uci`, and with random text.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // a test may
 
@@ -6,7 +6,7 @@ use failover::uci::{self, Command, Error, Index, Section};
 use json::Json;
 use proptest::prelude::*;
 
-/// The file is read at run time, so that other vectors of the same form can be put in its place.
+/// The file is read at run time, so that it can be replaced by other vectors of the same format.
 #[test]
 fn uci_agrees_with_every_vector() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/uci-vectors.jsonl");
@@ -65,7 +65,7 @@ fn compare(vector: &Json) -> Result<(), String> {
     }
 }
 
-/// A section as the vectors have it: options in the order in which they were first set.
+/// A section in the format of the vectors: options in the order in which they were first set.
 fn section(section: Section<'_>) -> Json {
     let mut names: Vec<String> = Vec::new();
     for statement in section.statements() {
@@ -117,7 +117,7 @@ fn line_in(message: &str) -> u32 {
 }
 
 #[test]
-fn errors_point_at_what_is_wrong() {
+fn errors_have_the_position_of_the_fault() {
     for (text, line, column, message) in [
         (
             "config a b\n option x 1 2\n",
@@ -188,7 +188,7 @@ fn errors_point_at_what_is_wrong() {
 }
 
 #[test]
-fn reading_goes_on_behind_an_error() {
+fn reading_continues_after_an_error() {
     let text = b"config a b\n option x 1 2\n option y 3\nconfig c!\x01\n option z 4\nconfig d e\n option w 5\n";
     let (index, errors) = read(text);
     let lines: Vec<u32> = errors.iter().map(|error| error.line).collect();
@@ -201,7 +201,7 @@ fn reading_goes_on_behind_an_error() {
 }
 
 #[test]
-fn there_is_room_for_so_many_sections() {
+fn the_number_of_sections_is_limited() {
     let text = "config a\n".repeat(3);
     let mut said = Vec::new();
     let index = Index::<2>::read(text.as_bytes(), &mut |error| {
@@ -226,7 +226,7 @@ fn a_setting_knows_what_it_replaces() {
     assert_eq!(y.values().map(|(_, line)| line).collect::<Vec<_>>(), [6, 7]);
 }
 
-/// What UCI text is made of, and what breaks it.
+/// Pieces of UCI text, valid and invalid.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
         &b"config "[..],
@@ -262,7 +262,7 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// No panic, an end, and places that exist.
+    /// No panic, it terminates, and positions are valid.
     #[test]
     fn any_text_ends(text in pieces()) {
         let mut statements = 0;
@@ -279,7 +279,7 @@ proptest! {
     }
 }
 
-/// Just enough JSON for the vectors.
+/// A JSON parser, sufficient for the vectors.
 mod json {
     #[derive(Debug, PartialEq)]
     pub(super) enum Json {
@@ -347,7 +347,7 @@ mod json {
         }
     }
 
-    /// Behind the opening quote.
+    /// After the opening quote.
     fn string(rest: &mut &str) -> String {
         let mut found = String::new();
         let mut chars = rest.chars();

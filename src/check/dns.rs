@@ -1,24 +1,24 @@
-//! `dns`: a question to a DNS server, answered as it should be.
+//! `dns`: a query to a DNS server that is answered as expected.
 
 use core::net::{IpAddr, SocketAddr};
 
 use heapless::String;
 
-use super::{Common, Heard, Pace, Say, Step, Transport, Type, Way};
+use super::{Common, Input, Output, Pace, Step, Transport, Type, Way};
 use crate::limits::HOST_MAX;
 use crate::option::section::{Given, Options};
 use crate::option::value;
 use crate::types::{Family, Fault};
 use crate::wire::dns::{self, Answer, PORT, Question, RecordType, Rejected};
 
-/// A question.
+/// A query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
-    /// to which server
+    /// the server's address and port
     pub server: SocketAddr,
-    /// for which name
+    /// the name asked for
     pub query: String<HOST_MAX>,
-    /// for what of it
+    /// the type of records asked for
     pub record: RecordType,
     /// the address that must be in the answer
     pub expect: Option<IpAddr>,
@@ -26,15 +26,15 @@ pub struct Dns {
     pub rcode: u8,
 }
 
-/// What a session remembers: the question's number, and why there may be no answer.
+/// The state of a session: the query's ID, and the socket error that may explain a missing answer.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct DnsState {
     id: u16,
-    told: Option<Fault>,
+    reported: Option<Fault>,
 }
 
 impl Type for Dns {
-    type Session = Asked;
+    type Session = DnsState;
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Dns, Family)> {
         let query = name(options, "query");
@@ -89,33 +89,35 @@ impl Type for Dns {
         Way::Session
     }
 
-    fn step(&self, asked: &mut Asked, heard: Heard<'_>, say: &mut Say) -> Step {
-        match heard {
-            Heard::Begin { .. } => return Step::Connect(Transport::Udp, self.server),
-            Heard::Connected { random } => {
+    fn step(&self, asked: &mut DnsState, input: Input<'_>, output: &mut Output) -> Step {
+        match input {
+            Input::Begin { .. } => return Step::Connect(Transport::Udp, self.server),
+            Input::Connected { random } => {
                 asked.id = random;
-                ask(&self.question(asked), say);
+                ask(&self.question(asked), output);
             }
-            Heard::Said(message) => match dns::parse(&self.question(asked), self.expect, message) {
-                Ok(answer) => return Step::End(self.judge(&answer)),
-                Err(Rejected::Malformed) => return Step::End(Err(Fault::Malformed)),
-                Err(Rejected::Stranger) => {}
-            },
-            // Anybody on the way can say so: it is no answer, but may be why there is none.
-            Heard::Failed(fault) => asked.told = Some(fault),
-            Heard::TimedOut => {
-                if let Some(fault) = asked.told {
+            Input::Received(message) => {
+                match dns::parse(&self.question(asked), self.expect, message) {
+                    Ok(answer) => return Step::End(self.judge(&answer)),
+                    Err(Rejected::Malformed) => return Step::End(Err(Fault::Malformed)),
+                    Err(Rejected::Unrelated) => {}
+                }
+            }
+            // Any router on the way can send an ICMP error: it ends nothing, but explains a missing answer.
+            Input::Failed(fault) => asked.reported = Some(fault),
+            Input::TimedOut => {
+                if let Some(fault) = asked.reported {
                     return Step::End(Err(fault));
                 }
             }
-            Heard::Ended => {}
+            Input::Closed => {}
         }
         Step::Wait
     }
 }
 
 impl Dns {
-    fn question(&self, asked: &Asked) -> Question<'_> {
+    fn question(&self, asked: &DnsState) -> Question<'_> {
         Question {
             id: asked.id,
             name: &self.query,
@@ -145,10 +147,10 @@ pub(super) fn name(options: &mut Options<'_, '_, '_>, option: &str) -> Given<Str
     })
 }
 
-/// Says a question.
-pub(super) fn ask(question: &Question<'_>, say: &mut Say) {
+/// Writes a query to the output.
+pub(super) fn ask(question: &Question<'_>, output: &mut Output) {
     let mut buffer = [0; dns::QUERY_MAX];
     let length = dns::query(question, &mut buffer);
     // There is room for the longest.
-    let _ = say.bytes.extend_from_slice(&buffer[..length]);
+    let _ = output.bytes.extend_from_slice(&buffer[..length]);
 }

@@ -1,4 +1,4 @@
-//! `exec`: a command, whose exit status 0 is a good answer.
+//! `exec`: a command; exit status 0 is success.
 
 use heapless::String;
 
@@ -23,7 +23,7 @@ impl Type for Exec {
             Given::Absent => None,
             Given::Bad => return None,
         };
-        // Only the command knows what it means: any address will do, a loopback one too.
+        // Only the command interprets the target: any address is accepted, also a loopback address.
         let address = target.and_then(|text| text.parse().ok());
         if let Some(address) = address {
             common.agree(options, address);

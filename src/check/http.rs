@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use heapless::String;
 
 use super::dns::{ask, name};
-use super::{Common, Heard, Learned, Pace, Say, Step, Transport, Type, Way, is_url};
+use super::{Common, Input, Learned, Output, Pace, Step, Transport, Type, Way, is_url};
 use crate::limits::{HOST_MAX, HTTP_PATH_MAX, HTTP_TEXT_MAX};
 use crate::option::section::{Given, Options};
 use crate::option::value;
@@ -15,43 +15,43 @@ use crate::types::{Duration, Family, Fault};
 use crate::wire::dns::{self, Question, RecordType, Rejected};
 use crate::wire::http::{self, Broken, PORT, Progress, Response};
 
-/// Resolves names where the configuration names no resolver.
+/// The default resolvers, per family.
 pub const RESOLVERS: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)),
     IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0xfe)),
 ];
 
-/// A page.
+/// A request for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
-    /// of which server
+    /// the web server
     pub server: Server,
-    /// at which port
+    /// its port
     pub port: u16,
-    /// the server's name, for the server
+    /// the value of the Host header
     pub host: String<HOST_MAX>,
-    /// which page
+    /// the path of the page
     pub path: String<HTTP_PATH_MAX>,
     /// the status that the response must have
     pub expect_status: u16,
-    /// what must stand in the response; empty: whatever does
+    /// text that the body must contain; empty: any body
     pub expect_body: String<HTTP_TEXT_MAX>,
 }
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Server {
-    /// at this address
+    /// has this address
     Address(IpAddr),
-    /// where this resolver says that its name is
+    /// has this name, which this resolver resolves
     Name(String<HOST_MAX>, IpAddr),
 }
 
-/// What a session remembers.
+/// The state of a session.
 #[derive(Debug, Default)]
-pub struct Browsing {
+pub struct HttpState {
     part: Part,
-    /// of the question to the resolver
+    /// ID of the query to the resolver
     id: u16,
     family: Option<Family>,
     response: Response,
@@ -59,17 +59,17 @@ pub struct Browsing {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Part {
-    /// where is it?
+    /// the server's name is being resolved
     #[default]
     Resolving,
-    /// nobody has answered yet
+    /// the TCP connection is being made
     Connecting,
-    /// the page is on its way
+    /// the request is sent
     Reading,
 }
 
 impl Type for Http {
-    type Session = Browsing;
+    type Session = HttpState;
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Http, Family)> {
         let port = super::tcp::port(options).or(PORT);
@@ -144,25 +144,25 @@ impl Type for Http {
         Way::Session
     }
 
-    fn step(&self, session: &mut Browsing, heard: Heard<'_>, say: &mut Say) -> Step {
-        let step = self.go_on(session, heard, say);
+    fn step(&self, session: &mut HttpState, input: Input<'_>, output: &mut Output) -> Step {
+        let step = self.next_step(session, input, output);
         let failed = match step {
             Step::End(Err(_)) => true,
-            Step::Wait => matches!(heard, Heard::TimedOut),
+            Step::Wait => matches!(input, Input::TimedOut),
             _ => false,
         };
-        // Who does not have the page may not be the server: a portal may have said so, or the server has moved.
+        // The address may be wrong: a portal may have answered the query, or the server has moved.
         if failed && session.part != Part::Resolving {
-            say.learned = Learned::Forget;
+            output.learned = Learned::Forget;
         }
         step
     }
 }
 
 impl Http {
-    fn go_on(&self, session: &mut Browsing, heard: Heard<'_>, say: &mut Say) -> Step {
-        match (heard, session.part) {
-            (Heard::Begin { family, known, .. }, _) => {
+    fn next_step(&self, session: &mut HttpState, input: Input<'_>, output: &mut Output) -> Step {
+        match (input, session.part) {
+            (Input::Begin { family, known, .. }, _) => {
                 session.family = Some(family);
                 match (&self.server, known) {
                     (Server::Address(address), _) => self.connect(session, *address),
@@ -172,41 +172,41 @@ impl Http {
                     }
                 }
             }
-            (Heard::Connected { random }, Part::Resolving) => {
+            (Input::Connected { random }, Part::Resolving) => {
                 session.id = random;
-                ask(&self.question(session), say);
+                ask(&self.question(session), output);
                 Step::Wait
             }
-            (Heard::Said(message), Part::Resolving) => self.resolved(session, message, say),
-            // Anybody on the way can say so: it is no answer, but may be why there is none.
-            (Heard::Failed(_) | Heard::Ended, Part::Resolving) => Step::Wait,
-            (Heard::TimedOut, Part::Resolving) => Step::End(Err(Fault::Unresolved)),
-            (Heard::Connected { .. }, _) => {
+            (Input::Received(message), Part::Resolving) => self.resolved(session, message, output),
+            // Any router on the way can send an ICMP error: it is no answer.
+            (Input::Failed(_) | Input::Closed, Part::Resolving) => Step::Wait,
+            (Input::TimedOut, Part::Resolving) => Step::End(Err(Fault::Unresolved)),
+            (Input::Connected { .. }, _) => {
                 session.part = Part::Reading;
                 let request = http::request(&self.host, self.port, &self.path);
-                let _ = say.bytes.extend_from_slice(&request); // there is room for the longest
+                let _ = output.bytes.extend_from_slice(&request); // there is room for the longest
                 Step::Wait
             }
-            (Heard::Said(bytes), _) => {
+            (Input::Received(bytes), _) => {
                 let progress = session.response.read(bytes, &self.expect_body);
                 self.judge(&session.response, progress)
             }
-            (Heard::Ended, _) => {
+            (Input::Closed, _) => {
                 let whole = session.response.end().map(|()| Progress::Whole);
                 self.judge(&session.response, whole)
             }
-            (Heard::Failed(fault), _) => Step::End(Err(fault)),
-            (Heard::TimedOut, Part::Connecting) => Step::Wait,
-            (Heard::TimedOut, Part::Reading) => Step::End(Err(Fault::Silent)),
+            (Input::Failed(fault), _) => Step::End(Err(fault)),
+            (Input::TimedOut, Part::Connecting) => Step::Wait,
+            (Input::TimedOut, Part::Reading) => Step::End(Err(Fault::Silent)),
         }
     }
 
-    fn connect(&self, session: &mut Browsing, address: IpAddr) -> Step {
+    fn connect(&self, session: &mut HttpState, address: IpAddr) -> Step {
         session.part = Part::Connecting;
         Step::Connect(Transport::Tcp, SocketAddr::new(address, self.port))
     }
 
-    fn question(&self, session: &Browsing) -> Question<'_> {
+    fn question(&self, session: &HttpState) -> Question<'_> {
         Question {
             id: session.id,
             name: match &self.server {
@@ -217,13 +217,13 @@ impl Http {
         }
     }
 
-    fn resolved(&self, session: &mut Browsing, message: &[u8], say: &mut Say) -> Step {
+    fn resolved(&self, session: &mut HttpState, message: &[u8], output: &mut Output) -> Step {
         match dns::parse(&self.question(session), None, message) {
-            Err(Rejected::Stranger) => Step::Wait,
+            Err(Rejected::Unrelated) => Step::Wait,
             Err(Rejected::Malformed) => Step::End(Err(Fault::Unresolved)),
             Ok(answer) => match answer.address {
                 Some((address, seconds)) if answer.rcode == 0 => {
-                    say.learned = Learned::Address(address, seconds);
+                    output.learned = Learned::Address(address, seconds);
                     self.connect(session, address)
                 }
                 _ => Step::End(Err(Fault::Unresolved)),
@@ -231,7 +231,7 @@ impl Http {
         }
     }
 
-    /// What a response comes to: another status fails at once.
+    /// Judges a response; an unexpected status fails at once.
     fn judge(&self, response: &Response, progress: Result<Progress, Broken>) -> Step {
         if let Some(status) = response.status()
             && status != self.expect_status

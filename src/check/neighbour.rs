@@ -1,4 +1,4 @@
-//! `arp` and `ndp`: whether a neighbour, mostly the gateway, is there on the link. Needs no address of ours.
+//! `arp` and `ndp`: whether a neighbour, usually the gateway, answers on the link. Needs no address of our own.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +6,7 @@ use super::{Common, Pace, Type, Way};
 use crate::option::section::{Given, Options};
 use crate::types::{Duration, Family};
 
-/// Questions go to all on the link.
+/// Slow, because requests are broadcast or multicast on the link.
 const PACE: Pace = Pace {
     least: Duration::from_secs(1),
     rounds: 1,
@@ -15,14 +15,14 @@ const PACE: Pace = Pace {
 /// By ARP, in IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arp {
-    /// who; none: the gateway
+    /// the neighbour's address; none: the gateway's
     pub target: Option<Ipv4Addr>,
 }
 
 /// By neighbour discovery, in IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ndp {
-    /// who; none: the gateway
+    /// the neighbour's address; none: the gateway's
     pub target: Option<Ipv6Addr>,
 }
 

@@ -10,9 +10,9 @@ use crate::wire::icmp::{PAYLOAD_LEN, PAYLOAD_MAX};
 /// An ICMP echo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ping {
-    /// who is asked
+    /// the address to ping
     pub target: IpAddr,
-    /// bytes behind ICMP's header
+    /// bytes after the ICMP header
     pub size: u16,
     /// time to live, or hop limit; 0: the system's
     pub ttl: u8,
@@ -21,7 +21,7 @@ pub struct Ping {
 }
 
 impl Ping {
-    /// The usual one.
+    /// A ping with default options.
     pub const fn new(target: IpAddr) -> Ping {
         Ping {
             target,

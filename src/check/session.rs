@@ -1,4 +1,4 @@
-//! A session with a server: what a check hears, and what it does about it.
+//! A check's session with a server: its inputs, its steps, its output.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -7,75 +7,75 @@ use heapless::Vec;
 use crate::types::{Family, Fault};
 use crate::wire::{dns, http};
 
-/// The most that a check says at once.
-pub const SAY_MAX: usize = if http::REQUEST_MAX > dns::QUERY_MAX {
+/// Most bytes that a step sends.
+pub const OUTPUT_MAX: usize = if http::REQUEST_MAX > dns::QUERY_MAX {
     http::REQUEST_MAX
 } else {
     dns::QUERY_MAX
 };
 
-/// What a session hears.
+/// An input of a session.
 #[derive(Clone, Copy, Debug)]
-pub enum Heard<'a> {
-    /// it begins
+pub enum Input<'a> {
+    /// the session begins
     Begin {
         /// the path's family
         family: Family,
-        /// the address that the check had learned before, if that holds still
+        /// the target's address, if an earlier session learned it and it has not expired
         known: Option<IpAddr>,
     },
     /// the socket that was asked for is connected
     Connected {
-        /// nobody else knows it; over a stream, which has no need of it, 0
+        /// a random number for the question; 0 over TCP, which needs none
         random: u16,
     },
-    /// some bytes, or one datagram
-    Said(&'a [u8]),
-    /// the other side has said all
-    Ended,
+    /// bytes of the stream, or one datagram
+    Received(&'a [u8]),
+    /// the server closed its side of the stream
+    Closed,
     /// the connection failed
     Failed(Fault),
-    /// time is up
+    /// the session's deadline has passed
     TimedOut,
 }
 
 /// What a session does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// close what is open, and connect to there
+    /// close the open socket, and connect to this address
     Connect(Transport, SocketAddr),
-    /// say what there is to say, and listen
+    /// send the output, if any, and wait for the next input
     Wait,
-    /// it is over: a good answer, or a failed one
+    /// the session is over: it succeeded or failed
     End(Result<(), Fault>),
 }
 
-/// How a socket sessions.
+/// The transport of a session's socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// by datagrams
+    /// datagrams
     Udp,
-    /// by a stream
+    /// a stream
     Tcp,
 }
 
-/// What a step has to say, and what it has learned.
+/// The output of a step.
 #[derive(Debug, Default)]
-pub struct Say {
-    /// for the other side
-    pub bytes: Vec<u8, SAY_MAX>,
-    /// for the check's next session
+pub struct Output {
+    /// bytes to send to the server
+    pub bytes: Vec<u8, OUTPUT_MAX>,
+    /// what later sessions of the check need to know
     pub learned: Learned,
 }
 
-/// What a session has learned of the address of its target.
+/// What a session learned about the address of its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Learned {
-    /// nothing
+    /// nothing new
     #[default]
     Nothing,
-    /// it has this one, for so many seconds
+    /// the target has this address; valid for so many seconds
     Address(IpAddr, u32),
-    /// what it was known to have is of no use
+    /// the address learned before does not work
     Forget,
 }

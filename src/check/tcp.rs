@@ -1,17 +1,17 @@
-//! `tcp`: a connection to a port, and nothing said over it.
+//! `tcp`: a connection to a port; nothing is sent over it.
 
 use core::net::{IpAddr, SocketAddr};
 
-use super::{Common, Heard, Pace, Say, Step, Transport, Type, Way};
+use super::{Common, Input, Output, Pace, Step, Transport, Type, Way};
 use crate::option::section::{Given, Options};
 use crate::types::{Duration, Family, Fault};
 
 /// A connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tcp {
-    /// to where
+    /// address and port
     pub target: SocketAddr,
-    /// whether a refusal is a good answer: somebody is there
+    /// whether a refused connection counts as success: the host is up
     pub accept_refused: bool,
 }
 
@@ -21,7 +21,7 @@ pub(super) fn port(options: &mut Options<'_, '_, '_>) -> Given<u16> {
     number.map(|port| u16::try_from(port).unwrap_or(u16::MAX))
 }
 
-/// How often strangers' servers are asked for something small.
+/// The pace of small requests to public servers.
 pub(super) const PACE: Pace = Pace {
     least: Duration::from_secs(5),
     rounds: 1,
@@ -53,13 +53,13 @@ impl Type for Tcp {
         Way::Session
     }
 
-    fn step(&self, (): &mut (), heard: Heard<'_>, _: &mut Say) -> Step {
-        match heard {
-            Heard::Begin { .. } => Step::Connect(Transport::Tcp, self.target),
-            Heard::Failed(Fault::Refused) if self.accept_refused => Step::End(Ok(())),
-            Heard::Failed(fault) => Step::End(Err(fault)),
-            Heard::Connected { .. } | Heard::Said(_) | Heard::Ended => Step::End(Ok(())),
-            Heard::TimedOut => Step::Wait,
+    fn step(&self, (): &mut (), input: Input<'_>, _: &mut Output) -> Step {
+        match input {
+            Input::Begin { .. } => Step::Connect(Transport::Tcp, self.target),
+            Input::Failed(Fault::Refused) if self.accept_refused => Step::End(Ok(())),
+            Input::Failed(fault) => Step::End(Err(fault)),
+            Input::Connected { .. } | Input::Received(_) | Input::Closed => Step::End(Ok(())),
+            Input::TimedOut => Step::Wait,
         }
     }
 }

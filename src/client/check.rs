@@ -61,7 +61,7 @@ pub fn check(file: &Path) -> Exit {
 fn of_pin(config: &Config) -> Option<String> {
     let sticky_file = &config.globals.sticky_file;
     let what = match sticky::look(Path::new(sticky_file.as_str())) {
-        Pinned::Nobody => return None,
+        Pinned::None => return None,
         Pinned::Provider(id) => config.usable(&id).err()?.to_string(),
         Pinned::Invalid(what) => what,
     };

@@ -1,4 +1,4 @@
-//! `config check` → [`Check`]: the options that all types have. Those of one type are read in [`crate::check`].
+//! `config check` → [`Check`]: the options common to all types. The options of one type are read in [`crate::check`].
 
 use super::Check;
 use super::timing::INTERVAL;
@@ -8,7 +8,7 @@ use crate::option::section::{Given, Options};
 use crate::option::table::{CHECK_TYPES, CheckType};
 use crate::types::{Family, Name};
 
-/// One check; none when it is wrong, which is reported.
+/// Reads one check; `None` if it is wrong, which is reported.
 pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Check> {
     let errors = options.report.errors;
     let kind = read_type(options);
@@ -63,7 +63,7 @@ fn read_type(options: &mut Options<'_, '_, '_>) -> Option<&'static Named> {
     }
 }
 
-/// Reports options that only checks of other types have.
+/// Reports options that only other types have.
 fn refuse_others(options: &mut Options<'_, '_, '_>, kind: &Named) {
     let has = |of_type: &CheckType, name| of_type.options.contains(&name);
     let owners = |name| CHECK_TYPES.iter().filter(move |other| has(other, name));
@@ -79,7 +79,7 @@ fn refuse_others(options: &mut Options<'_, '_, '_>, kind: &Named) {
                 let own = kind.name;
                 let mut names: heapless::String<32> = heapless::String::new();
                 for owner in owners(name) {
-                    // What does not fit is left out of a message.
+                    // A type that does not fit is left out of the message.
                     let comma = if names.is_empty() { "" } else { ", " };
                     let _ = names
                         .push_str(comma)

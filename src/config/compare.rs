@@ -1,4 +1,4 @@
-//! What the sections must be to each other, once each of them is read.
+//! The rules between sections, checked once each section is read.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -10,7 +10,7 @@ use crate::option::problem::Report;
 use crate::types::{Family, Metric, TABLE_MAIN};
 use crate::uci::{Section, Word};
 
-/// The metric that an IPv6 route gets when it has none.
+/// The metric of an IPv6 route that is added without one.
 const METRIC_IPV6_DEFAULT: u32 = 1024;
 
 impl Loading<'_, '_> {
@@ -26,7 +26,7 @@ impl Loading<'_, '_> {
         }
     }
 
-    /// What no two providers in use may share.
+    /// Reports what no two enabled providers may share.
     pub(super) fn compare_with_others(
         &mut self,
         section: Section<'_>,
@@ -46,7 +46,7 @@ impl Loading<'_, '_> {
         }
     }
 
-    /// What needs all sections.
+    /// The rules that need all sections.
     pub(super) fn compare_whole(&mut self, config: &Config) {
         self.compare_metrics(config);
         if self.checks_lost || self.providers_lost || self.sections_lost() {
@@ -72,7 +72,7 @@ impl Loading<'_, '_> {
         }
     }
 
-    /// A family without a check is left alone, also where a provider has settings for it.
+    /// A family without a check is not managed: warns of providers that have settings for it.
     fn warn_of_families(&mut self, config: &Config) {
         for family in Family::ALL {
             if config.manages(family) || !config.globals.enabled {
@@ -98,7 +98,7 @@ impl Loading<'_, '_> {
         }
     }
 
-    /// The line of a provider's option, or of the one of its values that is this address.
+    /// The line of a provider's option, or of its value that is this address.
     fn line_of(&self, id: &str, option: &str, value: IpAddr) -> u32 {
         let mut sections = self.index.sections();
         let section = sections.find(|section| section.name.is_some_and(|name| name.is(id)));
@@ -111,8 +111,8 @@ impl Loading<'_, '_> {
         found.map_or(setting.line, |(_, line)| line)
     }
 
-    /// Whether all the checks that need one can have a session, or a command, at once: each has at most one, which ends at
-    /// its timeout, and in an outage they all wait for that.
+    /// Checks that all sessions and commands can run at once: each check has at most one, and in an outage all of them run
+    /// until their timeout.
     fn compare_rooms(&mut self, config: &Config) {
         let what = ["tcp, dns and http", "hold", "sessions"];
         self.compare_room(config, &Check::needs_session, what, SESSIONS_MAX);
@@ -187,7 +187,7 @@ impl Pair<'_, '_, '_> {
         setting.map_or(self.section.line, |setting| setting.line)
     }
 
-    /// An error of an option whose value the other one has.
+    /// Reports an option whose value the other provider has already.
     fn taken(&mut self, option: &str, value: fmt::Arguments<'_>) {
         let (line, other) = (self.line(option), &self.other.id);
         self.report.error(

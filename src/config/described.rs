@@ -1,6 +1,6 @@
-//! The table of options says what is true: each form of a value is taken within its bounds and refused outside them, and
-//! each default is what holds without the option. The tables in `docs/` and the comments of both shipped configurations say
-//! what the table says.
+//! The table of options is true: each form of a value is accepted within its bounds and refused outside them, and each
+//! default holds without the option. The tables in `docs/` and the comments of both shipped configurations agree with the
+//! table.
 
 use super::{Config, load};
 use crate::option::table::{CHECK_TYPES, DESCRIBED, Described, Form, Preset};
@@ -24,7 +24,7 @@ fn line(name: &'static str, value: &str) -> (&'static str, String) {
     (name, value.to_owned())
 }
 
-/// A section that has what it must have, of the kind or the type that a group of options is for; globals for timing.
+/// A section with its required options, of the kind or the type to which a group of options belongs; globals for timing.
 fn section_of(group: &str) -> (&'static str, Lines) {
     let check = |of_type: &str, target: &str, more: &[(&'static str, &str)]| {
         let mut lines = vec![line("type", of_type), line("target", target)];
@@ -43,7 +43,7 @@ fn section_of(group: &str) -> (&'static str, Lines) {
     }
 }
 
-/// What an option needs beside it, so that each of its values is good.
+/// Other options that an option needs, so that each of its values is valid.
 fn beside(name: &str) -> Lines {
     match name {
         "down" | "up" | "max_failed" | "max_loss" => vec![line("window", "64")],
@@ -56,7 +56,7 @@ fn beside(name: &str) -> Lines {
     }
 }
 
-/// A configuration with these lines in a section of a group, or what is wrong with it.
+/// A configuration with these lines in a section of a group, or its errors.
 fn loaded(group: &str, lines: &Lines) -> Result<Box<Config>, Vec<String>> {
     let (kind, _) = section_of(group);
     let mut text = format!("config {kind} 'it'\n");
@@ -117,7 +117,7 @@ impl Described {
     }
 }
 
-/// A duration, so many microseconds off.
+/// A duration plus so many microseconds.
 fn near(span: &str, micros: i64) -> Option<String> {
     let there = value::duration(span).unwrap().total_micros();
     let micros = there.checked_add_signed(micros)?;
@@ -126,7 +126,7 @@ fn near(span: &str, micros: i64) -> Option<String> {
     Some(format!("{seconds}.{rest:06}s"))
 }
 
-/// Values that a form must take, and some that it must not.
+/// Values that a form must accept, and values that it must refuse.
 fn values(form: &Form) -> (Vec<String>, Vec<String>) {
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     match *form {
@@ -154,7 +154,7 @@ fn values(form: &Form) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn each_form_of_a_value_is_taken_within_its_bounds() {
+fn each_form_of_a_value_is_accepted_within_its_bounds() {
     for one in DESCRIBED.iter().filter(|one| one.name != "type") {
         let is_text = |form: &Form| matches!(form, Form::Text(..));
         if !one.forms.iter().any(is_text) {
@@ -186,7 +186,7 @@ fn each_default_holds_without_the_option() {
             Preset::Required => assert!(one.with(None).is_err(), "{}", one.name),
         }
     }
-    // What depends on something else, by what it comes to here.
+    // Defaults that depend on something else, by their value here.
     let one = |group: &str, name: &str| {
         let is_it = |one: &&Described| (one.group, one.name) == (group, name);
         DESCRIBED.iter().find(is_it).unwrap()
@@ -215,7 +215,7 @@ fn the_table_has_the_types_of_checks() {
     assert!(told.eq(CHECK_TYPES.iter().map(|named| named.name)));
 }
 
-/// How the row of an option begins in `docs/`.
+/// The beginning of an option's row in `docs/`.
 fn row(one: &Described) -> String {
     let Described {
         group,
@@ -237,7 +237,7 @@ fn row(one: &Described) -> String {
     format!("{of_type}| `{name}` | {forms} | {preset} | {meaning}")
 }
 
-/// The rows of the tables that have a column of options.
+/// The rows of all tables with a column of options.
 fn rows_of_options(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut above, mut is_of_options) = ("", false);
@@ -270,7 +270,7 @@ fn the_documentation_has_a_row_for_each_option() {
     assert_eq!(rows.len(), 0, "docs: rows of no option: {rows:#?}");
 }
 
-/// An option of a shipped configuration, in force or behind a `#`, and the comment above it.
+/// An option of a shipped configuration, active or commented out, and the comment above it.
 struct Commented {
     kind: String,
     of_type: String,
@@ -332,7 +332,7 @@ fn the_comments_of_the_shipped_configurations_tell_the_meanings() {
                 .map(|shown| &*shown.comment)
                 .filter(|text| !text.is_empty());
             let first = comments.next();
-            // Where an example needs the option, its section says what it is.
+            // If an example needs the option, the comment of its section explains it.
             let is_needed =
                 matches!(one.preset, Preset::Required) || ["path", "command"].contains(&one.name);
             assert!(first.is_some() || is_needed, "{} has no comment", one.name);

@@ -1,12 +1,12 @@
-//! Providers and checks to test with. Integration tests include this file: it names the library as they do.
-#![allow(dead_code)] // each test crate uses its part
+//! Fixtures: providers and checks for tests. Integration tests include this file, so it names the library as they do.
+#![allow(dead_code)] // each test crate uses a part of it
 
 use failover::check::CheckKind;
 use failover::check::ping::Ping;
 use failover::config::{Check, Provider, Quality, Quorum, RtTable, Timing};
 use failover::types::{DeviceName, Duration, Family, PerFamily, Slot};
 
-/// A round per second, in which one answer is enough; three rounds for a verdict.
+/// One round per second, in which one answer is enough; three rounds for a verdict.
 pub(crate) const TIMING: Timing = Timing {
     interval: Duration::from_secs(1),
     timeout: Duration::from_secs(1),
@@ -18,7 +18,7 @@ pub(crate) const TIMING: Timing = Timing {
     quality: Quality::NONE,
 };
 
-/// A provider of the first check, ranked by its slot, on a device in both families; everything else is learned.
+/// A provider with the first check, ranked by its slot, with one device in both families; everything else is learned.
 pub(crate) fn provider(id: &str, slot: u8, device: &str) -> Provider {
     let device: DeviceName = device.try_into().unwrap();
     Provider {
@@ -41,7 +41,7 @@ pub(crate) fn provider(id: &str, slot: u8, device: &str) -> Provider {
     }
 }
 
-/// A ping of an address, whose text is the check's name too.
+/// A ping of an address; the check is named after its target.
 pub(crate) fn ping(target: &str) -> Check {
     let address = target.parse().unwrap();
     Check {

@@ -9,7 +9,7 @@ use crate::types::{Duration, Metric, POLICY_TABLE_FIRST, TABLE_DEFAULT, TABLE_LO
 /// Resolves the name of a routing table to its number.
 pub(super) type Tables<'t> = &'t dyn Fn(&str) -> Option<u32>;
 
-/// Sets what the section gives. The options that are good stay, even when others are not.
+/// Sets the options of the section. Valid options are set even if others are not valid.
 pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, globals: &mut Globals) {
     let enabled = options.boolean("enabled");
     globals.enabled = enabled.or(globals.enabled);
@@ -58,7 +58,7 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
     globals.syslog_level = level.or(globals.syslog_level);
 }
 
-/// `0` is refused: to a reader of booleans it says never, to a reader of durations at once.
+/// `0` is refused because it is ambiguous: as a boolean it means never, as a duration at once.
 fn preempt(text: &str) -> value::Expected<Preempt> {
     match text {
         "1" => Ok(Preempt::After(Duration::from_secs(1))),
@@ -76,7 +76,7 @@ fn preempt(text: &str) -> value::Expected<Preempt> {
     }
 }
 
-/// The number of a table that may be ours, or `main`.
+/// The number of a table that the daemon may use as its own, or `main`.
 pub(super) fn table_number(text: &str, tables: Tables<'_>) -> value::Expected<u32> {
     let number = match text {
         "main" => Some(TABLE_MAIN),

@@ -1,4 +1,4 @@
-//! A provider's id, as a person gives it → the provider, or what to say.
+//! A provider's id given by the user → the provider, or an error.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use crate::option::nearest;
 use crate::option::problem::Hint;
 use crate::uci::Shown;
 
-/// Why nobody of an id can be used. Shown, it says which providers there are.
+/// Why an id names no usable provider. Its `Display` lists the providers.
 #[derive(Clone, Copy, Debug)]
 pub struct Unusable<'a> {
     config: &'a Config,
@@ -15,10 +15,10 @@ pub struct Unusable<'a> {
 }
 
 impl Config {
-    /// The enabled provider of an id.
+    /// The enabled provider with an id.
     ///
     /// # Errors
-    /// There is none of this id, or it is disabled.
+    /// There is no provider with this id, or it is disabled.
     pub fn usable<'a>(&'a self, id: &'a str) -> Result<&'a Provider, Unusable<'a>> {
         let provider = self.enabled().find(|provider| provider.id == id);
         provider.ok_or(Unusable { config: self, id })

@@ -1,4 +1,4 @@
-//! `config provider` → [`Provider`]: each option by itself. What providers must be to each other is in `compare`.
+//! `config provider` → [`Provider`]: each option by itself. The rules between providers are in `compare`.
 
 use core::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::option::section::{Given, Options};
 use crate::option::value;
 use crate::types::{DeviceName, Family, Name, PerFamily, Prefix, Slot, TABLE_MAIN};
 
-/// One that says nothing.
+/// A provider without options.
 pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
     let none = PerFamily { v4: None, v6: None };
     Provider {
@@ -84,7 +84,7 @@ pub(super) fn read_device(options: &mut Options<'_, '_, '_>, provider: &mut Prov
     }
 }
 
-/// Lines of the options that are compared with each other.
+/// The lines of the options that are compared with each other.
 #[derive(Default)]
 struct Lines {
     address: PerFamily<u32>,
@@ -145,7 +145,7 @@ pub(super) fn read_addresses(options: &mut Options<'_, '_, '_>, provider: &mut P
     }
 }
 
-/// Fills a family's place; reports when it was full.
+/// Sets the value of a family; reports a second value.
 fn once<T>(
     options: &mut Options<'_, '_, '_>,
     place: &mut Option<T>,
@@ -210,7 +210,7 @@ fn compare_with_network(
     }
 }
 
-/// `rt_table`: not the swap table, nor `main`.
+/// `rt_table`: neither the swap table nor `main`.
 pub(super) fn read_table(
     options: &mut Options<'_, '_, '_>,
     tables: Tables<'_>,
@@ -220,7 +220,9 @@ pub(super) fn read_table(
         "auto" => Ok(RtTable::Auto),
         "none" => Ok(RtTable::None),
         _ => match table_number(text, tables)? {
-            TABLE_MAIN => Err("table 254 (main) is everybody's: expected another, auto or none"),
+            TABLE_MAIN => {
+                Err("table 254 (main) is shared by all programs: expected another, auto or none")
+            }
             number if number == globals.table => {
                 Err("that is the swap table (globals' table): expected another, auto or none")
             }
@@ -230,7 +232,7 @@ pub(super) fn read_table(
     table.or(RtTable::Auto)
 }
 
-/// The checks that are named, one bit each; `None` when they are not known for sure.
+/// The named checks, one bit each; `None` if a name is wrong or unknown.
 pub(super) fn read_checks(
     options: &mut Options<'_, '_, '_>,
     checks: &[Check],
@@ -250,7 +252,7 @@ pub(super) fn read_checks(
             }
             Some(index) => named |= 1 << index,
             None if word == "all" => named = all,
-            None if exists(word) => sure = false, // and wrong, which is reported
+            None if exists(word) => sure = false, // that check is wrong, which is reported
             None => {
                 sure = false;
                 let near = crate::option::nearest(

@@ -9,16 +9,16 @@ use crate::option::value::{self, Expected};
 use crate::text::Limit;
 use crate::types::{Duration, Measure};
 
-/// So many seconds are no round trip: milliseconds are meant.
+/// No round trip takes this many seconds: milliseconds are meant.
 const SECONDS_MOST: u32 = 10;
 const MEASURES: usize = Measure::ALL.len();
 /// Longest time of a threshold.
 const TIME_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// What one section says: a number, or `none`.
+/// An option of one section: a number, or `none`.
 type Limits = [Given<Option<u32>>; MEASURES];
 
-/// What one section says about quality, by measure.
+/// The quality options of one section, by measure.
 pub(super) struct QualityOptions {
     most: Limits,
     recover: Limits,
@@ -70,9 +70,9 @@ fn time(text: &str, least: u32) -> Expected<u32> {
         .ok_or("expected a duration as 250ms, at most 1h, or none")
 }
 
-/// Settles the quality of one provider after another.
+/// Resolves the quality thresholds of one provider after another.
 pub(super) struct Thresholds {
-    /// one bit a measure that is reported of globals
+    /// one bit per measure whose error in globals was reported
     reported: u8,
 }
 
@@ -81,7 +81,7 @@ impl Thresholds {
         Thresholds { reported: 0 }
     }
 
-    /// What applies to a provider that says `own` and remembers so many rounds.
+    /// The thresholds of a provider with the options `own` and a window of so many rounds.
     pub(super) fn resolve(
         &mut self,
         own: &QualityOptions,
@@ -118,10 +118,10 @@ impl Thresholds {
     }
 }
 
-/// A value, its line, and whether it is globals'.
+/// A value, its line, and whether it comes from globals.
 type Picked = Option<(Option<u32>, u32, bool)>;
 
-/// An option that is wrong: it is not known.
+/// The option is wrong, so its value is unknown.
 struct Unknown;
 
 fn pick(own: Given<Option<u32>>, shared: Given<Option<u32>>) -> Result<Picked, Unknown> {

@@ -1,5 +1,4 @@
-//! The configuration that is installed beside the program says what is true: every option stands there, each with the
-//! default that it has.
+//! The installed configuration is true: it shows every option, each with its default.
 
 use super::{Config, load};
 use crate::option::table::{CHECK_TYPES, KINDS};
@@ -14,33 +13,32 @@ struct Shown {
     kind: &'static str,
     /// the line of its section
     section: usize,
-    /// the section itself is behind a `#`
+    /// the section itself is commented out
     section_is_off: bool,
-    /// the type of the check whose option it is
+    /// the type of its check
     of_type: &'static str,
     name: &'static str,
     value: &'static str,
     is_off: bool,
-    /// a comment above it tells what it is
+    /// a comment above it explains it
     is_told: bool,
-    /// what it shows is no default
+    /// the value shown is not the default
     is_example: bool,
 }
 
 impl Shown {
-    /// Behind a `#`, in a section that is in force.
+    /// Commented out, in an active section.
     fn is_offered(&self) -> bool {
         self.is_off && !self.section_is_off
     }
 
-    /// What it shows holds without it. In a section that is an example, the lines without a comment are those that the
-    /// example needs.
+    /// The value shown is the default. In an example section, lines without a comment are needed by the example.
     fn is_default(&self) -> bool {
         self.is_off && !self.is_example && (self.is_told || !self.section_is_off)
     }
 }
 
-/// Every option, in force or behind a `#`.
+/// Every option, active or commented out.
 fn shown() -> Vec<Shown> {
     let mut all: Vec<Shown> = Vec::new();
     let (mut kind, mut section, mut section_is_off) = ("", 0, false);
@@ -86,7 +84,7 @@ fn shown() -> Vec<Shown> {
     all
 }
 
-/// What the sections that are examples are made of.
+/// The lines of the example sections.
 fn examples() -> Vec<usize> {
     let mut all = shown();
     all.retain(|shown| shown.section_is_off);
@@ -94,7 +92,7 @@ fn examples() -> Vec<usize> {
     lines.collect()
 }
 
-/// The shipped configuration, switched on, without the `#` in these lines.
+/// The shipped configuration, enabled, without the `#` in these lines.
 fn with(lines: impl Fn(usize) -> bool) -> String {
     let put = |(line, text): (usize, &str)| match lines(line) {
         true => text.strip_prefix('#').unwrap().to_owned() + "\n",
@@ -106,7 +104,7 @@ fn with(lines: impl Fn(usize) -> bool) -> String {
     on
 }
 
-/// What a text comes to, or what is wrong with it.
+/// The configuration of a text, or its errors.
 fn loaded(text: &str) -> Result<Box<Config>, Vec<String>> {
     let mut config = Box::new(Config::new());
     let mut said = Vec::new();
@@ -117,7 +115,7 @@ fn loaded(text: &str) -> Result<Box<Config>, Vec<String>> {
     said.is_empty().then_some(config).ok_or(said)
 }
 
-/// What a text comes to, without any problem.
+/// The configuration of a text that has no problems.
 #[track_caller]
 fn good(text: &str) -> Box<Config> {
     loaded(text).unwrap()
@@ -139,7 +137,7 @@ fn every_option_is_shown_once_in_its_kind_of_section() {
     let all = shown();
     for kind in &KINDS {
         for name in kind.names() {
-            // An option of types of checks is shown in a section of each of these types, and in no other.
+            // An option of certain types of checks is shown in a section of each of these types, and in no other.
             let types = CHECK_TYPES.iter().filter(|_| kind.name == "check");
             let of_types = types.filter(|named| named.options.contains(&name));
             let mut places: Vec<&str> = of_types.map(|named| named.name).collect();
@@ -153,7 +151,7 @@ fn every_option_is_shown_once_in_its_kind_of_section() {
             for place in &places {
                 let here = |shown: &&Shown| !is_of_types || shown.of_type == *place;
                 let count = all.iter().filter(is_it).filter(here).count();
-                // A section that another one is an example of repeats what it needs.
+                // An example section may repeat options of another section.
                 let repeats =
                     ["type", "target", "interval", "required"].contains(&name) || name == "device";
                 assert!(
@@ -199,7 +197,7 @@ fn sections_that_are_examples_are_good() {
     let examples = examples();
     let config = good(&with(|line| examples.contains(&line)));
     assert_eq!(config.checks.len(), 9);
-    // None is left over: all of them are off, and of one kind.
+    // All of them are commented out, and of one kind.
     let heads = SHIPPED.lines().filter(|line| line.starts_with("#config"));
     assert_eq!(heads.count(), 9 - 2);
     let options = SHIPPED.lines().filter(|line| line.starts_with("#\toption"));

@@ -12,7 +12,7 @@ use crate::types::{Duration, PerFamily};
 
 pub(super) const INTERVAL: &str = "expected 10ms to 24h";
 
-/// What one section says about timing.
+/// The timing options of one section.
 pub(super) struct TimingOptions {
     profile: Given<Profile>,
     interval: Given<Duration>,
@@ -65,7 +65,7 @@ impl TimingOptions {
     }
 }
 
-/// A number of rounds: no window holds more.
+/// A number of rounds, at most the largest window.
 fn rounds(options: &mut Options<'_, '_, '_>, name: &str, least: u32) -> Given<u8> {
     const MOST: u32 = 64;
     const { assert!(MOST as usize == WINDOW_MAX) };
@@ -86,27 +86,27 @@ fn low_byte(number: u32) -> u8 {
     u8::try_from(number).unwrap_or(u8::MAX)
 }
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Copy, Debug)]
 enum Origin {
-    /// an option of the provider's, in this line
+    /// an option of the provider, in this line
     Own(u32),
-    /// an option of globals', in this line
+    /// an option of globals, in this line
     Shared(u32),
     /// a profile
     Profile,
-    /// an option that is wrong: it is not known
+    /// an option that is wrong, so the value is unknown
     Unknown,
 }
 
-/// A value and where it comes from.
+/// A value and its origin.
 #[derive(Clone, Copy)]
 struct Picked<T> {
     value: T,
     origin: Origin,
 }
 
-/// The rules between values; each is reported once only when both are globals'.
+/// The rules between values; a violation within globals is reported once.
 #[derive(Clone, Copy)]
 enum Rule {
     Down,
@@ -116,10 +116,10 @@ enum Rule {
     Quorum,
 }
 
-/// Settles the timing of one provider after another.
+/// Resolves the timing of one provider after another.
 pub(super) struct Resolver {
     shared: TimingOptions,
-    /// one bit a [`Rule`] that is reported of globals
+    /// one bit per [`Rule`] whose violation in globals was reported
     reported: u8,
     thresholds: Thresholds,
 }
@@ -133,7 +133,7 @@ impl Resolver {
         }
     }
 
-    /// What applies to a provider that says `own`, and has so many checks in each family (0: no rule about them).
+    /// The timing of a provider with the options `own` and so many checks in each family (0: unknown, no rule applies).
     pub(super) fn resolve(
         &mut self,
         own: &TimingOptions,
@@ -150,7 +150,7 @@ impl Resolver {
         let up = self.pick(own, |o| o.up, |t| t.up);
         let mut max_failed = self.pick(own, |o| o.max_failed, |t| t.max_failed);
         if matches!(max_failed.origin, Origin::Profile) {
-            max_failed.value = window.value; // every profile's default is the window, whatever that is
+            max_failed.value = window.value; // the default of every profile is the window
         }
         Timing {
             interval: interval.value,
@@ -203,7 +203,7 @@ impl Resolver {
         normal
     }
 
-    /// The line to blame for a contradiction of two values, if it shall be reported.
+    /// The line to report for a contradiction of two values; none if it was reported.
     fn blame(&mut self, rule: Rule, one: Origin, other: Origin) -> Option<u32> {
         let line = match (one, other) {
             (Origin::Unknown, _) | (_, Origin::Unknown) => return None,
@@ -217,7 +217,7 @@ impl Resolver {
         first.then_some(line)
     }
 
-    /// A number of rounds that must not be above the window: clamped when nobody gave it.
+    /// A number of rounds that must not exceed the window: a default is clamped, a given value is refused.
     fn within(
         &mut self,
         window: Picked<u8>,

@@ -5,7 +5,7 @@ use crate::types::{Duration, Measure};
 /// When to probe and how to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// between rounds
+    /// time between rounds
     pub interval: Duration,
     /// a probe unanswered this long is lost
     pub timeout: Duration,
@@ -19,20 +19,20 @@ pub struct Timing {
     pub max_failed: u8,
     /// checks that must answer in a round
     pub quorum: Quorum,
-    /// how bad it may be
+    /// thresholds of loss, latency and jitter
     pub quality: Quality,
 }
 
-/// When a measure fails a path, and when it is good again: whole percents of loss, microseconds of time.
+/// When a measure fails a path, and when it is good again: percent of loss, microseconds of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threshold {
-    /// above this it fails
+    /// above this value it fails
     pub most: u32,
-    /// at this, or below it, it is good again
+    /// at or below this value it is good again
     pub recover: u32,
 }
 
-/// How bad a path may be; a measure without a threshold is not judged.
+/// The thresholds of a path; a measure without a threshold is not judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quality([Option<Threshold>; Measure::ALL.len()]);
 
@@ -55,11 +55,11 @@ impl Quality {
 /// A set of defaults for [`Timing`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// for most
+    /// the default
     Normal,
-    /// notices a failure within a second; for lines where traffic costs nothing
+    /// detects a failure within a second; for lines that are not billed by volume
     Fast,
-    /// for lines that are paid by volume
+    /// for lines that are billed by volume
     Metered,
 }
 
@@ -84,7 +84,7 @@ impl Profile {
     }
 }
 
-/// How many checks must answer in a round.
+/// How many checks must succeed in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quorum {
     /// every one

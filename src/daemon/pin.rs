@@ -102,7 +102,7 @@ impl Pin {
     /// Pins the provider that the file names. An unknown one changes nothing.
     pub(super) fn obey(&mut self, cx: &mut Context<'_>) {
         let slot = match self.file.pinned() {
-            Pinned::Nobody => Ok(None),
+            Pinned::None => Ok(None),
             Pinned::Provider(id) => find(cx.engine.config(), id).map(Some),
             Pinned::Invalid(what) => Err(what.clone()),
         };

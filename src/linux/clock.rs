@@ -1,4 +1,4 @@
-//! The time, the boot's identity, and random bytes.
+//! The clocks, the boot ID, and random bytes.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,12 +10,12 @@ use super::file::error::FileError;
 use crate::types::Instant;
 use crate::wire::saved_state::BootId;
 
-/// The time on `CLOCK_MONOTONIC`: microseconds since some moment of this boot, the same for every process.
+/// The time of `CLOCK_MONOTONIC`: microseconds since some moment of this boot, the same for every process.
 pub fn now() -> Instant {
     Instant::from_micros(micros(ClockId::CLOCK_MONOTONIC).cast_signed())
 }
 
-/// The time on the wall, in UTC: milliseconds since 1970.
+/// Wall-clock time in UTC: milliseconds since 1970.
 pub fn wall_clock_ms() -> u64 {
     micros(ClockId::CLOCK_REALTIME) / 1000
 }
@@ -29,7 +29,7 @@ fn micros(clock: ClockId) -> u64 {
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// What tells this boot from every other (random(4)).
+/// The kernel's boot ID (random(4)).
 pub fn boot_id() -> Result<BootId, FileError> {
     let mut text = [0; 36];
     File::open(BOOT_ID)
@@ -57,20 +57,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_is_that_of_proc_uptime_and_goes_on() {
+    fn the_clock_agrees_with_proc_uptime_and_advances() {
         let text = std::fs::read_to_string("/proc/uptime").unwrap();
         let uptime_s: f64 = text.split(' ').next().unwrap().parse().unwrap();
         let before = now();
         #[allow(clippy::cast_precision_loss)]
         let seconds = before.total_micros() as f64 / 1e6;
-        // `uptime` counts time asleep, the monotonic clock does not.
+        // `uptime` includes the time of suspend, the monotonic clock does not.
         assert!(seconds <= uptime_s + 1.0, "{seconds} {uptime_s}");
         assert!(now() >= before);
         while now() == before {}
     }
 
     #[test]
-    fn the_boot_is_the_same_and_random_bytes_are_not() {
+    fn the_boot_id_is_constant_and_random_bytes_differ() {
         assert_eq!(boot_id().unwrap(), boot_id().unwrap());
         let text = std::fs::read(BOOT_ID).unwrap();
         assert_eq!(BootId::parse(&text[..36]), Some(boot_id().unwrap()));

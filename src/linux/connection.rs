@@ -1,4 +1,4 @@
-//! A client's end of the control socket: one question, and the whole answer.
+//! The client's end of the control socket: one request, and the whole answer.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
@@ -18,27 +18,27 @@ use crate::wire::control::{Entry, Reply, Request, Text, Warning};
 use crate::wire::frame::{self, FrameError};
 use crate::wire::snapshot::{self, Header, ProviderHead};
 
-/// The daemon has this long, in seconds, for each part of its answer.
+/// Timeout for each part of the daemon's answer, in seconds.
 const PATIENCE_S: u8 = 6;
-/// A busy daemon turns a client away, which then tries again so many times …
+/// A busy daemon closes a client's connection; the client tries again so many times …
 const TRIES: u32 = 60;
 /// … after this pause.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// All that the daemon said.
+/// The daemon's answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
     /// the daemon as a whole
     pub header: Option<Header>,
-    /// what a person should mend
+    /// what the user should correct
     pub warnings: Vec<Warning>,
-    /// in the order of preference
+    /// the providers, best rank first
     pub providers: Vec<Provider>,
-    /// of the journal, oldest first
+    /// entries of the journal, oldest first
     pub entries: Vec<Entry>,
-    /// lines for the person
+    /// lines of text
     pub notes: Vec<Text>,
-    /// why what was asked was not done
+    /// why the request was refused
     pub refused: Option<Text>,
 }
 
@@ -68,15 +68,15 @@ impl Serialize for Provider {
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum AskError {
-    /// nobody listens on the socket
+    /// no daemon listens on the socket
     NoDaemon,
     /// the socket is another user's
     NotPermitted,
     /// no answer in time
     Silent,
-    /// the connection was closed in the middle, again and again
+    /// the connection was closed early, at each try
     Closed,
-    /// what came is no answer
+    /// the answer cannot be decoded
     Frame(FrameError),
     /// anything else
     Io(io::Error),
@@ -95,8 +95,8 @@ impl From<io::Error> for AskError {
     }
 }
 
-/// Asks the daemon of a `state_dir`. A request may be carried out twice, when the daemon is too busy to answer at once:
-/// each of them says what shall be, so that makes no difference.
+/// Sends a request to the daemon of a `state_dir`. A request may be carried out twice if the daemon is too busy to answer
+/// at once; all requests are idempotent.
 ///
 /// # Errors
 /// See [`AskError`].
@@ -139,7 +139,7 @@ fn ask_once(socket: &Path, request: &Request) -> Result<Answer, AskError> {
     }
 }
 
-/// With a time limit on everything, connecting included: a stopped daemon's queue may be full.
+/// Connects, with a timeout on everything, including connect(2): a stopped daemon's queue may be full.
 fn connect(socket: &Path) -> io::Result<UnixStream> {
     let fd = socket::socket(
         AddressFamily::Unix,
@@ -155,7 +155,7 @@ fn connect(socket: &Path) -> io::Result<UnixStream> {
 }
 
 impl Answer {
-    /// Whether this was the end.
+    /// Adds a reply; returns whether it was the last.
     fn take(&mut self, reply: Reply) -> bool {
         match reply {
             Reply::Header(header) => self.header = Some(header),

@@ -1,13 +1,13 @@
-//! The daemon's end of the control socket: it moves frames, and knows nothing of what they say.
+//! The daemon's end of the control socket: it moves frames, and does not interpret them.
 //!
-//! Everything is non-blocking, and every client has a place and a deadline of its own, so nobody delays the daemon or
-//! another client. One request a connection. What the event loop does:
+//! Everything is non-blocking, and every client has its own place and deadline, so no client delays the daemon or another
+//! client. One request per connection. What the event loop does:
 //!
 //! | when | calls |
 //! |---|---|
 //! | [`Server::listener`] is readable | [`Server::accept`], then as for a client |
-//! | a client's descriptor is ready | [`Server::read`]: a request is there once; carry it out, [`Server::push`] the answer's frames; then always [`Server::pump`] |
-//! | after `pump` | watch [`Server::interest`]; none: the client is gone, and so is its descriptor |
+//! | a client's descriptor is ready | [`Server::read`]: returns the request once; carry it out, [`Server::push`] the answer's frames; then always [`Server::pump`] |
+//! | after `pump` | poll for [`Server::interest`]; none: the client is gone, and its descriptor is closed |
 //! | [`Server::next_deadline`] has come | [`Server::expire`] |
 //! | a clean stop | [`Server::close`] |
 
@@ -34,12 +34,12 @@ use crate::wire::frame;
 
 /// The socket's name in `state_dir`.
 pub const SOCKET: &str = "control.sock";
-/// A client has this long to ask, and as long again to take the answer.
+/// Timeout of a client's request, and again of its reading of the answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// When every place is taken, a client that has not moved for this long makes way for a new one.
+/// If every place is taken, a client that has been idle for this long is dropped for a new one.
 pub const GRACE: Duration = Duration::from_millis(100);
 
-/// A client's place, below [`CLIENTS_MAX`]. It is another client's after this one is gone.
+/// A client's place, below [`CLIENTS_MAX`]. It is reused when the client is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientId(u8);
 
@@ -49,7 +49,7 @@ impl ClientId {
         self.0 as usize
     }
 
-    /// The client of an index.
+    /// The client with an index.
     pub fn from_index(index: usize) -> Option<ClientId> {
         let index = u8::try_from(index).ok()?;
         (usize::from(index) < CLIENTS_MAX).then_some(ClientId(index))
@@ -58,48 +58,48 @@ impl ClientId {
 
 type Buffer = [u8; FRAME_MAX];
 
-/// The client is to be forgotten.
+/// The client's connection is over.
 struct Gone;
 
 /// The control socket and its clients. All zero bytes until [`Server::open`].
 pub struct Server {
-    /// a client's request while it asks, then a frame or more of the answer
+    /// a client's request while it is read, then one or more frames of the answer
     buffers: [Buffer; CLIENTS_MAX],
-    /// one when open; a `Vec`, because its emptiness is zero bytes
+    /// one element if open; a `Vec`, because an empty one is all zero bytes
     open: Vec<Open, 1>,
 }
 
 struct Open {
     listener: UnixListener,
     socket: PathBuf,
-    /// the device and the number of its inode
+    /// the socket file's device and inode number
     inode: (u64, u64),
-    /// given up for a moment when the process has no descriptor left, to turn a client away
+    /// a spare descriptor: closed when the process has no other left, so that a client can be accepted and closed
     spare: Option<OwnedFd>,
     clients: [Option<Client>; CLIENTS_MAX],
 }
 
 struct Client {
     stream: UnixStream,
-    /// it is of root, or of the user we run as
+    /// the client runs as root, or as the daemon's user
     is_owner: bool,
     phase: Phase,
-    /// when it last did something
+    /// time of the last activity
     moved: Instant,
     deadline: Instant,
 }
 
 enum Phase {
-    /// so many bytes of the request are in the buffer
+    /// bytes of the request in the buffer
     Asking(usize),
     Answering(Answer),
 }
 
 struct Answer {
     request: Option<Request>,
-    /// how far `next` is, in a count of its own
+    /// the position of `next` in the answer
     at: u32,
-    /// so many bytes are in the buffer
+    /// bytes in the buffer
     end: usize,
     /// the last frame is in the buffer
     last: bool,
@@ -115,11 +115,11 @@ impl Server {
         }
     }
 
-    /// Listens on `state_dir/control.sock`, mode 0600, in place of what a dead daemon left there. The caller holds the
-    /// lock that keeps two daemons apart, and has made the directory.
+    /// Listens on `state_dir/control.sock`, mode 0600, and replaces the socket of a dead daemon. The caller holds the lock
+    /// against a second daemon, and has made the directory.
     ///
     /// # Errors
-    /// With the path, for people.
+    /// The error has the path.
     pub fn open(&mut self, state_dir: &Path) -> Result<(), FileError> {
         self.close();
         let socket = state_dir.join(SOCKET);
@@ -128,7 +128,7 @@ impl Server {
         Ok(())
     }
 
-    /// Closes every connection and removes the socket, if that is not another's.
+    /// Closes every connection, and removes the socket file if it is still this server's.
     pub fn close(&mut self) {
         let reachable = self.is_reachable();
         if let Some(open) = self.open.pop().filter(|_| reachable) {
@@ -136,16 +136,16 @@ impl Server {
         }
     }
 
-    /// Whether clients find it: nobody has deleted its file.
+    /// Whether clients can connect: the socket file was not deleted or replaced.
     pub fn is_reachable(&self) -> bool {
         let found = |open: &Open| inode(&open.socket).is_ok_and(|inode| inode == open.inode);
         self.open.first().is_some_and(found)
     }
 
-    /// Lets the members of a group connect, or none: the file's mode is 0660 then, else 0600.
+    /// Lets the members of a group connect, with file mode 0660; without a group, the mode is 0600.
     ///
     /// # Errors
-    /// The file cannot be given to that group.
+    /// The file's group cannot be changed.
     pub fn admit(&self, group: Option<u32>) -> Result<(), FileError> {
         let Some(open) = self.open.first() else {
             return Ok(());
@@ -164,32 +164,32 @@ impl Server {
         };
         give().map_err(|e: io::Error| {
             let refused = e.raw_os_error() == Some(Errno::EPERM as i32);
-            let trouble = FileError::new("give to control_group", &open.socket, e);
+            let error = FileError::new("give to control_group", &open.socket, e);
             match refused {
-                true => trouble.advise(
+                true => error.advise(
                     "restart the daemon; under systemd, let it by SupplementaryGroups= in a drop-in, see failover(8)",
                 ),
-                false => trouble,
+                false => error,
             }
         })
     }
 
-    /// Whether a client is of root, or of the user we run as: others may only ask.
+    /// Whether a client runs as root, or as the daemon's user: others may only query.
     pub fn is_owner(&self, client: ClientId) -> bool {
         let open = self.open.first();
         let client = open.and_then(|open| open.clients.get(client.index())?.as_ref());
         client.is_some_and(|client| client.is_owner)
     }
 
-    /// To be watched for reading, as long as the server is open.
+    /// The listening socket, to be polled for reading while the server is open.
     pub fn listener(&self) -> Option<BorrowedFd<'_>> {
         self.open.first().map(|open| open.listener.as_fd())
     }
 
-    /// Takes one new client. Its request is mostly there already: go on with [`Server::read`] at once.
+    /// Accepts one new client. Its request has usually arrived already: call [`Server::read`] at once.
     ///
-    /// When every place is taken, the one that has not moved for the longest time makes way, if that is [`GRACE`];
-    /// else the new one is turned away without a word, which its end understands as "try again".
+    /// If every place is taken, the client that has been idle longest is dropped, if it was idle for [`GRACE`]; else the
+    /// new connection is closed without an answer, and the client tries again.
     pub fn accept(&mut self, now: Instant) -> Option<ClientId> {
         let open = self.open.first_mut()?;
         let stream = match open.listener.accept() {
@@ -211,8 +211,8 @@ impl Server {
         Some(client)
     }
 
-    /// Reads from a client, once. The request when it is complete, and never again. Garbage is answered with an error,
-    /// and a client that leaves is forgotten.
+    /// Reads from a client, once. Returns the request when it is complete, and only once. Invalid bytes are answered with
+    /// an error, and a client that has disconnected is dropped.
     pub fn read(&mut self, client: ClientId, now: Instant) -> Option<Request> {
         let (buffer, place) = self.parts(client)?;
         match place.as_mut()?.read(buffer, now) {
@@ -236,14 +236,14 @@ impl Server {
         if answer.add(reply, buffer) {
             return true;
         }
-        // A broken connection shows itself again in `pump`.
+        // A broken connection fails again in `pump`.
         let _ = answer.send(&client.stream, buffer);
         answer.add(reply, buffer)
     }
 
-    /// Sends what a client takes now, and asks for more whenever all is sent: `next` gets the request and its place in the
-    /// answer, 0 at first, which it moves on as it likes; its `None` means [`Reply::Done`]. An answer that [`Server::push`]
-    /// has ended is not asked for. Closes after the last frame.
+    /// Sends what the client's socket takes now, and calls `next` for more when all is sent. `next` gets the request and
+    /// the position in the answer, 0 at first, which it advances itself; its `None` means [`Reply::Done`]. It is not called
+    /// after [`Server::push`] has ended the answer. Closes after the last frame.
     pub fn pump(
         &mut self,
         client: ClientId,
@@ -260,7 +260,7 @@ impl Server {
         }
     }
 
-    /// A client's descriptor, and what to watch it for. `None`: it is gone.
+    /// A client's descriptor, and what to poll it for. `None`: the client is gone.
     pub fn interest(&self, client: ClientId) -> Option<(BorrowedFd<'_>, Interest)> {
         let client = self.open.first()?.clients.get(client.index())?.as_ref()?;
         let interest = match client.phase {
@@ -276,14 +276,14 @@ impl Server {
         clients.iter().flatten().map(|c| c.deadline).min()
     }
 
-    /// Drops the clients whose deadline has come.
+    /// Drops the clients whose deadline has passed.
     pub fn expire(&mut self, now: Instant) {
         for place in self.open.iter_mut().flat_map(|open| &mut open.clients) {
             place.take_if(|client| client.deadline <= now);
         }
     }
 
-    /// Drops the clients that have heard a part of what is not so any more; they ask again.
+    /// Drops the clients that have received a part of an outdated answer; they ask again.
     pub fn drop_half_told(&mut self) {
         let half_told = |client: &mut Client| match &client.phase {
             Phase::Answering(Answer {
@@ -309,12 +309,12 @@ impl Open {
     fn new(socket: &Path) -> io::Result<Open> {
         match std::fs::symlink_metadata(socket) {
             Ok(found) if found.file_type().is_socket() => std::fs::remove_file(socket)?,
-            _ => {} // whatever else is there makes bind fail, and is not ours to remove
+            _ => {} // any other file makes bind fail, and is not removed
         }
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-        // The file takes its mode from the socket's inode (unix(7), `unix_bind` in net/unix/af_unix.c): it is never
-        // there with another one.
+        // The file is created with the mode of the socket's inode (unix(7), `unix_bind` in net/unix/af_unix.c): it never
+        // has another mode.
         fchmod(&fd, Mode::S_IRUSR | Mode::S_IWUSR)?;
         socket::bind(fd.as_raw_fd(), &UnixAddr::new(socket)?)?;
         socket::listen(&fd, Backlog::new(64)?)?;
@@ -328,7 +328,8 @@ impl Open {
         })
     }
 
-    /// Without a free descriptor a connection stays in the queue, and the listener readable for ever.
+    /// Accepts and closes a connection by means of the spare descriptor. Else it would stay in the queue, and the listener
+    /// readable for ever.
     fn turn_away(&mut self, error: &io::Error) {
         if matches!(
             error.raw_os_error().map(Errno::from_raw),
@@ -340,7 +341,7 @@ impl Open {
         }
     }
 
-    /// Where the next client goes.
+    /// The place of the next client.
     fn place(&self, now: Instant) -> Option<ClientId> {
         let moved = |i: &usize| self.clients[*i].as_ref().map(|client| client.moved);
         let longest = (0..CLIENTS_MAX).min_by_key(moved)?; // an empty place is less than any
@@ -426,7 +427,7 @@ impl Answer {
         true
     }
 
-    /// Sends what the socket takes; what it does not take moves to the buffer's start, so that there is room behind it.
+    /// Sends what the socket takes; the rest moves to the buffer's start, so that there is room after it.
     fn send(&mut self, stream: &UnixStream, buffer: &mut Buffer) -> Result<(), Gone> {
         let mut sent = 0;
         while sent < self.end {
@@ -455,7 +456,7 @@ fn is_owner(stream: &UnixStream) -> bool {
     peer.is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
 }
 
-/// Whether to wait for the socket, or to give the client up.
+/// Whether to wait for the socket, or to drop the client.
 fn later(error: &io::Error) -> Result<(), Gone> {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),

@@ -1,4 +1,4 @@
-//! What an errno means: for a path (errno → [`Fault`]), and for a person.
+//! The meaning of an errno: as a [`Fault`], and as text.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use crate::types::Fault;
 
-/// The fault that an errno tells of (errno(3)).
+/// The fault for an errno (errno(3)).
 pub fn fault(errno: Errno) -> Fault {
     match errno {
         Errno::ENETUNREACH => Fault::NetworkUnreachable,
@@ -26,12 +26,12 @@ pub fn fault(errno: Errno) -> Fault {
     }
 }
 
-/// The C library's text for an error (strerror_r(3)), as `No such file or directory`. nix has texts of its own, which the
-/// program need not hold as well.
+/// The C library's text for an error (strerror_r(3)), as `No such file or directory`. nix has its own texts, which would
+/// make the program larger.
 pub fn text(error: &io::Error) -> String {
     let mut text = error.to_string();
     if error.raw_os_error().is_some()
-        // std puts the number behind it, in parentheses.
+        // std appends the number in parentheses.
         && let Some(number) = text.rfind('(')
     {
         text.truncate(text[..number].trim_end().len());

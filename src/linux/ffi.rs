@@ -6,7 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::libc;
 
-/// Lets only those packets into a socket that a classic BPF program accepts (`SO_ATTACH_FILTER`, socket(7)).
+/// Attaches a classic BPF program to a socket, which drops all packets that it does not accept (`SO_ATTACH_FILTER`,
+/// socket(7)).
 pub(super) fn attach_filter(
     socket: BorrowedFd,
     program: &[libc::sock_filter],
@@ -23,11 +24,10 @@ pub(super) fn attach_filter(
     )
 }
 
-/// Has a socket send and receive by one device only (`SO_BINDTODEVICE`, socket(7)). nix's own way takes the name from the
-/// heap.
+/// Binds a socket to one device (`SO_BINDTODEVICE`, socket(7)). nix's wrapper needs the name on the heap.
 pub(super) fn bind_to_device(socket: BorrowedFd, device: &str) -> Result<(), Errno> {
     if device.is_empty() {
-        return Err(Errno::ENODEV); // to the kernel it means: by any
+        return Err(Errno::ENODEV); // to the kernel, an empty name means any device
     }
     set_option(
         socket,
@@ -61,13 +61,13 @@ fn set_option<T>(
     Errno::result(result).map(drop)
 }
 
-/// A place on a link, for packet sockets (packet(7)).
+/// A link-layer destination, for packet sockets (packet(7)).
 pub(super) struct LinkLayer {
-    /// the device's number
+    /// the device's index
     pub(super) device: u32,
-    /// the protocol, as in an Ethernet's header
+    /// the EtherType
     pub(super) protocol: u16,
-    /// the link address
+    /// the link-layer address
     pub(super) address: [u8; 6],
 }
 
@@ -94,7 +94,7 @@ const LINK_LAYER_LEN: libc::socklen_t = {
     len
 };
 
-/// Binds a packet socket to a device and a protocol. The device's own address, if it is an Ethernet.
+/// Binds a packet socket to a device and a protocol. Returns the device's address, if it is an Ethernet device.
 pub(super) fn bind_to_link(
     socket: BorrowedFd,
     device: u32,
@@ -119,7 +119,7 @@ pub(super) fn bind_to_link(
     Ok(ethernet.then_some([a, b, c, d, e, f]))
 }
 
-/// Sends one packet over a packet socket, without the link's own header.
+/// Sends one packet, without its link header, over a packet socket.
 pub(super) fn send_to_link(socket: BorrowedFd, to: &LinkLayer, bytes: &[u8]) -> Result<(), Errno> {
     let to = to.raw()?;
     // SAFETY: `bytes` is valid for reads of its length, `to` is a sockaddr_ll, and the length is its own.
@@ -136,8 +136,8 @@ pub(super) fn send_to_link(socket: BorrowedFd, to: &LinkLayer, bytes: &[u8]) -> 
     Errno::result(result).map(drop)
 }
 
-/// Keeps every descriptor but the first three from child processes, those too that we were started with
-/// (close_range(2), since Linux 5.11; on older kernels nothing happens: ours are all opened with `O_CLOEXEC`).
+/// Sets close-on-exec on every descriptor except the first three, including inherited ones (close_range(2), since Linux
+/// 5.11; on older kernels nothing happens: this program opens all of its own with `O_CLOEXEC`).
 pub(super) fn close_on_exec() {
     // SAFETY: takes three integers; it sets a flag on descriptors, and closes none.
     unsafe {
@@ -150,7 +150,7 @@ pub(super) fn close_on_exec() {
     }
 }
 
-/// How many lines a terminal has (`TIOCGWINSZ`, ioctl_tty(2)). `None`: it is no terminal.
+/// The number of lines of a terminal (`TIOCGWINSZ`, ioctl_tty(2)). `None`: it is no terminal.
 pub(super) fn terminal_rows(terminal: BorrowedFd<'_>) -> Option<u16> {
     let mut size = libc::winsize {
         ws_row: 0,
@@ -163,7 +163,7 @@ pub(super) fn terminal_rows(terminal: BorrowedFd<'_>) -> Option<u16> {
     (result == 0).then_some(size.ws_row)
 }
 
-/// Takes a capability out of what this process, and whatever it starts, can ever have (PR_CAPBSET_DROP,
+/// Drops a capability from the bounding set of this process, for itself and its children (PR_CAPBSET_DROP,
 /// capabilities(7)).
 ///
 /// # Errors
@@ -182,7 +182,7 @@ pub(super) fn renounce(capability: u32) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-/// Keeps no capabilities but these of the first 32, permitted and effective (capset(2)).
+/// Keeps only these capabilities, of the first 32, as permitted and effective (capset(2)).
 pub(super) fn keep_capabilities(set: u32) -> Result<(), Errno> {
     const VERSION_3: u32 = 0x2008_0522;
     // `struct __user_cap_header_struct`: the version, and this thread; two of `struct __user_cap_data_struct`: effective,

@@ -4,13 +4,13 @@
 //! |---|---|
 //! | [`config_file`] | the configuration file |
 //! | [`sticky`] | the file that holds the pin |
-//! | [`path_watch`] | tells when what a path leads to may have changed |
-//! | [`state_dir`] | the state directory: made, found safe, watched |
+//! | [`path_watch`] | detects that the file at a path may have changed |
+//! | [`state_dir`] | the state directory: creation, safety, deletion |
 //! | [`lock`] | one daemon per state directory |
 //! | [`saved_state`] | the saved state's file |
 //! | [`table_names`] | names of routing tables and groups |
 //! | [`lines`] | small text files, line by line |
-//! | [`error`] | what could not be done with a file, why, and what to do |
+//! | [`error`] | a failed file operation, its cause, and the advice |
 
 pub mod config_file;
 pub mod error;

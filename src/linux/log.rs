@@ -1,7 +1,7 @@
-//! Where log lines go: stderr in the foreground, else the system's log.
+//! The destination of log lines: stderr in the foreground, else the system log.
 //!
-//! A syslog daemon that hangs, is restarted or does not exist yet costs lines, never time: its socket does not block,
-//! and is opened again when it breaks. Lines that it does not take go to stderr.
+//! A syslog daemon that hangs, is restarted or does not run yet may cost lines, but never delays us: its socket does not
+//! block, and is reopened after an error. Lines that it does not take go to stderr.
 
 use std::fmt::Arguments;
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use crate::config::LogLevel;
 
 static SINK: Sink = Sink(Mutex::new(State::Stderr));
 
-/// Starts logging. To be called once; lines logged before go nowhere.
+/// Starts logging. To be called once; lines logged earlier are lost.
 pub fn init(foreground: bool, level: LogLevel) {
     if !foreground {
         let syslog = open_syslog(None).ok();
@@ -27,11 +27,11 @@ pub fn init(foreground: bool, level: LogLevel) {
         }
         *SINK.lock() = State::Syslog(syslog);
     }
-    let _ = log::set_logger(&SINK); // fails when it is set already, to the same
+    let _ = log::set_logger(&SINK); // fails if it is set already, to the same sink
     set_level(level);
 }
 
-/// Changes how much is logged.
+/// Sets the log level.
 pub fn set_level(level: LogLevel) {
     log::set_max_level(match level {
         LogLevel::Error => LevelFilter::Error,
@@ -45,7 +45,7 @@ struct Sink(Mutex<State>);
 
 enum State {
     Stderr,
-    /// `None`: it was not there at the last line
+    /// `None`: it could not be opened for the last line
     Syslog(Option<Logger<Datagrams, Line>>),
 }
 
@@ -57,7 +57,7 @@ impl Sink {
 
 impl Log for Sink {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // What the libraries have to say is for their authors.
+        // Log lines of libraries are dropped.
         metadata.target().starts_with("failover")
     }
 
@@ -84,11 +84,11 @@ fn to_stderr(level: Level, text: Arguments<'_>) {
         Level::Info => "info",
         Level::Debug | Level::Trace => "debug",
     };
-    // One write a line: lines of several processes do not mix. Nobody can be told when it fails.
+    // One write per line, so that lines of several processes do not mix. A failure cannot be reported.
     let _ = io::stderr().write_all(format!("{level}: {text}\n").as_bytes());
 }
 
-/// Whether the system's log has taken it.
+/// Returns whether the system log has taken the line.
 fn to_syslog(
     syslog: &mut Option<Logger<Datagrams, Line>>,
     socket: Option<&str>,
@@ -110,7 +110,7 @@ fn to_syslog(
         };
         match written {
             Ok(()) => return true,
-            // Its queue is full: it hangs, and so would another connection.
+            // Its queue is full: it hangs, so a new connection would not help.
             Err(syslog::Error::Write(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                 return false;
             }
@@ -120,8 +120,8 @@ fn to_syslog(
     false
 }
 
-/// On the socket given, else on the usual one, which on Linux takes datagrams. The crate's own connections could be of
-/// four kinds, and buffer two of them.
+/// Opens the given socket, or else the default one, which takes datagrams on Linux. The crate's own connections have four
+/// kinds, two of which are buffered.
 fn open_syslog(socket: Option<&str>) -> io::Result<Logger<Datagrams, Line>> {
     let datagrams = UnixDatagram::unbound()?;
     datagrams.set_nonblocking(true)?;
@@ -132,7 +132,7 @@ fn open_syslog(socket: Option<&str>) -> io::Result<Logger<Datagrams, Line>> {
     Ok(Logger::new(Datagrams(datagrams), line))
 }
 
-/// Sends what is written at once as a datagram of its own.
+/// Sends each write as one datagram.
 struct Datagrams(UnixDatagram);
 
 impl Write for Datagrams {
@@ -145,11 +145,11 @@ impl Write for Datagrams {
     }
 }
 
-/// A line as RFC 3164 has it, without the time: the syslog daemon puts its own there (section 4.3.3), which is the
-/// local time, unlike what the crate's formatters write.
+/// A line in the format of RFC 3164, without the time: the syslog daemon adds it (section 4.3.3), in local time, unlike the
+/// crate's formatters.
 ///
-/// OpenWrt's logd takes the first 16 characters for the time, and drops them, when the last of them is a space. With five
-/// digits of the process at least, it never is.
+/// OpenWrt's logd takes the first 16 characters as the time, and drops them, if the last of them is a space. The pid is
+/// padded to five digits, so it never is.
 struct Line {
     process: u32,
 }
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_reach_a_syslog_daemon_and_its_successor() {
+    fn lines_reach_a_syslog_daemon_and_again_after_its_restart() {
         let path = socket("restart");
         let path_text = path.to_str();
         let mut syslog = None;
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn logd_takes_no_part_of_a_line_for_the_time() {
+    fn logd_takes_no_part_of_a_line_as_the_time() {
         for process in [1, 23, 456, 1323, 65_535, 100_000, 4_194_304] {
             let mut line = Vec::new();
             let text = format_args!("a b c d e f");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_syslog_daemon_that_hangs_delays_nobody() {
+    fn a_syslog_daemon_that_hangs_causes_no_delay() {
         let path = socket("hang");
         let daemon = UnixDatagram::bind(&path).unwrap();
         let mut syslog = None;

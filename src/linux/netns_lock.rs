@@ -1,12 +1,12 @@
-//! One daemon a network namespace: two would take one another's routes for what a former run left, and fight, also with
-//! different state directories.
+//! One daemon per network namespace: two daemons, even with different state directories, would take each other's routes
+//! for leftovers of an earlier run, and overwrite them.
 //!
-//! A file that is named after the network namespace is locked, in a directory that only root may write to, and the kernel
-//! takes the lock back when its holder ends, however it ends. Beside it is a socket. Nobody says anything on it; whoever
-//! finds the lock held connects, so that a probe by hand makes room for a daemon. The holder has to let go of those: when
-//! more have connected than there is room for, the next one cannot ask.
+//! A file named after the network namespace is locked, in a directory that only root can write to. The kernel releases the
+//! lock when its holder ends, however it ends. Beside it is a socket: a process that finds the lock held connects to it, so
+//! that `failover probe` makes room for a daemon. No data is sent. The holder has to close these connections: when the
+//! backlog is full, no further process can connect.
 //!
-//! (A name in the abstract namespace of unix(7) could be taken by any user.)
+//! (A name in the abstract namespace of unix(7) could be bound by any user.)
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
@@ -25,17 +25,17 @@ use super::errno;
 use super::file::lock::{Lock, NotLocked, command_line, holder};
 use super::file::state_dir;
 
-/// Where daemons find one another, whatever their state directories are.
+/// The directory of the lock, independent of state directories.
 const DIRECTORY: &str = "/var/run/failover";
-/// The network namespace that we are in.
+/// The current network namespace.
 const NAMESPACE: &str = "/proc/thread-self/ns/net";
-/// So many may ask while the holder is busy.
-const ASKERS_MAX: i32 = 64;
+/// Connections that may be pending while the holder is busy.
+const BACKLOG: i32 = 64;
 
-/// Held as long as this lives.
+/// The lock is held until this is dropped.
 #[derive(Debug, Default)]
 pub struct NetnsLock {
-    /// None where there can be none.
+    /// none if the lock could not be created
     held: Option<Held>,
 }
 
@@ -46,27 +46,27 @@ struct Held {
     path: PathBuf,
 }
 
-/// Why this is not the only daemon here.
+/// Why the lock was not taken.
 #[derive(Debug)]
 pub enum NetnsTaken {
     /// another process has the lock
     Held {
-        /// its process id, when it has said so
+        /// its process id, if it is known
         pid: Option<u32>,
-        /// its command line, when it can be read
+        /// its command line, if it can be read
         command: Option<String>,
     },
-    /// the system refuses
+    /// a system call failed
     System(io::Error),
 }
 
 impl NetnsTaken {
-    /// Whether the holder lives no more: what is left is a child of its that has not become another program yet.
+    /// Whether the holder is dead: the lock is still held by a child of it, until that calls exec.
     pub fn by_dead(&self) -> bool {
         matches!(self, NetnsTaken::Held { command: None, .. })
     }
 
-    /// Whether the holder is no daemon: it makes checks by hand, and will be done with that.
+    /// Whether the holder is `failover probe`, which ends by itself.
     pub fn by_probe(&self) -> bool {
         let NetnsTaken::Held {
             command: Some(command),
@@ -79,7 +79,7 @@ impl NetnsTaken {
     }
 }
 
-/// What a command line of ours asks for, of what matters here.
+/// The subcommand in a command line, if it is `run` or `probe`.
 fn verb(command: &str) -> Option<&str> {
     let mut words = command.split(' ').skip(1);
     words.find(|word| matches!(*word, "run" | "probe"))
@@ -91,7 +91,7 @@ impl From<io::Error> for NetnsTaken {
     }
 }
 
-/// The daemon of this network namespace, as far as we may know of it.
+/// The pid of this network namespace's daemon, if it can be found.
 pub fn daemon() -> Option<u32> {
     let namespace = fs::metadata(NAMESPACE).ok()?.ino();
     let file = fs::File::open(format!("{DIRECTORY}/netns-{namespace}.lock")).ok()?;
@@ -102,12 +102,12 @@ pub fn daemon() -> Option<u32> {
 }
 
 impl NetnsLock {
-    /// What becomes readable when somebody has asked; none when there is nobody who could.
+    /// Becomes readable when another process has connected; none if there is no lock.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.held.as_ref().map(|held| held.socket.as_fd())
     }
 
-    /// Lets go of whoever has asked. Whether one of them is to be a daemon.
+    /// Closes all pending connections. Returns whether one of them came from a starting daemon.
     pub fn dismiss(&self) -> bool {
         let mut daemon = false;
         if let Some(held) = &self.held {
@@ -121,13 +121,13 @@ impl NetnsLock {
         daemon
     }
 
-    /// Whether others notice: nobody has deleted the files.
+    /// Whether other processes can find the lock: its files were not deleted.
     pub fn holds(&self) -> bool {
         let found = |held: &Held| held.lock.holds() && held.path.exists();
         self.held.as_ref().is_none_or(found)
     }
 
-    /// Takes the lock. Never waits. Where there is no place for it, that is told, and no second daemon will be noticed.
+    /// Takes the lock. Never blocks. If the lock cannot be created, this is logged, and a second daemon is not detected.
     pub fn take() -> Result<NetnsLock, NetnsTaken> {
         let namespace = fs::metadata(NAMESPACE)?.ino();
         let name = format!("netns-{namespace}");
@@ -140,12 +140,12 @@ impl NetnsLock {
         }
         let path = PathBuf::from(format!("{DIRECTORY}/{name}.sock"));
         match Lock::take_file(DIRECTORY, &format!("{name}.lock")) {
-            // Its former holder has deleted it meanwhile.
+            // Its previous holder has deleted it meanwhile.
             Ok(lock) if !lock.holds() => Err(NetnsTaken::Held {
                 pid: None,
                 command: None,
             }),
-            Ok(lock) => match door(&path) {
+            Ok(lock) => match listener(&path) {
                 Ok(socket) => Ok(NetnsLock {
                     held: Some(Held { lock, socket, path }),
                 }),
@@ -155,7 +155,7 @@ impl NetnsLock {
                 }
             },
             Err(NotLocked::Held { pid, command, .. }) => {
-                knock(&path);
+                notify_holder(&path);
                 Err(NetnsTaken::Held { pid, command })
             }
             Err(error) => unnoticed(&error),
@@ -177,18 +177,18 @@ fn open() -> Result<std::os::fd::OwnedFd, Errno> {
     socket(AddressFamily::Unix, SockType::Stream, flags, None)
 }
 
-/// Listens, in place of what a killed holder left.
-fn door(path: &PathBuf) -> Result<UnixListener, Errno> {
+/// Listens, and replaces the socket of a killed holder.
+fn listener(path: &PathBuf) -> Result<UnixListener, Errno> {
     let _ = fs::remove_file(path);
     let ours = open()?;
     fchmod(&ours, Mode::S_IRUSR | Mode::S_IWUSR)?;
     bind(ours.as_raw_fd(), &UnixAddr::new(path)?)?;
-    listen(&ours, Backlog::new(ASKERS_MAX)?)?;
+    listen(&ours, Backlog::new(BACKLOG)?)?;
     Ok(ours.into())
 }
 
-/// Has the holder look who is there. That it knows already is as good.
-fn knock(path: &PathBuf) {
+/// Notifies the holder by connecting. An error means that it has been notified already.
+fn notify_holder(path: &PathBuf) {
     let _ = open().and_then(|asking| connect(asking.as_raw_fd(), &UnixAddr::new(path)?));
 }
 

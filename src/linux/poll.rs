@@ -1,8 +1,8 @@
-//! Waiting: for any number of descriptors, and for one deadline.
+//! Waits for any number of descriptors, and for one deadline.
 //!
-//! The timer is watched for its edge and never read: setting it anew clears what is left of its last expiry
-//! (timerfd_settime(2)). So a wake-up by the deadline costs `epoll_wait` and `timerfd_settime`, nothing else.
-//! `epoll_pwait2`, whose timeout is fine enough to do without a timer, came with Linux 5.11: too new for routers.
+//! The timer is edge-triggered and never read: setting it again clears the last expiration (timerfd_settime(2)). So a
+//! wakeup by the deadline costs only `epoll_wait` and `timerfd_settime`. `epoll_pwait2`, with a timeout in nanoseconds,
+//! would need no timer, but came with Linux 5.11: too new for routers.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -14,28 +14,28 @@ use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 
 use crate::types::Instant;
 
-/// Most descriptors that one wait tells of; the others come with the next.
+/// Most descriptors that one wait returns; the others are returned by the next.
 pub const READY_MAX: usize = 32;
 /// The timer's token. A descriptor must have another.
 const TIMER: u64 = u64::MAX;
 
-/// What a descriptor is waited for. Errors and hang-ups are told whatever the interest: remove a descriptor that
-/// has them, or the next wait returns at once.
+/// The events that a descriptor is polled for. Errors and hang-ups are always reported: remove such a descriptor, or the
+/// next wait returns at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
-    /// there is something to read
+    /// readable
     pub read: bool,
-    /// there is room to write
+    /// writable
     pub write: bool,
 }
 
 impl Interest {
-    /// Something to read.
+    /// Readable.
     pub const READ: Interest = Interest {
         read: true,
         write: false,
     };
-    /// Room to write.
+    /// Writable.
     pub const WRITE: Interest = Interest {
         read: false,
         write: true,
@@ -49,24 +49,24 @@ impl Interest {
     }
 }
 
-/// A descriptor that is worth looking after.
+/// A ready descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
-    /// the one it was added with
+    /// its token
     pub token: u64,
-    /// a read will not block: there is data, an end or an error
+    /// a read will not block: there is data, end of file or an error
     pub readable: bool,
     /// a write will not block: there is room, or an error
     pub writable: bool,
-    /// an error is pending, or the other side is gone
+    /// an error is pending, or the peer has closed
     pub broken: bool,
 }
 
-/// Room for what one wait tells of; to be used again for the next.
+/// Buffer for the result of a wait; to be reused.
 pub struct ReadyList([EpollEvent; READY_MAX]);
 
 impl ReadyList {
-    /// Room for [`READY_MAX`].
+    /// A buffer for [`READY_MAX`] descriptors.
     pub const fn new() -> ReadyList {
         ReadyList([EpollEvent::new(EpollFlags::empty(), 0); READY_MAX])
     }
@@ -82,12 +82,12 @@ impl Default for ReadyList {
 pub struct Poller {
     epoll: Epoll,
     timer: TimerFd,
-    /// what the timer is set to; none also once it has expired
+    /// the timer's time; none after it has expired
     armed: Option<Instant>,
 }
 
 impl Poller {
-    /// Waits for nothing yet.
+    /// A poller without descriptors.
     pub fn new() -> Result<Poller, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
@@ -101,13 +101,13 @@ impl Poller {
         })
     }
 
-    /// Waits for this descriptor too, until it is removed or closed. `u64::MAX` is no token.
+    /// Adds a descriptor, until it is closed. `u64::MAX` is no valid token.
     pub fn add(&self, descriptor: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
         debug_assert_ne!(token, TIMER, "the timer's own");
         self.epoll.add(descriptor, interest.event(token))
     }
 
-    /// Waits for something else from now on.
+    /// Changes a descriptor's interest.
     pub fn modify(
         &self,
         descriptor: impl AsFd,
@@ -117,7 +117,7 @@ impl Poller {
         self.epoll.modify(descriptor, &mut interest.event(token))
     }
 
-    /// Sets when [`Poller::wait`] returns at the latest; at once when that is past. It does so once: after that it
+    /// Sets when [`Poller::wait`] returns at the latest; at once if that is past. It does so once: afterwards the deadline
     /// must be set again, to the same or another instant.
     pub fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<(), Errno> {
         if deadline == self.armed {
@@ -126,7 +126,7 @@ impl Poller {
         match deadline {
             Some(at) => {
                 let micros = u64::try_from(at.total_micros()).unwrap_or(0);
-                // Zero would disarm (timerfd_settime(2)).
+                // Zero would disarm the timer (timerfd_settime(2)).
                 let since_boot = Duration::from_micros(micros).max(Duration::from_nanos(1));
                 let once = Expiration::OneShot(since_boot.into());
                 self.timer.set(once, TimerSetTimeFlags::TFD_TIMER_ABSTIME)?;
@@ -137,8 +137,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Waits until a descriptor is ready or the deadline has come, and tells which are ready: none when only the
-    /// deadline woke us. So look at the clock after each wait.
+    /// Waits until a descriptor is ready or the deadline has passed; returns the ready ones, none if only the deadline has
+    /// passed. So read the clock after each wait.
     pub fn wait<'a>(
         &mut self,
         list: &'a mut ReadyList,
@@ -182,7 +182,7 @@ mod tests {
 
     const GUARD: u64 = 1_000_000;
 
-    /// One that never waits for ever: after so many milliseconds it tells of a descriptor of its own.
+    /// A poller that never blocks for ever: after so many milliseconds another timer becomes ready.
     fn guarded_for(ms: u64) -> (Poller, TimerFd) {
         let poller = Poller::new().unwrap();
         let guard = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC).unwrap();
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_wakes_when_it_has_come_and_not_before() {
+    fn a_deadline_wakes_at_its_time_and_not_earlier() {
         let (mut poller, _guard) = guarded();
         for _ in 0..20 {
             let deadline = now() + Duration::from_millis(3);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_was_moved_or_taken_away_does_not_wake() {
+    fn a_deadline_that_was_moved_or_removed_does_not_wake() {
         let (mut poller, _guard) = guarded();
         let (near, far) = (soon(20), soon(150));
         poller.set_deadline(near).unwrap();
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(tokens(&mut poller), [0_u64; 0]);
         assert!(Some(now()) >= far);
 
-        // One that expired unseen, and was then moved, has left no edge behind.
+        // A deadline that expired unnoticed, and was then moved, leaves no event.
         poller.set_deadline(Some(Instant::ZERO)).unwrap();
         let far = soon(50);
         poller.set_deadline(far).unwrap();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptors_are_told_by_their_tokens_as_long_as_they_are_wanted() {
+    fn ready_descriptors_are_returned_by_their_tokens_until_removed() {
         let (mut poller, _guard) = guarded();
         let (mut near, mut far) = UnixStream::pair().unwrap();
         poller.add(&near, 7, Interest::READ).unwrap();
@@ -275,7 +275,7 @@ mod tests {
             broken: false,
         };
         assert_eq!(ready, [seven]);
-        // What was not read is told again.
+        // A descriptor that was not read is returned again.
         assert_eq!(tokens(&mut poller), [7]);
 
         poller.modify(&near, 8, Interest::WRITE).unwrap();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_one_wait_can_tell_are_told_by_the_next() {
+    fn descriptors_beyond_the_buffer_are_returned_by_the_next_wait() {
         let (mut poller, _guard) = guarded();
         let pairs: Vec<_> = (0..2 * READY_MAX as u64)
             .map(|token| {

@@ -1,4 +1,4 @@
-//! Whether the kernel will let us do our work, and nothing else.
+//! The capabilities of this process.
 
 use std::ops::ControlFlow;
 
@@ -7,15 +7,15 @@ use nix::errno::Errno;
 use super::ffi;
 use super::file::lines;
 
-/// Set (to anything), it has the daemon give up every capability that it does not need.
+/// Environment variable: if set (to anything), the daemon drops every capability that it does not need.
 pub const CONFINED_VARIABLE: &str = "FAILOVER_CONFINED";
 
-/// What changing routes and rules takes (linux/capability.h).
+/// Needed to change routes and rules (linux/capability.h).
 const CAP_NET_ADMIN: u32 = 12;
-/// What raw sockets take.
+/// Needed for raw sockets.
 const CAP_NET_RAW: u32 = 13;
 
-/// The capability that is missing, with what to do; none when nothing is, or when the kernel does not tell.
+/// The missing capability, with advice; none if none is missing, or if it cannot be determined.
 pub fn missing() -> Option<&'static str> {
     let effective = lines::find("/proc/self/status", |line| {
         match line.strip_prefix("CapEff:") {
@@ -26,7 +26,7 @@ pub fn missing() -> Option<&'static str> {
     missing_of(effective.ok()??)
 }
 
-/// Gives up every capability but those two, for good: the process itself, and all that it starts. That is what systemd's
+/// Drops every capability except those two, permanently, for the process and its children, as systemd's
 /// `CapabilityBoundingSet` does.
 pub fn confine() -> Result<(), Errno> {
     let needed = [CAP_NET_ADMIN, CAP_NET_RAW];

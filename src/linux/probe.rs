@@ -1,14 +1,14 @@
-//! Probes: the sockets and commands that ask, and what comes back.
+//! Probes: their sockets and commands.
 //!
 //! | module | job |
 //! |---|---|
-//! | [`prober`] | asks what checks ask, in whatever way they ask it |
+//! | [`prober`] | sends the probes of all types, receives their answers |
 //! | [`icmp`] | the raw sockets that send echo requests and receive their answers |
 //! | [`session`] | the sessions of checks with servers, over TCP and UDP |
-//! | [`packet`] | the packet sockets that ask neighbours on the link |
+//! | [`packet`] | the packet sockets for ARP and neighbour discovery |
 //! | [`exec`] | the commands of `exec` checks |
 //! | [`share`] | how the room for sessions and commands is shared |
-//! | `bpf` | the socket filters: only our replies wake us |
+//! | `bpf` | the socket filters: only replies to our probes wake the process |
 
 mod bpf;
 pub mod exec;

@@ -1,10 +1,10 @@
-//! Other programs.
+//! Child processes.
 //!
 //! | module | job |
 //! |---|---|
-//! | [`child`] | child processes |
-//! | [`hooks`] | programs that are run on transitions |
-//! | [`ubus`] | which device OpenWrt's logical interfaces have: what netifd answers to `ubus` |
+//! | [`child`] | a child process |
+//! | [`hooks`] | the programs that run on transitions |
+//! | [`ubus`] | device and gateway of OpenWrt's logical interfaces, from netifd by `ubus` |
 
 pub mod child;
 pub mod hooks;

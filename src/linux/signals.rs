@@ -1,4 +1,4 @@
-//! Signals as a descriptor (signalfd(2)): blocked, so that none interrupts, and read when the loop gets to it.
+//! Signals as a descriptor (signalfd(2)): they are blocked, so that none interrupts, and read by the event loop.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -6,24 +6,24 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal as Number};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// What the signals mean.
+/// The meaning of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGTERM, SIGINT: end
     Stop,
     /// SIGHUP: read the configuration again
     Reload,
-    /// SIGCHLD: at least one child has ended. Several endings may be told as one
+    /// SIGCHLD: at least one child has ended; one signal may stand for several
     Child,
 }
 
-/// Our signals. They stay blocked for the life of the process, and in the children that `std::process::Command` starts
-/// (since Rust 1.66 it leaves the mask alone; tried). A shell whose SIGCHLD is blocked may wait for ever: so start
-/// children by `posix_spawn` with `POSIX_SPAWN_SETSIGMASK` and an empty mask.
+/// The handled signals. They stay blocked for the life of the process, and in children that `std::process::Command` starts
+/// (since Rust 1.66 it does not reset the mask; verified). A shell whose SIGCHLD is blocked may wait for ever: so children
+/// are started by `posix_spawn` with `POSIX_SPAWN_SETSIGMASK` and an empty mask.
 pub struct Signals(SignalFd);
 
 impl Signals {
-    /// Blocks them in this thread, which must be the only one yet: those it starts inherit that.
+    /// Blocks the signals in this thread, which must be the only one: later threads inherit the mask.
     pub fn new() -> Result<Signals, Errno> {
         let mut set = SigSet::empty();
         for number in [
@@ -39,7 +39,7 @@ impl Signals {
         Ok(Signals(SignalFd::with_flags(&set, flags)?))
     }
 
-    /// The next one; none when there is none now. Allocates nothing.
+    /// The next pending signal. Allocates nothing.
     pub fn take(&mut self) -> Result<Option<Signal>, Errno> {
         let Some(info) = self.0.read_signal()? else {
             return Ok(None);
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signals_are_told_in_our_words() {
+    fn signals_are_translated() {
         let mut signals = Signals::new().unwrap();
         assert_eq!(signals.take(), Ok(None));
         for (number, meaning) in [
@@ -75,7 +75,7 @@ mod tests {
             (Number::SIGHUP, Signal::Reload),
             (Number::SIGCHLD, Signal::Child),
         ] {
-            // To this thread only: another test's thread does not block it.
+            // To this thread only: threads of other tests do not block it.
             raise(number).unwrap();
             assert_eq!(signals.take(), Ok(Some(meaning)));
         }

@@ -1,6 +1,6 @@
-//! The kernel's settings that hinder probes and steered traffic: reading them, and the command that cures them.
+//! The kernel settings that hinder probes and marked traffic: reading them, and the command that changes them.
 //!
-//! All are per device under `net.ipv4.conf` (Documentation/networking/ip-sysctl.rst). Some count together with `all`.
+//! All are per device under `net.ipv4.conf` (Documentation/networking/ip-sysctl.rst). Some are combined with `all`.
 
 use std::fmt;
 use std::fs::File;
@@ -8,13 +8,13 @@ use std::io::Read;
 
 const ROOT: &str = "/proc/sys/net/ipv4/conf";
 
-/// Reverse-path filtering that applies to a device: 0 none, 1 strict, 2 loose. The larger of `all` and the
-/// device's own counts. None when there is no such device.
+/// The effective reverse-path filtering of a device: 0 none, 1 strict, 2 loose; the larger value of `all` and the device.
+/// None if there is no such device.
 pub fn rp_filter(device: &str) -> Option<u8> {
     Some(read(device, "rp_filter")?.max(read("all", "rp_filter")?))
 }
 
-/// Whether reverse-path filtering takes the packet's mark into account: set for `all` or the device.
+/// Whether reverse-path filtering uses the packet's mark: set for `all` or the device.
 pub fn src_valid_mark(device: &str) -> Option<bool> {
     either(device, "src_valid_mark")
 }
@@ -49,7 +49,7 @@ impl fmt::Display for Cure<'_> {
             option,
             value,
         } = self;
-        // A device's name may hold dots; with slashes between the parts, sysctl(8) leaves them alone.
+        // A device's name may contain dots; with slashes as separators, sysctl(8) keeps them.
         if device.contains('.') {
             write!(f, "sysctl -w net/ipv4/conf/{device}/{option}={value}")
         } else {

@@ -1,4 +1,4 @@
-//! The person's terminal.
+//! The user's terminal.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -12,19 +12,19 @@ use crate::linux::clock::now;
 use crate::linux::ffi;
 use crate::types::{Duration, Instant};
 
-/// Whether the answer goes to a person's screen.
+/// Whether standard output is a terminal.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether to use colours: on a terminal that has them, unless `NO_COLOR` is set to anything (no-color.org).
+/// Whether to use colours: on a terminal with colours, unless `NO_COLOR` is set to anything (no-color.org).
 pub fn has_colours() -> bool {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     is_terminal() && !no_colour && !dumb
 }
 
-/// How many lines the screen has; 24 when it does not say.
+/// The number of lines of the terminal; 24 if unknown.
 pub fn height() -> usize {
     match ffi::terminal_rows(io::stdout().as_fd()) {
         None | Some(0) => 24,
@@ -32,29 +32,29 @@ pub fn height() -> usize {
     }
 }
 
-/// Once a second, until somebody ends it.
+/// Ticks once per second, until a signal ends it.
 #[derive(Debug)]
 pub struct Ticker {
     signals: SignalFd,
     next: Instant,
 }
 
-/// What a [`Ticker`] waited for.
+/// The end of a wait of a [`Ticker`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tick {
-    /// draw again: a second is over, or the window has another size
+    /// redraw: a second has passed, or the window was resized
     Again,
-    /// Ctrl-C, or another request to end
+    /// Ctrl-C, or another signal to end
     End,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Ticker {
-    /// From now on the signals that end a program only end the ticker.
+    /// From now on, the signals that end a program only end the ticker.
     ///
     /// # Errors
-    /// Of signalfd(2).
+    /// An error of signalfd(2).
     pub fn new() -> io::Result<Ticker> {
         let signals: SigSet = [
             Signal::SIGINT,
@@ -73,7 +73,7 @@ impl Ticker {
         })
     }
 
-    /// Waits for the next second. Also ends when the reader of our output has gone.
+    /// Waits for the next second. Also ends if the reader of the output has gone.
     pub fn wait(&mut self) -> Tick {
         let left = match now() {
             now if now < self.next => self.next - now,
@@ -83,13 +83,13 @@ impl Ticker {
         let stdout = io::stdout();
         let mut fds = [
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(stdout.as_fd(), PollFlags::empty()), // tells of errors all the same
+            PollFd::new(stdout.as_fd(), PollFlags::empty()), // errors are always reported
         ];
         match poll(&mut fds, PollTimeout::from(millis)) {
             Ok(0) => {
                 self.next += SECOND;
                 if self.next < now() {
-                    self.next = now() + SECOND; // stopped for a while, or a slow daemon
+                    self.next = now() + SECOND; // the program was stopped, or the daemon was slow
                 }
                 return Tick::Again;
             }

@@ -1,4 +1,4 @@
-//! The words of the journal: for the log, `failover log`, `explain` and hooks.
+//! The text of journal entries: for the log, `failover log`, `explain` and hooks.
 
 use core::fmt;
 
@@ -64,7 +64,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// The loss of what a path needs.
+/// What a path has lost, so that it waits.
 fn lost(waiting: Waiting) -> &'static str {
     match waiting {
         Waiting::NoDevice => "device gone",
@@ -139,7 +139,7 @@ impl fmt::Display for Measured {
     }
 }
 
-/// `: 8.8.8.8, 1.1.1.1 unanswered`: runs of one fault share its words.
+/// `: 8.8.8.8, 1.1.1.1 unanswered`: targets with the same fault are listed before it.
 impl fmt::Display for Missed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut told: Option<Option<Fault>> = None;
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_stand_behind_the_targets_that_they_are_of() {
+    fn a_fault_follows_the_targets_that_have_it() {
         let mut missed = Missed::default();
         assert_eq!(missed.to_string(), "");
         missed.add("192.0.2.1", None);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_changed_is_named_as_ip_names_it() {
+    fn a_changed_object_is_named_as_by_ip() {
         let rule = Cause::Changed(Ours::Rule(18500), 0);
         assert_eq!(rule.to_string(), "somebody else changed rule 18500");
         let route = Ours::Route {

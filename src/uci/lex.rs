@@ -1,24 +1,24 @@
-//! Cuts UCI text into words the way `uci` does.
+//! Splits UCI text into words as `uci` does.
 //!
-//! `uci` reads a line at a time and more of them when a quote or a backslash asks for it; what ends a line early (a
-//! comment, a `;` that touches a bare word) ends all that has been read. So the cursor knows how far it has read.
+//! `uci` reads one line at a time, and further lines if a quote or a backslash continues them. What ends a line early (a
+//! comment, a `;` that touches a bare word) ends all that was read. So the cursor tracks how far it has read.
 
 use super::word::Word;
 
-/// A place in the text, and the end of the lines read so far.
+/// An offset in the text, and the end of the lines read so far.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor<'a> {
     text: &'a [u8],
     pub(super) at: usize,
-    /// just behind a newline, or the end of the text
+    /// just after a newline, or the end of the text
     read: usize,
-    /// newlines read, from where the cursor began
+    /// newlines read since the cursor began
     lines: u32,
-    /// where a quote was opened that holds a line which reads as a statement
+    /// start of a quote that contains a line which reads as a statement
     pub(super) swallowed_by: Option<usize>,
 }
 
-/// A quote that is never closed: where it stands.
+/// A quote that is never closed: its offset.
 pub(super) struct Unterminated {
     pub(super) quote: u8,
     pub(super) at: usize,
@@ -30,7 +30,7 @@ const fn is_space(byte: u8) -> bool {
 }
 
 impl<'a> Cursor<'a> {
-    /// At a place inside a line: the rest of that line is read.
+    /// Begins at an offset inside a line: the rest of that line is read.
     pub(super) fn new(text: &'a [u8], at: usize) -> Cursor<'a> {
         let (read, lines) = (at, 0);
         let mut cursor = Cursor {
@@ -48,8 +48,8 @@ impl<'a> Cursor<'a> {
         self.text
     }
 
-    /// Lines that are read and ended by a newline, from where the cursor began: from the beginning of a text, the
-    /// number that `uci` puts into its messages.
+    /// Complete lines read since the cursor began. If it began at the start of the text, this is the number in the
+    /// messages of `uci`.
     pub(super) const fn lines_read(&self) -> u32 {
         self.lines
     }
@@ -71,7 +71,7 @@ impl<'a> Cursor<'a> {
         self.at = self.read;
     }
 
-    /// The next byte of what is read.
+    /// The next byte of the lines read.
     fn peek(&self) -> Option<u8> {
         if self.at < self.read {
             self.text.get(self.at).copied()
@@ -90,8 +90,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The command: all up to a blank or tab, quotes and newlines included; empty at the end of the line. And whether
-    /// there can be arguments behind it.
+    /// The command: all bytes up to a blank or tab, including quotes and newlines; empty at the end of the line. The
+    /// second value says whether arguments can follow.
     pub(super) fn command(&mut self) -> (Word<'a>, bool) {
         while matches!(self.peek(), Some(b' ' | b'\t')) {
             self.at += 1;
@@ -103,7 +103,7 @@ impl<'a> Cursor<'a> {
         (Word::new(self.text, start, self.at), blank.is_some())
     }
 
-    /// The next argument; empty when there is none. A `;` in its place stands for an empty one, and is taken.
+    /// The next argument; empty if there is none. A `;` in its place counts as an empty argument, and is consumed.
     pub(super) fn argument(&mut self) -> Result<Word<'a>, Unterminated> {
         self.skip_space();
         let start = self.at;

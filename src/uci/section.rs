@@ -46,17 +46,16 @@ pub struct Index<'a, const N: usize> {
 /// Where a section is, in bytes.
 #[derive(Clone, Debug)]
 struct Place {
-    /// of its first `config`
+    /// start of its first `config`
     start: u32,
-    /// behind the beginning of its last statement
+    /// after the beginning of its last statement
     end: u32,
     line: u32,
     damaged: bool,
 }
 
 impl<'a, const N: usize> Index<'a, N> {
-    /// Walks once through the text. Tells `report` every statement that cannot be read or does not belong where it
-    /// is, and goes on; stops when there are more sections than `N`.
+    /// Reads the text once. Passes every error to `report`, and continues; stops if there are more than `N` sections.
     pub fn read(text: &'a [u8], report: &mut dyn FnMut(Error<'a>)) -> Index<'a, N> {
         let mut statements = super::statements(text);
         let mut index = Index {
@@ -72,7 +71,7 @@ impl<'a, const N: usize> Index<'a, N> {
                     if matches!(error.fault, Fault::TooManySections(_)) {
                         break;
                     }
-                    // What the section lacks may stand where a quote was opened.
+                    // The missing options may be inside an unclosed quote.
                     let is_its_own =
                         !error.opens_section || matches!(error.fault, Fault::Unterminated(_));
                     if let Some(place) = inside.filter(|_| is_its_own) {
@@ -139,11 +138,11 @@ impl<'a, const N: usize> Index<'a, N> {
         (0..N).map_while(|number| self.section(number))
     }
 
-    /// The section of a number, from 0.
+    /// The section with this number, from 0.
     pub fn section(&self, number: usize) -> Option<Section<'a>> {
         let place = self.places.get(number)?;
         let start = usize::try_from(place.start).ok()?;
-        // It was read here before.
+        // It was parsed at this offset before.
         let first = Statements::at(self.text, start, place.line).next()?.ok()?;
         let Command::Config { kind, name } = first.command else {
             return None;
@@ -161,7 +160,7 @@ impl<'a, const N: usize> Index<'a, N> {
 }
 
 impl<'a> Section<'a> {
-    /// Whether a statement belongs to the section, when the one before it did or did not.
+    /// Whether a statement belongs to the section; `inside`: the statement before it did.
     fn holds(&self, statement: &Statement<'_>, inside: bool) -> bool {
         match statement.command {
             Command::Config { kind, name } => {
@@ -173,7 +172,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The lines of further `config` statements of its name, which add to it.
+    /// The lines of further `config` statements with its name, which add to it.
     pub fn additions(self) -> impl Iterator<Item = u32> {
         let mut all = Statements::at(self.text, self.start, self.line);
         let statements = core::iter::from_fn(move || all.next());
@@ -187,8 +186,8 @@ impl<'a> Section<'a> {
             .map(|statement| statement.line)
     }
 
-    /// The `option` and `list` statements that count, in order: not those with an empty `option` value, which
-    /// say nothing (as with `uci`).
+    /// The effective `option` and `list` statements, in order: an `option` with an empty value has no effect, as in
+    /// `uci`.
     pub fn statements(self) -> impl Iterator<Item = Statement<'a>> {
         self.statements_from(self.start, self.line)
     }
@@ -214,8 +213,8 @@ impl<'a> Section<'a> {
             })
     }
 
-    /// What an option of this name comes to: the last `option` counts, a `list` behind it makes it a list, an
-    /// `option` behind a list replaces it.
+    /// The effective setting of this name: the last `option` counts, a `list` after it makes it a list, an `option`
+    /// after a list replaces it.
     pub fn get(self, name: &str) -> Option<Setting<'a>> {
         let mut found: Option<Setting<'a>> = None;
         for statement in self.statements() {
@@ -247,7 +246,7 @@ impl<'a> Section<'a> {
 }
 
 impl<'a> Setting<'a> {
-    /// Each value with its line: one of an option, all of a list.
+    /// Each value with its line: one for an option, all of a list.
     pub fn values(self) -> impl Iterator<Item = (Word<'a>, u32)> {
         self.section
             .statements_from(self.start, self.line)

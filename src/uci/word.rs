@@ -1,4 +1,4 @@
-//! A word of UCI text: a run of bare, `'…'` and `"…"` pieces, borrowed as it stands and unquoted byte by byte.
+//! A word of UCI text: a run of bare, `'…'` and `"…"` pieces, borrowed from the text and unquoted byte by byte.
 
 use core::fmt;
 
@@ -11,17 +11,17 @@ pub struct Word<'a> {
     offset: usize,
 }
 
-/// Why a word does not fit into a string.
+/// Why a word cannot be a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// it has more bytes than the string can hold
+    /// it is longer than the string's capacity
     TooLong,
     /// it is not UTF-8
     NotUtf8,
 }
 
 impl<'a> Word<'a> {
-    /// `text[start..end]` must be one whole word, as the lexer cuts it: quotes closed, nothing bare that would end it.
+    /// `text[start..end]` must be one whole word as returned by the lexer.
     pub(super) fn new(text: &'a [u8], start: usize, end: usize) -> Word<'a> {
         Word {
             raw: text.get(start..end).unwrap_or_default(),
@@ -34,12 +34,12 @@ impl<'a> Word<'a> {
         self.raw
     }
 
-    /// Where it stands in the text.
+    /// Its offset in the text.
     pub(super) const fn offset(self) -> usize {
         self.offset
     }
 
-    /// What the word says: its bytes without quotes and escapes.
+    /// Its bytes without quotes and escapes.
     pub const fn bytes(self) -> Bytes<'a> {
         Bytes {
             raw: self.raw,
@@ -47,7 +47,7 @@ impl<'a> Word<'a> {
         }
     }
 
-    /// Without the white space at its end.
+    /// Without trailing white space.
     pub(super) fn trimmed(self) -> Word<'a> {
         Word {
             raw: self.raw.trim_ascii_end(),
@@ -55,22 +55,22 @@ impl<'a> Word<'a> {
         }
     }
 
-    /// Whether it says nothing, as `''` does.
+    /// Whether it is empty without its quotes.
     pub fn is_empty(self) -> bool {
         self.bytes().next().is_none()
     }
 
-    /// Whether it says this.
+    /// Whether it equals this, without quotes and escapes.
     pub fn is(self, what: &str) -> bool {
         self.bytes().eq(what.bytes())
     }
 
-    /// Whether both say the same.
+    /// Whether both are equal without quotes and escapes.
     pub fn same(self, other: Word<'_>) -> bool {
         self.bytes().eq(other.bytes())
     }
 
-    /// What it says, as a string.
+    /// As a string, without quotes and escapes.
     pub fn text<const N: usize>(self) -> Result<String<N>, Unfit> {
         let mut bytes: Vec<u8, N> = Vec::new();
         for byte in self.bytes() {
@@ -99,7 +99,7 @@ impl fmt::Display for Shown<'_> {
 /// Most bytes of a word that a message shows.
 const SHOWN_MAX: usize = 40;
 
-/// In single quotes, cut when long, and without anything that could upset a terminal.
+/// Writes in single quotes, cut if long, without control characters.
 fn show(f: &mut fmt::Formatter<'_>, bytes: &mut dyn Iterator<Item = u8>) -> fmt::Result {
     f.write_str("'")?;
     for (index, byte) in bytes.enumerate() {
@@ -176,13 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_said() {
+    fn a_word_that_does_not_fit_is_an_error() {
         assert_eq!(word(b"'12345'").text::<4>(), Err(Unfit::TooLong));
         assert_eq!(word(b"\xe9").text::<4>(), Err(Unfit::NotUtf8));
     }
 
     #[test]
-    fn a_message_shows_no_control_bytes_and_no_novels() {
+    fn a_message_shows_no_control_bytes_and_cuts_long_words() {
         assert_eq!(word(b"'a\x1b[2Jb\xe9'").to_string(), "'a?[2Jb?'");
         let long = "x".repeat(50);
         assert_eq!(Shown(&long).to_string(), format!("'{}...'", "x".repeat(40)));

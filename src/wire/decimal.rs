@@ -1,5 +1,5 @@
-//! Numbers with three decimals: milliseconds to the microsecond, percentages. Most routers have no floating point, and
-//! do not need it for these.
+//! Numbers with three decimals: milliseconds with microsecond resolution, percentages. Many routers have no hardware
+//! floating point, and it is not needed for these.
 
 use core::fmt::{self, Write};
 
@@ -9,18 +9,18 @@ use serde::{Serialize, Serializer};
 /// A number, counted in thousandths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Decimal {
-    /// so many
+    /// the number times 1000
     pub thousandths: u32,
 }
 
 impl Decimal {
-    /// One from its thousandths.
+    /// A number from its thousandths.
     pub const fn new(thousandths: u32) -> Decimal {
         Decimal { thousandths }
     }
 }
 
-/// With the decimals that it has, and at least one: `0.0`, `12.5`, `0.125`.
+/// With as many decimals as needed, and at least one: `0.0`, `12.5`, `0.125`.
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (self.thousandths / 1000, self.thousandths % 1000);
@@ -37,7 +37,7 @@ impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut text = String::<16>::new();
         write!(text, "{self}").map_err(serde::ser::Error::custom)?;
-        // serde-json-core writes bytes as they are: the one way to a number that is neither an integer nor binary.
+        // serde-json-core writes bytes as they are: its only way to write a decimal number.
         serializer.serialize_bytes(text.as_bytes())
     }
 }

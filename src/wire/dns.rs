@@ -1,10 +1,10 @@
-//! DNS: one question and its answer, over UDP (RFC 1035; IPv6 addresses: RFC 3596).
+//! DNS: one query and its answer, over UDP (RFC 1035; IPv6 addresses: RFC 3596).
 //!
-//! A query has one question and asks for recursion. What answers it has its number and repeats its question; anything
-//! else is a stranger's, and to be passed over. The socket sees to it that it comes from the server asked.
+//! A query has one question and asks for recursion. An answer has the query's ID and repeats its question; any other
+//! message is unrelated and ignored. The connected socket ensures that it comes from the server asked.
 //!
-//! Of its records, those count whose owner is the name asked for, or the name that an alias in the answer leads to; and of
-//! the addresses, those that a host elsewhere can have.
+//! Only records count that belong to the name asked for, or to a name that an alias in the answer leads to; of the
+//! addresses, only those that a remote host can have.
 
 use core::net::IpAddr;
 
@@ -22,22 +22,22 @@ pub const QUERY_MAX: usize = 12 + HOST_MAX + 2 + 4;
 /// The port of DNS servers.
 pub const PORT: u16 = 53;
 
-/// Most aliases (CNAME records) on the way from the name asked for to that which has the records.
+/// Most aliases (CNAME records) from the name asked for to the name with the records.
 const ALIASES_MAX: usize = 16;
 
-/// What is asked about a name.
+/// The type of the records asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordType {
-    /// its IPv4 addresses
+    /// IPv4 addresses
     A,
-    /// its IPv6 addresses
+    /// IPv6 addresses
     Aaaa,
-    /// its name servers
+    /// name servers
     Ns,
 }
 
 impl RecordType {
-    /// The type of a family's addresses.
+    /// The record type of a family's addresses.
     pub const fn of(family: Family) -> RecordType {
         match family {
             Family::V4 => RecordType::A,
@@ -57,38 +57,37 @@ impl RecordType {
 /// One question.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// a number that a stranger does not know
+    /// the query's ID: random, so that answers are hard to forge
     pub id: u16,
-    /// the name asked for, as [`is_name`] takes it
+    /// the name asked for, valid by [`is_name`]
     pub name: &'a str,
-    /// what about it
+    /// the type of records asked for
     pub record: RecordType,
 }
 
 /// An answer to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// RFC 1035's RCODE: 0 is no error, 3 says that there is no such name
+    /// the RCODE (RFC 1035): 0 is no error, 3 means that the name does not exist
     pub rcode: u8,
-    /// records of the type asked for, and of the name
+    /// number of records of the type and name asked for
     pub records: u16,
-    /// the first address among them, and for how many seconds it holds
+    /// the first address among them, and its TTL in seconds
     pub address: Option<(IpAddr, u32)>,
-    /// whether the address looked for is among them
+    /// whether the expected address is among them
     pub found: bool,
 }
 
 /// Why a message is no answer to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejected {
-    /// of another number or to another question, or no answer at all: whose it is nobody knows
-    Stranger,
-    /// it has our number and our question, and cannot be read further
+    /// with another ID or question, or no answer at all
+    Unrelated,
+    /// it has the query's ID and question, but its records cannot be parsed
     Malformed,
 }
 
-/// Whether a text is a name that can be asked for: labels of 1 to 63 letters, digits, `-` and `_`, with dots in between; or
-/// `.`, the root.
+/// Whether a text is a valid name: labels of 1 to 63 letters, digits, `-` and `_`, separated by dots; or `.`, the root.
 pub fn is_name(text: &str) -> bool {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(fit);
@@ -96,7 +95,7 @@ pub fn is_name(text: &str) -> bool {
     text.len() <= HOST_MAX && (text == "." || labels.split('.').all(label))
 }
 
-/// Writes a query; its length.
+/// Writes a query; returns its length.
 pub fn query(question: &Question<'_>, buffer: &mut [u8; QUERY_MAX]) -> usize {
     let mut name = [0; HOST_MAX + 2];
     let repr = DnsRepr {
@@ -113,26 +112,26 @@ pub fn query(question: &Question<'_>, buffer: &mut [u8; QUERY_MAX]) -> usize {
     length
 }
 
-/// Reads what a server says; `look_for` is an address that should be among the records.
+/// Parses a message from the server; `look_for` is an address that is expected among the records.
 pub fn parse(
     question: &Question<'_>,
     look_for: Option<IpAddr>,
     message: &[u8],
 ) -> Result<Answer, Rejected> {
-    let packet = DnsPacket::new_checked(message).map_err(|_| Rejected::Stranger)?;
+    let packet = DnsPacket::new_checked(message).map_err(|_| Rejected::Unrelated)?;
     let answers = packet.transaction_id() == question.id
         && packet.flags().contains(DnsFlags::RESPONSE)
         && packet.opcode() == DnsOpcode::Query
         && packet.question_count() == 1;
     if !answers {
-        return Err(Rejected::Stranger);
+        return Err(Rejected::Unrelated);
     }
     let (mut rest, repeated) =
-        DnsQuestion::parse(packet.payload()).map_err(|_| Rejected::Stranger)?;
+        DnsQuestion::parse(packet.payload()).map_err(|_| Rejected::Unrelated)?;
     let mut name = [0; HOST_MAX + 2];
     let name = labels(question.name, &mut name);
     if repeated.type_ != question.record.wire() || !repeated.name.eq_ignore_ascii_case(name) {
-        return Err(Rejected::Stranger);
+        return Err(Rejected::Unrelated);
     }
     let mut answer = Answer {
         rcode: packet.rcode().into(),
@@ -144,7 +143,7 @@ pub fn parse(
     for _ in 0..packet.answer_record_count() {
         (rest, _) = DnsRecord::parse(rest).map_err(|_| Rejected::Malformed)?;
     }
-    // Names refer back (RFC 1035 section 4.1.4), not to what follows the last record.
+    // Pointers in names refer to earlier bytes (RFC 1035 section 4.1.4), never to bytes after the last record.
     let read = message.len() - rest.len();
     let packet = DnsPacket::new_unchecked(message.get(..read).unwrap_or(message));
     let records = Records {
@@ -160,7 +159,7 @@ pub fn parse(
     Ok(answer)
 }
 
-/// The records of an answer, all of which can be read.
+/// The records of an answer, all of which can be parsed.
 struct Records<'a> {
     packet: &'a DnsPacket<&'a [u8]>,
     bytes: &'a [u8],
@@ -176,7 +175,7 @@ impl<'a> Records<'a> {
         })
     }
 
-    /// A name, and those that its aliases lead to, in whatever order the records are.
+    /// A name, and the names that its aliases lead to; the order of the records does not matter.
     fn names_of<'n>(&self, name: &'n [u8]) -> Vec<&'n [u8], { ALIASES_MAX + 1 }>
     where
         'a: 'n,
@@ -195,7 +194,7 @@ impl<'a> Records<'a> {
         names
     }
 
-    /// Whether two names are the same; they do not heed case, and may refer to what is elsewhere in the message.
+    /// Whether two names are equal, ignoring case; they may have pointers to other parts of the message.
     fn same(&self, one: &[u8], other: &[u8]) -> bool {
         let (mut one, mut other) = (self.packet.parse_name(one), self.packet.parse_name(other));
         loop {
@@ -208,14 +207,14 @@ impl<'a> Records<'a> {
     }
 }
 
-/// Whether a host elsewhere can have an address.
-fn is_elsewhere(address: IpAddr) -> bool {
-    let nowhere = address.is_loopback() || address.is_unspecified() || address.is_multicast();
+/// Whether a remote host can have an address.
+fn can_be_remote(address: IpAddr) -> bool {
+    let local = address.is_loopback() || address.is_unspecified() || address.is_multicast();
     let special = match address {
         IpAddr::V4(address) => address.is_broadcast() || address.octets()[0] == 0,
         IpAddr::V6(address) => address.to_ipv4_mapped().is_some(),
     };
-    !nowhere && !special
+    !local && !special
 }
 
 impl Answer {
@@ -224,10 +223,10 @@ impl Answer {
             (DnsRecordData::A(address), RecordType::A) => Some(IpAddr::V4(*address)),
             (DnsRecordData::Aaaa(address), RecordType::Aaaa) => Some(IpAddr::V6(*address)),
             (DnsRecordData::Other(DnsQueryType::Ns, _), RecordType::Ns) => None,
-            // The names on the way to it, and what nobody asked for.
+            // Aliases, and records of other types.
             _ => return,
         };
-        if !address.is_none_or(is_elsewhere) {
+        if !address.is_none_or(can_be_remote) {
             return;
         }
         self.records = self.records.saturating_add(1);
@@ -238,12 +237,12 @@ impl Answer {
     }
 }
 
-/// A name as it goes over the wire: each label behind its length, and an empty one at the end.
+/// A name in wire format: each label after its length, and an empty label at the end.
 fn labels<'b>(name: &str, buffer: &'b mut [u8; HOST_MAX + 2]) -> &'b [u8] {
     let mut length = 0;
     for label in name.split('.').filter(|label| !label.is_empty()) {
         let end = length + 1 + label.len();
-        // What is longer was refused with the configuration; the last byte stays the empty label.
+        // A longer name is refused in the configuration; the last byte stays the empty label.
         let Some(place) = buffer.get_mut(length..end).filter(|_| end < HOST_MAX + 2) else {
             break;
         };
@@ -269,16 +268,16 @@ mod tests {
         name: "www.Example.com",
         record: RecordType::A,
     };
-    /// `192.0.2.7` for a name that points at the question's.
+    /// `192.0.2.7` for a pointer to the question's name.
     const ADDRESS: &[u8] = b"\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x07";
-    /// The question's name is an alias of what follows its first dot.
+    /// The question's name is an alias of the name after its first dot.
     const ALIAS: &[u8] = b"\xc0\x0c\0\x05\0\x01\0\0\x01\x2c\0\x02\xc0\x10";
-    /// `192.0.2.7` for what follows its first dot.
+    /// `192.0.2.7` for the name after its first dot.
     const OF_ALIAS: &[u8] = b"\xc0\x10\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x07";
-    /// And that is an alias of the question's name.
+    /// The name after the first dot is an alias of the question's name.
     const LOOP: &[u8] = b"\xc0\x10\0\x05\0\x01\0\0\x01\x2c\0\x02\xc0\x0c";
-    /// `192.0.2.7` for a name of nobody's.
-    const STRANGE: &[u8] = b"\x01x\0\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x07";
+    /// `192.0.2.7` for an unrelated name.
+    const UNRELATED: &[u8] = b"\x01x\0\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x07";
 
     fn asked(question: &Question<'_>) -> Vec<u8> {
         let mut buffer = [0; QUERY_MAX];
@@ -286,7 +285,7 @@ mod tests {
         buffer[..length].to_vec()
     }
 
-    /// What a server makes of a query.
+    /// A server's answer to a query.
     fn answer(question: &Question<'_>, rcode: u8, records: &[&[u8]]) -> Vec<u8> {
         let mut message = asked(question);
         message[2] |= 0x80;
@@ -297,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_as_rfc_1035_has_it() {
+    fn a_query_has_the_format_of_rfc_1035() {
         let expected = b"\xbe\xef\x01\0\0\x01\0\0\0\0\0\0\x03www\x07Example\x03com\0\0\x01\0\x01";
         assert_eq!(asked(&ASKED), expected);
         let root = Question {
@@ -335,9 +334,9 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_tells_its_records() {
+    fn the_records_of_an_answer_are_counted() {
         let wanted = "192.0.2.7".parse().ok();
-        let told = parse(
+        let parsed = parse(
             &ASKED,
             wanted,
             &answer(&ASKED, 0, &[ALIAS, ADDRESS, ADDRESS]),
@@ -348,7 +347,7 @@ mod tests {
             address: wanted.map(|address| (address, 300)),
             found: true,
         };
-        assert_eq!(told, Ok(expected));
+        assert_eq!(parsed, Ok(expected));
         let other = "192.0.2.8".parse().ok();
         assert!(
             !parse(&ASKED, other, &answer(&ASKED, 0, &[ADDRESS]))
@@ -363,20 +362,20 @@ mod tests {
     fn records_of_other_names_do_not_count() {
         let records = |records: &[&[u8]]| parse(&ASKED, None, &answer(&ASKED, 0, records));
         let count = |found: &[&[u8]]| records(found).unwrap().records;
-        assert_eq!(count(&[STRANGE, STRANGE]), 0);
+        assert_eq!(count(&[UNRELATED, UNRELATED]), 0);
         assert_eq!(count(&[OF_ALIAS]), 0, "no alias leads there");
-        assert_eq!(count(&[ALIAS, OF_ALIAS, STRANGE]), 1);
+        assert_eq!(count(&[ALIAS, OF_ALIAS, UNRELATED]), 1);
         assert_eq!(count(&[OF_ALIAS, ALIAS]), 1, "in whatever order");
         assert_eq!(count(&[ALIAS, LOOP, OF_ALIAS, ADDRESS]), 2);
-        assert_eq!(count(&[LOOP, STRANGE]), 0);
+        assert_eq!(count(&[LOOP, UNRELATED]), 0);
         let mut louder = answer(&ASKED, 0, &[b"\x03WWW\xc0\x10", &ADDRESS[2..]]);
         louder[7] = 1;
         assert_eq!(parse(&ASKED, None, &louder).unwrap().records, 1);
     }
 
-    /// An alias by a pointer to just behind the message, where its name may follow, and an address of that.
+    /// An alias that points just after the last record, where a name may follow, and an address of that name.
     #[test]
-    fn no_name_stands_behind_the_last_record() {
+    fn no_name_is_read_after_the_last_record() {
         let end = u8::try_from(answer(&ASKED, 0, &[ALIAS, OF_ALIAS]).len()).unwrap();
         let (mut alias, mut of_alias) = (ALIAS.to_vec(), OF_ALIAS.to_vec());
         (alias[13], of_alias[1]) = (end, end);
@@ -388,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_nobody_elsewhere_has_do_not_count() {
+    fn addresses_that_no_remote_host_has_do_not_count() {
         let record = |kind: u8, data: &[u8]| {
             let length = u8::try_from(data.len()).unwrap();
             let head = [0xc0, 12, 0, kind, 0, 1, 0, 0, 1, 44, 0, length];
@@ -445,24 +444,24 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_passed_over() {
+    fn unrelated_messages_are_ignored() {
         let good = answer(&ASKED, 0, &[ADDRESS]);
-        let stranger = |change: &dyn Fn(&mut Vec<u8>)| {
+        let unrelated = |change: &dyn Fn(&mut Vec<u8>)| {
             let mut message = good.clone();
             change(&mut message);
-            assert_eq!(parse(&ASKED, None, &message), Err(Rejected::Stranger));
+            assert_eq!(parse(&ASKED, None, &message), Err(Rejected::Unrelated));
         };
-        stranger(&|message| message[0] ^= 1); // another number
-        stranger(&|message| message[2] &= 0x7f); // a query
-        stranger(&|message| message[2] |= 0x10); // another operation
-        stranger(&|message| message[5] = 2); // two questions
-        stranger(&|message| message[13] = b'x'); // another name
-        stranger(&|message| message[30] = 28); // another type
-        stranger(&|message| message[32] = 3); // another class
-        stranger(&|message| message.truncate(20));
-        stranger(&|message| message.clear());
+        unrelated(&|message| message[0] ^= 1); // another number
+        unrelated(&|message| message[2] &= 0x7f); // a query
+        unrelated(&|message| message[2] |= 0x10); // another operation
+        unrelated(&|message| message[5] = 2); // two questions
+        unrelated(&|message| message[13] = b'x'); // another name
+        unrelated(&|message| message[30] = 28); // another type
+        unrelated(&|message| message[32] = 3); // another class
+        unrelated(&|message| message.truncate(20));
+        unrelated(&|message| message.clear());
         let mut louder = good.clone();
-        louder[13] = b'W'; // names do not heed case
+        louder[13] = b'W'; // case does not matter
         assert!(parse(&ASKED, None, &louder).is_ok());
     }
 

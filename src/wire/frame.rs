@@ -1,7 +1,7 @@
 //! Control frames: a length, the protocol's version, and one message.
 //!
 //! The length is two bytes, little-endian, and counts what follows it: the version (one byte) and the message. A
-//! whole frame is never longer than [`FRAME_MAX`]. Nothing here waits or allocates: the caller owns the buffers.
+//! whole frame is never longer than [`FRAME_MAX`]. Nothing here blocks or allocates: the caller owns the buffers.
 
 use core::fmt;
 
@@ -14,14 +14,14 @@ const LENGTH: usize = 2;
 /// Bytes before the message: the length and the version.
 const HEAD: usize = LENGTH + 1;
 
-/// Why bytes are no frame, or a message makes none.
+/// Why bytes are no valid frame, or why a message fits no frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
-    /// The other side speaks this version of the protocol, not [`VERSION`].
+    /// The peer uses this version of the protocol, not [`VERSION`].
     Version(u8),
-    /// The frame claims so many bytes, fewer than any message has or more than [`FRAME_MAX`] allows.
+    /// The frame's length is less than any message has, or more than [`FRAME_MAX`] allows.
     Length(u16),
-    /// The message is not one that we know.
+    /// The message is unknown.
     Message,
     /// The message does not fit.
     TooLong,
@@ -67,7 +67,7 @@ pub fn encode(message: &mut dyn Message, buffer: &mut [u8]) -> Result<usize, Fra
     Ok(HEAD + written)
 }
 
-/// Reads the frame at the start of some bytes: the message, and how many bytes it took. `None`: more bytes are needed.
+/// Reads the frame at the start of some bytes: the message, and its number of bytes. `None`: more bytes are needed.
 ///
 /// # Errors
 /// Told as soon as it is certain, before the whole frame is there.
@@ -361,7 +361,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn any_reply_survives_and_fits(reply in reply()) {
+        fn any_reply_fits_a_frame_and_decodes_to_itself(reply in reply()) {
             let mut buffer = [0; FRAME_MAX];
             let mut told = reply.clone();
             let length = encode(&mut told, &mut buffer).unwrap();
@@ -518,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_cannot_be_is_refused_at_once() {
+    fn an_impossible_length_is_refused_at_once() {
         let most = u16::try_from(FRAME_MAX - LENGTH).unwrap();
         for length in [0, 1, most + 1, 0xffff] {
             assert_eq!(
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn more_bytes_than_the_message_needs_are_garbage() {
+    fn extra_bytes_after_the_message_are_an_error() {
         assert_eq!(
             decode::<Request>(&[3, 0, VERSION, 0, 0]),
             Err(FrameError::Message)

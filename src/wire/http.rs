@@ -1,8 +1,8 @@
-//! HTTP: one request, and its response as it trickles in (RFC 9112).
+//! HTTP: one request, and an incremental parser of its response (RFC 9112).
 //!
-//! The request is of version 1.0, with the `Host` that all servers want today: its response comes in one piece, without
-//! chunks and interim responses, and ends with the connection. Nothing of it is kept but what is asked about: the status,
-//! and whether a text is in the body. Nothing is read beyond that: the header, and the body as far as the text.
+//! The request has version 1.0 and a `Host` field, which all servers want today: its response has no chunks and no interim
+//! responses, and ends with the connection. Only the status is kept, and whether a text is in the body. Nothing is read
+//! beyond the header, and the body up to the text.
 
 use core::fmt::Write;
 
@@ -14,7 +14,7 @@ use crate::limits::{HOST_MAX, HTTP_BODY_MAX, HTTP_HEADER_MAX, HTTP_PATH_MAX};
 pub const REQUEST_MAX: usize = HTTP_PATH_MAX + HOST_MAX + 96;
 /// The port of HTTP servers.
 pub const PORT: u16 = 80;
-/// What is looked at of a line of the header; more of it is passed over.
+/// Bytes of a header line that are parsed; the rest of the line is ignored.
 const LINE_MAX: usize = 40;
 
 /// The request for a path of a host.
@@ -36,36 +36,36 @@ pub fn request(host: &str, port: u16, path: &str) -> Vec<u8, REQUEST_MAX> {
     request
 }
 
-/// Why a response cannot be one.
+/// Why a response is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
     /// it is not HTTP, or contradicts itself
     Malformed,
-    /// it has a header of more than [`HTTP_HEADER_MAX`] bytes, or more than [`HTTP_BODY_MAX`] of a body without the text
+    /// its header has more than [`HTTP_HEADER_MAX`] bytes, or more than [`HTTP_BODY_MAX`] bytes of the body lack the text
     TooLong,
 }
 
-/// Where a response stands.
+/// How much of a response was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// more is to come
+    /// more is needed
     More,
-    /// all is there that was asked for, or that it said it would have
+    /// the text was found, or the body is complete, or no body is needed
     Whole,
 }
 
-/// A response, as far as it has come. All zero bytes when new.
+/// A response as received so far. All zero bytes when new.
 #[derive(Clone, Debug, Default)]
 pub struct Response {
     part: Part,
     /// bytes of the header, then of the body
     read: u32,
     status: Option<u16>,
-    /// the body's length, if the header tells it
+    /// the body's length, if the header has it
     length: Option<u32>,
     /// the beginning of the line that is being read
     line: Vec<u8, LINE_MAX>,
-    /// how much of the text looked for stands at the end of what has been read of the body
+    /// how many bytes at the end of the body read so far match the beginning of the text looked for
     matched: u8,
     found: bool,
 }
@@ -79,7 +79,7 @@ enum Part {
 }
 
 impl Response {
-    /// The status, as soon as its line is there.
+    /// The status, as soon as the status line is complete.
     pub fn status(&self) -> Option<u16> {
         self.status
     }
@@ -89,7 +89,7 @@ impl Response {
         self.found
     }
 
-    /// Reads on, as far as it must; `look_for` is the same text each time. Not to be called again once it is whole.
+    /// Reads more bytes; `look_for` is the same text each time. Not to be called again after [`Progress::Whole`].
     pub fn read(&mut self, bytes: &[u8], look_for: &str) -> Result<Progress, Broken> {
         for &byte in bytes {
             match self.part {
@@ -108,7 +108,7 @@ impl Response {
         self.part == Part::Body && (look_for.is_empty() || self.found || ended())
     }
 
-    /// The other side has said all: is the response whole?
+    /// The server closed the connection. An error if the response is not complete.
     pub fn end(&self) -> Result<(), Broken> {
         let cut_off = self.length.is_some_and(|length| self.read < length);
         if self.part == Part::Body && !cut_off {
@@ -124,7 +124,7 @@ impl Response {
             return Err(Broken::TooLong);
         }
         if byte != b'\n' {
-            // The end of a long line means nothing to us.
+            // The end of a long line is ignored.
             let _ = self.line.push(byte);
             return match self.part {
                 Part::StatusLine if !begins_like_http(&self.line) => Err(Broken::Malformed),
@@ -184,12 +184,12 @@ impl Response {
             matched += 1;
         }
         self.found = matched == look_for.len();
-        self.matched = u8::try_from(matched).unwrap_or(0); // such a text has at most 64 bytes
+        self.matched = u8::try_from(matched).unwrap_or(0); // the text has at most 64 bytes
         Ok(())
     }
 }
 
-/// The length of the longest beginning of a text that is also its end, and not all of it.
+/// The length of a text's longest proper prefix that is also its suffix.
 fn border(text: &[u8]) -> usize {
     (1..text.len())
         .find(|&from| text.starts_with(&text[from..]))
@@ -221,8 +221,8 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a response, told byte by byte, and then the end of the connection.
-    fn told(response: &str, look_for: &str) -> Result<(Option<u16>, bool), Broken> {
+    /// The result of a response that arrives byte by byte, and then the end of the connection.
+    fn outcome(response: &str, look_for: &str) -> Result<(Option<u16>, bool), Broken> {
         let mut read = Response::default();
         for byte in response.bytes() {
             if read.read(&[byte], look_for)? == Progress::Whole {
@@ -246,30 +246,33 @@ mod tests {
     #[test]
     fn the_status_and_the_text_looked_for_are_found() {
         let page = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nsuccess\n";
-        assert_eq!(told(page, "success"), Ok((Some(200), true)));
-        assert_eq!(told(page, "failure"), Ok((Some(200), false)));
-        assert_eq!(told(page, ""), Ok((Some(200), false)));
+        assert_eq!(outcome(page, "success"), Ok((Some(200), true)));
+        assert_eq!(outcome(page, "failure"), Ok((Some(200), false)));
+        assert_eq!(outcome(page, ""), Ok((Some(200), false)));
         assert_eq!(
-            told("HTTP/1.0 302 Found\nLocation: /\n\n", ""),
+            outcome("HTTP/1.0 302 Found\nLocation: /\n\n", ""),
             Ok((Some(302), false))
         );
-        assert_eq!(told("HTTP/1.1 204\r\n\r\n", ""), Ok((Some(204), false)));
+        assert_eq!(outcome("HTTP/1.1 204\r\n\r\n", ""), Ok((Some(204), false)));
     }
 
     #[test]
     fn a_length_ends_a_response() {
         let page = "HTTP/1.1 200 OK\r\nCONTENT-LENGTH:  3 \r\n\r\nabc";
-        assert_eq!(told(page, "bc"), Ok((Some(200), true)));
-        assert_eq!(told(&page[..page.len() - 1], "bc"), Err(Broken::Malformed));
-        assert_eq!(told(page, "cd"), Ok((Some(200), false)));
+        assert_eq!(outcome(page, "bc"), Ok((Some(200), true)));
+        assert_eq!(
+            outcome(&page[..page.len() - 1], "bc"),
+            Err(Broken::Malformed)
+        );
+        assert_eq!(outcome(page, "cd"), Ok((Some(200), false)));
         let more = [page, "d"].concat();
-        assert_eq!(told(&more, "cd"), Ok((Some(200), false)));
+        assert_eq!(outcome(&more, "cd"), Ok((Some(200), false)));
         let empty = "HTTP/1.1 204 No Content\r\n\r\nx";
-        assert_eq!(told(empty, "x"), Ok((Some(204), false)));
+        assert_eq!(outcome(empty, "x"), Ok((Some(204), false)));
     }
 
     #[test]
-    fn nothing_is_read_beyond_what_is_asked_for() {
+    fn nothing_is_read_after_the_text_is_found() {
         let page = "HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\nall is well";
         let progress = |page: &str, look_for| Response::default().read(page.as_bytes(), look_for);
         let header = page.split_inclusive("\r\n\r\n").next().unwrap();
@@ -283,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_is_told_at_once() {
+    fn a_response_that_is_no_http_is_an_error_at_once() {
         for text in [
             "SSH-2.0",
             "HTTP/2",
@@ -302,17 +305,17 @@ mod tests {
         }
         for field in ["-1", "x", "", "99999999999", "1\r\nContent-Length: 2"] {
             let text = std::format!("HTTP/1.1 200 OK\r\nContent-Length: {field}\r\n\r\n");
-            assert_eq!(told(&text, ""), Err(Broken::Malformed), "{text}");
+            assert_eq!(outcome(&text, ""), Err(Broken::Malformed), "{text}");
         }
         assert_eq!(
-            told("HTTP/1.1 200 OK\r\nX: y\r\n", ""),
+            outcome("HTTP/1.1 200 OK\r\nX: y\r\n", ""),
             Err(Broken::Malformed)
         );
-        assert_eq!(told("", ""), Err(Broken::Malformed));
+        assert_eq!(outcome("", ""), Err(Broken::Malformed));
     }
 
     #[test]
-    fn what_has_no_end_is_too_long() {
+    fn an_endless_response_is_too_long() {
         let endless = |start: &str| {
             let mut read = Response::default();
             let mut result = read.read(start.as_bytes(), "b");
@@ -336,11 +339,11 @@ mod tests {
         #[test]
         fn a_text_is_found_where_it_is(body in "[ab]{0,40}", look_for in "[ab]{1,6}") {
             let page = std::format!("HTTP/1.1 200 OK\r\n\r\n{body}");
-            prop_assert_eq!(told(&page, &look_for), Ok((Some(200), body.contains(&look_for))));
+            prop_assert_eq!(outcome(&page, &look_for), Ok((Some(200), body.contains(&look_for))));
         }
 
         #[test]
-        fn it_is_all_the_same_in_which_pieces_it_comes(response in "HTTP/1[.][01] 20[04] OK\r\n(Content-Length: [0-9]\r\n|A: b\r\n){0,2}\r\n[ab]{0,9}", at in 0_usize..60) {
+        fn the_result_does_not_depend_on_how_it_is_cut_into_pieces(response in "HTTP/1[.][01] 20[04] OK\r\n(Content-Length: [0-9]\r\n|A: b\r\n){0,2}\r\n[ab]{0,9}", at in 0_usize..60) {
             let at = at.min(response.len());
             let end = |read: &Response, result: Result<Progress, Broken>| match result? {
                 Progress::Whole => Ok((read.status(), read.found())),

@@ -1,21 +1,21 @@
-//! ICMP and ICMPv6 echo: the probe that is sent and the answer that counts (RFC 792, RFC 4443).
+//! ICMP and ICMPv6 echo: requests and replies of probes (RFC 792, RFC 4443).
 //!
-//! The two families' echo messages differ in their type, and in who minds the checksum; everything else stands in
-//! the same place, so smoltcp's ICMPv4 view serves for both.
+//! The echo messages of the two families differ in their type and in the checksum; all other fields have the same
+//! offsets, so smoltcp's ICMPv4 view serves for both.
 //!
-//! Checksums: IPv4's covers the message alone; we fill it, and verify it, because the kernel hands raw sockets what it
-//! has not verified. ICMPv6's covers the source address too, which routing chooses after us: the kernel fills it on
-//! raw ICMPv6 sockets, and drops what is damaged before we see it (RFC 3542 section 3.1).
+//! Checksums: in IPv4 the checksum covers only the message. It is computed and verified here, because the kernel passes
+//! unverified messages to raw sockets. In ICMPv6 it also covers the source address, which the kernel chooses later: the
+//! kernel computes it on raw ICMPv6 sockets, and drops damaged messages (RFC 3542 section 3.1).
 //!
-//! The payload, 32 bytes or more (a ping without payload is dropped by some hosts):
+//! The payload has 32 bytes or more (some hosts drop pings without payload):
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
-//! | 0..16 | the seal: a hash of bytes 16 to 31 under the path's secret key, so that no byte can be another |
+//! | 0..16 | the seal: a hash of bytes 16 to 31 under the path's secret key, so that no byte can be changed |
 //! | 16..20 | the round, big-endian |
 //! | 20 | the check |
 //! | 21..24 | zero |
-//! | 24..32 | monotonic microseconds of sending, big-endian |
+//! | 24..32 | time of sending in microseconds of the monotonic clock, big-endian |
 //! | 32.. | zero |
 
 use super::seal::hash;
@@ -24,65 +24,65 @@ use smoltcp::wire::{Icmpv4Message, Icmpv4Packet, Icmpv6Message};
 use crate::limits::PATH_CHECKS_MAX;
 use crate::types::{Family, Instant, Round};
 
-/// A usual probe's payload.
+/// Default size of the payload.
 pub const PAYLOAD_LEN: u16 = 32;
-/// The longest payload: an Ethernet's packet is full with it, in IPv4.
+/// Largest payload: it fills an Ethernet frame in IPv4.
 pub const PAYLOAD_MAX: u16 = 1472;
-/// Room for a probe: a header and the payload.
+/// Largest probe: header and payload.
 pub const MESSAGE_MAX: usize = HEADER_LEN + PAYLOAD_MAX as usize;
-/// Room for an answer with the longest IPv4 header, or for what counts of an error that quotes a probe.
+/// Receive buffer: a reply with the longest IPv4 header, or the needed part of an error that quotes a probe.
 pub const RECEIVE_LEN: usize = 60 + MESSAGE_MAX;
 
 const HEADER_LEN: usize = 8;
 const IPV6_HEADER_LEN: usize = 40;
 
-/// What makes a path's probes its own.
+/// Identifies the probes of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// ICMP's identifier: NAT tells flows apart by it
+    /// the ICMP identifier, by which NAT tells flows apart
     pub identifier: u16,
-    /// what a stranger cannot know, and never leaves us: the key of the seals
+    /// the secret key of the seals; it is never sent
     pub token: [u8; 16],
 }
 
-/// What a probe carries, and its answer brings back.
+/// The content of a probe, which its reply returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// the number of the check in its path
     pub check: u8,
-    /// the round asked in
+    /// the round in which it was sent
     pub round: Round,
     /// when it was sent
     pub sent: Instant,
 }
 
-/// Why a received message is no answer to a probe of ours.
+/// Why a received message is no reply to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejected {
-    /// too short, too long, damaged, or holding what no probe of ours held
+    /// too short, too long, damaged, or with content that no probe has
     Malformed,
     /// not an echo reply
     NotReply,
-    /// somebody else's identifier
+    /// another identifier
     Identifier,
-    /// not sealed with our token: forged, changed, or of a former run
+    /// a wrong seal: forged, changed, or from an earlier run
     Token,
     /// the sequence number is not the round's
     Sequence,
-    /// An ICMP error that quotes a probe of ours: "destination unreachable", with its code. To be recorded, never
-    /// judged: anybody can send one, and the quotation need not reach as far as the token.
+    /// An ICMP error, "destination unreachable", that quotes a probe; with its code. To be recorded, never judged: any
+    /// host can send one, and the quotation may be too short to contain the seal.
     Unreachable {
-        /// as RFC 792 and RFC 4443 number them
+        /// the code by RFC 792 and RFC 4443
         code: u8,
     },
 }
 
-/// ICMP's numbers of one family.
+/// The ICMP message types of one family.
 pub(crate) struct Types {
     pub(crate) request: u8,
     pub(crate) reply: u8,
     pub(crate) unreachable: u8,
-    /// the number of the whole in an IP header
+    /// the protocol number in an IP header
     pub(crate) protocol: u8,
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn types(family: Family) -> Types {
     }
 }
 
-/// Writes the echo request of a probe, with a payload of so many bytes. In IPv6 its checksum is 0, for the kernel to fill.
+/// Writes the echo request of a probe, with a payload of so many bytes. In IPv6 its checksum is 0; the kernel fills it.
 pub fn request<'b>(
     family: Family,
     identity: &Identity,
@@ -133,9 +133,9 @@ pub fn request<'b>(
     message
 }
 
-/// Reads what a raw socket received: in IPv4 with its IP header, in IPv6 without. Also the size of the payload.
+/// Parses a message from a raw socket: in IPv4 with its IP header, in IPv6 without. Also returns the payload's size.
 ///
-/// That it came from the address asked, in full, and that the round was ever sent, is for the caller to check.
+/// The caller must check the source address, the size, and that the round was sent.
 pub fn parse(
     family: Family,
     identity: &Identity,
@@ -180,13 +180,13 @@ fn after_ipv4_header(packet: &[u8]) -> Option<&[u8]> {
     packet.get(usize::from(packet.first()? & 0xf) * 4..)
 }
 
-/// The seal of what stands behind it.
+/// The seal of the bytes after it.
 fn seal(identity: &Identity, contents: &[u8; 16]) -> [u8; 16] {
     let [one, other] = [0, 1].map(|half| hash(&identity.token, contents, half));
     (u128::from(one) << 64 | u128::from(other)).to_be_bytes()
 }
 
-/// Seal and contents of a payload; nothing when it holds what we never write.
+/// Seal and contents of a payload; `None` if it has content that no probe has.
 fn payload(payload: &[u8]) -> Option<(&[u8; 16], &[u8; 16], Probe)> {
     let (seal, rest) = payload.split_first_chunk::<16>()?;
     let contents = rest.first_chunk::<16>()?;
@@ -225,7 +225,7 @@ fn quotation(family: Family, identity: &Identity, error: &[u8]) -> Option<Reject
     ours.then_some(Rejected::Unreachable { code })
 }
 
-/// Compares in a time that does not tell where the first difference is.
+/// Compares in constant time.
 fn same(a: &[u8; 16], b: &[u8; 16]) -> bool {
     a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
 }
@@ -247,7 +247,7 @@ mod tests {
         sent: Instant::from_micros_const(0x0102),
     };
 
-    /// The length of a usual probe.
+    /// The length of a probe with the default payload.
     const MESSAGE_LEN: usize = HEADER_LEN + PAYLOAD_LEN as usize;
 
     fn usual(family: Family, identity: &Identity, probe: &Probe) -> [u8; MESSAGE_LEN] {
@@ -256,7 +256,7 @@ mod tests {
         message.try_into().unwrap()
     }
 
-    /// What a host makes of a request: another type, and in IPv4 the IP header before it.
+    /// A host's reply to a request: another type, and in IPv4 an IP header before it.
     fn answer(family: Family, identity: &Identity, probe: &Probe) -> Vec<u8> {
         let mut message = usual(family, identity, probe);
         message[0] = types(family).reply;
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_payload_is_as_the_table_says() {
+    fn the_payload_is_as_documented() {
         let message = usual(Family::V4, &OURS, &PROBE);
         assert_ne!(message[8..24], OURS.token, "the key is never told");
         let contents = message[24..].first_chunk().unwrap();
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_brings_the_probe_back() {
+    fn a_reply_returns_the_probe() {
         for family in Family::ALL {
             let received = answer(family, &OURS, &PROBE);
             assert_eq!(parse(family, &OURS, &received), Ok((PROBE, PAYLOAD_LEN)));
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_an_answer_to_us_is_rejected() {
+    fn anything_but_a_reply_to_a_probe_is_rejected() {
         let stranger = Identity {
             identifier: 0x1235,
             ..OURS
@@ -424,9 +424,9 @@ mod tests {
         }
     }
 
-    /// Also where the checksum is that of the changed message.
+    /// Also if the checksum is correct for the changed message.
     #[test]
-    fn no_byte_of_the_payload_can_be_another() {
+    fn no_byte_of_the_payload_can_be_changed() {
         for family in Family::ALL {
             for bit in 0..8 * usize::from(PAYLOAD_LEN) {
                 let mut message = usual(family, &OURS, &PROBE);
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_quotes_us_is_told_apart() {
+    fn an_error_that_quotes_a_probe_is_recognised() {
         let stranger = Identity {
             identifier: 0x1235,
             ..OURS

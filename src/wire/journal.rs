@@ -1,5 +1,5 @@
-//! The journal's kinds and causes ↔ bytes, for frames and the saved state. By hand: for enums of so many variants, what
-//! serde derives takes several times the room.
+//! The journal's kinds and causes ↔ bytes, for frames and the saved state. Written by hand: for enums with so many
+//! variants, the code that serde derives is several times as large.
 //!
 //! A kind is one byte. A cause is a tag, then what belongs to it, as [`Codec`] has it.
 
@@ -16,7 +16,7 @@ use crate::types::{
 use crate::wire::codec::{Codec, Message};
 use crate::wire::control::Entry;
 
-/// Longest cause, in bytes: rounds that were judged, with a measure and what each check missed.
+/// Longest cause, in bytes: judged rounds, with a measure and the fault of each check.
 pub const CAUSE_BYTES_MAX: usize = 1 + (1 + 8 + 10) + 2 + (6 * PATH_CHECKS_MAX + CAUSE_MAX);
 
 /// The kinds without a state, by their byte.
@@ -35,7 +35,7 @@ const KINDS: [Kind; 13] = [
     Kind::RoutesNotSet,
     Kind::RoutesPutBack,
 ];
-/// The byte of a change of state from the first state to itself: the others follow.
+/// The byte of a change from the first state to itself: the other changes follow.
 const KIND_OF_STATE: u8 = 32;
 
 fn kind_byte(kind: Kind) -> u8 {
@@ -359,7 +359,7 @@ fn pass_missed(codec: &mut Codec<'_>, missed: &mut Missed) {
     }
 }
 
-/// The faults without a number, by their byte less [`FAULT_PLAIN`].
+/// The faults without a number, in the order of their bytes from [`FAULT_PLAIN`].
 const FAULTS: [Fault; 23] = [
     Fault::NetworkUnreachable,
     Fault::HostUnreachable,
@@ -385,7 +385,7 @@ const FAULTS: [Fault; 23] = [
     Fault::NotSupported,
     Fault::OwnAddress,
 ];
-/// Before it are: none (0), then those with a number.
+/// The first byte of faults without a number. Before it: no fault (0), then the faults with a number.
 const FAULT_PLAIN: u8 = 5;
 
 /// The byte of a fault, and its number.
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_comes_back() {
+    fn each_kind_decodes_to_itself() {
         let plain = KINDS.into_iter();
         let pairs = State::ALL.map(|from| State::ALL.map(|to| Kind::State { from, to }));
         for kind in plain.chain(pairs.into_iter().flatten()) {
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_comes_back() {
+    fn each_fault_decodes_to_itself() {
         let numbers = [
             Fault::Status(599),
             Fault::Rcode(5),
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cause_comes_back() {
+    fn each_cause_decodes_to_itself() {
         let name = || "isp1".try_into().unwrap();
         let route = |to: Option<&str>| Ours::Route {
             to: to.map(|to| to.try_into().unwrap()),
@@ -571,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_goes_on_is_none() {
+    fn truncated_and_too_long_bytes_are_no_cause() {
         let cause = Cause::Other("isp1".try_into().unwrap(), Other::Preferred);
         let mut room = [0; CAUSE_BYTES_MAX];
         let mut bytes = written(&mut cause.clone(), &mut room).to_vec();

@@ -1,20 +1,20 @@
-//! JSON (RFC 8259) as a stream: bytes come in pieces of any size, and events go out. What is remembered in between has a
-//! fixed size: the kinds of the open brackets, and one string or word.
+//! A streaming JSON parser (RFC 8259): bytes come in pieces of any size, and events go out. Its state has a fixed size:
+//! the kinds of the open brackets, and one string or word.
 //!
-//! It is lenient where nothing depends on it: escapes, encoding and the digits of numbers are not checked.
+//! Escapes, encoding and the digits of numbers are not checked.
 
 use heapless::Vec;
 
-/// Most brackets that may be open at a time.
+/// Deepest nesting of brackets.
 pub const DEPTH_MAX: usize = 24;
-/// Longest string or word that is told, in bytes.
+/// Longest string or word in an event, in bytes.
 pub const TEXT_MAX: usize = 64;
 
-/// The text is no JSON, or is nested too deep.
+/// The text is no JSON, or is nested too deeply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// What has been read.
+/// A part of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// `{`
@@ -39,21 +39,21 @@ pub enum Value<'a> {
     Null,
 }
 
-/// A string as it stands there; none when it is longer than [`TEXT_MAX`], has escapes, or is not UTF-8.
+/// A string; none if it is longer than [`TEXT_MAX`], has escapes, or is not UTF-8.
 pub type Text<'a> = Option<&'a str>;
 
-/// How far the reading has come.
+/// The state of the parser.
 #[derive(Clone, Debug)]
 pub struct Reader {
     expected: Expected,
-    /// whether each open bracket is an object's
+    /// for each open bracket: whether it is an object's
     open: Vec<bool, DEPTH_MAX>,
     text: Vec<u8, TEXT_MAX>,
-    /// `text` is not all there was
+    /// `text` was cut
     unfit: bool,
 }
 
-/// What may come next.
+/// What may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
     Value,
@@ -62,17 +62,17 @@ enum Expected {
     KeyOrEnd,
     Colon,
     CommaOrEnd,
-    /// only blanks
+    /// only white space
     Nothing,
     /// more of a string
     String {
         key: bool,
     },
-    /// what follows a backslash
+    /// the character after a backslash
     Escaped {
         key: bool,
     },
-    /// more of a number or of a name without quotes
+    /// more of a number, or of `true`, `false` or `null`
     Word,
 }
 
@@ -87,10 +87,10 @@ impl Reader {
         }
     }
 
-    /// Takes one byte more.
+    /// Parses one more byte.
     ///
     /// # Errors
-    /// Nothing that begins so is JSON.
+    /// The bytes so far are not the beginning of a JSON text.
     pub fn feed(&mut self, byte: u8, sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Malformed> {
         match self.expected {
             Expected::String { key } => return self.string(byte, key, sink),
@@ -120,7 +120,7 @@ impl Reader {
         self.expected == Expected::Nothing
     }
 
-    /// Takes what is between strings, words and blanks, or begins them.
+    /// Parses a byte outside of strings and words, or the first byte of one.
     fn mark(&mut self, byte: u8, sink: &mut dyn FnMut(Event<'_>)) -> Result<(), Malformed> {
         use Expected::{Colon, CommaOrEnd, Key, KeyOrEnd, Value, ValueOrEnd};
         let in_object = self.open.last() == Some(&true);
@@ -218,7 +218,7 @@ impl Default for Reader {
     }
 }
 
-/// Whether a byte may stand in a number, or in `true`, `false` or `null`.
+/// Whether a byte may be part of a number, or of `true`, `false` or `null`.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
 }
@@ -233,7 +233,7 @@ mod tests {
 
     use super::*;
 
-    /// The events of a text, one a line; none when it is no JSON.
+    /// The events of a text, one per line; none if it is no JSON.
     fn events(text: &[u8]) -> Option<String> {
         let (mut reader, mut events) = (Reader::new(), String::new());
         for byte in text {
@@ -244,7 +244,7 @@ mod tests {
         reader.is_done().then_some(events)
     }
 
-    /// Not by `Debug`, of which nothing is left where the program is compiled for a board.
+    /// Not by `Debug`, whose output is empty in builds for boards.
     fn line(event: Event<'_>) -> String {
         let known = |text: Text<'_>| String::from(text.unwrap_or("(unfit)"));
         let event = match event {
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_passed_over() {
+    fn a_string_that_is_too_long_has_no_text() {
         let string = |length: usize| format!("[\"{}\"]", "x".repeat(length));
         assert!(events(string(TEXT_MAX).as_bytes()).unwrap().contains("xx"));
         assert!(
@@ -335,7 +335,7 @@ mod tests {
                 true => serde_json::to_string_pretty(&json).unwrap(),
                 false => serde_json::to_string(&json).unwrap(),
             };
-            // A word ends by what follows it.
+            // A word ends at the byte after it.
             prop_assert!(events(format!("{text}\n").as_bytes()).is_some(), "{text}");
             if json.is_object() || json.is_array() {
                 prop_assert!((1..text.len()).all(|end| !text.is_char_boundary(end)

@@ -1,9 +1,9 @@
-//! Who is on the link: ARP (RFC 826) and IPv6's neighbour discovery (RFC 4861).
+//! ARP (RFC 826) and IPv6 neighbour discovery (RFC 4861).
 //!
-//! A question without an address of our own on the link is that of one who looks whether an address is taken: ARP's of
-//! RFC 5227 section 2.1.1, IPv6's of RFC 4862 section 5.4.2. Hosts answer both.
+//! If we have no address on the link, the request has the format of duplicate address detection: RFC 5227 section 2.1.1
+//! for ARP, RFC 4862 section 5.4.2 for IPv6. Hosts answer both.
 //!
-//! Nothing in an answer is secret: whoever is on the link can make one. It tells that the link works, and no more.
+//! An answer has no secret: any host on the link can forge it. It tells only that the link works.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,47 +14,47 @@ use smoltcp::wire::{
 
 use crate::types::Family;
 
-/// Bytes of the longest question, without the link's own header.
+/// Bytes of the longest request, without the link header.
 pub const QUESTION_MAX: usize = IPV6_HEADER_LEN + SOLICITATION_LEN;
-/// Room for an answer, with some options of IPv6's.
+/// Receive buffer for an answer, with some IPv6 options.
 pub const ANSWER_MAX: usize = 128;
 
 const ARP_LEN: usize = 28;
 const IPV6_HEADER_LEN: usize = 40;
-/// With one option, our link address.
+/// Length of a solicitation with one option, our link-layer address.
 const SOLICITATION_LEN: usize = 24 + 8;
-/// RFC 4861 section 7.1.2: a router would have made it less.
+/// RFC 4861 section 7.1.2: a message that a router forwarded has less.
 const HOP_LIMIT: u8 = 255;
 
-/// The address of a device on an Ethernet.
+/// An Ethernet address.
 pub type LinkAddress = [u8; 6];
 
-/// Who asks.
+/// The sender of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asker {
-    /// our device
+    /// the device's link-layer address
     pub link: LinkAddress,
-    /// our own address there, if we have one of the family
+    /// our address on the device, if it has one of the family
     pub own: Option<IpAddr>,
 }
 
-/// A question, and to whom on the link it goes.
+/// A request, and its destination on the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     bytes: [u8; QUESTION_MAX],
     length: usize,
-    /// the link address that it is to be sent to
+    /// the destination's link-layer address
     pub to: LinkAddress,
 }
 
 impl Question {
-    /// Its bytes, without the link's own header.
+    /// Its bytes, without the link header.
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 }
 
-/// Who has this address?
+/// The request for the neighbour with this address.
 pub fn question(asker: &Asker, target: IpAddr) -> Question {
     match target {
         IpAddr::V4(target) => arp_request(asker, target),
@@ -62,7 +62,7 @@ pub fn question(asker: &Asker, target: IpAddr) -> Question {
     }
 }
 
-/// The address that a message says is there; none when it says nothing of the kind.
+/// The address of the neighbour that answers; none if the message is no answer to us.
 pub fn answer(family: Family, asker: &Asker, message: &[u8]) -> Option<IpAddr> {
     match family {
         Family::V4 => arp_reply(asker, message).map(IpAddr::V4),
@@ -109,7 +109,7 @@ fn solicitation(asker: &Asker, target: Ipv6Addr) -> Question {
         Some(IpAddr::V6(own)) => own,
         _ => Ipv6Addr::UNSPECIFIED,
     };
-    // RFC 4861 section 4.3: whoever has no address does not tell its link address.
+    // RFC 4861 section 4.3: without a source address there is no option with the link-layer address.
     let length = if own.is_unspecified() {
         24
     } else {
@@ -139,7 +139,7 @@ fn solicitation(asker: &Asker, target: Ipv6Addr) -> Question {
     message.set_msg_type(Icmpv6Message::NeighborSolicit);
     message.set_target_addr(target);
     if let Some((head, address)) = message.payload_mut().split_first_chunk_mut::<2>() {
-        *head = [1, 1]; // the source's link address, in units of 8 bytes
+        *head = [1, 1]; // source link-layer address; length in units of 8 bytes
         address.copy_from_slice(&asker.link);
     }
     message.fill_checksum(&own, &group);
@@ -163,7 +163,7 @@ fn advertisement(message: &[u8]) -> Option<Ipv6Addr> {
     let is_advertisement = message.msg_type() == Icmpv6Message::NeighborAdvert
         && message.msg_code() == 0
         && message.verify_checksum(&source, &destination);
-    // One that nobody asked for goes to all: so does one for who has no address.
+    // Unsolicited advertisements go to all nodes: so do answers to a sender without an address.
     let solicited = message.msg_type() == Icmpv6Message::NeighborAdvert
         && message
             .neighbor_flags()
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    /// What the neighbour who is asked makes of a question.
+    /// The neighbour's answer to a request.
     fn arp_answer(question: &Question) -> Vec<u8> {
         let mut message = question.bytes().to_vec();
         let (sender, target) = (message[8..18].to_vec(), message[24..28].to_vec());
@@ -229,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn an_arp_reply_to_us_tells_who_is_there() {
+    fn an_arp_reply_to_us_has_the_neighbours_address() {
         for own in ["192.0.2.7", ""] {
             let (asker, target) = (asker(own), "192.0.2.1".parse().unwrap());
             let asked = question(&asker, target);
             let reply = arp_answer(&asked);
             assert_eq!(answer(Family::V4, &asker, &reply), Some(target));
             let mut padded = reply.clone();
-            padded.extend([0; 18]); // to Ethernet's least length
+            padded.extend([0; 18]); // to the minimum length of Ethernet
             assert_eq!(answer(Family::V4, &asker, &padded), Some(target));
             assert_eq!(answer(Family::V4, &asker, asked.bytes()), None, "a request");
             for (at, what) in [
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn an_advertisement_tells_who_is_there() {
+    fn an_advertisement_has_the_neighbours_address() {
         let (us, them): (Ipv6Addr, Ipv6Addr) =
             ("fe80::7".parse().unwrap(), "2001:db8::1".parse().unwrap());
         let all: Ipv6Addr = "ff02::1".parse().unwrap();

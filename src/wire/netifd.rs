@@ -1,6 +1,6 @@
-//! What `ubus call network.interface dump` prints, OpenWrt's netifd's word on all of its logical interfaces → what it says of
-//! their ways out. One JSON object, `{"interface": [{"interface": "wan", …}, …]}`, of which most is ignored. It may be long
-//! (some 2 KB an interface), and is read as it comes, in memory of a fixed size.
+//! Parses the output of `ubus call network.interface dump`: the default routes and addresses of netifd's logical
+//! interfaces (OpenWrt). It is one JSON object, `{"interface": [{"interface": "wan", …}, …]}`, most of which is ignored. It
+//! may be long (about 2 KB per interface), and is parsed as a stream in memory of a fixed size.
 
 use core::net::IpAddr;
 
@@ -8,47 +8,47 @@ use super::json::{Event, Malformed, Reader, Text, Value};
 use crate::option::value;
 use crate::types::{DeviceName, Family, Name, PerFamily, Prefix};
 
-/// A logical interface, as far as it concerns a way out.
+/// A logical interface, as far as it matters for an uplink.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interface {
     /// whether netifd has it up
     pub up: bool,
-    /// the device to bind to (`l3_device`); empty while there is none that the configuration could name
+    /// the device to bind to (`l3_device`); empty if there is none with a name that the configuration accepts
     pub device: DeviceName,
-    /// the way to everywhere, in the families that it has one in
+    /// the next hop of its default route, per family
     pub way: PerFamily<Option<Way>>,
-    /// the families that it has an address in
+    /// whether it has an address, per family
     pub addressed: PerFamily<bool>,
-    /// the first IPv6 prefix that was delegated to it
+    /// the first delegated IPv6 prefix
     pub delegated: Option<Prefix>,
 }
 
 /// A default route's next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// this one
+    /// a gateway
     Gateway(IpAddr),
-    /// none is needed
+    /// no gateway: the route is on-link
     Direct,
 }
 
 impl Interface {
-    /// Whether it brings a family: a way out, an address, or (in IPv6) a prefix to take one from.
+    /// Whether it serves a family: by a default route, an address, or (in IPv6) a delegated prefix.
     pub fn brings(&self, family: Family) -> bool {
         let delegated = family == Family::V6 && self.delegated.is_some();
         self.way[family].is_some() || self.addressed[family] || delegated
     }
 }
 
-/// Why a text is no dump: it is cut off, or no JSON, or no list of interfaces. Or why an interface of it tells nothing:
-/// something of it has another type than expected.
+/// A text is no dump: it is truncated, no JSON, or has no list of interfaces. Or one interface cannot be read: a value has
+/// an unexpected type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
 
-/// Gets each interface of a dump, with its name.
+/// Is called with each interface of a dump, and its name.
 pub type Sink<'a> = &'a mut dyn FnMut(&str, Result<Interface, Unreadable>);
 
-/// A dump that is being read.
+/// A dump that is being parsed.
 #[derive(Clone, Debug)]
 pub struct Dump {
     json: Reader,
@@ -57,7 +57,7 @@ pub struct Dump {
 }
 
 impl Dump {
-    /// Nothing of it has come yet.
+    /// Nothing parsed yet.
     pub const fn new() -> Dump {
         Dump {
             json: Reader::new(),
@@ -66,7 +66,7 @@ impl Dump {
         }
     }
 
-    /// Takes what comes next of it, in pieces of any size. Each interface is told when its end has come.
+    /// Parses the next piece, of any size. The sink gets each interface when it is complete.
     pub fn feed(&mut self, bytes: &[u8], sink: Sink<'_>) {
         for byte in bytes {
             if self.broken {
@@ -79,10 +79,10 @@ impl Dump {
         }
     }
 
-    /// All has come.
+    /// Ends the dump.
     ///
     /// # Errors
-    /// It was no dump: what was told of interfaces is not to be believed either.
+    /// It was no valid dump: the interfaces that the sink got are not valid either.
     pub fn finish(&self) -> Result<(), Unreadable> {
         match !self.broken && self.json.is_done() && self.meaning.listed {
             true => Ok(()),
@@ -97,10 +97,10 @@ impl Default for Dump {
     }
 }
 
-/// What a value is, by where it stands.
+/// The meaning of a value, by its position in the dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// of no account, and so is all that is in it
+    /// ignored, and so is all inside of it
     Ignored,
     Dump,
     Interfaces,
@@ -112,7 +112,7 @@ enum Place {
     Network(Kind),
     Address,
     Mask,
-    /// what netifd knows of, but keeps from the kernel: with `defaultroute 0` the default route is here
+    /// the routes that netifd does not install: with `defaultroute 0`, the default route is here
     Inactive,
     Routes {
         in_force: bool,
@@ -124,7 +124,7 @@ enum Place {
     Table,
 }
 
-/// Which addresses a list is of.
+/// The addresses in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Own(Family),
@@ -177,14 +177,14 @@ impl Place {
     }
 }
 
-/// What the events of a dump mean.
+/// Interprets the events of a dump.
 #[derive(Clone, Debug)]
 struct Meaning {
-    /// what each open bracket is, the innermost last
+    /// the meaning of each open bracket, the innermost last
     open: heapless::Vec<Place, { super::json::DEPTH_MAX }>,
-    /// what the next value is
+    /// the meaning of the next value
     next: Place,
-    /// the list of interfaces was there
+    /// the list of interfaces was found
     listed: bool,
     draft: Draft,
     item: Item,
@@ -212,7 +212,7 @@ impl Meaning {
             Event::List => self.opens(self.next.is_list())?,
             Event::Value(value) => {
                 let understood = match self.next {
-                    // There is no dump without them.
+                    // A dump without interfaces is invalid.
                     Place::Dump | Place::Interfaces | Place::Interface => return Err(Malformed),
                     place => self.value(place, value),
                 };
@@ -257,12 +257,12 @@ impl Meaning {
         self.draft.wrong |= understood.is_none();
     }
 
-    /// Takes a value; none when it is of another type than expected.
+    /// Takes a value; none if its type is unexpected.
     fn value(&mut self, place: Place, value: Value<'_>) -> Option<()> {
         match (place, value) {
             (Place::Ignored, _) => {}
             (Place::Name, Value::String(name)) => {
-                // One that no configuration can name is of no interest.
+                // A name that the configuration does not accept is ignored.
                 let name = name.and_then(|name| Name::try_from(name).ok());
                 self.draft.name = name.unwrap_or_default();
             }
@@ -291,17 +291,17 @@ impl Meaning {
     }
 }
 
-/// An interface, as far as it has come.
+/// An interface that is being parsed.
 #[derive(Clone, Debug)]
 struct Draft {
     name: Name,
     interface: Interface,
-    /// The default routes that are in force, and those that are not: of the main table, and of others.
+    /// The installed default routes, and those not installed.
     ways: [Ways; 2],
     wrong: bool,
 }
 
-/// The first default route of the main table, and of any other.
+/// The first default route of the main table, and of any other table.
 #[derive(Clone, Copy, Debug)]
 struct Ways {
     main: PerFamily<Option<Way>>,
@@ -353,7 +353,7 @@ impl Draft {
         }
     }
 
-    /// Takes an item of a list of networks, of which only the first counts; none when it is no network.
+    /// Takes an item of a list of networks; only the first item counts. None if it is no network.
     fn network(&mut self, kind: Kind, item: &Item) -> Option<()> {
         let (address, mask) = (item.address?, item.mask?);
         let longest = if address.is_ipv4() { 32 } else { 128 };
@@ -371,7 +371,7 @@ impl Draft {
         Some(())
     }
 
-    /// Takes a route, of which only default ones count; none when it is no route.
+    /// Takes a route; only default routes count. None if it is no route.
     fn route(&mut self, in_force: bool, item: &Item) -> Option<()> {
         let (target, mask) = (item.address?, item.mask?);
         if mask != 0 || !target.is_unspecified() {
@@ -392,8 +392,8 @@ impl Draft {
         Some(())
     }
 
-    /// The end of the interface. Its way is the first default route of the main table, in force or not; else of a table of
-    /// its own (`ip4table`).
+    /// Ends the interface. Its default route is the first one of the main table, installed or not; else that of its own
+    /// table (`ip4table`).
     fn tell(&mut self, sink: Sink<'_>) {
         let [active, inactive] = &self.ways;
         for family in Family::ALL {
@@ -425,7 +425,7 @@ mod tests {
 
     use super::*;
 
-    /// What a dump of this one interface says of it.
+    /// The result of a dump of this one interface.
     fn read(status: &[u8]) -> Result<Interface, Unreadable> {
         let rest = status
             .trim_ascii_start()
@@ -448,7 +448,7 @@ mod tests {
         dump.finish().map(|()| heard)
     }
 
-    /// Every interface there is data of, so often that it exceeds a pipe's buffer.
+    /// Every interface of the test data, repeated to exceed a pipe's buffer.
     fn long() -> String {
         let statuses = [WAN, WANB, DSL, LTE, SPARE, VPN, WAN6];
         let all = (0..98).map(|number| {
@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn what_netifd_says_of_interfaces_that_are_up() {
+    fn interfaces_that_are_up_are_read() {
         for (text, device, way) in [
             (WANB, "wanb", gateway("198.51.100.1")),
             (DSL, "pppoe-dsl", gateway("203.0.113.1")),
@@ -499,12 +499,12 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_down_has_no_device() {
+    fn an_interface_that_is_down_has_no_device() {
         assert_eq!(read(SPARE).unwrap(), Interface::default());
     }
 
     #[test]
-    fn a_name_that_no_device_can_have_is_none() {
+    fn an_invalid_device_name_is_ignored() {
         let named = |name: &str| {
             let text = format!(r#"{{"up": true, "l3_device": "{name}"}}"#);
             read(text.as_bytes()).unwrap()
@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn the_main_tables_route_comes_before_one_of_another_table() {
+    fn the_main_tables_route_precedes_that_of_another_table() {
         let main = r#"{"target": "0.0.0.0", "mask": 0, "nexthop": "192.0.2.1", "metric": 5}"#;
         let other = r#"{"target": "0.0.0.0", "mask": 0, "nexthop": "192.0.2.2", "table": 100}"#;
         let network = r#"{"target": "192.0.2.0", "mask": 24, "nexthop": "192.0.2.3"}"#;
@@ -550,7 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_status_is_refused() {
+    fn an_invalid_interface_is_refused() {
         for text in [
             "",
             "null",
@@ -570,7 +570,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_refused() {
+    fn a_truncated_dump_is_refused() {
         for text in [WAN, WANB, DSL, LTE, SPARE, VPN, WAN6] {
             let end = text.iter().rposition(|byte| *byte == b'}').unwrap();
             for length in 0..end {
@@ -580,7 +580,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_that_cannot_be_read_leaves_the_others_alone() {
+    fn an_interface_that_cannot_be_read_does_not_affect_the_others() {
         let text = br#"{"interface": [{"interface": "wan", "up": 1}, {"up": true, "l3_device": "eth2", "interface": "wanb"},
             {"interface": "a-name-that-is-too-long-for-any-interface", "up": true}, {"up": true}], "more": [[{}]]}"#;
         let wanb = Interface {
@@ -597,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_dump_is_refused() {
+    fn an_invalid_dump_is_refused() {
         for text in [
             "{}",
             r#"{"interface": null}"#,
@@ -612,7 +612,7 @@ mod tests {
     }
 
     #[test]
-    fn many_interfaces_are_heard_wherever_the_pieces_end() {
+    fn many_interfaces_are_read_wherever_the_pieces_end() {
         let text = long();
         assert!(text.len() > 64 * 1024, "{}", text.len());
         let whole = dump(&[text.as_bytes()]).unwrap();
@@ -629,7 +629,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_pieces_say_the_same(cuts in prop::collection::vec(0..2000_usize, 0..20), place in 0..2000_usize, byte: u8) {
+        fn the_result_does_not_depend_on_the_pieces(cuts in prop::collection::vec(0..2000_usize, 0..20), place in 0..2000_usize, byte: u8) {
             let text = long();
             let mut text = text.as_bytes()[..2000].to_vec();
             text.extend(b"}]}");

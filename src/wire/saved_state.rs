@@ -1,8 +1,8 @@
-//! The saved state: what a run leaves to the next one of the same boot.
+//! The saved state: what a run leaves to the next run of the same boot.
 //!
-//! A file is [`MAGIC`], the format's version (one byte), the boot's id (16 bytes), the records one after the other as
-//! postcard writes them, and a CRC-32 of all before it (4 bytes, little-endian). Instants are microseconds on the
-//! monotonic clock, which goes on from run to run while the machine is up.
+//! A file is [`MAGIC`], the format's version (one byte), the boot ID (16 bytes), the records in postcard's format, and a
+//! CRC-32 of all bytes before it (4 bytes, little-endian). Instants are microseconds of the monotonic clock, which
+//! continues across runs while the machine is up.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ use crate::limits::{JOURNAL_MAX, NAME_MAX, PROVIDERS_MAX};
 use crate::types::{Cause, Kind, Lead, PerFamily, Slot, Verdict, Who};
 use crate::wire::journal::CAUSE_BYTES_MAX;
 
-/// The format's version: a file of another is not read.
+/// The format's version: a file with another version is not read.
 pub const VERSION: u8 = 2;
-/// How a file begins.
+/// The beginning of a file.
 pub const MAGIC: [u8; 4] = *b"fost";
 /// Longest record, in bytes.
 pub const RECORD_MAX: usize = 256;
@@ -21,11 +21,11 @@ pub const STATE_MAX: usize = 64 * 1024;
 
 const HEAD: usize = MAGIC.len() + 1 + 16;
 const TAIL: usize = 4;
-// The longest record is a journal entry: a tag, an instant, a provider and a family, a kind, a cause after its length.
+// The longest record is a journal entry: a tag, an instant, a provider and a family, a kind, a cause with its length.
 const _: () = assert!(1 + 10 + (2 + NAME_MAX + 2) + 1 + (2 + CAUSE_BYTES_MAX) <= RECORD_MAX);
 const _: () = assert!(HEAD + (2 + PROVIDERS_MAX + JOURNAL_MAX) * RECORD_MAX + TAIL <= STATE_MAX);
 
-/// What tells one boot from every other.
+/// The kernel's boot ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootId(pub [u8; 16]);
 
@@ -42,33 +42,33 @@ impl BootId {
     }
 }
 
-/// One thing worth knowing. The texts are at most as long as those in [`crate::limits`].
+/// One record. Its texts have the lengths of [`crate::limits`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::large_enum_variant)] // one at a time
 pub enum Record<'a> {
-    /// who led, by id
+    /// the leading providers, by id
     Leaders(#[serde(borrow)] PerFamily<Option<&'a str>>),
     /// one provider
     Provider {
         /// its id
         id: &'a str,
-        /// its lasting slot
+        /// its slot
         slot: Slot,
-        /// its paths; none where it had none
+        /// its path in each family, if it had one
         paths: PerFamily<Option<Path>>,
     },
-    /// one line of the journal; they come oldest first
+    /// one entry of the journal; the oldest first
     Entry {
-        /// when, in microseconds on the monotonic clock
+        /// when, in microseconds of the monotonic clock
         at_micros: i64,
-        /// what it is about
+        /// the provider and family concerned
         who: Who,
         /// what happened
         kind: Kind,
         /// why
         cause: Cause,
     },
-    /// what people and programs were told last; after the providers
+    /// what the journal and hooks reported last; after the providers
     Told {
         /// the pinned provider, by id
         #[serde(borrow)]
@@ -82,20 +82,20 @@ pub enum Record<'a> {
 /// What was known of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Path {
-    /// what its rounds had said
+    /// its verdict
     pub verdict: Verdict,
-    /// since when, in microseconds on the monotonic clock
+    /// since when, in microseconds of the monotonic clock
     pub since_micros: i64,
 }
 
-/// Writes a file, in pieces of at most [`RECORD_MAX`] bytes, into `sink`.
+/// Writes a file into `sink`, in pieces of at most [`RECORD_MAX`] bytes.
 pub struct Writer<S> {
     sink: S,
     crc: Crc,
 }
 
 impl<E, S: FnMut(&[u8]) -> Result<(), E>> Writer<S> {
-    /// Begins.
+    /// Begins a file.
     pub fn new(boot: BootId, sink: S) -> Result<Writer<S>, E> {
         let crc = Crc::new();
         let mut writer = Writer { sink, crc };
@@ -105,7 +105,7 @@ impl<E, S: FnMut(&[u8]) -> Result<(), E>> Writer<S> {
         Ok(writer)
     }
 
-    /// Adds a record. One whose texts are too long for [`RECORD_MAX`] is left out.
+    /// Adds a record. A record longer than [`RECORD_MAX`] is left out.
     pub fn record(&mut self, record: &Record<'_>) -> Result<(), E> {
         let mut bytes = [0; RECORD_MAX];
         match postcard::to_slice(record, &mut bytes) {
@@ -114,7 +114,7 @@ impl<E, S: FnMut(&[u8]) -> Result<(), E>> Writer<S> {
         }
     }
 
-    /// Ends. Without this the file is not valid.
+    /// Ends the file. Without this the file is not valid.
     pub fn finish(mut self) -> Result<(), E> {
         let crc = self.crc.value();
         (self.sink)(&crc.to_le_bytes())
@@ -126,18 +126,18 @@ impl<E, S: FnMut(&[u8]) -> Result<(), E>> Writer<S> {
     }
 }
 
-/// Why a file is not to be believed.
+/// Why a file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unusable {
-    /// it is not ours, was cut short, or has changed
+    /// it has another format, or is damaged
     Damaged,
-    /// it is of another version of the program
+    /// its format has another version
     Version(u8),
-    /// the machine has been started anew since: what was known then is not true now
+    /// the machine has rebooted since
     Boot,
 }
 
-/// The records of a file, once the whole of it has proved to be sound and of this boot.
+/// The records of a file, after a check that the file is undamaged and of this boot.
 pub fn records(file: &[u8], boot: BootId) -> Result<Records<'_>, Unusable> {
     let (magic, rest) = file
         .split_first_chunk::<{ MAGIC.len() }>()
@@ -145,7 +145,7 @@ pub fn records(file: &[u8], boot: BootId) -> Result<Records<'_>, Unusable> {
     if *magic != MAGIC || file.len() < HEAD + TAIL {
         return Err(Unusable::Damaged);
     }
-    // Before the checksum: another version may have another kind.
+    // Before the checksum, which may be computed differently in another version.
     match rest {
         [VERSION, ..] => {}
         [other, ..] => return Err(Unusable::Version(*other)),
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_the_common_one() {
+    fn the_checksum_is_crc_32() {
         let mut crc = Crc::new();
         crc.add(b"123456789");
         assert_eq!(crc.value(), 0xcbf4_3926);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn each_changed_byte_and_each_truncation_is_noticed() {
+    fn each_changed_byte_and_each_truncation_is_detected() {
         let good = sample();
         assert_eq!(records(&good, BOOT).unwrap().count(), 4);
         for place in 0..good.len() {
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_boot_and_another_version_are_told_from_damage() {
+    fn another_boot_and_another_version_are_distinguished_from_damage() {
         let mut file = sample();
         let other = BootId([7; 16]);
         assert_eq!(records(&file, other).unwrap_err(), Unusable::Boot);
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_make_no_sense_are_damage_even_under_a_good_checksum() {
+    fn invalid_records_are_damage_even_with_a_correct_checksum() {
         let mut bytes = sample();
         bytes.truncate(bytes.len() - TAIL);
         bytes.push(250); // no record has this tag
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_no_records_is_sound() {
+    fn a_file_without_records_is_valid() {
         assert_eq!(records(&file(&[]), BOOT).unwrap().count(), 0);
     }
 
@@ -402,9 +402,9 @@ mod tests {
         assert_eq!(read, [entry]);
     }
 
-    /// What a former version wrote is not believed, whatever is in it, but told from damage.
+    /// A file of an earlier version is not read, whatever it contains, but distinguished from damage.
     #[test]
-    fn a_file_with_a_journal_in_words_is_of_another_version() {
+    fn a_file_with_a_journal_as_text_is_of_another_version() {
         let old: &[u8] = b"fost\x010123456789abcdef\x02\x02\x00\x00\x07started\x0dversion 1.2.3";
         assert_eq!(records(old, BOOT).unwrap_err(), Unusable::Version(1));
     }
@@ -494,7 +494,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_records_come_back_as_they_were(
+        fn any_records_decode_to_themselves(
             owned in prop::collection::vec(
                 (prop::option::of("[a-z→]{0,10}"), "[ -~é]{0,15}", any::<i64>(), 0_u8..15), 0..50)
         ) {
@@ -507,7 +507,7 @@ mod tests {
         #[test]
         fn no_bytes_cause_a_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400), sealed: bool) {
             if sealed {
-                // As if they were sound, so that the decoder sees them.
+                // With a valid checksum, so that the decoder reads them.
                 let mut file = MAGIC.to_vec();
                 file.push(VERSION);
                 file.extend_from_slice(&BOOT.0);

@@ -1,10 +1,10 @@
-//! SipHash-2-4: a hash under a secret key, which nobody without the key can make (Aumasson and Bernstein, 2012; RFC 9018
-//! has DNS cookies of it).
+//! SipHash-2-4, a keyed hash: it cannot be computed without the key (Aumasson and Bernstein, 2012; RFC 9018 uses it for
+//! DNS cookies).
 
 /// A key.
 pub(super) type Key = [u8; 16];
 
-/// The hash of 16 bytes and one more, which says what they are hashed for.
+/// The hash of 16 bytes and one more byte, which separates the purposes of hashes.
 pub(super) fn hash(key: &Key, bytes: &[u8; 16], purpose: u8) -> u64 {
     let (k0, k1) = words(key);
     let (first, second) = words(bytes);
@@ -14,7 +14,7 @@ pub(super) fn hash(key: &Key, bytes: &[u8; 16], purpose: u8) -> u64 {
         k0 ^ 0x6c79_6765_6e65_7261,
         k1 ^ 0x7465_6462_7974_6573,
     ];
-    // The last word has what is left, and how many bytes there were.
+    // The last word has the remaining bytes and the length.
     for word in [first, second, 17 << 56 | u64::from(purpose)] {
         state[3] ^= word;
         rounds(&mut state, 2);
@@ -50,10 +50,10 @@ fn rounds([a, b, c, d]: &mut [u64; 4], count: u8) {
 mod tests {
     use super::*;
 
-    /// The hash of 00 01 … 10 under the key 00 01 … 0f, by another implementation, which gives the paper's vector
-    /// (a129ca6149be45e5, appendix A) for 00 01 … 0e.
+    /// The hash of 00 01 … 10 under the key 00 01 … 0f, computed by another implementation, which agrees with the paper's
+    /// vector (a129ca6149be45e5 for 00 01 … 0e, appendix A).
     #[test]
-    fn it_is_that_of_the_reference() {
+    fn it_equals_the_reference() {
         let key: Key = core::array::from_fn(|place| u8::try_from(place).unwrap());
         assert_eq!(hash(&key, &key, 16), 0x699a_e9f5_2cbe_4794);
     }

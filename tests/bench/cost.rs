@@ -1,4 +1,4 @@
-//! What a probe costs, and how much memory the daemon takes, beside the least that a prober can do.
+//! Processor time per probe and memory of the daemon, compared with minimal programs.
 
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -14,24 +14,24 @@ use super::minimal::{self, Schedule};
 
 /// Ten rounds a second.
 pub const INTERVAL: Duration = Duration::from_millis(100);
-/// Before measuring: whatever is done once is done.
+/// Warm-up before measuring.
 const WARM_UP: Duration = Duration::from_millis(400);
 
-/// How long and how often is measured.
+/// Length and number of measurements.
 #[derive(Clone, Copy)]
 pub struct Effort {
-    /// of one measurement
+    /// length of one measurement
     pub time: Duration,
-    /// measurements of each program, one after the other in turn
+    /// measurements per program; the programs take turns
     pub turns: usize,
 }
 
-/// One program with so many providers.
+/// The result of one program.
 #[derive(Clone, Debug)]
 pub struct Cost {
-    /// processor time a probe, of each turn
+    /// processor time per probe, for each turn
     pub a_probe: Vec<Duration>,
-    /// at the end of the last turn
+    /// memory at the end of the last turn
     pub memory: Memory,
 }
 
@@ -52,29 +52,29 @@ impl Cost {
         self.memory = meter::memory(pid);
     }
 
-    /// In the middle of its turns.
+    /// The median of its turns.
     pub fn typical(&self) -> Duration {
         median(&self.a_probe)
     }
 }
 
-/// The programs in the same lab.
+/// The results of all programs in the same lab.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// in the lab, each with a path
+    /// number of providers in the lab
     pub providers: usize,
     /// `failover run`
     pub daemon: Cost,
-    /// the [`minimal`] program that sends the providers' probes one by one, spread over the interval
+    /// the [`minimal`] program that sends one probe after the other, spread over the interval
     pub spread: Cost,
-    /// the [`minimal`] program that sends all at once, for which a processor wakes up least
+    /// the [`minimal`] program that sends all probes at once, with the fewest wakeups
     pub burst: Cost,
-    /// the daemon's system calls in a second; or why they were not counted
+    /// the daemon's system calls per second; or why they were not counted
     pub calls: Result<Calls, String>,
 }
 
 impl Row {
-    /// The daemon's processor time over another program's: the typical ratio of turns that followed each other.
+    /// The daemon's processor time divided by another program's: the median ratio of consecutive turns.
     pub fn ratio_to(&self, other: &Cost) -> f64 {
         let turns = self.daemon.a_probe.iter().zip(&other.a_probe);
         let mut ratios: Vec<f64> = turns
@@ -85,10 +85,10 @@ impl Row {
     }
 }
 
-/// Measures all programs in a lab of so many providers, in turns.
+/// Measures all programs in a lab with so many providers, in turns.
 pub fn measure(providers: usize, effort: Effort) -> Row {
     let lab = Lab::builder().providers(providers).build();
-    // The minimal programs need routes, too: the daemon leaves its own, so all ask the same rules and tables.
+    // The minimal programs need routes, too: the daemon leaves its own, so all programs use the same rules and tables.
     let settings = Settings::fast(&lab)
         .without_section("check", "google6")
         .global("up", "1")
@@ -121,7 +121,7 @@ pub fn measure(providers: usize, effort: Effort) -> Row {
     }
 }
 
-/// Of one probe.
+/// Processor time per probe.
 fn processor_time(router: &Namespace, pid: Pid, time: Duration) -> Duration {
     std::thread::sleep(WARM_UP);
     let (pings, used) = (router.pings(), meter::processor_time(pid));
@@ -139,7 +139,7 @@ fn processor_time(router: &Namespace, pid: Pid, time: Duration) -> Duration {
     (used_after - used) / u32::try_from(sent).expect("the time is short")
 }
 
-/// The minimal program, in a process of its own: this very program, started with other arguments.
+/// The minimal program, in another process: this program, started with other arguments.
 struct Minimal(Child);
 
 impl Minimal {

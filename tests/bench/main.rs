@@ -1,14 +1,14 @@
-//! What the daemon costs and how fast it is: `cargo bench`, in less than three minutes; `cargo bench -- --quick`,
-//! in less than half of one.
+//! Measures the daemon's resource usage and speed: `cargo bench`, in less than three minutes; `cargo bench -- --quick`, in
+//! less than half a minute.
 //!
-//! Everything is measured in laboratories of network namespaces on this machine. Figures of a busy machine are
-//! higher, and differ from one run to the next; the ratios are steadier, as both programs suffer alike.
+//! Everything is measured in labs of network namespaces on this machine. Figures of a busy machine are higher, and vary;
+//! the ratios vary less, because both programs are affected.
 //!
 //! | module | what it measures |
 //! |---|---|
-//! | [`cost`] | processor time a probe, memory, system calls |
-//! | [`minimal`] | the program beside which that is measured |
-//! | [`swap`] | from a fault to the end of its being felt |
+//! | [`cost`] | processor time per probe, memory, system calls |
+//! | [`minimal`] | the program to compare with |
+//! | [`swap`] | the time from a fault to the end of the outage |
 
 pub mod cost;
 #[path = "../lab/mod.rs"]
@@ -22,13 +22,13 @@ use std::time::Duration;
 use cost::{Cost, Effort, Row};
 use lab::rights;
 
-/// Providers of the labs. Processor time is promised for 8.
+/// Numbers of providers. The bound of processor time is for 8.
 const PROVIDERS: [usize; 4] = [2, 8, 16, 64];
-/// The promise: processor time over that of the minimal program that spreads its probes, with 8 providers.
+/// Bound: processor time divided by that of the minimal program that spreads its probes, with 8 providers.
 const RATIO_MAX: f64 = 1.2;
-/// The promise: anonymous memory in kB, with 8 providers.
+/// Bound: anonymous memory in kB, with 8 providers.
 const ANONYMOUS_MAX: u64 = 200;
-/// What a probe may cost with many providers over few, more than the minimal program's does: noise.
+/// Bound: growth of the ratio from few to many providers; allows for noise.
 const GROWTH_MAX: f64 = 1.25;
 
 fn main() -> ExitCode {
@@ -125,7 +125,7 @@ fn print_cost(row: &Row) {
     );
 }
 
-/// Says what was promised, and what is so.
+/// Prints the bounds, and whether they hold.
 fn judge(row: &Row, fewest: &Row) {
     if row.providers == 8 {
         let (ratio, anonymous) = (row.ratio_to(&row.spread), row.daemon.memory.anonymous);
@@ -150,7 +150,7 @@ fn judge(row: &Row, fewest: &Row) {
     }
 }
 
-/// What one probe takes, from its sending to the answer's reception.
+/// Prints the system calls per probe, from sending to receiving.
 fn print_calls(row: &Row) {
     match &row.calls {
         Ok(calls) => {

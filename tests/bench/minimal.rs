@@ -1,5 +1,5 @@
-//! The least that a prober can do: a raw socket a device, one timer, one epoll. It sends pings when the timer expires,
-//! receives the answers, and knows nothing of what it does.
+//! A minimal prober: one raw socket per device, one timer, one epoll. It sends pings when the timer expires, and receives
+//! the replies without evaluating them.
 
 use std::ffi::OsString;
 use std::fmt::{self, Display};
@@ -21,19 +21,19 @@ use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 use super::lab::LIFETIME;
 use super::lab::topology::TARGETS_V4;
 
-/// What makes the bench the minimal program; the schedule and the devices follow.
+/// The argument that makes the bench the minimal program; the schedule and the devices follow.
 pub const ARGUMENT: &str = "--minimal";
-/// The timer's token; a socket's is its place.
+/// The timer's token; a socket's is its index.
 const TIMER: u64 = u64::MAX;
-/// An ICMP header and 32 bytes, as the daemon's.
+/// An ICMP header and 32 bytes, like the daemon's.
 const MESSAGE_LEN: usize = 40;
 
 /// When pings are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schedule {
-    /// by all devices each time the timer expires, once an interval
+    /// by all devices when the timer expires, once per interval
     Burst,
-    /// by one device after the other: the timer expires as often in an interval as there are devices
+    /// by one device after the other: the timer expires once per device and interval
     Spread,
 }
 
@@ -106,8 +106,8 @@ fn open(device: &str) -> nix::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// An echo request (RFC 792) of zeroes but for its type, which is 8, and its last byte: an answer of nothing but
-/// zeroes gets a wrong checksum from some kernels. So 0x0800 + 0x0001 is all there is to sum up.
+/// An echo request (RFC 792) of zeros, except its type, 8, and its last byte, 1: some kernels send a wrong checksum for a
+/// reply of zeros only. So the checksum covers only 0x0800 + 0x0001.
 fn request() -> [u8; MESSAGE_LEN] {
     let mut message = [0; MESSAGE_LEN];
     message[0] = 8;

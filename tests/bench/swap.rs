@@ -1,4 +1,4 @@
-//! How fast faults are felt no more: from the kernel's word to the new route, and in a user's traffic.
+//! The time from a kernel event to the new route, and the outage of a user's traffic.
 
 use std::time::{Duration, Instant};
 
@@ -17,22 +17,22 @@ use super::lab::{Daemon, Family, Flow, Lab, Settings, wait_until};
 
 /// The swap table.
 const TABLE: u32 = 176;
-/// The metric of the best.
+/// The metric of the best route.
 const BEST: u32 = 100;
 /// RTNLGRP_LINK and RTNLGRP_IPV4_ROUTE, see linux/rtnetlink.h.
 const GROUPS: [u32; 2] = [1, 7];
-/// What takes longer does not happen at all.
+/// Timeout of a wait.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// `profile fast`: a round's interval.
 const ROUND: Duration = Duration::from_millis(100);
 /// `profile fast`: down x interval + timeout.
 pub const FAST_MAX: Duration = Duration::from_millis(3 * 100 + 300);
 
-/// Pulls the leader's cable again and again. The times between two messages of the kernel, as a third party hears
-/// them: the carrier is lost, the best route is another.
+/// Pulls the leader's cable repeatedly. Returns the times between two kernel events, as received by another process: the
+/// loss of the carrier, and the change of the best route.
 pub fn link_to_route(times: usize) -> Vec<Duration> {
     let lab = Lab::new();
-    // What is measured does not depend on the timing; it is just back sooner.
+    // The measured time does not depend on the timing; the provider only returns sooner.
     let settings = Settings::fast(&lab)
         .global("interval", "20ms")
         .global("up", "2");
@@ -65,7 +65,7 @@ pub fn link_to_route(times: usize) -> Vec<Duration> {
         .collect()
 }
 
-/// Lets the leader's upstream die silently again and again, and tells how long traffic of the LAN went unanswered.
+/// Lets the leader's upstream fail silently, repeatedly. Returns the outages of LAN traffic.
 pub fn outages(times: usize) -> Vec<Duration> {
     let lab = Lab::new();
     let daemon = Daemon::start(&lab.router, &Settings::fast(&lab));
@@ -78,7 +78,7 @@ pub fn outages(times: usize) -> Vec<Duration> {
                 "traffic did not return\n{}",
                 daemon.log()
             );
-            // Traffic returns with a round: without this, each death would come at the same time after one.
+            // Traffic returns at a round: without this delay, each fault would come at the same time after a round.
             std::thread::sleep(ROUND * u32::try_from(time * 3 % 10).unwrap_or(0) / 10);
             let struck = flow.now();
             lab.upstream_dies(1);
@@ -99,7 +99,7 @@ fn leads(lab: &Lab, number: usize) {
     assert!(wait_until(PATIENCE, so), "provider {number} does not lead");
 }
 
-/// Somebody else who listens to the kernel.
+/// Another process that receives kernel events.
 struct Witness(Socket);
 
 impl Witness {
@@ -114,14 +114,14 @@ impl Witness {
         for group in GROUPS {
             socket
                 .add_membership(group)
-                .expect("these groups are for everybody");
+                .expect("these groups need no privilege");
         }
         let timeout = TimeVal::new(1, 0);
         setsockopt(&socket, sockopt::ReceiveTimeout, &timeout).expect("it is a socket");
         Witness(socket)
     }
 
-    /// When such a message came.
+    /// The time of arrival of such a message.
     fn hear(&self, what: &str, is_it: impl Fn(&RouteNetlinkMessage) -> bool) -> Instant {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
@@ -137,7 +137,7 @@ impl Witness {
     }
 }
 
-/// What one datagram says.
+/// The messages of one datagram.
 fn messages(mut bytes: &[u8]) -> impl Iterator<Item = RouteNetlinkMessage> {
     std::iter::from_fn(move || {
         let length = NetlinkBuffer::new_checked(bytes).ok()?.length() as usize;
@@ -155,7 +155,7 @@ fn has_carrier(link: &LinkMessage) -> bool {
     link.header.flags.contains(LinkFlags::LowerUp)
 }
 
-/// Whether this is the default route that traffic takes, by this device.
+/// Whether this is the best default route, by this device.
 fn is_best(route: &RouteMessage, device: u32) -> bool {
     let attributes = &route.attributes;
     route.header.destination_prefix_length == 0

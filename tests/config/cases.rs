@@ -1,8 +1,8 @@
-//! Bad and odd configurations, and all that is said about them, in the order in which it is said.
+//! Bad and unusual configurations, and their messages, in order.
 
 use super::Case;
 
-/// What is wrong in lines that follow [`BASE`].
+/// Errors in lines after [`BASE`].
 #[rustfmt::skip]
 pub(crate) const REFUSED: &[Case] = &[
 ("\
@@ -204,7 +204,7 @@ config provider isp6
 	option device eth6
 	option rt_table nosuch
 ", &[
-"7: rt_table '254': table 254 (main) is everybody's: expected another, auto or none",
+"7: rt_table '254': table 254 (main) is shared by all programs: expected another, auto or none",
 "10: rt_table '176': that is the swap table (globals' table): expected another, auto or none",
 "16: rt_table '201' is provider 'isp3's already: expected another",
 "19: rt_table '17601': tables 17601 to 17664 are for rt_table auto: expected another",
@@ -691,7 +691,7 @@ option device eth1
 ]),
 ];
 
-/// What is odd in lines that follow [`BASE`], and used nevertheless.
+/// Unusual settings in lines after [`BASE`], which are used.
 #[rustfmt::skip]
 pub(crate) const WARNED: &[Case] = &[
 ("\

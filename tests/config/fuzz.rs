@@ -1,4 +1,4 @@
-//! Configurations that nobody would write.
+//! Random configurations.
 
 use failover::limits::{INTERVAL_MIN, PATH_CHECKS_MAX};
 use failover::types::Family;

@@ -1,4 +1,4 @@
-//! What good configurations come to.
+//! Good configurations, and their values.
 
 use failover::check::exec::Exec;
 use failover::check::ping::Ping;
@@ -54,7 +54,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!((check.family, check.interval), (Family::V4, None));
 }
 
-/// The columns of the design's table; the other options are the same in all.
+/// A profile's timing; the other values are the same in all profiles.
 fn timing(interval_ms: u64, timeout_ms: u64, down: u8, up: u8) -> Timing {
     Timing {
         interval: Duration::from_millis(interval_ms),
@@ -68,7 +68,7 @@ fn timing(interval_ms: u64, timeout_ms: u64, down: u8, up: u8) -> Timing {
     }
 }
 
-/// The timing of provider `isp1` when these lines follow [`BASE`].
+/// The timing of provider `isp1` with these lines after [`BASE`].
 #[track_caller]
 fn timing_with(lines: &str) -> Timing {
     good(&format!("{BASE}{lines}"))
@@ -92,7 +92,7 @@ fn profiles_set_the_timing() {
 }
 
 #[test]
-fn the_nearest_word_on_timing_counts() {
+fn the_most_specific_timing_counts() {
     // In this order: provider's option, provider's profile, globals' option, globals' profile, normal.
     let globals = "config globals\n option profile metered\n option up 5\n option interval 7\n";
     let shared = timing_with(globals);
@@ -122,7 +122,7 @@ fn the_nearest_word_on_timing_counts() {
         ..timing(7_000, 0, 3, 0)
     };
     assert_eq!(timing_with(&own), expected);
-    // Globals may stand behind the providers or before them.
+    // Globals may follow or precede the providers.
     let before = good(&format!("{globals}{BASE}"));
     assert_eq!(before.providers[0].timing, shared);
 }
@@ -191,7 +191,7 @@ fn globals_are_read() {
 }
 
 #[test]
-fn words_of_globals_have_their_meaning() {
+fn keywords_of_globals_have_their_meaning() {
     let with = |option: &str, value: &str| {
         good(&format!("{BASE}config globals\n option {option} {value}\n")).globals
     };
@@ -353,7 +353,7 @@ fn providers_are_sorted_by_rank() {
         ]),
         named(&[("c", 10), ("b", 20), ("a", 30)])
     );
-    // A given rank comes before an equal position.
+    // A given rank precedes an equal position.
     assert_eq!(
         order(&[("a", ""), ("b", ""), ("c", "option rank 1")]),
         named(&[("c", 1), ("a", 1), ("b", 2)])
@@ -391,7 +391,7 @@ fn slots_are_kept_by_id() {
         _ => None,
     });
     assert_eq!(slots(&config), [63, 1, 0, 2]);
-    // A saved state that is wrong gives nobody another's slot, nor one that does not exist.
+    // A wrong saved state gives no provider the slot of another, nor a slot that does not exist.
     config.assign_slots(&|id| {
         if id == "b" {
             Some(Slot(64))

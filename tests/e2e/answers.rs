@@ -1,4 +1,4 @@
-//! Which answers count.
+//! Which answers to probes count.
 
 use super::lab::rights::in_lab;
 use super::lab::topology::{TARGETS_V4, TARGETS_V6};
@@ -12,8 +12,8 @@ fn rejected(daemon: &Daemon<'_>) -> u64 {
         .unwrap_or_default()
 }
 
-/// Somebody behind the first provider answers in the target's place, and brings all of the probe back: its identifier,
-/// round and token. Only his address is another.
+/// Another host behind the first provider answers in place of the target, and returns the whole probe: identifier, round
+/// and token. Only its address differs.
 #[test]
 fn an_answer_by_another_than_the_target_does_not_count() {
     in_lab(|| {
@@ -21,7 +21,7 @@ fn an_answer_by_another_than_the_target_does_not_count() {
         let daemon = online(&lab);
         assert_eq!(rejected(&daemon), 0);
 
-        // Before connection tracking could set the source right again.
+        // Before connection tracking, which would restore the source address.
         let rules = format!(
             "table inet elsewhere {{
                 chain arriving {{

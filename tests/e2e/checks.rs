@@ -1,16 +1,16 @@
-//! The types of checks, against servers good and bad.
+//! The types of checks, against servers with good and bad behaviour.
 //!
 //! | module | what it shows |
 //! |---|---|
-//! | [`verdict`] | what a server's answer is worth, and what the journal says of it |
-//! | [`required`] | checks that must answer, and those that are asked seldom |
-//! | [`bound`] | nothing of a check leaves by another device, from a port of another |
+//! | [`verdict`] | the verdict on a server's answer, and its cause in the journal |
+//! | [`required`] | required checks, and checks with a long interval |
+//! | [`bound`] | no packet of a check leaves by another device, or from another session's port |
 //! | [`resolving`] | names are resolved through the path, and remembered |
 //! | [`forged`] | answers that are not the server's |
 //! | [`link`] | neighbours on the link |
-//! | [`wire`] | what pings and connections look like on the wire, and how many there are |
+//! | [`wire`] | the packets of checks, and their number |
 //! | [`quality`] | thresholds of loss and latency |
-//! | [`room`] | many checks at once, and little room for them |
+//! | [`room`] | more checks at once than there is room for |
 
 pub mod bound;
 pub mod forged;
@@ -26,7 +26,7 @@ use std::net::IpAddr;
 
 use super::lab::servers::Server;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::{SOON, talk};
+use super::{SOON, query};
 
 /// A lab with one provider.
 pub fn one_provider() -> Lab {
@@ -46,32 +46,32 @@ pub fn bare(lab: &Lab) -> Settings {
         .without_section("check", "google6")
 }
 
-/// The same with this check.
+/// The same with this check added.
 pub fn with_check(settings: Settings, name: &str, options: &[(&str, &str)]) -> Settings {
     options.iter().fold(settings, |settings, (option, value)| {
         settings.with("check", name, option, value)
     })
 }
 
-/// One check in a family, asked in each round. An answer has time: servers are slow on a busy machine.
-pub fn alone(lab: &Lab, family: Family, options: &[(&str, &str)]) -> Settings {
+/// A single check in a family, made in each round. The timeout is long, because servers are slow on a busy machine.
+pub fn single_check(lab: &Lab, family: Family, options: &[(&str, &str)]) -> Settings {
     let target = target(family).to_string();
     let usual = [("target", target.as_str()), ("interval", "100ms")];
     let settings = bare(lab).global("timeout", "1s");
     with_check(with_check(settings, "it", &usual), "it", options)
 }
 
-/// Where most servers are.
+/// The address of most servers.
 pub fn target(family: Family) -> IpAddr {
     super::lab::topology::target(family)
 }
 
-/// Where others are.
+/// The address of other servers.
 pub fn elsewhere(family: Family) -> IpAddr {
-    talk::other_target(family)
+    query::other_target(family)
 }
 
-/// What the servers say is the address of all names, where nobody connects to it.
+/// The address of all names in the servers' answers; it is not connected to.
 pub fn answer(family: Family) -> IpAddr {
     match family {
         Family::V4 => [192, 0, 2, 77].into(),
@@ -79,7 +79,7 @@ pub fn answer(family: Family) -> IpAddr {
     }
 }
 
-/// The type of a record of a family's addresses.
+/// The record type of a family's addresses.
 pub fn record(family: Family) -> &'static str {
     match family {
         Family::V4 => "A",
@@ -87,7 +87,7 @@ pub fn record(family: Family) -> &'static str {
     }
 }
 
-/// The journal's last line on how a path of the first provider has gone offline.
+/// The journal's last cause of a path of the first provider going offline.
 pub fn last_failure(daemon: &Daemon, family: Family) -> String {
     let journal = daemon.must(&["log"]);
     let family = family.to_string();
@@ -108,8 +108,8 @@ pub fn offline_because(daemon: &Daemon, family: Family, reasons: &[&str]) {
     );
 }
 
-/// One bad mood after the other, each with the reason that is found for it, and a good one in between.
-pub fn moods<M, R>(
+/// Each bad behaviour in turn, with its cause in the journal, and the good behaviour in between.
+pub fn behaviours<M, R>(
     daemon: &Daemon,
     family: Family,
     server: &Server<M, R>,
@@ -120,16 +120,16 @@ pub fn moods<M, R>(
     R: Clone + Send + 'static,
 {
     daemon.wait_for("isp1", family.name(), "online");
-    for (mood, reason) in bad {
-        server.set(mood.clone());
+    for (behaviour, reason) in bad {
+        server.set(behaviour.clone());
         offline_because(daemon, family, &[reason]);
         server.set(good.clone());
         daemon.wait_for("isp1", family.name(), "online");
     }
 }
 
-/// Waits until a server was asked so many times more.
-pub fn asked_more<M, R>(daemon: &Daemon, server: &Server<M, R>, times: usize)
+/// Waits until a server has received so many more requests.
+pub fn wait_for_requests<M, R>(daemon: &Daemon, server: &Server<M, R>, times: usize)
 where
     M: Clone + Send + 'static,
     R: Clone + Send + 'static,
@@ -139,18 +139,18 @@ where
     assert!(enough, "asked too seldom\n{}", daemon.log());
 }
 
-/// Nobody who was online has gone offline. A lab's wires may take a moment before they carry anything.
+/// No path that was online has gone offline. A lab's links may take a moment before they transmit.
 pub fn never_offline(daemon: &Daemon) {
     let journal = daemon.must(&["log"]);
     let fell = journal.contains("online → offline");
     assert!(!fell, "{journal}\n{}", daemon.log());
 }
 
-/// Waits until the first check of a path was answered so many times more.
-pub fn asked_of(daemon: &Daemon, family: Family, times: u64) {
+/// Waits until the first check of a path was answered so many more times.
+pub fn wait_for_answers(daemon: &Daemon, family: Family, times: u64) {
     let answers = || {
         let status = daemon.status();
-        let checks = &super::witness::path(&status, "isp1", family.name())["checks"];
+        let checks = &super::inspect::path(&status, "isp1", family.name())["checks"];
         checks[0]["received"].as_u64().unwrap_or_default()
     };
     let before = answers();

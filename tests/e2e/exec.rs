@@ -1,14 +1,14 @@
-//! Commands as checks: what they are told, how their end is understood, and that none is left over.
+//! Commands as checks: their environment, the result of their exit status, and that none is left running.
 
 use std::fs;
 use std::time::Duration;
 
+use super::inspect::{Usage, children, path};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::{Usage, children, path};
 use super::{SOON, leads, leads_in, online_with};
 
-/// Only commands are checks: this one in IPv4, `true` in IPv6.
+/// Only `exec` checks: this command in IPv4, `true` in IPv6.
 fn only(lab: &Lab, command: &str) -> Settings {
     let mut settings = Settings::fast(lab).global("up", "3");
     for (check, command, family) in [("google", command, "ipv4"), ("google6", "true", "ipv6")] {
@@ -21,7 +21,7 @@ fn only(lab: &Lab, command: &str) -> Settings {
     settings
 }
 
-/// A daemon that has started with a script, which finds the daemon's directory in `$D`, as the only check in IPv4.
+/// A started daemon with a script as its only check in IPv4; `$D` is the daemon's directory.
 fn with_script<'lab>(
     lab: &'lab Lab,
     script: &str,
@@ -37,7 +37,7 @@ fn with_script<'lab>(
 }
 
 #[test]
-fn commands_are_told_what_they_are_asked_for() {
+fn commands_have_their_check_in_the_environment() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = with_script(
@@ -102,7 +102,7 @@ fn in_ipv6() {
     });
 }
 
-/// Exit 0 is good; anything else is bad, and the journal says what it was.
+/// Exit 0 is success; any other status is a failure, and the journal has it.
 #[test]
 fn an_exit_status_is_a_verdict() {
     in_lab(|| {
@@ -122,11 +122,11 @@ fn an_exit_status_is_a_verdict() {
             .find(|l| l.contains("isp1") && l.contains("offline"))
             .unwrap();
         assert!(line.contains('7'), "{line}");
-        // In the other family nobody has complained.
+        // The other family is not affected.
         assert_eq!(daemon.path_state("isp1", "ipv6"), "online");
         fs::remove_file(daemon.file("status.isp1")).unwrap();
         daemon.wait_for_all("online");
-        // A command that is not there is a bad one.
+        // A command that does not exist is a failure.
         fs::write(daemon.file("status.isp1"), "$(/nowhere/at/all)").unwrap();
         daemon.wait_for("isp1", "ipv4", "offline");
     });
@@ -151,7 +151,7 @@ fn a_hanging_command_is_killed_with_its_group() {
             most = most.max(children(daemon.pid()).len());
             std::thread::sleep(Duration::from_millis(20));
         }
-        // One a path in IPv4, and perhaps a `true` a path in IPv6.
+        // One per path in IPv4, and perhaps one `true` per path in IPv6.
         assert!((1..=4).contains(&most), "{most}");
         let journal = daemon.must(&["log"]);
         let line = journal.lines().find(|l| l.contains("offline")).unwrap();
@@ -178,9 +178,9 @@ fn a_hanging_command_is_killed_with_its_group() {
     });
 }
 
-/// At the daemon's end, clean or not, hanging commands go too, or end by themselves; a clean end leaves none.
+/// At the daemon's end, hanging commands are killed, or end by themselves; a clean stop leaves none.
 #[test]
-fn a_stop_takes_the_commands_along() {
+fn a_stop_kills_the_commands() {
     in_lab(|| {
         let lab = Lab::new();
         let settings = only(&lab, "exec sleep 63").global("timeout", "6");
@@ -195,9 +195,9 @@ fn a_stop_takes_the_commands_along() {
     });
 }
 
-/// Slower than its interval: it is asked less often, and its last answer stands in between.
+/// Slower than its interval: it runs less often, and its last result holds in between.
 #[test]
-fn a_slow_command_is_not_asked_again_before_it_ends() {
+fn a_slow_command_is_not_started_again_before_it_ends() {
     in_lab(|| {
         let lab = Lab::new();
         let settings = only(&lab, "sleep 0.25").global("timeout", "2");
@@ -249,7 +249,7 @@ fn beside_a_ping() {
     });
 }
 
-/// Asked once a second among rounds of 100 ms; its answer stands in between, good or bad.
+/// Runs once a second among rounds of 100 ms; its result holds in between, good or bad.
 #[test]
 fn with_an_interval_of_its_own() {
     in_lab(|| {
@@ -279,7 +279,7 @@ fn with_an_interval_of_its_own() {
     });
 }
 
-/// Ten commands a second and path, for some seconds: nothing is left over, nothing grows.
+/// Ten commands per second and path, for some seconds: no process is left, no memory grows.
 #[test]
 fn many_commands_leave_nothing() {
     in_lab(|| {

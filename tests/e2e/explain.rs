@@ -1,14 +1,14 @@
-//! What `explain` says is what is so.
+//! The output of `explain` is true.
 
 use super::checks::with_check;
 use super::lab::rights::in_lab;
-use super::lab::servers::http::{HttpServer, Mood};
+use super::lab::servers::http::{Behaviour, HttpServer};
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::{SOON, TABLE, leads, leads_in, online, online_with};
 
-/// What is said of a provider in a family, without its line breaks, and without the `--config` that hints repeat.
-pub(super) fn said(daemon: &Daemon, provider: &str, family: Family) -> String {
+/// The output about a provider in a family, without line breaks, and without the `--config` that hints repeat.
+pub(super) fn explanation(daemon: &Daemon, provider: &str, family: Family) -> String {
     let all = daemon.must(&["explain", provider]);
     let begins = |line: &str, family: Family| line.starts_with(&format!("{provider} {family} is "));
     let lines = all.lines().skip_while(|line| !begins(line, family));
@@ -20,10 +20,10 @@ pub(super) fn said(daemon: &Daemon, provider: &str, family: Family) -> String {
     words.join(" ").replace(&repeated, "`failover ")
 }
 
-/// Each of these is said of a provider in both families, where `{family}` and `{target}` are as they are.
-fn says(daemon: &Daemon, provider: &str, sentences: &[&str]) {
+/// Asserts that each sentence is in the output about a provider in both families, with `{family}` and `{target}` replaced.
+fn assert_explains(daemon: &Daemon, provider: &str, sentences: &[&str]) {
     for family in Family::ALL {
-        let whole = said(daemon, provider, family);
+        let whole = explanation(daemon, provider, family);
         for sentence in sentences {
             let sentence = sentence
                 .replace("{family}", family.name())
@@ -57,7 +57,7 @@ fn a_dead_upstream() {
         let lab = super::checks::two_providers();
         let daemon = online(&lab);
         assert!(leads(&lab, 1));
-        says(
+        assert_explains(
             &daemon,
             "isp1",
             &[
@@ -68,14 +68,14 @@ fn a_dead_upstream() {
                 ": answered; last answer from {target} at ",
             ],
         );
-        says(
+        assert_explains(
             &daemon,
             "isp2",
             &["It stands by: isp1 carries {family}, and is before it in the order."],
         );
         fails(&lab, &daemon, 1);
         assert!(leads(&lab, 2));
-        says(
+        assert_explains(
             &daemon,
             "isp1",
             &[
@@ -86,20 +86,20 @@ fn a_dead_upstream() {
                 ": unanswered; last answer from {target} at ",
             ],
         );
-        says(
+        assert_explains(
             &daemon,
             "isp2",
             &["It carries {family}: it is the first in the order that works."],
         );
-        // Of all at once, the same.
+        // The output about all providers is the same.
         let all = daemon.must(&["explain"]);
         assert!(all.contains("isp1 ipv4 is offline") && all.contains("isp2 ipv6 is online"));
     });
 }
 
-/// One of three checks is silent, which changes no state.
+/// One of three checks is unanswered, which changes no state.
 #[test]
-fn a_check_that_is_silent() {
+fn a_check_that_is_unanswered() {
     in_lab(|| {
         let lab = super::checks::two_providers();
         let silent = [("type", "ping"), ("target", "203.0.113.77")];
@@ -110,7 +110,7 @@ fn a_check_that_is_silent() {
         );
         let daemon = online_with(&lab, &settings);
         let words = "A round is good when 1 of its 3 checks is answered.";
-        let whole = said(&daemon, "isp1", Family::V4);
+        let whole = explanation(&daemon, "isp1", Family::V4);
         assert!(whole.contains(words), "{whole}");
         let table = || daemon.must(&["status"]);
         let told = || table().contains("check dumb (ping 203.0.113.77) fails for ");
@@ -131,8 +131,8 @@ fn a_check_that_is_silent() {
 fn a_portal() {
     in_lab(|| {
         let (lab, family) = (super::checks::two_providers(), Family::V4);
-        let servers =
-            [1, 2].map(|n| HttpServer::start(lab.provider(n), target(family), Mood::NoContent));
+        let servers = [1, 2]
+            .map(|n| HttpServer::start(lab.provider(n), target(family), Behaviour::NoContent));
         let at = target(family).to_string();
         let page = [
             ("type", "http"),
@@ -143,9 +143,9 @@ fn a_portal() {
         // On a busy machine a page may take longer than three intervals.
         let settings = Settings::fast(&lab).global("timeout", "3s");
         let daemon = online_with(&lab, &with_check(settings, "page", &page));
-        servers[0].set(Mood::Redirect);
+        servers[0].set(Behaviour::Redirect);
         assert!(leads_in(&lab, 2, family), "{}", daemon.log());
-        let whole = said(&daemon, "isp1", family);
+        let whole = explanation(&daemon, "isp1", family);
         let portal = "answers with status 302 (a captive portal?)";
         for sentence in [
             format!(": 3 rounds failed: {at} {portal}. It is not used: isp2 carries ipv4."),
@@ -165,7 +165,7 @@ fn a_pulled_cable() {
         let daemon = online(&lab);
         lab.pull_cable(1);
         assert!(leads(&lab, 2));
-        says(
+        assert_explains(
             &daemon,
             "isp1",
             &[
@@ -177,27 +177,28 @@ fn a_pulled_cable() {
         daemon.wait_for_all("online");
         lab.device_down(1);
         daemon.wait_for("isp1", "ipv4", "waiting");
-        let whole = said(&daemon, "isp1", Family::V4);
+        let whole = explanation(&daemon, "isp1", Family::V4);
         assert!(whole.contains("It is ready as soon as eth1 is up: `ip link set eth1 up`."));
         lab.remove_device(1);
-        let gone =
-            || said(&daemon, "isp1", Family::V4).contains("as soon as there is a device eth1");
+        let gone = || {
+            explanation(&daemon, "isp1", Family::V4).contains("as soon as there is a device eth1")
+        };
         assert!(
             wait_until(SOON, gone),
             "{}",
-            said(&daemon, "isp1", Family::V4)
+            explanation(&daemon, "isp1", Family::V4)
         );
     });
 }
 
 #[test]
-fn what_a_person_has_said() {
+fn what_the_user_has_set() {
     in_lab(|| {
         let lab = super::checks::two_providers();
         let daemon = online(&lab);
         daemon.must(&["use", "isp2"]);
         assert!(leads(&lab, 2));
-        says(
+        assert_explains(
             &daemon,
             "isp1",
             &[
@@ -205,7 +206,7 @@ fn what_a_person_has_said() {
                 "It is not used, and not checked: isp2 is pinned, until `failover use auto`.",
             ],
         );
-        says(
+        assert_explains(
             &daemon,
             "isp2",
             &[
@@ -216,14 +217,14 @@ fn what_a_person_has_said() {
         daemon.must(&["disable", "isp1"]);
         daemon.wait_for_all("online");
         assert!(leads(&lab, 2));
-        says(
+        assert_explains(
             &daemon,
             "isp1",
             &["It is not used: it was disabled by hand, until `failover enable isp1`."],
         );
         daemon.must(&["enable", "isp1"]);
         assert!(leads(&lab, 1));
-        says(
+        assert_explains(
             &daemon,
             "isp1",
             &["It carries {family}: it is the first in the order that works."],
@@ -231,9 +232,9 @@ fn what_a_person_has_said() {
     });
 }
 
-/// A pin has ended, and nothing is known yet of what was frozen.
+/// A pin has ended, and the frozen paths are not judged yet.
 #[test]
-fn what_follows_a_pin() {
+fn after_a_pin() {
     in_lab(|| {
         let lab = super::checks::two_providers();
         let settings = Settings::fast(&lab).global("up", "30");
@@ -241,22 +242,22 @@ fn what_follows_a_pin() {
         daemon.must(&["use", "isp2"]);
         assert!(leads(&lab, 2));
         daemon.must(&["use", "auto"]);
-        says(&daemon, "isp1", &["It is not used: isp2 carries {family}."]);
+        assert_explains(&daemon, "isp1", &["It is not used: isp2 carries {family}."]);
         let until =
             "It carries {family} until isp1, which is before it in the order, is known to work.";
-        says(&daemon, "isp2", &[until]);
+        assert_explains(&daemon, "isp2", &[until]);
         assert!(leads(&lab, 1), "{}", daemon.log());
     });
 }
 
 #[test]
-fn who_returns_when() {
+fn when_a_provider_returns() {
     in_lab(|| {
         let lab = super::checks::two_providers();
         let settings = Settings::fast(&lab).global("preempt", "no");
         let mut daemon = online_with(&lab, &settings);
         fails_and_returns(&lab, &daemon);
-        says(
+        assert_explains(
             &daemon,
             "isp1",
             &[
@@ -264,13 +265,13 @@ fn who_returns_when() {
             ],
         );
         let better = "isp1 is before it in the order and works again, but preempt lets it stay.";
-        says(&daemon, "isp2", &["It carries {family}: ", better]);
+        assert_explains(&daemon, "isp2", &["It carries {family}: ", better]);
         daemon.terminate();
         daemon.configure(&settings.global("preempt", "30s"));
         daemon.launch();
         daemon.wait_for_all("online");
         fails_and_returns(&lab, &daemon);
-        says(
+        assert_explains(
             &daemon,
             "isp1",
             &[
@@ -290,7 +291,7 @@ fn last_resort(value: &str, leader: usize, sentences: [&str; 2]) {
     }
     assert!(leads(&lab, leader), "{}", daemon.log());
     for (number, sentence) in [1, 2].into_iter().zip(sentences) {
-        says(&daemon, &format!("isp{number}"), &[sentence]);
+        assert_explains(&daemon, &format!("isp{number}"), &[sentence]);
     }
     assert_eq!(lab.router.defaults(Family::V4, TABLE).len(), 2);
 }
@@ -316,8 +317,8 @@ fn the_last_resort_is_to_keep() {
 #[test]
 fn the_last_resort_is_to_refuse() {
     in_lab(|| {
-        let nobody = "No provider carries {family}: no enabled provider works, and last_resort is unreachable.";
-        last_resort("unreachable", 1, [nobody, nobody]);
+        let none = "No provider carries {family}: no enabled provider works, and last_resort is unreachable.";
+        last_resort("unreachable", 1, [none, none]);
     });
 }
 
@@ -337,10 +338,10 @@ fn quality() {
         let known = || {
             Family::ALL
                 .iter()
-                .all(|f| said(&daemon, "isp1", *f).contains("it is 0%"))
+                .all(|f| explanation(&daemon, "isp1", *f).contains("it is 0%"))
         };
         assert!(wait_until(SOON, known));
-        says(&daemon, "isp1", &limits);
+        assert_explains(&daemon, "isp1", &limits);
         // Every other ping.
         let drop = "table inet lossy {
             chain passing {
@@ -351,7 +352,7 @@ fn quality() {
         }";
         lab.provider(1).server.feed(&["nft", "-f", "-"], drop);
         assert!(leads(&lab, 2), "{}", daemon.log());
-        says(
+        assert_explains(
             &daemon,
             "isp1",
             &[
@@ -365,7 +366,7 @@ fn quality() {
 }
 
 #[test]
-fn who_is_not_there() {
+fn an_unknown_provider() {
     in_lab(|| {
         let lab = super::checks::two_providers();
         let mut daemon = online_with(&lab, &Settings::fast(&lab).provider("isp2", "enabled", "0"));

@@ -1,19 +1,19 @@
-//! What is not ours: never touched, never joined, and reported when it stands in the way.
+//! Foreign routes and rules: never changed, never merged with ours, and reported when they override ours.
 
 use serde_json::Value;
 
 use super::lab::observe::Route;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Hammer, Lab, Settings, wait_until};
-use super::talk::{Fate, ask};
+use super::lab::{Daemon, Family, Lab, Lookups, Settings, wait_until};
+use super::query::{Outcome, query};
 use super::{OURS, SOON, TABLE, online_with};
 
 const MAIN: u32 = 254;
 /// `proto static`
 const STATIC: u32 = 4;
 
-/// Every route of every table and every rule, as `ip` prints them, that is not ours.
+/// Every foreign route of every table, and every foreign rule, as printed by `ip`.
 fn not_ours(lab: &Lab) -> String {
     let mut all = String::new();
     for family in ["-4", "-6"] {
@@ -31,7 +31,7 @@ fn not_ours(lab: &Lab) -> String {
     all
 }
 
-/// The same when the kernel has set up its own: it makes the routes to a device's addresses when it gets round to it.
+/// The same after the kernel has set up its own routes to a device's addresses, which it does with a delay.
 fn not_ours_at_rest(lab: &Lab) -> String {
     let complete = || {
         let local = lab.router.routes(Family::V6, 255);
@@ -52,7 +52,7 @@ fn ip_of(family: Family) -> &'static str {
     if family == Family::V4 { "-4" } else { "-6" }
 }
 
-/// Everything that a person, a DHCP client and other daemons may have set up, in each family.
+/// Routes and rules of an administrator, a DHCP client and other daemons, in each family.
 fn settle_in(lab: &Lab) {
     for family in Family::ALL {
         let (gateway, lan) = match family {
@@ -79,7 +79,7 @@ fn settle_in(lab: &Lab) {
     }
 }
 
-/// All that a daemon does in its life, but for faults that take foreign routes away by themselves.
+/// Everything that a daemon does from start to stop, except faults by which the kernel deletes foreign routes.
 fn a_life(table: &'static str, last_resort: &'static str) {
     in_lab(|| {
         let lab = Lab::new();
@@ -158,7 +158,7 @@ fn overridden_by(status: &Value, family: Family) -> Vec<Value> {
         .collect()
 }
 
-/// Ours are at these metrics, the foreign one where it was put, and people are told.
+/// Asserts that our routes have these metrics, the foreign one is unchanged, and a warning is shown.
 fn stand(lab: &Lab, daemon: &Daemon, family: Family, ours: [u32; 2], foreign: Option<u32>) {
     let foreign: Vec<u32> = foreign.into_iter().collect();
     let so = || {
@@ -185,7 +185,7 @@ fn stand(lab: &Lab, daemon: &Daemon, family: Family, ours: [u32; 2], foreign: Op
     assert_eq!(table.contains("not ours"), !over.is_null(), "{table}");
 }
 
-/// There before we start, and gone while we run.
+/// A foreign route exists before the start, and is deleted later.
 #[test]
 fn of_an_equal_or_lower_metric_from_the_start() {
     in_lab(|| {
@@ -200,8 +200,8 @@ fn of_an_equal_or_lower_metric_from_the_start() {
                 let status = daemon.status();
                 assert_eq!(warns(&status, "foreign-route"), metric == 100);
                 assert_eq!(
-                    ask(&lab.lan, target(family)),
-                    Fate::By(2),
+                    query(&lab.lan, target(family)),
+                    Outcome::By(2),
                     "the foreign one wins"
                 );
                 daemon.must(&["use", "isp2"]);
@@ -214,19 +214,19 @@ fn of_an_equal_or_lower_metric_from_the_start() {
                     .run(&["ip", ip, "route", "del", "default", "metric", &metric]);
                 stand(&lab, &daemon, family, [100, 101], None);
                 assert!(!warns(&daemon.status(), "foreign-route"));
-                let by_the_first = || ask(&lab.lan, target(family)) == Fate::By(1);
+                let by_the_first = || query(&lab.lan, target(family)) == Outcome::By(1);
                 assert!(wait_until(SOON, by_the_first), "{}", daemon.log());
             }
         }
     });
 }
 
-/// Comes while we run, in every way in which somebody can bring it, and goes again.
+/// A foreign route is added while the daemon runs, by each verb of `ip route`, and deleted again.
 fn comes_and_goes(family: Family, verb: &str, metric: u32, ours: [u32; 2]) {
     let lab = Lab::new();
     let daemon = online_with(&lab, &Settings::fast(&lab).global("table", "main"));
     stand(&lab, &daemon, family, [100, 101], None);
-    let hammer = Hammer::start(&lab.router, target(family));
+    let hammer = Lookups::start(&lab.router, target(family));
     let gateway = lab.provider(2).gateway_address(family).to_string();
     let (ip, metric_text) = (ip_of(family), metric.to_string());
     let route = [
@@ -267,13 +267,13 @@ fn an_equal_one_is_appended_and_goes_in_ipv4() {
     in_lab(|| comes_and_goes(Family::V4, "append", 100, [101, 102]));
 }
 
-/// The kernel joins it with ours into a multipath route at first.
+/// The kernel first merges it with ours into a multipath route.
 #[test]
 fn an_equal_one_is_appended_and_goes_in_ipv6() {
     in_lab(|| comes_and_goes(Family::V6, "append", 100, [101, 102]));
 }
 
-/// It is joined while nobody runs, and while we stop.
+/// It is merged while no daemon runs, and during a stop.
 #[test]
 fn joined_routes_over_a_sudden_death_and_a_stop() {
     in_lab(|| {
@@ -292,7 +292,7 @@ fn joined_routes_over_a_sudden_death_and_a_stop() {
         join("100");
         daemon.launch();
         stand(&lab, &daemon, family, [101, 102], Some(100));
-        // Nobody takes the one away that joins at the last moment.
+        // A route that is merged at the last moment stays.
         daemon.signal(nix::sys::signal::Signal::SIGSTOP);
         join("101");
         daemon.signal(nix::sys::signal::Signal::SIGTERM);
@@ -317,7 +317,7 @@ fn an_equal_one_takes_our_place_and_goes() {
     });
 }
 
-/// At the metric of the second one of ours.
+/// At the metric of our second route.
 #[test]
 fn an_equal_one_takes_the_second_place() {
     in_lab(|| {
@@ -339,7 +339,7 @@ fn an_equal_one_takes_the_second_place() {
     });
 }
 
-/// As netifd's DHCPv6 makes it. Where the table is our own, it does not matter; in `main` it wins, whatever we do.
+/// As added by netifd for DHCPv6. With our own swap table it does not matter; in `main` it always takes precedence.
 #[test]
 fn a_source_specific_default() {
     in_lab(|| {
@@ -354,22 +354,22 @@ fn a_source_specific_default() {
             let daemon = online_with(&lab, &Settings::fast(&lab).global("table", table));
             assert!(warns(&daemon.status(), "ipv6-source-foreign"));
             let family = Family::V6;
-            assert_eq!(ask(&lab.lan, target(family)), Fate::By(1));
+            assert_eq!(query(&lab.lan, target(family)), Outcome::By(1));
             daemon.must(&["use", "isp2"]);
             let leader = if table == "main" { 1 } else { 2 };
-            let by = || ask(&lab.lan, target(family)) == Fate::By(leader);
+            let by = || query(&lab.lan, target(family)) == Outcome::By(leader);
             assert!(wait_until(SOON, by), "{table}\n{}", daemon.log());
-            assert_eq!(ask(&lab.lan, target(Family::V4)), Fate::By(2));
+            assert_eq!(query(&lab.lan, target(Family::V4)), Outcome::By(2));
             assert_eq!(not_ours(&lab), before);
             ip("route del default from 2001:db8:100::/48");
             let gone = || !warns(&daemon.status(), "ipv6-source-foreign");
             assert!(wait_until(SOON, gone), "{}", daemon.status());
-            assert_eq!(ask(&lab.lan, target(family)), Fate::By(2));
+            assert_eq!(query(&lab.lan, target(family)), Outcome::By(2));
         }
     });
 }
 
-/// Swaps by verdicts and by hand, in the table that others look up, too.
+/// Swaps by verdicts and by pins, in a table that other lookups use, too.
 #[test]
 fn two_hundred_swaps_without_a_hole_in_main() {
     in_lab(|| {
@@ -381,7 +381,7 @@ fn two_hundred_swaps_without_a_hole_in_main() {
             .global("up", "1")
             .global("down", "1");
         let daemon = online_with(&lab, &settings);
-        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
         let leads = |number: usize| {
             let device = Some(lab.provider(number).device.clone());
             let so = || {
@@ -405,7 +405,7 @@ fn two_hundred_swaps_without_a_hole_in_main() {
                 leads(1);
             }
         }
-        for hammer in hammers {
+        for hammer in lookups {
             let found = hammer.stop();
             assert!(found.lookups > 10_000 && found.failures == 0, "{found:?}");
         }
@@ -416,7 +416,7 @@ fn two_hundred_swaps_without_a_hole_in_main() {
     });
 }
 
-/// mwan3's rules, as it makes them when it starts with its usual mask; in IPv4 only, where IPv6 is switched off.
+/// mwan3's rules with its default mask; only in IPv4 if IPv6 is disabled.
 fn mwan3(lab: &Lab, action: &str) {
     let lines = format!(
         "rule {action} pref 2061 fwmark 0x3d00/0x3f00 blackhole
@@ -426,7 +426,7 @@ fn mwan3(lab: &Lab, action: &str) {
 }
 
 #[test]
-fn another_master_is_told_of_while_it_is_there() {
+fn a_running_mwan3_is_reported() {
     in_lab(|| {
         let lab = Lab::new();
         mwan3(&lab, "add");

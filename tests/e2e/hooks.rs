@@ -1,16 +1,16 @@
-//! Other programs hear of transitions: what they are told, in which order, and that none of them is in the way.
+//! Programs that run on transitions: their environment, their order, and that none of them blocks the daemon.
 
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use super::inspect::children;
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::children;
 use super::{SOON, leads_in};
 
-/// Writes down what it is told: a file a call, numbered.
+/// Script that records its environment: one numbered file per call.
 const RECORDER: &str = "#!/bin/sh\n\
     n=$(ls \"$RECORDS\" | wc -l)\n\
     { echo \"CALL=${0##*/} $*\"; env; } > \"$RECORDS/.new\"\n\
@@ -19,9 +19,9 @@ const RECORDER: &str = "#!/bin/sh\n\
 /// One call of a hook: its environment, and `CALL`.
 type Call = HashMap<String, String>;
 
-/// A hook whose first line names an interpreter that is not there, as with a line's end of DOS, is said to be that.
+/// A hook whose first line names a missing interpreter (for example because of a DOS line end) is reported as such.
 #[test]
-fn an_interpreter_that_is_not_there_is_told_of() {
+fn a_missing_interpreter_is_reported() {
     in_lab(|| {
         let lab = Lab::new();
         let script = "#!/bin/sh\r\ntrue\n";
@@ -41,7 +41,7 @@ fn an_interpreter_that_is_not_there_is_told_of() {
     });
 }
 
-/// A daemon that will find these hooks (name, script, mode), and has not started.
+/// A daemon with these hooks (name, script, mode), not started yet.
 fn with_hooks<'lab>(lab: &'lab Lab, hooks: &[(&str, &str, u32)]) -> Daemon<'lab> {
     let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(lab));
     let (records, directory) = (daemon.file("records"), daemon.file("hooks.d"));
@@ -78,7 +78,7 @@ fn calls(daemon: &Daemon) -> Vec<Call> {
 }
 
 /// `ACTION PROVIDER OLD→NEW` of each call.
-fn told(daemon: &Daemon) -> Vec<String> {
+fn transitions(daemon: &Daemon) -> Vec<String> {
     let told = |call: &Call| {
         let [action, provider, old, new] =
             ["ACTION", "PROVIDER", "OLD", "NEW"].map(|name| &call[name]);
@@ -87,29 +87,29 @@ fn told(daemon: &Daemon) -> Vec<String> {
     calls(daemon).iter().map(told).collect()
 }
 
-/// Waits until this was told, after everything that was known.
-fn hears(daemon: &Daemon, known: usize, wanted: &[&str]) {
+/// Waits until these transitions were reported, after the first `known` ones.
+fn wait_for_transitions(daemon: &Daemon, known: usize, wanted: &[&str]) {
     let so = || {
-        told(daemon)
+        transitions(daemon)
             .get(known..)
             .is_some_and(|news| wanted.iter().all(|w| news.iter().any(|n| n == w)))
     };
     assert!(
         wait_until(SOON, so),
         "{wanted:?} not in {:?}\n{}",
-        told(daemon),
+        transitions(daemon),
         daemon.log()
     );
 }
 
 #[test]
-fn transitions_are_told_with_all_that_belongs_to_them() {
+fn transitions_are_reported_with_all_variables() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = with_hooks(&lab, &[("10-record", RECORDER, 0o755)]);
         daemon.launch();
         daemon.wait_for_all("online");
-        hears(
+        wait_for_transitions(
             &daemon,
             0,
             &[
@@ -121,7 +121,7 @@ fn transitions_are_told_with_all_that_belongs_to_them() {
 
         let known = calls(&daemon).len();
         lab.upstream_dies(1);
-        hears(
+        wait_for_transitions(
             &daemon,
             known,
             &["swap isp2 isp1→isp2", "offline isp1 online→offline"],
@@ -152,59 +152,59 @@ fn transitions_are_told_with_all_that_belongs_to_them() {
 
         let known = all.len();
         lab.upstream_returns(1);
-        hears(
+        wait_for_transitions(
             &daemon,
             known,
             &["online isp1 offline→online", "swap isp1 isp2→isp1"],
         );
         let known = calls(&daemon).len();
         daemon.must(&["use", "isp2"]);
-        hears(&daemon, known, &["pin isp2 →isp2", "swap isp2 isp1→isp2"]);
+        wait_for_transitions(&daemon, known, &["pin isp2 →isp2", "swap isp2 isp1→isp2"]);
         let known = calls(&daemon).len();
         daemon.must(&["use", "auto"]);
-        hears(&daemon, known, &["pin  isp2→"]);
+        wait_for_transitions(&daemon, known, &["pin  isp2→"]);
 
-        // What the former run has told is no news.
+        // Transitions reported by the previous run are not reported again.
         daemon.wait_for_all("online");
         assert!(leads_in(&lab, 1, Family::V4));
         assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
-        let known = told(&daemon).len();
+        let known = transitions(&daemon).len();
         daemon.terminate();
         daemon.launch();
         daemon.wait_for_all("online");
-        assert_eq!(told(&daemon)[known..], [""; 0]);
+        assert_eq!(transitions(&daemon)[known..], [""; 0]);
 
-        // Nor is a pin, nor its frozen paths when it ends.
+        // Nor are a pin, and the frozen paths when it ends.
         daemon.must(&["use", "isp2"]);
-        hears(&daemon, known, &["pin isp2 →isp2", "swap isp2 isp1→isp2"]);
+        wait_for_transitions(&daemon, known, &["pin isp2 →isp2", "swap isp2 isp1→isp2"]);
         assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
-        let known = told(&daemon).len();
+        let known = transitions(&daemon).len();
         daemon.kill9();
         daemon.launch();
         assert_eq!(daemon.path_state("isp1", "ipv4"), "frozen");
         daemon.must(&["use", "auto"]);
-        hears(&daemon, known, &["swap isp1 isp2→isp1"]);
+        wait_for_transitions(&daemon, known, &["swap isp1 isp2→isp1"]);
         assert_eq!(
-            told(&daemon)[known..],
+            transitions(&daemon)[known..],
             ["pin  isp2→", "swap isp1 isp2→isp1"]
         );
     });
 }
 
-/// No provider can have a route: status, explain, hooks and log say the same, once.
+/// No provider can have a route: status, explain, hooks and log agree, and report it once.
 #[test]
-fn that_nothing_carries_is_told() {
+fn a_family_without_any_route_is_reported() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = with_hooks(&lab, &[("10-record", RECORDER, 0o755)]);
         daemon.launch();
         daemon.wait_for_all("online");
-        hears(&daemon, 0, &["online isp2 waiting→online"]);
+        wait_for_transitions(&daemon, 0, &["online isp2 waiting→online"]);
         assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
         for number in [1, 2] {
             lab.device_down(number);
         }
-        hears(&daemon, 3, &["swap  isp2→"]);
+        wait_for_transitions(&daemon, 3, &["swap  isp2→"]);
         let all = calls(&daemon);
         let swap = all.iter().rfind(|call| call["ACTION"] == "swap").unwrap();
         let why = "no provider can have a default route";
@@ -214,22 +214,22 @@ fn that_nothing_carries_is_told() {
         );
         assert!(daemon.status()["active"]["ipv4"].is_null());
         for provider in ["isp1", "isp2"] {
-            let said = daemon.must(&["explain", provider]);
+            let text = daemon.must(&["explain", provider]);
             let words = "No provider carries ipv4: none can have a default route.";
-            assert!(said.contains(words), "{said}");
-            assert!(!said.contains("It carries"), "{said}");
+            assert!(text.contains(words), "{text}");
+            assert!(!text.contains("It carries"), "{text}");
         }
         assert_eq!(daemon.log().matches(why).count(), 1, "{}", daemon.log());
 
-        // The next run knows that it was told.
+        // The next run knows that it was reported.
         assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
-        let known = told(&daemon).len();
+        let known = transitions(&daemon).len();
         daemon.kill9();
         daemon.launch();
         lab.device_up(2);
-        hears(&daemon, known, &["swap isp2 →isp2"]);
+        wait_for_transitions(&daemon, known, &["swap isp2 →isp2"]);
         assert_eq!(daemon.log().matches(why).count(), 1, "{}", daemon.log());
-        assert_eq!(told(&daemon)[known], "swap isp2 →isp2");
+        assert_eq!(transitions(&daemon)[known], "swap isp2 →isp2");
         let all = calls(&daemon);
         let swap = all.iter().rfind(|call| call["ACTION"] == "swap").unwrap();
         assert_eq!(swap["REASON"], "it has a route again");
@@ -237,7 +237,7 @@ fn that_nothing_carries_is_told() {
 }
 
 #[test]
-fn hotplug_scripts_and_listeners_on_ubus_hear_of_it_first() {
+fn hotplug_scripts_and_ubus_run_first() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = with_hooks(&lab, &[("z", RECORDER, 0o755)]);
@@ -245,7 +245,7 @@ fn hotplug_scripts_and_listeners_on_ubus_hear_of_it_first() {
         daemon.install("ubus", RECORDER);
         daemon.launch();
         daemon.wait_for_all("online");
-        hears(&daemon, 0, &["online isp2 waiting→online"]);
+        wait_for_transitions(&daemon, 0, &["online isp2 waiting→online"]);
         let first: Vec<String> = calls(&daemon)[..3]
             .iter()
             .map(|call| call["CALL"].clone())
@@ -264,7 +264,7 @@ fn hotplug_scripts_and_listeners_on_ubus_hear_of_it_first() {
 }
 
 #[test]
-fn only_the_executables_that_are_meant_are_run_in_their_order() {
+fn only_executables_are_run_sorted_by_name() {
     in_lab(|| {
         let lab = Lab::new();
         let hooks = [
@@ -279,7 +279,7 @@ fn only_the_executables_that_are_meant_are_run_in_their_order() {
         let mut daemon = with_hooks(&lab, &hooks);
         daemon.launch();
         daemon.wait_for_all("online");
-        hears(&daemon, 0, &["online isp2 waiting→online"]);
+        wait_for_transitions(&daemon, 0, &["online isp2 waiting→online"]);
         let names: Vec<String> = calls(&daemon)[..4]
             .iter()
             .map(|call| call["CALL"].clone())
@@ -294,36 +294,36 @@ fn only_the_executables_that_are_meant_are_run_in_their_order() {
 }
 
 #[test]
-fn a_slow_hook_hears_what_is_so_in_the_end() {
+fn a_slow_hook_gets_the_final_state() {
     in_lab(|| {
         let lab = Lab::new();
         let slow = format!("{RECORDER}\n[ \"$ACTION\" = swap ] && sleep 3\n");
         let mut daemon = with_hooks(&lab, &[("slow", &slow, 0o755)]);
         daemon.launch();
         daemon.wait_for_all("online");
-        hears(&daemon, 0, &["swap isp1 →isp1"]);
-        // While it sleeps, isp1 fails and comes back: that is no news in the end.
+        wait_for_transitions(&daemon, 0, &["swap isp1 →isp1"]);
+        // While it sleeps, isp1 fails and returns: this is no transition in the end.
         lab.pull_cable(1);
         assert!(leads_in(&lab, 2, Family::V4));
         lab.plug_cable(1);
         daemon.wait_for_all("online");
-        hears(
+        wait_for_transitions(
             &daemon,
             0,
             &["online isp1 waiting→online", "online isp2 waiting→online"],
         );
         assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
-        let offline = told(&daemon)
+        let offline = transitions(&daemon)
             .iter()
             .filter(|told| told.starts_with("offline"))
             .count();
-        assert_eq!(offline, 0, "{:?}", told(&daemon));
+        assert_eq!(offline, 0, "{:?}", transitions(&daemon));
     });
 }
 
-/// As hotplug scripts do it: what takes longer goes into the background.
+/// Hotplug scripts run long tasks in the background.
 #[test]
-fn what_a_hook_leaves_in_the_background_lives_on() {
+fn background_processes_of_a_hook_keep_running() {
     in_lab(|| {
         let lab = Lab::new();
         let hook = "#!/bin/sh\n(while [ ! -e \"$RECORDS/.go\" ]; do sleep 0.1; done; touch \"$RECORDS/.done\") &\n";
@@ -332,7 +332,7 @@ fn what_a_hook_leaves_in_the_background_lives_on() {
         daemon.launch();
         daemon.wait_for_all("online");
         // The next one runs when the first has ended.
-        hears(&daemon, 0, &["online isp2 waiting→online"]);
+        wait_for_transitions(&daemon, 0, &["online isp2 waiting→online"]);
         let idle = || children(daemon.pid()).is_empty();
         assert!(wait_until(SOON, idle));
         assert!(!daemon.file("records/.done").exists());
@@ -342,7 +342,7 @@ fn what_a_hook_leaves_in_the_background_lives_on() {
     });
 }
 
-/// As under systemd, wherever the service says so: two capabilities, for the daemon and for what it starts.
+/// As under systemd: two capabilities, for the daemon and its children.
 #[test]
 fn a_confined_daemon_and_its_hooks_may_change_routes_and_send_probes() {
     in_lab(|| {
@@ -382,7 +382,7 @@ fn a_confined_daemon_and_its_hooks_may_change_routes_and_send_probes() {
 }
 
 #[test]
-fn a_hook_that_hangs_is_killed_and_is_in_nobodys_way() {
+fn a_hook_that_hangs_is_killed_and_blocks_nothing() {
     in_lab(|| {
         let lab = Lab::new();
         let hangs = "#!/bin/sh\ntrap '' TERM\nsleep 100 & sleep 100\n";

@@ -1,19 +1,19 @@
-//! No provider works: what happens to traffic then, and that it returns by itself when one works again.
+//! No provider works: what happens to traffic, and that it returns by itself when a provider works again.
 
 use std::time::Duration;
 
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::talk::{Fate, ask};
+use super::query::{Outcome, query};
 use super::{SLACK, SOON, TABLE, online_with};
 
-/// The table that a person's routes are in.
+/// The table of foreign routes.
 const MAIN: u32 = 254;
-/// What is refused is refused by the router itself.
+/// A refusal comes from the router itself, so it takes at most this long.
 const AT_ONCE: Duration = Duration::from_millis(20);
 
-/// Where routes are: the swap table, and whether providers have policy tables.
+/// The layout of routes: the swap table, and whether providers have policy tables.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     table: u32,
@@ -64,20 +64,20 @@ fn each_layout(test: fn(Layout)) {
     in_lab(|| LAYOUTS.into_iter().for_each(test));
 }
 
-/// The first provider dies; the second takes over, and dies, too.
-fn both_die(lab: &Lab, daemon: &Daemon, layout: Layout) {
+/// The first provider fails; the second takes over, and fails, too.
+fn both_fail(lab: &Lab, daemon: &Daemon, layout: Layout) {
     lab.upstream_dies(1);
     assert!(layout.leads(lab, 2), "{layout:?}\n{}", daemon.log());
     lab.upstream_dies(2);
     daemon.wait_for_all("offline");
 }
 
-/// Traffic of the LAN and of the router itself goes by this provider again, without anybody's help.
+/// Traffic of the LAN and of the router itself uses this provider again, by itself.
 fn goes_by(lab: &Lab, daemon: &Daemon, layout: Layout, number: usize) {
-    let by = Fate::By(u8::try_from(number).expect("there are two"));
+    let by = Outcome::By(u8::try_from(number).expect("there are two"));
     for family in Family::ALL {
         for namespace in [&lab.lan, &lab.router] {
-            let so = || ask(namespace, target(family)) == by;
+            let so = || query(namespace, target(family)) == by;
             assert!(
                 wait_until(SOON, so),
                 "{layout:?}: {family} of the {} does not go by isp{number}\n{}",
@@ -97,9 +97,9 @@ fn both_return(lab: &Lab, daemon: &Daemon, layout: Layout) {
     assert!(layout.leads(lab, 1));
 }
 
-/// Nobody waits for an answer that cannot come: neither the LAN, nor the router itself. Not so the router in IPv6: when
-/// nothing leads to a target, its kernel chooses a source address all the same and asks again (`ip6_dst_lookup_tail`),
-/// and that is an address with a `from` rule.
+/// Traffic of the LAN and of the router itself is refused at once, without a timeout. An exception is the router in IPv6:
+/// without a route, its kernel still chooses a source address and repeats the lookup (`ip6_dst_lookup_tail`), and that
+/// address has a `from` rule.
 fn is_refused(lab: &Lab, daemon: &Daemon, layout: Layout) {
     let askers = [
         (&lab.lan, Family::V4),
@@ -107,18 +107,19 @@ fn is_refused(lab: &Lab, daemon: &Daemon, layout: Layout) {
         (&lab.router, Family::V4),
     ];
     for (namespace, family) in askers {
-        let mut fate = ask(namespace, target(family));
-        let refused = |fate| matches!(fate, Fate::Refused(after) if after < AT_ONCE + SLACK);
+        let mut outcome = query(namespace, target(family));
+        let refused =
+            |outcome| matches!(outcome, Outcome::Refused(after) if after < AT_ONCE + SLACK);
         for _ in 0..3 {
-            if !refused(fate) {
-                // Kernels send somebody only so many ICMP messages a second, and none to those who ask all the time.
+            if !refused(outcome) {
+                // The kernel limits the rate of ICMP errors per destination: a host that sends all the time gets none.
                 std::thread::sleep(Duration::from_millis(2100));
-                fate = ask(namespace, target(family));
+                outcome = query(namespace, target(family));
             }
         }
         assert!(
-            refused(fate),
-            "{layout:?}: {family} of the {}: {fate:?}\n{}",
+            refused(outcome),
+            "{layout:?}: {family} of the {}: {outcome:?}\n{}",
             namespace.name(),
             daemon.log()
         );
@@ -137,7 +138,7 @@ fn first() {
         let lab = Lab::new();
         lab.serve();
         let daemon = online_with(&lab, &layout.settings(&lab, "first"));
-        both_die(&lab, &daemon, layout);
+        both_fail(&lab, &daemon, layout);
         assert!(layout.leads(&lab, 1), "{layout:?}\n{}", daemon.log());
         both_return(&lab, &daemon, layout);
     });
@@ -149,7 +150,7 @@ fn keep() {
         let lab = Lab::new();
         lab.serve();
         let daemon = online_with(&lab, &layout.settings(&lab, "keep"));
-        both_die(&lab, &daemon, layout);
+        both_fail(&lab, &daemon, layout);
         assert!(layout.leads(&lab, 2));
         std::thread::sleep(Duration::from_millis(300));
         assert!(layout.leads(&lab, 2), "{layout:?}\n{}", daemon.log());
@@ -163,7 +164,7 @@ fn unreachable() {
         let lab = Lab::new();
         lab.serve();
         let daemon = online_with(&lab, &layout.settings(&lab, "unreachable"));
-        both_die(&lab, &daemon, layout);
+        both_fail(&lab, &daemon, layout);
         is_refused(&lab, &daemon, layout);
         let active = daemon.status()["active"].clone();
         assert!(active["ipv4"].is_null() && active["ipv6"].is_null());
@@ -174,7 +175,7 @@ fn unreachable() {
     });
 }
 
-/// Cables instead of upstreams: nobody is even there to be asked.
+/// Cables are pulled instead of failing upstreams: no gateway can be reached.
 #[test]
 fn unreachable_without_carrier() {
     each_layout(|layout| {
@@ -193,7 +194,7 @@ fn unreachable_without_carrier() {
     });
 }
 
-/// Both modems vanish; nothing of ours can be installed at all.
+/// Both devices are deleted; no route can be installed.
 #[test]
 fn no_device_is_left() {
     for last_resort in ["first", "keep", "unreachable"] {
@@ -215,15 +216,15 @@ fn no_device_is_left() {
     }
 }
 
-/// What is refused stays refused while nobody is there, and when somebody is there again who knows it.
+/// Traffic stays refused while no daemon runs, and after the next start.
 #[test]
-fn unreachable_survives_sudden_death() {
+fn unreachable_survives_sigkill() {
     in_lab(|| {
         let layout = LAYOUTS[0];
         let lab = Lab::new();
         lab.serve();
         let mut daemon = online_with(&lab, &layout.settings(&lab, "unreachable"));
-        both_die(&lab, &daemon, layout);
+        both_fail(&lab, &daemon, layout);
         is_refused(&lab, &daemon, layout);
         daemon.kill9();
         is_refused(&lab, &daemon, layout);
@@ -254,20 +255,20 @@ fn families_are_refused_by_themselves() {
         }
         daemon.wait_for("isp1", "ipv6", "offline");
         daemon.wait_for("isp2", "ipv6", "offline");
-        let refused = || matches!(ask(&lab.lan, target(Family::V6)), Fate::Refused(_));
+        let refused = || matches!(query(&lab.lan, target(Family::V6)), Outcome::Refused(_));
         assert!(wait_until(SOON, refused), "{}", daemon.log());
-        assert_eq!(ask(&lab.lan, target(Family::V4)), Fate::By(1));
+        assert_eq!(query(&lab.lan, target(Family::V4)), Outcome::By(1));
     });
 }
 
-/// Who is kept is kept by the next run, too.
+/// The next run keeps the same provider.
 #[test]
-fn keep_survives_sudden_death_and_a_stop() {
+fn keep_survives_sigkill_and_a_stop() {
     in_lab(|| {
         let layout = LAYOUTS[0];
         let lab = Lab::new();
         let mut daemon = online_with(&lab, &layout.settings(&lab, "keep"));
-        both_die(&lab, &daemon, layout);
+        both_fail(&lab, &daemon, layout);
         daemon.kill9();
         daemon.launch();
         let rounds = |daemon: &Daemon| probes_sent(daemon) > 40;
@@ -285,7 +286,7 @@ fn keep_survives_sudden_death_and_a_stop() {
     });
 }
 
-/// A pin is a person's word: what is pinned is tried, even when it was seen to fail.
+/// A pin has precedence: a pinned provider is used, even if it has failed.
 #[test]
 fn unreachable_gives_way_to_a_pin() {
     in_lab(|| {
@@ -293,7 +294,7 @@ fn unreachable_gives_way_to_a_pin() {
         let lab = Lab::new();
         lab.serve();
         let daemon = online_with(&lab, &layout.settings(&lab, "unreachable"));
-        both_die(&lab, &daemon, layout);
+        both_fail(&lab, &daemon, layout);
         is_refused(&lab, &daemon, layout);
         daemon.must(&["use", "isp2"]);
         lab.upstream_returns(2);
@@ -306,7 +307,7 @@ fn unreachable_gives_way_to_a_pin() {
     });
 }
 
-/// Dead from the very start: the first is tried until it is judged.
+/// All upstreams are dead from the start: the first provider is used until it is judged.
 #[test]
 fn unreachable_from_the_start() {
     in_lab(|| {
@@ -323,7 +324,7 @@ fn unreachable_from_the_start() {
     });
 }
 
-/// Nobody is to be used: that is as if nobody worked.
+/// All providers are disabled: this is the same as if none worked.
 #[test]
 fn unreachable_when_all_are_disabled() {
     in_lab(|| {
@@ -340,11 +341,11 @@ fn unreachable_when_all_are_disabled() {
     });
 }
 
-/// While everything is refused, replies to probes must still be let in: the kernel looks up the way back to their sender,
-/// and drops them when that is refused. Whatever the reverse-path filter, the policy tables and the addresses, what
-/// works again is found. The one exception has a warning: a strict filter and no way to tell the paths apart.
+/// While all traffic is refused, replies to probes must be accepted: the kernel looks up the route back to their source,
+/// and drops them if that is refused. With any reverse-path filter, policy tables and addresses, a provider that works
+/// again is detected. The only exception, a strict filter without a way to distinguish the paths, has a warning.
 #[test]
-fn unreachable_is_left_whatever_filters_replies() {
+fn unreachable_is_left_with_any_reverse_path_filter() {
     for rp_filter in [0, 1, 2] {
         for rt_table in ["auto", "none"] {
             for same_addresses in [false, true] {

@@ -1,14 +1,14 @@
-//! Start, reload, stop, and sudden death.
+//! Start, reload, stop, and SIGKILL.
 
 use std::fs;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::inspect::ours;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Hammer, Lab, Settings, wait_until};
-use super::witness::ours;
+use super::lab::{Daemon, Family, Lab, Lookups, Settings, wait_until};
 use super::{SOON, TABLE, leads, online, online_with};
 
 #[test]
@@ -37,9 +37,9 @@ fn a_clean_stop_keeps() {
     });
 }
 
-/// Killed and started again: the routes stay, and so does what was known.
+/// Killed and started again: the routes stay, and the state is restored.
 #[test]
-fn sudden_death_is_survived() {
+fn sigkill_is_survived() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
@@ -48,14 +48,14 @@ fn sudden_death_is_survived() {
         daemon.wait_for("isp1", "ipv4", "offline");
         daemon.wait_for("isp1", "ipv6", "offline");
         let before = ours(&lab);
-        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
         daemon.kill9();
         assert_eq!(ours(&lab), before);
         daemon.launch();
         assert_eq!(daemon.path_state("isp1", "ipv4"), "offline");
         assert!(leads(&lab, 2));
         assert_eq!(ours(&lab), before);
-        for hammer in hammers {
+        for hammer in lookups {
             let found = hammer.stop();
             assert_eq!(found.failures, 0, "{found:?}");
         }
@@ -64,11 +64,11 @@ fn sudden_death_is_survived() {
 
 /// Killed at any instant while it swaps.
 #[test]
-fn sudden_death_in_the_middle_of_swaps() {
+fn sigkill_in_the_middle_of_swaps() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
-        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
         for round in 0..20_u64 {
             let choice = if round % 2 == 0 { "isp2" } else { "isp1" };
             fs::write(daemon.sticky_file(), choice).unwrap();
@@ -76,7 +76,7 @@ fn sudden_death_in_the_middle_of_swaps() {
             daemon.kill9();
             daemon.launch();
         }
-        for hammer in hammers {
+        for hammer in lookups {
             let found = hammer.stop();
             assert_eq!(found.failures, 0, "{found:?}");
         }
@@ -101,7 +101,7 @@ fn a_second_daemon_refuses_to_start() {
     });
 }
 
-/// The provider that is unchanged keeps its rings and verdicts; the changed one is judged anew.
+/// An unchanged provider keeps its rounds and verdicts; a changed one is judged anew.
 #[test]
 fn a_reload_changes_what_has_changed() {
     in_lab(|| {
@@ -121,7 +121,7 @@ fn a_reload_changes_what_has_changed() {
         assert!(leads(&lab, 1));
         daemon.wait_for_all("online");
 
-        // SIGHUP is the same; here the order of the providers changes.
+        // SIGHUP has the same effect; here the order of the providers changes.
         let turned = Settings::fast(&lab)
             .provider("isp1", "rank", "2")
             .provider("isp2", "rank", "1");
@@ -172,9 +172,9 @@ fn a_bad_configuration_is_refused_at_start() {
     });
 }
 
-/// What a former run of another configuration left behind is tidied up.
+/// Routes and rules of an earlier run with another configuration are deleted.
 #[test]
-fn leavings_are_taken_away() {
+fn leftovers_are_deleted() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online_with(&lab, &Settings::fast(&lab).global("start_metric", "300"));
@@ -197,15 +197,15 @@ fn leavings_are_taken_away() {
     });
 }
 
-/// Killed, and switched off before it is started again: there is nobody to take its routes over, so they go.
+/// Killed, and disabled before the next start: its routes are deleted, because no daemon adopts them.
 #[test]
-fn leavings_are_taken_away_when_it_is_switched_off() {
+fn leftovers_are_deleted_when_it_is_disabled() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
         let before = ours(&lab);
         let off = Settings::fast(&lab).global("enabled", "0");
-        // A daemon that runs loses nothing by it.
+        // A running daemon's routes are not affected.
         daemon.configure(&off);
         assert!(daemon.command(&["run", "--foreground"]).status.success());
         assert_eq!(ours(&lab), before);

@@ -1,84 +1,85 @@
-//! The real daemon on a real kernel, end to end: a router with failing uplinks, and what its users notice.
+//! End-to-end tests: the real daemon on a real kernel, on a router with failing uplinks.
 //!
 //! | module | what it shows |
 //! |---|---|
-//! | [`outage`] | every fault of an uplink costs at most so much, and is healed |
-//! | [`pin`] | a person's choice, by command and by file |
-//! | [`routes`] | what is in the kernel, whose it is, and that it is never missing |
-//! | [`life`] | start, reload, stop, sudden death |
+//! | [`outage`] | the outage after each fault of an uplink is bounded, and ends |
+//! | [`pin`] | a pinned provider, by command and by file |
+//! | [`routes`] | the routes and rules in the kernel, and that none is ever missing |
+//! | [`life`] | start, reload, stop, SIGKILL |
 //! | [`answers`] | which answers to probes count |
-//! | [`checks`] | the types of checks, against servers good and bad |
+//! | [`checks`] | the types of checks, against servers with good and bad behaviour |
 //! | [`preempt`] | whether and when traffic returns; providers taken out of use |
-//! | [`last_resort`] | nobody works, and somebody works again |
-//! | [`steering`] | by firewall mark, by a chosen device, from a chosen address |
-//! | [`foreign`] | what is not ours stays as it is |
-//! | [`filter`] | strict reverse path filters, found and cured |
-//! | [`uplinks`] | point-to-point, link-local gateways, one family only |
-//! | [`death`] | killed at any instant, over and over |
-//! | [`saved`] | what the next run knows, whatever became of the state's file |
-//! | [`refused`] | what the kernel refuses, beside what it does not |
+//! | [`last_resort`] | no provider works, and one works again |
+//! | [`steering`] | traffic by firewall mark, by device, by source address |
+//! | [`foreign`] | foreign routes and rules stay unchanged |
+//! | [`rp_filter`] | strict reverse-path filters are detected and cured |
+//! | [`uplinks`] | point-to-point links, link-local gateways, one family only |
+//! | [`sigkill`] | killed at any instant, repeatedly |
+//! | [`saved`] | the state that the next run restores, with a good or bad file |
+//! | [`refused`] | routes that the kernel refuses |
 //! | [`reload`] | what a reload keeps, and what it changes |
 //! | [`stop`] | clean stops, and two daemons at once |
-//! | [`outside`] | others change the kernel's state under the daemon's hands |
-//! | [`overflow`] | more in the kernel than there is room to watch |
+//! | [`external_changes`] | other programs change the kernel's state |
+//! | [`overflow`] | more routes in the kernel than there is room for |
 //! | [`exec`] | commands as checks |
-//! | [`explain`] | what is said of a provider is what is so |
-//! | [`by_hand`] | checks that a person makes, with a daemon and without |
-//! | [`hooks`] | other programs hear of transitions |
+//! | [`explain`] | the output of `explain` is true |
+//! | [`probe`] | the command `probe`, with and without a daemon |
+//! | [`hooks`] | programs that run on transitions |
 //! | [`netifd`] | OpenWrt's logical interfaces instead of devices |
 //! | [`netifd_death`] | the same, killed and started again |
 //! | [`netifd_prefix`] | the same, with a delegated prefix only |
-//! | [`stranger`] | what strangers, vandals and programs do |
-//! | [`siege`] | a busy, stopped or besieged daemon, and what it uses up |
-//! | [`witness`] | what several of these look at |
-#![allow(clippy::unwrap_used)] // what tests share is test code, too, which the lint cannot know
+//! | [`foreign_files`] | wrong files in place of configuration and pin; the format of the status |
+//! | [`load`] | a daemon that is busy, stopped or flooded by clients, and its resources |
+//! | [`query`] | a datagram to a target, and its result |
+//! | [`inspect`] | helpers: our routes, kernel events, resource usage, the status |
+#![allow(clippy::unwrap_used)] // helpers of tests are test code, too, which the lint cannot know
 
 pub mod answers;
-pub mod by_hand;
 pub mod checks;
-pub mod death;
 pub mod exec;
 pub mod explain;
-pub mod filter;
+pub mod external_changes;
 pub mod foreign;
+pub mod foreign_files;
 pub mod hooks;
+pub mod inspect;
 #[path = "../lab/mod.rs"]
 pub mod lab;
 pub mod last_resort;
 pub mod life;
+pub mod load;
 pub mod netifd;
 pub mod netifd_death;
 pub mod netifd_prefix;
 pub mod outage;
-pub mod outside;
 pub mod overflow;
 pub mod pin;
 pub mod preempt;
+pub mod probe;
+pub mod query;
 pub mod refused;
 pub mod reload;
 pub mod routes;
+pub mod rp_filter;
 pub mod saved;
-pub mod siege;
+pub mod sigkill;
 pub mod state_dir;
 pub mod steering;
 mod stop;
-pub mod stranger;
-pub mod talk;
 pub mod uplinks;
-pub mod witness;
 
 use std::time::Duration;
 
 use lab::{Daemon, Family, Lab, Settings, wait_until};
 
-/// Whatever is not measured happens well within this time. Shared machines have been seen to stand still for four seconds.
+/// Timeout for everything that is not measured. Shared machines have been seen to stall for four seconds.
 pub const SOON: Duration = Duration::from_secs(15);
 /// The swap table.
 pub const TABLE: u32 = 176;
-/// The protocol of what is the daemon's.
+/// The protocol number of the daemon's routes and rules.
 pub const OURS: u32 = 176;
-/// Added to each measured bound: tests run beside each other on machines with two cores, where a process that is
-/// ready to run may wait for some turns of 4 ms; and a flow's datagrams are 2 ms apart.
+/// Added to each measured bound: tests run in parallel on machines with two cores, where a process that is ready to run
+/// may wait for some time slices of 4 ms; and a flow's datagrams are 2 ms apart.
 pub const SLACK: Duration = Duration::from_millis(40);
 
 /// A daemon with `profile fast` on both providers, all of whose paths are online, in this lab.

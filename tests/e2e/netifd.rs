@@ -1,4 +1,4 @@
-//! Providers that name OpenWrt's logical interfaces: what netifd says of them, and what becomes of that.
+//! Providers that name OpenWrt's logical interfaces: netifd's data, and their effect.
 
 use std::fs;
 use std::net::IpAddr;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::inspect::{children, lookups, no_hole, path};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::{children, hammers, no_hole, path};
 use super::{SOON, leads, leads_in};
 
-/// Stands in for OpenWrt's `ubus`: an interface for each file of the directory `$NETIFD`, which is what is said of it. It
-/// takes as many seconds as `.late` says, or for ever when there is `.hangs`.
+/// Replaces OpenWrt's `ubus`: one interface for each file in the directory `$NETIFD`, with the file's content as its data.
+/// It takes as many seconds as `.late` says, or for ever if `.hangs` exists.
 const UBUS: &str = r#"#!/bin/sh
 [ "$*" = "call network.interface dump" ] || exit 2
 echo dump >> "$NETIFD/.asked"
@@ -43,7 +43,7 @@ pub(super) fn settings(lab: &Lab) -> Settings {
         .list("provider", "isp2", "interface", "wanb")
 }
 
-/// A daemon that will find netifd as it is told here, and has not started.
+/// A daemon with this netifd, not started yet.
 pub(super) fn prepared<'lab>(lab: &'lab Lab, settings: &Settings) -> Daemon<'lab> {
     let mut daemon = Daemon::prepare(&lab.router, settings);
     let netifd = daemon.file("netifd");
@@ -53,7 +53,7 @@ pub(super) fn prepared<'lab>(lab: &'lab Lab, settings: &Settings) -> Daemon<'lab
     daemon
 }
 
-/// An interface that is up, with these gateways: in force or, as `defaultroute 0` has it, not.
+/// An interface that is up, with these gateways: installed, or not (`defaultroute 0`).
 pub(super) fn up(device: &str, gateways: &[IpAddr], in_force: bool) -> Value {
     let route = |gateway: &IpAddr| {
         let everywhere = if gateway.is_ipv4() { "0.0.0.0" } else { "::" };
@@ -77,16 +77,16 @@ fn down(device: &str) -> Value {
     json!({"up": false, "pending": true, "available": true, "proto": "dhcp", "device": device, "data": {}})
 }
 
-/// What netifd says of an interface from now on.
-pub(super) fn says(daemon: &Daemon, interface: &str, status: &Value) {
-    says_text(
+/// Sets netifd's data of an interface.
+pub(super) fn set_interface(daemon: &Daemon, interface: &str, status: &Value) {
+    set_interface_text(
         daemon,
         interface,
         &serde_json::to_string_pretty(status).unwrap(),
     );
 }
 
-fn says_text(daemon: &Daemon, interface: &str, text: &str) {
+fn set_interface_text(daemon: &Daemon, interface: &str, text: &str) {
     let whole = daemon.file(&format!("netifd/.{interface}"));
     fs::write(&whole, text).unwrap();
     fs::rename(whole, daemon.file(&format!("netifd/{interface}"))).unwrap();
@@ -96,13 +96,13 @@ fn says_text(daemon: &Daemon, interface: &str, text: &str) {
 pub(super) fn all_is_up(lab: &Lab, daemon: &Daemon) {
     let gateway = |number: usize, family| lab.provider(number).gateway_address(family);
     let [v4, v6] = Family::ALL.map(|family| gateway(1, family));
-    says(daemon, "wan", &up("eth1", &[v4], true));
-    says(daemon, "wan6", &up("eth1", &[v6], true));
+    set_interface(daemon, "wan", &up("eth1", &[v4], true));
+    set_interface(daemon, "wan6", &up("eth1", &[v6], true));
     let both = Family::ALL.map(|family| gateway(2, family));
-    says(daemon, "wanb", &up("eth2", &both, false));
+    set_interface(daemon, "wanb", &up("eth2", &both, false));
 }
 
-/// How often it was asked.
+/// Number of calls of `ubus`.
 pub(super) fn asked(daemon: &Daemon) -> usize {
     let asked = fs::read_to_string(daemon.file("netifd/.asked"));
     asked.unwrap_or_default().lines().count()
@@ -137,12 +137,12 @@ fn interfaces_are_uplinks_and_come_and_go() {
         }
 
         // ifdown: the kernel's device stays as it is.
-        says(&daemon, "wan", &down("eth1"));
+        set_interface(&daemon, "wan", &down("eth1"));
         daemon.must(&["refresh", "wan"]);
         assert!(leads_in(&lab, 2, Family::V4));
         daemon.wait_for("isp1", "ipv4", "waiting");
         daemon.wait_for("isp1", "ipv6", "online");
-        says(&daemon, "wan6", &down("eth1"));
+        set_interface(&daemon, "wan6", &down("eth1"));
         daemon.must(&["refresh", "wan6"]);
         assert!(leads(&lab, 2));
         assert_eq!(
@@ -158,7 +158,7 @@ fn interfaces_are_uplinks_and_come_and_go() {
 
         // A lease is renewed with another gateway.
         let moved = lab.move_gateway(1);
-        says(
+        set_interface(
             &daemon,
             "wan",
             &up("eth1", &[moved.gateway_v4.into()], true),
@@ -172,22 +172,22 @@ fn interfaces_are_uplinks_and_come_and_go() {
 }
 
 #[test]
-fn an_interface_that_is_not_up_yet_or_unknown_is_waited_for() {
+fn an_interface_that_is_down_or_unknown_is_waited_for() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = prepared(&lab, &settings(&lab));
         all_is_up(&lab, &daemon);
         fs::remove_file(daemon.file("netifd/wan")).unwrap();
-        says(&daemon, "wanb", &down("eth2"));
+        set_interface(&daemon, "wanb", &down("eth2"));
         daemon.launch();
         daemon.wait_for("isp1", "ipv6", "online");
         for (provider, family) in [("isp1", "ipv4"), ("isp2", "ipv4"), ("isp2", "ipv6")] {
             daemon.wait_for(provider, family, "waiting");
         }
-        let said = warnings(&daemon, "interface-unknown");
+        let text = warnings(&daemon, "interface-unknown");
         assert!(
-            said.len() == 1 && said[0].contains("no interface wan;"),
-            "{said:?}"
+            text.len() == 1 && text[0].contains("no interface wan;"),
+            "{text:?}"
         );
 
         all_is_up(&lab, &daemon);
@@ -204,7 +204,7 @@ fn two_providers_that_turn_out_to_have_one_device() {
         let mut daemon = prepared(&lab, &settings(&lab));
         all_is_up(&lab, &daemon);
         let gateways = Family::ALL.map(|family| lab.provider(1).gateway_address(family));
-        says(&daemon, "wanb", &up("eth1", &gateways, true));
+        set_interface(&daemon, "wanb", &up("eth1", &gateways, true));
         daemon.launch();
         daemon.wait_for("isp1", "ipv4", "online");
         daemon.wait_for("isp2", "ipv4", "waiting");
@@ -232,11 +232,11 @@ fn answers_that_are_damaged_or_do_not_come_change_nothing() {
         let good = fs::read_to_string(daemon.file("netifd/wan")).unwrap();
         let types = good.replace("true", "\"true\"");
         for damaged in [&good[..good.len() / 2], &types, "", "\u{1b}[0m"] {
-            says_text(&daemon, "wan", damaged);
+            set_interface_text(&daemon, "wan", damaged);
             let before = asked();
             daemon.must(&["refresh", "wan"]);
             assert!(wait_until(SOON, || asked() > before), "{}", daemon.log());
-            // It is heard, and asked for again only after a pause.
+            // The answer is read; the next call follows only after a pause.
             assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
             daemon.must(&["status"]);
             let states = daemon.path_states();
@@ -244,7 +244,7 @@ fn answers_that_are_damaged_or_do_not_come_change_nothing() {
                 states.iter().all(|(_, _, state)| state == "online"),
                 "{damaged:.40}: {states:?}"
             );
-            // One that cannot be read leaves the others alone, if where it ends can be told.
+            // An interface that cannot be read does not affect the others, if its end is found.
             let silent = if damaged == types { 1 } else { 3 };
             assert_eq!(
                 warnings(&daemon, "no-netifd").len(),
@@ -252,18 +252,18 @@ fn answers_that_are_damaged_or_do_not_come_change_nothing() {
                 "{damaged:.40}"
             );
         }
-        // That is told when it begins, and again when it begins again.
+        // It is reported when it begins, and again when it recurs.
         assert_eq!(complaints(), 1, "{}", daemon.log());
-        says_text(&daemon, "wan", &good);
+        set_interface_text(&daemon, "wan", &good);
         daemon.must(&["refresh", "wan"]);
         assert!(wait_until(SOON, || warnings(&daemon, "no-netifd").is_empty()));
-        says_text(&daemon, "wan", "");
+        set_interface_text(&daemon, "wan", "");
         daemon.must(&["refresh", "wan"]);
         assert!(wait_until(SOON, || complaints() == 2), "{}", daemon.log());
 
-        // One that hangs is killed, with all it has started, and holds up nobody.
+        // A call that hangs is killed with its process group, and blocks nothing.
         fs::write(daemon.file("netifd/.hangs"), "").unwrap();
-        says_text(&daemon, "wan", &good);
+        set_interface_text(&daemon, "wan", &good);
         daemon.must(&["refresh", "wan"]);
         assert!(wait_until(SOON, || !children(daemon.pid()).is_empty()));
         lab.upstream_dies(1);
@@ -304,7 +304,7 @@ fn an_interface_that_no_provider_uses_is_no_failure_but_told() {
     });
 }
 
-/// As on any machine but OpenWrt's.
+/// As on a machine without OpenWrt.
 #[test]
 fn without_ubus_it_says_what_to_do() {
     in_lab(|| {
@@ -321,7 +321,7 @@ fn without_ubus_it_says_what_to_do() {
     });
 }
 
-/// All interfaces of a large router, asked for at once: more than a pipe holds.
+/// All interfaces of a large router in one call: more than a pipe holds.
 #[test]
 fn netifd_is_asked_once_for_all_interfaces_however_many_there_are() {
     in_lab(|| {
@@ -330,7 +330,7 @@ fn netifd_is_asked_once_for_all_interfaces_however_many_there_are() {
         all_is_up(&lab, &daemon);
         for number in 0..90 {
             let lan: IpAddr = "192.0.2.99".parse().unwrap();
-            says(&daemon, &format!("lan{number}"), &up("lan0", &[lan], true));
+            set_interface(&daemon, &format!("lan{number}"), &up("lan0", &[lan], true));
         }
         daemon.launch();
         daemon.wait_for_all("online");
@@ -339,10 +339,9 @@ fn netifd_is_asked_once_for_all_interfaces_however_many_there_are() {
     });
 }
 
-/// What was so is more likely than nothing: a provider that is to have its device from netifd from now on keeps the one
-/// it had until netifd has told.
+/// A provider that is changed to a netifd interface keeps its device until netifd has answered.
 #[test]
-fn a_reload_that_turns_to_netifd_waits_for_it() {
+fn a_reload_with_a_new_interface_waits_for_netifd() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = prepared(&lab, &Settings::fast(&lab));
@@ -351,13 +350,13 @@ fn a_reload_that_turns_to_netifd_waits_for_it() {
         daemon.launch();
         daemon.wait_for_all("online");
         assert!(leads(&lab, 1));
-        let (hammers, log) = (hammers(&lab), daemon.log().len());
+        let (lookups, log) = (lookups(&lab), daemon.log().len());
         daemon.configure(&settings(&lab));
         daemon.must(&["reload"]);
         let told = || asked(&daemon) == 1 && children(daemon.pid()).is_empty();
         assert!(wait_until(SOON, told), "{}", daemon.log());
         daemon.wait_for_all("online");
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert!(leads(&lab, 1));
         let since = &daemon.log()[log..];
         assert!(
@@ -367,9 +366,9 @@ fn a_reload_that_turns_to_netifd_waits_for_it() {
     });
 }
 
-/// Without netifd `ubus` knows no such object.
+/// Without netifd, `ubus` knows no such object.
 #[test]
-fn a_netifd_that_does_not_run_is_told_of() {
+fn a_netifd_that_does_not_run_is_reported() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = prepared(&lab, &settings(&lab));
@@ -377,10 +376,10 @@ fn a_netifd_that_does_not_run_is_told_of() {
         fs::write(daemon.file("netifd/.gone"), "").unwrap();
         daemon.launch();
         daemon.wait_for_all("waiting");
-        let said = warnings(&daemon, "no-netifd");
+        let text = warnings(&daemon, "no-netifd");
         assert!(
-            said[0].contains("interface wan (it does not run)"),
-            "{said:?}"
+            text[0].contains("interface wan (it does not run)"),
+            "{text:?}"
         );
     });
 }

@@ -1,14 +1,14 @@
-//! Sudden death, where netifd tells which devices the providers have: the next daemon knows none of them yet.
+//! SIGKILL with netifd interfaces: at its start, the next daemon knows no devices of the providers yet.
 
 use std::fs;
 
+use super::inspect::{Monitor, children, lookups, no_hole, ours};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, wait_until};
 use super::netifd::{all_is_up, asked, prepared, settings};
-use super::witness::{Monitor, children, hammers, no_hole, ours};
 use super::{SOON, leads};
 
-/// Everybody is online, by netifd's word.
+/// A daemon whose providers get their devices from netifd; all paths are online.
 fn online(lab: &Lab) -> Daemon<'_> {
     let mut daemon = prepared(lab, &settings(lab));
     all_is_up(lab, &daemon);
@@ -19,18 +19,18 @@ fn online(lab: &Lab) -> Daemon<'_> {
 }
 
 #[test]
-fn the_routes_stay_and_so_does_what_was_known() {
+fn the_routes_stay_and_the_state_is_restored() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
         let (before, log) = (ours(&lab), daemon.log().len());
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         for _ in 0..5 {
             daemon.kill9();
             daemon.launch();
             daemon.wait_for_all("online");
         }
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert_eq!(ours(&lab), before);
         let since = &daemon.log()[log..];
         for word in ["gone", "waiting", "probing", "leads"] {
@@ -39,7 +39,8 @@ fn the_routes_stay_and_so_does_what_was_known() {
     });
 }
 
-/// What a former run left stays until netifd has told, however long that takes; and meanwhile the daemon can be asked.
+/// The routes of an earlier run stay until netifd has answered, however long that takes; meanwhile the daemon serves
+/// clients.
 #[test]
 fn a_netifd_that_is_slow_leaves_the_routes_as_they_are() {
     in_lab(|| {
@@ -47,18 +48,18 @@ fn a_netifd_that_is_slow_leaves_the_routes_as_they_are() {
         let mut daemon = online(&lab);
         fs::write(daemon.file("netifd/.late"), "3").unwrap();
         let (before, log) = (ours(&lab), daemon.log().len());
-        let (hammers, monitor) = (hammers(&lab), Monitor::start(&lab, &daemon));
+        let (lookups, monitor) = (lookups(&lab), Monitor::start(&lab, &daemon));
         daemon.kill9();
         daemon.launch();
         assert_eq!(daemon.path_state("isp1", "ipv4"), "online");
         assert!(!children(daemon.pid()).is_empty(), "netifd was not late");
-        // Whatever else happens in the kernel.
+        // Also if other events happen in the kernel.
         lab.router
             .ip("link add other type bridge\nlink set other up");
         let told = || children(daemon.pid()).is_empty();
         assert!(wait_until(2 * SOON, told), "{}", daemon.log());
         daemon.wait_for_all("online");
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert_eq!(monitor.deleted(), [""; 0]);
         assert_eq!((ours(&lab), asked(&daemon)), (before, 2));
         let since = &daemon.log()[log..];
@@ -70,7 +71,7 @@ fn a_netifd_that_is_slow_leaves_the_routes_as_they_are() {
     });
 }
 
-/// One that is broken for a moment, or starts just then, is no reason to withdraw what a former run left.
+/// If netifd fails for a moment, or is starting, the routes of an earlier run are not withdrawn.
 #[test]
 fn a_netifd_that_fails_for_a_moment_leaves_the_routes_as_they_are() {
     in_lab(|| {
@@ -78,7 +79,7 @@ fn a_netifd_that_fails_for_a_moment_leaves_the_routes_as_they_are() {
         let mut daemon = online(&lab);
         for fault in [".gone", ".garbage"] {
             let before = ours(&lab);
-            let (hammers, monitor) = (hammers(&lab), Monitor::start(&lab, &daemon));
+            let (lookups, monitor) = (lookups(&lab), Monitor::start(&lab, &daemon));
             let fault = daemon.file("netifd").join(fault);
             fs::write(&fault, "").unwrap();
             daemon.kill9();
@@ -102,14 +103,14 @@ fn a_netifd_that_fails_for_a_moment_leaves_the_routes_as_they_are() {
             };
             assert!(wait_until(SOON, mended), "{}", daemon.log());
             daemon.wait_for_all("online");
-            no_hole(hammers, &daemon);
+            no_hole(lookups, &daemon);
             assert_eq!(monitor.deleted(), [""; 0]);
             assert_eq!(ours(&lab), before);
         }
     });
 }
 
-/// One that does not answer is given up: what it tells nothing of waits, and the others do their work.
+/// If netifd does not answer, the call is given up: its interfaces wait, other providers work.
 #[test]
 fn a_netifd_that_hangs_is_given_up() {
     in_lab(|| {
@@ -137,7 +138,7 @@ fn a_netifd_that_hangs_is_given_up() {
         daemon.must(&["refresh"]);
         daemon.wait_for_all("online");
         assert!(leads(&lab, 1));
-        // One that is stopped while it waits does not wait.
+        // A daemon that is stopped meanwhile does not wait.
         fs::write(daemon.file("netifd/.hangs"), "").unwrap();
         daemon.kill9();
         daemon.launch();

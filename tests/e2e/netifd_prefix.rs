@@ -1,11 +1,11 @@
-//! Providers that only delegate an IPv6 prefix: the address for probes is another device's.
+//! Providers that only delegate an IPv6 prefix: the source address of probes is on another device.
 
 use serde_json::{Value, json};
 
+use super::inspect::path;
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, wait_until};
-use super::netifd::{all_is_up, prepared, says, settings, up};
-use super::witness::path;
+use super::netifd::{all_is_up, prepared, set_interface, settings, up};
 use super::{SOON, leads};
 
 /// An uplink without a global address of its own: the provider delegates a prefix, which is in use in the LAN.
@@ -22,7 +22,7 @@ fn a_delegated_prefix_is_enough_for_ipv6() {
         let gateway = lab.provider(1).gateway_address(Family::V6);
         let mut status = up("eth1", &[gateway], true);
         daemon.launch();
-        says(&daemon, "wan6", &status);
+        set_interface(&daemon, "wan6", &status);
         daemon.must(&["refresh", "wan6"]);
         daemon.wait_for("isp1", "ipv6", "waiting");
         assert_eq!(
@@ -30,7 +30,7 @@ fn a_delegated_prefix_is_enough_for_ipv6() {
             "no address"
         );
         status["ipv6-prefix"] = json!([{"address": own.to_string(), "mask": 64, "assigned": {}}]);
-        says(&daemon, "wan6", &status);
+        set_interface(&daemon, "wan6", &status);
         daemon.must(&["refresh", "wan6"]);
         let so = || path(&daemon.status(), "isp1", "ipv6")["address"] == own.to_string();
         assert!(wait_until(SOON, so), "{}", daemon.log());
@@ -41,8 +41,8 @@ fn a_delegated_prefix_is_enough_for_ipv6() {
     });
 }
 
-/// As such a provider does it: it routes the prefix to the router's link-local address, and nothing with another source
-/// address gets through. That is in use on the bridge of the LAN, and may change at any time.
+/// Such a provider routes the prefix to the router's link-local address, and drops packets with other source addresses.
+/// The prefix is used on the LAN bridge, and may change at any time.
 #[test]
 fn with_a_delegated_prefix_only_it_is_online() {
     in_lab(|| {
@@ -79,7 +79,7 @@ fn with_a_delegated_prefix_only_it_is_online() {
                 "address": base, "mask": length.parse::<u8>().unwrap(), "preferred": 600, "valid": 1200, "class": "wan6",
                 "assigned": {"lan": {"address": base, "mask": 60}}
             }]);
-            says(daemon, "wan6", &status);
+            set_interface(daemon, "wan6", &status);
         };
         delegate(&daemon, "2001:db8:f00::/56", "2001:db8:f00:1::1");
         daemon.launch();

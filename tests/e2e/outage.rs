@@ -1,20 +1,20 @@
-//! Every fault of an uplink: how long it is felt, and that traffic returns.
+//! Every fault of an uplink: the length of the outage, and that traffic returns.
 
 use std::time::Duration;
 
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Family, Flow, Hammer, Lab};
+use super::lab::{Family, Flow, Lab, Lookups};
 use super::{SLACK, SOON, online};
 
 /// `profile fast`: rounds 100 ms apart, three of which fail, the last after its timeout of 300 ms; and a tenth.
 const SILENT_DEATH_MAX: Duration = Duration::from_millis((3 * 100 + 300) * 11 / 10);
-/// The kernel tells of these faults.
+/// The kernel reports these faults.
 const TOLD_FAULT_MAX: Duration = Duration::from_millis(20);
-/// What a swap between two healthy providers may lose: those in flight, and one for neighbour discovery.
+/// Datagrams that a swap between two healthy providers may lose: those in flight, and one for neighbour discovery.
 const LOST_IN_SWAP_MAX: usize = 3;
 
-/// What a fault does, how long it may be felt, and what mends it.
+/// A fault, its longest outage, and its repair.
 struct Fault {
     happens: fn(&Lab),
     felt_at_most: Duration,
@@ -47,7 +47,7 @@ const DEVICE_VANISHES: Fault = Fault {
     is_mended: |lab| lab.insert_device(1),
 };
 
-/// The first provider has the fault; traffic leaves by the second, and returns when it is mended.
+/// The first provider has the fault; traffic moves to the second, and returns after the repair.
 fn costs(fault: &Fault, family: Family) {
     let lab = Lab::new();
     let daemon = online(&lab);
@@ -66,7 +66,7 @@ fn costs(fault: &Fault, family: Family) {
     let bound = fault.felt_at_most + SLACK;
     assert!(outage <= bound, "{outage:?} > {bound:?}\n{}", daemon.log());
 
-    let hammer = Hammer::start(&lab.router, target(family));
+    let hammer = Lookups::start(&lab.router, target(family));
     let mended = flow.now();
     (fault.is_mended)(&lab);
     assert!(
@@ -133,7 +133,7 @@ fn a_device_gone_and_back_in_ipv6() {
     in_lab(|| costs(&DEVICE_VANISHES, Family::V6));
 }
 
-/// A fault of the provider that does not lead is felt by nobody, and is seen all the same.
+/// A fault of the provider that does not lead interrupts no traffic, and is detected.
 #[test]
 fn a_standby_may_fail() {
     in_lab(|| {

@@ -1,23 +1,24 @@
-//! The kernel has more than the daemon has room to watch: what concerns it is not lost, people are told, and what had no room
-//! is seen as soon as there is some.
+//! The kernel has more routes, addresses or devices than the daemon has room for: those that matter are kept, a warning is
+//! shown, and the others are read as soon as there is room.
 
 use nix::sys::signal::Signal;
 
+use super::inspect::{counter, lookups, no_hole, path};
 use super::lab::namespace::Namespace;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::{counter, hammers, no_hole, path};
 use super::{OURS, SOON, TABLE, leads, online_with};
 
-/// The DHCP client and the gateway of a provider tell its gateways: of the second one behind all others of IPv6.
+/// A provider's gateways are learned again, from its DHCP client and router advertisements: in IPv6, the second provider's
+/// after all others.
 fn relearn(lab: &Lab, number: usize) {
     let metric = u32::try_from(number).unwrap();
     lab.learn_default(number, Family::V4, "dhcp", 20 + metric);
     lab.learn_default(number, Family::V6, "ra", 5000 * metric);
 }
 
-/// Default routes and gateways are learned, and others have routes where ours are to be.
+/// A lab with learned default routes and gateways, and foreign routes in our tables.
 fn learned() -> Lab {
     let lab = Lab::new();
     for number in [1, 2] {
@@ -67,20 +68,20 @@ fn told_no_more(daemon: &Daemon) {
     );
 }
 
-/// What is not ours in the tables where ours are, and ours.
+/// All routes, foreign and ours, of our tables.
 fn tables(lab: &Lab) -> Vec<String> {
     let mut all = Vec::new();
     for family in Family::ALL {
         for table in [TABLE, 17601, 17602, 17601 + 64, 17602 + 64] {
             for route in lab.router.routes(family, table) {
-                let who = if route.protocol == OURS {
+                let origin = if route.protocol == OURS {
                     "ours"
                 } else {
                     "theirs"
                 };
                 let (dev, metric) = (route.dev.unwrap_or_default(), route.metric);
                 all.push(format!(
-                    "{family} {table} {who} {} {dev} {metric}",
+                    "{family} {table} {origin} {} {dev} {metric}",
                     route.dst
                 ));
             }
@@ -90,8 +91,8 @@ fn tables(lab: &Lab) -> Vec<String> {
     all
 }
 
-/// No path has been in trouble, or has changed its place.
-fn untroubled(lab: &Lab, daemon: &Daemon, before: &[String]) {
+/// No path has gone offline, or has changed its metric.
+fn assert_unaffected(lab: &Lab, daemon: &Daemon, before: &[String]) {
     let log = daemon.log();
     let states = daemon.path_states();
     assert!(
@@ -104,30 +105,30 @@ fn untroubled(lab: &Lab, daemon: &Daemon, before: &[String]) {
     assert_eq!(tables(lab), before, "{log}");
 }
 
-/// A life with too much of something: it comes, the daemon starts anew, an upstream dies and returns, and it goes.
+/// A run with too much of something: it is added, the daemon restarts, an upstream fails and returns, and it is deleted.
 fn with_too_much(what: &str, come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     let lab = learned();
     let mut daemon = online_with(&lab, &settings(&lab));
     assert!(leads(&lab, 1));
     let before = tables(&lab);
-    let hammers = hammers(&lab);
+    let lookups = lookups(&lab);
     come(&lab);
     told(&daemon, what);
-    untroubled(&lab, &daemon, &before);
-    // It knows nothing but what one dump shows.
+    assert_unaffected(&lab, &daemon, &before);
+    // It knows only the result of one dump.
     daemon.kill9();
     daemon.launch();
     daemon.wait_for_all("online");
     told(&daemon, what);
-    untroubled(&lab, &daemon, &before);
+    assert_unaffected(&lab, &daemon, &before);
     daemon.must(&["reload"]);
-    untroubled(&lab, &daemon, &before);
-    no_hole(hammers, &daemon);
+    assert_unaffected(&lab, &daemon, &before);
+    no_hole(lookups, &daemon);
     lab.upstream_dies(1);
     assert!(leads(&lab, 2), "{}", daemon.log());
     lab.upstream_returns(1);
     assert!(leads(&lab, 1), "{}", daemon.log());
-    // A cable that is pulled moves traffic at once, however much there is.
+    // A pulled cable moves traffic at once, however many routes there are.
     lab.pull_cable(1);
     assert!(leads(&lab, 2), "{}", daemon.log());
     lab.plug_cable(1);
@@ -143,7 +144,7 @@ fn with_too_much(what: &str, come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     }
 }
 
-/// 1,200 default routes come, and go again; `route` is one of them by its number.
+/// 1,200 default routes are added, and deleted again; `route` is the route with a number.
 fn with_too_many_routes(route: fn(u32) -> String) {
     in_lab(|| {
         let lines = |verb: &'static str| {
@@ -156,7 +157,7 @@ fn with_too_many_routes(route: fn(u32) -> String) {
     });
 }
 
-/// As so many routers advertise themselves on one provider's link.
+/// As if so many routers advertised themselves on one provider's link.
 #[test]
 fn of_default_routes_by_a_providers_device() {
     with_too_many_routes(|n| format!("::/0 via fe80::{n:x} dev eth1 proto ra metric {}", 6000 + n));
@@ -216,7 +217,7 @@ fn routers(verb: &str, number: u32, which: std::ops::RangeInclusive<u32>) -> Vec
     which.map(line).collect()
 }
 
-/// The ways of a path that are known go, all at once, while others have had no room.
+/// All known gateways of a path are deleted at once, while others had no room.
 #[test]
 fn the_gateway_in_use_goes_meanwhile() {
     in_lab(|| {

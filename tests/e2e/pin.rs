@@ -1,21 +1,21 @@
-//! A person's choice of a provider: by command, by file, over restarts.
+//! A pinned provider: by command, by file, across restarts.
 
 use std::fs;
 use std::time::Duration;
 
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Flow, Hammer, Lab, wait_until};
+use super::lab::{Daemon, Family, Flow, Lab, Lookups, wait_until};
 use super::{SLACK, SOON, leads, online};
 
-/// Nobody waits for a round.
+/// A pin takes effect at once, without waiting for a round.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 fn moves_without_a_hole(act: impl FnOnce(&Daemon)) {
     let lab = Lab::new();
     let daemon = online(&lab);
     let flows = Family::ALL.map(|family| Flow::start(&lab, target(family)));
-    let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+    let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
     assert!(flows.iter().all(|flow| flow.goes_by(1, SOON)));
     act(&daemon);
     assert!(
@@ -23,7 +23,7 @@ fn moves_without_a_hole(act: impl FnOnce(&Daemon)) {
         "{}",
         daemon.log()
     );
-    for (flow, hammer) in flows.iter().zip(hammers) {
+    for (flow, hammer) in flows.iter().zip(lookups) {
         assert!(
             flow.lost(Duration::ZERO) <= 3,
             "{} lost",
@@ -34,7 +34,7 @@ fn moves_without_a_hole(act: impl FnOnce(&Daemon)) {
     }
     assert_eq!(daemon.status()["pinned"], "isp2");
     daemon.must(&["use", "auto"]);
-    // As soon as it is known to work.
+    // As soon as the provider is known to work.
     assert!(
         flows.iter().all(|flow| flow.goes_by(1, SOON)),
         "{}",
@@ -58,7 +58,7 @@ fn by_file() {
 }
 
 #[test]
-fn the_file_is_obeyed_at_once_and_so_is_its_emptying() {
+fn the_file_takes_effect_at_once_and_so_does_an_empty_file() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
@@ -101,7 +101,7 @@ fn the_command_writes_the_file() {
     });
 }
 
-/// A pin in the file before the start, and a pin over a restart, which is no news.
+/// A pin in the file before the start, and a pin across a restart, which is not reported again.
 #[test]
 fn survives_restarts() {
     in_lab(|| {
@@ -109,7 +109,7 @@ fn survives_restarts() {
         let mut daemon = online(&lab);
         daemon.must(&["use", "isp2"]);
         assert!(leads(&lab, 2));
-        let said = |daemon: &Daemon| {
+        let journal_of = |daemon: &Daemon| {
             let journal = daemon.must(&["log"]);
             let news = journal.lines().filter(|line| {
                 let own = ["started", "stopped"]
@@ -119,18 +119,18 @@ fn survives_restarts() {
             });
             news.map(str::to_owned).collect::<Vec<_>>()
         };
-        let before = said(&daemon);
+        let before = journal_of(&daemon);
         assert!(daemon.terminate().success());
         daemon.launch();
         assert!(leads(&lab, 2));
-        assert_eq!(said(&daemon), before);
+        assert_eq!(journal_of(&daemon), before);
         daemon.kill9();
         daemon.launch();
         assert_eq!(daemon.status()["pinned"], "isp2");
         assert_eq!(daemon.path_state("isp1", "ipv4"), "frozen");
         assert!(leads(&lab, 2));
-        assert_eq!(said(&daemon), before);
-        // As after a boot: nothing is known of a former run, and the pin stands in its file already.
+        assert_eq!(journal_of(&daemon), before);
+        // As after a boot: there is no saved state, and the pin is in its file already.
         daemon.kill9();
         fs::remove_file(daemon.file("state/state")).unwrap();
         daemon.launch();
@@ -138,7 +138,7 @@ fn survives_restarts() {
         assert!(leads(&lab, 2));
         let journal = daemon.must(&["log"]);
         assert!(!journal.contains("-     pinned"), "{journal}");
-        // What changes while no daemon runs is news.
+        // A change while no daemon runs is reported.
         daemon.kill9();
         fs::remove_file(daemon.sticky_file()).unwrap();
         lab.upstream_dies(1);
@@ -150,9 +150,9 @@ fn survives_restarts() {
     });
 }
 
-/// Whoever is pinned carries on after the pin, until another is known to be better: isp1 has died meanwhile.
+/// After a pin, the pinned provider leads until another is known to be better: isp1 has failed meanwhile.
 #[test]
-fn the_end_of_a_pin_is_no_leap_in_the_dark() {
+fn the_end_of_a_pin_moves_no_traffic_to_an_untested_provider() {
     in_lab(|| {
         for preempt in ["yes", "no", "1s"] {
             let lab = Lab::new();
@@ -196,7 +196,7 @@ fn an_unknown_provider_changes_nothing() {
     });
 }
 
-/// As in the seed: whoever is pinned is not questioned, whatever happens; and when let go, checks begin anew.
+/// As in `linux_failover`: during a pin there are no checks; they begin anew after it.
 #[test]
 fn stops_the_checks() {
     in_lab(|| {

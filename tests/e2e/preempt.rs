@@ -1,21 +1,21 @@
-//! Whether, and when, traffic returns to a provider of better rank; and providers that a person takes out of use.
+//! Whether and when traffic returns to a provider of better rank; and disabled providers.
 
 use std::time::{Duration, Instant};
 
-use super::explain::said;
+use super::explain::explanation;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Flow, Hammer, Lab, Settings, wait_until};
+use super::lab::{Daemon, Family, Flow, Lab, Lookups, Settings, wait_until};
 use super::{SOON, TABLE, leads, leads_in, online, online_with};
 
-/// Long enough for a swap that must not come: some rounds of `profile fast`.
+/// Long enough to detect a swap that must not happen: some rounds of `profile fast`.
 const A_WHILE: Duration = Duration::from_millis(400);
 
 fn preempting(lab: &Lab, value: &str) -> Settings {
     Settings::fast(lab).global("preempt", value)
 }
 
-/// The first provider fails and returns; the second leads since.
+/// The first provider fails and returns; the second leads now.
 fn fail_and_return(lab: &Lab, daemon: &Daemon) {
     lab.upstream_dies(1);
     assert!(leads(lab, 2), "{}", daemon.log());
@@ -61,9 +61,9 @@ fn no_stays_until_the_other_fails() {
     });
 }
 
-/// Not even for a moment: the flow goes by the second provider all the time.
+/// The flow uses the second provider all the time, without interruption.
 #[test]
-fn no_holds_across_reload_restart_and_sudden_death() {
+fn no_holds_across_reload_restart_and_sigkill() {
     in_lab(|| {
         let lab = Lab::new();
         let settings = preempting(&lab, "no").global("on_stop", "keep");
@@ -74,12 +74,12 @@ fn no_holds_across_reload_restart_and_sudden_death() {
 
         daemon.must(&["reload"]);
         assert!(stays(&lab, 2), "after a reload\n{}", daemon.log());
-        // What is new about the first provider is no reason to prefer it.
+        // A change of the first provider is no reason to prefer it.
         daemon.configure(&settings.clone().provider("isp1", "interval", "50ms"));
         daemon.must(&["reload"]);
         daemon.wait_for_all("online");
         assert!(stays(&lab, 2), "after a changed one\n{}", daemon.log());
-        // Nor is what is new about the second.
+        // Nor is a change of the second.
         daemon.configure(&settings.clone().provider("isp2", "interval", "50ms"));
         daemon.must(&["reload"]);
         daemon.wait_for_all("online");
@@ -104,7 +104,7 @@ fn no_holds_across_reload_restart_and_sudden_death() {
     });
 }
 
-/// A clean stop that takes all routes away forgets nothing either.
+/// A clean stop that deletes all routes keeps the state, too.
 #[test]
 fn no_holds_across_a_stop_that_restores() {
     in_lab(|| {
@@ -133,7 +133,7 @@ fn a_duration_returns_later() {
     });
 }
 
-/// Who fails again while it must wait starts anew.
+/// A provider that fails again while it waits starts the wait anew.
 #[test]
 fn a_duration_starts_anew_with_each_failure() {
     in_lab(|| {
@@ -185,14 +185,14 @@ fn sent(daemon: &Daemon) -> u64 {
     checks.sum()
 }
 
-/// Out of use for maintenance: nobody goes there, but it is checked all the same.
+/// Out of use for maintenance: no traffic uses it, but it is still checked.
 #[test]
 fn a_disabled_provider_is_left_and_checked_on() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
         let flows = Family::ALL.map(|family| Flow::start(&lab, target(family)));
-        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
         assert!(flows.iter().all(|flow| flow.goes_by(1, SOON)));
         daemon.must(&["disable", "isp1"]);
         assert!(
@@ -218,7 +218,7 @@ fn a_disabled_provider_is_left_and_checked_on() {
             "{}",
             daemon.log()
         );
-        for (flow, hammer) in flows.iter().zip(hammers) {
+        for (flow, hammer) in flows.iter().zip(lookups) {
             assert!(flow.lost(Duration::ZERO) <= 6);
             let found = hammer.stop();
             assert_eq!(found.failures, 0, "{found:?}");
@@ -249,9 +249,9 @@ fn a_disabled_provider_relieves_what_does_not_work() {
             assert!(leads(&lab, 1), "{}", daemon.log());
             let status = daemon.must(&["status"]);
             assert!(status.contains(head), "{status}");
-            let said = said(&daemon, "isp1", Family::V4);
+            let text = explanation(&daemon, "isp1", Family::V4);
             let why = "It carries ipv4 although it was disabled by hand, until `failover enable isp1`: no enabled provider works.";
-            assert!(said.contains(why), "{said}");
+            assert!(text.contains(why), "{text}");
         };
         let returns = || {
             daemon.wait_for_all("online");

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
+use super::inspect::{counter, path};
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::talk::{Fate, ask};
-use super::witness::{counter, path};
+use super::query::{Outcome, query};
 use super::{OURS, SOON, TABLE, leads, leads_in};
 
 /// The one that no kernel sends anything by: the broadcast address of the network; in IPv6 the router's own.
@@ -73,7 +73,7 @@ fn goes_by(lab: &Lab, daemon: &Daemon, number: u8) {
         let target = target(family);
         let so = || {
             lab.router.way(&target.to_string(), &[]) == device
-                && ask(&lab.lan, target) == Fate::By(number)
+                && query(&lab.lan, target) == Outcome::By(number)
         };
         assert!(wait_until(SOON, so), "{family}\n{}", daemon.log());
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use super::inspect::{Usage, counter, lookups, no_hole, ours, path, provider};
 use super::lab::rights::in_lab;
 use super::lab::topology::{TARGETS_V4, target};
 use super::lab::{Daemon, Family, Flow, Lab, Settings, wait_until};
-use super::witness::{Usage, counter, hammers, no_hole, ours, path, provider};
 use super::{OURS, SOON, TABLE, leads, leads_table, online, online_with};
 
 fn reload(daemon: &Daemon, settings: &Settings) {
@@ -67,7 +67,7 @@ fn a_provider_comes_and_goes() {
         let three = Settings::fast(&lab);
         let two = three.clone().provider("isp3", "enabled", "0");
         let daemon = online_with(&lab, &two);
-        let (with_two, hammers) = (ours(&lab), hammers(&lab));
+        let (with_two, lookups) = (ours(&lab), lookups(&lab));
         reload(&daemon, &three);
         daemon.wait_for_all("online");
         let complete = || lab.router.defaults(Family::V6, TABLE).len() == 3;
@@ -89,7 +89,7 @@ fn a_provider_comes_and_goes() {
         reload(&daemon, &three);
         assert!(leads(&lab, 1), "{}", daemon.log());
         daemon.wait_for_all("online");
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
     });
 }
 
@@ -99,7 +99,7 @@ fn a_provider_is_renamed() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let (before, hammers) = (ours(&lab), hammers(&lab));
+        let (before, lookups) = (ours(&lab), lookups(&lab));
         let text = fs::read_to_string(daemon.file("failover.conf")).unwrap();
         daemon.configure_raw(&text.replace("'isp1'", "'fibre'"));
         daemon.must(&["reload"]);
@@ -120,7 +120,7 @@ fn a_provider_is_renamed() {
         assert_eq!(daemon.status()["active"]["ipv4"], "isp2");
         assert!(leads(&lab, 1), "{}", daemon.log());
         assert_eq!(ours(&lab), before);
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
     });
 }
 
@@ -130,7 +130,7 @@ fn devices_are_crossed() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let (before, hammers) = (ours(&lab), hammers(&lab));
+        let (before, lookups) = (ours(&lab), lookups(&lab));
         let text = fs::read_to_string(daemon.file("failover.conf")).unwrap();
         let crossed = text
             .replace("'isp1'", "'isp0'")
@@ -145,7 +145,7 @@ fn devices_are_crossed() {
         assert!(leads(&lab, 2), "isp1 leads, on eth2: {}", daemon.log());
         assert_eq!(daemon.status()["active"]["ipv4"], "isp1");
         assert_eq!(ours(&lab), before);
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
     });
 }
 
@@ -156,7 +156,7 @@ fn the_order_changes() {
         let daemon = online(&lab);
         let flow = Flow::start(&lab, target(Family::V4));
         assert!(flow.goes_by(1, SOON));
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         let turned = Settings::fast(&lab)
             .provider("isp1", "rank", "2")
             .provider("isp2", "rank", "1");
@@ -166,7 +166,7 @@ fn the_order_changes() {
             assert!(flow.goes_by(number, SOON));
             assert!(daemon.path_states().iter().all(|(_, _, s)| s == "online"));
         }
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert!(flow.lost(Duration::ZERO) <= 4);
     });
 }
@@ -177,7 +177,7 @@ fn checks_come_and_go() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         let second = TARGETS_V4[1].to_string();
         let more = Settings::fast(&lab)
             .with("check", "second", "type", "ping")
@@ -189,7 +189,7 @@ fn checks_come_and_go() {
         assert!(wait_until(SOON, answered), "{}", checks("isp1"));
         assert_eq!(checks("isp1").as_array().map(Vec::len), Some(2));
         assert!(leads(&lab, 1));
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
 
         let text = Settings::fast(&lab).to_string();
         let (only_v4, _) = text.split_once("config check 'google6'").unwrap();
@@ -227,7 +227,7 @@ fn the_table_moves_to_main_and_back() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         let before = ours(&lab);
         let (own, main) = (
             Settings::fast(&lab),
@@ -244,7 +244,7 @@ fn the_table_moves_to_main_and_back() {
             assert!(lab.router.defaults(Family::V6, 254).is_empty());
         }
         assert_eq!(ours(&lab), before);
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert!(daemon.path_states().iter().all(|(_, _, s)| s == "online"));
     });
 }
@@ -254,7 +254,7 @@ fn the_rules_move() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         let before = ours(&lab);
         for pref in [20_000, 17_650, 9_000, 17_600] {
             reload(
@@ -269,7 +269,7 @@ fn the_rules_move() {
             }
             assert_eq!(ours(&lab), before);
         }
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
     });
 }
 
@@ -279,7 +279,7 @@ fn metrics_and_policy_tables_change() {
         let lab = Lab::new();
         let base = Settings::fast(&lab);
         let daemon = online_with(&lab, &base);
-        let (before, hammers) = (ours(&lab), hammers(&lab));
+        let (before, lookups) = (ours(&lab), lookups(&lab));
         let tables = |one, two| {
             let settings = base.clone().provider("isp1", "rt_table", one);
             settings.provider("isp2", "rt_table", two)
@@ -310,7 +310,7 @@ fn metrics_and_policy_tables_change() {
             assert!(lab.router.routes(family, 777).is_empty());
             assert!(lab.router.routes(family, 778).is_empty());
         }
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
     });
 }
 
@@ -326,7 +326,7 @@ fn another_sticky_file() {
         daemon.must(&["reload"]);
         assert!(leads(&lab, 2), "{}", daemon.log());
         assert_eq!(daemon.status()["pinned"], "isp2");
-        // The old one is nobody's now.
+        // The old one has no effect now.
         fs::write(daemon.sticky_file(), "isp1").unwrap();
         daemon.must(&["status"]);
         assert_eq!(daemon.status()["pinned"], "isp2");
@@ -334,7 +334,7 @@ fn another_sticky_file() {
         assert!(leads(&lab, 1), "{}", daemon.log());
         daemon.must(&["use", "isp2"]);
         assert_eq!(fs::read_to_string(&other).unwrap().trim(), "isp2");
-        // One whose directory is not there yet.
+        // A file in a directory that does not exist yet.
         daemon.configure_raw(&text.replace("sticky.provider", "later/pin"));
         daemon.must(&["reload"]);
         assert!(leads(&lab, 1), "{}", daemon.log());
@@ -361,7 +361,7 @@ fn switched_off() {
     });
 }
 
-/// What the new file says of the routes holds, whatever the old one said.
+/// What the new file says of the routes holds, whatever the old one text.
 #[test]
 fn switched_off_as_the_new_file_says() {
     in_lab(|| {
@@ -388,7 +388,7 @@ fn a_hundred_reloads_under_traffic() {
         let daemon = online(&lab);
         let flows = Family::ALL.map(|family| Flow::start(&lab, target(family)));
         assert!(flows.iter().all(|flow| flow.goes_by(1, SOON)));
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         let (same, other) = (
             Settings::fast(&lab),
             Settings::fast(&lab).provider("isp2", "interval", "50ms"),
@@ -416,7 +416,7 @@ fn a_hundred_reloads_under_traffic() {
             "{before:?} {after:?}"
         );
         assert!(flows.iter().all(|flow| flow.lost(Duration::ZERO) == 0));
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         daemon.wait_for_all("online");
     });
 }

@@ -1,12 +1,12 @@
-//! What is in the kernel, whose it is, and that it is never missing.
+//! The routes and rules in the kernel, and that none is ever missing.
 
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Family, Hammer, Lab, Settings, wait_until};
+use super::lab::{Family, Lab, Lookups, Settings, wait_until};
 use super::{OURS, SOON, TABLE, leads, online, online_with};
 
 #[test]
-fn every_provider_has_a_default_route_behind_the_leader() {
+fn every_provider_has_a_default_route_after_the_leader() {
     in_lab(|| {
         let lab = Lab::new();
         let _daemon = online(&lab);
@@ -76,9 +76,9 @@ fn the_rules_are_those_of_the_design() {
     });
 }
 
-/// Whatever leads: out by a chosen device, or from a chosen address.
+/// Whichever provider leads: traffic can be sent by a chosen device, or from a chosen address.
 #[test]
-fn a_person_goes_out_by_any_provider() {
+fn traffic_can_be_sent_by_any_provider() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
@@ -90,8 +90,8 @@ fn a_person_goes_out_by_any_provider() {
                     for by in [&provider.device, &own] {
                         let ping = ["ping", "-n", "-c", "1", "-W", "1", "-I", by, &target];
                         let output = lab.router.output(&ping);
-                        let said = String::from_utf8_lossy(&output.stdout);
-                        assert!(output.status.success(), "{ping:?}: {said}");
+                        let text = String::from_utf8_lossy(&output.stdout);
+                        assert!(output.status.success(), "{ping:?}: {text}");
                     }
                 }
             }
@@ -103,7 +103,7 @@ fn a_person_goes_out_by_any_provider() {
     });
 }
 
-/// A DHCP client's default of metric 0, and one of the very metric of ours, in the table that we swap in.
+/// A DHCP client's default route with metric 0, and one with the same metric as ours, in the swap table.
 #[test]
 fn foreign_defaults_stay_untouched_in_main() {
     in_lab(|| {
@@ -141,9 +141,9 @@ fn foreign_defaults_stay_untouched_in_main() {
     });
 }
 
-/// Somebody deletes a route and a rule of ours; they come back, and it is counted.
+/// A route and a rule of ours are deleted by another program; they are restored, and this is counted.
 #[test]
-fn what_is_taken_away_is_put_back() {
+fn deleted_routes_and_rules_are_restored() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
@@ -233,7 +233,7 @@ fn a_renewed_address_is_followed() {
     });
 }
 
-/// Both modems come from the same factory.
+/// Both modems have the same addresses.
 #[test]
 fn equal_addresses_are_kept_apart() {
     in_lab(|| {
@@ -258,13 +258,13 @@ fn strict_reverse_path_filter_with_policy_tables() {
     });
 }
 
-/// Not one look-up of some hundred thousand finds no route.
+/// None of several hundred thousand lookups fails.
 #[test]
 fn two_hundred_swaps_without_a_hole() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let hammers = Family::ALL.map(|family| Hammer::start(&lab.router, target(family)));
+        let lookups = Family::ALL.map(|family| Lookups::start(&lab.router, target(family)));
         for round in 0..200 {
             let (choice, number) = if round % 2 == 0 {
                 ("isp2", 2)
@@ -277,7 +277,7 @@ fn two_hundred_swaps_without_a_hole() {
             }
         }
         assert!(leads(&lab, 1));
-        for hammer in hammers {
+        for hammer in lookups {
             let found = hammer.stop();
             assert!(found.lookups > 10_000 && found.failures == 0, "{found:?}");
         }

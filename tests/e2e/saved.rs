@@ -1,4 +1,4 @@
-//! What the next run knows, whatever became of the file that the former one left.
+//! The state that the next run restores, whatever happens to the file.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -8,14 +8,14 @@ use std::time::Duration;
 use failover::linux::file::saved_state;
 use failover::wire::saved_state::{BootId, Record};
 
+use super::inspect::{counter, ours, path};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Lab, Settings, wait_until};
-use super::witness::{counter, ours, path};
 use super::{SOON, leads, online, online_with};
 
-/// Verdicts, since when, the journal, and who led, although nobody is asked about `preempt`.
+/// Verdicts and their times, the journal, and the leader.
 #[test]
-fn everything_worth_knowing_is_known_again() {
+fn the_whole_state_is_restored() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online_with(&lab, &Settings::fast(&lab).global("preempt", "no"));
@@ -41,7 +41,7 @@ fn everything_worth_knowing_is_known_again() {
             }
             let now = daemon.must(&["log"]);
             let missing = |line: &&str| {
-                // Rounding the past to seconds may differ by one.
+                // Rounded to seconds, the time may differ by one.
                 let words = line.split_once(' ').map_or("", |(_, words)| words);
                 !now.contains(words)
             };
@@ -56,7 +56,7 @@ fn everything_worth_knowing_is_known_again() {
     });
 }
 
-/// Starts on a state's file that somebody has been at: it says so, and goes on without it.
+/// Starts with a damaged state file: this is logged, and the file is ignored.
 fn ignored(daemon: &mut Daemon, lab: &Lab, what: &str, spoil: impl FnOnce(&Path)) {
     daemon.kill9();
     let before = daemon.log().len();
@@ -71,7 +71,7 @@ fn ignored(daemon: &mut Daemon, lab: &Lab, what: &str, spoil: impl FnOnce(&Path)
 }
 
 #[test]
-fn a_spoiled_file_is_ignored_and_said_to_be() {
+fn a_damaged_file_is_ignored_and_logged() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
@@ -101,7 +101,7 @@ fn a_spoiled_file_is_ignored_and_said_to_be() {
     });
 }
 
-/// Whoever owns it, whatever stands where the next one is written.
+/// Whatever owner the file has, and whatever file is at the temporary file's path.
 #[test]
 fn odd_files_in_the_state_directory() {
     in_lab(|| {
@@ -127,9 +127,9 @@ fn odd_files_in_the_state_directory() {
     });
 }
 
-/// Somebody tidies `/var/run` up: the daemon goes on, says at most once what is wrong, makes it again, and stops cleanly.
+/// The state directory is deleted: the daemon keeps running, logs it at most once, creates it again, and stops cleanly.
 #[test]
-fn the_state_directory_vanishes() {
+fn the_state_directory_is_deleted() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
@@ -150,7 +150,7 @@ fn the_state_directory_vanishes() {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be() {
+fn a_state_directory_that_cannot_be_created() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
@@ -158,7 +158,7 @@ fn a_state_directory_that_cannot_be() {
         let plain = daemon.file("plain/state");
         let places = [plain.to_str().unwrap().to_owned(), "/proc/sys/x".to_owned()];
         for place in places {
-            // `configure` would set its own.
+            // `configure` would set another one.
             let text = Settings::fast(&lab).global("state_dir", &place).to_string();
             daemon.configure_raw(&text);
             let output = daemon.command(&["run", "--foreground"]);
@@ -170,10 +170,10 @@ fn a_state_directory_that_cannot_be() {
     });
 }
 
-/// A swap comes before its saving: where the file is gone, or of before the swap, the order of the routes that the former
-/// run left is the newer knowledge. Nothing goes by a dead line for want of a file.
+/// A swap happens before the state is saved: if the file is missing, or older than the swap, the order of the existing
+/// routes is newer. Traffic does not return to a dead line because of an outdated file.
 #[test]
-fn the_order_of_the_routes_is_believed_before_the_file() {
+fn the_order_of_the_routes_takes_precedence_over_the_file() {
     for file_is_old in [true, false] {
         in_lab(|| {
             let lab = Lab::new();

@@ -1,4 +1,4 @@
-//! A state directory that is full, deleted, or holds what it should not: failover goes on.
+//! A state directory that is full, deleted, or contains wrong files: failover still works.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -13,7 +13,7 @@ use super::lab::rights::in_lab;
 use super::lab::{Daemon, Lab, Settings, wait_until};
 use super::{SOON, leads};
 
-/// A tmpfs without a free byte, until this goes.
+/// A full tmpfs, until this is dropped.
 struct Full(PathBuf);
 
 impl Full {
@@ -38,7 +38,7 @@ impl Drop for Full {
 }
 
 #[test]
-fn a_full_one_is_no_reason_not_to_run() {
+fn the_daemon_runs_with_a_full_state_directory() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
@@ -61,9 +61,9 @@ fn a_full_one_is_no_reason_not_to_run() {
     });
 }
 
-/// As cleaners of temporary files do it. A provider is pinned: there are no probes that would wake the daemon.
+/// As by cleaners of temporary files. A provider is pinned, so no probes wake the daemon.
 #[test]
-fn one_that_is_deleted_is_made_again_with_its_socket() {
+fn a_deleted_state_directory_is_created_again_with_its_socket() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = Daemon::start(&lab.router, &Settings::fast(&lab));
@@ -71,7 +71,7 @@ fn one_that_is_deleted_is_made_again_with_its_socket() {
         daemon.must(&["use", "isp1"]);
         let state = daemon.file("state");
         let there = || state.join("control.sock").exists() && state.join("lock").exists();
-        // It may be saving something just then.
+        // The daemon may be saving its state at that moment.
         assert!(wait_until(SOON, || fs::remove_dir_all(&state).is_ok()));
         assert!(wait_until(SOON, there), "{}", daemon.log());
         assert_eq!(daemon.status()["pinned"], "isp1");
@@ -88,7 +88,7 @@ fn one_that_is_deleted_is_made_again_with_its_socket() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_the_state_keeps_nobody_waiting() {
+fn a_pipe_in_place_of_the_state_file_does_not_block() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
@@ -107,7 +107,7 @@ fn a_pipe_in_the_place_of_the_state_keeps_nobody_waiting() {
 /// A group that no user of this machine is in.
 const GROUP: u32 = 4242;
 
-/// A command of a user who is in these groups.
+/// Runs a command as a user in these groups.
 fn of_another_user(daemon: &Daemon, lab: &Lab, groups: &str, words: &[&str]) -> Output {
     let (program, file) = (program(), daemon.file("failover.conf"));
     let mut command = vec!["setpriv", "--reuid=65534", "--regid=65534", groups];
@@ -117,9 +117,9 @@ fn of_another_user(daemon: &Daemon, lab: &Lab, groups: &str, words: &[&str]) -> 
     lab.router.output(&command)
 }
 
-/// Monitoring need not be root; and cannot change anything.
+/// Monitoring does not need root, and cannot change anything.
 #[test]
-fn members_of_the_control_group_may_ask_and_nothing_else() {
+fn members_of_the_control_group_may_only_query() {
     in_lab(|| {
         let lab = Lab::new();
         let settings = Settings::fast(&lab);
@@ -132,8 +132,8 @@ fn members_of_the_control_group_may_ask_and_nothing_else() {
         daemon.set("FAILOVER_CONFINED", "1".to_owned());
         daemon.launch();
         daemon.wait_for_all("online");
-        let (member, stranger) = (format!("--groups={GROUP}"), "--clear-groups".to_owned());
-        let said = |groups: &str, words: &[&str]| {
+        let (member, outsider) = (format!("--groups={GROUP}"), "--clear-groups".to_owned());
+        let run_as = |groups: &str, words: &[&str]| {
             let output = of_another_user(&daemon, &lab, groups, words);
             let text = [output.stdout, output.stderr].concat();
             (output.status.code(), String::from_utf8(text).unwrap())
@@ -144,12 +144,12 @@ fn members_of_the_control_group_may_ask_and_nothing_else() {
             &["explain", "isp1"],
             &["log"],
         ] {
-            let (code, text) = said(&member, words);
+            let (code, text) = run_as(&member, words);
             assert!(
                 code == Some(0) && text.contains("isp1"),
                 "{words:?}: {text}"
             );
-            let (code, text) = said(&stranger, words);
+            let (code, text) = run_as(&outsider, words);
             assert!(
                 code == Some(77) && text.contains("control_group"),
                 "{words:?}: {text}"
@@ -162,7 +162,7 @@ fn members_of_the_control_group_may_ask_and_nothing_else() {
             &["reload"],
             &["refresh"],
         ] {
-            let (code, text) = said(&member, words);
+            let (code, text) = run_as(&member, words);
             assert!(
                 code == Some(77) && text.contains("the rest is for root"),
                 "{words:?}: {text}"
@@ -171,17 +171,17 @@ fn members_of_the_control_group_may_ask_and_nothing_else() {
         assert!(leads(&lab, 1), "{}", daemon.log());
         assert!(!daemon.log().contains("pinned") && !daemon.log().contains("re-read"));
 
-        // A reload takes it back.
+        // A reload revokes it.
         daemon.configure(&settings);
         daemon.must(&["reload"]);
-        assert_eq!(said(&member, &["status"]).0, Some(77));
+        assert_eq!(run_as(&member, &["status"]).0, Some(77));
         let socket = fs::metadata(daemon.file("state/control.sock")).unwrap();
         assert_eq!(socket.mode() & 0o777, 0o600);
     });
 }
 
 #[test]
-fn a_group_that_is_not_there_is_told_of() {
+fn an_unknown_group_is_reported() {
     in_lab(|| {
         let lab = Lab::new();
         let settings = Settings::fast(&lab).global("control_group", "nosuchgroup");

@@ -1,16 +1,16 @@
-//! A person's own choice for some traffic: by firewall mark, by a device, from an address.
+//! Traffic for which a provider is chosen: by firewall mark, by device, by source address.
 
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::talk::{Ask, Fate, ask, other_target};
+use super::query::{Outcome, Query, other_target, query};
 use super::{SOON, online_with};
 
-/// The mark that steers to the second provider, with bits that others may use.
+/// The mark of the second provider, and bits that other programs may use.
 const MARK: u32 = 0x100;
 const OTHER_BITS: u32 = 0x3_0055;
 
-/// The router's firewall marks what the LAN sends to the second targets.
+/// The router's firewall marks packets from the LAN to the second targets.
 const MARKING: &str = "
     table inet steering {
         chain arriving {
@@ -21,7 +21,7 @@ const MARKING: &str = "
     }
 ";
 
-/// The router's firewall gives replies the mark of what they reply to.
+/// The router's firewall restores the mark of replies.
 const RESTORING: &str = "
     table inet restoring {
         chain arriving {
@@ -35,33 +35,33 @@ const RESTORING: &str = "
     }
 ";
 
-fn by(number: u8) -> Fate {
-    Fate::By(number)
+fn by(number: u8) -> Outcome {
+    Outcome::By(number)
 }
 
-/// Marked traffic of both families and both kinds goes by this provider, and what is not marked by the other.
+/// Marked traffic, of both families and kinds, uses one provider, and unmarked traffic the other.
 fn steered(lab: &Lab, daemon: &Daemon, marked: u8, plain: u8) {
     for family in Family::ALL {
         let (target, other) = (target(family), other_target(family));
         let all = || {
             [
-                Ask::marked(MARK).ask(&lab.router, target),
-                Ask::marked(MARK | OTHER_BITS).ask(&lab.router, target),
-                ask(&lab.lan, other),
+                Query::marked(MARK).send(&lab.router, target),
+                Query::marked(MARK | OTHER_BITS).send(&lab.router, target),
+                query(&lab.lan, other),
             ] == [by(marked); 3]
                 && [
-                    Ask::marked(MARK << 1).ask(&lab.router, target),
-                    Ask::marked(OTHER_BITS).ask(&lab.router, target),
-                    ask(&lab.router, target),
-                    ask(&lab.lan, target),
+                    Query::marked(MARK << 1).send(&lab.router, target),
+                    Query::marked(OTHER_BITS).send(&lab.router, target),
+                    query(&lab.router, target),
+                    query(&lab.lan, target),
                 ] == [by(plain); 4]
         };
         assert!(
             wait_until(SOON, all),
             "{family}: marked {marked}, plain {plain}: {:?} {:?} {:?}\n{}",
-            Ask::marked(MARK).ask(&lab.router, target),
-            ask(&lab.lan, other),
-            ask(&lab.lan, target),
+            Query::marked(MARK).send(&lab.router, target),
+            query(&lab.lan, other),
+            query(&lab.lan, target),
             daemon.log()
         );
     }
@@ -72,7 +72,7 @@ fn marks(lab: &Lab, settings: Settings) {
     lab.router.feed(&["nft", "-f", "-"], MARKING);
     let daemon = online_with(lab, &settings.provider("isp2", "mark", "0x100/0xff00"));
     steered(lab, &daemon, 2, 1);
-    // Offline: its traffic takes the best, until it is back.
+    // Offline: its traffic uses the best provider, until it returns.
     lab.upstream_dies(2);
     steered(lab, &daemon, 1, 1);
     lab.upstream_returns(2);
@@ -86,12 +86,12 @@ fn marks(lab: &Lab, settings: Settings) {
     steered(lab, &daemon, 1, 1);
     lab.insert_device(2);
     steered(lab, &daemon, 2, 1);
-    // It leads: all the same to marked traffic.
+    // It leads: no difference for marked traffic.
     lab.upstream_dies(1);
     steered(lab, &daemon, 2, 2);
     lab.upstream_returns(1);
     steered(lab, &daemon, 2, 1);
-    // Taken out of use.
+    // Disabled.
     daemon.must(&["disable", "isp2"]);
     steered(lab, &daemon, 1, 1);
     daemon.must(&["enable", "isp2"]);
@@ -122,8 +122,8 @@ fn by_mark_behind_nat() {
     });
 }
 
-/// Strict filters look at the way back of what a host behind NAT has sent, and replies have no mark: a warning names
-/// the command that cures it. So does who restores the marks.
+/// Strict filters look up the route back to the source, and replies have no mark: a warning shows the command that cures
+/// it. Restoring the marks cures it, too.
 #[test]
 fn by_mark_with_strict_filters() {
     in_lab(|| {
@@ -140,11 +140,11 @@ fn by_mark_with_strict_filters() {
             warnings.iter().find(about).and_then(cure)
         };
         let marked = other_target(Family::V4);
-        assert_eq!(ask(&lab.lan, marked), Fate::Lost);
+        assert_eq!(query(&lab.lan, marked), Outcome::Lost);
         let command = warning().expect("it is told, with its cure");
         assert_eq!(command, "sysctl -w net.ipv4.conf.eth2.rp_filter=2");
         lab.router.run(&["sh", "-c", &command]);
-        assert_eq!(ask(&lab.lan, marked), by(2));
+        assert_eq!(query(&lab.lan, marked), by(2));
         assert_eq!(warning(), None);
 
         lab.router.sysctls(&[
@@ -152,29 +152,29 @@ fn by_mark_with_strict_filters() {
             ("ipv4/conf/all/src_valid_mark", 1),
         ]);
         lab.router.feed(&["nft", "-f", "-"], RESTORING);
-        assert_eq!(ask(&lab.lan, marked), by(2));
+        assert_eq!(query(&lab.lan, marked), by(2));
         assert_eq!(warning(), None);
     });
 }
 
-/// Whatever leads, and whatever works: by each device, and from each address, to that provider's side.
+/// Whichever provider leads and works: traffic by a device, or from its address, uses that provider.
 fn chosen(lab: &Lab, daemon: &Daemon, addresses: bool, alive: [bool; 2]) {
     for family in Family::ALL {
         for (provider, alive) in lab.providers.iter().zip(alive) {
             let number = u8::try_from(provider.number).expect("there are two");
-            let fate = if alive { by(number) } else { Fate::Lost };
+            let outcome = if alive { by(number) } else { Outcome::Lost };
             let own = provider.own(family);
-            let mut asks = vec![Ask::by_device(&provider.device)];
-            asks.push(Ask {
+            let mut queries = vec![Query::by_device(&provider.device)];
+            queries.push(Query {
                 source: Some(own),
-                ..asks[0].clone()
+                ..queries[0].clone()
             });
             if addresses {
-                asks.push(Ask::from(own));
+                queries.push(Query::from(own));
             }
-            for ask in asks {
-                let got = ask.ask(&lab.router, target(family));
-                assert_eq!(got, fate, "{ask:?}\n{}", daemon.log());
+            for query in queries {
+                let got = query.send(&lab.router, target(family));
+                assert_eq!(got, outcome, "{query:?}\n{}", daemon.log());
             }
             if alive {
                 let target = target(family).to_string();
@@ -185,7 +185,7 @@ fn chosen(lab: &Lab, daemon: &Daemon, addresses: bool, alive: [bool; 2]) {
     }
 }
 
-/// Whoever leads, online or not: `addresses` tells whether a source address is a choice, too.
+/// Whichever provider leads, online or not; `addresses`: whether a source address is a choice, too.
 fn out_by_choice(settings: impl Fn(&Lab) -> Settings, addresses: bool) {
     let lab = Lab::new();
     lab.serve();
@@ -201,7 +201,7 @@ fn out_by_choice(settings: impl Fn(&Lab) -> Settings, addresses: bool) {
     chosen(&lab, &daemon, addresses, [false, true]);
     lab.upstream_dies(2);
     daemon.wait_for_all("offline");
-    // They are about to return, and a person sees it first.
+    // They are about to return, which a user may notice first.
     daemon.configure(&settings(&lab).global("up", "63").global("window", "64"));
     daemon.must(&["reload"]);
     lab.upstream_returns(1);
@@ -231,7 +231,7 @@ fn by_device_or_address_in_main() {
     in_lab(|| out_by_choice(|lab| with(lab, "main", "auto"), true));
 }
 
-/// Without a policy table an address is no choice of a way: which one leads decides.
+/// Without a policy table, a source address does not choose a provider: the leader is used.
 #[test]
 fn by_device_without_policy_tables() {
     in_lab(|| out_by_choice(|lab| with(lab, "176", "none"), false));
@@ -242,7 +242,7 @@ fn by_device_in_main_without_policy_tables() {
     in_lab(|| out_by_choice(|lab| with(lab, "main", "none"), false));
 }
 
-/// Even while everything else is refused.
+/// Even while all other traffic is refused.
 #[test]
 fn by_device_while_unreachable() {
     in_lab(|| {
@@ -255,7 +255,7 @@ fn by_device_while_unreachable() {
     });
 }
 
-/// A foreign default route of metric 0 in `main` wins over ours; who binds to a device has its way all the same.
+/// A foreign default route of metric 0 in `main` overrides ours; a socket bound to a device still uses that device.
 #[test]
 fn by_device_against_a_foreign_default() {
     in_lab(|| {
@@ -270,7 +270,7 @@ fn by_device_against_a_foreign_default() {
             for family in Family::ALL {
                 let best = lab.router.defaults(family, 254)[0].clone();
                 assert_eq!((best.metric, best.protocol), (1, 4), "it is not ours");
-                assert_eq!(ask(&lab.lan, target(family)), by(2));
+                assert_eq!(query(&lab.lan, target(family)), by(2));
             }
         }
     });

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use super::inspect::{Monitor, Random, lookups, no_hole, ours};
 use super::lab::namespace::mortal;
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::{Dice, Monitor, hammers, no_hole, ours};
 use super::{SOON, TABLE, leads, leads_table, online, online_with};
 
 fn restores(settings: impl Fn(&Lab) -> Settings) {
@@ -20,10 +20,10 @@ fn restores(settings: impl Fn(&Lab) -> Settings) {
         || Family::ALL.map(|family| (lab.router.defaults(family, 254), lab.router.rules(family)));
     let before = theirs();
     let mut daemon = online_with(&lab, &settings(&lab));
-    // Whatever the others' routes are worth, there is one at each instant.
-    let hammers = hammers(&lab);
+    // There is a route at each instant, be it a foreign one.
+    let lookups = lookups(&lab);
     assert_eq!(daemon.terminate().code(), Some(0));
-    no_hole(hammers, &daemon);
+    no_hole(lookups, &daemon);
     assert_eq!(ours(&lab), 0);
     assert_eq!(theirs(), before);
     assert!(!daemon.file("state/control.sock").exists());
@@ -39,7 +39,7 @@ fn restores_main() {
     in_lab(|| restores(|lab| Settings::fast(lab).global("table", "main")));
 }
 
-/// Traffic goes on without a daemon, and the next one takes over what there is.
+/// Traffic continues without a daemon, and the next one adopts the routes.
 fn keeps(table: &'static str, number: u32) {
     let lab = Lab::new();
     let settings = Settings::fast(&lab)
@@ -52,7 +52,7 @@ fn keeps(table: &'static str, number: u32) {
         daemon.wait_for("isp1", family, "offline");
     }
     let monitor = Monitor::start(&lab, &daemon);
-    let (hammers, before) = (hammers(&lab), ours(&lab));
+    let (lookups, before) = (lookups(&lab), ours(&lab));
     assert_eq!(daemon.terminate().code(), Some(0));
     assert_eq!(ours(&lab), before);
     assert!(leads_table(&lab, 2, number));
@@ -61,7 +61,7 @@ fn keeps(table: &'static str, number: u32) {
     assert!(leads_table(&lab, 2, number));
     assert_eq!(ours(&lab), before);
     assert_eq!((monitor.set(), monitor.deleted().len()), (0, 0));
-    no_hole(hammers, &daemon);
+    no_hole(lookups, &daemon);
 }
 
 #[test]
@@ -74,13 +74,13 @@ fn keeps_main() {
     in_lab(|| keeps("main", 254));
 }
 
-/// Told to end in the middle of swaps, of a start, of a reload.
+/// Stopped in the middle of swaps, of a start, of a reload.
 #[test]
 fn stops_cleanly_at_any_instant() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);
-        let mut dice = Dice(0x5709);
+        let mut random = Random(0x5709);
         for round in 0..40 {
             match round % 6 {
                 0 => fs::write(daemon.sticky_file(), ["isp2", ""][round / 6 % 2]).unwrap(),
@@ -90,12 +90,12 @@ fn stops_cleanly_at_any_instant() {
                 4 => lab.insert_device(1),
                 _ => daemon.signal(Signal::SIGHUP),
             }
-            std::thread::sleep(Duration::from_micros(dice.below(3000)));
+            std::thread::sleep(Duration::from_micros(random.below(3000)));
             assert_eq!(daemon.terminate().code(), Some(0), "{}", daemon.log());
             assert_eq!(ours(&lab), 0, "{}", daemon.log());
             assert!(!daemon.log().contains("error:"), "{}", daemon.log());
             if round % 3 == 0 {
-                // Before it can have got far.
+                // Early in its start.
                 daemon.launch_unasked();
                 let made = || has_begun(&daemon);
                 assert!(wait_until(SOON, made));
@@ -128,7 +128,7 @@ fn the_second_on_a_state_directory_names_the_first() {
                 assert!(complaint.contains(word), "{complaint}");
             }
         }
-        // It has touched nothing: neither socket nor routes nor state.
+        // It has changed nothing: neither socket nor routes nor state.
         daemon.must(&["use", "isp2"]);
         daemon.must(&["use", "auto"]);
         assert!(leads(&lab, 1));
@@ -136,7 +136,7 @@ fn the_second_on_a_state_directory_names_the_first() {
     });
 }
 
-/// They share their protocol's number, and each would take the other's routes for leavings, for ever: there can be one.
+/// Both use the same protocol number, so each would take the other's routes for leftovers: only one can run.
 #[test]
 fn the_second_on_another_state_directory_names_the_first() {
     in_lab(|| {
@@ -151,7 +151,7 @@ fn the_second_on_another_state_directory_names_the_first() {
         let pid = daemon.pid().to_string();
         assert!(complaint.contains(&pid), "{complaint}");
         assert_eq!((monitor.set(), monitor.deleted().len()), (0, 0));
-        // Who asks in the wrong place is not told that no daemon runs.
+        // A client with another state directory is not told that no daemon runs.
         let output = other.command(&["status"]);
         assert_eq!(output.status.code(), Some(69));
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -159,7 +159,7 @@ fn the_second_on_another_state_directory_names_the_first() {
             complaint.contains(&format!("the daemon, process {pid}, does not listen")),
             "{complaint}"
         );
-        // Its place is free at once when it is gone, and it is what another leaves.
+        // The lock is free at once when the daemon has ended.
         daemon.kill9();
         other.launch();
         other.wait_for_all("online");
@@ -171,7 +171,7 @@ fn the_second_on_another_state_directory_names_the_first() {
     });
 }
 
-/// Names in the abstract namespace of unix(7) are anybody's to take; daemons find one another without them.
+/// Any user can bind names in the abstract namespace of unix(7); the lock does not use them.
 #[test]
 fn a_user_cannot_keep_the_daemon_from_running() {
     in_lab(|| {

@@ -1,14 +1,14 @@
-//! Uplinks that are not two cables with a gateway in each family.
+//! Other uplinks than two cables with a gateway in each family.
 
 use super::lab::rights::in_lab;
 use super::lab::topology::{Kind, target};
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::talk::{Ask, Fate, ask};
+use super::query::{Outcome, Query, query};
 use super::{OURS, SOON, TABLE, leads, leads_in, online, online_with};
 
-/// Traffic of the LAN goes by this provider in a family.
+/// Traffic of the LAN uses this provider in a family.
 fn goes_by(lab: &Lab, daemon: &Daemon, family: Family, number: u8) {
-    let so = || ask(&lab.lan, target(family)) == Fate::By(number);
+    let so = || query(&lab.lan, target(family)) == Outcome::By(number);
     assert!(
         wait_until(SOON, so),
         "{family} not by isp{number}\n{}",
@@ -16,7 +16,7 @@ fn goes_by(lab: &Lab, daemon: &Daemon, family: Family, number: u8) {
     );
 }
 
-/// One fails, the other takes over, and both ways round; by hand each is there.
+/// Each provider fails and the other takes over; each can be pinned.
 fn serves_like_any_other(lab: &Lab, daemon: &Daemon, families: &[Family]) {
     let all_by = |number| {
         for family in families {
@@ -38,13 +38,13 @@ fn serves_like_any_other(lab: &Lab, daemon: &Daemon, families: &[Family]) {
     for family in families {
         for number in [1_u8, 2] {
             let device = &lab.provider(usize::from(number)).device;
-            let got = Ask::by_device(device).ask(&lab.router, target(*family));
-            assert_eq!(got, Fate::By(number), "{device} {family}");
+            let got = Query::by_device(device).send(&lab.router, target(*family));
+            assert_eq!(got, Outcome::By(number), "{device} {family}");
         }
     }
 }
 
-/// A modem without gateway or ARP, alone or beside a cable; addresses and all are learned.
+/// A modem without gateway or ARP, on its own or beside a cable; everything is learned.
 #[test]
 fn point_to_point() {
     in_lab(|| {
@@ -77,9 +77,9 @@ fn point_to_point() {
     });
 }
 
-/// It goes and comes back, as PPP does.
+/// It is deleted and created again, as by PPP.
 #[test]
-fn a_point_to_point_device_vanishes_and_returns() {
+fn a_point_to_point_device_is_deleted_and_returns() {
     in_lab(|| {
         let lab = Lab::builder().kind(1, Kind::PointToPoint).build();
         lab.serve();
@@ -97,7 +97,7 @@ fn a_point_to_point_device_vanishes_and_returns() {
     });
 }
 
-/// The second provider has no IPv6: the first one serves it alone, come what may, and IPv4 has both.
+/// The second provider has no IPv6: only the first serves IPv6, whatever happens, and both serve IPv4.
 #[test]
 fn a_provider_without_ipv6() {
     in_lab(|| {
@@ -138,7 +138,7 @@ fn one_family_only() {
             for option in ["type", "target"] {
                 settings = settings.without("check", check, option);
             }
-            // An empty section would be an error: what is left of it is taken out.
+            // An empty section would be an error: it is removed.
             let text = settings
                 .to_string()
                 .replace(&format!("config check '{check}'\n"), "");
@@ -167,14 +167,14 @@ fn one_family_only() {
             }
             lab.upstream_dies(1);
             goes_by(&lab, &daemon, family, 2);
-            assert_eq!(ask(&lab.lan, target(other)), Fate::Lost);
+            assert_eq!(query(&lab.lan, target(other)), Outcome::Lost);
             daemon.must(&["use", "isp2"]);
             assert_eq!(lab.router.defaults(other, 254).len(), 1);
         }
     });
 }
 
-/// A provider that alone lacks a check counts as online while it has carrier.
+/// A provider without a check, beside one with a check, counts as online while it has carrier.
 #[test]
 fn unchecked_in_one_family() {
     in_lab(|| {
@@ -195,7 +195,7 @@ fn unchecked_in_one_family() {
     });
 }
 
-/// The same link-local gateway on both devices, as it is in most homes.
+/// The same link-local gateway on both devices, as is common.
 fn link_local(lab: &Lab, settings: &Settings) {
     lab.serve();
     let daemon = online_with(lab, settings);
@@ -234,14 +234,14 @@ fn link_local_gateways_by_router_advertisement() {
                 10 + u32::try_from(number).unwrap(),
             );
         }
-        // The kernel gives both 1024 when they come by themselves; `ip` would join them.
+        // The kernel gives both metric 1024 if they come from router advertisements; `ip` would merge them.
         lab.learn_default_via(1, "fe80::1".parse().unwrap(), "ra", 1024);
         lab.learn_default_via(2, "fe80::1".parse().unwrap(), "ra", 1025);
         link_local(&lab, &Settings::learning(&lab));
     });
 }
 
-/// Two modems from the same factory: the same gateway, the same own address, behind NAT or not.
+/// Two modems with the same gateway and the same own address, behind NAT or not.
 #[test]
 fn equal_addresses_serve_like_any_others() {
     in_lab(|| {

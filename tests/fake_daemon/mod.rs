@@ -1,5 +1,5 @@
-//! A daemon that has the real control socket and event loop, and an invented answer to everything.
-#![allow(dead_code)] // each test file uses a part
+//! A fixture: a daemon with the real control socket and event loop, and answers given by the test.
+#![allow(dead_code)] // each test file uses a part of it
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -17,19 +17,19 @@ use failover::wire::control::{Reply, Request};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-/// What the daemon says: the frame of this number.
+/// The daemon's answer: the frame with this number.
 pub(crate) type Answers = fn(&Request, u32) -> Option<Reply>;
 
 pub(crate) struct FakeDaemon {
     pub(crate) dir: PathBuf,
-    /// how often the event loop came round
+    /// number of turns of the event loop
     pub(crate) wakeups: Arc<AtomicU32>,
     pub(crate) requests: Arc<Mutex<Vec<Request>>>,
     stop: UnixStream,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A directory of this test's own.
+/// A directory for this test.
 pub(crate) fn directory(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("failover-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
@@ -77,7 +77,7 @@ impl Drop for FakeDaemon {
 const LISTENER: u64 = CLIENTS_MAX as u64;
 const STOP: u64 = LISTENER + 1;
 
-/// The part of the real daemon's loop that is about the control socket.
+/// The part of the real daemon's loop that serves the control socket.
 fn run(
     server: &mut Server,
     stopped: &UnixStream,

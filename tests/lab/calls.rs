@@ -1,4 +1,4 @@
-//! Which system calls a process makes, counted or slowed down by `strace`.
+//! The system calls of a process, counted or delayed by `strace`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,14 +12,14 @@ use super::daemon::Daemon;
 use super::namespace::mortal;
 use super::observe::wait_until;
 
-/// `strace` attaches, and detaches, well within this time.
+/// Timeout for `strace` to attach or detach.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// System calls by name, with how often they were made.
+/// Number of calls per system call.
 pub type Calls = BTreeMap<String, u64>;
 
-/// Counts the calls of a daemon for so long, its children's included. It is some ten times slower meanwhile.
-/// None, with the reason, where `strace` is missing or forbidden.
+/// Counts the calls of a daemon and its children for this time. The daemon is about ten times slower meanwhile.
+/// An error with the reason if `strace` is missing or forbidden.
 pub fn count(daemon: &Daemon, time: Duration) -> Result<Calls, String> {
     let summary = daemon.file("calls");
     let mut command = mortal("strace");
@@ -36,7 +36,7 @@ pub fn count(daemon: &Daemon, time: Duration) -> Result<Calls, String> {
     if let Some(begun) = begun {
         wait_until(time.saturating_sub(begun.elapsed()), || false);
     }
-    // It detaches, and tells what it has seen.
+    // It detaches, and prints its summary.
     let _ = interrupt(&strace);
     if !wait_until(PATIENCE, || !matches!(strace.try_wait(), Ok(None))) {
         let _ = strace.kill();
@@ -55,7 +55,7 @@ pub fn count(daemon: &Daemon, time: Duration) -> Result<Calls, String> {
     }
 }
 
-/// A daemon one of whose system calls takes longer, until this is dropped.
+/// Delays one system call of a daemon, until this is dropped.
 #[derive(Debug)]
 pub struct Slowed {
     strace: Child,
@@ -63,7 +63,7 @@ pub struct Slowed {
 }
 
 impl Slowed {
-    /// So much longer. None where `strace` is missing or forbidden.
+    /// Starts, with this delay. None if `strace` is missing or forbidden.
     pub fn start(daemon: &Daemon, call: &str, by: Duration) -> Option<Slowed> {
         let log = daemon.file("slowed");
         let delay = format!("inject={call}:delay_exit={}", by.as_micros());
@@ -88,7 +88,7 @@ impl Slowed {
         attached.then_some(slowed)
     }
 
-    /// How often it was called so far.
+    /// Number of delayed calls so far.
     pub fn calls(&self) -> usize {
         let log = std::fs::read(&self.log).unwrap_or_default();
         log.iter().filter(|byte| **byte == b'\n').count()
@@ -125,7 +125,7 @@ fn attached(pid: Pid, strace: &mut Child) -> bool {
     traced()
 }
 
-/// `strace -c`: percent, seconds, microseconds a call, calls, perhaps errors, name.
+/// Output of `strace -c`: percent, seconds, microseconds per call, calls, errors (optional), name.
 fn parse(summary: &str) -> Calls {
     let call = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! What goes over the devices of a namespace, both ways: as `tcpdump -i any` would show it.
+//! Captures the packets of all devices of a namespace, in both directions, like `tcpdump -i any`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -12,39 +12,39 @@ use nix::sys::socket::{
 
 use super::namespace::Namespace;
 
-/// The kernel keeps this much for us, in bytes.
+/// Receive buffer, in bytes.
 const ROOM: usize = 64 << 20;
 
-/// One packet, without its link's header.
+/// One packet, without its link header.
 #[derive(Clone, Debug)]
 pub struct Packet {
-    /// the number of its device
+    /// the index of its device
     pub device: usize,
-    /// whether it left by it; else it came
+    /// whether it was sent; else it was received
     pub outgoing: bool,
-    /// when it was read from the capture, not when it went: for order only
+    /// when it was read from the capture, not when it was sent: for order only
     pub read_at: Instant,
     /// whether it is an ARP message
     pub is_arp: bool,
-    /// all of it
+    /// its bytes
     pub bytes: Vec<u8>,
 }
 
-/// Keeps what goes over all devices from now on.
+/// A running capture.
 #[derive(Debug)]
 pub struct Capture {
     socket: OwnedFd,
     packets: Vec<Packet>,
 }
 
-/// The number of a device.
+/// The index of a device.
 pub fn index(namespace: &Namespace, device: &str) -> usize {
     let index = namespace.enter(|| nix::net::if_::if_nametoindex(device));
     index.expect("there is such a device") as usize
 }
 
 impl Capture {
-    /// In this namespace.
+    /// Starts a capture in this namespace.
     pub fn start(namespace: &Namespace) -> Capture {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = namespace.enter(|| {
@@ -55,15 +55,16 @@ impl Capture {
                 SockProtocol::EthAll,
             )
         });
-        let socket = socket.expect("whoever makes namespaces may");
-        setsockopt(&socket, sockopt::RcvBufForce, &ROOM).expect("whoever makes namespaces may");
+        let socket = socket.expect("a process that can make namespaces is allowed to");
+        setsockopt(&socket, sockopt::RcvBufForce, &ROOM)
+            .expect("a process that can make namespaces is allowed to");
         Capture {
             socket,
             packets: Vec::new(),
         }
     }
 
-    /// All so far.
+    /// All packets so far.
     pub fn packets(&mut self) -> &[Packet] {
         let arp = u16::try_from(libc::ETH_P_ARP).expect("it has 16 bits");
         let mut buffer = [0; 4096];
@@ -80,14 +81,14 @@ impl Capture {
         &self.packets
     }
 
-    /// Forgets all so far.
+    /// Discards all packets so far.
     pub fn clear(&mut self) {
         self.packets();
         self.packets.clear();
     }
 }
 
-/// What a TCP segment says, by the bits of its header.
+/// Flags of a TCP header.
 pub mod flag {
     #![allow(missing_docs)]
     pub const FIN: u8 = 1;
@@ -136,12 +137,12 @@ impl Packet {
         }
     }
 
-    /// What is behind IP's header.
+    /// The bytes after the IP header.
     pub fn payload(&self) -> &[u8] {
         self.bytes.get(self.header_len()..).unwrap_or_default()
     }
 
-    /// How long the whole is, by its header: of long packets that the kernel has joined, not all bytes are kept.
+    /// The total length in the header: of long packets that the kernel has merged, not all bytes are kept.
     pub fn length(&self) -> usize {
         let [place, more] = if self.version() == 4 { [2, 0] } else { [4, 40] };
         let length = self.bytes.get(place..place + 2);
@@ -163,12 +164,12 @@ impl Packet {
         }
     }
 
-    /// Where it is from.
+    /// The source address.
     pub fn source(&self) -> Option<IpAddr> {
         self.address(12, 8)
     }
 
-    /// Where it goes.
+    /// The destination address.
     pub fn destination(&self) -> Option<IpAddr> {
         self.address(16, 24)
     }
@@ -191,12 +192,12 @@ impl Packet {
         Some(SocketAddr::new(self.destination()?, self.port(2)?))
     }
 
-    /// Whether it is a TCP segment with any of these bits.
-    pub fn says(&self, flags: u8) -> bool {
+    /// Whether it is a TCP segment with any of these flags.
+    pub fn has_flags(&self, flags: u8) -> bool {
         self.protocol() == 6 && self.payload().get(13).is_some_and(|bits| bits & flags != 0)
     }
 
-    /// Whether it asks for an echo.
+    /// Whether it is an echo request.
     pub fn is_ping(&self) -> bool {
         matches!(
             (self.protocol(), self.payload().first()),
@@ -204,8 +205,8 @@ impl Packet {
         )
     }
 
-    /// Whether it asks who has an address on the link.
-    pub fn is_neighbour_question(&self) -> bool {
+    /// Whether it is an ARP request or a neighbour solicitation.
+    pub fn is_neighbour_request(&self) -> bool {
         match self.is_arp {
             true => self.bytes.get(7) == Some(&1),
             false => (self.protocol(), self.payload().first()) == (58, Some(&135)),

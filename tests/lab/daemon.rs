@@ -1,4 +1,4 @@
-//! The daemon under test, running in a router: started, commanded, watched, and killed when it is dropped.
+//! The daemon under test, which runs in a router namespace and is killed when it is dropped.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -16,21 +16,21 @@ use super::namespace::{Namespace, mortal};
 use super::observe::wait_until;
 use super::settings::Settings;
 
-/// The daemon is up, or gone, well within this time.
+/// Timeout for the daemon's start and end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One daemon, with a directory of its own for everything it reads and writes.
+/// One daemon, with its own directory for all files.
 #[derive(Debug)]
 pub struct Daemon<'router> {
     router: &'router Namespace,
     directory: PathBuf,
-    /// in its environment, besides ours
+    /// variables in addition to the test's environment
     variables: Vec<(&'static str, String)>,
     child: Option<Child>,
 }
 
 impl<'router> Daemon<'router> {
-    /// Starts it and waits until it can be asked.
+    /// Starts it and waits until it answers.
     pub fn start(router: &'router Namespace, settings: &Settings) -> Daemon<'router> {
         let mut daemon = Daemon::prepare(router, settings);
         daemon.launch();
@@ -49,7 +49,7 @@ impl<'router> Daemon<'router> {
         daemon
     }
 
-    /// Starts it, after [`Daemon::prepare`] or its end, and waits until it can be asked.
+    /// Starts it, after [`Daemon::prepare`] or its end, and waits until it answers.
     pub fn launch(&mut self) {
         self.launch_unasked();
         let up = wait_until(PATIENCE, || self.answers() || !self.is_running());
@@ -84,12 +84,12 @@ impl<'router> Daemon<'router> {
         self.child = Some(child);
     }
 
-    /// Sets a variable of its environment, for when it is started.
+    /// Sets a variable of its environment; takes effect at the next start.
     pub fn set(&mut self, name: &'static str, value: String) {
         self.variables.push((name, value));
     }
 
-    /// A program that it finds by its name, before any other of that name.
+    /// Installs a program that precedes any other of this name in its `PATH`.
     pub fn install(&mut self, name: &str, script: &str) {
         let programs = self.file("bin");
         fs::create_dir_all(&programs).expect("its directory is ours");
@@ -100,7 +100,7 @@ impl<'router> Daemon<'router> {
         self.set("PATH", format!("{}:{others}", programs.display()));
     }
 
-    /// Writes the configuration; the daemon learns of it by `reload` only.
+    /// Writes the configuration; it takes effect at the next `reload`.
     pub fn configure(&self, settings: &Settings) {
         let settings = settings
             .clone()
@@ -115,24 +115,24 @@ impl<'router> Daemon<'router> {
         self.configure_raw(&settings.to_string());
     }
 
-    /// Writes any text as configuration.
+    /// Writes a text as configuration.
     pub fn configure_raw(&self, text: &str) {
         let whole = self.file("failover.conf.new");
         fs::write(&whole, text).expect("its directory is ours");
         fs::rename(whole, self.file("failover.conf")).expect("its directory is ours");
     }
 
-    /// A file of its directory.
+    /// A file in its directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// Where the pin is kept.
+    /// The sticky file.
     pub fn sticky_file(&self) -> PathBuf {
         self.file("sticky.provider")
     }
 
-    /// Everything it has logged, over all its runs.
+    /// Its log, of all its runs.
     pub fn log(&self) -> String {
         fs::read_to_string(self.file("daemon.log")).unwrap_or_default()
     }
@@ -143,19 +143,18 @@ impl<'router> Daemon<'router> {
         Pid::from_raw(i32::try_from(child.id()).expect("process ids are small"))
     }
 
-    /// Whether the process lives.
+    /// Whether the process is running.
     pub fn is_running(&mut self) -> bool {
         let ended = |child: &mut Child| child.try_wait().expect("it is our child").is_some();
         self.child.as_mut().is_some_and(|child| !ended(child))
     }
 
-    /// Whether somebody listens on the control socket.
+    /// Whether a process listens on the control socket.
     fn answers(&self) -> bool {
         UnixStream::connect(self.file("state/control.sock")).is_ok()
     }
 
-    /// Runs a command, as `["use", "isp2"]`, with this daemon's configuration. One that does not end is killed
-    /// after 20 s (status 124).
+    /// Runs a command, such as `["use", "isp2"]`, with this daemon's configuration. It is killed after 20 s (status 124).
     pub fn command(&self, words: &[&str]) -> Output {
         let program = program();
         let mut command = Command::new("timeout");
@@ -171,7 +170,7 @@ impl<'router> Daemon<'router> {
             .expect("package coreutils has `timeout`")
     }
 
-    /// Runs a command that must succeed, and returns what it printed.
+    /// Runs a command that must succeed, and returns its output.
     pub fn must(&self, words: &[&str]) -> String {
         let output = self.command(words);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -210,7 +209,7 @@ impl<'router> Daemon<'router> {
         states
     }
 
-    /// The state of one path, empty when there is no such path.
+    /// The state of one path; empty if there is no such path.
     pub fn path_state(&self, provider: &str, family: &str) -> String {
         let states = self.path_states();
         let found = states
@@ -286,8 +285,8 @@ impl Drop for Daemon<'_> {
     }
 }
 
-/// The program under test: the one that `FAILOVER_BINARY` names, or the one that cargo has built for this test, or
-/// the one of the same build as this example.
+/// The program under test: that of `FAILOVER_BINARY`, or the one that cargo has built for this test, or that of the same
+/// build as this example.
 pub fn program() -> PathBuf {
     let named = std::env::var_os("FAILOVER_BINARY").map(PathBuf::from);
     let built = option_env!("CARGO_BIN_EXE_failover").map(PathBuf::from);
@@ -299,7 +298,7 @@ pub fn program() -> PathBuf {
     })
 }
 
-/// A new directory, with a path short enough for a socket's address. What killed runs left is taken away.
+/// A new directory, with a path short enough for a socket's address. Directories of killed runs are removed.
 fn new_directory() -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let (parent, us) = (std::env::temp_dir(), std::process::id());

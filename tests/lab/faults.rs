@@ -1,17 +1,17 @@
-//! What can go wrong with an uplink, and how it is mended. Numbers of providers count from 1.
+//! Faults of an uplink, and their repair. Provider numbers count from 1.
 
 use std::net::IpAddr;
 use std::thread;
 
 use super::topology::{Addresses, Family, Lab};
 
-/// Everything that would pass through the gateway vanishes; the gateway itself goes on answering.
+/// All packets through the gateway are dropped; the gateway itself still answers.
 const SWALLOW: &str = "rule add pref 1 iif line blackhole\nrule add pref 1 iif core blackhole\n";
 /// Undoes [`SWALLOW`].
 const PASS: &str = "rule del pref 1 iif line blackhole\nrule del pref 1 iif core blackhole\n";
 
 impl Lab {
-    /// Everything beyond the gateway becomes unreachable, in both families, without a word to anybody.
+    /// Everything beyond the gateway becomes unreachable, in both families, without ICMP errors.
     pub fn upstream_dies(&self, number: usize) {
         self.gateway_rules(number, SWALLOW);
     }
@@ -21,7 +21,7 @@ impl Lab {
         self.gateway_rules(number, PASS);
     }
 
-    /// Both families at the same time.
+    /// Changes both families at the same time.
     fn gateway_rules(&self, number: usize, lines: &str) {
         let gateway = &self.provider(number).gateway;
         thread::scope(|scope| {
@@ -30,7 +30,7 @@ impl Lab {
         });
     }
 
-    /// The gateway answers nothing any more, not even ARP; the carrier stays.
+    /// The gateway stops answering, even ARP; the carrier stays.
     pub fn gateway_dies(&self, number: usize) {
         self.upstream_dies(number);
         self.provider(number).gateway.ip("addr flush dev line");
@@ -43,7 +43,7 @@ impl Lab {
         self.upstream_returns(number);
     }
 
-    /// The carrier of the router's device goes away.
+    /// The router's device loses its carrier.
     pub fn pull_cable(&self, number: usize) {
         self.provider(number).gateway.ip("link set line down");
     }
@@ -54,13 +54,13 @@ impl Lab {
         provider.gateway.ip(&provider.gateway_lines());
     }
 
-    /// A person takes the router's device down; its IPv6 addresses go with it, as always.
+    /// The router's device is set down by an administrator; its IPv6 addresses are deleted, as always.
     pub fn device_down(&self, number: usize) {
         let device = &self.provider(number).device;
         self.router.ip(&format!("link set {device} down"));
     }
 
-    /// Undoes [`Lab::device_down`], and gives the device its IPv6 addresses as a network configuration would.
+    /// Undoes [`Lab::device_down`], and restores the device's IPv6 addresses as a network configuration would.
     pub fn device_up(&self, number: usize) {
         let provider = self.provider(number);
         let device = &provider.device;
@@ -70,17 +70,17 @@ impl Lab {
         ));
     }
 
-    /// The router's device vanishes, as a USB modem's does.
+    /// The router's device is deleted, like a USB modem's.
     pub fn remove_device(&self, number: usize) {
         self.provider(number).disconnect(&self.router);
     }
 
-    /// Undoes [`Lab::remove_device`]; the device has another index then.
+    /// Undoes [`Lab::remove_device`]; the new device has another index.
     pub fn insert_device(&self, number: usize) {
         self.provider(number).connect(&self.router);
     }
 
-    /// The gateway moves to other addresses in the same networks, which are returned. Only with up to four providers.
+    /// The gateway changes to other addresses in the same networks, which are returned. Only with up to four providers.
     pub fn move_gateway(&self, number: usize) -> Addresses {
         let provider = self.provider(number);
         let old = provider.addresses();
@@ -95,8 +95,8 @@ impl Lab {
         new
     }
 
-    /// The router gets other addresses in the same networks, which are returned: the old ones go, then the new ones
-    /// come, as a DHCP client does it. Only with up to four providers.
+    /// The router gets other addresses in the same networks, which are returned: the old ones are deleted, then the new
+    /// ones are added, as by a DHCP client. Only with up to four providers.
     pub fn renew_address(&self, number: usize) -> Addresses {
         let provider = self.provider(number);
         let (device, old) = (&provider.device, provider.addresses());
@@ -122,13 +122,13 @@ impl Lab {
         new
     }
 
-    /// The router learns a default route in table `main`, as from `dhcp`, `ra` or a person (`static`).
+    /// The router gets a default route in table `main`, with protocol `dhcp`, `ra` or `static`.
     pub fn learn_default(&self, number: usize, family: Family, protocol: &str, metric: u32) {
         let gateway = self.provider(number).gateway_address(family);
         self.learn_default_via(number, gateway, protocol, metric);
     }
 
-    /// The same by any gateway, as by a link-local one.
+    /// The same with any gateway, for example a link-local one.
     pub fn learn_default_via(&self, number: usize, gateway: IpAddr, protocol: &str, metric: u32) {
         let everything = if gateway.is_ipv4() {
             "0.0.0.0/0"

@@ -1,4 +1,4 @@
-//! What a user behind the router notices: datagrams from the LAN to a target and back, all the time, each remembered.
+//! A flow of datagrams from the LAN to a target and back, each of which is recorded: what a user behind the router notices.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +10,9 @@ use super::LIFETIME;
 use super::internet::PORT;
 use super::topology::Lab;
 
-/// Between two datagrams, unless told otherwise.
+/// Default time between two datagrams.
 pub const EVERY: Duration = Duration::from_millis(2);
-/// A datagram without an answer for so long is lost; on these wires an answer takes well below a millisecond.
+/// A datagram without an answer for this long is lost; on these links an answer takes well below a millisecond.
 pub const LOST_AFTER: Duration = Duration::from_millis(60);
 
 /// A moment of a flow: the time since its start.
@@ -21,9 +21,9 @@ pub type Moment = Duration;
 /// One datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram {
-    /// when it left the LAN host
+    /// when the LAN host sent it
     pub sent: Moment,
-    /// when its answer was back, and the number of the provider it had come by
+    /// when its answer arrived, and the number of the provider that carried it
     pub answer: Option<(Moment, u8)>,
 }
 
@@ -37,12 +37,12 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// A datagram to the target every 2 ms.
+    /// Sends a datagram to the target every 2 ms.
     pub fn start(lab: &Lab, target: IpAddr) -> Flow {
         Flow::start_every(lab, target, EVERY)
     }
 
-    /// A datagram to the target every so often.
+    /// Sends a datagram to the target at this interval.
     pub fn start_every(lab: &Lab, target: IpAddr, every: Duration) -> Flow {
         lab.serve();
         let socket = lab.lan.enter(|| {
@@ -78,25 +78,25 @@ impl Flow {
         }
     }
 
-    /// The present moment.
+    /// The current moment.
     pub fn now(&self) -> Moment {
         self.start.elapsed()
     }
 
-    /// The datagrams sent from `since` on whose fate is known: answered, or old enough to be lost.
+    /// The datagrams sent since `since` that were answered, or are old enough to be lost.
     pub fn datagrams(&self, since: Moment) -> Vec<Datagram> {
         let now = self.now();
         let all = self
             .datagrams
             .lock()
-            .expect("nobody panics while holding it");
+            .expect("no thread panics while holding it");
         let known = |d: &&Datagram| d.answer.is_some() || d.sent + LOST_AFTER < now;
         let first = all.partition_point(|d| d.sent < since);
         all[first..].iter().filter(known).copied().collect()
     }
 
-    /// The longest time for which datagrams went unanswered: from the first lost one to the next answered one.
-    /// A sender that was late, because the machine was busy, costs nothing here.
+    /// The longest outage: from the first lost datagram to the next answered one. A delay of the sender on a busy machine
+    /// does not count.
     pub fn outage(&self, since: Moment) -> Duration {
         let mut longest = Duration::ZERO;
         let mut lost_since = None;
@@ -110,13 +110,13 @@ impl Flow {
         longest
     }
 
-    /// How many datagrams were lost.
+    /// Number of lost datagrams.
     pub fn lost(&self, since: Moment) -> usize {
         let datagrams = self.datagrams(since);
         datagrams.iter().filter(|d| d.answer.is_none()).count()
     }
 
-    /// The longest time without an answer coming in, from `since` to the last answer.
+    /// The longest time without a received answer, from `since` to the last answer.
     pub fn longest_gap(&self, since: Moment) -> Duration {
         let datagrams = self.datagrams(since);
         let answered = datagrams.iter().filter_map(|d| Some(d.answer?.0));
@@ -126,13 +126,13 @@ impl Flow {
         gaps.max().unwrap_or(self.now().saturating_sub(since))
     }
 
-    /// Waits until datagrams come back by this provider (from 1), and only by it. False when they do not in time.
+    /// Waits until answers arrive by this provider (from 1), and only by it. False on timeout.
     pub fn goes_by(&self, provider: u8, timeout: Duration) -> bool {
         super::wait_until(timeout, || {
             let datagrams = self
                 .datagrams
                 .lock()
-                .expect("nobody panics while holding it");
+                .expect("no thread panics while holding it");
             let mut latest = datagrams.iter().rev().filter_map(|d| d.answer);
             (0..5).all(|_| {
                 latest
@@ -142,8 +142,8 @@ impl Flow {
         })
     }
 
-    /// What happened between two moments, in so many cells: for each, the provider by which most of its datagrams
-    /// came back, or none when most were lost, or nothing was sent.
+    /// The time between two moments, in so many cells: for each, the provider that carried most answers; none if most
+    /// datagrams were lost, or none was sent.
     pub fn timeline(&self, from: Moment, to: Moment, cells: usize) -> Vec<Option<u8>> {
         let datagrams = self.datagrams(from);
         let width = to.saturating_sub(from) / u32::try_from(cells.max(1)).unwrap_or(u32::MAX);
@@ -168,7 +168,7 @@ impl Drop for Flow {
     }
 }
 
-/// Sends by the schedule; what it was too late for is left out.
+/// Sends by the schedule; datagrams that are overdue are left out.
 fn session(
     socket: &UdpSocket,
     start: Instant,
@@ -180,13 +180,13 @@ fn session(
     while !stop.load(Ordering::Relaxed) && due < LIFETIME {
         thread::sleep(due.saturating_sub(start.elapsed()));
         let number = {
-            let mut datagrams = datagrams.lock().expect("nobody panics while holding it");
+            let mut datagrams = datagrams.lock().expect("no thread panics while holding it");
             let sent = start.elapsed();
             datagrams.push(Datagram { sent, answer: None });
             due = (due + every).max(sent);
             u32::try_from(datagrams.len() - 1).expect("it ends long before")
         };
-        // An ICMP error for an earlier datagram is reported here, too: this one is tried all the same.
+        // An ICMP error for an earlier datagram is reported here: this one is sent all the same.
         if socket.send(&number.to_be_bytes()).is_err() {
             let _ = socket.send(&number.to_be_bytes());
         }
@@ -201,7 +201,7 @@ fn listen(socket: &UdpSocket, start: Instant, datagrams: &Mutex<Vec<Datagram>>, 
         };
         let at = start.elapsed();
         let number = u32::from_be_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]);
-        let mut datagrams = datagrams.lock().expect("nobody panics while holding it");
+        let mut datagrams = datagrams.lock().expect("no thread panics while holding it");
         if let Some(datagram) = datagrams.get_mut(number as usize) {
             datagram.answer.get_or_insert((at, buffer[4]));
         }

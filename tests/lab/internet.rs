@@ -1,5 +1,5 @@
-//! What answers on the Internet's side of each provider: UDP and TCP echo on port 7 of every target. An answer ends
-//! with one byte more than its request: the number of the provider it came by.
+//! Echo servers (UDP and TCP, port 7 of every target) on the Internet side of each provider. An answer is the request plus
+//! one byte: the number of the provider that carried it.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -17,14 +17,14 @@ use super::topology::{Lab, Provider, TARGETS_V4, TARGETS_V6};
 /// The echo service's port.
 pub const PORT: u16 = 7;
 
-/// The echo servers; they stop when it is dropped.
+/// The echo servers; they stop when this is dropped.
 #[derive(Debug)]
 pub struct Internet {
     stop: Arc<AtomicBool>,
     server: Option<JoinHandle<()>>,
 }
 
-/// The service on one target, as seen through one provider.
+/// The service on one target behind one provider.
 struct Service {
     provider: u8,
     udp: UdpSocket,
@@ -32,7 +32,7 @@ struct Service {
 }
 
 impl Internet {
-    /// One thread serves them all.
+    /// Starts one thread that serves all of them.
     pub(super) fn start(lab: &Lab) -> Internet {
         let services: Vec<Service> = lab.providers.iter().flat_map(open).collect();
         let stop = Arc::new(AtomicBool::new(false));
@@ -104,7 +104,7 @@ fn answer_datagrams(service: &Service) {
     }
 }
 
-/// Each connection gets a thread that ends with it, or after a second of silence.
+/// Each connection gets a thread that ends with it, or after a second without data.
 fn accept(service: &Service) {
     let number = service.provider;
     while let Ok((stream, _)) = service.tcp.accept() {

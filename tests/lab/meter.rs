@@ -1,4 +1,4 @@
-//! What a process costs, by the kernel's own accounts: see proc(5).
+//! Resource usage of a process, as accounted by the kernel: see proc(5).
 
 use std::fs;
 use std::time::Duration;
@@ -11,20 +11,20 @@ use super::namespace::Namespace;
 /// The memory of a process, in kB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// everything in RAM, shared with others or not
+    /// resident memory, shared or not
     pub resident: u64,
-    /// its own: heap, stack, and what it has written of its data
+    /// anonymous memory: heap, stack, and written data
     pub anonymous: u64,
 }
 
-/// What a process has done beside talking to the network, since its start.
+/// What a process has done since its start, except network traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deeds {
-    /// write(2) and its relatives; sendto(2) is none of them
+pub struct Activity {
+    /// write(2) and similar calls; sendto(2) does not count
     pub writes: u64,
-    /// what it has caused to be written to a disk
+    /// bytes written to disk
     pub bytes_to_disk: u64,
-    /// minor page faults of its children that have ended: no process ends without some
+    /// minor page faults of its ended children: every process has some
     pub childrens_faults: u64,
 }
 
@@ -37,7 +37,7 @@ pub struct Pings {
     pub answered: u64,
 }
 
-/// Time on a processor, in user space and in the kernel, of all threads. Exact while the process sleeps.
+/// Processor time of all threads, in user space and in the kernel. Exact while the process sleeps.
 pub fn processor_time(pid: Pid) -> Duration {
     let of_thread = |thread: fs::DirEntry| {
         let account = fs::read_to_string(thread.path().join("schedstat")).ok()?;
@@ -48,7 +48,7 @@ pub fn processor_time(pid: Pid) -> Duration {
     Duration::from_nanos(nanoseconds)
 }
 
-/// Its memory now.
+/// Its current memory.
 pub fn memory(pid: Pid) -> Memory {
     let status = read(pid, "status");
     Memory {
@@ -57,14 +57,14 @@ pub fn memory(pid: Pid) -> Memory {
     }
 }
 
-/// Its deeds so far.
-pub fn deeds(pid: Pid) -> Deeds {
+/// Its activity so far.
+pub fn activity(pid: Pid) -> Activity {
     let io = read(pid, "io");
-    // Behind the name in parentheses: state is field 3, cminflt field 11.
+    // After the name in parentheses: state is field 3, cminflt field 11.
     let stat = read(pid, "stat");
     let (_, behind_name) = stat.rsplit_once(')').unwrap_or_default();
     let childrens_faults = behind_name.split_whitespace().nth(8);
-    Deeds {
+    Activity {
         writes: field(&io, "syscw:"),
         bytes_to_disk: field(&io, "write_bytes:"),
         childrens_faults: childrens_faults
@@ -74,13 +74,13 @@ pub fn deeds(pid: Pid) -> Deeds {
 }
 
 impl Namespace {
-    /// Who pings, does not matter.
+    /// Counts pings of all processes.
     pub fn pings(&self) -> Pings {
         let file = |name| {
             self.enter(|| fs::read_to_string(format!("/proc/thread-self/net/{name}")))
                 .unwrap_or_default()
         };
-        // A line of names, then a line of values; a type that was never seen is not there.
+        // A line of names, then a line of values; a type that was never seen is absent.
         let v4 = file("snmp");
         let mut lines = v4.lines().filter(|line| line.starts_with("IcmpMsg:"));
         let (names, values) = (
@@ -103,7 +103,7 @@ fn read(pid: Pid, file: &str) -> String {
     fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_else(|_| gone(pid))
 }
 
-/// The number behind a word at the start of a line; 0 when there is no such line.
+/// The number after a word at the start of a line; 0 if there is no such line.
 fn field(text: &str, name: &str) -> u64 {
     text.lines()
         .find_map(|line| {

@@ -1,5 +1,5 @@
-//! A laboratory: a router with virtual uplinks in network namespaces of its own, the faults that uplinks have, and
-//! measuring instruments. Shared by the end-to-end tests, the demo and the benches.
+//! The lab: a router with virtual uplinks in network namespaces, faults of uplinks, and measurements. Shared by the
+//! end-to-end tests, the demo and the benches.
 //!
 //! ```text
 //!                          ┌ eth1 ── line │ gateway of isp1 │ core ── eth0 │ Internet by isp1 │
@@ -7,15 +7,14 @@
 //!                          └ eth2 ── line │ gateway of isp2 │ core ── eth0 │ Internet by isp2 │
 //! ```
 //!
-//! Every box is a namespace. The targets (203.0.113.8 and .9, 2001:db8:53::8 and ::9) exist on the Internet's side of
-//! each provider, one hop behind its gateway, so a reply always comes back by the way its request went, even when two
-//! providers have equal addresses. Nobody answers ARP or NDP for anything that is not on the very link: a socket
-//! bound to a device would otherwise find the targets without any route, and hide routing mistakes.
+//! Every box is a namespace. The targets (203.0.113.8 and .9, 2001:db8:53::8 and ::9) exist on the Internet side of each
+//! provider, one hop behind its gateway, so a reply always takes the path of its request, even if two providers have equal
+//! addresses. No host answers ARP or NDP for addresses that are not on the link: otherwise a socket bound to a device would
+//! reach the targets without any route, which would hide routing errors.
 //!
-//! To run one test: `cargo test --test e2e by_file` (a part of its name), as root or in a user namespace, which it makes
-//! itself. A test that fails prints the daemon's log. `FAILOVER_BINARY=PROGRAM` has it run another build of the daemon.
-//! To look around while one runs, put a `std::thread::sleep` where it gets interesting, and meanwhile, with P the
-//! number of the process `failover run`:
+//! To run one test: `cargo test --test e2e NAME` (a part of its name), as root or in a user namespace, which it creates
+//! itself. A test that fails prints the daemon's log. `FAILOVER_BINARY=PROGRAM` selects another build of the daemon. To
+//! inspect a running test, insert a `std::thread::sleep`, and meanwhile, with P the pid of `failover run`:
 //!
 //! ```text
 //! nsenter --net --target P ip route show table all proto 176     the router's namespace
@@ -23,7 +22,7 @@
 //! failover status --config /tmp/failover-lab-…/failover.conf     the last word of /proc/P/cmdline
 //! ```
 //!
-//! Nothing is left behind: the namespaces have no names and live as long as the [`Lab`]; helper processes die with
+//! Nothing is left behind: the namespaces have no names and exist as long as the [`Lab`]; helper processes are killed with
 //! the thread that started them; helper threads end by themselves.
 #![allow(dead_code)] // each test, demo or bench uses a part of it
 
@@ -32,8 +31,8 @@ pub mod capture;
 pub mod daemon;
 pub mod faults;
 pub mod flow;
-pub mod hammer;
 pub mod internet;
+pub mod lookups;
 pub mod meter;
 pub mod namespace;
 pub mod observe;
@@ -46,7 +45,7 @@ pub mod wire;
 
 pub use daemon::Daemon;
 pub use flow::Flow;
-pub use hammer::Hammer;
+pub use lookups::Lookups;
 pub use namespace::Namespace;
 pub use observe::wait_until;
 pub use settings::Settings;
@@ -54,11 +53,11 @@ pub use topology::{Family, Lab};
 
 use std::time::Duration;
 
-/// Every helper thread ends by itself after this time, whatever happens to the others.
+/// Every helper thread ends by itself after this time.
 pub const LIFETIME: Duration = Duration::from_secs(180);
 
-/// Ends the test with a message for people.
-#[allow(clippy::panic)] // the laboratory is test code, which the lint cannot know
+/// Fails the test with a message.
+#[allow(clippy::panic)] // the lab is test code, which the lint cannot know
 pub fn fail(message: &str) -> ! {
     panic!("{message}")
 }

@@ -1,4 +1,4 @@
-//! One network namespace without a name: it lives as long as its value.
+//! An unnamed network namespace: it exists as long as its value.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,7 +12,7 @@ use super::fail;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A network namespace, and the thread that keeps it and is the parent of the processes started in it.
+/// A network namespace, and the thread that holds it and is the parent of the processes started in it.
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
@@ -23,7 +23,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A new, empty one. The name is for messages only.
+    /// Creates an empty one. The name is for messages only.
     pub fn new(name: &str) -> Namespace {
         let (jobs, todo) = mpsc::channel::<Job>();
         let (tell, told) = mpsc::channel();
@@ -39,7 +39,7 @@ impl Namespace {
         let (file, thread_id) = told.recv().expect("the keeper tells before anything else");
         Namespace {
             name: name.to_owned(),
-            file: file.expect("whoever makes a lab has asked `rights` first"),
+            file: file.expect("`rights` was checked before the lab is made"),
             thread_id,
             jobs: Some(jobs),
             keeper: Some(keeper),
@@ -51,12 +51,12 @@ impl Namespace {
         &self.name
     }
 
-    /// A number that `ip link … netns NUMBER` understands.
+    /// A number for `ip link … netns NUMBER`.
     pub fn thread_id(&self) -> i32 {
         self.thread_id
     }
 
-    /// Runs `f` inside, in a thread of its own, and waits for it. Sockets opened inside stay inside.
+    /// Runs `f` inside, in its own thread, and waits for it. Sockets opened inside stay inside.
     pub fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         let inside = || {
             setns(&self.file, CloneFlags::CLONE_NEWNET).expect("the namespace is held open");
@@ -68,7 +68,7 @@ impl Namespace {
         }
     }
 
-    /// Starts a process inside. Prefer [`mortal`] commands: they die with the lab, however it ends.
+    /// Starts a process inside. Prefer [`mortal`] commands: they are killed with the lab, however it ends.
     pub fn spawn(&self, mut command: Command) -> std::io::Result<Child> {
         let (tell, told) = mpsc::channel();
         self.jobs
@@ -81,7 +81,7 @@ impl Namespace {
         told.recv().expect("the keeper answers each job")
     }
 
-    /// Runs a command inside to its end, whatever that is.
+    /// Runs a command inside to its end.
     pub fn output(&self, command: &[&str]) -> Output {
         let (program, arguments) = command.split_first().expect("a command has a name");
         self.enter(|| {
@@ -93,7 +93,7 @@ impl Namespace {
         .unwrap_or_else(|error| cannot_run(program, &error))
     }
 
-    /// Runs a command inside that must succeed, and returns what it printed.
+    /// Runs a command inside that must succeed, and returns its output.
     pub fn run(&self, command: &[&str]) -> String {
         let output = self.output(command);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -106,7 +106,7 @@ impl Namespace {
         said
     }
 
-    /// Feeds lines to one command that must succeed: `ip -batch -` takes a hundred changes in the time of one.
+    /// Writes lines to the input of a command that must succeed: `ip -batch -` makes a hundred changes in the time of one.
     pub fn feed(&self, command: &[&str], lines: &str) {
         let (program, arguments) = command.split_first().expect("a command has a name");
         let output = self.enter(|| {
@@ -118,7 +118,7 @@ impl Namespace {
                 .spawn()
                 .unwrap_or_else(|error| cannot_run(program, &error));
             let mut stdin = child.stdin.take().expect("it is piped");
-            // A command that gives up early closes its end; its complaint says more than our error would.
+            // A command that fails early closes its input; its message is more useful than the write error.
             let _ = stdin.write_all(lines.as_bytes());
             drop(stdin);
             child.wait_with_output().expect("it is our child")
@@ -131,7 +131,7 @@ impl Namespace {
         );
     }
 
-    /// Carries out lines of `ip` commands.
+    /// Runs lines of `ip` commands.
     pub fn ip(&self, lines: &str) {
         self.feed(&["ip", "-batch", "-"], lines);
     }
@@ -163,7 +163,7 @@ impl Drop for Namespace {
     }
 }
 
-/// A command that the kernel kills when the thread that started it ends. Its process id is the program's own.
+/// A command that the kernel kills when the thread that started it ends. Its pid is the program's own.
 pub fn mortal(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", program]);

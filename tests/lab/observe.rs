@@ -1,4 +1,4 @@
-//! What the kernel has, seen from outside the daemon, by `ip -json`.
+//! The kernel's routes and rules, read by `ip -json`, independent of the daemon.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,11 @@ pub struct Route {
     pub dst: String,
     /// the gateway
     pub via: Option<String>,
-    /// the device; none for a route by several ways, or that refuses
+    /// the device; none for a multipath route, or one that refuses
     pub dev: Option<String>,
-    /// 0 when there is none
+    /// the metric; 0 if there is none
     pub metric: u32,
-    /// who made it
+    /// the program that made it
     pub protocol: u32,
     /// the preferred source address
     pub src: Option<String>,
@@ -33,7 +33,7 @@ pub struct Route {
 pub struct Rule {
     /// its preference
     pub pref: u32,
-    /// who made it
+    /// the program that made it
     pub protocol: u32,
     /// `all`, or a source address
     pub src: String,
@@ -45,7 +45,7 @@ pub struct Rule {
     pub table: Option<u32>,
     /// `suppress_prefixlength`
     pub suppress_prefixlength: Option<u32>,
-    /// the action when it is not a table, as `unreachable`
+    /// the action if it is not a table lookup, as `unreachable`
     pub action: Option<String>,
 }
 
@@ -70,12 +70,12 @@ impl Namespace {
         self.defaults(family, table).into_iter().next()?.dev
     }
 
-    /// Whether a device sends what it is given.
+    /// Whether a device can send.
     pub fn is_up(&self, device: &str) -> bool {
         let output = self.output(&["ip", "-json", "link", "show", device]);
         let found: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let state = found.first().and_then(|link| text(link, "operstate"));
-        // A point-to-point device does not tell.
+        // A point-to-point device has no such state.
         state.is_some_and(|state| matches!(state.as_str(), "UP" | "UNKNOWN"))
     }
 
@@ -87,8 +87,8 @@ impl Namespace {
             .collect()
     }
 
-    /// The device by which the kernel would send something to a target: `ip route get` with more words, as
-    /// `["mark", "0x100"]`. None when it is unreachable.
+    /// The device that the kernel would use for a target: `ip route get` with further words, as `["mark", "0x100"]`. None
+    /// if the target is unreachable.
     pub fn way(&self, target: &str, words: &[&str]) -> Option<String> {
         let mut command = vec!["ip", "-json", "route", "get", target];
         command.extend(words);
@@ -165,7 +165,7 @@ fn number(found: &Value, field: &str) -> Option<u32> {
     number.or_else(|| value.as_str()?.parse().ok())
 }
 
-/// Asks again and again until the answer is yes. False when it is not in time.
+/// Polls until the condition holds. False on timeout.
 pub fn wait_until(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + timeout;
     loop {

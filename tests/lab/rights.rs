@@ -1,4 +1,4 @@
-//! The right to make network namespaces: root has it, others get it in a user namespace.
+//! The right to create network namespaces: root has it, other users get it in a user namespace.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -6,15 +6,15 @@ use std::sync::OnceLock;
 
 use nix::sched::{CloneFlags, unshare};
 
-/// Set for a process that was started again inside a user namespace.
+/// Set for a process that was restarted inside a user namespace.
 const INSIDE: &str = "FAILOVER_LAB_INSIDE";
-/// When set, a test that lacks the rights fails instead of being skipped.
+/// If set, a test that lacks the rights fails instead of being skipped.
 const REQUIRED: &str = "FAILOVER_LAB_REQUIRED";
 
-/// Whether this process may make network namespaces as it is.
+/// Whether this process can create network namespaces as it is.
 pub fn have() -> bool {
     static HAVE: OnceLock<bool> = OnceLock::new();
-    // In a thread of its own, which leaves for the new namespace and ends there.
+    // In its own thread, which enters the new namespace and ends there.
     *HAVE.get_or_init(|| {
         std::thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET).is_ok())
             .join()
@@ -22,12 +22,12 @@ pub fn have() -> bool {
     })
 }
 
-/// Whether a test that lacks the rights shall fail.
+/// Whether a test that lacks the rights fails.
 pub fn required() -> bool {
     std::env::var_os(REQUIRED).is_some()
 }
 
-/// What a person can do who lacks the rights.
+/// Advice for a user who lacks the rights.
 const ADVICE: &str = "\
 The laboratory needs network namespaces, and this user may not make them.
 Do one of these:
@@ -38,8 +38,8 @@ Do one of these:
       sysctl -w user.max_user_namespaces=10000                   (RHEL and relatives)
   - in a container: start it with --privileged";
 
-/// Makes sure of the rights: starts this very program again inside a user namespace when that is needed. Only for the
-/// start of `main`. When it returns an error, there is no way, and the text says what a person can do.
+/// Ensures the rights: restarts this program inside a user namespace if needed. Only for the start of `main`. The error is
+/// the advice for the user.
 pub fn acquire() -> Result<(), String> {
     if have() {
         return Ok(());
@@ -50,8 +50,8 @@ pub fn acquire() -> Result<(), String> {
     Err(format!("cannot start again in a user namespace: {error}"))
 }
 
-/// Runs the body of a test where it has the rights. Without them, the same test is run again, alone, in a user
-/// namespace; where that is forbidden it is skipped, and says so.
+/// Runs the body of a test with the rights. Without them, the same test is run again in a user namespace; if that is
+/// forbidden, the test prints this and is skipped.
 pub fn in_lab<F: FnOnce()>(body: F) {
     if have() {
         return body();
@@ -84,7 +84,7 @@ fn inside_user_namespace() -> Result<Command, String> {
     let unshare = || {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--net", "--mount", "--"]);
-        // Where daemons find one another; it is root's.
+        // The directory of the netns lock; it belongs to root.
         let script = "mount -t tmpfs -o mode=755 none /run && exec \"$@\"";
         command.args(["sh", "-c", script, "sh"]);
         command
@@ -105,7 +105,7 @@ fn inside_user_namespace() -> Result<Command, String> {
     Ok(command)
 }
 
-/// The name of the test whose body's type is `F`: a closure's type is named after the function it stands in.
+/// The name of the test whose body has type `F`: a closure's type is named after the function that contains it.
 fn test_name<F>() -> String {
     let closure = std::any::type_name::<F>();
     let function = closure.split("::{{closure}}").next().unwrap_or(closure);

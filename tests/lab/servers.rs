@@ -1,11 +1,11 @@
-//! Servers on the Internet's side of a provider, good ones and bad ones: each has a mood, which can be changed while it
-//! runs, and remembers who has asked it for what.
+//! Servers on the Internet side of a provider. Each has a behaviour, which can be changed while it runs, and records its
+//! requests.
 //!
-//! | module | who |
+//! | module | server |
 //! |---|---|
 //! | [`dns`] | a DNS server |
 //! | [`http`] | a web server, or a portal in its place |
-//! | [`echo`] | a host that answers pings by itself, instead of its kernel |
+//! | [`echo`] | answers pings in place of the kernel |
 
 pub mod dns;
 pub mod echo;
@@ -18,34 +18,40 @@ use std::time::Instant;
 
 use super::LIFETIME;
 
-/// How long a server waits for something before it looks whether it shall end.
-const NAP_MS: u8 = 20;
+/// Interval at which a server checks whether to stop, in milliseconds.
+const POLL_MS: u8 = 20;
 
-/// What a server's threads share with the test.
+/// State shared by a server's threads and the test.
 #[derive(Debug)]
 pub struct Shared<M, R> {
-    mood: Mutex<M>,
+    behaviour: Mutex<M>,
     requests: Mutex<Vec<R>>,
     stop: AtomicBool,
     end: Instant,
 }
 
 impl<M: Clone, R: Clone> Shared<M, R> {
-    fn new(mood: M) -> Arc<Shared<M, R>> {
+    fn new(behaviour: M) -> Arc<Shared<M, R>> {
         Arc::new(Shared {
-            mood: Mutex::new(mood),
+            behaviour: Mutex::new(behaviour),
             requests: Mutex::new(Vec::new()),
             stop: AtomicBool::new(false),
             end: Instant::now() + LIFETIME,
         })
     }
 
-    fn mood(&self) -> M {
-        self.mood.lock().expect("nobody panics with it").clone()
+    fn behaviour(&self) -> M {
+        self.behaviour
+            .lock()
+            .expect("no thread panics while holding it")
+            .clone()
     }
 
-    fn remember(&self, request: R) {
-        let mut requests = self.requests.lock().expect("nobody panics with it");
+    fn record(&self, request: R) {
+        let mut requests = self
+            .requests
+            .lock()
+            .expect("no thread panics while holding it");
         requests.push(request);
     }
 
@@ -54,7 +60,7 @@ impl<M: Clone, R: Clone> Shared<M, R> {
     }
 }
 
-/// A running server; it ends when it is dropped.
+/// A running server; it stops when it is dropped.
 #[derive(Debug)]
 pub struct Server<M, R> {
     shared: Arc<Shared<M, R>>,
@@ -66,8 +72,8 @@ where
     M: Clone + Send + 'static,
     R: Clone + Send + 'static,
 {
-    fn run(mood: M, serve: impl FnOnce(&Arc<Shared<M, R>>) + Send + 'static) -> Server<M, R> {
-        let shared = Shared::new(mood);
+    fn run(behaviour: M, serve: impl FnOnce(&Arc<Shared<M, R>>) + Send + 'static) -> Server<M, R> {
+        let shared = Shared::new(behaviour);
         let its = Arc::clone(&shared);
         let thread = thread::spawn(move || serve(&its));
         Server {
@@ -76,20 +82,32 @@ where
         }
     }
 
-    /// From now on it is of this mood.
-    pub fn set(&self, mood: M) {
-        *self.shared.mood.lock().expect("nobody panics with it") = mood;
+    /// Sets its behaviour.
+    pub fn set(&self, behaviour: M) {
+        *self
+            .shared
+            .behaviour
+            .lock()
+            .expect("no thread panics while holding it") = behaviour;
     }
 
-    /// What it was asked so far.
+    /// Its requests so far.
     pub fn requests(&self) -> Vec<R> {
-        let requests = self.shared.requests.lock().expect("nobody panics with it");
+        let requests = self
+            .shared
+            .requests
+            .lock()
+            .expect("no thread panics while holding it");
         requests.clone()
     }
 
-    /// How often it was asked so far.
+    /// Number of requests so far.
     pub fn asked(&self) -> usize {
-        let requests = self.shared.requests.lock().expect("nobody panics with it");
+        let requests = self
+            .shared
+            .requests
+            .lock()
+            .expect("no thread panics while holding it");
         requests.len()
     }
 }

@@ -1,10 +1,10 @@
-//! A configuration for the daemon in a lab, as UCI text.
+//! The daemon's configuration in a lab, as UCI text.
 
 use std::fmt::{self, Display};
 
 use super::topology::{Family, Kind, Lab, Provider, target};
 
-/// Sections with their options, in order. Shown, it is UCI text.
+/// Sections with their options, in order. Its `Display` is UCI text.
 #[derive(Clone, Debug)]
 pub struct Settings {
     sections: Vec<Section>,
@@ -19,7 +19,7 @@ struct Section {
 }
 
 impl Settings {
-    /// Every provider of the lab with its gateways, and a ping to the first target in each family, `profile fast`.
+    /// All providers of the lab with their gateways, a ping to the first target in each family, `profile fast`.
     pub fn fast(lab: &Lab) -> Settings {
         let settings = Settings::learning(lab);
         lab.providers
@@ -79,7 +79,7 @@ impl Settings {
         self.with("provider", name, option, value)
     }
 
-    /// Sets an option of a section, which is made when it is not there.
+    /// Sets an option of a section, which is added if it does not exist.
     #[must_use]
     pub fn with(mut self, kind: &'static str, name: &str, option: &str, value: &str) -> Settings {
         let section = self.section(kind, name);
@@ -100,7 +100,7 @@ impl Settings {
         self
     }
 
-    /// Takes an option or a list out.
+    /// Removes an option or a list.
     #[must_use]
     pub fn without(mut self, kind: &'static str, name: &str, option: &str) -> Settings {
         let section = self.section(kind, name);
@@ -108,7 +108,7 @@ impl Settings {
         self
     }
 
-    /// Takes a whole section out.
+    /// Removes a whole section.
     #[must_use]
     pub fn without_section(mut self, kind: &'static str, name: &str) -> Settings {
         self.sections

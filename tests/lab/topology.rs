@@ -1,4 +1,4 @@
-//! Who is connected to whom, with which addresses: [`Lab`] builds it and holds it.
+//! The topology and its addresses: [`Lab`] builds and owns it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ pub use super::uplink::{Addresses, Kind, Provider};
 
 /// The most providers of a lab.
 pub const PROVIDERS_MAX: usize = 64;
-/// The targets in each family, on the Internet's side of each provider.
+/// The IPv4 targets, on the Internet side of each provider.
 pub const TARGETS_V4: [Ipv4Addr; 2] =
     [Ipv4Addr::new(203, 0, 113, 8), Ipv4Addr::new(203, 0, 113, 9)];
 /// See [`TARGETS_V4`].
@@ -42,7 +42,7 @@ pub fn other_target(family: Family) -> IpAddr {
     }
 }
 
-/// What is to be built.
+/// Describes a lab to build.
 #[derive(Clone, Debug)]
 pub struct Builder {
     pub(super) providers: usize,
@@ -55,7 +55,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// So many providers, from 1 to [`PROVIDERS_MAX`].
+    /// The number of providers, from 1 to [`PROVIDERS_MAX`].
     #[must_use]
     pub fn providers(mut self, providers: usize) -> Builder {
         assert!((1..=PROVIDERS_MAX).contains(&providers));
@@ -63,7 +63,7 @@ impl Builder {
         self
     }
 
-    /// What provider `number` (from 1) is connected by.
+    /// The kind of link of provider `number` (from 1).
     #[must_use]
     pub fn kind(mut self, number: usize, kind: Kind) -> Builder {
         self.kinds.push((number, kind));
@@ -84,8 +84,8 @@ impl Builder {
         self
     }
 
-    /// The router masquerades what leaves by a provider, and providers drop what does not come from their own
-    /// addresses. Needs `nft`.
+    /// The router masquerades packets that leave by a provider, and providers drop packets from foreign addresses. Needs
+    /// `nft`.
     #[must_use]
     pub fn nat(mut self) -> Builder {
         self.nat = true;
@@ -99,7 +99,7 @@ impl Builder {
         self
     }
 
-    /// Every packet takes so long over a point-to-point wire, in each direction.
+    /// The delay of a point-to-point link, in each direction.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Builder {
         self.delay = delay;
@@ -113,7 +113,7 @@ impl Builder {
             ("ipv4/ip_forward", 1),
             ("ipv6/conf/default/forwarding", 1),
             ("ipv6/conf/all/forwarding", 1),
-            // The maximum of `all` and the device's counts, and new devices take `default`.
+            // The maximum of `all` and the device's value counts, and new devices take `default`.
             ("ipv4/conf/default/rp_filter", self.rp_filter),
         ]);
         let lan = new_namespace("lan");
@@ -149,7 +149,7 @@ impl Builder {
     }
 }
 
-/// IPv4 and IPv6 leave with the address of the device they leave by.
+/// Packets leave with the address of their device.
 const MASQUERADE: &str = "
     table ip lab {
         chain leaving { type nat hook postrouting priority 100; oifname \"eth*\" masquerade; }
@@ -159,7 +159,7 @@ const MASQUERADE: &str = "
     }
 ";
 
-/// A namespace in which nothing waits: addresses are usable at once, and nobody answers for what is not on the link.
+/// A namespace without delays: addresses are usable at once, and no host answers for addresses that are not on the link.
 pub(super) fn new_namespace(name: &str) -> Namespace {
     let namespace = Namespace::new(name);
     namespace.sysctls(&[
@@ -175,13 +175,13 @@ pub(super) fn new_namespace(name: &str) -> Namespace {
     namespace
 }
 
-/// The whole laboratory. Dropping it takes everything away.
+/// The whole lab. Dropping it removes everything.
 #[derive(Debug)]
 pub struct Lab {
     pub(super) internet: Mutex<Option<Internet>>,
     /// the uplinks
     pub providers: Vec<Provider>,
-    /// where the daemon runs: devices `eth1`, `eth2` … and `lan0`
+    /// the namespace of the daemon: devices `eth1`, `eth2` … and `lan0`
     pub router: Namespace,
     /// a host behind the router
     pub lan: Namespace,
@@ -190,13 +190,13 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Two providers, no NAT, no reverse path filter.
+    /// A lab with two providers, without NAT and reverse-path filter.
     #[allow(clippy::new_without_default)] // it builds half a dozen namespaces
     pub fn new() -> Lab {
         Lab::builder().build()
     }
 
-    /// For everything else.
+    /// A builder for other labs.
     pub fn builder() -> Builder {
         Builder {
             providers: 2,
@@ -209,7 +209,7 @@ impl Lab {
         }
     }
 
-    /// Waits until all wires carry something: a new one drops what it is given, until the kernel has heard of its carrier.
+    /// Waits until all links transmit: a new one drops packets until the kernel has processed its carrier.
     #[must_use]
     pub fn carrying(self) -> Lab {
         let carries = || {
@@ -229,12 +229,12 @@ impl Lab {
         &self.providers[number - 1]
     }
 
-    /// Starts the echo servers on the Internet's side of each provider, once.
+    /// Starts the echo servers on the Internet side of each provider, once.
     pub fn serve(&self) {
         let mut internet = self
             .internet
             .lock()
-            .expect("nobody panics while holding it");
+            .expect("no thread panics while holding it");
         if internet.is_none() {
             *internet = Some(Internet::start(self));
         }

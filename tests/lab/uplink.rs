@@ -1,4 +1,4 @@
-//! One uplink of the lab: its wire, its gateway, the Internet behind it, and all their addresses.
+//! The provider fixture: one uplink with its link, its gateway, the Internet behind it, and all their addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use super::namespace::Namespace;
 use super::topology::{Builder, Family, TARGETS_V4, TARGETS_V6, new_namespace};
 use super::wire::Wire;
 
-/// What a provider is connected by.
+/// The kind of link of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// a cable: gateway, ARP, carrier
@@ -18,7 +18,7 @@ pub enum Kind {
     PointToPoint,
 }
 
-/// One uplink: the wire, the gateway at its end, and the Internet behind.
+/// One uplink: the link, the gateway at its end, and the Internet behind.
 #[derive(Debug)]
 pub struct Provider {
     /// from 1
@@ -27,20 +27,20 @@ pub struct Provider {
     pub name: String,
     /// the router's device: `eth1` …
     pub device: String,
-    /// what it is connected by
+    /// the kind of its link
     pub kind: Kind,
     /// whether it has IPv6
     pub ipv6: bool,
     routes_lan: bool,
     /// its gateway: `line` towards the router, `core` towards the Internet
     pub gateway: Namespace,
-    /// the Internet as seen through it
+    /// the Internet behind it
     pub server: Namespace,
     addresses: Mutex<Addresses>,
     wire: Mutex<Option<Wire>>,
-    /// how long a packet takes over a point-to-point wire
+    /// the delay of a point-to-point link
     delay: Duration,
-    /// how many there have been
+    /// the number of links so far
     wires: AtomicU32,
 }
 
@@ -91,7 +91,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Up to four providers get a /26 each, more a /30.
+    /// Up to four providers get a /26 each, more get a /30.
     fn new(builder: &Builder, number: usize) -> Addresses {
         let place = if builder.same_addresses { 1 } else { number };
         let (prefix_v4, size) = if builder.providers <= 4 {
@@ -127,31 +127,31 @@ impl Addresses {
         }
     }
 
-    /// The address `steps` further in the same network.
+    /// The address plus `steps`, in the same network.
     pub fn further_v4(address: Ipv4Addr, steps: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(address.to_bits() + steps)
     }
 
-    /// The address `steps` further in the same network.
+    /// The address plus `steps`, in the same network.
     pub(super) fn further_v6(address: Ipv6Addr, steps: u128) -> Ipv6Addr {
         Ipv6Addr::from_bits(address.to_bits() + steps)
     }
 }
 
 impl Provider {
-    /// Its addresses as they are now.
+    /// Its current addresses.
     pub fn addresses(&self) -> Addresses {
         *self
             .addresses
             .lock()
-            .expect("nobody panics while holding it")
+            .expect("no thread panics while holding it")
     }
 
     pub(super) fn set_addresses(&self, addresses: Addresses) {
         *self
             .addresses
             .lock()
-            .expect("nobody panics while holding it") = addresses;
+            .expect("no thread panics while holding it") = addresses;
     }
 
     /// The router's address.
@@ -164,12 +164,12 @@ impl Provider {
         self.addresses().gateway(family)
     }
 
-    /// Lays the wire between router and gateway, and gives both ends their addresses.
+    /// Creates the link between router and gateway, and configures the addresses of both ends.
     pub(super) fn connect(&self, router: &Namespace) {
         let device = &self.device;
         let number = self.wires.fetch_add(1, Ordering::Relaxed);
-        // The kernel takes a device for its own lower one when both ends have the same index, and tells of its
-        // carrier up to a second later. So this is an index that no gateway's device has; and a new one each time.
+        // If both ends have the same index, the kernel takes a device for its own lower device, and reports its carrier up
+        // to a second later. So the index differs from all gateways' devices, and is a new one each time.
         let index = 1000 * (number + 1) + u32::try_from(self.number).expect("64 at most");
         match self.kind {
             Kind::Ethernet => router.ip(&format!(
@@ -178,18 +178,23 @@ impl Provider {
             )),
             Kind::PointToPoint => {
                 let wire = Wire::lay(router, device, &self.gateway, "line", self.delay);
-                *self.wire.lock().expect("nobody panics while holding it") = Some(wire);
+                *self.wire.lock().expect("no thread panics while holding it") = Some(wire);
             }
         }
         self.gateway.ip(&self.gateway_lines());
         router.ip(&self.router_lines());
     }
 
-    /// Takes the wire away, with the devices at both ends.
+    /// Deletes the link with the devices at both ends.
     pub(super) fn disconnect(&self, router: &Namespace) {
         match self.kind {
             Kind::Ethernet => router.ip(&format!("link del {}", self.device)),
-            Kind::PointToPoint => drop(self.wire.lock().expect("nobody panics").take()),
+            Kind::PointToPoint => drop(
+                self.wire
+                    .lock()
+                    .expect("no thread panics while holding it")
+                    .take(),
+            ),
         }
     }
 
@@ -206,7 +211,7 @@ impl Provider {
         )
     }
 
-    /// What the router loses in IPv6 when its device goes down, and its network configuration sets again.
+    /// What the router loses in IPv6 when its device goes down, and its network configuration restores.
     pub(super) fn router_lines_v6(&self) -> String {
         let (device, a) = (&self.device, self.addresses());
         match (self.ipv6, self.kind) {
@@ -241,7 +246,7 @@ impl Provider {
         lines + &self.lan_lines()
     }
 
-    /// The gateway's ways to the LAN, through the router.
+    /// The gateway's routes to the LAN, through the router.
     pub(super) fn lan_lines(&self) -> String {
         let a = self.addresses();
         let mut lines = String::new();
@@ -276,7 +281,7 @@ impl Provider {
         )
     }
 
-    /// The Internet's side: the targets, and the way back.
+    /// The Internet side: the targets, and the route back.
     fn server_lines(&self) -> String {
         let (even, net) = (self.number * 2 + 126, self.number);
         let mut lines = format!(

@@ -1,5 +1,5 @@
-//! A point-to-point wire between two namespaces: a TUN device at each end, and `socat` that carries the packets; or
-//! `socat` at each end and a relay in between, which lets each packet wait.
+//! A point-to-point link between two namespaces: a TUN device at each end, and `socat` to carry the packets; or `socat` at
+//! each end and a relay in between, which delays each packet.
 
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
@@ -17,7 +17,7 @@ use super::LIFETIME;
 use super::namespace::{Namespace, mortal};
 use super::observe::wait_until;
 
-/// While it lives, both devices have carrier; then they vanish.
+/// Both devices exist and have carrier until this is dropped.
 #[derive(Debug)]
 pub struct Wire {
     socats: Vec<Child>,
@@ -25,7 +25,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Makes the device of each end in its namespace. They are down. A packet takes so long from one to the other.
+    /// Creates the device of each end in its namespace. They are down. `delay` is the delay of each packet.
     pub fn lay(
         near: &Namespace,
         near_device: &str,
@@ -85,7 +85,7 @@ impl Drop for Wire {
     }
 }
 
-/// Carries datagrams between two ends, each after a while.
+/// Forwards datagrams between two ends with a delay.
 #[derive(Debug)]
 struct Relay {
     directory: PathBuf,
@@ -121,7 +121,7 @@ impl Relay {
         }
     }
 
-    /// How `socat` comes to an end of it.
+    /// The `socat` address of one end.
     fn end(&self, side: &str) -> String {
         let [from, own] = [format!("from-{side}"), side.to_owned()].map(|name| {
             let path = self.directory.join(name);
@@ -141,7 +141,7 @@ impl Drop for Relay {
     }
 }
 
-/// What comes by a socket goes to the place of the same number, later.
+/// Forwards what arrives at a socket to the path with the same index, with a delay.
 fn carry(sockets: &[UnixDatagram; 2], to: &[PathBuf; 2], delay: Duration, stop: &AtomicBool) {
     let end = Instant::now() + LIFETIME;
     let mut waiting: VecDeque<(Instant, usize, Vec<u8>)> = VecDeque::new();
@@ -168,7 +168,7 @@ fn carry(sockets: &[UnixDatagram; 2], to: &[PathBuf; 2], delay: Duration, stop: 
         {
             if let Some((_, place, packet)) = waiting.pop_front() {
                 let to: &Path = &to[place];
-                // As if it came by that end's own socket: `socat` hears no other.
+                // Sent from that end's own socket: `socat` accepts no other peer.
                 let _ = sockets[1 - place].send_to(&packet, to);
             }
         }

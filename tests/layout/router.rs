@@ -1,4 +1,4 @@
-//! A router with three uplinks in a network namespace, and the layout that is carried out there with `ip`.
+//! A router with three uplinks in a network namespace, on which a layout is installed with `ip`.
 
 use std::net::IpAddr;
 use std::process::Command;
@@ -16,7 +16,7 @@ use nix::sched::{CloneFlags, unshare};
 #[path = "../../src/config/fixture.rs"]
 mod fixture;
 
-/// Somewhere in the Internet, by family.
+/// An address in the Internet, by family.
 pub(crate) const TARGET: [&str; 2] = ["192.0.2.200", "2001:db8:ffff::1"];
 
 const DEVICES: [&str; 3] = ["eth1", "eth2", "eth3"];
@@ -28,12 +28,12 @@ pub(crate) struct Router {
     /// by slot
     pub(crate) uplinks: Vec<Uplink>,
     pub(crate) tables: Tables,
-    /// what was wanted last
+    /// the last wanted layout
     pub(crate) wanted: Wanted,
 }
 
 impl Router {
-    /// Moves this thread into a new namespace with three devices, each with a network, all well.
+    /// Moves this thread into a new namespace with three devices, each with a network, all up.
     pub(crate) fn new(family: Family) -> Router {
         unshare(CloneFlags::CLONE_NEWNET).expect("run me as root: a namespace is needed");
         let mut config = Config::default();
@@ -62,7 +62,7 @@ impl Router {
         router
     }
 
-    /// Plans these slots in this order, all steered.
+    /// Plans these slots in this order, all with rules.
     pub(crate) fn order(&mut self, slots: &[u8]) {
         let hop = |&slot: &u8| RankedPath {
             slot: Slot(slot),
@@ -91,36 +91,36 @@ impl Router {
         self.ip(&format!("addr replace {network} dev {device}{nodad}"));
     }
 
-    /// Gives a device another address in the same network, beside the old, and tells the prefix length.
+    /// Adds another address in the same network to a device, beside the old one; returns the prefix length.
     pub(crate) fn renew(&mut self, slot: usize) -> u8 {
         let length = self.uplinks[slot].network.unwrap().prefix_len();
         let new = host(self.family, u8::try_from(slot).unwrap(), 9);
         self.uplinks[slot].address = Some(new);
         self.uplinks[slot].network = Some(Prefix::new(new.into(), length));
-        // Else the new one would be secondary, and go with the old.
+        // Otherwise the new address would be secondary, and be deleted with the old one.
         let promote = "/proc/sys/net/ipv4/conf/all/promote_secondaries";
         std::fs::write(promote, "1").unwrap();
         self.restore_address(slot);
         length
     }
 
-    /// Brings the kernel to the layout, with a default route at every moment if there was one, and what is not ours
-    /// untouched. Then nothing is left to do. Tells the number of changes.
+    /// Installs the layout. Asserts that there is a default route at every moment if there was one, that foreign routes are
+    /// unchanged, and that no change is left to make. Returns the number of changes.
     pub(crate) fn settle(&mut self) -> usize {
         self.carry_out(usize::MAX, true)
     }
 
-    /// The same when something may have gone before.
+    /// The same if routes may be missing before.
     pub(crate) fn settle_from_outage(&mut self) -> usize {
         self.carry_out(usize::MAX, false)
     }
 
-    /// Stops after so many changes, as if killed.
+    /// Makes only so many changes, as if killed.
     pub(crate) fn settle_partly(&mut self, most: usize) {
         self.carry_out(most, true);
     }
 
-    /// How many changes there are to make.
+    /// The number of changes to make.
     pub(crate) fn count(&mut self) -> usize {
         self.plan_changes().len()
     }
@@ -141,7 +141,7 @@ impl Router {
         todo.len()
     }
 
-    /// Takes everything of ours away.
+    /// Deletes all of our routes and rules.
     pub(crate) fn remove(&mut self) {
         let foreign = self.foreign();
         let (routes, rules) = (self.routes(), self.rules());
@@ -173,7 +173,7 @@ impl Router {
         todo
     }
 
-    /// The device that a packet to the target leaves by, with what `ip route get` takes to choose.
+    /// The device of the route to the target, with further arguments for `ip route get`.
     pub(crate) fn way(&self, choice: &str) -> Option<&'static str> {
         let target = TARGET[self.family as usize];
         let answer = self.try_ip(&format!("route get {target} {choice}")).ok()?;
@@ -190,14 +190,14 @@ impl Router {
         routes.iter().map(tell).collect()
     }
 
-    /// How many routes and rules are ours.
+    /// The number of our routes and rules.
     pub(crate) fn ours(&self) -> usize {
         let routes = self.routes().into_iter().map(|r| r.protocol);
         let rules = self.rules().into_iter().map(|r| r.protocol);
         routes.chain(rules).filter(|p| *p == PROTOCOL).count()
     }
 
-    /// Every route and rule that is neither ours nor the kernel's own, as `ip` tells it.
+    /// Every route and rule that is neither ours nor the kernel's, as printed by `ip`.
     fn foreign(&self) -> String {
         let routes = self.ip("-N route show table all");
         let rules = self.ip("-N rule show");
@@ -217,7 +217,7 @@ impl Router {
             .collect()
     }
 
-    /// Reads a line of `ip -N route`; none when it is of a kind that is not kept.
+    /// Parses a line of `ip -N route`; none if it is of a kind that is not kept.
     fn read_route(&self, line: &str) -> Option<Route> {
         let number = |key: &str, default: u32| {
             after(line, key).map_or(default, |word| word.parse().unwrap())
@@ -279,7 +279,7 @@ impl Router {
         }
     }
 
-    /// What `ip` is told to carry a change out.
+    /// The arguments of `ip` for a change.
     fn command(&self, change: &Change) -> String {
         match change {
             Change::SetRoute(route) => format!("route replace {}", self.describe(route, true)),
@@ -315,7 +315,7 @@ impl Router {
         DEVICES.into_iter().find(named).unwrap()
     }
 
-    /// Runs `ip` in the family, and tells its output.
+    /// Runs `ip` for the family, and returns its output.
     pub(crate) fn ip(&self, command: &str) -> String {
         self.try_ip(command)
             .unwrap_or_else(|error| panic!("ip {command}: {error}"))
@@ -358,7 +358,7 @@ fn describe_rule(rule: &Rule) -> String {
     format!("pref {pref} protocol {protocol} {selector} {verdict}")
 }
 
-/// The word after a word.
+/// The word that follows a word.
 fn after<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     line.split_whitespace()
         .skip_while(|word| *word != key)
@@ -380,7 +380,7 @@ fn prefix(family: Family, word: &str) -> Option<Prefix> {
     Some(Prefix::new(address.into(), length))
 }
 
-/// A host of the network of a slot: 1 is the gateway, 2 the router.
+/// An address in the network of a slot: 1 is the gateway, 2 the router.
 fn host(family: Family, slot: u8, number: u8) -> IpAddr {
     let text = match family {
         Family::V4 => {

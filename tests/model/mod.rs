@@ -1,14 +1,14 @@
-//! The verdict once more, straight from the design, without a ring: every round since the last loss of the uplink is
-//! kept, and everything is computed anew from them.
+//! A model of the verdict, independent of the engine: every round since the last loss of the uplink is kept, and everything
+//! is computed from them.
 
 use failover::config::{Config, Provider, Timing};
 use failover::engine::path::Path;
 use failover::types::{CheckSet, Duration, Instant, PathId, Round, Verdict, Waiting};
 
-/// Rounds that the core remembers.
+/// Rounds that the engine remembers.
 const REMEMBERED: usize = 64;
 
-/// What a path is judged by: when it changes, its rounds start anew.
+/// The settings by which a path is judged: if they change, its rounds start anew.
 #[derive(Clone, Debug, PartialEq)]
 struct Terms {
     provider: Provider,
@@ -26,7 +26,7 @@ struct Sent {
     rtts: Vec<u64>,
 }
 
-/// One path as the design wants it.
+/// The model of one path.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     terms: Terms,
@@ -35,7 +35,7 @@ pub(crate) struct Model {
     rounds: Vec<Sent>,
     judged: usize,
     verdicts: Vec<bool>,
-    /// Verdicts from here on make the streak.
+    /// The streak begins here.
     streak_from: usize,
 }
 
@@ -84,7 +84,7 @@ impl Model {
         &self.terms.provider.timing
     }
 
-    /// A check with an interval of its own makes rounds that nobody sees: such paths are left to the scripts.
+    /// A check with its own interval makes rounds that the model does not see: such paths are tested by the scripts.
     pub(crate) fn simple(&self) -> bool {
         self.terms.checks.iter().all(|c| c.interval.is_none())
     }
@@ -93,7 +93,7 @@ impl Model {
         self.terms.checks.is_empty()
     }
 
-    /// Whether it sends rounds, when nobody is pinned.
+    /// Whether it sends rounds if no provider is pinned.
     pub(crate) fn fit(&self) -> bool {
         self.waiting.is_none() && !self.unchecked()
     }
@@ -108,7 +108,7 @@ impl Model {
         self.waiting = waiting;
     }
 
-    /// A pin: what is on its way counts no more.
+    /// A pin: answers to earlier probes no longer count.
     pub(crate) fn abandon(&mut self) {
         for round in &mut self.rounds {
             round.asked &= round.good | round.lost;
@@ -117,14 +117,14 @@ impl Model {
         self.streak_from = self.verdicts.len();
     }
 
-    /// The end of a pin of another.
+    /// The end of a pin of another provider.
     pub(crate) fn doubt(&mut self) {
         if self.verdict != Verdict::Fresh {
             self.verdict = Verdict::Returning;
         }
     }
 
-    /// The end of a pin of another one: presumed to be what it was.
+    /// The end of a pin of another provider: the earlier verdict is presumed.
     pub(crate) fn thaw(&mut self) {
         self.verdict = match self.verdict {
             Verdict::Fresh | Verdict::Online => Verdict::Fresh,
@@ -132,7 +132,7 @@ impl Model {
         };
     }
 
-    /// The end of a pin of this one.
+    /// The end of a pin of this provider.
     pub(crate) fn renew(&mut self) {
         self.verdict = Verdict::Fresh;
     }
@@ -208,12 +208,12 @@ impl Model {
         }
     }
 
-    /// Takes the core's word.
+    /// Adopts the engine's verdict.
     pub(crate) fn adopt(&mut self, verdict: Verdict) {
         self.verdict = verdict;
     }
 
-    /// That the core thinks so as well.
+    /// Asserts that the engine agrees.
     pub(crate) fn check(&self, path: &Path) {
         assert_eq!(path.waiting(), self.waiting);
         assert_eq!(path.verdict(), self.verdict, "{:?}", self.verdicts);

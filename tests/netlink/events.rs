@@ -1,4 +1,4 @@
-//! The picture that events make is the kernel's.
+//! The mirror that events build equals the kernel's state.
 
 use std::os::fd::AsFd;
 
@@ -9,7 +9,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use crate::lab::{Lab, default, ip, try_ip};
 
 #[test]
-fn what_others_do_is_seen() {
+fn changes_by_other_programs_are_seen() {
     let mut lab = Lab::new();
     for (v6, one, other, prefix) in [
         ("", "192.0.2.254", "192.0.2.253", "198.51.100.7/24"),
@@ -54,7 +54,7 @@ fn what_others_do_is_seen() {
         assert_eq!(lab.mirror.needs(), Kinds::NONE);
         lab.assert_true_picture("now");
     }
-    // Routes that are no default and not ours do not even change anything.
+    // Foreign routes that are no default routes change nothing.
     ip("route add 203.0.113.0/24 via 192.0.2.254 dev wan1");
     assert_eq!(lab.drain(), Kinds::NONE);
 }
@@ -91,7 +91,7 @@ fn a_pulled_cable_and_a_renamed_and_deleted_device_are_seen() {
 }
 
 #[test]
-fn admin_down_takes_the_ipv4_routes_along_though_nobody_says_so() {
+fn admin_down_deletes_the_ipv4_routes_without_events() {
     let mut lab = Lab::new();
     let (wan1, wan2) = (lab.index("wan1"), lab.index("wan2"));
     lab.set(default(wan1, "192.0.2.254", 100));
@@ -109,7 +109,7 @@ fn admin_down_takes_the_ipv4_routes_along_though_nobody_says_so() {
 }
 
 #[test]
-fn the_last_address_takes_the_ipv4_routes_along_though_nobody_says_so() {
+fn deleting_the_last_address_deletes_the_ipv4_routes_without_events() {
     let mut lab = Lab::new();
     let wan1 = lab.index("wan1");
     lab.set(default(wan1, "192.0.2.254", 100));
@@ -121,7 +121,7 @@ fn the_last_address_takes_the_ipv4_routes_along_though_nobody_says_so() {
 }
 
 #[test]
-fn multipath_routes_and_nexthop_objects_come_out_right_after_the_dump_they_ask_for() {
+fn multipath_routes_and_nexthop_objects_are_right_after_the_dump_that_they_cause() {
     let mut lab = Lab::new();
     let steps = [
         "-6 route add default via fe80::1 dev wan1 metric 50 table 176",
@@ -149,7 +149,7 @@ fn multipath_routes_and_nexthop_objects_come_out_right_after_the_dump_they_ask_f
 }
 
 #[test]
-fn after_an_overrun_a_dump_makes_the_picture_right() {
+fn after_an_overrun_a_dump_corrects_the_mirror() {
     let mut lab = Lab::new();
     let wan1 = lab.index("wan1");
     setsockopt(&lab.events.fd().as_fd(), sockopt::RcvBuf, &4096).unwrap();
@@ -169,14 +169,14 @@ fn after_an_overrun_a_dump_makes_the_picture_right() {
     assert_eq!(lab.mirror.needs(), Kinds::ALL);
     lab.dump(lab.mirror.needs());
     lab.assert_true_picture("now");
-    // And events go on.
+    // Events continue to arrive.
     lab.set(default(wan1, "192.0.2.254", 100));
     assert_eq!(lab.ours().len(), 1);
 }
 
-/// Until all is read that it told before an overrun, the kernel drops what happens without a word.
+/// Until all events before an overrun are read, the kernel silently drops new ones.
 #[test]
-fn what_happens_before_all_is_read_after_an_overrun_is_learned() {
+fn events_dropped_while_an_overrun_is_read_are_recovered() {
     let mut lab = Lab::new();
     let mut batch = String::new();
     for number in 0..6000 {
@@ -187,7 +187,7 @@ fn what_happens_before_all_is_read_after_an_overrun_is_learned() {
     std::fs::write(&file, batch).unwrap();
     ip(&format!("-batch {}", file.display()));
     std::fs::remove_file(&file).unwrap();
-    // As the daemon does it: a part of the news; then a dump, if one is needed, and what came meanwhile.
+    // As in the daemon: a part of the events; then a dump, if needed, and the events that arrived meanwhile.
     let first = lab.events.drain(&mut lab.mirror);
     assert!(first.more && lab.mirror.counters.overruns == 1);
     let made = lab.events.renew(&mut lab.requests, &mut lab.mirror);
@@ -230,7 +230,7 @@ fn a_drain_is_bounded() {
     lab.assert_true_picture("now");
 }
 
-/// The same numbers each time: xorshift32.
+/// Pseudo-random numbers, the same in every run: xorshift32.
 struct Dice(u32);
 
 impl Dice {
@@ -243,7 +243,7 @@ impl Dice {
 }
 
 #[test]
-fn after_random_changes_the_picture_is_the_one_of_a_fresh_dump() {
+fn after_random_changes_the_mirror_equals_a_fresh_dump() {
     let mut lab = Lab::new();
     let mut dice = Dice(20_260_101);
     let mut done = 0;
@@ -260,7 +260,7 @@ fn after_random_changes_the_picture_is_the_one_of_a_fresh_dump() {
         let command = match dice.roll(10) {
             0..3 => format!("route {verb} default via 192.0.2.{host} {rest}"),
             3..6 => format!("-6 route {verb} default via fe80::{host} {rest}"),
-            // Never in `main`, where we have default routes only: foreign ones there are not looked at.
+            // Never in `main`, where we have only default routes: other routes there are ignored.
             6 => format!("route {verb} 203.0.113.0/24 {way} table 17601"),
             7 => format!("address {simple} 192.0.2.{host}/24 dev wan{device}"),
             8 => format!(

@@ -1,4 +1,4 @@
-//! A router of a test's own.
+//! The fixture: a router in a network namespace, and the library's mirror of it.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use failover::types::{Metric, PROTOCOL};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::{CloneFlags, unshare};
 
-/// A router of its own, and what the library sees of it.
+/// A router, and the library's mirror of it.
 pub(crate) struct Lab {
     pub(crate) requests: Requests,
     pub(crate) events: Events,
@@ -18,7 +18,7 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// In a fresh namespace: `wan1` and `wan2`, up, with their far ends `isp1` and `isp2`.
+    /// Creates a new namespace with `wan1` and `wan2`, up, and their peers `isp1` and `isp2`.
     pub(crate) fn new() -> Lab {
         unshare(CloneFlags::CLONE_NEWNET).expect("root, to make a network namespace");
         ip("link set lo up");
@@ -26,7 +26,7 @@ impl Lab {
             ip(&format!(
                 "link add wan{number} type veth peer name isp{number}"
             ));
-            // A tentative address is shown by dumps, and by no event until it is fit.
+            // A tentative address is in dumps, but in no event until it is usable.
             for name in ["wan", "isp"] {
                 let dad = format!("/proc/sys/net/ipv6/conf/{name}{number}/accept_dad");
                 std::fs::write(dad, "0").unwrap();
@@ -68,7 +68,7 @@ impl Lab {
         }
     }
 
-    /// Take in events until something is so, at most five seconds.
+    /// Processes events until a condition holds, for at most five seconds.
     pub(crate) fn until(&mut self, what: &str, so: impl Fn(&Mirror) -> bool) {
         let started = Instant::now();
         self.drain();
@@ -93,8 +93,8 @@ impl Lab {
         self.mirror.routes().iter().filter(ours).copied().collect()
     }
 
-    /// The picture that the events made is the one that a dump makes. Events of a link come a little later than dumps
-    /// show what they tell, so there is a second for them to come.
+    /// Asserts that the mirror built by events equals that of a dump. Link events arrive a little later than dumps show the
+    /// change, so there is a timeout of one second.
     pub(crate) fn assert_true_picture(&mut self, when: &str) {
         let started = Instant::now();
         loop {
@@ -113,19 +113,19 @@ impl Lab {
         }
     }
 
-    /// For the next event, a tenth of a second at most.
+    /// Waits for the next event, for at most a tenth of a second.
     pub(crate) fn wait(&mut self) {
         let mut fds = [PollFd::new(self.events.fd(), PollFlags::POLLIN)];
         poll(&mut fds, 100u8).unwrap();
     }
 }
 
-/// What only one of two pictures shows.
+/// The differences between two mirrors.
 pub(crate) fn difference(events: &Mirror, dump: &Mirror) -> Vec<String> {
     let (events, dump) = (picture(events), picture(dump));
-    let only = |who: &str, these: &[String], those: &[String]| -> Vec<String> {
+    let only = |which: &str, these: &[String], those: &[String]| -> Vec<String> {
         let unknown = these.iter().filter(|thing| !those.contains(thing));
-        unknown.map(|thing| format!("{who} {thing}")).collect()
+        unknown.map(|thing| format!("{which} {thing}")).collect()
     };
     [
         only("events:", &events, &dump),
@@ -159,7 +159,7 @@ pub(crate) fn try_ip(arguments: &str) -> bool {
     command.status().unwrap().success()
 }
 
-/// What `ip … show` prints.
+/// The output of `ip … show`.
 pub(crate) fn shown(arguments: &str) -> String {
     let arguments = arguments.split_whitespace();
     let output = Command::new("ip").args(arguments).output().unwrap();

@@ -1,4 +1,4 @@
-//! Requests, events and the mirror on a real kernel. Each test has a network namespace of its own; needs root.
+//! Requests, events and the mirror on a real kernel. Each test has its own network namespace; needs root.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 mod events;

@@ -1,4 +1,4 @@
-//! What we ask the kernel for is what it does, and nothing that is not ours is touched.
+//! The kernel carries out our requests, and foreign routes and rules are not changed.
 
 use failover::routing::mirror::Mirror;
 use failover::routing::objects::{Change, Route, Rule, RuleVerdict, Selector};
@@ -34,7 +34,7 @@ fn a_set_route_is_seen_and_replaced_in_place() {
 }
 
 #[test]
-fn every_field_of_a_route_survives_the_way_there_and_back() {
+fn every_field_of_a_route_is_read_back() {
     let mut lab = Lab::new();
     let wan1 = lab.index("wan1");
     let plain = default(wan1, "192.0.2.254", 100);
@@ -101,7 +101,7 @@ fn a_foreign_route_is_never_deleted() {
         lab.requests.carry_out(&Change::DeleteRoute(ours)).unwrap();
         assert!(shown(&format!("{v6}route show table 176")).contains("proto static"));
         ip(&foreign.replace("add", "delete"));
-        // Ours by another gateway, device or metric stays as well.
+        // Our routes with another gateway, device or metric stay as well.
         lab.set(ours);
         for other in [
             Route {
@@ -124,7 +124,7 @@ fn a_foreign_route_is_never_deleted() {
 }
 
 #[test]
-fn refusals_have_their_cause_and_the_connection_goes_on() {
+fn refusals_have_their_cause_and_the_socket_stays_usable() {
     let mut lab = Lab::new();
     let wan1 = lab.index("wan1");
     let mut refused = |route| lab.requests.carry_out(&Change::SetRoute(route));
@@ -169,7 +169,7 @@ fn rules() -> [Rule; 6] {
 }
 
 #[test]
-fn rules_survive_the_way_there_and_back_and_are_never_doubled() {
+fn rules_are_read_back_and_never_duplicated() {
     let mut lab = Lab::new();
     for family in Family::ALL {
         for mut rule in rules() {
@@ -196,7 +196,7 @@ fn rules_survive_the_way_there_and_back_and_are_never_doubled() {
             assert_eq!(ours(&lab.mirror), 1);
             assert!(lab.mirror.rules().contains(&rule), "{rule:?}");
             lab.assert_true_picture("now");
-            // A foreign rule that looks the same stays.
+            // A foreign rule with the same content stays.
             let foreign = Rule {
                 protocol: 4,
                 ..rule.clone()

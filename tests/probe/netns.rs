@@ -1,5 +1,5 @@
-//! Network namespaces that a test makes for itself: a router with two devices, and a peer behind each.
-//! A namespace is a thread's, and lives as long as somebody is in it or holds its file.
+//! The fixture: a router with two devices in a network namespace, and a peer behind each device. A namespace exists as long
+//! as a thread is in it or its file is open.
 
 use std::fs::File;
 use std::net::IpAddr;
@@ -18,14 +18,14 @@ impl Namespace {
         thread::spawn(Namespace::enter_new).join().unwrap()
     }
 
-    /// Moves the calling thread to a namespace of its own.
+    /// Moves the calling thread to a new namespace.
     fn enter_new() -> Namespace {
         unshare(CloneFlags::CLONE_NEWNET).expect("these tests make namespaces: run them as root");
         ip("link set lo up");
         Namespace(File::open("/proc/thread-self/ns/net").unwrap())
     }
 
-    /// Does something there, in another thread.
+    /// Runs a function inside, in another thread.
     pub(crate) fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             let there = scope.spawn(|| {
@@ -37,7 +37,7 @@ impl Namespace {
     }
 }
 
-/// Runs `ip` in the calling thread's namespace, and gives what it says.
+/// Runs `ip` in the calling thread's namespace, and returns its output.
 pub(crate) fn ip(arguments: &str) -> String {
     let output = Command::new("ip")
         .args(arguments.split(' '))
@@ -53,7 +53,7 @@ pub(crate) fn sysctl(name: &str, value: &str) {
     std::fs::write(format!("/proc/sys/net/{name}"), value).unwrap();
 }
 
-/// The router's devices, each with its peer's namespace at the other end.
+/// The router's devices, each with its peer's namespace.
 pub(crate) const DEVICES: [&str; 2] = ["isp1", "isp2"];
 
 /// The router is the calling thread's namespace.
@@ -93,8 +93,8 @@ pub(crate) fn beyond(family: Family) -> IpAddr {
     }
 }
 
-/// Gives a device of the calling thread's namespace an address, and returns when packets to it are received:
-/// in IPv6 that is a while after `ip` has ended, and even after bind(2) takes it.
+/// Adds an address to a device of the calling thread's namespace, and returns when packets to it are received: in IPv6,
+/// some time after `ip` has ended, and even after bind(2) accepts it.
 pub(crate) fn add_address(device: &str, address: IpAddr) {
     let (family, rest) = match address {
         IpAddr::V4(_) => ("-4", "/24"),
@@ -109,7 +109,7 @@ pub(crate) fn add_address(device: &str, address: IpAddr) {
 }
 
 impl Lab {
-    /// Both uplinks are up, both peers answer.
+    /// Creates both uplinks; both peers answer.
     pub(crate) fn new() -> Lab {
         Namespace::enter_new();
         sysctl("ipv4/conf/all/rp_filter", "2");
@@ -122,7 +122,7 @@ impl Lab {
         lab
     }
 
-    /// Makes a device, with the router's addresses, and the peer at its other end.
+    /// Creates a device with the router's addresses, and its peer.
     pub(crate) fn plug(&self, which: usize) {
         let (device, peer) = (DEVICES[which], &self.peers[which]);
         let router = nix::unistd::gettid();
@@ -141,7 +141,7 @@ impl Lab {
         });
     }
 
-    /// Sets a device up, and gives it the router's addresses.
+    /// Sets a device up, and adds the router's addresses.
     pub(crate) fn up(&self, which: usize) {
         let device = DEVICES[which];
         ip(&format!("link set {device} up"));
@@ -150,7 +150,7 @@ impl Lab {
         }
     }
 
-    /// Lets a peer's kernel answer no ping.
+    /// Stops a peer's kernel from answering pings.
     pub(crate) fn silence(&self, which: usize) {
         self.peers[which].inside(|| {
             sysctl("ipv4/icmp_echo_ignore_all", "1");

@@ -1,4 +1,4 @@
-//! Who leads: at boot, after a return, when nobody is healthy.
+//! Which provider leads: at boot, after a return, when none is healthy.
 
 use failover::config::{Config, LastResort, Preempt};
 use failover::engine::path::State;
@@ -22,18 +22,18 @@ fn nothing_swaps_at_boot_because_a_lower_rank_answered_first() {
         world.last_word_of("isp1"),
         "probing → online: 3 good rounds"
     );
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
 }
 
 #[test]
 fn at_boot_the_uplinks_are_taken_as_a_whole() {
-    // The slots are not in the order of rank, and the uplinks are told in the order of slots.
+    // The slots are not in the order of rank, and the uplinks are reported in the order of slots.
     let mut config = three();
     config.providers.swap(0, 2);
     let world = World::new(&config);
     assert_eq!(world.leaders, [(at(1000), Some("isp3".to_owned()))]);
     assert_eq!(world.order(), ["isp3", "isp2", "isp1"]);
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn preempt_no_stays_with_the_healthy_one() {
 }
 
 #[test]
-fn preempt_after_a_while_of_being_back() {
+fn preempt_after_a_duration() {
     let mut config = two();
     config.globals.preempt = Preempt::After(ms(5000));
     let mut world = running(&config);
@@ -87,7 +87,7 @@ fn preempt_after_a_while_of_being_back() {
     world.run(ms(500));
     let online = world.path("isp1").since;
     assert_eq!(world.state("isp1"), State::Online);
-    // It fails again before the time is over: the wait begins anew.
+    // It fails again before the time has passed: the wait begins anew.
     world.run(ms(3000));
     world.kill("isp1");
     world.run(ms(1000));
@@ -98,14 +98,14 @@ fn preempt_after_a_while_of_being_back() {
     let back = world.run_to_swap(ms(20_000)).unwrap();
     assert_eq!(back, again + ms(5000));
     assert_eq!(world.leader(), "isp1");
-    // A failure is left at once, whatever `preempt` says.
+    // A failed leader is left at once, whatever `preempt` says.
     world.kill("isp1");
     world.run(ms(700));
     assert_eq!(world.leader(), "isp2");
 }
 
 #[test]
-fn a_pin_does_not_restart_the_wait_of_what_it_does_not_concern() {
+fn a_pin_does_not_restart_the_wait_of_other_providers() {
     let mut world = two_running();
     let since = world.path("isp2").since;
     world.pin(Some("isp2"));
@@ -155,7 +155,7 @@ fn last_resort_keep_and_the_return_from_it() {
     world.run(ms(1000));
     world.kill("isp2");
     world.run(ms(5000));
-    assert_eq!(world.leader(), "isp2", "who led last");
+    assert_eq!(world.leader(), "isp2", "the last leader");
     world.heal("isp1");
     world.run(ms(1000));
     assert_eq!(world.leader(), "isp1");
@@ -173,20 +173,20 @@ fn last_resort_unreachable_and_the_return_from_it() {
     world.run(ms(1000));
     assert!(world.kernel.v4.unreachable);
     let refused = |world: &World| {
-        let entries = world.core.journal().entries();
+        let entries = world.engine.journal().entries();
         entries
             .filter(|entry| entry.kind == Kind::Refused && entry.kind.is_grave())
             .count()
     };
     assert_eq!(refused(&world), 1, "told once");
-    assert_eq!(world.core.carrier(Family::V4), None);
+    assert_eq!(world.engine.carrier(Family::V4), None);
     assert_eq!(world.order(), ["isp1", "isp2"], "they can still be chosen");
     world.heal("isp2");
     world.run(ms(1000));
     assert!(!world.kernel.v4.unreachable);
     assert_eq!(world.leader(), "isp2");
     assert!(world.last_word_of("isp2").starts_with("leads: "));
-    // A pin is obeyed: then nothing is refused.
+    // A pin has precedence: nothing is refused.
     world.kill("isp2");
     world.run(ms(1000));
     assert!(world.kernel.v4.unreachable);
@@ -195,14 +195,14 @@ fn last_resort_unreachable_and_the_return_from_it() {
 }
 
 #[test]
-fn nobody_left_and_the_first_to_return() {
+fn none_works_and_the_first_to_return_leads() {
     let mut world = two_running();
     world.uplink("isp1", Some(Waiting::NoDevice), false);
     world.uplink("isp2", Some(Waiting::NoDevice), false);
     assert!(world.order().is_empty());
-    assert_eq!(world.core.carrier(Family::V4), None);
+    assert_eq!(world.engine.carrier(Family::V4), None);
     let told = |world: &World| {
-        let entries = world.core.journal().entries();
+        let entries = world.engine.journal().entries();
         let told = entries.filter(|e| e.kind == Kind::NoRoute && e.kind.is_grave());
         told.count()
     };

@@ -1,4 +1,4 @@
-//! Lines that work, but not well; checks that must answer whatever the others say.
+//! Lines of low quality; required checks.
 
 use std::cell::Cell;
 
@@ -27,8 +27,8 @@ fn demanding() -> Config {
     config(&["isp1", "isp2"], &[TARGET], timing)
 }
 
-/// What the journal says last of isp1, once its line is like this.
-fn said_of(world: &mut World, line: impl Fn(u32) -> Fate + 'static) -> String {
+/// The last journal entry of isp1 after its line has changed.
+fn entry_after(world: &mut World, line: impl Fn(u32) -> Fate + 'static) -> String {
     world.line("isp1", move |probe| line(probe.round.0));
     world.run(ms(5000));
     verdict_of(world)
@@ -42,9 +42,9 @@ fn verdict_of(world: &World) -> String {
 }
 
 #[test]
-fn loss_that_never_fails_three_rounds_in_a_row_is_found_out() {
+fn loss_without_three_failed_rounds_in_a_row_is_detected() {
     let mut world = running(&demanding());
-    let word = said_of(&mut world, |round| match round % 3 {
+    let word = entry_after(&mut world, |round| match round % 3 {
         0 => Fate::Lost,
         _ => Fate::Answered(ms(10)),
     });
@@ -59,9 +59,9 @@ fn loss_that_never_fails_three_rounds_in_a_row_is_found_out() {
             _ => Fate::Answered(ms(10)),
         }
     };
-    said_of(&mut world, lossy(6));
+    entry_after(&mut world, lossy(6));
     assert_eq!(world.state("isp1"), State::Offline);
-    let word = said_of(&mut world, lossy(10));
+    let word = entry_after(&mut world, lossy(10));
     let (rounds, rest) = word.split_once(" good rounds; ").unwrap();
     assert!(rounds.starts_with("offline → online: "), "{word}");
     assert_eq!(rest, "loss of 10% is within recover_loss 10%");
@@ -82,24 +82,24 @@ fn one_lost_probe_is_never_too_much_loss() {
 }
 
 #[test]
-fn a_slow_line_is_found_out_and_returns_when_it_is_fast_again() {
+fn a_slow_line_is_detected_and_returns_when_it_is_fast_again() {
     let mut config = demanding();
     for provider in &mut config.providers {
         let quality = provider.timing.quality;
         provider.timing.quality = quality.with(Measure::Jitter, None);
     }
     let mut world = running(&config);
-    let word = said_of(&mut world, |_| Fate::Answered(ms(160)));
+    let word = entry_after(&mut world, |_| Fate::Answered(ms(160)));
     assert_eq!(
         word, "probing → online: 3 good rounds",
         "within max_latency"
     );
-    let word = said_of(&mut world, |_| Fate::Answered(ms(240)));
+    let word = entry_after(&mut world, |_| Fate::Answered(ms(240)));
     assert!(word.starts_with("online → offline: latency of 2"), "{word}");
     assert!(word.ends_with("ms is above max_latency 200ms"), "{word}");
-    said_of(&mut world, |_| Fate::Answered(ms(160)));
+    entry_after(&mut world, |_| Fate::Answered(ms(160)));
     assert_eq!(world.state("isp1"), State::Offline, "above recover_latency");
-    let word = said_of(&mut world, |_| Fate::Answered(ms(20)));
+    let word = entry_after(&mut world, |_| Fate::Answered(ms(20)));
     assert!(
         word.ends_with("ms is within recover_latency 150ms"),
         "{word}"
@@ -108,23 +108,23 @@ fn a_slow_line_is_found_out_and_returns_when_it_is_fast_again() {
 }
 
 #[test]
-fn a_jittery_line_is_found_out() {
+fn jitter_is_detected() {
     let mut world = running(&demanding());
-    let word = said_of(&mut world, |round| match round % 2 {
+    let word = entry_after(&mut world, |round| match round % 2 {
         0 => Fate::Answered(ms(10)),
         _ => Fate::Answered(ms(110)),
     });
     assert!(word.starts_with("online → offline: jitter of 4"), "{word}");
     assert!(word.ends_with("ms is above max_jitter 40ms"), "{word}");
-    let word = said_of(&mut world, |_| Fate::Answered(ms(60)));
+    let word = entry_after(&mut world, |_| Fate::Answered(ms(60)));
     assert!(word.ends_with("ms is within recover_jitter 30ms"), "{word}");
 }
 
 #[test]
-fn a_dead_line_is_dead_and_its_loss_keeps_it_out_for_a_while() {
+fn the_loss_of_a_dead_line_delays_its_return() {
     let mut world = running(&demanding());
     world.kill("isp1");
-    let word = said_of(&mut world, |_| Fate::Lost);
+    let word = entry_after(&mut world, |_| Fate::Lost);
     assert_eq!(
         word,
         "online → offline: 3 rounds failed: 203.0.113.8 unanswered"
@@ -142,7 +142,7 @@ fn a_dead_line_is_dead_and_its_loss_keeps_it_out_for_a_while() {
 }
 
 #[test]
-fn a_neighbour_that_answers_does_not_make_a_lossy_line_better() {
+fn answers_of_a_neighbour_do_not_reduce_the_loss() {
     let mut config = demanding();
     let mut gateway = config.checks[0].clone();
     gateway.kind = CheckKind::Arp(Arp { target: None });
@@ -166,7 +166,7 @@ fn a_neighbour_that_answers_does_not_make_a_lossy_line_better() {
 }
 
 #[test]
-fn what_was_known_before_a_pin_does_not_stand_after_it() {
+fn measurements_before_a_pin_do_not_count_after_it() {
     let mut world = running(&with_page());
     world.pin(Some("isp2"));
     world.line("isp1", |probe| match probe.check {
@@ -180,7 +180,7 @@ fn what_was_known_before_a_pin_does_not_stand_after_it() {
     assert_eq!(world.leader(), "isp2");
 }
 
-/// A ping in each round, and a page every two seconds that must be the right one.
+/// A ping in each round, and a required page every two seconds.
 fn with_page() -> Config {
     let mut config = config(&["isp1", "isp2"], &[TARGET, "203.0.113.9"], BRISK);
     config.checks[1].interval = Some(ms(2000));
@@ -189,9 +189,9 @@ fn with_page() -> Config {
 }
 
 #[test]
-fn a_portal_behind_a_line_that_answers_pings_is_found_out() {
+fn a_portal_on_a_line_that_answers_pings_is_detected() {
     let mut world = running(&with_page());
-    let word = said_of(&mut world, |_| Fate::Answered(ms(10)));
+    let word = entry_after(&mut world, |_| Fate::Answered(ms(10)));
     assert_eq!(word, "probing → online: 3 good rounds");
     world.line("isp1", |probe| match probe.check {
         0 => Fate::Answered(ms(10)),
@@ -209,7 +209,7 @@ fn a_portal_behind_a_line_that_answers_pings_is_found_out() {
 }
 
 #[test]
-fn a_dead_upstream_is_noticed_as_fast_as_without_a_rare_check() {
+fn a_check_with_a_long_interval_does_not_delay_detection() {
     let mut world = running(&with_page());
     world.run(ms(500));
     world.kill("isp1");
@@ -219,7 +219,7 @@ fn a_dead_upstream_is_noticed_as_fast_as_without_a_rare_check() {
 }
 
 #[test]
-fn one_lost_probe_of_a_required_check_fails_nobody() {
+fn one_lost_probe_of_a_required_check_fails_no_path() {
     for lost in 0..2 {
         let mut world = running(&with_page());
         let asked = Cell::new(0);
@@ -233,7 +233,7 @@ fn one_lost_probe_of_a_required_check_fails_nobody() {
         });
         world.run(ms(5000));
         assert_eq!(world.state("isp1"), State::Online);
-        assert_eq!(world.core.swaps(), 0, "{lost}");
+        assert_eq!(world.engine.swaps(), 0, "{lost}");
         assert_eq!(world.path("isp1").rounds.verdicts(60).1, 1, "{lost}");
     }
 }

@@ -1,4 +1,4 @@
-//! A new configuration while running, and a new run that knows what the former one knew.
+//! Reload, and restart with the saved state.
 
 use failover::config::{LastResort, Preempt};
 use failover::engine::Action;
@@ -9,7 +9,7 @@ use crate::sim::{BRISK, World, config, ms, ping, provider};
 use crate::{TARGET, two, two_running};
 
 #[test]
-fn what_is_unchanged_keeps_its_rounds_and_what_is_changed_starts_anew() {
+fn unchanged_paths_keep_their_rounds_and_changed_paths_start_anew() {
     let mut world = two_running();
     let (since, sent) = (world.path("isp1").since, world.sent.len());
     let mut config = two();
@@ -19,7 +19,7 @@ fn what_is_unchanged_keeps_its_rounds_and_what_is_changed_starts_anew() {
     assert_eq!(world.path("isp1").rounds.streak(), 10);
     assert_eq!(world.path("isp2").rounds.verdicts(50), (0, 0));
     assert_eq!(world.path("isp2").rounds.facts(0).sent, 0);
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
     world.run(ms(1000));
     let numbers = world
         .sent
@@ -48,7 +48,7 @@ fn an_answer_to_a_round_before_the_reload_does_not_count_for_one_after_it() {
 
 #[test]
 fn a_changed_timing_moves_no_traffic() {
-    // isp1 is dead and isp2 leads, when somebody changes the interval of all.
+    // isp1 is dead and isp2 leads when the interval of all is changed.
     let mut world = two_running();
     world.kill("isp1");
     world.run(ms(1000));
@@ -59,7 +59,7 @@ fn a_changed_timing_moves_no_traffic() {
     world.reload(&config);
     assert_eq!(world.leader(), "isp2");
     world.run(ms(5000));
-    assert_eq!(world.core.swaps(), 1);
+    assert_eq!(world.engine.swaps(), 1);
     assert_eq!(world.state("isp1"), State::Offline);
     world.heal("isp1");
     world.run(ms(1000));
@@ -108,7 +108,7 @@ fn the_leader_is_removed() {
     config.providers.remove(0);
     world.reload(&config);
     assert_eq!(world.order(), ["isp2"]);
-    assert_eq!(world.core.swaps(), 1);
+    assert_eq!(world.engine.swaps(), 1);
     let journal = world.journal_of("isp1");
     assert_eq!(
         journal.last().map(String::as_str),
@@ -116,7 +116,7 @@ fn the_leader_is_removed() {
     );
     assert_eq!(world.last_word_of("isp2"), "leads: first in order");
     assert!(world.actions.contains(&(world.now, Action::Save)));
-    // Nothing is left of it.
+    // No state of it is left.
     world.run(ms(1000));
     world.reload(&two());
     assert_eq!(world.state("isp1"), State::Probing);
@@ -125,7 +125,7 @@ fn the_leader_is_removed() {
 }
 
 #[test]
-fn a_slot_that_another_provider_gets_carries_nothing_over() {
+fn a_slot_that_another_provider_gets_keeps_no_state() {
     let mut old = two();
     old.globals.preempt = Preempt::No;
     let mut world = World::new(&old);
@@ -149,16 +149,16 @@ fn a_slot_that_another_provider_gets_carries_nothing_over() {
     assert_eq!(world.state("isp3"), State::Probing);
     assert_eq!(world.path("isp3").rounds.facts(0).sent, 0);
 
-    // Neither a pin nor a disable is for whoever comes next.
+    // Neither a pin nor a disable applies to the next provider in the slot.
     world.run(ms(1000));
     world.disable("isp3", true);
     world.pin(Some("isp3"));
     new.providers[1] = provider("isp4", 1, BRISK);
     world.reload(&new);
-    assert_eq!(world.core.pinned(), None);
-    assert!(!world.core.is_disabled(Slot(1)));
+    assert_eq!(world.engine.pinned(), None);
+    assert!(!world.engine.is_disabled(Slot(1)));
     let journal: Vec<String> = world
-        .core
+        .engine
         .journal()
         .entries()
         .map(|e| format!("{} ({})", e.kind, e.cause))
@@ -172,7 +172,7 @@ fn a_slot_that_another_provider_gets_carries_nothing_over() {
 }
 
 #[test]
-fn a_pin_of_what_is_unchanged_stays() {
+fn a_pin_of_an_unchanged_provider_stays() {
     let mut world = two_running();
     world.pin(Some("isp2"));
     let mut config = two();
@@ -197,7 +197,7 @@ fn checks_come_and_go() {
     world.run(ms(1000));
     assert_eq!(world.state("isp2"), State::Online);
     assert!(world.path("isp2").unchecked());
-    // It comes again.
+    // It is added again.
     world.reload(&two());
     world.run(ms(1000));
     assert_eq!(world.state("isp2"), State::Offline);
@@ -221,7 +221,7 @@ fn a_family_comes_and_goes() {
     assert_eq!(world.path("isp1").rounds.streak(), 20, "IPv4 is as it was");
     world.reload(&two());
     assert_eq!(world.leader_in(Family::V6), "");
-    assert_eq!(world.core.leader(Family::V6), None);
+    assert_eq!(world.engine.leader(Family::V6), None);
 }
 
 #[test]
@@ -252,9 +252,9 @@ fn fifty_providers_lose_their_checks_at_once() {
     assert_eq!(world.state("isp49"), State::Online);
 }
 
-/// A pin of a provider that is taken out of the configuration ends: who was frozen is to be judged anew.
+/// A pin of a provider that is removed from the configuration ends: the frozen paths are judged anew.
 #[test]
-fn a_pin_that_a_reload_takes_out() {
+fn a_reload_without_the_pinned_provider() {
     let mut old = config(&["isp1", "isp2", "isp3"], &[TARGET], BRISK);
     let mut world = World::new(&old);
     world.run(ms(1000));
@@ -269,27 +269,27 @@ fn a_pin_that_a_reload_takes_out() {
     old.providers.truncate(2);
     world.kill("isp1");
     world.reload(&old);
-    assert_eq!(world.core.pinned(), None);
+    assert_eq!(world.engine.pinned(), None);
     assert_eq!(world.run_to_swap(ms(5000)), None);
     assert_eq!(world.state("isp2"), State::Online);
 }
 
-/// The world of a new run, told what the old one knew.
+/// A new run with the saved state of the old one.
 fn restarted(old: &World, uplinks: impl Fn(&mut World)) -> World {
-    let config = old.core.config().clone();
+    let config = old.engine.config().clone();
     let mut new = World::before_start();
     new.now = old.now + ms(200);
     new.configure(&config);
-    new.core
-        .restore_leader(Family::V4, old.core.leader(Family::V4).unwrap());
-    for path in old.core.paths() {
-        new.core.restore_path(path.id, path.verdict(), path.since);
+    new.engine
+        .restore_leader(Family::V4, old.engine.leader(Family::V4).unwrap());
+    for path in old.engine.paths() {
+        new.engine.restore_path(path.id, path.verdict(), path.since);
     }
     for family in Family::ALL {
-        new.core.restore_lead(family, old.core.lead_of(family));
+        new.engine.restore_lead(family, old.engine.lead_of(family));
     }
-    if let Some(pinned) = old.core.pinned() {
-        new.core.restore_pin(Some(pinned));
+    if let Some(pinned) = old.engine.pinned() {
+        new.engine.restore_pin(Some(pinned));
     }
     uplinks(&mut new);
     new.tell_uplinks();
@@ -297,7 +297,7 @@ fn restarted(old: &World, uplinks: impl Fn(&mut World)) -> World {
 }
 
 #[test]
-fn a_restart_goes_on_where_the_former_run_was() {
+fn a_restart_continues_with_the_saved_state() {
     let mut config = two();
     config.globals.preempt = Preempt::No;
     let mut old = World::new(&config);
@@ -310,9 +310,9 @@ fn a_restart_goes_on_where_the_former_run_was() {
 
     let mut new = restarted(&old, |_| ());
     assert_eq!(new.leaders, [(new.now, Some("isp2".to_owned()))]);
-    assert_eq!(new.core.swaps(), 0);
+    assert_eq!(new.engine.swaps(), 0);
     assert_eq!(
-        new.core.journal().entries().count(),
+        new.engine.journal().entries().count(),
         0,
         "nothing has changed"
     );
@@ -328,9 +328,9 @@ fn a_restart_goes_on_where_the_former_run_was() {
     assert_eq!(new.leader(), "isp1");
 }
 
-/// Who was pinned, or that nothing leads, is no news to a new run; that a pin is gone is.
+/// A new run does not report the same pin again, nor that no provider leads; it reports a removed pin.
 #[test]
-fn what_was_told_is_not_told_again() {
+fn reported_changes_are_not_reported_again() {
     let mut old = two_running();
     old.pin(Some("isp2"));
     let since = old.path("isp1").since;
@@ -339,7 +339,7 @@ fn what_was_told_is_not_told_again() {
     let mut new = restarted(&old, |_| ());
     new.kill("isp1");
     new.pin(Some("isp2"));
-    assert_eq!(new.core.journal().entries().count(), 0);
+    assert_eq!(new.engine.journal().entries().count(), 0);
     assert_eq!(new.state("isp1"), State::Frozen);
     assert_eq!(new.path("isp1").since, since);
     new.run(ms(5000));
@@ -358,11 +358,11 @@ fn what_was_told_is_not_told_again() {
     old.run(ms(1000));
     let new = restarted(&old, |_| ());
     assert!(new.kernel.v4.unreachable);
-    assert_eq!(new.core.journal().entries().count(), 0);
+    assert_eq!(new.engine.journal().entries().count(), 0);
 }
 
 #[test]
-fn the_wait_of_preempt_goes_on_across_a_restart() {
+fn the_wait_of_preempt_continues_across_a_restart() {
     let mut config = two();
     config.globals.preempt = Preempt::After(ms(5000));
     let mut old = World::new(&config);
@@ -401,11 +401,11 @@ fn a_dead_provider_stays_known_as_dead_across_a_restart() {
     assert_eq!(new.leader(), "isp2");
     assert_eq!(new.state("isp1"), State::Offline);
     new.run(ms(5000));
-    assert_eq!(new.core.swaps(), 0);
+    assert_eq!(new.engine.swaps(), 0);
 }
 
 #[test]
-fn who_led_is_gone_when_the_next_run_starts() {
+fn the_leader_is_missing_when_the_next_run_starts() {
     let mut old = two_running();
     old.uplink("isp1", Some(Waiting::NoDevice), false);
     old.run(ms(1000));

@@ -1,4 +1,4 @@
-//! When rounds go out, and what their answers amount to.
+//! The times of rounds, and the statistics of their answers.
 
 use failover::config::{Config, Timing};
 use failover::engine::path::State;
@@ -9,7 +9,7 @@ use failover::types::{CheckSet, Duration, Instant};
 use crate::sim::{BRISK, Fate, World, config, ms};
 use crate::{TARGET, two, two_running};
 
-/// The gaps between the rounds of all paths in a while of business as usual.
+/// The gaps between the rounds of all paths in normal operation.
 fn gaps(config: &Config) -> Vec<Duration> {
     let mut world = World::new(config);
     world.run(ms(5000));
@@ -33,7 +33,7 @@ fn the_rounds_of_all_paths_are_spread_over_the_interval() {
 }
 
 #[test]
-fn a_processor_is_not_woken_for_every_one_of_many_paths() {
+fn many_paths_share_wakeups() {
     for count in [8_u32, 10, 32] {
         let ids: Vec<String> = (1..=count).map(|n| format!("isp{n}")).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -68,7 +68,7 @@ fn one_round_an_interval_whatever_comes_back() {
 }
 
 #[test]
-fn the_clock_wakes_once_a_round_while_all_is_well() {
+fn there_is_one_wakeup_per_round_while_all_answers_arrive() {
     let timing = Timing {
         timeout: ms(60),
         ..BRISK
@@ -94,7 +94,7 @@ fn the_clock_wakes_once_a_round_while_all_is_well() {
 }
 
 #[test]
-fn a_driver_that_overslept_goes_on_without_a_burst() {
+fn after_a_delay_rounds_continue_without_a_burst() {
     let mut world = two_running();
     world.now += ms(10_000);
     world.run(ms(1000));
@@ -107,7 +107,7 @@ fn a_driver_that_overslept_goes_on_without_a_burst() {
 
 #[test]
 fn a_check_with_an_interval_of_its_own() {
-    // Google each round, the dear one every two seconds, and both must answer.
+    // One check in each round, the other every two seconds, both required.
     let timing = Timing {
         quorum: failover::config::Quorum::All,
         ..BRISK
@@ -127,7 +127,7 @@ fn a_check_with_an_interval_of_its_own() {
     assert_eq!(asked.len(), 6, "{asked:?}");
     assert!(asked.windows(2).all(|at| at[1] - at[0] == ms(2000)));
 
-    // It dies just after it was asked; its good result stands until the next one.
+    // It fails just after its probe; the good result holds until the next one.
     let last = asked[5];
     world.line("isp1", |probe| match probe.check {
         0 => Fate::Answered(ms(20)),
@@ -142,16 +142,16 @@ fn a_check_with_an_interval_of_its_own() {
         "online → offline: 3 rounds failed: 203.0.113.9 unanswered"
     );
 
-    // It heals: nothing changes until it is asked again.
+    // It recovers: nothing changes until its next probe.
     world.heal("isp1");
     world.run_to_swap(ms(5000)).unwrap();
     assert_eq!(world.leader(), "isp1");
-    // Asked for the third time when it was lost for the second, and from then on as usual.
+    // The third probe is sent when the second is lost; then the interval applies.
     assert_eq!(dear(&world).last(), Some(&(last + ms(4600))));
 }
 
 #[test]
-fn a_rare_check_alone_judges_every_round() {
+fn a_single_check_with_a_long_interval_judges_every_round() {
     let mut config = two();
     config.checks[0].interval = Some(ms(1000));
     let mut world = World::new(&config);

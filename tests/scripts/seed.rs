@@ -1,4 +1,4 @@
-//! The scenarios of the seed, `linux_failover`, and each row of its settings.
+//! The scenarios of `linux_failover`, the predecessor, and each of its settings.
 
 use failover::config::{Config, Quality, Quorum, Timing};
 use failover::engine::Action;
@@ -20,7 +20,7 @@ const SEED: Timing = Timing {
     quality: Quality::NONE,
 };
 
-fn seed(targets: &[&str]) -> Config {
+fn predecessor(targets: &[&str]) -> Config {
     config(&["isp1", "isp2"], targets, SEED)
 }
 
@@ -44,7 +44,7 @@ fn lose(world: &mut World, id: &str, count: u64) {
 
 #[test]
 fn check_interval() {
-    let world = started(&seed(&[TARGET]));
+    let world = started(&predecessor(&[TARGET]));
     let rounds = world.rounds_of("isp1");
     for pair in rounds.windows(2).skip(1) {
         assert_eq!(pair[1] - pair[0], SEED.interval);
@@ -53,7 +53,7 @@ fn check_interval() {
 
 #[test]
 fn one_failed_check_is_enough_to_leave() {
-    let mut world = started(&seed(&[TARGET]));
+    let mut world = started(&predecessor(&[TARGET]));
     world.kill("isp1");
     let died = world.now;
     let left = world.run_to_swap(ms(20_000)).unwrap();
@@ -67,7 +67,7 @@ fn one_failed_check_is_enough_to_leave() {
 
 #[test]
 fn min_consecutive_succeeded_checks() {
-    let mut world = started(&seed(&[TARGET]));
+    let mut world = started(&predecessor(&[TARGET]));
     lose(&mut world, "isp1", 1);
     world.run(SEED.timeout);
     assert_eq!(world.state("isp1"), State::Offline);
@@ -86,7 +86,7 @@ fn min_consecutive_succeeded_checks() {
 
 #[test]
 fn max_failed_checks_of_the_stored_results() {
-    let mut world = started(&seed(&[TARGET]));
+    let mut world = started(&predecessor(&[TARGET]));
     lose(&mut world, "isp1", 3);
     world.run(SEED.interval * 7);
     assert_eq!(world.path("isp1").rounds.streak(), 7);
@@ -95,7 +95,7 @@ fn max_failed_checks_of_the_stored_results() {
         State::Offline,
         "good for long, but three of the last ten failed"
     );
-    assert_eq!(world.core.swaps(), 1, "nor was it anything else");
+    assert_eq!(world.engine.swaps(), 1, "nor was it anything else");
     world.run(SEED.interval);
     assert_eq!(
         world.state("isp1"),
@@ -108,7 +108,7 @@ fn max_failed_checks_of_the_stored_results() {
 #[test]
 fn all_tests_must_pass() {
     let targets = ["203.0.113.8", "203.0.113.9"];
-    let mut world = started(&seed(&targets));
+    let mut world = started(&predecessor(&targets));
     world.line("isp1", |probe| match probe.check {
         0 => Fate::Answered(ms(20)),
         _ => Fate::Lost,
@@ -123,7 +123,7 @@ fn all_tests_must_pass() {
 
 #[test]
 fn the_first_provider_when_none_is_reliable() {
-    let mut world = started(&seed(&[TARGET]));
+    let mut world = started(&predecessor(&[TARGET]));
     lose(&mut world, "isp1", 1);
     world.run(SEED.timeout);
     assert_eq!(world.leader(), "isp2");
@@ -140,7 +140,7 @@ fn the_first_provider_when_none_is_reliable() {
 
 #[test]
 fn a_sticky_provider_stops_the_checks() {
-    let mut world = started(&seed(&[TARGET]));
+    let mut world = started(&predecessor(&[TARGET]));
     world.pin(Some("isp2"));
     assert_eq!(world.leader(), "isp2", "at once");
     let sent = world.sent.len();
@@ -163,13 +163,13 @@ fn providers_swap_only_when_they_must() {
         _ => Fate::Answered(ms(20)),
     });
     world.run(ms(20_000));
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
     assert_eq!(world.path("isp1").rounds.verdicts(50).1, 10);
 }
 
 #[test]
-fn start_metric_and_table_are_none_of_the_cores_business() {
-    let mut config = seed(&[TARGET]);
+fn the_engine_does_not_depend_on_start_metric_and_table() {
+    let mut config = predecessor(&[TARGET]);
     config.globals.table = TABLE_MAIN;
     config.globals.start_metric.0 = 7;
     let world = started(&config);

@@ -1,4 +1,4 @@
-//! What makes a path online and offline, and when.
+//! When a path goes online and offline.
 
 use failover::config::{Quorum, Timing};
 use failover::engine::path::State;
@@ -8,7 +8,7 @@ use crate::sim::{BRISK, Fate, World, config, ms};
 use crate::{TARGET, running, two, two_running};
 
 #[test]
-fn a_dead_upstream_is_noticed_in_time_wherever_in_the_interval_it_dies() {
+fn a_dead_upstream_is_detected_in_time_at_any_point_of_the_interval() {
     let limit = BRISK.interval * 3 + BRISK.timeout;
     for moment in (0..100).step_by(7) {
         let mut world = two_running();
@@ -26,10 +26,10 @@ fn a_dead_upstream_is_noticed_in_time_wherever_in_the_interval_it_dies() {
 #[test]
 fn rounds_overlap_when_the_timeout_is_longer_than_the_interval() {
     let mut world = two_running();
-    // A slow line is a good line, as long as it answers in time.
+    // A slow line is good as long as its answers are in time.
     world.line("isp1", |_| Fate::Answered(ms(290)));
     world.run(ms(3000));
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
     assert_eq!(world.path("isp1").rounds.verdicts(20), (20, 0));
     // 310 ms is too late.
     world.line("isp1", |_| Fate::Answered(ms(310)));
@@ -44,7 +44,7 @@ fn rounds_overlap_when_the_timeout_is_longer_than_the_interval() {
 }
 
 #[test]
-fn a_late_round_holds_back_the_verdict_of_those_after_it() {
+fn an_undecided_round_delays_the_verdict_of_later_rounds() {
     let mut world = World::new(&two());
     // The first round of isp1 is lost, the others are answered at once: nothing is certain before the timeout.
     world.line("isp1", |probe| match probe.round.0 {
@@ -76,7 +76,7 @@ fn online_after_so_many_good_rounds_and_no_sooner() {
 }
 
 #[test]
-fn a_lossy_line_is_left_for_its_losses() {
+fn a_lossy_line_goes_offline() {
     // One in four lost: never three in a row, but more than 10 of 50.
     let timing = Timing {
         max_failed: 10,
@@ -95,7 +95,7 @@ fn a_lossy_line_is_left_for_its_losses() {
     );
     world.run(ms(20_000));
     assert_eq!(world.state("isp1"), State::Offline, "12 of 50, for good");
-    assert_eq!(world.core.swaps(), 1);
+    assert_eq!(world.engine.swaps(), 1);
     world.heal("isp1");
     world.run(ms(1000));
     assert_eq!(world.state("isp1"), State::Online);
@@ -107,13 +107,13 @@ fn a_line_that_flaps_faster_than_up_never_comes_back() {
     world.kill("isp1");
     world.run(ms(1000));
     assert_eq!(world.leader(), "isp2");
-    // Two good rounds, one bad, for ever: `up` is 3.
+    // Repeatedly two good rounds and one bad: `up` is 3.
     world.line("isp1", |probe| match probe.round.0 % 3 {
         0 => Fate::Lost,
         _ => Fate::Answered(ms(20)),
     });
     world.run(ms(30_000));
-    assert_eq!(world.core.swaps(), 1);
+    assert_eq!(world.engine.swaps(), 1);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_cable_that_flaps_costs_one_swap_and_no_burst_of_probes() {
         world.plug_in("isp1");
         world.run(ms(5));
     }
-    assert_eq!(world.core.swaps(), 1, "isp1 has to prove itself first");
+    assert_eq!(world.engine.swaps(), 1, "isp1 has to prove itself first");
     let rounds = world.rounds_of("isp1");
     assert!(rounds.len() - before <= 21, "{} rounds", rounds.len());
     for pair in rounds.windows(2) {
@@ -187,7 +187,7 @@ fn the_loss_of_the_uplink_swaps_at_once() {
 }
 
 #[test]
-fn another_reason_to_wait_is_told_but_is_no_other_state() {
+fn another_reason_to_wait_is_an_entry_but_no_change_of_state() {
     let mut world = two_running();
     world.pull_cable("isp1");
     let since = world.now;
@@ -230,7 +230,7 @@ fn a_quorum_of_two() {
     };
     world.line("isp1", dead(1));
     world.run(ms(5000));
-    assert_eq!(world.core.swaps(), 0);
+    assert_eq!(world.engine.swaps(), 0);
     world.line("isp1", dead(2));
     world.run(ms(1000));
     assert_eq!(world.leader(), "isp2");
@@ -253,14 +253,19 @@ fn each_family_has_its_own_verdict() {
 }
 
 #[test]
-fn a_family_that_no_check_belongs_to_is_left_alone() {
+fn a_family_without_a_check_is_not_managed() {
     let mut config = two();
     config.globals.last_resort = failover::config::LastResort::Unreachable;
     let mut world = World::new(&config);
     world.run(ms(1000));
-    assert!(world.core.paths().all(|path| path.id.family == Family::V4));
+    assert!(
+        world
+            .engine
+            .paths()
+            .all(|path| path.id.family == Family::V4)
+    );
     assert_eq!(world.kernel.v6, Default::default());
-    assert_eq!(world.core.leader(Family::V6), None);
+    assert_eq!(world.engine.leader(Family::V6), None);
 }
 
 #[test]
@@ -282,13 +287,13 @@ fn a_provider_without_a_check_is_online_while_it_has_an_uplink() {
 }
 
 #[test]
-fn what_somebody_may_have_to_act_on_is_marked() {
+fn entries_that_may_need_action_are_marked() {
     let mut world = two_running();
     world.line("isp1", |_| Fate::Lost);
     world.run(ms(1000));
     world.line("isp1", |_| Fate::Answered(ms(5)));
     world.run(ms(1000));
-    let entries = world.core.journal().entries();
+    let entries = world.engine.journal().entries();
     let marked: Vec<(String, bool)> = entries
         .filter(|entry| entry.who.provider.as_deref() == Some("isp1"))
         .filter(|entry| matches!(entry.kind, Kind::State { from, to } if from != to))

@@ -1,6 +1,6 @@
-//! A world on a virtual clock: lines that answer, lose or refuse probes as a script says, and a driver that treats the
-//! core as the daemon does.
-#![allow(dead_code)] // each test crate uses its part
+//! A simulation on a virtual clock: lines that answer, lose or refuse probes as the test says, and a driver that uses the
+//! engine as the daemon does.
+#![allow(dead_code)] // each test crate uses a part of it
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -15,12 +15,12 @@ mod fixture;
 use fixture::TIMING;
 pub(crate) use fixture::ping;
 
-/// A duration of so many milliseconds.
+/// A duration in milliseconds.
 pub(crate) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// A point of time, in milliseconds since the world began.
+/// An instant, in milliseconds since the start of the simulation.
 pub(crate) fn at(ms: i64) -> Instant {
     Instant::from_millis(ms)
 }
@@ -32,7 +32,7 @@ pub(crate) const BRISK: Timing = Timing {
     ..TIMING
 };
 
-/// Providers in the order of rank, each in the slot of its place; every one is asked all the targets.
+/// A configuration with providers in the order of rank, each in the slot of its position, all with checks of all targets.
 pub(crate) fn config(providers: &[&str], targets: &[&str], timing: Timing) -> Config {
     let mut config = Config::default();
     for target in targets {
@@ -44,7 +44,7 @@ pub(crate) fn config(providers: &[&str], targets: &[&str], timing: Timing) -> Co
     config
 }
 
-/// A provider that is asked every check there may be.
+/// A provider with all checks.
 pub(crate) fn provider(id: &str, place: u8, timing: Timing) -> Provider {
     Provider {
         checks: u32::MAX,
@@ -53,7 +53,7 @@ pub(crate) fn provider(id: &str, place: u8, timing: Timing) -> Provider {
     }
 }
 
-/// A probe on its way.
+/// A probe in flight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Probe {
     pub(crate) at: Instant,
@@ -62,7 +62,7 @@ pub(crate) struct Probe {
     pub(crate) check: u8,
 }
 
-/// What becomes of a probe.
+/// The result of a probe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Fate {
     Answered(Duration),
@@ -73,13 +73,13 @@ pub(crate) enum Fate {
 type Line = Rc<dyn Fn(Probe) -> Fate>;
 
 pub(crate) struct World {
-    pub(crate) core: Box<Engine>,
+    pub(crate) engine: Box<Engine>,
     pub(crate) now: Instant,
     /// Every probe that was sent.
     pub(crate) sent: Vec<Probe>,
-    /// What the kernel was given.
+    /// The plans for the kernel.
     pub(crate) kernel: PerFamily<Plan>,
-    /// Who led, from when on: IPv4.
+    /// The leaders in IPv4, and since when.
     pub(crate) leaders: Vec<(Instant, Option<String>)>,
     /// Every action, in order.
     pub(crate) actions: Vec<(Instant, Action)>,
@@ -87,12 +87,12 @@ pub(crate) struct World {
     lines: HashMap<PathId, Line>,
     flying: BTreeMap<(Instant, usize), Event>,
     flown: usize,
-    /// How often the clock woke the core.
+    /// Number of wakeups by the clock.
     pub(crate) ticks: usize,
 }
 
 impl World {
-    /// Every uplink is up, every line answers in 20 ms.
+    /// A simulation with all uplinks up; every line answers in 20 ms.
     pub(crate) fn new(config: &Config) -> World {
         let mut world = World::before_start();
         world.configure(config);
@@ -100,10 +100,10 @@ impl World {
         world
     }
 
-    /// Nothing is configured yet.
+    /// A simulation without a configuration.
     pub(crate) fn before_start() -> World {
         World {
-            core: Box::new(Engine::new()),
+            engine: Box::new(Engine::new()),
             now: at(1000),
             sent: Vec::new(),
             kernel: PerFamily::default(),
@@ -118,13 +118,13 @@ impl World {
     }
 
     pub(crate) fn configure(&mut self, config: &Config) {
-        let actions = self.core.configure(config, self.now);
+        let actions = self.engine.configure(config, self.now);
         self.carry_out(&actions);
     }
 
-    /// What the daemon does after each configuration.
+    /// Reports all uplinks, as the daemon does after each configuration.
     pub(crate) fn tell_uplinks(&mut self) {
-        let paths: Vec<PathId> = self.core.paths().map(|path| path.id).collect();
+        let paths: Vec<PathId> = self.engine.paths().map(|path| path.id).collect();
         for path in paths {
             let (waiting, routable) = *self.uplinks.entry(path).or_insert((None, true));
             self.tell(Event::Uplink {
@@ -142,17 +142,17 @@ impl World {
 
     pub(crate) fn tell(&mut self, event: Event) -> Actions {
         self.ticks += usize::from(event == Event::Tick);
-        let actions = self.core.handle(event, self.now);
+        let actions = self.engine.handle(event, self.now);
         self.carry_out(&actions);
         actions
     }
 
-    /// What the kernel says of both paths of a provider from now on.
+    /// Sets the state of the uplinks of a provider, in both families.
     pub(crate) fn uplink(&mut self, id: &str, waiting: Option<Waiting>, routable: bool) {
         for family in Family::ALL {
             let path = self.id(id, family);
             self.uplinks.insert(path, (waiting, routable));
-            if self.core.path(path).is_some() {
+            if self.engine.path(path).is_some() {
                 self.tell(Event::Uplink {
                     path,
                     waiting,
@@ -166,7 +166,7 @@ impl World {
         self.uplink(id, Some(Waiting::NoCarrier), true);
     }
 
-    /// The same before anybody is told of uplinks.
+    /// The same before the uplinks are reported.
     pub(crate) fn pull_cable_silently(&mut self, id: &str) {
         for family in Family::ALL {
             let state = (Some(Waiting::NoCarrier), true);
@@ -178,7 +178,7 @@ impl World {
         self.uplink(id, None, true);
     }
 
-    /// How a provider's line treats probes from now on, in both families.
+    /// Sets how a provider's line treats probes, in both families.
     pub(crate) fn line(&mut self, id: &str, line: impl Fn(Probe) -> Fate + 'static) {
         let line: Line = Rc::new(line);
         for family in Family::ALL {
@@ -204,7 +204,7 @@ impl World {
         self.tell(Event::Disable(slot, disabled));
     }
 
-    /// Lets time pass, and everything happen that is due.
+    /// Advances the time; everything happens when it is due.
     pub(crate) fn run(&mut self, time: Duration) {
         self.run_to(self.now + time);
     }
@@ -212,15 +212,15 @@ impl World {
     pub(crate) fn run_to(&mut self, end: Instant) {
         let mut at_once = 0;
         loop {
-            let due = self.core.next_deadline().map(|due| due.max(self.now));
+            let due = self.engine.next_deadline().map(|due| due.max(self.now));
             let flying = self.flying.keys().next().map(|(at, _)| self.now.max(*at));
             let Some(next) = due.into_iter().chain(flying).min().filter(|at| *at <= end) else {
                 break;
             };
             at_once = if next == self.now { at_once + 1 } else { 0 };
-            assert!(at_once < 1000, "the core is busy at {next}");
+            assert!(at_once < 1000, "the engine is busy at {next}");
             self.now = next;
-            // As the daemon does: what came in is read before the clock is looked at.
+            // As in the daemon: received answers are processed before the clock is read.
             match self.flying.pop_first() {
                 Some(((at, _), event)) if at <= next => self.tell(event),
                 Some((key, event)) => {
@@ -233,7 +233,7 @@ impl World {
         self.now = end;
     }
 
-    /// Runs until somebody else leads in IPv4: when that was.
+    /// Runs until another provider leads in IPv4; returns the time of the swap.
     pub(crate) fn run_to_swap(&mut self, limit: Duration) -> Option<Instant> {
         let (leader, end) = (self.leader(), self.now + limit);
         while self.now < end {
@@ -246,7 +246,7 @@ impl World {
         None
     }
 
-    /// Who leads in IPv4, as the kernel has it; empty: nobody.
+    /// The leader in IPv4 by the last plan; empty if there is none.
     pub(crate) fn leader(&self) -> String {
         self.leader_in(Family::V4)
     }
@@ -267,14 +267,14 @@ impl World {
     }
 
     pub(crate) fn path_in(&self, id: &str, family: Family) -> &Path {
-        self.core.path(self.id(id, family)).unwrap()
+        self.engine.path(self.id(id, family)).unwrap()
     }
 
     pub(crate) fn state(&self, id: &str) -> State {
         self.path(id).state()
     }
 
-    /// When rounds of a provider went out, IPv4.
+    /// The times of a provider's rounds in IPv4.
     pub(crate) fn rounds_of(&self, id: &str) -> Vec<Instant> {
         let path = self.id(id, Family::V4);
         let mut rounds: Vec<_> = self.sent.iter().filter(|p| p.path == path).collect();
@@ -282,9 +282,9 @@ impl World {
         rounds.iter().map(|p| p.at).collect()
     }
 
-    /// The journal's lines of a provider, IPv4's and those of both families: `what: cause`.
+    /// The journal's entries of a provider in IPv4 and of both families, as `what: cause`.
     pub(crate) fn journal_of(&self, id: &str) -> Vec<String> {
-        let entries = self.core.journal().entries();
+        let entries = self.engine.journal().entries();
         entries
             .filter(|e| e.who.provider.as_deref() == Some(id) && e.who.family != Some(Family::V6))
             .map(|e| format!("{}: {}", e.kind, e.cause))
@@ -296,13 +296,13 @@ impl World {
     }
 
     pub(crate) fn id(&self, id: &str, family: Family) -> PathId {
-        let provider = self.core.config().provider(id);
+        let provider = self.engine.config().provider(id);
         let slot = provider.expect("a provider of the configuration").slot;
         PathId { slot, family }
     }
 
     fn name(&self, slot: Slot) -> String {
-        let provider = self.core.config().at(slot);
+        let provider = self.engine.config().at(slot);
         provider.map_or("?".to_owned(), |p| p.id.to_string())
     }
 
@@ -326,7 +326,7 @@ impl World {
                     }
                 }
                 Action::Routes(family) => {
-                    self.kernel[family] = self.core.plan(family).clone();
+                    self.kernel[family] = self.engine.plan(family).clone();
                     let leader = Some(self.leader()).filter(|id| !id.is_empty());
                     if self.leaders.last().is_none_or(|(_, last)| *last != leader) {
                         self.leaders.push((self.now, leader));
@@ -338,8 +338,8 @@ impl World {
         for family in Family::ALL {
             assert_eq!(
                 &self.kernel[family],
-                self.core.plan(family),
-                "a plan that nobody was told of"
+                self.engine.plan(family),
+                "a plan without a journal entry"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! One daemon a state directory, however the former one ended.
+//! One daemon per state directory, however the previous one ended.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use nix::unistd::mkfifo;
 use crate::Scratch;
 
 #[test]
-fn the_second_is_told_who_holds_it_and_the_third_gets_it() {
+fn the_second_gets_an_error_with_the_holder_and_the_third_gets_the_lock() {
     let scratch = Scratch::new();
     let state_dir = scratch.at("run/failover");
     let first = Lock::take(&state_dir).unwrap();
@@ -40,7 +40,7 @@ fn the_second_is_told_who_holds_it_and_the_third_gets_it() {
 }
 
 #[test]
-fn a_longer_pid_of_a_former_holder_leaves_nothing() {
+fn a_longer_pid_of_a_previous_holder_is_overwritten() {
     let scratch = Scratch::new();
     fs::write(scratch.at("lock"), "99999999999\nrubbish\n").unwrap();
     let _lock = Lock::take(&scratch.at("")).unwrap();
@@ -49,7 +49,7 @@ fn a_longer_pid_of_a_former_holder_leaves_nothing() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_or_used_is_named() {
+fn a_directory_that_cannot_be_created_or_used_is_reported() {
     let scratch = Scratch::new();
     fs::write(scratch.at("file"), "").unwrap();
     let refused = Lock::take(&scratch.at("file/run")).unwrap_err().to_string();
@@ -64,9 +64,9 @@ fn a_directory_that_cannot_be_made_or_used_is_named() {
     assert!(refused.contains("remove the directory"), "{refused}");
 }
 
-/// Whoever may write there could put other files in the place of ours.
+/// Another user that can write to it could replace the daemon's files.
 #[test]
-fn a_directory_of_others_is_refused_with_what_mends_it() {
+fn a_directory_of_another_user_is_refused_with_advice() {
     let scratch = Scratch::new();
     let state_dir = scratch.at("state");
     let refused = || Lock::take(&state_dir).unwrap_err().to_string();
@@ -91,9 +91,9 @@ fn a_pipe_in_its_place_is_refused() {
     assert!(refused.contains("not a regular file"), "{refused}");
 }
 
-/// What a cleaner of temporary files has deleted keeps nobody out.
+/// A lock file that was deleted by a cleaner of temporary files excludes no other process.
 #[test]
-fn it_holds_only_while_its_file_is_there() {
+fn it_holds_only_while_its_file_exists() {
     let scratch = Scratch::new();
     let lock = Lock::take(&scratch.at("")).unwrap();
     assert!(lock.holds());
@@ -103,7 +103,7 @@ fn it_holds_only_while_its_file_is_there() {
     assert!(other.holds() && !lock.holds());
 }
 
-/// A process that takes the lock, starts a child, and lives until it is killed or its input ends.
+/// A process that takes the lock, starts a child, and runs until it is killed or its input ends.
 fn holder(state_dir: &str) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "lock::holds_it", "--nocapture"])
@@ -120,21 +120,21 @@ fn holder(state_dir: &str) -> Child {
     child
 }
 
-/// The body of another process, started by the test below; by itself it has nothing to do.
+/// The body of another process, started by the test below; as a test it does nothing.
 #[test]
 fn holds_it() {
     let Ok(state_dir) = std::env::var("FAILOVER_TEST_STATE_DIR") else {
         return;
     };
     let _lock = Lock::take(&state_dir).unwrap();
-    // Reads what we do not: it outlives a SIGKILL of us, until the test closes the pipe.
+    // The child reads the input: it survives a SIGKILL of this process, until the test closes the pipe.
     let mut grandchild = Command::new("cat").stdout(Stdio::null()).spawn().unwrap();
     println!("held");
     grandchild.wait().unwrap();
 }
 
 #[test]
-fn a_holder_that_was_killed_holds_nothing_though_its_child_lives() {
+fn a_killed_holder_releases_the_lock_though_its_child_runs() {
     let scratch = Scratch::new();
     let mut child = holder(&scratch.at(""));
     let refused = Lock::take(&scratch.at("")).unwrap_err();

@@ -1,5 +1,5 @@
-//! The small pieces of the operating system, on the real one: files, processes, the kernel's settings.
-// Helpers of tests are tests, too; clippy sees only the functions marked so.
+//! Parts of the system layer on the real system: files, processes, kernel settings.
+// Helpers of tests are tests, too; clippy recognises only the functions marked as tests.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 mod lock;
@@ -14,7 +14,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// An empty directory of a test's own, that goes with it.
+/// An empty temporary directory, deleted when dropped.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -27,7 +27,7 @@ impl Scratch {
         Scratch(path)
     }
 
-    /// The path of something in it, as configuration has it.
+    /// The path of a file in it, as a string.
     fn at(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_string()
     }

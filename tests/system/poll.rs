@@ -1,10 +1,10 @@
-//! The loop's clockwork at the shortest interval there is.
+//! The event loop's timer at the shortest interval.
 
 use failover::linux::clock::now;
 use failover::linux::poll::{Poller, ReadyList};
 use failover::types::Duration;
 
-/// Also what to look at with `strace -f -e epoll_wait,timerfd_settime,read`: two calls a turn, and no read.
+/// With `strace -f -e epoll_wait,timerfd_settime,read` it shows two calls per turn, and no read.
 #[test]
 fn rounds_ten_milliseconds_apart_keep_their_time() {
     const ROUNDS: u64 = 100;

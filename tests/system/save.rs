@@ -1,4 +1,4 @@
-//! The saved state's file: what a run leaves is found by the next, and nothing else is believed.
+//! The saved state's file: the next run reads it, and invalid files are ignored.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -35,7 +35,7 @@ fn ignored(scratch: &Scratch, boot: BootId) -> String {
 }
 
 #[test]
-fn what_was_saved_last_is_found() {
+fn the_last_saved_state_is_read() {
     let scratch = Scratch::new();
     let boot = boot_id().unwrap();
     assert!(matches!(
@@ -59,7 +59,7 @@ fn what_was_saved_last_is_found() {
 }
 
 #[test]
-fn what_is_not_to_be_believed_is_ignored_with_the_reason() {
+fn an_invalid_file_is_ignored_with_the_reason() {
     let scratch = Scratch::new();
     let boot = boot_id().unwrap();
     write(&scratch, 3);
@@ -86,7 +86,7 @@ fn what_is_not_to_be_believed_is_ignored_with_the_reason() {
 }
 
 #[test]
-fn what_cannot_be_saved_leaves_nothing_that_is_so_no_more() {
+fn a_failed_write_leaves_no_outdated_file() {
     let scratch = Scratch::new();
     write(&scratch, 2);
     fs::create_dir(scratch.at("state.tmp")).unwrap();
@@ -100,7 +100,7 @@ fn what_cannot_be_saved_leaves_nothing_that_is_so_no_more() {
     assert!(!fs::exists(scratch.at("gone")).unwrap());
 }
 
-/// A pipe would keep the daemon waiting for ever; a link could lead to anything.
+/// A pipe would block the daemon for ever; a link could lead to any file.
 #[test]
 fn only_a_regular_file_is_read() {
     let scratch = Scratch::new();
@@ -109,7 +109,7 @@ fn only_a_regular_file_is_read() {
     nix::unistd::mkfifo(&*path, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let why = ignored(&scratch, boot);
     assert!(why.contains("not a regular file"), "{why}");
-    // It is replaced all the same.
+    // It is still replaced.
     write(&scratch, 1);
     assert!(matches!(
         saved_state::read(&scratch.at(""), boot),

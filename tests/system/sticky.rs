@@ -1,6 +1,6 @@
-//! The sticky file in the hands of people: written, emptied, moved, deleted, and written by us.
+//! The sticky file: written, emptied, moved and deleted by other programs, and written by us.
 //!
-//! inotify queues an event before the system call that causes it returns: so nothing is waited for here.
+//! inotify queues an event before the system call that causes it returns: so no waiting is needed here.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -16,9 +16,9 @@ pub(crate) fn provider(id: &str) -> Option<Pinned> {
     Some(Pinned::Provider(id.try_into().unwrap()))
 }
 
-const NOBODY: Option<Pinned> = Some(Pinned::Nobody);
+const UNPINNED: Option<Pinned> = Some(Pinned::None);
 
-/// What the next look tells; the loop would look because the descriptor is readable.
+/// The change that is read next; the event loop would read because the descriptor is readable.
 pub(crate) fn news(sticky: &mut Sticky) -> Option<Pinned> {
     if !wakes(sticky) {
         return None;
@@ -37,11 +37,11 @@ fn wakes(sticky: &Sticky) -> bool {
 }
 
 #[test]
-fn a_pin_comes_and_goes_by_hand() {
+fn a_pin_is_set_and_removed_by_hand() {
     let scratch = Scratch::new();
     let file = scratch.at("sticky.provider");
     let mut sticky = Sticky::open(&file).unwrap();
-    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    assert_eq!(sticky.pinned(), &Pinned::None);
 
     fs::write(&file, "isp2\n").unwrap(); // echo isp2 >
     assert_eq!(news(&mut sticky), provider("isp2"));
@@ -50,11 +50,11 @@ fn a_pin_comes_and_goes_by_hand() {
     fs::write(&file, " isp1 ").unwrap();
     assert_eq!(news(&mut sticky), None, "the same is no news");
     fs::write(&file, "").unwrap(); // >
-    assert_eq!(news(&mut sticky), NOBODY);
+    assert_eq!(news(&mut sticky), UNPINNED);
     fs::write(&file, "isp2\n").unwrap();
     assert_eq!(news(&mut sticky), provider("isp2"));
     fs::remove_file(&file).unwrap();
-    assert_eq!(news(&mut sticky), NOBODY);
+    assert_eq!(news(&mut sticky), UNPINNED);
 
     let other = scratch.at("other");
     fs::write(&other, "isp3\n").unwrap();
@@ -62,7 +62,7 @@ fn a_pin_comes_and_goes_by_hand() {
     fs::rename(&other, &file).unwrap(); // mv other sticky.provider
     assert_eq!(news(&mut sticky), provider("isp3"));
     fs::rename(&file, &other).unwrap();
-    assert_eq!(news(&mut sticky), NOBODY);
+    assert_eq!(news(&mut sticky), UNPINNED);
     fs::hard_link(&other, &file).unwrap(); // ln
     assert_eq!(news(&mut sticky), provider("isp3"));
     fs::remove_file(&file).unwrap();
@@ -71,13 +71,13 @@ fn a_pin_comes_and_goes_by_hand() {
     fs::write(&other, "isp4\n").unwrap();
     assert_eq!(news(&mut sticky), provider("isp4"), "through the link");
     fs::remove_file(&other).unwrap();
-    assert_eq!(news(&mut sticky), NOBODY);
+    assert_eq!(news(&mut sticky), UNPINNED);
     fs::write(&other, "isp5\n").unwrap();
     assert_eq!(news(&mut sticky), provider("isp5"), "the link led nowhere");
 }
 
 #[test]
-fn a_file_that_is_being_written_says_nothing_until_it_is_closed() {
+fn a_file_takes_effect_when_it_is_closed() {
     let scratch = Scratch::new();
     let file = scratch.at("sticky.provider");
     fs::write(&file, "isp1\n").unwrap();
@@ -95,7 +95,7 @@ fn a_file_that_is_being_written_says_nothing_until_it_is_closed() {
 }
 
 #[test]
-fn what_cannot_be_an_id_is_told_once_with_what_to_do() {
+fn an_invalid_id_is_reported_once_with_advice() {
     let scratch = Scratch::new();
     let file = scratch.at("sticky.provider");
     let mut sticky = Sticky::open(&file).unwrap();
@@ -118,11 +118,11 @@ fn what_cannot_be_an_id_is_told_once_with_what_to_do() {
     let refused = sticky.write(Some("isp2")).unwrap_err().to_string();
     assert!(refused.contains("remove the directory"), "{refused}");
     fs::remove_dir(&file).unwrap();
-    assert_eq!(news(&mut sticky), NOBODY);
+    assert_eq!(news(&mut sticky), UNPINNED);
 }
 
 #[test]
-fn our_own_writing_is_no_news_and_lasts() {
+fn our_own_write_is_no_change_and_durable() {
     let scratch = Scratch::new();
     let file = scratch.at("etc/failover/sticky.provider");
     let mut sticky = Sticky::open(&file).unwrap();
@@ -134,7 +134,7 @@ fn our_own_writing_is_no_news_and_lasts() {
     assert_eq!(mode(&file), 0o644);
     assert_eq!(mode(&scratch.at("etc/failover")), 0o755);
 
-    // And what others do to it is news as before.
+    // Changes by other programs are still reported.
     fs::write(&file, "isp1\n").unwrap();
     assert_eq!(news(&mut sticky), provider("isp1"));
     sticky.write(None).unwrap();
@@ -146,7 +146,7 @@ fn our_own_writing_is_no_news_and_lasts() {
 }
 
 #[test]
-fn what_the_file_says_already_is_not_written_again() {
+fn an_unchanged_pin_is_not_written_again() {
     let scratch = Scratch::new();
     let file = scratch.at("sticky.provider");
     fs::write(&file, "isp2").unwrap();
@@ -175,9 +175,9 @@ fn a_symbolic_link_stays_one_when_we_write() {
     assert_eq!(news(&mut sticky), provider("isp3"));
 }
 
-/// Whoever may write to the directory could have us write, or delete, anywhere.
+/// A user that can write to the directory could redirect the write, or the deletion, to any file.
 #[test]
-fn nothing_is_written_through_a_link_that_others_can_make() {
+fn nothing_is_written_through_a_link_in_a_directory_that_others_can_write_to() {
     let scratch = Scratch::new();
     fs::write(scratch.at("precious"), "isp9\n").unwrap();
     fs::create_dir(scratch.at("open")).unwrap();
@@ -203,7 +203,7 @@ fn nothing_is_written_through_a_link_that_others_can_make() {
 }
 
 #[test]
-fn a_former_run_killed_while_writing_does_not_matter() {
+fn leftovers_of_a_killed_write_do_not_matter() {
     let scratch = Scratch::new();
     let file = scratch.at("sticky.provider");
     let elsewhere = scratch.at("elsewhere");
@@ -216,19 +216,19 @@ fn a_former_run_killed_while_writing_does_not_matter() {
 }
 
 #[test]
-fn a_pin_that_cannot_be_written_says_what_to_do() {
+fn a_failed_write_has_advice() {
     let scratch = Scratch::new();
     fs::write(scratch.at("file"), "").unwrap();
     let mut sticky = Sticky::open(&scratch.at("file/sticky.provider")).unwrap();
-    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    assert_eq!(sticky.pinned(), &Pinned::None);
     let refused = sticky.write(Some("isp2")).unwrap_err().to_string();
     assert!(refused.contains("in a directory's place"), "{refused}");
-    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    assert_eq!(sticky.pinned(), &Pinned::None);
 
     let loops = scratch.at("loop");
     symlink("loop", &loops).unwrap();
     let mut sticky = Sticky::open(&loops).unwrap();
     assert!(matches!(sticky.pinned(), Pinned::Invalid(_)));
     sticky.write(None).unwrap();
-    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    assert_eq!(sticky.pinned(), &Pinned::None);
 }

@@ -1,4 +1,4 @@
-//! The way to the sticky file: directories that are not there yet, vanish, are moved, or lie behind links.
+//! The path of the sticky file: directories that do not exist yet, are deleted, are moved, or are symbolic links.
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;
@@ -6,17 +6,17 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::thread;
 
-use failover::linux::file::path_watch::Watch;
+use failover::linux::file::path_watch::PathWatch;
 use failover::linux::file::sticky::{Pinned, Sticky};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::Scratch;
 use crate::sticky::{news, provider};
 
-const NOBODY: Option<Pinned> = Some(Pinned::Nobody);
+const UNPINNED: Option<Pinned> = Some(Pinned::None);
 
 #[test]
-fn directories_may_come_later_one_by_one_or_all_at_once() {
+fn directories_may_be_created_later_one_by_one_or_all_at_once() {
     let scratch = Scratch::new();
     let file = scratch.at("a/b/c/pin");
     let mut sticky = Sticky::open(&file).unwrap();
@@ -28,8 +28,8 @@ fn directories_may_come_later_one_by_one_or_all_at_once() {
     assert_eq!(news(&mut sticky), provider("isp1"));
 
     fs::remove_dir_all(scratch.at("a")).unwrap();
-    assert_eq!(news(&mut sticky), NOBODY);
-    // Between the directory's coming and our look at it there is no event for what happens inside.
+    assert_eq!(news(&mut sticky), UNPINNED);
+    // Between the directory's creation and the new watch there are no events for changes inside.
     fs::create_dir_all(scratch.at("a/b/c")).unwrap();
     fs::write(&file, "isp2").unwrap();
     assert_eq!(news(&mut sticky), provider("isp2"));
@@ -42,7 +42,7 @@ fn directories_may_come_later_one_by_one_or_all_at_once() {
 }
 
 #[test]
-fn a_directory_that_somebody_still_holds_is_gone_all_the_same() {
+fn a_deleted_directory_that_is_still_open_counts_as_deleted() {
     let scratch = Scratch::new();
     let file = scratch.at("a/pin");
     fs::create_dir(scratch.at("a")).unwrap();
@@ -50,14 +50,14 @@ fn a_directory_that_somebody_still_holds_is_gone_all_the_same() {
     let mut sticky = Sticky::open(&file).unwrap();
     let _shell_stands_in_it = File::open(scratch.at("a")).unwrap();
     fs::remove_dir_all(scratch.at("a")).unwrap();
-    assert_eq!(news(&mut sticky), NOBODY);
+    assert_eq!(news(&mut sticky), UNPINNED);
     fs::create_dir(scratch.at("a")).unwrap();
     fs::write(&file, "isp2").unwrap();
     assert_eq!(news(&mut sticky), provider("isp2"));
 }
 
 #[test]
-fn a_directory_is_moved_away_and_another_takes_its_place() {
+fn a_directory_is_replaced_by_another() {
     let scratch = Scratch::new();
     let file = scratch.at("a/b/pin");
     fs::create_dir_all(scratch.at("a/b")).unwrap();
@@ -65,7 +65,7 @@ fn a_directory_is_moved_away_and_another_takes_its_place() {
     let mut sticky = Sticky::open(&file).unwrap();
 
     fs::rename(scratch.at("a"), scratch.at("z")).unwrap();
-    assert_eq!(news(&mut sticky), NOBODY);
+    assert_eq!(news(&mut sticky), UNPINNED);
     fs::write(scratch.at("z/b/pin"), "isp2").unwrap();
     assert_eq!(news(&mut sticky), None, "it is elsewhere now");
     fs::rename(scratch.at("z"), scratch.at("a")).unwrap();
@@ -73,7 +73,7 @@ fn a_directory_is_moved_away_and_another_takes_its_place() {
 }
 
 #[test]
-fn a_link_on_the_way_is_followed_wherever_it_leads_next() {
+fn a_changed_link_in_the_path_is_followed() {
     let scratch = Scratch::new();
     for (directory, id) in [("one", "isp1"), ("two", "isp2")] {
         fs::create_dir(scratch.at(directory)).unwrap();
@@ -95,7 +95,7 @@ fn a_link_on_the_way_is_followed_wherever_it_leads_next() {
     assert_eq!(news(&mut sticky), provider("isp5"));
 
     fs::remove_file(&link).unwrap();
-    assert_eq!(news(&mut sticky), NOBODY);
+    assert_eq!(news(&mut sticky), UNPINNED);
     symlink("../nowhere", &link).unwrap();
     assert_eq!(news(&mut sticky), None);
     fs::remove_file(&link).unwrap();
@@ -108,11 +108,11 @@ fn a_link_on_the_way_is_followed_wherever_it_leads_next() {
 }
 
 #[test]
-fn a_file_in_a_directorys_place_makes_room() {
+fn a_file_in_place_of_a_directory_is_replaced() {
     let scratch = Scratch::new();
     fs::write(scratch.at("a"), "isp1").unwrap();
     let mut sticky = Sticky::open(&scratch.at("a/pin")).unwrap();
-    assert_eq!(sticky.pinned(), &Pinned::Nobody);
+    assert_eq!(sticky.pinned(), &Pinned::None);
     fs::remove_file(scratch.at("a")).unwrap();
     fs::create_dir(scratch.at("a")).unwrap();
     fs::write(scratch.at("a/pin"), "isp2").unwrap();
@@ -120,10 +120,10 @@ fn a_file_in_a_directorys_place_makes_room() {
 }
 
 #[test]
-fn what_happens_beside_the_way_is_no_change() {
+fn events_of_other_names_are_no_change() {
     let scratch = Scratch::new();
     fs::create_dir_all(scratch.at("a/b")).unwrap();
-    let mut watch = Watch::new(Path::new(&scratch.at("a/b/pin"))).unwrap();
+    let mut watch = PathWatch::new(Path::new(&scratch.at("a/b/pin"))).unwrap();
     for beside in [
         "pin",
         "a/pin",
@@ -142,9 +142,9 @@ fn what_happens_beside_the_way_is_no_change() {
     assert!(!watch.changed().unwrap());
 }
 
-/// Whatever happens while we look, the last word is heard.
+/// Changes during the walk are detected: the last content is read.
 #[test]
-fn no_change_is_lost_however_fast_they_come() {
+fn no_change_is_lost_however_fast_they_follow() {
     let scratch = Scratch::new();
     let file = scratch.at("a/b/pin");
     let mut sticky = Sticky::open(&file).unwrap();

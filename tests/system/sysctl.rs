@@ -1,4 +1,4 @@
-//! The kernel's settings of a device, and their cure, in a network namespace of the test's own.
+//! The kernel's settings of a device, and the command that changes them, in a network namespace.
 
 use std::process::Command;
 use std::{fs, thread};
@@ -16,8 +16,8 @@ fn set(device: &str, option: &str, value: u8) {
     fs::write(path, value.to_string()).unwrap();
 }
 
-/// Runs in a network namespace that ends with it.
-fn alone(story: fn()) {
+/// Runs a test in a new network namespace.
+fn in_namespace(story: fn()) {
     thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWNET).expect("to be run as root");
         story();
@@ -28,7 +28,7 @@ fn alone(story: fn()) {
 
 #[test]
 fn the_larger_rp_filter_counts_and_the_cure_cures() {
-    alone(|| {
+    in_namespace(|| {
         run("ip link add wan0 type veth peer name eth0.2");
         assert_eq!(rp_filter("nosuch"), None);
         for device in ["wan0", "eth0.2"] {
@@ -51,8 +51,8 @@ fn the_larger_rp_filter_counts_and_the_cure_cures() {
 }
 
 #[test]
-fn switches_count_when_set_for_all_or_for_the_device() {
-    alone(|| {
+fn booleans_count_if_set_for_all_or_for_the_device() {
+    in_namespace(|| {
         run("ip link add wan0 type veth peer name wan1");
         for (all, own) in [(0, 0), (0, 1), (1, 0)] {
             set("all", "src_valid_mark", all);

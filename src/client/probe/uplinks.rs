@@ -88,7 +88,7 @@ impl<'a> Scene<'a> {
         requests
             .dump(&mut mirror, Kinds::ALL)
             .map_err(|fault| format!("the kernel's routes cannot be read: {fault}"))?;
-        for (name, _) in interfaces.troubles() {
+        for (name, _) in interfaces.failures() {
             complain(
                 Exit::Ok,
                 &format!(

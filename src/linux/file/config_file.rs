@@ -1,4 +1,4 @@
-//! The configuration file: where it is, and what a command needs to know of it.
+//! The configuration file: finding and reading it.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -18,15 +18,15 @@ use crate::option::{Problem, Severity};
 use crate::text::text;
 use crate::types::Duration;
 
-/// Names a configuration, when no option does.
+/// Environment variable that names the configuration file if no option does.
 pub const CONFIG_VARIABLE: &str = "FAILOVER_CONFIG";
 
-/// How long a configuration may take to come out of a pipe, in milliseconds.
+/// Timeout for a configuration that is read from a pipe, in milliseconds.
 const PATIENCE_MS: u16 = 1000;
 const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
 
-/// Which configuration to use: the one named, else the variable's, else the first of [`CONFIG_FILES`] that exists.
-/// `None`: nobody names one, and none exists.
+/// The configuration file to use: the named one, else the variable's, else the first of [`CONFIG_FILES`] that exists.
+/// `None`: none is named, and none exists.
 pub fn find_config(named: Option<&Path>, variable: Option<OsString>) -> Option<PathBuf> {
     let variable = variable
         .filter(|value| !value.is_empty())
@@ -37,8 +37,8 @@ pub fn find_config(named: Option<&Path>, variable: Option<OsString>) -> Option<P
     })
 }
 
-/// Reads and validates a configuration, and tells of every problem in the order of the lines; the number of errors. With
-/// errors, `config` holds as much as could be read.
+/// Reads and validates a configuration, and reports its problems in the order of the lines. Returns the number of errors.
+/// With errors, `config` holds the valid parts.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -56,7 +56,7 @@ pub fn load_config(
     Ok(loaded.err().map_or(0, |refused| refused.errors))
 }
 
-/// Tells problems, but of many errors the first only, and how many more there are.
+/// Reports problems; of many errors, only the first ones and the number of the others.
 fn tell(problems: Vec<Problem>, report: &mut dyn FnMut(Problem)) {
     let is_error = |problem: &Problem| problem.severity == Severity::Error;
     let mut errors = 0;
@@ -75,22 +75,22 @@ fn tell(problems: Vec<Problem>, report: &mut dyn FnMut(Problem)) {
     report(Problem { message, ..next });
 }
 
-/// Reads a configuration. At most one byte more than one may have: `load` says what is wrong with that.
+/// Reads a configuration: at most one byte more than allowed, which `load` reports.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     read_patiently(path).map_err(|error| {
         let directory = error.kind() == ErrorKind::IsADirectory;
-        let trouble = FileError::new("read", path, error);
+        let error = FileError::new("read", path, error);
         match directory {
-            true => trouble.advise("name a file"),
-            false => trouble,
+            true => error.advise("name a file"),
+            false => error,
         }
     })
 }
 
-/// A pipe whose other end is silent does not hold up the daemon.
+/// Reads with a timeout, so that a pipe without data does not block the daemon.
 fn read_patiently(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     let mut options = OpenOptions::new();
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_option_comes_before_the_variable() {
+    fn the_option_precedes_the_variable() {
         let named = Some(Path::new("/a"));
         let variable = || Some(OsString::from("/b"));
         assert_eq!(find_config(named, variable()), Some("/a".into()));

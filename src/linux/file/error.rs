@@ -1,4 +1,4 @@
-//! What could not be done with a file, why, and what to do about it.
+//! A failed file operation, its cause, and advice for the user.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -7,21 +7,21 @@ use nix::errno::Errno;
 
 use crate::linux::errno;
 
-/// One operation on a file or directory that failed. Shown as `cannot write /x: Read-only file system: …`.
+/// A failed operation on a file or directory. Shown as `cannot write /x: Read-only file system: …`.
 #[derive(Debug)]
 pub struct FileError {
     /// the verb: `read`, `write`, `watch` …
     doing: &'static str,
-    /// what it was done to
+    /// the file or directory
     path: PathBuf,
-    /// what the system said
+    /// the system's error
     error: io::Error,
-    /// what to do; empty when nobody knows
+    /// what the user can do; empty if unknown
     advice: &'static str,
 }
 
 impl FileError {
-    /// With the advice that goes with the error whatever was tried.
+    /// With the advice for this error, whatever the operation.
     pub fn new(doing: &'static str, path: impl AsRef<Path>, error: io::Error) -> FileError {
         FileError {
             advice: advice(&error),
@@ -31,12 +31,12 @@ impl FileError {
         }
     }
 
-    /// With better advice.
+    /// With other advice.
     pub fn advise(self, advice: &'static str) -> FileError {
         FileError { advice, ..self }
     }
 
-    /// The error number, when the system gave one.
+    /// The errno, if there is one.
     pub fn errno(&self) -> Option<Errno> {
         self.error.raw_os_error().map(Errno::from_raw)
     }
@@ -78,14 +78,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_says_what_where_why_and_what_to_do() {
+    fn it_names_operation_file_cause_and_advice() {
         let read_only = || io::Error::from_raw_os_error(Errno::EROFS as i32);
-        let trouble = FileError::new("write", "/etc/x", read_only());
+        let error = FileError::new("write", "/etc/x", read_only());
         assert_eq!(
-            trouble.to_string(),
+            error.to_string(),
             "cannot write /etc/x: Read-only file system: put it on a file system that can be written"
         );
-        assert_eq!(trouble.errno(), Some(Errno::EROFS));
-        assert!(trouble.advise("pray").to_string().ends_with(": pray"));
+        assert_eq!(error.errno(), Some(Errno::EROFS));
+        assert!(error.advise("retry").to_string().ends_with(": retry"));
     }
 }

@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Longest line that is seen, in bytes; longer ones are passed over. iproute2's limit is the same.
+/// Longest line that is read, in bytes; longer ones are ignored. iproute2's limit is the same.
 const LINE_MAX: usize = 512;
 
-/// Opens a file to be read. Never waits, as opening a pipe or a device may: only regular files are opened.
+/// Opens a file for reading. Never blocks, as opening a pipe or a device may: only regular files are opened.
 pub fn open(path: impl AsRef<Path>, flags: i32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let options = options.read(true);
@@ -20,7 +20,7 @@ pub fn open(path: impl AsRef<Path>, flags: i32) -> io::Result<File> {
     )
 }
 
-/// Refuses what is no regular file.
+/// Refuses a file that is not a regular one.
 pub fn regular(file: File) -> io::Result<File> {
     match file.metadata()?.file_type() {
         kind if kind.is_file() => Ok(file),
@@ -32,13 +32,13 @@ pub fn regular(file: File) -> io::Result<File> {
     }
 }
 
-/// Adds what comes from a file, until there are `most` bytes in all.
+/// Reads from a file until there are `most` bytes in all.
 pub fn read(mut file: &File, most: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
     let room = u64::try_from(most.saturating_sub(bytes.len())).unwrap_or(u64::MAX);
     file.by_ref().take(room).read_to_end(bytes).map(drop)
 }
 
-/// Shows every line of a file, without its line feed, until `show` has found what it wants.
+/// Passes every line of a file, without its line feed, to `show`, until `show` returns a value.
 pub fn find<T>(
     path: impl AsRef<Path>,
     mut show: impl FnMut(&str) -> ControlFlow<T>,
@@ -98,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_whole_wherever_the_buffer_ends() {
+    fn lines_are_whole_wherever_the_buffer_ends() {
         let text: String = (0..1000).map(|n| format!("{n} line\n")).collect();
         assert_eq!(lines_of(text.as_bytes()), text.lines().collect::<Vec<_>>(),);
         assert_eq!(lines_of(b"a\n\nb"), ["a", "", "b"]);
     }
 
     #[test]
-    fn what_is_too_long_or_no_text_is_passed_over() {
+    fn a_line_that_is_too_long_or_no_text_is_ignored() {
         for length in [511, 512, 513, 1024, 1025, 5000] {
             let long = "x".repeat(length);
             let seen = lines_of(format!("a\n{long}\nb\n").as_bytes());

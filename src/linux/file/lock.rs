@@ -1,4 +1,4 @@
-//! One daemon a state directory: a lock that the kernel takes back when its holder ends, however it ends.
+//! One daemon per state directory: a lock that the kernel releases when its holder ends, however it ends.
 
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
@@ -18,21 +18,21 @@ const NAME: &str = "lock";
 /// Longest command line that is shown, in bytes.
 const COMMAND_MAX: usize = 120;
 
-/// Held as long as this lives. The file stays: whoever deletes it would let a second daemon in.
+/// The lock is held until this is dropped. The file stays: deleting it would admit a second daemon.
 #[derive(Debug)]
 pub struct Lock {
-    /// none when there is no room for it
+    /// none if the file system has no room for it
     file: Option<Flock<File>>,
     path: PathBuf,
 }
 
 impl Lock {
-    /// As [`Lock::take`]; but where nothing can be written (a full tmpfs, say), there is a warning and no lock: failover
-    /// matters more.
+    /// As [`Lock::take`]; but if nothing can be written (a full tmpfs, for example), warns and returns without a lock,
+    /// because failover is more important.
     pub fn take_if_there_is_room(state_dir: &str) -> Result<Lock, NotLocked> {
         match Lock::take(state_dir) {
-            Err(NotLocked::FileError(trouble)) if is_full(trouble.errno()) => {
-                log::warn!("{trouble}; running without a lock");
+            Err(NotLocked::FileError(error)) if is_full(error.errno()) => {
+                log::warn!("{error}; running without a lock");
                 Ok(Lock {
                     file: None,
                     path: Path::new(state_dir).join(NAME),
@@ -42,7 +42,7 @@ impl Lock {
         }
     }
 
-    /// Whether it is what its path leads to: else it keeps nobody out.
+    /// Whether the locked file is still the file at its path: otherwise the lock excludes no other process.
     pub fn holds(&self) -> bool {
         let held = self.file.as_ref().and_then(|file| file.metadata().ok());
         let found = std::fs::symlink_metadata(&self.path).ok();
@@ -50,27 +50,27 @@ impl Lock {
         held.is_some() && held.map(place) == found.map(place)
     }
 
-    /// Deletes the file, before the lock is given back.
+    /// Deletes the file, before the lock is released.
     pub(crate) fn remove(&self) {
         let _ = std::fs::remove_file(&self.path);
     }
 
-    /// Makes the state directory when there is none, and locks it (flock(2)). Never waits.
+    /// Creates the state directory if it does not exist, and locks it (flock(2)). Never blocks.
     pub fn take(state_dir: &str) -> Result<Lock, NotLocked> {
         state_dir::make(state_dir).map_err(|found| match found {
-            Unsafe::FileError(trouble) => NotLocked::FileError(trouble),
+            Unsafe::FileError(error) => NotLocked::FileError(error),
             found => NotLocked::Unsafe(found),
         })?;
         Lock::take_file(state_dir, NAME)
     }
 
-    /// Locks a file of a directory that nobody else may write to.
+    /// Locks a file in a directory that no other user can write to.
     pub(crate) fn take_file(state_dir: &str, name: &str) -> Result<Lock, NotLocked> {
         let path = Path::new(state_dir).join(name);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        // std opens with O_CLOEXEC: a child has it until it becomes another program. Who may open it may lock it: nobody
-        // else, not even to read, whatever the mode that a former version gave it.
+        // std opens with O_CLOEXEC: a child keeps it until exec. A user that can open the file, even for reading, can lock
+        // it: so the mode is set to 0600, also for a file of an earlier version.
         let file = options
             .mode(0o600)
             .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
@@ -86,7 +86,7 @@ impl Lock {
             Err((file, Errno::EWOULDBLOCK)) => return Err(held(state_dir, &file)),
             Err((_, errno)) => return Err(FileError::new("lock", &path, errno.into()).into()),
         };
-        // The pid is only for people.
+        // The pid is only informative.
         let written = file
             .set_len(0)
             .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
@@ -100,14 +100,14 @@ impl Lock {
     }
 }
 
-/// The process that a lock's file names; none when its holder has not written yet.
+/// The pid in a lock file; none if its holder has not written it yet.
 pub(crate) fn holder(file: &File) -> Option<u32> {
     let mut text = Vec::new();
     lines::read(file, 16, &mut text).ok()?;
     str::from_utf8(&text).ok()?.trim().parse().ok()
 }
 
-/// Finds out who holds the lock, from what the holder has written into the file.
+/// Describes the holder of the lock, from the pid in the file.
 fn held(state_dir: &str, file: &File) -> NotLocked {
     let pid = holder(file);
     NotLocked::Held {
@@ -117,7 +117,7 @@ fn held(state_dir: &str, file: &File) -> NotLocked {
     }
 }
 
-/// A process' words, fit to be shown (proc_pid_cmdline(5)).
+/// The command line of a process, without control characters (proc_pid_cmdline(5)).
 pub(crate) fn command_line(pid: u32) -> Option<String> {
     let mut bytes = Vec::new();
     let file = File::open(format!("/proc/{pid}/cmdline")).ok()?;
@@ -135,36 +135,36 @@ pub(crate) fn command_line(pid: u32) -> Option<String> {
 pub enum NotLocked {
     /// another daemon has it
     Held {
-        /// what it holds
+        /// the state directory
         state_dir: PathBuf,
-        /// the holder, when it has said so
+        /// the holder's pid, if it is known
         pid: Option<u32>,
-        /// its command line, when it can be read
+        /// its command line, if it can be read
         command: Option<String>,
     },
-    /// others could meddle with the directory
+    /// other users can write to the directory
     Unsafe(Unsafe),
-    /// the directory or the file could not be had
+    /// the directory or the file could not be created or opened
     FileError(FileError),
 }
 
 impl NotLocked {
-    /// Whether the holder lives no more: what is left is a child of its that has not become another program yet.
+    /// Whether the holder is dead: the lock is still held by a child of it, until that calls exec.
     pub fn by_dead(&self) -> bool {
         matches!(self, NotLocked::Held { command: None, .. })
     }
 }
 
 impl From<FileError> for NotLocked {
-    fn from(trouble: FileError) -> NotLocked {
-        NotLocked::FileError(trouble)
+    fn from(error: FileError) -> NotLocked {
+        NotLocked::FileError(error)
     }
 }
 
 impl fmt::Display for NotLocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotLocked::FileError(trouble) => trouble.fmt(f),
+            NotLocked::FileError(error) => error.fmt(f),
             NotLocked::Unsafe(found) => found.fmt(f),
             NotLocked::Held {
                 state_dir,

@@ -1,11 +1,11 @@
-//! Tells when what a path leads to may have changed, though nothing of it may exist yet (inotify(7)).
+//! Detects that the file at a path may have changed; no part of the path need exist (inotify(7)).
 //!
-//! Every directory that the path passes through is watched for the one name that the path takes from it: `/` for
-//! `etc`, `/etc` for `failover`, `/etc/failover` for the file; behind a symbolic link both ways on. So whatever
-//! appears, disappears or is put in another's place along the way is seen, and the walk begins anew.
+//! Every directory of the path is watched for the next name of the path: `/` for `etc`, `/etc` for `failover`,
+//! `/etc/failover` for the file; for a symbolic link, its target's path as well. So everything that appears, disappears or
+//! is replaced along the path is detected, and the path is walked again.
 //!
-//! Each directory is watched before the next name is looked at, and all of them before the caller reads the file: a
-//! change comes either before that look or as an event. Only what is mounted over a directory goes unseen.
+//! Each directory is watched before the next name is looked up, and all of them before the caller reads the file: a change
+//! is either visible to the lookup or an event. Only a mount over a directory is not detected.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -18,13 +18,13 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
 use super::error::FileError;
 
-/// Most symbolic links on the way; the kernel's own limit is 40.
+/// Most symbolic links in a path; the kernel's own limit is 40.
 const LINKS_MAX: usize = 16;
-/// Most directories on the way.
+/// Most directories in a path.
 const DEPTH_MAX: usize = 64;
 
-/// What happens to a name. A file that is written counts when it is closed: between `>` emptying it and `echo`
-/// filling it there is nothing to be seen.
+/// The events of a name. A written file counts when it is closed: not between `>`, which truncates it, and `echo`, which
+/// fills it.
 const MASK: AddWatchFlags = AddWatchFlags::IN_CREATE
     .union(AddWatchFlags::IN_CLOSE_WRITE)
     .union(AddWatchFlags::IN_DELETE)
@@ -32,29 +32,29 @@ const MASK: AddWatchFlags = AddWatchFlags::IN_CREATE
     .union(AddWatchFlags::IN_MOVED_TO)
     .union(AddWatchFlags::IN_ONLYDIR);
 
-/// A directory, and the name in it that matters.
+/// A directory, and the name in it that is watched for.
 #[derive(Debug)]
 struct Watched {
     descriptor: WatchDescriptor,
     name: OsString,
-    /// it is the file's own name, not a directory's on the way
+    /// it is the name of the file, not of a directory
     last: bool,
 }
 
 /// Watches one path.
 #[derive(Debug)]
-pub struct Watch {
+pub struct PathWatch {
     inotify: Inotify,
     path: PathBuf,
     watched: Vec<Watched>,
 }
 
-impl Watch {
-    /// Begins to watch: from now on no change is missed.
-    pub fn new(path: &Path) -> Result<Watch, FileError> {
+impl PathWatch {
+    /// Begins to watch: from now on, no change is missed.
+    pub fn new(path: &Path) -> Result<PathWatch, FileError> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
-            .map_err(|errno| trouble(path, errno))?;
-        let mut watch = Watch {
+            .map_err(|errno| watch_error(path, errno))?;
+        let mut watch = PathWatch {
             inotify,
             path: path.to_path_buf(),
             watched: Vec::new(),
@@ -63,8 +63,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Takes in all that has happened since, and tells whether the path may lead to something else now. Allocates
-    /// nothing when it does not.
+    /// Reads all pending events; returns whether the file at the path may have changed. Allocates nothing if it has not.
     pub fn changed(&mut self) -> Result<bool, FileError> {
         let (mut changed, mut way_changed) = (false, false);
         let mut buffer = [0; 1024];
@@ -73,7 +72,7 @@ impl Watch {
                 Ok(length) => buffer.get(..length).unwrap_or_default(),
                 Err(Errno::EINTR) => continue,
                 Err(Errno::EAGAIN) => break,
-                Err(errno) => return Err(trouble(&self.path, errno)),
+                Err(errno) => return Err(watch_error(&self.path, errno)),
             };
             while let Some((event, after)) = Event::parse(rest) {
                 rest = after;
@@ -89,7 +88,7 @@ impl Watch {
         Ok(changed)
     }
 
-    /// Whether an event concerns us; then, whether it is about the file's own name.
+    /// `None` if the event is about another name; else whether it is about the file itself.
     fn concerned(&self, event: &Event<'_>) -> Option<bool> {
         if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
             return Some(false);
@@ -104,14 +103,14 @@ impl Watch {
             .map(|watched| watched.last && !gone)
     }
 
-    /// Watches every directory on the way as it is now, and no others.
+    /// Watches every directory of the path as it is now, and no others.
     fn walk(&mut self) -> Result<(), FileError> {
         let former = std::mem::take(&mut self.watched);
         let result = self.follow();
-        // After the new ones are set, so that one that stays is never let go.
+        // After the new ones are set, so that a directory that stays is never unwatched.
         for old in former {
             if !self.watches(old.descriptor) {
-                // A directory that is gone has taken its watch along.
+                // The kernel removed the watch of a deleted directory.
                 let _ = self.inotify.rm_watch(old.descriptor);
             }
         }
@@ -124,7 +123,7 @@ impl Watch {
 
     fn follow(&mut self) -> Result<(), FileError> {
         let mut directory = base(&self.path);
-        // What is still to be gone, the next name last.
+        // The names still to follow, the next one last.
         let mut names = names(&self.path);
         let mut links = 0;
         while let Some(name) = names.pop() {
@@ -135,10 +134,10 @@ impl Watch {
                     name: name.clone(),
                     last,
                 }),
-                Ok(_) => return Err(trouble(&directory, Errno::ENAMETOOLONG)),
-                // It was there a moment ago: that it went is an event of the one above.
+                Ok(_) => return Err(watch_error(&directory, Errno::ENAMETOOLONG)),
+                // It was deleted a moment ago: that is an event of the directory above.
                 Err(Errno::ENOENT | Errno::ENOTDIR) => break,
-                Err(errno) => return Err(trouble(&directory, errno)),
+                Err(errno) => return Err(watch_error(&directory, errno)),
             }
             let next = directory.join(&name);
             if let Ok(target) = fs::read_link(&next) {
@@ -153,7 +152,7 @@ impl Watch {
             } else if next.is_dir() {
                 directory = next;
             } else {
-                // The file, or nothing yet, or something in the way.
+                // The file, or nothing yet, or a file where a directory should be.
                 break;
             }
         }
@@ -161,7 +160,7 @@ impl Watch {
     }
 }
 
-impl AsFd for Watch {
+impl AsFd for PathWatch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
     }
@@ -184,17 +183,17 @@ fn names(path: &Path) -> Vec<OsString> {
         .collect()
 }
 
-fn trouble(path: &Path, errno: Errno) -> FileError {
-    let trouble = FileError::new("watch", path, errno.into());
+fn watch_error(path: &Path, errno: Errno) -> FileError {
+    let error = FileError::new("watch", path, errno.into());
     match errno {
-        Errno::ENOSPC => trouble.advise("raise fs.inotify.max_user_watches with sysctl"),
-        Errno::EMFILE => trouble.advise("raise fs.inotify.max_user_instances with sysctl"),
-        _ => trouble,
+        Errno::ENOSPC => error.advise("raise fs.inotify.max_user_watches with sysctl"),
+        Errno::EMFILE => error.advise("raise fs.inotify.max_user_instances with sysctl"),
+        _ => error,
     }
 }
 
-/// `struct inotify_event` (linux/inotify.h), whose numbers are in the machine's byte order. Read here rather than by
-/// nix, which allocates for each.
+/// `struct inotify_event` (linux/inotify.h), with numbers in native byte order. Parsed here, because nix allocates for
+/// each event.
 struct Event<'a> {
     descriptor: i32,
     mask: AddWatchFlags,

@@ -1,7 +1,7 @@
 //! The saved state's file, `state` in the state directory: written on transitions, read once at start.
 //!
-//! It is replaced by rename, so that a reader finds the old or the new one, whole. It is not flushed to the disk: the
-//! state directory is on a tmpfs, and a state that did not outlive a power failure would be of another boot anyway.
+//! It is replaced by rename(2), so that a reader finds either the old or the new file, complete. It is not flushed to disk:
+//! the state directory is on a tmpfs, and after a power failure the state would be of another boot anyway.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -16,10 +16,10 @@ use crate::wire::saved_state::{
 
 const NAME: &str = "state";
 const NAME_UNFINISHED: &str = "state.tmp";
-/// Gathers records before they go to the file, in bytes.
+/// Size of the write buffer, in bytes.
 const BUFFER: usize = 1024;
 
-/// Replaces the file by the records that `fill` puts.
+/// Replaces the file by one with the records that `fill` writes.
 pub fn write(
     state_dir: &str,
     boot: BootId,
@@ -29,7 +29,7 @@ pub fn write(
     let unfinished = Path::new(state_dir).join(NAME_UNFINISHED);
     let written = write_file(&unfinished, boot, fill).and_then(|()| fs::rename(&unfinished, &path));
     written.map_err(|e| {
-        // Half a new one only takes room; and an old one would tell the next run what is so no more.
+        // A partial file only takes room, and the old file would give the next run outdated state.
         let _ = fs::remove_file(&unfinished);
         let _ = fs::remove_file(&path);
         FileError::new("save the state in", &path, e)
@@ -41,7 +41,7 @@ fn write_file(
     boot: BootId,
     fill: impl FnOnce(&mut dyn FnMut(&Record<'_>)),
 ) -> io::Result<()> {
-    // What stands there is of a run that was killed, or not ours: it may be a link to somebody's file.
+    // An existing file is left by a run that was killed, or is foreign: it may be a link to another file.
     match fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
         _ => {}
@@ -61,24 +61,24 @@ fn write_file(
     file.flush()
 }
 
-/// What a former run left.
+/// The result of reading the file.
 pub enum Loaded {
     /// no file
     Nothing,
-    /// a file that is not to be believed; the text says why, for the log
+    /// a file that cannot be used; the text says why, for the log
     Ignored(String),
-    /// a sound file of this boot
+    /// a valid file of this boot
     Saved(Saved),
 }
 
-/// A sound file.
+/// A valid file.
 pub struct Saved {
     bytes: Vec<u8>,
     boot: BootId,
 }
 
 impl Saved {
-    /// What it holds, in the order written. May be asked more than once.
+    /// Its records, in the order written. May be called more than once.
     pub fn records(&self) -> Records<'_> {
         records(&self.bytes, self.boot).unwrap_or_default()
     }
@@ -89,7 +89,7 @@ pub fn read(state_dir: &str, boot: BootId) -> Loaded {
     let path = Path::new(state_dir).join(NAME);
     let ignored = |why: &str| Loaded::Ignored(format!("ignoring {}: {why}", path.display()));
     let mut bytes = Vec::new();
-    // Where others may write it could be a link, or a pipe without an end.
+    // In a directory that other users can write to, it could be a link, or a pipe.
     let file = lines::open(&path, nix::libc::O_NOFOLLOW);
     match file.and_then(|file| lines::read(&file, STATE_MAX + 1, &mut bytes)) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Loaded::Nothing,

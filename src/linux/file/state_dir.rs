@@ -1,5 +1,5 @@
-//! The state directory: made when there is none, refused when others could meddle with it, and watched, as cleaners of
-//! temporary files take away what nobody has touched for long.
+//! The state directory: created if it does not exist, refused if other users can write to it, and watched, because cleaners
+//! of temporary files delete what has not been used for long.
 
 use std::fmt;
 use std::fs::{self, DirBuilder};
@@ -13,29 +13,29 @@ use nix::unistd::geteuid;
 
 use super::error::FileError;
 
-/// May be written by its group, or by all.
+/// Write permission for the group or for others.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// Why a directory is no place for the state.
+/// Why a directory cannot be used as the state directory.
 #[derive(Debug)]
 pub enum Unsafe {
-    /// it belongs to this user, who is not the one we run as
+    /// it belongs to this user, not to the daemon's user
     Owner(PathBuf, u32),
-    /// others than its owner may write to it
+    /// users other than its owner can write to it
     Mode(PathBuf, u32),
-    /// it could not be made, or looked at
+    /// it could not be created or examined
     FileError(FileError),
 }
 
-/// Makes the directory, with those above, when there is none, and looks whether it is safe: whoever else may write there
-/// could put other files in the place of ours.
+/// Creates the directory and its parents if necessary, and checks that it is safe: another user that can write to it could
+/// replace the daemon's files.
 pub fn make(state_dir: &str) -> Result<(), Unsafe> {
     let path = Path::new(state_dir);
-    let trouble = |error| Unsafe::FileError(FileError::new("create state_dir", path, error));
+    let file_error = |error| Unsafe::FileError(FileError::new("create state_dir", path, error));
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o755);
-    builder.create(path).map_err(trouble)?;
-    let found = fs::metadata(path).map_err(trouble)?;
+    builder.create(path).map_err(file_error)?;
+    let found = fs::metadata(path).map_err(file_error)?;
     if found.uid() != geteuid().as_raw() {
         return Err(Unsafe::Owner(path.to_owned(), found.uid()));
     }
@@ -45,7 +45,7 @@ pub fn make(state_dir: &str) -> Result<(), Unsafe> {
     }
 }
 
-/// Whether an error says that nothing can be written there, which is no reason to leave a router without failover.
+/// Whether an error means that nothing can be written there. This is no reason to leave a router without failover.
 pub fn is_full(errno: Option<Errno>) -> bool {
     matches!(
         errno,
@@ -56,7 +56,7 @@ pub fn is_full(errno: Option<Errno>) -> bool {
 impl fmt::Display for Unsafe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unsafe::FileError(trouble) => trouble.fmt(f),
+            Unsafe::FileError(error) => error.fmt(f),
             Unsafe::Owner(path, owner) => {
                 let (path, us) = (path.display(), geteuid());
                 write!(
@@ -77,16 +77,16 @@ impl fmt::Display for Unsafe {
     }
 }
 
-/// Becomes readable when something of a state directory, or the directory itself, has been deleted (inotify(7)). What the
-/// daemon does there itself is nothing of the kind: it renames.
+/// Becomes readable when a file of a state directory, or the directory itself, was deleted (inotify(7)). The daemon's own
+/// changes do not count: it renames files.
 #[derive(Debug)]
 pub struct Guard(Inotify);
 
 impl Guard {
-    /// Watches a directory that is there.
+    /// Watches an existing directory.
     ///
     /// # Errors
-    /// It is not, or the system has no room for another watch.
+    /// The directory does not exist, or the system has no room for another watch.
     pub fn new(state_dir: &str) -> Result<Guard, Errno> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         let what = AddWatchFlags::IN_DELETE
@@ -97,7 +97,7 @@ impl Guard {
         Ok(Guard(inotify))
     }
 
-    /// Forgets what has happened.
+    /// Discards the pending events.
     pub fn drain(&self) {
         let mut waste = [0; 512];
         while nix::unistd::read(&self.0, &mut waste).is_ok_and(|count| count > 0) {}

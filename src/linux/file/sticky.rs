@@ -1,7 +1,6 @@
-//! The sticky file: holds the pinned provider's id, and is obeyed also when somebody else writes it.
+//! The sticky file: holds the pinned provider's id. It takes effect also if another program writes it.
 //!
-//! Taking the pin away removes the file. Emptying it would do as well for us, but removing leaves less behind, and
-//! what reads "absent: none" in the manual is then what a person finds.
+//! To unpin, the file is removed. An empty file has the same meaning.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -11,50 +10,50 @@ use std::path::{Path, PathBuf};
 
 use super::error::FileError;
 use super::lines;
-use super::path_watch::Watch;
+use super::path_watch::PathWatch;
 use crate::limits::NAME_MAX;
 use crate::types::Name;
 
-/// Longest file that is understood, in bytes.
+/// Largest valid file, in bytes.
 pub const SIZE_MAX: usize = 64;
-/// Most symbolic links on the way to the file itself.
+/// Most symbolic links in the path.
 const LINKS_MAX: usize = 16;
 
-/// What the sticky file says.
+/// The content of the sticky file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pinned {
-    /// nobody: it is absent, empty or blank, or says `auto`
-    Nobody,
-    /// this id, whether or not it is a provider's
+    /// no provider: the file is absent, empty or blank, or contains `auto`
+    None,
+    /// this id, which need not be a provider's
     Provider(Name),
-    /// nothing that can be an id; the text says what is wrong and what to do
+    /// an invalid id; the text says what is wrong and what to do
     Invalid(String),
 }
 
-/// The sticky file, watched.
+/// The sticky file, which is watched.
 #[derive(Debug)]
 pub struct Sticky {
     path: PathBuf,
-    watch: Watch,
-    /// what was read or written last
+    watch: PathWatch,
+    /// the content that was read or written last
     known: Pinned,
 }
 
 impl Sticky {
-    /// Begins to watch, and reads it: see [`Sticky::pinned`].
+    /// Begins to watch the file, and reads it: see [`Sticky::pinned`].
     pub fn open(path: &str) -> Result<Sticky, FileError> {
         let path = PathBuf::from(path);
-        let watch = Watch::new(&path)?;
+        let watch = PathWatch::new(&path)?;
         let known = look(&path);
         Ok(Sticky { path, watch, known })
     }
 
-    /// What it says, as was last read or written.
+    /// The content as last read or written.
     pub fn pinned(&self) -> &Pinned {
         &self.known
     }
 
-    /// To be called when the descriptor is readable: what the file says now, if that is news. Our own writing is not.
+    /// To be called when the descriptor is readable: the new content, if it has changed. [`Sticky::write`] is no change.
     pub fn changed(&mut self) -> Result<Option<Pinned>, FileError> {
         if !self.watch.changed()? {
             return Ok(None);
@@ -67,15 +66,15 @@ impl Sticky {
         Ok(Some(pinned))
     }
 
-    /// Pins a provider, or nobody. The file changes at once and for good, or not at all.
+    /// Pins a provider, or none. The file changes atomically and durably, or not at all.
     pub fn write(&mut self, id: Option<&str>) -> Result<(), FileError> {
         let wanted = match id {
             Some(id) => Pinned::Provider(Name::try_from(id).map_err(|_| {
                 FileError::new("write", &self.path, ErrorKind::InvalidInput.into())
             })?),
-            None => Pinned::Nobody,
+            None => Pinned::None,
         };
-        // Flash is not written without need.
+        // Flash memory is not written without need.
         if look(&self.path) != wanted {
             write(&self.path, id)?;
         }
@@ -90,7 +89,7 @@ impl AsFd for Sticky {
     }
 }
 
-/// What a sticky file says now.
+/// Reads a sticky file.
 pub fn look(path: &Path) -> Pinned {
     match read(path) {
         Ok(bytes) => parse(&bytes).unwrap_or_else(|wrong| {
@@ -99,9 +98,9 @@ pub fn look(path: &Path) -> Pinned {
                 path.display()
             ))
         }),
-        // A file in a directory's place, or a link that leads nowhere, holds no pin either; writing will complain.
+        // A file in place of a directory, or a dangling link, is no pin either; a write reports it.
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Pinned::Nobody
+            Pinned::None
         }
         Err(e) => Pinned::Invalid(FileError::new("read", path, e).to_string()),
     }
@@ -109,17 +108,17 @@ pub fn look(path: &Path) -> Pinned {
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
-    // Not to wait for somebody to open the other end of a pipe.
+    // Non-blocking, because opening a pipe would wait for its other end.
     let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK);
     let mut bytes = Vec::new();
     lines::read(&options.open(path)?, SIZE_MAX + 1, &mut bytes)?;
     Ok(bytes)
 }
 
-/// What the text of a sticky file says: its first line that is not blank, without the blanks around it.
+/// Parses the text of a sticky file: its first line that is not blank, without surrounding blanks.
 ///
 /// # Errors
-/// It can be no id; the text says why.
+/// It is no valid id; the text says why.
 pub fn parse(bytes: &[u8]) -> Result<Pinned, String> {
     if bytes.len() > SIZE_MAX {
         return Err(format!("holds more than {SIZE_MAX} bytes"));
@@ -129,7 +128,7 @@ pub fn parse(bytes: &[u8]) -> Result<Pinned, String> {
     };
     let id = text.trim().lines().next().unwrap_or_default().trim_end();
     if id.is_empty() || id == "auto" {
-        return Ok(Pinned::Nobody);
+        return Ok(Pinned::None);
     }
     if id.chars().any(char::is_control) {
         return Err("holds something other than text".to_string());
@@ -141,7 +140,7 @@ pub fn parse(bytes: &[u8]) -> Result<Pinned, String> {
 }
 
 fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
-    // Renaming over a symbolic link would replace the link.
+    // To rename over a symbolic link would replace the link.
     let path = &target(path)?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     match id {
@@ -160,19 +159,19 @@ fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
             _ => {}
         },
     }
-    // The name, too, is to outlive a power failure. Some file systems cannot promise it: then nothing is lost but that.
+    // The directory entry, too, should survive a power failure. File systems that cannot sync it are accepted.
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
     Ok(())
 }
 
-/// Writes beside the file, and renames over it: there is never half an id to be read.
+/// Writes a file beside it, and renames that over it: a reader never finds a partial id.
 fn replace(path: &Path, id: &str) -> io::Result<()> {
     let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
     let mut unfinished = std::ffi::OsString::from(".");
     unfinished.push(name);
     unfinished.push(".tmp");
     let unfinished = path.with_file_name(unfinished);
-    // A former one's, killed in the middle. Made anew, it is certainly no link to something else.
+    // It may be left by a process that was killed. A newly created file is certainly no link.
     let _ = fs::remove_file(&unfinished);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o644);
@@ -188,10 +187,10 @@ fn replace(path: &Path, id: &str) -> io::Result<()> {
     result
 }
 
-/// What a path leads to, through symbolic links on the way and of the file's own name, whether that exists or not.
+/// The target of a path, with all symbolic links followed, whether it exists or not.
 ///
 /// # Errors
-/// One of the links is in a directory that others may write to: whoever made it could have us write anywhere.
+/// One of the links is in a directory that other users can write to: such a link could redirect the write to any file.
 fn target(path: &Path) -> Result<PathBuf, FileError> {
     let mut found = PathBuf::from("/");
     let mut rest: Vec<PathBuf> = parts(path);
@@ -210,7 +209,7 @@ fn target(path: &Path) -> Result<PathBuf, FileError> {
                 links += 1;
                 rest.extend(parts(&target));
             }
-            // `/` and `..` are for the file system to know.
+            // `/` and `..` are resolved by the file system.
             _ => found = next,
         }
     }
@@ -226,7 +225,7 @@ fn parts(path: &Path) -> Vec<PathBuf> {
 fn others_may_write(directory: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let ours = |owner: u32| owner == 0 || owner == nix::unistd::geteuid().as_raw();
-    // One that cannot be looked at is not trusted.
+    // A directory that cannot be examined is not trusted.
     !fs::metadata(directory).is_ok_and(|found| found.mode() & 0o022 == 0 && ours(found.uid()))
 }
 
@@ -251,12 +250,12 @@ mod tests {
             assert_eq!(parse(text.as_bytes()), provider("isp2"), "{text:?}");
         }
         for text in ["", "\n", " \r\n\t ", "auto\n"] {
-            assert_eq!(parse(text.as_bytes()), Ok(Pinned::Nobody), "{text:?}");
+            assert_eq!(parse(text.as_bytes()), Ok(Pinned::None), "{text:?}");
         }
     }
 
     #[test]
-    fn what_can_be_no_id_is_refused_with_the_reason() {
+    fn an_invalid_id_is_refused_with_the_reason() {
         let longest = "x".repeat(NAME_MAX);
         assert_eq!(parse(longest.as_bytes()), provider(&longest));
         for (bytes, reason) in [

@@ -1,4 +1,4 @@
-//! Names of routing tables, as iproute2's files have them, and of groups of users.
+//! Names of routing tables, from iproute2's files, and of groups of users.
 
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use super::lines;
 
-/// Where iproute2 keeps its own (since 6.6) and the administrator's; the latter come first, and win.
+/// iproute2's directories: the administrator's, which take precedence, and the distribution's (since 6.6).
 const DIRECTORIES: [&str; 2] = ["/etc/iproute2", "/usr/share/iproute2"];
-/// Known to the kernel itself (rt_class_t of linux/rtnetlink.h).
+/// The kernel's own tables (rt_class_t in linux/rtnetlink.h).
 const BUILT_IN: [(&str, u32); 3] = [("local", 255), ("main", 254), ("default", 253)];
 
-/// The number of a routing table's name; none when no file names it, or none can be read.
+/// The number of a routing table's name; none if no readable file has it.
 pub fn number(name: &str) -> Option<u32> {
     let named = DIRECTORIES
         .iter()
@@ -20,7 +20,7 @@ pub fn number(name: &str) -> Option<u32> {
     named.or_else(|| built_in().map(|(_, number)| *number))
 }
 
-/// The number of a group of users, by its name (group(5)) or as a number; none when it is not known.
+/// The number of a group of users, given by name (group(5)) or as a number; none if it is unknown.
 pub fn group(name: &str) -> Option<u32> {
     let named = lines::find("/etc/group", |line| {
         let mut fields = line.split(':');
@@ -32,7 +32,7 @@ pub fn group(name: &str) -> Option<u32> {
     named.ok().flatten().flatten().or_else(|| name.parse().ok())
 }
 
-/// Looks into `rt_tables` and every `rt_tables.d/*.conf` below a directory.
+/// Searches `rt_tables` and every `rt_tables.d/*.conf` below a directory.
 fn number_in(directory: &Path, name: &str) -> Option<u32> {
     number_in_file(&directory.join("rt_tables"), name).or_else(|| {
         let directory = directory.join("rt_tables.d");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_own_are_known_without_any_file() {
+    fn the_kernels_tables_are_known_without_any_file() {
         assert_eq!(number("main"), Some(254));
         assert_eq!(number("default"), Some(253));
         assert_eq!(number("no such table"), None);

@@ -1,8 +1,8 @@
-//! What may wake us: echo replies with a path's identifier, ICMP errors that quote a request with it, and what neighbours
-//! say of themselves.
+//! Socket filters. They pass echo replies with a path's identifier, ICMP errors that quote a request with it, and answers
+//! of neighbours.
 //!
-//! Everything else on a router's uplinks (other processes' pings, neighbour discovery, errors of the LAN's traffic) is
-//! dropped in the kernel: by its type before it is even copied for our socket, the rest by a classic BPF program.
+//! All other messages on a router's uplinks (other processes' pings, neighbour discovery, errors for LAN traffic) are
+//! dropped in the kernel: by type, before they are copied for the socket, and the rest by a classic BPF program.
 
 use std::os::fd::BorrowedFd;
 
@@ -17,13 +17,13 @@ use super::super::ffi;
 use crate::types::Family;
 use crate::wire::icmp::{Types, types};
 
-/// linux/in.h, linux/icmp.h: a bit set blocks that type.
+/// linux/in.h, linux/icmp.h: a set bit blocks that type.
 const SOL_RAW: c_int = 255;
 const ICMP_FILTER: c_int = 1;
-/// linux/icmpv6.h: 256 bits, one a type, likewise.
+/// linux/icmpv6.h: 256 bits, one per type, likewise.
 const ICMPV6_FILTER: c_int = 1;
 
-/// Puts the filters of a family and an identifier on a raw ICMP socket.
+/// Attaches the filters for a family and an identifier to a raw ICMP socket.
 pub(crate) fn attach(socket: BorrowedFd, family: Family, identifier: u16) -> Result<(), Errno> {
     let types = types(family);
     match family {
@@ -39,13 +39,13 @@ pub(crate) fn attach(socket: BorrowedFd, family: Family, identifier: u16) -> Res
     }
 }
 
-/// Lets only answers of neighbours into a packet socket, whose packets begin behind the link's header.
+/// Attaches a filter to a packet socket that passes only answers of neighbours. Packets begin after the link header.
 pub(crate) fn attach_neighbours(socket: BorrowedFd, family: Family) -> Result<(), Errno> {
     match family {
         Family::V4 => ffi::attach_filter(
             socket,
             &[
-                load(BPF_H | BPF_ABS, 6), // ARP's operation
+                load(BPF_H | BPF_ABS, 6), // the ARP operation
                 equal(2_u16, 0, 1),       // a reply
                 statement(BPF_RET | BPF_K, u32::MAX),
                 statement(BPF_RET | BPF_K, 0),
@@ -65,7 +65,7 @@ pub(crate) fn attach_neighbours(socket: BorrowedFd, family: Family) -> Result<()
     }
 }
 
-/// A bit a type, all set but those that we take.
+/// One bit per type, all set except those that pass.
 fn blocked_but<const WORDS: usize>(types: &Types) -> [u32; WORDS] {
     let mut blocked = [u32::MAX; WORDS];
     for kind in [types.reply, types.unreachable] {

@@ -20,49 +20,49 @@ pub struct Commands {
     running: Vec<Running, COMMANDS_MAX>,
 }
 
-/// What a command finds in its environment, besides our own; unknown is empty.
+/// Variables of a command's environment, in addition to the daemon's own; unknown values are empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Environment<'a> {
     /// `PROVIDER`: its id
     pub provider: &'a str,
     /// `DEVICE`
     pub device: &'a str,
-    /// `ADDRESS`: the path's own
+    /// `ADDRESS`: our address on the device
     pub address: Option<IpAddr>,
     /// `GATEWAY`
     pub gateway: Option<IpAddr>,
-    /// `TARGET`, as the configuration has it; `FAMILY` comes from the path
+    /// `TARGET`, as in the configuration; `FAMILY` comes from the path
     pub target: &'a str,
 }
 
-/// What a command is asked for.
+/// Identifies a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// through which path
+    /// its path
     pub path: PathId,
     /// the number of the check in its path
     pub check: u8,
-    /// the round asked in
+    /// its round
     pub round: Round,
 }
 
-/// Why a command was not started.
+/// Why a probe was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotStarted {
-    /// The former one of the same check has not ended: its last result stands for this one too.
+    /// The previous probe of the same check has not ended: its last result holds for this one too.
     AlreadyRunning,
-    /// There is no room for one more: count this probe as not asked.
+    /// There is no room for one more: this probe counts as not made.
     NoRoom(Room),
-    /// It failed, as any probe that cannot be sent.
+    /// It failed, like any probe that cannot be sent.
     Failed(Fault),
 }
 
-/// A command that ended.
+/// A probe that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// what it was asked for
+    /// the probe
     pub asked: Asked,
-    /// how long it took, when it ended with status 0
+    /// how long it took, if it succeeded
     pub result: Result<Duration, Fault>,
 }
 
@@ -71,16 +71,16 @@ struct Running {
     child: Child,
     asked: Asked,
     started: Instant,
-    fate: Fate,
+    end: End,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// to be killed then
+enum End {
+    /// running, to be killed at this time
     Until(Instant),
     /// killed at its deadline
     Overdue,
-    /// killed because nobody wants its answer any more
+    /// killed because its result is not needed any more
     Unwanted,
 }
 
@@ -99,12 +99,12 @@ impl Commands {
         }
     }
 
-    /// From now on the room is shared so.
+    /// Sets how the room for commands is shared among the paths.
     pub fn share(&mut self, shares: Shares) {
         self.shares = shares;
     }
 
-    /// Starts `/bin/sh -c command`, to be killed at `now + timeout`; [`Commands::reap`] tells how it ended.
+    /// Starts `/bin/sh -c command`, to be killed at `now + timeout`; [`Commands::reap`] returns its result.
     pub fn start(
         &mut self,
         asked: Asked,
@@ -121,54 +121,54 @@ impl Commands {
             return Err(NotStarted::NoRoom(Room::Commands));
         }
         let child = shell(command, asked.path, environment).map_err(|errno| match errno {
-            Errno::EAGAIN => NotStarted::NoRoom(Room::System), // of processes, see fork(2)
+            Errno::EAGAIN => NotStarted::NoRoom(Room::System), // too many processes, see fork(2)
             other => not_started(other),
         })?;
         let running = Running {
             child,
             asked,
             started: now,
-            fate: Fate::Until(now + timeout),
+            end: End::Until(now + timeout),
         };
-        // there is room: it was asked for above
+        // there is room: it was checked above
         self.running.push(running).unwrap_or_default();
         Ok(())
     }
 
-    /// When [`Commands::kill_overdue`] has something to do.
+    /// The earliest deadline of a command.
     pub fn next_deadline(&self) -> Option<Instant> {
         let deadlines = self.running.iter().filter_map(Running::deadline);
         deadlines.min()
     }
 
-    /// Kills the process groups of commands whose time is up. They are told of by [`Commands::reap`], as
+    /// Kills the process groups of commands whose deadline has passed. [`Commands::reap`] returns them, with
     /// [`Fault::TimedOut`].
     pub fn kill_overdue(&mut self, now: Instant) {
         for running in &mut self.running {
             if running.deadline().is_some_and(|deadline| deadline <= now) {
-                running.kill(Fate::Overdue);
+                running.kill(End::Overdue);
             }
         }
     }
 
-    /// Kills a path's commands; they are never told of. For a path that is closed.
+    /// Kills a path's commands without results. For a path that is closed.
     pub fn kill_path(&mut self, path: PathId) {
         for running in &mut self.running {
             if running.asked.path == path {
-                running.kill(Fate::Unwanted);
+                running.kill(End::Unwanted);
             }
         }
     }
 
-    /// Kills all commands; they are never told of. For the daemon's stop.
+    /// Kills all commands without results. For the daemon's stop.
     pub fn kill_all(&mut self) {
         for running in &mut self.running {
-            running.kill(Fate::Unwanted);
+            running.kill(End::Unwanted);
         }
     }
 
-    /// One command that ended; none when none has. To be called on SIGCHLD until it says none: several deaths may
-    /// be one signal. Only our own commands are waited for, never a child we do not know.
+    /// One command that ended. To be called on SIGCHLD until it returns none: one signal may stand for several children.
+    /// Only these commands are waited for, never other children.
     pub fn reap(&mut self, now: Instant) -> Option<Finished> {
         let mut place = 0;
         while let Some(running) = self.running.get(place) {
@@ -177,12 +177,12 @@ impl Commands {
                 continue;
             }
             let ended = self.running.swap_remove(place);
-            let result = match (ended.fate, ended.child.bury_all()) {
-                (Fate::Unwanted, _) => continue,
-                (Fate::Overdue, _) => Err(Fault::TimedOut),
-                (Fate::Until(_), Some(0)) => Ok(now.max(ended.started) - ended.started),
-                (Fate::Until(_), Some(status)) => Err(Fault::Exit(status)),
-                (Fate::Until(_), None) => Err(Fault::Killed),
+            let result = match (ended.end, ended.child.reap_group()) {
+                (End::Unwanted, _) => continue,
+                (End::Overdue, _) => Err(Fault::TimedOut),
+                (End::Until(_), Some(0)) => Ok(now.max(ended.started) - ended.started),
+                (End::Until(_), Some(status)) => Err(Fault::Exit(status)),
+                (End::Until(_), None) => Err(Fault::Killed),
             };
             return Some(Finished {
                 asked: ended.asked,
@@ -194,27 +194,27 @@ impl Commands {
 }
 
 impl Running {
-    /// Whether its check is the one asked for. One nobody wants any more does not stand in the way of a new one.
+    /// Whether it is a needed command of the same path and check. A killed one does not prevent a new one.
     fn is_for(&self, asked: Asked) -> bool {
         self.asked.path == asked.path
             && self.asked.check == asked.check
-            && self.fate != Fate::Unwanted
+            && self.end != End::Unwanted
     }
 
     fn deadline(&self) -> Option<Instant> {
-        match self.fate {
-            Fate::Until(deadline) => Some(deadline),
-            Fate::Overdue | Fate::Unwanted => None,
+        match self.end {
+            End::Until(deadline) => Some(deadline),
+            End::Overdue | End::Unwanted => None,
         }
     }
 
-    fn kill(&mut self, fate: Fate) {
-        self.fate = fate;
+    fn kill(&mut self, end: End) {
+        self.end = end;
         self.child.kill();
     }
 }
 
-/// What it means that the system refuses a socket or a process: where it has no more of them, that is no fault of the line.
+/// The meaning of a refused socket or process: if the system has no more of them, it is no fault of the line.
 pub(crate) fn not_started(errno: Errno) -> NotStarted {
     match errno {
         Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOSPC => {
@@ -224,7 +224,7 @@ pub(crate) fn not_started(errno: Errno) -> NotStarted {
     }
 }
 
-/// Starts `/bin/sh -c command`, told about its path by its environment.
+/// Starts `/bin/sh -c command`, with the variables of its path in its environment.
 fn shell(command: &str, path: PathId, told: &Environment) -> Result<Child, Errno> {
     let command = CString::new(command).map_err(|_| Errno::EINVAL)?;
     let (address, gateway) = (text(told.address), text(told.gateway));
@@ -242,7 +242,7 @@ fn shell(command: &str, path: PathId, told: &Environment) -> Result<Child, Errno
 fn text(address: Option<IpAddr>) -> String<40> {
     let mut text = String::new();
     if let Some(address) = address {
-        // 39 bytes are the longest address
+        // the longest address has 39 bytes
         write!(text, "{address}").unwrap_or_default();
     }
     text

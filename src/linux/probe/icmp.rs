@@ -1,6 +1,6 @@
-//! The raw sockets that send probes and receive their answers: one a path, bound to its device and address.
+//! The raw sockets that send echo requests and receive their replies: one per path, bound to its device and address.
 //!
-//! Steady state costs one sendto(2) a probe and one recvfrom(2) an answer, and allocates nothing.
+//! In steady state, a probe costs one sendto(2) and a reply one recvfrom(2); nothing is allocated.
 
 use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -22,20 +22,20 @@ use crate::limits::PATHS_MAX;
 use crate::types::{Duration, Family, Fault, Instant, PathId, Round};
 use crate::wire::icmp::{self, Identity, MESSAGE_MAX, Probe, RECEIVE_LEN, Rejected};
 
-/// What the kernel may hold for a socket, in bytes before it doubles them: some 80 answers, which is what a stalled
-/// uplink lets go at once with 8 checks, ten times a second, after a second.
+/// Receive buffer in bytes, which the kernel doubles: about 80 replies, which a stalled uplink may deliver at once after a
+/// second of 8 checks, ten times a second.
 const RECEIVE_BUFFER: usize = 32 * 1024;
 
-/// An answer to a probe of ours. Its source is still to be compared with the check's target.
+/// A reply to a probe. The caller must compare its source with the check's target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
     /// the number of the check in its path
     pub check: u8,
-    /// the round asked in
+    /// the round in which it was sent
     pub round: Round,
-    /// from sending to receiving
+    /// time from sending to receiving
     pub rtt: Duration,
-    /// who answered
+    /// the source address
     pub source: IpAddr,
     /// bytes of the payload
     pub size: u16,
@@ -43,22 +43,22 @@ pub struct Received {
 
 /// The probes' sockets. All zero bytes when new.
 #[derive(Debug)]
-#[repr(C)] // what is small stands by the beginning of the list
+#[repr(C)] // keeps the order: small fields share a memory page with the beginning of the list
 pub struct Probes {
     /// The identifier of the path of index 0; the others follow.
     identifier_first: u16,
-    /// One a path, at its index; only as many as the highest path ever bound needs.
+    /// One per path, at its index; only as many as the highest path ever bound needs.
     ports: Vec<Port, PATHS_MAX>,
 }
 
-/// A path's way out.
+/// A path's socket.
 #[derive(Debug)]
 struct Port {
-    /// outlives the socket, so that probes on their way survive a rebind
+    /// outlives the socket, so that replies to earlier probes are accepted after a rebind
     identity: Identity,
-    /// or why there is none
+    /// the socket, or why there is none
     socket: Result<OwnedFd, Fault>,
-    /// what the socket is set to: time to live, code point
+    /// the socket's current TTL and DSCP
     header: (u8, u8),
 }
 
@@ -77,14 +77,14 @@ impl Probes {
         }
     }
 
-    /// Opens a path's socket, bound to a device and, when known, to the path's own address there.
+    /// Opens a path's socket, bound to a device and, if known, to our address there.
     ///
-    /// To be called again whenever device, device number or address change: bind(2) works once a socket, and a
-    /// deleted device leaves a socket deaf even when one of the same name returns. The new socket is open before the
-    /// old one closes, so no answer falls between them. [`Probes::fd`] is another one afterwards: wait for that.
+    /// To be called again whenever device, device index or address change: bind(2) works once per socket, and after its
+    /// device was deleted a socket receives nothing, even if a device of the same name returns. The new socket is opened
+    /// before the old one is closed, so no reply is lost. [`Probes::fd`] changes: poll the new one.
     ///
-    /// On failure the path has no socket, and sending repeats the fault: a probe from a wrong device or address
-    /// would say nothing about the path.
+    /// On failure the path has no socket, and sending returns the same fault: a probe from a wrong device or address would
+    /// not test the path.
     pub fn bind(
         &mut self,
         path: PathId,
@@ -98,14 +98,14 @@ impl Probes {
         port.socket.as_ref().map(drop).map_err(|fault| *fault)
     }
 
-    /// Closes a path's socket. Its identity stays, in case it is bound again.
+    /// Closes a path's socket. Its identity is kept for a later bind.
     pub fn close(&mut self, path: PathId) {
         if let Some(port) = self.ports.get_mut(path.index()) {
             port.socket = Err(Fault::NoDevice);
         }
     }
 
-    /// What becomes readable when an answer is there; none when the path has no socket.
+    /// The file descriptor to poll; none if the path has no socket.
     pub fn fd(&self, path: PathId) -> Option<BorrowedFd<'_>> {
         let port = self.ports.get(path.index())?;
         port.socket.as_ref().ok().map(AsFd::as_fd)
@@ -141,7 +141,7 @@ impl Probes {
                 sendto(socket, message, &to, flags)
             }
             (Family::V6, IpAddr::V6(target)) => {
-                // a link-local target needs no scope: the socket's device is that (rawv6_sendmsg)
+                // a link-local target needs no scope: the socket's device is used (rawv6_sendmsg)
                 let to = SockaddrIn6::from(SocketAddrV6::new(target, 0, 0, 0));
                 sendto(socket, message, &to, flags)
             }
@@ -151,8 +151,8 @@ impl Probes {
         .map_err(refusal)
     }
 
-    /// Receives one message; none when nothing is there. Errors of the socket are consumed: what they mean for the
-    /// path, the link events tell.
+    /// Receives one message; none if nothing is there. Errors of the socket are consumed: link events report what they mean
+    /// for the path.
     pub fn receive(&mut self, path: PathId, now: Instant) -> Option<Result<Received, Rejected>> {
         let port = self.ports.get(path.index())?;
         let socket = port.socket.as_ref().ok()?.as_raw_fd();
@@ -168,7 +168,7 @@ impl Probes {
         )
     }
 
-    /// A path's place, which gets its identity the first time.
+    /// A path's entry, which gets its identity at the first call.
     fn port(&mut self, path: PathId) -> Result<&mut Port, Fault> {
         if self.ports.is_empty() {
             self.identifier_first = u16::from_ne_bytes(random().map_err(no_random)?);
@@ -190,15 +190,15 @@ impl Probes {
     }
 }
 
-/// As the system sets it.
+/// The system's default.
 const USUAL_HEADER: (u8, u8) = (0, 0);
 
-/// Sets time to live and code point of what is sent from now on.
+/// Sets TTL and DSCP of the packets sent from now on.
 fn set_header(socket: &OwnedFd, family: Family, ping: &Ping) -> Result<(), Errno> {
-    // The code point is before the two bits of congestion notification (RFC 3168 section 5).
+    // The DSCP is in the upper six bits, above the two ECN bits (RFC 3168 section 5).
     let class = i32::from(ping.dscp) << 2;
     let ttl = match ping.ttl {
-        0 => -1, // the system's
+        0 => -1, // the system's default
         ttl => ttl.into(),
     };
     match family {
@@ -213,7 +213,8 @@ fn set_header(socket: &OwnedFd, family: Family, ping: &Ping) -> Result<(), Errno
     }
 }
 
-/// Bound to the device first: it never hears another's packets, and a link-local address needs no scope.
+/// Opens a socket. It is bound to the device first: so it never receives packets of another device, and a link-local
+/// address needs no scope.
 fn open(
     family: Family,
     identifier: u16,
@@ -265,16 +266,16 @@ fn received(probe: Probe, source: IpAddr, size: u16, now: Instant) -> Result<Rec
     })
 }
 
-/// What a refused sendto(2) means, where raw sockets have their own way of saying it.
+/// The meaning of an error of sendto(2) that is specific to raw sockets.
 fn refusal(errno: Errno) -> Fault {
     match errno {
         Errno::EAGAIN => Fault::NoBuffers,
-        // IPv4's look-up refuses a source that is no address of the machine any more (6.18 says ENETUNREACH)
+        // the route lookup of IPv4 refuses a source that is no longer an address of the machine (Linux 6.18: ENETUNREACH)
         Errno::EINVAL => Fault::AddressUnavailable,
         other => fault(other),
     }
 }
 
-fn no_random(trouble: FileError) -> Fault {
-    fault(trouble.errno().unwrap_or(Errno::EIO))
+fn no_random(error: FileError) -> Fault {
+    fault(error.errno().unwrap_or(Errno::EIO))
 }

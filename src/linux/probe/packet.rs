@@ -1,4 +1,4 @@
-//! The packet sockets that ask who is on the link, one a path: below IP, so that they need no address of ours.
+//! The packet sockets for ARP and neighbour discovery, one per path. They work below IP, so they need no address of ours.
 
 use core::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -21,14 +21,14 @@ pub struct Neighbours {
     sockets: Vec<PacketSocket, PATHS_MAX>,
 }
 
-/// A path's way to its link.
+/// A path's packet socket.
 #[derive(Debug)]
 struct PacketSocket {
     path: PathId,
     socket: OwnedFd,
     device: u32,
     asker: Asker,
-    /// The last question of each check that is not answered: an answer tells nothing of when it was asked for.
+    /// The last unanswered request of each check: an answer does not say which request it answers.
     asked: [Option<(Round, Instant)>; PATH_CHECKS_MAX],
 }
 
@@ -40,7 +40,7 @@ impl Neighbours {
         }
     }
 
-    /// Opens a path's socket on a device, by its number; `own` is the path's address there, if it has one.
+    /// Opens a path's socket on a device, given by its index; `own` is the path's address there, if it has one.
     pub fn bind(&mut self, path: PathId, device: u32, own: Option<IpAddr>) -> Result<(), Fault> {
         self.close(path);
         let (socket, link) = open(path.family, device).map_err(fault)?;
@@ -59,18 +59,18 @@ impl Neighbours {
 
     /// Closes a path's socket.
     pub fn close(&mut self, path: PathId) {
-        // Nothing is written where nothing is: that would take memory.
+        // An empty list is not written to: that would touch its memory pages.
         if !self.sockets.is_empty() {
             self.sockets.retain(|socket| socket.path != path);
         }
     }
 
-    /// What becomes readable when an answer is there; none when the path has no socket.
+    /// The file descriptor to poll; none if the path has no socket.
     pub fn fd(&self, path: PathId) -> Option<BorrowedFd<'_>> {
         Some(self.socket(path)?.socket.as_fd())
     }
 
-    /// Asks who has an address.
+    /// Sends a request for the neighbour with this address.
     pub fn send(
         &mut self,
         path: PathId,
@@ -94,7 +94,8 @@ impl Neighbours {
         Ok(())
     }
 
-    /// Reads one message; none when nothing is there. Who is there by it, if anybody.
+    /// Reads one message; none if nothing is there. The inner value is the address of the neighbour that answers, if the
+    /// message is an answer.
     pub fn receive(&mut self, path: PathId) -> Option<Option<IpAddr>> {
         let socket = self.socket(path)?;
         let mut buffer = [0; ANSWER_MAX];
@@ -103,7 +104,7 @@ impl Neighbours {
         Some(neighbour::answer(path.family, &socket.asker, message))
     }
 
-    /// The question of a check that is answered now, and after how long; none when there is none open.
+    /// Takes the open request of a check that is answered now, and its round-trip time; none if no request is open.
     pub fn answered(&mut self, path: PathId, check: u8, now: Instant) -> Option<(Round, Duration)> {
         let socket = self.sockets.iter_mut().find(|socket| socket.path == path)?;
         let (round, at) = socket.asked.get_mut(usize::from(check))?.take()?;
@@ -115,7 +116,7 @@ impl Neighbours {
     }
 }
 
-/// What stands in an Ethernet's header before such messages (linux/if_ether.h).
+/// The EtherType of the messages (linux/if_ether.h).
 fn protocol(family: Family) -> u16 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // both have 16 bits
     match family {
@@ -124,10 +125,10 @@ fn protocol(family: Family) -> u16 {
     }
 }
 
-/// A socket that hears answers only, and the device's address, if it is an Ethernet.
+/// A socket that receives answers only, and the device's address, if it is an Ethernet device.
 fn open(family: Family, device: u32) -> Result<(OwnedFd, Option<[u8; 6]>), Errno> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    // Without a protocol it hears nothing before the filter is there.
+    // Without a protocol the socket receives nothing until the filter is attached.
     let socket = socket(AddressFamily::Packet, SockType::Datagram, flags, None)?;
     bpf::attach_neighbours(socket.as_fd(), family)?;
     let link = ffi::bind_to_link(socket.as_fd(), device, protocol(family))?;

@@ -1,6 +1,6 @@
-//! Asks what checks ask, in whatever way they ask it, and hears what comes of it.
+//! Sends the probes of all checks, and receives their answers.
 //!
-//! Whoever owns one waits for its sockets, by the [`Source`]s that it names them with, and tells it when they are ready.
+//! The owner of a [`Prober`] polls its sockets, each known by its [`Source`], and calls [`Prober::hear`] when one is ready.
 
 use core::net::IpAddr;
 use std::os::fd::BorrowedFd;
@@ -24,7 +24,7 @@ use crate::wire::icmp::Rejected;
 
 /// The sockets and child processes of all probes. All zero bytes when new.
 #[derive(Debug, Default)]
-#[repr(C)] // as given: what is small stands by the beginning of a list
+#[repr(C)] // keeps the order: small fields share a memory page with the beginning of a list
 pub struct Prober {
     echoes: Probes,
     commands: Commands,
@@ -32,23 +32,23 @@ pub struct Prober {
     sessions: Sessions,
 }
 
-/// What is asked, whose it is, and the way out.
+/// A check to make, its provider, and the uplink to make it by.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// whose check it is
+    /// the check's provider
     pub provider: &'a Provider,
-    /// what is asked
+    /// the check
     pub check: &'a Check,
-    /// the path's way out
+    /// the path's uplink
     pub uplink: &'a Uplink,
     /// all addresses of this machine
     pub own: &'a [Address],
 }
 
-/// The question of a check's number on a path; none when there is none any more.
+/// Finds the question for a check's number on a path; none if it no longer exists.
 pub type Find<'f> = &'f dyn Fn(PathId, u8) -> Option<Question<'f>>;
 
-/// A socket that was opened, or is to be waited for in another way.
+/// Names a socket of the prober.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// a path's raw socket, by the path's index
@@ -59,19 +59,19 @@ pub enum Source {
     Session(Serial),
 }
 
-/// Has a socket waited for; whether it is a new one.
-pub type Watch<'w> = &'w dyn Fn(BorrowedFd<'_>, Source, Interest, bool) -> Result<(), Errno>;
+/// Registers a socket with the poller; the last argument: the socket is new.
+pub type Register<'w> = &'w dyn Fn(BorrowedFd<'_>, Source, Interest, bool) -> Result<(), Errno>;
 
-/// What came of a look at a source.
+/// What was read from a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// a probe has come to its end
+    /// a probe ended
     Finished(Finished),
-    /// the network says that a probe of this path cannot be delivered, with ICMP's code
+    /// an ICMP error says that a probe of this path could not be delivered; its code
     Unreachable(PathId, u8),
-    /// somebody said what is no answer to us
+    /// a message that answers none of our probes
     Rejected,
-    /// a neighbour answered somebody else, as our own kernel, which asks for its own packets' sake
+    /// a neighbour's answer to another request, for example of the local kernel
     Overheard,
 }
 
@@ -86,16 +86,20 @@ impl Prober {
         }
     }
 
-    /// Opens a path's raw socket on its present device and address, or opens it anew; what is on its way by other sockets
-    /// is given up.
-    pub fn open(&mut self, path: PathId, uplink: &Uplink, watch: Watch<'_>) -> Result<(), Fault> {
+    /// Opens, or reopens, a path's raw socket on its current device and address. Closes the path's other sockets.
+    pub fn open(
+        &mut self,
+        path: PathId,
+        uplink: &Uplink,
+        register: Register<'_>,
+    ) -> Result<(), Fault> {
         self.sessions.drop_path(path);
-        self.neighbours.close(path); // to be opened when it is needed
+        self.neighbours.close(path); // opened when needed
         self.echoes.bind(path, &uplink.device, uplink.address)?;
         let Some(fd) = self.echoes.fd(path) else {
             return Ok(());
         };
-        watch(fd, Source::Echo(path.index()), Interest::READ, true).map_err(fault)
+        register(fd, Source::Echo(path.index()), Interest::READ, true).map_err(fault)
     }
 
     /// Whether a path's raw socket is open.
@@ -103,7 +107,7 @@ impl Prober {
         self.echoes.fd(path).is_some()
     }
 
-    /// Closes all that a path has open.
+    /// Closes all sockets of a path, and kills its commands.
     pub fn close(&mut self, path: PathId) {
         self.echoes.close(path);
         self.commands.kill_path(path);
@@ -111,12 +115,12 @@ impl Prober {
         self.sessions.drop_path(path);
     }
 
-    /// Forgets all sessions but those of checks that are kept.
+    /// Ends all sessions except those of checks that are kept.
     pub fn keep(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
         self.sessions.keep(is_kept);
     }
 
-    /// From now on the room for sessions and commands is shared among the paths of this configuration.
+    /// Shares the room for sessions and commands among the paths of this configuration.
     pub fn share(&mut self, config: &Config) {
         self.sessions
             .share(Shares::of(config, &Check::needs_session));
@@ -124,18 +128,18 @@ impl Prober {
             .share(Shares::of(config, &Check::needs_command));
     }
 
-    /// Ends all commands.
+    /// Kills all commands.
     pub fn stop(&mut self) {
         self.commands.kill_all();
     }
 
-    /// Sends one probe. What comes of it, when that is known at once.
+    /// Sends one probe. Returns the result if it is known at once.
     pub fn ask(
         &mut self,
         asked: Asked,
         question: &Question<'_>,
         now: Instant,
-        watch: Watch<'_>,
+        register: Register<'_>,
     ) -> Result<Option<Finished>, NotStarted> {
         let Asked { path, check, round } = asked;
         let failed = |fault| match fault {
@@ -153,21 +157,21 @@ impl Prober {
                 sent.map_err(failed)?;
             }
             Way::Link(target) => {
-                // A point-to-point device has no gateway, and nobody to ask for it.
+                // A point-to-point device has no gateway and no neighbours.
                 let target = target
                     .or(uplink.gateway)
                     .ok_or(failed(Fault::NoNeighbours))?;
-                self.open_packet_socket(path, uplink, watch)
+                self.open_packet_socket(path, uplink, register)
                     .map_err(failed)?;
                 let sent = self.neighbours.send(path, check, target, round, now);
                 sent.map_err(failed)?;
             }
             Way::Session => {
                 let outlet = outlet(question);
-                let watch = talk_watch(watch);
+                let register = session_register(register);
                 return self
                     .sessions
-                    .start(asked, kind, &outlet, now, timeout, &watch);
+                    .start(asked, kind, &outlet, now, timeout, &register);
             }
             Way::Run(command) => {
                 let environment = Environment {
@@ -184,17 +188,17 @@ impl Prober {
         Ok(None)
     }
 
-    /// Looks at a source that may be ready; none when there is nothing more. `heard_at` is when it came.
+    /// Reads from a source that may be ready; none if there is nothing more. `heard_at` is the time of arrival.
     pub fn hear(
         &mut self,
         source: Source,
         find: Find<'_>,
         heard_at: Instant,
-        watch: Watch<'_>,
+        register: Register<'_>,
     ) -> Option<News> {
         match source {
-            Source::Echo(index) => self.hear_echo(PathId::from_index(index)?, find, heard_at),
-            Source::Link(index) => self.hear_link(PathId::from_index(index)?, find, heard_at),
+            Source::Echo(index) => self.receive_echo(PathId::from_index(index)?, find, heard_at),
+            Source::Link(index) => self.receive_link(PathId::from_index(index)?, find, heard_at),
             Source::Session(serial) => {
                 let Asked { path, check, .. } = self.sessions.asked(serial)?;
                 let Some(question) = find(path, check) else {
@@ -203,25 +207,25 @@ impl Prober {
                 };
                 let (kind, outlet) = (&question.check.kind, outlet(&question));
                 self.sessions
-                    .hear(serial, kind, &outlet, heard_at, &talk_watch(watch))
+                    .hear(serial, kind, &outlet, heard_at, &session_register(register))
                     .map(News::Finished)
             }
         }
     }
 
-    /// One session after the other, by place: for who looks at them all.
+    /// The session at a place in the list, to iterate over all; none after the last.
     pub fn session(&self, place: usize) -> Option<Source> {
         self.sessions.serial(place).map(Source::Session)
     }
 
-    /// When [`Prober::give_up`] has something to do.
+    /// The earliest time at which [`Prober::give_up`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [self.commands.next_deadline(), self.sessions.next_deadline()];
         deadlines.into_iter().flatten().min()
     }
 
-    /// Ends what takes too long. What comes of one probe that does, if that is more than that nobody answers; to be called
-    /// until there is none.
+    /// Ends commands and sessions whose deadline has passed. Returns one result that has a cause other than a missing
+    /// answer; to be called until it returns none.
     pub fn give_up(&mut self, find: Find<'_>, now: Instant) -> Option<Finished> {
         self.commands.kill_overdue(now);
         while let Some((serial, Asked { path, check, .. })) = self.sessions.overdue(now) {
@@ -235,17 +239,17 @@ impl Prober {
         None
     }
 
-    /// One command that ended; none when none has. To be called on SIGCHLD until it says none.
+    /// One command that ended. To be called on SIGCHLD until it returns none.
     pub fn reap(&mut self, heard_at: Instant) -> Option<Finished> {
         self.commands.reap(heard_at)
     }
 
-    /// Opens a path's packet socket, unless it is open.
+    /// Opens a path's packet socket if it is not open.
     fn open_packet_socket(
         &mut self,
         path: PathId,
         uplink: &Uplink,
-        watch: Watch<'_>,
+        register: Register<'_>,
     ) -> Result<(), Fault> {
         if self.neighbours.fd(path).is_some() {
             return Ok(());
@@ -254,10 +258,10 @@ impl Prober {
         let Some(fd) = self.neighbours.fd(path) else {
             return Ok(());
         };
-        watch(fd, Source::Link(path.index()), Interest::READ, true).map_err(fault)
+        register(fd, Source::Link(path.index()), Interest::READ, true).map_err(fault)
     }
 
-    fn hear_echo(&mut self, path: PathId, find: Find<'_>, heard_at: Instant) -> Option<News> {
+    fn receive_echo(&mut self, path: PathId, find: Find<'_>, heard_at: Instant) -> Option<News> {
         Some(match self.echoes.receive(path, heard_at)? {
             Ok(reply) if ping_of(find, path, reply.check) == Some((reply.source, reply.size)) => {
                 let (check, round) = (reply.check, reply.round);
@@ -271,8 +275,8 @@ impl Prober {
         })
     }
 
-    fn hear_link(&mut self, path: PathId, find: Find<'_>, heard_at: Instant) -> Option<News> {
-        let Some(who) = self.neighbours.receive(path)? else {
+    fn receive_link(&mut self, path: PathId, find: Find<'_>, heard_at: Instant) -> Option<News> {
+        let Some(neighbour) = self.neighbours.receive(path)? else {
             return Some(News::Overheard);
         };
         #[allow(clippy::cast_possible_truncation)] // 8
@@ -288,7 +292,7 @@ impl Prober {
             let Way::Link(target) = asked.kind.way() else {
                 continue;
             };
-            if target.or(uplink.gateway) != Some(who) {
+            if target.or(uplink.gateway) != Some(neighbour) {
                 continue;
             }
             if let Some((round, rtt)) = self.neighbours.answered(path, check, heard_at) {
@@ -302,7 +306,7 @@ impl Prober {
     }
 }
 
-/// Who was asked by a check of a path, and with how many bytes, if it is a ping.
+/// Target and size of a check's ping; none if the check is no ping.
 fn ping_of(find: Find<'_>, path: PathId, check: u8) -> Option<(IpAddr, u16)> {
     match find(path, check)?.check.kind.way() {
         Way::Echo(ping) => Some((ping.target, ping.size)),
@@ -318,8 +322,10 @@ fn outlet<'a>(question: &Question<'a>) -> Outlet<'a> {
     }
 }
 
-fn talk_watch(
-    watch: Watch<'_>,
+fn session_register(
+    register: Register<'_>,
 ) -> impl Fn(BorrowedFd<'_>, Serial, Interest, bool) -> Result<(), Errno> {
-    move |socket, serial, interest, is_new| watch(socket, Source::Session(serial), interest, is_new)
+    move |socket, serial, interest, is_new| {
+        register(socket, Source::Session(serial), interest, is_new)
+    }
 }

@@ -1,8 +1,8 @@
-//! The sessions of checks that session to a server: each has a socket of its own, bound to the path's device and address,
-//! and a deadline.
+//! The sessions of `tcp`, `dns` and `http` checks: each has its own socket, bound to the path's device and address, and a
+//! deadline.
 //!
-//! What is said, and what an answer is worth, [`crate::check`] knows. No two sessions have the same port: behind equal
-//! own addresses, NAT could not tell them apart.
+//! [`crate::check`] makes the requests and judges the answers. No two sessions have the same local port: NAT could not
+//! tell them apart if two uplinks have the same local address.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -20,34 +20,34 @@ use super::super::ffi;
 use super::super::poll::Interest;
 use super::exec::{Asked, Finished, NotStarted, not_started};
 use super::share::{Room, Shares};
-use crate::check::{CheckKind, Heard, Learned, Say, Session, Step, Transport};
+use crate::check::{CheckKind, Input, Learned, Output, Session, Step, Transport};
 use crate::limits::SESSIONS_MAX;
 use crate::routing::objects::Address;
 use crate::types::{Duration, Fault, Instant, PathId};
 
-/// Sockets that are tried until one has a port of its own.
+/// Sockets that are tried until one has an unused port.
 const PORTS_TRIED: usize = 16;
-/// What is read in one go, and how often, before other work gets its turn.
+/// Bytes per read, and reads in a row before other events are served.
 const READ_LEN: usize = 2048;
 const READS_MAX: usize = 16;
-/// What the kernel may hold of what a server says, in bytes before it doubles them: a server that says more waits.
+/// Receive buffer in bytes, which the kernel doubles: a server that sends more has to wait.
 const RECEIVE_BUFFER: usize = 8 * 1024;
-/// Longest that a name's address is believed, whatever its server says.
+/// Longest time that an address of a name is used, whatever TTL the answer has.
 const KNOWN_SECONDS_MAX: u32 = 24 * 60 * 60;
 
-/// Where sessions leave by.
+/// The uplink by which sessions leave.
 #[derive(Clone, Copy, Debug)]
 pub struct Outlet<'a> {
     /// the path's device
     pub device: &'a str,
-    /// its own address there
+    /// our address on the device
     pub address: Option<IpAddr>,
     /// all addresses of this machine
     pub own: &'a [Address],
 }
 
 impl Outlet<'_> {
-    /// Whether an address is this machine's: what is sent there does not leave.
+    /// Whether an address is this machine's: packets to it would not leave.
     fn is_own(&self, address: IpAddr) -> bool {
         self.own
             .iter()
@@ -55,8 +55,8 @@ impl Outlet<'_> {
     }
 }
 
-/// Has a session's socket waited for, by the session's number; whether it is a new one.
-pub type Watch<'w> = &'w dyn Fn(BorrowedFd<'_>, Serial, Interest, bool) -> Result<(), Errno>;
+/// Registers a session's socket with the poller, under the session's number; the last argument: the socket is new.
+pub type Register<'w> = &'w dyn Fn(BorrowedFd<'_>, Serial, Interest, bool) -> Result<(), Errno>;
 
 /// A session's number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,8 +78,8 @@ struct Open {
     started: Instant,
     deadline: Instant,
     stage: Stage,
-    /// something was said over this socket, so that more may come
-    spoken: bool,
+    /// a request was sent over this socket, so that an answer may arrive
+    sent: bool,
     transport: Transport,
     port: u16,
     socket: OwnedFd,
@@ -108,7 +108,7 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// None.
+    /// No sessions.
     pub const fn new() -> Sessions {
         Sessions {
             shares: Shares::NONE,
@@ -118,12 +118,12 @@ impl Sessions {
         }
     }
 
-    /// From now on the room is shared so.
+    /// Sets how the room for sessions is shared among the paths.
     pub fn share(&mut self, shares: Shares) {
         self.shares = shares;
     }
 
-    /// Begins a session, to be over at `now + timeout`. What comes of it, if it is over at once.
+    /// Begins a session that ends at `now + timeout` at the latest. Returns the result if the session ends at once.
     pub fn start(
         &mut self,
         asked: Asked,
@@ -131,7 +131,7 @@ impl Sessions {
         outlet: &Outlet<'_>,
         now: Instant,
         timeout: Duration,
-        watch: Watch<'_>,
+        register: Register<'_>,
     ) -> Result<Option<Finished>, NotStarted> {
         if self.open.iter().any(|open| open.is_for(asked)) {
             return Err(NotStarted::AlreadyRunning);
@@ -141,14 +141,14 @@ impl Sessions {
         if !self.shares.admit(asked.path, SESSIONS_MAX, under_way) {
             return Err(NotStarted::NoRoom(Room::Sessions));
         }
-        let heard = Heard::Begin {
+        let input = Input::Begin {
             family: asked.path.family,
             known: self
                 .known_address(asked, now)
                 .filter(|known| !outlet.is_own(*known)),
         };
-        let (mut session, mut say) = (Session::default(), Say::default());
-        let Step::Connect(transport, to) = kind.step(&mut session, heard, &mut say) else {
+        let (mut session, mut output) = (Session::default(), Output::default());
+        let Step::Connect(transport, to) = kind.step(&mut session, input, &mut output) else {
             return Err(failed(Fault::Errno(Errno::EPROTO as i32)));
         };
         let started = clock();
@@ -158,8 +158,8 @@ impl Sessions {
                 if let NotStarted::NoRoom(room) = not_started(errno) {
                     return Err(NotStarted::NoRoom(room));
                 }
-                let step = kind.step(&mut session, Heard::Failed(fault(errno)), &mut say);
-                self.learn(asked, say.learned, now);
+                let step = kind.step(&mut session, Input::Failed(fault(errno)), &mut output);
+                self.learn(asked, output.learned, now);
                 return Err(failed(match step {
                     Step::End(Err(why)) => why,
                     _ => fault(errno),
@@ -169,14 +169,14 @@ impl Sessions {
         let serial = Serial(self.next);
         self.next = self.next.wrapping_add(1);
         let interest = interest(transport);
-        watch(socket.as_fd(), serial, interest, true).map_err(not_started)?;
+        register(socket.as_fd(), serial, interest, true).map_err(not_started)?;
         let open = Open {
             asked,
             serial,
             started,
             deadline: now + timeout,
             stage: Stage::Connecting,
-            spoken: false,
+            sent: false,
             transport,
             port,
             socket,
@@ -184,88 +184,88 @@ impl Sessions {
         };
         self.open.push(open).map_err(|_| failed(Fault::NoBuffers))?;
         Ok(match transport {
-            // There is nothing to wait for.
-            Transport::Udp => self.hear(serial, kind, outlet, now, watch),
+            // UDP has no handshake to wait for.
+            Transport::Udp => self.hear(serial, kind, outlet, now, register),
             Transport::Tcp => None,
         })
     }
 
-    /// One session after the other, by place.
+    /// The session at a place in the list; none after the last.
     pub fn serial(&self, place: usize) -> Option<Serial> {
         self.open.get(place).map(|open| open.serial)
     }
 
-    /// What a session is about; none when it is over.
+    /// The probe that a session makes; none if the session is over.
     pub fn asked(&self, serial: Serial) -> Option<Asked> {
         let open = self.open.iter().find(|open| open.serial == serial)?;
         Some(open.asked)
     }
 
-    /// A session's socket is ready: what comes of it, if it comes to its end.
+    /// Reads a session's ready socket. Returns the result if the session ends.
     pub fn hear(
         &mut self,
         serial: Serial,
         kind: &CheckKind,
         outlet: &Outlet<'_>,
         now: Instant,
-        watch: Watch<'_>,
+        register: Register<'_>,
     ) -> Option<Finished> {
         let mut reads = 0;
         loop {
             let place = self.open.iter().position(|open| open.serial == serial)?;
             let open = self.open.get_mut(place)?;
             let mut buffer = [0; READ_LEN];
-            let heard = match open.listen(&mut buffer) {
-                Ok(Some(heard)) => heard,
+            let input = match open.read_input(&mut buffer) {
+                Ok(Some(input)) => input,
                 Ok(None) => return None,
-                Err(errno) => Heard::Failed(fault(errno)),
+                Err(errno) => Input::Failed(fault(errno)),
             };
-            let over = matches!(heard, Heard::Ended | Heard::Failed(_));
-            let connected = matches!(heard, Heard::Connected { .. });
+            let over = matches!(input, Input::Closed | Input::Failed(_));
+            let connected = matches!(input, Input::Connected { .. });
             let asks = connected && open.transport == Transport::Udp;
-            // A stream that is over has no more to tell, and would be ready for ever.
+            // A stream that is over has no more input, and would be ready for ever.
             let dead = over && open.transport == Transport::Tcp;
-            let mut say = Say::default();
-            let step = kind.step(&mut open.session, heard, &mut say);
+            let mut output = Output::default();
+            let step = kind.step(&mut open.session, input, &mut output);
             let asked = open.asked;
-            self.learn(asked, say.learned, now);
+            self.learn(asked, output.learned, now);
             let done = match step {
                 Step::Wait if dead => {
                     self.open.swap_remove(place);
                     return None;
                 }
                 Step::Wait => self
-                    .speak(place, &say.bytes, connected, watch)
+                    .send_output(place, &output.bytes, connected, register)
                     .map_err(fault),
                 Step::Connect(_, to) if outlet.is_own(to.ip()) => Err(Fault::OwnAddress),
                 Step::Connect(transport, to) => self
-                    .reconnect(place, transport, to, outlet, watch)
+                    .reconnect(place, transport, to, outlet, register)
                     .map_err(fault),
                 Step::End(result) => return Some(self.end(place, result, over, now)),
             };
             if let Err(fault) = done {
-                return Some(self.break_off(place, kind, fault, now));
+                return Some(self.abort(place, kind, fault, now));
             }
             reads += 1;
-            // A question was just sent: whoever looks at the clock when its answer is ready has the true time.
+            // A query was just sent: its answer is left to the next event, whose time is the true arrival time.
             if asks || reads >= READS_MAX {
                 return None;
             }
         }
     }
 
-    /// When [`Sessions::overdue`] has somebody to tell of.
+    /// The earliest deadline of a session.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.open.iter().map(|open| open.deadline).min()
     }
 
-    /// A session whose time is up; to be ended by [`Sessions::give_up`].
+    /// A session whose deadline has passed; to be ended by [`Sessions::give_up`].
     pub fn overdue(&self, now: Instant) -> Option<(Serial, Asked)> {
         let open = self.open.iter().find(|open| open.deadline <= now)?;
         Some((open.serial, open.asked))
     }
 
-    /// Ends a session whose time is up. What comes of it, if that is more than that nobody answers.
+    /// Ends a session whose deadline has passed. Returns a result only if there is a cause other than a missing answer.
     pub fn give_up(
         &mut self,
         serial: Serial,
@@ -274,11 +274,11 @@ impl Sessions {
     ) -> Option<Finished> {
         let place = self.open.iter().position(|open| open.serial == serial)?;
         let mut open = self.open.swap_remove(place);
-        open.cut();
+        open.reset_if_sent();
         let kind = kind?;
-        let mut say = Say::default();
-        let step = kind.step(&mut open.session, Heard::TimedOut, &mut say);
-        self.learn(open.asked, say.learned, now);
+        let mut output = Output::default();
+        let step = kind.step(&mut open.session, Input::TimedOut, &mut output);
+        self.learn(open.asked, output.learned, now);
         match step {
             Step::End(Err(fault)) => Some(Finished {
                 asked: open.asked,
@@ -288,15 +288,15 @@ impl Sessions {
         }
     }
 
-    /// Ends a path's sessions; they are never told of. For a path whose way out is another one.
+    /// Ends a path's sessions without results. For a path whose uplink changed.
     pub fn drop_path(&mut self, path: PathId) {
-        // Nothing is written where nothing is: that would take memory.
+        // An empty list is not written to: that would touch its memory pages.
         if !self.open.is_empty() {
             self.open.retain(|open| open.asked.path != path);
         }
     }
 
-    /// Forgets what belongs to checks that are not kept, and ends their sessions; they are never told of.
+    /// Forgets the addresses of checks that are not kept, and ends their sessions without results.
     pub fn keep(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
         // As above.
         if !self.open.is_empty() {
@@ -334,22 +334,22 @@ impl Sessions {
             address,
             until: now + Duration::from_secs(seconds.into()),
         };
-        // There is room: see above.
+        // There is room: an entry was removed above.
         self.known.push(known).unwrap_or_default();
     }
 
-    fn speak(
+    fn send_output(
         &mut self,
         place: usize,
         bytes: &[u8],
         connected: bool,
-        watch: Watch<'_>,
+        register: Register<'_>,
     ) -> Result<(), Errno> {
         let Some(open) = self.open.get_mut(place) else {
             return Ok(());
         };
         if connected && open.transport == Transport::Tcp {
-            watch(open.socket.as_fd(), open.serial, Interest::READ, false)?;
+            register(open.socket.as_fd(), open.serial, Interest::READ, false)?;
         }
         if bytes.is_empty() {
             return Ok(());
@@ -357,8 +357,8 @@ impl Sessions {
         if open.transport == Transport::Udp {
             open.started = clock();
         }
-        open.spoken = true;
-        // What is said is short, and the first: an empty socket's buffer takes it all.
+        open.sent = true;
+        // The request is short and the socket's buffer is empty: all of it fits.
         let sent = send(open.socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL)?;
         if sent == bytes.len() {
             Ok(())
@@ -373,32 +373,26 @@ impl Sessions {
         transport: Transport,
         to: SocketAddr,
         outlet: &Outlet<'_>,
-        watch: Watch<'_>,
+        register: Register<'_>,
     ) -> Result<(), Errno> {
         let (socket, port) = self.connect(transport, to, outlet)?;
         let Some(open) = self.open.get_mut(place) else {
             return Ok(());
         };
-        watch(socket.as_fd(), open.serial, interest(transport), true)?;
-        // Closing the old one takes it out of the poller.
+        register(socket.as_fd(), open.serial, interest(transport), true)?;
+        // Closing the old socket removes it from the poller.
         (open.socket, open.port) = (socket, port);
-        (open.transport, open.stage, open.spoken) = (transport, Stage::Connecting, false);
+        (open.transport, open.stage, open.sent) = (transport, Stage::Connecting, false);
         Ok(())
     }
 
-    /// Ends the session at a place, which cannot go on.
-    fn break_off(
-        &mut self,
-        place: usize,
-        kind: &CheckKind,
-        fault: Fault,
-        now: Instant,
-    ) -> Finished {
+    /// Ends the session at a place because of an error.
+    fn abort(&mut self, place: usize, kind: &CheckKind, fault: Fault, now: Instant) -> Finished {
         let mut result = Err(fault);
         if let Some(open) = self.open.get_mut(place) {
-            let (asked, mut say) = (open.asked, Say::default());
-            let step = kind.step(&mut open.session, Heard::Failed(fault), &mut say);
-            self.learn(asked, say.learned, now);
+            let (asked, mut output) = (open.asked, Output::default());
+            let step = kind.step(&mut open.session, Input::Failed(fault), &mut output);
+            self.learn(asked, output.learned, now);
             if let Step::End(its) = step {
                 result = its;
             }
@@ -406,7 +400,7 @@ impl Sessions {
         self.end(place, result, true, now)
     }
 
-    /// Ends the session at a place; `over`: the other side has ended it already.
+    /// Ends the session at a place; `over`: the server has closed the connection already.
     fn end(
         &mut self,
         place: usize,
@@ -416,7 +410,7 @@ impl Sessions {
     ) -> Finished {
         let open = self.open.swap_remove(place);
         if !over {
-            open.cut();
+            open.reset_if_sent();
         }
         Finished {
             asked: open.asked,
@@ -424,14 +418,14 @@ impl Sessions {
         }
     }
 
-    /// A socket on its way to there, and its port, which no other session has.
+    /// A connecting socket, and its local port, which no other session has.
     fn connect(
         &self,
         transport: Transport,
         to: SocketAddr,
         outlet: &Outlet<'_>,
     ) -> Result<(OwnedFd, u16), Errno> {
-        // Held, so that the next one gets another port.
+        // Kept open, so that the next socket gets another port.
         let mut taken: Vec<OwnedFd, PORTS_TRIED> = Vec::new();
         loop {
             let (socket, port) = bound(transport, to, outlet)?;
@@ -447,7 +441,7 @@ impl Sessions {
     }
 }
 
-/// What a socket on its way is to be waited for.
+/// The event that a connecting socket waits for.
 fn interest(transport: Transport) -> Interest {
     match transport {
         Transport::Udp => Interest::READ,
@@ -455,7 +449,7 @@ fn interest(transport: Transport) -> Interest {
     }
 }
 
-/// A socket that leaves by this outlet only, and its port.
+/// A socket bound to the outlet's device and address, and its local port.
 fn bound(
     transport: Transport,
     to: SocketAddr,
@@ -484,15 +478,15 @@ fn bound(
 }
 
 impl Open {
-    /// Whether its check is the one asked for.
+    /// Whether the session is of the same path and check.
     fn is_for(&self, asked: Asked) -> bool {
         (self.asked.path, self.asked.check) == (asked.path, asked.check)
     }
 
-    /// Has closing reset the stream, where the other side may still be talking: it is told at once that nothing of that is
-    /// wanted. Where nothing was asked for, the stream ends in an orderly way.
-    fn cut(&self) {
-        if self.spoken && self.transport == Transport::Tcp {
+    /// If a request was sent, closing resets the stream, so that the server stops sending. Otherwise the stream is closed
+    /// in order.
+    fn reset_if_sent(&self) {
+        if self.sent && self.transport == Transport::Tcp {
             let at_once = nix::libc::linger {
                 l_onoff: 1,
                 l_linger: 0,
@@ -501,26 +495,29 @@ impl Open {
         }
     }
 
-    /// What there is to hear; none when there is nothing now.
-    fn listen<'b>(&mut self, buffer: &'b mut [u8; READ_LEN]) -> Result<Option<Heard<'b>>, Errno> {
+    /// The next input; none if nothing is there now.
+    fn read_input<'b>(
+        &mut self,
+        buffer: &'b mut [u8; READ_LEN],
+    ) -> Result<Option<Input<'b>>, Errno> {
         if self.stage == Stage::Connecting {
             match getsockopt(&self.socket, sockopt::SocketError)? {
                 0 => {}
                 errno => return Err(Errno::from_raw(errno)),
             }
             if getpeername::<SockaddrStorage>(self.socket.as_raw_fd()).is_err() {
-                return Ok(None); // it is still on its way
+                return Ok(None); // still connecting
             }
             self.stage = Stage::Kept;
             let random = match self.transport {
                 Transport::Udp => number().map_err(|_| Errno::EIO)?,
                 Transport::Tcp => 0,
             };
-            return Ok(Some(Heard::Connected { random }));
+            return Ok(Some(Input::Connected { random }));
         }
         match recv(self.socket.as_raw_fd(), buffer, MsgFlags::empty()) {
-            Ok(0) if self.transport == Transport::Tcp => Ok(Some(Heard::Ended)),
-            Ok(length) => Ok(buffer.get(..length).map(Heard::Said)),
+            Ok(0) if self.transport == Transport::Tcp => Ok(Some(Input::Closed)),
+            Ok(length) => Ok(buffer.get(..length).map(Input::Received)),
             Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
             Err(errno) => Err(errno),
         }
@@ -534,6 +531,6 @@ impl Known {
 }
 
 fn number() -> Result<u16, Fault> {
-    let bytes = random().map_err(|trouble| fault(trouble.errno().unwrap_or(Errno::EIO)))?;
+    let bytes = random().map_err(|error| fault(error.errno().unwrap_or(Errno::EIO)))?;
     Ok(u16::from_ne_bytes(bytes))
 }

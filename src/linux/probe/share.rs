@@ -1,4 +1,4 @@
-//! How the room for what is under way at once is shared: each path has a part of it that no other path can take.
+//! How the room for concurrent sessions and commands is shared: each path has a part that no other path can take.
 
 use core::fmt;
 
@@ -38,7 +38,7 @@ impl fmt::Display for Room {
     }
 }
 
-/// Who shares a room. All zero bytes when new: one path alone.
+/// How many paths and providers share the room. All zero bytes when new: one path has all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shares {
     paths: u8,
@@ -46,13 +46,13 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// One path alone.
+    /// One path has all of the room.
     pub const NONE: Shares = Shares {
         paths: 0,
         providers: 0,
     };
 
-    /// Those of the paths that have such checks.
+    /// Counts the paths and providers that have checks which `counts` selects.
     pub fn of(config: &Config, counts: &dyn Fn(&Check) -> bool) -> Shares {
         let mut shares = Shares::default();
         for provider in config.enabled() {
@@ -64,9 +64,9 @@ impl Shares {
         shares
     }
 
-    /// Whether one more of a path's may be under way, where there is room for so many, and these paths' are.
+    /// Whether a path may start one more, if `room` is the total and `under_way` names the path of each running one.
     ///
-    /// Where there are more paths than places, a provider has a part, and its two paths share that.
+    /// If there are more paths than places, each provider has a part, which its two paths share.
     pub fn admit(self, path: PathId, room: usize, under_way: impl Iterator<Item = PathId>) -> bool {
         let by_path = usize::from(self.paths) <= room;
         let part_of = |path: PathId| match by_path {
@@ -110,7 +110,7 @@ mod tests {
         }
     }
 
-    /// Path 0 takes all that it gets; then each of the others takes what is its own.
+    /// Path 0 takes all that it gets; then each other path takes all that it gets.
     fn fill(shares: Shares, room: usize, others: u8) -> Vec<usize> {
         let mut under_way: Vec<PathId> = Vec::new();
         let mut counts = Vec::new();
@@ -125,12 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn one_alone_has_all_the_room() {
+    fn a_single_path_has_all_the_room() {
         assert_eq!(fill(Shares::default(), 8, 0), [8]);
     }
 
     #[test]
-    fn what_is_nobodys_part_is_the_first_ones_and_the_others_keep_theirs() {
+    fn the_rest_of_the_room_goes_to_the_first_path_and_each_other_keeps_its_part() {
         let shares = Shares {
             paths: 3,
             providers: 3,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_others_have_filled_before_is_full() {
+    fn a_room_that_other_paths_have_filled_is_full() {
         let shares = Shares {
             paths: 2,
             providers: 2,

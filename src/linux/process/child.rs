@@ -1,7 +1,7 @@
-//! Child processes: each in a process group of its own, which can be killed as a whole. What has left the group (setsid(1))
-//! is out of reach.
+//! Child processes: each is in its own process group, which can be killed as a whole, except processes that have left the
+//! group (setsid(1)).
 //!
-//! SIGCHLD must not be ignored: a child has to stay until we have waited for it, so that its number is its own.
+//! SIGCHLD must not be ignored: a child has to stay a zombie until it is waited for, so that its pid is not reused.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -17,21 +17,22 @@ use nix::unistd::Pid;
 
 use super::super::ffi;
 
-/// A child that was not waited for yet. It must be buried: [`Child::bury`].
+/// A child that was not waited for yet. It must be reaped: [`Child::reap`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Child(pub(crate) Pid);
 
 impl Child {
-    /// Starts a program, found by `PATH`, with its name and arguments, and with variables more than our environment has.
+    /// Starts a program, found by `PATH`, with its name and arguments, and with variables in addition to our environment.
     ///
-    /// It reads /dev/null, writes there too (or to `output`, if that is given), inherits no other descriptor, and has no
-    /// signal blocked or ignored.
+    /// Its standard input is /dev/null, and so is its output (or `output`, if given). It inherits no other descriptor, and
+    /// has no signal blocked or ignored.
     ///
-    /// posix_spawn(3) does not copy our memory's page tables, which fork(2) does: the loop waits some 100 us, whatever we
-    /// have grown to. (std's `Command` would pass on our signal mask, in which all that signalfd reads is blocked.)
+    /// posix_spawn(3) does not copy the page tables, unlike fork(2): the event loop is blocked for about 100 µs, whatever
+    /// the size of this process. (std's `Command` would pass on the signal mask, in which the signals of signalfd are
+    /// blocked.)
     ///
     /// # Errors
-    /// The program is not there, or the system has no room for another process.
+    /// The program does not exist, or the system has no room for another process.
     pub fn start(
         arguments: &[&CStr],
         variables: &[(&str, &str)],
@@ -63,7 +64,7 @@ impl Child {
         posix_spawnp(program, &actions, &attributes, arguments, &environment).map(Child)
     }
 
-    /// Whether it has ended (or is no child of ours any more), without taking it away.
+    /// Whether it has ended (or is no child of this process), without reaping it.
     pub fn has_ended(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         !matches!(
@@ -72,21 +73,21 @@ impl Child {
         )
     }
 
-    /// Kills its group, and itself in case it has left that. Its number cannot be another's: we have not waited yet.
+    /// Kills its group, and itself in case it has left the group. Its pid cannot have been reused: it was not waited for.
     pub fn kill(&self) {
         let _gone = killpg(self.0, Signal::SIGKILL);
         let _gone = kill(self.0, Signal::SIGKILL);
     }
 
-    /// Its exit status, after its end; none when a signal ended it. What it left behind in its group ends with it:
-    /// that has to happen before the wait, while the group's number still cannot be another's.
-    pub fn bury_all(&self) -> Option<u8> {
+    /// Its exit status, after its end; none if a signal ended it. Other processes in its group are killed: before the wait,
+    /// while the group's number cannot be reused.
+    pub fn reap_group(&self) -> Option<u8> {
         let _gone = killpg(self.0, Signal::SIGKILL);
-        self.bury()
+        self.reap()
     }
 
-    /// Its exit status, after its end; none when a signal ended it. What it has started lives on.
-    pub fn bury(&self) -> Option<u8> {
+    /// Its exit status, after its end; none if a signal ended it. Other processes in its group keep running.
+    pub fn reap(&self) -> Option<u8> {
         match waitpid(self.0, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).ok(),
             _ => None,
@@ -94,7 +95,7 @@ impl Child {
     }
 }
 
-/// Our environment, with these variables.
+/// The environment of this process, with these variables.
 fn environment(variables: &[(&str, &str)]) -> Vec<CString> {
     let mut environment = Vec::new();
     let mut add = |name: &[u8], value: &[u8]| {

@@ -1,5 +1,5 @@
-//! The programs that hear of transitions: OpenWrt's hotplug scripts and listeners on ubus, and the executables of a
-//! directory. One runs at a time, with a time limit, and nobody waits for it.
+//! The programs that run on transitions: OpenWrt's hotplug scripts, `ubus` to notify its listeners, and the executables of
+//! `hooks_dir`. One runs at a time, with a time limit, without blocking the daemon.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs;
@@ -18,20 +18,20 @@ use crate::types::{Duration, Instant};
 /// A program that takes longer is killed, with its process group.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What happened, as the programs hear of it.
+/// A transition, as passed to the programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
     /// names and values, for the environment
     pub variables: Vec<(&'static str, String)>,
-    /// the same as one JSON object, for ubus
+    /// the same as a JSON object, for ubus
     pub json: String,
 }
 
-/// The programs that hear of one announcement, one after the other.
+/// Runs the programs for one announcement, one after the other.
 #[derive(Debug, Default)]
 pub struct Hooks {
     announcement: Option<Announcement>,
-    /// those that come next, each with its arguments
+    /// the programs still to run, each with its arguments
     next: IntoIter<Vec<CString>>,
     running: Option<Running>,
 }
@@ -40,33 +40,33 @@ pub struct Hooks {
 struct Running {
     child: Child,
     name: CString,
-    /// to be killed then; none when it was
+    /// to be killed at this time; none if it was killed
     deadline: Option<Instant>,
 }
 
 impl Hooks {
-    /// Whether the last announcement has been made everywhere.
+    /// Whether all programs of the last announcement have ended.
     pub fn are_idle(&self) -> bool {
         self.running.is_none()
     }
 
-    /// Begins to announce something. Only while [`Hooks::are_idle`].
+    /// Starts the programs for an announcement. Only while [`Hooks::are_idle`].
     pub fn announce(&mut self, announcement: Announcement, directory: &Path, now: Instant) {
         self.next = programs(directory, &announcement.json).into_iter();
         self.announcement = Some(announcement);
-        self.go_on(now);
+        self.start_next(now);
     }
 
-    /// A child has ended: perhaps ours. Whether the announcement has been made everywhere now.
+    /// A child has ended, possibly one of these. Returns whether all programs of the announcement have ended now.
     pub fn reap(&mut self, now: Instant) -> bool {
         let Some(ended) = self.running.take_if(|running| running.child.has_ended()) else {
             return false;
         };
         let name = ended.name.to_string_lossy();
-        // What one leaves in the background when it is done, as hotplug scripts do, lives on.
+        // Background processes of a program that ended, as of hotplug scripts, keep running.
         let status = match ended.deadline {
-            Some(_) => ended.child.bury(),
-            None => ended.child.bury_all(),
+            Some(_) => ended.child.reap(),
+            None => ended.child.reap_group(),
         };
         match (status, ended.deadline) {
             (_, None) => log::warn!("{name} was killed: it took more than {PATIENCE}"),
@@ -74,16 +74,16 @@ impl Hooks {
             (Some(status), _) => log::warn!("{name} ended with exit code {status}"),
             (None, _) => log::warn!("{name} was killed by a signal"),
         }
-        self.go_on(now);
+        self.start_next(now);
         self.are_idle()
     }
 
-    /// When [`Hooks::give_up`] has something to do.
+    /// When the running program is to be killed.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.running.as_ref()?.deadline
     }
 
-    /// Kills a program that takes too long.
+    /// Kills a program whose time limit has passed.
     pub fn give_up(&mut self, now: Instant) {
         if let Some(running) = &mut self.running
             && running.deadline.take_if(|at| *at <= now).is_some()
@@ -92,15 +92,15 @@ impl Hooks {
         }
     }
 
-    /// Kills what runs: the daemon ends.
+    /// Kills the running program, because the daemon ends.
     pub fn stop(&mut self) {
         if let Some(running) = &self.running {
             running.child.kill();
         }
     }
 
-    /// Starts the next program that is there.
-    fn go_on(&mut self, now: Instant) {
+    /// Starts the next program that exists.
+    fn start_next(&mut self, now: Instant) {
         let Some(announcement) = &self.announcement else {
             return;
         };
@@ -111,7 +111,7 @@ impl Hooks {
             .collect();
         for words in self.next.by_ref() {
             let arguments: Vec<_> = words.iter().map(CString::as_c_str).collect();
-            let Some(name) = words.first().filter(|name| is_there(name)).cloned() else {
+            let Some(name) = words.first().filter(|name| exists(name)).cloned() else {
                 continue; // it is not OpenWrt
             };
             match Child::start(&arguments, &variables, None) {
@@ -124,7 +124,7 @@ impl Hooks {
                     });
                     return;
                 }
-                // It is there: what is not is the interpreter that its first line names.
+                // The program exists: its interpreter, named in the first line, does not.
                 Err(Errno::ENOENT) => log::warn!(
                     "{} cannot be run: there is no such interpreter as its first line names (does the line end in CR LF?)",
                     name.to_string_lossy()
@@ -139,15 +139,15 @@ impl Hooks {
     }
 }
 
-/// Whether a program is found, by `PATH` if it is no path: to start one that is not costs a process.
-fn is_there(name: &CStr) -> bool {
+/// Whether a program exists, searched by `PATH` if it is no path. To start a missing one would cost a process.
+fn exists(name: &CStr) -> bool {
     let name = Path::new(OsStr::from_bytes(name.to_bytes()));
     let directories = std::env::var_os("PATH").unwrap_or_default();
-    // What is a path from the root stays as it is when it is joined to another.
+    // An absolute path stays as it is when it is joined to another.
     std::env::split_paths(&directories).any(|directory| is_executable(&directory.join(name)))
 }
 
-/// Who is to hear of something, as far as they are there.
+/// All programs for an announcement.
 fn programs(directory: &Path, json: &str) -> Vec<Vec<CString>> {
     let words = |words: &[&str]| -> Vec<CString> {
         let words = words.iter().filter_map(|word| CString::new(*word).ok());
@@ -163,12 +163,12 @@ fn programs(directory: &Path, json: &str) -> Vec<Vec<CString>> {
     programs
 }
 
-/// The executable files of a directory, in the order of their names; not those that editors and package managers leave.
+/// The executable files of a directory, sorted by name, without those that editors and package managers leave.
 fn executables(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let file = entry.path();
-        if is_meant(&entry.file_name()) && is_executable(&file) {
+        if is_hook_name(&entry.file_name()) && is_executable(&file) {
             files.push(file);
         }
     }
@@ -177,7 +177,7 @@ fn executables(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn is_meant(name: &OsStr) -> bool {
+fn is_hook_name(name: &OsStr) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
     let bytes = name.as_bytes();
     !bytes.starts_with(b".") && bytes.iter().all(plain) && !bytes.windows(6).any(|w| w == b".dpkg-")

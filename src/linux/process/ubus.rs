@@ -1,8 +1,8 @@
-//! OpenWrt's logical interfaces: which device and gateway they have, asked of netifd by `ubus call network.interface dump`,
-//! once for all of them, as a child process that nobody waits for.
+//! Device and gateway of OpenWrt's logical interfaces, read from netifd by `ubus call network.interface dump`. One call
+//! serves all interfaces, and runs as a child process without blocking the daemon.
 //!
-//! Asked at the start; at a reload; and when somebody says that an interface has changed ([`Interfaces::refresh`]): netifd
-//! runs its hotplug scripts then. In between, the kernel's events tell what becomes of device and addresses.
+//! It is called at the start, at a reload, and when netifd's hotplug script reports a change of an interface
+//! ([`Interfaces::refresh`]). In between, the kernel's events report changes of device and addresses.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,31 +20,31 @@ use crate::routing::uplink::Told;
 use crate::types::{Duration, Family, Instant, Name};
 use crate::wire::netifd::{Dump, Interface, Sink, Unreadable};
 
-/// An answer takes some milliseconds.
+/// Timeout of a call, which usually takes some milliseconds.
 pub const PATIENCE: Duration = Duration::from_secs(5);
-/// Before asking again what could not be asked, or was not understood.
+/// Pause after a failed call.
 const PAUSE: Duration = Duration::from_secs(10);
-/// Since the first question that was not answered, so long an answer is still awaited of an interface that nothing is known
-/// of: what a former run left holds meanwhile. Netifd may be starting, or broken for a moment.
+/// How long after the first failed call an unknown interface counts as pending: netifd may be starting. Meanwhile, the
+/// routes of an earlier run stay.
 const HOLD: Duration = Duration::from_secs(20);
-/// Between two questions meanwhile.
+/// Pause between calls during this time.
 const PAUSE_HELD: Duration = Duration::from_secs(1);
-/// So much of an answer is read at a time, in bytes.
+/// Bytes per read of the output.
 const PIECE: usize = 512;
-/// How `ubus` ends when there is no such object (UBUS_STATUS_NOT_FOUND).
+/// Exit status of `ubus` if there is no such object (UBUS_STATUS_NOT_FOUND).
 const NOT_FOUND: u8 = 4;
 
-/// The interfaces that providers name, and what netifd said of them. All zero bytes when new.
+/// The interfaces that providers name, and their data from netifd. All zero bytes when new.
 #[derive(Debug)]
-#[repr(C)] // what is small stands by the beginning of the list
+#[repr(C)] // keeps the order: small fields share a memory page with the beginning of the list
 pub struct Interfaces {
-    /// the question that is asked now
+    /// the running call
     asking: Vec<Asking, 1>,
-    /// to be asked
+    /// a call is due
     due: bool,
-    /// … but not before: there was no answer
+    /// … but not earlier, because the last one failed
     not_before: Option<Instant>,
-    /// since when there is no answer
+    /// time of the first failed call in a row
     failing_since: Option<Instant>,
     known: Vec<Known, INTERFACES_WATCHED_MAX>,
 }
@@ -52,14 +52,14 @@ pub struct Interfaces {
 #[derive(Debug)]
 struct Known {
     name: Name,
-    standing: Standing,
-    /// why it tells nothing any more, while what it told before holds: the first reason
-    silent: Option<NoAnswer>,
-    /// what the answer that is being read says of it
-    heard: Standing,
+    lookup: Lookup,
+    /// the first reason why calls fail, while the last data are kept
+    lost_reason: Option<NoAnswer>,
+    /// its result in the output that is being read
+    new_lookup: Lookup,
 }
 
-/// What is said of a provider's way out, by the configuration or by netifd.
+/// What the configuration or netifd says about a provider's uplink.
 pub fn told_of(interfaces: &Interfaces, provider: &Provider, family: Family) -> Told {
     match provider.interfaces.is_empty() {
         true => Told::device(&provider.device[family]),
@@ -67,41 +67,41 @@ pub fn told_of(interfaces: &Interfaces, provider: &Provider, family: Family) -> 
     }
 }
 
-/// What came of asking last.
+/// The result of the last call for an interface.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Standing {
-    /// nothing yet
+enum Lookup {
+    /// no result yet
     #[default]
-    Unasked,
-    /// netifd has it so
-    Told(Interface),
+    Pending,
+    /// netifd's data
+    Found(Interface),
     /// netifd knows no such interface
-    Unknown,
-    /// there is no `ubus`, or it did not answer in time, or nothing that can be read
-    NoAnswer(NoAnswer),
+    NotFound,
+    /// the call failed
+    Failed(NoAnswer),
 }
 
-/// Why netifd tells nothing of an interface.
+/// Why there are no current data of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Untold {
-    /// it knows no such interface
+    /// netifd knows no such interface
     Unknown,
-    /// it never told of it, for this reason
+    /// there were never data, for this reason
     NoAnswer(NoAnswer),
-    /// it told of it once, and no more, for this reason; what it told holds
+    /// calls fail for this reason; the last data are kept
     Silent(NoAnswer),
 }
 
-/// Why there is no answer.
+/// Why a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// it cannot be started
+    /// `ubus` cannot be started
     Program(Errno),
     /// it ended with this status
     Status(u8),
     /// it took too long, or was killed
     Killed,
-    /// it printed something else, or too much
+    /// its output cannot be parsed
     Unreadable,
 }
 
@@ -120,15 +120,15 @@ impl fmt::Display for NoAnswer {
 #[derive(Debug)]
 struct Asking {
     child: Child,
-    /// what it prints; closed at its end
+    /// its output; closed at its end
     output: Option<OwnedFd>,
     dump: Dump,
-    /// to be killed then
+    /// to be killed at this time
     deadline: Option<Instant>,
 }
 
 impl Interfaces {
-    /// None.
+    /// No interfaces.
     #[allow(clippy::new_without_default)] // a default would be made on the stack
     pub const fn new() -> Interfaces {
         Interfaces {
@@ -140,28 +140,28 @@ impl Interfaces {
         }
     }
 
-    /// A configuration is in force: its interfaces are to be asked for, and no others are known any more.
+    /// Follows a new configuration: its interfaces are asked for, others are forgotten.
     pub fn follow(&mut self, config: &Config) {
         let wanted = |name: &Name| config.enabled().any(|p| p.interfaces.contains(name));
-        // Nothing is written where nothing is: that would take memory.
+        // An empty list is not written to: that would touch its memory pages.
         if !self.known.is_empty() {
             self.known.retain(|known| wanted(&known.name));
         }
         for name in config.enabled().flat_map(|provider| &provider.interfaces) {
             if !self.known.iter().any(|known| known.name == *name) {
-                // There is room for as many as a configuration may have.
+                // There is room for all interfaces of a configuration.
                 let _ = self.known.push(Known {
                     name: name.clone(),
-                    standing: Standing::Unasked,
-                    silent: None,
-                    heard: Standing::Unasked,
+                    lookup: Lookup::Pending,
+                    lost_reason: None,
+                    new_lookup: Lookup::Pending,
                 });
             }
         }
         self.refresh(None);
     }
 
-    /// An interface has changed, or any: whether that is one of a provider's.
+    /// An interface, or any, has changed. Returns whether a provider names it.
     pub fn refresh(&mut self, name: Option<&str>) -> bool {
         let mut known = self.known.iter();
         let of_interest = known.any(|known| name.is_none_or(|name| known.name == name));
@@ -171,12 +171,12 @@ impl Interfaces {
         of_interest
     }
 
-    /// Those that providers name.
+    /// The interfaces that providers name.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.known.iter().map(|known| &known.name)
     }
 
-    /// Asks if it is time to, unless a question is open: what becomes readable when there is an answer.
+    /// Starts a call if one is due and none is running. Returns the descriptor to poll for its output.
     pub fn ask(&mut self, now: Instant) -> Option<BorrowedFd<'_>> {
         let wait = self.not_before.is_some_and(|at| now < at);
         if !self.asking.is_empty() || !self.due || wait || self.known.is_empty() {
@@ -185,7 +185,7 @@ impl Interfaces {
         self.due = false;
         match Asking::start(now) {
             Ok(asking) => {
-                let _ = self.asking.push(asking); // there was none
+                let _ = self.asking.push(asking); // it was empty
             }
             Err(errno) => {
                 self.conclude(Err(NoAnswer::Program(errno)), now);
@@ -202,20 +202,20 @@ impl Interfaces {
         }
     }
 
-    /// Whether there is anybody to be asked, or an answer to be waited for.
+    /// Whether a call is due or running.
     pub fn is_asking(&self) -> bool {
-        let unasked = |known: &Known| known.standing == Standing::Unasked;
+        let unasked = |known: &Known| known.lookup == Lookup::Pending;
         !self.asking.is_empty() || self.known.iter().any(unasked)
     }
 
-    /// Whether netifd has neither told of all of a provider's interfaces yet, nor refused to.
+    /// Whether an interface of a provider is still pending.
     pub fn is_awaited(&self, provider: &Provider) -> bool {
-        let unasked = |known: &Known| known.standing == Standing::Unasked;
+        let unasked = |known: &Known| known.lookup == Lookup::Pending;
         let mut known = self.known.iter().filter(|known| unasked(known));
         known.any(|known| provider.interfaces.contains(&known.name))
     }
 
-    /// Kills a question that is open for too long.
+    /// Kills a call whose deadline has passed.
     pub fn give_up(&mut self, now: Instant) {
         if let Some(asking) = self.asking.first_mut()
             && asking.deadline.take_if(|at| *at <= now).is_some()
@@ -224,14 +224,14 @@ impl Interfaces {
         }
     }
 
-    /// Nobody wants to know any more.
+    /// Kills the running call, because the daemon ends.
     pub fn stop(&mut self) {
         for asking in &self.asking {
             asking.child.kill();
         }
     }
 
-    /// There is something to read, or a child has ended: whether something else is known now.
+    /// Reads output, or handles the end of a child. Returns whether the data have changed.
     pub fn hear(&mut self, now: Instant) -> bool {
         let Interfaces { asking, known, .. } = self;
         let Some(asked) = asking.first_mut() else {
@@ -239,9 +239,9 @@ impl Interfaces {
         };
         asked.read(&mut |name, told| {
             if let Some(known) = known.iter_mut().find(|known| known.name == name) {
-                known.heard = match told {
-                    Ok(interface) => Standing::Told(interface),
-                    Err(Unreadable) => Standing::NoAnswer(NoAnswer::Unreadable),
+                known.new_lookup = match told {
+                    Ok(interface) => Lookup::Found(interface),
+                    Err(Unreadable) => Lookup::Failed(NoAnswer::Unreadable),
                 };
             }
         });
@@ -253,7 +253,7 @@ impl Interfaces {
         self.conclude(result, now)
     }
 
-    /// This came of asking: whether that is news.
+    /// Handles the result of a call. Returns whether the data have changed.
     fn conclude(&mut self, result: Result<(), NoAnswer>, now: Instant) -> bool {
         let (mut news, mut again, mut held) = (false, false, false);
         let since = match result {
@@ -263,55 +263,55 @@ impl Interfaces {
         self.failing_since = since;
         let patient = since.is_some_and(|since| now < since + HOLD);
         for known in &mut self.known {
-            let standing = match (result, core::mem::take(&mut known.heard)) {
-                (Err(why), _) => Standing::NoAnswer(why),
-                // Perhaps the answer had passed it by when it was added: another one comes.
-                (Ok(()), Standing::Unasked) if self.due && known.standing == Standing::Unasked => {
+            let lookup = match (result, core::mem::take(&mut known.new_lookup)) {
+                (Err(why), _) => Lookup::Failed(why),
+                // The interface may have been added after its place in the output: another call is due.
+                (Ok(()), Lookup::Pending) if self.due && known.lookup == Lookup::Pending => {
                     continue;
                 }
-                (Ok(()), Standing::Unasked) => Standing::Unknown,
-                (Ok(()), heard) => heard,
+                (Ok(()), Lookup::Pending) => Lookup::NotFound,
+                (Ok(()), new_lookup) => new_lookup,
             };
-            again |= matches!(standing, Standing::NoAnswer(_));
-            match standing {
-                // Where there is no `ubus` there never will be.
-                Standing::NoAnswer(why)
+            again |= matches!(lookup, Lookup::Failed(_));
+            match lookup {
+                // If there is no `ubus`, waiting does not help.
+                Lookup::Failed(why)
                     if patient
-                        && known.standing == Standing::Unasked
+                        && known.lookup == Lookup::Pending
                         && !matches!(why, NoAnswer::Program(_)) =>
                 {
                     held = true;
-                    news |= known.silent.is_none();
-                    known.silent.get_or_insert(why);
+                    news |= known.lost_reason.is_none();
+                    known.lost_reason.get_or_insert(why);
                 }
-                standing => news |= known.takes(standing),
+                lookup => news |= known.update(lookup),
             }
         }
         if again {
             let pause = if held { PAUSE_HELD } else { PAUSE };
-            // Unless somebody has said meanwhile that something has changed.
+            // Unless a change was reported meanwhile.
             self.not_before = (!self.due).then_some(now + pause);
             self.due = true;
         }
         news
     }
 
-    /// The interfaces of which netifd tells nothing, and why.
-    pub fn troubles(&self) -> impl Iterator<Item = (&Name, Untold)> {
+    /// The interfaces without current data, and why.
+    pub fn failures(&self) -> impl Iterator<Item = (&Name, Untold)> {
         self.known.iter().filter_map(|known| {
-            let trouble = match (&known.standing, known.silent) {
-                (Standing::Unknown, _) => Untold::Unknown,
-                (Standing::NoAnswer(why), _) => Untold::NoAnswer(*why),
-                (Standing::Told(_), Some(why)) => Untold::Silent(why),
-                (Standing::Unasked, Some(why)) => Untold::NoAnswer(why),
-                (Standing::Told(_) | Standing::Unasked, _) => return None,
+            let failure = match (&known.lookup, known.lost_reason) {
+                (Lookup::NotFound, _) => Untold::Unknown,
+                (Lookup::Failed(why), _) => Untold::NoAnswer(*why),
+                (Lookup::Found(_), Some(why)) => Untold::Silent(why),
+                (Lookup::Pending, Some(why)) => Untold::NoAnswer(why),
+                (Lookup::Found(_) | Lookup::Pending, _) => return None,
             };
-            Some((&known.name, trouble))
+            Some((&known.name, failure))
         })
     }
 
-    /// What netifd has said of a provider in a family: of the first of its interfaces that has a way out there; else that
-    /// brings the family; else that is there at all.
+    /// netifd's data of a provider in a family: of its first interface with a default route there; else the first that
+    /// serves the family; else the first that is up.
     pub fn told(&self, provider: &Provider, family: Family) -> Told {
         let interfaces = || {
             let known = provider
@@ -330,7 +330,7 @@ impl Interfaces {
             })
     }
 
-    /// Which of a provider's interfaces that is; else the first that is named.
+    /// The interface of [`Interfaces::told`]; else the provider's first.
     pub fn of<'p>(&self, provider: &'p Provider, family: Family) -> Option<&'p Name> {
         let told = self.told(provider, family);
         let same = |name: &&Name| {
@@ -344,25 +344,25 @@ impl Interfaces {
 
     fn known(&self, name: &str) -> Option<&Interface> {
         let known = self.known.iter().find(|known| known.name == name)?;
-        match &known.standing {
-            Standing::Told(interface) => Some(interface),
+        match &known.lookup {
+            Lookup::Found(interface) => Some(interface),
             _ => None,
         }
     }
 }
 
 impl Known {
-    /// This came of asking: whether that is news.
-    fn takes(&mut self, standing: Standing) -> bool {
-        // What it was is more likely than nothing.
-        if let (Standing::Told(_), Standing::NoAnswer(why)) = (&self.standing, &standing) {
-            let news = self.silent.is_none();
-            self.silent.get_or_insert(*why);
+    /// Takes the result of a call. Returns whether the data have changed.
+    fn update(&mut self, lookup: Lookup) -> bool {
+        // The last known data are kept.
+        if let (Lookup::Found(_), Lookup::Failed(why)) = (&self.lookup, &lookup) {
+            let news = self.lost_reason.is_none();
+            self.lost_reason.get_or_insert(*why);
             return news;
         }
-        let news = self.standing != standing || self.silent.is_some();
-        self.standing = standing;
-        self.silent = None;
+        let news = self.lookup != lookup || self.lost_reason.is_some();
+        self.lookup = lookup;
+        self.lost_reason = None;
         news
     }
 }
@@ -380,7 +380,7 @@ impl Asking {
         })
     }
 
-    /// Reads what there is.
+    /// Reads the available output.
     fn read(&mut self, sink: Sink<'_>) {
         let mut piece = [0; PIECE];
         while let Some(output) = &self.output {
@@ -394,9 +394,9 @@ impl Asking {
         }
     }
 
-    /// Whether the answer is one, after the end of the child.
+    /// The result, after the end of the child.
     fn result(&self) -> Result<(), NoAnswer> {
-        match self.child.bury_all() {
+        match self.child.reap_group() {
             Some(0) => self.dump.finish().map_err(|_| NoAnswer::Unreadable),
             Some(status) => Err(NoAnswer::Status(status)),
             None => Err(NoAnswer::Killed),
@@ -409,27 +409,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_told_holds_while_there_is_no_answer_and_that_is_news_once() {
-        let told = || Standing::Told(Interface::default());
-        let refused = |errno| Standing::NoAnswer(NoAnswer::Program(errno));
+    fn a_known_interface_is_kept_while_there_is_no_answer_and_reported_once() {
+        let told = || Lookup::Found(Interface::default());
+        let refused = |errno| Lookup::Failed(NoAnswer::Program(errno));
         let mut known = Known {
             name: Name::try_from("wan").unwrap(),
-            standing: Standing::Unasked,
-            silent: None,
-            heard: Standing::Unasked,
+            lookup: Lookup::Pending,
+            lost_reason: None,
+            new_lookup: Lookup::Pending,
         };
-        let mut takes = |standing| known.takes(standing);
-        assert!(takes(refused(Errno::ENOENT)));
-        assert!(takes(told()));
-        assert!(!takes(told()));
-        assert!(takes(refused(Errno::ENOMEM)));
-        let unreadable = Standing::NoAnswer(NoAnswer::Unreadable);
-        assert!(!takes(unreadable));
-        assert_eq!(known.standing, told());
-        assert_eq!(known.silent, Some(NoAnswer::Program(Errno::ENOMEM)));
-        let mut takes = |standing| known.takes(standing);
-        assert!(takes(told()));
-        assert!(takes(Standing::Unknown));
-        assert_eq!(known.silent, None);
+        let mut update = |lookup| known.update(lookup);
+        assert!(update(refused(Errno::ENOENT)));
+        assert!(update(told()));
+        assert!(!update(told()));
+        assert!(update(refused(Errno::ENOMEM)));
+        let unreadable = Lookup::Failed(NoAnswer::Unreadable);
+        assert!(!update(unreadable));
+        assert_eq!(known.lookup, told());
+        assert_eq!(known.lost_reason, Some(NoAnswer::Program(Errno::ENOMEM)));
+        let mut update = |lookup| known.update(lookup);
+        assert!(update(told()));
+        assert!(update(Lookup::NotFound));
+        assert_eq!(known.lost_reason, None);
     }
 }

@@ -1,4 +1,4 @@
-//! What belongs to a path leaves by its device, and from a port that is nobody else's.
+//! The packets of a path leave by its device, and from a port of their own.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::super::lab::capture::{Capture, Packet, flag, index};
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::{SOON, answer, bare, elsewhere, record, target, with_check};
 
-/// Checks of all types in a family, asked by one provider in each round.
+/// Checks of all types in a family, made through one provider in each round.
 pub fn all_types(mut settings: Settings, provider: &str, family: Family) -> Settings {
     let (at, record, name) = (target(family).to_string(), record(family), family.name());
     let neighbours = if family == Family::V4 { "arp" } else { "ndp" };
@@ -48,7 +48,7 @@ pub fn all_types(mut settings: Settings, provider: &str, family: Family) -> Sett
     settings
 }
 
-/// Servers for all of them, who are asked for a name's address each time anew.
+/// Servers for all of them; a name is resolved anew each time.
 pub fn all_servers(lab: &Lab, number: usize) -> Vec<(DnsServer, HttpServer)> {
     let provider = lab.provider(number);
     let start = |family| {
@@ -62,20 +62,20 @@ pub fn all_servers(lab: &Lab, number: usize) -> Vec<(DnsServer, HttpServer)> {
     Family::ALL.map(start).into()
 }
 
-/// What has left for the target, or to ask for the second gateway: by which device, and what it is.
+/// The packets to the target, and the requests for the second gateway: their device and their kind.
 fn ours(lab: &Lab, packets: &[Packet]) -> Vec<(usize, String)> {
     let [first, second] = [1, 2].map(|number| lab.provider(number).addresses());
     let (v4, v6) = (second.gateway_v4.octets(), second.gateway_v6.octets());
-    // With equal addresses it is the other one's gateway, too.
+    // With equal addresses it is also the other provider's gateway.
     let told_apart = first.gateway_v4 != second.gateway_v4;
     let mut seen = Vec::new();
     for packet in packets.iter().filter(|packet| packet.outgoing) {
         let to = packet.destination();
         let to_target = Family::ALL.map(target).iter().any(|at| to == Some(*at));
-        let asks = packet.is_neighbour_question()
+        let asks = packet.is_neighbour_request()
             && (packet.bytes.ends_with(&v4) || packet.bytes.windows(16).any(|bytes| bytes == v6));
-        // The kernel itself answers what comes too late for a socket that is closed since: by any way.
-        let kernels = packet.says(flag::RST)
+        // The kernel itself resets segments that arrive after their socket was closed, by any route.
+        let kernels = packet.has_flags(flag::RST)
             || matches!(packet.protocol(), 1 | 58) && !packet.is_ping() && !asks;
         if to_target && !kernels {
             seen.push((packet.device, format!("{} to {to:?}", packet.protocol())));
@@ -86,14 +86,14 @@ fn ours(lab: &Lab, packets: &[Packet]) -> Vec<(usize, String)> {
     seen
 }
 
-/// Takes away the second provider's rules.
+/// Deletes the second provider's rules.
 fn delete_rules(lab: &Lab) {
     for family in Family::ALL {
         let flag = if family == Family::V4 { "-4" } else { "-6" };
         for rule in lab.router.rules(family) {
             if rule.oif.as_deref() == Some("eth2") || rule.table == Some(17602) {
                 let pref = rule.pref.to_string();
-                // The daemon may have been quicker.
+                // The daemon may have deleted it first.
                 lab.router
                     .output(&["ip", flag, "rule", "del", "pref", &pref]);
             }
@@ -108,7 +108,7 @@ fn flush_table(lab: &Lab) {
     }
 }
 
-/// All types are asked by the second provider, which is not in use, and by it alone, while everything happens to it.
+/// All types of checks are made through the second provider only, which does not lead, while all kinds of changes happen.
 fn by_no_other_device(lab: &Lab, kinds: usize) {
     let _servers = [all_servers(lab, 1), all_servers(lab, 2)];
     let mut settings = bare(lab);
@@ -168,7 +168,7 @@ fn by_no_other_device(lab: &Lab, kinds: usize) {
 
 #[test]
 fn nothing_leaves_by_another_device() {
-    // ICMP, TCP, UDP and the link's, in both families
+    // ICMP, TCP, UDP and link-layer requests, in both families
     in_lab(|| by_no_other_device(&super::two_providers(), 8));
 }
 
@@ -180,7 +180,7 @@ fn nothing_leaves_by_a_device_with_equal_addresses() {
     });
 }
 
-/// Sessions of two providers with equal addresses, between few ports.
+/// Sessions of two providers with equal addresses, with few local ports.
 #[test]
 fn equal_addresses_never_share_a_port() {
     in_lab(|| {
@@ -192,9 +192,9 @@ fn equal_addresses_never_share_a_port() {
         let (at, late) = (target(family), Duration::from_millis(150));
         let servers = [1, 2].map(|number| {
             let provider = lab.provider(number);
-            let mood = Dns::Late(answer(family), late);
+            let behaviour = Dns::Late(answer(family), late);
             (
-                DnsServer::start(provider, at, elsewhere(family), None, mood),
+                DnsServer::start(provider, at, elsewhere(family), None, behaviour),
                 HttpServer::start(provider, at, Http::Late("well", late)),
             )
         });
@@ -209,7 +209,7 @@ fn equal_addresses_never_share_a_port() {
             ];
             settings = with_check(settings, query, &options);
         }
-        // Its ports rest for a minute afterwards, so this is asked seldom.
+        // Its ports stay in TIME_WAIT for a minute, so its interval is long.
         let options = [
             ("type", "http"),
             ("target", at.as_str()),
@@ -227,7 +227,7 @@ fn equal_addresses_never_share_a_port() {
         };
         assert!(wait_until(SOON, enough), "{}", daemon.log());
 
-        // From the question to its answer, and from a connection's begin to its end.
+        // From a query to its answer, and from a connection's begin to its end.
         let mut open: HashMap<SocketAddr, (usize, u8)> = HashMap::new();
         let mut most = 0;
         for packet in capture.packets() {
@@ -238,11 +238,12 @@ fn equal_addresses_never_share_a_port() {
             let Some(end) = end.filter(|_| matches!(packet.protocol(), 6 | 17)) else {
                 continue;
             };
-            let begins = packet.outgoing && (packet.protocol() == 17 || packet.says(flag::SYN));
-            // A connection that has served is reset by us; where we say FIN, the server does, too.
+            let begins =
+                packet.outgoing && (packet.protocol() == 17 || packet.has_flags(flag::SYN));
+            // A connection with a request is reset by us; if we send FIN, the server does, too.
             let ends = match packet.outgoing {
-                true => packet.protocol() == 6 && packet.says(flag::RST),
-                false => packet.protocol() == 17 || packet.says(flag::FIN | flag::RST),
+                true => packet.protocol() == 6 && packet.has_flags(flag::RST),
+                false => packet.protocol() == 17 || packet.has_flags(flag::FIN | flag::RST),
             };
             if begins {
                 let here = (packet.device, packet.protocol());
@@ -261,8 +262,8 @@ fn equal_addresses_never_share_a_port() {
     });
 }
 
-/// There was always a port.
+/// No probe failed for want of a port.
 fn never_refused(daemon: &Daemon) {
-    let said = daemon.must(&["explain"]);
-    assert!(!said.contains("error"), "{said}");
+    let text = daemon.must(&["explain"]);
+    assert!(!text.contains("error"), "{text}");
 }

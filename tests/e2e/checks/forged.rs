@@ -1,17 +1,17 @@
-//! Answers that are not the server's: from others on the way, and from others elsewhere.
+//! Answers that are not the server's: from hosts on the path, and from other hosts.
 
+use super::super::inspect::counter;
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::echo::{EchoServer, Mood as Echo};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::echo::{Behaviour as Echo, EchoServer};
 use super::super::lab::{Daemon, Family, Lab};
-use super::super::witness::counter;
 use super::{
-    alone, answer, asked_more, elsewhere, moods, never_offline, offline_because, one_provider,
-    record, target,
+    answer, behaviours, elsewhere, never_offline, offline_because, one_provider, record,
+    single_check, target, wait_for_requests,
 };
 
-/// A server and a check that asks it.
-fn asked(lab: &Lab, family: Family, good: Dns) -> (DnsServer, Daemon<'_>) {
+/// A server, and a daemon with a check of it.
+fn server_and_daemon(lab: &Lab, family: Family, good: Dns) -> (DnsServer, Daemon<'_>) {
     let other = lab.providers.get(1);
     let (at, elsewhere) = (target(family), elsewhere(family));
     let server = DnsServer::start(lab.provider(1), at, elsewhere, other, good);
@@ -20,7 +20,7 @@ fn asked(lab: &Lab, family: Family, good: Dns) -> (DnsServer, Daemon<'_>) {
         ("query", "www.example.com"),
         ("record", record(family)),
     ];
-    let mut settings = alone(lab, family, &options).list("provider", "isp1", "check", "it");
+    let mut settings = single_check(lab, family, &options).list("provider", "isp1", "check", "it");
     if other.is_some() {
         settings = settings
             .ping("ping", family)
@@ -31,13 +31,13 @@ fn asked(lab: &Lab, family: Family, good: Dns) -> (DnsServer, Daemon<'_>) {
     (server, daemon)
 }
 
-fn of_strangers(family: Family) {
+fn forged(family: Family) {
     let lab = one_provider();
     let right = answer(family);
-    // What is false does not keep what is right from being heard.
+    // Forged answers do not prevent the right one from being accepted.
     let good = Dns::ForgedThenRight(right);
-    let (server, daemon) = asked(&lab, family, good);
-    asked_more(&daemon, &server, 10);
+    let (server, daemon) = server_and_daemon(&lab, family, good);
+    wait_for_requests(&daemon, &server, 10);
     never_offline(&daemon);
     let bad = [
         Dns::WrongId(right),
@@ -46,29 +46,29 @@ fn of_strangers(family: Family) {
         Dns::FromElsewhere(right),
         Dns::FromOtherPort(right),
     ];
-    let bad = bad.map(|mood| (mood, "unanswered"));
-    moods(&daemon, family, &server, good, &bad);
+    let bad = bad.map(|behaviour| (behaviour, "unanswered"));
+    behaviours(&daemon, family, &server, good, &bad);
 }
 
 #[test]
-fn answers_of_strangers_do_not_count_in_ipv4() {
-    in_lab(|| of_strangers(Family::V4));
+fn forged_answers_do_not_count_in_ipv4() {
+    in_lab(|| forged(Family::V4));
 }
 
 #[test]
-fn answers_of_strangers_do_not_count_in_ipv6() {
-    in_lab(|| of_strangers(Family::V6));
+fn forged_answers_do_not_count_in_ipv6() {
+    in_lab(|| forged(Family::V6));
 }
 
-/// Whoever is on the way can say that there is no way. He is believed when nobody answers, and only as to why.
-fn no_way(family: Family) {
+/// Any router on the path can send an ICMP error. It only explains a missing answer.
+fn icmp_errors(family: Family) {
     let lab = one_provider();
     let right = answer(family);
-    let (server, daemon) = asked(&lab, family, Dns::Right(right, 60));
-    // No such port; forbidden; no such host, where a kernel tells of it.
+    let (server, daemon) = server_and_daemon(&lab, family, Dns::Right(right, 60));
+    // Port unreachable; prohibited; host unreachable, if the kernel reports it.
     for (code_v4, code_v6) in [(3, 4), (13, 1), (1, 3)] {
         server.set(Dns::Unreachable(code_v4, code_v6, Some(right)));
-        asked_more(&daemon, &server, 10);
+        wait_for_requests(&daemon, &server, 10);
         never_offline(&daemon);
     }
     server.set(Dns::Unreachable(3, 4, None));
@@ -82,23 +82,23 @@ fn no_way(family: Family) {
 
 #[test]
 fn an_icmp_error_is_no_answer_in_ipv4() {
-    in_lab(|| no_way(Family::V4));
+    in_lab(|| icmp_errors(Family::V4));
 }
 
 #[test]
 fn an_icmp_error_is_no_answer_in_ipv6() {
-    in_lab(|| no_way(Family::V6));
+    in_lab(|| icmp_errors(Family::V6));
 }
 
-/// The same of pings: it is counted, and told where nobody answers.
-fn no_way_for_pings(family: Family) {
+/// The same for pings: the error is counted, and reported if there is no answer.
+fn icmp_errors_for_pings(family: Family) {
     let lab = one_provider();
     let server = EchoServer::start(lab.provider(1), target(family), Echo::Whole);
     let options = [("type", "ping")];
-    let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+    let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
     daemon.wait_for_all("online");
     server.set(Echo::Unreachable(13, 1, true));
-    asked_more(&daemon, &server, 10);
+    wait_for_requests(&daemon, &server, 10);
     never_offline(&daemon);
     assert!(counter(&daemon, "icmp_errors") >= 8);
     server.set(Echo::Unreachable(13, 1, false));
@@ -109,19 +109,19 @@ fn no_way_for_pings(family: Family) {
 
 #[test]
 fn an_icmp_error_is_no_answer_to_a_ping_in_ipv4() {
-    in_lab(|| no_way_for_pings(Family::V4));
+    in_lab(|| icmp_errors_for_pings(Family::V4));
 }
 
 #[test]
 fn an_icmp_error_is_no_answer_to_a_ping_in_ipv6() {
-    in_lab(|| no_way_for_pings(Family::V6));
+    in_lab(|| icmp_errors_for_pings(Family::V6));
 }
 
-/// The answer comes to the right address and port, by the wrong provider: it says nothing of the right one.
+/// The answer arrives at the right address and port, but through the wrong provider.
 fn wrong_path(family: Family) {
     let lab = super::two_providers();
     let right = answer(family);
-    let (server, daemon) = asked(&lab, family, Dns::Right(right, 60));
+    let (server, daemon) = server_and_daemon(&lab, family, Dns::Right(right, 60));
     let (own, second) = (lab.provider(1).own(family), lab.provider(2));
     let via = second.own(family);
     let gateway = &second.gateway;

@@ -1,13 +1,13 @@
-//! Neighbours on the link: mostly the gateway itself.
+//! Neighbours on the link, usually the gateway.
 
+use super::super::inspect::{counter, ours};
 use super::super::lab::capture::{Capture, Packet, index};
 use super::super::lab::rights::in_lab;
 use super::super::lab::topology::{Addresses, Kind};
 use super::super::lab::{Daemon, Family, Lab, Settings};
-use super::super::witness::{counter, ours};
-use super::{asked_of, bare, offline_because, one_provider, with_check};
+use super::{bare, offline_because, one_provider, wait_for_answers, with_check};
 
-/// The gateway is asked in each round.
+/// The gateway is checked in each round.
 fn gateway(lab: &Lab, family: Family) -> Settings {
     let kind = match family {
         Family::V4 => "arp",
@@ -20,7 +20,7 @@ fn gateway(lab: &Lab, family: Family) -> Settings {
     )
 }
 
-/// Whom a question is about.
+/// The address that a request is for.
 fn asked_for(packet: &Packet, family: Family) -> std::net::IpAddr {
     let bytes = &packet.bytes;
     match family {
@@ -38,7 +38,7 @@ fn dies(family: Family) {
     let questions: Vec<Packet> = capture
         .packets()
         .iter()
-        .filter(|packet| packet.outgoing && packet.is_neighbour_question())
+        .filter(|packet| packet.outgoing && packet.is_neighbour_request())
         .filter(|packet| packet.is_arp == (family == Family::V4))
         .cloned()
         .collect();
@@ -47,7 +47,7 @@ fn dies(family: Family) {
     assert!(questions.len() >= 3);
     for question in questions {
         if asked_for(&question, family) == own {
-            continue; // the kernel asks whether its new address is taken
+            continue; // the kernel's duplicate address detection
         }
         assert_eq!(asked_for(&question, family), gateway);
         assert_eq!(question.device, device);
@@ -58,10 +58,10 @@ fn dies(family: Family) {
     assert!(carrier.contains("LOWER_UP"), "{carrier}");
     lab.gateway_returns(1);
     daemon.wait_for_all("online");
-    // What is behind the gateway is none of its business.
+    // The state of the Internet beyond the gateway does not matter.
     let before = daemon.must(&["log"]);
     lab.upstream_dies(1);
-    asked_of(&daemon, family, 10);
+    wait_for_answers(&daemon, family, 10);
     assert_eq!(daemon.must(&["log"]), before);
 }
 
@@ -75,7 +75,7 @@ fn a_gateway_dies_while_its_carrier_stays_in_ipv6() {
     in_lab(|| dies(Family::V6));
 }
 
-/// Somebody answers, with another address.
+/// A neighbour answers with another address.
 #[test]
 fn an_answer_of_another_neighbour_does_not_count() {
     in_lab(|| {
@@ -96,7 +96,7 @@ fn an_answer_of_another_neighbour_does_not_count() {
     });
 }
 
-/// The kernel asks for its own packets' sake, and whoever answers it says nothing to us.
+/// The kernel sends requests for its own packets; their answers do not count.
 #[test]
 fn answers_to_the_kernel_are_not_counted() {
     in_lab(|| {
@@ -118,7 +118,7 @@ fn answers_to_the_kernel_are_not_counted() {
             lab.router.run(&["ping", "-c1", "-W5", &further]);
             lab.router.run(&["ip", "neigh", "flush", "dev", "eth1"]);
         }
-        asked_of(&daemon, Family::V4, 3);
+        wait_for_answers(&daemon, Family::V4, 3);
         let told = |packet: &&Packet| packet.is_arp && !packet.outgoing && packet.bytes[7] == 2;
         let of_it = |packet: &&Packet| {
             packet.bytes[14..18] == further.parse::<std::net::Ipv4Addr>().unwrap().octets()
@@ -129,7 +129,7 @@ fn answers_to_the_kernel_are_not_counted() {
     });
 }
 
-/// Nobody has given us an address yet, as before DHCP.
+/// The device has no address yet, as before DHCP.
 fn without_address(family: Family) {
     let lab = one_provider();
     let (own, gateway_address) = {
@@ -141,14 +141,14 @@ fn without_address(family: Family) {
     let daemon = Daemon::prepare(&lab.router, &gateway(&lab, family));
     let probe = |status: i32| {
         let output = daemon.command(&["probe", "isp1", "--count", "3", "--interval", "400ms"]);
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(output.status.code(), Some(status), "{said}");
-        said
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{text}");
+        text
     };
-    let said = probe(0);
+    let text = probe(0);
     let answered = format!("{gateway_address}): answered in ");
-    assert_eq!(said.matches(&answered).count(), 3, "{said}");
-    assert!(said.contains("no address\n"), "{said}");
+    assert_eq!(text.matches(&answered).count(), 3, "{text}");
+    assert!(text.contains("no address\n"), "{text}");
     lab.gateway_dies(1);
     assert_eq!(probe(1).matches("unanswered\n").count(), 3);
     assert_eq!(ours(&lab), 0);
@@ -164,7 +164,7 @@ fn a_gateway_is_found_without_an_address_in_ipv6() {
     in_lab(|| without_address(Family::V6));
 }
 
-/// A point-to-point device has nobody to ask for.
+/// A point-to-point device has no neighbours.
 fn no_neighbours(family: Family) {
     let lab = Lab::builder()
         .providers(1)
@@ -174,7 +174,7 @@ fn no_neighbours(family: Family) {
     let target = lab.provider(1).gateway_address(family).to_string();
     for settings in [
         gateway(&lab, family),
-        // One that is named is no neighbour either.
+        // A configured target is no neighbour either.
         gateway(&lab, family).with("check", "gateway", "target", &target),
     ] {
         let reason = "the device has no neighbours to ask for";
@@ -182,8 +182,8 @@ fn no_neighbours(family: Family) {
         offline_because(&daemon, family, &[reason]);
         let output = daemon.command(&["probe", "isp1"]);
         assert_eq!(output.status.code(), Some(1));
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(said.contains(reason), "{said}");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains(reason), "{text}");
         daemon.terminate();
     }
 }

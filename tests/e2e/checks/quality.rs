@@ -1,17 +1,18 @@
-//! Thresholds: a provider that works, but not well, is left until it works well again.
+//! Thresholds: a provider whose quality is too low is offline until it is good again.
 
 use std::time::Duration;
 
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::echo::{EchoServer, Mood as Echo};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::echo::{Behaviour as Echo, EchoServer};
 use super::super::lab::{Daemon, Family};
 use super::super::leads_in;
 use super::{
-    alone, answer, bare, elsewhere, last_failure, never_offline, one_provider, target, with_check,
+    answer, bare, elsewhere, last_failure, never_offline, one_provider, single_check, target,
+    with_check,
 };
 
-/// The journal's last line on how the path has come online again.
+/// The journal's last cause of the path coming online again.
 fn last_return(daemon: &Daemon, family: Family) -> String {
     let journal = daemon.must(&["log"]);
     let family = family.to_string();
@@ -21,7 +22,7 @@ fn last_return(daemon: &Daemon, family: Family) -> String {
     journal.lines().rfind(fits).unwrap_or_default().to_owned()
 }
 
-/// The number before a unit, behind some words: `loss of 41% is` tells 41.
+/// The number after some words and before a unit: 41 in `loss of 41% is`.
 fn figure(line: &str, before: &str, unit: &str) -> f64 {
     let (_, behind) = line.split_once(before).unwrap_or_default();
     let (number, _) = behind.split_once(unit).unwrap_or_default();
@@ -72,7 +73,7 @@ fn of_loss_in_ipv6() {
     in_lab(|| loss(Family::V6));
 }
 
-/// A host takes its time.
+/// A host answers late.
 fn latency(family: Family) {
     let lab = one_provider();
     let server = EchoServer::start(lab.provider(1), target(family), Echo::Whole);
@@ -109,7 +110,7 @@ fn of_latency_in_ipv6() {
     in_lab(|| latency(Family::V6));
 }
 
-/// Whatever the check is that measures it.
+/// Latency counts for other types of checks, too.
 #[test]
 fn of_a_slow_dns_server() {
     in_lab(|| {
@@ -118,7 +119,7 @@ fn of_a_slow_dns_server() {
         let good = Dns::Right(right, 60);
         let server = DnsServer::start(lab.provider(1), at, elsewhere, None, good);
         let options = [("type", "dns"), ("query", "www.example.com")];
-        let settings = alone(&lab, family, &options)
+        let settings = single_check(&lab, family, &options)
             .global("interval", "200ms")
             .with("check", "it", "interval", "200ms")
             .global("window", "10")
@@ -139,7 +140,7 @@ fn of_a_slow_dns_server() {
     });
 }
 
-/// One that varies, and is good on the average: between 0 and 120 ms.
+/// The latency varies between 0 and 120 ms; its average is good.
 #[test]
 fn of_jitter() {
     in_lab(|| {
@@ -165,9 +166,9 @@ fn of_jitter() {
     });
 }
 
-/// What is lost once is no quality.
+/// One lost ping is not too much loss.
 #[test]
-fn one_lost_ping_is_none() {
+fn one_lost_ping_does_not_count() {
     in_lab(|| {
         let (lab, family) = (one_provider(), Family::V4);
         let settings = with_check(bare(&lab).ping("ping", family), "ping", &[])
@@ -182,7 +183,7 @@ fn one_lost_ping_is_none() {
             }
         }";
         lab.provider(1).server.feed(&["nft", "-f", "-"], drop);
-        super::asked_of(&daemon, family, 25);
+        super::wait_for_answers(&daemon, family, 25);
         never_offline(&daemon);
     });
 }

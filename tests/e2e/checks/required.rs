@@ -1,16 +1,16 @@
-//! Checks that must answer, whatever the others say; and checks that are asked seldom.
+//! Required checks, which must succeed whatever the quorum; and checks with a long interval.
 
 use std::time::{Duration, Instant};
 
+use super::super::inspect::path;
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::super::witness::path;
 use super::super::{SOON, leads_in};
 use super::{
-    alone, answer, asked_more, bare, elsewhere, never_offline, offline_because, one_provider,
-    target, with_check,
+    answer, bare, elsewhere, never_offline, offline_because, one_provider, single_check, target,
+    wait_for_requests, with_check,
 };
 
 /// A ping in each round, and a page.
@@ -49,17 +49,17 @@ fn a_portal_fails_a_provider_in_ipv6() {
     in_lab(|| portal(Family::V6));
 }
 
-/// One of the checks answers: that is enough, where nobody says otherwise.
+/// One successful check is enough by default.
 #[test]
-fn a_portal_fails_nobody_when_a_ping_is_enough() {
+fn a_portal_fails_no_path_when_a_ping_is_enough() {
     in_lab(|| {
         let (lab, family) = (one_provider(), Family::V4);
         let server = HttpServer::start(lab.provider(1), target(family), Http::NoContent);
         let options = [("interval", "100ms")];
         let daemon = Daemon::start(&lab.router, &ping_and_page(&lab, family, &options));
         daemon.wait_for_all("online");
-        for mood in [Http::Redirect, Http::Refuses, Http::Silent] {
-            server.set(mood);
+        for behaviour in [Http::Redirect, Http::Refuses, Http::Silent] {
+            server.set(behaviour);
             let bad = || {
                 let status = daemon.status();
                 let checks = path(&status, "isp1", "ipv4")["checks"].clone();
@@ -77,8 +77,8 @@ fn a_portal_fails_nobody_when_a_ping_is_enough() {
     });
 }
 
-/// How long a dead upstream goes unnoticed.
-fn unnoticed(lab: &Lab, settings: &Settings) -> Duration {
+/// The time until a dead upstream is detected.
+fn detection_time(lab: &Lab, settings: &Settings) -> Duration {
     let daemon = Daemon::start(&lab.router, settings);
     daemon.wait_for_all("online");
     lab.upstream_dies(1);
@@ -89,18 +89,18 @@ fn unnoticed(lab: &Lab, settings: &Settings) -> Duration {
     noticed
 }
 
-/// A page is asked for each 30 s, and its last answer stands meanwhile; but it outweighs no silence.
+/// A page is requested every 30 s, and its last result holds meanwhile; but it does not outweigh unanswered pings.
 #[test]
-fn a_required_check_that_is_asked_seldom_hides_no_death() {
+fn a_required_check_with_a_long_interval_does_not_delay_detection() {
     in_lab(|| {
         let (lab, family) = (one_provider(), Family::V4);
         let server = HttpServer::start(lab.provider(1), target(family), Http::NoContent);
-        let pings = unnoticed(&lab, &bare(&lab).ping("ping", family));
+        let pings = detection_time(&lab, &bare(&lab).ping("ping", family));
         let both = ping_and_page(&lab, family, &[("required", "1")]);
-        let with_page = unnoticed(&lab, &both);
-        let with_page_beside = unnoticed(&lab, &both.without("check", "page", "required"));
+        let with_page = detection_time(&lab, &both);
+        let with_page_beside = detection_time(&lab, &both.without("check", "page", "required"));
         assert_eq!(server.asked(), 2, "a page is asked for seldom");
-        // By rounds: 3 x 100 ms + 300 ms, and the time of the machine.
+        // By rounds: 3 x 100 ms + 300 ms, plus delays of the machine.
         let bound = pings + Duration::from_millis(600);
         assert!(
             with_page < bound && with_page_beside < bound,
@@ -118,7 +118,7 @@ fn losses(daemon: &Daemon) -> (u64, u64) {
 }
 
 #[test]
-fn one_query_that_is_not_answered_fails_nobody() {
+fn one_query_that_is_not_answered_fails_no_path() {
     in_lab(|| {
         let (lab, family) = (one_provider(), Family::V4);
         let (at, elsewhere, right) = (target(family), elsewhere(family), answer(family));
@@ -129,14 +129,14 @@ fn one_query_that_is_not_answered_fails_nobody() {
             ("query", "www.example.com"),
             ("interval", "1s"),
         ];
-        let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+        let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
         daemon.wait_for_all("online");
         server.set(Dns::DeafOnce(right));
-        asked_more(&daemon, &server, 3);
+        wait_for_requests(&daemon, &server, 3);
         let settled = || losses(&daemon).1 == 1;
         assert!(wait_until(SOON, settled), "{:?}", losses(&daemon));
         never_offline(&daemon);
-        // Two in a row, and no more, are still no failure; a third is.
+        // Two in a row are still no failure; a third is.
         server.set(Dns::Silent);
         offline_because(&daemon, family, &["unanswered"]);
         server.set(good);
@@ -145,14 +145,14 @@ fn one_query_that_is_not_answered_fails_nobody() {
 }
 
 #[test]
-fn one_segment_that_is_dropped_fails_nobody() {
+fn one_segment_that_is_dropped_fails_no_path() {
     in_lab(|| {
         let (lab, family) = (one_provider(), Family::V4);
         let server = HttpServer::start(lab.provider(1), target(family), Http::NoContent);
         let options = [("type", "http"), ("interval", "1s")];
-        let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+        let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
         daemon.wait_for_all("online");
-        // The first of a million.
+        // Only the first one is dropped.
         let drop = "table inet once {
             chain arriving {
                 type filter hook prerouting priority -300;
@@ -160,7 +160,7 @@ fn one_segment_that_is_dropped_fails_nobody() {
             }
         }";
         lab.provider(1).server.feed(&["nft", "-f", "-"], drop);
-        asked_more(&daemon, &server, 2);
+        wait_for_requests(&daemon, &server, 2);
         let settled = || losses(&daemon).1 == 1;
         assert!(wait_until(SOON, settled), "{:?}", losses(&daemon));
         never_offline(&daemon);

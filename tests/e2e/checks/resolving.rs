@@ -1,21 +1,23 @@
-//! The names of web servers: resolved through the path itself, by the resolver that is named, and remembered as long as
-//! that allows.
+//! The names of web servers: resolved through the path itself, by the configured resolver, and cached for the TTL.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::super::lab::capture::{Capture, index};
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns, PORT};
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer, PORT};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family, Lab, Settings};
-use super::{alone, asked_more, elsewhere, never_offline, offline_because, one_provider, target};
+use super::{
+    elsewhere, never_offline, offline_because, one_provider, single_check, target,
+    wait_for_requests,
+};
 
 const NAME: &str = "www.example.com";
 
-/// A page of a name; the resolver is at the second target.
+/// A check of a page by the server's name; the resolver is at the second target.
 fn of_name(lab: &Lab, family: Family, name: &str, interval: &str) -> Settings {
-    alone(
+    single_check(
         lab,
         family,
         &[
@@ -28,9 +30,9 @@ fn of_name(lab: &Lab, family: Family, name: &str, interval: &str) -> Settings {
     )
 }
 
-fn resolver(lab: &Lab, family: Family, mood: Dns) -> DnsServer {
+fn resolver(lab: &Lab, family: Family, behaviour: Dns) -> DnsServer {
     let provider = lab.provider(1);
-    DnsServer::start(provider, elsewhere(family), target(family), None, mood)
+    DnsServer::start(provider, elsewhere(family), target(family), None, behaviour)
 }
 
 fn web_server(lab: &Lab, at: IpAddr) -> HttpServer {
@@ -39,7 +41,7 @@ fn web_server(lab: &Lab, at: IpAddr) -> HttpServer {
 
 fn through_the_path(family: Family) {
     let lab = super::two_providers();
-    // It asks by the second provider, which is not the one in use.
+    // The check goes through the second provider, which does not lead.
     let provider = lab.provider(2);
     let (at, by) = (target(family), elsewhere(family));
     let resolver = DnsServer::start(provider, by, at, None, Dns::ForgedThenRight(at));
@@ -52,7 +54,7 @@ fn through_the_path(family: Family) {
     let daemon = Daemon::start(&lab.router, &settings);
     daemon.wait_for_all("online");
 
-    asked_more(&daemon, &server, 10);
+    wait_for_requests(&daemon, &server, 10);
     assert_eq!(resolver.asked(), 1, "its address is remembered");
     let query = &resolver.requests()[0];
     assert_eq!(query.name, NAME);
@@ -60,7 +62,7 @@ fn through_the_path(family: Family) {
     let own = provider.own(family);
     assert_eq!((query.from.ip(), request.from.ip()), (own, own));
     assert!(request.text.contains("\r\nHost: www.example.com\r\n"));
-    // Nobody else was asked, as he whom the system would ask.
+    // No other resolver was asked, in particular not the system's.
     let device = index(&lab.router, &provider.device);
     let queries = capture
         .packets()
@@ -81,16 +83,16 @@ fn a_name_is_resolved_through_the_path_in_ipv6() {
 }
 
 #[test]
-fn an_address_is_remembered_as_long_as_it_is_true() {
+fn an_address_is_cached_for_its_ttl() {
     in_lab(|| {
         let (lab, family) = (one_provider(), Family::V4);
         let resolver = resolver(&lab, family, Dns::Right(target(family), 1));
         let server = web_server(&lab, target(family));
         let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
         daemon.wait_for_all("online");
-        asked_more(&daemon, &resolver, 2);
+        wait_for_requests(&daemon, &resolver, 2);
         let queries = resolver.requests();
-        // A second each, but for the time that an answer takes to be read.
+        // One second each, less the time until an answer is read.
         let early = Duration::from_millis(900);
         assert!(queries.windows(2).all(|q| q[1].at - q[0].at > early));
         assert!(server.asked() > 2 * queries.len());
@@ -98,7 +100,7 @@ fn an_address_is_remembered_as_long_as_it_is_true() {
     });
 }
 
-/// Where nobody is any more, it may not be any more.
+/// If the address does not answer any more, the server may have moved.
 fn moves(family: Family, leave: impl FnOnce(&Lab, &HttpServer)) {
     let lab = one_provider();
     let [from, to] = [target(family), elsewhere(family)];
@@ -110,7 +112,7 @@ fn moves(family: Family, leave: impl FnOnce(&Lab, &HttpServer)) {
     let before = resolver.asked();
     resolver.set(Dns::Right(to, 3600));
     leave(&lab, &old);
-    asked_more(&daemon, &new, 2);
+    wait_for_requests(&daemon, &new, 2);
     assert_eq!(resolver.asked(), before + 1);
     never_offline(&daemon);
 }
@@ -138,7 +140,7 @@ fn a_server_that_is_gone_is_looked_for_again() {
     });
 }
 
-/// A portal that answers for all names, with its own address: when it has gone, so has its answer.
+/// A portal that answers all queries with its own address: its answer is forgotten when the portal is gone.
 fn portal(family: Family) {
     let lab = one_provider();
     let [right, portal] = [target(family), elsewhere(family)];
@@ -147,28 +149,28 @@ fn portal(family: Family) {
     its_page.set(Http::Redirect);
     let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
     daemon.wait_for("isp1", family.name(), "offline");
-    asked_more(&daemon, &its_page, 3);
+    wait_for_requests(&daemon, &its_page, 3);
     assert_eq!(server.asked(), 0);
-    // The portal's web server stays as it is, and so does its page.
+    // The portal's web server stays, with its page.
     resolver.set(Dns::Right(right, 3600));
     daemon.wait_for_all("online");
     let (before, asked) = (resolver.asked(), server.asked());
-    asked_more(&daemon, &server, 10);
+    wait_for_requests(&daemon, &server, 10);
     assert_eq!(resolver.asked(), before, "now it is remembered");
     assert!(asked > 0);
 }
 
 #[test]
-fn what_a_portal_said_is_gone_with_it_in_ipv4() {
+fn a_portals_answer_is_forgotten_in_ipv4() {
     in_lab(|| portal(Family::V4));
 }
 
 #[test]
-fn what_a_portal_said_is_gone_with_it_in_ipv6() {
+fn a_portals_answer_is_forgotten_in_ipv6() {
     in_lab(|| portal(Family::V6));
 }
 
-/// Our own web server has the page, but it is not on the Internet.
+/// The router's own web server has the page, but it is not on the Internet.
 fn own_address(family: Family) {
     let lab = one_provider();
     let own = lab.provider(1).own(family);
@@ -196,29 +198,29 @@ fn our_own_address_is_no_server_in_ipv6() {
     in_lab(|| own_address(Family::V6));
 }
 
-/// An address that nobody can connect to is not kept either.
-fn nonsense(family: Family, address: IpAddr) {
+/// An address that cannot be connected to is not cached either.
+fn invalid_address(family: Family, address: IpAddr) {
     let lab = one_provider();
     let resolver = resolver(&lab, family, Dns::Right(address, 3600));
     let _server = web_server(&lab, target(family));
     let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
     daemon.wait_for("isp1", family.name(), "offline");
-    asked_more(&daemon, &resolver, 2);
+    wait_for_requests(&daemon, &resolver, 2);
     resolver.set(Dns::Right(target(family), 3600));
     daemon.wait_for_all("online");
 }
 
 #[test]
-fn an_address_that_is_none_is_not_kept_in_ipv4() {
-    in_lab(|| nonsense(Family::V4, [255, 255, 255, 255].into()));
+fn an_invalid_address_is_not_cached_in_ipv4() {
+    in_lab(|| invalid_address(Family::V4, [255, 255, 255, 255].into()));
 }
 
 #[test]
-fn an_address_that_is_none_is_not_kept_in_ipv6() {
-    in_lab(|| nonsense(Family::V6, [0xff02, 0, 0, 0, 0, 0, 0, 1].into()));
+fn an_invalid_address_is_not_cached_in_ipv6() {
+    in_lab(|| invalid_address(Family::V6, [0xff02, 0, 0, 0, 0, 0, 0, 1].into()));
 }
 
-/// Another name is another server, though the check is in the same place.
+/// After a reload with another name, the cached address of the same check is not used.
 #[test]
 fn a_reload_with_another_name_resolves_that() {
     in_lab(|| {
@@ -228,12 +230,12 @@ fn a_reload_with_another_name_resolves_that() {
         let (old, new) = (web_server(&lab, from), web_server(&lab, to));
         let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
         daemon.wait_for_all("online");
-        asked_more(&daemon, &old, 3);
+        wait_for_requests(&daemon, &old, 3);
 
         resolver.set(Dns::Right(to, 3600));
         daemon.configure(&of_name(&lab, family, "other.example.com", "100ms"));
         daemon.must(&["reload"]);
-        asked_more(&daemon, &new, 3);
+        wait_for_requests(&daemon, &new, 3);
         let queries = resolver.requests();
         let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
         let changes = names.windows(2).filter(|pair| pair[0] != pair[1]).count();
@@ -243,7 +245,7 @@ fn a_reload_with_another_name_resolves_that() {
 }
 
 #[test]
-fn a_name_that_nobody_resolves() {
+fn a_name_that_cannot_be_resolved() {
     in_lab(|| {
         let (lab, family) = (one_provider(), Family::V4);
         let good = Dns::Right(target(family), 0);
@@ -251,7 +253,7 @@ fn a_name_that_nobody_resolves() {
         let _server = web_server(&lab, target(family));
         let daemon = Daemon::start(&lab.router, &of_name(&lab, family, NAME, "100ms"));
         daemon.wait_for_all("online");
-        for mood in [
+        for behaviour in [
             Dns::Silent,
             Dns::Gone,
             Dns::Rcode(3),
@@ -264,7 +266,7 @@ fn a_name_that_nobody_resolves() {
             Dns::Right([0, 0, 0, 0].into(), 3600),
             Dns::Right([224, 0, 0, 1].into(), 3600),
         ] {
-            resolver.set(mood);
+            resolver.set(behaviour);
             offline_because(&daemon, family, &["name not resolved"]);
             resolver.set(good);
             daemon.wait_for_all("online");

@@ -1,17 +1,17 @@
-//! More checks than there is room for at once: no provider takes another's.
+//! More checks than there is room for at once: no provider takes another provider's part.
 
 use std::process::Output;
 
+use super::super::inspect::path;
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::super::witness::path;
 use super::{SOON, bare, with_check};
 
-/// As many as the room is too small for, with [`CHECKS`] each.
+/// More providers than fit, with [`CHECKS`] each.
 const PROVIDERS: usize = 24;
 const CHECKS: usize = 4;
-/// Those whose upstream dies; the others live.
+/// The providers whose upstream dies.
 const DYING: usize = 20;
 const FAMILY: Family = Family::V4;
 
@@ -19,7 +19,7 @@ fn lab() -> Lab {
     Lab::builder().providers(PROVIDERS).build().carrying()
 }
 
-/// Checks of this type and nothing else, each asked twice a second, each of which must answer.
+/// Only checks of this type, each made twice a second, each required.
 fn settings(lab: &Lab, options: &[(&str, &str)]) -> Settings {
     let target = super::target(FAMILY).to_string();
     let settings = bare(lab)
@@ -38,7 +38,7 @@ fn id(number: usize) -> String {
     format!("isp{number}")
 }
 
-/// Waits until each check of each provider that lives was answered so many times more.
+/// Waits until each check of each working provider was answered so many more times.
 fn all_asked(daemon: &Daemon, times: u64) {
     let answers = || -> Vec<u64> {
         let status = daemon.status();
@@ -65,8 +65,8 @@ fn all_asked(daemon: &Daemon, times: u64) {
     );
 }
 
-/// Twenty lines die at once: those that live stay online, and each of their checks is asked on.
-fn the_living_stay_online(daemon: &Daemon, die: impl Fn(usize), returns: impl Fn(usize)) {
+/// Twenty lines fail at once: the others stay online, and each of their checks is still made.
+fn the_others_stay_online(daemon: &Daemon, die: impl Fn(usize), returns: impl Fn(usize)) {
     daemon.wait_for_all("online");
     (1..=DYING).for_each(die);
     for number in 1..=DYING {
@@ -81,7 +81,7 @@ fn the_living_stay_online(daemon: &Daemon, die: impl Fn(usize), returns: impl Fn
         assert_eq!(daemon.path_state(&id(number), FAMILY.name()), "online");
     }
 
-    // It is told, once.
+    // It is logged once.
     let status = daemon.status();
     let warnings = status["warnings"].as_array().expect("there is the list");
     let told = warnings
@@ -92,30 +92,30 @@ fn the_living_stay_online(daemon: &Daemon, die: impl Fn(usize), returns: impl Fn
     let told = log.matches("probes are not asked").count();
     assert_eq!(told, 1, "{log}");
 
-    // Who was dead comes back.
+    // The failed providers return.
     (1..=DYING).for_each(returns);
     daemon.wait_for_all("online");
 }
 
-/// What `check` says of the configuration.
+/// The output of `check` on the configuration.
 fn checked(daemon: &Daemon, what: &str) {
     let Output {
         status,
         stdout,
         stderr,
     } = daemon.command(&["check"]);
-    let said = [stdout, stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(status.success() && said.contains(what), "{status}: {said}");
+    let text = [stdout, stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(status.success() && text.contains(what), "{status}: {text}");
 }
 
-/// The system's limits are nothing that a line could help.
+/// The system's limits are no fault of a line.
 #[test]
 fn a_daemon_without_descriptors_takes_no_line_for_dead() {
     in_lab(|| {
         let lab = super::one_provider();
         let server = HttpServer::start(lab.provider(1), super::target(FAMILY), Http::Silent);
-        let settings = super::alone(&lab, FAMILY, &[("type", "tcp"), ("port", "80")]);
+        let settings = super::single_check(&lab, FAMILY, &[("type", "tcp"), ("port", "80")]);
         let daemon = Daemon::start(&lab.router, &settings);
         daemon.wait_for_all("online");
         let pid = daemon.pid().to_string();
@@ -126,11 +126,11 @@ fn a_daemon_without_descriptors_takes_no_line_for_dead() {
         limit("3:1024");
         let warned = || daemon.log().contains("the system grants no more sockets");
         assert!(wait_until(SOON, warned), "{}", daemon.log());
-        // A status takes a descriptor: nothing is asked of it meanwhile. In so many rounds a dead line would be offline.
+        // A status request needs a descriptor, so none is made meanwhile. A dead line would be offline after these rounds.
         std::thread::sleep(std::time::Duration::from_secs(2));
         let before = server.asked();
         limit("1024:1024");
-        super::asked_more(&daemon, &server, 3);
+        super::wait_for_requests(&daemon, &server, 3);
         super::never_offline(&daemon);
         assert!(before > 0);
     });
@@ -149,7 +149,7 @@ fn twenty_dead_lines_leave_the_others_their_sessions() {
             &daemon,
             "24 providers can hold 96 sessions at once; there is room for 64",
         );
-        the_living_stay_online(
+        the_others_stay_online(
             &daemon,
             |number| lab.upstream_dies(number),
             |number| lab.upstream_returns(number),

@@ -1,14 +1,14 @@
-//! What a server's answer is worth, and what the journal says of it.
+//! The verdict on a server's answer, and its cause in the journal.
 
 use std::time::Duration;
 
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family};
 use super::{
-    alone, answer, asked_more, asked_of, elsewhere, moods, never_offline, offline_because,
-    one_provider, record, target,
+    answer, behaviours, elsewhere, never_offline, offline_because, one_provider, record,
+    single_check, target, wait_for_answers, wait_for_requests,
 };
 
 const UNANSWERED: &str = "unanswered";
@@ -19,7 +19,7 @@ fn by_dns(family: Family) {
     let (at, elsewhere, right) = (target(family), elsewhere(family), answer(family));
     let good = Dns::Right(right, 60);
     let server = DnsServer::start(lab.provider(1), at, elsewhere, None, good);
-    let settings = alone(
+    let settings = single_check(
         &lab,
         family,
         &[
@@ -41,7 +41,7 @@ fn by_dns(family: Family) {
         (Dns::Silent, UNANSWERED),
         (Dns::Gone, "connection refused"),
     ];
-    moods(&daemon, family, &server, good, &bad);
+    behaviours(&daemon, family, &server, good, &bad);
     let queries = server.requests();
     assert!(queries.iter().all(|query| query.name == "www.example.com"));
     let own = lab.provider(1).own(family);
@@ -58,7 +58,7 @@ fn of_a_dns_server_in_ipv6() {
     in_lab(|| by_dns(Family::V6));
 }
 
-/// However fast a server is: its answer takes the time from the question to when it is there.
+/// The time of an answer is measured from the query, however fast the server is.
 #[test]
 fn an_answer_of_a_dns_server_takes_its_time() {
     in_lab(|| {
@@ -67,10 +67,10 @@ fn an_answer_of_a_dns_server_takes_its_time() {
         let good = Dns::Busy(answer(family));
         let _server = DnsServer::start(lab.provider(1), at, elsewhere, None, good);
         let options = [("type", "dns"), ("query", "www.example.com")];
-        let daemon = Daemon::prepare(&lab.router, &alone(&lab, family, &options));
-        let said = daemon.must(&["probe", "isp1", "--count", "100", "--interval", "10ms"]);
-        assert!(said.contains("answered in "), "{said}");
-        assert!(!said.contains(" 0.0 ms"), "{said}");
+        let daemon = Daemon::prepare(&lab.router, &single_check(&lab, family, &options));
+        let text = daemon.must(&["probe", "isp1", "--count", "100", "--interval", "10ms"]);
+        assert!(text.contains("answered in "), "{text}");
+        assert!(!text.contains(" 0.0 ms"), "{text}");
     });
 }
 
@@ -82,12 +82,12 @@ fn a_dns_server_that_must_know_nothing() {
         let (at, elsewhere) = (target(family), elsewhere(family));
         let server = DnsServer::start(lab.provider(1), at, elsewhere, None, Dns::Rcode(3));
         let options = [("type", "dns"), ("query", "none.example"), ("rcode", "3")];
-        let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+        let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
         let bad = [
             (Dns::Right(answer(family), 60), "answers with NOERROR"),
             (Dns::Rcode(5), "answers with REFUSED"),
         ];
-        moods(&daemon, family, &server, Dns::Rcode(3), &bad);
+        behaviours(&daemon, family, &server, Dns::Rcode(3), &bad);
     });
 }
 
@@ -95,7 +95,7 @@ fn by_status(family: Family) {
     let lab = one_provider();
     let server = HttpServer::start(lab.provider(1), target(family), Http::NoContent);
     let options = [("type", "http"), ("path", "/generate_204")];
-    let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+    let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
     let bad = [
         (
             Http::Redirect,
@@ -112,7 +112,7 @@ fn by_status(family: Family) {
         (Http::Resets, "connection reset"),
         (Http::Refuses, "connection refused"),
     ];
-    moods(&daemon, family, &server, Http::NoContent, &bad);
+    behaviours(&daemon, family, &server, Http::NoContent, &bad);
 
     // Whether the request is in time to be reset is not known.
     server.set(Http::Closes);
@@ -142,7 +142,7 @@ fn of_a_web_server_in_ipv6() {
     in_lab(|| by_status(Family::V6));
 }
 
-/// A page must hold a text.
+/// A page must contain a text.
 #[test]
 fn of_a_web_page() {
     in_lab(|| {
@@ -155,7 +155,7 @@ fn of_a_web_page() {
             ("expect_body", "all is well"),
             ("host", "www.example.com"),
         ];
-        let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+        let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
         let bad = [
             (
                 Http::Page("<title>please pay</title>"),
@@ -167,7 +167,7 @@ fn of_a_web_page() {
                 "answers with status 204 (a captive portal?)",
             ),
         ];
-        moods(&daemon, family, &server, good, &bad);
+        behaviours(&daemon, family, &server, good, &bad);
         let requests = server.requests();
         assert!(requests[0].text.contains("\r\nHost: www.example.com\r\n"));
     });
@@ -177,19 +177,19 @@ fn by_connection(family: Family) {
     let lab = one_provider();
     let server = HttpServer::start(lab.provider(1), target(family), Http::Silent);
     let options = [("type", "tcp"), ("port", "80")];
-    let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+    let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
     let bad = [(Http::Refuses, "connection refused")];
-    moods(&daemon, family, &server, Http::Silent, &bad);
+    behaviours(&daemon, family, &server, Http::Silent, &bad);
 
-    // What the server says, or does not, is all the same.
+    // What the server sends does not matter.
     let before = daemon.must(&["log"]);
-    for mood in [Http::Banner, Http::NoContent, Http::Garbage] {
-        server.set(mood);
-        asked_more(&daemon, &server, 5);
+    for behaviour in [Http::Banner, Http::NoContent, Http::Garbage] {
+        server.set(behaviour);
+        wait_for_requests(&daemon, &server, 5);
     }
     assert_eq!(daemon.must(&["log"]), before);
 
-    // What is swallowed is not answered.
+    // Dropped packets are not answered.
     let swallow = "table inet swallow {
         chain arriving { type filter hook prerouting priority -300; tcp dport 80 drop; }
     }";
@@ -210,17 +210,17 @@ fn of_a_connection_in_ipv6() {
     in_lab(|| by_connection(Family::V6));
 }
 
-/// Who refuses is there.
+/// A host that refuses the connection is up.
 #[test]
 fn a_refusal_may_be_a_good_answer() {
     in_lab(|| {
         let (lab, family) = (one_provider(), Family::V4);
         let server = HttpServer::start(lab.provider(1), target(family), Http::Silent);
         let options = [("type", "tcp"), ("port", "80"), ("accept_refused", "1")];
-        let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+        let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
         daemon.wait_for("isp1", "ipv4", "online");
         server.set(Http::Refuses);
-        asked_of(&daemon, family, 10);
+        wait_for_answers(&daemon, family, 10);
         never_offline(&daemon);
         lab.upstream_dies(1);
         offline_because(&daemon, family, &[UNANSWERED]);

@@ -1,24 +1,24 @@
-//! What checks look like on the wire, and how many there are.
+//! The packets of checks, and their number.
 
 use std::time::{Duration, Instant};
 
 use super::super::lab::capture::{Capture, Packet, flag, index};
 use super::super::lab::rights::in_lab;
-use super::super::lab::servers::dns::{DnsServer, Mood as Dns};
-use super::super::lab::servers::echo::{EchoServer, Mood as Echo};
-use super::super::lab::servers::http::{HttpServer, Mood as Http};
+use super::super::lab::servers::dns::{Behaviour as Dns, DnsServer};
+use super::super::lab::servers::echo::{Behaviour as Echo, EchoServer};
+use super::super::lab::servers::http::{Behaviour as Http, HttpServer};
 use super::super::lab::{Daemon, Family, wait_until};
 use super::{
-    SOON, alone, answer, asked_more, bare, elsewhere, moods, never_offline, one_provider, record,
-    target, with_check,
+    SOON, answer, bare, behaviours, elsewhere, never_offline, one_provider, record, single_check,
+    target, wait_for_requests, with_check,
 };
 
-/// Bytes behind ICMP's header.
+/// Bytes after the ICMP header.
 fn size(packet: &Packet) -> usize {
     packet.payload().len() - 8
 }
 
-/// Pings with and without options, in turns, over one socket.
+/// Pings with and without options, alternating, over one socket.
 fn pings(family: Family) {
     let lab = one_provider();
     let [one, other] = [target(family), elsewhere(family)].map(|at| at.to_string());
@@ -72,21 +72,21 @@ fn pings_are_as_the_options_have_them_in_ipv6() {
     in_lab(|| pings(Family::V6));
 }
 
-/// A host that does not answer in full, and with the same bytes, does not answer.
+/// A reply that is not complete, or has other bytes, does not count.
 fn in_full(family: Family, size: usize) {
     let lab = one_provider();
     let server = EchoServer::start(lab.provider(1), target(family), Echo::Whole);
     let text = size.to_string();
     let options = [("type", "ping"), ("size", &text)];
-    let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+    let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
     let bad = [
         Echo::CutShort(size / 2),
         Echo::CutShort(1),
         Echo::Longer,
         Echo::Flipped,
     ];
-    let bad = bad.map(|mood| (mood, "unanswered"));
-    moods(&daemon, family, &server, Echo::Whole, &bad);
+    let bad = bad.map(|behaviour| (behaviour, "unanswered"));
+    behaviours(&daemon, family, &server, Echo::Whole, &bad);
     assert!(server.requests().iter().all(|asked| *asked == size));
 }
 
@@ -100,7 +100,7 @@ fn a_ping_is_answered_in_full_or_not_in_ipv6() {
     in_lab(|| in_full(Family::V6, 200));
 }
 
-/// Answers that are on their way while a reload begins to count anew are none of the new probes'.
+/// Answers to probes before a reload are not counted for probes after it.
 #[test]
 fn no_more_answers_are_counted_than_probes() {
     in_lab(|| {
@@ -108,7 +108,7 @@ fn no_more_answers_are_counted_than_probes() {
         let late = Echo::Late(Duration::from_millis(150));
         let _server = EchoServer::start(lab.provider(1), target(family), late);
         let settings = |interval: &str| {
-            alone(&lab, family, &[("type", "ping"), ("interval", "10ms")])
+            single_check(&lab, family, &[("type", "ping"), ("interval", "10ms")])
                 .global("interval", interval)
                 .global("timeout", "500ms")
         };
@@ -116,7 +116,7 @@ fn no_more_answers_are_counted_than_probes() {
         daemon.wait_for_all("online");
         let counts = || {
             let status = daemon.status();
-            let path = super::super::witness::path(&status, "isp1", family.name());
+            let path = super::super::inspect::path(&status, "isp1", family.name());
             let check = &path["checks"][0];
             ["sent", "received"].map(|what| check[what].as_u64().expect("it is a number"))
         };
@@ -136,74 +136,77 @@ fn no_more_answers_are_counted_than_probes() {
     });
 }
 
-/// A router on the way is too far for it: its error is told, and judges nothing.
+/// The TTL is too small: the router's ICMP error is reported, and is no answer.
 #[test]
 fn a_ping_that_goes_not_far_enough_is_unanswered() {
     in_lab(|| {
         let (lab, family) = (one_provider(), Family::V4);
         let options = [("type", "ping"), ("ttl", "1")];
-        let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+        let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
         super::offline_because(&daemon, family, &["unanswered"]);
-        daemon.configure(&alone(&lab, family, &[("type", "ping"), ("ttl", "2")]));
+        daemon.configure(&single_check(
+            &lab,
+            family,
+            &[("type", "ping"), ("ttl", "2")],
+        ));
         daemon.must(&["reload"]);
         daemon.wait_for_all("online");
     });
 }
 
-/// A connection over which nothing is said is ended at once, in an orderly way.
-fn polite(family: Family) {
+/// A connection over which nothing is sent is closed at once by FIN, not reset.
+fn orderly_close(family: Family) {
     let lab = one_provider();
     let server = HttpServer::start(lab.provider(1), target(family), Http::Silent);
     let options = [("type", "tcp"), ("port", "80")];
-    let daemon = Daemon::start(&lab.router, &alone(&lab, family, &options));
+    let daemon = Daemon::start(&lab.router, &single_check(&lab, family, &options));
     daemon.wait_for_all("online");
     let mut capture = Capture::start(&lab.router);
-    asked_more(&daemon, &server, 15);
+    wait_for_requests(&daemon, &server, 15);
     never_offline(&daemon);
     let (mut begun, mut ended) = (0, std::collections::BTreeSet::new());
     for packet in capture.packets() {
-        if packet.outgoing && packet.says(flag::SYN) {
+        if packet.outgoing && packet.has_flags(flag::SYN) {
             begun += 1;
             ended.remove(&packet.from());
-        } else if packet.outgoing && packet.says(flag::FIN) {
+        } else if packet.outgoing && packet.has_flags(flag::FIN) {
             ended.insert(packet.from());
         }
-        // Only a segment that comes after both have ended the connection may be answered so, by the server.
+        // Only a segment that arrives after both sides have closed may be reset, by the server.
         let may_be = !packet.outgoing && ended.contains(&packet.to());
-        assert!(may_be || !packet.says(flag::RST), "{packet:?}");
+        assert!(may_be || !packet.has_flags(flag::RST), "{packet:?}");
     }
     assert!(begun >= 14);
 }
 
 #[test]
 fn connections_are_not_cut_off_in_ipv4() {
-    in_lab(|| polite(Family::V4));
+    in_lab(|| orderly_close(Family::V4));
 }
 
 #[test]
 fn connections_are_not_cut_off_in_ipv6() {
-    in_lab(|| polite(Family::V6));
+    in_lab(|| orderly_close(Family::V6));
 }
 
-/// Most bytes of a page's server that come over one connection: what the kernel holds until it is told that enough is
-/// there, and what is on its way meanwhile.
+/// Most bytes that a web server sends over one connection: the receive buffer, and what is in flight.
 const HEARD_MAX: usize = 48 * 1024;
 
-/// A page that has no end is read as far as it is asked for, and no further.
+/// An endless page is read only as far as needed.
 fn no_more_than_is_asked_for(family: Family, options: &[(&str, &str)]) {
     let lab = one_provider();
     let server = HttpServer::start(lab.provider(1), target(family), Http::EndlessBody);
     let mut capture = Capture::start(&lab.router);
     let usual = [("type", "http"), ("expect_status", "200")];
-    let settings = with_check(alone(&lab, family, &usual), "it", options);
+    let settings = with_check(single_check(&lab, family, &usual), "it", options);
     let daemon = Daemon::start(&lab.router, &settings);
     daemon.wait_for_all("online");
-    asked_more(&daemon, &server, 10);
+    wait_for_requests(&daemon, &server, 10);
     never_offline(&daemon);
     let mut heard = std::collections::BTreeMap::<_, usize>::new();
     let mut reset = 0;
     for packet in capture.packets() {
-        if packet.outgoing && packet.says(flag::RST) {
+        if packet.outgoing && packet.has_flags(flag::RST) {
             reset += 1;
         } else if packet.from() == Some((target(family), 80).into()) {
             *heard.entry(packet.to()).or_default() += packet.length();
@@ -213,7 +216,7 @@ fn no_more_than_is_asked_for(family: Family, options: &[(&str, &str)]) {
     let most = heard.into_values().max();
     println!("at most {most:?} bytes over each of {connections} connections, {reset} resets");
     assert!(most.is_some_and(|most| most <= HEARD_MAX), "{most:?}");
-    // The last one may not be over.
+    // The last one may still be open.
     assert!(reset + 1 >= connections && connections > 10);
 }
 
@@ -227,8 +230,8 @@ fn no_more_is_read_than_the_text_that_is_expected() {
     in_lab(|| no_more_than_is_asked_for(Family::V6, &[("expect_body", "and more, and more")]));
 }
 
-/// How many probes of each type have left: pings, connections to the ports of the `tcp` and the `http` check,
-/// questions by DNS, and to the link.
+/// Number of probes of each type: pings, connections to the ports of the `tcp` and the `http` check, DNS queries, and
+/// requests on the link.
 #[derive(Debug, Default, PartialEq)]
 struct Traffic {
     pings: usize,
@@ -240,7 +243,7 @@ struct Traffic {
 
 const A_WHILE: Duration = Duration::from_secs(4);
 
-/// Counts what leaves in a while, from the start of a daemon, with the usual intervals of all types.
+/// Counts the probes for some time from a daemon's start, with the default intervals of all types.
 fn traffic(family: Family, profile: &str) -> (Traffic, f64) {
     let lab = one_provider();
     let provider = lab.provider(1);
@@ -278,9 +281,9 @@ fn traffic(family: Family, profile: &str) -> (Traffic, f64) {
     let time = begun.elapsed().as_secs_f64();
     for packet in packets.iter().filter(|p| p.outgoing && p.device == device) {
         let to = packet.destination();
-        let syn = packet.says(flag::SYN);
-        // The kernel's own questions are to who sends, ours to all; but in ARP all are to all.
-        seen.link += usize::from(packet.is_neighbour_question());
+        let syn = packet.has_flags(flag::SYN);
+        // The kernel's own requests are unicast, ours are multicast; but in ARP, both are broadcast.
+        seen.link += usize::from(packet.is_neighbour_request());
         seen.pings += usize::from(packet.is_ping());
         seen.tcp += usize::from(syn && to == Some(at));
         seen.http += usize::from(syn && to == Some(other));
@@ -290,8 +293,8 @@ fn traffic(family: Family, profile: &str) -> (Traffic, f64) {
     (seen, time)
 }
 
-/// At most one in each interval, one at the beginning, and one for what is cut off at the ends; of those to the link some
-/// more, as the kernel asks too. Not less than half of that.
+/// At most one per interval, one at the beginning, and one for the cut intervals at the ends; on the link some more, from
+/// the kernel. At least half of that.
 fn bounds(family: Family, profile: &str, intervals: [f64; 5]) {
     let (seen, time) = traffic(family, profile);
     let Traffic {
@@ -319,7 +322,7 @@ fn bounds(family: Family, profile: &str, intervals: [f64; 5]) {
 }
 
 #[test]
-fn fast_sends_no_more_than_it_says() {
+fn fast_sends_no_more_than_documented() {
     in_lab(|| {
         for family in Family::ALL {
             bounds(family, "fast", [0.1, 5.0, 30.0, 5.0, 1.0]);
@@ -328,11 +331,11 @@ fn fast_sends_no_more_than_it_says() {
 }
 
 #[test]
-fn normal_sends_no_more_than_it_says() {
+fn normal_sends_no_more_than_documented() {
     in_lab(|| bounds(Family::V4, "normal", [1.0, 5.0, 30.0, 5.0, 1.0]));
 }
 
 #[test]
-fn metered_sends_no_more_than_it_says() {
+fn metered_sends_no_more_than_documented() {
     in_lab(|| bounds(Family::V6, "metered", [30.0, 30.0, 300.0, 30.0, 30.0]));
 }

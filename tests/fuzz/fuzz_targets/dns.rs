@@ -1,7 +1,7 @@
-//! What comes back from a DNS server.
+//! Answers of a DNS server.
 //!
-//! Input: how, the number (2), the header behind it (10), the name as a piece; then what follows the question, or, when
-//! nothing is to be taken from the question, the whole message.
+//! Input: the case, the ID (2), the rest of the header (10), the name as a piece; then the bytes after the question, or, in
+//! the case without a question, the whole message.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use failover::wire::dns::{QUERY_MAX, Question, RecordType, Rejected, is_name, pa
 use failover_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 
-/// As many bytes are read at once, at most.
+/// Most bytes per read.
 const READ_LEN: usize = 2048;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -28,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let question = Question { id, name, record };
     let asked = asked(&question);
-    assert_eq!(parse(&question, None, &asked), Err(Rejected::Stranger));
+    assert_eq!(parse(&question, None, &asked), Err(Rejected::Unrelated));
 
     let mut message = match how & 4 {
         0 => [&asked, input.rest()].concat(),
@@ -36,7 +36,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     if how & 4 == 0 {
         if how & 8 == 0 {
-            // As most servers would have it; the count of records is the fuzzer's.
+            // As from most servers; the count of records is the fuzzer's.
             message[2..4].copy_from_slice(&[0x81, 0x80 | header[1] & 0xf]);
             message[6..8].copy_from_slice(&header[4..6]);
         } else {
@@ -67,14 +67,14 @@ fuzz_target!(|bytes: &[u8]| {
         let strange = parse(&question, Some(strange), &message).map(|answer| answer.records);
         assert_eq!(strange, Ok(answer.records));
     }
-    // What follows the last record is of no account, and a name's case is not.
+    // Bytes after the last record make no difference, nor does the case of a name.
     message.push(how);
     if result != Err(Rejected::Malformed) && message.len() > 12 {
         assert_eq!(parse(&question, None, &message), result);
     }
 });
 
-/// The query, after a look at it.
+/// The query, whose format is checked.
 fn asked(question: &Question<'_>) -> Vec<u8> {
     let mut buffer = [0; QUERY_MAX];
     let length = query(question, &mut buffer);

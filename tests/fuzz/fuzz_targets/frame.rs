@@ -1,8 +1,7 @@
-//! Control frames, as the daemon reads them of clients and clients of the daemon: what is read is written again as
-//! something that reads the same.
+//! Control frames, as read by the daemon and by clients: a message that was read is written again, and reads the same.
 //!
-//! Input: how; then the bytes, or the message of a frame whose head is right. Also of the bytes the version is right unless
-//! `how` says otherwise, so that what was found of an older version goes on to be of use.
+//! Input: the case; then all bytes of a frame, or the message of a frame with a valid head. The version is replaced by a
+//! valid one in most cases, so that inputs found with an older version stay useful.
 
 #![no_main]
 
@@ -48,7 +47,7 @@ fn try_as<T: Clone + Debug + Default + PartialEq + Message>(frame: &[u8]) {
             assert!(!error.to_string().is_empty() && *error != FrameError::TooLong);
         }
     }
-    // What follows a frame, or what is wrong with it, changes nothing.
+    // Bytes after a frame, or after an error, make no difference.
     if result != Ok(None) {
         assert_eq!(decode::<T>(&[frame, &[frame.len() as u8]].concat()), result);
     }

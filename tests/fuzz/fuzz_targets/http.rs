@@ -1,7 +1,7 @@
-//! What a web server responds, as it trickles in: in which pieces it comes must make no difference, and what is found in
-//! the body must be there.
+//! Responses of a web server: the result must not depend on how the response is cut into pieces, and a text that is found
+//! must be in the body.
 //!
-//! Input: the text that is looked for, as a piece; the lengths of the pieces, as a piece; then the response.
+//! Input: the text to look for, as a piece; the lengths of the pieces, as a piece; then the response.
 
 #![no_main]
 
@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// What is known of a response when all of it has been read.
+/// The result of a response.
 #[derive(Debug, PartialEq)]
 struct Seen {
     status: Option<u16>,
@@ -58,7 +58,7 @@ fn outcome<'a>(pieces: impl Iterator<Item = &'a [u8]>, look_for: &str) -> Result
     })
 }
 
-/// Looks at the response as at a text.
+/// Compares the result with the text of the response.
 fn check(response: &[u8], look_for: &str, seen: &Seen) {
     let mut lines = response.split_inclusive(|byte| *byte == b'\n');
     let status_line = lines.next().filter(|line| line.ends_with(b"\n"));
@@ -75,7 +75,7 @@ fn check(response: &[u8], look_for: &str, seen: &Seen) {
     assert!(seen.end.is_err() || body.is_some());
     match seen.progress {
         Progress::More => assert!(!holds && (body.is_none() || !text.is_empty())),
-        // Its header is there, and nothing is looked for, or that is found, or its length is reached.
+        // The header is complete, and no text is looked for, or it is found, or the body is complete.
         Progress::Whole => {
             assert!(body.is_some() && (text.is_empty() || seen.found || seen.end.is_ok()))
         }
@@ -86,7 +86,7 @@ fn check(response: &[u8], look_for: &str, seen: &Seen) {
     );
 }
 
-/// A response cut as the lengths say, over and over again; none: all at once.
+/// A response cut into pieces of these lengths, repeated; no length: one piece.
 struct Pieces<'a, L> {
     lengths: L,
     rest: &'a [u8],

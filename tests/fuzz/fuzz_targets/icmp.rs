@@ -1,6 +1,6 @@
-//! What a raw ICMP socket receives. What is accepted must be, bit for bit, the answer to a probe of ours.
+//! Messages of a raw ICMP socket. A message that is accepted must be, bit for bit, the answer to a probe.
 //!
-//! Input: how, identity (18), probe (13), the payload's size (2); then the message, or the damage to a good one.
+//! Input: the case, identity (18), probe (13), the payload's size (2); then the message, or the damage to a good one.
 
 #![no_main]
 
@@ -45,7 +45,7 @@ fuzz_target!(|bytes: &[u8]| {
         Ok((probe, size)) => {
             let (message, expected) = (message(), answer(family, &identity, &probe, size));
             assert_eq!(message.len(), 8 + usize::from(size));
-            // It may be longer than any of ours: zeros.
+            // It may be longer than any probe: the rest is zeros.
             let (own, more) = message.split_at(expected.len());
             assert_eq!(own[..2], expected[..2]);
             assert_eq!(own[4..], expected[4..]);
@@ -80,7 +80,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// What becomes of a message that nothing was done to.
+/// The result of an undamaged message.
 fn untouched(kind: u8, probe: &Probe, result: Result<Probe, Rejected>) {
     let ours = probe.check < 8 && probe.sent >= Instant::ZERO;
     match kind {
@@ -147,7 +147,7 @@ fn enclosed(family: Family, message: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// The place of the message behind the IP header, if there is one.
+/// Offset of the message after the IP header, if there is one.
 fn start(family: Family, received: &[u8]) -> usize {
     match (family, received.first()) {
         (Family::V4, Some(first)) => usize::from(first & 0xf) * 4,
@@ -159,7 +159,7 @@ fn message_of(family: Family, received: &[u8]) -> &[u8] {
     &received[start(family, received)..]
 }
 
-/// Gives it a right checksum, in IPv4.
+/// Sets a correct checksum in IPv4.
 fn seal(family: Family, received: &mut [u8]) {
     let start = start(family, received);
     if let Some(message) = received.get_mut(start..) {

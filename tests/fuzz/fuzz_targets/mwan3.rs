@@ -1,6 +1,6 @@
-//! A configuration of mwan3: what comes of it is a configuration of ours.
+//! A configuration of mwan3: the converted configuration is valid.
 //!
-//! Input: mwan3's file; behind the first record separator (0x1e), netifd's.
+//! Input: mwan3's file; after the first record separator (0x1e), netifd's file.
 
 #![no_main]
 
@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
     let why =
         |(_, note): &(u32, String)| note.starts_with("no provider comes out that is enabled ");
     assert_eq!(imported.notes.iter().any(why), !imported.usable);
-    // One that is alone is told of, and right.
+    // A single provider is valid, with a warning.
     problems.retain(|problem| !problem.ends_with("there is nothing to fail over to"));
     assert!(problems.is_empty() || !imported.usable, "{problems:#?}");
     let lines = mwan3.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -1,7 +1,7 @@
-//! What is heard on the link: whoever is said to be there, a right answer says so.
+//! Messages of ARP and neighbour discovery: only a valid answer yields a neighbour's address.
 //!
-//! Input: how, the asker's link address (6) and own address, the target (4 or 16 each); then the message, or the damage
-//! to a good one.
+//! Input: the case, the asker's link address (6) and own address, the target (4 or 16 each); then the message, or the
+//! damage to a good one.
 
 #![no_main]
 
@@ -64,7 +64,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// What the neighbour makes of a request.
+/// The neighbour's answer to a request.
 fn arp_reply(request: &[u8]) -> Vec<u8> {
     let mut reply = request.to_vec();
     reply[7] = 2;
@@ -74,7 +74,7 @@ fn arp_reply(request: &[u8]) -> Vec<u8> {
     reply
 }
 
-/// What the neighbour makes of a solicitation: an answer to it, or one for all.
+/// The neighbour's answer to a solicitation: solicited, or unsolicited.
 fn advertisement(solicitation: &[u8], solicited: bool) -> Vec<u8> {
     let target = &solicitation[48..64];
     let mut message = vec![0; HEADER + 24];
@@ -94,7 +94,7 @@ fn advertisement(solicitation: &[u8], solicited: bool) -> Vec<u8> {
     message
 }
 
-/// The ICMPv6 message, as long as the header tells.
+/// End of the ICMPv6 message, from the length in the header.
 fn payload_end(message: &[u8]) -> usize {
     HEADER + usize::from(u16::from_be_bytes([message[4], message[5]]))
 }

@@ -1,6 +1,6 @@
-//! What netifd says of its interfaces.
+//! netifd's dump of its interfaces.
 //!
-//! Input: where to cut (2); then a dump, or one interface of a dump.
+//! Input: the place to cut (2); then a dump, or one interface of a dump.
 
 #![no_main]
 
@@ -9,14 +9,14 @@ use failover::wire::netifd::{Dump, Interface, Unreadable, Way};
 use failover_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 
-type Heard = Vec<(String, Result<Interface, Unreadable>)>;
+type Interfaces = Vec<(String, Result<Interface, Unreadable>)>;
 
-fn read(pieces: &[&[u8]]) -> (Heard, Result<(), Unreadable>) {
-    let (mut dump, mut heard) = (Dump::new(), Vec::new());
+fn read(pieces: &[&[u8]]) -> (Interfaces, Result<(), Unreadable>) {
+    let (mut dump, mut seen) = (Dump::new(), Vec::new());
     for piece in pieces {
-        dump.feed(piece, &mut |name, told| heard.push((name.to_owned(), told)));
+        dump.feed(piece, &mut |name, told| seen.push((name.to_owned(), told)));
     }
-    (heard, dump.finish())
+    (seen, dump.finish())
 }
 
 fn look_at(interface: &Interface) {
@@ -54,7 +54,7 @@ fuzz_target!(|bytes: &[u8]| {
                 look_at(interface);
             }
         }
-        // Wherever it is cut, it says the same; blanks around it are of no account; what is cut off is no dump.
+        // The result does not depend on the cut; blanks around a dump are ignored; a truncated dump is an error.
         let (part, rest) = text.split_at(cut.min(text.len()));
         assert_eq!(read(&[part, rest]), whole);
         assert_eq!(read(&[b" \n\t", text, b"\r\n "]), whole);

@@ -1,4 +1,4 @@
-//! The sticky file: what it says is an id, nobody, or a reason that can be shown.
+//! The sticky file: its content is an id, no pin, or an error that can be shown.
 //!
 //! Input: the file.
 
@@ -11,11 +11,11 @@ fuzz_target!(|bytes: &[u8]| match parse(bytes) {
     Ok(Pinned::Provider(id)) => {
         assert!(bytes.len() <= SIZE_MAX && !id.is_empty() && id != "auto");
         assert!(!id.contains(char::is_control) && id.trim() == id);
-        // As it is written by us.
+        // As the daemon writes it.
         let written = format!("{id}\n");
         assert_eq!(parse(written.as_bytes()), Ok(Pinned::Provider(id)));
     }
-    Ok(Pinned::Nobody) => {
+    Ok(Pinned::None) => {
         let text = String::from_utf8_lossy(bytes);
         assert!(text.trim().is_empty() || text.trim().starts_with("auto"));
     }

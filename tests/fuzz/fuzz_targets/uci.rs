@@ -1,4 +1,4 @@
-//! A configuration file: its statements and sections, and the configuration that comes of it.
+//! A configuration file: its statements and sections, and the loaded configuration.
 //!
 //! Input: the file.
 
@@ -14,7 +14,7 @@ use failover::types::Family;
 use failover::uci::{Command, Index, Section, Word, statements};
 use libfuzzer_sys::fuzz_target;
 
-/// More than an input has.
+/// More sections than an input has.
 type Sections<'a> = Index<'a, 4096>;
 
 fuzz_target!(|text: &[u8]| {
@@ -50,7 +50,7 @@ fuzz_target!(|text: &[u8]| {
     }
 });
 
-/// Sections written in quotes read the same.
+/// Sections that are written again in quotes read the same.
 fn write_again(text: &[u8]) {
     let index = Sections::read(text, &mut |_| {});
     let mut again = Vec::new();
@@ -97,7 +97,7 @@ fn write_again(text: &[u8]) {
     }
 }
 
-/// The word in single quotes.
+/// Appends the word in single quotes.
 fn push(text: &mut Vec<u8>, word: Word<'_>) {
     text.extend(b" '");
     for byte in word.bytes() {
@@ -131,7 +131,7 @@ fn loaded(text: &[u8]) -> (Box<Config>, Vec<Problem>, bool) {
     (config, problems, result.is_ok())
 }
 
-/// What every part of the program relies on.
+/// What the rest of the program relies on.
 fn check(config: &Config) {
     assert!(config.providers.len() <= PROVIDERS_MAX && config.checks.len() <= CHECKS_MAX);
     assert!(config.providers.is_sorted_by_key(|provider| provider.rank));
@@ -171,7 +171,7 @@ fn check_timing(timing: &Timing) {
     }
 }
 
-/// Nothing that upsets a terminal or a log.
+/// No control characters.
 fn harmless(text: &str) {
     assert!(!text.contains(char::is_control), "{text:?}");
 }

@@ -1,7 +1,7 @@
-//! What the targets share: a reader of the fuzzer's bytes, damage to good messages, and checksums of their own.
+//! Shared by the targets: a reader of the fuzzer's bytes, damage to good messages, and independent checksums.
 //!
-//! Each target says at its top what it makes of its input: a few bytes choose, the rest is the message, or what is
-//! changed of a good one. Whatever the bytes, something is tried; where there are none left, zeros are read.
+//! The first lines of each target describe its input: a few bytes choose the case, the rest is the message, or the damage to
+//! a good message. Every input is valid: after its end, zeros are read.
 
 #[cfg(fuzzing)]
 compile_error!("smoltcp takes every checksum for right under cfg(fuzzing): add --no-cfg-fuzzing");
@@ -10,7 +10,7 @@ compile_error!("smoltcp takes every checksum for right under cfg(fuzzing): add -
 pub struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
-    /// All of them.
+    /// A reader of all bytes.
     pub fn new(bytes: &'a [u8]) -> Input<'a> {
         Input(bytes)
     }
@@ -30,7 +30,7 @@ impl<'a> Input<'a> {
         array
     }
 
-    /// A piece whose length the next byte tells.
+    /// A piece; the next byte is its length.
     pub fn piece(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()).min(self.0.len());
         let (piece, rest) = self.0.split_at(length);
@@ -38,18 +38,18 @@ impl<'a> Input<'a> {
         piece
     }
 
-    /// A piece, if it is text; else nothing of it.
+    /// A piece, if it is UTF-8; else an empty text.
     pub fn text(&mut self) -> &'a str {
         std::str::from_utf8(self.piece()).unwrap_or_default()
     }
 
-    /// What is left.
+    /// The bytes not read yet.
     pub fn rest(&self) -> &'a [u8] {
         self.0
     }
 }
 
-/// Changes a message, each time as three bytes of the input say: what is done, where, and with which value.
+/// Changes a message. Three bytes of the input make one change: the operation, the place and the value.
 pub fn damage(message: &mut Vec<u8>, edits: &[u8]) {
     for edit in edits.chunks_exact(3) {
         let (what, place, value) = (edit[0] % 4, usize::from(edit[1]), edit[2]);
@@ -62,7 +62,7 @@ pub fn damage(message: &mut Vec<u8>, edits: &[u8]) {
     }
 }
 
-/// The Internet's checksum (RFC 1071): 0 over what has a right one.
+/// The Internet checksum (RFC 1071): 0 over a message that has a correct one.
 pub fn internet_checksum(parts: &[&[u8]]) -> u16 {
     let mut sum: u64 = 0;
     for pair in parts.concat().chunks(2) {
@@ -74,7 +74,7 @@ pub fn internet_checksum(parts: &[&[u8]]) -> u16 {
     !(sum as u16)
 }
 
-/// CRC-32 as in Ethernet and zip, a bit at a time.
+/// CRC-32 as in Ethernet and zip, computed bit by bit.
 pub fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = !0_u32;
     for byte in bytes {

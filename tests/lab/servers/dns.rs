@@ -1,4 +1,4 @@
-//! A DNS server of many moods.
+//! A DNS server with configurable behaviour.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -12,31 +12,31 @@ use nix::sys::socket::{
 };
 
 use super::super::topology::Provider;
-use super::{NAP_MS, Server, Shared};
+use super::{POLL_MS, Server, Shared};
 
 /// The port of DNS servers.
 pub const PORT: u16 = 53;
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
-    /// with this address, which is true for so many seconds
+pub enum Behaviour {
+    /// with this address, and a TTL in seconds
     Right(IpAddr, u32),
-    /// with this address, and so fast that it never sleeps
+    /// with this address, by busy polling, so that it is fast
     Busy(IpAddr),
-    /// with this address, as another name's
+    /// with this address, for another name
     OfOther(IpAddr),
-    /// likewise, so much later
+    /// with this address, after a delay
     Late(IpAddr, Duration),
     /// with an RCODE
     Rcode(u8),
     /// without a record
     Empty,
-    /// to another number
+    /// with another ID
     WrongId(IpAddr),
-    /// to another name
+    /// to a question for another name
     WrongQuestion(IpAddr),
-    /// by a question of its own
+    /// with a query instead of an answer
     Query,
     /// from its second address
     FromElsewhere(IpAddr),
@@ -44,37 +44,37 @@ pub enum Mood {
     FromOtherPort(IpAddr),
     /// by way of another provider
     ByOtherPath(IpAddr),
-    /// with all of the wrong ones first, and then the right one
+    /// with all of the wrong answers, and then the right one
     ForgedThenRight(IpAddr),
-    /// somebody says that it cannot be reached, by ICMP's codes for IPv4 and IPv6; then it answers, or not
+    /// with an ICMP error, by its codes for IPv4 and IPv6; then with this address, or not
     Unreachable(u8, u8, Option<IpAddr>),
-    /// with an answer that ends in its middle
+    /// with a truncated answer
     CutShort(IpAddr),
-    /// with anything
+    /// with garbage
     Garbage,
     /// not at all
     Silent,
-    /// not this once, then with this address
+    /// not once, then with this address
     DeafOnce(IpAddr),
-    /// nobody is at its port
+    /// its port is closed
     Gone,
 }
 
 /// One query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// for which name
+    /// the name asked for
     pub name: String,
-    /// who asked
+    /// the client
     pub from: SocketAddr,
     /// when
     pub at: Instant,
 }
 
 /// A DNS server.
-pub type DnsServer = Server<Mood, Query>;
+pub type DnsServer = Server<Behaviour, Query>;
 
-type Its = Shared<Mood, Query>;
+type Its = Shared<Behaviour, Query>;
 
 /// Its sockets.
 struct Sockets {
@@ -87,13 +87,13 @@ struct Sockets {
 }
 
 impl DnsServer {
-    /// At an address behind a provider; its second address is `elsewhere`, its second way that by another provider.
+    /// Starts at an address behind a provider; `elsewhere` is its second address, and another provider its second path.
     pub fn start(
         provider: &Provider,
         address: IpAddr,
         elsewhere: IpAddr,
         other: Option<&Provider>,
-        mood: Mood,
+        behaviour: Behaviour,
     ) -> DnsServer {
         let bound = |address, port| UdpSocket::bind((address, port)).expect("the port is free");
         let address = SocketAddr::new(address, PORT);
@@ -110,7 +110,7 @@ impl DnsServer {
             let file = std::fs::File::open("/proc/thread-self/ns/net");
             (file.expect("it is ours"), sockets)
         });
-        Server::run(mood, move |shared| {
+        Server::run(behaviour, move |shared| {
             nix::sched::setns(namespace_file, nix::sched::CloneFlags::CLONE_NEWNET)
                 .expect("the namespace is held open");
             serve(sockets, shared);
@@ -118,14 +118,14 @@ impl DnsServer {
     }
 }
 
-/// A raw socket that says what routers say.
+/// A raw socket that sends the ICMP errors of routers.
 fn icmp(address: IpAddr) -> OwnedFd {
     let (domain, protocol) = match address {
         IpAddr::V4(_) => (AddressFamily::Inet, SockProtocol::Icmp),
         IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6),
     };
     let socket = socket(domain, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
-        .expect("whoever makes namespaces may");
+        .expect("a process that can make namespaces is allowed to");
     let own = SockaddrStorage::from(SocketAddr::new(address, 0));
     bind(socket.as_raw_fd(), &own).expect("it is an address of this namespace");
     socket
@@ -134,8 +134,8 @@ fn icmp(address: IpAddr) -> OwnedFd {
 fn serve(mut sockets: Sockets, shared: &Its) {
     let mut deaf = false;
     while shared.runs() {
-        let mood = shared.mood();
-        if mood == Mood::Gone {
+        let behaviour = shared.behaviour();
+        if behaviour == Behaviour::Gone {
             sockets.usual = None;
             thread::sleep(Duration::from_millis(1));
             continue;
@@ -145,53 +145,53 @@ fn serve(mut sockets: Sockets, shared: &Its) {
             .usual
             .get_or_insert_with(|| UdpSocket::bind(address).expect("the port is free"));
         let mut fds = [PollFd::new(usual.as_fd(), PollFlags::POLLIN)];
-        let nap = match mood {
-            Mood::Busy(_) => 0,
-            _ => NAP_MS,
+        let nap = match behaviour {
+            Behaviour::Busy(_) => 0,
+            _ => POLL_MS,
         };
         if poll(&mut fds, PollTimeout::from(nap)).unwrap_or(0) == 0 {
             continue;
         }
         let mut buffer = [0; 512];
         let Ok((length, from)) = usual.recv_from(&mut buffer) else {
-            continue; // an ICMP error about an answer of ours
+            continue; // an ICMP error for an answer
         };
         let query = &buffer[..length];
-        shared.remember(Query {
+        shared.record(Query {
             name: name(query),
             from,
             at: Instant::now(),
         });
-        // It may have changed meanwhile.
-        let mood = shared.mood();
-        if let (Mood::DeafOnce(_), false) = (mood, deaf) {
+        // The behaviour may have changed meanwhile.
+        let behaviour = shared.behaviour();
+        if let (Behaviour::DeafOnce(_), false) = (behaviour, deaf) {
             deaf = true;
             continue;
         }
-        deaf &= matches!(mood, Mood::DeafOnce(_));
-        sockets.answer(mood, query, from);
+        deaf &= matches!(behaviour, Behaviour::DeafOnce(_));
+        sockets.answer(behaviour, query, from);
     }
 }
 
 impl Sockets {
-    fn answer(&self, mood: Mood, query: &[u8], from: SocketAddr) {
+    fn answer(&self, behaviour: Behaviour, query: &[u8], from: SocketAddr) {
         let say = |message: &[u8]| {
-            let usual = self.usual.as_ref().expect("it has heard by this");
+            let usual = self.usual.as_ref().expect("the query arrived by it");
             let _ = usual.send_to(message, from);
         };
-        match mood {
-            Mood::Right(address, ttl) => say(&answer(query, Some(address), ttl)),
-            Mood::Busy(address) => say(&answer(query, Some(address), 60)),
-            Mood::OfOther(address) => {
+        match behaviour {
+            Behaviour::Right(address, ttl) => say(&answer(query, Some(address), ttl)),
+            Behaviour::Busy(address) => say(&answer(query, Some(address), 60)),
+            Behaviour::OfOther(address) => {
                 let mut message = answer(query, Some(address), 3600);
-                // The record's owner refers to the question's name: now to what follows its first label.
+                // The record's owner points to the question's name: now to the name after its first label.
                 let first = usize::from(query[12]) + 1;
                 message[query.len() + 1] += u8::try_from(first).expect("labels are short");
                 say(&message);
             }
-            Mood::DeafOnce(address) => say(&answer(query, Some(address), 60)),
-            Mood::Late(address, delay) => {
-                let usual = self.usual.as_ref().expect("it has heard by this");
+            Behaviour::DeafOnce(address) => say(&answer(query, Some(address), 60)),
+            Behaviour::Late(address, delay) => {
+                let usual = self.usual.as_ref().expect("the query arrived by it");
                 let usual = usual.try_clone().expect("there is room for a descriptor");
                 let message = answer(query, Some(address), 60);
                 thread::spawn(move || {
@@ -199,61 +199,65 @@ impl Sockets {
                     let _ = usual.send_to(&message, from);
                 });
             }
-            Mood::Rcode(rcode) => {
+            Behaviour::Rcode(rcode) => {
                 let mut message = answer(query, None, 0);
                 message[3] = 0x80 | rcode;
                 say(&message);
             }
-            Mood::Empty => say(&answer(query, None, 0)),
-            Mood::WrongId(address) => say(&of_wrong_id(query, address)),
-            Mood::WrongQuestion(address) => say(&to_wrong_question(query, address)),
-            Mood::Query => say(query),
-            Mood::FromElsewhere(address) => {
+            Behaviour::Empty => say(&answer(query, None, 0)),
+            Behaviour::WrongId(address) => say(&of_wrong_id(query, address)),
+            Behaviour::WrongQuestion(address) => say(&to_wrong_question(query, address)),
+            Behaviour::Query => say(query),
+            Behaviour::FromElsewhere(address) => {
                 let _ = self
                     .elsewhere
                     .send_to(&answer(query, Some(address), 60), from);
             }
-            Mood::FromOtherPort(address) => {
+            Behaviour::FromOtherPort(address) => {
                 let _ = self
                     .other_port
                     .send_to(&answer(query, Some(address), 60), from);
             }
-            Mood::ByOtherPath(address) => {
+            Behaviour::ByOtherPath(address) => {
                 let other = self.other_path.as_ref().expect("it was given one");
                 let _ = other.send_to(&answer(query, Some(address), 60), from);
             }
-            Mood::ForgedThenRight(address) => {
-                for mood in [
-                    Mood::FromElsewhere(address),
-                    Mood::FromOtherPort(address),
-                    Mood::WrongId(address),
-                    Mood::WrongQuestion(address),
-                    Mood::Query,
-                    Mood::Garbage,
-                    Mood::Right(address, 60),
+            Behaviour::ForgedThenRight(address) => {
+                for behaviour in [
+                    Behaviour::FromElsewhere(address),
+                    Behaviour::FromOtherPort(address),
+                    Behaviour::WrongId(address),
+                    Behaviour::WrongQuestion(address),
+                    Behaviour::Query,
+                    Behaviour::Garbage,
+                    Behaviour::Right(address, 60),
                 ] {
-                    self.answer(mood, query, from);
+                    self.answer(behaviour, query, from);
                 }
             }
-            Mood::Unreachable(code_v4, code_v6, then) => {
+            Behaviour::Unreachable(code_v4, code_v6, then) => {
                 self.unreachable(code_v4, code_v6, query.len(), from);
                 if let Some(address) = then {
-                    // So that it is heard of first.
-                    self.answer(Mood::Late(address, Duration::from_millis(20)), query, from);
+                    // So that the ICMP error arrives first.
+                    self.answer(
+                        Behaviour::Late(address, Duration::from_millis(20)),
+                        query,
+                        from,
+                    );
                 }
             }
-            Mood::CutShort(address) => {
+            Behaviour::CutShort(address) => {
                 let whole = answer(query, Some(address), 60);
                 say(&whole[..whole.len() - 3]);
             }
-            Mood::Garbage => {
+            Behaviour::Garbage => {
                 say(b"\xff\x00\xaa\x55\xff\x00\xaa\x55\xff\x00\xaa\x55\xff\x00\xaa\x55")
             }
-            Mood::Silent | Mood::Gone => {}
+            Behaviour::Silent | Behaviour::Gone => {}
         }
     }
 
-    /// Says of a query that it cannot be delivered (RFC 792, RFC 4443), and quotes it.
+    /// Sends "destination unreachable" for a query, and quotes it (RFC 792, RFC 4443).
     fn unreachable(&self, code_v4: u8, code_v6: u8, length: usize, from: SocketAddr) {
         let udp_length = u16::try_from(8 + length).expect("a query is short");
         let mut udp = Vec::new();
@@ -308,7 +312,7 @@ pub(super) fn checksum(bytes: &[u8]) -> u16 {
 fn answer(query: &[u8], address: Option<IpAddr>, ttl: u32) -> Vec<u8> {
     let mut message = query.to_vec();
     message[2] |= 0x80; // it is an answer
-    message[3] = 0x80; // by one who asks others
+    message[3] = 0x80; // recursion is available
     let Some(address) = address else {
         return message;
     };

@@ -1,4 +1,4 @@
-//! A host that answers pings by itself, as its kernel would not.
+//! A server that answers pings in place of the kernel.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -13,33 +13,33 @@ use nix::sys::socket::{
 
 use super::super::topology::Provider;
 use super::dns::checksum;
-use super::{NAP_MS, Server, Shared};
+use super::{POLL_MS, Server, Shared};
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
-    /// with all that it was sent
+pub enum Behaviour {
+    /// correctly
     Whole,
-    /// so much later
+    /// after a delay
     Late(Duration),
-    /// likewise, every other time
+    /// after a delay, every other time
     Alternating(Duration),
-    /// with so many bytes less
+    /// without so many bytes at the end
     CutShort(usize),
-    /// with some bytes more
+    /// with extra bytes
     Longer,
-    /// with a bit of its last byte changed
+    /// with one flipped bit in the last byte
     Flipped,
-    /// somebody says that it cannot be reached, by ICMP's codes for IPv4 and IPv6; then it answers, or not
+    /// with an ICMP error, by its codes for IPv4 and IPv6; then it answers, or not
     Unreachable(u8, u8, bool),
 }
 
-/// A ping: the bytes behind ICMP's header.
-pub type EchoServer = Server<Mood, usize>;
+/// A ping server. A request is the number of bytes after the ICMP header.
+pub type EchoServer = Server<Behaviour, usize>;
 
 impl EchoServer {
-    /// At an address behind a provider, whose kernel answers no pings any more.
-    pub fn start(provider: &Provider, address: IpAddr, mood: Mood) -> EchoServer {
+    /// Starts at an address behind a provider, whose kernel stops answering pings.
+    pub fn start(provider: &Provider, address: IpAddr, behaviour: Behaviour) -> EchoServer {
         provider.server.sysctls(&[
             ("ipv4/icmp_echo_ignore_all", 1),
             ("ipv6/icmp/echo_ignore_all", 1),
@@ -50,21 +50,21 @@ impl EchoServer {
         };
         let socket = provider.server.enter(|| {
             let socket = socket(domain, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
-                .expect("whoever makes namespaces may");
+                .expect("a process that can make namespaces is allowed to");
             let own = SockaddrStorage::from(SocketAddr::new(address, 0));
             bind(socket.as_raw_fd(), &own).expect("it is an address of this namespace");
             socket
         });
-        Server::run(mood, move |shared| serve(&socket, address, shared))
+        Server::run(behaviour, move |shared| serve(&socket, address, shared))
     }
 }
 
-fn serve(socket: &OwnedFd, address: IpAddr, shared: &Shared<Mood, usize>) {
+fn serve(socket: &OwnedFd, address: IpAddr, shared: &Shared<Behaviour, usize>) {
     let is_v4 = address.is_ipv4();
     let mut is_late = false;
     while shared.runs() {
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::from(NAP_MS)).unwrap_or(0) == 0 {
+        if poll(&mut fds, PollTimeout::from(POLL_MS)).unwrap_or(0) == 0 {
             continue;
         }
         let mut buffer = [0; 2048];
@@ -72,7 +72,7 @@ fn serve(socket: &OwnedFd, address: IpAddr, shared: &Shared<Mood, usize>) {
         else {
             continue;
         };
-        // IPv4 shows its own header, IPv6 does not.
+        // An IPv4 raw socket receives the IP header, an IPv6 one does not.
         let begin = if is_v4 {
             usize::from(buffer[0] & 15) * 4
         } else {
@@ -82,25 +82,25 @@ fn serve(socket: &OwnedFd, address: IpAddr, shared: &Shared<Mood, usize>) {
         if message.first() != Some(&if is_v4 { 8 } else { 128 }) {
             continue;
         }
-        shared.remember(message.len() - 8);
+        shared.record(message.len() - 8);
         let mut answer = message.to_vec();
         answer[0] = if is_v4 { 0 } else { 129 };
         let mut delay = Duration::ZERO;
-        match shared.mood() {
-            Mood::Whole => {}
-            Mood::Late(by) => delay = by,
-            Mood::Alternating(by) => {
+        match shared.behaviour() {
+            Behaviour::Whole => {}
+            Behaviour::Late(by) => delay = by,
+            Behaviour::Alternating(by) => {
                 is_late = !is_late;
                 delay = if is_late { by } else { Duration::ZERO };
             }
-            Mood::CutShort(by) => answer.truncate(message.len() - by),
-            Mood::Longer => answer.extend([0; 16]),
-            Mood::Flipped => {
+            Behaviour::CutShort(by) => answer.truncate(message.len() - by),
+            Behaviour::Longer => answer.extend([0; 16]),
+            Behaviour::Flipped => {
                 if let Some(last) = answer.last_mut() {
                     *last ^= 1;
                 }
             }
-            Mood::Unreachable(code_v4, code_v6, answers) => {
+            Behaviour::Unreachable(code_v4, code_v6, answers) => {
                 let error = match (from_ip(&from), address) {
                     (IpAddr::V6(from), IpAddr::V6(to)) => {
                         let mut quoted = vec![0x60, 0, 0, 0];
@@ -152,7 +152,7 @@ fn serve(socket: &OwnedFd, address: IpAddr, shared: &Shared<Mood, usize>) {
     }
 }
 
-/// IPv6's raw sockets take a port for a protocol.
+/// Raw sockets of IPv6 interpret the port as a protocol.
 fn without_port(from: SockaddrStorage) -> SockaddrStorage {
     match from.family() {
         Some(AddressFamily::Inet6) => from.as_sockaddr_in6().map_or(from, |from| {

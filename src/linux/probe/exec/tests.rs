@@ -1,4 +1,4 @@
-//! Commands that end well, badly, late or never.
+//! Commands that succeed, fail, time out or never end.
 
 use std::fs::File;
 use std::io::Read;
@@ -41,7 +41,7 @@ impl Commands {
         self.start(asked, command, &ENVIRONMENT, START, TIMEOUT)
     }
 
-    /// Waits until every command has ended, as SIGCHLD would tell.
+    /// Waits until every command has ended, in place of SIGCHLD.
     fn ended(&self) {
         for running in &self.running {
             waitid(
@@ -53,7 +53,7 @@ impl Commands {
     }
 }
 
-/// What a command's end is told as, two seconds after its start.
+/// The result of a command, two seconds after its start.
 fn result_with(environment: &Environment, command: &str) -> Result<Duration, Fault> {
     let mut commands = Commands::new();
     commands
@@ -71,7 +71,7 @@ fn result(command: &str) -> Result<Duration, Fault> {
 
 const GOOD: Result<Duration, Fault> = Ok(Duration::from_secs(2));
 
-/// A pipe that ends for its reader when the last process that has opened it for writing is gone.
+/// A pipe that ends for its reader when the last process that writes to it is gone.
 struct Pipe(PathBuf);
 
 impl Pipe {
@@ -100,7 +100,7 @@ impl Drop for Pipe {
     }
 }
 
-/// Nobody writes any more; in much less than the 60 s that the commands sleep.
+/// Whether all writers are gone, in much less than the 60 s that the commands sleep.
 fn all_gone(mut reader: File) -> bool {
     let begun = std::time::Instant::now();
     reader.read_to_end(&mut std::vec::Vec::new()).unwrap();
@@ -116,7 +116,7 @@ fn the_exit_status_is_the_result() {
 
 #[test]
 fn no_signal_is_blocked_or_ignored_in_a_command() {
-    // as the daemon does, which reads its signals from a descriptor; Rust's start ignores SIGPIPE
+    // as in the daemon, which reads its signals from a descriptor; Rust's runtime ignores SIGPIPE
     SigSet::all().thread_block().unwrap();
     for signal in ["TERM", "INT", "PIPE"] {
         let command = format!("kill -{signal} $$; exit 0");
@@ -125,7 +125,7 @@ fn no_signal_is_blocked_or_ignored_in_a_command() {
 }
 
 #[test]
-fn the_environment_tells_about_the_path() {
+fn the_environment_describes_the_path() {
     let environment = Environment {
         address: Some("2001:db8::7".parse().unwrap()),
         gateway: Some("fe80::1".parse().unwrap()),
@@ -176,7 +176,7 @@ fn the_whole_group_is_killed_at_the_deadline() {
 }
 
 #[test]
-fn what_a_command_leaves_in_its_group_ends_with_it() {
+fn processes_that_a_command_leaves_in_its_group_are_killed() {
     let pipe = Pipe::new("failover-exec-left");
     let command = format!("exec 9>{}; sleep 60 & echo >&9", pipe.name());
     let mut commands = Commands::new();
@@ -201,7 +201,7 @@ fn a_check_runs_once_at_a_time() {
     );
     commands.begin(asked(1), "true").unwrap();
 
-    // the path is closed and opened again: its old commands neither speak nor stand in the way
+    // the path is closed and opened again: its old commands neither return results nor prevent new ones
     commands.kill_path(PATH);
     commands.begin(again, "exit 9").unwrap();
     commands.ended();
@@ -215,7 +215,7 @@ fn a_check_runs_once_at_a_time() {
 }
 
 #[test]
-fn more_commands_than_there_is_room_for_are_not_asked() {
+fn more_commands_than_there_is_room_for_are_not_started() {
     let mut commands = Commands::new();
     for path in 0..COMMANDS_MAX {
         let path = PathId::from_index(path).unwrap();
@@ -230,7 +230,7 @@ fn more_commands_than_there_is_room_for_are_not_asked() {
 }
 
 #[test]
-fn quick_ones_in_a_row_leave_no_zombie() {
+fn quick_commands_in_a_row_leave_no_zombie() {
     let mut commands = Commands::new();
     for round in 0..64 {
         let asked = Asked {
@@ -246,7 +246,7 @@ fn quick_ones_in_a_row_leave_no_zombie() {
 }
 
 #[test]
-fn children_that_are_not_ours_are_not_waited_for() {
+fn other_children_are_not_waited_for() {
     let mut stranger = std::process::Command::new("false").spawn().unwrap();
     let pid = Pid::from_raw(i32::try_from(stranger.id()).unwrap());
     waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();

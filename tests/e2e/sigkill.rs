@@ -1,4 +1,5 @@
-//! Killed at any instant, over and over, while it swaps: traffic never notices, nothing is taken away, nothing is left.
+//! The daemon is killed at any instant, repeatedly, while it swaps: traffic is not interrupted, no foreign route is
+//! deleted, no route is left behind.
 
 use std::fs;
 use std::path::Path;
@@ -7,27 +8,27 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use super::inspect::{Monitor, Random, lookups, no_hole, ours};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, LIFETIME, Lab, Settings, wait_until};
-use super::witness::{Dice, Monitor, hammers, no_hole, ours};
 use super::{SOON, leads_table, online_with};
 
 const DEATHS: usize = 100;
 
-/// A pin that comes and goes, and upstreams that fail and return, until told to stop.
-fn trouble(lab: &Lab, sticky_file: &Path, stop: &AtomicBool) {
-    let mut dice = Dice(0x5eed);
+/// Pins and unpins, and lets upstreams fail and return, until `stop`.
+fn disturb(lab: &Lab, sticky_file: &Path, stop: &AtomicBool) {
+    let mut random = Random(0x5eed);
     let mut dead = None;
     let end = Instant::now() + LIFETIME;
     while !stop.load(Ordering::Relaxed) && Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(1 + dice.below(12)));
-        let choice = ["", "isp1", "isp2"][usize::try_from(dice.below(3)).unwrap()];
+        std::thread::sleep(Duration::from_millis(1 + random.below(12)));
+        let choice = ["", "isp1", "isp2"][usize::try_from(random.below(3)).unwrap()];
         fs::write(sticky_file, choice).unwrap();
-        if dice.below(40) == 0 {
+        if random.below(40) == 0 {
             if let Some(number) = dead.take() {
                 lab.upstream_returns(number);
             } else {
-                let number = 1 + usize::try_from(dice.below(2)).unwrap();
+                let number = 1 + usize::try_from(random.below(2)).unwrap();
                 lab.upstream_dies(number);
                 dead = Some(number);
             }
@@ -39,17 +40,17 @@ fn trouble(lab: &Lab, sticky_file: &Path, stop: &AtomicBool) {
     fs::write(sticky_file, "").unwrap();
 }
 
-/// Some lives are over before the first route is looked at, some in the middle of a swap.
-fn die_over_and_over(daemon: &mut Daemon) {
-    let mut dice = Dice(0xdead);
+/// Some runs are killed before the first dump, some in the middle of a swap.
+fn kill_repeatedly(daemon: &mut Daemon) {
+    let mut random = Random(0xdead);
     for death in 0..DEATHS {
         if death != 0 {
             daemon.launch_unasked();
         }
         let life = match death % 4 {
-            0 => dice.below(10_000),
-            1 => dice.below(40_000),
-            _ => dice.below(250_000),
+            0 => random.below(10_000),
+            1 => random.below(40_000),
+            _ => random.below(250_000),
         };
         std::thread::sleep(Duration::from_micros(life));
         assert!(daemon.is_running(), "{}", daemon.log());
@@ -62,20 +63,20 @@ fn survives(settings: impl Fn(&Lab) -> Settings, table: u32) {
     let mut daemon = online_with(&lab, &settings(&lab));
     let before = ours(&lab);
     let monitor = Monitor::start(&lab, &daemon);
-    let hammers = hammers(&lab);
+    let lookups = lookups(&lab);
     let stop = AtomicBool::new(false);
     let sticky_file = daemon.sticky_file();
     std::thread::scope(|scope| {
-        scope.spawn(|| trouble(&lab, &sticky_file, &stop));
-        die_over_and_over(&mut daemon);
+        scope.spawn(|| disturb(&lab, &sticky_file, &stop));
+        kill_repeatedly(&mut daemon);
         stop.store(true, Ordering::Relaxed);
     });
     daemon.launch();
     assert!(leads_table(&lab, 1, table), "{}", daemon.log());
     daemon.wait_for_all("online");
     assert_eq!(ours(&lab), before);
-    no_hole(hammers, &daemon);
-    // Every life has taken over what the one before left: replaced in place, or left alone.
+    no_hole(lookups, &daemon);
+    // Every run has adopted the routes of the one before: replaced in place, or unchanged.
     assert_eq!(monitor.deleted(), Vec::<String>::new(), "{}", daemon.log());
     assert!(monitor.set() > DEATHS, "there were swaps all the time");
 
@@ -99,9 +100,9 @@ fn a_hundred_times_in_table_main() {
     in_lab(|| survives(|lab| Settings::fast(lab).global("table", "main"), 254));
 }
 
-/// A new life adopts at once: it sets nothing that is there already.
+/// A new run adopts at once: it sets no route that exists already.
 #[test]
-fn a_new_life_touches_nothing_that_is_right() {
+fn a_new_run_changes_no_correct_route() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online_with(&lab, &Settings::fast(&lab));
@@ -119,7 +120,7 @@ fn a_new_life_touches_nothing_that_is_right() {
     });
 }
 
-/// Killed while everything moves to other tables, metrics and preferences: the next life finds a bit of each.
+/// Killed while everything moves to other tables, metrics and preferences: the next run finds a mixture.
 #[test]
 fn in_the_middle_of_reloads() {
     in_lab(|| {
@@ -145,17 +146,17 @@ fn in_the_middle_of_reloads() {
         ];
         let mut daemon = online_with(&lab, &base);
         let before = ours(&lab);
-        let (hammers, mut dice) = (hammers(&lab), Dice(0xfeed));
+        let (lookups, mut random) = (lookups(&lab), Random(0xfeed));
         for _ in 0..60 {
-            let choice = usize::try_from(dice.below(variants.len() as u64)).unwrap();
+            let choice = usize::try_from(random.below(variants.len() as u64)).unwrap();
             daemon.configure(&variants[choice]);
             daemon.signal(Signal::SIGHUP);
-            std::thread::sleep(Duration::from_micros(dice.below(6000)));
+            std::thread::sleep(Duration::from_micros(random.below(6000)));
             daemon.kill9();
-            let choice = usize::try_from(dice.below(variants.len() as u64)).unwrap();
+            let choice = usize::try_from(random.below(variants.len() as u64)).unwrap();
             daemon.configure(&variants[choice]);
             daemon.launch_unasked();
-            std::thread::sleep(Duration::from_micros(dice.below(30_000)));
+            std::thread::sleep(Duration::from_micros(random.below(30_000)));
             daemon.kill9();
             daemon.launch();
         }
@@ -171,6 +172,6 @@ fn in_the_middle_of_reloads() {
                 assert!(left.is_empty(), "{left:?}\n{}", daemon.log());
             }
         }
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
     });
 }

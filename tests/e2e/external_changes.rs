@@ -1,20 +1,20 @@
-//! Others change the kernel's state under the daemon's hands: people, DHCP clients, cables, drivers.
+//! The kernel's state changes while the daemon runs: by users, DHCP clients, cables, drivers.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use super::inspect::{Usage, counter, lookups, no_hole, ours, path};
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::uplink::Provider;
 use super::lab::{Family, Flow, Lab, Settings, wait_until};
-use super::witness::{Usage, counter, hammers, no_hole, ours, path};
 use super::{OURS, SOON, TABLE, leads, online, online_with};
 
-/// Thousands of changes while the daemon sleeps, more than its socket holds; and a route of ours goes under them.
+/// Thousands of changes while the daemon sleeps, more than its socket holds; one of them deletes a route of ours.
 #[test]
-fn an_overrun_is_seen_and_mended() {
+fn an_overrun_is_detected_and_repaired() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
@@ -45,7 +45,7 @@ fn an_overrun_is_seen_and_mended() {
             "{}",
             daemon.status()
         );
-        // The loop is alive, and sees what comes.
+        // The event loop still works, and processes new events.
         lab.pull_cable(1);
         assert!(leads(&lab, 2), "{}", daemon.log());
         lab.plug_cable(1);
@@ -53,9 +53,9 @@ fn an_overrun_is_seen_and_mended() {
     });
 }
 
-/// Somebody deletes our best routes and rules every 50 ms: they are put back, but soon not more than once a second.
+/// Another program deletes our best routes and rules every 50 ms: they are restored, but soon only once per second.
 #[test]
-fn a_vandal_is_not_chased() {
+fn repairs_are_limited_in_rate() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
@@ -84,7 +84,7 @@ fn a_vandal_is_not_chased() {
             "{repairs}\n{}",
             daemon.log()
         );
-        // Told once in each family; the counter tells of the others.
+        // Logged once in each family; the counter counts the others.
         let told = daemon.log().matches("put back").count();
         assert_eq!(told, 2, "{}", daemon.log());
         let journal = daemon.must(&["log"]);
@@ -96,8 +96,8 @@ fn a_vandal_is_not_chased() {
     });
 }
 
-/// All rules are taken away, those of `main` and `default`, too: traffic goes on by ours. Then one of ours is, five times
-/// in a row. Were there a second between repairs, it would take five.
+/// All rules are deleted, also those of `main` and `default`: traffic continues by ours. Then one of ours is deleted five
+/// times in a row. With a second between repairs, it would take five seconds.
 #[test]
 fn flushed_rules_come_back_at_once() {
     in_lab(|| {
@@ -134,9 +134,9 @@ fn flushed_rules_come_back_at_once() {
     });
 }
 
-/// Changed, not deleted: another gateway, another device, another source, by somebody who uses our number.
+/// Changed, not deleted: another gateway, another device, another source, by a program that uses our protocol number.
 #[test]
-fn what_is_changed_is_changed_back() {
+fn changed_routes_are_restored() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
@@ -167,7 +167,7 @@ fn what_is_changed_is_changed_back() {
                 lab.router.defaults(Family::V4, TABLE),
                 daemon.log()
             );
-            // One that is not ours stays where it is, and is told of; its owner takes it away.
+            // A foreign route stays, and is reported; its owner deletes it.
             lab.router.output(&[
                 "ip", "route", "del", "default", "table", "176", "proto", "boot",
             ]);
@@ -199,9 +199,9 @@ fn addresses(provider: &Provider, steps: u8) -> [String; 2] {
     ]
 }
 
-/// The old address goes after the new one has come, or before; traffic hardly notices.
+/// The old address is deleted after the new one was added, or before; the outage is short.
 #[test]
-fn an_address_is_renewed_either_way() {
+fn an_address_is_renewed_in_either_order() {
     in_lab(|| {
         for new_first in [true, false] {
             let lab = Lab::builder().nat().build();
@@ -263,13 +263,13 @@ fn an_address_is_renewed_either_way() {
     });
 }
 
-/// A device's name is who it is: under another name it is another device.
+/// A device is identified by its name: with another name it is another device.
 #[test]
 fn a_device_is_renamed_and_gets_its_name_back() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         lab.router.ip("link set eth1 name wan1\n");
         assert!(leads(&lab, 2), "{}", daemon.log());
         daemon.wait_for("isp1", "ipv4", "waiting");
@@ -278,11 +278,11 @@ fn a_device_is_renamed_and_gets_its_name_back() {
         lab.router.ip("link set wan1 name eth1\n");
         assert!(leads(&lab, 1), "{}", daemon.log());
         daemon.wait_for_all("online");
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
     });
 }
 
-/// Gone and there again, under the same name, within a moment: another device with another number.
+/// Deleted and created again at once, with the same name: another device with another index.
 #[test]
 fn a_device_is_replaced_at_once() {
     in_lab(|| {
@@ -305,33 +305,33 @@ fn a_device_is_replaced_at_once() {
     });
 }
 
-/// A bad contact: fifty times down and up as fast as it goes.
+/// A bad contact: fifty times down and up, as fast as possible.
 #[test]
 fn a_cable_with_a_bad_contact() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
         let before = Usage::of(&daemon);
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         lab.provider(1)
             .gateway
             .ip(&"link set line down\nlink set line up\n".repeat(50));
         lab.plug_cable(1);
         daemon.wait_for_all("online");
         assert!(leads(&lab, 1), "{}", daemon.log());
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert_eq!(Usage::of(&daemon).descriptors, before.descriptors);
     });
 }
 
-/// An address, and the device itself, come and go as fast as it goes.
+/// An address, and the device itself, are added and deleted as fast as possible.
 #[test]
 fn flapping_addresses_and_devices() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
         let (before, all) = (Usage::of(&daemon), ours(&lab));
-        let hammers = hammers(&lab);
+        let lookups = lookups(&lab);
         let [v4, v6] = addresses(lab.provider(1), 0);
         lab.router.ip(&format!(
             "addr del {v4} dev eth1\naddr del {v6} dev eth1\naddr add {v4} dev eth1\naddr add {v6} dev eth1 nodad\n"
@@ -343,14 +343,14 @@ fn flapping_addresses_and_devices() {
         assert!(leads(&lab, 1), "{}", daemon.log());
         let complete = || ours(&lab) == all;
         assert!(wait_until(SOON, complete), "{}", daemon.log());
-        no_hole(hammers, &daemon);
+        no_hole(lookups, &daemon);
         assert_eq!(Usage::of(&daemon).descriptors, before.descriptors);
     });
 }
 
-/// The gateway of a learned default route changes back and forth; so does the metric of somebody else's route.
+/// The gateway of a learned default route changes back and forth; so does the metric of a foreign route.
 #[test]
-fn a_gateway_changes_over_and_over() {
+fn a_gateway_changes_repeatedly() {
     in_lab(|| {
         let lab = Lab::new();
         let learn = || {

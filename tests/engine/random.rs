@@ -1,4 +1,4 @@
-//! Random configurations, and random things that happen.
+//! Random configurations and events.
 
 use failover::config::{Config, LastResort, Preempt, Quality, Quorum, Timing};
 use failover::types::{Duration, Family, Fault, Slot, Waiting};
@@ -6,19 +6,19 @@ use proptest::prelude::*;
 
 use crate::sim::{BRISK, config, ms, ping, provider};
 
-/// Providers there may be, and slots they may have.
+/// Number of possible providers and slots.
 pub(crate) const POOL: u8 = 6;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// Time passes, and everything due happens when it is due.
+    /// Time passes, and everything happens when it is due.
     Advance(Duration),
     /// Time passes while the daemon sleeps.
     Oversleep(Duration),
-    /// How a line treats probes from now on.
+    /// A line changes how it treats probes.
     Line(usize, Line),
     Uplink(usize, Option<Waiting>, bool),
-    /// An answer to the round so many before the last one of the path, out of the blue.
+    /// An unexpected answer to an earlier round, so many before the last one of the path.
     Reply {
         path: usize,
         back: u32,
@@ -128,16 +128,16 @@ fn timing() -> impl Strategy<Value = Timing> {
     )
 }
 
-/// A configuration in few words: the real one is too large to be passed around by value.
+/// A compact description of a configuration: the real one is too large to be passed by value.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// best first: the number in the pool, and what it is like
+    /// best first: the number in the pool, and its settings
     providers: Vec<(u8, Kind)>,
-    /// whether of IPv6, and an interval of its own
+    /// whether it is an IPv6 check, and its interval
     checks: Vec<(bool, Option<u64>)>,
     preempt: Preempt,
     last_resort: LastResort,
-    /// All alike now and then, so that a reconfiguration leaves something as it was.
+    /// Often equal, so that a reconfiguration leaves some providers unchanged.
     alike: bool,
     /// Gives the slot of one to another.
     shift: u8,
@@ -229,7 +229,7 @@ pub(crate) fn setup() -> impl Strategy<Value = Setup> {
     )
 }
 
-/// The path of a number.
+/// The path with a number.
 pub(crate) fn path(number: usize) -> failover::types::PathId {
     let slot = Slot(u8::try_from(number / 2).unwrap());
     failover::types::PathId {

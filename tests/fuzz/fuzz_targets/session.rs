@@ -1,8 +1,8 @@
-//! Sessions of checks with servers, told as `linux/sessions.rs` tells them: what is asked, what is learned, and what is
-//! taken for a good answer is held against the bytes that came.
+//! Sessions of checks with servers, driven as `linux/probe/session.rs` drives them. The requests, the learned addresses and
+//! the results are compared with the bytes that were received.
 //!
-//! Input: the check, see [`kind`]; whether it is IPv6's, and whether an address was known (1); what the socket comes to and
-//! what comes over it, see [`Session::next`].
+//! Input: the check, see [`kind`]; one byte: the family, and whether an address is known; then the socket's events and what
+//! is received, see [`Exchange::next`].
 
 #![no_main]
 
@@ -12,16 +12,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use failover::check::dns::Dns;
 use failover::check::http::{Http, RESOLVERS, Server};
 use failover::check::tcp::Tcp;
-use failover::check::{CheckKind, Heard, Learned, SAY_MAX, Say, Session, Step, Transport};
+use failover::check::{
+    CheckKind, Input as Event, Learned, OUTPUT_MAX, Output, Session, Step, Transport,
+};
 use failover::limits::{HOST_MAX, HTTP_PATH_MAX, HTTP_TEXT_MAX};
 use failover::types::{Family, Fault};
 use failover::wire::dns::{RecordType, is_name};
 use failover_fuzz::{Input, damage};
 use libfuzzer_sys::fuzz_target;
 
-/// As many bytes are read at once, at most.
+/// Most bytes per read.
 const READ_LEN: usize = 2048;
-/// Longer sessions say nothing new.
+/// Longer sessions test nothing more.
 const EVENTS_MAX: usize = 48;
 const FAULTS: [Fault; 6] = [
     Fault::Refused,
@@ -44,8 +46,8 @@ fuzz_target!(|bytes: &[u8]| {
     Exchange::hold(&kind, family, known, &mut input);
 });
 
-/// A check, as the configuration may have it: its type and which options it has; a name, as a piece; two numbers; a text, as
-/// a piece.
+/// A check as the configuration allows it. Input: its type and which options it has; a name, as a piece; two numbers; a
+/// text, as a piece.
 fn kind(input: &mut Input<'_>) -> CheckKind {
     let how = input.byte();
     let text = input.text();
@@ -73,7 +75,7 @@ fn kind(input: &mut Input<'_>) -> CheckKind {
             ];
             let record = records[usize::from(how >> 4 & 3)];
             let rcode = if how & 64 == 0 { 0 } else { first & 15 };
-            // See its `read`: an address is looked for only where it can be.
+            // As in its `read`: an address is expected only of a type of record that has one.
             let expect = (has_option && rcode == 0).then(|| match record {
                 RecordType::Aaaa => address(Family::V6, second),
                 _ => address(Family::V4, second),
@@ -128,7 +130,7 @@ fn address(family: Family, number: u8) -> IpAddr {
     }
 }
 
-/// A session that is open.
+/// An open session.
 struct Exchange<'a> {
     kind: &'a CheckKind,
     family: Family,
@@ -136,22 +138,22 @@ struct Exchange<'a> {
     transport: Transport,
     to: SocketAddr,
     connected: bool,
-    /// what was said to whom it is connected to
-    said: Vec<u8>,
-    /// what that one has said, and the last piece of it
-    heard: Vec<u8>,
+    /// what was sent to the connected server
+    sent: Vec<u8>,
+    /// what the server has sent, and the last piece of it
+    received: Vec<u8>,
     last: Vec<u8>,
 }
 
 impl<'a> Exchange<'a> {
     fn hold(kind: &'a CheckKind, family: Family, known: Option<IpAddr>, input: &mut Input<'_>) {
-        let (mut session, mut say) = (Session::default(), Say::default());
-        let begin = Heard::Begin { family, known };
-        let step = kind.step(&mut session, begin, &mut say);
+        let (mut session, mut output) = (Session::default(), Output::default());
+        let begin = Event::Begin { family, known };
+        let step = kind.step(&mut session, begin, &mut output);
         let Step::Connect(transport, to) = step else {
             panic!("it begins with {step:?}");
         };
-        assert!(say.bytes.is_empty() && say.learned == Learned::Nothing);
+        assert!(output.bytes.is_empty() && output.learned == Learned::Nothing);
         let expected = match kind {
             CheckKind::Tcp(tcp) => (Transport::Tcp, tcp.target),
             CheckKind::Dns(dns) => (Transport::Udp, dns.server),
@@ -174,8 +176,8 @@ impl<'a> Exchange<'a> {
             transport,
             to,
             connected: false,
-            said: Vec::new(),
-            heard: Vec::new(),
+            sent: Vec::new(),
+            received: Vec::new(),
             last: Vec::new(),
         };
         for _ in 0..EVENTS_MAX {
@@ -186,43 +188,44 @@ impl<'a> Exchange<'a> {
                 return;
             }
         }
-        session.hear(Heard::TimedOut);
+        session.step(Event::TimedOut);
     }
 
-    /// The next event, which a byte tells; whether it was the last. Nothing comes before the socket is connected.
+    /// Makes the next event, chosen by a byte; returns whether it was the last. Nothing is received before the socket is
+    /// connected.
     fn next(&mut self, input: &mut Input<'_>) -> bool {
         let how = input.byte();
         let (what, number) = (how & 7, how >> 3);
-        let fault = Heard::Failed(FAULTS[usize::from(number) % FAULTS.len()]);
+        let fault = Event::Failed(FAULTS[usize::from(number) % FAULTS.len()]);
         if !self.connected && what < 7 {
             let random = match (self.transport, input.array()) {
                 (Transport::Udp, random) => u16::from_be_bytes(random),
                 (Transport::Tcp, _) => 0,
             };
-            return self.hear(Heard::Connected { random });
+            return self.step(Event::Connected { random });
         }
         let message = match (what, self.transport) {
             (0 | 1, _) => input.piece().repeat(1 << (number & 7)),
             (2..=4, Transport::Udp) => self.answer(number, input),
             (2..=4, Transport::Tcp) => self.page(number, input),
             (5, Transport::Udp) => Vec::new(),
-            (5, Transport::Tcp) => return self.hear(Heard::Ended),
-            (6, _) => return self.hear(Heard::TimedOut),
-            _ => return self.hear(fault),
+            (5, Transport::Tcp) => return self.step(Event::Closed),
+            (6, _) => return self.step(Event::TimedOut),
+            _ => return self.step(fault),
         };
         let length = message.len().min(READ_LEN);
         if length == 0 && self.transport == Transport::Tcp {
             return false;
         }
         self.last = message[..length].to_vec();
-        self.heard.extend(&message[..length]);
+        self.received.extend(&message[..length]);
         let last = self.last.clone();
-        self.hear(Heard::Said(&last))
+        self.step(Event::Received(&last))
     }
 
-    /// What a DNS server answers: records as the bits of a number say, the RCODE (1), and damage as a piece.
+    /// A DNS server's answer: each bit of `records` adds a record; then the RCODE (1), and damage as a piece.
     fn answer(&self, records: u8, input: &mut Input<'_>) -> Vec<u8> {
-        let mut message = self.said.clone();
+        let mut message = self.sent.clone();
         let rcode = input.byte();
         let of = |family| match address(family, rcode >> 4) {
             IpAddr::V4(address) => address.octets().to_vec(),
@@ -253,7 +256,7 @@ impl<'a> Exchange<'a> {
         message
     }
 
-    /// A part of what a web server responds, and damage as a piece.
+    /// A part of a web server's response, and damage as a piece.
     fn page(&self, part: u8, input: &mut Input<'_>) -> Vec<u8> {
         let CheckKind::Http(http) = self.kind else {
             return vec![part];
@@ -275,65 +278,66 @@ impl<'a> Exchange<'a> {
         page
     }
 
-    /// One step; whether it was the last.
-    fn hear(&mut self, heard: Heard<'_>) -> bool {
-        let mut say = Say::default();
-        let step = self.kind.step(&mut self.session, heard, &mut say);
-        let Say { bytes, learned } = say;
-        assert!(bytes.len() <= SAY_MAX);
-        match heard {
-            Heard::Connected { random } => {
+    /// Makes one step; returns whether it was the last.
+    fn step(&mut self, event: Event<'_>) -> bool {
+        let mut output = Output::default();
+        let step = self.kind.step(&mut self.session, event, &mut output);
+        let Output { bytes, learned } = output;
+        assert!(bytes.len() <= OUTPUT_MAX);
+        match event {
+            Event::Connected { random } => {
                 self.connected = true;
-                self.said = bytes.to_vec();
-                self.check_said(random, step);
+                self.sent = bytes.to_vec();
+                self.check_sent(random, step);
             }
-            // All else is nothing to be said about: nor is anything said with the last step.
-            _ => assert!(bytes.is_empty(), "{heard:?}"),
+            // No other event has output, and neither has the last step.
+            _ => assert!(bytes.is_empty(), "{event:?}"),
         }
-        self.check_learned(heard, learned, step);
+        self.check_learned(event, learned, step);
         match step {
             Step::Connect(transport, to) => {
-                assert!(matches!(heard, Heard::Said(_)));
+                assert!(matches!(event, Event::Received(_)));
                 assert!(self.transport == Transport::Udp && transport == Transport::Tcp);
                 (self.transport, self.to, self.connected) = (transport, to, false);
-                self.said.clear();
-                self.heard.clear();
+                self.sent.clear();
+                self.received.clear();
             }
-            // The socket of a stream would be ready for ever; that of datagrams has told of somebody on the way.
+            // A closed stream would be ready for ever; a UDP socket has only reported an ICMP error.
             Step::Wait => assert!(
                 self.transport == Transport::Udp
-                    || !matches!(heard, Heard::Ended | Heard::Failed(_)),
-                "{heard:?}"
+                    || !matches!(event, Event::Closed | Event::Failed(_)),
+                "{event:?}"
             ),
-            Step::End(Ok(())) => self.check_good(heard),
+            Step::End(Ok(())) => self.check_good(event),
             Step::End(Err(_)) => assert!(
                 self.transport == Transport::Tcp
-                    || matches!(heard, Heard::Said(_) | Heard::TimedOut),
-                "{heard:?}"
+                    || matches!(event, Event::Received(_) | Event::TimedOut),
+                "{event:?}"
             ),
         }
-        matches!(step, Step::End(_)) || matches!(heard, Heard::TimedOut)
+        matches!(step, Step::End(_)) || matches!(event, Event::TimedOut)
     }
 
-    fn check_said(&self, random: u16, step: Step) {
-        let said = &*self.said;
+    fn check_sent(&self, random: u16, step: Step) {
+        let sent = &*self.sent;
         match (self.transport, self.kind) {
             (Transport::Udp, _) => {
-                assert_eq!(said[..2], random.to_be_bytes());
-                assert_eq!(said[2..12], [1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+                assert_eq!(sent[..2], random.to_be_bytes());
+                assert_eq!(sent[2..12], [1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
                 assert_eq!(step, Step::Wait);
             }
             (_, CheckKind::Http(http)) => {
                 let head = format!("GET {} HTTP/1.0\r\nHost: {}", http.path, http.host);
-                assert!(said.starts_with(head.as_bytes()) && said.ends_with(b"\r\n\r\n"));
+                assert!(sent.starts_with(head.as_bytes()) && sent.ends_with(b"\r\n\r\n"));
                 assert_eq!(step, Step::Wait);
             }
-            _ => assert!(said.is_empty() && step == Step::End(Ok(()))),
+            _ => assert!(sent.is_empty() && step == Step::End(Ok(()))),
         }
     }
 
-    /// An address is learned of an answer to the question for it, and asked at once; forgotten when the page is not there.
-    fn check_learned(&self, heard: Heard<'_>, learned: Learned, step: Step) {
+    /// An address is learned from an answer to the query for it, and connected to at once; it is forgotten if the page
+    /// cannot be had.
+    fn check_learned(&self, event: Event<'_>, learned: Learned, step: Step) {
         match learned {
             Learned::Nothing => assert!(!matches!(step, Step::Connect(..))),
             Learned::Address(address, _) => {
@@ -353,56 +357,56 @@ impl<'a> Exchange<'a> {
             Learned::Forget => {
                 assert!(matches!(self.kind, CheckKind::Http(_)));
                 assert!(self.transport == Transport::Tcp);
-                assert!(matches!(step, Step::End(Err(_))) || matches!(heard, Heard::TimedOut));
+                assert!(matches!(step, Step::End(Err(_))) || matches!(event, Event::TimedOut));
             }
         }
     }
 
-    fn check_good(&self, heard: Heard<'_>) {
+    fn check_good(&self, event: Event<'_>) {
         match self.kind {
             CheckKind::Tcp(tcp) => {
-                let refused = matches!(heard, Heard::Failed(Fault::Refused)) && tcp.accept_refused;
-                assert!(refused || matches!(heard, Heard::Connected { .. }));
+                let refused = matches!(event, Event::Failed(Fault::Refused)) && tcp.accept_refused;
+                assert!(refused || matches!(event, Event::Connected { .. }));
             }
             CheckKind::Dns(dns) => {
-                assert!(matches!(heard, Heard::Said(_)));
+                assert!(matches!(event, Event::Received(_)));
                 self.check_answers();
                 assert_eq!(self.last[3] & 15, dns.rcode);
                 let records = u16::from_be_bytes([self.last[6], self.last[7]]);
-                assert!(dns.rcode != 0 || records > 0 && self.last.len() > self.said.len());
+                assert!(dns.rcode != 0 || records > 0 && self.last.len() > self.sent.len());
                 assert!(dns.expect.is_none_or(|address| self.has(address)));
             }
             CheckKind::Http(http) => {
-                assert!(matches!(heard, Heard::Said(_) | Heard::Ended));
+                assert!(matches!(event, Event::Received(_) | Event::Closed));
                 self.check_page(http);
             }
             other => panic!("{other:?} took something for an answer"),
         }
     }
 
-    /// The last message has the number and the question of what was said.
+    /// The last message has the ID and the question of the query that was sent.
     fn check_answers(&self) {
-        let (said, message) = (&self.said, &self.last);
-        assert_eq!(message[..2], said[..2]);
+        let (sent, message) = (&self.sent, &self.last);
+        assert_eq!(message[..2], sent[..2]);
         assert!(message[2] & 0xf8 == 0x80 && message[4..6] == [0, 1]);
-        let (question, rest) = message[12..].split_at(said.len() - 12);
-        assert!(question.eq_ignore_ascii_case(&said[12..]) && rest.len() < READ_LEN);
-        assert_eq!(question[question.len() - 4..], said[said.len() - 4..]);
+        let (question, rest) = message[12..].split_at(sent.len() - 12);
+        assert!(question.eq_ignore_ascii_case(&sent[12..]) && rest.len() < READ_LEN);
+        assert_eq!(question[question.len() - 4..], sent[sent.len() - 4..]);
     }
 
-    /// The last message has this address, behind the question.
+    /// Whether the last message has this address after the question.
     fn has(&self, address: IpAddr) -> bool {
         let octets = match address {
             IpAddr::V4(address) => address.octets().to_vec(),
             IpAddr::V6(address) => address.octets().to_vec(),
         };
-        let records = &self.last[self.said.len()..];
+        let records = &self.last[self.sent.len()..];
         records.windows(octets.len()).any(|part| part == octets)
     }
 
-    /// The page has the status and the text that are expected.
+    /// The response has the expected status and text.
     fn check_page(&self, http: &Http) {
-        let page = &*self.heard;
+        let page = &*self.received;
         let line = page.split(|byte| *byte == b'\n').next();
         let line = std::str::from_utf8(&line.unwrap_or_default()[..12]);
         let status = line.ok().and_then(|line| line.strip_prefix("HTTP/1."));

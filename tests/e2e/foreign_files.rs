@@ -1,4 +1,4 @@
-//! What strangers, vandals and programs do: files that are none, pins of nobody, and a status read by the letter.
+//! Wrong files in place of configuration and sticky file, pins of unknown providers, and the format of the status.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use super::lab::rights::in_lab;
 use super::lab::{Daemon, Lab, Settings, wait_until};
 use super::{SOON, leads, online};
 
-/// What is said of a reload that is refused. The command finds the daemon by a file of its own.
+/// The error message of a refused reload. The command finds the daemon by another configuration file.
 fn refused(client_file: &Path) -> String {
     let begun = Instant::now();
     let mut command = Command::new(program());
@@ -24,9 +24,9 @@ fn refused(client_file: &Path) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// Whatever is in the configuration's place, a reload is refused at once, and the old one runs on.
+/// Whatever file is in place of the configuration, a reload is refused at once, and the old configuration stays.
 #[test]
-fn what_is_no_configuration_is_refused() {
+fn a_file_that_is_no_configuration_is_refused() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
@@ -35,14 +35,14 @@ fn what_is_no_configuration_is_refused() {
         fs::copy(&file, &client_file).unwrap();
 
         fs::write(&file, "nonsense\n".repeat(7000)).unwrap();
-        let said = refused(&client_file);
+        let text = refused(&client_file);
         assert!(
-            said.contains(":18: unknown command 'nonsense'") && !said.contains(":20:"),
-            "{said}"
+            text.contains(":18: unknown command 'nonsense'") && !text.contains(":20:"),
+            "{text}"
         );
         let count = ":19: … and 6982 more, from this line on\n";
-        assert!(said.contains(count), "{said}");
-        assert!(said.contains("the configuration has 7002 errors"), "{said}");
+        assert!(text.contains(count), "{text}");
+        assert!(text.contains("the configuration has 7002 errors"), "{text}");
         assert!(daemon.log().lines().count() < 100);
 
         fs::remove_file(&file).unwrap();
@@ -51,7 +51,7 @@ fn what_is_no_configuration_is_refused() {
         assert!(refused(&client_file).contains("Is a directory: name a file"));
         fs::remove_dir(&file).unwrap();
 
-        // A pipe with nobody at its other end, and with somebody who says nothing.
+        // A pipe without a writer, and one whose writer writes nothing.
         let made = Command::new("mkfifo").arg(&file).status().unwrap();
         assert!(made.success());
         assert!(refused(&client_file).contains("no provider"));
@@ -69,9 +69,9 @@ fn what_is_no_configuration_is_refused() {
     });
 }
 
-/// What the sticky file must not be changes nothing, is told of, and is forgotten when it is mended.
+/// A wrong sticky file has no effect, and is reported until it is corrected.
 #[test]
-fn a_pin_of_nobody_is_told_of_until_it_is_mended() {
+fn a_wrong_sticky_file_is_reported_until_it_is_corrected() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
@@ -82,7 +82,7 @@ fn a_pin_of_nobody_is_told_of_until_it_is_mended() {
             let warning = warnings.iter().find(|w| w["code"] == "sticky-file")?;
             Some(warning["text"].as_str().unwrap().to_owned())
         };
-        let says =
+        let is_warned =
             |what: &str| wait_until(SOON, || warned().is_some_and(|text| text.contains(what)));
         for (content, complaint) in [
             (
@@ -95,18 +95,18 @@ fn a_pin_of_nobody_is_told_of_until_it_is_mended() {
         ] {
             daemon.must(&["use", "isp2"]);
             fs::write(&file, content).unwrap();
-            assert!(says(complaint), "{:?}", warned());
+            assert!(is_warned(complaint), "{:?}", warned());
             assert_eq!(daemon.status()["pinned"], "isp2");
             fs::write(&file, "isp2\r\n").unwrap();
             assert!(wait_until(SOON, || warned().is_none()), "{:?}", warned());
         }
         daemon.must(&["use", "auto"]);
         fs::create_dir(&file).unwrap();
-        assert!(says("Is a directory"), "{:?}", warned());
+        assert!(is_warned("Is a directory"), "{:?}", warned());
         assert_eq!(daemon.command(&["use", "isp2"]).status.code(), Some(64));
         fs::remove_dir(&file).unwrap();
         symlink(&file, &file).unwrap();
-        assert!(says("symbolic link"), "{:?}", warned());
+        assert!(is_warned("symbolic link"), "{:?}", warned());
         fs::remove_file(&file).unwrap();
         assert!(wait_until(SOON, || warned().is_none()), "{:?}", warned());
         assert!(daemon.status()["pinned"].is_null());
@@ -114,7 +114,7 @@ fn a_pin_of_nobody_is_told_of_until_it_is_mended() {
     });
 }
 
-/// Names and types, in their order, of what is an object; `|` parts the types that there may be.
+/// Names and types of an object's members, in order; `|` separates alternative types.
 const SCHEMA: &[(&str, &[(&str, &str)])] = &[
     (
         "status",
@@ -239,7 +239,7 @@ fn conforms(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// In every state there is, the status has the documented fields, and no others.
+/// In every state, the status has exactly the documented fields.
 #[test]
 fn the_status_has_exactly_the_documented_fields() {
     in_lab(|| {
@@ -296,9 +296,9 @@ fn the_status_has_exactly_the_documented_fields() {
     });
 }
 
-/// A restart can be seen in the journal, between what was before and what came after.
+/// A restart is an entry in the journal, between the entries before and after it.
 #[test]
-fn the_journal_tells_of_restarts() {
+fn the_journal_has_restarts() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = online(&lab);

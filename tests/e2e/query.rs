@@ -1,4 +1,4 @@
-//! One question to a target and its answer: by whom it went, or that it was refused.
+//! A datagram to a target and its result: the provider that carried it, or that it was refused.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -9,23 +9,23 @@ use super::lab::Namespace;
 use super::lab::internet::PORT;
 pub use super::lab::topology::other_target;
 
-/// An answer that is not there by then will not come.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// Timeout for an answer.
+const TIMEOUT: Duration = Duration::from_millis(400);
 
-/// What became of a question.
+/// The result of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// answered by way of this provider (from 1)
+pub enum Outcome {
+    /// answered through this provider (from 1)
     By(u8),
-    /// refused, by the kernel or by an ICMP message, after so long
+    /// refused, by the kernel or by an ICMP error, after this time
     Refused(Duration),
     /// neither
     Lost,
 }
 
-/// How to ask.
+/// The options of a query.
 #[derive(Clone, Debug, Default)]
-pub struct Ask {
+pub struct Query {
     /// `SO_MARK`
     pub mark: Option<u32>,
     /// `SO_BINDTODEVICE`
@@ -34,39 +34,39 @@ pub struct Ask {
     pub source: Option<IpAddr>,
 }
 
-impl Ask {
+impl Query {
     /// With this mark.
-    pub fn marked(mark: u32) -> Ask {
-        Ask {
+    pub fn marked(mark: u32) -> Query {
+        Query {
             mark: Some(mark),
-            ..Ask::default()
+            ..Query::default()
         }
     }
 
     /// By this device.
-    pub fn by_device(device: &str) -> Ask {
-        Ask {
+    pub fn by_device(device: &str) -> Query {
+        Query {
             device: Some(device.to_owned()),
-            ..Ask::default()
+            ..Query::default()
         }
     }
 
     /// From this address.
-    pub fn from(source: IpAddr) -> Ask {
-        Ask {
+    pub fn from(source: IpAddr) -> Query {
+        Query {
             source: Some(source),
-            ..Ask::default()
+            ..Query::default()
         }
     }
 
-    /// Asks one of the targets (the lab must [`super::Lab::serve`]) once.
-    pub fn ask(&self, namespace: &Namespace, target: IpAddr) -> Fate {
+    /// Sends one datagram to a target (the lab must [`super::Lab::serve`]).
+    pub fn send(&self, namespace: &Namespace, target: IpAddr) -> Outcome {
         namespace.enter(|| {
             let start = Instant::now();
             match self.answer(target) {
-                Ok(number) => Fate::By(number),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Fate::Lost,
-                Err(_) => Fate::Refused(start.elapsed()),
+                Ok(number) => Outcome::By(number),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Outcome::Lost,
+                Err(_) => Outcome::Refused(start.elapsed()),
             }
         })
     }
@@ -84,13 +84,13 @@ impl Ask {
         if let Some(device) = &self.device {
             setsockopt(&socket, sockopt::BindToDevice, &device.into())?;
         }
-        // Otherwise ICMP's "unreachable" is for the kernel to know, as it may pass (ip(7), "Error handling").
+        // Otherwise the socket does not get ICMP's "unreachable", which may be transient (ip(7), "Error handling").
         if target.is_ipv4() {
             setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
         } else {
             setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
         }
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(TIMEOUT))?;
         socket.connect(SocketAddr::from((target, PORT)))?;
         socket.send(&[0])?;
         let mut answer = [0; 4];
@@ -99,7 +99,7 @@ impl Ask {
     }
 }
 
-/// Asks in the plain way.
-pub fn ask(namespace: &Namespace, target: IpAddr) -> Fate {
-    Ask::default().ask(namespace, target)
+/// Sends a query without options.
+pub fn query(namespace: &Namespace, target: IpAddr) -> Outcome {
+    Query::default().send(namespace, target)
 }

@@ -1,4 +1,4 @@
-//! `probe`: checks that a person makes, with a daemon and without one.
+//! The command `probe`, with and without a running daemon.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -12,29 +12,29 @@ use nix::unistd::Pid;
 
 use super::checks::bound::{all_servers, all_types};
 use super::checks::{bare, target};
+use super::inspect::{Monitor, counter, ours};
 use super::lab::daemon::program;
 use super::lab::namespace::mortal;
 use super::lab::rights::in_lab;
-use super::lab::servers::dns::Mood as Dns;
-use super::lab::servers::http::Mood as Http;
+use super::lab::servers::dns::Behaviour as Dns;
+use super::lab::servers::http::Behaviour as Http;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::witness::{Monitor, counter, ours};
 use super::{SOON, online};
 
-fn text(output: &Output) -> String {
-    let [out, err] = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said));
+fn all_output(output: &Output) -> String {
+    let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
     format!("{out}{err}")
 }
 
-/// Probes, which must end like that; what was said.
+/// Runs `probe`, which must exit with this status; returns its output.
 fn probe(daemon: &Daemon, words: &[&str], status: i32) -> String {
     let output = daemon.command(&[&["probe"], words].concat());
-    let said = text(&output);
-    assert_eq!(output.status.code(), Some(status), "{words:?}: {said}");
-    said
+    let text = all_output(&output);
+    assert_eq!(output.status.code(), Some(status), "{words:?}: {text}");
+    text
 }
 
-/// A long one that goes on meanwhile.
+/// Starts a long `probe`.
 fn begin(lab: &Lab, daemon: &Daemon, provider: &str) -> Child {
     let mut command = mortal(program().to_str().unwrap());
     command
@@ -69,7 +69,7 @@ fn without_a_daemon() {
         let lab = super::checks::two_providers();
         let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
         for provider in &lab.providers {
-            let said = probe(&daemon, &[&provider.name], 0);
+            let text = probe(&daemon, &[&provider.name], 0);
             for family in Family::ALL {
                 let (own, gateway) = (provider.own(family), provider.gateway_address(family));
                 let device = &provider.device;
@@ -77,26 +77,26 @@ fn without_a_daemon() {
                     format!("{family} by {device}, from {own}, gateway {gateway}:\n"),
                     format!(" (ping {}): answered in ", target(family)),
                 ] {
-                    assert!(said.contains(&part), "'{part}' is not in\n{said}");
+                    assert!(text.contains(&part), "'{part}' is not in\n{text}");
                 }
             }
             assert_eq!(ours(&lab), 0, "something is left");
         }
         lab.upstream_dies(1);
-        let said = probe(&daemon, &["isp1"], 1);
-        assert_eq!(said.matches("): unanswered\n").count(), 2, "{said}");
+        let text = probe(&daemon, &["isp1"], 1);
+        assert_eq!(text.matches("): unanswered\n").count(), 2, "{text}");
         lab.pull_cable(1);
-        let said = probe(&daemon, &["isp1"], 1);
-        assert_eq!(said.matches("): no carrier\n").count(), 2, "{said}");
+        let text = probe(&daemon, &["isp1"], 1);
+        assert_eq!(text.matches("): no carrier\n").count(), 2, "{text}");
         assert_eq!(ours(&lab), 0, "something is left");
-        // The other one is as it was.
+        // The other provider is unchanged.
         probe(&daemon, &["isp2"], 0);
     });
 }
 
-/// A provider without a policy table, and one that is not in use, can be looked at too.
+/// A provider without a policy table, and one that is not in use, can be probed too.
 #[test]
-fn who_is_not_used() {
+fn a_provider_that_is_not_used() {
     in_lab(|| {
         let lab = super::checks::two_providers();
         let settings = Settings::fast(&lab)
@@ -120,11 +120,11 @@ fn beside_a_daemon() {
         let monitor = Monitor::start(&lab, &daemon);
         let words = ["--count", "20", "--interval", "10ms"];
         for provider in ["isp1", "isp2"] {
-            let said = probe(&daemon, &[&words[..], &[provider]].concat(), 0);
+            let text = probe(&daemon, &[&words[..], &[provider]].concat(), 0);
             assert_eq!(
-                said.matches("): 20 of 20 answered, in ").count(),
+                text.matches("): 20 of 20 answered, in ").count(),
                 2,
-                "{said}"
+                "{text}"
             );
         }
         lab.upstream_dies(2);
@@ -133,14 +133,15 @@ fn beside_a_daemon() {
         daemon.wait_for_all("online");
         assert_eq!(ours(&lab), before.0);
         assert!(daemon.must(&["log"]).starts_with(&before.1));
-        // The second provider's failure moves its route to another place.
+        // The second provider's failure changes the metric of its route.
         assert_eq!(monitor.deleted(), Vec::<String>::new());
         assert_eq!(counter(&daemon, "replies_rejected"), 0);
         assert_eq!(counter(&daemon, "repairs"), 0);
     });
 }
 
-/// A daemon that does not manage the provider keeps no route for its probes: that is said, and no good line called dead.
+/// A daemon that does not manage the provider has no route for its probes: this is reported, and the line is not called
+/// dead.
 #[test]
 fn of_a_provider_that_the_daemon_does_not_manage() {
     in_lab(|| {
@@ -148,8 +149,8 @@ fn of_a_provider_that_the_daemon_does_not_manage() {
         let settings = Settings::fast(&lab).provider("isp2", "enabled", "0");
         let daemon = Daemon::start(&lab.router, &settings);
         daemon.wait_for("isp1", "ipv4", "online");
-        let said = probe(&daemon, &["isp2"], 69);
-        assert!(said.contains("keeps no route for probes of isp2"), "{said}");
+        let text = probe(&daemon, &["isp2"], 69);
+        assert!(text.contains("keeps no route for probes of isp2"), "{text}");
         drop(daemon);
         let mut daemon = Daemon::prepare(&lab.router, &settings);
         probe(&daemon, &["isp2"], 0);
@@ -172,37 +173,37 @@ fn by_all_types() {
                 daemon.launch();
                 daemon.wait_for_all("online");
             }
-            let said = probe(&daemon, &["isp1"], 0);
-            assert_eq!(said.matches("): answered in ").count(), 12, "{said}");
+            let text = probe(&daemon, &["isp1"], 0);
+            assert_eq!(text.matches("): answered in ").count(), 12, "{text}");
             for (family, (dns, http)) in Family::ALL.into_iter().zip(&servers) {
                 let (at, name) = (target(family), family.name());
                 let ask = |kind: &str| probe(&daemon, &["isp1", &format!("{kind}_{name}")], 1);
                 dns.set(Dns::Rcode(2));
                 http.set(Http::Redirect);
-                let said = ask("dns");
+                let text = ask("dns");
                 assert!(
-                    said.contains(&format!("(dns {at}): answers with SERVFAIL\n")),
-                    "{said}"
+                    text.contains(&format!("(dns {at}): answers with SERVFAIL\n")),
+                    "{text}"
                 );
-                let said = ask("http");
+                let text = ask("http");
                 let portal = "answers with status 302 (a captive portal?)";
-                assert!(said.contains(&format!("(http {at}): {portal}\n")), "{said}");
-                let said = ask("named");
+                assert!(text.contains(&format!("(http {at}): {portal}\n")), "{text}");
+                let text = ask("named");
                 assert!(
-                    said.contains("(http www.example.com): name not resolved\n"),
-                    "{said}"
+                    text.contains("(http www.example.com): name not resolved\n"),
+                    "{text}"
                 );
                 http.set(Http::Refuses);
-                // It takes a moment to change its mind.
-                let said = |kind: &str, what: &str| {
+                // The change takes a moment.
+                let fails_with = |kind: &str, what: &str| {
                     let check = format!("{kind}_{name}");
                     let output = daemon.command(&["probe", "isp1", &check]);
-                    output.status.code() == Some(1) && text(&output).contains(what)
+                    output.status.code() == Some(1) && all_output(&output).contains(what)
                 };
-                let refused = || said("tcp", "connection refused\n");
+                let refused = || fails_with("tcp", "connection refused\n");
                 assert!(wait_until(SOON, refused));
                 http.set(Http::Silent);
-                let silent = || said("http", "accepts, but does not answer\n");
+                let silent = || fails_with("http", "accepts, but does not answer\n");
                 assert!(wait_until(SOON, silent));
                 dns.set(Dns::Right(at, 0));
                 http.set(Http::NoContent);
@@ -220,18 +221,18 @@ fn so_many_so_often() {
         let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
         let words = ["isp1", "google", "--count", "5", "--interval", "50ms"];
         let begun = std::time::Instant::now();
-        let said = probe(&daemon, &words, 0);
+        let text = probe(&daemon, &words, 0);
         assert!(begun.elapsed() >= std::time::Duration::from_millis(200));
-        assert_eq!(said.matches("): answered in ").count(), 5, "{said}");
-        assert_eq!(said.matches("): 5 of 5 answered, in ").count(), 1, "{said}");
+        assert_eq!(text.matches("): answered in ").count(), 5, "{text}");
+        assert_eq!(text.matches("): 5 of 5 answered, in ").count(), 1, "{text}");
         assert!(
-            !said.contains("google6") && !said.contains("ipv6"),
-            "{said}"
+            !text.contains("google6") && !text.contains("ipv6"),
+            "{text}"
         );
         lab.upstream_dies(1);
-        let said = probe(&daemon, &words, 1);
-        assert_eq!(said.matches("): unanswered\n").count(), 5, "{said}");
-        assert!(said.contains("): 0 of 5 answered\n"), "{said}");
+        let text = probe(&daemon, &words, 1);
+        assert_eq!(text.matches("): unanswered\n").count(), 5, "{text}");
+        assert!(text.contains("): 0 of 5 answered\n"), "{text}");
         assert_eq!(ours(&lab), 0, "something is left");
     });
 }
@@ -241,18 +242,18 @@ fn wrong_words() {
     in_lab(|| {
         let lab = super::checks::two_providers();
         let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
-        let said = probe(&daemon, &["isp3"], 64);
-        assert!(said.contains("isp3") && said.contains("isp1"), "{said}");
-        let said = probe(&daemon, &["isp1", "gogle"], 64);
+        let text = probe(&daemon, &["isp3"], 64);
+        assert!(text.contains("isp3") && text.contains("isp1"), "{text}");
+        let text = probe(&daemon, &["isp1", "gogle"], 64);
         assert!(
-            said.contains("there is no check 'gogle' (did you mean google?)"),
-            "{said}"
+            text.contains("there is no check 'gogle' (did you mean google?)"),
+            "{text}"
         );
         probe(&daemon, &["isp1", "--count", "0"], 64);
         probe(&daemon, &["isp1", "--interval", "never"], 64);
         probe(&daemon, &[], 64);
         assert_eq!(ours(&lab), 0);
-        // Whoever may not is told so, before anything is done.
+        // A user without the rights is told so, before anything is done.
         let file = daemon.file("failover.conf");
         let command = [
             "setpriv",
@@ -268,9 +269,9 @@ fn wrong_words() {
         .map(str::to_owned);
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         let output = lab.router.output(&command);
-        let said = text(&output);
-        assert_eq!(output.status.code(), Some(77), "{said}");
-        assert!(said.contains("CAP_NET_ADMIN"), "{said}");
+        let text = all_output(&output);
+        assert_eq!(output.status.code(), Some(77), "{text}");
+        assert!(text.contains("CAP_NET_ADMIN"), "{text}");
     });
 }
 
@@ -285,7 +286,7 @@ fn ended_at_any_time() {
             assert!(matches!(status, Some(0 | 1)), "{signal}: {status:?}");
             assert_eq!(ours(&lab), 0, "something is left after {signal}");
         }
-        // What sudden death leaves does for the next one, and is taken away by the next daemon.
+        // What a killed one leaves does not disturb the next one, and is removed by the next daemon.
         end(&mut begin(&lab, &daemon, "isp1"), Signal::SIGKILL);
         let left = ours(&lab);
         assert!(left > 0);
@@ -298,7 +299,7 @@ fn ended_at_any_time() {
     });
 }
 
-/// Nobody listens any more to what it says.
+/// The reader of its output is gone.
 #[test]
 fn ended_by_a_reader_that_is_gone() {
     in_lab(|| {
@@ -315,28 +316,28 @@ fn ended_by_a_reader_that_is_gone() {
     });
 }
 
-/// Looks whether there is a daemon, as another one does; false when that cannot be told now.
+/// Tries the netns lock as a second daemon does; false if the result is unknown.
 fn look() -> bool {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
-    let name = UnixAddr::new(&*meeting_place("sock")).unwrap();
+    let name = UnixAddr::new(&*lock_file("sock")).unwrap();
     connect(socket.as_raw_fd(), &name).is_ok()
 }
 
-/// Where daemons of this network namespace find one another.
-fn meeting_place(extension: &str) -> PathBuf {
+/// A file of the netns lock.
+fn lock_file(extension: &str) -> PathBuf {
     let namespace = fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
     PathBuf::from(format!("/var/run/failover/netns-{namespace}.{extension}"))
 }
 
-/// Only root can keep a daemon from starting, or have two of them not notice one another.
+/// Only root can keep a daemon from starting, or hide two daemons from each other.
 #[test]
-fn no_user_can_take_a_daemons_place() {
+fn no_user_can_take_the_netns_lock() {
     in_lab(|| {
         let lab = super::checks::two_providers();
         let mut daemon = online(&lab);
         daemon.kill9();
-        let lock = lab.router.enter(|| meeting_place("lock"));
+        let lock = lab.router.enter(|| lock_file("lock"));
         for file in [daemon.file("state/lock"), lock] {
             let locked = std::process::Command::new("setpriv")
                 .args(["--reuid=65534", "--clear-groups", "flock", "-n"])
@@ -344,10 +345,10 @@ fn no_user_can_take_a_daemons_place() {
                 .arg("true")
                 .output()
                 .unwrap();
-            let said = text(&locked);
+            let text = all_output(&locked);
             assert!(
-                !locked.status.success() && said.contains("Permission denied"),
-                "{said}"
+                !locked.status.success() && text.contains("Permission denied"),
+                "{text}"
             );
         }
         daemon.launch();
@@ -358,11 +359,11 @@ fn no_user_can_take_a_daemons_place() {
         );
         daemon.wait_for_all("online");
         assert!(daemon.terminate().success());
-        assert!(!lab.router.enter(|| meeting_place("lock").exists()));
+        assert!(!lab.router.enter(|| lock_file("lock").exists()));
     });
 }
 
-/// However often somebody looks whether there is a daemon, the next one finds it too.
+/// However often the lock is tried, the next process finds the daemon.
 #[test]
 fn a_daemon_is_found_each_time() {
     in_lab(|| {
@@ -371,20 +372,20 @@ fn a_daemon_is_found_each_time() {
         let before = ours(&lab);
         for _ in 0..200 {
             let looked = wait_until(SOON, || lab.router.enter(look));
-            assert!(looked, "the daemon lets go of nobody");
+            assert!(looked, "the daemon does not close connections");
         }
-        let said = probe(&daemon, &["isp1"], 0);
-        assert!(!said.contains("warning"), "{said}");
+        let text = probe(&daemon, &["isp1"], 0);
+        assert!(!text.contains("warning"), "{text}");
         let second = Daemon::prepare(&lab.router, &Settings::fast(&lab));
         let output = second.command(&["run", "--foreground"]);
-        let said = text(&output);
-        assert_eq!(output.status.code(), Some(69), "{said}");
-        assert!(said.contains(&daemon.pid().to_string()), "{said}");
+        let text = all_output(&output);
+        assert_eq!(output.status.code(), Some(69), "{text}");
+        assert!(text.contains(&daemon.pid().to_string()), "{text}");
         assert_eq!(ours(&lab), before);
     });
 }
 
-/// A second one would lose its way when the first ends.
+/// A second `probe` would lose its routes when the first ends.
 #[test]
 fn one_at_a_time() {
     in_lab(|| {
@@ -393,10 +394,10 @@ fn one_at_a_time() {
         let mut first = begin(&lab, &daemon, "isp1");
         let holder = |child: &Child| format!("process {} makes checks by hand here", child.id());
         for provider in ["isp1", "isp2"] {
-            let said = probe(&daemon, &[provider], 69);
-            assert!(said.contains(&holder(&first)), "{said}");
+            let text = probe(&daemon, &[provider], 69);
+            assert!(text.contains(&holder(&first)), "{text}");
         }
-        // A daemon that starts is not kept waiting: the probe makes room for it.
+        // A starting daemon does not wait: `probe` ends to make room for it.
         daemon.launch();
         let ended = wait_until(SOON, || first.try_wait().unwrap().is_some());
         assert!(ended, "it goes on beside a daemon");

@@ -1,22 +1,22 @@
-//! Properties of the core: whatever happens, in whatever order, these hold after each event.
-// Helpers of tests are tests: they fail by panicking, and know their numbers.
+//! Properties of the engine that hold after each event, in any order of events.
+// Helpers of tests are tests: they fail by panicking, and their casts are safe.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
 
 mod model;
 mod sim;
 
-#[path = "core/order.rs"]
+#[path = "engine/observer.rs"]
+mod observer;
+#[path = "engine/order.rs"]
 mod order;
-#[path = "core/random.rs"]
+#[path = "engine/random.rs"]
 mod random;
-#[path = "core/watch.rs"]
-mod watch;
 
 use failover::types::{Duration, Family};
 use proptest::prelude::*;
 use sim::{BRISK, Fate, World, config, ms};
 
-/// Enough for each day; a campaign sets more.
+/// The default number of cases; `PROPTEST_CASES` sets more.
 fn cases() -> u32 {
     let more = std::env::var("PROPTEST_CASES").ok();
     more.and_then(|cases| cases.parse().ok()).unwrap_or(48)
@@ -30,13 +30,13 @@ proptest! {
         first in random::setup(),
         steps in prop::collection::vec(random::step(), 1..80),
     ) {
-        let mut watch = watch::Watch::new(&first);
+        let mut observer = observer::Observer::new(&first);
         for step in &steps {
-            watch.take(step);
+            observer.take(step);
         }
     }
 
-    /// Lines die and heal at random moments. Nobody is left on a dead line while another is known to be good.
+    /// Lines fail and recover at random moments. A dead line does not lead while another is known to be good.
     #[test]
     fn an_outage_is_never_longer_than_promised(
         deaths in prop::collection::vec((0..3_usize, 0..2000_u64, any::<bool>()), 1..30),
@@ -52,7 +52,7 @@ proptest! {
             while world.now < end {
                 world.run(ms(10));
                 let leader = ids.iter().position(|id| *id == world.leader()).unwrap();
-                // Whoever has been good for long is known to be.
+                // A line that has been good for long enough is known to be good.
                 let settled = |line: usize| world.now - changed[line] > limit + ms(50);
                 let rescue = (0..3).any(|line| alive[line] && settled(line));
                 prop_assert!(!rescue || alive[leader] || !settled(leader));
@@ -66,7 +66,7 @@ proptest! {
 }
 
 #[test]
-fn a_full_house() {
+fn the_largest_configuration() {
     let ids: Vec<String> = (0..64).map(|n| format!("isp{n}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let targets: Vec<String> = (1..=8)
@@ -95,8 +95,8 @@ fn a_full_house() {
     world.heal("isp0");
     world.run(ms(1000));
     assert_eq!(world.order()[0], "isp0");
-    assert!(world.core.journal().entries().count() <= failover::limits::JOURNAL_MAX);
-    // None of them is behind the others, and together they fill the interval.
+    assert!(world.engine.journal().entries().count() <= failover::limits::JOURNAL_MAX);
+    // No path is behind the others, and together they fill the interval.
     world.line("isp0", |_| Fate::Answered(Duration::ZERO));
     world.run(ms(1000));
     assert_eq!(world.path("isp0").rounds.streak(), 20);

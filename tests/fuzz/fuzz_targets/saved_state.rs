@@ -1,6 +1,6 @@
-//! The saved state: what is read is written again as something that reads the same.
+//! The saved state: records that were read are written again, and read the same.
 //!
-//! Input: how, the boot's id (16); then the file, or the records of one that is sound in all else.
+//! Input: the case, the boot ID (16); then the file, or the records of a file that is otherwise valid.
 
 #![no_main]
 
@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
             if file.len() < 400 {
                 cut(&file, boot, read.clone());
             }
-            // Those that we write ourselves are at most so long.
+            // Only records that the daemon would write: longer ones are left out.
             let read: Vec<Record<'_>> = read.filter(fits).collect();
             let again = written(&read, boot);
             assert!(again.len() <= file.len());
@@ -41,7 +41,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// A file that is cut off between two records has those before; one that is cut off inside of a record is damaged.
+/// A file that is cut off between two records has the records before; one that is cut off inside a record is damaged.
 fn cut(file: &[u8], boot: BootId, read: Records<'_>) {
     let read: Vec<Record<'_>> = read.collect();
     let head = MAGIC.len() + 1 + boot.0.len();
@@ -75,7 +75,7 @@ fn written(records: &[Record<'_>], boot: BootId) -> Vec<u8> {
     bytes
 }
 
-/// Whether a record is short enough for a file of ours.
+/// Whether a record is short enough to be written.
 fn fits(record: &Record<'_>) -> bool {
     let empty = written(&[], BootId([0; 16])).len();
     let written = written(core::slice::from_ref(record), BootId([0; 16])).len();
@@ -83,10 +83,10 @@ fn fits(record: &Record<'_>) -> bool {
         Record::Told { pinned, .. } => pinned.map_or(0, str::len),
         Record::Leaders(leaders) => leaders.v4.map_or(0, str::len) + leaders.v6.map_or(0, str::len),
         Record::Provider { id, .. } => id.len(),
-        // There is room for whatever an entry may hold.
+        // The limit has room for every journal entry.
         Record::Entry { .. } => 0,
     };
-    // Besides its texts a record has few tens of bytes.
+    // Besides its texts, a record has a few tens of bytes.
     assert!(
         written > empty || texts > RECORD_MAX - 40,
         "it is left out without need"
@@ -94,7 +94,7 @@ fn fits(record: &Record<'_>) -> bool {
     written > empty
 }
 
-/// The boot's id, as the kernel's file has it.
+/// The boot ID in the format of the kernel's file.
 fn boot_id(text: &[u8]) {
     let digits: Vec<u8> = text.iter().cloned().filter(|byte| *byte != b'-').collect();
     let good = digits.len() == 32 && digits.iter().all(u8::is_ascii_hexdigit);

@@ -1,34 +1,34 @@
-//! What is written as other programs have it, or is likely meant otherwise, and what is said about it: how to write it.
+//! Likely mistakes, such as the syntax of other programs, and the messages that tell the correct form.
 
 use super::{BASE, Case, assert_result, assert_said, good, load_whole};
 
 #[test]
-fn a_likely_slip_is_told_with_what_to_write_instead() {
+fn a_likely_mistake_is_reported_with_the_correct_form() {
     for (text, expected) in LINES {
         assert_said(&format!("{BASE}{text}"), expected);
     }
 }
 
 #[test]
-fn a_quote_that_is_not_closed_is_told_alone_and_where_it_was_opened() {
+fn an_unclosed_quote_is_the_only_error_at_its_opening_line() {
     for (text, expected) in QUOTES {
         assert_said(text, expected);
     }
-    // Values may have more lines than one, where that makes sense.
+    // A value may have several lines.
     let script = "config check 'b'\n option type 'exec'\n option command 'test\n -e options'\n";
     let config = good(&format!("{BASE}{script}"));
     assert_eq!(config.checks.len(), 2);
 }
 
 #[test]
-fn a_router_without_anything_to_fail_over_to_is_told() {
+fn a_single_provider_is_warned_of() {
     for (text, expected) in ALONE {
         let (result, _, said) = load_whole(text.as_bytes());
         assert_result(text, result, &said, expected);
     }
 }
 
-/// In lines that follow [`BASE`].
+/// Lines after [`BASE`].
 #[rustfmt::skip]
 const LINES: &[Case] = &[
 ("\

@@ -1,4 +1,4 @@
-//! Asks the kernel for a way to a target, as fast as it can, and counts how often there is none.
+//! Looks up the route to a target in a loop, as fast as possible, and counts the failures.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, UdpSocket};
@@ -11,48 +11,48 @@ use super::LIFETIME;
 use super::namespace::Namespace;
 use super::topology::LAN_ROUTER;
 
-/// What a hammer has found.
+/// The result of the lookups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// questions asked
+    /// number of lookups
     pub lookups: u64,
-    /// questions answered by "unreachable" or any other error
+    /// lookups that failed with "unreachable" or any other error
     pub failures: u64,
-    /// the longest time of failures only
+    /// the longest time with failures only
     pub longest: Duration,
-    /// what the first failure was
+    /// the first failure
     pub first: Option<ErrorKind>,
 }
 
-/// A running hammer.
+/// A running loop of lookups.
 #[derive(Debug)]
-pub struct Hammer {
+pub struct Lookups {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Findings>,
 }
 
-impl Hammer {
-    /// Looks routes to the target up in the router, with its LAN address as source: no `from` rule matches it, so it
-    /// asks what traffic of the LAN would ask.
-    pub fn start(router: &Namespace, target: IpAddr) -> Hammer {
+impl Lookups {
+    /// Looks up routes to the target in the router, with its LAN address as source: no `from` rule matches it, so the
+    /// lookup is the same as for LAN traffic.
+    pub fn start(router: &Namespace, target: IpAddr) -> Lookups {
         let own = LAN_ROUTER[usize::from(target.is_ipv6())];
         let socket =
             router.enter(|| UdpSocket::bind((own, 0)).expect("it is the router's address"));
         let stop = Arc::new(AtomicBool::new(false));
         let asked = Arc::clone(&stop);
-        let thread = thread::spawn(move || hammer(&socket, target, &asked));
-        Hammer { stop, thread }
+        let thread = thread::spawn(move || lookups(&socket, target, &asked));
+        Lookups { stop, thread }
     }
 
-    /// Ends it.
+    /// Ends the loop.
     pub fn stop(self) -> Findings {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("a hammer does not panic")
+        self.thread.join().expect("a lookups does not panic")
     }
 }
 
-/// `connect` on a datagram socket sends nothing: it is a route look-up and little else.
-fn hammer(socket: &UdpSocket, target: IpAddr, stop: &AtomicBool) -> Findings {
+/// `connect` on a datagram socket sends nothing: it is a route lookup.
+fn lookups(socket: &UdpSocket, target: IpAddr, stop: &AtomicBool) -> Findings {
     let end = Instant::now() + LIFETIME;
     let mut found = Findings::default();
     let mut failing_since = None;

@@ -1,4 +1,4 @@
-//! What a person does by hand: pin and unpin, disable and enable.
+//! Pin and unpin, disable and enable.
 
 use failover::config::{LastResort, Preempt};
 use failover::engine::path::State;
@@ -15,7 +15,7 @@ fn a_pin_and_the_verdicts_after_it() {
     assert_eq!(world.leader(), "isp2");
     assert_eq!(world.state("isp1"), State::Frozen);
     assert_eq!(world.last_word_of("isp2"), "leads: pinned by hand");
-    assert_eq!(world.core.next_deadline(), None, "nothing to do");
+    assert_eq!(world.engine.next_deadline(), None, "nothing to do");
     world.run(ms(5000));
     world.pin(None);
     assert_eq!(world.leader(), "isp2", "no other is known to be better");
@@ -30,9 +30,9 @@ fn a_pin_and_the_verdicts_after_it() {
     assert_eq!(world.state("isp2"), State::Online);
 }
 
-/// isp1 dies while isp2 is pinned: nothing of its death is known when the pin ends.
+/// isp1 fails while isp2 is pinned: the failure is not known when the pin ends.
 #[test]
-fn nothing_swaps_after_a_pin_to_what_has_died_meanwhile() {
+fn no_swap_after_a_pin_to_a_provider_that_failed_meanwhile() {
     for preempt in [Preempt::Yes, Preempt::No, Preempt::After(ms(100))] {
         let mut config = two();
         config.globals.preempt = preempt;
@@ -46,9 +46,9 @@ fn nothing_swaps_after_a_pin_to_what_has_died_meanwhile() {
     }
 }
 
-/// With `preempt no`, a pin that ends is no reason to leave who was pinned.
+/// With `preempt no`, the end of a pin is no reason to leave the pinned provider.
 #[test]
-fn who_was_pinned_stays_where_nothing_is_preempted() {
+fn the_pinned_provider_stays_with_preempt_no() {
     let mut config = two();
     config.globals.preempt = Preempt::No;
     let mut world = running(&config);
@@ -63,9 +63,9 @@ fn who_was_pinned_stays_where_nothing_is_preempted() {
     assert_eq!(world.leader(), "isp1");
 }
 
-/// What was frozen is presumed good, and tried, as soon as the one that was pinned is known not to work.
+/// A frozen path is presumed good, and used, as soon as the pinned provider is known not to work.
 #[test]
-fn who_was_frozen_is_tried_when_the_pinned_one_cannot_carry() {
+fn a_frozen_path_is_used_when_the_pinned_provider_cannot_carry() {
     let mut config = two();
     config.providers[0].timing.up = 20;
     let mut world = World::new(&config);
@@ -90,9 +90,9 @@ fn who_was_frozen_is_tried_when_the_pinned_one_cannot_carry() {
     assert_eq!(world.state("isp1"), State::Probing);
 }
 
-/// A pinned one without a route leaves the traffic to another, that is not left for one that was not probed either.
+/// If the pinned provider has no route, another carries the traffic, and no unprobed provider takes over from it.
 #[test]
-fn nothing_is_preempted_while_one_is_pinned() {
+fn nothing_is_preempted_during_a_pin() {
     let mut config = two();
     config
         .providers
@@ -113,11 +113,11 @@ fn nothing_is_preempted_while_one_is_pinned() {
     world.pin(None);
     world.run(ms(10_000));
     assert_eq!(world.leader(), "isp2");
-    assert_eq!(world.core.swaps(), 1);
+    assert_eq!(world.engine.swaps(), 1);
 }
 
 #[test]
-fn who_was_bad_before_a_pin_must_prove_itself_after_it() {
+fn a_provider_that_was_offline_before_a_pin_is_judged_after_it() {
     let mut world = two_running();
     world.line("isp1", |_| crate::sim::Fate::Lost);
     world.run(ms(1000));
@@ -134,7 +134,7 @@ fn who_was_bad_before_a_pin_must_prove_itself_after_it() {
 }
 
 #[test]
-fn answers_to_what_was_asked_before_a_pin_are_of_no_weight_after_it() {
+fn answers_to_probes_before_a_pin_do_not_count_after_it() {
     let mut world = two_running();
     world.line("isp1", |_| crate::sim::Fate::Answered(ms(299)));
     world.run(ms(1000));
@@ -146,16 +146,16 @@ fn answers_to_what_was_asked_before_a_pin_are_of_no_weight_after_it() {
 }
 
 #[test]
-fn a_pin_of_one_after_the_other() {
+fn pins_of_one_provider_after_the_other() {
     let mut world = two_running();
     world.pin(Some("isp2"));
     world.pin(Some("isp1"));
     assert_eq!(world.leader(), "isp1");
     assert_eq!(world.state("isp2"), State::Frozen);
-    assert_eq!(world.core.pinned(), Some(Slot(0)));
-    let written = world.core.journal().written();
+    assert_eq!(world.engine.pinned(), Some(Slot(0)));
+    let written = world.engine.journal().written();
     world.pin(Some("isp1"));
-    assert_eq!(world.core.journal().written(), written, "nothing new");
+    assert_eq!(world.engine.journal().written(), written, "nothing new");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_pin_of_a_provider_that_is_unknown_changes_nothing() {
     for slot in [1, 7, 63, 64, 255] {
         let actions = world.tell(Event::Pin(Some(Slot(slot))));
         assert!(actions.is_empty());
-        assert_eq!(world.core.pinned(), None);
+        assert_eq!(world.engine.pinned(), None);
         assert_eq!(world.state("isp1"), State::Online);
     }
 }
@@ -200,7 +200,7 @@ fn a_pinned_provider_keeps_the_lead_without_carrier_but_not_without_gateway() {
     world.plug_in("isp2");
     assert_eq!(world.leader(), "isp2");
     world.run(ms(5000));
-    assert_eq!(world.core.next_deadline(), None, "and nobody probes");
+    assert_eq!(world.engine.next_deadline(), None, "no path probes");
 }
 
 #[test]
@@ -254,9 +254,9 @@ fn disable_for_maintenance_and_enable() {
     assert_eq!(world.leader(), "isp1", "at once: it is known to be good");
 }
 
-/// It is the last that carries, but it carries before what does not work.
+/// A disabled provider has the lowest preference, except for providers that do not work.
 #[test]
-fn a_disabled_provider_relieves_what_does_not_work() {
+fn a_disabled_provider_precedes_one_that_does_not_work() {
     for last_resort in [LastResort::First, LastResort::Keep, LastResort::Unreachable] {
         let mut config = two();
         config.globals.last_resort = last_resort;
@@ -288,7 +288,7 @@ fn a_disabled_provider_relieves_what_does_not_work() {
             world.run_to_swap(ms(1000)).unwrap();
             assert_eq!(world.state("isp2"), State::Online);
         }
-        // Where neither works the disabled one is the last.
+        // If neither works, the disabled one is last.
         world.kill("isp1");
         world.kill("isp2");
         world.run(ms(1000));
@@ -300,7 +300,7 @@ fn a_disabled_provider_relieves_what_does_not_work() {
     }
 }
 
-/// A person has said that nothing is to be used; `last_resort` says what that means.
+/// All providers are disabled: `last_resort` decides.
 #[test]
 fn all_are_disabled() {
     for last_resort in [LastResort::First, LastResort::Unreachable] {
@@ -319,7 +319,7 @@ fn all_are_disabled() {
 }
 
 #[test]
-fn a_pin_outdoes_a_disable() {
+fn a_pin_precedes_a_disable() {
     let mut world = two_running();
     world.disable("isp2", true);
     world.pin(Some("isp2"));
@@ -327,11 +327,11 @@ fn a_pin_outdoes_a_disable() {
     assert!(world.kernel.v4.order[0].steered);
     world.pin(None);
     assert_eq!(world.leader(), "isp1");
-    assert!(world.core.is_disabled(Slot(1)));
+    assert!(world.engine.is_disabled(Slot(1)));
 }
 
 #[test]
-fn every_change_by_hand_is_saved() {
+fn every_pin_and_disable_is_saved() {
     let mut world = two_running();
     for event in [
         Event::Pin(Some(Slot(0))),

@@ -1,11 +1,11 @@
-//! Strict reverse path filters, which drop the answers to a standby's probes: found, told, and cured by the very
-//! command that is told.
+//! Strict reverse-path filters, which drop the replies to a standby's probes: they are detected, reported, and the reported
+//! command cures them.
 
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Lab, Settings, wait_until};
 use super::{SOON, online_with};
 
-/// The cures of the warnings about a provider's filter.
+/// The cures in the warnings about a provider's filter.
 fn warnings(daemon: &Daemon, provider: &str) -> Vec<String> {
     let status = daemon.status();
     let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
@@ -17,7 +17,7 @@ fn warnings(daemon: &Daemon, provider: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a person is told to type, from `status --json`; `status` for people tells the same.
+/// The command of the warning, from `status --json`; plain `status` shows the same.
 fn cure(daemon: &Daemon, provider: &str) -> String {
     let told = || warnings(daemon, provider).len() == 1;
     assert!(wait_until(SOON, told), "{:#}", daemon.status());
@@ -46,7 +46,7 @@ fn is_cured(lab: &Lab, settings: &Settings) {
     daemon.wait_for_all("online");
     let gone = || warnings(&daemon, "isp2").is_empty();
     assert!(wait_until(SOON, gone), "{:#}", daemon.status());
-    // The other is a standby one day, too.
+    // The other provider may be the standby later.
     let command = cure(&daemon, "isp1");
     lab.router.run(&["sh", "-c", &command]);
     let gone = || warnings(&daemon, "isp1").is_empty();
@@ -64,7 +64,7 @@ fn without_policy_tables(lab: &Lab) -> Settings {
 }
 
 #[test]
-fn without_policy_tables_it_is_told_and_cured() {
+fn without_policy_tables_it_is_reported_and_cured() {
     in_lab(|| {
         let lab = Lab::builder().rp_filter(1).build();
         is_cured(&lab, &without_policy_tables(&lab));
@@ -72,7 +72,7 @@ fn without_policy_tables_it_is_told_and_cured() {
 }
 
 #[test]
-fn without_policy_tables_in_main_it_is_told_and_cured() {
+fn without_policy_tables_in_main_it_is_reported_and_cured() {
     in_lab(|| {
         let lab = Lab::builder().rp_filter(1).build();
         is_cured(&lab, &without_policy_tables(&lab).global("table", "main"));
@@ -81,7 +81,7 @@ fn without_policy_tables_in_main_it_is_told_and_cured() {
 
 /// Policy tables do not help when the addresses are the same.
 #[test]
-fn with_equal_addresses_it_is_told_and_cured() {
+fn with_equal_addresses_it_is_reported_and_cured() {
     in_lab(|| {
         let lab = Lab::builder().same_addresses().nat().rp_filter(1).build();
         is_cured(&lab, &Settings::fast(&lab));
@@ -89,7 +89,7 @@ fn with_equal_addresses_it_is_told_and_cured() {
 }
 
 #[test]
-fn with_policy_tables_there_is_nothing_to_tell() {
+fn with_policy_tables_there_is_no_warning() {
     in_lab(|| {
         for table in ["176", "main"] {
             let lab = Lab::builder().rp_filter(1).build();
@@ -116,9 +116,9 @@ fn loose_or_no_filters_are_fine() {
     });
 }
 
-/// Switched on while the daemon runs: told when the filter strikes.
+/// Switched on while the daemon runs: reported when replies are dropped.
 #[test]
-fn it_is_told_when_it_comes_later() {
+fn it_is_reported_if_it_is_switched_on_later() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online_with(&lab, &without_policy_tables(&lab));

@@ -1,4 +1,4 @@
-//! A daemon that is besieged, stopped for a while, or simply left alone: what it costs, and what it still does.
+//! A daemon that is flooded by clients, stopped for a while, or idle: its resources, and what it still does.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -19,17 +19,17 @@ use nix::sys::socket::{
     socket,
 };
 
+use super::inspect::{Random, Usage, counter, path};
 use super::lab::calls::Slowed;
 use super::lab::rights::{in_lab, required};
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Flow, LIFETIME, Lab, Settings, wait_until};
-use super::witness::{Dice, Usage, counter, path};
 use super::{SLACK, SOON, leads, online, online_with};
 
-/// Some connect and say nothing, some send garbage, some ask for everything and read nothing, until told to stop.
-fn besiege(socket: &FilePath, kind: usize, stop: &AtomicBool) {
+/// Clients that connect and send nothing, send garbage, or request everything and read nothing, until `stop`.
+fn flood(socket: &FilePath, kind: usize, stop: &AtomicBool) {
     let mut silent = Vec::new();
-    let mut dice = Dice(0xbad + kind as u64);
+    let mut random = Random(0xbad + kind as u64);
     let end = Instant::now() + LIFETIME;
     while !stop.load(Ordering::Relaxed) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(1));
@@ -47,14 +47,14 @@ fn besiege(socket: &FilePath, kind: usize, stop: &AtomicBool) {
                 }
             }
             1 => {
-                let garbage: Vec<u8> = (0..dice.below(3000))
-                    .map(|_| u8::try_from(dice.below(256)).unwrap())
+                let garbage: Vec<u8> = (0..random.below(3000))
+                    .map(|_| u8::try_from(random.below(256)).unwrap())
                     .collect();
                 let _ = stream.write_all(&garbage);
                 let _ = stream.read(&mut [0; 64]);
             }
             _ => {
-                // A huge length, and then a byte now and then.
+                // A huge length, and then one byte at a time.
                 let _ = stream.write_all(&[0xff, 0xff]);
                 let _ = stream.write_all(&[1]);
                 silent.push(stream);
@@ -67,7 +67,7 @@ fn besiege(socket: &FilePath, kind: usize, stop: &AtomicBool) {
 }
 
 #[test]
-fn a_besieged_daemon_swaps_in_time() {
+fn a_daemon_flooded_by_clients_swaps_in_time() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
@@ -77,7 +77,7 @@ fn a_besieged_daemon_swaps_in_time() {
         std::thread::scope(|scope| {
             for kind in 0..3 {
                 let (socket, stop) = (&socket, &stop);
-                scope.spawn(move || besiege(socket, kind, stop));
+                scope.spawn(move || flood(socket, kind, stop));
             }
             std::thread::sleep(Duration::from_millis(500));
             let mut outages = Vec::new();
@@ -92,7 +92,7 @@ fn a_besieged_daemon_swaps_in_time() {
                     break;
                 }
             }
-            // Those who have something to say are heard all the same.
+            // Proper clients are still served.
             let asked = Instant::now();
             let answers = (0..20)
                 .filter(|_| daemon.command(&["status"]).status.success())
@@ -102,7 +102,7 @@ fn a_besieged_daemon_swaps_in_time() {
             outages.sort_unstable();
             println!("{outages:?}; {answers} answers in {took:?}");
             assert_eq!(outages.len(), 5, "{}", daemon.log());
-            // One in five may have met a busy machine.
+            // One in five may be slow because of a busy machine.
             assert!(
                 outages[3] <= Duration::from_millis(20) + SLACK,
                 "{outages:?}"
@@ -117,7 +117,7 @@ fn a_besieged_daemon_swaps_in_time() {
     });
 }
 
-/// Without a free descriptor it swaps all the same, and what it could not open then it opens later.
+/// Without a free descriptor it still swaps, and opens its sockets later.
 #[test]
 fn it_runs_out_of_descriptors() {
     in_lab(|| {
@@ -128,7 +128,7 @@ fn it_runs_out_of_descriptors() {
             let limit = format!("--nofile={descriptors}:");
             lab.router.run(&["prlimit", "--pid", &pid, &limit]);
         };
-        // The numbers below are taken: not one more is to be had.
+        // All descriptors are in use: no other can be opened.
         limit(3);
         lab.pull_cable(1);
         assert!(leads(&lab, 2), "{}", daemon.log());
@@ -141,9 +141,9 @@ fn it_runs_out_of_descriptors() {
     });
 }
 
-/// More happens than the kernel keeps for us: until all that it kept is read, it drops without a word what comes.
+/// More events than the socket holds: until all of them are read, the kernel silently drops new ones.
 #[test]
-fn what_happens_while_an_overrun_is_read_is_learned() {
+fn events_dropped_during_an_overrun_are_recovered() {
     in_lab(|| {
         let lab = Lab::new();
         for number in [1, 2] {
@@ -164,7 +164,7 @@ fn what_happens_while_an_overrun_is_read_is_learned() {
         });
         lab.router.ip(&flood.collect::<Vec<_>>().join("\n"));
         daemon.signal(Signal::SIGCONT);
-        // It reads 256 messages before it does anything else; there are more than a thousand.
+        // The daemon reads 256 messages in a row; there are more than a thousand.
         assert!(wait_until(SOON, || slowed.calls() > 600));
         let moved = lab.move_gateway(2).gateway_v4;
         lab.learn_default(2, Family::V4, "dhcp", 22);
@@ -177,13 +177,13 @@ fn what_happens_while_an_overrun_is_read_is_learned() {
     });
 }
 
-/// A stopped process, a suspended machine: what was not asked is not unanswered, and nothing is made up for.
+/// A stopped process, a suspended machine: probes that were not sent do not count as unanswered, and are not sent later.
 #[test]
-fn a_pause_is_nobodys_fault() {
+fn a_pause_of_the_daemon_is_no_failure() {
     in_lab(|| {
         let lab = Lab::new();
         let daemon = online(&lab);
-        let mut dice = Dice(0x9a5e);
+        let mut random = Random(0x9a5e);
         for pause_ms in [5000, 700, 700, 700, 400, 400] {
             let before = counter(&daemon, "probes_sent");
             daemon.signal(Signal::SIGSTOP);
@@ -191,17 +191,17 @@ fn a_pause_is_nobodys_fault() {
             let since = Instant::now();
             daemon.signal(Signal::SIGCONT);
             let sent = counter(&daemon, "probes_sent") - before;
-            // Four paths, ten times a second; and what went out before the pause.
+            // Four paths, ten times a second; and the probes sent before the pause.
             let fair = 8 + 4 * u64::try_from(since.elapsed().as_millis() / 100 + 1).unwrap();
             assert!(sent <= fair, "{sent} probes after {pause_ms} ms");
-            std::thread::sleep(Duration::from_millis(500 + dice.below(100)));
+            std::thread::sleep(Duration::from_millis(500 + random.below(100)));
         }
         assert!(!daemon.log().contains("→ offline"), "{}", daemon.log());
         assert!(leads(&lab, 1));
     });
 }
 
-/// The Internet by one provider answers pings later, as it does by radio: the kernel keeps silent, and this answers.
+/// The targets behind one provider answer pings with a delay, as over a radio link: in place of the kernel.
 fn answer_late(lab: &Lab, number: usize, delay: Duration, stop: &AtomicBool) {
     let server = &lab.provider(number).server;
     server.sysctl("ipv4/icmp_echo_ignore_all", 1);
@@ -229,7 +229,7 @@ fn answer_late(lab: &Lab, number: usize, delay: Duration, stop: &AtomicBool) {
             if message[0] != 8 {
                 continue;
             }
-            // An answer differs from its question by the type, 0 instead of 8, and so does its checksum (RFC 1624).
+            // A reply differs from its request by the type, 0 instead of 8, and by the checksum (RFC 1624).
             let (sum, carry) = u16::from_be_bytes([message[2], message[3]]).overflowing_add(0x0800);
             message[0] = 0;
             message[2..4].copy_from_slice(&(sum + u16::from(carry)).to_be_bytes());
@@ -246,9 +246,9 @@ fn answer_late(lab: &Lab, number: usize, delay: Duration, stop: &AtomicBool) {
     }
 }
 
-/// Rounds overlap when answers take longer than the interval: those that came in the meantime were in time.
+/// Rounds overlap if answers take longer than the interval: answers that arrived during the pause were in time.
 #[test]
-fn a_pause_is_nobodys_fault_by_radio_either() {
+fn a_pause_is_no_failure_on_a_slow_link_either() {
     in_lab(|| {
         let lab = Lab::new();
         let stop = AtomicBool::new(false);
@@ -256,12 +256,12 @@ fn a_pause_is_nobodys_fault_by_radio_either() {
             scope.spawn(|| answer_late(&lab, 1, Duration::from_millis(240), &stop));
             let daemon = online_with(&lab, &Settings::fast(&lab).global("down", "2"));
             let rtt = path(&daemon.status(), "isp1", "ipv4")["rtt_ms"]["last"].as_f64();
-            let mut dice = Dice(0x9a5e);
+            let mut random = Random(0x9a5e);
             for _ in 0..5 {
                 daemon.signal(Signal::SIGSTOP);
                 std::thread::sleep(Duration::from_millis(1000));
                 daemon.signal(Signal::SIGCONT);
-                std::thread::sleep(Duration::from_millis(500 + dice.below(100)));
+                std::thread::sleep(Duration::from_millis(500 + random.below(100)));
             }
             stop.store(true, Ordering::Relaxed);
             assert!(rtt > Some(200.0), "{rtt:?}");
@@ -270,7 +270,7 @@ fn a_pause_is_nobodys_fault_by_radio_either() {
     });
 }
 
-/// Some minutes would show more: the steady state costs nothing that grows.
+/// In steady state, memory and descriptors do not grow.
 #[test]
 fn the_steady_state_grows_nothing() {
     in_lab(|| {
@@ -306,8 +306,8 @@ fn the_steady_state_grows_nothing() {
     });
 }
 
-/// Sixty-four providers without devices, with as many checks as there may be: more than a socket takes at once.
-fn a_crowd() -> String {
+/// Sixty-four providers without devices, with the largest number of checks: their status is more than a socket takes.
+fn many_providers() -> String {
     let mut text = String::from("config globals 'globals'\n\toption profile 'fast'\n");
     for number in 1..=64 {
         text += &format!("config provider 'isp{number}'\n\toption device 'ghost{number}'\n");
@@ -329,19 +329,19 @@ fn a_crowd() -> String {
     text
 }
 
-/// Asks for the status, and reads nothing of it. What it would be in all is more than the socket holds.
+/// Requests the status, and reads nothing. The whole status is more than the socket holds.
 fn asks_and_waits(daemon: &Daemon) -> UnixStream {
     let mut stream = UnixStream::connect(daemon.file("state/control.sock")).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     let mut buffer = [0; FRAME_MAX];
     let length = frame::encode(&mut Request::Status, &mut buffer).unwrap();
     stream.write_all(&buffer[..length]).unwrap();
-    // The daemon has read the one when it has answered the other.
+    // When the second request is answered, the daemon has read the first.
     daemon.must(&["status"]);
     stream
 }
 
-/// Each frame that is still to come, and whether the last was the end.
+/// All remaining frames, and whether the last one was the end.
 fn reads_on(mut stream: UnixStream) -> (Vec<Reply>, bool) {
     let (mut bytes, mut replies) = (Vec::new(), Vec::new());
     stream.read_to_end(&mut bytes).unwrap();
@@ -354,9 +354,9 @@ fn reads_on(mut stream: UnixStream) -> (Vec<Reply>, bool) {
     (replies, whole)
 }
 
-/// A warning comes while a client is in the middle of its answer: no path is told of another provider.
+/// A reload while a client is in the middle of its answer: no path is shown with another provider.
 #[test]
-fn a_slow_reader_hears_whose_path_it_is() {
+fn a_slow_reader_gets_each_path_with_its_provider() {
     in_lab(|| {
         let lab = Lab::new();
         let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
@@ -365,7 +365,8 @@ fn a_slow_reader_hears_whose_path_it_is() {
             .zip([daemon.file("state"), daemon.sticky_file()]);
         let files = files.map(|(option, file)| format!("\toption {option} '{}'\n", file.display()));
         let globals = "config globals 'globals'\n";
-        let crowd = a_crowd().replace(globals, &(globals.to_owned() + &files.collect::<String>()));
+        let crowd =
+            many_providers().replace(globals, &(globals.to_owned() + &files.collect::<String>()));
         daemon.configure_raw(&crowd);
         daemon.launch();
 
@@ -393,7 +394,7 @@ fn a_slow_reader_hears_whose_path_it_is() {
             assert_eq!(paths.iter().map(of).collect::<Vec<_>>(), want);
         }
 
-        // Another order of the providers: what was told so far is void, and the client asks again.
+        // The order of the providers changes: the partial answer is outdated, and the client asks again.
         let slow = asks_and_waits(&daemon);
         daemon.configure_raw(&crowd.replace("'isp1'\n", "'isp1'\n\toption rank '70'\n"));
         daemon.must(&["reload"]);

@@ -1,5 +1,5 @@
-//! Two cores that are told the same, and a watcher who compares them with each other, with the model, and with the
-//! design after each event.
+//! Two engines with the same events, and an observer that compares them with each other, with the model, and with the
+//! rules after each event.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,8 +16,8 @@ use crate::order;
 use crate::random::{Line, Setup, Step, path};
 use crate::sim::at;
 
-pub(crate) struct Watch {
-    core: Box<Engine>,
+pub(crate) struct Observer {
+    engine: Box<Engine>,
     twin: Box<Engine>,
     config: Box<Config>,
     now: Instant,
@@ -28,20 +28,20 @@ pub(crate) struct Watch {
     flown: usize,
     /// The last round of each path: its number, when it was sent, and its interval then.
     last: HashMap<PathId, (u32, Instant, Duration)>,
-    /// Rounds sent since somebody began to count.
+    /// Rounds sent since the counter was reset.
     counted: HashMap<PathId, u64>,
     online_since: HashMap<PathId, Instant>,
     states: HashMap<PathId, (State, Verdict, Instant)>,
     leaders: PerFamily<Option<Slot>>,
     leads: PerFamily<Lead>,
-    /// All uplinks are told.
+    /// The state of all uplinks was passed to the engines.
     settled: bool,
 }
 
-impl Watch {
-    pub(crate) fn new(setup: &Setup) -> Watch {
-        let mut watch = Watch {
-            core: Box::new(Engine::new()),
+impl Observer {
+    pub(crate) fn new(setup: &Setup) -> Observer {
+        let mut observer = Observer {
+            engine: Box::new(Engine::new()),
             twin: Box::new(Engine::new()),
             config: Box::default(),
             now: at(0),
@@ -61,8 +61,8 @@ impl Watch {
             },
             settled: false,
         };
-        watch.configure(setup.config());
-        watch
+        observer.configure(setup.config());
+        observer
     }
 
     pub(crate) fn take(&mut self, step: &Step) {
@@ -75,7 +75,7 @@ impl Watch {
             Step::Uplink(number, waiting, routable) => {
                 let path = path(*number);
                 self.uplinks.insert(path, (*waiting, *routable));
-                if self.core.path(path).is_some() {
+                if self.engine.path(path).is_some() {
                     self.tell_uplink(path);
                     self.compare();
                 }
@@ -122,8 +122,8 @@ impl Watch {
     }
 
     fn configure(&mut self, config: Box<Config>) {
-        let written = self.core.journal().written();
-        let actions = self.core.configure(&config, self.now);
+        let written = self.engine.journal().written();
+        let actions = self.engine.configure(&config, self.now);
         assert_eq!(actions, self.twin.configure(&config, self.now));
         let same = |slot: Slot| {
             let id = |config: &Config| {
@@ -133,11 +133,11 @@ impl Watch {
             id(&self.config).is_some_and(|old| id(&config) == Some(old))
         };
         let mut models = HashMap::new();
-        for path in self.core.paths().map(|path| path.id) {
+        for path in self.engine.paths().map(|path| path.id) {
             let model = match self.models.get(&path) {
                 Some(model) if same(path.slot) => model.reconfigured(&config, path),
                 Some(_) => {
-                    // Another's slot: its uplink, as far as the core knows, and nothing else.
+                    // The slot of another provider: only the state of its uplink is kept.
                     let mut heir = Model::new(&config, path);
                     heir.uplink(self.uplinks[&path].0);
                     heir
@@ -148,13 +148,13 @@ impl Watch {
         }
         self.models = models;
         self.config = config;
-        // A pin of somebody who is gone ends with the old configuration.
-        if self.core.pinned().is_none() && self.was_pinned() {
+        // A pin of a provider that was removed ends with the old configuration.
+        if self.engine.pinned().is_none() && self.was_pinned() {
             self.models.values_mut().for_each(Model::thaw);
         }
         self.settled = false;
         self.look(&actions, written);
-        let paths: Vec<PathId> = self.core.paths().map(|path| path.id).collect();
+        let paths: Vec<PathId> = self.engine.paths().map(|path| path.id).collect();
         for path in paths {
             self.uplinks.entry(path).or_insert((None, true));
             self.tell_uplink(path);
@@ -182,9 +182,9 @@ impl Watch {
     }
 
     fn pin(&mut self, slot: Option<Slot>) {
-        let before = self.core.pinned();
+        let before = self.engine.pinned();
         self.tell(Event::Pin(slot));
-        match (before, self.core.pinned()) {
+        match (before, self.engine.pinned()) {
             (None, Some(_)) => self.models.values_mut().for_each(Model::abandon),
             (Some(pinned), None) => {
                 for (path, model) in &mut self.models {
@@ -199,17 +199,17 @@ impl Watch {
         }
         let known = |slot| self.config.at(slot).is_some_and(|p| p.enabled);
         let want = if slot.is_none_or(known) { slot } else { before };
-        assert_eq!(self.core.pinned(), want);
+        assert_eq!(self.engine.pinned(), want);
         self.compare();
     }
 
-    /// Lets time pass, and everything happen that is due.
+    /// Advances the time; everything happens when it is due.
     fn advance(&mut self, time: Duration) {
         self.catch_up();
         let (start, end) = (self.now, self.now + time);
         self.counted.clear();
         loop {
-            let due = self.core.next_deadline();
+            let due = self.engine.next_deadline();
             assert!(
                 due.is_none_or(|due| due > self.now),
                 "handled, and due again"
@@ -226,13 +226,13 @@ impl Watch {
         self.check_pace(end - start);
     }
 
-    /// One round an interval, no more and no less.
+    /// Exactly one round per interval.
     fn check_pace(&self, time: Duration) {
         for (path, model) in self.models.iter().filter(|(_, model)| model.simple()) {
             let rounds = self.counted.get(path).copied().unwrap_or(0);
             let interval = model.timing().interval;
             let fair = time.total_micros() / interval.total_micros();
-            if self.core.pinned().is_some() || !model.fit() {
+            if self.engine.pinned().is_some() || !model.fit() {
                 assert_eq!(rounds, 0, "{path:?} does not probe");
                 continue;
             }
@@ -244,7 +244,7 @@ impl Watch {
         }
     }
 
-    /// What has come in is read, then the clock is looked at, as the daemon does.
+    /// Received answers are processed before the clock is read, as in the daemon.
     fn catch_up(&mut self) {
         while let Some(entry) = self.flying.first_entry() {
             if entry.key().0 > self.now {
@@ -254,11 +254,11 @@ impl Watch {
             self.tell(event);
         }
         let now = self.now;
-        if self.core.pinned().is_none() {
+        if self.engine.pinned().is_none() {
             self.models.values_mut().for_each(|model| model.expire(now));
         }
         for _ in 0..1000 {
-            if self.core.next_deadline().is_none_or(|at| at > now) {
+            if self.engine.next_deadline().is_none_or(|at| at > now) {
                 self.compare();
                 return;
             }
@@ -269,8 +269,8 @@ impl Watch {
 
     fn tell(&mut self, event: Event) {
         self.tell_model(&event);
-        let written = self.core.journal().written();
-        let actions = self.core.handle(event, self.now);
+        let written = self.engine.journal().written();
+        let actions = self.engine.handle(event, self.now);
         assert_eq!(
             actions,
             self.twin.handle(event, self.now),
@@ -293,15 +293,15 @@ impl Watch {
             Event::Failed { check, round, .. } => model.failed(round, check),
             _ => {}
         }
-        if self.core.pinned().is_none() {
+        if self.engine.pinned().is_none() {
             model.judge();
         }
     }
 
-    /// What must hold after each event.
+    /// The properties that hold after each event.
     fn look(&mut self, actions: &Actions, written: u32) {
         assert!(actions.len() <= ACTIONS_MAX);
-        assert!(self.core.journal().entries().count() <= JOURNAL_MAX);
+        assert!(self.engine.journal().entries().count() <= JOURNAL_MAX);
         for action in actions {
             if let Action::Probe {
                 path,
@@ -320,13 +320,13 @@ impl Watch {
         }
         self.check_causes(written);
         let saves = actions.contains(&Action::Save);
-        assert_eq!(saves, self.core.journal().written() != written);
+        assert_eq!(saves, self.engine.journal().written() != written);
         if self.settled {
             for family in Family::ALL {
                 let led = self.leaders[family];
                 let online_since = |slot| self.online_since.get(&PathId { slot, family }).copied();
                 order::check(
-                    &self.core,
+                    &self.engine,
                     &self.config,
                     family,
                     led,
@@ -336,23 +336,23 @@ impl Watch {
             }
         }
         for family in Family::ALL {
-            self.leaders[family] = self.core.leader(family);
-            self.leads[family] = self.core.lead_of(family);
+            self.leaders[family] = self.engine.leader(family);
+            self.leads[family] = self.engine.lead_of(family);
         }
         let probes = |path: &PathId| self.settled && self.models[path].fit();
-        if self.core.pinned().is_none() && self.models.keys().any(probes) {
+        if self.engine.pinned().is_none() && self.models.keys().any(probes) {
             assert!(
-                self.core.next_deadline().is_some(),
-                "who wakes those who probe?"
+                self.engine.next_deadline().is_some(),
+                "a path that probes has no deadline"
             );
         }
     }
 
     fn check_round(&mut self, path: PathId, Round(number): Round) {
         assert_eq!(
-            self.core.pinned(),
+            self.engine.pinned(),
             None,
-            "nobody is checked while one is pinned"
+            "only the pinned provider is probed"
         );
         let interval = self.models[&path].timing().interval;
         let last = self.last.insert(path, (number, self.now, interval));
@@ -367,10 +367,10 @@ impl Watch {
         *self.counted.entry(path).or_default() += 1;
     }
 
-    /// No other verdict, and no other leader, without an entry that says why; `since` is when the state changed.
+    /// Every change of a verdict or leader has a journal entry with its cause; `since` is when the state changed.
     fn check_causes(&mut self, written: u32) {
-        let core = &self.core;
-        let news: Vec<_> = core.journal().since(written).collect();
+        let engine = &self.engine;
+        let news: Vec<_> = engine.journal().since(written).collect();
         let told = |slot, family| {
             let provider = self.config.at(slot).map(|p| p.id.as_str());
             news.iter().any(|entry| {
@@ -380,7 +380,7 @@ impl Watch {
             })
         };
         for family in Family::ALL {
-            let lead = core.lead_of(family);
+            let lead = engine.lead_of(family);
             if lead == self.leads[family] {
                 continue;
             }
@@ -396,7 +396,7 @@ impl Watch {
             }
         }
         let mut states = HashMap::new();
-        for path in core.paths() {
+        for path in engine.paths() {
             let now = (path.state(), path.verdict(), path.since);
             if let Some(before) = self.states.get(&path.id) {
                 let PathId { slot, family } = path.id;
@@ -406,7 +406,7 @@ impl Watch {
                 if before.0 != now.0 {
                     assert_eq!(path.since, self.now, "{before:?} became {now:?}");
                 } else if path.since != before.2 {
-                    // It became another in between, or somebody else got its slot.
+                    // Its state changed in between, or another provider got its slot.
                     assert_eq!(path.since, self.now);
                     let heir = news.iter().any(|entry| entry.kind == Kind::Removed);
                     assert!(heir || told(slot, family), "{before:?} became {now:?}");
@@ -423,11 +423,11 @@ impl Watch {
         self.states = states;
     }
 
-    /// The model agrees.
+    /// Compares with the model.
     fn compare(&mut self) {
-        let pinned = self.core.pinned().is_some();
+        let pinned = self.engine.pinned().is_some();
         for (id, model) in &mut self.models {
-            let path = self.core.path(*id).unwrap();
+            let path = self.engine.path(*id).unwrap();
             if !model.simple() {
                 model.adopt(path.verdict());
                 continue;

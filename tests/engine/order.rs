@@ -1,11 +1,11 @@
-//! The order of preference, straight from the design: "pinned; then online by rank; then never judged; then disabled,
-//! but working; then returning; then offline." Who cannot be used at all comes last.
+//! The order of preference, independent of the engine: "pinned; then online by rank; then never judged; then disabled, but
+//! working; then returning; then offline." Providers that cannot be used come last.
 
 use failover::config::{Config, LastResort, Preempt};
 use failover::engine::{Engine, Lead, Plan};
 use failover::types::{Family, Instant, PathId, Slot, Verdict};
 
-/// What is to be known of a routable provider.
+/// The facts about a routable provider.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Standing {
     slot: Slot,
@@ -23,26 +23,29 @@ const WAITING: u8 = 6;
 const DISABLED: u8 = 7;
 
 /// The routable providers of a family, best first.
-fn standings(core: &Engine, config: &Config, family: Family) -> Vec<Standing> {
+fn standings(engine: &Engine, config: &Config, family: Family) -> Vec<Standing> {
     let mut all = Vec::new();
     for (rank, provider) in config.providers.iter().enumerate() {
         let slot = provider.slot;
-        let Some(path) = core.path(PathId { slot, family }).filter(|p| p.routable()) else {
+        let Some(path) = engine
+            .path(PathId { slot, family })
+            .filter(|p| p.routable())
+        else {
             continue;
         };
-        let merit = if core.pinned() == Some(slot) {
+        let merit = if engine.pinned() == Some(slot) {
             PINNED
         } else {
             let merit = match path.verdict() {
                 _ if path.waiting().is_some() => WAITING,
-                // While another is pinned, what was known before is no more than presumed.
-                Verdict::Online if core.pinned().is_some() => NEVER_JUDGED,
+                // While another is pinned, the earlier verdict is only presumed.
+                Verdict::Online if engine.pinned().is_some() => NEVER_JUDGED,
                 Verdict::Online => ONLINE,
                 Verdict::Fresh => NEVER_JUDGED,
                 Verdict::Returning => RETURNING,
                 Verdict::Offline => OFFLINE,
             };
-            match core.is_disabled(slot) {
+            match engine.is_disabled(slot) {
                 true if merit <= NEVER_JUDGED => SPARE,
                 true => DISABLED,
                 false => merit,
@@ -54,17 +57,17 @@ fn standings(core: &Engine, config: &Config, family: Family) -> Vec<Standing> {
     all
 }
 
-/// That the plan is the one the design wants. `led` led before the event; `online_since` is what a watcher saw.
+/// Asserts the expected order. `led` led before the event; `online_since` is as seen by the observer.
 pub(crate) fn check(
-    core: &Engine,
+    engine: &Engine,
     config: &Config,
     family: Family,
     led: Option<Slot>,
     online_since: impl Fn(Slot) -> Option<Instant>,
     now: Instant,
 ) {
-    let Plan { order, unreachable } = core.plan(family);
-    let mut want = standings(core, config, family);
+    let Plan { order, unreachable } = engine.plan(family);
+    let mut want = standings(engine, config, family);
     let mut slots: Vec<Slot> = order.iter().map(|hop| hop.slot).collect();
     slots.sort();
     let mut routable: Vec<Slot> = want.iter().map(|s| s.slot).collect();
@@ -72,10 +75,10 @@ pub(crate) fn check(
     assert_eq!(slots, routable, "each routable provider exactly once");
 
     let globals = &config.globals;
-    let mut paths = core.paths().filter(|path| path.id.family == family);
+    let mut paths = engine.paths().filter(|path| path.id.family == family);
     let managed = paths.next().is_some();
-    let mut paths = core.paths().filter(|path| path.id.family == family);
-    let all_disabled = paths.all(|path| core.is_disabled(path.id.slot));
+    let mut paths = engine.paths().filter(|path| path.id.family == family);
+    let all_disabled = paths.all(|path| engine.is_disabled(path.id.slot));
     let enough = if all_disabled { NEVER_JUDGED } else { SPARE };
     let healthy = want.iter().any(|s| s.merit <= enough);
     let refuse = globals.last_resort == LastResort::Unreachable && !healthy && managed;
@@ -92,7 +95,7 @@ pub(crate) fn check(
         Some(hop) => Lead::By(hop.slot),
         None => Lead::NoRoute,
     };
-    assert_eq!(core.lead_of(family), lead, "what people are told");
+    assert_eq!(engine.lead_of(family), lead, "what people are told");
 
     let Some(first) = order.first() else { return };
     let place = want.iter().position(|s| s.slot == first.slot).unwrap();
@@ -100,19 +103,19 @@ pub(crate) fn check(
     let rest: Vec<Slot> = order.iter().skip(1).map(|hop| hop.slot).collect();
     let others: Vec<Slot> = want.iter().map(|s| s.slot).collect();
     assert_eq!(rest, others, "the others in the order of preference");
-    assert_eq!(core.leader(family), Some(leader.slot));
+    assert_eq!(engine.leader(family), Some(leader.slot));
     let kept = led == Some(leader.slot);
     let former = want.iter().find(|s| Some(s.slot) == led);
 
-    // What works is left for a pinned one, or for one that is known to be better: online since it was checked last.
+    // A working leader is replaced only by a pinned provider, or by a better one that is known to be online.
     let worked = former.is_some_and(|s| [ONLINE, NEVER_JUDGED].contains(&s.merit));
     let known = leader.merit <= ONLINE;
     assert!(!worked || known, "{former:?} was left for {leader:?}");
-    // Nothing that does not work carries while something does, be it disabled.
+    // A provider that does not work never leads while another works, even a disabled one.
     let spare = want.iter().find(|s| s.merit <= SPARE);
     assert!(leader.merit <= SPARE || spare.is_none(), "{spare:?} idles");
 
-    // Online ones of better rank do not take over before `preempt` says so, and then they do.
+    // Online providers of better rank take over exactly when `preempt` allows it.
     let ripe = |s: &Standing| match globals.preempt {
         Preempt::Yes => true,
         Preempt::No => false,
@@ -120,8 +123,8 @@ pub(crate) fn check(
     };
     let better = |s: &&Standing| s.merit == ONLINE && s.rank < leader.rank;
     if [ONLINE, NEVER_JUDGED].contains(&leader.merit) && (kept || worked) {
-        // What is due is done with the next tick.
-        let due = core.next_deadline().is_some_and(|at| at <= now);
+        // What is due happens at the next tick.
+        let due = engine.next_deadline().is_some_and(|at| at <= now);
         let overdue = want.iter().filter(better).any(ripe);
         assert!(due || !overdue, "{leader:?} is to be preempted: {want:?}");
         let beaten = former.is_none_or(|s| leader.rank < s.rank && ripe(&leader));

@@ -1,4 +1,4 @@
-//! What several tests look at: what is ours in the kernel, what the kernel told of, what the daemon uses up.
+//! Helpers of several tests: our routes and rules in the kernel, kernel events, the daemon's resource usage, the status.
 
 use std::fs;
 use std::process::{Child, Stdio};
@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::lab::namespace::mortal;
 use super::lab::observe::wait_until;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Hammer, Lab};
+use super::lab::{Daemon, Family, Lab, Lookups};
 use super::{OURS, TABLE};
 
-/// Everything in the kernel that is ours.
+/// Number of routes and rules of ours in the kernel.
 pub fn ours(lab: &Lab) -> usize {
     let of_family = |family| {
         let tables = [TABLE, 254].into_iter().chain(17601..17606);
@@ -25,14 +25,14 @@ pub fn ours(lab: &Lab) -> usize {
     Family::ALL.into_iter().map(of_family).sum()
 }
 
-/// Look-ups in both families, until [`no_hole`].
-pub fn hammers(lab: &Lab) -> [Hammer; 2] {
-    Family::ALL.map(|family| Hammer::start(&lab.router, target(family)))
+/// Starts route lookups in both families, until [`no_hole`].
+pub fn lookups(lab: &Lab) -> [Lookups; 2] {
+    Family::ALL.map(|family| Lookups::start(&lab.router, target(family)))
 }
 
-/// Not one of the look-ups found no route.
-pub fn no_hole(hammers: [Hammer; 2], daemon: &Daemon) {
-    for hammer in hammers {
+/// Asserts that every lookup found a route.
+pub fn no_hole(lookups: [Lookups; 2], daemon: &Daemon) {
+    for hammer in lookups {
         let found = hammer.stop();
         assert!(
             found.lookups > 1000 && found.failures == 0,
@@ -42,14 +42,14 @@ pub fn no_hole(hammers: [Hammer; 2], daemon: &Daemon) {
     }
 }
 
-/// `ip monitor`: what the kernel tells of routes and rules in the router.
+/// `ip monitor`: the kernel's events about routes and rules in the router.
 pub struct Monitor {
     child: Child,
     file: std::path::PathBuf,
 }
 
 impl Monitor {
-    /// Writes down everything from now on.
+    /// Starts recording.
     pub fn start(lab: &Lab, daemon: &Daemon) -> Monitor {
         let file = daemon.file("monitor");
         let mut command = mortal("ip");
@@ -61,7 +61,7 @@ impl Monitor {
             .stderr(Stdio::null());
         let child = lab.router.spawn(command).expect("there is `ip`");
         let monitor = Monitor { child, file };
-        // It listens when it tells of a change.
+        // It is ready when it reports a change.
         let listens = || {
             lab.router.ip("route add 198.51.100.77/32 dev lan0 metric 77
                  route del 198.51.100.77/32 dev lan0 metric 77");
@@ -75,14 +75,14 @@ impl Monitor {
         fs::read_to_string(&self.file).unwrap_or_default()
     }
 
-    /// The routes and rules of ours that were deleted, a line each.
+    /// Our routes and rules that were deleted, one line each.
     pub fn deleted(&self) -> Vec<String> {
         let text = self.text();
         let ours = |line: &&str| line.contains("Deleted") && line.contains("proto 176");
         text.lines().filter(ours).map(str::to_owned).collect()
     }
 
-    /// How many routes and rules of ours were set, or set again.
+    /// Number of our routes and rules that were set, or set again.
     pub fn set(&self) -> usize {
         let text = self.text();
         let ours = |line: &&str| !line.contains("Deleted") && line.contains("proto 176");
@@ -97,7 +97,7 @@ impl Drop for Monitor {
     }
 }
 
-/// What a process uses.
+/// Resource usage of a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// open descriptors
@@ -107,10 +107,10 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Of the daemon, now.
+    /// The daemon's current usage.
     pub fn of(daemon: &Daemon) -> Usage {
         let pid = daemon.pid();
-        // Some are open for a moment only: while a command is started, a client is served.
+        // Some descriptors are open only for a moment, while a command is started or a client is served.
         let open = || {
             fs::read_dir(format!("/proc/{pid}/fd"))
                 .expect("it runs")
@@ -138,7 +138,7 @@ pub fn children(parent: Pid) -> Vec<(i32, char)> {
             continue;
         };
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The name, in parentheses, may hold anything.
+        // The name, in parentheses, may contain any character.
         let Some((_, rest)) = stat.rsplit_once(") ") else {
             continue;
         };
@@ -176,11 +176,11 @@ pub fn counter(daemon: &Daemon, name: &str) -> u64 {
         .expect("it is a number")
 }
 
-/// Numbers without a pattern, the same in every run.
-pub struct Dice(pub u64);
+/// Pseudo-random numbers, the same in every run.
+pub struct Random(pub u64);
 
-impl Dice {
-    /// One below `end` (xorshift).
+impl Random {
+    /// A number below `end` (xorshift).
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
