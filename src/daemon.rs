@@ -8,6 +8,7 @@
 //! | `announcer` | other programs hear of transitions |
 //! | `interfaces` | what netifd says of the providers' interfaces |
 //! | `routes` | the kernel's news → the core; the core's plans → the kernel |
+//! | `asking` | the kernel is asked by which way packets leave |
 //! | `attempt` | one attempt at bringing the kernel to a plan |
 //! | `picture` | the picture of the kernel's state is kept true |
 //! | `probing` | rounds out, replies in |
@@ -19,6 +20,7 @@
 //! | `warnings` | what a person should mend |
 
 mod announcer;
+mod asking;
 mod attempt;
 mod control;
 mod explain;
@@ -149,6 +151,7 @@ struct Daemon<'m> {
     /// What each client's descriptor is watched for.
     clients: [Option<Interest>; CLIENTS_MAX],
     hooks: Hooks,
+    asking: asking::Asking,
     warnings: warnings::Warnings,
     /// The journal's entries that are logged already.
     logged: u32,
@@ -230,6 +233,7 @@ impl Daemon<'_> {
             interfaces.next_deadline(),
             self.hooks.next_deadline(),
             server.next_deadline(),
+            self.asking.next_deadline(),
             self.warnings.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
@@ -275,6 +279,7 @@ impl Daemon<'_> {
         self.expire_clients(now);
         self.warnings_due |= self.warnings.expire(now);
         self.sync();
+        self.ask_kernel(now);
     }
 
     /// Tells the core of an event, and carries out what it answers.

@@ -89,6 +89,10 @@ impl Type for Dns {
         Way::Session
     }
 
+    fn host(&self) -> Option<IpAddr> {
+        Some(self.server.ip())
+    }
+
     fn step(&self, asked: &mut Asked, heard: Heard<'_>, say: &mut Say) -> Step {
         match heard {
             Heard::Begin { .. } => return Step::Connect(Transport::Udp, self.server),

@@ -144,6 +144,12 @@ impl Type for Http {
         Way::Session
     }
 
+    fn host(&self) -> Option<IpAddr> {
+        match self.server {
+            Server::Address(address) | Server::Name(_, address) => Some(address),
+        }
+    }
+
     fn step(&self, session: &mut Browsing, heard: Heard<'_>, say: &mut Say) -> Step {
         let step = self.go_on(session, heard, say);
         let failed = match step {

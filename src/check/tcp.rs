@@ -53,6 +53,10 @@ impl Type for Tcp {
         Way::Session
     }
 
+    fn host(&self) -> Option<IpAddr> {
+        Some(self.target.ip())
+    }
+
     fn step(&self, (): &mut (), heard: Heard<'_>, _: &mut Say) -> Step {
         match heard {
             Heard::Begin { .. } => Step::Connect(Transport::Tcp, self.target),

@@ -69,7 +69,9 @@ impl Daemon<'_> {
             let config = self.memory.core.config();
             let provider = config.enabled().find(|p| p.interfaces.contains(name));
             let id = provider.map(|provider| &provider.id);
-            let mut add = |code, what, cure| self.warnings.add(code, id, what, cure);
+            let mut add = |code, what, cure| {
+                self.warnings.add(code, id, what, cure);
+            };
             match trouble {
                 Untold::Unknown => add(
                     "interface-unknown",

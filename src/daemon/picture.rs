@@ -46,6 +46,9 @@ impl Daemon<'_> {
         let drained = self.events.drain(&mut self.memory.mirror);
         self.news.add(drained.changed);
         self.more_news = drained.more;
+        if self.memory.mirror.take_wide() {
+            self.asking.hurry(clock::now());
+        }
     }
 
     /// What there was no room for is due to be looked at again.

@@ -149,6 +149,7 @@ impl Daemon<'_> {
     /// Tells the core what the kernel's news mean for the uplinks.
     fn take_news(&mut self, dumps: &mut u8, now: Instant) {
         self.news = Kinds::NONE;
+        self.asking.hurry(now);
         self.look_at_uplinks(now);
         if self.dump_is_due(now) {
             // Whatever swap the news ask for goes first: the dump is for what they did not tell.

@@ -154,6 +154,7 @@ fn live(
         kernel: PerFamily::default(),
         clients: Default::default(),
         hooks: Hooks::default(),
+        asking: Default::default(),
         warnings: Warnings::new(warnings),
         save_wanted: true,
         hooks_due: true,

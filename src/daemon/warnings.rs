@@ -8,7 +8,6 @@ use crate::config::Provider;
 use crate::engine::path::{Duty, Path};
 use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
 use crate::linux::probe::share::Room;
-use crate::linux::sysctl;
 use crate::routing::layout::{Taken, overridden_by};
 use crate::routing::mirror::Kinds;
 use crate::routing::objects::{Change, Route};
@@ -67,22 +66,25 @@ impl Warnings {
         &self.all
     }
 
+    /// Adds a warning, if there is room for it.
     pub(super) fn add(
         &mut self,
         code: &str,
         provider: Option<&Name>,
         what: fmt::Arguments<'_>,
         cure: Option<Cure>,
-    ) {
-        if self.all.len() < WARNINGS_MAX {
-            let code = text(format_args!("{code}"));
-            self.all.push(Warning {
-                code,
-                provider: provider.cloned(),
-                text: text(what),
-                cure,
-            });
+    ) -> Option<&mut Warning> {
+        if self.all.len() >= WARNINGS_MAX {
+            return None;
         }
+        self.all.push(Warning {
+            code: text(format_args!("{code}")),
+            provider: provider.cloned(),
+            text: text(what),
+            cure,
+            diversion: None,
+        });
+        self.all.last_mut()
     }
 }
 
@@ -162,16 +164,9 @@ impl Daemon<'_> {
             let Some(provider) = core.config().at(path.id.slot) else {
                 continue;
             };
-            let uplink = self.memory.uplinks.get(path.id.index());
             warn_of_pin(&mut self.warnings, provider, path);
-            if let (Family::V4, Some(uplink)) =
-                (path.id.family, uplink.filter(|uplink| uplink.index != 0))
-            {
-                let told_apart =
-                    self.memory.tables.of(path.id.slot).is_some() && !self.shares_address(path.id);
-                warn_of_filter(&mut self.warnings, provider, &uplink.device, told_apart);
-            }
         }
+        self.warn_of_ways();
         for warning in self
             .warnings
             .all
@@ -288,16 +283,6 @@ impl Daemon<'_> {
             self.warnings.add("route-refused", provider, what, cure);
         }
     }
-
-    /// Whether another path has the same own address, so that no `from` rule can tell them apart.
-    fn shares_address(&self, path: PathId) -> bool {
-        let uplinks = &self.memory.uplinks;
-        let own = uplinks.get(path.index()).and_then(|uplink| uplink.address);
-        let with_own = uplinks
-            .iter()
-            .filter(|uplink| own.is_some() && uplink.address == own);
-        with_own.count() > 1
-    }
 }
 
 /// Whether the same is said of another default route by this way, which stands before it.
@@ -371,35 +356,5 @@ fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, path: &Path) {
             "`failover use auto` lets the others take over"
         ));
         warnings.add("pinned-down", Some(id), what, cure);
-    }
-}
-
-/// Strict reverse path filtering drops replies on a device that the routes do not favour, unless a `from` rule tells
-/// the way back.
-fn warn_of_filter(warnings: &mut Warnings, provider: &Provider, device: &str, told_apart: bool) {
-    if sysctl::rp_filter(device) != Some(1) {
-        return;
-    }
-    let id = &provider.id;
-    let cure = sysctl::Cure {
-        device,
-        option: "rp_filter",
-        value: 2,
-    };
-    let cure = Some(Cure {
-        is_command: true,
-        text: text(format_args!("{cure}")),
-    });
-    if !told_apart {
-        let what = format_args!(
-            "strict rp_filter on {device} drops the replies to its probes while another provider leads"
-        );
-        warnings.add("rp-filter", Some(id), what, cure);
-    } else if provider.mark.is_some() && sysctl::src_valid_mark(device) == Some(false) {
-        let what = format_args!(
-            "strict rp_filter on {device} drops the replies to hosts whose traffic is marked (unless replies are marked \
-             again, and src_valid_mark is 1)"
-        );
-        warnings.add("src-valid-mark", Some(id), what, cure);
     }
 }

@@ -17,6 +17,7 @@ mod table;
 use interest::{Class, Interest, Watched};
 
 use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX};
+use crate::routing::asked::is_wide;
 use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::{Family, PROTOCOL};
 pub use interest::{EachNamed, Named};
@@ -164,6 +165,8 @@ pub struct Mirror {
     pub counters: Counters,
     /// the kind that a dump is showing
     dumping: Kinds,
+    /// a route to much of the Internet has come or gone
+    wide: bool,
     missing: Missing,
     /// what was missing before the dump
     missed: Missing,
@@ -189,6 +192,7 @@ impl Mirror {
             routes: Table::new(),
             rules: Table::new(),
             dumping: Kinds::NONE,
+            wide: false,
             missing: Missing::new(),
             missed: Missing::new(),
             interest: Interest::new(),
@@ -267,6 +271,11 @@ impl Mirror {
 
     /// Take in an event; what has changed in the picture. Events may come twice.
     pub fn apply(&mut self, news: News) -> Kinds {
+        if let News::Is(object) | News::Replaces(object) | News::Gone(object) = &news
+            && let Object::Route(route, _) = object
+        {
+            self.wide |= is_wide(family(route), route.destination.prefix_len());
+        }
         let changed = self.take_in(news);
         // What was left out may be better now than what is known.
         self.needs.add(changed.and(self.missing.concerning()));
@@ -292,6 +301,11 @@ impl Mirror {
                 Kinds::NONE
             }
         }
+    }
+
+    /// Whether a route to much of the Internet, as `0.0.0.0/1`, has come or gone since this was last asked. None is held.
+    pub const fn take_wide(&mut self) -> bool {
+        core::mem::replace(&mut self.wide, false)
     }
 
     /// A dump of one kind begins: [`Mirror::record`] all it shows, then call [`Mirror::end`].

@@ -124,6 +124,21 @@ pub struct Warning {
     pub text: Text,
     /// what to do, where that is known
     pub cure: Option<Cure>,
+    /// of `diverted`: where to
+    pub diversion: Option<Diversion>,
+}
+
+/// Traffic that does not leave by the provider that leads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Diversion {
+    /// of which family
+    pub family: Family,
+    /// the device by which it leaves; null where it is refused
+    pub device: Option<DeviceName>,
+    /// the table that says so
+    pub table: Option<u32>,
+    /// the preference of the rule that looks it up, where that can be told
+    pub preference: Option<u32>,
 }
 
 /// What a person can do about a [`Warning`].

@@ -226,6 +226,7 @@ mod tests {
                     provider,
                     text,
                     cure,
+                    diversion: None,
                 })
             },
         );

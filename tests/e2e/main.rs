@@ -12,6 +12,7 @@
 //! | [`last_resort`] | nobody works, and somebody works again |
 //! | [`steering`] | by firewall mark, by a chosen device, from a chosen address |
 //! | [`foreign`] | what is not ours stays as it is |
+//! | [`asked`] | what the kernel does with the traffic, when others have a say, is told |
 //! | [`filter`] | strict reverse path filters, found and cured |
 //! | [`uplinks`] | point-to-point, link-local gateways, one family only |
 //! | [`death`] | killed at any instant, over and over |
@@ -34,6 +35,7 @@
 #![allow(clippy::unwrap_used)] // what tests share is test code, too, which the lint cannot know
 
 pub mod answers;
+pub mod asked;
 pub mod by_hand;
 pub mod checks;
 pub mod death;
