@@ -46,7 +46,7 @@ impl Daemon<'_> {
         let drained = self.events.drain(&mut self.memory.mirror);
         self.news.add(drained.changed);
         self.more_news = drained.more;
-        if self.memory.mirror.take_wide() {
+        if self.memory.mirror.take_ways_changed() {
             self.asking.hurry(clock::now());
         }
     }

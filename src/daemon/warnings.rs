@@ -6,7 +6,7 @@ use super::refusals::{Refusal, Refusals};
 use super::{Daemon, Memory};
 use crate::config::Provider;
 use crate::engine::path::{Duty, Path};
-use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
+use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
 use crate::linux::probe::share::Room;
 use crate::routing::layout::{Taken, overridden_by};
 use crate::routing::mirror::Kinds;
@@ -100,8 +100,9 @@ const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way";
 const LEAVE_IT: &str = "`/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
      `failover import-mwan3` makes a configuration of mwan3's";
 
-/// What there may be too many of, how many of it can be watched, and what to do.
-const OVERFLOWS: [(Kinds, &str, usize, &str); 4] = [
+/// What there may be too many of that concerns us, how many of it can be watched, and what to do. Of devices, there is room
+/// for all.
+const OVERFLOWS: [(Kinds, &str, usize, &str); 3] = [
     (
         Kinds::ROUTES,
         "default routes",
@@ -113,12 +114,6 @@ const OVERFLOWS: [(Kinds, &str, usize, &str); 4] = [
         "addresses",
         ADDRESSES_MAX,
         "`ip -br address` lists them: delete those not needed",
-    ),
-    (
-        Kinds::LINKS,
-        "devices",
-        LINKS_MAX,
-        "`ip -br link` lists them: delete those not needed",
     ),
     (
         Kinds::RULES,

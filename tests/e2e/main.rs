@@ -21,6 +21,7 @@
 //! | [`reload`] | what a reload keeps, and what it changes |
 //! | [`stop`] | clean stops, and two daemons at once |
 //! | [`outside`] | others change the kernel's state under the daemon's hands |
+//! | [`crowd`] | what there is a thousand of, and does not concern the daemon |
 //! | [`overflow`] | more in the kernel than there is room to watch |
 //! | [`exec`] | commands as checks |
 //! | [`explain`] | what is said of a provider is what is so |
@@ -38,6 +39,7 @@ pub mod answers;
 pub mod asked;
 pub mod by_hand;
 pub mod checks;
+pub mod crowd;
 pub mod death;
 pub mod exec;
 pub mod explain;

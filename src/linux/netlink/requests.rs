@@ -80,7 +80,8 @@ impl Requests {
         let mut changed = Kinds::NONE;
         let mut result = Ok(());
         for kind in Kinds::EACH {
-            if kinds.has(kind) {
+            // One dump may show that another is needed.
+            if kinds.has(kind) || mirror.needs().has(kind) {
                 mirror.need(kind);
                 let outcome = self.dump_kind(mirror, kind, &mut changed);
                 result = result.and(outcome);

@@ -42,7 +42,7 @@ pub struct Outlet<'a> {
     pub device: &'a str,
     /// its own address there
     pub address: Option<IpAddr>,
-    /// all addresses of this machine
+    /// the addresses of the providers' devices
     pub own: &'a [Address],
 }
 
