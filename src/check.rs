@@ -57,6 +57,11 @@ pub(crate) trait Type: Sized {
     /// How the check is made.
     fn way(&self) -> Way<'_>;
 
+    /// The host that it asks, where it asks one by its address: for a name, the resolver.
+    fn host(&self) -> Option<IpAddr> {
+        None
+    }
+
     /// One step of a session, for types that have sessions.
     fn step(&self, _: &mut Self::Session, _: Input<'_>, _: &mut Output) -> Step {
         Step::Wait
@@ -228,6 +233,13 @@ macro_rules! types {
             pub fn way(&self) -> Way<'_> {
                 match self {
                     $(CheckKind::$variant(kind) => kind.way(),)*
+                }
+            }
+
+            /// The host beyond the link that it asks, where it asks one by its address: for a name, the resolver.
+            pub fn host(&self) -> Option<IpAddr> {
+                match self {
+                    $(CheckKind::$variant(kind) => kind.host(),)*
                 }
             }
 

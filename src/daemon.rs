@@ -12,6 +12,7 @@
 //! | part | job |
 //! |---|---|
 //! | `routes` | the kernel's news → the engine; the engine's plans → the kernel |
+//! | `asking` | the kernel is asked by which way packets leave |
 //! | `probing` | rounds out, replies in |
 //! | `netifd` | what netifd says of the providers' interfaces |
 //! | `control` | the clients of the control socket |
@@ -25,6 +26,7 @@
 
 mod announcer;
 mod answers;
+mod asking;
 mod commands;
 mod context;
 mod control;
@@ -56,6 +58,7 @@ use crate::routing::mirror::Mirror;
 use crate::routing::uplink::Uplink;
 use crate::types::{Instant, PerFamily};
 use announcer::{Announcer, Heard};
+use asking::Asking;
 use context::Context;
 use control::Control;
 use netifd::NetifdWatch;
@@ -124,6 +127,7 @@ struct Daemon<'m> {
     /// The engine, the poller, and what is due.
     cx: Context<'m>,
     routes: RouteSync<'m>,
+    asking: Asking,
     probing: Probing<'m>,
     netifd: NetifdWatch<'m>,
     control: Control<'m>,
@@ -170,6 +174,7 @@ impl Daemon<'_> {
         let deadlines = [
             self.cx.engine.next_deadline(),
             self.routes.next_deadline(),
+            self.asking.next_deadline(),
             self.probing.next_deadline(),
             self.netifd.interfaces.next_deadline(),
             self.control.next_deadline(),
@@ -218,6 +223,7 @@ impl Daemon<'_> {
         self.announcer.give_up(now);
         self.control.expire(now);
         self.sync();
+        self.asking.ask(&mut self.cx, &mut self.routes, now);
     }
 
     /// Brings engine and kernel together.
@@ -247,6 +253,7 @@ impl Daemon<'_> {
             self.warnings.find(&Sources {
                 snapshot: Snapshot::of(self.cx.engine, &self.routes, now()),
                 routes: &self.routes,
+                asking: &self.asking,
                 probing: &self.probing,
                 netifd: &self.netifd,
                 pin: &self.pin,

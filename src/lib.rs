@@ -74,6 +74,9 @@
 //!    `e2e::checks::link::an_answer_of_another_neighbour_does_not_count`; `tests/probe.rs`:
 //!    `forged_answers_are_rejected`, `each_path_has_an_identifier_and_a_token_of_its_own`;
 //!    `engine::rounds::tests::a_reply_to_a_round_that_is_not_held_counts_for_no_other`
+//! 10. What is said of the way of packets is what the kernel answers when asked; otherwise a warning says so.
+//!     `e2e::asked::a_full_tunnel_that_comes_later_is_told_of_and_told_no_more`,
+//!     `two_halves_of_the_internet_in_main_are_told_of`; of the way back, `a_full_tunnel_and_a_strict_filter`
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 #[cfg(test)]

@@ -85,13 +85,15 @@ pub const CLIENTS_MAX: usize = 8;
 pub const FRAME_MAX: usize = 2048;
 /// Warnings shown at once in the status.
 pub const WARNINGS_MAX: usize = 32;
-/// Links of the machine that are watched.
+/// Devices that are watched: the providers' and those of [`LEADING_MAX`], and more where nothing in particular is watched.
 pub const LINKS_MAX: usize = 256;
-/// Addresses of the machine that are watched.
+/// Addresses that are watched: those of the providers' devices and in their networks.
 pub const ADDRESSES_MAX: usize = 512;
-/// Default routes, and routes in our tables, that are watched.
+/// Default routes that may win over ours or tell of an uplink, and routes of ours, that are watched.
 pub const ROUTES_MAX: usize = 1024;
-/// Rules that are watched.
+/// Devices that are no provider's, by which default routes lead that may win over ours.
+pub const LEADING_MAX: usize = 16;
+/// Rules that are watched: ours, and of others those that are for all packets or behind ours.
 pub const RULES_MAX: usize = 1024;
 /// Most routes that are installed per family: one per provider in the swap table, and two in its policy table.
 pub const ROUTES_WANTED_MAX: usize = 3 * PROVIDERS_MAX;

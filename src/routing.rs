@@ -7,8 +7,10 @@
 //! | [`uplink`] | mirror + configuration → what is known of a path's uplink, or why it must wait |
 //! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
 //! | [`diff`] | those, and what it has → the changes in between, in a safe order |
+//! | [`asked`] | what the kernel says of the way of packets when it is asked |
 //! | [`mwan3`] | whether mwan3 is at work, too |
 
+pub mod asked;
 pub mod diff;
 pub mod layout;
 pub mod mirror;

@@ -3,8 +3,11 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use failover::linux::netlink::{Drained, Events, Requests};
+use failover::linux::sysctl;
+use failover::routing::asked::Question;
 use failover::routing::mirror::{Kinds, Mirror};
 
 struct Counting;
@@ -53,4 +56,25 @@ fn idle_drains_allocate_nothing() {
         assert_eq!(events.drain(&mut mirror), Drained::default());
     }
     assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before);
+    asking_allocates_nothing(&mut requests);
+}
+
+/// By which way packets would leave; told in the same test, for the count is of the whole process.
+fn asking_allocates_nothing(requests: &mut Requests) {
+    let questions = ["203.0.113.8", "2001:db8::8"].map(|target| Question {
+        target: target.parse().unwrap(),
+        source: None,
+    });
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let started = Instant::now();
+    for _ in 0..1000 {
+        for question in questions {
+            requests.ask(question).unwrap();
+        }
+    }
+    let each = started.elapsed() / 2000;
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before);
+    assert_eq!(sysctl::rp_filter("lo"), sysctl::rp_filter("lo"));
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before);
+    println!("a question: {each:?}");
 }

@@ -89,6 +89,10 @@ impl Type for Dns {
         Way::Session
     }
 
+    fn host(&self) -> Option<IpAddr> {
+        Some(self.server.ip())
+    }
+
     fn step(&self, asked: &mut DnsState, input: Input<'_>, output: &mut Output) -> Step {
         match input {
             Input::Begin { .. } => return Step::Connect(Transport::Udp, self.server),

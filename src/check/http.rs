@@ -144,6 +144,12 @@ impl Type for Http {
         Way::Session
     }
 
+    fn host(&self) -> Option<IpAddr> {
+        match self.server {
+            Server::Address(address) | Server::Name(_, address) => Some(address),
+        }
+    }
+
     fn step(&self, session: &mut HttpState, input: Input<'_>, output: &mut Output) -> Step {
         let step = self.next_step(session, input, output);
         let failed = match step {

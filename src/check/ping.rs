@@ -51,4 +51,8 @@ impl Type for Ping {
     fn way(&self) -> Way<'_> {
         Way::Echo(self)
     }
+
+    fn host(&self) -> Option<IpAddr> {
+        Some(self.target)
+    }
 }

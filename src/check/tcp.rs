@@ -53,6 +53,10 @@ impl Type for Tcp {
         Way::Session
     }
 
+    fn host(&self) -> Option<IpAddr> {
+        Some(self.target.ip())
+    }
+
     fn step(&self, (): &mut (), input: Input<'_>, _: &mut Output) -> Step {
         match input {
             Input::Begin { .. } => Step::Connect(Transport::Tcp, self.target),

@@ -187,6 +187,7 @@ pub(super) fn troubled() -> Answer {
                 is_command: true,
                 text: text("sysctl -w net.ipv4.conf.eth2.rp_filter=2"),
             }),
+            diversion: None,
         },
         Warning {
             code: text("overflow"),
@@ -196,12 +197,14 @@ pub(super) fn troubled() -> Answer {
                 is_command: false,
                 text: text("delete those not needed"),
             }),
+            diversion: None,
         },
         Warning {
             code: text("no-room"),
             provider: None,
             text: text("probes are not asked; and not counted"),
             cure: None,
+            diversion: None,
         },
     ];
     answer

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::linux::connection::{Answer, Provider};
 use crate::text::text;
+use crate::types::Family;
 use crate::wire::control::{TEXT_MAX, Warning};
 use crate::wire::snapshot::{Active, Counters};
 
@@ -30,15 +31,29 @@ struct Told<'a> {
     provider: Option<&'a str>,
     text: heapless::String<WHOLE_MAX>,
     cure: Option<&'a str>,
+    // Of `diverted` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<Family>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<Option<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preference: Option<Option<u32>>,
 }
 
 impl<'a> From<&'a Warning> for Told<'a> {
     fn from(warning: &'a Warning) -> Told<'a> {
+        let diversion = warning.diversion.as_ref();
         Told {
             code: &warning.code,
             provider: warning.provider.as_deref(),
             text: text(format_args!("{warning}")),
             cure: warning.cure.as_ref().map(|cure| cure.text.as_str()),
+            family: diversion.map(|to| to.family),
+            device: diversion.map(|to| to.device.as_deref()),
+            table: diversion.map(|to| to.table),
+            preference: diversion.map(|to| to.preference),
         }
     }
 }
@@ -80,6 +95,7 @@ mod tests {
 
     use super::*;
     use crate::client::fixture::{healthy, troubled};
+    use crate::wire::control::Diversion;
 
     fn parsed(answer: &Answer) -> Value {
         serde_json::from_str(&render(answer).unwrap()).unwrap()
@@ -218,6 +234,28 @@ mod tests {
         assert_eq!(
             parsed(&troubled())["warnings"][0]["code"],
             json!("rp-filter")
+        );
+    }
+
+    #[test]
+    fn of_a_diversion_every_field_is_there_and_of_other_warnings_none() {
+        let mut answer = troubled();
+        let told = |answer: &Answer| parsed(answer)["warnings"][0].clone();
+        for field in ["family", "device", "table", "preference"] {
+            assert_eq!(told(&answer).get(field), None);
+        }
+        answer.warnings[0].diversion = Some(Diversion {
+            family: Family::V6,
+            device: Some(text(format_args!("wg0"))),
+            table: Some(51820),
+            preference: None,
+        });
+        let fields = |warning: Value| {
+            ["family", "device", "table", "preference"].map(|field| warning.get(field).cloned())
+        };
+        assert_eq!(
+            fields(told(&answer)),
+            [json!("ipv6"), json!("wg0"), json!(51820), Value::Null].map(Some)
         );
     }
 

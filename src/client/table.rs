@@ -186,6 +186,7 @@ impl Page {
             provider,
             text,
             cure,
+            ..
         } = warning;
         // A command is copied as a line.
         let command = cure.as_ref().filter(|cure| cure.is_command);

@@ -63,7 +63,9 @@ impl NetifdWatch<'_> {
         for (name, trouble) in self.interfaces.failures() {
             let provider = config.enabled().find(|p| p.interfaces.contains(name));
             let id = provider.map(|provider| &provider.id);
-            let mut add = |code, what, cure| warnings.add(code, id, what, cure);
+            let mut add = |code, what, cure| {
+                warnings.add(code, id, what, cure);
+            };
             match trouble {
                 Untold::Unknown => add(
                     "interface-unknown",

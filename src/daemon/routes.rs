@@ -53,11 +53,13 @@ pub(super) struct RouteSync<'m> {
     pub(super) refusals: &'m mut PerFamily<Refusals>,
     /// What the kernel shall have in the family that is looked at.
     wanted: &'m mut Wanted,
-    requests: Requests,
+    pub(super) requests: Requests,
     pub(super) events: Events,
     standing: PerFamily<Standing>,
     /// What has changed in the kernel, and is not yet told to the engine.
     news: Kinds,
+    /// Something has changed that the ways of packets may depend on: the kernel is to be asked for them.
+    pub(super) has_changed: bool,
     /// The kernel has told more than was read.
     more_news: bool,
     /// No dump before that: one has failed, or the next would leave the same doubts.
@@ -111,6 +113,7 @@ impl<'m> RouteSync<'m> {
             events: Events::open()?,
             standing: PerFamily::default(),
             news: Kinds::NONE,
+            has_changed: true,
             more_news: false,
             dump_at: None,
             gaps: Gaps::default(),
@@ -198,6 +201,7 @@ impl<'m> RouteSync<'m> {
         now: Instant,
     ) {
         self.news = Kinds::NONE;
+        self.has_changed = true;
         self.look_at_uplinks(cx, probing, interfaces, now);
         if self.dump_is_due(now) {
             // Whatever swap the news ask for goes first: the dump is for what they did not tell.

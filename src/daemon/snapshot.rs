@@ -307,6 +307,20 @@ impl<'a> Snapshot<'a> {
         overridden_by(self.mirror.routes(), family, table, metric)
     }
 
+    /// The index of the device of the provider that leads.
+    pub(super) fn leading_device(&self, family: Family) -> Option<u32> {
+        let slot = self.engine.carrier(family)?;
+        let uplink = self.uplink(PathId { slot, family })?;
+        Some(uplink.index).filter(|index| *index != 0)
+    }
+
+    /// The table of a default route of another program that is known to prevail over ours: traffic follows it, and the
+    /// status says so elsewhere.
+    pub(super) fn prevailing_table(&self, family: Family) -> Option<u32> {
+        let table = self.engine.config().globals.table;
+        self.overridden(family).map(|_| table)
+    }
+
     /// 0 when it is yet to come.
     pub(super) fn ms_since(&self, at: Instant) -> u64 {
         (self.now - at.min(self.now)).total_millis()

@@ -8,6 +8,7 @@ use std::{fmt, io};
 use nix::errno::Errno;
 
 use super::announcer::Announcer;
+use super::asking::Asking;
 use super::context::Context;
 use super::control::Control;
 use super::netifd::NetifdWatch;
@@ -150,6 +151,7 @@ fn live(
             &mut memory.wanted,
         )
         .map_err(unavailable)?,
+        asking: Asking::default(),
         probing: Probing::new(&mut memory.prober),
         netifd: NetifdWatch {
             interfaces: &mut memory.interfaces,

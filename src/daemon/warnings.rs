@@ -2,20 +2,19 @@
 
 use core::fmt;
 
+use super::asking::Asking;
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
 use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
 use crate::config::Provider;
-use crate::engine::path::Path;
-use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
-use crate::linux::sysctl;
+use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
 use crate::routing::layout::Taken;
 use crate::routing::mirror::Kinds;
 use crate::routing::mwan3;
 use crate::routing::objects::{Change, Route};
-use crate::routing::uplink::{self, Uplink};
+use crate::routing::uplink;
 use crate::text::text;
 use crate::types::{Duty, Family, Fault, Name, PathId, TABLE_MAIN};
 use crate::wire::control::{Cure, Text, Warning};
@@ -32,6 +31,7 @@ pub(super) struct Warnings {
 pub(super) struct Sources<'a> {
     pub(super) snapshot: Snapshot<'a>,
     pub(super) routes: &'a RouteSync<'a>,
+    pub(super) asking: &'a Asking,
     pub(super) probing: &'a Probing<'a>,
     pub(super) netifd: &'a NetifdWatch<'a>,
     pub(super) pin: &'a Pin,
@@ -50,22 +50,25 @@ impl Warnings {
         &self.all
     }
 
+    /// Adds a warning, if there is room for it.
     pub(super) fn add(
         &mut self,
         code: &str,
         provider: Option<&Name>,
         what: fmt::Arguments<'_>,
         cure: Option<Cure>,
-    ) {
-        if self.all.len() < WARNINGS_MAX {
-            let code = text(format_args!("{code}"));
-            self.all.push(Warning {
-                code,
-                provider: provider.cloned(),
-                text: text(what),
-                cure,
-            });
+    ) -> Option<&mut Warning> {
+        if self.all.len() >= WARNINGS_MAX {
+            return None;
         }
+        self.all.push(Warning {
+            code: text(format_args!("{code}")),
+            provider: provider.cloned(),
+            text: text(what),
+            cure,
+            diversion: None,
+        });
+        self.all.last_mut()
     }
 }
 
@@ -81,8 +84,9 @@ const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way";
 const LEAVE_IT: &str = "`/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
      `failover import-mwan3` makes a configuration of mwan3's";
 
-/// What there may be too many of, how many of it can be watched, and what to do.
-const OVERFLOWS: [(Kinds, &str, usize, &str); 4] = [
+/// What there may be too many of that concerns us, how many of it can be watched, and what to do. Of devices, there is room
+/// for all.
+const OVERFLOWS: [(Kinds, &str, usize, &str); 3] = [
     (
         Kinds::ROUTES,
         "default routes",
@@ -94,12 +98,6 @@ const OVERFLOWS: [(Kinds, &str, usize, &str); 4] = [
         "addresses",
         ADDRESSES_MAX,
         "`ip -br address` lists them: delete those not needed",
-    ),
-    (
-        Kinds::LINKS,
-        "devices",
-        LINKS_MAX,
-        "`ip -br link` lists them: delete those not needed",
     ),
     (
         Kinds::RULES,
@@ -116,6 +114,7 @@ impl Warnings {
         let Sources {
             snapshot,
             routes,
+            asking,
             probing,
             netifd,
             pin,
@@ -143,26 +142,16 @@ impl Warnings {
         }
         netifd.warn(snapshot.engine.config(), self);
         for path in snapshot.engine.paths() {
-            self.warn_of_path(path, &snapshot, routes);
+            if let Some(provider) = snapshot.engine.config().at(path.id.slot) {
+                warn_of_pin(self, provider, path.id.family, &snapshot.reason(path));
+            }
         }
+        asking.warn(&snapshot, self);
         for warning in self.all.iter().filter(|warning| !known.contains(warning)) {
             match &warning.provider {
                 Some(provider) => log::warn!("{provider}: {warning}"),
                 None => log::warn!("{warning}"),
             }
-        }
-    }
-
-    fn warn_of_path(&mut self, path: &Path, snapshot: &Snapshot<'_>, routes: &RouteSync<'_>) {
-        let Some(provider) = snapshot.engine.config().at(path.id.slot) else {
-            return;
-        };
-        warn_of_pin(self, provider, path.id.family, &snapshot.reason(path));
-        let uplink = snapshot.uplink(path.id).filter(|uplink| uplink.index != 0);
-        if let (Family::V4, Some(uplink)) = (path.id.family, uplink) {
-            let has_table = routes.tables.of(path.id.slot).is_some();
-            let told_apart = has_table && !shares_address(path.id, routes.uplinks);
-            warn_of_filter(self, provider, &uplink.device, told_apart);
         }
     }
 
@@ -258,15 +247,6 @@ impl Warnings {
     }
 }
 
-/// Whether another path has the same own address, so that no `from` rule can tell them apart.
-fn shares_address(path: PathId, uplinks: &[Uplink]) -> bool {
-    let own = uplinks.get(path.index()).and_then(|uplink| uplink.address);
-    let with_own = uplinks
-        .iter()
-        .filter(|uplink| own.is_some() && uplink.address == own);
-    with_own.count() > 1
-}
-
 /// Whether the same is said of another default route by this way, which stands before it.
 fn is_told_of(refusal: &Refusal, all: &Refusals) -> bool {
     let way = |refusal: &Refusal| match &refusal.change {
@@ -338,35 +318,5 @@ fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, family: Family, rea
             "`failover use auto` lets the others take over"
         ));
         warnings.add("pinned-down", Some(id), what, cure);
-    }
-}
-
-/// Strict reverse path filtering drops replies on a device that the routes do not favour, unless a `from` rule tells
-/// the way back.
-fn warn_of_filter(warnings: &mut Warnings, provider: &Provider, device: &str, told_apart: bool) {
-    if sysctl::rp_filter(device) != Some(1) {
-        return;
-    }
-    let id = &provider.id;
-    let cure = sysctl::Cure {
-        device,
-        option: "rp_filter",
-        value: 2,
-    };
-    let cure = Some(Cure {
-        is_command: true,
-        text: text(format_args!("{cure}")),
-    });
-    if !told_apart {
-        let what = format_args!(
-            "strict rp_filter on {device} drops the replies to its probes while another provider leads"
-        );
-        warnings.add("rp-filter", Some(id), what, cure);
-    } else if provider.mark.is_some() && sysctl::src_valid_mark(device) == Some(false) {
-        let what = format_args!(
-            "strict rp_filter on {device} drops the replies to hosts whose traffic is marked (unless replies are marked \
-             again, and src_valid_mark is 1)"
-        );
-        warnings.add("src-valid-mark", Some(id), what, cure);
     }
 }

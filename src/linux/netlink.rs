@@ -7,6 +7,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`requests`] | carry out a change; dump a kind of things into the mirror |
+//! | `ask` | ask by which way packets would leave |
 //! | [`events`] | what the kernel tells unasked, into the mirror |
 //! | `socket` | the socket; datagrams → messages |
 //! | `prefilter` | which messages concern us, told before they are decoded |
@@ -14,6 +15,7 @@
 //! | `decode` | message → [`crate::routing::mirror::News`] |
 //! | `encode` | [`crate::routing::objects::Change`] → message |
 
+mod ask;
 mod attribute;
 mod decode;
 mod encode;

@@ -1,7 +1,10 @@
 //! The mirror: the kernel's links, addresses, routes and rules as far as they concern us, kept by events and dumps.
 //!
-//! It holds every link, every address, the default routes of every table, every route of ours, and every rule. It is fed
-//! only with what the kernel says, never with what we asked it for.
+//! It holds what is ours; the providers' devices, their addresses and those of others in their networks; the default
+//! routes by these devices, and those in tables that we look up, with their devices; of the rules of others, those for all
+//! packets, and those behind ours. Whatever else a router has a thousand of takes no place here: containers, customers'
+//! tables and rules. (A mirror that is to watch nothing in particular holds everything.) It is fed only with what the
+//! kernel says, never with what we asked it for.
 //!
 //! Events alone do not tell all: Linux deletes IPv4 routes without a word when their device goes down or loses its last
 //! address, and tells of multipath routes only in part. Then the mirror draws the sure conclusions at once and names the
@@ -17,6 +20,7 @@ mod table;
 use interest::{Class, Interest, Watched};
 
 use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX};
+use crate::routing::asked::is_wide;
 use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::{Family, PROTOCOL};
 pub use interest::{EachNamed, Named};
@@ -164,6 +168,16 @@ pub struct Mirror {
     pub counters: Counters,
     /// the kind that a dump is showing
     dumping: Kinds,
+    /// something that is not held and may change the way of packets has come or gone
+    ways_changed: bool,
+    /// the kinds of which something was left out since the start, as it does not concern us
+    left_out: Kinds,
+    /// the kinds of which only the best few are held, and others there are
+    few: Kinds,
+    /// the same before the dump
+    few_before: Kinds,
+    /// the kinds of which what was left out concerns us since, as the dump has shown
+    again: Kinds,
     missing: Missing,
     /// what was missing before the dump
     missed: Missing,
@@ -189,6 +203,11 @@ impl Mirror {
             routes: Table::new(),
             rules: Table::new(),
             dumping: Kinds::NONE,
+            ways_changed: false,
+            left_out: Kinds::NONE,
+            few: Kinds::NONE,
+            few_before: Kinds::NONE,
+            again: Kinds::NONE,
             missing: Missing::new(),
             missed: Missing::new(),
             interest: Interest::new(),
@@ -203,22 +222,22 @@ impl Mirror {
         }
     }
 
-    /// Every device.
+    /// The devices.
     pub fn links(&self) -> &[Link] {
         self.links.as_slice()
     }
 
-    /// Every address.
+    /// The addresses.
     pub fn addresses(&self) -> &[Address] {
         self.addresses.as_slice()
     }
 
-    /// Every default route, and every route of ours.
+    /// Default routes, and every route of ours.
     pub fn routes(&self) -> &[Route] {
         self.routes.as_slice()
     }
 
-    /// Every rule.
+    /// Rules, and among them every one of ours.
     pub fn rules(&self) -> &[Rule] {
         self.rules.as_slice()
     }
@@ -245,8 +264,10 @@ impl Mirror {
         }
         self.interest.note_all(self.links.as_slice());
         self.missing.suspect();
-        self.needs.add(self.missing.any());
-        !self.missing.any().is_empty()
+        let mut unknown = self.missing.any();
+        unknown.add(self.left_out);
+        self.needs.add(unknown);
+        !unknown.is_empty()
     }
 
     /// The kinds of which the kernel has more than there is room for.
@@ -267,6 +288,9 @@ impl Mirror {
 
     /// Take in an event; what has changed in the picture. Events may come twice.
     pub fn apply(&mut self, news: News) -> Kinds {
+        if let News::Is(object) | News::Replaces(object) | News::Gone(object) = &news {
+            self.ways_changed |= changes_ways(object);
+        }
         let changed = self.take_in(news);
         // What was left out may be better now than what is known.
         self.needs.add(changed.and(self.missing.concerning()));
@@ -294,10 +318,18 @@ impl Mirror {
         }
     }
 
+    /// Whether something that may change the way of packets has come or gone since this was last asked, held or not.
+    pub const fn take_ways_changed(&mut self) -> bool {
+        core::mem::replace(&mut self.ways_changed, false)
+    }
+
     /// A dump of one kind begins: [`Mirror::record`] all it shows, then call [`Mirror::end`].
     pub fn begin(&mut self, kind: Kinds) {
         (self.dumping, self.missed) = (kind, self.missing);
         self.missing.forget(kind);
+        self.few_before = self.few;
+        self.few.drop(kind);
+        self.again.drop(kind);
         self.nexthops.drop(kind);
         self.twins.drop(kind);
         match kind {
@@ -330,9 +362,14 @@ impl Mirror {
             // What went has made room for what was shown before it went.
             let again = self.missing.any().has(kind) && self.room(kind) > 0;
             self.needs.add(kind.when(again));
+            // What went may have been among the best few.
+            self.again.add(self.few.and(kind.when(changed)));
         } else {
             self.missing.restore(kind, &self.missed);
+            self.few.add(self.few_before.and(kind));
         }
+        self.needs.add(self.again.and(kind));
+        self.again.drop(kind);
         let more = self
             .missing
             .count(kind)
@@ -344,34 +381,89 @@ impl Mirror {
 
     /// Take in that a thing exists, without concluding anything from it; what has changed.
     pub fn record(&mut self, object: Object) -> Kinds {
-        let interest = &mut self.interest;
         match object {
-            Object::Link(link) => {
-                let index = link.index;
-                interest.note(&link);
-                let inserted = self.links.insert(link, |old| old.index == index, interest);
-                self.recorded(Kinds::LINKS, inserted, |mirror| &mirror.links)
-            }
-            Object::Address(address) => {
-                let same = |old: &Address| same_address(old, &address);
-                let inserted = self.addresses.insert(address, same, interest);
-                self.recorded(Kinds::ADDRESSES, inserted, |mirror| &mirror.addresses)
-            }
+            Object::Link(link) => self.record_link(link),
+            Object::Address(address) => self.record_address(address),
             Object::Route(route, _) if !relevant(&route) => Kinds::NONE,
-            Object::Route(route, nexthop) => {
-                let kind = route.kind();
-                self.nexthops.add(kind.when(nexthop));
-                let inserted = self.routes.insert(route, |old| *old == route, interest);
-                self.twins.add(kind.when(inserted == Inserted::Again));
-                self.recorded(kind, inserted, |mirror| &mirror.routes)
-            }
+            Object::Route(route, nexthop) => self.record_route(route, nexthop),
+            Object::Rule(rule) if self.leaves_out(&rule) => Kinds::NONE,
             Object::Rule(rule) => {
                 // Equal ones are one: `same` needs the rule that is moved into the table.
                 let known = rule.clone();
-                let inserted = self.rules.insert(rule, |old| *old == known, interest);
+                let same = |old: &Rule| *old == known;
+                let inserted = self.rules.insert(rule, same, &self.interest);
                 self.recorded(Kinds::RULES, inserted, |mirror| &mirror.rules)
             }
         }
+    }
+
+    fn record_link(&mut self, link: Link) -> Kinds {
+        let index = link.index;
+        if self.interest.note(&link) {
+            self.look_closer(Kinds::ADDRESSES);
+            self.look_closer(Kinds::ROUTES);
+        }
+        if self.leaves_out(&link) {
+            // It may have had another name.
+            let known = self.links.remove(|old| old.index == index);
+            return Kinds::LINKS.when(known);
+        }
+        let same = |old: &Link| old.index == index;
+        let inserted = self.links.insert(link, same, &self.interest);
+        self.recorded(Kinds::LINKS, inserted, |mirror| &mirror.links)
+    }
+
+    fn record_address(&mut self, address: Address) -> Kinds {
+        if self.interest.note_address(&address) {
+            self.look_closer(Kinds::ADDRESSES);
+        }
+        if self.leaves_out(&address) {
+            return Kinds::NONE;
+        }
+        let same = |old: &Address| same_address(old, &address);
+        let inserted = self.addresses.insert(address, same, &self.interest);
+        self.recorded(Kinds::ADDRESSES, inserted, |mirror| &mirror.addresses)
+    }
+
+    fn record_route(&mut self, route: Route, nexthop: bool) -> Kinds {
+        let kind = route.kind();
+        let known = self.routes.as_slice();
+        let leads = |device| known.iter().any(|route| route.device == device);
+        if self.interest.note_route(&route, leads) {
+            self.look_closer(Kinds::LINKS);
+        }
+        if self.leaves_out(&route) || !self.is_among_few(&route) {
+            return Kinds::NONE;
+        }
+        self.nexthops.add(kind.when(nexthop));
+        let same = |old: &Route| *old == route;
+        let inserted = self.routes.insert(route, same, &self.interest);
+        self.twins.add(kind.when(inserted == Inserted::Again));
+        self.recorded(kind, inserted, |mirror| &mirror.routes)
+    }
+
+    /// Whether a thing does not concern us, and takes no place.
+    fn leaves_out<T: Watched>(&mut self, thing: &T) -> bool {
+        let out = !self.interest.is_general() && thing.class(&self.interest) == Class::Other;
+        self.left_out.add(thing.kind().when(out));
+        out
+    }
+
+    /// Whether a route is one of those that are enough, which it may be in another's place.
+    fn is_among_few(&mut self, route: &Route) -> bool {
+        if self.interest.is_general() {
+            return true;
+        }
+        let (is_one, others) = self.routes.admit(route, &self.interest);
+        self.few.add(route.kind().when(others));
+        is_one
+    }
+
+    /// What was left out of these kinds may concern us since.
+    fn look_closer(&mut self, kinds: Kinds) {
+        let unknown = self.left_out.and(kinds);
+        self.again.add(unknown.and(self.dumping));
+        self.needs.add(unknown);
     }
 
     /// What the recording of a thing of this kind has changed. What is left out is counted.
@@ -398,7 +490,8 @@ impl Mirror {
             self.needs.add(out.when(!self.missing.any().has(out)));
         }
         self.missing.add(out, counted);
-        if left_out.class(&self.interest) > Class::Other {
+        // Of rules of others, none that is not known takes the place of one that has gone.
+        if left_out.class(&self.interest) > Class::Other && out != Kinds::RULES {
             let blind = table(self).has_few(left_out, &self.interest);
             self.missing.add_concerning(out, blind);
         }
@@ -462,6 +555,9 @@ impl Mirror {
     }
 
     fn address_gone(&mut self, gone: &Address) -> Kinds {
+        if self.leaves_out(gone) {
+            return self.unheld_address_gone(gone);
+        }
         let known = self.addresses.remove(|old| same_address(old, gone));
         if !known {
             self.unknown_gone(Kinds::ADDRESSES);
@@ -487,6 +583,16 @@ impl Mirror {
             changed.add(self.device_lost_routes(gone.device, Kinds::ROUTES_V4));
         }
         changed
+    }
+
+    /// An address of a device, of which others are not held either, is gone: only a dump tells what became of its routes.
+    fn unheld_address_gone(&mut self, gone: &Address) -> Kinds {
+        let address: core::net::IpAddr = gone.prefix.address().into();
+        let lost = |route: &Route| route.device == gone.device || route.source == Some(address);
+        let of_family = |route: &Route| family(route) == Family::of(address);
+        let any = self.routes().iter().any(|r| of_family(r) && lost(r));
+        self.needs.add(Kinds::routes(Family::of(address)).when(any));
+        Kinds::NONE
     }
 
     /// A device went down, or away: its routes of these kinds are gone, told or not (fib_semantics.c:
@@ -539,6 +645,7 @@ impl Mirror {
         let unsure = self.twins.has(kind) || (!is_default(&route) && !unchanged);
         self.needs.add(kind.when(unsure));
         if !unchanged {
+            self.needs.add(self.few.and(kind));
             self.routes.remove(|old| same_key(old, &route));
             self.record(Object::Route(route, nexthop));
         }
@@ -549,6 +656,8 @@ impl Mirror {
         let kind = Kinds::routes(family(gone));
         if self.routes.remove(|old| old == gone) {
             self.needs.add(kind.when(self.twins.has(kind)));
+            let one_of_few = gone.few_suffice(&self.interest);
+            self.needs.add(self.few.and(kind.when(one_of_few)));
             return kind;
         }
         // Part of a multipath route, or a route that the mirror knows otherwise.
@@ -563,6 +672,9 @@ impl Mirror {
     }
 
     fn rule_gone(&mut self, gone: &Rule) -> Kinds {
+        if self.leaves_out(gone) {
+            return Kinds::NONE;
+        }
         // Different foreign rules may look alike here.
         let vague = gone.selector == Selector::Foreign || gone.verdict == RuleVerdict::Foreign;
         self.needs.add(Kinds::RULES.when(vague));
@@ -586,6 +698,18 @@ pub(crate) fn is_default(route: &Route) -> bool {
 
 fn relevant(route: &Route) -> bool {
     is_default(route) || route.protocol == PROTOCOL
+}
+
+/// Whether the way of packets may be another when this comes or goes, though it is not ours.
+fn changes_ways(object: &Object) -> bool {
+    match object {
+        Object::Route(route, _) => {
+            let length = route.destination.prefix_len();
+            route.protocol != PROTOCOL && (length == 0 || is_wide(family(route), length))
+        }
+        Object::Rule(rule) => rule.protocol != PROTOCOL,
+        Object::Link(_) | Object::Address(_) => false,
+    }
 }
 
 /// What the kernel tells routes apart by, as far as the mirror knows it.

@@ -36,7 +36,7 @@ pub struct Address {
     pub secondary: bool,
 }
 
-/// A route. Kept in the mirror: every default route of any table, and every route of ours.
+/// A route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// its table
@@ -81,7 +81,7 @@ pub enum RouteKind {
     Other,
 }
 
-/// A policy rule. Kept in the mirror: those of ours, and foreign ones at preferences of ours.
+/// A policy rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// its family

@@ -8,7 +8,7 @@ use core::fmt;
 
 use heapless::String;
 
-use crate::types::{Cause, Kind, Name, Who};
+use crate::types::{Cause, DeviceName, Family, Kind, Name, Who};
 use crate::wire::codec::{Codec, Message};
 use crate::wire::snapshot::{Header, Path, ProviderHead, Word};
 
@@ -94,6 +94,21 @@ pub struct Warning {
     pub text: Text,
     /// what to do, where that is known
     pub cure: Option<Cure>,
+    /// of `diverted`: where to
+    pub diversion: Option<Diversion>,
+}
+
+/// Traffic that does not leave by the provider that leads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diversion {
+    /// of which family
+    pub family: Family,
+    /// the device by which it leaves; null where it is refused
+    pub device: Option<DeviceName>,
+    /// the table that says so
+    pub table: Option<u32>,
+    /// the preference of the rule that looks it up, where that can be told
+    pub preference: Option<u32>,
 }
 
 /// What a person can do about a [`Warning`].
@@ -219,6 +234,12 @@ impl Message for Warning {
         codec.optional(&mut self.cure, |codec, cure| {
             codec.flag(&mut cure.is_command);
             codec.text(&mut cure.text);
+        });
+        codec.optional(&mut self.diversion, |codec, diversion| {
+            codec.choice(&mut diversion.family, &Family::ALL);
+            codec.optional_text(&mut diversion.device);
+            codec.optional_number(&mut diversion.table);
+            codec.optional_number(&mut diversion.preference);
         });
     }
 }

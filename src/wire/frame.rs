@@ -329,6 +329,7 @@ mod tests {
                     provider,
                     text,
                     cure,
+                    diversion: None,
                 })
             },
         );

@@ -11,6 +11,7 @@
 //! | [`preempt`] | whether and when traffic returns; providers taken out of use |
 //! | [`last_resort`] | no provider works, and one works again |
 //! | [`steering`] | traffic by firewall mark, by device, by source address |
+//! | [`asked`] | packets that leave by another way than the status says |
 //! | [`foreign`] | foreign routes and rules stay unchanged |
 //! | [`rp_filter`] | strict reverse-path filters are detected and cured |
 //! | [`uplinks`] | point-to-point links, link-local gateways, one family only |
@@ -20,6 +21,7 @@
 //! | [`reload`] | what a reload keeps, and what it changes |
 //! | [`stop`] | clean stops, and two daemons at once |
 //! | [`external_changes`] | other programs change the kernel's state |
+//! | [`crowd`] | a thousand links, addresses and routes that do not concern the daemon |
 //! | [`overflow`] | more routes in the kernel than there is room for |
 //! | [`exec`] | commands as checks |
 //! | [`explain`] | the output of `explain` is true |
@@ -35,7 +37,9 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are test code, too, which the lint cannot know
 
 pub mod answers;
+pub mod asked;
 pub mod checks;
+pub mod crowd;
 pub mod exec;
 pub mod explain;
 pub mod external_changes;

@@ -46,6 +46,7 @@ impl RouteSync<'_> {
         let drained = self.events.drain(self.mirror);
         self.news.add(drained.changed);
         self.more_news = drained.more;
+        self.has_changed |= self.mirror.take_ways_changed();
     }
 
     /// What there was no room for is due to be looked at again.

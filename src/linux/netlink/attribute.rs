@@ -9,6 +9,7 @@ use crate::types::DeviceName;
 
 // linux/rtnetlink.h
 pub(super) const RTA_VIA: u16 = 18;
+pub(super) const RTA_UID: u16 = 25;
 pub(super) const RTA_NH_ID: u16 = 30;
 // linux/fib_rules.h
 pub(super) const FRA_SRC: u16 = 2;

@@ -36,10 +36,9 @@ impl Request {
         Request(bytes)
     }
 
-    /// Its bytes, with a sequence number, which the answers repeat.
-    pub(super) fn numbered(&mut self, sequence: u32) -> &[u8] {
-        NetlinkBuffer::new(&mut self.0).set_sequence_number(sequence);
-        &self.0
+    /// Its bytes, the sequence number of which is still to be set.
+    pub(super) fn as_bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
     }
 }
 
@@ -96,6 +95,20 @@ pub(super) fn dump(kind: Kinds, family: Family) -> Request {
             show(libc::RTM_GETROUTE, &header)
         }
     }
+}
+
+/// The request to show one device, and to say when that is done.
+pub(super) fn link(index: u32) -> Request {
+    let header = LinkHeader {
+        index,
+        ..LinkHeader::default()
+    };
+    Request::new(
+        libc::RTM_GETLINK,
+        NLM_F_ACK,
+        &header,
+        &Attributes::default(),
+    )
 }
 
 fn show(kind: u16, header: &dyn Emitable) -> Request {
@@ -211,9 +224,9 @@ mod tests {
 
     /// What rtnetlink reads of a request.
     fn read<T: Parseable<[u8]>>(mut request: Request) -> T {
-        let message = NetlinkBuffer::new_checked(request.numbered(7)).unwrap();
+        let message = NetlinkBuffer::new_checked(&*request.as_bytes_mut()).unwrap();
         assert_eq!(message.length() as usize, message.buffer.len());
-        assert_eq!((message.sequence_number(), message.port_number()), (7, 0));
+        assert_eq!(message.port_number(), 0);
         assert_eq!(message.flags() & NLM_F_REQUEST, NLM_F_REQUEST);
         T::parse(message.payload()).unwrap()
     }

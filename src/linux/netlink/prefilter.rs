@@ -4,8 +4,9 @@ use nix::libc;
 use rtnetlink::packet_core::NLM_F_REPLACE;
 
 use crate::linux::netlink::socket::Message;
+use crate::routing::asked::is_wide;
 use crate::routing::mirror::Kinds;
-use crate::types::{PROTOCOL, TABLE_MAIN};
+use crate::types::{Family, PROTOCOL, TABLE_MAIN};
 
 const RTM_NEWLINK: u16 = libc::RTM_NEWLINK;
 const RTM_DELLINK: u16 = libc::RTM_DELLINK;
@@ -54,7 +55,7 @@ fn route_concerns_us(message: &Message<'_>) -> bool {
     const RTM_F_CLONED: u32 = 0x200;
     let Some(
         &[
-            _,
+            family,
             destination_length,
             _,
             tos,
@@ -76,7 +77,15 @@ fn route_concerns_us(message: &Message<'_>) -> bool {
     let replaces = message.flags() & NLM_F_REPLACE != 0
         && message.message_type() == RTM_NEWROUTE
         && u32::from(table) != TABLE_MAIN;
-    destination_length == 0 || protocol == PROTOCOL || replaces
+    let family = if family == INET {
+        Family::V4
+    } else {
+        Family::V6
+    };
+    destination_length == 0
+        || protocol == PROTOCOL
+        || replaces
+        || is_wide(family, destination_length)
 }
 
 #[cfg(test)]
@@ -116,6 +125,7 @@ mod tests {
             passes(NLM_F_REPLACE, route(24, 0, 0, 4)),
             "may replace ours"
         );
+        assert!(passes(0, route(1, 0, 254, 4)), "half the Internet");
         assert!(!passes(0, route(0, 16, 254, 4)), "for one type of service");
     }
 

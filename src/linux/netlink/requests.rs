@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR};
+use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer};
 
 use crate::limits::{DUMP_PATIENCE, DUMP_TRIES, REQUEST_PATIENCE};
 use crate::linux::clock::now;
@@ -26,9 +26,12 @@ pub struct Requests {
     sequence: u32,
 }
 
+/// Reads one answer. `Some`: it is the last, and says this.
+type ReadAnswer<'a> = dyn FnMut(&Message<'_>, &mut Worth) -> Option<Result<(), Errno>> + 'a;
+
 /// What a dump is worth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Worth {
+pub(super) struct Worth {
     /// the kernel's picture changed meanwhile
     interrupted: bool,
     /// so many messages could not be read
@@ -77,7 +80,8 @@ impl Requests {
         let mut changed = Kinds::NONE;
         let mut result = Ok(());
         for kind in Kinds::EACH {
-            if kinds.has(kind) {
+            // One dump may show that another is needed.
+            if kinds.has(kind) || mirror.needs().has(kind) {
                 mirror.need(kind);
                 let outcome = self.dump_kind(mirror, kind, &mut changed);
                 result = result.and(outcome);
@@ -139,20 +143,32 @@ impl Requests {
         Ok(total)
     }
 
-    /// Send a request, and read its answers until the last. The socket is closed after every error but the kernel's refusal.
-    fn transact(
+    pub(super) fn transact(
         &mut self,
         mut request: Request,
         each: &mut dyn FnMut(Object),
+    ) -> Result<Worth, Errno> {
+        self.exchange(request.as_bytes_mut(), &mut |answer, worth| {
+            read_answer(answer, worth, each)
+        })
+    }
+
+    /// Send a request, and read its answers until `read` says what the last one says. The socket is closed after every
+    /// error but the kernel's refusal.
+    pub(super) fn exchange(
+        &mut self,
+        request: &mut [u8],
+        read: &mut ReadAnswer<'_>,
     ) -> Result<Worth, Errno> {
         let mut socket = match self.socket.take() {
             Some(socket) => socket,
             None => NetlinkSocket::open(0).map_err(|error| errno_of(&error))?,
         };
         self.sequence = self.sequence.wrapping_add(1);
-        socket.send(request.numbered(self.sequence))?;
+        NetlinkBuffer::new(&mut *request).set_sequence_number(self.sequence);
+        socket.send(request)?;
         let mut worth = Worth::default();
-        let end = read_answers(&mut socket, self.sequence, &mut worth, each)?;
+        let end = read_answers(&mut socket, self.sequence, &mut worth, read)?;
         self.socket = Some(socket);
         end.map(|()| worth)
     }
@@ -163,7 +179,7 @@ fn read_answers(
     socket: &mut NetlinkSocket,
     sequence: u32,
     worth: &mut Worth,
-    each: &mut dyn FnMut(Object),
+    read: &mut ReadAnswer<'_>,
 ) -> Result<Result<(), Errno>, Errno> {
     let started = now();
     let mut heard = started;
@@ -184,7 +200,7 @@ fn read_answers(
             match message {
                 Ok(message) if message.sequence_number() == sequence => {
                     answered = true;
-                    if let Some(end) = read_answer(&message, worth, each) {
+                    if let Some(end) = read(&message, worth) {
                         return Ok(end);
                     }
                 }
@@ -208,13 +224,7 @@ fn read_answer(
     let (kind, flags) = (message.message_type(), message.flags());
     worth.interrupted |= flags & NLM_F_DUMP_INTR != 0;
     if matches!(kind, NLMSG_ERROR | NLMSG_DONE) {
-        // Both begin with an errno, negative, or 0 (`struct nlmsgerr`, linux/netlink.h).
-        let code = message.payload().first_chunk().copied();
-        return Some(match code.map(i32::from_ne_bytes) {
-            Some(0..) => Ok(()),
-            Some(refused) => Err(Errno::from_raw(refused.saturating_neg())),
-            None => Err(Errno::EPROTO),
-        });
+        return Some(verdict(message));
     }
     if concerns_us(message) {
         match decode::news(kind, flags, message.payload()) {
@@ -224,6 +234,16 @@ fn read_answer(
         }
     }
     None
+}
+
+/// What `NLMSG_ERROR` and `NLMSG_DONE` say. Both begin with an errno, negative, or 0 (`struct nlmsgerr`, linux/netlink.h).
+pub(super) fn verdict(message: &Message<'_>) -> Result<(), Errno> {
+    let code = message.payload().first_chunk().copied();
+    match code.map(i32::from_ne_bytes) {
+        Some(0..) => Ok(()),
+        Some(refused) => Err(Errno::from_raw(refused.saturating_neg())),
+        None => Err(Errno::EPROTO),
+    }
 }
 
 /// Wait until there is something to read, or the time is over.

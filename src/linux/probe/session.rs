@@ -42,7 +42,7 @@ pub struct Outlet<'a> {
     pub device: &'a str,
     /// our address on the device
     pub address: Option<IpAddr>,
-    /// all addresses of this machine
+    /// the addresses of the providers' devices
     pub own: &'a [Address],
 }
 

@@ -25,8 +25,8 @@ impl Tables {
     /// else [`POLICY_TABLE_FIRST`] + slot; else, when somebody else's route is in that, the next one that can only be this
     /// slot's and that nobody uses.
     ///
-    /// `routes` are the kernel's, of both families: every default route of any table is enough, for a table that
-    /// others use as a routing table has one.
+    /// `routes` are the kernel's, of both families, as the mirror holds them: the default routes of the tables that may be
+    /// chosen are enough, for a table that others use as a routing table has one.
     pub fn choose(&mut self, config: &Config, routes: &[Route]) {
         let previous = core::mem::take(self);
         for provider in config.enabled() {

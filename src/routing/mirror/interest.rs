@@ -5,9 +5,11 @@ use core::net::IpAddr;
 use heapless::Vec;
 
 use super::{Kinds, family, is_default};
-use crate::limits::{PATHS_MAX, PROVIDERS_MAX};
-use crate::routing::objects::{Address, Link, Route, RouteKind, Rule};
-use crate::types::{DeviceName, Family, Metric, POLICY_TABLE_FIRST, PROTOCOL, Prefix, TABLE_MAIN};
+use crate::limits::{LEADING_MAX, PATHS_MAX, PROVIDERS_MAX, RULE_PREF_MAX};
+use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::types::{
+    DeviceName, Family, Metric, POLICY_TABLE_FIRST, PROTOCOL, Prefix, TABLE_MAIN, network_of,
+};
 
 /// What concerns us, named by the configuration, by netifd, or by an uplink.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +34,11 @@ pub(crate) struct Interest {
     tables: Vec<u32, { PROVIDERS_MAX + 1 }>,
     /// the numbers of `devices`, as far as they exist
     numbers: Vec<u32, PATHS_MAX>,
+    /// the numbers of the devices by which default routes of others lead in `main` or in a table of ours
+    leading: Vec<u32, LEADING_MAX>,
     addresses: Vec<IpAddr, PATHS_MAX>,
+    /// the networks of `numbers`
+    networks: Vec<Prefix, PATHS_MAX>,
     devices: Vec<DeviceName, PATHS_MAX>,
     prefixes: Vec<Prefix, PATHS_MAX>,
 }
@@ -40,7 +46,7 @@ pub(crate) struct Interest {
 /// How much a thing concerns us. A higher class takes the room of a lower one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
-    /// it belongs to others
+    /// it belongs to others, and is left out
     Other,
     /// it tells of an uplink, or stands in a table of ours
     Concerns,
@@ -50,10 +56,18 @@ pub(crate) enum Class {
 
 /// A thing that the mirror has only so much room for.
 pub(crate) trait Watched: PartialEq {
+    /// Whether there are any that are akin.
+    const CROWDS: bool = false;
+
     /// its kind: one of [`Kinds::EACH`]
     fn kind(&self) -> Kinds;
 
     fn class(&self, interest: &Interest) -> Class;
+
+    /// Whether the best few that are akin are enough, however much room there is.
+    fn few_suffice(&self, _: &Interest) -> bool {
+        false
+    }
 
     /// Whether both, of class [`Class::Concerns`], tell of the same uplink: the best few are enough.
     fn is_akin(&self, _: &Self, _: &Interest) -> bool {
@@ -72,7 +86,9 @@ impl Interest {
             tables: Vec::new(),
             numbers: Vec::new(),
             devices: Vec::new(),
+            leading: Vec::new(),
             addresses: Vec::new(),
+            networks: Vec::new(),
             prefixes: Vec::new(),
         }
     }
@@ -111,21 +127,55 @@ impl Interest {
         });
     }
 
-    /// A device has come, or has got another name.
-    pub(crate) fn note(&mut self, link: &Link) {
-        self.forget(link.index);
-        if self.devices.contains(&link.name) {
+    /// Whether nothing is named. Then nothing is left out.
+    pub(crate) fn is_general(&self) -> bool {
+        self.tables.is_empty() && self.devices.is_empty() && self.prefixes.is_empty()
+    }
+
+    /// A device has come, or has got another name; whether it is one of ours now, and was not before.
+    pub(crate) fn note(&mut self, link: &Link) -> bool {
+        let known = self.numbers.contains(&link.index);
+        let named = self.devices.contains(&link.name);
+        if known && !named {
+            self.numbers.retain(|number| *number != link.index);
+        } else if named && !known {
             // As many as there are names, and a few that are about to go.
             let _ = self.numbers.push(link.index);
         }
+        named && !known
+    }
+
+    /// An address has come; whether it is one of ours in a network that was not known, where others may have some, too.
+    pub(crate) fn note_address(&mut self, address: &Address) -> bool {
+        let network = network_of(address.prefix);
+        let own: IpAddr = address.prefix.address().into();
+        let length = network.prefix_len();
+        let is_one = length == 0 || length == if own.is_ipv4() { 32 } else { 128 };
+        let is_near = matches!(own, IpAddr::V6(own) if own.is_unicast_link_local());
+        let new = !is_one && !is_near && !self.networks.contains(&network);
+        new && self.has_device(address.device) && self.networks.push(network).is_ok()
+    }
+
+    /// A route has come; whether it leads by a device that was of no interest before. `leads`: whether any does by this one.
+    pub(crate) fn note_route(&mut self, route: &Route, leads: impl Fn(u32) -> bool) -> bool {
+        let known = self.has_device(route.device) || self.leading.contains(&route.device);
+        let wins =
+            is_default(route) && route.protocol != PROTOCOL && self.is_looked_up(route.table);
+        if !wins || known || route.device == 0 {
+            return false;
+        }
+        if self.leading.is_full() {
+            self.leading.retain(|device| leads(*device));
+        }
+        self.leading.push(route.device).is_ok()
     }
 
     /// These are all devices that there are.
     pub(crate) fn note_all(&mut self, links: &[Link]) {
         self.numbers
             .retain(|number| links.iter().any(|link| link.index == *number));
-        if !self.devices.is_empty() {
-            links.iter().for_each(|link| self.note(link));
+        for link in links {
+            self.note(link);
         }
     }
 
@@ -134,10 +184,18 @@ impl Interest {
         if self.numbers.contains(&index) {
             self.numbers.retain(|number| *number != index);
         }
+        if self.leading.contains(&index) {
+            self.leading.retain(|number| *number != index);
+        }
     }
 
     fn has_table(&self, table: u32) -> bool {
         is_policy_table(table) || self.tables.contains(&table)
+    }
+
+    /// Whether a default route of others in this table may win over ours.
+    fn is_looked_up(&self, table: u32) -> bool {
+        table == TABLE_MAIN || self.tables.contains(&table)
     }
 
     fn has_device(&self, index: u32) -> bool {
@@ -165,6 +223,12 @@ pub(crate) fn is_policy_table(table: u32) -> bool {
     number.is_some_and(|number| usize::try_from(number).is_ok_and(|number| number < PATHS_MAX))
 }
 
+/// Whether this may become a policy table, unless others use it: the automatic ones, and some that stand in for them.
+fn may_be_policy_table(table: u32) -> bool {
+    let number = table.checked_sub(POLICY_TABLE_FIRST);
+    number.is_some_and(|number| usize::try_from(number).is_ok_and(|number| number < 2 * PATHS_MAX))
+}
+
 /// The order of foreign default routes by what they tell of their device's uplink: the best is the least.
 pub(crate) fn preference(route: &Route) -> (bool, Metric, u32, Option<IpAddr>) {
     let elsewhere = route.table != TABLE_MAIN;
@@ -177,14 +241,19 @@ impl Watched for Link {
     }
 
     fn class(&self, interest: &Interest) -> Class {
-        match interest.devices.contains(&self.name) {
-            true => Class::Ours,
-            false => Class::Other,
+        if interest.devices.contains(&self.name) {
+            Class::Ours
+        } else if interest.leading.contains(&self.index) {
+            Class::Concerns
+        } else {
+            Class::Other
         }
     }
 }
 
 impl Watched for Address {
+    const CROWDS: bool = true;
+
     fn kind(&self) -> Kinds {
         Kinds::ADDRESSES
     }
@@ -192,10 +261,11 @@ impl Watched for Address {
     fn class(&self, interest: &Interest) -> Class {
         let own: IpAddr = self.prefix.address().into();
         let near = interest.has_device(self.device);
-        let delegated = |prefix: &Prefix| prefix.contains_addr(&own.into());
+        let contains = |prefix: &Prefix| prefix.contains_addr(&own.into());
+        let mut prefixes = interest.prefixes.iter().chain(&interest.networks);
         if near && interest.addresses.contains(&own) {
             Class::Ours
-        } else if near || interest.prefixes.iter().any(delegated) {
+        } else if near || prefixes.any(contains) {
             Class::Concerns
         } else {
             Class::Other
@@ -219,6 +289,8 @@ impl Watched for Address {
 }
 
 impl Watched for Route {
+    const CROWDS: bool = true;
+
     fn kind(&self) -> Kinds {
         Kinds::routes(family(self))
     }
@@ -227,11 +299,19 @@ impl Watched for Route {
         let leads = || self.kind == RouteKind::Unicast && interest.has_device(self.device);
         if self.protocol == PROTOCOL {
             Class::Ours
-        } else if is_default(self) && (interest.has_table(self.table) || leads()) {
+        } else if is_default(self)
+            && (interest.is_looked_up(self.table) || may_be_policy_table(self.table) || leads())
+        {
             Class::Concerns
         } else {
             Class::Other
         }
+    }
+
+    /// In a table of others it is of interest only where it tells the gateway of a device.
+    fn few_suffice(&self, interest: &Interest) -> bool {
+        let elsewhere = !interest.is_looked_up(self.table) && !may_be_policy_table(self.table);
+        elsewhere && self.protocol != PROTOCOL
     }
 
     fn is_akin(&self, other: &Route, interest: &Interest) -> bool {
@@ -250,9 +330,14 @@ impl Watched for Rule {
         Kinds::RULES
     }
 
+    /// Of others', those for all packets, those behind ours, and those that refuse what is marked (mwan3's).
     fn class(&self, _: &Interest) -> Class {
-        match self.protocol {
-            PROTOCOL => Class::Ours,
+        let refuses = self.verdict == RuleVerdict::Unreachable;
+        match self.selector {
+            _ if self.protocol == PROTOCOL => Class::Ours,
+            Selector::All => Class::Concerns,
+            Selector::Mark(_) if refuses => Class::Concerns,
+            _ if self.pref >= RULE_PREF_MAX => Class::Concerns,
             _ => Class::Other,
         }
     }

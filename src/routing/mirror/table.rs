@@ -120,11 +120,39 @@ impl<T: Watched, const N: usize> Table<T, N> {
     /// The worst of a crowd; where there is none, something that concerns us, for what is ours.
     fn crowded(&self, class: Class, interest: &Interest) -> Option<usize> {
         let concerns = |v: &T| v.class(interest) == Class::Concerns;
-        let mut values = self.values.iter();
+        let mut values = self.values.iter().filter(|_| T::CROWDS);
         match values.find(|v| concerns(v) && self.akin(v, interest) > KEPT_MIN) {
             Some(one) => self.worst(one, interest),
             None if class == Class::Ours => self.values.iter().position(concerns),
             None => None,
+        }
+    }
+
+    /// Makes room for this among those akin to it, of which the best few are enough. Whether it belongs to them, and whether
+    /// any is left out now.
+    pub(crate) fn admit(&mut self, value: &T, interest: &Interest) -> (bool, bool) {
+        let few = |v: &T| v.few_suffice(interest) && v.is_akin(value, interest);
+        if !value.few_suffice(interest) || self.values.contains(value) {
+            return (true, false);
+        }
+        let places = (0..self.values.len()).filter(|place| few(&self.values[*place]));
+        if places.clone().count() < KEPT_MIN {
+            return (true, false);
+        }
+        let worst =
+            places.reduce(
+                |worst, place| match self.values[worst].is_better(&self.values[place]) {
+                    true => place,
+                    false => worst,
+                },
+            );
+        match worst.filter(|worst| value.is_better(&self.values[*worst])) {
+            Some(worst) => {
+                self.values.swap_remove(worst);
+                self.stale.swap_remove(worst);
+                (true, true)
+            }
+            None => (false, true),
         }
     }
 
@@ -194,6 +222,8 @@ mod tests {
 
     /// From 100 on they concern us, and from 1000 on they are ours; those of one hundred are akin, the lowest the best.
     impl Watched for u32 {
+        const CROWDS: bool = true;
+
         fn kind(&self) -> Kinds {
             Kinds::LINKS
         }

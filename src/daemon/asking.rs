@@ -1,0 +1,360 @@
+//! The kernel is asked by which way packets would leave, and people are told where that is not what the status says: the
+//! traffic of a family does not leave by the provider that leads, or a reverse-path filter drops what comes in by a path.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use super::context::Context;
+use super::routes::RouteSync;
+use super::snapshot::Snapshot;
+use super::warnings::{Warnings, advice};
+use crate::config::{Config, Provider};
+use crate::linux::netlink::Requests;
+use crate::linux::sysctl;
+use crate::routing::asked::{APART, Answer, Question, RuleSearch, Suspicion, candidates, diverted};
+use crate::text::text;
+use crate::types::{DeviceName, Duration, Family, Instant, PathId, PerFamily, Slot};
+use crate::wire::control::{Cure, Diversion};
+
+/// Not everything that changes the answers is told by an event.
+const AT_LEAST: Duration = Duration::from_secs(60);
+
+/// When the kernel is asked, and what is wrong with the traffic of each family.
+#[derive(Default)]
+pub(super) struct Asking {
+    next_at: Option<Instant>,
+    asked_at: Option<Instant>,
+    families: PerFamily<Observed>,
+    /// by slot: what is wrong with the way back of a path's replies, in IPv4
+    ways_back: Vec<Observed>,
+    /// the addresses that were asked for
+    targets: PerFamily<Option<IpAddr>>,
+}
+
+/// What should not be so, and how it came about.
+#[derive(Default)]
+struct Observed {
+    suspicion: Suspicion,
+    detour: Option<Detour>,
+}
+
+/// The way that packets take instead.
+struct Detour {
+    answer: Answer,
+    device: Option<DeviceName>,
+    preference: Option<u32>,
+}
+
+impl Asking {
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.next_at
+    }
+
+    /// Something has changed that the answers may depend on.
+    fn hurry(&mut self, now: Instant) {
+        let soonest = self.asked_at.map_or(now, |at| now.max(at + APART));
+        self.next_at = Some(self.next_at.map_or(soonest, |at| at.min(soonest)));
+    }
+}
+
+impl Observed {
+    /// Takes in what is wrong now, if anything; whether there is another thing to tell.
+    fn hear(
+        &mut self,
+        requests: &mut Requests,
+        question: Question,
+        wrong: Option<Answer>,
+        now: Instant,
+    ) -> bool {
+        let news = self.suspicion.hear(wrong, now);
+        if news {
+            let told = self.suspicion.told();
+            self.detour = told.map(|answer| Detour::find(requests, question, answer));
+        }
+        news
+    }
+}
+
+impl Detour {
+    fn find(requests: &mut Requests, question: Question, answer: Answer) -> Detour {
+        let device = match answer {
+            Answer::By(way) => requests.device_name(way.device).ok(),
+            Answer::Refused(_) => None,
+        };
+        let mut search = RuleSearch::new(question, answer);
+        let shown = requests.each_rule(Family::of(question.target), &mut |rule| search.see(rule));
+        Detour {
+            answer,
+            device,
+            preference: shown.ok().and_then(|()| search.found()),
+        }
+    }
+
+    fn table(&self) -> Option<u32> {
+        match self.answer {
+            Answer::By(way) => Some(way.table),
+            Answer::Refused(_) => None,
+        }
+    }
+}
+
+/// As `by wg0 (table 51820, rule 32764)`, or `refused (network unreachable)`.
+impl fmt::Display for Detour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.answer {
+            Answer::By(way) => {
+                let device = self.device.as_deref().unwrap_or("another device");
+                write!(f, "by {device} (table {}", way.table)?;
+            }
+            Answer::Refused(fault) => write!(f, "refused ({fault}")?,
+        }
+        match self.preference {
+            Some(preference) => write!(f, ", rule {preference})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+impl Asking {
+    /// Asks the kernel, if it is time.
+    pub(super) fn ask(&mut self, cx: &mut Context<'_>, routes: &mut RouteSync<'_>, now: Instant) {
+        if core::mem::take(&mut routes.has_changed) {
+            self.hurry(now);
+        }
+        if self.next_at.is_none_or(|at| at > now) {
+            return;
+        }
+        for family in Family::ALL {
+            let asked = ask_for_internet(family, cx.engine.config(), &mut routes.requests);
+            self.targets[family] = asked.map(|(target, _)| target);
+            self.judge_leader(family, asked, cx, routes, now);
+            if family == Family::V4 {
+                self.judge_ways_back(asked.map(|(target, _)| target), cx, routes, now);
+            }
+        }
+        let families = [&self.families.v4, &self.families.v6];
+        let observed = families.into_iter().chain(&self.ways_back);
+        let next = observed.filter_map(|o| o.suspicion.next_deadline()).min();
+        self.asked_at = Some(now);
+        self.next_at = Some(next.unwrap_or(now + AT_LEAST).max(now + APART));
+    }
+
+    /// Whether traffic leaves by the provider that leads.
+    fn judge_leader(
+        &mut self,
+        family: Family,
+        asked: Option<(IpAddr, Answer)>,
+        cx: &mut Context<'_>,
+        routes: &mut RouteSync<'_>,
+        now: Instant,
+    ) {
+        let snapshot = Snapshot::of(cx.engine, routes, now);
+        let device = snapshot.leading_device(family);
+        let prevailing = snapshot.prevailing_table(family);
+        let observed = &mut self.families[family];
+        let (Some((target, answer)), Some(device)) = (asked, device) else {
+            cx.warnings_due |= observed.suspicion.told().is_some();
+            *observed = Observed::default();
+            return;
+        };
+        let wrong = diverted(answer, device, prevailing);
+        let question = Question {
+            target,
+            source: None,
+        };
+        cx.warnings_due |= observed.hear(&mut routes.requests, question, wrong, now);
+    }
+
+    /// Whether replies to what leaves from a path's own address may come in by its device.
+    fn judge_ways_back(
+        &mut self,
+        target: Option<IpAddr>,
+        cx: &mut Context<'_>,
+        routes: &mut RouteSync<'_>,
+        now: Instant,
+    ) {
+        let ways_back = &mut self.ways_back;
+        for provider in cx.engine.config().enabled() {
+            let id = PathId {
+                slot: provider.slot,
+                family: Family::V4,
+            };
+            let place = usize::from(provider.slot.0);
+            if ways_back.len() <= place {
+                ways_back.resize_with(place + 1, Observed::default);
+            }
+            let observed = &mut ways_back[place];
+            let uplink = routes.uplink(id).filter(|u| u.waiting.is_none());
+            let own = uplink.and_then(|u| u.address.map(|own| (u.index, own)));
+            let (Some(target), Some((device, own))) = (target, own) else {
+                cx.warnings_due |= observed.suspicion.told().is_some();
+                *observed = Observed::default();
+                continue;
+            };
+            let question = Question {
+                target,
+                source: Some(own),
+            };
+            let Ok(answer) = routes.requests.ask(question) else {
+                continue;
+            };
+            let wrong = (!answer.lets_in_by(device)).then_some(answer);
+            observed.hear(&mut routes.requests, question, wrong, now);
+            // What a filter makes of it is looked at, too: no event tells that it was switched on or off.
+            cx.warnings_due |= observed.detour.is_some();
+        }
+    }
+
+    /// What the kernel's answers are a reason to warn of.
+    pub(super) fn warn(&self, snapshot: &Snapshot<'_>, warnings: &mut Warnings) {
+        for family in Family::ALL {
+            self.warn_of_diversion(family, snapshot, warnings);
+        }
+        let engine = snapshot.engine;
+        for provider in engine.config().enabled() {
+            let Slot(place) = provider.slot;
+            let id = PathId {
+                slot: provider.slot,
+                family: Family::V4,
+            };
+            let uplink = snapshot.uplink(id).filter(|uplink| uplink.index != 0);
+            let Some(uplink) = uplink.filter(|_| engine.path(id).is_some()) else {
+                continue;
+            };
+            let observed = self.ways_back.get(usize::from(place));
+            let detour = observed.and_then(|observed| observed.detour.as_ref());
+            warn_of_filter(warnings, provider, &uplink.device, detour);
+        }
+    }
+
+    fn warn_of_diversion(&self, family: Family, snapshot: &Snapshot<'_>, warnings: &mut Warnings) {
+        let leader = snapshot.lead(family).carrier();
+        let detour = self.families[family].detour.as_ref();
+        let target = self.targets[family];
+        let (Some(detour), Some(leader), Some(target)) = (detour, leader, target) else {
+            return;
+        };
+        let by = Leaves(detour);
+        let what = format_args!(
+            "the router's own unmarked {family} packets to the Internet {by}, not by {leader}, which leads"
+        );
+        let cure = format_args!(
+            "`ip route get {target}` shows it: if another program is not meant to do that, stop it, or delete its rule or route"
+        );
+        let warning = warnings.add("diverted", None, what, advice(cure));
+        if let Some(warning) = warning {
+            warning.diversion = Some(Diversion {
+                family,
+                device: detour.device.clone(),
+                table: detour.table(),
+                preference: detour.preference,
+            });
+        }
+    }
+}
+
+/// The first address that stands for the Internet, and by which way packets to it leave.
+fn ask_for_internet(
+    family: Family,
+    config: &Config,
+    requests: &mut Requests,
+) -> Option<(IpAddr, Answer)> {
+    if !config.manages(family) {
+        return None;
+    }
+    candidates(config, family).find_map(|target| {
+        let question = Question {
+            target,
+            source: None,
+        };
+        let answer = requests.ask(question).ok()?;
+        (!answer.is_covered(family)).then_some((target, answer))
+    })
+}
+
+/// A detour as what packets do.
+struct Leaves<'a>(&'a Detour);
+
+impl fmt::Display for Leaves<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Leaves(detour) = self;
+        let verb = match detour.answer {
+            Answer::By(_) => "leave",
+            Answer::Refused(_) => "are",
+        };
+        write!(f, "{verb} {detour}")
+    }
+}
+
+/// What a reverse-path filter on a path's device drops, by the way that replies to what leaves from its own address would
+/// take instead, if they would.
+fn warn_of_filter(
+    warnings: &mut Warnings,
+    provider: &Provider,
+    device: &str,
+    detour: Option<&Detour>,
+) {
+    let Some(filter @ (1 | 2)) = sysctl::rp_filter(device) else {
+        return;
+    };
+    let id = Some(&provider.id);
+    match detour {
+        Some(detour) if detour.table().is_none() => {
+            let what = format_args!(
+                "rp_filter on {device} drops the replies to its probes: their way back is {detour}"
+            );
+            warnings.add("rp-filter", id, what, off(device));
+        }
+        Some(detour) if filter == 1 => {
+            let what = format_args!(
+                "strict rp_filter on {device} drops the replies to its probes: their way back is {detour}"
+            );
+            warnings.add("rp-filter", id, what, loose(device));
+        }
+        None if filter == 1
+            && provider.mark.is_some()
+            && sysctl::src_valid_mark(device) == Some(false) =>
+        {
+            let what = format_args!(
+                "strict rp_filter on {device} drops the replies to hosts whose traffic is marked (unless replies are marked \
+                 again, and src_valid_mark is 1)"
+            );
+            warnings.add("src-valid-mark", id, what, loose(device));
+        }
+        _ => {}
+    }
+}
+
+/// The command that makes a filter loose.
+fn loose(device: &str) -> Option<Cure> {
+    let value = 2;
+    command(format_args!(
+        "{}",
+        sysctl::Cure {
+            device,
+            value,
+            option: "rp_filter"
+        }
+    ))
+}
+
+/// The command that switches a filter off. The larger of the device's and `all`'s counts.
+fn off(device: &str) -> Option<Cure> {
+    let value = 0;
+    let cure = sysctl::Cure {
+        device,
+        value,
+        option: "rp_filter",
+    };
+    match sysctl::rp_filter("all") {
+        Some(0) | None => command(format_args!("{cure}")),
+        Some(_) => command(format_args!("{cure} net.ipv4.conf.all.rp_filter=0")),
+    }
+}
+
+fn command(what: fmt::Arguments<'_>) -> Option<Cure> {
+    Some(Cure {
+        is_command: true,
+        text: text(what),
+    })
+}

@@ -1,0 +1,174 @@
+//! Asking by which way packets would leave (`ip route get`): `RTM_GETROUTE` for one address. Nothing is sent there, and
+//! nothing is allocated.
+
+use core::net::IpAddr;
+
+use nix::errno::Errno;
+use nix::libc;
+use rtnetlink::packet_core::{NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NlasIterator};
+
+use crate::linux::errno::fault;
+use crate::linux::netlink::attribute::{self, RTA_UID};
+use crate::linux::netlink::encode;
+use crate::linux::netlink::requests::{Requests, verdict};
+use crate::linux::netlink::socket::HEADER;
+use crate::routing::asked::{Answer, Question, Way};
+use crate::routing::mirror::{Kinds, Object};
+use crate::routing::objects::Rule;
+use crate::types::{DeviceName, Family, Fault};
+
+// linux/rtnetlink.h
+/// Tell the table; else IPv4 always says `main`.
+const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
+/// Tell of the route as the table has it, with the length of its destination (since Linux 4.13).
+const RTM_F_FIB_MATCH: u32 = 0x2000;
+/// The length of `struct rtmsg`.
+const BODY: usize = 12;
+/// Two addresses and a number follow, at most.
+const LENGTH_MAX: usize = HEADER + BODY + 2 * (4 + 16) + (4 + 4);
+/// Rules for certain users (`uidrange`) do not count; without this, those for root would.
+const NO_USER: u32 = u32::MAX;
+/// The reverse-path filter looks up as root does (fib_frontend.c: `__fib_validate_source`).
+const ROOT: u32 = 0;
+
+impl Requests {
+    /// By which way packets would leave. Costs a system call for the question and one for the answer; twice that where the
+    /// route has several ways, of which the kernel tells its choice only when asked again.
+    ///
+    /// # Errors
+    /// There is no answer. That packets do not leave is one.
+    pub fn ask(&mut self, question: Question) -> Result<Answer, Fault> {
+        let route = self.look_up(question, RTM_F_FIB_MATCH)?;
+        match route {
+            Answer::By(way) if way.device == 0 => Ok(match self.look_up(question, 0)? {
+                Answer::By(chosen) => Answer::By(Way {
+                    device: chosen.device,
+                    ..way
+                }),
+                refused @ Answer::Refused(_) => refused,
+            }),
+            _ => Ok(route),
+        }
+    }
+
+    fn look_up(&mut self, question: Question, flags: u32) -> Result<Answer, Fault> {
+        let mut buffer = [0; LENGTH_MAX];
+        let length = write(&mut buffer, question, RTM_F_LOOKUP_TABLE | flags);
+        let mut way = None;
+        let result = self.exchange(&mut buffer[..length], &mut |message, _| match message
+            .message_type()
+        {
+            NLMSG_ERROR | NLMSG_DONE => Some(verdict(message)),
+            libc::RTM_NEWROUTE => {
+                way = read(message.payload());
+                Some(way.map(|_| ()).ok_or(Errno::EPROTO))
+            }
+            _ => None,
+        });
+        match (result, way) {
+            (Ok(_), Some(way)) => Ok(Answer::By(way)),
+            (Ok(_), None) => Err(fault(Errno::EPROTO)),
+            (Err(errno), _) if refuses(errno) => Ok(Answer::Refused(fault(errno))),
+            (Err(errno), _) => Err(fault(errno)),
+        }
+    }
+
+    /// The name of a device.
+    ///
+    /// # Errors
+    /// There is no such device, or no answer.
+    pub fn device_name(&mut self, index: u32) -> Result<DeviceName, Fault> {
+        let mut name = Err(Fault::NoDevice);
+        let result = self.transact(encode::link(index), &mut |object| {
+            if let Object::Link(link) = object {
+                name = Ok(link.name);
+            }
+        });
+        result.map_err(fault).and(name)
+    }
+
+    /// Shows every rule of a family, in the kernel's order; those that cannot be read are left out.
+    ///
+    /// # Errors
+    /// Not all were shown.
+    pub fn each_rule(&mut self, family: Family, each: &mut dyn FnMut(&Rule)) -> Result<(), Fault> {
+        let result = self.transact(encode::dump(Kinds::RULES, family), &mut |object| {
+            if let Object::Rule(rule) = object {
+                each(&rule);
+            }
+        });
+        result.map(|_| ()).map_err(fault)
+    }
+}
+
+/// Whether an error says that packets do not leave: no route, or one that refuses (fib_semantics.c: `fib_props`), or a rule
+/// that does (fib4_rule_action, fib6_rule_action).
+fn refuses(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL
+    )
+}
+
+/// Writes a question; how long it is.
+fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, flags: u32) -> usize {
+    let Question { target, source } = question;
+    let (family, bits) = match Family::of(target) {
+        Family::V4 => (libc::AF_INET, 32),
+        Family::V6 => (libc::AF_INET6, 128),
+    };
+    let mut length = HEADER + BODY;
+    let mut attribute = |kind: u16, value: &[u8]| {
+        let end = length + 4 + value.len();
+        if let Some(place) = buffer.get_mut(length..end) {
+            #[allow(clippy::cast_possible_truncation)] // at most LENGTH_MAX
+            let own = (4 + value.len()) as u16;
+            place[..2].copy_from_slice(&own.to_ne_bytes());
+            place[2..4].copy_from_slice(&kind.to_ne_bytes());
+            place[4..].copy_from_slice(value);
+            length = end;
+        }
+    };
+    let mut address = |kind, address| match address {
+        IpAddr::V4(v4) => attribute(kind, &v4.octets()),
+        IpAddr::V6(v6) => attribute(kind, &v6.octets()),
+    };
+    address(libc::RTA_DST, target);
+    if let Some(source) = source {
+        address(libc::RTA_SRC, source);
+    }
+    let user = if source.is_some() { ROOT } else { NO_USER };
+    attribute(RTA_UID, &user.to_ne_bytes());
+    // `struct nlmsghdr`; the sequence number is set when it is sent.
+    #[allow(clippy::cast_possible_truncation)] // at most LENGTH_MAX
+    buffer[..4].copy_from_slice(&(length as u32).to_ne_bytes());
+    buffer[4..6].copy_from_slice(&libc::RTM_GETROUTE.to_ne_bytes());
+    buffer[6..8].copy_from_slice(&NLM_F_REQUEST.to_ne_bytes());
+    // `struct rtmsg`
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 2 or 10
+    let family = family as u8;
+    let body = &mut buffer[HEADER..HEADER + BODY];
+    body[..3].copy_from_slice(&[family, bits, if source.is_some() { bits } else { 0 }]);
+    body[8..].copy_from_slice(&flags.to_ne_bytes());
+    length
+}
+
+/// Reads an answer; none when it cannot be read.
+fn read(payload: &[u8]) -> Option<Way> {
+    let mut way = Way {
+        table: u32::from(*payload.get(4)?),
+        length: *payload.get(1)?,
+        device: 0,
+        is_one_of_several: false,
+    };
+    for attribute in NlasIterator::new(payload.get(BODY..)?) {
+        let attribute = attribute.ok()?;
+        match attribute.kind() {
+            libc::RTA_TABLE => way.table = attribute::number(attribute.value())?,
+            libc::RTA_OIF => way.device = attribute::number(attribute.value())?,
+            libc::RTA_MULTIPATH => way.is_one_of_several = true,
+            _ => {}
+        }
+    }
+    Some(way)
+}
