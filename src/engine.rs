@@ -2,17 +2,19 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `configure` | a configuration comes into force; what a former run knew is taken up |
-//! | [`path`] | one path: when it probes, and what its rounds say about it |
+//! | `events` | [`Event`], [`Action`] and what they are made of |
+//! | `configure` | a configuration comes into force |
+//! | `restore` | what a former run knew is taken up |
+//! | [`path`] | one path: its state, when it probes, and what its rounds say about it |
 //! | `paths` | all of them |
+//! | `terms` | how the rounds of a path are sent and judged |
 //! | [`rounds`] | the ring of rounds: what was asked, what came back |
 //! | `statistics` | what the rounds amount to: losses and round-trip times |
-//! | `leader` | who leads, and the plan that follows from it |
+//! | `timers` | which path must be looked at next |
 //! | `ranking` | the order of preference |
+//! | `leader` | which provider leads, and the plan that follows from it |
 //! | [`journal`] | the last transitions, each with its cause |
 //! | `cause` | why |
-//! | `timers` | which path must be looked at next |
-//! | `events` | [`Event`], [`Action`] and what they are made of |
 
 mod cause;
 mod configure;
@@ -22,8 +24,10 @@ mod leader;
 pub mod path;
 mod paths;
 mod ranking;
+mod restore;
 pub mod rounds;
 mod statistics;
+mod terms;
 mod timers;
 
 use crate::config::Config;

@@ -1,14 +1,11 @@
-//! A configuration comes into force, at the start and at every reload; what a former run knew is taken up.
+//! A configuration comes into force, at the start and at every reload.
 
-use super::journal::Entry;
-use super::path::{Duty, Path};
-use super::rounds::Terms;
+use super::path::Path;
+use super::terms::Terms;
 use super::{Actions, Engine, Lead, bit};
-use crate::config::{Check, Config, Provider};
-use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, ROUNDS_APART};
-use crate::types::{
-    Cause, CheckSet, Duration, Family, Instant, Kind, PathId, PerFamily, Slot, Verdict,
-};
+use crate::config::{Config, Provider};
+use crate::limits::{PATHS_MAX, PROVIDERS_MAX, ROUNDS_APART};
+use crate::types::{Cause, Duration, Family, Instant, Kind, PathId, PerFamily, Slot};
 
 impl Engine {
     /// Where the first configuration is loaded into, before [`Engine::begin`]: it needs no memory elsewhere.
@@ -21,7 +18,7 @@ impl Engine {
         for id in (0..PATHS_MAX).filter_map(PathId::from_index) {
             let provider = self.config.at(id.slot).filter(|p| p.enabled);
             let managed = provider.filter(|_| self.config.manages(id.family));
-            let Some(terms) = managed.map(|p| terms(&self.config, p, id.family)) else {
+            let Some(terms) = managed.map(|p| Terms::of(&self.config, p, id.family)) else {
                 continue;
             };
             if let Some(path) = self.paths.get_or_new(id) {
@@ -62,60 +59,6 @@ impl Engine {
         self.rank(Family::V6, now, &mut actions);
         self.save_if_written(written, &mut actions);
         actions
-    }
-
-    /// Takes up an entry that a former run wrote.
-    pub fn restore_entry(&mut self, entry: Entry) {
-        self.journal.write(entry);
-    }
-
-    /// Takes up what a former run knew of a path. After [`Engine::configure`], before the first event.
-    pub fn restore_path(&mut self, id: PathId, verdict: Verdict, since: Instant) {
-        let path = self.paths.get_mut(id.index());
-        if let Some(path) = path.filter(|path| path.terms.is_some() && !path.is_told()) {
-            path.restore(verdict, since);
-        }
-    }
-
-    /// Takes up who led in a former run. After [`Engine::configure`], before the first event.
-    pub fn restore_leader(&mut self, family: Family, slot: Slot) {
-        if self.path(PathId { slot, family }).is_some() {
-            self.leaders[family] = Some(slot);
-            self.leads[family] = Lead::By(slot);
-        }
-    }
-
-    /// Takes up who leads in the kernel, as a former run has left it. Where that is another than the one of
-    /// [`Engine::restore_leader`], or none is known, what is known of the paths is of before, and not to be relied on.
-    pub fn believe_leader(&mut self, family: Family, slot: Slot) {
-        if self.leaders[family] == Some(slot) || self.path(PathId { slot, family }).is_none() {
-            return;
-        }
-        self.leaders[family] = Some(slot);
-        let paths = self.paths.iter_mut();
-        for path in paths.filter(|path| path.id.family == family) {
-            path.forget_verdict();
-        }
-    }
-
-    /// Takes up what a former run said of a family's traffic. After [`Engine::restore_leader`].
-    pub fn restore_lead(&mut self, family: Family, lead: Lead) {
-        let known = |slot| self.path(PathId { slot, family }).is_some();
-        if lead.carrier().is_none_or(known) {
-            self.leads[family] = lead;
-        }
-    }
-
-    /// Takes up who was pinned in a former run, `None`: one that is not there any more. After all of
-    /// [`Engine::restore_path`]: no path has been probed since.
-    pub fn restore_pin(&mut self, slot: Option<Slot>) {
-        self.pinned = slot;
-        for path in self.paths.iter_mut() {
-            if slot.is_none() {
-                path.restore_duty(Duty::Frozen); // until now
-            }
-            path.restore_duty(Duty::of(path.id.slot, slot));
-        }
     }
 
     /// Takes leave of the providers that are no longer there: whoever gets their slots takes nothing over.
@@ -183,7 +126,7 @@ impl Engine {
             return false;
         }
         let (before, verdict) = (path.state(), path.verdict());
-        path.terms = Some(terms(config, provider, id.family));
+        path.terms = Some(Terms::of(config, provider, id.family));
         path.reset();
         if new {
             path.since = now;
@@ -233,23 +176,4 @@ fn same_uplink(a: &Provider, b: &Provider) -> bool {
         && a.address == b.address
         && a.gateway == b.gateway
         && a.network == b.network
-}
-
-fn terms(config: &Config, provider: &Provider, family: Family) -> Terms {
-    let checks = || config.path_checks(provider, family).take(PATH_CHECKS_MAX);
-    let set = |is_in: &dyn Fn(&Check) -> bool| {
-        let members = checks().enumerate().filter(|(_, check)| is_in(check));
-        CheckSet(members.fold(0, |set, (number, _)| set | 1 << number))
-    };
-    Terms {
-        timing: provider.timing,
-        intervals: checks()
-            .map(|check| check.interval_in(provider.timing.interval))
-            .collect(),
-        required: set(&|check| check.required),
-        telling: match set(&Check::tells_of_line) {
-            CheckSet(0) => CheckSet::ALL,
-            telling => telling,
-        },
-    }
 }

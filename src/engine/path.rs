@@ -4,7 +4,8 @@ mod judgement;
 mod quality;
 mod state;
 
-use super::rounds::{Rounds, Terms};
+use super::rounds::Rounds;
+use super::terms::Terms;
 pub use crate::types::State;
 use crate::types::{CheckSet, Duration, Ground, Instant, Measure, PathId, Round, Verdict, Waiting};
 use quality::measured;
@@ -93,7 +94,7 @@ impl Path {
 
     /// Whether no check asks for anything on this path: it is online while it is not waiting.
     pub fn unchecked(&self) -> bool {
-        self.terms.as_ref().is_some_and(|terms| !terms.ask())
+        self.terms.as_ref().is_some_and(|terms| !terms.has_checks())
     }
 
     /// How many of its checks must answer in a round, of how many, and whether some of them must, whatever the others do.
@@ -202,7 +203,7 @@ impl Path {
 
     /// When [`Path::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let terms = self.terms.as_ref().filter(|terms| terms.ask())?;
+        let terms = self.terms.as_ref().filter(|terms| terms.has_checks())?;
         let PathState::Checked { next_round_at, .. } = self.state else {
             return None;
         };
@@ -212,7 +213,7 @@ impl Path {
 
     /// Gives up what is overdue, and starts a round when it is time.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<(Round, CheckSet)> {
-        let terms = self.terms.as_ref().filter(|terms| terms.ask())?;
+        let terms = self.terms.as_ref().filter(|terms| terms.has_checks())?;
         let PathState::Checked { next_round_at, .. } = &mut self.state else {
             return None;
         };
@@ -234,7 +235,7 @@ impl Path {
     /// round lost, where that is the reason.
     pub(crate) fn judge(&mut self) -> Option<(Ground, CheckSet)> {
         let terms = self.terms.as_ref()?;
-        if !terms.ask() {
+        if !terms.has_checks() {
             let changed = self.state.pass_unchecked();
             return changed.then_some((Ground::Unchecked, CheckSet(0)));
         }
