@@ -103,12 +103,7 @@ impl Engine {
                 round,
                 rtt,
             } => {
-                if let Some(path) = self.paths.get_mut(path.index())
-                    && let Some(terms) = &path.terms
-                {
-                    path.rounds.answered(round, check, rtt, terms);
-                    path.unreachable = None;
-                }
+                self.with(path, |path| path.answered(round, check, rtt));
                 self.judge(path, now, &mut actions);
             }
             Event::Failed {
@@ -117,28 +112,18 @@ impl Engine {
                 round,
                 fault,
             } => {
-                if let Some(path) = self.paths.get_mut(path.index()) {
-                    path.rounds.failed(round, check, fault);
-                }
+                self.with(path, |path| path.rounds.failed(round, check, fault));
                 self.judge(path, now, &mut actions);
             }
             Event::Unreachable { path, code } => {
-                if let Some(path) = self.paths.get_mut(path.index()) {
-                    path.unreachable = Some(code);
-                }
+                self.with(path, |path| path.unreachable = Some(code));
             }
             Event::Skipped { path, check, round } => {
-                if let Some(path) = self.paths.get_mut(path.index())
-                    && let Some(terms) = &path.terms
-                {
-                    path.rounds.skipped(round, check, terms);
-                }
+                self.with(path, |path| path.skipped(round, check));
                 self.judge(path, now, &mut actions);
             }
             Event::Unasked { path, check, round } => {
-                if let Some(path) = self.paths.get_mut(path.index()) {
-                    path.rounds.unasked(round, check);
-                }
+                self.with(path, |path| path.rounds.unasked(round, check));
                 self.judge(path, now, &mut actions);
             }
             Event::Pin(slot) => self.pin(slot, now, &mut actions),
@@ -189,14 +174,12 @@ impl Engine {
 
     /// A path that is managed.
     pub fn path(&self, id: PathId) -> Option<&Path> {
-        self.paths
-            .get(id.index())
-            .filter(|path| path.terms.is_some())
+        self.paths.get(id).filter(|path| path.is_managed())
     }
 
     /// Every path that is managed.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.paths.iter().filter(|path| path.terms.is_some())
+        self.paths.iter().filter(|path| path.is_managed())
     }
 
     /// The pinned provider.
@@ -239,20 +222,23 @@ impl Engine {
         });
     }
 
+    fn with(&mut self, id: PathId, change: impl FnOnce(&mut Path)) {
+        if let Some(path) = self.paths.get_mut(id) {
+            change(path);
+        }
+    }
+
     fn tick(&mut self, now: Instant, actions: &mut Actions) {
         for family in Family::ALL {
             if self.revise_at[family].is_some_and(|at| at <= now) {
                 self.rank(family, now, actions);
             }
         }
-        let Some((index, _)) = self.timers.first().filter(|(_, at)| *at <= now) else {
+        let Some((id, _)) = self.timers.first().filter(|(_, at)| *at <= now) else {
             return;
         };
-        let Some(path) = self.paths.get_mut(index) else {
-            return;
-        };
-        let id = path.id;
-        if let Some((round, checks)) = path.tick(now) {
+        let path = self.paths.get_mut(id);
+        if let Some((round, checks)) = path.and_then(|path| path.tick(now)) {
             let pushed = actions.push(Action::Probe {
                 path: id,
                 round,
@@ -271,11 +257,7 @@ impl Engine {
         now: Instant,
         actions: &mut Actions,
     ) {
-        let Some(path) = self
-            .paths
-            .get_mut(id.index())
-            .filter(|path| path.terms.is_some())
-        else {
+        let Some(path) = self.paths.get_mut(id).filter(|path| path.is_managed()) else {
             return;
         };
         let (before, was) = (path.state(), path.waiting());
@@ -316,7 +298,7 @@ impl Engine {
             if path.state() != before {
                 path.since = now;
             }
-            self.timers.set(path.id.index(), path.deadline());
+            self.timers.set(path.id, path.deadline());
         }
     }
 
@@ -344,12 +326,12 @@ impl Engine {
 
     /// Judges a path's rounds: whether its verdict is another.
     fn judge_path(&mut self, id: PathId, now: Instant) -> bool {
-        let Some(path) = self.paths.get_mut(id.index()) else {
+        let Some(path) = self.paths.get_mut(id) else {
             return false;
         };
         let before = path.state();
         let ground = path.judge();
-        self.timers.set(id.index(), path.deadline());
+        self.timers.set(id, path.deadline());
         if let Some((ground, lost)) = ground {
             let cause = self.judged(id, ground, lost);
             self.moved(id, before, now, cause);
@@ -370,7 +352,7 @@ impl Engine {
 
     /// The state of a path is another one since now.
     fn moved(&mut self, id: PathId, before: State, now: Instant, cause: Cause) {
-        let Some(path) = self.paths.get_mut(id.index()) else {
+        let Some(path) = self.paths.get_mut(id) else {
             return;
         };
         let after = path.state();

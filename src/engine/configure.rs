@@ -15,14 +15,14 @@ impl Engine {
 
     /// Takes the first configuration. The driver then tells [`super::Event::Uplink`] of every path.
     pub fn begin(&mut self, now: Instant) {
-        for id in (0..PATHS_MAX).filter_map(PathId::from_index) {
+        for id in all_paths() {
             let provider = self.config.at(id.slot).filter(|p| p.enabled);
             let managed = provider.filter(|_| self.config.manages(id.family));
             let Some(terms) = managed.map(|p| Terms::of(&self.config, p, id.family)) else {
                 continue;
             };
             if let Some(path) = self.paths.get_or_new(id) {
-                path.terms = Some(terms);
+                path.set_terms(terms);
                 path.since = now;
             }
         }
@@ -39,10 +39,7 @@ impl Engine {
         };
         self.part(config, now);
         let mut anew = [false; PATHS_MAX];
-        for (index, anew) in anew.iter_mut().enumerate() {
-            let Some(id) = PathId::from_index(index) else {
-                break;
-            };
+        for (anew, id) in anew.iter_mut().zip(all_paths()) {
             let wanted = config
                 .at(id.slot)
                 .filter(|p| p.enabled && managed[id.family]);
@@ -51,8 +48,8 @@ impl Engine {
         self.config.assign(config);
         self.spread();
         self.keep_watch(now);
-        for index in (0..PATHS_MAX).filter(|index| anew[*index]) {
-            self.start(index, now);
+        for (id, _) in all_paths().zip(anew).filter(|(_, anew)| *anew) {
+            self.start(id, now);
         }
         let mut actions = Actions::new();
         self.rank(Family::V4, now, &mut actions);
@@ -84,7 +81,7 @@ impl Engine {
                     self.leads[family] = Lead::Unknown;
                     self.swaps = self.swaps.wrapping_add(1);
                 }
-                let Some(path) = self.paths.get_mut(PathId { slot, family }.index()) else {
+                let Some(path) = self.paths.get_mut(PathId { slot, family }) else {
                     continue;
                 };
                 match heir {
@@ -104,7 +101,7 @@ impl Engine {
     ) -> bool {
         let path = match wanted {
             Some(_) => self.paths.get_or_new(id),
-            None => self.paths.get_mut(id.index()),
+            None => self.paths.get_mut(id),
         };
         let Some(path) = path else {
             return false;
@@ -113,7 +110,7 @@ impl Engine {
             path.forget();
             return false;
         };
-        let new = path.terms.is_none();
+        let new = !path.is_managed();
         let old = self.config.at(id.slot).filter(|_| !new);
         let same = |old: &Provider| {
             old.is_like(provider)
@@ -126,8 +123,7 @@ impl Engine {
             return false;
         }
         let (before, verdict) = (path.state(), path.verdict());
-        path.terms = Some(Terms::of(config, provider, id.family));
-        path.reset();
+        path.set_terms(Terms::of(config, provider, id.family));
         if new {
             path.since = now;
         } else if !old.is_some_and(|old| same_uplink(old, provider)) {
@@ -140,24 +136,19 @@ impl Engine {
     }
 
     /// The first round of a path whose rounds start anew.
-    fn start(&mut self, index: usize, now: Instant) {
-        if let Some(path) = self.paths.get_mut(index) {
-            path.restart(now);
-            let id = path.id;
-            self.judge_path(id, now);
-        }
+    fn start(&mut self, id: PathId, now: Instant) {
+        self.with(id, |path| path.restart(now));
+        self.judge_path(id, now);
     }
 
     /// Gives every path that is checked its place in the interval, so that rounds of different paths do not go out in
     /// bursts. Where they would follow each other faster than [`ROUNDS_APART`], a few go out together.
     fn spread(&mut self) {
-        let checked = |path: &Path| path.terms.is_some() && !path.unchecked();
-        let count = self.paths.iter().filter(|path| checked(path)).count() as u64;
-        for (place, path) in self.paths.iter_mut().filter(|p| checked(p)).enumerate() {
-            let interval = path
-                .terms
-                .as_ref()
-                .map_or(0, |terms| terms.timing.interval.total_micros());
+        let count = self.paths.iter().filter_map(Path::pace).count() as u64;
+        let checked = self.paths.iter_mut();
+        let checked = checked.filter_map(|path| path.pace().map(|interval| (path, interval)));
+        for (place, (path, interval)) in checked.enumerate() {
+            let interval = interval.total_micros();
             let phase = interval * place as u64 / count;
             let slot = ROUNDS_APART.total_micros().min(interval / 4);
             path.phase = Duration::from_micros(match interval / count {
@@ -166,6 +157,11 @@ impl Engine {
             });
         }
     }
+}
+
+/// Each that there may be.
+fn all_paths() -> impl Iterator<Item = PathId> {
+    (0..PATHS_MAX).filter_map(PathId::from_index)
 }
 
 /// Whether what is known of one provider's uplink is true of the other's: then its verdict stands until its rounds

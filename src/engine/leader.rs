@@ -95,11 +95,7 @@ impl Engine {
                 slot: provider.slot,
                 family,
             };
-            let Some(path) = self
-                .paths
-                .get(id.index())
-                .filter(|p| p.terms.is_some() && p.routable())
-            else {
+            let Some(path) = self.path(id).filter(|path| path.routable()) else {
                 continue;
             };
             let leads = self.leaders[family] == Some(id.slot);

@@ -17,7 +17,7 @@ pub struct Path {
     /// which
     pub id: PathId,
     /// how it is judged; none: there is no such path now
-    pub(crate) terms: Option<Terms>,
+    terms: Option<Terms>,
     state: PathState,
     /// since when [`Path::state`] is so
     pub since: Instant,
@@ -55,14 +55,19 @@ impl Path {
     /// Another provider gets its slot. What is known of the uplink stays: the driver tells of it when it changes, whichever
     /// provider has it.
     pub(crate) fn forget_provider(&mut self) {
-        self.reset();
+        self.forget_rounds();
         self.terms = None;
         self.state.forget_verdict();
         self.unreachable = None;
     }
 
-    /// Its rounds begin anew, and its verdict stands.
-    pub(crate) fn reset(&mut self) {
+    /// Its rounds begin anew by these terms, and its verdict stands.
+    pub(crate) fn set_terms(&mut self, terms: Terms) {
+        self.terms = Some(terms);
+        self.forget_rounds();
+    }
+
+    fn forget_rounds(&mut self) {
         self.rounds.reset();
         self.state.forget_quality();
     }
@@ -90,6 +95,11 @@ impl Path {
     /// What its rounds have said so far.
     pub fn verdict(&self) -> Verdict {
         self.state.verdict()
+    }
+
+    /// Whether there is such a path now.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.terms.is_some()
     }
 
     /// Whether no check asks for anything on this path: it is online while it is not waiting.
@@ -199,6 +209,27 @@ impl Path {
         // The last round may have been sent when the interval was longer.
         let soonest = self.not_before.min(now + half.unwrap_or_default());
         soonest.max(now + delay)
+    }
+
+    /// The interval of its rounds, if it has any: it is then given a place in that.
+    pub(crate) fn pace(&self) -> Option<Duration> {
+        let terms = self.terms.as_ref().filter(|terms| terms.has_checks());
+        terms.map(|terms| terms.timing.interval)
+    }
+
+    /// A check was answered.
+    pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration) {
+        if let Some(terms) = &self.terms {
+            self.rounds.answered(round, check, rtt, terms);
+            self.unreachable = None;
+        }
+    }
+
+    /// A check was not asked: its former probe has not ended.
+    pub(crate) fn skipped(&mut self, round: Round, check: u8) {
+        if let Some(terms) = &self.terms {
+            self.rounds.skipped(round, check, terms);
+        }
     }
 
     /// When [`Path::tick`] has something to do.

@@ -13,8 +13,8 @@ impl Engine {
 
     /// Takes up what a former run knew of a path. After [`Engine::configure`], before the first event.
     pub fn restore_path(&mut self, id: PathId, verdict: Verdict, since: Instant) {
-        let path = self.paths.get_mut(id.index());
-        if let Some(path) = path.filter(|path| path.terms.is_some() && !path.is_told()) {
+        let path = self.paths.get_mut(id);
+        if let Some(path) = path.filter(|path| path.is_managed() && !path.is_told()) {
             path.restore(verdict, since);
         }
     }
