@@ -14,7 +14,7 @@
 //! | `ranking` | the order of preference |
 //! | `leader` | which provider leads, and the plan that follows from it |
 //! | [`journal`] | the last transitions, each with its cause |
-//! | `cause` | why |
+//! | `cause` | the causes, from what the engine knows |
 
 mod cause;
 mod configure;
@@ -39,7 +39,7 @@ use path::{Duty, Path, State};
 use paths::Paths;
 use timers::Timers;
 
-/// Every path of every provider, who leads, and why.
+/// Every path of every provider, which of them leads, and why.
 ///
 /// It is large, and lives in a static: it starts as zeroes, and touches only the memory of the providers there are. What is
 /// small stands by the beginning of a list.
@@ -49,14 +49,14 @@ pub struct Engine {
     paths: Paths,
     journal: Journal,
     plans: PerFamily<Plan>,
-    /// When time alone may change who leads.
+    /// When time alone may change which provider leads.
     revise_at: PerFamily<Option<Instant>>,
-    /// Who led last, also while none can have a route: what others are compared with.
+    /// The provider that led last, also while none can have a route: what others are compared with.
     leaders: PerFamily<Option<Slot>>,
     /// What the journal says of the way of the traffic.
     leads: PerFamily<Lead>,
     pinned: Option<Slot>,
-    /// One bit a slot.
+    /// One bit per slot.
     disabled: u64,
     swaps: u32,
     timers: Timers,
@@ -192,7 +192,7 @@ impl Engine {
         self.disabled & bit(slot) != 0
     }
 
-    /// Changes of who leads since the start, in either family.
+    /// How often another provider came to lead since the start, in either family.
     pub fn swaps(&self) -> u32 {
         self.swaps
     }
@@ -266,9 +266,9 @@ impl Engine {
         }
         path.set_uplink(waiting, routable, now);
         match waiting {
-            Some(what) if was.is_none() => self.moved(id, before, now, Cause::Lost(what)),
-            Some(what) if was != waiting => self.moved(id, before, now, Cause::Lacks(what)),
-            None if was.is_some() => self.moved(id, before, now, Cause::UplinkUp),
+            Some(what) if was.is_none() => self.note_state(id, before, now, Cause::Lost(what)),
+            Some(what) if was != waiting => self.note_state(id, before, now, Cause::Lacks(what)),
+            None if was.is_some() => self.note_state(id, before, now, Cause::UplinkUp),
             _ => {}
         }
         self.judge(id, now, actions);
@@ -285,13 +285,13 @@ impl Engine {
             Some(_) => self.note(now, slot, None, Kind::Pinned, Cause::PinnedByHand),
             None => self.note(now, old, None, Kind::Unpinned, Cause::UnpinnedByHand),
         }
-        self.keep_watch(now);
+        self.assign_duties(now);
         self.rank(Family::V4, now, actions);
         self.rank(Family::V6, now, actions);
     }
 
-    /// While a provider is pinned nobody is checked.
-    fn keep_watch(&mut self, now: Instant) {
+    /// While a provider is pinned, no path is checked.
+    fn assign_duties(&mut self, now: Instant) {
         for path in self.paths.iter_mut() {
             let before = path.state();
             path.set_duty(Duty::of(path.id.slot, self.pinned), now);
@@ -333,8 +333,8 @@ impl Engine {
         let ground = path.judge();
         self.timers.set(id, path.deadline());
         if let Some((ground, lost)) = ground {
-            let cause = self.judged(id, ground, lost);
-            self.moved(id, before, now, cause);
+            let cause = self.judged_cause(id, ground, lost);
+            self.note_state(id, before, now, cause);
         }
         ground.is_some()
     }
@@ -350,8 +350,8 @@ impl Engine {
         }
     }
 
-    /// The state of a path is another one since now.
-    fn moved(&mut self, id: PathId, before: State, now: Instant, cause: Cause) {
+    /// The state of a path, or the reason for it, is another one from now on.
+    fn note_state(&mut self, id: PathId, before: State, now: Instant, cause: Cause) {
         let Some(path) = self.paths.get_mut(id) else {
             return;
         };

@@ -58,7 +58,7 @@ impl fmt::Display for Family {
     }
 }
 
-/// One value a family, indexed by [`Family`].
+/// One value per family, indexed by [`Family`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerFamily<T> {
     /// IPv4's
@@ -155,7 +155,7 @@ pub struct Slot(pub u8);
 /// One provider in one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathId {
-    /// whose
+    /// which provider's
     pub slot: Slot,
     /// in which family
     pub family: Family,
@@ -248,7 +248,7 @@ impl fmt::Display for Waiting {
 /// What the rounds of a path have said so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
-    /// Never judged, or good before a pin: presumed good, and known to be no better than whoever carries now.
+    /// Never judged, or good before a pin: presumed good, and not known to be better than the provider that carries now.
     Fresh,
     /// Judged once, but since then it was waiting, or frozen: to be judged anew.
     Returning,

@@ -29,15 +29,15 @@ impl Engine {
         self.spread();
     }
 
-    /// Takes another configuration. Providers that are the same as before keep their rounds and verdicts. The driver then tells [`super::Event::Uplink`] of every path: until the last one of a family is
-    /// told, its plan stays as it is.
+    /// Takes another configuration. Providers that are the same as before keep their rounds and verdicts. The driver then
+    /// tells [`super::Event::Uplink`] of every path: until the last one of a family is told, its plan stays as it is.
     pub fn configure(&mut self, config: &Config, now: Instant) -> Actions {
         let written = self.journal.written();
         let managed = PerFamily {
             v4: config.manages(Family::V4),
             v6: config.manages(Family::V6),
         };
-        self.part(config, now);
+        self.remove_absent(config, now);
         let mut anew = [false; PATHS_MAX];
         for (anew, id) in anew.iter_mut().zip(all_paths()) {
             let wanted = config
@@ -47,7 +47,7 @@ impl Engine {
         }
         self.config.assign(config);
         self.spread();
-        self.keep_watch(now);
+        self.assign_duties(now);
         for (id, _) in all_paths().zip(anew).filter(|(_, anew)| *anew) {
             self.start(id, now);
         }
@@ -58,8 +58,8 @@ impl Engine {
         actions
     }
 
-    /// Takes leave of the providers that are no longer there: whoever gets their slots takes nothing over.
-    fn part(&mut self, config: &Config, now: Instant) {
+    /// Forgets the providers that are no longer there: those that get their slots take nothing over.
+    fn remove_absent(&mut self, config: &Config, now: Instant) {
         for slot in (0..).map(Slot).take(PROVIDERS_MAX) {
             let heir = config.at(slot).filter(|p| p.enabled);
             let Some(old) = self.config.at(slot).filter(|p| p.enabled) else {
@@ -130,7 +130,7 @@ impl Engine {
             path.forget_verdict();
         }
         if path.verdict() != verdict {
-            self.moved(id, before, now, Cause::ConfigurationChanged);
+            self.note_state(id, before, now, Cause::ConfigurationChanged);
         }
         true
     }

@@ -11,7 +11,7 @@ impl Engine {
         self.journal.write(entry);
     }
 
-    /// Takes up what a former run knew of a path. After [`Engine::configure`], before the first event.
+    /// Takes up what a former run knew of a path.
     pub fn restore_path(&mut self, id: PathId, verdict: Verdict, since: Instant) {
         let path = self.paths.get_mut(id);
         if let Some(path) = path.filter(|path| path.is_managed() && !path.is_told()) {
@@ -19,7 +19,7 @@ impl Engine {
         }
     }
 
-    /// Takes up who led in a former run. After [`Engine::configure`], before the first event.
+    /// Takes up which provider led in a former run.
     pub fn restore_leader(&mut self, family: Family, slot: Slot) {
         if self.path(PathId { slot, family }).is_some() {
             self.leaders[family] = Some(slot);
@@ -27,7 +27,7 @@ impl Engine {
         }
     }
 
-    /// Takes up who leads in the kernel, as a former run has left it. Where that is another than the one of
+    /// Takes up which provider leads in the kernel, as a former run has left it. Where that is another than the one of
     /// [`Engine::restore_leader`], or none is known, what is known of the paths is of before, and not to be relied on.
     pub fn believe_leader(&mut self, family: Family, slot: Slot) {
         if self.leaders[family] == Some(slot) || self.path(PathId { slot, family }).is_none() {
@@ -48,8 +48,8 @@ impl Engine {
         }
     }
 
-    /// Takes up who was pinned in a former run, `None`: one that is not there any more. After all of
-    /// [`Engine::restore_path`]: no path has been probed since.
+    /// Takes up which provider was pinned in a former run; `None`: one that is not there any more. After all of
+    /// [`Engine::restore_path`].
     pub fn restore_pin(&mut self, slot: Option<Slot>) {
         self.pinned = slot;
         for path in self.paths.iter_mut() {

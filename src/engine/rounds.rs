@@ -70,7 +70,7 @@ pub struct Rounds {
     judged: u32,
     /// rounds in the ring that may be counted
     kept: u8,
-    /// one bit a verdict, the youngest lowest: 1 is failed
+    /// one bit per verdict, the youngest lowest: 1 is failed
     failed: u64,
     /// how many bits of `failed` mean something
     verdicts: u8,

@@ -1,4 +1,4 @@
-//! Which path must be looked at next: a binary heap of deadlines, one a path, that can be changed in place.
+//! Which path must be looked at next: a binary heap of deadlines, one per path, that can be changed in place.
 
 use heapless::Vec;
 
@@ -39,7 +39,7 @@ impl Timers {
                 let place = self.heap.len();
                 #[allow(clippy::cast_possible_truncation)] // a path's index is below PATHS_MAX, 128
                 let pushed = self.heap.push(path as u8);
-                debug_assert!(pushed.is_ok(), "one entry a path");
+                debug_assert!(pushed.is_ok(), "one entry per path");
                 self.settle(place);
                 self.rise(place);
             }
