@@ -2,17 +2,19 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `configure` | a configuration comes into force; what a former run knew is taken up |
-//! | [`path`] | one path: when it probes, and what its rounds say about it |
+//! | `events` | [`Event`], [`Action`] and what they are made of |
+//! | `configure` | a configuration comes into force |
+//! | `restore` | what a former run knew is taken up |
+//! | [`path`] | one path: its state, when it probes, and what its rounds say about it |
 //! | `paths` | all of them |
+//! | `terms` | how the rounds of a path are sent and judged |
 //! | [`rounds`] | the ring of rounds: what was asked, what came back |
 //! | `statistics` | what the rounds amount to: losses and round-trip times |
-//! | `leader` | who leads, and the plan that follows from it |
-//! | `ranking` | the order of preference |
-//! | [`journal`] | the last transitions, each with its cause |
-//! | `cause` | why |
 //! | `timers` | which path must be looked at next |
-//! | `events` | [`Event`], [`Action`] and what they are made of |
+//! | `ranking` | the order of preference |
+//! | `leader` | which provider leads, and the plan that follows from it |
+//! | [`journal`] | the last transitions, each with its cause |
+//! | `cause` | the causes, from what the engine knows |
 
 mod cause;
 mod configure;
@@ -22,8 +24,10 @@ mod leader;
 pub mod path;
 mod paths;
 mod ranking;
+mod restore;
 pub mod rounds;
 mod statistics;
+mod terms;
 mod timers;
 
 use crate::config::Config;
@@ -35,7 +39,7 @@ use path::{Duty, Path, State};
 use paths::Paths;
 use timers::Timers;
 
-/// Every path of every provider, who leads, and why.
+/// Every path of every provider, which of them leads, and why.
 ///
 /// It is large, and lives in a static: it starts as zeroes, and touches only the memory of the providers there are. What is
 /// small stands by the beginning of a list.
@@ -45,14 +49,14 @@ pub struct Engine {
     paths: Paths,
     journal: Journal,
     plans: PerFamily<Plan>,
-    /// When time alone may change who leads.
+    /// When time alone may change which provider leads.
     revise_at: PerFamily<Option<Instant>>,
-    /// Who led last, also while none can have a route: what others are compared with.
+    /// The provider that led last, also while none can have a route: what others are compared with.
     leaders: PerFamily<Option<Slot>>,
     /// What the journal says of the way of the traffic.
     leads: PerFamily<Lead>,
     pinned: Option<Slot>,
-    /// One bit a slot.
+    /// One bit per slot.
     disabled: u64,
     swaps: u32,
     timers: Timers,
@@ -99,12 +103,7 @@ impl Engine {
                 round,
                 rtt,
             } => {
-                if let Some(path) = self.paths.get_mut(path.index())
-                    && let Some(terms) = &path.terms
-                {
-                    path.rounds.answered(round, check, rtt, terms);
-                    path.unreachable = None;
-                }
+                self.with(path, |path| path.answered(round, check, rtt));
                 self.judge(path, now, &mut actions);
             }
             Event::Failed {
@@ -113,28 +112,18 @@ impl Engine {
                 round,
                 fault,
             } => {
-                if let Some(path) = self.paths.get_mut(path.index()) {
-                    path.rounds.failed(round, check, fault);
-                }
+                self.with(path, |path| path.rounds.failed(round, check, fault));
                 self.judge(path, now, &mut actions);
             }
             Event::Unreachable { path, code } => {
-                if let Some(path) = self.paths.get_mut(path.index()) {
-                    path.unreachable = Some(code);
-                }
+                self.with(path, |path| path.unreachable = Some(code));
             }
             Event::Skipped { path, check, round } => {
-                if let Some(path) = self.paths.get_mut(path.index())
-                    && let Some(terms) = &path.terms
-                {
-                    path.rounds.skipped(round, check, terms);
-                }
+                self.with(path, |path| path.skipped(round, check));
                 self.judge(path, now, &mut actions);
             }
             Event::Unasked { path, check, round } => {
-                if let Some(path) = self.paths.get_mut(path.index()) {
-                    path.rounds.unasked(round, check);
-                }
+                self.with(path, |path| path.rounds.unasked(round, check));
                 self.judge(path, now, &mut actions);
             }
             Event::Pin(slot) => self.pin(slot, now, &mut actions),
@@ -185,14 +174,12 @@ impl Engine {
 
     /// A path that is managed.
     pub fn path(&self, id: PathId) -> Option<&Path> {
-        self.paths
-            .get(id.index())
-            .filter(|path| path.terms.is_some())
+        self.paths.get(id).filter(|path| path.is_managed())
     }
 
     /// Every path that is managed.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.paths.iter().filter(|path| path.terms.is_some())
+        self.paths.iter().filter(|path| path.is_managed())
     }
 
     /// The pinned provider.
@@ -205,7 +192,7 @@ impl Engine {
         self.disabled & bit(slot) != 0
     }
 
-    /// Changes of who leads since the start, in either family.
+    /// How often another provider came to lead since the start, in either family.
     pub fn swaps(&self) -> u32 {
         self.swaps
     }
@@ -235,20 +222,23 @@ impl Engine {
         });
     }
 
+    fn with(&mut self, id: PathId, change: impl FnOnce(&mut Path)) {
+        if let Some(path) = self.paths.get_mut(id) {
+            change(path);
+        }
+    }
+
     fn tick(&mut self, now: Instant, actions: &mut Actions) {
         for family in Family::ALL {
             if self.revise_at[family].is_some_and(|at| at <= now) {
                 self.rank(family, now, actions);
             }
         }
-        let Some((index, _)) = self.timers.first().filter(|(_, at)| *at <= now) else {
+        let Some((id, _)) = self.timers.first().filter(|(_, at)| *at <= now) else {
             return;
         };
-        let Some(path) = self.paths.get_mut(index) else {
-            return;
-        };
-        let id = path.id;
-        if let Some((round, checks)) = path.tick(now) {
+        let path = self.paths.get_mut(id);
+        if let Some((round, checks)) = path.and_then(|path| path.tick(now)) {
             let pushed = actions.push(Action::Probe {
                 path: id,
                 round,
@@ -267,11 +257,7 @@ impl Engine {
         now: Instant,
         actions: &mut Actions,
     ) {
-        let Some(path) = self
-            .paths
-            .get_mut(id.index())
-            .filter(|path| path.terms.is_some())
-        else {
+        let Some(path) = self.paths.get_mut(id).filter(|path| path.is_managed()) else {
             return;
         };
         let (before, was) = (path.state(), path.waiting());
@@ -280,9 +266,9 @@ impl Engine {
         }
         path.set_uplink(waiting, routable, now);
         match waiting {
-            Some(what) if was.is_none() => self.moved(id, before, now, Cause::Lost(what)),
-            Some(what) if was != waiting => self.moved(id, before, now, Cause::Lacks(what)),
-            None if was.is_some() => self.moved(id, before, now, Cause::UplinkUp),
+            Some(what) if was.is_none() => self.note_state(id, before, now, Cause::Lost(what)),
+            Some(what) if was != waiting => self.note_state(id, before, now, Cause::Lacks(what)),
+            None if was.is_some() => self.note_state(id, before, now, Cause::UplinkUp),
             _ => {}
         }
         self.judge(id, now, actions);
@@ -299,20 +285,20 @@ impl Engine {
             Some(_) => self.note(now, slot, None, Kind::Pinned, Cause::PinnedByHand),
             None => self.note(now, old, None, Kind::Unpinned, Cause::UnpinnedByHand),
         }
-        self.keep_watch(now);
+        self.assign_duties(now);
         self.rank(Family::V4, now, actions);
         self.rank(Family::V6, now, actions);
     }
 
-    /// While a provider is pinned nobody is checked.
-    fn keep_watch(&mut self, now: Instant) {
+    /// While a provider is pinned, no path is checked.
+    fn assign_duties(&mut self, now: Instant) {
         for path in self.paths.iter_mut() {
             let before = path.state();
             path.set_duty(Duty::of(path.id.slot, self.pinned), now);
             if path.state() != before {
                 path.since = now;
             }
-            self.timers.set(path.id.index(), path.deadline());
+            self.timers.set(path.id, path.deadline());
         }
     }
 
@@ -340,15 +326,15 @@ impl Engine {
 
     /// Judges a path's rounds: whether its verdict is another.
     fn judge_path(&mut self, id: PathId, now: Instant) -> bool {
-        let Some(path) = self.paths.get_mut(id.index()) else {
+        let Some(path) = self.paths.get_mut(id) else {
             return false;
         };
         let before = path.state();
         let ground = path.judge();
-        self.timers.set(id.index(), path.deadline());
+        self.timers.set(id, path.deadline());
         if let Some((ground, lost)) = ground {
-            let cause = self.judged(id, ground, lost);
-            self.moved(id, before, now, cause);
+            let cause = self.judged_cause(id, ground, lost);
+            self.note_state(id, before, now, cause);
         }
         ground.is_some()
     }
@@ -364,9 +350,9 @@ impl Engine {
         }
     }
 
-    /// The state of a path is another one since now.
-    fn moved(&mut self, id: PathId, before: State, now: Instant, cause: Cause) {
-        let Some(path) = self.paths.get_mut(id.index()) else {
+    /// The state of a path, or the reason for it, is another one from now on.
+    fn note_state(&mut self, id: PathId, before: State, now: Instant, cause: Cause) {
+        let Some(path) = self.paths.get_mut(id) else {
             return;
         };
         let after = path.state();

@@ -63,7 +63,7 @@ impl fmt::Display for Family {
     }
 }
 
-/// One value a family, indexed by [`Family`].
+/// One value per family, indexed by [`Family`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerFamily<T> {
     /// IPv4's
@@ -162,7 +162,7 @@ pub struct Slot(pub u8);
 /// One provider in one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathId {
-    /// whose
+    /// which provider's
     pub slot: Slot,
     /// in which family
     pub family: Family,

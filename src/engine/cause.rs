@@ -10,7 +10,7 @@ use crate::types::{
 
 impl Engine {
     /// Why a path's verdict is another; with the checks that its last round lost.
-    pub(super) fn judged(&self, id: PathId, ground: Ground, lost: CheckSet) -> Cause {
+    pub(super) fn judged_cause(&self, id: PathId, ground: Ground, lost: CheckSet) -> Cause {
         Cause::Judged(Judged {
             ground,
             missed: self.missed(id, lost),

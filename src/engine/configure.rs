@@ -1,14 +1,11 @@
-//! A configuration comes into force, at the start and at every reload; what a former run knew is taken up.
+//! A configuration comes into force, at the start and at every reload.
 
-use super::journal::Entry;
-use super::path::{Duty, Path};
-use super::rounds::Terms;
+use super::path::Path;
+use super::terms::Terms;
 use super::{Actions, Engine, Lead, bit};
-use crate::config::{Check, Config, Provider};
-use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, PROVIDERS_MAX, ROUNDS_APART};
-use crate::types::{
-    Cause, CheckSet, Duration, Family, Instant, Kind, PathId, PerFamily, Slot, Verdict,
-};
+use crate::config::{Config, Provider};
+use crate::limits::{PATHS_MAX, PROVIDERS_MAX, ROUNDS_APART};
+use crate::types::{Cause, Duration, Family, Instant, Kind, PathId, PerFamily, Slot};
 
 impl Engine {
     /// Where the first configuration is loaded into, before [`Engine::begin`]: it needs no memory elsewhere.
@@ -18,34 +15,31 @@ impl Engine {
 
     /// Takes the first configuration. The driver then tells [`super::Event::Uplink`] of every path.
     pub fn begin(&mut self, now: Instant) {
-        for id in (0..PATHS_MAX).filter_map(PathId::from_index) {
+        for id in all_paths() {
             let provider = self.config.at(id.slot).filter(|p| p.enabled);
             let managed = provider.filter(|_| self.config.manages(id.family));
-            let Some(terms) = managed.map(|p| terms(&self.config, p, id.family)) else {
+            let Some(terms) = managed.map(|p| Terms::of(&self.config, p, id.family)) else {
                 continue;
             };
             if let Some(path) = self.paths.get_or_new(id) {
-                path.terms = Some(terms);
+                path.set_terms(terms);
                 path.since = now;
             }
         }
         self.spread();
     }
 
-    /// Takes another configuration. Providers that are the same as before keep their rounds and verdicts. The driver then tells [`super::Event::Uplink`] of every path: until the last one of a family is
-    /// told, its plan stays as it is.
+    /// Takes another configuration. Providers that are the same as before keep their rounds and verdicts. The driver then
+    /// tells [`super::Event::Uplink`] of every path: until the last one of a family is told, its plan stays as it is.
     pub fn configure(&mut self, config: &Config, now: Instant) -> Actions {
         let written = self.journal.written();
         let managed = PerFamily {
             v4: config.manages(Family::V4),
             v6: config.manages(Family::V6),
         };
-        self.part(config, now);
+        self.remove_absent(config, now);
         let mut anew = [false; PATHS_MAX];
-        for (index, anew) in anew.iter_mut().enumerate() {
-            let Some(id) = PathId::from_index(index) else {
-                break;
-            };
+        for (anew, id) in anew.iter_mut().zip(all_paths()) {
             let wanted = config
                 .at(id.slot)
                 .filter(|p| p.enabled && managed[id.family]);
@@ -53,9 +47,9 @@ impl Engine {
         }
         self.config.assign(config);
         self.spread();
-        self.keep_watch(now);
-        for index in (0..PATHS_MAX).filter(|index| anew[*index]) {
-            self.start(index, now);
+        self.assign_duties(now);
+        for (id, _) in all_paths().zip(anew).filter(|(_, anew)| *anew) {
+            self.start(id, now);
         }
         let mut actions = Actions::new();
         self.rank(Family::V4, now, &mut actions);
@@ -64,62 +58,8 @@ impl Engine {
         actions
     }
 
-    /// Takes up an entry that a former run wrote.
-    pub fn restore_entry(&mut self, entry: Entry) {
-        self.journal.write(entry);
-    }
-
-    /// Takes up what a former run knew of a path. After [`Engine::configure`], before the first event.
-    pub fn restore_path(&mut self, id: PathId, verdict: Verdict, since: Instant) {
-        let path = self.paths.get_mut(id.index());
-        if let Some(path) = path.filter(|path| path.terms.is_some() && !path.is_told()) {
-            path.restore(verdict, since);
-        }
-    }
-
-    /// Takes up who led in a former run. After [`Engine::configure`], before the first event.
-    pub fn restore_leader(&mut self, family: Family, slot: Slot) {
-        if self.path(PathId { slot, family }).is_some() {
-            self.leaders[family] = Some(slot);
-            self.leads[family] = Lead::By(slot);
-        }
-    }
-
-    /// Takes up who leads in the kernel, as a former run has left it. Where that is another than the one of
-    /// [`Engine::restore_leader`], or none is known, what is known of the paths is of before, and not to be relied on.
-    pub fn believe_leader(&mut self, family: Family, slot: Slot) {
-        if self.leaders[family] == Some(slot) || self.path(PathId { slot, family }).is_none() {
-            return;
-        }
-        self.leaders[family] = Some(slot);
-        let paths = self.paths.iter_mut();
-        for path in paths.filter(|path| path.id.family == family) {
-            path.forget_verdict();
-        }
-    }
-
-    /// Takes up what a former run said of a family's traffic. After [`Engine::restore_leader`].
-    pub fn restore_lead(&mut self, family: Family, lead: Lead) {
-        let known = |slot| self.path(PathId { slot, family }).is_some();
-        if lead.carrier().is_none_or(known) {
-            self.leads[family] = lead;
-        }
-    }
-
-    /// Takes up who was pinned in a former run, `None`: one that is not there any more. After all of
-    /// [`Engine::restore_path`]: no path has been probed since.
-    pub fn restore_pin(&mut self, slot: Option<Slot>) {
-        self.pinned = slot;
-        for path in self.paths.iter_mut() {
-            if slot.is_none() {
-                path.restore_duty(Duty::Frozen); // until now
-            }
-            path.restore_duty(Duty::of(path.id.slot, slot));
-        }
-    }
-
-    /// Takes leave of the providers that are no longer there: whoever gets their slots takes nothing over.
-    fn part(&mut self, config: &Config, now: Instant) {
+    /// Forgets the providers that are no longer there: those that get their slots take nothing over.
+    fn remove_absent(&mut self, config: &Config, now: Instant) {
         for slot in (0..).map(Slot).take(PROVIDERS_MAX) {
             let heir = config.at(slot).filter(|p| p.enabled);
             let Some(old) = self.config.at(slot).filter(|p| p.enabled) else {
@@ -141,7 +81,7 @@ impl Engine {
                     self.leads[family] = Lead::Unknown;
                     self.swaps = self.swaps.wrapping_add(1);
                 }
-                let Some(path) = self.paths.get_mut(PathId { slot, family }.index()) else {
+                let Some(path) = self.paths.get_mut(PathId { slot, family }) else {
                     continue;
                 };
                 match heir {
@@ -161,7 +101,7 @@ impl Engine {
     ) -> bool {
         let path = match wanted {
             Some(_) => self.paths.get_or_new(id),
-            None => self.paths.get_mut(id.index()),
+            None => self.paths.get_mut(id),
         };
         let Some(path) = path else {
             return false;
@@ -170,7 +110,7 @@ impl Engine {
             path.forget();
             return false;
         };
-        let new = path.terms.is_none();
+        let new = !path.is_managed();
         let old = self.config.at(id.slot).filter(|_| !new);
         let same = |old: &Provider| {
             old.is_like(provider)
@@ -183,38 +123,32 @@ impl Engine {
             return false;
         }
         let (before, verdict) = (path.state(), path.verdict());
-        path.terms = Some(terms(config, provider, id.family));
-        path.reset();
+        path.set_terms(Terms::of(config, provider, id.family));
         if new {
             path.since = now;
         } else if !old.is_some_and(|old| same_uplink(old, provider)) {
             path.forget_verdict();
         }
         if path.verdict() != verdict {
-            self.moved(id, before, now, Cause::ConfigurationChanged);
+            self.note_state(id, before, now, Cause::ConfigurationChanged);
         }
         true
     }
 
     /// The first round of a path whose rounds start anew.
-    fn start(&mut self, index: usize, now: Instant) {
-        if let Some(path) = self.paths.get_mut(index) {
-            path.restart(now);
-            let id = path.id;
-            self.judge_path(id, now);
-        }
+    fn start(&mut self, id: PathId, now: Instant) {
+        self.with(id, |path| path.restart(now));
+        self.judge_path(id, now);
     }
 
     /// Gives every path that is checked its place in the interval, so that rounds of different paths do not go out in
     /// bursts. Where they would follow each other faster than [`ROUNDS_APART`], a few go out together.
     fn spread(&mut self) {
-        let checked = |path: &Path| path.terms.is_some() && !path.unchecked();
-        let count = self.paths.iter().filter(|path| checked(path)).count() as u64;
-        for (place, path) in self.paths.iter_mut().filter(|p| checked(p)).enumerate() {
-            let interval = path
-                .terms
-                .as_ref()
-                .map_or(0, |terms| terms.timing.interval.total_micros());
+        let count = self.paths.iter().filter_map(Path::pace).count() as u64;
+        let checked = self.paths.iter_mut();
+        let checked = checked.filter_map(|path| path.pace().map(|interval| (path, interval)));
+        for (place, (path, interval)) in checked.enumerate() {
+            let interval = interval.total_micros();
             let phase = interval * place as u64 / count;
             let slot = ROUNDS_APART.total_micros().min(interval / 4);
             path.phase = Duration::from_micros(match interval / count {
@@ -225,6 +159,11 @@ impl Engine {
     }
 }
 
+/// Each that there may be.
+fn all_paths() -> impl Iterator<Item = PathId> {
+    (0..PATHS_MAX).filter_map(PathId::from_index)
+}
+
 /// Whether what is known of one provider's uplink is true of the other's: then its verdict stands until its rounds
 /// say otherwise, whatever else has changed, and nothing swaps because of a new interval.
 fn same_uplink(a: &Provider, b: &Provider) -> bool {
@@ -233,23 +172,4 @@ fn same_uplink(a: &Provider, b: &Provider) -> bool {
         && a.address == b.address
         && a.gateway == b.gateway
         && a.network == b.network
-}
-
-fn terms(config: &Config, provider: &Provider, family: Family) -> Terms {
-    let checks = || config.path_checks(provider, family).take(PATH_CHECKS_MAX);
-    let set = |is_in: &dyn Fn(&Check) -> bool| {
-        let members = checks().enumerate().filter(|(_, check)| is_in(check));
-        CheckSet(members.fold(0, |set, (number, _)| set | 1 << number))
-    };
-    Terms {
-        timing: provider.timing,
-        intervals: checks()
-            .map(|check| check.interval_in(provider.timing.interval))
-            .collect(),
-        required: set(&|check| check.required),
-        telling: match set(&Check::tells_of_line) {
-            CheckSet(0) => CheckSet::ALL,
-            telling => telling,
-        },
-    }
 }

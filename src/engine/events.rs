@@ -11,18 +11,18 @@ pub enum Event {
     /// The clock has reached [`super::Engine::next_deadline`].
     Tick,
     /// What the kernel knows of a path's uplink: told once of every path that a configuration brings, whatever it is
-    /// (nobody leads in a family before), and on every change.
+    /// (before, no provider leads in a family), and on every change.
     Uplink {
-        /// whose
+        /// of which path
         path: PathId,
         /// why it cannot be probed, when it cannot
         waiting: Option<Waiting>,
         /// whether a default route through it can be installed: always, where it lacks nothing
         routable: bool,
     },
-    /// A check answered. Told once a probe; late answers too.
+    /// A check answered. Told once per probe; late answers too.
     Reply {
-        /// whose
+        /// of which path
         path: PathId,
         /// the number of the check in its path
         check: u8,
@@ -33,7 +33,7 @@ pub enum Event {
     },
     /// A probe could not be sent, or is known to have failed.
     Failed {
-        /// whose
+        /// of which path
         path: PathId,
         /// the number of the check in its path
         check: u8,
@@ -43,16 +43,16 @@ pub enum Event {
         fault: Fault,
     },
     /// The network says that a probe of this path cannot be delivered (ICMP destination unreachable, RFC 792 and
-    /// RFC 4443, with its code). It is recorded, not judged: anybody on the way can say so.
+    /// RFC 4443, with its code). It is recorded, not judged: any host on the way can say so.
     Unreachable {
-        /// whose
+        /// of which path
         path: PathId,
         /// the code of the ICMP message
         code: u8,
     },
     /// A check was not asked after all: its former probe has not ended. Its last result stands for this one.
     Skipped {
-        /// whose
+        /// of which path
         path: PathId,
         /// the number of the check in its path
         check: u8,
@@ -62,7 +62,7 @@ pub enum Event {
     /// A check was not asked after all: there was no room. That says nothing of the line: its last result stands, however
     /// old that is; where it has none, and it matters, the round does not count.
     Unasked {
-        /// whose
+        /// of which path
         path: PathId,
         /// the number of the check in its path
         check: u8,
@@ -114,7 +114,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Nobody.
+    /// Without any path.
     pub const fn new() -> Plan {
         Plan {
             order: Vec::new(),
@@ -126,7 +126,7 @@ impl Plan {
 /// One place in a [`Plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RankedPath {
-    /// whose route
+    /// the provider whose route it is
     pub slot: Slot,
     /// whether marked traffic is steered to it: its path is neither offline nor waiting
     pub steered: bool,

@@ -1,4 +1,4 @@
-//! Who leads in a family, and the plan that follows from it.
+//! Which provider leads in a family, and the plan that follows from it.
 
 use heapless::Vec;
 
@@ -59,7 +59,7 @@ impl Engine {
             .min_by_key(|path| path.state())
     }
 
-    /// Finds who leads in a family, and the order of the others, once all of its uplinks are known: a leader of a
+    /// Finds which path leads in a family, and the order of the others, once all of its uplinks are known: a leader of a
     /// former run must not lose its place because another's uplink was told first.
     pub(super) fn rank(&mut self, family: Family, now: Instant, actions: &mut Actions) {
         self.revise_at[family] = None;
@@ -73,11 +73,7 @@ impl Engine {
                 slot: provider.slot,
                 family,
             };
-            let Some(path) = self
-                .paths
-                .get(id.index())
-                .filter(|p| p.terms.is_some() && p.routable())
-            else {
+            let Some(path) = self.path(id).filter(|path| path.routable()) else {
                 continue;
             };
             let leads = self.leaders[family] == Some(id.slot);
@@ -85,7 +81,7 @@ impl Engine {
                 .push(Candidate::of(path, self.is_disabled(id.slot), leads))
                 .is_ok()
                 && slots.push(id.slot).is_ok();
-            debug_assert!(pushed, "one a provider");
+            debug_assert!(pushed, "one per provider");
         }
         let globals = &self.config.globals;
         let Choice { leader, revise_at } =
@@ -105,11 +101,11 @@ impl Engine {
             Some(hop) => Lead::By(hop.slot),
             None => Lead::NoRoute,
         };
-        self.lead(family, plan.order.first().map(|hop| hop.slot), lead, now);
+        self.set_lead(family, plan.order.first().map(|hop| hop.slot), lead, now);
         if plan != self.plans[family] {
             self.plans[family] = plan;
             let pushed = actions.push(Action::Routes(family));
-            debug_assert!(pushed.is_ok(), "one a family");
+            debug_assert!(pushed.is_ok(), "one per family");
         }
     }
 
@@ -132,7 +128,7 @@ impl Engine {
 
     /// Says what becomes of the traffic from now on, and why it is another. `leader` is the first in order, and remains
     /// the one that a later choice compares others with while none can have a route.
-    fn lead(&mut self, family: Family, leader: Option<Slot>, lead: Lead, now: Instant) {
+    fn set_lead(&mut self, family: Family, leader: Option<Slot>, lead: Lead, now: Instant) {
         let before = core::mem::replace(&mut self.leads[family], lead);
         let old = self.leaders[family];
         if leader.is_some() && leader != old {

@@ -4,7 +4,8 @@ mod judgement;
 mod quality;
 mod state;
 
-use super::rounds::{Rounds, Terms};
+use super::rounds::Rounds;
+use super::terms::Terms;
 use crate::types::{CheckSet, Duration, Ground, Instant, Measure, PathId, Round, Verdict, Waiting};
 pub use crate::types::{Duty, State};
 use quality::measured;
@@ -15,7 +16,7 @@ pub struct Path {
     /// which
     pub id: PathId,
     /// how it is judged; none: there is no such path now
-    pub(crate) terms: Option<Terms>,
+    terms: Option<Terms>,
     state: PathState,
     /// since when [`Path::state`] is so
     pub since: Instant,
@@ -53,14 +54,19 @@ impl Path {
     /// Another provider gets its slot. What is known of the uplink stays: the driver tells of it when it changes, whichever
     /// provider has it.
     pub(crate) fn forget_provider(&mut self) {
-        self.reset();
+        self.forget_rounds();
         self.terms = None;
         self.state.forget_verdict();
         self.unreachable = None;
     }
 
-    /// Its rounds begin anew, and its verdict stands.
-    pub(crate) fn reset(&mut self) {
+    /// Its rounds begin anew by these terms, and its verdict stands.
+    pub(crate) fn set_terms(&mut self, terms: Terms) {
+        self.terms = Some(terms);
+        self.forget_rounds();
+    }
+
+    fn forget_rounds(&mut self) {
         self.rounds.reset();
         self.state.forget_quality();
     }
@@ -90,9 +96,14 @@ impl Path {
         self.state.verdict()
     }
 
+    /// Whether there is such a path now.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.terms.is_some()
+    }
+
     /// Whether no check asks for anything on this path: it is online while it is not waiting.
     pub fn unchecked(&self) -> bool {
-        self.terms.as_ref().is_some_and(|terms| !terms.ask())
+        self.terms.as_ref().is_some_and(|terms| !terms.has_checks())
     }
 
     /// How many of its checks must answer in a round.
@@ -195,9 +206,30 @@ impl Path {
         soonest.max(now + delay)
     }
 
+    /// The interval of its rounds, if it has any: it is then given a place in that.
+    pub(crate) fn pace(&self) -> Option<Duration> {
+        let terms = self.terms.as_ref().filter(|terms| terms.has_checks());
+        terms.map(|terms| terms.timing.interval)
+    }
+
+    /// A check was answered.
+    pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration) {
+        if let Some(terms) = &self.terms {
+            self.rounds.answered(round, check, rtt, terms);
+            self.unreachable = None;
+        }
+    }
+
+    /// A check was not asked: its former probe has not ended.
+    pub(crate) fn skipped(&mut self, round: Round, check: u8) {
+        if let Some(terms) = &self.terms {
+            self.rounds.skipped(round, check, terms);
+        }
+    }
+
     /// When [`Path::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let terms = self.terms.as_ref().filter(|terms| terms.ask())?;
+        let terms = self.terms.as_ref().filter(|terms| terms.has_checks())?;
         let PathState::Checked { next_round_at, .. } = self.state else {
             return None;
         };
@@ -207,7 +239,7 @@ impl Path {
 
     /// Gives up what is overdue, and starts a round when it is time.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<(Round, CheckSet)> {
-        let terms = self.terms.as_ref().filter(|terms| terms.ask())?;
+        let terms = self.terms.as_ref().filter(|terms| terms.has_checks())?;
         let PathState::Checked { next_round_at, .. } = &mut self.state else {
             return None;
         };
@@ -229,7 +261,7 @@ impl Path {
     /// round lost, where that is the reason.
     pub(crate) fn judge(&mut self) -> Option<(Ground, CheckSet)> {
         let terms = self.terms.as_ref()?;
-        if !terms.ask() {
+        if !terms.has_checks() {
             let changed = self.state.pass_unchecked();
             return changed.then_some((Ground::Unchecked, CheckSet(0)));
         }

@@ -22,23 +22,23 @@ impl Paths {
         }
     }
 
-    pub(crate) fn get(&self, index: usize) -> Option<&Path> {
-        self.paths.get(self.place(index)?)
+    pub(crate) fn get(&self, id: PathId) -> Option<&Path> {
+        self.paths.get(self.place(id)?)
     }
 
-    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Path> {
-        let place = self.place(index)?;
+    pub(crate) fn get_mut(&mut self, id: PathId) -> Option<&mut Path> {
+        let place = self.place(id)?;
         self.paths.get_mut(place)
     }
 
     /// The path, new if there is none yet.
     pub(crate) fn get_or_new(&mut self, id: PathId) -> Option<&mut Path> {
-        if self.place(id.index()).is_none() && self.paths.push(Path::new(id)).is_ok() {
+        if self.place(id).is_none() && self.paths.push(Path::new(id)).is_ok() {
             #[allow(clippy::cast_possible_truncation)] // at most PATHS_MAX, 128
             let place = self.paths.len() as u8;
             self.places[id.index()] = place;
         }
-        self.get_mut(id.index())
+        self.get_mut(id)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Path> {
@@ -49,7 +49,7 @@ impl Paths {
         self.paths.iter_mut()
     }
 
-    fn place(&self, index: usize) -> Option<usize> {
-        usize::from(*self.places.get(index)?).checked_sub(1)
+    fn place(&self, id: PathId) -> Option<usize> {
+        usize::from(*self.places.get(id.index())?).checked_sub(1)
     }
 }

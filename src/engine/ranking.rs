@@ -1,4 +1,4 @@
-//! Who leads: the order of preference among the paths of one family.
+//! The order of preference among the paths of one family: which leads, and which follow.
 
 use super::path::{Duty, Path};
 use super::{Plan, RankedPath};
@@ -168,7 +168,7 @@ pub(crate) fn plan(
                 Class::Spare | Class::Offline | Class::Waiting | Class::Disabled
             );
             let pushed = plan.order.push(RankedPath { slot, steered });
-            debug_assert!(pushed.is_ok(), "one a provider");
+            debug_assert!(pushed.is_ok(), "one per provider");
         }
     };
     leader.into_iter().for_each(&mut push);
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(
             keep(&[Offline, Waiting], Some(1)),
             Some(0),
-            "nobody keeps a pulled cable"
+            "a pulled cable is not kept"
         );
     }
 

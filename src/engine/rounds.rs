@@ -3,15 +3,15 @@
 //! Facts are stored, judgements are computed. A round is *open* until each of its probes is answered or lost, and
 //! *undecided* until its verdict is certain, which is often earlier. Rounds are judged strictly in the order sent.
 
+mod check_facts;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use heapless::Vec;
-
 pub use super::statistics::Rtt;
-use crate::config::{Quorum, Timing};
-use crate::limits::{PATH_CHECKS_MAX, SILENCE_APART, WINDOW_MAX};
+use super::terms::Terms;
+use crate::limits::{PATH_CHECKS_MAX, WINDOW_MAX};
 use crate::types::{CheckSet, Duration, Fault, Instant, Round};
+pub use check_facts::CheckFacts;
 
 /// What was asked in one round, and what came back. Bit i of a mask is check number i.
 #[derive(Clone, Copy)]
@@ -47,65 +47,6 @@ impl Record {
     }
 }
 
-/// What is known of one check on this path.
-#[derive(Clone, Copy, Debug)]
-pub struct CheckFacts {
-    /// probes sent since the start
-    pub sent: u32,
-    /// probes answered since the start
-    pub received: u32,
-    /// of the last answer, in microseconds; 0: none has come
-    pub rtt_us: u32,
-    /// whether the last probe that is settled was answered in time
-    pub last: Option<bool>,
-    /// when that was sent
-    last_at: Instant,
-    /// why the last probe failed, if it did not just stay unanswered
-    pub fault: Option<Fault>,
-    /// when a check with an interval of its own is asked again; zero: in the next round
-    pub next_at: Instant,
-    /// when the last answer came; zero: none has come
-    pub answered_at: Instant,
-    /// probes lost since the last that was answered in time
-    pub losses: u8,
-    /// when the first of them was sent; zero: none is lost
-    pub failing_since: Instant,
-}
-
-impl CheckFacts {
-    /// When the last probe that is settled was sent.
-    pub fn asked_at(&self) -> Instant {
-        self.last_at
-    }
-
-    const NONE: CheckFacts = CheckFacts {
-        sent: 0,
-        received: 0,
-        rtt_us: 0,
-        last: None,
-        last_at: Instant::ZERO,
-        fault: None,
-        next_at: Instant::ZERO,
-        answered_at: Instant::ZERO,
-        losses: 0,
-        failing_since: Instant::ZERO,
-    };
-
-    /// Whether it is to be asked at a time, if it has this interval of its own. It does not wait for that when a loss is
-    /// to be confirmed, for one lost packet says little; nor when those that are asked in each round are silent.
-    fn is_due(&self, at: Instant, interval: Duration, down: u8, silent_since: Instant) -> bool {
-        let settled = self.last_at + interval >= self.next_at;
-        let silence = silent_since != Instant::ZERO
-            && (self.last_at < silent_since || at >= self.last_at + SILENCE_APART);
-        at >= self.next_at || (settled && (silence || (1..down).contains(&self.losses)))
-    }
-
-    /// Whether the last probe that is settled was answered in time, and not sent before.
-    fn answered_since(&self, since: Instant) -> bool {
-        self.last == Some(true) && self.last_at >= since
-    }
-}
-
 /// What can be said of a round.
 enum Judged {
     /// nothing yet
@@ -114,45 +55,6 @@ enum Judged {
     Uncounted,
     /// whether it was good
     Certain(bool),
-}
-
-/// How a path's rounds are sent and judged: its provider's timing and its checks.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Terms {
-    /// the provider's
-    pub timing: Timing,
-    /// of each check, its own interval; zero: it is asked in each round
-    pub intervals: Vec<Duration, PATH_CHECKS_MAX>,
-    /// which of them must answer, whatever the quorum
-    pub required: CheckSet,
-    /// which of them say something of the line: its losses and round-trip times are theirs
-    pub telling: CheckSet,
-}
-
-impl Terms {
-    /// Whether there is a check that is asked.
-    pub(crate) fn ask(&self) -> bool {
-        !self.intervals.is_empty()
-    }
-
-    /// The checks that are asked in each round.
-    fn each_round(&self) -> u8 {
-        let set = |set, (i, interval): (usize, &Duration)| match *interval {
-            Duration::ZERO => set | 1 << i,
-            _ => set,
-        };
-        self.intervals.iter().enumerate().fold(0, set)
-    }
-
-    /// How many checks must answer in a round.
-    pub(crate) fn quorum(&self) -> u32 {
-        #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
-        let checks = self.intervals.len() as u32;
-        match self.timing.quorum {
-            Quorum::All => checks,
-            Quorum::AtLeast(quorum) => checks.min(quorum.into()),
-        }
-    }
 }
 
 /// The ring of the last [`WINDOW_MAX`] rounds, with their verdicts.
@@ -168,7 +70,7 @@ pub struct Rounds {
     judged: u32,
     /// rounds in the ring that may be counted
     kept: u8,
-    /// one bit a verdict, the youngest lowest: 1 is failed
+    /// one bit per verdict, the youngest lowest: 1 is failed
     failed: u64,
     /// how many bits of `failed` mean something
     verdicts: u8,

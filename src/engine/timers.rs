@@ -1,9 +1,9 @@
-//! Which path must be looked at next: a binary heap of deadlines, one a path, that can be changed in place.
+//! Which path must be looked at next: a binary heap of deadlines, one per path, that can be changed in place.
 
 use heapless::Vec;
 
 use crate::limits::PATHS_MAX;
-use crate::types::Instant;
+use crate::types::{Instant, PathId};
 
 /// The earliest deadline is first; setting one costs O(log paths).
 pub(crate) struct Timers {
@@ -24,13 +24,14 @@ impl Timers {
     }
 
     /// The path with the earliest deadline, and that deadline.
-    pub(crate) fn first(&self) -> Option<(usize, Instant)> {
-        let &path = self.heap.first()?;
-        Some((usize::from(path), self.deadlines[usize::from(path)]))
+    pub(crate) fn first(&self) -> Option<(PathId, Instant)> {
+        let path = usize::from(*self.heap.first()?);
+        Some((PathId::from_index(path)?, self.deadlines[path]))
     }
 
     /// Gives a path a deadline, or takes it away.
-    pub(crate) fn set(&mut self, path: usize, deadline: Option<Instant>) {
+    pub(crate) fn set(&mut self, path: PathId, deadline: Option<Instant>) {
+        let path = path.index();
         match (self.place(path), deadline) {
             (None, None) => {}
             (None, Some(at)) => {
@@ -38,7 +39,7 @@ impl Timers {
                 let place = self.heap.len();
                 #[allow(clippy::cast_possible_truncation)] // a path's index is below PATHS_MAX, 128
                 let pushed = self.heap.push(path as u8);
-                debug_assert!(pushed.is_ok(), "one entry a path");
+                debug_assert!(pushed.is_ok(), "one entry per path");
                 self.settle(place);
                 self.rise(place);
             }
@@ -124,12 +125,12 @@ mod tests {
             let mut model = [None; PATHS_MAX];
             for (path, at) in steps {
                 let at = at.map(Instant::from_micros);
-                timers.set(path, at);
+                timers.set(PathId::from_index(path).unwrap(), at);
                 model[path] = at;
                 let earliest = model.iter().flatten().min().copied();
                 prop_assert_eq!(timers.first().map(|(_, at)| at), earliest);
                 if let Some((path, at)) = timers.first() {
-                    prop_assert_eq!(model[path], Some(at));
+                    prop_assert_eq!(model[path.index()], Some(at));
                 }
             }
         }

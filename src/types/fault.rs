@@ -21,13 +21,13 @@ pub enum Fault {
     NoBuffers,
     /// an operation that did not end in time
     TimedOut,
-    /// ECONNREFUSED: somebody is there, but nobody at that port
+    /// ECONNREFUSED: the host is there, but no program listens at that port
     Refused,
     /// ECONNRESET, EPIPE: the connection was cut off
     Reset,
     /// the connection is there, but nothing comes over it
     Silent,
-    /// an answer that nobody can read
+    /// an answer that cannot be read
     Malformed,
     /// an answer that has no end
     TooLong,
@@ -41,7 +41,7 @@ pub enum Fault {
     NoRecord,
     /// a DNS server's answer without the address that must be in it
     OtherAddress,
-    /// the target's name has no address, or nobody tells it
+    /// the target's name has no address, or no server tells it
     Unresolved,
     /// the link has no neighbours to ask for
     NoNeighbours,

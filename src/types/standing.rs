@@ -7,7 +7,7 @@ use super::{Duration, Slot};
 /// What the rounds of a path have said so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
-    /// Never judged, or good before a pin: presumed good, and known to be no better than whoever carries now.
+    /// Never judged, or good before a pin: presumed good, and not known to be better than the provider that carries now.
     #[default]
     Fresh,
     /// Judged once, but since then it was waiting, or frozen: to be judged anew.

@@ -1,7 +1,8 @@
 //! The verdict on one path: what its rounds amount to, and why that changes.
 
 use super::quality::PoorMeasures;
-use crate::engine::rounds::{Rounds, Terms};
+use crate::engine::rounds::Rounds;
+use crate::engine::terms::Terms;
 use crate::types::{CheckSet, Ground, Measured, Verdict};
 
 /// What the rounds since the uplink came up amount to.

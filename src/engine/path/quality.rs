@@ -1,7 +1,8 @@
 //! The quality of one path: its losses and round-trip times, against their thresholds.
 
 use crate::config::Threshold;
-use crate::engine::rounds::{Rounds, Terms};
+use crate::engine::rounds::Rounds;
+use crate::engine::terms::Terms;
 use crate::limits::QUALITY_ROUNDS_MIN;
 use crate::types::{Measure, Measured};
 

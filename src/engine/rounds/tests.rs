@@ -1,8 +1,8 @@
 //! What rounds make of answers, losses and faults, and when.
 
 use super::*;
-use crate::config::Quorum;
 use crate::config::fixture::TIMING;
+use crate::config::{Quorum, Timing};
 
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -418,7 +418,7 @@ fn nothing_happens_when_the_number_of_rounds_wraps() {
     let story = |first: u32| {
         let mut rounds = Rounds::new();
         (rounds.next, rounds.settled, rounds.judged) = (first, first, first);
-        let mut told = std::vec::Vec::new();
+        let mut told = Vec::new();
         for n in 0..200 {
             let (Round(round), _) = rounds.begin(ms(100 * n), &terms);
             if n % 7 != 0 {

@@ -1,0 +1,69 @@
+//! What is known of one check on one path.
+
+use crate::limits::SILENCE_APART;
+use crate::types::{Duration, Fault, Instant};
+
+/// What is known of one check on this path.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckFacts {
+    /// probes sent since the start
+    pub sent: u32,
+    /// probes answered since the start
+    pub received: u32,
+    /// of the last answer, in microseconds; 0: none has come
+    pub rtt_us: u32,
+    /// whether the last probe that is settled was answered in time
+    pub last: Option<bool>,
+    /// when that was sent
+    pub(super) last_at: Instant,
+    /// why the last probe failed, if it did not just stay unanswered
+    pub fault: Option<Fault>,
+    /// when a check with an interval of its own is asked again; zero: in the next round
+    pub next_at: Instant,
+    /// when the last answer came; zero: none has come
+    pub answered_at: Instant,
+    /// probes lost since the last that was answered in time
+    pub losses: u8,
+    /// when the first of them was sent; zero: none is lost
+    pub failing_since: Instant,
+}
+
+impl CheckFacts {
+    /// When the last probe that is settled was sent.
+    pub fn asked_at(&self) -> Instant {
+        self.last_at
+    }
+
+    pub(super) const NONE: CheckFacts = CheckFacts {
+        sent: 0,
+        received: 0,
+        rtt_us: 0,
+        last: None,
+        last_at: Instant::ZERO,
+        fault: None,
+        next_at: Instant::ZERO,
+        answered_at: Instant::ZERO,
+        losses: 0,
+        failing_since: Instant::ZERO,
+    };
+
+    /// Whether it is to be asked at a time, if it has this interval of its own. It does not wait for that when a loss is
+    /// to be confirmed, for one lost packet says little; nor when those that are asked in each round are silent.
+    pub(super) fn is_due(
+        &self,
+        at: Instant,
+        interval: Duration,
+        down: u8,
+        silent_since: Instant,
+    ) -> bool {
+        let settled = self.last_at + interval >= self.next_at;
+        let silence = silent_since != Instant::ZERO
+            && (self.last_at < silent_since || at >= self.last_at + SILENCE_APART);
+        at >= self.next_at || (settled && (silence || (1..down).contains(&self.losses)))
+    }
+
+    /// Whether the last probe that is settled was answered in time, and not sent before.
+    pub(super) fn answered_since(&self, since: Instant) -> bool {
+        self.last == Some(true) && self.last_at >= since
+    }
+}

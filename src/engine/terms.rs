@@ -1,0 +1,66 @@
+//! How the rounds of one path are sent and judged.
+
+use heapless::Vec;
+
+use crate::config::{Check, Config, Provider, Quorum, Timing};
+use crate::limits::PATH_CHECKS_MAX;
+use crate::types::{CheckSet, Duration, Family};
+
+/// How a path's rounds are sent and judged: its provider's timing and its checks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Terms {
+    /// the provider's
+    pub timing: Timing,
+    /// of each check, its own interval; zero: it is asked in each round
+    pub intervals: Vec<Duration, PATH_CHECKS_MAX>,
+    /// which of them must answer, whatever the quorum
+    pub required: CheckSet,
+    /// which of them say something of the line: its losses and round-trip times are theirs
+    pub telling: CheckSet,
+}
+
+impl Terms {
+    /// Those of a provider's path.
+    pub(crate) fn of(config: &Config, provider: &Provider, family: Family) -> Terms {
+        let checks = || config.path_checks(provider, family).take(PATH_CHECKS_MAX);
+        let set = |is_in: &dyn Fn(&Check) -> bool| {
+            let members = checks().enumerate().filter(|(_, check)| is_in(check));
+            CheckSet(members.fold(0, |set, (number, _)| set | 1 << number))
+        };
+        Terms {
+            timing: provider.timing,
+            intervals: checks()
+                .map(|check| check.interval_in(provider.timing.interval))
+                .collect(),
+            required: set(&|check| check.required),
+            telling: match set(&Check::tells_of_line) {
+                CheckSet(0) => CheckSet::ALL,
+                telling => telling,
+            },
+        }
+    }
+
+    /// Whether any check is asked.
+    pub(crate) fn has_checks(&self) -> bool {
+        !self.intervals.is_empty()
+    }
+
+    /// The checks that are asked in each round.
+    pub(super) fn each_round(&self) -> u8 {
+        let set = |set, (i, interval): (usize, &Duration)| match *interval {
+            Duration::ZERO => set | 1 << i,
+            _ => set,
+        };
+        self.intervals.iter().enumerate().fold(0, set)
+    }
+
+    /// How many checks must answer in a round.
+    pub(crate) fn quorum(&self) -> u32 {
+        #[allow(clippy::cast_possible_truncation)] // at most PATH_CHECKS_MAX, 8
+        let checks = self.intervals.len() as u32;
+        match self.timing.quorum {
+            Quorum::All => checks,
+            Quorum::AtLeast(quorum) => checks.min(quorum.into()),
+        }
+    }
+}
