@@ -1,4 +1,4 @@
-"""Archives that are the same bytes each time: everything is root's, and of one time."""
+"""Reproducible archives: all files belong to root and have the same time."""
 
 import gzip
 import io
@@ -6,21 +6,21 @@ import os
 import tarfile
 from pathlib import PurePosixPath
 
-# The time of every file: that of the source, when the builder knows it.
+# The time of every file: SOURCE_DATE_EPOCH, if it is set.
 TIME = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
 
-# A path -> its mode and content; a folder has none.
+# Path -> mode and content; a directory has no content.
 Files = dict[str, tuple[int, bytes | None]]
 
 
 def with_folders(files: Files) -> Files:
-    """The files and every folder above them, in the order of their names."""
+    """The files and all their parent directories, sorted by name."""
     folders = {str(folder): (0o755, None) for path in files for folder in PurePosixPath(path).parents}
     return dict(sorted((folders | files).items()))
 
 
 def tar(files: Files) -> bytes:
-    """An archive of them, in the order that they have."""
+    """A tar archive of the files, in their order."""
     result = io.BytesIO()
     with tarfile.open(fileobj=result, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for path, (mode, content) in files.items():
@@ -33,7 +33,7 @@ def tar(files: Files) -> bytes:
 
 
 def gzipped(content: bytes) -> bytes:
-    """As gzip, without a time and a name."""
+    """Compresses with gzip, without time and name."""
     result = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=result, mtime=0) as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""What the feed's Makefile says of the package, read without make and without OpenWrt's SDK."""
+"""The package description from the feed's Makefile, read without make and without OpenWrt's SDK."""
 
 import re
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from pathlib import Path
 FEED = Path(__file__).resolve().parent
 PACKAGE = FEED / "failover"
 
-# What the SDK's rules.mk installs with which mode.
+# The install commands of the SDK's rules.mk, and their modes.
 MODES = {"$(INSTALL_BIN)": 0o755, "$(INSTALL_DATA)": 0o644, "$(INSTALL_CONF)": 0o600}
-# Where the SDK's build leaves the program.
+# The directory of the program in the SDK's build.
 PROGRAM = "$(PKG_INSTALL_DIR)/bin/failover"
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A file of the package: where it goes, its mode, and where it comes from; the program comes from nowhere here."""
+    """A file of the package: its path, its mode, and its source; the program has no source here."""
 
     path: str
     mode: int
@@ -27,7 +27,7 @@ class Makefile:
 
     def __init__(self) -> None:
         text = (PACKAGE / "Makefile").read_text()
-        # A definition within a condition is indented.
+        # A definition inside a condition is indented.
         pattern = re.compile(r"^ *define (\S+)\n(.*?)^ *endef$", re.MULTILINE | re.DOTALL)
         self.definitions = dict(pattern.findall(text))
         self.variables = assignments(pattern.sub("", text))
@@ -37,11 +37,11 @@ class Makefile:
         return self.variables[name]
 
     def script(self, name: str) -> str:
-        """A maintainer's script, or the description, as make passes it on."""
+        """A maintainer script, or the description, as expanded by make."""
         return self.definitions[f"Package/failover/{name}"].replace("$$", "$")
 
     def installed(self) -> list[Installed]:
-        """What the package consists of."""
+        """The files of the package."""
         files = []
         for line in self.definitions["Package/failover/install"].splitlines():
             command, *operands = line.split()

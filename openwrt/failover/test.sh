@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the builders of a feed run on the installed package: NAME VERSION.
+# Run by OpenWrt's feed CI on the installed package: NAME VERSION.
 
 case "$1" in
 failover) failover --version | grep -Fx "failover $2" ;;

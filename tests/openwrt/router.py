@@ -1,4 +1,4 @@
-"""A router to test on: a root of its own with BusyBox and the stand-ins of `root/`, in which the feed's scripts run."""
+"""The fixture: a root file system with BusyBox and the replacements in `root/`, in which the feed's scripts run."""
 
 import os
 import re
@@ -14,17 +14,17 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FEED = ROOT / "openwrt"
 FILES = FEED / "failover" / "files"
-# The real program, for what is to be true of it.
+# The real program, for tests that need it.
 PROGRAM = Path(os.environ.get("FAILOVER_PROGRAM") or ROOT / "target" / "debug" / "failover")
-# The longest that a script may take, in seconds.
+# Timeout of a script, in seconds.
 PATIENCE = 20
-# Changes the root, by ROOT COMMAND...; those who are not root become it for themselves.
+# Runs COMMAND in the root file system ROOT; without root privileges, in a user namespace.
 UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--user", "--map-root-user"]
 CHROOT = [*UNSHARE, "sh", "-c", 'mount --bind /dev/null "$1/dev/null" && exec chroot "$@"', "sh"]
 
 
 def installed() -> list[tuple[str, str, int]]:
-    """What the package installs, but for the program: file of the feed, where it goes, its mode."""
+    """The files of the package except the program: file of the feed, path, mode."""
     modes = {"BIN": 0o755, "DATA": 0o644, "CONF": 0o600}
     pattern = re.compile(r"\$\(INSTALL_(BIN|DATA|CONF)\) \./files/(\S+) \$\(1\)/(\S+)")
     found = pattern.findall((FEED / "failover" / "Makefile").read_text())
@@ -32,7 +32,7 @@ def installed() -> list[tuple[str, str, int]]:
 
 
 class RouterTest(unittest.TestCase):
-    """A test with a router, where the package's files are installed unless `package` is not wanted."""
+    """A test with a router; the package's files are installed if `package` is true."""
 
     package = True
 
@@ -76,7 +76,7 @@ class RouterTest(unittest.TestCase):
         return (self.root / path).read_text()
 
     def run_there(self, *command: str, input: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs a program of the router, by itself and with nothing in its environment but what is given."""
+        """Runs a program of the router with only the given environment."""
         process = subprocess.Popen(
             [*CHROOT, self.root, *command],
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment},
@@ -94,22 +94,22 @@ class RouterTest(unittest.TestCase):
         return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
     def service(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """/etc/init.d/failover, whose first line runs it by rc.common."""
+        """Runs /etc/init.d/failover by rc.common, as its first line says."""
         return self.run_there("/etc/init.d/failover", *arguments)
 
     def program(self, command: str, script: str) -> None:
-        """What the stand-in for the program does for a command."""
+        """Sets what the replacement for the program does for a command."""
         self.write(f"tmp/program/{command}", script)
 
     def calls(self) -> list[str]:
-        """What has been recorded since the last time, a line for each call, arguments in brackets."""
+        """The calls recorded since the last time, one line per call, arguments in brackets."""
         file = self.root / "tmp/calls"
         lines = file.read_text().splitlines() if file.exists() else []
         file.unlink(missing_ok=True)
         return lines
 
     def logged(self) -> list[str]:
-        """What has been logged since the last time."""
+        """The log since the last time."""
         lines = []
         while True:
             try:

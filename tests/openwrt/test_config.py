@@ -1,4 +1,4 @@
-"""The shipped configuration, held to what the program and the tables of options in docs/ say."""
+"""The shipped configuration agrees with the program and with the tables of options in docs/."""
 
 import re
 import subprocess
@@ -10,29 +10,29 @@ from pathlib import Path
 from router import FILES, PROGRAM, ROOT
 
 SHIPPED = (FILES / "failover.config").read_text()
-# As the first install leaves it.
+# As after the first install.
 UPLINK = "\tlist interface 'uplink'\n"
 IN_USE = SHIPPED.replace("enabled '0'", "enabled '1'").replace("# (The uplinks", f"config provider 'own'\n{UPLINK}# (")
-# In a comment above an option: what it shows is no default.
+# In a comment above an option: the value shown is not the default.
 EXAMPLE = "No default"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An option behind a `#`."""
+    """An option that is commented out."""
 
     line: str
     kind: str
-    # Of a check: the type.
+    # The type of a check.
     type: str
     name: str
     value: str
-    # In a section that is itself behind a `#`, what stands there without a comment is what the example needs.
+    # In a section that is commented out, options without a comment are needed by the example.
     is_example: bool
 
 
 def problems(text: str) -> list[str]:
-    """What `failover check` has to say, but that there is one uplink only, and what this machine lacks."""
+    """The output of `failover check`, without the warnings of a single uplink and of what this machine lacks."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "failover"
         file.write_text(text)
@@ -43,7 +43,7 @@ def problems(text: str) -> list[str]:
 
 
 def shown() -> list[Shown]:
-    """Every option behind a `#`."""
+    """Every option that is commented out."""
     found, kind, type_, comment, is_off = [], "", "", "", False
     for line in SHIPPED.splitlines():
         match line.removeprefix("#").split(maxsplit=2):
@@ -73,12 +73,12 @@ def table(title: str) -> str:
 
 
 def documented(title: str) -> dict[str, str]:
-    """An option table of docs/: option -> its default, as the table has it; `src/config/described.rs` holds that true."""
+    """An option table of docs/: option -> default as in the table; `src/config/described.rs` tests that it is true."""
     return dict(re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*?) \|", table(title), re.MULTILINE))
 
 
 def literal(default: str) -> str | None:
-    """The value that a table shows, unless it is told in words."""
+    """The value in a table; none if it is described in words."""
     found = re.fullmatch(r"`(\S+)`|(\d\w*)", default)
     return found and (found[1] or found[2])
 
@@ -114,7 +114,7 @@ class Shipped(unittest.TestCase):
 
     def test_sections_that_are_examples_are_good(self) -> None:
         text = re.sub(r"^#(\t|config )", r"\1", IN_USE, flags=re.MULTILINE)
-        # Of a provider, either the interfaces or the device.
+        # A provider has either interfaces or a device.
         text = re.sub(r"\toption device6? '.*'\n", "", text)
         self.assertEqual(problems(text), [])
         self.assertIn("\nconfig check 'https'", text)

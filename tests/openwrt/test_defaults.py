@@ -1,4 +1,4 @@
-"""uci-defaults: the providers that are made from a router's network configuration on first install."""
+"""uci-defaults: the providers derived from a router's network configuration on first install."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ CONNECTED = {"target": "198.51.100.0", "mask": 24, "nexthop": "0.0.0.0", "source
 
 
 def up(name: str, device: str, *routes: dict, metric: int = 0, proto: str = "dhcp", **more: object) -> dict:
-    """An interface that is up, in the shape of netifd's dump."""
+    """An interface that is up, in the format of netifd's dump."""
     state = {"interface": name, "up": True, "pending": False, "autostart": True, "dynamic": False, "proto": proto}
     state |= {"l3_device": device, "device": "eth7", "metric": metric, "route": list(routes), "inactive": {"route": []}}
     return state | more
@@ -35,7 +35,7 @@ LAN = section("loopback", "lo", "static") + section("lan", "br-lan", "static")
 
 class DefaultsTest(RouterTest):
     def first_install(self, network: str = "", netifd: list[dict] | None = None) -> int:
-        """Runs the script as both opkg and the first boot do; how it ends."""
+        """Runs the script as opkg and the first boot do; returns its exit status."""
         self.write("etc/config/network", LAN + network)
         if netifd is not None:
             self.write("tmp/dump.json", json.dumps({"interface": netifd}))
@@ -45,7 +45,7 @@ class DefaultsTest(RouterTest):
         return done.returncode
 
     def providers(self) -> dict[str, list[str]]:
-        """What is in force: provider -> its interfaces."""
+        """The active configuration: provider -> its interfaces."""
         found: dict[str, list[str]] = {}
         words = [line.split() for line in self.read("etc/config/failover").splitlines()]
         interfaces: list[str] = []
@@ -61,13 +61,13 @@ class DefaultsTest(RouterTest):
         return "\toption enabled '1'\n" in self.read("etc/config/failover").splitlines(keepends=True)
 
     def assert_made(self, providers: dict[str, list[str]]) -> None:
-        """These, in this order, in a file that the program takes without a word."""
+        """Asserts these providers, in this order, in a file that the program accepts without messages."""
         self.assertEqual(list(self.providers().items()), list(providers.items()))
         self.assertTrue(self.is_switched_on())
         checked = subprocess.run(
             [PROGRAM, "check", "--config", self.root / "etc/config/failover"], capture_output=True, text=True
         )
-        # But that there is one uplink only, and no netifd on this machine.
+        # Except those of a single uplink, and of no netifd on this machine.
         here = ("there is nothing to fail over to", "this machine has no netifd")
         told = [line for line in checked.stderr.splitlines() if not any(one in line for one in here)]
         self.assertEqual((checked.returncode, told), (0, []))
@@ -78,7 +78,7 @@ class DefaultsTest(RouterTest):
 
 
 class ByNetifd(DefaultsTest):
-    """On a router that runs: what netifd says counts."""
+    """On a running router: the data come from netifd."""
 
     def test_interfaces_of_one_device_are_one_provider(self) -> None:
         network = section("wan", "eth1", "dhcp") + section("wan6", "@wan", "dhcpv6")

@@ -1,4 +1,4 @@
-"""The hotplug script, as netifd's news reach it: everybody's scripts run in turn, each by `.` in a shell."""
+"""The hotplug script, run as by netifd: all scripts run in turn, each by `.` in a shell."""
 
 import time
 import unittest

@@ -1,4 +1,4 @@
-"""The init script, under BusyBox's shell and a stand-in for rc.common that records what procd would be told."""
+"""The init script, under BusyBox's shell and a replacement for rc.common that records the calls of procd."""
 
 import re
 import unittest
@@ -14,7 +14,7 @@ INSTANCE = [
     "procd_set_param [respawn] [3600] [5] [0]",
     "procd_close_instance",
 ]
-# A run that is switched off takes away what a killed daemon has left.
+# A disabled run deletes the routes and rules of a killed daemon.
 CLEAN = "failover [run] [--config] [/proc/self/fd/0]"
 TRIGGERS = ["procd_add_reload_trigger [failover] [network]", "procd_close_service"]
 
@@ -55,7 +55,7 @@ class Start(InitTest):
         self.program("check", BAD)
         done = self.service("start")
         self.assertEqual(done.returncode, 78)
-        # The triggers stay: they start it when the configuration has been mended.
+        # The triggers stay: they start it when the configuration has been corrected.
         self.assertEqual(self.calls(), ["failover [check]", *TRIGGERS])
         self.assertIn("/etc/config/failover:3: interval 'soon'", done.stderr)
         (line,) = self.logged()
@@ -90,7 +90,7 @@ class Start(InitTest):
 
 
 class Launch(InitTest):
-    """What procd runs, at the start and after each end."""
+    """The command that procd runs, at the start and after each end."""
 
     def test_it_becomes_the_daemon(self) -> None:
         self.program("run", "exit 7")
@@ -109,14 +109,14 @@ class Launch(InitTest):
         self.assertEqual(call, 'ubus [call] [service] [delete] [{ "name": "failover", "instance": "instance1" }]')
         (line,) = self.logged()
         self.assertIn("switched off by option enabled '0'", line)
-        # It starts when it is switched on.
+        # It starts when it is enabled.
         self.write("etc/config/failover", "config globals\n")
         self.service("reload")
         self.assertTrue(self.is_running())
 
 
 class Leavings(InitTest):
-    """What a daemon that was killed has left, when procd runs none again."""
+    """The routes and rules of a killed daemon that procd does not restart."""
 
     def input_of(self, *commands: str) -> list[str]:
         (self.root / "tmp/input").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The packages for opkg and their feed, taken apart with other programs than those that made them."""
+"""The opkg packages and their feed, read with other programs than those that made them."""
 
 import gzip
 import os
@@ -15,9 +15,9 @@ from router import FEED, HERE, ROOT, RouterTest
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 IPK = f"failover_{VERSION}-r1_mipsel_24kc.ipk"
 SDK = HERE / "sdk"
-# How tar lists what is in an archive.
+# A line of tar's listing of an archive.
 LISTED = r"^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--|-rw-------) root/root +\d+ 1970-01-01 00:00 \./"
-# As good as a program, in a package.
+# Used in place of the program in a package.
 PROGRAM = b"\x7fELF" + bytes(range(256)) * 40
 
 
@@ -32,12 +32,12 @@ def run(*command: object, folder: Path | None = None) -> str:
 
 
 def make(*arguments: object) -> str:
-    """The feed's Makefile, as make sees it with a stand-in for the SDK."""
+    """The feed's Makefile, evaluated by make with a replacement for the SDK."""
     return run("make", "--silent", "-C", FEED / "failover", f"TOPDIR={SDK}", *arguments).strip()
 
 
 def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file below a folder, with its mode."""
+    """Every file below a directory, with its mode."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {str(path.relative_to(folder)): (path.stat().st_mode & 0o7777, path.read_bytes()) for path in files}
 
@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 class PackageTest(unittest.TestCase):
     def setUp(self) -> None:
         self.tree = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="failover-")))
-        # The tools of the feed, in a tree with boards of its own.
+        # The tools of the feed, in a tree with other boards.
         shutil.copytree(FEED, self.tree / "openwrt")
         (self.tree / "board").mkdir()
         shutil.copy(ROOT / "board/boards.py", self.tree / "board")
@@ -63,14 +63,14 @@ class PackageTest(unittest.TestCase):
         run(self.tree / "openwrt/mkipk", *boards)
 
     def made_by_make(self) -> Path:
-        """The folder with what make installs; CONTROL in it has what it writes for the control files."""
+        """The directory of the files that make installs; its subdirectory CONTROL has the control files."""
         (self.tree / "bin").mkdir()
         (self.tree / "bin/failover").write_bytes(PROGRAM)
         make("install", f"PKG_INSTALL_DIR={self.tree}", f"DESTINATION={self.tree / 'made'}")
         return self.tree / "made"
 
     def taken_apart(self, ipk: str = IPK) -> tuple[Path, Path]:
-        """The folders with what a package installs, and with its control files."""
+        """The directories of a package's files and of its control files."""
         outer = self.tree / "taken apart" / ipk
         outer.mkdir(parents=True)
         run("tar", "-xzf", self.results / ipk, "-C", outer)
@@ -159,7 +159,7 @@ class Feed(PackageTest):
         run(self.tree / "openwrt/mkfeed", self.results, *arguments)
 
     def entries(self) -> list[dict[str, str]]:
-        """The index, paragraph by paragraph."""
+        """The paragraphs of the index."""
         text = (self.results / "Packages").read_text()
         return [dict(re.findall(r"^([\w-]+): (.*)$", part, re.MULTILINE)) for part in text.strip().split("\n\n")]
 
@@ -195,7 +195,7 @@ class Feed(PackageTest):
         index.write_text(index.read_text() + "Package: forged\n")
         with self.assertRaises(AssertionError):
             run(*verify)
-        # Without a key there is no signature, not an old one.
+        # Without a key there is no signature, not even an old one.
         self.make_feed()
         self.assertFalse(signature.exists())
 
@@ -290,7 +290,7 @@ class Scripts(PackageTest, RouterTest):
         self.program("run", "cat >/tmp/input")
         self.script("prerm", "remove", PKG_UPGRADE="0")
         calls = self.calls()
-        # It stops, and then a run that is switched off takes away what a killed one may have left.
+        # It stops, and then a disabled run deletes the routes and rules that a killed one may have left.
         self.assertRegex(calls[1], r"^ubus \[call\] \[service\] \[delete\] .*failover")
         clean = "failover [run] [--config] [/proc/self/fd/0]"
         self.assertEqual(calls[2:], [clean, "disable", "procd_kill", clean])
@@ -304,7 +304,7 @@ class Scripts(PackageTest, RouterTest):
             self.assertFalse((self.root / folder).exists(), folder)
 
     def remove_files(self) -> None:
-        """What opkg does between the two scripts: a changed configuration stays."""
+        """What opkg does between the two scripts: a changed configuration is kept."""
         for path in self.installed:
             if path != "etc/config/failover":
                 (self.root / path).unlink(missing_ok=True)

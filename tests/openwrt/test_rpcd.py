@@ -1,4 +1,4 @@
-"""The plugin of rpcd, called as rpcd does: `list`, and `call METHOD` with the arguments as JSON on its input."""
+"""The plugin of rpcd, called as by rpcd: `list`, and `call METHOD` with the arguments as JSON on its input."""
 
 import json
 import unittest
@@ -16,7 +16,7 @@ class RpcdTest(RouterTest):
         return done.stdout  # rpcd does not look at how it ends
 
     def assert_refused(self, output: str) -> None:
-        """What rpcd makes "Invalid argument" of: JSON, but no object."""
+        """Asserts the output for which rpcd returns "Invalid argument": JSON, but no object."""
         self.assertNotIsInstance(json.loads(output), dict)
 
 

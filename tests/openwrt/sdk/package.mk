@@ -1,4 +1,4 @@
-# What BuildPackage makes of a package here.
+# A replacement for BuildPackage.
 
 define BuildPackage
   $(eval $(Package/$(1)))
@@ -21,6 +21,6 @@ define BuildPackage
 	$(call Build/Prepare)
 endef
 
-# A variable of the package, or of the build: make show VARIABLE=NAME
+# Prints a variable of the package or of the build: make show VARIABLE=NAME
 show:
 	@echo "$($(VARIABLE))"

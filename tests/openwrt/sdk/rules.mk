@@ -1,4 +1,4 @@
-# A stand-in for OpenWrt's SDK: the feed's Makefile includes it, and its targets show what make makes of that file.
+# A replacement for OpenWrt's SDK: the feed's Makefile includes it, and its targets show the result of that file.
 #   make -C openwrt/failover TOPDIR=…/sdk show VARIABLE=NAME
 #   make … install DESTINATION=FOLDER PKG_INSTALL_DIR=FOLDER
 #   make … prepare PKG_BUILD_DIR=FOLDER

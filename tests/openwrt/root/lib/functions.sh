@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-# A stand-in for the base system's functions: reads /etc/config for real, and records what would change the system.
+# A replacement for the base system's functions: reads /etc/config, and records calls that would change the system.
 
 # WORD... -> a line of /tmp/calls, each argument in brackets
 record() {

@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-# A stand-in for what makes JSON: objects, arrays, strings and booleans.
+# A replacement for jshn.sh, which makes JSON: objects, arrays, strings and booleans.
 
 json_init() {
 	json='{'
