@@ -23,6 +23,7 @@ use nix::sys::stat::{Mode, fchmod};
 
 use super::errno;
 use super::file::lock::{Lock, NotLocked, command_line, holder};
+use super::file::open::open_to_read;
 use super::file::state_dir;
 
 /// Where daemons find one another, whatever their state directories are.
@@ -94,7 +95,7 @@ impl From<io::Error> for NetnsTaken {
 /// The daemon of this network namespace, as far as we may know of it.
 pub fn daemon() -> Option<u32> {
     let namespace = fs::metadata(NAMESPACE).ok()?.ino();
-    let file = fs::File::open(format!("{DIRECTORY}/netns-{namespace}.lock")).ok()?;
+    let file = open_to_read(format!("{DIRECTORY}/netns-{namespace}.lock")).ok()?;
     let pid = holder(&file)?;
     command_line(pid)
         .is_some_and(|command| verb(&command) == Some("run"))

@@ -3,8 +3,9 @@
 //! All are per device under `net.ipv4.conf` (Documentation/networking/ip-sysctl.rst). Some count together with `all`.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
+
+use super::file::open::open_to_read;
 
 const ROOT: &str = "/proc/sys/net/ipv4/conf";
 
@@ -24,7 +25,7 @@ fn either(device: &str, option: &str) -> Option<bool> {
 }
 
 fn read(device: &str, option: &str) -> Option<u8> {
-    let mut file = File::open(format!("{ROOT}/{device}/{option}")).ok()?;
+    let mut file = open_to_read(format!("{ROOT}/{device}/{option}")).ok()?;
     let mut text = [0; 8];
     let length = file.read(&mut text).ok()?;
     let text = std::str::from_utf8(text.get(..length)?).ok()?;

@@ -1,16 +1,16 @@
 //! The configuration file: where it is, and what a command needs to know of it.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::super::clock::now;
 use super::error::FileError;
+use super::open::open;
 use super::{lines, table_names};
 use crate::config::{CONFIG_FILES, Config, load};
 use crate::limits::{ERRORS_TOLD_MAX, FILE_MAX};
@@ -96,9 +96,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 /// A pipe whose other end is silent does not hold up the daemon.
 fn read_patiently(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let mut options = OpenOptions::new();
-    let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK);
-    let file = options.open(path)?;
+    let file = open(path, OFlag::O_NONBLOCK, 0)?;
     let end = now() + PATIENCE;
     loop {
         match lines::read(&file, FILE_MAX + 1, &mut text) {

@@ -1,24 +1,19 @@
 //! Small files: line by line in a buffer of fixed size, or as a whole.
 
 use std::fmt::{self, Display};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::ops::ControlFlow;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use nix::fcntl::OFlag;
 
 /// Longest line that is seen, in bytes; longer ones are passed over. iproute2's limit is the same.
 const LINE_MAX: usize = 512;
 
 /// Opens a file to be read. Never waits, as opening a pipe or a device may: only regular files are opened.
-pub fn open(path: impl AsRef<Path>, flags: i32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let options = options.read(true);
-    regular(
-        options
-            .custom_flags(nix::libc::O_NONBLOCK | flags)
-            .open(path)?,
-    )
+pub fn open(path: impl AsRef<Path>, flags: OFlag) -> io::Result<File> {
+    regular(super::open::open(path, OFlag::O_NONBLOCK | flags, 0)?)
 }
 
 /// Refuses what is no regular file.
@@ -63,7 +58,7 @@ pub fn find<T>(
 
 /// Shows every line that is a text, until one was the last to be seen.
 fn show_lines(path: &Path, is_last: &mut dyn FnMut(&str) -> bool) -> io::Result<()> {
-    let mut file = open(path, 0)?;
+    let mut file = open(path, OFlag::empty())?;
     let mut buffer = [0; LINE_MAX + 1];
     let mut filled = 0;
     let mut passing_over = false;

@@ -1,17 +1,18 @@
 //! One daemon a state directory: a lock that the kernel takes back when its holder ends, however it ends.
 
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::{Mode, fchmod};
 
 use super::error::FileError;
 use super::lines;
+use super::open::{open, open_to_read};
 use super::state_dir::{self, Unsafe, is_full};
 
 const NAME: &str = "lock";
@@ -67,14 +68,9 @@ impl Lock {
     /// Locks a file of a directory that nobody else may write to.
     pub(crate) fn take_file(state_dir: &str, name: &str) -> Result<Lock, NotLocked> {
         let path = Path::new(state_dir).join(name);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        // std opens with O_CLOEXEC: a child has it until it becomes another program. Who may open it may lock it: nobody
-        // else, not even to read, whatever the mode that a former version gave it.
-        let file = options
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
-            .open(&path)
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        // Who may open it may lock it: nobody else, not even to read, whatever the mode that a former version gave it.
+        let file = open(&path, flags, 0o600)
             .and_then(lines::regular)
             .and_then(|file| {
                 fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -120,7 +116,7 @@ fn held(state_dir: &str, file: &File) -> NotLocked {
 /// A process' words, fit to be shown (proc_pid_cmdline(5)).
 pub(crate) fn command_line(pid: u32) -> Option<String> {
     let mut bytes = Vec::new();
-    let file = File::open(format!("/proc/{pid}/cmdline")).ok()?;
+    let file = open_to_read(format!("/proc/{pid}/cmdline")).ok()?;
     lines::read(&file, COMMAND_MAX, &mut bytes).ok()?;
     let text: String = String::from_utf8_lossy(&bytes)
         .chars()

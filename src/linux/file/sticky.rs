@@ -3,14 +3,17 @@
 //! Taking the pin away removes the file. Emptying it would do as well for us, but removing leaves less behind, and
 //! what reads "absent: none" in the manual is then what a person finds.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use super::error::FileError;
 use super::lines;
+use super::open::{open, open_to_read};
 use super::path_watch::Watch;
 use crate::limits::NAME_MAX;
 use crate::types::Name;
@@ -108,11 +111,10 @@ pub fn look(path: &Path) -> Pinned {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut options = OpenOptions::new();
     // Not to wait for somebody to open the other end of a pipe.
-    let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK);
+    let file = open(path, OFlag::O_NONBLOCK, 0)?;
     let mut bytes = Vec::new();
-    lines::read(&options.open(path)?, SIZE_MAX + 1, &mut bytes)?;
+    lines::read(&file, SIZE_MAX + 1, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -161,7 +163,7 @@ fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
         },
     }
     // The name, too, is to outlive a power failure. Some file systems cannot promise it: then nothing is lost but that.
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+    let _ = open_to_read(directory).and_then(|directory| directory.sync_all());
     Ok(())
 }
 
@@ -174,9 +176,8 @@ fn replace(path: &Path, id: &str) -> io::Result<()> {
     let unfinished = path.with_file_name(unfinished);
     // A former one's, killed in the middle. Made anew, it is certainly no link to something else.
     let _ = fs::remove_file(&unfinished);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o644);
-    let result = options.open(&unfinished).and_then(|mut file| {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+    let result = open(&unfinished, flags, 0o644).and_then(|mut file| {
         file.write_all(id.as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
