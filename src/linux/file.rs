@@ -9,7 +9,7 @@
 //! | [`lock`] | one daemon per state directory |
 //! | [`saved_state`] | the saved state's file |
 //! | [`table_names`] | names of routing tables and groups |
-//! | [`open`] | opens them |
+//! | [`open`] | opens and makes them |
 //! | [`lines`] | small text files, line by line |
 //! | [`error`] | what could not be done with a file, why, and what to do |
 

@@ -11,7 +11,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
 use nix::errno::Errno;
@@ -179,7 +179,7 @@ fn open() -> Result<std::os::fd::OwnedFd, Errno> {
 }
 
 /// Listens, in place of what a killed holder left.
-fn door(path: &PathBuf) -> Result<UnixListener, Errno> {
+fn door(path: &Path) -> Result<UnixListener, Errno> {
     let _ = fs::remove_file(path);
     let ours = open()?;
     fchmod(&ours, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -189,7 +189,7 @@ fn door(path: &PathBuf) -> Result<UnixListener, Errno> {
 }
 
 /// Has the holder look who is there. That it knows already is as good.
-fn knock(path: &PathBuf) {
+fn knock(path: &Path) {
     let _ = open().and_then(|asking| connect(asking.as_raw_fd(), &UnixAddr::new(path)?));
 }
 

@@ -3,17 +3,16 @@
 //! Taking the pin away removes the file. Emptying it would do as well for us, but removing leaves less behind, and
 //! what reads "absent: none" in the manual is then what a person finds.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
 use super::error::FileError;
 use super::lines;
-use super::open::{open, open_to_read};
+use super::open::{make_directories, open, open_to_read};
 use super::path_watch::Watch;
 use crate::limits::NAME_MAX;
 use crate::types::Name;
@@ -148,11 +147,7 @@ fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     match id {
         Some(id) => {
-            let mut builder = DirBuilder::new();
-            builder.recursive(true).mode(0o755);
-            builder
-                .create(directory)
-                .map_err(|e| FileError::new("create", directory, e))?;
+            make_directories(directory).map_err(|e| FileError::new("create", directory, e))?;
             replace(path, id).map_err(|e| FileError::new("write", path, e))?;
         }
         None => match fs::remove_file(path) {
