@@ -34,7 +34,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use crate::client::cli::Exit;
-use crate::config::{CONFIG_FILES, Config, Ids};
+use crate::config::{CONFIG_FILES, Config, Globals, Ids};
 use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
 use crate::linux::file::config_file::{CONFIG_VARIABLE, load_config};
@@ -244,12 +244,10 @@ fn settings(file: &Path) -> Result<Box<Config>, Exit> {
         .as_ref()
         .is_err_and(|trouble| trouble.errno() == Some(Errno::EACCES))
     {
-        let default = Box::new(Config::default());
-        if Path::new(default.globals.state_dir.as_str())
-            .join(SOCKET)
-            .exists()
-        {
-            return Ok(default);
+        config.globals = Globals::default();
+        let state_dir = Path::new(config.globals.state_dir.as_str());
+        if state_dir.join(SOCKET).exists() {
+            return Ok(config);
         }
     }
     if errors.map_err(|trouble| unreadable(&trouble))? > 0 {

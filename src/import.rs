@@ -19,6 +19,7 @@ mod write;
 use sections::{Section, Setting, find};
 
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -63,7 +64,7 @@ pub struct Imported {
 pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
     let notes = Notes::default();
     if mwan3.len() > FILE_MAX {
-        notes.add(1, "the file is too long: what follows 64 KiB is not read");
+        notes.add(1, &"the file is too long: what follows 64 KiB is not read");
     }
     let mwan3 = Mwan3 {
         sections: sections::read(mwan3, &notes),
@@ -92,11 +93,11 @@ pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
 struct Notes(RefCell<Vec<(u32, String)>>);
 
 impl Notes {
-    fn add(&self, line: u32, what: impl Into<String>) {
+    fn add(&self, line: u32, what: &dyn Display) {
         let mut notes = self.0.borrow_mut();
         // Those of one line stay in order.
         let place = notes.partition_point(|(at, _)| *at <= line);
-        notes.insert(place, (line, what.into()));
+        notes.insert(place, (line, what.to_string()));
     }
 }
 
@@ -117,19 +118,22 @@ impl Mwan3 {
         find(&self.sections, kind, name)
     }
 
-    fn note(&self, section: &Section, what: &str) {
-        let Section { kind, name, .. } = section; // of printable ASCII, as every section's
+    fn note(&self, section: &Section, what: &dyn Display) {
+        let Section {
+            kind, name, line, ..
+        } = section; // of printable ASCII, as every section's
         self.notes
-            .add(section.line, format!("{kind} '{name}': {what}"));
+            .add(*line, &format_args!("{kind} '{name}': {what}"));
     }
 
-    fn note_value(&self, setting: &Setting, value: &str, what: &str) {
+    fn note_value(&self, setting: &Setting, value: &str, what: &dyn Display) {
         let Setting { name, of, line, .. } = setting;
-        let what = format!("{name} {} of {of}: {what}", Shown(value));
-        self.notes.add(*line, what);
+        let value = Shown(value);
+        self.notes
+            .add(*line, &format_args!("{name} {value} of {of}: {what}"));
     }
 
-    fn note_setting(&self, setting: &Setting, what: &str) {
+    fn note_setting(&self, setting: &Setting, what: &dyn Display) {
         self.note_value(setting, &setting.value, what);
     }
 }

@@ -99,8 +99,12 @@ pub enum Fault<'a> {
     NoSection,
     /// a section of this name has another type
     OtherType {
-        /// the section as it was before
-        first: Section<'a>,
+        /// this type
+        kind: Word<'a>,
+        /// its name
+        name: Word<'a>,
+        /// where it begins
+        line: u32,
     },
     /// more sections than fit
     TooManySections(usize),
@@ -135,13 +139,8 @@ impl fmt::Display for Fault<'_> {
                 "section type {word}: expected printable ASCII without blanks"
             ),
             Fault::NoSection => f.write_str("option or list before any config line"),
-            Fault::OtherType { first } => {
-                let (kind, line) = (first.kind, first.line);
-                f.write_str("section ")?;
-                if let Some(name) = first.name {
-                    write!(f, "{name} ")?;
-                }
-                write!(f, "is of type {kind} in line {line} already")
+            Fault::OtherType { kind, name, line } => {
+                write!(f, "section {name} is of type {kind} in line {line} already")
             }
             Fault::TooManySections(most) => {
                 write!(f, "too many sections: expected at most {most}")
@@ -192,7 +191,19 @@ pub struct Statements<'a> {
     counted: (usize, u32),
     has_section: bool,
     nul_at: Option<usize>,
+    failure: Option<Failure<'a>>,
 }
+
+/// Why a statement cannot be read. It is kept in [`Statements`], and told by [`Failed`]: to pass it on takes a word.
+#[derive(Clone, Copy, Debug)]
+struct Failure<'a> {
+    at: usize,
+    fault: Fault<'a>,
+    opens_section: bool,
+}
+
+/// There is a [`Failure`].
+struct Failed;
 
 impl<'a> Statements<'a> {
     /// Starts at the beginning, or at a later statement and its line. The text has no NUL.
@@ -204,6 +215,7 @@ impl<'a> Statements<'a> {
             counted: (start, line),
             has_section: start > 0,
             nul_at: None,
+            failure: None,
         }
     }
 
@@ -243,8 +255,17 @@ impl<'a> Statements<'a> {
         }
     }
 
+    fn fail<T>(&mut self, at: usize, fault: Fault<'a>, opens_section: bool) -> Result<T, Failed> {
+        self.failure = Some(Failure {
+            at,
+            fault,
+            opens_section,
+        });
+        Err(Failed)
+    }
+
     /// The next statement of the line; none at its end.
-    fn statement(&mut self) -> Result<Option<Statement<'a>>, Error<'a>> {
+    fn statement(&mut self) -> Result<Option<Statement<'a>>, Failed> {
         let (word, more) = self.cursor.command();
         let offset = word.offset();
         let command = match word.raw() {
@@ -253,10 +274,7 @@ impl<'a> Statements<'a> {
                 return Ok(None);
             }
             b"p" | b"package" => self.package(more)?,
-            b"c" | b"config" => self.config(more).map_err(|error| Error {
-                opens_section: true,
-                ..error
-            })?,
+            b"c" | b"config" => self.config(more)?,
             b"o" | b"option" => {
                 let (name, value) = self.option(offset, more)?;
                 Command::Option { name, value }
@@ -277,11 +295,9 @@ impl<'a> Statements<'a> {
                     [0xef, 0xbb, 0xbf, ..] => Fault::ByteOrderMark,
                     _ => Fault::UnknownCommand(word),
                 };
-                return Err(Error {
-                    // Most likely a misspelt `config`.
-                    opens_section: matches!(other, [b'c' | b'C' | 0xef, ..]),
-                    ..self.error(offset, fault)
-                });
+                // Most likely a misspelt `config`.
+                let opens_section = matches!(other, [b'c' | b'C' | 0xef, ..]);
+                return self.fail(offset, fault, opens_section);
             }
         };
         Ok(Some(Statement {
@@ -291,18 +307,27 @@ impl<'a> Statements<'a> {
         }))
     }
 
-    fn package(&mut self, more: bool) -> Result<Command<'a>, Error<'a>> {
+    fn package(&mut self, more: bool) -> Result<Command<'a>, Failed> {
         let name = self.required(more, "the package's name")?;
         self.named(name, b"-")?;
         self.end()?;
         Ok(Command::Package { name })
     }
 
-    fn config(&mut self, more: bool) -> Result<Command<'a>, Error<'a>> {
+    fn config(&mut self, more: bool) -> Result<Command<'a>, Failed> {
         self.has_section = true;
+        let read = self.section(more);
+        // Options that follow belong to it, whatever is wrong with it.
+        if let Some(failure) = &mut self.failure {
+            failure.opens_section = true;
+        }
+        read
+    }
+
+    fn section(&mut self, more: bool) -> Result<Command<'a>, Failed> {
         let kind = self.required(more, "the section's type")?;
         if !kind.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(self.error(kind.offset(), Fault::BadType(kind)));
+            return self.fail(kind.offset(), Fault::BadType(kind), true);
         }
         let name = self.argument()?;
         self.named(name, b"")?;
@@ -311,9 +336,9 @@ impl<'a> Statements<'a> {
         Ok(Command::Config { kind, name })
     }
 
-    fn option(&mut self, offset: usize, more: bool) -> Result<(Word<'a>, Word<'a>), Error<'a>> {
+    fn option(&mut self, offset: usize, more: bool) -> Result<(Word<'a>, Word<'a>), Failed> {
         if !self.has_section {
-            return Err(self.error(offset, Fault::NoSection));
+            return self.fail(offset, Fault::NoSection, false);
         }
         let name = self.required(more, "the option's name")?;
         self.named(name, b"")?;
@@ -322,17 +347,15 @@ impl<'a> Statements<'a> {
         Ok((name, value))
     }
 
-    fn argument(&mut self) -> Result<Word<'a>, Error<'a>> {
-        self.cursor
-            .argument()
-            .map_err(|Unterminated { quote, at }| Error {
-                // All of the text that follows was taken into the quote.
-                opens_section: true,
-                ..self.error(at, Fault::Unterminated(quote))
-            })
+    fn argument(&mut self) -> Result<Word<'a>, Failed> {
+        match self.cursor.argument() {
+            Ok(word) => Ok(word),
+            // All that follows was swallowed.
+            Err(Unterminated { quote, at }) => self.fail(at, Fault::Unterminated(quote), true),
+        }
     }
 
-    fn required(&mut self, more: bool, what: &'static str) -> Result<Word<'a>, Error<'a>> {
+    fn required(&mut self, more: bool, what: &'static str) -> Result<Word<'a>, Failed> {
         let at = self.cursor.at;
         if more {
             let word = self.argument()?;
@@ -340,28 +363,26 @@ impl<'a> Statements<'a> {
                 return Ok(word);
             }
         }
-        Err(self.error(at, Fault::Missing(what)))
+        self.fail(at, Fault::Missing(what), false)
     }
 
-    /// Checks that a name has only letters, digits, `_` and the bytes of `also`. It may be empty.
-    fn named(&self, name: Word<'a>, also: &[u8]) -> Result<(), Error<'a>> {
+    /// Names are letters, digits, `_`, and what `also` has. Those that are not required may be empty.
+    fn named(&mut self, name: Word<'a>, also: &[u8]) -> Result<(), Failed> {
         let fit = name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || also.contains(&byte));
-        if fit {
-            Ok(())
-        } else {
-            Err(self.error(name.offset(), Fault::BadName(name)))
+        match fit {
+            true => Ok(()),
+            false => self.fail(name.offset(), Fault::BadName(name), false),
         }
     }
 
     /// Nothing may follow.
-    fn end(&mut self) -> Result<(), Error<'a>> {
+    fn end(&mut self) -> Result<(), Failed> {
         let extra = self.argument()?;
-        if extra.is_empty() {
-            Ok(())
-        } else {
-            Err(self.error(extra.offset(), Fault::Extra(extra)))
+        match extra.is_empty() {
+            true => Ok(()),
+            false => self.fail(extra.offset(), Fault::Extra(extra), false),
         }
     }
 }
@@ -381,9 +402,18 @@ impl<'a> Iterator for Statements<'a> {
             match self.statement() {
                 Ok(None) => {}
                 Ok(Some(statement)) => return Some(Ok(statement)),
-                Err(error) => {
-                    self.has_section |= error.opens_section;
-                    // Remembered, so that lines are not counted from the beginning for each error.
+                Err(Failed) => {
+                    let Failure {
+                        at,
+                        fault,
+                        opens_section,
+                    } = self.failure.take()?;
+                    let error = Error {
+                        opens_section,
+                        ..self.error(at, fault)
+                    };
+                    self.has_section |= opens_section;
+                    // So that lines are not counted from the beginning for each of many errors.
                     let _ = self.line_of(self.cursor.at);
                     self.cursor.skip_line();
                     return Some(Err(error));

@@ -81,7 +81,8 @@ struct Line<'a> {
 /// All that is made at once.
 struct Probing<'a> {
     lines: Vec<Line<'a>>,
-    prober: Prober,
+    /// apart: it is too large for the stack, where each access to what lies behind it takes three instructions
+    prober: Box<Prober>,
     poller: Poller,
     signals: Signals,
     /// held while the probes are on their way
@@ -96,7 +97,7 @@ impl<'a> Probing<'a> {
         let signals = Signals::new().map_err(told)?;
         let mut probing = Probing {
             lines: Vec::new(),
-            prober: Prober::new(),
+            prober: Box::new(Prober::new()),
             poller: Poller::new().map_err(told)?,
             signals,
             routes: TemporaryRoutes::open(scene)?,

@@ -12,33 +12,59 @@ use crate::types::{Duration, PerFamily};
 
 pub(super) const INTERVAL: &str = "expected 10ms to 24h";
 
+/// The values of [`Timing`] that are options, each at its place in [`Values`].
+#[derive(Clone, Copy)]
+enum Place {
+    Interval,
+    Timeout,
+    Down,
+    Up,
+    Window,
+    MaxFailed,
+    Quorum,
+}
+
+/// Microseconds, rounds, checks; all the checks are 0. So the program has one routine for all of them.
+type Values<T> = [T; 7];
+
+const fn values(timing: &Timing) -> Values<u64> {
+    [
+        timing.interval.total_micros(),
+        timing.timeout.total_micros(),
+        timing.down as u64,
+        timing.up as u64,
+        timing.window as u64,
+        timing.max_failed as u64,
+        match timing.quorum {
+            Quorum::All => 0,
+            Quorum::AtLeast(least) => least as u64,
+        },
+    ]
+}
+
+/// The defaults of each [`Profile`].
+static DEFAULTS: [Values<u64>; 3] = [
+    values(&Profile::Normal.timing()),
+    values(&Profile::Fast.timing()),
+    values(&Profile::Metered.timing()),
+];
+
 /// The timing options of one section.
 pub(super) struct TimingOptions {
     profile: Given<Profile>,
-    interval: Given<Duration>,
-    timeout: Given<Duration>,
-    down: Given<u8>,
-    up: Given<u8>,
-    window: Given<u8>,
-    max_failed: Given<u8>,
-    quorum: Given<Quorum>,
+    values: Values<Given<u64>>,
     quality: QualityOptions,
 }
 
 impl TimingOptions {
     pub(super) const NONE: TimingOptions = TimingOptions {
         profile: Given::Absent,
-        interval: Given::Absent,
-        timeout: Given::Absent,
-        down: Given::Absent,
-        up: Given::Absent,
-        window: Given::Absent,
-        max_failed: Given::Absent,
-        quorum: Given::Absent,
+        values: [Given::Absent; 7],
         quality: QualityOptions::NONE,
     };
 
     pub(super) fn read(options: &mut Options<'_, '_, '_>) -> TimingOptions {
+        let micros = |duration: Duration| duration.total_micros();
         TimingOptions {
             profile: options.choice(
                 "profile",
@@ -48,41 +74,47 @@ impl TimingOptions {
                     ("metered", Profile::Metered),
                 ],
             ),
-            interval: options.duration("interval", INTERVAL_MIN, INTERVAL_MAX, INTERVAL),
-            timeout: options.duration(
-                "timeout",
-                TIMEOUT_MIN,
-                INTERVAL_MAX * TIMEOUT_INTERVALS_MAX,
-                "expected 1ms to 63 intervals",
-            ),
-            down: rounds(options, "down", 1),
-            up: rounds(options, "up", 1),
-            window: rounds(options, "window", 1),
-            max_failed: rounds(options, "max_failed", 0),
-            quorum: quorum(options),
+            values: [
+                options
+                    .duration("interval", INTERVAL_MIN, INTERVAL_MAX, INTERVAL)
+                    .map(micros),
+                options
+                    .duration(
+                        "timeout",
+                        TIMEOUT_MIN,
+                        INTERVAL_MAX * TIMEOUT_INTERVALS_MAX,
+                        "expected 1ms to 63 intervals",
+                    )
+                    .map(micros),
+                rounds(options, "down", 1),
+                rounds(options, "up", 1),
+                rounds(options, "window", 1),
+                rounds(options, "max_failed", 0),
+                quorum(options),
+            ],
             quality: QualityOptions::read(options),
         }
     }
 }
 
 /// A number of rounds, at most the largest window.
-fn rounds(options: &mut Options<'_, '_, '_>, name: &str, least: u32) -> Given<u8> {
+fn rounds(options: &mut Options<'_, '_, '_>, name: &str, least: u32) -> Given<u64> {
     const MOST: u32 = 64;
     const { assert!(MOST as usize == WINDOW_MAX) };
-    options.number(name, least, MOST).map(low_byte)
+    options.number(name, least, MOST).map(u64::from)
 }
 
-fn quorum(options: &mut Options<'_, '_, '_>) -> Given<Quorum> {
+fn quorum(options: &mut Options<'_, '_, '_>) -> Given<u64> {
     const MOST: u32 = 8;
     const { assert!(MOST as usize == PATH_CHECKS_MAX) };
     options.parse("quorum", |text| match crate::option::value::number(text) {
-        _ if text == "all" => Ok(Quorum::All),
-        Some(number) if (1..=MOST).contains(&number) => Ok(Quorum::AtLeast(low_byte(number))),
+        _ if text == "all" => Ok(0),
+        Some(number) if (1..=MOST).contains(&number) => Ok(number.into()),
         _ => Err("expected all, or a whole number from 1 to 8"),
     })
 }
 
-fn low_byte(number: u32) -> u8 {
+fn low_byte(number: u64) -> u8 {
     u8::try_from(number).unwrap_or(u8::MAX)
 }
 
@@ -101,8 +133,8 @@ enum Origin {
 
 /// A value and its origin.
 #[derive(Clone, Copy)]
-struct Picked<T> {
-    value: T,
+struct Picked {
+    value: u64,
     origin: Origin,
 }
 
@@ -140,47 +172,43 @@ impl Resolver {
         checks: PerFamily<usize>,
         report: &mut Report<'_>,
     ) -> Timing {
-        let interval = self.pick(own, |o| o.interval, |t| t.interval);
-        let timeout = self.pick(own, |o| o.timeout, |t| t.timeout);
-        let window = self.pick(own, |o| o.window, |t| t.window);
-        let quorum = self.pick(own, |o| o.quorum, |t| t.quorum);
+        let pick = |place| self.pick(own, place);
+        let (interval, timeout) = (pick(Place::Interval), pick(Place::Timeout));
+        let (window, quorum) = (pick(Place::Window), pick(Place::Quorum));
+        let (down, up, mut max_failed) =
+            (pick(Place::Down), pick(Place::Up), pick(Place::MaxFailed));
         self.check_timeout(timeout, interval, report);
         self.check_quorum(quorum, checks, report);
-        let down = self.pick(own, |o| o.down, |t| t.down);
-        let up = self.pick(own, |o| o.up, |t| t.up);
-        let mut max_failed = self.pick(own, |o| o.max_failed, |t| t.max_failed);
         if matches!(max_failed.origin, Origin::Profile) {
             max_failed.value = window.value; // the default of every profile is the window
         }
         Timing {
-            interval: interval.value,
-            timeout: timeout.value,
+            interval: Duration::from_micros(interval.value),
+            timeout: Duration::from_micros(timeout.value),
             down: self.within(window, down, Rule::Down, "down", report),
             up: self.within(window, up, Rule::Up, "up", report),
-            window: window.value,
+            window: low_byte(window.value),
             max_failed: self.within(window, max_failed, Rule::MaxFailed, "max_failed", report),
-            quorum: quorum.value,
+            quorum: match quorum.value {
+                0 => Quorum::All,
+                least => Quorum::AtLeast(low_byte(least)),
+            },
             quality: self.thresholds.resolve(
                 &own.quality,
                 &self.shared.quality,
-                window.value,
+                low_byte(window.value),
                 report,
             ),
         }
     }
 
-    fn pick<T: Copy>(
-        &self,
-        own: &TimingOptions,
-        option: fn(&TimingOptions) -> Given<T>,
-        default: fn(&Timing) -> T,
-    ) -> Picked<T> {
-        let normal = Picked {
-            value: default(&Profile::Normal.timing()),
-            origin: Origin::Profile,
+    fn pick(&self, own: &TimingOptions, place: Place) -> Picked {
+        let of = |profile: Profile, origin| Picked {
+            value: DEFAULTS[profile as usize][place as usize],
+            origin,
         };
         for (options, is_own) in [(own, true), (&self.shared, false)] {
-            match (option(options), options.profile) {
+            match (options.values[place as usize], options.profile) {
                 (Given::Is(value, line), _) => {
                     let origin = if is_own {
                         Origin::Own(line)
@@ -189,18 +217,14 @@ impl Resolver {
                     };
                     return Picked { value, origin };
                 }
-                (Given::Absent, Given::Is(profile, _)) => {
-                    let value = default(&profile.timing());
-                    return Picked { value, ..normal };
-                }
+                (Given::Absent, Given::Is(profile, _)) => return of(profile, Origin::Profile),
                 (Given::Bad, _) | (Given::Absent, Given::Bad) => {
-                    let origin = Origin::Unknown;
-                    return Picked { origin, ..normal };
+                    return of(Profile::Normal, Origin::Unknown);
                 }
                 (Given::Absent, Given::Absent) => {}
             }
         }
-        normal
+        of(Profile::Normal, Origin::Profile)
     }
 
     /// The line to report for a contradiction of two values; none if it was reported.
@@ -220,8 +244,8 @@ impl Resolver {
     /// A number of rounds that must not exceed the window: a default is clamped, a given value is refused.
     fn within(
         &mut self,
-        window: Picked<u8>,
-        rounds: Picked<u8>,
+        window: Picked,
+        rounds: Picked,
         rule: Rule,
         name: &str,
         report: &mut Report<'_>,
@@ -236,20 +260,16 @@ impl Resolver {
                 format_args!("{name} '{value}' is above the window of {limit} rounds: expected at most {limit}"),
             );
         }
-        value.min(limit)
+        low_byte(value.min(limit))
     }
 
-    fn check_timeout(
-        &mut self,
-        timeout: Picked<Duration>,
-        interval: Picked<Duration>,
-        report: &mut Report<'_>,
-    ) {
-        let most = interval.value * TIMEOUT_INTERVALS_MAX;
+    fn check_timeout(&mut self, timeout: Picked, interval: Picked, report: &mut Report<'_>) {
+        let most = interval.value * u64::from(TIMEOUT_INTERVALS_MAX);
         if timeout.value > most
             && let Some(line) = self.blame(Rule::Timeout, timeout.origin, interval.origin)
         {
-            let (timeout, interval, most) = (Span(timeout.value), Span(interval.value), Span(most));
+            let span = |micros| Span(Duration::from_micros(micros));
+            let (timeout, interval, most) = (span(timeout.value), span(interval.value), span(most));
             report.error(
                 line,
                 format_args!(
@@ -259,17 +279,10 @@ impl Resolver {
         }
     }
 
-    fn check_quorum(
-        &mut self,
-        quorum: Picked<Quorum>,
-        checks: PerFamily<usize>,
-        report: &mut Report<'_>,
-    ) {
-        let Quorum::AtLeast(least) = quorum.value else {
-            return;
-        };
+    fn check_quorum(&mut self, quorum: Picked, checks: PerFamily<usize>, report: &mut Report<'_>) {
+        let least = quorum.value;
         for (family, count) in [("ipv4", checks.v4), ("ipv6", checks.v6)] {
-            if (1..usize::from(least)).contains(&count)
+            if (1..least).contains(&(count as u64))
                 && let Some(line) = self.blame(Rule::Quorum, quorum.origin, Origin::Profile)
             {
                 report.error(

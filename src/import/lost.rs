@@ -44,7 +44,7 @@ impl Mwan3 {
             match CARRIED.iter().find(|(kind, _)| *kind == section.kind) {
                 Some((_, carried)) => self.note_lost_of(section, carried),
                 None if section.kind == "rule" => {} // told of as a whole
-                None => self.note(section, UNKNOWN),
+                None => self.note(section, &UNKNOWN),
             }
         }
     }
@@ -68,7 +68,7 @@ impl Mwan3 {
                 neutral => neutral,
             };
             if setting.value != neutral {
-                self.note_setting(setting, instead);
+                self.note_setting(setting, &instead);
             }
         }
     }

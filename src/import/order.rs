@@ -67,10 +67,12 @@ impl Mwan3 {
             }
         }
         match largest {
-            Some((_, policy)) => self.note(policy, "no rule for all traffic: this gives the order"),
+            Some((_, policy)) => {
+                self.note(policy, &"no rule for all traffic: this gives the order")
+            }
             None => self.notes.add(
                 1,
-                "no policy: the order is that of the interfaces in the file",
+                &"no policy: the order is that of the interfaces in the file",
             ),
         }
         largest.map(|(_, policy)| policy)
@@ -113,13 +115,13 @@ impl Mwan3 {
                 true => "in no policy that counts here: it comes last",
                 false => "no rule for all traffic uses it: disabled; enable it to let it stand in",
             };
-            self.note(uplink.first(), what);
+            self.note(uplink.first(), &what);
         }
         // There is one order; in IPv6 mwan3 may have had another.
         let both = listed.iter().filter(|uplink| uplink.places[0].is_some());
         let metrics = both.filter_map(|uplink| uplink.places[1].map(|(metric, ..)| metric));
         if !metrics.is_sorted() {
-            self.note(v6, &format!("another order in IPv6: {ONE}"));
+            self.note(v6, &format_args!("another order in IPv6: {ONE}"));
         }
         sorted
     }
@@ -150,12 +152,12 @@ impl Mwan3 {
             _ => "unreachable",
         };
         if ours(v4) != ours(v6) {
-            self.note(v6, &format!("another last_resort in IPv6: {ONE}"));
+            self.note(v6, &format_args!("another last_resort in IPv6: {ONE}"));
         }
         if let Some(setting) = v4.setting("last_resort")
             && setting.value == "blackhole"
         {
-            self.note_setting(setting, "here traffic is refused at once, not dropped");
+            self.note_setting(setting, &"here traffic is refused at once, not dropped");
         }
         ours(v4)
     }
@@ -165,13 +167,14 @@ impl Mwan3 {
         let first = order.policies[0].map_or("", |policy| &policy.name);
         for policy in self.of_kind("policy") {
             if !order.has(policy) {
-                let what = format!("{IGNORED}; `failover use` prefers another by hand");
                 self.note(
                     policy,
-                    &format!("the order here is that of '{first}': {what}"),
+                    &format_args!(
+                        "the order here is that of '{first}': {IGNORED}; `failover use` prefers another by hand"
+                    ),
                 );
             } else if self.shares(policy) {
-                self.note(policy, SHARED);
+                self.note(policy, &SHARED);
             }
         }
     }
@@ -195,15 +198,15 @@ impl Mwan3 {
             let policy = self.find("policy", rule.value("use_policy"));
             let mut counted = order.rules.iter().flatten();
             if !policy.is_some_and(|policy| order.has(policy)) {
-                self.note(rule, BY_MARK);
+                self.note(rule, &BY_MARK);
             } else if !counted.any(|one| std::ptr::eq(*one, rule)) {
-                self.note(rule, "its traffic goes with all the rest: nothing to do");
+                self.note(rule, &"its traffic goes with all the rest: nothing to do");
             }
             if let Some(setting) = rule.setting("sticky")
                 && value::boolean(&setting.value) != Ok(false)
             {
                 let what = "one provider carries all traffic at a time: nothing to do";
-                self.note_setting(setting, what);
+                self.note_setting(setting, &what);
             }
         }
     }

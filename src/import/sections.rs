@@ -55,7 +55,7 @@ pub(super) fn read(text: &[u8], notes: &Notes) -> Vec<Section> {
         let statement = match statement {
             Ok(statement) => statement,
             Err(error) => {
-                notes.add(error.line, error.fault.to_string());
+                notes.add(error.line, &error.fault);
                 inside = inside.filter(|_| !error.opens_section);
                 continue;
             }
@@ -103,8 +103,8 @@ fn open(
     match first {
         Some(place) if sections[place].kind == kind => {}
         Some(_) => {
-            let what = format!("section '{name}' has another type above: {IGNORED}");
-            notes.add(line, what);
+            let what = "has another type above";
+            notes.add(line, &format_args!("section '{name}' {what}: {IGNORED}"));
             return None;
         }
         None => sections.push(Section {

@@ -163,7 +163,8 @@ impl Mwan3 {
                 checks: 0,
             };
             for other in uplinks.iter().filter(|other| uplink.shares_device(other)) {
-                let what = format!("has the device of '{}'; {ONE_WAITS}", other.id);
+                let id = &other.id;
+                let what = format_args!("has the device of '{id}'; {ONE_WAITS}");
                 self.note(uplink.first(), &what);
             }
             uplinks.push(uplink);
@@ -179,15 +180,18 @@ impl Mwan3 {
         if first.enabled != second.enabled {
             let left = interfaces.remove(usize::from(first.enabled)).section;
             let kept = &interfaces[0].section.name;
-            let what = format!("disabled: left out of provider '{kept}'; {BRING_IN}");
+            let what = format_args!("disabled: left out of provider '{kept}'; {BRING_IN}");
             self.note(left, &what);
             return;
         }
         let (name, why) = (&first.section.name, first.same(second).unwrap_or_default());
-        let what = format!("one provider with '{name}': {why}");
+        let what = format_args!("one provider with '{name}': {why}");
         self.note(second.section, &what);
         if first.values != second.values {
-            self.note(second.section, &format!("{ONE_TIMING} '{name}' counts"));
+            self.note(
+                second.section,
+                &format_args!("{ONE_TIMING} '{name}' counts"),
+            );
         }
     }
 
@@ -203,7 +207,7 @@ impl Mwan3 {
         while first.name == id || self.find("interface", &id).is_some() || is_other(&id) {
             id = format!("uplink{}", numbers.next().unwrap_or(0));
         }
-        let what = format!("the name is reserved: the provider is '{id}'");
+        let what = format_args!("the name is reserved: the provider is '{id}'");
         self.note(first, &what);
         id
     }
@@ -211,7 +215,7 @@ impl Mwan3 {
     /// None when netifd has no interface of such a name.
     fn interface<'a>(&self, section: &'a Section) -> Option<Interface<'a>> {
         if let Err(expected) = value::interface(&section.name) {
-            self.note(section, &format!("{expected}: {IGNORED}"));
+            self.note(section, &format_args!("{expected}: {IGNORED}"));
             return None;
         }
         let family = self.family(section);
@@ -232,7 +236,7 @@ impl Mwan3 {
         match section.setting("family") {
             Some(setting) if setting.value == "ipv6" => Family::V6,
             Some(setting) if setting.value != "ipv4" => {
-                self.note_setting(setting, "expected ipv4 or ipv6: here it is ipv4");
+                self.note_setting(setting, &"expected ipv4 or ipv6: here it is ipv4");
                 Family::V4
             }
             _ => Family::V4,
@@ -253,7 +257,7 @@ impl Mwan3 {
                 }
                 Err(expected) => expected,
             };
-            self.note_value(setting, word, &format!("{why}: {IGNORED}"));
+            self.note_value(setting, word, &format_args!("{why}: {IGNORED}"));
         }
         targets
     }
@@ -278,7 +282,7 @@ impl Mwan3 {
             },
             _ => (self.ping(section), PINGS),
         };
-        self.note_setting(setting, what);
+        self.note_setting(setting, &what);
         method
     }
 
@@ -288,7 +292,7 @@ impl Mwan3 {
             let setting = section.setting(name)?;
             let given = value::number(&setting.value);
             if given.is_none_or(|given| given != usual && !(least..=most).contains(&given)) {
-                let what = format!("expected a number from {least} to {most}: {IGNORED}");
+                let what = format_args!("expected a number from {least} to {most}: {IGNORED}");
                 self.note_setting(setting, &what);
                 return None;
             }
@@ -316,7 +320,7 @@ impl Mwan3 {
         if let Some(setting) = section.setting("reliability")
             && (1..quorum).contains(&targets)
         {
-            self.note_setting(setting, FEWER);
+            self.note_setting(setting, &FEWER);
         }
         let rounds = down.max(up);
         let mut window = if rounds > WINDOW { ROUNDS_MAX } else { WINDOW };
@@ -326,7 +330,7 @@ impl Mwan3 {
             Some(setting) if kind != "ping" => {
                 self.note_setting(
                     setting,
-                    &format!("only pings are measured there: {IGNORED}"),
+                    &format_args!("only pings are measured there: {IGNORED}"),
                 );
             }
             Some(setting) => {
@@ -337,7 +341,7 @@ impl Mwan3 {
                 quality = [loss, recover_loss, latency, recover_latency];
                 // Few, as each round is judged there; but so many that one does not say all, and that they can show the loss.
                 window = (2 * rounds).max(100_u32.div_ceil(loss)).min(ROUNDS_MAX);
-                let what = format!("judged by the last {window} rounds together, not by each");
+                let what = format_args!("judged by the last {window} rounds together, not by each");
                 self.note_setting(setting, &what);
                 if loss == 100 {
                     quality[..2].fill(NONE); // that of all is no matter of quality
@@ -376,8 +380,9 @@ impl Mwan3 {
         let asked = targets.max(1) * (timeout + plain("count", 1).saturating_sub(1));
         let noticed = interval + (down - 1) * failing.min(interval) + down * asked;
         let interval = interval.min(noticed.saturating_sub(timeout) / down).max(1);
-        let what =
-            format!("rounds are equally far apart here: every {interval}s is as soon to notice");
+        let what = format_args!(
+            "rounds are equally far apart here: every {interval}s is as soon to notice"
+        );
         self.note_setting(setting, &what);
         interval
     }
@@ -390,7 +395,8 @@ impl Mwan3 {
         let given = value::number(&setting.value);
         let number = given.unwrap_or(default).clamp(least, most);
         if given != Some(number) {
-            let what = format!("expected a number from {least} to {most}: here it is {number}");
+            let what =
+                format_args!("expected a number from {least} to {most}: here it is {number}");
             self.note_setting(setting, &what);
         }
         number

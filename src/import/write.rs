@@ -1,6 +1,6 @@
 //! Uplinks → the text of our configuration, within its bounds.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use super::Mwan3;
 use super::sections::IGNORED;
@@ -27,11 +27,11 @@ impl Text {
         let _ = writeln!(self.0, "\nconfig {kind} '{name}'");
     }
 
-    fn option(&mut self, name: &str, value: &str) {
+    fn option(&mut self, name: &str, value: &dyn Display) {
         let _ = writeln!(self.0, "\toption {name} '{value}'");
     }
 
-    fn list(&mut self, name: &str, value: &str) {
+    fn list(&mut self, name: &str, value: &dyn Display) {
         let _ = writeln!(self.0, "\tlist {name} '{value}'");
     }
 
@@ -40,8 +40,8 @@ impl Text {
         for (place, (name, unit, _)) in OPTIONS.into_iter().enumerate() {
             match values[place] {
                 value if value == said[place] => {}
-                NONE => self.option(name, "none"),
-                value => self.option(name, &format!("{value}{unit}")),
+                NONE => self.option(name, &"none"),
+                value => self.option(name, &format_args!("{value}{unit}")),
             }
         }
     }
@@ -49,7 +49,7 @@ impl Text {
     fn provider(&mut self, uplink: &Uplink<'_>, common: &Values, checks: &[Target]) {
         self.section("provider", &uplink.id);
         if !uplink.enabled {
-            self.option("enabled", "0");
+            self.option("enabled", &"0");
         }
         for one in &uplink.interfaces {
             self.list("interface", &one.section.name);
@@ -68,15 +68,15 @@ impl Text {
         let Target { address, method } = checks[number];
         let (kind, options) = method;
         self.section("check", &check_name(number, checks));
-        self.option("type", kind);
-        self.option("target", &address.to_string());
+        self.option("type", &kind);
+        self.option("target", &address);
         for (name, value) in options.into_iter().filter(|(_, value)| *value != 0) {
-            self.option(name, &value.to_string());
+            self.option(name, &value);
         }
         let users = uplinks.iter().filter(|one| one.checks & 1 << number != 0);
         let interval = users.map(|one| one.values[INTERVAL]).min();
         if let ("tcp", Some(interval @ ..TCP_INTERVAL)) = (kind, interval) {
-            self.option("interval", &format!("{interval}s"));
+            self.option("interval", &format_args!("{interval}s"));
         }
     }
 }
@@ -90,7 +90,10 @@ impl Mwan3 {
         last_resort: &str,
     ) -> (String, bool) {
         for uplink in uplinks.iter().skip(PROVIDERS_MAX) {
-            self.note(uplink.first(), &format!("too many interfaces: {IGNORED}"));
+            self.note(
+                uplink.first(),
+                &format_args!("too many interfaces: {IGNORED}"),
+            );
         }
         uplinks.truncate(PROVIDERS_MAX);
         let checks = self.checks(&uplinks);
@@ -104,11 +107,11 @@ impl Mwan3 {
         let mut text = Text(format!("# Made from {file} {HEAD}"));
         text.section("globals", "globals");
         if !usable {
-            self.notes.add(1, NOTHING);
+            self.notes.add(1, &NOTHING);
             let _ = writeln!(text.0, "\t# {NOTHING}");
-            text.option("enabled", "0");
+            text.option("enabled", &"0");
         }
-        text.option("last_resort", last_resort);
+        text.option("last_resort", &last_resort);
         text.values(&common, &default);
         for uplink in &uplinks {
             text.provider(uplink, &common, &checks);
@@ -131,7 +134,7 @@ impl Mwan3 {
                     }
                 }
                 if checks.len() > CHECKS_MAX {
-                    self.note(one.section, "too many checks: not all of its are there");
+                    self.note(one.section, &"too many checks: not all of its are there");
                 }
                 checks.truncate(CHECKS_MAX);
             }
@@ -158,13 +161,13 @@ impl Mwan3 {
                 0 => "add a check of its family",
                 _ => "asked what the best interface is asked",
             };
-            self.note(uplink.first(), &format!("{NO_TARGET}: {what}"));
+            self.note(uplink.first(), &format_args!("{NO_TARGET}: {what}"));
         } else {
             let bare = uplink
                 .interfaces
                 .iter()
                 .filter(|one| one.targets.is_empty());
-            bare.for_each(|one| self.note(one.section, &format!("{NO_TARGET}: {UNCHECKED}")));
+            bare.for_each(|one| self.note(one.section, &format_args!("{NO_TARGET}: {UNCHECKED}")));
         }
         uplinks[place].checks = asked;
         uplinks[place].values[QUORUM] = quorum;

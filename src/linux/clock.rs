@@ -1,12 +1,12 @@
 //! The clocks, the boot ID, and random bytes.
 
-use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
 use super::file::error::FileError;
+use super::file::open::open_to_read;
 use crate::types::Instant;
 use crate::wire::saved_state::BootId;
 
@@ -32,7 +32,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// The kernel's boot ID (random(4)).
 pub fn boot_id() -> Result<BootId, FileError> {
     let mut text = [0; 36];
-    File::open(BOOT_ID)
+    open_to_read(BOOT_ID)
         .and_then(|mut file| file.read_exact(&mut text))
         .map_err(|e| FileError::new("read", BOOT_ID, e).advise("mount /proc"))?;
     BootId::parse(&text).ok_or_else(|| {
@@ -46,7 +46,7 @@ const RANDOM: &str = "/dev/urandom";
 /// Random bytes from the kernel (urandom(4)).
 pub fn random<const N: usize>() -> Result<[u8; N], FileError> {
     let mut bytes = [0; N];
-    File::open(RANDOM)
+    open_to_read(RANDOM)
         .and_then(|mut file| file.read_exact(&mut bytes))
         .map_err(|e| FileError::new("read", RANDOM, e).advise("mount /dev"))?;
     Ok(bytes)

@@ -9,6 +9,7 @@
 //! | [`lock`] | one daemon per state directory |
 //! | [`saved_state`] | the saved state's file |
 //! | [`table_names`] | names of routing tables and groups |
+//! | [`open`] | opens and makes them |
 //! | [`lines`] | small text files, line by line |
 //! | [`error`] | a failed file operation, its cause, and the advice |
 
@@ -16,6 +17,7 @@ pub mod config_file;
 pub mod error;
 pub mod lines;
 pub mod lock;
+pub mod open;
 pub mod path_watch;
 pub mod saved_state;
 pub mod state_dir;

@@ -11,7 +11,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
 use nix::errno::Errno;
@@ -23,6 +23,7 @@ use nix::sys::stat::{Mode, fchmod};
 
 use super::errno;
 use super::file::lock::{Lock, NotLocked, command_line, holder};
+use super::file::open::open_to_read;
 use super::file::state_dir;
 
 /// The directory of the lock, independent of state directories.
@@ -94,7 +95,7 @@ impl From<io::Error> for NetnsTaken {
 /// The pid of this network namespace's daemon, if it can be found.
 pub fn daemon() -> Option<u32> {
     let namespace = fs::metadata(NAMESPACE).ok()?.ino();
-    let file = fs::File::open(format!("{DIRECTORY}/netns-{namespace}.lock")).ok()?;
+    let file = open_to_read(format!("{DIRECTORY}/netns-{namespace}.lock")).ok()?;
     let pid = holder(&file)?;
     command_line(pid)
         .is_some_and(|command| verb(&command) == Some("run"))
@@ -178,7 +179,7 @@ fn open() -> Result<std::os::fd::OwnedFd, Errno> {
 }
 
 /// Listens, and replaces the socket of a killed holder.
-fn listener(path: &PathBuf) -> Result<UnixListener, Errno> {
+fn listener(path: &Path) -> Result<UnixListener, Errno> {
     let _ = fs::remove_file(path);
     let ours = open()?;
     fchmod(&ours, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -188,7 +189,7 @@ fn listener(path: &PathBuf) -> Result<UnixListener, Errno> {
 }
 
 /// Notifies the holder by connecting. An error means that it has been notified already.
-fn notify_holder(path: &PathBuf) {
+fn notify_holder(path: &Path) {
     let _ = open().and_then(|asking| connect(asking.as_raw_fd(), &UnixAddr::new(path)?));
 }
 

@@ -168,21 +168,32 @@ impl<'a> Options<'a, '_, '_> {
     }
 
     /// An option that has one value.
-    pub(crate) fn parse<T>(
-        &mut self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Expected<T>,
-    ) -> Given<T> {
-        match self.single(name) {
-            Given::Absent => Given::Absent,
-            Given::Bad => Given::Bad,
-            Given::Is(text, line) => match parse(&text) {
-                Ok(value) => Given::Is(value, line),
-                Err(expected) => {
-                    self.refuse(name, &text, line, expected);
-                    Given::Bad
-                }
-            },
+    pub(crate) fn parse<T>(&mut self, name: &str, parse: impl Fn(&str) -> Expected<T>) -> Given<T> {
+        let mut meaning = None;
+        let given = self.understand(name, &mut |text| {
+            meaning = Some(parse(text)?);
+            Ok(())
+        });
+        match (given, meaning) {
+            (Given::Is((), line), Some(meaning)) => Given::Is(meaning, line),
+            (Given::Absent, _) => Given::Absent,
+            _ => Given::Bad,
+        }
+    }
+
+    /// What all types of values have in common: the program has it once.
+    fn understand(&mut self, name: &str, take: &mut dyn FnMut(&str) -> Expected<()>) -> Given<()> {
+        let (text, line) = match self.single(name) {
+            Given::Absent => return Given::Absent,
+            Given::Bad => return Given::Bad,
+            Given::Is(text, line) => (text, line),
+        };
+        match take(&text) {
+            Ok(()) => Given::Is((), line),
+            Err(expected) => {
+                self.refuse(name, &text, line, expected);
+                Given::Bad
+            }
         }
     }
 
@@ -255,34 +266,32 @@ impl<'a> Options<'a, '_, '_> {
 
     /// One of these words.
     pub(crate) fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Given<T> {
-        match self.single(name) {
+        let given = self.choose(name, &|place| words.get(place).map(|(word, _)| *word));
+        match given {
+            Given::Is(place, line) => words
+                .get(place)
+                .map_or(Given::Bad, |(_, meaning)| Given::Is(*meaning, line)),
             Given::Absent => Given::Absent,
             Given::Bad => Given::Bad,
-            Given::Is(text, line) => {
-                if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
-                    return Given::Is(*meaning, line);
-                }
-                let mut words = words.iter().map(|(word, _)| *word);
-                let near = nearest(&text, &mut words.clone());
-                self.refuse_word(name, &text, line, near, &mut words);
-                Given::Bad
-            }
         }
     }
 
-    fn refuse_word(
-        &mut self,
-        name: &str,
-        text: &str,
-        line: u32,
-        near: Option<&str>,
-        words: &mut dyn Iterator<Item = &str>,
-    ) {
-        let mut words = words.peekable();
+    /// The place of a word among those that there are.
+    fn choose<'w>(&mut self, name: &str, word: &dyn Fn(usize) -> Option<&'w str>) -> Given<usize> {
+        let (text, line) = match self.single(name) {
+            Given::Absent => return Given::Absent,
+            Given::Bad => return Given::Bad,
+            Given::Is(text, line) => (text, line),
+        };
+        let words = || (0..).map_while(word);
+        if let Some(place) = words().position(|word| word == text) {
+            return Given::Is(place, line);
+        }
+        let near = nearest(&text, &mut words());
         let mut expected: String<64> = String::new();
-        while let Some(word) = words.next() {
-            let separator = match words.peek() {
-                _ if expected.is_empty() => "",
+        for (place, word) in words().enumerate() {
+            let separator = match words().nth(place + 1) {
+                _ if place == 0 => "",
                 None => " or ",
                 Some(_) => ", ",
             };
@@ -291,11 +300,12 @@ impl<'a> Options<'a, '_, '_> {
                 .push_str(separator)
                 .and_then(|()| expected.push_str(word));
         }
-        let (text, near) = (Shown(text), Hint(near));
+        let (text, near) = (Shown(&text), Hint(near));
         self.error(
             line,
             format_args!("{name} {text}: expected {expected}{near}"),
         );
+        Given::Bad
     }
 
     /// Each word of an option or list: `option check 'a b'` is the same as two lists.

@@ -106,7 +106,11 @@ impl<'a, const N: usize> Index<'a, N> {
                 self.places[place].end = end;
                 return Ok(Some(place));
             }
-            Some((_, first)) => Fault::OtherType { first },
+            Some((_, first)) => Fault::OtherType {
+                kind: first.kind,
+                name: name.unwrap_or(first.kind),
+                line: first.line,
+            },
             None => {
                 let place = Place {
                     start,

@@ -3,7 +3,7 @@
 
 use super::OneWay;
 use super::uplinks::Scene;
-use crate::config::RtTable;
+use crate::config::{Config, RtTable};
 use crate::engine::Plan;
 use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
@@ -57,7 +57,8 @@ impl TemporaryRoutes {
     }
 
     fn add(&mut self, scene: &Scene<'_>, family: Family) -> Result<(), String> {
-        let mut config = Box::new(scene.config.clone());
+        let mut config = Box::new(Config::new());
+        config.assign(scene.config);
         for provider in &mut config.providers {
             if provider.rt_table == RtTable::None {
                 provider.rt_table = RtTable::Auto;

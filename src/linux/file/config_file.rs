@@ -1,16 +1,16 @@
 //! The configuration file: finding and reading it.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::super::clock::now;
 use super::error::FileError;
+use super::open::open;
 use super::{lines, table_names};
 use crate::config::{CONFIG_FILES, Config, load};
 use crate::limits::{ERRORS_TOLD_MAX, FILE_MAX};
@@ -49,9 +49,12 @@ pub fn load_config(
 ) -> Result<u32, FileError> {
     let text = read(path)?;
     let mut problems = Vec::new();
-    let mut note = |problem| problems.push(problem);
+    let mut note = |problem: Problem| {
+        // Those of one line stay in order. There are few, and std's sort takes room in the program.
+        let place = problems.partition_point(|other: &Problem| other.line <= problem.line);
+        problems.insert(place, problem);
+    };
     let loaded = load(&text, &table_names::number, config, &mut note);
-    problems.sort_by_key(|problem: &Problem| problem.line); // those of one line stay in order
     tell(problems, report);
     Ok(loaded.err().map_or(0, |refused| refused.errors))
 }
@@ -93,9 +96,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 /// Reads with a timeout, so that a pipe without data does not block the daemon.
 fn read_patiently(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let mut options = OpenOptions::new();
-    let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK);
-    let file = options.open(path)?;
+    let file = open(path, OFlag::O_NONBLOCK, 0)?;
     let end = now() + PATIENCE;
     loop {
         match lines::read(&file, FILE_MAX + 1, &mut text) {

@@ -1,23 +1,19 @@
 //! Small files: line by line in a buffer of fixed size, or as a whole.
 
-use std::fs::{File, OpenOptions};
+use std::fmt::{self, Display};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::ops::ControlFlow;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use nix::fcntl::OFlag;
 
 /// Longest line that is read, in bytes; longer ones are ignored. iproute2's limit is the same.
 const LINE_MAX: usize = 512;
 
 /// Opens a file for reading. Never blocks, as opening a pipe or a device may: only regular files are opened.
-pub fn open(path: impl AsRef<Path>, flags: i32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let options = options.read(true);
-    regular(
-        options
-            .custom_flags(nix::libc::O_NONBLOCK | flags)
-            .open(path)?,
-    )
+pub fn open(path: impl AsRef<Path>, flags: OFlag) -> io::Result<File> {
+    regular(super::open::open(path, OFlag::O_NONBLOCK | flags, 0)?)
 }
 
 /// Refuses a file that is not a regular one.
@@ -25,12 +21,21 @@ pub fn regular(file: File) -> io::Result<File> {
     match file.metadata()?.file_type() {
         kind if kind.is_file() => Ok(file),
         kind if kind.is_dir() => Err(nix::errno::Errno::EISDIR.into()),
-        _ => Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            "not a regular file",
-        )),
+        _ => Err(io::Error::new(ErrorKind::InvalidInput, NotRegular)),
     }
 }
+
+/// std's error of a text would bring along how texts are shown with their characters escaped: four kilobytes.
+#[derive(Debug)]
+struct NotRegular;
+
+impl Display for NotRegular {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a regular file")
+    }
+}
+
+impl std::error::Error for NotRegular {}
 
 /// Reads from a file until there are `most` bytes in all.
 pub fn read(mut file: &File, most: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
@@ -41,12 +46,23 @@ pub fn read(mut file: &File, most: usize, bytes: &mut Vec<u8>) -> io::Result<()>
 /// Passes every line of a file, without its line feed, to `show`, until `show` returns a value.
 pub fn find<T>(
     path: impl AsRef<Path>,
-    mut show: impl FnMut(&str) -> ControlFlow<T>,
+    show: impl Fn(&str) -> ControlFlow<T>,
 ) -> io::Result<Option<T>> {
-    let mut file = open(path, 0)?;
+    let mut found = None;
+    show_lines(path.as_ref(), &mut |line| {
+        found = show(line).break_value();
+        found.is_some()
+    })?;
+    Ok(found)
+}
+
+/// Shows every line that is a text, until one was the last to be seen.
+fn show_lines(path: &Path, is_last: &mut dyn FnMut(&str) -> bool) -> io::Result<()> {
+    let mut file = open(path, OFlag::empty())?;
     let mut buffer = [0; LINE_MAX + 1];
     let mut filled = 0;
     let mut passing_over = false;
+    let mut ends = |line: &[u8]| std::str::from_utf8(line).is_ok_and(&mut *is_last);
     loop {
         let got = file.read(&mut buffer[filled..])?;
         filled += got;
@@ -54,18 +70,14 @@ pub fn find<T>(
         while let Some(length) = buffer[start..filled].iter().position(|b| *b == b'\n') {
             let line = &buffer[start..start + length];
             start += length + 1;
-            if std::mem::take(&mut passing_over) {
-                continue;
-            }
-            if let Some(ControlFlow::Break(found)) = std::str::from_utf8(line).ok().map(&mut show) {
-                return Ok(Some(found));
+            if !std::mem::take(&mut passing_over) && ends(line) {
+                return Ok(());
             }
         }
+        let rest = &buffer[start..filled];
         if got == 0 {
-            let rest = std::str::from_utf8(&buffer[start..filled]);
-            let last = rest.ok().filter(|rest| !passing_over && !rest.is_empty());
-            let shown = last.map(show);
-            return Ok(shown.and_then(ControlFlow::break_value));
+            let _ = !passing_over && !rest.is_empty() && ends(rest);
+            return Ok(());
         }
         if start == 0 && filled == buffer.len() {
             passing_over = true;
@@ -88,9 +100,9 @@ mod tests {
         ));
         std::fs::write(&file, text).unwrap();
         let mut lines = Vec::new();
-        find(&file, |line| {
+        show_lines(&file, &mut |line| {
             lines.push(line.to_string());
-            ControlFlow::<()>::Continue(())
+            false
         })
         .unwrap();
         std::fs::remove_file(&file).unwrap();

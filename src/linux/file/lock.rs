@@ -1,17 +1,18 @@
 //! One daemon per state directory: a lock that the kernel releases when its holder ends, however it ends.
 
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::{Mode, fchmod};
 
 use super::error::FileError;
 use super::lines;
+use super::open::{open, open_to_read};
 use super::state_dir::{self, Unsafe, is_full};
 
 const NAME: &str = "lock";
@@ -67,14 +68,10 @@ impl Lock {
     /// Locks a file in a directory that no other user can write to.
     pub(crate) fn take_file(state_dir: &str, name: &str) -> Result<Lock, NotLocked> {
         let path = Path::new(state_dir).join(name);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        // std opens with O_CLOEXEC: a child keeps it until exec. A user that can open the file, even for reading, can lock
-        // it: so the mode is set to 0600, also for a file of an earlier version.
-        let file = options
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
-            .open(&path)
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        // A user that can open the file, even for reading, can lock it: so the mode is set to 0600, also for a file of an
+        // earlier version.
+        let file = open(&path, flags, 0o600)
             .and_then(lines::regular)
             .and_then(|file| {
                 fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -120,7 +117,7 @@ fn held(state_dir: &str, file: &File) -> NotLocked {
 /// The command line of a process, without control characters (proc_pid_cmdline(5)).
 pub(crate) fn command_line(pid: u32) -> Option<String> {
     let mut bytes = Vec::new();
-    let file = File::open(format!("/proc/{pid}/cmdline")).ok()?;
+    let file = open_to_read(format!("/proc/{pid}/cmdline")).ok()?;
     lines::read(&file, COMMAND_MAX, &mut bytes).ok()?;
     let text: String = String::from_utf8_lossy(&bytes)
         .chars()

@@ -3,13 +3,15 @@
 //! It is replaced by rename(2), so that a reader finds either the old or the new file, complete. It is not flushed to disk:
 //! the state directory is on a tmpfs, and after a power failure the state would be of another boot anyway.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, BufWriter, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use nix::fcntl::OFlag;
 
 use super::error::FileError;
 use super::lines;
+use super::open::open;
 use crate::wire::saved_state::{
     BootId, Record, Records, STATE_MAX, Unusable, VERSION, Writer, records,
 };
@@ -46,9 +48,8 @@ fn write_file(
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = BufWriter::with_capacity(BUFFER, options.open(path)?);
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+    let mut file = BufWriter::with_capacity(BUFFER, open(path, flags, 0o600)?);
     let mut writer = Writer::new(boot, |bytes: &[u8]| file.write_all(bytes))?;
     let mut result = Ok(());
     fill(&mut |record| {
@@ -90,7 +91,7 @@ pub fn read(state_dir: &str, boot: BootId) -> Loaded {
     let ignored = |why: &str| Loaded::Ignored(format!("ignoring {}: {why}", path.display()));
     let mut bytes = Vec::new();
     // In a directory that other users can write to, it could be a link, or a pipe.
-    let file = lines::open(&path, nix::libc::O_NOFOLLOW);
+    let file = lines::open(&path, OFlag::O_NOFOLLOW);
     match file.and_then(|file| lines::read(&file, STATE_MAX + 1, &mut bytes)) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Loaded::Nothing,
         Err(e) => return Loaded::Ignored(FileError::new("read", &path, e).to_string()),

@@ -2,9 +2,9 @@
 //! of temporary files delete what has not been used for long.
 
 use std::fmt;
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -12,6 +12,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::geteuid;
 
 use super::error::FileError;
+use super::open::make_directories;
 
 /// Write permission for the group or for others.
 const OTHERS_WRITE: u32 = 0o022;
@@ -31,11 +32,9 @@ pub enum Unsafe {
 /// replace the daemon's files.
 pub fn make(state_dir: &str) -> Result<(), Unsafe> {
     let path = Path::new(state_dir);
-    let file_error = |error| Unsafe::FileError(FileError::new("create state_dir", path, error));
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o755);
-    builder.create(path).map_err(file_error)?;
-    let found = fs::metadata(path).map_err(file_error)?;
+    let trouble = |error| Unsafe::FileError(FileError::new("create state_dir", path, error));
+    make_directories(path).map_err(trouble)?;
+    let found = fs::metadata(path).map_err(trouble)?;
     if found.uid() != geteuid().as_raw() {
         return Err(Unsafe::Owner(path.to_owned(), found.uid()));
     }

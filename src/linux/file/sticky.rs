@@ -2,14 +2,16 @@
 //!
 //! To unpin, the file is removed. An empty file has the same meaning.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use super::error::FileError;
 use super::lines;
+use super::open::{make_directories, open, open_to_read};
 use super::path_watch::PathWatch;
 use crate::limits::NAME_MAX;
 use crate::types::Name;
@@ -107,11 +109,10 @@ pub fn look(path: &Path) -> Pinned {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut options = OpenOptions::new();
-    // Non-blocking, because opening a pipe would wait for its other end.
-    let options = options.read(true).custom_flags(nix::libc::O_NONBLOCK);
+    // Not to wait for somebody to open the other end of a pipe.
+    let file = open(path, OFlag::O_NONBLOCK, 0)?;
     let mut bytes = Vec::new();
-    lines::read(&options.open(path)?, SIZE_MAX + 1, &mut bytes)?;
+    lines::read(&file, SIZE_MAX + 1, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -145,11 +146,7 @@ fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     match id {
         Some(id) => {
-            let mut builder = DirBuilder::new();
-            builder.recursive(true).mode(0o755);
-            builder
-                .create(directory)
-                .map_err(|e| FileError::new("create", directory, e))?;
+            make_directories(directory).map_err(|e| FileError::new("create", directory, e))?;
             replace(path, id).map_err(|e| FileError::new("write", path, e))?;
         }
         None => match fs::remove_file(path) {
@@ -159,8 +156,8 @@ fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
             _ => {}
         },
     }
-    // The directory entry, too, should survive a power failure. File systems that cannot sync it are accepted.
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+    // The name, too, is to outlive a power failure. Some file systems cannot promise it: then nothing is lost but that.
+    let _ = open_to_read(directory).and_then(|directory| directory.sync_all());
     Ok(())
 }
 
@@ -173,9 +170,8 @@ fn replace(path: &Path, id: &str) -> io::Result<()> {
     let unfinished = path.with_file_name(unfinished);
     // It may be left by a process that was killed. A newly created file is certainly no link.
     let _ = fs::remove_file(&unfinished);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o644);
-    let result = options.open(&unfinished).and_then(|mut file| {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+    let result = open(&unfinished, flags, 0o644).and_then(|mut file| {
         file.write_all(id.as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;

@@ -40,10 +40,10 @@ fn number_in(directory: &Path, name: &str) -> Option<u32> {
         for entry in std::fs::read_dir(&directory).ok()?.flatten() {
             let file = entry.file_name();
             if Path::new(&file).extension() == Some(OsStr::new("conf")) {
-                files.push(file);
+                let place = files.partition_point(|other| *other <= file);
+                files.insert(place, file);
             }
         }
-        files.sort_unstable();
         files
             .iter()
             .find_map(|file| number_in_file(&directory.join(file), name))

@@ -1,0 +1,71 @@
+//! Opens files, and makes directories. std's `OpenOptions` can fail with texts of its own, and so brings along how a text is shown with its
+//! characters escaped, with tables of them: five kilobytes of the program; its `DirBuilder` compares paths, another one.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::mkdir;
+
+/// Opens a file to be read, or as `flags` say (open(2)); one that is made has this mode. A child has it until it becomes
+/// another program.
+pub fn open(path: impl AsRef<Path>, flags: OFlag, mode: u16) -> io::Result<File> {
+    open_path(path.as_ref(), flags, Mode::from_bits_truncate(mode.into()))
+}
+
+fn open_path(path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
+    loop {
+        match nix::fcntl::open(path, flags | OFlag::O_CLOEXEC, mode) {
+            Err(Errno::EINTR) => {}
+            opened => return Ok(opened?.into()),
+        }
+    }
+}
+
+/// Opens a file to be read.
+pub fn open_to_read(path: impl AsRef<Path>) -> io::Result<File> {
+    open(path, OFlag::O_RDONLY, 0)
+}
+
+/// Makes a directory, and those above it, for all to read. That it is there already is as good.
+pub fn make_directories(path: &Path) -> io::Result<()> {
+    let mode = Mode::from_bits_truncate(0o755);
+    let mut made = mkdir(path, mode);
+    if made == Err(Errno::ENOENT)
+        && let Some(above) = path.parent()
+    {
+        make_directories(above)?;
+        made = mkdir(path, mode);
+    }
+    match made {
+        Err(errno) if !path.is_dir() => Err(errno.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn directories_are_made_with_all_above_them() {
+        let top = std::env::temp_dir().join(format!("failover-made-{}", std::process::id()));
+        let lowest = top.join("a/b");
+        for _ in 0..2 {
+            make_directories(&lowest).unwrap();
+        }
+        let made = std::fs::metadata(&lowest).unwrap();
+        assert!(made.is_dir() && made.permissions().mode() & 0o777 & !0o755 == 0);
+        std::fs::write(top.join("file"), "").unwrap();
+        for place in ["file", "file/a"] {
+            let error = make_directories(&top.join(place)).unwrap_err();
+            assert!(error.raw_os_error().is_some(), "{place}: {error}");
+        }
+        std::fs::remove_dir_all(top).unwrap();
+    }
+}
