@@ -211,22 +211,22 @@ pub struct Check {
 
 impl Check {
     /// Whether its answers tell that the line works, and not only the link to the gateway.
-    pub fn tells_of_line(&self) -> bool {
+    pub(crate) fn tells_of_line(&self) -> bool {
         !matches!(self.kind.way(), Way::Link(_))
     }
 
     /// Whether it needs a session with a server.
-    pub fn needs_session(&self) -> bool {
+    pub(crate) fn needs_session(&self) -> bool {
         matches!(self.kind.way(), Way::Session)
     }
 
     /// Whether it needs a command.
-    pub fn needs_command(&self) -> bool {
+    pub(crate) fn needs_command(&self) -> bool {
         matches!(self.kind.way(), Way::Run(_))
     }
 
     /// Its interval on a path with this much time between rounds; zero: once per round.
-    pub fn interval_in(&self, rounds: Duration) -> Duration {
+    pub(crate) fn interval_in(&self, rounds: Duration) -> Duration {
         self.interval.unwrap_or_else(|| {
             let Pace { least, rounds: of } = self.kind.pace();
             let own = least.max(rounds * of);
@@ -237,7 +237,7 @@ impl Check {
 
 impl Provider {
     /// Whether everything except the rank is the same.
-    pub fn is_like(&self, other: &Provider) -> bool {
+    pub(crate) fn is_like(&self, other: &Provider) -> bool {
         Provider {
             rank: self.rank,
             checks: self.checks,
@@ -331,7 +331,7 @@ impl Config {
     }
 
     /// Whether any enabled provider has a check in this family. Other families are not managed.
-    pub fn manages(&self, family: Family) -> bool {
+    pub(crate) fn manages(&self, family: Family) -> bool {
         self.enabled()
             .any(|p| self.path_checks(p, family).next().is_some())
     }

@@ -27,7 +27,7 @@ impl Write for Cut<'_> {
 }
 
 /// A duration in the format of the configuration.
-pub struct Span(pub Duration);
+pub(crate) struct Span(pub Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +41,7 @@ impl fmt::Display for Span {
 }
 
 /// A threshold or a measured value, as in `12%`, `250ms`.
-pub struct Limit {
+pub(crate) struct Limit {
     /// the quantity
     pub measure: Measure,
     /// percent, or microseconds

@@ -161,7 +161,7 @@ impl fmt::Display for Fault<'_> {
 /// Splits the text after the line with a quote that is most likely not closed: the quoted text contains a line that reads
 /// as a statement. `uci` accepts this if another quote follows, and then reports other lines. The second part is empty
 /// if there is no such quote.
-pub fn until_unclosed_quote(text: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn until_unclosed_quote(text: &[u8]) -> (&[u8], &[u8]) {
     let mut statements = statements(text);
     while statements.next().is_some() {
         if let Some(opened_at) = statements.cursor.swallowed_by {

@@ -16,7 +16,7 @@ pub fn now() -> Instant {
 }
 
 /// Wall-clock time in UTC: milliseconds since 1970.
-pub fn wall_clock_ms() -> u64 {
+pub(crate) fn wall_clock_ms() -> u64 {
     micros(ClockId::CLOCK_REALTIME) / 1000
 }
 

@@ -37,7 +37,7 @@ pub const SOCKET: &str = "control.sock";
 /// Timeout of a client's request, and again of its reading of the answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// If every place is taken, a client that has been idle for this long is dropped for a new one.
-pub const GRACE: Duration = Duration::from_millis(100);
+pub(crate) const GRACE: Duration = Duration::from_millis(100);
 
 /// A client's place, below [`CLIENTS_MAX`]. It is reused when the client is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl Server {
     }
 
     /// Whether clients can connect: the socket file was not deleted or replaced.
-    pub fn is_reachable(&self) -> bool {
+    pub(crate) fn is_reachable(&self) -> bool {
         let found = |open: &Open| inode(&open.socket).is_ok_and(|inode| inode == open.inode);
         self.open.first().is_some_and(found)
     }
@@ -146,7 +146,7 @@ impl Server {
     ///
     /// # Errors
     /// The file's group cannot be changed.
-    pub fn admit(&self, group: Option<u32>) -> Result<(), FileError> {
+    pub(crate) fn admit(&self, group: Option<u32>) -> Result<(), FileError> {
         let Some(open) = self.open.first() else {
             return Ok(());
         };
@@ -175,7 +175,7 @@ impl Server {
     }
 
     /// Whether a client runs as root, or as the daemon's user: others may only query.
-    pub fn is_owner(&self, client: ClientId) -> bool {
+    pub(crate) fn is_owner(&self, client: ClientId) -> bool {
         let open = self.open.first();
         let client = open.and_then(|open| open.clients.get(client.index())?.as_ref());
         client.is_some_and(|client| client.is_owner)
@@ -284,7 +284,7 @@ impl Server {
     }
 
     /// Drops the clients that have received a part of an outdated answer; they ask again.
-    pub fn drop_half_told(&mut self) {
+    pub(crate) fn drop_half_told(&mut self) {
         let half_told = |client: &mut Client| match &client.phase {
             Phase::Answering(Answer {
                 at: 1.., request, ..

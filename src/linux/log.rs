@@ -32,7 +32,7 @@ pub fn init(foreground: bool, level: LogLevel) {
 }
 
 /// Sets the log level.
-pub fn set_level(level: LogLevel) {
+pub(crate) fn set_level(level: LogLevel) {
     log::set_max_level(match level {
         LogLevel::Error => LevelFilter::Error,
         LogLevel::Warn => LevelFilter::Warn,

@@ -35,7 +35,7 @@ const BACKLOG: i32 = 64;
 
 /// The lock is held until this is dropped.
 #[derive(Debug, Default)]
-pub struct NetnsLock {
+pub(crate) struct NetnsLock {
     /// none if the lock could not be created
     held: Option<Held>,
 }
@@ -49,7 +49,7 @@ struct Held {
 
 /// Why the lock was not taken.
 #[derive(Debug)]
-pub enum NetnsTaken {
+pub(crate) enum NetnsTaken {
     /// another process has the lock
     Held {
         /// its process id, if it is known
@@ -63,12 +63,12 @@ pub enum NetnsTaken {
 
 impl NetnsTaken {
     /// Whether the holder is dead: the lock is still held by a child of it, until that calls exec.
-    pub fn by_dead(&self) -> bool {
+    pub(crate) fn by_dead(&self) -> bool {
         matches!(self, NetnsTaken::Held { command: None, .. })
     }
 
     /// Whether the holder is `failover probe`, which ends by itself.
-    pub fn by_probe(&self) -> bool {
+    pub(crate) fn by_probe(&self) -> bool {
         let NetnsTaken::Held {
             command: Some(command),
             ..
@@ -104,12 +104,12 @@ pub fn daemon() -> Option<u32> {
 
 impl NetnsLock {
     /// Becomes readable when another process has connected; none if there is no lock.
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.held.as_ref().map(|held| held.socket.as_fd())
     }
 
     /// Closes all pending connections. Returns whether one of them came from a starting daemon.
-    pub fn dismiss(&self) -> bool {
+    pub(crate) fn dismiss(&self) -> bool {
         let mut daemon = false;
         if let Some(held) = &self.held {
             while let Ok((asker, _)) = held.socket.accept() {
@@ -123,13 +123,13 @@ impl NetnsLock {
     }
 
     /// Whether other processes can find the lock: its files were not deleted.
-    pub fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         let found = |held: &Held| held.lock.holds() && held.path.exists();
         self.held.as_ref().is_none_or(found)
     }
 
     /// Takes the lock. Never blocks. If the lock cannot be created, this is logged, and a second daemon is not detected.
-    pub fn take() -> Result<NetnsLock, NetnsTaken> {
+    pub(crate) fn take() -> Result<NetnsLock, NetnsTaken> {
         let namespace = fs::metadata(NAMESPACE)?.ino();
         let name = format!("netns-{namespace}");
         let unnoticed = |why: &dyn fmt::Display| {

@@ -15,7 +15,7 @@ use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 use crate::types::Instant;
 
 /// Most descriptors that one wait returns; the others are returned by the next.
-pub const READY_MAX: usize = 32;
+pub(crate) const READY_MAX: usize = 32;
 /// The timer's token. A descriptor must have another.
 const TIMER: u64 = u64::MAX;
 
@@ -31,12 +31,12 @@ pub struct Interest {
 
 impl Interest {
     /// Readable.
-    pub const READ: Interest = Interest {
+    pub(crate) const READ: Interest = Interest {
         read: true,
         write: false,
     };
     /// Writable.
-    pub const WRITE: Interest = Interest {
+    pub(crate) const WRITE: Interest = Interest {
         read: false,
         write: true,
     };

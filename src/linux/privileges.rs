@@ -8,7 +8,7 @@ use super::ffi;
 use super::file::lines;
 
 /// Environment variable: if set (to anything), the daemon drops every capability that it does not need.
-pub const CONFINED_VARIABLE: &str = "FAILOVER_CONFINED";
+pub(crate) const CONFINED_VARIABLE: &str = "FAILOVER_CONFINED";
 
 /// Needed to change routes and rules (linux/capability.h).
 const CAP_NET_ADMIN: u32 = 12;
@@ -28,7 +28,7 @@ pub fn missing() -> Option<&'static str> {
 
 /// Drops every capability except those two, permanently, for the process and its children, as systemd's
 /// `CapabilityBoundingSet` does.
-pub fn confine() -> Result<(), Errno> {
+pub(crate) fn confine() -> Result<(), Errno> {
     let needed = [CAP_NET_ADMIN, CAP_NET_RAW];
     for capability in (0..64).filter(|capability| !needed.contains(capability)) {
         match ffi::renounce(capability) {

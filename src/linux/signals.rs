@@ -20,11 +20,11 @@ pub enum Signal {
 /// The handled signals. They stay blocked for the life of the process, and in children that `std::process::Command` starts
 /// (since Rust 1.66 it does not reset the mask; verified). A shell whose SIGCHLD is blocked may wait for ever: so children
 /// are started by `posix_spawn` with `POSIX_SPAWN_SETSIGMASK` and an empty mask.
-pub struct Signals(SignalFd);
+pub(crate) struct Signals(SignalFd);
 
 impl Signals {
     /// Blocks the signals in this thread, which must be the only one: later threads inherit the mask.
-    pub fn new() -> Result<Signals, Errno> {
+    pub(crate) fn new() -> Result<Signals, Errno> {
         let mut set = SigSet::empty();
         for number in [
             Number::SIGTERM,
@@ -40,7 +40,7 @@ impl Signals {
     }
 
     /// The next pending signal. Allocates nothing.
-    pub fn take(&mut self) -> Result<Option<Signal>, Errno> {
+    pub(crate) fn take(&mut self) -> Result<Option<Signal>, Errno> {
         let Some(info) = self.0.read_signal()? else {
             return Ok(None);
         };

@@ -18,14 +18,14 @@ pub fn is_terminal() -> bool {
 }
 
 /// Whether to use colours: on a terminal with colours, unless `NO_COLOR` is set to anything (no-color.org).
-pub fn has_colours() -> bool {
+pub(crate) fn has_colours() -> bool {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     is_terminal() && !no_colour && !dumb
 }
 
 /// The number of lines of the terminal; 24 if unknown.
-pub fn height() -> usize {
+pub(crate) fn height() -> usize {
     match ffi::terminal_rows(io::stdout().as_fd()) {
         None | Some(0) => 24,
         Some(rows) => rows.into(),
@@ -34,7 +34,7 @@ pub fn height() -> usize {
 
 /// Ticks once per second, until a signal ends it.
 #[derive(Debug)]
-pub struct Ticker {
+pub(crate) struct Ticker {
     signals: SignalFd,
     next: Instant,
 }
@@ -55,7 +55,7 @@ impl Ticker {
     ///
     /// # Errors
     /// An error of signalfd(2).
-    pub fn new() -> io::Result<Ticker> {
+    pub(crate) fn new() -> io::Result<Ticker> {
         let signals: SigSet = [
             Signal::SIGINT,
             Signal::SIGTERM,
@@ -74,7 +74,7 @@ impl Ticker {
     }
 
     /// Waits for the next second. Also ends if the reader of the output has gone.
-    pub fn wait(&mut self) -> Tick {
+    pub(crate) fn wait(&mut self) -> Tick {
         let left = match now() {
             now if now < self.next => self.next - now,
             _ => Duration::ZERO,

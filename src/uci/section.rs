@@ -177,7 +177,7 @@ impl<'a> Section<'a> {
     }
 
     /// The lines of further `config` statements with its name, which add to it.
-    pub fn additions(self) -> impl Iterator<Item = u32> {
+    pub(crate) fn additions(self) -> impl Iterator<Item = u32> {
         let mut all = Statements::at(self.text, self.start, self.line);
         let statements = core::iter::from_fn(move || all.next());
         statements

@@ -11,7 +11,7 @@ use heapless::Vec;
 use crate::limits::{HOST_MAX, HTTP_BODY_MAX, HTTP_HEADER_MAX, HTTP_PATH_MAX};
 
 /// Bytes of the longest request.
-pub const REQUEST_MAX: usize = HTTP_PATH_MAX + HOST_MAX + 96;
+pub(crate) const REQUEST_MAX: usize = HTTP_PATH_MAX + HOST_MAX + 96;
 /// The port of HTTP servers.
 pub const PORT: u16 = 80;
 /// Bytes of a header line that are parsed; the rest of the line is ignored.

@@ -27,7 +27,7 @@ use crate::types::{Family, Instant, Round};
 /// Default size of the payload.
 pub const PAYLOAD_LEN: u16 = 32;
 /// Largest payload: it fills an Ethernet frame in IPv4.
-pub const PAYLOAD_MAX: u16 = 1472;
+pub(crate) const PAYLOAD_MAX: u16 = 1472;
 /// Largest probe: header and payload.
 pub const MESSAGE_MAX: usize = HEADER_LEN + PAYLOAD_MAX as usize;
 /// Receive buffer: a reply with the longest IPv4 header, or the needed part of an error that quotes a probe.

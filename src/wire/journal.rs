@@ -17,7 +17,7 @@ use crate::wire::codec::{Codec, Message};
 use crate::wire::control::Entry;
 
 /// Longest cause, in bytes: judged rounds, with a measure and the fault of each check.
-pub const CAUSE_BYTES_MAX: usize = 1 + (1 + 8 + 10) + 2 + (6 * PATH_CHECKS_MAX + CAUSE_MAX);
+pub(crate) const CAUSE_BYTES_MAX: usize = 1 + (1 + 8 + 10) + 2 + (6 * PATH_CHECKS_MAX + CAUSE_MAX);
 
 /// The kinds without a state, by their byte.
 const KINDS: [Kind; 13] = [

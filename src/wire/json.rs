@@ -6,9 +6,9 @@
 use heapless::Vec;
 
 /// Deepest nesting of brackets.
-pub const DEPTH_MAX: usize = 24;
+pub(crate) const DEPTH_MAX: usize = 24;
 /// Longest string or word in an event, in bytes.
-pub const TEXT_MAX: usize = 64;
+pub(crate) const TEXT_MAX: usize = 64;
 
 /// The text is no JSON, or is nested too deeply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Reader {
     }
 
     /// Whether the text may end here.
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.expected == Expected::Nothing
     }
 

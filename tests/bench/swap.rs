@@ -47,15 +47,15 @@ pub fn link_to_route(times: usize) -> Vec<Duration> {
     (0..times)
         .map(|_| {
             leads(&lab, 1);
-            let witness = Witness::new(&lab);
+            let listener = Listener::new(&lab);
             lab.pull_cable(1);
-            let lost = witness.hear("the carrier is lost", |message| match message {
+            let lost = listener.wait_for("the carrier is lost", |message| match message {
                 RouteNetlinkMessage::NewLink(link) => {
                     link.header.index == first && !has_carrier(link)
                 }
                 _ => false,
             });
-            let swapped = witness.hear("the best route is another", |message| match message {
+            let swapped = listener.wait_for("the best route is another", |message| match message {
                 RouteNetlinkMessage::NewRoute(route) => is_best(route, second),
                 _ => false,
             });
@@ -100,10 +100,10 @@ fn leads(lab: &Lab, number: usize) {
 }
 
 /// Another process that receives kernel events.
-struct Witness(Socket);
+struct Listener(Socket);
 
-impl Witness {
-    fn new(lab: &Lab) -> Witness {
+impl Listener {
+    fn new(lab: &Lab) -> Listener {
         let mut socket = lab
             .router
             .enter(|| Socket::new(NETLINK_ROUTE))
@@ -118,11 +118,11 @@ impl Witness {
         }
         let timeout = TimeVal::new(1, 0);
         setsockopt(&socket, sockopt::ReceiveTimeout, &timeout).expect("it is a socket");
-        Witness(socket)
+        Listener(socket)
     }
 
     /// The time of arrival of such a message.
-    fn hear(&self, what: &str, is_it: impl Fn(&RouteNetlinkMessage) -> bool) -> Instant {
+    fn wait_for(&self, what: &str, is_it: impl Fn(&RouteNetlinkMessage) -> bool) -> Instant {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
             let Ok((bytes, _)) = self.0.recv_from_full() else {

@@ -42,7 +42,7 @@ pub fn find_config(named: Option<&Path>, variable: Option<OsString>) -> Option<P
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn load_config(
+pub(crate) fn load_config(
     path: &Path,
     config: &mut Config,
     report: &mut dyn FnMut(Problem),

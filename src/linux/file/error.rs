@@ -32,7 +32,7 @@ impl FileError {
     }
 
     /// With other advice.
-    pub fn advise(self, advice: &'static str) -> FileError {
+    pub(crate) fn advise(self, advice: &'static str) -> FileError {
         FileError { advice, ..self }
     }
 

@@ -30,7 +30,7 @@ pub struct Lock {
 impl Lock {
     /// As [`Lock::take`]; but if nothing can be written (a full tmpfs, for example), warns and returns without a lock,
     /// because failover is more important.
-    pub fn take_if_there_is_room(state_dir: &str) -> Result<Lock, NotLocked> {
+    pub(crate) fn take_if_there_is_room(state_dir: &str) -> Result<Lock, NotLocked> {
         match Lock::take(state_dir) {
             Err(NotLocked::FileError(error)) if is_full(error.errno()) => {
                 log::warn!("{error}; running without a lock");
@@ -147,7 +147,7 @@ pub enum NotLocked {
 
 impl NotLocked {
     /// Whether the holder is dead: the lock is still held by a child of it, until that calls exec.
-    pub fn by_dead(&self) -> bool {
+    pub(crate) fn by_dead(&self) -> bool {
         matches!(self, NotLocked::Held { command: None, .. })
     }
 }

@@ -45,7 +45,7 @@ pub fn make(state_dir: &str) -> Result<(), Unsafe> {
 }
 
 /// Whether an error means that nothing can be written there. This is no reason to leave a router without failover.
-pub fn is_full(errno: Option<Errno>) -> bool {
+pub(crate) fn is_full(errno: Option<Errno>) -> bool {
     matches!(
         errno,
         Some(Errno::ENOSPC | Errno::EDQUOT | Errno::EROFS | Errno::EIO)
@@ -79,14 +79,14 @@ impl fmt::Display for Unsafe {
 /// Becomes readable when a file of a state directory, or the directory itself, was deleted (inotify(7)). The daemon's own
 /// changes do not count: it renames files.
 #[derive(Debug)]
-pub struct Guard(Inotify);
+pub(crate) struct Guard(Inotify);
 
 impl Guard {
     /// Watches an existing directory.
     ///
     /// # Errors
     /// The directory does not exist, or the system has no room for another watch.
-    pub fn new(state_dir: &str) -> Result<Guard, Errno> {
+    pub(crate) fn new(state_dir: &str) -> Result<Guard, Errno> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         let what = AddWatchFlags::IN_DELETE
             | AddWatchFlags::IN_DELETE_SELF
@@ -97,7 +97,7 @@ impl Guard {
     }
 
     /// Discards the pending events.
-    pub fn drain(&self) {
+    pub(crate) fn drain(&self) {
         let mut waste = [0; 512];
         while nix::unistd::read(&self.0, &mut waste).is_ok_and(|count| count > 0) {}
     }

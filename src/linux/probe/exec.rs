@@ -100,7 +100,7 @@ impl Commands {
     }
 
     /// Sets how the room for commands is shared among the paths.
-    pub fn share(&mut self, shares: Shares) {
+    pub(crate) fn share(&mut self, shares: Shares) {
         self.shares = shares;
     }
 
@@ -143,7 +143,7 @@ impl Commands {
 
     /// Kills the process groups of commands whose deadline has passed. [`Commands::reap`] returns them, with
     /// [`Fault::TimedOut`].
-    pub fn kill_overdue(&mut self, now: Instant) {
+    pub(crate) fn kill_overdue(&mut self, now: Instant) {
         for running in &mut self.running {
             if running.deadline().is_some_and(|deadline| deadline <= now) {
                 running.kill(End::Overdue);
@@ -152,7 +152,7 @@ impl Commands {
     }
 
     /// Kills a path's commands without results. For a path that is closed.
-    pub fn kill_path(&mut self, path: PathId) {
+    pub(crate) fn kill_path(&mut self, path: PathId) {
         for running in &mut self.running {
             if running.asked.path == path {
                 running.kill(End::Unwanted);
@@ -161,7 +161,7 @@ impl Commands {
     }
 
     /// Kills all commands without results. For the daemon's stop.
-    pub fn kill_all(&mut self) {
+    pub(crate) fn kill_all(&mut self) {
         for running in &mut self.running {
             running.kill(End::Unwanted);
         }
@@ -169,7 +169,7 @@ impl Commands {
 
     /// One command that ended. To be called on SIGCHLD until it returns none: one signal may stand for several children.
     /// Only these commands are waited for, never other children.
-    pub fn reap(&mut self, now: Instant) -> Option<Finished> {
+    pub(crate) fn reap(&mut self, now: Instant) -> Option<Finished> {
         let mut place = 0;
         while let Some(running) = self.running.get(place) {
             if !running.child.has_ended() {

@@ -25,7 +25,7 @@ use crate::wire::icmp::Rejected;
 /// The sockets and child processes of all probes. All zero bytes when new.
 #[derive(Debug, Default)]
 #[repr(C)] // keeps the order: small fields share a memory page with the beginning of a list
-pub struct Prober {
+pub(crate) struct Prober {
     echoes: Probes,
     commands: Commands,
     neighbours: Neighbours,
@@ -46,11 +46,11 @@ pub struct Question<'a> {
 }
 
 /// Finds the question for a check's number on a path; none if it no longer exists.
-pub type Find<'f> = &'f dyn Fn(PathId, u8) -> Option<Question<'f>>;
+pub(crate) type Find<'f> = &'f dyn Fn(PathId, u8) -> Option<Question<'f>>;
 
 /// Names a socket of the prober.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// a path's raw socket, by the path's index
     Echo(usize),
     /// a path's packet socket, likewise
@@ -60,11 +60,12 @@ pub enum Source {
 }
 
 /// Registers a socket with the poller; the last argument: the socket is new.
-pub type Register<'w> = &'w dyn Fn(BorrowedFd<'_>, Source, Interest, bool) -> Result<(), Errno>;
+pub(crate) type Register<'w> =
+    &'w dyn Fn(BorrowedFd<'_>, Source, Interest, bool) -> Result<(), Errno>;
 
 /// What was read from a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
+pub(crate) enum News {
     /// a probe ended
     Finished(Finished),
     /// an ICMP error says that a probe of this path could not be delivered; its code
@@ -77,7 +78,7 @@ pub enum News {
 
 impl Prober {
     /// Nothing open.
-    pub const fn new() -> Prober {
+    pub(crate) const fn new() -> Prober {
         Prober {
             echoes: Probes::new(),
             commands: Commands::new(),
@@ -87,7 +88,7 @@ impl Prober {
     }
 
     /// Opens, or reopens, a path's raw socket on its current device and address. Closes the path's other sockets.
-    pub fn open(
+    pub(crate) fn open(
         &mut self,
         path: PathId,
         uplink: &Uplink,
@@ -103,12 +104,12 @@ impl Prober {
     }
 
     /// Whether a path's raw socket is open.
-    pub fn is_open(&self, path: PathId) -> bool {
+    pub(crate) fn is_open(&self, path: PathId) -> bool {
         self.echoes.fd(path).is_some()
     }
 
     /// Closes all sockets of a path, and kills its commands.
-    pub fn close(&mut self, path: PathId) {
+    pub(crate) fn close(&mut self, path: PathId) {
         self.echoes.close(path);
         self.commands.kill_path(path);
         self.neighbours.close(path);
@@ -116,12 +117,12 @@ impl Prober {
     }
 
     /// Ends all sessions except those of checks that are kept.
-    pub fn keep(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
+    pub(crate) fn keep(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
         self.sessions.keep(is_kept);
     }
 
     /// Shares the room for sessions and commands among the paths of this configuration.
-    pub fn share(&mut self, config: &Config) {
+    pub(crate) fn share(&mut self, config: &Config) {
         self.sessions
             .share(Shares::of(config, &Check::needs_session));
         self.commands
@@ -129,12 +130,12 @@ impl Prober {
     }
 
     /// Kills all commands.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.commands.kill_all();
     }
 
     /// Sends one probe. Returns the result if it is known at once.
-    pub fn ask(
+    pub(crate) fn ask(
         &mut self,
         asked: Asked,
         question: &Question<'_>,
@@ -189,7 +190,7 @@ impl Prober {
     }
 
     /// Reads from a source that may be ready; none if there is nothing more. `heard_at` is the time of arrival.
-    pub fn hear(
+    pub(crate) fn hear(
         &mut self,
         source: Source,
         find: Find<'_>,
@@ -214,19 +215,19 @@ impl Prober {
     }
 
     /// The session at a place in the list, to iterate over all; none after the last.
-    pub fn session(&self, place: usize) -> Option<Source> {
+    pub(crate) fn session(&self, place: usize) -> Option<Source> {
         self.sessions.serial(place).map(Source::Session)
     }
 
     /// The earliest time at which [`Prober::give_up`] has something to do.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [self.commands.next_deadline(), self.sessions.next_deadline()];
         deadlines.into_iter().flatten().min()
     }
 
     /// Ends commands and sessions whose deadline has passed. Returns one result that has a cause other than a missing
     /// answer; to be called until it returns none.
-    pub fn give_up(&mut self, find: Find<'_>, now: Instant) -> Option<Finished> {
+    pub(crate) fn give_up(&mut self, find: Find<'_>, now: Instant) -> Option<Finished> {
         self.commands.kill_overdue(now);
         while let Some((serial, Asked { path, check, .. })) = self.sessions.overdue(now) {
             let question = find(path, check);
@@ -240,7 +241,7 @@ impl Prober {
     }
 
     /// One command that ended. To be called on SIGCHLD until it returns none.
-    pub fn reap(&mut self, heard_at: Instant) -> Option<Finished> {
+    pub(crate) fn reap(&mut self, heard_at: Instant) -> Option<Finished> {
         self.commands.reap(heard_at)
     }
 

@@ -56,7 +56,8 @@ impl Outlet<'_> {
 }
 
 /// Registers a session's socket with the poller, under the session's number; the last argument: the socket is new.
-pub type Register<'w> = &'w dyn Fn(BorrowedFd<'_>, Serial, Interest, bool) -> Result<(), Errno>;
+pub(crate) type Register<'w> =
+    &'w dyn Fn(BorrowedFd<'_>, Serial, Interest, bool) -> Result<(), Errno>;
 
 /// A session's number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl Sessions {
     }
 
     /// Sets how the room for sessions is shared among the paths.
-    pub fn share(&mut self, shares: Shares) {
+    pub(crate) fn share(&mut self, shares: Shares) {
         self.shares = shares;
     }
 
@@ -191,7 +192,7 @@ impl Sessions {
     }
 
     /// The session at a place in the list; none after the last.
-    pub fn serial(&self, place: usize) -> Option<Serial> {
+    pub(crate) fn serial(&self, place: usize) -> Option<Serial> {
         self.open.get(place).map(|open| open.serial)
     }
 
@@ -266,7 +267,7 @@ impl Sessions {
     }
 
     /// Ends a session whose deadline has passed. Returns a result only if there is a cause other than a missing answer.
-    pub fn give_up(
+    pub(crate) fn give_up(
         &mut self,
         serial: Serial,
         kind: Option<&CheckKind>,
@@ -289,7 +290,7 @@ impl Sessions {
     }
 
     /// Ends a path's sessions without results. For a path whose uplink changed.
-    pub fn drop_path(&mut self, path: PathId) {
+    pub(crate) fn drop_path(&mut self, path: PathId) {
         // An empty list is not written to: that would touch its memory pages.
         if !self.open.is_empty() {
             self.open.retain(|open| open.asked.path != path);

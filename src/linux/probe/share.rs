@@ -40,20 +40,20 @@ impl fmt::Display for Room {
 
 /// How many paths and providers share the room. All zero bytes when new: one path has all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shares {
+pub(crate) struct Shares {
     paths: u8,
     providers: u8,
 }
 
 impl Shares {
     /// One path has all of the room.
-    pub const NONE: Shares = Shares {
+    pub(crate) const NONE: Shares = Shares {
         paths: 0,
         providers: 0,
     };
 
     /// Counts the paths and providers that have checks which `counts` selects.
-    pub fn of(config: &Config, counts: &dyn Fn(&Check) -> bool) -> Shares {
+    pub(crate) fn of(config: &Config, counts: &dyn Fn(&Check) -> bool) -> Shares {
         let mut shares = Shares::default();
         for provider in config.enabled() {
             let paths = config.asking_families(provider, counts).count();
@@ -67,7 +67,12 @@ impl Shares {
     /// Whether a path may start one more, if `room` is the total and `under_way` names the path of each running one.
     ///
     /// If there are more paths than places, each provider has a part, which its two paths share.
-    pub fn admit(self, path: PathId, room: usize, under_way: impl Iterator<Item = PathId>) -> bool {
+    pub(crate) fn admit(
+        self,
+        path: PathId,
+        room: usize,
+        under_way: impl Iterator<Item = PathId>,
+    ) -> bool {
         let by_path = usize::from(self.paths) <= room;
         let part_of = |path: PathId| match by_path {
             true => path.index(),

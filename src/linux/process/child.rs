@@ -65,7 +65,7 @@ impl Child {
     }
 
     /// Whether it has ended (or is no child of this process), without reaping it.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         !matches!(
             waitid(Id::Pid(self.0), flags),
@@ -81,13 +81,13 @@ impl Child {
 
     /// Its exit status, after its end; none if a signal ended it. Other processes in its group are killed: before the wait,
     /// while the group's number cannot be reused.
-    pub fn reap_group(&self) -> Option<u8> {
+    pub(crate) fn reap_group(&self) -> Option<u8> {
         let _gone = killpg(self.0, Signal::SIGKILL);
         self.reap()
     }
 
     /// Its exit status, after its end; none if a signal ended it. Other processes in its group keep running.
-    pub fn reap(&self) -> Option<u8> {
+    pub(crate) fn reap(&self) -> Option<u8> {
         match waitpid(self.0, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).ok(),
             _ => None,

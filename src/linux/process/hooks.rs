@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A transition, as passed to the programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announcement {
+pub(crate) struct Announcement {
     /// names and values, for the environment
     pub variables: Vec<(&'static str, String)>,
     /// the same as a JSON object, for ubus
@@ -29,7 +29,7 @@ pub struct Announcement {
 
 /// Runs the programs for one announcement, one after the other.
 #[derive(Debug, Default)]
-pub struct Hooks {
+pub(crate) struct Hooks {
     announcement: Option<Announcement>,
     /// the programs still to run, each with its arguments
     next: IntoIter<Vec<CString>>,
@@ -46,19 +46,19 @@ struct Running {
 
 impl Hooks {
     /// Whether all programs of the last announcement have ended.
-    pub fn are_idle(&self) -> bool {
+    pub(crate) fn are_idle(&self) -> bool {
         self.running.is_none()
     }
 
     /// Starts the programs for an announcement. Only while [`Hooks::are_idle`].
-    pub fn announce(&mut self, announcement: Announcement, directory: &Path, now: Instant) {
+    pub(crate) fn announce(&mut self, announcement: Announcement, directory: &Path, now: Instant) {
         self.next = programs(directory, &announcement.json).into_iter();
         self.announcement = Some(announcement);
         self.start_next(now);
     }
 
     /// A child has ended, possibly one of these. Returns whether all programs of the announcement have ended now.
-    pub fn reap(&mut self, now: Instant) -> bool {
+    pub(crate) fn reap(&mut self, now: Instant) -> bool {
         let Some(ended) = self.running.take_if(|running| running.child.has_ended()) else {
             return false;
         };
@@ -79,12 +79,12 @@ impl Hooks {
     }
 
     /// When the running program is to be killed.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.running.as_ref()?.deadline
     }
 
     /// Kills a program whose time limit has passed.
-    pub fn give_up(&mut self, now: Instant) {
+    pub(crate) fn give_up(&mut self, now: Instant) {
         if let Some(running) = &mut self.running
             && running.deadline.take_if(|at| *at <= now).is_some()
         {
@@ -93,7 +93,7 @@ impl Hooks {
     }
 
     /// Kills the running program, because the daemon ends.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(running) = &self.running {
             running.child.kill();
         }

@@ -60,7 +60,7 @@ struct Known {
 }
 
 /// What the configuration or netifd says about a provider's uplink.
-pub fn told_of(interfaces: &Interfaces, provider: &Provider, family: Family) -> Told {
+pub(crate) fn told_of(interfaces: &Interfaces, provider: &Provider, family: Family) -> Told {
     match provider.interfaces.is_empty() {
         true => Told::device(&provider.device[family]),
         false => interfaces.told(provider, family),
@@ -203,20 +203,20 @@ impl Interfaces {
     }
 
     /// Whether a call is due or running.
-    pub fn is_asking(&self) -> bool {
+    pub(crate) fn is_asking(&self) -> bool {
         let unasked = |known: &Known| known.lookup == Lookup::Pending;
         !self.asking.is_empty() || self.known.iter().any(unasked)
     }
 
     /// Whether an interface of a provider is still pending.
-    pub fn is_awaited(&self, provider: &Provider) -> bool {
+    pub(crate) fn is_awaited(&self, provider: &Provider) -> bool {
         let unasked = |known: &Known| known.lookup == Lookup::Pending;
         let mut known = self.known.iter().filter(|known| unasked(known));
         known.any(|known| provider.interfaces.contains(&known.name))
     }
 
     /// Kills a call whose deadline has passed.
-    pub fn give_up(&mut self, now: Instant) {
+    pub(crate) fn give_up(&mut self, now: Instant) {
         if let Some(asking) = self.asking.first_mut()
             && asking.deadline.take_if(|at| *at <= now).is_some()
         {

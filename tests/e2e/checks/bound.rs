@@ -126,7 +126,7 @@ fn by_no_other_device(lab: &Lab, kinds: usize) {
     daemon.wait_for_all("online");
 
     type Deed<'a> = &'a dyn Fn();
-    let troubles: [(&str, bool, Deed<'_>, Deed<'_>); 6] = [
+    let faults: [(&str, bool, Deed<'_>, Deed<'_>); 6] = [
         ("dead upstream", true, &|| lab.upstream_dies(2), &|| {
             lab.upstream_returns(2)
         }),
@@ -142,9 +142,9 @@ fn by_no_other_device(lab: &Lab, kinds: usize) {
         ("no routes", false, &|| flush_table(lab), &|| {}),
         ("no rules", false, &|| delete_rules(lab), &|| {}),
     ];
-    for (name, lasts, trouble, cure) in troubles {
+    for (name, lasts, fault, cure) in faults {
         capture.clear();
-        trouble();
+        fault();
         for family in Family::ALL {
             let gone = || daemon.path_state("isp2", family.name()) != "online";
             assert!(!lasts || wait_until(SOON, gone), "{}", daemon.log());
