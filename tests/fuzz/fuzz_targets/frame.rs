@@ -37,7 +37,8 @@ fn try_as<T: Clone + Debug + Default + PartialEq + Message>(frame: &[u8]) {
             assert!(*length <= frame.len().min(FRAME_MAX));
             cut::<T>(&frame[..*length]);
             let mut buffer = [0; FRAME_MAX];
-            let again = encode(&mut message.clone(), &mut buffer).expect("what came in a frame fits one");
+            let again =
+                encode(&mut message.clone(), &mut buffer).expect("what came in a frame fits one");
             // Of a cause, more may have been missed than there is room for.
             assert!(again <= *length);
             assert_eq!(decode(&buffer[..again]), Ok(Some((message.clone(), again))));
