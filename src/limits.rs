@@ -98,8 +98,9 @@ pub const OTHER_ADDRESSES_MAX: usize = 64;
 pub const LEADING_MAX: usize = 16;
 /// Rules that are watched: ours, and of others those that are for all packets or behind ours.
 pub const RULES_MAX: usize = 1024;
-/// Routes that one family is to have: each provider's in the swap table, and two in its policy table.
-pub const ROUTES_WANTED_MAX: usize = 3 * PROVIDERS_MAX;
+/// Routes that one family is to have: each provider's in the swap table, two in its policy table, and one before a route in
+/// `main` that refuses.
+pub const ROUTES_WANTED_MAX: usize = 4 * PROVIDERS_MAX;
 /// Rules that one family is to have: three a provider, and three of the whole.
 pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 3;
 /// Metrics taken by somebody else that are reported at once.

@@ -10,7 +10,7 @@ use crate::engine::path::{Duty, Path, State};
 use crate::engine::rounds::Rounds;
 use crate::engine::{Engine, HeldBack};
 use crate::limits::WARNINGS_MAX;
-use crate::routing::layout::{everywhere, overridden_by};
+use crate::routing::layout::{error_route, everywhere, overridden_by};
 use crate::routing::mirror::Mirror;
 use crate::routing::objects::Route;
 use crate::routing::uplink::Uplink;
@@ -163,7 +163,7 @@ impl View<'_> {
             family,
             device: Some(uplink.device.clone()).filter(|device| !device.is_empty()),
             state: text(format_args!("{}", path.state())),
-            reason: reason(self.core, path),
+            reason: reason(self.core, path).or_else(|| self.refused_in_main(path)),
             since_s: seconds(self.now - path.since),
             address: uplink.address.map(shown),
             gateway: uplink.gateway.map(shown),
@@ -188,6 +188,18 @@ impl View<'_> {
                 .map(|(number, check)| self.check(&path.rounds, window, number, check))
                 .collect(),
         }
+    }
+
+    /// Why nothing can be asked on a path that nothing else is said of: a default route in `main` refuses, and is obeyed.
+    fn refused_in_main<const N: usize>(&self, path: &Path) -> Option<heapless::String<N>> {
+        let (family, start) = (path.id.family, self.core.config().globals.start_metric);
+        let Metric(metric) =
+            error_route(self.mirror.routes(), family).filter(|metric| *metric < start)?;
+        (path.state() == State::Offline).then(|| {
+            text(format_args!(
+                "refused by the default route of metric {metric} in main"
+            ))
+        })
     }
 
     fn check(&self, rounds: &Rounds, window: u8, number: u8, check: &Check) -> control::Check {

@@ -8,7 +8,7 @@ use crate::config::Provider;
 use crate::engine::path::{Duty, Path};
 use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
 use crate::linux::probe::share::Room;
-use crate::routing::layout::{Taken, overridden_by};
+use crate::routing::layout::{Taken, error_route, error_route_to_pass, overridden_by};
 use crate::routing::mirror::Kinds;
 use crate::routing::objects::{Change, Route};
 use crate::routing::{mwan3, uplink};
@@ -222,6 +222,26 @@ impl Daemon<'_> {
             );
             let cure = advice(format_args!("{cure}"));
             self.warnings.add("overridden", None, what, cure);
+        }
+        if let Some(metric) = error_route(mirror.routes(), family) {
+            let start = config.globals.start_metric;
+            let passed = error_route_to_pass(mirror.routes(), family, table, start).is_some();
+            let (what, cure) = match passed {
+                true => (
+                    "is passed over: defaults of ours stand before it there",
+                    "it may be a kill switch: give it a metric below `start_metric`, and it is obeyed; else delete it",
+                ),
+                false if metric < start => (
+                    "refuses what comes to it: traffic, and probes in IPv4",
+                    "it is obeyed, for its metric is below `start_metric`: delete it when it is no longer wanted",
+                ),
+                false => ("comes behind ours", "delete it when it is not wanted"),
+            };
+            let what = format_args!(
+                "an {family} default route in main (metric {metric}: unreachable, blackhole or prohibit) {what}"
+            );
+            let cure = advice(format_args!("{cure}"));
+            self.warnings.add("error-route", None, what, cure);
         }
         if family == Family::V6 && uplink::source_specific_defaults(mirror).next().is_some() {
             let what = format_args!(

@@ -11,6 +11,7 @@
 //! | [`preempt`] | whether and when traffic returns; providers taken out of use |
 //! | [`last_resort`] | nobody works, and somebody works again |
 //! | [`steering`] | by firewall mark, by a chosen device, from a chosen address |
+//! | [`error_routes`] | default routes of others that refuse |
 //! | [`foreign`] | what is not ours stays as it is |
 //! | [`asked`] | what the kernel does with the traffic, when others have a say, is told |
 //! | [`filter`] | strict reverse path filters, found and cured |
@@ -41,6 +42,7 @@ pub mod by_hand;
 pub mod checks;
 pub mod crowd;
 pub mod death;
+pub mod error_routes;
 pub mod exec;
 pub mod explain;
 pub mod filter;
