@@ -87,16 +87,20 @@ pub const FRAME_MAX: usize = 2048;
 pub const WARNINGS_MAX: usize = 32;
 /// Devices that are watched: the providers' and those of [`LEADING_MAX`], and more where nothing in particular is watched.
 pub const LINKS_MAX: usize = 256;
-/// Addresses that are watched: those of the providers' devices and in their networks.
+/// Addresses that are watched: those of the providers' devices and in their networks, and [`OTHER_ADDRESSES_MAX`].
 pub const ADDRESSES_MAX: usize = 512;
 /// Default routes that may win over ours or tell of an uplink, and routes of ours, that are watched.
 pub const ROUTES_MAX: usize = 1024;
+/// Addresses that are neither a provider's nor in its network: enough to know what the router's own are, so that a name that
+/// resolves to one of them is no server.
+pub const OTHER_ADDRESSES_MAX: usize = 64;
 /// Devices that are no provider's, by which default routes lead that may win over ours.
 pub const LEADING_MAX: usize = 16;
 /// Rules that are watched: ours, and of others those that are for all packets or behind ours.
 pub const RULES_MAX: usize = 1024;
-/// Most routes that are installed per family: one per provider in the swap table, and two in its policy table.
-pub const ROUTES_WANTED_MAX: usize = 3 * PROVIDERS_MAX;
+/// Most routes that are installed per family: one per provider in the swap table, two in its policy table, and one in `main`
+/// before a default route there that refuses.
+pub const ROUTES_WANTED_MAX: usize = 4 * PROVIDERS_MAX;
 /// Most rules that are installed per family: three per provider, and three others.
 pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 3;
 /// Metrics taken by routes of other programs that are reported at once.

@@ -7,7 +7,7 @@ use crate::engine::path::{Path, State};
 use crate::engine::rounds::Rounds;
 use crate::engine::{Engine, HeldBack};
 use crate::limits::PATHS_MAX;
-use crate::routing::layout::{everywhere, overridden_by};
+use crate::routing::layout::{error_route, everywhere, overridden_by};
 use crate::routing::mirror::Mirror;
 use crate::routing::objects::Route;
 use crate::routing::uplink::Uplink;
@@ -246,7 +246,15 @@ impl<'a> Snapshot<'a> {
             duty: path.duty(),
             unchecked: path.unchecked(),
             other: other.cloned(),
+            refused: self.refused_in_main(path),
         }
+    }
+
+    /// The metric of a default route in `main` that refuses traffic, and is obeyed: no probe of an offline path can leave.
+    fn refused_in_main(&self, path: &Path) -> Option<Metric> {
+        let start = self.engine.config().globals.start_metric;
+        let metric = error_route(self.mirror.routes(), path.id.family)?;
+        (path.state() == State::Offline && metric < start).then_some(metric)
     }
 
     fn check(&self, rounds: &Rounds, window: u8, number: u8, check: &Check) -> snapshot::Check {

@@ -10,7 +10,7 @@ use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
 use crate::config::Provider;
 use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
-use crate::routing::layout::Taken;
+use crate::routing::layout::{Taken, error_route, error_route_to_pass};
 use crate::routing::mirror::Kinds;
 use crate::routing::mwan3;
 use crate::routing::objects::{Change, Route};
@@ -194,6 +194,27 @@ impl Warnings {
             );
             let cure = advice(format_args!("{cure}"));
             self.add("overridden", None, what, cure);
+        }
+        let kernel_routes = snapshot.mirror.routes();
+        if let Some(metric) = error_route(kernel_routes, family) {
+            let start = config.globals.start_metric;
+            let passed = error_route_to_pass(kernel_routes, family, table, start).is_some();
+            let (what, cure) = match passed {
+                true => (
+                    "is passed over: defaults of ours stand before it there",
+                    "it may be a kill switch: give it a metric below `start_metric`, and it is obeyed; else delete it",
+                ),
+                false if metric < start => (
+                    "refuses what comes to it: traffic, and probes in IPv4",
+                    "it is obeyed, for its metric is below `start_metric`: delete it when it is no longer wanted",
+                ),
+                false => ("comes behind ours", "delete it when it is not wanted"),
+            };
+            let what = format_args!(
+                "an {family} default route in main (metric {metric}: unreachable, blackhole or prohibit) {what}"
+            );
+            let cure = advice(format_args!("{cure}"));
+            self.add("error-route", None, what, cure);
         }
         let mut of_one_prefix = uplink::source_specific_defaults(snapshot.mirror);
         if family == Family::V6 && of_one_prefix.next().is_some() {

@@ -1,5 +1,6 @@
 //! What the kernel shall have: plan + configuration + uplinks → the routes and rules of one family.
 
+mod error_routes;
 mod policy_tables;
 
 #[cfg(test)]
@@ -11,6 +12,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use heapless::Vec;
 
+pub use self::error_routes::{error_route, error_route_to_pass};
 pub use self::policy_tables::Tables;
 use super::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
 use super::uplink::Uplink;
@@ -67,7 +69,7 @@ pub struct Wanted {
     pub rules: Vec<Rule, RULES_WANTED_MAX>,
     /// What stood in our way, for a warning; not more than fit.
     pub taken: Vec<Taken, TAKEN_MAX>,
-    /// The swap table's routes, best first; then the policy tables'. No two of the same table, destination and metric.
+    /// The swap table's routes, best first; then the policy tables', and those before a route that refuses. No two of the same table, destination and metric.
     pub routes: Vec<Route, ROUTES_WANTED_MAX>,
 }
 
@@ -98,6 +100,7 @@ impl Wanted {
         if situation.config.manages(situation.family) {
             self.swap_table(situation);
             self.policy_tables(situation);
+            self.pass_error_route(situation);
             self.rules(situation);
         }
     }

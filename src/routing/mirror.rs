@@ -2,7 +2,7 @@
 //!
 //! It holds what is ours; the providers' devices, their addresses and those of others in their networks; the default
 //! routes by these devices, and those in tables that we look up, with their devices; of the rules of others, those for all
-//! packets, and those behind ours. Whatever else a router has a thousand of takes no place here: containers, customers'
+//! packets, and those behind ours; and a few addresses of other devices. Whatever else a router has a thousand of takes no place here: containers, customers'
 //! tables and rules. (A mirror that is to watch nothing in particular holds everything.) It is fed only with what the
 //! kernel says, never with what we asked it for.
 //!
@@ -19,7 +19,7 @@ mod table;
 
 use interest::{Class, Interest, Watched};
 
-use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX};
+use crate::limits::{ADDRESSES_MAX, LINKS_MAX, OTHER_ADDRESSES_MAX, ROUTES_MAX, RULES_MAX};
 use crate::routing::asked::is_wide;
 use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::{Family, PROTOCOL};
@@ -417,10 +417,15 @@ impl Mirror {
         if self.interest.note_address(&address) {
             self.look_closer(Kinds::ADDRESSES);
         }
-        if self.leaves_out(&address) {
-            return Kinds::NONE;
-        }
         let same = |old: &Address| same_address(old, &address);
+        if self.leaves_out(&address) {
+            let is_other = |old: &&Address| old.class(&self.interest) == Class::Other;
+            let others = self.addresses().iter().filter(is_other).count();
+            let known = self.addresses().iter().any(same);
+            if !known && (others >= OTHER_ADDRESSES_MAX || self.addresses.room() == 0) {
+                return Kinds::NONE;
+            }
+        }
         let inserted = self.addresses.insert(address, same, &self.interest);
         self.recorded(Kinds::ADDRESSES, inserted, |mirror| &mirror.addresses)
     }
@@ -556,7 +561,7 @@ impl Mirror {
 
     fn address_gone(&mut self, gone: &Address) -> Kinds {
         if self.leaves_out(gone) {
-            return self.unheld_address_gone(gone);
+            return self.other_address_gone(gone);
         }
         let known = self.addresses.remove(|old| same_address(old, gone));
         if !known {
@@ -585,14 +590,15 @@ impl Mirror {
         changed
     }
 
-    /// An address of a device, of which others are not held either, is gone: only a dump tells what became of its routes.
-    fn unheld_address_gone(&mut self, gone: &Address) -> Kinds {
+    /// An address of a device of which not all are held: only a dump tells what became of its routes.
+    fn other_address_gone(&mut self, gone: &Address) -> Kinds {
         let address: core::net::IpAddr = gone.prefix.address().into();
+        let kind = Kinds::routes(Family::of(address));
         let lost = |route: &Route| route.device == gone.device || route.source == Some(address);
-        let of_family = |route: &Route| family(route) == Family::of(address);
-        let any = self.routes().iter().any(|r| of_family(r) && lost(r));
-        self.needs.add(Kinds::routes(Family::of(address)).when(any));
-        Kinds::NONE
+        let any = self.routes().iter().any(|r| r.kind() == kind && lost(r));
+        self.needs.add(kind.when(any));
+        let known = self.addresses.remove(|old| same_address(old, gone));
+        Kinds::ADDRESSES.when(known)
     }
 
     /// A device went down, or away: its routes of these kinds are gone, told or not (fib_semantics.c:

@@ -190,12 +190,14 @@ mod tests {
             Just(Waiting::NoCarrier),
             any::<u8>().prop_map(|slot| Waiting::DeviceTaken(Slot(slot)))
         ];
-        (duty, maybe(waiting), any::<bool>(), maybe(text())).prop_map(
-            |(duty, waiting, unchecked, other)| Reason {
+        let refused = maybe(any::<u32>().prop_map(Metric));
+        (duty, maybe(waiting), any::<bool>(), maybe(text()), refused).prop_map(
+            |(duty, waiting, unchecked, other, refused)| Reason {
                 waiting,
                 duty,
                 unchecked,
                 other,
+                refused,
             },
         )
     }
@@ -452,6 +454,7 @@ mod tests {
                 duty: Duty::Frozen,
                 unchecked: true,
                 other: Some(full()),
+                refused: Some(Metric(u32::MAX)),
             },
             since_ms: u64::MAX,
             address: Some([u8::MAX; 16].into()),

@@ -199,12 +199,17 @@ pub struct Reason {
     pub unchecked: bool,
     /// the other provider that has its device, or is pinned
     pub other: Option<Name>,
+    /// of an offline path: the metric of a default route in `main` that refuses traffic, and is obeyed
+    pub refused: Option<Metric>,
 }
 
 impl Reason {
     /// Whether there is anything to say.
     pub fn is_told(&self) -> bool {
-        self.waiting.is_some() || self.duty != Duty::Checked || self.unchecked
+        self.waiting.is_some()
+            || self.duty != Duty::Checked
+            || self.unchecked
+            || self.refused.is_some()
     }
 }
 
@@ -219,7 +224,12 @@ impl fmt::Display for Reason {
             (None, Duty::Pinned) => f.write_str("pinned: not checked"),
             (None, Duty::Frozen) => write!(f, "{} is pinned", other("another")),
             (None, Duty::Checked) if self.unchecked => f.write_str("unchecked"),
-            (None, Duty::Checked) => Ok(()),
+            (None, Duty::Checked) => match self.refused {
+                Some(Metric(metric)) => {
+                    write!(f, "refused by the default route of metric {metric} in main")
+                }
+                None => Ok(()),
+            },
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | [`last_resort`] | no provider works, and one works again |
 //! | [`steering`] | traffic by firewall mark, by device, by source address |
 //! | [`asked`] | packets that leave by another way than the status says |
+//! | [`error_routes`] | default routes of other programs in `main` that refuse |
 //! | [`foreign`] | foreign routes and rules stay unchanged |
 //! | [`rp_filter`] | strict reverse-path filters are detected and cured |
 //! | [`uplinks`] | point-to-point links, link-local gateways, one family only |
@@ -40,6 +41,7 @@ pub mod answers;
 pub mod asked;
 pub mod checks;
 pub mod crowd;
+pub mod error_routes;
 pub mod exec;
 pub mod explain;
 pub mod external_changes;

@@ -24,10 +24,12 @@ fn a_delegated_prefix_is_enough_for_ipv6() {
         daemon.launch();
         set_interface(&daemon, "wan6", &status);
         daemon.must(&["refresh", "wan6"]);
-        daemon.wait_for("isp1", "ipv6", "waiting");
-        assert_eq!(
-            path(&daemon.status(), "isp1", "ipv6")["reason"],
-            "no address"
+        let so = || path(&daemon.status(), "isp1", "ipv6")["reason"] == "no address";
+        assert!(
+            wait_until(SOON, so),
+            "{:#}\n{}",
+            daemon.status(),
+            daemon.log()
         );
         status["ipv6-prefix"] = json!([{"address": own.to_string(), "mask": 64, "assigned": {}}]);
         set_interface(&daemon, "wan6", &status);

@@ -42,7 +42,7 @@ pub struct Outlet<'a> {
     pub device: &'a str,
     /// our address on the device
     pub address: Option<IpAddr>,
-    /// the addresses of the providers' devices
+    /// the addresses of this machine, as far as they are watched
     pub own: &'a [Address],
 }
 

@@ -331,6 +331,10 @@ fn a_family_without_checks_is_left_alone() {
 fn everything_fits() {
     let mut scene = Scene::of(Family::V4, 64);
     scene.plan.unreachable = true;
+    scene.foreign.push(Route {
+        kind: RouteKind::Other,
+        ..foreign_default(Family::V4, MAIN, 5000)
+    });
     let wanted = scene.wanted();
     assert_eq!(wanted.routes.len(), ROUTES_WANTED_MAX);
     assert_eq!(wanted.rules.len(), RULES_WANTED_MAX);

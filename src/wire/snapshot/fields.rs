@@ -181,6 +181,9 @@ impl Message for Reason {
         codec.choice(&mut self.duty, &[Duty::Checked, Duty::Pinned, Duty::Frozen]);
         codec.flag(&mut self.unchecked);
         codec.optional_text(&mut self.other);
+        let mut refused = self.refused.map(|Metric(metric)| metric);
+        codec.optional_number(&mut refused);
+        self.refused = refused.map(Metric);
     }
 }
 

@@ -1,0 +1,178 @@
+//! Default routes of others in `main` that refuse: `unreachable`, `blackhole`, `prohibit`. They end the look-up of our first
+//! rule, which passes over a default route that leads, but not over one that refuses. So ours stand before them.
+
+use heapless::Vec;
+
+use super::{IPV6_USUAL, Situation, Wanted, default_route, defaults};
+use crate::limits::PROVIDERS_MAX;
+use crate::routing::objects::{Route, RouteKind};
+use crate::types::{Family, Metric, PROTOCOL, TABLE_MAIN};
+
+/// What the kernel makes by itself (`RTPROT_KERNEL`): its last word, which any other route comes before.
+const OF_KERNEL: u8 = 2;
+
+/// The best default route in `main` that refuses.
+pub fn error_route(routes: &[Route], family: Family) -> Option<Metric> {
+    defaults(routes, family, TABLE_MAIN)
+        .filter(|r| r.kind == RouteKind::Other && r.protocol != PROTOCOL)
+        .filter(|r| r.protocol != OF_KERNEL)
+        .map(|r| r.metric)
+        .min()
+}
+
+/// The one that ours are to stand before: not one of a metric below ours, which prevails as any other route set by hand.
+pub fn error_route_to_pass(
+    routes: &[Route],
+    family: Family,
+    table: u32,
+    start_metric: Metric,
+) -> Option<Metric> {
+    error_route(routes, family).filter(|metric| table != TABLE_MAIN && *metric >= start_metric)
+}
+
+impl Wanted {
+    /// A default route in `main` for each hop, in the order of the swap table, at the highest metrics before the route that
+    /// refuses: there no DHCP client puts its own. Ours are found first, and passed over. One alone would not do: an IPv4
+    /// look-up for a device sees its own default routes only, and those that refuse.
+    pub(super) fn pass_error_route(&mut self, situation: &Situation<'_>) {
+        let globals = &situation.config.globals;
+        let (family, start) = (situation.family, globals.start_metric);
+        let refusing = error_route_to_pass(situation.routes, family, globals.table, start);
+        let Some(Metric(refusing)) = refusing else {
+            return;
+        };
+        let hops = situation.hops().map(|(_, _, uplink)| uplink);
+        let count = hops.count();
+        let free = (1..refusing).rev().map(Metric);
+        let free = free.filter(|metric| is_free(situation, *metric));
+        let metrics: Vec<Metric, PROVIDERS_MAX> = free.take(count).collect();
+        let hops = situation.hops().map(|(_, _, uplink)| uplink);
+        for (uplink, metric) in hops.zip(metrics.iter().rev()) {
+            let route = default_route(family, TABLE_MAIN, *metric, uplink);
+            // There is room for one more a provider.
+            let _ = self.routes.push(route);
+        }
+    }
+}
+
+/// Whether no default route of others has this metric in `main`.
+fn is_free(situation: &Situation<'_>, metric: Metric) -> bool {
+    let reserved = situation.family == Family::V6 && metric == IPV6_USUAL;
+    let mut others = situation.routes.iter().filter(|r| {
+        let everything = r.destination.prefix_len() == 0 && r.table == TABLE_MAIN;
+        everything && (r.protocol != PROTOCOL || r.is_joined()) && r.metric == metric
+    });
+    let of_family = |r: &Route| crate::routing::mirror::family(r) == situation.family;
+    !reserved && !others.any(of_family)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Scene, foreign_default};
+    use super::*;
+
+    fn refusing(family: Family, metric: u32) -> Route {
+        Route {
+            kind: RouteKind::Other,
+            device: 0,
+            gateway: None,
+            ..foreign_default(family, TABLE_MAIN, metric)
+        }
+    }
+
+    /// The metrics of ours in `main`, with the device of each.
+    fn ours(scene: &mut Scene) -> Vec<(u32, u32), 8> {
+        let wanted = scene.wanted();
+        let in_main = wanted.routes.iter().filter(|r| r.table == TABLE_MAIN);
+        in_main.map(|r| (r.metric.0, r.device)).collect()
+    }
+
+    fn scene(family: Family, foreign: &[Route]) -> Scene {
+        let mut scene = Scene::of(family, 3);
+        scene.foreign = foreign.to_vec();
+        scene
+    }
+
+    #[test]
+    fn ours_stand_before_it_in_the_order_of_the_swap_table() {
+        for family in Family::ALL {
+            let last = 4_278_198_272;
+            let mut scene = scene(family, &[refusing(family, last)]);
+            assert_eq!(
+                ours(&mut scene),
+                [(last - 3, 1), (last - 2, 2), (last - 1, 3)]
+            );
+            scene.order(&[2, 0, 1]);
+            assert_eq!(
+                ours(&mut scene),
+                [(last - 3, 3), (last - 2, 1), (last - 1, 2)]
+            );
+            scene.foreign.clear();
+            assert_eq!(ours(&mut scene), []);
+        }
+    }
+
+    #[test]
+    fn metrics_of_others_are_left_to_them() {
+        for family in Family::ALL {
+            let taken = [103, 101].map(|metric| foreign_default(family, TABLE_MAIN, metric));
+            let mut scene = scene(family, &taken);
+            scene.foreign.push(refusing(family, 105));
+            assert_eq!(ours(&mut scene), [(100, 1), (102, 2), (104, 3)]);
+        }
+        let mut scene = scene(Family::V6, &[refusing(Family::V6, 1025)]);
+        let metrics = [(1021, 1), (1022, 2), (1023, 3)];
+        assert_eq!(ours(&mut scene), metrics, "1024 is for advertised routers");
+    }
+
+    #[test]
+    fn the_best_of_several_counts() {
+        let family = Family::V4;
+        let several = [5000, 400, 300].map(|metric| refusing(family, metric));
+        assert_eq!(ours(&mut scene(family, &several))[2], (299, 3));
+    }
+
+    #[test]
+    fn one_before_ours_is_obeyed() {
+        for family in Family::ALL {
+            let obeyed = |metric| ours(&mut scene(family, &[refusing(family, metric)])).is_empty();
+            assert!(obeyed(0) && obeyed(99) && !obeyed(100));
+            // Below them is one that is not obeyed, too.
+            let both = [99, 5000].map(|metric| refusing(family, metric));
+            assert_eq!(ours(&mut scene(family, &both)), []);
+        }
+    }
+
+    #[test]
+    fn no_other_route_asks_for_them() {
+        for family in Family::ALL {
+            let kernels = Route {
+                protocol: OF_KERNEL,
+                ..refusing(family, u32::MAX)
+            };
+            let elsewhere = Route {
+                table: 300,
+                ..refusing(family, 5000)
+            };
+            let leads = foreign_default(family, TABLE_MAIN, 5000);
+            assert_eq!(ours(&mut scene(family, &[kernels, elsewhere, leads])), []);
+        }
+    }
+
+    /// There, ours are in `main` anyway.
+    #[test]
+    fn with_the_swap_table_main_there_is_nothing_to_pass() {
+        let mut scene = scene(Family::V4, &[refusing(Family::V4, 5000)]);
+        scene.config.globals.table = TABLE_MAIN;
+        assert_eq!(ours(&mut scene), [(100, 1), (101, 2), (102, 3)]);
+    }
+
+    #[test]
+    fn there_is_room_for_sixty_four_providers() {
+        let mut scene = Scene::of(Family::V4, 64);
+        scene.foreign.push(refusing(Family::V4, 5000));
+        let wanted = scene.wanted();
+        let in_main = wanted.routes.iter().filter(|r| r.table == TABLE_MAIN);
+        assert_eq!(in_main.count(), 64);
+    }
+}

@@ -1,0 +1,178 @@
+//! A default route of another program in `main` that refuses (systemd, kill switches): ours stand before it there, so that
+//! traffic and probes find their way; one of a low metric is obeyed.
+
+use serde_json::Value;
+
+use super::lab::rights::in_lab;
+use super::lab::topology::target;
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::query::{Outcome, query};
+use super::{OURS, SOON, online, online_with};
+
+const MAIN: u32 = 254;
+/// As NetworkManager and some kill switches have it, and what a plain `unreachable default` gets in IPv6.
+const METRICS: [u32; 2] = [4_278_198_272, 1024];
+
+fn batch(lab: &Lab, family: Family, lines: &str) {
+    let option = if family == Family::V4 { "-4" } else { "-6" };
+    lab.router.feed(&["ip", option, "-batch", "-"], lines);
+}
+
+/// The metrics and devices of ours in `main`.
+fn ours(lab: &Lab, family: Family) -> Vec<(u32, Option<String>)> {
+    let routes = lab.router.defaults(family, MAIN).into_iter();
+    let ours = routes.filter(|route| route.protocol == OURS);
+    ours.map(|route| (route.metric, route.dev)).collect()
+}
+
+fn stand_before(lab: &Lab, daemon: &Daemon, family: Family, metric: u32, devices: [&str; 2]) {
+    let [first, second] = devices.map(|device| Some(device.to_owned()));
+    let wanted = [(metric - 2, first), (metric - 1, second)];
+    let so = || ours(lab, family) == wanted;
+    let found = || (ours(lab, family), lab.router.defaults(family, MAIN));
+    assert!(wait_until(SOON, so), "{:?}\n{}", found(), daemon.log());
+}
+
+fn told(daemon: &Daemon, what: &str) -> bool {
+    let status = daemon.status();
+    let all = status["warnings"].as_array().cloned().unwrap_or_default();
+    let of = |w: &Value| w["code"] == "error-route" && w["text"].as_str().unwrap().contains(what);
+    all.iter().any(of)
+}
+
+/// What the kernel answers, for traffic and for a socket bound to the standby's device.
+fn ways(lab: &Lab, family: Family) -> [Option<String>; 2] {
+    let to = target(family).to_string();
+    [&[][..], &["oif", "eth2"]].map(|words| lab.router.way(&to, words))
+}
+
+#[test]
+fn it_comes_and_goes_while_the_daemon_runs() {
+    in_lab(|| {
+        for kind in ["unreachable", "blackhole", "prohibit"] {
+            let lab = Lab::new();
+            lab.serve();
+            let daemon = online(&lab);
+            for (family, metric) in Family::ALL.into_iter().zip(METRICS) {
+                batch(
+                    &lab,
+                    family,
+                    &format!("route add {kind} default metric {metric}"),
+                );
+                stand_before(&lab, &daemon, family, metric, ["eth1", "eth2"]);
+                let by = ["eth1", "eth2"].map(|device| Some(device.to_owned()));
+                assert_eq!(ways(&lab, family), by, "{kind} {family}");
+                let warned = || told(&daemon, "is passed over");
+                assert!(wait_until(SOON, warned), "{:#}", daemon.status());
+                daemon.wait_for_all("online");
+                assert_eq!(query(&lab.lan, target(family)), Outcome::By(1));
+                daemon.must(&["use", "isp2"]);
+                stand_before(&lab, &daemon, family, metric, ["eth2", "eth1"]);
+                assert_eq!(query(&lab.lan, target(family)), Outcome::By(2));
+                daemon.must(&["use", "auto"]);
+                batch(
+                    &lab,
+                    family,
+                    &format!("route del {kind} default metric {metric}"),
+                );
+                let gone = || ours(&lab, family).is_empty() && !told(&daemon, "");
+                assert!(wait_until(SOON, gone), "{:#}", daemon.status());
+            }
+        }
+    });
+}
+
+/// It was there first, a DHCP client has its own default beside it, and the daemon is killed and stopped.
+#[test]
+fn beside_a_dhcp_client_from_the_start_to_a_stop() {
+    in_lab(|| {
+        let lab = Lab::new();
+        for (family, metric) in Family::ALL.into_iter().zip(METRICS) {
+            lab.learn_default(1, family, "dhcp", 10);
+            batch(
+                &lab,
+                family,
+                &format!("route add unreachable default metric {metric}"),
+            );
+        }
+        let mut daemon = online_with(&lab, &Settings::fast(&lab));
+        let stand = |daemon: &Daemon| {
+            for (family, metric) in Family::ALL.into_iter().zip(METRICS) {
+                stand_before(&lab, daemon, family, metric, ["eth1", "eth2"]);
+            }
+        };
+        stand(&daemon);
+        // The client renews its lease.
+        for family in Family::ALL {
+            let gateway = lab.provider(1).gateway_address(family);
+            let line = format!("default via {gateway} dev eth1 proto dhcp metric 10");
+            batch(&lab, family, &format!("route del {line}\nroute add {line}"));
+        }
+        stand(&daemon);
+        daemon.kill9();
+        daemon.launch();
+        daemon.wait_for_all("online");
+        stand(&daemon);
+        assert!(daemon.terminate().success());
+        for family in Family::ALL {
+            assert_eq!(ours(&lab, family), []);
+            assert_eq!(lab.router.defaults(family, MAIN).len(), 2, "theirs stay");
+        }
+    });
+}
+
+/// Ours in `main` tell no gateway: when the client's default goes, the path has none.
+#[test]
+fn ours_are_never_learned_as_a_gateway() {
+    in_lab(|| {
+        let lab = Lab::new();
+        for (family, metric) in Family::ALL.into_iter().zip(METRICS) {
+            for number in [1, 2] {
+                lab.learn_default(number, family, "dhcp", u32::try_from(number).unwrap());
+            }
+            batch(
+                &lab,
+                family,
+                &format!("route add unreachable default metric {metric}"),
+            );
+        }
+        let daemon = online_with(&lab, &Settings::learning(&lab));
+        for family in Family::ALL {
+            let gateway = lab.provider(2).gateway_address(family);
+            batch(
+                &lab,
+                family,
+                &format!("route del default via {gateway} dev eth2"),
+            );
+            daemon.wait_for("isp2", &family.to_string(), "waiting");
+            let so = || ours(&lab, family).len() == 1;
+            assert!(wait_until(SOON, so), "{:?}", ours(&lab, family));
+        }
+    });
+}
+
+/// A metric below `start_metric` prevails, as that of any other route set by hand.
+#[test]
+fn one_of_a_low_metric_is_obeyed() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        for family in Family::ALL {
+            batch(&lab, family, "route add unreachable default metric 50");
+            let warned = || told(&daemon, "refuses what comes to it");
+            assert!(wait_until(SOON, warned), "{:#}", daemon.status());
+            assert_eq!(ways(&lab, family)[0], None);
+            assert_eq!(ours(&lab, family), []);
+            if family == Family::V4 {
+                daemon.wait_for("isp1", "ipv4", "offline");
+                let reason = || daemon.status()["providers"][0]["paths"][0]["reason"].clone();
+                assert_eq!(
+                    reason(),
+                    "refused by the default route of metric 50 in main"
+                );
+            }
+            batch(&lab, family, "route del unreachable default metric 50");
+            daemon.wait_for_all("online");
+        }
+    });
+}
