@@ -38,7 +38,9 @@ pub use known::{Ids, Unusable};
 pub use load::{Refused, load};
 pub use verdict::{Profile, Quality, Quorum, Threshold, Timing};
 
-use crate::limits::{CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, TARGET_MAX};
+use crate::limits::{
+    CATCH_ALL_MAX, CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
+};
 use crate::types::{
     DeviceName, Duration, Family, FilePath, Mark, Metric, Name, PerFamily, Prefix, Slot,
 };
@@ -71,6 +73,8 @@ pub struct Globals {
     pub table: u32,
     /// Preference of the first of our rules.
     pub rule_pref: u32,
+    /// Preference of the rule that leads to what chooses among our providers.
+    pub catch_all: u32,
     /// Holds the pinned provider's id.
     pub sticky_file: FilePath,
     /// Who leads when no provider is healthy.
@@ -96,6 +100,7 @@ impl Globals {
         start_metric: Metric(0),
         table: 0,
         rule_pref: 0,
+        catch_all: 0,
         sticky_file: String::new(),
         last_resort: LastResort::First,
         preempt: Preempt::Yes,
@@ -113,7 +118,8 @@ impl Default for Globals {
             enabled: true,
             start_metric: Metric(100),
             table: 176,
-            rule_pref: 17600,
+            rule_pref: RULE_PREF,
+            catch_all: CATCH_ALL_MAX,
             sticky_file: text("/etc/failover/sticky.provider"),
             last_resort: LastResort::First,
             preempt: Preempt::Yes,

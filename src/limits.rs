@@ -72,9 +72,15 @@ pub const TIMEOUT_INTERVALS_MAX: u32 = 63;
 /// Largest `rank` that can be given.
 pub const RANK_MAX: u32 = 65535;
 /// Preferences of ours, from `rule_pref`: the last is so far behind the first.
-pub const RULE_PREFS: u32 = 900;
-/// The last preference before `main`'s.
-pub const RULE_PREF_MAX: u32 = 32765;
+pub const RULE_PREFS: u32 = 1399;
+/// The default of `rule_pref`.
+pub const RULE_PREF: u32 = 17600;
+/// The highest `rule_pref` of former versions.
+pub const RULE_PREF_MAX_FORMER: u32 = 31865;
+/// The last preference before `main`'s, and the highest `catch_all`.
+pub const CATCH_ALL_MAX: u32 = 32765;
+/// The highest `rule_pref`.
+pub const RULE_PREF_MAX: u32 = CATCH_ALL_MAX - RULE_PREFS - 1;
 /// Transitions remembered by the journal.
 pub const JOURNAL_MAX: usize = 128;
 /// Longest cause of a transition, in bytes; longer ones are cut.
@@ -95,8 +101,8 @@ pub const ROUTES_MAX: usize = 1024;
 pub const RULES_MAX: usize = 1024;
 /// Routes that one family is to have: each provider's in the swap table, and two in its policy table.
 pub const ROUTES_WANTED_MAX: usize = 3 * PROVIDERS_MAX;
-/// Rules that one family is to have: three a provider, and three of the whole.
-pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 3;
+/// Rules that one family is to have: three a provider, and seven of the whole.
+pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 7;
 /// Metrics taken by somebody else that are reported at once.
 pub const TAKEN_MAX: usize = 16;
 /// The longest wait for the kernel's answer to one netlink request; of a dump: for its next part.

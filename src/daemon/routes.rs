@@ -366,6 +366,8 @@ impl Daemon<'_> {
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
             tables,
             routes: mirror.routes(),
+            rules: mirror.rules(),
+            yields: false,
         });
         let laid_out = &mut laid_out[family];
         laid_out.taken.clone_from(&wanted.taken);

@@ -12,6 +12,7 @@ use crate::linux::sysctl;
 use crate::routing::layout::{Taken, overridden_by};
 use crate::routing::mirror::Kinds;
 use crate::routing::objects::{Change, Route};
+use crate::routing::others::jumped_over;
 use crate::routing::{mwan3, uplink};
 use crate::text::text;
 use crate::types::{Duration, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
@@ -233,6 +234,8 @@ impl Daemon<'_> {
             let cure = advice(format_args!("{cure}"));
             self.warnings.add("overridden", None, what, cure);
         }
+        self.warn_of_rules(family);
+        let mirror = &self.memory.mirror;
         if family == Family::V6 && uplink::source_specific_defaults(mirror).next().is_some() {
             let what = format_args!(
                 "there are IPv6 default routes for packets from one prefix only: hosts with addresses of one provider \
@@ -242,6 +245,20 @@ impl Daemon<'_> {
                 "masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md)"
             ));
             self.warnings.add("ipv6-source-foreign", None, what, cure);
+        }
+    }
+
+    /// Rules of others without effect.
+    fn warn_of_rules(&mut self, family: Family) {
+        let Memory { core, mirror, .. } = &*self.memory;
+        let goto = core.config().globals.catch_all;
+        for rule in jumped_over(mirror.rules(), family, goto) {
+            let pref = rule.pref;
+            let what = format_args!(
+                "an {family} rule that is not ours has preference {pref}, behind our {goto}: it has no effect"
+            );
+            let cure = format_args!("add it again with a preference below {goto}");
+            self.warnings.add("rules-behind", None, what, advice(cure));
         }
     }
 
@@ -259,7 +276,7 @@ impl Daemon<'_> {
             let (verb, route) = match &refusal.change {
                 Change::SetRoute(route) => ("add", route),
                 Change::DeleteRoute(route) => ("delete", route),
-                Change::AddRule(rule) | Change::DeleteRule(rule) => {
+                Change::AddRule(rule) | Change::MoveRule(rule) | Change::DeleteRule(rule) => {
                     let (pref, cure) = (rule.pref, Advice(fault, None));
                     let what = format_args!("the kernel refuses {family} rule {pref}: {fault}");
                     let cure = advice(format_args!("{cure}"));

@@ -369,6 +369,9 @@ impl Mirror {
                 // Equal ones are one: `same` needs the rule that is moved into the table.
                 let known = rule.clone();
                 let inserted = self.rules.insert(rule, |old| *old == known, interest);
+                // While one is moved behind others, there are two.
+                let twin = inserted == Inserted::Again && known.protocol == PROTOCOL;
+                self.twins.add(Kinds::RULES.when(twin));
                 self.recorded(Kinds::RULES, inserted, |mirror| &mirror.rules)
             }
         }
@@ -565,7 +568,8 @@ impl Mirror {
     fn rule_gone(&mut self, gone: &Rule) -> Kinds {
         // Different foreign rules may look alike here.
         let vague = gone.selector == Selector::Foreign || gone.verdict == RuleVerdict::Foreign;
-        self.needs.add(Kinds::RULES.when(vague));
+        let unsure = vague || self.twins.has(Kinds::RULES);
+        self.needs.add(Kinds::RULES.when(unsure));
         let known = self.rules.remove(|rule| rule == gone);
         if !known {
             self.unknown_gone(Kinds::RULES);

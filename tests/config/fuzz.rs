@@ -36,6 +36,7 @@ const WORDS: &[&str] = &[
     "enabled",
     "table",
     "rule_pref",
+    "catch_all",
     "start_metric",
     "preempt",
     "type",

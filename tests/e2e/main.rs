@@ -12,6 +12,7 @@
 //! | [`last_resort`] | nobody works, and somebody works again |
 //! | [`steering`] | by firewall mark, by a chosen device, from a chosen address |
 //! | [`foreign`] | what is not ours stays as it is |
+//! | [`neighbours`] | rules of other programs beside ours |
 //! | [`filter`] | strict reverse path filters, found and cured |
 //! | [`uplinks`] | point-to-point, link-local gateways, one family only |
 //! | [`death`] | killed at any instant, over and over |
@@ -46,6 +47,7 @@ pub mod hooks;
 pub mod lab;
 pub mod last_resort;
 pub mod life;
+pub mod neighbours;
 pub mod netifd;
 pub mod netifd_death;
 pub mod netifd_prefix;
