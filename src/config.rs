@@ -75,6 +75,8 @@ pub struct Globals {
     pub rule_pref: u32,
     /// Preference of the rule that leads to what chooses among our providers.
     pub catch_all: u32,
+    /// Which default routes of others in `main` prevail over ours.
+    pub obeys: Yield,
     /// Holds the pinned provider's id.
     pub sticky_file: FilePath,
     /// Who leads when no provider is healthy.
@@ -101,6 +103,7 @@ impl Globals {
         table: 0,
         rule_pref: 0,
         catch_all: 0,
+        obeys: Yield::Auto,
         sticky_file: String::new(),
         last_resort: LastResort::First,
         preempt: Preempt::Yes,
@@ -120,6 +123,7 @@ impl Default for Globals {
             table: 176,
             rule_pref: RULE_PREF,
             catch_all: CATCH_ALL_MAX,
+            obeys: Yield::Auto,
             sticky_file: text("/etc/failover/sticky.provider"),
             last_resort: LastResort::First,
             preempt: Preempt::Yes,
@@ -134,6 +138,17 @@ impl Default for Globals {
 
 fn text<const N: usize>(s: &str) -> String<N> {
     String::try_from(s).unwrap_or_default()
+}
+
+/// Which default routes of others in `main`, of a low metric and by devices that are no provider's, prevail over ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yield {
+    /// those that look as if they were meant to
+    Auto,
+    /// all
+    All,
+    /// none
+    None,
 }
 
 /// Who leads when no provider is healthy.

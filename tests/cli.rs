@@ -17,7 +17,7 @@ use failover::config::CONFIG_FILES;
 use failover::limits::FRAME_MAX;
 use failover::types::{Cause, Family, Kind, Name, State, Waiting, Who};
 use failover::wire::control::{
-    Active, Counters, Cure, Entry, Header, Reply, Request, Text, Warning,
+    Active, Counters, Cure, Entry, Header, OverriddenBy, Reply, Request, Text, Warning,
 };
 use failover::wire::frame;
 use fake_daemon::{FakeDaemon, directory};
@@ -41,6 +41,7 @@ fn answers(request: &Request, number: u32) -> Option<Reply> {
                 ipv4: Some(name()),
                 ipv6: None,
             },
+            overridden_by: OverriddenBy::default(),
             counters: Counters::default(),
         })),
         (Request::Status, 1) => Some(Reply::Warning(Warning {

@@ -3,7 +3,7 @@
 use crate::linux::connection::{Answer, Provider};
 use crate::types::{Cause, Family, Ground, Judged, Kind, Missed, State, Who};
 use crate::wire::control::{
-    Active, Check, Counters, Cure, Entry, Header, Path, Rounds, Rtt, Warning,
+    Active, Check, Counters, Cure, Entry, Header, OverriddenBy, Path, Rounds, Rtt, Warning,
 };
 use crate::wire::decimal::Decimal;
 
@@ -96,6 +96,7 @@ pub(super) fn healthy() -> Answer {
                 ipv4: Some(text("isp1")),
                 ipv6: Some(text("isp1")),
             },
+            overridden_by: OverriddenBy::default(),
             counters: Counters {
                 swaps: 2,
                 probes_sent: 600,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::linux::connection::{Answer, Provider};
 use crate::text::text;
-use crate::wire::control::{Active, Counters, TEXT_MAX, Warning};
+use crate::wire::control::{Active, Counters, OverriddenBy, TEXT_MAX, Warning};
 
 /// The whole, in the order in which it is read best.
 #[derive(Serialize)]
@@ -14,6 +14,7 @@ struct Status<'a> {
     pinned: Option<&'a str>,
     table: u32,
     active: &'a Active,
+    overridden_by: &'a OverriddenBy,
     warnings: &'a [Told<'a>],
     counters: &'a Counters,
     providers: &'a [Provider],
@@ -55,6 +56,7 @@ pub(super) fn render(answer: &Answer) -> Option<String> {
         pinned: header.pinned.as_deref(),
         table: header.table,
         active: &header.active,
+        overridden_by: &header.overridden_by,
         warnings: &warnings,
         counters: &header.counters,
         providers: &answer.providers,
@@ -96,6 +98,7 @@ mod tests {
             "pinned": null,
             "table": 176,
             "active": {"ipv4": "isp1", "ipv6": "isp1"},
+            "overridden_by": {"ipv4": null, "ipv6": null},
             "warnings": [],
             "counters": {
                 "swaps": 2, "probes_sent": 600, "probes_answered": 590, "icmp_errors": 0, "replies_rejected": 0, "repairs": 1,
@@ -137,6 +140,20 @@ mod tests {
             serde_json::to_string_pretty(&found).unwrap(),
             serde_json::to_string_pretty(&expected).unwrap()
         );
+    }
+
+    #[test]
+    fn a_manual_default_is_told_of_by_family() {
+        let mut answer = healthy();
+        let header = answer.header.as_mut().unwrap();
+        header.overridden_by.ipv6 = Some(crate::wire::control::ManualRoute {
+            device: "wg0".try_into().unwrap(),
+            metric: 1024,
+            table: 254,
+        });
+        let expected =
+            json!({"ipv4": null, "ipv6": {"device": "wg0", "metric": 1024, "table": 254}});
+        assert_eq!(parsed(&answer)["overridden_by"], expected);
     }
 
     /// The names of all fields of an object, and of those in it.

@@ -1,6 +1,6 @@
 //! `config globals` → [`Globals`].
 
-use super::{Globals, LastResort, LogLevel, OnStop, Preempt};
+use super::{Globals, LastResort, LogLevel, OnStop, Preempt, Yield};
 use crate::limits::{
     CATCH_ALL_MAX, INTERVAL_MAX, PROVIDERS_MAX, RULE_PREF, RULE_PREF_MAX, RULE_PREF_MAX_FORMER,
     RULE_PREFS,
@@ -43,6 +43,11 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
     );
     globals.last_resort = last_resort.or(globals.last_resort);
     globals.preempt = options.parse("preempt", preempt).or(globals.preempt);
+    let obeys = options.choice(
+        "yield",
+        &[("auto", Yield::Auto), ("1", Yield::All), ("0", Yield::None)],
+    );
+    globals.obeys = obeys.or(globals.obeys);
     let on_stop = options.choice(
         "on_stop",
         &[("restore", OnStop::Restore), ("keep", OnStop::Keep)],

@@ -47,6 +47,11 @@ impl Heard {
             pinned: None,
         }
     }
+
+    /// It is no news that no provider carries a family.
+    pub(super) fn is_overridden(&mut self, family: Family) {
+        self.leaders[family] = None;
+    }
 }
 
 impl Daemon<'_> {
@@ -104,19 +109,30 @@ impl Daemon<'_> {
     }
 
     fn swap_announcement(&mut self) -> Option<Announcement> {
-        let core = &self.memory.core;
         let family = Family::ALL
             .into_iter()
-            .find(|f| core.carrier(*f) != self.memory.heard.leaders[*f])?;
-        let leader = core.carrier(family);
+            .find(|f| self.carrier(*f) != self.memory.heard.leaders[*f])?;
+        let leader = self.carrier(family);
         let old = core::mem::replace(&mut self.memory.heard.leaders[family], leader);
         let path = leader.map(|slot| PathId { slot, family });
+        let about = self.about(path, family, true);
+        let manual = self.kernel[family].manual.obeyed();
         Some(announcement(&Transition {
             action: "swap",
+            device: manual.map_or(about.device, |default| &default.device),
             old: self.id(old),
             new: self.id(leader),
-            ..self.about(path, family, true)
+            ..about
         }))
+    }
+
+    /// The provider that carries a family's traffic: none while a manual default prevails.
+    fn carrier(&self, family: Family) -> Option<Slot> {
+        let manual = self.kernel[family].manual.obeyed();
+        self.memory
+            .core
+            .carrier(family)
+            .filter(|_| manual.is_none())
     }
 
     /// A path is in use or out of use; what is in between is no news.

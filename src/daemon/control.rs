@@ -127,6 +127,7 @@ impl Daemon<'_> {
             laid_out,
             warnings: self.warnings.all(),
             counters: &self.counters,
+            overridden_by: super::routes::overridden_by(&self.kernel),
             started_at: self.started_at,
             now,
         };

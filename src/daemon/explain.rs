@@ -216,6 +216,11 @@ impl<'a> Telling<'a, '_> {
                 " It carries {family} all the same: no enabled provider works, and it is the last resort."
             )),
         }
+        if let Some(by) = self.view.overridden_by.of(family) {
+            (self.say)(format_args!(
+                " But it is overridden by {by}: traffic leaves by that until it is gone."
+            ));
+        }
         if let Some(metric) = self.view.overridden(path) {
             (self.say)(format_args!(
                 " But somebody else's default route wins over ours, by its metric {metric}: traffic leaves by that."

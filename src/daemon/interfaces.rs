@@ -67,8 +67,10 @@ impl Daemon<'_> {
     pub(super) fn warn_of_interfaces(&mut self) {
         for (name, trouble) in self.memory.interfaces.troubles() {
             let config = self.memory.core.config();
-            let provider = config.enabled().find(|p| p.interfaces.contains(name));
-            let id = provider.map(|provider| &provider.id);
+            let Some(provider) = config.enabled().find(|p| p.interfaces.contains(name)) else {
+                continue;
+            };
+            let id = Some(&provider.id);
             let mut add = |code, what, cure| self.warnings.add(code, id, what, cure);
             match trouble {
                 Untold::Unknown => add(

@@ -11,10 +11,14 @@ use crate::linux::netlink::Requests;
 use crate::linux::process::ubus::told_of;
 use crate::routing::diff;
 use crate::routing::layout::{Situation, Taken, best_of_ours, everywhere};
+use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::objects::Change;
 use crate::routing::uplink::{self, Claims, Uplink};
-use crate::types::{Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId};
+use crate::types::{
+    Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId, PerFamily, TABLE_MAIN,
+};
+use crate::wire::control::{ManualRoute, OverriddenBy};
 
 /// Between two repairs of what somebody keeps changing, and between two attempts at what did not come through.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -46,6 +50,10 @@ pub(super) struct Standing {
     repaid_at: Option<Instant>,
     /// When the journal last told of a repair.
     reported_at: Option<Instant>,
+    /// The default route of others that prevails over ours, or may be meant to.
+    pub(super) manual: Manual,
+    /// It was looked for.
+    looked: bool,
 }
 
 /// What the last layout of one family says to those who explain it. All zero bytes when new.
@@ -296,9 +304,10 @@ impl Daemon<'_> {
 
     /// Makes the kernel's routes and rules of one family those of the plan.
     fn sync_family(&mut self, family: Family, now: Instant) {
+        let manual_before = self.find_manual(family);
         let sync = &mut self.kernel[family];
         let unfinished = core::mem::take(&mut sync.unfinished);
-        let planned = core::mem::take(&mut sync.planned) || unfinished;
+        let planned = core::mem::take(&mut sync.planned) || unfinished || manual_before.is_some();
         (sync.doubted, sync.not_before) = (false, None);
         self.want(family);
         let Memory {
@@ -334,10 +343,66 @@ impl Daemon<'_> {
             self.try_again(family, now);
         }
         self.concluded(family, planned, stalled, now);
+        if let Some(before) = manual_before {
+            self.manual_changed(family, &before, now);
+        }
         if news {
             self.look_at_uplinks(now);
             self.warnings_due = true;
         }
+    }
+
+    /// Looks whether a default route of others prevails. What was known before, if that is another.
+    fn find_manual(&mut self, family: Family) -> Option<Manual> {
+        let Memory {
+            core,
+            mirror,
+            interfaces,
+            ..
+        } = &*self.memory;
+        let config = core.config();
+        let mut providers = config.providers.iter();
+        if providers.any(|provider| interfaces.is_awaited(provider)) {
+            return None; // its device may be that of such a route
+        }
+        let is_named = |name: &str| {
+            let names = |p| Family::ALL.map(|family| told_of(interfaces, p, family).device);
+            let mut devices = config.providers.iter().flat_map(names);
+            devices.any(|device| device == name)
+        };
+        let found = match config.manages(family) {
+            true => {
+                let (routes, links) = (mirror.routes(), mirror.links());
+                Manual::find(routes, links, family, &config.globals, &is_named)
+            }
+            false => Manual::None,
+        };
+        let sync = &mut self.kernel[family];
+        if !core::mem::replace(&mut sync.looked, true) && found.obeyed().is_some() {
+            // A restart is no news.
+            self.memory.heard.is_overridden(family);
+        }
+        (sync.manual != found).then(|| core::mem::replace(&mut sync.manual, found))
+    }
+
+    /// Tells who carries from now on.
+    fn manual_changed(&mut self, family: Family, before: &Manual, now: Instant) {
+        self.warnings_due = true;
+        let of = |default: &ManualDefault| (default.device.clone(), default.metric);
+        let [before, after] = [before, &self.kernel[family].manual].map(Manual::obeyed);
+        let core = &mut self.memory.core;
+        let leader = core.carrier(family);
+        let (slot, kind, cause) = match (before.map(of), after.map(of)) {
+            (before, after) if before == after => return,
+            (_, Some((device, metric))) => (None, Kind::Overridden, Cause::Manual(device, metric)),
+            (Some((device, metric)), None) => {
+                let kind = leader.map_or(Kind::NoRoute, |_| Kind::Leads);
+                (leader, kind, Cause::ManualGone(device, metric))
+            }
+            (None, None) => return,
+        };
+        core.note(now, slot, Some(family), kind, cause);
+        (self.hooks_due, self.save_wanted) = (true, true);
     }
 
     /// Not all came through.
@@ -349,6 +414,7 @@ impl Daemon<'_> {
 
     /// What the kernel shall have in a family.
     fn want(&mut self, family: Family) {
+        let yields = self.kernel[family].manual.obeyed().is_some();
         let Memory {
             core,
             mirror,
@@ -367,7 +433,7 @@ impl Daemon<'_> {
             tables,
             routes: mirror.routes(),
             rules: mirror.rules(),
-            yields: false,
+            yields,
         });
         let laid_out = &mut laid_out[family];
         laid_out.taken.clone_from(&wanted.taken);
@@ -418,6 +484,22 @@ impl Daemon<'_> {
         for family in Family::ALL {
             self.kernel[family].plan();
         }
+    }
+}
+
+/// What prevails over the leaders, for a status.
+pub(super) fn overridden_by(kernel: &PerFamily<Standing>) -> OverriddenBy {
+    let of = |family| {
+        let default = kernel[family].manual.obeyed();
+        default.map(|default| ManualRoute {
+            device: default.device.clone(),
+            metric: default.metric.0,
+            table: TABLE_MAIN,
+        })
+    };
+    OverriddenBy {
+        ipv4: of(Family::V4),
+        ipv6: of(Family::V6),
     }
 }
 

@@ -18,7 +18,9 @@ use crate::text::text;
 use crate::types::{
     CheckSet, Duration, Family, Instant, Metric, Name, PROTOCOL, PathId, PerFamily, Slot, Waiting,
 };
-use crate::wire::control::{self, Active, Counters, Header, Reply, Request, Target, Warning};
+use crate::wire::control::{
+    self, Active, Counters, Header, OverriddenBy, Reply, Request, Target, Warning,
+};
 use crate::wire::decimal::Decimal;
 
 /// All that a status tells of.
@@ -29,6 +31,7 @@ pub(super) struct View<'a> {
     pub(super) laid_out: &'a PerFamily<LaidOut>,
     pub(super) warnings: &'a [Warning],
     pub(super) counters: &'a Counters,
+    pub(super) overridden_by: OverriddenBy,
     pub(super) started_at: Instant,
     pub(super) now: Instant,
 }
@@ -106,6 +109,7 @@ impl View<'_> {
                 ipv4: leader(Family::V4),
                 ipv6: leader(Family::V6),
             },
+            overridden_by: self.overridden_by.clone(),
             counters: self.counters(),
         }
     }

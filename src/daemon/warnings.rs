@@ -10,6 +10,7 @@ use crate::limits::{ADDRESSES_MAX, LINKS_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MA
 use crate::linux::probe::share::Room;
 use crate::linux::sysctl;
 use crate::routing::layout::{Taken, overridden_by};
+use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::Kinds;
 use crate::routing::objects::{Change, Route};
 use crate::routing::others::jumped_over;
@@ -234,7 +235,22 @@ impl Daemon<'_> {
             let cure = advice(format_args!("{cure}"));
             self.warnings.add("overridden", None, what, cure);
         }
-        self.warn_of_rules(family);
+        match &self.kernel[family].manual {
+            Manual::Obeyed(_) => {}
+            Manual::None => self.warn_of_rules(family),
+            Manual::Doubted(default) => {
+                let ManualDefault { device, metric } = default;
+                let what = format_args!(
+                    "the {family} default route by {device} (metric {metric} in main) is not obeyed, as it may be a \
+                     management port's"
+                );
+                let cure =
+                    format_args!("`option yield '1'` has it obeyed, `'0'` ends this warning");
+                self.warnings
+                    .add("foreign-default", None, what, advice(cure));
+                self.warn_of_rules(family);
+            }
+        }
         let mirror = &self.memory.mirror;
         if family == Family::V6 && uplink::source_specific_defaults(mirror).next().is_some() {
             let what = format_args!(

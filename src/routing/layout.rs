@@ -18,8 +18,8 @@ use crate::config::{Config, Provider};
 use crate::engine::{Plan, RankedPath};
 use crate::limits::{ROUTES_WANTED_MAX, RULES_WANTED_MAX, TAKEN_MAX};
 use crate::types::{
-    Family, Metric, PROTOCOL, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN, Waiting,
-    network_of,
+    Family, IPV6_USUAL, Metric, PROTOCOL, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
+    Waiting, network_of,
 };
 
 /// Preferences of our rules. What must go a certain way stands before the rules of others, counted from `rule_pref`, slot by
@@ -49,9 +49,6 @@ pub mod pref {
 /// The metric of our routes in a policy table. Any would do in a table of our own; in one that others fill too, it is
 /// before IPv6's usual 1024, and one that nobody gives to connected networks, which we do not watch.
 pub const POLICY_METRIC: Metric = Metric(PROTOCOL as u32);
-/// What the kernel makes of an IPv6 metric of 0, and gives to routes learned from router advertisements
-/// (`IP6_RT_PRIO_USER`, linux/ipv6_route.h).
-const IPV6_USUAL: Metric = Metric(1024);
 
 /// All that the layout of one family depends on.
 #[derive(Clone, Copy)]

@@ -19,6 +19,8 @@ pub struct Link {
     pub carrier: bool,
     /// `IFF_POINTOPOINT`: needs no gateway
     pub point_to_point: bool,
+    /// `ARPHRD_ETHER`: Ethernet, or as if it were
+    pub ethernet: bool,
 }
 
 /// An address of ours on a device.

@@ -16,7 +16,7 @@ use crate::types::{Cause, DeviceName, Family, Kind, Name, Who};
 use crate::wire::decimal::Decimal;
 
 /// The protocol's version: a client of another version is told so.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// Longest text of a warning, an error or an explanation.
 pub const TEXT_MAX: usize = 240;
@@ -101,6 +101,8 @@ pub struct Header {
     pub table: u32,
     /// who leads in each family
     pub active: Active,
+    /// by what the leader is overridden in each family
+    pub overridden_by: OverriddenBy,
     /// see [`Counters`]
     pub counters: Counters,
 }
@@ -111,6 +113,42 @@ pub struct Header {
 pub struct Active {
     pub ipv4: Option<Name>,
     pub ipv6: Option<Name>,
+}
+
+/// In each family, the default route that traffic leaves by instead.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct OverriddenBy {
+    pub ipv4: Option<ManualRoute>,
+    pub ipv6: Option<ManualRoute>,
+}
+
+impl OverriddenBy {
+    /// That of one family.
+    pub fn of(&self, family: Family) -> Option<&ManualRoute> {
+        match family {
+            Family::V4 => self.ipv4.as_ref(),
+            Family::V6 => self.ipv6.as_ref(),
+        }
+    }
+}
+
+/// A default route that is not ours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ManualRoute {
+    /// its device
+    pub device: DeviceName,
+    /// its metric
+    pub metric: u32,
+    /// its table
+    pub table: u32,
+}
+
+/// `wg0 (metric 1 in main)`
+impl fmt::Display for ManualRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (metric {} in main)", self.device, self.metric)
+    }
 }
 
 /// One thing that a person should mend.

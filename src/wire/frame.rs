@@ -209,6 +209,14 @@ mod tests {
                     pinned: pinned.clone(),
                     table,
                     active: Active { ipv4, ipv6: pinned },
+                    overridden_by: OverriddenBy {
+                        ipv4: None,
+                        ipv6: (table % 2 == 0).then(|| ManualRoute {
+                            device: "wg0".try_into().unwrap(),
+                            metric: table,
+                            table: 254,
+                        }),
+                    },
                     counters: Counters {
                         swaps: counts[0],
                         probes_sent: counts[1],
@@ -344,7 +352,7 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 3:"));
+        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 4:"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ const STATES: [State; 5] = [
     State::Waiting,
 ];
 /// The kinds without a state, by their byte.
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     Kind::Started,
     Kind::Stopped,
     Kind::Configuration,
@@ -41,6 +41,7 @@ const KINDS: [Kind; 13] = [
     Kind::NoRoute,
     Kind::RoutesNotSet,
     Kind::RoutesPutBack,
+    Kind::Overridden,
 ];
 /// The byte of a change of state from the first state to itself: the others follow.
 const KIND_OF_STATE: u8 = 32;
@@ -60,6 +61,7 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::NoRoute => 10,
         Kind::RoutesNotSet => 11,
         Kind::RoutesPutBack => 12,
+        Kind::Overridden => 13,
         Kind::State { from, to } => KIND_OF_STATE + from as u8 * 8 + to as u8,
     }
 }
@@ -249,6 +251,8 @@ impl Writer {
                 self.byte(21);
                 return self.fault(Some(*fault));
             }
+            Cause::Manual(device, metric) => return self.manual(24, device, *metric),
+            Cause::ManualGone(device, metric) => return self.manual(25, device, *metric),
             Cause::Changed(Ours::Rule(pref), more) => {
                 self.byte(22);
                 self.number(*pref);
@@ -305,6 +309,12 @@ impl Writer {
             self.text(target);
             self.fault(fault);
         }
+    }
+
+    fn manual(&mut self, tag: u8, device: &str, metric: Metric) {
+        self.byte(tag);
+        self.text(device);
+        self.number(metric.0);
     }
 
     fn fault(&mut self, fault: Option<Fault>) {
@@ -370,6 +380,8 @@ impl<'a> Reader<'a> {
                 let (metric, table) = (Metric(self.number()?), self.number()?);
                 Cause::Changed(Ours::Route { to, metric, table }, self.number()?)
             }
+            24 => Cause::Manual(self.text()?.try_into().ok()?, Metric(self.number()?)),
+            25 => Cause::ManualGone(self.text()?.try_into().ok()?, Metric(self.number()?)),
             _ => return None,
         })
     }
@@ -518,6 +530,8 @@ mod tests {
             Cause::Changed(route(None), 0),
             Cause::Changed(route(Some("192.0.2.0/24")), 7),
             Cause::Changed(Ours::Rule(18500), u32::MAX),
+            Cause::Manual("wg0".try_into().unwrap(), Metric(1)),
+            Cause::ManualGone("a-name-of-15-by".try_into().unwrap(), Metric(u32::MAX)),
         ];
         for waiting in [
             Waiting::NoDevice,

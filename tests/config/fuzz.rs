@@ -37,6 +37,7 @@ const WORDS: &[&str] = &[
     "table",
     "rule_pref",
     "catch_all",
+    "yield",
     "start_metric",
     "preempt",
     "type",

@@ -15,6 +15,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(globals.start_metric, Metric(100));
     assert_eq!(globals.table, 176);
     assert_eq!((globals.rule_pref, globals.catch_all), (17600, 32765));
+    assert_eq!(globals.obeys, Yield::Auto);
     assert_eq!(globals.sticky_file, "/etc/failover/sticky.provider");
     assert_eq!(globals.last_resort, LastResort::First);
     assert_eq!(globals.preempt, Preempt::Yes);
@@ -164,6 +165,7 @@ fn globals_are_read() {
 	option table 'main'
 	option rule_pref '31365'
 	option catch_all '32765'
+	option yield '1'
 	option sticky_file '/tmp/sticky'
 	option last_resort 'unreachable'
 	option preempt '90'
@@ -180,6 +182,7 @@ fn globals_are_read() {
         table: TABLE_MAIN,
         rule_pref: 31365,
         catch_all: 32765,
+        obeys: Yield::All,
         sticky_file: "/tmp/sticky".try_into().unwrap(),
         last_resort: LastResort::Unreachable,
         preempt: Preempt::After(Duration::from_secs(90)),

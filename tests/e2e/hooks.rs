@@ -11,13 +11,13 @@ use super::witness::children;
 use super::{SOON, leads_in};
 
 /// Writes down what it is told: a file a call, numbered.
-const RECORDER: &str = "#!/bin/sh\n\
+pub const RECORDER: &str = "#!/bin/sh\n\
     n=$(ls \"$RECORDS\" | wc -l)\n\
     { echo \"CALL=${0##*/} $*\"; env; } > \"$RECORDS/.new\"\n\
     mv \"$RECORDS/.new\" \"$RECORDS/$(printf %04d $n)\"\n";
 
 /// One call of a hook: its environment, and `CALL`.
-type Call = HashMap<String, String>;
+pub type Call = HashMap<String, String>;
 
 /// A hook whose first line names an interpreter that is not there, as with a line's end of DOS, is said to be that.
 #[test]
@@ -42,7 +42,7 @@ fn an_interpreter_that_is_not_there_is_told_of() {
 }
 
 /// A daemon that will find these hooks (name, script, mode), and has not started.
-fn with_hooks<'lab>(lab: &'lab Lab, hooks: &[(&str, &str, u32)]) -> Daemon<'lab> {
+pub fn with_hooks<'lab>(lab: &'lab Lab, hooks: &[(&str, &str, u32)]) -> Daemon<'lab> {
     let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(lab));
     let (records, directory) = (daemon.file("records"), daemon.file("hooks.d"));
     for directory in [&records, &directory] {
@@ -60,7 +60,8 @@ fn with_hooks<'lab>(lab: &'lab Lab, hooks: &[(&str, &str, u32)]) -> Daemon<'lab>
     daemon
 }
 
-fn calls(daemon: &Daemon) -> Vec<Call> {
+/// What hooks were told, call by call.
+pub fn calls(daemon: &Daemon) -> Vec<Call> {
     let entries = fs::read_dir(daemon.file("records")).unwrap().flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
     files.retain(|file| !file.ends_with(".new"));
@@ -88,7 +89,7 @@ fn told(daemon: &Daemon) -> Vec<String> {
 }
 
 /// Waits until this was told, after everything that was known.
-fn hears(daemon: &Daemon, known: usize, wanted: &[&str]) {
+pub fn hears(daemon: &Daemon, known: usize, wanted: &[&str]) {
     let so = || {
         told(daemon)
             .get(known..)

@@ -13,6 +13,7 @@
 //! | [`steering`] | by firewall mark, by a chosen device, from a chosen address |
 //! | [`foreign`] | what is not ours stays as it is |
 //! | [`neighbours`] | rules of other programs beside ours |
+//! | [`manual`] | default routes that others set in `main` |
 //! | [`filter`] | strict reverse path filters, found and cured |
 //! | [`uplinks`] | point-to-point, link-local gateways, one family only |
 //! | [`death`] | killed at any instant, over and over |
@@ -47,6 +48,7 @@ pub mod hooks;
 pub mod lab;
 pub mod last_resort;
 pub mod life;
+pub mod manual;
 pub mod neighbours;
 pub mod netifd;
 pub mod netifd_death;

@@ -9,7 +9,7 @@ use nix::libc;
 use rtnetlink::packet_core::{Emitable, NLM_F_REPLACE, NlasIterator};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressFlags, AddressHeader, AddressScope};
-use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
+use rtnetlink::packet_route::link::{LinkFlags, LinkHeader, LinkLayerType};
 use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 
@@ -72,6 +72,7 @@ fn link(payload: &[u8]) -> Option<Link> {
         up: header.flags.contains(LinkFlags::Up),
         carrier: header.flags.contains(LinkFlags::LowerUp),
         point_to_point: header.flags.contains(LinkFlags::Pointopoint),
+        ethernet: header.link_layer_type == LinkLayerType::Ether,
     })
 }
 

@@ -142,12 +142,14 @@ impl Interfaces {
 
     /// A configuration is in force: its interfaces are to be asked for, and no others are known any more.
     pub fn follow(&mut self, config: &Config) {
-        let wanted = |name: &Name| config.enabled().any(|p| p.interfaces.contains(name));
+        // Those of disabled providers, too: what leads by their devices is not set by hand.
+        let providers = &config.providers;
+        let wanted = |name: &Name| providers.iter().any(|p| p.interfaces.contains(name));
         // Nothing is written where nothing is: that would take memory.
         if !self.known.is_empty() {
             self.known.retain(|known| wanted(&known.name));
         }
-        for name in config.enabled().flat_map(|provider| &provider.interfaces) {
+        for name in providers.iter().flat_map(|provider| &provider.interfaces) {
             if !self.known.iter().any(|known| known.name == *name) {
                 // There is room for as many as a configuration may have.
                 let _ = self.known.push(Known {
