@@ -136,7 +136,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "overridden_by",
-        &[("ipv4", "manual|null"), ("ipv6", "manual|null")],
+        &[("ipv4", "null|manual"), ("ipv6", "null|manual")],
     ),
     (
         "manual",
