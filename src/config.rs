@@ -38,7 +38,9 @@ pub use known::{Ids, Unusable};
 pub use load::{Refused, load};
 pub use verdict::{Profile, Quality, Quorum, Threshold, Timing};
 
-use crate::limits::{CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, TARGET_MAX};
+use crate::limits::{
+    CATCH_ALL_MAX, CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
+};
 use crate::types::{
     DeviceName, Duration, Family, FilePath, Mark, Metric, Name, PerFamily, Prefix, Slot,
 };
@@ -71,6 +73,10 @@ pub struct Globals {
     pub table: u32,
     /// Preference of the first of our rules.
     pub rule_pref: u32,
+    /// Preference of the rule that leads to what chooses among our providers.
+    pub catch_all: u32,
+    /// Which default routes of others in `main` prevail over ours.
+    pub obeys: Yield,
     /// Holds the pinned provider's id.
     pub sticky_file: FilePath,
     /// Which provider leads when none is healthy.
@@ -96,6 +102,8 @@ impl Globals {
         start_metric: Metric(0),
         table: 0,
         rule_pref: 0,
+        catch_all: 0,
+        obeys: Yield::Auto,
         sticky_file: String::new(),
         last_resort: LastResort::First,
         preempt: Preempt::Yes,
@@ -113,7 +121,9 @@ impl Default for Globals {
             enabled: true,
             start_metric: Metric(100),
             table: 176,
-            rule_pref: 17600,
+            rule_pref: RULE_PREF,
+            catch_all: CATCH_ALL_MAX,
+            obeys: Yield::Auto,
             sticky_file: text("/etc/failover/sticky.provider"),
             last_resort: LastResort::First,
             preempt: Preempt::Yes,
@@ -128,6 +138,17 @@ impl Default for Globals {
 
 fn text<const N: usize>(s: &str) -> String<N> {
     String::try_from(s).unwrap_or_default()
+}
+
+/// Which foreign default routes in `main`, with a low metric and by devices that are no provider's, prevail over ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yield {
+    /// those that look as if they were meant to
+    Auto,
+    /// all
+    All,
+    /// none
+    None,
 }
 
 /// What a clean stop leaves in the kernel.

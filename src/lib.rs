@@ -50,6 +50,9 @@
 //!    `routing::diff::properties::no_change_leaves_a_hole_or_touches_what_is_not_ours`
 //! 2. Nothing that is not ours is changed or deleted; ours carry protocol 176, and a metric that is taken is skipped. The
 //!    same property, and `tests/layout.rs`: `foreign_routes_at_our_metrics_stay_and_ours_skip_them`
+//!    Foreign rules before `main`, and a manual default there, come before our choice among providers.
+//!    `e2e::neighbours`, `e2e::manual`; an upgrade from rules that did not,
+//!    `routing::diff::properties::the_former_layout_is_taken_over_without_a_hole`
 //! 3. The best healthy path has the lowest of our metrics within one netlink round trip of its verdict.
 //!    `e2e::outage::a_dead_upstream_in_ipv4`, `a_pulled_cable_in_ipv4` (and `_ipv6`); of the engine alone, `tests/engine.rs`:
 //!    `the_invariants_hold_after_each_event`

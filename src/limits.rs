@@ -71,10 +71,16 @@ pub const ROUNDS_APART: Duration = Duration::from_millis(25);
 pub const TIMEOUT_INTERVALS_MAX: u32 = 63;
 /// Largest `rank` that can be given.
 pub const RANK_MAX: u32 = 65535;
-/// Distance from our first rule preference, `rule_pref`, to our last one.
-pub const RULE_PREFS: u32 = 900;
-/// The last rule preference before that of table `main`.
-pub const RULE_PREF_MAX: u32 = 32765;
+/// Distance from our first rule preference, `rule_pref`, to the last one before `main`.
+pub const RULE_PREFS: u32 = 1399;
+/// The default of `rule_pref`.
+pub const RULE_PREF: u32 = 17600;
+/// The highest `rule_pref` of former versions.
+pub const RULE_PREF_MAX_FORMER: u32 = 31865;
+/// The last preference before `main`'s, and the highest `catch_all`.
+pub const CATCH_ALL_MAX: u32 = 32765;
+/// The highest `rule_pref`.
+pub const RULE_PREF_MAX: u32 = CATCH_ALL_MAX - RULE_PREFS - 1;
 /// Transitions remembered by the journal.
 pub const JOURNAL_MAX: usize = 128;
 /// Longest cause of a transition, in bytes; longer ones are cut.
@@ -101,8 +107,8 @@ pub const RULES_MAX: usize = 1024;
 /// Most routes that are installed per family: one per provider in the swap table, two in its policy table, and one in `main`
 /// before a default route there that refuses.
 pub const ROUTES_WANTED_MAX: usize = 4 * PROVIDERS_MAX;
-/// Most rules that are installed per family: three per provider, and three others.
-pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 3;
+/// Most rules that are installed per family: three per provider, and seven others.
+pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 7;
 /// Metrics taken by routes of other programs that are reported at once.
 pub const TAKEN_MAX: usize = 16;
 /// Longest wait for the kernel's answer to one netlink request; in a dump, for its next part.

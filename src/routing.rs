@@ -8,12 +8,16 @@
 //! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
 //! | [`diff`] | those, and what it has → the changes in between, in a safe order |
 //! | [`asked`] | what the kernel says of the way of packets when it is asked |
+//! | [`manual`] | whether a default route that is not ours prevails over ours |
+//! | [`others`] | what the rules and routes of other programs mean beside ours |
 //! | [`mwan3`] | whether mwan3 is at work, too |
 
 pub mod asked;
 pub mod diff;
 pub mod layout;
+pub mod manual;
 pub mod mirror;
 pub mod mwan3;
 pub mod objects;
+pub mod others;
 pub mod uplink;

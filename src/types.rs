@@ -134,6 +134,10 @@ pub const PROTOCOL: u8 = 176;
 /// The first automatic policy table; the others follow by slot.
 pub const POLICY_TABLE_FIRST: u32 = 17601;
 
+/// What the kernel makes of an IPv6 metric of 0, and gives to routes learned from router advertisements
+/// (`IP6_RT_PRIO_USER`, linux/ipv6_route.h).
+pub const IPV6_USUAL: Metric = Metric(1024);
+
 /// The main routing table's number.
 pub const TABLE_MAIN: u32 = 254;
 

@@ -212,8 +212,8 @@ fn deleted_routes_and_rules_are_restored() {
         router.settle();
         router.ip("route del default table 176 metric 100");
         router.ip("route flush table 17602");
-        router.ip("rule del pref 18500");
-        router.ip("rule del pref 17801");
+        router.ip("rule del pref 32765");
+        router.ip("rule del pref 18931");
         assert_eq!(router.settle_from_outage(), 5);
         assert_eq!(router.way(""), Some("eth1"));
     });

@@ -32,16 +32,19 @@ expected_rules() { # FAMILY
     for number in $providers; do
         describe "$number"
         case $1 in
-        4) printf '1770%d:\tfrom %s lookup 1760%d proto 176\n' $((number - 1)) "$own4" "$number" ;;
-        6) printf '1770%d:\tfrom %s lookup 1760%d proto 176\n' $((number - 1)) "$own6" "$number" ;;
+        4) printf '1790%d:\tfrom %s lookup 1760%d proto 176\n' $((number - 1)) "$own4" "$number" ;;
+        6) printf '1790%d:\tfrom %s lookup 1760%d proto 176\n' $((number - 1)) "$own6" "$number" ;;
         esac
     done
     for number in $providers; do
         describe "$number"
-        printf '1780%d:\tfrom all oif %s lookup 1760%d proto 176\n' $((number - 1)) "$device" "$number"
+        printf '1893%d:\tfrom all oif %s lookup 1760%d proto 176\n' $((number - 1)) "$device" "$number"
     done
-    printf '18500:\tfrom all lookup 176 proto 176\n32766:\tfrom all lookup main\n'
+    printf '32765:\tfrom all goto 32800 proto 176\n32766:\tfrom all lookup main\n'
     [ "$1" = 6 ] || printf '32767:\tfrom all lookup default\n'
+    printf '32800:\tfrom all lookup main suppress_prefixlength 0 proto 176\n'
+    printf '33900:\tfrom all lookup 176 proto 176\n33901:\tfrom all lookup main proto 176\n'
+    [ "$1" = 6 ] || printf '33902:\tfrom all lookup default proto 176\n'
 }
 
 rules_are_ours() {

@@ -169,6 +169,11 @@ impl Page<'_> {
                 " It carries {family} all the same: no enabled provider works, and it is the last resort."
             )),
         }
+        if let Some(by) = header.overridden_by.of(family) {
+            self.say(format_args!(
+                " But it is overridden by {by}: traffic leaves by that until it is gone."
+            ));
+        }
         if let Some(metric) = path.overridden_by {
             self.say(format_args!(
                 " But somebody else's default route wins over ours, by its metric {metric}: traffic leaves by that."

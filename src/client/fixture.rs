@@ -8,8 +8,8 @@ use crate::types::{
 use crate::wire::control::{Cure, Entry, Warning};
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{
-    Active, Check, CheckState, Counters, Header, Path, ProviderHead, ProviderState, Reason, Rounds,
-    Rtt, Terms,
+    Active, Check, CheckState, Counters, Header, OverriddenBy, Path, ProviderHead, ProviderState,
+    Reason, Rounds, Rtt, Terms,
 };
 
 fn text<const N: usize>(text: &str) -> heapless::String<N> {
@@ -102,6 +102,7 @@ pub(super) fn healthy() -> Answer {
                 ipv4: Lead::By(text("isp1")),
                 ipv6: Lead::By(text("isp1")),
             },
+            overridden_by: OverriddenBy::default(),
             counters: Counters {
                 swaps: 2,
                 probes_sent: 600,

@@ -6,7 +6,7 @@ use crate::linux::connection::{Answer, Provider};
 use crate::text::text;
 use crate::types::Family;
 use crate::wire::control::{TEXT_MAX, Warning};
-use crate::wire::snapshot::{Active, Counters};
+use crate::wire::snapshot::{Active, Counters, OverriddenBy};
 
 /// The whole, in the order in which it is read best.
 #[derive(Serialize)]
@@ -16,6 +16,7 @@ struct Status<'a> {
     pinned: Option<&'a str>,
     table: u32,
     active: &'a Active,
+    overridden_by: &'a OverriddenBy,
     warnings: &'a [Told<'a>],
     counters: &'a Counters,
     providers: &'a [Provider],
@@ -71,6 +72,7 @@ pub(super) fn render(answer: &Answer) -> Option<String> {
         pinned: header.pinned.as_deref(),
         table: header.table,
         active: &header.active,
+        overridden_by: &header.overridden_by,
         warnings: &warnings,
         counters: &header.counters,
         providers: &answer.providers,
@@ -113,6 +115,7 @@ mod tests {
             "pinned": null,
             "table": 176,
             "active": {"ipv4": "isp1", "ipv6": "isp1"},
+            "overridden_by": {"ipv4": null, "ipv6": null},
             "warnings": [],
             "counters": {
                 "swaps": 2, "probes_sent": 600, "probes_answered": 590, "icmp_errors": 0, "replies_rejected": 0, "repairs": 1,
@@ -169,8 +172,22 @@ mod tests {
         let text = render(&healthy()).unwrap();
         let check = r#""checks":[{"name":"google","type":"ping","target":"8.8.8.8","state":"ok","rtt_ms":12.346,"loss_percent":33.333,"sent":300,"received":299,"failing_s":null}]"#;
         assert!(text.contains(check), "{text}");
-        let begin = r#"{"version":"0.1.0","uptime_s":273840,"pinned":null,"table":176,"active":{"ipv4":"isp1","ipv6":"isp1"},"warnings":[],"counters":{"swaps":2,"probes_sent":600,"probes_answered":590,"replies_rejected":0,"icmp_errors":0,"repairs":1,"kernel_errors":0,"overruns":0,"undecodable":0,"overflows":0,"reloads":0},"providers":[{"id":"isp1","rank":1,"state":"online","disabled":false,"paths":[{"family":"ipv4""#;
+        let begin = r#"{"version":"0.1.0","uptime_s":273840,"pinned":null,"table":176,"active":{"ipv4":"isp1","ipv6":"isp1"},"overridden_by":{"ipv4":null,"ipv6":null},"warnings":[],"counters":{"swaps":2,"probes_sent":600,"probes_answered":590,"replies_rejected":0,"icmp_errors":0,"repairs":1,"kernel_errors":0,"overruns":0,"undecodable":0,"overflows":0,"reloads":0},"providers":[{"id":"isp1","rank":1,"state":"online","disabled":false,"paths":[{"family":"ipv4""#;
         assert!(text.starts_with(begin), "{text}");
+    }
+
+    #[test]
+    fn a_manual_default_is_told_of_by_family() {
+        let mut answer = healthy();
+        let header = answer.header.as_mut().unwrap();
+        header.overridden_by.ipv6 = Some(crate::wire::snapshot::ManualRoute {
+            device: "wg0".try_into().unwrap(),
+            metric: 1024,
+            table: 254,
+        });
+        let expected =
+            json!({"ipv4": null, "ipv6": {"device": "wg0", "metric": 1024, "table": 254}});
+        assert_eq!(parsed(&answer)["overridden_by"], expected);
     }
 
     /// The names of all fields of an object, and of those in it.

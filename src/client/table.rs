@@ -100,17 +100,33 @@ impl Page {
     }
 
     fn leaders(&mut self, header: &Header, providers: &[Provider]) {
+        let overridden = Family::ALL.map(|family| header.overridden_by.of(family));
+        for (family, by) in Family::ALL.into_iter().zip(overridden) {
+            let Some(by) = by else { continue };
+            let text = match leader(header, family) {
+                Some(id) => format!(
+                    "{family} is overridden by {by}, and leaves by that, not by {id}",
+                    id = plain(id)
+                ),
+                None => format!("{family} is overridden by {by}, and leaves by that"),
+            };
+            self.paragraph(Tone::Unsure, "", &plain(&text));
+        }
         let leaders = Family::ALL.map(|family| {
             leader(header, family).map(|id| (plain(id), trouble(providers, id, family)))
         });
         if let [Some(v4), Some(v6)] = &leaders
             && v4 == v6
+            && overridden == [None; 2]
         {
             let (id, (tone, trouble)) = v4;
             let text = format!("ipv4 and ipv6 leave by {id}{trouble}");
             return self.paragraph(*tone, "", &text);
         }
         for (family, leader) in Family::ALL.into_iter().zip(leaders) {
+            if header.overridden_by.of(family).is_some() {
+                continue;
+            }
             let mut paths = providers.iter().flat_map(|provider| &provider.paths);
             if let Some((id, (tone, trouble))) = leader {
                 let text = format!("{family} leaves by {id}{trouble}");
@@ -384,6 +400,7 @@ mod tests {
     use super::*;
     use crate::client::fixture::{healthy, online, provider, troubled};
     use crate::types::{Lead, Slot, Waiting};
+    use crate::wire::snapshot::ManualRoute;
 
     /// 2025-11-23T20:28:55Z
     const NOW_MS: u64 = 1_763_929_735_400;
@@ -411,6 +428,27 @@ ipv4 and ipv6 leave by isp1
   isp2      ipv4    probing      2s     -        -       -  -
 "
         );
+    }
+
+    #[test]
+    fn what_leaves_by_a_manual_default_does_not_leave_by_the_leader() {
+        let mut answer = healthy();
+        let by = ManualRoute {
+            device: "wg0".try_into().unwrap(),
+            metric: 1,
+            table: 254,
+        };
+        let header = answer.header.as_mut().unwrap();
+        header.overridden_by.ipv4 = Some(by);
+        let head: Vec<String> = text(&answer).lines().map(str::to_owned).collect();
+        assert_eq!(
+            head[1],
+            "ipv4 is overridden by wg0 (metric 1 in main), and leaves by that, not by isp1"
+        );
+        assert_eq!(head[2], "ipv6 leaves by isp1");
+        let header = answer.header.as_mut().unwrap();
+        header.active.ipv4 = Lead::NoRoute;
+        assert!(text(&answer).contains("(metric 1 in main), and leaves by that\n"));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! `config globals` → [`Globals`].
 
-use super::{Globals, LastResort, LogLevel, OnStop, Preempt};
-use crate::limits::{INTERVAL_MAX, PROVIDERS_MAX, RULE_PREF_MAX, RULE_PREFS};
+use super::{Globals, LastResort, LogLevel, OnStop, Preempt, Yield};
+use crate::limits::{
+    CATCH_ALL_MAX, INTERVAL_MAX, PROVIDERS_MAX, RULE_PREF, RULE_PREF_MAX, RULE_PREF_MAX_FORMER,
+    RULE_PREFS,
+};
 use crate::option::section::{Given, Options};
 use crate::option::value;
 use crate::types::{Duration, Metric, POLICY_TABLE_FIRST, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
@@ -17,8 +20,7 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
     globals.start_metric = metric.map(Metric).or(globals.start_metric);
     let table = options.parse("table", |text| table_number(text, tables));
     globals.table = table.or(globals.table);
-    let rule_pref = options.number("rule_pref", 1, RULE_PREF_MAX - RULE_PREFS);
-    globals.rule_pref = rule_pref.or(globals.rule_pref);
+    preferences(options, globals);
     if let Given::Is(path, _) = options.parse("sticky_file", value::file) {
         globals.sticky_file = path;
     }
@@ -41,6 +43,11 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
     );
     globals.last_resort = last_resort.or(globals.last_resort);
     globals.preempt = options.parse("preempt", preempt).or(globals.preempt);
+    let obeys = options.choice(
+        "yield",
+        &[("auto", Yield::Auto), ("1", Yield::All), ("0", Yield::None)],
+    );
+    globals.obeys = obeys.or(globals.obeys);
     let on_stop = options.choice(
         "on_stop",
         &[("restore", OnStop::Restore), ("keep", OnStop::Keep)],
@@ -56,6 +63,36 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
         ],
     );
     globals.syslog_level = level.or(globals.syslog_level);
+}
+
+/// The preferences of our rules.
+fn preferences(options: &mut Options<'_, '_, '_>, globals: &mut Globals) {
+    const { assert!(RULE_PREF_MAX == 31365) };
+    let given = options.parse("rule_pref", |text| {
+        let pref = value::number(text).filter(|pref| (1..=RULE_PREF_MAX_FORMER).contains(pref));
+        pref.ok_or("expected a whole number from 1 to 31365")
+    });
+    if let Given::Is(pref, line) = given {
+        globals.rule_pref = pref.min(RULE_PREF_MAX);
+        let used = globals.rule_pref;
+        if pref > used {
+            options.report.warning(
+                line,
+                format_args!("rule_pref '{pref}': {used} is used, the highest; write that"),
+            );
+        } else if pref < RULE_PREF {
+            options.report.warning(
+                line,
+                format_args!(
+                    "rule_pref '{pref}' no longer puts the providers' order before the rules of other programs: \
+                     option catch_all does; without need for another, delete it (default '{RULE_PREF}')"
+                ),
+            );
+        }
+    }
+    let least = globals.rule_pref + RULE_PREFS + 1;
+    let catch_all = options.number("catch_all", least, CATCH_ALL_MAX);
+    globals.catch_all = catch_all.or(globals.catch_all);
 }
 
 /// `0` is refused because it is ambiguous: as a boolean it means never, as a duration at once.

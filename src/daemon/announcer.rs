@@ -26,6 +26,8 @@ pub(super) struct Heard {
     /// By `PathId::index`: one more than the state; 0: of none.
     paths: [u8; PATHS_MAX],
     leaders: PerFamily<Option<Slot>>,
+    /// That a manual default prevailed at the start is known.
+    adopted: PerFamily<bool>,
     pinned: Option<Slot>,
 }
 
@@ -40,6 +42,7 @@ pub(super) struct Announcer<'m> {
 /// What a transition is about.
 struct Facts<'a> {
     snapshot: Snapshot<'a>,
+    routes: &'a RouteSync<'a>,
     interfaces: &'a Interfaces,
 }
 
@@ -63,6 +66,10 @@ impl Heard {
         Heard {
             paths: [0; PATHS_MAX],
             leaders: PerFamily { v4: None, v6: None },
+            adopted: PerFamily {
+                v4: false,
+                v6: false,
+            },
             pinned: None,
         }
     }
@@ -141,6 +148,7 @@ impl<'m> Announcer<'m> {
         while cx.hooks_due && self.hooks.are_idle() {
             let facts = Facts {
                 snapshot: Snapshot::of(cx.engine, routes, now()),
+                routes,
                 interfaces,
             };
             let Some(announcement) = self.heard.next_announcement(&facts) else {
@@ -177,20 +185,39 @@ impl Heard {
     }
 
     fn swap_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
-        let engine = facts.snapshot.engine;
+        self.adopt_manual(facts);
+        let carrier = |family| facts.snapshot.carrier(family);
         let family = Family::ALL
             .into_iter()
-            .find(|family| engine.carrier(*family) != self.leaders[*family])?;
-        let leader = engine.carrier(family);
+            .find(|family| carrier(*family) != self.leaders[*family])?;
+        let leader = carrier(family);
         let old = core::mem::replace(&mut self.leaders[family], leader);
         let path = leader.map(|slot| PathId { slot, family });
-        let cause = facts.snapshot.lead_cause(family);
+        let manual = facts.snapshot.manual[family];
+        let cause = match manual {
+            Some(_) => facts.snapshot.overridden_cause(family),
+            None => facts.snapshot.lead_cause(family),
+        };
+        let about = facts.about(path, family, cause);
         Some(announcement(&Transition {
             action: "swap",
+            device: manual.map_or(about.device, |default| &default.device),
             old: facts.id(old),
             new: facts.id(leader),
-            ..facts.about(path, family, cause)
+            ..about
         }))
+    }
+
+    /// That a manual default prevailed at the start is no news.
+    fn adopt_manual(&mut self, facts: &Facts<'_>) {
+        for family in Family::ALL {
+            if let Some(prevailed) = facts.routes.manual_at_start(family)
+                && !core::mem::replace(&mut self.adopted[family], true)
+                && prevailed
+            {
+                self.leaders[family] = None;
+            }
+        }
     }
 
     /// A path is in use or out of use; what is in between is no news.

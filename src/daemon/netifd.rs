@@ -61,8 +61,10 @@ impl NetifdWatch<'_> {
     /// Warns of interfaces that netifd says nothing of.
     pub(super) fn warn(&self, config: &Config, warnings: &mut Warnings) {
         for (name, trouble) in self.interfaces.failures() {
-            let provider = config.enabled().find(|p| p.interfaces.contains(name));
-            let id = provider.map(|provider| &provider.id);
+            let Some(provider) = config.enabled().find(|p| p.interfaces.contains(name)) else {
+                continue;
+            };
+            let id = Some(&provider.id);
             let mut add = |code, what, cure| {
                 warnings.add(code, id, what, cure);
             };

@@ -3,12 +3,14 @@
 //! | module | job |
 //! |---|---|
 //! | `attempt` | one attempt at bringing the kernel to a plan |
+//! | `manual` | the foreign default route in `main` that prevails over ours |
 //! | `picture` | the picture of the kernel's state is kept true |
 //! | `refusals` | what the kernel refuses, and when to ask for it again |
 //! | `standing` | what is in doubt in one family, and when to try again |
 //! | `uplinks` | every path's uplink, found in the picture |
 
 mod attempt;
+mod manual;
 mod picture;
 mod refusals;
 mod standing;
@@ -239,9 +241,11 @@ impl<'m> RouteSync<'m> {
         interfaces: &Interfaces,
         now: Instant,
     ) {
+        let manual_before = self.find_manual(family, cx.engine, interfaces);
         let standing = &mut self.standing[family];
         let unfinished = core::mem::take(&mut standing.unfinished);
-        let planned = core::mem::take(&mut cx.planned[family]) || unfinished;
+        let planned =
+            core::mem::take(&mut cx.planned[family]) || unfinished || manual_before.is_some();
         (standing.doubted, standing.not_before) = (false, None);
         self.want(family, cx.engine);
         let refusals = &mut self.refusals[family];
@@ -271,6 +275,9 @@ impl<'m> RouteSync<'m> {
             self.standing[family].try_again(now);
         }
         self.concluded(family, planned, stalled, cx, now);
+        if let Some(before) = manual_before {
+            self.manual_changed(family, &before, cx, now);
+        }
         if news {
             self.look_at_uplinks(cx, probing, interfaces, now);
             cx.warnings_due = true;
@@ -287,6 +294,8 @@ impl<'m> RouteSync<'m> {
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
             tables: self.tables,
             routes: self.mirror.routes(),
+            rules: self.mirror.rules(),
+            yields: self.standing[family].manual.obeyed().is_some(),
         });
         let laid_out = &mut self.laid_out[family];
         laid_out.taken.clone_from(&self.wanted.taken);

@@ -8,18 +8,19 @@ use crate::engine::rounds::Rounds;
 use crate::engine::{Engine, HeldBack};
 use crate::limits::PATHS_MAX;
 use crate::routing::layout::{error_route, everywhere, overridden_by};
+use crate::routing::manual::ManualDefault;
 use crate::routing::mirror::Mirror;
 use crate::routing::objects::Route;
 use crate::routing::uplink::Uplink;
 use crate::text::text;
 use crate::types::{
     Cause, CheckSet, Duration, Duty, Family, Instant, Kind, Lead, Measure, Metric, Name, PROTOCOL,
-    PathId, PerFamily, Slot, Waiting,
+    PathId, PerFamily, Slot, TABLE_MAIN, Waiting,
 };
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{
-    self, Active, CheckState, Counters, Header, Level, ProviderHead, ProviderState, Reason, Rtt,
-    Terms,
+    self, Active, CheckState, Counters, Header, Level, ManualRoute, OverriddenBy, ProviderHead,
+    ProviderState, Reason, Rtt, Terms,
 };
 
 /// How things stand at a time.
@@ -29,6 +30,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) mirror: &'a Mirror,
     pub(super) uplinks: &'a heapless::Vec<Uplink, PATHS_MAX>,
     pub(super) laid_out: &'a PerFamily<LaidOut>,
+    /// The foreign default route that traffic leaves by instead of by the leader.
+    pub(super) manual: PerFamily<Option<&'a ManualDefault>>,
     pub(super) now: Instant,
 }
 
@@ -39,6 +42,10 @@ impl<'a> Snapshot<'a> {
             mirror: routes.mirror,
             uplinks: routes.uplinks,
             laid_out: routes.laid_out,
+            manual: PerFamily {
+                v4: routes.manual(Family::V4).obeyed(),
+                v6: routes.manual(Family::V6).obeyed(),
+            },
             now,
         }
     }
@@ -58,6 +65,19 @@ impl<'a> Snapshot<'a> {
     pub(super) fn lead(&self, family: Family) -> Lead<&'a Name> {
         let lead = self.engine.lead_of(family);
         lead.named(|slot| self.id(Some(slot)))
+    }
+
+    /// The provider that traffic leaves by: none while a manual default prevails.
+    pub(super) fn carrier(&self, family: Family) -> Option<Slot> {
+        match self.manual[family] {
+            Some(_) => None,
+            None => self.engine.carrier(family),
+        }
+    }
+
+    /// The cause of a manual default's prevailing, as the journal has it.
+    pub(super) fn overridden_cause(&self, family: Family) -> Option<&'a Cause> {
+        self.last_cause(None, family, &|kind| kind == Kind::Overridden)
     }
 
     /// Why that is so, as the journal has it.
@@ -131,10 +151,23 @@ impl<'a> Snapshot<'a> {
                 ipv4: lead(Family::V4),
                 ipv6: lead(Family::V6),
             },
+            overridden_by: OverriddenBy {
+                ipv4: self.manual_route(Family::V4),
+                ipv6: self.manual_route(Family::V6),
+            },
             counters: self.counters(counters),
             preempt: globals.preempt,
             last_resort: globals.last_resort,
         }
+    }
+
+    fn manual_route(&self, family: Family) -> Option<ManualRoute> {
+        let ManualDefault { device, metric } = self.manual[family]?;
+        Some(ManualRoute {
+            device: device.clone(),
+            metric: metric.0,
+            table: TABLE_MAIN,
+        })
     }
 
     fn counters(&self, counters: &Counters) -> Counters {
@@ -326,7 +359,10 @@ impl<'a> Snapshot<'a> {
     /// status says so elsewhere.
     pub(super) fn prevailing_table(&self, family: Family) -> Option<u32> {
         let table = self.engine.config().globals.table;
-        self.overridden(family).map(|_| table)
+        match self.manual[family] {
+            Some(_) => Some(TABLE_MAIN),
+            None => self.overridden(family).map(|_| table),
+        }
     }
 
     /// 0 when it is yet to come.

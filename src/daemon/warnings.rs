@@ -11,9 +11,11 @@ use super::snapshot::Snapshot;
 use crate::config::Provider;
 use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
 use crate::routing::layout::{Taken, error_route, error_route_to_pass};
+use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::Kinds;
 use crate::routing::mwan3;
 use crate::routing::objects::{Change, Route};
+use crate::routing::others::jumped_over;
 use crate::routing::uplink;
 use crate::text::text;
 use crate::types::{Duty, Family, Fault, Name, PathId, TABLE_MAIN};
@@ -138,6 +140,7 @@ impl Warnings {
         }
         for family in Family::ALL {
             self.warn_of_family(family, &snapshot);
+            self.warn_of_neighbours(family, &snapshot, routes.manual(family));
             self.warn_of_refused(family, &snapshot, routes);
         }
         netifd.warn(snapshot.engine.config(), self);
@@ -229,6 +232,30 @@ impl Warnings {
         }
     }
 
+    /// Foreign routes and rules in `main`'s place that have no effect.
+    fn warn_of_neighbours(&mut self, family: Family, snapshot: &Snapshot<'_>, manual: &Manual) {
+        if matches!(manual, Manual::Obeyed(_)) {
+            return;
+        }
+        if let Manual::Doubted(ManualDefault { device, metric }) = manual {
+            let what = format_args!(
+                "the {family} default route by {device} (metric {metric} in main) is not obeyed, as it may be a \
+                 management port's"
+            );
+            let cure = format_args!("`option yield '1'` has it obeyed, `'0'` ends this warning");
+            self.add("foreign-default", None, what, advice(cure));
+        }
+        let goto = snapshot.engine.config().globals.catch_all;
+        for rule in jumped_over(snapshot.mirror.rules(), family, goto) {
+            let pref = rule.pref;
+            let what = format_args!(
+                "an {family} rule that is not ours has preference {pref}, behind our {goto}: it has no effect"
+            );
+            let cure = format_args!("add it again with a preference below {goto}");
+            self.add("rules-behind", None, what, advice(cure));
+        }
+    }
+
     /// What the kernel refuses over and over: each route and rule by its name.
     fn warn_of_refused(&mut self, family: Family, snapshot: &Snapshot<'_>, routes: &RouteSync<'_>) {
         let refusals = &routes.refusals[family];
@@ -237,7 +264,7 @@ impl Warnings {
             let (verb, route) = match &refusal.change {
                 Change::SetRoute(route) => ("add", route),
                 Change::DeleteRoute(route) => ("delete", route),
-                Change::AddRule(rule) | Change::DeleteRule(rule) => {
+                Change::AddRule(rule) | Change::MoveRule(rule) | Change::DeleteRule(rule) => {
                     let (pref, cure) = (rule.pref, Advice(fault, None));
                     let what = format_args!("the kernel refuses {family} rule {pref}: {fault}");
                     let cure = advice(format_args!("{cure}"));

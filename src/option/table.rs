@@ -38,8 +38,12 @@ options! {
             "the metric of the best default route; the others follow, one higher each";
         "table": &[Positive, Text("a name", "main")], Is("176"),
             "the swap table, by number or name: it holds the default routes";
-        "rule_pref": &[Number(1, 31865)], Is("17600"),
-            "the preference of the first of our rules; the last is 900 higher";
+        "rule_pref": &[Number(1, 31365)], Is("17600"),
+            "the preference of the first of our rules that lead a certain way; the last of these is 1399 higher";
+        "catch_all": &[Number(19000, 32765)], Is("32765"),
+            "the preference of the rule that leads to the providers' order, at least `rule_pref` + 1400: what other programs put before it goes first";
+        "yield": &[Word("auto"), Word("1"), Word("0")], Is("auto"),
+            "whether a default route of others in `main`, with a metric below `start_metric` and by a device that is no provider's, prevails over ours: `1` each, `0` none, `auto` all but those that a management port may have";
         "sticky_file": PATH, Is("/etc/failover/sticky.provider"), "holds the id of the pinned provider";
         "last_resort": &[Word("first"), Word("keep"), Word("unreachable")], Is("first"),
             "what happens when no provider is healthy: the `first` in rank that has a gateway leads, `keep` the current one, or `unreachable`: refuse traffic at once";

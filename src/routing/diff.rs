@@ -3,16 +3,19 @@
 //! What it has may be anything: the work of a moment ago, of a former run that was killed half-way, or what somebody
 //! left of ours. The order is such that traffic moves at the first change, and no look-up goes unanswered in between:
 //!
-//! 1. the swap table, best route first, in place;
-//! 2. what is left of ours before the best;
-//! 3. where no rule leads to the swap table: that rule, behind the one for specific routes;
-//! 4. the policy tables;
-//! 5. the other new rules, which now lead to routes;
-//! 6. old rules: those for all packets first, the last of them before the others, as each hides what stands behind it: the
-//!    swap table's goes before the one that refuses, lest that table leads once more; and both before the rules that except
-//!    bound sockets; then marks, which lead to an offline path; and last the one for specific routes, which all the others
-//!    need before them;
-//! 7. old routes, worst first, so that the best holds until somebody else's takes over.
+//! 1. the `goto`, where none is wanted: traffic falls onto what others have, and sees nothing of what comes then;
+//! 2. the swap table, best route first, in place;
+//! 3. what is left of ours before the best;
+//! 4. where no rules lead to the swap table: those, behind the one for specific routes, and the `goto` that leads to them
+//!    last, when nothing old stands in its way;
+//! 5. the policy tables;
+//! 6. the other new rules, which now lead to routes;
+//! 7. the `goto`, behind others of its preference: see [`Change::MoveRule`];
+//! 8. old rules: the `goto` of another preference first; then those for all packets, the last of them
+//!    before the others, as each hides what stands behind it; all these before the rules that except bound sockets; then
+//!    marks, which lead to an offline path; and last those for specific routes and for the machine's own addresses, which all
+//!    the others need before them;
+//! 9. old routes, worst first, so that the best holds until somebody else's takes over.
 //!
 //! Any of them may be refused. A route or rule that is refused keeps what it was to replace, and nothing else:
 //!
@@ -20,7 +23,7 @@
 //! - an old rule stays while the one for the same packets is refused, or leads to a table without a way; so do the routes
 //!   that it leads to;
 //! - the rule that refuses traffic stays while no route leads out;
-//! - the rule for specific routes stays while another old rule does.
+//! - the rules for specific routes and own addresses stay while another old rule does.
 //!
 //! One look-up can fail: of a socket bound to the device of a provider without a policy table, while its route is between
 //! two places in the swap table, which is for one change.
@@ -30,10 +33,10 @@ mod kernel;
 #[cfg(test)]
 mod properties;
 
-use super::layout::{Wanted, everywhere};
+use super::layout::{Wanted, everywhere, pref};
 use super::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::limits::{ROUTES_WANTED_MAX, RULES_MAX, RULES_WANTED_MAX};
-use crate::types::{Family, Metric, PROTOCOL, TABLE_MAIN};
+use crate::types::{Family, Metric, PROTOCOL, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 
 /// Asks `each` for the changes that bring one family to what is wanted; none when the kernel has it. It tells whether the
 /// change was made. `routes` and `rules` are the kernel's, of either family, before all changes.
@@ -46,7 +49,8 @@ pub fn changes(
     rules: &[Rule],
     each: &mut dyn FnMut(Change) -> bool,
 ) {
-    Difference::new(family, (&wanted.routes, &wanted.rules), routes, rules).changes(each);
+    let wanted = (wanted.swap_table, &wanted.routes[..], &wanted.rules[..]);
+    Difference::new(family, wanted, routes, rules).changes(each);
 }
 
 /// Asks `each` for the changes that remove everything of ours in one family: traffic falls from the best of ours onto what
@@ -57,7 +61,7 @@ pub fn removal(
     rules: &[Rule],
     each: &mut dyn FnMut(Change) -> bool,
 ) {
-    Difference::new(family, (&[], &[]), routes, rules).changes(each);
+    Difference::new(family, (0, &[], &[]), routes, rules).changes(each);
 }
 
 /// Whether a route of the kernel is as wanted. Only what it leads to counts: `onlink` matters to the kernel when it
@@ -72,6 +76,8 @@ fn same_route(wanted: &Route, has: &Route) -> bool {
 
 struct Difference<'a> {
     family: Family,
+    /// where the default routes are wanted that the rules lead to
+    swap_table: u32,
     wanted_routes: &'a [Route],
     wanted_rules: &'a [Rule],
     routes: &'a [Route],
@@ -87,12 +93,13 @@ struct Difference<'a> {
 impl<'a> Difference<'a> {
     fn new(
         family: Family,
-        (wanted_routes, wanted_rules): (&'a [Route], &'a [Rule]),
+        (swap_table, wanted_routes, wanted_rules): (u32, &'a [Route], &'a [Rule]),
         routes: &'a [Route],
         rules: &'a [Rule],
     ) -> Difference<'a> {
         Difference {
             family,
+            swap_table,
             wanted_routes,
             wanted_rules,
             routes,
@@ -104,7 +111,11 @@ impl<'a> Difference<'a> {
     }
 
     fn changes(mut self, each: &mut dyn FnMut(Change) -> bool) {
-        let swap_table = self.swap_table();
+        let jump = self.is_to_jump();
+        if !jump {
+            self.old_rules(&jumps, each);
+        }
+        let swap_table = self.swap_table;
         self.settle_routes(&|route| route.table == swap_table, each);
         let best = self.standing().find(|route| route.table == swap_table);
         let covers = |has: &Route| best.is_some_and(|best| wins(has, best));
@@ -115,23 +126,31 @@ impl<'a> Difference<'a> {
         self.new_rules(&way_out, each);
         self.settle_routes(&|route| route.table != swap_table, each);
         self.new_rules(&|rule| !way_out(rule), each);
-        self.old_rules(each);
+        self.move_back(each);
+        let done = |rule: &Rule| if jump { is_led_to(rule) } else { jumps(rule) };
+        self.old_rules(&|rule| !done(rule), each);
         self.worst_first(&|has| !covers(has), each);
     }
 
-    /// Where the default routes are that the last of our rules leads to.
-    fn swap_table(&self) -> u32 {
-        let mut tables = self.wanted_rules.iter().filter_map(swap_look_up);
-        tables.next().unwrap_or(TABLE_MAIN)
+    /// Whether traffic is to leave by a table that no rules of ours lead to.
+    fn lacks_way_out(&self) -> bool {
+        // Those of former versions stood before `main`.
+        let leads_by_itself = |rule: &Rule| looks_up_swap(rule) && !is_led_to(rule);
+        // What is to go from there goes when all the others are there.
+        let stale = |rule: &Rule| is_led_to(rule) && !self.wanted_rules.contains(rule);
+        self.wanted_rules.iter().any(looks_up_swap)
+            && self.is_to_jump()
+            && ![looks_up_swap, jumps, is_anchor]
+                .map(|part| self.our_rules().any(part))
+                .iter()
+                .all(|there| *there)
+            && !self
+                .our_rules()
+                .any(|rule| leads_by_itself(rule) || stale(rule))
     }
 
-    /// Whether traffic is to leave by a table that no rule of ours leads to.
-    fn lacks_way_out(&self) -> bool {
-        let leads = |rule: &Rule| swap_look_up(rule).is_some();
-        let refuses = |rule: &Rule| rule.verdict == RuleVerdict::Unreachable;
-        self.wanted_rules.iter().any(leads)
-            && !self.wanted_rules.iter().any(refuses)
-            && !self.our_rules().any(leads)
+    fn is_to_jump(&self) -> bool {
+        self.wanted_rules.iter().any(jumps)
     }
 
     /// Settles those of the wanted routes.
@@ -164,25 +183,41 @@ impl<'a> Difference<'a> {
     fn new_rules(&mut self, which: &dyn Fn(&Rule) -> bool, each: &mut dyn FnMut(Change) -> bool) {
         let wanted = self.wanted_rules.iter().enumerate();
         for (place, rule) in wanted.filter(|(_, rule)| which(rule)) {
+            if is_anchor(rule) && self.is_to_jump() {
+                self.old_rules(&is_led_to, each);
+            }
             let there = self.rules.contains(rule) || each(Change::AddRule(rule.clone()));
             mark(&mut self.refused_rules, place, !there);
         }
     }
 
-    fn old_rules(&mut self, each: &mut dyn FnMut(Change) -> bool) {
+    /// A rule of others that has come to stand behind the `goto`, at the same preference, would be jumped over.
+    fn move_back(&self, each: &mut dyn FnMut(Change) -> bool) {
+        let behind = |ours: &Rule| {
+            let mut rest = self.rules.iter().skip_while(|rule| *rule != ours);
+            rest.any(|rule| rule.is_foreign(self.family) && rule.pref == ours.pref)
+        };
+        for rule in self.wanted_rules.iter().filter(|rule| jumps(rule)) {
+            if behind(rule) {
+                each(Change::MoveRule(rule.clone()));
+            }
+        }
+    }
+
+    fn old_rules(&mut self, which: &dyn Fn(&Rule) -> bool, each: &mut dyn FnMut(Change) -> bool) {
         let mut last = None;
         let after = |difference: &Self, last: Option<TurnToGo>| {
             let old = difference.rules.iter().enumerate().filter(|(_, rule)| {
-                difference.is_ours(rule) && !difference.wanted_rules.contains(rule)
+                difference.is_ours(rule) && !difference.wanted_rules.contains(rule) && which(rule)
             });
-            old.map(|(place, rule)| (turn_to_go(rule, place), rule))
-                .filter(|(turn, _)| last.is_none_or(|last| last < *turn))
-                .min_by_key(|(turn, _)| *turn)
+            old.map(|(place, rule)| (turn_to_go(rule, place), place, rule))
+                .filter(|(turn, ..)| last.is_none_or(|last| last < *turn))
+                .min_by_key(|(turn, ..)| *turn)
         };
-        while let Some((turn, rule)) = after(self, last) {
+        while let Some((turn, place, rule)) = after(self, last) {
             last = Some(turn);
             let gone = !self.is_needed(rule) && each(Change::DeleteRule(rule.clone()));
-            mark(&mut self.staying, turn.2, !gone);
+            mark(&mut self.staying, place, !gone);
         }
     }
 
@@ -191,7 +226,11 @@ impl<'a> Difference<'a> {
         let wanted = self.wanted_rules.iter().zip(&self.refused_rules);
         let mut successors = wanted.filter(|(new, _)| is_successor(new, old)).peekable();
         match old.verdict {
-            RuleVerdict::LookupSpecific(_) if self.staying.contains(&true) => true,
+            RuleVerdict::LookupSpecific(_) | RuleVerdict::Lookup(TABLE_LOCAL)
+                if self.staying.contains(&true) =>
+            {
+                true
+            }
             RuleVerdict::Unreachable if successors.peek().is_none() => !self.is_led_out(),
             _ => successors.any(|(new, &refused)| refused || !self.takes_over(new, old)),
         }
@@ -199,8 +238,9 @@ impl<'a> Difference<'a> {
 
     /// Whether a rule that is there does what the old one did.
     fn takes_over(&self, new: &Rule, old: &Rule) -> bool {
-        match new.verdict {
-            RuleVerdict::Lookup(table) if new.verdict != old.verdict => self.has_way(table),
+        match (old.verdict, new.verdict) {
+            (RuleVerdict::Unreachable, RuleVerdict::Lookup(_)) => self.is_led_out(),
+            (_, RuleVerdict::Lookup(table)) if new.verdict != old.verdict => self.has_way(table),
             _ => true,
         }
     }
@@ -215,7 +255,7 @@ impl<'a> Difference<'a> {
 
     /// Whether traffic that is refused no longer finds a way: ours, or another's in the same table.
     fn is_led_out(&self) -> bool {
-        let (table, default) = (self.swap_table(), everywhere(self.family));
+        let (table, default) = (self.swap_table, everywhere(self.family));
         let mut others = self.routes.iter().filter(|route| {
             (route.table, route.destination, route.from) == (table, default, None)
                 && route.protocol != PROTOCOL
@@ -318,32 +358,52 @@ fn wins(route: &Route, best: &Route) -> bool {
     same_purpose(route, best) && route.metric < best.metric
 }
 
-/// The table that a rule for all packets leads to.
-fn swap_look_up(rule: &Rule) -> Option<u32> {
-    match (&rule.selector, rule.verdict) {
-        (Selector::All, RuleVerdict::Lookup(table)) => Some(table),
-        _ => None,
-    }
+/// Whether it leads all packets to the swap table. What looks the kernel's own tables up, which are never it, does not.
+fn looks_up_swap(rule: &Rule) -> bool {
+    let swap = |table| !matches!(table, TABLE_MAIN | TABLE_DEFAULT | TABLE_LOCAL);
+    rule.selector == Selector::All && matches!(rule.verdict, RuleVerdict::Lookup(t) if swap(t))
 }
 
-/// Whether a wanted rule is to do for the same packets what an old one does.
+fn jumps(rule: &Rule) -> bool {
+    matches!(rule.verdict, RuleVerdict::Goto(_))
+}
+
+/// Whether the `goto` resolves when it is there.
+fn is_anchor(rule: &Rule) -> bool {
+    rule.pref == pref::ANCHOR
+}
+
+/// Whether the `goto` leads to it.
+fn is_led_to(rule: &Rule) -> bool {
+    rule.pref >= pref::ANCHOR
+}
+
+/// Whether a wanted rule is to do for the same packets what an old one does. To lead all of them and to refuse them take one
+/// another's place.
 fn is_successor(new: &Rule, old: &Rule) -> bool {
     use core::mem::discriminant;
-    new.selector == old.selector && discriminant(&new.verdict) == discriminant(&old.verdict)
+    let ends = |rule: &Rule| {
+        let refuses = (&rule.selector, rule.verdict) == (&Selector::All, RuleVerdict::Unreachable);
+        looks_up_swap(rule) || refuses
+    };
+    let alike = discriminant(&new.verdict) == discriminant(&old.verdict);
+    new.selector == old.selector && ends(new) == ends(old) && (alike || ends(old))
 }
 
 /// When a rule goes: see the head of the file. Those for all packets go from the last to the first: each hides what stands
-/// behind it. Last comes the place.
+/// behind it.
 type TurnToGo = (u8, u32, usize);
 
 fn turn_to_go(rule: &Rule, place: usize) -> TurnToGo {
-    let (turn, order) = match (&rule.selector, rule.verdict) {
-        (_, RuleVerdict::LookupSpecific(_)) => (3, 0),
-        (Selector::All, _) | (_, RuleVerdict::Unreachable) => (0, u32::MAX - rule.pref),
-        (Selector::Mark(_), _) => (1, 0),
-        _ => (2, 0),
+    let turn = match (&rule.selector, rule.verdict) {
+        (_, RuleVerdict::Goto(_)) => 0,
+        (_, RuleVerdict::LookupSpecific(_)) => 4,
+        (_, RuleVerdict::Lookup(TABLE_LOCAL)) => 5,
+        (Selector::All, _) | (_, RuleVerdict::Unreachable) => 1,
+        (Selector::Mark(_), _) => 2,
+        _ => 3,
     };
-    (turn, order, place)
+    (turn, u32::MAX - rule.pref, usize::MAX - place)
 }
 
 #[cfg(test)]

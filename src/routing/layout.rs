@@ -19,30 +19,38 @@ use super::uplink::Uplink;
 use crate::config::{Config, Provider};
 use crate::engine::{Plan, RankedPath};
 use crate::limits::{ROUTES_WANTED_MAX, RULES_WANTED_MAX, TAKEN_MAX};
-use crate::types::{Family, Metric, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of};
+use crate::types::{
+    Family, IPV6_USUAL, Metric, PROTOCOL, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
+    Waiting, network_of,
+};
 
-/// Preferences of our rules, counted from `rule_pref`; slot by slot from the first of their kind.
+/// Preferences of our rules. What must go a certain way stands before the rules of others, counted from `rule_pref`, slot by
+/// slot from the first of its kind. What merely chooses among our providers stands behind all rules of others, at fixed
+/// places behind `main`'s; a `goto` at `catch_all` leads there.
+///
+/// 65 to 128 from `rule_pref`, and 32801 to 32864, are kept free for marks of connections.
 pub mod pref {
     /// `lookup main suppress_prefixlength 0`: specific routes always win
     pub const SPECIFIC: u32 = 0;
     /// `fwmark`
     pub const MARK: u32 = 1;
     /// `from` a path's own address
-    pub const FROM: u32 = 100;
+    pub const FROM: u32 = 300;
     /// `oif`, for sockets bound to a device
-    pub const OIF: u32 = 200;
-    /// `unreachable`
-    pub const UNREACHABLE: u32 = 899;
-    /// `lookup` the swap table: the last of ours
-    pub const SWAP: u32 = 900;
+    pub const OIF: u32 = 1330;
+    /// Where the `goto` leads: `lookup main suppress_prefixlength 0` once more
+    pub const ANCHOR: u32 = 32800;
+    /// `lookup` the swap table, or `unreachable`
+    pub const SWAP: u32 = 33900;
+    /// `lookup main`
+    pub const MAIN: u32 = 33901;
+    /// `lookup default`: the last of ours
+    pub const DEFAULT: u32 = 33902;
 }
 
 /// The metric of our routes in a policy table. Any would do in a table of our own; in one that others fill too, it is
 /// before IPv6's usual 1024, and one that nobody gives to connected networks, which we do not watch.
 pub const POLICY_METRIC: Metric = Metric(PROTOCOL as u32);
-/// What the kernel makes of an IPv6 metric of 0, and gives to routes learned from router advertisements
-/// (`IP6_RT_PRIO_USER`, linux/ipv6_route.h).
-const IPV6_USUAL: Metric = Metric(1024);
 
 /// All that the layout of one family depends on.
 #[derive(Clone, Copy)]
@@ -59,12 +67,18 @@ pub struct Situation<'a> {
     pub tables: &'a Tables,
     /// the kernel's routes; of interest are those of others, whose metrics we must not touch
     pub routes: &'a [Route],
+    /// the kernel's rules; of interest are those of others that look up its own tables
+    pub rules: &'a [Rule],
+    /// a manual default prevails: nothing is to lead past it
+    pub yields: bool,
 }
 
 /// What the kernel shall have in one family.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[repr(C)] // what is small stands by the beginning of a list
 pub struct Wanted {
+    /// The table of the best default routes; 0 in a family that is not managed.
+    pub swap_table: u32,
     /// The rules, in the order in which they may be added.
     pub rules: Vec<Rule, RULES_WANTED_MAX>,
     /// What stood in our way, for a warning; not more than fit.
@@ -86,6 +100,7 @@ impl Wanted {
     /// Nothing.
     pub const fn new() -> Wanted {
         Wanted {
+            swap_table: 0,
             rules: Vec::new(),
             taken: Vec::new(),
             routes: Vec::new(),
@@ -97,8 +112,10 @@ impl Wanted {
         self.routes.clear();
         self.rules.clear();
         self.taken.clear();
+        self.swap_table = 0;
         if situation.config.manages(situation.family) {
-            self.swap_table(situation);
+            self.swap_table = situation.config.globals.table;
+            self.swap_routes(situation);
             self.policy_tables(situation);
             self.pass_error_route(situation);
             self.rules(situation);
@@ -107,7 +124,7 @@ impl Wanted {
 
     /// One default route a hop: the best at `start_metric`, each other at the next metric that is nobody else's. Those
     /// that the kernel refuses come last, to be tried again without taking a place.
-    fn swap_table(&mut self, situation: &Situation<'_>) {
+    fn swap_routes(&mut self, situation: &Situation<'_>) {
         let globals = &situation.config.globals;
         let mut metric = Some(globals.start_metric);
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
@@ -177,15 +194,16 @@ impl Wanted {
         }
     }
 
-    /// The rules, by ascending preference: specific routes first, and nothing refuses before bound sockets have their way.
+    /// The rules: first those that others need before them, last the one that leads to the others.
     fn rules(&mut self, situation: &Situation<'_>) {
         let globals = &situation.config.globals;
-        self.add_rule(
-            situation,
-            pref::SPECIFIC,
-            Selector::All,
-            RuleVerdict::LookupSpecific(TABLE_MAIN),
-        );
+        let first = globals.rule_pref;
+        if !situation.looks_up_before(TABLE_LOCAL, first) {
+            let verdict = RuleVerdict::Lookup(TABLE_LOCAL);
+            self.add_rule(situation, first.saturating_sub(1), Selector::All, verdict);
+        }
+        let specific = RuleVerdict::LookupSpecific(TABLE_MAIN);
+        self.add_rule(situation, first + pref::SPECIFIC, Selector::All, specific);
         for (hop, provider, _) in situation.hops().filter(|(hop, _, _)| hop.steered) {
             if let (Some(mark), Some(table)) = (provider.mark, situation.tables.of(hop.slot)) {
                 self.add_provider_rule(
@@ -210,13 +228,28 @@ impl Wanted {
             let selector = Selector::Oif(uplink.device.clone());
             self.add_provider_rule(situation, pref::OIF, slot, selector, table);
         }
+        self.last_rules(situation);
+    }
+
+    /// What chooses among our providers, and then does what would have been done without us: it stands in the way of no
+    /// other program's rule, and is reached by the `goto` alone, or when `main` has no way either.
+    fn last_rules(&mut self, situation: &Situation<'_>) {
+        let globals = &situation.config.globals;
+        let mut add = |pref, verdict| self.add_rule(situation, pref, Selector::All, verdict);
         if situation.plan.unreachable {
-            let verdict = RuleVerdict::Unreachable;
-            self.add_rule(situation, pref::UNREACHABLE, Selector::All, verdict);
+            add(pref::SWAP, RuleVerdict::Unreachable);
+        } else if globals.table != TABLE_MAIN {
+            add(pref::SWAP, RuleVerdict::Lookup(globals.table));
         }
-        if globals.table != TABLE_MAIN {
-            let verdict = RuleVerdict::Lookup(globals.table);
-            self.add_rule(situation, pref::SWAP, Selector::All, verdict);
+        add(pref::MAIN, RuleVerdict::Lookup(TABLE_MAIN));
+        if situation.family == Family::V4 && situation.looks_up_before(TABLE_DEFAULT, pref::ANCHOR)
+        {
+            add(pref::DEFAULT, RuleVerdict::Lookup(TABLE_DEFAULT));
+        }
+        // A `goto` that is there already leads to the others from now on.
+        add(pref::ANCHOR, RuleVerdict::LookupSpecific(TABLE_MAIN));
+        if !situation.yields {
+            add(globals.catch_all, RuleVerdict::Goto(pref::ANCHOR));
         }
     }
 
@@ -228,25 +261,25 @@ impl Wanted {
         selector: Selector,
         table: u32,
     ) {
-        let verdict = RuleVerdict::Lookup(table);
-        self.add_rule(situation, first + u32::from(slot.0), selector, verdict);
+        let pref = situation.config.globals.rule_pref + first + u32::from(slot.0);
+        self.add_rule(situation, pref, selector, RuleVerdict::Lookup(table));
     }
 
     fn add_rule(
         &mut self,
         situation: &Situation<'_>,
-        offset: u32,
+        pref: u32,
         selector: Selector,
         verdict: RuleVerdict,
     ) {
         let rule = Rule {
             family: situation.family,
-            pref: situation.config.globals.rule_pref.saturating_add(offset),
+            pref,
             protocol: PROTOCOL,
             selector,
             verdict,
         };
-        let _ = self.rules.push(rule); // there is room for three a provider, and three more
+        let _ = self.rules.push(rule); // there is room for three a provider, and seven more
     }
 }
 
@@ -280,6 +313,15 @@ impl<'a> Situation<'a> {
             let taken = matches!(uplink.waiting, Some(Waiting::DeviceTaken(_)));
             (!uplink.device.is_empty() && !taken).then_some((provider, uplink))
         })
+    }
+
+    /// Whether another's rule for all packets looks a table of the kernel's up, before this preference.
+    fn looks_up_before(&self, table: u32, pref: u32) -> bool {
+        let all = |rule: &Rule| {
+            (&rule.selector, rule.verdict) == (&Selector::All, RuleVerdict::Lookup(table))
+        };
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.is_foreign(self.family) && rule.pref < pref && all(rule))
     }
 
     /// The path's own address and the table that packets from it take. Two paths with one address cannot be told apart by

@@ -392,6 +392,9 @@ impl Mirror {
                 let known = rule.clone();
                 let same = |old: &Rule| *old == known;
                 let inserted = self.rules.insert(rule, same, &self.interest);
+                // While one is moved behind others, there are two.
+                let twin = inserted == Inserted::Again && known.protocol == PROTOCOL;
+                self.twins.add(Kinds::RULES.when(twin));
                 self.recorded(Kinds::RULES, inserted, |mirror| &mirror.rules)
             }
         }
@@ -683,7 +686,8 @@ impl Mirror {
         }
         // Different foreign rules may look alike here.
         let vague = gone.selector == Selector::Foreign || gone.verdict == RuleVerdict::Foreign;
-        self.needs.add(Kinds::RULES.when(vague));
+        let unsure = vague || self.twins.has(Kinds::RULES);
+        self.needs.add(Kinds::RULES.when(unsure));
         let known = self.rules.remove(|rule| rule == gone);
         if !known {
             self.unknown_gone(Kinds::RULES);

@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use crate::text::text;
-use crate::types::{DeviceName, Family, Mark, Metric, Ours, Prefix};
+use crate::types::{DeviceName, Family, Mark, Metric, Ours, PROTOCOL, Prefix};
 
 /// A network device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Link {
     pub carrier: bool,
     /// `IFF_POINTOPOINT`: needs no gateway
     pub point_to_point: bool,
+    /// `ARPHRD_ETHER`: Ethernet, or as if it were
+    pub ethernet: bool,
 }
 
 /// An address of ours on a device.
@@ -96,6 +98,13 @@ pub struct Rule {
     pub verdict: RuleVerdict,
 }
 
+impl Rule {
+    /// Whether it is another program's, in this family.
+    pub(super) fn is_foreign(&self, family: Family) -> bool {
+        self.family == family && self.protocol != PROTOCOL
+    }
+}
+
 /// Which packets a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
@@ -118,6 +127,8 @@ pub enum RuleVerdict {
     Lookup(u32),
     /// the same, but default routes there do not count (`suppress_prefixlength 0`)
     LookupSpecific(u32),
+    /// go on at the first rule of this preference; while there is none, at the next rule
+    Goto(u32),
     /// refuse
     Unreachable,
     /// something that we never ask for
@@ -133,6 +144,8 @@ pub enum Change {
     DeleteRoute(Route),
     /// Add the rule. That it exists already is success.
     AddRule(Rule),
+    /// Put a rule of ours behind all others of its preference: add it once more, then delete the first.
+    MoveRule(Rule),
     /// Delete exactly this rule. That it is gone already is success.
     DeleteRule(Rule),
 }
@@ -141,7 +154,9 @@ pub enum Change {
 impl From<&Change> for Ours {
     fn from(change: &Change) -> Ours {
         match change {
-            Change::AddRule(rule) | Change::DeleteRule(rule) => Ours::Rule(rule.pref),
+            Change::AddRule(rule) | Change::MoveRule(rule) | Change::DeleteRule(rule) => {
+                Ours::Rule(rule.pref)
+            }
             Change::SetRoute(route) | Change::DeleteRoute(route) => Ours::Route {
                 to: (route.destination.prefix_len() != 0)
                     .then(|| text(format_args!("{}", route.destination))),
@@ -152,7 +167,7 @@ impl From<&Change> for Ours {
     }
 }
 
-/// As what it is about: `default route of metric 100 in table 176`, `rule 18500`.
+/// As what it is about: `default route of metric 100 in table 176`, `rule 32765`.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ours::from(self).fmt(f)

@@ -26,6 +26,7 @@ impl fmt::Display for Kind {
             Kind::NoRoute => "no route",
             Kind::RoutesNotSet => "routes not set yet",
             Kind::RoutesPutBack => "routes put back",
+            Kind::Overridden => "overridden",
         })
     }
 }
@@ -53,6 +54,12 @@ impl fmt::Display for Cause {
             Cause::NoneWorks => "no enabled provider works, and last_resort is unreachable",
             Cause::NoneRoutable => "no provider can have a default route",
             Cause::Kernel(fault) => return fault.fmt(f),
+            Cause::Manual(device, metric) => {
+                return write!(f, "by {device} (metric {metric} in main)");
+            }
+            Cause::ManualGone(device, metric) => {
+                return write!(f, "{device} (metric {metric} in main) no longer prevails");
+            }
             Cause::Changed(ours, more) => {
                 write!(f, "somebody else changed {ours}")?;
                 return match more {
@@ -162,7 +169,7 @@ fn reason(f: &mut fmt::Formatter<'_>, fault: Option<Fault>) -> fmt::Result {
     }
 }
 
-/// `default route of metric 100 in table 176`, `rule 18500`.
+/// `default route of metric 100 in table 176`, `rule 32765`.
 impl fmt::Display for Ours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -5,7 +5,7 @@ use core::fmt;
 use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Metric, Name, Waiting};
+use super::{DeviceName, Fault, Metric, Name, Waiting};
 use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX, TARGET_MAX};
 use crate::types::Family;
 
@@ -95,6 +95,8 @@ pub enum Kind {
     RoutesNotSet,
     /// routes or rules of ours were changed by another program, and were put back
     RoutesPutBack,
+    /// a default route that is not ours carries the family from now on
+    Overridden,
 }
 
 impl Kind {
@@ -109,12 +111,16 @@ impl Kind {
                 | Kind::NoRoute
                 | Kind::RoutesNotSet
                 | Kind::RoutesPutBack
+                | Kind::Overridden
         )
     }
 
     /// Whether it says what becomes of the family's traffic.
     pub const fn is_of_traffic(self) -> bool {
-        matches!(self, Kind::Leads | Kind::Refused | Kind::NoRoute)
+        matches!(
+            self,
+            Kind::Leads | Kind::Refused | Kind::NoRoute | Kind::Overridden
+        )
     }
 }
 
@@ -163,6 +169,10 @@ pub enum Cause {
     Kernel(Fault),
     /// another program changed this, and so many more
     Changed(Ours, u32),
+    /// a default route in `main` by this device, of this metric, prevails
+    Manual(DeviceName, Metric),
+    /// it no longer does
+    ManualGone(DeviceName, Metric),
 }
 
 /// Why another provider carries from now on.

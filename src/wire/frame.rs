@@ -312,6 +312,14 @@ mod tests {
                     pinned,
                     table,
                     active: Active { ipv4, ipv6 },
+                    overridden_by: OverriddenBy {
+                        ipv4: None,
+                        ipv6: (table % 2 == 0).then(|| ManualRoute {
+                            device: "wg0".try_into().unwrap(),
+                            metric: table,
+                            table: 254,
+                        }),
+                    },
                     counters: Counters {
                         swaps: counts[0],
                         probes_sent: counts[1],

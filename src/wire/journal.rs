@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX};
 use crate::types::{
-    Cause, Family, Fault, Ground, Judged, Kind, Measure, Measured, Metric, Missed, Name, Other,
-    Ours, Slot, State, Waiting, Who,
+    Cause, DeviceName, Family, Fault, Ground, Judged, Kind, Measure, Measured, Metric, Missed,
+    Name, Other, Ours, Slot, State, Waiting, Who,
 };
 use crate::wire::codec::{Codec, Message};
 use crate::wire::control::Entry;
@@ -20,7 +20,7 @@ use crate::wire::control::Entry;
 pub(crate) const CAUSE_BYTES_MAX: usize = 1 + (1 + 8 + 10) + 2 + (6 * PATH_CHECKS_MAX + CAUSE_MAX);
 
 /// The kinds without a state, by their byte.
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     Kind::Started,
     Kind::Stopped,
     Kind::Configuration,
@@ -34,6 +34,7 @@ const KINDS: [Kind; 13] = [
     Kind::NoRoute,
     Kind::RoutesNotSet,
     Kind::RoutesPutBack,
+    Kind::Overridden,
 ];
 /// The byte of a change from the first state to itself: the other changes follow.
 const KIND_OF_STATE: u8 = 32;
@@ -53,6 +54,7 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::NoRoute => 10,
         Kind::RoutesNotSet => 11,
         Kind::RoutesPutBack => 12,
+        Kind::Overridden => 13,
         Kind::State { from, to } => KIND_OF_STATE + from as u8 * 8 + to as u8,
     }
 }
@@ -189,6 +191,10 @@ fn pass(codec: &mut Codec<'_>, cause: &mut Cause) {
             }
             codec.number(more);
         }
+        Cause::Manual(device, metric) | Cause::ManualGone(device, metric) => {
+            codec.text(device);
+            codec.number(&mut metric.0);
+        }
         _ => {}
     }
 }
@@ -216,6 +222,8 @@ fn tag(cause: &Cause) -> u8 {
         Cause::Kernel(_) => 21,
         Cause::Changed(Ours::Rule(_), _) => 22,
         Cause::Changed(Ours::Route { .. }, _) => 23,
+        Cause::Manual(..) => 24,
+        Cause::ManualGone(..) => 25,
     }
 }
 
@@ -250,6 +258,8 @@ fn of_tag(tag: u8) -> Option<Cause> {
             let (to, metric, table) = (None, Metric(0), 0);
             Cause::Changed(Ours::Route { to, metric, table }, 0)
         }
+        24 => Cause::Manual(DeviceName::new(), Metric(0)),
+        25 => Cause::ManualGone(DeviceName::new(), Metric(0)),
         _ => return None,
     })
 }
@@ -520,6 +530,8 @@ mod tests {
             Cause::Changed(route(None), 0),
             Cause::Changed(route(Some("192.0.2.0/24")), 7),
             Cause::Changed(Ours::Rule(18500), u32::MAX),
+            Cause::Manual("wg0".try_into().unwrap(), Metric(1)),
+            Cause::ManualGone("a-name-of-15-by".try_into().unwrap(), Metric(u32::MAX)),
         ];
         for waiting in [
             Waiting::NoDevice,

@@ -36,12 +36,50 @@ pub struct Header {
     pub table: u32,
     /// what becomes of each family's traffic
     pub active: Active,
+    /// the default route that overrides the leader in each family
+    pub overridden_by: OverriddenBy,
     /// see [`Counters`]
     pub counters: Counters,
     /// when a better provider takes over
     pub preempt: Preempt,
     /// what becomes of the traffic when no provider works
     pub last_resort: LastResort,
+}
+
+/// In each family, the default route that traffic leaves by instead.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct OverriddenBy {
+    pub ipv4: Option<ManualRoute>,
+    pub ipv6: Option<ManualRoute>,
+}
+
+impl OverriddenBy {
+    /// That of one family.
+    pub fn of(&self, family: Family) -> Option<&ManualRoute> {
+        match family {
+            Family::V4 => self.ipv4.as_ref(),
+            Family::V6 => self.ipv6.as_ref(),
+        }
+    }
+}
+
+/// A default route that is not ours.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ManualRoute {
+    /// its device
+    pub device: DeviceName,
+    /// its metric
+    pub metric: u32,
+    /// its table
+    pub table: u32,
+}
+
+/// `wg0 (metric 1 in main)`
+impl fmt::Display for ManualRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (metric {} in main)", self.device, self.metric)
+    }
 }
 
 /// What becomes of each family's traffic.

@@ -161,9 +161,16 @@ config globals
 	option rule_pref 31866
 ", &[
 "9: table '253': tables 0, 253 (default) and 255 (local) are the kernel's: expected another",
-"10: rule_pref '31866': expected a whole number from 1 to 31865",
+"10: rule_pref '31866': expected a whole number from 1 to 31365",
 "7: quorum '0': expected all, or a whole number from 1 to 8",
 "8: start_metric '4294967295': expected at most 4294967294, for the others follow it",
+]),
+("\
+config globals
+	option rule_pref 20000
+	option catch_all 21399
+", &[
+"8: catch_all '21399': expected a whole number from 21400 to 32765",
 ]),
 ("\
 config globals
@@ -178,11 +185,13 @@ config globals
 	option table zero
 	option rule_pref 0
 	option start_metric 4294967295
+	option catch_all 32766
 config provider isp2
 	option device eth2
 ", &[
 "7: table 'zero': tables 0, 253 (default) and 255 (local) are the kernel's: expected another",
-"8: rule_pref '0': expected a whole number from 1 to 31865",
+"8: rule_pref '0': expected a whole number from 1 to 31365",
+"10: catch_all '32766': expected a whole number from 19000 to 32765",
 "9: start_metric '4294967295': expected at most 4294967293, for the others follow it",
 ]),
 ("\
@@ -713,6 +722,24 @@ config check web6
 	option target 2001:db8::1
 ", &[
 "8: warning: start_metric '1020': metric 1024 in table main is what IPv6 routes without a metric have",
+]),
+("\
+config globals
+	option rule_pref 31365
+", &[]),
+("\
+config globals
+	option rule_pref 31366
+	option catch_all 32765
+", &[
+"7: warning: rule_pref '31366': 31365 is used, the highest; write that",
+]),
+("\
+config globals
+	option catch_all 18999
+	option rule_pref 17599
+", &[
+"8: warning: rule_pref '17599' no longer puts the providers' order before the rules of other programs: option catch_all does; without need for another, delete it (default '17600')",
 ]),
 ("\
 config provider isp1

@@ -36,6 +36,8 @@ const WORDS: &[&str] = &[
     "enabled",
     "table",
     "rule_pref",
+    "catch_all",
+    "yield",
     "start_metric",
     "preempt",
     "type",

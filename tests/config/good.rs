@@ -14,7 +14,8 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert!(globals.enabled);
     assert_eq!(globals.start_metric, Metric(100));
     assert_eq!(globals.table, 176);
-    assert_eq!(globals.rule_pref, 17600);
+    assert_eq!((globals.rule_pref, globals.catch_all), (17600, 32765));
+    assert_eq!(globals.obeys, Yield::Auto);
     assert_eq!(globals.sticky_file, "/etc/failover/sticky.provider");
     assert_eq!(globals.last_resort, LastResort::First);
     assert_eq!(globals.preempt, Preempt::Yes);
@@ -162,7 +163,9 @@ fn globals_are_read() {
 	option enabled 'no'
 	option start_metric '7'
 	option table 'main'
-	option rule_pref '31865'
+	option rule_pref '31365'
+	option catch_all '32765'
+	option yield '1'
 	option sticky_file '/tmp/sticky'
 	option last_resort 'unreachable'
 	option preempt '90'
@@ -177,7 +180,9 @@ fn globals_are_read() {
         enabled: false,
         start_metric: Metric(7),
         table: TABLE_MAIN,
-        rule_pref: 31865,
+        rule_pref: 31365,
+        catch_all: 32765,
+        obeys: Yield::All,
         sticky_file: "/tmp/sticky".try_into().unwrap(),
         last_resort: LastResort::Unreachable,
         preempt: Preempt::After(Duration::from_secs(90)),

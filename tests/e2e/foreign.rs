@@ -68,10 +68,10 @@ fn settle_in(lab: &Lab) {
              route add unreachable {lan} proto static metric 5000
              rule add pref 99 fwmark 0x900 lookup 300
              rule add pref 17600 fwmark 0x900 lookup 300
-             rule add pref 17700 from {lan} lookup 300
-             rule add pref 18499 iif lan0 fwmark 0x900 unreachable
-             rule add pref 18500 oif eth2 fwmark 0x900 lookup 300
-             rule add pref 18501 not from {lan} fwmark 0x900 lookup 300"
+             rule add pref 17900 from {lan} lookup 300
+             rule add pref 32765 iif lan0 fwmark 0x900 unreachable
+             rule add pref 33900 oif eth2 fwmark 0x900 lookup 300
+             rule add pref 33901 not from {lan} fwmark 0x900 lookup 300"
         );
         let ip = ["ip", ip_of(family), "-batch", "-"];
         lab.router.feed(&ip, &lines);

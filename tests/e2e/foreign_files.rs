@@ -124,6 +124,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
             ("pinned", "string|null"),
             ("table", "whole"),
             ("active", "active"),
+            ("overridden_by", "overridden_by"),
             ("warnings", "[warning]"),
             ("counters", "counters"),
             ("providers", "[provider]"),
@@ -132,6 +133,18 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
     (
         "active",
         &[("ipv4", "string|null"), ("ipv6", "string|null")],
+    ),
+    (
+        "overridden_by",
+        &[("ipv4", "null|manual"), ("ipv6", "null|manual")],
+    ),
+    (
+        "manual",
+        &[
+            ("device", "string"),
+            ("metric", "whole"),
+            ("table", "whole"),
+        ],
     ),
     (
         "warning",

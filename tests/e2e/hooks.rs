@@ -11,13 +11,13 @@ use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::{SOON, leads_in};
 
 /// Script that records its environment: one numbered file per call.
-const RECORDER: &str = "#!/bin/sh\n\
+pub const RECORDER: &str = "#!/bin/sh\n\
     n=$(ls \"$RECORDS\" | wc -l)\n\
     { echo \"CALL=${0##*/} $*\"; env; } > \"$RECORDS/.new\"\n\
     mv \"$RECORDS/.new\" \"$RECORDS/$(printf %04d $n)\"\n";
 
 /// One call of a hook: its environment, and `CALL`.
-type Call = HashMap<String, String>;
+pub type Call = HashMap<String, String>;
 
 /// A hook whose first line names a missing interpreter (for example because of a DOS line end) is reported as such.
 #[test]
@@ -42,7 +42,7 @@ fn a_missing_interpreter_is_reported() {
 }
 
 /// A daemon with these hooks (name, script, mode), not started yet.
-fn with_hooks<'lab>(lab: &'lab Lab, hooks: &[(&str, &str, u32)]) -> Daemon<'lab> {
+pub fn with_hooks<'lab>(lab: &'lab Lab, hooks: &[(&str, &str, u32)]) -> Daemon<'lab> {
     let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(lab));
     let (records, directory) = (daemon.file("records"), daemon.file("hooks.d"));
     for directory in [&records, &directory] {
@@ -60,7 +60,8 @@ fn with_hooks<'lab>(lab: &'lab Lab, hooks: &[(&str, &str, u32)]) -> Daemon<'lab>
     daemon
 }
 
-fn calls(daemon: &Daemon) -> Vec<Call> {
+/// What hooks were told, call by call.
+pub fn calls(daemon: &Daemon) -> Vec<Call> {
     let entries = fs::read_dir(daemon.file("records")).unwrap().flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
     files.retain(|file| !file.ends_with(".new"));
@@ -88,7 +89,7 @@ fn transitions(daemon: &Daemon) -> Vec<String> {
 }
 
 /// Waits until these transitions were reported, after the first `known` ones.
-fn wait_for_transitions(daemon: &Daemon, known: usize, wanted: &[&str]) {
+pub fn wait_for_transitions(daemon: &Daemon, known: usize, wanted: &[&str]) {
     let so = || {
         transitions(daemon)
             .get(known..)

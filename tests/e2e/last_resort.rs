@@ -232,7 +232,10 @@ fn unreachable_survives_sigkill() {
         is_refused(&lab, &daemon, layout);
         let refusing = |family| {
             let rules = lab.router.rules(family);
-            rules.iter().filter(|rule| rule.pref == 18499).count()
+            rules
+                .iter()
+                .filter(|rule| rule.action.as_deref() == Some("unreachable"))
+                .count()
         };
         assert_eq!(Family::ALL.map(refusing), [1, 1]);
         both_return(&lab, &daemon, layout);

@@ -14,6 +14,8 @@
 //! | [`asked`] | packets that leave by another way than the status says |
 //! | [`error_routes`] | default routes of other programs in `main` that refuse |
 //! | [`foreign`] | foreign routes and rules stay unchanged |
+//! | [`neighbours`] | rules of other programs beside ours |
+//! | [`manual`] | default routes that other programs set in `main` |
 //! | [`rp_filter`] | strict reverse-path filters are detected and cured |
 //! | [`uplinks`] | point-to-point links, link-local gateways, one family only |
 //! | [`sigkill`] | killed at any instant, repeatedly |
@@ -54,6 +56,8 @@ pub mod lab;
 pub mod last_resort;
 pub mod life;
 pub mod load;
+pub mod manual;
+pub mod neighbours;
 pub mod netifd;
 pub mod netifd_death;
 pub mod netifd_prefix;

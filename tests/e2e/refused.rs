@@ -62,7 +62,10 @@ fn states(daemon: &Daemon, id: &str) -> Vec<Value> {
 fn refusing(lab: &Lab) -> [usize; 2] {
     Family::ALL.map(|family| {
         let rules = lab.router.rules(family);
-        rules.iter().filter(|rule| rule.pref == 18499).count()
+        rules
+            .iter()
+            .filter(|rule| rule.action.as_deref() == Some("unreachable"))
+            .count()
     })
 }
 

@@ -71,7 +71,17 @@ fn the_rules_are_those_of_the_design() {
                 assert_eq!(policy.len(), 1);
                 assert_eq!(policy[0].dev.as_ref(), Some(device));
             }
-            assert_eq!(at(18500).and_then(|rule| rule.table), Some(TABLE));
+            assert_eq!(at(33900).and_then(|rule| rule.table), Some(TABLE));
+            assert_eq!(at(33901).and_then(|rule| rule.table), Some(254));
+            let last = at(33902).and_then(|rule| rule.table);
+            assert_eq!(last, (family == Family::V4).then_some(253));
+            let first = rules
+                .iter()
+                .map(|rule| rule.pref)
+                .filter(|pref| *pref > 17664);
+            let first: Vec<u32> = first.collect();
+            let fixed = [17900, 17901, 18930, 18931, 32765, 32800, 33900, 33901];
+            assert_eq!(first[..8], fixed);
         }
     });
 }
@@ -160,7 +170,7 @@ fn deleted_routes_and_rules_are_restored() {
                 daemon.log()
             );
             lab.router
-                .run(&["ip", option, "rule", "del", "pref", "18500"]);
+                .run(&["ip", option, "rule", "del", "pref", "33900"]);
             let back = || lab.router.rules(family) == rules;
             assert!(
                 wait_until(SOON, back),

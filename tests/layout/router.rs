@@ -163,6 +163,8 @@ impl Router {
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
             routes: &routes,
+            rules: &rules,
+            yields: false,
         });
         self.wanted = wanted;
         let mut todo = Vec::new();
@@ -263,7 +265,9 @@ impl Router {
                 address => Selector::From(prefix(self.family, address).unwrap()),
             }
         };
-        let verdict = match after(line, "lookup").map(|word| word.parse().unwrap()) {
+        let number = |key| after(line, key).map(|word| word.parse().unwrap());
+        let verdict = match number("lookup") {
+            None if line.contains("goto") => RuleVerdict::Goto(number("goto").unwrap()),
             None => RuleVerdict::Unreachable,
             Some(table) if line.contains("suppress_prefixlength 0") => {
                 RuleVerdict::LookupSpecific(table)
@@ -286,6 +290,7 @@ impl Router {
             Change::DeleteRoute(route) => format!("route del {}", self.describe(route, false)),
             Change::AddRule(rule) => format!("rule add {}", describe_rule(rule)),
             Change::DeleteRule(rule) => format!("rule del {}", describe_rule(rule)),
+            Change::MoveRule(_) => panic!("ip adds no rule twice"),
         }
     }
 
@@ -352,6 +357,7 @@ fn describe_rule(rule: &Rule) -> String {
         RuleVerdict::Lookup(table) => format!("lookup {table}"),
         RuleVerdict::LookupSpecific(table) => format!("lookup {table} suppress_prefixlength 0"),
         RuleVerdict::Unreachable => "unreachable".to_owned(),
+        RuleVerdict::Goto(target) => format!("goto {target}"),
         RuleVerdict::Foreign => panic!("never asked for"),
     };
     let (pref, protocol) = (rule.pref, rule.protocol);

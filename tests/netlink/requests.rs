@@ -1,6 +1,6 @@
 //! The kernel carries out our requests, and foreign routes and rules are not changed.
 
-use failover::routing::mirror::Mirror;
+use failover::routing::mirror::{Kinds, Mirror};
 use failover::routing::objects::{Change, Route, Rule, RuleVerdict, Selector};
 use failover::types::{Family, Fault, Mark, Metric, PROTOCOL};
 
@@ -141,7 +141,16 @@ fn refusals_have_their_cause_and_the_socket_stays_usable() {
     assert_eq!(refused(default(wan1, "192.0.2.254", 100)), Ok(()));
 }
 
-fn rules() -> [Rule; 6] {
+/// Adds all rules once more.
+fn twice(option: &str) {
+    let command = format!("ip {option} rule save | ip {option} rule restore");
+    let status = std::process::Command::new("sh")
+        .args(["-c", &command])
+        .status();
+    assert!(status.unwrap().success(), "{command}");
+}
+
+fn rules() -> [Rule; 8] {
     let rule = |pref, selector, verdict| Rule {
         family: Family::V4,
         pref,
@@ -163,9 +172,71 @@ fn rules() -> [Rule; 6] {
             RuleVerdict::Lookup(17601),
         ),
         rule(17800, Selector::Oif(device), RuleVerdict::Lookup(176)),
-        rule(18499, Selector::All, RuleVerdict::Unreachable),
-        rule(18500, Selector::All, RuleVerdict::Lookup(176)),
+        rule(32765, Selector::All, RuleVerdict::Goto(32800)),
+        rule(32800, Selector::All, RuleVerdict::LookupSpecific(254)),
+        rule(33900, Selector::All, RuleVerdict::Unreachable),
+        rule(33900, Selector::All, RuleVerdict::Lookup(176)),
     ]
+}
+
+/// Behind another program's at the same preference, which was added later; and whole when it was only half done.
+#[test]
+fn a_rule_is_moved_behind_others_and_deleted_whole() {
+    let mut lab = Lab::new();
+    for (family, option) in [(Family::V4, "-4"), (Family::V6, "-6")] {
+        let goto = Rule {
+            family,
+            ..rules()[4].clone()
+        };
+        let foreign = Rule {
+            protocol: 4,
+            selector: Selector::Mark(Mark {
+                value: 1,
+                mask: u32::MAX,
+            }),
+            verdict: RuleVerdict::Lookup(51820),
+            ..goto.clone()
+        };
+        for rule in [&goto, &foreign] {
+            lab.requests
+                .carry_out(&Change::AddRule(rule.clone()))
+                .unwrap();
+        }
+        let order = |lab: &Lab| -> Vec<u8> {
+            let here = |rule: &&Rule| (rule.family, rule.pref) == (family, 32765);
+            let rules = lab.mirror.rules().iter().filter(here);
+            rules.map(|rule| rule.protocol).collect()
+        };
+        lab.drain();
+        assert_eq!(order(&lab), [PROTOCOL, 4]);
+        lab.requests
+            .carry_out(&Change::MoveRule(goto.clone()))
+            .unwrap();
+        lab.drain();
+        assert!(lab.mirror.needs().has(Kinds::RULES), "there were two");
+        lab.requests.dump(&mut lab.mirror, Kinds::RULES).unwrap();
+        lab.drain();
+        assert_eq!(order(&lab), [4, PROTOCOL]);
+        let listed = || shown(&format!("{option} rule show pref 32765"));
+        let lines: Vec<String> = listed().lines().map(str::to_owned).collect();
+        assert!(lines[1].contains("goto 32800"), "{lines:?}");
+        assert_eq!(lines.len(), 2);
+
+        for rule in [&foreign, &foreign, &foreign] {
+            lab.requests
+                .carry_out(&Change::MoveRule(rule.clone()))
+                .unwrap();
+        }
+        lab.requests.dump(&mut lab.mirror, Kinds::RULES).unwrap();
+        assert_eq!(order(&lab), [PROTOCOL, 4], "a dump tells the order");
+        // Killed between the addition and the deletion.
+        twice(option);
+        assert_eq!(listed().matches("goto").count(), 2);
+        lab.requests.carry_out(&Change::DeleteRule(goto)).unwrap();
+        assert_eq!(listed().matches("goto").count(), 0);
+        assert_eq!(listed().lines().count(), 2, "those of others stay");
+        lab.drain();
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
 use crate::routing::diff;
 use crate::routing::layout::{Situation, Tables, Wanted};
-use crate::routing::objects::{Change, Route, Rule, RuleVerdict, Selector};
+use crate::routing::objects::{Change, Route, Rule, Selector};
 use crate::types::{Family, PROTOCOL, Slot};
 
 /// Held while probes are on their way.
@@ -77,6 +77,8 @@ impl TemporaryRoutes {
             uplink: &uplink,
             tables: &tables,
             routes,
+            rules: scene.mirror.rules(),
+            yields: false,
         });
         let mut missing = Vec::new();
         diff::changes(
@@ -89,12 +91,8 @@ impl TemporaryRoutes {
                 let wanted = match &change {
                     // What a killed daemon has left will do.
                     Change::SetRoute(route) => !is_ours(route),
-                    // With the rule that specific routes win: replies to the LAN keep their way.
-                    Change::AddRule(rule) => {
-                        let specific = matches!(rule.verdict, RuleVerdict::LookupSpecific(_));
-                        specific || matches!(rule.selector, Selector::From(_) | Selector::Oif(_))
-                    }
-                    Change::DeleteRoute(_) | Change::DeleteRule(_) => false,
+                    Change::AddRule(rule) => serves_bound(&config, rule),
+                    Change::DeleteRoute(_) | Change::DeleteRule(_) | Change::MoveRule(_) => false,
                 };
                 if wanted {
                     missing.push(change);
@@ -112,6 +110,16 @@ impl TemporaryRoutes {
             self.added.push(change);
         }
         Ok(())
+    }
+}
+
+/// Whether it leads sockets that are bound, or is needed before those that do: replies to the LAN, and the machine's own
+/// addresses, keep their way.
+fn serves_bound(config: &Config, rule: &Rule) -> bool {
+    match rule.selector {
+        Selector::All => rule.pref <= config.globals.rule_pref,
+        Selector::From(_) | Selector::Oif(_) => true,
+        Selector::Mark(_) | Selector::Foreign => false,
     }
 }
 

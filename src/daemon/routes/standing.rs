@@ -1,5 +1,6 @@
 //! How one family stands with the kernel: what is in doubt, what did not come through, and when to try again.
 
+use crate::routing::manual::Manual;
 use crate::types::{Duration, Fault, Instant};
 
 /// Between two repairs of what another program keeps changing, and between two attempts at what did not come through.
@@ -26,6 +27,10 @@ pub(super) struct Standing {
     repaid_at: Option<Instant>,
     /// When the journal last told of a repair.
     pub(super) reported_at: Option<Instant>,
+    /// The foreign default route in `main` that prevails over ours, or may be meant to.
+    pub(super) manual: Manual,
+    /// Whether one prevailed when it was looked for first.
+    pub(super) manual_at_start: Option<bool>,
 }
 
 impl Standing {

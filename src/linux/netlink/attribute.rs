@@ -13,6 +13,7 @@ pub(super) const RTA_UID: u16 = 25;
 pub(super) const RTA_NH_ID: u16 = 30;
 // linux/fib_rules.h
 pub(super) const FRA_SRC: u16 = 2;
+pub(super) const FRA_GOTO: u16 = 4;
 pub(super) const FRA_PRIORITY: u16 = 6;
 pub(super) const FRA_FWMARK: u16 = 10;
 pub(super) const FRA_SUPPRESS_IFGROUP: u16 = 13;

@@ -9,12 +9,12 @@ use nix::libc;
 use rtnetlink::packet_core::{Emitable, NLM_F_REPLACE, NlasIterator};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressFlags, AddressHeader, AddressScope};
-use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
+use rtnetlink::packet_route::link::{LinkFlags, LinkHeader, LinkLayerType};
 use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 
 use crate::linux::netlink::attribute::{
-    self, FRA_FWMARK, FRA_FWMASK, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
+    self, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
     FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_NH_ID, RTA_VIA,
 };
 use crate::linux::netlink::prefilter::{RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
@@ -72,6 +72,7 @@ fn link(payload: &[u8]) -> Option<Link> {
         up: header.flags.contains(LinkFlags::Up),
         carrier: header.flags.contains(LinkFlags::LowerUp),
         point_to_point: header.flags.contains(LinkFlags::Pointopoint),
+        ethernet: header.link_layer_type == LinkLayerType::Ether,
     })
 }
 
@@ -186,13 +187,14 @@ fn rule(payload: &[u8]) -> Option<Rule> {
     let family = family(header.family)?;
     let mut table = u32::from(header.table);
     let (mut pref, mut protocol, mut specific, mut vague) = (0, 0, false, false);
-    let (mut mark, mut mask) = (0, 0);
+    let (mut mark, mut mask, mut target) = (0, 0, 0);
     let (mut source, mut oif) = (None, None);
     attributes(payload, &header, |kind, value| {
         match kind {
             FRA_PRIORITY => pref = attribute::number(value)?,
             FRA_PROTOCOL => protocol = *value.first()?,
             FRA_TABLE => table = attribute::number(value)?,
+            FRA_GOTO => target = attribute::number(value)?,
             FRA_FWMARK => mark = attribute::number(value)?,
             FRA_FWMASK => mask = attribute::number(value)?,
             FRA_SRC => source = Some(attribute::address(value)?),
@@ -225,6 +227,7 @@ fn rule(payload: &[u8]) -> Option<Rule> {
             RuleAction::ToTable if specific => RuleVerdict::LookupSpecific(table),
             RuleAction::ToTable => RuleVerdict::Lookup(table),
             RuleAction::Unreachable => RuleVerdict::Unreachable,
+            RuleAction::Goto => RuleVerdict::Goto(target),
             _ => RuleVerdict::Foreign,
         },
     })

@@ -12,7 +12,7 @@ use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteScope, RouteT
 use rtnetlink::packet_route::rule::{RuleAction, RuleHeader};
 
 use crate::linux::netlink::attribute::{
-    Attributes, FRA_FWMARK, FRA_FWMASK, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
+    Attributes, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
     FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_VIA,
 };
 use crate::linux::netlink::socket::HEADER;
@@ -56,16 +56,21 @@ pub(super) fn change(change: &Change) -> Option<Request> {
             let (header, attributes) = self::route(route, RouteScope::NoWhere)?;
             Request::new(libc::RTM_DELROUTE, NLM_F_ACK, &header, &attributes)
         }
-        Change::AddRule(rule) => {
-            let (header, attributes) = self::rule(rule)?;
-            let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
-            Request::new(libc::RTM_NEWRULE, flags, &header, &attributes)
-        }
+        Change::AddRule(rule) => new_rule(rule, NLM_F_EXCL)?,
+        // Its second half, the deletion of the first, is a request of its own.
+        Change::MoveRule(rule) => new_rule(rule, 0)?,
         Change::DeleteRule(rule) => {
             let (header, attributes) = self::rule(rule)?;
             Request::new(libc::RTM_DELRULE, NLM_F_ACK, &header, &attributes)
         }
     })
+}
+
+/// Without `NLM_F_EXCL`, one more of the same is no error.
+fn new_rule(rule: &Rule, exclusive: u16) -> Option<Request> {
+    let (header, attributes) = self::rule(rule)?;
+    let flags = NLM_F_ACK | NLM_F_CREATE | exclusive;
+    Some(Request::new(libc::RTM_NEWRULE, flags, &header, &attributes))
 }
 
 /// The request to show all of one kind, in one family where the kind knows families.
@@ -170,17 +175,18 @@ fn rule(rule: &Rule) -> Option<(RuleHeader, Attributes)> {
     let mut attributes = Attributes::default();
     attributes.number(FRA_PRIORITY, rule.pref);
     attributes.byte(FRA_PROTOCOL, rule.protocol);
-    let table = match rule.verdict {
-        RuleVerdict::Lookup(table) | RuleVerdict::LookupSpecific(table) => table,
-        RuleVerdict::Unreachable => 0,
+    match rule.verdict {
+        RuleVerdict::Lookup(table) | RuleVerdict::LookupSpecific(table) => {
+            header.action = RuleAction::ToTable;
+            header.table = small_table(table);
+            attributes.number(FRA_TABLE, table);
+        }
+        RuleVerdict::Goto(target) => {
+            header.action = RuleAction::Goto;
+            attributes.number(FRA_GOTO, target);
+        }
+        RuleVerdict::Unreachable => header.action = RuleAction::Unreachable,
         RuleVerdict::Foreign => return None,
-    };
-    if table == 0 {
-        header.action = RuleAction::Unreachable;
-    } else {
-        header.action = RuleAction::ToTable;
-        header.table = small_table(table);
-        attributes.number(FRA_TABLE, table);
     }
     if matches!(rule.verdict, RuleVerdict::LookupSpecific(_)) {
         attributes.number(FRA_SUPPRESS_PREFIXLEN, 0);
@@ -309,6 +315,10 @@ mod tests {
                     RuleAttribute::Oifname("eth1".into())
                 ]
             )
+        );
+        assert_eq!(
+            attributes(Selector::All, RuleVerdict::Goto(32800)),
+            (RuleAction::Goto, vec![RuleAttribute::Goto(32800)])
         );
         let mark = Selector::Mark(Mark {
             value: 0x100,

@@ -15,7 +15,7 @@ use crate::linux::netlink::encode::{self, Request};
 use crate::linux::netlink::prefilter::concerns_us;
 use crate::linux::netlink::socket::{CutOff, Message, NetlinkSocket, errno_of};
 use crate::routing::mirror::{Dumped, Kinds, Mirror, News, Object};
-use crate::routing::objects::Change;
+use crate::routing::objects::{Change, RuleVerdict};
 use crate::types::{Duration, Family, Fault, Instant};
 
 /// Asks the kernel: one request at a time, each with a deadline.
@@ -60,6 +60,18 @@ impl Requests {
     /// The kernel's refusal, [`Fault::TimedOut`] when it has not answered in [`REQUEST_PATIENCE`], or
     /// [`Fault::NoBuffers`] when its answer was lost. In the latter two the change may have been made.
     pub fn carry_out(&mut self, change: &Change) -> Result<(), Fault> {
+        self.request(change)?;
+        match change {
+            Change::MoveRule(rule) => self.request(&Change::DeleteRule(rule.clone())),
+            // One that was moved half-way is there twice.
+            Change::DeleteRule(rule) if matches!(rule.verdict, RuleVerdict::Goto(_)) => {
+                self.request(change)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn request(&mut self, change: &Change) -> Result<(), Fault> {
         let request = encode::change(change).ok_or(fault(Errno::EOPNOTSUPP))?;
         match (change, self.transact(request, &mut |_| ())) {
             (Change::DeleteRoute(_), Err(Errno::ESRCH))

@@ -142,12 +142,14 @@ impl Interfaces {
 
     /// Follows a new configuration: its interfaces are asked for, others are forgotten.
     pub fn follow(&mut self, config: &Config) {
-        let wanted = |name: &Name| config.enabled().any(|p| p.interfaces.contains(name));
+        // Those of disabled providers, too: a default route by their devices is not a manual one.
+        let providers = &config.providers;
+        let wanted = |name: &Name| providers.iter().any(|p| p.interfaces.contains(name));
         // An empty list is not written to: that would touch its memory pages.
         if !self.known.is_empty() {
             self.known.retain(|known| wanted(&known.name));
         }
-        for name in config.enabled().flat_map(|provider| &provider.interfaces) {
+        for name in providers.iter().flat_map(|provider| &provider.interfaces) {
             if !self.known.iter().any(|known| known.name == *name) {
                 // There is room for all interfaces of a configuration.
                 let _ = self.known.push(Known {

@@ -2,10 +2,11 @@
 
 use core::net::IpAddr;
 
+use crate::routing::layout::fixture::kernel_rules;
 use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
-use crate::types::{DeviceName, Family, Metric, PROTOCOL, Prefix, TABLE_MAIN};
+use crate::types::{DeviceName, Family, Metric, PROTOCOL, Prefix};
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Kernel {
     /// those of one table, destination and metric are in the order of their age
     pub(crate) routes: Vec<Route>,
@@ -13,6 +14,17 @@ pub(crate) struct Kernel {
     pub(crate) rules: Vec<Rule>,
     /// what it does not do, whoever asks
     pub(crate) refuses: Refuses,
+}
+
+/// As it comes up: without routes, and with the rules that it begins with.
+impl Default for Kernel {
+    fn default() -> Kernel {
+        Kernel {
+            routes: Vec::new(),
+            rules: kernel_rules(),
+            refuses: Refuses::default(),
+        }
+    }
 }
 
 /// What a kernel refuses.
@@ -30,7 +42,7 @@ impl Refuses {
         match change {
             Change::SetRoute(route) => self.route(route),
             Change::AddRule(rule) => self.rules.contains(&rule.selector),
-            Change::DeleteRoute(_) | Change::DeleteRule(_) => false,
+            Change::DeleteRoute(_) | Change::DeleteRule(_) | Change::MoveRule(_) => false,
         }
     }
 
@@ -73,6 +85,10 @@ impl Kernel {
             Change::AddRule(rule) => {
                 assert!(!self.rules.contains(rule), "{rule:?} exists");
                 self.rules.push(rule.clone());
+            }
+            Change::MoveRule(rule) => {
+                self.rules.push(rule.clone());
+                self.make(&Change::DeleteRule(rule.clone()));
             }
             Change::DeleteRule(rule) => {
                 assert_eq!(rule.protocol, PROTOCOL);
@@ -142,12 +158,20 @@ impl Kernel {
             .copied()
     }
 
-    /// Goes through the rules, and then the main table.
+    /// Goes through the rules (`fib_rules_lookup`, net/core/fib_rules.c).
     pub(crate) fn look_up(&self, family: Family, packet: &Packet) -> Answer {
         let mut rules: Vec<&Rule> = self.rules.iter().filter(|r| r.family == family).collect();
         rules.sort_by_key(|rule| rule.pref); // stable, so by age
-        for rule in rules.into_iter().filter(|rule| packet.matches(rule)) {
+        let mut at = 0;
+        while let Some(rule) = rules.get(at) {
+            at += 1;
             match rule.verdict {
+                _ if !packet.matches(rule) => {}
+                RuleVerdict::Goto(target) => {
+                    assert!(target > rule.pref, "backward goto");
+                    let target = rules.iter().position(|rule| rule.pref == target);
+                    at = target.unwrap_or(at);
+                }
                 RuleVerdict::Unreachable => return Answer::Refused,
                 RuleVerdict::Lookup(table) => {
                     if let Some(device) = self.leads(table, family, packet) {
@@ -157,8 +181,7 @@ impl Kernel {
                 RuleVerdict::LookupSpecific(_) | RuleVerdict::Foreign => {}
             }
         }
-        let main = self.leads(TABLE_MAIN, family, packet);
-        main.map_or(Answer::NoRoute, Answer::Device)
+        Answer::NoRoute
     }
 
     fn leads(&self, table: u32, family: Family, packet: &Packet) -> Option<u32> {

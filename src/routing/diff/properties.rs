@@ -1,16 +1,17 @@
 //! Random scenes, one after another, some of them left half-way: what holds after each single change.
 
+use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::kernel::{Answer, Kernel, Packet, Refuses, family_of};
-use super::{changes, removal, same_route};
+use super::{changes, is_successor, removal, same_route};
 use crate::config::RtTable;
 use crate::routing::layout::Wanted;
 use crate::routing::layout::fixture::{Scene, foreign_default, own};
 use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
-use crate::types::{DeviceName, Family, Metric, PROTOCOL, Prefix};
+use crate::types::{DeviceName, Family, Metric, PROTOCOL, Prefix, TABLE_LOCAL, TABLE_MAIN};
 
 const SWAP_TABLES: [u32; 4] = [176, 176, 254, 300];
 
@@ -24,18 +25,21 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
         select(&SWAP_TABLES[..]),
         select(vec![0u32, 1, 100, 101, 1022]),
         select(vec![17600u32, 17600, 17500, 18000]),
+        select(vec![32765u32, 32765, 32764, 19500]),
     );
     let conditions = vec((any::<[bool; 8]>(), 0..6u8), 4);
     let plan = (
         Just([0u8, 1, 2, 3]).prop_shuffle(),
         0..=4usize,
         any::<[bool; 5]>(),
+        weighted(0.2),
     );
     (1..=4u8, globals, conditions, plan).prop_map(move |(count, globals, conditions, plan)| {
         let mut scene = Scene::of(family, count);
         scene.config.globals.table = globals.0;
         scene.config.globals.start_metric = Metric(globals.1);
         scene.config.globals.rule_pref = globals.2;
+        scene.config.globals.catch_all = globals.3;
         for (slot, (flags, table)) in (0..count).zip(conditions) {
             worsen(&mut scene, slot, flags, table);
         }
@@ -45,6 +49,7 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
             hop.steered = steered;
         }
         scene.plan.unreachable = plan.2[4];
+        scene.yields = plan.3 && globals.0 != TABLE_MAIN;
         scene
     })
 }
@@ -83,9 +88,18 @@ fn others() -> impl Strategy<Value = Kernel> {
     let tables = vec![176u32, 254, 254, 300, 201, 17601, 17602];
     let metrics = vec![0u32, 1, 50, 100, 101, 102, 176, 1022, 1024];
     let route = (family(), select(tables), select(metrics), any::<bool>());
-    let rule = (family(), select(vec![17600u32, 17700, 18500, 5000]));
-    (vec(route, 0..8), vec(rule, 0..3)).prop_map(|(routes, rules)| {
+    let rule = (
+        family(),
+        select(vec![17600u32, 17900, 32765, 32765, 32800, 33900, 5000]),
+    );
+    let local = select(vec![0u32, 0, 17600, 32765]);
+    (vec(route, 0..8), vec(rule, 0..4), local).prop_map(|(routes, rules, local)| {
         let mut kernel = Kernel::default();
+        for rule in &mut kernel.rules {
+            if rule.verdict == RuleVerdict::Lookup(TABLE_LOCAL) {
+                rule.pref = local;
+            }
+        }
         for (family, table, metric, specific) in routes {
             let mut route = foreign_default(family, table, metric);
             if family == Family::V6 {
@@ -142,12 +156,56 @@ fn debris(family: Family) -> impl Strategy<Value = Vec<Route>> {
     })
 }
 
+/// The rules of a scene as versions before the `goto` had them: all of them before `main`.
+fn former_rules(scene: &mut Scene) -> Vec<Rule> {
+    let first = scene.config.globals.rule_pref;
+    let rule = |pref, selector, verdict| Rule {
+        family: scene.family,
+        pref: first + pref,
+        protocol: PROTOCOL,
+        selector,
+        verdict,
+    };
+    let everything = |pref, verdict| rule(pref, Selector::All, verdict);
+    let mut rules = vec![everything(0, RuleVerdict::LookupSpecific(TABLE_MAIN))];
+    if scene.plan.unreachable {
+        rules.push(everything(899, RuleVerdict::Unreachable));
+    }
+    if scene.config.globals.table != TABLE_MAIN {
+        let verdict = RuleVerdict::Lookup(scene.config.globals.table);
+        rules.push(everything(900, verdict));
+    }
+    for wanted in scene.wanted().rules {
+        let pref = match wanted.selector {
+            Selector::Mark(_) => wanted.pref - first,
+            Selector::From(_) => wanted.pref - first - 200,
+            Selector::Oif(_) => wanted.pref - first - 1130,
+            _ => continue,
+        };
+        rules.push(Rule {
+            pref: first + pref,
+            ..wanted
+        });
+    }
+    rules
+}
+
+/// Whether a rule of others stands behind our `goto`, at its preference: it would be jumped over.
+fn is_jumped_over(kernel: &Kernel, family: Family) -> bool {
+    let jumps = |rule: &Rule| matches!(rule.verdict, RuleVerdict::Goto(_));
+    let mut rules = kernel.rules.iter().filter(|rule| rule.family == family);
+    let ours = rules.find(|rule| jumps(rule));
+    ours.is_some_and(|ours| rules.any(|rule| rule.is_foreign(family) && rule.pref == ours.pref))
+}
+
 /// Brings the kernel to what the scene wants, at most `most` changes of it, and looks at it after each.
 fn play(kernel: &mut Kernel, scene: &mut Scene, most: usize) -> Wanted {
     scene.foreign = kernel.routes.clone();
+    scene.rules = kernel.rules.clone();
     let wanted = scene.wanted();
     let todo = planned(kernel, scene.family, &wanted);
-    assert!(todo.len() <= differing(kernel, scene.family, &wanted));
+    let moves = todo.iter().filter(|c| matches!(c, Change::MoveRule(_)));
+    assert!(todo.len() - moves.count() <= differing(kernel, scene.family, &wanted));
 
     let mut after = kernel.clone();
     for change in &todo {
@@ -193,7 +251,9 @@ fn look_around([before, now, after]: [&Kernel; 3], scene: &Scene, change: &Chang
             assert!(answered(&answer(now)), "{packet:?} after {change:?}");
         }
         let refuses = now.refuses != Refuses::default();
-        if i == 0 && answered(&ends[1]) && leads && !refuses {
+        // What was refused may take what is left of ours in `main`, before the manual default.
+        let yields = scene.yields && ends[0] == Answer::Refused;
+        if i == 0 && answered(&ends[1]) && leads && !refuses && !yields {
             let now = answer(now);
             assert!(ends.contains(&now), "{now:?} of {ends:?} after {change:?}");
         }
@@ -313,13 +373,15 @@ fn assert_converged(kernel: &Kernel, scene: &Scene, wanted: &Wanted) {
     let left = rules.iter().filter(|has| !wanted.rules.contains(has));
     let left: Vec<&Rule> = left.collect();
     for rule in &left {
-        let alike = |w: &&Rule| w.selector == rule.selector && kind(w) == kind(rule);
+        let alike = |w: &&Rule| is_successor(w, rule);
         let mut successors = wanted.rules.iter().filter(alike);
         let reason = match rule.verdict {
             RuleVerdict::Unreachable => {
                 successors.next().is_some() || !leads(scene.config.globals.table)
             }
-            RuleVerdict::LookupSpecific(_) if left.len() > 1 => true,
+            RuleVerdict::LookupSpecific(_) | RuleVerdict::Lookup(TABLE_LOCAL) if left.len() > 1 => {
+                true
+            }
             _ => successors.any(|w| {
                 !rules.contains(w) || matches!(w.verdict, RuleVerdict::Lookup(t) if !leads(t))
             }),
@@ -339,10 +401,6 @@ fn assert_converged(kernel: &Kernel, scene: &Scene, wanted: &Wanted) {
             .any(|rule| rule.verdict == RuleVerdict::Lookup(has.table));
         assert!(!replaced && (predecessor || led_to), "{has:?} stays");
     }
-}
-
-fn kind(rule: &Rule) -> core::mem::Discriminant<RuleVerdict> {
-    core::mem::discriminant(&rule.verdict)
 }
 
 /// Takes some of ours away, as somebody might.
@@ -375,8 +433,9 @@ proptest! {
     /// A first start, killed somewhere; things stolen; then another configuration, and yet another.
     #[test]
     fn no_change_leaves_a_hole_or_touches_what_is_not_ours(
-        (mut scenes, mut kernel, killed, booty) in family().prop_flat_map(|family| (
+        (mut scenes, mut kernel, others, killed, booty) in family().prop_flat_map(|family| (
             [scene(family), scene(family), scene(family)],
+            others(),
             others(),
             0..30usize,
             vec(any::<Index>(), 0..3),
@@ -390,7 +449,38 @@ proptest! {
             let wanted = play(&mut kernel, &mut scenes[at], usize::MAX);
             prop_assert_eq!(planned(&kernel, family, &wanted), []);
             prop_assert_eq!(differing(&kernel, family, &wanted), 0);
+            prop_assert!(!is_jumped_over(&kernel, family));
+            // Others add theirs behind ours.
+            let rules = others.rules.iter().filter(|rule| rule.selector == Selector::Foreign);
+            kernel.rules.extend(rules.cloned());
         }
+    }
+
+    /// What a version before the `goto` has left, whole or not.
+    #[test]
+    fn the_former_layout_is_taken_over_without_a_hole(
+        (mut scenes, mut kernel, stolen, killed) in family().prop_flat_map(|family| (
+            [scene(family), scene(family)],
+            others(),
+            vec(any::<Index>(), 0..3),
+            0..60usize,
+        ))
+    ) {
+        let family = scenes[0].family;
+        scenes[1].yields = false; // else what the rules of old lead to may change before they go
+        kernel.routes.extend(scenes[0].wanted().routes);
+        let mut former = former_rules(&mut scenes[0]);
+        for index in stolen {
+            if !former.is_empty() {
+                former.remove(index.index(former.len()));
+            }
+        }
+        kernel.rules.extend(former);
+        scenes[1].tables = scenes[0].tables.clone();
+        play(&mut kernel, &mut scenes[1], killed);
+        let wanted = play(&mut kernel, &mut scenes[1], usize::MAX);
+        prop_assert_eq!(planned(&kernel, family, &wanted), []);
+        prop_assert_eq!(differing(&kernel, family, &wanted), 0);
     }
 
     /// Some routes and rules are refused: what does not rely on them is done all the same; and they are, too, in the end.
@@ -435,6 +525,7 @@ proptest! {
         play(&mut kernel, &mut scene, usize::MAX);
         scene.plan.order.reverse();
         scene.foreign = kernel.routes.clone();
+        scene.rules = kernel.rules.clone();
         let wanted = scene.wanted();
         for change in planned(&kernel, scene.family, &wanted) {
             let Change::SetRoute(route) = change else {
@@ -457,6 +548,7 @@ proptest! {
         kernel.routes.extend(debris);
         let foreign = kernel.foreign();
         scene.foreign = kernel.routes.clone();
+        scene.rules = kernel.rules.clone();
         let wanted = scene.wanted();
         for change in planned(&kernel, family, &wanted) {
             kernel.carry_out(&change);

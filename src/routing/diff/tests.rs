@@ -5,7 +5,7 @@ use std::vec::Vec;
 use super::kernel::Kernel;
 use super::*;
 use crate::config::RtTable;
-use crate::routing::layout::fixture::Scene;
+use crate::routing::layout::fixture::{Scene, kernel_rules};
 use crate::routing::objects::RouteKind;
 use crate::types::{Metric, TABLE_MAIN};
 
@@ -15,6 +15,7 @@ fn tell(change: &Change) -> String {
         Change::SetRoute(r) => format!("set {}/{} dev {}", r.table, r.metric, r.device),
         Change::DeleteRoute(r) => format!("delete {}/{} dev {}", r.table, r.metric, r.device),
         Change::AddRule(rule) => format!("add {}", rule.pref),
+        Change::MoveRule(rule) => format!("move {}", rule.pref),
         Change::DeleteRule(rule) => format!("remove {}", rule.pref),
     }
 }
@@ -22,6 +23,7 @@ fn tell(change: &Change) -> String {
 /// Brings the kernel to what the scene wants, and tells how.
 fn steps(kernel: &mut Kernel, scene: &mut Scene) -> Vec<String> {
     scene.foreign = kernel.routes.clone();
+    scene.rules = kernel.rules.clone();
     let wanted = scene.wanted();
     let mut todo = Vec::new();
     let before = kernel.clone();
@@ -52,17 +54,21 @@ fn a_first_start_sets_routes_before_the_rules_that_lead_to_them() {
             "set 176/100 dev 1",
             "set 176/101 dev 2",
             "add 17600",
-            "add 18500",
+            "add 33900",
+            "add 33901",
+            "add 33902",
+            "add 32800",
+            "add 32765",
             "set 17601/176 dev 1",
             "set 17601/176 dev 1",
             "set 17602/176 dev 2",
             "set 17602/176 dev 2",
             "add 17601",
             "add 17602",
-            "add 17700",
-            "add 17701",
-            "add 17800",
-            "add 17801",
+            "add 17900",
+            "add 17901",
+            "add 18930",
+            "add 18931",
         ]
     );
     assert!(steps(&mut kernel, &mut scene).is_empty());
@@ -94,10 +100,16 @@ fn refusing_and_leading_again() {
     let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 2));
     steps(&mut kernel, &mut scene);
     scene.plan.unreachable = true;
-    assert_eq!(steps(&mut kernel, &mut scene), ["add 18499"]);
+    let refusing = ["add 33900", "remove 33900"];
+    assert_eq!(steps(&mut kernel, &mut scene), refusing);
     scene.plan.unreachable = false;
     scene.order(&[1, 0]);
-    let back = ["set 176/100 dev 2", "set 176/101 dev 1", "remove 18499"];
+    let back = [
+        "set 176/100 dev 2",
+        "set 176/101 dev 1",
+        "add 33900",
+        "remove 33900",
+    ];
     assert_eq!(steps(&mut kernel, &mut scene), back);
 }
 
@@ -108,7 +120,7 @@ fn a_renewed_address_is_added_before_the_old_goes() {
     scene.uplinks[0].address = Some("2001:db8::77".parse().unwrap());
     assert_eq!(
         steps(&mut kernel, &mut scene),
-        ["add 17700", "remove 17700"]
+        ["add 17900", "remove 17900"]
     );
 }
 
@@ -133,9 +145,9 @@ fn moving_to_another_table_and_other_preferences() {
         [
             "set 254/100 dev 1",
             "add 20000",
-            "add 20200",
-            "remove 18500",
-            "remove 17800",
+            "add 21330",
+            "remove 33900",
+            "remove 18930",
             "remove 17600",
             "delete 176/100 dev 1",
         ]
@@ -195,20 +207,39 @@ fn the_way_out_comes_back_first() {
     let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
     scene.config.providers[0].mark = None;
     steps(&mut kernel, &mut scene);
-    let rules = core::mem::take(&mut kernel.rules);
-    let back = ["add 17600", "add 18500", "add 17700", "add 17800"];
+    let rules = core::mem::replace(&mut kernel.rules, kernel_rules());
+    let out = [
+        "add 17600",
+        "add 33900",
+        "add 33901",
+        "add 33902",
+        "add 32800",
+        "add 32765",
+    ];
+    let back: Vec<&str> = out.into_iter().chain(["add 17900", "add 18930"]).collect();
     assert_eq!(steps(&mut kernel, &mut scene), back);
+    // So it does where only one link is missing.
+    for lost in [32765, 32800, 33900] {
+        let what = format!("add {lost}");
+        kernel
+            .rules
+            .retain(|rule| rule.pref != lost && rule.pref != 18930);
+        assert_eq!(steps(&mut kernel, &mut scene), [&what, "add 18930"]);
+    }
     // One that refuses is no way out, and stands before what it refuses.
     kernel.rules = rules;
     scene.plan.unreachable = true;
     steps(&mut kernel, &mut scene);
-    kernel.rules.clear();
+    kernel.rules = kernel_rules();
     let back = [
         "add 17600",
-        "add 17700",
-        "add 17800",
-        "add 18499",
-        "add 18500",
+        "add 17900",
+        "add 18930",
+        "add 33900",
+        "add 33901",
+        "add 33902",
+        "add 32800",
+        "add 32765",
     ];
     assert_eq!(steps(&mut kernel, &mut scene), back);
 }
@@ -229,10 +260,11 @@ fn a_refused_route_holds_nothing_up() {
         "set 176/100 dev 2",
         "set 176/101 dev 3",
         "no set 176/102 dev 1",
-        "add 17700",
-        "add 17701",
-        "add 17702",
-        "add 18499",
+        "add 17900",
+        "add 17901",
+        "add 17902",
+        "add 33900",
+        "remove 33900",
         "delete 176/102 dev 3",
     ];
     assert_eq!(steps(&mut kernel, &mut scene), refusing);
@@ -242,11 +274,12 @@ fn a_refused_route_holds_nothing_up() {
     scene.plan.unreachable = false;
     let gone = [
         "no set 176/101 dev 1",
-        "remove 18499",
-        "remove 17802",
-        "remove 17700",
-        "remove 17701",
-        "remove 17702",
+        "add 33900",
+        "remove 33900",
+        "remove 18932",
+        "remove 17902",
+        "remove 17901",
+        "remove 17900",
         "delete 176/101 dev 3",
     ];
     assert_eq!(steps(&mut kernel, &mut scene), gone);
@@ -286,9 +319,10 @@ fn refusing_stays_while_no_route_leads_out() {
     scene.plan.unreachable = false;
     scene.order(&[0]);
     kernel.refuses.routes.push((1, 176));
-    assert_eq!(steps(&mut kernel, &mut scene), ["no set 176/100 dev 1"]);
+    let waiting = ["no set 176/100 dev 1", "add 33900"];
+    assert_eq!(steps(&mut kernel, &mut scene), waiting);
     kernel.refuses.routes.clear();
-    let leads = ["set 176/100 dev 1", "remove 18499"];
+    let leads = ["set 176/100 dev 1", "remove 33900"];
     assert_eq!(steps(&mut kernel, &mut scene), leads);
 }
 
@@ -304,13 +338,13 @@ fn a_rule_stays_while_its_successor_is_refused_or_leads_nowhere() {
     scene.config.globals.table = 300;
     kernel.refuses.routes.push((1, 300));
     kernel.refuses.rules = vec![Selector::Oif("eth1".try_into().unwrap())];
-    let nowhere = ["no set 300/100 dev 1", "no add 17800", "add 18500"];
+    let nowhere = ["no set 300/100 dev 1", "no add 18930", "add 33900"];
     assert_eq!(steps(&mut kernel, &mut scene), nowhere);
     kernel.refuses.routes.clear();
-    let half = ["set 300/100 dev 1", "no add 17800", "remove 18500"];
+    let half = ["set 300/100 dev 1", "no add 18930", "remove 33900"];
     assert_eq!(steps(&mut kernel, &mut scene), half);
     kernel.refuses.rules.clear();
-    let whole = ["add 17800", "remove 17800", "delete 176/100 dev 1"];
+    let whole = ["add 18930", "remove 18930", "delete 176/100 dev 1"];
     assert_eq!(steps(&mut kernel, &mut scene), whole);
 }
 
@@ -363,11 +397,14 @@ fn a_clean_stop_falls_onto_the_main_table() {
     assert_eq!(
         todo,
         [
-            "remove 18500",
-            "remove 18499",
+            "remove 32765",
+            "remove 33902",
+            "remove 33901",
+            "remove 33900",
             "remove 17601",
-            "remove 17700",
-            "remove 17800",
+            "remove 18930",
+            "remove 17900",
+            "remove 32800",
             "remove 17600",
             "delete 17601/176 dev 1",
             "delete 17601/176 dev 1",
@@ -377,4 +414,48 @@ fn a_clean_stop_falls_onto_the_main_table() {
     removal(Family::V6, &kernel.routes, &kernel.rules, &mut |change| {
         panic!("{change}")
     });
+}
+
+/// What another program adds at the same preference after us would be jumped over.
+#[test]
+fn the_goto_stands_behind_others_of_its_preference() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
+    steps(&mut kernel, &mut scene);
+    let foreign = Rule {
+        family: Family::V4,
+        pref: 32765,
+        protocol: 3,
+        selector: Selector::Foreign,
+        verdict: RuleVerdict::Lookup(51820),
+    };
+    kernel.rules.insert(0, foreign.clone());
+    assert!(steps(&mut kernel, &mut scene).is_empty(), "it was first");
+    kernel.rules.push(foreign);
+    assert_eq!(steps(&mut kernel, &mut scene), ["move 32765"]);
+    assert!(steps(&mut kernel, &mut scene).is_empty());
+}
+
+/// As VRF set-ups do it: our rules would take what is for the machine's own addresses.
+#[test]
+fn own_addresses_come_first_where_others_have_moved_them() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V6, 1));
+    let local = |rule: &&mut Rule| rule.family == Family::V6 && rule.pref == 0;
+    kernel.rules.iter_mut().find(local).unwrap().pref = 32765;
+    let first = steps(&mut kernel, &mut scene);
+    assert_eq!(first[1..3], ["add 17599", "add 17600"], "{first:?}");
+    // It comes back, and goes again.
+    let own = |rule: &Rule| (rule.family, rule.protocol) == (Family::V6, 2) && rule.pref == 32765;
+    let place = kernel.rules.iter().position(own).unwrap();
+    kernel.rules[place].pref = 17599;
+    assert_eq!(steps(&mut kernel, &mut scene), ["remove 17599"]);
+    kernel.rules[place].pref = 17600;
+    assert_eq!(steps(&mut kernel, &mut scene), ["add 17599"]);
+    let mut last = String::new();
+    removal(Family::V6, &kernel.routes, &kernel.rules, &mut |change| {
+        if matches!(change, Change::DeleteRule(_)) {
+            last = tell(&change);
+        }
+        true
+    });
+    assert_eq!(last, "remove 17599");
 }

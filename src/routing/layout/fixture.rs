@@ -5,9 +5,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::{Situation, Tables, Wanted, everywhere};
 use crate::config::{Config, Provider, fixture};
 use crate::engine::{Plan, RankedPath};
-use crate::routing::objects::{Route, RouteKind};
+use crate::routing::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::routing::uplink::Uplink;
-use crate::types::{Family, Mark, Metric, Prefix, Slot};
+use crate::types::{Family, Mark, Metric, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 
 /// A router with its uplinks, in one family.
 #[derive(Clone, Debug)]
@@ -20,6 +20,10 @@ pub(crate) struct Scene {
     pub(crate) tables: Tables,
     /// what others have in the kernel
     pub(crate) foreign: Vec<Route>,
+    /// the same, of rules
+    pub(crate) rules: Vec<Rule>,
+    /// a manual default prevails
+    pub(crate) yields: bool,
 }
 
 impl Scene {
@@ -38,6 +42,8 @@ impl Scene {
             uplinks: (0..providers).map(|slot| uplink(family, slot)).collect(),
             tables: Tables::new(),
             foreign: Vec::new(),
+            rules: kernel_rules(),
+            yields: false,
         };
         scene.order(&(0..providers).collect::<Vec<_>>());
         scene
@@ -63,9 +69,26 @@ impl Scene {
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
             routes: &self.foreign,
+            rules: &self.rules,
+            yields: self.yields,
         });
         wanted
     }
+}
+
+/// The rules that the kernel begins with, of both families.
+pub(crate) fn kernel_rules() -> Vec<Rule> {
+    let rule = |family, pref, table| Rule {
+        family,
+        pref,
+        protocol: 2, // RTPROT_KERNEL
+        selector: Selector::All,
+        verdict: RuleVerdict::Lookup(table),
+    };
+    let both = |family| [(0, TABLE_LOCAL), (32766, TABLE_MAIN)].map(|(p, t)| rule(family, p, t));
+    let mut rules: Vec<Rule> = Family::ALL.into_iter().flat_map(both).collect();
+    rules.push(rule(Family::V4, 32767, TABLE_DEFAULT));
+    rules
 }
 
 /// Somebody else's default route, through a device that is not ours.

@@ -26,6 +26,7 @@ fn tell_rule(rule: &Rule) -> String {
     let verdict = match rule.verdict {
         RuleVerdict::Lookup(table) => format!("lookup {table}"),
         RuleVerdict::LookupSpecific(table) => format!("lookup {table} specific"),
+        RuleVerdict::Goto(target) => format!("goto {target}"),
         RuleVerdict::Unreachable => "unreachable".to_owned(),
         RuleVerdict::Foreign => panic!("never ours"),
     };
@@ -75,11 +76,15 @@ fn two_providers_in_ipv4() {
             "17600: lookup 254 specific",
             "17601: fwmark 0x1/0xff lookup 17601",
             "17602: fwmark 0x2/0xff lookup 17602",
-            "17700: from 192.0.2.2/32 lookup 17601",
-            "17701: from 192.0.2.6/32 lookup 17602",
-            "17800: oif eth1 lookup 17601",
-            "17801: oif eth2 lookup 17602",
-            "18500: lookup 176",
+            "17900: from 192.0.2.2/32 lookup 17601",
+            "17901: from 192.0.2.6/32 lookup 17602",
+            "18930: oif eth1 lookup 17601",
+            "18931: oif eth2 lookup 17602",
+            "33900: lookup 176",
+            "33901: lookup 254",
+            "33902: lookup 253",
+            "32800: lookup 254 specific",
+            "32765: goto 32800",
         ]
     );
 }
@@ -98,7 +103,8 @@ fn one_provider_in_ipv6_has_no_source_in_its_routes() {
         ]
     );
     let rules = rules(&wanted);
-    assert_eq!(rules[2], "17700: from 2001:db8::2/128 lookup 17601");
+    assert_eq!(rules[2], "17900: from 2001:db8::2/128 lookup 17601");
+    assert!(!rules.iter().any(|rule| rule.contains("lookup 253")));
 }
 
 #[test]
@@ -146,14 +152,18 @@ fn no_policy_table_means_bound_sockets_use_the_swap_table() {
         rules(&wanted),
         [
             "17600: lookup 254 specific",
-            "17800: oif eth1 lookup 176",
-            "18500: lookup 176"
+            "18930: oif eth1 lookup 176",
+            "33900: lookup 176",
+            "33901: lookup 254",
+            "33902: lookup 253",
+            "32800: lookup 254 specific",
+            "32765: goto 32800",
         ]
     );
 }
 
 #[test]
-fn the_main_table_needs_no_last_rule() {
+fn the_main_table_needs_no_rule_of_its_own() {
     let mut scene = Scene::of(Family::V4, 1);
     scene.config.globals.table = MAIN;
     scene.config.globals.rule_pref = 1000;
@@ -162,7 +172,14 @@ fn the_main_table_needs_no_last_rule() {
     assert_eq!(defaults(&wanted, MAIN), [(100, 1)]);
     assert_eq!(
         rules(&wanted),
-        ["1000: lookup 254 specific", "1200: oif eth1 lookup 254"]
+        [
+            "1000: lookup 254 specific",
+            "2330: oif eth1 lookup 254",
+            "33901: lookup 254",
+            "33902: lookup 253",
+            "32800: lookup 254 specific",
+            "32765: goto 32800",
+        ]
     );
 }
 
@@ -171,13 +188,13 @@ fn refusing_comes_after_the_bound_sockets_rules() {
     let mut scene = Scene::of(Family::V4, 1);
     scene.plan.unreachable = true;
     let rules = rules(&scene.wanted());
-    let last = &rules[rules.len() - 3..];
+    let last = &rules[rules.len() - 6..][..3];
     assert_eq!(
         last,
         [
-            "17800: oif eth1 lookup 17601",
-            "18499: unreachable",
-            "18500: lookup 176"
+            "18930: oif eth1 lookup 17601",
+            "33900: unreachable",
+            "33901: lookup 254"
         ]
     );
 }
@@ -190,7 +207,7 @@ fn a_lost_uplink_keeps_its_rules_but_no_routes() {
     let wanted = scene.wanted();
     assert_eq!(defaults(&wanted, 176), [(100, 2)]);
     let rules = rules(&wanted);
-    assert!(rules.contains(&"17800: oif eth1 lookup 17601".to_owned()));
+    assert!(rules.contains(&"18930: oif eth1 lookup 17601".to_owned()));
     assert!(!rules.iter().any(|r| r.starts_with("17601:")), "{rules:?}");
 }
 
@@ -213,11 +230,11 @@ fn a_shared_address_tells_no_path() {
         let rules = rules(wanted).into_iter();
         rules.filter(|r| r.contains("from")).collect()
     };
-    let third = "17702: from 192.0.2.10/32 lookup 17603";
+    let third = "17902: from 192.0.2.10/32 lookup 17603";
     assert_eq!(from(&scene.wanted()), [third]);
 
     scene.uplinks[1].routable = false;
-    let first = "17700: from 192.0.2.2/32 lookup 17601";
+    let first = "17900: from 192.0.2.2/32 lookup 17601";
     assert_eq!(from(&scene.wanted()), [first, third]);
 }
 
@@ -231,11 +248,11 @@ fn while_everything_is_refused_every_own_address_has_a_way_back() {
         let rules = rules(wanted).into_iter();
         rules.filter(|r| r.contains("from")).collect()
     };
-    let last = "17703: from 192.0.2.14/32 lookup 17604";
+    let last = "17903: from 192.0.2.14/32 lookup 17604";
     let into_the_swap_table = [
-        "17700: from 192.0.2.2/32 lookup 176",
-        "17701: from 192.0.2.2/32 lookup 176",
-        "17702: from 192.0.2.10/32 lookup 176",
+        "17900: from 192.0.2.2/32 lookup 176",
+        "17901: from 192.0.2.2/32 lookup 176",
+        "17902: from 192.0.2.10/32 lookup 176",
         last,
     ];
     assert_eq!(from(&scene.wanted()), into_the_swap_table);
@@ -335,6 +352,7 @@ fn everything_fits() {
         kind: RouteKind::Other,
         ..foreign_default(Family::V4, MAIN, 5000)
     });
+    scene.rules.retain(|rule| rule.pref != 0);
     let wanted = scene.wanted();
     assert_eq!(wanted.routes.len(), ROUTES_WANTED_MAX);
     assert_eq!(wanted.rules.len(), RULES_WANTED_MAX);
@@ -381,4 +399,23 @@ fn only_a_better_plain_route_overrides() {
     let over = |best| overridden_by(&routes, Family::V6, 254, Metric(best));
     assert_eq!(over(100), Some(Metric(7)));
     assert_eq!(over(7), None);
+}
+
+#[test]
+fn a_manual_default_has_nothing_before_it() {
+    let mut scene = Scene::of(Family::V4, 1);
+    let lead = rules(&scene.wanted());
+    scene.yields = true;
+    let mut yields = rules(&scene.wanted());
+    yields.push("32765: goto 32800".to_owned());
+    assert_eq!(yields, lead);
+}
+
+#[test]
+fn the_kernels_own_last_table_is_looked_up_where_it_was() {
+    let mut scene = Scene::of(Family::V4, 1);
+    let last = |scene: &mut Scene| rules(&scene.wanted()).contains(&"33902: lookup 253".to_owned());
+    assert!(last(&mut scene));
+    scene.rules.retain(|rule| rule.pref != 32767);
+    assert!(!last(&mut scene));
 }

@@ -78,6 +78,11 @@ pub(crate) trait Watched: PartialEq {
     fn is_better(&self, _: &Self) -> bool {
         false
     }
+
+    /// Whether it makes a difference which of the two comes first.
+    fn has_order_with(&self, _: &Self) -> bool {
+        false
+    }
 }
 
 impl Interest {
@@ -340,5 +345,10 @@ impl Watched for Rule {
             _ if self.pref >= RULE_PREF_MAX => Class::Concerns,
             _ => Class::Other,
         }
+    }
+
+    /// The kernel asks rules of one preference in the order in which they came.
+    fn has_order_with(&self, other: &Rule) -> bool {
+        (self.family, self.pref) == (other.family, other.pref)
     }
 }

@@ -5,7 +5,8 @@ use heapless::Vec;
 use super::interest::{Class, Interest, Watched};
 use crate::limits::KEPT_MIN;
 
-/// At most `N` things, in no order, no two equal.
+/// At most `N` things, no two equal, each behind those that were there when it came; one that takes another's room takes its
+/// place as well.
 ///
 /// An empty one is all zero bytes. It begins with a page, and with what is small: few things touch one page only.
 #[derive(Debug)]
@@ -64,6 +65,7 @@ impl<T: Watched, const N: usize> Table<T, N> {
         if let Some(place) = self.values.iter().position(same) {
             let stale = core::mem::take(&mut self.stale[place]);
             if self.values[place] == value {
+                self.place_behind_shown(place);
                 return if stale {
                     Inserted::Known
                 } else {
@@ -84,6 +86,18 @@ impl<T: Watched, const N: usize> Table<T, N> {
                 stale: core::mem::take(&mut self.stale[place]),
             },
             None => Inserted::NoRoom(value),
+        }
+    }
+
+    /// The kernel shows things in its order, and tells of those that come last: one whose order counts is behind all those
+    /// known but what the dump in progress has not shown yet.
+    fn place_behind_shown(&mut self, place: usize) {
+        let value = &self.values[place];
+        let rest = self.values.iter().zip(&self.stale).skip(place + 1);
+        let shown = |(other, stale): (&T, &bool)| !stale && value.has_order_with(other);
+        if rest.into_iter().any(shown) {
+            self.values[place..].rotate_left(1);
+            self.stale[place..].rotate_left(1);
         }
     }
 
@@ -202,16 +216,17 @@ impl<T: Watched, const N: usize> Table<T, N> {
 
     fn remove_where(&mut self, gone: impl Fn(&T, bool) -> bool) -> bool {
         let before = self.values.len();
-        let mut place = 0;
-        while place < self.values.len() {
-            if gone(&self.values[place], self.stale[place]) {
-                self.values.swap_remove(place);
-                self.stale.swap_remove(place);
-            } else {
-                place += 1;
+        let mut kept = 0;
+        for place in 0..before {
+            if !gone(&self.values[place], self.stale[place]) {
+                self.values.swap(kept, place);
+                self.stale.swap(kept, place);
+                kept += 1;
             }
         }
-        self.values.len() != before
+        self.values.truncate(kept);
+        self.stale.truncate(kept);
+        kept != before
     }
 }
 

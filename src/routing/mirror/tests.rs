@@ -10,6 +10,7 @@ fn link(index: u32, up: bool) -> Link {
         up,
         carrier: up,
         point_to_point: false,
+        ethernet: true,
     }
 }
 

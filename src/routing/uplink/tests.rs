@@ -21,6 +21,7 @@ fn eth1() -> Link {
         up: true,
         carrier: true,
         point_to_point: false,
+        ethernet: true,
     }
 }
 
@@ -195,6 +196,7 @@ fn a_point_to_point_device_needs_no_gateway() {
     };
     let link = Link {
         point_to_point: true,
+        ethernet: false,
         ..eth1()
     };
     let uplink = resolved(&provider(), Family::V4, &mirror(link.clone(), &[ppp], &[]));

@@ -1,7 +1,8 @@
 //! The fields of the snapshot's parts, in the order in which they go over the control socket.
 
 use super::{
-    Check, CheckState, Counters, Header, Path, ProviderHead, ProviderState, Reason, Rtt, Terms,
+    Check, CheckState, Counters, Header, OverriddenBy, Path, ProviderHead, ProviderState, Reason,
+    Rtt, Terms,
 };
 use crate::types::{
     Duration, Duty, Family, LastResort, Lead, Metric, Name, Preempt, State, Verdict,
@@ -17,6 +18,14 @@ impl Message for Header {
         codec.number(&mut self.table);
         for lead in [&mut self.active.ipv4, &mut self.active.ipv6] {
             pass_lead(codec, lead);
+        }
+        let OverriddenBy { ipv4, ipv6 } = &mut self.overridden_by;
+        for route in [ipv4, ipv6] {
+            codec.optional(route, |codec, route| {
+                codec.text(&mut route.device);
+                codec.number(&mut route.metric);
+                codec.number(&mut route.table);
+            });
         }
         let Counters {
             swaps,

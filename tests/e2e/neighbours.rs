@@ -1,0 +1,325 @@
+//! Rules of other programs beside ours: VPNs, policies, and whoever moves the kernel's own. The kernel is asked which way it
+//! takes.
+
+use std::fmt::Write;
+
+use super::inspect::{lookups, no_hole, ours};
+use super::lab::rights::in_lab;
+use super::lab::topology::target;
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::{OURS, SOON, leads, online, online_with};
+
+/// A VPN's device with an address, and a default route by it in tables 100 and 51820.
+fn vpn(lab: &Lab) {
+    lab.router.ip("link add wg0 type veth peer name wg0peer
+         link set wg0peer up
+         link set wg0 up
+         addr add 203.0.113.129/30 dev wg0
+         addr add 2001:db8:ff::1/64 dev wg0 nodad");
+    for family in Family::ALL {
+        let lines = "route add default dev wg0 table 100\nroute add default dev wg0 table 51820";
+        rules(lab, family, lines);
+    }
+}
+
+/// Runs lines of `ip` in a family.
+fn rules(lab: &Lab, family: Family, lines: &str) {
+    let option = if family == Family::V4 { "-4" } else { "-6" };
+    lab.router.feed(&["ip", option, "-batch", "-"], lines);
+}
+
+fn own_of_vpn(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "203.0.113.129",
+        Family::V6 => "2001:db8:ff::1",
+    }
+}
+
+/// The kernel sends what has this, as `ip route get` takes it, by this device; soon, and in both families.
+#[track_caller]
+fn goes_by(lab: &Lab, daemon: &Daemon, words: &[&str], device: &str) {
+    for family in Family::ALL {
+        let target = target(family).to_string();
+        let words: Vec<&str> = words
+            .iter()
+            .map(|word| {
+                if *word == "OWN" {
+                    own_of_vpn(family)
+                } else {
+                    word
+                }
+            })
+            .collect();
+        let way = || lab.router.way(&target, &words);
+        assert!(
+            wait_until(SOON, || way().as_deref() == Some(device)),
+            "{family} {words:?}: {:?}, not {device}: {:#?}\n{}",
+            way(),
+            lab.router.rules(family),
+            daemon.log()
+        );
+    }
+}
+
+/// As other programs add them, with what they choose, and how to take them away.
+const PROGRAMS: [(&str, &str, &[&str]); 5] = [
+    (
+        "rule add not fwmark 51820 table 51820\nrule add table main suppress_prefixlength 0",
+        "rule del not fwmark 51820 table 51820\nrule del table main suppress_prefixlength 0",
+        &[],
+    ),
+    (
+        "rule add pref 32764 table main suppress_prefixlength 0\nrule add pref 32765 not fwmark 51820 table 51820",
+        "rule del pref 32764\nrule del pref 32765 not fwmark 51820 table 51820",
+        &[],
+    ),
+    (
+        "rule add pref 30000 fwmark 0x10000/0xff0000 lookup 100",
+        "rule del pref 30000",
+        &["mark", "0x10000"],
+    ),
+    (
+        "rule add from OWN lookup 100",
+        "rule del from OWN lookup 100",
+        &["from", "OWN"],
+    ),
+    (
+        "rule add pref 32765 from OWN lookup 100",
+        "rule del pref 32765 from OWN lookup 100",
+        &["from", "OWN"],
+    ),
+];
+
+fn each_family(lab: &Lab, lines: &str) {
+    for family in Family::ALL {
+        rules(lab, family, &lines.replace("OWN", own_of_vpn(family)));
+    }
+}
+
+/// Started before us, started after us, and over a restart and a sudden death of ours: they prevail, and end.
+#[test]
+fn a_program_that_adds_rules_prevails_whoever_was_first() {
+    in_lab(|| {
+        for (add, del, words) in PROGRAMS {
+            let lab = Lab::new();
+            vpn(&lab);
+            each_family(&lab, add);
+            // Their rules make nothing of ours wait: what goes a certain way stands in front.
+            let mut daemon = online_with(&lab, &Settings::fast(&lab));
+            goes_by(&lab, &daemon, words, "wg0");
+            goes_by(&lab, &daemon, &["oif", "eth2"], "eth2");
+            goes_by(&lab, &daemon, &["mark", "51820"], "eth1");
+            each_family(&lab, del);
+            goes_by(&lab, &daemon, &[], "eth1");
+
+            each_family(&lab, add);
+            goes_by(&lab, &daemon, words, "wg0");
+            daemon.must(&["use", "isp2"]);
+            goes_by(&lab, &daemon, words, "wg0");
+            goes_by(&lab, &daemon, &["mark", "51820"], "eth2");
+            daemon.must(&["use", "auto"]);
+            daemon.must(&["reload"]);
+            goes_by(&lab, &daemon, words, "wg0");
+            daemon.kill9();
+            goes_by(&lab, &daemon, words, "wg0");
+            daemon.launch();
+            daemon.wait_for_all("online");
+            goes_by(&lab, &daemon, words, "wg0");
+            let whole = ours(&lab);
+            each_family(&lab, del);
+            goes_by(&lab, &daemon, words, "eth1");
+            assert_eq!(ours(&lab), whole, "nothing is there twice, or gone");
+            assert!(daemon.terminate().success());
+            assert_eq!(ours(&lab), 0);
+            for family in Family::ALL {
+                let rules = lab.router.rules(family);
+                let protocol = |protocol| rules.iter().filter(|r| r.protocol == protocol).count();
+                assert_eq!(protocol(OURS), 0, "{rules:?}");
+            }
+        }
+    });
+}
+
+/// Who wants the providers' order before another program's rules says so.
+#[test]
+fn a_lower_catch_all_leads_past_the_rules_of_others() {
+    in_lab(|| {
+        let lab = Lab::new();
+        vpn(&lab);
+        each_family(&lab, "rule add pref 30000 lookup 100");
+        let settings = Settings::fast(&lab);
+        let daemon = online_with(&lab, &settings);
+        goes_by(&lab, &daemon, &[], "wg0");
+        let lookups = lookups(&lab);
+        daemon.configure(&settings.clone().global("catch_all", "29999"));
+        daemon.must(&["reload"]);
+        goes_by(&lab, &daemon, &[], "eth1");
+        // It is told of: it has no effect any more.
+        assert!(wait_until(SOON, || behind(&daemon) == [30000, 30000]));
+        let said = daemon.must(&["status"]);
+        assert!(said.contains("preference below 29999"), "{said}");
+        daemon.configure(&settings);
+        daemon.must(&["reload"]);
+        goes_by(&lab, &daemon, &[], "wg0");
+        assert!(wait_until(SOON, || behind(&daemon).is_empty()));
+        no_hole(lookups, &daemon);
+    });
+}
+
+/// The preferences that warnings `rules-behind` tell of.
+fn behind(daemon: &Daemon) -> Vec<u32> {
+    let status = daemon.status();
+    let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
+    let behind = warnings.iter().filter(|w| w["code"] == "rules-behind");
+    let number = |text: &str| {
+        let rest = text.split_once("preference ").unwrap().1;
+        rest.split(',').next().unwrap().parse().unwrap()
+    };
+    behind
+        .map(|warning| number(warning["text"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn rules_that_are_jumped_over_are_told_of_and_those_beyond_are_reached() {
+    in_lab(|| {
+        let lab = Lab::new();
+        vpn(&lab);
+        let daemon = online(&lab);
+        each_family(
+            &lab,
+            "rule add pref 32766 lookup local\nrule add pref 32780 lookup 100\nrule add pref 90000 lookup 100",
+        );
+        assert!(wait_until(SOON, || behind(&daemon) == [32780, 32780]));
+        goes_by(&lab, &daemon, &[], "eth1");
+        each_family(&lab, "rule del pref 32780");
+        assert!(wait_until(SOON, || behind(&daemon).is_empty()));
+        goes_by(&lab, &daemon, &[], "eth1");
+        // No provider has a way any more: what comes last is looked at, as it would be without us.
+        lab.remove_device(1);
+        lab.remove_device(2);
+        goes_by(&lab, &daemon, &[], "wg0");
+        lab.insert_device(1);
+        goes_by(&lab, &daemon, &[], "eth1");
+    });
+}
+
+/// What a killed daemon of a former version has left: all its rules before `main`.
+fn former_layout(lab: &Lab) {
+    for family in Family::ALL {
+        let mut lines = String::from("rule add pref 18500 lookup 176 protocol 176\n");
+        for number in [1, 2] {
+            let (own, table) = (lab.provider(number).own(family), 17600 + number);
+            let device = &lab.provider(number).device;
+            writeln!(
+                lines,
+                "rule add pref {} from {own} lookup {table} protocol 176\n\
+                 rule add pref {} oif {device} lookup {table} protocol 176",
+                17699 + number,
+                17799 + number
+            )
+            .unwrap();
+        }
+        for rule in lab.router.rules(family) {
+            if rule.protocol == OURS && rule.pref > 17700 {
+                writeln!(lines, "rule del pref {} protocol 176", rule.pref).unwrap();
+            }
+        }
+        rules(lab, family, &lines);
+    }
+}
+
+#[test]
+fn an_upgrade_under_traffic_has_no_hole() {
+    in_lab(|| {
+        let lab = Lab::new();
+        vpn(&lab);
+        let mut daemon = online(&lab);
+        let prefs = || {
+            Family::ALL.map(|family| {
+                let rules = lab.router.rules(family);
+                rules.iter().map(|rule| rule.pref).collect::<Vec<_>>()
+            })
+        };
+        let before = prefs();
+        let lookups = lookups(&lab);
+        for _ in 0..10 {
+            daemon.kill9();
+            former_layout(&lab);
+            assert_eq!(prefs()[1].len(), 8, "{:?}", prefs());
+            daemon.launch();
+            assert!(wait_until(SOON, || prefs() == before), "{:?}", prefs());
+            assert!(leads(&lab, 1));
+        }
+        no_hole(lookups, &daemon);
+        // Traffic of others' rules follows them from the first moment.
+        daemon.kill9();
+        former_layout(&lab);
+        each_family(&lab, "rule add pref 30000 lookup 100");
+        goes_by(&lab, &daemon, &[], "eth1");
+        daemon.launch();
+        goes_by(&lab, &daemon, &[], "wg0");
+    });
+}
+
+/// What is for the router itself stays with it.
+#[track_caller]
+fn keeps_its_own(lab: &Lab, daemon: &Daemon) {
+    for family in Family::ALL {
+        let [one, two] = [1, 2].map(|number| lab.provider(number).own(family).to_string());
+        let near = if family == Family::V4 {
+            "127.0.0.1"
+        } else {
+            "::1"
+        };
+        let so = || {
+            let way = |to: &str, words: &[&str]| lab.router.way(to, words).as_deref() == Some("lo");
+            way(&two, &["from", &one]) && way(near, &[]) && way(near, &["from", &one])
+        };
+        let rules = lab.router.rules(family);
+        assert!(
+            wait_until(SOON, so),
+            "{family} {rules:#?}\n{}",
+            daemon.log()
+        );
+    }
+}
+
+/// VRF set-ups move `lookup local` to the end.
+#[test]
+fn own_addresses_stay_where_local_is_moved() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online(&lab);
+        let before = ours(&lab);
+        each_family(&lab, "rule add pref 32765 lookup local\nrule del pref 0");
+        keeps_its_own(&lab, &daemon);
+        let one_more = || ours(&lab) == before + 2;
+        assert!(wait_until(SOON, one_more), "{}", daemon.log());
+        lab.upstream_dies(1);
+        assert!(leads(&lab, 2));
+        keeps_its_own(&lab, &daemon);
+        lab.upstream_returns(1);
+        assert!(leads(&lab, 1));
+        daemon.kill9();
+        daemon.launch();
+        daemon.wait_for_all("online");
+        keeps_its_own(&lab, &daemon);
+        assert!(wait_until(SOON, one_more), "{}", daemon.log());
+        // It was so from the start.
+        assert!(daemon.terminate().success());
+        assert_eq!(ours(&lab), 0);
+        let daemon = online(&lab);
+        keeps_its_own(&lab, &daemon);
+        each_family(
+            &lab,
+            "rule add pref 0 lookup local\nrule del pref 32765 lookup local",
+        );
+        assert!(
+            wait_until(SOON, || ours(&lab) == before),
+            "{}",
+            daemon.log()
+        );
+        keeps_its_own(&lab, &daemon);
+    });
+}
