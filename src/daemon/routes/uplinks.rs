@@ -160,6 +160,7 @@ impl RouteSync<'_> {
         let config = engine.config();
         self.mirror.watch(&|name| {
             name(Named::Table(config.globals.table));
+            name(Named::CatchAll(config.globals.catch_all));
             for provider in config.enabled() {
                 let slot = provider.slot;
                 if let Some(table) = tables.of(slot) {

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use heapless::Vec;
 
 use super::{Kinds, family, is_default};
-use crate::limits::{LEADING_MAX, PATHS_MAX, PROVIDERS_MAX, RULE_PREF_MAX};
+use crate::limits::{CATCH_ALL_MAX, LEADING_MAX, PATHS_MAX, PROVIDERS_MAX};
 use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::{
     DeviceName, Family, Metric, POLICY_TABLE_FIRST, PROTOCOL, Prefix, TABLE_MAIN, network_of,
@@ -22,6 +22,8 @@ pub enum Named {
     Address(IpAddr),
     /// a prefix to take an own address from, whatever device has it
     Prefix(Prefix),
+    /// the preference of the rule that leads to our choice among providers: rules behind it have no effect
+    CatchAll(u32),
 }
 
 /// Tells another each thing that is named: a table of each slot and one more, and one of the others of each path, at most.
@@ -41,6 +43,8 @@ pub(crate) struct Interest {
     networks: Vec<Prefix, PATHS_MAX>,
     devices: Vec<DeviceName, PATHS_MAX>,
     prefixes: Vec<Prefix, PATHS_MAX>,
+    /// all rules concern us from this far before [`CATCH_ALL_MAX`] on
+    before_last: u32,
 }
 
 /// How much a thing concerns us. A higher class takes the room of a lower one.
@@ -95,6 +99,7 @@ impl Interest {
             addresses: Vec::new(),
             networks: Vec::new(),
             prefixes: Vec::new(),
+            before_last: 0,
         }
     }
 
@@ -106,6 +111,7 @@ impl Interest {
             Named::Table(table) => same &= is_next(&self.tables, &mut at[0], &table),
             Named::Device(device) => same &= is_next(&self.devices, &mut at[1], &device),
             Named::Prefix(prefix) => same &= is_next(&self.prefixes, &mut at[2], &prefix),
+            Named::CatchAll(preference) => same &= preference == self.catch_all(),
             Named::Address(own) => {
                 same_addresses &= is_next(&self.addresses, &mut addresses_at, &own);
             }
@@ -129,6 +135,9 @@ impl Interest {
             Named::Device(device) => drop(self.devices.push(device)),
             Named::Address(own) => drop(self.addresses.push(own)),
             Named::Prefix(prefix) => drop(self.prefixes.push(prefix)),
+            Named::CatchAll(preference) => {
+                self.before_last = CATCH_ALL_MAX.saturating_sub(preference);
+            }
         });
     }
 
@@ -192,6 +201,11 @@ impl Interest {
         if self.leading.contains(&index) {
             self.leading.retain(|number| *number != index);
         }
+    }
+
+    /// The preference from which on all rules concern us.
+    fn catch_all(&self) -> u32 {
+        CATCH_ALL_MAX - self.before_last
     }
 
     fn has_table(&self, table: u32) -> bool {
@@ -335,14 +349,14 @@ impl Watched for Rule {
         Kinds::RULES
     }
 
-    /// Of others', those for all packets, those behind ours, and those that refuse what is marked (mwan3's).
-    fn class(&self, _: &Interest) -> Class {
+    /// Of others', those for all packets, those from our `goto` on, and those that refuse what is marked (mwan3's).
+    fn class(&self, interest: &Interest) -> Class {
         let refuses = self.verdict == RuleVerdict::Unreachable;
         match self.selector {
             _ if self.protocol == PROTOCOL => Class::Ours,
             Selector::All => Class::Concerns,
             Selector::Mark(_) if refuses => Class::Concerns,
-            _ if self.pref >= RULE_PREF_MAX => Class::Concerns,
+            _ if self.pref >= interest.catch_all() => Class::Concerns,
             _ => Class::Other,
         }
     }

@@ -716,6 +716,18 @@ fn of_the_rules_of_others_those_that_concern_us_are_held() {
         let changed = mirror.apply(News::Gone(Object::Rule(rule)));
         assert_eq!(changed, Kinds::RULES.when(held));
     }
+    // With an earlier `goto`, there are more behind it.
+    let behind = Rule {
+        selector: Selector::Foreign,
+        ..rule(20_000, 4)
+    };
+    for (held, goto) in [(false, 20_001), (true, 20_000)] {
+        let mut named = named();
+        named.push(Named::CatchAll(goto));
+        watch(&mut mirror, &named);
+        mirror.apply(News::Is(Object::Rule(behind.clone())));
+        assert_eq!(mirror.rules().contains(&behind), held, "{goto}");
+    }
 }
 
 /// Whether a provider's own address can be told from those of others depends on them.
