@@ -7,8 +7,10 @@ use std::process::ExitCode;
 mod meant;
 mod typed;
 
+use argh::FromArgs;
+
 use crate::types::Duration;
-use typed::{COMMANDS, Early, UNKNOWN};
+use typed::Typed;
 
 /// How a command ends, as `sysexits.h` numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,34 +129,83 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
         words = vec![command, "--help"];
     }
 
-    let (config, command) = typed::read(&words).map_err(|early| match early {
-        Early::Help(text) => Stop {
-            text,
-            exit: Exit::Ok,
-        },
-        Early::Wrong(what) => wrong(&complaint(&what, &words)),
-    })?;
-    let Some(command) = command else {
-        let names = COMMANDS.each_ref().map(|command| command.name);
+    let typed = match Typed::from_args(&["failover"], &words) {
+        Ok(typed) => typed,
+        Err(early) if early.status.is_ok() => {
+            return Err(Stop {
+                text: early.output.trim_end().to_owned() + "\n",
+                exit: Exit::Ok,
+            });
+        }
+        // Only `probe` requires a word, and argh cannot have an optional one before another.
+        Err(early) if early.output.starts_with("Required positional arguments") => {
+            return Ok(Invocation {
+                config: config_of(&words).map(PathBuf::from),
+                command: Command::OfWhom("probe"),
+            });
+        }
+        Err(early) => return Err(wrong(&complaint(&early.output, &words))),
+    };
+    if typed.version {
+        return Ok(Invocation {
+            config: None,
+            command: Command::Version,
+        });
+    }
+    let Some(command) = typed.command else {
         return Err(wrong(&format!(
             "which command? Expected one of: {}",
-            names.join(", ")
+            COMMANDS.join(", ")
         )));
     };
-    if config == Some("") {
+    let (config, command) = command.into();
+    let config = config.or(typed.config);
+    if config
+        .as_ref()
+        .is_some_and(|file| file.as_os_str().is_empty())
+    {
         return Err(wrong("--config names no file"));
     }
-    Ok(Invocation {
-        config: config.map(PathBuf::from),
-        command,
-    })
+    Ok(Invocation { config, command })
 }
 
-/// What is wrong, on one line, with what was most likely meant.
+const COMMANDS: [&str; 13] = [
+    "run",
+    "check",
+    "status",
+    "use",
+    "disable",
+    "enable",
+    "reload",
+    "refresh",
+    "log",
+    "explain",
+    "probe",
+    "import-mwan3",
+    "version",
+];
+const OPTIONS: [&str; 8] = [
+    "--config",
+    "--foreground",
+    "--json",
+    "--watch",
+    "--count",
+    "--interval",
+    "--version",
+    "--help",
+];
+
+fn config_of<'w>(words: &[&'w str]) -> Option<&'w str> {
+    let mut words = words.iter();
+    words.find(|word| **word == "--config")?;
+    words.next().copied()
+}
+
+/// What argh complains of, on one line, with what was most likely meant.
 fn complaint(output: &str, typed: &[&str]) -> String {
     let words: Vec<&str> = output.split_whitespace().collect();
     let text = words.join(" ");
-    let unknown = text.strip_prefix(UNKNOWN);
+    let unknown = text.strip_prefix("Unrecognized argument: ");
     match unknown.and_then(|unknown| meant::instead_of(unknown, typed)) {
         Some(meant) => format!("{text} ({meant})"),
         None => text,
@@ -172,7 +223,6 @@ fn wrong(what: &str) -> Stop {
 mod tests {
     use std::os::unix::ffi::OsStringExt;
 
-    use super::typed::Form;
     use super::*;
 
     fn typed(line: &str) -> Result<Invocation, Stop> {
@@ -250,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_commands_usage_has_its_name_once() {
-        for Form { name: command, .. } in &COMMANDS {
+        for command in COMMANDS {
             let stop = typed(&format!("{command} --help")).unwrap_err();
             let usage = stop.text.lines().next().unwrap();
             let rest = usage.strip_prefix(&*format!("Usage: failover {command} "));

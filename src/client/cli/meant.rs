@@ -1,6 +1,6 @@
 //! What was most likely meant by a command line that is none.
 
-use super::typed::{COMMANDS, OPTIONS};
+use super::{COMMANDS, OPTIONS};
 use crate::option::nearest;
 
 /// Words that other programs have for commands of ours.
@@ -29,7 +29,7 @@ const BELONGINGS: [(&str, &str); 5] = [
     ("--interval", "probe"),
 ];
 
-/// What to say of a word that is not known, among those that were typed.
+/// What to say of a word that argh does not know, among those that were typed.
 pub(super) fn instead_of(unknown: &str, typed: &[&str]) -> Option<String> {
     let command = command_of(typed)?;
     if unknown != command {
@@ -59,7 +59,7 @@ pub(super) fn instead_of(unknown: &str, typed: &[&str]) -> Option<String> {
 /// Of one that follows a command.
 fn of_argument(unknown: &str, command: &str, typed: &[&str]) -> Option<String> {
     let is_file = unknown.contains(['/', '.']);
-    if is_file && COMMANDS.iter().any(|form| form.name == command) {
+    if is_file && COMMANDS.contains(&command) {
         let named = with(typed, unknown, &format!("--config {unknown}"));
         return Some(format!("a file is named by an option: `{named}`"));
     }
@@ -76,8 +76,7 @@ fn of_argument(unknown: &str, command: &str, typed: &[&str]) -> Option<String> {
 }
 
 fn near(unknown: &str) -> Option<String> {
-    let commands = COMMANDS.iter().map(|form| form.name);
-    let mut known = commands.chain(OPTIONS);
+    let mut known = COMMANDS.into_iter().chain(OPTIONS);
     let meant = nearest(unknown, &mut known).filter(|meant| *meant != unknown)?;
     Some(format!("did you mean {meant}?"))
 }
