@@ -104,8 +104,8 @@ impl<'m> Announcer<'m> {
                 true => log::Level::Warn,
                 false => log::Level::Info,
             };
-            let provider = entry.who.provider.as_deref().unwrap_or("failover");
-            match entry.who.family {
+            let provider = entry.subject.provider.as_deref().unwrap_or("failover");
+            match entry.subject.family {
                 Some(family) => log::log!(
                     level,
                     "{provider} {family}: {}: {}",

@@ -40,7 +40,7 @@ impl Answers<'_> {
     fn entry(&self, entry: &journal::Entry) -> Entry {
         Entry {
             ago_ms: self.snapshot.ms_since(entry.at),
-            who: entry.who.clone(),
+            subject: entry.subject.clone(),
             kind: entry.kind,
             cause: entry.cause.clone(),
         }

@@ -5,7 +5,7 @@ use super::token::Token;
 use super::warnings::{Warnings, advice};
 use crate::config::Config;
 use crate::linux::errno;
-use crate::linux::process::ubus::{Interfaces, NoAnswer, Untold};
+use crate::linux::process::ubus::{InterfaceError, Interfaces, NoAnswer};
 use crate::types::{Instant, Name};
 use crate::uci::Shown;
 
@@ -60,7 +60,7 @@ impl NetifdWatch<'_> {
 
     /// Warns of interfaces that netifd says nothing of.
     pub(super) fn warn(&self, config: &Config, warnings: &mut Warnings) {
-        for (name, trouble) in self.interfaces.failures() {
+        for (name, error) in self.interfaces.failures() {
             let Some(provider) = config.enabled().find(|p| p.interfaces.contains(name)) else {
                 continue;
             };
@@ -68,13 +68,13 @@ impl NetifdWatch<'_> {
             let mut add = |code, what, cure| {
                 warnings.add(code, id, what, cure);
             };
-            match trouble {
-                Untold::Unknown => add(
+            match error {
+                InterfaceError::Unknown => add(
                     "interface-unknown",
                     format_args!("netifd knows no interface {name}"),
                     advice(format_args!("see `ubus list network.interface.*`")),
                 ),
-                Untold::NoAnswer(NoAnswer::Program(errno)) => add(
+                InterfaceError::NoAnswer(NoAnswer::Program(errno)) => add(
                     "no-netifd",
                     format_args!(
                         "interface {name} is asked of netifd by `ubus`, which cannot be run ({})",
@@ -84,14 +84,14 @@ impl NetifdWatch<'_> {
                         "where there is no netifd, name the device by `option device`"
                     )),
                 ),
-                Untold::NoAnswer(why) => add(
+                InterfaceError::NoAnswer(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} ({why}): it is asked again"
                     ),
                     None,
                 ),
-                Untold::Silent(why) => add(
+                InterfaceError::Silent(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} any more ({why}): what it told before holds, and it is \

@@ -6,14 +6,14 @@
 //! | `manual` | the foreign default route in `main` that prevails over ours |
 //! | `picture` | the picture of the kernel's state is kept true |
 //! | `refusals` | what the kernel refuses, and when to ask for it again |
-//! | `standing` | what is in doubt in one family, and when to try again |
+//! | `family_sync` | what is in doubt in one family, and when to try again |
 //! | `uplinks` | every path's uplink, found in the picture |
 
 mod attempt;
+mod family_sync;
 mod manual;
 mod picture;
 mod refusals;
-mod standing;
 mod uplinks;
 
 use std::io;
@@ -33,10 +33,10 @@ use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::objects::Change;
 use crate::routing::uplink::Uplink;
 use crate::types::{Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId, PerFamily};
-use attempt::{Outcome, Pass};
+use attempt::{Attempt, Outcome};
+use family_sync::FamilySync;
 use picture::Gaps;
 pub(super) use refusals::{Refusal, Refusals};
-use standing::Standing;
 
 /// Between two reports of repairs.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -57,7 +57,7 @@ pub(super) struct RouteSync<'m> {
     wanted: &'m mut Wanted,
     pub(super) requests: Requests,
     pub(super) events: Events,
-    standing: PerFamily<Standing>,
+    families: PerFamily<FamilySync>,
     /// What has changed in the kernel, and is not yet told to the engine.
     news: Kinds,
     /// Something has changed that the ways of packets may depend on: the kernel is to be asked for them.
@@ -113,7 +113,7 @@ impl<'m> RouteSync<'m> {
             wanted,
             requests: Requests::open()?,
             events: Events::open()?,
-            standing: PerFamily::default(),
+            families: PerFamily::default(),
             news: Kinds::NONE,
             has_changed: true,
             more_news: false,
@@ -166,7 +166,7 @@ impl<'m> RouteSync<'m> {
             }
             for family in Family::ALL {
                 let planned = cx.planned[family];
-                let is_due = self.standing[family].is_due(planned, self.more_news, now);
+                let is_due = self.families[family].is_due(planned, self.more_news, now);
                 if is_due && !cx.engine.awaits_uplinks(family) {
                     self.sync_family(family, cx, probing, interfaces, now);
                 }
@@ -183,8 +183,8 @@ impl<'m> RouteSync<'m> {
     fn is_settled(&self, cx: &Context<'_>, now: Instant) -> bool {
         let asks = |at: Instant| at <= now;
         let idle = |family: Family| {
-            let standing = &self.standing[family];
-            !cx.planned[family] && !standing.doubted && !standing.retry_at().is_some_and(asks)
+            let sync = &self.families[family];
+            !cx.planned[family] && !sync.doubted && !sync.retry_at().is_some_and(asks)
         };
         let news = self.more_news || !self.news.is_empty();
         !news
@@ -218,7 +218,7 @@ impl<'m> RouteSync<'m> {
             }
         }
         for family in Family::ALL {
-            self.standing[family].doubted = true;
+            self.families[family].doubted = true;
         }
         cx.warnings_due = true;
     }
@@ -228,7 +228,7 @@ impl<'m> RouteSync<'m> {
         for family in Family::ALL {
             let refusals = &mut self.refusals[family];
             refusals.hurry();
-            self.standing[family].retry_at = refusals.due_at();
+            self.families[family].retry_at = refusals.due_at();
         }
     }
 
@@ -242,17 +242,17 @@ impl<'m> RouteSync<'m> {
         now: Instant,
     ) {
         let manual_before = self.find_manual(family, cx.engine, interfaces);
-        let standing = &mut self.standing[family];
-        let unfinished = core::mem::take(&mut standing.unfinished);
+        let sync = &mut self.families[family];
+        let unfinished = core::mem::take(&mut sync.unfinished);
         let planned =
             core::mem::take(&mut cx.planned[family]) || unfinished || manual_before.is_some();
-        (standing.doubted, standing.not_before) = (false, None);
+        (sync.doubted, sync.not_before) = (false, None);
         self.want(family, cx.engine);
         let refusals = &mut self.refusals[family];
-        let mut pass = Pass::begin(&mut self.requests, refusals, now);
+        let mut attempt = Attempt::begin(&mut self.requests, refusals, now);
         let (routes, rules) = (self.mirror.routes(), self.mirror.rules());
         diff::changes(family, self.wanted, routes, rules, &mut |change| {
-            pass.ask(change)
+            attempt.ask(change)
         });
         let Outcome {
             made,
@@ -262,7 +262,7 @@ impl<'m> RouteSync<'m> {
             crowded,
             accepted,
             news,
-        } = pass.end();
+        } = attempt.end();
         if made != 0 || errors != 0 {
             self.read_events();
         }
@@ -270,9 +270,9 @@ impl<'m> RouteSync<'m> {
             self.repaired(family, &first, made, cx, now);
         }
         self.kernel_errors = self.kernel_errors.wrapping_add(errors);
-        self.standing[family].retry_at = self.refusals[family].due_at();
+        self.families[family].retry_at = self.refusals[family].due_at();
         if stalled.is_some() || crowded {
-            self.standing[family].try_again(now);
+            self.families[family].try_again(now);
         }
         self.concluded(family, planned, stalled, cx, now);
         if let Some(before) = manual_before {
@@ -295,7 +295,7 @@ impl<'m> RouteSync<'m> {
             tables: self.tables,
             routes: self.mirror.routes(),
             rules: self.mirror.rules(),
-            yields: self.standing[family].manual.obeyed().is_some(),
+            yields: self.families[family].manual.obeyed().is_some(),
         });
         let laid_out = &mut self.laid_out[family];
         laid_out.taken.clone_from(&self.wanted.taken);
@@ -320,13 +320,13 @@ impl<'m> RouteSync<'m> {
         now: Instant,
     ) {
         self.repairs = self.repairs.wrapping_add(made);
-        let standing = &mut self.standing[family];
-        standing.pay_for_repair(now);
+        let sync = &mut self.families[family];
+        sync.pay_for_repair(now);
         // A program that never stops shall not fill the journal, nor the log.
-        if standing.reported_at.is_some_and(|at| now < at + SILENCE) {
+        if sync.reported_at.is_some_and(|at| now < at + SILENCE) {
             return;
         }
-        standing.reported_at = Some(now);
+        sync.reported_at = Some(now);
         let cause = Cause::Changed(first.into(), made.saturating_sub(1));
         cx.engine
             .note(now, None, Some(family), Kind::RoutesPutBack, cause);
@@ -342,7 +342,7 @@ impl<'m> RouteSync<'m> {
         cx: &mut Context<'_>,
         now: Instant,
     ) {
-        let before = core::mem::replace(&mut self.standing[family].stalled, stalled);
+        let before = core::mem::replace(&mut self.families[family].stalled, stalled);
         match stalled {
             Some(fault) if before != stalled => cx.tell(Event::RoutesFailed(family, fault), now),
             None if planned || before.is_some() => cx.tell(Event::RoutesApplied(family), now),
@@ -352,8 +352,8 @@ impl<'m> RouteSync<'m> {
 
     /// When something is to be tried again, or looked at again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let standing = &self.standing;
-        let deadlines = [standing.v4.due_at(), standing.v6.due_at(), self.next_dump()];
+        let families = &self.families;
+        let deadlines = [families.v4.due_at(), families.v6.due_at(), self.next_dump()];
         deadlines.into_iter().flatten().min()
     }
 

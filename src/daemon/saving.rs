@@ -94,7 +94,7 @@ fn put_all(snapshot: &Snapshot<'_>, put: &mut dyn FnMut(&Record<'_>)) {
     for entry in engine.journal().entries() {
         put(&Record::Entry {
             at_micros: entry.at.total_micros(),
-            who: entry.who.clone(),
+            subject: entry.subject.clone(),
             kind: entry.kind,
             cause: entry.cause.clone(),
         });
@@ -152,12 +152,12 @@ pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
             }
             Record::Entry {
                 at_micros,
-                who,
+                subject,
                 kind,
                 cause,
             } => engine.restore_entry(Entry {
                 at: instant(at_micros),
-                who,
+                subject,
                 kind,
                 cause,
             }),
@@ -173,7 +173,7 @@ fn slot_in(config: &Config, id: &str) -> Option<Slot> {
 mod tests {
     use super::*;
     use crate::config::load;
-    use crate::types::{Cause, Kind, Verdict, Who};
+    use crate::types::{Cause, Kind, Subject, Verdict};
     use crate::wire::saved_state::{Writer, records};
 
     const BOOT: BootId = BootId([7; 16]);
@@ -200,7 +200,7 @@ mod tests {
         let provider = Record::Provider { id, slot, paths };
         let entry = Record::Entry {
             at_micros: micros,
-            who: Who::default(),
+            subject: Subject::default(),
             kind: Kind::Started,
             cause: Cause::Cleanly,
         };

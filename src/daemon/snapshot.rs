@@ -102,8 +102,8 @@ impl<'a> Snapshot<'a> {
     ) -> Option<&'a Cause> {
         let entries = self.engine.journal().entries();
         let last = entries
-            .filter(|entry| entry.who.provider.as_ref() == provider)
-            .filter(|entry| entry.who.family == Some(family) && is_meant(entry.kind))
+            .filter(|entry| entry.subject.provider.as_ref() == provider)
+            .filter(|entry| entry.subject.family == Some(family) && is_meant(entry.kind))
             .last();
         last.map(|entry| &entry.cause)
     }
@@ -336,13 +336,13 @@ impl<'a> Snapshot<'a> {
         ours.any(|r| route(r) == wanted)
     }
 
-    /// The metric of somebody else's default route that wins over the best of ours.
+    /// The metric of another program's default route that wins over the best of ours.
     pub(super) fn overridden(&self, family: Family) -> Option<Metric> {
         let (_, best) = self.laid_out[family].places.first()?;
         self.overridden_by(family, *best)
     }
 
-    /// The metric of somebody else's default route that wins over ours of this metric.
+    /// The metric of another program's default route that wins over ours of this metric.
     fn overridden_by(&self, family: Family, metric: Metric) -> Option<Metric> {
         let table = self.engine.config().globals.table;
         overridden_by(self.mirror.routes(), family, table, metric)

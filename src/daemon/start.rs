@@ -83,8 +83,8 @@ impl From<Errno> for Failure {
 }
 
 impl From<FileError> for Failure {
-    fn from(trouble: FileError) -> Failure {
-        unavailable(trouble)
+    fn from(error: FileError) -> Failure {
+        unavailable(error)
     }
 }
 
@@ -234,10 +234,10 @@ pub(super) fn load(
     match errors {
         Ok(0) => Ok(warnings),
         Ok(errors) => Err(Failure::Configuration(errors)),
-        Err(trouble) if trouble.errno() == Some(Errno::EACCES) => {
-            Err(Failure::NotPermitted(trouble.to_string()))
+        Err(error) if error.errno() == Some(Errno::EACCES) => {
+            Err(Failure::NotPermitted(error.to_string()))
         }
-        Err(trouble) => Err(Failure::Unreadable(trouble.to_string())),
+        Err(error) => Err(Failure::Unreadable(error.to_string())),
     }
 }
 

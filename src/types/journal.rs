@@ -51,7 +51,7 @@ impl fmt::Display for State {
 
 /// What an entry is about. Both are none when it is about the daemon as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Who {
+pub struct Subject {
     /// the provider, by id, when it is about one
     pub provider: Option<Name>,
     /// the family, when it is about one

@@ -86,15 +86,15 @@ impl<By> Lead<By> {
     }
 }
 
-/// Who leads when no provider is healthy.
+/// Which provider leads when none is healthy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastResort {
     /// the first in rank that has a gateway
     #[default]
     First,
-    /// who leads now
+    /// the one that leads now
     Keep,
-    /// nobody: traffic is refused at once
+    /// no provider: traffic is refused at once
     Unreachable,
 }
 

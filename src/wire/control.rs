@@ -8,7 +8,7 @@ use core::fmt;
 
 use heapless::String;
 
-use crate::types::{Cause, DeviceName, Family, Kind, Name, Who};
+use crate::types::{Cause, DeviceName, Family, Kind, Name, Subject};
 use crate::wire::codec::{Codec, Message};
 use crate::wire::snapshot::{Header, Path, ProviderHead, Word};
 
@@ -145,7 +145,7 @@ pub struct Entry {
     /// how long ago, in milliseconds: the client knows the wall time
     pub ago_ms: u64,
     /// what it is about
-    pub who: Who,
+    pub subject: Subject,
     /// what happened
     pub kind: Kind,
     /// why

@@ -114,7 +114,7 @@ mod tests {
     use crate::limits::{NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
     use crate::types::{
         Cause, Duration, Duty, Family, Fault, Ground, Judged, Kind, LastResort, Lead, Measure,
-        Measured, Metric, Missed, Name, Other, Preempt, Slot, State, Verdict, Waiting, Who,
+        Measured, Metric, Missed, Name, Other, Preempt, Slot, State, Subject, Verdict, Waiting,
     };
     use crate::wire::control::*;
     use crate::wire::decimal::Decimal;
@@ -347,7 +347,7 @@ mod tests {
             |(ago_ms, provider, id)| {
                 Reply::Entry(Entry {
                     ago_ms,
-                    who: Who {
+                    subject: Subject {
                         provider,
                         family: Some(Family::V6),
                     },

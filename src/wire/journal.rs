@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX};
 use crate::types::{
     Cause, DeviceName, Family, Fault, Ground, Judged, Kind, Measure, Measured, Metric, Missed,
-    Name, Other, Ours, Slot, State, Waiting, Who,
+    Name, Other, Ours, Slot, State, Subject, Waiting,
 };
 use crate::wire::codec::{Codec, Message};
 use crate::wire::control::Entry;
@@ -132,7 +132,7 @@ fn read(cause: &mut Cause, bytes: &[u8]) -> bool {
 
 impl Message for Entry {
     fn pass(&mut self, codec: &mut Codec<'_>) {
-        let Who { provider, family } = &mut self.who;
+        let Subject { provider, family } = &mut self.subject;
         codec.long(&mut self.ago_ms);
         codec.optional_text(provider);
         codec.optional(family, |codec, family| codec.choice(family, &Family::ALL));

@@ -105,7 +105,7 @@ impl Active {
 /// What has happened since the daemon's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Counters {
-    /// changes of who leads, in either family
+    /// changes of the leading provider, in either family
     pub swaps: u32,
     /// probes sent
     pub probes_sent: u32,
@@ -115,7 +115,7 @@ pub struct Counters {
     pub replies_rejected: u32,
     /// ICMP errors that quote a probe of ours
     pub icmp_errors: u32,
-    /// routes and rules of ours that somebody changed, and we put back
+    /// routes and rules of ours that another program changed, and that were put back
     pub repairs: u32,
     /// requests that the kernel refused, or that did not end in time
     pub kernel_errors: u32,

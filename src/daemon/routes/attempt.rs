@@ -5,7 +5,7 @@ use crate::linux::netlink::Requests;
 use crate::routing::objects::Change;
 use crate::types::{Fault, Instant};
 
-pub(super) struct Pass<'a> {
+pub(super) struct Attempt<'a> {
     requests: &'a mut Requests,
     refusals: &'a mut Refusals,
     now: Instant,
@@ -31,14 +31,14 @@ pub(super) struct Outcome {
     pub(super) news: bool,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> Attempt<'a> {
     pub(super) fn begin(
         requests: &'a mut Requests,
         refusals: &'a mut Refusals,
         now: Instant,
-    ) -> Pass<'a> {
+    ) -> Attempt<'a> {
         refusals.begin();
-        Pass {
+        Attempt {
             requests,
             refusals,
             now,

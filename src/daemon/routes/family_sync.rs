@@ -12,7 +12,7 @@ const REPAIRS_APART: Duration = Duration::from_millis(10);
 
 /// How one family stands with the kernel.
 #[derive(Default)]
-pub(super) struct Standing {
+pub(super) struct FamilySync {
     /// Something of the kernel's has changed: what is ours is to be looked at.
     pub(super) doubted: bool,
     /// Not before.
@@ -33,7 +33,7 @@ pub(super) struct Standing {
     pub(super) manual_at_start: Option<bool>,
 }
 
-impl Standing {
+impl FamilySync {
     /// When to try again.
     pub(super) fn due_at(&self) -> Option<Instant> {
         let doubted = self.not_before.filter(|_| self.doubted);
@@ -73,14 +73,14 @@ mod tests {
     use super::*;
 
     /// The repairs when something is to be put back every tenth of a second from then on.
-    fn repairs(standing: &mut Standing, from: i64, seconds: i64) -> usize {
+    fn repairs(sync: &mut FamilySync, from: i64, seconds: i64) -> usize {
         let tenths =
             (from * 10..(from + seconds) * 10).map(|tenth| Instant::from_millis(tenth * 100));
         let mut count = 0;
         for now in tenths {
-            standing.doubted = true;
-            if standing.is_due(false, false, now) {
-                standing.pay_for_repair(now);
+            sync.doubted = true;
+            if sync.is_due(false, false, now) {
+                sync.pay_for_repair(now);
                 count += 1;
             }
         }
@@ -89,53 +89,49 @@ mod tests {
 
     #[test]
     fn repairs_come_in_a_burst_and_then_once_a_second() {
-        let mut standing = Standing::default();
-        assert_eq!(repairs(&mut standing, 100, 1), 10, "nothing is held back");
+        let mut sync = FamilySync::default();
+        assert_eq!(repairs(&mut sync, 100, 1), 10, "nothing is held back");
         assert_eq!(
-            repairs(&mut standing, 101, 10),
+            repairs(&mut sync, 101, 10),
             16,
             "those of a burst, and of eleven seconds"
         );
-        assert_eq!(repairs(&mut standing, 111, 100), 100);
-        assert_eq!(
-            repairs(&mut standing, 215, 1),
-            5,
-            "after so many quiet seconds"
-        );
-        assert_eq!(repairs(&mut standing, 1000, 3), 18, "after a long peace");
+        assert_eq!(repairs(&mut sync, 111, 100), 100);
+        assert_eq!(repairs(&mut sync, 215, 1), 5, "after so many quiet seconds");
+        assert_eq!(repairs(&mut sync, 1000, 3), 18, "after a long peace");
     }
 
     /// As `ip rule flush` takes them away: within some milliseconds, one by one.
     #[test]
     fn what_goes_one_by_one_costs_two_repairs() {
-        let mut standing = Standing::default();
+        let mut sync = FamilySync::default();
         let flush = (1_000_000..1_004_000)
             .step_by(100)
             .map(Instant::from_micros);
         let mut count = 0;
         for now in flush.chain([Instant::from_millis(1_010), Instant::from_millis(1_020)]) {
-            standing.doubted |= now < Instant::from_millis(1_004);
-            if standing.is_due(false, false, now) {
-                standing.pay_for_repair(now);
-                standing.doubted = false;
+            sync.doubted |= now < Instant::from_millis(1_004);
+            if sync.is_due(false, false, now) {
+                sync.pay_for_repair(now);
+                sync.doubted = false;
                 count += 1;
             }
         }
         assert_eq!(count, 2);
-        assert_eq!(standing.due_at(), None);
+        assert_eq!(sync.due_at(), None);
     }
 
     #[test]
     fn what_is_refused_waits_for_what_did_not_come_through() {
         let at = Instant::from_secs;
-        let mut standing = Standing {
+        let mut sync = FamilySync {
             retry_at: Some(at(3)),
-            ..Standing::default()
+            ..FamilySync::default()
         };
-        assert!(!standing.is_due(false, false, at(2)) && standing.is_due(false, false, at(3)));
-        assert!(!standing.is_due(false, true, at(3)), "with an old picture");
-        (standing.unfinished, standing.doubted, standing.not_before) = (true, true, Some(at(4)));
-        assert!(!standing.is_due(false, false, at(3)) && standing.is_due(false, false, at(4)));
-        assert_eq!(standing.due_at(), Some(at(4)));
+        assert!(!sync.is_due(false, false, at(2)) && sync.is_due(false, false, at(3)));
+        assert!(!sync.is_due(false, true, at(3)), "with an old picture");
+        (sync.unfinished, sync.doubted, sync.not_before) = (true, true, Some(at(4)));
+        assert!(!sync.is_due(false, false, at(3)) && sync.is_due(false, false, at(4)));
+        assert_eq!(sync.due_at(), Some(at(4)));
     }
 }

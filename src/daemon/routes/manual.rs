@@ -10,12 +10,12 @@ use crate::types::{Cause, Family, Instant, Kind};
 impl RouteSync<'_> {
     /// The default route that prevails over ours, or may be meant to.
     pub(in crate::daemon) fn manual(&self, family: Family) -> &Manual {
-        &self.standing[family].manual
+        &self.families[family].manual
     }
 
     /// Whether one prevailed when it was looked for first; none before that.
     pub(in crate::daemon) fn manual_at_start(&self, family: Family) -> Option<bool> {
-        self.standing[family].manual_at_start
+        self.families[family].manual_at_start
     }
 
     /// Looks whether a foreign default route prevails. Returned is what was known before, if that is another.
@@ -42,11 +42,9 @@ impl RouteSync<'_> {
             }
             false => Manual::None,
         };
-        let standing = &mut self.standing[family];
-        standing
-            .manual_at_start
-            .get_or_insert(found.obeyed().is_some());
-        (standing.manual != found).then(|| core::mem::replace(&mut standing.manual, found))
+        let sync = &mut self.families[family];
+        sync.manual_at_start.get_or_insert(found.obeyed().is_some());
+        (sync.manual != found).then(|| core::mem::replace(&mut sync.manual, found))
     }
 
     /// Notes which route or provider carries from now on.

@@ -159,7 +159,7 @@ fn a_silent_kernel_costs_no_more_than_the_patience_and_the_next_request_is_fresh
     let took = started.elapsed();
     let patience = Duration::from(REQUEST_PATIENCE);
     assert!(took >= patience && took < 2 * patience, "{took:?}");
-    // The late answer finds nobody, and the next request asks the real kernel.
+    // No request waits for the late answer. The next request asks the real kernel.
     let (sequence, port) = impostor.hear();
     let late = message(ERROR, 0, sequence, &[0; 20]);
     assert!(
