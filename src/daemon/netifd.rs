@@ -1,4 +1,4 @@
-//! What netifd says of its interfaces, for the providers that name some.
+//! The state of netifd's interfaces, for the providers that name some.
 
 use super::context::Context;
 use super::token::Token;
@@ -9,13 +9,13 @@ use crate::linux::process::ubus::{InterfaceError, Interfaces, NoAnswer};
 use crate::types::{Instant, Name};
 use crate::uci::Shown;
 
-/// The interfaces of netifd's that providers name, asked of by `ubus`.
+/// The netifd interfaces that providers name, queried by `ubus`.
 pub(super) struct NetifdWatch<'m> {
     pub(super) interfaces: &'m mut Interfaces,
 }
 
 impl NetifdWatch<'_> {
-    /// Asks netifd for what is to be asked.
+    /// Starts the queries that are due.
     pub(super) fn ask(&mut self, cx: &Context<'_>, now: Instant) {
         self.interfaces.give_up(now);
         let Some(answer) = self.interfaces.ask(now) else {
@@ -29,7 +29,7 @@ impl NetifdWatch<'_> {
         }
     }
 
-    /// A person, or a hotplug script, says that an interface has changed, or any.
+    /// The user, or a hotplug script, reports that an interface has changed, or any of them.
     pub(super) fn refresh(
         &mut self,
         interface: Option<&str>,
@@ -52,13 +52,13 @@ impl NetifdWatch<'_> {
         })
     }
 
-    /// Another configuration is in force.
+    /// A new configuration is in force.
     pub(super) fn follow(&mut self, cx: &Context<'_>, now: Instant) {
         self.interfaces.follow(cx.engine.config());
         self.ask(cx, now);
     }
 
-    /// Warns of interfaces that netifd says nothing of.
+    /// Warns of interfaces without data from netifd.
     pub(super) fn warn(&self, config: &Config, warnings: &mut Warnings) {
         for (name, error) in self.interfaces.failures() {
             let Some(provider) = config.enabled().find(|p| p.interfaces.contains(name)) else {

@@ -1,35 +1,35 @@
-//! How one family stands with the kernel: what is in doubt, what did not come through, and when to try again.
+//! The synchronization of one family with the kernel: whether it is needed, what failed, and when to try again.
 
 use crate::routing::manual::Manual;
 use crate::types::{Duration, Fault, Instant};
 
-/// Between two repairs of what another program keeps changing, and between two attempts at what did not come through.
+/// Pause between two repairs of what another program keeps changing, and after a failed attempt.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// So many repairs may follow each other at once, after as many times as long without any.
+/// How many repairs may follow each other at once. Each is paid for by one [`PATIENCE`] without a repair.
 const REPAIRS_AT_ONCE: u32 = 16;
-/// Between two of them, at least.
+/// The shortest pause between two repairs.
 const REPAIRS_APART: Duration = Duration::from_millis(10);
 
-/// How one family stands with the kernel.
+/// The synchronization of one family.
 #[derive(Default)]
 pub(super) struct FamilySync {
-    /// Something of the kernel's has changed: what is ours is to be looked at.
+    /// The kernel's state has changed: our routes and rules must be compared.
     pub(super) doubted: bool,
-    /// Not before.
+    /// The comparison comes no earlier.
     pub(super) not_before: Option<Instant>,
-    /// What the last attempt did not come through for, whatever it asked for.
+    /// The fault that stopped the last attempt, not due to the change itself.
     pub(super) stalled: Option<Fault>,
-    /// Something was left undone: what comes next is no repair.
+    /// The last attempt was not completed: the next changes are no repair.
     pub(super) unfinished: bool,
-    /// When to ask again for what the kernel refuses.
+    /// When to try again the changes that the kernel refuses.
     pub(super) retry_at: Option<Instant>,
-    /// The repairs so far are paid for then: one each [`PATIENCE`].
+    /// When all repairs so far are paid for: one per [`PATIENCE`].
     repaid_at: Option<Instant>,
-    /// When the journal last told of a repair.
+    /// When the journal last recorded a repair.
     pub(super) reported_at: Option<Instant>,
     /// The foreign default route in `main` that prevails over ours, or may be meant to.
     pub(super) manual: Manual,
-    /// Whether one prevailed when it was looked for first.
+    /// Whether one prevailed at the first search.
     pub(super) manual_at_start: Option<bool>,
 }
 
@@ -40,29 +40,29 @@ impl FamilySync {
         [doubted, self.retry_at()].into_iter().flatten().min()
     }
 
-    /// When to ask for what is refused; after an attempt that did not come through, with the next one.
+    /// When to try refused changes again. After an attempt that was not completed, the next attempt includes them.
     pub(super) fn retry_at(&self) -> Option<Instant> {
         self.retry_at.filter(|_| !self.unfinished)
     }
 
-    /// Whether there is something to do now. An old picture is no reason to put anything back.
+    /// Whether to synchronize now. An outdated mirror is no reason for a repair.
     pub(super) fn is_due(&self, planned: bool, picture_is_old: bool, now: Instant) -> bool {
         let reached = |at: Instant| at <= now;
         let doubted = self.doubted && self.not_before.is_none_or(reached);
         planned || (doubted || self.retry_at().is_some_and(reached)) && !picture_is_old
     }
 
-    /// Not all came through: the next attempt comes later.
+    /// An attempt was not completed: the next one comes later.
     pub(super) fn try_again(&mut self, now: Instant) {
         (self.doubted, self.unfinished) = (true, true);
         self.not_before = Some(now + PATIENCE);
     }
 
-    /// Something was put back: when the next time may be.
+    /// A repair was made: sets the time of the next one.
     pub(super) fn pay_for_repair(&mut self, now: Instant) {
         let repaid = self.repaid_at.map_or(now, |at| at.max(now)) + PATIENCE;
         self.repaid_at = Some(repaid);
-        // What is taken away bit by bit, as `ip rule flush` does it, costs two of them, not one for each rule.
+        // Rules that are deleted one by one, as by `ip rule flush`, cost two repairs, not one per rule.
         let burst = repaid - PATIENCE * (REPAIRS_AT_ONCE - 1);
         self.not_before = Some(burst.max(now + REPAIRS_APART));
     }
@@ -72,7 +72,7 @@ impl FamilySync {
 mod tests {
     use super::*;
 
-    /// The repairs when something is to be put back every tenth of a second from then on.
+    /// The number of repairs if one is needed every tenth of a second from a time on.
     fn repairs(sync: &mut FamilySync, from: i64, seconds: i64) -> usize {
         let tenths =
             (from * 10..(from + seconds) * 10).map(|tenth| Instant::from_millis(tenth * 100));
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(repairs(&mut sync, 1000, 3), 18, "after a long peace");
     }
 
-    /// As `ip rule flush` takes them away: within some milliseconds, one by one.
+    /// As `ip rule flush` deletes rules: one by one, within some milliseconds.
     #[test]
     fn what_goes_one_by_one_costs_two_repairs() {
         let mut sync = FamilySync::default();
