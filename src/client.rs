@@ -3,14 +3,14 @@
 //! | module | job |
 //! |---|---|
 //! | `check` | `check` |
-//! | `table` | `status` for people |
+//! | `table` | `status` as text |
 //! | `json` | `status --json` |
 //! | `explain` | `explain` |
 //! | `watch` | `status --watch` |
 //! | `journal` | `log` |
 //! | `probe` | `probe` |
-//! | `hint` | the commands that messages name |
-//! | `text` | text for people: wrapped, aligned, harmless for a terminal |
+//! | `hint` | the commands in messages |
+//! | `text` | text for a terminal: wrapped, aligned, without control characters |
 
 mod check;
 pub mod cli;
@@ -129,7 +129,7 @@ pub fn explain(file: &Path, provider: Option<&str>) -> Exit {
     }
 }
 
-/// `use`, `disable`, `enable` and `probe` without a provider: names those that there are, as far as the configuration tells.
+/// `use`, `disable`, `enable` and `probe` without a provider: lists the configured ones.
 pub fn of_whom(command: &str, file: Option<&Path>) -> Exit {
     let or_auto = if command == "use" { "auto, or " } else { "" };
     let mut config = Box::new(Config::new());
@@ -182,7 +182,7 @@ pub fn reload(file: &Path) -> Exit {
     order(file, Ok(Request::Reload), "the configuration is loaded")
 }
 
-/// `refresh`. That no provider uses an interface is no failure: hotplug scripts tell of them all.
+/// `refresh`. An interface that no provider uses is no error: hotplug scripts report them all.
 pub fn refresh(file: &Path, interface: Option<&str>) -> Exit {
     match interface.map(crate::types::Name::try_from).transpose() {
         Ok(interface) => order(
@@ -195,13 +195,13 @@ pub fn refresh(file: &Path, interface: Option<&str>) -> Exit {
     }
 }
 
-/// No provider has an id that is too long for a message, so this needs no daemon to be wrong.
+/// No provider can have an id that is too long for a message, so such an id is refused without the daemon.
 fn name(id: &str) -> Result<crate::types::Name, String> {
     id.try_into()
         .map_err(|_| format!("no provider has so long an id: {id}"))
 }
 
-/// Has the daemon do something, and says that it is done.
+/// Sends a command to the daemon, and prints that it is done.
 fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
     let request = match request {
         Ok(request) => request,
@@ -235,14 +235,14 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
     }
 }
 
-/// The settings that a command needs. A damaged configuration is no reason not to show how the daemon fares.
+/// The settings that a command needs. The status of the daemon is shown even if the configuration is damaged.
 fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::new());
     let errors = load_config(file, &mut config, &mut |_| {});
-    // A member of `control_group` may be one who may not read it.
+    // A member of `control_group` may have no right to read it.
     if errors
         .as_ref()
-        .is_err_and(|trouble| trouble.errno() == Some(Errno::EACCES))
+        .is_err_and(|error| error.errno() == Some(Errno::EACCES))
     {
         config.globals = Globals::default();
         let state_dir = Path::new(config.globals.state_dir.as_str());
@@ -250,22 +250,22 @@ fn settings(file: &Path) -> Result<Box<Config>, Exit> {
             return Ok(config);
         }
     }
-    if errors.map_err(|trouble| unreadable(&trouble))? > 0 {
+    if errors.map_err(|error| unreadable(&error))? > 0 {
         let text = format!("{} has errors: `failover check` lists them", file.display());
         complain(Exit::Ok, &text);
     }
     Ok(config)
 }
 
-pub(crate) fn unreadable(trouble: &FileError) -> Exit {
-    let exit = match trouble.errno() {
+pub(crate) fn unreadable(error: &FileError) -> Exit {
+    let exit = match error.errno() {
         Some(Errno::EACCES) => Exit::NotPermitted,
         _ => Exit::BadConfig,
     };
-    complain(exit, &trouble.to_string())
+    complain(exit, &error.to_string())
 }
 
-/// The daemon's answer, or how to end and why.
+/// The daemon's answer; or prints the error, and returns the exit code.
 fn asked(file: &Path, config: &Config, request: &Request) -> Result<Answer, (Exit, String)> {
     let state_dir = Path::new(config.globals.state_dir.as_str());
     ask(state_dir, request).map_err(|error| {
@@ -343,14 +343,14 @@ fn instead(config: &Config, request: &Request) -> String {
     }
 }
 
-/// Says on stderr what is wrong, and how to end then.
+/// Prints an error on stderr; returns the exit code.
 fn complain(exit: Exit, text: &str) -> Exit {
     let text = hint::completed(text);
     let _ = io::stderr().write_all(format!("failover: {}\n", text.trim_end()).as_bytes());
     exit
 }
 
-/// To stdout. That its reader has seen enough is no failure.
+/// Prints to stdout. A closed pipe is no error.
 pub(crate) fn print(text: &str) -> Exit {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -1,27 +1,27 @@
-//! The driver: wait → one event → engine → carry out actions. What decides is in the engine, what touches the system is in
-//! `linux`; this wires them. Each part owns its state, and is handed what it needs of the others.
+//! The driver: wait → one event → engine → carry out actions. The engine decides, `linux` accesses the system, and this
+//! connects them. Each part owns its state, and gets references to what it needs of other parts.
 //!
 //! | module | job |
 //! |---|---|
 //! | `start` | from a configuration file to a running daemon, and to its end |
-//! | `context` | what all parts share: the engine, the poller, what is due |
-//! | `token` | what wakes the loop |
-//! | `commands` | what clients and signals ask for |
+//! | `context` | shared by all parts: the engine, the poller, the work that is due |
+//! | `token` | the events that wake the loop |
+//! | `commands` | the commands of clients and signals |
 //! | `reload` | another configuration comes into force |
 //!
 //! | part | job |
 //! |---|---|
 //! | `routes` | the kernel's news → the engine; the engine's plans → the kernel |
-//! | `asking` | the kernel is asked by which way packets leave |
+//! | `asking` | asks the kernel by which route packets leave |
 //! | `probing` | rounds out, replies in |
-//! | `netifd` | what netifd says of the providers' interfaces |
+//! | `netifd` | the state of the providers' interfaces, by netifd |
 //! | `control` | the clients of the control socket |
-//! | `answers` | what a client asks about, frame by frame |
-//! | `snapshot` | how things stand: what status, explain, hooks, warnings and the saved state tell |
+//! | `answers` | the answers to clients, frame by frame |
+//! | `snapshot` | the current state, for status, explain, hooks, warnings and the saved state |
 //! | `pin` | the sticky file |
-//! | `announcer` | transitions are logged, and other programs hear of them |
-//! | `warnings` | what a person should mend |
-//! | `saving` | what the next run shall know |
+//! | `announcer` | logs transitions, and runs hooks for them |
+//! | `warnings` | the problems that the user should correct |
+//! | `saving` | the state that the next run restores |
 //! | `state_dir` | the lock and the socket, made again when their directory was deleted |
 
 mod announcer;
@@ -74,26 +74,26 @@ use warnings::{Sources, Warnings};
 
 pub use start::{Failure, run};
 
-/// Everything large: a static of zeroes, of which two providers touch only their pages. The order of the parts is given, here
-/// and in what they are made of, so that the beginnings of long lists, and what is small, share pages.
+/// All large data: a static that is all zeroes at first, of which a few providers touch only a few pages. The order of
+/// fields is fixed, here and in the parts, so that small fields and the beginnings of long lists share pages.
 #[repr(C)]
 pub(crate) struct Memory {
     engine: Engine,
     mirror: Mirror,
-    /// What came of the last layout, in each family.
+    /// The result of the last layout, per family.
     laid_out: PerFamily<LaidOut>,
-    /// What the kernel refuses, in each family.
+    /// The changes that the kernel refuses, per family.
     refusals: PerFamily<Refusals>,
     tables: Tables,
     prober: Prober,
     /// By `PathId::index`.
     uplinks: Vec<Uplink, PATHS_MAX>,
-    /// What the kernel shall have in the family that is looked at.
+    /// The wanted routes and rules of the family that is being synchronized.
     wanted: Wanted,
     interfaces: Interfaces,
     heard: Heard,
     server: Server,
-    /// What a reload reads into.
+    /// The memory that a reload reads into.
     candidate: Config,
 }
 
@@ -122,9 +122,9 @@ impl Memory {
     }
 }
 
-/// The running daemon: its parts, and what they share.
+/// The running daemon: its parts, and their shared context.
 struct Daemon<'m> {
-    /// The engine, the poller, and what is due.
+    /// The engine, the poller, and the work that is due.
     cx: Context<'m>,
     routes: RouteSync<'m>,
     asking: Asking,
@@ -139,12 +139,12 @@ struct Daemon<'m> {
     configuration: Configuration<'m>,
     signals: Signals,
     started_at: Instant,
-    /// The loop is to end, and to leave routes behind or not.
+    /// The loop must end; whether it leaves the routes in place.
     stopping: Option<OnStop>,
 }
 
 impl Daemon<'_> {
-    /// The loop. Nothing in it waits but the poller.
+    /// The loop. It blocks in the poller only.
     fn serve(&mut self) -> Result<OnStop, Failure> {
         let mut list = ReadyList::new();
         loop {
@@ -184,7 +184,7 @@ impl Daemon<'_> {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Something has happened.
+    /// Handles one event of the poller.
     fn dispatch(&mut self, token: Token) {
         let cx = &mut self.cx;
         match token {
@@ -207,7 +207,7 @@ impl Daemon<'_> {
         self.sync();
     }
 
-    /// What is due is done.
+    /// Does the work that is due.
     fn time_passes(&mut self) {
         let now = now();
         let cx = &mut self.cx;
@@ -226,14 +226,14 @@ impl Daemon<'_> {
         self.asking.ask(&mut self.cx, &mut self.routes, now);
     }
 
-    /// Brings engine and kernel together.
+    /// Synchronizes engine and kernel.
     fn sync(&mut self) {
         let interfaces = &*self.netifd.interfaces;
         self.routes
             .sync(&mut self.cx, &mut self.probing, interfaces);
     }
 
-    /// Netifd has said something, or a child has ended.
+    /// Netifd has answered, or a child has ended.
     fn hear_netifd(&mut self) {
         let now = now();
         let cx = &mut self.cx;
@@ -247,7 +247,7 @@ impl Daemon<'_> {
         self.netifd.ask(cx, now);
     }
 
-    /// Finds the warnings anew, if something has changed that they are about.
+    /// Finds the warnings anew, if something that they depend on has changed.
     fn note_warnings(&mut self) {
         if core::mem::take(&mut self.cx.warnings_due) {
             self.warnings.find(&Sources {

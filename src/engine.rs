@@ -1,20 +1,20 @@
-//! The core: [`Engine::handle`] takes one event and the time, and says what to do about it.
+//! The core: [`Engine::handle`] takes one event and the time, and returns the actions that follow.
 //!
 //! | module | job |
 //! |---|---|
 //! | `events` | [`Event`], [`Action`] and what they are made of |
 //! | `configure` | a configuration comes into force |
-//! | `restore` | what a former run knew is taken up |
+//! | `restore` | the saved state of a former run is restored |
 //! | [`path`] | one path: its state, when it probes, and what its rounds say about it |
-//! | `paths` | all of them |
+//! | `paths` | all paths |
 //! | `terms` | how the rounds of a path are sent and judged |
 //! | [`rounds`] | the ring of rounds: what was asked, what came back |
-//! | `statistics` | what the rounds amount to: losses and round-trip times |
-//! | `timers` | which path must be looked at next |
+//! | `statistics` | losses and round-trip times of the rounds |
+//! | `timers` | which path has the next deadline |
 //! | `ranking` | the order of preference |
 //! | `leader` | which provider leads, and the plan that follows from it |
 //! | [`journal`] | the last transitions, each with its cause |
-//! | `cause` | the causes, from what the engine knows |
+//! | `cause` | derives the causes |
 
 mod cause;
 mod configure;
@@ -31,7 +31,7 @@ mod terms;
 mod timers;
 
 use crate::config::Config;
-use crate::types::{Cause, Family, Instant, Kind, PathId, PerFamily, Slot, Waiting, Who};
+use crate::types::{Cause, Family, Instant, Kind, PathId, PerFamily, Slot, Subject, Waiting};
 pub use events::{ACTIONS_MAX, Action, Actions, Event, Plan, RankedPath};
 use journal::{Entry, Journal};
 pub use leader::{HeldBack, Lead};
@@ -41,19 +41,19 @@ use timers::Timers;
 
 /// Every path of every provider, which of them leads, and why.
 ///
-/// It is large, and lives in a static: it starts as zeroes, and touches only the memory of the providers there are. What is
-/// small stands by the beginning of a list.
+/// It is large, and lives in a static that is all zeroes at first, so only the memory of configured providers is ever
+/// touched. Small fields are next to the beginning of a list, to share its page.
 #[repr(C)]
 pub struct Engine {
     config: Config,
     paths: Paths,
     journal: Journal,
     plans: PerFamily<Plan>,
-    /// When time alone may change which provider leads.
+    /// The next time at which another provider may lead without an event.
     revise_at: PerFamily<Option<Instant>>,
-    /// The provider that led last, also while none can have a route: what others are compared with.
+    /// The provider that led last, also while none can have a route: others are compared with it.
     leaders: PerFamily<Option<Slot>>,
-    /// What the journal says of the way of the traffic.
+    /// What becomes of the traffic, as the journal said last.
     leads: PerFamily<Lead>,
     pinned: Option<Slot>,
     /// One bit per slot.
@@ -86,7 +86,7 @@ impl Engine {
         }
     }
 
-    /// One event has happened: what to do about it.
+    /// Takes one event; returns what the driver must do.
     pub fn handle(&mut self, event: Event, now: Instant) -> Actions {
         let mut actions = Actions::new();
         let written = self.journal.written();
@@ -138,7 +138,7 @@ impl Engine {
         actions
     }
 
-    /// When to tell [`Event::Tick`].
+    /// When [`Event::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(_, at)| at);
         [timer, self.revise_at.v4, self.revise_at.v6]
@@ -152,12 +152,12 @@ impl Engine {
         &self.config
     }
 
-    /// How the default routes of a family shall stand.
+    /// The wanted order of a family's default routes.
     pub fn plan(&self, family: Family) -> &Plan {
         &self.plans[family]
     }
 
-    /// What becomes of a family's traffic. After a restart it is what the former run said, until all uplinks are told.
+    /// What becomes of a family's traffic. After a restart it is what the former run said, until all uplinks are known.
     pub fn lead_of(&self, family: Family) -> Lead {
         self.leads[family]
     }
@@ -167,12 +167,12 @@ impl Engine {
         self.leads[family].carrier()
     }
 
-    /// The first in order, or the last one that was while none can have a route: what later choices start from.
+    /// The first in order; while none can have a route, the last one that was. Later choices start from it.
     pub fn leader(&self, family: Family) -> Option<Slot> {
         self.leaders[family]
     }
 
-    /// A path that is managed.
+    /// A path, if it is managed.
     pub fn path(&self, id: PathId) -> Option<&Path> {
         self.paths.get(id).filter(|path| path.is_managed())
     }
@@ -187,22 +187,22 @@ impl Engine {
         self.pinned
     }
 
-    /// Whether a person took this provider out of use.
+    /// Whether the user disabled this provider.
     pub fn is_disabled(&self, slot: Slot) -> bool {
         self.disabled & bit(slot) != 0
     }
 
-    /// How often another provider came to lead since the start, in either family.
+    /// Changes of the leading provider since the start, in both families.
     pub fn swaps(&self) -> u32 {
         self.swaps
     }
 
-    /// What has happened.
+    /// The journal.
     pub fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// Writes into the journal.
+    /// Writes an entry into the journal.
     pub fn note(
         &mut self,
         now: Instant,
@@ -216,7 +216,7 @@ impl Engine {
             .map(|p| p.id.clone());
         self.journal.write(Entry {
             at: now,
-            who: Who { provider, family },
+            subject: Subject { provider, family },
             kind,
             cause,
         });
@@ -261,7 +261,7 @@ impl Engine {
             return;
         };
         let (before, was) = (path.state(), path.waiting());
-        if path.is_told() && (was, path.routable()) == (waiting, routable) {
+        if path.is_uplink_known() && (was, path.routable()) == (waiting, routable) {
             return;
         }
         path.set_uplink(waiting, routable, now);

@@ -1,4 +1,4 @@
-//! The types that several layers speak of.
+//! Types that several layers use.
 
 mod fault;
 mod journal;
@@ -15,7 +15,7 @@ use crate::limits::{DEVICE_MAX, FILE_PATH_MAX, NAME_MAX, PATHS_MAX};
 
 pub use fault::Fault;
 pub use journal::{
-    Cause, Ground, Judged, Kind, Measure, Measured, Missed, Other, Ours, State, Who,
+    Cause, Ground, Judged, Kind, Measure, Measured, Missed, Other, Ours, State, Subject,
 };
 pub use smoltcp::time::{Duration, Instant};
 /// A network prefix with an address in it, as `192.0.2.7/24`.
@@ -134,7 +134,7 @@ pub const PROTOCOL: u8 = 176;
 /// The first automatic policy table; the others follow by slot.
 pub const POLICY_TABLE_FIRST: u32 = 17601;
 
-/// What the kernel makes of an IPv6 metric of 0, and gives to routes learned from router advertisements
+/// The metric that the kernel uses for an IPv6 metric of 0, and for routes learned from router advertisements
 /// (`IP6_RT_PRIO_USER`, linux/ipv6_route.h).
 pub const IPV6_USUAL: Metric = Metric(1024);
 
@@ -156,8 +156,8 @@ pub type DeviceName = String<DEVICE_MAX>;
 /// A file's path.
 pub type FilePath = String<FILE_PATH_MAX>;
 
-/// A provider's place that stays its own across reloads and restarts, from 0: it numbers the policy table, the rules'
-/// preferences, and the probes' sockets.
+/// A provider's permanent number, from 0, kept across reloads and restarts. The policy table, the rules' preferences and
+/// the probes' sockets are numbered by it.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -166,9 +166,9 @@ pub struct Slot(pub u8);
 /// One provider in one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathId {
-    /// which provider's
+    /// the provider
     pub slot: Slot,
-    /// in which family
+    /// the family
     pub family: Family,
 }
 
@@ -214,7 +214,7 @@ pub struct Round(pub u32);
 pub struct CheckSet(pub u8);
 
 impl CheckSet {
-    /// Each that there may be.
+    /// Every check.
     pub const ALL: CheckSet = CheckSet(u8::MAX);
 
     /// Only this one.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use failover::config::CONFIG_FILES;
 use failover::limits::FRAME_MAX;
-use failover::types::{Cause, Family, Kind, Lead, Name, State, Waiting, Who};
+use failover::types::{Cause, Family, Kind, Lead, Name, State, Subject, Waiting};
 use failover::wire::control::{Cure, Entry, Reply, Request, Text, Warning};
 use failover::wire::frame;
 use failover::wire::snapshot::{Active, Header};
@@ -53,7 +53,7 @@ fn answers(request: &Request, number: u32) -> Option<Reply> {
         })),
         (Request::Log, 0..5000) => Some(Reply::Entry(Entry {
             ago_ms: 1000,
-            who: Who {
+            subject: Subject {
                 provider: Some(name()),
                 family: Some(Family::V4),
             },

@@ -1,4 +1,4 @@
-//! `check`: what is wrong with a configuration, and what of it this machine lacks.
+//! `check`: the problems of a configuration, and what this machine lacks for it.
 
 use std::fs;
 use std::io::{self, Write};
@@ -39,7 +39,7 @@ pub fn check(file: &Path) -> Exit {
     }
     let _ = io::stderr().write_all(complaints.as_bytes());
     let verdict = match (result, warnings) {
-        (Err(trouble), _) => return unreadable(&trouble),
+        (Err(error), _) => return unreadable(&error),
         (Ok(1..), _) => return Exit::BadConfig,
         (Ok(0), 0) => "is fine".to_owned(),
         (Ok(0), _) => format!("can be used, with {}", counted(warnings, "warning")),
@@ -57,7 +57,7 @@ pub fn check(file: &Path) -> Exit {
     ))
 }
 
-/// A warning of a sticky file that the daemon will not obey, for it names none of its providers.
+/// Warns of a sticky file that the daemon will ignore, because it names no configured provider.
 fn of_pin(config: &Config) -> Option<String> {
     let sticky_file = &config.globals.sticky_file;
     let what = match sticky::look(Path::new(sticky_file.as_str())) {
@@ -69,7 +69,7 @@ fn of_pin(config: &Config) -> Option<String> {
     Some(format!("{sticky_file}:1: warning: {what}\n"))
 }
 
-/// A warning of an interface where there is no netifd to know it.
+/// Warns of an interface on a machine without netifd.
 fn of_netifd(config: &Config, file: &Path) -> Option<String> {
     let interface = config
         .enabled()
@@ -82,7 +82,7 @@ fn of_netifd(config: &Config, file: &Path) -> Option<String> {
     ))
 }
 
-/// A warning of a group that this machine does not have.
+/// Warns of a group that this machine does not have.
 fn of_group(config: &Config, file: &Path) -> Option<String> {
     let group = &config.globals.control_group;
     (!group.is_empty() && table_names::group(group).is_none()).then(|| {
@@ -94,7 +94,7 @@ fn of_group(config: &Config, file: &Path) -> Option<String> {
     })
 }
 
-/// A warning of hooks that cannot be run. In the usual place there need be none.
+/// Warns of hooks that cannot be run. The default directory may be missing.
 fn of_hooks(config: &Config, file: &Path) -> Option<String> {
     let directory = &config.globals.hooks_dir;
     let warning = |line, what: &str| Some(format!("{}:{line}: warning: {what}\n", file.display()));
@@ -118,13 +118,13 @@ fn of_hooks(config: &Config, file: &Path) -> Option<String> {
     )
 }
 
-/// Whether a program is found by `PATH`. Without that, it may be.
+/// Whether a program is found in `PATH`. Assumed true if `PATH` is not set.
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH");
     path.is_none_or(|path| std::env::split_paths(&path).any(|place| place.join(program).is_file()))
 }
 
-/// Where an option has this word in its value.
+/// The line of an option with this word in its value.
 fn line_of(file: &Path, option: &str, wanted: &str) -> Option<u32> {
     let text = read(file).ok()?;
     let index = Index::<SECTIONS_MAX>::read(&text, &mut |_| {});

@@ -17,9 +17,9 @@ use typed::Typed;
 pub enum Exit {
     /// all went well
     Ok = 0,
-    /// a check was not answered as it should be
+    /// a check failed
     Unanswered = 1,
-    /// EX_USAGE: a wrong command line, or an argument that names nothing
+    /// EX_USAGE: a wrong command line, or an argument that names no provider or check
     Usage = 64,
     /// EX_UNAVAILABLE: no daemon answers
     NoDaemon = 69,
@@ -56,7 +56,7 @@ pub enum Command {
     },
     /// validate the configuration
     Check,
-    /// show how things stand
+    /// show the status
     Status {
         /// for programs
         json: bool,
@@ -73,7 +73,7 @@ pub enum Command {
     Enable(String),
     /// re-read the configuration
     Reload,
-    /// look at an interface of netifd's again, or at all of them
+    /// ask netifd again for an interface, or for all of them
     Refresh(Option<String>),
     /// show the journal
     Log,
@@ -81,13 +81,13 @@ pub enum Command {
     Explain(Option<String>),
     /// make a provider's checks now
     Probe {
-        /// whose
+        /// the provider's id
         provider: String,
-        /// which; all of them
+        /// the check's name; none: all of them
         check: Option<String>,
-        /// so many times
+        /// how many times
         count: u32,
-        /// so much time in between
+        /// the time in between
         interval: Duration,
     },
     /// convert this configuration of mwan3
@@ -96,7 +96,7 @@ pub enum Command {
     Version,
 }
 
-/// Nothing is to be done but to say this.
+/// Only this text is to be printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
     /// for stdout when all is well, else for stderr
@@ -201,7 +201,7 @@ fn config_of<'w>(words: &[&'w str]) -> Option<&'w str> {
     words.next().copied()
 }
 
-/// What argh complains of, on one line, with what was most likely meant.
+/// The error of argh, on one line, with a suggestion.
 fn complaint(output: &str, typed: &[&str]) -> String {
     let words: Vec<&str> = output.split_whitespace().collect();
     let text = words.join(" ");

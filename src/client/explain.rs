@@ -10,7 +10,7 @@ use crate::types::{
 };
 use crate::wire::snapshot::{Check, CheckState, Header, Level, Path, ProviderHead};
 
-/// The sentences, at a time on the wall. `None`: the daemon's answer has no header.
+/// The sentences, at a wall-clock time. `None`: the daemon's answer has no header.
 pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
     let mut page = Page {
         header: answer.header.as_ref()?,
@@ -39,7 +39,7 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// The first sentence of a path begins a line; the others, behind a blank, belong to it.
+    /// The first sentence of a path begins a line; the others follow after a blank.
     fn say(&mut self, said: fmt::Arguments<'_>) {
         let said = plain(&said.to_string());
         let first = if said.starts_with(' ') { "  " } else { "" };
@@ -119,7 +119,7 @@ impl Page<'_> {
         }
     }
 
-    /// Why another one carries, and not this one.
+    /// Why another provider carries traffic instead.
     fn stands_by(&mut self, id: &str, path: &Path, carrier: &str) {
         let family = path.family;
         match (&path.held_back_by, path.takes_over_in_ms) {
@@ -176,7 +176,7 @@ impl Page<'_> {
         }
         if let Some(metric) = path.overridden_by {
             self.say(format_args!(
-                " But somebody else's default route wins over ours, by its metric {metric}: traffic leaves by that."
+                " But another program's default route wins over ours, by its metric {metric}: traffic leaves by that."
             ));
         }
     }
@@ -383,7 +383,7 @@ fn is_within_a_day(ms: u64) -> bool {
     ms < 24 * 60 * 60 * 1000
 }
 
-/// A time on the wall: within a day, that of the day.
+/// A wall-clock time; without the date within a day.
 #[derive(Clone, Copy)]
 struct At {
     wall_clock_ms: u64,

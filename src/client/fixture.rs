@@ -2,8 +2,8 @@
 
 use crate::linux::connection::{Answer, Provider};
 use crate::types::{
-    Cause, Family, Ground, Judged, Kind, LastResort, Lead, Metric, Missed, Preempt, State, Verdict,
-    Waiting, Who,
+    Cause, Family, Ground, Judged, Kind, LastResort, Lead, Metric, Missed, Preempt, State, Subject,
+    Verdict, Waiting,
 };
 use crate::wire::control::{Cure, Entry, Warning};
 use crate::wire::decimal::Decimal;
@@ -215,7 +215,7 @@ pub(super) fn troubled() -> Answer {
 pub(super) fn journal() -> Vec<Entry> {
     let entry = |ago_ms, provider: Option<&str>, family, kind, cause| Entry {
         ago_ms,
-        who: Who {
+        subject: Subject {
             provider: provider.map(text),
             family,
         },

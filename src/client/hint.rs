@@ -1,12 +1,12 @@
-//! The commands that messages name, as they must be typed here: with the `--config` that this command was given.
+//! The commands in messages, with the `--config` that this command was given.
 
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// How every command of ours begins in a message, behind a backtick.
+/// The beginning of every command of ours in a message, after a backtick.
 const OURS: &str = "failover ";
-/// What stands behind that, when a file was named.
+/// What follows it if a file was named.
 static CONFIG: OnceLock<String> = OnceLock::new();
 
 /// From now on, commands in messages name this file.
@@ -16,7 +16,7 @@ pub fn repeat_config(file: &Path) {
     let _ = CONFIG.set(format!("`{OURS}--config {file} ")); // it is set once
 }
 
-/// A message with commands as they must be typed.
+/// A message with commands as they must be typed by the user.
 pub(super) fn completed(message: &str) -> Cow<'_, str> {
     match CONFIG.get() {
         Some(ours) => Cow::Owned(with(message, ours)),
@@ -24,7 +24,8 @@ pub(super) fn completed(message: &str) -> Cow<'_, str> {
     }
 }
 
-/// A message with `ours` in place of how commands begin. By characters: nothing else in the program searches for a text.
+/// A message with the beginning of commands replaced by `ours`. Character by character, because a text search would be
+/// linked into the program for this alone.
 fn with(message: &str, ours: &str) -> String {
     let mut parts = message.split('`');
     let mut completed = parts.next().unwrap_or_default().to_owned();

@@ -1,10 +1,10 @@
-//! `log`: a line for each transition, with the time on the wall.
+//! `log`: one line per transition, with the wall-clock time.
 
 use crate::client::text::{pad, plain};
 use crate::text::Timestamp;
 use crate::wire::control::Entry;
 
-/// The lines, oldest first. The time is in UTC, as ISO 8601 has it: a router's time zone is rarely the reader's.
+/// The lines, oldest first. The time is UTC in ISO 8601: a router's time zone is rarely the reader's.
 pub(super) fn render(entries: &[Entry], now_ms: u64) -> String {
     let rows: Vec<[String; 5]> = entries.iter().map(|entry| row(entry, now_ms)).collect();
     let width = |column: usize| {
@@ -25,8 +25,8 @@ pub(super) fn render(entries: &[Entry], now_ms: u64) -> String {
 }
 
 fn row(entry: &Entry, now_ms: u64) -> [String; 5] {
-    let provider = entry.who.provider.as_deref().unwrap_or("-");
-    let family = entry.who.family.map_or("-", |family| family.name());
+    let provider = entry.subject.provider.as_deref().unwrap_or("-");
+    let family = entry.subject.family.map_or("-", |family| family.name());
     [
         Timestamp(now_ms.saturating_sub(entry.ago_ms)).to_string(),
         plain(provider),

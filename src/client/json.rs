@@ -1,4 +1,4 @@
-//! `status --json`: one object, whose names are an interface.
+//! `status --json`: one object. Its names are an interface.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::types::Family;
 use crate::wire::control::{TEXT_MAX, Warning};
 use crate::wire::snapshot::{Active, Counters, OverriddenBy};
 
-/// The whole, in the order in which it is read best.
+/// The whole object.
 #[derive(Serialize)]
 struct Status<'a> {
     version: &'a str,
@@ -22,10 +22,10 @@ struct Status<'a> {
     providers: &'a [Provider],
 }
 
-/// What is wrong and what to do, with what is between them.
+/// The two parts of a warning's text: what is wrong, and what to do.
 const WHOLE_MAX: usize = 2 * TEXT_MAX + 8;
 
-/// One warning; its text is the whole of what is told to people, the cure included.
+/// One warning. Its text includes the cure.
 #[derive(Serialize)]
 struct Told<'a> {
     code: &'a str,
@@ -151,7 +151,7 @@ mod tests {
                 }]}
             ]
         });
-        // As text: 12.346 is what is written, not a neighbour of it.
+        // Compared as text: a parsed 12.346 may be rounded.
         let found = parsed(&healthy());
         assert_eq!(
             serde_json::to_string_pretty(&found).unwrap(),

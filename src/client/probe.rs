@@ -2,7 +2,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `uplinks` | what there is to know of the provider's ways out |
+//! | `uplinks` | the provider's uplinks |
 //! | `temporary_routes` | the routes that device-bound probes need, while no daemon keeps any |
 
 mod temporary_routes;
@@ -30,22 +30,22 @@ use crate::routing::uplink::Uplink;
 use crate::types::{Duration, Instant, PathId, Round, Waiting};
 use crate::wire::decimal::Decimal;
 use temporary_routes::TemporaryRoutes;
-use uplinks::Scene;
+use uplinks::ProbedProvider;
 
 /// What to probe, and how often.
 #[derive(Clone, Copy, Debug)]
 pub struct Errand<'a> {
     /// a provider's id
     pub provider: &'a str,
-    /// a check's name; all of the provider's
+    /// a check's name; none: all of the provider's
     pub check: Option<&'a str>,
-    /// so many times
+    /// how many times
     pub count: u32,
     /// so much time in between
     pub interval: Duration,
 }
 
-/// `probe`. Its large frame is not to be part of the daemon's, which is why this is never inlined.
+/// `probe`. Never inlined, so that its large stack frame is not part of the daemon's.
 #[inline(never)]
 pub fn probe(file: &Path, errand: &Errand<'_>) -> Exit {
     if errand.count == 0 {
@@ -61,7 +61,7 @@ pub fn probe(file: &Path, errand: &Errand<'_>) -> Exit {
     if let Err(what) = uplinks::choose(&mut config, errand) {
         return complain(Exit::Usage, &what);
     }
-    match Scene::look(&config).and_then(|scene| Probing::new(&scene)?.run(errand)) {
+    match ProbedProvider::look(&config).and_then(|probed| Probing::new(&probed)?.run(errand)) {
         Ok(exit) => exit,
         Err(what) => complain(Exit::NoDaemon, &what),
     }
@@ -78,14 +78,14 @@ struct Line<'a> {
     times_us: Vec<u32>,
 }
 
-/// All that is made at once.
+/// All probes under way.
 struct Probing<'a> {
     lines: Vec<Line<'a>>,
     /// apart: it is too large for the stack, where each access to what lies behind it takes three instructions
     prober: Box<Prober>,
     poller: Poller,
     signals: Signals,
-    /// held while the probes are on their way
+    /// kept while the probes are on their way
     routes: TemporaryRoutes,
 }
 
@@ -93,35 +93,35 @@ const SIGNALS: u64 = 3;
 const ASKERS: u64 = 7;
 
 impl<'a> Probing<'a> {
-    fn new(scene: &'a Scene<'a>) -> Result<Probing<'a>, String> {
+    fn new(probed: &'a ProbedProvider<'a>) -> Result<Probing<'a>, String> {
         let signals = Signals::new().map_err(told)?;
         let mut probing = Probing {
             lines: Vec::new(),
             prober: Box::new(Prober::new()),
             poller: Poller::new().map_err(told)?,
             signals,
-            routes: TemporaryRoutes::open(scene)?,
+            routes: TemporaryRoutes::open(probed)?,
         };
         probing
             .poller
             .add(&probing.signals, SIGNALS, Interest::READ)
             .map_err(told)?;
-        if let Some(askers) = probing.routes.alone().and_then(NetnsLock::fd) {
+        if let Some(askers) = probing.routes.netns_lock().and_then(NetnsLock::fd) {
             let added = probing.poller.add(askers, ASKERS, Interest::READ);
             added.map_err(told)?;
         }
-        for way in &scene.ways {
+        for way in &probed.ways {
             print(&format!("{way}\n"));
-            let checks = scene.config.path_checks(scene.provider, way.id.family);
+            let checks = probed.config.path_checks(probed.provider, way.id.family);
             for (number, check) in (0..).zip(checks) {
                 probing.lines.push(Line {
                     id: way.id,
                     number,
                     question: Question {
-                        provider: scene.provider,
+                        provider: probed.provider,
                         check,
                         uplink: &way.uplink,
-                        own: scene.mirror.addresses(),
+                        own: probed.mirror.addresses(),
                     },
                     pending: Vec::new(),
                     sent: 0,
@@ -165,8 +165,8 @@ impl<'a> Probing<'a> {
                         return Ok(self.conclude(errand));
                     }
                 } else if ready.token == ASKERS {
-                    let alone = self.routes.alone();
-                    if alone.is_some_and(NetnsLock::dismiss) {
+                    let netns_lock = self.routes.netns_lock();
+                    if netns_lock.is_some_and(NetnsLock::dismiss) {
                         print("  a daemon starts: the rest is left to it\n");
                         return Ok(self.conclude(errand));
                     }
@@ -239,7 +239,7 @@ impl<'a> Probing<'a> {
         }
     }
 
-    /// What is not answered in time is lost.
+    /// Counts as lost the probes that are not answered in time.
     fn give_up(&mut self, time: Instant) {
         loop {
             let lines = &self.lines;
@@ -250,7 +250,7 @@ impl<'a> Probing<'a> {
             self.finish(finished);
         }
         for line in &mut self.lines {
-            // Commands are killed, and tell of that.
+            // Commands are killed; their end is reported by the prober.
             if matches!(line.question.check.kind.way(), Way::Run(_)) {
                 continue;
             }
@@ -284,7 +284,7 @@ impl<'a> Probing<'a> {
         };
         let mut pending = line.pending.iter();
         let Some(place) = pending.position(|(round, _)| *round == asked.round) else {
-            return; // it was given up
+            return; // given up already
         };
         line.pending.remove(place);
         match result {
@@ -297,7 +297,7 @@ impl<'a> Probing<'a> {
         }
     }
 
-    /// The sums, and how to end.
+    /// Prints the totals; returns the exit code.
     fn conclude(&mut self, errand: &Errand<'_>) -> Exit {
         self.prober.stop();
         if errand.count > 1 {
@@ -353,7 +353,7 @@ fn question<'a>(lines: &[Line<'a>], path: PathId, number: u8) -> Option<Question
     Some(line.question)
 }
 
-/// Why there is nothing to ask with. A neighbour can be asked without an address.
+/// Why nothing can be sent. A neighbour can be probed without an own address.
 fn hindrance(question: &Question<'_>) -> Option<Waiting> {
     let waiting = question.uplink.waiting?;
     let link = match question.check.kind.way() {
@@ -364,7 +364,7 @@ fn hindrance(question: &Question<'_>) -> Option<Waiting> {
     (!(link && bearable)).then_some(waiting)
 }
 
-/// The way out of a provider in a family.
+/// The uplink of a provider in a family.
 struct OneWay {
     id: PathId,
     uplink: Uplink,
@@ -400,7 +400,7 @@ fn told(errno: Errno) -> String {
     io::Error::from(errno).to_string()
 }
 
-/// Has the loop wait for a socket.
+/// Adds a socket to the poller.
 fn watch(poller: &Poller) -> impl Fn(BorrowedFd<'_>, Source, Interest, bool) -> Result<(), Errno> {
     move |socket, source, interest, is_new| {
         let token = token(source);

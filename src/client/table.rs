@@ -1,4 +1,4 @@
-//! `status` for people: who leads, a row for each path, and what a person should mend. At most 80 columns wide.
+//! `status` as text: which provider leads, one row per path, and the warnings. At most 80 columns wide.
 
 use crate::client::text::{WIDTH, age, decimal, pad, plain, wrap};
 use crate::linux::connection::{Answer, Provider};
@@ -14,14 +14,14 @@ const TITLES: [&str; COLUMNS] = [
 ];
 const PROVIDER: usize = 0;
 const STATE: usize = 2;
-/// Numbers are aligned at their end.
+/// Columns with numbers, aligned right.
 const NUMBERS: std::ops::Range<usize> = 3..7;
-/// A check that fails for so long is told of, also while its path is online.
+/// A check that has failed for this long is reported, also while its path is online.
 const SILENT_S: u32 = 5;
 /// What marks the path that leads its family.
 const LEADS: &str = "* ";
 
-/// The whole picture, at a time on the wall. `None`: the daemon's answer has no header.
+/// The whole text, at a wall-clock time. `None`: the daemon's answer has no header.
 pub(super) fn render(answer: &Answer, colours: bool, now_ms: u64) -> Option<String> {
     let header = answer.header.as_ref()?;
     let mut page = Page {
@@ -38,7 +38,7 @@ pub(super) fn render(answer: &Answer, colours: bool, now_ms: u64) -> Option<Stri
     Some(page.out)
 }
 
-/// How something looks, where there are colours (ECMA-48, "select graphic rendition").
+/// Colours (ECMA-48, "select graphic rendition").
 #[derive(Clone, Copy, PartialEq)]
 enum Tone {
     Normal,
@@ -75,7 +75,7 @@ impl Tone {
 struct Row {
     leads: bool,
     cells: [String; COLUMNS],
-    /// below it
+    /// lines below the row
     remarks: Vec<(Tone, String)>,
 }
 
@@ -113,14 +113,14 @@ impl Page {
             self.paragraph(Tone::Unsure, "", &plain(&text));
         }
         let leaders = Family::ALL.map(|family| {
-            leader(header, family).map(|id| (plain(id), trouble(providers, id, family)))
+            leader(header, family).map(|id| (plain(id), note(providers, id, family)))
         });
         if let [Some(v4), Some(v6)] = &leaders
             && v4 == v6
             && overridden == [None; 2]
         {
-            let (id, (tone, trouble)) = v4;
-            let text = format!("ipv4 and ipv6 leave by {id}{trouble}");
+            let (id, (tone, note)) = v4;
+            let text = format!("ipv4 and ipv6 leave by {id}{note}");
             return self.paragraph(*tone, "", &text);
         }
         for (family, leader) in Family::ALL.into_iter().zip(leaders) {
@@ -128,8 +128,8 @@ impl Page {
                 continue;
             }
             let mut paths = providers.iter().flat_map(|provider| &provider.paths);
-            if let Some((id, (tone, trouble))) = leader {
-                let text = format!("{family} leaves by {id}{trouble}");
+            if let Some((id, (tone, note))) = leader {
+                let text = format!("{family} leaves by {id}{note}");
                 self.paragraph(tone, "", &text);
             } else if paths.any(|path| path.family == family) {
                 let text = format!("{family} has no way out");
@@ -204,7 +204,7 @@ impl Page {
             cure,
             ..
         } = warning;
-        // A command is copied as a line.
+        // A command is not wrapped, so that it can be copied.
         let command = cure.as_ref().filter(|cure| cure.is_command);
         let told = match command {
             Some(_) => plain(text),
@@ -246,8 +246,8 @@ fn leader(header: &Header, family: Family) -> Option<&str> {
     carrier.map(|id| id.as_str())
 }
 
-/// What a person should know of a path that leads, though it can hardly carry anything.
-fn trouble(providers: &[Provider], id: &str, family: Family) -> (Tone, &'static str) {
+/// The note on a leading path that does not work.
+fn note(providers: &[Provider], id: &str, family: Family) -> (Tone, &'static str) {
     let provider = providers.iter().find(|provider| provider.head.id == id);
     let mut paths = provider.iter().flat_map(|provider| &provider.paths);
     let path = paths.find(|path| path.family == family);
@@ -267,7 +267,7 @@ fn trouble(providers: &[Provider], id: &str, family: Family) -> (Tone, &'static 
     }
 }
 
-/// How wide the columns are.
+/// The widths of the columns.
 struct Layout {
     widths: [usize; COLUMNS],
     /// between them
@@ -275,8 +275,8 @@ struct Layout {
 }
 
 impl Layout {
-    /// As wide as the widest cell; but an id that leaves no room for the rest goes on a line of its own, and columns move
-    /// together when even that is not enough.
+    /// As wide as the widest cell. An id that leaves no room for the rest gets a line of its own; if that is not enough, the
+    /// columns move together.
     fn of(rows: &[Row]) -> Layout {
         let widest = |column: usize, limit: usize| {
             let cells = rows.iter().map(|row| row.cells[column].chars().count());
@@ -362,7 +362,7 @@ fn row(header: &Header, provider: &Provider, path: &Path, now_ms: u64) -> Row {
     }
 }
 
-/// What `preempt` says of a path that waits to take over.
+/// How long `preempt` holds back a path that waits to take over.
 fn standby(path: &Path, now_ms: u64) -> Option<String> {
     let holder = plain(path.held_back_by.as_ref()?);
     Some(match path.takes_over_in_ms {
@@ -375,7 +375,7 @@ fn standby(path: &Path, now_ms: u64) -> Option<String> {
     })
 }
 
-/// A check that is not answered, though others keep the path online.
+/// A check that is not answered while others keep the path online.
 fn failing(check: &Check) -> String {
     let (name, kind) = (plain(&check.name), plain(&check.kind));
     let target = match check.target.as_str() {
@@ -522,7 +522,7 @@ ipv6 has no way out
   isp2      ipv4    probing      2s     -        -       -  -
 "
         );
-        // What is offline fails by all of them.
+        // An offline path fails all of them.
         answer.providers[0].paths[0].state = State::Offline;
         assert!(!text(&answer).contains("fails for"));
     }

@@ -1,9 +1,9 @@
-//! Text for people: wrapped, aligned, and without surprises for a terminal.
+//! Text for a terminal: wrapped, aligned, without control characters.
 
 use crate::client::hint::completed;
 use crate::wire::decimal::Decimal;
 
-/// The width that everything fits.
+/// The width of all output.
 pub(super) const WIDTH: usize = 80;
 
 /// Adds a text, broken between words, so that no line is longer than [`WIDTH`]. The first line starts with `first`, the
@@ -46,7 +46,7 @@ pub(super) fn pad(out: &mut String, count: usize) {
     out.extend(std::iter::repeat_n(' ', count));
 }
 
-/// The text without what could command a terminal.
+/// The text without control characters.
 pub(crate) fn plain(text: &str) -> String {
     let harmless = |c: char| if c.is_control() { '?' } else { c };
     text.chars().map(harmless).collect()
@@ -64,7 +64,7 @@ pub(super) fn age(seconds: u64) -> String {
     }
 }
 
-/// A number with one decimal, when it is small and has one: `0`, `12.5`, `100`.
+/// A number, with one decimal if it is small and has one: `0`, `12.5`, `100`.
 pub(super) fn decimal(number: Decimal) -> String {
     let tenths = number.thousandths.saturating_add(50) / 100;
     match (tenths / 10, tenths % 10) {

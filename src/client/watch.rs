@@ -1,11 +1,11 @@
-//! `status --watch`: the same again each second; in place, when there is a screen to draw on.
+//! `status --watch`: the status once per second; redrawn in place on a terminal.
 
 use crate::client::cli::Exit;
 use crate::client::{complain, print};
 use crate::linux::terminal::{self, Tick, Ticker};
 
-/// Shows what `render` says, until Ctrl-C. Its failure ends everything, except on a screen, where the daemon may come
-/// back: there it shows until then.
+/// Shows the output of `render` until Ctrl-C. An error of `render` ends the command; on a terminal the error is shown
+/// instead, and the status again when the daemon is back.
 pub(super) fn watch(
     separator: &str,
     mut render: impl FnMut() -> Result<String, (Exit, String)>,
@@ -50,7 +50,7 @@ const START: &str = "\x1b[2J\x1b[?25l\x1b[?7l";
 /// Undo that.
 const END: &str = "\x1b[?7h\x1b[?25h";
 
-/// From the top left corner, over what is there, without a moment of emptiness; not more lines than there are.
+/// Draws from the top left corner over the last screen, without clearing it first; at most as many lines as fit.
 fn fit(text: &str, height: usize) -> String {
     let room = height.saturating_sub(1).max(2); // the cursor stands below the last line
     let count = text.lines().count();

@@ -306,7 +306,7 @@ impl<'a> Loading<'a, '_> {
                         format_args!("{count} {family} checks of one provider: expected at most {PATH_CHECKS_MAX}, chosen by list check"),
                     );
                 }
-                // With a check missing nobody knows how many "all" are.
+                // While a check is missing, the number that "all" stands for is unknown.
                 let known = !(all && (self.checks_lost || self.lost || self.strange));
                 counts[family] = if known { count } else { 0 };
             }

@@ -1,7 +1,7 @@
-//! Transitions are logged, and other programs hear of them.
+//! Logs transitions, and runs hooks for them.
 //!
-//! What these have heard is kept, and compared with what is so: whatever changes while one of them runs is told once, as it
-//! is in the end. So nothing queues up, and nothing is lost.
+//! The state that hooks were told last is kept, and compared with the current one. What changes while a hook runs is told
+//! once, by its final state. So there is no queue, and no change is lost.
 
 use std::path::Path;
 
@@ -21,32 +21,32 @@ use crate::types::{Cause, Family, Instant, Name, PathId, PerFamily, Slot, State,
 use crate::wire::control::Text;
 use crate::wire::decimal::Decimal;
 
-/// What the programs have heard last. All zero bytes when new.
+/// The state that hooks were told last. All zero bytes when new.
 pub(super) struct Heard {
-    /// By `PathId::index`: one more than the state; 0: of none.
+    /// By `PathId::index`: the state, plus one; 0: not told yet.
     paths: [u8; PATHS_MAX],
     leaders: PerFamily<Option<Slot>>,
-    /// That a manual default prevailed at the start is known.
+    /// Whether a manual default that prevailed at the start is recorded.
     adopted: PerFamily<bool>,
     pinned: Option<Slot>,
 }
 
-/// The hooks, what they have heard, and what is logged.
+/// The hooks, the state that they were told, and the number of logged entries.
 pub(super) struct Announcer<'m> {
     heard: &'m mut Heard,
     hooks: Hooks,
-    /// The journal's entries that are logged already.
+    /// How many of the journal's entries are logged.
     logged: u32,
 }
 
-/// What a transition is about.
+/// The subject of a transition.
 struct Facts<'a> {
     snapshot: Snapshot<'a>,
     routes: &'a RouteSync<'a>,
     interfaces: &'a Interfaces,
 }
 
-/// One transition; what does not apply is empty. The names are those of the environment, in capitals.
+/// One transition; a field that does not apply is empty. The environment has the same names, in capitals.
 #[derive(Default, Serialize)]
 struct Transition<'a> {
     action: &'a str,
@@ -76,7 +76,7 @@ impl Heard {
 }
 
 impl<'m> Announcer<'m> {
-    /// What a former run left is known, and logged: it is no news.
+    /// Records the restored state as told and logged.
     pub(super) fn new(heard: &'m mut Heard, engine: &Engine) -> Announcer<'m> {
         for index in 0..PATHS_MAX {
             let path = PathId::from_index(index).and_then(|id| engine.path(id));
@@ -93,7 +93,7 @@ impl<'m> Announcer<'m> {
         }
     }
 
-    /// Logs what is new in the journal.
+    /// Logs the new entries of the journal.
     pub(super) fn log(&mut self, engine: &Engine) {
         let journal = engine.journal();
         if journal.written() == self.logged {
@@ -104,8 +104,8 @@ impl<'m> Announcer<'m> {
                 true => log::Level::Warn,
                 false => log::Level::Info,
             };
-            let provider = entry.who.provider.as_deref().unwrap_or("failover");
-            match entry.who.family {
+            let provider = entry.subject.provider.as_deref().unwrap_or("failover");
+            match entry.subject.family {
                 Some(family) => log::log!(
                     level,
                     "{provider} {family}: {}: {}",
@@ -118,12 +118,12 @@ impl<'m> Announcer<'m> {
         self.logged = journal.written();
     }
 
-    /// A child has ended: perhaps a hook.
+    /// A child has ended. It may be a hook.
     pub(super) fn reap(&mut self, cx: &mut Context<'_>) {
         cx.hooks_due |= self.hooks.reap(now());
     }
 
-    /// When [`Announcer::give_up`] has something to do.
+    /// When [`Announcer::give_up`] is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.hooks.next_deadline()
     }
@@ -138,7 +138,7 @@ impl<'m> Announcer<'m> {
         self.hooks.stop();
     }
 
-    /// Tells the next program of the next transition, if there is one that they have not heard of.
+    /// Runs the next hook for the next transition, if there is one that was not told.
     pub(super) fn announce(
         &mut self,
         cx: &mut Context<'_>,
@@ -208,7 +208,7 @@ impl Heard {
         }))
     }
 
-    /// That a manual default prevailed at the start is no news.
+    /// Records a manual default that prevailed at the start: it is no transition.
     fn adopt_manual(&mut self, facts: &Facts<'_>) {
         for family in Family::ALL {
             if let Some(prevailed) = facts.routes.manual_at_start(family)
@@ -220,7 +220,7 @@ impl Heard {
         }
     }
 
-    /// A path is in use or out of use; what is in between is no news.
+    /// Whether a path came into use or went out of use; the states in between are not told.
     fn path_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
         let snapshot = &facts.snapshot;
         let engine = snapshot.engine;
@@ -241,7 +241,7 @@ impl Heard {
             self.paths[index] = code(state);
             let was_out = [State::Offline, State::Waiting].map(code).contains(&heard) || heard == 0;
             if action == "offline" && was_out {
-                continue; // it is out for another reason
+                continue; // not in use for another reason
             }
             let path = engine.path(id)?;
             let loss = snapshot.loss(path).map(|loss| loss.to_string());
@@ -260,7 +260,7 @@ impl Heard {
 }
 
 impl<'a> Facts<'a> {
-    /// Which path a transition is about, and its cause.
+    /// The path of a transition, and its cause.
     fn about(&self, path: Option<PathId>, family: Family, cause: Option<&Cause>) -> Transition<'a> {
         let provider = path.and_then(|path| self.snapshot.engine.config().at(path.slot));
         let uplink = path.and_then(|path| self.snapshot.uplink(path));
@@ -300,11 +300,11 @@ fn announcement(transition: &Transition<'_>) -> Announcement {
             .to_vec(),
         json: json
             .map(|json| json.as_str().to_owned())
-            .unwrap_or_default(), // there is room
+            .unwrap_or_default(), // it always fits
     }
 }
 
-/// What programs were told of a path that a former run knew: nothing, while it was frozen or on its way to a verdict.
+/// The state of a restored path that hooks were told by a former run; none while it was frozen or had no verdict.
 fn announced(path: &EnginePath) -> State {
     match (path.state(), path.verdict()) {
         (State::Frozen | State::Probing, Verdict::Online | Verdict::Fresh) => State::Online,
@@ -324,7 +324,7 @@ fn name(code: u8) -> &'static str {
     state.map_or("", State::name)
 }
 
-/// With three decimals, whatever they are.
+/// Always with three decimals.
 fn in_full(Decimal { thousandths }: Decimal) -> String {
     format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
 }

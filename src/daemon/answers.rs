@@ -1,4 +1,4 @@
-//! What a client asks about, told frame by frame.
+//! The answers to clients, frame by frame.
 
 use super::snapshot::Snapshot;
 use crate::config::Provider;
@@ -8,7 +8,7 @@ use crate::types::{Family, Instant, Name, PathId};
 use crate::wire::control::{Entry, Reply, Request, Warning};
 use crate::wire::snapshot::Counters;
 
-/// All that there is to tell.
+/// The data that answers are made from.
 pub(super) struct Answers<'a> {
     pub(super) snapshot: Snapshot<'a>,
     pub(super) warnings: &'a [Warning],
@@ -17,8 +17,8 @@ pub(super) struct Answers<'a> {
 }
 
 impl Answers<'_> {
-    /// The next frame of an answer; none when all is said. Much may change between two of them, so each thing has a place
-    /// of its own in the count of `at`, whatever there is of others: what belongs together stays together.
+    /// The next frame of an answer; none at its end. The state may change between two frames. So each item has a fixed place
+    /// in the count of `at`, however many other items there are, and the frames of one provider stay together.
     pub(super) fn next(&self, request: &Request, at: &mut u32) -> Option<Reply> {
         match request {
             Request::Status => self.status(None, at),
@@ -28,7 +28,7 @@ impl Answers<'_> {
         }
     }
 
-    /// The journal's entries have the places at which they were written, plus one.
+    /// The place of a journal entry is its number, plus one.
     fn next_entry(&self, at: &mut u32) -> Option<Reply> {
         let journal = self.snapshot.engine.journal();
         *at = (*at).max(journal.oldest());
@@ -40,13 +40,14 @@ impl Answers<'_> {
     fn entry(&self, entry: &journal::Entry) -> Entry {
         Entry {
             ago_ms: self.snapshot.ms_since(entry.at),
-            who: entry.who.clone(),
+            subject: entry.subject.clone(),
             kind: entry.kind,
             cause: entry.cause.clone(),
         }
     }
 
-    /// A header, then room for all warnings that there can be, then for each provider and its paths: of one, or of all.
+    /// The header, then places for the largest number of warnings, then for each provider and its paths: of one provider,
+    /// or of all.
     fn status(&self, id: Option<&Name>, at: &mut u32) -> Option<Reply> {
         loop {
             let place = usize::try_from(*at).ok()?;
@@ -72,7 +73,7 @@ impl Answers<'_> {
         }
     }
 
-    /// The provider as a whole, or one of its paths.
+    /// The provider, or one of its paths.
     fn part(&self, provider: &Provider, part: usize) -> Option<Reply> {
         let Some(family) = part.checked_sub(1) else {
             return Some(Reply::Provider(self.snapshot.provider(provider)));

@@ -1,5 +1,5 @@
-//! The kernel is asked by which way packets would leave, and people are told where that is not what the status says: the
-//! traffic of a family does not leave by the provider that leads, or a reverse-path filter drops what comes in by a path.
+//! Asks the kernel by which route packets would leave (`RTM_GETROUTE`), and warns if that is not what the status says:
+//! traffic of a family does not leave by the leading provider, or a reverse-path filter drops what arrives on a path.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -16,29 +16,29 @@ use crate::text::text;
 use crate::types::{DeviceName, Duration, Family, Instant, PathId, PerFamily, Slot};
 use crate::wire::control::{Cure, Diversion};
 
-/// Not everything that changes the answers is told by an event.
+/// The kernel is asked at least this often: not every change of its answers causes an event.
 const AT_LEAST: Duration = Duration::from_secs(60);
 
-/// When the kernel is asked, and what is wrong with the traffic of each family.
+/// When the kernel is asked next, and the detours that are known.
 #[derive(Default)]
 pub(super) struct Asking {
     next_at: Option<Instant>,
     asked_at: Option<Instant>,
     families: PerFamily<Observed>,
-    /// by slot: what is wrong with the way back of a path's replies, in IPv4
+    /// by slot: the detour of the replies of a path, in IPv4
     ways_back: Vec<Observed>,
-    /// the addresses that were asked for
+    /// the addresses asked about last
     targets: PerFamily<Option<IpAddr>>,
 }
 
-/// What should not be so, and how it came about.
+/// A detour, once it is confirmed.
 #[derive(Default)]
 struct Observed {
     suspicion: Suspicion,
     detour: Option<Detour>,
 }
 
-/// The way that packets take instead.
+/// The route that packets take instead.
 struct Detour {
     answer: Answer,
     device: Option<DeviceName>,
@@ -50,7 +50,7 @@ impl Asking {
         self.next_at
     }
 
-    /// Something has changed that the answers may depend on.
+    /// The answers may have changed.
     fn hurry(&mut self, now: Instant) {
         let soonest = self.asked_at.map_or(now, |at| now.max(at + APART));
         self.next_at = Some(self.next_at.map_or(soonest, |at| at.min(soonest)));
@@ -58,7 +58,7 @@ impl Asking {
 }
 
 impl Observed {
-    /// Takes in what is wrong now, if anything; whether there is another thing to tell.
+    /// Takes the present detour, if there is one. Returns whether the warning changes.
     fn hear(
         &mut self,
         requests: &mut Requests,
@@ -116,7 +116,7 @@ impl fmt::Display for Detour {
 }
 
 impl Asking {
-    /// Asks the kernel, if it is time.
+    /// Asks the kernel, if it is due.
     pub(super) fn ask(&mut self, cx: &mut Context<'_>, routes: &mut RouteSync<'_>, now: Instant) {
         if core::mem::take(&mut routes.has_changed) {
             self.hurry(now);
@@ -139,7 +139,7 @@ impl Asking {
         self.next_at = Some(next.unwrap_or(now + AT_LEAST).max(now + APART));
     }
 
-    /// Whether traffic leaves by the provider that leads.
+    /// Asks whether traffic leaves by the leading provider.
     fn judge_leader(
         &mut self,
         family: Family,
@@ -165,7 +165,7 @@ impl Asking {
         cx.warnings_due |= observed.hear(&mut routes.requests, question, wrong, now);
     }
 
-    /// Whether replies to what leaves from a path's own address may come in by its device.
+    /// Asks whether a reverse-path filter accepts, on a path's device, the replies to packets from its own address.
     fn judge_ways_back(
         &mut self,
         target: Option<IpAddr>,
@@ -200,12 +200,12 @@ impl Asking {
             };
             let wrong = (!answer.lets_in_by(device)).then_some(answer);
             observed.hear(&mut routes.requests, question, wrong, now);
-            // What a filter makes of it is looked at, too: no event tells that it was switched on or off.
+            // The filter is read each time: no event says that it was switched on or off.
             cx.warnings_due |= observed.detour.is_some();
         }
     }
 
-    /// What the kernel's answers are a reason to warn of.
+    /// The warnings that follow from the kernel's answers.
     pub(super) fn warn(&self, snapshot: &Snapshot<'_>, warnings: &mut Warnings) {
         for family in Family::ALL {
             self.warn_of_diversion(family, snapshot, warnings);
@@ -253,7 +253,7 @@ impl Asking {
     }
 }
 
-/// The first address that stands for the Internet, and by which way packets to it leave.
+/// The first address that stands for the Internet, and the route of packets to it.
 fn ask_for_internet(
     family: Family,
     config: &Config,
@@ -272,7 +272,7 @@ fn ask_for_internet(
     })
 }
 
-/// A detour as what packets do.
+/// A detour, as the text of a warning.
 struct Leaves<'a>(&'a Detour);
 
 impl fmt::Display for Leaves<'_> {
@@ -286,8 +286,8 @@ impl fmt::Display for Leaves<'_> {
     }
 }
 
-/// What a reverse-path filter on a path's device drops, by the way that replies to what leaves from its own address would
-/// take instead, if they would.
+/// Warns of what a reverse-path filter on a path's device drops: the route back for replies to packets from its own address
+/// leaves by another device.
 fn warn_of_filter(
     warnings: &mut Warnings,
     provider: &Provider,
@@ -338,7 +338,7 @@ fn loose(device: &str) -> Option<Cure> {
     ))
 }
 
-/// The command that switches a filter off. The larger of the device's and `all`'s counts.
+/// The command that switches a filter off. The larger value of the device's and `all`'s is in force.
 fn off(device: &str) -> Option<Cure> {
     let value = 0;
     let cure = sysctl::Cure {

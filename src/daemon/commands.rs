@@ -1,4 +1,4 @@
-//! What clients and signals ask for is carried out.
+//! Carries out the commands of clients and signals.
 
 use super::Daemon;
 use super::answers::Answers;
@@ -14,7 +14,7 @@ use crate::wire::control::{NOT_PERMITTED, Reply, Request};
 use crate::wire::snapshot::Counters;
 
 impl Daemon<'_> {
-    /// A signal has come.
+    /// Handles a signal.
     pub(super) fn signalled(&mut self) {
         while let Ok(Some(signal)) = self.signals.take() {
             match signal {
@@ -22,7 +22,7 @@ impl Daemon<'_> {
                     self.stopping = Some(self.cx.engine.config().globals.on_stop);
                 }
                 Signal::Reload => {
-                    // Its complaints are in the log.
+                    // The problems are in the log.
                     let _ = self.reload();
                 }
                 Signal::Child => {
@@ -34,14 +34,14 @@ impl Daemon<'_> {
         }
     }
 
-    /// A client connects; its request is mostly there already.
+    /// Accepts a client. Its request has usually arrived already.
     pub(super) fn accept(&mut self) {
         if let Some(client) = self.control.accept() {
             self.serve_client(client);
         }
     }
 
-    /// A client can be read from, or written to.
+    /// A client is readable or writable.
     pub(super) fn serve_client(&mut self, client: ClientId) {
         let now = now();
         if let Some(request) = self.control.read(client, now) {
@@ -50,7 +50,7 @@ impl Daemon<'_> {
         self.pump(client, now);
     }
 
-    /// Carries out what a client asks for at once; what it only asks about is told while it takes it.
+    /// Carries out a command at once; the answer to a query is made while the client reads it.
     fn obey(&mut self, client: ClientId, request: &Request, now: Instant) {
         let cx = &mut self.cx;
         let result = match request {
@@ -90,13 +90,13 @@ impl Daemon<'_> {
     fn reload_for(&mut self, client: ClientId) -> Result<(), String> {
         let (notes, result) = self.reload();
         for note in notes {
-            // What finds no room is in the log.
+            // What does not fit is in the log.
             self.control.server.push(client, &mut Reply::Note(note));
         }
         result
     }
 
-    /// Sends a client what it takes of its answer.
+    /// Sends as much of its answer as a client takes.
     fn pump(&mut self, client: ClientId, now: Instant) {
         let counters = self.counters();
         let answers = Answers {
@@ -109,7 +109,7 @@ impl Daemon<'_> {
         self.control.pump(client, now, next, &self.cx);
     }
 
-    /// Those of the parts; the engine's and the mirror's are theirs to tell.
+    /// The counters of the parts; those of engine and mirror are read from these.
     fn counters(&self) -> Counters {
         Counters {
             probes_sent: self.probing.probes_sent,

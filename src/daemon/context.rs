@@ -1,4 +1,4 @@
-//! What all parts share: the engine, the poller, and what is to be done before the loop sleeps again.
+//! Shared by all parts: the engine, the poller, and the work to be done before the loop sleeps again.
 
 use std::os::fd::AsFd;
 
@@ -10,21 +10,22 @@ use crate::engine::{Action, Actions, Engine, Event};
 use crate::linux::poll::{Interest, Poller};
 use crate::types::{CheckSet, Family, Instant, PathId, PerFamily, Round};
 
-/// The engine, and the actions that are not carried out yet. Of all but probes only the latest counts: a flag holds each.
+/// The engine, and the actions that are not carried out yet. Except for probes, one flag per action is enough: only the
+/// latest state counts.
 pub(super) struct Context<'m> {
     pub(super) engine: &'m mut Engine,
     pub(super) poller: Poller,
-    /// A plan, or an uplink, has changed: the kernel is to follow.
+    /// A plan or an uplink has changed: the kernel's routes must be set.
     pub(super) planned: PerFamily<bool>,
-    /// Something that warnings are about has changed.
+    /// Something that warnings depend on has changed.
     pub(super) warnings_due: bool,
-    /// There may be a transition that the hooks have not heard of.
+    /// There may be a transition that hooks were not told.
     pub(super) hooks_due: bool,
-    /// The saved state is to be written.
+    /// The saved state must be written.
     pub(super) save_due: bool,
 }
 
-/// One probe of each of these checks is to be sent.
+/// One probe of each of these checks must be sent.
 pub(super) struct Probes {
     pub(super) path: PathId,
     pub(super) round: Round,
@@ -32,7 +33,7 @@ pub(super) struct Probes {
 }
 
 impl<'m> Context<'m> {
-    /// At the start: everything is due.
+    /// At the start, all work is due.
     pub(super) fn new(engine: &'m mut Engine) -> Result<Context<'m>, Errno> {
         Ok(Context {
             engine,
@@ -44,7 +45,7 @@ impl<'m> Context<'m> {
         })
     }
 
-    /// Tells the engine of an event.
+    /// Passes an event to the engine.
     pub(super) fn tell(&mut self, event: Event, now: Instant) {
         let actions = self.engine.handle(event, now);
         let probes = self.take(&actions);
@@ -54,20 +55,20 @@ impl<'m> Context<'m> {
         );
     }
 
-    /// Tells the engine that time has passed. What it asks to send.
+    /// Passes the time to the engine; returns the probes to send.
     pub(super) fn tick(&mut self, now: Instant) -> Option<Probes> {
         let actions = self.engine.handle(Event::Tick, now);
         self.take(&actions)
     }
 
-    /// Puts a configuration in force.
+    /// Puts a configuration into force.
     pub(super) fn configure(&mut self, config: &Config, now: Instant) {
         let actions = self.engine.configure(config, now);
         let probes = self.take(&actions);
         debug_assert!(probes.is_none(), "only time asks for probes");
     }
 
-    /// Notes the engine's actions for the parts that carry them out. Returned is what is to be sent at once.
+    /// Records the engine's actions for the parts that carry them out. Returns the probes to send at once.
     fn take(&mut self, actions: &Actions) -> Option<Probes> {
         let mut probes = None;
         for action in actions {
@@ -87,7 +88,7 @@ impl<'m> Context<'m> {
                 Action::Save => {
                     self.save_due = true;
                     self.hooks_due = true;
-                    // What has just happened may be what a warning explains.
+                    // A warning may depend on the new state.
                     self.warnings_due = true;
                 }
             }
@@ -95,19 +96,19 @@ impl<'m> Context<'m> {
         probes
     }
 
-    /// Both families are to be brought to their plans.
+    /// The routes of both families must be set anew.
     pub(super) fn plan_all(&mut self) {
         for family in Family::ALL {
             self.planned[family] = true;
         }
     }
 
-    /// Whether the kernel is to follow, and what it is to follow is known.
+    /// Whether the routes of a family must be set, and its leader is known.
     pub(super) fn is_planned(&self, family: Family) -> bool {
         self.planned[family] && !self.engine.awaits_uplinks(family)
     }
 
-    /// Has the loop wait for what can be read.
+    /// Adds a descriptor to the poller, for reading.
     pub(super) fn watch(&self, descriptor: impl AsFd, token: Token) -> Result<(), Errno> {
         self.poller.add(descriptor, token.to_u64(), Interest::READ)
     }

@@ -13,15 +13,15 @@ use crate::linux::poll::Interest;
 use crate::types::Instant;
 use crate::wire::control::{Reply, Request};
 
-/// The control socket, and what the loop waits for of each client.
+/// The control socket, and the events that each client is polled for.
 pub(super) struct Control<'m> {
     pub(super) server: &'m mut Server,
-    /// What each client's descriptor is watched for.
+    /// The events that each client's descriptor is polled for.
     watched: [Option<Interest>; CLIENTS_MAX],
 }
 
 impl<'m> Control<'m> {
-    /// With the memory that is its own: no socket yet.
+    /// Takes its memory; there is no socket yet.
     pub(super) fn new(server: &'m mut Server) -> Control<'m> {
         Control {
             server,
@@ -29,29 +29,29 @@ impl<'m> Control<'m> {
         }
     }
 
-    /// Opens the socket, or opens it anew: then every client is gone.
+    /// Opens the socket. Opening it again drops every client.
     pub(super) fn open(&mut self, state_dir: &str) -> Result<(), FileError> {
         self.server.open(Path::new(state_dir))?;
         self.watched = Default::default();
         Ok(())
     }
 
-    /// A client connects.
+    /// Accepts a client.
     pub(super) fn accept(&mut self) -> Option<ClientId> {
         let client = self.server.accept(now())?;
-        // The client that was in this place is gone.
+        // The former client in this place is gone.
         if let Some(watched) = self.watched.get_mut(client.index()) {
             *watched = None;
         }
         Some(client)
     }
 
-    /// What a client asks for, once all of that is there.
+    /// A client's request, once it is complete.
     pub(super) fn read(&mut self, client: ClientId, now: Instant) -> Option<Request> {
         self.server.read(client, now)
     }
 
-    /// Sends a client what it takes of its answer, and watches for it to take more.
+    /// Sends as much of its answer as a client takes, and polls for the rest.
     pub(super) fn pump(
         &mut self,
         client: ClientId,
@@ -63,13 +63,13 @@ impl<'m> Control<'m> {
         self.watch(client, cx);
     }
 
-    /// Watches a client for what it is to do next.
+    /// Polls a client for its next event.
     fn watch(&mut self, client: ClientId, cx: &Context<'_>) {
         let Some(watched) = self.watched.get_mut(client.index()) else {
             return;
         };
         let Some((fd, wanted)) = self.server.interest(client) else {
-            // Closing has taken it out of the poller.
+            // Closing has removed it from the poller.
             *watched = None;
             return;
         };
@@ -84,12 +84,12 @@ impl<'m> Control<'m> {
         }
     }
 
-    /// When a client's time is over.
+    /// The earliest deadline of a client.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.server.next_deadline()
     }
 
-    /// Drops the clients whose time is over.
+    /// Drops the clients whose deadline has passed.
     pub(super) fn expire(&mut self, now: Instant) {
         if self.next_deadline().is_none_or(|at| now < at) {
             return;
@@ -98,7 +98,7 @@ impl<'m> Control<'m> {
         self.forget_gone();
     }
 
-    /// The places of providers in an answer are those of the configuration in force, which is about to be another.
+    /// Drops the clients in the middle of an answer, because the providers' places in it are about to change.
     pub(super) fn drop_half_told(&mut self) {
         self.server.drop_half_told();
         self.forget_gone();

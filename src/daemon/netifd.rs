@@ -1,21 +1,21 @@
-//! What netifd says of its interfaces, for the providers that name some.
+//! The state of netifd's interfaces, for the providers that name some.
 
 use super::context::Context;
 use super::token::Token;
 use super::warnings::{Warnings, advice};
 use crate::config::Config;
 use crate::linux::errno;
-use crate::linux::process::ubus::{Interfaces, NoAnswer, Untold};
+use crate::linux::process::ubus::{InterfaceError, Interfaces, NoAnswer};
 use crate::types::{Instant, Name};
 use crate::uci::Shown;
 
-/// The interfaces of netifd's that providers name, asked of by `ubus`.
+/// The netifd interfaces that providers name, queried by `ubus`.
 pub(super) struct NetifdWatch<'m> {
     pub(super) interfaces: &'m mut Interfaces,
 }
 
 impl NetifdWatch<'_> {
-    /// Asks netifd for what is to be asked.
+    /// Starts the queries that are due.
     pub(super) fn ask(&mut self, cx: &Context<'_>, now: Instant) {
         self.interfaces.give_up(now);
         let Some(answer) = self.interfaces.ask(now) else {
@@ -29,7 +29,7 @@ impl NetifdWatch<'_> {
         }
     }
 
-    /// A person, or a hotplug script, says that an interface has changed, or any.
+    /// The user, or a hotplug script, reports that an interface has changed, or any of them.
     pub(super) fn refresh(
         &mut self,
         interface: Option<&str>,
@@ -52,15 +52,15 @@ impl NetifdWatch<'_> {
         })
     }
 
-    /// Another configuration is in force.
+    /// A new configuration is in force.
     pub(super) fn follow(&mut self, cx: &Context<'_>, now: Instant) {
         self.interfaces.follow(cx.engine.config());
         self.ask(cx, now);
     }
 
-    /// Warns of interfaces that netifd says nothing of.
+    /// Warns of interfaces without data from netifd.
     pub(super) fn warn(&self, config: &Config, warnings: &mut Warnings) {
-        for (name, trouble) in self.interfaces.failures() {
+        for (name, error) in self.interfaces.failures() {
             let Some(provider) = config.enabled().find(|p| p.interfaces.contains(name)) else {
                 continue;
             };
@@ -68,13 +68,13 @@ impl NetifdWatch<'_> {
             let mut add = |code, what, cure| {
                 warnings.add(code, id, what, cure);
             };
-            match trouble {
-                Untold::Unknown => add(
+            match error {
+                InterfaceError::Unknown => add(
                     "interface-unknown",
                     format_args!("netifd knows no interface {name}"),
                     advice(format_args!("see `ubus list network.interface.*`")),
                 ),
-                Untold::NoAnswer(NoAnswer::Program(errno)) => add(
+                InterfaceError::NoAnswer(NoAnswer::Program(errno)) => add(
                     "no-netifd",
                     format_args!(
                         "interface {name} is asked of netifd by `ubus`, which cannot be run ({})",
@@ -84,14 +84,14 @@ impl NetifdWatch<'_> {
                         "where there is no netifd, name the device by `option device`"
                     )),
                 ),
-                Untold::NoAnswer(why) => add(
+                InterfaceError::NoAnswer(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} ({why}): it is asked again"
                     ),
                     None,
                 ),
-                Untold::Silent(why) => add(
+                InterfaceError::Silent(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} any more ({why}): what it told before holds, and it is \

@@ -15,12 +15,12 @@ use crate::text::text;
 use crate::types::{Instant, Name, Slot};
 use crate::wire::control::Text;
 
-/// The sticky file, and what is wrong with it.
+/// The sticky file, and the problem with its content.
 pub(super) struct Pin {
     file: Sticky,
-    /// Where that is.
+    /// The file's path.
     path: String,
-    /// What is wrong with its content.
+    /// The problem with its content.
     pub(super) problem: Option<Text>,
 }
 
@@ -35,7 +35,7 @@ impl Pin {
         })
     }
 
-    /// A pin that stands there at the start is no news where nothing is known of a former run, as after a boot.
+    /// Restores the pin at the start. Without a saved state, as after a boot, it is no transition.
     pub(super) fn adopt(&self, engine: &mut Engine) {
         if let Pinned::Provider(id) = self.file.pinned()
             && let Ok(slot) = find(engine.config(), id)
@@ -44,12 +44,12 @@ impl Pin {
         }
     }
 
-    /// Has the loop wait for what happens to the file.
+    /// Adds the watch of the file to the poller.
     pub(super) fn watch(&self, cx: &Context<'_>) -> Result<(), Errno> {
         cx.watch(&self.file, Token::Sticky)
     }
 
-    /// Another configuration is in force: its file may be another.
+    /// A new configuration is in force, perhaps with another file.
     pub(super) fn follow(&mut self, cx: &mut Context<'_>) {
         if cx.engine.config().globals.sticky_file.as_str() != self.path {
             self.reopen(cx);
@@ -60,7 +60,7 @@ impl Pin {
     fn reopen(&mut self, cx: &Context<'_>) {
         match Pin::open(cx.engine.config()) {
             Ok(pin) => {
-                // Closing the old one takes it out of the poller.
+                // Closing the old watch removes it from the poller.
                 (self.file, self.path) = (pin.file, pin.path);
                 if let Err(errno) = self.watch(cx) {
                     let error = io::Error::from(errno);
@@ -71,7 +71,7 @@ impl Pin {
         }
     }
 
-    /// Pins a provider, or none: what writing the sticky file does, but with an answer.
+    /// Pins a provider, or none: as writing the sticky file does, but with a result.
     pub(super) fn set(
         &mut self,
         id: Option<&Name>,
@@ -83,14 +83,14 @@ impl Pin {
         written.map_err(|error| format!("{error}; nothing was changed"))?;
         self.problem = None;
         cx.tell(Event::Pin(slot), now);
-        // Hear of our own writing now: later it might be taken for the beginning of another program's, which empties the
-        // file before it fills it.
+        // Read the events of our own write now: later they might be taken for the first write of another program, which
+        // empties the file before it fills it.
         self.changed(cx);
         cx.warnings_due = true;
         Ok(())
     }
 
-    /// Something happened around the sticky file.
+    /// The sticky file may have changed.
     pub(super) fn changed(&mut self, cx: &mut Context<'_>) {
         match self.file.changed() {
             Ok(None) => {}
@@ -99,7 +99,7 @@ impl Pin {
         }
     }
 
-    /// Pins the provider that the file names. An unknown one changes nothing.
+    /// Pins the provider that the file names. An unknown name changes nothing.
     pub(super) fn obey(&mut self, cx: &mut Context<'_>) {
         let slot = match self.file.pinned() {
             Pinned::None => Ok(None),
@@ -120,7 +120,7 @@ impl Pin {
     }
 }
 
-/// A provider that can be pinned or taken out of use.
+/// A provider that can be pinned or disabled.
 pub(super) fn find(config: &Config, id: &str) -> Result<Slot, String> {
     let found = config.usable(id);
     found

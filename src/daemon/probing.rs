@@ -18,19 +18,19 @@ use crate::linux::probe::share::Room;
 use crate::routing::uplink::Uplink;
 use crate::types::{CheckSet, Duration, Fault, Instant, PathId};
 
-/// Most answers of a path that are read at once: all that its rounds can have asked for.
+/// The most answers of a path that are read at once: as many as its rounds can have.
 const WAITING_MAX: usize = WINDOW_MAX * PATH_CHECKS_MAX;
-/// A loop that wakes so much after the engine's deadline was paused: stopped, suspended, or kept waiting by others.
+/// If the loop wakes so much after the engine's deadline, the process was paused: stopped, suspended, or not scheduled.
 const LATE: Duration = Duration::from_millis(10);
-/// So long after the last probe that there was no room for, a warning tells of that.
+/// How long a warning is shown after the last probe that there was no room for.
 const LACK_SHOWN: Duration = Duration::from_secs(60);
 
 /// The probes under way, and their sockets.
 pub(super) struct Probing<'m> {
     prober: &'m mut Prober,
-    /// What the engine waited for when the loop last slept.
+    /// The engine's deadline when the loop last slept.
     slept_for: Option<Instant>,
-    /// What there was no room for when probes were to be sent, and until when a warning tells of it.
+    /// What lacked room when a probe was sent, and until when a warning is shown.
     lacking: [Option<(Room, Instant)>; 3],
     pub(super) probes_sent: u32,
     pub(super) probes_answered: u32,
@@ -39,7 +39,7 @@ pub(super) struct Probing<'m> {
 }
 
 impl<'m> Probing<'m> {
-    /// With the memory that is its own: nothing is open.
+    /// Takes its memory; no socket is open.
     pub(super) fn new(prober: &'m mut Prober) -> Probing<'m> {
         Probing {
             prober,
@@ -52,7 +52,7 @@ impl<'m> Probing<'m> {
         }
     }
 
-    /// Opens a path's socket on its present device and address, or opens it anew.
+    /// Opens a path's socket on its present device and address, and closes the former one.
     pub(super) fn bind(&mut self, path: PathId, uplink: &Uplink, cx: &Context<'_>) {
         let Err(fault) = self.prober.open(path, uplink, &watch(&cx.poller)) else {
             return;
@@ -63,15 +63,15 @@ impl<'m> Probing<'m> {
         log::warn!("{id} {}: no probes on {device}: {fault}", path.family);
     }
 
-    /// Forgets what was asked for checks that the candidate has not, or has others in their places. To be called before
-    /// that is in force.
+    /// Drops the probes of checks that the candidate does not have, or has in other places. Call it before the candidate is
+    /// in force.
     pub(super) fn forget_changed(&mut self, running: &Config, candidate: &Config) {
         self.prober.keep(&|path, check| {
             check_of(running, path, check) == check_of(candidate, path, check)
         });
     }
 
-    /// Closes what no path uses any more, and shares the room for probes among the paths there are.
+    /// Closes sockets that no path uses, and shares the room for probes among the paths.
     pub(super) fn fit(&mut self, engine: &Engine) {
         for path in (0..PATHS_MAX).filter_map(PathId::from_index) {
             if engine.path(path).is_none() {
@@ -97,7 +97,7 @@ impl<'m> Probing<'m> {
         if let Some(uplink) = routes.uplink(path)
             && !self.prober.is_open(path)
         {
-            // What was refused when the uplink came, for want of descriptors or memory, may be granted by now.
+            // The socket may have failed to open for lack of descriptors or memory: try again.
             let _ = self.prober.open(path, uplink, &watch(&cx.poller));
         }
         let turn = cx.engine.path(path).map_or(0, |p| p.rounds.turn());
@@ -143,40 +143,40 @@ impl<'m> Probing<'m> {
         result
     }
 
-    /// There was no room for a probe: whether that is news.
+    /// There was no room for a probe. Returns whether the warning is new.
     fn lacks(&mut self, room: Room, now: Instant) -> bool {
         let place = self.lacking.get_mut(room as usize);
         place.is_some_and(|place| place.replace((room, now + LACK_SHOWN)).is_none())
     }
 
-    /// What there is no room for.
+    /// What lacks room.
     pub(super) fn lacking(&self) -> impl Iterator<Item = Room> {
         self.lacking.into_iter().flatten().map(|(room, _)| room)
     }
 
-    /// When a probe is given up, or a lack of room is told no more.
+    /// When a probe is given up, or the warning of a lack of room ends.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let lacking = self.lacking.iter().flatten().map(|(_, until)| *until);
         lacking.chain(self.prober.next_deadline()).min()
     }
 
-    /// The loop is about to sleep until the engine's deadline, or until something happens before.
+    /// The loop is about to sleep until the engine's deadline, or until an event.
     pub(super) fn sleeps_for(&mut self, deadline: Option<Instant>) {
         self.slept_for = deadline;
     }
 
-    /// The engine's deadline, if the loop was paused and has missed it by far.
+    /// The engine's deadline, if the process was paused and the loop has missed the deadline by far.
     fn missed(&self, now: Instant) -> Option<Instant> {
         self.slept_for.filter(|due| *due + LATE <= now)
     }
 
-    /// The latest time at which what is read now can have come. Where the loop was paused, that is the engine's deadline,
-    /// which it was to wake at: had it come later, it would have been read later, and what waited is not late.
+    /// The time of arrival that is assumed for what is read now. After a pause it is the engine's deadline, at which the loop
+    /// should have woken: an answer that waited in the socket during the pause is not late.
     fn heard_at(&self, now: Instant) -> Instant {
         self.missed(now).unwrap_or(now)
     }
 
-    /// What is due is done: before the engine's own time passes, for a session knows why there is no answer.
+    /// Ends overdue probes. It comes before the engine's own timeouts, because a session knows why there is no answer.
     pub(super) fn time_passes(
         &mut self,
         cx: &mut Context<'_>,
@@ -193,7 +193,7 @@ impl<'m> Probing<'m> {
         }
     }
 
-    /// Reads all that waited while the loop was paused, before anything is given up for unanswered.
+    /// Reads all answers that arrived during a pause, before any probe is counted as lost.
     fn catch_up(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>) {
         for index in 0..PATHS_MAX {
             for source in [Source::Echo(index), Source::Link(index)] {
@@ -211,7 +211,7 @@ impl<'m> Probing<'m> {
         self.reap(cx);
     }
 
-    /// Something may be there to be heard: one piece of it. Whether there was any.
+    /// Reads one answer of a socket. Returns whether there was one.
     pub(super) fn hear(
         &mut self,
         source: Source,
@@ -239,7 +239,7 @@ impl<'m> Probing<'m> {
         true
     }
 
-    /// Ends the probes that take too long.
+    /// Ends the probes whose time is over.
     fn give_up(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>, now: Instant) {
         loop {
             let find = |path, check| question(cx.engine, routes, path, check);
@@ -259,7 +259,7 @@ impl<'m> Probing<'m> {
         }
     }
 
-    /// A probe has come to its end.
+    /// Reports the end of a probe to the engine.
     fn finish(&mut self, Finished { asked, result }: Finished, cx: &mut Context<'_>, now: Instant) {
         let Asked { path, check, round } = asked;
         let event = match result {
@@ -282,7 +282,7 @@ impl<'m> Probing<'m> {
         cx.tell(event, now);
     }
 
-    /// The daemon ends.
+    /// Ends all probes, as the daemon stops.
     pub(super) fn stop(&mut self) {
         self.prober.stop();
     }
@@ -311,7 +311,7 @@ fn check_of(config: &Config, path: PathId, number: u8) -> Option<&Check> {
         .nth(usize::from(number))
 }
 
-/// Has the loop wait for a socket.
+/// Adds a socket to the poller.
 fn watch(poller: &Poller) -> impl Fn(BorrowedFd<'_>, Source, Interest, bool) -> Result<(), Errno> {
     move |socket, source, interest, is_new| {
         let token = Token::Probe(source).to_u64();

@@ -1,4 +1,4 @@
-//! Another configuration comes into force while the daemon runs.
+//! Reload: a new configuration comes into force while the daemon runs.
 
 use std::path::PathBuf;
 
@@ -11,20 +11,20 @@ use crate::text::text;
 use crate::types::{Cause, Kind};
 use crate::wire::control::Text;
 
-/// Most problems of a configuration that a reload logs and answers.
+/// The most problems of a configuration that a reload logs, and sends to the client.
 const PROBLEMS_TOLD_MAX: usize = 32;
 
-/// The configuration's file, and what a reload reads it into.
+/// The configuration file, and the memory that a reload reads it into.
 pub(super) struct Configuration<'m> {
     pub(super) file: PathBuf,
     pub(super) candidate: &'m mut Config,
-    /// Reloads that were carried out.
+    /// Successful reloads.
     pub(super) reloads: u32,
 }
 
 impl Daemon<'_> {
-    /// Reads the configuration again, and puts it in force. A bad one is refused, with its errors, and the old one stays.
-    /// Returned are the problems that were found, and why it was refused.
+    /// Reads the configuration again, and puts it into force. A bad one is refused, and the old one stays in force.
+    /// Returns the problems, and why the new one was refused.
     pub(super) fn reload(&mut self) -> (Vec<Text>, Result<(), String>) {
         let Daemon {
             cx,
@@ -39,7 +39,7 @@ impl Daemon<'_> {
             ..
         } = self;
 
-        // 1. The file is read: all that can fail.
+        // 1. Read the file. Only this step can fail.
         let (mut notes, read) = configuration.read();
         let found = match read {
             Ok(found) => found,
@@ -53,21 +53,21 @@ impl Daemon<'_> {
         let now = now();
         warnings.config = found;
 
-        // 2. The candidate keeps what stays: the state directory, and the slots of providers that are in both.
+        // 2. Copy what a reload does not change: the state directory, and the slots of providers that are in both.
         let running = cx.engine.config();
         let candidate = &mut *configuration.candidate;
         keep(running, candidate);
 
-        // 3. What belongs to providers and checks that the candidate has not is forgotten, while both can be compared.
+        // 3. Drop the data of providers and checks that the candidate does not have, while both can be compared.
         routes.forget_changed(running, candidate);
         probing.forget_changed(running, candidate);
         control.drop_half_told();
 
-        // 4. The engine takes the candidate: from here on it is the configuration.
+        // 4. The engine takes the candidate: from here on it is in force.
         cx.configure(candidate, now);
         configuration.reloads += 1;
 
-        // 5. What follows from the configuration alone: the log, clients, tables, sockets.
+        // 5. Update what depends on the configuration alone: the log, clients, tables, sockets.
         let globals = &cx.engine.config().globals;
         logging::set_level(globals.syslog_level);
         state_dir::admit(control, globals);
@@ -75,16 +75,16 @@ impl Daemon<'_> {
         routes.forget_unused(cx.engine);
         probing.fit(cx.engine);
 
-        // 6. The uplinks: interfaces of netifd's name devices, devices have room in the picture, the picture shows the
-        //    uplinks, and the engine hears of those.
+        // 6. Find the uplinks: netifd's interfaces name devices, the mirror makes room for the devices, the uplinks are found
+        //    in the mirror, and the engine gets their state.
         netifd.follow(cx, now);
         routes.devices_named(cx.engine, netifd.interfaces, now);
         routes.look_at_uplinks(cx, probing, netifd.interfaces, now);
 
-        // 7. The pin: its file, or the provider that it names, may be another.
+        // 7. Read the pin: its file, or the provider that it names, may have changed.
         pin.follow(cx);
 
-        // 8. The kernel follows when the loop comes to it; the journal says what has happened.
+        // 8. Write the journal. The loop sets the kernel's routes later.
         cx.plan_all();
         let (kind, cause) = (Kind::Configuration, Cause::Reread);
         cx.engine.note(now, None, None, kind, cause);
@@ -94,25 +94,24 @@ impl Daemon<'_> {
 }
 
 impl Configuration<'_> {
-    /// Reads the file into the candidate. The problems that were found; and the warnings among them, or why the file is
-    /// refused.
+    /// Reads the file into the candidate. Returns the problems, and either the warnings among them or why the file is refused.
     fn read(&mut self) -> (Vec<Text>, Result<Vec<Text>, String>) {
         let mut notes = Vec::new();
-        let mut untold = 0;
+        let mut unlisted = 0;
         let loaded = start::load(
             &self.file,
             self.candidate,
             &mut |problem| match notes.len() {
-                PROBLEMS_TOLD_MAX.. => untold += 1,
+                PROBLEMS_TOLD_MAX.. => unlisted += 1,
                 _ => {
                     log::warn!("{problem}");
                     notes.push(text(problem));
                 }
             },
         );
-        if untold > 0 {
+        if unlisted > 0 {
             notes.push(text(format_args!(
-                "and {untold} more: `failover check` lists them all"
+                "and {unlisted} more: `failover check` lists them all"
             )));
         }
         let result = loaded.map_err(|failure| {
@@ -127,7 +126,7 @@ impl Configuration<'_> {
         (notes, result)
     }
 
-    /// Whether the candidate says that the daemon is to stop: what a client is told then.
+    /// The message to a client if the candidate says that the daemon must stop.
     fn disables(&self) -> Option<Text> {
         if self.candidate.globals.enabled {
             return None;
@@ -140,7 +139,7 @@ impl Configuration<'_> {
     }
 }
 
-/// Takes over into the candidate what a reload does not change.
+/// Copies into the candidate what a reload does not change.
 fn keep(running: &Config, candidate: &mut Config) {
     let state_dir = &running.globals.state_dir;
     if candidate.globals.state_dir != *state_dir {

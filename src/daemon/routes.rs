@@ -1,19 +1,19 @@
-//! Engine and kernel are kept together: the kernel's news → the engine; the engine's plans → the kernel's routes and rules.
+//! Synchronizes engine and kernel: the kernel's changes → the engine; the engine's plans → the kernel's routes and rules.
 //!
 //! | module | job |
 //! |---|---|
-//! | `attempt` | one attempt at bringing the kernel to a plan |
+//! | `attempt` | one attempt to apply a plan to the kernel |
 //! | `manual` | the foreign default route in `main` that prevails over ours |
-//! | `picture` | the picture of the kernel's state is kept true |
-//! | `refusals` | what the kernel refuses, and when to ask for it again |
-//! | `standing` | what is in doubt in one family, and when to try again |
-//! | `uplinks` | every path's uplink, found in the picture |
+//! | `picture` | keeps the mirror of the kernel's state up to date |
+//! | `refusals` | the changes that the kernel refuses, and when to try them again |
+//! | `family_sync` | when one family must be synchronized, and when to try again |
+//! | `uplinks` | finds every path's uplink in the mirror |
 
 mod attempt;
+mod family_sync;
 mod manual;
 mod picture;
 mod refusals;
-mod standing;
 mod uplinks;
 
 use std::io;
@@ -33,55 +33,56 @@ use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::objects::Change;
 use crate::routing::uplink::Uplink;
 use crate::types::{Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId, PerFamily};
-use attempt::{Outcome, Pass};
+use attempt::{Attempt, Outcome};
+use family_sync::FamilySync;
 use picture::Gaps;
 pub(super) use refusals::{Refusal, Refusals};
-use standing::Standing;
 
-/// Between two reports of repairs.
+/// Pause between two journal entries of repairs.
 const SILENCE: Duration = Duration::from_secs(60);
-/// Own changes bring news, which may bring changes; a program that answers each of ours must wait for the next wake-up.
+/// Rounds per wake-up: our own changes cause events, which may cause changes. A program that reacts to each of ours waits
+/// for the next wake-up.
 const NEWS_ROUNDS: usize = 8;
 
-/// The kernel's picture, what the kernel shall have, and how far it has it.
+/// The mirror of the kernel, the wanted routes and rules, and the state of the synchronization.
 pub(super) struct RouteSync<'m> {
     pub(super) mirror: &'m mut Mirror,
     /// By `PathId::index`.
     pub(super) uplinks: &'m mut Vec<Uplink, PATHS_MAX>,
     pub(super) tables: &'m mut Tables,
-    /// What came of the last layout.
+    /// The result of the last layout.
     pub(super) laid_out: &'m mut PerFamily<LaidOut>,
-    /// What the kernel refuses.
+    /// The changes that the kernel refuses.
     pub(super) refusals: &'m mut PerFamily<Refusals>,
-    /// What the kernel shall have in the family that is looked at.
+    /// The wanted routes and rules of the family that is being synchronized.
     wanted: &'m mut Wanted,
     pub(super) requests: Requests,
     pub(super) events: Events,
-    standing: PerFamily<Standing>,
-    /// What has changed in the kernel, and is not yet told to the engine.
+    families: PerFamily<FamilySync>,
+    /// Changes in the kernel that are not reported to the engine yet.
     news: Kinds,
-    /// Something has changed that the ways of packets may depend on: the kernel is to be asked for them.
+    /// The routes of packets may have changed: the kernel must be asked again.
     pub(super) has_changed: bool,
-    /// The kernel has told more than was read.
+    /// There are more events to read.
     more_news: bool,
-    /// No dump before that: one has failed, or the next would leave the same doubts.
+    /// No dump before this time: the last one failed, or would leave the same things unknown.
     dump_at: Option<Instant>,
-    /// What there was no room for is looked at again.
+    /// When things that lacked room are read again.
     gaps: Gaps,
-    /// netifd has not told yet of all interfaces since the start, nor refused to: what a former run left, in the kernel
-    /// and in its memory, holds.
+    /// Since the start, netifd has neither reported all interfaces nor failed: the routes and the state of a former run are
+    /// kept.
     adopting: bool,
-    /// Routes and rules that another program changed, and that were put back.
+    /// Routes and rules that another program changed, and that were restored.
     pub(super) repairs: u32,
-    /// Requests that the kernel refused, or that did not end in time.
+    /// Requests that the kernel refused, or did not answer in time.
     pub(super) kernel_errors: u32,
 }
 
-/// What the last layout of one family says to explanations. All zero bytes when new.
+/// The result of the last layout of one family, for status and explain. All zero bytes when new.
 pub(super) struct LaidOut {
-    /// Metrics that others have taken from us.
+    /// Metrics of ours that other programs use.
     pub(super) taken: Vec<Taken, TAKEN_MAX>,
-    /// What our default routes in the swap table shall be, best first: the device's number, and the metric.
+    /// Our wanted default routes in the swap table, best first: the device's index, and the metric.
     pub(super) places: Vec<(u32, Metric), PROVIDERS_MAX>,
 }
 
@@ -95,7 +96,7 @@ impl LaidOut {
 }
 
 impl<'m> RouteSync<'m> {
-    /// With the memory that is its own: nothing is known yet of the kernel. [`RouteSync::begin`] comes next.
+    /// Takes its memory; the mirror is empty. Call [`RouteSync::begin`] next.
     pub(super) fn new(
         mirror: &'m mut Mirror,
         uplinks: &'m mut Vec<Uplink, PATHS_MAX>,
@@ -113,7 +114,7 @@ impl<'m> RouteSync<'m> {
             wanted,
             requests: Requests::open()?,
             events: Events::open()?,
-            standing: PerFamily::default(),
+            families: PerFamily::default(),
             news: Kinds::NONE,
             has_changed: true,
             more_news: false,
@@ -125,7 +126,7 @@ impl<'m> RouteSync<'m> {
         })
     }
 
-    /// Takes the first picture of the kernel.
+    /// Dumps the kernel's state for the first time.
     pub(super) fn begin(&mut self, engine: &Engine, interfaces: &Interfaces) -> Result<(), Fault> {
         self.watch_uplinks(engine, interfaces);
         self.requests.dump(self.mirror, Kinds::ALL)?;
@@ -134,13 +135,13 @@ impl<'m> RouteSync<'m> {
         Ok(())
     }
 
-    /// Each provider gets its policy table, among those that are free.
+    /// Gives each provider its policy table, among the free ones.
     pub(super) fn choose_tables(&mut self, engine: &Engine) {
         self.tables.choose(engine.config(), self.mirror.routes());
     }
 
-    /// Brings engine and kernel together: until there is no news, the engine hears of the uplinks, and the kernel gets the
-    /// plans.
+    /// Synchronizes engine and kernel: reports uplinks to the engine and applies plans to the kernel, until there are no
+    /// more events.
     pub(super) fn sync(
         &mut self,
         cx: &mut Context<'_>,
@@ -166,7 +167,7 @@ impl<'m> RouteSync<'m> {
             }
             for family in Family::ALL {
                 let planned = cx.planned[family];
-                let is_due = self.standing[family].is_due(planned, self.more_news, now);
+                let is_due = self.families[family].is_due(planned, self.more_news, now);
                 if is_due && !cx.engine.awaits_uplinks(family) {
                     self.sync_family(family, cx, probing, interfaces, now);
                 }
@@ -179,12 +180,12 @@ impl<'m> RouteSync<'m> {
         }
     }
 
-    /// Whether there is nothing to bring together, as there is not after most replies.
+    /// Whether there is nothing to synchronize, as after most replies.
     fn is_settled(&self, cx: &Context<'_>, now: Instant) -> bool {
         let asks = |at: Instant| at <= now;
         let idle = |family: Family| {
-            let standing = &self.standing[family];
-            !cx.planned[family] && !standing.doubted && !standing.retry_at().is_some_and(asks)
+            let sync = &self.families[family];
+            !cx.planned[family] && !sync.doubted && !sync.retry_at().is_some_and(asks)
         };
         let news = self.more_news || !self.news.is_empty();
         !news
@@ -193,7 +194,7 @@ impl<'m> RouteSync<'m> {
             && Family::ALL.into_iter().all(idle)
     }
 
-    /// Tells the engine what the kernel's news mean for the uplinks.
+    /// Reports to the engine the changes of uplinks that follow from the kernel's events.
     fn take_news(
         &mut self,
         cx: &mut Context<'_>,
@@ -206,7 +207,7 @@ impl<'m> RouteSync<'m> {
         self.has_changed = true;
         self.look_at_uplinks(cx, probing, interfaces, now);
         if self.dump_is_due(now) {
-            // Whatever swap the news ask for goes first: the dump is for what they did not tell.
+            // A swap that follows from these events comes first: the dump is for what they did not contain.
             for family in Family::ALL {
                 if cx.is_planned(family) {
                     self.sync_family(family, cx, probing, interfaces, now);
@@ -218,21 +219,21 @@ impl<'m> RouteSync<'m> {
             }
         }
         for family in Family::ALL {
-            self.standing[family].doubted = true;
+            self.families[family].doubted = true;
         }
         cx.warnings_due = true;
     }
 
-    /// What the kernel refuses may be right after a change of devices or addresses.
+    /// After a change of devices or addresses, the kernel may accept what it refused.
     fn hurry_refused(&mut self) {
         for family in Family::ALL {
             let refusals = &mut self.refusals[family];
             refusals.hurry();
-            self.standing[family].retry_at = refusals.due_at();
+            self.families[family].retry_at = refusals.due_at();
         }
     }
 
-    /// Makes the kernel's routes and rules of one family those of the plan.
+    /// Applies the plan of one family to the kernel's routes and rules.
     fn sync_family(
         &mut self,
         family: Family,
@@ -242,17 +243,17 @@ impl<'m> RouteSync<'m> {
         now: Instant,
     ) {
         let manual_before = self.find_manual(family, cx.engine, interfaces);
-        let standing = &mut self.standing[family];
-        let unfinished = core::mem::take(&mut standing.unfinished);
+        let sync = &mut self.families[family];
+        let unfinished = core::mem::take(&mut sync.unfinished);
         let planned =
             core::mem::take(&mut cx.planned[family]) || unfinished || manual_before.is_some();
-        (standing.doubted, standing.not_before) = (false, None);
+        (sync.doubted, sync.not_before) = (false, None);
         self.want(family, cx.engine);
         let refusals = &mut self.refusals[family];
-        let mut pass = Pass::begin(&mut self.requests, refusals, now);
+        let mut attempt = Attempt::begin(&mut self.requests, refusals, now);
         let (routes, rules) = (self.mirror.routes(), self.mirror.rules());
         diff::changes(family, self.wanted, routes, rules, &mut |change| {
-            pass.ask(change)
+            attempt.ask(change)
         });
         let Outcome {
             made,
@@ -262,7 +263,7 @@ impl<'m> RouteSync<'m> {
             crowded,
             accepted,
             news,
-        } = pass.end();
+        } = attempt.end();
         if made != 0 || errors != 0 {
             self.read_events();
         }
@@ -270,9 +271,9 @@ impl<'m> RouteSync<'m> {
             self.repaired(family, &first, made, cx, now);
         }
         self.kernel_errors = self.kernel_errors.wrapping_add(errors);
-        self.standing[family].retry_at = self.refusals[family].due_at();
+        self.families[family].retry_at = self.refusals[family].due_at();
         if stalled.is_some() || crowded {
-            self.standing[family].try_again(now);
+            self.families[family].try_again(now);
         }
         self.concluded(family, planned, stalled, cx, now);
         if let Some(before) = manual_before {
@@ -284,7 +285,7 @@ impl<'m> RouteSync<'m> {
         }
     }
 
-    /// What the kernel shall have in a family.
+    /// Lays out the wanted routes and rules of a family.
     fn want(&mut self, family: Family, engine: &Engine) {
         let (config, uplinks) = (engine.config(), &*self.uplinks);
         self.wanted.fill(&Situation {
@@ -295,7 +296,7 @@ impl<'m> RouteSync<'m> {
             tables: self.tables,
             routes: self.mirror.routes(),
             rules: self.mirror.rules(),
-            yields: self.standing[family].manual.obeyed().is_some(),
+            yields: self.families[family].manual.obeyed().is_some(),
         });
         let laid_out = &mut self.laid_out[family];
         laid_out.taken.clone_from(&self.wanted.taken);
@@ -307,10 +308,10 @@ impl<'m> RouteSync<'m> {
             .filter(|r| (r.table, r.destination) == place);
         laid_out.places.clear();
         let places = ours.map(|route| (route.device, route.metric));
-        laid_out.places.extend(places); // one a provider: there is room
+        laid_out.places.extend(places); // one per provider: they always fit
     }
 
-    /// Something of ours was changed by another program, and is put back.
+    /// Another program changed routes or rules of ours, and they were restored.
     fn repaired(
         &mut self,
         family: Family,
@@ -320,20 +321,20 @@ impl<'m> RouteSync<'m> {
         now: Instant,
     ) {
         self.repairs = self.repairs.wrapping_add(made);
-        let standing = &mut self.standing[family];
-        standing.pay_for_repair(now);
-        // A program that never stops shall not fill the journal, nor the log.
-        if standing.reported_at.is_some_and(|at| now < at + SILENCE) {
+        let sync = &mut self.families[family];
+        sync.pay_for_repair(now);
+        // A program that never stops must not fill the journal and the log.
+        if sync.reported_at.is_some_and(|at| now < at + SILENCE) {
             return;
         }
-        standing.reported_at = Some(now);
+        sync.reported_at = Some(now);
         let cause = Cause::Changed(first.into(), made.saturating_sub(1));
         cx.engine
             .note(now, None, Some(family), Kind::RoutesPutBack, cause);
         cx.save_due = true;
     }
 
-    /// Tells the engine how it went; what did not come through is told once.
+    /// Reports the result to the engine; a failure is reported once.
     fn concluded(
         &mut self,
         family: Family,
@@ -342,7 +343,7 @@ impl<'m> RouteSync<'m> {
         cx: &mut Context<'_>,
         now: Instant,
     ) {
-        let before = core::mem::replace(&mut self.standing[family].stalled, stalled);
+        let before = core::mem::replace(&mut self.families[family].stalled, stalled);
         match stalled {
             Some(fault) if before != stalled => cx.tell(Event::RoutesFailed(family, fault), now),
             None if planned || before.is_some() => cx.tell(Event::RoutesApplied(family), now),
@@ -350,21 +351,21 @@ impl<'m> RouteSync<'m> {
         }
     }
 
-    /// When something is to be tried again, or looked at again.
+    /// When a change is tried again, or the kernel is dumped again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let standing = &self.standing;
-        let deadlines = [standing.v4.due_at(), standing.v6.due_at(), self.next_dump()];
+        let families = &self.families;
+        let deadlines = [families.v4.due_at(), families.v6.due_at(), self.next_dump()];
         deadlines.into_iter().flatten().min()
     }
 
-    /// Takes away everything of ours, as a clean stop does.
+    /// Deletes all our routes and rules, as a clean stop does.
     pub(super) fn remove_routes(&mut self) {
         self.last_look();
         remove_ours(&mut self.requests, self.mirror);
     }
 }
 
-/// Takes away every route and rule of ours that the mirror shows.
+/// Deletes every route and rule of ours in the mirror.
 pub(super) fn remove_ours(requests: &mut Requests, mirror: &Mirror) {
     for family in Family::ALL {
         diff::removal(family, mirror.routes(), mirror.rules(), &mut |change| {

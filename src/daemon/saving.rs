@@ -1,4 +1,4 @@
-//! What the next run shall know: written on transitions and at the end, read at the start.
+//! The state that the next run restores: written on transitions and at the end, read at the start.
 
 use super::context::Context;
 use super::routes::RouteSync;
@@ -27,7 +27,7 @@ impl Saving {
         }
     }
 
-    /// Writes the state, if there is anything new in it.
+    /// Writes the state, if it has changed.
     pub(super) fn save(
         &mut self,
         cx: &mut Context<'_>,
@@ -46,7 +46,7 @@ impl Saving {
             Ok(()) => {}
             Err(error) => {
                 directory.not_written(unsaved);
-                // Each attempt would say so; once is enough.
+                // Log only the first failure.
                 if !unsaved {
                     log::warn!("{error}; the next run will not know what this one knows");
                 }
@@ -94,7 +94,7 @@ fn put_all(snapshot: &Snapshot<'_>, put: &mut dyn FnMut(&Record<'_>)) {
     for entry in engine.journal().entries() {
         put(&Record::Entry {
             at_micros: entry.at.total_micros(),
-            who: entry.who.clone(),
+            subject: entry.subject.clone(),
             kind: entry.kind,
             cause: entry.cause.clone(),
         });
@@ -109,8 +109,8 @@ pub(super) fn slot_of(saved: &Saved, wanted: &str) -> Option<Slot> {
     })
 }
 
-/// Takes up what a former run knew of the providers that are still there. Nothing of it is of the future, whatever the
-/// file says: what waits for something to have lasted must not wait for ever.
+/// Restores the state of the providers that are still configured. Times in the future become the present, whatever the file
+/// says: otherwise a delay that counts from them would not end.
 pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
     let instant = |micros| Instant::from_micros(micros).clamp(Instant::ZERO, now);
     for record in records {
@@ -152,12 +152,12 @@ pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
             }
             Record::Entry {
                 at_micros,
-                who,
+                subject,
                 kind,
                 cause,
             } => engine.restore_entry(Entry {
                 at: instant(at_micros),
-                who,
+                subject,
                 kind,
                 cause,
             }),
@@ -173,14 +173,14 @@ fn slot_in(config: &Config, id: &str) -> Option<Slot> {
 mod tests {
     use super::*;
     use crate::config::load;
-    use crate::types::{Cause, Kind, Verdict, Who};
+    use crate::types::{Cause, Kind, Subject, Verdict};
     use crate::wire::saved_state::{Writer, records};
 
     const BOOT: BootId = BootId([7; 16]);
     const CONFIG: &[u8] = b"config provider a\n option device eth1\n\
         config check c\n option type ping\n option target 192.0.2.1\n";
 
-    /// A file that knows one path and one event, of this time.
+    /// A file with one path and one event, of this time.
     fn file(micros: i64) -> Vec<u8> {
         let mut bytes = Vec::new();
         let put = |piece: &[u8]| {
@@ -200,7 +200,7 @@ mod tests {
         let provider = Record::Provider { id, slot, paths };
         let entry = Record::Entry {
             at_micros: micros,
-            who: Who::default(),
+            subject: Subject::default(),
             kind: Kind::Started,
             cause: Cause::Cleanly,
         };

@@ -1,5 +1,5 @@
-//! The snapshot: how things stand, from the engine and the picture of the kernel. Status, explain, hooks, warnings and the saved
-//! state tell what is said here, each in its own words.
+//! The snapshot: the current state, from the engine and the mirror of the kernel. Status, explain, hooks, warnings and the
+//! saved state are all made from it.
 
 use super::routes::{LaidOut, RouteSync};
 use crate::config::{Check, Provider};
@@ -23,7 +23,7 @@ use crate::wire::snapshot::{
     ProviderState, Reason, Rtt, Terms,
 };
 
-/// How things stand at a time.
+/// The state at a time.
 #[derive(Clone, Copy)]
 pub(super) struct Snapshot<'a> {
     pub(super) engine: &'a Engine,
@@ -75,12 +75,12 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// The cause of a manual default's prevailing, as the journal has it.
+    /// The cause of the last override by a manual default, as the journal has it.
     pub(super) fn overridden_cause(&self, family: Family) -> Option<&'a Cause> {
         self.last_cause(None, family, &|kind| kind == Kind::Overridden)
     }
 
-    /// Why that is so, as the journal has it.
+    /// Why a family's traffic leaves as it does, as the journal has it.
     pub(super) fn lead_cause(&self, family: Family) -> Option<&'a Cause> {
         let carrier = self.lead(family).carrier();
         self.last_cause(carrier, family, &Kind::is_of_traffic)
@@ -102,18 +102,18 @@ impl<'a> Snapshot<'a> {
     ) -> Option<&'a Cause> {
         let entries = self.engine.journal().entries();
         let last = entries
-            .filter(|entry| entry.who.provider.as_ref() == provider)
-            .filter(|entry| entry.who.family == Some(family) && is_meant(entry.kind))
+            .filter(|entry| entry.subject.provider.as_ref() == provider)
+            .filter(|entry| entry.subject.family == Some(family) && is_meant(entry.kind))
             .last();
         last.map(|entry| &entry.cause)
     }
 
-    /// The uplink of a path, once there is something to be said of it.
+    /// The uplink of a path, once it is known.
     pub(super) fn uplink(&self, path: PathId) -> Option<&'a Uplink> {
         self.uplinks.get(path.index())
     }
 
-    /// Probes lost in the window, to the tenth of a percent; none before one is settled.
+    /// Probes lost in the window, to a tenth of a percent; none before one is settled.
     pub(super) fn loss(&self, path: &Path) -> Option<Decimal> {
         percent(path.loss(self.window(path.id.slot)))
     }
@@ -138,7 +138,7 @@ impl<'a> Snapshot<'a> {
         provider.map_or(0, |provider| provider.timing.window)
     }
 
-    /// The daemon as a whole. What it counts, and when it was started, is not known here.
+    /// The daemon as a whole, without its counters and its start time, which are not known here.
     pub(super) fn header(&self, counters: &Counters, started_at: Instant) -> Header {
         let globals = &self.engine.config().globals;
         let lead = |family| self.lead(family).named(|id| Some(id.clone()));
@@ -267,7 +267,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Why a path is in its state, as far as its rounds have nothing to do with it.
+    /// Why a path is in its state, apart from its rounds.
     pub(super) fn reason(&self, path: &Path) -> Reason {
         let other = match (path.waiting(), path.duty()) {
             (Some(Waiting::DeviceTaken(by)), _) => self.id(Some(by)),
@@ -283,7 +283,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// The metric of a default route in `main` that refuses traffic, and is obeyed: no probe of an offline path can leave.
+    /// The metric of a default route in `main` that refuses traffic and prevails: no probe of an offline path can leave.
     fn refused_in_main(&self, path: &Path) -> Option<Metric> {
         let start = self.engine.config().globals.start_metric;
         let metric = error_route(self.mirror.routes(), path.id.family)?;
@@ -316,7 +316,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// The metric that the route through this uplink shall have in the swap table.
+    /// The wanted metric of the route through this uplink in the swap table.
     fn metric(&self, family: Family, uplink: &Uplink) -> Option<Metric> {
         let mut places = self.laid_out[family].places.iter();
         let place = places.find(|(device, _)| *device == uplink.index && uplink.index != 0);
@@ -336,13 +336,13 @@ impl<'a> Snapshot<'a> {
         ours.any(|r| route(r) == wanted)
     }
 
-    /// The metric of somebody else's default route that wins over the best of ours.
+    /// The metric of another program's default route that wins over the best of ours.
     pub(super) fn overridden(&self, family: Family) -> Option<Metric> {
         let (_, best) = self.laid_out[family].places.first()?;
         self.overridden_by(family, *best)
     }
 
-    /// The metric of somebody else's default route that wins over ours of this metric.
+    /// The metric of another program's default route that wins over ours of this metric.
     fn overridden_by(&self, family: Family, metric: Metric) -> Option<Metric> {
         let table = self.engine.config().globals.table;
         overridden_by(self.mirror.routes(), family, table, metric)
@@ -355,8 +355,8 @@ impl<'a> Snapshot<'a> {
         Some(uplink.index).filter(|index| *index != 0)
     }
 
-    /// The table of a default route of another program that is known to prevail over ours: traffic follows it, and the
-    /// status says so elsewhere.
+    /// The table of a default route of another program that prevails over ours: traffic follows it, and another field of the
+    /// status says so.
     pub(super) fn prevailing_table(&self, family: Family) -> Option<u32> {
         let table = self.engine.config().globals.table;
         match self.manual[family] {
@@ -365,12 +365,12 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// 0 when it is yet to come.
+    /// 0 for a time in the future.
     pub(super) fn ms_since(&self, at: Instant) -> u64 {
         (self.now - at.min(self.now)).total_millis()
     }
 
-    /// 0 when it is over.
+    /// 0 for a time in the past.
     fn ms_until(&self, at: Instant) -> u64 {
         let left: Duration = at - self.now.min(at);
         left.total_millis()

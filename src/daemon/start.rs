@@ -39,23 +39,23 @@ use crate::types::{Cause, Duration, Kind};
 use crate::wire::control::Text;
 use crate::wire::saved_state::BootId;
 
-/// Everything large, from the start to the end of the process.
+/// All large data, for the life of the process.
 static MEMORY: Mutex<Memory> = Mutex::new(Memory::new());
 
-/// A dead daemon's last child is another program, or gone, well within this time.
+/// How long the lock may still be held by a child that a dead daemon was just starting.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Between two looks at it.
+/// Between two attempts to take the lock.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why the daemon does not run.
 pub enum Failure {
-    /// the configuration is bad: so many errors, each reported already
+    /// the configuration is bad: the number of errors, which are reported already
     Configuration(u32),
     /// the configuration cannot be read, and why
     Unreadable(String),
-    /// it lacks a right, with what to do
+    /// the process lacks a right: what to do
     NotPermitted(String),
-    /// another daemon has the state directory, or the system refuses something
+    /// another daemon uses the state directory, or a system call failed
     Unavailable(String),
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The system refuses something that the daemon cannot do without.
+/// A system call failed that the daemon depends on.
 fn unavailable(error: impl fmt::Display) -> Failure {
     Failure::Unavailable(error.to_string())
 }
@@ -83,18 +83,18 @@ impl From<Errno> for Failure {
 }
 
 impl From<FileError> for Failure {
-    fn from(trouble: FileError) -> Failure {
-        unavailable(trouble)
+    fn from(error: FileError) -> Failure {
+        unavailable(error)
     }
 }
 
-/// Runs the daemon until it is asked to stop. Problems of the configuration go to `report`, as lines for people.
+/// Runs the daemon until it is asked to stop. Problems of the configuration go to `report`, as lines of text.
 pub fn run(
     file: &Path,
     foreground: bool,
     report: &mut dyn FnMut(fmt::Arguments<'_>),
 ) -> Result<(), Failure> {
-    // Before anything else: threads and children take over what is blocked.
+    // First: threads and children inherit the blocked signals.
     let signals = Signals::new()?;
     let mut memory = MEMORY.lock().map_err(unavailable)?;
     let memory = &mut *memory;
@@ -118,8 +118,7 @@ pub fn run(
     live(memory, signals, file, warnings)
 }
 
-/// From the lock to the stop. The stack that reading a configuration takes is used again for the daemon, which is why this
-/// is a call.
+/// From the lock to the stop. A function of its own, so that the daemon reuses the stack that reading a configuration took.
 #[inline(never)]
 fn live(
     memory: &mut Memory,
@@ -189,7 +188,7 @@ fn live(
     Ok(())
 }
 
-/// Takes what one daemon only may have; with some patience where a dead one has it.
+/// Takes the lock of the state directory; waits a little if a dead daemon still holds it.
 fn patiently<T, E: fmt::Display>(
     take: impl Fn() -> Result<T, E>,
     by_dead: fn(&E) -> bool,
@@ -203,10 +202,10 @@ fn patiently<T, E: fmt::Display>(
     }
 }
 
-/// Does what a former run should have done at its end, but was killed; no daemon is to take over from it now.
+/// Cleans up after a former run that was killed, if no daemon is to take over from it now.
 fn remove_leavings(mirror: &mut Mirror) -> Result<(), Failure> {
     let Ok(_netns_lock) = NetnsLock::take() else {
-        return Ok(()); // they are another daemon's
+        return Ok(()); // another daemon uses them
     };
     let mut requests = Requests::open().map_err(unavailable)?;
     requests.dump(mirror, Kinds::ALL).map_err(unavailable)?;
@@ -214,7 +213,7 @@ fn remove_leavings(mirror: &mut Mirror) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads a configuration into `config`. Its warnings, for the status.
+/// Reads a configuration into `config`. Returns its warnings, for the status.
 pub(super) fn load(
     file: &Path,
     config: &mut Config,
@@ -234,15 +233,15 @@ pub(super) fn load(
     match errors {
         Ok(0) => Ok(warnings),
         Ok(errors) => Err(Failure::Configuration(errors)),
-        Err(trouble) if trouble.errno() == Some(Errno::EACCES) => {
-            Err(Failure::NotPermitted(trouble.to_string()))
+        Err(error) if error.errno() == Some(Errno::EACCES) => {
+            Err(Failure::NotPermitted(error.to_string()))
         }
-        Err(trouble) => Err(Failure::Unreadable(trouble.to_string())),
+        Err(error) => Err(Failure::Unreadable(error.to_string())),
     }
 }
 
 impl Daemon<'_> {
-    /// Takes over the kernel's routes, and lets clients in.
+    /// Adopts the kernel's routes, and opens the control socket.
     fn begin(&mut self) -> Result<(), Failure> {
         let Daemon {
             cx,
@@ -289,8 +288,8 @@ impl Daemon<'_> {
     }
 }
 
-/// Puts the first configuration in force, with the slots and the knowledge of a former run.
-/// Whether there is any.
+/// Puts the first configuration into force, with the slots and the saved state of a former run. Returns whether there is a
+/// saved state.
 fn recall(engine: &mut Engine, boot: BootId) -> bool {
     let saved = match saved_state::read(&engine.config().globals.state_dir, boot) {
         Loaded::Nothing => None,

@@ -1,4 +1,4 @@
-//! What is ours in the state directory, which other programs may delete: the lock, and the control socket.
+//! Our files in the state directory, which other programs may delete: the lock, and the control socket.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -18,22 +18,22 @@ use crate::linux::file::table_names;
 use crate::linux::netns_lock::NetnsLock;
 use crate::types::{Duration, Instant};
 
-/// From the first thing that is deleted to making all of it again: until then it is all gone.
+/// Pause from the first deletion until the files are made again: until then, all are deleted.
 const CALM: Duration = Duration::from_secs(1);
 /// Between two attempts, also to save the state.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// What one daemon only may have, and what tells when it is deleted.
+/// The locks that exclude a second daemon, and the watch of our files.
 pub(super) struct StateDir {
-    /// Held for life: no second daemon has this state directory,
+    /// Held to the end: no second daemon can use this state directory.
     lock: Lock,
-    /// or this network namespace.
+    /// Held to the end: no second daemon can use this network namespace.
     netns_lock: NetnsLock,
-    /// Tells when another program deletes what is ours in the state directory.
+    /// Reports that another program deletes our files in the state directory.
     guard: Option<Guard>,
-    /// When the state directory is looked at again: something of it is missing.
+    /// When missing files are made again.
     mend_at: Option<Instant>,
-    /// The last attempt to mend it failed.
+    /// Whether the last attempt failed.
     unmended: bool,
 }
 
@@ -48,7 +48,7 @@ impl StateDir {
         }
     }
 
-    /// At the start. Where nothing can be written, it is tried again later: failover matters more.
+    /// Makes the files at the start. If the directory is not writable, the daemon runs without them, and tries again later.
     pub(super) fn begin(
         &mut self,
         cx: &Context<'_>,
@@ -77,7 +77,7 @@ impl StateDir {
         watched.map_err(|errno| FileError::new("watch", state_dir, errno.into()))
     }
 
-    /// Something was deleted there.
+    /// A file was deleted in the state directory.
     pub(super) fn changed(&mut self) {
         if let Some(guard) = &self.guard {
             guard.drain();
@@ -85,7 +85,7 @@ impl StateDir {
         self.mend_by(now() + CALM);
     }
 
-    /// The state cannot be saved: perhaps the directory is gone; or it is full, and has room again some time.
+    /// The state cannot be saved: the directory may be missing, or full for some time.
     pub(super) fn not_written(&mut self, again: bool) {
         self.mend_by(if again { now() + PAUSE } else { now() });
     }
@@ -94,13 +94,13 @@ impl StateDir {
         self.mend_at.get_or_insert(at);
     }
 
-    /// When [`StateDir::mend`] has something to do.
+    /// When [`StateDir::mend`] is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.mend_at
     }
 
-    /// Makes the directory, the lock and the socket again, where they are missing. The state that could not be saved is
-    /// saved then.
+    /// Makes the directory, the lock and the socket again, if they are missing. A state that could not be saved is then
+    /// saved.
     pub(super) fn mend(
         &mut self,
         cx: &mut Context<'_>,
@@ -134,29 +134,29 @@ impl StateDir {
         cx.save_due = true;
     }
 
-    /// What tells other daemons that there is one was deleted, too.
+    /// Opens the network namespace's lock again: its socket was deleted, too.
     fn take_netns_lock(&mut self, cx: &Context<'_>) {
         self.netns_lock = NetnsLock::default();
         match NetnsLock::take() {
             Ok(netns_lock) => self.netns_lock = netns_lock,
             Err(error) => log::error!("{error}"),
         }
-        // Without it only the queue of askers fills.
+        // Without it, only the queue of the programs that ask fills up.
         let _ = self.watch_netns_lock(cx);
     }
 
-    /// Has the loop wait for other programs that ask for the network namespace.
+    /// Adds to the poller the socket on which other programs ask for the network namespace.
     pub(super) fn watch_netns_lock(&self, cx: &Context<'_>) -> Result<(), Errno> {
         let askers = self.netns_lock.fd();
         askers.map_or(Ok(()), |askers| cx.watch(askers, Token::NetnsLock))
     }
 
-    /// Lets go of the programs that have asked.
+    /// Closes the connections of the programs that have asked.
     pub(super) fn dismiss_askers(&self) {
         self.netns_lock.dismiss();
     }
 
-    /// Tells of it once.
+    /// Logs an error once.
     fn not_mended(&mut self, error: &dyn std::fmt::Display, now: Instant) {
         self.mend_at = Some(now + PAUSE);
         if !std::mem::replace(&mut self.unmended, true) {
@@ -165,7 +165,7 @@ impl StateDir {
     }
 }
 
-/// Lets the members of `control_group` ask.
+/// Gives the members of `control_group` access to the control socket.
 pub(super) fn admit(control: &Control<'_>, globals: &Globals) {
     let (wanted, state_dir) = (&globals.control_group, &globals.state_dir);
     let group = table_names::group(wanted);
@@ -182,7 +182,7 @@ pub(super) fn admit(control: &Control<'_>, globals: &Globals) {
     }
 }
 
-/// Whether a group may reach what is in a directory, as far as that itself goes.
+/// Whether a group may enter a directory, apart from the directories above it.
 fn may_enter(directory: &str, group: u32) -> bool {
     let of_group = |found: &fs::Metadata| found.gid() == group && found.mode() & 0o010 != 0;
     fs::metadata(directory).is_ok_and(|found| found.mode() & 0o001 != 0 || of_group(&found))

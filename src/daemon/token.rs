@@ -1,9 +1,9 @@
-//! What wakes the loop, and the number by which the poller knows it.
+//! The events that wake the loop, and their numbers in the poller.
 
 use crate::linux::probe::prober::Source;
 use crate::linux::probe::session::Serial;
 
-/// What wakes the loop.
+/// An event that wakes the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     /// the kernel's links, addresses, routes or rules have changed
@@ -12,17 +12,17 @@ pub(super) enum Token {
     NetnsLock,
     /// a signal has come
     Signal,
-    /// something happened around the sticky file
+    /// the sticky file may have changed
     Sticky,
     /// a client connects
     Listener,
-    /// a client can be read from, or written to
+    /// a client is readable or writable
     Client(usize),
     /// an answer to a probe has come
     Probe(Source),
-    /// netifd says something
+    /// netifd has answered
     Netifd,
-    /// something of the state directory was deleted
+    /// a file of the state directory was deleted
     StateDir,
 }
 

@@ -1,4 +1,4 @@
-//! What a person should mend: found anew whenever something changed, logged when it is new, shown until it is mended.
+//! Warnings: found anew at each change, logged when they are new, shown until their cause is gone.
 
 use core::fmt;
 
@@ -25,11 +25,11 @@ use crate::wire::snapshot::Reason;
 /// The warnings that hold now.
 pub(super) struct Warnings {
     all: Vec<Warning>,
-    /// Of the configuration's loading.
+    /// The warnings from loading the configuration.
     pub(super) config: Vec<Text>,
 }
 
-/// What warnings are about.
+/// The data that warnings are derived from.
 pub(super) struct Sources<'a> {
     pub(super) snapshot: Snapshot<'a>,
     pub(super) routes: &'a RouteSync<'a>,
@@ -40,7 +40,7 @@ pub(super) struct Sources<'a> {
 }
 
 impl Warnings {
-    /// None yet but those of the configuration's loading.
+    /// Begins with the warnings from loading the configuration.
     pub(super) fn new(config: Vec<Text>) -> Warnings {
         Warnings {
             all: Vec::new(),
@@ -52,7 +52,7 @@ impl Warnings {
         &self.all
     }
 
-    /// Adds a warning, if there is room for it.
+    /// Adds a warning, if there is room.
     pub(super) fn add(
         &mut self,
         code: &str,
@@ -74,7 +74,7 @@ impl Warnings {
     }
 }
 
-/// A cure that a sentence tells.
+/// A cure that is a sentence.
 pub(super) fn advice(what: fmt::Arguments<'_>) -> Option<Cure> {
     Some(Cure {
         is_command: false,
@@ -86,8 +86,8 @@ const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way";
 const LEAVE_IT: &str = "`/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
      `failover import-mwan3` makes a configuration of mwan3's";
 
-/// What there may be too many of that concerns us, how many of it can be watched, and what to do. Of devices, there is room
-/// for all.
+/// The kinds of kernel objects of which there may be too many: how many can be watched, and what to do. There is room for
+/// all devices.
 const OVERFLOWS: [(Kinds, &str, usize, &str); 3] = [
     (
         Kinds::ROUTES,
@@ -110,7 +110,7 @@ const OVERFLOWS: [(Kinds, &str, usize, &str); 3] = [
 ];
 
 impl Warnings {
-    /// Finds the warnings that hold now, and logs those that did not before.
+    /// Finds the warnings that hold now, and logs the new ones.
     pub(super) fn find(&mut self, sources: &Sources<'_>) {
         let known = core::mem::take(&mut self.all);
         let Sources {
@@ -158,7 +158,7 @@ impl Warnings {
         }
     }
 
-    /// What the kernel has more of than can be watched.
+    /// Warns of kinds of which the kernel has more than can be watched.
     fn warn_of_overflow(&mut self, routes: &RouteSync<'_>) {
         let mirror = &routes.mirror;
         for (kinds, what, room, cure) in OVERFLOWS {
@@ -232,7 +232,7 @@ impl Warnings {
         }
     }
 
-    /// Foreign routes and rules in `main`'s place that have no effect.
+    /// Warns of routes and rules of other programs without an effect.
     fn warn_of_neighbours(&mut self, family: Family, snapshot: &Snapshot<'_>, manual: &Manual) {
         if matches!(manual, Manual::Obeyed(_)) {
             return;
@@ -256,7 +256,7 @@ impl Warnings {
         }
     }
 
-    /// What the kernel refuses over and over: each route and rule by its name.
+    /// Warns of each route and rule that the kernel refuses again and again.
     fn warn_of_refused(&mut self, family: Family, snapshot: &Snapshot<'_>, routes: &RouteSync<'_>) {
         let refusals = &routes.refusals[family];
         for refusal in refusals.confirmed().filter(|r| !is_told_of(r, refusals)) {
@@ -295,7 +295,7 @@ impl Warnings {
     }
 }
 
-/// Whether the same is said of another default route by this way, which stands before it.
+/// Whether a warning names another default route by the same gateway and device, which is before it.
 fn is_told_of(refusal: &Refusal, all: &Refusals) -> bool {
     let way = |refusal: &Refusal| match &refusal.change {
         Change::SetRoute(route) if route.destination.prefix_len() == 0 => {
@@ -309,7 +309,7 @@ fn is_told_of(refusal: &Refusal, all: &Refusals) -> bool {
     way(refusal).is_some_and(|this| before.any(|other| way(other) == Some(this)))
 }
 
-/// As `ip route` has it: `add default via 192.0.2.255 dev eth1 metric 100 table 176`.
+/// As the arguments of `ip route`: `add default via 192.0.2.255 dev eth1 metric 100 table 176`.
 struct Told<'a> {
     verb: &'a str,
     route: &'a Route,
@@ -357,7 +357,7 @@ impl fmt::Display for Advice<'_> {
     }
 }
 
-/// A pinned provider that carries nothing is what an administrator must hear of.
+/// Warns of a pinned provider that carries no traffic.
 fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, family: Family, reason: &Reason) {
     if let (Duty::Pinned, Some(waiting)) = (reason.duty, reason.waiting) {
         let id = &provider.id;

@@ -9,7 +9,7 @@ use crate::types::{
 };
 
 impl Engine {
-    /// Why a path's verdict is another; with the checks that its last round lost.
+    /// Why a path's verdict changed; with the checks that its last round lost.
     pub(super) fn judged_cause(&self, id: PathId, ground: Ground, lost: CheckSet) -> Cause {
         Cause::Judged(Judged {
             ground,
@@ -49,7 +49,7 @@ impl Engine {
         };
         let id = self.config.at(old).map_or_else(Name::new, |p| p.id.clone());
         let path = self.path(PathId { slot: old, family });
-        // Merely presumed good, after a pin or at boot: not left for being bad.
+        // Merely presumed good, after a pin or at boot: it did not lose its place by failing.
         let presumed = path.is_some_and(|path| path.verdict() == Verdict::Fresh);
         let other = match path.map(Path::state) {
             _ if self.pinned == Some(leader) => return Cause::PinnedByHand,
@@ -65,7 +65,7 @@ impl Engine {
         Cause::Other(id, other)
     }
 
-    /// Whether a provider that leads works no better than the others.
+    /// Whether the leading provider works no better than the others.
     fn is_last_resort(&self, leader: Slot, family: Family) -> bool {
         let path = self.path(PathId {
             slot: leader,

@@ -8,12 +8,12 @@ use crate::limits::{PATHS_MAX, PROVIDERS_MAX, ROUNDS_APART};
 use crate::types::{Cause, Duration, Family, Instant, Kind, PathId, PerFamily, Slot};
 
 impl Engine {
-    /// Where the first configuration is loaded into, before [`Engine::begin`]: it needs no memory elsewhere.
+    /// The memory for the first configuration, which is loaded before [`Engine::begin`]: it needs no other memory.
     pub fn first_config(&mut self) -> &mut Config {
         &mut self.config
     }
 
-    /// Takes the first configuration. The driver then tells [`super::Event::Uplink`] of every path.
+    /// Takes the first configuration. The driver then reports [`super::Event::Uplink`] for every path.
     pub fn begin(&mut self, now: Instant) {
         for id in all_paths() {
             let provider = self.config.at(id.slot).filter(|p| p.enabled);
@@ -29,8 +29,8 @@ impl Engine {
         self.spread();
     }
 
-    /// Takes another configuration. Providers that are the same as before keep their rounds and verdicts. The driver then
-    /// tells [`super::Event::Uplink`] of every path: until the last one of a family is told, its plan stays as it is.
+    /// Takes another configuration. Unchanged providers keep their rounds and verdicts. The driver then reports
+    /// [`super::Event::Uplink`] for every path; the plan of a family is kept until all its paths are reported.
     pub fn configure(&mut self, config: &Config, now: Instant) -> Actions {
         let written = self.journal.written();
         let managed = PerFamily {
@@ -58,7 +58,7 @@ impl Engine {
         actions
     }
 
-    /// Forgets the providers that are no longer there: those that get their slots take nothing over.
+    /// Forgets the providers that are no longer configured. A provider that gets one of their slots takes nothing over.
     fn remove_absent(&mut self, config: &Config, now: Instant) {
         for slot in (0..).map(Slot).take(PROVIDERS_MAX) {
             let heir = config.at(slot).filter(|p| p.enabled);
@@ -92,7 +92,7 @@ impl Engine {
         }
     }
 
-    /// Whether the path starts anew.
+    /// Returns whether the path starts anew.
     fn configure_path(
         &mut self,
         id: PathId,
@@ -159,13 +159,13 @@ impl Engine {
     }
 }
 
-/// Each that there may be.
+/// Every path that there can be.
 fn all_paths() -> impl Iterator<Item = PathId> {
     (0..PATHS_MAX).filter_map(PathId::from_index)
 }
 
-/// Whether what is known of one provider's uplink is true of the other's: then its verdict stands until its rounds
-/// say otherwise, whatever else has changed, and nothing swaps because of a new interval.
+/// Whether two providers have the same uplink. Then the verdict is kept until rounds say otherwise, whatever else has
+/// changed: a new interval, for example, causes no swap.
 fn same_uplink(a: &Provider, b: &Provider) -> bool {
     a.device == b.device
         && a.interfaces == b.interfaces

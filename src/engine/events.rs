@@ -1,4 +1,4 @@
-//! What comes into the core and what goes out of it.
+//! The engine's input and output.
 
 use heapless::Vec;
 
@@ -10,30 +10,30 @@ use crate::types::{CheckSet, Duration, Family, Fault, PathId, Round, Slot, Waiti
 pub enum Event {
     /// The clock has reached [`super::Engine::next_deadline`].
     Tick,
-    /// What the kernel knows of a path's uplink: told once of every path that a configuration brings, whatever it is
-    /// (before, no provider leads in a family), and on every change.
+    /// The state of a path's uplink in the kernel. The driver reports it once for every path of a new configuration, and
+    /// on every change. No provider leads in a family until all its paths are reported.
     Uplink {
-        /// of which path
+        /// the path
         path: PathId,
         /// why it cannot be probed, when it cannot
         waiting: Option<Waiting>,
-        /// whether a default route through it can be installed: always, where it lacks nothing
+        /// whether a default route through it can be installed: always true if `waiting` is none
         routable: bool,
     },
-    /// A check answered. Told once per probe; late answers too.
+    /// A check answered. Reported once per probe, also for late answers.
     Reply {
-        /// of which path
+        /// the path
         path: PathId,
         /// the number of the check in its path
         check: u8,
-        /// the round asked in
+        /// the round of the probe
         round: Round,
         /// the time from sending to receiving
         rtt: Duration,
     },
     /// A probe could not be sent, or is known to have failed.
     Failed {
-        /// of which path
+        /// the path
         path: PathId,
         /// the number of the check in its path
         check: u8,
@@ -42,69 +42,70 @@ pub enum Event {
         /// why
         fault: Fault,
     },
-    /// The network says that a probe of this path cannot be delivered (ICMP destination unreachable, RFC 792 and
-    /// RFC 4443, with its code). It is recorded, not judged: any host on the way can say so.
+    /// An ICMP error says that a probe of this path cannot be delivered (destination unreachable, RFC 792 and RFC 4443,
+    /// with its code). It is recorded, not judged: any router on the way can send one.
     Unreachable {
-        /// of which path
+        /// the path
         path: PathId,
         /// the code of the ICMP message
         code: u8,
     },
-    /// A check was not asked after all: its former probe has not ended. Its last result stands for this one.
+    /// A check was not probed after all: its former probe has not ended. Its last result is used for this round.
     Skipped {
-        /// of which path
+        /// the path
         path: PathId,
         /// the number of the check in its path
         check: u8,
-        /// the round it was to be asked in
+        /// the round it was due in
         round: Round,
     },
-    /// A check was not asked after all: there was no room. That says nothing of the line: its last result stands, however
-    /// old that is; where it has none, and it matters, the round does not count.
+    /// A check was not probed after all: there was no room. That says nothing about the line. Its last result is used,
+    /// however old it is; if there is none and the verdict depends on it, the round does not count.
     Unasked {
-        /// of which path
+        /// the path
         path: PathId,
         /// the number of the check in its path
         check: u8,
-        /// the round it was to be asked in
+        /// the round it was due in
         round: Round,
     },
-    /// A person pinned a provider, or took the pin away. One that is not configured, or not enabled, is ignored.
+    /// The user pinned a provider, or removed the pin. One that is not configured, or not enabled, is ignored.
     Pin(Option<Slot>),
-    /// A person took a provider out of use (`true`), or gave it back.
+    /// The user disabled a provider (`true`), or enabled it again.
     Disable(Slot, bool),
     /// The kernel has the routes of the latest [`Plan`].
     RoutesApplied(Family),
-    /// They did not come through: the kernel had no memory, or did not answer in time.
+    /// The routes could not be set: the kernel had no memory, or did not answer in time.
     RoutesFailed(Family, Fault),
 }
 
-/// What the driver must do. At most [`ACTIONS_MAX`] come of one event.
+/// What the driver must do. One event causes at most [`ACTIONS_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Send one probe of each of these checks, now; tell [`Event::Failed`] of each that cannot be sent, and
-    /// [`Event::Skipped`] of each whose former probe is still under way and allows no other, and [`Event::Unasked`] of each
-    /// that there is no room for. Begin with [`Rounds::turn`](super::rounds::Rounds::turn): so each has its turn.
+    /// Send one probe of each of these checks, now. Report [`Event::Failed`] for each that cannot be sent,
+    /// [`Event::Skipped`] for each whose former probe is still under way and allows no other, and [`Event::Unasked`] for
+    /// each that there is no room for. Begin with [`Rounds::turn`](super::rounds::Rounds::turn), so that no check is
+    /// always the last.
     Probe {
-        /// through which path
+        /// the path to probe through
         path: PathId,
-        /// the round to be echoed
+        /// the round, to be given back with the result
         round: Round,
-        /// which of its checks
+        /// the checks to probe
         checks: CheckSet,
     },
-    /// Bring the kernel to [`super::Engine::plan`] of this family, as it is when the driver gets to it.
+    /// Set the kernel's routes to [`super::Engine::plan`] of this family, as it is when the driver gets to it.
     Routes(Family),
-    /// Write the saved state: something worth remembering has changed.
+    /// Write the saved state: it has changed.
     Save,
 }
 
-/// Most actions of one event.
+/// The most actions of one event.
 pub const ACTIONS_MAX: usize = 8;
-/// What to do, in this order.
+/// The actions of one event, in this order.
 pub type Actions = Vec<Action, ACTIONS_MAX>;
 
-/// How the default routes of one family shall stand.
+/// The wanted order of one family's default routes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// Every managed provider of the family that is routable, best first.
@@ -114,7 +115,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Without any path.
+    /// Without paths.
     pub const fn new() -> Plan {
         Plan {
             order: Vec::new(),
@@ -126,7 +127,7 @@ impl Plan {
 /// One place in a [`Plan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RankedPath {
-    /// the provider whose route it is
+    /// the provider of the route
     pub slot: Slot,
     /// whether marked traffic is steered to it: its path is neither offline nor waiting
     pub steered: bool,

@@ -3,15 +3,15 @@
 use heapless::HistoryBuf;
 
 use crate::limits::JOURNAL_MAX;
-use crate::types::{Cause, Instant, Kind, Who};
+use crate::types::{Cause, Instant, Kind, Subject};
 
 /// One transition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// when, on the monotonic clock
     pub at: Instant,
-    /// what it is about
-    pub who: Who,
+    /// the provider and family that it is about
+    pub subject: Subject,
     /// what happened
     pub kind: Kind,
     /// why
@@ -32,30 +32,30 @@ impl Journal {
         }
     }
 
-    /// Adds an entry; the oldest goes when there is no more room.
+    /// Adds an entry; drops the oldest if the journal is full.
     pub fn write(&mut self, entry: Entry) {
         self.entries.write(entry);
         self.written = self.written.wrapping_add(1);
     }
 
-    /// Entries written since the start: what a reader compares to see that there are new ones.
+    /// Entries written since the start. A reader compares this to find out whether there are new ones.
     pub fn written(&self) -> u32 {
         self.written
     }
 
-    /// How many had been written before the oldest that is still held.
+    /// The number of entries written before the oldest that is still held.
     pub fn oldest(&self) -> u32 {
         #[allow(clippy::cast_possible_truncation)] // at most JOURNAL_MAX
         let held = self.entries.len() as u32;
         self.written.wrapping_sub(held)
     }
 
-    /// Those still held, oldest first.
+    /// The entries still held, oldest first.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.oldest_ordered()
     }
 
-    /// Those written after `written` was as told, oldest first.
+    /// The entries written since [`Journal::written`] returned `written`, oldest first.
     pub fn since(&self, written: u32) -> impl Iterator<Item = &Entry> {
         let fresh = self.written.wrapping_sub(written) as usize;
         let held = self.entries.len();
@@ -70,7 +70,7 @@ mod tests {
     fn entry(n: usize) -> Entry {
         Entry {
             at: Instant::from_micros(i64::try_from(n).unwrap()),
-            who: Who::default(),
+            subject: Subject::default(),
             kind: Kind::Started,
             cause: Cause::Cleanly,
         }

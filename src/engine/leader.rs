@@ -10,12 +10,12 @@ use crate::limits::PROVIDERS_MAX;
 pub use crate::types::Lead;
 use crate::types::{Cause, Family, Instant, Kind, PathId, Slot, Verdict};
 
-/// How long `preempt` lets another one carry, though this one is online and of better rank.
+/// How long `preempt` keeps traffic on another provider although this one is online and of better rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldBack {
-    /// as long as that one works
+    /// as long as the other one works
     WhileItWorks,
-    /// not longer than to this time
+    /// until this time at the latest
     Until(Instant),
 }
 
@@ -45,7 +45,7 @@ impl Engine {
         }
     }
 
-    /// The first path before this one in the order that is online; else, the first that may be: it has no verdict yet.
+    /// The first path before this one in the order that is online; else the first that has no verdict yet.
     pub fn better(&self, path: &Path) -> Option<&Path> {
         let PathId { slot, family } = path.id;
         let before = self.config.enabled().take_while(|p| p.slot != slot);
@@ -59,8 +59,8 @@ impl Engine {
             .min_by_key(|path| path.state())
     }
 
-    /// Finds which path leads in a family, and the order of the others, once all of its uplinks are known: a leader of a
-    /// former run must not lose its place because another's uplink was told first.
+    /// Chooses the leader of a family and the order of the others, once all its uplinks are known: the leader of a
+    /// former run must not lose its place because another uplink was reported first.
     pub(super) fn rank(&mut self, family: Family, now: Instant, actions: &mut Actions) {
         self.revise_at[family] = None;
         if self.awaits_uplinks(family) {
@@ -91,7 +91,7 @@ impl Engine {
         let plan = if managed {
             plan(&slots, &candidates, leader, self.refuses(family))
         } else {
-            // The family is not managed: nothing of it is refused, and no provider leads.
+            // The family is not managed: no traffic is refused, and no provider leads.
             self.leaders[family] = None;
             Plan::new()
         };
@@ -121,13 +121,14 @@ impl Engine {
         (self.config.globals.last_resort == LastResort::Unreachable).then_some(worst)
     }
 
-    /// Whether an uplink of a family has not been told yet: until then the kernel keeps what a former run left.
+    /// Whether an uplink of a family is not reported yet: until then the kernel keeps the routes of a former run.
     pub fn awaits_uplinks(&self, family: Family) -> bool {
-        self.paths().any(|p| p.id.family == family && !p.is_told())
+        self.paths()
+            .any(|p| p.id.family == family && !p.is_uplink_known())
     }
 
-    /// Says what becomes of the traffic from now on, and why it is another. `leader` is the first in order, and remains
-    /// the one that a later choice compares others with while none can have a route.
+    /// Records what becomes of the traffic from now on, and the cause of the change. `leader` is the first in order; while
+    /// none can have a route, later choices still compare others with it.
     fn set_lead(&mut self, family: Family, leader: Option<Slot>, lead: Lead, now: Instant) {
         let before = core::mem::replace(&mut self.leads[family], lead);
         let old = self.leaders[family];

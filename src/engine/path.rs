@@ -1,4 +1,4 @@
-//! One path: when it probes, and what its rounds say about it.
+//! One path: when it probes, and what its rounds say.
 
 mod judgement;
 mod quality;
@@ -13,9 +13,9 @@ use state::PathState;
 
 /// One provider in one family.
 pub struct Path {
-    /// which
+    /// its provider and family
     pub id: PathId,
-    /// how it is judged; none: there is no such path now
+    /// how it is judged; none: it is not managed now
     terms: Option<Terms>,
     state: PathState,
     /// since when [`Path::state`] is so
@@ -24,14 +24,14 @@ pub struct Path {
     pub unreachable: Option<u8>,
     /// its rounds
     pub rounds: Rounds,
-    /// where in the interval its rounds fall, so that those of all paths are spread
+    /// the offset of its rounds in the interval, which spreads the rounds of all paths
     pub(crate) phase: Duration,
-    /// Half an interval after the last round: no next one before, whatever its uplink or a person does.
+    /// Half an interval after the last round. The next one begins no earlier, whatever its uplink or the user does.
     not_before: Instant,
 }
 
 impl Path {
-    /// A path that nothing is known of.
+    /// A path with an unknown uplink and no verdict.
     pub(crate) const fn new(id: PathId) -> Path {
         Path {
             id,
@@ -45,13 +45,13 @@ impl Path {
         }
     }
 
-    /// As new, but for the numbers of its rounds: no answer to an old one may count for a new one.
+    /// Resets everything except the numbers of rounds: no answer to an old round may count for a new one.
     pub(crate) fn forget(&mut self) {
         self.forget_provider();
         self.state = PathState::new(self.duty());
     }
 
-    /// Another provider gets its slot. What is known of the uplink stays: the driver tells of it when it changes, whichever
+    /// Another provider gets its slot. The state of the uplink is kept: the driver reports only changes of it, whichever
     /// provider has it.
     pub(crate) fn forget_provider(&mut self) {
         self.forget_rounds();
@@ -60,7 +60,7 @@ impl Path {
         self.unreachable = None;
     }
 
-    /// Its rounds begin anew by these terms, and its verdict stands.
+    /// Its rounds begin anew by these terms; its verdict is kept.
     pub(crate) fn set_terms(&mut self, terms: Terms) {
         self.terms = Some(terms);
         self.forget_rounds();
@@ -71,12 +71,12 @@ impl Path {
         self.state.forget_quality();
     }
 
-    /// As people see it.
+    /// Its state, as status shows it.
     pub fn state(&self) -> State {
-        self.state.seen()
+        self.state.state()
     }
 
-    /// Why it cannot be probed, when it cannot.
+    /// Why it cannot be probed; none: it can.
     pub fn waiting(&self) -> Option<Waiting> {
         self.state.waiting()
     }
@@ -91,17 +91,17 @@ impl Path {
         self.state.duty()
     }
 
-    /// What its rounds have said so far.
+    /// The verdict of its rounds so far.
     pub fn verdict(&self) -> Verdict {
         self.state.verdict()
     }
 
-    /// Whether there is such a path now.
+    /// Whether the configuration has this path.
     pub(crate) fn is_managed(&self) -> bool {
         self.terms.is_some()
     }
 
-    /// Whether no check asks for anything on this path: it is online while it is not waiting.
+    /// Whether it has no checks: then it is online while it is not waiting.
     pub fn unchecked(&self) -> bool {
         self.terms.as_ref().is_some_and(|terms| !terms.has_checks())
     }
@@ -117,61 +117,61 @@ impl Path {
         judgement.is_some_and(|judgement| judgement.poor.contains(measure))
     }
 
-    /// A measure that has a threshold, as that has it; none when there is too little to measure it by.
+    /// The value of a measure that has a threshold, in its unit; none: there is too little data.
     pub fn quality(&self, measure: Measure) -> Option<u32> {
         let terms = self.terms.as_ref()?;
         let threshold = terms.timing.quality.of(measure)?;
         measured(&self.rounds, terms, measure, threshold)
     }
 
-    /// Probes lost and probes settled in the window, late answers included, of the checks that tell of the line.
+    /// Probes lost and settled in the window, of the checks that measure the line. Late answers count as answers.
     pub fn loss(&self, window: u8) -> (u32, u32) {
-        let telling = self
+        let line_checks = self
             .terms
             .as_ref()
-            .map_or(CheckSet::ALL, |terms| terms.telling);
-        self.rounds.loss(window, telling)
+            .map_or(CheckSet::ALL, |terms| terms.line_checks);
+        self.rounds.loss(window, line_checks)
     }
 
-    /// Whether the driver has told of its uplink: before, it cannot be said which path is to lead.
-    pub(crate) fn is_told(&self) -> bool {
-        self.state.is_told()
+    /// Whether the driver has reported its uplink. Before that, the leader cannot be chosen.
+    pub(crate) fn is_uplink_known(&self) -> bool {
+        self.state.is_uplink_known()
     }
 
-    /// A former run knew this of it. Only before the driver has told of its uplink.
+    /// Restores a verdict of a former run. Call it only before the driver has reported the uplink.
     pub(crate) fn restore(&mut self, verdict: Verdict, since: Instant) {
         self.state.restore(verdict);
         self.since = since;
     }
 
-    /// As a former run ended. Only before the driver has told of its uplink: no round begins yet.
+    /// Restores the duty of a former run. Call it only before the driver has reported the uplink: no round begins yet.
     pub(crate) fn restore_duty(&mut self, duty: Duty) {
         self.state.set_duty(duty, Instant::ZERO);
     }
 
-    /// What was known of it is not known any more: it is presumed to be good.
+    /// Drops its verdict: it is presumed good.
     pub(crate) fn forget_verdict(&mut self) {
         self.state.forget_verdict();
     }
 
-    /// What the driver says of its uplink. One that lacks nothing is routable.
+    /// Sets the state of its uplink. An uplink that lacks nothing is routable.
     pub(crate) fn set_uplink(&mut self, waiting: Option<Waiting>, routable: bool, now: Instant) {
         if let Some(why) = waiting {
             if self.waiting().is_none() {
-                // What its rounds said means nothing any more.
+                // Former rounds say nothing about the uplink when it comes back.
                 self.rounds.clear();
             }
             return self.state.lose_uplink(why, routable);
         }
-        // Those that are new start together; one that comes back is asked at once.
-        let delay = match self.is_told() && self.verdict() != Verdict::Fresh {
+        // New paths start together, spread over the interval; one that comes back is probed at once.
+        let delay = match self.is_uplink_known() && self.verdict() != Verdict::Fresh {
             true => Duration::ZERO,
             false => self.soon(),
         };
         self.state.gain_uplink(self.first_round_at(now, delay));
     }
 
-    /// A provider is pinned, or none is any more.
+    /// A provider is pinned, or the pin is removed.
     pub(crate) fn set_duty(&mut self, duty: Duty, now: Instant) {
         if self.duty() == duty {
             return;
@@ -181,7 +181,7 @@ impl Path {
         }
         self.state
             .set_duty(duty, self.first_round_at(now, self.soon()));
-        // One without checks is online at once.
+        // A path without checks is online at once.
         self.judge();
     }
 
@@ -193,12 +193,12 @@ impl Path {
         }
     }
 
-    /// How long a path that starts with others waits for its first round: its place in the interval, at most a second.
+    /// The delay of the first round of a path that starts with others: its offset in the interval, at most a second.
     fn soon(&self) -> Duration {
         self.phase.min(Duration::from_secs(1))
     }
 
-    /// When the first round begins: in `delay` from now, if that is not too soon after the last one.
+    /// When the first round begins: `delay` from now, unless that is too soon after the last one.
     fn first_round_at(&self, now: Instant, delay: Duration) -> Instant {
         let half = self.terms.as_ref().map(|terms| terms.timing.interval / 2);
         // The last round may have been sent when the interval was longer.
@@ -206,7 +206,7 @@ impl Path {
         soonest.max(now + delay)
     }
 
-    /// The interval of its rounds, if it has any: it is then given a place in that.
+    /// The interval of its rounds, if it has any: it then gets an offset in it.
     pub(crate) fn pace(&self) -> Option<Duration> {
         let terms = self.terms.as_ref().filter(|terms| terms.has_checks());
         terms.map(|terms| terms.timing.interval)
@@ -220,7 +220,7 @@ impl Path {
         }
     }
 
-    /// A check was not asked: its former probe has not ended.
+    /// A check was not probed: its former probe has not ended.
     pub(crate) fn skipped(&mut self, round: Round, check: u8) {
         if let Some(terms) = &self.terms {
             self.rounds.skipped(round, check, terms);
@@ -237,7 +237,7 @@ impl Path {
         Some(expiry.map_or(next_round_at, |expiry| expiry.min(next_round_at)))
     }
 
-    /// Gives up what is overdue, and starts a round when it is time.
+    /// Gives up overdue probes, and starts a round if it is due.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<(Round, CheckSet)> {
         let terms = self.terms.as_ref().filter(|terms| terms.has_checks())?;
         let PathState::Checked { next_round_at, .. } = &mut self.state else {
@@ -250,15 +250,15 @@ impl Path {
         let interval = terms.timing.interval;
         self.not_before = now + interval / 2;
         *next_round_at = next_on_grid(self.phase, interval, now);
-        // A ring that is full of open rounds is that of a loop that was late: leave this one out.
+        // The ring is full of open rounds only if the loop was late: this round is left out.
         if self.rounds.full() {
             return None;
         }
         Some(self.rounds.begin(now, terms)).filter(|(_, asked)| *asked != CheckSet(0))
     }
 
-    /// Judges what can be judged. Why the verdict that stands at the end is another, if it is, and the checks that the last
-    /// round lost, where that is the reason.
+    /// Judges the rounds that can be judged. Returns why the verdict changed, if it did, and the checks that the last round
+    /// lost, if that is the reason.
     pub(crate) fn judge(&mut self) -> Option<(Ground, CheckSet)> {
         let terms = self.terms.as_ref()?;
         if !terms.has_checks() {
@@ -272,7 +272,7 @@ impl Path {
     }
 }
 
-/// The next point of time at `phase` within the interval, at least half an interval away.
+/// The next time at offset `phase` in the interval, at least half an interval away.
 fn next_on_grid(phase: Duration, interval: Duration, now: Instant) -> Instant {
     let micros = |time: Duration| i64::try_from(time.total_micros());
     let interval = micros(interval).unwrap_or(i64::MAX).max(1);

@@ -1,4 +1,4 @@
-//! All paths, packed: the memory of a path that never was is never touched.
+//! All paths, packed: the memory of a path that was never configured is never touched.
 
 use heapless::Vec;
 
@@ -6,11 +6,11 @@ use super::path::Path;
 use crate::limits::PATHS_MAX;
 use crate::types::PathId;
 
-/// The paths, found by [`PathId::index`]. One that was there once stays, to be used again.
-#[repr(C)] // the list begins where the whole does, with a page
+/// The paths, found by [`PathId::index`]. A path is never removed, and is reused.
+#[repr(C)] // the list begins at the start of the struct, which is the start of a page
 pub(crate) struct Paths {
     paths: Vec<Path, PATHS_MAX>,
-    /// Where the path of an index stands in `paths`, plus one; 0: nowhere.
+    /// The place in `paths` of the path with an index, plus one; 0: none.
     places: [u8; PATHS_MAX],
 }
 

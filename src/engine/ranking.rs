@@ -5,19 +5,19 @@ use super::{Plan, RankedPath};
 use crate::config::{LastResort, Preempt};
 use crate::types::{Instant, Slot, Verdict};
 
-/// How good a path is, better ones first; within one class the rank decides.
+/// How good a path is, the best first. Within one class the rank decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
     Pinned,
     Online,
     /// presumed good: never judged, or good when last probed
     Fresh,
-    /// disabled, and would be `Online` or `Fresh` otherwise
+    /// disabled; would be `Online` or `Fresh` otherwise
     Spare,
     Returning,
     Offline,
     Waiting,
-    /// disabled, and does not work either
+    /// disabled, and does not work
     Disabled,
 }
 
@@ -33,7 +33,7 @@ impl Class {
         Class::Disabled,
     ];
 
-    /// Fit to carry traffic, as far as is known.
+    /// Whether it can carry traffic, as far as is known.
     pub(crate) fn healthy(self) -> bool {
         self <= Class::Spare
     }
@@ -56,7 +56,7 @@ impl Candidate {
             (_, None, Verdict::Online | Verdict::Fresh) if disabled => Class::Spare,
             _ if disabled => Class::Disabled,
             (_, Some(_), _) => Class::Waiting,
-            // It was online when it was probed last, before the pin.
+            // It was online at its last probe, before the pin.
             (Duty::Frozen, None, Verdict::Online) => Class::Fresh,
             (_, None, Verdict::Online) => Class::Online,
             (_, None, Verdict::Fresh) => Class::Fresh,
@@ -71,7 +71,7 @@ impl Candidate {
     }
 }
 
-/// The leader: its place among the candidates, and when the choice may change by time alone.
+/// The leader: its place among the candidates, and when the choice may change without an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) leader: Option<usize>,
@@ -108,7 +108,7 @@ pub(crate) fn choose(
     };
     match (incumbent.class, challenger.class) {
         (_, Class::Pinned) => stay(best),
-        // What works, or is presumed to, stays until another is known to be better: at boot, after a pin, always.
+        // A leader that works, or is presumed to, stays until another is known to be better.
         (Class::Online | Class::Fresh, _) => preempted(candidates, current, preempt, now),
         (Class::Spare, Class::Spare) => stay(current),
         (Class::Returning | Class::Offline, class)
@@ -120,7 +120,8 @@ pub(crate) fn choose(
     }
 }
 
-/// The leader works: does one of better rank take over? Only one that is online: judged by rounds of its own.
+/// Whether a provider of better rank takes over from a leader that works. Only one that is online can: its own rounds have
+/// been judged.
 fn preempted(candidates: &[Candidate], current: usize, preempt: Preempt, now: Instant) -> Choice {
     let better = candidates
         .iter()

@@ -1,4 +1,4 @@
-//! What a former run knew is taken up: after [`Engine::begin`] and before the first event.
+//! Restores the saved state of a former run: after [`Engine::begin`] and before the first event.
 
 use super::journal::Entry;
 use super::path::Duty;
@@ -6,20 +6,20 @@ use super::{Engine, Lead};
 use crate::types::{Family, Instant, PathId, Slot, Verdict};
 
 impl Engine {
-    /// Takes up an entry that a former run wrote.
+    /// Restores a journal entry of a former run.
     pub fn restore_entry(&mut self, entry: Entry) {
         self.journal.write(entry);
     }
 
-    /// Takes up what a former run knew of a path.
+    /// Restores the verdict on a path.
     pub fn restore_path(&mut self, id: PathId, verdict: Verdict, since: Instant) {
         let path = self.paths.get_mut(id);
-        if let Some(path) = path.filter(|path| path.is_managed() && !path.is_told()) {
+        if let Some(path) = path.filter(|path| path.is_managed() && !path.is_uplink_known()) {
             path.restore(verdict, since);
         }
     }
 
-    /// Takes up which provider led in a former run.
+    /// Restores the provider that led in a former run.
     pub fn restore_leader(&mut self, family: Family, slot: Slot) {
         if self.path(PathId { slot, family }).is_some() {
             self.leaders[family] = Some(slot);
@@ -27,8 +27,9 @@ impl Engine {
         }
     }
 
-    /// Takes up which provider leads in the kernel, as a former run has left it. Where that is another than the one of
-    /// [`Engine::restore_leader`], or none is known, what is known of the paths is of before, and not to be relied on.
+    /// Takes as leader the provider whose route is the best in the kernel, as a former run has left it. If that is another
+    /// one than that of [`Engine::restore_leader`], or none is saved, the saved verdicts are older than the routes, and are
+    /// dropped.
     pub fn believe_leader(&mut self, family: Family, slot: Slot) {
         if self.leaders[family] == Some(slot) || self.path(PathId { slot, family }).is_none() {
             return;
@@ -40,7 +41,7 @@ impl Engine {
         }
     }
 
-    /// Takes up what a former run said of a family's traffic. After [`Engine::restore_leader`].
+    /// Restores what became of a family's traffic. Call it after [`Engine::restore_leader`].
     pub fn restore_lead(&mut self, family: Family, lead: Lead) {
         let known = |slot| self.path(PathId { slot, family }).is_some();
         if lead.carrier().is_none_or(known) {
@@ -48,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// Takes up which provider was pinned in a former run; `None`: one that is not there any more. After all of
+    /// Restores the provider that was pinned in a former run; `None`: it is no longer configured. Call it after all
     /// [`Engine::restore_path`].
     pub fn restore_pin(&mut self, slot: Option<Slot>) {
         self.pinned = slot;

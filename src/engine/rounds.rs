@@ -1,6 +1,6 @@
-//! The rounds of one path: what was asked, what came back, and what that says.
+//! The rounds of one path: the probes sent, the answers, and the verdict on each round.
 //!
-//! Facts are stored, judgements are computed. A round is *open* until each of its probes is answered or lost, and
+//! Facts are stored, verdicts are computed. A round is *open* until each of its probes is answered or lost, and
 //! *undecided* until its verdict is certain, which is often earlier. Rounds are judged strictly in the order sent.
 
 mod check_facts;
@@ -13,20 +13,20 @@ use crate::limits::{PATH_CHECKS_MAX, WINDOW_MAX};
 use crate::types::{CheckSet, Duration, Fault, Instant, Round};
 pub use check_facts::CheckFacts;
 
-/// What was asked in one round, and what came back. Bit i of a mask is check number i.
+/// The probes of one round, and their answers. Bit i of a mask is check number i.
 #[derive(Clone, Copy)]
 pub(super) struct Record {
     sent_at: Instant,
-    /// of the fastest answer, in microseconds; 0: none
+    /// round-trip time of the fastest answer, in microseconds; 0: none
     pub(super) rtt_us: u32,
     pub(super) asked: u8,
-    /// answered in time; of those that were not asked, answered when they were asked last
+    /// answered in time; for checks that were not probed, the result of their last probe
     good: u8,
-    /// answered at all, late or not
+    /// answered, in time or late
     pub(super) answered: u8,
     /// lost, or could not be sent
     lost: u8,
-    /// not asked, because there was no room
+    /// not probed, because there was no room
     unasked: u8,
 }
 
@@ -47,11 +47,11 @@ impl Record {
     }
 }
 
-/// What can be said of a round.
+/// The verdict on a round, as far as it is certain.
 enum Judged {
-    /// nothing yet
+    /// not certain yet
     Uncertain,
-    /// nothing ever
+    /// there will be none
     Uncounted,
     /// whether it was good
     Certain(bool),
@@ -62,7 +62,7 @@ pub struct Rounds {
     ring: [Record; WINDOW_MAX],
     /// the number of the next round
     next: u32,
-    /// the first round that what was sent and received is counted of
+    /// the first round whose probes and answers are counted
     counted_from: u32,
     /// the first round that is open
     settled: u32,
@@ -70,15 +70,15 @@ pub struct Rounds {
     judged: u32,
     /// rounds in the ring that may be counted
     kept: u8,
-    /// one bit per verdict, the youngest lowest: 1 is failed
+    /// one bit per verdict, the youngest is the lowest: 1 is failed
     failed: u64,
-    /// how many bits of `failed` mean something
+    /// how many bits of `failed` are valid
     verdicts: u8,
     streak: i32,
     pub(super) last_rtt_us: u32,
-    /// since when none of those that are asked in each round answers; zero: one did in the round judged last
+    /// since when none of the checks that are probed in each round answers; zero: one did in the round judged last
     silent_since: Instant,
-    /// the check that is asked first
+    /// the check that is probed first
     turn: u8,
     checks: [CheckFacts; PATH_CHECKS_MAX],
 }
@@ -102,7 +102,7 @@ impl Rounds {
         }
     }
 
-    /// Forgets all rounds; what was sent and received since the start stays counted.
+    /// Forgets all rounds; the counts of probes and answers since the start are kept.
     pub(crate) fn clear(&mut self) {
         self.abandon();
         (self.kept, self.failed, self.verdicts, self.last_rtt_us) = (0, 0, 0, 0);
@@ -111,7 +111,7 @@ impl Rounds {
         }
     }
 
-    /// As new, but for the numbers of the rounds.
+    /// Resets everything except the numbers of rounds.
     pub(crate) fn reset(&mut self) {
         *self = Rounds {
             next: self.next,
@@ -122,7 +122,7 @@ impl Rounds {
         };
     }
 
-    /// Expects no more answers to what is on its way, and starts a new streak.
+    /// Expects no more answers to the probes on their way, and starts a new streak.
     pub(crate) fn abandon(&mut self) {
         while self.settled != self.next {
             let record = self.record(self.settled);
@@ -132,7 +132,7 @@ impl Rounds {
         self.judged = self.next;
         self.streak = 0;
         self.silent_since = Instant::ZERO;
-        // No result of before stands for a check that is asked seldom: it is asked again.
+        // No former result is used for a check with an interval of its own: it is probed again.
         for check in &mut self.checks {
             (check.last, check.fault, check.losses) = (None, None, 0);
             check.failing_since = Instant::ZERO;
@@ -140,20 +140,20 @@ impl Rounds {
         }
     }
 
-    /// Whether there is no room for a round: the oldest is still open, or not judged. A timeout is at most 63
-    /// intervals, so this takes rounds sent late.
+    /// Whether there is no room for a round: the oldest is still open, or not judged. A timeout is at most 63 intervals, so
+    /// this happens only if rounds are sent late.
     pub(crate) fn full(&self) -> bool {
         let used = |first: u32| self.next.wrapping_sub(first) as usize;
         used(self.settled).max(used(self.judged)) >= WINDOW_MAX
     }
 
-    /// Starts a round, when there is room: which checks are to be asked in it. A check with an interval of its own is
-    /// asked when that is over, and at the start.
+    /// Starts a round, if there is room; returns the checks to probe in it. A check with an interval of its own is probed
+    /// when that is over, and at the start.
     pub(crate) fn begin(&mut self, now: Instant, terms: &Terms) -> (Round, CheckSet) {
         let mut asked = 0;
         for (i, (check, interval)) in self.checks.iter_mut().zip(&terms.intervals).enumerate() {
             if *interval != Duration::ZERO {
-                // Half a round early is nearer than half a round late.
+                // Rounded to the nearest round.
                 let slack = Duration::from_micros(terms.timing.interval.total_micros() / 2);
                 let (at, down) = (now + slack, terms.timing.down);
                 if !check.is_due(at, *interval, down, self.silent_since) {
@@ -170,8 +170,8 @@ impl Rounds {
             asked,
             ..Record::EMPTY
         };
-        // What is known now stands, whatever becomes known before this round is judged.
-        (record.good, _) = self.standing(&record, terms);
+        // The last results are taken now, whatever becomes known before this round is judged.
+        (record.good, _) = self.former_results(&record, terms);
         *self.record(round) = record;
         self.next = round.wrapping_add(1);
         if usize::from(self.kept) < WINDOW_MAX {
@@ -181,9 +181,9 @@ impl Rounds {
         (Round(round), CheckSet(asked))
     }
 
-    /// An answer has come. One later than the timeout counts in the statistics only.
+    /// An answer has come. After the timeout it counts in the statistics only.
     pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration, terms: &Terms) {
-        let CheckSet(telling) = terms.telling;
+        let CheckSet(line_checks) = terms.line_checks;
         let held = self.holds(round);
         let counted = self.next.wrapping_sub(round.0).wrapping_sub(1)
             < self.next.wrapping_sub(self.counted_from);
@@ -192,10 +192,10 @@ impl Rounds {
             return;
         };
         if held && record.answered & bit != 0 {
-            // The network doubled it.
+            // The network duplicated it.
             return;
         }
-        // What was asked before a reload that has begun to count anew is not counted, nor what was doubled far too late.
+        // Not counted: probes before a reload that has restarted the counts, and duplicates that are far too late.
         if counted && facts.received != facts.sent {
             facts.received = facts.received.wrapping_add(1);
         }
@@ -205,7 +205,7 @@ impl Rounds {
         let rtt_us = u32::try_from(rtt.total_micros()).unwrap_or(u32::MAX).max(1);
         facts.rtt_us = rtt_us;
         facts.answered_at = facts.answered_at.max(record.sent_at + rtt);
-        if telling & bit != 0 {
+        if line_checks & bit != 0 {
             self.last_rtt_us = rtt_us;
         }
         let record = self.record(round.0);
@@ -213,7 +213,7 @@ impl Rounds {
         if record.asked & bit == 0 {
             return;
         }
-        if telling & bit != 0 && (record.rtt_us == 0 || rtt_us < record.rtt_us) {
+        if line_checks & bit != 0 && (record.rtt_us == 0 || rtt_us < record.rtt_us) {
             record.rtt_us = rtt_us;
         }
         if rtt <= terms.timing.timeout && record.lost & bit == 0 {
@@ -241,22 +241,22 @@ impl Rounds {
         }
     }
 
-    /// A check was not asked after all, as its former probe has not ended. One with an interval of its own is due again
-    /// in the next round, and what is known of it now stands for this one.
+    /// A check was not probed after all: its former probe has not ended. With an interval of its own it is due again in the
+    /// next round, and its last result is used for this one.
     pub(crate) fn skipped(&mut self, round: Round, check: u8, terms: &Terms) {
         let own = terms.intervals.get(usize::from(check)).copied();
         self.withdraw(round, check);
         if own.is_none_or(|own| own == Duration::ZERO) || !self.holds(round) {
             return;
         }
-        let (standing, _) = self.standing(self.at(round.0), terms);
+        let (former, _) = self.former_results(self.at(round.0), terms);
         if let Some((facts, bit)) = self.check(check) {
             facts.next_at = Instant::ZERO;
-            self.record(round.0).good |= standing & bit;
+            self.record(round.0).good |= former & bit;
         }
     }
 
-    /// Takes back that a check is asked in a round.
+    /// Records that a check is not probed in a round after all.
     fn withdraw(&mut self, round: Round, check: u8) {
         let Some((facts, bit)) = self.check(check) else {
             return;
@@ -268,8 +268,8 @@ impl Rounds {
         }
     }
 
-    /// A check was not asked after all, for want of room: it is due again in the next round, and the first that was not
-    /// asked is then asked first.
+    /// A check was not probed after all, because there was no room. It is due again in the next round, which begins with the
+    /// first check that had no room.
     pub(crate) fn unasked(&mut self, round: Round, check: u8) {
         let Some((facts, bit)) = self.check(check) else {
             return;
@@ -290,12 +290,12 @@ impl Rounds {
         self.withdraw(round, check);
     }
 
-    /// The number of the check that a round is to begin with, before those of higher numbers, and then the others.
+    /// The number of the check that a round begins with. Checks with higher numbers follow, then those with lower ones.
     pub fn turn(&self) -> u8 {
         self.turn
     }
 
-    /// Gives up what is unanswered for `timeout`.
+    /// Gives up the probes that are unanswered for `timeout`.
     pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) {
         while self.deadline(timeout).is_some_and(|at| at <= now) {
             self.lose(self.settled);
@@ -303,12 +303,12 @@ impl Rounds {
         }
     }
 
-    /// When [`Rounds::expire`] has something to do: never, while no probe is on its way.
+    /// When [`Rounds::expire`] is due: never while no probe is on its way.
     pub(crate) fn deadline(&self, timeout: Duration) -> Option<Instant> {
         (self.settled != self.next).then(|| self.at(self.settled).sent_at + timeout)
     }
 
-    /// The verdict of the oldest undecided round that counts, when it is certain: whether it was good.
+    /// The verdict on the oldest undecided round that counts, once it is certain: whether it was good.
     pub(crate) fn judge(&mut self, terms: &Terms) -> Option<bool> {
         while self.judged != self.next {
             match self.judge_oldest(terms) {
@@ -322,17 +322,17 @@ impl Rounds {
 
     fn judge_oldest(&mut self, terms: &Terms) -> Judged {
         let record = *self.record(self.judged);
-        let (standing, _) = self.standing(&record, terms);
+        let (former, _) = self.former_results(&record, terms);
         let each_round = record.asked & terms.each_round();
         let enough = |mut answered: u8| {
             let CheckSet(required) = terms.required;
             if each_round != 0 && answered & each_round == 0 {
-                // What stands from before the silence says nothing of now.
-                answered &= record.asked | self.young(&record);
+                // Results from before the silence say nothing about now.
+                answered &= record.asked | self.answered_since_silence(&record);
             }
             answered.count_ones() >= terms.quorum() && required & !answered == 0
         };
-        let good = record.good | standing;
+        let good = record.good | former;
         let verdict = if enough(good) {
             true
         } else if enough(good | record.open()) {
@@ -359,7 +359,7 @@ impl Rounds {
         Judged::Certain(verdict)
     }
 
-    /// The checks that were not asked in a round for want of room, and have no result that could stand for that.
+    /// The checks that were not probed in a round because there was no room, and have no former result to use.
     fn unknown(&self, record: &Record) -> u8 {
         let set = |set, (i, check): (usize, &CheckFacts)| match check.last {
             None => set | 1 << i,
@@ -368,9 +368,9 @@ impl Rounds {
         record.unasked & self.checks.iter().enumerate().fold(0, set)
     }
 
-    /// Of the checks that are not asked in this round: those whose last result, good and young enough (at most two of
-    /// the intervals at which they can be asked), stands for them, and those whose last result is another.
-    fn standing(&self, record: &Record, terms: &Terms) -> (u8, u8) {
+    /// The checks that are not probed in this round: those with a last result that is good and recent (at most two of the
+    /// intervals at which they can be probed), and the others.
+    fn former_results(&self, record: &Record, terms: &Terms) -> (u8, u8) {
         let usual = terms.timing.interval.max(terms.timing.timeout);
         let (mut good, mut failed) = (0, 0);
         for (i, (check, interval)) in self.checks.iter().zip(&terms.intervals).enumerate() {
@@ -391,7 +391,7 @@ impl Rounds {
         (good, failed)
     }
 
-    /// When the silence began that a round is part of, if it is silent.
+    /// When the silence began; without one, when the round was sent.
     fn silence_at(&self, record: &Record) -> Instant {
         match self.silent_since {
             Instant::ZERO => record.sent_at,
@@ -400,7 +400,7 @@ impl Rounds {
     }
 
     /// The checks that have answered since then.
-    fn young(&self, record: &Record) -> u8 {
+    fn answered_since_silence(&self, record: &Record) -> u8 {
         let since = self.silence_at(record);
         let set = |set, (i, check): (usize, &CheckFacts)| match check.answered_since(since) {
             true => set | 1 << i,
@@ -426,7 +426,7 @@ impl Rounds {
         (u32::from(count) - failed, failed)
     }
 
-    /// What is known of a check.
+    /// The facts about a check.
     pub fn facts(&self, check: u8) -> CheckFacts {
         self.checks
             .get(usize::from(check))
@@ -437,7 +437,7 @@ impl Rounds {
     /// The checks that failed the round that was judged last.
     pub(crate) fn lost_last(&self, terms: &Terms) -> CheckSet {
         let record = self.at(self.judged.wrapping_sub(1));
-        CheckSet(record.lost | self.standing(record, terms).1)
+        CheckSet(record.lost | self.former_results(record, terms).1)
     }
 
     /// The last rounds, youngest first.
@@ -455,14 +455,14 @@ impl Rounds {
         }
     }
 
-    /// Passes by the rounds that wait for nothing.
+    /// Skips the rounds that are no longer open.
     fn settle(&mut self) {
         while self.settled != self.next && self.at(self.settled).open() == 0 {
             self.settled = self.settled.wrapping_add(1);
         }
     }
 
-    /// The youngest settled probe decides what a check's state is.
+    /// The latest settled probe decides the state of a check.
     fn note(&mut self, check: u8, at: Instant, good: bool, fault: Option<Fault>) {
         let Some((facts, _)) = self.check(check) else {
             return;

@@ -1,4 +1,4 @@
-//! What the rounds in the window amount to: losses and round-trip times.
+//! Losses and round-trip times of the rounds in the window.
 
 use super::rounds::Rounds;
 use crate::types::CheckSet;
@@ -10,18 +10,18 @@ pub struct Rtt {
     pub last: u32,
     /// mean of the rounds' fastest answers
     pub avg: u32,
-    /// standard deviation of them
+    /// standard deviation of the rounds' fastest answers
     pub stddev: u32,
     /// the least
     pub min: u32,
     /// the greatest
     pub max: u32,
-    /// so many rounds were answered
+    /// answered rounds
     pub rounds: u32,
 }
 
 impl Rounds {
-    /// Probes lost and probes settled in the window, late answers included, of these checks.
+    /// Probes of these checks lost and settled in the window. Late answers count as answers.
     pub fn loss(&self, window: u8, CheckSet(mask): CheckSet) -> (u32, u32) {
         let (mut lost, mut asked) = (0, 0);
         for record in self.window(window) {

@@ -11,16 +11,16 @@ use crate::types::{CheckSet, Duration, Family};
 pub(crate) struct Terms {
     /// the provider's
     pub timing: Timing,
-    /// of each check, its own interval; zero: it is asked in each round
+    /// per check, its own interval; zero: it is probed in each round
     pub intervals: Vec<Duration, PATH_CHECKS_MAX>,
-    /// which of them must answer, whatever the quorum
+    /// the checks that must answer, whatever the quorum
     pub required: CheckSet,
-    /// which of them say something of the line: its losses and round-trip times are theirs
-    pub telling: CheckSet,
+    /// the checks that measure the line: its losses and round-trip times are theirs
+    pub line_checks: CheckSet,
 }
 
 impl Terms {
-    /// Those of a provider's path.
+    /// The terms of a provider's path.
     pub(crate) fn of(config: &Config, provider: &Provider, family: Family) -> Terms {
         let checks = || config.path_checks(provider, family).take(PATH_CHECKS_MAX);
         let set = |is_in: &dyn Fn(&Check) -> bool| {
@@ -33,19 +33,19 @@ impl Terms {
                 .map(|check| check.interval_in(provider.timing.interval))
                 .collect(),
             required: set(&|check| check.required),
-            telling: match set(&Check::tells_of_line) {
+            line_checks: match set(&Check::tells_of_line) {
                 CheckSet(0) => CheckSet::ALL,
-                telling => telling,
+                line_checks => line_checks,
             },
         }
     }
 
-    /// Whether any check is asked.
+    /// Whether there is any check.
     pub(crate) fn has_checks(&self) -> bool {
         !self.intervals.is_empty()
     }
 
-    /// The checks that are asked in each round.
+    /// The checks that are probed in each round.
     pub(super) fn each_round(&self) -> u8 {
         let set = |set, (i, interval): (usize, &Duration)| match *interval {
             Duration::ZERO => set | 1 << i,

@@ -1,4 +1,4 @@
-//! Which path must be looked at next: a binary heap of deadlines, one per path, that can be changed in place.
+//! Which path has the next deadline: a binary heap of deadlines, one per path, that can be changed in place.
 
 use heapless::Vec;
 
@@ -9,7 +9,7 @@ use crate::types::{Instant, PathId};
 pub(crate) struct Timers {
     /// Path indices, a binary heap by `deadlines`.
     heap: Vec<u8, PATHS_MAX>,
-    /// Where a path stands in `heap`, plus one; 0: nowhere.
+    /// The place of a path in `heap`, plus one; 0: none.
     places: [u8; PATHS_MAX],
     deadlines: [Instant; PATHS_MAX],
 }
@@ -29,7 +29,7 @@ impl Timers {
         Some((PathId::from_index(path)?, self.deadlines[path]))
     }
 
-    /// Gives a path a deadline, or takes it away.
+    /// Sets or removes the deadline of a path.
     pub(crate) fn set(&mut self, path: PathId, deadline: Option<Instant>) {
         let path = path.index();
         match (self.place(path), deadline) {
@@ -71,7 +71,7 @@ impl Timers {
         self.deadlines[usize::from(self.heap[place])]
     }
 
-    /// Notes where the path that now stands at `place` stands.
+    /// Records the new place of the path that is now at `place`.
     fn settle(&mut self, place: usize) {
         #[allow(clippy::cast_possible_truncation)] // at most PATHS_MAX, 128
         let noted = place as u8 + 1;

@@ -47,7 +47,7 @@ pub struct Answer {
 pub struct Provider {
     /// the provider as a whole
     pub head: ProviderHead,
-    /// one a managed family
+    /// one per managed family
     pub paths: Vec<snapshot::Path>,
 }
 

@@ -224,7 +224,7 @@ impl Server {
         }
     }
 
-    /// Adds one frame to a client's answer. `false`: there is no room until the client takes some, or nobody is
+    /// Adds one frame to a client's answer. `false`: there is no room until the client reads some, or no client is
     /// waiting for it; [`Server::pump`] goes on then. Nothing can follow [`Reply::Done`] or [`Reply::Error`].
     pub fn push(&mut self, client: ClientId, reply: &mut Reply) -> bool {
         let Some((buffer, Some(client))) = self.parts(client) else {

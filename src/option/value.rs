@@ -76,11 +76,11 @@ pub fn address(text: &str) -> Expected<IpAddr> {
 
 fn unusable(address: IpAddr) -> Option<&'static str> {
     match address {
-        _ if address.is_unspecified() => Some("the unspecified address is nobody's"),
+        _ if address.is_unspecified() => Some("the unspecified address belongs to no host"),
         _ if address.is_multicast() => Some("a multicast address is no single host's"),
         _ if address.is_loopback() => Some("a loopback address never leaves this machine"),
         IpAddr::V4(Ipv4Addr::BROADCAST) => Some("the broadcast address is no single host's"),
-        IpAddr::V4(v4) if v4.octets()[0] == 0 => Some("an address of 0.0.0.0/8 is nobody's"),
+        IpAddr::V4(v4) if v4.octets()[0] == 0 => Some("an address of 0.0.0.0/8 belongs to no host"),
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("write it as an IPv4 address"),
         _ => None,
     }

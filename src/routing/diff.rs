@@ -1,7 +1,7 @@
 //! The ordered changes that bring the kernel from what it has to what it shall have.
 //!
-//! What it has may be anything: the work of a moment ago, of a former run that was killed half-way, or what somebody
-//! left of ours. The order is such that traffic moves at the first change, and no look-up goes unanswered in between:
+//! What it has may be anything: the result of the last changes, of a former run that was killed half-way, or what
+//! another program left of ours. With this order, traffic moves at the first change, and no look-up fails in between:
 //!
 //! 1. the `goto`, where none is wanted: traffic falls onto what others have, and sees nothing of what comes then;
 //! 2. the swap table, best route first, in place;
@@ -15,7 +15,7 @@
 //!    before the others, as each hides what stands behind it; all these before the rules that except bound sockets; then
 //!    marks, which lead to an offline path; and last those for specific routes and for the machine's own addresses, which all
 //!    the others need before them;
-//! 9. old routes, worst first, so that the best holds until somebody else's takes over.
+//! 9. old routes, worst first, so that the best holds until another program's takes over.
 //!
 //! Any of them may be refused. A route or rule that is refused keeps what it was to replace, and nothing else:
 //!
@@ -41,7 +41,7 @@ use crate::types::{Family, Metric, PROTOCOL, TABLE_DEFAULT, TABLE_LOCAL, TABLE_M
 /// Asks `each` for the changes that bring one family to what is wanted; none when the kernel has it. It tells whether the
 /// change was made. `routes` and `rules` are the kernel's, of either family, before all changes.
 ///
-/// When nothing was planned since the last time, each is a repair of what somebody else has changed.
+/// When nothing was planned since the last time, each is a repair of what another program has changed.
 pub fn changes(
     family: Family,
     wanted: &Wanted,

@@ -48,8 +48,8 @@ pub mod pref {
     pub const DEFAULT: u32 = 33902;
 }
 
-/// The metric of our routes in a policy table. Any would do in a table of our own; in one that others fill too, it is
-/// before IPv6's usual 1024, and one that nobody gives to connected networks, which we do not watch.
+/// The metric of our routes in a policy table. Any would do in a table of our own. In a table that other programs fill
+/// too, it is before IPv6's usual 1024, and no program gives it to connected networks, which we do not watch.
 pub const POLICY_METRIC: Metric = Metric(PROTOCOL as u32);
 
 /// All that the layout of one family depends on.
@@ -87,7 +87,7 @@ pub struct Wanted {
     pub routes: Vec<Route, ROUTES_WANTED_MAX>,
 }
 
-/// A metric that we would have used, but somebody else has a default route (or one into the uplink's own network) there.
+/// A metric that we would have used, but another program has a default route (or one into the uplink's own network) there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// in which table
@@ -122,7 +122,7 @@ impl Wanted {
         }
     }
 
-    /// One default route a hop: the best at `start_metric`, each other at the next metric that is nobody else's. Those
+    /// One default route a hop: the best at `start_metric`, each other at the next metric that no other route has. Those
     /// that the kernel refuses come last, to be tried again without taking a place.
     fn swap_routes(&mut self, situation: &Situation<'_>) {
         let globals = &situation.config.globals;
@@ -358,7 +358,7 @@ pub fn best_of_ours(routes: &[Route], family: Family, table: u32) -> Option<&Rou
         .min_by_key(|r| r.metric)
 }
 
-/// The default routes of a table, whoever made them. Those for packets from one prefix only (IPv6) do not count.
+/// The default routes of a table, of all programs. Those for packets from one prefix only (IPv6) do not count.
 fn defaults(routes: &[Route], family: Family, table: u32) -> impl Iterator<Item = &Route> {
     let default = everywhere(family);
     routes

@@ -107,7 +107,7 @@ pub fn resolve(
     }
 }
 
-/// Who has which device, in one family.
+/// Which provider has which device, in one family.
 pub type Claims = Vec<(u32, Slot), PROVIDERS_MAX>;
 
 impl Uplink {
@@ -249,11 +249,11 @@ fn is_onlink(gateway: IpAddr, link: &Link, mirror: &Mirror) -> bool {
     !addresses(link, mirror).any(|address| reaches(address, gateway))
 }
 
-/// Whether somebody is in the network that an address connects to.
-fn reaches(address: &Address, somebody: IpAddr) -> bool {
+/// Whether a host is in the network that an address connects to.
+fn reaches(address: &Address, host: IpAddr) -> bool {
     let own = address.peer.unwrap_or(address_of(address));
-    Family::of(own) == Family::of(somebody)
-        && Prefix::new(own.into(), address.prefix.prefix_len()).contains_addr(&somebody.into())
+    Family::of(own) == Family::of(host)
+        && Prefix::new(own.into(), address.prefix.prefix_len()).contains_addr(&host.into())
 }
 
 /// The network that an address connects to: the peer's, if it has one.

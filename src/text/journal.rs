@@ -61,7 +61,7 @@ impl fmt::Display for Cause {
                 return write!(f, "{device} (metric {metric} in main) no longer prevails");
             }
             Cause::Changed(ours, more) => {
-                write!(f, "somebody else changed {ours}")?;
+                write!(f, "another program changed {ours}")?;
                 return match more {
                     0 => Ok(()),
                     _ => write!(f, ", and {more} more"),
@@ -93,7 +93,7 @@ fn other_is(f: &mut fmt::Formatter<'_>, id: &str, other: Other) -> fmt::Result {
         Other::Preferred => write!(f, "preferred to {id}"),
         Other::Is(state) => is(f, "", state, ""),
         Other::OnlyDisabledWorks(state) => is(f, "", state, ", and only what is disabled works"),
-        Other::LastResort(state) => is(f, "last resort: ", state, ", and nobody works"),
+        Other::LastResort(state) => is(f, "last resort: ", state, ", and no provider works"),
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_changed_object_is_named_as_by_ip() {
         let rule = Cause::Changed(Ours::Rule(18500), 0);
-        assert_eq!(rule.to_string(), "somebody else changed rule 18500");
+        assert_eq!(rule.to_string(), "another program changed rule 18500");
         let route = Ours::Route {
             to: None,
             metric: crate::types::Metric(100),
@@ -220,7 +220,7 @@ mod tests {
         let cause = Cause::Changed(route, 2);
         assert_eq!(
             cause.to_string(),
-            "somebody else changed default route of metric 100 in table 176, and 2 more"
+            "another program changed default route of metric 100 in table 176, and 2 more"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Why something did not work, as a type.
+//! The causes of failed probes and refused routes.
 
 use core::fmt;
 
@@ -21,19 +21,19 @@ pub enum Fault {
     NoBuffers,
     /// an operation that did not end in time
     TimedOut,
-    /// ECONNREFUSED: the host is there, but no program listens at that port
+    /// ECONNREFUSED: the host is up, but no program listens on that port
     Refused,
     /// ECONNRESET, EPIPE: the connection was cut off
     Reset,
-    /// the connection is there, but nothing comes over it
+    /// the connection is established, but no data arrives
     Silent,
-    /// an answer that cannot be read
+    /// an answer that cannot be parsed
     Malformed,
-    /// an answer that has no end
+    /// an answer that is longer than allowed
     TooLong,
     /// a web server's answer with this status
     Status(u16),
-    /// a web page without the text that must stand in it
+    /// a web page without the required text
     OtherText,
     /// a DNS server's answer with this RCODE
     Rcode(u8),
@@ -41,9 +41,9 @@ pub enum Fault {
     NoRecord,
     /// a DNS server's answer without the address that must be in it
     OtherAddress,
-    /// the target's name has no address, or no server tells it
+    /// the target's name has no address, or cannot be resolved
     Unresolved,
-    /// the link has no neighbours to ask for
+    /// the device has no neighbours, as a point-to-point device
     NoNeighbours,
     /// a command that ended with this status
     Exit(u8),
@@ -57,7 +57,7 @@ pub enum Fault {
     Exists,
     /// EOPNOTSUPP, EAFNOSUPPORT
     NotSupported,
-    /// the target's name is said to have an address of our own
+    /// the target's name is resolved to an address of this machine
     OwnAddress,
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A DNS server's result, as RFC 1035 and people name it.
+/// A DNS response code, with its usual name (RFC 1035).
 struct Rcode(u8);
 
 impl fmt::Display for Rcode {

@@ -1,4 +1,4 @@
-//! What the journal holds: what happened to which provider in which family, and why. `text/journal.rs` has the words.
+//! The parts of a journal entry: its subject, what happened, and the cause. `text/journal.rs` renders them as text.
 
 use core::fmt;
 
@@ -9,7 +9,7 @@ use super::{DeviceName, Fault, Metric, Name, Waiting};
 use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX, TARGET_MAX};
 use crate::types::Family;
 
-/// A path's state, as people see it.
+/// A path's state, as the status shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub enum State {
@@ -31,7 +31,7 @@ impl State {
         State::Waiting,
     ];
 
-    /// As status, journal and hooks have it.
+    /// The name in status, journal and hooks.
     pub const fn name(self) -> &'static str {
         match self {
             State::Online => "online",
@@ -49,12 +49,12 @@ impl fmt::Display for State {
     }
 }
 
-/// What an entry is about. Both are none when it is about the daemon as a whole.
+/// What an entry is about. Both are none if it is about the daemon as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Who {
-    /// the provider, by id, when it is about one
+pub struct Subject {
+    /// the provider's id, if it is about one
     pub provider: Option<Name>,
-    /// the family, when it is about one
+    /// the family, if it is about one
     pub family: Option<Family>,
 }
 
@@ -72,13 +72,13 @@ pub enum Kind {
     Pinned,
     /// a provider was unpinned
     Unpinned,
-    /// a provider was taken out of use
+    /// a provider was disabled
     Disabled,
-    /// a provider was given back
+    /// a provider was enabled
     Enabled,
     /// a provider is no longer in the configuration
     Removed,
-    /// a path's state changed, or, when both are the same, the reason for it
+    /// a path's state changed; if both states are the same, only its cause changed
     State {
         /// before
         from: State,
@@ -93,14 +93,14 @@ pub enum Kind {
     NoRoute,
     /// the family's routes could not be set
     RoutesNotSet,
-    /// routes or rules of ours were changed by another program, and were put back
+    /// another program changed routes or rules of ours, which were restored
     RoutesPutBack,
     /// a default route that is not ours carries the family from now on
     Overridden,
 }
 
 impl Kind {
-    /// Whether it may need a person's attention.
+    /// Whether the user should see it.
     pub const fn is_grave(self) -> bool {
         matches!(
             self,

@@ -1,16 +1,16 @@
-//! How a path stands, and what becomes of a family's traffic.
+//! The verdict and the duty of a path, and what becomes of a family's traffic.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Duration, Slot};
 
-/// What the rounds of a path have said so far.
+/// The verdict of a path's rounds so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// Never judged, or good before a pin: presumed good, and not known to be better than the provider that carries now.
     #[default]
     Fresh,
-    /// Judged once, but since then it was waiting, or frozen: to be judged anew.
+    /// Judged before, but it was waiting or frozen since then: it must be judged anew.
     Returning,
     /// Good.
     Online,
@@ -21,17 +21,17 @@ pub enum Verdict {
 /// Whether a path probes while its uplink is up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Duty {
-    /// It does.
+    /// It probes.
     #[default]
     Checked,
-    /// Its provider is pinned: used whatever the checks would say, so none are made.
+    /// Its provider is pinned: it is used whatever the checks say, so it does not probe.
     Pinned,
-    /// Another provider is pinned.
+    /// Another provider is pinned: it does not probe.
     Frozen,
 }
 
 impl Duty {
-    /// That of a provider's paths while this one is pinned.
+    /// The duty of a provider's paths while `pinned` is pinned.
     pub(crate) fn of(slot: Slot, pinned: Option<Slot>) -> Duty {
         match pinned {
             None => Duty::Checked,
@@ -41,8 +41,8 @@ impl Duty {
     }
 }
 
-/// What becomes of a family's traffic: what status, explain, hooks, journal and the saved state tell of. The provider is
-/// named by its slot, or by its id.
+/// What becomes of a family's traffic, for status, explain, hooks, journal and the saved state. The provider is named by its
+/// slot, or by its id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lead<By = Slot> {
     /// not known yet; or the family is not managed
@@ -57,7 +57,7 @@ pub enum Lead<By = Slot> {
 }
 
 impl<By> Lead<By> {
-    /// The provider that carries.
+    /// The provider that carries the traffic.
     pub fn carrier(self) -> Option<By> {
         match self {
             Lead::By(provider) => Some(provider),
@@ -86,15 +86,15 @@ impl<By> Lead<By> {
     }
 }
 
-/// Who leads when no provider is healthy.
+/// Which provider leads when none is healthy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastResort {
     /// the first in rank that has a gateway
     #[default]
     First,
-    /// who leads now
+    /// the one that leads now
     Keep,
-    /// nobody: traffic is refused at once
+    /// no provider: traffic is refused at once
     Unreachable,
 }
 

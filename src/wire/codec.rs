@@ -1,8 +1,8 @@
-//! The fields of a message ↔ bytes. One list of the fields, [`Message::pass`], serves both directions: the codec writes
-//! what is in them, or reads into them. So what is written is what is read, and there is half the code.
+//! The fields of a message ↔ bytes. One list of the fields, [`Message::pass`], serves both directions: the codec writes the
+//! fields, or reads into them. So both formats are always the same, and there is half the code.
 //!
-//! Numbers are little-endian, of their full width. A text and a list stand behind their length (one byte); something that
-//! may be absent stands behind a byte, 0 or 1; a choice is its place in a table (one byte).
+//! Numbers are little-endian, of their full width. A text or a list follows its length (one byte). An optional field follows
+//! one byte, 0 or 1. A choice is its place in a table (one byte).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,27 +11,27 @@ use heapless::vec::Vec;
 
 use crate::wire::decimal::Decimal;
 
-/// What goes over the control socket.
+/// A message of the control socket.
 pub trait Message {
-    /// Passes each field to the codec, always in the same order. Writing leaves them as they are.
+    /// Passes each field to the codec, always in the same order. Writing does not change them.
     fn pass(&mut self, codec: &mut Codec<'_>);
 }
 
-/// Writes fields, or reads them. What does not fit, or cannot be read, is told at the end, by [`Codec::rest`].
+/// Writes fields, or reads them. An error is reported at the end only, by [`Codec::rest`].
 pub struct Codec<'a> {
     side: Side<'a>,
     failed: bool,
 }
 
 enum Side<'a> {
-    /// what is not read yet
+    /// the unread bytes
     Read(&'a [u8]),
-    /// the room that is left
+    /// the remaining room
     Write(&'a mut [u8]),
 }
 
 impl<'a> Codec<'a> {
-    /// Reads.
+    /// A codec that reads.
     pub fn reader(bytes: &'a [u8]) -> Codec<'a> {
         Codec {
             side: Side::Read(bytes),
@@ -39,7 +39,7 @@ impl<'a> Codec<'a> {
         }
     }
 
-    /// Writes.
+    /// A codec that writes.
     pub fn writer(room: &'a mut [u8]) -> Codec<'a> {
         Codec {
             side: Side::Write(room),
@@ -47,7 +47,7 @@ impl<'a> Codec<'a> {
         }
     }
 
-    /// The bytes that are left, unread or unwritten. `None`: something was wrong.
+    /// The remaining bytes. `None`: there was an error.
     pub fn rest(&self) -> Option<usize> {
         let left = match &self.side {
             Side::Read(bytes) => bytes.len(),
@@ -56,12 +56,12 @@ impl<'a> Codec<'a> {
         (!self.failed).then_some(left)
     }
 
-    /// Whether fields are read into.
+    /// Whether it reads.
     pub fn reads(&self) -> bool {
         matches!(self.side, Side::Read(_))
     }
 
-    /// What was read makes no sense.
+    /// Records that a value is invalid.
     pub fn fail(&mut self) {
         self.failed = true;
     }
@@ -116,14 +116,14 @@ impl<'a> Codec<'a> {
         *value = u32::from_le_bytes(octets);
     }
 
-    /// A number below zero, or above.
+    /// A signed number.
     pub fn signed(&mut self, value: &mut i32) {
         let mut number = value.cast_unsigned();
         self.number(&mut number);
         *value = number.cast_signed();
     }
 
-    /// A long number.
+    /// A number of 64 bits.
     #[inline(never)]
     pub fn long(&mut self, value: &mut u64) {
         let mut octets = value.to_le_bytes();
@@ -131,7 +131,7 @@ impl<'a> Codec<'a> {
         *value = u64::from_le_bytes(octets);
     }
 
-    /// Yes or no.
+    /// A boolean.
     #[inline(never)]
     pub fn flag(&mut self, value: &mut bool) {
         let mut byte = u8::from(*value);
@@ -140,14 +140,14 @@ impl<'a> Codec<'a> {
         *value = byte != 0;
     }
 
-    /// Adds at most 255 bytes behind their length, when writing.
+    /// Adds at most 255 bytes after their length, when writing.
     #[inline(never)]
     pub fn put_counted(&mut self, bytes: &[u8]) {
         self.byte(&mut u8::try_from(bytes.len()).unwrap_or(u8::MAX));
         self.put(bytes);
     }
 
-    /// The bytes behind the next length, when reading.
+    /// The bytes after the next length, when reading.
     #[inline(never)]
     pub fn take_counted(&mut self) -> &'a [u8] {
         let mut length = 0;
@@ -167,7 +167,7 @@ impl<'a> Codec<'a> {
         self.failed |= read.is_err();
     }
 
-    /// One of a few, of which this is the table.
+    /// One of the values in a table.
     pub fn choice<T: Copy + PartialEq>(&mut self, value: &mut T, all: &[T]) {
         let place = all.iter().position(|one| one == value);
         let mut place = place
@@ -180,7 +180,7 @@ impl<'a> Codec<'a> {
         }
     }
 
-    /// What may be absent.
+    /// An optional field.
     pub fn optional<T: Default>(
         &mut self,
         value: &mut Option<T>,
@@ -196,31 +196,31 @@ impl<'a> Codec<'a> {
         }
     }
 
-    /// A text that may be absent.
+    /// An optional text.
     pub fn optional_text<const N: usize>(&mut self, text: &mut Option<String<N>>) {
         self.optional(text, |codec, text| codec.text(text));
     }
 
-    /// A number that may be absent.
+    /// An optional number.
     #[inline(never)]
     pub fn optional_number(&mut self, number: &mut Option<u32>) {
         self.optional(number, Codec::number);
     }
 
-    /// A long number that may be absent.
+    /// An optional number of 64 bits.
     #[inline(never)]
     pub fn optional_long(&mut self, number: &mut Option<u64>) {
         self.optional(number, Codec::long);
     }
 
-    /// A number with three decimals that may be absent.
+    /// An optional number with three decimals.
     pub fn optional_decimal(&mut self, decimal: &mut Option<Decimal>) {
         let mut thousandths = decimal.map(|decimal| decimal.thousandths);
         self.optional_number(&mut thousandths);
         *decimal = thousandths.map(Decimal::new);
     }
 
-    /// A list, of at most 255.
+    /// A list of at most 255 items.
     pub fn list<T: Default, const N: usize>(
         &mut self,
         list: &mut Vec<T, N>,
@@ -241,7 +241,7 @@ impl<'a> Codec<'a> {
         }
     }
 
-    /// An address that may be absent, as its bytes: none, four or sixteen.
+    /// An optional address, as zero, four or sixteen bytes.
     #[inline(never)]
     pub fn address(&mut self, address: &mut Option<IpAddr>) {
         let mut octets = [0; 16];
@@ -276,7 +276,7 @@ impl<'a> Codec<'a> {
 mod tests {
     use super::*;
 
-    /// What is read of these bytes; none when something is wrong with them, or some are left.
+    /// The value that these bytes encode; none if they are invalid, or too long.
     fn read<'a, T: Default>(bytes: &'a [u8], pass: impl Fn(&mut Codec<'a>, &mut T)) -> Option<T> {
         let mut codec = Codec::reader(bytes);
         let mut value = T::default();

@@ -1,4 +1,4 @@
-//! What daemon and client say to each other over the control socket.
+//! The messages between daemon and client on the control socket.
 //!
 //! A frame is a length (two bytes, little-endian), the protocol's version (one byte), and a message as
 //! [`crate::wire::codec`] has it, of at most [`crate::limits::FRAME_MAX`] bytes in all. A client sends one [`Request`]; the
@@ -8,19 +8,19 @@ use core::fmt;
 
 use heapless::String;
 
-use crate::types::{Cause, DeviceName, Family, Kind, Name, Who};
+use crate::types::{Cause, DeviceName, Family, Kind, Name, Subject};
 use crate::wire::codec::{Codec, Message};
 use crate::wire::snapshot::{Header, Path, ProviderHead, Word};
 
-/// The protocol's version: a client of another version is told so.
+/// The protocol's version. A client of another version gets an error.
 pub const VERSION: u8 = 4;
 
 /// Longest text of a warning or an error.
 pub const TEXT_MAX: usize = 240;
-/// A text for people.
+/// A text for the user.
 pub type Text = String<TEXT_MAX>;
 
-/// What a client asks.
+/// A client's request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Request {
     /// [`Reply::Header`], a [`Reply::Warning`] each, a [`Reply::Provider`] each, followed by a [`Reply::Path`] for each of
@@ -29,22 +29,22 @@ pub enum Request {
     Status,
     /// Pin a provider, or none.
     Use(Option<Name>),
-    /// Take a provider out of use.
+    /// Disable a provider.
     Disable(Name),
-    /// Give it back.
+    /// Enable it again.
     Enable(Name),
-    /// Re-read the configuration: a [`Reply::Note`] for each complaint.
+    /// Re-read the configuration: a [`Reply::Note`] for each problem.
     Reload,
     /// A [`Reply::Entry`] each, oldest first.
     Log,
-    /// A netifd interface has changed, or any: look at it again.
+    /// A netifd interface has changed, or any of them: ask netifd again.
     Refresh(Option<Name>),
     /// The frames of [`Request::Status`], of one provider, or of all.
     Explain(Option<Name>),
 }
 
 impl Request {
-    /// Whether it changes nothing: then it is not for the daemon's owner alone.
+    /// Whether it only queries: then members of `control_group` may send it.
     pub fn only_asks(&self) -> bool {
         match self {
             Request::Status | Request::Log | Request::Explain(_) => true,
@@ -57,70 +57,70 @@ impl Request {
     }
 }
 
-/// Why a member of `control_group` gets no more.
+/// The error for a member of `control_group` that sends another request.
 pub const NOT_PERMITTED: &str = "not permitted: members of control_group may ask for status, explain and log; the rest is for root";
 
-/// What the daemon answers.
+/// A part of the daemon's answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[allow(clippy::large_enum_variant)] // one at a time, on the stack of a client or in a slot of its own
 pub enum Reply {
-    /// the whole
+    /// the daemon as a whole
     Header(Header),
-    /// one thing that a person should mend
+    /// one thing that the user should correct
     Warning(Warning),
     /// one provider, whose paths follow
     Provider(ProviderHead),
-    /// one path of the provider told of last
+    /// one path of the last [`Reply::Provider`]
     Path(Path),
     /// one line of the journal
     Entry(Entry),
-    /// a line for the person, before the end
+    /// a line for the user, before the end
     Note(Text),
-    /// all is said, and done
+    /// the end of the answer
     #[default]
     Done,
-    /// what was asked was not done, and why
+    /// the request was not carried out, and why
     Error(Text),
 }
 
-/// One thing that a person should mend.
+/// One thing that the user should correct.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Warning {
     /// for programs, as `rp-filter`
     pub code: Word,
-    /// whose, when it is one provider's
+    /// the provider, if it concerns one
     pub provider: Option<Name>,
-    /// what is wrong, for people
+    /// the problem, as text
     pub text: Text,
-    /// what to do, where that is known
+    /// what to do, if that is known
     pub cure: Option<Cure>,
-    /// of `diverted`: where to
+    /// of `diverted`: the route that traffic takes
     pub diversion: Option<Diversion>,
 }
 
-/// Traffic that does not leave by the provider that leads.
+/// Traffic that does not leave by the leading provider.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diversion {
-    /// of which family
+    /// its family
     pub family: Family,
-    /// the device by which it leaves; null where it is refused
+    /// the device by which it leaves; null if it is refused
     pub device: Option<DeviceName>,
-    /// the table that says so
+    /// the table of the route
     pub table: Option<u32>,
-    /// the preference of the rule that looks it up, where that can be told
+    /// the preference of the rule that looks up the table, if it is known
     pub preference: Option<u32>,
 }
 
-/// What a person can do about a [`Warning`].
+/// What the user can do about a [`Warning`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cure {
-    /// whether it is a command, to be copied as it is; otherwise a sentence
+    /// whether it is a command, which can be copied; otherwise a sentence
     pub is_command: bool,
     /// without "cure: " before it
     pub text: Text,
 }
 
-/// What is wrong, then what to do, in one sentence.
+/// The problem, then the cure, in one sentence.
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)?;
@@ -142,10 +142,10 @@ impl fmt::Display for Cure {
 /// One line of the journal.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entry {
-    /// how long ago, in milliseconds: the client knows the wall time
+    /// the age, in milliseconds: the client knows the wall-clock time
     pub ago_ms: u64,
-    /// what it is about
-    pub who: Who,
+    /// the provider and family that it is about
+    pub subject: Subject,
     /// what happened
     pub kind: Kind,
     /// why

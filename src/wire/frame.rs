@@ -14,7 +14,7 @@ const LENGTH: usize = 2;
 /// Bytes before the message: the length and the version.
 const HEAD: usize = LENGTH + 1;
 
-/// Why bytes are no valid frame, or why a message fits no frame.
+/// Why bytes are no valid frame, or why a message does not fit in one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
     /// The peer uses this version of the protocol, not [`VERSION`].
@@ -48,10 +48,10 @@ impl fmt::Display for FrameError {
     }
 }
 
-/// Puts one frame at the start of a buffer; answers its length in bytes. The message stays as it is.
+/// Writes one frame at the start of a buffer; returns its length in bytes. The message is not changed.
 ///
 /// # Errors
-/// [`FrameError::TooLong`] when the buffer, or a frame, has no room for it.
+/// [`FrameError::TooLong`] if it does not fit in the buffer, or in a frame.
 pub fn encode(message: &mut dyn Message, buffer: &mut [u8]) -> Result<usize, FrameError> {
     let room = buffer.len().min(FRAME_MAX);
     let Some((head, body)) = buffer[..room].split_at_mut_checked(HEAD) else {
@@ -70,14 +70,14 @@ pub fn encode(message: &mut dyn Message, buffer: &mut [u8]) -> Result<usize, Fra
 /// Reads the frame at the start of some bytes: the message, and its number of bytes. `None`: more bytes are needed.
 ///
 /// # Errors
-/// Told as soon as it is certain, before the whole frame is there.
+/// Returned as soon as it is certain, before the whole frame has arrived.
 pub fn decode<T: Message + Default>(bytes: &[u8]) -> Result<Option<(T, usize)>, FrameError> {
     let mut message = T::default();
     let taken = decode_into(bytes, &mut message)?;
     Ok(taken.map(|taken| (message, taken)))
 }
 
-/// The same, into a message that is there already. What becomes of that is not said unless the whole frame was read.
+/// The same, into an existing message. Its content is undefined unless the whole frame was read.
 ///
 /// # Errors
 /// As [`decode`].
@@ -114,7 +114,7 @@ mod tests {
     use crate::limits::{NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
     use crate::types::{
         Cause, Duration, Duty, Family, Fault, Ground, Judged, Kind, LastResort, Lead, Measure,
-        Measured, Metric, Missed, Name, Other, Preempt, Slot, State, Verdict, Waiting, Who,
+        Measured, Metric, Missed, Name, Other, Preempt, Slot, State, Subject, Verdict, Waiting,
     };
     use crate::wire::control::*;
     use crate::wire::decimal::Decimal;
@@ -347,7 +347,7 @@ mod tests {
             |(ago_ms, provider, id)| {
                 Reply::Entry(Entry {
                     ago_ms,
-                    who: Who {
+                    subject: Subject {
                         provider,
                         family: Some(Family::V6),
                     },
@@ -415,7 +415,7 @@ mod tests {
         text
     }
 
-    /// A cause that takes all the room there is.
+    /// A cause of the largest size.
     fn longest_cause() -> Cause {
         let mut missed = Missed::default();
         for _ in 0..PATH_CHECKS_MAX {

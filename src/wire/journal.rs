@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX};
 use crate::types::{
     Cause, DeviceName, Family, Fault, Ground, Judged, Kind, Measure, Measured, Metric, Missed,
-    Name, Other, Ours, Slot, State, Waiting, Who,
+    Name, Other, Ours, Slot, State, Subject, Waiting,
 };
 use crate::wire::codec::{Codec, Message};
 use crate::wire::control::Entry;
@@ -36,7 +36,7 @@ const KINDS: [Kind; 14] = [
     Kind::RoutesPutBack,
     Kind::Overridden,
 ];
-/// The byte of a change from the first state to itself: the other changes follow.
+/// The byte of a change from the first state to itself. The other changes follow.
 const KIND_OF_STATE: u8 = 32;
 
 fn kind_byte(kind: Kind) -> u8 {
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for Cause {
     }
 }
 
-/// The bytes of a cause. There is room for each that there can be: see [`CAUSE_BYTES_MAX`].
+/// The bytes of a cause. Every cause fits: see [`CAUSE_BYTES_MAX`].
 fn written<'a>(cause: &mut Cause, room: &'a mut [u8; CAUSE_BYTES_MAX]) -> &'a [u8] {
     let mut codec = Codec::writer(room);
     pass(&mut codec, cause);
@@ -132,7 +132,7 @@ fn read(cause: &mut Cause, bytes: &[u8]) -> bool {
 
 impl Message for Entry {
     fn pass(&mut self, codec: &mut Codec<'_>) {
-        let Who { provider, family } = &mut self.who;
+        let Subject { provider, family } = &mut self.subject;
         codec.long(&mut self.ago_ms);
         codec.optional_text(provider);
         codec.optional(family, |codec, family| codec.choice(family, &Family::ALL));
@@ -227,7 +227,7 @@ fn tag(cause: &Cause) -> u8 {
     }
 }
 
-/// A cause to read the rest into.
+/// An empty cause with a tag, to read the rest into.
 fn of_tag(tag: u8) -> Option<Cause> {
     Some(match tag {
         0 => Cause::Cleanly,
@@ -349,7 +349,7 @@ fn pass_judged(codec: &mut Codec<'_>, judged: &mut Judged) {
     pass_missed(codec, &mut judged.missed);
 }
 
-/// They go on to the end.
+/// A list to the end of the bytes.
 fn pass_missed(codec: &mut Codec<'_>, missed: &mut Missed) {
     if !codec.reads() {
         for (target, mut fault) in missed.iter() {

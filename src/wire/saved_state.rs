@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{JOURNAL_MAX, NAME_MAX, PROVIDERS_MAX};
-use crate::types::{Cause, Kind, Lead, PerFamily, Slot, Verdict, Who};
+use crate::types::{Cause, Kind, Lead, PerFamily, Slot, Subject, Verdict};
 use crate::wire::journal::CAUSE_BYTES_MAX;
 
 /// The format's version: a file with another version is not read.
@@ -62,7 +62,7 @@ pub enum Record<'a> {
         /// when, in microseconds of the monotonic clock
         at_micros: i64,
         /// the provider and family concerned
-        who: Who,
+        subject: Subject,
         /// what happened
         kind: Kind,
         /// why
@@ -277,7 +277,7 @@ mod tests {
             },
             Record::Entry {
                 at_micros: 123_456_789,
-                who: who(Some("isp1"), Some(Family::V6)),
+                subject: subject(Some("isp1"), Some(Family::V6)),
                 kind: Kind::State {
                     from: State::Online,
                     to: State::Waiting,
@@ -378,7 +378,7 @@ mod tests {
         };
         let entry = Record::Entry {
             at_micros: i64::MIN,
-            who: who(Some(&name), Some(Family::V6)),
+            subject: subject(Some(&name), Some(Family::V6)),
             kind: Kind::State {
                 from: State::Waiting,
                 to: State::Offline,
@@ -446,9 +446,9 @@ mod tests {
         ]
     }
 
-    fn who(provider: Option<&str>, family: Option<Family>) -> Who {
+    fn subject(provider: Option<&str>, family: Option<Family>) -> Subject {
         let provider = provider.map(|id| id.try_into().unwrap());
-        Who { provider, family }
+        Subject { provider, family }
     }
 
     /// A record without its borrowed texts.
@@ -485,7 +485,7 @@ mod tests {
             },
             _ => Record::Entry {
                 at_micros: *micros,
-                who: who(name, kind.is_multiple_of(4).then_some(Family::V4)),
+                subject: subject(name, kind.is_multiple_of(4).then_some(Family::V4)),
                 kind: KINDS[usize::from(*kind) % KINDS.len()],
                 cause: causes(text).swap_remove(text.len() % CAUSES),
             },

@@ -1,6 +1,7 @@
-//! The snapshot: how things stand, as types. `status` and `explain` are rendered from it, by the client.
+//! The snapshot: the current state, as types. The client renders `status` and `explain` from it.
 //!
-//! The names of the fields that serde writes are those of `status --json`: add, never rename. The others are for people.
+//! The names of the fields that serde writes are those of `status --json`: add, never rename. The other fields are used in
+//! text only.
 
 mod fields;
 
@@ -18,17 +19,17 @@ use crate::types::{
 };
 use crate::wire::decimal::Decimal;
 
-/// A code, or the like. One length for all: for each there would be code of its own.
+/// A short word, as a code. There is one length for all, because each length is compiled separately.
 pub type Word = String<NAME_MAX>;
-/// An address as people write it, or what else is asked.
+/// The target of a check: an address, or a name.
 pub type Target = String<TARGET_MAX>;
 
 /// The daemon as a whole.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Header {
-    /// of the daemon
+    /// the daemon's version
     pub version: Word,
-    /// since the daemon's start
+    /// time since the daemon's start
     pub uptime_s: u64,
     /// the pinned provider
     pub pinned: Option<Name>,
@@ -46,7 +47,7 @@ pub struct Header {
     pub last_resort: LastResort,
 }
 
-/// In each family, the default route that traffic leaves by instead.
+/// Per family, the foreign default route that overrides the leader.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs)]
 pub struct OverriddenBy {
@@ -55,7 +56,7 @@ pub struct OverriddenBy {
 }
 
 impl OverriddenBy {
-    /// That of one family.
+    /// The value of one family.
     pub fn of(&self, family: Family) -> Option<&ManualRoute> {
         match family {
             Family::V4 => self.ipv4.as_ref(),
@@ -93,7 +94,7 @@ pub struct Active {
 }
 
 impl Active {
-    /// That of one family.
+    /// The value of one family.
     pub fn of(&self, family: Family) -> &Lead<Name> {
         match family {
             Family::V4 => &self.ipv4,
@@ -102,30 +103,30 @@ impl Active {
     }
 }
 
-/// What has happened since the daemon's start.
+/// Counters since the daemon's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Counters {
-    /// changes of who leads, in either family
+    /// changes of the leading provider, in either family
     pub swaps: u32,
     /// probes sent
     pub probes_sent: u32,
     /// probes answered
     pub probes_answered: u32,
-    /// replies that were not ours: forged, stray, or of another run
+    /// replies that were not accepted: forged, stray, or of a former run
     pub replies_rejected: u32,
     /// ICMP errors that quote a probe of ours
     pub icmp_errors: u32,
-    /// routes and rules of ours that somebody changed, and we put back
+    /// routes and rules of ours that another program changed, and that were put back
     pub repairs: u32,
-    /// requests that the kernel refused, or that did not end in time
+    /// requests that the kernel refused, or did not answer in time
     pub kernel_errors: u32,
-    /// overruns of the event socket, each healed by a fresh dump
+    /// overruns of the event socket; each causes a fresh dump
     pub overruns: u32,
-    /// netlink messages that could not be read, each healed by a fresh dump
+    /// netlink messages that could not be decoded; each causes a fresh dump
     pub undecodable: u32,
-    /// things of the kernel's there was no room to watch
+    /// kernel objects that there was no room to watch
     pub overflows: u32,
-    /// reloads of the configuration that were carried out
+    /// successful reloads of the configuration
     pub reloads: u32,
 }
 
@@ -136,20 +137,20 @@ pub struct ProviderHead {
     pub id: Name,
     /// its place in the order of preference, from 1
     pub rank: u32,
-    /// as a whole
+    /// its state as a whole
     pub state: ProviderState,
-    /// whether a person took it out of use
+    /// whether the user disabled it
     pub disabled: bool,
-    /// whether the configuration has it in use
+    /// whether it is enabled in the configuration
     pub enabled: bool,
 }
 
-/// How a provider stands as a whole.
+/// The state of a provider as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProviderState {
-    /// a person pinned it
+    /// the user pinned it
     Pinned,
-    /// a person, or the configuration, took it out of use
+    /// the user, or the configuration, disabled it
     Disabled,
     /// the best state of its paths
     Is(State),
@@ -177,14 +178,14 @@ impl Default for ProviderState {
 pub struct Path {
     /// `ipv4` or `ipv6`
     pub family: Family,
-    /// its device; null when it is not known yet
+    /// its device; null if it is not known yet
     pub device: Option<DeviceName>,
     /// `waiting`, `probing`, `online`, `offline`, `frozen`
     #[serde(serialize_with = "state")]
     pub state: State,
-    /// why it is so, when there is more to say
+    /// the reason, if there is more to say
     pub reason: Reason,
-    /// since when it is so
+    /// time since it is in this state
     #[serde(rename = "since_s", serialize_with = "whole_seconds")]
     pub since_ms: u64,
     /// its own address
@@ -197,9 +198,9 @@ pub struct Path {
     pub installed: bool,
     /// the metric of a foreign default route that wins over ours
     pub overridden_by: Option<Metric>,
-    /// the provider that carries although this path is online and before it in the order, for `preempt` says so
+    /// the provider that carries traffic because of `preempt`, although this path is online and before it in the order
     pub held_back_by: Option<Name>,
-    /// when that ends by time alone
+    /// when `preempt` lets this path take over, if that depends on the time alone
     pub takes_over_in_ms: Option<u64>,
     /// see [`Rounds`]
     pub rounds: Rounds,
@@ -209,10 +210,10 @@ pub struct Path {
     pub rtt_ms: Rtt,
     /// its checks
     pub checks: Vec<Check, PATH_CHECKS_MAX>,
-    /// why its state is what it is, as the journal has it
+    /// the cause of its state, as the journal has it
     #[serde(skip)]
     pub cause: Option<Cause>,
-    /// what its rounds say
+    /// the verdict of its rounds
     #[serde(skip)]
     pub verdict: Verdict,
     /// the path before it in the order that is online, or else may be: its provider, and whether it is online
@@ -226,18 +227,18 @@ pub struct Path {
     pub levels: [Option<Level>; Measure::ALL.len()],
 }
 
-/// Why a path is in its state, as far as its rounds have nothing to do with it.
+/// Why a path is in its state, apart from its rounds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reason {
     /// what its uplink lacks
     pub waiting: Option<Waiting>,
     /// whether it probes
     pub duty: Duty,
-    /// no check asks for anything in its family
+    /// it has no check in its family
     pub unchecked: bool,
     /// the other provider that has its device, or is pinned
     pub other: Option<Name>,
-    /// of an offline path: the metric of a default route in `main` that refuses traffic, and is obeyed
+    /// of an offline path: the metric of a default route in `main` that refuses traffic and prevails
     pub refused: Option<Metric>,
 }
 
@@ -272,7 +273,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Null when there is nothing to say.
+/// Null if there is no reason to show.
 impl Serialize for Reason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !self.is_told() {
@@ -290,7 +291,7 @@ pub struct Rounds {
     pub good: u32,
     /// failed ones
     pub failed: u32,
-    /// the last so many were alike: above 0 good, below 0 failed
+    /// how many of the last were the same: above 0 good, below 0 failed
     pub streak: i32,
 }
 
@@ -327,9 +328,9 @@ pub struct Level {
     pub value: Option<u32>,
     /// above this it fails
     pub most: u32,
-    /// at this, or below it, it is good again
+    /// at or below this it is good again
     pub recover: u32,
-    /// whether it failed, and is not good again
+    /// whether it fails: it exceeded the upper threshold, and is not good again yet
     pub is_poor: bool,
 }
 
@@ -341,11 +342,11 @@ pub struct Check {
     /// `ping`, `dns` …
     #[serde(rename = "type")]
     pub kind: Word,
-    /// who is asked
+    /// its target
     pub target: Target,
     /// `ok`, `lost`, `pending`
     pub state: CheckState,
-    /// of its last answer
+    /// round-trip time of its last answer
     pub rtt_ms: Option<Decimal>,
     /// over the window
     pub loss_percent: Option<Decimal>,
@@ -353,12 +354,12 @@ pub struct Check {
     pub sent: u32,
     /// since the start
     pub received: u32,
-    /// since when each of its probes is lost; null when the last one was answered
+    /// time since when each of its probes is lost; null if the last one was answered
     pub failing_s: Option<u32>,
-    /// whether a round is failed without its answer
+    /// whether a round fails without its answer
     #[serde(skip)]
     pub required: bool,
-    /// what was wrong with its last probe that is settled, if that did not just stay unanswered
+    /// the fault of its last settled probe; none if it was only unanswered
     #[serde(skip)]
     pub fault: Option<Fault>,
     /// how long ago that probe was sent
@@ -367,21 +368,21 @@ pub struct Check {
     /// how long ago the last answer came
     #[serde(skip)]
     pub answered_ms: Option<u64>,
-    /// in what time it is asked again, when that is not in the next round
+    /// time until it is probed again, if that is not in the next round
     #[serde(skip)]
     pub again_in_ms: Option<u64>,
 }
 
-/// What became of the last probe that is settled.
+/// The result of the last settled probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckState {
-    /// none is
+    /// no probe is settled yet
     #[default]
     Pending,
     /// it was answered in time
     Ok,
-    /// it was not
+    /// it was lost
     Lost,
 }
 

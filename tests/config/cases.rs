@@ -48,7 +48,7 @@ config provider isp1
 "8: gateway '192.0.2.300': expected an IPv4 or IPv6 address",
 "9: gateway 'fe80::1%eth1': expected an address without %device",
 "10: gateway '192.0.2.1/24': expected an address without a prefix length",
-"11: gateway '0.0.0.0': the unspecified address is nobody's",
+"11: gateway '0.0.0.0': the unspecified address belongs to no host",
 "12: gateway 'router': expected an IPv4 or IPv6 address",
 ]),
 ("\

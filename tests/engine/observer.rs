@@ -374,9 +374,10 @@ impl Observer {
         let told = |slot, family| {
             let provider = self.config.at(slot).map(|p| p.id.as_str());
             news.iter().any(|entry| {
-                let by_hand = entry.who.family.is_none();
+                let by_hand = entry.subject.family.is_none();
                 by_hand
-                    || entry.who.provider.as_deref() == provider && entry.who.family == Some(family)
+                    || entry.subject.provider.as_deref() == provider
+                        && entry.subject.family == Some(family)
             })
         };
         for family in Family::ALL {
@@ -387,9 +388,9 @@ impl Observer {
             match lead {
                 Lead::By(leader) => assert!(told(leader, family), "why does {leader:?} lead?"),
                 Lead::NoRoute | Lead::Refused => {
-                    let mut of_family = news.iter().filter(|e| e.who.family == Some(family));
+                    let mut of_family = news.iter().filter(|e| e.subject.family == Some(family));
                     let told = of_family
-                        .any(|entry| entry.who.provider.is_none() && entry.kind.is_grave());
+                        .any(|entry| entry.subject.provider.is_none() && entry.kind.is_grave());
                     assert!(told, "the end of {:?} is silent", self.leads[family]);
                 }
                 Lead::Unknown => {}

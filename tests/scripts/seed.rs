@@ -134,7 +134,7 @@ fn the_first_provider_when_none_is_reliable() {
     assert_eq!(world.leader(), "isp1");
     assert_eq!(
         world.last_word_of("isp1"),
-        "leads: last resort: isp2 is offline, and nobody works"
+        "leads: last resort: isp2 is offline, and no provider works"
     );
 }
 

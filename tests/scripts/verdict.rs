@@ -295,7 +295,7 @@ fn entries_that_may_need_action_are_marked() {
     world.run(ms(1000));
     let entries = world.engine.journal().entries();
     let marked: Vec<(String, bool)> = entries
-        .filter(|entry| entry.who.provider.as_deref() == Some("isp1"))
+        .filter(|entry| entry.subject.provider.as_deref() == Some("isp1"))
         .filter(|entry| matches!(entry.kind, Kind::State { from, to } if from != to))
         .map(|entry| (entry.kind.to_string(), entry.kind.is_grave()))
         .collect();

@@ -286,7 +286,9 @@ impl World {
     pub(crate) fn journal_of(&self, id: &str) -> Vec<String> {
         let entries = self.engine.journal().entries();
         entries
-            .filter(|e| e.who.provider.as_deref() == Some(id) && e.who.family != Some(Family::V6))
+            .filter(|e| {
+                e.subject.provider.as_deref() == Some(id) && e.subject.family != Some(Family::V6)
+            })
             .map(|e| format!("{}: {}", e.kind, e.cause))
             .collect()
     }

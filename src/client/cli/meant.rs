@@ -1,9 +1,9 @@
-//! What was most likely meant by a command line that is none.
+//! Suggestions for a wrong command line.
 
 use super::{COMMANDS, OPTIONS};
 use crate::option::nearest;
 
-/// Words that other programs have for commands of ours.
+/// Words that other programs use for commands of ours.
 const SYNONYMS: [(&str, &str); 13] = [
     ("pin", "use"),
     ("switch", "use"),
@@ -20,7 +20,7 @@ const SYNONYMS: [(&str, &str); 13] = [
     ("ping", "probe"),
 ];
 
-/// Options of one command, which do not stand before it.
+/// Options of one command, which must follow it.
 const BELONGINGS: [(&str, &str); 5] = [
     ("--json", "status"),
     ("--watch", "status"),
@@ -29,7 +29,7 @@ const BELONGINGS: [(&str, &str); 5] = [
     ("--interval", "probe"),
 ];
 
-/// What to say of a word that argh does not know, among those that were typed.
+/// The suggestion for a word that argh does not know.
 pub(super) fn instead_of(unknown: &str, typed: &[&str]) -> Option<String> {
     let command = command_of(typed)?;
     if unknown != command {
@@ -56,7 +56,7 @@ pub(super) fn instead_of(unknown: &str, typed: &[&str]) -> Option<String> {
     near(unknown)
 }
 
-/// Of one that follows a command.
+/// The suggestion for a word that follows a command.
 fn of_argument(unknown: &str, command: &str, typed: &[&str]) -> Option<String> {
     let is_file = unknown.contains(['/', '.']);
     if is_file && COMMANDS.contains(&command) {
@@ -81,7 +81,7 @@ fn near(unknown: &str) -> Option<String> {
     Some(format!("did you mean {meant}?"))
 }
 
-/// The first word that is no option of the whole, nor its value.
+/// The first word that is neither a global option nor its value.
 fn command_of<'w>(typed: &[&'w str]) -> Option<&'w str> {
     match typed {
         ["--config", _, rest @ ..] => command_of(rest),
@@ -90,7 +90,7 @@ fn command_of<'w>(typed: &[&'w str]) -> Option<&'w str> {
     }
 }
 
-/// What was typed, with another word in the place of one.
+/// The command line, with one word replaced.
 fn with(typed: &[&str], one: &str, other: &str) -> String {
     let words = typed
         .iter()

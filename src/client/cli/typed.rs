@@ -1,4 +1,4 @@
-//! What argh makes of a command line: a struct a command. Its comments are the help.
+//! The command line as argh parses it: one struct per command. Its comments are the help.
 
 use std::path::PathBuf;
 
@@ -237,7 +237,7 @@ pub(super) struct Version {
     config: Option<PathBuf>,
 }
 
-/// What is converted when nobody names another.
+/// The file that is converted if none is named.
 const MWAN3: &str = "/etc/config/mwan3";
 
 impl From<TypedCommand> for (Option<PathBuf>, Command) {

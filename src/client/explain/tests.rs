@@ -188,7 +188,7 @@ fn why_it_carries() {
     let mut answer = troubled();
     answer.header.as_mut().unwrap().active.ipv4 =
         Lead::By("satellite-of-the-neighbouring-x".try_into().unwrap());
-    let over = "But somebody else's default route wins over ours, by its metric 0: traffic leaves by that.";
+    let over = "But another program's default route wins over ours, by its metric 0: traffic leaves by that.";
     assert!(said(&answer).contains(over), "{}", said(&answer));
 }
 

@@ -1,8 +1,8 @@
-//! The way out for sockets that are bound to a device, while no daemon keeps one: a policy table's routes, and the rules
-//! that lead to it. They serve nobody else, and go again with the last probe.
+//! Routes for sockets that are bound to a device, while no daemon keeps any: the routes of a policy table, and the rules
+//! that look it up. No other traffic uses them. They are deleted after the last probe.
 
 use super::OneWay;
-use super::uplinks::Scene;
+use super::uplinks::ProbedProvider;
 use crate::config::{Config, RtTable};
 use crate::engine::Plan;
 use crate::linux::netlink::Requests;
@@ -15,60 +15,60 @@ use crate::types::{Family, PROTOCOL, Slot};
 /// Held while probes are on their way.
 pub(super) struct TemporaryRoutes {
     requests: Option<Requests>,
-    /// what was added, and goes again
+    /// what was added, and is deleted again
     added: Vec<Change>,
-    /// no daemon starts meanwhile, and finds what is not its own
-    alone: Option<NetnsLock>,
+    /// keeps a daemon from starting meanwhile, and from finding these routes
+    netns_lock: Option<NetnsLock>,
 }
 
 impl TemporaryRoutes {
-    /// Adds what is missing. A daemon that runs has it all, but for providers that it does not manage: what was added for
-    /// them, it would take away.
-    pub(super) fn open(scene: &Scene<'_>) -> Result<TemporaryRoutes, String> {
+    /// Adds what is missing. A running daemon has all routes except those of providers that it does not manage, and would
+    /// delete routes that were added for these.
+    pub(super) fn open(probed: &ProbedProvider<'_>) -> Result<TemporaryRoutes, String> {
         let mut routes = TemporaryRoutes {
             requests: None,
             added: Vec::new(),
-            alone: match NetnsLock::take() {
-                Ok(alone) => Some(alone),
+            netns_lock: match NetnsLock::take() {
+                Ok(lock) => Some(lock),
                 Err(held @ NetnsTaken::Held { .. }) if !held.by_probe() => None,
                 Err(error) => return Err(error.to_string()),
             },
         };
-        if routes.alone.is_none() && !scene.ways.iter().all(|way| is_served(scene, way)) {
-            let id = &scene.provider.id;
+        if routes.netns_lock.is_none() && !probed.ways.iter().all(|way| is_served(probed, way)) {
+            let id = &probed.provider.id;
             return Err(format!(
                 "the daemon that runs keeps no route for probes of {id}: is option enabled '0', or the file not loaded yet? \
                  Set it to '1' and reload (`failover disable {id}` takes traffic off it), or stop the daemon"
             ));
         }
-        if routes.alone.is_some() {
+        if routes.netns_lock.is_some() {
             let requests = Requests::open().map_err(|error| error.to_string())?;
             routes.requests = Some(requests);
             for family in Family::ALL {
-                routes.add(scene, family)?;
+                routes.add(probed, family)?;
             }
         }
         Ok(routes)
     }
 
-    /// The name that is held meanwhile, for those who look whether it is.
-    pub(super) fn alone(&self) -> Option<&NetnsLock> {
-        self.alone.as_ref()
+    /// The lock that is held meanwhile, for other programs that ask for it.
+    pub(super) fn netns_lock(&self) -> Option<&NetnsLock> {
+        self.netns_lock.as_ref()
     }
 
-    fn add(&mut self, scene: &Scene<'_>, family: Family) -> Result<(), String> {
+    fn add(&mut self, probed: &ProbedProvider<'_>, family: Family) -> Result<(), String> {
         let mut config = Box::new(Config::new());
-        config.assign(scene.config);
+        config.assign(probed.config);
         for provider in &mut config.providers {
             if provider.rt_table == RtTable::None {
                 provider.rt_table = RtTable::Auto;
             }
         }
-        let routes = scene.mirror.routes();
+        let routes = probed.mirror.routes();
         let mut tables = Tables::new();
         tables.choose(&config, routes);
         let mut wanted = Box::new(Wanted::new());
-        let way = scene.ways.iter().find(|way| way.id.family == family);
+        let way = probed.ways.iter().find(|way| way.id.family == family);
         let uplink = |_: Slot| way.map(|way| &way.uplink);
         wanted.fill(&Situation {
             config: &config,
@@ -77,7 +77,7 @@ impl TemporaryRoutes {
             uplink: &uplink,
             tables: &tables,
             routes,
-            rules: scene.mirror.rules(),
+            rules: probed.mirror.rules(),
             yields: false,
         });
         let mut missing = Vec::new();
@@ -85,11 +85,11 @@ impl TemporaryRoutes {
             family,
             &wanted,
             routes,
-            scene.mirror.rules(),
+            probed.mirror.rules(),
             &mut |change| {
                 let is_ours = |route: &Route| routes.iter().any(|other| same_place(route, other));
                 let wanted = match &change {
-                    // What a killed daemon has left will do.
+                    // Left by a killed daemon: used as it is.
                     Change::SetRoute(route) => !is_ours(route),
                     Change::AddRule(rule) => serves_bound(&config, rule),
                     Change::DeleteRoute(_) | Change::DeleteRule(_) | Change::MoveRule(_) => false,
@@ -113,8 +113,8 @@ impl TemporaryRoutes {
     }
 }
 
-/// Whether it leads sockets that are bound, or is needed before those that do: replies to the LAN, and the machine's own
-/// addresses, keep their way.
+/// Whether a rule is for bound sockets, or must precede those that are: replies to the LAN, and traffic to the machine's own
+/// addresses, keep their routes.
 fn serves_bound(config: &Config, rule: &Rule) -> bool {
     match rule.selector {
         Selector::All => rule.pref <= config.globals.rule_pref,
@@ -124,13 +124,13 @@ fn serves_bound(config: &Config, rule: &Rule) -> bool {
 }
 
 /// Whether the daemon has a rule for sockets that are bound to this device.
-fn is_served(scene: &Scene<'_>, way: &OneWay) -> bool {
+fn is_served(probed: &ProbedProvider<'_>, way: &OneWay) -> bool {
     let device = &way.uplink.device;
     let leads = |rule: &Rule| {
         let ours = (rule.protocol, rule.family) == (PROTOCOL, way.id.family);
         ours && rule.selector == Selector::Oif(device.clone())
     };
-    way.uplink.index == 0 || scene.mirror.rules().iter().any(leads)
+    way.uplink.index == 0 || probed.mirror.rules().iter().any(leads)
 }
 
 fn same_place(route: &Route, other: &Route) -> bool {
@@ -149,7 +149,7 @@ impl Drop for TemporaryRoutes {
                 Change::AddRule(rule) => Change::DeleteRule(rule),
                 other => other,
             };
-            // The next daemon takes away what stays behind.
+            // The next daemon deletes what is left.
             let _ = requests.carry_out(&undone);
         }
     }

@@ -1,4 +1,4 @@
-//! What there is to know of a provider's ways out, found as the daemon finds it.
+//! The uplinks of the probed provider, found as the daemon finds them.
 
 use std::time::Duration as Span;
 
@@ -13,20 +13,20 @@ use crate::routing::mirror::{Kinds, Mirror, Named};
 use crate::routing::uplink::resolve;
 use crate::types::{Duration, Family, PathId};
 
-/// How long netifd is asked: until it is given up, and its end is seen.
+/// Timeout for netifd's answer, with time to see the end of `ubus`.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// Between two looks for its answer.
+/// Pause between two polls for its answer.
 const PAUSE: Span = Span::from_millis(5);
 
-/// A provider, and its ways out.
-pub(super) struct Scene<'a> {
+/// The probed provider, its uplinks, and the picture of the kernel's state that they come from.
+pub(super) struct ProbedProvider<'a> {
     pub(super) config: &'a Config,
     pub(super) provider: &'a Provider,
     pub(super) mirror: Box<Mirror>,
     pub(super) ways: Vec<OneWay>,
 }
 
-/// Leaves in a configuration what is to be probed: one provider, and its checks or one.
+/// Reduces a configuration to what is to be probed: one provider, and all its checks or one.
 pub(super) fn choose(config: &mut Config, errand: &Errand<'_>) -> Result<(), String> {
     let chosen = match errand.check {
         None => None,
@@ -46,7 +46,7 @@ pub(super) fn choose(config: &mut Config, errand: &Errand<'_>) -> Result<(), Str
         .providers
         .retain(|provider| provider.id == errand.provider);
     for provider in &mut config.providers {
-        // A person may look at one that is not in use.
+        // A provider that is not in use can be probed as well.
         provider.enabled = true;
         if let Some(place) = chosen {
             provider.checks = 1 << place;
@@ -68,13 +68,13 @@ fn no_check(config: &Config, name: &str) -> String {
     )
 }
 
-impl<'a> Scene<'a> {
-    pub(super) fn look(config: &'a Config) -> Result<Scene<'a>, String> {
+impl<'a> ProbedProvider<'a> {
+    pub(super) fn look(config: &'a Config) -> Result<ProbedProvider<'a>, String> {
         let provider = config.providers.first().ok_or("there is no provider")?;
         let mut mirror = Box::new(Mirror::new());
         let mut requests = Requests::open().map_err(|error| error.to_string())?;
         let interfaces = ask_netifd(config);
-        // However much else there is, what is to be probed is seen.
+        // The probed devices have room before all others.
         mirror.watch(&|name| {
             name(Named::Table(config.globals.table));
             for family in Family::ALL {
@@ -114,7 +114,7 @@ impl<'a> Scene<'a> {
                 ),
             })
             .collect();
-        Ok(Scene {
+        Ok(ProbedProvider {
             config,
             provider,
             mirror,

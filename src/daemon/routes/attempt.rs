@@ -1,44 +1,45 @@
-//! One attempt at bringing a family to its plan: change after change, each of which may be refused.
+//! One attempt to apply a family's plan: change by change, each of which may be refused.
 
 use super::refusals::Refusals;
 use crate::linux::netlink::Requests;
 use crate::routing::objects::Change;
 use crate::types::{Fault, Instant};
 
-pub(super) struct Pass<'a> {
+/// The attempt, while changes are made.
+pub(super) struct Attempt<'a> {
     requests: &'a mut Requests,
     refusals: &'a mut Refusals,
     now: Instant,
     outcome: Outcome,
 }
 
-/// What came of it.
+/// The result of an attempt.
 #[derive(Default)]
 pub(super) struct Outcome {
     /// Changes made.
     pub(super) made: u32,
-    /// The first of them.
+    /// The first change made.
     pub(super) first: Option<Change>,
-    /// Requests that were not granted.
+    /// Requests that failed.
     pub(super) errors: u32,
-    /// What is not a matter of what was asked for.
+    /// A fault that is not due to the change itself.
     pub(super) stalled: Option<Fault>,
-    /// There is no room to remember all that was refused.
+    /// Whether there is no room to record all refusals.
     pub(super) crowded: bool,
-    /// What was refused before is accepted now.
+    /// Whether a change that was refused before is accepted now.
     pub(super) accepted: bool,
-    /// What is refused over and over is not what it was.
+    /// Whether the confirmed refusals have changed.
     pub(super) news: bool,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> Attempt<'a> {
     pub(super) fn begin(
         requests: &'a mut Requests,
         refusals: &'a mut Refusals,
         now: Instant,
-    ) -> Pass<'a> {
+    ) -> Attempt<'a> {
         refusals.begin();
-        Pass {
+        Attempt {
             requests,
             refusals,
             now,
@@ -46,12 +47,12 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Asks the kernel for a change, unless it has just refused it. Whether it was made.
+    /// Asks the kernel for a change, unless it has just refused it. Returns whether it was made.
     pub(super) fn ask(&mut self, change: Change) -> bool {
         let outcome = &mut self.outcome;
         let deletes = matches!(change, Change::DeleteRoute(_) | Change::DeleteRule(_));
         let held = self.refusals.hold_back(&change, self.now);
-        // What is deleted may rely on what did not come through.
+        // After a failure nothing is deleted: it may still be needed in place of the change that failed.
         if held || outcome.stalled.is_some() && deletes {
             return false;
         }

@@ -1,4 +1,5 @@
-//! The foreign default route in `main` that prevails over ours: found anew at each change, and told when it comes and goes.
+//! The foreign default route in `main` that prevails over ours: found anew at each change, and reported when it comes and
+//! goes.
 
 use super::RouteSync;
 use crate::daemon::context::Context;
@@ -10,15 +11,15 @@ use crate::types::{Cause, Family, Instant, Kind};
 impl RouteSync<'_> {
     /// The default route that prevails over ours, or may be meant to.
     pub(in crate::daemon) fn manual(&self, family: Family) -> &Manual {
-        &self.standing[family].manual
+        &self.families[family].manual
     }
 
-    /// Whether one prevailed when it was looked for first; none before that.
+    /// Whether one prevailed at the first search; none before that.
     pub(in crate::daemon) fn manual_at_start(&self, family: Family) -> Option<bool> {
-        self.standing[family].manual_at_start
+        self.families[family].manual_at_start
     }
 
-    /// Looks whether a foreign default route prevails. Returned is what was known before, if that is another.
+    /// Searches for a foreign default route that prevails. Returns the former result, if it differs.
     pub(super) fn find_manual(
         &mut self,
         family: Family,
@@ -28,7 +29,7 @@ impl RouteSync<'_> {
         let config = engine.config();
         let mut providers = config.providers.iter();
         if providers.any(|provider| interfaces.is_awaited(provider)) {
-            return None; // its device may be that of such a route
+            return None; // the device of such a route may be a provider's
         }
         let is_named = |name: &str| {
             let names = |p| Family::ALL.map(|family| told_of(interfaces, p, family).device);
@@ -42,14 +43,12 @@ impl RouteSync<'_> {
             }
             false => Manual::None,
         };
-        let standing = &mut self.standing[family];
-        standing
-            .manual_at_start
-            .get_or_insert(found.obeyed().is_some());
-        (standing.manual != found).then(|| core::mem::replace(&mut standing.manual, found))
+        let sync = &mut self.families[family];
+        sync.manual_at_start.get_or_insert(found.obeyed().is_some());
+        (sync.manual != found).then(|| core::mem::replace(&mut sync.manual, found))
     }
 
-    /// Notes which route or provider carries from now on.
+    /// Records which route or provider carries traffic from now on.
     pub(super) fn manual_changed(
         &mut self,
         family: Family,

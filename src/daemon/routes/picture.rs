@@ -1,5 +1,5 @@
-//! The picture of the kernel's state is kept true: the kernel's news are taken in, and what they leave in doubt, or what there
-//! was no room for, is looked at anew.
+//! Keeps the mirror of the kernel's state up to date: reads events, and dumps anew what events leave unknown, or what there
+//! was no room for.
 
 use super::RouteSync;
 use crate::engine::Engine;
@@ -8,15 +8,15 @@ use crate::linux::process::ubus::Interfaces;
 use crate::routing::mirror::Kinds;
 use crate::types::{Duration, Instant};
 
-/// Between two dumps, when one has failed, or the next would leave the same doubts.
+/// Pause between two dumps, if one has failed, or would leave the same things unknown.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Dumps of one wake-up: each for what happened during the one before.
+/// Dumps per wake-up: each for what happened during the one before.
 const DUMPS_MAX: u8 = 3;
-/// The longest between two looks at what there is no room for. The first comes after [`PATIENCE`], each other after twice
-/// as long.
+/// The longest pause between two dumps of things that lack room. The first comes after [`PATIENCE`], each next after twice
+/// the last pause.
 const GAPS_PATIENCE_MAX: Duration = Duration::from_secs(256);
 
-/// When to look again at what there was no room for.
+/// When to dump again the things that lacked room.
 #[derive(Default)]
 pub(super) struct Gaps {
     at: Option<Instant>,
@@ -49,7 +49,7 @@ impl RouteSync<'_> {
         self.has_changed |= self.mirror.take_ways_changed();
     }
 
-    /// What there was no room for is due to be looked at again.
+    /// Requests a dump of the things that lacked room, if it is due.
     pub(super) fn look_again(&mut self, now: Instant) {
         if self.gaps.at.is_some_and(|at| at <= now) {
             self.gaps.at = None;
@@ -58,20 +58,20 @@ impl RouteSync<'_> {
         }
     }
 
-    /// When the next dump is due, if nothing happens before.
+    /// When the next dump is due, without further events.
     pub(super) fn next_dump(&self) -> Option<Instant> {
         let doubts = !self.mirror.needs().is_empty();
         let deadlines = [self.dump_at.filter(|_| doubts), self.gaps.at];
         deadlines.into_iter().flatten().min()
     }
 
-    /// Whether events have left doubts that only a fresh dump can settle, and none was made just now in vain.
+    /// Whether events require a fresh dump, and none has just failed.
     pub(super) fn dump_is_due(&self, now: Instant) -> bool {
         !self.mirror.needs().is_empty() && self.dump_at.is_none_or(|at| at <= now)
     }
 
-    /// A fresh picture of what is in doubt, once all that the kernel told before has been read. Whether it was made: read on
-    /// if not.
+    /// Dumps what is unknown, once all former events have been read. Returns whether it was done; if not, there are more
+    /// events to read.
     pub(super) fn dump(&mut self, dumps: &mut u8, now: Instant) -> bool {
         let needs = self.mirror.needs();
         let renewed = self.events.renew(&mut self.requests, self.mirror);
@@ -86,8 +86,8 @@ impl RouteSync<'_> {
         *dumps += 1;
         let mirror = &*self.mirror;
         let (doubts, lacks) = (!mirror.needs().is_empty(), mirror.lacks());
-        // What happened meanwhile asks for another at once; not so what there is no room for. And what leaves doubts again
-        // and again would do so for ever: a message of a newer kernel's, say.
+        // Changes during the dump require another one at once; things that lack room do not. Something that stays unknown
+        // after each dump, such as a message of a newer kernel, must not cause dumps without a pause.
         let at_once = renewed.is_ok() && *dumps < DUMPS_MAX && !lacks.has_all(mirror.needs());
         let patient = !at_once && (doubts || !lacks.is_empty());
         self.dump_at = patient.then(|| clock::now() + PATIENCE);
@@ -97,14 +97,14 @@ impl RouteSync<'_> {
         true
     }
 
-    /// A dump has shown what there is no room for.
+    /// A dump has shown more things than there is room for.
     pub(in crate::daemon) fn found_gaps(&mut self, now: Instant) {
         let any = !self.mirror.lacks().is_empty();
         self.gaps.found(any, now);
     }
 
-    /// The configuration, or netifd, names other devices: they have room before all others. What there was no room for is
-    /// looked at first, lest it be taken for absent.
+    /// The configuration, or netifd, names other devices, which then have room before all others. Things that lacked room are
+    /// dumped first, so that they are not taken for missing.
     pub(in crate::daemon) fn devices_named(
         &mut self,
         engine: &Engine,
@@ -116,7 +116,7 @@ impl RouteSync<'_> {
         }
     }
 
-    /// The picture by which what is ours is deleted: as true as it can be.
+    /// Dumps everything before our routes and rules are deleted.
     pub(super) fn last_look(&mut self) {
         self.read_events();
         if self.more_news {

@@ -1,4 +1,4 @@
-//! What the kernel refuses: each route and rule for itself, with when to ask for it again.
+//! The changes that the kernel refuses: per route and rule, with the time to try again.
 
 use heapless::Vec;
 
@@ -6,12 +6,12 @@ use crate::limits::REFUSED_MAX;
 use crate::routing::objects::{Change, Route};
 use crate::types::{Duration, Fault, Instant};
 
-/// Before what was refused is asked for again; each time twice as long.
+/// The first pause before a refused change is tried again. Each next pause is twice as long.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// What one family is refused. All zero bytes when new.
+/// The refusals of one family. All zero bytes when new.
 pub(in crate::daemon) struct Refusals {
     all: Vec<Refusal, REFUSED_MAX>,
 }
@@ -21,12 +21,12 @@ pub(in crate::daemon) struct Refusals {
 pub(in crate::daemon) struct Refusal {
     pub(in crate::daemon) change: Change,
     pub(in crate::daemon) fault: Fault,
-    /// The second attempt was refused, too. The first may have met a kernel in the middle of a change.
+    /// The second attempt was refused, too. The first may have failed because the kernel was in the middle of a change.
     pub(super) confirmed: bool,
     tried_at: Instant,
-    /// between the last attempt and the next
+    /// pause between the last attempt and the next
     pause: Duration,
-    /// the pass under way has asked for it
+    /// the present attempt has asked for it
     asked: bool,
 }
 
@@ -41,32 +41,33 @@ impl Refusals {
         Refusals { all: Vec::new() }
     }
 
-    /// A pass begins: it will ask for all that is still wanted.
+    /// An attempt begins: it will ask for every change that is still wanted.
     pub(super) fn begin(&mut self) {
         self.all
             .iter_mut()
             .for_each(|refusal| refusal.asked = false);
     }
 
-    /// It has ended: what it did not ask for is no longer wanted, or is there. Whether that was confirmed.
+    /// An attempt has ended: a change that it did not ask for is no longer wanted, or made. Returns whether a confirmed
+    /// refusal was dropped.
     pub(super) fn end(&mut self) -> bool {
         let confirmed = self.confirmed().count();
         self.all.retain(|refusal| refusal.asked);
         self.confirmed().count() != confirmed
     }
 
-    /// Whether it is too early to ask for this again.
+    /// Whether it is too early to try this change again.
     pub(super) fn hold_back(&mut self, change: &Change, now: Instant) -> bool {
         let Some(refusal) = self.find(change) else {
             return false;
         };
         refusal.asked = true;
-        // As it is wanted now: its metric may be another.
+        // Take the change as it is wanted now: its metric may have changed.
         refusal.change = change.clone();
         now < refusal.due_at()
     }
 
-    /// The kernel has refused it. `None`: there is no room to remember it. Otherwise whether that is confirmed just now.
+    /// The kernel has refused a change. `None`: there is no room to record it. Otherwise whether this confirms the refusal.
     pub(super) fn add(&mut self, change: Change, fault: Fault, now: Instant) -> Option<bool> {
         if let Some(known) = self.find(&change) {
             let news = !known.confirmed || known.fault != fault;
@@ -92,7 +93,7 @@ impl Refusals {
         self.all.push(refusal).ok().map(|()| false)
     }
 
-    /// The kernel has made the change. Whether it had refused it before.
+    /// The kernel has made the change. Returns whether it was refused before.
     pub(super) fn remove(&mut self, change: &Change) -> bool {
         match self.find(change) {
             Some(refusal) => {
@@ -103,24 +104,24 @@ impl Refusals {
         }
     }
 
-    /// The devices or addresses of the machine have changed: what was refused may be accepted now.
+    /// The devices or addresses of the machine have changed: the kernel may accept what it refused.
     pub(super) fn hurry(&mut self) {
         for refusal in &mut self.all {
             refusal.pause = PAUSE_MIN;
         }
     }
 
-    /// When to ask for the next one again.
+    /// When to try the next one again.
     pub(super) fn due_at(&self) -> Option<Instant> {
         self.all.iter().map(Refusal::due_at).min()
     }
 
-    /// What is refused over and over.
+    /// The confirmed refusals.
     pub(in crate::daemon) fn confirmed(&self) -> impl Iterator<Item = &Refusal> {
         self.all.iter().filter(|refusal| refusal.confirmed)
     }
 
-    /// Whether this default route, wherever it stands, is refused over and over for what it says.
+    /// Whether this default route is refused again and again, whatever its table and metric.
     pub(super) fn forbid(&self, which: impl Fn(&Route) -> bool) -> bool {
         self.confirmed().any(|refusal| match &refusal.change {
             Change::SetRoute(route) => which(route) && !is_of_all(refusal.fault),
@@ -134,8 +135,7 @@ impl Refusals {
     }
 }
 
-/// Whether the kernel holds these for the same. What it says of a route does not depend on the metric, which is another
-/// whenever the order is.
+/// Whether the kernel refuses both for the same reason. The metric, which changes with the order, does not matter.
 fn is_same(a: &Change, b: &Change) -> bool {
     match (a, b) {
         (Change::SetRoute(a), Change::SetRoute(b)) => {
@@ -146,7 +146,7 @@ fn is_same(a: &Change, b: &Change) -> bool {
     }
 }
 
-/// Whether the kernel refuses not this, but whatever we ask for.
+/// Whether the fault concerns all requests, and not this change.
 fn is_of_all(fault: Fault) -> bool {
     matches!(fault, Fault::NotPermitted | Fault::NotSupported)
 }
@@ -183,7 +183,7 @@ mod tests {
         })
     }
 
-    /// One pass that asks for these, all of which are refused: which of them it asks the kernel for.
+    /// One attempt with these changes, all of which are refused. Returns which of them it asks the kernel for.
     fn pass(refusals: &mut Refusals, wanted: &[Change], now: i64) -> std::vec::Vec<usize> {
         let now = Instant::from_secs(now);
         let mut asked = std::vec::Vec::new();

@@ -1,4 +1,4 @@
-//! Every path's uplink, as the kernel's picture and netifd tell of it: the engine hears of each change.
+//! Finds every path's uplink, from the mirror and netifd, and reports changes to the engine.
 
 use super::RouteSync;
 use crate::config::Config;
@@ -18,7 +18,7 @@ impl RouteSync<'_> {
         self.uplinks.get(path.index())
     }
 
-    /// Finds every path's uplink, and tells the engine of those that changed.
+    /// Finds every path's uplink, and reports changed ones to the engine.
     pub(in crate::daemon) fn look_at_uplinks(
         &mut self,
         cx: &mut Context<'_>,
@@ -38,7 +38,7 @@ impl RouteSync<'_> {
         self.watch_uplinks(cx.engine, interfaces);
     }
 
-    /// Of each path's uplink that has changed: whether sockets must be bound anew.
+    /// Updates the uplinks; for each changed one, whether sockets must be bound anew.
     fn find_uplinks(
         &mut self,
         engine: &Engine,
@@ -60,7 +60,7 @@ impl RouteSync<'_> {
                     continue;
                 };
                 if interfaces.is_awaited(provider) && (self.adopting || known.index != 0) {
-                    // What was so is more likely than nothing.
+                    // The former uplink is more likely right than none.
                     known.claim_device(path.slot, &mut claims);
                     continue;
                 }
@@ -83,8 +83,8 @@ impl RouteSync<'_> {
         changes
     }
 
-    /// At the start, the order of a former run's routes is what it wanted last, whatever it has saved: a swap comes before
-    /// its saving, which may fail, and what is saved may be lost.
+    /// At the start, the order of the routes in the kernel overrides the saved leader: a swap comes before the state is saved,
+    /// and saving may fail, or the file may be lost.
     fn believe_order(&self, engine: &mut Engine) {
         for family in Family::ALL {
             if !engine.awaits_uplinks(family) {
@@ -134,7 +134,7 @@ impl RouteSync<'_> {
         );
     }
 
-    /// Forgets the uplinks of providers whose places others get in the candidate. To be called before that is in force.
+    /// Forgets the uplinks of providers whose slots others get in the candidate. Call it before the candidate is in force.
     pub(in crate::daemon) fn forget_changed(&mut self, running: &Config, candidate: &Config) {
         let id_in = |config: &Config, path: PathId| config.at(path.slot).map(|p| p.id.clone());
         for (index, uplink) in self.uplinks.iter_mut().enumerate() {
@@ -154,7 +154,7 @@ impl RouteSync<'_> {
         }
     }
 
-    /// What the uplinks depend on has room before anything else. Whether a dump is needed for that.
+    /// Gives the objects that uplinks depend on room before all others. Returns whether a dump is needed.
     pub(super) fn watch_uplinks(&mut self, engine: &Engine, interfaces: &Interfaces) -> bool {
         let (uplinks, tables) = (&*self.uplinks, &*self.tables);
         let config = engine.config();
@@ -179,7 +179,7 @@ impl RouteSync<'_> {
     }
 }
 
-/// Names what is told of a provider's way out.
+/// Names the configured or learned parts of a provider's uplink.
 fn name_told(told: Told, name: &mut dyn FnMut(Named)) {
     if !told.device.is_empty() {
         name(Named::Device(told.device));

@@ -1,21 +1,21 @@
-//! The verdict on one path: what its rounds amount to, and why that changes.
+//! The verdict on one path, and why it changes.
 
 use super::quality::PoorMeasures;
 use crate::engine::rounds::Rounds;
 use crate::engine::terms::Terms;
 use crate::types::{CheckSet, Ground, Measured, Verdict};
 
-/// What the rounds since the uplink came up amount to.
+/// The judgement of the rounds since the uplink came up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Judgement {
     pub(crate) verdict: Verdict,
     pub(crate) poor: PoorMeasures,
-    /// the measure that has become good again, while everything else was good already
+    /// the measure that has become good again after everything else was good
     recovered: Option<Measured>,
 }
 
 impl Judgement {
-    /// A verdict of before.
+    /// Starts with a former verdict.
     pub(crate) const fn of(verdict: Verdict) -> Judgement {
         Judgement {
             verdict,
@@ -24,8 +24,8 @@ impl Judgement {
         }
     }
 
-    /// Judges the rounds that can be judged. Why the verdict that stands at the end is another, if it is, and the checks
-    /// that the last round lost, where that is the reason.
+    /// Judges the rounds that can be judged. Returns why the verdict changed, if it did, and the checks that the last round
+    /// lost, if that is the reason.
     pub(crate) fn judge(
         &mut self,
         rounds: &mut Rounds,
@@ -39,7 +39,7 @@ impl Judgement {
         ground.filter(|_| self.verdict != before)
     }
 
-    /// One more round has been judged: why the verdict is another, if it is.
+    /// One more round is judged. Returns why the verdict changed, if it did.
     fn weigh_round(&mut self, rounds: &Rounds, terms: &Terms) -> Option<(Ground, CheckSet)> {
         let timing = &terms.timing;
         let streak = rounds.streak();

@@ -6,7 +6,7 @@ use crate::engine::terms::Terms;
 use crate::limits::QUALITY_ROUNDS_MIN;
 use crate::types::{Measure, Measured};
 
-/// The measures that are beyond their thresholds: one bit per [`Measure`].
+/// The measures that exceed their thresholds: one bit per [`Measure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PoorMeasures(u8);
 
@@ -22,8 +22,8 @@ impl PoorMeasures {
         self.0 & PoorMeasures::bit(measure) != 0
     }
 
-    /// Weighs the quality of rounds against its thresholds. Tells of the first measure that is beyond; else of the first
-    /// that was.
+    /// Compares the quality of rounds with its thresholds. Returns the first measure that exceeds its threshold; else the
+    /// first that did before.
     pub(crate) fn weigh(&mut self, rounds: &Rounds, terms: &Terms) -> Option<Measured> {
         let (mut beyond, mut within) = (None, None);
         for measure in Measure::ALL {
@@ -32,16 +32,16 @@ impl PoorMeasures {
                 continue;
             };
             let Some(value) = measured(rounds, terms, measure, threshold) else {
-                continue; // too little is known to change what was
+                continue; // too little data to change the result
             };
             let was_beyond = self.contains(measure);
             let limit = match was_beyond {
                 true => threshold.recover,
                 false => threshold.most,
             };
-            // Being worse than the one, it fails by the other, now or since before.
+            // Above `recover` it fails, or failed before: the limit that it exceeded is `most`.
             let is_above = value > threshold.recover;
-            let told = Some(Measured {
+            let report = Some(Measured {
                 measure,
                 value,
                 limit: match is_above {
@@ -52,10 +52,10 @@ impl PoorMeasures {
             });
             if value > limit {
                 self.0 |= PoorMeasures::bit(measure);
-                beyond = beyond.or(told);
+                beyond = beyond.or(report);
             } else if was_beyond {
                 self.0 &= !PoorMeasures::bit(measure);
-                within = within.or(told);
+                within = within.or(report);
             }
         }
         beyond.or(within)
@@ -66,7 +66,7 @@ impl PoorMeasures {
     }
 }
 
-/// A measure over the window, as its threshold has it; none when there is too little to measure it by.
+/// The value of a measure over the window, in the unit of its threshold; none: there is too little data.
 pub(super) fn measured(
     rounds: &Rounds,
     terms: &Terms,
@@ -75,8 +75,8 @@ pub(super) fn measured(
 ) -> Option<u32> {
     let timing = &terms.timing;
     if measure == Measure::Loss {
-        let (lost, asked) = rounds.loss(timing.window, terms.telling);
-        // One lost probe alone is never beyond it.
+        let (lost, asked) = rounds.loss(timing.window, terms.line_checks);
+        // A single lost probe never exceeds it.
         let enough = asked * threshold.most >= 100;
         return enough.then(|| (lost * 100).div_ceil(asked));
     }

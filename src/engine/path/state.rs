@@ -1,11 +1,11 @@
 //! The state of one path, and its transitions.
 //!
 //! ```text
-//!         a former run judged it
+//!         restored from a former run
 //!    New ────────────────────────► Restored
 //!     │                               │
 //!     └───────────────┬───────────────┘
-//!                     │ the driver tells of the uplink for the first time
+//!                     │ the driver reports the uplink for the first time
 //!     lacks something │ is up
 //!    ┌────────────────┴───────────────┐
 //!    │                                ▼
@@ -19,9 +19,10 @@
 //!                   └───────────────────────────────────────────────┘
 //! ```
 //!
-//! Which of the three in the box a path enters is its [`Duty`]: only pins change that, and outside the box it is kept.
+//! The [`Duty`] of a path says which of the three states in the box it enters. Only pins change it; it is kept outside the
+//! box.
 //!
-//! What becomes of the verdict; every other transition leaves it as it is:
+//! These transitions change the verdict; every other one keeps it:
 //!
 //! | transition | `Fresh` | `Returning` | `Online` | `Offline` |
 //! |---|---|---|---|---|
@@ -37,29 +38,29 @@ mod tests;
 use super::judgement::Judgement;
 use crate::types::{Duty, Instant, State, Verdict, Waiting};
 
-/// Every state that a path can be in. [`State`] is what people see of it.
+/// Every state that a path can be in. [`State`] is what status shows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PathState {
-    /// The driver has not told of its uplink yet: it passes for one without a device.
+    /// The driver has not reported its uplink yet: it counts as one without a device.
     New {
         duty: Duty,
-        /// by a former run
+        /// as a former run saved it
         was_judged: bool,
     },
-    /// The driver has not told of its uplink yet, but a former run judged the path: its uplink was up then.
+    /// The driver has not reported its uplink yet, but a former run judged the path: its uplink was up then.
     Restored { duty: Duty, verdict: Verdict },
     /// Its uplink lacks something.
     Waiting {
         duty: Duty,
         why: Waiting,
-        /// whether a default route through it can be installed all the same
+        /// whether a default route through it can be installed nevertheless
         routable: bool,
         was_judged: bool,
     },
-    /// Its uplink is up, and its checks are asked.
+    /// Its uplink is up, and its checks are made.
     Checked {
         judgement: Judgement,
-        /// when the next round begins; means nothing where there are no checks
+        /// when the next round begins; without a meaning if there are no checks
         next_round_at: Instant,
     },
     /// Its uplink is up. Its provider is pinned.
@@ -69,7 +70,7 @@ pub(crate) enum PathState {
 }
 
 impl PathState {
-    /// Of a path that nothing is known of.
+    /// The state of a path with an unknown uplink.
     pub(crate) const fn new(duty: Duty) -> PathState {
         PathState::New {
             duty,
@@ -77,7 +78,7 @@ impl PathState {
         }
     }
 
-    /// A former run ended with this verdict. Only before the driver has told of the uplink.
+    /// Restores the verdict of a former run. Call it only before the driver has reported the uplink.
     pub(crate) fn restore(&mut self, verdict: Verdict) {
         match (&mut *self, verdict) {
             (PathState::New { was_judged, .. }, Verdict::Fresh | Verdict::Returning) => {
@@ -90,11 +91,14 @@ impl PathState {
                 };
             }
             (PathState::Restored { verdict: known, .. }, _) => *known = verdict,
-            _ => debug_assert!(false, "what the driver has told is not restored"),
+            _ => debug_assert!(
+                false,
+                "an uplink that the driver has reported is not restored"
+            ),
         }
     }
 
-    /// The uplink lacks something: all that is left of the verdict is whether there was one.
+    /// The uplink lacks something. Of the verdict, only whether there was one is kept.
     pub(crate) fn lose_uplink(&mut self, why: Waiting, routable: bool) {
         *self = PathState::Waiting {
             duty: self.duty(),
@@ -104,7 +108,7 @@ impl PathState {
         };
     }
 
-    /// The uplink has all that it needs. If it had not, and the path is checked, its first round begins then.
+    /// The uplink is up. If it was not, and the path is checked, its first round begins at `first_round_at`.
     pub(crate) fn gain_uplink(&mut self, first_round_at: Instant) {
         let (duty, verdict) = match *self {
             PathState::New { duty, was_judged } => (duty, presumed(was_judged)),
@@ -117,7 +121,8 @@ impl PathState {
         *self = PathState::up(duty, Judgement::of(verdict), first_round_at);
     }
 
-    /// A provider is pinned, or none is any more. If the path is checked from now on, its first round begins then.
+    /// A provider is pinned, or the pin is removed. If the path is checked from now on, its first round begins at
+    /// `first_round_at`.
     pub(crate) fn set_duty(&mut self, duty: Duty, first_round_at: Instant) {
         match (self.duty(), duty) {
             (Duty::Pinned, Duty::Checked) => self.forget_verdict(),
@@ -148,14 +153,14 @@ impl PathState {
         }
     }
 
-    /// It was frozen: presumed to be what it was, until it is judged anew.
+    /// It was frozen: its former verdict is presumed until it is judged anew.
     fn thaw(&mut self) {
         if let Some(verdict) = self.verdict_mut() {
             *verdict = presumed(matches!(verdict, Verdict::Returning | Verdict::Offline));
         }
     }
 
-    /// What was known is not known any more: presumed to be good.
+    /// Drops the verdict: it is presumed good.
     pub(crate) fn forget_verdict(&mut self) {
         match self {
             PathState::New { was_judged, .. } | PathState::Waiting { was_judged, .. } => {
@@ -169,14 +174,14 @@ impl PathState {
         }
     }
 
-    /// Its rounds begin anew, and its verdict stands.
+    /// Its rounds begin anew; its verdict is kept.
     pub(crate) fn forget_quality(&mut self) {
         if let Some(judgement) = self.judgement_mut() {
             *judgement = Judgement::of(judgement.verdict);
         }
     }
 
-    /// What no check asks for anything on is online while its uplink is up. Whether it was not before.
+    /// A path without checks is online while its uplink is up. Returns whether it was not online before.
     pub(crate) fn pass_unchecked(&mut self) -> bool {
         if self.duty() != Duty::Checked {
             return false;
@@ -185,7 +190,7 @@ impl PathState {
             .is_some_and(|verdict| core::mem::replace(verdict, Verdict::Online) != Verdict::Online)
     }
 
-    /// None where it is no more than presumed.
+    /// None if it is only presumed.
     fn verdict_mut(&mut self) -> Option<&mut Verdict> {
         match self {
             PathState::Restored { verdict, .. } => Some(verdict),
@@ -202,7 +207,7 @@ impl PathState {
         }
     }
 
-    /// What its rounds amount to; none while the driver has not said that its uplink is up.
+    /// The judgement of its rounds; none while its uplink is not known to be up.
     pub(crate) const fn judgement(&self) -> Option<&Judgement> {
         match self {
             PathState::New { .. } | PathState::Restored { .. } | PathState::Waiting { .. } => None,
@@ -212,12 +217,12 @@ impl PathState {
         }
     }
 
-    /// Whether the driver has told of the uplink.
-    pub(crate) const fn is_told(&self) -> bool {
+    /// Whether the driver has reported the uplink.
+    pub(crate) const fn is_uplink_known(&self) -> bool {
         !matches!(self, PathState::New { .. } | PathState::Restored { .. })
     }
 
-    /// Why it cannot be probed, when it cannot.
+    /// Why it cannot be probed; none: it can.
     pub(crate) const fn waiting(&self) -> Option<Waiting> {
         match self {
             PathState::New { .. } => Some(Waiting::NoDevice),
@@ -247,7 +252,7 @@ impl PathState {
         }
     }
 
-    /// What its rounds have said so far.
+    /// The verdict of its rounds so far.
     pub(crate) const fn verdict(&self) -> Verdict {
         match self {
             PathState::New { was_judged, .. } | PathState::Waiting { was_judged, .. } => {
@@ -260,8 +265,8 @@ impl PathState {
         }
     }
 
-    /// As people see it.
-    pub(crate) const fn seen(&self) -> State {
+    /// Its state, as status shows it.
+    pub(crate) const fn state(&self) -> State {
         match (self.waiting(), self.duty(), self.verdict()) {
             (Some(_), _, _) => State::Waiting,
             (None, Duty::Frozen, _) => State::Frozen,
@@ -272,7 +277,7 @@ impl PathState {
     }
 }
 
-/// What stands for a verdict until there is one.
+/// The verdict that is presumed until there is one.
 const fn presumed(was_judged: bool) -> Verdict {
     match was_judged {
         true => Verdict::Returning,

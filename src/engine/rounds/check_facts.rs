@@ -1,35 +1,35 @@
-//! What is known of one check on one path.
+//! The facts about one check on one path.
 
 use crate::limits::SILENCE_APART;
 use crate::types::{Duration, Fault, Instant};
 
-/// What is known of one check on this path.
+/// The facts about one check on this path.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckFacts {
     /// probes sent since the start
     pub sent: u32,
     /// probes answered since the start
     pub received: u32,
-    /// of the last answer, in microseconds; 0: none has come
+    /// round-trip time of the last answer, in microseconds; 0: no answer yet
     pub rtt_us: u32,
-    /// whether the last probe that is settled was answered in time
+    /// whether the last settled probe was answered in time
     pub last: Option<bool>,
-    /// when that was sent
+    /// when the last settled probe was sent
     pub(super) last_at: Instant,
-    /// why the last probe failed, if it did not just stay unanswered
+    /// why the last probe failed; none if it was only unanswered
     pub fault: Option<Fault>,
-    /// when a check with an interval of its own is asked again; zero: in the next round
+    /// when a check with an interval of its own is probed again; zero: in the next round
     pub next_at: Instant,
-    /// when the last answer came; zero: none has come
+    /// when the last answer came; zero: no answer yet
     pub answered_at: Instant,
-    /// probes lost since the last that was answered in time
+    /// probes lost since the last one that was answered in time
     pub losses: u8,
-    /// when the first of them was sent; zero: none is lost
+    /// when the first of these lost probes was sent; zero: none is lost
     pub failing_since: Instant,
 }
 
 impl CheckFacts {
-    /// When the last probe that is settled was sent.
+    /// When the last settled probe was sent.
     pub fn asked_at(&self) -> Instant {
         self.last_at
     }
@@ -47,8 +47,8 @@ impl CheckFacts {
         failing_since: Instant::ZERO,
     };
 
-    /// Whether it is to be asked at a time, if it has this interval of its own. It does not wait for that when a loss is
-    /// to be confirmed, for one lost packet says little; nor when those that are asked in each round are silent.
+    /// Whether a check with an interval of its own is due at a time. It is due early if a loss must be confirmed, because one
+    /// lost packet says little, and while the checks that are probed in each round are silent.
     pub(super) fn is_due(
         &self,
         at: Instant,
@@ -62,7 +62,7 @@ impl CheckFacts {
         at >= self.next_at || (settled && (silence || (1..down).contains(&self.losses)))
     }
 
-    /// Whether the last probe that is settled was answered in time, and not sent before.
+    /// Whether the last settled probe was answered in time, and was sent no earlier than a time.
     pub(super) fn answered_since(&self, since: Instant) -> bool {
         self.last == Some(true) && self.last_at >= since
     }

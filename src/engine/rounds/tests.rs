@@ -1,4 +1,4 @@
-//! What rounds make of answers, losses and faults, and when.
+//! The verdicts of rounds from answers, losses and faults, and their time.
 
 use super::*;
 use crate::config::fixture::TIMING;
@@ -19,7 +19,7 @@ pub(crate) fn terms(quorum: u8, intervals: &[Option<Duration>]) -> Terms {
             .map(|own| own.unwrap_or_default())
             .collect(),
         required: CheckSet(0),
-        telling: CheckSet::ALL,
+        line_checks: CheckSet::ALL,
     }
 }
 
@@ -46,7 +46,7 @@ fn a_later_good_round_does_not_overtake_an_undecided_one() {
     assert_eq!(rounds.judge(&terms), Some(false));
     assert_eq!(rounds.judge(&terms), Some(true));
     assert_eq!(rounds.streak(), 1);
-    // The late answer to the first mends the loss, not the verdict.
+    // The late answer to the first probe corrects the loss, not the verdict.
     assert_eq!(rounds.loss(50, CheckSet::ALL), (1, 2));
     rounds.answered(first, 0, rtt(400), &terms);
     assert_eq!(rounds.loss(50, CheckSet::ALL), (0, 2));
@@ -136,7 +136,7 @@ fn the_result_of_a_rare_check_stands_for_two_of_its_intervals() {
         assert_eq!(rounds.begin(ms(at), &terms).1, CheckSet(0), "at {at} ms");
         assert_eq!(rounds.judge(&terms), Some(true));
     }
-    // Asked again and unanswered: the last answer stands until it is too old.
+    // Probed again and unanswered: the last answer is used until it is too old.
     assert_eq!(rounds.begin(ms(1000), &terms).1, CheckSet(1));
     assert_eq!(rounds.begin(ms(1100), &terms).1, CheckSet(0));
     assert_eq!(rounds.judge(&terms), None);
@@ -171,13 +171,13 @@ fn a_rare_checks_loss_is_confirmed_at_once_and_stands() {
         [30_000, 30_300, 30_600],
         "three in a row, then as usual"
     );
-    // Until the first loss is known, the last answer stands.
+    // Until the first loss is known, the last answer is used.
     assert_eq!(failed[..4], [0, 3, 4, 5]);
     assert_eq!(failed.len(), judged - 2);
 }
 
 #[test]
-fn what_stands_from_before_does_not_outweigh_that_nobody_answers_now() {
+fn a_former_result_does_not_outweigh_that_no_target_answers_now() {
     let own = Duration::from_millis(30_000);
     let terms = terms(1, &[None, Some(own)]);
     let mut rounds = Rounds::new();
@@ -269,7 +269,7 @@ fn a_check_that_is_still_busy_stands_by_its_last_result() {
     );
 }
 
-/// A lost probe of a check that is asked seldom fails one round, however long its timeout is beside its interval.
+/// A lost probe of a check with a long interval fails one round, even if its timeout is long as well.
 #[test]
 fn a_check_that_was_busy_when_it_was_due_is_asked_as_soon_as_it_can_be() {
     let own = Duration::from_millis(1000);
@@ -299,7 +299,7 @@ fn a_check_that_was_busy_when_it_was_due_is_asked_as_soon_as_it_can_be() {
     assert_eq!(verdicts.iter().filter(|good| !**good).count(), 1);
 }
 
-/// A check for which there was no room says nothing, and has its turn next.
+/// A check for which there was no room has no result, and is the first in the next round.
 #[test]
 fn a_check_without_room_stands_by_its_last_result_however_old_and_is_asked_first_then() {
     let own = Duration::from_secs(5);
@@ -393,7 +393,7 @@ fn a_rare_result_grows_too_old_and_a_rare_check_is_not_put_off_by_jitter() {
     rounds.answered(round, 0, rtt(5), &terms);
     rounds.answered(round, 1, rtt(5), &terms);
     assert_eq!(rounds.judge(&terms), Some(true));
-    // Each round comes a little early. The rare check is busy from when it is to be asked again.
+    // Each round comes a little early. The rare check is busy from the time at which it is due again.
     let script = [
         (99, 0b01, true),
         (198, 0b11, true),

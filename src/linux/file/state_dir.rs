@@ -32,9 +32,9 @@ pub enum Unsafe {
 /// replace the daemon's files.
 pub fn make(state_dir: &str) -> Result<(), Unsafe> {
     let path = Path::new(state_dir);
-    let trouble = |error| Unsafe::FileError(FileError::new("create state_dir", path, error));
-    make_directories(path).map_err(trouble)?;
-    let found = fs::metadata(path).map_err(trouble)?;
+    let failed = |error| Unsafe::FileError(FileError::new("create state_dir", path, error));
+    make_directories(path).map_err(failed)?;
+    let found = fs::metadata(path).map_err(failed)?;
     if found.uid() != geteuid().as_raw() {
         return Err(Unsafe::Owner(path.to_owned(), found.uid()));
     }

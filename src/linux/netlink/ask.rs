@@ -1,5 +1,5 @@
-//! Asking by which way packets would leave (`ip route get`): `RTM_GETROUTE` for one address. Nothing is sent there, and
-//! nothing is allocated.
+//! Asks the kernel by which route packets to an address would leave (`RTM_GETROUTE`, as `ip route get`). No packet is sent,
+//! and no memory is allocated.
 
 use core::net::IpAddr;
 
@@ -18,25 +18,25 @@ use crate::routing::objects::Rule;
 use crate::types::{DeviceName, Family, Fault};
 
 // linux/rtnetlink.h
-/// Tell the table; else IPv4 always says `main`.
+/// Return the table; without this, IPv4 always returns `main`.
 const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
-/// Tell of the route as the table has it, with the length of its destination (since Linux 4.13).
+/// Return the route as it is in the table, with the length of its destination (since Linux 4.13).
 const RTM_F_FIB_MATCH: u32 = 0x2000;
 /// The length of `struct rtmsg`.
 const BODY: usize = 12;
-/// Two addresses and a number follow, at most.
+/// At most two addresses and a number follow.
 const LENGTH_MAX: usize = HEADER + BODY + 2 * (4 + 16) + (4 + 4);
-/// Rules for certain users (`uidrange`) do not count; without this, those for root would.
+/// The user ID to ask for: rules for certain users (`uidrange`) do not match. Without it, those for root would.
 const NO_USER: u32 = u32::MAX;
 /// The reverse-path filter looks up as root does (fib_frontend.c: `__fib_validate_source`).
 const ROOT: u32 = 0;
 
 impl Requests {
-    /// By which way packets would leave. Costs a system call for the question and one for the answer; twice that where the
-    /// route has several ways, of which the kernel tells its choice only when asked again.
+    /// The route by which packets would leave. Costs two system calls; four if the route has several nexthops: the kernel
+    /// returns which one it chooses only when asked again.
     ///
     /// # Errors
-    /// There is no answer. That packets do not leave is one.
+    /// There is no answer. (That packets do not leave is an answer.)
     pub fn ask(&mut self, question: Question) -> Result<Answer, Fault> {
         let route = self.look_up(question, RTM_F_FIB_MATCH)?;
         match route {
@@ -87,10 +87,10 @@ impl Requests {
         result.map_err(fault).and(name)
     }
 
-    /// Shows every rule of a family, in the kernel's order; those that cannot be read are left out.
+    /// Calls `each` with every rule of a family, in the kernel's order; rules that cannot be decoded are left out.
     ///
     /// # Errors
-    /// Not all were shown.
+    /// The dump is incomplete.
     pub fn each_rule(&mut self, family: Family, each: &mut dyn FnMut(&Rule)) -> Result<(), Fault> {
         let result = self.transact(encode::dump(Kinds::RULES, family), &mut |object| {
             if let Object::Rule(rule) = object {
@@ -101,8 +101,8 @@ impl Requests {
     }
 }
 
-/// Whether an error says that packets do not leave: no route, or one that refuses (fib_semantics.c: `fib_props`), or a rule
-/// that does (fib4_rule_action, fib6_rule_action).
+/// Whether an error says that packets do not leave: there is no route, or a route (fib_semantics.c: `fib_props`) or a rule
+/// (fib4_rule_action, fib6_rule_action) refuses them.
 fn refuses(errno: Errno) -> bool {
     matches!(
         errno,
@@ -110,7 +110,7 @@ fn refuses(errno: Errno) -> bool {
     )
 }
 
-/// Writes a question; how long it is.
+/// Writes a request; returns its length.
 fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, flags: u32) -> usize {
     let Question { target, source } = question;
     let (family, bits) = match Family::of(target) {
@@ -153,7 +153,7 @@ fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, flags: u32) -> usize
     length
 }
 
-/// Reads an answer; none when it cannot be read.
+/// Decodes an answer; none if it cannot be decoded.
 fn read(payload: &[u8]) -> Option<Way> {
     let mut way = Way {
         table: u32::from(*payload.get(4)?),

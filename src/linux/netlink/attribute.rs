@@ -1,4 +1,4 @@
-//! Attributes: the types that libc does not name, values ↔ bytes.
+//! Attributes: the types that libc does not define; values ↔ bytes.
 
 use core::net::IpAddr;
 
@@ -23,7 +23,7 @@ pub(super) const FRA_FWMASK: u16 = 16;
 pub(super) const FRA_OIFNAME: u16 = 17;
 pub(super) const FRA_PROTOCOL: u16 = 21;
 
-/// The attributes of a message that is being made (`struct nlattr`, linux/netlink.h).
+/// The attributes of a message that is being written (`struct nlattr`, linux/netlink.h).
 #[derive(Default)]
 pub(super) struct Attributes(Vec<u8>);
 
@@ -32,7 +32,7 @@ impl Attributes {
         &self.0
     }
 
-    /// The value is in two parts; no value is long.
+    /// Adds an attribute. Its value is given in two parts.
     fn push(&mut self, kind: u16, value: [&[u8]; 2]) {
         let length = NLA_HEADER_SIZE + value[0].len() + value[1].len();
         let length = u16::try_from(length).unwrap_or(u16::MAX);
@@ -70,7 +70,7 @@ impl Attributes {
         self.push(kind, [&family, &octets(value)]);
     }
 
-    /// A name, with the zero that ends it.
+    /// A name, with a terminating zero byte.
     pub(super) fn device(&mut self, kind: u16, value: &DeviceName) {
         self.push(kind, [value.as_bytes(), &[0]]);
     }
@@ -87,7 +87,7 @@ pub(super) fn number(value: &[u8]) -> Option<u32> {
     value.try_into().ok().map(u32::from_ne_bytes)
 }
 
-/// Its family is told from its length.
+/// An address; its length determines the family.
 pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
     match *value {
         [a, b, c, d] => Some([a, b, c, d].into()),

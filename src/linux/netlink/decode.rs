@@ -1,7 +1,6 @@
-//! Message → what it tells of.
+//! Message → the object that it describes.
 //!
-//! Headers and flags are rtnetlink's. Of the attributes, which it knows by the hundred, only those are looked at that
-//! mean something to us.
+//! Headers and flags are rtnetlink's. Of the hundreds of attributes, only those that concern us are decoded.
 
 use core::net::IpAddr;
 
@@ -22,7 +21,7 @@ use crate::routing::mirror::{News, Object};
 use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::{Family, Mark, Metric, PROTOCOL, Prefix};
 
-/// What a message of this type tells. None: it is of no kind that we watch, or lacks what every such message has.
+/// The object in a message. None: it is of no kind that we watch, or lacks a mandatory attribute.
 pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News> {
     let object = match message_type {
         libc::RTM_NEWLINK | libc::RTM_DELLINK => Object::Link(link(payload)?),
@@ -44,8 +43,8 @@ pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News
     })
 }
 
-/// Calls `each` with the type and the value of every attribute that follows the header. None: one of them is no
-/// attribute, or `each` could not read it.
+/// Calls `each` with the type and the value of every attribute after the header. None: one of them is malformed, or `each`
+/// could not decode it.
 fn attributes(
     payload: &[u8],
     header: &impl Emitable,
@@ -107,7 +106,7 @@ fn address(payload: &[u8]) -> Option<Address> {
     })
 }
 
-/// The route, and whether a nexthop object holds its way.
+/// The route, and whether its gateway and device are in a nexthop object.
 fn route(payload: &[u8]) -> Option<(Route, bool)> {
     let header = RouteHeader::parse(payload).ok()?;
     let family = family(header.address_family)?;
@@ -156,17 +155,17 @@ fn route(payload: &[u8]) -> Option<(Route, bool)> {
         length => Some(prefix(from.unwrap_or(nothing), length)?),
     };
     if route.kind == RouteKind::Multipath {
-        // In IPv6 the protocol is that of the first way only: then it is ours, and others have joined it.
+        // In IPv6 the protocol is that of the first nexthop only: then it is ours, and others were added to it.
         let ours = family == Family::V6 && route.protocol == PROTOCOL;
         (route.device, route.gateway) = first.filter(|_| ours).unwrap_or((0, None));
     } else if route.kind == RouteKind::Other {
-        // IPv6 hangs these on `lo`.
+        // In IPv6 these have the device `lo`.
         route.device = 0;
     }
     Some((route, nexthop))
 }
 
-/// Device and gateway of the first way of several (`struct rtnexthop`, linux/rtnetlink.h).
+/// Device and gateway of the first of several nexthops (`struct rtnexthop`, linux/rtnetlink.h).
 fn way(ways: &[u8]) -> Option<(u32, Option<IpAddr>)> {
     const HEADER: usize = 8;
     let length = u16::from_ne_bytes(*ways.first_chunk()?);
@@ -199,7 +198,7 @@ fn rule(payload: &[u8]) -> Option<Rule> {
             FRA_FWMASK => mask = attribute::number(value)?,
             FRA_SRC => source = Some(attribute::address(value)?),
             FRA_OIFNAME => oif = Some(attribute::device(value)?),
-            // The kernel always says these; -1 is none.
+            // The kernel always sends these; -1 is none.
             FRA_SUPPRESS_PREFIXLEN | FRA_SUPPRESS_IFGROUP if value == [0xff; 4] => {}
             FRA_SUPPRESS_PREFIXLEN if value == [0; 4] => specific = true,
             _ => vague = true,
@@ -241,7 +240,7 @@ fn family(family: AddressFamily) -> Option<Family> {
     }
 }
 
-/// None when the length is no prefix length of the family.
+/// None if the length is no prefix length of the family.
 fn prefix(address: IpAddr, length: u8) -> Option<Prefix> {
     let most = if address.is_ipv4() { 32 } else { 128 };
     (length <= most).then(|| Prefix::new(address.into(), length))
@@ -264,7 +263,7 @@ mod tests {
 
     use super::*;
 
-    /// As rtnetlink writes it.
+    /// The message as rtnetlink encodes it.
     fn bytes(message: &impl Emitable) -> Vec<u8> {
         let mut bytes = vec![0; message.buffer_len()];
         message.emit(&mut bytes);

@@ -1,4 +1,4 @@
-//! A change that we ask for → message.
+//! A change → message.
 
 use nix::libc;
 use rtnetlink::packet_core::{
@@ -36,13 +36,13 @@ impl Request {
         Request(bytes)
     }
 
-    /// Its bytes, the sequence number of which is still to be set.
+    /// Its bytes; the sequence number is set later.
     pub(super) fn as_bytes_mut(&mut self) -> &mut [u8] {
         &mut self.0
     }
 }
 
-/// The request of a change; none when it is for something that we never make.
+/// The request for a change; none for an object that we never make.
 pub(super) fn change(change: &Change) -> Option<Request> {
     Some(match change {
         Change::SetRoute(route) => {
@@ -57,7 +57,7 @@ pub(super) fn change(change: &Change) -> Option<Request> {
             Request::new(libc::RTM_DELROUTE, NLM_F_ACK, &header, &attributes)
         }
         Change::AddRule(rule) => new_rule(rule, NLM_F_EXCL)?,
-        // Its second half, the deletion of the first, is a request of its own.
+        // The second half, deletion of the old rule, is a request of its own.
         Change::MoveRule(rule) => new_rule(rule, 0)?,
         Change::DeleteRule(rule) => {
             let (header, attributes) = self::rule(rule)?;
@@ -66,14 +66,14 @@ pub(super) fn change(change: &Change) -> Option<Request> {
     })
 }
 
-/// Without `NLM_F_EXCL`, one more of the same is no error.
+/// Without `NLM_F_EXCL`, a duplicate is no error.
 fn new_rule(rule: &Rule, exclusive: u16) -> Option<Request> {
     let (header, attributes) = self::rule(rule)?;
     let flags = NLM_F_ACK | NLM_F_CREATE | exclusive;
     Some(Request::new(libc::RTM_NEWRULE, flags, &header, &attributes))
 }
 
-/// The request to show all of one kind, in one family where the kind knows families.
+/// The dump request for one kind, in one family if the kind has families.
 pub(super) fn dump(kind: Kinds, family: Family) -> Request {
     let family = address_family(family);
     match kind {
@@ -102,7 +102,7 @@ pub(super) fn dump(kind: Kinds, family: Family) -> Request {
     }
 }
 
-/// The request to show one device, and to say when that is done.
+/// The request for one device, with an ack.
 pub(super) fn link(index: u32) -> Request {
     let header = LinkHeader {
         index,
@@ -120,7 +120,7 @@ fn show(kind: u16, header: &dyn Emitable) -> Request {
     Request::new(kind, NLM_F_DUMP, header, &Attributes::default())
 }
 
-/// IPv4 wants the scope of a route without gateway to be the link; IPv6 has no scopes.
+/// In IPv4, a route without a gateway must have scope `link`; IPv6 has no scopes.
 fn new_scope(route: &Route) -> RouteScope {
     match (mirror::family(route), route.gateway) {
         (Family::V4, None) => RouteScope::Link,
@@ -214,7 +214,7 @@ fn address_family(family: Family) -> AddressFamily {
     }
 }
 
-/// The header's table: 0 (unspecified) when it does not fit, and the attribute tells.
+/// The table in the header: 0 (unspecified) if it does not fit; then the attribute has it.
 fn small_table(table: u32) -> u8 {
     u8::try_from(table).unwrap_or(0)
 }
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
     use crate::types::{Mark, Metric, PROTOCOL};
 
-    /// What rtnetlink reads of a request.
+    /// The request as rtnetlink decodes it.
     fn read<T: Parseable<[u8]>>(mut request: Request) -> T {
         let message = NetlinkBuffer::new_checked(&*request.as_bytes_mut()).unwrap();
         assert_eq!(message.length() as usize, message.buffer.len());

@@ -1,4 +1,4 @@
-//! What the kernel tells unasked, taken into the mirror.
+//! Reads the kernel's events into the mirror.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,19 +14,19 @@ use crate::linux::netlink::{Requests, decode};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::types::Fault;
 
-/// Hears of every change of links, addresses, routes and rules.
+/// The event socket: receives every change of links, addresses, routes and rules.
 pub struct Events {
     socket: NetlinkSocket,
     /// the last drain has left something to read
     more: bool,
 }
 
-/// What one [`Events::drain`] brought.
+/// The result of one [`Events::drain`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
     /// what has changed in the mirror
     pub changed: Kinds,
-    /// there is more to read: come back after other work has had its turn
+    /// there is more to read: call it again after other work
     pub more: bool,
 }
 
@@ -40,13 +40,13 @@ const GROUPS: u32 = (libc::RTMGRP_LINK
     | 1 << (libc::RTNLGRP_IPV6_RULE - 1);
 
 impl Events {
-    /// Begin to hear. What happened before is told by no event: dump everything after this.
+    /// Opens the socket. There are no events for what happened before: dump everything after this.
     ///
     /// # Errors
     /// No netlink socket could be opened.
     pub fn open() -> io::Result<Events> {
         let socket = NetlinkSocket::open(GROUPS)?;
-        // More than `net.core.rmem_max` takes CAP_NET_ADMIN, which changing routes takes as well.
+        // More than `net.core.rmem_max` requires CAP_NET_ADMIN, as changing routes does.
         if setsockopt(&socket, sockopt::RcvBufForce, &EVENTS_BUFFER).is_err() {
             let _ = setsockopt(&socket, sockopt::RcvBuf, &EVENTS_BUFFER);
         }
@@ -54,7 +54,7 @@ impl Events {
     }
 
     pub(super) fn over(mut socket: NetlinkSocket) -> Events {
-        // Absent before Linux 5.3, and so are nexthop objects.
+        // Missing before Linux 5.3, as nexthop objects are.
         let _ = socket.join(libc::RTNLGRP_NEXTHOP);
         Events {
             socket,
@@ -62,14 +62,14 @@ impl Events {
         }
     }
 
-    /// What to wait on for [`Events::drain`] to have something to do.
+    /// The descriptor to poll before [`Events::drain`].
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
-    /// Take in what there is, a bounded part of it at a time. Costs one system call when there is nothing.
+    /// Reads events into the mirror, a bounded number per call. Costs one system call if there are none.
     ///
-    /// Look at [`Mirror::needs`] afterwards: what is set there must be dumped before the mirror is relied on.
+    /// Check [`Mirror::needs`] afterwards: what is set there must be dumped before the mirror is used.
     pub fn drain(&mut self, mirror: &mut Mirror) -> Drained {
         let mut changed = Kinds::NONE;
         self.more = true;
@@ -81,7 +81,7 @@ impl Events {
                     break;
                 }
                 Err(Errno::EINTR) => {}
-                // ENOBUFS; anything else is as good as that.
+                // ENOBUFS. Any other error is handled in the same way.
                 Err(_) => {
                     mirror.counters.overruns = mirror.counters.overruns.wrapping_add(1);
                     mirror.need(Kinds::ALL);
@@ -94,11 +94,11 @@ impl Events {
         }
     }
 
-    /// Dump what the mirror needs, unless the last [`Events::drain`] has left something to read. Whether it was done.
+    /// Dumps what the mirror needs, unless the last [`Events::drain`] has left events to read. Returns whether it was done.
     ///
-    /// After an overrun the kernel drops all events without a word until everything that it told before has been read
-    /// (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c): a change between an earlier dump and that moment would never be
-    /// learned. Drain again afterwards, and see whether that has left doubts.
+    /// After an overrun the kernel drops all events, without an error, until the receive queue has been read to its end
+    /// (`NETLINK_S_CONGESTED`, net/netlink/af_netlink.c). If the dump came earlier, changes after it would be missed. Drain
+    /// again afterwards, and check [`Mirror::needs`].
     ///
     /// # Errors
     /// See [`Requests::dump`].
@@ -116,8 +116,8 @@ impl Events {
     }
 }
 
-/// Take a message into the mirror; what has changed there. One that cannot be read is counted, and what it may have told
-/// of must be dumped.
+/// Applies a message to the mirror; returns the change. A message that cannot be decoded is counted, and the kinds that it
+/// may concern must be dumped.
 fn learn(mirror: &mut Mirror, message: Result<Message<'_>, CutOff>) -> Kinds {
     let doubtful = match message {
         Err(CutOff) => Kinds::ALL,

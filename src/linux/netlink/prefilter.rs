@@ -1,4 +1,4 @@
-//! Which messages concern us, told from their bytes alone, before anything is decoded.
+//! Selects the messages that concern us, by a few bytes, before they are decoded.
 
 use nix::libc;
 use rtnetlink::packet_core::NLM_F_REPLACE;
@@ -22,7 +22,7 @@ pub(super) const RTM_DELNEXTHOP: u16 = 105;
 const INET: u8 = 2;
 const INET6: u8 = 10;
 
-/// What kinds of things a message of this type may have told of.
+/// The kinds of objects that a message of this type may concern.
 pub(super) fn kinds_of(message_type: u16) -> Kinds {
     match message_type {
         RTM_NEWLINK | RTM_DELLINK => Kinds::LINKS,
@@ -33,7 +33,7 @@ pub(super) fn kinds_of(message_type: u16) -> Kinds {
     }
 }
 
-/// Whether a message tells of what is watched; cheap, since a router with a full Internet table sends a million others.
+/// Whether a message concerns a watched object. It is cheap, because a full Internet table causes a million other messages.
 pub(super) fn concerns_us(message: &Message<'_>) -> bool {
     // All bodies begin with a family.
     let Some(&family) = message.payload().first() else {
@@ -41,7 +41,7 @@ pub(super) fn concerns_us(message: &Message<'_>) -> bool {
     };
     let inet = family == INET || family == INET6;
     match message.message_type() {
-        // A bridge tells of its ports by the same types, in another family: a port that leaves is not gone.
+        // A bridge reports its ports by the same types, in another family: a port that leaves it is not deleted.
         RTM_NEWLINK | RTM_DELLINK => family == 0,
         RTM_NEWADDR | RTM_DELADDR | RTM_NEWRULE | RTM_DELRULE => inet,
         RTM_NEWROUTE | RTM_DELROUTE => inet && route_concerns_us(message),
@@ -67,9 +67,9 @@ fn route_concerns_us(message: &Message<'_>) -> bool {
         ],
     ) = message.payload().first_chunk::<12>()
     else {
-        return true; // not readable: let the decoder say so
+        return true; // malformed: the decoder reports it
     };
-    // A cache entry is no route. A route for one type of service is none for the traffic at large.
+    // Cache entries are not routes of a table. Routes for one type of service do not apply to other traffic.
     if tos != 0 || u32::from_ne_bytes(*bits) & RTM_F_CLONED != 0 {
         return false;
     }

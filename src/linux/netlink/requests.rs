@@ -1,4 +1,4 @@
-//! Asking the kernel: to carry out a change, to show all of a kind.
+//! Requests to the kernel: to make a change, and to dump a kind of object.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -18,28 +18,28 @@ use crate::routing::mirror::{Dumped, Kinds, Mirror, News, Object};
 use crate::routing::objects::{Change, RuleVerdict};
 use crate::types::{Duration, Family, Fault, Instant};
 
-/// Asks the kernel: one request at a time, each with a deadline.
+/// The socket for requests: one request at a time, each with a deadline.
 pub struct Requests {
-    /// None after a request whose last answer did not come. The next one opens a new socket, which no late answer reaches.
+    /// None after a request that was not answered completely. The next one opens a new socket, which gets no late answers.
     socket: Option<NetlinkSocket>,
-    /// of the last request
+    /// the sequence number of the last request
     sequence: u32,
 }
 
-/// Reads one answer. `Some`: it is the last, and says this.
+/// Reads one message of an answer. `Some`: it is the last, with this result.
 type ReadAnswer<'a> = dyn FnMut(&Message<'_>, &mut Worth) -> Option<Result<(), Errno>> + 'a;
 
-/// What a dump is worth.
+/// The quality of a dump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Worth {
-    /// the kernel's picture changed meanwhile
+    /// the kernel's state changed during the dump
     interrupted: bool,
-    /// so many messages could not be read
+    /// the number of messages that could not be decoded
     unread: u32,
 }
 
 impl Requests {
-    /// Ready to ask.
+    /// Opens the socket.
     ///
     /// # Errors
     /// No netlink socket could be opened.
@@ -54,16 +54,16 @@ impl Requests {
         }
     }
 
-    /// Carry out a change; the kernel has done it when this returns.
+    /// Makes a change. The kernel has made it when this returns.
     ///
     /// # Errors
-    /// The kernel's refusal, [`Fault::TimedOut`] when it has not answered in [`REQUEST_PATIENCE`], or
-    /// [`Fault::NoBuffers`] when its answer was lost. In the latter two the change may have been made.
+    /// The kernel's error; [`Fault::TimedOut`] if it has not answered in [`REQUEST_PATIENCE`]; [`Fault::NoBuffers`] if its
+    /// answer was lost. In the latter two cases the change may have been made.
     pub fn carry_out(&mut self, change: &Change) -> Result<(), Fault> {
         self.request(change)?;
         match change {
             Change::MoveRule(rule) => self.request(&Change::DeleteRule(rule.clone())),
-            // One that was moved half-way is there twice.
+            // If only the first half was done, the rule is there twice.
             Change::DeleteRule(rule) if matches!(rule.verdict, RuleVerdict::Goto(_)) => {
                 self.request(change)
             }
@@ -82,17 +82,17 @@ impl Requests {
         }
     }
 
-    /// Renew these kinds of things in the mirror; what has changed there. What one dump fails for stays needed.
+    /// Dumps these kinds of objects into the mirror; returns what changed. A kind whose dump fails stays needed.
     ///
-    /// Drain the events afterwards: what happened during the dump comes from there (again).
+    /// Drain the events afterwards: changes during the dump are there, perhaps a second time.
     ///
     /// # Errors
-    /// The first dump's that failed. `EINTR`: things changed faster than they could be shown; try again later.
+    /// The error of the first dump that failed. `EINTR`: the state changed faster than it could be dumped; try again later.
     pub fn dump(&mut self, mirror: &mut Mirror, kinds: Kinds) -> Result<Kinds, Fault> {
         let mut changed = Kinds::NONE;
         let mut result = Ok(());
         for kind in Kinds::EACH {
-            // One dump may show that another is needed.
+            // A dump may require another one.
             if kinds.has(kind) || mirror.needs().has(kind) {
                 mirror.need(kind);
                 let outcome = self.dump_kind(mirror, kind, &mut changed);
@@ -129,7 +129,7 @@ impl Requests {
                 let counter = &mut mirror.counters.undecodable;
                 *counter = counter.wrapping_add(unread);
                 outcome = Ok(());
-                // What was gone has made room for what had none.
+                // Deleted objects have made room for others.
                 if !mirror.needs().has(kind) {
                     break;
                 }
@@ -165,8 +165,8 @@ impl Requests {
         })
     }
 
-    /// Send a request, and read its answers until `read` says what the last one says. The socket is closed after every
-    /// error but the kernel's refusal.
+    /// Sends a request, and reads answers until `read` returns the result. The socket is closed after every error except one
+    /// that the kernel returns.
     pub(super) fn exchange(
         &mut self,
         request: &mut [u8],
@@ -186,7 +186,7 @@ impl Requests {
     }
 }
 
-/// Read the answers to a request; what the last one says. The outer error: the last did not come.
+/// Reads the answers to a request; returns the result of the last. The outer error: the last did not arrive.
 fn read_answers(
     socket: &mut NetlinkSocket,
     sequence: u32,
@@ -198,7 +198,7 @@ fn read_answers(
     loop {
         let messages = match socket.receive() {
             Ok(messages) => messages,
-            // Only now: answers that are there count, also when this process was stopped for a while.
+            // Checked only now: answers that have arrived count, also if this process was stopped for a while.
             Err(Errno::EAGAIN) => {
                 let left = left(heard, REQUEST_PATIENCE)?.min(left(started, DUMP_PATIENCE)?);
                 wait(socket, left)?;
@@ -227,7 +227,7 @@ fn read_answers(
     }
 }
 
-/// Read one answer. `Some`: it is the last, and says this.
+/// Reads one message of an answer. `Some`: it is the last, with this result.
 fn read_answer(
     message: &Message<'_>,
     worth: &mut Worth,
@@ -248,7 +248,7 @@ fn read_answer(
     None
 }
 
-/// What `NLMSG_ERROR` and `NLMSG_DONE` say. Both begin with an errno, negative, or 0 (`struct nlmsgerr`, linux/netlink.h).
+/// The result in `NLMSG_ERROR` and `NLMSG_DONE`. Both begin with a negative errno, or 0 (`struct nlmsgerr`, linux/netlink.h).
 pub(super) fn verdict(message: &Message<'_>) -> Result<(), Errno> {
     let code = message.payload().first_chunk().copied();
     match code.map(i32::from_ne_bytes) {
@@ -258,9 +258,9 @@ pub(super) fn verdict(message: &Message<'_>) -> Result<(), Errno> {
     }
 }
 
-/// Wait until there is something to read, or the time is over.
+/// Waits until there is something to read, or the timeout.
 fn wait(socket: &NetlinkSocket, left: Duration) -> Result<(), Errno> {
-    // Rounded up, so that the time is over when poll(2) says so.
+    // Rounded up, so that the deadline has passed when poll(2) times out.
     let milliseconds = u16::try_from(left.total_millis() + 1).unwrap_or(u16::MAX);
     let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
     match poll(&mut fds, PollTimeout::from(milliseconds)) {
@@ -269,7 +269,7 @@ fn wait(socket: &NetlinkSocket, left: Duration) -> Result<(), Errno> {
     }
 }
 
-/// What is left of a patience; ETIMEDOUT when nothing is.
+/// The time left until the deadline; ETIMEDOUT if there is none.
 fn left(since: Instant, patience: Duration) -> Result<Duration, Errno> {
     match now() - since {
         passed if passed < patience => Ok(patience - passed),

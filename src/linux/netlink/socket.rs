@@ -1,4 +1,4 @@
-//! The socket under requests and events: it reads datagrams, and cuts them into messages.
+//! The socket of requests and events: reads datagrams, and splits them into messages.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,7 +13,7 @@ use crate::limits::DATAGRAM_MAX;
 /// The length of a message's header (`struct nlmsghdr`, linux/netlink.h).
 pub(super) const HEADER: usize = 16;
 
-/// A whole message, in the datagram that brought it.
+/// A whole message, within its datagram.
 pub(super) type Message<'a> = NetlinkBuffer<&'a [u8]>;
 
 /// A non-blocking netlink socket.
@@ -21,15 +21,15 @@ pub(super) struct NetlinkSocket {
     socket: Socket,
     /// the port of the other end: 0 is the kernel
     peer: u32,
-    /// the last datagram; the memory behind it is touched only by a larger one
+    /// the last datagram; the memory after it is touched only by a larger one
     datagram: Vec<u8>,
 }
 
 impl NetlinkSocket {
-    /// Open a socket to the kernel's rtnetlink that hears these groups (`RTMGRP_*` bits).
+    /// Opens a socket to the kernel's rtnetlink that receives these groups (`RTMGRP_*` bits).
     pub(super) fn open(groups: u32) -> io::Result<NetlinkSocket> {
         let socket = NetlinkSocket::bind(libc::NETLINK_ROUTE, groups, 0)?;
-        // Acks then quote only the header of what they answer; older kernels quote all.
+        // Acks then contain only the header of the request; older kernels send all of it.
         let _ = socket.socket.set_cap_ack(true);
         Ok(socket)
     }
@@ -45,7 +45,7 @@ impl NetlinkSocket {
         })
     }
 
-    /// Hear one more group (`RTNLGRP_*`).
+    /// Adds a group (`RTNLGRP_*`).
     pub(super) fn join(&mut self, group: u32) -> io::Result<()> {
         self.socket.add_membership(group)
     }
@@ -56,15 +56,15 @@ impl NetlinkSocket {
         sent.map(|_| ()).map_err(|error| errno_of(&error))
     }
 
-    /// Read the next datagram.
+    /// Reads the next datagram.
     ///
     /// # Errors
-    /// EAGAIN: there is none. ENOBUFS: messages were lost, as there was no room for them.
+    /// EAGAIN: there is none. ENOBUFS: messages were lost, because the receive buffer was full.
     pub(super) fn receive(&mut self) -> Result<Messages<'_>, Errno> {
         self.datagram.clear();
         let received = self.socket.recv_from(&mut self.datagram, 0);
         let (_, from) = received.map_err(|error| errno_of(&error))?;
-        // Only the kernel is believed.
+        // Only messages of the kernel are accepted.
         if from.port_number() != self.peer {
             self.datagram.clear();
         }
@@ -82,10 +82,10 @@ pub(super) fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
-/// The messages of a datagram that are still to be read.
+/// The unread messages of a datagram.
 pub(super) struct Messages<'a>(&'a [u8]);
 
-/// What follows in the datagram is no whole message.
+/// The rest of the datagram is no whole message.
 #[derive(Debug)]
 pub(super) struct CutOff;
 
@@ -114,7 +114,7 @@ impl NetlinkSocket {
         NetlinkSocket::bind(libc::NETLINK_USERSOCK, 0, peer).unwrap()
     }
 
-    /// Its own port.
+    /// The port of the socket.
     pub(super) fn port(&self) -> u32 {
         let mut own = SocketAddr::new(0, 0);
         self.socket.get_address(&mut own).unwrap();

@@ -22,7 +22,7 @@ use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::objects::{Change, Link, Rule, RuleVerdict, Selector};
 use crate::types::{Family, Fault};
 
-/// Who plays the kernel.
+/// The socket that plays the kernel.
 struct Impostor(Socket);
 
 impl Impostor {
@@ -65,7 +65,7 @@ pub(super) fn message(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<
     bytes
 }
 
-/// `struct ifinfomsg` and `IFLA_IFNAME`, whose bytes may be no text.
+/// `struct ifinfomsg` and `IFLA_IFNAME`; the bytes of the name need not be text.
 fn link(index: u8, name: &[u8; 4]) -> Vec<u8> {
     let mut body = vec![0; 16];
     body[4..8].copy_from_slice(&u32::from(index).to_ne_bytes());
@@ -159,7 +159,7 @@ fn a_silent_kernel_costs_no_more_than_the_patience_and_the_next_request_is_fresh
     let took = started.elapsed();
     let patience = Duration::from(REQUEST_PATIENCE);
     assert!(took >= patience && took < 2 * patience, "{took:?}");
-    // The late answer finds nobody, and the next request asks the real kernel.
+    // No request waits for the late answer. The next request asks the real kernel.
     let (sequence, port) = impostor.hear();
     let late = message(ERROR, 0, sequence, &[0; 20]);
     assert!(
@@ -229,7 +229,7 @@ fn an_answer_to_another_request_or_of_another_process_is_not_taken() {
         impostor.say(port, &interrupted);
         liar.say(port, &answer(sequence, 3, b"lie\0"));
         impostor.say(port, &answer(sequence, 4, b"new\0"));
-        // The next has a number of its own.
+        // The next request has another sequence number.
         let (next, port) = impostor.await_request();
         impostor.say(port, &message(ERROR, 0, sequence, &[0; 20]));
         impostor.say(port, &refusal(next));
@@ -259,7 +259,7 @@ fn messages_that_are_no_answers_do_not_prolong_the_patience() {
     assert!(server.join().unwrap(), "it took as long as a dump");
 }
 
-/// Requests to the real kernel whose socket others have filled up, which takes CAP_NET_ADMIN.
+/// Requests to the real kernel on a socket whose buffer is full, which requires CAP_NET_ADMIN.
 #[test]
 fn a_lost_answer_is_told_at_once_and_the_next_request_is_fresh() {
     if !geteuid().is_root() {
@@ -292,7 +292,7 @@ extern "C" fn count(_: libc::c_int) {
 static STOPPED: AtomicBool = AtomicBool::new(false);
 static ANSWERED: AtomicBool = AtomicBool::new(false);
 
-/// As SIGSTOP does, for one thread: until the answer is there, and the patience is over.
+/// Stops one thread, as SIGSTOP does, until the answer has arrived and the timeout has passed.
 extern "C" fn stop(_: libc::c_int) {
     STOPPED.store(true, Ordering::Relaxed);
     let until = Instant::now() + Duration::from(DUMP_PATIENCE);
@@ -308,7 +308,7 @@ fn handle(number: Signal, handler: extern "C" fn(libc::c_int)) {
     unsafe { signal(number, SigHandler::Handler(handler)) }.unwrap();
 }
 
-/// Send a signal to a thread of this process once it sleeps.
+/// Sends a signal to a thread of this process once it sleeps.
 fn interrupt(thread: Pid, number: Signal) {
     let stat = format!("/proc/self/task/{thread}/stat");
     while !std::fs::read_to_string(&stat).unwrap().contains(") S ") {

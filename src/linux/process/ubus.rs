@@ -83,7 +83,7 @@ enum Lookup {
 
 /// Why there are no current data of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Untold {
+pub enum InterfaceError {
     /// netifd knows no such interface
     Unknown,
     /// there were never data, for this reason
@@ -299,13 +299,13 @@ impl Interfaces {
     }
 
     /// The interfaces without current data, and why.
-    pub fn failures(&self) -> impl Iterator<Item = (&Name, Untold)> {
+    pub fn failures(&self) -> impl Iterator<Item = (&Name, InterfaceError)> {
         self.known.iter().filter_map(|known| {
             let failure = match (&known.lookup, known.lost_reason) {
-                (Lookup::NotFound, _) => Untold::Unknown,
-                (Lookup::Failed(why), _) => Untold::NoAnswer(*why),
-                (Lookup::Found(_), Some(why)) => Untold::Silent(why),
-                (Lookup::Pending, Some(why)) => Untold::NoAnswer(why),
+                (Lookup::NotFound, _) => InterfaceError::Unknown,
+                (Lookup::Failed(why), _) => InterfaceError::NoAnswer(*why),
+                (Lookup::Found(_), Some(why)) => InterfaceError::Silent(why),
+                (Lookup::Pending, Some(why)) => InterfaceError::NoAnswer(why),
                 (Lookup::Found(_) | Lookup::Pending, _) => return None,
             };
             Some((&known.name, failure))

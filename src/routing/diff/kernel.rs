@@ -12,7 +12,7 @@ pub(crate) struct Kernel {
     pub(crate) routes: Vec<Route>,
     /// those of one preference are in the order of their age
     pub(crate) rules: Vec<Rule>,
-    /// what it does not do, whoever asks
+    /// what it always refuses
     pub(crate) refuses: Refuses,
 }
 

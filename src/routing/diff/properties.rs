@@ -403,7 +403,7 @@ fn assert_converged(kernel: &Kernel, scene: &Scene, wanted: &Wanted) {
     }
 }
 
-/// Takes some of ours away, as somebody might.
+/// Takes some of ours away, as another program might.
 fn rob(kernel: &mut Kernel, booty: &[Index]) {
     for index in booty {
         if kernel.routes.is_empty() || kernel.rules.is_empty() {

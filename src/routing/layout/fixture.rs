@@ -91,7 +91,7 @@ pub(crate) fn kernel_rules() -> Vec<Rule> {
     rules
 }
 
-/// Somebody else's default route, through a device that is not ours.
+/// Another program's default route, through a device that is not ours.
 pub(crate) fn foreign_default(family: Family, table: u32, metric: u32) -> Route {
     Route {
         table,

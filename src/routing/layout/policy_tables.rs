@@ -10,7 +10,7 @@ use crate::types::{POLICY_TABLE_FIRST, PROTOCOL, Slot};
 pub struct Tables([u32; PROVIDERS_MAX]);
 
 impl Tables {
-    /// Nobody has one.
+    /// No slot has one.
     pub const fn new() -> Tables {
         Tables([0; PROVIDERS_MAX])
     }
@@ -22,8 +22,8 @@ impl Tables {
     }
 
     /// Gives each enabled provider the table that the configuration names; else the one that its slot has already;
-    /// else [`POLICY_TABLE_FIRST`] + slot; else, when somebody else's route is in that, the next one that can only be this
-    /// slot's and that nobody uses.
+    /// else [`POLICY_TABLE_FIRST`] + slot; else, when another program has a route in that, the next one that only this
+    /// slot can get and that no program uses.
     ///
     /// `routes` are the kernel's, of both families, as the mirror holds them: the default routes of the tables that may be
     /// chosen are enough, for a table that others use as a routing table has one.
@@ -73,7 +73,7 @@ impl Default for Tables {
     }
 }
 
-/// Whether somebody else has a route in this table.
+/// Whether a route in this table is not ours.
 fn is_foreign(table: u32, routes: &[Route]) -> bool {
     routes
         .iter()
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_somebody_else_is_skipped_and_the_next_free_one_kept() {
+    fn a_table_of_another_program_is_skipped_and_the_next_free_one_kept() {
         let mut scene = Scene::of(Family::V4, 3);
         let foreign = [
             foreign_default(Family::V6, 17601, 5),

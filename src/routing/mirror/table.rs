@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(insert(&mut table, 1000), evicted(105));
         assert_eq!(insert(&mut table, 202), evicted(104));
         assert_eq!(sorted(&table), [100, 101, 102, 103, 200, 201, 202, 1000]);
-        // Nobody has many any more.
+        // No owner has many any more.
         assert_eq!(insert(&mut table, 203), Inserted::NoRoom(203));
         assert!(matches!(
             insert(&mut table, 1001),

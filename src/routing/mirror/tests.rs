@@ -324,7 +324,7 @@ fn of_another(number: u32) -> Route {
     route("198.51.100.1", 9, 10_000 + number)
 }
 
-/// The default route of a table that is nobody's.
+/// A default route in a table that no provider uses.
 fn elsewhere(number: u32) -> Route {
     Route {
         table: 1_000_000 + number,

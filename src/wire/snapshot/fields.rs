@@ -1,4 +1,4 @@
-//! The fields of the snapshot's parts, in the order in which they go over the control socket.
+//! The fields of the snapshot's parts, in their order on the control socket.
 
 use super::{
     Check, CheckState, Counters, Header, OverriddenBy, Path, ProviderHead, ProviderState, Reason,
@@ -83,7 +83,7 @@ fn pass_lead(codec: &mut Codec<'_>, lead: &mut Lead<Name>) {
     }
 }
 
-/// As the time that is waited for, in microseconds: 0 is `yes`, all ones is `no`.
+/// `preempt` as its delay in microseconds: 0 is `yes`, all ones is `no`.
 fn pass_preempt(codec: &mut Codec<'_>, preempt: &mut Preempt) {
     let mut micros = match preempt {
         Preempt::Yes => 0,

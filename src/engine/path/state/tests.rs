@@ -1,4 +1,4 @@
-//! The transitions of a path, each by its name.
+//! The transitions of a path, by name.
 
 use super::*;
 use crate::types::Measure;
@@ -17,7 +17,7 @@ fn up(duty: Duty, verdict: Verdict) -> PathState {
     PathState::up(duty, Judgement::of(verdict), at(0))
 }
 
-/// What becomes of each verdict when the duty changes while the uplink is up, and while it is waiting.
+/// The change of each verdict when the duty changes, while the uplink is up and while it is waiting.
 fn verdicts_after(from: Duty, to: Duty) -> ([Verdict; 4], [Verdict; 4]) {
     let after = |mut state: PathState| {
         state.set_duty(to, at(9));
@@ -38,9 +38,9 @@ fn verdicts_after(from: Duty, to: Duty) -> ([Verdict; 4], [Verdict; 4]) {
 #[test]
 fn a_new_path_waits_and_cannot_have_a_route() {
     let state = PathState::new(Duty::Checked);
-    assert_eq!(state.seen(), State::Waiting);
+    assert_eq!(state.state(), State::Waiting);
     assert_eq!(state.waiting(), Some(Waiting::NoDevice));
-    assert!(!state.routable() && !state.is_told());
+    assert!(!state.routable() && !state.is_uplink_known());
 }
 
 #[test]
@@ -52,8 +52,8 @@ fn a_new_path_whose_uplink_is_up_is_presumed_good() {
         next_round_at: at(30),
     };
     assert_eq!(state, checked);
-    assert_eq!(state.seen(), State::Probing);
-    assert!(state.routable() && state.is_told());
+    assert_eq!(state.state(), State::Probing);
+    assert!(state.routable() && state.is_uplink_known());
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_new_path_whose_uplink_lacks_something_waits_for_that() {
     let mut state = PathState::new(Duty::Checked);
     state.lose_uplink(Waiting::NoCarrier, true);
     assert_eq!(state.waiting(), Some(Waiting::NoCarrier));
-    assert!(state.routable() && state.is_told());
+    assert!(state.routable() && state.is_uplink_known());
     assert_eq!(state.verdict(), Fresh);
 }
 
@@ -70,11 +70,11 @@ fn a_restored_path_is_what_it_was_when_its_uplink_is_still_up() {
     for (verdict, seen) in [(Online, State::Online), (Offline, State::Offline)] {
         let mut state = PathState::new(Duty::Checked);
         state.restore(verdict);
-        assert_eq!((state.seen(), state.waiting()), (seen, None));
-        assert!(!state.routable() && !state.is_told());
+        assert_eq!((state.state(), state.waiting()), (seen, None));
+        assert!(!state.routable() && !state.is_uplink_known());
         state.gain_uplink(at(30));
-        assert_eq!((state.seen(), state.verdict()), (seen, verdict));
-        assert!(state.routable() && state.is_told());
+        assert_eq!((state.state(), state.verdict()), (seen, verdict));
+        assert!(state.routable() && state.is_uplink_known());
     }
 }
 
@@ -83,7 +83,10 @@ fn a_restored_path_whose_uplink_is_gone_returns() {
     let mut state = PathState::new(Duty::Checked);
     state.restore(Online);
     state.lose_uplink(Waiting::NoDevice, false);
-    assert_eq!((state.seen(), state.verdict()), (State::Waiting, Returning));
+    assert_eq!(
+        (state.state(), state.verdict()),
+        (State::Waiting, Returning)
+    );
 }
 
 #[test]
@@ -91,9 +94,9 @@ fn a_path_that_a_former_run_did_not_judge_is_new() {
     for verdict in [Fresh, Returning] {
         let mut state = PathState::new(Duty::Checked);
         state.restore(verdict);
-        assert_eq!((state.seen(), state.verdict()), (State::Waiting, verdict));
+        assert_eq!((state.state(), state.verdict()), (State::Waiting, verdict));
         state.gain_uplink(at(30));
-        assert_eq!((state.seen(), state.verdict()), (State::Probing, verdict));
+        assert_eq!((state.state(), state.verdict()), (State::Probing, verdict));
     }
 }
 
@@ -103,7 +106,7 @@ fn a_lost_uplink_leaves_of_the_verdict_whether_there_was_one() {
         let lost = VERDICTS.map(|verdict| {
             let mut state = up(duty, verdict);
             state.lose_uplink(Waiting::NoCarrier, true);
-            assert_eq!((state.seen(), state.duty()), (State::Waiting, duty));
+            assert_eq!((state.state(), state.duty()), (State::Waiting, duty));
             state.verdict()
         });
         assert_eq!(lost, [Fresh, Returning, Returning, Returning]);
@@ -133,10 +136,10 @@ fn a_waiting_path_enters_its_duty_when_its_uplink_is_up() {
         let mut state = up(Duty::Checked, Online);
         state.lose_uplink(Waiting::NoAddress, false);
         state.set_duty(duty, at(30));
-        assert_eq!(state.seen(), State::Waiting);
+        assert_eq!(state.state(), State::Waiting);
         state.gain_uplink(at(40));
         assert_eq!(state, PathState::up(duty, Judgement::of(Returning), at(40)));
-        assert_eq!(state.seen(), seen);
+        assert_eq!(state.state(), seen);
     }
 }
 
@@ -178,18 +181,18 @@ fn a_pin_that_comes_or_moves_leaves_every_verdict() {
 }
 
 #[test]
-fn a_restored_path_obeys_a_pin_before_its_uplink_is_told() {
+fn a_restored_path_obeys_a_pin_before_its_uplink_is_known() {
     let mut state = PathState::new(Duty::Checked);
     state.restore(Online);
     state.set_duty(Duty::Frozen, at(0));
-    assert_eq!((state.seen(), state.verdict()), (State::Frozen, Online));
+    assert_eq!((state.state(), state.verdict()), (State::Frozen, Online));
     state.set_duty(Duty::Checked, at(0));
-    assert_eq!((state.seen(), state.verdict()), (State::Probing, Fresh));
-    assert!(!state.is_told());
+    assert_eq!((state.state(), state.verdict()), (State::Probing, Fresh));
+    assert!(!state.is_uplink_known());
 }
 
 #[test]
-fn a_path_that_is_checked_again_begins_its_rounds_when_it_is_told_to() {
+fn a_path_that_is_checked_again_begins_its_rounds_at_the_given_time() {
     for from in [Duty::Pinned, Duty::Frozen] {
         let mut state = up(from, Fresh);
         state.set_duty(Duty::Checked, at(70));
@@ -211,7 +214,7 @@ fn a_path_without_checks_is_online_while_it_is_checked_and_its_uplink_is_up() {
     for verdict in VERDICTS {
         let mut state = up(Duty::Checked, verdict);
         assert_eq!(state.pass_unchecked(), verdict != Online);
-        assert_eq!(state.seen(), State::Online);
+        assert_eq!(state.state(), State::Online);
     }
     let mut waiting = up(Duty::Checked, Offline);
     waiting.lose_uplink(Waiting::Down, false);
@@ -234,14 +237,14 @@ fn what_is_forgotten_of_a_path_is_its_verdict_not_its_uplink() {
     let states = [unjudged, restored, waiting];
     let up = DUTIES.map(|duty| up(duty, Offline));
     for mut state in states.into_iter().chain(up) {
-        let uplink = |s: &PathState| (s.waiting(), s.routable(), s.is_told(), s.duty());
+        let uplink = |s: &PathState| (s.waiting(), s.routable(), s.is_uplink_known(), s.duty());
         let before = uplink(&state);
         state.forget_verdict();
         assert_eq!((state.verdict(), uplink(&state)), (Fresh, before));
     }
 }
 
-/// What was measured stands through a pin; a lost uplink ends it.
+/// A pin keeps the measured values; a lost uplink drops them.
 #[test]
 fn a_poor_path_stays_poor_through_a_pin_but_not_without_an_uplink() {
     let poor = Judgement::poor(Offline, Measure::Loss);
