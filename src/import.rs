@@ -3,12 +3,12 @@
 //! | module | job |
 //! |---|---|
 //! | `sections` | UCI text → sections; netifd's say the device of an interface |
-//! | `uplinks` | interfaces → uplinks with targets, timing and thresholds: `wan` and `wan6` are one |
+//! | `options` | the tables of mwan3's options: those that become ours, and those that have no counterpart |
+//! | `uplinks` | interfaces → uplinks with targets: `wan` and `wan6` are one |
 //! | `order` | rules, policies and members → the order of preference |
-//! | `lost` | the options that have no counterpart |
 //! | `write` | uplinks → our text |
 
-mod lost;
+mod options;
 mod order;
 mod sections;
 #[cfg(test)]
@@ -16,10 +16,10 @@ mod tests;
 mod uplinks;
 mod write;
 
-use sections::{Section, Setting, find};
+use sections::{Section, find};
 
 use std::cell::RefCell;
-use std::fmt::Display;
+use std::fmt::Arguments;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -39,11 +39,11 @@ pub fn run(file: &Path) -> Exit {
     let network = read(&file.with_file_name("network")).unwrap_or_default();
     let name = text::plain(&file.to_string_lossy());
     let imported = convert(&name, &mwan3, &network);
-    let mut notes = String::new();
+    let mut notes = Vec::new();
     for (line, note) in &imported.notes {
-        notes.push_str(&format!("{name}:{line}: {note}\n"));
+        let _ = writeln!(notes, "{name}:{line}: {note}");
     }
-    let _ = io::stderr().write_all(notes.as_bytes());
+    let _ = io::stderr().write_all(&notes);
     match print(&imported.text) {
         Exit::Ok if !imported.usable => Exit::BadConfig,
         exit => exit,
@@ -64,11 +64,12 @@ pub struct Imported {
 pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
     let notes = Notes::default();
     if mwan3.len() > FILE_MAX {
-        notes.add(1, &"the file is too long: what follows 64 KiB is not read");
+        let what = "the file is too long: what follows 64 KiB is not read";
+        notes.add(1, format_args!("{what}"));
     }
     let mwan3 = Mwan3 {
         sections: sections::read(mwan3, &notes),
-        // What is wrong in netifd's file is not told.
+        // Errors in netifd's file are not reported.
         network: sections::read(network, &Notes::default()),
         notes,
     };
@@ -80,11 +81,10 @@ pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
     mwan3.note_rules(&order);
     mwan3.note_lost();
     let (text, usable) = mwan3.written(file, uplinks, last_resort);
-    let notes = mwan3.notes.0.into_inner();
     Imported {
         text,
         usable,
-        notes,
+        notes: mwan3.notes.0.into_inner(),
     }
 }
 
@@ -93,13 +93,16 @@ pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
 struct Notes(RefCell<Vec<(u32, String)>>);
 
 impl Notes {
-    fn add(&self, line: u32, what: &dyn Display) {
+    fn add(&self, line: u32, what: Arguments<'_>) {
         let mut notes = self.0.borrow_mut();
         // Those of one line stay in order.
         let place = notes.partition_point(|(at, _)| *at <= line);
         notes.insert(place, (line, what.to_string()));
     }
 }
+
+/// What becomes of what cannot be read.
+const IGNORED: &str = "left out";
 
 /// The configuration that is converted.
 struct Mwan3 {
@@ -118,22 +121,30 @@ impl Mwan3 {
         find(&self.sections, kind, name)
     }
 
-    fn note(&self, section: &Section, what: &dyn Display) {
-        let Section {
-            kind, name, line, ..
-        } = section; // of printable ASCII, as every section's
+    fn note(&self, section: &Section, what: Arguments<'_>) {
+        let (kind, name) = (&section.kind, &section.name); // of printable ASCII
         self.notes
-            .add(*line, &format_args!("{kind} '{name}': {what}"));
+            .add(section.line, format_args!("{kind} '{name}': {what}"));
     }
 
-    fn note_value(&self, setting: &Setting, value: &str, what: &dyn Display) {
-        let Setting { name, of, line, .. } = setting;
+    /// A note on an option, or the first item of a list; none if the section does not have it.
+    fn note_option(&self, section: &Section, option: &str, what: Arguments<'_>) {
+        if let Some(setting) = section.setting(option) {
+            self.note_value(section, option, (setting.line, &setting.value), what);
+        }
+    }
+
+    fn note_value(
+        &self,
+        Section { kind, name, .. }: &Section,
+        option: &str,
+        (line, value): (u32, &str),
+        what: Arguments<'_>,
+    ) {
         let value = Shown(value);
-        self.notes
-            .add(*line, &format_args!("{name} {value} of {of}: {what}"));
-    }
-
-    fn note_setting(&self, setting: &Setting, what: &dyn Display) {
-        self.note_value(setting, &setting.value, what);
+        self.notes.add(
+            line,
+            format_args!("{option} {value} of {kind} '{name}': {what}"),
+        );
     }
 }

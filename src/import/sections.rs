@@ -1,10 +1,10 @@
-//! UCI text → sections that own what they say, however many there are.
+//! UCI text → sections that own their text, however many there are.
 
-use super::Notes;
+use super::{IGNORED, Notes};
 use crate::uci::{Command, Word, statements};
 
 /// All `config` statements of one name together, options settled as `uci` does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Section {
     pub(super) kind: String,
     /// empty when it has none
@@ -19,20 +19,12 @@ pub(super) struct Setting {
     pub(super) name: String,
     pub(super) value: String,
     pub(super) line: u32,
-    /// the kind and name of its section
-    pub(super) of: String,
 }
 
 impl Section {
-    /// Every item of a list, or the option.
-    pub(super) fn items(&self, name: &str) -> impl Iterator<Item = &Setting> {
-        let is = move |setting: &&Setting| setting.name == name;
-        self.settings.iter().filter(is)
-    }
-
-    /// What an option says, or a list says first.
+    /// An option, or the first item of a list.
     pub(super) fn setting(&self, name: &str) -> Option<&Setting> {
-        self.items(name).next()
+        self.settings.iter().find(|setting| setting.name == name)
     }
 
     /// The value of an option; empty when it is not there.
@@ -40,10 +32,10 @@ impl Section {
         self.setting(name).map_or("", |setting| &setting.value)
     }
 
-    /// Every word of an option or list: a shell splits values at blanks, so mwan3 does.
-    pub(super) fn words<'a>(&'a self, name: &str) -> impl Iterator<Item = (&'a Setting, &'a str)> {
-        let words = |item: &'a Setting| item.value.split_whitespace().map(move |word| (item, word));
-        self.items(name).flat_map(words)
+    /// Every word of an option or list, with its line: a shell splits values at blanks, so mwan3 does.
+    pub(super) fn words<'a>(&'a self, name: &str) -> impl Iterator<Item = (u32, &'a str)> {
+        let items = self.settings.iter().filter(move |item| item.name == name);
+        items.flat_map(|item| item.value.split_whitespace().map(|word| (item.line, word)))
     }
 }
 
@@ -52,36 +44,28 @@ pub(super) fn read(text: &[u8], notes: &Notes) -> Vec<Section> {
     let mut sections = Vec::new();
     let mut inside = None;
     for statement in statements(text) {
-        let statement = match statement {
-            Ok(statement) => statement,
+        let (line, command) = match statement {
+            Ok(statement) => (statement.line, statement.command),
             Err(error) => {
-                notes.add(error.line, &error.fault);
+                notes.add(error.line, format_args!("{}", error.fault));
                 inside = inside.filter(|_| !error.opens_section);
                 continue;
             }
         };
-        let line = statement.line;
-        let is_list = matches!(statement.command, Command::List { .. });
-        match statement.command {
+        let is_list = matches!(command, Command::List { .. });
+        match command {
             Command::Config { kind, name } => {
-                let name = name.map(said).unwrap_or_default();
-                inside = open(&mut sections, said(kind), name, line, notes);
+                let name = name.map(text_of).unwrap_or_default();
+                inside = open(&mut sections, text_of(kind), name, line, notes);
             }
             Command::Option { name, value } | Command::List { name, value } => {
-                let (name, value) = (said(name), said(value));
+                let (name, value) = (text_of(name), text_of(value));
                 let section = inside.and_then(|place: usize| sections.get_mut(place));
-                if let Some(section) = section
+                if let Some(Section { settings, .. }) = section
                     && (is_list || !value.is_empty())
                 {
-                    let of = format!("{} '{}'", section.kind, section.name);
-                    let settings = &mut section.settings;
                     settings.retain(|setting| is_list || setting.name != name);
-                    settings.push(Setting {
-                        name,
-                        value,
-                        line,
-                        of,
-                    });
+                    settings.push(Setting { name, value, line });
                 }
             }
             Command::Package { .. } => {}
@@ -90,7 +74,7 @@ pub(super) fn read(text: &[u8], notes: &Notes) -> Vec<Section> {
     sections
 }
 
-/// Where the section of that name is, from now on at least.
+/// The place of the section of that name, which is added if there is none.
 fn open(
     sections: &mut Vec<Section>,
     kind: String,
@@ -99,22 +83,18 @@ fn open(
     notes: &Notes,
 ) -> Option<usize> {
     let same = |section: &Section| !name.is_empty() && section.name == name;
-    let first = sections.iter().position(same);
-    match first {
-        Some(place) if sections[place].kind == kind => {}
-        Some(_) => {
-            let what = "has another type above";
-            notes.add(line, &format_args!("section '{name}' {what}: {IGNORED}"));
-            return None;
-        }
-        None => sections.push(Section {
-            kind,
-            name,
-            line,
-            settings: Vec::new(),
-        }),
+    let Some(place) = sections.iter().position(same) else {
+        let settings = Vec::new();
+        #[rustfmt::skip]
+        sections.push(Section { kind, name, line, settings });
+        return sections.len().checked_sub(1);
+    };
+    if sections[place].kind != kind {
+        let what = format_args!("section '{name}' has another type above: {IGNORED}");
+        notes.add(line, what);
+        return None;
     }
-    first.or(sections.len().checked_sub(1))
+    Some(place)
 }
 
 /// The section of a kind and name.
@@ -154,10 +134,7 @@ pub(super) fn device(interface: &str, network: &[Section]) -> Option<String> {
     None
 }
 
-/// What becomes of what cannot be read.
-pub(super) const IGNORED: &str = "left out";
-
-fn said(word: Word<'_>) -> String {
+fn text_of(word: Word<'_>) -> String {
     let bytes: Vec<u8> = word.bytes().collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
