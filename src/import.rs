@@ -16,10 +16,10 @@ mod tests;
 mod uplinks;
 mod write;
 
-use sections::{Section, find};
+use sections::{Section, Setting, find};
 
 use std::cell::RefCell;
-use std::fmt::Arguments;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -64,8 +64,7 @@ pub struct Imported {
 pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
     let notes = Notes::default();
     if mwan3.len() > FILE_MAX {
-        let what = "the file is too long: what follows 64 KiB is not read";
-        notes.add(1, format_args!("{what}"));
+        notes.add(1, &"the file is too long: what follows 64 KiB is not read");
     }
     let mwan3 = Mwan3 {
         sections: sections::read(mwan3, &notes),
@@ -93,7 +92,7 @@ pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
 struct Notes(RefCell<Vec<(u32, String)>>);
 
 impl Notes {
-    fn add(&self, line: u32, what: Arguments<'_>) {
+    fn add(&self, line: u32, what: &dyn Display) {
         let mut notes = self.0.borrow_mut();
         // Those of one line stay in order.
         let place = notes.partition_point(|(at, _)| *at <= line);
@@ -121,30 +120,23 @@ impl Mwan3 {
         find(&self.sections, kind, name)
     }
 
-    fn note(&self, section: &Section, what: Arguments<'_>) {
+    fn note(&self, section: &Section, what: &dyn Display) {
         let (kind, name) = (&section.kind, &section.name); // of printable ASCII
-        self.notes
-            .add(section.line, format_args!("{kind} '{name}': {what}"));
+        let what = format_args!("{kind} '{name}': {what}");
+        self.notes.add(section.line, &what);
     }
 
     /// A note on an option, or the first item of a list; none if the section does not have it.
-    fn note_option(&self, section: &Section, option: &str, what: Arguments<'_>) {
-        if let Some(setting) = section.setting(option) {
-            self.note_value(section, option, (setting.line, &setting.value), what);
+    fn note_option(&self, section: &Section, option: &str, what: &dyn Display) {
+        if let Some(Setting { value, line, .. }) = section.setting(option) {
+            self.note_value(section, (*line, option, value), what);
         }
     }
 
-    fn note_value(
-        &self,
-        Section { kind, name, .. }: &Section,
-        option: &str,
-        (line, value): (u32, &str),
-        what: Arguments<'_>,
-    ) {
+    fn note_value(&self, section: &Section, of: (u32, &str, &str), what: &dyn Display) {
+        let (Section { kind, name, .. }, (line, option, value)) = (section, of);
         let value = Shown(value);
-        self.notes.add(
-            line,
-            format_args!("{option} {value} of {kind} '{name}': {what}"),
-        );
+        let what = format_args!("{option} {value} of {kind} '{name}': {what}");
+        self.notes.add(line, &what);
     }
 }

@@ -24,16 +24,19 @@ pub(super) type Place = (u32, Reverse<u32>, usize);
 /// Members of a higher metric are ignored by mwan3.
 const METRIC_MAX: u32 = 256;
 
+const NO_POLICY: &str = "no policy: the order is that of the interfaces in the file";
 /// Where the families differ.
 const ONE: &str = "here that of IPv4 counts for both";
 const SHARED: &str = "members of one metric share the traffic there; here that of the largest weight leads, and the others stand by";
+const REFUSED: &str = "here traffic is refused at once, not dropped";
+const AT_A_TIME: &str = "one provider carries all traffic at a time: nothing to do";
 const BY_HAND: &str = "`failover use` prefers another by hand";
 const BY_MARK: &str = "not carried over: give the provider that it leads to `option mark '0x100/0xff00'`, and have the firewall set that mark";
 
 impl Order<'_> {
     fn has(&self, policy: &Section) -> bool {
-        let mut policies = self.policies.iter().flatten();
-        policies.any(|one| one.name == policy.name)
+        let is = |policies: [&Section; 2]| policies.iter().any(|one| one.name == policy.name);
+        self.policies.is_some_and(is)
     }
 }
 
@@ -62,12 +65,10 @@ impl Mwan3 {
             }
         }
         let Some((_, policy)) = largest else {
-            let what = "no policy: the order is that of the interfaces in the file";
-            self.notes.add(1, format_args!("{what}"));
+            self.notes.add(1, &NO_POLICY);
             return None;
         };
-        let what = format_args!("no rule for all traffic: this gives the order");
-        self.note(policy, what);
+        self.note(policy, &"no rule for all traffic: this gives the order");
         Some(policy)
     }
 
@@ -101,17 +102,15 @@ impl Mwan3 {
                 true => "in no policy that counts here: it comes last",
                 false => "no rule for all traffic uses it: disabled; enable it to let it stand in",
             };
-            self.note(uplink.first(), format_args!("{what}"));
+            self.note(uplink.first(), &what);
         }
         // There is one order; in IPv6 mwan3 may have had another.
-        let metrics = listed
-            .iter()
-            .filter_map(|uplink| match &uplink.interfaces[..] {
-                [v4, v6] if v4.place.is_some() => v6.place.map(|(metric, ..)| metric),
-                _ => None,
-            });
-        if !metrics.is_sorted() {
-            self.note(policies[1], format_args!("another order in IPv6: {ONE}"));
+        let metric = |uplink: &Uplink<'_>| match &uplink.interfaces[..] {
+            [v4, v6] if v4.place.is_some() => v6.place.map(|(metric, ..)| metric),
+            _ => None,
+        };
+        if !listed.iter().filter_map(metric).is_sorted() {
+            self.note(policies[1], &format_args!("another order in IPv6: {ONE}"));
         }
         sorted
     }
@@ -136,17 +135,15 @@ impl Mwan3 {
         };
         let [first, other] = [v4, v6].map(|policy| policy.value("last_resort"));
         if (first == "default") != (other == "default") {
-            self.note(v6, format_args!("another last_resort in IPv6: {ONE}"));
+            self.note(v6, &format_args!("another last_resort in IPv6: {ONE}"));
+        }
+        if first == "blackhole" {
+            self.note_option(v4, "last_resort", &REFUSED);
         }
         match first {
-            "default" => return "first",
-            "blackhole" => {
-                let what = format_args!("here traffic is refused at once, not dropped");
-                self.note_option(v4, "last_resort", what);
-            }
-            _ => {}
+            "default" => "first",
+            _ => "unreachable",
         }
-        "unreachable"
     }
 
     /// Notes what policies do besides.
@@ -154,11 +151,11 @@ impl Mwan3 {
         let first = order.policies.map_or("", |[policy, _]| &policy.name);
         for policy in self.of_kind("policy") {
             if !order.has(policy) {
-                let what =
-                    format_args!("the order here is that of '{first}': {IGNORED}; {BY_HAND}");
-                self.note(policy, what);
+                let what = format_args!("{IGNORED}; {BY_HAND}");
+                let what = format_args!("the order here is that of '{first}': {what}");
+                self.note(policy, &what);
             } else if self.shares(policy) {
-                self.note(policy, format_args!("{SHARED}"));
+                self.note(policy, &SHARED);
             }
         }
     }
@@ -167,11 +164,11 @@ impl Mwan3 {
     fn shares(&self, policy: &Section) -> bool {
         let members = self.members(policy);
         let is_v6 = |interface: &Section| interface.value("family") == "ipv6";
-        members.iter().any(|(one, place)| {
-            members.iter().any(|(other, others)| {
-                place.0 == others.0 && is_v6(one) == is_v6(other) && one.name != other.name
-            })
-        })
+        let shared = |(one, place): &(&Section, Place)| {
+            let mut others = members.iter().filter(|(_, other)| other.0 == place.0);
+            others.any(|(other, _)| is_v6(one) == is_v6(other) && one.name != other.name)
+        };
+        members.iter().any(shared)
     }
 
     /// Notes what rules do besides.
@@ -180,14 +177,12 @@ impl Mwan3 {
             let policy = self.find("policy", rule.value("use_policy"));
             let mut counted = order.rules.iter().flatten();
             if !policy.is_some_and(|policy| order.has(policy)) {
-                self.note(rule, format_args!("{BY_MARK}"));
+                self.note(rule, &BY_MARK);
             } else if !counted.any(|one| std::ptr::eq(*one, rule)) {
-                let what = format_args!("its traffic goes with all the rest: nothing to do");
-                self.note(rule, what);
+                self.note(rule, &"its traffic goes with all the rest: nothing to do");
             }
             if value::boolean(rule.value("sticky")) != Ok(false) {
-                let what = "one provider carries all traffic at a time: nothing to do";
-                self.note_option(rule, "sticky", format_args!("{what}"));
+                self.note_option(rule, "sticky", &AT_A_TIME);
             }
         }
     }

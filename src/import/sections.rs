@@ -41,13 +41,13 @@ impl Section {
 
 /// Reads what can be read, and notes what cannot.
 pub(super) fn read(text: &[u8], notes: &Notes) -> Vec<Section> {
-    let mut sections = Vec::new();
+    let mut sections: Vec<Section> = Vec::new();
     let mut inside = None;
     for statement in statements(text) {
         let (line, command) = match statement {
             Ok(statement) => (statement.line, statement.command),
             Err(error) => {
-                notes.add(error.line, format_args!("{}", error.fault));
+                notes.add(error.line, &error.fault);
                 inside = inside.filter(|_| !error.opens_section);
                 continue;
             }
@@ -55,8 +55,23 @@ pub(super) fn read(text: &[u8], notes: &Notes) -> Vec<Section> {
         let is_list = matches!(command, Command::List { .. });
         match command {
             Command::Config { kind, name } => {
-                let name = name.map(text_of).unwrap_or_default();
-                inside = open(&mut sections, text_of(kind), name, line, notes);
+                let (kind, name) = (text_of(kind), name.map(text_of).unwrap_or_default());
+                let same = |section: &Section| !name.is_empty() && section.name == name;
+                let place = sections.iter().position(same);
+                inside = place.or(Some(sections.len()));
+                if place.is_none() {
+                    let settings = Vec::new();
+                    sections.push(Section {
+                        kind,
+                        name,
+                        line,
+                        settings,
+                    });
+                } else if place.is_some_and(|place| sections[place].kind != kind) {
+                    let what = "has another type above";
+                    notes.add(line, &format_args!("section '{name}' {what}: {IGNORED}"));
+                    inside = None;
+                }
             }
             Command::Option { name, value } | Command::List { name, value } => {
                 let (name, value) = (text_of(name), text_of(value));
@@ -72,29 +87,6 @@ pub(super) fn read(text: &[u8], notes: &Notes) -> Vec<Section> {
         }
     }
     sections
-}
-
-/// The place of the section of that name, which is added if there is none.
-fn open(
-    sections: &mut Vec<Section>,
-    kind: String,
-    name: String,
-    line: u32,
-    notes: &Notes,
-) -> Option<usize> {
-    let same = |section: &Section| !name.is_empty() && section.name == name;
-    let Some(place) = sections.iter().position(same) else {
-        let settings = Vec::new();
-        #[rustfmt::skip]
-        sections.push(Section { kind, name, line, settings });
-        return sections.len().checked_sub(1);
-    };
-    if sections[place].kind != kind {
-        let what = format_args!("section '{name}' has another type above: {IGNORED}");
-        notes.add(line, what);
-        return None;
-    }
-    Some(place)
 }
 
 /// The section of a kind and name.
@@ -116,20 +108,16 @@ pub(super) fn device(interface: &str, network: &[Section]) -> Option<String> {
             name = ["_4", "_6"].iter().find_map(|end| name.strip_suffix(end))?;
             continue;
         };
-        let device = match section.value("device") {
-            "" => section.value("ifname"), // until OpenWrt 19.07
-            device => device,
-        };
-        if let Some(alias) = device.strip_prefix('@') {
+        // It was `ifname` until OpenWrt 19.07.
+        let devices = ["device", "ifname"].map(|option| section.value(option));
+        let device = devices.into_iter().find(|device| !device.is_empty());
+        if let Some(alias) = device.and_then(|device| device.strip_prefix('@')) {
             name = alias;
             continue;
         }
         let plain = ["", "none", "static", "dhcp", "dhcpv6"].contains(&section.value("proto"));
-        let shared = plain && section.value("type").is_empty() && !device.is_empty();
-        return Some(match shared {
-            true => device.to_owned(),
-            false => format!("@{name}"),
-        });
+        let shared = device.filter(|_| plain && section.value("type").is_empty());
+        return Some(shared.map_or_else(|| format!("@{name}"), str::to_owned));
     }
     None
 }

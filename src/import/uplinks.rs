@@ -50,10 +50,13 @@ pub(super) type Method = (&'static str, [(&'static str, u32); 2]);
 const NO_OPTIONS: [(&str, u32); 2] = [("", 0); 2];
 /// The names of the checks that come out begin so: with their type.
 const CHECKS: [&str; 4] = ["ping_", "tcp_", "arp_", "ndp_"];
+const FAMILY: &str = "expected ipv4 or ipv6: here it is ipv4";
 const HTTP: &str = "asked for a connection to port 80: a check of `type 'http'` asks for a page, if you know its status";
 const HTTPS: &str = "asked for a connection to port 443: a check of `type 'exec'` asks for a page";
 const PINGS: &str = "pings are sent instead: a check of `type 'exec'` runs any other program";
+const RESERVED: &str = "the name is reserved";
 const BRING_IN: &str = "`list interface` and checks of its family bring it in";
+const ONE_WAITS: &str = "of two providers on one device, one waits";
 const ONE_TIMING: &str = "a provider has one timing, and one quorum: that of";
 const SAME_DEVICE: &str = "they have the same device";
 const SAME_STEM: &str = "their names say so; make two of it if their devices differ";
@@ -64,12 +67,11 @@ impl<'a> Uplink<'a> {
     }
 
     fn shares_device(&self, other: &Uplink<'_>) -> bool {
-        let mut others = other.interfaces.iter();
-        let shared = |other: &Interface<'_>| {
-            let mut own = self.interfaces.iter();
-            other.device.is_some() && own.any(|own| own.device == other.device)
+        let is = |one: &Interface<'_>| {
+            let mut others = other.interfaces.iter();
+            one.device.is_some() && others.any(|other| other.device == one.device)
         };
-        self.enabled && other.enabled && others.any(shared)
+        self.enabled && other.enabled && self.interfaces.iter().any(is)
     }
 
     /// Why two uplinks of one interface each are one.
@@ -102,11 +104,11 @@ impl Mwan3 {
         let mut uplinks: Vec<Uplink<'_>> = Vec::new();
         let interfaces = self.of_kind("interface");
         for uplink in interfaces.filter_map(|section| self.uplink(section)) {
-            let first = uplinks
-                .iter()
-                .position(|other| other.same(&uplink).is_some());
-            match first {
-                Some(place) => self.join(&mut uplinks[place], uplink),
+            let mut joined = uplinks
+                .iter_mut()
+                .filter_map(|other| Some((other.same(&uplink)?, other)));
+            match joined.next() {
+                Some((why, other)) => self.join(other, uplink, why),
                 None => uplinks.push(uplink),
             }
         }
@@ -114,20 +116,16 @@ impl Mwan3 {
             let (earlier, later) = uplinks.split_at_mut(place);
             let uplink = &mut later[0];
             uplink.id = self.id(uplink.first(), earlier);
-            for Uplink { id, .. } in earlier.iter().filter(|other| uplink.shares_device(other)) {
-                let what = "of two providers on one device, one waits";
-                self.note(
-                    uplink.first(),
-                    format_args!("has the device of '{id}'; {what}"),
-                );
+            for other in earlier.iter().filter(|one| uplink.shares_device(one)) {
+                let what = format_args!("has the device of '{}'; {ONE_WAITS}", other.id);
+                self.note(uplink.first(), &what);
             }
         }
         uplinks
     }
 
     /// Makes one of two; one that is disabled while the other is not is left out.
-    fn join<'a>(&self, uplink: &mut Uplink<'a>, mut other: Uplink<'a>) {
-        let why = uplink.same(&other).unwrap_or_default();
+    fn join<'a>(&self, uplink: &mut Uplink<'a>, mut other: Uplink<'a>, why: &str) {
         let v6_first = uplink.interfaces[0].family == Family::V6;
         if (other.enabled, v6_first) > (uplink.enabled, !v6_first) {
             swap(uplink, &mut other);
@@ -136,46 +134,41 @@ impl Mwan3 {
         let (name, second) = (&uplink.first().name, other.first());
         if uplink.enabled != other.enabled {
             let what = format_args!("disabled: left out of provider '{name}'; {BRING_IN}");
-            return self.note(second, what);
+            return self.note(second, &what);
         }
-        self.note(second, format_args!("one provider with '{name}': {why}"));
+        self.note(second, &format_args!("one provider with '{name}': {why}"));
         if uplink.values != other.values {
-            self.note(second, format_args!("{ONE_TIMING} '{name}' counts"));
+            self.note(second, &format_args!("{ONE_TIMING} '{name}' counts"));
         }
         uplink.interfaces.append(&mut other.interfaces);
     }
 
     /// The interface's name, unless our configuration needs it for something else.
     fn id(&self, first: &Section, earlier: &[Uplink<'_>]) -> String {
-        let mut id = first.name.clone();
-        let is_check = CHECKS.iter().any(|kind| id.starts_with(kind));
-        if !["auto", "globals"].contains(&&*id) && !is_check {
-            return id;
+        let is_check = CHECKS.iter().any(|kind| first.name.starts_with(kind));
+        if !["auto", "globals"].contains(&&*first.name) && !is_check {
+            return first.name.clone();
         }
-        let is_other = |id: &String| earlier.iter().any(|other| other.id == *id);
-        let mut numbers = 1_u32..;
-        while first.name == id || self.find("interface", &id).is_some() || is_other(&id) {
-            id = format!("uplink{}", numbers.next().unwrap_or(0));
-        }
-        self.note(
-            first,
-            format_args!("the name is reserved: the provider is '{id}'"),
-        );
+        let is_free = |id: &String| {
+            self.find("interface", id).is_none() && earlier.iter().all(|other| other.id != *id)
+        };
+        let mut ids = (1_u32..).map(|number| format!("uplink{number}"));
+        let id = ids.find(is_free).unwrap_or_default();
+        self.note(first, &format_args!("{RESERVED}: the provider is '{id}'"));
         id
     }
 
     /// Of one interface; none when netifd has no interface of such a name.
     fn uplink<'a>(&self, section: &'a Section) -> Option<Uplink<'a>> {
         if let Err(expected) = value::interface(&section.name) {
-            self.note(section, format_args!("{expected}: {IGNORED}"));
+            self.note(section, &format_args!("{expected}: {IGNORED}"));
             return None;
         }
         let family = match section.value("family") {
             "ipv6" => Family::V6,
             "ipv4" => Family::V4,
             _ => {
-                let what = format_args!("expected ipv4 or ipv6: here it is ipv4");
-                self.note_option(section, "family", what);
+                self.note_option(section, "family", &FAMILY);
                 Family::V4
             }
         };
@@ -213,17 +206,16 @@ impl Mwan3 {
                 Err(expected) => expected,
             };
             let what = format_args!("{why}: {IGNORED}");
-            self.note_value(section, "track_ip", (line, word), what);
+            self.note_value(section, (line, "track_ip", word), &what);
         }
         targets
     }
 
     fn method(&self, section: &Section, family: Family) -> Method {
-        let tcp =
-            |port, accept_refused| ("tcp", [("port", port), ("accept_refused", accept_refused)]);
+        let tcp = |port, refused| ("tcp", [("port", port), ("accept_refused", refused)]);
         let is_https = value::boolean(section.value("httping_ssl")) == Ok(true);
         let (method, what) = match (section.value("track_method"), family) {
-            ("" | "ping", _) => return self.ping(section),
+            ("ping", _) => return self.ping(section),
             ("nping-icmp", _) => return ("ping", NO_OPTIONS),
             ("arping" | "nping-arp", Family::V4) => return ("arp", NO_OPTIONS),
             ("arping" | "nping-arp", Family::V6) => return ("ndp", NO_OPTIONS),
@@ -234,7 +226,7 @@ impl Mwan3 {
             ("httping", _) => (tcp(80, 0), HTTP),
             _ => (self.ping(section), PINGS),
         };
-        self.note_option(section, "track_method", format_args!("{what}"));
+        self.note_option(section, "track_method", &what);
         method
     }
 
@@ -243,8 +235,8 @@ impl Mwan3 {
         let chosen = |name, usual: u32, least: u32, most: u32| {
             let given = value::number(&section.setting(name)?.value);
             if given.is_none_or(|given| given != usual && !(least..=most).contains(&given)) {
-                let what = format_args!("expected a number from {least} to {most}: {IGNORED}");
-                self.note_option(section, name, what);
+                let bounds = format_args!("expected a number from {least} to {most}");
+                self.note_option(section, name, &format_args!("{bounds}: {IGNORED}"));
                 return None;
             }
             given.filter(|given| *given != usual)

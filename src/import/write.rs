@@ -2,9 +2,9 @@
 
 use std::fmt::{Display, Write};
 
+use super::Mwan3;
 use super::options::{INTERVAL, NONE, OPTIONS, QUORUM, Values};
 use super::uplinks::{Interface, Target, Uplink};
-use super::{IGNORED, Mwan3};
 use crate::limits::{CHECKS_MAX, NAME_MAX, PROVIDERS_MAX};
 
 /// Connections are asked for so often, in seconds, when the configuration does not say.
@@ -88,8 +88,7 @@ impl Mwan3 {
         last_resort: &str,
     ) -> (String, bool) {
         for uplink in uplinks.iter().skip(PROVIDERS_MAX) {
-            let what = format_args!("too many interfaces: {IGNORED}");
-            self.note(uplink.first(), what);
+            self.note(uplink.first(), &"too many interfaces: left out");
         }
         uplinks.truncate(PROVIDERS_MAX);
         let checks = self.checks(&uplinks);
@@ -103,7 +102,7 @@ impl Mwan3 {
         let mut text = Text(format!("# Made from {file} {HEAD}"));
         text.line(SECTION, "globals", &"globals");
         if !usable {
-            self.notes.add(1, format_args!("{NOTHING}"));
+            self.notes.add(1, &NOTHING);
             let _ = writeln!(text.0, "\t# {NOTHING}");
             text.option("enabled", &"0");
         }
@@ -130,8 +129,7 @@ impl Mwan3 {
                     }
                 }
                 if checks.len() > CHECKS_MAX {
-                    let what = format_args!("too many checks: not all of its are there");
-                    self.note(one.section, what);
+                    self.note(one.section, &"too many checks: not all of its are there");
                 }
                 checks.truncate(CHECKS_MAX);
             }
@@ -143,8 +141,7 @@ impl Mwan3 {
     fn ask(&self, uplinks: &mut [Uplink<'_>], place: usize, checks: &[Target]) {
         let mask = |one: &Interface<'_>| mask(checks, &one.targets);
         let uplink = &uplinks[place];
-        let own = uplink.interfaces.iter().map(mask);
-        let own = own.filter(|mask| *mask != 0);
+        let own = uplink.interfaces.iter().map(mask).filter(|mask| *mask != 0);
         let least = own.clone().map(u32::count_ones).min();
         let mut asked = own.fold(0, |all, mask| all | mask);
         if asked == 0 {
@@ -156,14 +153,11 @@ impl Mwan3 {
                 0 => "add a check of its family",
                 _ => "asked what the best interface is asked",
             };
-            self.note(uplink.first(), format_args!("{NO_TARGET}: {what}"));
+            self.note(uplink.first(), &format_args!("{NO_TARGET}: {what}"));
         } else {
-            for one in uplink
-                .interfaces
-                .iter()
-                .filter(|one| one.targets.is_empty())
-            {
-                self.note(one.section, format_args!("{NO_TARGET}: {UNCHECKED}"));
+            let bare = |one: &&Interface<'_>| one.targets.is_empty();
+            for one in uplink.interfaces.iter().filter(bare) {
+                self.note(one.section, &format_args!("{NO_TARGET}: {UNCHECKED}"));
             }
         }
         let quorum = uplink.values[QUORUM].min(least.unwrap_or(1));
@@ -199,7 +193,8 @@ fn common(uplinks: &[Uplink<'_>], default: Values) -> Values {
     for (place, common) in common.iter_mut().enumerate() {
         let values = || uplinks.iter().rev().map(|one| one.values[place]);
         // Of equals, the last one counts.
-        let most = values().max_by_key(|value| values().filter(|other| other == value).count());
+        let count = |value: &u32| values().filter(|other| other == value).count();
+        let most = values().max_by_key(count);
         *common = most.unwrap_or(*common);
     }
     common
