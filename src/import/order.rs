@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
+use super::Mwan3;
 use super::sections::Section;
 use super::uplinks::Uplink;
-use super::{IGNORED, Mwan3};
 use crate::option::value;
 use crate::types::Family;
 
@@ -28,9 +28,12 @@ const NO_POLICY: &str = "no policy: the order is that of the interfaces in the f
 /// Where the families differ.
 const ONE: &str = "here that of IPv4 counts for both";
 const SHARED: &str = "members of one metric share the traffic there; here that of the largest weight leads, and the others stand by";
+const LAST: &str = "in no policy that counts here: it comes last";
+const UNUSED: &str = "no rule for all traffic uses it: disabled; enable it to let it stand in";
 const REFUSED: &str = "here traffic is refused at once, not dropped";
 const AT_A_TIME: &str = "one provider carries all traffic at a time: nothing to do";
-const BY_HAND: &str = "`failover use` prefers another by hand";
+const ORDER: &str = "the order here is that of";
+const BY_HAND: &str = "left out; `failover use` prefers another by hand";
 const BY_MARK: &str = "not carried over: give the provider that it leads to `option mark '0x100/0xff00'`, and have the firewall set that mark";
 
 impl Order<'_> {
@@ -57,19 +60,14 @@ impl Mwan3 {
 
     /// The policy with most members, the first of equals.
     fn largest(&self) -> Option<&Section> {
-        let mut largest: Option<(usize, &Section)> = None;
-        for policy in self.of_kind("policy") {
-            let size = policy.words("use_member").count();
-            if largest.is_none_or(|(most, _)| most < size) {
-                largest = Some((size, policy));
-            }
+        let members = |policy: &&Section| policy.words("use_member").count();
+        // Of equals, the last one counts.
+        let largest = self.of_kind("policy").rev().max_by_key(members);
+        match largest {
+            Some(policy) => self.note(policy, &"no rule for all traffic: this gives the order"),
+            None => self.notes.add(1, &NO_POLICY),
         }
-        let Some((_, policy)) = largest else {
-            self.notes.add(1, &NO_POLICY);
-            return None;
-        };
-        self.note(policy, &"no rule for all traffic: this gives the order");
-        Some(policy)
+        largest
     }
 
     /// Sorts the uplinks, and takes those out of use that traffic at large never used.
@@ -98,10 +96,7 @@ impl Mwan3 {
         let some = listed.iter().any(|uplink| uplink.enabled);
         for uplink in others.iter_mut().filter(|uplink| uplink.enabled) {
             uplink.enabled = !(order.by_rule && some);
-            let what = match uplink.enabled {
-                true => "in no policy that counts here: it comes last",
-                false => "no rule for all traffic uses it: disabled; enable it to let it stand in",
-            };
+            let what = if uplink.enabled { LAST } else { UNUSED };
             self.note(uplink.first(), &what);
         }
         // There is one order; in IPv6 mwan3 may have had another.
@@ -137,13 +132,12 @@ impl Mwan3 {
         if (first == "default") != (other == "default") {
             self.note(v6, &format_args!("another last_resort in IPv6: {ONE}"));
         }
-        if first == "blackhole" {
-            self.note_option(v4, "last_resort", &REFUSED);
-        }
         match first {
-            "default" => "first",
-            _ => "unreachable",
+            "default" => return "first",
+            "blackhole" => self.note_option(v4, "last_resort", &REFUSED),
+            _ => {}
         }
+        "unreachable"
     }
 
     /// Notes what policies do besides.
@@ -151,9 +145,7 @@ impl Mwan3 {
         let first = order.policies.map_or("", |[policy, _]| &policy.name);
         for policy in self.of_kind("policy") {
             if !order.has(policy) {
-                let what = format_args!("{IGNORED}; {BY_HAND}");
-                let what = format_args!("the order here is that of '{first}': {what}");
-                self.note(policy, &what);
+                self.note(policy, &format_args!("{ORDER} '{first}': {BY_HAND}"));
             } else if self.shares(policy) {
                 self.note(policy, &SHARED);
             }

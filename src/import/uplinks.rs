@@ -166,12 +166,11 @@ impl Mwan3 {
         }
         let family = match section.value("family") {
             "ipv6" => Family::V6,
-            "ipv4" => Family::V4,
-            _ => {
-                self.note_option(section, "family", &FAMILY);
-                Family::V4
-            }
+            _ => Family::V4,
         };
+        if section.value("family") != family.name() {
+            self.note_option(section, "family", &FAMILY);
+        }
         let method = self.method(section, family);
         let targets = self.targets(section, family, method);
         Some(Uplink {

@@ -87,10 +87,9 @@ impl Mwan3 {
         mut uplinks: Vec<Uplink<'_>>,
         last_resort: &str,
     ) -> (String, bool) {
-        for uplink in uplinks.iter().skip(PROVIDERS_MAX) {
+        for uplink in uplinks.drain(PROVIDERS_MAX.min(uplinks.len())..) {
             self.note(uplink.first(), &"too many interfaces: left out");
         }
-        uplinks.truncate(PROVIDERS_MAX);
         let checks = self.checks(&uplinks);
         for place in 0..uplinks.len() {
             self.ask(&mut uplinks, place, &checks);
@@ -120,19 +119,18 @@ impl Mwan3 {
     /// Every target once, those of providers in use first, as many as there may be.
     fn checks(&self, uplinks: &[Uplink<'_>]) -> Vec<Target> {
         let mut checks = Vec::new();
-        for enabled in [true, false] {
-            let uplinks = uplinks.iter().filter(|uplink| uplink.enabled == enabled);
-            for one in uplinks.flat_map(|uplink| &uplink.interfaces) {
-                for target in &one.targets {
-                    if !checks.contains(target) {
-                        checks.push(*target);
-                    }
+        let of = |enabled| uplinks.iter().filter(move |one| one.enabled == enabled);
+        let uplinks = of(true).chain(of(false));
+        for one in uplinks.flat_map(|uplink| &uplink.interfaces) {
+            for target in &one.targets {
+                if !checks.contains(target) {
+                    checks.push(*target);
                 }
-                if checks.len() > CHECKS_MAX {
-                    self.note(one.section, &"too many checks: not all of its are there");
-                }
-                checks.truncate(CHECKS_MAX);
             }
+            if checks.len() > CHECKS_MAX {
+                self.note(one.section, &"too many checks: not all of its are there");
+            }
+            checks.truncate(CHECKS_MAX);
         }
         checks
     }
