@@ -19,7 +19,7 @@ mod write;
 use sections::{Section, Setting, find};
 
 use std::cell::RefCell;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -39,11 +39,11 @@ pub fn run(file: &Path) -> Exit {
     let network = read(&file.with_file_name("network")).unwrap_or_default();
     let name = text::plain(&file.to_string_lossy());
     let imported = convert(&name, &mwan3, &network);
-    let mut notes = Vec::new();
+    let mut notes = String::new();
     for (line, note) in &imported.notes {
         let _ = writeln!(notes, "{name}:{line}: {note}");
     }
-    let _ = io::stderr().write_all(&notes);
+    let _ = io::stderr().write_all(notes.as_bytes());
     match print(&imported.text) {
         Exit::Ok if !imported.usable => Exit::BadConfig,
         exit => exit,

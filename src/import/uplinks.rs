@@ -104,11 +104,9 @@ impl Mwan3 {
         let mut uplinks: Vec<Uplink<'_>> = Vec::new();
         let interfaces = self.of_kind("interface");
         for uplink in interfaces.filter_map(|section| self.uplink(section)) {
-            let mut joined = uplinks
-                .iter_mut()
-                .filter_map(|other| Some((other.same(&uplink)?, other)));
-            match joined.next() {
-                Some((why, other)) => self.join(other, uplink, why),
+            let same = |other: &Uplink<'_>| other.same(&uplink).is_some();
+            match uplinks.iter().position(same) {
+                Some(place) => self.join(&mut uplinks[place], uplink),
                 None => uplinks.push(uplink),
             }
         }
@@ -125,7 +123,8 @@ impl Mwan3 {
     }
 
     /// Makes one of two; one that is disabled while the other is not is left out.
-    fn join<'a>(&self, uplink: &mut Uplink<'a>, mut other: Uplink<'a>, why: &str) {
+    fn join<'a>(&self, uplink: &mut Uplink<'a>, mut other: Uplink<'a>) {
+        let why = uplink.same(&other).unwrap_or_default();
         let v6_first = uplink.interfaces[0].family == Family::V6;
         if (other.enabled, v6_first) > (uplink.enabled, !v6_first) {
             swap(uplink, &mut other);

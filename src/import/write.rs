@@ -87,9 +87,10 @@ impl Mwan3 {
         mut uplinks: Vec<Uplink<'_>>,
         last_resort: &str,
     ) -> (String, bool) {
-        for uplink in uplinks.drain(PROVIDERS_MAX.min(uplinks.len())..) {
+        for uplink in uplinks.iter().skip(PROVIDERS_MAX) {
             self.note(uplink.first(), &"too many interfaces: left out");
         }
+        uplinks.truncate(PROVIDERS_MAX);
         let checks = self.checks(&uplinks);
         for place in 0..uplinks.len() {
             self.ask(&mut uplinks, place, &checks);
@@ -119,18 +120,19 @@ impl Mwan3 {
     /// Every target once, those of providers in use first, as many as there may be.
     fn checks(&self, uplinks: &[Uplink<'_>]) -> Vec<Target> {
         let mut checks = Vec::new();
-        let of = |enabled| uplinks.iter().filter(move |one| one.enabled == enabled);
-        let uplinks = of(true).chain(of(false));
-        for one in uplinks.flat_map(|uplink| &uplink.interfaces) {
-            for target in &one.targets {
-                if !checks.contains(target) {
-                    checks.push(*target);
+        for enabled in [true, false] {
+            let uplinks = uplinks.iter().filter(|uplink| uplink.enabled == enabled);
+            for one in uplinks.flat_map(|uplink| &uplink.interfaces) {
+                for target in &one.targets {
+                    if !checks.contains(target) {
+                        checks.push(*target);
+                    }
                 }
+                if checks.len() > CHECKS_MAX {
+                    self.note(one.section, &"too many checks: not all of its are there");
+                }
+                checks.truncate(CHECKS_MAX);
             }
-            if checks.len() > CHECKS_MAX {
-                self.note(one.section, &"too many checks: not all of its are there");
-            }
-            checks.truncate(CHECKS_MAX);
         }
         checks
     }
@@ -189,11 +191,14 @@ fn check_name(number: usize, checks: &[Target]) -> String {
 fn common(uplinks: &[Uplink<'_>], default: Values) -> Values {
     let mut common = default;
     for (place, common) in common.iter_mut().enumerate() {
-        let values = || uplinks.iter().rev().map(|one| one.values[place]);
-        // Of equals, the last one counts.
-        let count = |value: &u32| values().filter(|other| other == value).count();
-        let most = values().max_by_key(count);
-        *common = most.unwrap_or(*common);
+        let mut most = 0;
+        for value in uplinks.iter().map(|one| one.values[place]) {
+            let alike = uplinks.iter().filter(|one| one.values[place] == value);
+            let count = alike.count();
+            if count > most {
+                (most, *common) = (count, value);
+            }
+        }
     }
     common
 }
