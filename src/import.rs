@@ -100,7 +100,7 @@ impl Notes {
     }
 }
 
-/// What becomes of what cannot be read.
+/// What becomes of a value that cannot be used.
 const IGNORED: &str = "left out";
 
 /// The configuration that is converted.

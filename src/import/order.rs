@@ -61,7 +61,7 @@ impl Mwan3 {
     /// The policy with most members, the first of equals.
     fn largest(&self) -> Option<&Section> {
         let members = |policy: &&Section| policy.words("use_member").count();
-        // Of equals, the last one counts.
+        // Of equals, `max_by_key` takes the last.
         let largest = self.of_kind("policy").rev().max_by_key(members);
         match largest {
             Some(policy) => self.note(policy, &"no rule for all traffic: this gives the order"),

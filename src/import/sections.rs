@@ -1,10 +1,9 @@
 //! UCI text → sections that own their text, however many there are.
 
-use super::{IGNORED, Notes};
+use super::Notes;
 use crate::uci::{Command, Word, statements};
 
 /// All `config` statements of one name together, options settled as `uci` does.
-#[derive(Debug, Default)]
 pub(super) struct Section {
     pub(super) kind: String,
     /// empty when it has none
@@ -14,12 +13,13 @@ pub(super) struct Section {
 }
 
 /// One option, or one item of a list.
-#[derive(Debug)]
 pub(super) struct Setting {
     pub(super) name: String,
     pub(super) value: String,
     pub(super) line: u32,
 }
+
+const OTHER_TYPE: &str = "has another type above: left out";
 
 impl Section {
     /// An option, or the first item of a list.
@@ -57,19 +57,17 @@ pub(super) fn read(text: &[u8], notes: &Notes) -> Vec<Section> {
             Command::Config { kind, name } => {
                 let (kind, name) = (text_of(kind), name.map(text_of).unwrap_or_default());
                 let same = |section: &Section| !name.is_empty() && section.name == name;
-                let place = sections.iter().position(same);
-                inside = place.or(Some(sections.len()));
-                if place.is_none() {
-                    let settings = Vec::new();
+                inside = sections.iter().position(same);
+                if inside.is_none() {
+                    inside = Some(sections.len());
                     sections.push(Section {
                         kind,
                         name,
                         line,
-                        settings,
+                        settings: Vec::new(),
                     });
-                } else if place.is_some_and(|place| sections[place].kind != kind) {
-                    let what = "has another type above";
-                    notes.add(line, &format_args!("section '{name}' {what}: {IGNORED}"));
+                } else if inside.is_some_and(|place| sections[place].kind != kind) {
+                    notes.add(line, &format_args!("section '{name}' {OTHER_TYPE}"));
                     inside = None;
                 }
             }
