@@ -3,12 +3,12 @@
 //! | module | job |
 //! |---|---|
 //! | `sections` | UCI text → sections; netifd's say the device of an interface |
-//! | `uplinks` | interfaces → uplinks with targets, timing and thresholds: `wan` and `wan6` are one |
+//! | `options` | the tables of mwan3's options: those that become ours, and those that have no counterpart |
+//! | `uplinks` | interfaces → uplinks with targets: `wan` and `wan6` are one |
 //! | `order` | rules, policies and members → the order of preference |
-//! | `lost` | the options that have no counterpart |
 //! | `write` | uplinks → our text |
 
-mod lost;
+mod options;
 mod order;
 mod sections;
 #[cfg(test)]
@@ -19,7 +19,7 @@ mod write;
 use sections::{Section, Setting, find};
 
 use std::cell::RefCell;
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -41,7 +41,7 @@ pub fn run(file: &Path) -> Exit {
     let imported = convert(&name, &mwan3, &network);
     let mut notes = String::new();
     for (line, note) in &imported.notes {
-        notes.push_str(&format!("{name}:{line}: {note}\n"));
+        let _ = writeln!(notes, "{name}:{line}: {note}");
     }
     let _ = io::stderr().write_all(notes.as_bytes());
     match print(&imported.text) {
@@ -68,7 +68,7 @@ pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
     }
     let mwan3 = Mwan3 {
         sections: sections::read(mwan3, &notes),
-        // What is wrong in netifd's file is not told.
+        // Errors in netifd's file are not reported.
         network: sections::read(network, &Notes::default()),
         notes,
     };
@@ -80,11 +80,10 @@ pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
     mwan3.note_rules(&order);
     mwan3.note_lost();
     let (text, usable) = mwan3.written(file, uplinks, last_resort);
-    let notes = mwan3.notes.0.into_inner();
     Imported {
         text,
         usable,
-        notes,
+        notes: mwan3.notes.0.into_inner(),
     }
 }
 
@@ -101,6 +100,9 @@ impl Notes {
     }
 }
 
+/// What becomes of a value that cannot be used.
+const IGNORED: &str = "left out";
+
 /// The configuration that is converted.
 struct Mwan3 {
     sections: Vec<Section>,
@@ -109,7 +111,7 @@ struct Mwan3 {
 }
 
 impl Mwan3 {
-    fn of_kind<'a>(&'a self, kind: &'static str) -> impl Iterator<Item = &'a Section> {
+    fn of_kind<'a>(&'a self, kind: &'static str) -> impl DoubleEndedIterator<Item = &'a Section> {
         let is = move |section: &&Section| section.kind == kind;
         self.sections.iter().filter(is)
     }
@@ -119,21 +121,22 @@ impl Mwan3 {
     }
 
     fn note(&self, section: &Section, what: &dyn Display) {
-        let Section {
-            kind, name, line, ..
-        } = section; // of printable ASCII, as every section's
-        self.notes
-            .add(*line, &format_args!("{kind} '{name}': {what}"));
+        let (kind, name) = (&section.kind, &section.name); // of printable ASCII
+        let what = format_args!("{kind} '{name}': {what}");
+        self.notes.add(section.line, &what);
     }
 
-    fn note_value(&self, setting: &Setting, value: &str, what: &dyn Display) {
-        let Setting { name, of, line, .. } = setting;
+    /// A note on an option, or the first item of a list; none if the section does not have it.
+    fn note_option(&self, section: &Section, option: &str, what: &dyn Display) {
+        if let Some(Setting { value, line, .. }) = section.setting(option) {
+            self.note_value(section, (*line, option, value), what);
+        }
+    }
+
+    fn note_value(&self, section: &Section, of: (u32, &str, &str), what: &dyn Display) {
+        let (Section { kind, name, .. }, (line, option, value)) = (section, of);
         let value = Shown(value);
-        self.notes
-            .add(*line, &format_args!("{name} {value} of {of}: {what}"));
-    }
-
-    fn note_setting(&self, setting: &Setting, what: &dyn Display) {
-        self.note_value(setting, &setting.value, what);
+        let what = format_args!("{option} {value} of {kind} '{name}': {what}");
+        self.notes.add(line, &what);
     }
 }

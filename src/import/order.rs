@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::Mwan3;
-use super::sections::{IGNORED, Section};
+use super::sections::Section;
 use super::uplinks::Uplink;
 use crate::option::value;
 use crate::types::Family;
@@ -13,7 +13,7 @@ pub(super) struct Order<'a> {
     /// the first rule for all traffic
     rules: [Option<&'a Section>; 2],
     /// none only when there are no policies
-    policies: [Option<&'a Section>; 2],
+    policies: Option<[&'a Section; 2]>,
     /// a rule for all traffic names one of them: what is not in it gets none
     by_rule: bool,
 }
@@ -21,24 +21,25 @@ pub(super) struct Order<'a> {
 /// A place in a policy: metric, weight, position. Less is better.
 pub(super) type Place = (u32, Reverse<u32>, usize);
 
-/// An interface in a policy.
-struct Member<'a> {
-    interface: &'a Section,
-    place: Place,
-}
-
 /// Members of a higher metric are ignored by mwan3.
 const METRIC_MAX: u32 = 256;
 
+const NO_POLICY: &str = "no policy: the order is that of the interfaces in the file";
 /// Where the families differ.
 const ONE: &str = "here that of IPv4 counts for both";
 const SHARED: &str = "members of one metric share the traffic there; here that of the largest weight leads, and the others stand by";
+const LAST: &str = "in no policy that counts here: it comes last";
+const UNUSED: &str = "no rule for all traffic uses it: disabled; enable it to let it stand in";
+const REFUSED: &str = "here traffic is refused at once, not dropped";
+const AT_A_TIME: &str = "one provider carries all traffic at a time: nothing to do";
+const ORDER: &str = "the order here is that of";
+const BY_HAND: &str = "left out; `failover use` prefers another by hand";
 const BY_MARK: &str = "not carried over: give the provider that it leads to `option mark '0x100/0xff00'`, and have the firewall set that mark";
 
 impl Order<'_> {
     fn has(&self, policy: &Section) -> bool {
-        let mut policies = self.policies.iter().flatten();
-        policies.any(|one| one.name == policy.name)
+        let is = |policies: [&Section; 2]| policies.iter().any(|one| one.name == policy.name);
+        self.policies.is_some_and(is)
     }
 }
 
@@ -52,55 +53,39 @@ impl Mwan3 {
         let any = by_rule.or_else(|| self.largest());
         Order {
             rules,
-            policies: [v4.or(any), v6.or(any)],
+            policies: any.map(|any| [v4.unwrap_or(any), v6.unwrap_or(any)]),
             by_rule: by_rule.is_some(),
         }
     }
 
     /// The policy with most members, the first of equals.
     fn largest(&self) -> Option<&Section> {
-        let mut largest: Option<(usize, &Section)> = None;
-        for policy in self.of_kind("policy") {
-            let size = policy.words("use_member").count();
-            if largest.is_none_or(|(most, _)| most < size) {
-                largest = Some((size, policy));
-            }
-        }
+        let members = |policy: &&Section| policy.words("use_member").count();
+        // Of equals, `max_by_key` takes the last.
+        let largest = self.of_kind("policy").rev().max_by_key(members);
         match largest {
-            Some((_, policy)) => {
-                self.note(policy, &"no rule for all traffic: this gives the order")
-            }
-            None => self.notes.add(
-                1,
-                &"no policy: the order is that of the interfaces in the file",
-            ),
+            Some(policy) => self.note(policy, &"no rule for all traffic: this gives the order"),
+            None => self.notes.add(1, &NO_POLICY),
         }
-        largest.map(|(_, policy)| policy)
+        largest
     }
 
     /// Sorts the uplinks, and takes those out of use that traffic at large never used.
-    pub(super) fn sorted<'a>(
-        &self,
-        uplinks: Vec<Uplink<'a>>,
-        order: &Order<'_>,
-    ) -> Vec<Uplink<'a>> {
-        let [Some(_), Some(v6)] = order.policies else {
-            return uplinks;
+    pub(super) fn sorted<'a>(&self, all: Vec<Uplink<'a>>, order: &Order<'_>) -> Vec<Uplink<'a>> {
+        let Some(policies) = order.policies else {
+            return all;
         };
-        let members = order
-            .policies
-            .map(|policy| policy.map(|policy| self.members(policy)));
+        let members = policies.map(|policy| self.members(policy));
         let key = |uplink: &Uplink<'_>| {
-            let place = uplink.places[0].or(uplink.places[1]);
+            let place = uplink.interfaces.iter().find_map(|one| one.place);
             (place.is_none(), place)
         };
         let mut sorted: Vec<Uplink<'a>> = Vec::new();
-        for mut uplink in uplinks {
-            for (family, members) in Family::ALL.into_iter().zip(&members) {
-                let name = uplink.of(family).map(|one| &one.section.name);
-                let members = members.iter().flatten();
-                let its = members.filter(|one| Some(&one.interface.name) == name);
-                uplink.places[family as usize] = its.map(|one| one.place).min();
+        for mut uplink in all {
+            for one in &mut uplink.interfaces {
+                let members = members[one.family as usize].iter();
+                let its = members.filter(|member| std::ptr::eq(member.0, one.section));
+                one.place = its.map(|member| member.1).min();
             }
             // There are few, and each use of std's sort costs six kilobytes.
             let at = sorted.partition_point(|other| key(other) <= key(&uplink));
@@ -111,68 +96,56 @@ impl Mwan3 {
         let some = listed.iter().any(|uplink| uplink.enabled);
         for uplink in others.iter_mut().filter(|uplink| uplink.enabled) {
             uplink.enabled = !(order.by_rule && some);
-            let what = match uplink.enabled {
-                true => "in no policy that counts here: it comes last",
-                false => "no rule for all traffic uses it: disabled; enable it to let it stand in",
-            };
+            let what = if uplink.enabled { LAST } else { UNUSED };
             self.note(uplink.first(), &what);
         }
         // There is one order; in IPv6 mwan3 may have had another.
-        let both = listed.iter().filter(|uplink| uplink.places[0].is_some());
-        let metrics = both.filter_map(|uplink| uplink.places[1].map(|(metric, ..)| metric));
-        if !metrics.is_sorted() {
-            self.note(v6, &format_args!("another order in IPv6: {ONE}"));
+        let metric = |uplink: &Uplink<'_>| match &uplink.interfaces[..] {
+            [v4, v6] if v4.place.is_some() => v6.place.map(|(metric, ..)| metric),
+            _ => None,
+        };
+        if !listed.iter().filter_map(metric).is_sorted() {
+            self.note(policies[1], &format_args!("another order in IPv6: {ONE}"));
         }
         sorted
     }
 
     /// The interfaces of a policy, as far as there are such.
-    fn members(&self, policy: &Section) -> Vec<Member<'_>> {
-        let mut members = Vec::new();
-        for (position, (_, name)) in policy.words("use_member").enumerate() {
-            if let Some(member) = self.find("member", name)
-                && let Some(interface) = self.find("interface", member.value("interface"))
-            {
-                let number = |name| value::number(member.value(name)).unwrap_or(1);
-                let place = (number("metric"), Reverse(number("weight")), position);
-                members.push(Member { interface, place });
-            }
-        }
-        members.retain(|member| member.place.0 <= METRIC_MAX);
-        members
+    fn members(&self, policy: &Section) -> Vec<(&Section, Place)> {
+        let member = |(position, (_, name))| {
+            let member = self.find("member", name)?;
+            let interface = self.find("interface", member.value("interface"))?;
+            let number = |name| value::number(member.value(name)).unwrap_or(1);
+            let place = (number("metric"), Reverse(number("weight")), position);
+            (place.0 <= METRIC_MAX).then_some((interface, place))
+        };
+        let names = policy.words("use_member").enumerate();
+        names.filter_map(member).collect()
     }
 
     /// `last_resort` of ours.
     pub(super) fn last_resort(&self, order: &Order<'_>) -> &'static str {
-        let [Some(v4), Some(v6)] = order.policies else {
+        let Some([v4, v6]) = order.policies else {
             return "first";
         };
-        let ours = |policy: &Section| match policy.value("last_resort") {
-            "default" => "first",
-            _ => "unreachable",
-        };
-        if ours(v4) != ours(v6) {
+        let [first, other] = [v4, v6].map(|policy| policy.value("last_resort"));
+        if (first == "default") != (other == "default") {
             self.note(v6, &format_args!("another last_resort in IPv6: {ONE}"));
         }
-        if let Some(setting) = v4.setting("last_resort")
-            && setting.value == "blackhole"
-        {
-            self.note_setting(setting, &"here traffic is refused at once, not dropped");
+        match first {
+            "default" => return "first",
+            "blackhole" => self.note_option(v4, "last_resort", &REFUSED),
+            _ => {}
         }
-        ours(v4)
+        "unreachable"
     }
 
-    /// Tells of what policies do besides.
+    /// Notes what policies do besides.
     pub(super) fn note_policies(&self, order: &Order<'_>) {
-        let first = order.policies[0].map_or("", |policy| &policy.name);
+        let first = order.policies.map_or("", |[policy, _]| &policy.name);
         for policy in self.of_kind("policy") {
             if !order.has(policy) {
-                self.note(
-                    policy,
-                    &format_args!(
-                        "the order here is that of '{first}': {IGNORED}; `failover use` prefers another by hand"
-                    ),
-                );
+                self.note(policy, &format_args!("{ORDER} '{first}': {BY_HAND}"));
             } else if self.shares(policy) {
                 self.note(policy, &SHARED);
             }
@@ -182,17 +155,15 @@ impl Mwan3 {
     /// Whether two interfaces of a family have the same metric in a policy.
     fn shares(&self, policy: &Section) -> bool {
         let members = self.members(policy);
-        let is_v6 = |one: &Member<'_>| one.interface.value("family") == Family::V6.name();
-        members.iter().any(|one| {
-            let alike = |other: &Member<'_>| {
-                (other.place.0, is_v6(other)) == (one.place.0, is_v6(one))
-                    && other.interface.name != one.interface.name
-            };
-            members.iter().any(alike)
-        })
+        let is_v6 = |interface: &Section| interface.value("family") == "ipv6";
+        let shared = |(one, place): &(&Section, Place)| {
+            let mut others = members.iter().filter(|(_, other)| other.0 == place.0);
+            others.any(|(other, _)| is_v6(one) == is_v6(other) && one.name != other.name)
+        };
+        members.iter().any(shared)
     }
 
-    /// Tells of what rules do besides.
+    /// Notes what rules do besides.
     pub(super) fn note_rules(&self, order: &Order<'_>) {
         for rule in self.of_kind("rule") {
             let policy = self.find("policy", rule.value("use_policy"));
@@ -202,11 +173,8 @@ impl Mwan3 {
             } else if !counted.any(|one| std::ptr::eq(*one, rule)) {
                 self.note(rule, &"its traffic goes with all the rest: nothing to do");
             }
-            if let Some(setting) = rule.setting("sticky")
-                && value::boolean(&setting.value) != Ok(false)
-            {
-                let what = "one provider carries all traffic at a time: nothing to do";
-                self.note_setting(setting, &what);
+            if value::boolean(rule.value("sticky")) != Ok(false) {
+                self.note_option(rule, "sticky", &AT_A_TIME);
             }
         }
     }

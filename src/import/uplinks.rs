@@ -1,44 +1,44 @@
 //! Interfaces → uplinks: what mwan3 tracks, by our measures. An interface of IPv4 and one of IPv6 on the same device are one
 //! uplink.
 
+use std::mem::swap;
 use std::net::IpAddr;
 
-use super::Mwan3;
+use super::options::Values;
 use super::order::Place;
-use super::sections::{IGNORED, Section, device};
-use crate::limits::{PATH_CHECKS_MAX, TIMEOUT_INTERVALS_MAX, WINDOW_MAX};
+use super::sections::{Section, device};
+use super::{IGNORED, Mwan3};
+use crate::limits::PATH_CHECKS_MAX;
 use crate::option::value;
 use crate::types::Family;
 use crate::wire::icmp::{PAYLOAD_LEN, PAYLOAD_MAX};
 
 /// What becomes a provider.
-#[derive(Debug)]
 pub(super) struct Uplink<'a> {
     pub(super) id: String,
     pub(super) enabled: bool,
-    /// one or two; the settings of the first count
+    /// one, or that of IPv4 and that of IPv6; the settings of the first count
     pub(super) interfaces: Vec<Interface<'a>>,
     pub(super) values: Values,
-    /// its place in the policy of each family
-    pub(super) places: [Option<Place>; 2],
     /// one bit per check that comes out
     pub(super) checks: u32,
+    /// a second interface was found for it
+    joined: bool,
 }
 
 /// One interface of netifd's in one family, as mwan3 knows it.
-#[derive(Debug)]
 pub(super) struct Interface<'a> {
     pub(super) section: &'a Section,
     pub(super) family: Family,
     /// see [`device`]; none when it is not known
     device: Option<String>,
-    enabled: bool,
     pub(super) targets: Vec<Target>,
-    values: Values,
+    /// its place in the policy of its family
+    pub(super) place: Option<Place>,
 }
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Target {
     pub(super) address: IpAddr,
     pub(super) method: Method,
@@ -47,84 +47,45 @@ pub(super) struct Target {
 /// How it is asked: the type of a check, and its options. Those that are 0 are not given.
 pub(super) type Method = (&'static str, [(&'static str, u32); 2]);
 
-/// Seconds, rounds, checks, percents, milliseconds, as [`OPTIONS`] has them.
-pub(super) type Values = [u32; OPTIONS.len()];
-
-/// Our options of timing and verdict: the name, the unit, and what it is when it is not given.
-pub(super) const OPTIONS: [(&str, &str, u32); 10] = [
-    ("interval", "s", 1),
-    ("timeout", "s", 1),
-    ("down", "", 3),
-    ("up", "", 3),
-    ("window", "", WINDOW),
-    ("quorum", "", 1),
-    ("max_loss", "%", NONE),
-    ("recover_loss", "%", NONE),
-    ("max_latency", "ms", NONE),
-    ("recover_latency", "ms", NONE),
-];
-pub(super) const INTERVAL: usize = 0;
-pub(super) const QUORUM: usize = 5;
-/// No threshold.
-pub(super) const NONE: u32 = u32::MAX;
-
-const QUORUM_MAX: u32 = 8;
-const INTERVAL_MAX: u32 = 24 * 60 * 60;
-const ROUNDS_MAX: u32 = 64;
-/// Rounds that are remembered unless more of them are needed.
-const WINDOW: u32 = 50;
-/// Less of it 64 rounds do not show.
-const LOSS_MIN: u32 = 2;
-const LATENCY_MAX: u32 = 60 * 60 * 1000;
-const _: () = {
-    assert!(LOSS_MIN * ROUNDS_MAX >= 100 && (LOSS_MIN - 1) * ROUNDS_MAX < 100);
-    assert!(QUORUM_MAX as usize == PATH_CHECKS_MAX);
-    assert!(INTERVAL_MAX as u64 == crate::limits::INTERVAL_MAX.secs());
-    assert!(ROUNDS_MAX as usize == WINDOW_MAX);
-};
-
+const NO_OPTIONS: [(&str, u32); 2] = [("", 0); 2];
 /// The names of the checks that come out begin so: with their type.
 const CHECKS: [&str; 4] = ["ping_", "tcp_", "arp_", "ndp_"];
+const FAMILY: &str = "expected ipv4 or ipv6: here it is ipv4";
 const HTTP: &str = "asked for a connection to port 80: a check of `type 'http'` asks for a page, if you know its status";
 const HTTPS: &str = "asked for a connection to port 443: a check of `type 'exec'` asks for a page";
 const PINGS: &str = "pings are sent instead: a check of `type 'exec'` runs any other program";
+const RESERVED: &str = "the name is reserved";
 const BRING_IN: &str = "`list interface` and checks of its family bring it in";
-const FEWER: &str = "there are fewer targets: here all of them must answer";
 const ONE_WAITS: &str = "of two providers on one device, one waits";
 const ONE_TIMING: &str = "a provider has one timing, and one quorum: that of";
+const SAME_DEVICE: &str = "they have the same device";
+const SAME_STEM: &str = "their names say so; make two of it if their devices differ";
 
 impl<'a> Uplink<'a> {
     pub(super) fn first(&self) -> &'a Section {
         self.interfaces[0].section
     }
 
-    pub(super) fn of(&self, family: Family) -> Option<&Interface<'a>> {
-        self.interfaces.iter().find(|one| one.family == family)
+    fn shares_device(&self, other: &Uplink<'_>) -> bool {
+        let is = |one: &Interface<'_>| {
+            let mut others = other.interfaces.iter();
+            one.device.is_some() && others.any(|other| other.device == one.device)
+        };
+        self.enabled && other.enabled && self.interfaces.iter().any(is)
     }
 
-    fn shares_device(&self, other: &Uplink<'_>) -> bool {
-        let mut others = other.interfaces.iter();
-        let shared = |other: &Interface<'_>| {
-            let mut own = self.interfaces.iter();
-            other.device.is_some() && own.any(|own| own.device == other.device)
+    /// Why two uplinks of one interface each are one.
+    fn same(&self, other: &Uplink<'_>) -> Option<&'static str> {
+        let (one, other) = (&self.interfaces[0], &other.interfaces[0]);
+        let (same, why) = match (&one.device, &other.device) {
+            (Some(one), Some(other)) => (one == other, SAME_DEVICE),
+            _ => (one.stem() == other.stem(), SAME_STEM),
         };
-        self.enabled && other.enabled && others.any(shared)
+        (!self.joined && one.family != other.family && same).then_some(why)
     }
 }
 
 impl Interface<'_> {
-    /// Why two interfaces are one uplink.
-    fn same(&self, other: &Interface<'_>) -> Option<&'static str> {
-        let (same, why) = match (&self.device, &other.device) {
-            (Some(one), Some(other)) => (one == other, "they have the same device"),
-            _ => (
-                self.stem() == other.stem(),
-                "their names say so; make two of it if their devices differ",
-            ),
-        };
-        (self.family != other.family && same).then_some(why)
-    }
-
     /// `wan6`, `wan_6` and `wan_4` belong to `wan`.
     fn stem(&self) -> &str {
         let name = &self.section.name;
@@ -140,113 +101,98 @@ impl Interface<'_> {
 impl Mwan3 {
     /// Joins the interfaces that are to be, in the order of the file.
     pub(super) fn uplinks(&self) -> Vec<Uplink<'_>> {
+        let mut uplinks: Vec<Uplink<'_>> = Vec::new();
         let interfaces = self.of_kind("interface");
-        let mut rest: Vec<Interface<'_>> =
-            interfaces.filter_map(|one| self.interface(one)).collect();
-        let mut uplinks = Vec::new();
-        while !rest.is_empty() {
-            let mut interfaces = vec![rest.remove(0)];
-            let other = rest
-                .iter()
-                .position(|one| one.same(&interfaces[0]).is_some());
-            interfaces.extend(other.map(|place| rest.remove(place)));
-            if interfaces[0].family == Family::V6 {
-                interfaces.reverse();
+        for uplink in interfaces.filter_map(|section| self.uplink(section)) {
+            let same = |other: &Uplink<'_>| other.same(&uplink).is_some();
+            match uplinks.iter().position(same) {
+                Some(place) => self.join(&mut uplinks[place], uplink),
+                None => uplinks.push(uplink),
             }
-            self.note_halves(&mut interfaces);
-            let uplink = Uplink {
-                id: self.id(interfaces[0].section, &uplinks),
-                enabled: interfaces[0].enabled,
-                values: interfaces[0].values,
-                interfaces,
-                places: [None; 2],
-                checks: 0,
-            };
-            for other in uplinks.iter().filter(|other| uplink.shares_device(other)) {
-                let id = &other.id;
-                let what = format_args!("has the device of '{id}'; {ONE_WAITS}");
+        }
+        for place in 0..uplinks.len() {
+            let (earlier, later) = uplinks.split_at_mut(place);
+            let uplink = &mut later[0];
+            uplink.id = self.id(uplink.first(), earlier);
+            for other in earlier.iter().filter(|one| uplink.shares_device(one)) {
+                let what = format_args!("has the device of '{}'; {ONE_WAITS}", other.id);
                 self.note(uplink.first(), &what);
             }
-            uplinks.push(uplink);
         }
         uplinks
     }
 
-    /// Leaves one of two out that is disabled while the other is not.
-    fn note_halves(&self, interfaces: &mut Vec<Interface<'_>>) {
-        let [first, second] = &interfaces[..] else {
-            return;
-        };
-        if first.enabled != second.enabled {
-            let left = interfaces.remove(usize::from(first.enabled)).section;
-            let kept = &interfaces[0].section.name;
-            let what = format_args!("disabled: left out of provider '{kept}'; {BRING_IN}");
-            self.note(left, &what);
-            return;
+    /// Makes one of two; one that is disabled while the other is not is left out.
+    fn join<'a>(&self, uplink: &mut Uplink<'a>, mut other: Uplink<'a>) {
+        let why = uplink.same(&other).unwrap_or_default();
+        let v6_first = uplink.interfaces[0].family == Family::V6;
+        if (other.enabled, v6_first) > (uplink.enabled, !v6_first) {
+            swap(uplink, &mut other);
         }
-        let (name, why) = (&first.section.name, first.same(second).unwrap_or_default());
-        let what = format_args!("one provider with '{name}': {why}");
-        self.note(second.section, &what);
-        if first.values != second.values {
-            self.note(
-                second.section,
-                &format_args!("{ONE_TIMING} '{name}' counts"),
-            );
+        uplink.joined = true;
+        let (name, second) = (&uplink.first().name, other.first());
+        if uplink.enabled != other.enabled {
+            let what = format_args!("disabled: left out of provider '{name}'; {BRING_IN}");
+            return self.note(second, &what);
         }
+        self.note(second, &format_args!("one provider with '{name}': {why}"));
+        if uplink.values != other.values {
+            self.note(second, &format_args!("{ONE_TIMING} '{name}' counts"));
+        }
+        uplink.interfaces.append(&mut other.interfaces);
     }
 
     /// The interface's name, unless our configuration needs it for something else.
-    fn id(&self, first: &Section, uplinks: &[Uplink<'_>]) -> String {
-        let mut id = first.name.clone();
-        let is_check = CHECKS.iter().any(|kind| id.starts_with(kind));
-        if !["auto", "globals"].contains(&&*id) && !is_check {
-            return id;
+    fn id(&self, first: &Section, earlier: &[Uplink<'_>]) -> String {
+        let is_check = CHECKS.iter().any(|kind| first.name.starts_with(kind));
+        if !["auto", "globals"].contains(&&*first.name) && !is_check {
+            return first.name.clone();
         }
-        let is_other = |id: &String| uplinks.iter().any(|other| other.id == *id);
-        let mut numbers = 1_u32..;
-        while first.name == id || self.find("interface", &id).is_some() || is_other(&id) {
-            id = format!("uplink{}", numbers.next().unwrap_or(0));
-        }
-        let what = format_args!("the name is reserved: the provider is '{id}'");
-        self.note(first, &what);
+        let is_free = |id: &String| {
+            self.find("interface", id).is_none() && earlier.iter().all(|other| other.id != *id)
+        };
+        let mut ids = (1_u32..).map(|number| format!("uplink{number}"));
+        let id = ids.find(is_free).unwrap_or_default();
+        self.note(first, &format_args!("{RESERVED}: the provider is '{id}'"));
         id
     }
 
-    /// None when netifd has no interface of such a name.
-    fn interface<'a>(&self, section: &'a Section) -> Option<Interface<'a>> {
+    /// Of one interface; none when netifd has no interface of such a name.
+    fn uplink<'a>(&self, section: &'a Section) -> Option<Uplink<'a>> {
         if let Err(expected) = value::interface(&section.name) {
             self.note(section, &format_args!("{expected}: {IGNORED}"));
             return None;
         }
-        let family = self.family(section);
+        let family = match section.value("family") {
+            "ipv6" => Family::V6,
+            _ => Family::V4,
+        };
+        if section.value("family") != family.name() {
+            self.note_option(section, "family", &FAMILY);
+        }
         let method = self.method(section, family);
         let targets = self.targets(section, family, method);
-        Some(Interface {
-            section,
-            family,
-            device: device(&section.name, &self.network),
+        Some(Uplink {
+            id: String::new(),
             // As mwan3 has it, an interface is enabled only where the file says so.
             enabled: value::boolean(section.value("enabled")) == Ok(true),
-            values: self.values(section, method, targets.iter().map(|_| 1).sum()),
-            targets,
+            values: self.values(section, method.0, targets.iter().map(|_| 1).sum()),
+            interfaces: vec![Interface {
+                section,
+                family,
+                device: device(&section.name, &self.network),
+                targets,
+                place: None,
+            }],
+            checks: 0,
+            joined: false,
         })
-    }
-
-    fn family(&self, section: &Section) -> Family {
-        match section.setting("family") {
-            Some(setting) if setting.value == "ipv6" => Family::V6,
-            Some(setting) if setting.value != "ipv4" => {
-                self.note_setting(setting, &"expected ipv4 or ipv6: here it is ipv4");
-                Family::V4
-            }
-            _ => Family::V4,
-        }
     }
 
     /// The addresses to ask, each once.
     fn targets(&self, section: &Section, family: Family, method: Method) -> Vec<Target> {
         let mut targets = Vec::new();
-        for (setting, word) in section.words("track_ip") {
+        for (line, word) in section.words("track_ip") {
             let why = match value::address(word).map(|address| Target { address, method }) {
                 Ok(target) if Family::of(target.address) != family => "of the other family",
                 Ok(target) if targets.contains(&target) => continue,
@@ -257,18 +203,16 @@ impl Mwan3 {
                 }
                 Err(expected) => expected,
             };
-            self.note_value(setting, word, &format_args!("{why}: {IGNORED}"));
+            let what = format_args!("{why}: {IGNORED}");
+            self.note_value(section, (line, "track_ip", word), &what);
         }
         targets
     }
 
     fn method(&self, section: &Section, family: Family) -> Method {
-        let tcp =
-            |port, accept_refused| ("tcp", [("port", port), ("accept_refused", accept_refused)]);
-        let Some(setting) = section.setting("track_method") else {
-            return self.ping(section);
-        };
-        let (method, what) = match (&*setting.value, family) {
+        let tcp = |port, refused| ("tcp", [("port", port), ("accept_refused", refused)]);
+        let is_https = value::boolean(section.value("httping_ssl")) == Ok(true);
+        let (method, what) = match (section.value("track_method"), family) {
             ("ping", _) => return self.ping(section),
             ("nping-icmp", _) => return ("ping", NO_OPTIONS),
             ("arping" | "nping-arp", Family::V4) => return ("arp", NO_OPTIONS),
@@ -276,131 +220,27 @@ impl Mwan3 {
             // nping's own port; a refusal is an answer to it.
             ("nping-tcp", _) => return tcp(80, 1),
             // Whatever the server answers is good there; here one page has one status.
-            ("httping", _) => match value::boolean(section.value("httping_ssl")) {
-                Ok(true) => (tcp(443, 0), HTTPS),
-                _ => (tcp(80, 0), HTTP),
-            },
+            ("httping", _) if is_https => (tcp(443, 0), HTTPS),
+            ("httping", _) => (tcp(80, 0), HTTP),
             _ => (self.ping(section), PINGS),
         };
-        self.note_setting(setting, &what);
+        self.note_option(section, "track_method", &what);
         method
     }
 
     /// mwan3's own size and time to live were not chosen by the user.
     fn ping(&self, section: &Section) -> Method {
         let chosen = |name, usual: u32, least: u32, most: u32| {
-            let setting = section.setting(name)?;
-            let given = value::number(&setting.value);
+            let given = value::number(&section.setting(name)?.value);
             if given.is_none_or(|given| given != usual && !(least..=most).contains(&given)) {
-                let what = format_args!("expected a number from {least} to {most}: {IGNORED}");
-                self.note_setting(setting, &what);
+                let bounds = format_args!("expected a number from {least} to {most}");
+                self.note_option(section, name, &format_args!("{bounds}: {IGNORED}"));
                 return None;
             }
             given.filter(|given| *given != usual)
         };
         let size = chosen("size", 56, PAYLOAD_LEN.into(), PAYLOAD_MAX.into());
-        let ttl = chosen("max_ttl", 60, 1, 255);
-        (
-            "ping",
-            [("size", size.unwrap_or(0)), ("ttl", ttl.unwrap_or(0))],
-        )
-    }
-
-    /// mwan3's timing and thresholds; what recovers must not be worse than what fails.
-    fn values(&self, section: &Section, (kind, _): Method, targets: u32) -> Values {
-        let number = |name, default, least, most| self.number(section, name, default, least, most);
-        let (down, up) = (
-            number("down", 5, 1, ROUNDS_MAX),
-            number("up", 5, 1, ROUNDS_MAX),
-        );
-        let interval = number("interval", 10, 1, INTERVAL_MAX);
-        let interval = self.interval(section, interval, down, targets);
-        let timeout = number("timeout", 4, 1, interval * TIMEOUT_INTERVALS_MAX);
-        let quorum = number("reliability", 1, 1, QUORUM_MAX);
-        if let Some(setting) = section.setting("reliability")
-            && (1..quorum).contains(&targets)
-        {
-            self.note_setting(setting, &FEWER);
-        }
-        let rounds = down.max(up);
-        let mut window = if rounds > WINDOW { ROUNDS_MAX } else { WINDOW };
-        let mut quality = [NONE; 4];
-        match section.setting("check_quality") {
-            Some(setting) if value::boolean(&setting.value) != Ok(true) => {}
-            Some(setting) if kind != "ping" => {
-                self.note_setting(
-                    setting,
-                    &format_args!("only pings are measured there: {IGNORED}"),
-                );
-            }
-            Some(setting) => {
-                let loss = number("failure_loss", 40, LOSS_MIN, 100);
-                let latency = number("failure_latency", 1000, 1, LATENCY_MAX);
-                let recover_loss = number("recovery_loss", 10, 0, loss);
-                let recover_latency = number("recovery_latency", 500, 0, latency);
-                quality = [loss, recover_loss, latency, recover_latency];
-                // Few, as each round is judged there; but so many that one does not say all, and that they can show the loss.
-                window = (2 * rounds).max(100_u32.div_ceil(loss)).min(ROUNDS_MAX);
-                let what = format_args!("judged by the last {window} rounds together, not by each");
-                self.note_setting(setting, &what);
-                if loss == 100 {
-                    quality[..2].fill(NONE); // that of all is no matter of quality
-                }
-            }
-            None => {}
-        }
-        let [loss, recover_loss, latency, recover_latency] = quality;
-        [
-            interval,
-            timeout,
-            down,
-            up,
-            window,
-            quorum,
-            loss,
-            recover_loss,
-            latency,
-            recover_latency,
-        ]
-    }
-
-    /// Rounds are equally far apart here: so far that a failure is noticed as soon as by mwan3.
-    fn interval(&self, section: &Section, interval: u32, down: u32, targets: u32) -> u32 {
-        let setting = section.setting("failure_interval");
-        let failing = setting.and_then(|setting| value::number(&setting.value));
-        let (Some(setting), Some(failing)) = (setting, failing.filter(|it| *it != interval)) else {
-            return interval;
-        };
-        let plain = |name, default| {
-            let given = value::number(section.value(name));
-            given.unwrap_or(default).min(INTERVAL_MAX)
-        };
-        let timeout = plain("timeout", 4);
-        // One target after the other is asked, `count` times each, a second apart.
-        let asked = targets.max(1) * (timeout + plain("count", 1).saturating_sub(1));
-        let noticed = interval + (down - 1) * failing.min(interval) + down * asked;
-        let interval = interval.min(noticed.saturating_sub(timeout) / down).max(1);
-        let what = format_args!(
-            "rounds are equally far apart here: every {interval}s is as soon to notice"
-        );
-        self.note_setting(setting, &what);
-        interval
-    }
-
-    /// The number of an option, within bounds.
-    fn number(&self, section: &Section, name: &str, default: u32, least: u32, most: u32) -> u32 {
-        let Some(setting) = section.setting(name) else {
-            return default.min(most);
-        };
-        let given = value::number(&setting.value);
-        let number = given.unwrap_or(default).clamp(least, most);
-        if given != Some(number) {
-            let what =
-                format_args!("expected a number from {least} to {most}: here it is {number}");
-            self.note_setting(setting, &what);
-        }
-        number
+        let ttl = chosen("max_ttl", 60, 1, 255).unwrap_or(0);
+        ("ping", [("size", size.unwrap_or(0)), ("ttl", ttl)])
     }
 }
-
-const NO_OPTIONS: [(&str, u32); 2] = [("", 0); 2];

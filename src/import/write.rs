@@ -3,8 +3,8 @@
 use std::fmt::{Display, Write};
 
 use super::Mwan3;
-use super::sections::IGNORED;
-use super::uplinks::{INTERVAL, Interface, NONE, OPTIONS, QUORUM, Target, Uplink, Values};
+use super::options::{INTERVAL, NONE, OPTIONS, QUORUM, Values};
+use super::uplinks::{Interface, Target, Uplink};
 use crate::limits::{CHECKS_MAX, NAME_MAX, PROVIDERS_MAX};
 
 /// Connections are asked for so often, in seconds, when the configuration does not say.
@@ -18,26 +18,24 @@ const HEAD: &str = "by `failover import-mwan3`; it says on stderr what is not ca
 const NOTHING: &str = "no provider comes out that is enabled and has an address of its family to ping (track_ip): disabled";
 const NO_TARGET: &str = "nothing to ping (track_ip)";
 const UNCHECKED: &str = "online while it is up, if others are checked in its family";
+const SECTION: &str = "\nconfig";
+const LIST: &str = "\tlist";
 
 /// Where the configuration grows.
 struct Text(String);
 
 impl Text {
-    fn section(&mut self, kind: &str, name: &str) {
-        let _ = writeln!(self.0, "\nconfig {kind} '{name}'");
+    fn line(&mut self, start: &str, name: &str, value: &dyn Display) {
+        let _ = writeln!(self.0, "{start} {name} '{value}'");
     }
 
     fn option(&mut self, name: &str, value: &dyn Display) {
-        let _ = writeln!(self.0, "\toption {name} '{value}'");
-    }
-
-    fn list(&mut self, name: &str, value: &dyn Display) {
-        let _ = writeln!(self.0, "\tlist {name} '{value}'");
+        self.line("\toption", name, value);
     }
 
     /// Those that are not said already.
     fn values(&mut self, values: &Values, said: &Values) {
-        for (place, (name, unit, _)) in OPTIONS.into_iter().enumerate() {
+        for (place, (name, unit, ..)) in OPTIONS.into_iter().enumerate() {
             match values[place] {
                 value if value == said[place] => {}
                 NONE => self.option(name, &"none"),
@@ -47,19 +45,19 @@ impl Text {
     }
 
     fn provider(&mut self, uplink: &Uplink<'_>, common: &Values, checks: &[Target]) {
-        self.section("provider", &uplink.id);
+        self.line(SECTION, "provider", &uplink.id);
         if !uplink.enabled {
             self.option("enabled", &"0");
         }
         for one in &uplink.interfaces {
-            self.list("interface", &one.section.name);
+            self.line(LIST, "interface", &one.section.name);
         }
         self.values(&uplink.values, common);
         // Without a list all of them are meant; one of another family comes to none.
         if uplink.checks != mask(checks, checks) {
             let listed = uplink.checks.max(1);
             for number in (0..checks.len()).filter(|number| listed & 1 << number != 0) {
-                self.list("check", &check_name(number, checks));
+                self.line(LIST, "check", &check_name(number, checks));
             }
         }
     }
@@ -67,7 +65,7 @@ impl Text {
     fn check(&mut self, number: usize, checks: &[Target], uplinks: &[Uplink<'_>]) {
         let Target { address, method } = checks[number];
         let (kind, options) = method;
-        self.section("check", &check_name(number, checks));
+        self.line(SECTION, "check", &check_name(number, checks));
         self.option("type", &kind);
         self.option("target", &address);
         for (name, value) in options.into_iter().filter(|(_, value)| *value != 0) {
@@ -90,10 +88,7 @@ impl Mwan3 {
         last_resort: &str,
     ) -> (String, bool) {
         for uplink in uplinks.iter().skip(PROVIDERS_MAX) {
-            self.note(
-                uplink.first(),
-                &format_args!("too many interfaces: {IGNORED}"),
-            );
+            self.note(uplink.first(), &"too many interfaces: left out");
         }
         uplinks.truncate(PROVIDERS_MAX);
         let checks = self.checks(&uplinks);
@@ -102,10 +97,10 @@ impl Mwan3 {
         }
         let mut asked = uplinks.iter().filter(|uplink| uplink.checks != 0);
         let usable = asked.any(|uplink| uplink.enabled);
-        let default = OPTIONS.map(|(_, _, default)| default);
+        let default = OPTIONS.map(|(_, _, default, ..)| default);
         let common = common(&uplinks, default);
         let mut text = Text(format!("# Made from {file} {HEAD}"));
-        text.section("globals", "globals");
+        text.line(SECTION, "globals", &"globals");
         if !usable {
             self.notes.add(1, &NOTHING);
             let _ = writeln!(text.0, "\t# {NOTHING}");
@@ -146,29 +141,26 @@ impl Mwan3 {
     fn ask(&self, uplinks: &mut [Uplink<'_>], place: usize, checks: &[Target]) {
         let mask = |one: &Interface<'_>| mask(checks, &one.targets);
         let uplink = &uplinks[place];
-        let mut quorum = uplink.values[QUORUM];
-        let mut asked = 0;
-        for own in uplink.interfaces.iter().map(mask).filter(|mask| *mask != 0) {
-            quorum = quorum.min(own.count_ones());
-            asked |= own;
-        }
+        let own = uplink.interfaces.iter().map(mask).filter(|mask| *mask != 0);
+        let least = own.clone().map(u32::count_ones).min();
+        let mut asked = own.fold(0, |all, mask| all | mask);
         if asked == 0 {
             let family = uplink.interfaces[0].family;
-            let of_family = uplinks.iter().filter_map(|other| other.of(family));
-            asked = of_family.map(mask).find(|mask| *mask != 0).unwrap_or(0);
-            quorum = 1;
+            let others = uplinks.iter().flat_map(|other| &other.interfaces);
+            let mut others = others.filter(|one| one.family == family).map(mask);
+            asked = others.find(|mask| *mask != 0).unwrap_or(0);
             let what = match asked {
                 0 => "add a check of its family",
                 _ => "asked what the best interface is asked",
             };
             self.note(uplink.first(), &format_args!("{NO_TARGET}: {what}"));
         } else {
-            let bare = uplink
-                .interfaces
-                .iter()
-                .filter(|one| one.targets.is_empty());
-            bare.for_each(|one| self.note(one.section, &format_args!("{NO_TARGET}: {UNCHECKED}")));
+            let bare = |one: &&Interface<'_>| one.targets.is_empty();
+            for one in uplink.interfaces.iter().filter(bare) {
+                self.note(one.section, &format_args!("{NO_TARGET}: {UNCHECKED}"));
+            }
         }
+        let quorum = uplink.values[QUORUM].min(least.unwrap_or(1));
         uplinks[place].checks = asked;
         uplinks[place].values[QUORUM] = quorum;
     }
