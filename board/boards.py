@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What is downloaded or can be made again. CI names a folder that outlives its clone.
 CACHE = Path(os.environ.get("FAILOVER_CACHE") or ROOT / ".cache").expanduser().absolute()
 
-# What LLVM (22, of Rust 1.95 and 1.96) is told on each architecture beyond `opt-level = "z"`, so that xz packs the program
+# LLVM's options (22, of Rust 1.95 and 1.96) on each architecture besides `opt-level = "z"`, so that xz packs the program
 # better. Memory is copied by calls, not by loads and stores. An expression is computed where it is used: computed earlier,
 # its value takes a slot of the stack. Registers are given out in the order of the source, and blocks of code are neither
 # doubled nor moved. Functions with large frames are not inlined into others.
@@ -49,18 +49,18 @@ LLVM_FLAGS = {
 
 
 def say(message: str) -> None:
-    """Tells what goes on, in order with what the programs tell that are called."""
+    """Prints a message, in order with the output of the programs that are called."""
     print(message, flush=True)
 
 
 def stop(message: str) -> NoReturn:
-    """Ends the script, and says why and what to do."""
+    """Ends the script with an error: why, and what to do."""
     sys.exit(f"{Path(sys.argv[0]).name}: {message}")
 
 
 @contextmanager
 def cache_locked() -> Iterator[None]:
-    """Keeps others away while one fills the cache."""
+    """A lock: only one process fills the cache."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -91,7 +91,7 @@ class Board:
 
     @property
     def flags(self) -> str:
-        """What rustc is given: the target's flags from `cross.toml`, those for the processor, and those for LLVM."""
+        """The flags of rustc: the target's from `cross.toml`, those for the processor, and those for LLVM."""
         llvm = [f"-Cllvm-args={flag}" for flag in LLVM_FLAGS[self.elf.split()[-1]]]
         return " ".join([*settings(self.target)["RUSTFLAGS"].split(), *self.cpu_flags, *llvm])
 

@@ -1,4 +1,4 @@
-"""Reads of an ELF file what tells whether a router can run it: its processor, and that it needs nothing else."""
+"""Reads from an ELF file whether a router can run it: its processor, and that it needs no shared library."""
 
 import struct
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ SYMBOLS = 2
 
 @dataclass(frozen=True)
 class Elf:
-    """What the headers of an executable say."""
+    """The headers of an executable."""
 
     kind: str  # as in the board files: "32-bit big-endian MIPS"
     segments: frozenset[int]
@@ -50,7 +50,7 @@ def read(file: Path) -> Elf:
 
 
 def problems(file: Path, kind: str) -> list[str]:
-    """What is wrong with a program that is to be a static, stripped one for `kind`."""
+    """The problems of a program that must be static, stripped and for `kind`."""
     try:
         elf = read(file)
     except (ValueError, struct.error) as error:

@@ -16,7 +16,7 @@ class Initramfs:
     def __init__(self) -> None:
         self.archive = bytearray()
         self.known: set[str] = set()
-        # The kernel opens it before anybody can mount /dev.
+        # The kernel opens it before /dev can be mounted.
         self.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
 
     def add(self, name: str, mode: int, data: bytes = b"", device: tuple[int, int] = (0, 0)) -> None:

@@ -1,6 +1,6 @@
 //! How the program is linked.
 //!
-//! For a router (`cross.toml`): without the sections that nothing there reads.
+//! For a router (`cross.toml`): without sections that are not used there.
 //!
 //! On a machine with glibc: statically, and at a fixed address. A program that is linked dynamically has some 80 kB of
 //! memory more, for the loader and what it relocates, and runs only where the C library is as new as the one that it was
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 use std::{fs, io};
 
-/// What rustc names, and what is linked instead. The last two need each other.
+/// The libraries that rustc names, and what is linked instead. The last two depend on each other.
 const LIBRARIES: [(&str, &str); 7] = [
     ("util", "-l:libutil.a"),
     ("rt", "-l:librt.a"),
@@ -39,7 +39,7 @@ fn main() -> io::Result<()> {
         fs::copy("board/discard.ld", Path::new(&scripts).join("discard.ld"))?;
         link(&format!("-Wl,-T,{scripts}/discard.ld"));
     }
-    // Who asks for a static program by a target feature gets what goes with that.
+    // With the target feature for static programs, rustc links the static libraries itself.
     if is("CARGO_CFG_TARGET_ENV", "gnu") && !is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
         link("-no-pie");
         if has_static_libraries() {

@@ -40,7 +40,7 @@ def fetch(names: list[str], destination: Path, without: list[str], instead: str)
 
 
 def _state(folder: Path, names: list[str]) -> list[str]:
-    """Options that give apt a state of its own: anybody may write it, and packages named so are not installed in it."""
+    """Options that give apt a state of its own, which needs no root and in which no packages are installed."""
     for name in ("lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True)
     installed = Path("/var/lib/dpkg/status").read_text().split("\n\n")

@@ -130,7 +130,7 @@ pub fn explain(file: &Path, provider: Option<&str>) -> Exit {
 }
 
 /// `use`, `disable`, `enable` and `probe` without a provider: lists the configured ones.
-pub fn of_whom(command: &str, file: Option<&Path>) -> Exit {
+pub fn without_provider(command: &str, file: Option<&Path>) -> Exit {
     let or_auto = if command == "use" { "auto, or " } else { "" };
     let mut config = Box::new(Config::new());
     let loaded = file.map(|file| load_config(file, &mut config, &mut |_| {}));

@@ -73,7 +73,7 @@ pub struct Globals {
     pub table: u32,
     /// Preference of the first of our rules.
     pub rule_pref: u32,
-    /// Preference of the rule that leads to what chooses among our providers.
+    /// Preference of the rule that leads to the providers' order.
     pub catch_all: u32,
     /// Which default routes of others in `main` prevail over ours.
     pub obeys: Yield,
@@ -143,7 +143,7 @@ fn text<const N: usize>(s: &str) -> String<N> {
 /// Which foreign default routes in `main`, with a low metric and by devices that are no provider's, prevail over ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Yield {
-    /// those that look as if they were meant to
+    /// all except those that a management port may have
     Auto,
     /// all
     All,

@@ -12,7 +12,7 @@ use failover::import;
 use failover::linux::file::config_file::{CONFIG_VARIABLE, find_config};
 
 fn main() -> ExitCode {
-    // What a router runs stops on the spot instead (cross.toml), and would carry this along for nothing.
+    // Programs for routers abort on a panic (cross.toml), so this would only add to their size.
     #[cfg(not(panic = "immediate-abort"))]
     std::panic::set_hook(Box::new(|bug| {
         let _ = writeln!(io::stderr(), "failover: a bug, please report it: {bug}");
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
 }
 
 fn act(invocation: &Invocation) -> Exit {
-    // These need no configuration of ours.
+    // These need no configuration.
     match &invocation.command {
         Command::Version => return client::version(),
         Command::ImportMwan3(file) => return import::run(file),
@@ -44,8 +44,8 @@ fn act(invocation: &Invocation) -> Exit {
     }
     let variable = std::env::var_os(CONFIG_VARIABLE);
     let file = find_config(invocation.config.as_deref(), variable);
-    if let Command::OfWhom(command) = invocation.command {
-        return client::of_whom(command, file.as_deref());
+    if let Command::WithoutProvider(command) = invocation.command {
+        return client::without_provider(command, file.as_deref());
     }
     let Some(file) = file else {
         return client::no_config();
@@ -75,11 +75,11 @@ fn act(invocation: &Invocation) -> Exit {
                 interval: *interval,
             },
         ),
-        Command::ImportMwan3(_) | Command::OfWhom(_) | Command::Version => Exit::Bug, // done above
+        Command::ImportMwan3(_) | Command::WithoutProvider(_) | Command::Version => Exit::Bug, // done above
     }
 }
 
-/// The daemon. What stops it goes to stderr, and where it logs to.
+/// Runs the daemon. Why it stops is written to stderr, and to the log.
 fn run(file: &Path, foreground: bool) -> Exit {
     let say = |what: fmt::Arguments<'_>| {
         let _ = writeln!(io::stderr(), "{what}");

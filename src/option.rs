@@ -1,12 +1,12 @@
-//! The options of one section: typed values, what is wrong with them, with file and line.
+//! The options of one section: typed values, and their problems with file and line.
 //!
 //! | module | job |
 //! |---|---|
 //! | `section` | finds a section's options, and reports those that it does not have |
-//! | `slips` | what likely slips of the hand were meant to be |
-//! | `table` | the one table of options: their names; in builds of the tests also values, defaults, meanings |
-//! | [`value`] | the text of one value → what it means |
-//! | `problem` | errors and warnings for people, with the nearest known name |
+//! | `slips` | likely slips, and what was meant |
+//! | `table` | the table of all options: their names; in builds of the tests also values, defaults, meanings |
+//! | [`value`] | the text of one value → a typed value |
+//! | `problem` | errors and warnings for the user, with the nearest known name |
 
 pub(crate) mod problem;
 pub(crate) mod section;

@@ -333,7 +333,7 @@ fn starts_and_writes_nothing() {
             && of("timerfd_settime") <= sent + 2 * sessions + slack
             && waits <= 2 * sent + 4 * sessions + slack
     );
-    // One socket each; nothing is opened for long.
+    // One socket per session; no descriptor stays open.
     assert!(of("socket") <= sessions + slack && of("openat") <= sessions + slack);
     assert!(of("epoll_ctl") <= 2 * sessions + slack);
 }

@@ -46,8 +46,8 @@ build_network() {
     done
 }
 
-# Addresses are usable at once, and nobody answers ARP for what is not on the link: a socket that is bound to a device
-# would find the targets without any route, which would hide a routing mistake.
+# Addresses are usable at once, and there is no proxy ARP: otherwise a socket that is bound to a device would reach the
+# targets without any route, which would hide a routing mistake.
 be_calm() { # in this namespace, or by `ip netns exec NAME`
     "$@" sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv6.conf.all.accept_dad=0 \
         net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.default.accept_ra=0 net.ipv6.conf.default.router_solicitations=0

@@ -43,7 +43,7 @@ order_is 1 2 3 4 || failed "the order has changed"
 must clear_line 1
 passed "it is used on, its RTT is $rtt ms"
 
-step "isp1's upstream dies, nobody tells"
+step "isp1's upstream fails without an event"
 flow_begins
 begin_clock
 must upstream_dies 1

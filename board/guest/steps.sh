@@ -1,4 +1,4 @@
-# What a scenario is written with: steps, waiting, and what a step that fails shows. Only functions.
+# The functions of a scenario: steps, waiting, and the output of a step that fails.
 #
 # A line that begins with `@` is for `board/boot` on the other side of the console: `@begin SECONDS`,
 # `@figure NAME VALUE`, `@nanoseconds NAME VALUE`, `@json TEXT`, `@end STATUS`. All others are for people.

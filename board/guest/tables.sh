@@ -1,4 +1,4 @@
-# What the kernel's own routing tables are, and what they should be. Only functions.
+# Compares the kernel's routing tables with the expected ones. Only functions.
 # shellcheck shell=dash disable=SC2154 # `providers`, `device` and the addresses are network.sh's
 
 # The swap table as the kernel shows it, without the flag of a route whose device has no carrier.

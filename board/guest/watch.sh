@@ -1,4 +1,4 @@
-# What is seen of the daemon from outside: what it says of itself, what it costs, and what a user in the LAN notices.
+# The daemon from outside: its status, its cost, and the outages of a user in the LAN.
 # Only functions.
 # shellcheck shell=dash disable=SC2034,SC2154 # `processor`, `memory`, `outage` are read by others, `now` is steps.sh's
 
@@ -13,7 +13,7 @@ paths_are() { # STATE COUNT
         [ "$(grep -o "\"device\":\"[^\"]*\",\"state\":\"$1\"" /tmp/status | wc -l)" = "$2" ]
 }
 
-# What the status says must be what the kernel has.
+# The status must agree with the kernel.
 leaders_are() { # PROVIDER: it leads in both families
     must failover status --json
     grep -q "\"active\":{\"ipv4\":\"$1\",\"ipv6\":\"$1\"}" /tmp/said || failed "the status does not say so: $(cat /tmp/said)"
@@ -26,7 +26,7 @@ rtt_is_above() { # MILLISECONDS
     [ "${rtt:-0}" -gt "$1" ]
 }
 
-# --- what it costs
+# --- processor and memory
 
 # Sets `processor`, for people: the percentage of this processor that the daemon takes in a minute, with what the kernel
 # does for it. Time here is a number of instructions (`board/machine.py`), and `board/boot` makes that of the figure.
@@ -53,7 +53,7 @@ measure_memory() {
     memory="$resident kB resident, of it $anonymous kB anonymous"
 }
 
-# --- a user in the LAN, who pings the Internet ten times a second in both families
+# --- a user in the LAN pings the Internet ten times a second in both families
 
 flow_begins() {
     : >/tmp/flow4

@@ -76,7 +76,7 @@ _failover() {
         [[ $arguments == 0 && $command == use ]] && words+=' auto'
         ;;
     esac
-    # Options are for whoever begins one, or where there is nothing else.
+    # Options are completed after a `-`, or if nothing else can follow.
     [[ $word == -* || ! $words ]] && words=$options
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

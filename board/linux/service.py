@@ -143,7 +143,7 @@ class Service:
         return self.machine.run("journalctl", f"--unit={UNIT}", "--no-pager", "--output=cat")
 
     def status(self) -> dict:
-        """What the daemon says of itself; nothing while there is none."""
+        """The daemon's status; empty while there is none."""
         line = self.machine.run("failover", "status", "--json", ok=False).partition("\n")[0]
         return json.loads(line) if line.startswith("{") else {}
 

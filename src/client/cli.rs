@@ -66,7 +66,7 @@ pub enum Command {
     /// pin a provider; `None` is `auto`
     Use(Option<String>),
     /// this command, which is for one provider, was typed without one
-    OfWhom(&'static str),
+    WithoutProvider(&'static str),
     /// take a provider out of use
     Disable(String),
     /// give it back
@@ -141,7 +141,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
         Err(early) if early.output.starts_with("Required positional arguments") => {
             return Ok(Invocation {
                 config: config_of(&words).map(PathBuf::from),
-                command: Command::OfWhom("probe"),
+                command: Command::WithoutProvider("probe"),
             });
         }
         Err(early) => return Err(wrong(&complaint(&early.output, &words))),
@@ -249,8 +249,8 @@ mod tests {
         assert_eq!(command("use isp2"), Command::Use(Some("isp2".into())));
         assert_eq!(command("use auto"), Command::Use(None));
         assert_eq!(command("use help"), Command::Use(Some("help".into())));
-        assert_eq!(command("use"), Command::OfWhom("use"));
-        assert_eq!(command("probe"), Command::OfWhom("probe"));
+        assert_eq!(command("use"), Command::WithoutProvider("use"));
+        assert_eq!(command("probe"), Command::WithoutProvider("probe"));
         assert_eq!(command("disable isp2"), Command::Disable("isp2".into()));
         assert_eq!(command("enable isp2"), Command::Enable("isp2".into()));
         assert_eq!(command("reload"), Command::Reload);

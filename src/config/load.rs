@@ -1,4 +1,4 @@
-//! UCI text → a validated [`Config`]: section by section. What sections must be to each other is in `compare`.
+//! UCI text → a validated [`Config`], section by section. The rules between sections are in `compare`.
 
 use heapless::String;
 
@@ -14,21 +14,21 @@ use crate::option::value;
 use crate::types::{Family, Name, PerFamily, Slot};
 use crate::uci::{Index, Section, until_unclosed_quote};
 
-/// A configuration that was not accepted. Every reason was reported.
+/// The configuration was refused. Every error was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// how many there were
+    /// the number of errors
     pub errors: u32,
 }
 
-/// Fills `config` from the text of a configuration file, and tells `report` every problem of it. The lines are not in
-/// order: what is no UCI comes first, then globals, checks, providers, the whole.
+/// Fills `config` from the text of a configuration file, and calls `report` with every problem. Problems are not in the
+/// order of lines: first lines that are no UCI, then globals, checks, providers, and the file as a whole.
 ///
-/// `tables` resolves the name of a routing table to its number, as `rt_tables` has it. Slots are given in the file's
-/// order: see [`Config::assign_slots`]. Providers come sorted by rank: see [`Provider::rank`].
+/// `tables` resolves the name of a routing table to its number, as in `rt_tables`. Slots are assigned in the file's order:
+/// see [`Config::assign_slots`]. Providers are sorted by rank: see [`Provider::rank`].
 ///
 /// # Errors
-/// [`Refused`] when there was an error and not only warnings; then `config` must not be used.
+/// [`Refused`] if there was an error, not only warnings; then `config` must not be used.
 pub fn load(
     text: &[u8],
     tables: &dyn Fn(&str) -> Option<u32>,
@@ -74,19 +74,19 @@ pub fn load(
     }
 }
 
-/// Between the sections.
+/// The state between sections.
 pub(super) struct Loading<'a, 'r> {
     pub(super) index: Index<'a, SECTIONS_MAX>,
     tables: &'r dyn Fn(&str) -> Option<u32>,
     pub(super) report: Report<'r>,
     timing: Resolver,
-    /// provider sections so far
+    /// provider sections read so far
     pub(super) providers: u32,
-    /// one bit a slot: its `rank` was given
+    /// one bit per slot: its `rank` is set
     pub(super) ranked: u64,
-    /// a section may not have been seen: that one is not there is no error
+    /// a section may have been lost in a damaged line: a missing section is no error
     lost: bool,
-    /// a section's type is unknown: it may be any
+    /// the type of a section is unknown: it may be any section
     strange: bool,
     /// a check was not read
     pub(super) checks_lost: bool,
@@ -95,7 +95,7 @@ pub(super) struct Loading<'a, 'r> {
 }
 
 impl<'a> Loading<'a, '_> {
-    /// The next section of a kind, and where to go on.
+    /// The next section of a kind, and where to continue.
     pub(super) fn next_section(&self, kind: &str, from: &mut usize) -> Option<Section<'a>> {
         loop {
             let section = self.index.section(*from)?;
@@ -106,7 +106,7 @@ impl<'a> Loading<'a, '_> {
         }
     }
 
-    /// Section types and options that there are not.
+    /// Reports unknown section types and options.
     fn refuse_unknown(&mut self) {
         let names = KINDS.each_ref().map(|kind| kind.name);
         for section in self.index.sections() {
@@ -180,7 +180,7 @@ impl<'a> Loading<'a, '_> {
             let name = name_of(&mut options, "all");
             let named = name.is_some();
             match super::check::read(&mut options, name.unwrap_or_default()) {
-                // There is room: see above.
+                // It fits: see above.
                 Some(check) if named => self.checks_lost |= config.checks.push(check).is_err(),
                 _ => self.checks_lost = true,
             }
@@ -195,7 +195,7 @@ impl<'a> Loading<'a, '_> {
         self.lost || self.strange
     }
 
-    /// What the whole file lacks is no error while it is out of use: so that one can be shipped.
+    /// Reports what the file lacks. With `option enabled '0'` in globals it is no error, as for the shipped file.
     fn lacking(&mut self, config: &Config, what: &str) {
         if config.globals.enabled {
             self.report.error(1, format_args!("{what}"));
@@ -262,7 +262,7 @@ impl<'a> Loading<'a, '_> {
             self.ranked |= 1 << slot;
             self.compare_rank(&read, line, config);
         }
-        // One that may be out of use cannot be in another's way.
+        // A provider that may be disabled cannot conflict with another.
         if read.enabled && !enabled.is_bad() {
             self.compare_with_others(section, &read, config);
         }
@@ -281,7 +281,7 @@ impl<'a> Loading<'a, '_> {
             section,
             report: &mut self.report,
         };
-        // A check that was refused, or lost, is not missed a second time.
+        // A check that was refused, or lost, is not reported again as missing.
         let (index, lost) = (&self.index, self.lost);
         let exists = |name: &str| {
             let named = |section: &Section<'_>| section.name.is_some_and(|found| found.is(name));
@@ -294,7 +294,7 @@ impl<'a> Loading<'a, '_> {
         let named = provider::read_checks(&mut options, &config.checks, &exists);
         let all = section.get("check").is_none();
         let mut counts: PerFamily<usize> = PerFamily::default();
-        // Any of them may be meant where one is not known.
+        // If a name is unknown, any of the checks may be meant.
         read.checks = named.unwrap_or(u32::MAX);
         if named.is_some() {
             for family in Family::ALL {
@@ -315,7 +315,7 @@ impl<'a> Loading<'a, '_> {
         read.timing = self.timing.resolve(&own, counts, options.report);
     }
 
-    /// Behind those that are preferred to it.
+    /// Inserts a provider after those with a better rank.
     fn insert(&mut self, read: Provider, config: &mut Config) {
         let key = |provider: &Provider| (provider.rank, self.ranked & (1 << provider.slot.0) == 0);
         let behind = config
@@ -324,11 +324,11 @@ impl<'a> Loading<'a, '_> {
             .position(|other| key(other) > key(&read));
         let place = behind.unwrap_or(config.providers.len());
         let full = config.providers.insert(place, read).is_err();
-        self.providers_lost |= full; // there is room for PROVIDERS_MAX, and no more are read
+        self.providers_lost |= full; // at most PROVIDERS_MAX are read
     }
 }
 
-/// To `uci` all sections of one name are one, so a copied section whose name was not changed adds nothing of its own.
+/// `uci` merges all sections with the same name, so a copied section must be renamed.
 fn warn_of_additions(section: Section<'_>, kind: &str, report: &mut Report<'_>) {
     let Some(name) = section.name else {
         return;
@@ -344,7 +344,7 @@ fn warn_of_additions(section: Section<'_>, kind: &str, report: &mut Report<'_>) 
     }
 }
 
-/// The section's name, if it is fit for an id.
+/// The section's name, if it is a valid id.
 fn name_of(options: &mut Options<'_, '_, '_>, reserved: &str) -> Option<Name> {
     let Section { name, line, .. } = options.section;
     let kind = options.kind;

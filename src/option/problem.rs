@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, told to the person who must mend it.
+//! The problems of a configuration, as reported to the user.
 
 use core::fmt;
 
@@ -7,14 +7,14 @@ use heapless::String;
 use crate::limits::MESSAGE_MAX;
 use crate::text::text;
 
-/// One thing that is wrong with a configuration.
+/// One problem of a configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    /// whether it can be used nevertheless
+    /// whether the configuration can be used nevertheless
     pub severity: Severity,
-    /// where, from 1; the section's line for what is not there, 1 for what the whole file lacks
+    /// the line, from 1; the section's line for a missing option, 1 if the file lacks a section
     pub line: u32,
-    /// what was found, and what is expected
+    /// what is wrong, and what is expected
     pub message: String<MESSAGE_MAX>,
 }
 
@@ -23,12 +23,12 @@ pub struct Problem {
 pub enum Severity {
     /// the configuration is refused
     Error,
-    /// it is used, but hardly as it was meant
+    /// the configuration is used, but probably not as it was meant
     Warning,
 }
 
 impl fmt::Display for Problem {
-    /// `12: message`, to follow a file's name and a colon.
+    /// `12: message`, to be written after a file's name and a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = match self.severity {
             Severity::Error => "",
@@ -38,7 +38,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Passes problems on, and counts the errors.
+/// Reports problems, and counts the errors.
 pub(crate) struct Report<'r> {
     sink: &'r mut dyn FnMut(Problem),
     pub(crate) errors: u32,
@@ -79,7 +79,7 @@ impl fmt::Display for Hint<'_> {
     }
 }
 
-/// The name that was most likely meant by `name`, if any is near. Case makes no difference.
+/// The most similar known name, if there is one. Case does not matter.
 pub fn nearest<'n>(name: &str, known: &mut dyn Iterator<Item = &'n str>) -> Option<&'n str> {
     let mut best = None;
     for other in known {
@@ -93,11 +93,11 @@ pub fn nearest<'n>(name: &str, known: &mut dyn Iterator<Item = &'n str>) -> Opti
     best.map(|(_, other)| other)
 }
 
-/// Longest name that is compared.
+/// The longest name that is compared.
 const COMPARED_MAX: usize = 32;
 
-/// How many bytes must be inserted, deleted, changed, or swapped with their neighbour to make one of the other
-/// (optimal string alignment).
+/// The edit distance of two names: bytes inserted, deleted, changed, or swapped with their neighbour (optimal string
+/// alignment).
 fn distance(a: &[u8], b: &[u8]) -> usize {
     if a.len() > COMPARED_MAX || b.len() > COMPARED_MAX {
         return usize::MAX;

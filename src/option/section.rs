@@ -1,4 +1,4 @@
-//! Reads the options of one section, and reports what is wrong with them.
+//! Reads the options of one section, and reports their problems.
 
 use core::fmt;
 
@@ -15,17 +15,17 @@ use crate::uci::{Command, Section, Shown, Unfit, Word};
 /// Room for any single value.
 pub(crate) type Value = String<COMMAND_MAX>;
 
-/// So many seconds are hardly written without a unit, as an interval or a timeout.
+/// From this many seconds on, an interval or timeout without a unit is more likely meant as milliseconds.
 const SECONDS_MOST: u32 = 100;
 
-/// What a section says of one option.
+/// One option of a section.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Given<T> {
-    /// nothing
+    /// it is not set
     Absent,
-    /// something wrong, which is reported already: nothing may be concluded from it
+    /// it is wrong, and reported already: it must not cause further errors
     Bad,
-    /// this, in this line
+    /// its value, and its line
     Is(T, u32),
 }
 
@@ -67,7 +67,7 @@ impl<'a> Options<'a, '_, '_> {
         self.report.error(line, message);
     }
 
-    /// An error of something that is not there, unless a damaged line may have held it.
+    /// Reports that something is missing, unless a damaged line may have contained it.
     pub(crate) fn missing(&mut self, what: &str) {
         if !self.section.damaged {
             let Section { name, line, .. } = self.section;
@@ -79,13 +79,13 @@ impl<'a> Options<'a, '_, '_> {
         }
     }
 
-    /// The line of an option, or the section's when it is not there.
+    /// The line of an option, or the section's if it is not set.
     pub(crate) fn line(&self, name: &str) -> u32 {
         let setting = self.section.get(name);
         setting.map_or(self.section.line, |setting| setting.line)
     }
 
-    /// Reports options that sections of this kind do not have, and values that are wrong whatever the option.
+    /// Reports options that sections of this kind do not have, and values that are wrong for any option.
     pub(crate) fn refuse_unknown(&mut self, kind: &Kind) {
         for statement in self.section.statements() {
             let (Command::Option { name, value } | Command::List { name, value }) =
@@ -162,7 +162,7 @@ impl<'a> Options<'a, '_, '_> {
             );
         }
         if Slip::of(name, setting.value).is_some() {
-            return Given::Bad; // which is reported already
+            return Given::Bad; // reported already
         }
         self.text(name, setting.value, setting.line)
     }
@@ -181,7 +181,7 @@ impl<'a> Options<'a, '_, '_> {
         }
     }
 
-    /// What all types of values have in common: the program has it once.
+    /// The part that all types of values share, compiled once.
     fn understand(&mut self, name: &str, take: &mut dyn FnMut(&str) -> Expected<()>) -> Given<()> {
         let (text, line) = match self.single(name) {
             Given::Absent => return Given::Absent,
@@ -205,7 +205,7 @@ impl<'a> Options<'a, '_, '_> {
         self.parse(name, value::boolean)
     }
 
-    /// A whole number between these.
+    /// A whole number in a range.
     pub(crate) fn number(&mut self, name: &str, least: u32, most: u32) -> Given<u32> {
         match self.single(name) {
             Given::Absent => Given::Absent,
@@ -228,7 +228,7 @@ impl<'a> Options<'a, '_, '_> {
         }
     }
 
-    /// A duration between these; `bounds` names them.
+    /// A duration in a range; `bounds` is its text.
     pub(crate) fn duration(
         &mut self,
         name: &str,
@@ -248,7 +248,7 @@ impl<'a> Options<'a, '_, '_> {
         given
     }
 
-    /// Warns of a duration without a unit that is more likely meant as milliseconds: from so many on.
+    /// Warns of a duration without a unit that is more likely meant as milliseconds.
     pub(crate) fn doubt_unit(&mut self, name: &str, from: u32) {
         let Some(setting) = self.section.get(name) else {
             return;
@@ -264,7 +264,7 @@ impl<'a> Options<'a, '_, '_> {
         }
     }
 
-    /// One of these words.
+    /// One of some words.
     pub(crate) fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Given<T> {
         let given = self.choose(name, &|place| words.get(place).map(|(word, _)| *word));
         match given {
@@ -276,7 +276,7 @@ impl<'a> Options<'a, '_, '_> {
         }
     }
 
-    /// The place of a word among those that there are.
+    /// The place of a word in a list.
     fn choose<'w>(&mut self, name: &str, word: &dyn Fn(usize) -> Option<&'w str>) -> Given<usize> {
         let (text, line) = match self.single(name) {
             Given::Absent => return Given::Absent,
@@ -295,7 +295,7 @@ impl<'a> Options<'a, '_, '_> {
                 None => " or ",
                 Some(_) => ", ",
             };
-            // What does not fit is left out of a message.
+            // A message is cut off if it is too long.
             let _ = expected
                 .push_str(separator)
                 .and_then(|()| expected.push_str(word));
@@ -336,7 +336,7 @@ impl<'a> Options<'a, '_, '_> {
             let mut some = false;
             for byte in word.bytes().chain(*b" ") {
                 if !byte.is_ascii_whitespace() {
-                    // Names and addresses are ASCII, and shorter: what is neither will not be known.
+                    // Names and addresses are ASCII, and shorter: anything else is unknown.
                     let _ = text.push(if byte.is_ascii() {
                         char::from(byte)
                     } else {

@@ -1,4 +1,4 @@
-//! Likely slips: what is written in a way that other programs have it, and how it is written here.
+//! Likely slips: syntax of other programs, and how it is written here.
 
 use heapless::String;
 
@@ -6,26 +6,26 @@ use super::problem::Report;
 use super::table::KINDS;
 use crate::uci::{self, Fault, Shown, Word};
 
-/// What is wrong with a value, whatever the option.
+/// A problem of a value that does not depend on the option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slip {
     /// `option device =eth1`
     Equals,
     /// `option device “eth1”`
     Typographic,
-    /// its quote is closed in a later line
+    /// its closing quote is in a later line
     Lines,
     /// `option check 'one,two'`
     Commas,
 }
 
-/// Options whose value may have several lines: a script, or a text of a page.
+/// Options with a value that may have several lines: a script, or a text of a page.
 const MANY_LINES: [&str; 2] = ["command", "expect_body"];
-/// Options with several values, none of which has a comma.
+/// Options with several values that never contain a comma.
 const MANY_VALUES: [&str; 5] = ["interface", "address", "gateway", "network", "check"];
 
 impl Slip {
-    /// What is wrong with the value of an option, if it is one of these.
+    /// The slip in the value of an option, if there is one.
     pub(crate) fn of(option: &str, value: Word<'_>) -> Option<Slip> {
         let has = |byte| value.bytes().any(|other| other == byte);
         match () {
@@ -37,7 +37,7 @@ impl Slip {
         }
     }
 
-    /// Says so, and how the value is written.
+    /// The message, with the correct syntax.
     pub(crate) fn report(self, option: &str, value: Word<'_>, line: u32, report: &mut Report<'_>) {
         let meant = meant(value.bytes());
         let meant = Shown(&meant);
@@ -64,10 +64,10 @@ impl Slip {
     }
 }
 
-/// Room for as much of a value as a message shows.
+/// Room for the part of a value that a message shows.
 type Meant = String<48>;
 
-/// A value without what does not belong to it.
+/// A value without the wrong characters.
 fn meant(bytes: impl Iterator<Item = u8>) -> Meant {
     let mut meant = Meant::new();
     let bytes = bytes.take_while(|&byte| byte != b'\n');
@@ -80,7 +80,7 @@ fn meant(bytes: impl Iterator<Item = u8>) -> Meant {
         if fit == b' ' && (meant.is_empty() || meant.ends_with(' ')) {
             continue;
         }
-        // What does not fit is not shown.
+        // Cut off if it is too long.
         let _ = meant.push(char::from(fit));
     }
     while meant.ends_with([' ', ';', '\'', '"']) {
@@ -89,14 +89,14 @@ fn meant(bytes: impl Iterator<Item = u8>) -> Meant {
     meant
 }
 
-/// Whether a typographic quote (U+2018 to U+201F) begins or ends it.
+/// Whether a value begins or ends with a typographic quote (U+2018 to U+201F).
 fn is_typographic(written: &[u8]) -> bool {
     let is_quote = |bytes: Option<&[u8]>| matches!(bytes, Some([0xe2, 0x80, last]) if (0x98..=0x9f).contains(last));
     let end = written.len().saturating_sub(3);
     is_quote(written.get(..3)) || is_quote(written.get(end..))
 }
 
-/// Reports a line that is no UCI, with how it is written where that can be guessed.
+/// Reports a line that is no UCI, with the correct syntax if it can be guessed.
 pub(crate) fn report_line(error: &uci::Error<'_>, report: &mut Report<'_>) {
     let comment = error.text.iter().position(|&byte| byte == b'#');
     let line = error.text.get(..comment.unwrap_or(error.text.len()));

@@ -1,15 +1,15 @@
-//! The one table of options: names, forms of values, defaults, meanings.
+//! The table of all options: names, forms of values, defaults, meanings.
 //!
-//! The program refers to the names alone. Forms, defaults and meanings exist only in builds of the tests, which hold to them
-//! what the code does, the tables in `docs/`, of which the manual is made, and the comments of both shipped configurations:
-//! see `config::described`. So a text here costs a router no byte.
+//! The program uses the names only. Forms, defaults and meanings exist only in builds of the tests. The tests compare them
+//! with the code, with the tables in `docs/` (from which the manual is made), and with the comments of both shipped
+//! configurations: see `config::described`. So these texts do not increase the size of the program.
 
 use crate::uci::Word;
 
 #[cfg(test)]
 pub(crate) use described::{Described, Form, Preset};
 
-/// Makes of the table a list of names for each group of options, and in builds of the tests their descriptions.
+/// Makes from the table a list of names per group of options, and in builds of the tests their descriptions.
 macro_rules! options {
     ($($list:ident { $($name:literal: $forms:expr, $preset:expr, $meaning:literal;)* })*) => {
         $(const $list: &[&str] = &[$($name),*];)*
@@ -174,7 +174,7 @@ pub(crate) static KINDS: [Kind; 3] = [
     },
 ];
 
-/// A type of check and the options that only checks of it, or of a few types, may have.
+/// A type of check, and the options that not all types have.
 pub(crate) struct CheckType {
     pub(crate) name: &'static str,
     pub(crate) options: &'static [&'static str],
@@ -212,7 +212,7 @@ pub(crate) static CHECK_TYPES: [CheckType; 7] = [
     },
 ];
 
-/// What the table says of an option besides its name.
+/// The description of options.
 #[cfg(test)]
 mod described {
     use core::fmt;
@@ -226,7 +226,7 @@ mod described {
         /// what its value may be: one of these
         pub(crate) forms: &'static [Form],
         pub(crate) preset: Preset,
-        /// in one line, as it begins in `docs/`; between backticks stands what is typed
+        /// its meaning in one line, as it begins in `docs/`; typed text is between backticks
         pub(crate) meaning: &'static str,
     }
 
@@ -245,11 +245,11 @@ mod described {
         Span(&'static str, &'static str),
         /// this word
         Word(&'static str),
-        /// something else: what it is, and an example
+        /// other text: what it is, and an example
         Text(&'static str, &'static str),
     }
 
-    /// What holds without an option.
+    /// The value if the option is not set.
     #[derive(Debug)]
     pub(crate) enum Preset {
         /// this value
@@ -258,7 +258,7 @@ mod described {
         PerProfile(&'static str, &'static str, &'static str),
         /// a value that depends on something else
         AsTold(&'static str),
-        /// nothing: there is no such thing
+        /// none
         Nothing,
         /// a section without it is refused
         Required,

@@ -1,11 +1,11 @@
-//! The text of one value → what it means. An error says what is expected, to follow the value in a message.
+//! The text of one value → a typed value. An error says what is expected; a message shows it after the value.
 
 use core::net::{IpAddr, Ipv4Addr};
 
 use crate::limits::{DEVICE_MAX, FILE_PATH_MAX, NAME_MAX};
 use crate::types::{DeviceName, Duration, Family, FilePath, Mark, Name, Prefix, network_of};
 
-/// A value, or what is expected instead.
+/// A value, or the text of what is expected.
 pub type Expected<T> = Result<T, &'static str>;
 
 /// `1`, `0` and their names.
@@ -24,7 +24,7 @@ pub fn number(text: &str) -> Option<u32> {
 }
 
 const DURATION: &str = "expected a duration, as 5, 0.3, 300ms, 5s, 2m or 1h";
-/// Most digits behind a point: nanoseconds, of which whole microseconds count.
+/// The most digits after a point: nanoseconds, which are rounded down to microseconds.
 const FRACTION_DIGITS_MAX: usize = 9;
 
 /// `5` and `0.3` are seconds; units are `ms`, `s`, `m` and `h`.
@@ -61,7 +61,7 @@ pub(crate) fn duration(text: &str) -> Expected<Duration> {
     Ok(Duration::from_micros(micros))
 }
 
-/// An address of one host somewhere else, or of ours on a device.
+/// An address of one host: a remote one, or an own address of a device.
 pub fn address(text: &str) -> Expected<IpAddr> {
     let address = text.parse().map_err(|_| match text {
         _ if text.contains('%') => "expected an address without %device",
@@ -97,7 +97,7 @@ pub(crate) fn address_in_network(text: &str) -> Expected<(IpAddr, Option<Prefix>
     }
 }
 
-/// `192.0.2.0/24`. Bits behind the prefix are cleared.
+/// `192.0.2.0/24`. Bits after the prefix are cleared.
 pub(crate) fn network(text: &str) -> Expected<Prefix> {
     const NETWORK: &str = "expected a network, as 192.0.2.0/24 or 2001:db8:1::/64";
     let (base, length) = text.split_once('/').ok_or(NETWORK)?;
@@ -120,7 +120,7 @@ fn masked(address: IpAddr, length: &str) -> Expected<Prefix> {
     Ok(network_of(Prefix::new(address.into(), length)))
 }
 
-/// What makes an address unfit for a host in this network: its first and last ones are not, in IPv4.
+/// Why an address is no host of this network: in IPv4, the first and the last one are not.
 pub(crate) fn reserved_in(address: IpAddr, network: Prefix) -> Option<&'static str> {
     let (IpAddr::V4(address), IpAddr::V4(base)) = (address, IpAddr::from(network.address())) else {
         return None;

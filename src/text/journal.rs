@@ -1,4 +1,4 @@
-//! The text of journal entries: for the log, `failover log`, `explain` and hooks.
+//! The text of journal entries, for the log, `failover log`, `explain` and hooks.
 
 use core::fmt;
 
@@ -71,7 +71,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What a path has lost, so that it waits.
+/// What a path has lost, so that it is waiting.
 fn lost(waiting: Waiting) -> &'static str {
     match waiting {
         Waiting::NoDevice => "device gone",

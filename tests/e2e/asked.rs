@@ -1,5 +1,5 @@
-//! The kernel is asked, and what it does is told: other programs that take the traffic, or the way back, are named. The
-//! judge is the kernel's own answer, as `ip route get` shows it.
+//! The daemon asks the kernel by which route packets leave, and warns of other programs that divert the traffic, or the
+//! replies. The expected value is the kernel's own answer, as `ip route get` shows it.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::{SOON, online, online_with};
 
 const VPN: &str = "vpn0";
 
-/// A router with a device of a VPN's besides.
+/// A router that has a VPN's device as well.
 fn lab_with_vpn(lab: Lab) -> Lab {
     lab.router.ip(&format!(
         "link add {VPN} type veth peer name far0
@@ -25,7 +25,7 @@ fn batch(lab: &Lab, family: Family, lines: &str) {
     lab.router.feed(&["ip", option, "-batch", "-"], lines);
 }
 
-/// What wg-quick does for `AllowedIPs = 0.0.0.0/0, ::/0`, and undoes: the rules come before all others that are there.
+/// The rules that wg-quick adds and deletes for `AllowedIPs = 0.0.0.0/0, ::/0`: they precede all others.
 fn full_tunnel(lab: &Lab, family: Family, verb: &str) {
     batch(
         lab,
@@ -105,7 +105,7 @@ fn a_full_tunnel_that_comes_later_is_told_of_and_told_no_more() {
     });
 }
 
-/// Whatever is first: what is told is what the kernel does.
+/// The warning is the same as the kernel's answer, whichever program is first.
 #[test]
 fn a_full_tunnel_that_was_there_first_is_told_of_if_it_takes_the_traffic() {
     in_lab(|| {
@@ -124,7 +124,7 @@ fn a_full_tunnel_that_was_there_first_is_told_of_if_it_takes_the_traffic() {
     });
 }
 
-/// OpenVPN's way of taking everything, which no event of a default route tells of.
+/// OpenVPN's two halves of the Internet: there is no event of a default route.
 #[test]
 fn two_halves_of_the_internet_in_main_are_told_of() {
     in_lab(|| {
@@ -181,7 +181,7 @@ fn a_route_to_the_target_alone_is_no_diversion_and_hides_none() {
             batch(&lab, family, &format!("route add {to} dev {VPN}"));
             assert_eq!(way(&lab, family).as_deref(), Some(VPN));
             full_tunnel(&lab, family, "add");
-            // The resolver that checks fall back to stands for the Internet now.
+            // The default resolver of the checks stands for the Internet now.
             let warning = diverted(&daemon, family);
             assert_eq!(warning["table"], 51820);
             full_tunnel(&lab, family, "del");
@@ -191,7 +191,7 @@ fn a_route_to_the_target_alone_is_no_diversion_and_hides_none() {
     });
 }
 
-/// A default that wins in the swap table is told of as what it is, and once.
+/// A default route that wins in the swap table causes one warning, and the right one.
 #[test]
 fn what_overrides_ours_is_not_diverted_besides() {
     in_lab(|| {
@@ -206,14 +206,14 @@ fn what_overrides_ours_is_not_diverted_besides() {
         }
         let told = || warnings(&daemon, "overridden").len() == 2;
         assert!(wait_until(SOON, told), "{:#}", daemon.status());
-        // Both families are judged at once; what diverts one shows that the other was judged, too.
+        // Both families are checked together: a warning of one shows that the other was checked, too.
         full_tunnel(&lab, Family::V6, "add");
         diverted(&daemon, Family::V6);
         assert_eq!(warnings(&daemon, "diverted").len(), 1);
     });
 }
 
-/// The only warning `rp-filter` about a provider.
+/// The only warning `rp-filter` of a provider.
 fn filter(daemon: &Daemon, provider: &str) -> Value {
     let mut found = None;
     let told = wait_until(SOON, || {
@@ -258,7 +258,7 @@ fn a_rule_for_a_source_and_a_strict_filter() {
     });
 }
 
-/// Every path goes offline when a full tunnel starts beside strict filters; now there is a word about it.
+/// Every path goes offline when a full tunnel starts with strict filters; a warning says why.
 #[test]
 fn a_full_tunnel_and_a_strict_filter() {
     in_lab(|| {
@@ -281,7 +281,7 @@ fn a_full_tunnel_and_a_strict_filter() {
     });
 }
 
-/// A way back that is refused is filtered loosely, too.
+/// A loose filter also drops replies if the route back is refused.
 #[test]
 fn a_way_back_that_is_refused() {
     in_lab(|| {
@@ -290,7 +290,7 @@ fn a_way_back_that_is_refused() {
             lab.router.sysctl("ipv4/conf/all/rp_filter", strictness);
             let daemon = online_with(&lab, &Settings::fast(&lab));
             let own = lab.provider(2).own(Family::V4);
-            // The probes themselves, which are bound to the device, find their way.
+            // The probes, which are bound to the device, still leave.
             let rules = format!(
                 "rule add pref 99 oif eth2 lookup 17602
                  rule add pref 100 from {own} unreachable"

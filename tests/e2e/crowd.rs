@@ -1,5 +1,5 @@
-//! A router that serves a thousand others: what does not concern the daemon takes no memory, is no reason for a warning or
-//! a verdict, and delays nothing.
+//! A router with a thousand devices, routes and rules of other programs: they take no memory of the daemon, cause no warning
+//! and no verdict, and delay nothing.
 
 use super::inspect::{counter, lookups, no_hole};
 use super::lab::rights::in_lab;
@@ -7,7 +7,7 @@ use super::lab::{Daemon, Lab, meter, wait_until};
 use super::overflow::{assert_unaffected, batch, learned, settings, tables, warning};
 use super::{SOON, leads, online_with};
 
-/// Pages that come and go with the stack and with answers to clients.
+/// Pages that vary with the stack and with answers to clients.
 const NOISE_KB: u64 = 16;
 
 fn memory(daemon: &Daemon) -> u64 {
@@ -15,7 +15,7 @@ fn memory(daemon: &Daemon) -> u64 {
     meter::memory(daemon.pid()).anonymous
 }
 
-/// A life beside a crowd: it comes, the daemon starts anew, an upstream dies and returns, and the crowd goes.
+/// The objects are added, the daemon restarts, an upstream fails and returns, and the objects are deleted.
 fn beside(come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     let lab = learned();
     let mut daemon = online_with(&lab, &settings(&lab));
@@ -58,7 +58,7 @@ fn of_containers() {
     });
 }
 
-/// Each with a default route and a rule, by the device of a provider and by that of another.
+/// Each with a default route and a rule, by the device of a provider and by another device.
 #[test]
 fn of_customers_with_tables() {
     in_lab(|| {
@@ -107,7 +107,7 @@ fn of_addresses() {
     });
 }
 
-/// In `main`, as a routing daemon puts them there.
+/// Routes in `main`, as a routing daemon adds them.
 #[test]
 fn of_routes() {
     in_lab(|| {

@@ -1,5 +1,5 @@
-//! A default route of another program in `main` that refuses (systemd, kill switches): ours stand before it there, so that
-//! traffic and probes find their way; one of a low metric is obeyed.
+//! A default route of another program in `main` that refuses traffic (systemd, kill switches): ours precede it there, so that
+//! traffic and probes can leave. One with a low metric prevails.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ use super::query::{Outcome, query};
 use super::{OURS, SOON, online, online_with};
 
 const MAIN: u32 = 254;
-/// As NetworkManager and some kill switches have it, and what a plain `unreachable default` gets in IPv6.
+/// The metric that NetworkManager and some kill switches use, and that `unreachable default` gets in IPv6.
 const METRICS: [u32; 2] = [4_278_198_272, 1024];
 
 fn batch(lab: &Lab, family: Family, lines: &str) {
@@ -82,7 +82,7 @@ fn it_comes_and_goes_while_the_daemon_runs() {
     });
 }
 
-/// It was there first, a DHCP client has its own default beside it, and the daemon is killed and stopped.
+/// The route exists first, a DHCP client adds its own default, and the daemon is killed, restarted and stopped.
 #[test]
 fn beside_a_dhcp_client_from_the_start_to_a_stop() {
     in_lab(|| {
@@ -121,7 +121,7 @@ fn beside_a_dhcp_client_from_the_start_to_a_stop() {
     });
 }
 
-/// Ours in `main` tell no gateway: when the client's default goes, the path has none.
+/// No gateway is learned from our routes in `main`: when the client's default is deleted, the path has none.
 #[test]
 fn ours_are_never_learned_as_a_gateway() {
     in_lab(|| {
@@ -151,7 +151,7 @@ fn ours_are_never_learned_as_a_gateway() {
     });
 }
 
-/// A metric below `start_metric` prevails, as that of any other route set by hand.
+/// With a metric below `start_metric` it prevails, as any other route that was set by hand.
 #[test]
 fn one_of_a_low_metric_is_obeyed() {
     in_lab(|| {

@@ -1,4 +1,5 @@
-//! Default routes that others set in `main`: those that prevail over ours, and those that do not. The kernel is asked.
+//! Default routes of other programs in `main`: those that prevail over ours, and those that do not. The expected value is the
+//! kernel's answer.
 
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ fn ip(lab: &Lab, family: Family, lines: &str) {
     lab.router.feed(&["ip", option, "-batch", "-"], lines);
 }
 
-/// What the router sends of its own leaves by this device, soon.
+/// Waits until the router's own packets leave by a device.
 #[track_caller]
 fn leaves_by(lab: &Lab, daemon: &Daemon, family: Family, device: &str) {
     let target = target(family).to_string();
@@ -41,7 +42,7 @@ fn leaves_by(lab: &Lab, daemon: &Daemon, family: Family, device: &str) {
     );
 }
 
-/// What the status says of one family, soon; and nothing of the other.
+/// Waits until the status shows the override of one family, and none of the other.
 #[track_caller]
 fn is_overridden(daemon: &Daemon, family: Family, by: &Value) {
     let told = || daemon.status()["overridden_by"][family.name()].clone();
@@ -92,7 +93,7 @@ fn a_manual_default_prevails_until_it_is_gone() {
             let line = format!("{family}: overridden: by wg0 (metric 50 in main)");
             assert!(daemon.log().contains(&line), "{}", daemon.log());
             assert!(!daemon.log().contains("put back"), "{}", daemon.log());
-            // What goes a certain way goes on.
+            // Traffic with specific routes is not affected.
             let target = target(family).to_string();
             for (words, device) in [(["oif", "eth2"], "eth2"), (["oif", "eth1"], "eth1")] {
                 assert_eq!(lab.router.way(&target, &words).as_deref(), Some(device));
@@ -103,7 +104,7 @@ fn a_manual_default_prevails_until_it_is_gone() {
                     .iter()
                     .all(|(_, _, state)| state == "online")
             );
-            // Over a pin, a verdict, a reload and a sudden death, too.
+            // It also prevails after a pin, a verdict, a reload and a SIGKILL.
             daemon.must(&["use", "isp2"]);
             assert!(leads(&lab, 2));
             leaves_by(&lab, &daemon, family, "wg0");
@@ -134,7 +135,7 @@ fn a_manual_default_prevails_until_it_is_gone() {
             assert!(daemon.log().contains(&line), "{}", daemon.log());
             assert!(wait_until(SOON, || ours(&lab) == whole));
             no_hole(lookups, &daemon);
-            // It was there first; and a stop leaves it.
+            // The route exists first, and a stop leaves it.
             assert!(daemon.terminate().success());
             ip(
                 &lab,
@@ -143,7 +144,7 @@ fn a_manual_default_prevails_until_it_is_gone() {
             );
             let mut daemon = online(&lab);
             leaves_by(&lab, &daemon, family, "wg0");
-            // Without a word to anyone, in IPv4, it goes with its device.
+            // In IPv4 it is deleted with its device, without an event.
             lab.router.run(&["ip", "link", "set", "wg0", "down"]);
             leaves_by(&lab, &daemon, family, "eth1");
             is_overridden(&daemon, family, &Value::Null);
@@ -152,7 +153,7 @@ fn a_manual_default_prevails_until_it_is_gone() {
     });
 }
 
-/// Each with what is said when it prevails: by `auto`, by `1`.
+/// Routes, each with whether it prevails by `auto` and by `1`.
 #[test]
 fn which_ones_prevail() {
     in_lab(|| {
@@ -196,7 +197,7 @@ fn which_ones_prevail() {
     });
 }
 
-/// A provider's own default is none, whether it is in use or not; nor is one for some sources, nor in `main` as swap table.
+/// These are no manual defaults: that of a provider, enabled or not; one for some sources; one in `main` as swap table.
 #[test]
 fn what_is_a_providers_or_not_for_all_does_not_prevail() {
     in_lab(|| {
@@ -216,7 +217,7 @@ fn what_is_a_providers_or_not_for_all_does_not_prevail() {
                 family,
                 "route add default dev eth2 metric 1 proto static",
             );
-            // It is behind the provider's, which is better.
+            // It comes after the provider's, which has a lower metric.
             ip(
                 &lab,
                 family,
@@ -271,7 +272,7 @@ fn programs_hear_of_it_each_way() {
         wait_for_transitions(&daemon, known, &["swap  isp1→"]);
         let expected = ["swap", "ipv4", "wg0", "by wg0 (metric 1 in main)"];
         assert_eq!(last(&daemon), expected);
-        // A restart is no news.
+        // A restart is no transition.
         daemon.kill9();
         daemon.launch();
         daemon.wait_for("isp1", "ipv4", "online");

@@ -1,5 +1,5 @@
-//! Rules of other programs beside ours: VPNs, policies, and whoever moves the kernel's own. The kernel is asked which way it
-//! takes.
+//! Rules of other programs with ours: VPNs, policies, and programs that move the kernel's own rules. The expected value is
+//! the kernel's answer.
 
 use std::fmt::Write;
 
@@ -35,7 +35,7 @@ fn own_of_vpn(family: Family) -> &'static str {
     }
 }
 
-/// The kernel sends what has this, as `ip route get` takes it, by this device; soon, and in both families.
+/// Waits until the kernel sends packets with these selectors (as for `ip route get`) by a device, in both families.
 #[track_caller]
 fn goes_by(lab: &Lab, daemon: &Daemon, words: &[&str], device: &str) {
     for family in Family::ALL {
@@ -61,7 +61,7 @@ fn goes_by(lab: &Lab, daemon: &Daemon, words: &[&str], device: &str) {
     }
 }
 
-/// As other programs add them, with what they choose, and how to take them away.
+/// Rules as other programs add them: their selectors, and how to delete them.
 const PROGRAMS: [(&str, &str, &[&str]); 5] = [
     (
         "rule add not fwmark 51820 table 51820\nrule add table main suppress_prefixlength 0",
@@ -96,7 +96,8 @@ fn each_family(lab: &Lab, lines: &str) {
     }
 }
 
-/// Started before us, started after us, and over a restart and a sudden death of ours: they prevail, and end.
+/// Rules that exist before the daemon starts, or come later, also after a restart and a SIGKILL: they prevail until they are
+/// deleted.
 #[test]
 fn a_program_that_adds_rules_prevails_whoever_was_first() {
     in_lab(|| {
@@ -104,7 +105,7 @@ fn a_program_that_adds_rules_prevails_whoever_was_first() {
             let lab = Lab::new();
             vpn(&lab);
             each_family(&lab, add);
-            // Their rules make nothing of ours wait: what goes a certain way stands in front.
+            // Our rules for specific routes precede theirs.
             let mut daemon = online_with(&lab, &Settings::fast(&lab));
             goes_by(&lab, &daemon, words, "wg0");
             goes_by(&lab, &daemon, &["oif", "eth2"], "eth2");
@@ -128,7 +129,7 @@ fn a_program_that_adds_rules_prevails_whoever_was_first() {
             let whole = ours(&lab);
             each_family(&lab, del);
             goes_by(&lab, &daemon, words, "eth1");
-            assert_eq!(ours(&lab), whole, "nothing is there twice, or gone");
+            assert_eq!(ours(&lab), whole, "no rule is there twice, or missing");
             assert!(daemon.terminate().success());
             assert_eq!(ours(&lab), 0);
             for family in Family::ALL {
@@ -140,7 +141,7 @@ fn a_program_that_adds_rules_prevails_whoever_was_first() {
     });
 }
 
-/// Who wants the providers' order before another program's rules says so.
+/// With `catch_all`, the providers' order precedes another program's rules.
 #[test]
 fn a_lower_catch_all_leads_past_the_rules_of_others() {
     in_lab(|| {
@@ -154,7 +155,7 @@ fn a_lower_catch_all_leads_past_the_rules_of_others() {
         daemon.configure(&settings.clone().global("catch_all", "29999"));
         daemon.must(&["reload"]);
         goes_by(&lab, &daemon, &[], "eth1");
-        // It is told of: it has no effect any more.
+        // A warning says that their rule has no effect any more.
         assert!(wait_until(SOON, || behind(&daemon) == [30000, 30000]));
         let said = daemon.must(&["status"]);
         assert!(said.contains("preference below 29999"), "{said}");
@@ -166,7 +167,7 @@ fn a_lower_catch_all_leads_past_the_rules_of_others() {
     });
 }
 
-/// The preferences that warnings `rules-behind` tell of.
+/// The preferences in the warnings `rules-behind`.
 fn behind(daemon: &Daemon) -> Vec<u32> {
     let status = daemon.status();
     let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
@@ -195,7 +196,7 @@ fn rules_that_are_jumped_over_are_told_of_and_those_beyond_are_reached() {
         each_family(&lab, "rule del pref 32780");
         assert!(wait_until(SOON, || behind(&daemon).is_empty()));
         goes_by(&lab, &daemon, &[], "eth1");
-        // No provider has a way any more: what comes last is looked at, as it would be without us.
+        // No provider can be used: the last rules are used, as without the daemon.
         lab.remove_device(1);
         lab.remove_device(2);
         goes_by(&lab, &daemon, &[], "wg0");
@@ -204,7 +205,7 @@ fn rules_that_are_jumped_over_are_told_of_and_those_beyond_are_reached() {
     });
 }
 
-/// What a killed daemon of a former version has left: all its rules before `main`.
+/// The rules that a killed daemon of a former version has left, all before `main`.
 fn former_layout(lab: &Lab) {
     for family in Family::ALL {
         let mut lines = String::from("rule add pref 18500 lookup 176 protocol 176\n");
@@ -252,7 +253,7 @@ fn an_upgrade_under_traffic_has_no_hole() {
             assert!(leads(&lab, 1));
         }
         no_hole(lookups, &daemon);
-        // Traffic of others' rules follows them from the first moment.
+        // Traffic follows the rules of other programs from the start.
         daemon.kill9();
         former_layout(&lab);
         each_family(&lab, "rule add pref 30000 lookup 100");
@@ -262,7 +263,7 @@ fn an_upgrade_under_traffic_has_no_hole() {
     });
 }
 
-/// What is for the router itself stays with it.
+/// Packets to the router itself are delivered locally.
 #[track_caller]
 fn keeps_its_own(lab: &Lab, daemon: &Daemon) {
     for family in Family::ALL {
@@ -306,7 +307,7 @@ fn own_addresses_stay_where_local_is_moved() {
         daemon.wait_for_all("online");
         keeps_its_own(&lab, &daemon);
         assert!(wait_until(SOON, one_more), "{}", daemon.log());
-        // It was so from the start.
+        // The same from the start.
         assert!(daemon.terminate().success());
         assert_eq!(ours(&lab), 0);
         let daemon = online(&lab);

@@ -1,5 +1,5 @@
-//! More of what concerns the daemon is in the kernel than there is room for: what matters most is kept, a warning is shown,
-//! and the rest is read as soon as there is room. What does not concern it: see [`super::crowd`].
+//! The kernel has more objects that concern the daemon than there is room for: the most important ones are kept, a warning
+//! is shown, and the rest is read as soon as there is room. For other objects see [`super::crowd`].
 
 use nix::sys::signal::Signal;
 
@@ -105,7 +105,7 @@ pub(super) fn assert_unaffected(lab: &Lab, daemon: &Daemon, before: &[String]) {
     assert_eq!(tables(lab), before, "{log}");
 }
 
-/// A run with too much of something: it is added, the daemon restarts, an upstream fails and returns, and it is deleted.
+/// A run with too many objects: they are added, the daemon restarts, an upstream fails and returns, and they are deleted.
 fn with_too_much(what: &str, come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     let lab = learned();
     let mut daemon = online_with(&lab, &settings(&lab));
@@ -115,7 +115,7 @@ fn with_too_much(what: &str, come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     come(&lab);
     told(&daemon, what);
     assert_unaffected(&lab, &daemon, &before);
-    // It knows only the result of one dump.
+    // The daemon has only the result of one dump.
     daemon.kill9();
     daemon.launch();
     daemon.wait_for_all("online");
@@ -157,7 +157,7 @@ fn with_too_many_routes(route: fn(u32) -> String) {
     });
 }
 
-/// As if so many routers advertised themselves on one provider's link.
+/// As if many routers advertised themselves on one provider's link.
 #[test]
 fn of_default_routes_by_a_providers_device() {
     with_too_many_routes(|n| format!("::/0 via fe80::{n:x} dev eth1 proto ra metric {}", 6000 + n));

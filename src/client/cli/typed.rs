@@ -252,14 +252,18 @@ impl From<TypedCommand> for (Option<PathBuf>, Command) {
             }) => (config, Command::Status { json, watch }),
             TypedCommand::Use(Use { config, provider }) => {
                 let pin = |id: String| Command::Use((id != "auto").then_some(id));
-                (config, provider.map_or(Command::OfWhom("use"), pin))
+                (
+                    config,
+                    provider.map_or(Command::WithoutProvider("use"), pin),
+                )
             }
             TypedCommand::Disable(Disable { config, provider }) => {
-                let command = provider.map_or(Command::OfWhom("disable"), Command::Disable);
+                let command =
+                    provider.map_or(Command::WithoutProvider("disable"), Command::Disable);
                 (config, command)
             }
             TypedCommand::Enable(Enable { config, provider }) => {
-                let command = provider.map_or(Command::OfWhom("enable"), Command::Enable);
+                let command = provider.map_or(Command::WithoutProvider("enable"), Command::Enable);
                 (config, command)
             }
             TypedCommand::Reload(Reload { config }) => (config, Command::Reload),

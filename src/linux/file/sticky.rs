@@ -109,7 +109,7 @@ pub fn look(path: &Path) -> Pinned {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Not to wait for somebody to open the other end of a pipe.
+    // Do not wait until the other end of a pipe is opened.
     let file = open(path, OFlag::O_NONBLOCK, 0)?;
     let mut bytes = Vec::new();
     lines::read(&file, SIZE_MAX + 1, &mut bytes)?;
