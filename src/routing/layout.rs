@@ -38,7 +38,7 @@ pub mod pref {
     pub const FROM: u32 = 300;
     /// `oif`, for sockets bound to a device
     pub const OIF: u32 = 1330;
-    /// Where the `goto` leads: `lookup main suppress_prefixlength 0` once more
+    /// Where the `goto` leads: `lookup main suppress_prefixlength 0` once more. Documented, for a `goto` of other programs
     pub const ANCHOR: u32 = 32800;
     /// `lookup` the swap table, or `unreachable`
     pub const SWAP: u32 = 33900;

@@ -167,6 +167,48 @@ fn a_lower_catch_all_leads_past_the_rules_of_others() {
     });
 }
 
+/// As Tailscale adds them: its own packets follow `main`, past all that is its own.
+const TAILSCALE: &str = "rule add pref 5210 fwmark 0x80000/0xff0000 lookup main
+     rule add pref 5250 fwmark 0x80000/0xff0000 unreachable
+     rule add pref 5270 lookup 100";
+
+/// The documented cure for packets that another program's rules lead past ours: a `goto` to the providers' order. It leads past
+/// a manual default, too, and is skipped without the daemon.
+#[test]
+fn a_foreign_rule_may_lead_to_the_order_of_the_providers() {
+    in_lab(|| {
+        let lab = Lab::new();
+        vpn(&lab);
+        each_family(&lab, TAILSCALE);
+        let mut daemon = online_with(&lab, &Settings::fast(&lab));
+        let own = ["mark", "0x80000"];
+        goes_by(&lab, &daemon, &[], "wg0");
+        for family in Family::ALL {
+            assert_eq!(lab.router.way(&target(family).to_string(), &own), None);
+        }
+        each_family(
+            &lab,
+            "rule add pref 5209 fwmark 0x80000/0xff0000 goto 32800",
+        );
+        goes_by(&lab, &daemon, &own, "eth1");
+        daemon.must(&["use", "isp2"]);
+        goes_by(&lab, &daemon, &own, "eth2");
+        daemon.must(&["use", "auto"]);
+        each_family(&lab, "rule del pref 5270");
+        each_family(&lab, "route add default dev wg0 metric 50");
+        goes_by(&lab, &daemon, &[], "wg0");
+        goes_by(&lab, &daemon, &own, "eth1");
+        assert!(daemon.terminate().success());
+        for family in Family::ALL {
+            let way = lab.router.way(&target(family).to_string(), &own);
+            assert_eq!(way.as_deref(), Some("wg0"), "as `main` has it");
+        }
+        daemon.launch();
+        daemon.wait_for_all("online");
+        goes_by(&lab, &daemon, &own, "eth1");
+    });
+}
+
 /// The preferences in the warnings `rules-behind`.
 fn behind(daemon: &Daemon) -> Vec<u32> {
     let status = daemon.status();
