@@ -33,7 +33,8 @@ pub fn error_route_to_pass(
 impl Wanted {
     /// A default route in `main` for each hop, in the order of the swap table, at the highest metrics before the route that
     /// refuses: there no DHCP client puts its own. Ours are found first, and passed over. One alone would not do: an IPv4
-    /// look-up for a device sees its own default routes only, and those that refuse.
+    /// look-up for a device sees its own default routes only, and those that refuse. None stands before a manual default
+    /// that prevails: traffic would leave by ours.
     pub(super) fn pass_error_route(&mut self, situation: &Situation<'_>) {
         let globals = &situation.config.globals;
         let (family, start) = (situation.family, globals.start_metric);
@@ -43,7 +44,7 @@ impl Wanted {
         };
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         let count = hops.count();
-        let free = (1..refusing).rev().map(Metric);
+        let free = (lowest(situation)..refusing).rev().map(Metric);
         let free = free.filter(|metric| is_free(situation, *metric));
         let metrics: Vec<Metric, PROVIDERS_MAX> = free.take(count).collect();
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
@@ -53,6 +54,14 @@ impl Wanted {
             let _ = self.routes.push(route);
         }
     }
+}
+
+/// The lowest metric for ours in `main`.
+fn lowest(situation: &Situation<'_>) -> u32 {
+    let all = defaults(situation.routes, situation.family, TABLE_MAIN);
+    let others = all.filter(|r| situation.yields && r.protocol != PROTOCOL);
+    let prevailing = others.map(|r| r.metric.0).min();
+    prevailing.unwrap_or(0).saturating_add(1)
 }
 
 /// Whether no default route of others has this metric in `main`.
@@ -130,6 +139,21 @@ mod tests {
         let family = Family::V4;
         let several = [5000, 400, 300].map(|metric| refusing(family, metric));
         assert_eq!(ours(&mut scene(family, &several))[2], (299, 3));
+    }
+
+    #[test]
+    fn none_stands_before_a_manual_default_that_prevails() {
+        for family in Family::ALL {
+            let manual = foreign_default(family, TABLE_MAIN, 98);
+            let mut scene = scene(family, &[manual, refusing(family, 101)]);
+            assert_eq!(ours(&mut scene), [(97, 1), (99, 2), (100, 3)]);
+            scene.yields = true;
+            assert_eq!(ours(&mut scene), [(99, 1), (100, 2)]);
+            scene.foreign[0].metric = Metric(100);
+            assert_eq!(ours(&mut scene), []);
+            scene.foreign[0].metric = Metric(0);
+            assert_eq!(ours(&mut scene), [(98, 1), (99, 2), (100, 3)]);
+        }
     }
 
     #[test]
