@@ -237,7 +237,7 @@ impl Warnings {
         if matches!(manual, Manual::Obeyed(_)) {
             return;
         }
-        if let Manual::Doubted(ManualDefault { device, metric }) = manual {
+        if let Manual::Doubted(ManualDefault { device, metric, .. }) = manual {
             let what = format_args!(
                 "the {family} default route by {device} (metric {metric} in main) is not obeyed, as it may be a \
                  management port's"
