@@ -44,8 +44,7 @@ impl Wanted {
         };
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         let count = hops.count();
-        let free = (lowest(situation)..refusing).rev().map(Metric);
-        let free = free.filter(|metric| is_free(situation, *metric));
+        let free = free_before(refusing, situation.routes, family, situation.yields);
         let metrics: Vec<Metric, PROVIDERS_MAX> = free.take(count).collect();
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         for (uplink, metric) in hops.zip(metrics.iter().rev()) {
@@ -56,22 +55,32 @@ impl Wanted {
     }
 }
 
-/// The lowest metric for ours in `main`.
-fn lowest(situation: &Situation<'_>) -> u32 {
-    let all = defaults(situation.routes, situation.family, TABLE_MAIN);
-    let others = all.filter(|r| situation.yields && r.protocol != PROTOCOL);
-    let prevailing = others.map(|r| r.metric.0).min();
-    prevailing.unwrap_or(0).saturating_add(1)
+/// The metrics in `main` for ours, the highest first: below that of the route that refuses, and above that of a manual
+/// default that prevails.
+pub fn free_before(
+    refusing: u32,
+    routes: &[Route],
+    family: Family,
+    yields: bool,
+) -> impl Iterator<Item = Metric> {
+    let others = || {
+        let all = defaults(routes, family, TABLE_MAIN);
+        all.filter(|r| yields && r.protocol != PROTOCOL)
+    };
+    let prevailing = others().map(|r| r.metric.0).min();
+    let lowest = prevailing.unwrap_or(0).saturating_add(1);
+    let all = (lowest..refusing).rev().map(Metric);
+    all.filter(move |metric| is_free(routes, family, *metric))
 }
 
 /// Whether no default route of others has this metric in `main`.
-fn is_free(situation: &Situation<'_>, metric: Metric) -> bool {
-    let reserved = situation.family == Family::V6 && metric == IPV6_USUAL;
-    let mut others = situation.routes.iter().filter(|r| {
+fn is_free(routes: &[Route], family: Family, metric: Metric) -> bool {
+    let reserved = family == Family::V6 && metric == IPV6_USUAL;
+    let mut others = routes.iter().filter(|r| {
         let everything = r.destination.prefix_len() == 0 && r.table == TABLE_MAIN;
         everything && (r.protocol != PROTOCOL || r.is_joined()) && r.metric == metric
     });
-    let of_family = |r: &Route| crate::routing::mirror::family(r) == situation.family;
+    let of_family = |r: &Route| crate::routing::mirror::family(r) == family;
     !reserved && !others.any(of_family)
 }
 
