@@ -117,6 +117,18 @@ impl Page<'_> {
             }
             Lead::By(_) => {}
         }
+        if !matches!(header.active.of(family), Lead::By(_)) {
+            self.overridden(family);
+        }
+    }
+
+    /// By which default route of another program traffic leaves, if there is one that prevails.
+    fn overridden(&mut self, family: Family) {
+        if let Some(by) = self.header.overridden_by.of(family) {
+            self.say(format_args!(
+                " But it is overridden by {by}: traffic leaves by that until it is gone."
+            ));
+        }
     }
 
     /// Why another provider carries traffic instead.
@@ -169,11 +181,7 @@ impl Page<'_> {
                 " It carries {family} all the same: no enabled provider works, and it is the last resort."
             )),
         }
-        if let Some(by) = header.overridden_by.of(family) {
-            self.say(format_args!(
-                " But it is overridden by {by}: traffic leaves by that until it is gone."
-            ));
-        }
+        self.overridden(family);
         if let Some(metric) = path.overridden_by {
             self.say(format_args!(
                 " But another program's default route wins over ours, by its metric {metric}: traffic leaves by that."

@@ -139,7 +139,7 @@ impl Asking {
         self.next_at = Some(next.unwrap_or(now + AT_LEAST).max(now + APART));
     }
 
-    /// Asks whether traffic leaves by the leading provider.
+    /// Asks whether traffic leaves by the leading provider, or by the manual default that prevails.
     fn judge_leader(
         &mut self,
         family: Family,
@@ -229,14 +229,18 @@ impl Asking {
 
     fn warn_of_diversion(&self, family: Family, snapshot: &Snapshot<'_>, warnings: &mut Warnings) {
         let leader = snapshot.lead(family).carrier();
+        let meant = match snapshot.manual[family] {
+            Some(default) => Some((default.device.as_str(), "prevails")),
+            None => leader.map(|id| (id.as_str(), "leads")),
+        };
         let detour = self.families[family].detour.as_ref();
         let target = self.targets[family];
-        let (Some(detour), Some(leader), Some(target)) = (detour, leader, target) else {
+        let (Some(detour), Some((meant, does)), Some(target)) = (detour, meant, target) else {
             return;
         };
         let by = Leaves(detour);
         let what = format_args!(
-            "the router's own unmarked {family} packets to the Internet {by}, not by {leader}, which leads"
+            "the router's own unmarked {family} packets to the Internet {by}, not by {meant}, which {does}"
         );
         let cure = format_args!(
             "`ip route get {target}` shows it: if another program is not meant to do that, stop it, or delete its rule or route"

@@ -162,7 +162,7 @@ impl<'a> Snapshot<'a> {
     }
 
     fn manual_route(&self, family: Family) -> Option<ManualRoute> {
-        let ManualDefault { device, metric } = self.manual[family]?;
+        let ManualDefault { device, metric, .. } = self.manual[family]?;
         Some(ManualRoute {
             device: device.clone(),
             metric: metric.0,
@@ -348,8 +348,11 @@ impl<'a> Snapshot<'a> {
         overridden_by(self.mirror.routes(), family, table, metric)
     }
 
-    /// The index of the device of the provider that leads.
+    /// The index of the device of the provider that leads, or of the manual default that prevails over it.
     pub(super) fn leading_device(&self, family: Family) -> Option<u32> {
+        if let Some(default) = self.manual[family] {
+            return Some(default.index);
+        }
         let slot = self.engine.carrier(family)?;
         let uplink = self.uplink(PathId { slot, family })?;
         Some(uplink.index).filter(|index| *index != 0)

@@ -10,7 +10,7 @@ use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
 use crate::config::Provider;
 use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
-use crate::routing::layout::{Taken, error_route, error_route_to_pass};
+use crate::routing::layout::{Taken, error_route, error_route_to_pass, free_before};
 use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::Kinds;
 use crate::routing::mwan3;
@@ -202,7 +202,15 @@ impl Warnings {
         if let Some(metric) = error_route(kernel_routes, family) {
             let start = config.globals.start_metric;
             let passed = error_route_to_pass(kernel_routes, family, table, start).is_some();
+            let yields = snapshot.manual[family].is_some();
+            let providers = config.enabled().count();
+            let free = free_before(metric.0, kernel_routes, family, yields).take(providers);
+            let is_narrow = passed && free.count() < providers;
             let (what, cure) = match passed {
+                true if is_narrow => (
+                    "leaves too few metrics for defaults of ours before it: probes in IPv4 fail",
+                    "give it a higher metric, or delete it",
+                ),
                 true => (
                     "is passed over: defaults of ours stand before it there",
                     "it may be a kill switch: give it a metric below `start_metric`, and it is obeyed; else delete it",
@@ -237,7 +245,7 @@ impl Warnings {
         if matches!(manual, Manual::Obeyed(_)) {
             return;
         }
-        if let Manual::Doubted(ManualDefault { device, metric }) = manual {
+        if let Manual::Doubted(ManualDefault { device, metric, .. }) = manual {
             let what = format_args!(
                 "the {family} default route by {device} (metric {metric} in main) is not obeyed, as it may be a \
                  management port's"

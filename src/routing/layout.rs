@@ -12,7 +12,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use heapless::Vec;
 
-pub use self::error_routes::{error_route, error_route_to_pass};
+pub use self::error_routes::{error_route, error_route_to_pass, free_before};
 pub use self::policy_tables::Tables;
 use super::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
 use super::uplink::Uplink;

@@ -13,6 +13,8 @@ const BY_ITSELF: [u8; 2] = [16, 9];
 pub struct ManualDefault {
     /// its device
     pub device: DeviceName,
+    /// the number of its device
+    pub index: u32,
     /// its metric
     pub metric: Metric,
 }
@@ -85,6 +87,7 @@ fn judge(route: &Route, link: &Link, family: Family, globals: &Globals) -> Manua
     }
     let default = ManualDefault {
         device: link.name.clone(),
+        index: link.index,
         metric,
     };
     let unclear = metric == plain || BY_ITSELF.contains(&route.protocol);

@@ -124,6 +124,38 @@ fn a_full_tunnel_that_was_there_first_is_told_of_if_it_takes_the_traffic() {
     });
 }
 
+/// That a manual default prevails is said of the kernel's way, too: another program's rule may come before it.
+#[test]
+fn a_full_tunnel_before_a_manual_default_is_told_of() {
+    in_lab(|| {
+        for family in Family::ALL {
+            let lab = lab_with_vpn(Lab::new());
+            lab.router.ip("tuntap add wg0 mode tun
+                 link set wg0 up");
+            let daemon = online(&lab);
+            batch(&lab, family, "route add default dev wg0 metric 50");
+            let told = || daemon.status()["overridden_by"][family.name()]["device"] == "wg0";
+            assert!(wait_until(SOON, told), "{:#}", daemon.status());
+            full_tunnel(&lab, family, "add");
+            assert_eq!(way(&lab, family).as_deref(), Some(VPN));
+            let by_vpn = |warning: Value| {
+                assert_eq!(warning["device"], VPN);
+                let text = warning["text"].as_str().unwrap();
+                assert!(text.contains("not by wg0, which prevails"), "{text}");
+            };
+            by_vpn(diverted(&daemon, family));
+            for provider in [1, 2] {
+                lab.router.ip(&format!("link set eth{provider} down"));
+            }
+            let nothing_leads = || daemon.status()["active"][family.name()].is_null();
+            assert!(wait_until(SOON, nothing_leads), "{:#}", daemon.status());
+            by_vpn(diverted(&daemon, family));
+            full_tunnel(&lab, family, "del");
+            nothing_is_diverted(&daemon);
+        }
+    });
+}
+
 /// OpenVPN's two halves of the Internet: there is no event of a default route.
 #[test]
 fn two_halves_of_the_internet_in_main_are_told_of() {

@@ -176,3 +176,32 @@ fn one_of_a_low_metric_is_obeyed() {
         }
     });
 }
+
+/// Between a manual default and one that refuses there may be no room for ours: the manual one prevails all the same.
+#[test]
+fn right_behind_a_manual_default() {
+    in_lab(|| {
+        let lab = Lab::new();
+        lab.router.ip("tuntap add wg0 mode tun
+             link set wg0 up");
+        let daemon = online(&lab);
+        for family in Family::ALL {
+            batch(&lab, family, "route add default dev wg0 metric 99");
+            batch(&lab, family, "route add unreachable default metric 100");
+            let narrow = || told(&daemon, "leaves too few metrics");
+            assert!(wait_until(SOON, narrow), "{:#}", daemon.status());
+            assert_eq!(ways(&lab, family)[0].as_deref(), Some("wg0"));
+            assert_eq!(ours(&lab, family), []);
+            assert!(!told(&daemon, "is passed over"));
+            batch(&lab, family, "route del unreachable default metric 100");
+            batch(&lab, family, "route add unreachable default metric 102");
+            stand_before(&lab, &daemon, family, 102, ["eth1", "eth2"]);
+            assert_eq!(ways(&lab, family)[0].as_deref(), Some("wg0"));
+            batch(&lab, family, "route del default dev wg0 metric 99");
+            daemon.wait_for_all("online");
+            let leads = || ways(&lab, family)[0].as_deref() == Some("eth1");
+            assert!(wait_until(SOON, leads), "{:#}", daemon.status());
+            batch(&lab, family, "route del unreachable default metric 102");
+        }
+    });
+}

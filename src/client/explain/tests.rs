@@ -79,6 +79,18 @@ fn who_carries_nothing_and_why() {
         a.header.as_mut().unwrap().active.ipv4 = Lead::Refused;
     });
     holds(
+        "none can have a default route. But it is overridden by wg0 (metric 1 in main)",
+        |a| {
+            let header = a.header.as_mut().unwrap();
+            header.active.ipv4 = Lead::NoRoute;
+            header.overridden_by.ipv4 = Some(crate::wire::snapshot::ManualRoute {
+                device: "wg0".try_into().unwrap(),
+                metric: 1,
+                table: 254,
+            });
+        },
+    );
+    holds(
         "It is not used: it was disabled by hand, until `failover enable isp1`.",
         |a| {
             by_another(a);

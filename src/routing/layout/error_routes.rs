@@ -33,7 +33,8 @@ pub fn error_route_to_pass(
 impl Wanted {
     /// A default route in `main` for each hop, in the order of the swap table, at the highest metrics before the route that
     /// refuses: there no DHCP client puts its own. Ours are found first, and passed over. One alone would not do: an IPv4
-    /// look-up for a device sees its own default routes only, and those that refuse.
+    /// look-up for a device sees its own default routes only, and those that refuse. None stands before a manual default
+    /// that prevails: traffic would leave by ours.
     pub(super) fn pass_error_route(&mut self, situation: &Situation<'_>) {
         let globals = &situation.config.globals;
         let (family, start) = (situation.family, globals.start_metric);
@@ -43,8 +44,7 @@ impl Wanted {
         };
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         let count = hops.count();
-        let free = (1..refusing).rev().map(Metric);
-        let free = free.filter(|metric| is_free(situation, *metric));
+        let free = free_before(refusing, situation.routes, family, situation.yields);
         let metrics: Vec<Metric, PROVIDERS_MAX> = free.take(count).collect();
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         for (uplink, metric) in hops.zip(metrics.iter().rev()) {
@@ -55,14 +55,32 @@ impl Wanted {
     }
 }
 
+/// The metrics in `main` for ours, the highest first: below that of the route that refuses, and above that of a manual
+/// default that prevails.
+pub fn free_before(
+    refusing: u32,
+    routes: &[Route],
+    family: Family,
+    yields: bool,
+) -> impl Iterator<Item = Metric> {
+    let others = || {
+        let all = defaults(routes, family, TABLE_MAIN);
+        all.filter(|r| yields && r.protocol != PROTOCOL)
+    };
+    let prevailing = others().map(|r| r.metric.0).min();
+    let lowest = prevailing.unwrap_or(0).saturating_add(1);
+    let all = (lowest..refusing).rev().map(Metric);
+    all.filter(move |metric| is_free(routes, family, *metric))
+}
+
 /// Whether no default route of others has this metric in `main`.
-fn is_free(situation: &Situation<'_>, metric: Metric) -> bool {
-    let reserved = situation.family == Family::V6 && metric == IPV6_USUAL;
-    let mut others = situation.routes.iter().filter(|r| {
+fn is_free(routes: &[Route], family: Family, metric: Metric) -> bool {
+    let reserved = family == Family::V6 && metric == IPV6_USUAL;
+    let mut others = routes.iter().filter(|r| {
         let everything = r.destination.prefix_len() == 0 && r.table == TABLE_MAIN;
         everything && (r.protocol != PROTOCOL || r.is_joined()) && r.metric == metric
     });
-    let of_family = |r: &Route| crate::routing::mirror::family(r) == situation.family;
+    let of_family = |r: &Route| crate::routing::mirror::family(r) == family;
     !reserved && !others.any(of_family)
 }
 
@@ -130,6 +148,21 @@ mod tests {
         let family = Family::V4;
         let several = [5000, 400, 300].map(|metric| refusing(family, metric));
         assert_eq!(ours(&mut scene(family, &several))[2], (299, 3));
+    }
+
+    #[test]
+    fn none_stands_before_a_manual_default_that_prevails() {
+        for family in Family::ALL {
+            let manual = foreign_default(family, TABLE_MAIN, 98);
+            let mut scene = scene(family, &[manual, refusing(family, 101)]);
+            assert_eq!(ours(&mut scene), [(97, 1), (99, 2), (100, 3)]);
+            scene.yields = true;
+            assert_eq!(ours(&mut scene), [(99, 1), (100, 2)]);
+            scene.foreign[0].metric = Metric(100);
+            assert_eq!(ours(&mut scene), []);
+            scene.foreign[0].metric = Metric(0);
+            assert_eq!(ours(&mut scene), [(98, 1), (99, 2), (100, 3)]);
+        }
     }
 
     #[test]
