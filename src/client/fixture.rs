@@ -8,8 +8,8 @@ use crate::types::{
 use crate::wire::control::{Cure, Entry, Warning};
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{
-    Active, Check, CheckState, Counters, Header, InMain, Path, ProviderHead, ProviderState,
-    Reason, Rounds, Rtt, Terms,
+    Active, Check, CheckState, Counters, Header, InMain, Path, ProviderHead, ProviderState, Reason,
+    Rounds, Rtt, Terms,
 };
 
 fn text<const N: usize>(text: &str) -> heapless::String<N> {

@@ -118,7 +118,11 @@ impl Page {
         if let [Some(v4), Some(v6)] = &leaders
             && v4 == v6
             && overridden == [None; 2]
-            && header.error_routes.iter().flatten().all(|route| !route.obeyed)
+            && header
+                .error_routes
+                .iter()
+                .flatten()
+                .all(|route| !route.obeyed)
         {
             let (id, (tone, trouble)) = v4;
             let text = format!("ipv4 and ipv6 leave by {id}{trouble}");
@@ -131,9 +135,8 @@ impl Page {
             let mut paths = providers.iter().flat_map(|provider| &provider.paths);
             let refusing = header.error_routes[family as usize].filter(|route| route.obeyed);
             if let Some(ErrorRoute { metric, .. }) = refusing {
-                let text = format!(
-                    "{family} is refused by the default route of metric {metric} in main"
-                );
+                let text =
+                    format!("{family} is refused by the default route of metric {metric} in main");
                 self.paragraph(Tone::Bad, "", &text);
             } else if let Some((id, (tone, trouble))) = leader {
                 let text = format!("{family} leaves by {id}{trouble}");
@@ -495,7 +498,8 @@ ipv4 and ipv6 leave by isp1
         // One is refused: both must not be said to leave by the same.
         let mut answer = healthy();
         answer.header.as_mut().unwrap().error_routes = [Some(route(true)), None];
-        let said = "ipv4 is refused by the default route of metric 50 in main\nipv6 leaves by isp1\n";
+        let said =
+            "ipv4 is refused by the default route of metric 50 in main\nipv6 leaves by isp1\n";
         assert!(text(&answer).contains(said), "{}", text(&answer));
         answer.providers[0].paths[1].installed = false;
         let said = "ipv6 leaves by isp1, though the kernel does not have its route\n";

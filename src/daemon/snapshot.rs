@@ -19,8 +19,8 @@ use crate::types::{
 };
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{
-    self, Active, CheckState, Counters, ErrorRoute, Header, Level, ManualRoute, InMain, ProviderHead,
-    ProviderState, Reason, Rtt, Terms,
+    self, Active, CheckState, Counters, ErrorRoute, Header, InMain, Level, ManualRoute,
+    ProviderHead, ProviderState, Reason, Rtt, Terms,
 };
 
 /// How things stand at a time.

@@ -50,7 +50,9 @@ impl Fault {
         match self {
             Fault::Cable => lab.pull_cable(number),
             Fault::Device => lab.device_down(number),
-            Fault::Addresses => lab.router.ip(&format!("addr flush dev {device} scope global")),
+            Fault::Addresses => lab
+                .router
+                .ip(&format!("addr flush dev {device} scope global")),
         }
     }
 
@@ -211,8 +213,12 @@ fn routes_as_told(lab: &Lab, status: &Value, family: Family) -> Option<String> {
         }
     }
     told.sort();
-    let found = routes.iter().map(|r| (r.metric, r.dev.clone().unwrap_or_default()));
-    let same = found.eq(told.iter().map(|(metric, device, _)| (*metric, device.clone())));
+    let found = routes
+        .iter()
+        .map(|r| (r.metric, r.dev.clone().unwrap_or_default()));
+    let same = found.eq(told
+        .iter()
+        .map(|(metric, device, _)| (*metric, device.clone())));
     let first = told.first().map(|(_, _, id)| *id);
     let leads = status["active"][name].as_str() == first;
     (!same || !leads).then(|| format!("{told:?} are told, with {first:?} first: {routes:#?}"))
@@ -286,7 +292,10 @@ fn what_main_carries_while_no_provider_can_is_named() {
             let head = format!("{name} leaves by mgmt0 (metric 5000 in main): no provider");
             assert!(said.contains(&head), "{said}");
             let said = daemon.must(&["explain"]);
-            assert!(said.contains("leaves by mgmt0 (metric 5000 in main)"), "{said}");
+            assert!(
+                said.contains("leaves by mgmt0 (metric 5000 in main)"),
+                "{said}"
+            );
             batch(&lab, family, &format!("route del {line}"));
             let none = || daemon.status()["fallback"][name].is_null();
             assert!(wait_until(SOON, none), "{:#}", daemon.status());

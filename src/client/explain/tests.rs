@@ -113,12 +113,18 @@ fn what_others_do_with_the_traffic() {
         metric: 5000,
         table: 254,
     };
-    holds("Traffic leaves by mgmt0 (metric 5000 in main) meanwhile.", |a| {
-        let header = a.header.as_mut().unwrap();
-        (header.active.ipv4, header.fallback.ipv4) = (Lead::NoRoute, Some(by));
-    });
+    holds(
+        "Traffic leaves by mgmt0 (metric 5000 in main) meanwhile.",
+        |a| {
+            let header = a.header.as_mut().unwrap();
+            (header.active.ipv4, header.fallback.ipv4) = (Lead::NoRoute, Some(by));
+        },
+    );
     for (obeyed, sentence) in [
-        (true, "nothing leaves: the default route of metric 50 in main"),
+        (
+            true,
+            "nothing leaves: the default route of metric 50 in main",
+        ),
         (false, "before the default route of metric 50 there"),
     ] {
         holds(sentence, |a| {

@@ -1,8 +1,7 @@
 //! The fields of the snapshot's parts, in the order in which they go over the control socket.
 
 use super::{
-    Check, CheckState, Counters, Header, Path, ProviderHead, ProviderState, Reason,
-    Rtt, Terms,
+    Check, CheckState, Counters, Header, Path, ProviderHead, ProviderState, Reason, Rtt, Terms,
 };
 use crate::types::{
     Duration, Duty, Family, LastResort, Lead, Metric, Name, Preempt, State, Verdict,
@@ -20,7 +19,12 @@ impl Message for Header {
             pass_lead(codec, lead);
         }
         let [by, fallback] = [&mut self.overridden_by, &mut self.fallback];
-        for route in [&mut by.ipv4, &mut by.ipv6, &mut fallback.ipv4, &mut fallback.ipv6] {
+        for route in [
+            &mut by.ipv4,
+            &mut by.ipv6,
+            &mut fallback.ipv4,
+            &mut fallback.ipv6,
+        ] {
             codec.optional(route, |codec, route| {
                 codec.text(&mut route.device);
                 codec.number(&mut route.metric);
