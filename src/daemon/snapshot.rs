@@ -414,3 +414,6 @@ fn percent((lost, of): (u32, u32)) -> Option<Decimal> {
         .checked_div(of)
         .map(|tenths| Decimal::new(tenths * 100))
 }
+
+#[cfg(test)]
+mod properties;
