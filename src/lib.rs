@@ -79,7 +79,8 @@
 //!    `engine::rounds::tests::a_reply_to_a_round_that_is_not_held_counts_for_no_other`
 //! 10. What is said of the way of packets is what the kernel answers when asked; otherwise a warning says so.
 //!     `e2e::asked::a_full_tunnel_that_comes_later_is_told_of_and_told_no_more`,
-//!     `two_halves_of_the_internet_in_main_are_told_of`; of the way back, `a_full_tunnel_and_a_strict_filter`
+//!     `two_halves_of_the_internet_in_main_are_told_of`; of the way back, `a_full_tunnel_and_a_strict_filter`;
+//!     over random events, `daemon::snapshot::properties::what_is_said_is_what_the_kernel_does`, `e2e::walk`
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 #[cfg(test)]

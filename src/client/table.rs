@@ -29,7 +29,7 @@ pub(super) fn render(answer: &Answer, colours: bool, now_ms: u64) -> Option<Stri
         colours,
         now_ms,
     };
-    page.head(header, &answer.providers);
+    page.head(header, answer);
     page.out.push('\n');
     page.table(header, &answer.providers);
     for warning in &answer.warnings {
@@ -86,10 +86,10 @@ struct Page {
 }
 
 impl Page {
-    fn head(&mut self, header: &Header, providers: &[Provider]) {
+    fn head(&mut self, header: &Header, answer: &Answer) {
         let (version, uptime) = (plain(&header.version), age(header.uptime_s));
         self.paragraph(Tone::Bold, "", &format!("failover {version}, up {uptime}"));
-        self.leaders(header, providers);
+        self.leaders(header, answer);
         if let Some(id) = &header.pinned {
             let text = format!(
                 "{} is pinned by hand: `failover use auto` lets the daemon choose again",
@@ -99,7 +99,7 @@ impl Page {
         }
     }
 
-    fn leaders(&mut self, header: &Header, providers: &[Provider]) {
+    fn leaders(&mut self, header: &Header, answer: &Answer) {
         let overridden = Family::ALL.map(|family| header.overridden_by.of(family));
         for (family, by) in Family::ALL.into_iter().zip(overridden) {
             let Some(by) = by else { continue };
@@ -113,7 +113,7 @@ impl Page {
             self.paragraph(Tone::Unsure, "", &plain(&text));
         }
         let leaders = Family::ALL.map(|family| {
-            leader(header, family).map(|id| (plain(id), trouble(providers, id, family)))
+            leader(header, family).map(|id| (plain(id), trouble(answer, id, family)))
         });
         if let [Some(v4), Some(v6)] = &leaders
             && v4 == v6
@@ -132,7 +132,7 @@ impl Page {
             if header.overridden_by.of(family).is_some() {
                 continue;
             }
-            let mut paths = providers.iter().flat_map(|provider| &provider.paths);
+            let mut paths = answer.providers.iter().flat_map(|provider| &provider.paths);
             let refusing = header.error_routes[family as usize].filter(|route| route.obeyed);
             if let Some(ErrorRoute { metric, .. }) = refusing {
                 let text =
@@ -263,8 +263,14 @@ fn leader(header: &Header, family: Family) -> Option<&str> {
 }
 
 /// What a person should know of a path that leads, though it can hardly carry anything.
-fn trouble(providers: &[Provider], id: &str, family: Family) -> (Tone, &'static str) {
-    let provider = providers.iter().find(|provider| provider.head.id == id);
+fn trouble(answer: &Answer, id: &str, family: Family) -> (Tone, &'static str) {
+    let diverts =
+        |warning: &Warning| warning.diversion.as_ref().map(|by| by.family) == Some(family);
+    let is_diverted = answer.warnings.iter().any(diverts);
+    let provider = answer
+        .providers
+        .iter()
+        .find(|provider| provider.head.id == id);
     let mut paths = provider.iter().flat_map(|provider| &provider.paths);
     let path = paths.find(|path| path.family == family);
     match path.map(|path| path.state) {
@@ -272,6 +278,10 @@ fn trouble(providers: &[Provider], id: &str, family: Family) -> (Tone, &'static 
         Some(State::Waiting) => (Tone::Bad, ", though that is not connected"),
         _ if path.is_some_and(|path| !path.installed) => {
             (Tone::Bad, ", though the kernel does not have its route")
+        }
+        _ if is_diverted => (Tone::Unsure, " at most in part: see `diverted` below"),
+        _ if path.is_some_and(|path| path.overridden_by.is_some()) => {
+            (Tone::Bad, ", though a foreign default route prevails")
         }
         _ if provider.is_some_and(|Provider { head, .. }| {
             head.disabled && head.state != ProviderState::Pinned
@@ -419,6 +429,7 @@ mod tests {
     use super::*;
     use crate::client::fixture::{healthy, online, provider, troubled};
     use crate::types::{Metric, Slot, Waiting};
+    use crate::wire::control::Diversion;
     use crate::wire::snapshot::ManualRoute;
 
     /// 2025-11-23T20:28:55Z
@@ -500,6 +511,14 @@ ipv4 and ipv6 leave by isp1
         answer.header.as_mut().unwrap().error_routes = [Some(route(true)), None];
         let said =
             "ipv4 is refused by the default route of metric 50 in main\nipv6 leaves by isp1\n";
+        assert!(text(&answer).contains(said), "{}", text(&answer));
+        let mut warning = troubled().warnings[0].clone();
+        warning.diversion = Some(Diversion {
+            family: Family::V6,
+            ..Diversion::default()
+        });
+        answer.warnings.push(warning);
+        let said = "ipv6 leaves by isp1 at most in part: see `diverted` below\n";
         assert!(text(&answer).contains(said), "{}", text(&answer));
         answer.providers[0].paths[1].installed = false;
         let said = "ipv6 leaves by isp1, though the kernel does not have its route\n";
