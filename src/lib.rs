@@ -82,7 +82,8 @@
 //! 10. Status, explain, hooks and log are made from one snapshot. If the kernel, when asked (`RTM_GETROUTE`), answers with
 //!     another route than the status shows, a warning says so.
 //!     `e2e::asked::a_full_tunnel_that_comes_later_is_told_of_and_told_no_more`,
-//!     `two_halves_of_the_internet_in_main_are_told_of`; for the route back, `a_full_tunnel_and_a_strict_filter`
+//!     `two_halves_of_the_internet_in_main_are_told_of`; for the route back, `a_full_tunnel_and_a_strict_filter`;
+//!     over random events, `daemon::snapshot::properties::what_is_said_is_what_the_kernel_does`, `e2e::walk`
 //!
 //! These further invariants of the design hold in part so far:
 //!

@@ -8,7 +8,7 @@ use crate::text::{Limit, Span, Timestamp};
 use crate::types::{
     Duration, Duty, Family, LastResort, Lead, Measure, Preempt, State, Verdict, Waiting,
 };
-use crate::wire::snapshot::{Check, CheckState, Header, Level, Path, ProviderHead};
+use crate::wire::snapshot::{Check, CheckState, ErrorRoute, Header, Level, Path, ProviderHead};
 
 /// The sentences, at a wall-clock time. `None`: the daemon's answer has no header.
 pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
@@ -106,9 +106,14 @@ impl Page<'_> {
             Lead::Refused => self.say(format_args!(
                 " No provider carries {family}: no enabled provider works, and last_resort is unreachable."
             )),
-            Lead::NoRoute => self.say(format_args!(
-                " No provider carries {family}: none can have a default route."
-            )),
+            Lead::NoRoute => {
+                self.say(format_args!(
+                    " No provider carries {family}: none can have a default route."
+                ));
+                if let Some(by) = header.fallback.of(family) {
+                    self.say(format_args!(" Traffic leaves by {by} meanwhile."));
+                }
+            }
             Lead::Unknown => self.say(format_args!(
                 " It is not known yet which provider carries {family}."
             )),
@@ -180,6 +185,21 @@ impl Page<'_> {
             Duty::Checked => self.say(format_args!(
                 " It carries {family} all the same: no enabled provider works, and it is the last resort."
             )),
+        }
+        match header.error_routes[family as usize] {
+            Some(ErrorRoute {
+                metric,
+                obeyed: true,
+            }) => self.say(format_args!(
+                " But nothing leaves: the default route of metric {metric} in main refuses it, until it is deleted."
+            )),
+            Some(ErrorRoute { metric, .. }) => self.say(format_args!(
+                " Its route also stands in main, before the default route of metric {metric} there, which would refuse."
+            )),
+            None => {}
+        }
+        if !path.installed {
+            self.say(format_args!(" But the kernel does not have its route."));
         }
         self.overridden(family);
         if let Some(metric) = path.overridden_by {

@@ -8,8 +8,8 @@ use crate::types::{
 use crate::wire::control::{Cure, Entry, Warning};
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{
-    Active, Check, CheckState, Counters, Header, OverriddenBy, Path, ProviderHead, ProviderState,
-    Reason, Rounds, Rtt, Terms,
+    Active, Check, CheckState, Counters, Header, InMain, Path, ProviderHead, ProviderState, Reason,
+    Rounds, Rtt, Terms,
 };
 
 fn text<const N: usize>(text: &str) -> heapless::String<N> {
@@ -102,7 +102,9 @@ pub(super) fn healthy() -> Answer {
                 ipv4: Lead::By(text("isp1")),
                 ipv6: Lead::By(text("isp1")),
             },
-            overridden_by: OverriddenBy::default(),
+            overridden_by: InMain::default(),
+            fallback: InMain::default(),
+            error_routes: [None; 2],
             counters: Counters {
                 swaps: 2,
                 probes_sent: 600,

@@ -3,10 +3,10 @@
 use crate::client::text::{WIDTH, age, decimal, pad, plain, wrap};
 use crate::linux::connection::{Answer, Provider};
 use crate::text::Timestamp;
-use crate::types::{Family, State};
+use crate::types::{Family, Lead, State};
 use crate::wire::control::Warning;
 use crate::wire::decimal::Decimal;
-use crate::wire::snapshot::{Check, Header, Path, ProviderState};
+use crate::wire::snapshot::{Check, ErrorRoute, Header, Path, ProviderState};
 
 const COLUMNS: usize = 8;
 const TITLES: [&str; COLUMNS] = [
@@ -29,7 +29,7 @@ pub(super) fn render(answer: &Answer, colours: bool, now_ms: u64) -> Option<Stri
         colours,
         now_ms,
     };
-    page.head(header, &answer.providers);
+    page.head(header, answer);
     page.out.push('\n');
     page.table(header, &answer.providers);
     for warning in &answer.warnings {
@@ -86,10 +86,10 @@ struct Page {
 }
 
 impl Page {
-    fn head(&mut self, header: &Header, providers: &[Provider]) {
+    fn head(&mut self, header: &Header, answer: &Answer) {
         let (version, uptime) = (plain(&header.version), age(header.uptime_s));
         self.paragraph(Tone::Bold, "", &format!("failover {version}, up {uptime}"));
-        self.leaders(header, providers);
+        self.leaders(header, answer);
         if let Some(id) = &header.pinned {
             let text = format!(
                 "{} is pinned by hand: `failover use auto` lets the daemon choose again",
@@ -99,7 +99,7 @@ impl Page {
         }
     }
 
-    fn leaders(&mut self, header: &Header, providers: &[Provider]) {
+    fn leaders(&mut self, header: &Header, answer: &Answer) {
         let overridden = Family::ALL.map(|family| header.overridden_by.of(family));
         for (family, by) in Family::ALL.into_iter().zip(overridden) {
             let Some(by) = by else { continue };
@@ -112,12 +112,16 @@ impl Page {
             };
             self.paragraph(Tone::Unsure, "", &plain(&text));
         }
-        let leaders = Family::ALL.map(|family| {
-            leader(header, family).map(|id| (plain(id), note(providers, id, family)))
-        });
+        let leaders = Family::ALL
+            .map(|family| leader(header, family).map(|id| (plain(id), note(answer, id, family))));
         if let [Some(v4), Some(v6)] = &leaders
             && v4 == v6
             && overridden == [None; 2]
+            && header
+                .error_routes
+                .iter()
+                .flatten()
+                .all(|route| !route.obeyed)
         {
             let (id, (tone, note)) = v4;
             let text = format!("ipv4 and ipv6 leave by {id}{note}");
@@ -127,13 +131,24 @@ impl Page {
             if header.overridden_by.of(family).is_some() {
                 continue;
             }
-            let mut paths = providers.iter().flat_map(|provider| &provider.paths);
-            if let Some((id, (tone, note))) = leader {
+            let mut paths = answer.providers.iter().flat_map(|provider| &provider.paths);
+            let refusing = header.error_routes[family as usize].filter(|route| route.obeyed);
+            if let Some(ErrorRoute { metric, .. }) = refusing {
+                let text =
+                    format!("{family} is refused by the default route of metric {metric} in main");
+                self.paragraph(Tone::Bad, "", &text);
+            } else if let Some((id, (tone, note))) = leader {
                 let text = format!("{family} leaves by {id}{note}");
                 self.paragraph(tone, "", &text);
+            } else if let Some(by) = header.fallback.of(family) {
+                let text = format!("{family} leaves by {by}: no provider can have a default route");
+                self.paragraph(Tone::Unsure, "", &plain(&text));
             } else if paths.any(|path| path.family == family) {
-                let text = format!("{family} has no way out");
-                self.paragraph(Tone::Bad, "", &text);
+                let (tone, text) = match header.active.of(family) {
+                    Lead::Unknown => (Tone::Unsure, "is not known yet to have a way out"),
+                    _ => (Tone::Bad, "has no way out"),
+                };
+                self.paragraph(tone, "", &format!("{family} {text}"));
             }
         }
     }
@@ -246,14 +261,27 @@ fn leader(header: &Header, family: Family) -> Option<&str> {
     carrier.map(|id| id.as_str())
 }
 
-/// The note on a leading path that does not work.
-fn note(providers: &[Provider], id: &str, family: Family) -> (Tone, &'static str) {
-    let provider = providers.iter().find(|provider| provider.head.id == id);
+/// The note on a leading path that does not work, or that traffic does not leave by.
+fn note(answer: &Answer, id: &str, family: Family) -> (Tone, &'static str) {
+    let diverts =
+        |warning: &Warning| warning.diversion.as_ref().map(|by| by.family) == Some(family);
+    let is_diverted = answer.warnings.iter().any(diverts);
+    let provider = answer
+        .providers
+        .iter()
+        .find(|provider| provider.head.id == id);
     let mut paths = provider.iter().flat_map(|provider| &provider.paths);
     let path = paths.find(|path| path.family == family);
     match path.map(|path| path.state) {
         Some(State::Offline) => (Tone::Bad, ", though that is offline"),
         Some(State::Waiting) => (Tone::Bad, ", though that is not connected"),
+        _ if path.is_some_and(|path| !path.installed) => {
+            (Tone::Bad, ", though the kernel does not have its route")
+        }
+        _ if is_diverted => (Tone::Unsure, " at most in part: see `diverted` below"),
+        _ if path.is_some_and(|path| path.overridden_by.is_some()) => {
+            (Tone::Bad, ", though a foreign default route prevails")
+        }
         _ if provider.is_some_and(|Provider { head, .. }| {
             head.disabled && head.state != ProviderState::Pinned
         }) =>
@@ -399,7 +427,8 @@ fn round_trip(ms: Decimal) -> String {
 mod tests {
     use super::*;
     use crate::client::fixture::{healthy, online, provider, troubled};
-    use crate::types::{Lead, Slot, Waiting};
+    use crate::types::{Metric, Slot, Waiting};
+    use crate::wire::control::Diversion;
     use crate::wire::snapshot::ManualRoute;
 
     /// 2025-11-23T20:28:55Z
@@ -449,6 +478,50 @@ ipv4 and ipv6 leave by isp1
         let header = answer.header.as_mut().unwrap();
         header.active.ipv4 = Lead::NoRoute;
         assert!(text(&answer).contains("(metric 1 in main), and leaves by that\n"));
+    }
+
+    #[test]
+    fn what_leaves_by_others_or_is_refused_has_no_leader_in_the_head() {
+        let mut answer = healthy();
+        let header = answer.header.as_mut().unwrap();
+        header.active.ipv4 = Lead::NoRoute;
+        header.fallback.ipv4 = Some(ManualRoute {
+            device: "mgmt0".try_into().unwrap(),
+            metric: 5000,
+            table: 254,
+        });
+        let route = |obeyed| ErrorRoute {
+            metric: Metric(50),
+            obeyed,
+        };
+        header.error_routes = [None, Some(route(true))];
+        let said = "ipv4 leaves by mgmt0 (metric 5000 in main): no provider can have a default route\n\
+                    ipv6 is refused by the default route of metric 50 in main\n";
+        assert!(text(&answer).contains(said), "{}", text(&answer));
+        // Ours stand before it.
+        answer.header.as_mut().unwrap().error_routes = [None, Some(route(false))];
+        assert!(text(&answer).contains("ipv6 leaves by isp1\n"));
+        answer.header.as_mut().unwrap().fallback.ipv4 = None;
+        assert!(text(&answer).contains("ipv4 has no way out\n"));
+        answer.header.as_mut().unwrap().active.ipv4 = Lead::Unknown;
+        assert!(text(&answer).contains("ipv4 is not known yet to have a way out\n"));
+        // One is refused: both must not be said to leave by the same.
+        let mut answer = healthy();
+        answer.header.as_mut().unwrap().error_routes = [Some(route(true)), None];
+        let said =
+            "ipv4 is refused by the default route of metric 50 in main\nipv6 leaves by isp1\n";
+        assert!(text(&answer).contains(said), "{}", text(&answer));
+        let mut warning = troubled().warnings[0].clone();
+        warning.diversion = Some(Diversion {
+            family: Family::V6,
+            ..Diversion::default()
+        });
+        answer.warnings.push(warning);
+        let said = "ipv6 leaves by isp1 at most in part: see `diverted` below\n";
+        assert!(text(&answer).contains(said), "{}", text(&answer));
+        answer.providers[0].paths[1].installed = false;
+        let said = "ipv6 leaves by isp1, though the kernel does not have its route\n";
+        assert!(text(&answer).contains(said), "{}", text(&answer));
     }
 
     #[test]

@@ -93,6 +93,17 @@ impl LaidOut {
             places: Vec::new(),
         }
     }
+
+    /// Takes over what is told of a layout.
+    pub(super) fn note(&mut self, wanted: &Wanted, family: Family, swap_table: u32) {
+        self.taken.clone_from(&wanted.taken);
+        let place = (swap_table, everywhere(family));
+        let ours = wanted.routes.iter();
+        let ours = ours.filter(|r| (r.table, r.destination) == place);
+        self.places.clear();
+        let places = ours.map(|route| (route.device, route.metric));
+        self.places.extend(places); // one a provider: there is room
+    }
 }
 
 impl<'m> RouteSync<'m> {
@@ -298,17 +309,7 @@ impl<'m> RouteSync<'m> {
             rules: self.mirror.rules(),
             yields: self.families[family].manual.obeyed().is_some(),
         });
-        let laid_out = &mut self.laid_out[family];
-        laid_out.taken.clone_from(&self.wanted.taken);
-        let place = (config.globals.table, everywhere(family));
-        let ours = self
-            .wanted
-            .routes
-            .iter()
-            .filter(|r| (r.table, r.destination) == place);
-        laid_out.places.clear();
-        let places = ours.map(|route| (route.device, route.metric));
-        laid_out.places.extend(places); // one per provider: they always fit
+        self.laid_out[family].note(self.wanted, family, config.globals.table);
     }
 
     /// Another program changed routes or rules of ours, and they were restored.

@@ -7,10 +7,10 @@ use crate::engine::path::{Path, State};
 use crate::engine::rounds::Rounds;
 use crate::engine::{Engine, HeldBack};
 use crate::limits::PATHS_MAX;
-use crate::routing::layout::{error_route, everywhere, overridden_by};
+use crate::routing::layout::{best_of_others, error_route, everywhere, overridden_by};
 use crate::routing::manual::ManualDefault;
 use crate::routing::mirror::Mirror;
-use crate::routing::objects::Route;
+use crate::routing::objects::{Route, RouteKind};
 use crate::routing::uplink::Uplink;
 use crate::text::text;
 use crate::types::{
@@ -19,8 +19,8 @@ use crate::types::{
 };
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{
-    self, Active, CheckState, Counters, Header, Level, ManualRoute, OverriddenBy, ProviderHead,
-    ProviderState, Reason, Rtt, Terms,
+    self, Active, CheckState, Counters, ErrorRoute, Header, InMain, Level, ManualRoute,
+    ProviderHead, ProviderState, Reason, Rtt, Terms,
 };
 
 /// The state at a time.
@@ -151,10 +151,15 @@ impl<'a> Snapshot<'a> {
                 ipv4: lead(Family::V4),
                 ipv6: lead(Family::V6),
             },
-            overridden_by: OverriddenBy {
+            overridden_by: InMain {
                 ipv4: self.manual_route(Family::V4),
                 ipv6: self.manual_route(Family::V6),
             },
+            fallback: InMain {
+                ipv4: self.fallback(Family::V4),
+                ipv6: self.fallback(Family::V6),
+            },
+            error_routes: Family::ALL.map(|family| self.error_route(family)),
             counters: self.counters(counters),
             preempt: globals.preempt,
             last_resort: globals.last_resort,
@@ -168,6 +173,33 @@ impl<'a> Snapshot<'a> {
             metric: metric.0,
             table: TABLE_MAIN,
         })
+    }
+
+    /// The default route of another program that traffic leaves by because no provider can have one.
+    fn fallback(&self, family: Family) -> Option<ManualRoute> {
+        if self.engine.lead_of(family) != Lead::NoRoute || self.manual[family].is_some() {
+            return None;
+        }
+        let swap_table = self.engine.config().globals.table;
+        let mut tables = [swap_table, TABLE_MAIN].into_iter();
+        let route = tables.find_map(|table| best_of_others(self.mirror.routes(), family, table))?;
+        let mut links = self.mirror.links().iter();
+        let link = links.find(|link| link.index == route.device);
+        (route.kind != RouteKind::Other).then(|| ManualRoute {
+            device: link.map(|link| link.name.clone()).unwrap_or_default(),
+            metric: route.metric.0,
+            table: route.table,
+        })
+    }
+
+    /// The default route in `main` that refuses, unless a better one there spares traffic from it.
+    fn error_route(&self, family: Family) -> Option<ErrorRoute> {
+        let (config, routes) = (self.engine.config(), self.mirror.routes());
+        let metric = error_route(routes, family)?;
+        let obeyed = metric < config.globals.start_metric;
+        let is_best = best_of_others(routes, family, TABLE_MAIN)?.metric == metric;
+        let concerns = config.manages(family) && config.globals.table != TABLE_MAIN;
+        (concerns && (is_best || !obeyed)).then_some(ErrorRoute { metric, obeyed })
     }
 
     fn counters(&self, counters: &Counters) -> Counters {
@@ -385,3 +417,6 @@ fn percent((lost, of): (u32, u32)) -> Option<Decimal> {
         .checked_div(of)
         .map(|tenths| Decimal::new(tenths * 100))
 }
+
+#[cfg(test)]
+mod properties;

@@ -29,7 +29,7 @@
 //! two places in the swap table, which is for one change.
 
 #[cfg(test)]
-mod kernel;
+pub(crate) mod kernel;
 #[cfg(test)]
 mod properties;
 

@@ -358,6 +358,13 @@ pub fn best_of_ours(routes: &[Route], family: Family, table: u32) -> Option<&Rou
         .min_by_key(|r| r.metric)
 }
 
+/// The foreign default route that a look-up in this table takes.
+pub fn best_of_others(routes: &[Route], family: Family, table: u32) -> Option<&Route> {
+    defaults(routes, family, table)
+        .filter(|r| r.protocol != PROTOCOL)
+        .min_by_key(|r| r.metric)
+}
+
 /// The default routes of a table, of all programs. Those for packets from one prefix only (IPv6) do not count.
 fn defaults(routes: &[Route], family: Family, table: u32) -> impl Iterator<Item = &Route> {
     let default = everywhere(family);

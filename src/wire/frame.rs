@@ -312,7 +312,7 @@ mod tests {
                     pinned,
                     table,
                     active: Active { ipv4, ipv6 },
-                    overridden_by: OverriddenBy {
+                    overridden_by: InMain {
                         ipv4: None,
                         ipv6: (table % 2 == 0).then(|| ManualRoute {
                             device: "wg0".try_into().unwrap(),
@@ -320,6 +320,21 @@ mod tests {
                             table: 254,
                         }),
                     },
+                    fallback: InMain {
+                        ipv4: (table % 3 == 0).then(|| ManualRoute {
+                            device: "mgmt0".try_into().unwrap(),
+                            metric: counts[0],
+                            table,
+                        }),
+                        ipv6: None,
+                    },
+                    error_routes: [
+                        None,
+                        (table % 5 == 0).then_some(ErrorRoute {
+                            metric: Metric(counts[1]),
+                            obeyed: table % 2 == 0,
+                        }),
+                    ],
                     counters: Counters {
                         swaps: counts[0],
                         probes_sent: counts[1],

@@ -15,7 +15,7 @@ use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
 use crate::text::text;
 use crate::types::{
     Cause, DeviceName, Duty, Family, Fault, LastResort, Lead, Measure, Metric, Name, Preempt,
-    State, Verdict, Waiting,
+    State, TABLE_MAIN, Verdict, Waiting,
 };
 use crate::wire::decimal::Decimal;
 
@@ -38,7 +38,11 @@ pub struct Header {
     /// what becomes of each family's traffic
     pub active: Active,
     /// the default route that overrides the leader in each family
-    pub overridden_by: OverriddenBy,
+    pub overridden_by: InMain,
+    /// the default route that carries each family while no provider can have one
+    pub fallback: InMain,
+    /// by family, the default route in `main` that refuses traffic
+    pub error_routes: [Option<ErrorRoute>; 2],
     /// see [`Counters`]
     pub counters: Counters,
     /// when a better provider takes over
@@ -47,15 +51,24 @@ pub struct Header {
     pub last_resort: LastResort,
 }
 
-/// Per family, the foreign default route that overrides the leader.
+/// A default route of another program in `main` that refuses traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ErrorRoute {
+    /// its metric
+    pub metric: Metric,
+    /// whether it refuses all; if not, ours stand before it
+    pub obeyed: bool,
+}
+
+/// Per family, the foreign default route that traffic leaves by.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[allow(missing_docs)]
-pub struct OverriddenBy {
+pub struct InMain {
     pub ipv4: Option<ManualRoute>,
     pub ipv6: Option<ManualRoute>,
 }
 
-impl OverriddenBy {
+impl InMain {
     /// The value of one family.
     pub fn of(&self, family: Family) -> Option<&ManualRoute> {
         match family {
@@ -76,10 +89,18 @@ pub struct ManualRoute {
     pub table: u32,
 }
 
-/// `wg0 (metric 1 in main)`
+/// `wg0 (metric 1 in main)`, or `wg0 (metric 1 in table 176)`
 impl fmt::Display for ManualRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (metric {} in main)", self.device, self.metric)
+        let device = match self.device.as_str() {
+            "" => "several devices",
+            device => device,
+        };
+        write!(f, "{device} (metric {} in ", self.metric)?;
+        match self.table {
+            TABLE_MAIN => f.write_str("main)"),
+            table => write!(f, "table {table})"),
+        }
     }
 }
 

@@ -101,7 +101,7 @@ pub fn measure(providers: usize, effort: Effort) -> Row {
         daemon.wait_for_all("online");
         ours.measure(&lab.router, daemon.pid(), effort.time);
         if turn + 1 == effort.turns {
-            calls = calls::count(&daemon, Duration::from_secs(1));
+            calls = calls::count(&daemon, || std::thread::sleep(Duration::from_secs(1)));
         }
         daemon.terminate();
         for (schedule, cost) in [

@@ -125,6 +125,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
             ("table", "whole"),
             ("active", "active"),
             ("overridden_by", "overridden_by"),
+            ("fallback", "overridden_by"),
             ("warnings", "[warning]"),
             ("counters", "counters"),
             ("providers", "[provider]"),

@@ -84,9 +84,20 @@ impl Monitor {
 
     /// Number of our routes and rules that were set, or set again.
     pub fn set(&self) -> usize {
+        self.set_after(0)
+    }
+
+    /// What was recorded so far, in bytes.
+    pub fn length(&self) -> usize {
+        self.text().len()
+    }
+
+    /// The same as [`Monitor::set`], of what is recorded behind so many bytes.
+    pub fn set_after(&self, length: usize) -> usize {
         let text = self.text();
         let ours = |line: &&str| !line.contains("Deleted") && line.contains("proto 176");
-        text.lines().filter(ours).count()
+        let new = text.get(length..).unwrap_or_default();
+        new.lines().filter(ours).count()
     }
 }
 

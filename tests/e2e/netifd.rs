@@ -366,6 +366,30 @@ fn a_reload_with_a_new_interface_waits_for_netifd() {
     });
 }
 
+/// A provider that takes another's place does not take over its device, though netifd has not told of its own yet.
+#[test]
+fn a_new_provider_has_no_device_until_netifd_tells() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = prepared(&lab, &Settings::fast(&lab));
+        fs::write(daemon.file("netifd/.hangs"), "").unwrap();
+        daemon.launch();
+        daemon.wait_for_all("online");
+        let settings = Settings::fast(&lab).without_section("provider", "isp1");
+        daemon.configure(&settings.list("provider", "other", "interface", "elsewhere"));
+        daemon.must(&["reload"]);
+        assert!(leads(&lab, 2), "{}", daemon.log());
+        let status = daemon.status();
+        for family in Family::ALL {
+            let path = path(&status, "other", family.name());
+            assert_eq!(
+                (&path["device"], &path["state"]),
+                (&Value::Null, &json!("waiting"))
+            );
+        }
+    });
+}
+
 /// Without netifd, `ubus` knows no such object.
 #[test]
 fn a_netifd_that_does_not_run_is_reported() {

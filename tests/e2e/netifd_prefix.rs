@@ -1,6 +1,6 @@
 //! Providers that only delegate an IPv6 prefix: the source address of probes is on another device.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::inspect::path;
 use super::lab::rights::in_lab;
@@ -34,11 +34,16 @@ fn a_delegated_prefix_is_enough_for_ipv6() {
         status["ipv6-prefix"] = json!([{"address": own.to_string(), "mask": 64, "assigned": {}}]);
         set_interface(&daemon, "wan6", &status);
         daemon.must(&["refresh", "wan6"]);
-        let so = || path(&daemon.status(), "isp1", "ipv6")["address"] == own.to_string();
-        assert!(wait_until(SOON, so), "{}", daemon.log());
-        assert_eq!(
-            path(&daemon.status(), "isp1", "ipv6")["reason"],
-            Value::Null
+        let so = || {
+            let status = daemon.status();
+            let path = path(&status, "isp1", "ipv6");
+            path["address"] == own.to_string() && path["reason"].is_null()
+        };
+        assert!(
+            wait_until(SOON, so),
+            "{:#}\n{}",
+            daemon.status(),
+            daemon.log()
         );
     });
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,9 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Number of calls per system call.
 pub type Calls = BTreeMap<String, u64>;
 
-/// Counts the calls of a daemon and its children for this time. The daemon is about ten times slower meanwhile.
+/// Counts the calls of a daemon and its children until this has ended. The daemon is about ten times slower meanwhile.
 /// An error with the reason if `strace` is missing or forbidden.
-pub fn count(daemon: &Daemon, time: Duration) -> Result<Calls, String> {
+pub fn count(daemon: &Daemon, meanwhile: impl FnOnce()) -> Result<Calls, String> {
     let summary = daemon.file("calls");
     let mut command = mortal("strace");
     command
@@ -32,9 +32,9 @@ pub fn count(daemon: &Daemon, time: Duration) -> Result<Calls, String> {
     let mut strace = command
         .spawn()
         .map_err(|error| format!("cannot run `setpriv`: {error}"))?;
-    let begun = attached(daemon.pid(), &mut strace).then(Instant::now);
-    if let Some(begun) = begun {
-        wait_until(time.saturating_sub(begun.elapsed()), || false);
+    let begun = attached(daemon.pid(), &mut strace);
+    if begun {
+        meanwhile();
     }
     // It detaches, and prints its summary.
     let _ = interrupt(&strace);
@@ -47,8 +47,8 @@ pub fn count(daemon: &Daemon, time: Duration) -> Result<Calls, String> {
         .stderr;
     let seen = std::fs::read_to_string(summary).unwrap_or_default();
     match begun {
-        Some(_) => Ok(parse(&seen)),
-        None => Err(format!(
+        true => Ok(parse(&seen)),
+        false => Err(format!(
             "no `strace`: {}",
             String::from_utf8_lossy(&complaint).trim()
         )),

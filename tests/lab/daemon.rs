@@ -16,8 +16,8 @@ use super::namespace::{Namespace, mortal};
 use super::observe::wait_until;
 use super::settings::Settings;
 
-/// Timeout for the daemon's start and end.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Timeout for the daemon's start and end, and for what it is to say: a busy machine may take long.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// One daemon, with its own directory for all files.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::client::fixture::{healthy, path, provider, troubled};
-use crate::types::{Cause, Fault, Other, Slot};
-use crate::wire::snapshot::ProviderState;
+use crate::types::{Cause, Fault, Metric, Other, Slot};
+use crate::wire::snapshot::{ManualRoute, ProviderState};
 
 /// 2025-11-23T20:28:55Z
 const NOW_MS: u64 = 1_763_929_735_400;
@@ -83,7 +83,7 @@ fn who_carries_nothing_and_why() {
         |a| {
             let header = a.header.as_mut().unwrap();
             header.active.ipv4 = Lead::NoRoute;
-            header.overridden_by.ipv4 = Some(crate::wire::snapshot::ManualRoute {
+            header.overridden_by.ipv4 = Some(ManualRoute {
                 device: "wg0".try_into().unwrap(),
                 metric: 1,
                 table: 254,
@@ -116,6 +116,38 @@ fn who_carries_nothing_and_why() {
     head(&mut answer).enabled = false;
     let off = "At 20:28:55 UTC: isp3 is not used: option enabled is '0' in the configuration.";
     assert_eq!(said(&answer), off);
+}
+
+#[test]
+fn what_others_do_with_the_traffic() {
+    let by = ManualRoute {
+        device: "mgmt0".try_into().unwrap(),
+        metric: 5000,
+        table: 254,
+    };
+    holds(
+        "Traffic leaves by mgmt0 (metric 5000 in main) meanwhile.",
+        |a| {
+            let header = a.header.as_mut().unwrap();
+            (header.active.ipv4, header.fallback.ipv4) = (Lead::NoRoute, Some(by));
+        },
+    );
+    for (obeyed, sentence) in [
+        (
+            true,
+            "nothing leaves: the default route of metric 50 in main",
+        ),
+        (false, "before the default route of metric 50 there"),
+    ] {
+        holds(sentence, |a| {
+            let metric = Metric(50);
+            let route = ErrorRoute { metric, obeyed };
+            a.header.as_mut().unwrap().error_routes[0] = Some(route);
+        });
+    }
+    holds("But the kernel does not have its route.", |a| {
+        first(a).installed = false;
+    });
 }
 
 #[test]

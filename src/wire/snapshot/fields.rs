@@ -1,8 +1,7 @@
 //! The fields of the snapshot's parts, in their order on the control socket.
 
 use super::{
-    Check, CheckState, Counters, Header, OverriddenBy, Path, ProviderHead, ProviderState, Reason,
-    Rtt, Terms,
+    Check, CheckState, Counters, Header, Path, ProviderHead, ProviderState, Reason, Rtt, Terms,
 };
 use crate::types::{
     Duration, Duty, Family, LastResort, Lead, Metric, Name, Preempt, State, Verdict,
@@ -19,12 +18,23 @@ impl Message for Header {
         for lead in [&mut self.active.ipv4, &mut self.active.ipv6] {
             pass_lead(codec, lead);
         }
-        let OverriddenBy { ipv4, ipv6 } = &mut self.overridden_by;
-        for route in [ipv4, ipv6] {
+        let [by, fallback] = [&mut self.overridden_by, &mut self.fallback];
+        for route in [
+            &mut by.ipv4,
+            &mut by.ipv6,
+            &mut fallback.ipv4,
+            &mut fallback.ipv6,
+        ] {
             codec.optional(route, |codec, route| {
                 codec.text(&mut route.device);
                 codec.number(&mut route.metric);
                 codec.number(&mut route.table);
+            });
+        }
+        for route in &mut self.error_routes {
+            codec.optional(route, |codec, route| {
+                codec.number(&mut route.metric.0);
+                codec.flag(&mut route.obeyed);
             });
         }
         let Counters {
