@@ -110,7 +110,9 @@ impl Page<'_> {
                 self.say(format_args!(
                     " No provider carries {family}: none can have a default route."
                 ));
-                if let Some(by) = header.fallback.of(family) {
+                if header.overridden_by.of(family).is_none()
+                    && let Some(by) = header.fallback.of(family)
+                {
                     self.say(format_args!(" Traffic leaves by {by} meanwhile."));
                 }
             }

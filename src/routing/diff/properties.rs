@@ -251,8 +251,8 @@ fn look_around([before, now, after]: [&Kernel; 3], scene: &Scene, change: &Chang
             assert!(answered(&answer(now)), "{packet:?} after {change:?}");
         }
         let refuses = now.refuses != Refuses::default();
-        // What was refused may take what is left of ours in `main`, before the manual default.
-        let yields = scene.yields && ends[0] == Answer::Refused;
+        // A packet that had no way may take what is left of ours in `main`, before the manual default.
+        let yields = scene.yields && !answered(&ends[0]);
         if i == 0 && answered(&ends[1]) && leads && !refuses && !yields {
             let now = answer(now);
             assert!(ends.contains(&now), "{now:?} of {ends:?} after {change:?}");
