@@ -224,7 +224,7 @@ pub struct Check {
     pub target: String<TARGET_MAX>,
     /// the family it belongs to
     pub family: Family,
-    /// its `interval`, if given; else see [`Check::interval_in`]
+    /// its `interval`, if given; else see `Check::interval_in`
     pub interval: Option<Duration>,
     /// whether it must succeed, whatever the quorum
     pub required: bool,

@@ -4,7 +4,7 @@
 //! `tests/data/uci-vectors.jsonl` were printed by `uci`. Two differences: a NUL byte is an error, and after an error
 //! reading continues at the next line, so that all errors can be reported.
 //!
-//! [`until_unclosed_quote`] finds a forgotten quote, which `uci` would accept.
+//! `until_unclosed_quote` finds a forgotten quote, which `uci` would accept.
 //!
 //! `lex` splits the text into words. [`Word`] is one word, still quoted. [`Section`] gives access to the options of a
 //! section.

@@ -188,7 +188,7 @@ impl Server {
 
     /// Accepts one new client. Its request has usually arrived already: call [`Server::read`] at once.
     ///
-    /// If every place is taken, the client that has been idle longest is dropped, if it was idle for [`GRACE`]; else the
+    /// If every place is taken, the client that has been idle longest is dropped, if it was idle for `GRACE`; else the
     /// new connection is closed without an answer, and the client tries again.
     pub fn accept(&mut self, now: Instant) -> Option<ClientId> {
         let open = self.open.first_mut()?;

@@ -66,7 +66,7 @@ pub struct Ready {
 pub struct ReadyList([EpollEvent; READY_MAX]);
 
 impl ReadyList {
-    /// A buffer for [`READY_MAX`] descriptors.
+    /// A buffer for `READY_MAX` descriptors.
     pub const fn new() -> ReadyList {
         ReadyList([EpollEvent::new(EpollFlags::empty(), 0); READY_MAX])
     }

@@ -39,7 +39,7 @@ pub(crate) struct Ticker {
     next: Instant,
 }
 
-/// The end of a wait of a [`Ticker`].
+/// The end of a wait of a `Ticker`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tick {
     /// redraw: a second has passed, or the window was resized

@@ -39,7 +39,7 @@ pub enum Value<'a> {
     Null,
 }
 
-/// A string; none if it is longer than [`TEXT_MAX`], has escapes, or is not UTF-8.
+/// A string; none if it is longer than `TEXT_MAX`, has escapes, or is not UTF-8.
 pub type Text<'a> = Option<&'a str>;
 
 /// The state of the parser.

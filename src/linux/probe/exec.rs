@@ -104,7 +104,7 @@ impl Commands {
         self.shares = shares;
     }
 
-    /// Starts `/bin/sh -c command`, to be killed at `now + timeout`; [`Commands::reap`] returns its result.
+    /// Starts `/bin/sh -c command`, to be killed at `now + timeout`; `Commands::reap` returns its result.
     pub fn start(
         &mut self,
         asked: Asked,
@@ -141,7 +141,7 @@ impl Commands {
         deadlines.min()
     }
 
-    /// Kills the process groups of commands whose deadline has passed. [`Commands::reap`] returns them, with
+    /// Kills the process groups of commands whose deadline has passed. `Commands::reap` returns them, with
     /// [`Fault::TimedOut`].
     pub(crate) fn kill_overdue(&mut self, now: Instant) {
         for running in &mut self.running {

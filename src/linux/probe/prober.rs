@@ -1,6 +1,6 @@
 //! Sends the probes of all checks, and receives their answers.
 //!
-//! The owner of a [`Prober`] polls its sockets, each known by its [`Source`], and calls [`Prober::hear`] when one is ready.
+//! The owner of a `Prober` polls its sockets, each known by its `Source`, and calls `Prober::hear` when one is ready.
 
 use core::net::IpAddr;
 use std::os::fd::BorrowedFd;

@@ -260,7 +260,7 @@ impl Sessions {
         self.open.iter().map(|open| open.deadline).min()
     }
 
-    /// A session whose deadline has passed; to be ended by [`Sessions::give_up`].
+    /// A session whose deadline has passed; to be ended by `Sessions::give_up`.
     pub fn overdue(&self, now: Instant) -> Option<(Serial, Asked)> {
         let open = self.open.iter().find(|open| open.deadline <= now)?;
         Some((open.serial, open.asked))

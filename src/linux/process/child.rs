@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 
 use super::super::ffi;
 
-/// A child that was not waited for yet. It must be reaped: [`Child::reap`].
+/// A child that was not waited for yet. It must be reaped: `Child::reap`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Child(pub(crate) Pid);
 

@@ -196,7 +196,7 @@ impl Interfaces {
         self.asking.first()?.output.as_ref().map(OwnedFd::as_fd)
     }
 
-    /// When [`Interfaces::ask`] or [`Interfaces::give_up`] has something to do.
+    /// When [`Interfaces::ask`] or `Interfaces::give_up` has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.asking.first() {
             Some(asking) => asking.deadline,
