@@ -193,7 +193,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// The default route in `main` that refuses, unless a better one there spares traffic from it.
-    fn error_route(&self, family: Family) -> Option<ErrorRoute> {
+    pub(super) fn error_route(&self, family: Family) -> Option<ErrorRoute> {
         let (config, routes) = (self.engine.config(), self.mirror.routes());
         let metric = error_route(routes, family)?;
         let obeyed = metric < config.globals.start_metric;

@@ -215,6 +215,10 @@ impl Warnings {
                     "is passed over: defaults of ours stand before it there",
                     "it may be a kill switch: give it a metric below `start_metric`, and it is obeyed; else delete it",
                 ),
+                false if metric < start && snapshot.error_route(family).is_none() => (
+                    "refuses probes in IPv4, by devices without a better default there",
+                    "as a kill switch, it needs the lowest metric of all defaults there; else delete it",
+                ),
                 false if metric < start => (
                     "refuses what comes to it: traffic, and probes in IPv4",
                     "it is obeyed, for its metric is below `start_metric`: delete it when it is no longer wanted",
