@@ -223,6 +223,10 @@ impl Daemon<'_> {
         self.announcer.give_up(now);
         self.control.expire(now);
         self.sync();
+        if core::mem::take(&mut self.routes.asks_netifd) {
+            self.netifd.interfaces.refresh(None);
+            self.netifd.ask(&self.cx, now);
+        }
         self.asking.ask(&mut self.cx, &mut self.routes, now);
     }
 
@@ -237,7 +241,13 @@ impl Daemon<'_> {
     fn hear_netifd(&mut self) {
         let now = now();
         let cx = &mut self.cx;
-        if self.netifd.interfaces.hear(now) {
+        let ended = self.netifd.interfaces.ended();
+        let news = self.netifd.interfaces.hear(now);
+        if self.netifd.interfaces.ended() != ended {
+            // A default route by one of its devices is no manual one.
+            self.routes.doubt_all();
+        }
+        if news {
             let interfaces = &*self.netifd.interfaces;
             cx.warnings_due = true;
             self.routes.devices_named(cx.engine, interfaces, now);

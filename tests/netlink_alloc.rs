@@ -51,12 +51,23 @@ fn idle_drains_allocate_nothing() {
     requests.dump(&mut mirror, Kinds::ALL).unwrap();
     while events.drain(&mut mirror) != Drained::default() {}
     println!("anonymous: {} kB more", anonymous_kilobytes() - before);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    for _ in 0..1000 {
-        assert_eq!(events.drain(&mut mirror), Drained::default());
-    }
-    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before);
+    allocates_nothing(&mut || {
+        for _ in 0..1000 {
+            assert_eq!(events.drain(&mut mirror), Drained::default());
+        }
+    });
     asking_allocates_nothing(&mut requests);
+}
+
+/// The count is of the whole process, and the test harness has a thread, too: one try of several is enough.
+fn allocates_nothing(work: &mut dyn FnMut()) {
+    let allocations = || ALLOCATIONS.load(Ordering::Relaxed);
+    let nothing = |_| {
+        let before = allocations();
+        work();
+        allocations() == before
+    };
+    assert!((0..10).any(nothing), "it allocates each time");
 }
 
 /// By which way packets would leave; told in the same test, for the count is of the whole process.
@@ -65,16 +76,17 @@ fn asking_allocates_nothing(requests: &mut Requests) {
         target: target.parse().unwrap(),
         source: None,
     });
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
     let started = Instant::now();
-    for _ in 0..1000 {
-        for question in questions {
-            requests.ask(question).unwrap();
+    let mut asked = 0;
+    allocates_nothing(&mut || {
+        for _ in 0..1000 {
+            for question in questions {
+                requests.ask(question).unwrap();
+                asked += 1;
+            }
         }
-    }
-    let each = started.elapsed() / 2000;
-    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before);
-    assert_eq!(sysctl::rp_filter("lo"), sysctl::rp_filter("lo"));
-    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before);
+    });
+    let each = started.elapsed() / asked;
+    allocates_nothing(&mut || assert_eq!(sysctl::rp_filter("lo"), sysctl::rp_filter("lo")));
     println!("a question: {each:?}");
 }

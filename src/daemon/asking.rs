@@ -174,6 +174,15 @@ impl Asking {
         now: Instant,
     ) {
         let ways_back = &mut self.ways_back;
+        let config = cx.engine.config();
+        for (place, observed) in (0..).zip(ways_back.iter_mut()) {
+            if config
+                .at(Slot(place))
+                .is_none_or(|provider| !provider.enabled)
+            {
+                *observed = Observed::default();
+            }
+        }
         for provider in cx.engine.config().enabled() {
             let id = PathId {
                 slot: provider.slot,
@@ -196,12 +205,13 @@ impl Asking {
                 source: Some(own),
             };
             let Ok(answer) = routes.requests.ask(question) else {
+                observed.suspicion = Suspicion::default();
                 continue;
             };
             let wrong = (!answer.lets_in_by(device)).then_some(answer);
-            observed.hear(&mut routes.requests, question, wrong, now);
+            let news = observed.hear(&mut routes.requests, question, wrong, now);
             // The filter is read each time: no event says that it was switched on or off.
-            cx.warnings_due |= observed.detour.is_some();
+            cx.warnings_due |= news || observed.detour.is_some();
         }
     }
 

@@ -30,11 +30,14 @@ use crate::linux::process::ubus::Interfaces;
 use crate::routing::diff;
 use crate::routing::layout::{Situation, Tables, Taken, Wanted, everywhere};
 use crate::routing::mirror::{Kinds, Mirror};
-use crate::routing::objects::Change;
+use crate::routing::objects::{Change, RuleVerdict};
 use crate::routing::uplink::Uplink;
-use crate::types::{Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId, PerFamily};
+use crate::types::{
+    Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId, PerFamily, TABLE_DEFAULT,
+    TABLE_LOCAL, TABLE_MAIN,
+};
 use attempt::{Attempt, Outcome};
-use family_sync::FamilySync;
+use family_sync::{Basis, FamilySync};
 use picture::Gaps;
 pub(super) use refusals::{Refusal, Refusals};
 
@@ -65,6 +68,8 @@ pub(super) struct RouteSync<'m> {
     pub(super) has_changed: bool,
     /// There are more events to read.
     more_news: bool,
+    /// Netifd is to be asked: a default route has come, perhaps by one of its devices.
+    pub(super) asks_netifd: bool,
     /// No dump before this time: the last one failed, or would leave the same things unknown.
     dump_at: Option<Instant>,
     /// When things that lacked room are read again.
@@ -129,6 +134,7 @@ impl<'m> RouteSync<'m> {
             news: Kinds::NONE,
             has_changed: true,
             more_news: false,
+            asks_netifd: false,
             dump_at: None,
             gaps: Gaps::default(),
             adopting: true,
@@ -259,7 +265,7 @@ impl<'m> RouteSync<'m> {
         let planned =
             core::mem::take(&mut cx.planned[family]) || unfinished || manual_before.is_some();
         (sync.doubted, sync.not_before) = (false, None);
-        self.want(family, cx.engine);
+        let planned = self.want(family, cx.engine) || planned;
         let refusals = &mut self.refusals[family];
         let mut attempt = Attempt::begin(&mut self.requests, refusals, now);
         let (routes, rules) = (self.mirror.routes(), self.mirror.rules());
@@ -296,8 +302,15 @@ impl<'m> RouteSync<'m> {
         }
     }
 
-    /// Lays out the wanted routes and rules of a family.
-    fn want(&mut self, family: Family, engine: &Engine) {
+    /// What is ours is looked at again.
+    pub(super) fn doubt_all(&mut self) {
+        for family in Family::ALL {
+            self.families[family].doubted = true;
+        }
+    }
+
+    /// Lays out the wanted routes and rules of a family. Returns whether foreign ones ask for another layout than before.
+    fn want(&mut self, family: Family, engine: &Engine) -> bool {
         let (config, uplinks) = (engine.config(), &*self.uplinks);
         self.wanted.fill(&Situation {
             config,
@@ -307,9 +320,27 @@ impl<'m> RouteSync<'m> {
             tables: self.tables,
             routes: self.mirror.routes(),
             rules: self.mirror.rules(),
-            yields: self.families[family].manual.obeyed().is_some(),
+            yields: self.yields(family),
         });
         self.laid_out[family].note(self.wanted, family, config.globals.table);
+        let basis = self.basis(config.globals.table);
+        core::mem::replace(&mut self.families[family].basis, basis) != basis
+    }
+
+    /// What the layout has taken from foreign routes and rules.
+    fn basis(&self, swap_table: u32) -> Basis {
+        let routes = self.wanted.routes.iter();
+        let in_main = routes.filter(|route| route.table == TABLE_MAIN && swap_table != TABLE_MAIN);
+        let verdicts = self.wanted.rules.iter().map(|rule| &rule.verdict);
+        let of_kernel = |verdict: &&RuleVerdict| {
+            matches!(verdict, RuleVerdict::Lookup(TABLE_LOCAL | TABLE_DEFAULT))
+        };
+        Basis {
+            in_main: in_main.fold((0, 0), |(count, sum), route| {
+                (count + 1, u32::wrapping_add(sum, route.metric.0))
+            }),
+            rules: verdicts.filter(of_kernel).count(),
+        }
     }
 
     /// Another program changed routes or rules of ours, and they were restored.

@@ -82,8 +82,12 @@ impl<'a> Snapshot<'a> {
 
     /// Why a family's traffic leaves as it does, as the journal has it.
     pub(super) fn lead_cause(&self, family: Family) -> Option<&'a Cause> {
-        let carrier = self.lead(family).carrier();
-        self.last_cause(carrier, family, &Kind::is_of_traffic)
+        let lead = self.lead(family);
+        if lead == Lead::Unknown {
+            return None;
+        }
+        let is_meant = |kind: Kind| kind.is_of_traffic() && kind != Kind::Overridden;
+        self.last_cause(lead.carrier(), family, &is_meant)
     }
 
     /// Why a path is in its state, as the journal has it.

@@ -138,6 +138,8 @@ impl Warnings {
             );
             self.add("no-room", None, what, None);
         }
+        // First those of few: another program's rules may be many.
+        asking.warn(&snapshot, self);
         for family in Family::ALL {
             self.warn_of_family(family, &snapshot);
             self.warn_of_neighbours(family, &snapshot, routes.manual(family));
@@ -149,7 +151,6 @@ impl Warnings {
                 warn_of_pin(self, provider, path.id.family, &snapshot.reason(path));
             }
         }
-        asking.warn(&snapshot, self);
         for warning in self.all.iter().filter(|warning| !known.contains(warning)) {
             match &warning.provider {
                 Some(provider) => log::warn!("{provider}: {warning}"),
@@ -215,10 +216,16 @@ impl Warnings {
                     "is passed over: defaults of ours stand before it there",
                     "it may be a kill switch: give it a metric below `start_metric`, and it is obeyed; else delete it",
                 ),
-                false if metric < start && snapshot.error_route(family).is_none() => (
-                    "refuses probes in IPv4, by devices without a better default there",
-                    "as a kill switch, it needs the lowest metric of all defaults there; else delete it",
-                ),
+                false
+                    if metric < start
+                        && table != TABLE_MAIN
+                        && snapshot.error_route(family).is_none() =>
+                {
+                    (
+                        "refuses probes in IPv4, by devices without a better default there",
+                        "as a kill switch, it needs the lowest metric of all defaults there; else delete it",
+                    )
+                }
                 false if metric < start => (
                     "refuses what comes to it: traffic, and probes in IPv4",
                     "it is obeyed, for its metric is below `start_metric`: delete it when it is no longer wanted",
@@ -246,7 +253,8 @@ impl Warnings {
 
     /// Warns of routes and rules of other programs without an effect.
     fn warn_of_neighbours(&mut self, family: Family, snapshot: &Snapshot<'_>, manual: &Manual) {
-        if matches!(manual, Manual::Obeyed(_)) {
+        let config = snapshot.engine.config();
+        if matches!(manual, Manual::Obeyed(_)) || !config.manages(family) {
             return;
         }
         if let Manual::Doubted(ManualDefault { device, metric, .. }) = manual {
@@ -257,7 +265,7 @@ impl Warnings {
             let cure = format_args!("`option yield '1'` has it obeyed, `'0'` ends this warning");
             self.add("foreign-default", None, what, advice(cure));
         }
-        let goto = snapshot.engine.config().globals.catch_all;
+        let goto = config.globals.catch_all;
         for rule in jumped_over(snapshot.mirror.rules(), family, goto) {
             let pref = rule.pref;
             let what = format_args!(

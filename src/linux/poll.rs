@@ -286,13 +286,17 @@ mod tests {
         );
 
         near.read_exact(&mut [0]).unwrap();
-        drop(far);
+        // A child that another test has just forked may still have both ends: closing them is not enough.
+        far.shutdown(std::net::Shutdown::Both).unwrap();
         let ready: Vec<Ready> = poller.wait(&mut list).unwrap().collect();
         assert!(ready[0].broken && ready[0].readable);
 
         drop(near);
-        poller.set_deadline(soon(20)).unwrap();
-        assert_eq!(tokens(&mut poller), [0_u64; 0]);
+        let is_gone = |_| {
+            poller.set_deadline(soon(20)).unwrap();
+            tokens(&mut poller).is_empty()
+        };
+        assert!((0..1000).any(is_gone));
     }
 
     #[test]

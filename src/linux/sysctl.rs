@@ -5,8 +5,13 @@
 use std::fmt;
 use std::io::Read;
 
-use super::file::open::open_to_read;
+use heapless::String;
 
+use super::file::open::open_to_read;
+use crate::text::text;
+
+/// Longer than a path with any name of a device and an option.
+const PATH_MAX: usize = 80;
 const ROOT: &str = "/proc/sys/net/ipv4/conf";
 
 /// The effective reverse-path filtering of a device: 0 none, 1 strict, 2 loose; the larger value of `all` and the device.
@@ -25,11 +30,12 @@ fn either(device: &str, option: &str) -> Option<bool> {
 }
 
 fn read(device: &str, option: &str) -> Option<u8> {
-    let mut file = open_to_read(format!("{ROOT}/{device}/{option}")).ok()?;
-    let mut text = [0; 8];
-    let length = file.read(&mut text).ok()?;
-    let text = std::str::from_utf8(text.get(..length)?).ok()?;
-    text.trim().parse().ok()
+    let path: String<PATH_MAX> = text(format_args!("{ROOT}/{device}/{option}"));
+    let mut file = open_to_read(path.as_str()).ok()?;
+    let mut value = [0; 8];
+    let length = file.read(&mut value).ok()?;
+    let value = std::str::from_utf8(value.get(..length)?).ok()?;
+    value.trim().parse().ok()
 }
 
 /// Shown as the command that sets a device's option: `sysctl -w net.ipv4.conf.eth1.rp_filter=2`.

@@ -718,7 +718,9 @@ fn changes_ways(object: &Object) -> bool {
             route.protocol != PROTOCOL && (length == 0 || is_wide(family(route), length))
         }
         Object::Rule(rule) => rule.protocol != PROTOCOL,
-        Object::Link(_) | Object::Address(_) => false,
+        // Its IPv4 routes go without an event.
+        Object::Link(link) => !link.up,
+        Object::Address(_) => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::layout::pref;
 use super::objects::{Rule, RuleVerdict, Selector};
-use crate::types::{Family, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
+use crate::types::{Family, PROTOCOL, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 
 /// The rules of others that our `goto`, at this preference, jumps over, though they do something else than what is done
 /// where it leads, or before it.
@@ -17,6 +17,15 @@ pub fn jumped_over(rules: &[Rule], family: Family, goto: u32) -> impl Iterator<I
         let is_done = rule.selector == Selector::All && known(rule);
         rule.is_foreign(family) && between(rule) && !is_done
     })
+}
+
+/// Whether a former run has taken its `goto` away, and has left the rest of its rules.
+pub fn is_goto_absent(rules: &[Rule], family: Family) -> bool {
+    let mut ours = rules
+        .iter()
+        .filter(|rule| rule.family == family && rule.protocol == PROTOCOL);
+    let has_anchor = ours.clone().any(|rule| rule.pref == pref::ANCHOR);
+    has_anchor && !ours.any(|rule| matches!(rule.verdict, RuleVerdict::Goto(_)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The synchronization of one family with the kernel: whether it is needed, what failed, and when to try again.
 
 use crate::routing::manual::Manual;
-use crate::types::{Duration, Fault, Instant};
+use crate::types::{DeviceName, Duration, Fault, Instant};
 
 /// Pause between two repairs of what another program keeps changing, and after a failed attempt.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,8 +29,22 @@ pub(super) struct FamilySync {
     pub(super) reported_at: Option<Instant>,
     /// The foreign default route in `main` that prevails over ours, or may be meant to.
     pub(super) manual: Manual,
+    /// One that is not obeyed before netifd has been asked whose device that is: the device, and how many calls had ended
+    /// when it was seen.
+    pub(super) candidate: Option<(DeviceName, u32)>,
+    /// What the last layout took from the foreign routes and rules.
+    pub(super) basis: Basis,
     /// Whether one prevailed at the first search.
     pub(super) manual_at_start: Option<bool>,
+}
+
+/// What a layout takes from foreign routes and rules: when it changes, what follows is no repair.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(super) struct Basis {
+    /// the number of our routes in `main` before a route that refuses, and the sum of their metrics
+    pub(super) in_main: (usize, u32),
+    /// the number of our rules that look up the kernel's own tables
+    pub(super) rules: usize,
 }
 
 impl FamilySync {

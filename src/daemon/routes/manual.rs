@@ -2,11 +2,14 @@
 //! goes.
 
 use super::RouteSync;
+use crate::config::Config;
 use crate::daemon::context::Context;
 use crate::engine::Engine;
 use crate::linux::process::ubus::{Interfaces, told_of};
 use crate::routing::manual::{Manual, ManualDefault};
-use crate::types::{Cause, Family, Instant, Kind};
+use crate::routing::mirror::Kinds;
+use crate::routing::others::is_goto_absent;
+use crate::types::{Cause, Family, Instant, Kind, Lead};
 
 impl RouteSync<'_> {
     /// The default route that prevails over ours, or may be meant to.
@@ -43,9 +46,48 @@ impl RouteSync<'_> {
             }
             false => Manual::None,
         };
+        if self.mirror.needs().has(Kinds::LINKS)
+            || self.is_in_doubt(family, &found, config, interfaces)
+        {
+            return None;
+        }
         let sync = &mut self.families[family];
         sync.manual_at_start.get_or_insert(found.obeyed().is_some());
         (sync.manual != found).then(|| core::mem::replace(&mut sync.manual, found))
+    }
+
+    /// Whether netifd is to be asked first: its hotplug event may come after the default route of an interface that a
+    /// provider names.
+    fn is_in_doubt(
+        &mut self,
+        family: Family,
+        found: &Manual,
+        config: &Config,
+        interfaces: &Interfaces,
+    ) -> bool {
+        let sync = &mut self.families[family];
+        let device = |manual: &Manual| manual.obeyed().map(|default| default.device.clone());
+        let new = device(found).filter(|new| device(&sync.manual).as_ref() != Some(new));
+        let Some(new) = new.filter(|_| config.providers.iter().any(|p| !p.interfaces.is_empty()))
+        else {
+            sync.candidate = None;
+            return false;
+        };
+        match &sync.candidate {
+            Some((device, ended)) if *device == new => *ended == interfaces.ended(),
+            _ => {
+                sync.candidate = Some((new, interfaces.ended()));
+                self.asks_netifd = true;
+                true
+            }
+        }
+    }
+
+    /// Whether a manual default prevails, as far as it is known: before the first search, whether one did in a former run.
+    pub(super) fn yields(&self, family: Family) -> bool {
+        let sync = &self.families[family];
+        sync.manual.obeyed().is_some()
+            || sync.manual_at_start.is_none() && is_goto_absent(self.mirror.rules(), family)
     }
 
     /// Records which route or provider carries traffic from now on.
@@ -64,7 +106,12 @@ impl RouteSync<'_> {
             (before, after) if before == after => return,
             (_, Some((device, metric))) => (None, Kind::Overridden, Cause::Manual(device, metric)),
             (Some((device, metric)), None) => {
-                let kind = leader.map_or(Kind::NoRoute, |_| Kind::Leads);
+                let kind = match cx.engine.lead_of(family) {
+                    Lead::By(_) => Kind::Leads,
+                    Lead::Refused => Kind::Refused,
+                    Lead::NoRoute => Kind::NoRoute,
+                    Lead::Unknown => return,
+                };
                 (leader, kind, Cause::ManualGone(device, metric))
             }
             (None, None) => return,

@@ -1,5 +1,5 @@
-//! Opens files, and makes directories. std's `OpenOptions` can fail with texts of its own, and so brings along how a text is shown with its
-//! characters escaped, with tables of them: five kilobytes of the program; its `DirBuilder` compares paths, another one.
+//! Opens files, and makes directories. std's `OpenOptions` has error texts of its own, which bring the escaping of texts and
+//! its tables into the program: five kilobytes. std's `DirBuilder` compares paths: another kilobyte.
 
 use std::fs::File;
 use std::io;
@@ -30,7 +30,7 @@ pub fn open_to_read(path: impl AsRef<Path>) -> io::Result<File> {
     open(path, OFlag::O_RDONLY, 0)
 }
 
-/// Makes a directory, and those above it, for all to read. That it is there already is as good.
+/// Makes a directory, and those above it, for all to read. One that exists is no error.
 pub fn make_directories(path: &Path) -> io::Result<()> {
     let mode = Mode::from_bits_truncate(0o755);
     let mut made = mkdir(path, mode);

@@ -46,6 +46,8 @@ pub struct Interfaces {
     not_before: Option<Instant>,
     /// time of the first failed call in a row
     failing_since: Option<Instant>,
+    /// calls that have ended, with or without data
+    ended: u32,
     known: Vec<Known, INTERFACES_WATCHED_MAX>,
 }
 
@@ -136,6 +138,7 @@ impl Interfaces {
             due: false,
             not_before: None,
             failing_since: None,
+            ended: 0,
             known: Vec::new(),
         }
     }
@@ -204,6 +207,11 @@ impl Interfaces {
         }
     }
 
+    /// How many calls have ended, with or without data.
+    pub(crate) fn ended(&self) -> u32 {
+        self.ended
+    }
+
     /// Whether a call is due or running.
     pub(crate) fn is_asking(&self) -> bool {
         let unasked = |known: &Known| known.lookup == Lookup::Pending;
@@ -257,6 +265,7 @@ impl Interfaces {
 
     /// Handles the result of a call. Returns whether the data have changed.
     fn conclude(&mut self, result: Result<(), NoAnswer>, now: Instant) -> bool {
+        self.ended = self.ended.wrapping_add(1);
         let (mut news, mut again, mut held) = (false, false, false);
         let since = match result {
             Ok(()) => None,
