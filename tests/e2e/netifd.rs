@@ -390,6 +390,28 @@ fn a_new_provider_has_no_device_until_netifd_tells() {
     });
 }
 
+/// netifd's hotplug event comes after the default route of an interface: that is not taken for a manual one meanwhile.
+#[test]
+fn a_default_that_comes_before_netifds_word_is_not_manual() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        for interface in ["wan", "wan6"] {
+            set_interface(&daemon, interface, &down("eth1"));
+        }
+        daemon.launch();
+        daemon.wait_for("isp2", "ipv4", "online");
+        assert!(leads(&lab, 2), "{}", daemon.log());
+        let known = asked(&daemon);
+        all_is_up(&lab, &daemon);
+        lab.learn_default(1, Family::V4, "static", 50);
+        daemon.wait_for("isp1", "ipv4", "online");
+        assert!(asked(&daemon) > known);
+        assert!(!daemon.log().contains("overridden"), "{}", daemon.log());
+    });
+}
+
 /// Without netifd, `ubus` knows no such object.
 #[test]
 fn a_netifd_that_does_not_run_is_reported() {
