@@ -226,6 +226,7 @@ impl Daemon<'_> {
         if core::mem::take(&mut self.routes.asks_netifd) {
             self.netifd.interfaces.refresh(None);
             self.netifd.ask(&self.cx, now);
+            self.sync();
         }
         self.asking.ask(&mut self.cx, &mut self.routes, now);
     }
@@ -241,13 +242,7 @@ impl Daemon<'_> {
     fn hear_netifd(&mut self) {
         let now = now();
         let cx = &mut self.cx;
-        let ended = self.netifd.interfaces.ended();
-        let news = self.netifd.interfaces.hear(now);
-        if self.netifd.interfaces.ended() != ended {
-            // A default route by one of its devices is no manual one.
-            self.routes.doubt_all();
-        }
-        if news {
+        if self.netifd.interfaces.hear(now) {
             let interfaces = &*self.netifd.interfaces;
             cx.warnings_due = true;
             self.routes.devices_named(cx.engine, interfaces, now);

@@ -70,6 +70,8 @@ pub(super) struct RouteSync<'m> {
     more_news: bool,
     /// Netifd is to be asked: a default route has come, perhaps by one of its devices.
     pub(super) asks_netifd: bool,
+    /// How many calls of netifd had ended at the last synchronization.
+    calls_ended: u32,
     /// No dump before this time: the last one failed, or would leave the same things unknown.
     dump_at: Option<Instant>,
     /// When things that lacked room are read again.
@@ -135,6 +137,7 @@ impl<'m> RouteSync<'m> {
             has_changed: true,
             more_news: false,
             asks_netifd: false,
+            calls_ended: 0,
             dump_at: None,
             gaps: Gaps::default(),
             adopting: true,
@@ -166,6 +169,10 @@ impl<'m> RouteSync<'m> {
         interfaces: &Interfaces,
     ) {
         let now = now();
+        if core::mem::replace(&mut self.calls_ended, interfaces.ended()) != interfaces.ended() {
+            // A default route by a device of netifd's is no manual one.
+            self.doubt_all();
+        }
         if self.is_settled(cx, now) {
             return;
         }
@@ -235,9 +242,7 @@ impl<'m> RouteSync<'m> {
                 self.look_at_uplinks(cx, probing, interfaces, now);
             }
         }
-        for family in Family::ALL {
-            self.families[family].doubted = true;
-        }
+        self.doubt_all();
         cx.warnings_due = true;
     }
 
@@ -303,7 +308,7 @@ impl<'m> RouteSync<'m> {
     }
 
     /// What is ours is looked at again.
-    pub(super) fn doubt_all(&mut self) {
+    fn doubt_all(&mut self) {
         for family in Family::ALL {
             self.families[family].doubted = true;
         }

@@ -29,7 +29,7 @@ pub(super) struct FamilySync {
     pub(super) reported_at: Option<Instant>,
     /// The foreign default route in `main` that prevails over ours, or may be meant to.
     pub(super) manual: Manual,
-    /// One that is not obeyed before netifd has been asked whose device that is: the device, and how many calls had ended
+    /// One that is not obeyed before netifd has been asked whose device that is: the device, and how many calls had begun
     /// when it was seen.
     pub(super) candidate: Option<(DeviceName, u32)>,
     /// What the last layout took from the foreign routes and rules.

@@ -74,9 +74,9 @@ impl RouteSync<'_> {
             return false;
         };
         match &sync.candidate {
-            Some((device, ended)) if *device == new => *ended == interfaces.ended(),
+            Some((device, begun)) if *device == new => interfaces.ended() <= *begun,
             _ => {
-                sync.candidate = Some((new, interfaces.ended()));
+                sync.candidate = Some((new, interfaces.begun()));
                 self.asks_netifd = true;
                 true
             }

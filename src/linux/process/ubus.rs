@@ -212,6 +212,11 @@ impl Interfaces {
         self.ended
     }
 
+    /// How many calls have begun.
+    pub(crate) fn begun(&self) -> u32 {
+        self.ended + u32::from(!self.asking.is_empty())
+    }
+
     /// Whether a call is due or running.
     pub(crate) fn is_asking(&self) -> bool {
         let unasked = |known: &Known| known.lookup == Lookup::Pending;
