@@ -89,6 +89,8 @@ pub(super) struct RouteSync<'m> {
 pub(super) struct LaidOut {
     /// Metrics of ours that other programs use.
     pub(super) taken: Vec<Taken, TAKEN_MAX>,
+    /// There are too few metrics for ours before a default route in `main` that refuses.
+    pub(super) is_narrow: bool,
     /// Our wanted default routes in the swap table, best first: the device's index, and the metric.
     pub(super) places: Vec<(u32, Metric), PROVIDERS_MAX>,
 }
@@ -97,6 +99,7 @@ impl LaidOut {
     pub(super) const fn new() -> LaidOut {
         LaidOut {
             taken: Vec::new(),
+            is_narrow: false,
             places: Vec::new(),
         }
     }
@@ -104,6 +107,7 @@ impl LaidOut {
     /// Takes over what is told of a layout.
     pub(super) fn note(&mut self, wanted: &Wanted, family: Family, swap_table: u32) {
         self.taken.clone_from(&wanted.taken);
+        self.is_narrow = wanted.is_narrow;
         let place = (swap_table, everywhere(family));
         let ours = wanted.routes.iter();
         let ours = ours.filter(|r| (r.table, r.destination) == place);

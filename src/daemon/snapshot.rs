@@ -7,7 +7,9 @@ use crate::engine::path::{Path, State};
 use crate::engine::rounds::Rounds;
 use crate::engine::{Engine, HeldBack};
 use crate::limits::PATHS_MAX;
-use crate::routing::layout::{best_of_others, error_route, everywhere, overridden_by};
+use crate::routing::layout::{
+    ErrorEffect, best_of_others, error_effect, everywhere, overridden_by,
+};
 use crate::routing::manual::ManualDefault;
 use crate::routing::mirror::Mirror;
 use crate::routing::objects::{Route, RouteKind};
@@ -196,14 +198,20 @@ impl<'a> Snapshot<'a> {
         })
     }
 
-    /// The default route in `main` that refuses, unless a better one there spares traffic from it.
-    pub(super) fn error_route(&self, family: Family) -> Option<ErrorRoute> {
-        let (config, routes) = (self.engine.config(), self.mirror.routes());
-        let metric = error_route(routes, family)?;
-        let obeyed = metric < config.globals.start_metric;
-        let is_best = best_of_others(routes, family, TABLE_MAIN)?.metric == metric;
+    /// The default route in `main` that refuses, and what it does.
+    pub(super) fn error_effect(&self, family: Family) -> Option<(Metric, ErrorEffect)> {
+        error_effect(self.mirror.routes(), family, &self.engine.config().globals)
+    }
+
+    /// The same for status and explain, where it concerns the traffic.
+    fn error_route(&self, family: Family) -> Option<ErrorRoute> {
+        let config = self.engine.config();
+        let (metric, effect) = self.error_effect(family)?;
         let concerns = config.manages(family) && config.globals.table != TABLE_MAIN;
-        (concerns && (is_best || !obeyed)).then_some(ErrorRoute { metric, obeyed })
+        (concerns && effect != ErrorEffect::Spared).then_some(ErrorRoute {
+            metric,
+            obeyed: effect == ErrorEffect::Obeyed,
+        })
     }
 
     fn counters(&self, counters: &Counters) -> Counters {
@@ -319,11 +327,11 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// The metric of a default route in `main` that refuses traffic and prevails: no probe of an offline path can leave.
+    /// The metric of a default route in `main` that refuses the probes of an offline path.
     fn refused_in_main(&self, path: &Path) -> Option<Metric> {
-        let start = self.engine.config().globals.start_metric;
-        let metric = error_route(self.mirror.routes(), path.id.family)?;
-        (path.state() == State::Offline && metric < start).then_some(metric)
+        let (metric, effect) = self.error_effect(path.id.family)?;
+        let refuses = matches!(effect, ErrorEffect::Obeyed | ErrorEffect::Spared);
+        (path.state() == State::Offline && refuses).then_some(metric)
     }
 
     fn check(&self, rounds: &Rounds, window: u8, number: u8, check: &Check) -> snapshot::Check {

@@ -10,7 +10,7 @@ use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
 use crate::config::Provider;
 use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
-use crate::routing::layout::{Taken, error_route, error_route_to_pass, free_before};
+use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::Kinds;
 use crate::routing::mwan3;
@@ -199,45 +199,7 @@ impl Warnings {
             let cure = advice(format_args!("{cure}"));
             self.add("overridden", None, what, cure);
         }
-        let kernel_routes = snapshot.mirror.routes();
-        if let Some(metric) = error_route(kernel_routes, family) {
-            let start = config.globals.start_metric;
-            let passed = error_route_to_pass(kernel_routes, family, table, start).is_some();
-            let yields = snapshot.manual[family].is_some();
-            let providers = config.enabled().count();
-            let free = free_before(metric.0, kernel_routes, family, yields).take(providers);
-            let is_narrow = passed && free.count() < providers;
-            let (what, cure) = match passed {
-                true if is_narrow => (
-                    "leaves too few metrics for defaults of ours before it: probes in IPv4 fail",
-                    "give it a higher metric, or delete it",
-                ),
-                true => (
-                    "is passed over: defaults of ours stand before it there",
-                    "it may be a kill switch: give it a metric below `start_metric`, and it is obeyed; else delete it",
-                ),
-                false
-                    if metric < start
-                        && table != TABLE_MAIN
-                        && snapshot.error_route(family).is_none() =>
-                {
-                    (
-                        "refuses probes in IPv4, by devices without a better default there",
-                        "as a kill switch, it needs the lowest metric of all defaults there; else delete it",
-                    )
-                }
-                false if metric < start => (
-                    "refuses what comes to it: traffic, and probes in IPv4",
-                    "it is obeyed, for its metric is below `start_metric`: delete it when it is no longer wanted",
-                ),
-                false => ("comes behind ours", "delete it when it is not wanted"),
-            };
-            let what = format_args!(
-                "an {family} default route in main (metric {metric}: unreachable, blackhole or prohibit) {what}"
-            );
-            let cure = advice(format_args!("{cure}"));
-            self.add("error-route", None, what, cure);
-        }
+        self.warn_of_error_route(family, snapshot);
         let mut of_one_prefix = uplink::source_specific_defaults(snapshot.mirror);
         if family == Family::V6 && of_one_prefix.next().is_some() {
             let what = format_args!(
@@ -249,6 +211,37 @@ impl Warnings {
             ));
             self.add("ipv6-source-foreign", None, what, cure);
         }
+    }
+
+    /// Warns of a default route in `main` that refuses, and says what becomes of the traffic.
+    fn warn_of_error_route(&mut self, family: Family, snapshot: &Snapshot<'_>) {
+        let Some((metric, effect)) = snapshot.error_effect(family) else {
+            return;
+        };
+        let (what, cure) = match effect {
+            ErrorEffect::Passed if snapshot.laid_out[family].is_narrow => (
+                "leaves too few metrics for defaults of ours before it: probes in IPv4 fail",
+                "give it a higher metric, or delete it",
+            ),
+            ErrorEffect::Passed => (
+                "is passed over: defaults of ours stand before it there",
+                "it may be a kill switch: give it a metric below `start_metric`, and it is obeyed; else delete it",
+            ),
+            ErrorEffect::Obeyed => (
+                "refuses what comes to it: traffic, and probes in IPv4",
+                "it is obeyed, for its metric is below `start_metric`: delete it when it is no longer wanted",
+            ),
+            ErrorEffect::Spared => (
+                "refuses probes in IPv4, by devices without a better default there",
+                "as a kill switch, it needs the lowest metric of all defaults there; else delete it",
+            ),
+            ErrorEffect::Behind => ("comes behind ours", "delete it when it is not wanted"),
+        };
+        let what = format_args!(
+            "an {family} default route in main (metric {metric}: unreachable, blackhole or prohibit) {what}"
+        );
+        let cure = advice(format_args!("{cure}"));
+        self.add("error-route", None, what, cure);
     }
 
     /// Warns of routes and rules of other programs without an effect.

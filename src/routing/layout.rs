@@ -12,7 +12,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use heapless::Vec;
 
-pub use self::error_routes::{error_route, error_route_to_pass, free_before};
+pub use self::error_routes::{ErrorEffect, error_effect};
 pub use self::policy_tables::Tables;
 use super::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
 use super::uplink::Uplink;
@@ -79,6 +79,8 @@ pub struct Situation<'a> {
 pub struct Wanted {
     /// The table of the best default routes; 0 in a family that is not managed.
     pub swap_table: u32,
+    /// There are fewer metrics than hops before a default route in `main` that refuses.
+    pub is_narrow: bool,
     /// The rules, in the order in which they may be added.
     pub rules: Vec<Rule, RULES_WANTED_MAX>,
     /// What stood in our way, for a warning; not more than fit.
@@ -101,6 +103,7 @@ impl Wanted {
     pub const fn new() -> Wanted {
         Wanted {
             swap_table: 0,
+            is_narrow: false,
             rules: Vec::new(),
             taken: Vec::new(),
             routes: Vec::new(),
@@ -112,7 +115,7 @@ impl Wanted {
         self.routes.clear();
         self.rules.clear();
         self.taken.clear();
-        self.swap_table = 0;
+        (self.swap_table, self.is_narrow) = (0, false);
         if situation.config.manages(situation.family) {
             self.swap_table = situation.config.globals.table;
             self.swap_routes(situation);

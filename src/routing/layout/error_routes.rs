@@ -3,7 +3,8 @@
 
 use heapless::Vec;
 
-use super::{IPV6_USUAL, Situation, Wanted, default_route, defaults};
+use super::{IPV6_USUAL, Situation, Wanted, best_of_others, default_route, defaults};
+use crate::config::Globals;
 use crate::limits::PROVIDERS_MAX;
 use crate::routing::objects::{Route, RouteKind};
 use crate::types::{Family, Metric, PROTOCOL, TABLE_MAIN};
@@ -12,7 +13,7 @@ use crate::types::{Family, Metric, PROTOCOL, TABLE_MAIN};
 const OF_KERNEL: u8 = 2;
 
 /// The best default route in `main` that refuses.
-pub fn error_route(routes: &[Route], family: Family) -> Option<Metric> {
+fn error_route(routes: &[Route], family: Family) -> Option<Metric> {
     defaults(routes, family, TABLE_MAIN)
         .filter(|r| r.kind == RouteKind::Other && r.protocol != PROTOCOL)
         .filter(|r| r.protocol != OF_KERNEL)
@@ -20,14 +21,35 @@ pub fn error_route(routes: &[Route], family: Family) -> Option<Metric> {
         .min()
 }
 
-/// The one that ours are to stand before: not one of a metric below ours, which prevails as any other route set by hand.
-pub fn error_route_to_pass(
+/// What becomes of the traffic beside a default route in `main` that refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorEffect {
+    /// none: ours are to stand before it there
+    Passed,
+    /// it is refused: the route's metric is below ours, and it prevails as any other set by hand
+    Obeyed,
+    /// a better default there spares it, but not IPv4 probes by devices without one of their own
+    Spared,
+    /// none: the swap table is `main`, where it comes behind ours
+    Behind,
+}
+
+/// The best default route in `main` that refuses, and what it does.
+pub fn error_effect(
     routes: &[Route],
     family: Family,
-    table: u32,
-    start_metric: Metric,
-) -> Option<Metric> {
-    error_route(routes, family).filter(|metric| table != TABLE_MAIN && *metric >= start_metric)
+    globals: &Globals,
+) -> Option<(Metric, ErrorEffect)> {
+    let metric = error_route(routes, family)?;
+    let in_main = globals.table == TABLE_MAIN;
+    let is_best = || best_of_others(routes, family, TABLE_MAIN).is_none_or(|r| r.metric == metric);
+    let effect = match metric < globals.start_metric {
+        true if in_main || is_best() => ErrorEffect::Obeyed,
+        true => ErrorEffect::Spared,
+        false if in_main => ErrorEffect::Behind,
+        false => ErrorEffect::Passed,
+    };
+    Some((metric, effect))
 }
 
 impl Wanted {
@@ -36,16 +58,16 @@ impl Wanted {
     /// look-up for a device sees its own default routes only, and those that refuse. None stands before a manual default
     /// that prevails: traffic would leave by ours.
     pub(super) fn pass_error_route(&mut self, situation: &Situation<'_>) {
-        let globals = &situation.config.globals;
-        let (family, start) = (situation.family, globals.start_metric);
-        let refusing = error_route_to_pass(situation.routes, family, globals.table, start);
-        let Some(Metric(refusing)) = refusing else {
+        let (family, globals) = (situation.family, &situation.config.globals);
+        let effect = error_effect(situation.routes, family, globals);
+        let Some((Metric(refusing), ErrorEffect::Passed)) = effect else {
             return;
         };
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         let count = hops.count();
         let free = free_before(refusing, situation.routes, family, situation.yields);
         let metrics: Vec<Metric, PROVIDERS_MAX> = free.take(count).collect();
+        self.is_narrow = metrics.len() < count;
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         for (uplink, metric) in hops.zip(metrics.iter().rev()) {
             let route = default_route(family, TABLE_MAIN, *metric, uplink);
@@ -57,7 +79,7 @@ impl Wanted {
 
 /// The metrics in `main` for ours, the highest first: below that of the route that refuses, and above that of a manual
 /// default that prevails.
-pub fn free_before(
+fn free_before(
     refusing: u32,
     routes: &[Route],
     family: Family,
@@ -207,5 +229,41 @@ mod tests {
         let wanted = scene.wanted();
         let in_main = wanted.routes.iter().filter(|r| r.table == TABLE_MAIN);
         assert_eq!(in_main.count(), 64);
+    }
+
+    /// Status, explain and warnings all tell this.
+    #[test]
+    fn what_it_does_depends_on_its_metric_and_on_better_ones() {
+        for family in Family::ALL {
+            let effect = |foreign: &[Route], globals: &Globals| {
+                error_effect(foreign, family, globals).map(|(_, effect)| effect)
+            };
+            let mut globals = scene(family, &[]).config.globals.clone();
+            let low = refusing(family, globals.start_metric.0 - 1);
+            let high = refusing(family, globals.start_metric.0 + 5000);
+            let better = foreign_default(family, TABLE_MAIN, 1);
+            assert_eq!(effect(std::slice::from_ref(&better), &globals), None);
+            let pairs = [
+                (&low, ErrorEffect::Obeyed, ErrorEffect::Spared),
+                (&high, ErrorEffect::Passed, ErrorEffect::Passed),
+            ];
+            for (route, alone, beside) in pairs {
+                assert_eq!(effect(std::slice::from_ref(route), &globals), Some(alone));
+                let both = [better.clone(), route.clone()];
+                assert_eq!(effect(&both, &globals), Some(beside));
+            }
+            globals.table = TABLE_MAIN;
+            assert_eq!(effect(&[low], &globals), Some(ErrorEffect::Obeyed));
+            assert_eq!(effect(&[high], &globals), Some(ErrorEffect::Behind));
+        }
+    }
+
+    #[test]
+    fn too_few_metrics_are_noted() {
+        let wanted = |metric| scene(Family::V4, &[refusing(Family::V4, metric)]).wanted();
+        assert!(!wanted(5000).is_narrow);
+        let mut scene = scene(Family::V4, &[refusing(Family::V4, 2)]);
+        scene.config.globals.start_metric = Metric(1);
+        assert!(scene.wanted().is_narrow, "one metric for several providers");
     }
 }
