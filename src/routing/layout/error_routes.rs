@@ -249,7 +249,7 @@ mod tests {
             ];
             for (route, alone, beside) in pairs {
                 assert_eq!(effect(std::slice::from_ref(route), &globals), Some(alone));
-                let both = [better.clone(), route.clone()];
+                let both = [better, *route];
                 assert_eq!(effect(&both, &globals), Some(beside));
             }
             globals.table = TABLE_MAIN;
