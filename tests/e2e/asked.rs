@@ -20,15 +20,9 @@ fn lab_with_vpn(lab: Lab) -> Lab {
     lab
 }
 
-fn batch(lab: &Lab, family: Family, lines: &str) {
-    let option = if family == Family::V4 { "-4" } else { "-6" };
-    lab.router.feed(&["ip", option, "-batch", "-"], lines);
-}
-
 /// The rules that wg-quick adds and deletes for `AllowedIPs = 0.0.0.0/0, ::/0`: they precede all others.
 fn full_tunnel(lab: &Lab, family: Family, verb: &str) {
-    batch(
-        lab,
+    lab.router.batch(
         family,
         &format!(
             "route {verb} default dev {VPN} table 51820
@@ -133,7 +127,8 @@ fn a_full_tunnel_before_a_manual_default_is_told_of() {
             lab.router.ip("tuntap add wg0 mode tun
                  link set wg0 up");
             let daemon = online(&lab);
-            batch(&lab, family, "route add default dev wg0 metric 50");
+            lab.router
+                .batch(family, "route add default dev wg0 metric 50");
             let told = || daemon.status()["overridden_by"][family.name()]["device"] == "wg0";
             assert!(wait_until(SOON, told), "{:#}", daemon.status());
             full_tunnel(&lab, family, "add");
@@ -169,7 +164,7 @@ fn two_halves_of_the_internet_in_main_are_told_of() {
             };
             let both = |verb: &str| {
                 let lines = halves.map(|half| format!("route {verb} {half} dev {VPN}"));
-                batch(&lab, family, &lines.join("\n"));
+                lab.router.batch(family, &lines.join("\n"));
             };
             both("add");
             assert_eq!(way(&lab, family).as_deref(), Some(VPN));
@@ -191,12 +186,12 @@ fn a_rule_that_refuses_is_told_of() {
         let lab = Lab::new();
         let daemon = online(&lab);
         for family in Family::ALL {
-            batch(&lab, family, "rule add pref 99 unreachable");
+            lab.router.batch(family, "rule add pref 99 unreachable");
             let warning = diverted(&daemon, family);
             assert_eq!(warning["device"], Value::Null);
             assert_eq!(warning["table"], Value::Null);
             assert_eq!(warning["preference"], 99, "{warning}");
-            batch(&lab, family, "rule del pref 99");
+            lab.router.batch(family, "rule del pref 99");
             nothing_is_diverted(&daemon);
         }
     });
@@ -210,7 +205,8 @@ fn a_route_to_the_target_alone_is_no_diversion_and_hides_none() {
         let daemon = online(&lab);
         for family in Family::ALL {
             let to = target(family);
-            batch(&lab, family, &format!("route add {to} dev {VPN}"));
+            lab.router
+                .batch(family, &format!("route add {to} dev {VPN}"));
             assert_eq!(way(&lab, family).as_deref(), Some(VPN));
             full_tunnel(&lab, family, "add");
             // The default resolver of the checks stands for the Internet now.
@@ -218,7 +214,8 @@ fn a_route_to_the_target_alone_is_no_diversion_and_hides_none() {
             assert_eq!(warning["table"], 51820);
             full_tunnel(&lab, family, "del");
             nothing_is_diverted(&daemon);
-            batch(&lab, family, &format!("route del {to} dev {VPN}"));
+            lab.router
+                .batch(family, &format!("route del {to} dev {VPN}"));
         }
     });
 }
@@ -230,8 +227,7 @@ fn what_overrides_ours_is_not_diverted_besides() {
         let lab = lab_with_vpn(Lab::new());
         let daemon = online(&lab);
         for family in Family::ALL {
-            batch(
-                &lab,
+            lab.router.batch(
                 family,
                 &format!("route add default dev {VPN} table 176 metric 5"),
             );
@@ -271,7 +267,7 @@ fn a_rule_for_a_source_and_a_strict_filter() {
                  rule {verb} pref 100 from {own} lookup 300"
             )
         };
-        batch(&lab, Family::V4, &lines("add"));
+        lab.router.batch(Family::V4, &lines("add"));
         daemon.wait_for("isp2", "ipv4", "offline");
         let warning = filter(&daemon, "isp2");
         let text = warning["text"].as_str().unwrap();
@@ -284,7 +280,7 @@ fn a_rule_for_a_source_and_a_strict_filter() {
         assert!(wait_until(SOON, gone), "{:#}", daemon.status());
         lab.router.sysctl("ipv4/conf/eth2/rp_filter", 1);
         filter(&daemon, "isp2");
-        batch(&lab, Family::V4, &lines("del"));
+        lab.router.batch(Family::V4, &lines("del"));
         daemon.wait_for_all("online");
         assert!(wait_until(SOON, gone), "{:#}", daemon.status());
     });
@@ -327,7 +323,7 @@ fn a_way_back_that_is_refused() {
                 "rule add pref 99 oif eth2 lookup 17602
                  rule add pref 100 from {own} unreachable"
             );
-            batch(&lab, Family::V4, &rules);
+            lab.router.batch(Family::V4, &rules);
             daemon.wait_for("isp2", "ipv4", "offline");
             let warning = filter(&daemon, "isp2");
             let text = warning["text"].as_str().unwrap();

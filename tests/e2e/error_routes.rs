@@ -13,11 +13,6 @@ const MAIN: u32 = 254;
 /// The metric that NetworkManager and some kill switches use, and that `unreachable default` gets in IPv6.
 const METRICS: [u32; 2] = [4_278_198_272, 1024];
 
-fn batch(lab: &Lab, family: Family, lines: &str) {
-    let option = if family == Family::V4 { "-4" } else { "-6" };
-    lab.router.feed(&["ip", option, "-batch", "-"], lines);
-}
-
 /// The metrics and devices of ours in `main`.
 fn ours(lab: &Lab, family: Family) -> Vec<(u32, Option<String>)> {
     let routes = lab.router.defaults(family, MAIN).into_iter();
@@ -54,11 +49,8 @@ fn it_comes_and_goes_while_the_daemon_runs() {
             lab.serve();
             let daemon = online(&lab);
             for (family, metric) in Family::ALL.into_iter().zip(METRICS) {
-                batch(
-                    &lab,
-                    family,
-                    &format!("route add {kind} default metric {metric}"),
-                );
+                lab.router
+                    .batch(family, &format!("route add {kind} default metric {metric}"));
                 stand_before(&lab, &daemon, family, metric, ["eth1", "eth2"]);
                 let by = ["eth1", "eth2"].map(|device| Some(device.to_owned()));
                 assert_eq!(ways(&lab, family), by, "{kind} {family}");
@@ -70,11 +62,8 @@ fn it_comes_and_goes_while_the_daemon_runs() {
                 stand_before(&lab, &daemon, family, metric, ["eth2", "eth1"]);
                 assert_eq!(query(&lab.lan, target(family)), Outcome::By(2));
                 daemon.must(&["use", "auto"]);
-                batch(
-                    &lab,
-                    family,
-                    &format!("route del {kind} default metric {metric}"),
-                );
+                lab.router
+                    .batch(family, &format!("route del {kind} default metric {metric}"));
                 let gone = || ours(&lab, family).is_empty() && !told(&daemon, "");
                 assert!(wait_until(SOON, gone), "{:#}", daemon.status());
             }
@@ -89,8 +78,7 @@ fn beside_a_dhcp_client_from_the_start_to_a_stop() {
         let lab = Lab::new();
         for (family, metric) in Family::ALL.into_iter().zip(METRICS) {
             lab.learn_default(1, family, "dhcp", 10);
-            batch(
-                &lab,
+            lab.router.batch(
                 family,
                 &format!("route add unreachable default metric {metric}"),
             );
@@ -106,7 +94,8 @@ fn beside_a_dhcp_client_from_the_start_to_a_stop() {
         for family in Family::ALL {
             let gateway = lab.provider(1).gateway_address(family);
             let line = format!("default via {gateway} dev eth1 proto dhcp metric 10");
-            batch(&lab, family, &format!("route del {line}\nroute add {line}"));
+            lab.router
+                .batch(family, &format!("route del {line}\nroute add {line}"));
         }
         stand(&daemon);
         daemon.kill9();
@@ -130,8 +119,7 @@ fn ours_are_never_learned_as_a_gateway() {
             for number in [1, 2] {
                 lab.learn_default(number, family, "dhcp", u32::try_from(number).unwrap());
             }
-            batch(
-                &lab,
+            lab.router.batch(
                 family,
                 &format!("route add unreachable default metric {metric}"),
             );
@@ -139,11 +127,8 @@ fn ours_are_never_learned_as_a_gateway() {
         let daemon = online_with(&lab, &Settings::learning(&lab));
         for family in Family::ALL {
             let gateway = lab.provider(2).gateway_address(family);
-            batch(
-                &lab,
-                family,
-                &format!("route del default via {gateway} dev eth2"),
-            );
+            lab.router
+                .batch(family, &format!("route del default via {gateway} dev eth2"));
             daemon.wait_for("isp2", &family.to_string(), "waiting");
             let so = || ours(&lab, family).len() == 1;
             assert!(wait_until(SOON, so), "{:?}", ours(&lab, family));
@@ -158,7 +143,8 @@ fn one_of_a_low_metric_is_obeyed() {
         let lab = Lab::new();
         let daemon = online(&lab);
         for family in Family::ALL {
-            batch(&lab, family, "route add unreachable default metric 50");
+            lab.router
+                .batch(family, "route add unreachable default metric 50");
             let warned = || told(&daemon, "refuses what comes to it");
             assert!(wait_until(SOON, warned), "{:#}", daemon.status());
             assert_eq!(ways(&lab, family)[0], None);
@@ -171,7 +157,8 @@ fn one_of_a_low_metric_is_obeyed() {
                     "refused by the default route of metric 50 in main"
                 );
             }
-            batch(&lab, family, "route del unreachable default metric 50");
+            lab.router
+                .batch(family, "route del unreachable default metric 50");
             daemon.wait_for_all("online");
         }
     });
@@ -186,22 +173,28 @@ fn right_behind_a_manual_default() {
              link set wg0 up");
         let daemon = online(&lab);
         for family in Family::ALL {
-            batch(&lab, family, "route add default dev wg0 metric 99");
-            batch(&lab, family, "route add unreachable default metric 100");
+            lab.router
+                .batch(family, "route add default dev wg0 metric 99");
+            lab.router
+                .batch(family, "route add unreachable default metric 100");
             let narrow = || told(&daemon, "leaves too few metrics");
             assert!(wait_until(SOON, narrow), "{:#}", daemon.status());
             assert_eq!(ways(&lab, family)[0].as_deref(), Some("wg0"));
             assert_eq!(ours(&lab, family), []);
             assert!(!told(&daemon, "is passed over"));
-            batch(&lab, family, "route del unreachable default metric 100");
-            batch(&lab, family, "route add unreachable default metric 102");
+            lab.router
+                .batch(family, "route del unreachable default metric 100");
+            lab.router
+                .batch(family, "route add unreachable default metric 102");
             stand_before(&lab, &daemon, family, 102, ["eth1", "eth2"]);
             assert_eq!(ways(&lab, family)[0].as_deref(), Some("wg0"));
-            batch(&lab, family, "route del default dev wg0 metric 99");
+            lab.router
+                .batch(family, "route del default dev wg0 metric 99");
             daemon.wait_for_all("online");
             let leads = || ways(&lab, family)[0].as_deref() == Some("eth1");
             assert!(wait_until(SOON, leads), "{:#}", daemon.status());
-            batch(&lab, family, "route del unreachable default metric 102");
+            lab.router
+                .batch(family, "route del unreachable default metric 102");
         }
     });
 }

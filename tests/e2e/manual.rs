@@ -11,7 +11,7 @@ use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::{SOON, leads, online, online_with};
 
 /// A VPN's point-to-point device, and the port of a management network.
-fn devices(lab: &Lab) {
+pub fn devices(lab: &Lab) {
     lab.router.ip("tuntap add wg0 mode tun
          link add mgmt0 type veth peer name mgmt0peer
          link set mgmt0peer up
@@ -21,11 +21,6 @@ fn devices(lab: &Lab) {
          addr add 203.0.113.133/30 dev mgmt0
          addr add 2001:db8:ff::1/64 dev wg0 nodad
          addr add 2001:db8:fe::1/64 dev mgmt0 nodad");
-}
-
-fn ip(lab: &Lab, family: Family, lines: &str) {
-    let option = if family == Family::V4 { "-4" } else { "-6" };
-    lab.router.feed(&["ip", option, "-batch", "-"], lines);
 }
 
 /// Waits until the router's own packets leave by a device.
@@ -67,11 +62,8 @@ fn a_manual_default_prevails_until_it_is_gone() {
             let mut daemon = online(&lab);
             let (whole, lookups) = (ours(&lab), lookups(&lab));
             let swaps = counter(&daemon, "swaps");
-            ip(
-                &lab,
-                family,
-                "route add default dev wg0 metric 50 proto static",
-            );
+            lab.router
+                .batch(family, "route add default dev wg0 metric 50 proto static");
             leaves_by(&lab, &daemon, family, "wg0");
             is_overridden(
                 &daemon,
@@ -128,7 +120,8 @@ fn a_manual_default_prevails_until_it_is_gone() {
             leaves_by(&lab, &daemon, family, "wg0");
             assert!(one_less(), "{:#?}", lab.router.rules(family));
 
-            ip(&lab, family, "route del default dev wg0 metric 50");
+            lab.router
+                .batch(family, "route del default dev wg0 metric 50");
             leaves_by(&lab, &daemon, family, "eth1");
             is_overridden(&daemon, family, &Value::Null);
             let line = format!("isp1 {family}: leads: wg0 (metric 50 in main) no longer prevails");
@@ -137,11 +130,8 @@ fn a_manual_default_prevails_until_it_is_gone() {
             no_hole(lookups, &daemon);
             // The route exists first, and a stop leaves it.
             assert!(daemon.terminate().success());
-            ip(
-                &lab,
-                family,
-                "route add default dev wg0 metric 1 proto static",
-            );
+            lab.router
+                .batch(family, "route add default dev wg0 metric 1 proto static");
             let mut daemon = online(&lab);
             leaves_by(&lab, &daemon, family, "wg0");
             // In IPv4 it is deleted with its device, without an event.
@@ -176,7 +166,7 @@ fn which_ones_prevail() {
                 ("dev eth2 metric 1 proto static", "eth1", "eth1", 0),
             ] {
                 let route = format!("default {route}");
-                ip(&lab, family, &format!("route add {route}"));
+                lab.router.batch(family, &format!("route add {route}"));
                 leaves_by(&lab, &daemon, family, auto);
                 assert!(wait_until(SOON, || warned(&daemon) == warnings), "{route}");
                 for (option, device) in [("1", all), ("0", "eth1"), ("auto", auto)] {
@@ -189,7 +179,7 @@ fn which_ones_prevail() {
                         "{option} {route}"
                     );
                 }
-                ip(&lab, family, &format!("route del {route}"));
+                lab.router.batch(family, &format!("route del {route}"));
                 leaves_by(&lab, &daemon, family, "eth1");
                 assert!(wait_until(SOON, || warned(&daemon) == 0), "{route}");
             }
@@ -212,20 +202,13 @@ fn what_is_a_providers_or_not_for_all_does_not_prevail() {
             );
         };
         for family in Family::ALL {
-            ip(
-                &lab,
-                family,
-                "route add default dev eth2 metric 1 proto static",
-            );
+            lab.router
+                .batch(family, "route add default dev eth2 metric 1 proto static");
             // It comes after the provider's, which has a lower metric.
-            ip(
-                &lab,
-                family,
-                "route add default dev wg0 metric 2 proto static",
-            );
+            lab.router
+                .batch(family, "route add default dev wg0 metric 2 proto static");
         }
-        ip(
-            &lab,
+        lab.router.batch(
             Family::V6,
             "route add default from 2001:db8:ff::/64 dev wg0 metric 1",
         );
@@ -236,7 +219,8 @@ fn what_is_a_providers_or_not_for_all_does_not_prevail() {
         quiet(&daemon);
         drop(daemon);
         for family in Family::ALL {
-            ip(&lab, family, "route del default dev eth2 metric 1");
+            lab.router
+                .batch(family, "route del default dev eth2 metric 1");
         }
         let daemon = online_with(&lab, &settings.global("table", "main"));
         quiet(&daemon);
@@ -268,7 +252,8 @@ fn programs_hear_of_it_each_way() {
             ["ACTION", "FAMILY", "DEVICE", "REASON"].map(|name| call[name].clone())
         };
         let known = calls(&daemon).len();
-        ip(&lab, Family::V4, "route add default dev wg0 metric 1");
+        lab.router
+            .batch(Family::V4, "route add default dev wg0 metric 1");
         wait_for_transitions(&daemon, known, &["swap  isp1→"]);
         let expected = ["swap", "ipv4", "wg0", "by wg0 (metric 1 in main)"];
         assert_eq!(last(&daemon), expected);
@@ -276,7 +261,7 @@ fn programs_hear_of_it_each_way() {
         daemon.kill9();
         daemon.launch();
         daemon.wait_for("isp1", "ipv4", "online");
-        ip(&lab, Family::V4, "route del default dev wg0");
+        lab.router.batch(Family::V4, "route del default dev wg0");
         wait_for_transitions(&daemon, known, &["swap isp1 →isp1"]);
         let expected = [
             "swap",

@@ -18,14 +18,8 @@ fn vpn(lab: &Lab) {
          addr add 2001:db8:ff::1/64 dev wg0 nodad");
     for family in Family::ALL {
         let lines = "route add default dev wg0 table 100\nroute add default dev wg0 table 51820";
-        rules(lab, family, lines);
+        lab.router.batch(family, lines);
     }
-}
-
-/// Runs lines of `ip` in a family.
-fn rules(lab: &Lab, family: Family, lines: &str) {
-    let option = if family == Family::V4 { "-4" } else { "-6" };
-    lab.router.feed(&["ip", option, "-batch", "-"], lines);
 }
 
 fn own_of_vpn(family: Family) -> &'static str {
@@ -92,7 +86,8 @@ const PROGRAMS: [(&str, &str, &[&str]); 5] = [
 
 fn each_family(lab: &Lab, lines: &str) {
     for family in Family::ALL {
-        rules(lab, family, &lines.replace("OWN", own_of_vpn(family)));
+        lab.router
+            .batch(family, &lines.replace("OWN", own_of_vpn(family)));
     }
 }
 
@@ -268,7 +263,7 @@ fn former_layout(lab: &Lab) {
                 writeln!(lines, "rule del pref {} protocol 176", rule.pref).unwrap();
             }
         }
-        rules(lab, family, &lines);
+        lab.router.batch(family, &lines);
     }
 }
 

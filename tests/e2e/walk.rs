@@ -73,11 +73,6 @@ impl Fault {
     }
 }
 
-fn batch(lab: &Lab, family: Family, lines: &str) {
-    let option = if family == Family::V4 { "-4" } else { "-6" };
-    lab.router.feed(&["ip", option, "-batch", "-"], lines);
-}
-
 impl Walk<'_> {
     fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.random.below(end as u64)).unwrap()
@@ -124,7 +119,7 @@ impl Walk<'_> {
         *is_there = !*is_there;
         let verb = if *is_there { "add" } else { "del" };
         let line = format!("route {verb} {}", OTHERS[which]);
-        batch(self.lab, family, &line);
+        self.lab.router.batch(family, &line);
         format!("{family} {line}")
     }
 
@@ -227,15 +222,7 @@ fn routes_as_told(lab: &Lab, status: &Value, family: Family) -> Option<String> {
 fn walks(seed: u64) {
     in_lab(|| {
         let lab = Lab::new();
-        lab.router.ip("tuntap add wg0 mode tun
-             link add mgmt0 type veth peer name mgmt0peer
-             link set mgmt0peer up
-             link set mgmt0 up
-             link set wg0 up
-             addr add 203.0.113.129/30 dev wg0
-             addr add 203.0.113.133/30 dev mgmt0
-             addr add 2001:db8:ff::1/64 dev wg0 nodad
-             addr add 2001:db8:fe::1/64 dev mgmt0 nodad");
+        super::manual::devices(&lab);
         let daemon = online_with(&lab, &Settings::fast(&lab));
         let mut walk = Walk {
             lab: &lab,
@@ -281,7 +268,7 @@ fn what_main_carries_while_no_provider_can_is_named() {
         for family in Family::ALL {
             let name = family.name();
             let line = "default dev mgmt0 metric 5000";
-            batch(&lab, family, &format!("route add {line}"));
+            lab.router.batch(family, &format!("route add {line}"));
             let by = serde_json::json!({"device": "mgmt0", "metric": 5000, "table": MAIN});
             let so = || daemon.status()["fallback"][name] == by;
             assert!(wait_until(SOON, so), "{:#}", daemon.status());
@@ -296,7 +283,7 @@ fn what_main_carries_while_no_provider_can_is_named() {
                 said.contains("leaves by mgmt0 (metric 5000 in main)"),
                 "{said}"
             );
-            batch(&lab, family, &format!("route del {line}"));
+            lab.router.batch(family, &format!("route del {line}"));
             let none = || daemon.status()["fallback"][name].is_null();
             assert!(wait_until(SOON, none), "{:#}", daemon.status());
             assert_eq!(way(), None);

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-use super::fail;
+use super::{Family, fail};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -134,6 +134,12 @@ impl Namespace {
     /// Runs lines of `ip` commands.
     pub fn ip(&self, lines: &str) {
         self.feed(&["ip", "-batch", "-"], lines);
+    }
+
+    /// Runs lines of `ip` commands for one family.
+    pub fn batch(&self, family: Family, lines: &str) {
+        let option = if family == Family::V4 { "-4" } else { "-6" };
+        self.feed(&["ip", option, "-batch", "-"], lines);
     }
 
     /// Sets a variable under `/proc/sys/net`, as `ipv4/ip_forward`.
