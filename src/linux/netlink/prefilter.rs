@@ -19,6 +19,7 @@ const RTM_DELRULE: u16 = libc::RTM_DELRULE;
 // linux/rtnetlink.h; since Linux 5.3
 pub(super) const RTM_NEWNEXTHOP: u16 = 104;
 pub(super) const RTM_DELNEXTHOP: u16 = 105;
+pub(super) const RTM_GETNEXTHOP: u16 = 106;
 const INET: u8 = 2;
 const INET6: u8 = 10;
 

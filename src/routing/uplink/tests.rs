@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::config::fixture;
-use crate::routing::mirror::Object;
+use crate::routing::mirror::{Aside, Object};
+use crate::routing::objects::RouteKind;
 use crate::types::{Metric, PerFamily};
 
 fn ip(text: &str) -> Option<IpAddr> {
@@ -54,6 +55,7 @@ fn via(gateway: &str, metric: u32) -> Route {
         source: None,
         onlink: false,
         from: None,
+        extras: Extras::default(),
     }
 }
 
@@ -64,7 +66,7 @@ fn mirror(link: Link, addresses: &[Address], routes: &[Route]) -> Box<Mirror> {
         mirror.record(Object::Address(*address));
     }
     for route in routes {
-        mirror.record(Object::Route(*route, false));
+        mirror.record(Object::Route(*route, Aside::default()));
     }
     mirror
 }
@@ -88,6 +90,8 @@ fn a_device_with_a_dhcp_lease_is_an_uplink() {
         waiting: None,
         routable: true,
         refused: false,
+        extras: Extras::default(),
+        gateways: 1,
     };
     assert_eq!(resolved(&provider(), Family::V4, &mirror), expected);
     let v6 = resolved(&provider(), Family::V6, &mirror);
