@@ -400,7 +400,7 @@ fn default_route(family: Family, table: u32, metric: Metric, uplink: &Uplink) ->
         source: uplink.address.filter(IpAddr::is_ipv4),
         onlink: uplink.onlink && gateway.is_some(), // the kernel refuses the flag without a gateway
         from: None,
-        extras: uplink.extras,
+        extras: uplink.extras.copied(),
     }
 }
 

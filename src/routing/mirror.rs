@@ -681,14 +681,14 @@ impl Mirror {
         let second = family(&route) == Family::V4
             && route.protocol != PROTOCOL
             && self.routes().iter().any(beside);
-        self.needs.add(route.kind().when(second || self.leads_by_hops(&route)));
+        self.needs
+            .add(route.kind().when(second || self.leads_by_hops(&route)));
         self.record(Object::Route(route, aside))
     }
 
     /// Whether a dump must show the ways of a route.
     fn leads_by_hops(&self, route: &Route) -> bool {
-        let leaves_out =
-            !self.interest.is_general() && route.class(&self.interest) == Class::Other;
+        let leaves_out = !self.interest.is_general() && route.class(&self.interest) == Class::Other;
         route.has_hops() && route.protocol != PROTOCOL && is_default(route) && !leaves_out
     }
 
@@ -729,9 +729,10 @@ impl Mirror {
             return kind;
         }
         // Part of a multipath route, or a route that the mirror knows otherwise.
-        let like = self.routes().iter().any(|old| {
-            same_key(old, gone) && (old.device == gone.device || old.has_hops())
-        });
+        let like = self
+            .routes()
+            .iter()
+            .any(|old| same_key(old, gone) && (old.device == gone.device || old.has_hops()));
         self.needs.add(kind.when(like));
         if relevant(gone) {
             self.unknown_gone(kind);

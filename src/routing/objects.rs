@@ -81,6 +81,15 @@ impl Extras {
     /// The number of attributes that there is no room for.
     pub const LEFT_OUT: u8 = u8::MAX;
 
+    /// What ours carry, where the learned route carries this.
+    #[must_use]
+    pub fn copied(self) -> Extras {
+        match self.number {
+            Extras::LEFT_OUT => Extras { number: 0, ..self },
+            _ => self,
+        }
+    }
+
     /// The order by router preference: high, medium, low.
     pub fn order(self) -> u8 {
         match self.preference {

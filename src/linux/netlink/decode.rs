@@ -271,9 +271,13 @@ pub(super) fn nexthop(payload: &[u8], whole: Route, members: &mut Members) -> Op
             NHA_GATEWAY => route.gateway = Some(attribute::address(value)?),
             NHA_GROUP => {
                 // `struct nexthop_grp`
-                let numbers = value.chunks_exact(8).filter_map(|one| attribute::number(&one[..4]));
+                let numbers = value
+                    .chunks_exact(8)
+                    .filter_map(|one| attribute::number(&one[..4]));
                 // As many as fit.
-                let _ = numbers.map(|number| members.push(number)).all(|pushed| pushed.is_ok());
+                let _ = numbers
+                    .map(|number| members.push(number))
+                    .all(|pushed| pushed.is_ok());
             }
             _ => {}
         }

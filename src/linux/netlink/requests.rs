@@ -295,8 +295,7 @@ fn read_answer(
     if concerns_us(message) {
         match decode::news(kind, flags, message.payload()) {
             Some(News::Is(object) | News::Replaces(object)) => {
-                let has_hops =
-                    matches!(&object, Object::Route(route, _) if route.kind == RouteKind::Multipath);
+                let has_hops = matches!(&object, Object::Route(route, _) if route.kind == RouteKind::Multipath);
                 each(object);
                 if has_hops {
                     decode::hops(message.payload(), each);

@@ -137,7 +137,9 @@ impl Neighbours {
     }
 
     fn of(&self, path: PathId) -> impl Iterator<Item = &PacketSocket> {
-        self.sockets.iter().filter(move |socket| socket.path == path)
+        self.sockets
+            .iter()
+            .filter(move |socket| socket.path == path)
     }
 }
 

@@ -39,6 +39,8 @@ impl Known {
     /// The attributes of a number; nothing if there are none.
     pub(super) fn of(&self, number: u8) -> &[u8] {
         let place = usize::from(number).checked_sub(1);
-        place.and_then(|place| self.0.get(place)).map_or(&[], |known| known)
+        place
+            .and_then(|place| self.0.get(place))
+            .map_or(&[], |known| known)
     }
 }

@@ -283,7 +283,10 @@ fn nexthop_objects_matter_only_to_those_who_use_them() {
         nexthop: true,
         ..Aside::default()
     };
-    without.apply(News::Is(Object::Route(route("192.0.2.2", 1, 101), by_nexthop)));
+    without.apply(News::Is(Object::Route(
+        route("192.0.2.2", 1, 101),
+        by_nexthop,
+    )));
     without.apply(News::Nexthops);
     assert_eq!(without.needs(), Kinds::ROUTES_V4);
 }
@@ -298,7 +301,10 @@ fn a_whole_dump_replaces_the_picture_of_its_kind_only() {
     let mut mirror = mirror(&[is(&old), is(&kept), is(&v6)]);
     mirror.need(Kinds::ALL);
     mirror.begin(Kinds::ROUTES_V4);
-    assert_eq!(mirror.record(Object::Route(kept, Aside::default())), Kinds::NONE);
+    assert_eq!(
+        mirror.record(Object::Route(kept, Aside::default())),
+        Kinds::NONE
+    );
     assert_eq!(
         mirror.end(Kinds::ROUTES_V4, Dumped::Whole),
         Kinds::ROUTES_V4
