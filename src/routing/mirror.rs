@@ -143,6 +143,9 @@ pub enum News {
     Gone(Object),
     /// a nexthop object has changed or gone, perhaps with its routes
     Nexthops,
+    /// the IPv6 parameters of a device have changed, perhaps with the metrics of routes by router advertisements, of which
+    /// no event tells (ndisc.c: ndisc_router_discovery)
+    Parameters,
 }
 
 /// How a dump ended.
@@ -335,6 +338,11 @@ impl Mirror {
             News::Gone(Object::Rule(rule)) => self.rule_gone(&rule),
             News::Nexthops => {
                 self.needs.add(self.nexthops);
+                Kinds::NONE
+            }
+            News::Parameters => {
+                let any = self.routes().iter().any(is_advertised);
+                self.needs.add(Kinds::ROUTES_V6.when(any));
                 Kinds::NONE
             }
         }
@@ -681,8 +689,9 @@ impl Mirror {
         let second = family(&route) == Family::V4
             && route.protocol != PROTOCOL
             && self.routes().iter().any(beside);
-        self.needs
-            .add(route.kind().when(second || self.leads_by_hops(&route)));
+        // The event of a new one comes before its metrics are set.
+        let unsure = second || is_advertised(&route) || self.leads_by_hops(&route);
+        self.needs.add(route.kind().when(unsure));
         self.record(Object::Route(route, aside))
     }
 
@@ -764,6 +773,11 @@ pub(crate) fn family(route: &Route) -> Family {
 /// Whether its destination is everything.
 pub(crate) fn is_default(route: &Route) -> bool {
     route.destination.prefix_len() == 0
+}
+
+/// Whether the kernel has made it by a router advertisement (`RTPROT_RA`).
+fn is_advertised(route: &Route) -> bool {
+    route.protocol == 9 && family(route) == Family::V6 && is_default(route)
 }
 
 fn relevant(route: &Route) -> bool {

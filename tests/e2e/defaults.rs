@@ -554,3 +554,54 @@ fn the_further_addresses_are_the_gateways() {
     let first: std::net::Ipv4Addr = [192, 0, 2, 1].into();
     assert_eq!(own, IpAddr::from(Addresses::further_v4(first, 8)));
 }
+
+/// Sends a router advertisement by the first provider's gateway, from this address of its.
+fn advertise(lab: &Lab, from: &str, hop_limit: u8, preference: u8, mtu: u16) {
+    let [high, low] = mtu.to_be_bytes();
+    let flags = preference << 3;
+    // RFC 4861 section 4.2: type, code, checksum, hop limit, flags, a lifetime of 1800 s, two times; then the option MTU.
+    let message = [
+        134, 0, 0, 0, hop_limit, flags, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0, 5, 1, 0, 0, 0, 0, high, low,
+    ];
+    let bytes: String = message.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    // IPV6_MULTICAST_HOPS
+    let to = format!("IP6-SENDTO:[ff02::1%line]:58,setsockopt=41:18:i255,bind=[{from}%line]");
+    let line = format!("printf '{bytes}' | socat -u STDIN '{to}'");
+    lab.provider(1).gateway.run(&["sh", "-c", &line]);
+}
+
+/// Two routers on one link: of equal metrics, the router preference decides (RFC 4191). Their MTU is taken over.
+#[test]
+fn two_routers_that_advertise_themselves() {
+    in_lab(|| {
+        let lab = lab();
+        lab.provider(1)
+            .gateway
+            .ip("addr add fe80::2/64 dev line nodad");
+        lab.router.sysctl("ipv6/conf/eth1/accept_ra", 2);
+        let settings = settings(&lab, Family::V6);
+        let daemon = Daemon::start(&lab.router, &settings);
+        let carries = |text: &str| {
+            let told = || carried(&lab, Family::V6, "176").contains(text);
+            assert!(
+                wait_until(SOON, told),
+                "{text}: {}",
+                carried(&lab, Family::V6, "176")
+            );
+        };
+        advertise(&lab, "fe80::1", 61, 0, 1480);
+        goes_via(&lab, &daemon, 1, Family::V6, "fe80::1");
+        carries("mtu 1480 hoplimit 61");
+        // The same metric, a higher preference.
+        advertise(&lab, "fe80::2", 61, 1, 1480);
+        goes_via(&lab, &daemon, 1, Family::V6, "fe80::2");
+        carries("pref high");
+        assert_eq!(gateways(&daemon, 1, Family::V6), 2);
+        // Without an event about a route.
+        advertise(&lab, "fe80::2", 61, 1, 1400);
+        carries("mtu 1400");
+        advertise(&lab, "fe80::2", 61, 3, 1400);
+        goes_via(&lab, &daemon, 1, Family::V6, "fe80::1");
+        carries("pref medium");
+    });
+}

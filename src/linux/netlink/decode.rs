@@ -18,7 +18,7 @@ use crate::linux::netlink::attribute::{
     FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, NHA_GATEWAY, NHA_GROUP, NHA_OIF,
     RTA_ENCAP, RTA_ENCAP_TYPE, RTA_NH_ID, RTA_PREF, RTA_VIA,
 };
-use crate::linux::netlink::prefilter::{RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
+use crate::linux::netlink::prefilter::{INET6, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 use crate::routing::mirror::{Aside, News, Object};
 use crate::routing::objects::{
     Address, Extras, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
@@ -31,6 +31,7 @@ const RTNH_F_ONLINK: u8 = 4;
 /// The object in a message. None: it is of no kind that we watch, or lacks a mandatory attribute.
 pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News> {
     let object = match message_type {
+        libc::RTM_NEWLINK if payload.first() == Some(&INET6) => return Some(News::Parameters),
         libc::RTM_NEWLINK | libc::RTM_DELLINK => Object::Link(link(payload)?),
         libc::RTM_NEWADDR | libc::RTM_DELADDR => Object::Address(address(payload)?),
         libc::RTM_NEWROUTE | libc::RTM_DELROUTE => {
