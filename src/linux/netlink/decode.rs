@@ -363,7 +363,8 @@ fn unspecified(family: Family) -> IpAddr {
 mod tests {
     use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
     use rtnetlink::packet_route::route::{
-        RouteAddress, RouteAttribute, RouteMessage, RouteNextHop,
+        RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteNextHop, RouteNextHopFlags,
+        RouteRealm,
     };
     use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
 
@@ -460,20 +461,132 @@ mod tests {
         assert_eq!(route.gateway, Some(gateway));
     }
 
-    #[test]
-    fn no_bytes_panic() {
+    /// A default over two ways, with metrics and a realm, and what is made of it.
+    fn over_two_ways() -> (RouteMessage, [Route; 2]) {
+        let way = |device, gateway: &str, flags| {
+            let mut way = RouteNextHop::default();
+            (way.interface_index, way.flags) = (device, flags);
+            let gateway = RouteAddress::Inet(gateway.parse().unwrap());
+            way.attributes = vec![
+                RouteAttribute::Gateway(gateway),
+                RouteAttribute::Realm(RouteRealm {
+                    source: 0,
+                    destination: 7,
+                }),
+            ];
+            way
+        };
         let mut message = RouteMessage::default();
         message.header.address_family = AddressFamily::Inet;
-        message.attributes = vec![RouteAttribute::MultiPath(vec![RouteNextHop::default()])];
+        message.header.kind = RouteType::Unicast;
+        message.attributes = vec![
+            RouteAttribute::Metrics(vec![RouteMetric::Mtu(1400)]),
+            RouteAttribute::MultiPath(vec![
+                way(3, "192.0.2.1", RouteNextHopFlags::Onlink),
+                way(4, "192.0.2.65", RouteNextHopFlags::empty()),
+            ]),
+        ];
+        let (whole, _) = route(&bytes(&message)).unwrap();
+        let hop = |device, gateway: &str, onlink| Route {
+            kind: RouteKind::Hop,
+            device,
+            gateway: gateway.parse().ok(),
+            onlink,
+            ..whole
+        };
+        let hops = [hop(3, "192.0.2.1", true), hop(4, "192.0.2.65", false)];
+        (message, hops)
+    }
+
+    #[test]
+    fn each_way_of_several_is_told_with_all_that_it_carries() {
+        let (message, expected) = over_two_ways();
+        let mut carried = Vec::new();
+        let mut found = Vec::new();
+        hops(&bytes(&message), &mut |object| {
+            let Object::Route(route, aside) = object else {
+                panic!("{object:?}");
+            };
+            found.push(route);
+            carried.push(aside.attributes.to_vec());
+        });
+        assert_eq!(found, expected);
+        let mtu = [12_u16, 8, 8, 2].map(u16::to_ne_bytes).concat();
+        let realm = [8_u16, 11].map(u16::to_ne_bytes).concat();
+        let all = [
+            mtu,
+            1400_u32.to_ne_bytes().to_vec(),
+            realm,
+            7_u32.to_ne_bytes().to_vec(),
+        ];
+        assert_eq!(carried, [all.concat(), all.concat()]);
+    }
+
+    #[test]
+    fn attributes_without_room_are_left_out_as_a_whole() {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        let carried = |message: &RouteMessage| {
+            let (route, aside) = route(&bytes(message)).unwrap();
+            (route.extras.number, aside.attributes.len())
+        };
+        let metrics = |count| RouteAttribute::Metrics(vec![RouteMetric::Mtu(1400); count]);
+        message.attributes = vec![metrics(11)];
+        assert_eq!(carried(&message), (0, 92));
+        message.attributes.push(RouteAttribute::Realm(RouteRealm {
+            source: 0,
+            destination: 7,
+        }));
+        assert_eq!(carried(&message), (Extras::LEFT_OUT, 0));
+    }
+
+    #[test]
+    fn a_nexthop_object_is_a_way_or_a_group() {
+        let (_, [whole, _]) = over_two_ways();
+        let object = |attributes: &[(u16, &[u8])]| {
+            let mut message = vec![2, 0, 0, 0, 4, 0, 0, 0]; // onlink
+            for (kind, value) in attributes {
+                let length = u16::try_from(value.len() + 4).unwrap();
+                message.extend([length.to_ne_bytes(), kind.to_ne_bytes()].concat());
+                message.extend_from_slice(value);
+            }
+            message
+        };
+        let device = 5_u32.to_ne_bytes();
+        let single = object(&[(NHA_OIF, &device), (NHA_GATEWAY, &[192, 0, 2, 9])]);
+        let mut members = Members::new();
+        let hop = nexthop(&single, whole, &mut members).unwrap();
+        assert_eq!((hop.device, hop.gateway), (5, Some([192, 0, 2, 9].into())));
+        assert!(hop.onlink && members.is_empty());
+        let member = |number: u32| [number.to_ne_bytes(), [0; 4]].concat();
+        let group = object(&[(NHA_GROUP, &[member(1), member(2)].concat())]);
+        let whole = Route { device: 0, ..whole };
+        assert_eq!(nexthop(&group, whole, &mut members), None);
+        assert_eq!(members, [1, 2]);
+        let crowd: Vec<u8> = (0..100).flat_map(member).collect();
+        nexthop(&object(&[(NHA_GROUP, &crowd)]), whole, &mut members);
+        assert_eq!(members.len(), NEXTHOPS_MAX);
+        for end in 0..single.len() {
+            let _ = nexthop(&single[..end], whole, &mut members);
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic() {
+        let (message, [_, second]) = over_two_ways();
         let whole = bytes(&message);
-        for end in 0..whole.len() {
+        for end in 0..=whole.len() {
             for at in 0..end {
-                for byte in [0, 1, 0xff] {
+                for byte in [0, 1, 3, 5, 7, 0x7f, 0xff] {
                     let mut cut = whole[..end].to_vec();
                     cut[at] = byte;
                     for kind in libc::RTM_NEWLINK..=libc::RTM_DELRULE {
                         let _ = news(kind, 0, &cut);
                     }
+                    let mut count = 0;
+                    hops(&cut, &mut |_| count += 1);
+                    assert!(count <= 2, "no way is told twice: {cut:?}");
+                    let _ = nexthop(&cut, second, &mut Members::new());
                 }
             }
         }

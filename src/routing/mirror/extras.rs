@@ -44,3 +44,36 @@ impl Known {
             .map_or(&[], |known| known)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::layout::fixture::foreign_default;
+    use crate::types::Family;
+
+    fn attributes(number: u8) -> Attributes {
+        Vec::from_slice(&[number; 12]).unwrap()
+    }
+
+    #[test]
+    fn equal_attributes_have_one_number_and_those_of_no_route_make_room() {
+        let mut known = Known::new();
+        let mut routes = std::vec::Vec::new();
+        let route = |number: u8| {
+            let mut route = foreign_default(Family::V4, 254, 0);
+            route.extras.number = number;
+            route
+        };
+        for number in 1..=32 {
+            assert_eq!(known.number(&attributes(number), &routes), number);
+            routes.push(route(number));
+        }
+        assert_eq!(known.number(&attributes(7), &routes), 7);
+        assert_eq!(known.of(7), &attributes(7)[..]);
+        assert_eq!(known.number(&attributes(99), &routes), Extras::LEFT_OUT);
+        assert!(known.of(Extras::LEFT_OUT).is_empty() && known.of(0).is_empty());
+        routes.remove(4);
+        assert_eq!(known.number(&attributes(99), &routes), 5);
+        assert_eq!(known.of(5), &attributes(99)[..]);
+    }
+}
