@@ -88,10 +88,9 @@
 //! These further invariants of the design hold in part so far:
 //!
 //! 11. Firewall rules are never changed. There are no firewall objects of ours yet.
-//! 12. A default route of ours has the gateway of the learned one, and is `onlink` where the kernel would otherwise refuse
-//!     it. `routing::uplink::tests::the_gateway_is_that_of_the_best_foreign_default_route`,
-//!     `a_gateway_outside_every_network_of_its_device_is_on_the_link`. Other attributes that affect packets, as the MTU, are
-//!     not copied yet.
+//! 12. A default route of ours has all of the learned one that changes packets: gateway, `onlink`, metrics, realm,
+//!     encapsulation. `e2e::defaults`, for example `a_default_carries_what_the_learned_one_does`;
+//!     `routing::uplink::tests::a_gateway_outside_every_network_of_its_device_is_on_the_link`.
 //! 13. An established connection on a healthy provider should survive what happens to another provider. This is not ensured
 //!     yet: a swap moves the traffic of all connections.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]

@@ -97,6 +97,12 @@ pub const LINKS_MAX: usize = 256;
 pub const ADDRESSES_MAX: usize = 512;
 /// Default routes that may win over ours or tell of an uplink, and routes of ours, that are watched.
 pub const ROUTES_MAX: usize = 1024;
+/// Attributes of routes that are remembered, each kind once: metrics, realms, encapsulations.
+pub const EXTRAS_MAX: usize = 32;
+/// Longest attributes of one route, in bytes: ten metrics, or six and a congestion control.
+pub const EXTRAS_BYTES_MAX: usize = 92;
+/// Members of a group of nexthop objects that are asked for their ways.
+pub const NEXTHOPS_MAX: usize = 32;
 /// Addresses that are neither a provider's nor in its network: enough to know what the router's own are, so that a name that
 /// resolves to one of them is no server.
 pub const OTHER_ADDRESSES_MAX: usize = 64;

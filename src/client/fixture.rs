@@ -42,6 +42,7 @@ pub(super) fn online(family: Family, device: &str, metric: u32) -> Path {
         since_ms: 11_520_000,
         address: address.parse().ok(),
         gateway: gateway.parse().ok(),
+        gateways: 1,
         metric: Some(Metric(metric)),
         installed: true,
         rounds: Rounds {

@@ -276,7 +276,7 @@ impl<'m> RouteSync<'m> {
         (sync.doubted, sync.not_before) = (false, None);
         let planned = self.want(family, cx.engine) || planned;
         let refusals = &mut self.refusals[family];
-        let mut attempt = Attempt::begin(&mut self.requests, refusals, now);
+        let mut attempt = Attempt::begin(&mut self.requests, refusals, self.mirror, now);
         let (routes, rules) = (self.mirror.routes(), self.mirror.rules());
         diff::changes(family, self.wanted, routes, rules, &mut |change| {
             attempt.ask(change)

@@ -269,6 +269,7 @@ impl<'a> Snapshot<'a> {
             since_ms: self.ms_since(path.since),
             address: uplink.address,
             gateway: uplink.gateway,
+            gateways: uplink.gateways,
             metric,
             installed: metric.is_some_and(|metric| self.has(family, uplink, metric)),
             overridden_by: metric.and_then(|metric| self.overridden_by(family, metric)),

@@ -14,7 +14,7 @@ use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::Kinds;
 use crate::routing::mwan3;
-use crate::routing::objects::{Change, Route};
+use crate::routing::objects::{Change, Extras, Route};
 use crate::routing::others::jumped_over;
 use crate::routing::uplink;
 use crate::text::text;
@@ -149,6 +149,7 @@ impl Warnings {
         for path in snapshot.engine.paths() {
             if let Some(provider) = snapshot.engine.config().at(path.id.slot) {
                 warn_of_pin(self, provider, path.id.family, &snapshot.reason(path));
+                self.warn_of_extras(provider, path.id, &snapshot);
             }
         }
         for warning in self.all.iter().filter(|warning| !known.contains(warning)) {
@@ -172,6 +173,19 @@ impl Warnings {
             );
             let cure = advice(format_args!("{cure}"));
             self.add("overflow", None, what, cure);
+        }
+    }
+
+    /// Warns of attributes of a learned default route that are not copied.
+    fn warn_of_extras(&mut self, provider: &Provider, id: PathId, snapshot: &Snapshot<'_>) {
+        let uplink = snapshot.uplink(id);
+        if uplink.is_some_and(|uplink| uplink.extras.number == Extras::LEFT_OUT) {
+            let what = format_args!(
+                "the metrics of its {} default route are more than there is room for: ours go without",
+                id.family
+            );
+            let cure = format_args!("give the route fewer (`mtu`, `advmss` and the like)");
+            self.add("overflow", Some(&provider.id), what, advice(cure));
         }
     }
 

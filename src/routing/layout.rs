@@ -14,7 +14,7 @@ use heapless::Vec;
 
 pub use self::error_routes::{ErrorEffect, error_effect};
 pub use self::policy_tables::Tables;
-use super::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
+use super::objects::{Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
 use super::uplink::Uplink;
 use crate::config::{Config, Provider};
 use crate::engine::{Plan, RankedPath};
@@ -157,6 +157,7 @@ impl Wanted {
                     destination: network,
                     gateway: None,
                     onlink: false,
+                    extras: Extras::default(),
                     ..default
                 };
                 self.add_route(situation, route);
@@ -374,6 +375,7 @@ fn defaults(routes: &[Route], family: Family, table: u32) -> impl Iterator<Item 
     routes
         .iter()
         .filter(move |r| r.table == table && r.destination == default && r.from.is_none())
+        .filter(|r| r.kind != RouteKind::Hop)
 }
 
 /// 0.0.0.0/0 or ::/0
@@ -398,12 +400,15 @@ fn default_route(family: Family, table: u32, metric: Metric, uplink: &Uplink) ->
         source: uplink.address.filter(IpAddr::is_ipv4),
         onlink: uplink.onlink && gateway.is_some(), // the kernel refuses the flag without a gateway
         from: None,
+        extras: uplink.extras.copied(),
     }
 }
 
 /// Whether a default route can lead through this uplink.
 fn leads(family: Family, uplink: &Uplink) -> bool {
-    let gateway = uplink.gateway.is_some_and(|g| Family::of(g) == family);
+    // IPv4 also goes by way of IPv6 routers (RFC 8950).
+    let fits = |g: IpAddr| family == Family::V4 || g.is_ipv6();
+    let gateway = uplink.gateway.is_some_and(fits);
     uplink.routable && uplink.index != 0 && (uplink.direct || gateway)
 }
 

@@ -13,6 +13,7 @@
 //! Room is bounded. What concerns us comes first ([`Mirror::watch`]), and of what many tell of one uplink, the best few.
 //! What has no room is counted, and dumped as soon as there is room again.
 
+mod extras;
 mod interest;
 mod missing;
 mod table;
@@ -21,7 +22,9 @@ use interest::{Class, Interest, Watched};
 
 use crate::limits::{ADDRESSES_MAX, LINKS_MAX, OTHER_ADDRESSES_MAX, ROUTES_MAX, RULES_MAX};
 use crate::routing::asked::is_wide;
-use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::routing::objects::{
+    Address, Attributes, Extras, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
+};
 use crate::types::{Family, PROTOCOL};
 pub use interest::{EachNamed, Named};
 pub(crate) use interest::{is_policy_table, preference};
@@ -114,10 +117,19 @@ pub enum Object {
     Link(Link),
     /// an address
     Address(Address),
-    /// a route, and whether a nexthop object (`RTA_NH_ID`) holds its way
-    Route(Route, bool),
+    /// a route, and what the mirror does not hold with it
+    Route(Route, Aside),
     /// a rule
     Rule(Rule),
+}
+
+/// What comes with a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aside {
+    /// whether a nexthop object (`RTA_NH_ID`) holds its way
+    pub nexthop: bool,
+    /// what it carries, unless its [`Extras`] have a number already
+    pub attributes: Attributes,
 }
 
 /// What an event says.
@@ -131,6 +143,9 @@ pub enum News {
     Gone(Object),
     /// a nexthop object has changed or gone, perhaps with its routes
     Nexthops,
+    /// the IPv6 parameters of a device have changed, perhaps with the metrics of routes by router advertisements, of which
+    /// no event tells (ndisc.c: ndisc_router_discovery)
+    Parameters,
 }
 
 /// How a dump ended.
@@ -186,6 +201,7 @@ pub struct Mirror {
     addresses: Table<Address, ADDRESSES_MAX>,
     routes: Table<Route, ROUTES_MAX>,
     rules: Table<Rule, RULES_MAX>,
+    extras: extras::Known,
 }
 
 impl Default for Mirror {
@@ -202,6 +218,7 @@ impl Mirror {
             addresses: Table::new(),
             routes: Table::new(),
             rules: Table::new(),
+            extras: extras::Known::new(),
             dumping: Kinds::NONE,
             ways_changed: false,
             left_out: Kinds::NONE,
@@ -245,6 +262,11 @@ impl Mirror {
     /// The device of a name.
     pub fn link_named(&self, name: &str) -> Option<&Link> {
         self.links().iter().find(|link| link.name == name)
+    }
+
+    /// The attributes that a route carries, as netlink has them.
+    pub fn attributes(&self, extras: Extras) -> &[u8] {
+        self.extras.of(extras.number)
     }
 
     /// What a fresh dump must show anew, because events did not tell it for sure.
@@ -298,21 +320,29 @@ impl Mirror {
         changed
     }
 
-    fn take_in(&mut self, news: News) -> Kinds {
+    fn take_in(&mut self, mut news: News) -> Kinds {
+        if let News::Is(object) | News::Replaces(object) | News::Gone(object) = &mut news {
+            self.number_extras(object);
+        }
         match news {
             News::Is(Object::Link(link)) => self.link_is(link),
-            News::Is(Object::Route(route, nexthop)) => self.route_is(route, nexthop),
+            News::Is(Object::Route(route, aside)) => self.route_is(route, aside),
             News::Is(object) | News::Replaces(object @ (Object::Address(_) | Object::Rule(_))) => {
                 self.record(object)
             }
             News::Replaces(Object::Link(link)) => self.link_is(link),
-            News::Replaces(Object::Route(route, nexthop)) => self.route_replaces(route, nexthop),
+            News::Replaces(Object::Route(route, aside)) => self.route_replaces(route, aside),
             News::Gone(Object::Link(link)) => self.link_gone(link.index),
             News::Gone(Object::Address(address)) => self.address_gone(&address),
             News::Gone(Object::Route(route, _)) => self.route_gone(&route),
             News::Gone(Object::Rule(rule)) => self.rule_gone(&rule),
             News::Nexthops => {
                 self.needs.add(self.nexthops);
+                Kinds::NONE
+            }
+            News::Parameters => {
+                let any = self.routes().iter().any(is_advertised);
+                self.needs.add(Kinds::ROUTES_V6.when(any));
                 Kinds::NONE
             }
         }
@@ -380,12 +410,13 @@ impl Mirror {
     }
 
     /// Take in that a thing exists, without concluding anything from it; what has changed.
-    pub fn record(&mut self, object: Object) -> Kinds {
+    pub fn record(&mut self, mut object: Object) -> Kinds {
+        self.number_extras(&mut object);
         match object {
             Object::Link(link) => self.record_link(link),
             Object::Address(address) => self.record_address(address),
             Object::Route(route, _) if !relevant(&route) => Kinds::NONE,
-            Object::Route(route, nexthop) => self.record_route(route, nexthop),
+            Object::Route(route, aside) => self.record_route(route, aside.nexthop),
             Object::Rule(rule) if self.leaves_out(&rule) => Kinds::NONE,
             Object::Rule(rule) => {
                 // Equal ones are one: `same` needs the rule that is moved into the table.
@@ -397,6 +428,18 @@ impl Mirror {
                 self.twins.add(Kinds::RULES.when(twin));
                 self.recorded(Kinds::RULES, inserted, |mirror| &mirror.rules)
             }
+        }
+    }
+
+    /// Gives what a route carries its number.
+    fn number_extras(&mut self, object: &mut Object) {
+        if let Object::Route(route, aside) = object
+            && !aside.attributes.is_empty()
+            && relevant(route)
+        {
+            let known = self.routes.as_slice();
+            route.extras.number = self.extras.number(&aside.attributes, known);
+            aside.attributes.clear();
         }
     }
 
@@ -446,7 +489,10 @@ impl Mirror {
         self.nexthops.add(kind.when(nexthop));
         let same = |old: &Route| *old == route;
         let inserted = self.routes.insert(route, same, &self.interest);
-        self.twins.add(kind.when(inserted == Inserted::Again));
+        let twin = inserted == Inserted::Again && route.kind != RouteKind::Hop;
+        self.twins.add(kind.when(twin));
+        let left_out = inserted == Inserted::New && route.extras.number == Extras::LEFT_OUT;
+        self.count_overflows(left_out.into());
         self.recorded(kind, inserted, |mirror| &mirror.routes)
     }
 
@@ -541,8 +587,12 @@ impl Mirror {
     }
 
     fn link_is(&mut self, link: Link) -> Kinds {
-        let (index, up) = (link.index, link.up);
+        let (index, up, carrier) = (link.index, link.up, link.carrier);
         let mut changed = self.record(Object::Link(link));
+        // The kernel deletes nexthop objects with the carrier, and IPv4 routes by them without an event (nexthop.c:
+        // nh_netdev_event).
+        let lost = !carrier && changed.has(Kinds::LINKS);
+        self.needs.add(self.nexthops.when(lost));
         if !up {
             changed.add(self.device_lost_routes(index, Kinds::ROUTES));
         }
@@ -618,14 +668,14 @@ impl Mirror {
             let multipath = self
                 .routes()
                 .iter()
-                .any(|route| of_kind(route) && route.kind == RouteKind::Multipath);
+                .any(|route| of_kind(route) && route.has_hops());
             changed.add(kind.when(removed));
             self.needs.add(kind.when(removed || multipath));
         }
         changed
     }
 
-    fn route_is(&mut self, route: Route, nexthop: bool) -> Kinds {
+    fn route_is(&mut self, route: Route, aside: Aside) -> Kinds {
         // An IPv6 sibling joins: the event shows the whole, and the mirror has the part.
         let joined = family(&route) == Family::V6
             && self.routes().iter().any(|old| {
@@ -634,20 +684,36 @@ impl Mirror {
                     && (old.kind == RouteKind::Multipath || route.kind == RouteKind::Multipath)
             });
         self.needs.add(Kinds::ROUTES_V6.when(joined));
-        self.record(Object::Route(route, nexthop))
+        // Among IPv4 routes of one key, it may be the first or the last.
+        let beside = |old: &Route| same_key(old, &route) && *old != route;
+        let second = family(&route) == Family::V4
+            && route.protocol != PROTOCOL
+            && self.routes().iter().any(beside);
+        // The event of a new one comes before its metrics are set.
+        let unsure = second || is_advertised(&route) || self.leads_by_hops(&route);
+        self.needs.add(route.kind().when(unsure));
+        self.record(Object::Route(route, aside))
     }
 
-    fn route_replaces(&mut self, route: Route, nexthop: bool) -> Kinds {
+    /// Whether a dump must show the ways of a route.
+    fn leads_by_hops(&self, route: &Route) -> bool {
+        let leaves_out = !self.interest.is_general() && route.class(&self.interest) == Class::Other;
+        route.has_hops() && route.protocol != PROTOCOL && is_default(route) && !leaves_out
+    }
+
+    fn route_replaces(&mut self, route: Route, aside: Aside) -> Kinds {
         let kind = Kinds::routes(family(&route));
         let candidates = self
             .routes()
             .iter()
-            .filter(|old| same_key(old, &route))
+            .filter(|old| same_key(old, &route) && old.kind != RouteKind::Hop)
             .count();
-        if candidates != 1 {
-            // The key alone does not tell which of several was replaced.
-            self.needs.add(kind.when(candidates > 1));
-            return self.route_is(route, nexthop);
+        // The key alone does not tell which of several was replaced. Where a dump must show the ways, those that are known
+        // are more likely right than none.
+        let by_hops = self.leads_by_hops(&route);
+        if candidates != 1 || by_hops {
+            self.needs.add(kind.when(candidates > 1 || by_hops));
+            return self.route_is(route, aside);
         }
         let unchanged = self.routes().contains(&route);
         // It may have been one that looks alike, or, to a network, a foreign one that the mirror does not hold.
@@ -656,7 +722,7 @@ impl Mirror {
         if !unchanged {
             self.needs.add(self.few.and(kind));
             self.routes.remove(|old| same_key(old, &route));
-            self.record(Object::Route(route, nexthop));
+            self.record(Object::Route(route, aside));
         }
         kind.when(!unchanged)
     }
@@ -664,15 +730,18 @@ impl Mirror {
     fn route_gone(&mut self, gone: &Route) -> Kinds {
         let kind = Kinds::routes(family(gone));
         if self.routes.remove(|old| old == gone) {
-            self.needs.add(kind.when(self.twins.has(kind)));
+            let hop = |old: &Route| old.kind == RouteKind::Hop && same_key(old, gone);
+            let hops = gone.has_hops() && self.routes.remove(hop);
+            self.needs.add(kind.when(hops || self.twins.has(kind)));
             let one_of_few = gone.few_suffice(&self.interest);
             self.needs.add(self.few.and(kind.when(one_of_few)));
             return kind;
         }
         // Part of a multipath route, or a route that the mirror knows otherwise.
-        let like = self.routes().iter().any(|old| {
-            same_key(old, gone) && (old.device == gone.device || old.kind == RouteKind::Multipath)
-        });
+        let like = self
+            .routes()
+            .iter()
+            .any(|old| same_key(old, gone) && (old.device == gone.device || old.has_hops()));
         self.needs.add(kind.when(like));
         if relevant(gone) {
             self.unknown_gone(kind);
@@ -704,6 +773,11 @@ pub(crate) fn family(route: &Route) -> Family {
 /// Whether its destination is everything.
 pub(crate) fn is_default(route: &Route) -> bool {
     route.destination.prefix_len() == 0
+}
+
+/// Whether the kernel has made it by a router advertisement (`RTPROT_RA`).
+fn is_advertised(route: &Route) -> bool {
+    route.protocol == 9 && family(route) == Family::V6 && is_default(route)
 }
 
 fn relevant(route: &Route) -> bool {

@@ -3,6 +3,9 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use heapless::Vec;
+
+use crate::limits::EXTRAS_BYTES_MAX;
 use crate::text::text;
 use crate::types::{DeviceName, Family, Mark, Metric, Ours, PROTOCOL, Prefix};
 
@@ -61,9 +64,57 @@ pub struct Route {
     pub onlink: bool,
     /// IPv6: only for packets from this prefix (`RTA_SRC`)
     pub from: Option<Prefix>,
+    /// what it carries besides
+    pub extras: Extras,
 }
 
+/// What a route carries besides its way. Two routes of one mirror carry the same if and only if these are equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// the number that the mirror has given to the [`Attributes`]; 0: there are none
+    pub number: u8,
+    /// IPv6: the router preference as `RTA_PREF` has it (RFC 4191 section 2.1): 0 medium, 1 high, 3 low
+    pub preference: u8,
+}
+
+impl Extras {
+    /// The number of attributes that there is no room for.
+    pub const LEFT_OUT: u8 = u8::MAX;
+
+    /// What ours carry, where the learned route carries this.
+    #[must_use]
+    pub fn copied(self) -> Extras {
+        match self.number {
+            Extras::LEFT_OUT => Extras { number: 0, ..self },
+            _ => self,
+        }
+    }
+
+    /// The order by router preference: high, medium, low.
+    pub fn order(self) -> u8 {
+        match self.preference {
+            1 => 0,
+            3 => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// The attributes of a route that are copied as they are: `RTA_METRICS`, `RTA_FLOW`, `RTA_ENCAP_TYPE` and `RTA_ENCAP`, each
+/// with its header (`struct rtattr`, linux/rtnetlink.h).
+pub type Attributes = Vec<u8, EXTRAS_BYTES_MAX>;
+
 impl Route {
+    /// Whether it leads by the one device that it names.
+    pub(super) fn is_way(&self) -> bool {
+        matches!(self.kind, RouteKind::Unicast | RouteKind::Hop)
+    }
+
+    /// Whether the ways that it leads by are routes of their own in the mirror, of kind [`RouteKind::Hop`].
+    pub(super) fn has_hops(&self) -> bool {
+        matches!(self.kind, RouteKind::Multipath | RouteKind::Nexthop(_))
+    }
+
     /// Whether it is an IPv6 route of ours that others have joined (`ip -6 route append` does it): the kernel holds each
     /// way for a route, and shows them as one. Device and gateway are those of our way, which alone may be deleted; to
     /// replace it would replace all.
@@ -79,6 +130,10 @@ pub enum RouteKind {
     Unicast,
     /// leads somewhere by several ways (`RTA_MULTIPATH`)
     Multipath,
+    /// leads somewhere by the ways of the nexthop object of this number, which tells them only when asked
+    Nexthop(u32),
+    /// one way of a route that is of one of the two kinds before: it tells of an uplink, and is no route in the kernel
+    Hop,
     /// refuses, or does something else that is not leading
     Other,
 }

@@ -7,7 +7,7 @@ use heapless::Vec;
 use crate::config::{Config, Provider};
 use crate::limits::PROVIDERS_MAX;
 use crate::routing::mirror::{Mirror, family, is_default, is_policy_table, preference};
-use crate::routing::objects::{Address, Link, Route, RouteKind};
+use crate::routing::objects::{Address, Extras, Link, Route};
 use crate::types::{DeviceName, Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of};
 use crate::wire::netifd::Way;
 
@@ -34,6 +34,10 @@ pub struct Uplink {
     pub routable: bool,
     /// the kernel refuses its default route in the swap table, over and over
     pub refused: bool,
+    /// what its learned default route carries, for ours
+    pub extras: Extras,
+    /// how many gateways its default routes name
+    pub gateways: u8,
 }
 
 /// What is said of a provider's way out in one family, by the configuration or by netifd.
@@ -76,7 +80,9 @@ pub fn resolve(
             };
         }
     };
-    let learned = learned_route(config, family, link, mirror);
+    let learned = || learned_routes(config, family, link, mirror);
+    let gateways = gateways(learned());
+    let learned = learned().min_by_key(|route| preference(route));
     let (hop, no_hop) = match (learned, told.way) {
         (Some(route), _) => (route.gateway, route.gateway.is_none()),
         (None, Some(Way::Gateway(gateway))) => (Some(gateway), false),
@@ -100,10 +106,15 @@ pub fn resolve(
         gateway,
         direct,
         network,
-        onlink: gateway.is_some_and(|gateway| is_onlink(gateway, link, mirror)),
+        onlink: gateway.is_some_and(|gateway| {
+            is_onlink(gateway, link, mirror)
+                || learned.is_some_and(|route| route.onlink && route.gateway == Some(gateway))
+        }),
         waiting: waiting(link, own.is_some(), has_way),
         routable: link.up && own.is_some() && has_way,
         refused: false,
+        extras: learned.map_or(Extras::default(), |route| route.extras),
+        gateways,
     }
 }
 
@@ -213,21 +224,30 @@ fn address_in(prefix: Prefix, mirror: &Mirror) -> Option<&Address> {
         .min_by_key(|address| address_of(address))
 }
 
-/// The best foreign default route on the device: it tells the gateway, or that none is needed.
-fn learned_route<'a>(
-    config: &Config,
+/// The foreign default routes on the device: the best tells the gateway, or that none is needed.
+fn learned_routes<'a>(
+    config: &'a Config,
     family: Family,
     link: &Link,
     mirror: &'a Mirror,
-) -> Option<&'a Route> {
+) -> impl Iterator<Item = &'a Route> + Clone {
     let device = link.index;
     foreign_defaults(mirror, family)
-        .filter(|route| route.device == device && route.kind == RouteKind::Unicast)
+        .filter(move |route| route.device == device && route.is_way())
         .filter(|route| !is_our_table(config, route.table))
-        .min_by_key(|route| preference(route))
 }
 
-fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route> {
+/// How many gateways these routes name.
+fn gateways<'a>(routes: impl Iterator<Item = &'a Route> + Clone) -> u8 {
+    let gateways = || routes.clone().filter_map(|route| route.gateway);
+    let first = |(place, gateway): &(usize, IpAddr)| {
+        !gateways().take(*place).any(|before| before == *gateway)
+    };
+    let count = gateways().enumerate().filter(first).count();
+    u8::try_from(count).unwrap_or(u8::MAX)
+}
+
+fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route> + Clone {
     mirror
         .routes()
         .iter()

@@ -233,6 +233,7 @@ mod tests {
                 since_ms: numbers.0,
                 address: addresses.0,
                 gateway: addresses.1,
+                gateways: numbers.6[0],
                 metric: numbers.1.map(Metric),
                 installed: numbers.2,
                 overridden_by: numbers.1.map(Metric),
@@ -482,6 +483,7 @@ mod tests {
             since_ms: u64::MAX,
             address: Some([u8::MAX; 16].into()),
             gateway: Some([u8::MAX; 16].into()),
+            gateways: u8::MAX,
             metric: Some(Metric(u32::MAX)),
             installed: true,
             overridden_by: Some(Metric(u32::MAX)),
@@ -541,7 +543,7 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 4:"));
+        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 5:"));
     }
 
     #[test]

@@ -213,6 +213,8 @@ pub struct Path {
     pub address: Option<IpAddr>,
     /// its gateway
     pub gateway: Option<IpAddr>,
+    /// how many gateways its default routes name
+    pub gateways: u8,
     /// the metric of its route in the swap table
     pub metric: Option<Metric>,
     /// whether the kernel has that route

@@ -24,6 +24,7 @@
 //! | [`reload`] | what a reload keeps, and what it changes |
 //! | [`stop`] | clean stops, and two daemons at once |
 //! | [`external_changes`] | other programs change the kernel's state |
+//! | [`defaults`] | every form of default route, and what it carries |
 //! | [`crowd`] | a thousand links, addresses and routes that do not concern the daemon |
 //! | [`overflow`] | more routes in the kernel than there is room for |
 //! | [`exec`] | commands as checks |
@@ -44,6 +45,7 @@ pub mod answers;
 pub mod asked;
 pub mod checks;
 pub mod crowd;
+pub mod defaults;
 pub mod error_routes;
 pub mod exec;
 pub mod explain;

@@ -7,7 +7,7 @@ use failover::config::{Config, Provider};
 use failover::engine::{Plan, RankedPath};
 use failover::routing::diff::{changes, removal};
 use failover::routing::layout::{Situation, Tables, Wanted};
-use failover::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
+use failover::routing::objects::{Change, Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
 use failover::routing::uplink::Uplink;
 use failover::types::{Family, Mark, Metric, PROTOCOL, Prefix, Slot};
 use nix::net::if_::if_nametoindex;
@@ -240,6 +240,7 @@ impl Router {
             source: address("src"),
             onlink: line.split_whitespace().any(|word| word == "onlink"),
             from: None,
+            extras: Extras::default(),
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use failover::linux::netlink::{Events, Requests};
 use failover::routing::mirror::{Kinds, Mirror};
-use failover::routing::objects::{Change, Route, RouteKind};
+use failover::routing::objects::{Change, Extras, Route, RouteKind};
 use failover::types::{Metric, PROTOCOL};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sched::{CloneFlags, unshare};
@@ -185,6 +185,7 @@ pub(crate) fn default(device: u32, gateway: &str, metric: u32) -> Route {
         source: None,
         onlink: false,
         from: None,
+        extras: Extras::default(),
     }
 }
 

@@ -105,7 +105,7 @@ impl TemporaryRoutes {
         };
         for change in missing {
             requests
-                .carry_out(&change)
+                .carry_out_with(&change, &probed.mirror)
                 .map_err(|fault| format!("the kernel refuses the {change}: {fault}"))?;
             self.added.push(change);
         }

@@ -2,6 +2,7 @@
 
 use super::refusals::Refusals;
 use crate::linux::netlink::Requests;
+use crate::routing::mirror::Mirror;
 use crate::routing::objects::Change;
 use crate::types::{Fault, Instant};
 
@@ -9,6 +10,7 @@ use crate::types::{Fault, Instant};
 pub(super) struct Attempt<'a> {
     requests: &'a mut Requests,
     refusals: &'a mut Refusals,
+    mirror: &'a Mirror,
     now: Instant,
     outcome: Outcome,
 }
@@ -36,12 +38,14 @@ impl<'a> Attempt<'a> {
     pub(super) fn begin(
         requests: &'a mut Requests,
         refusals: &'a mut Refusals,
+        mirror: &'a Mirror,
         now: Instant,
     ) -> Attempt<'a> {
         refusals.begin();
         Attempt {
             requests,
             refusals,
+            mirror,
             now,
             outcome: Outcome::default(),
         }
@@ -56,7 +60,7 @@ impl<'a> Attempt<'a> {
         if held || outcome.stalled.is_some() && deletes {
             return false;
         }
-        match self.requests.carry_out(&change) {
+        match self.requests.carry_out_with(&change, self.mirror) {
             Ok(()) => {
                 outcome.made += 1;
                 outcome.accepted |= self.refusals.remove(&change);

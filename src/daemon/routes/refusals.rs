@@ -155,7 +155,7 @@ fn is_of_all(fault: Fault) -> bool {
 mod tests {
     use super::*;
     use crate::routing::layout::everywhere;
-    use crate::routing::objects::{RouteKind, Rule, RuleVerdict, Selector};
+    use crate::routing::objects::{Extras, RouteKind, Rule, RuleVerdict, Selector};
     use crate::types::{Family, Metric, PROTOCOL, TABLE_MAIN};
 
     fn route(metric: u32) -> Change {
@@ -170,6 +170,7 @@ mod tests {
             source: None,
             onlink: false,
             from: None,
+            extras: Extras::default(),
         })
     }
 

@@ -12,7 +12,7 @@ use crate::routing::diff::kernel::{Answer, Kernel, Packet};
 use crate::routing::layout::fixture::{Scene, foreign_default};
 use crate::routing::layout::{Situation, Wanted};
 use crate::routing::manual::Manual;
-use crate::routing::mirror::{Dumped, Kinds, Object};
+use crate::routing::mirror::{Aside, Dumped, Kinds, Object};
 use crate::routing::objects::{Change, Link};
 
 const PROVIDERS: u8 = 3;
@@ -217,7 +217,7 @@ impl World {
         let kind = Kinds::routes(self.family);
         mirror.begin(kind);
         for route in &self.kernel.routes {
-            mirror.record(Object::Route(*route, false));
+            mirror.record(Object::Route(*route, Aside::default()));
         }
         mirror.end(kind, Dumped::Whole);
     }

@@ -5,12 +5,21 @@ use core::net::IpAddr;
 use nix::libc;
 use rtnetlink::packet_core::{NLA_ALIGNTO, NLA_HEADER_SIZE};
 
+use crate::routing::objects::Attributes as Copied;
 use crate::types::DeviceName;
 
 // linux/rtnetlink.h
 pub(super) const RTA_VIA: u16 = 18;
+pub(super) const RTA_PREF: u16 = 20;
+pub(super) const RTA_ENCAP_TYPE: u16 = 21;
+pub(super) const RTA_ENCAP: u16 = 22;
 pub(super) const RTA_UID: u16 = 25;
 pub(super) const RTA_NH_ID: u16 = 30;
+// linux/nexthop.h
+pub(super) const NHA_ID: u16 = 1;
+pub(super) const NHA_GROUP: u16 = 2;
+pub(super) const NHA_OIF: u16 = 5;
+pub(super) const NHA_GATEWAY: u16 = 6;
 // linux/fib_rules.h
 pub(super) const FRA_SRC: u16 = 2;
 pub(super) const FRA_GOTO: u16 = 4;
@@ -47,6 +56,11 @@ impl Attributes {
         self.0.resize(self.0.len().next_multiple_of(NLA_ALIGNTO), 0);
     }
 
+    /// Adds attributes that have their headers already.
+    pub(super) fn raw(&mut self, attributes: &[u8]) {
+        self.0.extend_from_slice(attributes);
+    }
+
     pub(super) fn byte(&mut self, kind: u16, value: u8) {
         self.push(kind, [&[value], &[]]);
     }
@@ -81,6 +95,16 @@ fn octets(address: IpAddr) -> Vec<u8> {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
     }
+}
+
+/// Adds an attribute to those that are copied. None: there is no room.
+pub(super) fn copy(copied: &mut Copied, kind: u16, value: &[u8]) -> Option<()> {
+    let length = u16::try_from(NLA_HEADER_SIZE + value.len()).ok()?;
+    copied.extend_from_slice(&length.to_ne_bytes()).ok()?;
+    copied.extend_from_slice(&kind.to_ne_bytes()).ok()?;
+    copied.extend_from_slice(value).ok()?;
+    let padded = copied.len().next_multiple_of(NLA_ALIGNTO);
+    copied.resize(padded, 0).ok()
 }
 
 pub(super) fn number(value: &[u8]) -> Option<u32> {

@@ -5,30 +5,38 @@
 use core::net::IpAddr;
 
 use nix::libc;
-use rtnetlink::packet_core::{Emitable, NLM_F_REPLACE, NlasIterator};
+use rtnetlink::packet_core::{Emitable, NLA_ALIGNTO, NLM_F_REPLACE, NlasIterator};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressFlags, AddressHeader, AddressScope};
 use rtnetlink::packet_route::link::{LinkFlags, LinkHeader, LinkLayerType};
 use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 
+use crate::limits::NEXTHOPS_MAX;
 use crate::linux::netlink::attribute::{
     self, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
-    FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_NH_ID, RTA_VIA,
+    FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, NHA_GATEWAY, NHA_GROUP, NHA_OIF,
+    RTA_ENCAP, RTA_ENCAP_TYPE, RTA_NH_ID, RTA_PREF, RTA_VIA,
 };
-use crate::linux::netlink::prefilter::{RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
-use crate::routing::mirror::{News, Object};
-use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::linux::netlink::prefilter::{INET6, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
+use crate::routing::mirror::{Aside, News, Object};
+use crate::routing::objects::{
+    Address, Extras, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
+};
 use crate::types::{Family, Mark, Metric, PROTOCOL, Prefix};
+
+/// linux/rtnetlink.h
+const RTNH_F_ONLINK: u8 = 4;
 
 /// The object in a message. None: it is of no kind that we watch, or lacks a mandatory attribute.
 pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News> {
     let object = match message_type {
+        libc::RTM_NEWLINK if payload.first() == Some(&INET6) => return Some(News::Parameters),
         libc::RTM_NEWLINK | libc::RTM_DELLINK => Object::Link(link(payload)?),
         libc::RTM_NEWADDR | libc::RTM_DELADDR => Object::Address(address(payload)?),
         libc::RTM_NEWROUTE | libc::RTM_DELROUTE => {
-            let (route, nexthop) = route(payload)?;
-            Object::Route(route, nexthop)
+            let (route, aside) = route(payload)?;
+            Object::Route(route, aside)
         }
         libc::RTM_NEWRULE | libc::RTM_DELRULE => Object::Rule(rule(payload)?),
         RTM_NEWNEXTHOP | RTM_DELNEXTHOP => return Some(News::Nexthops),
@@ -48,9 +56,18 @@ pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News
 fn attributes(
     payload: &[u8],
     header: &impl Emitable,
+    each: impl FnMut(u16, &[u8]) -> Option<()>,
+) -> Option<()> {
+    attributes_behind(payload, header.buffer_len(), each)
+}
+
+/// The same, where the header has this length.
+fn attributes_behind(
+    payload: &[u8],
+    header: usize,
     mut each: impl FnMut(u16, &[u8]) -> Option<()>,
 ) -> Option<()> {
-    NlasIterator::new(payload.get(header.buffer_len()..)?).try_for_each(|attribute| {
+    NlasIterator::new(payload.get(header..)?).try_for_each(|attribute| {
         let attribute = attribute.ok()?;
         each(attribute.kind(), attribute.value())
     })
@@ -106,12 +123,12 @@ fn address(payload: &[u8]) -> Option<Address> {
     })
 }
 
-/// The route, and whether its gateway and device are in a nexthop object.
-fn route(payload: &[u8]) -> Option<(Route, bool)> {
+fn route(payload: &[u8]) -> Option<(Route, Aside)> {
     let header = RouteHeader::parse(payload).ok()?;
     let family = family(header.address_family)?;
     let nothing = unspecified(family);
-    let mut nexthop = false;
+    let mut nexthop = None;
+    let mut aside = Aside::default();
     let mut first = None;
     let mut destination = nothing;
     let mut from = None;
@@ -129,6 +146,7 @@ fn route(payload: &[u8]) -> Option<(Route, bool)> {
         source: None,
         onlink: header.flags.contains(RouteFlags::Onlink),
         from: None,
+        extras: Extras::default(),
     };
     attributes(payload, &header, |kind, value| {
         match kind {
@@ -142,13 +160,22 @@ fn route(payload: &[u8]) -> Option<(Route, bool)> {
             libc::RTA_PREFSRC => route.source = Some(attribute::address(value)?),
             libc::RTA_MULTIPATH => {
                 route.kind = RouteKind::Multipath;
-                first = way(value);
+                first = hop(value, route, &mut Aside::default())
+                    .map(|(first, _)| (first.device, first.gateway));
             }
-            RTA_NH_ID => nexthop = true,
-            _ => {}
+            RTA_NH_ID => nexthop = Some(attribute::number(value)?),
+            _ => carry(&mut route, &mut aside, kind, value),
         }
         Some(())
     })?;
+    aside.nexthop = nexthop.is_some();
+    if let Some(number) = nexthop
+        && route.kind == RouteKind::Unicast
+        && route.device == 0
+    {
+        // It does not tell the way (`net.ipv4.nexthop_compat_mode=0`).
+        route.kind = RouteKind::Nexthop(number);
+    }
     route.destination = prefix(destination, header.destination_prefix_length)?;
     route.from = match header.source_prefix_length {
         0 => None,
@@ -162,23 +189,102 @@ fn route(payload: &[u8]) -> Option<(Route, bool)> {
         // In IPv6 these have the device `lo`.
         route.device = 0;
     }
-    Some((route, nexthop))
+    Some((route, aside))
 }
 
-/// Device and gateway of the first of several nexthops (`struct rtnexthop`, linux/rtnetlink.h).
-fn way(ways: &[u8]) -> Option<(u32, Option<IpAddr>)> {
-    const HEADER: usize = 8;
-    let length = u16::from_ne_bytes(*ways.first_chunk()?);
-    let way = ways.get(..usize::from(length))?;
-    let device = attribute::number(way.get(4..HEADER)?)?;
-    let mut gateway = None;
-    for attribute in NlasIterator::new(way.get(HEADER..)?) {
-        let attribute = attribute.ok()?;
-        if attribute.kind() == libc::RTA_GATEWAY {
-            gateway = Some(attribute::address(attribute.value())?);
+/// Takes in what the route carries.
+fn carry(route: &mut Route, aside: &mut Aside, kind: u16, value: &[u8]) {
+    match kind {
+        RTA_PREF => route.extras.preference = value.first().copied().unwrap_or(0),
+        libc::RTA_METRICS | libc::RTA_FLOW | RTA_ENCAP_TYPE | RTA_ENCAP => {
+            if attribute::copy(&mut aside.attributes, kind, value).is_none() {
+                route.extras.number = Extras::LEFT_OUT;
+            }
         }
+        _ => {}
     }
-    Some((device, gateway))
+    if route.extras.number == Extras::LEFT_OUT {
+        aside.attributes.clear();
+    }
+}
+
+/// Calls `each` with every way of a route that has several, as a route of its own. Ours have none.
+pub(super) fn hops(payload: &[u8], each: &mut dyn FnMut(Object)) {
+    let Some((route, carried)) = route(payload).filter(|(route, _)| route.protocol != PROTOCOL)
+    else {
+        return;
+    };
+    attributes(payload, &RouteHeader::default(), |kind, mut value| {
+        while kind == libc::RTA_MULTIPATH && !value.is_empty() {
+            let mut aside = carried.clone();
+            let (hop, rest) = hop(value, route, &mut aside)?;
+            each(Object::Route(hop, aside));
+            value = rest;
+        }
+        Some(())
+    });
+}
+
+/// The first of these ways of a route (`struct rtnexthop`, linux/rtnetlink.h), and the others.
+fn hop<'a>(hops: &'a [u8], whole: Route, aside: &mut Aside) -> Option<(Route, &'a [u8])> {
+    const HEADER: usize = 8;
+    let length = usize::from(u16::from_ne_bytes(*hops.first_chunk()?));
+    let hop = hops.get(..length)?;
+    let mut route = Route {
+        kind: RouteKind::Hop,
+        device: attribute::number(hop.get(4..HEADER)?)?,
+        gateway: None,
+        onlink: is_onlink(*hop.get(2)?),
+        ..whole
+    };
+    attributes_behind(hop, HEADER, |kind, value| {
+        match kind {
+            libc::RTA_GATEWAY => route.gateway = Some(attribute::address(value)?),
+            RTA_VIA => route.gateway = attribute::any_address(value),
+            _ => carry(&mut route, aside, kind, value),
+        }
+        Some(())
+    })?;
+    let rest = hops.get(length.next_multiple_of(NLA_ALIGNTO)..);
+    Some((route, rest.unwrap_or_default()))
+}
+
+fn is_onlink(flags: u8) -> bool {
+    flags & RTNH_F_ONLINK != 0
+}
+
+/// The header of a nexthop object (`struct nhmsg`, linux/nexthop.h).
+pub(super) const NEXTHOP_HEADER: usize = 8;
+
+/// The members of a group of nexthop objects.
+pub(super) type Members = heapless::Vec<u32, NEXTHOPS_MAX>;
+
+/// The way of a route by a nexthop object, as a route of its own; none for a group, whose members are added.
+pub(super) fn nexthop(payload: &[u8], whole: Route, members: &mut Members) -> Option<Route> {
+    let mut route = Route {
+        kind: RouteKind::Hop,
+        onlink: is_onlink(*payload.get(4)?),
+        ..whole
+    };
+    attributes_behind(payload, NEXTHOP_HEADER, |kind, value| {
+        match kind {
+            NHA_OIF => route.device = attribute::number(value)?,
+            NHA_GATEWAY => route.gateway = Some(attribute::address(value)?),
+            NHA_GROUP => {
+                // `struct nexthop_grp`
+                let numbers = value
+                    .chunks_exact(8)
+                    .filter_map(|one| attribute::number(&one[..4]));
+                // As many as fit.
+                let _ = numbers
+                    .map(|number| members.push(number))
+                    .all(|pushed| pushed.is_ok());
+            }
+            _ => {}
+        }
+        Some(())
+    })?;
+    (route.device != 0).then_some(route)
 }
 
 fn rule(payload: &[u8]) -> Option<Rule> {
@@ -257,7 +363,8 @@ fn unspecified(family: Family) -> IpAddr {
 mod tests {
     use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
     use rtnetlink::packet_route::route::{
-        RouteAddress, RouteAttribute, RouteMessage, RouteNextHop,
+        RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteNextHop, RouteNextHopFlags,
+        RouteRealm,
     };
     use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
 
@@ -354,20 +461,132 @@ mod tests {
         assert_eq!(route.gateway, Some(gateway));
     }
 
-    #[test]
-    fn no_bytes_panic() {
+    /// A default over two ways, with metrics and a realm, and what is made of it.
+    fn over_two_ways() -> (RouteMessage, [Route; 2]) {
+        let way = |device, gateway: &str, flags| {
+            let mut way = RouteNextHop::default();
+            (way.interface_index, way.flags) = (device, flags);
+            let gateway = RouteAddress::Inet(gateway.parse().unwrap());
+            way.attributes = vec![
+                RouteAttribute::Gateway(gateway),
+                RouteAttribute::Realm(RouteRealm {
+                    source: 0,
+                    destination: 7,
+                }),
+            ];
+            way
+        };
         let mut message = RouteMessage::default();
         message.header.address_family = AddressFamily::Inet;
-        message.attributes = vec![RouteAttribute::MultiPath(vec![RouteNextHop::default()])];
+        message.header.kind = RouteType::Unicast;
+        message.attributes = vec![
+            RouteAttribute::Metrics(vec![RouteMetric::Mtu(1400)]),
+            RouteAttribute::MultiPath(vec![
+                way(3, "192.0.2.1", RouteNextHopFlags::Onlink),
+                way(4, "192.0.2.65", RouteNextHopFlags::empty()),
+            ]),
+        ];
+        let (whole, _) = route(&bytes(&message)).unwrap();
+        let hop = |device, gateway: &str, onlink| Route {
+            kind: RouteKind::Hop,
+            device,
+            gateway: gateway.parse().ok(),
+            onlink,
+            ..whole
+        };
+        let hops = [hop(3, "192.0.2.1", true), hop(4, "192.0.2.65", false)];
+        (message, hops)
+    }
+
+    #[test]
+    fn each_way_of_several_is_told_with_all_that_it_carries() {
+        let (message, expected) = over_two_ways();
+        let mut carried = Vec::new();
+        let mut found = Vec::new();
+        hops(&bytes(&message), &mut |object| {
+            let Object::Route(route, aside) = object else {
+                panic!("{object:?}");
+            };
+            found.push(route);
+            carried.push(aside.attributes.to_vec());
+        });
+        assert_eq!(found, expected);
+        let mtu = [12_u16, 8, 8, 2].map(u16::to_ne_bytes).concat();
+        let realm = [8_u16, 11].map(u16::to_ne_bytes).concat();
+        let all = [
+            mtu,
+            1400_u32.to_ne_bytes().to_vec(),
+            realm,
+            7_u32.to_ne_bytes().to_vec(),
+        ];
+        assert_eq!(carried, [all.concat(), all.concat()]);
+    }
+
+    #[test]
+    fn attributes_without_room_are_left_out_as_a_whole() {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        let carried = |message: &RouteMessage| {
+            let (route, aside) = route(&bytes(message)).unwrap();
+            (route.extras.number, aside.attributes.len())
+        };
+        let metrics = |count| RouteAttribute::Metrics(vec![RouteMetric::Mtu(1400); count]);
+        message.attributes = vec![metrics(11)];
+        assert_eq!(carried(&message), (0, 92));
+        message.attributes.push(RouteAttribute::Realm(RouteRealm {
+            source: 0,
+            destination: 7,
+        }));
+        assert_eq!(carried(&message), (Extras::LEFT_OUT, 0));
+    }
+
+    #[test]
+    fn a_nexthop_object_is_a_way_or_a_group() {
+        let (_, [whole, _]) = over_two_ways();
+        let object = |attributes: &[(u16, &[u8])]| {
+            let mut message = vec![2, 0, 0, 0, 4, 0, 0, 0]; // onlink
+            for (kind, value) in attributes {
+                let length = u16::try_from(value.len() + 4).unwrap();
+                message.extend([length.to_ne_bytes(), kind.to_ne_bytes()].concat());
+                message.extend_from_slice(value);
+            }
+            message
+        };
+        let device = 5_u32.to_ne_bytes();
+        let single = object(&[(NHA_OIF, &device), (NHA_GATEWAY, &[192, 0, 2, 9])]);
+        let mut members = Members::new();
+        let hop = nexthop(&single, whole, &mut members).unwrap();
+        assert_eq!((hop.device, hop.gateway), (5, Some([192, 0, 2, 9].into())));
+        assert!(hop.onlink && members.is_empty());
+        let member = |number: u32| [number.to_ne_bytes(), [0; 4]].concat();
+        let group = object(&[(NHA_GROUP, &[member(1), member(2)].concat())]);
+        let whole = Route { device: 0, ..whole };
+        assert_eq!(nexthop(&group, whole, &mut members), None);
+        assert_eq!(members, [1, 2]);
+        let crowd: Vec<u8> = (0..100).flat_map(member).collect();
+        nexthop(&object(&[(NHA_GROUP, &crowd)]), whole, &mut members);
+        assert_eq!(members.len(), NEXTHOPS_MAX);
+        for end in 0..single.len() {
+            let _ = nexthop(&single[..end], whole, &mut members);
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic() {
+        let (message, [_, second]) = over_two_ways();
         let whole = bytes(&message);
-        for end in 0..whole.len() {
+        for end in 0..=whole.len() {
             for at in 0..end {
-                for byte in [0, 1, 0xff] {
+                for byte in [0, 1, 3, 5, 7, 0x7f, 0xff] {
                     let mut cut = whole[..end].to_vec();
                     cut[at] = byte;
                     for kind in libc::RTM_NEWLINK..=libc::RTM_DELRULE {
                         let _ = news(kind, 0, &cut);
                     }
+                    let mut count = 0;
+                    hops(&cut, &mut |_| count += 1);
+                    assert!(count <= 2, "no way is told twice: {cut:?}");
+                    let _ = nexthop(&cut, second, &mut Members::new());
                 }
             }
         }

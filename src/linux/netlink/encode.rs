@@ -13,8 +13,10 @@ use rtnetlink::packet_route::rule::{RuleAction, RuleHeader};
 
 use crate::linux::netlink::attribute::{
     Attributes, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
-    FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_VIA,
+    FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, NHA_ID, RTA_PREF, RTA_VIA,
 };
+use crate::linux::netlink::decode::NEXTHOP_HEADER;
+use crate::linux::netlink::prefilter::RTM_GETNEXTHOP;
 use crate::linux::netlink::socket::HEADER;
 use crate::routing::mirror::{self, Kinds};
 use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
@@ -42,11 +44,15 @@ impl Request {
     }
 }
 
-/// The request for a change; none for an object that we never make.
-pub(super) fn change(change: &Change) -> Option<Request> {
+/// The request for a change; none for an object that we never make. `extras` are the attributes that a new route carries.
+pub(super) fn change(change: &Change, extras: &[u8]) -> Option<Request> {
     Some(match change {
         Change::SetRoute(route) => {
-            let (header, attributes) = self::route(route, new_scope(route))?;
+            let (header, mut attributes) = self::route(route, new_scope(route))?;
+            attributes.raw(extras);
+            if route.extras.preference != 0 {
+                attributes.byte(RTA_PREF, route.extras.preference);
+            }
             let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
             Request::new(libc::RTM_NEWROUTE, flags, &header, &attributes)
         }
@@ -114,6 +120,24 @@ pub(super) fn link(index: u32) -> Request {
         &header,
         &Attributes::default(),
     )
+}
+
+/// The request for one nexthop object, with an ack.
+pub(super) fn nexthop(number: u32) -> Request {
+    let mut attributes = Attributes::default();
+    attributes.number(NHA_ID, number);
+    Request::new(RTM_GETNEXTHOP, NLM_F_ACK, &NexthopHeader, &attributes)
+}
+
+/// `struct nhmsg` (linux/nexthop.h), all zero.
+struct NexthopHeader;
+
+impl Emitable for NexthopHeader {
+    fn buffer_len(&self) -> usize {
+        NEXTHOP_HEADER
+    }
+
+    fn emit(&self, _: &mut [u8]) {}
 }
 
 fn show(kind: u16, header: &dyn Emitable) -> Request {
@@ -222,10 +246,13 @@ fn small_table(table: u32) -> u8 {
 #[cfg(test)]
 mod tests {
     use rtnetlink::packet_core::Parseable;
-    use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia};
+    use rtnetlink::packet_route::route::{
+        RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RoutePreference, RouteVia,
+    };
     use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
 
     use super::*;
+    use crate::routing::objects::Extras;
     use crate::types::{Mark, Metric, PROTOCOL};
 
     /// The request as rtnetlink decodes it.
@@ -236,6 +263,12 @@ mod tests {
         assert_eq!(message.flags() & NLM_F_REQUEST, NLM_F_REQUEST);
         T::parse(message.payload()).unwrap()
     }
+
+    /// `mtu 1400`
+    #[cfg(target_endian = "little")]
+    const METRICS: [u8; 12] = [12, 0, 8, 0, 8, 0, 2, 0, 0x78, 5, 0, 0];
+    #[cfg(target_endian = "big")]
+    const METRICS: [u8; 12] = [0, 12, 0, 8, 0, 8, 0, 2, 0, 0, 5, 0x78];
 
     #[test]
     fn a_route_is_written_as_rtnetlink_reads_it() {
@@ -250,8 +283,12 @@ mod tests {
             source: Some("192.0.2.7".parse().unwrap()),
             onlink: true,
             from: None,
+            extras: Extras {
+                number: 1,
+                preference: 3,
+            },
         };
-        let message: RouteMessage = read(change(&Change::SetRoute(route)).unwrap());
+        let message: RouteMessage = read(change(&Change::SetRoute(route), &METRICS).unwrap());
         let header = &message.header;
         assert_eq!(header.address_family, AddressFamily::Inet);
         assert_eq!((header.destination_prefix_length, header.table), (24, 0));
@@ -266,6 +303,8 @@ mod tests {
                 RouteAttribute::Oif(3),
                 RouteAttribute::Via(RouteVia::Inet6("fe80::1".parse().unwrap())),
                 RouteAttribute::PrefSource(RouteAddress::Inet("192.0.2.7".parse().unwrap())),
+                RouteAttribute::Metrics(vec![RouteMetric::Mtu(1400)]),
+                RouteAttribute::Preference(RoutePreference::Low),
             ]
         );
     }
@@ -280,7 +319,7 @@ mod tests {
                 selector,
                 verdict,
             };
-            let message: RuleMessage = read(change(&Change::AddRule(rule)).unwrap());
+            let message: RuleMessage = read(change(&Change::AddRule(rule), &[]).unwrap());
             assert_eq!(message.header.family, AddressFamily::Inet6);
             let start = [
                 RuleAttribute::Priority(17700),

@@ -37,7 +37,10 @@ const GROUPS: u32 = (libc::RTMGRP_LINK
     | libc::RTMGRP_IPV4_RULE
     | libc::RTMGRP_IPV6_IFADDR
     | libc::RTMGRP_IPV6_ROUTE) as u32
-    | 1 << (libc::RTNLGRP_IPV6_RULE - 1);
+    | 1 << (libc::RTNLGRP_IPV6_RULE - 1)
+    | 1 << (RTNLGRP_IPV6_IFINFO - 1);
+// linux/rtnetlink.h
+const RTNLGRP_IPV6_IFINFO: u32 = 12;
 
 impl Events {
     /// Opens the socket. There are no events for what happened before: dump everything after this.

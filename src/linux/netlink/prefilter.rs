@@ -19,8 +19,9 @@ const RTM_DELRULE: u16 = libc::RTM_DELRULE;
 // linux/rtnetlink.h; since Linux 5.3
 pub(super) const RTM_NEWNEXTHOP: u16 = 104;
 pub(super) const RTM_DELNEXTHOP: u16 = 105;
+pub(super) const RTM_GETNEXTHOP: u16 = 106;
 const INET: u8 = 2;
-const INET6: u8 = 10;
+pub(super) const INET6: u8 = 10;
 
 /// The kinds of objects that a message of this type may concern.
 pub(super) fn kinds_of(message_type: u16) -> Kinds {
@@ -42,7 +43,9 @@ pub(super) fn concerns_us(message: &Message<'_>) -> bool {
     let inet = family == INET || family == INET6;
     match message.message_type() {
         // A bridge reports its ports by the same types, in another family: a port that leaves it is not deleted.
-        RTM_NEWLINK | RTM_DELLINK => family == 0,
+        // IPv6 reports its parameters of a device by the same type.
+        RTM_NEWLINK => family == 0 || family == INET6,
+        RTM_DELLINK => family == 0,
         RTM_NEWADDR | RTM_DELADDR | RTM_NEWRULE | RTM_DELRULE => inet,
         RTM_NEWROUTE | RTM_DELROUTE => inet && route_concerns_us(message),
         RTM_NEWNEXTHOP | RTM_DELNEXTHOP => true,
@@ -132,6 +135,8 @@ mod tests {
     #[test]
     fn a_bridge_port_that_leaves_is_not_a_device_that_is_gone() {
         assert!(passes(RTM_DELLINK, 0, &[0; 16]));
+        assert!(passes(RTM_NEWLINK, 0, &[INET6; 16]));
+        assert!(!passes(RTM_DELLINK, 0, &[INET6; 16]));
         let mut bridge = [0; 16];
         bridge[0] = 7;
         assert!(!passes(RTM_DELLINK, 0, &bridge));

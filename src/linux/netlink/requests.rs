@@ -10,12 +10,12 @@ use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBu
 use crate::limits::{DUMP_PATIENCE, DUMP_TRIES, REQUEST_PATIENCE};
 use crate::linux::clock::now;
 use crate::linux::errno::fault;
-use crate::linux::netlink::decode;
+use crate::linux::netlink::decode::{self, Members};
 use crate::linux::netlink::encode::{self, Request};
-use crate::linux::netlink::prefilter::concerns_us;
+use crate::linux::netlink::prefilter::{RTM_NEWNEXTHOP, concerns_us};
 use crate::linux::netlink::socket::{CutOff, Message, NetlinkSocket, errno_of};
-use crate::routing::mirror::{Dumped, Kinds, Mirror, News, Object};
-use crate::routing::objects::{Change, RuleVerdict};
+use crate::routing::mirror::{self, Aside, Dumped, Kinds, Mirror, News, Object};
+use crate::routing::objects::{Change, Route, RouteKind, RuleVerdict};
 use crate::types::{Duration, Family, Fault, Instant};
 
 /// The socket for requests: one request at a time, each with a deadline.
@@ -60,19 +60,30 @@ impl Requests {
     /// The kernel's error; [`Fault::TimedOut`] if it has not answered in [`REQUEST_PATIENCE`]; [`Fault::NoBuffers`] if its
     /// answer was lost. In the latter two cases the change may have been made.
     pub fn carry_out(&mut self, change: &Change) -> Result<(), Fault> {
-        self.request(change)?;
+        self.request(change, &[])?;
         match change {
-            Change::MoveRule(rule) => self.request(&Change::DeleteRule(rule.clone())),
+            Change::MoveRule(rule) => self.request(&Change::DeleteRule(rule.clone()), &[]),
             // If only the first half was done, the rule is there twice.
             Change::DeleteRule(rule) if matches!(rule.verdict, RuleVerdict::Goto(_)) => {
-                self.request(change)
+                self.request(change, &[])
             }
             _ => Ok(()),
         }
     }
 
-    fn request(&mut self, change: &Change) -> Result<(), Fault> {
-        let request = encode::change(change).ok_or(fault(Errno::EOPNOTSUPP))?;
+    /// The same; a new route gets the attributes that this mirror knows by its number.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn carry_out_with(&mut self, change: &Change, mirror: &Mirror) -> Result<(), Fault> {
+        match change {
+            Change::SetRoute(route) => self.request(change, mirror.attributes(route.extras)),
+            _ => self.carry_out(change),
+        }
+    }
+
+    fn request(&mut self, change: &Change, extras: &[u8]) -> Result<(), Fault> {
+        let request = encode::change(change, extras).ok_or(fault(Errno::EOPNOTSUPP))?;
         match (change, self.transact(request, &mut |_| ())) {
             (Change::DeleteRoute(_), Err(Errno::ESRCH))
             | (Change::AddRule(_), Err(Errno::EEXIST))
@@ -117,6 +128,7 @@ impl Requests {
         for _ in 0..DUMP_TRIES {
             mirror.begin(kind);
             let worth = self.dump_families(mirror, kind, families, changed);
+            let worth = worth.and_then(|worth| self.ask_nexthops(mirror, kind).map(|()| worth));
             let dumped = match worth {
                 Err(_) => Dumped::Failed,
                 Ok(worth) if worth.interrupted => Dumped::Failed,
@@ -153,6 +165,48 @@ impl Requests {
             total.unread += worth.unread;
         }
         Ok(total)
+    }
+
+    /// Asks for the ways of routes by nexthop objects, where the kernel has not told them with the routes
+    /// (`net.ipv4.nexthop_compat_mode=0`).
+    fn ask_nexthops(&mut self, mirror: &mut Mirror, kind: Kinds) -> Result<(), Errno> {
+        let mut place = 0;
+        while let Some(route) = mirror.routes().get(place).copied() {
+            place += 1;
+            if let RouteKind::Nexthop(number) = route.kind
+                && Kinds::routes(mirror::family(&route)) == kind
+            {
+                let members = self.ask_nexthop(mirror, route, number)?;
+                for member in members {
+                    self.ask_nexthop(mirror, route, member)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for one nexthop object, and records the route's way by it. Returns the members of a group.
+    fn ask_nexthop(
+        &mut self,
+        mirror: &mut Mirror,
+        route: Route,
+        number: u32,
+    ) -> Result<Members, Errno> {
+        let mut members = Members::new();
+        let mut request = encode::nexthop(number);
+        let result = self.exchange(request.as_bytes_mut(), &mut |message, _| {
+            if message.message_type() == RTM_NEWNEXTHOP {
+                if let Some(hop) = decode::nexthop(message.payload(), route, &mut members) {
+                    mirror.record(Object::Route(hop, Aside::default()));
+                }
+                return None;
+            }
+            (message.message_type() == NLMSG_ERROR).then(|| verdict(message))
+        });
+        match result {
+            Ok(_) | Err(Errno::ENOENT) => Ok(members), // it has gone, with its routes
+            Err(errno) => Err(errno),
+        }
     }
 
     pub(super) fn transact(
@@ -240,7 +294,13 @@ fn read_answer(
     }
     if concerns_us(message) {
         match decode::news(kind, flags, message.payload()) {
-            Some(News::Is(object) | News::Replaces(object)) => each(object),
+            Some(News::Is(object) | News::Replaces(object)) => {
+                let has_hops = matches!(&object, Object::Route(route, _) if route.kind == RouteKind::Multipath);
+                each(object);
+                if has_hops {
+                    decode::hops(message.payload(), each);
+                }
+            }
             Some(_) => {}
             None => worth.unread += 1,
         }

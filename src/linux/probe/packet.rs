@@ -1,4 +1,5 @@
-//! The packet sockets for ARP and neighbour discovery, one per path. They work below IP, so they need no address of ours.
+//! The packet sockets for ARP and neighbour discovery, one per path and protocol: an IPv4 path may have an IPv6 gateway
+//! (RFC 8950). They work below IP, so they need no address of ours.
 
 use core::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -21,10 +22,12 @@ pub struct Neighbours {
     sockets: Vec<PacketSocket, PATHS_MAX>,
 }
 
-/// A path's packet socket.
+/// A path's packet socket for one protocol.
 #[derive(Debug)]
 struct PacketSocket {
     path: PathId,
+    /// the family of the neighbours
+    family: Family,
     socket: OwnedFd,
     device: u32,
     asker: Asker,
@@ -40,12 +43,19 @@ impl Neighbours {
         }
     }
 
-    /// Opens a path's socket on a device, given by its index; `own` is the path's address there, if it has one.
-    pub fn bind(&mut self, path: PathId, device: u32, own: Option<IpAddr>) -> Result<(), Fault> {
-        self.close(path);
-        let (socket, link) = open(path.family, device).map_err(fault)?;
+    /// Opens a path's socket for neighbours of a family, on a device, given by its index; `own` is the path's address there,
+    /// if it has one.
+    pub fn bind(
+        &mut self,
+        path: PathId,
+        family: Family,
+        device: u32,
+        own: Option<IpAddr>,
+    ) -> Result<(), Fault> {
+        let (socket, link) = open(family, device).map_err(fault)?;
         let socket = PacketSocket {
             path,
+            family,
             socket,
             device,
             asker: Asker {
@@ -57,7 +67,7 @@ impl Neighbours {
         self.sockets.push(socket).map_err(|_| Fault::NoBuffers)
     }
 
-    /// Closes a path's socket.
+    /// Closes a path's sockets.
     pub fn close(&mut self, path: PathId) {
         // An empty list is not written to: that would touch its memory pages.
         if !self.sockets.is_empty() {
@@ -65,9 +75,10 @@ impl Neighbours {
         }
     }
 
-    /// The file descriptor to poll; none if the path has no socket.
-    pub fn fd(&self, path: PathId) -> Option<BorrowedFd<'_>> {
-        Some(self.socket(path)?.socket.as_fd())
+    /// The file descriptor to poll; none if the path has no socket for this family.
+    pub fn fd(&self, path: PathId, family: Family) -> Option<BorrowedFd<'_>> {
+        let socket = self.of(path).find(|socket| socket.family == family)?;
+        Some(socket.socket.as_fd())
     }
 
     /// Sends a request for the neighbour with this address.
@@ -79,12 +90,12 @@ impl Neighbours {
         round: Round,
         now: Instant,
     ) -> Result<(), Fault> {
-        let socket = self.sockets.iter_mut().find(|socket| socket.path == path);
+        let socket = self.socket(path, Family::of(target));
         let socket = socket.ok_or(Fault::NoDevice)?;
         let question = neighbour::question(&socket.asker, target);
         let to = ffi::LinkLayer {
             device: socket.device,
-            protocol: protocol(path.family),
+            protocol: protocol(socket.family),
             address: question.to,
         };
         ffi::send_to_link(socket.socket.as_fd(), &to, question.bytes()).map_err(fault)?;
@@ -97,22 +108,38 @@ impl Neighbours {
     /// Reads one message; none if nothing is there. The inner value is the address of the neighbour that answers, if the
     /// message is an answer.
     pub fn receive(&mut self, path: PathId) -> Option<Option<IpAddr>> {
-        let socket = self.socket(path)?;
         let mut buffer = [0; ANSWER_MAX];
-        let length = recv(socket.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).ok()?;
-        let message = buffer.get(..length)?;
-        Some(neighbour::answer(path.family, &socket.asker, message))
+        self.of(path).find_map(|socket| {
+            let fd = socket.socket.as_raw_fd();
+            let length = recv(fd, &mut buffer, MsgFlags::empty()).ok()?;
+            let message = buffer.get(..length)?;
+            Some(neighbour::answer(socket.family, &socket.asker, message))
+        })
     }
 
-    /// Takes the open request of a check that is answered now, and its round-trip time; none if no request is open.
-    pub fn answered(&mut self, path: PathId, check: u8, now: Instant) -> Option<(Round, Duration)> {
-        let socket = self.sockets.iter_mut().find(|socket| socket.path == path)?;
+    /// Takes the open request of a check that is answered now by a neighbour of this family, and its round-trip time; none
+    /// if no request is open.
+    pub fn answered(
+        &mut self,
+        path: PathId,
+        family: Family,
+        check: u8,
+        now: Instant,
+    ) -> Option<(Round, Duration)> {
+        let socket = self.socket(path, family)?;
         let (round, at) = socket.asked.get_mut(usize::from(check))?.take()?;
         Some((round, now.max(at) - at))
     }
 
-    fn socket(&self, path: PathId) -> Option<&PacketSocket> {
-        self.sockets.iter().find(|socket| socket.path == path)
+    fn socket(&mut self, path: PathId, family: Family) -> Option<&mut PacketSocket> {
+        let mut sockets = self.sockets.iter_mut();
+        sockets.find(|socket| (socket.path, socket.family) == (path, family))
+    }
+
+    fn of(&self, path: PathId) -> impl Iterator<Item = &PacketSocket> {
+        self.sockets
+            .iter()
+            .filter(move |socket| socket.path == path)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::config::{Check, Config, Provider};
 use crate::limits::PATH_CHECKS_MAX;
 use crate::routing::objects::Address;
 use crate::routing::uplink::Uplink;
-use crate::types::{Fault, Instant, PathId};
+use crate::types::{Family, Fault, Instant, PathId};
 use crate::wire::icmp::Rejected;
 
 /// The sockets and child processes of all probes. All zero bytes when new.
@@ -162,7 +162,7 @@ impl Prober {
                 let target = target
                     .or(uplink.gateway)
                     .ok_or(failed(Fault::NoNeighbours))?;
-                self.open_packet_socket(path, uplink, register)
+                self.open_packet_socket(path, Family::of(target), uplink, register)
                     .map_err(failed)?;
                 let sent = self.neighbours.send(path, check, target, round, now);
                 sent.map_err(failed)?;
@@ -245,18 +245,20 @@ impl Prober {
         self.commands.reap(heard_at)
     }
 
-    /// Opens a path's packet socket if it is not open.
+    /// Opens a path's packet socket for neighbours of a family if it is not open.
     fn open_packet_socket(
         &mut self,
         path: PathId,
+        family: Family,
         uplink: &Uplink,
         register: Register<'_>,
     ) -> Result<(), Fault> {
-        if self.neighbours.fd(path).is_some() {
+        if self.neighbours.fd(path, family).is_some() {
             return Ok(());
         }
-        self.neighbours.bind(path, uplink.index, uplink.address)?;
-        let Some(fd) = self.neighbours.fd(path) else {
+        self.neighbours
+            .bind(path, family, uplink.index, uplink.address)?;
+        let Some(fd) = self.neighbours.fd(path, family) else {
             return Ok(());
         };
         register(fd, Source::Link(path.index()), Interest::READ, true).map_err(fault)
@@ -296,7 +298,8 @@ impl Prober {
             if target.or(uplink.gateway) != Some(neighbour) {
                 continue;
             }
-            if let Some((round, rtt)) = self.neighbours.answered(path, check, heard_at) {
+            let family = Family::of(neighbour);
+            if let Some((round, rtt)) = self.neighbours.answered(path, family, check, heard_at) {
                 return Some(News::Finished(Finished {
                     asked: Asked { path, check, round },
                     result: Ok(rtt),

@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::{Situation, Tables, Wanted, everywhere};
 use crate::config::{Config, Provider, fixture};
 use crate::engine::{Plan, RankedPath};
-use crate::routing::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::routing::objects::{Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::routing::uplink::Uplink;
 use crate::types::{Family, Mark, Metric, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 
@@ -104,6 +104,7 @@ pub(crate) fn foreign_default(family: Family, table: u32, metric: u32) -> Route 
         source: None,
         onlink: false,
         from: None,
+        extras: Extras::default(),
     }
 }
 
@@ -131,6 +132,8 @@ fn uplink(family: Family, slot: u8) -> Uplink {
         waiting: None,
         routable: true,
         refused: false,
+        extras: Extras::default(),
+        gateways: 1,
     }
 }
 

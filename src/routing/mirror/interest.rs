@@ -248,10 +248,11 @@ fn may_be_policy_table(table: u32) -> bool {
     number.is_some_and(|number| usize::try_from(number).is_ok_and(|number| number < 2 * PATHS_MAX))
 }
 
-/// The order of foreign default routes by what they tell of their device's uplink: the best is the least.
-pub(crate) fn preference(route: &Route) -> (bool, Metric, u32, Option<IpAddr>) {
+/// The order of foreign default routes by what they tell of their device's uplink: the best is the least. Of equal ones it
+/// is the one that the kernel shows first.
+pub(crate) fn preference(route: &Route) -> (bool, Metric, u8, u32) {
     let elsewhere = route.table != TABLE_MAIN;
-    (elsewhere, route.metric, route.table, route.gateway)
+    (elsewhere, route.metric, route.extras.order(), route.table)
 }
 
 impl Watched for Link {
@@ -315,12 +316,11 @@ impl Watched for Route {
     }
 
     fn class(&self, interest: &Interest) -> Class {
-        let leads = || self.kind == RouteKind::Unicast && interest.has_device(self.device);
+        let leads = || self.is_way() && interest.has_device(self.device);
+        let tells = || interest.is_looked_up(self.table) || may_be_policy_table(self.table);
         if self.protocol == PROTOCOL {
             Class::Ours
-        } else if is_default(self)
-            && (interest.is_looked_up(self.table) || may_be_policy_table(self.table) || leads())
-        {
+        } else if is_default(self) && (leads() || self.kind != RouteKind::Hop && tells()) {
             Class::Concerns
         } else {
             Class::Other
@@ -341,6 +341,11 @@ impl Watched for Route {
 
     fn is_better(&self, other: &Route) -> bool {
         preference(self) < preference(other)
+    }
+
+    fn has_order_with(&self, other: &Route) -> bool {
+        let key = |route: &Route| (route.table, route.destination, route.metric);
+        is_default(self) && key(self) == key(other)
     }
 }
 

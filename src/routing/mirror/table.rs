@@ -118,7 +118,7 @@ impl<T: Watched, const N: usize> Table<T, N> {
             }
             if class == Class::Concerns && v.is_akin(value, interest) {
                 akin += 1;
-                if its == class && worst.is_none_or(|(_, worst): (usize, &T)| worst.is_better(v)) {
+                if its == class && worst.is_none_or(|(_, worst): (usize, &T)| !v.is_better(worst)) {
                     worst = Some((place, v));
                 }
             }
@@ -155,9 +155,9 @@ impl<T: Watched, const N: usize> Table<T, N> {
         }
         let worst =
             places.reduce(
-                |worst, place| match self.values[worst].is_better(&self.values[place]) {
-                    true => place,
-                    false => worst,
+                |worst, place| match self.values[place].is_better(&self.values[worst]) {
+                    true => worst,
+                    false => place,
                 },
             );
         match worst.filter(|worst| value.is_better(&self.values[*worst])) {
@@ -181,16 +181,16 @@ impl<T: Watched, const N: usize> Table<T, N> {
         self.akin(value, interest) < KEPT_MIN
     }
 
-    /// The place of the worst that is akin to this.
+    /// The place of the worst that is akin to this: of equal ones, the last.
     fn worst(&self, value: &T, interest: &Interest) -> Option<usize> {
         let akin = |place: &usize| {
             let v = &self.values[*place];
             v.class(interest) == Class::Concerns && v.is_akin(value, interest)
         };
         (0..self.values.len()).filter(akin).reduce(|worst, place| {
-            match self.values[worst].is_better(&self.values[place]) {
-                true => place,
-                false => worst,
+            match self.values[place].is_better(&self.values[worst]) {
+                true => worst,
+                false => place,
             }
         })
     }

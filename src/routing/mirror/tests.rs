@@ -43,19 +43,20 @@ fn route(gateway: &str, device: u32, metric: u32) -> Route {
         source: None,
         onlink: false,
         from: None,
+        extras: Extras::default(),
     }
 }
 
 fn is(route: &Route) -> News {
-    News::Is(Object::Route(*route, false))
+    News::Is(Object::Route(*route, Aside::default()))
 }
 
 fn replaces(route: &Route) -> News {
-    News::Replaces(Object::Route(*route, false))
+    News::Replaces(Object::Route(*route, Aside::default()))
 }
 
 fn gone(route: &Route) -> News {
-    News::Gone(Object::Route(*route, false))
+    News::Gone(Object::Route(*route, Aside::default()))
 }
 
 fn rule(pref: u32, protocol: u8) -> Rule {
@@ -132,7 +133,7 @@ fn of_routes_that_look_alike_only_a_dump_tells_which_is_left() {
     let mut mirror = mirror(&[]);
     mirror.begin(Kinds::ROUTES_V4);
     for _ in 0..2 {
-        mirror.record(Object::Route(twin, false));
+        mirror.record(Object::Route(twin, Aside::default()));
     }
     mirror.end(Kinds::ROUTES_V4, Dumped::Whole);
     assert_eq!(mirror.needs(), Kinds::NONE);
@@ -172,9 +173,44 @@ fn parts_of_a_multipath_route_ask_for_a_dump() {
     let mut left = mirror(&[is(&whole)]);
     left.apply(gone(&single));
     assert_eq!(left.needs(), Kinds::ROUTES_V6, "a sibling left");
-    let mut all_gone = mirror(&[is(&whole)]);
-    all_gone.apply(gone(&whole));
-    assert_eq!(all_gone.needs(), Kinds::NONE);
+}
+
+/// An event has the whole, a dump also each way: what is known of the ways holds until then, and goes with the whole.
+#[test]
+fn the_ways_of_a_multipath_route_are_known_by_dumps() {
+    let single = route("192.0.2.1", 1, 100);
+    let whole = Route {
+        kind: RouteKind::Multipath,
+        device: 0,
+        gateway: None,
+        ..single
+    };
+    let hop = Route {
+        kind: RouteKind::Hop,
+        ..single
+    };
+    let mut replaced = mirror(&[is(&single)]);
+    replaced.apply(replaces(&whole));
+    assert_eq!(replaced.needs(), Kinds::ROUTES_V4);
+    assert_eq!(gateways(&replaced), ["-", "192.0.2.1"], "until the dump");
+    let shown = |mirror: &mut Mirror, routes: &[Route]| {
+        mirror.begin(Kinds::ROUTES_V4);
+        for route in routes {
+            mirror.record(Object::Route(*route, Aside::default()));
+        }
+        mirror.end(Kinds::ROUTES_V4, Dumped::Whole)
+    };
+    shown(&mut replaced, &[whole, hop]);
+    assert_eq!(replaced.routes(), [whole, hop]);
+    assert_eq!(replaced.needs(), Kinds::NONE);
+    replaced.apply(replaces(&whole));
+    assert_eq!(replaced.needs(), Kinds::ROUTES_V4, "other ways, perhaps");
+    shown(&mut replaced, &[whole, hop]);
+    replaced.apply(replaces(&single));
+    assert_eq!(replaced.routes(), [single]);
+    shown(&mut replaced, &[whole, hop]);
+    replaced.apply(gone(&whole));
+    assert_eq!(replaced.routes(), []);
 }
 
 #[test]
@@ -243,7 +279,14 @@ fn nexthop_objects_matter_only_to_those_who_use_them() {
     let first = route("192.0.2.1", 1, 100);
     let mut without = mirror(&[is(&first), News::Nexthops]);
     assert_eq!(without.needs(), Kinds::NONE);
-    without.apply(News::Is(Object::Route(route("192.0.2.2", 1, 101), true)));
+    let by_nexthop = Aside {
+        nexthop: true,
+        ..Aside::default()
+    };
+    without.apply(News::Is(Object::Route(
+        route("192.0.2.2", 1, 101),
+        by_nexthop,
+    )));
     without.apply(News::Nexthops);
     assert_eq!(without.needs(), Kinds::ROUTES_V4);
 }
@@ -258,7 +301,10 @@ fn a_whole_dump_replaces_the_picture_of_its_kind_only() {
     let mut mirror = mirror(&[is(&old), is(&kept), is(&v6)]);
     mirror.need(Kinds::ALL);
     mirror.begin(Kinds::ROUTES_V4);
-    assert_eq!(mirror.record(Object::Route(kept, false)), Kinds::NONE);
+    assert_eq!(
+        mirror.record(Object::Route(kept, Aside::default())),
+        Kinds::NONE
+    );
     assert_eq!(
         mirror.end(Kinds::ROUTES_V4, Dumped::Whole),
         Kinds::ROUTES_V4
@@ -351,7 +397,7 @@ fn dump(mirror: &mut Mirror, kernel: &[Route]) -> usize {
             assert!(dumps < 10, "it never ends");
             mirror.begin(kind);
             for route in kernel.iter().filter(|r| Kinds::routes(family(r)) == kind) {
-                mirror.record(Object::Route(*route, false));
+                mirror.record(Object::Route(*route, Aside::default()));
             }
             mirror.end(kind, Dumped::Whole);
         }
@@ -425,7 +471,7 @@ fn nothing_that_concerns_us_is_gone_for_one_moment_of_a_dump() {
     dump(&mut mirror, &kernel);
     mirror.begin(Kinds::ROUTES_V4);
     for number in 5000..7000 {
-        mirror.record(Object::Route(of_another(number), false));
+        mirror.record(Object::Route(of_another(number), Aside::default()));
         assert!(has_all(&mirror, &concerns));
     }
     mirror.end(Kinds::ROUTES_V4, Dumped::Failed);
@@ -435,7 +481,8 @@ fn nothing_that_concerns_us_is_gone_for_one_moment_of_a_dump() {
 
 #[test]
 fn many_routers_on_one_link_are_at_the_expense_of_no_other_and_the_best_is_known() {
-    let best = advertised(1, 1);
+    // Of equal ones, the first.
+    let best = advertised(1, 1500);
     // With a swap table of its own, and in `main`.
     for (dumped, table) in [(false, 176), (true, 176), (false, 254), (true, 254)] {
         let concerns = what_concerns_us(table);
@@ -568,7 +615,7 @@ fn crowd() -> Vec<Object> {
             name: std::format!("veth{number}").as_str().try_into().unwrap(),
             ..link(0, true)
         }));
-        crowd.push(Object::Route(elsewhere(number), false));
+        crowd.push(Object::Route(elsewhere(number), Aside::default()));
         crowd.push(Object::Rule(Rule {
             selector: Selector::From("198.51.100.7/32".parse().unwrap()),
             ..rule(number, 4)
@@ -677,9 +724,9 @@ fn whatever_may_change_the_way_of_packets_is_noticed_though_it_is_not_held() {
     });
     for (object, changes) in [
         (rule, true),
-        (Object::Route(half, false), true),
-        (Object::Route(elsewhere(1), false), true),
-        (Object::Route(network, false), false),
+        (Object::Route(half, Aside::default()), true),
+        (Object::Route(elsewhere(1), Aside::default()), true),
+        (Object::Route(network, Aside::default()), false),
     ] {
         for news in [News::Is(object.clone()), News::Gone(object)] {
             assert_eq!(mirror.apply(news.clone()), Kinds::NONE);

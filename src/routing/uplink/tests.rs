@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::config::fixture;
-use crate::routing::mirror::Object;
+use crate::routing::mirror::{Aside, Object};
+use crate::routing::objects::RouteKind;
 use crate::types::{Metric, PerFamily};
 
 fn ip(text: &str) -> Option<IpAddr> {
@@ -54,6 +55,7 @@ fn via(gateway: &str, metric: u32) -> Route {
         source: None,
         onlink: false,
         from: None,
+        extras: Extras::default(),
     }
 }
 
@@ -64,7 +66,7 @@ fn mirror(link: Link, addresses: &[Address], routes: &[Route]) -> Box<Mirror> {
         mirror.record(Object::Address(*address));
     }
     for route in routes {
-        mirror.record(Object::Route(*route, false));
+        mirror.record(Object::Route(*route, Aside::default()));
     }
     mirror
 }
@@ -88,6 +90,8 @@ fn a_device_with_a_dhcp_lease_is_an_uplink() {
         waiting: None,
         routable: true,
         refused: false,
+        extras: Extras::default(),
+        gateways: 1,
     };
     assert_eq!(resolved(&provider(), Family::V4, &mirror), expected);
     let v6 = resolved(&provider(), Family::V6, &mirror);
@@ -380,4 +384,55 @@ fn in_a_picture_that_lacks_something_only_what_is_certain_is_believed() {
     let never = Uplink::default();
     let unseen = seen(eth1(), &[lease], &[]);
     assert_eq!(unseen.clone().unless_unseen(&never), unseen);
+}
+
+/// Metric first, then router preference, then the order in which the kernel shows them.
+#[test]
+fn of_several_gateways_the_best_is_taken_with_what_its_route_carries() {
+    let of = |gateway, metric, preference, number| Route {
+        extras: Extras { number, preference },
+        ..via(gateway, metric)
+    };
+    let [medium, high, low] = [0, 1, 3];
+    let own = [address("2001:db8::7/64")];
+    let best = |routes: &[Route]| {
+        let mirror = mirror(eth1(), &own, routes);
+        let uplink = resolved(&provider(), Family::V6, &mirror);
+        (uplink.gateway, uplink.extras.number, uplink.gateways)
+    };
+    let worse = of("fe80::1", 1024, high, 1);
+    assert_eq!(best(&[worse]), (ip("fe80::1"), 1, 1));
+    let two = [worse, of("fe80::2", 1023, low, 2)];
+    assert_eq!(best(&two), (ip("fe80::2"), 2, 2));
+    let three = [
+        of("fe80::9", 512, low, 1),
+        of("fe80::8", 512, medium, 2),
+        of("fe80::7", 512, high, 3),
+    ];
+    assert_eq!(best(&three), (ip("fe80::7"), 3, 3));
+    assert_eq!(best(&three[..2]), (ip("fe80::8"), 2, 2));
+    let equal = [
+        of("fe80::9", 512, high, 1),
+        of("fe80::8", 512, high, 2),
+        of("fe80::9", 600, high, 3),
+    ];
+    assert_eq!(
+        best(&equal),
+        (ip("fe80::9"), 1, 2),
+        "the first, and one is told twice"
+    );
+}
+
+/// A configured gateway gets what belongs to the line, but is not `onlink` because another is.
+#[test]
+fn onlink_is_copied_with_the_gateway() {
+    let learned = Route {
+        onlink: true,
+        ..via("192.0.2.1", 0)
+    };
+    let mirror = mirror(eth1(), &[address("192.0.2.7/24")], &[learned]);
+    let mut provider = provider();
+    assert!(resolved(&provider, Family::V4, &mirror).onlink);
+    provider.gateway.v4 = ip("192.0.2.2");
+    assert!(!resolved(&provider, Family::V4, &mirror).onlink);
 }

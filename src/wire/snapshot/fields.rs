@@ -147,6 +147,7 @@ impl Message for Path {
         for address in [&mut self.address, &mut self.gateway] {
             codec.address(address);
         }
+        codec.byte(&mut self.gateways);
         for metric in [&mut self.metric, &mut self.overridden_by] {
             codec.optional(metric, |codec, Metric(metric)| codec.number(metric));
         }
