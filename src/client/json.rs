@@ -128,7 +128,7 @@ mod tests {
                 {"id": "isp1", "rank": 1, "state": "online", "disabled": false, "paths": [
                     {
                         "family": "ipv4", "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,
-                        "address": "192.0.2.7", "gateway": "192.0.2.1", "metric": 100, "installed": true,
+                        "address": "192.0.2.7", "address_deprecated": false, "gateway": "192.0.2.1", "metric": 100, "installed": true,
                         "overridden_by": null, "held_back_by": null, "takes_over_in_ms": null,
                         "rounds": {"good": 50, "failed": 0, "streak": 50},
                         "loss_percent": 0.0,
@@ -137,7 +137,7 @@ mod tests {
                     },
                     {
                         "family": "ipv6", "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,
-                        "address": "2001:db8::7", "gateway": "fe80::1", "metric": 100, "installed": true,
+                        "address": "2001:db8::7", "address_deprecated": false, "gateway": "fe80::1", "metric": 100, "installed": true,
                         "overridden_by": null, "held_back_by": null, "takes_over_in_ms": null,
                         "rounds": {"good": 50, "failed": 0, "streak": 50},
                         "loss_percent": 0.0,
@@ -147,7 +147,7 @@ mod tests {
                 ]},
                 {"id": "isp2", "rank": 2, "state": "probing", "disabled": false, "paths": [{
                     "family": "ipv4", "device": null, "state": "probing", "reason": null, "since_s": 2,
-                    "address": null, "gateway": null, "metric": null, "installed": false, "overridden_by": null,
+                    "address": null, "address_deprecated": false, "gateway": null, "metric": null, "installed": false, "overridden_by": null,
                     "held_back_by": null, "takes_over_in_ms": null,
                     "rounds": {"good": 0, "failed": 0, "streak": 0}, "loss_percent": null,
                     "rtt_ms": {"last": null, "avg": null, "stddev": null, "min": null, "max": null}, "checks": []
@@ -169,7 +169,7 @@ mod tests {
         let (_, satellite) = satellite.split_once(r#"{"id":"satellite"#).unwrap();
         assert_eq!(
             satellite,
-            r#"-of-the-neighbouring-x","rank":3,"state":"disabled","disabled":true,"paths":[{"family":"ipv4","device":"pppoe-wan","state":"online","reason":null,"since_s":11520,"address":"192.0.2.7","gateway":"192.0.2.1","metric":4294967295,"installed":false,"overridden_by":0,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":50,"failed":0,"streak":50},"loss_percent":2.0,"rtt_ms":{"last":12.346,"avg":12.3,"stddev":0.125,"min":0.001,"max":8388.608},"checks":[]},{"family":"ipv6","device":"wwan-cdc-12345","state":"waiting","reason":"no carrier","since_s":90000,"address":null,"gateway":null,"metric":null,"installed":false,"overridden_by":null,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":0,"failed":0,"streak":0},"loss_percent":null,"rtt_ms":{"last":null,"avg":null,"stddev":null,"min":null,"max":null},"checks":[]}]}]}
+            r#"-of-the-neighbouring-x","rank":3,"state":"disabled","disabled":true,"paths":[{"family":"ipv4","device":"pppoe-wan","state":"online","reason":null,"since_s":11520,"address":"192.0.2.7","address_deprecated":false,"gateway":"192.0.2.1","metric":4294967295,"installed":false,"overridden_by":0,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":50,"failed":0,"streak":50},"loss_percent":2.0,"rtt_ms":{"last":12.346,"avg":12.3,"stddev":0.125,"min":0.001,"max":8388.608},"checks":[]},{"family":"ipv6","device":"wwan-cdc-12345","state":"waiting","reason":"no carrier","since_s":90000,"address":null,"address_deprecated":false,"gateway":null,"metric":null,"installed":false,"overridden_by":null,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":0,"failed":0,"streak":0},"loss_percent":null,"rtt_ms":{"last":null,"avg":null,"stddev":null,"min":null,"max":null},"checks":[]}]}]}
 "#
         );
         let text = render(&healthy()).unwrap();

@@ -10,7 +10,6 @@ use crate::linux::netlink::Requests;
 use crate::linux::process::ubus::{Interfaces, told_of};
 use crate::option::nearest;
 use crate::routing::mirror::{Kinds, Mirror, Named};
-use crate::routing::uplink::resolve;
 use crate::types::{Duration, Family, PathId};
 
 /// Timeout for netifd's answer, with time to see the end of `ubus`.
@@ -105,7 +104,7 @@ impl<'a> ProbedProvider<'a> {
                     slot: provider.slot,
                     family,
                 },
-                uplink: resolve(
+                uplink: requests.uplink(
                     config,
                     provider,
                     family,

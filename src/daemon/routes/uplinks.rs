@@ -9,7 +9,7 @@ use crate::limits::PATHS_MAX;
 use crate::linux::process::ubus::{Interfaces, told_of};
 use crate::routing::layout::{best_of_ours, everywhere};
 use crate::routing::mirror::{Kinds, Named};
-use crate::routing::uplink::{self, Claims, Told, Uplink};
+use crate::routing::uplink::{Claims, Told, Uplink};
 use crate::types::{Family, Instant, PathId};
 
 impl RouteSync<'_> {
@@ -45,6 +45,7 @@ impl RouteSync<'_> {
         interfaces: &Interfaces,
     ) -> [Option<bool>; PATHS_MAX] {
         let (mirror, uplinks) = (&*self.mirror, &mut *self.uplinks);
+        let requests = &mut self.requests;
         let config = engine.config();
         let mut changes = [None; PATHS_MAX];
         for family in Family::ALL {
@@ -64,8 +65,9 @@ impl RouteSync<'_> {
                     known.claim_device(path.slot, &mut claims);
                     continue;
                 }
-                let told = told_of(interfaces, provider, family);
-                let mut uplink = uplink::resolve(config, provider, family, told, mirror);
+                let mut told = told_of(interfaces, provider, family);
+                told.former = known.former();
+                let mut uplink = requests.uplink(config, provider, family, told, mirror);
                 if mirror.is_unsure(Kinds::uplinks(family)) {
                     uplink = uplink.unless_unseen(known);
                 }
