@@ -151,6 +151,13 @@ impl Uplink {
         self.guessed && works && (self.gateway.is_some() || self.direct)
     }
 
+    /// Whether its own address is another device's, and was not before.
+    pub fn has_borrowed(&self, told: &Told, mirror: &Mirror) -> bool {
+        let held = |a: &Address| a.device == self.index && Some(address_of(a)) == self.address;
+        let before = told.former.map(|former| former.address);
+        self.address.is_some() && self.address != before && !mirror.addresses().iter().any(held)
+    }
+
     /// What is to be remembered of its own address.
     pub fn former(&self) -> Option<Former> {
         self.address.map(|address| Former {

@@ -104,13 +104,15 @@ impl<'a> ProbedProvider<'a> {
                     slot: provider.slot,
                     family,
                 },
-                uplink: requests.uplink(
-                    config,
-                    provider,
-                    family,
-                    told_of(&interfaces, provider, family),
-                    &mirror,
-                ),
+                uplink: requests
+                    .uplink(
+                        config,
+                        provider,
+                        family,
+                        told_of(&interfaces, provider, family),
+                        &mut mirror,
+                    )
+                    .0,
             })
             .collect();
         Ok(ProbedProvider {

@@ -44,8 +44,7 @@ impl RouteSync<'_> {
         engine: &Engine,
         interfaces: &Interfaces,
     ) -> [Option<bool>; PATHS_MAX] {
-        let (mirror, uplinks) = (&*self.mirror, &mut *self.uplinks);
-        let requests = &mut self.requests;
+        let (mirror, uplinks) = (&mut *self.mirror, &mut *self.uplinks);
         let config = engine.config();
         let mut changes = [None; PATHS_MAX];
         for family in Family::ALL {
@@ -67,7 +66,9 @@ impl RouteSync<'_> {
                 }
                 let mut told = told_of(interfaces, provider, family);
                 told.former = known.former();
-                let mut uplink = requests.uplink(config, provider, family, told, mirror);
+                let requests = &mut self.requests;
+                let (mut uplink, news) = requests.uplink(config, provider, family, told, mirror);
+                self.news.add(news);
                 if mirror.is_unsure(Kinds::uplinks(family)) {
                     uplink = uplink.unless_unseen(known);
                 }

@@ -54,24 +54,31 @@ impl Requests {
     }
 
     /// What the kernel makes of a provider in a family; it is asked for the own address if that is needed: see
-    /// [`Uplink::asks`]. Costs no system call otherwise, else two.
+    /// [`Uplink::asks`]. Costs two system calls then, else none. A new address of another device is taken after a dump:
+    /// events do not tell that the path's device is about to have one. Then, also what that has changed in the mirror.
     pub fn uplink(
         &mut self,
         config: &Config,
         provider: &Provider,
         family: Family,
         mut told: Told,
-        mirror: &Mirror,
-    ) -> Uplink {
+        mirror: &mut Mirror,
+    ) -> (Uplink, Kinds) {
         let uplink = resolve(config, provider, family, &told, mirror);
         if uplink.asks() {
             let target = targets(config, provider, family).next();
             told.chosen = target.and_then(|target| self.own_address(target, uplink.index));
         }
-        match told.chosen {
-            Some(_) => resolve(config, provider, family, &told, mirror),
-            None => uplink,
+        if told.chosen.is_none() {
+            return (uplink, Kinds::NONE);
         }
+        let uplink = resolve(config, provider, family, &told, mirror);
+        if !uplink.has_borrowed(&told, mirror) {
+            return (uplink, Kinds::NONE);
+        }
+        let changed = self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default();
+        let uplink = resolve(config, provider, family, &told, mirror);
+        (uplink, changed)
     }
 
     /// The source address that the kernel chooses for packets to an address by a device: that of a UDP socket which is

@@ -86,7 +86,8 @@ impl<'a> Choice<'a> {
         best.map(address_of)
     }
 
-    /// In IPv6, the former one while it is not deprecated, else what the kernel chooses.
+    /// In IPv6, the former one while it is not deprecated, else what the kernel chooses. Where that is not the path's, the
+    /// best that may be.
     fn sure(&self) -> Option<IpAddr> {
         let former = self.told.former.filter(|former| !former.guessed);
         let former = former.map(|former| former.address).filter(|own| {
@@ -94,27 +95,36 @@ impl<'a> Choice<'a> {
             self.held(*own).all(is_preferred)
         });
         let possible = |own: &IpAddr| self.is_possible(*own);
-        let chosen = || self.told.chosen.filter(possible);
-        former.filter(possible).or_else(chosen)
+        former.filter(possible).or_else(|| {
+            let chosen = self.told.chosen?;
+            let all = self.mirror.addresses().iter();
+            let mut possible = all.filter(|a| self.is_possible(address_of(a)));
+            match self.is_possible(chosen) {
+                true => Some(chosen),
+                false => self.best(&mut possible),
+            }
+        })
     }
 
-    /// In IPv6, as long as the kernel has no route to choose by: none that others are preferred to; the former one; the
-    /// lowest (and no unique local one). Of another device only one in a prefix that is known to be the path's.
+    /// In IPv6, as long as the kernel has no route to choose by: the best of the device; else of an address in a prefix that
+    /// is known to be the path's.
     fn guess(&self) -> Option<IpAddr> {
-        let usable = |a: &&Address| a.is_usable() && !a.near;
-        let best = |addresses: &mut dyn Iterator<Item = &'a Address>| {
-            addresses
-                .map(|a| (a.state, !self.was(a), a.secondary, address_of(a)))
-                .min()
-                .map(|(.., own)| own)
-        };
-        let own = addresses(self.link, self.mirror).filter(|a| address_of(a).is_ipv6());
-        let learned = || self.learned.and_then(|route| route.from);
-        best(&mut own.filter(usable)).or_else(|| {
+        let mut own = addresses(self.link, self.mirror);
+        self.best(&mut own).or_else(|| {
+            let learned = || self.learned.and_then(|route| route.from);
             let prefix = self.told.delegated.or_else(learned)?;
             let within = |a: &&Address| contains(prefix, address_of(a));
-            best(&mut self.mirror.addresses().iter().filter(usable).filter(within))
+            self.best(&mut self.mirror.addresses().iter().filter(within))
         })
+    }
+
+    /// In IPv6, of several: none that others are preferred to; the former one; the lowest (and no unique local one).
+    fn best(&self, addresses: &mut dyn Iterator<Item = &'a Address>) -> Option<IpAddr> {
+        addresses
+            .filter(|a| a.is_usable() && !a.near && address_of(a).is_ipv6())
+            .map(|a| (a.state, !self.was(a), a.secondary, address_of(a)))
+            .min()
+            .map(|(.., own)| own)
     }
 
     fn was(&self, address: &Address) -> bool {
@@ -124,7 +134,8 @@ impl<'a> Choice<'a> {
     }
 
     /// Whether a path can have this address. The kernel also chooses from other devices: that is right where a delegated
-    /// prefix is in use in the LAN, but not where the address is another provider's.
+    /// prefix is in use in the LAN, but not where the address is another provider's, nor where the device has one or is
+    /// about to have one.
     fn is_possible(&self, own: IpAddr) -> bool {
         let here = |a: &&Address| a.device == self.link.index;
         if let Some(held) = self.held(own).find(here) {
@@ -132,7 +143,9 @@ impl<'a> Choice<'a> {
         }
         let theirs = |a: &Address| !a.is_usable() || self.mirror.is_watched_device(a.device);
         let is_local = matches!(own, IpAddr::V6(v6) if v6.is_unique_local());
-        if is_local || self.held(own).any(theirs) {
+        let mut ours = addresses(self.link, self.mirror);
+        let has_one = ours.any(|a| Family::of(address_of(a)) == self.family && !a.near);
+        if is_local || has_one || self.held(own).any(theirs) {
             return false;
         }
         if self.by_netifd {

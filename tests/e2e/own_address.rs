@@ -1,0 +1,505 @@
+//! The own address of a path: what the kernel chooses, and the same as long as it is usable, without a lost round.
+
+use std::net::{IpAddr, UdpSocket};
+
+use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
+
+use super::inspect::path;
+use super::lab::rights::in_lab;
+use super::lab::topology::target;
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::{SOON, leads_in};
+
+/// What the kernel chooses for a UDP socket that is bound to `eth1` and connected to the target.
+fn chosen(lab: &Lab, family: Family) -> Option<String> {
+    lab.router.enter(|| {
+        let any: IpAddr = match family {
+            Family::V4 => "0.0.0.0".parse().unwrap(),
+            Family::V6 => "::".parse().unwrap(),
+        };
+        let socket = UdpSocket::bind((any, 0)).unwrap();
+        setsockopt(&socket, BindToDevice, &"eth1".into()).unwrap();
+        socket.connect((target(family), 9)).ok()?;
+        Some(socket.local_addr().unwrap().ip().to_string())
+    })
+}
+
+/// A lab whose routes are learned, and nothing else; its uplinks have one address in each family.
+fn learning() -> Lab {
+    let lab = Lab::new();
+    for (number, metric) in [(1, 10), (2, 20)] {
+        for family in Family::ALL {
+            lab.learn_default(number, family, "static", metric);
+        }
+    }
+    lab
+}
+
+fn online(lab: &Lab) -> Daemon<'_> {
+    lab.serve();
+    let daemon = Daemon::start(&lab.router, &Settings::learning(lab));
+    daemon.wait_for_all("online");
+    daemon
+}
+
+/// The own address of the first provider's path.
+fn own(daemon: &Daemon, family: Family) -> String {
+    let status = daemon.status();
+    let path = path(&status, "isp1", &family.to_string());
+    path["address"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The path's probes so far, and the answers to them.
+fn probes(daemon: &Daemon, family: Family) -> (u64, u64) {
+    let status = daemon.status();
+    let check = path(&status, "isp1", &family.to_string())["checks"][0].clone();
+    let number = |name| check[name].as_u64().unwrap();
+    (number("sent"), number("received"))
+}
+
+/// How many of its probes have been lost: the fewest that are unanswered while more are answered.
+fn lost(daemon: &Daemon, family: Family) -> u64 {
+    let (sent, begin) = probes(daemon, family);
+    let (mut fewest, mut received) = (sent - begin, begin);
+    assert!(
+        wait_until(SOON, || {
+            let (sent, now) = probes(daemon, family);
+            fewest = fewest.min(sent - now);
+            received = now;
+            received > begin + 3
+        }),
+        "{:#}\n{}",
+        daemon.status(),
+        daemon.log()
+    );
+    fewest
+}
+
+/// Waits until the path has this address and is online with it.
+fn has(daemon: &Daemon, family: Family, address: &str) {
+    let so = || {
+        let status = daemon.status();
+        let path = path(&status, "isp1", &family.to_string());
+        path["address"] == address && path["state"] == "online"
+    };
+    assert!(
+        wait_until(SOON, so),
+        "not {address}: {:#}\n{}",
+        daemon.status(),
+        daemon.log()
+    );
+}
+
+/// The line has been online all the time.
+fn was_never_offline(daemon: &Daemon) {
+    let log = daemon.log();
+    assert!(!log.contains("isp1 ipv4: online →"), "{log}");
+    assert!(!log.contains("isp1 ipv6: online →"), "{log}");
+    let states = daemon.path_states();
+    assert!(states.iter().all(|(.., state)| state == "online"), "{log}");
+}
+
+/// What the kernel chooses before the daemon has a route of its own is what the daemon takes.
+#[test]
+fn it_is_what_the_kernel_chooses() {
+    in_lab(|| {
+        let lab = learning();
+        lab.serve();
+        lab.router.sysctl("ipv4/conf/eth1/promote_secondaries", 1);
+        let settings = Settings::learning(&lab);
+        let v4 = "route replace default via 192.0.2.1 dev eth1 proto static metric 10";
+        let situations = [
+            (Family::V4, "", "192.0.2.2"),
+            (Family::V4, "addr add 192.0.2.3/26 dev eth1", "192.0.2.2"),
+            (Family::V4, "addr add 192.0.2.4/25 dev eth1", "192.0.2.2"),
+            (
+                Family::V4,
+                "addr add 169.254.7.7/16 scope link dev eth1",
+                "192.0.2.2",
+            ),
+            (
+                Family::V4,
+                "addr change 192.0.2.2/26 dev eth1 preferred_lft 0 valid_lft 600",
+                "192.0.2.2",
+            ),
+            (Family::V4, &format!("{v4} src 192.0.2.3"), "192.0.2.3"),
+            (
+                Family::V4,
+                &format!("addr add 192.0.2.50/32 dev lo\n{v4} src 192.0.2.50"),
+                "192.0.2.50",
+            ),
+            (Family::V4, v4, "192.0.2.2"),
+            // The secondary one that is promoted comes last.
+            (
+                Family::V4,
+                "addr add 192.0.2.33/27 dev eth1\naddr del 192.0.2.2/26 dev eth1",
+                "192.0.2.4",
+            ),
+            (Family::V6, "", "2001:db8:1::2"),
+            (
+                Family::V6,
+                "addr add 2001:db8:53::1:1/128 dev eth1",
+                "2001:db8:53::1:1",
+            ),
+            (
+                Family::V6,
+                "addr change 2001:db8:53::1:1/128 dev eth1 preferred_lft 0 valid_lft 600",
+                "2001:db8:1::2",
+            ),
+            (
+                Family::V6,
+                "addr add fd00:1::1/64 dev eth1 nodad",
+                "2001:db8:1::2",
+            ),
+        ];
+        for (family, lines, expected) in situations {
+            lab.router.ip(lines);
+            let kernels = chosen(&lab, family);
+            assert_eq!(kernels.as_deref(), Some(expected), "{lines}");
+            let mut daemon = Daemon::start(&lab.router, &settings);
+            let so = || Some(own(&daemon, family)) == kernels;
+            assert!(
+                wait_until(SOON, so),
+                "after {lines:?} not {kernels:?}: {:#}",
+                daemon.status()
+            );
+            assert!(daemon.terminate().success());
+        }
+    });
+}
+
+#[test]
+fn a_new_address_does_not_move_it_and_a_source_of_the_route_does() {
+    in_lab(|| {
+        let lab = learning();
+        let daemon = online(&lab);
+        let before = Family::ALL.map(|family| lost(&daemon, family));
+        lab.router.ip("addr add 192.0.2.1/32 dev eth1 scope link
+             addr del 192.0.2.1/32 dev eth1
+             addr add 10.9.0.1/8 dev eth1
+             addr add 192.0.2.3/26 dev eth1
+             addr add 192.0.2.4/27 dev eth1
+             addr add 2001:db8::1/48 dev eth1 nodad
+             addr add 2001:db8:1::1:1/64 dev eth1 nodad
+             addr add 2001:db8:53::1:1/128 dev eth1 nodad");
+        // The last event has been heard when this has.
+        lab.router.ip(
+            "route replace default via 192.0.2.1 dev eth1 proto static metric 10 src 192.0.2.3",
+        );
+        has(&daemon, Family::V4, "192.0.2.3");
+        has(&daemon, Family::V6, "2001:db8:1::2");
+        lab.router.ip(
+            "route replace default via 192.0.2.1 dev eth1 proto static metric 10 src 192.0.2.4",
+        );
+        has(&daemon, Family::V4, "192.0.2.4");
+        let route = &lab.router.defaults(Family::V4, 176)[0];
+        assert_eq!(route.src.as_deref(), Some("192.0.2.4"));
+        lab.router.ip(
+            "route replace default via 192.0.2.1 dev eth1 proto static metric 10
+             addr del 10.9.0.1/8 dev eth1",
+        );
+        let after = Family::ALL.map(|family| lost(&daemon, family));
+        assert_eq!(before, after, "{}", daemon.log());
+        has(&daemon, Family::V4, "192.0.2.4");
+        was_never_offline(&daemon);
+    });
+}
+
+/// With `promote_secondaries`, the device keeps its network when its first address goes.
+#[test]
+fn when_it_goes_the_one_that_is_promoted_takes_its_place() {
+    in_lab(|| {
+        let lab = learning();
+        lab.router.sysctl("ipv4/conf/eth1/promote_secondaries", 1);
+        let daemon = online(&lab);
+        lab.router.ip("addr add 192.0.2.3/26 dev eth1");
+        lab.router.ip("addr add 192.0.2.4/26 dev eth1");
+        let before = lost(&daemon, Family::V4);
+        lab.router.ip("addr del 192.0.2.2/26 dev eth1");
+        has(&daemon, Family::V4, "192.0.2.3");
+        assert!(lost(&daemon, Family::V4) <= before, "{}", daemon.log());
+        was_never_offline(&daemon);
+        assert!(leads_in(&lab, 1, Family::V4));
+    });
+}
+
+/// New address first, old one deprecated, then gone.
+#[test]
+fn it_is_renumbered_without_a_verdict() {
+    in_lab(|| {
+        let lab = learning();
+        let daemon = online(&lab);
+        let gateway = &lab.provider(1).gateway;
+        gateway.ip("addr add 192.0.2.129/28 dev line\naddr add 2001:db8:a::1/64 dev line nodad");
+        let before = Family::ALL.map(|family| lost(&daemon, family));
+        let age = |lifetime| {
+            lab.router.ip(&format!(
+                "addr change 192.0.2.2/26 dev eth1 preferred_lft {lifetime}
+                 addr change 2001:db8:1::2/64 dev eth1 preferred_lft {lifetime}"
+            ));
+        };
+        lab.router
+            .ip("addr add 192.0.2.130/28 dev eth1\naddr add 2001:db8:a::2/64 dev eth1 nodad");
+        age("0 valid_lft 600");
+        has(&daemon, Family::V6, "2001:db8:a::2");
+        assert_eq!(chosen(&lab, Family::V6).as_deref(), Some("2001:db8:a::2"));
+        has(&daemon, Family::V4, "192.0.2.2");
+        lab.learn_default_via(1, "192.0.2.129".parse().unwrap(), "static", 10);
+        has(&daemon, Family::V4, "192.0.2.130");
+        lab.router
+            .ip("addr del 192.0.2.2/26 dev eth1\naddr del 2001:db8:1::2/64 dev eth1");
+        let after = Family::ALL.map(|family| lost(&daemon, family));
+        for (before, after) in before.into_iter().zip(after) {
+            assert!(after <= before, "{before} {after}\n{}", daemon.log());
+        }
+        was_never_offline(&daemon);
+    });
+}
+
+/// The old address is deprecated and there is no other: it is used, and that is said.
+#[test]
+fn a_deprecated_address_is_better_than_none() {
+    in_lab(|| {
+        let lab = learning();
+        let daemon = online(&lab);
+        let before = Family::ALL.map(|family| lost(&daemon, family));
+        for family in Family::ALL {
+            let address = own(&daemon, family);
+            let length = if family == Family::V4 { 26 } else { 64 };
+            lab.router.ip(&format!(
+                "addr change {address}/{length} dev eth1 preferred_lft 0 valid_lft 600"
+            ));
+            let so = || {
+                let status = daemon.status();
+                let path = path(&status, "isp1", &family.to_string());
+                path["address_deprecated"] == true && path["address"] == *address
+            };
+            assert!(wait_until(SOON, so), "{:#}", daemon.status());
+            let said = daemon.must(&["explain", "isp1"]);
+            let sentence = format!("Its address {address} is deprecated");
+            assert!(said.contains(&sentence), "{said}");
+        }
+        let after = Family::ALL.map(|family| lost(&daemon, family));
+        assert_eq!(before, after, "{}", daemon.log());
+        was_never_offline(&daemon);
+        // The kernel would take another provider's address, or the LAN's.
+        let kernels = chosen(&lab, Family::V6).unwrap();
+        assert_ne!(kernels, own(&daemon, Family::V6));
+    });
+}
+
+/// `use_tempaddr` 2: the kernel prefers a temporary address, and makes another when that is deprecated.
+#[test]
+fn a_privacy_address_stays_until_it_is_deprecated() {
+    in_lab(|| {
+        let lab = learning();
+        lab.router.sysctl("ipv6/conf/eth1/use_tempaddr", 2);
+        lab.router.ip("addr del 2001:db8:1::2/64 dev eth1
+             addr add 2001:db8:1::2/64 dev eth1 mngtmpaddr nodad");
+        let temporary = || {
+            let found = lab.router.run(&[
+                "ip",
+                "-6",
+                "-o",
+                "addr",
+                "show",
+                "dev",
+                "eth1",
+                "temporary",
+                "-tentative",
+                "-deprecated",
+            ]);
+            let word = found
+                .split_whitespace()
+                .skip_while(|word| *word != "inet6")
+                .nth(1)?;
+            Some(word.split('/').next()?.to_owned())
+        };
+        let first = || temporary().filter(|own| Some(own) == chosen(&lab, Family::V6).as_ref());
+        assert!(wait_until(SOON, || first().is_some()));
+        let first = first().unwrap();
+        let daemon = online(&lab);
+        assert_eq!(own(&daemon, Family::V6), first);
+        let before = lost(&daemon, Family::V6);
+        // A second one is made as an hour would: the first is still preferred.
+        lab.router
+            .ip("addr add 2001:db8:1::5/64 dev eth1 mngtmpaddr nodad
+             addr add 2001:db8:1::6/128 dev eth1 nodad");
+        let two = || {
+            let shown = lab.router.run(&[
+                "ip",
+                "-6",
+                "addr",
+                "show",
+                "dev",
+                "eth1",
+                "temporary",
+                "-tentative",
+            ]);
+            shown.matches("inet6").count() == 2
+        };
+        assert!(wait_until(SOON, two));
+        assert_eq!(own(&daemon, Family::V6), first);
+        assert_eq!(lost(&daemon, Family::V6), before);
+        lab.router.ip(&format!(
+            "addr change {first}/64 dev eth1 preferred_lft 0 valid_lft 600"
+        ));
+        let moved = || {
+            let now = own(&daemon, Family::V6);
+            now != first && Some(now) == chosen(&lab, Family::V6)
+        };
+        assert!(wait_until(SOON, moved), "{:#}", daemon.status());
+        assert_eq!(temporary(), Some(own(&daemon, Family::V6)));
+        assert!(lost(&daemon, Family::V6) <= before, "{}", daemon.log());
+        was_never_offline(&daemon);
+    });
+}
+
+/// The modem has the router's address.
+#[test]
+fn a_duplicate_address_is_told() {
+    in_lab(|| {
+        let lab = learning();
+        lab.serve();
+        lab.router.ip("addr del 2001:db8:1::2/64 dev eth1");
+        lab.router.sysctl("ipv6/conf/eth1/accept_dad", 1);
+        let gateway = &lab.provider(1).gateway;
+        gateway.ip("addr add 2001:db8:1::2/64 dev line nodad");
+        let daemon = Daemon::start(&lab.router, &Settings::learning(&lab));
+        daemon.wait_for("isp1", "ipv4", "online");
+        lab.router.ip("addr add 2001:db8:1::2/64 dev eth1");
+        let so = || {
+            let status = daemon.status();
+            let path = path(&status, "isp1", "ipv6");
+            path["reason"] == "no address: duplicate (DAD failed)"
+                && path["address"] == "2001:db8:1::2"
+        };
+        assert!(
+            wait_until(SOON, so),
+            "{:#}\n{}",
+            daemon.status(),
+            daemon.log()
+        );
+        let said = daemon.must(&["explain", "isp1"]);
+        let sentence = "no address: 2001:db8:1::2 is a duplicate (DAD failed)";
+        assert!(said.contains(sentence), "{said}");
+        gateway.ip("addr del 2001:db8:1::2/64 dev line");
+        lab.router
+            .ip("addr del 2001:db8:1::2/64 dev eth1\naddr add 2001:db8:1::2/64 dev eth1");
+        has(&daemon, Family::V6, "2001:db8:1::2");
+        assert!(leads_in(&lab, 1, Family::V6));
+    });
+}
+
+/// The device has a link-local address only; the LAN has one of the delegated prefix. Beside another provider the kernel
+/// may take that one's address, which is never right.
+#[test]
+fn an_address_of_a_delegated_prefix_is_enough_without_netifd() {
+    in_lab(|| {
+        for alone in [true, false] {
+            let builder = Lab::builder();
+            let lab = if alone { builder.only_ipv4(2) } else { builder }.build();
+            lab.serve();
+            lab.learn_default(1, Family::V4, "static", 10);
+            lab.learn_default(2, Family::V4, "static", 20);
+            if !alone {
+                lab.learn_default(2, Family::V6, "static", 20);
+            }
+            lab.router.ip("addr del 2001:db8:1::2/64 dev eth1
+                 addr add fe80::2/64 dev eth1 nodad
+                 route replace ::/0 via fe80::1 dev eth1 proto ra metric 10
+                 addr del 2001:db8:100::1/64 dev lan0
+                 addr add fd00::1/64 dev lan0 nodad");
+            delegated_prefix(&lab, alone);
+        }
+    });
+}
+
+fn delegated_prefix(lab: &Lab, alone: bool) {
+    let gateway = &lab.provider(1).gateway;
+    let delegate = |prefix: &str, own: &str| {
+        gateway.ip(&format!("route replace {prefix} via fe80::2 dev line"));
+        lab.router.ip(&format!("addr add {own}/64 dev lan0 nodad"));
+    };
+    let judge = |daemon: &Daemon| {
+        let kernels = chosen(lab, Family::V6);
+        assert_eq!(
+            kernels == Some(own(daemon, Family::V6)),
+            alone,
+            "{kernels:?}"
+        );
+    };
+    let daemon = Daemon::start(&lab.router, &Settings::learning(lab));
+    daemon.wait_for("isp2", "ipv4", "online");
+    let reason = path(&daemon.status(), "isp1", "ipv6")["reason"].clone();
+    assert_eq!(reason, "no address", "neither the LAN's own nor isp2's");
+    delegate("2001:db8:f00::/56", "2001:db8:f00:1::1");
+    has(&daemon, Family::V6, "2001:db8:f00:1::1");
+    judge(&daemon);
+    let before = lost(&daemon, Family::V6);
+    // It is renewed with another prefix.
+    delegate("2001:db8:e00::/56", "2001:db8:e00:1::1");
+    lab.router
+        .ip("addr change 2001:db8:f00:1::1/64 dev lan0 preferred_lft 0 valid_lft 600");
+    has(&daemon, Family::V6, "2001:db8:e00:1::1");
+    lab.router.ip("addr del 2001:db8:f00:1::1/64 dev lan0");
+    assert!(lost(&daemon, Family::V6) <= before, "{}", daemon.log());
+    judge(&daemon);
+    // The device gets one of its own, which is what the kernel prefers.
+    lab.router.ip("addr add 2001:db8:1::2/64 dev eth1 nodad");
+    has(&daemon, Family::V6, "2001:db8:1::2");
+    assert_eq!(chosen(lab, Family::V6), Some(own(&daemon, Family::V6)));
+    assert!(lost(&daemon, Family::V6) <= before, "{}", daemon.log());
+    let log = daemon.log();
+    assert!(!log.contains("→ offline"), "{log}");
+}
+
+/// While duplicate address detection runs, the kernel would take the LAN's address, by which no answer comes: the path
+/// waits for its own.
+#[test]
+fn it_waits_for_an_address_that_is_tentative() {
+    in_lab(|| {
+        let lab = learning();
+        let daemon = online(&lab);
+        lab.router.sysctl("ipv6/conf/eth1/accept_dad", 1);
+        lab.router.ip("link set eth2 down
+             link set eth1 down
+             link set eth1 up
+             addr add 2001:db8:1::2/64 dev eth1
+             route add ::/0 via fe80::1 dev eth1 proto ra metric 10");
+        let kernels = chosen(&lab, Family::V6);
+        assert_eq!(kernels.as_deref(), Some("2001:db8:100::1"));
+        let reason = || path(&daemon.status(), "isp1", "ipv6")["reason"].clone();
+        assert!(
+            wait_until(SOON, || reason() == "no address"),
+            "{}",
+            daemon.log()
+        );
+        has(&daemon, Family::V6, "2001:db8:1::2");
+        let log = daemon.log();
+        assert!(!log.contains("→ offline"), "{log}");
+        assert!(!log.contains("isp1 ipv6: probing → waiting"), "{log}");
+    });
+}
+
+/// The device has no IPv4 address: the kernel takes that of another device.
+#[test]
+fn an_unnumbered_device_has_an_address_of_another() {
+    in_lab(|| {
+        let lab = learning();
+        lab.serve();
+        let gateway = &lab.provider(1).gateway;
+        gateway.ip("route add 203.0.113.77 dev line");
+        lab.router.ip("addr flush dev lan0
+             addr del 192.0.2.2/26 dev eth1
+             addr add 203.0.113.77/32 dev lo
+             route add default via 192.0.2.1 dev eth1 onlink proto static metric 10");
+        let kernels = chosen(&lab, Family::V4);
+        assert_eq!(kernels.as_deref(), Some("203.0.113.77"));
+        let daemon = online(&lab);
+        has(&daemon, Family::V4, "203.0.113.77");
+        lab.router.ip("addr add 192.0.2.2/26 dev eth1");
+        has(&daemon, Family::V4, "192.0.2.2");
+        was_never_offline(&daemon);
+    });
+}
