@@ -1,12 +1,13 @@
 //! The own address of a path: what the kernel chooses, and the same as long as it is usable, without a lost round.
 
 use std::net::{IpAddr, UdpSocket};
+use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
 
 use super::inspect::path;
 use super::lab::rights::in_lab;
-use super::lab::topology::target;
+use super::lab::topology::{Kind, target};
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::{SOON, leads_in};
 
@@ -220,6 +221,39 @@ fn when_it_goes_the_one_that_is_promoted_takes_its_place() {
         assert!(lost(&daemon, Family::V4) <= before, "{}", daemon.log());
         was_never_offline(&daemon);
         assert!(leads_in(&lab, 1, Family::V4));
+    });
+}
+
+/// The answers of a slow line are on their way to the former address, where nothing hears them any more.
+#[test]
+fn no_round_is_lost_when_it_moves_on_a_slow_line() {
+    in_lab(|| {
+        let builder = Lab::builder().kind(1, Kind::PointToPoint);
+        let lab = builder.delay(Duration::from_millis(80)).build();
+        for family in Family::ALL {
+            lab.learn_default(2, family, "static", 20);
+        }
+        let device = &lab.provider(1).device;
+        let gateway = &lab.provider(1).gateway;
+        gateway.ip("route add 192.0.2.40 dev line\nroute add 192.0.2.41 dev line");
+        lab.router.ip(&format!(
+            "addr add 192.0.2.40/32 dev {device}\naddr add 192.0.2.41/32 dev {device}"
+        ));
+        let daemon = online(&lab);
+        for own in ["192.0.2.40", "192.0.2.41", "192.0.2.40"] {
+            lab.router.ip(&format!(
+                "route replace default dev {device} proto static metric 10 src {own}"
+            ));
+            has(&daemon, Family::V4, own);
+        }
+        let more = || {
+            let status = daemon.status();
+            let rounds = &path(&status, "isp1", "ipv4")["rounds"];
+            assert_eq!(rounds["failed"], 0, "{status:#}\n{}", daemon.log());
+            rounds["streak"].as_i64() > Some(40)
+        };
+        assert!(wait_until(SOON, more), "{:#}", daemon.status());
+        was_never_offline(&daemon);
     });
 }
 

@@ -126,6 +126,7 @@ impl RouteSync<'_> {
         cx.planned[path.family] = true;
         if waiting.is_none() && moved {
             probing.bind(path, uplink, cx);
+            cx.tell(Event::Rebound(path), now);
         }
         cx.tell(
             Event::Uplink {
