@@ -1,9 +1,14 @@
 //! The own address of a path: what the kernel chooses, and the same as long as it is usable, without a lost round.
 
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddrV6, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
+use nix::sys::socket::sockopt::{BindToDevice, Ipv6MulticastHops};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn6, bind, sendto,
+    setsockopt, socket,
+};
 
 use super::inspect::path;
 use super::lab::rights::in_lab;
@@ -206,21 +211,31 @@ fn a_new_address_does_not_move_it_and_a_source_of_the_route_does() {
     });
 }
 
-/// With `promote_secondaries`, the device keeps its network when its first address goes.
+/// With `promote_secondaries`, the device keeps its network when its first address goes. The one that is promoted comes
+/// behind the other primary ones.
 #[test]
-fn when_it_goes_the_one_that_is_promoted_takes_its_place() {
+fn when_it_goes_the_kernels_next_takes_its_place() {
     in_lab(|| {
-        let lab = learning();
-        lab.router.sysctl("ipv4/conf/eth1/promote_secondaries", 1);
-        let daemon = online(&lab);
-        lab.router.ip("addr add 192.0.2.3/26 dev eth1");
-        lab.router.ip("addr add 192.0.2.4/26 dev eth1");
-        let before = lost(&daemon, Family::V4);
-        lab.router.ip("addr del 192.0.2.2/26 dev eth1");
-        has(&daemon, Family::V4, "192.0.2.3");
-        assert!(lost(&daemon, Family::V4) <= before, "{}", daemon.log());
-        was_never_offline(&daemon);
-        assert!(leads_in(&lab, 1, Family::V4));
+        for (further, next) in [
+            ("addr add 192.0.2.3/26 dev eth1", "192.0.2.3"),
+            (
+                "addr add 192.0.2.3/26 dev eth1\naddr add 192.0.2.4/25 dev eth1",
+                "192.0.2.4",
+            ),
+        ] {
+            let lab = learning();
+            lab.router.sysctl("ipv4/conf/eth1/promote_secondaries", 1);
+            let mut daemon = online(&lab);
+            lab.router.ip(further);
+            let before = lost(&daemon, Family::V4);
+            lab.router.ip("addr del 192.0.2.2/26 dev eth1");
+            has(&daemon, Family::V4, next);
+            assert!(lost(&daemon, Family::V4) <= before, "{}", daemon.log());
+            was_never_offline(&daemon);
+            assert!(leads_in(&lab, 1, Family::V4));
+            assert!(daemon.terminate().success());
+            assert_eq!(chosen(&lab, Family::V4).as_deref(), Some(next));
+        }
     });
 }
 
@@ -488,31 +503,108 @@ fn delegated_prefix(lab: &Lab, alone: bool) {
     assert!(!log.contains("→ offline"), "{log}");
 }
 
-/// While duplicate address detection runs, the kernel would take the LAN's address, by which no answer comes: the path
-/// waits for its own.
+/// Sends a router advertisement from the first provider's gateway, with /64 prefixes and their preferred lifetimes.
+fn advertise(lab: &Lab, prefixes: &[(&str, u32)]) {
+    let mut message = vec![134, 0, 0, 0, 64, 0];
+    message.extend(600_u16.to_be_bytes());
+    message.extend([0; 8]);
+    for (prefix, preferred) in prefixes {
+        message.extend([3, 4, 64, 0xc0]);
+        message.extend(7200_u32.to_be_bytes());
+        message.extend(preferred.to_be_bytes());
+        message.extend([0; 4]);
+        message.extend(prefix.parse::<Ipv6Addr>().unwrap().octets());
+    }
+    lab.provider(1).gateway.enter(|| {
+        let index = nix::net::if_::if_nametoindex("line").unwrap();
+        let raw = socket(
+            AddressFamily::Inet6,
+            SockType::Raw,
+            SockFlag::empty(),
+            SockProtocol::IcmpV6,
+        );
+        let raw = raw.unwrap();
+        setsockopt(&raw, Ipv6MulticastHops, &255).unwrap();
+        let at = |address: &str| {
+            SockaddrIn6::from(SocketAddrV6::new(address.parse().unwrap(), 0, 0, index))
+        };
+        bind(raw.as_raw_fd(), &at("fe80::1")).unwrap();
+        let to = at("ff02::1");
+        sendto(raw.as_raw_fd(), &message, &to, MsgFlags::empty()).unwrap();
+    });
+}
+
+/// A lab whose first provider advertises its IPv6 prefix; addresses are tentative at first, as everywhere.
+fn advertising() -> Lab {
+    let lab = learning();
+    lab.router.sysctl("ipv6/conf/eth1/accept_ra", 2);
+    lab.router.sysctl("ipv6/conf/eth1/accept_dad", 1);
+    lab.router
+        .ip("addr del 2001:db8:1::2/64 dev eth1\nroute del ::/0 dev eth1");
+    lab
+}
+
+/// While duplicate address detection runs, the kernel would take the LAN's address, or another provider's, by which no answer
+/// comes. The path waits for its own.
 #[test]
 fn it_waits_for_an_address_that_is_tentative() {
     in_lab(|| {
-        let lab = learning();
-        let daemon = online(&lab);
-        lab.router.sysctl("ipv6/conf/eth1/accept_dad", 1);
-        lab.router.ip("link set eth2 down
-             link set eth1 down
-             link set eth1 up
-             addr add 2001:db8:1::2/64 dev eth1
-             route add ::/0 via fe80::1 dev eth1 proto ra metric 10");
-        let kernels = chosen(&lab, Family::V6);
-        assert_eq!(kernels.as_deref(), Some("2001:db8:100::1"));
-        let reason = || path(&daemon.status(), "isp1", "ipv6")["reason"].clone();
-        assert!(
-            wait_until(SOON, || reason() == "no address"),
-            "{}",
-            daemon.log()
-        );
-        has(&daemon, Family::V6, "2001:db8:1::2");
+        let lab = advertising();
+        lab.serve();
+        let daemon = Daemon::start(&lab.router, &Settings::learning(&lab));
+        daemon.wait_for("isp2", "ipv6", "online");
+        advertise(&lab, &[("2001:db8:1::", 3600)]);
+        let has_route = || {
+            let main = lab.router.defaults(Family::V6, 254);
+            main.iter()
+                .any(|route| route.dev.as_deref() == Some("eth1"))
+        };
+        assert!(wait_until(SOON, has_route));
+        let kernels = chosen(&lab, Family::V6).unwrap();
+        assert!(!kernels.starts_with("2001:db8:1:"), "{kernels}");
+        let so = || own(&daemon, Family::V6).starts_with("2001:db8:1:");
+        assert!(wait_until(SOON, so), "{:#}", daemon.status());
+        daemon.wait_for("isp1", "ipv6", "online");
+        assert_eq!(chosen(&lab, Family::V6), Some(own(&daemon, Family::V6)));
         let log = daemon.log();
         assert!(!log.contains("→ offline"), "{log}");
+        assert_eq!(
+            log.matches("isp1 ipv6: waiting → probing").count(),
+            1,
+            "{log}"
+        );
         assert!(!log.contains("isp1 ipv6: probing → waiting"), "{log}");
+    });
+}
+
+/// The provider gives another prefix from one moment to the next, as after a power cut (RFC 9096): the old address is
+/// deprecated while the new one is tentative.
+#[test]
+fn it_is_renumbered_by_a_router_advertisement() {
+    in_lab(|| {
+        let lab = advertising();
+        lab.serve();
+        let gateway = &lab.provider(1).gateway;
+        gateway.ip("addr add 2001:db8:b::1/64 dev line nodad");
+        advertise(&lab, &[("2001:db8:1::", 3600)]);
+        let daemon = Daemon::start(&lab.router, &Settings::learning(&lab));
+        daemon.wait_for_all("online");
+        let old = own(&daemon, Family::V6);
+        let before = lost(&daemon, Family::V6);
+        advertise(&lab, &[("2001:db8:1::", 0), ("2001:db8:b::", 3600)]);
+        let mut seen = Vec::new();
+        let moved = || {
+            let now = own(&daemon, Family::V6);
+            let is_new = now.starts_with("2001:db8:b:");
+            seen.push(now);
+            is_new
+        };
+        assert!(wait_until(SOON, moved), "{:#}", daemon.status());
+        let new = seen.pop().unwrap();
+        assert!(seen.iter().all(|own| *own == old), "{seen:?}");
+        assert_eq!(chosen(&lab, Family::V6), Some(new));
+        assert!(lost(&daemon, Family::V6) <= before, "{}", daemon.log());
+        was_never_offline(&daemon);
     });
 }
 

@@ -106,6 +106,11 @@ fn in_ipv4_it_stays_while_the_device_has_it() {
         let now = seen(&known, &addresses, &route);
         assert!(now.address == ip("192.0.2.7") && known.has_same_socket(&now));
     }
+    let far = address("10.0.0.7/8");
+    let onlink = seen(&Uplink::default(), &[far], &route);
+    assert_eq!(onlink.address, ip("10.0.0.7"));
+    let still = seen(&onlink, &[far, first], &route);
+    assert_eq!(still.address, ip("10.0.0.7"));
     let promoted = address("192.0.2.5/24");
     let gone = seen(&known, &[promoted, wide], &route);
     assert_eq!(gone.address, ip("192.0.2.5"));
