@@ -126,6 +126,10 @@ impl Engine {
                 self.with(path, |path| path.rounds.unasked(round, check));
                 self.judge(path, now, &mut actions);
             }
+            Event::Rebound(path) => {
+                self.with(path, |path| path.rounds.unheard());
+                self.judge(path, now, &mut actions);
+            }
             Event::Pin(slot) => self.pin(slot, now, &mut actions),
             Event::Disable(slot, disabled) => self.disable(slot, disabled, now, &mut actions),
             Event::RoutesApplied(_) => {}

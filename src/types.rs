@@ -235,6 +235,8 @@ pub enum Waiting {
     NoCarrier,
     /// it has no address of its own
     NoAddress,
+    /// nor has it this one: another host on the link has it (duplicate address detection failed)
+    Duplicate,
     /// it has no gateway
     NoGateway,
     /// another provider has its device
@@ -250,6 +252,7 @@ impl fmt::Display for Waiting {
             Waiting::Down => "down",
             Waiting::NoCarrier => "no carrier",
             Waiting::NoAddress => "no address",
+            Waiting::Duplicate => "no address: duplicate (DAD failed)",
             Waiting::NoGateway => "no gateway",
             Waiting::DeviceTaken(_) => "device taken",
             Waiting::RouteRefused => "route refused",

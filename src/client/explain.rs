@@ -80,6 +80,11 @@ impl Page<'_> {
             self.does_not_carry(head, path);
         }
         self.change(head, path);
+        if let Some(own) = path.address.filter(|_| path.address_deprecated) {
+            self.say(format_args!(
+                " Its address {own} is deprecated: it is in use until there is a better one."
+            ));
+        }
         for check in &path.checks {
             self.check(check, path);
         }
@@ -350,6 +355,13 @@ impl Page<'_> {
             Waiting::NoAddress => self.say(format_args!(
                 " It is ready as soon as {device} has an {family} address: from DHCP, say, or by hand."
             )),
+            Waiting::Duplicate => {
+                let own = path.address.map(|own| own.to_string());
+                let own = own.as_deref().unwrap_or("its own");
+                self.say(format_args!(
+                    " It has no address: {own} is a duplicate (DAD failed): another host on the link of {device} has it. It is ready as soon as {device} has another one, or this one again when that host is gone."
+                ));
+            }
             Waiting::NoGateway => self.say(format_args!(
                 " It is ready as soon as its gateway is known: by option gateway, or a default route on {device}."
             )),

@@ -111,6 +111,18 @@ mod tests {
             "name": "google", "type": "ping", "target": "8.8.8.8", "state": "ok", "rtt_ms": 12.346,
             "loss_percent": 33.333, "sent": 300, "received": 299, "failing_s": null
         });
+        let online = |family: &str, address: &str, gateway: &str, checks: Value| {
+            json!({
+                "family": family, "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,
+                "address": address, "address_deprecated": false, "gateway": gateway, "gateways": 1,
+                "metric": 100, "installed": true,
+                "overridden_by": null, "held_back_by": null, "takes_over_in_ms": null,
+                "rounds": {"good": 50, "failed": 0, "streak": 50},
+                "loss_percent": 0.0,
+                "rtt_ms": {"last": 12.346, "avg": 12.3, "stddev": 0.125, "min": 0.001, "max": 8388.608},
+                "checks": checks
+            })
+        };
         let expected = json!({
             "version": "0.1.0",
             "uptime_s": 273_840,
@@ -126,28 +138,12 @@ mod tests {
             },
             "providers": [
                 {"id": "isp1", "rank": 1, "state": "online", "disabled": false, "paths": [
-                    {
-                        "family": "ipv4", "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,
-                        "address": "192.0.2.7", "gateway": "192.0.2.1", "gateways": 1, "metric": 100, "installed": true,
-                        "overridden_by": null, "held_back_by": null, "takes_over_in_ms": null,
-                        "rounds": {"good": 50, "failed": 0, "streak": 50},
-                        "loss_percent": 0.0,
-                        "rtt_ms": {"last": 12.346, "avg": 12.3, "stddev": 0.125, "min": 0.001, "max": 8388.608},
-                        "checks": [google]
-                    },
-                    {
-                        "family": "ipv6", "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,
-                        "address": "2001:db8::7", "gateway": "fe80::1", "gateways": 1, "metric": 100, "installed": true,
-                        "overridden_by": null, "held_back_by": null, "takes_over_in_ms": null,
-                        "rounds": {"good": 50, "failed": 0, "streak": 50},
-                        "loss_percent": 0.0,
-                        "rtt_ms": {"last": 12.346, "avg": 12.3, "stddev": 0.125, "min": 0.001, "max": 8388.608},
-                        "checks": []
-                    }
+                    online("ipv4", "192.0.2.7", "192.0.2.1", json!([google])),
+                    online("ipv6", "2001:db8::7", "fe80::1", json!([]))
                 ]},
                 {"id": "isp2", "rank": 2, "state": "probing", "disabled": false, "paths": [{
                     "family": "ipv4", "device": null, "state": "probing", "reason": null, "since_s": 2,
-                    "address": null, "gateway": null, "gateways": 0, "metric": null, "installed": false, "overridden_by": null,
+                    "address": null, "address_deprecated": false, "gateway": null, "gateways": 0, "metric": null, "installed": false, "overridden_by": null,
                     "held_back_by": null, "takes_over_in_ms": null,
                     "rounds": {"good": 0, "failed": 0, "streak": 0}, "loss_percent": null,
                     "rtt_ms": {"last": null, "avg": null, "stddev": null, "min": null, "max": null}, "checks": []
@@ -169,7 +165,7 @@ mod tests {
         let (_, satellite) = satellite.split_once(r#"{"id":"satellite"#).unwrap();
         assert_eq!(
             satellite,
-            r#"-of-the-neighbouring-x","rank":3,"state":"disabled","disabled":true,"paths":[{"family":"ipv4","device":"pppoe-wan","state":"online","reason":null,"since_s":11520,"address":"192.0.2.7","gateway":"192.0.2.1","gateways":1,"metric":4294967295,"installed":false,"overridden_by":0,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":50,"failed":0,"streak":50},"loss_percent":2.0,"rtt_ms":{"last":12.346,"avg":12.3,"stddev":0.125,"min":0.001,"max":8388.608},"checks":[]},{"family":"ipv6","device":"wwan-cdc-12345","state":"waiting","reason":"no carrier","since_s":90000,"address":null,"gateway":null,"gateways":0,"metric":null,"installed":false,"overridden_by":null,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":0,"failed":0,"streak":0},"loss_percent":null,"rtt_ms":{"last":null,"avg":null,"stddev":null,"min":null,"max":null},"checks":[]}]}]}
+            r#"-of-the-neighbouring-x","rank":3,"state":"disabled","disabled":true,"paths":[{"family":"ipv4","device":"pppoe-wan","state":"online","reason":null,"since_s":11520,"address":"192.0.2.7","address_deprecated":false,"gateway":"192.0.2.1","gateways":1,"metric":4294967295,"installed":false,"overridden_by":0,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":50,"failed":0,"streak":50},"loss_percent":2.0,"rtt_ms":{"last":12.346,"avg":12.3,"stddev":0.125,"min":0.001,"max":8388.608},"checks":[]},{"family":"ipv6","device":"wwan-cdc-12345","state":"waiting","reason":"no carrier","since_s":90000,"address":null,"address_deprecated":false,"gateway":null,"gateways":0,"metric":null,"installed":false,"overridden_by":null,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":0,"failed":0,"streak":0},"loss_percent":null,"rtt_ms":{"last":null,"avg":null,"stddev":null,"min":null,"max":null},"checks":[]}]}]}
 "#
         );
         let text = render(&healthy()).unwrap();

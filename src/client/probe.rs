@@ -360,7 +360,10 @@ fn hindrance(question: &Question<'_>) -> Option<Waiting> {
         Way::Link(target) => target.or(question.uplink.gateway).is_some(),
         _ => false,
     };
-    let bearable = matches!(waiting, Waiting::NoAddress | Waiting::NoGateway);
+    let bearable = matches!(
+        waiting,
+        Waiting::NoAddress | Waiting::Duplicate | Waiting::NoGateway
+    );
     (!(link && bearable)).then_some(waiting)
 }
 

@@ -268,6 +268,7 @@ impl<'a> Snapshot<'a> {
             reason: self.reason(path),
             since_ms: self.ms_since(path.since),
             address: uplink.address,
+            address_deprecated: uplink.deprecated,
             gateway: uplink.gateway,
             gateways: uplink.gateways,
             metric,

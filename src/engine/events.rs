@@ -20,6 +20,9 @@ pub enum Event {
         /// whether a default route through it can be installed: always true if `waiting` is none
         routable: bool,
     },
+    /// The path has other sockets, as its address has changed: the probes on their way are not heard any more. Each is as
+    /// one that was not made: see [`Event::Unasked`].
+    Rebound(PathId),
     /// A check answered. Reported once per probe, also for late answers.
     Reply {
         /// the path

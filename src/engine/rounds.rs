@@ -290,6 +290,18 @@ impl Rounds {
         self.withdraw(round, check);
     }
 
+    /// The probes on their way are not heard any more, through no fault of the line.
+    pub(crate) fn unheard(&mut self) {
+        let mut round = self.settled;
+        while round != self.next {
+            let open = self.at(round).open();
+            for check in (0..8).filter(|check| open & (1 << check) != 0) {
+                self.unasked(Round(round), check);
+            }
+            round = round.wrapping_add(1);
+        }
+    }
+
     /// The number of the check that a round begins with. Checks with higher numbers follow, then those with lower ones.
     pub fn turn(&self) -> u8 {
         self.turn

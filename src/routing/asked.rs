@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use super::objects::{Rule, RuleVerdict, Selector};
 use crate::check::http::RESOLVERS;
-use crate::config::Config;
+use crate::config::{Config, Provider};
 use crate::types::{Duration, Family, Fault, Instant, PerFamily, TABLE_MAIN};
 
 /// What is asked.
@@ -61,6 +61,17 @@ pub fn candidates(config: &Config, family: Family) -> impl Iterator<Item = IpAdd
     let of_checks = numbered
         .filter(move |(number, check)| used & (1_u32 << number) != 0 && check.family == family)
         .filter_map(|(_, check)| check.kind.host());
+    of_checks.chain([RESOLVERS[family as usize]])
+}
+
+/// Addresses that a path's checks ask, then a resolver: what its own address is chosen for.
+pub fn targets<'a>(
+    config: &'a Config,
+    provider: &'a Provider,
+    family: Family,
+) -> impl Iterator<Item = IpAddr> + 'a {
+    let of_checks = config.path_checks(provider, family);
+    let of_checks = of_checks.filter_map(|check| check.kind.host());
     of_checks.chain([RESOLVERS[family as usize]])
 }
 

@@ -269,6 +269,11 @@ impl Mirror {
         self.extras.of(extras.number)
     }
 
+    /// Whether a device is one of those that are named: a provider's.
+    pub fn is_watched_device(&self, index: u32) -> bool {
+        self.interest.has_device(index)
+    }
+
     /// What a fresh dump must show anew, because events did not tell it for sure.
     pub const fn needs(&self) -> Kinds {
         self.needs
@@ -464,6 +469,10 @@ impl Mirror {
             self.look_closer(Kinds::ADDRESSES);
         }
         let same = |old: &Address| same_address(old, &address);
+        // A secondary one that is promoted comes behind the other primary ones (devinet.c: `__inet_del_ifa`).
+        let v4 = Family::of(address.prefix.address().into()) == Family::V4;
+        let promoted = |old: &Address| v4 && old.secondary && !address.secondary && same(old);
+        self.addresses.remove(promoted);
         if self.leaves_out(&address) {
             let is_other = |old: &&Address| old.class(&self.interest) == Class::Other;
             let others = self.addresses().iter().filter(is_other).count();

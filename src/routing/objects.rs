@@ -35,10 +35,32 @@ pub struct Address {
     pub prefix: Prefix,
     /// the other end, on a point-to-point device (then the connected prefix is the peer's)
     pub peer: Option<IpAddr>,
-    /// of global scope and fit to be a source: not tentative, not failed, not deprecated
-    pub usable: bool,
+    /// of link or host scope
+    pub near: bool,
+    /// whether it is fit to be a source
+    pub state: AddressState,
     /// `IFA_F_SECONDARY`, which in IPv6 means temporary: others are preferred
     pub secondary: bool,
+}
+
+impl Address {
+    /// Whether a socket can be bound to it.
+    pub fn is_usable(&self) -> bool {
+        self.state <= AddressState::Deprecated
+    }
+}
+
+/// Whether an address is fit to be a source: the best is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AddressState {
+    /// it is (in IPv6 also while it is optimistic)
+    Preferred,
+    /// it is, but others are preferred: its preferred lifetime has ended (`IFA_F_DEPRECATED`)
+    Deprecated,
+    /// it is not yet: duplicate address detection is running
+    Tentative,
+    /// another host on the link has it (`IFA_F_DADFAILED`)
+    Duplicate,
 }
 
 /// A route.

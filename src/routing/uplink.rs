@@ -1,5 +1,7 @@
 //! What the kernel's state makes of a provider in one family: its device, address and gateway, or why it must wait.
 
+mod own;
+
 use core::net::{IpAddr, Ipv6Addr};
 
 use heapless::Vec;
@@ -7,9 +9,11 @@ use heapless::Vec;
 use crate::config::{Config, Provider};
 use crate::limits::PROVIDERS_MAX;
 use crate::routing::mirror::{Mirror, family, is_default, is_policy_table, preference};
-use crate::routing::objects::{Address, Extras, Link, Route};
+use crate::routing::objects::{Address, AddressState, Extras, Link, Route};
 use crate::types::{DeviceName, Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of};
 use crate::wire::netifd::Way;
+use own::Choice;
+pub use own::Former;
 
 /// A provider's way out in one family, as far as the kernel's state tells it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,8 +22,12 @@ pub struct Uplink {
     pub device: DeviceName,
     /// its device's number; 0 when there is no such device
     pub index: u32,
-    /// its own address
+    /// its own address; while it waits because that is a duplicate, that one
     pub address: Option<IpAddr>,
+    /// that is deprecated
+    pub deprecated: bool,
+    /// that, or that there is none, is no more than a guess: the kernel has not been asked yet, or had no answer
+    pub guessed: bool,
     /// its gateway; in IPv4 it may be an IPv6 one (RFC 8950)
     pub gateway: Option<IpAddr>,
     /// it needs no gateway
@@ -49,6 +57,10 @@ pub struct Told {
     pub way: Option<Way>,
     /// a prefix to take an own address from, of any device, where its own has none
     pub delegated: Option<Prefix>,
+    /// the own address that was found before: it stays as long as it is usable
+    pub former: Option<Former>,
+    /// the own address that the kernel chooses, if it was asked: see [`Uplink::asks`]
+    pub chosen: Option<IpAddr>,
 }
 
 impl Told {
@@ -66,10 +78,10 @@ pub fn resolve(
     config: &Config,
     provider: &Provider,
     family: Family,
-    told: Told,
+    told: &Told,
     mirror: &Mirror,
 ) -> Uplink {
-    let device = told.device;
+    let device = told.device.clone();
     let link = match mirror.link_named(&device) {
         Some(link) if !device.is_empty() => link,
         _ => {
@@ -90,27 +102,41 @@ pub fn resolve(
     };
     let gateway = provider.gateway[family].or(hop);
     let direct = gateway.is_none() && no_hop;
-    let source = learned.and_then(|route| route.source);
-    let own = match provider.address[family] {
-        Some(wanted) => configured_address(wanted, link, mirror),
-        None => learned_address(family, gateway, source, link, mirror),
+    let (own, guessed) = match provider.address[family] {
+        Some(wanted) => (configured_address(wanted, link, mirror), false),
+        None => Choice {
+            family,
+            link,
+            mirror,
+            gateway,
+            learned,
+            told,
+            by_netifd: !provider.interfaces.is_empty(),
+        }
+        .make(),
     };
-    let network = provider.network[family].or_else(|| own.and_then(connected));
-    // The network of such an address is another device's.
-    let own = own.or_else(|| address_in(told.delegated?, mirror));
+    let held = || addresses(link, mirror).find(|a| Some(address_of(a)) == own);
+    let wanted = provider.address[family];
+    let duplicate = duplicate(family, wanted, link, mirror).filter(|_| own.is_none());
     let has_way = gateway.is_some() || direct;
     Uplink {
         device,
         index: link.index,
-        address: own.map(address_of),
+        address: own.or(duplicate),
+        deprecated: held().is_some_and(|a| a.state == AddressState::Deprecated),
+        guessed,
         gateway,
         direct,
-        network,
+        // The network of an address of another device is not its.
+        network: provider.network[family].or_else(|| connected(held()?)),
         onlink: gateway.is_some_and(|gateway| {
             is_onlink(gateway, link, mirror)
                 || learned.is_some_and(|route| route.onlink && route.gateway == Some(gateway))
         }),
-        waiting: waiting(link, own.is_some(), has_way),
+        waiting: match waiting(link, own.is_some(), has_way) {
+            Some(Waiting::NoAddress) if duplicate.is_some() => Some(Waiting::Duplicate),
+            waiting => waiting,
+        },
         routable: link.up && own.is_some() && has_way,
         refused: false,
         extras: learned.map_or(Extras::default(), |route| route.extras),
@@ -127,6 +153,29 @@ impl Uplink {
     pub fn has_same_socket(&self, other: &Uplink) -> bool {
         let bound = |uplink: &Uplink| (uplink.index, uplink.address);
         self.waiting.is_none() && self.device == other.device && bound(self) == bound(other)
+    }
+
+    /// Whether the kernel is to be asked which own address it chooses for a socket that is bound to the device. Then resolve
+    /// it again, with the answer.
+    pub fn asks(&self) -> bool {
+        let works = !matches!(self.waiting, Some(Waiting::Down | Waiting::NoCarrier));
+        self.guessed && works && (self.gateway.is_some() || self.direct)
+    }
+
+    /// Whether its own address is another device's, and was not before.
+    pub fn has_borrowed(&self, told: &Told, mirror: &Mirror) -> bool {
+        let held = |a: &Address| a.device == self.index && Some(address_of(a)) == self.address;
+        let before = told.former.map(|former| former.address);
+        self.address.is_some() && self.address != before && !mirror.addresses().iter().any(held)
+    }
+
+    /// What is to be remembered of its own address.
+    pub fn former(&self) -> Option<Former> {
+        self.address.map(|address| Former {
+            address,
+            gateway: self.gateway,
+            guessed: self.guessed,
+        })
     }
 
     /// Its route is refused: as long as that is so, it is no way out.
@@ -189,39 +238,25 @@ fn waiting(link: &Link, has_address: bool, has_way: bool) -> Option<Waiting> {
     }
 }
 
-/// A configured address, when the device has it. In IPv4 it may be of any scope; an unfit IPv6 one cannot be bound to.
-fn configured_address<'a>(wanted: IpAddr, link: &Link, mirror: &'a Mirror) -> Option<&'a Address> {
+/// A configured address, when the device has it. In IPv4 it may be of any scope; an IPv6 one must be fit to be bound to.
+fn configured_address(wanted: IpAddr, link: &Link, mirror: &Mirror) -> Option<IpAddr> {
     addresses(link, mirror)
-        .filter(|address| address.usable || wanted.is_ipv4())
-        .find(|address| address_of(address) == wanted)
+        .filter(|address| address.is_usable() && (!address.near || wanted.is_ipv4()))
+        .map(address_of)
+        .find(|own| *own == wanted)
 }
 
-/// The best address to be learned: none that others are preferred to; the one that the foreign default route names as
-/// its source; one in the gateway's network; the lowest, so that it stays the same (and no IPv6 unique local one).
-fn learned_address<'a>(
+/// An address of the device, or the configured one, that it cannot have because another host has it.
+fn duplicate(
     family: Family,
-    gateway: Option<IpAddr>,
-    source: Option<IpAddr>,
+    wanted: Option<IpAddr>,
     link: &Link,
-    mirror: &'a Mirror,
-) -> Option<&'a Address> {
+    mirror: &Mirror,
+) -> Option<IpAddr> {
     addresses(link, mirror)
-        .filter(|address| address.usable && Family::of(address_of(address)) == family)
-        .min_by_key(|address| {
-            let own = address_of(address);
-            let named = source == Some(own);
-            let near = gateway.is_some_and(|gateway| reaches(address, gateway));
-            (address.secondary, !named, !near, own)
-        })
-}
-
-/// An address of ours in a prefix, whatever device has it: the lowest.
-fn address_in(prefix: Prefix, mirror: &Mirror) -> Option<&Address> {
-    mirror
-        .addresses()
-        .iter()
-        .filter(|address| address.usable && prefix.contains_addr(&address.prefix.address()))
-        .min_by_key(|address| address_of(address))
+        .filter(|address| address.state == AddressState::Duplicate)
+        .map(address_of)
+        .find(|own| Family::of(*own) == family && wanted.is_none_or(|wanted| *own == wanted))
 }
 
 /// The foreign default routes on the device: the best tells the gateway, or that none is needed.

@@ -78,6 +78,7 @@ fn lost(waiting: Waiting) -> &'static str {
         Waiting::Down => "device is down",
         Waiting::NoCarrier => "carrier lost",
         Waiting::NoAddress => "address lost",
+        Waiting::Duplicate => "address is a duplicate",
         Waiting::NoGateway => "gateway lost",
         Waiting::DeviceTaken(_) => "device taken by another provider",
         Waiting::RouteRefused => "route refused",

@@ -273,6 +273,7 @@ pub(super) fn pass_waiting(codec: &mut Codec<'_>, waiting: &mut Waiting) {
         Waiting::NoGateway => (4, 0),
         Waiting::DeviceTaken(Slot(slot)) => (5, *slot),
         Waiting::RouteRefused => (6, 0),
+        Waiting::Duplicate => (7, 0),
     };
     codec.byte(&mut what);
     codec.byte(&mut slot);
@@ -284,6 +285,7 @@ pub(super) fn pass_waiting(codec: &mut Codec<'_>, waiting: &mut Waiting) {
         4 => Waiting::NoGateway,
         5 => Waiting::DeviceTaken(Slot(slot)),
         6 => Waiting::RouteRefused,
+        7 => Waiting::Duplicate,
         _ => return codec.fail(),
     };
 }
@@ -541,6 +543,7 @@ mod tests {
             Waiting::NoGateway,
             Waiting::DeviceTaken(Slot(63)),
             Waiting::RouteRefused,
+            Waiting::Duplicate,
         ] {
             causes.extend([Cause::Lost(waiting), Cause::Lacks(waiting)]);
         }

@@ -209,8 +209,10 @@ pub struct Path {
     /// time since it is in this state
     #[serde(rename = "since_s", serialize_with = "whole_seconds")]
     pub since_ms: u64,
-    /// its own address
+    /// its own address; with reason [`Waiting::Duplicate`], the one that it cannot have
     pub address: Option<IpAddr>,
+    /// whether that is deprecated: its preferred lifetime has ended
+    pub address_deprecated: bool,
     /// its gateway
     pub gateway: Option<IpAddr>,
     /// how many gateways its default routes name

@@ -17,6 +17,7 @@
 //! | [`neighbours`] | rules of other programs beside ours |
 //! | [`manual`] | default routes that other programs set in `main` |
 //! | [`rp_filter`] | strict reverse-path filters are detected and cured |
+//! | [`own_address`] | the own address of a path is the kernel's choice, and stays |
 //! | [`uplinks`] | point-to-point links, link-local gateways, one family only |
 //! | [`sigkill`] | killed at any instant, repeatedly |
 //! | [`saved`] | the state that the next run restores, with a good or bad file |
@@ -66,6 +67,7 @@ pub mod netifd_death;
 pub mod netifd_prefix;
 pub mod outage;
 pub mod overflow;
+pub mod own_address;
 pub mod pin;
 pub mod preempt;
 pub mod probe;

@@ -346,6 +346,11 @@ fn what_a_path_waits_for() {
         "eth1 has an ipv4 address: from DHCP, say, or by hand.",
     );
     waits(
+        Waiting::Duplicate,
+        device,
+        "It has no address: 192.0.2.7 is a duplicate (DAD failed): another host on the link of eth1 has it.",
+    );
+    waits(
         Waiting::NoGateway,
         device,
         "by option gateway, or a default route on eth1.",

@@ -10,7 +10,6 @@ use crate::linux::netlink::Requests;
 use crate::linux::process::ubus::{Interfaces, told_of};
 use crate::option::nearest;
 use crate::routing::mirror::{Kinds, Mirror, Named};
-use crate::routing::uplink::resolve;
 use crate::types::{Duration, Family, PathId};
 
 /// Timeout for netifd's answer, with time to see the end of `ubus`.
@@ -105,13 +104,15 @@ impl<'a> ProbedProvider<'a> {
                     slot: provider.slot,
                     family,
                 },
-                uplink: resolve(
-                    config,
-                    provider,
-                    family,
-                    told_of(&interfaces, provider, family),
-                    &mirror,
-                ),
+                uplink: requests
+                    .uplink(
+                        config,
+                        provider,
+                        family,
+                        told_of(&interfaces, provider, family),
+                        &mut mirror,
+                    )
+                    .0,
             })
             .collect();
         Ok(ProbedProvider {

@@ -9,7 +9,7 @@ use crate::limits::PATHS_MAX;
 use crate::linux::process::ubus::{Interfaces, told_of};
 use crate::routing::layout::{best_of_ours, everywhere};
 use crate::routing::mirror::{Kinds, Named};
-use crate::routing::uplink::{self, Claims, Told, Uplink};
+use crate::routing::uplink::{Claims, Told, Uplink};
 use crate::types::{Family, Instant, PathId};
 
 impl RouteSync<'_> {
@@ -44,7 +44,7 @@ impl RouteSync<'_> {
         engine: &Engine,
         interfaces: &Interfaces,
     ) -> [Option<bool>; PATHS_MAX] {
-        let (mirror, uplinks) = (&*self.mirror, &mut *self.uplinks);
+        let (mirror, uplinks) = (&mut *self.mirror, &mut *self.uplinks);
         let config = engine.config();
         let mut changes = [None; PATHS_MAX];
         for family in Family::ALL {
@@ -64,8 +64,11 @@ impl RouteSync<'_> {
                     known.claim_device(path.slot, &mut claims);
                     continue;
                 }
-                let told = told_of(interfaces, provider, family);
-                let mut uplink = uplink::resolve(config, provider, family, told, mirror);
+                let mut told = told_of(interfaces, provider, family);
+                told.former = known.former();
+                let requests = &mut self.requests;
+                let (mut uplink, news) = requests.uplink(config, provider, family, told, mirror);
+                self.news.add(news);
                 if mirror.is_unsure(Kinds::uplinks(family)) {
                     uplink = uplink.unless_unseen(known);
                 }
@@ -123,6 +126,7 @@ impl RouteSync<'_> {
         cx.planned[path.family] = true;
         if waiting.is_none() && moved {
             probing.bind(path, uplink, cx);
+            cx.tell(Event::Rebound(path), now);
         }
         cx.tell(
             Event::Uplink {

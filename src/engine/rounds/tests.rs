@@ -299,6 +299,30 @@ fn a_check_that_was_busy_when_it_was_due_is_asked_as_soon_as_it_can_be() {
     assert_eq!(verdicts.iter().filter(|good| !**good).count(), 1);
 }
 
+/// The address has changed: no answer can come, and none is missed.
+#[test]
+fn what_is_on_its_way_when_the_socket_changes_is_as_if_it_had_not_been_sent() {
+    let terms = terms(1, &[None]);
+    let mut rounds = Rounds::new();
+    let (first, _) = rounds.begin(ms(0), &terms);
+    rounds.answered(first, 0, rtt(5), &terms);
+    for at in [100, 200] {
+        rounds.begin(ms(at), &terms);
+    }
+    rounds.unheard();
+    let verdicts = core::iter::from_fn(|| rounds.judge(&terms)).collect::<Vec<_>>();
+    assert_eq!(verdicts, [true; 3]);
+    assert_eq!(rounds.deadline(terms.timing.timeout), None);
+    assert_eq!((rounds.facts(0).sent, rounds.facts(0).received), (1, 1));
+    // The last result is that of a line that does not answer, if it did not.
+    let (fourth, _) = rounds.begin(ms(300), &terms);
+    rounds.failed(fourth, 0, Fault::TimedOut);
+    rounds.begin(ms(400), &terms);
+    rounds.unheard();
+    let verdicts = core::iter::from_fn(|| rounds.judge(&terms)).collect::<Vec<_>>();
+    assert_eq!(verdicts, [false; 2]);
+}
+
 /// A check for which there was no room has no result, and is the first in the next round.
 #[test]
 fn a_check_without_room_stands_by_its_last_result_however_old_and_is_asked_first_then() {

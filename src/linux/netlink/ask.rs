@@ -7,14 +7,16 @@ use nix::errno::Errno;
 use nix::libc;
 use rtnetlink::packet_core::{NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NlasIterator};
 
+use crate::config::{Config, Provider};
 use crate::linux::errno::fault;
 use crate::linux::netlink::attribute::{self, RTA_UID};
 use crate::linux::netlink::encode;
 use crate::linux::netlink::requests::{Requests, verdict};
 use crate::linux::netlink::socket::HEADER;
-use crate::routing::asked::{Answer, Question, Way};
-use crate::routing::mirror::{Kinds, Object};
+use crate::routing::asked::{Answer, Question, Way, targets};
+use crate::routing::mirror::{Kinds, Mirror, Object};
 use crate::routing::objects::Rule;
+use crate::routing::uplink::{Told, Uplink, resolve};
 use crate::types::{DeviceName, Family, Fault};
 
 // linux/rtnetlink.h
@@ -24,8 +26,8 @@ const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
 const RTM_F_FIB_MATCH: u32 = 0x2000;
 /// The length of `struct rtmsg`.
 const BODY: usize = 12;
-/// At most two addresses and a number follow.
-const LENGTH_MAX: usize = HEADER + BODY + 2 * (4 + 16) + (4 + 4);
+/// At most two addresses and two numbers follow.
+const LENGTH_MAX: usize = HEADER + BODY + 2 * (4 + 16) + 2 * (4 + 4);
 /// The user ID to ask for: rules for certain users (`uidrange`) do not match. Without it, those for root would.
 const NO_USER: u32 = u32::MAX;
 /// The reverse-path filter looks up as root does (fib_frontend.c: `__fib_validate_source`).
@@ -51,9 +53,60 @@ impl Requests {
         }
     }
 
+    /// What the kernel makes of a provider in a family; it is asked for the own address if that is needed: see
+    /// [`Uplink::asks`]. Costs two system calls then, else none. A new address of another device is taken after a dump:
+    /// events do not tell that the path's device is about to have one. Then, also what that has changed in the mirror.
+    pub fn uplink(
+        &mut self,
+        config: &Config,
+        provider: &Provider,
+        family: Family,
+        mut told: Told,
+        mirror: &mut Mirror,
+    ) -> (Uplink, Kinds) {
+        let uplink = resolve(config, provider, family, &told, mirror);
+        if uplink.asks() {
+            let target = targets(config, provider, family).next();
+            told.chosen = target.and_then(|target| self.own_address(target, uplink.index));
+        }
+        if told.chosen.is_none() {
+            return (uplink, Kinds::NONE);
+        }
+        let uplink = resolve(config, provider, family, &told, mirror);
+        if !uplink.has_borrowed(&told, mirror) {
+            return (uplink, Kinds::NONE);
+        }
+        let changed = self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default();
+        let uplink = resolve(config, provider, family, &told, mirror);
+        (uplink, changed)
+    }
+
+    /// The source address that the kernel chooses for packets to an address by a device: that of a UDP socket which is
+    /// bound to the device and connected to the address. None: there is no route, or no answer. Costs two system calls.
+    pub fn own_address(&mut self, target: IpAddr, device: u32) -> Option<IpAddr> {
+        let mut buffer = [0; LENGTH_MAX];
+        let question = Question {
+            target,
+            source: None,
+        };
+        let length = write(&mut buffer, question, device, 0);
+        let mut own = None;
+        let result = self.exchange(&mut buffer[..length], &mut |message, _| match message
+            .message_type()
+        {
+            NLMSG_ERROR | NLMSG_DONE => Some(verdict(message)),
+            libc::RTM_NEWROUTE => {
+                own = source(message.payload());
+                Some(Ok(()))
+            }
+            _ => None,
+        });
+        result.ok().and(own)
+    }
+
     fn look_up(&mut self, question: Question, flags: u32) -> Result<Answer, Fault> {
         let mut buffer = [0; LENGTH_MAX];
-        let length = write(&mut buffer, question, RTM_F_LOOKUP_TABLE | flags);
+        let length = write(&mut buffer, question, 0, RTM_F_LOOKUP_TABLE | flags);
         let mut way = None;
         let result = self.exchange(&mut buffer[..length], &mut |message, _| match message
             .message_type()
@@ -110,8 +163,8 @@ fn refuses(errno: Errno) -> bool {
     )
 }
 
-/// Writes a request; returns its length.
-fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, flags: u32) -> usize {
+/// Writes a request; returns its length. A `device` that is not 0: for a socket of ours that is bound to it.
+fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, device: u32, flags: u32) -> usize {
     let Question { target, source } = question;
     let (family, bits) = match Family::of(target) {
         Family::V4 => (libc::AF_INET, 32),
@@ -137,8 +190,12 @@ fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, flags: u32) -> usize
     if let Some(source) = source {
         address(libc::RTA_SRC, source);
     }
-    let user = if source.is_some() { ROOT } else { NO_USER };
+    let is_root = source.is_some() || device != 0;
+    let user = if is_root { ROOT } else { NO_USER };
     attribute(RTA_UID, &user.to_ne_bytes());
+    if device != 0 {
+        attribute(libc::RTA_OIF, &device.to_ne_bytes());
+    }
     // `struct nlmsghdr`; the sequence number is set when it is sent.
     #[allow(clippy::cast_possible_truncation)] // at most LENGTH_MAX
     buffer[..4].copy_from_slice(&(length as u32).to_ne_bytes());
@@ -151,6 +208,14 @@ fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, flags: u32) -> usize
     body[..3].copy_from_slice(&[family, bits, if source.is_some() { bits } else { 0 }]);
     body[8..].copy_from_slice(&flags.to_ne_bytes());
     length
+}
+
+/// The source address in an answer.
+fn source(payload: &[u8]) -> Option<IpAddr> {
+    NlasIterator::new(payload.get(BODY..)?)
+        .flatten()
+        .find(|attribute| attribute.kind() == libc::RTA_PREFSRC)
+        .and_then(|attribute| attribute::address(attribute.value()))
 }
 
 /// Decodes an answer; none if it cannot be decoded.

@@ -21,7 +21,7 @@ use crate::linux::netlink::attribute::{
 use crate::linux::netlink::prefilter::{INET6, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 use crate::routing::mirror::{Aside, News, Object};
 use crate::routing::objects::{
-    Address, Extras, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
+    Address, AddressState, Extras, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
 };
 use crate::types::{Family, Mark, Metric, PROTOCOL, Prefix};
 
@@ -107,20 +107,32 @@ fn address(payload: &[u8]) -> Option<Address> {
         Some(())
     })?;
     let own = local.or(address)?;
-    let tentative =
-        flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic);
-    let unfit = flags.intersects(AddressFlags::Dadfailed | AddressFlags::Deprecated);
-    let near = matches!(
-        header.scope,
-        AddressScope::Link | AddressScope::Host | AddressScope::Nowhere
-    );
+    let near = match header.scope {
+        AddressScope::Universe => false,
+        AddressScope::Link | AddressScope::Host | AddressScope::Nowhere => true,
+        // The kernel chooses no such one in IPv4 where there is a gateway.
+        _ => own.is_ipv4(),
+    };
     Some(Address {
         device: header.index,
         prefix: prefix(own, header.prefix_len)?,
         peer: address.filter(|peer| *peer != own),
-        usable: !tentative && !unfit && !near,
+        near,
+        state: state(flags),
         secondary: flags.contains(AddressFlags::Secondary),
     })
+}
+
+fn state(flags: AddressFlags) -> AddressState {
+    if flags.contains(AddressFlags::Dadfailed) {
+        AddressState::Duplicate
+    } else if flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic) {
+        AddressState::Tentative
+    } else if flags.contains(AddressFlags::Deprecated) {
+        AddressState::Deprecated
+    } else {
+        AddressState::Preferred
+    }
 }
 
 fn route(payload: &[u8]) -> Option<(Route, Aside)> {
@@ -389,26 +401,35 @@ mod tests {
         let address = address(&bytes(&message)).unwrap();
         assert_eq!(address.prefix, "198.51.100.7/32".parse().unwrap());
         assert_eq!(address.peer, Some("192.0.2.1".parse().unwrap()));
-        assert!(address.usable);
+        assert_eq!(
+            (address.state, address.near),
+            (AddressState::Preferred, false)
+        );
     }
 
     #[test]
-    fn tentative_deprecated_and_near_addresses_are_unfit() {
-        let usable = |flags, scope| {
+    fn the_state_and_the_scope_of_an_address_are_told() {
+        let decoded = |flags, scope| {
             let mut message = AddressMessage::default();
             message.header.scope = scope;
             message.attributes = vec![
                 AddressAttribute::Address("2001:db8::1".parse().unwrap()),
                 AddressAttribute::Flags(flags),
             ];
-            address(&bytes(&message)).unwrap().usable
+            let address = address(&bytes(&message)).unwrap();
+            (address.state, address.near)
         };
-        assert!(usable(AddressFlags::empty(), AddressScope::Universe));
-        assert!(!usable(AddressFlags::empty(), AddressScope::Link));
-        assert!(!usable(AddressFlags::Deprecated, AddressScope::Universe));
-        assert!(!usable(AddressFlags::Tentative, AddressScope::Universe));
+        let state = |flags| decoded(flags, AddressScope::Universe).0;
+        assert_eq!(state(AddressFlags::empty()), AddressState::Preferred);
+        assert_eq!(state(AddressFlags::Deprecated), AddressState::Deprecated);
+        assert_eq!(state(AddressFlags::Tentative), AddressState::Tentative);
+        let failed = AddressFlags::Tentative | AddressFlags::Dadfailed;
+        assert_eq!(state(failed), AddressState::Duplicate);
         let optimistic = AddressFlags::Tentative | AddressFlags::Optimistic;
-        assert!(usable(optimistic, AddressScope::Universe));
+        assert_eq!(state(optimistic), AddressState::Preferred);
+        let near = |scope| decoded(AddressFlags::empty(), scope).1;
+        assert!(near(AddressScope::Link) && near(AddressScope::Host));
+        assert!(!near(AddressScope::Universe) && !near(AddressScope::Site));
     }
 
     #[test]

@@ -343,6 +343,7 @@ impl Interfaces {
                 device: interface.device.clone(),
                 way: interface.way[family],
                 delegated: interface.delegated.filter(|_| family == Family::V6),
+                ..Told::default()
             })
     }
 

@@ -126,6 +126,8 @@ fn uplink(family: Family, slot: u8) -> Uplink {
         index: u32::from(slot) + 1,
         address: Some(own(family, slot, 2)),
         gateway: Some(own(family, slot, 1)),
+        deprecated: false,
+        guessed: false,
         direct: false,
         network: Some(Prefix::new(own(family, slot, 2).into(), length)),
         onlink: false,

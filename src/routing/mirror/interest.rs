@@ -217,7 +217,7 @@ impl Interest {
         table == TABLE_MAIN || self.tables.contains(&table)
     }
 
-    fn has_device(&self, index: u32) -> bool {
+    pub(crate) fn has_device(&self, index: u32) -> bool {
         self.numbers.contains(&index)
     }
 
@@ -302,7 +302,7 @@ impl Watched for Address {
         let order = |address: &Address| {
             let own: IpAddr = address.prefix.address().into();
             let length = address.prefix.prefix_len();
-            (!address.usable, address.secondary, length, own)
+            (address.near, address.state, address.secondary, length, own)
         };
         order(self) < order(other)
     }

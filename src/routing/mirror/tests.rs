@@ -1,6 +1,7 @@
 //! What events and dumps make of the mirror.
 
 use super::*;
+use crate::routing::objects::AddressState;
 use crate::types::{DeviceName, Metric};
 
 fn link(index: u32, up: bool) -> Link {
@@ -19,7 +20,8 @@ fn address(device: u32, prefix: &str) -> Address {
         device,
         prefix: prefix.parse().unwrap(),
         peer: None,
-        usable: true,
+        near: false,
+        state: AddressState::Preferred,
         secondary: false,
     }
 }

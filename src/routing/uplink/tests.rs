@@ -1,5 +1,7 @@
 //! What becomes of a provider as its device, addresses and routes come and go.
 
+mod own;
+
 use super::*;
 use crate::config::fixture;
 use crate::routing::mirror::{Aside, Object};
@@ -31,7 +33,8 @@ fn address(prefix: &str) -> Address {
         device: 7,
         prefix: prefix.parse().unwrap(),
         peer: None,
-        usable: true,
+        near: false,
+        state: AddressState::Preferred,
         secondary: false,
     }
 }
@@ -73,7 +76,7 @@ fn mirror(link: Link, addresses: &[Address], routes: &[Route]) -> Box<Mirror> {
 
 fn resolved(provider: &Provider, family: Family, mirror: &Mirror) -> Uplink {
     let told = Told::device(&provider.device[family]);
-    resolve(&Config::default(), provider, family, told, mirror)
+    resolve(&Config::default(), provider, family, &told, mirror)
 }
 
 #[test]
@@ -83,6 +86,8 @@ fn a_device_with_a_dhcp_lease_is_an_uplink() {
         device: "eth1".try_into().unwrap(),
         index: 7,
         address: ip("192.0.2.7"),
+        deprecated: false,
+        guessed: false,
         gateway: ip("192.0.2.1"),
         direct: false,
         network: Some("192.0.2.0/24".parse().unwrap()),
@@ -216,38 +221,6 @@ fn a_point_to_point_device_needs_no_gateway() {
     };
     let mirror = mirror(eth1(), &[ppp], &[route]);
     assert!(resolved(&provider(), Family::V4, &mirror).direct);
-}
-
-#[test]
-fn the_learned_address_is_fit_preferred_and_near_the_gateway() {
-    let chosen = |addresses: &[Address], routes: &[Route], family| {
-        resolved(&provider(), family, &mirror(eth1(), addresses, routes)).address
-    };
-    let near = address("192.0.2.7/24");
-    let far = address("10.0.0.7/8");
-    let v4 = |addresses: &[Address], route| chosen(addresses, &[route], Family::V4);
-    assert_eq!(v4(&[far, near], via("192.0.2.1", 0)), ip("192.0.2.7"));
-    let sourced = Route {
-        source: ip("10.0.0.7"),
-        ..via("192.0.2.1", 0)
-    };
-    assert_eq!(v4(&[near, far], sourced), ip("10.0.0.7"));
-    let v6 = |addresses: &[Address]| chosen(addresses, &[via("fe80::1", 0)], Family::V6);
-    let global = address("2001:db8::7/64");
-    let temporary = Address {
-        secondary: true,
-        ..address("2001:db8::1/64")
-    };
-    let unfit = Address {
-        usable: false,
-        ..address("2001:db8::2/64")
-    };
-    assert_eq!(
-        v6(&[address("fd00::7/64"), temporary, unfit, global]),
-        ip("2001:db8::7")
-    );
-    assert_eq!(v6(&[temporary]), ip("2001:db8::1"), "better than none");
-    assert_eq!(v6(&[unfit]), None);
 }
 
 #[test]

@@ -152,6 +152,7 @@ impl Message for Path {
             codec.optional(metric, |codec, Metric(metric)| codec.number(metric));
         }
         codec.flag(&mut self.installed);
+        codec.flag(&mut self.address_deprecated);
         codec.optional_text(&mut self.held_back_by);
         codec.optional_long(&mut self.takes_over_in_ms);
         codec.number(&mut self.rounds.good);

@@ -1,0 +1,172 @@
+//! The own address of a path: what the kernel would choose, and the same as long as that is usable.
+//!
+//! In IPv4 the kernel's rule is simple (devinet.c: `inet_select_addr`): the source of the learned default route, else the
+//! first primary address that reaches the gateway, else the first. In IPv6 (RFC 6724) it depends on sysctls, labels, and
+//! the addresses of other devices: there the kernel is asked.
+
+use core::net::IpAddr;
+
+use super::{address_of, addresses, reaches};
+use crate::routing::mirror::Mirror;
+use crate::routing::objects::{Address, AddressState, Link, Route};
+use crate::routing::uplink::{Told, source_specific_defaults};
+use crate::types::{Family, Prefix};
+
+/// An own address that was found before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Former {
+    /// the address
+    pub address: IpAddr,
+    /// the gateway at that time
+    pub gateway: Option<IpAddr>,
+    /// see [`super::Uplink::guessed`]
+    pub guessed: bool,
+}
+
+/// What the own address of a path depends on.
+pub(super) struct Choice<'a> {
+    pub(super) family: Family,
+    pub(super) link: &'a Link,
+    pub(super) mirror: &'a Mirror,
+    pub(super) gateway: Option<IpAddr>,
+    /// the default route that the gateway was learned from
+    pub(super) learned: Option<&'a Route>,
+    pub(super) told: &'a Told,
+    /// its uplink is described by netifd
+    pub(super) by_netifd: bool,
+}
+
+impl<'a> Choice<'a> {
+    /// The address, if there is one; and whether it is but a guess as long as the kernel was not asked.
+    pub(super) fn make(&self) -> (Option<IpAddr>, bool) {
+        match self.family {
+            Family::V4 => {
+                let own = self.named().or_else(|| self.first());
+                let unnumbered = own.is_none() && self.learned.is_some();
+                let chosen = self.told.chosen.filter(|_| unnumbered);
+                let chosen = chosen.filter(|own| self.is_possible(*own));
+                (own.or(chosen), unnumbered && chosen.is_none())
+            }
+            Family::V6 => match self.sure() {
+                None => (self.guess(), true),
+                sure => (sure, false),
+            },
+        }
+    }
+
+    /// The source of the learned default route. It may be another device's.
+    fn named(&self) -> Option<IpAddr> {
+        let own = self.learned?.source?;
+        self.held(own).any(Address::is_usable).then_some(own)
+    }
+
+    /// In IPv4, the first that fits the gateway. An address of link scope fits where there is none. The former one stays
+    /// as long as the gateway does, or while no other fits better.
+    fn first(&self) -> Option<IpAddr> {
+        let own = addresses(self.link, self.mirror).filter(|a| address_of(a).is_ipv4());
+        let best = own.min_by_key(|address| {
+            let former = self
+                .told
+                .former
+                .filter(|f| f.address == address_of(address));
+            let misfit = match self.gateway {
+                None => 0,
+                Some(_) if address.near => 2,
+                Some(gateway) => u8::from(!reaches(address, gateway)),
+            };
+            let stays = misfit < 2 && former.is_some_and(|f| f.gateway == self.gateway);
+            (
+                !stays,
+                misfit,
+                former.is_none(),
+                address.secondary,
+                !address.near,
+            )
+        });
+        best.map(address_of)
+    }
+
+    /// In IPv6, the former one while it is not deprecated, else what the kernel chooses. Where that is not the path's, the
+    /// best that may be.
+    fn sure(&self) -> Option<IpAddr> {
+        let former = self.told.former.filter(|former| !former.guessed);
+        let former = former.map(|former| former.address).filter(|own| {
+            let is_preferred = |a: &Address| a.state == AddressState::Preferred;
+            self.held(*own).all(is_preferred)
+        });
+        let possible = |own: &IpAddr| self.is_possible(*own);
+        former.filter(possible).or_else(|| {
+            let chosen = self.told.chosen?;
+            let all = self.mirror.addresses().iter();
+            let mut possible = all.filter(|a| self.is_possible(address_of(a)));
+            match self.is_possible(chosen) {
+                true => Some(chosen),
+                false => self.best(&mut possible),
+            }
+        })
+    }
+
+    /// In IPv6, as long as the kernel has no route to choose by: the best of the device; else of an address in a prefix that
+    /// is known to be the path's.
+    fn guess(&self) -> Option<IpAddr> {
+        let mut own = addresses(self.link, self.mirror);
+        self.best(&mut own).or_else(|| {
+            let learned = || self.learned.and_then(|route| route.from);
+            let prefix = self.told.delegated.or_else(learned)?;
+            let within = |a: &&Address| contains(prefix, address_of(a));
+            self.best(&mut self.mirror.addresses().iter().filter(within))
+        })
+    }
+
+    /// In IPv6, of several: none that others are preferred to; the former one; the lowest (and no unique local one).
+    fn best(&self, addresses: &mut dyn Iterator<Item = &'a Address>) -> Option<IpAddr> {
+        addresses
+            .filter(|a| a.is_usable() && !a.near && address_of(a).is_ipv6())
+            .map(|a| (a.state, !self.was(a), a.secondary, address_of(a)))
+            .min()
+            .map(|(.., own)| own)
+    }
+
+    fn was(&self, address: &Address) -> bool {
+        self.told
+            .former
+            .is_some_and(|former| former.address == address_of(address))
+    }
+
+    /// Whether a path can have this address. The kernel also chooses from other devices: that is right where a delegated
+    /// prefix is in use in the LAN, but not where the address is another provider's, nor where the device has one or is
+    /// about to have one.
+    fn is_possible(&self, own: IpAddr) -> bool {
+        let here = |a: &&Address| a.device == self.link.index;
+        if let Some(held) = self.held(own).find(here) {
+            return held.is_usable() && !held.near;
+        }
+        let theirs = |a: &Address| !a.is_usable() || self.mirror.is_watched_device(a.device);
+        let is_local = matches!(own, IpAddr::V6(v6) if v6.is_unique_local());
+        let mut ours = addresses(self.link, self.mirror);
+        let has_one = ours.any(|a| Family::of(address_of(a)) == self.family && !a.near);
+        if is_local || has_one || self.held(own).any(theirs) {
+            return false;
+        }
+        if self.by_netifd {
+            return self.told.delegated.is_some_and(|p| contains(p, own));
+        }
+        let leads = |here: bool| {
+            source_specific_defaults(self.mirror).any(|route| {
+                let ours = route.device == self.link.index;
+                ours == here && route.from.is_some_and(|from| contains(from, own))
+            })
+        };
+        let specific = self.learned.is_some_and(|route| route.from.is_some());
+        leads(true) || (!specific && !leads(false))
+    }
+
+    fn held(&self, own: IpAddr) -> impl Iterator<Item = &'a Address> {
+        let addresses = self.mirror.addresses().iter();
+        addresses.filter(move |address| address_of(address) == own)
+    }
+}
+
+fn contains(prefix: Prefix, address: IpAddr) -> bool {
+    prefix.contains_addr(&address.into())
+}
