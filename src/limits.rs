@@ -107,8 +107,12 @@ pub const RULES_MAX: usize = 1024;
 /// Most routes that are installed per family: one per provider in the swap table, two in its policy table, and one in `main`
 /// before a default route there that refuses.
 pub const ROUTES_WANTED_MAX: usize = 4 * PROVIDERS_MAX;
-/// Most rules that are installed per family: three per provider, and seven others.
-pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 7;
+/// Most networks and addresses of a path with a rule for what the router sends from there: this many preferences a slot.
+pub const PATH_SOURCES_MAX: u32 = 16;
+/// Most of them per family, over all paths: one a path always has room.
+pub const SOURCES_MAX: usize = 4 * PROVIDERS_MAX;
+/// Most rules that are installed per family: two per provider, those for sources, and seven others.
+pub const RULES_WANTED_MAX: usize = 2 * PROVIDERS_MAX + SOURCES_MAX + 7;
 /// Metrics taken by routes of other programs that are reported at once.
 pub const TAKEN_MAX: usize = 16;
 /// Longest wait for the kernel's answer to one netlink request; in a dump, for its next part.

@@ -12,8 +12,8 @@ use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteScope, RouteT
 use rtnetlink::packet_route::rule::{RuleAction, RuleHeader};
 
 use crate::linux::netlink::attribute::{
-    Attributes, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
-    FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_VIA,
+    Attributes, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY,
+    FRA_PROTOCOL, FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, OWN_PACKETS, RTA_VIA,
 };
 use crate::linux::netlink::socket::HEADER;
 use crate::routing::mirror::{self, Kinds};
@@ -197,12 +197,15 @@ fn rule(rule: &Rule) -> Option<(RuleHeader, Attributes)> {
             attributes.number(FRA_FWMARK, mark.value);
             attributes.number(FRA_FWMASK, mark.mask);
         }
-        Selector::From(prefix) => {
+        Selector::From(prefix) | Selector::OwnFrom(prefix) => {
             header.src_len = prefix.prefix_len();
             attributes.address(FRA_SRC, prefix.address().into());
         }
-        Selector::Oif(device) => attributes.device(FRA_OIFNAME, device),
+        Selector::Oif(device) => attributes.name(FRA_OIFNAME, device),
         Selector::Foreign => return None,
+    }
+    if matches!(rule.selector, Selector::OwnFrom(_)) {
+        attributes.name(FRA_IIFNAME, OWN_PACKETS);
     }
     Some((header, attributes))
 }
@@ -291,14 +294,15 @@ mod tests {
         };
         assert_eq!(
             attributes(
-                Selector::From("2001:db8::7/128".parse().unwrap()),
+                Selector::OwnFrom("2001:db8::/64".parse().unwrap()),
                 RuleVerdict::Lookup(176)
             ),
             (
                 RuleAction::ToTable,
                 vec![
                     RuleAttribute::Table(176),
-                    RuleAttribute::Source("2001:db8::7".parse().unwrap())
+                    RuleAttribute::Source("2001:db8::".parse().unwrap()),
+                    RuleAttribute::Iifname("lo".into())
                 ]
             )
         );
