@@ -1,6 +1,7 @@
 //! Replies leave by the provider whose device has the address that they are from: with every address of the device, in
 //! networks that others have a part in, and while addresses come and go.
 
+use super::inspect::Random;
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::uplink::Kind;
@@ -351,6 +352,71 @@ fn two_uplinks_in_one_network_are_told_apart() {
                 .batch(family, &format!("addr del {both} dev eth1"));
             leaves_by(&lab, &daemon, own(both), "eth2");
         }
+    });
+}
+
+/// Addresses of a few networks come and go on both uplinks and in the LAN, at random.
+#[test]
+fn addresses_come_and_go_on_all_devices() {
+    const STEPS: usize = 60;
+    const DEVICES: [&str; 3] = ["eth1", "eth2", "lan0"];
+    const V4: [&str; 6] = [
+        "192.0.2.193/29",
+        "192.0.2.194/29",
+        "192.0.2.195/32",
+        "192.0.2.200/31",
+        "192.0.2.201/31",
+        "192.0.2.197/28",
+    ];
+    const V6: [&str; 6] = [
+        "2001:db8:9::1/64",
+        "2001:db8:9::2/64",
+        "2001:db8:9::3/128",
+        "2001:db8:9:1::1/64",
+        "2001:db8:9:1::2/127",
+        "2001:db8:9::4/48",
+    ];
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let mut random = Random(0x5eed);
+        let mut below = |end: usize| usize::try_from(random.below(end as u64)).unwrap();
+        let mut there: Vec<(Family, &str, &str)> = Vec::new();
+        for _ in 0..STEPS {
+            let (family, pool) = [(Family::V4, V4), (Family::V6, V6)][below(2)];
+            let one = (family, DEVICES[below(3)], pool[below(6)]);
+            let verb = match there.iter().position(|other| *other == one) {
+                Some(place) => {
+                    there.remove(place);
+                    "del"
+                }
+                None => {
+                    there.push(one);
+                    "add"
+                }
+            };
+            let (_, device, prefix) = one;
+            let nodad = if (family, verb) == (Family::V6, "add") {
+                "nodad"
+            } else {
+                ""
+            };
+            lab.router.batch(
+                family,
+                &format!("addr {verb} {prefix} dev {device} {nodad}"),
+            );
+            for &(of, device, prefix) in there.iter().filter(|(_, device, _)| *device != "lan0") {
+                let twin = |other: &&str| there.contains(&(of, other, prefix));
+                let shared = DEVICES[..2].iter().all(|other| twin(&other));
+                let own = prefix.split('/').next().unwrap();
+                leaves_by(&lab, &daemon, own, if shared { "eth1" } else { device });
+            }
+        }
+        let log = daemon.log();
+        assert!(
+            !log.contains("put back") && !log.contains("offline"),
+            "{log}"
+        );
     });
 }
 

@@ -11,7 +11,7 @@ use crate::config::Provider;
 use crate::limits::{PATH_SOURCES_MAX, SOURCES_MAX};
 use crate::routing::objects::{Address, RuleVerdict, Selector};
 use crate::routing::uplink::Uplink;
-use crate::types::{Prefix, Slot, network_of};
+use crate::types::{PROTOCOL, Prefix, Slot, network_of};
 
 impl Wanted {
     /// One rule per network or address of a path. All of a path have one preference, so that none moves when another comes.
@@ -25,9 +25,15 @@ impl Wanted {
                 self.add_source_rule(situation, provider, uplink, source);
             }
         }
-        for (provider, uplink) in situation.paths() {
-            for address in situation.addresses_of(uplink) {
-                self.add_source_rule(situation, provider, uplink, situation.source(address));
+        // What has a rule keeps it, in whatever order the addresses are told.
+        for kept in [true, false] {
+            for (provider, uplink) in situation.paths() {
+                for address in situation.addresses_of(uplink) {
+                    let source = situation.source(address);
+                    if !kept || situation.has_source_rule(provider, source) {
+                        self.add_source_rule(situation, provider, uplink, source);
+                    }
+                }
             }
         }
     }
@@ -58,9 +64,7 @@ impl Wanted {
         uplink: &Uplink,
         source: Prefix,
     ) {
-        let Slot(slot) = provider.slot;
-        let first = situation.config.globals.rule_pref + pref::FROM;
-        let pref = first + u32::from(slot) * PATH_SOURCES_MAX;
+        let pref = situation.sources_pref(provider);
         let (mut all, mut of_path) = (0, 0);
         for rule in &self.rules {
             if let Selector::OwnFrom(known) = rule.selector {
@@ -75,7 +79,7 @@ impl Wanted {
             return;
         };
         if of_path >= PATH_SOURCES_MAX || all >= SOURCES_MAX {
-            self.crowded |= 1 << slot;
+            self.crowded |= 1 << provider.slot.0;
             return;
         }
         let verdict = RuleVerdict::Lookup(table);
@@ -90,6 +94,18 @@ impl<'a> Situation<'a> {
         let addresses = self.addresses.iter();
         addresses
             .filter(move |address| address.device == device && fits(family, address_of(address)))
+    }
+
+    fn sources_pref(&self, provider: &Provider) -> u32 {
+        let first = self.config.globals.rule_pref + pref::FROM;
+        first + u32::from(provider.slot.0) * PATH_SOURCES_MAX
+    }
+
+    /// Whether the kernel has a rule of ours for a network or an address.
+    fn has_source_rule(&self, provider: &Provider, source: Prefix) -> bool {
+        let (pref, selector) = (self.sources_pref(provider), Selector::OwnFrom(source));
+        let mut ours = self.rules.iter().filter(|rule| rule.protocol == PROTOCOL);
+        ours.any(|rule| rule.pref == pref && rule.selector == selector)
     }
 
     /// What a rule for an address is for: all of its connected network, unless another device has an address there, too.
@@ -146,7 +162,7 @@ fn address_of(address: &Address) -> IpAddr {
 mod tests {
     use super::super::fixture::{Scene, address, own};
     use super::*;
-    use crate::types::{Family, PROTOCOL};
+    use crate::types::Family;
 
     /// The rules for sources: the slot by its first preference, the network or address, and the table.
     fn rules(scene: &mut Scene) -> Vec<(u32, String, u32)> {
@@ -308,6 +324,12 @@ mod tests {
             assert_eq!(scene.wanted().crowded, 0b10);
             assert_eq!(of(&mut scene, 1), all);
             assert_eq!(scene.wanted().sources_checksum(), sum);
+            // In whatever order they are told, as after a restart.
+            let rules = scene.wanted().rules;
+            scene.rules.extend(rules);
+            scene.addresses.reverse();
+            let kept = of(&mut scene, 1);
+            assert!(kept.iter().all(|source| all.contains(source)), "{kept:?}");
             scene.uplinks[1].address = Some(own(family, 99, 2));
             assert_eq!(of(&mut scene, 1)[0], more.to_string());
             assert_ne!(scene.wanted().sources_checksum(), sum);
