@@ -24,7 +24,8 @@ pub const HOOKS_MAX: usize = 32;
 pub const INTERFACES_WATCHED_MAX: usize = INTERFACES_MAX * PROVIDERS_MAX;
 /// Errors of a file that are reported; of further errors, only the number.
 pub const ERRORS_TOLD_MAX: u32 = 20;
-/// Routes by one device, and addresses of one device, that are always watched, however many other devices have.
+/// Routes by one device, and addresses of one device, that are always watched, however many other devices have. Addresses
+/// of other devices in a provider's network that are watched at most.
 pub const KEPT_MIN: usize = 4;
 /// Refused routes and rules of one family that are remembered, so that they are not requested again at once.
 pub const REFUSED_MAX: usize = 64;
@@ -93,7 +94,8 @@ pub const FRAME_MAX: usize = 2048;
 pub const WARNINGS_MAX: usize = 32;
 /// Devices that are watched: the providers' and those of [`LEADING_MAX`], and more where nothing in particular is watched.
 pub const LINKS_MAX: usize = 256;
-/// Addresses that are watched: those of the providers' devices and in their networks, and [`OTHER_ADDRESSES_MAX`].
+/// Addresses that are watched: those of the providers' devices, [`KEPT_MIN`] of others in each of their networks, and
+/// [`OTHER_ADDRESSES_MAX`].
 pub const ADDRESSES_MAX: usize = 512;
 /// Default routes that may win over ours or tell of an uplink, and routes of ours, that are watched.
 pub const ROUTES_MAX: usize = 1024;

@@ -1,9 +1,9 @@
 //! The mirror: the kernel's links, addresses, routes and rules as far as they concern us, kept by events and dumps.
 //!
-//! It holds what is ours; the providers' devices, their addresses and those of others in their networks; the default
+//! It holds what is ours; the providers' devices, their addresses and a few of others in each of their networks; the default
 //! routes by these devices, and those in tables that we look up, with their devices; of the rules of others, those for all
-//! packets, and those behind ours; and a few addresses of other devices. Whatever else a router has a thousand of takes no place here: containers, customers'
-//! tables and rules. (A mirror that is to watch nothing in particular holds everything.) It is fed only with what the
+//! packets, and those behind ours; and a few addresses of other devices. Whatever else a router has a thousand of takes no
+//! place here: containers, customers' tables and rules. (A mirror that is to watch nothing in particular holds everything.) It is fed only with what the
 //! kernel says, never with what we asked it for.
 //!
 //! Events alone do not tell all: Linux deletes IPv4 routes without a word when their device goes down or loses its last
