@@ -5,7 +5,7 @@ use std::vec::Vec;
 use super::kernel::Kernel;
 use super::*;
 use crate::config::RtTable;
-use crate::routing::layout::fixture::{Scene, kernel_rules};
+use crate::routing::layout::fixture::{Scene, address, kernel_rules};
 use crate::routing::objects::RouteKind;
 use crate::types::{Metric, TABLE_MAIN};
 
@@ -242,6 +242,36 @@ fn the_way_out_comes_back_first() {
         "add 32765",
     ];
     assert_eq!(steps(&mut kernel, &mut scene), back);
+}
+
+/// A rule for an address, as former versions had it, or one for its network: one of them is there all the time.
+#[test]
+fn a_rule_for_an_address_stays_until_that_for_its_network_is_there() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
+    steps(&mut kernel, &mut scene);
+    for rule in &mut kernel.rules {
+        if let Selector::OwnFrom(own) = rule.selector {
+            rule.selector = Selector::From(own);
+        }
+    }
+    let network = "192.0.2.0/30".parse().unwrap();
+    scene
+        .addresses
+        .push(address(1, "192.0.2.2/30".parse().unwrap()));
+    kernel.refuses.rules.push(Selector::OwnFrom(network));
+    assert_eq!(steps(&mut kernel, &mut scene), ["no add 17900"]);
+    kernel.refuses.rules.clear();
+    let both = ["add 17900", "remove 17900"];
+    assert_eq!(steps(&mut kernel, &mut scene), both);
+    // And back, when another device has an address in the network.
+    scene
+        .addresses
+        .push(address(9, "192.0.2.1/32".parse().unwrap()));
+    let own = Selector::OwnFrom("192.0.2.2/32".parse().unwrap());
+    kernel.refuses.rules.push(own);
+    assert_eq!(steps(&mut kernel, &mut scene), ["no add 17900"]);
+    kernel.refuses.rules.clear();
+    assert_eq!(steps(&mut kernel, &mut scene), both);
 }
 
 /// The first one's gateway is none, and it is tried behind the other's.
