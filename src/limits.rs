@@ -24,7 +24,8 @@ pub const HOOKS_MAX: usize = 32;
 pub const INTERFACES_WATCHED_MAX: usize = INTERFACES_MAX * PROVIDERS_MAX;
 /// Errors of a file that are reported; of further errors, only the number.
 pub const ERRORS_TOLD_MAX: u32 = 20;
-/// Routes by one device, and addresses of one device, that are always watched, however many other devices have.
+/// Routes by one device, and addresses of one device, that are always watched, however many other devices have. Addresses
+/// of other devices in a provider's network that are watched at most.
 pub const KEPT_MIN: usize = 4;
 /// Refused routes and rules of one family that are remembered, so that they are not requested again at once.
 pub const REFUSED_MAX: usize = 64;
@@ -93,7 +94,8 @@ pub const FRAME_MAX: usize = 2048;
 pub const WARNINGS_MAX: usize = 32;
 /// Devices that are watched: the providers' and those of [`LEADING_MAX`], and more where nothing in particular is watched.
 pub const LINKS_MAX: usize = 256;
-/// Addresses that are watched: those of the providers' devices and in their networks, and [`OTHER_ADDRESSES_MAX`].
+/// Addresses that are watched: those of the providers' devices, [`KEPT_MIN`] of others in each of their networks, and
+/// [`OTHER_ADDRESSES_MAX`].
 pub const ADDRESSES_MAX: usize = 512;
 /// Default routes that may win over ours or tell of an uplink, and routes of ours, that are watched.
 pub const ROUTES_MAX: usize = 1024;
@@ -113,8 +115,12 @@ pub const RULES_MAX: usize = 1024;
 /// Most routes that are installed per family: one per provider in the swap table, two in its policy table, and one in `main`
 /// before a default route there that refuses.
 pub const ROUTES_WANTED_MAX: usize = 4 * PROVIDERS_MAX;
-/// Most rules that are installed per family: three per provider, and seven others.
-pub const RULES_WANTED_MAX: usize = 3 * PROVIDERS_MAX + 7;
+/// Most networks and addresses of a path with a rule for what the router sends from there: this many preferences a slot.
+pub const PATH_SOURCES_MAX: u32 = 16;
+/// Most of them per family, over all paths: one a path always has room.
+pub const SOURCES_MAX: usize = 4 * PROVIDERS_MAX;
+/// Most rules that are installed per family: two per provider, those for sources, and seven others.
+pub const RULES_WANTED_MAX: usize = 2 * PROVIDERS_MAX + SOURCES_MAX + 7;
 /// Metrics taken by routes of other programs that are reported at once.
 pub const TAKEN_MAX: usize = 16;
 /// Longest wait for the kernel's answer to one netlink request; in a dump, for its next part.

@@ -91,6 +91,8 @@ pub(super) struct LaidOut {
     pub(super) taken: Vec<Taken, TAKEN_MAX>,
     /// There are too few metrics for ours before a default route in `main` that refuses.
     pub(super) is_narrow: bool,
+    /// See [`Wanted::crowded`].
+    pub(super) crowded: u64,
     /// Our wanted default routes in the swap table, best first: the device's index, and the metric.
     pub(super) places: Vec<(u32, Metric), PROVIDERS_MAX>,
 }
@@ -100,6 +102,7 @@ impl LaidOut {
         LaidOut {
             taken: Vec::new(),
             is_narrow: false,
+            crowded: 0,
             places: Vec::new(),
         }
     }
@@ -107,7 +110,7 @@ impl LaidOut {
     /// Takes over what is told of a layout.
     pub(super) fn note(&mut self, wanted: &Wanted, family: Family, swap_table: u32) {
         self.taken.clone_from(&wanted.taken);
-        self.is_narrow = wanted.is_narrow;
+        (self.is_narrow, self.crowded) = (wanted.is_narrow, wanted.crowded);
         let place = (swap_table, everywhere(family));
         let ours = wanted.routes.iter();
         let ours = ours.filter(|r| (r.table, r.destination) == place);
@@ -327,6 +330,7 @@ impl<'m> RouteSync<'m> {
             plan: engine.plan(family),
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
             tables: self.tables,
+            addresses: self.mirror.addresses(),
             routes: self.mirror.routes(),
             rules: self.mirror.rules(),
             yields: self.yields(family),
@@ -336,7 +340,7 @@ impl<'m> RouteSync<'m> {
         core::mem::replace(&mut self.families[family].basis, basis) != basis
     }
 
-    /// What the layout has taken from foreign routes and rules.
+    /// What the layout has taken from addresses, and from foreign routes and rules.
     fn basis(&self, swap_table: u32) -> Basis {
         let routes = self.wanted.routes.iter();
         let in_main = routes.filter(|route| route.table == TABLE_MAIN && swap_table != TABLE_MAIN);
@@ -349,6 +353,7 @@ impl<'m> RouteSync<'m> {
                 (count + 1, u32::wrapping_add(sum, route.metric.0))
             }),
             rules: verdicts.filter(of_kernel).count(),
+            sources: self.wanted.sources_checksum(),
         }
     }
 

@@ -9,7 +9,9 @@ use super::probing::Probing;
 use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
 use crate::config::Provider;
-use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
+use crate::limits::{
+    ADDRESSES_MAX, PATH_SOURCES_MAX, ROUTES_MAX, RULES_MAX, SOURCES_MAX, WARNINGS_MAX,
+};
 use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::Kinds;
@@ -18,7 +20,7 @@ use crate::routing::objects::{Change, Extras, Route};
 use crate::routing::others::jumped_over;
 use crate::routing::uplink;
 use crate::text::text;
-use crate::types::{Duty, Family, Fault, Name, PathId, TABLE_MAIN};
+use crate::types::{Duty, Family, Fault, Name, PathId, Slot, TABLE_MAIN};
 use crate::wire::control::{Cure, Text, Warning};
 use crate::wire::snapshot::Reason;
 
@@ -213,6 +215,7 @@ impl Warnings {
             let cure = advice(format_args!("{cure}"));
             self.add("overridden", None, what, cure);
         }
+        self.warn_of_sources(family, snapshot);
         self.warn_of_error_route(family, snapshot);
         let mut of_one_prefix = uplink::source_specific_defaults(snapshot.mirror);
         if family == Family::V6 && of_one_prefix.next().is_some() {
@@ -224,6 +227,25 @@ impl Warnings {
                 "masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md)"
             ));
             self.add("ipv6-source-foreign", None, what, cure);
+        }
+    }
+
+    /// Warns of paths with more networks and addresses than rules for what the router sends from there.
+    fn warn_of_sources(&mut self, family: Family, snapshot: &Snapshot<'_>) {
+        let crowded = snapshot.laid_out[family].crowded;
+        for provider in snapshot.engine.config().enabled() {
+            let Slot(slot) = provider.slot;
+            if crowded & 1 << slot == 0 {
+                continue;
+            }
+            let what = format_args!(
+                "there is room for {PATH_SOURCES_MAX} {family} networks and addresses of a provider ({SOURCES_MAX} of all): \
+                 replies from its further ones leave by the leader"
+            );
+            let cure = advice(format_args!(
+                "`ip -br address` lists them: delete those not needed"
+            ));
+            self.add("overflow", Some(&provider.id), what, cure);
         }
     }
 

@@ -207,7 +207,7 @@ impl RuleSearch {
             Selector::All => Some(true),
             Selector::Mark(mark) => Some(mark.value & mark.mask == 0),
             Selector::Oif(_) => Some(false),
-            Selector::From(prefix) => match self.question.source {
+            Selector::From(prefix) | Selector::OwnFrom(prefix) => match self.question.source {
                 Some(source) => Some(prefix.contains_addr(&source.into())),
                 // In IPv6 the rule may choose the source, too (`FIB_RULE_FIND_SADDR`).
                 None if self.question.target.is_ipv6() => None,

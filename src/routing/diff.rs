@@ -387,7 +387,24 @@ fn is_successor(new: &Rule, old: &Rule) -> bool {
         looks_up_swap(rule) || refuses
     };
     let alike = discriminant(&new.verdict) == discriminant(&old.verdict);
-    new.selector == old.selector && ends(new) == ends(old) && (alike || ends(old))
+    have_packets_in_common(&new.selector, &old.selector)
+        && ends(new) == ends(old)
+        && (alike || ends(old))
+}
+
+/// Whether these are for the same packets, or, of one source and its network, both. Rules of former versions were for
+/// forwarded packets, too.
+fn have_packets_in_common(new: &Selector, old: &Selector) -> bool {
+    let source = |selector: &Selector| match selector {
+        Selector::From(prefix) | Selector::OwnFrom(prefix) => Some(*prefix),
+        _ => None,
+    };
+    match (source(new), source(old)) {
+        (Some(new), Some(old)) => {
+            new.contains_addr(&old.address()) || old.contains_addr(&new.address())
+        }
+        _ => new == old,
+    }
 }
 
 /// When a rule goes: see the head of the file. Those for all packets go from the last to the first: each hides what stands

@@ -2,6 +2,7 @@
 
 mod error_routes;
 mod policy_tables;
+mod sources;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -14,7 +15,7 @@ use heapless::Vec;
 
 pub use self::error_routes::{ErrorEffect, error_effect};
 pub use self::policy_tables::Tables;
-use super::objects::{Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
+use super::objects::{Address, Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
 use super::uplink::Uplink;
 use crate::config::{Config, Provider};
 use crate::engine::{Plan, RankedPath};
@@ -34,7 +35,7 @@ pub mod pref {
     pub const SPECIFIC: u32 = 0;
     /// `fwmark`
     pub const MARK: u32 = 1;
-    /// `from` a path's own address
+    /// `iif lo from` a network or an address of a path: this, 16 further on for the next slot
     pub const FROM: u32 = 300;
     /// `oif`, for sockets bound to a device
     pub const OIF: u32 = 1330;
@@ -65,6 +66,8 @@ pub struct Situation<'a> {
     pub uplink: &'a dyn Fn(Slot) -> Option<&'a Uplink>,
     /// the policy tables
     pub tables: &'a Tables,
+    /// the kernel's addresses, of both families
+    pub addresses: &'a [Address],
     /// the kernel's routes; of interest are those of others, whose metrics we must not touch
     pub routes: &'a [Route],
     /// the kernel's rules; of interest are those of others that look up its own tables
@@ -81,6 +84,8 @@ pub struct Wanted {
     pub swap_table: u32,
     /// There are fewer metrics than hops before a default route in `main` that refuses.
     pub is_narrow: bool,
+    /// By slot, bit by bit: a path has more networks and addresses than there is room for rules.
+    pub crowded: u64,
     /// The rules, in the order in which they may be added.
     pub rules: Vec<Rule, RULES_WANTED_MAX>,
     /// What stood in our way, for a warning; not more than fit.
@@ -104,6 +109,7 @@ impl Wanted {
         Wanted {
             swap_table: 0,
             is_narrow: false,
+            crowded: 0,
             rules: Vec::new(),
             taken: Vec::new(),
             routes: Vec::new(),
@@ -115,7 +121,7 @@ impl Wanted {
         self.routes.clear();
         self.rules.clear();
         self.taken.clear();
-        (self.swap_table, self.is_narrow) = (0, false);
+        (self.swap_table, self.is_narrow, self.crowded) = (0, false, 0);
         if situation.config.manages(situation.family) {
             self.swap_table = situation.config.globals.table;
             self.swap_routes(situation);
@@ -219,13 +225,7 @@ impl Wanted {
                 );
             }
         }
-        for (provider, uplink) in situation.paths() {
-            let slot = provider.slot;
-            if let Some((address, table)) = situation.way_back(slot, uplink) {
-                let selector = Selector::From(only(address));
-                self.add_provider_rule(situation, pref::FROM, slot, selector, table);
-            }
-        }
+        self.source_rules(situation);
         for (provider, uplink) in situation.paths() {
             let slot = provider.slot;
             let table = situation.tables.of(slot).unwrap_or(globals.table);
@@ -283,7 +283,7 @@ impl Wanted {
             selector,
             verdict,
         };
-        let _ = self.rules.push(rule); // there is room for three a provider, and seven more
+        let _ = self.rules.push(rule); // there is room for two a provider, those for sources, and seven more
     }
 }
 
@@ -326,24 +326,6 @@ impl<'a> Situation<'a> {
         };
         let mut rules = self.rules.iter();
         rules.any(|rule| rule.is_foreign(self.family) && rule.pref < pref && all(rule))
-    }
-
-    /// The path's own address and the table that packets from it take. Two paths with one address cannot be told apart by
-    /// it: `from` would send everything from it to the first of them, online or not. Such an address, and that of a path
-    /// without a policy table, has no rule and follows the best path.
-    ///
-    /// While everything else is refused, the best path's route is not found either, and reverse-path filtering (strict
-    /// and loose) drops the replies to probes: the look-up from our address to their sender ends in `unreachable`. Then
-    /// such an address has a rule into the swap table, or no path could ever come back.
-    fn way_back(&self, slot: Slot, uplink: &Uplink) -> Option<(IpAddr, u32)> {
-        let address = uplink.address.filter(|&a| fits(self.family, a))?;
-        let hops = self.hops().map(|(_, provider, uplink)| (provider, uplink));
-        let shared = hops
-            .chain(self.refused())
-            .any(|(other, uplink)| other.slot != slot && uplink.address == Some(address));
-        let own = self.tables.of(slot).filter(|_| !shared);
-        let swap = Some(self.config.globals.table).filter(|_| self.plan.unreachable);
-        Some((address, own.or(swap)?))
     }
 }
 

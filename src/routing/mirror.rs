@@ -1,9 +1,9 @@
 //! The mirror: the kernel's links, addresses, routes and rules as far as they concern us, kept by events and dumps.
 //!
-//! It holds what is ours; the providers' devices, their addresses and those of others in their networks; the default
+//! It holds what is ours; the providers' devices, their addresses and a few of others in each of their networks; the default
 //! routes by these devices, and those in tables that we look up, with their devices; of the rules of others, those for all
-//! packets, and those behind ours; and a few addresses of other devices. Whatever else a router has a thousand of takes no place here: containers, customers'
-//! tables and rules. (A mirror that is to watch nothing in particular holds everything.) It is fed only with what the
+//! packets, and those behind ours; and a few addresses of other devices. Whatever else a router has a thousand of takes no
+//! place here: containers, customers' tables and rules. (A mirror that is to watch nothing in particular holds everything.) It is fed only with what the
 //! kernel says, never with what we asked it for.
 //!
 //! Events alone do not tell all: Linux deletes IPv4 routes without a word when their device goes down or loses its last
@@ -20,12 +20,14 @@ mod table;
 
 use interest::{Class, Interest, Watched};
 
-use crate::limits::{ADDRESSES_MAX, LINKS_MAX, OTHER_ADDRESSES_MAX, ROUTES_MAX, RULES_MAX};
+use crate::limits::{
+    ADDRESSES_MAX, KEPT_MIN, LINKS_MAX, OTHER_ADDRESSES_MAX, ROUTES_MAX, RULES_MAX,
+};
 use crate::routing::asked::is_wide;
 use crate::routing::objects::{
     Address, Attributes, Extras, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
 };
-use crate::types::{Family, PROTOCOL};
+use crate::types::{Family, PROTOCOL, Prefix, network_of};
 pub use interest::{EachNamed, Named};
 pub(crate) use interest::{is_policy_table, preference};
 use missing::Missing;
@@ -465,7 +467,12 @@ impl Mirror {
     }
 
     fn record_address(&mut self, address: Address) -> Kinds {
-        if self.interest.note_address(&address) {
+        let known = self.addresses.as_slice();
+        let connects = |interest: &Interest, network: &Prefix| {
+            let mut near = known.iter().filter(|address| interest.is_near(address));
+            near.any(|address| network_of(address.prefix) == *network)
+        };
+        if self.interest.note_address(&address, connects) {
             self.look_closer(Kinds::ADDRESSES);
         }
         let same = |old: &Address| same_address(old, &address);
@@ -480,6 +487,8 @@ impl Mirror {
             if !known && (others >= OTHER_ADDRESSES_MAX || self.addresses.room() == 0) {
                 return Kinds::NONE;
             }
+        } else if self.are_enough(&address) {
+            return Kinds::NONE;
         }
         let inserted = self.addresses.insert(address, same, &self.interest);
         self.recorded(Kinds::ADDRESSES, inserted, |mirror| &mirror.addresses)
@@ -503,6 +512,20 @@ impl Mirror {
         let left_out = inserted == Inserted::New && route.extras.number == Extras::LEFT_OUT;
         self.count_overflows(left_out.into());
         self.recorded(kind, inserted, |mirror| &mirror.routes)
+    }
+
+    /// Whether an address would be one too many of others in one network of ours.
+    fn are_enough(&mut self, address: &Address) -> bool {
+        if self.interest.is_general() || !address.few_suffice(&self.interest) {
+            return false;
+        }
+        let known = self.addresses().iter();
+        let akin = known.filter(|old| old.is_akin(address, &self.interest));
+        let enough = !akin.clone().any(|old| same_address(old, address))
+            && akin.take(KEPT_MIN).count() == KEPT_MIN;
+        self.few.add(Kinds::ADDRESSES.when(enough));
+        self.left_out.add(Kinds::ADDRESSES.when(enough));
+        enough
     }
 
     /// Whether a thing does not concern us, and takes no place.
@@ -622,7 +645,8 @@ impl Mirror {
     }
 
     fn address_gone(&mut self, gone: &Address) -> Kinds {
-        if self.leaves_out(gone) {
+        let is_general = self.interest.is_general();
+        if self.leaves_out(gone) || !is_general && !self.interest.is_near(gone) {
             return self.other_address_gone(gone);
         }
         let known = self.addresses.remove(|old| same_address(old, gone));
@@ -660,6 +684,10 @@ impl Mirror {
         let any = self.routes().iter().any(|r| r.kind() == kind && lost(r));
         self.needs.add(kind.when(any));
         let known = self.addresses.remove(|old| same_address(old, gone));
+        self.needs.add(self.few.and(Kinds::ADDRESSES.when(known)));
+        if !known && gone.class(&self.interest) > Class::Other {
+            self.unknown_gone(Kinds::ADDRESSES);
+        }
         Kinds::ADDRESSES.when(known)
     }
 

@@ -191,6 +191,8 @@ pub enum Selector {
     Mark(Mark),
     /// those from this address or prefix
     From(Prefix),
+    /// the router's own packets (`iif lo`) from this address or prefix
+    OwnFrom(Prefix),
     /// those of a socket bound to this device
     Oif(DeviceName),
     /// a selection that we never make

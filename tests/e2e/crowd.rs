@@ -85,26 +85,33 @@ fn of_customers_with_tables() {
     });
 }
 
+/// 600 addresses of other devices.
+fn of_addresses_beside(own: &str) {
+    let come = |lab: &Lab| {
+        let lines = (1..=600).map(|n| {
+            let device = ["lo", "lan0"][n % 2];
+            format!("addr add 2001:db8:a::{n:x}/128 dev {device} nodad")
+        });
+        batch(&lab.router, std::iter::once(own.to_owned()).chain(lines));
+    };
+    let go = |lab: &Lab| {
+        for device in ["lo", "lan0"] {
+            let flush = format!("addr flush dev {device} to 2001:db8:a::/64");
+            lab.router.feed(&["ip", "-6", "-batch", "-"], &flush);
+        }
+    };
+    beside(come, go);
+}
+
 #[test]
 fn of_addresses() {
-    in_lab(|| {
-        let come = |lab: &Lab| {
-            batch(
-                &lab.router,
-                (1..=600).map(|n| {
-                    let device = ["lo", "lan0"][n % 2];
-                    format!("addr add 2001:db8:a::{n:x}/128 dev {device} nodad")
-                }),
-            );
-        };
-        let go = |lab: &Lab| {
-            for device in ["lo", "lan0"] {
-                let flush = format!("addr flush dev {device} to 2001:db8:a::/64");
-                lab.router.feed(&["ip", "-6", "-batch", "-"], &flush);
-            }
-        };
-        beside(come, go);
-    });
+    in_lab(|| of_addresses_beside(""));
+}
+
+/// One would be enough to know that others have a part in it.
+#[test]
+fn of_addresses_in_a_providers_network() {
+    in_lab(|| of_addresses_beside("addr add 2001:db8:a::ffff/48 dev eth1 nodad"));
 }
 
 /// Routes in `main`, as a routing daemon adds them.

@@ -10,6 +10,7 @@
 //! | [`checks`] | the types of checks, against servers with good and bad behaviour |
 //! | [`preempt`] | whether and when traffic returns; providers taken out of use |
 //! | [`last_resort`] | no provider works, and one works again |
+//! | [`sources`] | replies leave by the device that has the address they are from |
 //! | [`steering`] | traffic by firewall mark, by device, by source address |
 //! | [`asked`] | packets that leave by another way than the status says |
 //! | [`error_routes`] | default routes of other programs in `main` that refuse |
@@ -78,6 +79,7 @@ pub mod routes;
 pub mod rp_filter;
 pub mod saved;
 pub mod sigkill;
+pub mod sources;
 pub mod state_dir;
 pub mod steering;
 mod stop;

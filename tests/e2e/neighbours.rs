@@ -6,7 +6,8 @@ use std::fmt::Write;
 use super::inspect::{lookups, no_hole, ours};
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
-use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::lab::uplink::Kind;
+use super::lab::{Daemon, Family, Lab, Lookups, Settings, wait_until};
 use super::{OURS, SOON, leads, online, online_with};
 
 /// A VPN's device with an address, and a default route by it in tables 100 and 51820.
@@ -265,6 +266,60 @@ fn former_layout(lab: &Lab) {
         }
         lab.router.batch(family, &lines);
     }
+}
+
+/// Those of the version that had one rule for each path's own address, also for forwarded packets.
+fn rules_for_own_addresses(lab: &Lab) {
+    for family in Family::ALL {
+        let mut lines = String::new();
+        for number in [1, 2] {
+            let (own, table) = (lab.provider(number).own(family), 17600 + number);
+            let pref = 17899 + number;
+            writeln!(
+                lines,
+                "rule add pref {pref} from {own} lookup {table} protocol 176"
+            )
+            .unwrap();
+        }
+        lab.router.batch(
+            family,
+            &(lines + "rule del pref 17900\nrule del pref 17916\n"),
+        );
+    }
+}
+
+/// Without a rule of ours, packets from the providers' addresses are refused.
+#[test]
+fn an_upgrade_from_one_rule_for_an_address_has_no_hole() {
+    in_lab(|| {
+        // The first has an address without a network: the old rule and the new one differ in `iif lo` only.
+        let lab = Lab::builder().kind(1, Kind::PointToPoint).build();
+        let mut daemon = online(&lab);
+        let rules = || Family::ALL.map(|family| lab.router.rules(family));
+        let mut all = Vec::new();
+        for (provider, family) in lab
+            .providers
+            .iter()
+            .flat_map(|p| Family::ALL.map(|f| (p, f)))
+        {
+            let (own, target) = (provider.own(family), target(family));
+            let refuse = format!("rule add pref 20000 from {own} unreachable");
+            lab.router.batch(family, &refuse);
+            all.push(Lookups::from(&lab.router, own, target));
+        }
+        let before = rules();
+        for _ in 0..10 {
+            daemon.kill9();
+            rules_for_own_addresses(&lab);
+            daemon.launch();
+            assert!(wait_until(SOON, || rules() == before), "{:?}", rules());
+        }
+        for hammer in all {
+            let found = hammer.stop();
+            assert!(found.lookups > 1000 && found.failures == 0, "{found:?}");
+        }
+        assert!(!daemon.log().contains("put back"), "{}", daemon.log());
+    });
 }
 
 #[test]

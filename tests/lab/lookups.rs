@@ -35,7 +35,11 @@ impl Lookups {
     /// Looks up routes to the target in the router, with its LAN address as source: no `from` rule matches it, so the
     /// lookup is the same as for LAN traffic.
     pub fn start(router: &Namespace, target: IpAddr) -> Lookups {
-        let own = LAN_ROUTER[usize::from(target.is_ipv6())];
+        Lookups::from(router, LAN_ROUTER[usize::from(target.is_ipv6())], target)
+    }
+
+    /// The same with another address of the router as source.
+    pub fn from(router: &Namespace, own: IpAddr, target: IpAddr) -> Lookups {
         let socket =
             router.enter(|| UdpSocket::bind((own, 0)).expect("it is the router's address"));
         let stop = Arc::new(AtomicBool::new(false));

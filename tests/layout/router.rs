@@ -162,6 +162,7 @@ impl Router {
             plan: &self.plan,
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
+            addresses: &[],
             routes: &routes,
             rules: &rules,
             yields: false,
@@ -263,7 +264,13 @@ impl Router {
         } else {
             match after(line, "from").unwrap() {
                 "all" => Selector::All,
-                address => Selector::From(prefix(self.family, address).unwrap()),
+                address => {
+                    let prefix = prefix(self.family, address).unwrap();
+                    match after(line, "iif") {
+                        Some("lo") => Selector::OwnFrom(prefix),
+                        _ => Selector::From(prefix),
+                    }
+                }
             }
         };
         let number = |key| after(line, key).map(|word| word.parse().unwrap());
@@ -351,6 +358,7 @@ fn describe_rule(rule: &Rule) -> String {
         Selector::All => String::new(),
         Selector::Mark(mark) => format!("fwmark {:#x}/{:#x}", mark.value, mark.mask),
         Selector::From(prefix) => format!("from {prefix}"),
+        Selector::OwnFrom(prefix) => format!("iif lo from {prefix}"),
         Selector::Oif(device) => format!("oif {device}"),
         Selector::Foreign => panic!("never asked for"),
     };

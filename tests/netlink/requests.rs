@@ -168,7 +168,7 @@ fn rules() -> [Rule; 8] {
         rule(17601, Selector::Mark(mark), RuleVerdict::Lookup(17601)),
         rule(
             17700,
-            Selector::From("192.0.2.1/32".parse().unwrap()),
+            Selector::OwnFrom("192.0.2.1/32".parse().unwrap()),
             RuleVerdict::Lookup(17601),
         ),
         rule(17800, Selector::Oif(device), RuleVerdict::Lookup(176)),
@@ -245,7 +245,7 @@ fn rules_are_read_back_and_never_duplicated() {
     for family in Family::ALL {
         for mut rule in rules() {
             rule.family = family;
-            if let (Selector::From(prefix), Family::V6) = (&mut rule.selector, family) {
+            if let (Selector::OwnFrom(prefix), Family::V6) = (&mut rule.selector, family) {
                 *prefix = "2001:db8:1::1/128".parse().unwrap();
             }
             let add = Change::AddRule(rule.clone());

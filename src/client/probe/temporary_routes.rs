@@ -76,6 +76,7 @@ impl TemporaryRoutes {
             plan: &Plan::new(),
             uplink: &uplink,
             tables: &tables,
+            addresses: probed.mirror.addresses(),
             routes,
             rules: probed.mirror.rules(),
             yields: false,
@@ -118,8 +119,8 @@ impl TemporaryRoutes {
 fn serves_bound(config: &Config, rule: &Rule) -> bool {
     match rule.selector {
         Selector::All => rule.pref <= config.globals.rule_pref,
-        Selector::From(_) | Selector::Oif(_) => true,
-        Selector::Mark(_) | Selector::Foreign => false,
+        Selector::OwnFrom(_) | Selector::Oif(_) => true,
+        _ => false,
     }
 }
 

@@ -38,13 +38,15 @@ pub(super) struct FamilySync {
     pub(super) manual_at_start: Option<bool>,
 }
 
-/// What a layout takes from foreign routes and rules: when it changes, what follows is no repair.
+/// What a layout takes from addresses, and from foreign routes and rules: when it changes, what follows is no repair.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(super) struct Basis {
     /// the number of our routes in `main` before a route that refuses, and the sum of their metrics
     pub(super) in_main: (usize, u32),
     /// the number of our rules that look up the kernel's own tables
     pub(super) rules: usize,
+    /// a checksum of the networks and addresses with a rule of ours
+    pub(super) sources: u32,
 }
 
 impl FamilySync {

@@ -256,6 +256,7 @@ impl World {
             plan: self.engine.plan(family),
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
             tables: &self.scene.tables,
+            addresses: self.mirror.addresses(),
             routes,
             rules: &self.kernel.rules,
             yields: self.manual.obeyed().is_some(),

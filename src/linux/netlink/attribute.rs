@@ -8,6 +8,8 @@ use rtnetlink::packet_core::{NLA_ALIGNTO, NLA_HEADER_SIZE};
 use crate::routing::objects::Attributes as Copied;
 use crate::types::DeviceName;
 
+/// The device by which the router's own packets come to the rules (`iif`).
+pub(super) const OWN_PACKETS: &str = "lo";
 // linux/rtnetlink.h
 pub(super) const RTA_VIA: u16 = 18;
 pub(super) const RTA_PREF: u16 = 20;
@@ -22,6 +24,7 @@ pub(super) const NHA_OIF: u16 = 5;
 pub(super) const NHA_GATEWAY: u16 = 6;
 // linux/fib_rules.h
 pub(super) const FRA_SRC: u16 = 2;
+pub(super) const FRA_IIFNAME: u16 = 3;
 pub(super) const FRA_GOTO: u16 = 4;
 pub(super) const FRA_PRIORITY: u16 = 6;
 pub(super) const FRA_FWMARK: u16 = 10;
@@ -85,7 +88,7 @@ impl Attributes {
     }
 
     /// A name, with a terminating zero byte.
-    pub(super) fn device(&mut self, kind: u16, value: &DeviceName) {
+    pub(super) fn name(&mut self, kind: u16, value: &str) {
         self.push(kind, [value.as_bytes(), &[0]]);
     }
 }
@@ -124,7 +127,7 @@ pub(super) fn any_address(value: &[u8]) -> Option<IpAddr> {
     address(value.get(2..)?)
 }
 
-/// See [`Attributes::device`].
+/// See [`Attributes::name`].
 pub(super) fn device(value: &[u8]) -> Option<DeviceName> {
     let end = value.iter().position(|byte| *byte == 0)?;
     DeviceName::try_from(core::str::from_utf8(&value[..end]).ok()?).ok()

@@ -14,9 +14,9 @@ use rtnetlink::packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 
 use crate::limits::NEXTHOPS_MAX;
 use crate::linux::netlink::attribute::{
-    self, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
-    FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, NHA_GATEWAY, NHA_GROUP, NHA_OIF,
-    RTA_ENCAP, RTA_ENCAP_TYPE, RTA_NH_ID, RTA_PREF, RTA_VIA,
+    self, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL,
+    FRA_SRC, FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, NHA_GATEWAY, NHA_GROUP,
+    NHA_OIF, OWN_PACKETS, RTA_ENCAP, RTA_ENCAP_TYPE, RTA_NH_ID, RTA_PREF, RTA_VIA,
 };
 use crate::linux::netlink::prefilter::{INET6, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 use crate::routing::mirror::{Aside, News, Object};
@@ -305,9 +305,13 @@ fn rule(payload: &[u8]) -> Option<Rule> {
     let mut table = u32::from(header.table);
     let (mut pref, mut protocol, mut specific, mut vague) = (0, 0, false, false);
     let (mut mark, mut mask, mut target) = (0, 0, 0);
-    let (mut source, mut oif) = (None, None);
+    let (mut source, mut oif, mut own) = (None, None, false);
     attributes(payload, &header, |kind, value| {
         match kind {
+            FRA_IIFNAME => {
+                own = attribute::device(value)? == OWN_PACKETS;
+                vague |= !own;
+            }
             FRA_PRIORITY => pref = attribute::number(value)?,
             FRA_PROTOCOL => protocol = *value.first()?,
             FRA_TABLE => table = attribute::number(value)?,
@@ -333,11 +337,12 @@ fn rule(payload: &[u8]) -> Option<Rule> {
         family,
         pref,
         protocol,
-        selector: match (vague, mark, from, oif) {
-            (false, None, None, None) => Selector::All,
-            (false, Some(mark), None, None) => Selector::Mark(mark),
-            (false, None, Some(from), None) => Selector::From(from),
-            (false, None, None, Some(device)) => Selector::Oif(device),
+        selector: match (vague, own, mark, from, oif) {
+            (false, false, None, None, None) => Selector::All,
+            (false, false, Some(mark), None, None) => Selector::Mark(mark),
+            (false, false, None, Some(from), None) => Selector::From(from),
+            (false, true, None, Some(from), None) => Selector::OwnFrom(from),
+            (false, false, None, None, Some(device)) => Selector::Oif(device),
             _ => Selector::Foreign,
         },
         verdict: match header.action {
@@ -443,6 +448,32 @@ mod tests {
         message
             .attributes
             .push(RuleAttribute::Iifname("lan0".into()));
+        assert_eq!(selector(&message), Selector::Foreign);
+    }
+
+    #[test]
+    fn the_routers_own_packets_are_told_from_forwarded_ones() {
+        let mut message = RuleMessage::default();
+        message.header.family = AddressFamily::Inet;
+        message.header.action = RuleAction::ToTable;
+        message.header.src_len = 24;
+        message.attributes = vec![
+            RuleAttribute::Table(17601),
+            RuleAttribute::Source("192.0.2.0".parse().unwrap()),
+        ];
+        let selector = |message: &RuleMessage| rule(&bytes(message)).unwrap().selector;
+        let network = "192.0.2.0/24".parse().unwrap();
+        assert_eq!(selector(&message), Selector::From(network));
+        let by = |device: &str| RuleAttribute::Iifname(device.into());
+        message.attributes.push(by("lo"));
+        assert_eq!(selector(&message), Selector::OwnFrom(network));
+        message.attributes.push(RuleAttribute::FwMark(1));
+        assert_eq!(selector(&message), Selector::Foreign);
+        message.attributes.truncate(2);
+        message.attributes.push(by("lan0"));
+        assert_eq!(selector(&message), Selector::Foreign);
+        message.header.src_len = 0;
+        message.attributes = vec![by("lo")];
         assert_eq!(selector(&message), Selector::Foreign);
     }
 

@@ -12,8 +12,9 @@ use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteScope, RouteT
 use rtnetlink::packet_route::rule::{RuleAction, RuleHeader};
 
 use crate::linux::netlink::attribute::{
-    Attributes, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
-    FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, NHA_ID, RTA_PREF, RTA_VIA,
+    Attributes, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY,
+    FRA_PROTOCOL, FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, NHA_ID, OWN_PACKETS, RTA_PREF,
+    RTA_VIA,
 };
 use crate::linux::netlink::decode::NEXTHOP_HEADER;
 use crate::linux::netlink::prefilter::RTM_GETNEXTHOP;
@@ -221,12 +222,15 @@ fn rule(rule: &Rule) -> Option<(RuleHeader, Attributes)> {
             attributes.number(FRA_FWMARK, mark.value);
             attributes.number(FRA_FWMASK, mark.mask);
         }
-        Selector::From(prefix) => {
+        Selector::From(prefix) | Selector::OwnFrom(prefix) => {
             header.src_len = prefix.prefix_len();
             attributes.address(FRA_SRC, prefix.address().into());
         }
-        Selector::Oif(device) => attributes.device(FRA_OIFNAME, device),
+        Selector::Oif(device) => attributes.name(FRA_OIFNAME, device),
         Selector::Foreign => return None,
+    }
+    if matches!(rule.selector, Selector::OwnFrom(_)) {
+        attributes.name(FRA_IIFNAME, OWN_PACKETS);
     }
     Some((header, attributes))
 }
@@ -330,14 +334,15 @@ mod tests {
         };
         assert_eq!(
             attributes(
-                Selector::From("2001:db8::7/128".parse().unwrap()),
+                Selector::OwnFrom("2001:db8::/64".parse().unwrap()),
                 RuleVerdict::Lookup(176)
             ),
             (
                 RuleAction::ToTable,
                 vec![
                     RuleAttribute::Table(176),
-                    RuleAttribute::Source("2001:db8::7".parse().unwrap())
+                    RuleAttribute::Source("2001:db8::".parse().unwrap()),
+                    RuleAttribute::Iifname("lo".into())
                 ]
             )
         );

@@ -56,6 +56,8 @@ impl Refuses {
 pub(crate) struct Packet {
     pub(crate) mark: u32,
     pub(crate) from: Option<IpAddr>,
+    /// it is forwarded, and not the machine's own
+    pub(crate) forwarded: bool,
     /// the name and number of the device its socket is bound to
     pub(crate) bound: Option<(DeviceName, u32)>,
 }
@@ -200,7 +202,10 @@ impl Packet {
         match &rule.selector {
             Selector::All => true,
             Selector::Mark(mark) => (self.mark ^ mark.value) & mark.mask == 0,
-            Selector::From(prefix) => self.from.is_some_and(|a| prefix.contains_addr(&a.into())),
+            Selector::OwnFrom(_) if self.forwarded => false,
+            Selector::From(prefix) | Selector::OwnFrom(prefix) => {
+                self.from.is_some_and(|a| prefix.contains_addr(&a.into()))
+            }
             Selector::Oif(device) => self.bound.as_ref().is_some_and(|(name, _)| name == device),
             Selector::Foreign => false,
         }

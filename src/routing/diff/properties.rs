@@ -9,9 +9,11 @@ use super::kernel::{Answer, Kernel, Packet, Refuses, family_of};
 use super::{changes, is_successor, removal, same_route};
 use crate::config::RtTable;
 use crate::routing::layout::Wanted;
-use crate::routing::layout::fixture::{Scene, foreign_default, own};
+use crate::routing::layout::fixture::{Scene, address, foreign_default, own};
 use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
-use crate::types::{DeviceName, Family, Metric, PROTOCOL, Prefix, TABLE_LOCAL, TABLE_MAIN};
+use crate::types::{
+    DeviceName, Family, Metric, PROTOCOL, Prefix, TABLE_LOCAL, TABLE_MAIN, network_of,
+};
 
 const SWAP_TABLES: [u32; 4] = [176, 176, 254, 300];
 
@@ -28,14 +30,28 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
         select(vec![32765u32, 32765, 32764, 19500]),
     );
     let conditions = vec((any::<[bool; 8]>(), 0..6u8), 4);
+    let addresses = vec(
+        (
+            1..=5u32,
+            select(vec![0u8, 1, 2, 3, 9]),
+            2..4u8,
+            any::<bool>(),
+        ),
+        0..8,
+    );
     let plan = (
         Just([0u8, 1, 2, 3]).prop_shuffle(),
         0..=4usize,
         any::<[bool; 5]>(),
         weighted(0.2),
     );
-    (1..=4u8, globals, conditions, plan).prop_map(move |(count, globals, conditions, plan)| {
+    let all = (1..=4u8, globals, conditions, plan, addresses);
+    all.prop_map(move |(count, globals, conditions, plan, addresses)| {
         let mut scene = Scene::of(family, count);
+        for (device, network, host, single) in addresses {
+            let prefix = prefix(family, network, host, single);
+            scene.addresses.push(address(device, prefix));
+        }
         scene.config.globals.table = globals.0;
         scene.config.globals.start_metric = Metric(globals.1);
         scene.config.globals.rule_pref = globals.2;
@@ -52,6 +68,17 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
         scene.yields = plan.3 && globals.0 != TABLE_MAIN;
         scene
     })
+}
+
+/// Host 2 or 3 of an uplink's network, with the length of the network or its own.
+fn prefix(family: Family, network: u8, host: u8, single: bool) -> Prefix {
+    let length = match (family, single) {
+        (Family::V4, true) => 32,
+        (Family::V4, false) => 30,
+        (Family::V6, true) => 128,
+        (Family::V6, false) => 64,
+    };
+    Prefix::new(own(family, network, host).into(), length)
 }
 
 fn worsen(scene: &mut Scene, slot: u8, flags: [bool; 8], table: u8) {
@@ -178,16 +205,37 @@ fn former_rules(scene: &mut Scene) -> Vec<Rule> {
     for wanted in scene.wanted().rules {
         let pref = match wanted.selector {
             Selector::Mark(_) => wanted.pref - first,
-            Selector::From(_) => wanted.pref - first - 200,
+            Selector::OwnFrom(_) => 100 + (wanted.pref - first - 300) / 16,
             Selector::Oif(_) => wanted.pref - first - 1130,
             _ => continue,
         };
         rules.push(Rule {
             pref: first + pref,
+            selector: for_all_packets(wanted.selector),
             ..wanted
         });
     }
     rules
+}
+
+/// The rules of a scene as the versions had them that had one for each path's own address, also for forwarded packets.
+fn rules_for_own_addresses(scene: &mut Scene) -> Vec<Rule> {
+    let first = scene.config.globals.rule_pref + 300;
+    let mut rules = scene.wanted().rules;
+    for rule in &mut rules {
+        if matches!(rule.selector, Selector::OwnFrom(_)) {
+            rule.pref = first + (rule.pref - first) / 16;
+            rule.selector = for_all_packets(rule.selector.clone());
+        }
+    }
+    rules.to_vec()
+}
+
+fn for_all_packets(selector: Selector) -> Selector {
+    match selector {
+        Selector::OwnFrom(prefix) => Selector::From(prefix),
+        other => other,
+    }
 }
 
 /// Whether a rule of others stands behind our `goto`, at its preference: it would be jumped over.
@@ -294,6 +342,15 @@ fn packets(scene: &Scene) -> Vec<Packet> {
             ..Packet::default()
         });
     }
+    for address in &scene.addresses {
+        for forwarded in [false, true] {
+            packets.push(Packet {
+                from: Some(address.prefix.address().into()),
+                forwarded,
+                ..Packet::default()
+            });
+        }
+    }
     packets
 }
 
@@ -338,10 +395,8 @@ fn refuses(family: Family) -> impl Strategy<Value = Refuses> {
     let route = (1..5u32, select(vec![176u32, 176, 254, 300, 17601, 201]));
     let rule = (0..4u8, 0..5u8).prop_map(move |(slot, kind)| match kind {
         0 => Selector::All,
-        1 | 2 => Selector::From(Prefix::new(
-            own(family, slot, 2).into(),
-            if family == Family::V4 { 32 } else { 128 },
-        )),
+        1 => Selector::OwnFrom(prefix(family, slot, 2, true)),
+        2 => Selector::OwnFrom(network_of(prefix(family, slot, 2, false))),
         _ => Selector::Oif(format!("eth{}", slot + 1).as_str().try_into().unwrap()),
     });
     (vec(route, 0..4), vec(rule, 0..3)).prop_map(|(routes, rules)| Refuses { routes, rules })
@@ -456,20 +511,26 @@ proptest! {
         }
     }
 
-    /// What a version before the `goto` has left, whole or not.
+    /// What a version before the `goto`, or one after it, has left, whole or not.
     #[test]
     fn the_former_layout_is_taken_over_without_a_hole(
-        (mut scenes, mut kernel, stolen, killed) in family().prop_flat_map(|family| (
+        (mut scenes, mut kernel, stolen, killed, jumps) in family().prop_flat_map(|family| (
             [scene(family), scene(family)],
             others(),
             vec(any::<Index>(), 0..3),
             0..60usize,
+            any::<bool>(),
         ))
     ) {
         let family = scenes[0].family;
         scenes[1].yields = false; // else what the rules of old lead to may change before they go
+        scenes[0].addresses.clear();
         kernel.routes.extend(scenes[0].wanted().routes);
-        let mut former = former_rules(&mut scenes[0]);
+        let mut former = if jumps {
+            rules_for_own_addresses(&mut scenes[0])
+        } else {
+            former_rules(&mut scenes[0])
+        };
         for index in stolen {
             if !former.is_empty() {
                 former.remove(index.index(former.len()));

@@ -5,7 +5,7 @@ use std::vec::Vec;
 use super::kernel::Kernel;
 use super::*;
 use crate::config::RtTable;
-use crate::routing::layout::fixture::{Scene, kernel_rules};
+use crate::routing::layout::fixture::{Scene, address, kernel_rules};
 use crate::routing::objects::RouteKind;
 use crate::types::{Metric, TABLE_MAIN};
 
@@ -66,7 +66,7 @@ fn a_first_start_sets_routes_before_the_rules_that_lead_to_them() {
             "add 17601",
             "add 17602",
             "add 17900",
-            "add 17901",
+            "add 17916",
             "add 18930",
             "add 18931",
         ]
@@ -244,6 +244,36 @@ fn the_way_out_comes_back_first() {
     assert_eq!(steps(&mut kernel, &mut scene), back);
 }
 
+/// A rule for an address, as former versions had it, or one for its network: one of them is there all the time.
+#[test]
+fn a_rule_for_an_address_stays_until_that_for_its_network_is_there() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
+    steps(&mut kernel, &mut scene);
+    for rule in &mut kernel.rules {
+        if let Selector::OwnFrom(own) = rule.selector {
+            rule.selector = Selector::From(own);
+        }
+    }
+    let network = "192.0.2.0/30".parse().unwrap();
+    scene
+        .addresses
+        .push(address(1, "192.0.2.2/30".parse().unwrap()));
+    kernel.refuses.rules.push(Selector::OwnFrom(network));
+    assert_eq!(steps(&mut kernel, &mut scene), ["no add 17900"]);
+    kernel.refuses.rules.clear();
+    let both = ["add 17900", "remove 17900"];
+    assert_eq!(steps(&mut kernel, &mut scene), both);
+    // And back, when another device has an address in the network.
+    scene
+        .addresses
+        .push(address(9, "192.0.2.1/32".parse().unwrap()));
+    let own = Selector::OwnFrom("192.0.2.2/32".parse().unwrap());
+    kernel.refuses.rules.push(own);
+    assert_eq!(steps(&mut kernel, &mut scene), ["no add 17900"]);
+    kernel.refuses.rules.clear();
+    assert_eq!(steps(&mut kernel, &mut scene), both);
+}
+
 /// The first one's gateway is none, and it is tried behind the other's.
 #[test]
 fn a_refused_route_holds_nothing_up() {
@@ -261,8 +291,8 @@ fn a_refused_route_holds_nothing_up() {
         "set 176/101 dev 3",
         "no set 176/102 dev 1",
         "add 17900",
-        "add 17901",
-        "add 17902",
+        "add 17916",
+        "add 17932",
         "add 33900",
         "remove 33900",
         "delete 176/102 dev 3",
@@ -277,8 +307,8 @@ fn a_refused_route_holds_nothing_up() {
         "add 33900",
         "remove 33900",
         "remove 18932",
-        "remove 17902",
-        "remove 17901",
+        "remove 17932",
+        "remove 17916",
         "remove 17900",
         "delete 176/101 dev 3",
     ];

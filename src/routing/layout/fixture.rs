@@ -5,7 +5,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::{Situation, Tables, Wanted, everywhere};
 use crate::config::{Config, Provider, fixture};
 use crate::engine::{Plan, RankedPath};
-use crate::routing::objects::{Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::routing::objects::{
+    Address, AddressState, Extras, Route, RouteKind, Rule, RuleVerdict, Selector,
+};
 use crate::routing::uplink::Uplink;
 use crate::types::{Family, Mark, Metric, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 
@@ -18,6 +20,8 @@ pub(crate) struct Scene {
     /// by slot
     pub(crate) uplinks: Vec<Uplink>,
     pub(crate) tables: Tables,
+    /// what the kernel tells of addresses; those of the uplinks need not be there
+    pub(crate) addresses: Vec<Address>,
     /// what others have in the kernel
     pub(crate) foreign: Vec<Route>,
     /// the same, of rules
@@ -41,6 +45,7 @@ impl Scene {
             plan: Plan::default(),
             uplinks: (0..providers).map(|slot| uplink(family, slot)).collect(),
             tables: Tables::new(),
+            addresses: Vec::new(),
             foreign: Vec::new(),
             rules: kernel_rules(),
             yields: false,
@@ -68,6 +73,7 @@ impl Scene {
             plan: &self.plan,
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
+            addresses: &self.addresses,
             routes: &self.foreign,
             rules: &self.rules,
             yields: self.yields,
@@ -116,6 +122,18 @@ pub(crate) fn own(family: Family, network: u8, host: u8) -> IpAddr {
             Ipv4Addr::new(block[0], block[1], block[2], network % 64 * 4 + host).into()
         }
         Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, network.into(), 0, 0, 0, 0, host.into()).into(),
+    }
+}
+
+/// An address of a device.
+pub(crate) fn address(device: u32, prefix: Prefix) -> Address {
+    Address {
+        device,
+        prefix,
+        peer: None,
+        near: false,
+        state: AddressState::Preferred,
+        secondary: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::fixture::{Scene, foreign_default, own};
+use super::fixture::{Scene, address, foreign_default, own};
 use super::*;
 use crate::config::RtTable;
 use crate::types::{Mark, Waiting};
@@ -33,9 +33,9 @@ fn tell_rule(rule: &Rule) -> String {
     let selector = match &rule.selector {
         Selector::All => String::new(),
         Selector::Mark(mark) => format!("fwmark {:#x}/{:#x} ", mark.value, mark.mask),
-        Selector::From(prefix) => format!("from {prefix} "),
+        Selector::OwnFrom(prefix) => format!("iif lo from {prefix} "),
         Selector::Oif(device) => format!("oif {device} "),
-        Selector::Foreign => panic!("never ours"),
+        Selector::From(_) | Selector::Foreign => panic!("never ours"),
     };
     format!("{}: {selector}{verdict}", rule.pref)
 }
@@ -76,8 +76,8 @@ fn two_providers_in_ipv4() {
             "17600: lookup 254 specific",
             "17601: fwmark 0x1/0xff lookup 17601",
             "17602: fwmark 0x2/0xff lookup 17602",
-            "17900: from 192.0.2.2/32 lookup 17601",
-            "17901: from 192.0.2.6/32 lookup 17602",
+            "17900: iif lo from 192.0.2.2/32 lookup 17601",
+            "17916: iif lo from 192.0.2.6/32 lookup 17602",
             "18930: oif eth1 lookup 17601",
             "18931: oif eth2 lookup 17602",
             "33900: lookup 176",
@@ -103,7 +103,7 @@ fn one_provider_in_ipv6_has_no_source_in_its_routes() {
         ]
     );
     let rules = rules(&wanted);
-    assert_eq!(rules[2], "17900: from 2001:db8::2/128 lookup 17601");
+    assert_eq!(rules[2], "17900: iif lo from 2001:db8::2/128 lookup 17601");
     assert!(!rules.iter().any(|rule| rule.contains("lookup 253")));
 }
 
@@ -230,11 +230,11 @@ fn a_shared_address_tells_no_path() {
         let rules = rules(wanted).into_iter();
         rules.filter(|r| r.contains("from")).collect()
     };
-    let third = "17902: from 192.0.2.10/32 lookup 17603";
+    let third = "17932: iif lo from 192.0.2.10/32 lookup 17603";
     assert_eq!(from(&scene.wanted()), [third]);
 
     scene.uplinks[1].routable = false;
-    let first = "17900: from 192.0.2.2/32 lookup 17601";
+    let first = "17900: iif lo from 192.0.2.2/32 lookup 17601";
     assert_eq!(from(&scene.wanted()), [first, third]);
 }
 
@@ -248,11 +248,11 @@ fn while_everything_is_refused_every_own_address_has_a_way_back() {
         let rules = rules(wanted).into_iter();
         rules.filter(|r| r.contains("from")).collect()
     };
-    let last = "17903: from 192.0.2.14/32 lookup 17604";
+    let last = "17948: iif lo from 192.0.2.14/32 lookup 17604";
     let into_the_swap_table = [
-        "17900: from 192.0.2.2/32 lookup 176",
-        "17901: from 192.0.2.2/32 lookup 176",
-        "17902: from 192.0.2.10/32 lookup 176",
+        "17900: iif lo from 192.0.2.2/32 lookup 176",
+        "17916: iif lo from 192.0.2.2/32 lookup 176",
+        "17932: iif lo from 192.0.2.10/32 lookup 176",
         last,
     ];
     assert_eq!(from(&scene.wanted()), into_the_swap_table);
@@ -353,6 +353,14 @@ fn everything_fits() {
         ..foreign_default(Family::V4, MAIN, 5000)
     });
     scene.rules.retain(|rule| rule.pref != 0);
+    for number in 64..192 {
+        for host in [2, 3] {
+            let single = only(own(Family::V4, number, host));
+            scene
+                .addresses
+                .push(address(u32::from(number) % 64 + 1, single));
+        }
+    }
     let wanted = scene.wanted();
     assert_eq!(wanted.routes.len(), ROUTES_WANTED_MAX);
     assert_eq!(wanted.rules.len(), RULES_WANTED_MAX);

@@ -160,14 +160,44 @@ impl Interest {
     }
 
     /// An address has come; whether it is one of ours in a network that was not known, where others may have some, too.
-    pub(crate) fn note_address(&mut self, address: &Address) -> bool {
+    /// `connects`: whether one of the known addresses of ours connects to a network.
+    pub(crate) fn note_address(
+        &mut self,
+        address: &Address,
+        connects: impl Fn(&Interest, &Prefix) -> bool,
+    ) -> bool {
         let network = network_of(address.prefix);
         let own: IpAddr = address.prefix.address().into();
         let length = network.prefix_len();
         let is_one = length == 0 || length == if own.is_ipv4() { 32 } else { 128 };
         let is_near = matches!(own, IpAddr::V6(own) if own.is_unicast_link_local());
         let new = !is_one && !is_near && !self.networks.contains(&network);
-        new && self.has_device(address.device) && self.networks.push(network).is_ok()
+        if !new || !self.has_device(address.device) {
+            return false;
+        }
+        if self.networks.is_full() {
+            let mut networks = core::mem::take(&mut self.networks);
+            networks.retain(|network| connects(self, network));
+            self.networks = networks;
+        }
+        self.networks.push(network).is_ok()
+    }
+
+    /// The smallest network of ours that an address of another device is in. That one is there says all: a few of each such
+    /// network are enough.
+    fn neighbourhood(&self, address: &Address) -> Option<&Prefix> {
+        let own = address.prefix.address();
+        let contains = |prefix: &&Prefix| prefix.contains_addr(&own);
+        if self.is_near(address) || self.prefixes.iter().any(|prefix| contains(&prefix)) {
+            return None;
+        }
+        let networks = self.networks.iter().filter(contains);
+        networks.max_by_key(|network| network.prefix_len())
+    }
+
+    /// Whether it is an address of a provider's device.
+    pub(crate) fn is_near(&self, address: &Address) -> bool {
+        self.has_device(address.device)
     }
 
     /// A route has come; whether it leads by a device that was of no interest before. `leads`: whether any does by this one.
@@ -280,7 +310,7 @@ impl Watched for Address {
 
     fn class(&self, interest: &Interest) -> Class {
         let own: IpAddr = self.prefix.address().into();
-        let near = interest.has_device(self.device);
+        let near = interest.is_near(self);
         let contains = |prefix: &Prefix| prefix.contains_addr(&own.into());
         let mut prefixes = interest.prefixes.iter().chain(&interest.networks);
         if near && interest.addresses.contains(&own) {
@@ -292,9 +322,17 @@ impl Watched for Address {
         }
     }
 
-    fn is_akin(&self, other: &Address, _: &Interest) -> bool {
+    fn few_suffice(&self, interest: &Interest) -> bool {
+        interest.neighbourhood(self).is_some()
+    }
+
+    fn is_akin(&self, other: &Address, interest: &Interest) -> bool {
         let of = |address: &Address| Family::of(address.prefix.address().into());
-        self.device == other.device && of(self) == of(other)
+        let networks = [self, other].map(|address| interest.neighbourhood(address));
+        match networks {
+            [None, None] => self.device == other.device && of(self) == of(other),
+            [one, other] => one == other,
+        }
     }
 
     /// The wider network is more likely to hold a gateway.

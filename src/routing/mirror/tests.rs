@@ -810,6 +810,81 @@ fn addresses_of_others_are_held_in_a_network_of_ours() {
     assert!(mirror.addresses().contains(&within));
 }
 
+/// That there is one at all is what counts: a bridge for each of many containers, in a wide network of ours.
+#[test]
+fn of_others_in_one_network_of_ours_a_few_are_enough() {
+    let mut mirror = watching();
+    let own = address(1, "203.0.113.7/24");
+    let of = |number: u32| address(1000 + number, &format!("203.0.113.{}/32", 8 + number));
+    let others: Vec<Address> = (0..240).map(of).collect();
+    let dump = |mirror: &mut Mirror, others: &[Address]| {
+        let mut dumps = 0;
+        while mirror.needs().has(Kinds::ADDRESSES) {
+            dumps += 1;
+            mirror.begin(Kinds::ADDRESSES);
+            for known in others.iter().chain([&own]) {
+                mirror.record(Object::Address(*known));
+            }
+            mirror.end(Kinds::ADDRESSES, Dumped::Whole);
+        }
+        dumps
+    };
+    mirror.apply(News::Is(Object::Address(own)));
+    dump(&mut mirror, &[]);
+    for other in &others {
+        mirror.apply(News::Is(Object::Address(*other)));
+    }
+    assert_eq!(mirror.addresses().len(), 1 + KEPT_MIN);
+    assert_eq!((mirror.lacks(), mirror.needs()), (Kinds::NONE, Kinds::NONE));
+    // One that is not held goes without a word; where one goes that is, others are looked for.
+    mirror.apply(News::Gone(Object::Address(others[239])));
+    assert_eq!(mirror.needs(), Kinds::NONE);
+    mirror.apply(News::Gone(Object::Address(others[0])));
+    assert_eq!(dump(&mut mirror, &others[1..239]), 1);
+    assert_eq!(mirror.addresses().len(), 1 + KEPT_MIN);
+    // A smaller network of ours has its own.
+    let small = address(1, "203.0.113.201/29");
+    mirror.apply(News::Is(Object::Address(small)));
+    dump(&mut mirror, &[&others[1..239], &[small]].concat());
+    assert_eq!(mirror.addresses().len(), 2 + 2 * KEPT_MIN);
+    assert_eq!(mirror.counters, Counters::default());
+}
+
+/// Networks that a provider no longer has make room for those that it has.
+#[test]
+fn networks_of_former_times_are_forgotten() {
+    let mut mirror = watching();
+    for number in 1..=u32::try_from(OTHER_ADDRESSES_MAX).unwrap() {
+        let other = address(9, &format!("2001:db8:ffff::{number:x}/64"));
+        mirror.apply(News::Is(Object::Address(other)));
+    }
+    for number in 0..300_u32 {
+        let network = |host: u32| format!("2001:db8:{number:x}::{host}/64");
+        let own = address(1, &network(1));
+        mirror.apply(News::Is(Object::Address(own)));
+        let other = address(9, &network(2));
+        mirror.apply(News::Is(Object::Address(other)));
+        assert!(mirror.addresses().contains(&other), "{number}");
+        for gone in [other, own] {
+            mirror.apply(News::Gone(Object::Address(gone)));
+        }
+    }
+}
+
+/// It may have others, which are not held.
+#[test]
+fn the_last_held_address_of_another_device_takes_no_route_with_it() {
+    let mut mirror = watching();
+    let vpn = route("198.51.100.1", 9, 1);
+    mirror.apply(News::Is(Object::Address(address(1, "192.0.2.7/24"))));
+    let within = address(9, "192.0.2.77/32");
+    mirror.apply(News::Is(Object::Address(within)));
+    mirror.apply(is(&vpn));
+    mirror.apply(News::Gone(Object::Address(within)));
+    assert!(mirror.routes().contains(&vpn));
+    assert!(mirror.needs().has(Kinds::ROUTES_V4), "a dump tells");
+}
+
 #[test]
 fn a_dump_that_tells_our_network_last_asks_for_another() {
     let mut mirror = watching();
