@@ -98,7 +98,7 @@ pub const ADDRESSES_MAX: usize = 512;
 /// Default routes that may win over ours or tell of an uplink, and routes of ours, that are watched.
 pub const ROUTES_MAX: usize = 1024;
 /// Addresses that are neither a provider's nor in its network: enough to know what the router's own are, so that a name that
-/// resolves to one of them is no server.
+/// resolves to one of them is no server. With IPv6 ones of the Internet, twice as many: a path's own may be among them.
 pub const OTHER_ADDRESSES_MAX: usize = 64;
 /// Devices that are no provider's, by which default routes lead that may win over ours.
 pub const LEADING_MAX: usize = 16;
