@@ -106,7 +106,7 @@ pub const EXTRAS_BYTES_MAX: usize = 92;
 /// Members of a group of nexthop objects that are asked for their ways.
 pub const NEXTHOPS_MAX: usize = 32;
 /// Addresses that are neither a provider's nor in its network: enough to know what the router's own are, so that a name that
-/// resolves to one of them is no server.
+/// resolves to one of them is no server. With IPv6 ones of the Internet, twice as many: a path's own may be among them.
 pub const OTHER_ADDRESSES_MAX: usize = 64;
 /// Devices that are no provider's, by which default routes lead that may win over ours.
 pub const LEADING_MAX: usize = 16;

@@ -18,6 +18,8 @@ mod interest;
 mod missing;
 mod table;
 
+use core::net::IpAddr;
+
 use interest::{Class, Interest, Watched};
 
 use crate::limits::{
@@ -271,6 +273,11 @@ impl Mirror {
         self.extras.of(extras.number)
     }
 
+    /// Give an address room that is to be a path's own, until the next call of [`Mirror::watch`].
+    pub fn look_for(&mut self, own: Option<IpAddr>) {
+        self.interest.name_address(own);
+    }
+
     /// Whether a device is one of those that are named: a provider's.
     pub fn is_watched_device(&self, index: u32) -> bool {
         self.interest.has_device(index)
@@ -484,8 +491,11 @@ impl Mirror {
             let is_other = |old: &&Address| old.class(&self.interest) == Class::Other;
             let others = self.addresses().iter().filter(is_other).count();
             let known = self.addresses().iter().any(same);
-            if !known && (others >= OTHER_ADDRESSES_MAX || self.addresses.room() == 0) {
-                return Kinds::NONE;
+            // One of the Internet may be in a prefix that is delegated to a path without an address.
+            let most = OTHER_ADDRESSES_MAX << u8::from(address.is_global());
+            if !known && (others >= most || self.addresses.room() == 0) {
+                let news = self.dumping.is_empty() && address.is_global();
+                return Kinds::ADDRESSES.when(news);
             }
         } else if self.are_enough(&address) {
             return Kinds::NONE;
@@ -678,7 +688,7 @@ impl Mirror {
 
     /// An address of a device of which not all are held: only a dump tells what became of its routes.
     fn other_address_gone(&mut self, gone: &Address) -> Kinds {
-        let address: core::net::IpAddr = gone.prefix.address().into();
+        let address: IpAddr = gone.prefix.address().into();
         let kind = Kinds::routes(Family::of(address));
         let lost = |route: &Route| route.device == gone.device || route.source == Some(address);
         let any = self.routes().iter().any(|r| r.kind() == kind && lost(r));

@@ -48,6 +48,12 @@ impl Address {
     pub fn is_usable(&self) -> bool {
         self.state <= AddressState::Deprecated
     }
+
+    /// Whether it is an IPv6 one of the Internet.
+    pub fn is_global(&self) -> bool {
+        let own = self.prefix.address().into();
+        !self.near && matches!(own, IpAddr::V6(v6) if !v6.is_unique_local())
+    }
 }
 
 /// Whether an address is fit to be a source: the best is the least.

@@ -478,6 +478,9 @@ fn delegated_prefix(lab: &Lab, alone: bool) {
             "{kernels:?}"
         );
     };
+    // More than there is room for, of addresses of other devices.
+    let others = (1..100).map(|host| format!("addr add fd00:9::{host}/128 dev lo\n"));
+    lab.router.ip(&others.collect::<String>());
     let daemon = Daemon::start(&lab.router, &Settings::learning(lab));
     daemon.wait_for("isp2", "ipv4", "online");
     let reason = path(&daemon.status(), "isp1", "ipv6")["reason"].clone();

@@ -1,9 +1,10 @@
 //! What the kernel answers when it is asked by which way packets would leave is what `ip route get` says.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use failover::routing::asked::{Answer, Question, RuleSearch, Way};
 use failover::types::{Family, Fault, TABLE_MAIN};
+use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
 
 use crate::lab::{Lab, ip};
 
@@ -175,4 +176,59 @@ fn a_device_has_its_name_until_it_is_gone() {
     assert_eq!(lab.requests.device_name(wan1).as_deref(), Ok("wan1"));
     ip("link del wan1");
     assert_eq!(lab.requests.device_name(wan1), Err(Fault::NoDevice));
+}
+
+/// What a UDP socket gets that is bound to `wan1` and connected to the target.
+fn by_socket(target: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr = match target {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).unwrap();
+    setsockopt(&socket, BindToDevice, &"wan1".into()).unwrap();
+    socket.connect((target, 9)).ok()?;
+    Some(socket.local_addr().unwrap().ip())
+}
+
+#[test]
+fn the_own_address_is_that_of_a_socket_bound_to_the_device() {
+    for (family, target, [first, second], own) in FAMILIES {
+        let mut lab = Lab::new();
+        let (wan1, o) = (lab.index("wan1"), option(family));
+        let target: IpAddr = target.parse().unwrap();
+        let (near, other) = match family {
+            Family::V4 => ("203.0.113.1/30", "198.51.100.1/32"),
+            Family::V6 => ("2001:db8:53::1/128", "2001:db8:1::7/128"),
+        };
+        let mut ask = |lines: &[&str]| {
+            for line in lines {
+                ip(&format!("{o} {line}"));
+            }
+            let own = lab.requests.own_address(target, wan1);
+            assert_eq!(own, by_socket(target), "{lines:?}");
+            own
+        };
+        // In IPv4, such a socket takes the target for a neighbour when there is no route.
+        let none = by_socket(target);
+        assert_eq!(none.is_some(), family == Family::V4);
+        let is = |own: &str| Some(own.parse().unwrap());
+        let other_default = format!("route add default via {second} dev wan2 metric 1");
+        let default = format!("route add default via {first} dev wan1 metric 9");
+        assert_eq!(ask(&[&other_default, &default]), is(own), "not by wan2");
+        let nodad = if family == Family::V6 { "nodad" } else { "" };
+        let add = format!("address add {near} dev wan1 {nodad}");
+        let nearest = if family == Family::V6 { near } else { own };
+        assert_eq!(ask(&[&add]), is(nearest.split('/').next().unwrap()));
+        let add = format!("address add {other} dev lo {nodad}");
+        let source = other.split('/').next().unwrap();
+        let default = format!("route replace default via {first} dev wan1 metric 9 src {source}");
+        assert_eq!(ask(&[&add, &default]), is(source));
+        // Rules for the device, and for root, as which the daemon runs.
+        let in_table = format!("route add default via {first} dev wan1 table 300");
+        ask(&[
+            "rule add pref 90 uidrange 0-0 oif wan1 lookup 300",
+            &in_table,
+        ]);
+        ask(&["rule add pref 80 oif wan1 unreachable"]);
+    }
 }

@@ -76,6 +76,8 @@ impl Requests {
         if !uplink.has_borrowed(&told, mirror) {
             return (uplink, Kinds::NONE);
         }
+        // Among the addresses of other devices it may have had no room.
+        mirror.look_for(uplink.address);
         let changed = self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default();
         let uplink = resolve(config, provider, family, &told, mirror);
         (uplink, changed)

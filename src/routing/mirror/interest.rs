@@ -124,6 +124,12 @@ impl Interest {
         !same
     }
 
+    /// Name an address besides.
+    pub(crate) fn name_address(&mut self, own: Option<IpAddr>) {
+        self.addresses
+            .extend(own.filter(|_| !self.addresses.is_full()));
+    }
+
     fn fill(&mut self, each: &EachNamed<'_>) {
         self.tables.clear();
         self.addresses.clear();
@@ -313,7 +319,7 @@ impl Watched for Address {
         let near = interest.is_near(self);
         let contains = |prefix: &Prefix| prefix.contains_addr(&own.into());
         let mut prefixes = interest.prefixes.iter().chain(&interest.networks);
-        if near && interest.addresses.contains(&own) {
+        if interest.addresses.contains(&own) {
             Class::Ours
         } else if near || prefixes.any(contains) {
             Class::Concerns

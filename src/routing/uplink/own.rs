@@ -92,7 +92,7 @@ impl<'a> Choice<'a> {
         let former = self.told.former.filter(|former| !former.guessed);
         let former = former.map(|former| former.address).filter(|own| {
             let is_preferred = |a: &Address| a.state == AddressState::Preferred;
-            self.held(*own).all(is_preferred)
+            self.held(*own).any(is_preferred)
         });
         let possible = |own: &IpAddr| self.is_possible(*own);
         former.filter(possible).or_else(|| {
