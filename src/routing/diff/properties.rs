@@ -97,6 +97,7 @@ fn worsen(scene: &mut Scene, slot: u8, flags: [bool; 8], table: u8) {
     let uplink = &mut scene.uplinks[at];
     uplink.direct = direct && rare;
     uplink.onlink = onlink;
+    uplink.extras.number = u8::from(onlink);
     if shared {
         uplink.address = Some(own(family, 9, 2));
     }
