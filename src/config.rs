@@ -42,7 +42,7 @@ use crate::limits::{
     CATCH_ALL_MAX, CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
 };
 use crate::types::{
-    DeviceName, Duration, Family, FilePath, Mark, Metric, Name, PerFamily, Prefix, Slot,
+    Duration, Family, FilePath, GivenDevice, Mark, Metric, Name, PerFamily, Prefix, Slot,
 };
 
 /// The configuration files that client and daemon look for, in this order, if none is named.
@@ -179,8 +179,8 @@ pub struct Provider {
     pub slot: Slot,
     /// whether it is managed at all
     pub enabled: bool,
-    /// its kernel device in each family; empty if netifd's interfaces determine it
-    pub device: PerFamily<DeviceName>,
+    /// its device in each family, by any of its names; empty if netifd's interfaces determine it
+    pub device: PerFamily<GivenDevice>,
     /// netifd's logical interfaces, if given instead of a device
     pub interfaces: Vec<Name, INTERFACES_MAX>,
     /// its own address, if configured; else it is learned

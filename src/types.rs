@@ -11,7 +11,7 @@ use core::ops::{Index, IndexMut};
 use heapless::String;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{DEVICE_MAX, FILE_PATH_MAX, NAME_MAX, PATHS_MAX};
+use crate::limits::{DEVICE_GIVEN_MAX, DEVICE_MAX, FILE_PATH_MAX, NAME_MAX, PATHS_MAX};
 
 pub use fault::Fault;
 pub use journal::{
@@ -152,6 +152,9 @@ pub type Name = String<NAME_MAX>;
 
 /// A device's name.
 pub type DeviceName = String<DEVICE_MAX>;
+
+/// A name by which a configuration calls a device: the kernel's, or an alternative one (`ip link property add altname`).
+pub type GivenDevice = String<DEVICE_GIVEN_MAX>;
 
 /// A file's path.
 pub type FilePath = String<FILE_PATH_MAX>;

@@ -16,8 +16,8 @@ use crate::routing::objects::{Route, RouteKind};
 use crate::routing::uplink::Uplink;
 use crate::text::text;
 use crate::types::{
-    Cause, CheckSet, Duration, Duty, Family, Instant, Kind, Lead, Measure, Metric, Name, PROTOCOL,
-    PathId, PerFamily, Slot, TABLE_MAIN, Waiting,
+    Cause, CheckSet, Duration, Duty, Family, GivenDevice, Instant, Kind, Lead, Measure, Metric,
+    Name, PROTOCOL, PathId, PerFamily, Slot, TABLE_MAIN, Waiting,
 };
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{
@@ -263,7 +263,7 @@ impl<'a> Snapshot<'a> {
         let better = self.engine.better(path);
         snapshot::Path {
             family,
-            device: Some(uplink.device.clone()).filter(|device| !device.is_empty()),
+            device: self.device(provider, family, uplink),
             state: path.state(),
             reason: self.reason(path),
             since_ms: self.ms_since(path.since),
@@ -309,6 +309,14 @@ impl<'a> Snapshot<'a> {
                 })
             }),
         }
+    }
+
+    /// The device of a path; where there is none, what the configuration calls it.
+    fn device(&self, provider: &Provider, family: Family, uplink: &Uplink) -> Option<GivenDevice> {
+        let found = Some(uplink.device.as_str()).filter(|device| !device.is_empty());
+        let device = found.unwrap_or(&provider.device[family]);
+        let device = GivenDevice::try_from(device).unwrap_or_default();
+        Some(device).filter(|device| !device.is_empty())
     }
 
     /// Why a path is in its state, apart from its rounds.

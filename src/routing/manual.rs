@@ -46,7 +46,7 @@ impl Manual {
         links: &[Link],
         family: Family,
         globals: &Globals,
-        is_named: &dyn Fn(&str) -> bool,
+        is_named: &dyn Fn(&Link) -> bool,
     ) -> Manual {
         if globals.table == TABLE_MAIN || globals.obeys == Yield::None {
             return Manual::None;
@@ -63,7 +63,7 @@ impl Manual {
         let mut found = None;
         for route in theirs().filter(|route| route.metric == metric) {
             let link = links.iter().find(|link| link.index == route.device);
-            let foreign = link.filter(|link| !is_named(&link.name));
+            let foreign = link.filter(|link| !is_named(link));
             let Some(link) = foreign.filter(|_| route.kind == RouteKind::Unicast) else {
                 return Manual::None;
             };
@@ -114,6 +114,7 @@ mod tests {
         Link {
             index,
             name: name.try_into().unwrap(),
+            altnames: heapless::Vec::new(),
             up: true,
             carrier: true,
             point_to_point,
@@ -136,7 +137,7 @@ mod tests {
             link(NIC, "mgmt0", true, false),
             link(WG, "wg0", false, true),
         ];
-        Manual::find(routes, &links, family, globals, &|name| name == "eth1")
+        Manual::find(routes, &links, family, globals, &|link| link.name == "eth1")
     }
 
     fn told(manual: &Manual) -> String {

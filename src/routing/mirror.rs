@@ -242,9 +242,11 @@ impl Mirror {
         self.rules.as_slice()
     }
 
-    /// The device of a name.
+    /// The device of a name, or of an alternative name.
     pub fn link_named(&self, name: &str) -> Option<&Link> {
-        self.links().iter().find(|link| link.name == name)
+        let mut links = self.links().iter();
+        let named = links.find(|link| link.name == name);
+        named.or_else(|| self.links().iter().find(|link| link.is_called(name)))
     }
 
     /// What a fresh dump must show anew, because events did not tell it for sure.

@@ -8,13 +8,15 @@ use crate::config::{Config, Provider};
 use crate::limits::PROVIDERS_MAX;
 use crate::routing::mirror::{Mirror, family, is_default, is_policy_table, preference};
 use crate::routing::objects::{Address, Link, Route, RouteKind};
-use crate::types::{DeviceName, Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of};
+use crate::types::{
+    DeviceName, Family, GivenDevice, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of,
+};
 use crate::wire::netifd::Way;
 
 /// A provider's way out in one family, as far as the kernel's state tells it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Uplink {
-    /// its device's name; empty when that is not known yet
+    /// the kernel's name of its device; when there is none, what it is called, if the kernel allows such a name
     pub device: DeviceName,
     /// its device's number; 0 when there is no such device
     pub index: u32,
@@ -39,8 +41,8 @@ pub struct Uplink {
 /// What is said of a provider's way out in one family, by the configuration or by netifd.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Told {
-    /// its device; empty when that is not known yet
-    pub device: DeviceName,
+    /// its device, by any of its names; empty when that is not known yet
+    pub device: GivenDevice,
     /// its way out, where the kernel does not tell one
     pub way: Option<Way>,
     /// a prefix to take an own address from, of any device, where its own has none
@@ -49,7 +51,7 @@ pub struct Told {
 
 impl Told {
     /// The device, and nothing else.
-    pub fn device(name: &DeviceName) -> Told {
+    pub fn device(name: &GivenDevice) -> Told {
         Told {
             device: name.clone(),
             ..Told::default()
@@ -65,12 +67,11 @@ pub fn resolve(
     told: Told,
     mirror: &Mirror,
 ) -> Uplink {
-    let device = told.device;
-    let link = match mirror.link_named(&device) {
-        Some(link) if !device.is_empty() => link,
+    let link = match mirror.link_named(&told.device) {
+        Some(link) if !told.device.is_empty() => link,
         _ => {
             return Uplink {
-                device,
+                device: DeviceName::try_from(told.device.as_str()).unwrap_or_default(),
                 waiting: Some(Waiting::NoDevice),
                 ..Uplink::default()
             };
@@ -94,7 +95,7 @@ pub fn resolve(
     let own = own.or_else(|| address_in(told.delegated?, mirror));
     let has_way = gateway.is_some() || direct;
     Uplink {
-        device,
+        device: link.name.clone(),
         index: link.index,
         address: own.map(address_of),
         gateway,

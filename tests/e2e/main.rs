@@ -17,6 +17,7 @@
 //! | [`neighbours`] | rules of other programs beside ours |
 //! | [`manual`] | default routes that other programs set in `main` |
 //! | [`rp_filter`] | strict reverse-path filters are detected and cured |
+//! | [`altnames`] | devices by their alternative names |
 //! | [`uplinks`] | point-to-point links, link-local gateways, one family only |
 //! | [`sigkill`] | killed at any instant, repeatedly |
 //! | [`saved`] | the state that the next run restores, with a good or bad file |
@@ -40,6 +41,7 @@
 //! | [`inspect`] | helpers: our routes, kernel events, resource usage, the status |
 #![allow(clippy::unwrap_used)] // helpers of tests are test code, too, which the lint cannot know
 
+pub mod altnames;
 pub mod answers;
 pub mod asked;
 pub mod checks;
