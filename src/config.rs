@@ -236,6 +236,14 @@ impl Check {
         !matches!(self.kind.way(), Way::Link(_))
     }
 
+    /// The host that it asks, where that is known by its address: of a name, the resolver.
+    pub(crate) fn asked(&self) -> Option<IpAddr> {
+        match self.kind.way() {
+            Way::Link(neighbour) => neighbour,
+            _ => self.kind.host(),
+        }
+    }
+
     /// Whether it needs a session with a server.
     pub(crate) fn needs_session(&self) -> bool {
         matches!(self.kind.way(), Way::Session)
@@ -325,6 +333,13 @@ impl Config {
     /// The enabled providers, best rank first.
     pub fn enabled(&self) -> impl Iterator<Item = &Provider> {
         self.providers.iter().filter(|p| p.enabled)
+    }
+
+    /// The bit of one of these checks in `Provider::checks`; 0 for another.
+    pub(crate) fn bit_of(&self, check: &Check) -> u32 {
+        let mut checks = self.checks.iter();
+        let number = checks.position(|other| core::ptr::eq(other, check));
+        number.map_or(0, |number| 1 << number)
     }
 
     /// A path's checks, in the file's order; a path numbers its checks by their place here, from 0.

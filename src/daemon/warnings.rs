@@ -8,7 +8,7 @@ use super::pin::Pin;
 use super::probing::Probing;
 use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
-use crate::config::Provider;
+use crate::config::{Config, Provider};
 use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
 use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
@@ -138,6 +138,7 @@ impl Warnings {
             );
             self.add("no-room", None, what, None);
         }
+        self.warn_of_own_targets(snapshot.engine.config(), routes.own_targets);
         // First those of few: another program's rules may be many.
         asking.warn(&snapshot, self);
         for family in Family::ALL {
@@ -172,6 +173,20 @@ impl Warnings {
             );
             let cure = advice(format_args!("{cure}"));
             self.add("overflow", None, what, cure);
+        }
+    }
+
+    /// Warns of checks that would ask this router itself.
+    fn warn_of_own_targets(&mut self, config: &Config, own: u32) {
+        let checks = (0..).map(|number| 1 << number).zip(&config.checks);
+        for (_, check) in checks.filter(|(bit, _)| own & bit != 0) {
+            let Some(host) = check.asked() else { continue };
+            let what = format_args!(
+                "check {} is not made, and its probes count as lost: {host} is an address of this router",
+                check.name
+            );
+            let cure = format_args!("let it ask a host behind the providers");
+            self.add("own-target", None, what, advice(cure));
         }
     }
 

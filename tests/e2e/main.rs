@@ -27,6 +27,7 @@
 //! | [`external_changes`] | other programs change the kernel's state |
 //! | [`crowd`] | a thousand links, addresses and routes that do not concern the daemon |
 //! | [`overflow`] | more routes in the kernel than there is room for |
+//! | [`own_target`] | checks whose target is an address of the router |
 //! | [`exec`] | commands as checks |
 //! | [`explain`] | the output of `explain` is true |
 //! | [`probe`] | the command `probe`, with and without a daemon |
@@ -66,6 +67,7 @@ pub mod netifd_death;
 pub mod netifd_prefix;
 pub mod outage;
 pub mod overflow;
+pub mod own_target;
 pub mod pin;
 pub mod preempt;
 pub mod probe;

@@ -37,6 +37,7 @@ fn way(table: u32, length: u8, device: u32) -> Answer {
         length,
         device,
         is_one_of_several: false,
+        is_own: false,
     })
 }
 
@@ -175,4 +176,26 @@ fn a_device_has_its_name_until_it_is_gone() {
     assert_eq!(lab.requests.device_name(wan1).as_deref(), Ok("wan1"));
     ip("link del wan1");
     assert_eq!(lab.requests.device_name(wan1), Err(Fault::NoDevice));
+}
+
+/// Whether rules exist, and what they look up first, makes no difference.
+#[test]
+fn what_comes_to_this_machine_is_told() {
+    let mut lab = Lab::new();
+    ip("address add 192.0.2.7/26 dev wan1");
+    ip("address add 2001:db8:7::7/64 dev wan1 nodad");
+    ip("route add local 198.51.100.0/24 dev lo");
+    for has_rules in [false, true] {
+        for family in ["-4", "-6"].iter().filter(|_| has_rules) {
+            ip(&format!("{family} rule add pref 32000 lookup local"));
+            ip(&format!("{family} rule del pref 0"));
+            ip(&format!("{family} rule add pref 100 fwmark 7 lookup 7"));
+        }
+        for own in ["192.0.2.7", "2001:db8:7::7", "198.51.100.7", "127.0.0.1"] {
+            assert!(lab.requests.is_own(own.parse().unwrap()), "{own}");
+        }
+        for other in ["192.0.2.8", "192.0.2.63", "2001:db8:7::8", "203.0.113.7"] {
+            assert!(!lab.requests.is_own(other.parse().unwrap()), "{other}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::libc;
 use rtnetlink::packet_core::{NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NlasIterator};
 
+use crate::config::Config;
 use crate::linux::errno::fault;
 use crate::linux::netlink::attribute::{self, RTA_UID};
 use crate::linux::netlink::encode;
@@ -71,6 +72,26 @@ impl Requests {
             (Err(errno), _) if refuses(errno) => Ok(Answer::Refused(fault(errno))),
             (Err(errno), _) => Err(fault(errno)),
         }
+    }
+
+    /// The checks in use that would ask this machine itself: bit i is `Config::checks[i]`. Without an answer, none does.
+    pub fn own_targets(&mut self, config: &Config) -> u32 {
+        let used = config.enabled().fold(0, |used, p| used | p.checks);
+        let mut own = 0;
+        for (bit, check) in (0..).map(|number| 1 << number).zip(&config.checks) {
+            let host = check.asked().filter(|_| used & bit != 0);
+            if host.is_some_and(|host| self.is_own(host)) {
+                own |= bit;
+            }
+        }
+        own
+    }
+
+    /// Whether packets to a host come to this machine.
+    pub fn is_own(&mut self, target: IpAddr) -> bool {
+        let source = None;
+        let answer = self.ask(Question { target, source });
+        answer.is_ok_and(|answer| answer.is_own())
     }
 
     /// The name of a device.
@@ -160,6 +181,7 @@ fn read(payload: &[u8]) -> Option<Way> {
         length: *payload.get(1)?,
         device: 0,
         is_one_of_several: false,
+        is_own: matches!(*payload.get(7)?, libc::RTN_LOCAL | libc::RTN_ANYCAST),
     };
     for attribute in NlasIterator::new(payload.get(BODY..)?) {
         let attribute = attribute.ok()?;

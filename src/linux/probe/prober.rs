@@ -43,6 +43,8 @@ pub struct Question<'a> {
     pub uplink: &'a Uplink,
     /// all addresses of this machine
     pub own: &'a [Address],
+    /// the host that the check asks is this machine
+    pub own_target: bool,
 }
 
 /// Finds the question for a check's number on a path; none if it no longer exists.
@@ -151,6 +153,9 @@ impl Prober {
             provider, uplink, ..
         } = *question;
         let timeout = provider.timing.timeout;
+        if question.own_target {
+            return Err(NotStarted::Failed(Fault::OwnTarget)); // it would always answer
+        }
         let kind = &question.check.kind;
         match kind.way() {
             Way::Echo(ping) => {

@@ -10,6 +10,7 @@ fn by(table: u32, length: u8, device: u32) -> Answer {
         length,
         device,
         is_one_of_several: false,
+        is_own: false,
     })
 }
 
