@@ -131,6 +131,12 @@ impl fmt::Display for Metric {
 /// The protocol of everything that is ours in the kernel, named `failover` in `rt_protos.d`.
 pub const PROTOCOL: u8 = 176;
 
+/// The protocol of what DHCP clients set (linux/rtnetlink.h), some of them.
+pub const RTPROT_DHCP: u8 = 16;
+
+/// The protocol of what the kernel, and some programs, set by router advertisements.
+pub const RTPROT_RA: u8 = 9;
+
 /// The first automatic policy table; the others follow by slot.
 pub const POLICY_TABLE_FIRST: u32 = 17601;
 

@@ -350,9 +350,17 @@ impl Page<'_> {
             Waiting::NoAddress => self.say(format_args!(
                 " It is ready as soon as {device} has an {family} address: from DHCP, say, or by hand."
             )),
-            Waiting::NoGateway => self.say(format_args!(
-                " It is ready as soon as its gateway is known: by option gateway, or a default route on {device}."
-            )),
+            Waiting::NoGateway => {
+                self.say(format_args!(
+                    " It is ready as soon as its gateway is known: by option gateway, or a default route on {device}."
+                ));
+                if let Some(rival) = &path.rival {
+                    self.say(format_args!(
+                        " Perhaps its DHCP client could not add one (File exists), or lost it: beside {rival}, there is no \
+                         other of that metric. Give each device its own metric, see docs/troubleshooting.md."
+                    ));
+                }
+            }
             Waiting::RouteRefused => self.say(format_args!(
                 " It is ready as soon as the kernel accepts its route: `failover status` says why it does not."
             )),

@@ -3,10 +3,12 @@
 use super::layout::everywhere;
 use super::objects::{Link, Route, RouteKind};
 use crate::config::{Globals, Yield};
-use crate::types::{DeviceName, Family, IPV6_USUAL, Metric, PROTOCOL, TABLE_MAIN};
+use crate::types::{
+    DeviceName, Family, IPV6_USUAL, Metric, PROTOCOL, RTPROT_DHCP, RTPROT_RA, TABLE_MAIN,
+};
 
-/// `RTPROT_DHCP` and `RTPROT_RA` (linux/rtnetlink.h): nothing that a person has set.
-const BY_ITSELF: [u8; 2] = [16, 9];
+/// Nothing that a person has set.
+const BY_ITSELF: [u8; 2] = [RTPROT_DHCP, RTPROT_RA];
 
 /// A default route in `main` that nothing there wins over, by a device that is no provider's.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -240,6 +240,9 @@ pub struct Path {
     /// the path before it in the order that is online, or else may be: its provider, and whether it is online
     #[serde(skip)]
     pub better: Option<(Name, bool)>,
+    /// while it waits for a gateway: the default route of another device, beside which a DHCP client may fail to add one
+    #[serde(skip)]
+    pub rival: Option<ManualRoute>,
     /// how its rounds are judged
     #[serde(skip)]
     pub terms: Terms,

@@ -18,6 +18,7 @@
 //! | [`manual`] | default routes that other programs set in `main` |
 //! | [`rp_filter`] | strict reverse-path filters are detected and cured |
 //! | [`altnames`] | devices by their alternative names |
+//! | [`equal_metrics`] | DHCP clients that cannot add a default route of a metric that another has |
 //! | [`uplinks`] | point-to-point links, link-local gateways, one family only |
 //! | [`sigkill`] | killed at any instant, repeatedly |
 //! | [`saved`] | the state that the next run restores, with a good or bad file |
@@ -47,6 +48,7 @@ pub mod answers;
 pub mod asked;
 pub mod checks;
 pub mod crowd;
+pub mod equal_metrics;
 pub mod error_routes;
 pub mod exec;
 pub mod explain;
