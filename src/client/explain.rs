@@ -356,8 +356,8 @@ impl Page<'_> {
                 ));
                 if let Some(rival) = &path.rival {
                     self.say(format_args!(
-                        " Perhaps its DHCP client could not add one (File exists), or lost it: beside {rival}, there is no \
-                         other of that metric. Give each device its own metric, see docs/troubleshooting.md."
+                        " Perhaps one was refused (File exists), or replaced: there is one by {rival}, and a metric has only \
+                         one. Give each device a metric of its own, see docs/troubleshooting.md."
                     ));
                 }
             }

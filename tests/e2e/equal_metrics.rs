@@ -22,10 +22,9 @@ fn set(lab: &Lab, verb: &str, number: usize, family: Family) -> String {
 /// What explain says of a rival, if anything.
 fn told(daemon: &Daemon, provider: &str, family: Family) -> Option<String> {
     let whole = explanation(daemon, provider, family);
-    let (_, rest) = whole.split_once(
-        "Perhaps its DHCP client could not add one (File exists), or lost it: beside ",
-    )?;
-    let (rival, _) = rest.split_once(", there is no other of that metric.")?;
+    let (_, rest) =
+        whole.split_once("Perhaps one was refused (File exists), or replaced: there is one by ")?;
+    let (rival, _) = rest.split_once(", and a metric has only one.")?;
     Some(rival.to_owned())
 }
 
