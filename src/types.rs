@@ -205,7 +205,7 @@ impl PathId {
     }
 }
 
-/// A firewall mark under a mask, as `0x100/0xff00`.
+/// A firewall mark under a mask, as `0x10/0xff`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// what the masked mark must equal

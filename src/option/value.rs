@@ -196,9 +196,9 @@ pub(crate) fn file(text: &str) -> Expected<FilePath> {
     }
 }
 
-const MARK: &str = "expected a firewall mark, as 0x100/0xff00 or 0x100";
+const MARK: &str = "expected a firewall mark, as 0x10/0xff or 0x10";
 
-/// `0x100/0xff00`, or `0x100` with all bits compared; `none`.
+/// `0x10/0xff`, or `0x10` with all bits compared; `none`.
 pub(crate) fn mark(text: &str) -> Expected<Option<Mark>> {
     if text == "none" {
         return Ok(None);
