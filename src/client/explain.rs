@@ -6,7 +6,7 @@ use crate::client::text::{plain, wrap};
 use crate::linux::connection::{Answer, Provider};
 use crate::text::{Limit, Span, Timestamp};
 use crate::types::{
-    Duration, Duty, Family, LastResort, Lead, Measure, Preempt, State, Verdict, Waiting,
+    Duration, Duty, Family, Fault, LastResort, Lead, Measure, Preempt, State, Verdict, Waiting,
 };
 use crate::wire::snapshot::{Check, CheckState, ErrorRoute, Header, Level, Path, ProviderHead};
 
@@ -410,6 +410,9 @@ impl Page<'_> {
             CheckState::Pending => "asked, not answered yet".to_owned(),
             CheckState::Ok => format!("asked last at {at}: answered"),
             CheckState::Lost => match check.fault {
+                Some(Fault::OwnTarget) => {
+                    "not asked, as that is an address of this router".to_owned()
+                }
                 None => format!("asked last at {at}: unanswered"),
                 Some(fault) => format!("asked last at {at}: {fault}"),
             },

@@ -8,6 +8,7 @@ use super::pin::Pin;
 use super::probing::Probing;
 use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
+use crate::check::Way;
 use crate::config::{Config, Provider};
 use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
 use crate::routing::layout::{ErrorEffect, Taken};
@@ -181,10 +182,13 @@ impl Warnings {
         let checks = (0..).map(|number| 1 << number).zip(&config.checks);
         for (_, check) in checks.filter(|(bit, _)| own & bit != 0) {
             let Some(host) = check.asked() else { continue };
-            let what = format_args!(
-                "check {} is not made, and its probes count as lost: {host} is an address of this router",
-                check.name
-            );
+            let so = match check.kind.way() {
+                Way::Link(_) => "",
+                _ => ": it is not made, and its probes count as lost",
+            };
+            let name = &check.name;
+            let what =
+                format_args!("{host}, which check {name} asks, is an address of this router{so}");
             let cure = format_args!("let it ask a host behind the providers");
             self.add("own-target", None, what, advice(cure));
         }

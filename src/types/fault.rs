@@ -88,7 +88,7 @@ impl fmt::Display for Fault {
             Fault::OtherAddress => "answers with another address",
             Fault::Unresolved => "name not resolved",
             Fault::OwnAddress => "name resolved to an address of this router (a captive portal?)",
-            Fault::OwnTarget => "is an address of this router: not asked",
+            Fault::OwnTarget => "is an address of this router",
             Fault::NoNeighbours => "the device has no neighbours to ask for",
             Fault::Status(status) => {
                 let portal = match status {

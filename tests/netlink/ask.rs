@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use failover::routing::asked::{Answer, Question, RuleSearch, Way};
 use failover::types::{Family, Fault, TABLE_MAIN};
 
-use crate::lab::{Lab, ip};
+use crate::lab::{Lab, ip, shown};
 
 /// A target behind each provider's gateway, the gateways on `wan1` and `wan2`, and what they are addressed with.
 const FAMILIES: [(Family, &str, [&str; 2], &str); 2] = [
@@ -184,6 +184,7 @@ fn what_comes_to_this_machine_is_told() {
     let mut lab = Lab::new();
     ip("address add 192.0.2.7/26 dev wan1");
     ip("address add 2001:db8:7::7/64 dev wan1 nodad");
+    ip("address add fe80::7/64 dev wan1 nodad");
     ip("route add local 198.51.100.0/24 dev lo");
     for has_rules in [false, true] {
         for family in ["-4", "-6"].iter().filter(|_| has_rules) {
@@ -194,7 +195,14 @@ fn what_comes_to_this_machine_is_told() {
         for own in ["192.0.2.7", "2001:db8:7::7", "198.51.100.7", "127.0.0.1"] {
             assert!(lab.requests.is_own(own.parse().unwrap()), "{own}");
         }
-        for other in ["192.0.2.8", "192.0.2.63", "2001:db8:7::8", "203.0.113.7"] {
+        assert!(shown("-6 route get fe80::7").starts_with("local fe80::7 "));
+        for other in [
+            "fe80::7",
+            "192.0.2.8",
+            "192.0.2.63",
+            "2001:db8:7::8",
+            "203.0.113.7",
+        ] {
             assert!(!lab.requests.is_own(other.parse().unwrap()), "{other}");
         }
     }

@@ -87,8 +87,11 @@ impl Requests {
         own
     }
 
-    /// Whether packets to a host come to this machine.
+    /// Whether packets to a host come to this machine. A link-local address may be another's on each link.
     pub fn is_own(&mut self, target: IpAddr) -> bool {
+        if matches!(target, IpAddr::V6(near) if near.is_unicast_link_local()) {
+            return false;
+        }
         let source = None;
         let answer = self.ask(Question { target, source });
         answer.is_ok_and(|answer| answer.is_own())

@@ -153,10 +153,11 @@ impl Prober {
             provider, uplink, ..
         } = *question;
         let timeout = provider.timing.timeout;
-        if question.own_target {
-            return Err(NotStarted::Failed(Fault::OwnTarget)); // it would always answer
-        }
         let kind = &question.check.kind;
+        // It would always answer. A neighbour is asked on the link, where another has that address.
+        if question.own_target && !matches!(kind.way(), Way::Link(_)) {
+            return Err(NotStarted::Failed(Fault::OwnTarget));
+        }
         match kind.way() {
             Way::Echo(ping) => {
                 let sent = self.echoes.send(path, check, ping, round, now);
