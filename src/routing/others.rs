@@ -41,7 +41,7 @@ pub fn rival(routes: &[Route], family: Family, device: u32) -> Option<&Route> {
     };
     let by_another = |route: &&Route| {
         (route.table, route.destination) == (TABLE_MAIN, everywhere(family))
-            && route.kind == RouteKind::Unicast
+            && route.kind != RouteKind::Other
             && route.device != device
             && route.from.is_none()
             && match route.protocol {

@@ -59,6 +59,10 @@ fn are_found_and_followed() {
         lab.upstream_returns(1);
         daemon.wait_for_all("online");
 
+        for provider in ["isp1", "isp2"] {
+            daemon.must(&["probe", provider, "--count", "1"]);
+        }
+
         // The name goes, and comes back to the device.
         altname(&lab, "del", "eth2", LONG);
         for family in ["ipv4", "ipv6"] {
@@ -84,6 +88,16 @@ fn outlive_the_name_in_the_kernel() {
         altname(&lab, "add", "eth1", SHORT);
         altname(&lab, "add", "eth2", LONG);
         let daemon = online_with(&lab, &settings(&lab));
+        // While it is up, since Linux 6.3.
+        let live = ["ip", "link", "set", "eth1", "name", "cable"];
+        if lab.router.output(&live).status.success() {
+            let so = || shown(&daemon, 1) == ["cable", "cable"];
+            assert!(wait_until(SOON, so), "{:?}", shown(&daemon, 1));
+            daemon.wait_for_all("online");
+            let so = || bound(&lab, Family::V4) == ["cable", "eth2"];
+            assert!(wait_until(SOON, so), "{:?}", bound(&lab, Family::V4));
+            lab.router.ip("link set cable name eth1");
+        }
         lab.router.ip("link set eth2 down");
         daemon.wait_for("isp2", "ipv4", "waiting");
         lab.router.ip("link set eth2 name radio");
