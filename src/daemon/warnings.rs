@@ -179,9 +179,9 @@ impl Warnings {
 
     /// Warns of checks that would ask this router itself.
     fn warn_of_own_targets(&mut self, config: &Config, own: u32) {
-        let checks = (0..).map(|number| 1 << number).zip(&config.checks);
-        for (_, check) in checks.filter(|(bit, _)| own & bit != 0) {
-            let Some(host) = check.asked() else { continue };
+        for (number, check) in (0..).zip(&config.checks) {
+            let host = check.asked().filter(|_| own & (1_u32 << number) != 0);
+            let Some(host) = host else { continue };
             let so = match check.kind.way() {
                 Way::Link(_) => "",
                 _ => ": it is not made, and its probes count as lost",

@@ -78,10 +78,10 @@ impl Requests {
     pub fn own_targets(&mut self, config: &Config) -> u32 {
         let used = config.enabled().fold(0, |used, p| used | p.checks);
         let mut own = 0;
-        for (bit, check) in (0..).map(|number| 1 << number).zip(&config.checks) {
-            let host = check.asked().filter(|_| used & bit != 0);
+        for (number, check) in (0..).zip(&config.checks) {
+            let host = check.asked().filter(|_| used & (1_u32 << number) != 0);
             if host.is_some_and(|host| self.is_own(host)) {
-                own |= bit;
+                own |= 1 << number;
             }
         }
         own
