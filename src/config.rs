@@ -42,7 +42,7 @@ use crate::limits::{
     CATCH_ALL_MAX, CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
 };
 use crate::types::{
-    DeviceName, Duration, Family, FilePath, Mark, Metric, Name, PerFamily, Prefix, Slot,
+    Duration, Family, FilePath, GivenDevice, Mark, Metric, Name, PerFamily, Prefix, Slot,
 };
 
 /// The configuration files that client and daemon look for, in this order, if none is named.
@@ -179,8 +179,8 @@ pub struct Provider {
     pub slot: Slot,
     /// whether it is managed at all
     pub enabled: bool,
-    /// its kernel device in each family; empty if netifd's interfaces determine it
-    pub device: PerFamily<DeviceName>,
+    /// its device in each family, by any of its names; empty if netifd's interfaces determine it
+    pub device: PerFamily<GivenDevice>,
     /// netifd's logical interfaces, if given instead of a device
     pub interfaces: Vec<Name, INTERFACES_MAX>,
     /// its own address, if configured; else it is learned
@@ -234,6 +234,14 @@ impl Check {
     /// Whether its answers tell that the line works, and not only the link to the gateway.
     pub(crate) fn tells_of_line(&self) -> bool {
         !matches!(self.kind.way(), Way::Link(_))
+    }
+
+    /// The host that it asks, where that is known by its address: of a name, the resolver.
+    pub(crate) fn asked(&self) -> Option<IpAddr> {
+        match self.kind.way() {
+            Way::Link(neighbour) => neighbour,
+            _ => self.kind.host(),
+        }
     }
 
     /// Whether it needs a session with a server.
@@ -325,6 +333,13 @@ impl Config {
     /// The enabled providers, best rank first.
     pub fn enabled(&self) -> impl Iterator<Item = &Provider> {
         self.providers.iter().filter(|p| p.enabled)
+    }
+
+    /// The bit of one of these checks in `Provider::checks`; 0 for another.
+    pub(crate) fn bit_of(&self, check: &Check) -> u32 {
+        let mut checks = self.checks.iter();
+        let number = checks.position(|other| core::ptr::eq(other, check));
+        number.map_or(0, |number| 1 << number)
     }
 
     /// A path's checks, in the file's order; a path numbers its checks by their place here, from 0.

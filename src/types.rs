@@ -11,7 +11,7 @@ use core::ops::{Index, IndexMut};
 use heapless::String;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{DEVICE_MAX, FILE_PATH_MAX, NAME_MAX, PATHS_MAX};
+use crate::limits::{DEVICE_GIVEN_MAX, DEVICE_MAX, FILE_PATH_MAX, NAME_MAX, PATHS_MAX};
 
 pub use fault::Fault;
 pub use journal::{
@@ -131,6 +131,12 @@ impl fmt::Display for Metric {
 /// The protocol of everything that is ours in the kernel, named `failover` in `rt_protos.d`.
 pub const PROTOCOL: u8 = 176;
 
+/// The protocol of what DHCP clients set (linux/rtnetlink.h), some of them.
+pub const RTPROT_DHCP: u8 = 16;
+
+/// The protocol of what the kernel, and some programs, set by router advertisements.
+pub const RTPROT_RA: u8 = 9;
+
 /// The first automatic policy table; the others follow by slot.
 pub const POLICY_TABLE_FIRST: u32 = 17601;
 
@@ -152,6 +158,9 @@ pub type Name = String<NAME_MAX>;
 
 /// A device's name.
 pub type DeviceName = String<DEVICE_MAX>;
+
+/// A name by which a configuration calls a device: the kernel's, or an alternative one (`ip link property add altname`).
+pub type GivenDevice = String<DEVICE_GIVEN_MAX>;
 
 /// A file's path.
 pub type FilePath = String<FILE_PATH_MAX>;
@@ -196,7 +205,7 @@ impl PathId {
     }
 }
 
-/// A firewall mark under a mask, as `0x100/0xff00`.
+/// A firewall mark under a mask, as `0x10/0xff`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// what the masked mark must equal

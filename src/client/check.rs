@@ -2,17 +2,21 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::cli::Exit;
 use super::{print, text, unreadable};
-use crate::config::{Config, Globals};
+use crate::config::{Check, Config, Globals, Provider};
 use crate::limits::{COMMAND_MAX, SECTIONS_MAX};
 use crate::linux::file::config_file::{load_config, read};
 use crate::linux::file::sticky::{self, Pinned};
 use crate::linux::file::table_names;
+use crate::linux::netlink::Requests;
 use crate::option::Severity;
+use crate::routing::mirror::{Kinds, Mirror, Named};
+use crate::types::Family;
 use crate::uci::Index;
 
 /// `check`
@@ -25,7 +29,12 @@ pub fn check(file: &Path) -> Exit {
         warnings += usize::from(problem.severity == Severity::Warning);
         complaints.push_str(&format!("{name}:{problem}\n"));
     });
+    let mut errors = 0;
     if matches!(result, Ok(0)) {
+        for error in of_own(&config, file) {
+            errors += 1;
+            complaints.push_str(&error);
+        }
         let complaints_of_here = [
             of_netifd(&config, file),
             of_group(&config, file),
@@ -41,6 +50,7 @@ pub fn check(file: &Path) -> Exit {
     let verdict = match (result, warnings) {
         (Err(error), _) => return unreadable(&error),
         (Ok(1..), _) => return Exit::BadConfig,
+        _ if errors != 0 => return Exit::BadConfig,
         (Ok(0), 0) => "is fine".to_owned(),
         (Ok(0), _) => format!("can be used, with {}", counted(warnings, "warning")),
     };
@@ -55,6 +65,53 @@ pub fn check(file: &Path) -> Exit {
         counted(config.providers.len(), "provider"),
         counted(config.checks.len(), "check")
     ))
+}
+
+/// The errors of targets and gateways that are addresses of this machine. Only where it is the router: it has netifd, which
+/// an interface needs, or the device of a provider.
+fn of_own(config: &Config, file: &Path) -> Vec<String> {
+    let Ok(mut requests) = Requests::open() else {
+        return Vec::new();
+    };
+    if !is_router(config, &mut requests) {
+        return Vec::new();
+    }
+    let targets = config.checks.iter().filter_map(Check::asked);
+    let gateways = config.enabled().flat_map(|provider| {
+        let gateways = Family::ALL.map(|family| provider.gateway[family]);
+        gateways.into_iter().flatten()
+    });
+    let hosts = targets.map(|host| (["target", "resolver"], host));
+    let hosts = hosts.chain(gateways.map(|host| (["gateway"; 2], host)));
+    let own = hosts.filter(|(_, host)| requests.is_own(*host));
+    let error = |(options, host): ([&str; 2], IpAddr)| {
+        let host = host.to_string();
+        let place = |option| line_of(file, option, &host).map(|line| (option, line));
+        let place = options.into_iter().find_map(place);
+        let (option, line) = place.unwrap_or((options[0], 1));
+        format!(
+            "{}:{line}: {option} '{host}' is an address of this router: expected another host's\n",
+            file.display()
+        )
+    };
+    own.map(error).collect()
+}
+
+/// Whether a provider's device is here, or the program that knows its interfaces.
+fn is_router(config: &Config, requests: &mut Requests) -> bool {
+    let names = || {
+        let names =
+            |provider: &'_ Provider| Family::ALL.map(|family| provider.device[family].clone());
+        config
+            .enabled()
+            .flat_map(names)
+            .filter(|name| !name.is_empty())
+    };
+    let mut mirror = Box::new(Mirror::new());
+    mirror.watch(&|name| names().for_each(|device| name(Named::Device(device))));
+    let is_known = requests.dump(&mut mirror, Kinds::LINKS).is_ok();
+    let by_netifd = config.enabled().any(|p| !p.interfaces.is_empty()) && is_installed("ubus");
+    by_netifd || is_known && names().any(|name| mirror.link_named(&name).is_some())
 }
 
 /// Warns of a sticky file that the daemon will ignore, because it names no configured provider.

@@ -6,7 +6,7 @@ use crate::client::text::{plain, wrap};
 use crate::linux::connection::{Answer, Provider};
 use crate::text::{Limit, Span, Timestamp};
 use crate::types::{
-    Duration, Duty, Family, LastResort, Lead, Measure, Preempt, State, Verdict, Waiting,
+    Duration, Duty, Family, Fault, LastResort, Lead, Measure, Preempt, State, Verdict, Waiting,
 };
 use crate::wire::snapshot::{Check, CheckState, ErrorRoute, Header, Level, Path, ProviderHead};
 
@@ -362,9 +362,17 @@ impl Page<'_> {
                     " It has no address: {own} is a duplicate (DAD failed): another host on the link of {device} has it. It is ready as soon as {device} has another one, or this one again when that host is gone."
                 ));
             }
-            Waiting::NoGateway => self.say(format_args!(
-                " It is ready as soon as its gateway is known: by option gateway, or a default route on {device}."
-            )),
+            Waiting::NoGateway => {
+                self.say(format_args!(
+                    " It is ready as soon as its gateway is known: by option gateway, or a default route on {device}."
+                ));
+                if let Some(rival) = &path.rival {
+                    self.say(format_args!(
+                        " Perhaps one was refused (File exists), or replaced: there is one by {rival}, and a metric has only \
+                         one. Give each device a metric of its own, see docs/troubleshooting.md."
+                    ));
+                }
+            }
             Waiting::RouteRefused => self.say(format_args!(
                 " It is ready as soon as the kernel accepts its route: `failover status` says why it does not."
             )),
@@ -414,6 +422,9 @@ impl Page<'_> {
             CheckState::Pending => "asked, not answered yet".to_owned(),
             CheckState::Ok => format!("asked last at {at}: answered"),
             CheckState::Lost => match check.fault {
+                Some(Fault::OwnTarget) => {
+                    "not asked, as that is an address of this router".to_owned()
+                }
                 None => format!("asked last at {at}: unanswered"),
                 Some(fault) => format!("asked last at {at}: {fault}"),
             },

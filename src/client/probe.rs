@@ -122,6 +122,7 @@ impl<'a> Probing<'a> {
                         check,
                         uplink: &way.uplink,
                         own: probed.mirror.addresses(),
+                        own_target: probed.is_own_target(check),
                     },
                     pending: Vec::new(),
                     sent: 0,

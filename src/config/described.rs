@@ -48,6 +48,7 @@ fn beside(name: &str) -> Lines {
     match name {
         "down" | "up" | "max_failed" | "max_loss" => vec![line("window", "64")],
         "interval" => vec![line("timeout", "300ms")],
+        "catch_all" => vec![line("rule_pref", "1")],
         "recover_loss" => vec![line("max_loss", "99")],
         "recover_latency" => vec![line("max_latency", "1h")],
         "recover_jitter" => vec![line("max_jitter", "1h")],

@@ -4,7 +4,7 @@
 use failover::check::CheckKind;
 use failover::check::ping::Ping;
 use failover::config::{Check, Provider, Quality, Quorum, RtTable, Timing};
-use failover::types::{DeviceName, Duration, Family, PerFamily, Slot};
+use failover::types::{Duration, Family, GivenDevice, PerFamily, Slot};
 
 /// One round per second, in which one answer is enough; three rounds for a verdict.
 pub(crate) const TIMING: Timing = Timing {
@@ -20,7 +20,7 @@ pub(crate) const TIMING: Timing = Timing {
 
 /// A provider with the first check, ranked by its slot, with one device in both families; everything else is learned.
 pub(crate) fn provider(id: &str, slot: u8, device: &str) -> Provider {
-    let device: DeviceName = device.try_into().unwrap();
+    let device: GivenDevice = device.try_into().unwrap();
     Provider {
         id: id.try_into().unwrap(),
         slot: Slot(slot),

@@ -7,7 +7,7 @@ use super::{Check, Globals, Profile, Provider, RtTable};
 use crate::limits::INTERFACES_MAX;
 use crate::option::section::{Given, Options};
 use crate::option::value;
-use crate::types::{DeviceName, Family, Name, PerFamily, Prefix, Slot, TABLE_MAIN};
+use crate::types::{Family, GivenDevice, Name, PerFamily, Prefix, Slot, TABLE_MAIN};
 
 /// A provider without options.
 pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
@@ -17,8 +17,8 @@ pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
         slot,
         enabled: true,
         device: PerFamily {
-            v4: DeviceName::new(),
-            v6: DeviceName::new(),
+            v4: GivenDevice::new(),
+            v6: GivenDevice::new(),
         },
         interfaces: heapless::Vec::new(),
         address: none,
@@ -69,7 +69,7 @@ pub(super) fn read_device(options: &mut Options<'_, '_, '_>, provider: &mut Prov
         },
         (Given::Absent, _) if device6.is_absent() => {}
         (_, Given::Absent) => {
-            let device = device.or(DeviceName::new());
+            let device = device.or(GivenDevice::new());
             provider.device.v6 = device6.or(device.clone());
             provider.device.v4 = device;
         }

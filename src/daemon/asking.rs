@@ -124,6 +124,8 @@ impl Asking {
         if self.next_at.is_none_or(|at| at > now) {
             return;
         }
+        let own_targets = routes.requests.own_targets(cx.engine.config());
+        cx.warnings_due |= core::mem::replace(&mut routes.own_targets, own_targets) != own_targets;
         for family in Family::ALL {
             let asked = ask_for_internet(family, cx.engine.config(), &mut routes.requests);
             self.targets[family] = asked.map(|(target, _)| target);

@@ -296,9 +296,11 @@ fn question<'a>(
     check: u8,
 ) -> Option<Question<'a>> {
     let config = engine.config();
+    let check = check_of(config, path, check)?;
     Some(Question {
         provider: config.at(path.slot)?,
-        check: check_of(config, path, check)?,
+        check,
+        own_target: routes.own_targets != 0 && routes.own_targets & config.bit_of(check) != 0,
         uplink: routes.uplink(path)?,
         own: routes.mirror.addresses(),
     })

@@ -66,6 +66,8 @@ pub(super) struct RouteSync<'m> {
     news: Kinds,
     /// The routes of packets may have changed: the kernel must be asked again.
     pub(super) has_changed: bool,
+    /// The checks that would ask this router itself: bit i is `Config::checks[i]`.
+    pub(super) own_targets: u32,
     /// There are more events to read.
     more_news: bool,
     /// Netifd is to be asked: a default route has come, perhaps by one of its devices.
@@ -142,6 +144,7 @@ impl<'m> RouteSync<'m> {
             families: PerFamily::default(),
             news: Kinds::NONE,
             has_changed: true,
+            own_targets: 0,
             more_news: false,
             asks_netifd: false,
             calls_ended: 0,

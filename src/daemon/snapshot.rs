@@ -13,11 +13,12 @@ use crate::routing::layout::{
 use crate::routing::manual::ManualDefault;
 use crate::routing::mirror::Mirror;
 use crate::routing::objects::{Route, RouteKind};
+use crate::routing::others;
 use crate::routing::uplink::Uplink;
 use crate::text::text;
 use crate::types::{
-    Cause, CheckSet, Duration, Duty, Family, Instant, Kind, Lead, Measure, Metric, Name, PROTOCOL,
-    PathId, PerFamily, Slot, TABLE_MAIN, Waiting,
+    Cause, CheckSet, Duration, Duty, Family, GivenDevice, Instant, Kind, Lead, Measure, Metric,
+    Name, PROTOCOL, PathId, PerFamily, Slot, TABLE_MAIN, Waiting,
 };
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{
@@ -189,13 +190,25 @@ impl<'a> Snapshot<'a> {
         let swap_table = self.engine.config().globals.table;
         let mut tables = [swap_table, TABLE_MAIN].into_iter();
         let route = tables.find_map(|table| best_of_others(self.mirror.routes(), family, table))?;
+        (route.kind != RouteKind::Other).then(|| self.named(route))
+    }
+
+    /// A route of another program, with its device's name.
+    fn named(&self, route: &Route) -> ManualRoute {
         let mut links = self.mirror.links().iter();
         let link = links.find(|link| link.index == route.device);
-        (route.kind != RouteKind::Other).then(|| ManualRoute {
+        ManualRoute {
             device: link.map(|link| link.name.clone()).unwrap_or_default(),
             metric: route.metric.0,
             table: route.table,
-        })
+        }
+    }
+
+    /// The default route of another device that may keep a path's DHCP client from adding its own.
+    fn rival(&self, path: &Path, uplink: &Uplink) -> Option<ManualRoute> {
+        path.waiting().filter(|why| *why == Waiting::NoGateway)?;
+        let route = others::rival(self.mirror.routes(), path.id.family, uplink.index)?;
+        Some(self.named(route))
     }
 
     /// The default route in `main` that refuses, and what it does.
@@ -263,7 +276,7 @@ impl<'a> Snapshot<'a> {
         let better = self.engine.better(path);
         snapshot::Path {
             family,
-            device: Some(uplink.device.clone()).filter(|device| !device.is_empty()),
+            device: self.device(provider, family, uplink),
             state: path.state(),
             reason: self.reason(path),
             since_ms: self.ms_since(path.since),
@@ -295,6 +308,7 @@ impl<'a> Snapshot<'a> {
                 let id = self.id(Some(better.id.slot))?.clone();
                 Some((id, better.state() == State::Online))
             }),
+            rival: self.rival(path, uplink),
             terms: Terms {
                 up: timing.up,
                 down: timing.down,
@@ -311,6 +325,14 @@ impl<'a> Snapshot<'a> {
                 })
             }),
         }
+    }
+
+    /// The device of a path; where there is none, what the configuration calls it.
+    fn device(&self, provider: &Provider, family: Family, uplink: &Uplink) -> Option<GivenDevice> {
+        let found = Some(uplink.device.as_str()).filter(|device| !device.is_empty());
+        let device = found.unwrap_or(&provider.device[family]);
+        let device = GivenDevice::try_from(device).unwrap_or_default();
+        Some(device).filter(|device| !device.is_empty())
     }
 
     /// Why a path is in its state, apart from its rounds.

@@ -8,7 +8,8 @@ use super::pin::Pin;
 use super::probing::Probing;
 use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
-use crate::config::Provider;
+use crate::check::Way;
+use crate::config::{Config, Provider};
 use crate::limits::{
     ADDRESSES_MAX, PATH_SOURCES_MAX, ROUTES_MAX, RULES_MAX, SOURCES_MAX, WARNINGS_MAX,
 };
@@ -140,6 +141,7 @@ impl Warnings {
             );
             self.add("no-room", None, what, None);
         }
+        self.warn_of_own_targets(snapshot.engine.config(), routes.own_targets);
         // First those of few: another program's rules may be many.
         asking.warn(&snapshot, self);
         for family in Family::ALL {
@@ -188,6 +190,23 @@ impl Warnings {
             );
             let cure = format_args!("give the route fewer (`mtu`, `advmss` and the like)");
             self.add("overflow", Some(&provider.id), what, advice(cure));
+        }
+    }
+
+    /// Warns of checks that would ask this router itself.
+    fn warn_of_own_targets(&mut self, config: &Config, own: u32) {
+        for (number, check) in (0..).zip(&config.checks) {
+            let host = check.asked().filter(|_| own & (1_u32 << number) != 0);
+            let Some(host) = host else { continue };
+            let so = match check.kind.way() {
+                Way::Link(_) => "",
+                _ => ": it is not made, and its probes count as lost",
+            };
+            let name = &check.name;
+            let what =
+                format_args!("{host}, which check {name} asks, is an address of this router{so}");
+            let cure = format_args!("let it ask a host behind the providers");
+            self.add("own-target", None, what, advice(cure));
         }
     }
 

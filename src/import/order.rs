@@ -34,7 +34,7 @@ const REFUSED: &str = "here traffic is refused at once, not dropped";
 const AT_A_TIME: &str = "one provider carries all traffic at a time: nothing to do";
 const ORDER: &str = "the order here is that of";
 const BY_HAND: &str = "left out; `failover use` prefers another by hand";
-const BY_MARK: &str = "not carried over: give the provider that it leads to `option mark '0x100/0xff00'`, and have the firewall set that mark";
+const BY_MARK: &str = "not carried over: give the provider that it leads to `option mark '0x10/0xff'`, and have the firewall set that mark";
 
 impl Order<'_> {
     fn has(&self, policy: &Section) -> bool {

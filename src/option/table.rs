@@ -40,7 +40,7 @@ options! {
             "the swap table, by number or name: it holds the default routes";
         "rule_pref": &[Number(1, 31365)], Is("17600"),
             "the preference of the first of our rules that lead a certain way; the last of these is 1399 higher";
-        "catch_all": &[Number(19000, 32765)], Is("32765"),
+        "catch_all": &[Number(1401, 32765)], Is("32765"),
             "the preference of the rule that leads to the providers' order, at least `rule_pref` + 1400: what other programs put before it goes first";
         "yield": &[Word("auto"), Word("1"), Word("0")], Is("auto"),
             "whether a default route of others in `main`, with a metric below `start_metric` and by a device that is no provider's, prevails over ours: `1` each, `0` none, `auto` all but those that a management port may have";
@@ -73,7 +73,7 @@ options! {
             "the connected network, for the policy table";
         "rt_table": &[Word("auto"), Word("none"), Positive, Text("a name", "isp1")], Is("auto"),
             "its policy table: a number or name; `auto`: 17601 and those that follow; `none`: no table";
-        "mark": &[Text("a mark", "0x100"), Text("a mark and a mask", "0x100/0xff00")], Nothing,
+        "mark": &[Text("a mark", "0x10"), Text("a mark and a mask", "0x10/0xff")], Nothing,
             "a firewall mark: marked traffic leaves by this provider, unless its path is offline or waiting, or it is disabled";
         "rank": &[Number(1, 65535)], AsTold("its position"), "its place in the order of preference; the lowest is best";
         "check": &[Word("all"), Text("a list of names", "extra0 extra1")], Is("all"),

@@ -2,8 +2,8 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::limits::{DEVICE_MAX, FILE_PATH_MAX, NAME_MAX};
-use crate::types::{DeviceName, Duration, Family, FilePath, Mark, Name, Prefix, network_of};
+use crate::limits::{FILE_PATH_MAX, NAME_MAX};
+use crate::types::{Duration, Family, FilePath, GivenDevice, Mark, Name, Prefix, network_of};
 
 /// A value, or the text of what is expected.
 pub type Expected<T> = Result<T, &'static str>;
@@ -137,21 +137,22 @@ pub(crate) fn reserved_in(address: IpAddr, network: Prefix) -> Option<&'static s
     }
 }
 
-/// A kernel device's name: what `dev_valid_name()` of the kernel's `net/core/dev.c` accepts, in printable ASCII.
-pub fn device(text: &str) -> Expected<DeviceName> {
+/// A device's name, which may be an alternative one: what `dev_valid_name()` of the kernel's `net/core/dev.c` accepts, apart
+/// from its length, in printable ASCII.
+pub fn device(text: &str) -> Expected<GivenDevice> {
+    const LONG: &str = "a device's name has at most 15 bytes, or 63 as an alternative name: `ip link` shows a shorter one";
     let fit = text
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':'));
     match text {
         "" | "." | ".." => Err("expected a device's name"),
         "lo" => Err("the loopback device is no uplink"),
-        _ if text.len() > DEVICE_MAX => Err("a device's name has at most 15 bytes"),
         _ if text.contains('@') => {
             Err("of what `ip link` shows, expected only what stands before the '@'")
         }
         _ if text.ends_with(';') => Err("expected a device's name, without the ';' at its end"),
         _ if !fit => Err("expected a device's name, without blanks, '/' and ':'"),
-        _ => DeviceName::try_from(text).map_err(|_| "a device's name has at most 15 bytes"),
+        _ => GivenDevice::try_from(text).map_err(|_| LONG),
     }
 }
 
@@ -195,9 +196,9 @@ pub(crate) fn file(text: &str) -> Expected<FilePath> {
     }
 }
 
-const MARK: &str = "expected a firewall mark, as 0x100/0xff00 or 0x100";
+const MARK: &str = "expected a firewall mark, as 0x10/0xff or 0x10";
 
-/// `0x100/0xff00`, or `0x100` with all bits compared; `none`.
+/// `0x10/0xff`, or `0x10` with all bits compared; `none`.
 pub(crate) fn mark(text: &str) -> Expected<Option<Mark>> {
     if text == "none" {
         return Ok(None);
@@ -389,6 +390,7 @@ mod tests {
     fn device_names_are_the_kernels() {
         assert_eq!(device("eth1.100").unwrap(), "eth1.100");
         assert!(device("exactly15bytes_").is_ok());
+        assert!(device(&"altname".repeat(9)).is_ok(), "63 bytes");
         for text in [
             "",
             ".",
@@ -397,7 +399,7 @@ mod tests {
             "a/b",
             "a b",
             "a:b",
-            "exactly16bytes__",
+            "a-name-of-more-than-63-bytes-which-is-too-long-for-any-that-is-held",
             "é",
         ] {
             assert!(device(text).is_err(), "{text}");

@@ -40,6 +40,8 @@ pub struct Way {
     pub device: u32,
     /// the route has several ways, of which this is one
     pub is_one_of_several: bool,
+    /// packets come to this machine itself (`RTN_LOCAL`, `RTN_ANYCAST`)
+    pub is_own: bool,
 }
 
 /// So long after a first answer, a second one like it is believed.
@@ -76,9 +78,16 @@ pub fn targets<'a>(
 }
 
 impl Answer {
-    /// Whether the target stands for a network of its own: `main` has a route to it that no default route would change.
+    /// Whether the target stands for a network of its own: `main` has a route to it that no default route would change. Or
+    /// for this machine.
     pub fn is_covered(&self, family: Family) -> bool {
-        matches!(self, Answer::By(way) if way.table == TABLE_MAIN && way.length >= NETWORK[family])
+        let is_near = |way: &Way| way.table == TABLE_MAIN && way.length >= NETWORK[family];
+        self.is_own() || matches!(self, Answer::By(way) if is_near(way))
+    }
+
+    /// Whether the target is this machine.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Answer::By(way) if way.is_own)
     }
 
     /// Whether packets leave by this device.

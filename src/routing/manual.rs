@@ -3,10 +3,12 @@
 use super::layout::everywhere;
 use super::objects::{Link, Route, RouteKind};
 use crate::config::{Globals, Yield};
-use crate::types::{DeviceName, Family, IPV6_USUAL, Metric, PROTOCOL, TABLE_MAIN};
+use crate::types::{
+    DeviceName, Family, IPV6_USUAL, Metric, PROTOCOL, RTPROT_DHCP, RTPROT_RA, TABLE_MAIN,
+};
 
-/// `RTPROT_DHCP` and `RTPROT_RA` (linux/rtnetlink.h): nothing that a person has set.
-const BY_ITSELF: [u8; 2] = [16, 9];
+/// Nothing that a person has set.
+const BY_ITSELF: [u8; 2] = [RTPROT_DHCP, RTPROT_RA];
 
 /// A default route in `main` that nothing there wins over, by a device that is no provider's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Manual {
         links: &[Link],
         family: Family,
         globals: &Globals,
-        is_named: &dyn Fn(&str) -> bool,
+        is_named: &dyn Fn(&Link) -> bool,
     ) -> Manual {
         if globals.table == TABLE_MAIN || globals.obeys == Yield::None {
             return Manual::None;
@@ -63,7 +65,7 @@ impl Manual {
         let mut found = None;
         for route in theirs().filter(|route| route.metric == metric) {
             let link = links.iter().find(|link| link.index == route.device);
-            let foreign = link.filter(|link| !is_named(&link.name));
+            let foreign = link.filter(|link| !is_named(link));
             let Some(link) = foreign.filter(|_| route.kind == RouteKind::Unicast) else {
                 return Manual::None;
             };
@@ -114,6 +116,7 @@ mod tests {
         Link {
             index,
             name: name.try_into().unwrap(),
+            altnames: heapless::Vec::new(),
             up: true,
             carrier: true,
             point_to_point,
@@ -136,7 +139,7 @@ mod tests {
             link(NIC, "mgmt0", true, false),
             link(WG, "wg0", false, true),
         ];
-        Manual::find(routes, &links, family, globals, &|name| name == "eth1")
+        Manual::find(routes, &links, family, globals, &|link| link.name == "eth1")
     }
 
     fn told(manual: &Manual) -> String {

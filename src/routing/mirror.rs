@@ -263,9 +263,11 @@ impl Mirror {
         self.rules.as_slice()
     }
 
-    /// The device of a name.
+    /// The device of a name, or of an alternative name.
     pub fn link_named(&self, name: &str) -> Option<&Link> {
-        self.links().iter().find(|link| link.name == name)
+        let mut links = self.links().iter();
+        let named = links.find(|link| link.name == name);
+        named.or_else(|| self.links().iter().find(|link| link.is_called(name)))
     }
 
     /// The attributes that a route carries, as netlink has them.

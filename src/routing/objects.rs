@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use heapless::Vec;
 
-use crate::limits::EXTRAS_BYTES_MAX;
+use crate::limits::{ALTNAMES_MAX, EXTRAS_BYTES_MAX};
 use crate::text::text;
 use crate::types::{DeviceName, Family, Mark, Metric, Ours, PROTOCOL, Prefix};
 
@@ -16,6 +16,8 @@ pub struct Link {
     pub index: u32,
     /// its name
     pub name: DeviceName,
+    /// its alternative names
+    pub altnames: Vec<NameHash, ALTNAMES_MAX>,
     /// `IFF_UP`: not administratively down
     pub up: bool,
     /// `IFF_LOWER_UP`: the cable is in
@@ -24,6 +26,26 @@ pub struct Link {
     pub point_to_point: bool,
     /// `ARPHRD_ETHER`: Ethernet, or as if it were
     pub ethernet: bool,
+}
+
+impl Link {
+    /// Whether this is its name, or one of its alternative names. No other device has it then: the kernel sees to that.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.altnames.contains(&NameHash::of(name))
+    }
+}
+
+/// Stands for a device's name where the name itself is too long to be held (32-bit FNV-1a).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameHash(u32);
+
+impl NameHash {
+    /// That of a name.
+    pub fn of(name: &str) -> NameHash {
+        NameHash(name.bytes().fold(0x811c_9dc5, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        }))
+    }
 }
 
 /// An address of ours on a device.

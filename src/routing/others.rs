@@ -1,8 +1,11 @@
 //! What the rules and routes of other programs mean beside ours.
 
-use super::layout::pref;
-use super::objects::{Rule, RuleVerdict, Selector};
-use crate::types::{Family, PROTOCOL, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
+use super::layout::{everywhere, pref};
+use super::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::types::{
+    Family, IPV6_USUAL, Metric, PROTOCOL, RTPROT_DHCP, RTPROT_RA, TABLE_DEFAULT, TABLE_LOCAL,
+    TABLE_MAIN,
+};
 
 /// The rules of others that our `goto`, at this preference, jumps over, though they do something else than what is done
 /// where it leads, or before it.
@@ -28,11 +31,71 @@ pub fn is_goto_absent(rules: &[Rule], family: Family) -> bool {
     has_anchor && !ours.any(|rule| matches!(rule.verdict, RuleVerdict::Goto(_)))
 }
 
+/// The default route in `main` by another device beside which a DHCP client or a script may be unable to add one by this
+/// device: it has the metric of a route without one, or one from a DHCP client's configuration. The kernel has one route of a
+/// metric ("File exists"), and replaces it when asked to. Those of router advertisements are in nobody's way.
+pub fn rival(routes: &[Route], family: Family, device: u32) -> Option<&Route> {
+    let plain = match family {
+        Family::V4 => Metric(0),
+        Family::V6 => IPV6_USUAL,
+    };
+    let by_another = |route: &&Route| {
+        (route.table, route.destination) == (TABLE_MAIN, everywhere(family))
+            && route.kind != RouteKind::Other
+            && route.device != device
+            && route.from.is_none()
+            && match route.protocol {
+                PROTOCOL | RTPROT_RA => false,
+                protocol => protocol == RTPROT_DHCP || route.metric == plain,
+            }
+    };
+    let rivals = routes.iter().filter(by_another);
+    rivals.min_by_key(|route| route.metric)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routing::layout::fixture::kernel_rules;
+    use crate::routing::layout::fixture::{foreign_default, kernel_rules};
     use crate::types::PROTOCOL;
+
+    #[test]
+    fn a_rival_has_the_metric_that_a_client_would_use() {
+        let (v4, v6) = (Family::V4, Family::V6);
+        for (family, device, metric, protocol, is_one) in [
+            (v4, 2, 0, 3, true),
+            (v4, 2, 0, 16, true),
+            (v4, 2, 1024, 16, true),
+            (v4, 2, 100, 3, false),
+            (v4, 1, 0, 3, false),
+            (v4, 2, 0, PROTOCOL, false),
+            (v6, 2, 1024, 3, true),
+            (v6, 2, 1024, 9, false),
+            (v6, 2, 1, 3, false),
+        ] {
+            let route = Route {
+                device,
+                protocol,
+                ..foreign_default(family, TABLE_MAIN, metric)
+            };
+            let refuses = Route {
+                kind: RouteKind::Other,
+                ..route
+            };
+            let elsewhere = Route { table: 7, ..route };
+            let routes = [refuses, elsewhere, route];
+            let found = rival(&routes, family, 1);
+            assert_eq!(found, is_one.then_some(&route), "{route:?}");
+        }
+        let of = |metric| Route {
+            protocol: 16,
+            device: 2,
+            ..foreign_default(v4, TABLE_MAIN, metric)
+        };
+        let routes = [of(7), of(5), of(6)];
+        let best = rival(&routes, v4, 1);
+        assert_eq!(best.map(|route| route.metric), Some(Metric(5)));
+    }
 
     #[test]
     fn what_is_done_elsewhere_is_not_missed() {

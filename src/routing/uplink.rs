@@ -10,7 +10,9 @@ use crate::config::{Config, Provider};
 use crate::limits::PROVIDERS_MAX;
 use crate::routing::mirror::{Mirror, family, is_default, is_policy_table, preference};
 use crate::routing::objects::{Address, AddressState, Extras, Link, Route};
-use crate::types::{DeviceName, Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of};
+use crate::types::{
+    DeviceName, Family, GivenDevice, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of,
+};
 use crate::wire::netifd::Way;
 use own::Choice;
 pub use own::Former;
@@ -18,7 +20,7 @@ pub use own::Former;
 /// A provider's way out in one family, as far as the kernel's state tells it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Uplink {
-    /// its device's name; empty when that is not known yet
+    /// the kernel's name of its device; when there is none, what it is called, if the kernel allows such a name
     pub device: DeviceName,
     /// its device's number; 0 when there is no such device
     pub index: u32,
@@ -51,8 +53,8 @@ pub struct Uplink {
 /// What is said of a provider's way out in one family, by the configuration or by netifd.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Told {
-    /// its device; empty when that is not known yet
-    pub device: DeviceName,
+    /// its device, by any of its names; empty when that is not known yet
+    pub device: GivenDevice,
     /// its way out, where the kernel does not tell one
     pub way: Option<Way>,
     /// a prefix to take an own address from, of any device, where its own has none
@@ -65,7 +67,7 @@ pub struct Told {
 
 impl Told {
     /// The device, and nothing else.
-    pub fn device(name: &DeviceName) -> Told {
+    pub fn device(name: &GivenDevice) -> Told {
         Told {
             device: name.clone(),
             ..Told::default()
@@ -81,12 +83,11 @@ pub fn resolve(
     told: &Told,
     mirror: &Mirror,
 ) -> Uplink {
-    let device = told.device.clone();
-    let link = match mirror.link_named(&device) {
-        Some(link) if !device.is_empty() => link,
+    let link = match mirror.link_named(&told.device) {
+        Some(link) if !told.device.is_empty() => link,
         _ => {
             return Uplink {
-                device,
+                device: DeviceName::try_from(told.device.as_str()).unwrap_or_default(),
                 waiting: Some(Waiting::NoDevice),
                 ..Uplink::default()
             };
@@ -120,7 +121,7 @@ pub fn resolve(
     let duplicate = duplicate(family, wanted, link, mirror).filter(|_| own.is_none());
     let has_way = gateway.is_some() || direct;
     Uplink {
-        device,
+        device: link.name.clone(),
         index: link.index,
         address: own.or(duplicate),
         deprecated: held().is_some_and(|a| a.state == AddressState::Deprecated),

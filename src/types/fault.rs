@@ -59,6 +59,8 @@ pub enum Fault {
     NotSupported,
     /// the target's name is resolved to an address of this machine
     OwnAddress,
+    /// the host to ask has an address of this machine, which would answer itself
+    OwnTarget,
 }
 
 impl fmt::Display for Fault {
@@ -86,6 +88,7 @@ impl fmt::Display for Fault {
             Fault::OtherAddress => "answers with another address",
             Fault::Unresolved => "name not resolved",
             Fault::OwnAddress => "name resolved to an address of this router (a captive portal?)",
+            Fault::OwnTarget => "is an address of this router",
             Fault::NoNeighbours => "the device has no neighbours to ask for",
             Fault::Status(status) => {
                 let portal = match status {

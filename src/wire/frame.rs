@@ -214,7 +214,8 @@ mod tests {
     }
 
     fn path() -> impl Strategy<Value = Path> {
-        let names = (maybe(text()), maybe(text()), maybe((text(), any::<bool>())));
+        let better = maybe((text(), any::<bool>()));
+        let names = (maybe(text()), maybe(text()), better, maybe(text()));
         let rtt = (number(), number(), number(), number(), number());
         let numbers = any::<(u64, Option<u32>, bool, Option<u64>, u32, i32, [u8; 5])>();
         let addresses = any::<(Option<core::net::IpAddr>, Option<core::net::IpAddr>, bool)>();
@@ -257,6 +258,11 @@ mod tests {
                 cause: judged.2.map(|id| Cause::Other(id, Other::Preferred)),
                 verdict: Verdict::Returning,
                 better: names.2,
+                rival: names.3.map(|device| ManualRoute {
+                    device,
+                    metric: numbers.4,
+                    table: 254,
+                }),
                 terms: Terms {
                     up: numbers.6[0],
                     down: numbers.6[1],
@@ -508,6 +514,11 @@ mod tests {
             cause: Some(longest_cause()),
             verdict: Verdict::Offline,
             better: Some((full(), true)),
+            rival: Some(ManualRoute {
+                device: full(),
+                metric: u32::MAX,
+                table: u32::MAX,
+            }),
             terms: Terms::default(),
             levels: [Some(Level {
                 value: Some(u32::MAX),

@@ -372,7 +372,7 @@ fn pass_missed(codec: &mut Codec<'_>, missed: &mut Missed) {
 }
 
 /// The faults without a number, in the order of their bytes from [`FAULT_PLAIN`].
-const FAULTS: [Fault; 23] = [
+const FAULTS: [Fault; 24] = [
     Fault::NetworkUnreachable,
     Fault::HostUnreachable,
     Fault::NoDevice,
@@ -396,6 +396,7 @@ const FAULTS: [Fault; 23] = [
     Fault::Exists,
     Fault::NotSupported,
     Fault::OwnAddress,
+    Fault::OwnTarget,
 ];
 /// The first byte of faults without a number. Before it: no fault (0), then the faults with a number.
 const FAULT_PLAIN: u8 = 5;
@@ -430,6 +431,7 @@ fn fault_code(fault: Fault) -> (u8, u32) {
         Fault::Exists => 20,
         Fault::NotSupported => 21,
         Fault::OwnAddress => 22,
+        Fault::OwnTarget => 23,
     };
     (FAULT_PLAIN + plain, 0)
 }

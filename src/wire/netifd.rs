@@ -269,6 +269,7 @@ impl Meaning {
             (Place::Up, Value::Bool(up)) => self.draft.interface.up = up,
             (Place::Device, Value::String(name)) => {
                 let name = name.and_then(|name| value::device(name).ok());
+                let name = name.and_then(|name| DeviceName::try_from(name.as_str()).ok());
                 self.draft.interface.device = name.unwrap_or_default();
             }
             (Place::Device, Value::Null) => self.draft.interface.device.clear(),

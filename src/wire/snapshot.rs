@@ -14,8 +14,8 @@ use serde::{Serialize, Serializer};
 use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
 use crate::text::text;
 use crate::types::{
-    Cause, DeviceName, Duty, Family, Fault, LastResort, Lead, Measure, Metric, Name, Preempt,
-    State, TABLE_MAIN, Verdict, Waiting,
+    Cause, DeviceName, Duty, Family, Fault, GivenDevice, LastResort, Lead, Measure, Metric, Name,
+    Preempt, State, TABLE_MAIN, Verdict, Waiting,
 };
 use crate::wire::decimal::Decimal;
 
@@ -200,7 +200,7 @@ pub struct Path {
     /// `ipv4` or `ipv6`
     pub family: Family,
     /// its device; null if it is not known yet
-    pub device: Option<DeviceName>,
+    pub device: Option<GivenDevice>,
     /// `waiting`, `probing`, `online`, `offline`, `frozen`
     #[serde(serialize_with = "state")]
     pub state: State,
@@ -244,6 +244,9 @@ pub struct Path {
     /// the path before it in the order that is online, or else may be: its provider, and whether it is online
     #[serde(skip)]
     pub better: Option<(Name, bool)>,
+    /// while it waits for a gateway: the default route of another device, beside which a DHCP client may fail to add one
+    #[serde(skip)]
+    pub rival: Option<ManualRoute>,
     /// how its rounds are judged
     #[serde(skip)]
     pub terms: Terms,

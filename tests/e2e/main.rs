@@ -19,6 +19,8 @@
 //! | [`manual`] | default routes that other programs set in `main` |
 //! | [`rp_filter`] | strict reverse-path filters are detected and cured |
 //! | [`own_address`] | the own address of a path is the kernel's choice, and stays |
+//! | [`altnames`] | devices by their alternative names |
+//! | [`equal_metrics`] | DHCP clients that cannot add a default route of a metric that another has |
 //! | [`uplinks`] | point-to-point links, link-local gateways, one family only |
 //! | [`sigkill`] | killed at any instant, repeatedly |
 //! | [`saved`] | the state that the next run restores, with a good or bad file |
@@ -29,6 +31,7 @@
 //! | [`defaults`] | every form of default route, and what it carries |
 //! | [`crowd`] | a thousand links, addresses and routes that do not concern the daemon |
 //! | [`overflow`] | more routes in the kernel than there is room for |
+//! | [`own_target`] | checks whose target is an address of the router |
 //! | [`exec`] | commands as checks |
 //! | [`explain`] | the output of `explain` is true |
 //! | [`probe`] | the command `probe`, with and without a daemon |
@@ -43,11 +46,13 @@
 //! | [`inspect`] | helpers: our routes, kernel events, resource usage, the status |
 #![allow(clippy::unwrap_used)] // helpers of tests are test code, too, which the lint cannot know
 
+pub mod altnames;
 pub mod answers;
 pub mod asked;
 pub mod checks;
 pub mod crowd;
 pub mod defaults;
+pub mod equal_metrics;
 pub mod error_routes;
 pub mod exec;
 pub mod explain;
@@ -69,6 +74,7 @@ pub mod netifd_prefix;
 pub mod outage;
 pub mod overflow;
 pub mod own_address;
+pub mod own_target;
 pub mod pin;
 pub mod preempt;
 pub mod probe;

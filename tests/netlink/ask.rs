@@ -6,7 +6,7 @@ use failover::routing::asked::{Answer, Question, RuleSearch, Way};
 use failover::types::{Family, Fault, TABLE_MAIN};
 use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
 
-use crate::lab::{Lab, ip};
+use crate::lab::{Lab, ip, shown};
 
 /// A target behind each provider's gateway, the gateways on `wan1` and `wan2`, and what they are addressed with.
 const FAMILIES: [(Family, &str, [&str; 2], &str); 2] = [
@@ -38,6 +38,7 @@ fn way(table: u32, length: u8, device: u32) -> Answer {
         length,
         device,
         is_one_of_several: false,
+        is_own: false,
     })
 }
 
@@ -230,5 +231,35 @@ fn the_own_address_is_that_of_a_socket_bound_to_the_device() {
             &in_table,
         ]);
         ask(&["rule add pref 80 oif wan1 unreachable"]);
+    }
+}
+
+/// Whether rules exist, and what they look up first, makes no difference.
+#[test]
+fn what_comes_to_this_machine_is_told() {
+    let mut lab = Lab::new();
+    ip("address add 192.0.2.7/26 dev wan1");
+    ip("address add 2001:db8:7::7/64 dev wan1 nodad");
+    ip("address add fe80::7/64 dev wan1 nodad");
+    ip("route add local 198.51.100.0/24 dev lo");
+    for has_rules in [false, true] {
+        for family in ["-4", "-6"].iter().filter(|_| has_rules) {
+            ip(&format!("{family} rule add pref 32000 lookup local"));
+            ip(&format!("{family} rule del pref 0"));
+            ip(&format!("{family} rule add pref 100 fwmark 7 lookup 7"));
+        }
+        for own in ["192.0.2.7", "2001:db8:7::7", "198.51.100.7", "127.0.0.1"] {
+            assert!(lab.requests.is_own(own.parse().unwrap()), "{own}");
+        }
+        assert!(shown("-6 route get fe80::7").starts_with("local fe80::7 "));
+        for other in [
+            "fe80::7",
+            "192.0.2.8",
+            "192.0.2.63",
+            "2001:db8:7::8",
+            "203.0.113.7",
+        ] {
+            assert!(!lab.requests.is_own(other.parse().unwrap()), "{other}");
+        }
     }
 }

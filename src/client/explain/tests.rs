@@ -355,6 +355,17 @@ fn what_a_path_waits_for() {
         device,
         "by option gateway, or a default route on eth1.",
     );
+    holds(
+        "there is one by eth2 (metric 0 in main), and a metric has only one. Give each device a metric of its own,",
+        |a| {
+            first(a).reason.waiting = Some(Waiting::NoGateway);
+            first(a).rival = Some(ManualRoute {
+                device: "eth2".try_into().unwrap(),
+                metric: 0,
+                table: 254,
+            });
+        },
+    );
     waits(
         Waiting::RouteRefused,
         device,

@@ -4,7 +4,7 @@ use std::time::Duration as Span;
 
 use super::{Errand, OneWay, complain};
 use crate::client::cli::Exit;
-use crate::config::{Config, Provider};
+use crate::config::{Check, Config, Provider};
 use crate::linux::clock::now;
 use crate::linux::netlink::Requests;
 use crate::linux::process::ubus::{Interfaces, told_of};
@@ -23,6 +23,8 @@ pub(super) struct ProbedProvider<'a> {
     pub(super) provider: &'a Provider,
     pub(super) mirror: Box<Mirror>,
     pub(super) ways: Vec<OneWay>,
+    /// see [`Requests::own_targets`]
+    own_targets: u32,
 }
 
 /// Reduces a configuration to what is to be probed: one provider, and all its checks or one.
@@ -120,7 +122,13 @@ impl<'a> ProbedProvider<'a> {
             provider,
             mirror,
             ways,
+            own_targets: requests.own_targets(config),
         })
+    }
+
+    /// Whether a check would ask this machine itself.
+    pub(super) fn is_own_target(&self, check: &Check) -> bool {
+        self.own_targets & self.config.bit_of(check) != 0
     }
 }
 

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::linux::process::ubus::{Interfaces, told_of};
 use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::Kinds;
+use crate::routing::objects::Link;
 use crate::routing::others::is_goto_absent;
 use crate::types::{Cause, Family, Instant, Kind, Lead};
 
@@ -34,10 +35,10 @@ impl RouteSync<'_> {
         if providers.any(|provider| interfaces.is_awaited(provider)) {
             return None; // the device of such a route may be a provider's
         }
-        let is_named = |name: &str| {
+        let is_named = |link: &Link| {
             let names = |p| Family::ALL.map(|family| told_of(interfaces, p, family).device);
             let mut devices = config.providers.iter().flat_map(names);
-            devices.any(|device| device == name)
+            devices.any(|device| link.is_called(&device))
         };
         let found = match config.manages(family) {
             true => {

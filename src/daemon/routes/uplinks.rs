@@ -140,7 +140,7 @@ impl RouteSync<'_> {
 
     /// Forgets the uplinks of providers whose slots others get in the candidate. Call it before the candidate is in force.
     pub(in crate::daemon) fn forget_changed(&mut self, running: &Config, candidate: &Config) {
-        self.has_changed = true;
+        (self.has_changed, self.own_targets) = (true, 0);
         let id_in = |config: &Config, path: PathId| config.at(path.slot).map(|p| p.id.clone());
         for (index, uplink) in self.uplinks.iter_mut().enumerate() {
             let path = PathId::from_index(index);

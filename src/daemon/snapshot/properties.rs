@@ -204,6 +204,7 @@ impl World {
         let link = |index: u32, name: &str| Link {
             index,
             name: name.try_into().unwrap(),
+            altnames: heapless::Vec::new(),
             up: true,
             carrier: true,
             point_to_point: index == FOREIGN,
@@ -245,7 +246,7 @@ impl World {
     /// Whether there was anything to do.
     fn apply(&mut self) -> bool {
         let (family, config) = (self.family, &self.scene.config);
-        let is_named = |name: &str| name != "wg0";
+        let is_named = |link: &Link| link.name != "wg0";
         let (routes, links) = (self.mirror.routes(), self.mirror.links());
         self.manual = Manual::find(routes, links, family, &config.globals, &is_named);
         self.scene.tables.choose(config, routes);

@@ -128,6 +128,29 @@ impl Requests {
         }
     }
 
+    /// The checks in use that would ask this machine itself: bit i is `Config::checks[i]`. Without an answer, none does.
+    pub fn own_targets(&mut self, config: &Config) -> u32 {
+        let used = config.enabled().fold(0, |used, p| used | p.checks);
+        let mut own = 0;
+        for (number, check) in (0..).zip(&config.checks) {
+            let host = check.asked().filter(|_| used & (1_u32 << number) != 0);
+            if host.is_some_and(|host| self.is_own(host)) {
+                own |= 1 << number;
+            }
+        }
+        own
+    }
+
+    /// Whether packets to a host come to this machine. A link-local address may be another's on each link.
+    pub fn is_own(&mut self, target: IpAddr) -> bool {
+        if matches!(target, IpAddr::V6(near) if near.is_unicast_link_local()) {
+            return false;
+        }
+        let source = None;
+        let answer = self.ask(Question { target, source });
+        answer.is_ok_and(|answer| answer.is_own())
+    }
+
     /// The name of a device.
     ///
     /// # Errors
@@ -227,6 +250,7 @@ fn read(payload: &[u8]) -> Option<Way> {
         length: *payload.get(1)?,
         device: 0,
         is_one_of_several: false,
+        is_own: matches!(*payload.get(7)?, libc::RTN_LOCAL | libc::RTN_ANYCAST),
     };
     for attribute in NlasIterator::new(payload.get(BODY..)?) {
         let attribute = attribute.ok()?;

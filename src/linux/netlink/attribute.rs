@@ -22,6 +22,9 @@ pub(super) const NHA_ID: u16 = 1;
 pub(super) const NHA_GROUP: u16 = 2;
 pub(super) const NHA_OIF: u16 = 5;
 pub(super) const NHA_GATEWAY: u16 = 6;
+// linux/if_link.h; since Linux 5.5
+pub(super) const IFLA_PROP_LIST: u16 = 52;
+pub(super) const IFLA_ALT_IFNAME: u16 = 53;
 // linux/fib_rules.h
 pub(super) const FRA_SRC: u16 = 2;
 pub(super) const FRA_IIFNAME: u16 = 3;
@@ -129,6 +132,11 @@ pub(super) fn any_address(value: &[u8]) -> Option<IpAddr> {
 
 /// See [`Attributes::name`].
 pub(super) fn device(value: &[u8]) -> Option<DeviceName> {
+    DeviceName::try_from(name(value)?).ok()
+}
+
+/// A name of any length, with a terminating zero byte.
+pub(super) fn name(value: &[u8]) -> Option<&str> {
     let end = value.iter().position(|byte| *byte == 0)?;
-    DeviceName::try_from(core::str::from_utf8(&value[..end]).ok()?).ok()
+    core::str::from_utf8(&value[..end]).ok()
 }

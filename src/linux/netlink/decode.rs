@@ -15,13 +15,14 @@ use rtnetlink::packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
 use crate::limits::NEXTHOPS_MAX;
 use crate::linux::netlink::attribute::{
     self, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL,
-    FRA_SRC, FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, NHA_GATEWAY, NHA_GROUP,
-    NHA_OIF, OWN_PACKETS, RTA_ENCAP, RTA_ENCAP_TYPE, RTA_NH_ID, RTA_PREF, RTA_VIA,
+    FRA_SRC, FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, IFLA_ALT_IFNAME,
+    IFLA_PROP_LIST, NHA_GATEWAY, NHA_GROUP, NHA_OIF, OWN_PACKETS, RTA_ENCAP, RTA_ENCAP_TYPE,
+    RTA_NH_ID, RTA_PREF, RTA_VIA,
 };
 use crate::linux::netlink::prefilter::{INET6, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 use crate::routing::mirror::{Aside, News, Object};
 use crate::routing::objects::{
-    Address, AddressState, Extras, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
+    Address, AddressState, Extras, Link, NameHash, Route, RouteKind, Rule, RuleVerdict, Selector,
 };
 use crate::types::{Family, Mark, Metric, PROTOCOL, Prefix};
 
@@ -76,15 +77,26 @@ fn attributes_behind(
 fn link(payload: &[u8]) -> Option<Link> {
     let header = LinkHeader::parse(payload).ok()?;
     let mut name = None;
+    let mut altnames = heapless::Vec::new();
     attributes(payload, &header, |kind, value| {
-        if kind == libc::IFLA_IFNAME {
-            name = Some(attribute::device(value)?);
+        match kind {
+            libc::IFLA_IFNAME => name = Some(attribute::device(value)?),
+            IFLA_PROP_LIST => {
+                for property in NlasIterator::new(value).flatten() {
+                    if property.kind() == IFLA_ALT_IFNAME {
+                        let altname = NameHash::of(attribute::name(property.value())?);
+                        let _ = altnames.push(altname); // those behind the first few are not known
+                    }
+                }
+            }
+            _ => {}
         }
         Some(())
     })?;
     Some(Link {
         index: header.index,
         name: name?,
+        altnames,
         up: header.flags.contains(LinkFlags::Up),
         carrier: header.flags.contains(LinkFlags::LowerUp),
         point_to_point: header.flags.contains(LinkFlags::Pointopoint),

@@ -43,6 +43,8 @@ pub struct Question<'a> {
     pub uplink: &'a Uplink,
     /// all addresses of this machine
     pub own: &'a [Address],
+    /// the host that the check asks is this machine
+    pub own_target: bool,
 }
 
 /// Finds the question for a check's number on a path; none if it no longer exists.
@@ -152,6 +154,10 @@ impl Prober {
         } = *question;
         let timeout = provider.timing.timeout;
         let kind = &question.check.kind;
+        // It would always answer. A neighbour is asked on the link, where another has that address.
+        if question.own_target && !matches!(kind.way(), Way::Link(_)) {
+            return Err(NotStarted::Failed(Fault::OwnTarget));
+        }
         match kind.way() {
             Way::Echo(ping) => {
                 let sent = self.echoes.send(path, check, ping, round, now);

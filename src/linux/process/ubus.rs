@@ -17,7 +17,7 @@ use crate::config::{Config, Provider};
 use crate::limits::INTERFACES_WATCHED_MAX;
 use crate::linux::errno;
 use crate::routing::uplink::Told;
-use crate::types::{Duration, Family, Instant, Name};
+use crate::types::{Duration, Family, GivenDevice, Instant, Name};
 use crate::wire::netifd::{Dump, Interface, Sink, Unreadable};
 
 /// Timeout of a call, which usually takes some milliseconds.
@@ -340,7 +340,7 @@ impl Interfaces {
             .or_else(|| interfaces().find(|interface| interface.brings(family)))
             .or_else(|| interfaces().next())
             .map_or_else(Told::default, |interface| Told {
-                device: interface.device.clone(),
+                device: GivenDevice::try_from(interface.device.as_str()).unwrap_or_default(),
                 way: interface.way[family],
                 delegated: interface.delegated.filter(|_| family == Family::V6),
                 ..Told::default()

@@ -10,6 +10,7 @@ fn by(table: u32, length: u8, device: u32) -> Answer {
         length,
         device,
         is_one_of_several: false,
+        is_own: false,
     })
 }
 
@@ -79,6 +80,15 @@ fn a_network_in_main_covers_and_what_a_vpn_takes_everything_with_does_not() {
         assert!(!is_wide(family, length) && !is_wide(family, 0));
     }
     assert!(!Answer::Refused(Fault::HostUnreachable).is_covered(Family::V4));
+    // An address of the router stands for nothing else.
+    let Answer::By(way) = by(255, 0, 1) else {
+        return;
+    };
+    let own = Answer::By(Way {
+        is_own: true,
+        ..way
+    });
+    assert!(own.is_covered(Family::V4) && own.is_own());
 }
 
 #[test]

@@ -6,9 +6,11 @@ use heapless::Vec;
 
 use super::{Kinds, family, is_default};
 use crate::limits::{CATCH_ALL_MAX, LEADING_MAX, PATHS_MAX, PROVIDERS_MAX};
-use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::routing::objects::{
+    Address, Link, NameHash, Route, RouteKind, Rule, RuleVerdict, Selector,
+};
 use crate::types::{
-    DeviceName, Family, Metric, POLICY_TABLE_FIRST, PROTOCOL, Prefix, TABLE_MAIN, network_of,
+    Family, GivenDevice, Metric, POLICY_TABLE_FIRST, PROTOCOL, Prefix, TABLE_MAIN, network_of,
 };
 
 /// What concerns us, named by the configuration, by netifd, or by an uplink.
@@ -16,8 +18,8 @@ use crate::types::{
 pub enum Named {
     /// a table of ours, besides the automatic policy tables
     Table(u32),
-    /// a provider's device
-    Device(DeviceName),
+    /// a provider's device, by any of its names
+    Device(GivenDevice),
     /// a provider's own address, configured or in use
     Address(IpAddr),
     /// a prefix to take an own address from, whatever device has it
@@ -41,7 +43,7 @@ pub(crate) struct Interest {
     addresses: Vec<IpAddr, PATHS_MAX>,
     /// the networks of `numbers`
     networks: Vec<Prefix, PATHS_MAX>,
-    devices: Vec<DeviceName, PATHS_MAX>,
+    devices: Vec<NameHash, PATHS_MAX>,
     prefixes: Vec<Prefix, PATHS_MAX>,
     /// all rules concern us from this far before [`CATCH_ALL_MAX`] on
     before_last: u32,
@@ -109,7 +111,9 @@ impl Interest {
         let (mut same, mut same_addresses) = (true, true);
         each(&mut |named| match named {
             Named::Table(table) => same &= is_next(&self.tables, &mut at[0], &table),
-            Named::Device(device) => same &= is_next(&self.devices, &mut at[1], &device),
+            Named::Device(device) => {
+                same &= is_next(&self.devices, &mut at[1], &NameHash::of(&device))
+            }
             Named::Prefix(prefix) => same &= is_next(&self.prefixes, &mut at[2], &prefix),
             Named::CatchAll(preference) => same &= preference == self.catch_all(),
             Named::Address(own) => {
@@ -138,7 +142,7 @@ impl Interest {
         // There is room for as many as there may be.
         each(&mut |named| match named {
             Named::Table(table) => drop(self.tables.push(table)),
-            Named::Device(device) => drop(self.devices.push(device)),
+            Named::Device(device) => drop(self.devices.push(NameHash::of(&device))),
             Named::Address(own) => drop(self.addresses.push(own)),
             Named::Prefix(prefix) => drop(self.prefixes.push(prefix)),
             Named::CatchAll(preference) => {
@@ -155,7 +159,7 @@ impl Interest {
     /// A device has come, or has got another name; whether it is one of ours now, and was not before.
     pub(crate) fn note(&mut self, link: &Link) -> bool {
         let known = self.numbers.contains(&link.index);
-        let named = self.devices.contains(&link.name);
+        let named = self.names(link);
         if known && !named {
             self.numbers.retain(|number| *number != link.index);
         } else if named && !known {
@@ -163,6 +167,13 @@ impl Interest {
             let _ = self.numbers.push(link.index);
         }
         named && !known
+    }
+
+    /// Whether a device is one of those named.
+    fn names(&self, link: &Link) -> bool {
+        let mut names = link.altnames.iter().copied();
+        let named = |name| self.devices.contains(&name);
+        named(NameHash::of(&link.name)) || names.any(named)
     }
 
     /// An address has come; whether it is one of ours in a network that was not known, where others may have some, too.
@@ -297,7 +308,7 @@ impl Watched for Link {
     }
 
     fn class(&self, interest: &Interest) -> Class {
-        if interest.devices.contains(&self.name) {
+        if interest.names(self) {
             Class::Ours
         } else if interest.leading.contains(&self.index) {
             Class::Concerns

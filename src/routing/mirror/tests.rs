@@ -1,13 +1,14 @@
 //! What events and dumps make of the mirror.
 
 use super::*;
-use crate::routing::objects::AddressState;
+use crate::routing::objects::{AddressState, NameHash};
 use crate::types::{DeviceName, Metric};
 
 fn link(index: u32, up: bool) -> Link {
     Link {
         index,
         name: DeviceName::try_from(["lo", "eth1", "eth2"][index as usize]).unwrap(),
+        altnames: heapless::Vec::new(),
         up,
         carrier: up,
         point_to_point: false,
@@ -1012,4 +1013,42 @@ fn another_name_asks_for_what_was_left_out() {
     };
     mirror.apply(News::Is(Object::Link(renamed)));
     assert_eq!(mirror.needs(), Kinds::ADDRESSES);
+}
+
+/// It has room like one of that name, and is found by either.
+#[test]
+fn a_device_is_known_by_an_alternative_name() {
+    const LONG: &str = "wlp0s20f3-an-alternative-name";
+    let mut mirror = Box::new(Mirror::new());
+    watch(&mut mirror, &[Named::Device(LONG.try_into().unwrap())]);
+    let called = |names: &[&str]| Link {
+        index: 5,
+        name: "wan".try_into().unwrap(),
+        altnames: names.iter().map(|name| NameHash::of(name)).collect(),
+        ..link(0, true)
+    };
+    mirror.apply(News::Is(Object::Link(called(&["enp3s0"]))));
+    mirror.apply(News::Is(Object::Address(address(5, "192.0.2.7/24"))));
+    assert!(mirror.links().is_empty());
+    let changed = mirror.apply(News::Is(Object::Link(called(&["enp3s0", LONG]))));
+    assert_eq!(changed, Kinds::LINKS);
+    assert!(mirror.needs().has(Kinds::ADDRESSES), "they were left out");
+    for name in ["wan", LONG] {
+        assert_eq!(mirror.link_named(name).map(|link| link.index), Some(5));
+    }
+    // Another's own name comes first: it is the newer one, as no two have one name.
+    let named = Link {
+        index: 6,
+        name: "wlp0s20f3-an".try_into().unwrap(),
+        ..link(0, true)
+    };
+    let mut more = vec![Named::Device(LONG.try_into().unwrap())];
+    more.push(Named::Device("wlp0s20f3-an".try_into().unwrap()));
+    watch(&mut mirror, &more);
+    mirror.apply(News::Is(Object::Link(called(&[LONG, "wlp0s20f3-an"]))));
+    mirror.apply(News::Is(Object::Link(named)));
+    let found = mirror.link_named("wlp0s20f3-an").map(|link| link.index);
+    assert_eq!(found, Some(6));
+    mirror.apply(News::Is(Object::Link(called(&[]))));
+    assert_eq!(mirror.link_named(LONG), None);
 }

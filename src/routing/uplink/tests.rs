@@ -5,7 +5,7 @@ mod own;
 use super::*;
 use crate::config::fixture;
 use crate::routing::mirror::{Aside, Object};
-use crate::routing::objects::RouteKind;
+use crate::routing::objects::{NameHash, RouteKind};
 use crate::types::{Metric, PerFamily};
 
 fn ip(text: &str) -> Option<IpAddr> {
@@ -21,6 +21,7 @@ fn eth1() -> Link {
     Link {
         index: 7,
         name: "eth1".try_into().unwrap(),
+        altnames: Vec::new(),
         up: true,
         carrier: true,
         point_to_point: false,
@@ -101,6 +102,30 @@ fn a_device_with_a_dhcp_lease_is_an_uplink() {
     assert_eq!(resolved(&provider(), Family::V4, &mirror), expected);
     let v6 = resolved(&provider(), Family::V6, &mirror);
     assert_eq!(v6.waiting, Some(Waiting::NoAddress), "families are apart");
+}
+
+/// What is told of it needs its name in the kernel.
+#[test]
+fn a_device_has_its_own_name_whatever_it_is_called() {
+    const LONG: &str = "wlp0s20f3-an-alternative-name";
+    let mut provider = provider();
+    provider.device.v4 = LONG.try_into().unwrap();
+    let mut link = eth1();
+    let resolve = |link: &Link| {
+        let addresses = [address("192.0.2.7/24")];
+        let routes = [via("192.0.2.1", 0)];
+        resolved(
+            &provider,
+            Family::V4,
+            &mirror(link.clone(), &addresses, &routes),
+        )
+    };
+    let unknown = resolve(&link);
+    assert_eq!(unknown.waiting, Some(Waiting::NoDevice));
+    assert_eq!(unknown.device, "", "no part of it may be taken for a name");
+    link.altnames.push(NameHash::of(LONG)).unwrap();
+    let known = resolve(&link);
+    assert_eq!((known.device.as_str(), known.waiting), ("eth1", None));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The fields of the snapshot's parts, in their order on the control socket.
 
 use super::{
-    Check, CheckState, Counters, Header, Path, ProviderHead, ProviderState, Reason, Rtt, Terms,
+    Check, CheckState, Counters, Header, ManualRoute, Path, ProviderHead, ProviderState, Reason,
+    Rtt, Terms,
 };
 use crate::types::{
     Duration, Duty, Family, LastResort, Lead, Metric, Name, Preempt, State, Verdict,
@@ -25,11 +26,7 @@ impl Message for Header {
             &mut fallback.ipv4,
             &mut fallback.ipv6,
         ] {
-            codec.optional(route, |codec, route| {
-                codec.text(&mut route.device);
-                codec.number(&mut route.metric);
-                codec.number(&mut route.table);
-            });
+            pass_route(codec, route);
         }
         for route in &mut self.error_routes {
             codec.optional(route, |codec, route| {
@@ -130,6 +127,14 @@ impl Message for ProviderHead {
     }
 }
 
+fn pass_route(codec: &mut Codec<'_>, route: &mut Option<ManualRoute>) {
+    codec.optional(route, |codec, route| {
+        codec.text(&mut route.device);
+        codec.number(&mut route.metric);
+        codec.number(&mut route.table);
+    });
+}
+
 const VERDICTS: [Verdict; 4] = [
     Verdict::Fresh,
     Verdict::Returning,
@@ -175,6 +180,7 @@ impl Message for Path {
             codec.text(name);
             codec.flag(is_online);
         });
+        pass_route(codec, &mut self.rival);
         let Terms {
             up,
             down,
