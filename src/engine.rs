@@ -238,11 +238,14 @@ impl Engine {
             return;
         };
         let path = self.paths.get_mut(id);
-        if let Some((round, checks)) = path.and_then(|path| path.tick(now)) {
+        if let Some((path, (round, checks))) = path.and_then(|p| p.tick(now).map(|sent| (p, sent)))
+        {
+            let afresh = path.takes_new_identifier(now);
             let pushed = actions.push(Action::Probe {
                 path: id,
                 round,
                 checks,
+                afresh,
             });
             debug_assert!(pushed.is_ok(), "the first or the third of few");
         }

@@ -30,6 +30,8 @@ pub(super) struct Probes {
     pub(super) path: PathId,
     pub(super) round: Round,
     pub(super) checks: CheckSet,
+    /// as another conversation than before
+    pub(super) afresh: bool,
 }
 
 impl<'m> Context<'m> {
@@ -77,11 +79,13 @@ impl<'m> Context<'m> {
                     path,
                     round,
                     checks,
+                    afresh,
                 } => {
                     probes = Some(Probes {
                         path,
                         round,
                         checks,
+                        afresh,
                     })
                 }
                 Action::Routes(family) => self.planned[family] = true,

@@ -93,7 +93,11 @@ impl<'m> Probing<'m> {
             path,
             round,
             checks: CheckSet(checks),
+            afresh,
         } = *probes;
+        if afresh {
+            self.prober.renew(path);
+        }
         if let Some(uplink) = routes.uplink(path)
             && !self.prober.is_open(path)
         {

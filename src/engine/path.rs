@@ -2,6 +2,7 @@
 
 mod judgement;
 mod quality;
+mod renewal;
 mod state;
 
 use super::rounds::Rounds;
@@ -9,6 +10,7 @@ use super::terms::Terms;
 use crate::types::{CheckSet, Duration, Ground, Instant, Measure, PathId, Round, Verdict, Waiting};
 pub use crate::types::{Duty, State};
 use quality::measured;
+use renewal::Renewal;
 use state::PathState;
 
 /// One provider in one family.
@@ -28,6 +30,7 @@ pub struct Path {
     pub(crate) phase: Duration,
     /// Half an interval after the last round. The next one begins no earlier, whatever its uplink or the user does.
     not_before: Instant,
+    renewal: Renewal,
 }
 
 impl Path {
@@ -42,6 +45,7 @@ impl Path {
             rounds: Rounds::new(),
             phase: Duration::ZERO,
             not_before: Instant::ZERO,
+            renewal: Renewal::NEW,
         }
     }
 
@@ -255,6 +259,14 @@ impl Path {
             return None;
         }
         Some(self.rounds.begin(now, terms)).filter(|(_, asked)| *asked != CheckSet(0))
+    }
+
+    /// A round begins: whether its probes have another identifier than those before.
+    pub(crate) fn takes_new_identifier(&mut self, now: Instant) -> bool {
+        let timeout = self.terms.as_ref().map(|terms| terms.timing.timeout);
+        let apart = timeout.unwrap_or_default();
+        self.renewal
+            .begin_round(self.verdict() == Verdict::Offline, apart, now)
     }
 
     /// Judges the rounds that can be judged. Returns why the verdict changed, if it did, and the checks that the last round

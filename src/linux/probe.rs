@@ -5,6 +5,7 @@
 //! | [`prober`] | sends the probes of all types, receives their answers |
 //! | [`icmp`] | the raw sockets that send echo requests and receive their answers |
 //! | [`session`] | the sessions of checks with servers, over TCP and UDP |
+//! | `ports` | their local ports, which do not come again soon |
 //! | [`packet`] | the packet sockets for ARP and neighbour discovery |
 //! | [`exec`] | the commands of `exec` checks |
 //! | [`share`] | how the room for sessions and commands is shared |
@@ -14,6 +15,7 @@ mod bpf;
 pub mod exec;
 pub mod icmp;
 pub mod packet;
+mod ports;
 pub mod prober;
 pub mod session;
 pub mod share;

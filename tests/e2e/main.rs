@@ -37,6 +37,7 @@
 //! | [`walk`] | after each step of a random walk, the status is what the kernel does |
 //! | [`load`] | a daemon that is busy, stopped or flooded by clients, and its resources |
 //! | [`query`] | a datagram to a target, and its result |
+//! | [`redial`] | modems whose NAT keeps what it knew when their outer address changes |
 //! | [`inspect`] | helpers: our routes, kernel events, resource usage, the status |
 #![allow(clippy::unwrap_used)] // helpers of tests are test code, too, which the lint cannot know
 
@@ -68,6 +69,7 @@ pub mod pin;
 pub mod preempt;
 pub mod probe;
 pub mod query;
+pub mod redial;
 pub mod refused;
 pub mod reload;
 pub mod routes;

@@ -1,5 +1,5 @@
-//! Socket filters. They pass echo replies with a path's identifier, ICMP errors that quote a request with it, and answers
-//! of neighbours.
+//! Socket filters. They pass echo replies with a path's identifiers, ICMP errors that quote a request with one, and
+//! answers of neighbours.
 //!
 //! All other messages on a router's uplinks (other processes' pings, neighbour discovery, errors for LAN traffic) are
 //! dropped in the kernel: by type, before they are copied for the socket, and the rest by a classic BPF program.
@@ -23,18 +23,22 @@ const ICMP_FILTER: c_int = 1;
 /// linux/icmpv6.h: 256 bits, one per type, likewise.
 const ICMPV6_FILTER: c_int = 1;
 
-/// Attaches the filters for a family and an identifier to a raw ICMP socket.
-pub(crate) fn attach(socket: BorrowedFd, family: Family, identifier: u16) -> Result<(), Errno> {
+/// Attaches the filters for a family and two identifiers, the present and the former one, to a raw ICMP socket.
+pub(crate) fn attach(
+    socket: BorrowedFd,
+    family: Family,
+    identifiers: [u16; 2],
+) -> Result<(), Errno> {
     let types = types(family);
     match family {
         Family::V4 => {
             ffi::set_words(socket, SOL_RAW, ICMP_FILTER, &blocked_but::<1>(&types))?;
-            ffi::attach_filter(socket, &program_v4(&types, identifier))
+            ffi::attach_filter(socket, &program_v4(&types, identifiers))
         }
         Family::V6 => {
             let blocked = blocked_but::<8>(&types);
             ffi::set_words(socket, IPPROTO_ICMPV6, ICMPV6_FILTER, &blocked)?;
-            ffi::attach_filter(socket, &program_v6(&types, identifier))
+            ffi::attach_filter(socket, &program_v6(&types, identifiers))
         }
     }
 }
@@ -77,48 +81,50 @@ fn blocked_but<const WORDS: usize>(types: &Types) -> [u32; WORDS] {
 }
 
 /// The packet begins with its IPv4 header; X holds that header's length.
-fn program_v4(types: &Types, identifier: u16) -> [sock_filter; 19] {
+fn program_v4(types: &Types, [present, former]: [u16; 2]) -> [sock_filter; 20] {
     [
         statement(BPF_LDX | BPF_B | BPF_MSH, 0),
         load(BPF_B | BPF_IND, 0), // the type
         equal(types.reply, 12, 0),
-        equal(types.unreachable, 0, 13),
+        equal(types.unreachable, 0, 15),
         // an error: the quoted header begins at X + 8
         load(BPF_B | BPF_IND, 8 + 9), // the quoted protocol
-        equal(types.protocol, 0, 11),
+        equal(types.protocol, 0, 13),
         load(BPF_B | BPF_IND, 8), // add the quoted header's length to X
         statement(BPF_ALU | BPF_AND | BPF_K, 0xf),
         statement(BPF_ALU | BPF_LSH | BPF_K, 2),
         statement(BPF_ALU | BPF_ADD | BPF_X, 0),
         statement(BPF_MISC | BPF_TAX, 0),
         load(BPF_B | BPF_IND, 8), // the quoted type
-        equal(types.request, 0, 4),
+        equal(types.request, 0, 6),
         load(BPF_H | BPF_IND, 8 + 4), // the quoted identifier
-        equal(identifier, 3, 2),
+        equal(present, 3, 2),
         load(BPF_H | BPF_IND, 4), // a reply: its identifier
-        equal(identifier, 1, 0),
-        statement(BPF_RET | BPF_K, 0),
+        equal(present, 1, 0),
+        equal(former, 0, 1),
         statement(BPF_RET | BPF_K, u32::MAX),
+        statement(BPF_RET | BPF_K, 0),
     ]
 }
 
 /// The packet begins with its ICMPv6 header.
-fn program_v6(types: &Types, identifier: u16) -> [sock_filter; 13] {
+fn program_v6(types: &Types, [present, former]: [u16; 2]) -> [sock_filter; 14] {
     [
         load(BPF_B | BPF_ABS, 0), // the type
         equal(types.reply, 7, 0),
-        equal(types.unreachable, 0, 8),
+        equal(types.unreachable, 0, 10),
         // an error: the quoted header begins at 8 and is 40 long
         load(BPF_B | BPF_ABS, 8 + 6), // the quoted next header
-        equal(types.protocol, 0, 6),
+        equal(types.protocol, 0, 8),
         load(BPF_B | BPF_ABS, 48), // the quoted type
-        equal(types.request, 0, 4),
+        equal(types.request, 0, 6),
         load(BPF_H | BPF_ABS, 48 + 4), // the quoted identifier
-        equal(identifier, 3, 2),
+        equal(present, 3, 2),
         load(BPF_H | BPF_ABS, 4), // a reply: its identifier
-        equal(identifier, 1, 0),
-        statement(BPF_RET | BPF_K, 0),
+        equal(present, 1, 0),
+        equal(former, 0, 1),
         statement(BPF_RET | BPF_K, u32::MAX),
+        statement(BPF_RET | BPF_K, 0),
     ]
 }
 

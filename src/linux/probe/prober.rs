@@ -96,11 +96,23 @@ impl Prober {
     ) -> Result<(), Fault> {
         self.sessions.drop_path(path);
         self.neighbours.close(path); // opened when needed
+        // What NAT keeps of the former address is of no use.
+        self.echoes.renew(path);
         self.echoes.bind(path, &uplink.device, uplink.address)?;
         let Some(fd) = self.echoes.fd(path) else {
             return Ok(());
         };
         register(fd, Source::Echo(path.index()), Interest::READ, true).map_err(fault)
+    }
+
+    /// The probes of a path are a new conversation from now on, to NAT on the way.
+    pub(crate) fn renew(&mut self, path: PathId) {
+        self.echoes.renew(path);
+    }
+
+    /// The probes are a command's, not the daemon's.
+    pub(crate) fn by_hand(&mut self) {
+        self.echoes.by_hand();
     }
 
     /// Whether a path's raw socket is open.
