@@ -66,6 +66,8 @@ pub const SILENCE_APART: Duration = Duration::from_secs(1);
 pub const IDENTIFIER_ROUNDS: u8 = 5;
 /// See [`IDENTIFIER_ROUNDS`].
 pub const IDENTIFIER_APART: Duration = Duration::from_secs(2);
+/// Rounds without an arrival until answers are no longer said to be dropped on this machine.
+pub const CUT_OFF_ROUNDS: u8 = 20;
 /// Answered rounds that are needed before latency and jitter are judged.
 pub const QUALITY_ROUNDS_MIN: u32 = 5;
 /// Rounds of different paths are this far apart (or a quarter of the interval, if that is less), or are sent together: a

@@ -8,7 +8,7 @@ use super::token::Token;
 use crate::config::Config;
 use crate::engine::{Action, Actions, Engine, Event};
 use crate::linux::poll::{Interest, Poller};
-use crate::types::{CheckSet, Family, Instant, PathId, PerFamily, Round};
+use crate::types::{CheckSet, DeviceName, Family, Instant, PathId, PerFamily, Round};
 
 /// The engine, and the actions that are not carried out yet. Except for probes, one flag per action is enough: only the
 /// latest state counts.
@@ -61,6 +61,13 @@ impl<'m> Context<'m> {
     pub(super) fn tick(&mut self, now: Instant) -> Option<Probes> {
         let actions = self.engine.handle(Event::Tick, now);
         self.take(&actions)
+    }
+
+    /// Tells the engine that answers to a path's probes are dropped on this machine.
+    pub(super) fn answers_dropped(&mut self, path: PathId, device: &DeviceName, now: Instant) {
+        let actions = self.engine.answers_dropped(path, device, now);
+        let probes = self.take(&actions);
+        debug_assert!(probes.is_none(), "only time asks for probes");
     }
 
     /// Puts a configuration into force.

@@ -8,6 +8,7 @@ use super::context::{Context, Probes};
 use super::routes::RouteSync;
 use super::token::Token;
 use crate::config::{Check, Config};
+use crate::engine::path::Path;
 use crate::engine::{Engine, Event};
 use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, WINDOW_MAX};
 use crate::linux::clock::now;
@@ -95,6 +96,7 @@ impl<'m> Probing<'m> {
             checks: CheckSet(checks),
             afresh,
         } = *probes;
+        self.look_for_arrivals(path, cx, routes, now);
         if afresh {
             self.prober.renew(path);
         }
@@ -128,6 +130,25 @@ impl<'m> Probing<'m> {
                     now,
                 ),
             }
+        }
+        if let Some(uplink) = routes.uplink(path).filter(|_| is_silent(cx.engine, path)) {
+            self.prober.watch_arrivals(path, uplink);
+        }
+    }
+
+    /// Tells the engine of answers that arrive at a silent path's device and do not reach us.
+    fn look_for_arrivals(
+        &mut self,
+        path: PathId,
+        cx: &mut Context<'_>,
+        routes: &RouteSync<'_>,
+        now: Instant,
+    ) {
+        let find = |path, check| question(cx.engine, routes, path, check);
+        if self.prober.is_cut_off(path, &find)
+            && let Some(uplink) = routes.uplink(path)
+        {
+            cx.answers_dropped(path, &uplink.device, now);
         }
     }
 
@@ -191,6 +212,8 @@ impl<'m> Probing<'m> {
             self.catch_up(cx, routes);
         }
         self.give_up(cx, routes, now);
+        let engine = &*cx.engine;
+        self.prober.keep_watches(&|path| is_silent(engine, path));
         for place in &mut self.lacking {
             let is_over = |(_, until): &mut (Room, Instant)| *until <= now;
             cx.warnings_due |= place.take_if(is_over).is_some();
@@ -290,6 +313,10 @@ impl<'m> Probing<'m> {
     pub(super) fn stop(&mut self) {
         self.prober.stop();
     }
+}
+
+fn is_silent(engine: &Engine, path: PathId) -> bool {
+    engine.path(path).is_some_and(Path::is_silent)
 }
 
 /// A check of a path, by its number.

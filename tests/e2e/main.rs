@@ -34,6 +34,7 @@
 //! | [`netifd_death`] | the same, killed and started again |
 //! | [`netifd_prefix`] | the same, with a delegated prefix only |
 //! | [`foreign_files`] | wrong files in place of configuration and pin; the format of the status |
+//! | [`cut_off`] | answers that arrive and are dropped on this machine |
 //! | [`walk`] | after each step of a random walk, the status is what the kernel does |
 //! | [`load`] | a daemon that is busy, stopped or flooded by clients, and its resources |
 //! | [`query`] | a datagram to a target, and its result |
@@ -45,6 +46,7 @@ pub mod answers;
 pub mod asked;
 pub mod checks;
 pub mod crowd;
+pub mod cut_off;
 pub mod error_routes;
 pub mod exec;
 pub mod explain;

@@ -4,16 +4,19 @@
 //! All other messages on a router's uplinks (other processes' pings, neighbour discovery, errors for LAN traffic) are
 //! dropped in the kernel: by type, before they are copied for the socket, and the rest by a classic BPF program.
 
+use core::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
+use heapless::Vec;
 use nix::errno::Errno;
 use nix::libc::{
-    BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_IND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD,
-    BPF_LDX, BPF_LSH, BPF_MISC, BPF_MSH, BPF_RET, BPF_TAX, BPF_X, IPPROTO_ICMPV6, c_int,
-    sock_filter,
+    BPF_ABS, BPF_ADD, BPF_ALU, BPF_AND, BPF_B, BPF_H, BPF_IMM, BPF_IND, BPF_JEQ, BPF_JMP, BPF_K,
+    BPF_LD, BPF_LDX, BPF_LSH, BPF_MISC, BPF_MSH, BPF_RET, BPF_TAX, BPF_W, BPF_X, ETH_P_IP,
+    ETH_P_IPV6, IPPROTO_ICMPV6, c_int, sock_filter,
 };
 
 use super::super::ffi;
+use crate::limits::PATH_CHECKS_MAX;
 use crate::types::Family;
 use crate::wire::icmp::{Types, types};
 
@@ -67,6 +70,75 @@ pub(crate) fn attach_neighbours(socket: BorrowedFd, family: Family) -> Result<()
             ],
         ),
     }
+}
+
+/// The server of a session, and the session's local port.
+pub(crate) type Server = (IpAddr, u16);
+
+/// The most instructions of the filter for arrivals.
+const ARRIVALS_MAX: usize = 24 + 5 * PATH_CHECKS_MAX;
+
+/// The protocol number of a family's ICMP.
+pub(crate) fn icmp(family: Family) -> u8 {
+    types(family).protocol
+}
+
+/// Attaches a filter to a packet socket that passes, of what arrives for this machine, echo replies with one of these
+/// identifiers, and packets of these servers to the ports of their sessions. Packets begin after the link header.
+pub(crate) fn attach_arrivals(
+    socket: BorrowedFd,
+    family: Family,
+    identifiers: [u16; 2],
+    servers: impl Iterator<Item = Server>,
+) -> Result<(), Errno> {
+    const ACCEPT: u32 = u32::MAX;
+    const DROP: u32 = 0;
+    // linux/filter.h: SKF_AD_OFF, SKF_AD_PROTOCOL, SKF_AD_PKTTYPE; linux/if_packet.h: PACKET_HOST is 0
+    const OF_PACKET: u32 = (-0x1000_i32).cast_unsigned();
+    let types = types(family);
+    let [present, former] = identifiers;
+    // X holds the length of the IP header. Of an IPv6 source, its last 32 bits are compared.
+    let (ethernet, header, protocol_at, source_at) = match family {
+        Family::V4 => (ETH_P_IP, statement(BPF_LDX | BPF_B | BPF_MSH, 0), 9, 12),
+        Family::V6 => (ETH_P_IPV6, statement(BPF_LDX | BPF_W | BPF_IMM, 40), 6, 20),
+    };
+    let mut program: Vec<sock_filter, ARRIVALS_MAX> = Vec::new();
+    let begin = [
+        load(BPF_B | BPF_ABS, OF_PACKET + 4),
+        equal(0_u8, 1, 0),
+        statement(BPF_RET | BPF_K, DROP),
+        load(BPF_H | BPF_ABS, OF_PACKET),
+        equal(ethernet.cast_unsigned(), 1, 0),
+        statement(BPF_RET | BPF_K, DROP),
+        header,
+        load(BPF_B | BPF_ABS, protocol_at),
+        equal(types.protocol, 0, 7), // else a session's
+        load(BPF_B | BPF_IND, 0),
+        equal(types.reply, 0, 4),
+        load(BPF_H | BPF_IND, 4),
+        equal(present, 1, 0),
+        equal(former, 0, 1),
+        statement(BPF_RET | BPF_K, ACCEPT),
+        statement(BPF_RET | BPF_K, DROP),
+        load(BPF_W | BPF_ABS, source_at),
+    ];
+    program.extend(begin);
+    for (server, port) in servers.take(PATH_CHECKS_MAX) {
+        let source = match server {
+            IpAddr::V4(server) => server.to_bits(),
+            #[allow(clippy::cast_possible_truncation)] // as said above
+            IpAddr::V6(server) => server.to_bits() as u32,
+        };
+        program.extend([
+            equal(source, 0, 4),
+            load(BPF_H | BPF_IND, 2),
+            equal(port, 0, 1),
+            statement(BPF_RET | BPF_K, ACCEPT),
+            load(BPF_W | BPF_ABS, source_at),
+        ]);
+    }
+    program.extend([statement(BPF_RET | BPF_K, DROP)]);
+    ffi::attach_filter(socket, &program)
 }
 
 /// One bit per type, all set except those that pass.

@@ -201,6 +201,18 @@ impl Probes {
         )
     }
 
+    /// The present identifier of a path's probes, and the one before.
+    pub(super) fn identifiers(&self, path: PathId) -> Option<[u16; 2]> {
+        let port = self.ports.get(path.index())?;
+        Some([port.identity.identifier, port.former])
+    }
+
+    /// Parses a message that another socket has seen: the number of its check, and the payload's size.
+    pub(super) fn recognise(&self, path: PathId, message: &[u8]) -> Option<(u8, u16)> {
+        let parsed = self.ports.get(path.index())?.parse(path.family, message);
+        parsed.ok().map(|(probe, size)| (probe.check, size))
+    }
+
     /// A path's entry, which gets its identity at the first call.
     fn port(&mut self, path: PathId) -> Result<&mut Port, Fault> {
         if self.ports.is_empty() {

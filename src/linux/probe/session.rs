@@ -85,6 +85,8 @@ struct Open {
     sent: bool,
     transport: Transport,
     port: u16,
+    /// whom it is connected to
+    server: IpAddr,
     socket: OwnedFd,
     session: Session,
 }
@@ -183,6 +185,7 @@ impl Sessions {
             sent: false,
             transport,
             port,
+            server: to.ip(),
             socket,
             session,
         };
@@ -203,6 +206,12 @@ impl Sessions {
     pub fn asked(&self, serial: Serial) -> Option<Asked> {
         let open = self.open.iter().find(|open| open.serial == serial)?;
         Some(open.asked)
+    }
+
+    /// The servers of a path's sessions, with the sessions' local ports.
+    pub(super) fn servers(&self, path: PathId) -> impl Iterator<Item = (IpAddr, u16)> {
+        let its = self.open.iter().filter(move |open| open.asked.path == path);
+        its.map(|open| (open.server, open.port))
     }
 
     /// Reads a session's ready socket. Returns the result if the session ends.
@@ -385,7 +394,7 @@ impl Sessions {
         };
         register(socket.as_fd(), open.serial, interest(transport), true)?;
         // Closing the old socket removes it from the poller.
-        (open.socket, open.port) = (socket, port);
+        (open.socket, open.port, open.server) = (socket, port, to.ip());
         (open.transport, open.stage, open.sent) = (transport, Stage::Connecting, false);
         Ok(())
     }

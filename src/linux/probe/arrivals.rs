@@ -1,0 +1,142 @@
+//! Whether answers to an offline path's probes arrive at its device, although none reaches us: a firewall or a reverse-path
+//! filter of this machine drops them.
+//!
+//! One packet socket per silent path sees packets before any of these. Its filter passes echo replies with the path's
+//! identifiers and packets of its sessions' servers to their ports. It is not polled: it is read when a round begins.
+
+use core::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use heapless::Vec;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, recv, setsockopt, socket, sockopt,
+};
+
+use super::super::ffi;
+use super::bpf::{self, Server};
+use crate::limits::PATHS_MAX;
+use crate::types::{Family, PathId};
+use crate::wire::icmp::RECEIVE_LEN;
+
+/// Receive buffer in bytes, which the kernel doubles: some replies. Further ones say nothing new.
+const RECEIVE_BUFFER: usize = 4 * 1024;
+/// Packets that are read of one round.
+const READS_MAX: usize = 16;
+
+/// The packet sockets. All zero bytes when new.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    open: Vec<Watch, PATHS_MAX>,
+}
+
+#[derive(Debug)]
+struct Watch {
+    path: PathId,
+    socket: OwnedFd,
+    /// an answer was there when the last round began, and nothing has reached us since
+    arrived: bool,
+}
+
+/// What a packet at the device is.
+pub(super) enum Arrival<'b> {
+    /// an ICMP message, as a raw socket would receive it, and its source
+    Echo(&'b [u8], IpAddr),
+    /// from a session's server
+    Session,
+}
+
+impl Arrivals {
+    pub(super) const fn new() -> Arrivals {
+        Arrivals { open: Vec::new() }
+    }
+
+    /// Watches a path's device. Called after each of its rounds: the filter follows identifiers and sessions.
+    pub(super) fn watch(
+        &mut self,
+        path: PathId,
+        device: u32,
+        identifiers: [u16; 2],
+        servers: impl Iterator<Item = Server>,
+    ) -> Result<(), Errno> {
+        let known = self.open.iter().find(|watch| watch.path == path);
+        if let Some(watch) = known {
+            return bpf::attach_arrivals(watch.socket.as_fd(), path.family, identifiers, servers);
+        }
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        // Without a protocol the socket receives nothing until the filter is attached.
+        let socket = socket(AddressFamily::Packet, SockType::Datagram, flags, None)?;
+        bpf::attach_arrivals(socket.as_fd(), path.family, identifiers, servers)?;
+        setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
+        // It spares the kernel copies of what is sent; unknown before Linux 4.20, where the filter drops them.
+        let _ = ffi::set_words(
+            socket.as_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_IGNORE_OUTGOING,
+            &[1],
+        );
+        // All protocols: such sockets come before the rules at the device's ingress, which may drop packets, too.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it has 16 bits
+        ffi::bind_to_link(socket.as_fd(), device, libc::ETH_P_ALL as u16)?;
+        let watch = Watch {
+            path,
+            socket,
+            arrived: false,
+        };
+        self.open.push(watch).map_err(|_| Errno::ENOBUFS)
+    }
+
+    /// A round of a path begins: whether an answer had arrived when the one before began, and nothing reached us since.
+    /// `is_answer` says which arrivals are answers.
+    pub(super) fn look(&mut self, path: PathId, is_answer: &dyn Fn(Arrival<'_>) -> bool) -> bool {
+        let Some(watch) = self.open.iter_mut().find(|watch| watch.path == path) else {
+            return false;
+        };
+        let mut buffer = [0; RECEIVE_LEN];
+        let before = watch.arrived;
+        watch.arrived = false;
+        for _ in 0..READS_MAX {
+            let read = recv(watch.socket.as_raw_fd(), &mut buffer, MsgFlags::empty());
+            let Ok(length) = read else {
+                break;
+            };
+            let packet = buffer.get(..length).unwrap_or_default();
+            watch.arrived |= arrival(path.family, packet).is_some_and(is_answer);
+        }
+        before
+    }
+
+    /// Something has reached us.
+    pub(super) fn heard(&mut self, path: PathId) {
+        if let Some(watch) = self.open.iter_mut().find(|watch| watch.path == path) {
+            watch.arrived = false;
+        }
+    }
+
+    /// Watches only these paths.
+    pub(super) fn keep(&mut self, is_kept: &dyn Fn(PathId) -> bool) {
+        // An empty list is not written to: that would touch its memory pages.
+        if !self.open.is_empty() {
+            self.open.retain(|watch| is_kept(watch.path));
+        }
+    }
+}
+
+/// Reads the source, and whether it is ICMP: the filter has seen to the rest.
+fn arrival(family: Family, packet: &[u8]) -> Option<Arrival<'_>> {
+    let (protocol, source, message): (u8, IpAddr, _) = match family {
+        Family::V4 => {
+            let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
+            (*packet.get(9)?, source.into(), packet)
+        }
+        Family::V6 => {
+            let source: [u8; 16] = packet.get(8..24)?.try_into().ok()?;
+            (*packet.get(6)?, source.into(), packet.get(40..)?)
+        }
+    };
+    Some(match protocol == bpf::icmp(family) {
+        true => Arrival::Echo(message, source),
+        false => Arrival::Session,
+    })
+}
