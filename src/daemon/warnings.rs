@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::asking::Asking;
+use super::flux;
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
@@ -82,6 +83,14 @@ pub(super) fn advice(what: fmt::Arguments<'_>) -> Option<Cure> {
     })
 }
 
+/// A cure that is a command.
+pub(super) fn command(what: fmt::Arguments<'_>) -> Option<Cure> {
+    Some(Cure {
+        is_command: true,
+        text: text(what),
+    })
+}
+
 const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way";
 const LEAVE_IT: &str = "`/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
      `failover import-mwan3` makes a configuration of mwan3's";
@@ -140,6 +149,7 @@ impl Warnings {
         }
         // First those of few: another program's rules may be many.
         asking.warn(&snapshot, self);
+        flux::warn(&snapshot, self);
         for family in Family::ALL {
             self.warn_of_family(family, &snapshot);
             self.warn_of_neighbours(family, &snapshot, routes.manual(family));

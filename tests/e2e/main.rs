@@ -35,6 +35,7 @@
 //! | [`netifd_prefix`] | the same, with a delegated prefix only |
 //! | [`foreign_files`] | wrong files in place of configuration and pin; the format of the status |
 //! | [`cut_off`] | answers that arrive and are dropped on this machine |
+//! | [`flux`] | two providers on one link |
 //! | [`walk`] | after each step of a random walk, the status is what the kernel does |
 //! | [`load`] | a daemon that is busy, stopped or flooded by clients, and its resources |
 //! | [`query`] | a datagram to a target, and its result |
@@ -51,6 +52,7 @@ pub mod error_routes;
 pub mod exec;
 pub mod explain;
 pub mod external_changes;
+pub mod flux;
 pub mod foreign;
 pub mod foreign_files;
 pub mod hooks;
