@@ -441,7 +441,7 @@ impl Sessions {
         for left in (0..PORTS_TRIED).rev() {
             let wanted = if left == 0 { 0 } else { self.ports.next() };
             let (socket, port) = match bound(transport, to, outlet, wanted) {
-                Err(Errno::EADDRINUSE) => continue,
+                Err(Errno::EADDRINUSE | Errno::EACCES) => continue,
                 bound => bound?,
             };
             if self.open.iter().any(|open| open.port == port) {
