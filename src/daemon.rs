@@ -264,6 +264,7 @@ impl Daemon<'_> {
                 probing: &self.probing,
                 netifd: &self.netifd,
                 pin: &self.pin,
+                strayed: self.cx.strayed,
             });
         }
     }

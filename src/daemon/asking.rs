@@ -140,7 +140,7 @@ impl Asking {
         let families = [&self.families.v4, &self.families.v6];
         let observed = families.into_iter().chain(&self.ways_back);
         let next = observed.filter_map(|o| o.suspicion.next_deadline()).min();
-        let flux = flux::find(&Snapshot::of(cx.engine, routes, now))
+        let flux = flux::find(&Snapshot::of(cx.engine, routes, now), cx.strayed)
             .next()
             .is_some();
         cx.warnings_due |= flux || self.flux;

@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 
+use super::flux::Strayed;
 use super::token::Token;
 use crate::config::Config;
 use crate::engine::{Action, Actions, Engine, Event};
@@ -19,6 +20,8 @@ pub(super) struct Context<'m> {
     pub(super) planned: PerFamily<bool>,
     /// Something that warnings depend on has changed.
     pub(super) warnings_due: bool,
+    /// Providers whose answers in IPv4 come in by another's device.
+    pub(super) strayed: Strayed,
     /// There may be a transition that hooks were not told.
     pub(super) hooks_due: bool,
     /// The saved state must be written.
@@ -42,6 +45,7 @@ impl<'m> Context<'m> {
             poller: Poller::new()?,
             planned: PerFamily { v4: true, v6: true },
             warnings_due: true,
+            strayed: Strayed::default(),
             hooks_due: true,
             save_due: true,
         })

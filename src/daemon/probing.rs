@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use nix::errno::Errno;
 
 use super::context::{Context, Probes};
+use super::flux;
 use super::routes::RouteSync;
 use super::token::Token;
 use crate::config::{Check, Config};
@@ -17,7 +18,7 @@ use crate::linux::probe::exec::{Asked, Finished, NotStarted};
 use crate::linux::probe::prober::{News, Prober, Question, Source};
 use crate::linux::probe::share::Room;
 use crate::routing::uplink::Uplink;
-use crate::types::{CheckSet, Duration, Fault, Instant, PathId};
+use crate::types::{CheckSet, Duration, Family, Fault, Instant, PathId};
 
 /// The most answers of a path that are read at once: as many as its rounds can have.
 const WAITING_MAX: usize = WINDOW_MAX * PATH_CHECKS_MAX;
@@ -132,11 +133,13 @@ impl<'m> Probing<'m> {
             }
         }
         if let Some(uplink) = routes.uplink(path).filter(|_| is_silent(cx.engine, path)) {
-            self.prober.watch_arrivals(path, uplink);
+            let anywhere = flux::has_twin(cx.engine.config(), routes, path);
+            let device = if anywhere { 0 } else { uplink.index };
+            self.prober.watch_arrivals(path, device);
         }
     }
 
-    /// Tells the engine of answers that arrive at a silent path's device and do not reach us.
+    /// Tells of answers to a silent path's probes that do not reach us: they arrive at its device, or at another's.
     fn look_for_arrivals(
         &mut self,
         path: PathId,
@@ -145,10 +148,15 @@ impl<'m> Probing<'m> {
         now: Instant,
     ) {
         let find = |path, check| question(cx.engine, routes, path, check);
-        if self.prober.is_cut_off(path, &find)
-            && let Some(uplink) = routes.uplink(path)
-        {
+        let found = self.prober.cut_off_at(path, &find);
+        let (Some(device), Some(uplink)) = (found, routes.uplink(path)) else {
+            return;
+        };
+        if device == uplink.index {
             cx.answers_dropped(path, &uplink.device, now);
+        } else if !cx.strayed.contains(path.slot) {
+            cx.strayed.insert(path.slot);
+            cx.warnings_due = true;
         }
     }
 
@@ -214,6 +222,16 @@ impl<'m> Probing<'m> {
         self.give_up(cx, routes, now);
         let engine = &*cx.engine;
         self.prober.keep_watches(&|path| is_silent(engine, path));
+        let heard = |slot| {
+            !is_silent(
+                engine,
+                PathId {
+                    slot,
+                    family: Family::V4,
+                },
+            )
+        };
+        cx.warnings_due |= cx.strayed.remove_if(heard);
         for place in &mut self.lacking {
             let is_over = |(_, until): &mut (Room, Instant)| *until <= now;
             cx.warnings_due |= place.take_if(is_over).is_some();

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::asking::Asking;
-use super::flux;
+use super::flux::{self, Strayed};
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
@@ -38,6 +38,7 @@ pub(super) struct Sources<'a> {
     pub(super) probing: &'a Probing<'a>,
     pub(super) netifd: &'a NetifdWatch<'a>,
     pub(super) pin: &'a Pin,
+    pub(super) strayed: Strayed,
 }
 
 impl Warnings {
@@ -129,6 +130,7 @@ impl Warnings {
             probing,
             netifd,
             pin,
+            strayed,
         } = *sources;
         for warning in self.config.clone() {
             self.add("config", None, format_args!("{warning}"), None);
@@ -149,7 +151,7 @@ impl Warnings {
         }
         // First those of few: another program's rules may be many.
         asking.warn(&snapshot, self);
-        flux::warn(&snapshot, self);
+        flux::warn(&snapshot, strayed, self);
         for family in Family::ALL {
             self.warn_of_family(family, &snapshot);
             self.warn_of_neighbours(family, &snapshot, routes.manual(family));

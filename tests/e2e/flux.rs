@@ -8,45 +8,50 @@ use super::lab::{Daemon, Family, Lab, Namespace, Settings, wait_until};
 
 const GATEWAYS: [&str; 2] = ["192.0.2.1", "192.0.2.254"];
 
-/// A lab with everything in one switch, in IPv4, and the switch.
-fn in_one_switch() -> (Lab, Namespace) {
+/// A lab with everything in one switch, in IPv4, and the switch. Of so many modems; with one, both providers use it.
+fn in_one_switch(modems: usize) -> (Lab, Namespace) {
     let lab = Lab::builder().only_ipv4(1).only_ipv4(2).build();
     let switch = Namespace::new("switch");
+    let id = switch.thread_id();
     switch.ip("link add br0 type bridge\nlink set br0 up");
+    let connect = |port: String| {
+        switch.ip(&format!("link set {port} master br0\nlink set {port} up"));
+    };
     // By default, and not as elsewhere in the lab.
     lab.router.sysctl("ipv4/conf/all/arp_ignore", 0);
     for (number, gateway) in (1..=2).zip(GATEWAYS) {
         lab.remove_device(number);
-        let (own, its) = (&lab.router, &lab.provider(number).gateway);
-        let id = switch.thread_id();
-        own.ip(&format!(
+        lab.router.ip(&format!(
             "link add eth{number} type veth peer name r{number} netns {id}
              addr add 192.0.2.{}/24 dev eth{number}
              link set eth{number} up",
             number + 1
         ));
-        its.ip(&format!(
+        connect(format!("r{number}"));
+        if number > modems {
+            continue;
+        }
+        let modem = &lab.provider(number).gateway;
+        modem.ip(&format!(
             "link add line type veth peer name g{number} netns {id}
              addr add {gateway}/24 dev line
              link set line up"
         ));
         // It soon asks again whom it knows.
-        its.sysctls(&[
+        modem.sysctls(&[
             ("ipv4/neigh/line/base_reachable_time_ms", 1000),
             ("ipv4/neigh/line/delay_first_probe_time", 1),
             ("ipv4/neigh/line/ucast_solicit", 1),
         ]);
-        for port in [format!("g{number}"), format!("r{number}")] {
-            switch.ip(&format!("link set {port} master br0\nlink set {port} up"));
-        }
+        connect(format!("g{number}"));
     }
     (lab, switch)
 }
 
-fn settings(lab: &Lab) -> Settings {
+fn settings(lab: &Lab, gateways: [&str; 2]) -> Settings {
     let settings = Settings::learning(lab).without_section("check", "google6");
     (1..=2)
-        .zip(GATEWAYS)
+        .zip(gateways)
         .fold(settings, |settings, (number, gateway)| {
             settings.list("provider", &format!("isp{number}"), "gateway", gateway)
         })
@@ -62,47 +67,57 @@ fn cures(daemon: &Daemon) -> Vec<String> {
         .collect()
 }
 
+/// A modem takes the first answer, by chance: until it is the wrong one, it is made to ask again.
+fn goes_offline(lab: &Lab, daemon: &Daemon, modems: usize) {
+    let is_offline = || {
+        for number in 1..=modems {
+            let modem = &lab.provider(number).gateway;
+            modem.run(&["ip", "neigh", "flush", "dev", "line"]);
+        }
+        let mut states = daemon.path_states().into_iter();
+        states.any(|(_, _, state)| state == "offline")
+    };
+    assert!(wait_until(2 * SOON, is_offline), "{}", daemon.log());
+}
+
+fn is_told_of_and_cured(modems: usize, gateways: [&str; 2]) {
+    let (lab, _switch) = in_one_switch(modems);
+    let daemon = Daemon::start(&lab.router, &settings(&lab, gateways));
+    goes_offline(&lab, &daemon, modems);
+    let told = || !cures(&daemon).is_empty();
+    assert!(wait_until(SOON, told), "{:#}", daemon.status());
+    let command = cures(&daemon);
+    let expected = "sysctl -w net.ipv4.conf.eth1.arp_ignore=1 net.ipv4.conf.eth2.arp_ignore=1";
+    assert_eq!(command, [expected]);
+    lab.router.run(&["sh", "-c", &command[0]]);
+    let all_online = || {
+        let mut states = daemon.path_states().into_iter();
+        states.all(|(_, _, state)| state == "online")
+    };
+    assert!(wait_until(4 * SOON, all_online), "{}", daemon.log());
+    let gone = || cures(&daemon).is_empty();
+    assert!(wait_until(SOON, gone), "{:#}", daemon.status());
+}
+
 #[test]
 fn two_providers_in_one_switch_are_told_of_and_cured() {
-    in_lab(|| {
-        let (lab, _switch) = in_one_switch();
-        let daemon = Daemon::start(&lab.router, &settings(&lab));
-        // A modem takes the first answer, by chance: until it is the wrong one, it asks again.
-        let is_offline = || {
-            for number in 1..=2 {
-                lab.provider(number)
-                    .gateway
-                    .run(&["ip", "neigh", "flush", "dev", "line"]);
-            }
-            let mut states = daemon.path_states().into_iter();
-            states.any(|(_, _, state)| state == "offline")
-        };
-        assert!(wait_until(2 * SOON, is_offline), "{}", daemon.log());
-        let told = || !cures(&daemon).is_empty();
-        assert!(wait_until(SOON, told), "{:#}", daemon.status());
-        let cures_told = cures(&daemon);
-        let expected = "sysctl -w net.ipv4.conf.eth1.arp_ignore=1 net.ipv4.conf.eth2.arp_ignore=1";
-        assert_eq!(cures_told, [expected]);
-        lab.router.run(&["sh", "-c", &cures_told[0]]);
-        let all_online = || {
-            daemon
-                .path_states()
-                .iter()
-                .all(|(_, _, state)| state == "online")
-        };
-        assert!(wait_until(4 * SOON, all_online), "{}", daemon.log());
-        let gone = || cures(&daemon).is_empty();
-        assert!(wait_until(SOON, gone), "{:#}", daemon.status());
-    });
+    in_lab(|| is_told_of_and_cured(2, GATEWAYS));
+}
+
+/// Two lines of one provider by one modem, as by macvlan devices: the gateway is the same. That answers come in by the wrong
+/// device tells it from two links.
+#[test]
+fn two_providers_with_one_gateway_are_told_of_when_answers_stray() {
+    in_lab(|| is_told_of_and_cured(1, [GATEWAYS[0]; 2]));
 }
 
 /// One device is cured already; a filter by route is one, too; and so is the setting for all devices.
 #[test]
 fn what_is_cured_is_not_told_of() {
     in_lab(|| {
-        let (lab, _switch) = in_one_switch();
+        let (lab, _switch) = in_one_switch(2);
         lab.router.sysctl("ipv4/conf/eth1/arp_filter", 1);
-        let daemon = Daemon::start(&lab.router, &settings(&lab));
+        let daemon = Daemon::start(&lab.router, &settings(&lab, GATEWAYS));
         let told = || cures(&daemon) == ["sysctl -w net.ipv4.conf.eth2.arp_ignore=1"];
         assert!(wait_until(SOON, told), "{:#}", daemon.status());
         lab.router.sysctl("ipv4/conf/all/arp_ignore", 2);

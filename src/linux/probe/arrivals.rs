@@ -11,7 +11,7 @@ use heapless::Vec;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, recv, setsockopt, socket, sockopt,
+    AddressFamily, LinkAddr, SockFlag, SockType, recvfrom, setsockopt, socket, sockopt,
 };
 
 use super::super::ffi;
@@ -35,8 +35,8 @@ pub(super) struct Arrivals {
 struct Watch {
     path: PathId,
     socket: OwnedFd,
-    /// an answer was there when the last round began, and nothing has reached us since
-    arrived: bool,
+    /// An answer was there when the last round began, and nothing has reached us since: the index of its device.
+    arrived: Option<u32>,
 }
 
 /// What a packet at the device is.
@@ -52,7 +52,8 @@ impl Arrivals {
         Arrivals { open: Vec::new() }
     }
 
-    /// Watches a path's device. Called after each of its rounds: the filter follows identifiers and sessions.
+    /// Watches a path's device, or all devices if it is 0. Called after each of its rounds: the filter follows identifiers
+    /// and sessions.
     pub(super) fn watch(
         &mut self,
         path: PathId,
@@ -82,27 +83,31 @@ impl Arrivals {
         let watch = Watch {
             path,
             socket,
-            arrived: false,
+            arrived: None,
         };
         self.open.push(watch).map_err(|_| Errno::ENOBUFS)
     }
 
-    /// A round of a path begins: whether an answer had arrived when the one before began, and nothing reached us since.
-    /// `is_answer` says which arrivals are answers.
-    pub(super) fn look(&mut self, path: PathId, is_answer: &dyn Fn(Arrival<'_>) -> bool) -> bool {
-        let Some(watch) = self.open.iter_mut().find(|watch| watch.path == path) else {
-            return false;
-        };
+    /// A round of a path begins: at which device an answer had arrived when the one before began, if nothing reached us
+    /// since. `is_answer` says which arrivals are answers.
+    pub(super) fn look(
+        &mut self,
+        path: PathId,
+        is_answer: &dyn Fn(Arrival<'_>) -> bool,
+    ) -> Option<u32> {
+        let watch = self.open.iter_mut().find(|watch| watch.path == path)?;
         let mut buffer = [0; RECEIVE_LEN];
         let before = watch.arrived;
-        watch.arrived = false;
+        watch.arrived = None;
         for _ in 0..READS_MAX {
-            let read = recv(watch.socket.as_raw_fd(), &mut buffer, MsgFlags::empty());
-            let Ok(length) = read else {
+            let read = recvfrom::<LinkAddr>(watch.socket.as_raw_fd(), &mut buffer);
+            let Ok((length, Some(from))) = read else {
                 break;
             };
             let packet = buffer.get(..length).unwrap_or_default();
-            watch.arrived |= arrival(path.family, packet).is_some_and(is_answer);
+            if arrival(path.family, packet).is_some_and(is_answer) {
+                watch.arrived = u32::try_from(from.ifindex()).ok();
+            }
         }
         before
     }
@@ -110,7 +115,7 @@ impl Arrivals {
     /// Something has reached us.
     pub(super) fn heard(&mut self, path: PathId) {
         if let Some(watch) = self.open.iter_mut().find(|watch| watch.path == path) {
-            watch.arrived = false;
+            watch.arrived = None;
         }
     }
 

@@ -99,7 +99,7 @@ impl Probes {
             return;
         };
         let present = port.identity.identifier;
-        let next = of_class(present.wrapping_add(IDENTIFIERS_APART), class);
+        let next = after(present, class);
         if let Ok(socket) = &port.socket
             && bpf::attach(socket.as_fd(), path.family, [next, present]).is_err()
         {
@@ -283,6 +283,11 @@ const _: () = assert!(
     "identifiers that are counted beyond the class stay apart"
 );
 
+/// The identifier after this one.
+fn after(identifier: u16, class: u16) -> u16 {
+    of_class(identifier.wrapping_add(IDENTIFIERS_APART), class)
+}
+
 fn of_class(identifier: u16, class: u16) -> u16 {
     identifier & !CLASS_BIT | class
 }
@@ -375,4 +380,30 @@ fn refusal(errno: Errno) -> Fault {
 
 fn no_random(error: FileError) -> Fault {
     fault(error.errno().unwrap_or(Errno::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// The owners of all identifiers that some paths ever have: those of the daemon, and those of a command.
+    #[test]
+    fn no_two_paths_ever_have_one_identifier() {
+        let mut owners: HashMap<u16, (u16, usize)> = HashMap::new();
+        for (first, class) in [(0xffc7_u16, 0), (0x1234, CLASS_BIT)] {
+            for index in 0..PATHS_MAX {
+                let place = u16::try_from(index).unwrap();
+                let mut identifier = of_class(first.wrapping_add(place), class);
+                for turn in 0..256 {
+                    let owner = owners.insert(identifier, (class, index));
+                    assert_eq!(owner, None, "{identifier} after {turn}");
+                    identifier = after(identifier, class);
+                }
+                assert_eq!(owners.get(&identifier), Some(&(class, index)));
+            }
+        }
+        assert_eq!(owners.len(), 1 << 16);
+    }
 }

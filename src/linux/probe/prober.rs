@@ -133,19 +133,17 @@ impl Prober {
         self.arrivals.keep(&|other| other != path);
     }
 
-    /// Watches whether answers to a path's probes arrive at its device. Call it after each of its rounds. Without a socket
-    /// for that, nothing is known.
-    pub(crate) fn watch_arrivals(&mut self, path: PathId, uplink: &Uplink) {
+    /// Watches whether answers to a path's probes arrive at this device; 0 is any. Call it after each of its rounds. Without
+    /// a socket for that, nothing is known.
+    pub(crate) fn watch_arrivals(&mut self, path: PathId, device: u32) {
         if let Some(identifiers) = self.echoes.identifiers(path) {
             let servers = self.sessions.servers(path);
-            let _ = self
-                .arrivals
-                .watch(path, uplink.index, identifiers, servers);
+            let _ = self.arrivals.watch(path, device, identifiers, servers);
         }
     }
 
-    /// A round of a path begins: whether answers arrive at its device that do not reach us.
-    pub(crate) fn is_cut_off(&mut self, path: PathId, find: Find<'_>) -> bool {
+    /// A round of a path begins: at which device answers arrive that do not reach us, if any do.
+    pub(crate) fn cut_off_at(&mut self, path: PathId, find: Find<'_>) -> Option<u32> {
         let echoes = &self.echoes;
         self.arrivals.look(path, &|arrival| match arrival {
             Arrival::Session => true,
