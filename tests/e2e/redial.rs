@@ -108,6 +108,27 @@ fn an_offline_path_takes_new_identifiers_and_an_online_one_does_not() {
     });
 }
 
+/// Another own address is another conversation, too, even while the path is online.
+#[test]
+fn a_new_address_comes_with_a_new_identifier() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        let mut capture = Capture::start(&lab.router);
+        let eth1 = index(&lab.router, "eth1");
+        let mut identifiers = HashSet::new();
+        let mut all = |count| {
+            let sent = requests(&mut capture, eth1);
+            identifiers = sent.into_iter().map(|(_, id)| id).collect();
+            identifiers.len() == count
+        };
+        assert!(wait_until(SOON, || all(1)));
+        lab.renew_address(1);
+        assert!(wait_until(SOON, || all(2)), "{}", daemon.log());
+        daemon.wait_for_all("online");
+    });
+}
+
 /// Sessions of checks of all types, of both providers, for some seconds, on a range of ports in which some are reserved.
 #[test]
 fn sessions_never_have_a_port_again() {
