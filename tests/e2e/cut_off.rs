@@ -1,9 +1,12 @@
 //! Answers that arrive at a path's device and are dropped on this machine: the cause says so, as long as it is so.
 
 use super::checks::bare;
+use std::time::Duration;
+
 use super::checks::bound::{all_servers, all_types};
 use super::inspect::path;
 use super::lab::rights::in_lab;
+use super::lab::uplink::Kind;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::{SOON, online, online_with};
 
@@ -176,6 +179,37 @@ fn a_dead_line_is_not_taken_for_a_firewall() {
             "{}",
             daemon.log()
         );
+    });
+}
+
+/// Answers that come too late do reach us, also those just before the line dies.
+#[test]
+fn late_answers_are_not_taken_for_dropped_ones() {
+    in_lab(|| {
+        let delay = Duration::from_millis(150);
+        let lab = Lab::builder()
+            .kind(1, Kind::PointToPoint)
+            .delay(delay)
+            .build();
+        let settings = Settings::fast(&lab).provider("isp1", "timeout", "100ms");
+        let daemon = Daemon::start(&lab.router, &settings);
+        all(&daemon, "offline");
+        let count = |field: &str| {
+            let status = daemon.status();
+            path(&status, "isp1", "ipv4")["checks"][0][field]
+                .as_u64()
+                .unwrap()
+        };
+        for _ in 0..3 {
+            let heard = count("received");
+            assert!(wait_until(SOON, || count("received") > heard + 10));
+            lab.upstream_dies(1);
+            let sent = count("sent");
+            assert!(wait_until(SOON, || count("sent") > sent + 15));
+            lab.upstream_returns(1);
+        }
+        let log = daemon.log();
+        assert!(!log.contains("dropped on this machine"), "{log}");
     });
 }
 

@@ -37,6 +37,8 @@ struct Watch {
     socket: OwnedFd,
     /// An answer was there when the last round began, and nothing has reached us since: the index of its device.
     arrived: Option<u32>,
+    /// Something has reached us since the last round began: what was seen since then may be the same.
+    heard: bool,
 }
 
 /// What a packet at the device is.
@@ -84,6 +86,7 @@ impl Arrivals {
             path,
             socket,
             arrived: None,
+            heard: false,
         };
         self.open.push(watch).map_err(|_| Errno::ENOBUFS)
     }
@@ -97,15 +100,15 @@ impl Arrivals {
     ) -> Option<u32> {
         let watch = self.open.iter_mut().find(|watch| watch.path == path)?;
         let mut buffer = [0; RECEIVE_LEN];
-        let before = watch.arrived;
-        watch.arrived = None;
+        let before = watch.arrived.take();
+        let heard = core::mem::take(&mut watch.heard);
         for _ in 0..READS_MAX {
             let read = recvfrom::<LinkAddr>(watch.socket.as_raw_fd(), &mut buffer);
             let Ok((length, Some(from))) = read else {
                 break;
             };
             let packet = buffer.get(..length).unwrap_or_default();
-            if arrival(path.family, packet).is_some_and(is_answer) {
+            if !heard && arrival(path.family, packet).is_some_and(is_answer) {
                 watch.arrived = u32::try_from(from.ifindex()).ok();
             }
         }
@@ -115,7 +118,7 @@ impl Arrivals {
     /// Something has reached us.
     pub(super) fn heard(&mut self, path: PathId) {
         if let Some(watch) = self.open.iter_mut().find(|watch| watch.path == path) {
-            watch.arrived = None;
+            (watch.arrived, watch.heard) = (None, true);
         }
     }
 
