@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `routes` | the kernel's news → the engine; the engine's plans → the kernel |
 //! | `asking` | asks the kernel by which route packets leave |
+//! | `flux` | two providers on one link |
 //! | `probing` | rounds out, replies in |
 //! | `netifd` | the state of the providers' interfaces, by netifd |
 //! | `control` | the clients of the control socket |
@@ -30,6 +31,7 @@ mod asking;
 mod commands;
 mod context;
 mod control;
+mod flux;
 mod netifd;
 mod pin;
 mod probing;
@@ -262,6 +264,7 @@ impl Daemon<'_> {
                 probing: &self.probing,
                 netifd: &self.netifd,
                 pin: &self.pin,
+                strayed: self.cx.strayed,
             });
         }
     }

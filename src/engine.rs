@@ -31,7 +31,9 @@ mod terms;
 mod timers;
 
 use crate::config::Config;
-use crate::types::{Cause, Family, Instant, Kind, PathId, PerFamily, Slot, Subject, Waiting};
+use crate::types::{
+    Cause, DeviceName, Family, Instant, Kind, PathId, PerFamily, Slot, Subject, Waiting,
+};
 pub use events::{ACTIONS_MAX, Action, Actions, Event, Plan, RankedPath};
 use journal::{Entry, Journal};
 pub use leader::{HeldBack, Lead};
@@ -226,6 +228,17 @@ impl Engine {
         });
     }
 
+    /// Answers to a silent path's probes arrive at this device, and are dropped on this machine. Returns what follows.
+    pub fn answers_dropped(&mut self, id: PathId, device: &DeviceName, now: Instant) -> Actions {
+        let mut actions = Actions::new();
+        let written = self.journal.written();
+        if self.paths.get_mut(id).is_some_and(Path::cut_off) {
+            self.note_state(id, State::Offline, now, Cause::Dropped(device.clone()));
+        }
+        self.save_if_written(written, &mut actions);
+        actions
+    }
+
     fn with(&mut self, id: PathId, change: impl FnOnce(&mut Path)) {
         if let Some(path) = self.paths.get_mut(id) {
             change(path);
@@ -242,11 +255,14 @@ impl Engine {
             return;
         };
         let path = self.paths.get_mut(id);
-        if let Some((round, checks)) = path.and_then(|path| path.tick(now)) {
+        if let Some((path, (round, checks))) = path.and_then(|p| p.tick(now).map(|sent| (p, sent)))
+        {
+            let afresh = path.takes_new_identifier(now);
             let pushed = actions.push(Action::Probe {
                 path: id,
                 round,
                 checks,
+                afresh,
             });
             debug_assert!(pushed.is_ok(), "the first or the third of few");
         }

@@ -73,11 +73,13 @@
 //! 8. A probe never leaves by another device than its path's.
 //!    `tests/probe.rs`: `a_probe_never_leaves_by_another_device`; with checks of all types,
 //!    `e2e::checks::bound::nothing_leaves_by_another_device`, `nothing_leaves_by_a_device_with_equal_addresses`
-//! 9. A reply counts only if it comes from the target, with our identifier, a round that we sent, and the secret token.
+//! 9. A reply counts only if it comes from the target, with the identifier of its round, a round that we sent, and the secret
+//!    token.
 //!    `e2e::answers::an_answer_by_another_than_the_target_does_not_count`; `e2e::checks::forged`, for example
 //!    `forged_answers_do_not_count_in_ipv4`; `e2e::checks::wire::a_ping_is_answered_in_full_or_not_in_ipv4`;
 //!    `e2e::checks::link::an_answer_of_another_neighbour_does_not_count`; `tests/probe.rs`:
-//!    `forged_answers_are_rejected`, `each_path_has_an_identifier_and_a_token_of_its_own`;
+//!    `forged_answers_are_rejected`, `each_path_has_an_identifier_and_a_token_of_its_own`,
+//!    `each_identifier_is_for_its_own_rounds`;
 //!    `engine::rounds::tests::a_reply_to_a_round_that_is_not_held_counts_for_no_other`
 //! 10. Status, explain, hooks and log are made from one snapshot. If the kernel, when asked (`RTM_GETROUTE`), answers with
 //!     another route than the status shows, a warning says so.

@@ -67,6 +67,12 @@ pub const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 pub const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 /// Interval of the slower checks while no check that is made in each round answers.
 pub const SILENCE_APART: Duration = Duration::from_secs(1);
+/// Rounds of an offline path with one ICMP identifier, and the least time with it.
+pub const IDENTIFIER_ROUNDS: u8 = 5;
+/// See [`IDENTIFIER_ROUNDS`].
+pub const IDENTIFIER_APART: Duration = Duration::from_secs(2);
+/// Rounds without an arrival until answers are no longer said to be dropped on this machine.
+pub const CUT_OFF_ROUNDS: u8 = 20;
 /// Answered rounds that are needed before latency and jitter are judged.
 pub const QUALITY_ROUNDS_MIN: u32 = 5;
 /// Rounds of different paths are this far apart (or a quarter of the interval, if that is less), or are sent together: a

@@ -2,6 +2,8 @@
 
 mod journal;
 
+pub(crate) use journal::DroppedAt;
+
 use core::fmt::{self, Write};
 
 use heapless::string::{String, StringView};

@@ -29,5 +29,5 @@ pub mod json;
 pub mod neighbour;
 pub mod netifd;
 pub mod saved_state;
-mod seal;
+pub(crate) mod seal;
 pub mod snapshot;

@@ -12,6 +12,8 @@ mod order;
 #[path = "engine/random.rs"]
 mod random;
 
+use failover::engine::Action;
+use failover::engine::path::State;
 use failover::types::{Duration, Family};
 use proptest::prelude::*;
 use sim::{BRISK, Fate, World, config, ms};
@@ -100,4 +102,41 @@ fn the_largest_configuration() {
     world.line("isp0", |_| Fate::Answered(Duration::ZERO));
     world.run(ms(1000));
     assert_eq!(world.path("isp0").rounds.streak(), 20);
+}
+
+/// Answers that are dropped on this machine: told once, of a silent path only, and until an answer is heard, or none arrives
+/// for some rounds.
+#[test]
+fn dropped_answers_are_told_once_and_as_long_as_it_is_so() {
+    let mut world = World::new(&config(&["isp1", "isp2"], &["203.0.113.8"], BRISK));
+    let id = world.id("isp1", Family::V4);
+    let device = "eth1".try_into().unwrap();
+    let tell = |world: &mut World| {
+        let actions = world.engine.answers_dropped(id, &device, world.now);
+        (
+            actions.contains(&Action::Save),
+            world.path("isp1").is_cut_off(),
+        )
+    };
+    world.run(ms(2000));
+    assert_eq!(tell(&mut world), (false, false));
+    world.kill("isp1");
+    world.run(ms(1000));
+    assert!(world.path("isp1").is_silent());
+    let since = world.path("isp1").since;
+    assert_eq!(tell(&mut world), (true, true));
+    let sentence = "answers arrive at eth1 but are dropped on this machine (firewall or rp_filter)";
+    assert!(world.last_word_of("isp1").ends_with(sentence));
+    assert_eq!(world.path("isp1").since, since);
+    for _ in 0..50 {
+        world.run(BRISK.interval);
+        assert_eq!(tell(&mut world), (false, true));
+    }
+    world.run(BRISK.interval * 30);
+    assert!(!world.path("isp1").is_cut_off());
+    assert_eq!(tell(&mut world), (true, true));
+    world.heal("isp1");
+    world.run(BRISK.interval * 2);
+    assert_eq!(world.state("isp1"), State::Offline);
+    assert!(!world.path("isp1").is_cut_off() && !world.path("isp1").is_silent());
 }

@@ -263,6 +263,46 @@ fn forged_answers_are_rejected() {
     }
 }
 
+/// A round's replies have the identifier that the round was sent with, and the former one is accepted until the next change.
+#[test]
+fn each_identifier_is_for_its_own_rounds() {
+    let [first, second, third] = [1, 2, 3].map(Round);
+    let lab = Lab::new();
+    lab.silence(0);
+    for family in Family::ALL {
+        let mut probes = bound(family);
+        let path = path(0, family);
+        let peer = lab.peers[0].inside(|| raw(family));
+        let sent = |probes: &mut Probes, round| {
+            let ping = Ping::new(target(family));
+            probes.send(path, 0, &ping, round, now()).unwrap();
+            request(&peer, family)
+        };
+        let old = sent(&mut probes, first);
+        probes.renew(path);
+        let new = sent(&mut probes, second);
+        assert_ne!(old[4..6], new[4..6]);
+        let answer = |request: &[u8; MESSAGE_LEN]| {
+            lab.peers[0].inside(|| reply(family, target(family), request, None));
+        };
+        for (request, round) in [(&new, second), (&old, first)] {
+            answer(request);
+            assert_eq!(next(&mut probes, path).unwrap().round, round);
+        }
+        for (mut mixed, identifier) in [(new, &old[4..6]), (old, &new[4..6])] {
+            mixed[4..6].copy_from_slice(identifier);
+            answer(&mixed);
+            assert_eq!(next(&mut probes, path), Err(Rejected::Identifier));
+        }
+        probes.renew(path);
+        sent(&mut probes, third);
+        answer(&old);
+        answer(&new);
+        assert_eq!(next(&mut probes, path).unwrap().round, second);
+        assert!(!woken(&probes, path));
+    }
+}
+
 #[test]
 fn unrelated_messages_cause_no_wakeup() {
     let _lab = Lab::new();

@@ -110,6 +110,7 @@ impl<'a> Probing<'a> {
             let added = probing.poller.add(askers, ASKERS, Interest::READ);
             added.map_err(told)?;
         }
+        probing.prober.by_hand();
         for way in &probed.ways {
             print(&format!("{way}\n"));
             let checks = probed.config.path_checks(probed.provider, way.id.family);

@@ -5,19 +5,22 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::context::Context;
+use super::flux;
 use super::routes::RouteSync;
 use super::snapshot::Snapshot;
-use super::warnings::{Warnings, advice};
+use super::warnings::{Warnings, advice, command};
 use crate::config::{Config, Provider};
 use crate::linux::netlink::Requests;
 use crate::linux::sysctl;
 use crate::routing::asked::{APART, Answer, Question, RuleSearch, Suspicion, candidates, diverted};
-use crate::text::text;
 use crate::types::{DeviceName, Duration, Family, Instant, PathId, PerFamily, Slot};
 use crate::wire::control::{Cure, Diversion};
 
 /// The kernel is asked at least this often: not every change of its answers causes an event.
 const AT_LEAST: Duration = Duration::from_secs(60);
+
+/// The kernel's settings are looked at so often while a warning follows from one: no event says that it was changed.
+const AFTER_FLUX: Duration = Duration::from_secs(10);
 
 /// When the kernel is asked next, and the detours that are known.
 #[derive(Default)]
@@ -27,6 +30,8 @@ pub(super) struct Asking {
     families: PerFamily<Observed>,
     /// by slot: the detour of the replies of a path, in IPv4
     ways_back: Vec<Observed>,
+    /// devices answer ARP requests for each other
+    flux: bool,
     /// the addresses asked about last
     targets: PerFamily<Option<IpAddr>>,
 }
@@ -137,8 +142,14 @@ impl Asking {
         let families = [&self.families.v4, &self.families.v6];
         let observed = families.into_iter().chain(&self.ways_back);
         let next = observed.filter_map(|o| o.suspicion.next_deadline()).min();
+        let flux = flux::find(&Snapshot::of(cx.engine, routes, now), cx.strayed)
+            .next()
+            .is_some();
+        cx.warnings_due |= flux || self.flux;
+        self.flux = flux;
+        let at_least = if flux { AFTER_FLUX } else { AT_LEAST };
         self.asked_at = Some(now);
-        self.next_at = Some(next.unwrap_or(now + AT_LEAST).max(now + APART));
+        self.next_at = Some(next.unwrap_or(now + at_least).max(now + APART));
     }
 
     /// Asks whether traffic leaves by the leading provider, or by the manual default that prevails.
@@ -366,11 +377,4 @@ fn off(device: &str) -> Option<Cure> {
         Some(0) | None => command(format_args!("{cure}")),
         Some(_) => command(format_args!("{cure} net.ipv4.conf.all.rp_filter=0")),
     }
-}
-
-fn command(what: fmt::Arguments<'_>) -> Option<Cure> {
-    Some(Cure {
-        is_command: true,
-        text: text(what),
-    })
 }

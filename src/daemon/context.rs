@@ -4,11 +4,12 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 
+use super::flux::Strayed;
 use super::token::Token;
 use crate::config::Config;
 use crate::engine::{Action, Actions, Engine, Event};
 use crate::linux::poll::{Interest, Poller};
-use crate::types::{CheckSet, Family, Instant, PathId, PerFamily, Round};
+use crate::types::{CheckSet, DeviceName, Family, Instant, PathId, PerFamily, Round};
 
 /// The engine, and the actions that are not carried out yet. Except for probes, one flag per action is enough: only the
 /// latest state counts.
@@ -19,6 +20,8 @@ pub(super) struct Context<'m> {
     pub(super) planned: PerFamily<bool>,
     /// Something that warnings depend on has changed.
     pub(super) warnings_due: bool,
+    /// Providers whose answers in IPv4 come in by another's device.
+    pub(super) strayed: Strayed,
     /// There may be a transition that hooks were not told.
     pub(super) hooks_due: bool,
     /// The saved state must be written.
@@ -30,6 +33,8 @@ pub(super) struct Probes {
     pub(super) path: PathId,
     pub(super) round: Round,
     pub(super) checks: CheckSet,
+    /// as another conversation than before
+    pub(super) afresh: bool,
 }
 
 impl<'m> Context<'m> {
@@ -40,6 +45,7 @@ impl<'m> Context<'m> {
             poller: Poller::new()?,
             planned: PerFamily { v4: true, v6: true },
             warnings_due: true,
+            strayed: Strayed::default(),
             hooks_due: true,
             save_due: true,
         })
@@ -61,6 +67,13 @@ impl<'m> Context<'m> {
         self.take(&actions)
     }
 
+    /// Tells the engine that answers to a path's probes are dropped on this machine.
+    pub(super) fn answers_dropped(&mut self, path: PathId, device: &DeviceName, now: Instant) {
+        let actions = self.engine.answers_dropped(path, device, now);
+        let probes = self.take(&actions);
+        debug_assert!(probes.is_none(), "only time asks for probes");
+    }
+
     /// Puts a configuration into force.
     pub(super) fn configure(&mut self, config: &Config, now: Instant) {
         let actions = self.engine.configure(config, now);
@@ -77,11 +90,13 @@ impl<'m> Context<'m> {
                     path,
                     round,
                     checks,
+                    afresh,
                 } => {
                     probes = Some(Probes {
                         path,
                         round,
                         checks,
+                        afresh,
                     })
                 }
                 Action::Routes(family) => self.planned[family] = true,

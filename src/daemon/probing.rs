@@ -5,9 +5,11 @@ use std::os::fd::BorrowedFd;
 use nix::errno::Errno;
 
 use super::context::{Context, Probes};
+use super::flux;
 use super::routes::RouteSync;
 use super::token::Token;
 use crate::config::{Check, Config};
+use crate::engine::path::Path;
 use crate::engine::{Engine, Event};
 use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, WINDOW_MAX};
 use crate::linux::clock::now;
@@ -16,7 +18,7 @@ use crate::linux::probe::exec::{Asked, Finished, NotStarted};
 use crate::linux::probe::prober::{News, Prober, Question, Source};
 use crate::linux::probe::share::Room;
 use crate::routing::uplink::Uplink;
-use crate::types::{CheckSet, Duration, Fault, Instant, PathId};
+use crate::types::{CheckSet, Duration, Family, Fault, Instant, PathId};
 
 /// The most answers of a path that are read at once: as many as its rounds can have.
 const WAITING_MAX: usize = WINDOW_MAX * PATH_CHECKS_MAX;
@@ -93,7 +95,12 @@ impl<'m> Probing<'m> {
             path,
             round,
             checks: CheckSet(checks),
+            afresh,
         } = *probes;
+        self.look_for_arrivals(path, cx, routes, now);
+        if afresh {
+            self.prober.renew(path);
+        }
         if let Some(uplink) = routes.uplink(path)
             && !self.prober.is_open(path)
         {
@@ -124,6 +131,32 @@ impl<'m> Probing<'m> {
                     now,
                 ),
             }
+        }
+        if let Some(uplink) = routes.uplink(path).filter(|_| is_silent(cx.engine, path)) {
+            let anywhere = flux::has_twin(cx.engine.config(), routes, path);
+            let device = if anywhere { 0 } else { uplink.index };
+            self.prober.watch_arrivals(path, device);
+        }
+    }
+
+    /// Tells of answers to a silent path's probes that do not reach us: they arrive at its device, or at another's.
+    fn look_for_arrivals(
+        &mut self,
+        path: PathId,
+        cx: &mut Context<'_>,
+        routes: &RouteSync<'_>,
+        now: Instant,
+    ) {
+        let find = |path, check| question(cx.engine, routes, path, check);
+        let found = self.prober.cut_off_at(path, &find);
+        let (Some(device), Some(uplink)) = (found, routes.uplink(path)) else {
+            return;
+        };
+        if device == uplink.index {
+            cx.answers_dropped(path, &uplink.device, now);
+        } else if !cx.strayed.contains(path.slot) {
+            cx.strayed.insert(path.slot);
+            cx.warnings_due = true;
         }
     }
 
@@ -187,6 +220,18 @@ impl<'m> Probing<'m> {
             self.catch_up(cx, routes);
         }
         self.give_up(cx, routes, now);
+        let engine = &*cx.engine;
+        self.prober.keep_watches(&|path| is_silent(engine, path));
+        let heard = |slot| {
+            !is_silent(
+                engine,
+                PathId {
+                    slot,
+                    family: Family::V4,
+                },
+            )
+        };
+        cx.warnings_due |= cx.strayed.remove_if(heard);
         for place in &mut self.lacking {
             let is_over = |(_, until): &mut (Room, Instant)| *until <= now;
             cx.warnings_due |= place.take_if(is_over).is_some();
@@ -286,6 +331,10 @@ impl<'m> Probing<'m> {
     pub(super) fn stop(&mut self) {
         self.prober.stop();
     }
+}
+
+fn is_silent(engine: &Engine, path: PathId) -> bool {
+    engine.path(path).is_some_and(Path::is_silent)
 }
 
 /// A check of a path, by its number.

@@ -17,8 +17,8 @@ use crate::routing::others;
 use crate::routing::uplink::Uplink;
 use crate::text::text;
 use crate::types::{
-    Cause, CheckSet, Duration, Duty, Family, GivenDevice, Instant, Kind, Lead, Measure, Metric,
-    Name, PROTOCOL, PathId, PerFamily, Slot, TABLE_MAIN, Waiting,
+    Cause, CheckSet, DeviceName, Duration, Duty, Family, GivenDevice, Instant, Kind, Lead, Measure,
+    Metric, Name, PROTOCOL, PathId, PerFamily, Slot, TABLE_MAIN, Waiting,
 };
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{
@@ -80,7 +80,7 @@ impl<'a> Snapshot<'a> {
 
     /// The cause of the last override by a manual default, as the journal has it.
     pub(super) fn overridden_cause(&self, family: Family) -> Option<&'a Cause> {
-        self.last_cause(None, family, &|kind| kind == Kind::Overridden)
+        self.last_cause(None, family, &|kind, _| kind == Kind::Overridden)
     }
 
     /// Why a family's traffic leaves as it does, as the journal has it.
@@ -89,7 +89,7 @@ impl<'a> Snapshot<'a> {
         if lead == Lead::Unknown {
             return None;
         }
-        let is_meant = |kind: Kind| kind.is_of_traffic() && kind != Kind::Overridden;
+        let is_meant = |kind: Kind, _: &Cause| kind.is_of_traffic() && kind != Kind::Overridden;
         self.last_cause(lead.carrier(), family, &is_meant)
     }
 
@@ -97,7 +97,10 @@ impl<'a> Snapshot<'a> {
     pub(super) fn cause(&self, path: &Path) -> Option<&'a Cause> {
         let id = self.id(Some(path.id.slot))?;
         let state = path.state();
-        let became = |kind: Kind| matches!(kind, Kind::State { to, .. } if to == state);
+        let is_true = |cause: &Cause| !matches!(cause, Cause::Dropped(_)) || path.is_cut_off();
+        let became = |kind: Kind, cause: &Cause| {
+            matches!(kind, Kind::State { to, .. } if to == state) && is_true(cause)
+        };
         self.last_cause(Some(id), path.id.family, &became)
     }
 
@@ -105,12 +108,14 @@ impl<'a> Snapshot<'a> {
         &self,
         provider: Option<&Name>,
         family: Family,
-        is_meant: &dyn Fn(Kind) -> bool,
+        is_meant: &dyn Fn(Kind, &Cause) -> bool,
     ) -> Option<&'a Cause> {
         let entries = self.engine.journal().entries();
         let last = entries
             .filter(|entry| entry.subject.provider.as_ref() == provider)
-            .filter(|entry| entry.subject.family == Some(family) && is_meant(entry.kind))
+            .filter(|entry| {
+                entry.subject.family == Some(family) && is_meant(entry.kind, &entry.cause)
+            })
             .last();
         last.map(|entry| &entry.cause)
     }
@@ -348,7 +353,14 @@ impl<'a> Snapshot<'a> {
             unchecked: path.unchecked(),
             other: other.cloned(),
             refused: self.refused_in_main(path),
+            dropped: self.dropped_at(path),
         }
+    }
+
+    /// The device at which answers to a path's probes arrive that do not reach us.
+    fn dropped_at(&self, path: &Path) -> Option<DeviceName> {
+        let uplink = self.uplink(path.id).filter(|_| path.is_cut_off())?;
+        Some(uplink.device.clone())
     }
 
     /// The metric of a default route in `main` that refuses the probes of an offline path.

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::asking::Asking;
+use super::flux::{self, Strayed};
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
@@ -40,6 +41,7 @@ pub(super) struct Sources<'a> {
     pub(super) probing: &'a Probing<'a>,
     pub(super) netifd: &'a NetifdWatch<'a>,
     pub(super) pin: &'a Pin,
+    pub(super) strayed: Strayed,
 }
 
 impl Warnings {
@@ -85,6 +87,14 @@ pub(super) fn advice(what: fmt::Arguments<'_>) -> Option<Cure> {
     })
 }
 
+/// A cure that is a command.
+pub(super) fn command(what: fmt::Arguments<'_>) -> Option<Cure> {
+    Some(Cure {
+        is_command: true,
+        text: text(what),
+    })
+}
+
 const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way";
 const LEAVE_IT: &str = "`/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
      `failover import-mwan3` makes a configuration of mwan3's";
@@ -123,6 +133,7 @@ impl Warnings {
             probing,
             netifd,
             pin,
+            strayed,
         } = *sources;
         for warning in self.config.clone() {
             self.add("config", None, format_args!("{warning}"), None);
@@ -144,6 +155,7 @@ impl Warnings {
         self.warn_of_own_targets(snapshot.engine.config(), routes.own_targets);
         // First those of few: another program's rules may be many.
         asking.warn(&snapshot, self);
+        flux::warn(&snapshot, strayed, self);
         for family in Family::ALL {
             self.warn_of_family(family, &snapshot);
             self.warn_of_neighbours(family, &snapshot, routes.manual(family));

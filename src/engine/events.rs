@@ -96,6 +96,9 @@ pub enum Action {
         round: Round,
         /// the checks to probe
         checks: CheckSet,
+        /// Probe as another conversation than before, so that NAT on the way makes a new mapping: with another ICMP
+        /// identifier.
+        afresh: bool,
     },
     /// Set the kernel's routes to [`super::Engine::plan`] of this family, as it is when the driver gets to it.
     Routes(Family),

@@ -2,13 +2,16 @@
 
 mod judgement;
 mod quality;
+mod renewal;
 mod state;
 
 use super::rounds::Rounds;
 use super::terms::Terms;
+use crate::limits::CUT_OFF_ROUNDS;
 use crate::types::{CheckSet, Duration, Ground, Instant, Measure, PathId, Round, Verdict, Waiting};
 pub use crate::types::{Duty, State};
 use quality::measured;
+use renewal::Renewal;
 use state::PathState;
 
 /// One provider in one family.
@@ -28,6 +31,9 @@ pub struct Path {
     pub(crate) phase: Duration,
     /// Half an interval after the last round. The next one begins no earlier, whatever its uplink or the user does.
     not_before: Instant,
+    renewal: Renewal,
+    /// rounds for which it is still believed that answers arrive, but are dropped on this machine
+    cut_off: u8,
 }
 
 impl Path {
@@ -42,6 +48,8 @@ impl Path {
             rounds: Rounds::new(),
             phase: Duration::ZERO,
             not_before: Instant::ZERO,
+            renewal: Renewal::NEW,
+            cut_off: 0,
         }
     }
 
@@ -160,6 +168,7 @@ impl Path {
             if self.waiting().is_none() {
                 // Former rounds say nothing about the uplink when it comes back.
                 self.rounds.clear();
+                self.cut_off = 0;
             }
             return self.state.lose_uplink(why, routable);
         }
@@ -216,7 +225,7 @@ impl Path {
     pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration) {
         if let Some(terms) = &self.terms {
             self.rounds.answered(round, check, rtt, terms);
-            self.unreachable = None;
+            (self.unreachable, self.cut_off) = (None, 0);
         }
     }
 
@@ -255,6 +264,33 @@ impl Path {
             return None;
         }
         Some(self.rounds.begin(now, terms)).filter(|(_, asked)| *asked != CheckSet(0))
+    }
+
+    /// A round begins: whether its probes have another identifier than those before.
+    pub(crate) fn takes_new_identifier(&mut self, now: Instant) -> bool {
+        self.cut_off = self.cut_off.saturating_sub(1);
+        let timeout = self.terms.as_ref().map(|terms| terms.timing.timeout);
+        let apart = timeout.unwrap_or_default();
+        self.renewal
+            .begin_round(self.verdict() == Verdict::Offline, apart, now)
+    }
+
+    /// Whether it is offline, and no check was answered last: then answers may be dropped on this machine.
+    pub fn is_silent(&self) -> bool {
+        let checked = matches!(self.state, PathState::Checked { .. });
+        checked && self.verdict() == Verdict::Offline && self.rounds.is_silent()
+    }
+
+    /// Whether answers arrive at its device that do not reach us.
+    pub fn is_cut_off(&self) -> bool {
+        self.cut_off != 0 && self.is_silent()
+    }
+
+    /// Answers have arrived at its device that did not reach us. Returns whether that is news.
+    pub(crate) fn cut_off(&mut self) -> bool {
+        let was = self.is_cut_off();
+        self.cut_off = CUT_OFF_ROUNDS;
+        self.is_cut_off() && !was
     }
 
     /// Judges the rounds that can be judged. Returns why the verdict changed, if it did, and the checks that the last round

@@ -307,6 +307,11 @@ impl Rounds {
         self.turn
     }
 
+    /// Whether no check was answered when it was probed last.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.checks.iter().all(|check| check.last != Some(true))
+    }
+
     /// Gives up the probes that are unanswered for `timeout`.
     pub(crate) fn expire(&mut self, now: Instant, timeout: Duration) {
         while self.deadline(timeout).is_some_and(|at| at <= now) {

@@ -5,15 +5,19 @@
 //! | [`prober`] | sends the probes of all types, receives their answers |
 //! | [`icmp`] | the raw sockets that send echo requests and receive their answers |
 //! | [`session`] | the sessions of checks with servers, over TCP and UDP |
+//! | `ports` | their local ports, which do not come again soon |
 //! | [`packet`] | the packet sockets for ARP and neighbour discovery |
+//! | `arrivals` | the packet sockets that see answers which this machine drops |
 //! | [`exec`] | the commands of `exec` checks |
 //! | [`share`] | how the room for sessions and commands is shared |
 //! | `bpf` | the socket filters: only replies to our probes wake the process |
 
+mod arrivals;
 mod bpf;
 pub mod exec;
 pub mod icmp;
 pub mod packet;
+mod ports;
 pub mod prober;
 pub mod session;
 pub mod share;

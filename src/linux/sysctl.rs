@@ -25,6 +25,13 @@ pub fn src_valid_mark(device: &str) -> Option<bool> {
     either(device, "src_valid_mark")
 }
 
+/// Whether a device answers ARP requests for the addresses of other devices: `arp_ignore` and `arp_filter` are 0, both of the
+/// device and of `all`.
+pub fn answers_for_others(device: &str) -> bool {
+    let is_on = |option| either(device, option) == Some(false);
+    is_on("arp_ignore") && is_on("arp_filter")
+}
+
 fn either(device: &str, option: &str) -> Option<bool> {
     Some((read(device, option)? | read("all", option)?) != 0)
 }
@@ -51,16 +58,26 @@ pub struct Cure<'a> {
 
 impl fmt::Display for Cure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cure {
+        write!(f, "sysctl -w {}", Setting(*self))
+    }
+}
+
+/// The same without the name of the command, which takes several.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<'a>(pub Cure<'a>);
+
+impl fmt::Display for Setting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Setting(Cure {
             device,
             option,
             value,
-        } = self;
+        }) = self;
         // A device's name may contain dots; with slashes as separators, sysctl(8) keeps them.
         if device.contains('.') {
-            write!(f, "sysctl -w net/ipv4/conf/{device}/{option}={value}")
+            write!(f, "net/ipv4/conf/{device}/{option}={value}")
         } else {
-            write!(f, "sysctl -w net.ipv4.conf.{device}.{option}={value}")
+            write!(f, "net.ipv4.conf.{device}.{option}={value}")
         }
     }
 }

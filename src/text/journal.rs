@@ -47,6 +47,7 @@ impl fmt::Display for Cause {
             Cause::Lost(waiting) => lost(*waiting),
             Cause::Lacks(waiting) => return waiting.fmt(f),
             Cause::Judged(judged) => return judged.fmt(f),
+            Cause::Dropped(device) => return DroppedAt(device).fmt(f),
             Cause::First => "first in order",
             Cause::NotRefused => "traffic is not refused any more",
             Cause::HasRoute => "it has a route again",
@@ -68,6 +69,19 @@ impl fmt::Display for Cause {
                 };
             }
         })
+    }
+}
+
+/// Answers to a path's probes arrive at this device, and are dropped on this machine.
+pub(crate) struct DroppedAt<'a>(pub(crate) &'a str);
+
+impl fmt::Display for DroppedAt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DroppedAt(device) = self;
+        write!(
+            f,
+            "answers arrive at {device} but are dropped on this machine (firewall or rp_filter)"
+        )
     }
 }
 

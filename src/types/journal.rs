@@ -153,6 +153,8 @@ pub enum Cause {
     Lacks(Waiting),
     /// the path's rounds were judged
     Judged(Judged),
+    /// answers to its probes arrive at this device, and are dropped on this machine
+    Dropped(DeviceName),
     /// the provider is the first in the order
     First,
     /// the family's traffic is no longer refused

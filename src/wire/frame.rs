@@ -191,13 +191,15 @@ mod tests {
             any::<u8>().prop_map(|slot| Waiting::DeviceTaken(Slot(slot)))
         ];
         let refused = maybe(any::<u32>().prop_map(Metric));
-        (duty, maybe(waiting), any::<bool>(), maybe(text()), refused).prop_map(
-            |(duty, waiting, unchecked, other, refused)| Reason {
+        let texts = (maybe(text()), maybe(text()));
+        (duty, maybe(waiting), any::<bool>(), texts, refused).prop_map(
+            |(duty, waiting, unchecked, (other, dropped), refused)| Reason {
                 waiting,
                 duty,
                 unchecked,
                 other,
                 refused,
+                dropped,
             },
         )
     }
@@ -486,6 +488,7 @@ mod tests {
                 unchecked: true,
                 other: Some(full()),
                 refused: Some(Metric(u32::MAX)),
+                dropped: Some(full()),
             },
             since_ms: u64::MAX,
             address: Some([u8::MAX; 16].into()),

@@ -191,6 +191,7 @@ fn pass(codec: &mut Codec<'_>, cause: &mut Cause) {
             }
             codec.number(more);
         }
+        Cause::Dropped(device) => codec.text(device),
         Cause::Manual(device, metric) | Cause::ManualGone(device, metric) => {
             codec.text(device);
             codec.number(&mut metric.0);
@@ -224,6 +225,7 @@ fn tag(cause: &Cause) -> u8 {
         Cause::Changed(Ours::Route { .. }, _) => 23,
         Cause::Manual(..) => 24,
         Cause::ManualGone(..) => 25,
+        Cause::Dropped(_) => 26,
     }
 }
 
@@ -260,6 +262,7 @@ fn of_tag(tag: u8) -> Option<Cause> {
         }
         24 => Cause::Manual(DeviceName::new(), Metric(0)),
         25 => Cause::ManualGone(DeviceName::new(), Metric(0)),
+        26 => Cause::Dropped(DeviceName::new()),
         _ => return None,
     })
 }
@@ -534,6 +537,7 @@ mod tests {
             Cause::Changed(route(None), 0),
             Cause::Changed(route(Some("192.0.2.0/24")), 7),
             Cause::Changed(Ours::Rule(18500), u32::MAX),
+            Cause::Dropped("eth1".try_into().unwrap()),
             Cause::Manual("wg0".try_into().unwrap(), Metric(1)),
             Cause::ManualGone("a-name-of-15-by".try_into().unwrap(), Metric(u32::MAX)),
         ];

@@ -2,10 +2,10 @@
 //! DNS cookies).
 
 /// A key.
-pub(super) type Key = [u8; 16];
+pub(crate) type Key = [u8; 16];
 
 /// The hash of 16 bytes and one more byte, which separates the purposes of hashes.
-pub(super) fn hash(key: &Key, bytes: &[u8; 16], purpose: u8) -> u64 {
+pub(crate) fn hash(key: &Key, bytes: &[u8; 16], purpose: u8) -> u64 {
     let (k0, k1) = words(key);
     let (first, second) = words(bytes);
     let mut state = [

@@ -12,7 +12,7 @@ use heapless::{String, Vec};
 use serde::{Serialize, Serializer};
 
 use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
-use crate::text::text;
+use crate::text::{DroppedAt, text};
 use crate::types::{
     Cause, DeviceName, Duty, Family, Fault, GivenDevice, LastResort, Lead, Measure, Metric, Name,
     Preempt, State, TABLE_MAIN, Verdict, Waiting,
@@ -268,6 +268,8 @@ pub struct Reason {
     pub other: Option<Name>,
     /// of an offline path: the metric of a default route in `main` that refuses traffic and prevails
     pub refused: Option<Metric>,
+    /// of an offline path: the device at which answers arrive that are dropped on this machine
+    pub dropped: Option<DeviceName>,
 }
 
 impl Reason {
@@ -277,6 +279,7 @@ impl Reason {
             || self.duty != Duty::Checked
             || self.unchecked
             || self.refused.is_some()
+            || self.dropped.is_some()
     }
 }
 
@@ -291,11 +294,12 @@ impl fmt::Display for Reason {
             (None, Duty::Pinned) => f.write_str("pinned: not checked"),
             (None, Duty::Frozen) => write!(f, "{} is pinned", other("another")),
             (None, Duty::Checked) if self.unchecked => f.write_str("unchecked"),
-            (None, Duty::Checked) => match self.refused {
-                Some(Metric(metric)) => {
+            (None, Duty::Checked) => match (self.refused, &self.dropped) {
+                (Some(Metric(metric)), _) => {
                     write!(f, "refused by the default route of metric {metric} in main")
                 }
-                None => Ok(()),
+                (None, Some(device)) => DroppedAt(device).fmt(f),
+                (None, None) => Ok(()),
             },
         }
     }

@@ -40,9 +40,12 @@
 //! | [`netifd_death`] | the same, killed and started again |
 //! | [`netifd_prefix`] | the same, with a delegated prefix only |
 //! | [`foreign_files`] | wrong files in place of configuration and pin; the format of the status |
+//! | [`cut_off`] | answers that arrive and are dropped on this machine |
+//! | [`flux`] | two providers on one link |
 //! | [`walk`] | after each step of a random walk, the status is what the kernel does |
 //! | [`load`] | a daemon that is busy, stopped or flooded by clients, and its resources |
 //! | [`query`] | a datagram to a target, and its result |
+//! | [`redial`] | modems whose NAT keeps what it knew when their outer address changes |
 //! | [`inspect`] | helpers: our routes, kernel events, resource usage, the status |
 #![allow(clippy::unwrap_used)] // helpers of tests are test code, too, which the lint cannot know
 
@@ -51,12 +54,14 @@ pub mod answers;
 pub mod asked;
 pub mod checks;
 pub mod crowd;
+pub mod cut_off;
 pub mod defaults;
 pub mod equal_metrics;
 pub mod error_routes;
 pub mod exec;
 pub mod explain;
 pub mod external_changes;
+pub mod flux;
 pub mod foreign;
 pub mod foreign_files;
 pub mod hooks;
@@ -79,6 +84,7 @@ pub mod pin;
 pub mod preempt;
 pub mod probe;
 pub mod query;
+pub mod redial;
 pub mod refused;
 pub mod reload;
 pub mod routes;

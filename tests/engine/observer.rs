@@ -307,6 +307,7 @@ impl Observer {
                 path,
                 round,
                 checks,
+                ..
             } = *action
             {
                 self.check_round(path, round);

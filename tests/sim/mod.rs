@@ -317,6 +317,7 @@ impl World {
                     path,
                     round,
                     checks,
+                    ..
                 } => {
                     for check in (0..8).filter(|check| checks.0 & (1 << check) != 0) {
                         self.send(Probe {

@@ -45,8 +45,10 @@ pub struct Received {
 #[derive(Debug)]
 #[repr(C)] // keeps the order: small fields share a memory page with the beginning of the list
 pub struct Probes {
-    /// The identifier of the path of index 0; the others follow.
+    /// The first identifier of the path of index 0; the others follow.
     identifier_first: u16,
+    /// The highest bit of all identifiers: set by hand.
+    class: u16,
     /// One per path, at its index; only as many as the highest path ever bound needs.
     ports: Vec<Port, PATHS_MAX>,
 }
@@ -56,6 +58,10 @@ pub struct Probes {
 struct Port {
     /// outlives the socket, so that replies to earlier probes are accepted after a rebind
     identity: Identity,
+    /// the identifier before this one: replies to probes that were sent with it are still accepted
+    former: u16,
+    /// the first round with the present identifier; none: none yet, or there is no other
+    since: Option<Round>,
     /// the socket, or why there is none
     socket: Result<OwnedFd, Fault>,
     /// the socket's current TTL and DSCP
@@ -74,7 +80,32 @@ impl Probes {
         Probes {
             ports: Vec::new(),
             identifier_first: 0,
+            class: 0,
         }
+    }
+
+    /// The identifiers of a command's probes are none of the daemon's, so that NAT tells them apart.
+    pub(crate) fn by_hand(&mut self) {
+        self.class = CLASS_BIT;
+    }
+
+    /// The probes of a path have another identifier from now on. To NAT they are a new conversation: a mapping that leads
+    /// to an address that is no longer valid is never used again, although probes without an answer would keep it alive.
+    ///
+    /// Replies to probes with the identifier before are accepted until the next call.
+    pub fn renew(&mut self, path: PathId) {
+        let class = self.class;
+        let Some(port) = self.ports.get_mut(path.index()) else {
+            return;
+        };
+        let present = port.identity.identifier;
+        let next = after(present, class);
+        if let Ok(socket) = &port.socket
+            && bpf::attach(socket.as_fd(), path.family, [next, present]).is_err()
+        {
+            return; // no memory: its replies would not be received
+        }
+        (port.identity.identifier, port.former, port.since) = (next, present, None);
     }
 
     /// Opens a path's socket, bound to a device and, if known, to our address there.
@@ -92,7 +123,8 @@ impl Probes {
         address: Option<IpAddr>,
     ) -> Result<(), Fault> {
         let port = self.port(path)?;
-        let opened = open(path.family, port.identity.identifier, device, address);
+        let identifiers = [port.identity.identifier, port.former];
+        let opened = open(path.family, identifiers, device, address);
         port.socket = opened.map_err(fault);
         port.header = USUAL_HEADER;
         port.socket.as_ref().map(drop).map_err(|fault| *fault)
@@ -133,6 +165,7 @@ impl Probes {
             sent: now,
         };
         let mut buffer = [0; MESSAGE_MAX];
+        port.since.get_or_insert(round);
         let message = icmp::request(path.family, &port.identity, &probe, ping.size, &mut buffer);
         let flags = MsgFlags::empty();
         match (path.family, ping.target) {
@@ -163,9 +196,21 @@ impl Probes {
         }?;
         let message = buffer.get(..len).unwrap_or_default();
         Some(
-            icmp::parse(path.family, &port.identity, message)
+            port.parse(path.family, message)
                 .and_then(|(probe, size)| received(probe, source, size, now)),
         )
+    }
+
+    /// The present identifier of a path's probes, and the one before.
+    pub(super) fn identifiers(&self, path: PathId) -> Option<[u16; 2]> {
+        let port = self.ports.get(path.index())?;
+        Some([port.identity.identifier, port.former])
+    }
+
+    /// Parses a message that another socket has seen: the number of its check, and the payload's size.
+    pub(super) fn recognise(&self, path: PathId, message: &[u8]) -> Option<(u8, u16)> {
+        let parsed = self.ports.get(path.index())?.parse(path.family, message);
+        parsed.ok().map(|(probe, size)| (probe.check, size))
     }
 
     /// A path's entry, which gets its identity at the first call.
@@ -176,11 +221,14 @@ impl Probes {
         while self.ports.len() <= path.index() {
             #[allow(clippy::cast_possible_truncation)] // below PATHS_MAX
             let index = self.ports.len() as u16;
+            let identifier = of_class(self.identifier_first.wrapping_add(index), self.class);
             let port = Port {
                 identity: Identity {
-                    identifier: self.identifier_first.wrapping_add(index),
+                    identifier,
                     token: random().map_err(no_random)?,
                 },
+                former: identifier,
+                since: None,
                 socket: Err(Fault::NoDevice),
                 header: USUAL_HEADER,
             };
@@ -188,6 +236,60 @@ impl Probes {
         }
         self.ports.get_mut(path.index()).ok_or(Fault::NoBuffers)
     }
+}
+
+impl Port {
+    /// Parses a message that may be a reply with the present identifier or with the former one. Each is accepted only for
+    /// the rounds that were sent with it.
+    fn parse(&self, family: Family, message: &[u8]) -> Result<(Probe, u16), Rejected> {
+        let parsed = icmp::parse(family, &self.identity, message);
+        let is_other = matches!(parsed, Err(Rejected::Identifier | Rejected::NotReply));
+        if self.former == self.identity.identifier {
+            return parsed;
+        }
+        let parsed = match is_other {
+            false => parsed,
+            true => {
+                let identity = Identity {
+                    identifier: self.former,
+                    ..self.identity
+                };
+                icmp::parse(family, &identity, message)
+            }
+        };
+        parsed.and_then(
+            |(probe, size)| match self.is_former(probe.round) == is_other {
+                true => Ok((probe, size)),
+                false => Err(Rejected::Identifier),
+            },
+        )
+    }
+
+    /// Whether a round was sent with the former identifier.
+    fn is_former(&self, round: Round) -> bool {
+        let back = |since: Round| since.0.wrapping_sub(round.0).wrapping_sub(1) < u32::MAX / 2;
+        self.since.is_none_or(back)
+    }
+}
+
+/// The highest bit of an identifier tells the daemon's from those of a command by hand.
+const CLASS_BIT: u16 = 1 << 15;
+/// Paths have consecutive identifiers, and the next ones of each path are so far apart: so no two paths ever have the same,
+/// and a path has 256 of them before the first comes again.
+#[allow(clippy::cast_possible_truncation)] // 128
+const IDENTIFIERS_APART: u16 = PATHS_MAX as u16;
+const _: () = assert!(
+    CLASS_BIT.is_multiple_of(IDENTIFIERS_APART),
+    "identifiers that are counted beyond the class stay apart"
+);
+
+/// The identifier after this one.
+fn after(identifier: u16, class: u16) -> u16 {
+    of_class(identifier.wrapping_add(IDENTIFIERS_APART), class)
+}
+
+fn of_class(identifier: u16, class: u16) -> u16 {
+    identifier & !CLASS_BIT | class
 }
 
 /// The system's default.
@@ -217,7 +319,7 @@ fn set_header(socket: &OwnedFd, family: Family, ping: &Ping) -> Result<(), Errno
 /// address needs no scope.
 fn open(
     family: Family,
-    identifier: u16,
+    identifiers: [u16; 2],
     device: &str,
     address: Option<IpAddr>,
 ) -> Result<OwnedFd, Errno> {
@@ -228,7 +330,7 @@ fn open(
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(domain, SockType::Raw, flags, protocol)?;
     ffi::bind_to_device(socket.as_fd(), device)?;
-    bpf::attach(socket.as_fd(), family, identifier)?;
+    bpf::attach(socket.as_fd(), family, identifiers)?;
     setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
     match address {
         None => {}
@@ -278,4 +380,30 @@ fn refusal(errno: Errno) -> Fault {
 
 fn no_random(error: FileError) -> Fault {
     fault(error.errno().unwrap_or(Errno::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// The owners of all identifiers that some paths ever have: those of the daemon, and those of a command.
+    #[test]
+    fn no_two_paths_ever_have_one_identifier() {
+        let mut owners: HashMap<u16, (u16, usize)> = HashMap::new();
+        for (first, class) in [(0xffc7_u16, 0), (0x1234, CLASS_BIT)] {
+            for index in 0..PATHS_MAX {
+                let place = u16::try_from(index).unwrap();
+                let mut identifier = of_class(first.wrapping_add(place), class);
+                for turn in 0..256 {
+                    let owner = owners.insert(identifier, (class, index));
+                    assert_eq!(owner, None, "{identifier} after {turn}");
+                    identifier = after(identifier, class);
+                }
+                assert_eq!(owners.get(&identifier), Some(&(class, index)));
+            }
+        }
+        assert_eq!(owners.len(), 1 << 16);
+    }
 }

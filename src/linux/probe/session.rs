@@ -2,7 +2,7 @@
 //! deadline.
 //!
 //! [`crate::check`] makes the requests and judges the answers. No two sessions have the same local port: NAT could not
-//! tell them apart if two uplinks have the same local address.
+//! tell them apart if two uplinks have the same local address. For the same reason a port does not come again soon.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -19,13 +19,14 @@ use super::super::errno::fault;
 use super::super::ffi;
 use super::super::poll::Interest;
 use super::exec::{Asked, Finished, NotStarted, not_started};
+use super::ports::Ports;
 use super::share::{Room, Shares};
 use crate::check::{CheckKind, Input, Learned, Output, Session, Step, Transport};
 use crate::limits::SESSIONS_MAX;
 use crate::routing::objects::Address;
 use crate::types::{Duration, Fault, Instant, PathId};
 
-/// Sockets that are tried until one has an unused port.
+/// Ports that are tried until one is unused. The last choice is the kernel's.
 const PORTS_TRIED: usize = 16;
 /// Bytes per read, and reads in a row before other events are served.
 const READ_LEN: usize = 2048;
@@ -68,6 +69,7 @@ pub struct Serial(pub u32);
 pub struct Sessions {
     shares: Shares,
     next: u32,
+    ports: Ports,
     open: Vec<Open, SESSIONS_MAX>,
     known: Vec<Known, SESSIONS_MAX>,
 }
@@ -83,6 +85,8 @@ struct Open {
     sent: bool,
     transport: Transport,
     port: u16,
+    /// whom it is connected to
+    server: IpAddr,
     socket: OwnedFd,
     session: Session,
 }
@@ -114,6 +118,7 @@ impl Sessions {
         Sessions {
             shares: Shares::NONE,
             next: 0,
+            ports: Ports::NEW,
             open: Vec::new(),
             known: Vec::new(),
         }
@@ -180,6 +185,7 @@ impl Sessions {
             sent: false,
             transport,
             port,
+            server: to.ip(),
             socket,
             session,
         };
@@ -200,6 +206,12 @@ impl Sessions {
     pub fn asked(&self, serial: Serial) -> Option<Asked> {
         let open = self.open.iter().find(|open| open.serial == serial)?;
         Some(open.asked)
+    }
+
+    /// The servers of a path's sessions, with the sessions' local ports.
+    pub(super) fn servers(&self, path: PathId) -> impl Iterator<Item = (IpAddr, u16)> {
+        let its = self.open.iter().filter(move |open| open.asked.path == path);
+        its.map(|open| (open.server, open.port))
     }
 
     /// Reads a session's ready socket. Returns the result if the session ends.
@@ -382,7 +394,7 @@ impl Sessions {
         };
         register(socket.as_fd(), open.serial, interest(transport), true)?;
         // Closing the old socket removes it from the poller.
-        (open.socket, open.port) = (socket, port);
+        (open.socket, open.port, open.server) = (socket, port, to.ip());
         (open.transport, open.stage, open.sent) = (transport, Stage::Connecting, false);
         Ok(())
     }
@@ -421,17 +433,18 @@ impl Sessions {
 
     /// A connecting socket, and its local port, which no other session has.
     fn connect(
-        &self,
+        &mut self,
         transport: Transport,
         to: SocketAddr,
         outlet: &Outlet<'_>,
     ) -> Result<(OwnedFd, u16), Errno> {
-        // Kept open, so that the next socket gets another port.
-        let mut taken: Vec<OwnedFd, PORTS_TRIED> = Vec::new();
-        loop {
-            let (socket, port) = bound(transport, to, outlet)?;
+        for left in (0..PORTS_TRIED).rev() {
+            let wanted = if left == 0 { 0 } else { self.ports.next() };
+            let (socket, port) = match bound(transport, to, outlet, wanted) {
+                Err(Errno::EADDRINUSE | Errno::EACCES) => continue,
+                bound => bound?,
+            };
             if self.open.iter().any(|open| open.port == port) {
-                taken.push(socket).map_err(|_| Errno::EADDRINUSE)?;
                 continue;
             }
             return match connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
@@ -439,6 +452,7 @@ impl Sessions {
                 Err(errno) => Err(errno),
             };
         }
+        Err(Errno::EADDRINUSE)
     }
 }
 
@@ -450,11 +464,12 @@ fn interest(transport: Transport) -> Interest {
     }
 }
 
-/// A socket bound to the outlet's device and address, and its local port.
+/// A socket bound to the outlet's device and address, and its local port: the wanted one, or for 0 any.
 fn bound(
     transport: Transport,
     to: SocketAddr,
     outlet: &Outlet<'_>,
+    port: u16,
 ) -> Result<(OwnedFd, u16), Errno> {
     let (domain, any) = match to {
         SocketAddr::V4(_) => (AddressFamily::Inet, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
@@ -468,7 +483,7 @@ fn bound(
     let socket = socket(domain, kind, flags, None)?;
     ffi::bind_to_device(socket.as_fd(), outlet.device)?;
     setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
-    let own = SocketAddr::new(outlet.address.unwrap_or(any), 0);
+    let own = SocketAddr::new(outlet.address.unwrap_or(any), port);
     bind(socket.as_raw_fd(), &SockaddrStorage::from(own))?;
     let own: SockaddrStorage = getsockname(socket.as_raw_fd())?;
     let port = match own.family() {

@@ -211,6 +211,7 @@ impl Message for Reason {
         let mut refused = self.refused.map(|Metric(metric)| metric);
         codec.optional_number(&mut refused);
         self.refused = refused.map(Metric);
+        codec.optional_text(&mut self.dropped);
     }
 }
 
