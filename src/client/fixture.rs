@@ -2,8 +2,8 @@
 
 use crate::linux::connection::{Answer, Provider};
 use crate::types::{
-    Cause, Family, Ground, Judged, Kind, LastResort, Lead, Metric, Missed, Preempt, State, Subject,
-    Verdict, Waiting,
+    Cause, Family, Ground, Judged, Kind, LastResort, Lead, Metric, Missed, Preempt, Repeats, State,
+    Subject, Verdict, Waiting,
 };
 use crate::wire::control::{Cure, Entry, Warning};
 use crate::wire::decimal::Decimal;
@@ -223,6 +223,7 @@ pub(super) fn journal() -> Vec<Entry> {
         },
         kind,
         cause,
+        repeats: Repeats::ONCE,
     };
     let mut missed = Missed::default();
     missed.add("8.8.8.8", None);

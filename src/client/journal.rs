@@ -32,7 +32,7 @@ fn row(entry: &Entry, now_ms: u64) -> [String; 5] {
         plain(provider),
         family.to_owned(),
         plain(&entry.kind.to_string()),
-        plain(&entry.cause.to_string()),
+        plain(&format!("{}{}", entry.cause, entry.repeats)),
     ]
 }
 

@@ -8,12 +8,12 @@ use core::fmt;
 
 use heapless::String;
 
-use crate::types::{Cause, DeviceName, Family, Kind, Name, Subject};
+use crate::types::{Cause, DeviceName, Family, Kind, Name, Repeats, Subject};
 use crate::wire::codec::{Codec, Message};
 use crate::wire::snapshot::{Header, Path, ProviderHead, Word};
 
 /// The protocol's version. A client of another version gets an error.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 
 /// Longest text of a warning or an error.
 pub const TEXT_MAX: usize = 240;
@@ -150,6 +150,8 @@ pub struct Entry {
     pub kind: Kind,
     /// why
     pub cause: Cause,
+    /// how many transitions it stands for; the kind and the cause are those of the last one
+    pub repeats: Repeats,
 }
 
 impl Message for Request {
