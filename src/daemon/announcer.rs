@@ -217,8 +217,11 @@ impl Heard {
     fn swap_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
         self.adopt_manual(facts);
         let carrier = |family| facts.snapshot.carrier(family);
-        let family = Family::ALL.into_iter().find(|family| {
-            carrier(*family) != self.leaders[*family] && !facts.flaps(None, *family)
+        let mut families = Family::ALL.into_iter();
+        let family = families.find(|family| {
+            let (old, new) = (self.leaders[*family], carrier(*family));
+            let flaps = |slot| facts.flaps(slot, *family);
+            old != new && !(flaps(None) || flaps(old) || flaps(new))
         })?;
         let leader = carrier(family);
         let old = core::mem::replace(&mut self.leaders[family], leader);

@@ -1,7 +1,7 @@
 //! The journal: the last transitions, each with its cause.
 //!
-//! A path or a family's traffic that flaps (a transition repeats within [`FLAP_WINDOW`]) has one entry, which counts: the
-//! burst. It is of the last transition, and stands last.
+//! A path that flaps (a transition repeats within [`FLAP_WINDOW`]) has one entry, which counts: the burst. It is of the last
+//! transition, and stands last. So has a family's traffic, when a transition repeats twice: each is of more weight.
 
 use heapless::Vec;
 
@@ -123,7 +123,11 @@ impl Journal {
         let recent = recent
             .take_while(|(_, old)| old.subject.family.is_some() && new.at <= old.at + FLAP_WINDOW);
         let mut akin = recent.filter(|(_, old)| old.is_akin(new));
-        let first = akin.find(|(_, old)| old.repeats.is_burst() || old.repeats(new));
+        let mut missing = if new.kind.is_of_traffic() { 2 } else { 1 };
+        let first = akin.find(|(_, old)| {
+            missing -= u8::from(old.repeats(new));
+            old.repeats.is_burst() || missing == 0
+        });
         first.map(|(index, _)| index)
     }
 
@@ -303,8 +307,12 @@ mod tests {
             [by_hand(n), leads(n, id)]
         });
         assert_eq!(told(swaps).len(), 16);
-        let lines =
-            told((0..8).map(|n| leads(n, ["isp1", "isp2"][usize::try_from(n).unwrap() % 2])));
+        let alone = |times: i64| {
+            let swaps = (0..times).map(|n| leads(n, ["isp1", "isp2"][usize::from(n % 2 == 1)]));
+            told(swaps)
+        };
+        assert_eq!(alone(4).len(), 4);
+        let lines = alone(8);
         assert_eq!(lines, ["ipv4 leads: first in order ×8 in 1 s"]);
     }
 
