@@ -9,7 +9,7 @@ use super::probing::Probing;
 use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
 use crate::config::Provider;
-use crate::limits::{ADDRESSES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
+use crate::limits::{ADDRESSES_MAX, LEADING_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
 use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::Kinds;
@@ -85,6 +85,9 @@ pub(super) fn advice(what: fmt::Arguments<'_>) -> Option<Cure> {
 const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way";
 const LEAVE_IT: &str = "`/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
      `failover import-mwan3` makes a configuration of mwan3's";
+
+/// Preferences that a warning names.
+const BEHIND_NAMED: usize = 3;
 
 /// The kinds of kernel objects of which there may be too many: how many can be watched, and what to do. There is room for
 /// all devices.
@@ -173,6 +176,15 @@ impl Warnings {
             let cure = advice(format_args!("{cure}"));
             self.add("overflow", None, what, cure);
         }
+        let unwatched = mirror.unwatched();
+        if unwatched > 0 {
+            let what = format_args!(
+                "{unwatched} default routes lead by devices that cannot be watched: there is room for {LEADING_MAX} that \
+                 are no provider's"
+            );
+            let cure = advice(format_args!("{}", OVERFLOWS[0].3));
+            self.add("overflow", None, what, cure);
+        }
     }
 
     fn warn_of_family(&mut self, family: Family, snapshot: &Snapshot<'_>) {
@@ -258,15 +270,35 @@ impl Warnings {
             let cure = format_args!("`option yield '1'` has it obeyed, `'0'` ends this warning");
             self.add("foreign-default", None, what, advice(cure));
         }
-        let goto = config.globals.catch_all;
-        for rule in jumped_over(snapshot.mirror.rules(), family, goto) {
-            let pref = rule.pref;
-            let what = format_args!(
-                "an {family} rule that is not ours has preference {pref}, behind our {goto}: it has no effect"
-            );
-            let cure = format_args!("add it again with a preference below {goto}");
-            self.add("rules-behind", None, what, advice(cure));
+        self.warn_of_rules_behind(family, snapshot);
+    }
+
+    /// Warns of the rules of other programs that ours jump over: once a family, with the first few preferences.
+    fn warn_of_rules_behind(&mut self, family: Family, snapshot: &Snapshot<'_>) {
+        let goto = snapshot.engine.config().globals.catch_all;
+        let behind = || jumped_over(snapshot.mirror.rules(), family, goto);
+        let (count, mut first) = (behind().count(), String::new());
+        for rule in behind().take(BEHIND_NAMED) {
+            first += &format!("{}{}", if first.is_empty() { "" } else { ", " }, rule.pref);
         }
+        let (told, they, them) = match count {
+            0 => return,
+            1 => (
+                format!("an {family} rule that is not ours has"),
+                "it has",
+                "it",
+            ),
+            _ => (
+                format!("{count} {family} rules that are not ours have"),
+                "they have",
+                "them",
+            ),
+        };
+        let more = if count > BEHIND_NAMED { " …" } else { "" };
+        let what =
+            format_args!("{told} preference {first}{more}, behind our {goto}: {they} no effect");
+        let cure = format_args!("add {them} again with a preference below {goto}");
+        self.add("rules-behind", None, what, advice(cure));
     }
 
     /// Warns of each route and rule that the kernel refuses again and again.
