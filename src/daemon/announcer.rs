@@ -27,8 +27,6 @@ pub(super) struct Heard {
     /// By `PathId::index`: the state, plus one; 0: not told yet.
     paths: [u8; PATHS_MAX],
     leaders: PerFamily<Option<Slot>>,
-    /// Whether a manual default that prevailed at the start is recorded.
-    adopted: PerFamily<bool>,
     pinned: Option<Slot>,
 }
 
@@ -71,10 +69,6 @@ impl Heard {
         Heard {
             paths: [0; PATHS_MAX],
             leaders: PerFamily { v4: None, v6: None },
-            adopted: PerFamily {
-                v4: false,
-                v6: false,
-            },
             pinned: None,
         }
     }
@@ -88,7 +82,8 @@ impl<'m> Announcer<'m> {
             heard.paths[index] = path.map_or(0, |path| code(announced(path)));
         }
         for family in Family::ALL {
-            heard.leaders[family] = engine.carrier(family);
+            let overridden = engine.journal().overridden(family).is_some();
+            heard.leaders[family] = engine.carrier(family).filter(|_| !overridden);
         }
         heard.pinned = engine.pinned();
         Announcer {
@@ -215,8 +210,10 @@ impl Heard {
     }
 
     fn swap_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
-        self.adopt_manual(facts);
-        let carrier = |family| facts.snapshot.carrier(family);
+        let carrier = |family| {
+            let carrier = facts.snapshot.carrier(family);
+            carrier.filter(|_| !facts.routes.was_overridden(facts.snapshot.engine, family))
+        };
         let mut families = Family::ALL.into_iter();
         let family = families.find(|family| {
             let (old, new) = (self.leaders[*family], carrier(*family));
@@ -239,18 +236,6 @@ impl Heard {
             new: facts.id(leader),
             ..about
         }))
-    }
-
-    /// Records a manual default that prevailed at the start: it is no transition.
-    fn adopt_manual(&mut self, facts: &Facts<'_>) {
-        for family in Family::ALL {
-            if let Some(prevailed) = facts.routes.manual_at_start(family)
-                && !core::mem::replace(&mut self.adopted[family], true)
-                && prevailed
-            {
-                self.leaders[family] = None;
-            }
-        }
     }
 
     /// Whether a path came into use or went out of use; the states in between are not told.

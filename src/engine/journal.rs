@@ -6,7 +6,9 @@
 use heapless::Vec;
 
 use crate::limits::{FLAP_CALM, FLAP_WINDOW, JOURNAL_MAX};
-use crate::types::{Cause, Duration, Family, Instant, Kind, Name, Repeats, Subject};
+use crate::types::{
+    Cause, DeviceName, Duration, Family, Instant, Kind, Metric, Name, Repeats, Subject,
+};
 
 /// One transition, or a burst.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,6 +164,16 @@ impl Journal {
     pub fn since(&self, written: u32) -> impl Iterator<Item = &Entry> {
         self.entries()
             .skip_while(move |entry| entry.number < written)
+    }
+
+    /// The default route, by its device and metric, that prevailed over ours in a family, as was told last.
+    pub fn overridden(&self, family: Family) -> Option<(&DeviceName, Metric)> {
+        let mut recent = self.entries().rev();
+        let last = recent.find(|e| e.subject.family == Some(family) && e.is_of_manual())?;
+        match &last.cause {
+            Cause::Manual(device, metric) => Some((device, *metric)),
+            _ => None,
+        }
     }
 
     /// Until when a path's state flaps; a family's traffic, without a provider.
