@@ -9,7 +9,7 @@ use super::probing::Probing;
 use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
 use crate::config::Provider;
-use crate::limits::{ADDRESSES_MAX, LEADING_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
+use crate::limits::{ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX};
 use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::Kinds;
@@ -18,13 +18,15 @@ use crate::routing::objects::{Change, Route};
 use crate::routing::others::jumped_over;
 use crate::routing::uplink;
 use crate::text::text;
-use crate::types::{Duty, Family, Fault, Name, PathId, TABLE_MAIN};
+use crate::types::{Duty, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
 use crate::wire::control::{Cure, Text, Warning};
 use crate::wire::snapshot::Reason;
 
 /// The warnings that hold now.
 pub(super) struct Warnings {
     all: Vec<Warning>,
+    /// Those that are gone for a few seconds, by [`fingerprint`], and since when.
+    gone: Vec<(u32, Instant)>,
     /// The warnings from loading the configuration.
     pub(super) config: Vec<Text>,
 }
@@ -44,6 +46,7 @@ impl Warnings {
     pub(super) fn new(config: Vec<Text>) -> Warnings {
         Warnings {
             all: Vec::new(),
+            gone: Vec::new(),
             config,
         }
     }
@@ -72,6 +75,16 @@ impl Warnings {
         });
         self.all.last_mut()
     }
+}
+
+/// A number that hardly any other warning has.
+fn fingerprint(warning: &Warning) -> u32 {
+    let provider = warning.provider.as_deref().unwrap_or_default();
+    let bytes = provider.bytes().chain(warning.text.bytes());
+    // FNV-1a
+    bytes.fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// A cure that is a sentence.
@@ -154,12 +167,39 @@ impl Warnings {
                 warn_of_pin(self, provider, path.id.family, &snapshot.reason(path));
             }
         }
-        for warning in self.all.iter().filter(|warning| !known.contains(warning)) {
+        self.forget_gone(&known, snapshot.now);
+        for warning in self
+            .all
+            .iter()
+            .filter(|warning| !self.is_told(warning, &known))
+        {
             match &warning.provider {
                 Some(provider) => log::warn!("{provider}: {warning}"),
                 None => log::warn!("{warning}"),
             }
         }
+    }
+
+    /// Keeps what of those that were known is gone, for the time in which its return is no news.
+    fn forget_gone(&mut self, known: &[Warning], now: Instant) {
+        self.gone.retain(|(_, at)| now < *at + FLAP_WINDOW);
+        let gone = known.iter().filter(|old| !self.all.contains(old));
+        let gone = gone.map(|old| (fingerprint(old), now));
+        self.gone
+            .extend(gone.take(WARNINGS_MAX.saturating_sub(self.gone.len())));
+    }
+
+    /// Whether the log has this one: it was known, or has gone and come back within a few seconds. Of what has no room, the
+    /// number may have changed.
+    fn is_told(&self, warning: &Warning, known: &[Warning]) -> bool {
+        let only_number = |old: &Warning| {
+            (&old.code, &old.cure) == (&warning.code, &warning.cure) && old.code == "overflow"
+        };
+        let returns = self
+            .gone
+            .iter()
+            .any(|(gone, _)| *gone == fingerprint(warning));
+        returns || known.iter().any(|old| old == warning || only_number(old))
     }
 
     /// Warns of kinds of which the kernel has more than can be watched.
@@ -169,7 +209,8 @@ impl Warnings {
             if !mirror.lacks().has(kinds) {
                 continue;
             }
-            let missing = mirror.missing(kinds);
+            // Events tell of what is gone more surely than of what there is.
+            let missing = mirror.missing(kinds).max(1);
             let what = format_args!(
                 "{missing} {what} cannot be watched: there is room for {room}, and the providers' come first"
             );

@@ -3,7 +3,7 @@
 use super::hooks::{RECORDER, calls, wait_for_transitions, with_hooks};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, wait_until};
-use super::{SOON, leads_in};
+use super::{SOON, leads_in, online};
 
 /// So many times an uplink is lost; more than there could be lines of.
 const TIMES: usize = 20;
@@ -85,6 +85,27 @@ fn a_carrier_that_flaps_is_one_line_that_counts() {
             |lab| lab.pull_cable(1),
             |lab| lab.plug_cable(1),
         )
+    });
+}
+
+/// The warning that comes and goes with the carrier is logged once.
+#[test]
+fn a_pinned_provider_that_flaps() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        daemon.must(&["use", "isp1"]);
+        flap(
+            &lab,
+            &daemon,
+            |lab| lab.device_down(1),
+            |lab| lab.device_up(1),
+        );
+        let log = daemon.log();
+        let warned = log.matches("isp1: pinned, but without use in ipv4").count();
+        assert!((1..TIMES / 2).contains(&warned), "{log}");
+        let of_path = |line: &&str| line.contains("isp1 ipv4");
+        assert!(log.lines().filter(of_path).count() < TIMES, "{log}");
     });
 }
 
