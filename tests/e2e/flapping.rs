@@ -3,6 +3,7 @@
 use super::hooks::{RECORDER, calls, wait_for_transitions, with_hooks};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, wait_until};
+use super::manual::devices;
 use super::{SOON, leads_in, online};
 
 /// So many times an uplink is lost; more than there could be lines of.
@@ -85,6 +86,52 @@ fn a_carrier_that_flaps_is_one_line_that_counts() {
             |lab| lab.pull_cable(1),
             |lab| lab.plug_cable(1),
         )
+    });
+}
+
+/// A VPN that comes and goes: the journal and hooks tell how it ends.
+#[test]
+fn a_manual_default_that_flaps() {
+    in_lab(|| {
+        let lab = Lab::new();
+        devices(&lab);
+        let mut daemon = with_hooks(&lab, &[("10-record", RECORDER, 0o755)]);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        wait_for_transitions(&daemon, 0, &["swap isp1 →isp1"]);
+        let before = calls(&daemon).len();
+        let overridden = |wanted: bool| {
+            let so = || daemon.status()["overridden_by"]["ipv4"].is_object() == wanted;
+            assert!(wait_until(SOON, so), "{}", daemon.log());
+        };
+        for _ in 0..TIMES {
+            lab.router.ip("route add default dev wg0 metric 1");
+            overridden(true);
+            lab.router.ip("route del default dev wg0 metric 1");
+            overridden(false);
+        }
+        lab.router.ip("route add default dev wg0 metric 1");
+        overridden(true);
+        let told = lines(&daemon, "in main)");
+        assert!(told.len() < TIMES / 2, "{told:#?}");
+        assert!(
+            told.last()
+                .unwrap()
+                .contains("overridden by wg0 (metric 1 in main) ×"),
+            "{told:#?}"
+        );
+        let ends = || {
+            let all = calls(&daemon);
+            all.last()
+                .is_some_and(|call| (call["ACTION"].as_str(), call["NEW"].as_str()) == ("swap", ""))
+                && all.len() < before + TIMES
+        };
+        assert!(
+            wait_until(SOON, ends),
+            "{:#?}\n{}",
+            calls(&daemon),
+            daemon.log()
+        );
     });
 }
 
