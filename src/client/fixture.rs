@@ -225,6 +225,22 @@ pub(super) fn journal() -> Vec<Entry> {
         cause,
         repeats: Repeats::ONCE,
     };
+    let flapping = Entry {
+        repeats: Repeats {
+            times: 37,
+            for_ms: 3600,
+        },
+        ..entry(
+            60_000,
+            Some("isp1"),
+            Some(Family::V6),
+            Kind::State {
+                from: State::Waiting,
+                to: State::Probing,
+            },
+            Cause::UplinkUp,
+        )
+    };
     let mut missed = Missed::default();
     missed.add("8.8.8.8", None);
     missed.add("1.1.1.1", None);
@@ -241,6 +257,7 @@ pub(super) fn journal() -> Vec<Entry> {
     vec![
         entry(86_400_000, None, None, Kind::Started, version),
         entry(3_600_500, Some("isp1"), Some(Family::V4), died, failed),
+        flapping,
         entry(0, Some("backup"), None, Kind::Pinned, Cause::PinnedByHand),
     ]
 }

@@ -208,6 +208,8 @@ mod tests {
         };
         writer.record(&provider).unwrap();
         writer.record(&entry).unwrap();
+        let (times, for_ms) = (37, 4000);
+        writer.record(&Record::Repeats { times, for_ms }).unwrap();
         writer.finish().unwrap();
         bytes
     }
@@ -228,7 +230,12 @@ mod tests {
             restore(&mut engine, records(&file(saved), BOOT).unwrap(), now);
             let path = engine.paths().next().unwrap();
             assert_eq!((path.verdict(), path.since), (Verdict::Online, taken));
-            assert_eq!(engine.journal().entries().next().unwrap().at, taken);
+            let entry = engine.journal().entries().next().unwrap();
+            let many = Repeats {
+                times: 37,
+                for_ms: 4000,
+            };
+            assert_eq!((entry.at, entry.repeats), (taken, many));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The journal: the last transitions, each with its cause.
 //!
-//! A path that flaps (a transition repeats within [`FLAP_WINDOW`]) has one entry, which counts: the burst. It is of the last
-//! transition, and stands last. So has a family's traffic, when a transition repeats twice: each is of more weight.
+//! What flaps, a path or a family's traffic, has one entry, which counts: the burst. It is of the last transition, and stands
+//! last. To flap is to repeat a transition twice within [`FLAP_WINDOW`]; a verdict, which several rounds have confirmed, ten
+//! times.
 
 use heapless::Vec;
 
@@ -125,7 +126,11 @@ impl Journal {
         let recent = recent
             .take_while(|(_, old)| old.subject.family.is_some() && new.at <= old.at + FLAP_WINDOW);
         let mut akin = recent.filter(|(_, old)| old.is_akin(new));
-        let mut missing = if new.kind.is_of_traffic() { 2 } else { 1 };
+        let mut missing = if matches!(new.cause, Cause::Judged(_)) {
+            10
+        } else {
+            2
+        };
         let first = akin.find(|(_, old)| {
             missing -= u8::from(old.repeats(new));
             old.repeats.is_burst() || missing == 0
@@ -195,7 +200,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::types::{State, Waiting};
+    use crate::types::{Ground, Judged, Missed, State, Waiting};
 
     fn entry(n: usize) -> Entry {
         let at = Instant::from_micros(i64::try_from(n).unwrap());
@@ -287,13 +292,34 @@ mod tests {
     }
 
     #[test]
-    fn a_short_outage_and_a_slow_repetition_are_not_flapping() {
-        for ms in [[0, 10, 5011, 5021], [0, 5001, 10_002, 15_003]] {
-            let ups = [false, true, false, true];
-            let changes = ms.into_iter().zip(ups);
-            let lines = told(changes.map(|(ms, up)| carrier(ms, Family::V4, up)));
-            assert_eq!(lines.len(), 4, "{lines:?}");
+    fn a_few_outages_and_a_slow_repetition_are_not_flapping() {
+        for ms in [
+            [0, 10, 20, 30, 5001, 5031],
+            [0, 2501, 5002, 7503, 10_004, 12_505],
+        ] {
+            let changes = (0..6).zip(ms);
+            let lines = told(changes.map(|(n, ms)| carrier(ms, Family::V4, n % 2 == 1)));
+            assert_eq!(lines.len(), 6, "{lines:?}");
         }
+        // A verdict is confirmed by several rounds, and is rarely another at once.
+        let judged = |n: i64| {
+            let ground = if n % 2 == 1 {
+                Ground::GoodStreak(3)
+            } else {
+                Ground::FailedStreak(3)
+            };
+            let (missed, unreachable) = (Missed::default(), None);
+            Entry {
+                cause: Cause::Judged(Judged {
+                    ground,
+                    missed,
+                    unreachable,
+                }),
+                ..carrier(n * 100, Family::V4, n % 2 == 1)
+            }
+        };
+        assert_eq!(told((0..20).map(judged)).len(), 20);
+        assert_eq!(told((0..21).map(judged)).len(), 1);
         // Each is another step to a working uplink.
         let lacks = [
             Waiting::Down,
@@ -331,17 +357,19 @@ mod tests {
     #[test]
     fn a_burst_is_not_read_twice_nor_missed() {
         let mut journal = Journal::new();
-        journal.write(carrier(0, Family::V4, false));
-        journal.write(carrier(0, Family::V6, false));
-        journal.write(carrier(100, Family::V4, true));
+        for n in 0..4 {
+            journal.write(carrier(n * 100, Family::V4, n % 2 == 1));
+        }
+        journal.write(carrier(400, Family::V6, false));
         let first = journal.entries().next().unwrap().number();
         let next = |journal: &Journal, after: u32| {
-            journal.since(after + 1).map(number).collect::<Vec<_>>()
+            let rest = journal.since(after + 1).map(number);
+            rest.collect::<Vec<_>>()
         };
-        assert_eq!(next(&journal, first), [0, 100_000]);
-        journal.write(carrier(200, Family::V4, false));
-        assert_eq!(next(&journal, first), [0, 200_000]);
-        let calm = Instant::from_millis(200) + FLAP_CALM;
+        assert_eq!(next(&journal, first), [100_000, 200_000, 300_000, 400_000]);
+        journal.write(carrier(500, Family::V4, false));
+        assert_eq!(next(&journal, first), [400_000, 500_000]);
+        let calm = Instant::from_millis(500) + FLAP_CALM;
         let name = "isp1".try_into().unwrap();
         assert_eq!(journal.flaps_until(Some(&name), Family::V4), Some(calm));
         assert_eq!(journal.flaps_until(Some(&name), Family::V6), None);
