@@ -163,7 +163,7 @@ impl Daemon<'_> {
             }
             self.time_passes();
             self.note_warnings();
-            self.announcer.log(self.cx.engine);
+            self.announcer.log(&mut self.cx);
             let interfaces = &*self.netifd.interfaces;
             self.announcer
                 .announce(&mut self.cx, &self.routes, interfaces);

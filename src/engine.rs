@@ -220,12 +220,8 @@ impl Engine {
         let provider = slot
             .and_then(|slot| self.config.at(slot))
             .map(|p| p.id.clone());
-        self.journal.write(Entry {
-            at: now,
-            subject: Subject { provider, family },
-            kind,
-            cause,
-        });
+        let subject = Subject { provider, family };
+        self.journal.write(Entry::new(now, subject, kind, cause));
     }
 
     /// Answers to a silent path's probes arrive at this device, and are dropped on this machine. Returns what follows.

@@ -94,6 +94,10 @@ pub const CATCH_ALL_MAX: u32 = 32765;
 pub const RULE_PREF_MAX: u32 = CATCH_ALL_MAX - RULE_PREFS - 1;
 /// Transitions remembered by the journal.
 pub const JOURNAL_MAX: usize = 128;
+/// A transition that repeats again and again within this time is flapping; what follows within it is of the same burst.
+pub const FLAP_WINDOW: Duration = Duration::from_secs(5);
+/// The end of a burst is told to log and hooks when there was no transition for this long.
+pub const FLAP_CALM: Duration = Duration::from_secs(2);
 /// Longest cause of a transition, in bytes; longer ones are cut.
 pub const CAUSE_MAX: usize = 120;
 /// Clients served at once on the control socket.

@@ -15,7 +15,7 @@ use crate::limits::{DEVICE_GIVEN_MAX, DEVICE_MAX, FILE_PATH_MAX, NAME_MAX, PATHS
 
 pub use fault::Fault;
 pub use journal::{
-    Cause, Ground, Judged, Kind, Measure, Measured, Missed, Other, Ours, State, Subject,
+    Cause, Ground, Judged, Kind, Measure, Measured, Missed, Other, Ours, Repeats, State, Subject,
 };
 pub use smoltcp::time::{Duration, Instant};
 /// A network prefix with an address in it, as `192.0.2.7/24`.

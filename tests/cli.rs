@@ -62,6 +62,7 @@ fn answers(request: &Request, number: u32) -> Option<Reply> {
                 to: State::Waiting,
             },
             cause: Cause::Lost(Waiting::NoCarrier),
+            ..Entry::default()
         })),
         (Request::Use(Some(id)) | Request::Disable(id) | Request::Enable(id), 0)
             if *id != "isp1" =>

@@ -2,8 +2,8 @@
 
 use crate::linux::connection::{Answer, Provider};
 use crate::types::{
-    Cause, Family, Ground, Judged, Kind, LastResort, Lead, Metric, Missed, Preempt, State, Subject,
-    Verdict, Waiting,
+    Cause, Family, Ground, Judged, Kind, LastResort, Lead, Metric, Missed, Preempt, Repeats, State,
+    Subject, Verdict, Waiting,
 };
 use crate::wire::control::{Cure, Entry, Warning};
 use crate::wire::decimal::Decimal;
@@ -224,6 +224,23 @@ pub(super) fn journal() -> Vec<Entry> {
         },
         kind,
         cause,
+        repeats: Repeats::ONCE,
+    };
+    let flapping = Entry {
+        repeats: Repeats {
+            times: 37,
+            for_ms: 3600,
+        },
+        ..entry(
+            60_000,
+            Some("isp1"),
+            Some(Family::V6),
+            Kind::State {
+                from: State::Waiting,
+                to: State::Probing,
+            },
+            Cause::UplinkUp,
+        )
     };
     let mut missed = Missed::default();
     missed.add("8.8.8.8", None);
@@ -241,6 +258,7 @@ pub(super) fn journal() -> Vec<Entry> {
     vec![
         entry(86_400_000, None, None, Kind::Started, version),
         entry(3_600_500, Some("isp1"), Some(Family::V4), died, failed),
+        flapping,
         entry(0, Some("backup"), None, Kind::Pinned, Cause::PinnedByHand),
     ]
 }

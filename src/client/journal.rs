@@ -32,7 +32,7 @@ fn row(entry: &Entry, now_ms: u64) -> [String; 5] {
         plain(provider),
         family.to_owned(),
         plain(&entry.kind.to_string()),
-        plain(&entry.cause.to_string()),
+        plain(&format!("{}{}", entry.cause, entry.repeats)),
     ]
 }
 
@@ -46,9 +46,10 @@ mod tests {
         assert_eq!(
             render(&journal(), 1_763_929_735_400),
             "\
-2025-11-22T20:28:55Z  -       -     started           version 0.1.0
-2025-11-23T19:28:54Z  isp1    ipv4  online → offline  3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered
-2025-11-23T20:28:55Z  backup  -     pinned            pinned by hand
+2025-11-22T20:28:55Z  -       -     started            version 0.1.0
+2025-11-23T19:28:54Z  isp1    ipv4  online → offline   3 rounds failed: 8.8.8.8, 1.1.1.1 unanswered
+2025-11-23T20:27:55Z  isp1    ipv6  waiting → probing  uplink is up ×37 in 4 s
+2025-11-23T20:28:55Z  backup  -     pinned             pinned by hand
 "
         );
         assert_eq!(render(&[], 0), "");

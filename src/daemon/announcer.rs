@@ -1,7 +1,7 @@
 //! Logs transitions, and runs hooks for them.
 //!
 //! The state that hooks were told last is kept, and compared with the current one. What changes while a hook runs is told
-//! once, by its final state. So there is no queue, and no change is lost.
+//! once, by its final state. So there is no queue, and no change is lost. What flaps is told by hooks and log when it is calm.
 
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use super::context::Context;
 use super::routes::RouteSync;
 use super::snapshot::Snapshot;
 use crate::engine::Engine;
+use crate::engine::journal::Entry;
 use crate::engine::path::Path as EnginePath;
 use crate::limits::PATHS_MAX;
 use crate::linux::clock::now;
@@ -26,8 +27,6 @@ pub(super) struct Heard {
     /// By `PathId::index`: the state, plus one; 0: not told yet.
     paths: [u8; PATHS_MAX],
     leaders: PerFamily<Option<Slot>>,
-    /// Whether a manual default that prevailed at the start is recorded.
-    adopted: PerFamily<bool>,
     pinned: Option<Slot>,
 }
 
@@ -37,6 +36,10 @@ pub(super) struct Announcer<'m> {
     hooks: Hooks,
     /// How many of the journal's entries are logged.
     logged: u32,
+    /// When they were looked at last.
+    looked_at: Instant,
+    /// When the first burst is calm.
+    calm_at: Option<Instant>,
 }
 
 /// The subject of a transition.
@@ -66,10 +69,6 @@ impl Heard {
         Heard {
             paths: [0; PATHS_MAX],
             leaders: PerFamily { v4: None, v6: None },
-            adopted: PerFamily {
-                v4: false,
-                v6: false,
-            },
             pinned: None,
         }
     }
@@ -83,39 +82,45 @@ impl<'m> Announcer<'m> {
             heard.paths[index] = path.map_or(0, |path| code(announced(path)));
         }
         for family in Family::ALL {
-            heard.leaders[family] = engine.carrier(family);
+            let overridden = engine.journal().overridden(family).is_some();
+            heard.leaders[family] = engine.carrier(family).filter(|_| !overridden);
         }
         heard.pinned = engine.pinned();
         Announcer {
             heard,
             hooks: Hooks::default(),
             logged: engine.journal().written(),
+            looked_at: now(),
+            calm_at: None,
         }
     }
 
-    /// Logs the new entries of the journal.
-    pub(super) fn log(&mut self, engine: &Engine) {
-        let journal = engine.journal();
-        if journal.written() == self.logged {
+    /// Logs the new entries of the journal, and the bursts that are calm now.
+    pub(super) fn log(&mut self, cx: &mut Context<'_>) {
+        let journal = cx.engine.journal();
+        let is_calm = |at: Option<Instant>, now| at.is_some_and(|at| at <= now);
+        if journal.written() == self.logged && self.calm_at.is_none() {
             return;
         }
-        for entry in journal.since(self.logged) {
-            let level = match entry.kind.is_grave() {
-                true => log::Level::Warn,
-                false => log::Level::Info,
-            };
-            let provider = entry.subject.provider.as_deref().unwrap_or("failover");
-            match entry.subject.family {
-                Some(family) => log::log!(
-                    level,
-                    "{provider} {family}: {}: {}",
-                    entry.kind,
-                    entry.cause
-                ),
-                None => log::log!(level, "{provider}: {}: {}", entry.kind, entry.cause),
+        let now = now();
+        if journal.written() == self.logged && !is_calm(self.calm_at, now) {
+            return;
+        }
+        self.calm_at = None;
+        for entry in journal.entries() {
+            match entry.calm_at() {
+                Some(at) if at > now => {
+                    self.calm_at = [self.calm_at, Some(at)].into_iter().flatten().min()
+                }
+                Some(at) if at > self.looked_at => {
+                    write(entry);
+                    cx.hooks_due = true;
+                }
+                None if entry.number() >= self.logged => write(entry),
+                _ => {}
             }
         }
-        self.logged = journal.written();
+        (self.logged, self.looked_at) = (journal.written(), now);
     }
 
     /// A child has ended. It may be a hook.
@@ -123,9 +128,10 @@ impl<'m> Announcer<'m> {
         cx.hooks_due |= self.hooks.reap(now());
     }
 
-    /// When [`Announcer::give_up`] is due.
+    /// When [`Announcer::give_up`] or [`Announcer::log`] is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.hooks.next_deadline()
+        let deadlines = [self.hooks.next_deadline(), self.calm_at];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Kills a hook that takes too long.
@@ -162,6 +168,25 @@ impl<'m> Announcer<'m> {
     }
 }
 
+/// Writes an entry to the log.
+fn write(entry: &Entry) {
+    let level = match entry.kind.is_grave() {
+        true => log::Level::Warn,
+        false => log::Level::Info,
+    };
+    let Entry {
+        kind,
+        cause,
+        repeats,
+        ..
+    } = entry;
+    let provider = entry.subject.provider.as_deref().unwrap_or("failover");
+    match entry.subject.family {
+        Some(family) => log::log!(level, "{provider} {family}: {kind}: {cause}{repeats}"),
+        None => log::log!(level, "{provider}: {kind}: {cause}"),
+    }
+}
+
 impl Heard {
     fn next_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
         None.or_else(|| self.pin_announcement(facts))
@@ -185,11 +210,16 @@ impl Heard {
     }
 
     fn swap_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
-        self.adopt_manual(facts);
-        let carrier = |family| facts.snapshot.carrier(family);
-        let family = Family::ALL
-            .into_iter()
-            .find(|family| carrier(*family) != self.leaders[*family])?;
+        let carrier = |family| {
+            let carrier = facts.snapshot.carrier(family);
+            carrier.filter(|_| !facts.routes.was_overridden(facts.snapshot.engine, family))
+        };
+        let mut families = Family::ALL.into_iter();
+        let family = families.find(|family| {
+            let (old, new) = (self.leaders[*family], carrier(*family));
+            let flaps = |slot| facts.flaps(slot, *family);
+            old != new && !(flaps(None) || flaps(old) || flaps(new))
+        })?;
         let leader = carrier(family);
         let old = core::mem::replace(&mut self.leaders[family], leader);
         let path = leader.map(|slot| PathId { slot, family });
@@ -208,18 +238,6 @@ impl Heard {
         }))
     }
 
-    /// Records a manual default that prevailed at the start: it is no transition.
-    fn adopt_manual(&mut self, facts: &Facts<'_>) {
-        for family in Family::ALL {
-            if let Some(prevailed) = facts.routes.manual_at_start(family)
-                && !core::mem::replace(&mut self.adopted[family], true)
-                && prevailed
-            {
-                self.leaders[family] = None;
-            }
-        }
-    }
-
     /// Whether a path came into use or went out of use; the states in between are not told.
     fn path_announcement(&mut self, facts: &Facts<'_>) -> Option<Announcement> {
         let snapshot = &facts.snapshot;
@@ -235,6 +253,7 @@ impl Heard {
                 }
                 Some(State::Probing | State::Frozen) => continue,
                 Some(state) if code(state) == heard => continue,
+                Some(_) if facts.flaps(Some(id.slot), id.family) => continue,
                 Some(State::Online) => ("online", State::Online),
                 Some(state) => ("offline", state),
             };
@@ -273,6 +292,13 @@ impl<'a> Facts<'a> {
             reason: cause.map_or_else(Text::new, |cause| text(format_args!("{cause}"))),
             ..Transition::default()
         }
+    }
+
+    /// Whether a path, or without a slot a family's traffic, flaps: hooks hear of it when it is calm.
+    fn flaps(&self, slot: Option<Slot>, family: Family) -> bool {
+        let Snapshot { engine, now, .. } = self.snapshot;
+        let until = engine.journal().flaps_until(self.snapshot.id(slot), family);
+        until.is_some_and(|until| now < until)
     }
 
     fn id(&self, slot: Option<Slot>) -> &'a str {

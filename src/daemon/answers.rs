@@ -30,10 +30,8 @@ impl Answers<'_> {
 
     /// The place of a journal entry is its number, plus one.
     fn next_entry(&self, at: &mut u32) -> Option<Reply> {
-        let journal = self.snapshot.engine.journal();
-        *at = (*at).max(journal.oldest());
-        let entry = journal.since(*at).next()?;
-        *at += 1;
+        let entry = self.snapshot.engine.journal().since(*at).next()?;
+        *at = entry.number() + 1;
         Some(Reply::Entry(self.entry(entry)))
     }
 
@@ -43,6 +41,7 @@ impl Answers<'_> {
             subject: entry.subject.clone(),
             kind: entry.kind,
             cause: entry.cause.clone(),
+            repeats: entry.repeats,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::engine::journal::Entry;
 use crate::linux::clock::now;
 use crate::linux::file::saved_state::{self, Saved};
-use crate::types::{Family, Instant, Name, PathId, PerFamily, Slot};
+use crate::types::{Family, Instant, Name, PathId, PerFamily, Repeats, Slot};
 use crate::wire::saved_state::{BootId, Path, Record, Records};
 
 /// Writes the state of this boot.
@@ -98,6 +98,10 @@ fn put_all(snapshot: &Snapshot<'_>, put: &mut dyn FnMut(&Record<'_>)) {
             kind: entry.kind,
             cause: entry.cause.clone(),
         });
+        let Repeats { times, for_ms } = entry.repeats;
+        if entry.repeats.is_burst() {
+            put(&Record::Repeats { times, for_ms });
+        }
     }
 }
 
@@ -155,12 +159,10 @@ pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
                 subject,
                 kind,
                 cause,
-            } => engine.restore_entry(Entry {
-                at: instant(at_micros),
-                subject,
-                kind,
-                cause,
-            }),
+            } => engine.restore_entry(Entry::new(instant(at_micros), subject, kind, cause)),
+            Record::Repeats { times, for_ms } => {
+                engine.restore_repeats(Repeats { times, for_ms });
+            }
         }
     }
 }
@@ -206,6 +208,8 @@ mod tests {
         };
         writer.record(&provider).unwrap();
         writer.record(&entry).unwrap();
+        let (times, for_ms) = (37, 4000);
+        writer.record(&Record::Repeats { times, for_ms }).unwrap();
         writer.finish().unwrap();
         bytes
     }
@@ -226,7 +230,12 @@ mod tests {
             restore(&mut engine, records(&file(saved), BOOT).unwrap(), now);
             let path = engine.paths().next().unwrap();
             assert_eq!((path.verdict(), path.since), (Verdict::Online, taken));
-            assert_eq!(engine.journal().entries().next().unwrap().at, taken);
+            let entry = engine.journal().entries().next().unwrap();
+            let many = Repeats {
+                times: 37,
+                for_ms: 4000,
+            };
+            assert_eq!((entry.at, entry.repeats), (taken, many));
         }
     }
 }

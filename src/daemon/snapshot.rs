@@ -93,15 +93,25 @@ impl<'a> Snapshot<'a> {
         self.last_cause(lead.carrier(), family, &is_meant)
     }
 
-    /// Why a path is in its state, as the journal has it.
+    /// Why a path is in its state, as the journal has it since the path is in that state: a transition of its own; or a pin
+    /// or its end, which tells no paths.
     pub(super) fn cause(&self, path: &Path) -> Option<&'a Cause> {
         let id = self.id(Some(path.id.slot))?;
-        let state = path.state();
+        let (state, family) = (path.state(), Some(path.id.family));
         let is_true = |cause: &Cause| !matches!(cause, Cause::Dropped(_)) || path.is_cut_off();
-        let became = |kind: Kind, cause: &Cause| {
-            matches!(kind, Kind::State { to, .. } if to == state) && is_true(cause)
-        };
-        self.last_cause(Some(id), path.id.family, &became)
+        let mut recent = self.engine.journal().entries().rev();
+        let cause = recent.find(|entry| match entry.kind {
+            Kind::State { to, .. } => {
+                to == state
+                    && entry.subject.provider.as_ref() == Some(id)
+                    && entry.subject.family == family
+                    && is_true(&entry.cause)
+            }
+            Kind::Pinned | Kind::Unpinned => entry.at == path.since,
+            _ => false,
+        });
+        let cause = cause.filter(|entry| entry.at >= path.since);
+        cause.map(|entry| &entry.cause)
     }
 
     fn last_cause(

@@ -264,7 +264,7 @@ impl Daemon<'_> {
         self.cx.watch(&self.signals, Token::Signal)?;
         self.pin.watch(&self.cx)?;
         self.state_dir.watch_netns_lock(&self.cx)?;
-        self.announcer.log(self.cx.engine);
+        self.announcer.log(&mut self.cx);
         self.saving
             .save(&mut self.cx, &self.routes, &mut self.state_dir);
         Ok(())

@@ -12,7 +12,8 @@ use super::snapshot::Snapshot;
 use crate::check::Way;
 use crate::config::{Config, Provider};
 use crate::limits::{
-    ADDRESSES_MAX, PATH_SOURCES_MAX, ROUTES_MAX, RULES_MAX, SOURCES_MAX, WARNINGS_MAX,
+    ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, PATH_SOURCES_MAX, ROUTES_MAX, RULES_MAX, SOURCES_MAX,
+    WARNINGS_MAX,
 };
 use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
@@ -22,13 +23,15 @@ use crate::routing::objects::{Change, Extras, Route};
 use crate::routing::others::jumped_over;
 use crate::routing::uplink;
 use crate::text::text;
-use crate::types::{Duty, Family, Fault, Name, PathId, Slot, TABLE_MAIN};
+use crate::types::{Duty, Family, Fault, Instant, Name, PathId, Slot, TABLE_MAIN};
 use crate::wire::control::{Cure, Text, Warning};
 use crate::wire::snapshot::Reason;
 
 /// The warnings that hold now.
 pub(super) struct Warnings {
     all: Vec<Warning>,
+    /// Those that are gone for a few seconds, by [`fingerprint`], and since when.
+    gone: Vec<(u32, Instant)>,
     /// The warnings from loading the configuration.
     pub(super) config: Vec<Text>,
 }
@@ -49,6 +52,7 @@ impl Warnings {
     pub(super) fn new(config: Vec<Text>) -> Warnings {
         Warnings {
             all: Vec::new(),
+            gone: Vec::new(),
             config,
         }
     }
@@ -79,6 +83,16 @@ impl Warnings {
     }
 }
 
+/// A number that hardly any other warning has.
+fn fingerprint(warning: &Warning) -> u32 {
+    let provider = warning.provider.as_deref().unwrap_or_default();
+    let bytes = provider.bytes().chain(warning.text.bytes());
+    // FNV-1a
+    bytes.fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
 /// A cure that is a sentence.
 pub(super) fn advice(what: fmt::Arguments<'_>) -> Option<Cure> {
     Some(Cure {
@@ -98,6 +112,9 @@ pub(super) fn command(what: fmt::Arguments<'_>) -> Option<Cure> {
 const TWO_MASTERS: &str = "mwan3 is at work too, and two cannot choose the way";
 const LEAVE_IT: &str = "`/etc/init.d/mwan3 stop; /etc/init.d/mwan3 disable` leaves it to failover; \
      `failover import-mwan3` makes a configuration of mwan3's";
+
+/// Preferences that a warning names.
+const BEHIND_NAMED: usize = 3;
 
 /// The kinds of kernel objects of which there may be too many: how many can be watched, and what to do. There is room for
 /// all devices.
@@ -168,12 +185,39 @@ impl Warnings {
                 self.warn_of_extras(provider, path.id, &snapshot);
             }
         }
-        for warning in self.all.iter().filter(|warning| !known.contains(warning)) {
+        self.forget_gone(&known, snapshot.now);
+        for warning in self
+            .all
+            .iter()
+            .filter(|warning| !self.is_told(warning, &known))
+        {
             match &warning.provider {
                 Some(provider) => log::warn!("{provider}: {warning}"),
                 None => log::warn!("{warning}"),
             }
         }
+    }
+
+    /// Keeps what of those that were known is gone, for the time in which its return is no news.
+    fn forget_gone(&mut self, known: &[Warning], now: Instant) {
+        self.gone.retain(|(_, at)| now < *at + FLAP_WINDOW);
+        let gone = known.iter().filter(|old| !self.all.contains(old));
+        let gone = gone.map(|old| (fingerprint(old), now));
+        self.gone
+            .extend(gone.take(WARNINGS_MAX.saturating_sub(self.gone.len())));
+    }
+
+    /// Whether the log has this one: it was known, or has gone and come back within a few seconds. Of what has no room, the
+    /// number may have changed.
+    fn is_told(&self, warning: &Warning, known: &[Warning]) -> bool {
+        let only_number = |old: &Warning| {
+            (&old.code, &old.cure) == (&warning.code, &warning.cure) && old.code == "overflow"
+        };
+        let returns = self
+            .gone
+            .iter()
+            .any(|(gone, _)| *gone == fingerprint(warning));
+        returns || known.iter().any(|old| old == warning || only_number(old))
     }
 
     /// Warns of kinds of which the kernel has more than can be watched.
@@ -183,11 +227,21 @@ impl Warnings {
             if !mirror.lacks().has(kinds) {
                 continue;
             }
-            let missing = mirror.missing(kinds);
+            // Events tell of what is gone more surely than of what there is.
+            let missing = mirror.missing(kinds).max(1);
             let what = format_args!(
                 "{missing} {what} cannot be watched: there is room for {room}, and the providers' come first"
             );
             let cure = advice(format_args!("{cure}"));
+            self.add("overflow", None, what, cure);
+        }
+        let unwatched = mirror.unwatched();
+        if unwatched > 0 {
+            let what = format_args!(
+                "{unwatched} default routes lead by devices that cannot be watched: there is room for {LEADING_MAX} that \
+                 are no provider's"
+            );
+            let cure = advice(format_args!("{}", OVERFLOWS[0].3));
             self.add("overflow", None, what, cure);
         }
     }
@@ -325,15 +379,35 @@ impl Warnings {
             let cure = format_args!("`option yield '1'` has it obeyed, `'0'` ends this warning");
             self.add("foreign-default", None, what, advice(cure));
         }
-        let goto = config.globals.catch_all;
-        for rule in jumped_over(snapshot.mirror.rules(), family, goto) {
-            let pref = rule.pref;
-            let what = format_args!(
-                "an {family} rule that is not ours has preference {pref}, behind our {goto}: it has no effect"
-            );
-            let cure = format_args!("add it again with a preference below {goto}");
-            self.add("rules-behind", None, what, advice(cure));
+        self.warn_of_rules_behind(family, snapshot);
+    }
+
+    /// Warns of the rules of other programs that ours jump over: once a family, with the first few preferences.
+    fn warn_of_rules_behind(&mut self, family: Family, snapshot: &Snapshot<'_>) {
+        let goto = snapshot.engine.config().globals.catch_all;
+        let behind = || jumped_over(snapshot.mirror.rules(), family, goto);
+        let (count, mut first) = (behind().count(), String::new());
+        for rule in behind().take(BEHIND_NAMED) {
+            first += &format!("{}{}", if first.is_empty() { "" } else { ", " }, rule.pref);
         }
+        let (told, they, them) = match count {
+            0 => return,
+            1 => (
+                format!("an {family} rule that is not ours has"),
+                "it has",
+                "it",
+            ),
+            _ => (
+                format!("{count} {family} rules that are not ours have"),
+                "they have",
+                "them",
+            ),
+        };
+        let more = if count > BEHIND_NAMED { " …" } else { "" };
+        let what =
+            format_args!("{told} preference {first}{more}, behind our {goto}: {they} no effect");
+        let cure = format_args!("add {them} again with a preference below {goto}");
+        self.add("rules-behind", None, what, advice(cure));
     }
 
     /// Warns of each route and rule that the kernel refuses again and again.

@@ -3,12 +3,17 @@
 use super::journal::Entry;
 use super::path::Duty;
 use super::{Engine, Lead};
-use crate::types::{Family, Instant, PathId, Slot, Verdict};
+use crate::types::{Family, Instant, PathId, Repeats, Slot, Verdict};
 
 impl Engine {
     /// Restores a journal entry of a former run.
     pub fn restore_entry(&mut self, entry: Entry) {
-        self.journal.write(entry);
+        self.journal.restore(entry);
+    }
+
+    /// Restores how many transitions the last restored entry stands for.
+    pub fn restore_repeats(&mut self, repeats: Repeats) {
+        self.journal.restore_repeats(repeats);
     }
 
     /// Restores the verdict on a path.

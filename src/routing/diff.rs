@@ -26,7 +26,8 @@
 //! - the rules for specific routes and own addresses stay while another old rule does.
 //!
 //! One look-up can fail: of a socket bound to the device of a provider without a policy table, while its route is between
-//! two places in the swap table, which is for one change.
+//! two places in the swap table, which is for one change; and in IPv4 of any bound socket, where a default in `main` refuses,
+//! while the route that precedes it there is between two places.
 
 #[cfg(test)]
 pub(crate) mod kernel;

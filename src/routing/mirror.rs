@@ -318,6 +318,11 @@ impl Mirror {
         self.missing.count(kinds)
     }
 
+    /// How many default routes that may win over ours lead by devices that there is no room to watch.
+    pub fn unwatched(&self) -> usize {
+        self.interest.unnoted(self.routes())
+    }
+
     /// Whether the picture may lack what concerns us of these kinds, so that what it does not show may be there.
     pub fn is_unsure(&self, kinds: Kinds) -> bool {
         let doubted = self.missing.concerning().and(self.needs);
@@ -611,6 +616,9 @@ impl Mirror {
 
     /// What was left out is to be dumped as soon as there is room for all of it.
     fn look_for_room(&mut self) {
+        if self.interest.note_unnoted(self.routes.as_slice()) {
+            self.look_closer(Kinds::LINKS);
+        }
         if self.missing.any().is_empty() {
             return;
         }

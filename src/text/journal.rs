@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::Limit;
 use crate::types::{
-    Cause, Fault, Ground, Judged, Kind, Measured, Missed, Other, Ours, State, Waiting,
+    Cause, Fault, Ground, Judged, Kind, Measured, Missed, Other, Ours, Repeats, State, Waiting,
 };
 
 /// `online → offline`, `leads`.
@@ -82,6 +82,16 @@ impl fmt::Display for DroppedAt<'_> {
             f,
             "answers arrive at {device} but are dropped on this machine (firewall or rp_filter)"
         )
+    }
+}
+
+/// ` ×37 in 4 s`, to follow a cause; nothing for a single transition. Seconds are rounded up.
+impl fmt::Display for Repeats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_burst() {
+            false => Ok(()),
+            true => write!(f, " ×{} in {} s", self.times, self.for_ms.div_ceil(1000)),
+        }
     }
 }
 
@@ -221,6 +231,19 @@ mod tests {
             "11 of the last 50 rounds failed: 192.0.2.1, 192.0.2.2 unanswered, web answers with status 302 (a captive \
              portal?); the network says unreachable (ICMP code 1)"
         );
+    }
+
+    #[test]
+    fn only_of_a_burst_the_number_is_told() {
+        assert_eq!(Repeats::ONCE.to_string(), "");
+        for (for_ms, expected) in [
+            (1, " ×37 in 1 s"),
+            (4000, " ×37 in 4 s"),
+            (4001, " ×37 in 5 s"),
+        ] {
+            let repeats = Repeats { times: 37, for_ms };
+            assert_eq!(repeats.to_string(), expected);
+        }
     }
 
     #[test]

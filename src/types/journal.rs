@@ -124,6 +124,34 @@ impl Kind {
     }
 }
 
+/// How many transitions an entry of the journal stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeats {
+    /// their number; of a burst at least 3
+    pub times: u32,
+    /// from the first to the last, in milliseconds
+    pub for_ms: u32,
+}
+
+impl Repeats {
+    /// A single transition.
+    pub const ONCE: Repeats = Repeats {
+        times: 1,
+        for_ms: 0,
+    };
+
+    /// Whether these are many.
+    pub const fn is_burst(self) -> bool {
+        self.times > 1
+    }
+}
+
+impl Default for Repeats {
+    fn default() -> Repeats {
+        Repeats::ONCE
+    }
+}
+
 /// Why it happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant)] // a journal's entries are in place, not on a heap

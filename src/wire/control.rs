@@ -8,7 +8,7 @@ use core::fmt;
 
 use heapless::String;
 
-use crate::types::{Cause, DeviceName, Family, Kind, Name, Subject};
+use crate::types::{Cause, DeviceName, Family, Kind, Name, Repeats, Subject};
 use crate::wire::codec::{Codec, Message};
 use crate::wire::snapshot::{Header, Path, ProviderHead, Word};
 
@@ -150,6 +150,8 @@ pub struct Entry {
     pub kind: Kind,
     /// why
     pub cause: Cause,
+    /// how many transitions it stands for; the kind and the cause are those of the last one
+    pub repeats: Repeats,
 }
 
 impl Message for Request {

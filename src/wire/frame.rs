@@ -114,7 +114,8 @@ mod tests {
     use crate::limits::{NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
     use crate::types::{
         Cause, Duration, Duty, Family, Fault, Ground, Judged, Kind, LastResort, Lead, Measure,
-        Measured, Metric, Missed, Name, Other, Preempt, Slot, State, Subject, Verdict, Waiting,
+        Measured, Metric, Missed, Name, Other, Preempt, Repeats, Slot, State, Subject, Verdict,
+        Waiting,
     };
     use crate::wire::control::*;
     use crate::wire::decimal::Decimal;
@@ -368,8 +369,12 @@ mod tests {
                 })
             },
         );
-        let entry = (any::<u64>(), proptest::option::of(text()), text()).prop_map(
-            |(ago_ms, provider, id)| {
+        let entry = (
+            any::<(u64, u32, u32)>(),
+            proptest::option::of(text()),
+            text(),
+        )
+            .prop_map(|((ago_ms, times, for_ms), provider, id)| {
                 Reply::Entry(Entry {
                     ago_ms,
                     subject: Subject {
@@ -378,9 +383,9 @@ mod tests {
                     },
                     kind: Kind::Leads,
                     cause: Cause::Other(id, Other::Is(State::Offline)),
+                    repeats: Repeats { times, for_ms },
                 })
-            },
-        );
+            });
         prop_oneof![
             4 => path().prop_map(Reply::Path),
             1 => provider,

@@ -143,6 +143,8 @@ impl Message for Entry {
             None => codec.fail(),
         }
         pass_cause(codec, &mut self.cause);
+        codec.number(&mut self.repeats.times);
+        codec.number(&mut self.repeats.for_ms);
     }
 }
 

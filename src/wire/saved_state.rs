@@ -23,7 +23,11 @@ const HEAD: usize = MAGIC.len() + 1 + 16;
 const TAIL: usize = 4;
 // The longest record is a journal entry: a tag, an instant, a provider and a family, a kind, a cause with its length.
 const _: () = assert!(1 + 10 + (2 + NAME_MAX + 2) + 1 + (2 + CAUSE_BYTES_MAX) <= RECORD_MAX);
-const _: () = assert!(HEAD + (2 + PROVIDERS_MAX + JOURNAL_MAX) * RECORD_MAX + TAIL <= STATE_MAX);
+// An entry may be followed by its repeats: a tag and two numbers.
+const _: () = assert!(
+    HEAD + (2 + PROVIDERS_MAX + JOURNAL_MAX) * RECORD_MAX + JOURNAL_MAX * (1 + 5 + 5) + TAIL
+        <= STATE_MAX
+);
 
 /// The kernel's boot ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +80,13 @@ pub enum Record<'a> {
         /// what became of each family's traffic
         #[serde(borrow)]
         leads: PerFamily<Lead<&'a str>>,
+    },
+    /// the entry before this record stands for several transitions
+    Repeats {
+        /// their number
+        times: u32,
+        /// from the first to the last, in milliseconds
+        for_ms: u32,
     },
 }
 
@@ -291,6 +302,10 @@ mod tests {
                     v6: Lead::Refused,
                 },
             },
+            Record::Repeats {
+                times: 37,
+                for_ms: 4000,
+            },
         ])
     }
 
@@ -318,7 +333,7 @@ mod tests {
     #[test]
     fn each_changed_byte_and_each_truncation_is_detected() {
         let good = sample();
-        assert_eq!(records(&good, BOOT).unwrap().count(), 4);
+        assert_eq!(records(&good, BOOT).unwrap().count(), 5);
         for place in 0..good.len() {
             assert!(records(&good[..place], BOOT).is_err(), "cut at {place}");
             for change in 1..=255 {

@@ -1,11 +1,19 @@
 //! A router with a thousand devices, routes and rules of other programs: they take no memory of the daemon, cause no warning
 //! and no verdict, and delay nothing.
 
-use super::inspect::{counter, lookups, no_hole};
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::fd::AsRawFd;
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn6, sendto, socket,
+};
+
+use super::inspect::{counter, lookups, no_hole, path};
+use super::lab::capture::index;
 use super::lab::rights::in_lab;
-use super::lab::{Daemon, Lab, meter, wait_until};
-use super::overflow::{assert_unaffected, batch, learned, settings, tables, warning};
-use super::{SOON, leads, online_with};
+use super::lab::{Daemon, Family, Lab, meter, wait_until};
+use super::overflow::{assert_unaffected, batch, learned, relearn, settings, tables, warning};
+use super::{SOON, leads, leads_in, online_with};
 
 /// Pages that vary with the stack and with answers to clients.
 const NOISE_KB: u64 = 16;
@@ -128,5 +136,115 @@ fn of_routes() {
             }
         };
         beside(lines("add"), lines("del"));
+    });
+}
+
+/// A full table of the Internet in IPv4, in `main` and in another table: as many routes to as many places as the addresses
+/// for documentation allow, by many metrics.
+#[test]
+fn of_ipv4_routes() {
+    in_lab(|| {
+        let lines = |verb: &'static str| {
+            move |lab: &Lab| {
+                let routes = (0..100_000_u32).map(|n| {
+                    let net = ["192.0.2", "198.51.100", "203.0.113"][(n % 3) as usize];
+                    let (host, metric) = (n / 3 % 256, 1000 + n / 768);
+                    let table = ["main", "300"][(n % 2) as usize];
+                    let to = format!("{net}.{host}/32 dev lan0 proto bgp metric {metric}");
+                    format!("route {verb} {to} table {table}")
+                });
+                batch(&lab.router, routes);
+            }
+        };
+        beside(lines("add"), lines("del"));
+    });
+}
+
+/// A router advertisement (RFC 4861, section 4.2), for 1800 seconds, from this address of the link, as an IPv6 packet.
+fn advertisement(source: Ipv6Addr) -> Vec<u8> {
+    let to: Ipv6Addr = "ff02::1".parse().unwrap();
+    let mut message = [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+    let addresses = [source.octets(), to.octets()].concat();
+    let length = u8::try_from(message.len()).unwrap();
+    let words = |bytes: &[u8]| -> u32 {
+        let pairs = bytes.chunks(2);
+        pairs
+            .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]))
+            .sum()
+    };
+    let mut sum = words(&addresses) + u32::from(length) + 58 + words(&message);
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    let checksum = !u16::try_from(sum).unwrap();
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+    let header = [0x60, 0, 0, 0, 0, length, 58, 255];
+    [&header[..], &addresses, &message].concat()
+}
+
+/// Sends one from each of these routers on the link of a provider.
+fn advertise(lab: &Lab, number: usize, routers: u16) {
+    let gateway = &lab.provider(number).gateway;
+    let line = u32::try_from(index(gateway, "line")).unwrap();
+    gateway.enter(|| {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let raw = socket(
+            AddressFamily::Inet6,
+            SockType::Raw,
+            flags,
+            SockProtocol::Raw,
+        )
+        .unwrap();
+        let all = SocketAddrV6::new("ff02::1".parse().unwrap(), 0, 0, line);
+        for router in 0..routers {
+            let source = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa, router);
+            let bytes = advertisement(source);
+            let to = SockaddrIn6::from(all);
+            // It fails while the kernel has no room for neighbours.
+            let _ = sendto(raw.as_raw_fd(), &bytes, &to, MsgFlags::empty());
+        }
+    });
+}
+
+/// Their routes are better than that of the provider's router, which is lost in IPv6. No other path is touched.
+#[test]
+fn of_routers_that_advertise_themselves_on_one_link() {
+    in_lab(|| {
+        let lab = learned();
+        lab.router.sysctl("ipv6/conf/eth2/accept_ra", 2);
+        let daemon = online_with(&lab, &settings(&lab));
+        assert!(leads(&lab, 1));
+        let lookups = lookups(&lab);
+        let routes = || lab.router.defaults(Family::V6, 254).len();
+        advertise(&lab, 2, 1500);
+        // The kernel has little room for neighbours: 512, whatever namespace they are in, until some are old.
+        assert!(wait_until(SOON, || routes() > 100), "{} routes", routes());
+        let of_a_router = || {
+            let gateway = path(&daemon.status(), "isp2", "ipv6")["gateway"].clone();
+            gateway
+                .as_str()
+                .is_some_and(|gateway| gateway.starts_with("fe80::a:"))
+        };
+        assert!(wait_until(SOON, of_a_router), "{}", daemon.status());
+        let touched = || {
+            let log = daemon.log();
+            let mut lines = log.lines();
+            lines.any(|line| {
+                line.contains("→ waiting")
+                    || line.contains("1 ipv4: online →")
+                    || line.contains("isp1 ipv6: online →")
+            })
+        };
+        assert!(!touched(), "{}", daemon.log());
+        assert!(leads(&lab, 1));
+        lab.upstream_dies(1);
+        assert!(leads_in(&lab, 2, Family::V4), "{}", daemon.log());
+        lab.upstream_returns(1);
+        assert!(leads(&lab, 1), "{}", daemon.log());
+        no_hole(lookups, &daemon);
+        let flush = "route flush dev eth2 proto ra";
+        lab.router.feed(&["ip", "-6", "-batch", "-"], flush);
+        relearn(&lab, 2);
+        daemon.wait_for_all("online");
     });
 }

@@ -71,6 +71,40 @@ fn it_comes_and_goes_while_the_daemon_runs() {
     });
 }
 
+/// A route that refuses with a low metric leaves little room before it. The metrics that DHCP clients and network managers use
+/// are not taken: an `ip route add` of theirs is not refused ("File exists"), whatever is there first.
+#[test]
+fn ours_are_not_in_the_way_of_clients() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let daemon = online(&lab);
+        for family in Family::ALL {
+            for (last, usual) in [
+                (101, [10, 100]),
+                (103, [100, 102]),
+                (1001, [100, 1000]),
+                (1025, [1002, 1024]),
+                (20_103, [20_100, 20_102]),
+            ] {
+                let refusing = format!("unreachable default metric {last}");
+                lab.router.batch(family, &format!("route add {refusing}"));
+                let stand = || ours(&lab, family).len() == 2;
+                assert!(wait_until(SOON, stand), "{}", daemon.log());
+                for metric in usual {
+                    let gateway = lab.provider(2).gateway_address(family);
+                    let line = format!("default via {gateway} dev eth2 proto dhcp metric {metric}");
+                    // It ends the test if it is refused.
+                    lab.router.batch(family, &format!("route add {line}"));
+                    assert!(wait_until(SOON, stand), "{:?}", ours(&lab, family));
+                    lab.router.batch(family, &format!("route del {line}"));
+                }
+                lab.router.batch(family, &format!("route del {refusing}"));
+                assert!(wait_until(SOON, || ours(&lab, family).is_empty()));
+            }
+        }
+    });
+}
+
 /// The route exists first, a DHCP client adds its own default, and the daemon is killed, restarted and stopped.
 #[test]
 fn beside_a_dhcp_client_from_the_start_to_a_stop() {

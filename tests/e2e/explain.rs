@@ -242,7 +242,10 @@ fn after_a_pin() {
         daemon.must(&["use", "isp2"]);
         assert!(leads(&lab, 2));
         daemon.must(&["use", "auto"]);
-        assert_explains(&daemon, "isp1", &["It is not used: isp2 carries {family}."]);
+        let since = "isp1 {family} is probing since ";
+        let cause = ": unpinned by hand.";
+        let words = [since, cause, "It is not used: isp2 carries {family}."];
+        assert_explains(&daemon, "isp1", &words);
         let until =
             "It carries {family} until isp1, which is before it in the order, is known to work.";
         assert_explains(&daemon, "isp2", &[until]);

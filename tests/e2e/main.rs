@@ -14,6 +14,7 @@
 //! | [`steering`] | traffic by firewall mark, by device, by source address |
 //! | [`asked`] | packets that leave by another way than the status says |
 //! | [`error_routes`] | default routes of other programs in `main` that refuse |
+//! | [`flapping`] | uplinks that come and go many times a second |
 //! | [`foreign`] | foreign routes and rules stay unchanged |
 //! | [`neighbours`] | rules of other programs beside ours |
 //! | [`manual`] | default routes that other programs set in `main` |
@@ -61,6 +62,7 @@ pub mod error_routes;
 pub mod exec;
 pub mod explain;
 pub mod external_changes;
+pub mod flapping;
 pub mod flux;
 pub mod foreign;
 pub mod foreign_files;

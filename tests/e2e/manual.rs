@@ -271,5 +271,33 @@ fn programs_hear_of_it_each_way() {
         ];
         assert_eq!(last(&daemon), expected);
         assert_eq!(calls(&daemon).len(), known + 2);
+        // What changes while the daemon does not run is told at the next start, each way.
+        let told = |daemon: &Daemon| {
+            let log = daemon.must(&["log"]);
+            log.matches("(metric 1 in main)").count()
+        };
+        for (times, (change, transition, device)) in (3..).zip([
+            ("add", "swap  isp1→", "wg0"),
+            ("del", "swap isp1 →isp1", "eth1"),
+        ]) {
+            let known = calls(&daemon).len();
+            daemon.kill9();
+            let line = format!("route {change} default dev wg0 metric 1");
+            lab.router.batch(Family::V4, &line);
+            daemon.launch();
+            wait_for_transitions(&daemon, known, &[transition]);
+            assert_eq!(last(&daemon)[1..3], ["ipv4", device]);
+            assert_eq!(told(&daemon), times, "{}", daemon.log());
+        }
+        // The same as before is not told again.
+        lab.router
+            .batch(Family::V4, "route add default dev wg0 metric 1");
+        let overridden = || told(&daemon) == 5;
+        assert!(wait_until(SOON, overridden));
+        daemon.kill9();
+        daemon.launch();
+        daemon.wait_for("isp1", "ipv4", "online");
+        leaves_by(&lab, &daemon, Family::V4, "wg0");
+        assert_eq!(told(&daemon), 5, "{}", daemon.log());
     });
 }

@@ -231,6 +231,20 @@ fn rules_that_are_jumped_over_are_told_of_and_those_beyond_are_reached() {
         );
         assert!(wait_until(SOON, || behind(&daemon) == [32780, 32780]));
         goes_by(&lab, &daemon, &[], "eth1");
+        // However many there are, they take one warning a family.
+        let rule = |n: u32| format!("rule add pref {n} lookup 100");
+        let lines: Vec<String> = (32781..32800).map(rule).collect();
+        each_family(&lab, &lines.join("\n"));
+        let of_all = "20 ipv4 rules that are not ours have preference 32780, 32781, 32782 …, behind our 32765";
+        let told = || daemon.must(&["status"]).replace("\n", " ");
+        let squeezed = || told().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            wait_until(SOON, || squeezed().contains(of_all)),
+            "{}",
+            told()
+        );
+        assert_eq!(behind(&daemon), [32780, 32780]);
+        each_family(&lab, &lines.join("\n").replace("add", "del"));
         each_family(&lab, "rule del pref 32780");
         assert!(wait_until(SOON, || behind(&daemon).is_empty()));
         goes_by(&lab, &daemon, &[], "eth1");

@@ -12,7 +12,7 @@ use super::{OURS, SOON, TABLE, leads, online_with};
 
 /// A provider's gateways are learned again, from its DHCP client and router advertisements: in IPv6, the second provider's
 /// after all others.
-fn relearn(lab: &Lab, number: usize) {
+pub(super) fn relearn(lab: &Lab, number: usize) {
     let metric = u32::try_from(number).unwrap();
     lab.learn_default(number, Family::V4, "dhcp", 20 + metric);
     lab.learn_default(number, Family::V6, "ra", 5000 * metric);
@@ -232,5 +232,36 @@ fn the_gateway_in_use_goes_meanwhile() {
         batch(&lab.router, routers("del", 2, 1..=900).into_iter());
         told_no_more(&daemon);
         becomes("fe80::fa");
+    });
+}
+
+/// Default routes by more devices than there is room for, none of them a provider's: that is told, and told no more.
+#[test]
+fn defaults_by_too_many_devices_of_others_are_told_of() {
+    in_lab(|| {
+        let lab = learned();
+        let daemon = online_with(&lab, &settings(&lab));
+        assert!(leads(&lab, 1));
+        let before = tables(&lab);
+        let each = |line: &dyn Fn(u32) -> String| batch(&lab.router, (1..=20).map(line));
+        each(&|n| format!("link add other{n} type veth peer name peer{n}"));
+        each(&|n| format!("link set peer{n} up"));
+        each(&|n| format!("link set other{n} up"));
+        each(&|n| format!("route add default dev other{n} metric {}", 9000 + n));
+        told(
+            &daemon,
+            "4 default routes lead by devices that cannot be watched: there is room for 16",
+        );
+        assert_unaffected(&lab, &daemon, &before);
+        batch(
+            &lab.router,
+            (1..=4).map(|n| format!("route del default dev other{n} metric {}", 9000 + n)),
+        );
+        told_no_more(&daemon);
+        // The last of them is known, and obeyed.
+        lab.router.ip("route add default dev other20 metric 5");
+        let target = target(Family::V4).to_string();
+        let obeyed = || lab.router.way(&target, &[]).as_deref() == Some("other20");
+        assert!(wait_until(SOON, obeyed), "{}", daemon.log());
     });
 }

@@ -34,8 +34,8 @@ pub(super) struct FamilySync {
     pub(super) candidate: Option<(DeviceName, u32)>,
     /// What the last layout took from the foreign routes and rules.
     pub(super) basis: Basis,
-    /// Whether one prevailed at the first search.
-    pub(super) manual_at_start: Option<bool>,
+    /// There was a first search for it.
+    pub(super) manual_is_known: bool,
 }
 
 /// What a layout takes from addresses, and from foreign routes and rules: when it changes, what follows is no repair.

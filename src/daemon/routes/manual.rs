@@ -18,9 +18,9 @@ impl RouteSync<'_> {
         &self.families[family].manual
     }
 
-    /// Whether one prevailed at the first search; none before that.
-    pub(in crate::daemon) fn manual_at_start(&self, family: Family) -> Option<bool> {
-        self.families[family].manual_at_start
+    /// Whether there was no search yet, and one prevailed in a former run.
+    pub(in crate::daemon) fn was_overridden(&self, engine: &Engine, family: Family) -> bool {
+        !self.families[family].manual_is_known && engine.journal().overridden(family).is_some()
     }
 
     /// Searches for a foreign default route that prevails. Returns the former result, if it differs.
@@ -53,7 +53,9 @@ impl RouteSync<'_> {
             return None;
         }
         let sync = &mut self.families[family];
-        sync.manual_at_start.get_or_insert(found.obeyed().is_some());
+        if !core::mem::replace(&mut sync.manual_is_known, true) {
+            sync.manual = told(engine, family);
+        }
         (sync.manual != found).then(|| core::mem::replace(&mut sync.manual, found))
     }
 
@@ -88,7 +90,7 @@ impl RouteSync<'_> {
     pub(super) fn yields(&self, family: Family) -> bool {
         let sync = &self.families[family];
         sync.manual.obeyed().is_some()
-            || sync.manual_at_start.is_none() && is_goto_absent(self.mirror.rules(), family)
+            || !sync.manual_is_known && is_goto_absent(self.mirror.rules(), family)
     }
 
     /// Records which route or provider carries traffic from now on.
@@ -120,4 +122,16 @@ impl RouteSync<'_> {
         cx.engine.note(now, slot, Some(family), kind, cause);
         (cx.hooks_due, cx.save_due) = (true, true);
     }
+}
+
+/// What prevailed in a former run, as it has told last. The device's number is not known.
+fn told(engine: &Engine, family: Family) -> Manual {
+    let (index, told) = (0, engine.journal().overridden(family));
+    told.map_or(Manual::None, |(device, metric)| {
+        Manual::Obeyed(ManualDefault {
+            device: device.clone(),
+            index,
+            metric,
+        })
+    })
 }

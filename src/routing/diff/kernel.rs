@@ -175,25 +175,38 @@ impl Kernel {
                     at = target.unwrap_or(at);
                 }
                 RuleVerdict::Unreachable => return Answer::Refused,
-                RuleVerdict::Lookup(table) => {
-                    if let Some(device) = self.leads(table, family, packet) {
-                        return Answer::Device(device);
+                RuleVerdict::Lookup(table) => match self.leads(table, family, packet) {
+                    Answer::NoRoute => {}
+                    answer => return answer,
+                },
+                // A default that leads is passed over, but not one that refuses.
+                RuleVerdict::LookupSpecific(table) => {
+                    if self.leads(table, family, packet) == Answer::Refused {
+                        return Answer::Refused;
                     }
                 }
-                RuleVerdict::LookupSpecific(_) | RuleVerdict::Foreign => {}
+                RuleVerdict::Foreign => {}
             }
         }
         Answer::NoRoute
     }
 
-    fn leads(&self, table: u32, family: Family, packet: &Packet) -> Option<u32> {
+    /// Where the defaults of a table lead. A socket that is bound to a device sees its defaults only; in IPv4 also those that
+    /// refuse (`fib_table_lookup`, net/ipv4/fib_trie.c), in IPv6 not (`rt6_score_route`, net/ipv6/route.c).
+    fn leads(&self, table: u32, family: Family, packet: &Packet) -> Answer {
         let bound = packet.bound.as_ref().map(|(_, index)| *index);
+        let seen = |r: &&Route| match r.kind {
+            RouteKind::Unicast => bound.is_none_or(|index| index == r.device),
+            RouteKind::Multipath | RouteKind::Nexthop(_) | RouteKind::Hop => false,
+            RouteKind::Other => bound.is_none() || family == Family::V4,
+        };
         let routes = self.routes.iter().filter(|r| r.table == table);
-        routes
-            .filter(|r| leads_everywhere(r, family) && r.kind == RouteKind::Unicast)
-            .filter(|r| bound.is_none_or(|index| index == r.device))
-            .min_by_key(|r| r.metric)
-            .map(|r| r.device)
+        let seen = routes.filter(|r| leads_everywhere(r, family)).filter(seen);
+        match seen.min_by_key(|r| r.metric) {
+            None => Answer::NoRoute,
+            Some(route) if route.kind == RouteKind::Other => Answer::Refused,
+            Some(route) => Answer::Device(route.device),
+        }
     }
 }
 

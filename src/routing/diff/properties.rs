@@ -121,7 +121,13 @@ fn others() -> impl Strategy<Value = Kernel> {
         select(vec![17600u32, 17900, 32765, 32765, 32800, 33900, 5000]),
     );
     let local = select(vec![0u32, 0, 17600, 32765]);
-    (vec(route, 0..8), vec(rule, 0..4), local).prop_map(|(routes, rules, local)| {
+    // Defaults that refuse: before ours, in their midst, right behind them, and as systemd and kill switches have them.
+    let refusing = (
+        family(),
+        select(vec![0u32, 99, 100, 103, 1024, 4_278_198_272]),
+    );
+    let routes = (vec(route, 0..8), vec(refusing, 0..3));
+    (routes, vec(rule, 0..4), local).prop_map(|((routes, refusing), rules, local)| {
         let mut kernel = Kernel::default();
         for rule in &mut kernel.rules {
             if rule.verdict == RuleVerdict::Lookup(TABLE_LOCAL) {
@@ -135,6 +141,18 @@ fn others() -> impl Strategy<Value = Kernel> {
                 route.from = specific.then(source_prefix);
             }
             if !kernel.routes.contains(&route) {
+                kernel.routes.push(route);
+            }
+        }
+        for (family, metric) in refusing {
+            let mut route = foreign_default(family, TABLE_MAIN, metric.max(1));
+            (route.kind, route.device, route.gateway) = (RouteKind::Other, 0, None);
+            let taken = |r: &Route| (r.table, r.metric) == (TABLE_MAIN, route.metric);
+            if !kernel
+                .routes
+                .iter()
+                .any(|r| taken(r) && family_of(r) == family)
+            {
                 kernel.routes.push(route);
             }
         }
@@ -285,28 +303,34 @@ fn look_around([before, now, after]: [&Kernel; 3], scene: &Scene, change: &Chang
     let leads = after
         .best(scene.config.globals.table, scene.family)
         .is_some();
+    let refusing = has_refusing(now, scene.family);
     for (i, packet) in packets(scene).into_iter().enumerate() {
         let answer = |kernel: &Kernel| kernel.look_up(scene.family, &packet);
         let ends = [answer(before), answer(after)];
         let answered = |a: &Answer| matches!(a, Answer::Device(_));
-        if packet
-            .bound
-            .as_ref()
-            .is_some_and(|bound| !has_policy_table(before, bound))
-        {
+        let in_main = matches!(change, Change::SetRoute(route) if route.table == TABLE_MAIN);
+        let moves = |bound| !has_policy_table(before, bound) || in_main && refusing;
+        if packet.bound.as_ref().is_some_and(moves) {
             continue; // its route may be between two places
         }
         if ends.iter().all(answered) {
             assert!(answered(&answer(now)), "{packet:?} after {change:?}");
         }
         let refuses = now.refuses != Refuses::default();
-        // A packet that had no way may take what is left of ours in `main`, before the manual default.
-        let yields = scene.yields && !answered(&ends[0]);
+        // A packet that had no way may take what is left of ours: in `main`, before the manual default, or behind one that
+        // refuses there.
+        let yields = (scene.yields || refusing) && !answered(&ends[0]);
         if i == 0 && answered(&ends[1]) && leads && !refuses && !yields {
             let now = answer(now);
             assert!(ends.contains(&now), "{now:?} of {ends:?} after {change:?}");
         }
     }
+}
+
+/// Whether there is a default in `main` that refuses.
+fn has_refusing(kernel: &Kernel, family: Family) -> bool {
+    let mut all = kernel.routes.iter();
+    all.any(|r| r.table == TABLE_MAIN && r.kind == RouteKind::Other && family_of(r) == family)
 }
 
 /// Whether sockets bound to this device find their way in a table other than the swap table.
@@ -524,6 +548,8 @@ proptest! {
         ))
     ) {
         let family = scenes[0].family;
+        // With one, the rule for specific routes, when it was stolen, is there before what precedes that.
+        kernel.routes.retain(|route| route.kind != RouteKind::Other);
         scenes[1].yields = false; // else what the rules of old lead to may change before they go
         scenes[0].addresses.clear();
         kernel.routes.extend(scenes[0].wanted().routes);
@@ -557,6 +583,8 @@ proptest! {
     ) {
         let family = scenes[0].family;
         let mut refuses = refuses.into_iter();
+        // With one, an old rule that stays because its successor is refused may lead to it.
+        kernel.routes.retain(|route| route.kind != RouteKind::Other);
         play(&mut kernel, &mut scenes[0], killed);
         for at in 1..scenes.len() {
             scenes[at].tables = scenes[at - 1].tables.clone();
@@ -593,7 +621,8 @@ proptest! {
             let Change::SetRoute(route) = change else {
                 panic!("{change:?}");
             };
-            prop_assert_eq!(route.table, scene.config.globals.table);
+            // Those in `main` precede one that refuses there.
+            prop_assert!([scene.config.globals.table, TABLE_MAIN].contains(&route.table));
             kernel.carry_out(&change);
         }
         prop_assert_eq!(differing(&kernel, scene.family, &wanted), 0);

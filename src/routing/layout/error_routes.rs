@@ -54,7 +54,7 @@ pub fn error_effect(
 
 impl Wanted {
     /// A default route in `main` for each hop, in the order of the swap table, at the highest metrics before the route that
-    /// refuses: there no DHCP client puts its own. Ours are found first, and passed over. One alone would not do: an IPv4
+    /// refuses which no DHCP client is known to use: its own would be refused ("File exists"). Ours are found first, and passed over. One alone would not do: an IPv4
     /// look-up for a device sees its own default routes only, and those that refuse. None stands before a manual default
     /// that prevails: traffic would leave by ours.
     pub(super) fn pass_error_route(&mut self, situation: &Situation<'_>) {
@@ -65,11 +65,14 @@ impl Wanted {
         };
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         let count = hops.count();
-        let free = free_before(refusing, situation.routes, family, situation.yields);
-        let metrics: Vec<Metric, PROVIDERS_MAX> = free.take(count).collect();
+        let free = || free_before(refusing, situation.routes, family, situation.yields);
+        let unusual = free().filter(|metric| !is_usual(*metric));
+        let rest = free().filter(|metric| is_usual(*metric));
+        let mut metrics: Vec<Metric, PROVIDERS_MAX> = unusual.chain(rest).take(count).collect();
+        metrics.sort_unstable();
         self.is_narrow = metrics.len() < count;
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
-        for (uplink, metric) in hops.zip(metrics.iter().rev()) {
+        for (uplink, metric) in hops.zip(metrics.iter()) {
             let route = default_route(family, TABLE_MAIN, *metric, uplink);
             // There is room for one more a provider.
             let _ = self.routes.push(route);
@@ -93,6 +96,13 @@ fn free_before(
     let lowest = prevailing.unwrap_or(0).saturating_add(1);
     let all = (lowest..refusing).rev().map(Metric);
     all.filter(move |metric| is_free(routes, family, *metric))
+}
+
+/// Whether a program may give this metric to a default route of its own unless told otherwise: round numbers; numbers counted
+/// from a hundred (NetworkManager from 100, dhcpcd from 1000 by the device's number); 512, 1024, 2048 (systemd-networkd, RAs).
+fn is_usual(Metric(metric): Metric) -> bool {
+    let counted = metric % 100 < 20;
+    metric < 32_768 && (metric.is_multiple_of(5) || counted || metric.is_power_of_two())
 }
 
 /// Whether no default route of others has this metric in `main`.
@@ -155,14 +165,29 @@ mod tests {
     #[test]
     fn metrics_of_others_are_left_to_them() {
         for family in Family::ALL {
-            let taken = [103, 101].map(|metric| foreign_default(family, TABLE_MAIN, metric));
+            let taken = [103, 98].map(|metric| foreign_default(family, TABLE_MAIN, metric));
             let mut scene = scene(family, &taken);
             scene.foreign.push(refusing(family, 105));
-            assert_eq!(ours(&mut scene), [(100, 1), (102, 2), (104, 3)]);
+            assert_eq!(ours(&mut scene), [(96, 1), (97, 2), (99, 3)]);
         }
         let mut scene = scene(Family::V6, &[refusing(Family::V6, 1025)]);
         let metrics = [(1021, 1), (1022, 2), (1023, 3)];
         assert_eq!(ours(&mut scene), metrics, "1024 is for advertised routers");
+    }
+
+    #[test]
+    fn the_usual_metrics_of_dhcp_clients_are_left_to_them_where_there_are_others() {
+        for (last, expected) in [
+            (101, [97, 98, 99]),
+            (130, [126, 127, 129]),
+            (1001, [997, 998, 999]),
+            (2049, [2044, 2046, 2047]),
+            (40_000, [39_997, 39_998, 39_999]),
+        ] {
+            let metrics = ours(&mut scene(Family::V4, &[refusing(Family::V4, last)]));
+            let metrics: Vec<u32, 8> = metrics.iter().map(|(metric, _)| *metric).collect();
+            assert_eq!(metrics, expected, "{last}");
+        }
     }
 
     #[test]
@@ -177,13 +202,13 @@ mod tests {
         for family in Family::ALL {
             let manual = foreign_default(family, TABLE_MAIN, 98);
             let mut scene = scene(family, &[manual, refusing(family, 101)]);
-            assert_eq!(ours(&mut scene), [(97, 1), (99, 2), (100, 3)]);
+            assert_eq!(ours(&mut scene), [(96, 1), (97, 2), (99, 3)]);
             scene.yields = true;
             assert_eq!(ours(&mut scene), [(99, 1), (100, 2)]);
             scene.foreign[0].metric = Metric(100);
             assert_eq!(ours(&mut scene), []);
             scene.foreign[0].metric = Metric(0);
-            assert_eq!(ours(&mut scene), [(98, 1), (99, 2), (100, 3)]);
+            assert_eq!(ours(&mut scene), [(97, 1), (98, 2), (99, 3)]);
         }
     }
 

@@ -45,6 +45,8 @@ pub(crate) struct Interest {
     networks: Vec<Prefix, PATHS_MAX>,
     devices: Vec<NameHash, PATHS_MAX>,
     prefixes: Vec<Prefix, PATHS_MAX>,
+    /// there are more such devices than there is room for
+    leads_more: bool,
     /// all rules concern us from this far before [`CATCH_ALL_MAX`] on
     before_last: u32,
 }
@@ -101,6 +103,7 @@ impl Interest {
             addresses: Vec::new(),
             networks: Vec::new(),
             prefixes: Vec::new(),
+            leads_more: false,
             before_last: 0,
         }
     }
@@ -219,16 +222,45 @@ impl Interest {
 
     /// A route has come; whether it leads by a device that was of no interest before. `leads`: whether any does by this one.
     pub(crate) fn note_route(&mut self, route: &Route, leads: impl Fn(u32) -> bool) -> bool {
-        let known = self.has_device(route.device) || self.leading.contains(&route.device);
-        let wins =
-            is_default(route) && route.protocol != PROTOCOL && self.is_looked_up(route.table);
-        if !wins || known || route.device == 0 {
+        if !self.is_unnoted(route) {
             return false;
         }
         if self.leading.is_full() {
             self.leading.retain(|device| leads(*device));
         }
-        self.leading.push(route.device).is_ok()
+        let has_room = self.leading.push(route.device).is_ok();
+        self.leads_more |= !has_room;
+        has_room
+    }
+
+    /// Whether a default route that may win over ours leads by a device that is not held.
+    fn is_unnoted(&self, route: &Route) -> bool {
+        let known = self.has_device(route.device) || self.leading.contains(&route.device);
+        let wins =
+            is_default(route) && route.protocol != PROTOCOL && self.is_looked_up(route.table);
+        wins && !known && route.device != 0
+    }
+
+    /// How many of these routes lead by a device for which there was no room.
+    pub(crate) fn unnoted(&self, routes: &[Route]) -> usize {
+        let unnoted = routes.iter().filter(|route| self.is_unnoted(route));
+        if self.leads_more { unnoted.count() } else { 0 }
+    }
+
+    /// These are all routes that are held: notes those that there was no room for, as far as there is some now. Whether there
+    /// was room for any.
+    pub(crate) fn note_unnoted(&mut self, routes: &[Route]) -> bool {
+        if !core::mem::take(&mut self.leads_more) {
+            return false;
+        }
+        let leads = |device: &u32| routes.iter().any(|route| route.device == *device);
+        self.leading.retain(leads);
+        let before = self.leading.len();
+        for route in routes {
+            let lacks_room = self.is_unnoted(route) && self.leading.push(route.device).is_err();
+            self.leads_more |= lacks_room;
+        }
+        self.leading.len() > before
     }
 
     /// These are all devices that there are.

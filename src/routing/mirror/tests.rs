@@ -929,6 +929,37 @@ fn the_device_of_a_default_that_may_win_is_held() {
     assert_eq!(mirror.link_named("wg0"), None);
 }
 
+/// As soon as one of the devices leads no more, the next has its place.
+#[test]
+fn of_too_many_devices_by_which_defaults_lead_the_rest_is_counted() {
+    let mut mirror = watching();
+    let room = u32::try_from(crate::limits::LEADING_MAX).unwrap();
+    let by = |n: u32| route("198.51.100.1", 100 + n, n);
+    for n in 0..room {
+        mirror.apply(is(&by(n)));
+    }
+    assert_eq!(mirror.unwatched(), 0);
+    for n in room..room + 3 {
+        mirror.apply(is(&by(n)));
+    }
+    assert_eq!(mirror.unwatched(), 3);
+    // Their devices are asked for.
+    mirror.apply(News::Is(Object::Link(Link {
+        index: 100 + room,
+        ..link(0, true)
+    })));
+    mirror.begin(Kinds::LINKS);
+    mirror.end(Kinds::LINKS, Dumped::Whole);
+    assert!(!mirror.needs().has(Kinds::LINKS));
+    mirror.apply(gone(&by(0)));
+    assert_eq!(mirror.unwatched(), 2);
+    assert!(mirror.needs().has(Kinds::LINKS));
+    for n in 1..room + 1 {
+        mirror.apply(gone(&by(n)));
+    }
+    assert_eq!(mirror.unwatched(), 0);
+}
+
 /// A customer's table each, all by one provider's device: they are worth something only where `main` tells no gateway.
 #[test]
 fn of_the_defaults_in_tables_of_others_the_best_few_by_a_device_are_held() {

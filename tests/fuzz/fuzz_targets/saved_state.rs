@@ -84,7 +84,7 @@ fn fits(record: &Record<'_>) -> bool {
         Record::Leaders(leaders) => leaders.v4.map_or(0, str::len) + leaders.v6.map_or(0, str::len),
         Record::Provider { id, .. } => id.len(),
         // The limit has room for every journal entry.
-        Record::Entry { .. } => 0,
+        Record::Entry { .. } | Record::Repeats { .. } => 0,
     };
     // Besides its texts, a record has a few tens of bytes.
     assert!(
