@@ -69,6 +69,7 @@ pub(super) fn provider(id: &str, rank: u32, state: ProviderState, paths: &[Path]
             rank,
             state,
             disabled: false,
+            disabled_ms: None,
             enabled: true,
         },
         paths: paths.to_vec(),
@@ -97,6 +98,7 @@ pub(super) fn healthy() -> Answer {
             version: text("0.1.0"),
             uptime_s: 273_840,
             pinned: None,
+            pinned_ms: None,
             table: 176,
             active: Active {
                 ipv4: Lead::By(text("isp1")),
@@ -190,7 +192,8 @@ pub(super) fn troubled() -> Answer {
                 is_command: true,
                 text: text("sysctl -w net.ipv4.conf.eth2.rp_filter=2"),
             }),
-            diversion: None,
+            since_ms: 42_000,
+            ..Warning::default()
         },
         Warning {
             code: text("overflow"),
@@ -200,14 +203,16 @@ pub(super) fn troubled() -> Answer {
                 is_command: false,
                 text: text("delete those not needed"),
             }),
-            diversion: None,
+            since_ms: 90_000_000,
+            ..Warning::default()
         },
         Warning {
             code: text("no-room"),
             provider: None,
             text: text("probes are not asked; and not counted"),
             cure: None,
-            diversion: None,
+            since_ms: 0,
+            ..Warning::default()
         },
     ];
     answer

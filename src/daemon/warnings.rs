@@ -18,15 +18,35 @@ use crate::routing::objects::{Change, Route};
 use crate::routing::others::jumped_over;
 use crate::routing::uplink;
 use crate::text::text;
-use crate::types::{Duty, Family, Fault, Name, PathId, TABLE_MAIN};
+use crate::types::{Duty, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
 use crate::wire::control::{Cure, Text, Warning};
 use crate::wire::snapshot::Reason;
 
 /// The warnings that hold now.
 pub(super) struct Warnings {
-    all: Vec<Warning>,
+    all: Vec<Standing>,
     /// The warnings from loading the configuration.
     pub(super) config: Vec<Text>,
+}
+
+/// A warning, and since when it holds.
+pub(super) struct Standing {
+    pub(super) warning: Warning,
+    pub(super) since: Instant,
+}
+
+impl Standing {
+    /// Whether another warning is about the same. The number that a text begins with may change.
+    fn is_about(&self, other: &Warning) -> bool {
+        let this = &self.warning;
+        this.code == other.code
+            && this.provider == other.provider
+            && without_number(&this.text) == without_number(&other.text)
+    }
+}
+
+fn without_number(text: &str) -> &str {
+    text.trim_start_matches(|c: char| c.is_ascii_digit())
 }
 
 /// The data that warnings are derived from.
@@ -48,7 +68,7 @@ impl Warnings {
         }
     }
 
-    pub(super) fn all(&self) -> &[Warning] {
+    pub(super) fn all(&self) -> &[Standing] {
         &self.all
     }
 
@@ -63,14 +83,18 @@ impl Warnings {
         if self.all.len() >= WARNINGS_MAX {
             return None;
         }
-        self.all.push(Warning {
+        let warning = Warning {
             code: text(format_args!("{code}")),
             provider: provider.cloned(),
             text: text(what),
             cure,
-            diversion: None,
+            ..Warning::default()
+        };
+        self.all.push(Standing {
+            warning,
+            since: Instant::ZERO,
         });
-        self.all.last_mut()
+        self.all.last_mut().map(|standing| &mut standing.warning)
     }
 }
 
@@ -122,10 +146,12 @@ impl Warnings {
             pin,
         } = *sources;
         for warning in self.config.clone() {
-            self.add("config", None, format_args!("{warning}"), None);
+            let cure = format_args!("correct that line, then `failover reload`");
+            self.add("config", None, format_args!("{warning}"), advice(cure));
         }
         if let Some(warning) = &pin.problem {
-            self.add("sticky-file", None, format_args!("{warning}"), None);
+            let cure = format_args!("write the id of a provider into it, or delete it");
+            self.add("sticky-file", None, format_args!("{warning}"), advice(cure));
         }
         if mwan3::is_at_work(routes.mirror.rules()) {
             let (what, cure) = (format_args!("{TWO_MASTERS}"), format_args!("{LEAVE_IT}"));
@@ -136,7 +162,8 @@ impl Warnings {
             let what = format_args!(
                 "probes are not asked, and count as neither good nor failed, for {room}"
             );
-            self.add("no-room", None, what, None);
+            let cure = advice(format_args!("{}", room.cure()));
+            self.add("no-room", None, what, cure);
         }
         // First those of few: another program's rules may be many.
         asking.warn(&snapshot, self);
@@ -151,8 +178,16 @@ impl Warnings {
                 warn_of_pin(self, provider, path.id.family, &snapshot.reason(path));
             }
         }
-        for warning in self.all.iter().filter(|warning| !known.contains(warning)) {
+        self.date(&known, snapshot.now);
+    }
+
+    /// Takes from the known warnings since when each holds, and logs the new ones.
+    fn date(&mut self, known: &[Standing], now: Instant) {
+        for Standing { warning, since } in &mut self.all {
+            let known = known.iter().find(|known| known.is_about(warning));
+            *since = known.map_or(now, |known| known.since);
             match &warning.provider {
+                _ if known.is_some() => {}
                 Some(provider) => log::warn!("{provider}: {warning}"),
                 None => log::warn!("{warning}"),
             }
@@ -207,7 +242,7 @@ impl Warnings {
                  reach nothing by another"
             );
             let cure = advice(format_args!(
-                "masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md)"
+                "masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md): the warning stays as long as these routes do"
             ));
             self.add("ipv6-source-foreign", None, what, cure);
         }

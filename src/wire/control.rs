@@ -13,7 +13,7 @@ use crate::wire::codec::{Codec, Message};
 use crate::wire::snapshot::{Header, Path, ProviderHead, Word};
 
 /// The protocol's version. A client of another version gets an error.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 
 /// Longest text of a warning or an error.
 pub const TEXT_MAX: usize = 240;
@@ -96,6 +96,8 @@ pub struct Warning {
     pub cure: Option<Cure>,
     /// of `diverted`: the route that traffic takes
     pub diversion: Option<Diversion>,
+    /// the time since when it holds
+    pub since_ms: u64,
 }
 
 /// Traffic that does not leave by the leading provider.
@@ -241,5 +243,6 @@ impl Message for Warning {
             codec.optional_number(&mut diversion.table);
             codec.optional_number(&mut diversion.preference);
         });
+        codec.long(&mut self.since_ms);
     }
 }

@@ -253,6 +253,7 @@ mod tests {
                 },
                 checks,
                 cause: judged.2.map(|id| Cause::Other(id, Other::Preferred)),
+                cause_ms: numbers.0 / 2,
                 verdict: Verdict::Returning,
                 better: names.2,
                 terms: Terms {
@@ -294,6 +295,7 @@ mod tests {
                     rank,
                     state,
                     disabled,
+                    disabled_ms: disabled.then_some(u64::from(rank)),
                     enabled,
                 })
             },
@@ -310,6 +312,7 @@ mod tests {
                     version,
                     uptime_s,
                     pinned,
+                    pinned_ms: Some(uptime_s),
                     table,
                     active: Active { ipv4, ipv6 },
                     overridden_by: InMain {
@@ -347,17 +350,23 @@ mod tests {
                 })
             },
         );
-        let warning = (text(), proptest::option::of(text()), text(), cure()).prop_map(
-            |(code, provider, text, cure)| {
+        let warning = (
+            text(),
+            proptest::option::of(text()),
+            text(),
+            cure(),
+            any::<u64>(),
+        )
+            .prop_map(|(code, provider, text, cure, since_ms)| {
                 Reply::Warning(Warning {
                     code,
                     provider,
                     text,
                     cure,
                     diversion: None,
+                    since_ms,
                 })
-            },
-        );
+            });
         let entry = (any::<u64>(), proptest::option::of(text()), text()).prop_map(
             |(ago_ms, provider, id)| {
                 Reply::Entry(Entry {
@@ -480,6 +489,7 @@ mod tests {
                 refused: Some(Metric(u32::MAX)),
             },
             since_ms: u64::MAX,
+            cause_ms: u64::MAX,
             address: Some([u8::MAX; 16].into()),
             gateway: Some([u8::MAX; 16].into()),
             metric: Some(Metric(u32::MAX)),
@@ -541,7 +551,7 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 4:"));
+        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 5:"));
     }
 
     #[test]
