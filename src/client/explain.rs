@@ -279,10 +279,7 @@ impl Page<'_> {
             ));
         }
         if let Some(metric) = path.reason.refused {
-            let ip = match path.family {
-                Family::V4 => "ip -4",
-                Family::V6 => "ip -6",
-            };
+            let ip = path.family.ip();
             self.say(format_args!(
                 " Its probes are refused by the default route of metric {metric} in main, until that is deleted: \
                  `{ip} route del default metric {metric}`."

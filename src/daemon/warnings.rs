@@ -224,14 +224,18 @@ impl Warnings {
         }
         let table = config.globals.table;
         if let Some(metric) = snapshot.overridden(family) {
-            let cure = match table {
-                TABLE_MAIN => "give it a higher metric, or set `option table '176'`",
-                _ => "it was set by hand: delete it when it is no longer wanted",
-            };
             let what = format_args!(
                 "an {family} default route that is not ours wins over ours: metric {metric} in table {table}"
             );
-            let cure = advice(format_args!("{cure}"));
+            let ip = family.ip();
+            let cure = match table {
+                TABLE_MAIN => advice(format_args!(
+                    "give it a higher metric, or set `option table '176'`"
+                )),
+                _ => advice(format_args!(
+                    "it was set by hand: `{ip} route del default table {table} metric {metric}` deletes it"
+                )),
+            };
             self.add("overridden", None, what, cure);
         }
         self.warn_of_error_route(family, snapshot);
@@ -275,7 +279,10 @@ impl Warnings {
         let what = format_args!(
             "an {family} default route in main (metric {metric}: unreachable, blackhole or prohibit) {what}"
         );
-        let cure = advice(format_args!("{cure}"));
+        let ip = family.ip();
+        let cure = advice(format_args!(
+            "{cure}: `{ip} route del default metric {metric}`"
+        ));
         self.add("error-route", None, what, cure);
     }
 

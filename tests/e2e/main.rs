@@ -34,6 +34,7 @@
 //! | [`netifd_death`] | the same, killed and started again |
 //! | [`netifd_prefix`] | the same, with a delegated prefix only |
 //! | [`foreign_files`] | wrong files in place of configuration and pin; the format of the status |
+//! | [`truth`] | every reason and every warning: what is wrong, since when, what would change it |
 //! | [`walk`] | after each step of a random walk, the status is what the kernel does |
 //! | [`load`] | a daemon that is busy, stopped or flooded by clients, and its resources |
 //! | [`query`] | a datagram to a target, and its result |
@@ -77,6 +78,7 @@ pub mod sigkill;
 pub mod state_dir;
 pub mod steering;
 mod stop;
+mod truth;
 pub mod uplinks;
 pub mod walk;
 

@@ -12,7 +12,7 @@ use super::{OURS, SOON, TABLE, leads, online_with};
 
 /// A provider's gateways are learned again, from its DHCP client and router advertisements: in IPv6, the second provider's
 /// after all others.
-fn relearn(lab: &Lab, number: usize) {
+pub(super) fn relearn(lab: &Lab, number: usize) {
     let metric = u32::try_from(number).unwrap();
     lab.learn_default(number, Family::V4, "dhcp", 20 + metric);
     lab.learn_default(number, Family::V6, "ra", 5000 * metric);
