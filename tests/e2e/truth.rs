@@ -95,7 +95,11 @@ impl<'lab> Stage<'lab> {
     /// Plays one row after the other.
     pub(super) fn play(&mut self, rows: &[Row]) {
         for row in rows {
-            self.daemon.wait_for_all("online");
+            for id in ["isp1", "isp2"] {
+                for family in Family::ALL {
+                    self.daemon.wait_for(id, family.name(), "online");
+                }
+            }
             self.play_one(row);
         }
     }

@@ -29,12 +29,31 @@ pub(super) const ROWS: &[Row] = &[
             relearn(stage.lab, 2);
         }),
     },
+    // It has not been there since the provider was configured.
+    Row {
+        name: "no device",
+        of: Of::Path("lte", Family::V6),
+        what: "lte ipv6 is waiting since {T}: no device.",
+        change: "It is ready as soon as there is a device usb0",
+        make: |stage| {
+            let settings = stage.settings.clone();
+            stage.reload(&settings.provider("lte", "device", "usb0"));
+            Vec::new()
+        },
+        cure: Cure::Done(|stage| {
+            stage
+                .lab
+                .router
+                .ip("link add usb0 type veth peer name modem");
+        }),
+    },
     Row {
         name: "down",
         of: V4,
         what: "isp2 ipv4 is waiting since {T}: device is down.",
         change: "It is ready as soon as eth2 is up: `ip link set eth2 up`.",
         make: |stage| {
+            stage.restore();
             stage.lab.device_down(2);
             assert!(!stage.lab.router.is_up("eth2"));
             Vec::new()
