@@ -23,7 +23,7 @@ pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
     for Provider { head, paths } in &answer.providers {
         if !head.enabled {
             page.say(format_args!(
-                "{} is not used: option enabled is '0' in the configuration.",
+                "{} is not used: option enabled is '0' in the configuration, until it is '1' and `failover reload`.",
                 head.id
             ));
         }
@@ -387,7 +387,8 @@ impl Page<'_> {
                 " It is ready as soon as {device} has a carrier: look at the cable, the modem and its power."
             )),
             Waiting::NoAddress => self.say(format_args!(
-                " It is ready as soon as {device} has an {family} address: from DHCP, say, or by hand."
+                " It is ready as soon as {device} has an {family} address (that of option address, if it names one): from \
+                 DHCP, say, or by hand."
             )),
             Waiting::NoGateway => self.say(format_args!(
                 " It is ready as soon as its gateway is known: by option gateway, or a default route on {device}."

@@ -403,7 +403,9 @@ impl fmt::Display for Advice<'_> {
             Advice(Fault::NetworkUnreachable | Fault::HostUnreachable, Some(device)) => {
                 write!(f, "its gateway must be in a network of {device}")
             }
-            Advice(Fault::NotPermitted, _) => f.write_str("run failover as root"),
+            Advice(Fault::NotPermitted, _) => {
+                f.write_str("run failover as root, and not in a user namespace of its own")
+            }
             Advice(Fault::NotSupported, _) => f.write_str(
                 "the kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES), or no IPv6",
             ),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::super::lab::rights::in_lab;
 use super::super::lab::{Family, Lab, Settings};
-use super::super::netifd::{all_is_up, prepared, set_interface, settings, up};
+use super::super::netifd::{all_is_up, down, prepared, set_interface, settings, up};
 use super::{Cure, Of, Row, Stage};
 
 fn gateways(stage: &Stage<'_>, number: usize) -> [std::net::IpAddr; 2] {
@@ -55,6 +55,24 @@ pub(super) const ROWS: &[Row] = &[
                 "wan6",
                 &up("eth2", &[gateways(stage, 2)[1]], true),
             );
+            stage.must(&["refresh"]);
+        }),
+    },
+    Row {
+        name: "no device",
+        of: Of::Path("isp2", Family::V4),
+        what: "isp2 ipv4 is waiting since {T}: device gone.",
+        change: "It is ready as soon as netifd tells its device.",
+        make: |stage| {
+            all_is_up(stage.lab, &stage.daemon);
+            stage.must(&["refresh"]);
+            stage.daemon.wait_for_all("online");
+            set_interface(&stage.daemon, "wanb", &down("eth2"));
+            stage.must(&["refresh", "wanb"]);
+            Vec::new()
+        },
+        cure: Cure::Done(|stage| {
+            all_is_up(stage.lab, &stage.daemon);
             stage.must(&["refresh"]);
         }),
     },

@@ -79,7 +79,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "no address",
         of: V4,
         what: "isp2 ipv4 is waiting since {T}: address lost.",
-        change: "It is ready as soon as eth2 has an ipv4 address",
+        change: "It is ready as soon as eth2 has an ipv4 address (that of option address, if it names one)",
         make: |stage| {
             let own = stage.lab.provider(2).own(Family::V4);
             stage.lab.router.ip(&format!("addr del {own}/26 dev eth2"));
@@ -91,12 +91,28 @@ pub(super) const ROWS: &[Row] = &[
             relearn(stage.lab, 2);
         }),
     },
+    // It has one, but not this.
+    Row {
+        name: "no address",
+        of: V4,
+        what: "isp2 ipv4 is waiting since {T}: address lost.",
+        change: "It is ready as soon as eth2 has an ipv4 address (that of option address, if it names one)",
+        make: |stage| {
+            let settings = stage.settings.clone();
+            stage.reload(&settings.list("provider", "isp2", "address", "192.0.2.99"));
+            Vec::new()
+        },
+        cure: Cure::Done(|stage| stage.lab.router.ip("addr add 192.0.2.99/26 dev eth2")),
+    },
     Row {
         name: "no gateway",
         of: V6,
         what: "isp2 ipv6 is waiting since {T}: gateway lost.",
         change: "It is ready as soon as its gateway is known: by option gateway, or a default route on eth2.",
         make: |stage| {
+            stage.lab.router.ip("addr del 192.0.2.99/26 dev eth2");
+            stage.restore();
+            stage.daemon.wait_for("isp2", "ipv4", "online");
             let gone = "route del default dev eth2 metric 10000";
             stage.lab.router.batch(Family::V6, gone);
             Vec::new()

@@ -77,46 +77,81 @@ pub(super) const OVERFLOWS: &[Row] = &[
     },
 ];
 
-/// Each path makes eight checks, whose servers do not answer: more sessions at once than there is room for.
-pub(super) const SESSIONS: &[Row] = &[Row {
-    name: "no-room",
-    of: Of::Daemon,
-    what: "for there is room for 64 sessions of tcp, dns and http checks at once",
-    change: "choose fewer such checks for each provider by `list check`, or shorten `timeout`",
-    make: |stage| {
-        stage.reload(&with_sessions(stage));
-        (1..=PROVIDERS).for_each(|number| stage.lab.upstream_dies(number));
-        Vec::new()
+/// Each path makes eight checks, whose servers do not answer: more at once than there is room for.
+pub(super) const CHECKS: &[Row] = &[
+    Row {
+        name: "no-room",
+        of: Of::Daemon,
+        what: "for there is room for 64 sessions of tcp, dns and http checks at once",
+        change: "choose fewer such checks for each provider by `list check`, or shorten `timeout`",
+        make: |stage| {
+            stage.reload(&eight(stage, &TCP));
+            (1..=PROVIDERS).for_each(|number| stage.lab.upstream_dies(number));
+            Vec::new()
+        },
+        cure: Cure::Done(|stage| stage.reload(&one_each(eight(stage, &TCP)))),
     },
-    cure: Cure::Done(|stage| {
-        let few = (1..=PROVIDERS).fold(with_sessions(stage), |settings, number| {
-            settings.list("provider", &format!("isp{number}"), "check", "tcp1")
-        });
-        stage.reload(&few);
-    }),
-}];
+    Row {
+        name: "no-room",
+        of: Of::Daemon,
+        what: "for there is room for 64 commands of exec checks at once",
+        change: "choose fewer such checks for each provider by `list check`, or shorten `timeout`",
+        make: |stage| {
+            stage.reload(&eight(stage, &EXEC));
+            Vec::new()
+        },
+        cure: Cure::Done(|stage| stage.reload(&one_each(eight(stage, &EXEC)))),
+    },
+    Row {
+        name: "no-room",
+        of: Of::Daemon,
+        what: "for the system grants no more sockets or processes",
+        change: "raise its limits (`ulimit -n`, `ulimit -u`; of systemd LimitNOFILE, TasksMax), and start failover again",
+        make: |stage| {
+            stage.reload(&one_each(eight(stage, &TCP)));
+            let pid = stage.daemon.pid().to_string();
+            let limit = |files: &str| {
+                let files = format!("--nofile={files}");
+                stage.lab.router.run(&["prlimit", "--pid", &pid, &files]);
+            };
+            limit("3:1024");
+            let lacks = || stage.daemon.log().contains("the system grants no more");
+            assert!(wait_until(SOON, lacks), "{}", stage.daemon.log());
+            // A request for the status needs a descriptor.
+            limit("1024:1024");
+            Vec::new()
+        },
+        cure: Cure::Done(|stage| {
+            stage.daemon.terminate();
+            stage.daemon.launch();
+        }),
+    },
+];
 
 const PROVIDERS: usize = 9;
+const TCP: [(&str, &str); 2] = [("type", "tcp"), ("port", "80")];
+const EXEC: [(&str, &str); 2] = [("type", "exec"), ("command", "exec sleep 2")];
 
-fn with_sessions(stage: &Stage<'_>) -> Settings {
+/// Eight checks with these options.
+fn eight(stage: &Stage<'_>, options: &[(&str, &str)]) -> Settings {
     let at = target(Family::V4).to_string();
     let settings = stage.settings.clone().global("timeout", "2s");
     let settings = settings
         .without_section("check", "google")
         .without_section("check", "google6");
     (1..=8).fold(settings, |settings, number| {
-        let name = format!("tcp{number}");
-        let options = [
-            ("type", "tcp"),
-            ("target", &at),
-            ("port", "80"),
-            ("interval", "500ms"),
-        ];
-        options
-            .into_iter()
-            .fold(settings, |settings, (option, value)| {
-                settings.with("check", &name, option, value)
-            })
+        let usual = [("target", at.as_str()), ("interval", "500ms")];
+        let all = usual.iter().chain(options);
+        all.fold(settings, |settings, (option, value)| {
+            settings.with("check", &format!("check{number}"), option, value)
+        })
+    })
+}
+
+/// Each provider has one of these checks.
+fn one_each(settings: Settings) -> Settings {
+    (1..=PROVIDERS).fold(settings, |settings, number| {
+        settings.list("provider", &format!("isp{number}"), "check", "check1")
     })
 }
 
@@ -125,7 +160,6 @@ fn of_kernel_objects() {
     in_lab(|| {
         let lab = learned();
         let mut stage = Stage::new(&lab, super::super::overflow::settings(&lab));
-        // A route in our table from the start.
         stage.play(OVERFLOWS);
         the_number_is_no_other_warning(&mut stage);
     });
@@ -165,6 +199,9 @@ fn the_number_is_no_other_warning(stage: &mut Stage<'_>) {
 fn of_checks_at_once() {
     in_lab(|| {
         let lab = Lab::builder().providers(PROVIDERS).build().carrying();
-        Stage::new(&lab, Settings::fast(&lab)).play(SESSIONS);
+        let mut stage = Stage::new(&lab, Settings::fast(&lab));
+        for row in CHECKS {
+            stage.play_one(row, false);
+        }
     });
 }
