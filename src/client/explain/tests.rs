@@ -132,6 +132,14 @@ fn what_others_do_with_the_traffic() {
             (header.active.ipv4, header.fallback.ipv4) = (Lead::NoRoute, Some(by));
         },
     );
+    let obeyed = ErrorRoute {
+        metric: Metric(50),
+        obeyed: true,
+    };
+    let sentence = "in the order. But nothing leaves: the default route of metric 50 in main";
+    holds(sentence, |a| {
+        by_another(a).error_routes[0] = Some(obeyed);
+    });
     for (obeyed, sentence) in [
         (
             true,
@@ -343,7 +351,7 @@ fn what_a_path_waits_for() {
     waits(
         Waiting::NoAddress,
         device,
-        "eth1 has an ipv4 address: from DHCP, say, or by hand.",
+        "eth1 has an ipv4 address (that of option address, if it names one): from",
     );
     waits(
         Waiting::NoGateway,

@@ -128,6 +128,9 @@ pub(super) const ROWS: &[Row] = &[
         make: |stage| {
             let gone = "route del default dev eth2 metric 22";
             stage.lab.router.batch(Family::V4, gone);
+            stage.daemon.wait_for("isp2", "ipv4", "waiting");
+            // Other rounds are no reason to wait.
+            stage.reload(&stage.settings.clone().global("down", "7"));
             Vec::new()
         },
         cure: Cure::Done(|stage| {
@@ -171,9 +174,12 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "pinned: not checked",
         of: V4,
-        what: "isp2 was pinned at {T}.",
-        change: "It carries ipv4 because it is pinned, until `failover use auto`; no provider is checked meanwhile.",
+        what: "isp2 ipv4 is online since {T}. It carries ipv4 because it is pinned",
+        change: "It carries ipv4 because it is pinned, until `failover use auto`; no provider is checked meanwhile. isp2 was pinned at ",
         make: |stage| {
+            // It was good before another one was pinned: that is not why it is online now.
+            stage.daemon.must(&["use", "isp1"]);
+            stage.daemon.wait_for("isp2", "ipv4", "frozen");
             stage.daemon.must(&["use", "isp2"]);
             assert!(leads(stage.lab, 2));
             Vec::new()
