@@ -129,8 +129,10 @@ pub(super) const ROWS: &[Row] = &[
             let gone = "route del default dev eth2 metric 22";
             stage.lab.router.batch(Family::V4, gone);
             stage.daemon.wait_for("isp2", "ipv4", "waiting");
-            // Other rounds are no reason to wait.
-            stage.reload(&stage.settings.clone().global("down", "7"));
+            // Another configuration of its uplink is not why it waits.
+            let gateway = stage.lab.provider(2).gateway_address(Family::V6);
+            let named = stage.settings.clone();
+            stage.reload(&named.list("provider", "isp2", "gateway", &gateway.to_string()));
             Vec::new()
         },
         cure: Cure::Done(|stage| {
