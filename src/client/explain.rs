@@ -23,7 +23,7 @@ pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
     for Provider { head, paths } in &answer.providers {
         if !head.enabled {
             page.say(format_args!(
-                "{} is not used: option enabled is '0' in the configuration, until it is '1' and `failover reload`.",
+                "{} is not used: option enabled is '0' in the configuration. Set it to '1', then `failover reload`.",
                 head.id
             ));
         }

@@ -114,7 +114,7 @@ fn who_carries_nothing_and_why() {
     let mut answer = healthy();
     answer.providers = vec![provider("isp3", 3, ProviderState::Disabled, &[])];
     head(&mut answer).enabled = false;
-    let off = "At 20:28:55 UTC: isp3 is not used: option enabled is '0' in the configuration, until it is '1' and `failover reload`.";
+    let off = "At 20:28:55 UTC: isp3 is not used: option enabled is '0' in the configuration. Set it to '1', then `failover reload`.";
     assert_eq!(said(&answer), off);
 }
 

@@ -2,11 +2,17 @@
 
 use super::super::lab::rights::in_lab;
 use super::super::lab::topology::target;
-use super::super::lab::{Family, Lab, Settings};
+use super::super::lab::{Family, Lab, Settings, wait_until};
 use super::super::query::{Outcome, query};
-use super::{Cure, Of, Row, Stage};
+use super::{Cure, Of, Row, SOON, Stage};
 
 const ISP2: Of = Of::Provider("isp2");
+
+/// What becomes of the traffic of a host.
+fn comes_to(stage: &Stage<'_>, outcome: Outcome) {
+    let asked = || query(&stage.lab.lan, target(Family::V4));
+    assert!(wait_until(SOON, || asked() == outcome), "{:?}", asked());
+}
 
 /// With strict filters, and hosts whose traffic is marked for the second provider.
 pub(super) const ROWS: &[Row] = &[
@@ -18,7 +24,7 @@ pub(super) const ROWS: &[Row] = &[
         make: |stage| {
             let settings = stage.settings.clone();
             stage.reload(&settings.provider("isp2", "mark", "0x100/0xff00"));
-            assert_eq!(query(&stage.lab.lan, target(Family::V4)), Outcome::Lost);
+            comes_to(stage, Outcome::Lost);
             Vec::new()
         },
         cure: Cure::Command,
@@ -30,7 +36,7 @@ pub(super) const ROWS: &[Row] = &[
         change: "sysctl -w net.ipv4.conf.eth2.rp_filter=2",
         make: |stage| {
             let lab = stage.lab;
-            assert_eq!(query(&lab.lan, target(Family::V4)), Outcome::By(2));
+            comes_to(stage, Outcome::By(2));
             lab.router.sysctl("ipv4/conf/eth2/rp_filter", 1);
             let own = lab.provider(2).own(Family::V4);
             let gateway = lab.provider(1).gateway_address(Family::V4);

@@ -2,9 +2,9 @@
 
 use super::super::lab::rights::in_lab;
 use super::super::lab::topology::target;
-use super::super::lab::{Family, Lab, Settings};
+use super::super::lab::{Family, Lab, Settings, wait_until};
 use super::super::manual::devices;
-use super::{Cure, Of, Row, Stage};
+use super::{Cure, Of, Row, SOON, Stage};
 
 /// The device by which the kernel sends, or none.
 fn way(stage: &Stage<'_>, family: Family) -> Option<String> {
@@ -13,7 +13,12 @@ fn way(stage: &Stage<'_>, family: Family) -> Option<String> {
 
 #[track_caller]
 fn leaves_by(stage: &Stage<'_>, family: Family, device: Option<&str>) {
-    assert_eq!(way(stage, family).as_deref(), device);
+    let so = || way(stage, family).as_deref() == device;
+    assert!(
+        wait_until(SOON, so),
+        "{:?}, not {device:?}",
+        way(stage, family)
+    );
 }
 
 fn v4(stage: &Stage<'_>, lines: &str) {
@@ -34,8 +39,12 @@ pub(super) const ROWS: &[Row] = &[
         make: |stage| {
             v6(stage, "route add unreachable default metric 200 table 176");
             stage.reload(&stage.settings.clone().global("start_metric", "200"));
-            let first = stage.lab.router.defaults(Family::V6, 176);
-            assert_eq!(first[0].kind, "unreachable", "{first:#?}");
+            let first = || stage.lab.router.defaults(Family::V6, 176).remove(0);
+            assert!(
+                wait_until(SOON, || first().kind == "unreachable"),
+                "{:?}",
+                first()
+            );
             Vec::new()
         },
         cure: Cure::Done(|stage| {
@@ -325,7 +334,6 @@ fn of_other_programs_in_main() {
         let settings = Settings::fast(&lab).global("table", "main");
         let mut stage = Stage::new(&lab, settings);
         stage.play(IN_MAIN);
-        let leads = || way(&stage, Family::V4).as_deref() == Some("eth1");
-        assert!(super::wait_until(super::SOON, leads));
+        leaves_by(&stage, Family::V4, Some("eth1"));
     });
 }

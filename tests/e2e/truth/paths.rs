@@ -55,7 +55,7 @@ pub(super) const ROWS: &[Row] = &[
         make: |stage| {
             stage.restore();
             stage.lab.device_down(2);
-            assert!(!stage.lab.router.is_up("eth2"));
+            assert!(wait_until(SOON, || !stage.lab.router.is_up("eth2")));
             Vec::new()
         },
         cure: Cure::Quoted(is_up_again),
@@ -67,7 +67,7 @@ pub(super) const ROWS: &[Row] = &[
         change: "It is ready as soon as eth2 has a carrier: look at the cable, the modem and its power.",
         make: |stage| {
             stage.lab.pull_cable(2);
-            assert!(!stage.lab.router.is_up("eth2"));
+            assert!(wait_until(SOON, || !stage.lab.router.is_up("eth2")));
             Vec::new()
         },
         cure: Cure::Done(|stage| {
