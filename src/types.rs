@@ -48,6 +48,14 @@ impl Family {
         }
     }
 
+    /// The command `ip` for this family.
+    pub const fn ip(self) -> &'static str {
+        match self {
+            Family::V4 => "ip -4",
+            Family::V6 => "ip -6",
+        }
+    }
+
     /// `ipv4` or `ipv6`, as in status and configuration.
     pub const fn name(self) -> &'static str {
         match self {

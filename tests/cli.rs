@@ -49,7 +49,7 @@ fn answers(request: &Request, number: u32) -> Option<Reply> {
                 is_command: true,
                 text: text("sysctl -w x=2"),
             }),
-            diversion: None,
+            ..Warning::default()
         })),
         (Request::Log, 0..5000) => Some(Reply::Entry(Entry {
             ago_ms: 1000,

@@ -10,6 +10,8 @@ use crate::types::{
 };
 use crate::wire::snapshot::{Check, CheckState, ErrorRoute, Header, Level, Path, ProviderHead};
 
+mod warnings;
+
 /// The sentences, at a wall-clock time. `None`: the daemon's answer has no header.
 pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
     let mut page = Page {
@@ -21,7 +23,7 @@ pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
     for Provider { head, paths } in &answer.providers {
         if !head.enabled {
             page.say(format_args!(
-                "{} is not used: option enabled is '0' in the configuration.",
+                "{} is not used: option enabled is '0' in the configuration. Set it to '1', then `failover reload`.",
                 head.id
             ));
         }
@@ -29,6 +31,7 @@ pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
             page.path(head, path);
         }
     }
+    page.warnings(answer);
     Some(page.out)
 }
 
@@ -68,17 +71,28 @@ impl Page<'_> {
     fn path(&mut self, head: &ProviderHead, path: &Path) {
         let (id, family, state) = (&head.id, path.family, path.state);
         let since = self.ago(path.since_ms);
-        match &path.cause {
-            Some(cause) => self.say(format_args!(
+        match (&path.cause, path.reason.waiting) {
+            // Another reason than at first.
+            (Some(cause), _) if path.since_ms >= path.cause_ms + 1000 => {
+                let from = self.ago(path.cause_ms);
+                self.say(format_args!(
+                    "{id} {family} is {state} since {since}, and since {from}: {cause}."
+                ));
+            }
+            (Some(cause), _) => self.say(format_args!(
                 "{id} {family} is {state} since {since}: {cause}."
             )),
-            None => self.say(format_args!("{id} {family} is {state} since {since}.")),
+            (None, Some(waiting)) => self.say(format_args!(
+                "{id} {family} is {state} since {since}: {waiting}."
+            )),
+            (None, None) => self.say(format_args!("{id} {family} is {state} since {since}.")),
         }
         if self.lead(family) == Lead::By(id) {
             self.carries(head, path);
         } else {
             self.does_not_carry(head, path);
         }
+        self.by_hand(head, path);
         self.change(head, path);
         if let Some(own) = path.address.filter(|_| path.address_deprecated) {
             self.say(format_args!(
@@ -87,6 +101,19 @@ impl Page<'_> {
         }
         for check in &path.checks {
             self.check(check, path);
+        }
+    }
+
+    /// When the user did what keeps its checks from counting.
+    fn by_hand(&mut self, head: &ProviderHead, path: &Path) {
+        let header = self.header;
+        let (id, done, ms) = match (path.reason.duty, &header.pinned) {
+            (Duty::Pinned | Duty::Frozen, Some(id)) => (id, "pinned", header.pinned_ms),
+            _ => (&head.id, "disabled", head.disabled_ms),
+        };
+        if let Some(ms) = ms {
+            let at = self.ago(ms);
+            self.say(format_args!(" {id} was {done} at {at}."));
         }
     }
 
@@ -129,8 +156,17 @@ impl Page<'_> {
             }
             Lead::By(_) => {}
         }
-        if !matches!(header.active.of(family), Lead::By(_)) {
-            self.overridden(family);
+        self.refused(family);
+        self.overridden(family);
+    }
+
+    /// By which default route of another program traffic is refused, if there is one that is obeyed.
+    fn refused(&mut self, family: Family) {
+        let route = self.header.error_routes[family as usize];
+        if let Some(ErrorRoute { metric, .. }) = route.filter(|route| route.obeyed) {
+            self.say(format_args!(
+                " But nothing leaves: the default route of metric {metric} in main refuses it, until it is deleted."
+            ));
         }
     }
 
@@ -193,17 +229,12 @@ impl Page<'_> {
                 " It carries {family} all the same: no enabled provider works, and it is the last resort."
             )),
         }
-        match header.error_routes[family as usize] {
-            Some(ErrorRoute {
-                metric,
-                obeyed: true,
-            }) => self.say(format_args!(
-                " But nothing leaves: the default route of metric {metric} in main refuses it, until it is deleted."
-            )),
-            Some(ErrorRoute { metric, .. }) => self.say(format_args!(
+        self.refused(family);
+        let route = header.error_routes[family as usize];
+        if let Some(ErrorRoute { metric, .. }) = route.filter(|route| !route.obeyed) {
+            self.say(format_args!(
                 " Its route also stands in main, before the default route of metric {metric} there, which would refuse."
-            )),
-            None => {}
+            ));
         }
         if !path.installed {
             self.say(format_args!(" But the kernel does not have its route."));
@@ -248,7 +279,15 @@ impl Page<'_> {
         if path.reason.unchecked {
             let family = path.family;
             return self.say(format_args!(
-                " It has no check of {family}: it counts as online while its uplink is there."
+                " It has no check of {family}: it counts as online while its uplink is there, until it has one in the \
+                 configuration."
+            ));
+        }
+        if let Some(metric) = path.reason.refused {
+            let ip = path.family.ip();
+            self.say(format_args!(
+                " Its probes are refused by the default route of metric {metric} in main, until that is deleted: \
+                 `{ip} route del default metric {metric}`."
             ));
         }
         self.round(path);
@@ -353,7 +392,8 @@ impl Page<'_> {
                 " It is ready as soon as {device} has a carrier: look at the cable, the modem and its power."
             )),
             Waiting::NoAddress => self.say(format_args!(
-                " It is ready as soon as {device} has an {family} address: from DHCP, say, or by hand."
+                " It is ready as soon as {device} has an {family} address (that of option address, if it names one): from \
+                 DHCP, say, or by hand."
             )),
             Waiting::Duplicate => {
                 let own = path.address.map(|own| own.to_string());

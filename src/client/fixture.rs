@@ -70,6 +70,7 @@ pub(super) fn provider(id: &str, rank: u32, state: ProviderState, paths: &[Path]
             rank,
             state,
             disabled: false,
+            disabled_ms: None,
             enabled: true,
         },
         paths: paths.to_vec(),
@@ -98,6 +99,7 @@ pub(super) fn healthy() -> Answer {
             version: text("0.1.0"),
             uptime_s: 273_840,
             pinned: None,
+            pinned_ms: None,
             table: 176,
             active: Active {
                 ipv4: Lead::By(text("isp1")),
@@ -191,7 +193,8 @@ pub(super) fn troubled() -> Answer {
                 is_command: true,
                 text: text("sysctl -w net.ipv4.conf.eth2.rp_filter=2"),
             }),
-            diversion: None,
+            since_ms: 42_000,
+            ..Warning::default()
         },
         Warning {
             code: text("overflow"),
@@ -201,14 +204,16 @@ pub(super) fn troubled() -> Answer {
                 is_command: false,
                 text: text("delete those not needed"),
             }),
-            diversion: None,
+            since_ms: 90_000_000,
+            ..Warning::default()
         },
         Warning {
             code: text("no-room"),
             provider: None,
             text: text("probes are not asked; and not counted"),
             cure: None,
-            diversion: None,
+            since_ms: 0,
+            ..Warning::default()
         },
     ];
     answer

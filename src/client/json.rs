@@ -33,6 +33,7 @@ struct Told<'a> {
     provider: Option<&'a str>,
     text: heapless::String<WHOLE_MAX>,
     cure: Option<&'a str>,
+    since_s: u64,
     // Of `diverted` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     family: Option<Family>,
@@ -52,6 +53,7 @@ impl<'a> From<&'a Warning> for Told<'a> {
             provider: warning.provider.as_deref(),
             text: text(format_args!("{warning}")),
             cure: warning.cure.as_ref().map(|cure| cure.text.as_str()),
+            since_s: warning.since_ms / 1000,
             family: diversion.map(|to| to.family),
             device: diversion.map(|to| to.device.as_deref()),
             table: diversion.map(|to| to.table),

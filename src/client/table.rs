@@ -225,9 +225,10 @@ impl Page {
             Some(_) => plain(text),
             None => plain(&warning.to_string()),
         };
+        let (code, age) = (plain(code), age(warning.since_ms / 1000));
         let told = match provider {
-            Some(id) => format!("{}, {}: {told}", plain(code), plain(id)),
-            None => format!("{}: {told}", plain(code)),
+            Some(id) => format!("{code}, {}, for {age}: {told}", plain(id)),
+            None => format!("{code}, for {age}: {told}"),
         };
         self.out.push('\n');
         self.paragraph(Tone::Unsure, "! ", &told);
@@ -529,7 +530,7 @@ ipv4 and ipv6 leave by isp1
         let mut answer = troubled();
         answer.warnings[0].text = "it; cure: is no command".try_into().unwrap();
         let text = text(&answer);
-        let told = "! rp-filter, isp2: it; cure: is no command\n  cure: sysctl -w net.ipv4.conf.eth2.rp_filter=2\n";
+        let told = "! rp-filter, isp2, for 42s: it; cure: is no command\n  cure: sysctl -w net.ipv4.conf.eth2.rp_filter=2\n";
         assert!(text.contains(told), "{text}");
     }
 
@@ -555,12 +556,13 @@ isp1 is pinned by hand: `failover use auto` lets the daemon choose again
             out of use: `failover enable satellite-of-the-neighbouring-x` gives
             it back
 
-! rp-filter, isp2: strict rp_filter on eth2 drops the replies to its probes
+! rp-filter, isp2, for 42s: strict rp_filter on eth2 drops the replies to its
+  probes
   cure: sysctl -w net.ipv4.conf.eth2.rp_filter=2
 
-! overflow: 7 addresses cannot be watched; delete those not needed
+! overflow, for 1d 1h: 7 addresses cannot be watched; delete those not needed
 
-! no-room: probes are not asked; and not counted
+! no-room, for 0s: probes are not asked; and not counted
 "
         );
     }

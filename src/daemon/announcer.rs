@@ -271,7 +271,11 @@ impl Heard {
                 new: state.name(),
                 loss: &loss.unwrap_or_default(),
                 rtt: &rtt.unwrap_or_default(),
-                ..facts.about(Some(id), id.family, snapshot.cause(path))
+                ..facts.about(
+                    Some(id),
+                    id.family,
+                    snapshot.cause(path).map(|entry| &entry.cause),
+                )
             }));
         }
         None

@@ -1,6 +1,7 @@
 //! The answers to clients, frame by frame.
 
 use super::snapshot::Snapshot;
+use super::warnings::Standing;
 use crate::config::Provider;
 use crate::engine::journal;
 use crate::limits::WARNINGS_MAX;
@@ -11,7 +12,7 @@ use crate::wire::snapshot::Counters;
 /// The data that answers are made from.
 pub(super) struct Answers<'a> {
     pub(super) snapshot: Snapshot<'a>,
-    pub(super) warnings: &'a [Warning],
+    pub(super) warnings: &'a [Standing],
     pub(super) counters: &'a Counters,
     pub(super) started_at: Instant,
 }
@@ -57,7 +58,7 @@ impl Answers<'_> {
             };
             let Some(place) = place.checked_sub(WARNINGS_MAX) else {
                 match self.warnings.get(place) {
-                    Some(warning) => return Some(Reply::Warning(warning.clone())),
+                    Some(standing) => return Some(Reply::Warning(self.warning(standing))),
                     None => continue,
                 }
             };
@@ -69,6 +70,13 @@ impl Answers<'_> {
             {
                 return Some(told);
             }
+        }
+    }
+
+    fn warning(&self, Standing { warning, since }: &Standing) -> Warning {
+        Warning {
+            since_ms: self.snapshot.ms_since(*since),
+            ..warning.clone()
         }
     }
 

@@ -9,6 +9,8 @@ use crate::linux::process::ubus::{InterfaceError, Interfaces, NoAnswer};
 use crate::types::{Instant, Name};
 use crate::uci::Shown;
 
+const TRY: &str = "`ubus call network.interface dump` must work: see whether netifd runs";
+
 /// The netifd interfaces that providers name, queried by `ubus`.
 pub(super) struct NetifdWatch<'m> {
     pub(super) interfaces: &'m mut Interfaces,
@@ -72,7 +74,10 @@ impl NetifdWatch<'_> {
                 InterfaceError::Unknown => add(
                     "interface-unknown",
                     format_args!("netifd knows no interface {name}"),
-                    advice(format_args!("see `ubus list network.interface.*`")),
+                    advice(format_args!(
+                        "correct `option interface` (`ubus list 'network.interface.*'` lists all), or make it in the \
+                         network's configuration"
+                    )),
                 ),
                 InterfaceError::NoAnswer(NoAnswer::Program(errno)) => add(
                     "no-netifd",
@@ -89,7 +94,7 @@ impl NetifdWatch<'_> {
                     format_args!(
                         "netifd does not tell of interface {name} ({why}): it is asked again"
                     ),
-                    None,
+                    advice(format_args!("{TRY}")),
                 ),
                 InterfaceError::Silent(why) => add(
                     "no-netifd",
@@ -97,7 +102,7 @@ impl NetifdWatch<'_> {
                         "netifd does not tell of interface {name} any more ({why}): what it told before holds, and it is \
                          asked again"
                     ),
-                    None,
+                    advice(format_args!("{TRY}")),
                 ),
             }
         }

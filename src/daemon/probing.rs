@@ -81,6 +81,7 @@ impl<'m> Probing<'m> {
             }
         }
         self.prober.share(engine.config());
+        self.lacking = Default::default(); // there may be room now
     }
 
     /// Sends one probe of each of these checks.

@@ -3,6 +3,7 @@
 
 use super::routes::{LaidOut, RouteSync};
 use crate::config::{Check, Provider};
+use crate::engine::journal::Entry;
 use crate::engine::path::{Path, State};
 use crate::engine::rounds::Rounds;
 use crate::engine::{Engine, HeldBack};
@@ -80,7 +81,8 @@ impl<'a> Snapshot<'a> {
 
     /// The cause of the last override by a manual default, as the journal has it.
     pub(super) fn overridden_cause(&self, family: Family) -> Option<&'a Cause> {
-        self.last_cause(None, family, &|kind, _| kind == Kind::Overridden)
+        let last = self.last_entry(None, Some(family), &|entry| entry.kind == Kind::Overridden);
+        last.map(|entry| &entry.cause)
     }
 
     /// Why a family's traffic leaves as it does, as the journal has it.
@@ -89,18 +91,24 @@ impl<'a> Snapshot<'a> {
         if lead == Lead::Unknown {
             return None;
         }
-        let is_meant = |kind: Kind, _: &Cause| kind.is_of_traffic() && kind != Kind::Overridden;
-        self.last_cause(lead.carrier(), family, &is_meant)
+        let is_meant = |entry: &Entry| entry.kind.is_of_traffic() && entry.kind != Kind::Overridden;
+        let last = self.last_entry(lead.carrier(), Some(family), &is_meant);
+        last.map(|entry| &entry.cause)
     }
 
     /// Why a path is in its state, as the journal has it since the path is in that state: a transition of its own; or a pin
     /// or its end, which tells no paths.
-    pub(super) fn cause(&self, path: &Path) -> Option<&'a Cause> {
+    pub(super) fn cause(&self, path: &Path) -> Option<&'a Entry> {
         let id = self.id(Some(path.id.slot))?;
         let (state, family) = (path.state(), Some(path.id.family));
-        let is_true = |cause: &Cause| !matches!(cause, Cause::Dropped(_)) || path.is_cut_off();
+        let is_true = |cause: &Cause| match cause {
+            Cause::Dropped(_) => path.is_cut_off(),
+            // A path that is waiting waits for the same, whatever its configuration.
+            Cause::ConfigurationChanged => state != State::Waiting,
+            _ => true,
+        };
         let mut recent = self.engine.journal().entries().rev();
-        let cause = recent.find(|entry| match entry.kind {
+        let last = recent.find(|entry| match entry.kind {
             Kind::State { to, .. } => {
                 to == state
                     && entry.subject.provider.as_ref() == Some(id)
@@ -110,24 +118,26 @@ impl<'a> Snapshot<'a> {
             Kind::Pinned | Kind::Unpinned => entry.at == path.since,
             _ => false,
         });
-        let cause = cause.filter(|entry| entry.at >= path.since);
-        cause.map(|entry| &entry.cause)
+        last.filter(|entry| entry.at >= path.since)
     }
 
-    fn last_cause(
+    /// How long ago the user did this to a provider, if the journal still has it.
+    fn done_ms(&self, provider: Option<&Name>, done: Kind) -> Option<u64> {
+        let last = self.last_entry(Some(provider?), None, &|entry| entry.kind == done);
+        last.map(|entry| self.ms_since(entry.at))
+    }
+
+    fn last_entry(
         &self,
         provider: Option<&Name>,
-        family: Family,
-        is_meant: &dyn Fn(Kind, &Cause) -> bool,
-    ) -> Option<&'a Cause> {
+        family: Option<Family>,
+        is_meant: &dyn Fn(&Entry) -> bool,
+    ) -> Option<&'a Entry> {
         let entries = self.engine.journal().entries();
-        let last = entries
+        entries
             .filter(|entry| entry.subject.provider.as_ref() == provider)
-            .filter(|entry| {
-                entry.subject.family == Some(family) && is_meant(entry.kind, &entry.cause)
-            })
-            .last();
-        last.map(|entry| &entry.cause)
+            .filter(|entry| entry.subject.family == family && is_meant(entry))
+            .last()
     }
 
     /// The uplink of a path, once it is known.
@@ -168,6 +178,7 @@ impl<'a> Snapshot<'a> {
             version: text(format_args!("{}", env!("CARGO_PKG_VERSION"))),
             uptime_s: self.ms_since(started_at) / 1000,
             pinned: self.pinned().cloned(),
+            pinned_ms: self.done_ms(self.pinned(), Kind::Pinned),
             table: globals.table,
             active: Active {
                 ipv4: lead(Family::V4),
@@ -275,6 +286,10 @@ impl<'a> Snapshot<'a> {
             rank,
             state,
             disabled,
+            disabled_ms: match disabled {
+                true => self.done_ms(Some(&provider.id), Kind::Disabled),
+                false => None,
+            },
             enabled,
         }
     }
@@ -289,6 +304,7 @@ impl<'a> Snapshot<'a> {
         let held_back = self.engine.held_back(path);
         let holder = self.engine.carrier(family).filter(|_| held_back.is_some());
         let better = self.engine.better(path);
+        let cause = self.cause(path);
         snapshot::Path {
             family,
             device: self.device(provider, family, uplink),
@@ -317,7 +333,8 @@ impl<'a> Snapshot<'a> {
             checks: checks
                 .map(|(number, check)| self.check(&path.rounds, timing.window, number, check))
                 .collect(),
-            cause: self.cause(path).cloned(),
+            cause: cause.map(|entry| entry.cause.clone()),
+            cause_ms: cause.map_or(0, |entry| self.ms_since(entry.at)),
             verdict: path.verdict(),
             better: better.and_then(|better| {
                 let id = self.id(Some(better.id.slot))?.clone();

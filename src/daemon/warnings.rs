@@ -29,11 +29,31 @@ use crate::wire::snapshot::Reason;
 
 /// The warnings that hold now.
 pub(super) struct Warnings {
-    all: Vec<Warning>,
+    all: Vec<Standing>,
     /// Those that are gone for a few seconds, by [`fingerprint`], and since when.
     gone: Vec<(u32, Instant)>,
     /// The warnings from loading the configuration.
     pub(super) config: Vec<Text>,
+}
+
+/// A warning, and since when it holds.
+pub(super) struct Standing {
+    pub(super) warning: Warning,
+    pub(super) since: Instant,
+}
+
+impl Standing {
+    /// Whether another warning is about the same. The number that a text begins with may change.
+    fn is_about(&self, other: &Warning) -> bool {
+        let this = &self.warning;
+        this.code == other.code
+            && this.provider == other.provider
+            && without_number(&this.text) == without_number(&other.text)
+    }
+}
+
+fn without_number(text: &str) -> &str {
+    text.trim_start_matches(|c: char| c.is_ascii_digit())
 }
 
 /// The data that warnings are derived from.
@@ -57,7 +77,7 @@ impl Warnings {
         }
     }
 
-    pub(super) fn all(&self) -> &[Warning] {
+    pub(super) fn all(&self) -> &[Standing] {
         &self.all
     }
 
@@ -72,21 +92,27 @@ impl Warnings {
         if self.all.len() >= WARNINGS_MAX {
             return None;
         }
-        self.all.push(Warning {
+        let warning = Warning {
             code: text(format_args!("{code}")),
             provider: provider.cloned(),
             text: text(what),
             cure,
-            diversion: None,
+            ..Warning::default()
+        };
+        self.all.push(Standing {
+            warning,
+            since: Instant::ZERO,
         });
-        self.all.last_mut()
+        self.all.last_mut().map(|standing| &mut standing.warning)
     }
 }
 
 /// A number that hardly any other warning has.
 fn fingerprint(warning: &Warning) -> u32 {
     let provider = warning.provider.as_deref().unwrap_or_default();
-    let bytes = provider.bytes().chain(warning.text.bytes());
+    let bytes = provider
+        .bytes()
+        .chain(without_number(&warning.text).bytes());
     // FNV-1a
     bytes.fold(0x811c_9dc5, |hash: u32, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
@@ -153,10 +179,12 @@ impl Warnings {
             strayed,
         } = *sources;
         for warning in self.config.clone() {
-            self.add("config", None, format_args!("{warning}"), None);
+            let cure = format_args!("correct that line, then `failover reload`");
+            self.add("config", None, format_args!("{warning}"), advice(cure));
         }
         if let Some(warning) = &pin.problem {
-            self.add("sticky-file", None, format_args!("{warning}"), None);
+            let cure = format_args!("write the id of a provider into it, or delete it");
+            self.add("sticky-file", None, format_args!("{warning}"), advice(cure));
         }
         if mwan3::is_at_work(routes.mirror.rules()) {
             let (what, cure) = (format_args!("{TWO_MASTERS}"), format_args!("{LEAVE_IT}"));
@@ -167,7 +195,8 @@ impl Warnings {
             let what = format_args!(
                 "probes are not asked, and count as neither good nor failed, for {room}"
             );
-            self.add("no-room", None, what, None);
+            let cure = advice(format_args!("{}", room.cure()));
+            self.add("no-room", None, what, cure);
         }
         self.warn_of_own_targets(snapshot.engine.config(), routes.own_targets);
         // First those of few: another program's rules may be many.
@@ -185,13 +214,19 @@ impl Warnings {
                 self.warn_of_extras(provider, path.id, &snapshot);
             }
         }
-        self.forget_gone(&known, snapshot.now);
-        for warning in self
-            .all
-            .iter()
-            .filter(|warning| !self.is_told(warning, &known))
-        {
+        self.date(&known, snapshot.now);
+    }
+
+    /// Takes from the known warnings since when each holds, and logs the new ones: not one that was gone for a few seconds.
+    fn date(&mut self, known: &[Standing], now: Instant) {
+        self.forget_gone(known, now);
+        for Standing { warning, since } in &mut self.all {
+            let known = known.iter().find(|known| known.is_about(warning));
+            *since = known.map_or(now, |known| known.since);
+            let this = fingerprint(warning);
+            let is_back = self.gone.iter().any(|(gone, _)| *gone == this);
             match &warning.provider {
+                _ if known.is_some() || is_back => {}
                 Some(provider) => log::warn!("{provider}: {warning}"),
                 None => log::warn!("{warning}"),
             }
@@ -199,25 +234,13 @@ impl Warnings {
     }
 
     /// Keeps what of those that were known is gone, for the time in which its return is no news.
-    fn forget_gone(&mut self, known: &[Warning], now: Instant) {
+    fn forget_gone(&mut self, known: &[Standing], now: Instant) {
         self.gone.retain(|(_, at)| now < *at + FLAP_WINDOW);
-        let gone = known.iter().filter(|old| !self.all.contains(old));
-        let gone = gone.map(|old| (fingerprint(old), now));
+        let holds = |old: &Standing| self.all.iter().any(|new| old.is_about(&new.warning));
+        let gone = known.iter().filter(|old| !holds(old));
+        let gone = gone.map(|old| (fingerprint(&old.warning), now));
         self.gone
             .extend(gone.take(WARNINGS_MAX.saturating_sub(self.gone.len())));
-    }
-
-    /// Whether the log has this one: it was known, or has gone and come back within a few seconds. Of what has no room, the
-    /// number may have changed.
-    fn is_told(&self, warning: &Warning, known: &[Warning]) -> bool {
-        let only_number = |old: &Warning| {
-            (&old.code, &old.cure) == (&warning.code, &warning.cure) && old.code == "overflow"
-        };
-        let returns = self
-            .gone
-            .iter()
-            .any(|(gone, _)| *gone == fingerprint(warning));
-        returns || known.iter().any(|old| old == warning || only_number(old))
     }
 
     /// Warns of kinds of which the kernel has more than can be watched.
@@ -290,14 +313,18 @@ impl Warnings {
         }
         let table = config.globals.table;
         if let Some(metric) = snapshot.overridden(family) {
-            let cure = match table {
-                TABLE_MAIN => "give it a higher metric, or set `option table '176'`",
-                _ => "it was set by hand: delete it when it is no longer wanted",
-            };
             let what = format_args!(
                 "an {family} default route that is not ours wins over ours: metric {metric} in table {table}"
             );
-            let cure = advice(format_args!("{cure}"));
+            let ip = family.ip();
+            let cure = match table {
+                TABLE_MAIN => advice(format_args!(
+                    "give it a higher metric, or set `option table '176'`"
+                )),
+                _ => advice(format_args!(
+                    "it was set by hand: `{ip} route del default table {table} metric {metric}` deletes it"
+                )),
+            };
             self.add("overridden", None, what, cure);
         }
         self.warn_of_sources(family, snapshot);
@@ -309,7 +336,7 @@ impl Warnings {
                  reach nothing by another"
             );
             let cure = advice(format_args!(
-                "masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md)"
+                "masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md): the warning stays as long as these routes do"
             ));
             self.add("ipv6-source-foreign", None, what, cure);
         }
@@ -361,7 +388,10 @@ impl Warnings {
         let what = format_args!(
             "an {family} default route in main (metric {metric}: unreachable, blackhole or prohibit) {what}"
         );
-        let cure = advice(format_args!("{cure}"));
+        let ip = family.ip();
+        let cure = advice(format_args!(
+            "{cure}: `{ip} route del default metric {metric}`"
+        ));
         self.add("error-route", None, what, cure);
     }
 
@@ -502,7 +532,9 @@ impl fmt::Display for Advice<'_> {
             Advice(Fault::NetworkUnreachable | Fault::HostUnreachable, Some(device)) => {
                 write!(f, "its gateway must be in a network of {device}")
             }
-            Advice(Fault::NotPermitted, _) => f.write_str("run failover as root"),
+            Advice(Fault::NotPermitted, _) => {
+                f.write_str("run failover as root, and not in a user namespace of its own")
+            }
             Advice(Fault::NotSupported, _) => f.write_str(
                 "the kernel has no policy routing (CONFIG_IP_MULTIPLE_TABLES), or no IPv6",
             ),

@@ -96,6 +96,8 @@ pub struct Warning {
     pub cure: Option<Cure>,
     /// of `diverted`: the route that traffic takes
     pub diversion: Option<Diversion>,
+    /// the time since when it holds
+    pub since_ms: u64,
 }
 
 /// Traffic that does not leave by the leading provider.
@@ -243,5 +245,6 @@ impl Message for Warning {
             codec.optional_number(&mut diversion.table);
             codec.optional_number(&mut diversion.preference);
         });
+        codec.long(&mut self.since_ms);
     }
 }

@@ -259,6 +259,7 @@ mod tests {
                 },
                 checks,
                 cause: judged.2.map(|id| Cause::Other(id, Other::Preferred)),
+                cause_ms: numbers.0 / 2,
                 verdict: Verdict::Returning,
                 better: names.2,
                 rival: names.3.map(|device| ManualRoute {
@@ -305,6 +306,7 @@ mod tests {
                     rank,
                     state,
                     disabled,
+                    disabled_ms: disabled.then_some(u64::from(rank)),
                     enabled,
                 })
             },
@@ -321,6 +323,7 @@ mod tests {
                     version,
                     uptime_s,
                     pinned,
+                    pinned_ms: Some(uptime_s),
                     table,
                     active: Active { ipv4, ipv6 },
                     overridden_by: InMain {
@@ -358,17 +361,23 @@ mod tests {
                 })
             },
         );
-        let warning = (text(), proptest::option::of(text()), text(), cure()).prop_map(
-            |(code, provider, text, cure)| {
+        let warning = (
+            text(),
+            proptest::option::of(text()),
+            text(),
+            cure(),
+            any::<u64>(),
+        )
+            .prop_map(|(code, provider, text, cure, since_ms)| {
                 Reply::Warning(Warning {
                     code,
                     provider,
                     text,
                     cure,
                     diversion: None,
+                    since_ms,
                 })
-            },
-        );
+            });
         let entry = (
             any::<(u64, u32, u32)>(),
             proptest::option::of(text()),
@@ -496,6 +505,7 @@ mod tests {
                 dropped: Some(full()),
             },
             since_ms: u64::MAX,
+            cause_ms: u64::MAX,
             address: Some([u8::MAX; 16].into()),
             address_deprecated: true,
             gateway: Some([u8::MAX; 16].into()),

@@ -33,6 +33,8 @@ pub struct Header {
     pub uptime_s: u64,
     /// the pinned provider
     pub pinned: Option<Name>,
+    /// the time since it is pinned, if that is known
+    pub pinned_ms: Option<u64>,
     /// the swap table
     pub table: u32,
     /// what becomes of each family's traffic
@@ -162,6 +164,8 @@ pub struct ProviderHead {
     pub state: ProviderState,
     /// whether the user disabled it
     pub disabled: bool,
+    /// the time since then, if that is known
+    pub disabled_ms: Option<u64>,
     /// whether it is enabled in the configuration
     pub enabled: bool,
 }
@@ -238,6 +242,9 @@ pub struct Path {
     /// the cause of its state, as the journal has it
     #[serde(skip)]
     pub cause: Option<Cause>,
+    /// the time since that is the cause
+    #[serde(skip)]
+    pub cause_ms: u64,
     /// the verdict of its rounds
     #[serde(skip)]
     pub verdict: Verdict,

@@ -154,6 +154,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
             ("provider", "string|null"),
             ("text", "string"),
             ("cure", "string|null"),
+            ("since_s", "whole"),
         ],
     ),
     (

@@ -43,6 +43,7 @@
 //! | [`foreign_files`] | wrong files in place of configuration and pin; the format of the status |
 //! | [`cut_off`] | answers that arrive and are dropped on this machine |
 //! | [`flux`] | two providers on one link |
+//! | [`truth`] | every reason and every warning: what is wrong, since when, what would change it |
 //! | [`walk`] | after each step of a random walk, the status is what the kernel does |
 //! | [`load`] | a daemon that is busy, stopped or flooded by clients, and its resources |
 //! | [`query`] | a datagram to a target, and its result |
@@ -97,6 +98,7 @@ pub mod sources;
 pub mod state_dir;
 pub mod steering;
 mod stop;
+mod truth;
 pub mod uplinks;
 pub mod walk;
 

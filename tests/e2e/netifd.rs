@@ -73,7 +73,7 @@ pub(super) fn up(device: &str, gateways: &[IpAddr], in_force: bool) -> Value {
     })
 }
 
-fn down(device: &str) -> Value {
+pub(super) fn down(device: &str) -> Value {
     json!({"up": false, "pending": true, "available": true, "proto": "dhcp", "device": device, "data": {}})
 }
 

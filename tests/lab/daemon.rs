@@ -51,7 +51,12 @@ impl<'router> Daemon<'router> {
 
     /// Starts it, after [`Daemon::prepare`] or its end, and waits until it answers.
     pub fn launch(&mut self) {
-        self.launch_unasked();
+        self.launch_by(&[]);
+    }
+
+    /// The same, by a program that becomes it.
+    pub fn launch_by(&mut self, by: &[&str]) {
+        self.begin(by);
         let up = wait_until(PATIENCE, || self.answers() || !self.is_running());
         assert!(
             up && self.is_running(),
@@ -62,6 +67,10 @@ impl<'router> Daemon<'router> {
 
     /// Starts it without waiting.
     pub fn launch_unasked(&mut self) {
+        self.begin(&[]);
+    }
+
+    fn begin(&mut self, by: &[&str]) {
         assert!(self.child.is_none(), "it runs already");
         let log = File::options()
             .create(true)
@@ -69,7 +78,14 @@ impl<'router> Daemon<'router> {
             .open(self.file("daemon.log"));
         let log = log.expect("its directory is ours");
         let program = program();
-        let mut command = mortal(program.to_str().expect("the path of the build is text"));
+        let program = program.to_str().expect("the path of the build is text");
+        let (first, others) = by.split_first().unwrap_or((&program, &[]));
+        let mut command = mortal(first);
+        command.args(others);
+        if !by.is_empty() {
+            // Another user namespace takes away that it is killed with the lab.
+            command.args(["setpriv", "--pdeathsig", "KILL", "--", program]);
+        }
         command
             .args(["run", "--foreground", "--config"])
             .arg(self.file("failover.conf"))

@@ -114,7 +114,7 @@ fn who_carries_nothing_and_why() {
     let mut answer = healthy();
     answer.providers = vec![provider("isp3", 3, ProviderState::Disabled, &[])];
     head(&mut answer).enabled = false;
-    let off = "At 20:28:55 UTC: isp3 is not used: option enabled is '0' in the configuration.";
+    let off = "At 20:28:55 UTC: isp3 is not used: option enabled is '0' in the configuration. Set it to '1', then `failover reload`.";
     assert_eq!(said(&answer), off);
 }
 
@@ -132,6 +132,14 @@ fn what_others_do_with_the_traffic() {
             (header.active.ipv4, header.fallback.ipv4) = (Lead::NoRoute, Some(by));
         },
     );
+    let obeyed = ErrorRoute {
+        metric: Metric(50),
+        obeyed: true,
+    };
+    let sentence = "in the order. But nothing leaves: the default route of metric 50 in main";
+    holds(sentence, |a| {
+        by_another(a).error_routes[0] = Some(obeyed);
+    });
     for (obeyed, sentence) in [
         (
             true,
@@ -265,7 +273,7 @@ fn what_would_change_its_state() {
         },
     );
     holds(
-        "It has no check of ipv4: it counts as online while its uplink is there.",
+        "It has no check of ipv4: it counts as online while its uplink is there, until it has one",
         |a| {
             first(a).reason.unchecked = true;
         },
@@ -343,7 +351,7 @@ fn what_a_path_waits_for() {
     waits(
         Waiting::NoAddress,
         device,
-        "eth1 has an ipv4 address: from DHCP, say, or by hand.",
+        "eth1 has an ipv4 address (that of option address, if it names one): from",
     );
     waits(
         Waiting::Duplicate,
@@ -429,7 +437,7 @@ fn what_its_checks_said() {
 #[test]
 fn since_when_and_why() {
     let mut waiting = path(Family::V4, State::Waiting);
-    waiting.since_ms = 172_800_000;
+    (waiting.since_ms, waiting.cause_ms) = (172_800_000, 172_800_000);
     waiting.cause = Some(Cause::Lost(Waiting::NoCarrier));
     let mut answer = healthy();
     answer.providers[0].paths = vec![waiting];
@@ -438,6 +446,54 @@ fn since_when_and_why() {
     let leads = Cause::Other("isp2".try_into().unwrap(), Other::Preferred);
     first(&mut answer).cause = Some(leads);
     assert!(said(&answer).contains("Z: preferred to isp2."));
+    // Another reason than at first; and one that the journal does not have.
+    first(&mut answer).cause = Some(Cause::Lacks(Waiting::NoGateway));
+    first(&mut answer).cause_ms = 5000;
+    let since = "isp1 ipv4 is waiting since 2025-11-21T20:28:55Z, and since 20:28:50: no gateway.";
+    assert!(said(&answer).contains(since), "{}", said(&answer));
+    first(&mut answer).cause = None;
+    first(&mut answer).reason.waiting = Some(Waiting::NoDevice);
+    assert!(said(&answer).contains("Z: no device."));
+}
+
+#[test]
+fn since_when_by_hand() {
+    holds("isp2 was pinned at 20:28:00.", |a| {
+        by_another(a).pinned = Some("isp2".try_into().unwrap());
+        a.header.as_mut().unwrap().pinned_ms = Some(55_000);
+        first(a).reason.duty = Duty::Frozen;
+    });
+    holds("isp1 was disabled at 20:28:00.", |a| {
+        head(a).disabled = true;
+        head(a).disabled_ms = Some(55_000);
+    });
+}
+
+#[test]
+fn warnings_of_the_providers_that_are_shown_and_of_none() {
+    let answer = troubled();
+    let text = render(&answer, NOW_MS).unwrap();
+    let expected = "\
+Warning rp-filter, isp2, since 20:28:13: strict rp_filter on eth2 drops the
+replies to its probes.
+  cure: sysctl -w net.ipv4.conf.eth2.rp_filter=2
+Warning overflow, since 2025-11-22T19:28:55Z: 7 addresses cannot be watched.
+  delete those not needed
+Warning no-room, since 20:28:55: probes are not asked; and not counted.
+";
+    assert!(text.ends_with(expected), "{text}");
+    let of_first = said_after(|a| *a = troubled());
+    assert!(!of_first.contains("rp-filter"), "{of_first}");
+    assert!(of_first.contains("Warning overflow"), "{of_first}");
+}
+
+#[test]
+fn probes_that_are_refused() {
+    holds(
+        "Its probes are refused by the default route of metric 5 in main, until that is deleted: `ip -4 route del default \
+         metric 5`.",
+        |a| first(a).reason.refused = Some(Metric(5)),
+    );
 }
 
 #[test]

@@ -22,18 +22,27 @@ impl fmt::Display for Room {
         match self {
             Room::Sessions => write!(
                 f,
-                "there is room for {SESSIONS_MAX} sessions of tcp, dns and http checks at once: choose fewer such checks \
-                 for each provider by `list check`, or shorten `timeout`"
+                "there is room for {SESSIONS_MAX} sessions of tcp, dns and http checks at once"
             ),
             Room::Commands => write!(
                 f,
-                "there is room for {COMMANDS_MAX} commands of exec checks at once: choose fewer such checks for each \
-                 provider by `list check`, or shorten `timeout`"
+                "there is room for {COMMANDS_MAX} commands of exec checks at once"
             ),
-            Room::System => f.write_str(
-                "the system grants no more sockets or processes: raise its limits (`ulimit -n`, `ulimit -u`; \
-                 of systemd LimitNOFILE, TasksMax)",
-            ),
+            Room::System => f.write_str("the system grants no more sockets or processes"),
+        }
+    }
+}
+
+impl Room {
+    /// What to do about the lack of it.
+    pub(crate) const fn cure(self) -> &'static str {
+        match self {
+            Room::Sessions | Room::Commands => {
+                "choose fewer such checks for each provider by `list check`, or shorten `timeout`"
+            }
+            Room::System => {
+                "raise its limits (`ulimit -n`, `ulimit -u`; of systemd LimitNOFILE, TasksMax), and start failover again"
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ impl Message for Header {
         codec.text(&mut self.version);
         codec.long(&mut self.uptime_s);
         codec.optional_text(&mut self.pinned);
+        codec.optional_long(&mut self.pinned_ms);
         codec.number(&mut self.table);
         for lead in [&mut self.active.ipv4, &mut self.active.ipv6] {
             pass_lead(codec, lead);
@@ -123,6 +124,7 @@ impl Message for ProviderHead {
         codec.number(&mut self.rank);
         codec.choice(&mut self.state, &STATES);
         codec.flag(&mut self.disabled);
+        codec.optional_long(&mut self.disabled_ms);
         codec.flag(&mut self.enabled);
     }
 }
@@ -175,6 +177,7 @@ impl Message for Path {
         }
         codec.list(&mut self.checks, |codec, check| check.pass(codec));
         codec.optional(&mut self.cause, journal::pass_cause);
+        codec.long(&mut self.cause_ms);
         codec.choice(&mut self.verdict, &VERDICTS);
         codec.optional(&mut self.better, |codec, (name, is_online)| {
             codec.text(name);
