@@ -19,20 +19,28 @@ CACHE = Path(os.environ.get("FAILOVER_CACHE") or ROOT / ".cache").expanduser().a
 # LLVM's options (22, of Rust 1.95 and 1.96) on each architecture besides `opt-level = "z"`, so that xz packs the program
 # better. Memory is copied by calls, not by loads and stores. An expression is computed where it is used: computed earlier,
 # its value takes a slot of the stack. Registers are given out in the order of the source, and blocks of code are neither
-# doubled nor moved. Functions with large frames are not inlined into others.
-# Never add `-enable-tail-merge`: together with these it miscompiles on MIPS (a test hangs).
+# doubled nor moved. Functions with large frames are not inlined into others. On MIPS, a call at a function's end is a jump,
+# and a division has no trap for a divisor of 0: Rust has checked it before.
+# Never add `-enable-tail-merge`: together with these it miscompiles on MIPS (a test hangs). Never disable `lcssa`: it makes
+# the program much smaller because loops whose results are used are deleted.
 _LLVM_FLAGS_OF_ALL = (
     "-max-store-memcpy=1",
     "-max-store-memmove=1",
+    "-opt-disable=licm",
+    "-enable-load-pre=false",
     "-disable-machine-licm",
     "-disable-lsr",
     "-regalloc=basic",
     "-inline-max-stacksize=4096",
+    "-inline-memaccess-cost=5",
 )
 LLVM_FLAGS = {
     "MIPS": (
         *_LLVM_FLAGS_OF_ALL,
         "-disable-machine-cse",
+        "-disable-machine-sink",
+        "-mips-tail-calls",
+        "-mno-check-zero-division",
         "-pre-RA-sched=source",
         "-disable-tail-duplicate",
         "-disable-early-taildup",

@@ -1,6 +1,7 @@
 //! How the program is linked.
 //!
-//! For a router (`cross.toml`): without sections that are not used there.
+//! For a router (`cross.toml`): without sections that are not used there, and with a small C library: zig compiles it when it
+//! links, and takes the level of optimisation from the linker's arguments.
 //!
 //! On a machine with glibc: statically, and at a fixed address. A program that is linked dynamically has some 80 kB of
 //! memory more, for the loader and what it relocates, and runs only where the C library is as new as the one that it was
@@ -38,6 +39,7 @@ fn main() -> io::Result<()> {
         let scripts = var("OUT_DIR").map_err(io::Error::other)?;
         fs::copy("board/discard.ld", Path::new(&scripts).join("discard.ld"))?;
         link(&format!("-Wl,-T,{scripts}/discard.ld"));
+        link("-Os");
     }
     // With the target feature for static programs, rustc links the static libraries itself.
     if is("CARGO_CFG_TARGET_ENV", "gnu") && !is("CARGO_CFG_TARGET_FEATURE", "crt-static") {

@@ -110,24 +110,21 @@ pub struct Stop {
 /// # Errors
 /// What to print instead of doing anything: the help, or what is wrong with the arguments.
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, Stop> {
-    let mut words = Vec::new();
+    let mut given = Vec::new();
     for argument in arguments {
-        let word = argument.into_string().map_err(|argument| {
+        given.push(argument.into_string().map_err(|argument| {
             wrong(&format!(
                 "an argument is not UTF-8: {}",
                 argument.to_string_lossy()
             ))
-        })?;
-        match word.strip_prefix("--config=") {
-            Some(file) => words.extend(["--config".to_owned(), file.to_owned()]),
-            None => words.push(word),
-        }
+        })?);
     }
-    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
-    // `help status` is `status --help`.
-    if let ["-h" | "--help" | "help", command, ..] = words[..] {
-        words = vec![command, "--help"];
-    }
+    let (config, words) = take_config(&given)?;
+    let words = match words[..] {
+        // `help status` is `status --help`.
+        ["-h" | "--help" | "help", command, ..] => vec![command, "--help"],
+        _ => words,
+    };
 
     let typed = match Typed::from_args(&["failover"], &words) {
         Ok(typed) => typed,
@@ -140,11 +137,14 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
         // Only `probe` requires a word, and argh cannot have an optional one before another.
         Err(early) if early.output.starts_with("Required positional arguments") => {
             return Ok(Invocation {
-                config: config_of(&words).map(PathBuf::from),
+                config,
                 command: Command::WithoutProvider("probe"),
             });
         }
-        Err(early) => return Err(wrong(&complaint(&early.output, &words))),
+        Err(early) => {
+            let typed: Vec<&str> = given.iter().map(String::as_str).collect();
+            return Err(wrong(&complaint(&early.output, &typed)));
+        }
     };
     if typed.version {
         return Ok(Invocation {
@@ -158,15 +158,31 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
             COMMANDS.join(", ")
         )));
     };
-    let (config, command) = command.into();
-    let config = config.or(typed.config);
-    if config
-        .as_ref()
-        .is_some_and(|file| file.as_os_str().is_empty())
-    {
-        return Err(wrong("--config names no file"));
+    Ok(Invocation {
+        config,
+        command: command.into(),
+    })
+}
+
+/// `--config`, which may stand before the command or after it, and the other words.
+fn take_config(given: &[String]) -> Result<(Option<PathBuf>, Vec<&str>), Stop> {
+    let (mut config, mut others) = (None, Vec::new());
+    let mut words = given.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        let file = match word.strip_prefix("--config=") {
+            None if word == "--config" => words.next(),
+            None => {
+                others.push(word);
+                continue;
+            }
+            file => file,
+        };
+        match file {
+            None | Some("") => return Err(wrong("--config names no file")),
+            Some(file) => config = Some(PathBuf::from(file)),
+        }
     }
-    Ok(Invocation { config, command })
+    Ok((config, others))
 }
 
 const COMMANDS: [&str; 13] = [
@@ -194,12 +210,6 @@ const OPTIONS: [&str; 8] = [
     "--version",
     "--help",
 ];
-
-fn config_of<'w>(words: &[&'w str]) -> Option<&'w str> {
-    let mut words = words.iter();
-    words.find(|word| **word == "--config")?;
-    words.next().copied()
-}
 
 /// The error of argh, on one line, with a suggestion.
 fn complaint(output: &str, typed: &[&str]) -> String {
@@ -303,7 +313,7 @@ mod tests {
         for command in COMMANDS {
             let stop = typed(&format!("{command} --help")).unwrap_err();
             let usage = stop.text.lines().next().unwrap();
-            let rest = usage.strip_prefix(&*format!("Usage: failover {command} "));
+            let rest = usage.strip_prefix(&*format!("Usage: failover {command}"));
             assert!(!rest.unwrap().contains("failover"), "{usage}");
         }
     }
@@ -320,7 +330,7 @@ mod tests {
             ("--config= log", "--config names no file"),
             ("log use", "Unrecognized argument: use\n"),
             ("use isp1 isp2", "Unrecognized argument: isp2"),
-            ("log --config", "No value provided for option '--config'"),
+            ("log --config", "--config names no file"),
             ("stats", "(did you mean status?)"),
             ("pin isp2", "(did you mean `failover use isp2`?)"),
             (

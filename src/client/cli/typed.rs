@@ -16,9 +16,10 @@ use crate::types::Duration;
     note = "Exit codes: 0 done, 1 probe: no good answer, 64 wrong usage, 69 no daemon, 70 a bug,\n  77 not permitted, 78 bad configuration."
 )]
 pub(super) struct Typed {
-    /// configuration file (default: $FAILOVER_CONFIG, /etc/config/failover, /etc/failover/failover.conf)
+    /// configuration file, before or after the command (default: $FAILOVER_CONFIG, /etc/config/failover, /etc/failover/failover.conf)
     #[argh(option, arg_name = "file")]
-    pub(super) config: Option<PathBuf>,
+    #[expect(dead_code, reason = "for the help: it is taken out before")]
+    config: Option<PathBuf>,
 
     /// print the version
     #[argh(switch)]
@@ -28,7 +29,7 @@ pub(super) struct Typed {
     pub(super) command: Option<TypedCommand>,
 }
 
-/// The command that was typed, each with `--config`, so that it may stand behind it too.
+/// The command that was typed.
 #[derive(FromArgs)]
 #[argh(subcommand)]
 pub(super) enum TypedCommand {
@@ -49,11 +50,13 @@ pub(super) enum TypedCommand {
 
 /// run the daemon
 #[derive(FromArgs)]
-#[argh(subcommand, name = "run", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "run",
+    help_triggers("-h", "--help"),
+    usage = "[--foreground] [--config <file>]"
+)]
 pub(super) struct Run {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
     /// log to stderr, not to syslog
     #[argh(switch)]
     foreground: bool,
@@ -61,20 +64,23 @@ pub(super) struct Run {
 
 /// validate the configuration: every error, as file:line: message
 #[derive(FromArgs)]
-#[argh(subcommand, name = "check", help_triggers("-h", "--help"))]
-pub(super) struct Check {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
-}
+#[argh(
+    subcommand,
+    name = "check",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>]"
+)]
+pub(super) struct Check {}
 
 /// show every provider and path
 #[derive(FromArgs)]
-#[argh(subcommand, name = "status", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "status",
+    help_triggers("-h", "--help"),
+    usage = "[--json] [--watch] [--config <file>]"
+)]
 pub(super) struct Status {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
     /// one JSON object, for programs
     #[argh(switch)]
     json: bool,
@@ -92,9 +98,6 @@ pub(super) struct Status {
     usage = "[--config <file>] <provider>|auto"
 )]
 pub(super) struct Use {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
     /// a provider's id, or auto
     #[argh(positional)]
     provider: Option<String>,
@@ -109,9 +112,6 @@ pub(super) struct Use {
     usage = "[--config <file>] <provider>"
 )]
 pub(super) struct Disable {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
     /// a provider's id
     #[argh(positional)]
     provider: Option<String>,
@@ -126,9 +126,6 @@ pub(super) struct Disable {
     usage = "[--config <file>] <provider>"
 )]
 pub(super) struct Enable {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
     /// a provider's id
     #[argh(positional)]
     provider: Option<String>,
@@ -136,20 +133,23 @@ pub(super) struct Enable {
 
 /// re-read the configuration; what is unchanged keeps its state
 #[derive(FromArgs)]
-#[argh(subcommand, name = "reload", help_triggers("-h", "--help"))]
-pub(super) struct Reload {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
-}
+#[argh(
+    subcommand,
+    name = "reload",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>]"
+)]
+pub(super) struct Reload {}
 
 /// an interface of netifd's has changed: ask for it again
 #[derive(FromArgs)]
-#[argh(subcommand, name = "refresh", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "refresh",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>] [<interface>]"
+)]
 pub(super) struct Refresh {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
     /// its name (default: all)
     #[argh(positional)]
     interface: Option<String>,
@@ -157,20 +157,23 @@ pub(super) struct Refresh {
 
 /// show the journal: every transition with its cause
 #[derive(FromArgs)]
-#[argh(subcommand, name = "log", help_triggers("-h", "--help"))]
-pub(super) struct Log {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
-}
+#[argh(
+    subcommand,
+    name = "log",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>]"
+)]
+pub(super) struct Log {}
 
 /// say in sentences why a provider is or is not in use
 #[derive(FromArgs)]
-#[argh(subcommand, name = "explain", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "explain",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>] [<provider>]"
+)]
 pub(super) struct Explain {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
     /// a provider's id (default: all)
     #[argh(positional)]
     provider: Option<String>,
@@ -185,9 +188,6 @@ pub(super) struct Explain {
     usage = "[--config <file>] [-c <count>] [-i <interval>] <provider> [<check>]"
 )]
 pub(super) struct Probe {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
     /// how often each check is made (default: 1)
     #[argh(option, short = 'c', default = "1")]
     count: u32,
@@ -218,11 +218,13 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 /// convert a configuration of mwan3
 #[derive(FromArgs)]
-#[argh(subcommand, name = "import-mwan3", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "import-mwan3",
+    help_triggers("-h", "--help"),
+    usage = "[<file>]"
+)]
 pub(super) struct ImportMwan3 {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
     /// its configuration (default: /etc/config/mwan3)
     #[argh(positional)]
     file: Option<PathBuf>,
@@ -231,69 +233,46 @@ pub(super) struct ImportMwan3 {
 /// print the version
 #[derive(FromArgs)]
 #[argh(subcommand, name = "version", help_triggers("-h", "--help"))]
-pub(super) struct Version {
-    /// configuration file
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
-}
+pub(super) struct Version {}
 
 /// The file that is converted if none is named.
 const MWAN3: &str = "/etc/config/mwan3";
 
-impl From<TypedCommand> for (Option<PathBuf>, Command) {
-    fn from(typed: TypedCommand) -> (Option<PathBuf>, Command) {
+impl From<TypedCommand> for Command {
+    fn from(typed: TypedCommand) -> Command {
         match typed {
-            TypedCommand::Run(Run { config, foreground }) => (config, Command::Run { foreground }),
-            TypedCommand::Check(Check { config }) => (config, Command::Check),
-            TypedCommand::Status(Status {
-                config,
-                json,
-                watch,
-            }) => (config, Command::Status { json, watch }),
-            TypedCommand::Use(Use { config, provider }) => {
+            TypedCommand::Run(Run { foreground }) => Command::Run { foreground },
+            TypedCommand::Check(Check {}) => Command::Check,
+            TypedCommand::Status(Status { json, watch }) => Command::Status { json, watch },
+            TypedCommand::Use(Use { provider }) => {
                 let pin = |id: String| Command::Use((id != "auto").then_some(id));
-                (
-                    config,
-                    provider.map_or(Command::WithoutProvider("use"), pin),
-                )
+                provider.map_or(Command::WithoutProvider("use"), pin)
             }
-            TypedCommand::Disable(Disable { config, provider }) => {
-                let command =
-                    provider.map_or(Command::WithoutProvider("disable"), Command::Disable);
-                (config, command)
+            TypedCommand::Disable(Disable { provider }) => {
+                provider.map_or(Command::WithoutProvider("disable"), Command::Disable)
             }
-            TypedCommand::Enable(Enable { config, provider }) => {
-                let command = provider.map_or(Command::WithoutProvider("enable"), Command::Enable);
-                (config, command)
+            TypedCommand::Enable(Enable { provider }) => {
+                provider.map_or(Command::WithoutProvider("enable"), Command::Enable)
             }
-            TypedCommand::Reload(Reload { config }) => (config, Command::Reload),
-            TypedCommand::Refresh(Refresh { config, interface }) => {
-                (config, Command::Refresh(interface))
-            }
-            TypedCommand::Log(Log { config }) => (config, Command::Log),
-            TypedCommand::Explain(Explain { config, provider }) => {
-                (config, Command::Explain(provider))
-            }
+            TypedCommand::Reload(Reload {}) => Command::Reload,
+            TypedCommand::Refresh(Refresh { interface }) => Command::Refresh(interface),
+            TypedCommand::Log(Log {}) => Command::Log,
+            TypedCommand::Explain(Explain { provider }) => Command::Explain(provider),
             TypedCommand::Probe(Probe {
-                config,
                 count,
                 interval,
                 provider,
                 check,
-            }) => {
-                let probe = Command::Probe {
-                    provider,
-                    check,
-                    count,
-                    interval,
-                };
-                (config, probe)
+            }) => Command::Probe {
+                provider,
+                check,
+                count,
+                interval,
+            },
+            TypedCommand::ImportMwan3(ImportMwan3 { file }) => {
+                Command::ImportMwan3(file.unwrap_or_else(|| MWAN3.into()))
             }
-            TypedCommand::ImportMwan3(ImportMwan3 { config, file }) => {
-                let file = file.unwrap_or_else(|| MWAN3.into());
-                (config, Command::ImportMwan3(file))
-            }
-            TypedCommand::Version(Version { config }) => (config, Command::Version),
+            TypedCommand::Version(Version {}) => Command::Version,
         }
     }
 }
