@@ -103,7 +103,7 @@ pub const CAUSE_MAX: usize = 120;
 /// Clients served at once on the control socket.
 pub const CLIENTS_MAX: usize = 8;
 /// Largest control frame, in bytes.
-pub const FRAME_MAX: usize = 2048;
+pub const FRAME_MAX: usize = 2304;
 /// Warnings shown at once in the status.
 pub const WARNINGS_MAX: usize = 32;
 /// Devices that are watched: the providers' and those of [`LEADING_MAX`], and more where nothing in particular is watched.
