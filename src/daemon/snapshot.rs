@@ -97,7 +97,7 @@ impl<'a> Snapshot<'a> {
     pub(super) fn cause(&self, path: &Path) -> Option<&'a Cause> {
         let id = self.id(Some(path.id.slot))?;
         let (state, family) = (path.state(), Some(path.id.family));
-        let mut recent = self.engine.journal().entries().rev();
+        let mut recent = self.engine.journal().recent();
         let cause = recent.find(|entry| match entry.kind {
             Kind::State { to, .. } => {
                 to == state
