@@ -107,7 +107,7 @@ impl<'a> Snapshot<'a> {
             Cause::ConfigurationChanged => state != State::Waiting,
             _ => true,
         };
-        let mut recent = self.engine.journal().entries().rev();
+        let mut recent = self.engine.journal().recent();
         let last = recent.find(|entry| match entry.kind {
             Kind::State { to, .. } => {
                 to == state

@@ -161,8 +161,13 @@ impl Journal {
     }
 
     /// The entries still held, oldest first.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
+    }
+
+    /// The same, newest first.
+    pub fn recent(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev()
     }
 
     /// The entries written since [`Journal::written`] returned `written`, oldest first.
@@ -173,8 +178,9 @@ impl Journal {
 
     /// The default route, by its device and metric, that prevailed over ours in a family, as was told last.
     pub fn overridden(&self, family: Family) -> Option<(&DeviceName, Metric)> {
-        let mut recent = self.entries().rev();
-        let last = recent.find(|e| e.subject.family == Some(family) && e.is_of_manual())?;
+        let last = self
+            .recent()
+            .find(|e| e.subject.family == Some(family) && e.is_of_manual())?;
         match &last.cause {
             Cause::Manual(device, metric) => Some((device, *metric)),
             _ => None,
@@ -183,14 +189,14 @@ impl Journal {
 
     /// Until when a path's state flaps; a family's traffic, without a provider.
     pub fn flaps_until(&self, provider: Option<&Name>, family: Family) -> Option<Instant> {
-        let is_meant = |entry: &&Entry| match (provider, entry.kind) {
+        let is_meant = |entry: &Entry| match (provider, entry.kind) {
             (Some(_), Kind::State { .. }) => entry.subject.provider.as_ref() == provider,
             (None, kind) => kind.is_of_traffic(),
             _ => false,
         };
-        let of_family = self.entries().rev();
-        let mut of_family = of_family.filter(|entry| entry.subject.family == Some(family));
-        of_family.find(is_meant)?.calm_at()
+        let mut recent = self.recent();
+        let last = recent.find(|entry| entry.subject.family == Some(family) && is_meant(entry));
+        last?.calm_at()
     }
 }
 
