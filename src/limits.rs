@@ -16,8 +16,9 @@ pub const PATHS_MAX: usize = 2 * PROVIDERS_MAX;
 pub const NAME_MAX: usize = 31;
 /// Longest name of a device (the kernel's `IFNAMSIZ` less its NUL).
 pub const DEVICE_MAX: usize = 15;
-/// Longest name of a device in a configuration: an alternative name, of which the kernel allows 127 bytes.
-pub const DEVICE_GIVEN_MAX: usize = 63;
+/// Longest name of a device in a configuration: an alternative name, of which the kernel allows 127 bytes. As long as a
+/// target, so that it has the same type.
+pub const DEVICE_GIVEN_MAX: usize = TARGET_MAX;
 /// Alternative names of a device that are known: its first.
 pub const ALTNAMES_MAX: usize = 8;
 /// Most netifd interfaces of one provider.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::cli::Exit;
 use super::{print, text, unreadable};
-use crate::config::{Check, Config, Globals, Provider};
+use crate::config::{Config, Globals, Provider};
 use crate::limits::{COMMAND_MAX, SECTIONS_MAX};
 use crate::linux::file::config_file::{load_config, read};
 use crate::linux::file::sticky::{self, Pinned};
@@ -16,7 +16,6 @@ use crate::linux::file::table_names;
 use crate::linux::netlink::Requests;
 use crate::option::Severity;
 use crate::routing::mirror::{Kinds, Mirror, Named};
-use crate::types::Family;
 use crate::uci::Index;
 
 /// `check`
@@ -31,10 +30,7 @@ pub fn check(file: &Path) -> Exit {
     });
     let mut errors = 0;
     if matches!(result, Ok(0)) {
-        for error in of_own(&config, file) {
-            errors += 1;
-            complaints.push_str(&error);
-        }
+        errors = report_own(&config, file, &mut complaints);
         let complaints_of_here = [
             of_netifd(&config, file),
             of_group(&config, file),
@@ -67,51 +63,55 @@ pub fn check(file: &Path) -> Exit {
     ))
 }
 
-/// The errors of targets and gateways that are addresses of this machine. Only where it is the router: it has netifd, which
-/// an interface needs, or the device of a provider.
-fn of_own(config: &Config, file: &Path) -> Vec<String> {
+/// Reports targets and gateways that are addresses of this machine, if it is the router; how many there are.
+fn report_own(config: &Config, file: &Path, complaints: &mut String) -> usize {
     let Ok(mut requests) = Requests::open() else {
-        return Vec::new();
+        return 0;
     };
     if !is_router(config, &mut requests) {
-        return Vec::new();
+        return 0;
     }
-    let targets = config.checks.iter().filter_map(Check::asked);
-    let gateways = config.enabled().flat_map(|provider| {
-        let gateways = Family::ALL.map(|family| provider.gateway[family]);
-        gateways.into_iter().flatten()
-    });
-    let hosts = targets.map(|host| (["target", "resolver"], host));
-    let hosts = hosts.chain(gateways.map(|host| (["gateway"; 2], host)));
-    let own = hosts.filter(|(_, host)| requests.is_own(*host));
-    let error = |(options, host): ([&str; 2], IpAddr)| {
+    let mut errors = 0;
+    let mut report = |option: &str, host: Option<IpAddr>| {
+        let Some(host) = host.filter(|host| requests.is_own(*host)) else {
+            return;
+        };
         let host = host.to_string();
-        let place = |option| line_of(file, option, &host).map(|line| (option, line));
-        let place = options.into_iter().find_map(place);
-        let (option, line) = place.unwrap_or((options[0], 1));
-        format!(
-            "{}:{line}: {option} '{host}' is an address of this router: expected another host's\n",
-            file.display()
-        )
+        let (option, line) = match line_of(file, option, &host) {
+            None if option == "target" => ("resolver", line_of(file, "resolver", &host)),
+            line => (option, line),
+        };
+        let (name, line) = (file.display(), line.unwrap_or(1));
+        complaints.push_str(&format!(
+            "{name}:{line}: {option} '{host}' is an address of this router: expected another host's\n"
+        ));
+        errors += 1;
     };
-    own.map(error).collect()
+    for check in &config.checks {
+        report("target", check.asked());
+    }
+    for provider in config.enabled() {
+        report("gateway", provider.gateway.v4);
+        report("gateway", provider.gateway.v6);
+    }
+    errors
 }
 
-/// Whether a provider's device is here, or the program that knows its interfaces.
+/// Whether the configuration is for this machine: it has a provider's device, or netifd, which an interface needs.
 fn is_router(config: &Config, requests: &mut Requests) -> bool {
-    let names = || {
-        let names =
-            |provider: &'_ Provider| Family::ALL.map(|family| provider.device[family].clone());
-        config
-            .enabled()
-            .flat_map(names)
-            .filter(|name| !name.is_empty())
-    };
     let mut mirror = Box::new(Mirror::new());
-    mirror.watch(&|name| names().for_each(|device| name(Named::Device(device))));
-    let is_known = requests.dump(&mut mirror, Kinds::LINKS).is_ok();
-    let by_netifd = config.enabled().any(|p| !p.interfaces.is_empty()) && is_installed("ubus");
-    by_netifd || is_known && names().any(|name| mirror.link_named(&name).is_some())
+    mirror.watch(&|name| {
+        for provider in config.enabled() {
+            name(Named::Device(provider.device.v4.clone()));
+            name(Named::Device(provider.device.v6.clone()));
+        }
+    });
+    let _ = requests.dump(&mut mirror, Kinds::LINKS); // what is not shown is not here
+    let is_here = |provider: &Provider| match provider.interfaces.is_empty() {
+        true => !mirror.links().is_empty(),
+        false => is_installed("ubus"),
+    };
+    config.enabled().any(is_here)
 }
 
 /// Warns of a sticky file that the daemon will ignore, because it names no configured provider.

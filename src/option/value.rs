@@ -140,7 +140,7 @@ pub(crate) fn reserved_in(address: IpAddr, network: Prefix) -> Option<&'static s
 /// A device's name, which may be an alternative one: what `dev_valid_name()` of the kernel's `net/core/dev.c` accepts, apart
 /// from its length, in printable ASCII.
 pub fn device(text: &str) -> Expected<GivenDevice> {
-    const LONG: &str = "a device's name has at most 15 bytes, or 63 as an alternative name: `ip link` shows a shorter one";
+    const LONG: &str = "a device's name has at most 15 bytes, or 64 as an alternative name: `ip link` shows a shorter one";
     let fit = text
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b':'));
@@ -399,7 +399,7 @@ mod tests {
             "a/b",
             "a b",
             "a:b",
-            "a-name-of-more-than-63-bytes-which-is-too-long-for-any-that-is-held",
+            "a-name-of-more-than-64-bytes-which-is-too-long-for-any-that-is-held",
             "é",
         ] {
             assert!(device(text).is_err(), "{text}");

@@ -395,10 +395,10 @@ config provider isp1
 ]),
 ("\
 config provider isp1
-	option device 'a-name-over-63-bytes-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'
+	option device 'a-name-over-64-bytes-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'
 ", &[
-"7: warning: device 'a-name-over-63-bytes-xxxxxxxxxxxxxxxxxxx...' replaces the value in line 2",
-"7: device 'a-name-over-63-bytes-xxxxxxxxxxxxxxxxxxx...': a device's name has at most 15 bytes, or 63 as an alternative name: `ip link` shows a shorter one",
+"7: warning: device 'a-name-over-64-bytes-xxxxxxxxxxxxxxxxxxx...' replaces the value in line 2",
+"7: device 'a-name-over-64-bytes-xxxxxxxxxxxxxxxxxxx...': a device's name has at most 15 bytes, or 64 as an alternative name: `ip link` shows a shorter one",
 ]),
 ("\
 config provider isp1

@@ -1,6 +1,7 @@
 //! What the kernel answers when it is asked by which way packets would leave is what `ip route get` says.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::time::{Duration, Instant};
 
 use failover::routing::asked::{Answer, Question, RuleSearch, Way};
 use failover::types::{Family, Fault, TABLE_MAIN};
@@ -242,6 +243,15 @@ fn what_comes_to_this_machine_is_told() {
     ip("address add 2001:db8:7::7/64 dev wan1 nodad");
     ip("address add fe80::7/64 dev wan1 nodad");
     ip("route add local 198.51.100.0/24 dev lo");
+    // The kernel sets the routes to IPv6 addresses up later.
+    let started = Instant::now();
+    for near in ["2001:db8:7::7 ", "fe80::7 "] {
+        while !shown("-6 route show table local").contains(near) {
+            assert!(started.elapsed() < Duration::from_secs(5), "never: {near}");
+            lab.wait();
+            lab.drain();
+        }
+    }
     for has_rules in [false, true] {
         for family in ["-4", "-6"].iter().filter(|_| has_rules) {
             ip(&format!("{family} rule add pref 32000 lookup local"));
