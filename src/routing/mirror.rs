@@ -24,7 +24,7 @@ use crate::limits::{
 };
 use crate::routing::asked::is_wide;
 use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
-use crate::types::{Family, PROTOCOL, Prefix, network_of};
+use crate::types::{Family, PROTOCOL};
 pub use interest::{EachNamed, Named};
 pub(crate) use interest::{is_policy_table, preference};
 use missing::Missing;
@@ -419,12 +419,8 @@ impl Mirror {
     }
 
     fn record_address(&mut self, address: Address) -> Kinds {
-        let known = self.addresses.as_slice();
-        let connects = |interest: &Interest, network: &Prefix| {
-            let mut near = known.iter().filter(|address| interest.is_near(address));
-            near.any(|address| network_of(address.prefix) == *network)
-        };
-        if self.interest.note_address(&address, connects) {
+        let may_forget = self.dumping.is_empty();
+        if self.interest.note_address(&address, may_forget) {
             self.look_closer(Kinds::ADDRESSES);
         }
         let same = |old: &Address| same_address(old, &address);
