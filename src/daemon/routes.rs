@@ -356,7 +356,7 @@ impl<'m> RouteSync<'m> {
                 (count + 1, u32::wrapping_add(sum, route.metric.0))
             }),
             rules: verdicts.filter(of_kernel).count(),
-            sources: self.wanted.sources_checksum(),
+            sources: self.wanted.sources,
         }
     }
 

@@ -12,8 +12,7 @@ use super::snapshot::Snapshot;
 use crate::check::Way;
 use crate::config::{Config, Provider};
 use crate::limits::{
-    ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, PATH_SOURCES_MAX, ROUTES_MAX, RULES_MAX, SOURCES_MAX,
-    WARNINGS_MAX,
+    ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, PATH_SOURCES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX,
 };
 use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
@@ -351,8 +350,8 @@ impl Warnings {
                 continue;
             }
             let what = format_args!(
-                "there is room for {PATH_SOURCES_MAX} {family} networks and addresses of a provider ({SOURCES_MAX} of all): \
-                 replies from its further ones leave by the leader"
+                "there is room for {PATH_SOURCES_MAX} {family} networks and addresses of a provider: \
+                 replies from further ones leave by the leader"
             );
             let cure = advice(format_args!(
                 "`ip -br address` lists them: delete those not needed"

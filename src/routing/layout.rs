@@ -86,6 +86,8 @@ pub struct Wanted {
     pub is_narrow: bool,
     /// By slot, bit by bit: a path has more networks and addresses than there is room for rules.
     pub crowded: u64,
+    /// A checksum of the networks and addresses with a rule, whatever their order.
+    pub sources: u64,
     /// The rules, in the order in which they may be added.
     pub rules: Vec<Rule, RULES_WANTED_MAX>,
     /// What stood in our way, for a warning; not more than fit.
@@ -110,6 +112,7 @@ impl Wanted {
             swap_table: 0,
             is_narrow: false,
             crowded: 0,
+            sources: 0,
             rules: Vec::new(),
             taken: Vec::new(),
             routes: Vec::new(),
@@ -121,7 +124,8 @@ impl Wanted {
         self.routes.clear();
         self.rules.clear();
         self.taken.clear();
-        (self.swap_table, self.is_narrow, self.crowded) = (0, false, 0);
+        (self.swap_table, self.is_narrow) = (0, false);
+        (self.crowded, self.sources) = (0, 0);
         if situation.config.manages(situation.family) {
             self.swap_table = situation.config.globals.table;
             self.swap_routes(situation);

@@ -29,7 +29,7 @@ use crate::routing::asked::is_wide;
 use crate::routing::objects::{
     Address, Attributes, Extras, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
 };
-use crate::types::{Family, PROTOCOL, Prefix, network_of};
+use crate::types::{Family, PROTOCOL};
 pub use interest::{EachNamed, Named};
 pub(crate) use interest::{is_policy_table, preference};
 use missing::Missing;
@@ -481,12 +481,8 @@ impl Mirror {
     }
 
     fn record_address(&mut self, address: Address) -> Kinds {
-        let known = self.addresses.as_slice();
-        let connects = |interest: &Interest, network: &Prefix| {
-            let mut near = known.iter().filter(|address| interest.is_near(address));
-            near.any(|address| network_of(address.prefix) == *network)
-        };
-        if self.interest.note_address(&address, connects) {
+        let may_forget = self.dumping.is_empty();
+        if self.interest.note_address(&address, may_forget) {
             self.look_closer(Kinds::ADDRESSES);
         }
         let same = |old: &Address| same_address(old, &address);

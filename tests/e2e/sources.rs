@@ -407,7 +407,7 @@ fn addresses_come_and_go_on_all_devices() {
             );
             for &(of, device, prefix) in there.iter().filter(|(_, device, _)| *device != "lan0") {
                 let twin = |other: &&str| there.contains(&(of, other, prefix));
-                let shared = DEVICES[..2].iter().all(|other| twin(&other));
+                let shared = DEVICES[..2].iter().all(twin);
                 let own = prefix.split('/').next().unwrap();
                 leaves_by(&lab, &daemon, own, if shared { "eth1" } else { device });
             }

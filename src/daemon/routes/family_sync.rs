@@ -46,7 +46,7 @@ pub(super) struct Basis {
     /// the number of our rules that look up the kernel's own tables
     pub(super) rules: usize,
     /// a checksum of the networks and addresses with a rule of ours
-    pub(super) sources: u32,
+    pub(super) sources: u64,
 }
 
 impl FamilySync {

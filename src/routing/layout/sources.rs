@@ -22,7 +22,7 @@ impl Wanted {
                 let mut here = situation.addresses_of(uplink);
                 let held = here.find(|address| address_of(address) == own);
                 let source = held.map_or(only(own), |address| situation.source(address));
-                self.add_source_rule(situation, provider, uplink, source);
+                self.add_source_rule(situation, provider, source);
             }
         }
         // What has a rule keeps it, in whatever order the addresses are told.
@@ -31,51 +31,29 @@ impl Wanted {
                 for address in situation.addresses_of(uplink) {
                     let source = situation.source(address);
                     if !kept || situation.has_source_rule(provider, source) {
-                        self.add_source_rule(situation, provider, uplink, source);
+                        self.add_source_rule(situation, provider, source);
                     }
                 }
             }
         }
     }
 
-    /// A checksum of these networks and addresses.
-    pub fn sources_checksum(&self) -> u32 {
-        let add = |sum: u32, part: u16| sum.wrapping_mul(31).wrapping_add(part.into());
-        let mut all = 0;
-        for rule in &self.rules {
-            if let Selector::OwnFrom(source) = rule.selector {
-                let address = match source.address().into() {
-                    IpAddr::V4(address) => address.to_ipv6_mapped(),
-                    IpAddr::V6(address) => address,
-                };
-                let length = source.prefix_len().into();
-                // Their order makes no difference.
-                let one = address.segments().into_iter().fold(length, add);
-                all = u32::wrapping_add(all, one);
-            }
-        }
-        all
-    }
-
-    fn add_source_rule(
-        &mut self,
-        situation: &Situation<'_>,
-        provider: &Provider,
-        uplink: &Uplink,
-        source: Prefix,
-    ) {
+    fn add_source_rule(&mut self, situation: &Situation<'_>, provider: &Provider, source: Prefix) {
         let pref = situation.sources_pref(provider);
         let (mut all, mut of_path) = (0, 0);
         for rule in &self.rules {
             if let Selector::OwnFrom(known) = rule.selector {
                 all += 1;
                 of_path += u32::from(rule.pref == pref);
-                if rule.pref == pref && known.contains_subnet(&source) {
+                if rule.pref == pref
+                    && known.prefix_len() <= source.prefix_len()
+                    && known.contains_addr(&source.address())
+                {
                     return;
                 }
             }
         }
-        let Some(table) = situation.way_back(provider.slot, uplink, source) else {
+        let Some(table) = situation.way_back(provider.slot, source) else {
             return;
         };
         if of_path >= PATH_SOURCES_MAX || all >= SOURCES_MAX {
@@ -84,6 +62,14 @@ impl Wanted {
         }
         let verdict = RuleVerdict::Lookup(table);
         self.add_rule(situation, pref, Selector::OwnFrom(source), verdict);
+        let bits = match source.address().into() {
+            IpAddr::V4(address) => address.to_bits().into(),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        #[allow(clippy::cast_possible_truncation)] // each half by itself
+        let one = (bits as u64) ^ ((bits >> 64) as u64) ^ u64::from(source.prefix_len());
+        // Squares: else two addresses could make up for one another.
+        self.sources = self.sources.wrapping_add(one.wrapping_mul(one));
     }
 }
 
@@ -129,27 +115,23 @@ impl<'a> Situation<'a> {
     /// While everything else is refused, the best path's route is not found either, and reverse-path filtering (strict
     /// and loose) drops the replies to probes: the look-up from our address to their sender ends in `unreachable`. Then
     /// such an address has a rule into the swap table, or no path could ever come back.
-    fn way_back(&self, slot: Slot, uplink: &Uplink, source: Prefix) -> Option<u32> {
+    fn way_back(&self, slot: Slot, source: Prefix) -> Option<u32> {
         let address = source.address().into();
         if !fits(self.family, address) {
             return None;
         }
-        let shared = source == only(address) && self.is_shared(slot, uplink, address);
+        let shared = source == only(address) && self.is_shared(slot, address);
         let own = self.tables.of(slot).filter(|_| !shared);
         own.or(Some(self.config.globals.table).filter(|_| self.plan.unreachable))
     }
 
-    /// Whether another path that has a route, or would have one if the kernel did not refuse it, has the same address.
-    fn is_shared(&self, slot: Slot, uplink: &Uplink, own: IpAddr) -> bool {
-        let holds =
-            |address: &Address, device| address.device == device && address_of(address) == own;
-        let is_held = |device| self.addresses.iter().any(|a| holds(a, device));
-        let others = self.addresses.iter().filter(|a| a.device != uplink.index);
-        let is_elsewhere = others.into_iter().any(|a| address_of(a) == own);
+    /// Whether another path that can have a route has the same address.
+    fn is_shared(&self, slot: Slot, own: IpAddr) -> bool {
         self.paths().any(|(other, uplink)| {
-            let has = uplink.address == Some(own) || is_elsewhere && is_held(uplink.index);
-            let is_hop = || self.plan.order.iter().any(|hop| hop.slot == other.slot);
-            other.slot != slot && has && leads(self.family, uplink) && (uplink.refused || is_hop())
+            let holds = |a: &Address| a.device == uplink.index && address_of(a) == own;
+            other.slot != slot
+                && leads(self.family, uplink)
+                && (uplink.address == Some(own) || self.addresses.iter().any(holds))
         })
     }
 }
@@ -319,12 +301,12 @@ mod tests {
                 scene.addresses.push(address(2, single));
             }
             assert_eq!(scene.wanted().crowded, 0);
-            let (all, sum) = (of(&mut scene, 1), scene.wanted().sources_checksum());
+            let (all, sum) = (of(&mut scene, 1), scene.wanted().sources);
             let more = only(own(family, 99, 2));
             scene.addresses.push(address(2, more));
             assert_eq!(scene.wanted().crowded, 0b10);
             assert_eq!(of(&mut scene, 1), all);
-            assert_eq!(scene.wanted().sources_checksum(), sum);
+            assert_eq!(scene.wanted().sources, sum);
             // In whatever order they are told, as after a restart.
             let rules = scene.wanted().rules;
             scene.rules.extend(rules);
@@ -333,7 +315,7 @@ mod tests {
             assert!(kept.iter().all(|source| all.contains(source)), "{kept:?}");
             scene.uplinks[1].address = Some(own(family, 99, 2));
             assert_eq!(of(&mut scene, 1)[0], more.to_string());
-            assert_ne!(scene.wanted().sources_checksum(), sum);
+            assert_ne!(scene.wanted().sources, sum);
         }
     }
 

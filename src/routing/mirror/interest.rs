@@ -180,12 +180,8 @@ impl Interest {
     }
 
     /// An address has come; whether it is one of ours in a network that was not known, where others may have some, too.
-    /// `connects`: whether one of the known addresses of ours connects to a network.
-    pub(crate) fn note_address(
-        &mut self,
-        address: &Address,
-        connects: impl Fn(&Interest, &Prefix) -> bool,
-    ) -> bool {
+    /// `may_forget`: a dump is to tell all networks anew when there is no room for it.
+    pub(crate) fn note_address(&mut self, address: &Address, may_forget: bool) -> bool {
         let network = network_of(address.prefix);
         let own: IpAddr = address.prefix.address().into();
         let length = network.prefix_len();
@@ -195,10 +191,8 @@ impl Interest {
         if !new || !self.has_device(address.device) {
             return false;
         }
-        if self.networks.is_full() {
-            let mut networks = core::mem::take(&mut self.networks);
-            networks.retain(|network| connects(self, network));
-            self.networks = networks;
+        if may_forget && self.networks.is_full() {
+            self.networks.clear();
         }
         self.networks.push(network).is_ok()
     }
