@@ -23,7 +23,9 @@ use interest::{Class, Interest, Watched};
 
 use crate::limits::{ADDRESSES_MAX, LINKS_MAX, OTHER_ADDRESSES_MAX, ROUTES_MAX, RULES_MAX};
 use crate::routing::asked::is_wide;
-use crate::routing::objects::{Address, Link, Route, RouteKind, Rule, RuleVerdict, Selector};
+use crate::routing::objects::{
+    Address, AddressState, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
+};
 use crate::types::{Family, PROTOCOL};
 pub use interest::{EachNamed, Named};
 pub(crate) use interest::{is_policy_table, preference};
@@ -437,6 +439,9 @@ impl Mirror {
         let v4 = Family::of(address.prefix.address().into()) == Family::V4;
         let promoted = |old: &Address| v4 && old.secondary && !address.secondary && same(old);
         self.addresses.remove(promoted);
+        if address.is_usable() && !address.near {
+            self.forget_withdrawn(address.device);
+        }
         if self.leaves_out(&address) {
             let is_other = |old: &&Address| old.class(&self.interest) == Class::Other;
             let others = self.addresses().iter().filter(is_other).count();
@@ -450,6 +455,12 @@ impl Mirror {
         }
         let inserted = self.addresses.insert(address, same, &self.interest);
         self.recorded(Kinds::ADDRESSES, inserted, |mirror| &mirror.addresses)
+    }
+
+    /// It is no longer of interest which addresses a device could not have.
+    fn forget_withdrawn(&mut self, device: u32) -> bool {
+        let withdrawn = |a: &Address| a.device == device && a.state == AddressState::Withdrawn;
+        self.addresses.remove(withdrawn)
     }
 
     fn record_route(&mut self, route: Route, nexthop: bool) -> Kinds {
@@ -563,6 +574,7 @@ impl Mirror {
         let (index, up) = (link.index, link.up);
         let mut changed = self.record(Object::Link(link));
         if !up {
+            changed.add(Kinds::ADDRESSES.when(self.forget_withdrawn(index)));
             changed.add(self.device_lost_routes(index, Kinds::ROUTES));
         }
         changed
@@ -584,6 +596,9 @@ impl Mirror {
     fn address_gone(&mut self, gone: &Address) -> Kinds {
         if self.leaves_out(gone) {
             return self.other_address_gone(gone);
+        }
+        if gone.state == AddressState::Withdrawn {
+            return self.record(Object::Address(*gone));
         }
         let known = self.addresses.remove(|old| same_address(old, gone));
         if !known {

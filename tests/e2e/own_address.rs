@@ -404,39 +404,44 @@ fn a_privacy_address_stays_until_it_is_deprecated() {
     });
 }
 
-/// The modem has the router's address.
+/// The modem has the router's address. The kernel deletes one with a lifetime, as from DHCPv6.
 #[test]
 fn a_duplicate_address_is_told() {
     in_lab(|| {
-        let lab = learning();
-        lab.serve();
-        lab.router.ip("addr del 2001:db8:1::2/64 dev eth1");
-        lab.router.sysctl("ipv6/conf/eth1/accept_dad", 1);
-        let gateway = &lab.provider(1).gateway;
-        gateway.ip("addr add 2001:db8:1::2/64 dev line nodad");
-        let daemon = Daemon::start(&lab.router, &settings(&lab));
-        daemon.wait_for("isp1", "ipv4", "online");
-        lab.router.ip("addr add 2001:db8:1::2/64 dev eth1");
-        let so = || {
-            let status = daemon.status();
-            let path = path(&status, "isp1", "ipv6");
-            path["reason"] == "no address: duplicate (DAD failed)"
-                && path["address"] == "2001:db8:1::2"
-        };
-        assert!(
-            wait_until(SOON, so),
-            "{:#}\n{}",
-            daemon.status(),
-            daemon.log()
-        );
-        let said = daemon.must(&["explain", "isp1"]);
-        let sentence = "no address: 2001:db8:1::2 is a duplicate (DAD failed)";
-        assert!(said.contains(sentence), "{said}");
-        gateway.ip("addr del 2001:db8:1::2/64 dev line");
-        lab.router
-            .ip("addr del 2001:db8:1::2/64 dev eth1\naddr add 2001:db8:1::2/64 dev eth1");
-        has(&daemon, Family::V6, "2001:db8:1::2");
-        assert!(leads_in(&lab, 1, Family::V6));
+        for lifetime in ["", "valid_lft 600 preferred_lft 300"] {
+            let lab = learning();
+            lab.serve();
+            lab.router.ip("addr del 2001:db8:1::2/64 dev eth1");
+            lab.router.sysctl("ipv6/conf/eth1/accept_dad", 1);
+            let gateway = &lab.provider(1).gateway;
+            gateway.ip("addr add 2001:db8:1::2/64 dev line nodad");
+            let daemon = Daemon::start(&lab.router, &settings(&lab));
+            daemon.wait_for("isp1", "ipv4", "online");
+            let own = format!("addr add 2001:db8:1::2/64 dev eth1 {lifetime}");
+            lab.router.ip(&own);
+            let so = || {
+                let status = daemon.status();
+                let path = path(&status, "isp1", "ipv6");
+                path["reason"] == "no address: duplicate (DAD failed)"
+                    && path["address"] == "2001:db8:1::2"
+            };
+            assert!(
+                wait_until(SOON, so),
+                "{:#}\n{}",
+                daemon.status(),
+                daemon.log()
+            );
+            let said = daemon.must(&["explain", "isp1"]);
+            let sentence = "no address: 2001:db8:1::2 is a duplicate (DAD failed)";
+            assert!(said.contains(sentence), "{said}");
+            gateway.ip("addr del 2001:db8:1::2/64 dev line");
+            if lifetime.is_empty() {
+                lab.router.ip("addr del 2001:db8:1::2/64 dev eth1");
+            }
+            lab.router.ip(&own);
+            has(&daemon, Family::V6, "2001:db8:1::2");
+            assert!(leads_in(&lab, 1, Family::V6));
+        }
     });
 }
 
