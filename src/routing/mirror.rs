@@ -27,7 +27,7 @@ use crate::limits::{
 };
 use crate::routing::asked::is_wide;
 use crate::routing::objects::{
-    Address, Attributes, Extras, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
+    Address, AddressState, Attributes, Extras, Link, Route, RouteKind, Rule, RuleVerdict, Selector,
 };
 use crate::types::{Family, PROTOCOL};
 pub use interest::{EachNamed, Named};
@@ -490,6 +490,9 @@ impl Mirror {
         let v4 = Family::of(address.prefix.address().into()) == Family::V4;
         let promoted = |old: &Address| v4 && old.secondary && !address.secondary && same(old);
         self.addresses.remove(promoted);
+        if address.is_usable() && !address.near {
+            self.forget_withdrawn(address.device);
+        }
         if self.leaves_out(&address) {
             let is_other = |old: &&Address| old.class(&self.interest) == Class::Other;
             let others = self.addresses().iter().filter(is_other).count();
@@ -505,6 +508,12 @@ impl Mirror {
         }
         let inserted = self.addresses.insert(address, same, &self.interest);
         self.recorded(Kinds::ADDRESSES, inserted, |mirror| &mirror.addresses)
+    }
+
+    /// It is no longer of interest which addresses a device could not have.
+    fn forget_withdrawn(&mut self, device: u32) -> bool {
+        let withdrawn = |a: &Address| a.device == device && a.state == AddressState::Withdrawn;
+        self.addresses.remove(withdrawn)
     }
 
     fn record_route(&mut self, route: Route, nexthop: bool) -> Kinds {
@@ -642,6 +651,7 @@ impl Mirror {
         let lost = !carrier && changed.has(Kinds::LINKS);
         self.needs.add(self.nexthops.when(lost));
         if !up {
+            changed.add(Kinds::ADDRESSES.when(self.forget_withdrawn(index)));
             changed.add(self.device_lost_routes(index, Kinds::ROUTES));
         }
         changed
@@ -664,6 +674,9 @@ impl Mirror {
         let is_general = self.interest.is_general();
         if self.leaves_out(gone) || !is_general && !self.interest.is_near(gone) {
             return self.other_address_gone(gone);
+        }
+        if gone.state == AddressState::Withdrawn {
+            return self.record(Object::Address(*gone));
         }
         let known = self.addresses.remove(|old| same_address(old, gone));
         if !known {

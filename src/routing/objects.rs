@@ -89,6 +89,8 @@ pub enum AddressState {
     Tentative,
     /// another host on the link has it (`IFA_F_DADFAILED`)
     Duplicate,
+    /// the same, and as it has a lifetime, the kernel has deleted it
+    Withdrawn,
 }
 
 /// A route.

@@ -255,7 +255,7 @@ fn duplicate(
     mirror: &Mirror,
 ) -> Option<IpAddr> {
     addresses(link, mirror)
-        .filter(|address| address.state == AddressState::Duplicate)
+        .filter(|address| address.state >= AddressState::Duplicate)
         .map(address_of)
         .find(|own| Family::of(*own) == family && wanted.is_none_or(|wanted| *own == wanted))
 }

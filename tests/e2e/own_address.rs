@@ -41,9 +41,14 @@ fn learning() -> Lab {
     lab
 }
 
+/// Everything is learned, and no answer is too late on a busy machine.
+fn settings(lab: &Lab) -> Settings {
+    Settings::learning(lab).global("timeout", "3s")
+}
+
 fn online(lab: &Lab) -> Daemon<'_> {
     lab.serve();
-    let daemon = Daemon::start(&lab.router, &Settings::learning(lab));
+    let daemon = Daemon::start(&lab.router, &settings(lab));
     daemon.wait_for_all("online");
     daemon
 }
@@ -63,21 +68,18 @@ fn probes(daemon: &Daemon, family: Family) -> (u64, u64) {
     (number("sent"), number("received"))
 }
 
-/// How many of its probes have been lost: the fewest that are unanswered while more are answered.
+/// How many of its probes have been lost: the fewest that are unanswered while more are answered, looked at often enough to
+/// find none on its way.
 fn lost(daemon: &Daemon, family: Family) -> u64 {
     let (sent, begin) = probes(daemon, family);
-    let (mut fewest, mut received) = (sent - begin, begin);
-    assert!(
-        wait_until(SOON, || {
-            let (sent, now) = probes(daemon, family);
-            fewest = fewest.min(sent - now);
-            received = now;
-            received > begin + 3
-        }),
-        "{:#}\n{}",
-        daemon.status(),
-        daemon.log()
-    );
+    let (mut fewest, mut looks) = (sent - begin, 0);
+    let many = || {
+        let (sent, received) = probes(daemon, family);
+        fewest = fewest.min(sent - received);
+        looks += 1;
+        looks > 20 && received > begin + 3
+    };
+    assert!(wait_until(SOON, many), "{}", daemon.log());
     fewest
 }
 
@@ -112,7 +114,7 @@ fn it_is_what_the_kernel_chooses() {
         let lab = learning();
         lab.serve();
         lab.router.sysctl("ipv4/conf/eth1/promote_secondaries", 1);
-        let settings = Settings::learning(&lab);
+        let settings = settings(&lab);
         let v4 = "route replace default via 192.0.2.1 dev eth1 proto static metric 10";
         let situations = [
             (Family::V4, "", "192.0.2.2"),
@@ -265,7 +267,7 @@ fn no_round_is_lost_when_it_moves_on_a_slow_line() {
             let status = daemon.status();
             let rounds = &path(&status, "isp1", "ipv4")["rounds"];
             assert_eq!(rounds["failed"], 0, "{status:#}\n{}", daemon.log());
-            rounds["streak"].as_i64() > Some(40)
+            rounds["streak"].as_i64() > Some(60)
         };
         assert!(wait_until(SOON, more), "{:#}", daemon.status());
         was_never_offline(&daemon);
@@ -298,9 +300,7 @@ fn it_is_renumbered_without_a_verdict() {
         lab.router
             .ip("addr del 192.0.2.2/26 dev eth1\naddr del 2001:db8:1::2/64 dev eth1");
         let after = Family::ALL.map(|family| lost(&daemon, family));
-        for (before, after) in before.into_iter().zip(after) {
-            assert!(after <= before, "{before} {after}\n{}", daemon.log());
-        }
+        assert_eq!(before, after, "{:#}\n{}", daemon.status(), daemon.log());
         was_never_offline(&daemon);
     });
 }
@@ -404,39 +404,44 @@ fn a_privacy_address_stays_until_it_is_deprecated() {
     });
 }
 
-/// The modem has the router's address.
+/// The modem has the router's address. The kernel deletes one with a lifetime, as from DHCPv6.
 #[test]
 fn a_duplicate_address_is_told() {
     in_lab(|| {
-        let lab = learning();
-        lab.serve();
-        lab.router.ip("addr del 2001:db8:1::2/64 dev eth1");
-        lab.router.sysctl("ipv6/conf/eth1/accept_dad", 1);
-        let gateway = &lab.provider(1).gateway;
-        gateway.ip("addr add 2001:db8:1::2/64 dev line nodad");
-        let daemon = Daemon::start(&lab.router, &Settings::learning(&lab));
-        daemon.wait_for("isp1", "ipv4", "online");
-        lab.router.ip("addr add 2001:db8:1::2/64 dev eth1");
-        let so = || {
-            let status = daemon.status();
-            let path = path(&status, "isp1", "ipv6");
-            path["reason"] == "no address: duplicate (DAD failed)"
-                && path["address"] == "2001:db8:1::2"
-        };
-        assert!(
-            wait_until(SOON, so),
-            "{:#}\n{}",
-            daemon.status(),
-            daemon.log()
-        );
-        let said = daemon.must(&["explain", "isp1"]);
-        let sentence = "no address: 2001:db8:1::2 is a duplicate (DAD failed)";
-        assert!(said.contains(sentence), "{said}");
-        gateway.ip("addr del 2001:db8:1::2/64 dev line");
-        lab.router
-            .ip("addr del 2001:db8:1::2/64 dev eth1\naddr add 2001:db8:1::2/64 dev eth1");
-        has(&daemon, Family::V6, "2001:db8:1::2");
-        assert!(leads_in(&lab, 1, Family::V6));
+        for lifetime in ["", "valid_lft 600 preferred_lft 300"] {
+            let lab = learning();
+            lab.serve();
+            lab.router.ip("addr del 2001:db8:1::2/64 dev eth1");
+            lab.router.sysctl("ipv6/conf/eth1/accept_dad", 1);
+            let gateway = &lab.provider(1).gateway;
+            gateway.ip("addr add 2001:db8:1::2/64 dev line nodad");
+            let daemon = Daemon::start(&lab.router, &settings(&lab));
+            daemon.wait_for("isp1", "ipv4", "online");
+            let own = format!("addr add 2001:db8:1::2/64 dev eth1 {lifetime}");
+            lab.router.ip(&own);
+            let so = || {
+                let status = daemon.status();
+                let path = path(&status, "isp1", "ipv6");
+                path["reason"] == "no address: duplicate (DAD failed)"
+                    && path["address"] == "2001:db8:1::2"
+            };
+            assert!(
+                wait_until(SOON, so),
+                "{:#}\n{}",
+                daemon.status(),
+                daemon.log()
+            );
+            let said = daemon.must(&["explain", "isp1"]);
+            let sentence = "no address: 2001:db8:1::2 is a duplicate (DAD failed)";
+            assert!(said.contains(sentence), "{said}");
+            gateway.ip("addr del 2001:db8:1::2/64 dev line");
+            if lifetime.is_empty() {
+                lab.router.ip("addr del 2001:db8:1::2/64 dev eth1");
+            }
+            lab.router.ip(&own);
+            has(&daemon, Family::V6, "2001:db8:1::2");
+            assert!(leads_in(&lab, 1, Family::V6));
+        }
     });
 }
 
@@ -481,7 +486,7 @@ fn delegated_prefix(lab: &Lab, alone: bool) {
     // More than there is room for, of addresses of other devices.
     let others = (1..100).map(|host| format!("addr add fd00:9::{host}/128 dev lo\n"));
     lab.router.ip(&others.collect::<String>());
-    let daemon = Daemon::start(&lab.router, &Settings::learning(lab));
+    let daemon = Daemon::start(&lab.router, &settings(lab));
     daemon.wait_for("isp2", "ipv4", "online");
     let reason = path(&daemon.status(), "isp1", "ipv6")["reason"].clone();
     assert_eq!(reason, "no address", "neither the LAN's own nor isp2's");
@@ -554,7 +559,7 @@ fn it_waits_for_an_address_that_is_tentative() {
     in_lab(|| {
         let lab = advertising();
         lab.serve();
-        let daemon = Daemon::start(&lab.router, &Settings::learning(&lab));
+        let daemon = Daemon::start(&lab.router, &settings(&lab));
         daemon.wait_for("isp2", "ipv6", "online");
         advertise(&lab, &[("2001:db8:1::", 3600)]);
         let has_route = || {
@@ -590,7 +595,7 @@ fn it_is_renumbered_by_a_router_advertisement() {
         let gateway = &lab.provider(1).gateway;
         gateway.ip("addr add 2001:db8:b::1/64 dev line nodad");
         advertise(&lab, &[("2001:db8:1::", 3600)]);
-        let daemon = Daemon::start(&lab.router, &Settings::learning(&lab));
+        let daemon = Daemon::start(&lab.router, &settings(&lab));
         daemon.wait_for_all("online");
         let old = own(&daemon, Family::V6);
         let before = lost(&daemon, Family::V6);

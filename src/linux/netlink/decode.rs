@@ -137,7 +137,10 @@ fn address(payload: &[u8]) -> Option<Address> {
 
 fn state(flags: AddressFlags) -> AddressState {
     if flags.contains(AddressFlags::Dadfailed) {
-        AddressState::Duplicate
+        match flags.contains(AddressFlags::Permanent) {
+            true => AddressState::Duplicate,
+            false => AddressState::Withdrawn,
+        }
     } else if flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic) {
         AddressState::Tentative
     } else if flags.contains(AddressFlags::Deprecated) {
@@ -441,7 +444,9 @@ mod tests {
         assert_eq!(state(AddressFlags::Deprecated), AddressState::Deprecated);
         assert_eq!(state(AddressFlags::Tentative), AddressState::Tentative);
         let failed = AddressFlags::Tentative | AddressFlags::Dadfailed;
-        assert_eq!(state(failed), AddressState::Duplicate);
+        assert_eq!(state(failed), AddressState::Withdrawn);
+        let permanent = failed | AddressFlags::Permanent;
+        assert_eq!(state(permanent), AddressState::Duplicate);
         let optimistic = AddressFlags::Tentative | AddressFlags::Optimistic;
         assert_eq!(state(optimistic), AddressState::Preferred);
         let near = |scope| decoded(AddressFlags::empty(), scope).1;

@@ -219,8 +219,10 @@ impl<T: Watched, const N: usize> Table<T, N> {
         let mut kept = 0;
         for place in 0..before {
             if !gone(&self.values[place], self.stale[place]) {
-                self.values.swap(kept, place);
-                self.stale.swap(kept, place);
+                if kept != place {
+                    self.values.swap(kept, place);
+                    self.stale.swap(kept, place);
+                }
                 kept += 1;
             }
         }

@@ -1,7 +1,7 @@
 //! What events and dumps make of the mirror.
 
 use super::*;
-use crate::routing::objects::{AddressState, NameHash};
+use crate::routing::objects::NameHash;
 use crate::types::{DeviceName, Metric};
 
 fn link(index: u32, up: bool) -> Link {
@@ -674,6 +674,44 @@ fn what_does_not_concern_us_takes_no_place_and_asks_for_nothing() {
         (mirror.lacks(), mirror.counters),
         (Kinds::NONE, Counters::default())
     );
+}
+
+/// The kernel deletes such an address at once, and says why then only.
+#[test]
+fn an_address_that_is_withdrawn_as_a_duplicate_is_known_until_there_is_another() {
+    let in_state = |state, prefix| Address {
+        state,
+        ..address(1, prefix)
+    };
+    let withdrawn = in_state(AddressState::Withdrawn, "2001:db8::1/64");
+    let gone = News::Gone(Object::Address(withdrawn));
+    let failed = || {
+        let mut mirror = watching();
+        let tentative = in_state(AddressState::Tentative, "2001:db8::1/64");
+        mirror.apply(News::Is(Object::Address(tentative)));
+        assert_eq!(mirror.apply(gone.clone()), Kinds::ADDRESSES);
+        assert_eq!(mirror.addresses(), [withdrawn]);
+        mirror
+    };
+    let mut mirror = failed();
+    let other = address(1, "2001:db8::2/64");
+    mirror.apply(News::Is(Object::Address(other)));
+    assert_eq!(mirror.addresses(), [other]);
+    let mut mirror = failed();
+    mirror.apply(News::Is(Object::Link(link(1, false))));
+    assert!(mirror.addresses().is_empty());
+    let mut mirror = failed();
+    mirror.begin(Kinds::ADDRESSES);
+    assert_eq!(
+        mirror.end(Kinds::ADDRESSES, Dumped::Whole),
+        Kinds::ADDRESSES
+    );
+    // A permanent one is deleted by hand.
+    let mut mirror = watching();
+    let duplicate = in_state(AddressState::Duplicate, "2001:db8::1/64");
+    mirror.apply(News::Is(Object::Address(duplicate)));
+    mirror.apply(News::Gone(Object::Address(duplicate)));
+    assert!(mirror.addresses().is_empty());
 }
 
 /// Of addresses, some are held, to know what the router's own are.
