@@ -194,14 +194,14 @@ fn route(payload: &[u8]) -> Option<(Route, Aside)> {
 
 /// Takes in what the route carries.
 fn carry(route: &mut Route, aside: &mut Aside, kind: u16, value: &[u8]) {
-    match kind {
-        RTA_PREF => route.extras.preference = value.first().copied().unwrap_or(0),
-        libc::RTA_METRICS | libc::RTA_FLOW | RTA_ENCAP_TYPE | RTA_ENCAP => {
-            if attribute::copy(&mut aside.attributes, kind, value).is_none() {
-                route.extras.number = Extras::LEFT_OUT;
-            }
-        }
-        _ => {}
+    let is_copied = matches!(
+        kind,
+        libc::RTA_METRICS | libc::RTA_FLOW | RTA_ENCAP_TYPE | RTA_ENCAP
+    );
+    if kind == RTA_PREF {
+        route.extras.preference = value.first().copied().unwrap_or(0);
+    } else if is_copied && attribute::copy(&mut aside.attributes, kind, value).is_none() {
+        route.extras.number = Extras::LEFT_OUT;
     }
     if route.extras.number == Extras::LEFT_OUT {
         aside.attributes.clear();
