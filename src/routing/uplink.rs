@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use heapless::Vec;
 
 use crate::config::{Config, Provider};
-use crate::limits::PROVIDERS_MAX;
+use crate::limits::{GATEWAYS_MAX, PROVIDERS_MAX};
 use crate::routing::mirror::{Mirror, family, is_default, is_policy_table, preference};
 use crate::routing::objects::{Address, Extras, Link, Route};
 use crate::types::{DeviceName, Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of};
@@ -230,24 +230,25 @@ fn learned_routes<'a>(
     family: Family,
     link: &Link,
     mirror: &'a Mirror,
-) -> impl Iterator<Item = &'a Route> + Clone {
+) -> impl Iterator<Item = &'a Route> {
     let device = link.index;
     foreign_defaults(mirror, family)
         .filter(move |route| route.device == device && route.is_way())
         .filter(|route| !is_our_table(config, route.table))
 }
 
-/// How many gateways these routes name.
-fn gateways<'a>(routes: impl Iterator<Item = &'a Route> + Clone) -> u8 {
-    let gateways = || routes.clone().filter_map(|route| route.gateway);
-    let first = |(place, gateway): &(usize, IpAddr)| {
-        !gateways().take(*place).any(|before| before == *gateway)
-    };
-    let count = gateways().enumerate().filter(first).count();
-    u8::try_from(count).unwrap_or(u8::MAX)
+/// How many gateways these routes name: [`GATEWAYS_MAX`] or more count as so many.
+fn gateways<'a>(routes: impl Iterator<Item = &'a Route>) -> u8 {
+    let mut known: Vec<IpAddr, GATEWAYS_MAX> = Vec::new();
+    for gateway in routes.filter_map(|route| route.gateway) {
+        if !known.contains(&gateway) && known.push(gateway).is_err() {
+            break;
+        }
+    }
+    u8::try_from(known.len()).unwrap_or(u8::MAX)
 }
 
-fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route> + Clone {
+fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route> {
     mirror
         .routes()
         .iter()
