@@ -80,9 +80,7 @@ pub fn resolve(
             };
         }
     };
-    let learned = || learned_routes(config, family, link, mirror);
-    let gateways = gateways(learned());
-    let learned = learned().min_by_key(|route| preference(route));
+    let (learned, gateways) = learned_route(config, family, link, mirror);
     let (hop, no_hop) = match (learned, told.way) {
         (Some(route), _) => (route.gateway, route.gateway.is_none()),
         (None, Some(Way::Gateway(gateway))) => (Some(gateway), false),
@@ -224,28 +222,30 @@ fn address_in(prefix: Prefix, mirror: &Mirror) -> Option<&Address> {
         .min_by_key(|address| address_of(address))
 }
 
-/// The foreign default routes on the device: the best tells the gateway, or that none is needed.
-fn learned_routes<'a>(
-    config: &'a Config,
+/// The best foreign default route on the device: it tells the gateway, or that none is needed. And how many gateways such
+/// routes name: [`GATEWAYS_MAX`] or more count as so many.
+fn learned_route<'a>(
+    config: &Config,
     family: Family,
     link: &Link,
     mirror: &'a Mirror,
-) -> impl Iterator<Item = &'a Route> {
-    let device = link.index;
-    foreign_defaults(mirror, family)
-        .filter(move |route| route.device == device && route.is_way())
-        .filter(|route| !is_our_table(config, route.table))
-}
-
-/// How many gateways these routes name: [`GATEWAYS_MAX`] or more count as so many.
-fn gateways<'a>(routes: impl Iterator<Item = &'a Route>) -> u8 {
+) -> (Option<&'a Route>, u8) {
     let mut known: Vec<IpAddr, GATEWAYS_MAX> = Vec::new();
-    for gateway in routes.filter_map(|route| route.gateway) {
-        if !known.contains(&gateway) && known.push(gateway).is_err() {
-            break;
+    let mut best: Option<&Route> = None;
+    let routes = foreign_defaults(mirror, family)
+        .filter(|route| route.device == link.index && route.is_way())
+        .filter(|route| !is_our_table(config, route.table));
+    for route in routes {
+        if let Some(gateway) = route.gateway
+            && !known.contains(&gateway)
+        {
+            let _ = known.push(gateway);
+        }
+        if best.is_none_or(|best| preference(route) < preference(best)) {
+            best = Some(route);
         }
     }
-    u8::try_from(known.len()).unwrap_or(u8::MAX)
+    (best, u8::try_from(known.len()).unwrap_or(u8::MAX))
 }
 
 fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route> {
