@@ -118,6 +118,8 @@ pub const ROUTES_MAX: usize = 1024;
 pub const EXTRAS_MAX: usize = 32;
 /// Longest attributes of one route, in bytes: ten metrics, or six and a congestion control.
 pub const EXTRAS_BYTES_MAX: usize = 92;
+/// Gateways on one link that are counted.
+pub const GATEWAYS_MAX: usize = 16;
 /// Members of a group of nexthop objects that are asked for their ways.
 pub const NEXTHOPS_MAX: usize = 32;
 /// Addresses that are neither a provider's nor in its network: enough to know what the router's own are, so that a name that

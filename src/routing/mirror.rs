@@ -756,9 +756,23 @@ impl Mirror {
             && route.protocol != PROTOCOL
             && self.routes().iter().any(beside);
         // The event of a new one comes before its metrics are set.
-        let unsure = second || is_advertised(&route) || self.leads_by_hops(&route);
+        let unsure = second || self.lacks_metrics(&route, &route) || self.leads_by_hops(&route);
         self.needs.add(route.kind().when(unsure));
         self.record(Object::Route(route, aside))
+    }
+
+    /// Whether a dump must show the metrics of an advertised route by the device of `best`, where that is or was the best.
+    fn lacks_metrics(&self, best: &Route, advertised: &Route) -> bool {
+        let better = |old: &Route| {
+            old.device == best.device
+                && old.protocol != PROTOCOL
+                && family(old) == Family::V6
+                && preference(old) < preference(best)
+        };
+        advertised.kind() == best.kind()
+            && advertised.device == best.device
+            && is_advertised(advertised)
+            && !self.routes().iter().any(better)
     }
 
     /// Whether a dump must show the ways of a route.
@@ -798,7 +812,10 @@ impl Mirror {
         if self.routes.remove(|old| old == gone) {
             let hop = |old: &Route| old.kind == RouteKind::Hop && same_key(old, gone);
             let hops = gone.has_hops() && self.routes.remove(hop);
-            self.needs.add(kind.when(hops || self.twins.has(kind)));
+            let mut others = self.routes().iter();
+            let next = others.any(|other| self.lacks_metrics(gone, other));
+            self.needs
+                .add(kind.when(hops || next || self.twins.has(kind)));
             let one_of_few = gone.few_suffice(&self.interest);
             self.needs.add(self.few.and(kind.when(one_of_few)));
             return kind;

@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use heapless::Vec;
 
 use crate::config::{Config, Provider};
-use crate::limits::PROVIDERS_MAX;
+use crate::limits::{GATEWAYS_MAX, PROVIDERS_MAX};
 use crate::routing::mirror::{Mirror, family, is_default, is_policy_table, preference};
 use crate::routing::objects::{Address, AddressState, Extras, Link, Route};
 use crate::types::{
@@ -93,9 +93,7 @@ pub fn resolve(
             };
         }
     };
-    let learned = || learned_routes(config, family, link, mirror);
-    let gateways = gateways(learned());
-    let learned = learned().min_by_key(|route| preference(route));
+    let (learned, gateways) = learned_route(config, family, link, mirror);
     let (hop, no_hop) = match (learned, told.way) {
         (Some(route), _) => (route.gateway, route.gateway.is_none()),
         (None, Some(Way::Gateway(gateway))) => (Some(gateway), false),
@@ -260,30 +258,33 @@ fn duplicate(
         .find(|own| Family::of(*own) == family && wanted.is_none_or(|wanted| *own == wanted))
 }
 
-/// The foreign default routes on the device: the best tells the gateway, or that none is needed.
-fn learned_routes<'a>(
-    config: &'a Config,
+/// The best foreign default route on the device: it tells the gateway, or that none is needed. And how many gateways such
+/// routes name: [`GATEWAYS_MAX`] or more count as so many.
+fn learned_route<'a>(
+    config: &Config,
     family: Family,
     link: &Link,
     mirror: &'a Mirror,
-) -> impl Iterator<Item = &'a Route> + Clone {
-    let device = link.index;
-    foreign_defaults(mirror, family)
-        .filter(move |route| route.device == device && route.is_way())
-        .filter(|route| !is_our_table(config, route.table))
+) -> (Option<&'a Route>, u8) {
+    let mut known: Vec<IpAddr, GATEWAYS_MAX> = Vec::new();
+    let mut best: Option<&Route> = None;
+    let routes = foreign_defaults(mirror, family)
+        .filter(|route| route.device == link.index && route.is_way())
+        .filter(|route| !is_our_table(config, route.table));
+    for route in routes {
+        if let Some(gateway) = route.gateway
+            && !known.contains(&gateway)
+        {
+            let _ = known.push(gateway);
+        }
+        if best.is_none_or(|best| preference(route) < preference(best)) {
+            best = Some(route);
+        }
+    }
+    (best, u8::try_from(known.len()).unwrap_or(u8::MAX))
 }
 
-/// How many gateways these routes name.
-fn gateways<'a>(routes: impl Iterator<Item = &'a Route> + Clone) -> u8 {
-    let gateways = || routes.clone().filter_map(|route| route.gateway);
-    let first = |(place, gateway): &(usize, IpAddr)| {
-        !gateways().take(*place).any(|before| before == *gateway)
-    };
-    let count = gateways().enumerate().filter(first).count();
-    u8::try_from(count).unwrap_or(u8::MAX)
-}
-
-fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route> + Clone {
+fn foreign_defaults(mirror: &Mirror, of: Family) -> impl Iterator<Item = &Route> {
     mirror
         .routes()
         .iter()

@@ -177,6 +177,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
             ("since_s", "whole"),
             ("address", "string|null"),
             ("gateway", "string|null"),
+            ("gateways", "whole"),
             ("metric", "whole|null"),
             ("installed", "bool"),
             ("overridden_by", "whole|null"),

@@ -57,16 +57,17 @@ pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News
 fn attributes(
     payload: &[u8],
     header: &impl Emitable,
-    each: impl FnMut(u16, &[u8]) -> Option<()>,
+    mut each: impl FnMut(u16, &[u8]) -> Option<()>,
 ) -> Option<()> {
-    attributes_behind(payload, header.buffer_len(), each)
+    attributes_behind(payload, header.buffer_len(), &mut each)
 }
 
 /// The same, where the header has this length.
+#[inline(never)] // one for all
 fn attributes_behind(
     payload: &[u8],
     header: usize,
-    mut each: impl FnMut(u16, &[u8]) -> Option<()>,
+    each: &mut dyn FnMut(u16, &[u8]) -> Option<()>,
 ) -> Option<()> {
     NlasIterator::new(payload.get(header..)?).try_for_each(|attribute| {
         let attribute = attribute.ok()?;
@@ -221,14 +222,14 @@ fn route(payload: &[u8]) -> Option<(Route, Aside)> {
 
 /// Takes in what the route carries.
 fn carry(route: &mut Route, aside: &mut Aside, kind: u16, value: &[u8]) {
-    match kind {
-        RTA_PREF => route.extras.preference = value.first().copied().unwrap_or(0),
-        libc::RTA_METRICS | libc::RTA_FLOW | RTA_ENCAP_TYPE | RTA_ENCAP => {
-            if attribute::copy(&mut aside.attributes, kind, value).is_none() {
-                route.extras.number = Extras::LEFT_OUT;
-            }
-        }
-        _ => {}
+    let is_copied = matches!(
+        kind,
+        libc::RTA_METRICS | libc::RTA_FLOW | RTA_ENCAP_TYPE | RTA_ENCAP
+    );
+    if kind == RTA_PREF {
+        route.extras.preference = value.first().copied().unwrap_or(0);
+    } else if is_copied && attribute::copy(&mut aside.attributes, kind, value).is_none() {
+        route.extras.number = Extras::LEFT_OUT;
     }
     if route.extras.number == Extras::LEFT_OUT {
         aside.attributes.clear();
@@ -264,7 +265,7 @@ fn hop<'a>(hops: &'a [u8], whole: Route, aside: &mut Aside) -> Option<(Route, &'
         onlink: is_onlink(*hop.get(2)?),
         ..whole
     };
-    attributes_behind(hop, HEADER, |kind, value| {
+    attributes_behind(hop, HEADER, &mut |kind, value| {
         match kind {
             libc::RTA_GATEWAY => route.gateway = Some(attribute::address(value)?),
             RTA_VIA => route.gateway = attribute::any_address(value),
@@ -293,7 +294,7 @@ pub(super) fn nexthop(payload: &[u8], whole: Route, members: &mut Members) -> Op
         onlink: is_onlink(*payload.get(4)?),
         ..whole
     };
-    attributes_behind(payload, NEXTHOP_HEADER, |kind, value| {
+    attributes_behind(payload, NEXTHOP_HEADER, &mut |kind, value| {
         match kind {
             NHA_OIF => route.device = attribute::number(value)?,
             NHA_GATEWAY => route.gateway = Some(attribute::address(value)?),
