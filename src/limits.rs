@@ -72,6 +72,8 @@ pub const SILENCE_APART: Duration = Duration::from_secs(1);
 pub const IDENTIFIER_ROUNDS: u8 = 5;
 /// See [`IDENTIFIER_ROUNDS`].
 pub const IDENTIFIER_APART: Duration = Duration::from_secs(2);
+/// Sessions of a silent path whose answers are looked for at its device: a check has two at most in a round.
+pub const ARRIVAL_SERVERS_MAX: usize = 2 * PATH_CHECKS_MAX;
 /// Rounds without an arrival until answers are no longer said to be dropped on this machine.
 pub const CUT_OFF_ROUNDS: u8 = 20;
 /// Answered rounds that are needed before latency and jitter are judged.

@@ -16,7 +16,7 @@ use nix::sys::socket::{
 
 use super::super::ffi;
 use super::bpf::{self, Server};
-use crate::limits::PATHS_MAX;
+use crate::limits::{ARRIVAL_SERVERS_MAX, PATHS_MAX};
 use crate::types::{Family, PathId};
 use crate::wire::icmp::RECEIVE_LEN;
 
@@ -35,6 +35,9 @@ pub(super) struct Arrivals {
 struct Watch {
     path: PathId,
     socket: OwnedFd,
+    identifiers: [u16; 2],
+    /// of the last sessions, at least of one round
+    servers: Vec<Server, ARRIVAL_SERVERS_MAX>,
     /// An answer was there when the last round began, and nothing has reached us since: the index of its device.
     arrived: Option<u32>,
     /// Something has reached us since the last round began: what was seen since then may be the same.
@@ -54,41 +57,65 @@ impl Arrivals {
         Arrivals { open: Vec::new() }
     }
 
-    /// Watches a path's device, or all devices if it is 0. Called after each of its rounds: the filter follows identifiers
-    /// and sessions.
+    /// Watches a path's device, or all devices if it is 0, for replies with these identifiers, and for answers to sessions that
+    /// begin from now on.
     pub(super) fn watch(
         &mut self,
         path: PathId,
         device: u32,
         identifiers: [u16; 2],
-        servers: impl Iterator<Item = Server>,
     ) -> Result<(), Errno> {
-        let known = self.open.iter().find(|watch| watch.path == path);
-        if let Some(watch) = known {
-            return bpf::attach_arrivals(watch.socket.as_fd(), path.family, identifiers, servers);
+        if self.open.iter().any(|watch| watch.path == path) {
+            return Ok(());
         }
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         // Without a protocol the socket receives nothing until the filter is attached.
         let socket = socket(AddressFamily::Packet, SockType::Datagram, flags, None)?;
-        bpf::attach_arrivals(socket.as_fd(), path.family, identifiers, servers)?;
-        setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
+        let watch = Watch {
+            path,
+            socket,
+            identifiers,
+            servers: Vec::new(),
+            arrived: None,
+            heard: false,
+        };
+        watch.attach()?;
+        setsockopt(&watch.socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
         // It spares the kernel copies of what is sent; unknown before Linux 4.20, where the filter drops them.
         let _ = ffi::set_words(
-            socket.as_fd(),
+            watch.socket.as_fd(),
             libc::SOL_PACKET,
             libc::PACKET_IGNORE_OUTGOING,
             &[1],
         );
         // All protocols: such sockets come before the rules at the device's ingress, which may drop packets, too.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it has 16 bits
-        ffi::bind_to_link(socket.as_fd(), device, libc::ETH_P_ALL as u16)?;
-        let watch = Watch {
-            path,
-            socket,
-            arrived: None,
-            heard: false,
-        };
+        ffi::bind_to_link(watch.socket.as_fd(), device, libc::ETH_P_ALL as u16)?;
         self.open.push(watch).map_err(|_| Errno::ENOBUFS)
+    }
+
+    /// A path's probes have these identifiers from now on.
+    pub(super) fn identify(&mut self, path: PathId, identifiers: [u16; 2]) {
+        self.change(path, |watch| watch.identifiers = identifiers);
+    }
+
+    /// A session of a path is about to be connected: its answers may come at once.
+    pub(super) fn expect(&mut self, path: PathId, server: Server) {
+        self.change(path, |watch| {
+            if watch.servers.is_full() {
+                watch.servers.remove(0);
+            }
+            // There is room: an entry was removed above.
+            watch.servers.push(server).unwrap_or_default();
+        });
+    }
+
+    /// Changes what a path's filter passes. If there is no memory for that, it stays as it is.
+    fn change(&mut self, path: PathId, change: impl FnOnce(&mut Watch)) {
+        if let Some(watch) = self.open.iter_mut().find(|watch| watch.path == path) {
+            change(watch);
+            let _ = watch.attach();
+        }
     }
 
     /// A round of a path begins: at which device an answer had arrived when the one before began, if nothing reached us
@@ -128,6 +155,13 @@ impl Arrivals {
         if !self.open.is_empty() {
             self.open.retain(|watch| is_kept(watch.path));
         }
+    }
+}
+
+impl Watch {
+    fn attach(&self) -> Result<(), Errno> {
+        let (socket, family) = (self.socket.as_fd(), self.path.family);
+        bpf::attach_arrivals(socket, family, self.identifiers, &self.servers)
     }
 }
 

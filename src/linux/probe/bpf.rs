@@ -16,7 +16,7 @@ use nix::libc::{
 };
 
 use super::super::ffi;
-use crate::limits::PATH_CHECKS_MAX;
+use crate::limits::ARRIVAL_SERVERS_MAX;
 use crate::types::Family;
 use crate::wire::icmp::{Types, types};
 
@@ -76,7 +76,7 @@ pub(crate) fn attach_neighbours(socket: BorrowedFd, family: Family) -> Result<()
 pub(crate) type Server = (IpAddr, u16);
 
 /// The most instructions of the filter for arrivals.
-const ARRIVALS_MAX: usize = 24 + 5 * PATH_CHECKS_MAX;
+const ARRIVALS_MAX: usize = 24 + 5 * ARRIVAL_SERVERS_MAX;
 
 /// The protocol number of a family's ICMP.
 pub(crate) fn icmp(family: Family) -> u8 {
@@ -89,7 +89,7 @@ pub(crate) fn attach_arrivals(
     socket: BorrowedFd,
     family: Family,
     identifiers: [u16; 2],
-    servers: impl Iterator<Item = Server>,
+    servers: &Vec<Server, ARRIVAL_SERVERS_MAX>,
 ) -> Result<(), Errno> {
     const ACCEPT: u32 = u32::MAX;
     const DROP: u32 = 0;
@@ -123,7 +123,7 @@ pub(crate) fn attach_arrivals(
         load(BPF_W | BPF_ABS, source_at),
     ];
     program.extend(begin);
-    for (server, port) in servers.take(PATH_CHECKS_MAX) {
+    for &(server, port) in servers {
         let source = match server {
             IpAddr::V4(server) => server.to_bits(),
             #[allow(clippy::cast_possible_truncation)] // as said above

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::super::errno::fault;
 use super::super::poll::Interest;
-use super::arrivals::{Arrival, Arrivals};
+use super::arrivals::Arrival;
 use super::exec::{Asked, Commands, Environment, Finished, NotStarted, not_started};
 use super::icmp::Probes;
 use super::packet::Neighbours;
@@ -31,7 +31,6 @@ pub(crate) struct Prober {
     commands: Commands,
     neighbours: Neighbours,
     sessions: Sessions,
-    arrivals: Arrivals,
 }
 
 /// A check to make, its provider, and the uplink to make it by.
@@ -88,7 +87,6 @@ impl Prober {
             commands: Commands::new(),
             neighbours: Neighbours::new(),
             sessions: Sessions::new(),
-            arrivals: Arrivals::new(),
         }
     }
 
@@ -100,7 +98,7 @@ impl Prober {
         register: Register<'_>,
     ) -> Result<(), Fault> {
         self.sessions.drop_path(path);
-        self.arrivals.keep(&|other| other != path);
+        self.sessions.arrivals.keep(&|other| other != path);
         self.neighbours.close(path); // opened when needed
         // What NAT keeps of the former address is of no use.
         self.echoes.renew(path);
@@ -114,6 +112,9 @@ impl Prober {
     /// The probes of a path are a new conversation from now on, to NAT on the way.
     pub(crate) fn renew(&mut self, path: PathId) {
         self.echoes.renew(path);
+        if let Some(identifiers) = self.echoes.identifiers(path) {
+            self.sessions.arrivals.identify(path, identifiers);
+        }
     }
 
     /// The probes are a command's, not the daemon's.
@@ -132,22 +133,21 @@ impl Prober {
         self.commands.kill_path(path);
         self.neighbours.close(path);
         self.sessions.drop_path(path);
-        self.arrivals.keep(&|other| other != path);
+        self.sessions.arrivals.keep(&|other| other != path);
     }
 
-    /// Watches whether answers to a path's probes arrive at this device; 0 is any. Call it after each of its rounds. Without
-    /// a socket for that, nothing is known.
+    /// Watches whether answers to a path's probes arrive at this device; 0 is any. Without a socket for that, nothing is
+    /// known.
     pub(crate) fn watch_arrivals(&mut self, path: PathId, device: u32) {
         if let Some(identifiers) = self.echoes.identifiers(path) {
-            let servers = self.sessions.servers(path);
-            let _ = self.arrivals.watch(path, device, identifiers, servers);
+            let _ = self.sessions.arrivals.watch(path, device, identifiers);
         }
     }
 
     /// A round of a path begins: at which device answers arrive that do not reach us, if any do.
     pub(crate) fn cut_off_at(&mut self, path: PathId, find: Find<'_>) -> Option<u32> {
         let echoes = &self.echoes;
-        self.arrivals.look(path, &|arrival| match arrival {
+        self.sessions.arrivals.look(path, &|arrival| match arrival {
             Arrival::Session => true,
             Arrival::Echo(message, source) => {
                 let parsed = echoes.recognise(path, message);
@@ -159,7 +159,7 @@ impl Prober {
 
     /// Watches arrivals of these paths only.
     pub(crate) fn keep_watches(&mut self, is_kept: &dyn Fn(PathId) -> bool) {
-        self.arrivals.keep(is_kept);
+        self.sessions.arrivals.keep(is_kept);
     }
 
     /// Ends all sessions except those of checks that are kept.
@@ -257,7 +257,7 @@ impl Prober {
                     return None;
                 };
                 let (kind, outlet) = (&question.check.kind, outlet(&question));
-                self.arrivals.heard(path);
+                self.sessions.arrivals.heard(path);
                 self.sessions
                     .hear(serial, kind, &outlet, heard_at, &session_register(register))
                     .map(News::Finished)
@@ -317,7 +317,7 @@ impl Prober {
 
     fn receive_echo(&mut self, path: PathId, find: Find<'_>, heard_at: Instant) -> Option<News> {
         let received = self.echoes.receive(path, heard_at)?;
-        self.arrivals.heard(path);
+        self.sessions.arrivals.heard(path);
         Some(match received {
             Ok(reply) if ping_of(find, path, reply.check) == Some((reply.source, reply.size)) => {
                 let (check, round) = (reply.check, reply.round);

@@ -18,6 +18,7 @@ use super::super::clock::{now as clock, random};
 use super::super::errno::fault;
 use super::super::ffi;
 use super::super::poll::Interest;
+use super::arrivals::Arrivals;
 use super::exec::{Asked, Finished, NotStarted, not_started};
 use super::ports::Ports;
 use super::share::{Room, Shares};
@@ -72,6 +73,8 @@ pub struct Sessions {
     ports: Ports,
     open: Vec<Open, SESSIONS_MAX>,
     known: Vec<Known, SESSIONS_MAX>,
+    /// is told of each session before it is connected
+    pub(super) arrivals: Arrivals,
 }
 
 #[derive(Debug)]
@@ -85,8 +88,6 @@ struct Open {
     sent: bool,
     transport: Transport,
     port: u16,
-    /// whom it is connected to
-    server: IpAddr,
     socket: OwnedFd,
     session: Session,
 }
@@ -121,6 +122,7 @@ impl Sessions {
             ports: Ports::NEW,
             open: Vec::new(),
             known: Vec::new(),
+            arrivals: Arrivals::new(),
         }
     }
 
@@ -158,7 +160,7 @@ impl Sessions {
             return Err(failed(Fault::Errno(Errno::EPROTO as i32)));
         };
         let started = clock();
-        let (socket, port) = match self.connect(transport, to, outlet) {
+        let (socket, port) = match self.connect(asked.path, transport, to, outlet) {
             Ok(socket) => socket,
             Err(errno) => {
                 if let NotStarted::NoRoom(room) = not_started(errno) {
@@ -185,7 +187,6 @@ impl Sessions {
             sent: false,
             transport,
             port,
-            server: to.ip(),
             socket,
             session,
         };
@@ -206,12 +207,6 @@ impl Sessions {
     pub fn asked(&self, serial: Serial) -> Option<Asked> {
         let open = self.open.iter().find(|open| open.serial == serial)?;
         Some(open.asked)
-    }
-
-    /// The servers of a path's sessions, with the sessions' local ports.
-    pub(super) fn servers(&self, path: PathId) -> impl Iterator<Item = (IpAddr, u16)> {
-        let its = self.open.iter().filter(move |open| open.asked.path == path);
-        its.map(|open| (open.server, open.port))
     }
 
     /// Reads a session's ready socket. Returns the result if the session ends.
@@ -388,13 +383,16 @@ impl Sessions {
         outlet: &Outlet<'_>,
         register: Register<'_>,
     ) -> Result<(), Errno> {
-        let (socket, port) = self.connect(transport, to, outlet)?;
+        let Some(path) = self.open.get(place).map(|open| open.asked.path) else {
+            return Ok(());
+        };
+        let (socket, port) = self.connect(path, transport, to, outlet)?;
         let Some(open) = self.open.get_mut(place) else {
             return Ok(());
         };
         register(socket.as_fd(), open.serial, interest(transport), true)?;
         // Closing the old socket removes it from the poller.
-        (open.socket, open.port, open.server) = (socket, port, to.ip());
+        (open.socket, open.port) = (socket, port);
         (open.transport, open.stage, open.sent) = (transport, Stage::Connecting, false);
         Ok(())
     }
@@ -434,6 +432,7 @@ impl Sessions {
     /// A connecting socket, and its local port, which no other session has.
     fn connect(
         &mut self,
+        path: PathId,
         transport: Transport,
         to: SocketAddr,
         outlet: &Outlet<'_>,
@@ -447,6 +446,7 @@ impl Sessions {
             if self.open.iter().any(|open| open.port == port) {
                 continue;
             }
+            self.arrivals.expect(path, (to.ip(), port));
             return match connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
                 Ok(()) | Err(Errno::EINPROGRESS) => Ok((socket, port)),
                 Err(errno) => Err(errno),
