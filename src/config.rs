@@ -12,6 +12,7 @@
 //! | `known` | a provider's id given by the user → the provider, or an error |
 
 use core::net::IpAddr;
+use core::slice::Iter;
 
 use heapless::{String, Vec};
 
@@ -320,19 +321,25 @@ impl Config {
         }
     }
 
+    /// Not inlined: where the list ends is a multiplication by a constant, which takes ten instructions on MIPS.
+    #[inline(never)]
+    fn all(&self) -> Iter<'_, Provider> {
+        self.providers.iter()
+    }
+
     /// The provider with an id.
     pub fn provider(&self, id: &str) -> Option<&Provider> {
-        self.providers.iter().find(|p| p.id == id)
+        self.all().find(|p| p.id == id)
     }
 
     /// The provider with a slot.
     pub fn at(&self, slot: Slot) -> Option<&Provider> {
-        self.providers.iter().find(|p| p.slot == slot)
+        self.all().find(|p| p.slot == slot)
     }
 
     /// The enabled providers, best rank first.
     pub fn enabled(&self) -> impl Iterator<Item = &Provider> {
-        self.providers.iter().filter(|p| p.enabled)
+        self.all().filter(|p| p.enabled)
     }
 
     /// The bit of one of these checks in `Provider::checks`; 0 for another.

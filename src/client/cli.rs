@@ -313,7 +313,7 @@ mod tests {
         for command in COMMANDS {
             let stop = typed(&format!("{command} --help")).unwrap_err();
             let usage = stop.text.lines().next().unwrap();
-            let rest = usage.strip_prefix(&*format!("Usage: failover {command}"));
+            let rest = usage.strip_prefix(&*format!("Usage: failover {command} "));
             assert!(!rest.unwrap().contains("failover"), "{usage}");
         }
     }

@@ -222,7 +222,7 @@ fn interval(text: &str) -> Result<Duration, String> {
     subcommand,
     name = "import-mwan3",
     help_triggers("-h", "--help"),
-    usage = "[<file>]"
+    usage = "[--config <file>] [<file>]"
 )]
 pub(super) struct ImportMwan3 {
     /// its configuration (default: /etc/config/mwan3)
@@ -232,7 +232,12 @@ pub(super) struct ImportMwan3 {
 
 /// print the version
 #[derive(FromArgs)]
-#[argh(subcommand, name = "version", help_triggers("-h", "--help"))]
+#[argh(
+    subcommand,
+    name = "version",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>]"
+)]
 pub(super) struct Version {}
 
 /// The file that is converted if none is named.
