@@ -279,10 +279,10 @@ impl Page<'_> {
             ));
         }
         if let Some(metric) = path.reason.refused {
-            let ip = path.family.ip();
+            let delete = path.family.delete_refusing();
             self.say(format_args!(
                 " Its probes are refused by the default route of metric {metric} in main, until that is deleted: \
-                 `{ip} route del default metric {metric}`."
+                 `{delete} {metric}`."
             ));
         }
         self.round(path);
