@@ -164,6 +164,8 @@ pub(super) const ROWS: &[Row] = &[
                 "route add default dev wg0 metric 99
                  route add unreachable default metric 100",
             );
+            leaves_by(stage, Family::V4, Some("wg0"));
+            stage.daemon.wait_for("isp1", "ipv4", "offline");
             Vec::new()
         },
         cure: Cure::Quoted(|stage| v4(stage, "route del default dev wg0")),
