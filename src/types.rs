@@ -48,11 +48,12 @@ impl Family {
         }
     }
 
-    /// The command `ip` for this family.
-    pub const fn ip(self) -> &'static str {
+    /// The command that deletes the default route of a metric in `main` that refuses. In IPv6, where another one may have
+    /// the same metric, such a route is by the device `lo`.
+    pub const fn delete_refusing(self) -> &'static str {
         match self {
-            Family::V4 => "ip -4",
-            Family::V6 => "ip -6",
+            Family::V4 => "ip -4 route del default metric",
+            Family::V6 => "ip -6 route del default dev lo metric",
         }
     }
 

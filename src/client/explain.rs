@@ -71,21 +71,19 @@ impl Page<'_> {
     fn path(&mut self, head: &ProviderHead, path: &Path) {
         let (id, family, state) = (&head.id, path.family, path.state);
         let since = self.ago(path.since_ms);
-        match (&path.cause, path.reason.waiting) {
+        let mut first = format!("{id} {family} is {state} since {since}");
+        if path.cause.is_some() && path.since_ms >= path.cause_ms + 1000 {
             // Another reason than at first.
-            (Some(cause), _) if path.since_ms >= path.cause_ms + 1000 => {
-                let from = self.ago(path.cause_ms);
-                self.say(format_args!(
-                    "{id} {family} is {state} since {since}, and since {from}: {cause}."
-                ));
-            }
-            (Some(cause), _) => self.say(format_args!(
-                "{id} {family} is {state} since {since}: {cause}."
-            )),
-            (None, Some(waiting)) => self.say(format_args!(
-                "{id} {family} is {state} since {since}: {waiting}."
-            )),
-            (None, None) => self.say(format_args!("{id} {family} is {state} since {since}.")),
+            first += &format!(", and since {}", self.ago(path.cause_ms));
+        }
+        let why: Option<&dyn fmt::Display> = match (&path.cause, &path.reason.waiting) {
+            (Some(cause), _) => Some(cause),
+            (None, Some(waiting)) => Some(waiting),
+            (None, None) => None,
+        };
+        match why {
+            Some(why) => self.say(format_args!("{first}: {why}.")),
+            None => self.say(format_args!("{first}.")),
         }
         if self.lead(family) == Lead::By(id) {
             self.carries(head, path);
@@ -284,10 +282,10 @@ impl Page<'_> {
             ));
         }
         if let Some(metric) = path.reason.refused {
-            let ip = path.family.ip();
+            let delete = path.family.delete_refusing();
             self.say(format_args!(
                 " Its probes are refused by the default route of metric {metric} in main, until that is deleted: \
-                 `{ip} route del default metric {metric}`."
+                 `{delete} {metric}`."
             ));
         }
         self.round(path);

@@ -9,7 +9,8 @@ use crate::linux::process::ubus::{InterfaceError, Interfaces, NoAnswer};
 use crate::types::{Instant, Name};
 use crate::uci::Shown;
 
-const TRY: &str = "`ubus call network.interface dump` must work: see whether netifd runs";
+/// What to do when `ubus` can be run, but does not tell.
+const NOT_TOLD: &str = "`ubus call network.interface dump` must work: see whether netifd runs";
 
 /// The netifd interfaces that providers name, queried by `ubus`.
 pub(super) struct NetifdWatch<'m> {
@@ -94,7 +95,7 @@ impl NetifdWatch<'_> {
                     format_args!(
                         "netifd does not tell of interface {name} ({why}): it is asked again"
                     ),
-                    advice(format_args!("{TRY}")),
+                    advice(format_args!("{NOT_TOLD}")),
                 ),
                 InterfaceError::Silent(why) => add(
                     "no-netifd",
@@ -102,7 +103,7 @@ impl NetifdWatch<'_> {
                         "netifd does not tell of interface {name} any more ({why}): what it told before holds, and it is \
                          asked again"
                     ),
-                    advice(format_args!("{TRY}")),
+                    advice(format_args!("{NOT_TOLD}")),
                 ),
             }
         }

@@ -127,6 +127,7 @@ impl<'a> Snapshot<'a> {
         last.map(|entry| self.ms_since(entry.at))
     }
 
+    #[inline(never)] // for the size of the program
     fn last_entry(
         &self,
         provider: Option<&Name>,

@@ -315,7 +315,10 @@ impl Warnings {
             let what = format_args!(
                 "an {family} default route that is not ours wins over ours: metric {metric} in table {table}"
             );
-            let ip = family.ip();
+            let ip = match family {
+                Family::V4 => "ip -4",
+                Family::V6 => "ip -6",
+            };
             let cure = match table {
                 TABLE_MAIN => advice(format_args!(
                     "give it a higher metric, or set `option table '176'`"
@@ -387,10 +390,8 @@ impl Warnings {
         let what = format_args!(
             "an {family} default route in main (metric {metric}: unreachable, blackhole or prohibit) {what}"
         );
-        let ip = family.ip();
-        let cure = advice(format_args!(
-            "{cure}: `{ip} route del default metric {metric}`"
-        ));
+        let delete = family.delete_refusing();
+        let cure = advice(format_args!("{cure}: `{delete} {metric}`"));
         self.add("error-route", None, what, cure);
     }
 

@@ -100,7 +100,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "error-route",
         of: Of::Daemon,
         what: "an ipv6 default route in main (metric 60: unreachable, blackhole or prohibit) refuses what comes to it",
-        change: "delete it when it is no longer wanted: `ip -6 route del default metric 60`",
+        change: "delete it when it is no longer wanted: `ip -6 route del default dev lo metric 60`",
         make: |stage| {
             v6(
                 stage,
@@ -111,6 +111,27 @@ pub(super) const ROWS: &[Row] = &[
             Vec::new()
         },
         cure: Cure::Quoted(|stage| leaves_by(stage, Family::V6, Some("eth1"))),
+    },
+    // A router advertisement's has the same metric, and is spared.
+    Row {
+        name: "error-route",
+        of: Of::Daemon,
+        what: "an ipv6 default route in main (metric 1024: unreachable, blackhole or prohibit) is passed over",
+        change: "else delete it: `ip -6 route del default dev lo metric 1024`",
+        make: |stage| {
+            v6(
+                stage,
+                "route add default via fe80::1 dev eth2 metric 1024 proto ra
+                 route append unreachable default metric 1024",
+            );
+            Vec::new()
+        },
+        cure: Cure::Quoted(|stage| {
+            let left = stage.lab.router.defaults(Family::V6, 254);
+            assert_eq!(left.len(), 1, "{left:#?}");
+            assert_eq!(left[0].dev.as_deref(), Some("eth2"));
+            v6(stage, "route del default dev eth2 metric 1024");
+        }),
     },
     Row {
         name: "error-route",
@@ -143,6 +164,8 @@ pub(super) const ROWS: &[Row] = &[
                 "route add default dev wg0 metric 99
                  route add unreachable default metric 100",
             );
+            leaves_by(stage, Family::V4, Some("wg0"));
+            stage.daemon.wait_for("isp1", "ipv4", "offline");
             Vec::new()
         },
         cure: Cure::Quoted(|stage| v4(stage, "route del default dev wg0")),
