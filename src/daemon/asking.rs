@@ -142,9 +142,9 @@ impl Asking {
         let families = [&self.families.v4, &self.families.v6];
         let observed = families.into_iter().chain(&self.ways_back);
         let next = observed.filter_map(|o| o.suspicion.next_deadline()).min();
-        let flux = flux::find(&Snapshot::of(cx.engine, routes, now), cx.strayed)
-            .next()
-            .is_some();
+        let mut flux = false;
+        let snapshot = Snapshot::of(cx.engine, routes, now);
+        flux::each(&snapshot, cx.strayed, &mut |_| flux = true);
         cx.warnings_due |= flux || self.flux;
         self.flux = flux;
         let at_least = if flux { AFTER_FLUX } else { AT_LEAST };

@@ -57,32 +57,29 @@ pub(super) fn has_twin(config: &Config, routes: &RouteSync<'_>, path: PathId) ->
     own.is_some_and(|own| others.any(|other| share_a_network(own, other)))
 }
 
-/// All of them.
+/// Tells of all of them.
 ///
 /// Two modems of one make have the same address on two links. So where the gateways are the same, it is said only if answers
 /// have strayed; and not where our own addresses are the same.
-pub(super) fn find<'a>(
-    snapshot: &Snapshot<'a>,
-    strayed: Strayed,
-) -> impl Iterator<Item = Flux<'a>> {
-    let snapshot = *snapshot;
-    let pairs = (1..).zip(uplinks(snapshot)).flat_map(move |(next, one)| {
-        let others = uplinks(snapshot).skip(next);
-        others.map(move |other| (one, other))
-    });
-    pairs.filter_map(move |((first, one), (provider, other))| {
-        let harms = strayed.contains(first.slot) || strayed.contains(provider.slot);
-        if !share_a_network(one, other) || (one.gateway == other.gateway && !harms) {
-            return None;
+#[inline(never)]
+pub(super) fn each(snapshot: &Snapshot<'_>, strayed: Strayed, tell: &mut dyn FnMut(&Flux<'_>)) {
+    for (next, (first, one)) in (1..).zip(uplinks(*snapshot)) {
+        for (provider, other) in uplinks(*snapshot).skip(next) {
+            let harms = strayed.contains(first.slot) || strayed.contains(provider.slot);
+            if !share_a_network(one, other) || (one.gateway == other.gateway && !harms) {
+                continue;
+            }
+            let devices = [one, other].map(|uplink| uplink.device.as_str());
+            let open = devices.map(|at| Some(at).filter(|at| sysctl::answers_for_others(at)));
+            if open != [None, None] {
+                tell(&Flux {
+                    provider,
+                    devices,
+                    cure: Cure(open),
+                });
+            }
         }
-        let devices = [one, other].map(|uplink| uplink.device.as_str());
-        let open = devices.map(|device| Some(device).filter(|at| sysctl::answers_for_others(at)));
-        (open != [None, None]).then_some(Flux {
-            provider,
-            devices,
-            cure: Cure(open),
-        })
-    })
+    }
 }
 
 fn uplinks(snapshot: Snapshot<'_>) -> impl Iterator<Item = (&Provider, &Uplink)> {
@@ -99,19 +96,15 @@ fn uplinks(snapshot: Snapshot<'_>) -> impl Iterator<Item = (&Provider, &Uplink)>
 
 /// Warns of each.
 pub(super) fn warn(snapshot: &Snapshot<'_>, strayed: Strayed, warnings: &mut Warnings) {
-    for Flux {
-        provider,
-        devices: [one, other],
-        cure,
-    } in find(snapshot, strayed)
-    {
+    each(snapshot, strayed, &mut |flux| {
+        let ([one, other], cure) = (flux.devices, &flux.cure);
         let what = format_args!(
             "{one} and {other} are in one IPv4 network, and each answers ARP requests for the other's address: if they are \
              on one link, replies come in by the wrong one"
         );
         let cure = command(format_args!("{cure}"));
-        warnings.add("arp-flux", Some(&provider.id), what, cure);
-    }
+        warnings.add("arp-flux", Some(&flux.provider.id), what, cure);
+    });
 }
 
 fn share_a_network(one: &Uplink, other: &Uplink) -> bool {
