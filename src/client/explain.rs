@@ -288,6 +288,11 @@ impl Page<'_> {
                  `{delete} {metric}`."
             ));
         }
+        if let Some(device) = &path.reason.dropped {
+            self.say(format_args!(
+                " It comes back when this machine lets them in: see `nft list ruleset`, and rp_filter of {device}."
+            ));
+        }
         self.round(path);
         self.rounds(path);
         for (measure, level) in Measure::ALL.into_iter().zip(path.levels) {

@@ -6,10 +6,10 @@ use super::inspect::path;
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, Namespace, Settings, wait_until};
 
-const GATEWAYS: [&str; 2] = ["192.0.2.1", "192.0.2.254"];
+pub(super) const GATEWAYS: [&str; 2] = ["192.0.2.1", "192.0.2.254"];
 
 /// A lab with everything in one switch, in IPv4, and the switch. Of so many modems; with one, both providers use it.
-fn in_one_switch(modems: usize) -> (Lab, Namespace) {
+pub(super) fn in_one_switch(modems: usize) -> (Lab, Namespace) {
     let lab = Lab::builder().only_ipv4(1).only_ipv4(2).build();
     let switch = Namespace::new("switch");
     let id = switch.thread_id();
@@ -48,7 +48,7 @@ fn in_one_switch(modems: usize) -> (Lab, Namespace) {
     (lab, switch)
 }
 
-fn settings(lab: &Lab, gateways: [&str; 2]) -> Settings {
+pub(super) fn settings(lab: &Lab, gateways: [&str; 2]) -> Settings {
     let settings = Settings::learning(lab).without_section("check", "google6");
     (1..=2)
         .zip(gateways)

@@ -12,12 +12,14 @@
 //! | [`filters`] | reverse-path filters |
 //! | [`files`] | the configuration, the sticky file |
 //! | [`interfaces`] | netifd |
+//! | [`link`] | addresses of the router that are asked, two devices on one link |
 //! | [`room`] | too much of something |
 //! | [`rights`] | a kernel that refuses everything |
 
 mod files;
 mod filters;
 mod interfaces;
+mod link;
 mod neighbours;
 mod paths;
 mod rights;
@@ -349,6 +351,8 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         filters::ROWS,
         files::ROWS,
         interfaces::ROWS,
+        link::ROWS,
+        link::FLUX,
         room::OVERFLOWS,
         room::CHECKS,
         rights::ROWS,

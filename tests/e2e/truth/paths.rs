@@ -91,6 +91,51 @@ pub(super) const ROWS: &[Row] = &[
             relearn(stage.lab, 2);
         }),
     },
+    Row {
+        name: "no address: duplicate (DAD failed)",
+        of: V6,
+        what: "isp2 ipv6 is waiting since {T}: no address: duplicate (DAD failed).",
+        change: "It is ready as soon as eth2 has another one, or this one again when that host is gone.",
+        make: |stage| {
+            let own = stage.lab.provider(2).own(Family::V6);
+            let gateway = &stage.lab.provider(2).gateway;
+            gateway.ip(&format!("addr add {own}/64 dev line nodad"));
+            stage.lab.router.sysctl("ipv6/conf/eth2/accept_dad", 1);
+            stage.lab.router.sysctl("ipv6/conf/eth2/dad_transmits", 1);
+            stage.lab.router.ip(&format!(
+                "addr del {own}/64 dev eth2\naddr add {own}/64 dev eth2"
+            ));
+            vec![own.to_string()]
+        },
+        cure: Cure::Done(|stage| {
+            let own = stage.lab.provider(2).own(Family::V6);
+            let gateway = &stage.lab.provider(2).gateway;
+            gateway.ip(&format!("addr del {own}/64 dev line"));
+            stage.lab.router.ip(&format!(
+                "addr del {own}/64 dev eth2\naddr add {own}/64 dev eth2"
+            ));
+            relearn(stage.lab, 2);
+        }),
+    },
+    Row {
+        name: "answers arrive at DEVICE but are dropped on this machine (firewall or rp_filter)",
+        of: V6,
+        what: "isp2 ipv6 is offline since {T}: answers arrive at eth2 but are dropped on this machine (firewall or rp_filter).",
+        change: "It comes back when this machine lets them in: see `nft list ruleset`, and rp_filter of eth2.",
+        make: |stage| {
+            let drops = "table ip6 t {\nchain in {\ntype filter hook input priority 0\niifname eth2 drop\n}\n}\n";
+            stage.lab.router.feed(&["nft", "-f", "-"], drops);
+            Vec::new()
+        },
+        cure: Cure::Done(|stage| {
+            drop(
+                stage
+                    .lab
+                    .router
+                    .run(&["nft", "delete", "table", "ip6", "t"]),
+            )
+        }),
+    },
     // It has one, but not this.
     Row {
         name: "no address",
@@ -176,7 +221,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "pinned: not checked",
         of: V4,
-        what: "isp2 ipv4 is online since {T}. It carries ipv4 because it is pinned",
+        what: "isp2 ipv4 is online since {T}: pinned by hand. It carries ipv4 because it is pinned",
         change: "It carries ipv4 because it is pinned, until `failover use auto`; no provider is checked meanwhile. isp2 was pinned at ",
         make: |stage| {
             // It was good before another one was pinned: that is not why it is online now.
