@@ -30,9 +30,10 @@ pub fn check(file: &Path) -> Exit {
     });
     let mut errors = 0;
     if matches!(result, Ok(0)) {
-        errors = report_own(&config, file, &mut complaints);
+        let of_netifd = of_netifd(&config, file);
+        errors = report_own(&config, file, of_netifd.is_none(), &mut complaints);
         let complaints_of_here = [
-            of_netifd(&config, file),
+            of_netifd,
             of_group(&config, file),
             of_hooks(&config, file),
             of_pin(&config),
@@ -64,11 +65,11 @@ pub fn check(file: &Path) -> Exit {
 }
 
 /// Reports targets and gateways that are addresses of this machine, if it is the router; how many there are.
-fn report_own(config: &Config, file: &Path, complaints: &mut String) -> usize {
+fn report_own(config: &Config, file: &Path, netifd: bool, complaints: &mut String) -> usize {
     let Ok(mut requests) = Requests::open() else {
         return 0;
     };
-    if !is_router(config, &mut requests) {
+    if !is_router(config, netifd, &mut requests) {
         return 0;
     }
     let mut errors = 0;
@@ -98,7 +99,7 @@ fn report_own(config: &Config, file: &Path, complaints: &mut String) -> usize {
 }
 
 /// Whether the configuration is for this machine: it has a provider's device, or netifd, which an interface needs.
-fn is_router(config: &Config, requests: &mut Requests) -> bool {
+fn is_router(config: &Config, netifd: bool, requests: &mut Requests) -> bool {
     let mut mirror = Box::new(Mirror::new());
     mirror.watch(&|name| {
         for provider in config.enabled() {
@@ -109,7 +110,7 @@ fn is_router(config: &Config, requests: &mut Requests) -> bool {
     let _ = requests.dump(&mut mirror, Kinds::LINKS); // what is not shown is not here
     let is_here = |provider: &Provider| match provider.interfaces.is_empty() {
         true => !mirror.links().is_empty(),
-        false => is_installed("ubus"),
+        false => netifd,
     };
     config.enabled().any(is_here)
 }
