@@ -126,7 +126,7 @@ impl Journal {
         let recent = recent
             .take_while(|(_, old)| old.subject.family.is_some() && new.at <= old.at + FLAP_WINDOW);
         let mut akin = recent.filter(|(_, old)| old.is_akin(new));
-        let mut missing = if matches!(new.cause, Cause::Judged(_)) {
+        let mut missing = if matches!(new.cause, Cause::Judged(_) | Cause::Dropped(_)) {
             10
         } else {
             2

@@ -119,7 +119,12 @@ fn of_addresses() {
 /// One would be enough to know that others have a part in it.
 #[test]
 fn of_addresses_in_a_providers_network() {
-    in_lab(|| of_addresses_beside("addr add 2001:db8:a::ffff/48 dev eth1 nodad"));
+    in_lab(|| {
+        // The path's own address stays, also after a restart: it is preferred.
+        of_addresses_beside(
+            "addr add 2001:db8:a::ffff/48 dev eth1 nodad preferred_lft 0 valid_lft 3600",
+        );
+    });
 }
 
 /// Routes in `main`, as a routing daemon adds them.

@@ -176,6 +176,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
             ("reason", "string|null"),
             ("since_s", "whole"),
             ("address", "string|null"),
+            ("address_deprecated", "bool"),
             ("gateway", "string|null"),
             ("gateways", "whole"),
             ("metric", "whole|null"),

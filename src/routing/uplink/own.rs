@@ -134,14 +134,19 @@ impl<'a> Choice<'a> {
     }
 
     /// Whether a path can have this address. The kernel also chooses from other devices: that is right where a delegated
-    /// prefix is in use in the LAN, but not where the address is another provider's, nor where the device has one or is
-    /// about to have one.
+    /// prefix is in use in the LAN, but not where the address is another provider's or a tunnel's, nor where the device has
+    /// one or is about to have one, or where no router told of a way.
     fn is_possible(&self, own: IpAddr) -> bool {
         let here = |a: &&Address| a.device == self.link.index;
         if let Some(held) = self.held(own).find(here) {
             return held.is_usable() && !held.near;
         }
-        let theirs = |a: &Address| !a.is_usable() || self.mirror.is_watched_device(a.device);
+        let is_tunnel = |a: &Address| {
+            let mut links = self.mirror.links().iter();
+            links.any(|link| link.index == a.device && link.point_to_point)
+        };
+        let theirs =
+            |a: &Address| !a.is_usable() || self.mirror.is_watched_device(a.device) || is_tunnel(a);
         let is_local = matches!(own, IpAddr::V6(v6) if v6.is_unique_local());
         let mut ours = addresses(self.link, self.mirror);
         let has_one = ours.any(|a| Family::of(address_of(a)) == self.family && !a.near);
@@ -157,8 +162,8 @@ impl<'a> Choice<'a> {
                 ours == here && route.from.is_some_and(|from| contains(from, own))
             })
         };
-        let specific = self.learned.is_some_and(|route| route.from.is_some());
-        leads(true) || (!specific && !leads(false))
+        let plain = self.learned.is_some_and(|route| route.from.is_none());
+        leads(true) || (plain && !leads(false))
     }
 
     fn held(&self, own: IpAddr) -> impl Iterator<Item = &'a Address> {

@@ -200,10 +200,17 @@ fn an_address_of_the_lan_is_its_own_only_if_it_may_be_in_its_prefix() {
         name: "eth2".try_into().unwrap(),
         ..eth1()
     };
+    let wg0 = Link {
+        index: 10,
+        name: "wg0".try_into().unwrap(),
+        point_to_point: true,
+        ..eth1()
+    };
     let near = near("fe80::7/64");
     let chosen = |own: &str, addresses: &[Address], routes: &[Route]| {
         let mut mirror = mirror(eth1(), &[], &[]);
         mirror.record(Object::Link(eth2.clone()));
+        mirror.record(Object::Link(wg0.clone()));
         mirror.watch(&|name| {
             for device in ["eth1", "eth2"] {
                 name(crate::routing::mirror::Named::Device(
@@ -223,8 +230,11 @@ fn an_address_of_the_lan_is_its_own_only_if_it_may_be_in_its_prefix() {
     let own = "2001:db8:f00::1";
     let lan = in_lan("2001:db8:f00::1/64");
     assert_eq!(chosen(own, &[near, lan], &[route]), ip(own));
+    assert_eq!(chosen(own, &[near, lan], &[]), None, "no router told of it");
     let theirs = Address { device: 8, ..lan };
     assert_eq!(chosen(own, &[near, theirs], &[route]), None);
+    let tunnels = Address { device: 10, ..lan };
+    assert_eq!(chosen(own, &[near, tunnels], &[route]), None);
     let local = in_lan("fd00::1/64");
     assert_eq!(chosen("fd00::1", &[near, local], &[route]), None);
     let specific = |device, prefix: &str| Route {
