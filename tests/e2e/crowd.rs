@@ -12,7 +12,9 @@ use super::inspect::{counter, lookups, no_hole, path};
 use super::lab::capture::index;
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, meter, wait_until};
-use super::overflow::{assert_unaffected, batch, learned, relearn, settings, tables, warning};
+use super::overflow::{
+    Before, assert_unaffected, batch, learned, relearn, settings, tables, warning,
+};
 use super::{SOON, leads, leads_in, online_with};
 
 /// Pages that vary with the stack and with answers to clients.
@@ -28,7 +30,7 @@ fn beside(come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     let lab = learned();
     let mut daemon = online_with(&lab, &settings(&lab));
     assert!(leads(&lab, 1));
-    let (before, alone) = (tables(&lab), memory(&daemon));
+    let (before, alone) = (Before::now(&lab, &daemon), memory(&daemon));
     let lookups = lookups(&lab);
     come(&lab);
     let nothing = |daemon: &Daemon| {
@@ -49,7 +51,7 @@ fn beside(come: impl Fn(&Lab), go: impl Fn(&Lab)) {
     lab.upstream_returns(1);
     assert!(leads(&lab, 1), "{}", daemon.log());
     go(&lab);
-    let told = || warning(&daemon).is_none() && tables(&lab) == before;
+    let told = || warning(&daemon).is_none() && tables(&lab) == before.tables;
     assert!(wait_until(SOON, told), "{}", daemon.log());
 }
 
