@@ -238,7 +238,7 @@ impl Check {
     }
 
     /// The host that it asks, where that is known by its address: of a name, the resolver.
-    pub(crate) fn asked(&self) -> Option<IpAddr> {
+    pub fn asked(&self) -> Option<IpAddr> {
         match self.kind.way() {
             Way::Link(neighbour) => neighbour,
             _ => self.kind.host(),
@@ -343,7 +343,7 @@ impl Config {
     }
 
     /// The bit of one of these checks in `Provider::checks`; 0 for another.
-    pub(crate) fn bit_of(&self, check: &Check) -> u32 {
+    pub fn bit_of(&self, check: &Check) -> u32 {
         let mut checks = self.checks.iter();
         let number = checks.position(|other| core::ptr::eq(other, check));
         number.map_or(0, |number| 1 << number)

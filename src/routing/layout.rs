@@ -216,8 +216,10 @@ impl Wanted {
             let verdict = RuleVerdict::Lookup(TABLE_LOCAL);
             self.add_rule(situation, first.saturating_sub(1), Selector::All, verdict);
         }
-        let specific = RuleVerdict::LookupSpecific(TABLE_MAIN);
-        self.add_rule(situation, first + pref::SPECIFIC, Selector::All, specific);
+        if !situation.ends_at_once() {
+            let specific = RuleVerdict::LookupSpecific(TABLE_MAIN);
+            self.add_rule(situation, first + pref::SPECIFIC, Selector::All, specific);
+        }
         for (hop, provider, _) in situation.hops().filter(|(hop, _, _)| hop.steered) {
             if let (Some(mark), Some(table)) = (provider.mark, situation.tables.of(hop.slot)) {
                 self.add_provider_rule(
@@ -321,6 +323,13 @@ impl<'a> Situation<'a> {
             let taken = matches!(uplink.waiting, Some(Waiting::DeviceTaken(_)));
             (!uplink.device.is_empty() && !taken).then_some((provider, uplink))
         })
+    }
+
+    /// Whether the look-up of our first rule would end at a default route that refuses, as no path has one to stand before it.
+    /// Nothing of ours leads anywhere then, and rules of others must be reached.
+    fn ends_at_once(&self) -> bool {
+        let effect = error_effect(self.routes, self.family, &self.config.globals);
+        matches!(effect, Some((_, ErrorEffect::Passed))) && self.hops().next().is_none()
     }
 
     /// Whether another's rule for all packets looks a table of the kernel's up, before this preference.

@@ -71,6 +71,34 @@ fn it_comes_and_goes_while_the_daemon_runs() {
     });
 }
 
+/// No path can have a route: nothing of ours can stand before it, and a VPN's rule is reached all the same.
+#[test]
+fn without_a_way_of_ours_a_vpn_works() {
+    in_lab(|| {
+        for family in Family::ALL {
+            let lab = Lab::new();
+            let mut daemon = online(&lab);
+            lab.router.batch(
+                family,
+                "route add unreachable default metric 1024
+                 route add default dev lan0 table 300
+                 rule add pref 32764 not fwmark 0x7 lookup 300",
+            );
+            let by_vpn = || ways(&lab, family)[0].as_deref() == Some("lan0");
+            assert!(wait_until(SOON, by_vpn), "{family} {}", daemon.log());
+            for number in [1, 2] {
+                lab.device_down(number);
+                daemon.wait_for(&format!("isp{number}"), family.name(), "waiting");
+            }
+            assert!(wait_until(SOON, by_vpn), "{family} {}", daemon.log());
+            daemon.kill9();
+            daemon.launch();
+            daemon.must(&["status"]);
+            assert!(wait_until(SOON, by_vpn), "{family} {}", daemon.log());
+        }
+    });
+}
+
 /// A route that refuses with a low metric leaves little room before it. The metrics that DHCP clients and network managers use
 /// are not taken: an `ip route add` of theirs is not refused ("File exists"), whatever is there first.
 #[test]

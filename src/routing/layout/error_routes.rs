@@ -163,6 +163,24 @@ mod tests {
     }
 
     #[test]
+    fn without_a_way_of_ours_rules_of_others_are_reached() {
+        for family in Family::ALL {
+            let mut scene = scene(family, &[refusing(family, 1024)]);
+            let begins = |scene: &mut Scene| {
+                let rules = &scene.wanted().rules;
+                rules.iter().any(|rule| rule.pref == 17600)
+            };
+            assert!(begins(&mut scene));
+            for uplink in &mut scene.uplinks {
+                uplink.routable = false;
+            }
+            assert!(!begins(&mut scene));
+            scene.foreign.clear();
+            assert!(begins(&mut scene));
+        }
+    }
+
+    #[test]
     fn metrics_of_others_are_left_to_them() {
         for family in Family::ALL {
             let taken = [103, 98].map(|metric| foreign_default(family, TABLE_MAIN, metric));
