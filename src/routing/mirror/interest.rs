@@ -35,20 +35,21 @@ pub type EachNamed<'a> = dyn Fn(&mut dyn FnMut(Named)) + 'a;
 #[derive(Debug)]
 #[repr(C)] // what is small stands at the beginning of a list
 pub(crate) struct Interest {
+    /// there are more such devices than there is room for in `leading`
+    leads_more: bool,
+    /// all rules concern us from this far before [`CATCH_ALL_MAX`] on
+    before_last: u32,
     tables: Vec<u32, { PROVIDERS_MAX + 1 }>,
     /// the numbers of `devices`, as far as they exist
     numbers: Vec<u32, PATHS_MAX>,
+    devices: Vec<NameHash, PATHS_MAX>,
     /// the numbers of the devices by which default routes of others lead in `main` or in a table of ours
     leading: Vec<u32, LEADING_MAX>,
     addresses: Vec<IpAddr, PATHS_MAX>,
     /// the networks of `numbers`
     networks: Vec<Prefix, PATHS_MAX>,
-    devices: Vec<NameHash, PATHS_MAX>,
+    /// mostly none: its page of memory is not touched then
     prefixes: Vec<Prefix, PATHS_MAX>,
-    /// there are more such devices than there is room for
-    leads_more: bool,
-    /// all rules concern us from this far before [`CATCH_ALL_MAX`] on
-    before_last: u32,
 }
 
 /// How much a thing concerns us. A higher class takes the room of a lower one.
@@ -141,7 +142,9 @@ impl Interest {
         self.tables.clear();
         self.addresses.clear();
         self.devices.clear();
-        self.prefixes.clear();
+        if !self.prefixes.is_empty() {
+            self.prefixes.clear();
+        }
         // There is room for as many as there may be.
         each(&mut |named| match named {
             Named::Table(table) => drop(self.tables.push(table)),
