@@ -19,7 +19,7 @@
 //! | 32.. | zero |
 
 use super::seal::hash;
-use smoltcp::wire::{Icmpv4Message, Icmpv4Packet, Icmpv6Message};
+use smoltcp::wire::Icmpv4Packet;
 
 use crate::limits::PATH_CHECKS_MAX;
 use crate::types::{Family, Instant, Round};
@@ -86,18 +86,19 @@ pub(crate) struct Types {
     pub(crate) protocol: u8,
 }
 
-pub(crate) fn types(family: Family) -> Types {
+/// RFC 792 and RFC 4443.
+pub(crate) const fn types(family: Family) -> Types {
     match family {
         Family::V4 => Types {
-            request: Icmpv4Message::EchoRequest.into(),
-            reply: Icmpv4Message::EchoReply.into(),
-            unreachable: Icmpv4Message::DstUnreachable.into(),
+            request: 8,
+            reply: 0,
+            unreachable: 3,
             protocol: 1,
         },
         Family::V6 => Types {
-            request: Icmpv6Message::EchoRequest.into(),
-            reply: Icmpv6Message::EchoReply.into(),
-            unreachable: Icmpv6Message::DstUnreachable.into(),
+            request: 128,
+            reply: 129,
+            unreachable: 1,
             protocol: 58,
         },
     }
