@@ -1,8 +1,9 @@
-//! Bytes ↔ meaning: what goes over wires and into files. Formats are smoltcp's, postcard's, and [`codec`]'s.
+//! Bytes ↔ meaning: what goes over wires and into files. DNS is smoltcp's, the saved state is postcard's.
 //!
 //! | module | job |
 //! |---|---|
 //! | [`icmp`] | probes and their answers |
+//! | `checksum` | of Internet messages |
 //! | [`control`] | what daemon and client say to each other |
 //! | [`snapshot`] | how things stand, as types; the field names of `status --json` |
 //! | [`codec`] | the fields of a control message ↔ bytes |
@@ -17,6 +18,7 @@
 //! | [`journal`] | the kinds and causes of the journal |
 //! | [`saved_state`] | the state that a run leaves to the next one |
 
+mod checksum;
 pub mod codec;
 pub mod control;
 pub mod decimal;
