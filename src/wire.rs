@@ -3,7 +3,6 @@
 //! | module | job |
 //! |---|---|
 //! | [`icmp`] | probes and their answers |
-//! | `checksum` | of Internet messages |
 //! | [`control`] | what daemon and client say to each other |
 //! | [`snapshot`] | how things stand, as types; the field names of `status --json` |
 //! | [`codec`] | the fields of a control message ↔ bytes |
@@ -14,11 +13,11 @@
 //! | [`frame`] | a control message → one frame, and back |
 //! | [`json`] | a streaming JSON parser |
 //! | [`netifd`] | the interface dump of OpenWrt's netifd |
+//! | `parts` | messages as parts in a row, and their checksum |
 //! | `seal` | a keyed hash, which authenticates probes |
 //! | [`journal`] | the kinds and causes of the journal |
 //! | [`saved_state`] | the state that a run leaves to the next one |
 
-mod checksum;
 pub mod codec;
 pub mod control;
 pub mod decimal;
@@ -30,6 +29,7 @@ pub mod journal;
 pub mod json;
 pub mod neighbour;
 pub mod netifd;
+mod parts;
 pub mod saved_state;
 pub(crate) mod seal;
 pub mod snapshot;

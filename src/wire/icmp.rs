@@ -18,7 +18,7 @@
 //! | 24..32 | time of sending in microseconds of the monotonic clock, big-endian |
 //! | 32.. | zero |
 
-use super::checksum::checksum;
+use super::parts::{checksum, write};
 use super::seal::hash;
 use crate::limits::PATH_CHECKS_MAX;
 use crate::types::{Family, Instant, Round};
@@ -125,12 +125,7 @@ pub fn request<'b>(
     if family == Family::V4 {
         [header[2], header[3]] = checksum(&[&header, &seal, &contents]).to_be_bytes();
     }
-    let mut places = message.iter_mut();
-    for part in [&header[..], &seal, &contents] {
-        for (byte, place) in part.iter().zip(&mut places) {
-            *place = *byte;
-        }
-    }
+    write(&[&header, &seal, &contents], message);
     message
 }
 

@@ -7,9 +7,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use heapless::Vec;
-
-use super::checksum::checksum;
+use super::parts::{checksum, write};
 use crate::types::Family;
 
 /// Bytes of the longest request, without the link header.
@@ -46,7 +44,8 @@ pub struct Asker {
 /// A request, and its destination on the link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    bytes: Vec<u8, QUESTION_MAX>,
+    bytes: [u8; QUESTION_MAX],
+    length: usize,
     /// the destination's link-layer address
     pub to: LinkAddress,
 }
@@ -54,16 +53,13 @@ pub struct Question {
 impl Question {
     /// Its bytes, without the link header.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 
     fn of(parts: &[&[u8]], to: LinkAddress) -> Question {
-        let mut bytes = Vec::new();
-        for part in parts {
-            // There is room for the longest.
-            bytes.extend_from_slice(part).unwrap_or_default();
-        }
-        Question { bytes, to }
+        let mut bytes = [0; QUESTION_MAX];
+        let length = write(parts, &mut bytes);
+        Question { bytes, length, to }
     }
 }
 

@@ -1,4 +1,17 @@
-//! The Internet checksum (RFC 1071).
+//! Messages as parts, one after the other: writing them, and their Internet checksum (RFC 1071).
+
+/// Writes the parts to a buffer, which has room for them; returns their length.
+pub(super) fn write(parts: &[&[u8]], buffer: &mut [u8]) -> usize {
+    let mut length = 0;
+    for part in parts {
+        let end = length + part.len();
+        if let Some(place) = buffer.get_mut(length..end) {
+            place.copy_from_slice(part);
+            length = end;
+        }
+    }
+    length
+}
 
 /// The checksum of these bytes; 0 if they contain theirs, and it is right. Each part but the last has an even length.
 pub(super) fn checksum(parts: &[&[u8]]) -> u16 {
