@@ -147,7 +147,7 @@ fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
     match id {
         Some(id) => {
             make_directories(directory).map_err(|e| FileError::new("create", directory, e))?;
-            replace(path, id).map_err(|e| FileError::new("write", path, e))?;
+            replace(directory, path, id).map_err(|e| FileError::new("write", path, e))?;
         }
         None => match fs::remove_file(path) {
             Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -162,12 +162,12 @@ fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
 }
 
 /// Writes a file beside it, and renames that over it: a reader never finds a partial id.
-fn replace(path: &Path, id: &str) -> io::Result<()> {
+fn replace(directory: &Path, path: &Path, id: &str) -> io::Result<()> {
     let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
     let mut unfinished = std::ffi::OsString::from(".");
     unfinished.push(name);
     unfinished.push(".tmp");
-    let unfinished = path.with_file_name(unfinished);
+    let unfinished = directory.join(unfinished);
     // It may be left by a process that was killed. A newly created file is certainly no link.
     let _ = fs::remove_file(&unfinished);
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
