@@ -71,10 +71,11 @@ impl Entry {
 
     /// Whether both are the same transition. Of judged rounds, the details may differ.
     fn repeats(&self, other: &Entry) -> bool {
-        let judged = |entry: &Entry| matches!(entry.cause, Cause::Judged(_));
-        self.kind == other.kind
-            && self.subject == other.subject
-            && (self.cause == other.cause || judged(self) && judged(other))
+        let same_cause = match (&self.cause, &other.cause) {
+            (Cause::Judged(_), Cause::Judged(_)) => true,
+            (of, with) => of == with,
+        };
+        same_cause && self.kind == other.kind && self.subject == other.subject
     }
 }
 
