@@ -128,11 +128,14 @@ pub(super) fn read_addresses(options: &mut Options<'_, '_, '_>, provider: &mut P
     }
 }
 
+/// An address, and its network if that is given.
+type Host = (IpAddr, Option<Prefix>);
+
 /// Reads the addresses of an option, one a family, with their lines, and networks if those are given.
 fn read_hosts(
     options: &mut Options<'_, '_, '_>,
     name: &str,
-    parse: fn(&str) -> Expected<(IpAddr, Option<Prefix>)>,
+    parse: fn(&str) -> Expected<Host>,
     hosts: &mut PerFamily<Option<IpAddr>>,
     lines: &mut PerFamily<u32>,
     networks: &mut PerFamily<Option<Prefix>>,
