@@ -1,4 +1,4 @@
-//! Bytes ↔ meaning: what goes over wires and into files. Formats are smoltcp's, postcard's, and [`codec`]'s.
+//! Bytes ↔ meaning: what goes over wires and into files. DNS is smoltcp's, the saved state is postcard's.
 //!
 //! | module | job |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | [`frame`] | a control message → one frame, and back |
 //! | [`json`] | a streaming JSON parser |
 //! | [`netifd`] | the interface dump of OpenWrt's netifd |
+//! | `parts` | messages as parts in a row, and their checksum |
 //! | `seal` | a keyed hash, which authenticates probes |
 //! | [`journal`] | the kinds and causes of the journal |
 //! | [`saved_state`] | the state that a run leaves to the next one |
@@ -28,6 +29,7 @@ pub mod journal;
 pub mod json;
 pub mod neighbour;
 pub mod netifd;
+mod parts;
 pub mod saved_state;
 pub(crate) mod seal;
 pub mod snapshot;

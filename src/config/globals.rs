@@ -6,7 +6,7 @@ use crate::limits::{
     RULE_PREFS,
 };
 use crate::option::section::{Given, Options};
-use crate::option::value;
+use crate::option::value::{self, Expected};
 use crate::types::{Duration, Metric, POLICY_TABLE_FIRST, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 
 /// Resolves the name of a routing table to its number.
@@ -21,18 +21,30 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
     let table = options.parse("table", |text| table_number(text, tables));
     globals.table = table.or(globals.table);
     preferences(options, globals);
-    if let Given::Is(path, _) = options.parse("sticky_file", value::file) {
-        globals.sticky_file = path;
-    }
-    if let Given::Is(path, _) = options.parse("state_dir", value::directory) {
-        globals.state_dir = path;
-    }
-    if let Given::Is(group, _) = options.parse("control_group", value::group) {
-        globals.control_group = group;
-    }
-    if let Given::Is(path, _) = options.parse("hooks_dir", value::directory) {
-        globals.hooks_dir = path;
-    }
+    set(
+        options,
+        "sticky_file",
+        value::file,
+        &mut globals.sticky_file,
+    );
+    set(
+        options,
+        "state_dir",
+        value::directory,
+        &mut globals.state_dir,
+    );
+    set(
+        options,
+        "control_group",
+        value::group,
+        &mut globals.control_group,
+    );
+    set(
+        options,
+        "hooks_dir",
+        value::directory,
+        &mut globals.hooks_dir,
+    );
     let last_resort = options.choice(
         "last_resort",
         &[
@@ -42,7 +54,7 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
         ],
     );
     globals.last_resort = last_resort.or(globals.last_resort);
-    globals.preempt = options.parse("preempt", preempt).or(globals.preempt);
+    set(options, "preempt", preempt, &mut globals.preempt);
     let obeys = options.choice(
         "yield",
         &[("auto", Yield::Auto), ("1", Yield::All), ("0", Yield::None)],
@@ -63,6 +75,18 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
         ],
     );
     globals.syslog_level = level.or(globals.syslog_level);
+}
+
+/// Sets an option's value, if it is given and valid. One for all values of a type.
+fn set<T>(
+    options: &mut Options<'_, '_, '_>,
+    name: &str,
+    parse: fn(&str) -> Expected<T>,
+    place: &mut T,
+) {
+    if let Given::Is(value, _) = options.parse(name, parse) {
+        *place = value;
+    }
 }
 
 /// The preferences of our rules.
@@ -96,7 +120,7 @@ fn preferences(options: &mut Options<'_, '_, '_>, globals: &mut Globals) {
 }
 
 /// `0` is refused because it is ambiguous: as a boolean it means never, as a duration at once.
-fn preempt(text: &str) -> value::Expected<Preempt> {
+fn preempt(text: &str) -> Expected<Preempt> {
     match text {
         "1" => Ok(Preempt::After(Duration::from_secs(1))),
         "0" => Err("expected yes, no, or a duration above 0, as 30s"),
@@ -114,7 +138,7 @@ fn preempt(text: &str) -> value::Expected<Preempt> {
 }
 
 /// The number of a table that the daemon may use as its own, or `main`.
-pub(super) fn table_number(text: &str, tables: Tables<'_>) -> value::Expected<u32> {
+pub(super) fn table_number(text: &str, tables: Tables<'_>) -> Expected<u32> {
     let number = match text {
         "main" => Some(TABLE_MAIN),
         "default" => Some(TABLE_DEFAULT),

@@ -6,7 +6,7 @@ use super::globals::{Tables, table_number};
 use super::{Check, Globals, Profile, Provider, RtTable};
 use crate::limits::INTERFACES_MAX;
 use crate::option::section::{Given, Options};
-use crate::option::value;
+use crate::option::value::{self, Expected};
 use crate::types::{Family, GivenDevice, Name, PerFamily, Prefix, Slot, TABLE_MAIN};
 
 /// A provider without options.
@@ -95,38 +95,21 @@ struct Lines {
 pub(super) fn read_addresses(options: &mut Options<'_, '_, '_>, provider: &mut Provider) {
     let mut lines = Lines::default();
     let mut learned: PerFamily<Option<Prefix>> = PerFamily { v4: None, v6: None };
-    options.each_word(
+    read_hosts(
+        options,
         "address",
-        &mut |options, word, line| match value::address_in_network(word) {
-            Ok((address, network)) => {
-                let family = Family::of(address);
-                let place = &mut provider.address[family];
-                if once(options, place, address, "address", word, line) {
-                    learned[family] = network;
-                    lines.address[family] = line;
-                }
-            }
-            Err(expected) => options.refuse("address", word, line, expected),
-        },
+        value::address_in_network,
+        &mut provider.address,
+        &mut lines.address,
+        &mut learned,
     );
-    options.each_word(
+    read_hosts(
+        options,
         "gateway",
-        &mut |options, word, line| match value::address(word) {
-            Ok(gateway) => {
-                let family = Family::of(gateway);
-                if once(
-                    options,
-                    &mut provider.gateway[family],
-                    gateway,
-                    "gateway",
-                    word,
-                    line,
-                ) {
-                    lines.gateway[family] = line;
-                }
-            }
-            Err(expected) => options.refuse("gateway", word, line, expected),
-        },
+        |word| Ok((value::address(word)?, None)),
+        &mut provider.gateway,
+        &mut lines.gateway,
+        &mut PerFamily::default(),
     );
     options.each_word(
         "network",
@@ -143,6 +126,30 @@ pub(super) fn read_addresses(options: &mut Options<'_, '_, '_>, provider: &mut P
         *network = network.or(learned[family]);
         compare_addresses(options, provider, family, &lines);
     }
+}
+
+/// An address, and its network if that is given.
+type Host = (IpAddr, Option<Prefix>);
+
+/// Reads the addresses of an option, one a family, with their lines, and networks if those are given.
+fn read_hosts(
+    options: &mut Options<'_, '_, '_>,
+    name: &str,
+    parse: fn(&str) -> Expected<Host>,
+    hosts: &mut PerFamily<Option<IpAddr>>,
+    lines: &mut PerFamily<u32>,
+    networks: &mut PerFamily<Option<Prefix>>,
+) {
+    options.each_word(name, &mut |options, word, line| match parse(word) {
+        Ok((host, network)) => {
+            let family = Family::of(host);
+            if once(options, &mut hosts[family], host, name, word, line) {
+                networks[family] = network;
+                lines[family] = line;
+            }
+        }
+        Err(expected) => options.refuse(name, word, line, expected),
+    });
 }
 
 /// Sets the value of a family; reports a second value.

@@ -32,9 +32,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// The kernel's boot ID (random(4)).
 pub fn boot_id() -> Result<BootId, FileError> {
     let mut text = [0; 36];
-    open_to_read(BOOT_ID)
-        .and_then(|mut file| file.read_exact(&mut text))
-        .map_err(|e| FileError::new("read", BOOT_ID, e).advise("mount /proc"))?;
+    fill(&mut text, BOOT_ID, "mount /proc")?;
     BootId::parse(&text).ok_or_else(|| {
         FileError::new("read", BOOT_ID, std::io::ErrorKind::InvalidData.into())
             .advise("mount /proc")
@@ -46,10 +44,14 @@ const RANDOM: &str = "/dev/urandom";
 /// Random bytes from the kernel (urandom(4)).
 pub fn random<const N: usize>() -> Result<[u8; N], FileError> {
     let mut bytes = [0; N];
-    open_to_read(RANDOM)
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(|e| FileError::new("read", RANDOM, e).advise("mount /dev"))?;
+    fill(&mut bytes, RANDOM, "mount /dev")?;
     Ok(bytes)
+}
+
+fn fill(bytes: &mut [u8], file: &'static str, advice: &'static str) -> Result<(), FileError> {
+    open_to_read(file)
+        .and_then(|mut file| file.read_exact(bytes))
+        .map_err(|e| FileError::new("read", file, e).advise(advice))
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@
 //! | [`table_names`] | names of routing tables and groups |
 //! | [`open`] | opens and makes them |
 //! | [`lines`] | small text files, line by line |
+//! | `listing` | the files of a directory |
 //! | [`error`] | a failed file operation, its cause, and the advice |
 
 pub mod config_file;
 pub mod error;
 pub mod lines;
+pub(crate) mod listing;
 pub mod lock;
 pub mod open;
 pub mod path_watch;

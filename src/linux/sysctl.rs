@@ -3,11 +3,10 @@
 //! All are per device under `net.ipv4.conf` (Documentation/networking/ip-sysctl.rst). Some are combined with `all`.
 
 use std::fmt;
-use std::io::Read;
 
 use heapless::String;
 
-use super::file::open::open_to_read;
+use super::file::open::read_text;
 use crate::text::text;
 
 /// Longer than a path with any name of a device and an option.
@@ -38,11 +37,7 @@ fn either(device: &str, option: &str) -> Option<bool> {
 
 fn read(device: &str, option: &str) -> Option<u8> {
     let path: String<PATH_MAX> = text(format_args!("{ROOT}/{device}/{option}"));
-    let mut file = open_to_read(path.as_str()).ok()?;
-    let mut value = [0; 8];
-    let length = file.read(&mut value).ok()?;
-    let value = std::str::from_utf8(value.get(..length)?).ok()?;
-    value.trim().parse().ok()
+    read_text(&path, &mut [0; 8])?.parse().ok()
 }
 
 /// Shown as the command that sets a device's option: `sysctl -w net.ipv4.conf.eth1.rp_filter=2`.

@@ -11,9 +11,10 @@ use core::net::IpAddr;
 use heapless::Vec;
 
 use smoltcp::wire::{
-    DnsFlags, DnsOpcode, DnsPacket, DnsQueryType, DnsQuestion, DnsRecord, DnsRecordData, DnsRepr,
+    DnsFlags, DnsOpcode, DnsPacket, DnsQueryType, DnsQuestion, DnsRecord, DnsRecordData,
 };
 
+use super::parts::write;
 use crate::limits::HOST_MAX;
 use crate::types::Family;
 
@@ -98,18 +99,14 @@ pub fn is_name(text: &str) -> bool {
 /// Writes a query; returns its length.
 pub fn query(question: &Question<'_>, buffer: &mut [u8; QUERY_MAX]) -> usize {
     let mut name = [0; HOST_MAX + 2];
-    let repr = DnsRepr {
-        transaction_id: question.id,
-        opcode: DnsOpcode::Query,
-        flags: DnsFlags::RECURSION_DESIRED,
-        question: DnsQuestion {
-            name: labels(question.name, &mut name),
-            type_: question.record.wire(),
-        },
-    };
-    let length = repr.buffer_len();
-    repr.emit(&mut DnsPacket::new_unchecked(&mut buffer[..length]));
-    length
+    let parts: [&[u8]; 5] = [
+        &question.id.to_be_bytes(),
+        &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0], // recursion desired; one question
+        labels(question.name, &mut name),
+        &u16::from(question.record.wire()).to_be_bytes(),
+        &[0, 1], // the Internet
+    ];
+    write(&parts, buffer)
 }
 
 /// Parses a message from the server; `look_for` is an address that is expected among the records.

@@ -1,7 +1,7 @@
 //! ICMP and ICMPv6 echo: requests and replies of probes (RFC 792, RFC 4443).
 //!
 //! The echo messages of the two families differ in their type and in the checksum; all other fields have the same
-//! offsets, so smoltcp's ICMPv4 view serves for both.
+//! offsets: type and code, the checksum, the identifier, the sequence number.
 //!
 //! Checksums: in IPv4 the checksum covers only the message. It is computed and verified here, because the kernel passes
 //! unverified messages to raw sockets. In ICMPv6 it also covers the source address, which the kernel chooses later: the
@@ -18,9 +18,8 @@
 //! | 24..32 | time of sending in microseconds of the monotonic clock, big-endian |
 //! | 32.. | zero |
 
+use super::parts::{checksum, write};
 use super::seal::hash;
-use smoltcp::wire::{Icmpv4Message, Icmpv4Packet, Icmpv6Message};
-
 use crate::limits::PATH_CHECKS_MAX;
 use crate::types::{Family, Instant, Round};
 
@@ -86,18 +85,19 @@ pub(crate) struct Types {
     pub(crate) protocol: u8,
 }
 
-pub(crate) fn types(family: Family) -> Types {
+/// RFC 792 and RFC 4443.
+pub(crate) const fn types(family: Family) -> Types {
     match family {
         Family::V4 => Types {
-            request: Icmpv4Message::EchoRequest.into(),
-            reply: Icmpv4Message::EchoReply.into(),
-            unreachable: Icmpv4Message::DstUnreachable.into(),
+            request: 8,
+            reply: 0,
+            unreachable: 3,
             protocol: 1,
         },
         Family::V6 => Types {
-            request: Icmpv6Message::EchoRequest.into(),
-            reply: Icmpv6Message::EchoReply.into(),
-            unreachable: Icmpv6Message::DstUnreachable.into(),
+            request: 128,
+            reply: 129,
+            unreachable: 1,
             protocol: 58,
         },
     }
@@ -114,22 +114,18 @@ pub fn request<'b>(
     let length = HEADER_LEN + usize::from(size.clamp(PAYLOAD_LEN, PAYLOAD_MAX));
     let message = &mut buffer[..length];
     message.fill(0);
-    let mut packet = Icmpv4Packet::new_unchecked(&mut *message);
-    packet.set_msg_type(types(family).request.into());
-    packet.set_echo_ident(identity.identifier);
-    packet.set_echo_seq_no(sequence(probe.round));
-    let payload = packet.data_mut();
-    payload[16..20].copy_from_slice(&probe.round.0.to_be_bytes());
-    payload[20] = probe.check;
-    payload[24..32].copy_from_slice(&probe.sent.total_micros().to_be_bytes());
-    if let Some((place, rest)) = payload.split_first_chunk_mut::<16>()
-        && let Some(contents) = rest.first_chunk::<16>()
-    {
-        *place = seal(identity, contents);
-    }
+    let sent_us = probe.sent.total_micros().cast_unsigned();
+    let contents =
+        u128::from(probe.round.0) << 96 | u128::from(probe.check) << 88 | u128::from(sent_us);
+    let contents = contents.to_be_bytes();
+    let seal = seal(identity, &contents);
+    let [i, j] = identity.identifier.to_be_bytes();
+    let [s, t] = sequence(probe.round).to_be_bytes();
+    let mut header = [types(family).request, 0, 0, 0, i, j, s, t];
     if family == Family::V4 {
-        packet.fill_checksum();
+        [header[2], header[3]] = checksum(&[&header, &seal, &contents]).to_be_bytes();
     }
+    write(&[&header, &seal, &contents], message);
     message
 }
 
@@ -145,29 +141,29 @@ pub fn parse(
         Family::V4 => after_ipv4_header(received).ok_or(Rejected::Malformed)?,
         Family::V6 => received,
     };
-    let packet = Icmpv4Packet::new_checked(message).map_err(|_| Rejected::Malformed)?;
+    let (header, data) = message.split_first_chunk().ok_or(Rejected::Malformed)?;
+    let &[kind, code, _, _, i, j, s, t]: &[u8; HEADER_LEN] = header;
     let types = types(family);
-    let kind = u8::from(packet.msg_type());
     if kind == types.unreachable {
         return Err(quotation(family, identity, message).unwrap_or(Rejected::NotReply));
     }
     if kind != types.reply {
         return Err(Rejected::NotReply);
     }
-    if packet.echo_ident() != identity.identifier {
+    if [i, j] != identity.identifier.to_be_bytes() {
         return Err(Rejected::Identifier);
     }
-    if packet.msg_code() != 0 || (family == Family::V4 && !packet.verify_checksum()) {
+    if code != 0 || (family == Family::V4 && checksum(&[message]) != 0) {
         return Err(Rejected::Malformed);
     }
-    let (its_seal, contents, probe) = payload(packet.data()).ok_or(Rejected::Malformed)?;
+    let (its_seal, contents, probe) = payload(data).ok_or(Rejected::Malformed)?;
     if !same(its_seal, &seal(identity, contents)) {
         return Err(Rejected::Token);
     }
-    if packet.echo_seq_no() != sequence(probe.round) {
+    if [s, t] != sequence(probe.round).to_be_bytes() {
         return Err(Rejected::Sequence);
     }
-    let size = u16::try_from(packet.data().len()).map_err(|_| Rejected::Malformed)?;
+    let size = u16::try_from(data.len()).map_err(|_| Rejected::Malformed)?;
     Ok((probe, size))
 }
 
@@ -218,10 +214,10 @@ fn quotation(family: Family, identity: &Identity, error: &[u8]) -> Option<Reject
         Family::V6 => (*quoted.get(6)?, quoted.get(IPV6_HEADER_LEN..)?),
     };
     let types = types(family);
-    let packet = Icmpv4Packet::new_checked(message).ok()?;
+    let &[kind, _, _, _, i, j, _, _] = message.first_chunk::<HEADER_LEN>()?;
     let ours = protocol == types.protocol
-        && u8::from(packet.msg_type()) == types.request
-        && packet.echo_ident() == identity.identifier;
+        && kind == types.request
+        && [i, j] == identity.identifier.to_be_bytes();
     ours.then_some(Rejected::Unreachable { code })
 }
 
@@ -233,6 +229,7 @@ fn same(a: &[u8; 16], b: &[u8; 16]) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use smoltcp::wire::Icmpv4Packet;
     use std::vec::Vec;
 
     use super::*;

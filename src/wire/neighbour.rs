@@ -7,11 +7,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use smoltcp::wire::{
-    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, Icmpv6Message, Icmpv6Packet, IpProtocol,
-    Ipv6Packet, NdiscNeighborFlags,
-};
-
+use super::parts::{checksum, write};
 use crate::types::Family;
 
 /// Bytes of the longest request, without the link header.
@@ -20,6 +16,13 @@ pub const QUESTION_MAX: usize = IPV6_HEADER_LEN + SOLICITATION_LEN;
 pub const ANSWER_MAX: usize = 128;
 
 const ARP_LEN: usize = 28;
+/// Ethernet and IPv4, with addresses of 6 and 4 bytes.
+const ARP_FORMAT: [u8; 6] = [0, 1, 8, 0, 6, 4];
+/// The protocol number of ICMPv6, and its messages.
+const ICMPV6: u8 = 58;
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
+const UNSPECIFIED: [u8; 16] = Ipv6Addr::UNSPECIFIED.octets();
 const IPV6_HEADER_LEN: usize = 40;
 /// Length of a solicitation with one option, our link-layer address.
 const SOLICITATION_LEN: usize = 24 + 8;
@@ -52,6 +55,12 @@ impl Question {
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
+
+    fn of(parts: &[&[u8]], to: LinkAddress) -> Question {
+        let mut bytes = [0; QUESTION_MAX];
+        let length = write(parts, &mut bytes);
+        Question { bytes, length, to }
+    }
 }
 
 /// The request for the neighbour with this address.
@@ -75,33 +84,25 @@ fn arp_request(asker: &Asker, target: Ipv4Addr) -> Question {
         Some(IpAddr::V4(own)) => own,
         _ => Ipv4Addr::UNSPECIFIED,
     };
-    let repr = ArpRepr::EthernetIpv4 {
-        operation: ArpOperation::Request,
-        source_hardware_addr: EthernetAddress(asker.link),
-        source_protocol_addr: own,
-        target_hardware_addr: EthernetAddress([0; 6]),
-        target_protocol_addr: target,
-    };
-    let mut bytes = [0; QUESTION_MAX];
-    repr.emit(&mut ArpPacket::new_unchecked(&mut bytes[..ARP_LEN]));
-    Question {
-        bytes,
-        length: ARP_LEN,
-        to: EthernetAddress::BROADCAST.0,
-    }
+    let parts: [&[u8]; 6] = [
+        &ARP_FORMAT,
+        &[0, 1], // a request
+        &asker.link,
+        &own.octets(),
+        &[0; 6],
+        &target.octets(),
+    ];
+    Question::of(&parts, [0xff; 6])
 }
 
 fn arp_reply(asker: &Asker, message: &[u8]) -> Option<Ipv4Addr> {
-    let packet = ArpPacket::new_checked(message).ok()?;
-    match ArpRepr::parse(&packet).ok()? {
-        ArpRepr::EthernetIpv4 {
-            operation: ArpOperation::Reply,
-            source_protocol_addr,
-            target_hardware_addr,
-            ..
-        } if target_hardware_addr.0 == asker.link => Some(source_protocol_addr),
-        _ => None,
-    }
+    let message: &[u8; ARP_LEN] = message.first_chunk()?;
+    let (format, rest) = message.split_first_chunk()?;
+    let (operation, rest) = rest.split_first_chunk()?;
+    let (_link, rest) = rest.split_first_chunk::<6>()?;
+    let (source, rest) = rest.split_first_chunk::<4>()?;
+    let is_answer = *format == ARP_FORMAT && *operation == [0, 2] && rest.starts_with(&asker.link);
+    is_answer.then_some(Ipv4Addr::from(*source))
 }
 
 fn solicitation(asker: &Asker, target: Ipv6Addr) -> Question {
@@ -109,66 +110,48 @@ fn solicitation(asker: &Asker, target: Ipv6Addr) -> Question {
         Some(IpAddr::V6(own)) => own,
         _ => Ipv6Addr::UNSPECIFIED,
     };
-    // RFC 4861 section 4.3: without a source address there is no option with the link-layer address.
-    let length = if own.is_unspecified() {
-        24
-    } else {
-        SOLICITATION_LEN
-    };
     let [.., a, b, c] = target.octets();
-    let group = Ipv6Addr::new(
-        0xff02,
-        0,
-        0,
-        0,
-        0,
-        1,
-        0xff00 | u16::from(a),
-        u16::from_be_bytes([b, c]),
-    );
-    let mut bytes = [0; QUESTION_MAX];
-    let mut packet = Ipv6Packet::new_unchecked(&mut bytes[..IPV6_HEADER_LEN + length]);
-    packet.set_version(6);
-    #[allow(clippy::cast_possible_truncation)] // 24 or 32
-    packet.set_payload_len(length as u16);
-    packet.set_next_header(IpProtocol::Icmpv6);
-    packet.set_hop_limit(HOP_LIMIT);
-    packet.set_src_addr(own);
-    packet.set_dst_addr(group);
-    let mut message = Icmpv6Packet::new_unchecked(packet.payload_mut());
-    message.set_msg_type(Icmpv6Message::NeighborSolicit);
-    message.set_target_addr(target);
-    if let Some((head, address)) = message.payload_mut().split_first_chunk_mut::<2>() {
-        *head = [1, 1]; // source link-layer address; length in units of 8 bytes
-        address.copy_from_slice(&asker.link);
-    }
-    message.fill_checksum(&own, &group);
-    Question {
-        bytes,
-        length: IPV6_HEADER_LEN + length,
-        to: [0x33, 0x33, 0xff, a, b, c], // RFC 2464 section 7
-    }
+    let group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c];
+    let (own, target) = (own.octets(), target.octets());
+    let [l, m, n, o, p, q] = asker.link;
+    let link = [1, 1, l, m, n, o, p, q]; // our link-layer address; length in units of 8 bytes
+    // RFC 4861 section 4.3: without a source address there is no option with the link-layer address.
+    let (length, option): (u8, &[u8]) = match own {
+        UNSPECIFIED => (24, &[]),
+        _ => (32, &link),
+    };
+    let pseudo_header = [0, 0, 0, length, 0, 0, 0, ICMPV6];
+    let head = [SOLICITATION, 0];
+    let sum = checksum(&[&own, &group, &pseudo_header, &head, &target, option]).to_be_bytes();
+    let parts: [&[u8]; 8] = [
+        &[0x60, 0, 0, 0, 0, length, ICMPV6, HOP_LIMIT],
+        &own,
+        &group,
+        &head,
+        &sum,
+        &[0; 4],
+        &target,
+        option,
+    ];
+    Question::of(&parts, [0x33, 0x33, 0xff, a, b, c]) // RFC 2464 section 7
 }
 
 fn advertisement(message: &[u8]) -> Option<Ipv6Addr> {
-    let packet = Ipv6Packet::new_checked(message).ok()?;
-    if packet.version() != 6
-        || packet.next_header() != IpProtocol::Icmpv6
-        || packet.hop_limit() != HOP_LIMIT
-    {
-        return None;
-    }
-    let (source, destination) = (packet.src_addr(), packet.dst_addr());
-    let message = Icmpv6Packet::new_checked(packet.payload()).ok()?;
-    let is_advertisement = message.msg_type() == Icmpv6Message::NeighborAdvert
-        && message.msg_code() == 0
-        && message.verify_checksum(&source, &destination);
+    let (&[version, _, _, _, high, low, next, hops], rest) = message.split_first_chunk()?;
+    let (source, rest) = rest.split_first_chunk::<16>()?;
+    let (destination, rest) = rest.split_first_chunk::<16>()?;
+    let payload = rest.get(..usize::from(u16::from_be_bytes([high, low])))?;
+    let (&[kind, code, _, _, flags, _, _, _], rest) = payload.split_first_chunk()?;
+    let target: &[u8; 16] = rest.first_chunk()?;
+    let pseudo_header = [0, 0, high, low, 0, 0, 0, ICMPV6];
+    let is_advertisement = version >> 4 == 6
+        && (next, hops) == (ICMPV6, HOP_LIMIT)
+        && (kind, code) == (ADVERTISEMENT, 0)
+        && checksum(&[source, destination, &pseudo_header, payload]) == 0;
     // Unsolicited advertisements go to all nodes: so do answers to a sender without an address.
-    let solicited = message.msg_type() == Icmpv6Message::NeighborAdvert
-        && message
-            .neighbor_flags()
-            .contains(NdiscNeighborFlags::SOLICITED);
-    (is_advertisement && (solicited || destination.is_multicast())).then(|| message.target_addr())
+    let solicited = flags & 0x40 != 0;
+    let is_multicast = destination[0] == 0xff;
+    (is_advertisement && (solicited || is_multicast)).then(|| Ipv6Addr::from(*target))
 }
 
 #[cfg(test)]
@@ -176,6 +159,7 @@ mod tests {
     use std::vec::Vec;
 
     use proptest::prelude::*;
+    use smoltcp::wire::{Icmpv6Message, Icmpv6Packet, IpProtocol, Ipv6Packet, NdiscNeighborFlags};
 
     use super::*;
 

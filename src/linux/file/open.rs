@@ -2,7 +2,7 @@
 //! its tables into the program: five kilobytes. std's `DirBuilder` compares paths: another kilobyte.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -28,6 +28,12 @@ fn open_path(path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
 /// Opens a file to be read.
 pub fn open_to_read(path: impl AsRef<Path>) -> io::Result<File> {
     open(path, OFlag::O_RDONLY, 0)
+}
+
+/// Reads a short text of the kernel's, as far as the buffer has room for it.
+pub(crate) fn read_text<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b str> {
+    let length = open_to_read(path).ok()?.read(buffer).ok()?;
+    Some(core::str::from_utf8(buffer.get(..length)?).ok()?.trim())
 }
 
 /// Makes a directory, and those above it, for all to read. One that exists is no error.

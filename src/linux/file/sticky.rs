@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use super::error::FileError;
 use super::lines;
 use super::open::{make_directories, open, open_to_read};
-use super::path_watch::PathWatch;
+use super::path_watch::{PathWatch, names};
 use crate::limits::NAME_MAX;
 use crate::types::Name;
 
@@ -147,7 +147,7 @@ fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
     match id {
         Some(id) => {
             make_directories(directory).map_err(|e| FileError::new("create", directory, e))?;
-            replace(path, id).map_err(|e| FileError::new("write", path, e))?;
+            replace(directory, path, id).map_err(|e| FileError::new("write", path, e))?;
         }
         None => match fs::remove_file(path) {
             Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -162,12 +162,12 @@ fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
 }
 
 /// Writes a file beside it, and renames that over it: a reader never finds a partial id.
-fn replace(path: &Path, id: &str) -> io::Result<()> {
+fn replace(directory: &Path, path: &Path, id: &str) -> io::Result<()> {
     let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
     let mut unfinished = std::ffi::OsString::from(".");
     unfinished.push(name);
     unfinished.push(".tmp");
-    let unfinished = path.with_file_name(unfinished);
+    let unfinished = directory.join(unfinished);
     // It may be left by a process that was killed. A newly created file is certainly no link.
     let _ = fs::remove_file(&unfinished);
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
@@ -189,7 +189,7 @@ fn replace(path: &Path, id: &str) -> io::Result<()> {
 /// One of the links is in a directory that other users can write to: such a link could redirect the write to any file.
 fn target(path: &Path) -> Result<PathBuf, FileError> {
     let mut found = PathBuf::from("/");
-    let mut rest: Vec<PathBuf> = parts(path);
+    let mut rest = names(path);
     let mut links = 0;
     while let Some(name) = rest.pop() {
         let next = found.join(&name);
@@ -203,19 +203,16 @@ fn target(path: &Path) -> Result<PathBuf, FileError> {
             }
             Ok(target) if links < LINKS_MAX => {
                 links += 1;
-                rest.extend(parts(&target));
+                if target.is_absolute() {
+                    found = PathBuf::from("/");
+                }
+                rest.extend(names(&target));
             }
-            // `/` and `..` are resolved by the file system.
+            // `..` is resolved by the file system.
             _ => found = next,
         }
     }
     Ok(found)
-}
-
-/// The parts of a path, the first one last.
-fn parts(path: &Path) -> Vec<PathBuf> {
-    let parts = path.components().rev();
-    parts.map(|part| PathBuf::from(part.as_os_str())).collect()
 }
 
 fn others_may_write(directory: &Path) -> bool {

@@ -1,10 +1,10 @@
 //! Names of routing tables, from iproute2's files, and of groups of users.
 
-use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::lines;
+use super::listing::files;
 
 /// iproute2's directories: the administrator's, which take precedence, and the distribution's (since 6.6).
 const DIRECTORIES: [&str; 2] = ["/etc/iproute2", "/usr/share/iproute2"];
@@ -35,18 +35,10 @@ pub fn group(name: &str) -> Option<u32> {
 /// Searches `rt_tables` and every `rt_tables.d/*.conf` below a directory.
 fn number_in(directory: &Path, name: &str) -> Option<u32> {
     number_in_file(&directory.join("rt_tables"), name).or_else(|| {
-        let directory = directory.join("rt_tables.d");
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(&directory).ok()?.flatten() {
-            let file = entry.file_name();
-            if Path::new(&file).extension() == Some(OsStr::new("conf")) {
-                let place = files.partition_point(|other| *other <= file);
-                files.insert(place, file);
-            }
-        }
-        files
+        let is_wanted = |_: &Path, file: &[u8]| file.len() > 5 && file.ends_with(b".conf");
+        files(&directory.join("rt_tables.d"), &is_wanted)
             .iter()
-            .find_map(|file| number_in_file(&directory.join(file), name))
+            .find_map(|file| number_in_file(file, name))
     })
 }
 

@@ -32,51 +32,45 @@ pub(crate) fn attach(
     family: Family,
     identifiers: [u16; 2],
 ) -> Result<(), Errno> {
-    let types = types(family);
-    match family {
+    let program: &[sock_filter] = match family {
         Family::V4 => {
-            ffi::set_words(socket, SOL_RAW, ICMP_FILTER, &blocked_but::<1>(&types))?;
-            ffi::attach_filter(socket, &program_v4(&types, identifiers))
+            ffi::set_words(socket, SOL_RAW, ICMP_FILTER, &BLOCKED_V4)?;
+            &ECHOES_V4
         }
         Family::V6 => {
-            let blocked = blocked_but::<8>(&types);
-            ffi::set_words(socket, IPPROTO_ICMPV6, ICMPV6_FILTER, &blocked)?;
-            ffi::attach_filter(socket, &program_v6(&types, identifiers))
+            ffi::set_words(socket, IPPROTO_ICMPV6, ICMPV6_FILTER, &BLOCKED_V6)?;
+            &ECHOES_V6
         }
-    }
+    };
+    let mut filled = Program::new();
+    add(&mut filled, program, identifiers.map(u32::from));
+    ffi::attach_filter(socket, &filled)
 }
 
 /// Attaches a filter to a packet socket that passes only answers of neighbours. Packets begin after the link header.
 pub(crate) fn attach_neighbours(socket: BorrowedFd, family: Family) -> Result<(), Errno> {
+    const ARP: [sock_filter; 4] = [
+        load(BPF_H | BPF_ABS, 6), // the operation
+        equal(2, 0, 1),           // a reply
+        ACCEPT,
+        DROP,
+    ];
+    const NDISC: [sock_filter; 6] = [
+        load(BPF_B | BPF_ABS, 6), // the next header
+        equal(58, 0, 3),          // ICMPv6
+        load(BPF_B | BPF_ABS, 40),
+        equal(136, 0, 1), // an advertisement
+        ACCEPT,
+        DROP,
+    ];
     match family {
-        Family::V4 => ffi::attach_filter(
-            socket,
-            &[
-                load(BPF_H | BPF_ABS, 6), // the ARP operation
-                equal(2_u16, 0, 1),       // a reply
-                statement(BPF_RET | BPF_K, u32::MAX),
-                statement(BPF_RET | BPF_K, 0),
-            ],
-        ),
-        Family::V6 => ffi::attach_filter(
-            socket,
-            &[
-                load(BPF_B | BPF_ABS, 6), // the next header
-                equal(58_u8, 0, 3),       // ICMPv6
-                load(BPF_B | BPF_ABS, 40),
-                equal(136_u8, 0, 1), // an advertisement
-                statement(BPF_RET | BPF_K, u32::MAX),
-                statement(BPF_RET | BPF_K, 0),
-            ],
-        ),
+        Family::V4 => ffi::attach_filter(socket, &ARP),
+        Family::V6 => ffi::attach_filter(socket, &NDISC),
     }
 }
 
 /// The server of a session, and the session's local port.
 pub(crate) type Server = (IpAddr, u16);
-
-/// The most instructions of the filter for arrivals.
-const ARRIVALS_MAX: usize = 24 + 5 * ARRIVAL_SERVERS_MAX;
 
 /// The protocol number of a family's ICMP.
 pub(crate) fn icmp(family: Family) -> u8 {
@@ -89,132 +83,164 @@ pub(crate) fn attach_arrivals(
     socket: BorrowedFd,
     family: Family,
     identifiers: [u16; 2],
-    servers: &Vec<Server, ARRIVAL_SERVERS_MAX>,
+    servers: &[Server],
 ) -> Result<(), Errno> {
-    const ACCEPT: u32 = u32::MAX;
-    const DROP: u32 = 0;
-    // linux/filter.h: SKF_AD_OFF, SKF_AD_PROTOCOL, SKF_AD_PKTTYPE; linux/if_packet.h: PACKET_HOST is 0
-    const OF_PACKET: u32 = (-0x1000_i32).cast_unsigned();
-    let types = types(family);
-    let [present, former] = identifiers;
-    // X holds the length of the IP header. Of an IPv6 source, its last 32 bits are compared.
-    let (ethernet, header, protocol_at, source_at) = match family {
-        Family::V4 => (ETH_P_IP, statement(BPF_LDX | BPF_B | BPF_MSH, 0), 9, 12),
-        Family::V6 => (ETH_P_IPV6, statement(BPF_LDX | BPF_W | BPF_IMM, 40), 6, 20),
+    let (begin, of_server) = match family {
+        Family::V4 => (&ARRIVALS_V4, &SERVER_V4),
+        Family::V6 => (&ARRIVALS_V6, &SERVER_V6),
     };
-    let mut program: Vec<sock_filter, ARRIVALS_MAX> = Vec::new();
-    let begin = [
-        load(BPF_B | BPF_ABS, OF_PACKET + 4),
-        equal(0_u8, 1, 0),
-        statement(BPF_RET | BPF_K, DROP),
-        load(BPF_H | BPF_ABS, OF_PACKET),
-        equal(ethernet.cast_unsigned(), 1, 0),
-        statement(BPF_RET | BPF_K, DROP),
-        header,
-        load(BPF_B | BPF_ABS, protocol_at),
-        equal(types.protocol, 0, 7), // else a session's
-        load(BPF_B | BPF_IND, 0),
-        equal(types.reply, 0, 4),
-        load(BPF_H | BPF_IND, 4),
-        equal(present, 1, 0),
-        equal(former, 0, 1),
-        statement(BPF_RET | BPF_K, ACCEPT),
-        statement(BPF_RET | BPF_K, DROP),
-        load(BPF_W | BPF_ABS, source_at),
-    ];
-    program.extend(begin);
+    let mut program = Program::new();
+    add(&mut program, begin, identifiers.map(u32::from));
     for &(server, port) in servers {
         let source = match server {
             IpAddr::V4(server) => server.to_bits(),
-            #[allow(clippy::cast_possible_truncation)] // as said above
+            #[allow(clippy::cast_possible_truncation)] // see `server`
             IpAddr::V6(server) => server.to_bits() as u32,
         };
-        program.extend([
-            equal(source, 0, 4),
-            load(BPF_H | BPF_IND, 2),
-            equal(port, 0, 1),
-            statement(BPF_RET | BPF_K, ACCEPT),
-            load(BPF_W | BPF_ABS, source_at),
-        ]);
+        add(&mut program, of_server, [source, port.into()]);
     }
-    program.extend([statement(BPF_RET | BPF_K, DROP)]);
+    add(&mut program, &[DROP], [0; 2]);
     ffi::attach_filter(socket, &program)
 }
 
-/// One bit per type, all set except those that pass.
-fn blocked_but<const WORDS: usize>(types: &Types) -> [u32; WORDS] {
-    let mut blocked = [u32::MAX; WORDS];
-    for kind in [types.reply, types.unreachable] {
-        if let Some(word) = blocked.get_mut(usize::from(kind / 32)) {
-            *word &= !(1 << (kind % 32));
-        }
-    }
-    blocked
+/// Has room for the longest program: that for arrivals.
+type Program = Vec<sock_filter, { 16 + 5 * ARRIVAL_SERVERS_MAX + 1 }>;
+
+/// These stand in the tables for two values of 16 or 32 bits. Nothing is compared with them.
+const FIRST: u32 = 1 << 16;
+const SECOND: u32 = FIRST + 1;
+
+/// Adds a part of a program, with the values in the places of [`FIRST`] and [`SECOND`].
+fn add(program: &mut Program, part: &[sock_filter], values: [u32; 2]) {
+    program.extend(part.iter().map(|instruction| {
+        let place = instruction.k.wrapping_sub(FIRST) as usize;
+        let k = values.get(place).copied().unwrap_or(instruction.k);
+        sock_filter { k, ..*instruction }
+    }));
 }
+
+const V4: Types = types(Family::V4);
+const V6: Types = types(Family::V6);
+
+/// One bit per type, all set except those that pass.
+const BLOCKED_V4: [u32; 1] = [!(1 << V4.reply | 1 << V4.unreachable)];
+const BLOCKED_V6: [u32; 8] = {
+    let mut blocked = [u32::MAX; 8];
+    blocked[V6.reply as usize / 32] &= !(1 << (V6.reply % 32));
+    blocked[V6.unreachable as usize / 32] &= !(1 << (V6.unreachable % 32));
+    blocked
+};
 
 /// The packet begins with its IPv4 header; X holds that header's length.
-fn program_v4(types: &Types, [present, former]: [u16; 2]) -> [sock_filter; 20] {
-    [
-        statement(BPF_LDX | BPF_B | BPF_MSH, 0),
-        load(BPF_B | BPF_IND, 0), // the type
-        equal(types.reply, 12, 0),
-        equal(types.unreachable, 0, 15),
-        // an error: the quoted header begins at X + 8
-        load(BPF_B | BPF_IND, 8 + 9), // the quoted protocol
-        equal(types.protocol, 0, 13),
-        load(BPF_B | BPF_IND, 8), // add the quoted header's length to X
-        statement(BPF_ALU | BPF_AND | BPF_K, 0xf),
-        statement(BPF_ALU | BPF_LSH | BPF_K, 2),
-        statement(BPF_ALU | BPF_ADD | BPF_X, 0),
-        statement(BPF_MISC | BPF_TAX, 0),
-        load(BPF_B | BPF_IND, 8), // the quoted type
-        equal(types.request, 0, 6),
-        load(BPF_H | BPF_IND, 8 + 4), // the quoted identifier
-        equal(present, 3, 2),
-        load(BPF_H | BPF_IND, 4), // a reply: its identifier
-        equal(present, 1, 0),
-        equal(former, 0, 1),
-        statement(BPF_RET | BPF_K, u32::MAX),
-        statement(BPF_RET | BPF_K, 0),
-    ]
-}
+const ECHOES_V4: [sock_filter; 20] = [
+    statement(BPF_LDX | BPF_B | BPF_MSH, 0),
+    load(BPF_B | BPF_IND, 0), // the type
+    equal(V4.reply as u32, 12, 0),
+    equal(V4.unreachable as u32, 0, 15),
+    // an error: the quoted header begins at X + 8
+    load(BPF_B | BPF_IND, 8 + 9), // the quoted protocol
+    equal(V4.protocol as u32, 0, 13),
+    load(BPF_B | BPF_IND, 8), // add the quoted header's length to X
+    statement(BPF_ALU | BPF_AND | BPF_K, 0xf),
+    statement(BPF_ALU | BPF_LSH | BPF_K, 2),
+    statement(BPF_ALU | BPF_ADD | BPF_X, 0),
+    statement(BPF_MISC | BPF_TAX, 0),
+    load(BPF_B | BPF_IND, 8), // the quoted type
+    equal(V4.request as u32, 0, 6),
+    load(BPF_H | BPF_IND, 8 + 4), // the quoted identifier
+    equal(FIRST, 3, 2),
+    load(BPF_H | BPF_IND, 4), // a reply: its identifier
+    equal(FIRST, 1, 0),
+    equal(SECOND, 0, 1),
+    ACCEPT,
+    DROP,
+];
 
 /// The packet begins with its ICMPv6 header.
-fn program_v6(types: &Types, [present, former]: [u16; 2]) -> [sock_filter; 14] {
+const ECHOES_V6: [sock_filter; 14] = [
+    load(BPF_B | BPF_ABS, 0), // the type
+    equal(V6.reply as u32, 7, 0),
+    equal(V6.unreachable as u32, 0, 10),
+    // an error: the quoted header begins at 8 and is 40 long
+    load(BPF_B | BPF_ABS, 8 + 6), // the quoted next header
+    equal(V6.protocol as u32, 0, 8),
+    load(BPF_B | BPF_ABS, 48), // the quoted type
+    equal(V6.request as u32, 0, 6),
+    load(BPF_H | BPF_ABS, 48 + 4), // the quoted identifier
+    equal(FIRST, 3, 2),
+    load(BPF_H | BPF_ABS, 4), // a reply: its identifier
+    equal(FIRST, 1, 0),
+    equal(SECOND, 0, 1),
+    ACCEPT,
+    DROP,
+];
+
+const ARRIVALS_V4: [sock_filter; 16] =
+    arrivals(&V4, ETH_P_IP, statement(BPF_LDX | BPF_B | BPF_MSH, 0), 9);
+const ARRIVALS_V6: [sock_filter; 16] =
+    arrivals(&V6, ETH_P_IPV6, statement(BPF_LDX | BPF_W | BPF_IMM, 40), 6);
+
+/// Accepts echo replies; `header` sets X to the length of the IP header. What may be of a session is left to what follows.
+const fn arrivals(
+    types: &Types,
+    ethernet: c_int,
+    header: sock_filter,
+    protocol_at: u32,
+) -> [sock_filter; 16] {
+    // linux/filter.h: SKF_AD_OFF, SKF_AD_PROTOCOL, SKF_AD_PKTTYPE; linux/if_packet.h: PACKET_HOST is 0
+    const OF_PACKET: u32 = (-0x1000_i32).cast_unsigned();
     [
-        load(BPF_B | BPF_ABS, 0), // the type
-        equal(types.reply, 7, 0),
-        equal(types.unreachable, 0, 10),
-        // an error: the quoted header begins at 8 and is 40 long
-        load(BPF_B | BPF_ABS, 8 + 6), // the quoted next header
-        equal(types.protocol, 0, 8),
-        load(BPF_B | BPF_ABS, 48), // the quoted type
-        equal(types.request, 0, 6),
-        load(BPF_H | BPF_ABS, 48 + 4), // the quoted identifier
-        equal(present, 3, 2),
-        load(BPF_H | BPF_ABS, 4), // a reply: its identifier
-        equal(present, 1, 0),
-        equal(former, 0, 1),
-        statement(BPF_RET | BPF_K, u32::MAX),
-        statement(BPF_RET | BPF_K, 0),
+        load(BPF_B | BPF_ABS, OF_PACKET + 4),
+        equal(0, 1, 0),
+        DROP,
+        load(BPF_H | BPF_ABS, OF_PACKET),
+        equal(ethernet.cast_unsigned(), 1, 0),
+        DROP,
+        header,
+        load(BPF_B | BPF_ABS, protocol_at),
+        equal(types.protocol as u32, 0, 7), // else a session's
+        load(BPF_B | BPF_IND, 0),
+        equal(types.reply as u32, 0, 4),
+        load(BPF_H | BPF_IND, 4),
+        equal(FIRST, 1, 0),
+        equal(SECOND, 0, 1),
+        ACCEPT,
+        DROP,
     ]
 }
 
-fn load(size_and_mode: u32, offset: u32) -> sock_filter {
+const SERVER_V4: [sock_filter; 5] = server(12);
+const SERVER_V6: [sock_filter; 5] = server(20);
+
+/// Accepts what a session's server sends to its port. Of an IPv6 source, the last 32 bits are compared.
+const fn server(source_at: u32) -> [sock_filter; 5] {
+    [
+        load(BPF_W | BPF_ABS, source_at),
+        equal(FIRST, 0, 3),
+        load(BPF_H | BPF_IND, 2),
+        equal(SECOND, 0, 1),
+        ACCEPT,
+    ]
+}
+
+const ACCEPT: sock_filter = statement(BPF_RET | BPF_K, u32::MAX);
+const DROP: sock_filter = statement(BPF_RET | BPF_K, 0);
+
+const fn load(size_and_mode: u32, offset: u32) -> sock_filter {
     statement(BPF_LD | size_and_mode, offset)
 }
 
 /// Skips so many instructions: `jt` when the accumulator is `k`, else `jf`.
-fn equal(k: impl Into<u32>, jt: u8, jf: u8) -> sock_filter {
+const fn equal(k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter {
         jt,
         jf,
-        ..statement(BPF_JMP | BPF_JEQ | BPF_K, k.into())
+        ..statement(BPF_JMP | BPF_JEQ | BPF_K, k)
     }
 }
 
 #[allow(clippy::cast_possible_truncation)] // the kernel's codes are 16 bits
-fn statement(code: u32, k: u32) -> sock_filter {
+const fn statement(code: u32, k: u32) -> sock_filter {
     sock_filter {
         code: code as u16,
         jt: 0,

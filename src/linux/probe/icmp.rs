@@ -2,14 +2,14 @@
 //!
 //! In steady state, a probe costs one sendto(2) and a reply one recvfrom(2); nothing is allocated.
 
-use core::net::{IpAddr, SocketAddrV4, SocketAddrV6};
+use core::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use heapless::Vec;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, bind,
-    recvfrom, sendto, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
+    SockaddrStorage, bind, recvfrom, sendto, setsockopt, socket, sockopt,
 };
 
 use super::super::clock::random;
@@ -168,20 +168,12 @@ impl Probes {
         port.since.get_or_insert(round);
         let message = icmp::request(path.family, &port.identity, &probe, ping.size, &mut buffer);
         let flags = MsgFlags::empty();
-        match (path.family, ping.target) {
-            (Family::V4, IpAddr::V4(target)) => {
-                let to = SockaddrIn::from(SocketAddrV4::new(target, 0));
-                sendto(socket, message, &to, flags)
-            }
-            (Family::V6, IpAddr::V6(target)) => {
-                // a link-local target needs no scope: the socket's device is used (rawv6_sendmsg)
-                let to = SockaddrIn6::from(SocketAddrV6::new(target, 0, 0, 0));
-                sendto(socket, message, &to, flags)
-            }
-            _ => Err(Errno::EAFNOSUPPORT),
+        if Family::of(ping.target) != path.family {
+            return Err(Fault::NotSupported);
         }
-        .map(drop)
-        .map_err(refusal)
+        // a link-local target needs no scope: the socket's device is used (rawv6_sendmsg)
+        let sent = sendto(socket, message, &without_port(ping.target), flags);
+        sent.map(drop).map_err(refusal)
     }
 
     /// Receives one message; none if nothing is there. Errors of the socket are consumed: link events report what they mean
@@ -332,18 +324,14 @@ fn open(
     ffi::bind_to_device(socket.as_fd(), device)?;
     bpf::attach(socket.as_fd(), family, identifiers)?;
     setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
-    match address {
-        None => {}
-        Some(IpAddr::V4(address)) => {
-            let own = SockaddrIn::from(SocketAddrV4::new(address, 0));
-            bind(socket.as_raw_fd(), &own)?;
-        }
-        Some(IpAddr::V6(address)) => {
-            let own = SockaddrIn6::from(SocketAddrV6::new(address, 0, 0, 0));
-            bind(socket.as_raw_fd(), &own)?;
-        }
+    if let Some(own) = address {
+        bind(socket.as_raw_fd(), &without_port(own))?;
     }
     Ok(socket)
+}
+
+fn without_port(address: IpAddr) -> SockaddrStorage {
+    SocketAddr::new(address, 0).into()
 }
 
 fn receive_from<A: nix::sys::socket::SockaddrLike>(

@@ -1,10 +1,8 @@
 //! The local ports of sessions: they cannot be foretold, and none comes again before all others did. What a NAT remembers of
 //! a session that had no answer is forgotten by then.
 
-use std::io::Read;
-
 use super::super::clock::random;
-use super::super::file::open::open_to_read;
+use super::super::file::open::read_text;
 use crate::wire::seal::{Key, hash};
 
 const RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -42,7 +40,7 @@ impl Ports {
         }
         let mut buffer = [0; 1024];
         let reserved = match self.are_reserved {
-            true => text(RESERVED, &mut buffer).unwrap_or_default(),
+            true => read_text(RESERVED, &mut buffer).unwrap_or_default(),
             false => "",
         };
         let mut drawn = (0..RESERVED_TRIES).map(|_| self.draw());
@@ -58,12 +56,11 @@ impl Ports {
 
     fn read(&mut self) -> Option<()> {
         let mut buffer = [0; 32];
-        let mut words = text(RANGE, &mut buffer)?.split_ascii_whitespace();
-        let [first, last]: [u16; 2] = [words.next()?.parse().ok()?, words.next()?.parse().ok()?];
+        let (first, last) = bounds(read_text(RANGE, &mut buffer)?, '\t')?;
         self.key = random().ok()?;
-        self.are_reserved = !text(RESERVED, &mut buffer)?.trim().is_empty();
-        let size = u32::from(last.checked_sub(first)?) + 1;
-        (self.first, self.size) = (first, size);
+        self.are_reserved = !read_text(RESERVED, &mut buffer)?.is_empty();
+        self.first = u16::try_from(first).ok()?;
+        self.size = last.checked_sub(first)? + 1;
         Some(())
     }
 }
@@ -90,16 +87,15 @@ fn permuted(mut number: u32, size: u32, key: &Key) -> u32 {
 
 /// Whether the user keeps a port for a program: `8080,9000-9100`.
 fn is_reserved(all: &str, port: u16) -> bool {
-    all.trim().split(',').any(|range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let bounds = (first.parse(), last.parse());
-        matches!(bounds, (Ok(first), Ok(last)) if (first..=last).contains(&port))
+    all.split(',').any(|range| {
+        bounds(range, '-').is_some_and(|(first, last)| (first..=last).contains(&port.into()))
     })
 }
 
-fn text<'b>(file: &str, buffer: &'b mut [u8]) -> Option<&'b str> {
-    let length = open_to_read(file).ok()?.read(buffer).ok()?;
-    core::str::from_utf8(buffer.get(..length)?).ok()
+/// The two ends of a range; one number is both.
+fn bounds(range: &str, separator: char) -> Option<(u32, u32)> {
+    let (first, last) = range.split_once(separator).unwrap_or((range, range));
+    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -138,10 +134,10 @@ mod tests {
 
     #[test]
     fn reserved_ports_are_known() {
-        let all = "22,8080,9000-9100\n";
+        let all = "22,8080,9000-9100";
         let is = [22, 8080, 9000, 9100].map(|port| is_reserved(all, port));
         let is_not = [0, 23, 8999, 9101].map(|port| is_reserved(all, port));
         assert_eq!((is, is_not), ([true; 4], [false; 4]));
-        assert!(!is_reserved("\n", 0));
+        assert!(!is_reserved("", 0));
     }
 }

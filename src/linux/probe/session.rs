@@ -298,21 +298,22 @@ impl Sessions {
 
     /// Ends a path's sessions without results. For a path whose uplink changed.
     pub(crate) fn drop_path(&mut self, path: PathId) {
-        // An empty list is not written to: that would touch its memory pages.
-        if !self.open.is_empty() {
-            self.open.retain(|open| open.asked.path != path);
-        }
+        self.keep_open(&|of, _| of != path);
     }
 
     /// Forgets the addresses of checks that are not kept, and ends their sessions without results.
     pub fn keep(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
-        // As above.
+        self.keep_open(is_kept);
+        if !self.known.is_empty() {
+            self.known.retain(|known| is_kept(known.path, known.check));
+        }
+    }
+
+    fn keep_open(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
+        // An empty list is not written to: that would touch its memory pages.
         if !self.open.is_empty() {
             self.open
                 .retain(|open| is_kept(open.asked.path, open.asked.check));
-        }
-        if !self.known.is_empty() {
-            self.known.retain(|known| is_kept(known.path, known.check));
         }
     }
 
@@ -322,12 +323,13 @@ impl Sessions {
     }
 
     fn learn(&mut self, asked: Asked, learned: Learned, now: Instant) {
-        let (address, seconds) = match learned {
-            Learned::Nothing => return,
-            Learned::Forget => return self.known.retain(|known| !known.is_for(asked)),
-            Learned::Address(address, seconds) => (address, seconds.min(KNOWN_SECONDS_MAX)),
-        };
+        if matches!(learned, Learned::Nothing) {
+            return;
+        }
         self.known.retain(|known| !known.is_for(asked));
+        let Learned::Address(address, seconds) = learned else {
+            return;
+        };
         if self.known.is_full() {
             let first = (0_usize..)
                 .zip(&self.known)
@@ -340,7 +342,7 @@ impl Sessions {
             path: asked.path,
             check: asked.check,
             address,
-            until: now + Duration::from_secs(seconds.into()),
+            until: now + Duration::from_secs(seconds.min(KNOWN_SECONDS_MAX).into()),
         };
         // There is room: an entry was removed above.
         self.known.push(known).unwrap_or_default();
@@ -526,7 +528,7 @@ impl Open {
             }
             self.stage = Stage::Kept;
             let random = match self.transport {
-                Transport::Udp => number().map_err(|_| Errno::EIO)?,
+                Transport::Udp => u16::from_ne_bytes(random().map_err(|_| Errno::EIO)?),
                 Transport::Tcp => 0,
             };
             return Ok(Some(Input::Connected { random }));
@@ -544,9 +546,4 @@ impl Known {
     fn is_for(&self, asked: Asked) -> bool {
         (self.path, self.check) == (asked.path, asked.check)
     }
-}
-
-fn number() -> Result<u16, Fault> {
-    let bytes = random().map_err(|error| fault(error.errno().unwrap_or(Errno::EIO)))?;
-    Ok(u16::from_ne_bytes(bytes))
 }

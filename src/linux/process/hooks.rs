@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use super::child::Child;
 use crate::limits::HOOKS_MAX;
 use crate::linux::errno;
+use crate::linux::file::listing::files;
 use crate::types::{Duration, Instant};
 
 /// A program that takes longer is killed, with its process group.
@@ -165,24 +166,16 @@ fn programs(directory: &Path, json: &str) -> Vec<Vec<CString>> {
 
 /// The executable files of a directory, sorted by name, without those that editors and package managers leave.
 fn executables(directory: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let file = entry.path();
-        if is_hook_name(&entry.file_name()) && is_executable(&file) {
-            // Their bytes are compared: paths as such take a kilobyte of the program.
-            let before = |other: &PathBuf| other.as_os_str() <= file.as_os_str();
-            let place = files.partition_point(before);
-            files.insert(place, file);
-        }
-    }
+    let mut files = files(directory, &|file, name| {
+        is_hook_name(name) && is_executable(file)
+    });
     files.truncate(HOOKS_MAX);
     files
 }
 
-fn is_hook_name(name: &OsStr) -> bool {
+fn is_hook_name(name: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
-    let bytes = name.as_bytes();
-    !bytes.starts_with(b".") && bytes.iter().all(plain) && !bytes.windows(6).any(|w| w == b".dpkg-")
+    !name.starts_with(b".") && name.iter().all(plain) && !name.windows(6).any(|w| w == b".dpkg-")
 }
 
 fn is_executable(path: &Path) -> bool {

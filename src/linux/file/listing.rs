@@ -1,0 +1,20 @@
+//! The files of a directory, sorted by name.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Those whose path and name are wanted; none if the directory cannot be read.
+pub(crate) fn files(directory: &Path, is_wanted: &dyn Fn(&Path, &[u8]) -> bool) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let file = entry.path();
+        if is_wanted(&file, entry.file_name().as_bytes()) {
+            // Their bytes are compared: paths as such take a kilobyte of the program.
+            let before = |other: &PathBuf| other.as_os_str() <= file.as_os_str();
+            let place = files.partition_point(before);
+            files.insert(place, file);
+        }
+    }
+    files
+}
