@@ -181,10 +181,9 @@ fn write(entry: &Entry) {
         ..
     } = entry;
     let provider = entry.subject.provider.as_deref().unwrap_or("failover");
-    match entry.subject.family {
-        Some(family) => log::log!(level, "{provider} {family}: {kind}: {cause}{repeats}"),
-        None => log::log!(level, "{provider}: {kind}: {cause}"),
-    }
+    let family = entry.subject.family.map_or("", Family::name);
+    let blank = if family.is_empty() { "" } else { " " };
+    log::log!(level, "{provider}{blank}{family}: {kind}: {cause}{repeats}");
 }
 
 impl Heard {

@@ -140,17 +140,17 @@ impl Journal {
 
     /// Removes the entries of a burst, the first of which has this index, and counts them in the new one.
     fn absorb(&mut self, first: usize, new: &mut Entry) {
-        let (mut index, mut begin) = (0, new.at);
-        self.entries.retain(|old| {
-            let absorbed = index >= first && old.is_akin(new);
-            index += 1;
-            if absorbed {
-                let Repeats { times, for_ms } = old.repeats;
-                begin = begin.min(old.at - Duration::from_millis(for_ms.into()));
-                new.repeats.times = new.repeats.times.saturating_add(times);
+        let (mut index, mut begin) = (first, new.at);
+        while let Some(old) = self.entries.get(index) {
+            if !old.is_akin(new) {
+                index += 1;
+                continue;
             }
-            !absorbed
-        });
+            let Repeats { times, for_ms } = old.repeats;
+            begin = begin.min(old.at - Duration::from_millis(for_ms.into()));
+            new.repeats.times = new.repeats.times.saturating_add(times);
+            self.entries.remove(index);
+        }
         let for_ms = (new.at - begin).total_millis();
         new.repeats.for_ms = u32::try_from(for_ms).unwrap_or(u32::MAX);
     }
