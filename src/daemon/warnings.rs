@@ -178,10 +178,12 @@ impl Warnings {
             pin,
             strayed,
         } = *sources;
-        for warning in self.config.clone() {
+        let config = core::mem::take(&mut self.config);
+        for warning in &config {
             let cure = format_args!("correct that line, then `failover reload`");
             self.add("config", None, format_args!("{warning}"), cure);
         }
+        self.config = config;
         if let Some(warning) = &pin.problem {
             let cure = format_args!("write the id of a provider into it, or delete it");
             self.add("sticky-file", None, format_args!("{warning}"), cure);
