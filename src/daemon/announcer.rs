@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::context::Context;
+use super::context::{Context, soonest};
 use super::routes::RouteSync;
 use super::snapshot::Snapshot;
 use crate::engine::Engine;
@@ -110,7 +110,7 @@ impl<'m> Announcer<'m> {
         for entry in journal.entries() {
             match entry.calm_at() {
                 Some(at) if at > now => {
-                    self.calm_at = [self.calm_at, Some(at)].into_iter().flatten().min()
+                    self.calm_at = soonest(&[self.calm_at, Some(at)]);
                 }
                 Some(at) if at > self.looked_at => {
                     write(entry);
@@ -130,8 +130,7 @@ impl<'m> Announcer<'m> {
 
     /// When [`Announcer::give_up`] or [`Announcer::log`] is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.hooks.next_deadline(), self.calm_at];
-        deadlines.into_iter().flatten().min()
+        soonest(&[self.hooks.next_deadline(), self.calm_at])
     }
 
     /// Kills a hook that takes too long.

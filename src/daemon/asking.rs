@@ -4,7 +4,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use super::context::Context;
+use super::context::{Context, soonest};
 use super::flux;
 use super::routes::RouteSync;
 use super::snapshot::Snapshot;
@@ -139,9 +139,12 @@ impl Asking {
                 self.judge_ways_back(asked.map(|(target, _)| target), cx, routes, now);
             }
         }
-        let families = [&self.families.v4, &self.families.v6];
-        let observed = families.into_iter().chain(&self.ways_back);
-        let next = observed.filter_map(|o| o.suspicion.next_deadline()).min();
+        let next_of = |observed: &Observed| observed.suspicion.next_deadline();
+        let next = soonest(&[
+            next_of(&self.families.v4),
+            next_of(&self.families.v6),
+            self.ways_back.iter().filter_map(next_of).min(),
+        ]);
         let mut flux = false;
         let snapshot = Snapshot::of(cx.engine, routes, now);
         flux::each(&snapshot, cx.strayed, &mut |_| flux = true);

@@ -414,27 +414,27 @@ impl Warnings {
     /// Warns of the rules of other programs that ours jump over: once a family, with the first few preferences.
     fn warn_of_rules_behind(&mut self, family: Family, snapshot: &Snapshot<'_>) {
         let goto = snapshot.engine.config().globals.catch_all;
-        let behind = || jumped_over(snapshot.mirror.rules(), family, goto);
-        let (count, mut first) = (behind().count(), String::new());
-        for rule in behind().take(BEHIND_NAMED) {
-            first += &format!("{}{}", if first.is_empty() { "" } else { ", " }, rule.pref);
+        let (mut count, mut first) = (0, String::new());
+        for rule in jumped_over(snapshot.mirror.rules(), family, goto) {
+            if count < BEHIND_NAMED {
+                let comma = if count == 0 { "" } else { ", " };
+                first += &format!("{comma}{}", rule.pref);
+            }
+            count += 1;
         }
-        let (told, they, them) = match count {
+        let (rules, they, them) = match count {
             0 => return,
-            1 => (
-                format!("an {family} rule that is not ours has"),
-                "it has",
-                "it",
-            ),
-            _ => (
-                format!("{count} {family} rules that are not ours have"),
-                "they have",
-                "them",
-            ),
+            1 => ("rule that is not ours has", "it has", "it"),
+            _ => ("rules that are not ours have", "they have", "them"),
+        };
+        let number = match count {
+            1 => "an".to_owned(),
+            _ => count.to_string(),
         };
         let more = if count > BEHIND_NAMED { " …" } else { "" };
-        let what =
-            format_args!("{told} preference {first}{more}, behind our {goto}: {they} no effect");
+        let what = format_args!(
+            "{number} {family} {rules} preference {first}{more}, behind our {goto}: {they} no effect"
+        );
         let cure = format_args!("add {them} again with a preference below {goto}");
         self.add("rules-behind", None, what, cure);
     }
