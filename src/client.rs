@@ -262,49 +262,46 @@ pub(crate) fn unreadable(error: &FileError) -> Exit {
     complain(exit, error)
 }
 
-/// The daemon's answer; or prints the error, and returns the exit code.
+/// The daemon's answer; or the exit code, and what is wrong.
 fn asked(file: &Path, config: &Config, request: &Request) -> Result<Answer, (Exit, String)> {
     let state_dir = Path::new(config.globals.state_dir.as_str());
     ask(state_dir, request).map_err(|error| {
         let socket = state_dir.join(SOCKET);
         let socket = socket.display();
-        match error {
-            AskError::NoDaemon => (
-                Exit::NoDaemon,
-                match netns_lock::daemon() {
-                    Some(pid) => format!(
-                        "the daemon, process {pid}, does not listen on {socket}: it uses another configuration or \
-                         state_dir, or is making its state_dir again.\n\
-                         Name its configuration with --config; a changed state_dir takes a restart."
-                    ),
-                    None => format!(
-                        "no daemon is running: nothing listens on {socket}.\n{}",
-                        without_daemon(file, config, request)
-                    ),
-                },
-            ),
-            AskError::NotPermitted => (
-                Exit::NotPermitted,
-                format!(
-                    "not permitted to open {socket}: only its owner, mostly root, may, and members of control_group, \
-                     who must also be able to enter {}.",
-                    state_dir.display()
+        let exit = match error {
+            AskError::NotPermitted => Exit::NotPermitted,
+            AskError::Io(_) => Exit::Bug,
+            AskError::Frame(FrameError::Version(_)) => Exit::NoDaemon,
+            AskError::Frame(_) => Exit::Bug,
+            _ => Exit::NoDaemon,
+        };
+        let what = match error {
+            AskError::NoDaemon => match netns_lock::daemon() {
+                Some(pid) => format!(
+                    "the daemon, process {pid}, does not listen on {socket}: it uses another configuration or \
+                     state_dir, or is making its state_dir again.\n\
+                     Name its configuration with --config; a changed state_dir takes a restart."
                 ),
+                None => format!(
+                    "no daemon is running: nothing listens on {socket}.\n{}",
+                    without_daemon(file, config, request)
+                ),
+            },
+            AskError::NotPermitted => format!(
+                "not permitted to open {socket}: only its owner, mostly root, may, and members of control_group, \
+                 who must also be able to enter {}.",
+                state_dir.display()
             ),
-            AskError::Silent => (
-                Exit::NoDaemon,
-                format!("the daemon behind {socket} does not answer: is it stopped, or stuck?"),
-            ),
-            AskError::Closed => (
-                Exit::NoDaemon,
-                format!("the daemon behind {socket} is too busy, or ends. Try again."),
-            ),
-            AskError::Frame(error @ FrameError::Version(_)) => {
-                (Exit::NoDaemon, format!("{socket}: {error}"))
+            AskError::Silent => {
+                format!("the daemon behind {socket} does not answer: is it stopped, or stuck?")
             }
-            AskError::Frame(error) => (Exit::Bug, format!("{socket}: {error}")),
-            AskError::Io(error) => (Exit::Bug, format!("{socket}: {error}")),
-        }
+            AskError::Closed => {
+                format!("the daemon behind {socket} is too busy, or ends. Try again.")
+            }
+            AskError::Frame(error) => format!("{socket}: {error}"),
+            AskError::Io(error) => format!("{socket}: {error}"),
+        };
+        (exit, what)
     })
 }
 

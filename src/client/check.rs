@@ -205,10 +205,12 @@ fn warn_of_hooks(config: &Config, complaints: &mut Complaints<'_>) {
     }
 }
 
-/// Whether a program is found in `PATH`. Assumed true if `PATH` is not set.
+/// Whether a program is found in `PATH`. Assumed true if `PATH` is not set, or no text.
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH");
-    path.is_none_or(|path| std::env::split_paths(&path).any(|place| place.join(program).is_file()))
+    let path = path.as_ref().and_then(|path| path.to_str());
+    let has = |place| Path::new(place).join(program).is_file();
+    path.is_none_or(|path| path.split(':').any(has))
 }
 
 /// The line of an option with this word in its value.
