@@ -28,6 +28,7 @@ mod watch;
 pub use check::check;
 pub use probe::{Errand, probe};
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -48,7 +49,7 @@ pub fn no_config() -> Exit {
     let [first, second] = CONFIG_FILES;
     complain(
         Exit::BadConfig,
-        &format!(
+        &format_args!(
             "no configuration: ${CONFIG_VARIABLE} is not set, and neither {first} nor {second} exists.\n\
              Write one of them, or name one with --config."
         ),
@@ -92,17 +93,9 @@ pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
 
 /// `log`
 pub fn log(file: &Path) -> Exit {
-    let config = match settings(file) {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    match asked(file, &config, &Request::Log) {
-        Ok(Answer {
-            refused: Some(refused),
-            ..
-        }) => complain(Exit::NoDaemon, &text::plain(&refused)),
+    match answer(file, &Request::Log, Exit::NoDaemon) {
         Ok(answer) => print(&journal::render(&answer.entries, clock::wall_clock_ms())),
-        Err((exit, complaint)) => complain(exit, &complaint),
+        Err(exit) => exit,
     }
 }
 
@@ -112,20 +105,24 @@ pub fn explain(file: &Path, provider: Option<&str>) -> Exit {
         Ok(id) => Request::Explain(id),
         Err(complaint) => return complain(Exit::Usage, &complaint),
     };
-    let config = match settings(file) {
-        Ok(config) => config,
+    let answer = match answer(file, &request, Exit::Usage) {
+        Ok(answer) => answer,
         Err(exit) => return exit,
     };
-    match asked(file, &config, &request) {
-        Ok(Answer {
-            refused: Some(refused),
-            ..
-        }) => complain(Exit::Usage, &text::plain(&refused)),
-        Ok(answer) => match explain::render(&answer, clock::wall_clock_ms()) {
-            Some(text) => print(&text),
-            None => complain(Exit::Bug, INCOMPLETE),
-        },
-        Err((exit, complaint)) => complain(exit, &complaint),
+    match explain::render(&answer, clock::wall_clock_ms()) {
+        Some(text) => print(&text),
+        None => complain(Exit::Bug, &INCOMPLETE),
+    }
+}
+
+/// The daemon's answer; or prints the error, and returns the exit code: this one if the daemon refuses.
+fn answer(file: &Path, request: &Request, refusal: Exit) -> Result<Answer, Exit> {
+    let config = settings(file)?;
+    let answer =
+        asked(file, &config, request).map_err(|(exit, complaint)| complain(exit, &complaint))?;
+    match answer.refused {
+        Some(refused) => Err(complain(refusal, &text::plain(&refused))),
+        None => Ok(answer),
     }
 }
 
@@ -140,10 +137,9 @@ pub fn without_provider(command: &str, file: Option<&Path>) -> Exit {
         }
         _ => format!("{or_auto}a provider's id"),
     };
-    complain(
-        Exit::Usage,
-        &format!("{command} what? Expected {expected}\n{}", usage_of(command)),
-    )
+    let usage = usage_of(command);
+    let text = format_args!("{command} what? Expected {expected}\n{usage}");
+    complain(Exit::Usage, &text)
 }
 
 fn usage_of(command: &str) -> String {
@@ -191,7 +187,7 @@ pub fn refresh(file: &Path, interface: Option<&str>) -> Exit {
             "netifd is asked again",
         ),
         // It would be too long for a message.
-        Err(_) => complain(Exit::Ok, "no provider uses an interface of so long a name"),
+        Err(_) => complain(Exit::Ok, &"no provider uses an interface of so long a name"),
     }
 }
 
@@ -251,7 +247,8 @@ fn settings(file: &Path) -> Result<Box<Config>, Exit> {
         }
     }
     if errors.map_err(|error| unreadable(&error))? > 0 {
-        let text = format!("{} has errors: `failover check` lists them", file.display());
+        let file = file.display();
+        let text = format_args!("{file} has errors: `failover check` lists them");
         complain(Exit::Ok, &text);
     }
     Ok(config)
@@ -262,52 +259,49 @@ pub(crate) fn unreadable(error: &FileError) -> Exit {
         Some(Errno::EACCES) => Exit::NotPermitted,
         _ => Exit::BadConfig,
     };
-    complain(exit, &error.to_string())
+    complain(exit, error)
 }
 
-/// The daemon's answer; or prints the error, and returns the exit code.
+/// The daemon's answer; or the exit code, and what is wrong.
 fn asked(file: &Path, config: &Config, request: &Request) -> Result<Answer, (Exit, String)> {
     let state_dir = Path::new(config.globals.state_dir.as_str());
     ask(state_dir, request).map_err(|error| {
         let socket = state_dir.join(SOCKET);
         let socket = socket.display();
-        match error {
-            AskError::NoDaemon => (
-                Exit::NoDaemon,
-                match netns_lock::daemon() {
-                    Some(pid) => format!(
-                        "the daemon, process {pid}, does not listen on {socket}: it uses another configuration or \
-                         state_dir, or is making its state_dir again.\n\
-                         Name its configuration with --config; a changed state_dir takes a restart."
-                    ),
-                    None => format!(
-                        "no daemon is running: nothing listens on {socket}.\n{}",
-                        without_daemon(file, config, request)
-                    ),
-                },
-            ),
-            AskError::NotPermitted => (
-                Exit::NotPermitted,
-                format!(
-                    "not permitted to open {socket}: only its owner, mostly root, may, and members of control_group, \
-                     who must also be able to enter {}.",
-                    state_dir.display()
+        let exit = match error {
+            AskError::NotPermitted => Exit::NotPermitted,
+            AskError::Io(_) => Exit::Bug,
+            AskError::Frame(FrameError::Version(_)) => Exit::NoDaemon,
+            AskError::Frame(_) => Exit::Bug,
+            _ => Exit::NoDaemon,
+        };
+        let what = match error {
+            AskError::NoDaemon => match netns_lock::daemon() {
+                Some(pid) => format!(
+                    "the daemon, process {pid}, does not listen on {socket}: it uses another configuration or \
+                     state_dir, or is making its state_dir again.\n\
+                     Name its configuration with --config; a changed state_dir takes a restart."
                 ),
+                None => format!(
+                    "no daemon is running: nothing listens on {socket}.\n{}",
+                    without_daemon(file, config, request)
+                ),
+            },
+            AskError::NotPermitted => format!(
+                "not permitted to open {socket}: only its owner, mostly root, may, and members of control_group, \
+                 who must also be able to enter {}.",
+                state_dir.display()
             ),
-            AskError::Silent => (
-                Exit::NoDaemon,
-                format!("the daemon behind {socket} does not answer: is it stopped, or stuck?"),
-            ),
-            AskError::Closed => (
-                Exit::NoDaemon,
-                format!("the daemon behind {socket} is too busy, or ends. Try again."),
-            ),
-            AskError::Frame(error @ FrameError::Version(_)) => {
-                (Exit::NoDaemon, format!("{socket}: {error}"))
+            AskError::Silent => {
+                format!("the daemon behind {socket} does not answer: is it stopped, or stuck?")
             }
-            AskError::Frame(error) => (Exit::Bug, format!("{socket}: {error}")),
-            AskError::Io(error) => (Exit::Bug, format!("{socket}: {error}")),
-        }
+            AskError::Closed => {
+                format!("the daemon behind {socket} is too busy, or ends. Try again.")
+            }
+            AskError::Frame(error) => format!("{socket}: {error}"),
+            AskError::Io(error) => format!("{socket}: {error}"),
+        };
+        (exit, what)
     })
 }
 
@@ -344,8 +338,9 @@ fn instead(config: &Config, request: &Request) -> String {
 }
 
 /// Prints an error on stderr; returns the exit code.
-fn complain(exit: Exit, text: &str) -> Exit {
-    let text = hint::completed(text);
+fn complain(exit: Exit, text: &dyn Display) -> Exit {
+    let text = text.to_string();
+    let text = hint::completed(&text);
     let _ = io::stderr().write_all(format!("failover: {}\n", text.trim_end()).as_bytes());
     exit
 }
@@ -356,6 +351,6 @@ pub(crate) fn print(text: &str) -> Exit {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Exit::Ok,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-        Err(error) => complain(Exit::Bug, &format!("stdout: {error}")),
+        Err(error) => complain(Exit::Bug, &format_args!("stdout: {error}")),
     }
 }

@@ -61,7 +61,7 @@ use crate::routing::uplink::Uplink;
 use crate::types::{Instant, PerFamily};
 use announcer::{Announcer, Heard};
 use asking::Asking;
-use context::Context;
+use context::{Context, soonest};
 use control::Control;
 use netifd::NetifdWatch;
 use pin::Pin;
@@ -173,7 +173,7 @@ impl Daemon<'_> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [
+        soonest(&[
             self.cx.engine.next_deadline(),
             self.routes.next_deadline(),
             self.asking.next_deadline(),
@@ -182,8 +182,7 @@ impl Daemon<'_> {
             self.control.next_deadline(),
             self.announcer.next_deadline(),
             self.state_dir.next_deadline(),
-        ];
-        deadlines.into_iter().flatten().min()
+        ])
     }
 
     /// Handles one event of the poller.

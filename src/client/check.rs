@@ -1,10 +1,10 @@
 //! `check`: the problems of a configuration, and what this machine lacks for it.
 
-use std::fs;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::{fmt, fs};
 
 use super::cli::Exit;
 use super::{print, text, unreadable};
@@ -16,40 +16,67 @@ use crate::linux::file::table_names;
 use crate::linux::netlink::Requests;
 use crate::option::Severity;
 use crate::routing::mirror::{Kinds, Mirror, Named};
+use crate::types::{Family, Name};
 use crate::uci::Index;
+
+/// What is wrong with a configuration, one line each.
+struct Complaints<'a> {
+    file: &'a Path,
+    text: String,
+    warnings: usize,
+}
+
+impl Complaints<'_> {
+    /// Adds a warning of a line; without one, of the first.
+    fn warn(&mut self, line: Option<u32>, what: fmt::Arguments<'_>) {
+        self.warn_in(self.file, line, what);
+    }
+
+    fn warn_in(&mut self, file: &Path, line: Option<u32>, what: fmt::Arguments<'_>) {
+        let (file, line) = (file.display(), line.unwrap_or(1));
+        self.add(format_args!("{file}:{line}: warning: {what}"));
+        self.warnings += 1;
+    }
+
+    fn add(&mut self, line: fmt::Arguments<'_>) {
+        self.text += &format!("{line}\n");
+    }
+}
 
 /// `check`
 pub fn check(file: &Path) -> Exit {
     let name = file.display();
-    let mut complaints = String::new();
-    let mut warnings = 0;
+    let mut complaints = Complaints {
+        file,
+        text: String::new(),
+        warnings: 0,
+    };
     let mut config = Box::new(Config::new());
     let result = load_config(file, &mut config, &mut |problem| {
-        warnings += usize::from(problem.severity == Severity::Warning);
-        complaints.push_str(&format!("{name}:{problem}\n"));
+        complaints.warnings += usize::from(problem.severity == Severity::Warning);
+        complaints.add(format_args!("{name}:{problem}"));
     });
     let mut errors = 0;
     if matches!(result, Ok(0)) {
-        let of_netifd = of_netifd(&config, file);
-        errors = report_own(&config, file, of_netifd.is_none(), &mut complaints);
-        let complaints_of_here = [
-            of_netifd,
-            of_group(&config, file),
-            of_hooks(&config, file),
-            of_pin(&config),
-        ];
-        for complaint in complaints_of_here.into_iter().flatten() {
-            warnings += 1;
-            complaints.push_str(&complaint);
+        let without_netifd = without_netifd(&config);
+        errors = report_own(&config, without_netifd.is_none(), &mut complaints);
+        if let Some(interface) = without_netifd {
+            let line = line_of(file, "interface", interface);
+            complaints.warn(line, format_args!(
+                "interface '{interface}': this machine has no netifd (there is no `ubus`): here, write option device with the kernel's device, as 'eth1'"
+            ));
         }
+        warn_of_group(&config, &mut complaints);
+        warn_of_hooks(&config, &mut complaints);
+        warn_of_pin(&config, &mut complaints);
     }
-    let _ = io::stderr().write_all(complaints.as_bytes());
-    let verdict = match (result, warnings) {
+    let _ = io::stderr().write_all(complaints.text.as_bytes());
+    let verdict = match (result, complaints.warnings) {
         (Err(error), _) => return unreadable(&error),
         (Ok(1..), _) => return Exit::BadConfig,
         _ if errors != 0 => return Exit::BadConfig,
         (Ok(0), 0) => "is fine".to_owned(),
-        (Ok(0), _) => format!("can be used, with {}", counted(warnings, "warning")),
+        (Ok(0), warnings) => format!("can be used, with {}", counted(warnings, "warning")),
     };
     let off = match config.globals.enabled {
         true => "",
@@ -65,7 +92,7 @@ pub fn check(file: &Path) -> Exit {
 }
 
 /// Reports targets and gateways that are addresses of this machine, if it is the router; how many there are.
-fn report_own(config: &Config, file: &Path, netifd: bool, complaints: &mut String) -> usize {
+fn report_own(config: &Config, netifd: bool, complaints: &mut Complaints<'_>) -> usize {
     let Ok(mut requests) = Requests::open() else {
         return 0;
     };
@@ -77,14 +104,14 @@ fn report_own(config: &Config, file: &Path, netifd: bool, complaints: &mut Strin
         let Some(host) = host.filter(|host| requests.is_own(*host)) else {
             return;
         };
-        let host = host.to_string();
+        let (file, host) = (complaints.file, host.to_string());
         let (option, line) = match line_of(file, option, &host) {
             None if option == "target" => ("resolver", line_of(file, "resolver", &host)),
             line => (option, line),
         };
         let (name, line) = (file.display(), line.unwrap_or(1));
-        complaints.push_str(&format!(
-            "{name}:{line}: {option} '{host}' is an address of this router: expected another host's\n"
+        complaints.add(format_args!(
+            "{name}:{line}: {option} '{host}' is an address of this router: expected another host's"
         ));
         errors += 1;
     };
@@ -92,8 +119,9 @@ fn report_own(config: &Config, file: &Path, netifd: bool, complaints: &mut Strin
         report("target", check.asked());
     }
     for provider in config.enabled() {
-        report("gateway", provider.gateway.v4);
-        report("gateway", provider.gateway.v6);
+        for family in Family::ALL {
+            report("gateway", provider.gateway[family]);
+        }
     }
     errors
 }
@@ -116,70 +144,73 @@ fn is_router(config: &Config, netifd: bool, requests: &mut Requests) -> bool {
 }
 
 /// Warns of a sticky file that the daemon will ignore, because it names no configured provider.
-fn of_pin(config: &Config) -> Option<String> {
-    let sticky_file = &config.globals.sticky_file;
-    let what = match sticky::look(Path::new(sticky_file.as_str())) {
-        Pinned::None => return None,
-        Pinned::Provider(id) => config.usable(&id).err()?.to_string(),
-        Pinned::Invalid(what) => what,
+fn warn_of_pin(config: &Config, complaints: &mut Complaints<'_>) {
+    let file = Path::new(config.globals.sticky_file.as_str());
+    let what = match sticky::look(file) {
+        Pinned::None => None,
+        Pinned::Provider(id) => config
+            .usable(&id)
+            .err()
+            .map(|unusable| unusable.to_string()),
+        Pinned::Invalid(what) => Some(what),
     };
-    let what = text::plain(&what);
-    Some(format!("{sticky_file}:1: warning: {what}\n"))
+    if let Some(what) = what {
+        let what = text::plain(&what);
+        complaints.warn_in(file, None, format_args!("{what}"));
+    }
 }
 
-/// Warns of an interface on a machine without netifd.
-fn of_netifd(config: &Config, file: &Path) -> Option<String> {
-    let interface = config
-        .enabled()
-        .find_map(|provider| provider.interfaces.first());
-    let interface = interface.filter(|_| !is_installed("ubus"))?;
-    let line = line_of(file, "interface", interface).unwrap_or(1);
-    Some(format!(
-        "{}:{line}: warning: interface '{interface}': this machine has no netifd (there is no `ubus`): here, write option device with the kernel's device, as 'eth1'\n",
-        file.display()
-    ))
+/// An interface, if this machine has no netifd.
+fn without_netifd(config: &Config) -> Option<&Name> {
+    let mut interfaces = config.enabled().flat_map(|provider| &provider.interfaces);
+    interfaces.next().filter(|_| !is_installed("ubus"))
 }
 
 /// Warns of a group that this machine does not have.
-fn of_group(config: &Config, file: &Path) -> Option<String> {
+fn warn_of_group(config: &Config, complaints: &mut Complaints<'_>) {
     let group = &config.globals.control_group;
-    (!group.is_empty() && table_names::group(group).is_none()).then(|| {
-        let line = line_of(file, "control_group", group).unwrap_or(1);
-        format!(
-            "{}:{line}: warning: control_group '{group}': there is no such group, so that only root may ask: `groupadd {group}`, or name another\n",
-            file.display()
-        )
-    })
+    if group.is_empty() || table_names::group(group).is_some() {
+        return;
+    }
+    let line = line_of(complaints.file, "control_group", group);
+    complaints.warn(line, format_args!(
+        "control_group '{group}': there is no such group, so that only root may ask: `groupadd {group}`, or name another"
+    ));
 }
 
 /// Warns of hooks that cannot be run. The default directory may be missing.
-fn of_hooks(config: &Config, file: &Path) -> Option<String> {
+fn warn_of_hooks(config: &Config, complaints: &mut Complaints<'_>) {
     let directory = &config.globals.hooks_dir;
-    let warning = |line, what: &str| Some(format!("{}:{line}: warning: {what}\n", file.display()));
     let usual = *directory == Globals::default().hooks_dir;
-    let line = line_of(file, "hooks_dir", directory).filter(|_| !usual);
+    let line = line_of(complaints.file, "hooks_dir", directory).filter(|_| !usual);
     let Ok(entries) = fs::read_dir(directory.as_str()) else {
-        return warning(
-            line?,
-            &format!("hooks_dir '{directory}' cannot be read: no hook is run"),
-        );
+        if line.is_some() {
+            complaints.warn(
+                line,
+                format_args!("hooks_dir '{directory}' cannot be read: no hook is run"),
+            );
+        }
+        return;
     };
     let idle = entries.flatten().find(|entry| {
         let found = fs::metadata(entry.path());
         found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 == 0)
-    })?;
-    let path = idle.path();
-    let path = text::plain(&path.to_string_lossy());
-    warning(
-        line.unwrap_or(1),
-        &format!("{path} is not executable, so that it is not run: `chmod +x {path}`"),
-    )
+    });
+    if let Some(idle) = idle {
+        let path = text::plain(&idle.path().to_string_lossy());
+        complaints.warn(
+            line,
+            format_args!("{path} is not executable, so that it is not run: `chmod +x {path}`"),
+        );
+    }
 }
 
-/// Whether a program is found in `PATH`. Assumed true if `PATH` is not set.
+/// Whether a program is found in `PATH`. Assumed true if `PATH` is not set, or no text.
 fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH");
-    path.is_none_or(|path| std::env::split_paths(&path).any(|place| place.join(program).is_file()))
+    let path = path.as_ref().and_then(|path| path.to_str());
+    let has = |place| Path::new(place).join(program).is_file();
+    path.is_none_or(|path| path.split(':').any(has))
 }
 
 /// The line of an option with this word in its value.

@@ -440,38 +440,33 @@ impl Page<'_> {
             }
             _ => String::new(),
         };
-        match check.answered_ms {
-            None => {
-                let (sent, received) = (check.sent, check.received);
-                self.say(format_args!(
-                    " Check {name} ({kind} {target}{must}): {asked}; {received} of {sent} answered{next}."
-                ));
-            }
+        let answered = match check.answered_ms {
+            None => format!("{} of {} answered", check.received, check.sent),
             Some(ms) => {
                 let (at, rtt) = (self.ago(ms), check.rtt_ms.unwrap_or_default());
-                self.say(format_args!(
-                    " Check {name} ({kind} {target}{must}): {asked}; last answer from {target} at {at} after {rtt} ms{next}."
-                ));
+                format!("last answer from {target} at {at} after {rtt} ms")
             }
-        }
+        };
+        self.say(format_args!(
+            " Check {name} ({kind} {target}{must}): {asked}; {answered}{next}."
+        ));
     }
 
     fn asked(&self, check: &Check, path: &Path) -> String {
         let at = self.ago(check.asked_ms);
-        match check.state {
-            _ if path.reason.waiting.is_some() => "not asked while there is no way out".to_owned(),
-            _ if path.reason.duty != Duty::Checked => "not asked while one is pinned".to_owned(),
-            CheckState::Pending if check.sent == 0 => "not asked yet".to_owned(),
-            CheckState::Pending => "asked, not answered yet".to_owned(),
-            CheckState::Ok => format!("asked last at {at}: answered"),
+        let not_asked = match check.state {
+            _ if path.reason.waiting.is_some() => "not asked while there is no way out",
+            _ if path.reason.duty != Duty::Checked => "not asked while one is pinned",
+            CheckState::Pending if check.sent == 0 => "not asked yet",
+            CheckState::Pending => "asked, not answered yet",
+            CheckState::Ok => return format!("asked last at {at}: answered"),
             CheckState::Lost => match check.fault {
-                Some(Fault::OwnTarget) => {
-                    "not asked, as that is an address of this router".to_owned()
-                }
-                None => format!("asked last at {at}: unanswered"),
-                Some(fault) => format!("asked last at {at}: {fault}"),
+                Some(Fault::OwnTarget) => "not asked, as that is an address of this router",
+                None => return format!("asked last at {at}: unanswered"),
+                Some(fault) => return format!("asked last at {at}: {fault}"),
             },
-        }
+        };
+        not_asked.to_owned()
     }
 }
 

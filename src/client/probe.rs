@@ -8,6 +8,7 @@
 mod temporary_routes;
 mod uplinks;
 
+use std::fmt::Display;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -49,14 +50,14 @@ pub struct Errand<'a> {
 #[inline(never)]
 pub fn probe(file: &Path, errand: &Errand<'_>) -> Exit {
     if errand.count == 0 {
-        return complain(Exit::Usage, "--count 0: expected at least 1");
+        return complain(Exit::Usage, &"--count 0: expected at least 1");
     }
     let mut config = match settings(file) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
     if let Some(missing) = privileges::missing() {
-        return complain(Exit::NotPermitted, missing);
+        return complain(Exit::NotPermitted, &missing);
     }
     if let Err(what) = uplinks::choose(&mut config, errand) {
         return complain(Exit::Usage, &what);
@@ -186,7 +187,7 @@ impl<'a> Probing<'a> {
                 return;
             };
             if let Some(why) = hindrance(&line.question) {
-                line.say(&why.to_string());
+                line.say(&why);
                 line.sent += 1;
                 continue;
             }
@@ -210,18 +211,18 @@ impl<'a> Probing<'a> {
                     result: Err(fault),
                 }),
                 Err(NotStarted::AlreadyRunning) => {
-                    self.unasked(place, "the former one is not answered yet");
+                    self.unasked(place, &"the former one is not answered yet");
                 }
-                Err(NotStarted::NoRoom(room)) => self.unasked(place, &room.to_string()),
+                Err(NotStarted::NoRoom(room)) => self.unasked(place, &room),
             }
         }
     }
 
-    fn unasked(&mut self, place: usize, why: &str) {
+    fn unasked(&mut self, place: usize, why: &dyn Display) {
         if let Some(line) = self.lines.get_mut(place) {
             line.sent -= 1;
             line.pending.pop();
-            line.say(&format!("not asked: {why}"));
+            line.say(&format_args!("not asked: {why}"));
         }
     }
 
@@ -259,7 +260,7 @@ impl<'a> Probing<'a> {
             let before = line.pending.len();
             line.pending.retain(|(_, lost_at)| *lost_at > time);
             for _ in line.pending.len()..before {
-                line.say("unanswered");
+                line.say(&"unanswered");
             }
         }
     }
@@ -293,9 +294,10 @@ impl<'a> Probing<'a> {
             Ok(rtt) => {
                 let us = u32::try_from(rtt.total_micros()).unwrap_or(u32::MAX);
                 line.times_us.push(us);
-                line.say(&format!("answered in {} ms", Decimal::new(us)));
+                let ms = Decimal::new(us);
+                line.say(&format_args!("answered in {ms} ms"));
             }
-            Err(fault) => line.say(&fault.to_string()),
+            Err(fault) => line.say(&fault),
         }
     }
 
@@ -317,7 +319,7 @@ impl<'a> Probing<'a> {
 }
 
 impl Line<'_> {
-    fn say(&self, what: &str) {
+    fn say(&self, what: &dyn Display) {
         let Check { name, kind, .. } = self.question.check;
         let asked = format!("{} {}", kind.name(), self.target());
         print(&format!(
@@ -375,7 +377,7 @@ struct OneWay {
     uplink: Uplink,
 }
 
-impl std::fmt::Display for OneWay {
+impl Display for OneWay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Uplink {
             device,

@@ -1,5 +1,7 @@
 //! `status` as text: which provider leads, one row per path, and the warnings. At most 80 columns wide.
 
+use std::fmt::{self, Display};
+
 use crate::client::text::{WIDTH, age, decimal, pad, plain, wrap};
 use crate::linux::connection::{Answer, Provider};
 use crate::text::Timestamp;
@@ -87,15 +89,15 @@ struct Page {
 
 impl Page {
     fn head(&mut self, header: &Header, answer: &Answer) {
-        let (version, uptime) = (plain(&header.version), age(header.uptime_s));
-        self.paragraph(Tone::Bold, "", &format!("failover {version}, up {uptime}"));
+        let (version, uptime) = (&header.version, age(header.uptime_s));
+        let text = format_args!("failover {version}, up {uptime}");
+        self.paragraph(Tone::Bold, "", text);
         self.leaders(header, answer);
         if let Some(id) = &header.pinned {
-            let text = format!(
-                "{} is pinned by hand: `failover use auto` lets the daemon choose again",
-                plain(id)
+            let text = format_args!(
+                "{id} is pinned by hand: `failover use auto` lets the daemon choose again"
             );
-            self.paragraph(Tone::Unsure, "", &text);
+            self.paragraph(Tone::Unsure, "", text);
         }
     }
 
@@ -103,17 +105,15 @@ impl Page {
         let overridden = Family::ALL.map(|family| header.overridden_by.of(family));
         for (family, by) in Family::ALL.into_iter().zip(overridden) {
             let Some(by) = by else { continue };
-            let text = match leader(header, family) {
-                Some(id) => format!(
-                    "{family} is overridden by {by}, and leaves by that, not by {id}",
-                    id = plain(id)
-                ),
-                None => format!("{family} is overridden by {by}, and leaves by that"),
+            let (not, id) = match leader(header, family) {
+                Some(id) => (", not by ", id),
+                None => ("", ""),
             };
-            self.paragraph(Tone::Unsure, "", &plain(&text));
+            let text = format_args!("{family} is overridden by {by}, and leaves by that{not}{id}");
+            self.paragraph(Tone::Unsure, "", text);
         }
         let leaders = Family::ALL
-            .map(|family| leader(header, family).map(|id| (plain(id), note(answer, id, family))));
+            .map(|family| leader(header, family).map(|id| (id, note(answer, id, family))));
         if let [Some(v4), Some(v6)] = &leaders
             && v4 == v6
             && overridden == [None; 2]
@@ -124,8 +124,8 @@ impl Page {
                 .all(|route| !route.obeyed)
         {
             let (id, (tone, note)) = v4;
-            let text = format!("ipv4 and ipv6 leave by {id}{note}");
-            return self.paragraph(*tone, "", &text);
+            let text = format_args!("ipv4 and ipv6 leave by {id}{note}");
+            return self.paragraph(*tone, "", text);
         }
         for (family, leader) in Family::ALL.into_iter().zip(leaders) {
             if header.overridden_by.of(family).is_some() {
@@ -134,21 +134,23 @@ impl Page {
             let mut paths = answer.providers.iter().flat_map(|provider| &provider.paths);
             let refusing = header.error_routes[family as usize].filter(|route| route.obeyed);
             if let Some(ErrorRoute { metric, .. }) = refusing {
-                let text =
-                    format!("{family} is refused by the default route of metric {metric} in main");
-                self.paragraph(Tone::Bad, "", &text);
+                let text = format_args!(
+                    "{family} is refused by the default route of metric {metric} in main"
+                );
+                self.paragraph(Tone::Bad, "", text);
             } else if let Some((id, (tone, note))) = leader {
-                let text = format!("{family} leaves by {id}{note}");
-                self.paragraph(tone, "", &text);
+                let text = format_args!("{family} leaves by {id}{note}");
+                self.paragraph(tone, "", text);
             } else if let Some(by) = header.fallback.of(family) {
-                let text = format!("{family} leaves by {by}: no provider can have a default route");
-                self.paragraph(Tone::Unsure, "", &plain(&text));
+                let text =
+                    format_args!("{family} leaves by {by}: no provider can have a default route");
+                self.paragraph(Tone::Unsure, "", text);
             } else if paths.any(|path| path.family == family) {
                 let (tone, text) = match header.active.of(family) {
                     Lead::Unknown => (Tone::Unsure, "is not known yet to have a way out"),
                     _ => (Tone::Bad, "has no way out"),
                 };
-                self.paragraph(tone, "", &format!("{family} {text}"));
+                self.paragraph(tone, "", format_args!("{family} {text}"));
             }
         }
     }
@@ -165,7 +167,7 @@ impl Page {
         for row in &rows {
             self.path(row, &layout);
             for (tone, remark) in &row.remarks {
-                self.paragraph(*tone, &below, remark);
+                self.paragraph(*tone, &below, format_args!("{remark}"));
             }
         }
     }
@@ -180,7 +182,7 @@ impl Page {
         let mut cells = row.cells.clone();
         if cells[PROVIDER].chars().count() > layout.widths[PROVIDER] {
             let id = std::mem::take(&mut cells[PROVIDER]);
-            self.paragraph(tones[PROVIDER], "  ", &id);
+            self.paragraph(tones[PROVIDER], "  ", format_args!("{id}"));
         }
         self.row(mark, &cells, layout, tones);
     }
@@ -221,25 +223,26 @@ impl Page {
         } = warning;
         // A command is not wrapped, so that it can be copied.
         let command = cure.as_ref().filter(|cure| cure.is_command);
-        let told = match command {
-            Some(_) => plain(text),
-            None => plain(&warning.to_string()),
+        let told: &dyn Display = match command {
+            Some(_) => text,
+            None => warning,
         };
-        let (code, age) = (plain(code), age(warning.since_ms / 1000));
-        let told = match provider {
-            Some(id) => format!("{code}, {}, for {age}: {told}", plain(id)),
-            None => format!("{code}, for {age}: {told}"),
+        let (comma, id) = match provider {
+            Some(id) => (", ", id.as_str()),
+            None => ("", ""),
         };
+        let age = age(warning.since_ms / 1000);
         self.out.push('\n');
-        self.paragraph(Tone::Unsure, "! ", &told);
+        let told = format_args!("{code}{comma}{id}, for {age}: {told}");
+        self.paragraph(Tone::Unsure, "! ", told);
         if let Some(cure) = command {
-            self.paragraph(Tone::Unsure, "  ", &plain(&cure.to_string()));
+            self.paragraph(Tone::Unsure, "  ", format_args!("{cure}"));
         }
     }
 
-    fn paragraph(&mut self, tone: Tone, first: &str, text: &str) {
+    fn paragraph(&mut self, tone: Tone, first: &str, text: fmt::Arguments<'_>) {
         let mut wrapped = String::new();
-        wrap(&mut wrapped, first, text);
+        wrap(&mut wrapped, first, &plain(&text.to_string()));
         for line in wrapped.lines() {
             self.toned(tone, line);
             self.out.push('\n');
@@ -345,7 +348,7 @@ fn rows(header: &Header, provider: &Provider, now_ms: u64) -> Vec<Row> {
     {
         let text = format!(
             "out of use: `failover enable {}` gives it back",
-            plain(&provider.head.id)
+            provider.head.id
         );
         last.remarks.push((Tone::Unsure, text));
     }
@@ -356,7 +359,7 @@ fn row(header: &Header, provider: &Provider, path: &Path, now_ms: u64) -> Row {
     let unknown = || "-".to_owned();
     let mut remarks = Vec::new();
     if path.reason.is_told() {
-        remarks.push((Tone::Quiet, plain(&path.reason.to_string())));
+        remarks.push((Tone::Quiet, path.reason.to_string()));
     }
     if let Some(remark) = standby(path, now_ms) {
         remarks.push((Tone::Quiet, remark));
@@ -393,7 +396,7 @@ fn row(header: &Header, provider: &Provider, path: &Path, now_ms: u64) -> Row {
 
 /// How long `preempt` holds back a path that waits to take over.
 fn standby(path: &Path, now_ms: u64) -> Option<String> {
-    let holder = plain(path.held_back_by.as_ref()?);
+    let holder = path.held_back_by.as_ref()?;
     Some(match path.takes_over_in_ms {
         Some(time) => {
             let at = Timestamp(now_ms.saturating_add(time)).to_string();
@@ -406,13 +409,12 @@ fn standby(path: &Path, now_ms: u64) -> Option<String> {
 
 /// A check that is not answered while others keep the path online.
 fn failing(check: &Check) -> String {
-    let (name, kind) = (plain(&check.name), plain(&check.kind));
-    let target = match check.target.as_str() {
-        "" => String::new(),
-        target => format!(" {}", plain(target)),
-    };
+    let Check {
+        name, kind, target, ..
+    } = check;
+    let blank = if target.is_empty() { "" } else { " " };
     let time = age(check.failing_s.unwrap_or_default().into());
-    format!("check {name} ({kind}{target}) fails for {time}")
+    format!("check {name} ({kind}{blank}{target}) fails for {time}")
 }
 
 /// In at most eight characters.

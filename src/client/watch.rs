@@ -12,7 +12,7 @@ pub(super) fn watch(
 ) -> Exit {
     let mut ticker = match Ticker::new() {
         Ok(ticker) => ticker,
-        Err(error) => return complain(Exit::Bug, &format!("no timer: {error}")),
+        Err(error) => return complain(Exit::Bug, &format_args!("no timer: {error}")),
     };
     let screen = terminal::is_terminal();
     let mut drawn = false;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::context::Context;
+use super::context::{Context, soonest};
 use super::routes::RouteSync;
 use super::snapshot::Snapshot;
 use crate::engine::Engine;
@@ -110,7 +110,7 @@ impl<'m> Announcer<'m> {
         for entry in journal.entries() {
             match entry.calm_at() {
                 Some(at) if at > now => {
-                    self.calm_at = [self.calm_at, Some(at)].into_iter().flatten().min()
+                    self.calm_at = soonest(&[self.calm_at, Some(at)]);
                 }
                 Some(at) if at > self.looked_at => {
                     write(entry);
@@ -130,8 +130,7 @@ impl<'m> Announcer<'m> {
 
     /// When [`Announcer::give_up`] or [`Announcer::log`] is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.hooks.next_deadline(), self.calm_at];
-        deadlines.into_iter().flatten().min()
+        soonest(&[self.hooks.next_deadline(), self.calm_at])
     }
 
     /// Kills a hook that takes too long.
@@ -181,10 +180,9 @@ fn write(entry: &Entry) {
         ..
     } = entry;
     let provider = entry.subject.provider.as_deref().unwrap_or("failover");
-    match entry.subject.family {
-        Some(family) => log::log!(level, "{provider} {family}: {kind}: {cause}{repeats}"),
-        None => log::log!(level, "{provider}: {kind}: {cause}"),
-    }
+    let family = entry.subject.family.map_or("", Family::name);
+    let blank = if family.is_empty() { "" } else { " " };
+    log::log!(level, "{provider}{blank}{family}: {kind}: {cause}{repeats}");
 }
 
 impl Heard {

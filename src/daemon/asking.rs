@@ -4,17 +4,17 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use super::context::Context;
+use super::context::{Context, soonest};
 use super::flux;
 use super::routes::RouteSync;
 use super::snapshot::Snapshot;
-use super::warnings::{Warnings, advice, command};
+use super::warnings::Warnings;
 use crate::config::{Config, Provider};
 use crate::linux::netlink::Requests;
 use crate::linux::sysctl;
 use crate::routing::asked::{APART, Answer, Question, RuleSearch, Suspicion, candidates, diverted};
 use crate::types::{DeviceName, Duration, Family, Instant, PathId, PerFamily, Slot};
-use crate::wire::control::{Cure, Diversion};
+use crate::wire::control::Diversion;
 
 /// The kernel is asked at least this often: not every change of its answers causes an event.
 const AT_LEAST: Duration = Duration::from_secs(60);
@@ -139,9 +139,12 @@ impl Asking {
                 self.judge_ways_back(asked.map(|(target, _)| target), cx, routes, now);
             }
         }
-        let families = [&self.families.v4, &self.families.v6];
-        let observed = families.into_iter().chain(&self.ways_back);
-        let next = observed.filter_map(|o| o.suspicion.next_deadline()).min();
+        let next_of = |observed: &Observed| observed.suspicion.next_deadline();
+        let next = soonest(&[
+            next_of(&self.families.v4),
+            next_of(&self.families.v6),
+            self.ways_back.iter().filter_map(next_of).min(),
+        ]);
         let mut flux = false;
         let snapshot = Snapshot::of(cx.engine, routes, now);
         flux::each(&snapshot, cx.strayed, &mut |_| flux = true);
@@ -268,7 +271,7 @@ impl Asking {
         let cure = format_args!(
             "`ip route get {target}` shows it: if another program is not meant to do that, stop it, or delete its rule or route"
         );
-        let warning = warnings.add("diverted", None, what, advice(cure));
+        let warning = warnings.add("diverted", None, what, cure);
         if let Some(warning) = warning {
             warning.diversion = Some(Diversion {
                 family,
@@ -324,19 +327,30 @@ fn warn_of_filter(
     let Some(filter @ (1 | 2)) = sysctl::rp_filter(device) else {
         return;
     };
-    let id = Some(&provider.id);
+    let id = &provider.id;
+    let cure = |value| sysctl::Cure {
+        device,
+        value,
+        option: "rp_filter",
+    };
+    let (off, loose) = (cure(0), cure(2));
     match detour {
         Some(detour) if detour.table().is_none() => {
             let what = format_args!(
                 "rp_filter on {device} drops the replies to its probes: their way back is {detour}"
             );
-            warnings.add("rp-filter", id, what, off(device));
+            // The larger value of the device's and `all`'s is in force.
+            let all = match sysctl::rp_filter("all") {
+                Some(0) | None => "",
+                Some(_) => " net.ipv4.conf.all.rp_filter=0",
+            };
+            warnings.add_with_command("rp-filter", id, what, format_args!("{off}{all}"));
         }
         Some(detour) if filter == 1 => {
             let what = format_args!(
                 "strict rp_filter on {device} drops the replies to its probes: their way back is {detour}"
             );
-            warnings.add("rp-filter", id, what, loose(device));
+            warnings.add_with_command("rp-filter", id, what, format_args!("{loose}"));
         }
         None if filter == 1
             && provider.mark.is_some()
@@ -346,35 +360,8 @@ fn warn_of_filter(
                 "strict rp_filter on {device} drops the replies to hosts whose traffic is marked (unless replies are marked \
                  again, and src_valid_mark is 1)"
             );
-            warnings.add("src-valid-mark", id, what, loose(device));
+            warnings.add_with_command("src-valid-mark", id, what, format_args!("{loose}"));
         }
         _ => {}
-    }
-}
-
-/// The command that makes a filter loose.
-fn loose(device: &str) -> Option<Cure> {
-    let value = 2;
-    command(format_args!(
-        "{}",
-        sysctl::Cure {
-            device,
-            value,
-            option: "rp_filter"
-        }
-    ))
-}
-
-/// The command that switches a filter off. The larger value of the device's and `all`'s is in force.
-fn off(device: &str) -> Option<Cure> {
-    let value = 0;
-    let cure = sysctl::Cure {
-        device,
-        value,
-        option: "rp_filter",
-    };
-    match sysctl::rp_filter("all") {
-        Some(0) | None => command(format_args!("{cure}")),
-        Some(_) => command(format_args!("{cure} net.ipv4.conf.all.rp_filter=0")),
     }
 }

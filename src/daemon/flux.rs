@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::routes::RouteSync;
 use super::snapshot::Snapshot;
-use super::warnings::{Warnings, command};
+use super::warnings::Warnings;
 use crate::config::{Config, Provider};
 use crate::linux::sysctl;
 use crate::routing::uplink::Uplink;
@@ -63,8 +63,9 @@ pub(super) fn has_twin(config: &Config, routes: &RouteSync<'_>, path: PathId) ->
 /// have strayed; and not where our own addresses are the same.
 #[inline(never)]
 pub(super) fn each(snapshot: &Snapshot<'_>, strayed: Strayed, tell: &mut dyn FnMut(&Flux<'_>)) {
-    for (next, (first, one)) in (1..).zip(uplinks(*snapshot)) {
-        for (provider, other) in uplinks(*snapshot).skip(next) {
+    let mut rest = uplinks(*snapshot);
+    while let Some((first, one)) = rest.next() {
+        for (provider, other) in rest.clone() {
             let harms = strayed.contains(first.slot) || strayed.contains(provider.slot);
             if !share_a_network(one, other) || (one.gateway == other.gateway && !harms) {
                 continue;
@@ -82,9 +83,10 @@ pub(super) fn each(snapshot: &Snapshot<'_>, strayed: Strayed, tell: &mut dyn FnM
     }
 }
 
-fn uplinks(snapshot: Snapshot<'_>) -> impl Iterator<Item = (&Provider, &Uplink)> {
-    let providers = snapshot.engine.config().enabled();
-    providers.filter_map(move |provider| {
+fn uplinks(snapshot: Snapshot<'_>) -> impl Iterator<Item = (&Provider, &Uplink)> + Clone {
+    let providers = snapshot.engine.config().providers.iter();
+    let enabled = providers.filter(|provider| provider.enabled);
+    enabled.filter_map(move |provider| {
         let id = PathId {
             slot: provider.slot,
             family: Family::V4,
@@ -102,8 +104,8 @@ pub(super) fn warn(snapshot: &Snapshot<'_>, strayed: Strayed, warnings: &mut War
             "{one} and {other} are in one IPv4 network, and each answers ARP requests for the other's address: if they are \
              on one link, replies come in by the wrong one"
         );
-        let cure = command(format_args!("{cure}"));
-        warnings.add("arp-flux", Some(&flux.provider.id), what, cure);
+        let id = &flux.provider.id;
+        warnings.add_with_command("arp-flux", id, what, format_args!("{cure}"));
     });
 }
 

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::token::Token;
-use super::warnings::{Warnings, advice};
+use super::warnings::Warnings;
 use crate::config::Config;
 use crate::linux::errno;
 use crate::linux::process::ubus::{InterfaceError, Interfaces, NoAnswer};
@@ -75,10 +75,10 @@ impl NetifdWatch<'_> {
                 InterfaceError::Unknown => add(
                     "interface-unknown",
                     format_args!("netifd knows no interface {name}"),
-                    advice(format_args!(
+                    format_args!(
                         "correct `option interface` (`ubus list 'network.interface.*'` lists all), or make it in the \
                          network's configuration"
-                    )),
+                    ),
                 ),
                 InterfaceError::NoAnswer(NoAnswer::Program(errno)) => add(
                     "no-netifd",
@@ -86,16 +86,14 @@ impl NetifdWatch<'_> {
                         "interface {name} is asked of netifd by `ubus`, which cannot be run ({})",
                         errno::text(&errno.into())
                     ),
-                    advice(format_args!(
-                        "where there is no netifd, name the device by `option device`"
-                    )),
+                    format_args!("where there is no netifd, name the device by `option device`"),
                 ),
                 InterfaceError::NoAnswer(why) => add(
                     "no-netifd",
                     format_args!(
                         "netifd does not tell of interface {name} ({why}): it is asked again"
                     ),
-                    advice(format_args!("{NOT_TOLD}")),
+                    format_args!("{NOT_TOLD}"),
                 ),
                 InterfaceError::Silent(why) => add(
                     "no-netifd",
@@ -103,7 +101,7 @@ impl NetifdWatch<'_> {
                         "netifd does not tell of interface {name} any more ({why}): what it told before holds, and it is \
                          asked again"
                     ),
-                    advice(format_args!("{NOT_TOLD}")),
+                    format_args!("{NOT_TOLD}"),
                 ),
             }
         }

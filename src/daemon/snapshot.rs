@@ -477,11 +477,13 @@ impl<'a> Snapshot<'a> {
     }
 
     /// 0 for a time in the future.
+    #[inline(never)] // for the size of the program
     pub(super) fn ms_since(&self, at: Instant) -> u64 {
         (self.now - at.min(self.now)).total_millis()
     }
 
     /// 0 for a time in the past.
+    #[inline(never)] // for the size of the program
     fn ms_until(&self, at: Instant) -> u64 {
         let left: Duration = at - self.now.min(at);
         left.total_millis()

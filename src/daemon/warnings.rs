@@ -80,13 +80,13 @@ impl Warnings {
         &self.all
     }
 
-    /// Adds a warning, if there is room.
+    /// Adds a warning, if there is room, with a sentence that says what to do.
     pub(super) fn add(
         &mut self,
         code: &str,
         provider: Option<&Name>,
         what: fmt::Arguments<'_>,
-        cure: Option<Cure>,
+        cure: fmt::Arguments<'_>,
     ) -> Option<&mut Warning> {
         if self.all.len() >= WARNINGS_MAX {
             return None;
@@ -95,7 +95,10 @@ impl Warnings {
             code: text(format_args!("{code}")),
             provider: provider.cloned(),
             text: text(what),
-            cure,
+            cure: Some(Cure {
+                is_command: false,
+                text: text(cure),
+            }),
             ..Warning::default()
         };
         self.all.push(Standing {
@@ -103,6 +106,20 @@ impl Warnings {
             since: Instant::ZERO,
         });
         self.all.last_mut().map(|standing| &mut standing.warning)
+    }
+
+    /// Adds a warning with a command that ends it.
+    pub(super) fn add_with_command(
+        &mut self,
+        code: &str,
+        provider: &Name,
+        what: fmt::Arguments<'_>,
+        cure: fmt::Arguments<'_>,
+    ) {
+        let warning = self.add(code, Some(provider), what, cure);
+        if let Some(cure) = warning.and_then(|warning| warning.cure.as_mut()) {
+            cure.is_command = true;
+        }
     }
 }
 
@@ -115,22 +132,6 @@ fn fingerprint(warning: &Warning) -> u32 {
     // FNV-1a
     bytes.fold(0x811c_9dc5, |hash: u32, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
-}
-
-/// A cure that is a sentence.
-pub(super) fn advice(what: fmt::Arguments<'_>) -> Option<Cure> {
-    Some(Cure {
-        is_command: false,
-        text: text(what),
-    })
-}
-
-/// A cure that is a command.
-pub(super) fn command(what: fmt::Arguments<'_>) -> Option<Cure> {
-    Some(Cure {
-        is_command: true,
-        text: text(what),
     })
 }
 
@@ -177,24 +178,26 @@ impl Warnings {
             pin,
             strayed,
         } = *sources;
-        for warning in self.config.clone() {
+        let config = core::mem::take(&mut self.config);
+        for warning in &config {
             let cure = format_args!("correct that line, then `failover reload`");
-            self.add("config", None, format_args!("{warning}"), advice(cure));
+            self.add("config", None, format_args!("{warning}"), cure);
         }
+        self.config = config;
         if let Some(warning) = &pin.problem {
             let cure = format_args!("write the id of a provider into it, or delete it");
-            self.add("sticky-file", None, format_args!("{warning}"), advice(cure));
+            self.add("sticky-file", None, format_args!("{warning}"), cure);
         }
         if mwan3::is_at_work(routes.mirror.rules()) {
             let (what, cure) = (format_args!("{TWO_MASTERS}"), format_args!("{LEAVE_IT}"));
-            self.add("mwan3-running", None, what, advice(cure));
+            self.add("mwan3-running", None, what, cure);
         }
         self.warn_of_overflow(routes);
         for room in probing.lacking() {
             let what = format_args!(
                 "probes are not asked, and count as neither good nor failed, for {room}"
             );
-            let cure = advice(format_args!("{}", room.cure()));
+            let cure = format_args!("{}", room.cure());
             self.add("no-room", None, what, cure);
         }
         self.warn_of_own_targets(snapshot.engine.config(), routes.own_targets);
@@ -224,10 +227,10 @@ impl Warnings {
             *since = known.map_or(now, |known| known.since);
             let this = fingerprint(warning);
             let is_back = self.gone.iter().any(|(gone, _)| *gone == this);
-            match &warning.provider {
-                _ if known.is_some() || is_back => {}
-                Some(provider) => log::warn!("{provider}: {warning}"),
-                None => log::warn!("{warning}"),
+            if known.is_none() && !is_back {
+                let provider = warning.provider.as_deref().unwrap_or_default();
+                let colon = if provider.is_empty() { "" } else { ": " };
+                log::warn!("{provider}{colon}{warning}");
             }
         }
     }
@@ -254,7 +257,7 @@ impl Warnings {
             let what = format_args!(
                 "{missing} {what} cannot be watched: there is room for {room}, and the providers' come first"
             );
-            let cure = advice(format_args!("{cure}"));
+            let cure = format_args!("{cure}");
             self.add("overflow", None, what, cure);
         }
         let unwatched = mirror.unwatched();
@@ -263,7 +266,7 @@ impl Warnings {
                 "{unwatched} default routes lead by devices that cannot be watched: there is room for {LEADING_MAX} that \
                  are no provider's"
             );
-            let cure = advice(format_args!("{}", OVERFLOWS[0].3));
+            let cure = format_args!("{}", OVERFLOWS[0].3);
             self.add("overflow", None, what, cure);
         }
     }
@@ -277,7 +280,7 @@ impl Warnings {
                 id.family
             );
             let cure = format_args!("give the route fewer (`mtu`, `advmss` and the like)");
-            self.add("overflow", Some(&provider.id), what, advice(cure));
+            self.add("overflow", Some(&provider.id), what, cure);
         }
     }
 
@@ -294,7 +297,7 @@ impl Warnings {
             let what =
                 format_args!("{host}, which check {name} asks, is an address of this router{so}");
             let cure = format_args!("let it ask a host behind the providers");
-            self.add("own-target", None, what, advice(cure));
+            self.add("own-target", None, what, cure);
         }
     }
 
@@ -307,7 +310,7 @@ impl Warnings {
             let what = format_args!(
                 "an {family} route that is not ours has metric {metric} in table {table}: ours use the next ones"
             );
-            let cure = advice(format_args!("`option start_metric` moves them away"));
+            let cure = format_args!("`option start_metric` moves them away");
             self.add("foreign-route", None, what, cure);
         }
         let table = config.globals.table;
@@ -320,12 +323,10 @@ impl Warnings {
                 Family::V6 => "ip -6",
             };
             let cure = match table {
-                TABLE_MAIN => advice(format_args!(
-                    "give it a higher metric, or set `option table '176'`"
-                )),
-                _ => advice(format_args!(
+                TABLE_MAIN => format_args!("give it a higher metric, or set `option table '176'`"),
+                _ => format_args!(
                     "it was set by hand: `{ip} route del default table {table} metric {metric}` deletes it"
-                )),
+                ),
             };
             self.add("overridden", None, what, cure);
         }
@@ -337,9 +338,9 @@ impl Warnings {
                 "there are IPv6 default routes for packets from one prefix only: hosts with addresses of one provider \
                  reach nothing by another"
             );
-            let cure = advice(format_args!(
+            let cure = format_args!(
                 "masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md): the warning stays as long as these routes do"
-            ));
+            );
             self.add("ipv6-source-foreign", None, what, cure);
         }
     }
@@ -356,9 +357,7 @@ impl Warnings {
                 "there is room for {PATH_SOURCES_MAX} {family} networks and addresses of a provider: \
                  replies from further ones leave by the leader"
             );
-            let cure = advice(format_args!(
-                "`ip -br address` lists them: delete those not needed"
-            ));
+            let cure = format_args!("`ip -br address` lists them: delete those not needed");
             self.add("overflow", Some(&provider.id), what, cure);
         }
     }
@@ -391,7 +390,7 @@ impl Warnings {
             "an {family} default route in main (metric {metric}: unreachable, blackhole or prohibit) {what}"
         );
         let delete = family.delete_refusing();
-        let cure = advice(format_args!("{cure}: `{delete} {metric}`"));
+        let cure = format_args!("{cure}: `{delete} {metric}`");
         self.add("error-route", None, what, cure);
     }
 
@@ -407,7 +406,7 @@ impl Warnings {
                  management port's"
             );
             let cure = format_args!("`option yield '1'` has it obeyed, `'0'` ends this warning");
-            self.add("foreign-default", None, what, advice(cure));
+            self.add("foreign-default", None, what, cure);
         }
         self.warn_of_rules_behind(family, snapshot);
     }
@@ -415,29 +414,29 @@ impl Warnings {
     /// Warns of the rules of other programs that ours jump over: once a family, with the first few preferences.
     fn warn_of_rules_behind(&mut self, family: Family, snapshot: &Snapshot<'_>) {
         let goto = snapshot.engine.config().globals.catch_all;
-        let behind = || jumped_over(snapshot.mirror.rules(), family, goto);
-        let (count, mut first) = (behind().count(), String::new());
-        for rule in behind().take(BEHIND_NAMED) {
-            first += &format!("{}{}", if first.is_empty() { "" } else { ", " }, rule.pref);
+        let (mut count, mut first) = (0, String::new());
+        for rule in jumped_over(snapshot.mirror.rules(), family, goto) {
+            if count < BEHIND_NAMED {
+                let comma = if count == 0 { "" } else { ", " };
+                first += &format!("{comma}{}", rule.pref);
+            }
+            count += 1;
         }
-        let (told, they, them) = match count {
+        let (rules, they, them) = match count {
             0 => return,
-            1 => (
-                format!("an {family} rule that is not ours has"),
-                "it has",
-                "it",
-            ),
-            _ => (
-                format!("{count} {family} rules that are not ours have"),
-                "they have",
-                "them",
-            ),
+            1 => ("rule that is not ours has", "it has", "it"),
+            _ => ("rules that are not ours have", "they have", "them"),
+        };
+        let number = match count {
+            1 => "an".to_owned(),
+            _ => count.to_string(),
         };
         let more = if count > BEHIND_NAMED { " …" } else { "" };
-        let what =
-            format_args!("{told} preference {first}{more}, behind our {goto}: {they} no effect");
+        let what = format_args!(
+            "{number} {family} {rules} preference {first}{more}, behind our {goto}: {they} no effect"
+        );
         let cure = format_args!("add {them} again with a preference below {goto}");
-        self.add("rules-behind", None, what, advice(cure));
+        self.add("rules-behind", None, what, cure);
     }
 
     /// Warns of each route and rule that the kernel refuses again and again.
@@ -451,7 +450,7 @@ impl Warnings {
                 Change::AddRule(rule) | Change::MoveRule(rule) | Change::DeleteRule(rule) => {
                     let (pref, cure) = (rule.pref, Advice(fault, None));
                     let what = format_args!("the kernel refuses {family} rule {pref}: {fault}");
-                    let cure = advice(format_args!("{cure}"));
+                    let cure = format_args!("{cure}");
                     self.add("rule-refused", None, what, cure);
                     continue;
                 }
@@ -472,7 +471,7 @@ impl Warnings {
                 device,
             };
             let gateway = route.gateway.map(|_| device);
-            let cure = advice(format_args!("{}", Advice(fault, gateway)));
+            let cure = format_args!("{}", Advice(fault, gateway));
             let what = format_args!("the kernel refuses {told}: {fault}");
             self.add("route-refused", provider, what, cure);
         }
@@ -548,9 +547,7 @@ fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, family: Family, rea
     if let (Duty::Pinned, Some(waiting)) = (reason.duty, reason.waiting) {
         let id = &provider.id;
         let what = format_args!("pinned, but without use in {family}: {waiting}");
-        let cure = advice(format_args!(
-            "`failover use auto` lets the others take over"
-        ));
+        let cure = format_args!("`failover use auto` lets the others take over");
         warnings.add("pinned-down", Some(id), what, cure);
     }
 }

@@ -1,7 +1,5 @@
 //! The command line as argh parses it: one struct per command. Its comments are the help.
 
-use std::path::PathBuf;
-
 use argh::FromArgs;
 
 use super::Command;
@@ -19,7 +17,7 @@ pub(super) struct Typed {
     /// configuration file, before or after the command (default: $FAILOVER_CONFIG, /etc/config/failover, /etc/failover/failover.conf)
     #[argh(option, arg_name = "file")]
     #[expect(dead_code, reason = "for the help: it is taken out before")]
-    config: Option<PathBuf>,
+    config: Option<String>,
 
     /// print the version
     #[argh(switch)]
@@ -227,7 +225,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 pub(super) struct ImportMwan3 {
     /// its configuration (default: /etc/config/mwan3)
     #[argh(positional)]
-    file: Option<PathBuf>,
+    file: Option<String>,
 }
 
 /// print the version
@@ -275,7 +273,7 @@ impl From<TypedCommand> for Command {
                 interval,
             },
             TypedCommand::ImportMwan3(ImportMwan3 { file }) => {
-                Command::ImportMwan3(file.unwrap_or_else(|| MWAN3.into()))
+                Command::ImportMwan3(file.unwrap_or_else(|| MWAN3.to_owned()).into())
             }
             TypedCommand::Version(Version {}) => Command::Version,
         }

@@ -90,12 +90,10 @@ impl<'a> ProbedProvider<'a> {
             .dump(&mut mirror, Kinds::ALL)
             .map_err(|fault| format!("the kernel's routes cannot be read: {fault}"))?;
         for (name, _) in interfaces.failures() {
-            complain(
-                Exit::Ok,
-                &format!(
-                    "netifd tells nothing of it: see `ubus call network.interface.{name} status`"
-                ),
+            let text = format_args!(
+                "netifd tells nothing of it: see `ubus call network.interface.{name} status`"
             );
+            complain(Exit::Ok, &text);
         }
         let with_checks = |family: &Family| config.path_checks(provider, *family).next().is_some();
         let ways: Vec<OneWay> = Family::ALL
