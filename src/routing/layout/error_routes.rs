@@ -68,8 +68,11 @@ impl Wanted {
         let free = || free_before(refusing, situation.routes, family, situation.yields);
         let unusual = free().filter(|metric| !is_usual(*metric));
         let rest = free().filter(|metric| is_usual(*metric));
-        let mut metrics: Vec<Metric, PROVIDERS_MAX> = unusual.chain(rest).take(count).collect();
-        metrics.sort_unstable();
+        let mut metrics: Vec<Metric, PROVIDERS_MAX> = Vec::new();
+        for metric in unusual.chain(rest).take(count) {
+            let lower = metrics.iter().filter(|known| **known < metric).count();
+            let _ = metrics.insert(lower, metric); // there are no more hops than providers
+        }
         self.is_narrow = metrics.len() < count;
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         for (uplink, metric) in hops.zip(metrics.iter()) {
