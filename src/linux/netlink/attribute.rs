@@ -1,4 +1,4 @@
-//! Attributes: the types that libc does not define; values ↔ bytes.
+//! Headers and attributes: the lengths and types that libc does not define; values ↔ bytes.
 
 use core::net::IpAddr;
 
@@ -10,7 +10,16 @@ use crate::types::DeviceName;
 
 /// The device by which the router's own packets come to the rules (`iif`).
 pub(super) const OWN_PACKETS: &str = "lo";
+/// The length of `struct ifinfomsg`, the longest header.
+pub(super) const LINK_HEADER: usize = 16;
+/// That of `struct ifaddrmsg`.
+pub(super) const ADDRESS_HEADER: usize = 8;
+/// That of `struct rtmsg`, and of `struct fib_rule_hdr`, which is like it.
+pub(super) const ROUTE_HEADER: usize = 12;
+/// That of `struct nhmsg`, the header of a nexthop object (linux/nexthop.h).
+pub(super) const NEXTHOP_HEADER: usize = 8;
 // linux/rtnetlink.h
+pub(super) const RTNH_F_ONLINK: u8 = 4;
 pub(super) const RTA_VIA: u16 = 18;
 pub(super) const RTA_PREF: u16 = 20;
 pub(super) const RTA_ENCAP_TYPE: u16 = 21;
@@ -26,6 +35,10 @@ pub(super) const NHA_GATEWAY: u16 = 6;
 pub(super) const IFLA_PROP_LIST: u16 = 52;
 pub(super) const IFLA_ALT_IFNAME: u16 = 53;
 // linux/fib_rules.h
+pub(super) const FR_ACT_TO_TBL: u8 = 1;
+pub(super) const FR_ACT_GOTO: u8 = 2;
+pub(super) const FR_ACT_UNREACHABLE: u8 = 7;
+pub(super) const FIB_RULE_INVERT: u32 = 2;
 pub(super) const FRA_SRC: u16 = 2;
 pub(super) const FRA_IIFNAME: u16 = 3;
 pub(super) const FRA_GOTO: u16 = 4;
