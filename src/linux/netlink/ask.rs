@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use nix::errno::Errno;
 use nix::libc;
-use rtnetlink::packet_core::{NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NlasIterator};
+use rtnetlink::packet_core::{NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR};
 
 use crate::config::{Config, Provider};
 use crate::linux::errno::fault;
@@ -243,12 +243,12 @@ fn read(payload: &[u8]) -> Option<(Way, Option<IpAddr>)> {
         is_one_of_several: false,
         is_own: matches!(*payload.get(7)?, libc::RTN_LOCAL | libc::RTN_ANYCAST),
     };
-    for attribute in NlasIterator::new(payload.get(BODY..)?) {
-        let attribute = attribute.ok()?;
-        match attribute.kind() {
-            libc::RTA_TABLE => way.table = attribute::number(attribute.value())?,
-            libc::RTA_OIF => way.device = attribute::number(attribute.value())?,
-            libc::RTA_PREFSRC => source = attribute::address(attribute.value()),
+    for attribute in attribute::Each(payload.get(BODY..)?) {
+        let (kind, value) = attribute?;
+        match kind {
+            libc::RTA_TABLE => way.table = attribute::number(value)?,
+            libc::RTA_OIF => way.device = attribute::number(value)?,
+            libc::RTA_PREFSRC => source = attribute::address(value),
             libc::RTA_MULTIPATH => way.is_one_of_several = true,
             _ => {}
         }

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use nix::libc;
-use rtnetlink::packet_core::{NLA_ALIGNTO, NLA_HEADER_SIZE};
+use rtnetlink::packet_core::{NLA_ALIGNTO, NLA_HEADER_SIZE, NLA_TYPE_MASK};
 
 use crate::routing::objects::Attributes as Copied;
 use crate::types::DeviceName;
@@ -113,6 +113,31 @@ fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+/// The attributes in a message: the type and the value of each. `None` is a malformed one, behind which none are found.
+pub(super) struct Each<'a>(pub(super) &'a [u8]);
+
+impl<'a> Iterator for Each<'a> {
+    type Item = Option<(u16, &'a [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = core::mem::take(&mut self.0);
+        if bytes.is_empty() {
+            return None;
+        }
+        let Some(&[a, b, c, d]) = bytes.first_chunk::<NLA_HEADER_SIZE>() else {
+            return Some(None);
+        };
+        let length = usize::from(u16::from_ne_bytes([a, b]));
+        let value = bytes.get(NLA_HEADER_SIZE..length);
+        if value.is_some() {
+            let padded = length.next_multiple_of(NLA_ALIGNTO);
+            self.0 = bytes.get(padded..).unwrap_or_default();
+        }
+        let kind = u16::from_ne_bytes([c, d]) & NLA_TYPE_MASK;
+        Some(value.map(|value| (kind, value)))
     }
 }
 

@@ -5,7 +5,7 @@
 use core::net::IpAddr;
 
 use nix::libc;
-use rtnetlink::packet_core::{NLA_ALIGNTO, NLM_F_REPLACE, NlasIterator};
+use rtnetlink::packet_core::{NLA_ALIGNTO, NLM_F_REPLACE};
 use rtnetlink::packet_route::address::AddressFlags;
 use rtnetlink::packet_route::link::LinkFlags;
 
@@ -55,9 +55,9 @@ fn attributes(
     header: usize,
     each: &mut dyn FnMut(u16, &[u8]) -> Option<()>,
 ) -> Option<()> {
-    NlasIterator::new(payload.get(header..)?).try_for_each(|attribute| {
-        let attribute = attribute.ok()?;
-        each(attribute.kind(), attribute.value())
+    attribute::Each(payload.get(header..)?).try_for_each(|attribute| {
+        let (kind, value) = attribute?;
+        each(kind, value)
     })
 }
 
@@ -71,9 +71,9 @@ fn link(payload: &[u8]) -> Option<Link> {
         match kind {
             libc::IFLA_IFNAME => name = Some(attribute::device(value)?),
             IFLA_PROP_LIST => {
-                for property in NlasIterator::new(value).flatten() {
-                    if property.kind() == IFLA_ALT_IFNAME {
-                        let altname = NameHash::of(attribute::name(property.value())?);
+                for (kind, value) in attribute::Each(value).flatten() {
+                    if kind == IFLA_ALT_IFNAME {
+                        let altname = NameHash::of(attribute::name(value)?);
                         let _ = altnames.push(altname); // those behind the first few are not known
                     }
                 }
