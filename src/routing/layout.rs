@@ -344,33 +344,34 @@ impl<'a> Situation<'a> {
 
 /// The lowest metric in this table of a default route that is not ours and wins over the best of ours, at `best`.
 pub fn overridden_by(routes: &[Route], family: Family, table: u32, best: Metric) -> Option<Metric> {
-    defaults(routes, family, table)
-        .filter(|r| r.protocol != PROTOCOL && r.metric < best)
-        .map(|r| r.metric)
-        .min()
+    let other = best_of_others(routes, family, table)?.metric;
+    (other < best).then_some(other)
 }
 
 /// The default route of ours that a look-up in this table takes.
 pub fn best_of_ours(routes: &[Route], family: Family, table: u32) -> Option<&Route> {
-    defaults(routes, family, table)
-        .filter(|r| r.protocol == PROTOCOL)
-        .min_by_key(|r| r.metric)
+    best_default(routes, family, table, &|r| r.protocol == PROTOCOL)
 }
 
 /// The foreign default route that a look-up in this table takes.
 pub fn best_of_others(routes: &[Route], family: Family, table: u32) -> Option<&Route> {
-    defaults(routes, family, table)
-        .filter(|r| r.protocol != PROTOCOL)
-        .min_by_key(|r| r.metric)
+    best_default(routes, family, table, &|r| r.protocol != PROTOCOL)
 }
 
-/// The default routes of a table, of all programs. Those for packets from one prefix only (IPv6) do not count.
-fn defaults(routes: &[Route], family: Family, table: u32) -> impl Iterator<Item = &Route> {
+/// The best of some default routes of a table. Those for packets from one prefix only (IPv6) do not count.
+#[inline(never)] // one for all callers
+fn best_default<'a>(
+    routes: &'a [Route],
+    family: Family,
+    table: u32,
+    of: &dyn Fn(&Route) -> bool,
+) -> Option<&'a Route> {
     let default = everywhere(family);
     routes
         .iter()
-        .filter(move |r| r.table == table && r.destination == default && r.from.is_none())
-        .filter(|r| r.kind != RouteKind::Hop)
+        .filter(|r| r.table == table && r.destination == default && r.from.is_none())
+        .filter(|r| r.kind != RouteKind::Hop && of(r))
+        .min_by_key(|r| r.metric)
 }
 
 /// 0.0.0.0/0 or ::/0

@@ -384,12 +384,12 @@ impl Mirror {
         self.nexthops.drop(kind);
         self.twins.drop(kind);
         match kind {
-            Kinds::LINKS => self.links.suspect(|_| true),
-            Kinds::ADDRESSES => self.addresses.suspect(|_| true),
-            Kinds::RULES => self.rules.suspect(|_| true),
+            Kinds::LINKS => self.links.suspect(&|_| true),
+            Kinds::ADDRESSES => self.addresses.suspect(&|_| true),
+            Kinds::RULES => self.rules.suspect(&|_| true),
             routes => self
                 .routes
-                .suspect(|route| routes.has(Kinds::routes(family(route)))),
+                .suspect(&|route| routes.has(Kinds::routes(family(route)))),
         }
     }
 
@@ -447,7 +447,7 @@ impl Mirror {
                 // While one is moved behind others, there are two.
                 let twin = inserted == Inserted::Again && known.protocol == PROTOCOL;
                 self.twins.add(Kinds::RULES.when(twin));
-                self.recorded(Kinds::RULES, inserted, |mirror| &mirror.rules)
+                self.recorded(Kinds::RULES, &inserted, &|mirror| &mirror.rules)
             }
         }
     }
@@ -472,12 +472,12 @@ impl Mirror {
         }
         if self.leaves_out(&link) {
             // It may have had another name.
-            let known = self.links.remove(|old| old.index == index);
+            let known = self.links.remove(&|old| old.index == index);
             return Kinds::LINKS.when(known);
         }
         let same = |old: &Link| old.index == index;
         let inserted = self.links.insert(link, same, &self.interest);
-        self.recorded(Kinds::LINKS, inserted, |mirror| &mirror.links)
+        self.recorded(Kinds::LINKS, &inserted, &|mirror| &mirror.links)
     }
 
     fn record_address(&mut self, address: Address) -> Kinds {
@@ -489,7 +489,7 @@ impl Mirror {
         // A secondary one that is promoted comes behind the other primary ones (devinet.c: `__inet_del_ifa`).
         let v4 = Family::of(address.prefix.address().into()) == Family::V4;
         let promoted = |old: &Address| v4 && old.secondary && !address.secondary && same(old);
-        self.addresses.remove(promoted);
+        self.addresses.remove(&promoted);
         if address.is_usable() && !address.near {
             self.forget_withdrawn(address.device);
         }
@@ -507,13 +507,13 @@ impl Mirror {
             return Kinds::NONE;
         }
         let inserted = self.addresses.insert(address, same, &self.interest);
-        self.recorded(Kinds::ADDRESSES, inserted, |mirror| &mirror.addresses)
+        self.recorded(Kinds::ADDRESSES, &inserted, &|mirror| &mirror.addresses)
     }
 
     /// It is no longer of interest which addresses a device could not have.
     fn forget_withdrawn(&mut self, device: u32) -> bool {
         let withdrawn = |a: &Address| a.device == device && a.state == AddressState::Withdrawn;
-        self.addresses.remove(withdrawn)
+        self.addresses.remove(&withdrawn)
     }
 
     fn record_route(&mut self, route: Route, nexthop: bool) -> Kinds {
@@ -533,7 +533,7 @@ impl Mirror {
         self.twins.add(kind.when(twin));
         let left_out = inserted == Inserted::New && route.extras.number == Extras::LEFT_OUT;
         self.count_overflows(left_out.into());
-        self.recorded(kind, inserted, |mirror| &mirror.routes)
+        self.recorded(kind, &inserted, &|mirror| &mirror.routes)
     }
 
     /// Whether an address would be one too many of others in one network of ours.
@@ -578,17 +578,30 @@ impl Mirror {
     fn recorded<T: Watched, const N: usize>(
         &mut self,
         kind: Kinds,
-        inserted: Inserted<T>,
-        table: impl Fn(&Mirror) -> &Table<T, N>,
+        inserted: &Inserted<T>,
+        table: &dyn Fn(&Mirror) -> &Table<T, N>,
     ) -> Kinds {
         let (left_out, stale) = match inserted {
             Inserted::Known | Inserted::Again => return Kinds::NONE,
             Inserted::New => return kind,
-            Inserted::Evicted { ref value, stale } => (value, stale),
-            Inserted::NoRoom(ref value) => (value, false),
+            Inserted::Evicted { value, stale } => (value, *stale),
+            Inserted::NoRoom(value) => (value, false),
         };
         let evicted = matches!(inserted, Inserted::Evicted { .. });
         let out = left_out.kind();
+        self.count_left_out(out, evicted, stale);
+        // Of rules of others, none that is not known takes the place of one that has gone.
+        if left_out.class(&self.interest) > Class::Other && out != Kinds::RULES {
+            let blind = table(self).has_few(left_out, &self.interest);
+            self.missing.add_concerning(out, blind);
+        }
+        let mut changed = kind.when(evicted);
+        changed.add(out.when(evicted));
+        changed
+    }
+
+    #[inline(never)] // one for all kinds
+    fn count_left_out(&mut self, out: Kinds, evicted: bool, stale: bool) {
         let dumped = self.dumping.has(out);
         // Of what is left out by an event, only a dump tells how many there are: it may be told of again and again.
         // And what a dump has not shown yet is counted when it is shown.
@@ -598,14 +611,6 @@ impl Mirror {
             self.needs.add(out.when(!self.missing.any().has(out)));
         }
         self.missing.add(out, counted);
-        // Of rules of others, none that is not known takes the place of one that has gone.
-        if left_out.class(&self.interest) > Class::Other && out != Kinds::RULES {
-            let blind = table(self).has_few(left_out, &self.interest);
-            self.missing.add_concerning(out, blind);
-        }
-        let mut changed = kind.when(evicted);
-        changed.add(out.when(evicted));
-        changed
     }
 
     fn count_overflows(&mut self, more: u32) {
@@ -658,13 +663,13 @@ impl Mirror {
     }
 
     fn link_gone(&mut self, index: u32) -> Kinds {
-        let known = self.links.remove(|link| link.index == index);
+        let known = self.links.remove(&|link| link.index == index);
         self.interest.forget(index);
         if !known {
             self.unknown_gone(Kinds::LINKS);
         }
         let mut changed = Kinds::LINKS.when(known);
-        let addresses = self.addresses.remove(|address| address.device == index);
+        let addresses = self.addresses.remove(&|address| address.device == index);
         changed.add(Kinds::ADDRESSES.when(addresses));
         changed.add(self.device_lost_routes(index, Kinds::ROUTES));
         changed
@@ -678,7 +683,7 @@ impl Mirror {
         if gone.state == AddressState::Withdrawn {
             return self.record(Object::Address(*gone));
         }
-        let known = self.addresses.remove(|old| same_address(old, gone));
+        let known = self.addresses.remove(&|old| same_address(old, gone));
         if !known {
             self.unknown_gone(Kinds::ADDRESSES);
         }
@@ -712,7 +717,7 @@ impl Mirror {
         let lost = |route: &Route| route.device == gone.device || route.source == Some(address);
         let any = self.routes().iter().any(|r| r.kind() == kind && lost(r));
         self.needs.add(kind.when(any));
-        let known = self.addresses.remove(|old| same_address(old, gone));
+        let known = self.addresses.remove(&|old| same_address(old, gone));
         self.needs.add(self.few.and(Kinds::ADDRESSES.when(known)));
         if !known && gone.class(&self.interest) > Class::Other {
             self.unknown_gone(Kinds::ADDRESSES);
@@ -730,7 +735,7 @@ impl Mirror {
             if !kinds.has(kind) {
                 continue;
             }
-            let removed = self.routes.remove(|route| of_kind(route) && lost(route));
+            let removed = self.routes.remove(&|route| of_kind(route) && lost(route));
             let multipath = self
                 .routes()
                 .iter()
@@ -801,7 +806,7 @@ impl Mirror {
         self.needs.add(kind.when(unsure));
         if !unchanged {
             self.needs.add(self.few.and(kind));
-            self.routes.remove(|old| same_key(old, &route));
+            self.routes.remove(&|old| same_key(old, &route));
             self.record(Object::Route(route, aside));
         }
         kind.when(!unchanged)
@@ -809,9 +814,9 @@ impl Mirror {
 
     fn route_gone(&mut self, gone: &Route) -> Kinds {
         let kind = Kinds::routes(family(gone));
-        if self.routes.remove(|old| old == gone) {
+        if self.routes.remove(&|old| old == gone) {
             let hop = |old: &Route| old.kind == RouteKind::Hop && same_key(old, gone);
-            let hops = gone.has_hops() && self.routes.remove(hop);
+            let hops = gone.has_hops() && self.routes.remove(&hop);
             let mut others = self.routes().iter();
             let next = others.any(|other| self.lacks_metrics(gone, other));
             self.needs
@@ -840,7 +845,7 @@ impl Mirror {
         let vague = gone.selector == Selector::Foreign || gone.verdict == RuleVerdict::Foreign;
         let unsure = vague || self.twins.has(Kinds::RULES);
         self.needs.add(Kinds::RULES.when(unsure));
-        let known = self.rules.remove(|rule| rule == gone);
+        let known = self.rules.remove(&|rule| rule == gone);
         if !known {
             self.unknown_gone(Kinds::RULES);
         }

@@ -114,7 +114,7 @@ pub fn resolve(
         }
         .make(),
     };
-    let held = || addresses(link, mirror).find(|a| Some(address_of(a)) == own);
+    let held = addresses(link, mirror).find(|a| Some(address_of(a)) == own);
     let wanted = provider.address[family];
     let duplicate = duplicate(family, wanted, link, mirror).filter(|_| own.is_none());
     let has_way = gateway.is_some() || direct;
@@ -122,12 +122,12 @@ pub fn resolve(
         device: link.name.clone(),
         index: link.index,
         address: own.or(duplicate),
-        deprecated: held().is_some_and(|a| a.state == AddressState::Deprecated),
+        deprecated: held.is_some_and(|a| a.state == AddressState::Deprecated),
         guessed,
         gateway,
         direct,
         // The network of an address of another device is not its.
-        network: provider.network[family].or_else(|| connected(held()?)),
+        network: provider.network[family].or_else(|| connected(held?)),
         onlink: gateway.is_some_and(|gateway| {
             is_onlink(gateway, link, mirror)
                 || learned.is_some_and(|route| route.onlink && route.gateway == Some(gateway))

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use nix::errno::Errno;
 use nix::libc;
-use rtnetlink::packet_core::{NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NlasIterator};
+use rtnetlink::packet_core::{NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR};
 
 use crate::config::{Config, Provider};
 use crate::linux::errno::fault;
@@ -86,46 +86,44 @@ impl Requests {
     /// The source address that the kernel chooses for packets to an address by a device: that of a UDP socket which is
     /// bound to the device and connected to the address. None: there is no route, or no answer. Costs two system calls.
     pub fn own_address(&mut self, target: IpAddr, device: u32) -> Option<IpAddr> {
-        let mut buffer = [0; LENGTH_MAX];
         let question = Question {
             target,
             source: None,
         };
-        let length = write(&mut buffer, question, device, 0);
-        let mut own = None;
+        let (_, own) = self.send(question, device, 0).ok()?;
+        own
+    }
+
+    fn look_up(&mut self, question: Question, flags: u32) -> Result<Answer, Fault> {
+        match self.send(question, 0, RTM_F_LOOKUP_TABLE | flags) {
+            Ok((way, _)) => Ok(Answer::By(way)),
+            Err(errno) if refuses(errno) => Ok(Answer::Refused(fault(errno))),
+            Err(errno) => Err(fault(errno)),
+        }
+    }
+
+    /// Asks; returns the way, and the source address that the kernel chooses. A `device` that is not 0: for a socket of ours
+    /// that is bound to it.
+    fn send(
+        &mut self,
+        question: Question,
+        device: u32,
+        flags: u32,
+    ) -> Result<(Way, Option<IpAddr>), Errno> {
+        let mut buffer = [0; LENGTH_MAX];
+        let length = write(&mut buffer, question, device, flags);
+        let mut answer = None;
         let result = self.exchange(&mut buffer[..length], &mut |message, _| match message
             .message_type()
         {
             NLMSG_ERROR | NLMSG_DONE => Some(verdict(message)),
             libc::RTM_NEWROUTE => {
-                own = source(message.payload());
+                answer = read(message.payload());
                 Some(Ok(()))
             }
             _ => None,
         });
-        result.ok().and(own)
-    }
-
-    fn look_up(&mut self, question: Question, flags: u32) -> Result<Answer, Fault> {
-        let mut buffer = [0; LENGTH_MAX];
-        let length = write(&mut buffer, question, 0, RTM_F_LOOKUP_TABLE | flags);
-        let mut way = None;
-        let result = self.exchange(&mut buffer[..length], &mut |message, _| match message
-            .message_type()
-        {
-            NLMSG_ERROR | NLMSG_DONE => Some(verdict(message)),
-            libc::RTM_NEWROUTE => {
-                way = read(message.payload());
-                Some(way.map(|_| ()).ok_or(Errno::EPROTO))
-            }
-            _ => None,
-        });
-        match (result, way) {
-            (Ok(_), Some(way)) => Ok(Answer::By(way)),
-            (Ok(_), None) => Err(fault(Errno::EPROTO)),
-            (Err(errno), _) if refuses(errno) => Ok(Answer::Refused(fault(errno))),
-            (Err(errno), _) => Err(fault(errno)),
-        }
+        result.and_then(|_| answer.ok_or(Errno::EPROTO))
     }
 
     /// The checks in use that would ask this machine itself: bit i is `Config::checks[i]`. Without an answer, none does.
@@ -188,7 +186,7 @@ fn refuses(errno: Errno) -> bool {
     )
 }
 
-/// Writes a request; returns its length. A `device` that is not 0: for a socket of ours that is bound to it.
+/// Writes a request; returns its length.
 fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, device: u32, flags: u32) -> usize {
     let Question { target, source } = question;
     let (family, bits) = match Family::of(target) {
@@ -235,16 +233,9 @@ fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, device: u32, flags: 
     length
 }
 
-/// The source address in an answer.
-fn source(payload: &[u8]) -> Option<IpAddr> {
-    NlasIterator::new(payload.get(BODY..)?)
-        .flatten()
-        .find(|attribute| attribute.kind() == libc::RTA_PREFSRC)
-        .and_then(|attribute| attribute::address(attribute.value()))
-}
-
-/// Decodes an answer; none if it cannot be decoded.
-fn read(payload: &[u8]) -> Option<Way> {
+/// Decodes an answer; none if it cannot be decoded. See [`Requests::send`].
+fn read(payload: &[u8]) -> Option<(Way, Option<IpAddr>)> {
+    let mut source = None;
     let mut way = Way {
         table: u32::from(*payload.get(4)?),
         length: *payload.get(1)?,
@@ -252,14 +243,15 @@ fn read(payload: &[u8]) -> Option<Way> {
         is_one_of_several: false,
         is_own: matches!(*payload.get(7)?, libc::RTN_LOCAL | libc::RTN_ANYCAST),
     };
-    for attribute in NlasIterator::new(payload.get(BODY..)?) {
-        let attribute = attribute.ok()?;
-        match attribute.kind() {
-            libc::RTA_TABLE => way.table = attribute::number(attribute.value())?,
-            libc::RTA_OIF => way.device = attribute::number(attribute.value())?,
+    for attribute in attribute::Each(payload.get(BODY..)?) {
+        let (kind, value) = attribute?;
+        match kind {
+            libc::RTA_TABLE => way.table = attribute::number(value)?,
+            libc::RTA_OIF => way.device = attribute::number(value)?,
+            libc::RTA_PREFSRC => source = attribute::address(value),
             libc::RTA_MULTIPATH => way.is_one_of_several = true,
             _ => {}
         }
     }
-    Some(way)
+    Some((way, source))
 }

@@ -1,16 +1,25 @@
-//! Attributes: the types that libc does not define; values ↔ bytes.
+//! Headers and attributes: the lengths and types that libc does not define; values ↔ bytes.
 
 use core::net::IpAddr;
 
 use nix::libc;
-use rtnetlink::packet_core::{NLA_ALIGNTO, NLA_HEADER_SIZE};
+use rtnetlink::packet_core::{NLA_ALIGNTO, NLA_HEADER_SIZE, NLA_TYPE_MASK};
 
 use crate::routing::objects::Attributes as Copied;
 use crate::types::DeviceName;
 
 /// The device by which the router's own packets come to the rules (`iif`).
 pub(super) const OWN_PACKETS: &str = "lo";
+/// The length of `struct ifinfomsg`, the longest header.
+pub(super) const LINK_HEADER: usize = 16;
+/// That of `struct ifaddrmsg`.
+pub(super) const ADDRESS_HEADER: usize = 8;
+/// That of `struct rtmsg`, and of `struct fib_rule_hdr`, which is like it.
+pub(super) const ROUTE_HEADER: usize = 12;
+/// That of `struct nhmsg`, the header of a nexthop object (linux/nexthop.h).
+pub(super) const NEXTHOP_HEADER: usize = 8;
 // linux/rtnetlink.h
+pub(super) const RTNH_F_ONLINK: u8 = 4;
 pub(super) const RTA_VIA: u16 = 18;
 pub(super) const RTA_PREF: u16 = 20;
 pub(super) const RTA_ENCAP_TYPE: u16 = 21;
@@ -26,6 +35,10 @@ pub(super) const NHA_GATEWAY: u16 = 6;
 pub(super) const IFLA_PROP_LIST: u16 = 52;
 pub(super) const IFLA_ALT_IFNAME: u16 = 53;
 // linux/fib_rules.h
+pub(super) const FR_ACT_TO_TBL: u8 = 1;
+pub(super) const FR_ACT_GOTO: u8 = 2;
+pub(super) const FR_ACT_UNREACHABLE: u8 = 7;
+pub(super) const FIB_RULE_INVERT: u32 = 2;
 pub(super) const FRA_SRC: u16 = 2;
 pub(super) const FRA_IIFNAME: u16 = 3;
 pub(super) const FRA_GOTO: u16 = 4;
@@ -100,6 +113,31 @@ fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+/// The attributes in a message: the type and the value of each. `None` is a malformed one, behind which none are found.
+pub(super) struct Each<'a>(pub(super) &'a [u8]);
+
+impl<'a> Iterator for Each<'a> {
+    type Item = Option<(u16, &'a [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = core::mem::take(&mut self.0);
+        if bytes.is_empty() {
+            return None;
+        }
+        let Some(&[a, b, c, d]) = bytes.first_chunk::<NLA_HEADER_SIZE>() else {
+            return Some(None);
+        };
+        let length = usize::from(u16::from_ne_bytes([a, b]));
+        let value = bytes.get(NLA_HEADER_SIZE..length);
+        if value.is_some() {
+            let padded = length.next_multiple_of(NLA_ALIGNTO);
+            self.0 = bytes.get(padded..).unwrap_or_default();
+        }
+        let kind = u16::from_ne_bytes([c, d]) & NLA_TYPE_MASK;
+        Some(value.map(|value| (kind, value)))
     }
 }
 

@@ -1,33 +1,28 @@
 //! Message → the object that it describes.
 //!
-//! Headers and flags are rtnetlink's. Of the hundreds of attributes, only those that concern us are decoded.
+//! Of the hundreds of attributes, only those that concern us are decoded.
 
 use core::net::IpAddr;
 
 use nix::libc;
-use rtnetlink::packet_core::{Emitable, NLA_ALIGNTO, NLM_F_REPLACE, NlasIterator};
-use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::{AddressFlags, AddressHeader, AddressScope};
-use rtnetlink::packet_route::link::{LinkFlags, LinkHeader, LinkLayerType};
-use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteType};
-use rtnetlink::packet_route::rule::{RuleAction, RuleFlags, RuleHeader};
+use rtnetlink::packet_core::{NLA_ALIGNTO, NLM_F_REPLACE};
+use rtnetlink::packet_route::address::AddressFlags;
+use rtnetlink::packet_route::link::LinkFlags;
 
 use crate::limits::NEXTHOPS_MAX;
 use crate::linux::netlink::attribute::{
-    self, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL,
+    self, ADDRESS_HEADER, FIB_RULE_INVERT, FR_ACT_GOTO, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE,
+    FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL,
     FRA_SRC, FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, IFLA_ALT_IFNAME,
-    IFLA_PROP_LIST, NHA_GATEWAY, NHA_GROUP, NHA_OIF, OWN_PACKETS, RTA_ENCAP, RTA_ENCAP_TYPE,
-    RTA_NH_ID, RTA_PREF, RTA_VIA,
+    IFLA_PROP_LIST, LINK_HEADER, NEXTHOP_HEADER, NHA_GATEWAY, NHA_GROUP, NHA_OIF, OWN_PACKETS,
+    ROUTE_HEADER, RTA_ENCAP, RTA_ENCAP_TYPE, RTA_NH_ID, RTA_PREF, RTA_VIA, RTNH_F_ONLINK,
 };
-use crate::linux::netlink::prefilter::{INET6, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
+use crate::linux::netlink::prefilter::{INET, INET6, RTM_DELNEXTHOP, RTM_NEWNEXTHOP};
 use crate::routing::mirror::{Aside, News, Object};
 use crate::routing::objects::{
     Address, AddressState, Extras, Link, NameHash, Route, RouteKind, Rule, RuleVerdict, Selector,
 };
 use crate::types::{Family, Mark, Metric, PROTOCOL, Prefix};
-
-/// linux/rtnetlink.h
-const RTNH_F_ONLINK: u8 = 4;
 
 /// The object in a message. None: it is of no kind that we watch, or lacks a mandatory attribute.
 pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News> {
@@ -52,40 +47,33 @@ pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News
     })
 }
 
-/// Calls `each` with the type and the value of every attribute after the header. None: one of them is malformed, or `each`
-/// could not decode it.
-fn attributes(
-    payload: &[u8],
-    header: &impl Emitable,
-    mut each: impl FnMut(u16, &[u8]) -> Option<()>,
-) -> Option<()> {
-    attributes_behind(payload, header.buffer_len(), &mut each)
-}
-
-/// The same, where the header has this length.
+/// Calls `each` with the type and the value of every attribute after the header, which has this length. None: one of them is
+/// malformed, or `each` could not decode it.
 #[inline(never)] // one for all
-fn attributes_behind(
+fn attributes(
     payload: &[u8],
     header: usize,
     each: &mut dyn FnMut(u16, &[u8]) -> Option<()>,
 ) -> Option<()> {
-    NlasIterator::new(payload.get(header..)?).try_for_each(|attribute| {
-        let attribute = attribute.ok()?;
-        each(attribute.kind(), attribute.value())
+    attribute::Each(payload.get(header..)?).try_for_each(|attribute| {
+        let (kind, value) = attribute?;
+        each(kind, value)
     })
 }
 
 fn link(payload: &[u8]) -> Option<Link> {
-    let header = LinkHeader::parse(payload).ok()?;
+    // `struct ifinfomsg` (linux/rtnetlink.h)
+    let &[_, _, a, b, ref numbers @ ..] = payload.first_chunk::<LINK_HEADER>()?;
+    let flags = LinkFlags::from_bits_retain(attribute::number(&numbers[4..8])?);
     let mut name = None;
     let mut altnames = heapless::Vec::new();
-    attributes(payload, &header, |kind, value| {
+    attributes(payload, LINK_HEADER, &mut |kind, value| {
         match kind {
             libc::IFLA_IFNAME => name = Some(attribute::device(value)?),
             IFLA_PROP_LIST => {
-                for property in NlasIterator::new(value).flatten() {
-                    if property.kind() == IFLA_ALT_IFNAME {
-                        let altname = NameHash::of(attribute::name(property.value())?);
+                for (kind, value) in attribute::Each(value).flatten() {
+                    if kind == IFLA_ALT_IFNAME {
+                        let altname = NameHash::of(attribute::name(value)?);
                         let _ = altnames.push(altname); // those behind the first few are not known
                     }
                 }
@@ -95,22 +83,23 @@ fn link(payload: &[u8]) -> Option<Link> {
         Some(())
     })?;
     Some(Link {
-        index: header.index,
+        index: attribute::number(&numbers[..4])?,
         name: name?,
         altnames,
-        up: header.flags.contains(LinkFlags::Up),
-        carrier: header.flags.contains(LinkFlags::LowerUp),
-        point_to_point: header.flags.contains(LinkFlags::Pointopoint),
-        ethernet: header.link_layer_type == LinkLayerType::Ether,
+        up: flags.contains(LinkFlags::Up),
+        carrier: flags.contains(LinkFlags::LowerUp),
+        point_to_point: flags.contains(LinkFlags::Pointopoint),
+        ethernet: u16::from_ne_bytes([a, b]) == libc::ARPHRD_ETHER,
     })
 }
 
 /// `IFA_LOCAL` is our address when there is one, and `IFA_ADDRESS` then the peer's (linux/if_addr.h).
 fn address(payload: &[u8]) -> Option<Address> {
-    let header = AddressHeader::parse(payload).ok()?;
-    let mut flags = AddressFlags::from_bits_retain(u32::from(header.flags.bits()));
+    // `struct ifaddrmsg` (linux/if_addr.h)
+    let &[_, length, flags, scope, ref device @ ..] = payload.first_chunk::<ADDRESS_HEADER>()?;
+    let mut flags = AddressFlags::from_bits_retain(flags.into());
     let (mut address, mut local) = (None, None);
-    attributes(payload, &header, |kind, value| {
+    attributes(payload, ADDRESS_HEADER, &mut |kind, value| {
         match kind {
             libc::IFA_ADDRESS => address = Some(attribute::address(value)?),
             libc::IFA_LOCAL => local = Some(attribute::address(value)?),
@@ -120,15 +109,15 @@ fn address(payload: &[u8]) -> Option<Address> {
         Some(())
     })?;
     let own = local.or(address)?;
-    let near = match header.scope {
-        AddressScope::Universe => false,
-        AddressScope::Link | AddressScope::Host | AddressScope::Nowhere => true,
+    let near = match scope {
+        libc::RT_SCOPE_UNIVERSE => false,
+        libc::RT_SCOPE_LINK.. => true,
         // The kernel chooses no such one in IPv4 where there is a gateway.
         _ => own.is_ipv4(),
     };
     Some(Address {
-        device: header.index,
-        prefix: prefix(own, header.prefix_len)?,
+        device: attribute::number(device)?,
+        prefix: prefix(own, length)?,
         peer: address.filter(|peer| *peer != own),
         near,
         state: state(flags),
@@ -152,8 +141,19 @@ fn state(flags: AddressFlags) -> AddressState {
 }
 
 fn route(payload: &[u8]) -> Option<(Route, Aside)> {
-    let header = RouteHeader::parse(payload).ok()?;
-    let family = family(header.address_family)?;
+    // `struct rtmsg` (linux/rtnetlink.h)
+    let &[
+        family,
+        length,
+        from_length,
+        _,
+        table,
+        protocol,
+        _,
+        kind,
+        ref flags @ ..,
+    ] = payload.first_chunk::<ROUTE_HEADER>()?;
+    let family = self::family(family)?;
     let nothing = unspecified(family);
     let mut nexthop = None;
     let mut aside = Aside::default();
@@ -161,22 +161,22 @@ fn route(payload: &[u8]) -> Option<(Route, Aside)> {
     let mut destination = nothing;
     let mut from = None;
     let mut route = Route {
-        table: u32::from(header.table),
+        table: table.into(),
         destination: prefix(nothing, 0)?,
         metric: Metric(0),
-        protocol: header.protocol.into(),
-        kind: match header.kind {
-            RouteType::Unicast => RouteKind::Unicast,
+        protocol,
+        kind: match kind {
+            libc::RTN_UNICAST => RouteKind::Unicast,
             _ => RouteKind::Other,
         },
         device: 0,
         gateway: None,
         source: None,
-        onlink: header.flags.contains(RouteFlags::Onlink),
+        onlink: attribute::number(flags)? & u32::from(RTNH_F_ONLINK) != 0,
         from: None,
         extras: Extras::default(),
     };
-    attributes(payload, &header, |kind, value| {
+    attributes(payload, ROUTE_HEADER, &mut |kind, value| {
         match kind {
             libc::RTA_TABLE => route.table = attribute::number(value)?,
             libc::RTA_PRIORITY => route.metric = Metric(attribute::number(value)?),
@@ -204,8 +204,8 @@ fn route(payload: &[u8]) -> Option<(Route, Aside)> {
         // It does not tell the way (`net.ipv4.nexthop_compat_mode=0`).
         route.kind = RouteKind::Nexthop(number);
     }
-    route.destination = prefix(destination, header.destination_prefix_length)?;
-    route.from = match header.source_prefix_length {
+    route.destination = prefix(destination, length)?;
+    route.from = match from_length {
         0 => None,
         length => Some(prefix(from.unwrap_or(nothing), length)?),
     };
@@ -242,7 +242,7 @@ pub(super) fn hops(payload: &[u8], each: &mut dyn FnMut(Object)) {
     else {
         return;
     };
-    attributes(payload, &RouteHeader::default(), |kind, mut value| {
+    attributes(payload, ROUTE_HEADER, &mut |kind, mut value| {
         while kind == libc::RTA_MULTIPATH && !value.is_empty() {
             let mut aside = carried.clone();
             let (hop, rest) = hop(value, route, &mut aside)?;
@@ -265,7 +265,7 @@ fn hop<'a>(hops: &'a [u8], whole: Route, aside: &mut Aside) -> Option<(Route, &'
         onlink: is_onlink(*hop.get(2)?),
         ..whole
     };
-    attributes_behind(hop, HEADER, &mut |kind, value| {
+    attributes(hop, HEADER, &mut |kind, value| {
         match kind {
             libc::RTA_GATEWAY => route.gateway = Some(attribute::address(value)?),
             RTA_VIA => route.gateway = attribute::any_address(value),
@@ -281,9 +281,6 @@ fn is_onlink(flags: u8) -> bool {
     flags & RTNH_F_ONLINK != 0
 }
 
-/// The header of a nexthop object (`struct nhmsg`, linux/nexthop.h).
-pub(super) const NEXTHOP_HEADER: usize = 8;
-
 /// The members of a group of nexthop objects.
 pub(super) type Members = heapless::Vec<u32, NEXTHOPS_MAX>;
 
@@ -294,7 +291,7 @@ pub(super) fn nexthop(payload: &[u8], whole: Route, members: &mut Members) -> Op
         onlink: is_onlink(*payload.get(4)?),
         ..whole
     };
-    attributes_behind(payload, NEXTHOP_HEADER, &mut |kind, value| {
+    attributes(payload, NEXTHOP_HEADER, &mut |kind, value| {
         match kind {
             NHA_OIF => route.device = attribute::number(value)?,
             NHA_GATEWAY => route.gateway = Some(attribute::address(value)?),
@@ -316,13 +313,24 @@ pub(super) fn nexthop(payload: &[u8], whole: Route, members: &mut Members) -> Op
 }
 
 fn rule(payload: &[u8]) -> Option<Rule> {
-    let header = RuleHeader::parse(payload).ok()?;
-    let family = family(header.family)?;
-    let mut table = u32::from(header.table);
+    // `struct fib_rule_hdr` (linux/fib_rules.h)
+    let &[
+        family,
+        to_length,
+        from_length,
+        tos,
+        table,
+        _,
+        _,
+        action,
+        ref flags @ ..,
+    ] = payload.first_chunk::<ROUTE_HEADER>()?;
+    let family = self::family(family)?;
+    let mut table = u32::from(table);
     let (mut pref, mut protocol, mut specific, mut vague) = (0, 0, false, false);
     let (mut mark, mut mask, mut target) = (0, 0, 0);
     let (mut source, mut oif, mut own) = (None, None, false);
-    attributes(payload, &header, |kind, value| {
+    attributes(payload, ROUTE_HEADER, &mut |kind, value| {
         match kind {
             FRA_IIFNAME => {
                 own = attribute::device(value)? == OWN_PACKETS;
@@ -343,8 +351,8 @@ fn rule(payload: &[u8]) -> Option<Rule> {
         }
         Some(())
     })?;
-    vague |= header.tos != 0 || header.dst_len != 0 || header.flags.contains(RuleFlags::Invert);
-    let from = match header.src_len {
+    vague |= tos != 0 || to_length != 0 || attribute::number(flags)? & FIB_RULE_INVERT != 0;
+    let from = match from_length {
         0 => None,
         length => Some(prefix(source.unwrap_or(unspecified(family)), length)?),
     };
@@ -361,20 +369,20 @@ fn rule(payload: &[u8]) -> Option<Rule> {
             (false, false, None, None, Some(device)) => Selector::Oif(device),
             _ => Selector::Foreign,
         },
-        verdict: match header.action {
-            RuleAction::ToTable if specific => RuleVerdict::LookupSpecific(table),
-            RuleAction::ToTable => RuleVerdict::Lookup(table),
-            RuleAction::Unreachable => RuleVerdict::Unreachable,
-            RuleAction::Goto => RuleVerdict::Goto(target),
+        verdict: match action {
+            FR_ACT_TO_TBL if specific => RuleVerdict::LookupSpecific(table),
+            FR_ACT_TO_TBL => RuleVerdict::Lookup(table),
+            FR_ACT_UNREACHABLE => RuleVerdict::Unreachable,
+            FR_ACT_GOTO => RuleVerdict::Goto(target),
             _ => RuleVerdict::Foreign,
         },
     })
 }
 
-fn family(family: AddressFamily) -> Option<Family> {
+fn family(family: u8) -> Option<Family> {
     match family {
-        AddressFamily::Inet => Some(Family::V4),
-        AddressFamily::Inet6 => Some(Family::V6),
+        INET => Some(Family::V4),
+        INET6 => Some(Family::V6),
         _ => None,
     }
 }
@@ -394,12 +402,14 @@ fn unspecified(family: Family) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+    use rtnetlink::packet_core::Emitable;
+    use rtnetlink::packet_route::AddressFamily;
+    use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
     use rtnetlink::packet_route::route::{
         RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteNextHop, RouteNextHopFlags,
-        RouteRealm,
+        RouteRealm, RouteType,
     };
-    use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
+    use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 
     use super::*;
 

@@ -2,22 +2,16 @@
 
 use nix::libc;
 use rtnetlink::packet_core::{
-    Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
-    NetlinkBuffer,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkBuffer,
 };
-use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::AddressHeader;
-use rtnetlink::packet_route::link::LinkHeader;
-use rtnetlink::packet_route::route::{RouteFlags, RouteHeader, RouteScope, RouteType};
-use rtnetlink::packet_route::rule::{RuleAction, RuleHeader};
 
 use crate::linux::netlink::attribute::{
-    Attributes, FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY,
-    FRA_PROTOCOL, FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, NHA_ID, OWN_PACKETS, RTA_PREF,
-    RTA_VIA,
+    ADDRESS_HEADER, Attributes, FR_ACT_GOTO, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE, FRA_FWMARK,
+    FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
+    FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, LINK_HEADER, NEXTHOP_HEADER, NHA_ID, OWN_PACKETS,
+    ROUTE_HEADER, RTA_PREF, RTA_VIA, RTNH_F_ONLINK,
 };
-use crate::linux::netlink::decode::NEXTHOP_HEADER;
-use crate::linux::netlink::prefilter::RTM_GETNEXTHOP;
+use crate::linux::netlink::prefilter::{INET, INET6, RTM_GETNEXTHOP};
 use crate::linux::netlink::socket::HEADER;
 use crate::routing::mirror::{self, Kinds};
 use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
@@ -27,9 +21,9 @@ use crate::types::Family;
 pub(super) struct Request(Vec<u8>);
 
 impl Request {
-    fn new(kind: u16, flags: u16, header: &dyn Emitable, attributes: &Attributes) -> Request {
-        let mut bytes = vec![0; HEADER + header.buffer_len()];
-        header.emit(&mut bytes[HEADER..]);
+    fn new(kind: u16, flags: u16, header: &[u8], attributes: &Attributes) -> Request {
+        let mut bytes = vec![0; HEADER];
+        bytes.extend_from_slice(header);
         bytes.extend_from_slice(attributes.as_bytes());
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let mut message = NetlinkBuffer::new(&mut bytes);
@@ -60,7 +54,7 @@ pub(super) fn change(change: &Change, extras: &[u8]) -> Option<Request> {
         // No scope: any. Protocol, table, metric, destination, device and gateway are compared (fib_table_delete,
         // ip6_route_del); a metric of 0 would match any.
         Change::DeleteRoute(route) => {
-            let (header, attributes) = self::route(route, RouteScope::NoWhere)?;
+            let (header, attributes) = self::route(route, libc::RT_SCOPE_NOWHERE)?;
             Request::new(libc::RTM_DELROUTE, NLM_F_ACK, &header, &attributes)
         }
         Change::AddRule(rule) => new_rule(rule, NLM_F_EXCL)?,
@@ -82,94 +76,50 @@ fn new_rule(rule: &Rule, exclusive: u16) -> Option<Request> {
 
 /// The dump request for one kind, in one family if the kind has families.
 pub(super) fn dump(kind: Kinds, family: Family) -> Request {
-    let family = address_family(family);
-    match kind {
-        Kinds::LINKS => show(libc::RTM_GETLINK, &LinkHeader::default()),
-        Kinds::ADDRESSES => {
-            let header = AddressHeader {
-                family,
-                ..AddressHeader::default()
-            };
-            show(libc::RTM_GETADDR, &header)
-        }
-        Kinds::RULES => {
-            let header = RuleHeader {
-                family,
-                ..RuleHeader::default()
-            };
-            show(libc::RTM_GETRULE, &header)
-        }
-        _ => {
-            let header = RouteHeader {
-                address_family: family,
-                ..RouteHeader::default()
-            };
-            show(libc::RTM_GETROUTE, &header)
-        }
+    let (kind, length) = match kind {
+        Kinds::LINKS => (libc::RTM_GETLINK, LINK_HEADER),
+        Kinds::ADDRESSES => (libc::RTM_GETADDR, ADDRESS_HEADER),
+        Kinds::RULES => (libc::RTM_GETRULE, ROUTE_HEADER),
+        _ => (libc::RTM_GETROUTE, ROUTE_HEADER),
+    };
+    // All begin with a family.
+    let mut header = [0; LINK_HEADER];
+    if kind != libc::RTM_GETLINK {
+        header[0] = address_family(family);
     }
+    Request::new(kind, NLM_F_DUMP, &header[..length], &Attributes::default())
 }
 
 /// The request for one device, with an ack.
 pub(super) fn link(index: u32) -> Request {
-    let header = LinkHeader {
-        index,
-        ..LinkHeader::default()
-    };
-    Request::new(
-        libc::RTM_GETLINK,
-        NLM_F_ACK,
-        &header,
-        &Attributes::default(),
-    )
+    let mut header = [0; LINK_HEADER];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    let attributes = Attributes::default();
+    Request::new(libc::RTM_GETLINK, NLM_F_ACK, &header, &attributes)
 }
 
 /// The request for one nexthop object, with an ack.
 pub(super) fn nexthop(number: u32) -> Request {
     let mut attributes = Attributes::default();
     attributes.number(NHA_ID, number);
-    Request::new(RTM_GETNEXTHOP, NLM_F_ACK, &NexthopHeader, &attributes)
-}
-
-/// `struct nhmsg` (linux/nexthop.h), all zero.
-struct NexthopHeader;
-
-impl Emitable for NexthopHeader {
-    fn buffer_len(&self) -> usize {
-        NEXTHOP_HEADER
-    }
-
-    fn emit(&self, _: &mut [u8]) {}
-}
-
-fn show(kind: u16, header: &dyn Emitable) -> Request {
-    Request::new(kind, NLM_F_DUMP, header, &Attributes::default())
+    let header = [0; NEXTHOP_HEADER];
+    Request::new(RTM_GETNEXTHOP, NLM_F_ACK, &header, &attributes)
 }
 
 /// In IPv4, a route without a gateway must have scope `link`; IPv6 has no scopes.
-fn new_scope(route: &Route) -> RouteScope {
+fn new_scope(route: &Route) -> u8 {
     match (mirror::family(route), route.gateway) {
-        (Family::V4, None) => RouteScope::Link,
-        _ => RouteScope::Universe,
+        (Family::V4, None) => libc::RT_SCOPE_LINK,
+        _ => libc::RT_SCOPE_UNIVERSE,
     }
 }
 
-fn route(route: &Route, scope: RouteScope) -> Option<(RouteHeader, Attributes)> {
+/// The header (`struct rtmsg`, linux/rtnetlink.h) and the attributes.
+fn route(route: &Route, scope: u8) -> Option<([u8; ROUTE_HEADER], Attributes)> {
     if !(route.kind == RouteKind::Unicast || route.is_joined()) || route.from.is_some() {
         return None;
     }
     let family = mirror::family(route);
-    let mut header = RouteHeader {
-        address_family: address_family(family),
-        destination_prefix_length: route.destination.prefix_len(),
-        table: small_table(route.table),
-        protocol: route.protocol.into(),
-        scope,
-        kind: RouteType::Unicast,
-        ..RouteHeader::default()
-    };
-    if route.onlink {
-        header.flags = RouteFlags::Onlink;
-    }
     let mut attributes = Attributes::default();
     attributes.number(libc::RTA_TABLE, route.table);
     attributes.number(libc::RTA_PRIORITY, route.metric.0);
@@ -189,30 +139,42 @@ fn route(route: &Route, scope: RouteScope) -> Option<(RouteHeader, Attributes)> 
     if let Some(source) = route.source {
         attributes.address(libc::RTA_PREFSRC, source);
     }
+    let mut header = [0; ROUTE_HEADER];
+    header[..8].copy_from_slice(&[
+        address_family(family),
+        route.destination.prefix_len(),
+        0,
+        0,
+        small_table(route.table),
+        route.protocol,
+        scope,
+        libc::RTN_UNICAST,
+    ]);
+    if route.onlink {
+        header[8..].copy_from_slice(&u32::from(RTNH_F_ONLINK).to_ne_bytes());
+    }
     Some((header, attributes))
 }
 
-fn rule(rule: &Rule) -> Option<(RuleHeader, Attributes)> {
-    let mut header = RuleHeader {
-        family: address_family(rule.family),
-        ..RuleHeader::default()
-    };
+/// The header (`struct fib_rule_hdr`, linux/fib_rules.h) and the attributes.
+fn rule(rule: &Rule) -> Option<([u8; ROUTE_HEADER], Attributes)> {
+    let (mut table, mut length) = (0, 0);
     let mut attributes = Attributes::default();
     attributes.number(FRA_PRIORITY, rule.pref);
     attributes.byte(FRA_PROTOCOL, rule.protocol);
-    match rule.verdict {
-        RuleVerdict::Lookup(table) | RuleVerdict::LookupSpecific(table) => {
-            header.action = RuleAction::ToTable;
-            header.table = small_table(table);
-            attributes.number(FRA_TABLE, table);
+    let action = match rule.verdict {
+        RuleVerdict::Lookup(number) | RuleVerdict::LookupSpecific(number) => {
+            table = small_table(number);
+            attributes.number(FRA_TABLE, number);
+            FR_ACT_TO_TBL
         }
         RuleVerdict::Goto(target) => {
-            header.action = RuleAction::Goto;
             attributes.number(FRA_GOTO, target);
+            FR_ACT_GOTO
         }
-        RuleVerdict::Unreachable => header.action = RuleAction::Unreachable,
+        RuleVerdict::Unreachable => FR_ACT_UNREACHABLE,
         RuleVerdict::Foreign => return None,
-    }
+    };
     if matches!(rule.verdict, RuleVerdict::LookupSpecific(_)) {
         attributes.number(FRA_SUPPRESS_PREFIXLEN, 0);
     }
@@ -223,7 +185,7 @@ fn rule(rule: &Rule) -> Option<(RuleHeader, Attributes)> {
             attributes.number(FRA_FWMASK, mark.mask);
         }
         Selector::From(prefix) | Selector::OwnFrom(prefix) => {
-            header.src_len = prefix.prefix_len();
+            length = prefix.prefix_len();
             attributes.address(FRA_SRC, prefix.address().into());
         }
         Selector::Oif(device) => attributes.name(FRA_OIFNAME, device),
@@ -232,13 +194,15 @@ fn rule(rule: &Rule) -> Option<(RuleHeader, Attributes)> {
     if matches!(rule.selector, Selector::OwnFrom(_)) {
         attributes.name(FRA_IIFNAME, OWN_PACKETS);
     }
+    let family = address_family(rule.family);
+    let header = [family, 0, length, 0, table, 0, 0, action, 0, 0, 0, 0];
     Some((header, attributes))
 }
 
-fn address_family(family: Family) -> AddressFamily {
+fn address_family(family: Family) -> u8 {
     match family {
-        Family::V4 => AddressFamily::Inet,
-        Family::V6 => AddressFamily::Inet6,
+        Family::V4 => INET,
+        Family::V6 => INET6,
     }
 }
 
@@ -250,10 +214,12 @@ fn small_table(table: u32) -> u8 {
 #[cfg(test)]
 mod tests {
     use rtnetlink::packet_core::Parseable;
+    use rtnetlink::packet_route::AddressFamily;
     use rtnetlink::packet_route::route::{
-        RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RoutePreference, RouteVia,
+        RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RoutePreference,
+        RouteVia,
     };
-    use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
+    use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 
     use super::*;
     use crate::routing::objects::Extras;

@@ -20,7 +20,7 @@ const RTM_DELRULE: u16 = libc::RTM_DELRULE;
 pub(super) const RTM_NEWNEXTHOP: u16 = 104;
 pub(super) const RTM_DELNEXTHOP: u16 = 105;
 pub(super) const RTM_GETNEXTHOP: u16 = 106;
-const INET: u8 = 2;
+pub(super) const INET: u8 = 2;
 pub(super) const INET6: u8 = 10;
 
 /// The kinds of objects that a message of this type may concern.

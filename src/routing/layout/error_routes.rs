@@ -3,7 +3,7 @@
 
 use heapless::Vec;
 
-use super::{IPV6_USUAL, Situation, Wanted, best_of_others, default_route, defaults};
+use super::{IPV6_USUAL, Situation, Wanted, best_default, best_of_others, default_route};
 use crate::config::Globals;
 use crate::limits::PROVIDERS_MAX;
 use crate::routing::objects::{Route, RouteKind};
@@ -14,11 +14,9 @@ const OF_KERNEL: u8 = 2;
 
 /// The best default route in `main` that refuses.
 fn error_route(routes: &[Route], family: Family) -> Option<Metric> {
-    defaults(routes, family, TABLE_MAIN)
-        .filter(|r| r.kind == RouteKind::Other && r.protocol != PROTOCOL)
-        .filter(|r| r.protocol != OF_KERNEL)
-        .map(|r| r.metric)
-        .min()
+    let refuses =
+        |r: &Route| r.kind == RouteKind::Other && r.protocol != PROTOCOL && r.protocol != OF_KERNEL;
+    best_default(routes, family, TABLE_MAIN, &refuses).map(|r| r.metric)
 }
 
 /// What becomes of the traffic beside a default route in `main` that refuses.
@@ -65,11 +63,15 @@ impl Wanted {
         };
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         let count = hops.count();
-        let free = || free_before(refusing, situation.routes, family, situation.yields);
-        let unusual = free().filter(|metric| !is_usual(*metric));
-        let rest = free().filter(|metric| is_usual(*metric));
-        let mut metrics: Vec<Metric, PROVIDERS_MAX> = unusual.chain(rest).take(count).collect();
-        metrics.sort_unstable();
+        let mut metrics: Vec<Metric, PROVIDERS_MAX> = Vec::new();
+        for usual in [false, true] {
+            let free = free_before(refusing, situation.routes, family, situation.yields);
+            let free = free.filter(|metric| is_usual(*metric) == usual);
+            for metric in free.take(count - metrics.len()) {
+                let lower = metrics.iter().filter(|known| **known < metric).count();
+                let _ = metrics.insert(lower, metric); // there are no more hops than providers
+            }
+        }
         self.is_narrow = metrics.len() < count;
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         for (uplink, metric) in hops.zip(metrics.iter()) {
@@ -88,12 +90,8 @@ fn free_before(
     family: Family,
     yields: bool,
 ) -> impl Iterator<Item = Metric> {
-    let others = || {
-        let all = defaults(routes, family, TABLE_MAIN);
-        all.filter(|r| yields && r.protocol != PROTOCOL)
-    };
-    let prevailing = others().map(|r| r.metric.0).min();
-    let lowest = prevailing.unwrap_or(0).saturating_add(1);
+    let prevailing = best_of_others(routes, family, TABLE_MAIN).filter(|_| yields);
+    let lowest = prevailing.map_or(0, |r| r.metric.0).saturating_add(1);
     let all = (lowest..refusing).rev().map(Metric);
     all.filter(move |metric| is_free(routes, family, *metric))
 }

@@ -110,23 +110,13 @@ impl<T: Watched, const N: usize> Table<T, N> {
         if class == Class::Other {
             return None;
         }
-        let (mut akin, mut worst): (_, Option<(usize, &T)>) = (0, None);
-        for (place, v) in self.values.iter().enumerate() {
-            let its = v.class(interest);
-            if its == Class::Other {
-                return Some(place);
-            }
-            if class == Class::Concerns && v.is_akin(value, interest) {
-                akin += 1;
-                if its == class && worst.is_none_or(|(_, worst): (usize, &T)| !v.is_better(worst)) {
-                    worst = Some((place, v));
-                }
-            }
+        let is_other = |v: &T| v.class(interest) == Class::Other;
+        if let Some(place) = self.values.iter().position(is_other) {
+            return Some(place);
         }
-        if akin >= KEPT_MIN {
-            return worst
-                .filter(|(_, v)| value.is_better(v))
-                .map(|(place, _)| place);
+        if class == Class::Concerns && !self.has_few(value, interest) {
+            let worst = self.worst_akin(value, interest);
+            return worst.filter(|place| value.is_better(&self.values[*place]));
         }
         self.crowded(class, interest)
     }
@@ -136,7 +126,7 @@ impl<T: Watched, const N: usize> Table<T, N> {
         let concerns = |v: &T| v.class(interest) == Class::Concerns;
         let mut values = self.values.iter().filter(|_| T::CROWDS);
         match values.find(|v| concerns(v) && self.akin(v, interest) > KEPT_MIN) {
-            Some(one) => self.worst(one, interest),
+            Some(one) => self.worst_akin(one, interest),
             None if class == Class::Ours => self.values.iter().position(concerns),
             None => None,
         }
@@ -149,17 +139,10 @@ impl<T: Watched, const N: usize> Table<T, N> {
         if !value.few_suffice(interest) || self.values.contains(value) {
             return (true, false);
         }
-        let places = (0..self.values.len()).filter(|place| few(&self.values[*place]));
-        if places.clone().count() < KEPT_MIN {
+        let (count, worst) = self.worst(&few);
+        if count < KEPT_MIN {
             return (true, false);
         }
-        let worst =
-            places.reduce(
-                |worst, place| match self.values[place].is_better(&self.values[worst]) {
-                    true => worst,
-                    false => place,
-                },
-            );
         match worst.filter(|worst| value.is_better(&self.values[*worst])) {
             Some(worst) => {
                 self.values.swap_remove(worst);
@@ -181,27 +164,32 @@ impl<T: Watched, const N: usize> Table<T, N> {
         self.akin(value, interest) < KEPT_MIN
     }
 
-    /// The place of the worst that is akin to this: of equal ones, the last.
-    fn worst(&self, value: &T, interest: &Interest) -> Option<usize> {
-        let akin = |place: &usize| {
-            let v = &self.values[*place];
-            v.class(interest) == Class::Concerns && v.is_akin(value, interest)
-        };
-        (0..self.values.len()).filter(akin).reduce(|worst, place| {
-            match self.values[place].is_better(&self.values[worst]) {
-                true => worst,
-                false => place,
+    /// The place of the worst that is akin to this.
+    fn worst_akin(&self, value: &T, interest: &Interest) -> Option<usize> {
+        let akin = |v: &T| v.class(interest) == Class::Concerns && v.is_akin(value, interest);
+        self.worst(&akin).1
+    }
+
+    /// How many there are of some, and the place of the worst of them: of equal ones, the last.
+    fn worst(&self, of: &dyn Fn(&T) -> bool) -> (usize, Option<usize>) {
+        let (mut count, mut worst) = (0, None);
+        for (place, v) in self.values.iter().enumerate().filter(|(_, v)| of(v)) {
+            count += 1;
+            if worst.is_none_or(|worst: usize| !v.is_better(&self.values[worst])) {
+                worst = Some(place);
             }
-        })
+        }
+        (count, worst)
     }
 
     /// Take out every thing that `gone` names; whether there was one.
-    pub(crate) fn remove(&mut self, gone: impl Fn(&T) -> bool) -> bool {
-        self.remove_where(|value, _| gone(value))
+    pub(crate) fn remove(&mut self, gone: &dyn Fn(&T) -> bool) -> bool {
+        self.remove_where(&|value, _| gone(value))
     }
 
     /// A dump begins: what it does not show will go with [`Table::settle`].
-    pub(crate) fn suspect(&mut self, suspected: impl Fn(&T) -> bool) {
+    #[inline(never)] // one for all callers
+    pub(crate) fn suspect(&mut self, suspected: &dyn Fn(&T) -> bool) {
         for (value, stale) in self.values.iter().zip(&mut self.stale) {
             *stale = suspected(value);
         }
@@ -209,12 +197,13 @@ impl<T: Watched, const N: usize> Table<T, N> {
 
     /// The dump has ended: what it did not show goes when it was whole, else it is known as before; whether anything went.
     pub(crate) fn settle(&mut self, whole: bool) -> bool {
-        let removed = whole && self.remove_where(|_, stale| stale);
-        self.suspect(|_| false);
+        let removed = whole && self.remove_where(&|_, stale| stale);
+        self.suspect(&|_| false);
         removed
     }
 
-    fn remove_where(&mut self, gone: impl Fn(&T, bool) -> bool) -> bool {
+    #[inline(never)] // one for all callers
+    fn remove_where(&mut self, gone: &dyn Fn(&T, bool) -> bool) -> bool {
         let before = self.values.len();
         let mut kept = 0;
         for place in 0..before {
@@ -283,7 +272,7 @@ mod tests {
         for value in 1..=3 {
             assert_eq!(insert(&mut table, value), Inserted::New);
         }
-        table.suspect(|_| true);
+        table.suspect(&|_| true);
         assert_eq!(insert(&mut table, 2), Inserted::Known);
         assert_eq!(insert(&mut table, 2), Inserted::Again);
         assert_eq!(
@@ -301,7 +290,7 @@ mod tests {
     fn a_failed_dump_loses_nothing() {
         let mut table = Table::<u32, 3>::new();
         insert(&mut table, 1);
-        table.suspect(|_| true);
+        table.suspect(&|_| true);
         assert!(!table.settle(false));
         assert!(!table.settle(true), "forgotten suspicions take nothing");
         assert_eq!(table.as_slice().iter().count(), 1);
