@@ -392,8 +392,8 @@ fn default_route(family: Family, table: u32, metric: Metric, uplink: &Uplink) ->
         kind: RouteKind::Unicast,
         device: uplink.index,
         gateway,
-        // In IPv6 the kernel chooses among the device's addresses by rules of its own (RFC 6724), and should.
-        source: uplink.address.filter(IpAddr::is_ipv4),
+        // Else in IPv6 the kernel chooses among the device's addresses by rules of its own (RFC 6724), and should.
+        source: uplink.address.filter(|_| uplink.sourced),
         onlink: uplink.onlink && gateway.is_some(), // the kernel refuses the flag without a gateway
         from: None,
         extras: uplink.extras.copied(),

@@ -30,6 +30,8 @@ pub struct Uplink {
     pub deprecated: bool,
     /// that, or that there is none, is no more than a guess: the kernel has not been asked yet, or had no answer
     pub guessed: bool,
+    /// its routes name the own address as their source: in IPv4 always, in IPv6 where the learned one does
+    pub sourced: bool,
     /// its gateway; in IPv4 it may be an IPv6 one (RFC 8950)
     pub gateway: Option<IpAddr>,
     /// it needs no gateway
@@ -118,10 +120,12 @@ pub fn resolve(
     let wanted = provider.address[family];
     let duplicate = duplicate(family, wanted, link, mirror).filter(|_| own.is_none());
     let has_way = gateway.is_some() || direct;
+    let named = own.is_some() && learned.is_some_and(|route| route.source == own);
     Uplink {
         device: link.name.clone(),
         index: link.index,
         address: own.or(duplicate),
+        sourced: family == Family::V4 || named,
         deprecated: held.is_some_and(|a| a.state == AddressState::Deprecated),
         guessed,
         gateway,

@@ -146,6 +146,7 @@ fn uplink(family: Family, slot: u8) -> Uplink {
         gateway: Some(own(family, slot, 1)),
         deprecated: false,
         guessed: false,
+        sourced: family == Family::V4,
         direct: false,
         network: Some(Prefix::new(own(family, slot, 2).into(), length)),
         onlink: false,

@@ -1,8 +1,8 @@
 //! The own address of a path: what the kernel would choose, and the same as long as that is usable.
 //!
 //! In IPv4 the kernel's rule is simple (devinet.c: `inet_select_addr`): the source of the learned default route, else the
-//! first primary address that reaches the gateway, else the first. In IPv6 (RFC 6724) it depends on sysctls, labels, and
-//! the addresses of other devices: there the kernel is asked.
+//! first primary address that reaches the gateway, else the first. In IPv6 (RFC 6724), where the route names none, it
+//! depends on sysctls, labels, and the addresses of other devices: there the kernel is asked.
 
 use core::net::IpAddr;
 
@@ -47,7 +47,7 @@ impl<'a> Choice<'a> {
                 let chosen = chosen.filter(|own| self.is_possible(*own));
                 (own.or(chosen), unnumbered && chosen.is_none())
             }
-            Family::V6 => match self.sure() {
+            Family::V6 => match self.named().or_else(|| self.sure()) {
                 None => (self.guess(), true),
                 sure => (sure, false),
             },

@@ -89,6 +89,7 @@ fn a_device_with_a_dhcp_lease_is_an_uplink() {
         address: ip("192.0.2.7"),
         deprecated: false,
         guessed: false,
+        sourced: true,
         gateway: ip("192.0.2.1"),
         direct: false,
         network: Some("192.0.2.0/24".parse().unwrap()),
