@@ -32,11 +32,12 @@ fn commands() -> BTreeSet<String> {
     commands
 }
 
-/// The long options of a command, or of the program.
+/// The long options of a command, or of the program. `--config` may follow every command.
 fn options(words: &[&str]) -> BTreeSet<String> {
     let mut options = listed(words, "Options:");
     options.retain(|option| option.starts_with("--"));
-    assert!(options.contains("--config"), "{options:?}");
+    assert!(options.contains("--help"), "{options:?}");
+    options.insert("--config".to_owned());
     options
 }
 
