@@ -25,16 +25,18 @@ order_is() { # PROVIDER…
     [ "$(swap_table 4)" = "$(expected_swap_table 4 "$@")" ] && [ "$(swap_table 6)" = "$(expected_swap_table 6 "$@")" ]
 }
 
-# All rules: the kernel's, and ours for four providers, each by its address and by its device.
+# All rules: the kernel's, and ours for four providers, each by its network and by its device.
 expected_rules() { # FAMILY
+    local network
     printf '0:\tfrom all lookup local\n'
     printf '17600:\tfrom all lookup main suppress_prefixlength 0 proto 176\n'
     for number in $providers; do
         describe "$number"
         case $1 in
-        4) printf '1790%d:\tfrom %s lookup 1760%d proto 176\n' $((number - 1)) "$own4" "$number" ;;
-        6) printf '1790%d:\tfrom %s lookup 1760%d proto 176\n' $((number - 1)) "$own6" "$number" ;;
+        4) network="192.0.2.$((number * 64 - 64))/26" ;;
+        6) network="2001:db8:$number::/64" ;;
         esac
+        printf '%d:\tfrom %s iif lo lookup 1760%d proto 176\n' $((17884 + 16 * number)) "$network" "$number"
     done
     for number in $providers; do
         describe "$number"
