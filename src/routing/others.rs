@@ -33,7 +33,7 @@ pub fn is_goto_absent(rules: &[Rule], family: Family) -> bool {
 
 /// The default route in `main` by another device beside which a DHCP client or a script may be unable to add one by this
 /// device: it has the metric of a route without one, or one from a DHCP client's configuration. The kernel has one route of a
-/// metric ("File exists"), and replaces it when asked to. Those of router advertisements are in nobody's way.
+/// metric ("File exists"), and replaces it when asked to. Those of router advertisements do not count: a client can add its own beside them.
 pub fn rival(routes: &[Route], family: Family, device: u32) -> Option<&Route> {
     let plain = match family {
         Family::V4 => Metric(0),

@@ -52,9 +52,9 @@ pub fn error_effect(
 
 impl Wanted {
     /// A default route in `main` for each hop, in the order of the swap table, at the highest metrics before the route that
-    /// refuses which no DHCP client is known to use: its own would be refused ("File exists"). Ours are found first, and passed over. One alone would not do: an IPv4
-    /// look-up for a device sees its own default routes only, and those that refuse. None stands before a manual default
-    /// that prevails: traffic would leave by ours.
+    /// refuses which no DHCP client is known to use: its own would be refused ("File exists"). Ours are found first, and
+    /// passed over. One alone would not do: an IPv4 look-up for a device sees its own default routes only, and those that
+    /// refuse. None stands before a manual default that prevails: traffic would leave by ours.
     pub(super) fn pass_error_route(&mut self, situation: &Situation<'_>) {
         let (family, globals) = (situation.family, &situation.config.globals);
         let effect = error_effect(situation.routes, family, globals);
