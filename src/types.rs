@@ -22,6 +22,11 @@ pub use smoltcp::time::{Duration, Instant};
 pub use smoltcp::wire::IpCidr as Prefix;
 pub use standing::{Duty, LastResort, Lead, Preempt, Verdict};
 
+/// The first of the deadlines that there are.
+pub fn soonest(deadlines: &[Option<Instant>]) -> Option<Instant> {
+    deadlines.iter().flatten().min().copied()
+}
+
 /// An address family. A provider has one path in each.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

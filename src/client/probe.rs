@@ -28,7 +28,7 @@ use crate::linux::probe::prober::{News, Prober, Question, Source};
 use crate::linux::probe::session::Serial;
 use crate::linux::signals::{Signal, Signals};
 use crate::routing::uplink::Uplink;
-use crate::types::{Duration, Instant, PathId, Round, Waiting};
+use crate::types::{Duration, Instant, PathId, Round, Waiting, soonest};
 use crate::wire::decimal::Decimal;
 use temporary_routes::TemporaryRoutes;
 use uplinks::ProbedProvider;
@@ -159,8 +159,7 @@ impl<'a> Probing<'a> {
                 break;
             }
             let round_at = (rounds < errand.count).then_some(next_at);
-            let deadlines = [lost_at, round_at, self.prober.next_deadline()];
-            let deadline = deadlines.into_iter().flatten().min();
+            let deadline = soonest(&[lost_at, round_at, self.prober.next_deadline()]);
             self.poller.set_deadline(deadline).map_err(told)?;
             for ready in self.poller.wait(&mut list).map_err(told)? {
                 if ready.token == SIGNALS {

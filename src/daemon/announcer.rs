@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::context::{Context, soonest};
+use super::context::Context;
 use super::routes::RouteSync;
 use super::snapshot::Snapshot;
 use crate::engine::Engine;
@@ -18,7 +18,9 @@ use crate::linux::clock::now;
 use crate::linux::process::hooks::{Announcement, Hooks};
 use crate::linux::process::ubus::Interfaces;
 use crate::text::text;
-use crate::types::{Cause, Family, Instant, Name, PathId, PerFamily, Slot, State, Verdict};
+use crate::types::{
+    Cause, Family, Instant, Name, PathId, PerFamily, Slot, State, Verdict, soonest,
+};
 use crate::wire::control::Text;
 use crate::wire::decimal::Decimal;
 

@@ -4,7 +4,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use super::context::{Context, soonest};
+use super::context::Context;
 use super::flux;
 use super::routes::RouteSync;
 use super::snapshot::Snapshot;
@@ -13,7 +13,7 @@ use crate::config::{Config, Provider};
 use crate::linux::netlink::Requests;
 use crate::linux::sysctl;
 use crate::routing::asked::{APART, Answer, Question, RuleSearch, Suspicion, candidates, diverted};
-use crate::types::{DeviceName, Duration, Family, Instant, PathId, PerFamily, Slot};
+use crate::types::{DeviceName, Duration, Family, Instant, PathId, PerFamily, Slot, soonest};
 use crate::wire::control::Diversion;
 
 /// The kernel is asked at least this often: not every change of its answers causes an event.

@@ -11,11 +11,6 @@ use crate::engine::{Action, Actions, Engine, Event};
 use crate::linux::poll::{Interest, Poller};
 use crate::types::{CheckSet, DeviceName, Family, Instant, PathId, PerFamily, Round};
 
-/// The first of the deadlines that there are.
-pub(super) fn soonest(deadlines: &[Option<Instant>]) -> Option<Instant> {
-    deadlines.iter().flatten().min().copied()
-}
-
 /// The engine, and the actions that are not carried out yet. Except for probes, one flag per action is enough: only the
 /// latest state counts.
 pub(super) struct Context<'m> {

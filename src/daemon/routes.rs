@@ -34,7 +34,7 @@ use crate::routing::objects::{Change, RuleVerdict};
 use crate::routing::uplink::Uplink;
 use crate::types::{
     Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId, PerFamily, TABLE_DEFAULT,
-    TABLE_LOCAL, TABLE_MAIN,
+    TABLE_LOCAL, TABLE_MAIN, soonest,
 };
 use attempt::{Attempt, Outcome};
 use family_sync::{Basis, FamilySync};
@@ -403,8 +403,7 @@ impl<'m> RouteSync<'m> {
     /// When a change is tried again, or the kernel is dumped again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let families = &self.families;
-        let deadlines = [families.v4.due_at(), families.v6.due_at(), self.next_dump()];
-        deadlines.into_iter().flatten().min()
+        soonest(&[families.v4.due_at(), families.v6.due_at(), self.next_dump()])
     }
 
     /// Deletes all our routes and rules, as a clean stop does.

@@ -1,7 +1,7 @@
 //! The synchronization of one family with the kernel: whether it is needed, what failed, and when to try again.
 
 use crate::routing::manual::Manual;
-use crate::types::{DeviceName, Duration, Fault, Instant};
+use crate::types::{DeviceName, Duration, Fault, Instant, soonest};
 
 /// Pause between two repairs of what another program keeps changing, and after a failed attempt.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ impl FamilySync {
     /// When to try again.
     pub(super) fn due_at(&self) -> Option<Instant> {
         let doubted = self.not_before.filter(|_| self.doubted);
-        [doubted, self.retry_at()].into_iter().flatten().min()
+        soonest(&[doubted, self.retry_at()])
     }
 
     /// When to try refused changes again. After an attempt that was not completed, the next attempt includes them.

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::linux::clock;
 use crate::linux::process::ubus::Interfaces;
 use crate::routing::mirror::Kinds;
-use crate::types::{Duration, Instant};
+use crate::types::{Duration, Instant, soonest};
 
 /// Pause between two dumps, if one has failed, or would leave the same things unknown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -61,8 +61,7 @@ impl RouteSync<'_> {
     /// When the next dump is due, without further events.
     pub(super) fn next_dump(&self) -> Option<Instant> {
         let doubts = !self.mirror.needs().is_empty();
-        let deadlines = [self.dump_at.filter(|_| doubts), self.gaps.at];
-        deadlines.into_iter().flatten().min()
+        soonest(&[self.dump_at.filter(|_| doubts), self.gaps.at])
     }
 
     /// Whether events require a fresh dump, and none has just failed.

@@ -20,7 +20,7 @@ use crate::config::{Check, Config, Provider};
 use crate::limits::PATH_CHECKS_MAX;
 use crate::routing::objects::Address;
 use crate::routing::uplink::Uplink;
-use crate::types::{Family, Fault, Instant, PathId};
+use crate::types::{Family, Fault, Instant, PathId, soonest};
 use crate::wire::icmp::Rejected;
 
 /// The sockets and child processes of all probes. All zero bytes when new.
@@ -272,8 +272,7 @@ impl Prober {
 
     /// The earliest time at which [`Prober::give_up`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.commands.next_deadline(), self.sessions.next_deadline()];
-        deadlines.into_iter().flatten().min()
+        soonest(&[self.commands.next_deadline(), self.sessions.next_deadline()])
     }
 
     /// Ends commands and sessions whose deadline has passed. Returns one result that has a cause other than a missing
