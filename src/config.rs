@@ -43,7 +43,7 @@ use crate::limits::{
     CATCH_ALL_MAX, CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
 };
 use crate::types::{
-    Duration, Family, FilePath, GivenDevice, Mark, Metric, Name, PerFamily, Prefix, Slot,
+    Duration, Family, FilePath, GivenDevice, Mark, MarkMask, Metric, Name, PerFamily, Prefix, Slot,
 };
 
 /// The configuration files that client and daemon look for, in this order, if none is named.
@@ -86,6 +86,14 @@ pub struct Globals {
     pub preempt: Preempt,
     /// What a clean stop leaves in the kernel.
     pub on_stop: OnStop,
+    /// The bits of marks that are ours.
+    pub mark_mask: MarkMask,
+    /// Whether inbound connections are answered by the provider that they came by.
+    pub answers: bool,
+    /// What happens to packets of the LAN with an IPv6 source that is another provider's.
+    pub ipv6_foreign: ForeignIpv6,
+    /// Whether an option asks for what needs our firewall table, so that it is made in any case.
+    pub firewall_asked: bool,
     /// Directory of the control socket and the saved state.
     pub state_dir: FilePath,
     /// Group whose members may query the status; empty: no group.
@@ -109,6 +117,10 @@ impl Globals {
         last_resort: LastResort::First,
         preempt: Preempt::Yes,
         on_stop: OnStop::Restore,
+        mark_mask: MarkMask::EMPTY,
+        answers: false,
+        ipv6_foreign: ForeignIpv6::Masquerade,
+        firewall_asked: false,
         state_dir: String::new(),
         control_group: String::new(),
         hooks_dir: String::new(),
@@ -129,6 +141,10 @@ impl Default for Globals {
             last_resort: LastResort::First,
             preempt: Preempt::Yes,
             on_stop: OnStop::Restore,
+            mark_mask: MarkMask::USUAL,
+            answers: true,
+            ipv6_foreign: ForeignIpv6::Masquerade,
+            firewall_asked: false,
             state_dir: text("/var/run/failover"),
             control_group: String::new(),
             hooks_dir: text("/etc/failover/hooks.d"),
@@ -150,6 +166,28 @@ pub enum Yield {
     All,
     /// none
     None,
+}
+
+/// What a provider's connections do while it is usable and another leads. When it is not usable, they are handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// what their routes do: nothing is marked or handed over
+    Off,
+    /// they stay until they end
+    Stay,
+    /// they stay for this long
+    AtMost(Duration),
+    /// they are handed over at once
+    Follow,
+}
+
+/// What happens to packets of the LAN that leave by a provider, but have an IPv6 source that is another provider's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForeignIpv6 {
+    /// they get an address of the provider
+    Masquerade,
+    /// nothing
+    Off,
 }
 
 /// What a clean stop leaves in the kernel.
@@ -194,6 +232,10 @@ pub struct Provider {
     pub rt_table: RtTable,
     /// the firewall mark that steers traffic to it
     pub mark: Option<Mark>,
+    /// what its connections do when another leads
+    pub connections: Connections,
+    /// whether IPv4 that is not the router's own is masqueraded when it leaves by it
+    pub masquerade: bool,
     /// its `rank`, or else its position among the providers of the file, from 1. Providers are sorted by it; a given rank
     /// precedes an equal position
     pub rank: u32,

@@ -26,6 +26,7 @@
 //! | [`config`] | sections → a validated [`config::Config`] |
 //! | [`engine`] | all decisions: takes events and the time, returns a bounded list of actions |
 //! | [`routing`] | the mirror of the kernel's state, uplinks, the layout of routes and rules, the changes to make |
+//! | [`firewall`] | connections: the table that marks them by their provider, and which of them are handed over |
 //! | [`linux`] | the only place with clocks, sockets, netlink, files, child processes |
 //! | [`daemon`] | the driver: wait → one event → engine → carry out actions |
 //! | [`client`] | the commands, over the control socket |
@@ -38,7 +39,7 @@
 //!
 //! Architecture invariants, held by `tests/layers.rs`:
 //! - A layer imports only those above it in the table.
-//! - The layers down to [`routing`] read no clock, do no I/O, do not allocate and never panic. They build without `std`.
+//! - The layers down to [`firewall`] read no clock, do no I/O, do not allocate and never panic. They build without `std`.
 //! - `linux` makes no decisions. Only `main` imports `daemon`.
 //! - Each part of the daemon owns its state. Only the loop, start, commands and reload access all parts.
 //! - Every list has a capacity, named in [`limits`].
@@ -103,6 +104,7 @@ extern crate self as failover; // for files that integration tests include, too
 pub mod check;
 pub mod config;
 pub mod engine;
+pub mod firewall;
 pub mod limits;
 pub mod option;
 pub mod routing;

@@ -138,6 +138,10 @@ pub const ROUTES_WANTED_MAX: usize = 4 * PROVIDERS_MAX;
 pub const PATH_SOURCES_MAX: u32 = 16;
 /// Most of them per family, over all paths: one a path always has room.
 pub const SOURCES_MAX: usize = 4 * PROVIDERS_MAX;
+/// Delegated IPv6 prefixes of a provider.
+pub const PREFIXES_MAX: usize = 15;
+/// Those of all providers.
+pub const DELEGATED_MAX: usize = PREFIXES_MAX * PROVIDERS_MAX;
 /// Most rules that are installed per family: two per provider, those for sources, and seven others.
 pub const RULES_WANTED_MAX: usize = 2 * PROVIDERS_MAX + SOURCES_MAX + 7;
 /// Metrics taken by routes of other programs that are reported at once.

@@ -2,6 +2,7 @@
 
 mod fault;
 mod journal;
+mod marks;
 mod standing;
 
 use core::fmt;
@@ -17,6 +18,7 @@ pub use fault::Fault;
 pub use journal::{
     Cause, Ground, Judged, Kind, Measure, Measured, Missed, Other, Ours, Repeats, State, Subject,
 };
+pub use marks::MarkMask;
 pub use smoltcp::time::{Duration, Instant};
 /// A network prefix with an address in it, as `192.0.2.7/24`.
 pub use smoltcp::wire::IpCidr as Prefix;

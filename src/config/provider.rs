@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::globals::{Tables, table_number};
-use super::{Check, Globals, Profile, Provider, RtTable};
+use super::{Check, Connections, Globals, Profile, Provider, RtTable};
 use crate::limits::INTERFACES_MAX;
 use crate::option::section::{Given, Options};
 use crate::option::value::{self, Expected};
@@ -26,6 +26,8 @@ pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
         network: PerFamily { v4: None, v6: None },
         rt_table: RtTable::Auto,
         mark: None,
+        connections: Connections::Stay,
+        masquerade: false,
         rank: position,
         checks: 0,
         timing: Profile::Normal.timing(),

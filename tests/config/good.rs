@@ -3,7 +3,7 @@
 use failover::check::exec::Exec;
 use failover::check::ping::Ping;
 use failover::config::*;
-use failover::types::{Duration, Family, Mark, Metric, Slot, TABLE_MAIN};
+use failover::types::{Duration, Family, Mark, MarkMask, Metric, Slot, TABLE_MAIN};
 
 use super::{BASE, good, providers};
 
@@ -187,6 +187,10 @@ fn globals_are_read() {
         last_resort: LastResort::Unreachable,
         preempt: Preempt::After(Duration::from_secs(90)),
         on_stop: OnStop::Keep,
+        mark_mask: MarkMask::USUAL,
+        answers: true,
+        ipv6_foreign: ForeignIpv6::Masquerade,
+        firewall_asked: false,
         state_dir: "/tmp/state".try_into().unwrap(),
         control_group: "monitor".try_into().unwrap(),
         hooks_dir: "/var/hooks.d".try_into().unwrap(),

@@ -1,0 +1,1 @@
+//! Which connections are handed over to another provider, and when.

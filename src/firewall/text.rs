@@ -1,0 +1,1 @@
+//! A plan → the text of `table inet failover`.
