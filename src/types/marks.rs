@@ -15,7 +15,7 @@ impl MarkMask {
 
     /// A mask of at least two bits without a gap.
     pub const fn new(mask: u32) -> Option<MarkMask> {
-        let low = mask >> mask.trailing_zeros() % 32;
+        let low = mask >> (mask.trailing_zeros() % 32);
         if mask.count_ones() < 2 || low.trailing_ones() != mask.count_ones() {
             return None;
         }
@@ -39,7 +39,7 @@ impl MarkMask {
 
     /// The mark of what left by a provider first.
     pub const fn outbound(self, slot: Slot) -> u32 {
-        (slot.0 as u32 + 1) << (self.0.trailing_zeros() % 32) & self.0
+        ((slot.0 as u32 + 1) << (self.0.trailing_zeros() % 32)) & self.0
     }
 
     /// The mark of what came by a provider first.
@@ -50,7 +50,7 @@ impl MarkMask {
 
     /// The provider of a mark, if it has one.
     pub fn slot(self, mark: u32) -> Option<Slot> {
-        let number = (mark & self.0) >> (self.0.trailing_zeros() % 32) & self.slots();
+        let number = ((mark & self.0) >> (self.0.trailing_zeros() % 32)) & self.slots();
         let slot = number.checked_sub(1)?;
         u8::try_from(slot).ok().map(Slot)
     }
