@@ -303,6 +303,7 @@ mod tests {
             |(id, (rank, disabled, enabled), state)| {
                 Reply::Provider(ProviderHead {
                     id,
+                    slot: Slot(rank.to_le_bytes()[0]),
                     rank,
                     state,
                     disabled,
@@ -325,6 +326,7 @@ mod tests {
                     pinned,
                     pinned_ms: Some(uptime_s),
                     table,
+                    mark_mask: !table,
                     active: Active { ipv4, ipv6 },
                     overridden_by: InMain {
                         ipv4: None,
