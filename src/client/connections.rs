@@ -29,6 +29,11 @@ pub(super) fn count(answer: &mut Answer) -> Result<(), (Exit, String)> {
             Exit::NotPermitted,
             "not permitted to count connections: only root may".to_owned(),
         ),
+        Fault::NotSupported => (
+            Exit::Bug,
+            "connections cannot be counted: the kernel lacks nf_conntrack_netlink (OpenWrt: kmod-nf-conntrack-netlink)"
+                .to_owned(),
+        ),
         fault => (Exit::Bug, format!("connections cannot be counted: {fault}")),
     })
 }

@@ -576,7 +576,7 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 5:"));
+        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 6:"));
     }
 
     #[test]
