@@ -55,9 +55,9 @@ fn own_namespace() -> bool {
 fn long(out: &mut dyn Write) -> fmt::Result {
     out.write_str("table inet failover {\n\tset s {\n\t\ttype mark\n\t\telements = {\n")?;
     for number in 0_u32..8000 {
-        write!(
+        writeln!(
             out,
-            "\t\t\t{number:#x}, # {:width$}\n",
+            "\t\t\t{number:#x}, # {:width$}",
             "",
             width = number as usize % 21
         )?;
