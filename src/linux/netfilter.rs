@@ -105,10 +105,10 @@ fn address_family(family: Family) -> u8 {
 }
 
 /// The fault for an errno. The kernel returns EINVAL for a subsystem that it does not have (nfnetlink_rcv_msg,
-/// net/netfilter/nfnetlink.c), and has no such sockets without any.
+/// net/netfilter/nfnetlink.c).
 fn fault_of(errno: Errno) -> Fault {
     match errno {
-        Errno::EINVAL | Errno::EPROTONOSUPPORT => Fault::NotSupported,
+        Errno::EINVAL => Fault::NotSupported,
         other => fault(other),
     }
 }

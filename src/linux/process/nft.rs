@@ -142,10 +142,11 @@ impl Nft {
         }
     }
 
-    /// Kills the child, because the daemon ends.
+    /// Kills the child, because the daemon ends. What it has begun to load is loaded when this returns.
     pub fn stop(&mut self) {
-        for running in &self.running {
+        if let Some(running) = self.running.pop() {
             running.child.kill();
+            running.child.wait();
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::kill;
 use nix::unistd::geteuid;
 
 use super::*;
@@ -181,6 +182,11 @@ fn a_program_that_hangs_is_killed_at_the_deadline_with_its_children() {
     let outcome = std::iter::repeat_with(|| nft.outcome()).flatten().next();
     assert_eq!(outcome, Some(Err(Failure::TimedOut)));
     assert!(!nft.is_running());
+    script.start(&mut nft, started);
+    let child = nft.running[0].child.0;
+    nft.stop();
+    assert!(!nft.is_running());
+    assert_eq!(kill(child, None), Err(Errno::ESRCH), "it was reaped");
 }
 
 #[test]
