@@ -340,8 +340,15 @@ impl Config {
         self.providers.extend(other.providers.iter().cloned());
         self.checks.clear();
         self.checks.extend(other.checks.iter().cloned());
-        self.prefixes.clear();
+        self.clear_prefixes();
         self.prefixes.extend(other.prefixes.iter().copied());
+    }
+
+    /// Writes nothing where there are none, so that their memory is not touched.
+    fn clear_prefixes(&mut self) {
+        if !self.prefixes.is_empty() {
+            self.prefixes.clear();
+        }
     }
 
     /// Gives every provider its slot: the one that its id had before, if there is a mark for it, or else the lowest free one.

@@ -38,7 +38,7 @@ pub fn load(
     config.globals = Globals::default();
     config.providers.clear();
     config.checks.clear();
-    config.prefixes.clear();
+    config.clear_prefixes();
     let mut report = Report::new(report);
     let mut lost = false;
     if text.len() > FILE_MAX {
