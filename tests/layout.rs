@@ -51,7 +51,7 @@ fn a_swap_moves_all_traffic_without_a_chosen_provider() {
     in_both_families(|router| {
         router.settle();
         router.order(&[1, 2, 0]);
-        router.plan.order[2].steered = false;
+        router.plan.order[2].usable = false;
         let changes = router.settle();
         assert_eq!(changes, 4, "three places, one mark");
         assert_eq!(router.table(176), ["100 eth2", "101 eth3", "102 eth1"]);
@@ -69,7 +69,7 @@ fn the_routes_of_a_killed_run_are_adopted_at_any_point() {
             router.order(&[0, 1, 2]);
             router.settle_partly(done);
             router.order(&[1, 0, 2]);
-            router.plan.order[1].steered = false;
+            router.plan.order[1].usable = false;
             router.settle();
             assert_eq!(router.way(""), Some("eth2"));
             router.remove();

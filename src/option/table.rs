@@ -74,7 +74,7 @@ options! {
         "rt_table": &[Word("auto"), Word("none"), Positive, Text("a name", "isp1")], Is("auto"),
             "its policy table: a number or name; `auto`: 17601 and those that follow; `none`: no table";
         "mark": &[Text("a mark", "0x10"), Text("a mark and a mask", "0x10/0xff")], Nothing,
-            "a firewall mark: marked traffic leaves by this provider, unless its path is offline or waiting, or it is disabled";
+            "a firewall mark: marked traffic leaves by this provider while its path is usable";
         "rank": &[Number(1, 65535)], AsTold("its position"), "its place in the order of preference; the lowest is best";
         "check": &[Word("all"), Text("a list of names", "extra0 extra1")], Is("all"),
             "the names of the checks that are made through it";

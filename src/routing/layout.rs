@@ -220,7 +220,7 @@ impl Wanted {
             let specific = RuleVerdict::LookupSpecific(TABLE_MAIN);
             self.add_rule(situation, first + pref::SPECIFIC, Selector::All, specific);
         }
-        for (hop, provider, _) in situation.hops().filter(|(hop, _, _)| hop.steered) {
+        for (hop, provider, _) in situation.hops().filter(|(hop, _, _)| hop.usable) {
             if let (Some(mark), Some(table)) = (provider.mark, situation.tables.of(hop.slot)) {
                 self.add_provider_rule(
                     situation,

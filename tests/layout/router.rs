@@ -66,7 +66,7 @@ impl Router {
     pub(crate) fn order(&mut self, slots: &[u8]) {
         let hop = |&slot: &u8| RankedPath {
             slot: Slot(slot),
-            steered: true,
+            usable: true,
         };
         self.plan.order = slots.iter().map(hop).collect();
     }

@@ -61,8 +61,8 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
         }
         let order: Vec<u8> = plan.0.into_iter().filter(|&s| s < count).collect();
         scene.order(&order[..order.len().min(plan.1)]);
-        for (hop, steered) in scene.plan.order.iter_mut().zip(plan.2) {
-            hop.steered = steered;
+        for (hop, usable) in scene.plan.order.iter_mut().zip(plan.2) {
+            hop.usable = usable;
         }
         scene.plan.unreachable = plan.2[4];
         scene.yields = plan.3 && globals.0 != TABLE_MAIN;

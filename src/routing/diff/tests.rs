@@ -79,7 +79,7 @@ fn a_verdict_swaps_best_first_and_steers_no_longer() {
     let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V6, 2));
     steps(&mut kernel, &mut scene);
     scene.order(&[1, 0]);
-    scene.plan.order[1].steered = false;
+    scene.plan.order[1].usable = false;
     let swap = ["set 176/100 dev 2", "set 176/101 dev 1", "remove 17601"];
     assert_eq!(steps(&mut kernel, &mut scene), swap);
 }

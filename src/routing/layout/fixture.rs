@@ -54,11 +54,11 @@ impl Scene {
         scene
     }
 
-    /// Plans these slots in this order, all steered.
+    /// Plans these slots in this order, all usable.
     pub(crate) fn order(&mut self, slots: &[u8]) {
         let hop = |&slot: &u8| RankedPath {
             slot: Slot(slot),
-            steered: true,
+            usable: true,
         };
         self.plan.order = slots.iter().map(hop).collect();
     }

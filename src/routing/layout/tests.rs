@@ -111,7 +111,7 @@ fn one_provider_in_ipv6_has_no_source_in_its_routes() {
 fn the_plan_orders_the_swap_table_and_steers_the_marks() {
     let mut scene = Scene::of(Family::V4, 3);
     scene.order(&[2, 0, 1]);
-    scene.plan.order[2].steered = false;
+    scene.plan.order[2].usable = false;
     let wanted = scene.wanted();
     assert_eq!(defaults(&wanted, 176), [(100, 3), (101, 1), (102, 2)]);
     let marks: Vec<_> = rules(&wanted)
