@@ -5,7 +5,10 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // it is all tests
 
 mod accepted;
+mod inbound;
 #[path = "../lab/mod.rs"]
 #[allow(unreachable_pub, unused_imports)]
 mod lab;
 mod plans;
+mod stays;
+mod world;
