@@ -9,6 +9,9 @@ mod inbound;
 #[path = "../lab/mod.rs"]
 #[allow(unreachable_pub, unused_imports)]
 mod lab;
+mod moved;
+mod nat;
+mod others;
 mod plans;
 mod stays;
 mod world;

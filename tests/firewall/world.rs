@@ -231,7 +231,7 @@ impl World {
 
     /// Loads a text on the router.
     pub(crate) fn nft(&self, text: &str) {
-        self.router.feed(&["nft", "-f", "-"], text);
+        self.router.feed(&["nft", "-f", "-"], &format!("{text}\n"));
     }
 
     /// The marks of the connections to or from a port.
