@@ -19,7 +19,7 @@ use crate::linux::process::hooks::{Announcement, Hooks};
 use crate::linux::process::ubus::Interfaces;
 use crate::text::text;
 use crate::types::{
-    Cause, Family, Instant, Name, PathId, PerFamily, Slot, State, Verdict, soonest,
+    Cause, Family, Instant, Kind, Name, PathId, PerFamily, Slot, State, Verdict, soonest,
 };
 use crate::wire::control::Text;
 use crate::wire::decimal::Decimal;
@@ -184,6 +184,9 @@ fn write(entry: &Entry) {
     let provider = entry.subject.provider.as_deref().unwrap_or("failover");
     let family = entry.subject.family.map_or("", Family::name);
     let blank = if family.is_empty() { "" } else { " " };
+    if *kind == Kind::HandedOver {
+        return log::log!(level, "{provider}{blank}{family}: {cause}{repeats}");
+    }
     log::log!(level, "{provider}{blank}{family}: {kind}: {cause}{repeats}");
 }
 

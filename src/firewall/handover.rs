@@ -35,7 +35,7 @@ pub struct Handovers {
 }
 
 /// A family's providers, as they are now.
-pub struct Standing<'a> {
+pub struct Present<'a> {
     /// those that are usable
     pub usable: u64,
     /// the one that leads
@@ -92,7 +92,7 @@ impl Handovers {
     }
 
     /// Looks at the family again, after a change or at [`Handovers::next_deadline`].
-    pub fn look(&mut self, now: &Standing<'_>, at: Instant) {
+    pub fn look(&mut self, now: &Present<'_>, at: Instant) {
         let leads = now.leader.map_or(0, bit);
         (self.usable, self.leader, self.deadline) = (now.usable, now.leader, None);
         self.live |= now.usable | leads;
@@ -211,12 +211,12 @@ mod tests {
 
         fn at(&mut self, seconds: i64, usable: u64, leader: Option<Slot>) -> Vec<(u8, u8, bool)> {
             let policy = self.policy;
-            let standing = Standing {
+            let present = Present {
                 usable,
                 leader,
                 policy: &|_| policy,
             };
-            self.state.look(&standing, Instant::from_secs(seconds));
+            self.state.look(&present, Instant::from_secs(seconds));
             let mut all = Vec::new();
             while let Some(handover) = self.state.next() {
                 all.push((handover.from.0, handover.to.0, handover.is_usable));
@@ -370,12 +370,12 @@ mod tests {
             let leads = leader.map_or(0, bit);
             owed = (owed | usable & !after | leads) & !(after & !leads);
             usable = after;
-            let standing = Standing {
+            let present = Present {
                 usable,
                 leader,
                 policy: &|Slot(slot)| policies[usize::from(slot)],
             };
-            state.look(&standing, now);
+            state.look(&present, now);
             let mut handed = 0;
             while let Some(Handover {
                 from,
