@@ -91,9 +91,10 @@ impl Handovers {
         self.behind &= !removed;
     }
 
-    /// Looks at the family again, after a change or at [`Handovers::next_deadline`].
-    pub fn look(&mut self, now: &Present<'_>, at: Instant) {
+    /// Looks at the family again, after a change or at [`Handovers::next_deadline`]. Returns whether another leads.
+    pub fn look(&mut self, now: &Present<'_>, at: Instant) -> bool {
         let leads = now.leader.map_or(0, bit);
+        let is_another = self.leader != now.leader;
         (self.usable, self.leader, self.deadline) = (now.usable, now.leader, None);
         self.live |= now.usable | leads;
         self.led |= leads;
@@ -103,6 +104,7 @@ impl Handovers {
         for slot in slots(self.live & !leads) {
             self.look_at(slot, (now.policy)(slot), at);
         }
+        is_another
     }
 
     /// Looks at a provider that does not lead.
