@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::firewall::handover::Handovers;
 use crate::firewall::plan::Plan;
 use crate::firewall::text;
-use crate::linux::netfilter::{Netfilter, TableWatch};
+use crate::linux::netfilter::{self, Netfilter, TableWatch};
 use crate::linux::poll::Interest;
 use crate::linux::process::nft::{Failure, Nft};
 use crate::types::{Duration, Family, Fault, Instant, Name, PerFamily, Slot, soonest};
@@ -74,10 +74,7 @@ pub(super) struct Firewall<'m> {
 
 impl<'m> Firewall<'m> {
     /// Takes its memory.
-    pub(super) fn new(
-        plan: &'m mut Plan,
-        handovers: &'m mut PerFamily<Handovers>,
-    ) -> Firewall<'m> {
+    pub(super) fn new(plan: &'m mut Plan, handovers: &'m mut PerFamily<Handovers>) -> Firewall<'m> {
         plan.ipsec = true;
         Firewall {
             plan,
@@ -109,6 +106,8 @@ impl<'m> Firewall<'m> {
         self.look_around(cx, routes, now);
         if self.in_force.is_some() {
             self.adopts = true;
+            self.watch_tables(cx);
+            self.look_for_deletion(cx);
             self.adopt_connections(cx.engine);
         }
     }
@@ -127,8 +126,8 @@ impl<'m> Firewall<'m> {
 
     /// When [`Firewall::work`] or [`Firewall::time_passes`] is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let load = (self.digest != self.in_force && !self.nft.is_running())
-            .then_some(self.not_before);
+        let load =
+            (self.digest != self.in_force && !self.nft.is_running()).then_some(self.not_before);
         soonest(&[
             load,
             Some(self.look_at),
@@ -143,14 +142,31 @@ impl<'m> Firewall<'m> {
         self.look_at = Instant::ZERO;
     }
 
-    /// Does what is due, once routes and rules are set.
-    pub(super) fn work(&mut self, cx: &mut Context<'_>, routes: &mut RouteSync<'_>, now: Instant) {
-        self.hand_over(cx, routes, now);
-        self.nft.give_up(now);
+    /// Looks at what no event tells, and marks as changed what is due by now. Call it before routes and rules are set.
+    pub(super) fn time_passes(
+        &mut self,
+        cx: &mut Context<'_>,
+        routes: &mut RouteSync<'_>,
+        now: Instant,
+    ) {
         if self.look_at <= now {
             self.look_around(cx, routes, now);
+            if self.lacks_deletion {
+                self.look_for_deletion(cx);
+            }
         }
-        self.planned |= core::mem::take(&mut cx.devices_due) | (self.delegations != routes.delegations);
+        for family in Family::ALL {
+            let due = self.handovers[family].next_deadline();
+            cx.ranked |= due.is_some_and(|at| at <= now);
+        }
+    }
+
+    /// Does what is due, once routes and rules are set. Some of it may ask for other rules.
+    pub(super) fn work(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>, now: Instant) {
+        self.hand_over(cx, routes, now);
+        self.nft.give_up(now);
+        self.planned |=
+            core::mem::take(&mut cx.devices_due) | (self.delegations != routes.delegations);
         if self.nft.is_running() {
             return;
         }
@@ -162,10 +178,16 @@ impl<'m> Firewall<'m> {
         }
         match self.digest {
             wanted if wanted == self.in_force => {}
-            None => self.delete(),
+            None => self.delete_table(),
             Some(digest) if self.not_before <= now => self.load(digest, cx, routes, now),
             Some(_) => {}
         }
+    }
+
+    /// Finds out whether the kernel can delete the entries of connections.
+    fn look_for_deletion(&mut self, cx: &mut Context<'_>) {
+        let lacks = !self.netfilter.has_ctnetlink() && !netfilter::deletes_by_address();
+        cx.warnings_due |= core::mem::replace(&mut self.lacks_deletion, lacks) != lacks;
     }
 
     /// Asks the kernel for its table.
@@ -200,6 +222,7 @@ impl<'m> Firewall<'m> {
     pub(super) fn write(&mut self, routes: &RouteSync<'_>) {
         let (plan, delegated) = (&*self.plan, routes.delegated());
         if self.delegations != routes.delegations {
+            self.planned = true;
             self.nft.stop();
         }
         self.nft.write(&|out| text::write(plan, delegated, out));
@@ -221,6 +244,9 @@ impl<'m> Firewall<'m> {
     /// The table was not loaded. A kernel without IPsec may accept it without the expression for it; otherwise the next
     /// attempt comes in a minute.
     fn failed(&mut self, failure: Failure, cx: &mut Context<'_>, now: Instant) {
+        if failure == Failure::Killed && self.planned {
+            return;
+        }
         if matches!(failure, Failure::Refused(_)) && self.plan.ipsec {
             (self.plan.ipsec, self.planned) = (false, true);
             self.not_before = now;
@@ -242,7 +268,7 @@ impl<'m> Firewall<'m> {
     }
 
     /// Deletes the table.
-    fn delete(&mut self) {
+    fn delete_table(&mut self) {
         match self.netfilter.delete_table() {
             Ok(()) | Err(Fault::NotSupported) => self.in_force = None,
             Err(fault) => {
@@ -264,7 +290,7 @@ impl<'m> Firewall<'m> {
     pub(super) fn stop(&mut self, restores: bool) {
         self.nft.stop();
         if restores && (self.in_force.is_some() || self.nft.is_running()) {
-            self.delete();
+            self.delete_table();
         }
     }
 }

@@ -400,6 +400,11 @@ impl<'m> RouteSync<'m> {
         }
     }
 
+    /// Whether the wanted routes and rules of a family are set, except for what the kernel refuses.
+    pub(super) fn are_set(&self, family: Family, cx: &Context<'_>) -> bool {
+        !cx.planned[family] && !self.families[family].unfinished
+    }
+
     /// When a change is tried again, or the kernel is dumped again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let families = &self.families;

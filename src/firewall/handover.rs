@@ -53,6 +53,8 @@ pub struct Handover {
     pub to: Slot,
     /// whether it is still usable: what is not translated may go on, then
     pub is_usable: bool,
+    /// whether a reload has taken it out: its slot may be another's
+    pub is_removed: bool,
 }
 
 impl Handovers {
@@ -156,6 +158,7 @@ impl Handovers {
             from,
             to,
             is_usable: self.usable & !self.removed & bit(from) != 0,
+            is_removed: self.removed & bit(from) != 0,
         })
     }
 

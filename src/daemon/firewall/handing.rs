@@ -7,6 +7,7 @@ use crate::daemon::context::Context;
 use crate::daemon::routes::RouteSync;
 use crate::engine::Engine;
 use crate::firewall::handover::{Handover, Present, bit};
+use crate::linux::clock::now;
 use crate::linux::netfilter::{self, count};
 use crate::types::{
     Cause, Duration, Family, Fault, Instant, Kind, MarkMask, Name, PathId, Slot, Subject,
@@ -27,27 +28,21 @@ impl Firewall<'_> {
         }
     }
 
-    /// Marks as changed what is to be looked at by now.
-    pub(super) fn time_passes(&mut self, cx: &mut Context<'_>, now: Instant) {
-        let mut families = Family::ALL.into_iter();
-        cx.ranked |= families.any(|family| {
-            let due = self.handovers[family].next_deadline();
-            due.is_some_and(|at| at <= now)
-        });
-    }
-
     /// After the order of providers has changed: which connections are to be handed over. Returns whether rules follow from
     /// that.
     pub(in crate::daemon) fn look_at_order(
         &mut self,
         cx: &mut Context<'_>,
         routes: &mut RouteSync<'_>,
-        now: Instant,
     ) -> bool {
         if !core::mem::take(&mut cx.ranked) {
             return false;
         }
-        for family in Family::ALL.into_iter().filter(|f| !cx.engine.awaits_uplinks(*f)) {
+        let now = now();
+        for family in Family::ALL
+            .into_iter()
+            .filter(|f| !cx.engine.awaits_uplinks(*f))
+        {
             let engine = &*cx.engine;
             let order = engine.plan(family).order.iter();
             let usable = order.filter(|hop| hop.usable);
@@ -70,15 +65,15 @@ impl Firewall<'_> {
     pub(super) fn hand_over(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>, now: Instant) {
         let next = Family::ALL.into_iter().find_map(|family| {
             let next = self.handovers[family].next()?;
-            routes.is_settled_in(family, cx).then_some((family, next))
+            routes.are_set(family, cx).then_some((family, next))
         });
         let Some((family, handover)) = next else {
             cx.handing_over = false;
             return;
         };
-        let from = self.name(handover.from, cx.engine.config());
+        let from = self.name(&handover, cx.engine.config());
         if let Some(mask) = routes.marks[family] {
-            let count = self.delete(family, &handover, mask, routes);
+            let count = self.delete_entries(family, &handover, mask, routes);
             cx.handed_over[family] = cx.handed_over[family].saturating_add(count);
             if count > 0 {
                 note(cx, family, from, handover.to, count, now);
@@ -89,7 +84,7 @@ impl Firewall<'_> {
     }
 
     /// Deletes the entries of a provider's connections. Returns how many entries are fewer.
-    fn delete(
+    fn delete_entries(
         &mut self,
         family: Family,
         handover: &Handover,
@@ -100,6 +95,7 @@ impl Firewall<'_> {
             from,
             to,
             is_usable,
+            ..
         } = *handover;
         let leader = routes.uplink(PathId { slot: to, family });
         if let Some(leader) = leader {
@@ -110,7 +106,9 @@ impl Firewall<'_> {
         // What is not translated in IPv4 goes on by any provider; in IPv6 the next one translates it, as soon as it is new.
         let only_translated = family == Family::V4 || is_usable;
         let (mark, bits) = (mask.outbound(from), mask.bits());
-        let deleted = self.netfilter.delete_by_mark(family, mark, bits, only_translated);
+        let deleted = self
+            .netfilter
+            .delete_by_mark(family, mark, bits, only_translated);
         if deleted == Err(Fault::NotSupported) && !is_usable {
             delete_by_address(PathId { slot: from, family }, routes);
         }
@@ -118,10 +116,14 @@ impl Firewall<'_> {
     }
 
     /// A provider's id; also of one that a reload took out last.
-    fn name(&mut self, slot: Slot, config: &Config) -> Option<Name> {
-        match self.removed.take_if(|(removed, _)| *removed == slot) {
-            Some((_, name)) => Some(name),
-            None => config.at(slot).map(|provider| provider.id.clone()),
+    fn name(&self, handover: &Handover, config: &Config) -> Option<Name> {
+        let Handover {
+            from, is_removed, ..
+        } = *handover;
+        match &self.removed {
+            Some((removed, name)) if is_removed && *removed == from => Some(name.clone()),
+            _ if is_removed => None,
+            _ => config.at(from).map(|provider| provider.id.clone()),
         }
     }
 }
@@ -143,7 +145,11 @@ fn note(
     count: u32,
     now: Instant,
 ) {
-    let to = cx.engine.config().at(to).map_or_else(Name::new, |to| to.id.clone());
+    let to = cx
+        .engine
+        .config()
+        .at(to)
+        .map_or_else(Name::new, |to| to.id.clone());
     let subject = Subject {
         provider,
         family: Some(family),

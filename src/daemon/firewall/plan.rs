@@ -41,7 +41,11 @@ impl Firewall<'_> {
     /// Makes the plan, once all uplinks are known.
     pub(super) fn make_plan(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>) {
         let wanted = self.wanted.v4 || self.wanted.v6;
-        if wanted && Family::ALL.into_iter().any(|family| cx.engine.awaits_uplinks(family)) {
+        if wanted
+            && Family::ALL
+                .into_iter()
+                .any(|family| cx.engine.awaits_uplinks(family))
+        {
             return;
         }
         (self.planned, self.delegations) = (false, routes.delegations);
@@ -100,8 +104,11 @@ impl Firewall<'_> {
         let must_follow = filters && !member.strict;
         member.own = provider.mark;
         member.records = marks(provider);
-        member.restores =
-            !must_follow && matches!(provider.connections, Connections::Stay | Connections::AtMost(_));
+        member.restores = !must_follow
+            && matches!(
+                provider.connections,
+                Connections::Stay | Connections::AtMost(_)
+            );
         member.masquerade = provider.masquerade;
         if must_follow { bit(slot) } else { 0 }
     }
@@ -117,7 +124,9 @@ impl Firewall<'_> {
             }
         }
         if removed != 0 {
-            self.plan.members.retain(|member| removed & bit(member.slot) == 0);
+            self.plan
+                .members
+                .retain(|member| removed & bit(member.slot) == 0);
             self.handovers.v4.remove(removed);
             self.handovers.v6.remove(removed);
         }
