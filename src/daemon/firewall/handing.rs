@@ -39,10 +39,10 @@ impl Firewall<'_> {
             return false;
         }
         let now = now();
-        for family in Family::ALL
-            .into_iter()
-            .filter(|f| !cx.engine.awaits_uplinks(*f))
-        {
+        for family in Family::ALL {
+            if cx.engine.awaits_uplinks(family) {
+                continue;
+            }
             let engine = &*cx.engine;
             let order = engine.plan(family).order.iter();
             let usable = order.filter(|hop| hop.usable);

@@ -1,14 +1,9 @@
 //! The warnings about connections: each says what does not work, and what to install or to set.
 
 use super::Firewall;
-use crate::config::{Config, Provider};
-use crate::daemon::snapshot::Snapshot;
 use crate::daemon::warnings::Warnings;
-use crate::firewall::handover::bit;
 use crate::linux::process::nft::Failure;
-use crate::linux::{errno, sysctl};
-use crate::text::text;
-use crate::types::{Family, PathId};
+use crate::types::Family;
 
 const WITHOUT: &str =
     "connections do not stay with their provider, and inbound ones are not answered by theirs";
