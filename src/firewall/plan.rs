@@ -14,7 +14,7 @@ pub struct Plan {
     pub answers: bool,
     /// whether IPv6 from another provider's prefix is masqueraded
     pub foreign: bool,
-    /// whether the kernel can tell what IPsec takes: a kernel without it refuses the expression
+    /// whether the kernel can tell what IPsec protects: one without it refuses to be asked
     pub ipsec: bool,
     /// the providers
     pub members: Vec<Member, PROVIDERS_MAX>,
@@ -29,6 +29,8 @@ pub struct Member {
     pub device: PerFamily<DeviceName>,
     /// its own `mark`, which is not another program's
     pub own: Option<Mark>,
+    /// whether inbound connections by it are answered by it, where the plan says so at all (all but `rt_table 'none'`)
+    pub answers: bool,
     /// whether its connections are recorded as its own (all but `connections 'off'` and `rt_table 'none'`)
     pub records: bool,
     /// whether its connections stay with it by their mark
