@@ -82,7 +82,7 @@ fn it_is_there_where_forwarded_connections_are_tracked() {
         lab.router.sysctl("ipv6/conf/all/forwarding", 0);
         daemon.must(&["reload"]);
         wait_for_none(&lab, &daemon);
-        assert_eq!(rules_of_marks(&lab, Family::V6), []);
+        assert!(rules_of_marks(&lab, Family::V6).is_empty());
     });
 }
 
@@ -94,7 +94,7 @@ fn it_is_nowhere_else() {
         daemon.wait_for_all("online");
         daemon.must(&["reload"]);
         wait_for_none(&lab, &daemon);
-        assert_eq!(rules_of_marks(&lab, Family::V4), []);
+        assert!(rules_of_marks(&lab, Family::V4).is_empty());
     });
     in_lab(|| {
         // It tracks, but does not forward.

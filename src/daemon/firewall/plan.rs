@@ -10,7 +10,8 @@ use crate::firewall::plan::Member;
 use crate::firewall::text;
 use crate::limits::PROVIDERS_MAX;
 use crate::linux::{netfilter, sysctl};
-use crate::types::{DeviceName, Family, Instant, PathId, PerFamily, Slot};
+use crate::routing::uplink::Uplink;
+use crate::types::{DeviceName, Family, Instant, PathId, PerFamily, Slot, Waiting};
 
 impl Firewall<'_> {
     /// Looks at what no event tells.
@@ -92,7 +93,9 @@ impl Firewall<'_> {
             let uplink = routes.uplink(PathId { slot, family });
             let device = uplink.map(|uplink| &uplink.device);
             match device.filter(|device| !device.is_empty()) {
-                _ if !self.wanted[family] => member.device[family].clear(),
+                _ if !self.wanted[family] || uplink.is_some_and(is_taken) => {
+                    member.device[family].clear();
+                }
                 // While there is none, it is most likely to come back by its former name.
                 Some(device) => member.device[family].clone_from(device),
                 None => {}
@@ -103,6 +106,7 @@ impl Firewall<'_> {
         member.strict = filters && sysctl::src_valid_mark(device) == Some(true);
         let must_follow = filters && !member.strict;
         member.own = provider.mark;
+        member.answers = provider.rt_table != RtTable::None;
         member.records = marks(provider);
         member.restores = !must_follow
             && matches!(
@@ -144,6 +148,11 @@ pub(super) fn marks(provider: &Provider) -> bool {
     provider.rt_table != RtTable::None && provider.connections != Connections::Off
 }
 
+/// Whether another provider has the device.
+fn is_taken(uplink: &Uplink) -> bool {
+    matches!(uplink.waiting, Some(Waiting::DeviceTaken(_)))
+}
+
 fn blank(slot: Slot) -> Member {
     const { assert!(PROVIDERS_MAX <= 64) };
     Member {
@@ -153,6 +162,7 @@ fn blank(slot: Slot) -> Member {
             v6: DeviceName::new(),
         },
         own: None,
+        answers: false,
         records: false,
         restores: false,
         strict: false,
