@@ -40,7 +40,7 @@ pub use load::{Refused, load};
 pub use verdict::{Profile, Quality, Quorum, Threshold, Timing};
 
 use crate::limits::{
-    CATCH_ALL_MAX, CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
+    CATCH_ALL_MAX, CHECKS_MAX, DELEGATED_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
 };
 use crate::types::{
     Duration, Family, FilePath, GivenDevice, Mark, MarkMask, Metric, Name, PerFamily, Prefix, Slot,
@@ -61,6 +61,8 @@ pub struct Config {
     pub providers: Vec<Provider, PROVIDERS_MAX>,
     /// `config check`, in the file's order.
     pub checks: Vec<Check, CHECKS_MAX>,
+    /// The `prefix`es of all providers, each with its provider. Here, because few providers have one.
+    pub prefixes: Vec<(Slot, Prefix), DELEGATED_MAX>,
 }
 
 /// Settings of the whole daemon.
@@ -308,11 +310,13 @@ impl Check {
 }
 
 impl Provider {
-    /// Whether everything except the rank is the same.
+    /// Whether everything is the same that its probes and its verdict may depend on.
     pub(crate) fn is_like(&self, other: &Provider) -> bool {
         Provider {
             rank: self.rank,
             checks: self.checks,
+            connections: self.connections,
+            masquerade: self.masquerade,
             ..other.clone()
         } == *self
     }
@@ -325,6 +329,7 @@ impl Config {
             globals: Globals::EMPTY,
             providers: Vec::new(),
             checks: Vec::new(),
+            prefixes: Vec::new(),
         }
     }
 
@@ -335,18 +340,36 @@ impl Config {
         self.providers.extend(other.providers.iter().cloned());
         self.checks.clear();
         self.checks.extend(other.checks.iter().cloned());
+        self.clear_prefixes();
+        self.prefixes.extend(other.prefixes.iter().copied());
     }
 
-    /// Gives every provider its slot: the one that its id had before, or else the lowest free one.
+    /// Writes nothing where there are none, so that their memory is not touched.
+    fn clear_prefixes(&mut self) {
+        if !self.prefixes.is_empty() {
+            self.prefixes.clear();
+        }
+    }
+
+    /// Gives every provider its slot: the one that its id had before, if there is a mark for it, or else the lowest free one.
     pub fn assign_slots(&mut self, previous: &dyn Fn(&str) -> Option<Slot>) {
+        let marks = usize::try_from(self.globals.mark_mask.slots()).unwrap_or(PROVIDERS_MAX);
+        let most = marks.max(self.providers.len()).min(PROVIDERS_MAX);
+        let mut now = [Slot(0); PROVIDERS_MAX]; // by the slot before
         let mut used: u64 = 0; // one bit per slot
         let mut kept: u64 = 0; // one bit per provider
+        let mut give = |provider: &mut Provider, slot: Slot| {
+            if let Some(now) = now.get_mut(usize::from(provider.slot.0)) {
+                *now = slot;
+            }
+            provider.slot = slot;
+        };
         for (index, provider) in self.providers.iter_mut().enumerate() {
             if let Some(slot) = previous(&provider.id)
-                && usize::from(slot.0) < PROVIDERS_MAX
+                && usize::from(slot.0) < most
                 && used & (1 << slot.0) == 0
             {
-                provider.slot = slot;
+                give(provider, slot);
                 used |= 1 << slot.0;
                 kept |= 1 << index;
             }
@@ -357,10 +380,23 @@ impl Config {
                 while used & (1 << free) != 0 {
                     free += 1;
                 }
-                provider.slot = Slot(free);
+                give(provider, Slot(free));
                 used |= 1 << free;
             }
         }
+        for (slot, _) in &mut self.prefixes {
+            *slot = now.get(usize::from(slot.0)).copied().unwrap_or(*slot);
+        }
+    }
+
+    /// A provider's delegated prefixes that are configured.
+    pub fn prefixes_of<'c>(
+        &'c self,
+        provider: &Provider,
+    ) -> impl Iterator<Item = Prefix> + use<'c> {
+        let slot = provider.slot;
+        let own = self.prefixes.iter().filter(move |(of, _)| *of == slot);
+        own.map(|(_, prefix)| *prefix)
     }
 
     /// Not inlined: where the list ends is a multiplication by a constant, which takes ten instructions on MIPS.

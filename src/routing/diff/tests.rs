@@ -201,6 +201,21 @@ fn siblings_go_but_never_all_at_once() {
     assert_eq!(steps, ["delete 176/100 dev 0", "set 176/100 dev 1"]);
 }
 
+/// A former version compared all bits of a mark that is given without a mask.
+#[test]
+fn a_mark_gets_another_mask_new_before_old() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 2));
+    let masked = |mask| Some(crate::types::Mark { value: 0x100, mask });
+    scene.config.providers[0].mark = masked(u32::MAX);
+    steps(&mut kernel, &mut scene);
+    scene.config.providers[0].mark = masked(0x00ff_ffff);
+    assert_eq!(
+        steps(&mut kernel, &mut scene),
+        ["add 17601", "remove 17601"]
+    );
+    assert_eq!(steps(&mut kernel, &mut scene), [""; 0]);
+}
+
 /// As `ip rule flush` does it.
 #[test]
 fn the_way_out_comes_back_first() {
