@@ -177,6 +177,7 @@ impl<'m> Firewall<'m> {
             self.ask_kernel();
         }
         match self.digest {
+            _ if self.planned => {} // an uplink is awaited
             wanted if wanted == self.in_force => {}
             None => self.delete_table(),
             Some(digest) if self.not_before <= now => self.load(digest, cx, routes, now),
@@ -281,7 +282,7 @@ impl<'m> Firewall<'m> {
     /// A configuration is about to be in force: what was refused is tried again.
     pub(super) fn reload(&mut self, running: &Config, candidate: &Config) {
         self.forget_changed(running, candidate);
-        (self.plan.ipsec, self.failure) = (true, None);
+        self.plan.ipsec |= self.failure.take().is_some();
         self.not_before = Instant::ZERO;
         self.look_again();
     }
