@@ -79,7 +79,7 @@ options! {
         "rt_table": &[Word("auto"), Word("none"), Positive, Text("a name", "isp1")], Is("auto"),
             "its policy table: a number or name; `auto`: 17601 and those that follow; `none`: no table";
         "mark": &[Text("a mark", "0x10"), Text("a mark and a mask", "0x10/0xff")], Nothing,
-            "a firewall mark: marked traffic leaves by this provider, unless its path is offline or waiting, or it is disabled";
+            "a firewall mark: marked traffic leaves by this provider while its path is usable";
         "prefix": &[Text("a list of IPv6 prefixes", "2001:db8:1::/56 2001:db8:2::/60")], AsTold("learned"),
             "the prefixes that it delegates to the LAN";
         "masquerade": BOOLEAN, Is("0"),

@@ -340,6 +340,8 @@ fn a_restart_continues_with_the_saved_state() {
         assert_eq!(new.state(id), State::Online);
         assert_eq!(new.path(id).since, old.path(id).since);
     }
+    let usable = |hop: &failover::engine::RankedPath| hop.usable;
+    assert!(new.engine.plan(Family::V4).order.iter().all(usable));
     new.run(ms(1000));
     assert_eq!(new.leader(), "isp2");
     assert_eq!(new.path("isp1").rounds.streak(), 10);
