@@ -61,6 +61,7 @@ pub(super) struct RouteSync<'m> {
     wanted: &'m mut Wanted,
     pub(super) requests: Requests,
     pub(super) events: Events,
+    pub(super) delegations: u32,
     families: PerFamily<FamilySync>,
     /// The marks of connections, in a family where the firewall table sets them, or is about to.
     pub(super) marks: PerFamily<Option<MarkMask>>,
@@ -145,6 +146,7 @@ impl<'m> RouteSync<'m> {
             wanted,
             requests: Requests::open()?,
             events: Events::open()?,
+            delegations: 0,
             families: PerFamily::default(),
             marks: PerFamily::default(),
             handed_over: PerFamily::default(),
@@ -173,7 +175,6 @@ impl<'m> RouteSync<'m> {
 
     /// Sets whether the firewall table marks the connections of a family, and by what. The rules for them follow at the next
     /// synchronization.
-    #[allow(dead_code)] // there is no table yet
     pub(super) fn set_marks(
         &mut self,
         family: Family,
@@ -186,7 +187,6 @@ impl<'m> RouteSync<'m> {
 
     /// Sets, by slot and bit by bit, which connections no longer stay with their provider although it is usable. The rules
     /// for them follow at the next synchronization.
-    #[allow(dead_code)] // there is no table yet
     pub(super) fn set_handed_over(&mut self, family: Family, slots: u64, cx: &mut Context<'_>) {
         cx.planned[family] |= self.handed_over[family] != slots;
         self.handed_over[family] = slots;
@@ -427,6 +427,17 @@ impl<'m> RouteSync<'m> {
             None if planned || before.is_some() => cx.tell(Event::RoutesApplied(family), now),
             _ => {}
         }
+    }
+
+    pub(super) fn delegated(&self) -> &crate::routing::delegated::Delegated {
+        static NONE: crate::routing::delegated::Delegated =
+            crate::routing::delegated::Delegated::new();
+        &NONE
+    }
+
+    /// Whether the wanted routes and rules of a family are set, except for what the kernel refuses.
+    pub(super) fn are_set(&self, family: Family, cx: &Context<'_>) -> bool {
+        !cx.planned[family] && !self.families[family].unfinished
     }
 
     /// When a change is tried again, or the kernel is dumped again.

@@ -181,7 +181,8 @@ fn by_mark_with_strict_filters() {
             let status = daemon.status();
             let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
             let cure = |w: &serde_json::Value| w["cure"].as_str().map(str::to_owned);
-            let about = |w: &&serde_json::Value| w["code"] == "src-valid-mark";
+            let about =
+                |w: &&serde_json::Value| w["code"] == "src-valid-mark" && w["provider"] == "isp2";
             warnings.iter().find(about).and_then(cure)
         };
         let marked = other_target(Family::V4);
