@@ -40,7 +40,7 @@ pub use load::{Refused, load};
 pub use verdict::{Profile, Quality, Quorum, Threshold, Timing};
 
 use crate::limits::{
-    CATCH_ALL_MAX, CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
+    CATCH_ALL_MAX, CHECKS_MAX, DELEGATED_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
 };
 use crate::types::{
     Duration, Family, FilePath, GivenDevice, Mark, MarkMask, Metric, Name, PerFamily, Prefix, Slot,
@@ -61,6 +61,8 @@ pub struct Config {
     pub providers: Vec<Provider, PROVIDERS_MAX>,
     /// `config check`, in the file's order.
     pub checks: Vec<Check, CHECKS_MAX>,
+    /// The `prefix`es of all providers, each with its provider. Here, because few providers have one.
+    pub prefixes: Vec<(Slot, Prefix), DELEGATED_MAX>,
 }
 
 /// Settings of the whole daemon.
@@ -243,6 +245,8 @@ pub struct Provider {
     pub checks: u32,
     /// when to probe and how to judge
     pub timing: Timing,
+    /// whether its line is billed by volume (profile `metered`): it takes no traffic that another can carry
+    pub metered: bool,
 }
 
 /// A provider's own routing table.
@@ -313,6 +317,7 @@ impl Provider {
         Provider {
             rank: self.rank,
             checks: self.checks,
+            metered: self.metered,
             ..other.clone()
         } == *self
     }
@@ -325,6 +330,7 @@ impl Config {
             globals: Globals::EMPTY,
             providers: Vec::new(),
             checks: Vec::new(),
+            prefixes: Vec::new(),
         }
     }
 
@@ -335,6 +341,8 @@ impl Config {
         self.providers.extend(other.providers.iter().cloned());
         self.checks.clear();
         self.checks.extend(other.checks.iter().cloned());
+        self.prefixes.clear();
+        self.prefixes.extend(other.prefixes.iter().copied());
     }
 
     /// Gives every provider its slot: the one that its id had before, or else the lowest free one.
@@ -361,6 +369,16 @@ impl Config {
                 used |= 1 << free;
             }
         }
+    }
+
+    /// A provider's delegated prefixes that are configured.
+    pub fn prefixes_of<'c>(
+        &'c self,
+        provider: &Provider,
+    ) -> impl Iterator<Item = Prefix> + use<'c> {
+        let slot = provider.slot;
+        let own = self.prefixes.iter().filter(move |(of, _)| *of == slot);
+        own.map(|(_, prefix)| *prefix)
     }
 
     /// Not inlined: where the list ends is a multiplication by a constant, which takes ten instructions on MIPS.

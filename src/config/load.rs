@@ -313,6 +313,7 @@ impl<'a> Loading<'a, '_> {
         }
         let own = TimingOptions::read(&mut options);
         read.timing = self.timing.resolve(&own, counts, options.report);
+        read.metered = self.timing.is_metered(&own);
     }
 
     /// Inserts a provider after those with a better rank.
