@@ -5,6 +5,7 @@ use std::process::Command;
 
 use failover::config::{Config, Provider};
 use failover::engine::{Plan, RankedPath};
+use failover::routing::delegated::Delegated;
 use failover::routing::diff::{changes, removal};
 use failover::routing::layout::{Situation, Tables, Wanted};
 use failover::routing::objects::{Change, Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
@@ -28,6 +29,7 @@ pub(crate) struct Router {
     /// by slot
     pub(crate) uplinks: Vec<Uplink>,
     pub(crate) tables: Tables,
+    pub(crate) delegated: Delegated,
     /// the last wanted layout
     pub(crate) wanted: Wanted,
 }
@@ -49,6 +51,7 @@ impl Router {
             plan: Plan::default(),
             uplinks: slots.clone().map(|slot| uplink(family, slot)).collect(),
             tables: Tables::new(),
+            delegated: Delegated::new(),
             wanted: Wanted::new(),
         };
         router.order(&slots.collect::<Vec<_>>());
@@ -162,6 +165,7 @@ impl Router {
             plan: &self.plan,
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
+            delegated: &self.delegated,
             addresses: &[],
             routes: &routes,
             rules: &rules,
