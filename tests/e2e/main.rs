@@ -59,6 +59,7 @@ pub mod checks;
 pub mod crowd;
 pub mod cut_off;
 pub mod defaults;
+pub mod delegated;
 pub mod equal_metrics;
 pub mod error_routes;
 pub mod exec;
