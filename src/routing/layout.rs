@@ -170,8 +170,8 @@ impl Wanted {
         }
     }
 
-    /// The connected network and a default route for every provider that has a policy table and can have a route; the
-    /// plan makes no difference. The network comes first, as the kernel looks a gateway up in the same table.
+    /// A default route for every provider that has a policy table and can have a route; the plan makes no difference. The
+    /// way to its gateway comes first, as the kernel looks a gateway up in the same table.
     fn policy_tables(&mut self, situation: &Situation<'_>) {
         for (provider, uplink) in situation.paths() {
             if !leads(situation.family, uplink) {
@@ -181,9 +181,9 @@ impl Wanted {
                 continue;
             };
             let default = default_route(situation.family, table, POLICY_METRIC, uplink);
-            if let Some(network) = connected(situation.family, uplink) {
+            if let Some(destination) = on_link(situation.family, provider, &default) {
                 let route = Route {
-                    destination: network,
+                    destination,
                     gateway: None,
                     onlink: false,
                     extras: Extras::default(),
@@ -455,11 +455,18 @@ fn leads(family: Family, uplink: &Uplink) -> bool {
     uplink.routable && uplink.index != 0 && (uplink.direct || gateway)
 }
 
-/// The network of an uplink, for its policy table. Everything is no network.
-fn connected(family: Family, uplink: &Uplink) -> Option<Prefix> {
-    let network = network_of(uplink.network?);
-    let fits = Family::of(network.address().into()) == family && network.prefix_len() != 0;
-    fits.then_some(network)
+/// What a policy table leads to without its gateway: the network that the configuration names, but not everything; else the
+/// gateway alone. The connected networks are in `main`, which is looked up before. Where one is not (an IPv6 prefix that
+/// is not on the link, an address with `noprefixroute`), its hosts are reached by the gateway.
+fn on_link(family: Family, provider: &Provider, default: &Route) -> Option<Prefix> {
+    let gateway = || {
+        let told = default.gateway.filter(|_| !default.onlink);
+        told.filter(|gateway| fits(family, *gateway)).map(only)
+    };
+    match provider.network[family] {
+        Some(network) => Some(network_of(network)).filter(|network| network.prefix_len() != 0),
+        None => gateway(),
+    }
 }
 
 /// Whether a rule can tell a path by this address: link-local ones are the same on every device.

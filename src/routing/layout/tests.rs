@@ -66,9 +66,9 @@ fn two_providers_in_ipv4() {
         [
             "176: 0.0.0.0/0 via 192.0.2.1 dev 1 metric 100 src 192.0.2.2",
             "176: 0.0.0.0/0 via 192.0.2.5 dev 2 metric 101 src 192.0.2.6",
-            "17601: 192.0.2.0/30 dev 1 metric 176 src 192.0.2.2",
+            "17601: 192.0.2.1/32 dev 1 metric 176 src 192.0.2.2",
             "17601: 0.0.0.0/0 via 192.0.2.1 dev 1 metric 176 src 192.0.2.2",
-            "17602: 192.0.2.4/30 dev 2 metric 176 src 192.0.2.6",
+            "17602: 192.0.2.5/32 dev 2 metric 176 src 192.0.2.6",
             "17602: 0.0.0.0/0 via 192.0.2.5 dev 2 metric 176 src 192.0.2.6",
         ]
     );
@@ -100,7 +100,6 @@ fn one_provider_in_ipv6_has_no_source_in_its_routes() {
         routes(&wanted),
         [
             "176: ::/0 via 2001:db8::1 dev 1 metric 100 onlink",
-            "17601: 2001:db8::/64 dev 1 metric 176",
             "17601: ::/0 via 2001:db8::1 dev 1 metric 176 onlink",
         ]
     );
@@ -481,23 +480,52 @@ fn connections_that_do_not_stay_have_no_rule() {
     assert_eq!(outbound(&mut scene), ["32802", "32803"]);
 }
 
+/// What the policy table of the only provider leads to besides everything.
+fn without_gateway(scene: &mut Scene) -> Option<String> {
+    let routes = scene.wanted().routes;
+    let mut others = routes.iter().filter(|r| r.destination.prefix_len() != 0);
+    let only = others.next();
+    assert!(only.is_none_or(|r| (r.table, r.gateway) == (17601, None)));
+    assert_eq!(others.next(), None);
+    only.map(|r| r.destination.to_string())
+}
+
 #[test]
-fn networks_are_masked_and_everything_is_no_network() {
-    let of = |prefix: &str| {
-        let (address, length) = prefix.split_once('/').unwrap();
+fn a_configured_network_is_masked_and_everything_is_no_network() {
+    let of = |network: &str| {
+        let (address, length) = network.split_once('/').unwrap();
         let address: IpAddr = address.parse().unwrap();
+        let mut scene = Scene::of(Family::of(address), 1);
         let network = Prefix::new(address.into(), length.parse().unwrap());
-        let uplink = Uplink {
-            network: Some(network),
-            ..Uplink::default()
-        };
-        connected(Family::of(address), &uplink).map(|p| p.to_string())
+        scene.config.providers[0].network[scene.family] = Some(network);
+        without_gateway(&mut scene)
     };
     assert_eq!(of("192.0.2.77/26").as_deref(), Some("192.0.2.64/26"));
     assert_eq!(of("192.0.2.77/32").as_deref(), Some("192.0.2.77/32"));
     assert_eq!(of("2001:db8::ff/60").as_deref(), Some("2001:db8::/60"));
     assert_eq!(of("0.0.0.0/0"), None);
     assert_eq!(of("::/0"), None);
+}
+
+#[test]
+fn a_gateway_needs_a_way_in_its_table_unless_it_is_on_the_link() {
+    let of = |family, gateway: &str, onlink| {
+        let mut scene = Scene::of(family, 1);
+        scene.uplinks[0].gateway = Some(gateway.parse().unwrap());
+        scene.uplinks[0].onlink = onlink;
+        without_gateway(&mut scene)
+    };
+    let (v4, v6) = ("192.0.2.1", "2001:db8::1");
+    assert_eq!(of(Family::V4, v4, false).as_deref(), Some("192.0.2.1/32"));
+    assert_eq!(
+        of(Family::V6, v6, false).as_deref(),
+        Some("2001:db8::1/128")
+    );
+    assert_eq!(of(Family::V4, v4, true), None);
+    assert_eq!(of(Family::V6, v6, true), None);
+    assert_eq!(of(Family::V6, "fe80::1", false), None);
+    assert_eq!(of(Family::V4, "fe80::1", false), None);
+    assert_eq!(of(Family::V4, v6, false), None);
 }
 
 #[test]
