@@ -109,7 +109,7 @@ impl<'a> Text<'a> {
         if self.answers {
             self.answering()?;
         }
-        if self.records || self.translates {
+        if self.answers || self.records || self.translates {
             self.leaving()?;
         }
         for member in &self.plan.members {
@@ -193,6 +193,11 @@ impl<'a> Text<'a> {
         self.say("chain srcnat { type nat hook postrouting priority srcnat - 5;\n")?;
         if self.plan.ipsec {
             self.say("rt ipsec exists accept\n")?;
+        }
+        if self.answers {
+            // Programs that save the whole mark have overwritten ours. What came by IPsec cannot be told here.
+            self.ours("ct mark")?;
+            self.say(" == 0 ct status dnat meta nfproto . iifname vmap @arrives\n")?;
         }
         if self.records {
             self.recorded(self.plan.marks.others(), 0)?;
@@ -312,7 +317,7 @@ impl<'a> Text<'a> {
                 self.say(" . \"")?;
                 self.say(device)?;
                 self.say(match map {
-                    Devices::Arrives => "\" : goto came_",
+                    Devices::Arrives => "\" : jump came_",
                     Devices::Leaves => "\" : goto went_",
                     Devices::Translates => "\" : goto nat_",
                 })?;

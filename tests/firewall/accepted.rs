@@ -120,10 +120,10 @@ fn a_device_of_one_provider_per_family_is_taken() {
     load(&router, &script(&plan, &Delegated::new()));
     let listed = router.run(&["nft", "list", "map", "inet", "failover", "arrives"]);
     for element in [
-        "ipv4 . \"wan1\" : goto came_1",
-        "ipv4 . \"wan2\" : goto came_2",
-        "ipv6 . \"wan1\" : goto came_2",
-        "ipv6 . \"wan2\" : goto came_3",
+        "ipv4 . \"wan1\" : jump came_1",
+        "ipv4 . \"wan2\" : jump came_2",
+        "ipv6 . \"wan1\" : jump came_2",
+        "ipv6 . \"wan2\" : jump came_3",
     ] {
         assert!(listed.contains(element), "{listed}");
     }

@@ -5,7 +5,13 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // it is all tests
 
 mod accepted;
+mod inbound;
 #[path = "../lab/mod.rs"]
 #[allow(unreachable_pub, unused_imports)]
 mod lab;
+mod moved;
+mod nat;
+mod others;
 mod plans;
+mod stays;
+mod world;
