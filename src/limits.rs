@@ -152,6 +152,8 @@ pub const TAKEN_MAX: usize = 16;
 pub const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
 /// Longest duration of a whole dump (a full Internet table takes about one second).
 pub const DUMP_PATIENCE: Duration = Duration::from_millis(5000);
+/// Longest duration of a command's count of all connection tracking entries.
+pub const COUNT_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a dump is repeated because the kernel's tables changed meanwhile.
 pub const DUMP_TRIES: u8 = 4;
 /// Netlink datagrams read in a row before other events are served.

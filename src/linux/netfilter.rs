@@ -22,6 +22,7 @@ use nix::errno::Errno;
 use nix::libc;
 use rtnetlink::packet_core::{NLA_F_NESTED, NLM_F_REQUEST, NLMSG_ERROR};
 
+use crate::limits::REQUEST_PATIENCE;
 use crate::linux::errno::fault;
 use crate::linux::netlink::attribute::copy;
 use crate::linux::netlink::exchange::{Exchange, verdict};
@@ -54,7 +55,7 @@ impl Netfilter {
     #[allow(clippy::new_without_default)] // as elsewhere
     pub const fn new() -> Netfilter {
         Netfilter {
-            exchange: Exchange::new(libc::NETLINK_NETFILTER, ROOM),
+            exchange: Exchange::new(libc::NETLINK_NETFILTER, ROOM, REQUEST_PATIENCE),
         }
     }
 
@@ -105,10 +106,10 @@ fn address_family(family: Family) -> u8 {
 }
 
 /// The fault for an errno. The kernel returns EINVAL for a subsystem that it does not have (nfnetlink_rcv_msg,
-/// net/netfilter/nfnetlink.c), and has no such sockets without any.
+/// net/netfilter/nfnetlink.c).
 fn fault_of(errno: Errno) -> Fault {
     match errno {
-        Errno::EINVAL | Errno::EPROTONOSUPPORT => Fault::NotSupported,
+        Errno::EINVAL => Fault::NotSupported,
         other => fault(other),
     }
 }

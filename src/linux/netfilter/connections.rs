@@ -11,7 +11,7 @@ use nix::sys::stat::{Mode, stat};
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR};
 
 use super::{Attributes, BODY, Netfilter, Request, SUBSYSTEM, address_family, fault_of, message};
-use crate::limits::DATAGRAM_MAX;
+use crate::limits::{COUNT_PATIENCE, DATAGRAM_MAX};
 use crate::linux::errno;
 use crate::linux::file::open::{open, read_text};
 use crate::linux::netlink::attribute::{self, copy};
@@ -83,7 +83,7 @@ pub fn count() -> Option<u32> {
 }
 
 /// Calls `each` with the family and the masked mark of every entry whose mark has a bit of the mask. This reads all entries:
-/// it takes a second for 100,000 of them on a small router.
+/// it may take some seconds for 100,000 of them on a small router.
 ///
 /// # Errors
 /// [`Fault::NotSupported`]: the kernel has no ctnetlink. Otherwise the kernel's error, or [`Fault::TimedOut`].
@@ -91,7 +91,7 @@ pub fn count_by_mark(mask: u32, each: &mut dyn FnMut(Family, u32)) -> Result<(),
     let mut request = Request::new();
     // Family 0: both.
     let _ = message(&mut request, IPCTNL_MSG_CT_GET, NLM_F_DUMP, [0; BODY], &[]); // there is room
-    let mut exchange = Exchange::new(libc::NETLINK_NETFILTER, DATAGRAM_MAX);
+    let mut exchange = Exchange::new(libc::NETLINK_NETFILTER, DATAGRAM_MAX, COUNT_PATIENCE);
     let end = exchange.send(
         &mut request,
         &mut |message, _| match message.message_type() {

@@ -314,3 +314,10 @@ fn lost_messages_count_as_a_change() {
     assert!(watch.drain());
     assert!(!watch.drain());
 }
+
+#[test]
+fn deletion_by_address_is_told_to_be_absent() {
+    // Tests run on no kernel of OpenWrt's.
+    assert!(!deletes_by_address());
+    assert!(delete_by_address([192, 0, 2, 1].into()).is_err());
+}

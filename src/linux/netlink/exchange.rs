@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rtnetlink::packet_core::NetlinkBuffer;
 
-use crate::limits::{DUMP_PATIENCE, REQUEST_PATIENCE};
+use crate::limits::REQUEST_PATIENCE;
 use crate::linux::clock::now;
 use crate::linux::netlink::socket::{CutOff, HEADER, Message, NetlinkSocket, errno_of};
 use crate::types::{Duration, Instant};
@@ -21,6 +21,8 @@ pub(in crate::linux) struct Exchange {
     protocol: i32,
     /// the longest datagram that is read
     room: usize,
+    /// the longest duration of all answers to one request
+    patience: Duration,
     /// None before the first request, and after one that was not answered completely. The next one opens a new socket,
     /// which gets no late answers.
     socket: Option<NetlinkSocket>,
@@ -43,10 +45,11 @@ pub(in crate::linux) struct Worth {
 
 impl Exchange {
     /// The first request opens the socket.
-    pub(in crate::linux) const fn new(protocol: i32, room: usize) -> Exchange {
+    pub(in crate::linux) const fn new(protocol: i32, room: usize, patience: Duration) -> Exchange {
         Exchange {
             protocol,
             room,
+            patience,
             socket: None,
             sequence: 0,
         }
@@ -82,7 +85,7 @@ impl Exchange {
         number(request, self.sequence);
         socket.send(request)?;
         let mut worth = Worth::default();
-        let end = read_answers(&mut socket, self.sequence, &mut worth, read)?;
+        let end = read_answers(&mut socket, self.sequence, self.patience, &mut worth, read)?;
         self.socket = Some(socket);
         end.map(|()| worth)
     }
@@ -102,6 +105,7 @@ fn number(mut request: &mut [u8], sequence: u32) {
 fn read_answers(
     socket: &mut NetlinkSocket,
     sequence: u32,
+    patience: Duration,
     worth: &mut Worth,
     read: &mut ReadAnswer<'_>,
 ) -> Result<Result<(), Errno>, Errno> {
@@ -112,7 +116,7 @@ fn read_answers(
             Ok(messages) => messages,
             // Checked only now: answers that have arrived count, also if this process was stopped for a while.
             Err(Errno::EAGAIN) => {
-                let left = left(heard, REQUEST_PATIENCE)?.min(left(started, DUMP_PATIENCE)?);
+                let left = left(heard, REQUEST_PATIENCE)?.min(left(started, patience)?);
                 wait(socket, left)?;
                 continue;
             }
@@ -135,7 +139,7 @@ fn read_answers(
         if answered {
             heard = now();
         }
-        left(started, DUMP_PATIENCE)?;
+        left(started, patience)?;
     }
 }
 

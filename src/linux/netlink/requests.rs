@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::libc;
 use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR};
 
-use crate::limits::{DATAGRAM_MAX, DUMP_TRIES};
+use crate::limits::{DATAGRAM_MAX, DUMP_PATIENCE, DUMP_TRIES};
 use crate::linux::errno::fault;
 use crate::linux::netlink::decode::{self, Members};
 use crate::linux::netlink::encode::{self, Request};
@@ -30,14 +30,14 @@ impl Requests {
     /// # Errors
     /// No netlink socket could be opened.
     pub fn open() -> io::Result<Requests> {
-        let mut exchange = Exchange::new(libc::NETLINK_ROUTE, DATAGRAM_MAX);
+        let mut exchange = Exchange::new(libc::NETLINK_ROUTE, DATAGRAM_MAX, DUMP_PATIENCE);
         exchange.open()?;
         Ok(Requests { exchange })
     }
 
     #[cfg(test)]
     pub(super) fn over(socket: NetlinkSocket) -> Requests {
-        let mut exchange = Exchange::new(libc::NETLINK_ROUTE, DATAGRAM_MAX);
+        let mut exchange = Exchange::new(libc::NETLINK_ROUTE, DATAGRAM_MAX, DUMP_PATIENCE);
         exchange.take(socket);
         Requests { exchange }
     }

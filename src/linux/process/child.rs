@@ -88,6 +88,11 @@ impl Child {
         let _gone = kill(self.0, Signal::SIGKILL);
     }
 
+    /// Waits until it has ended, and reaps it.
+    pub(super) fn wait(&self) {
+        while waitpid(self.0, None) == Err(Errno::EINTR) {}
+    }
+
     /// Its exit status, after its end; none if a signal ended it. Other processes in its group are killed: before the wait,
     /// while the group's number cannot be reused.
     pub(crate) fn reap_group(&self) -> Option<u8> {

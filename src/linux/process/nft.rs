@@ -3,6 +3,9 @@
 //! The text is made while it is written: as much of it as the pipe has room for. When the pipe has room again, the text is
 //! made once more, and its beginning is skipped. So no memory holds it. It must be the same each time.
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt::{self, Write};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -81,19 +84,19 @@ impl Nft {
     }
 
     fn start_program(&mut self, program: &CStr, now: Instant) -> Result<BorrowedFd<'_>, Failure> {
+        if self.is_running() {
+            return Err(Failure::NotStarted(Errno::EBUSY));
+        }
         let running = Running::start(program, now).map_err(|errno| match errno {
             Errno::ENOENT => Failure::Missing,
             errno => Failure::NotStarted(errno),
         })?;
-        if let Err(second) = self.running.push(running) {
-            second.child.kill();
-            second.child.reap_group();
-        }
+        let _ = self.running.push(running); // it was empty
         let running = self.running.first();
         let input = running.and_then(|running| running.input.as_ref());
         input
             .map(AsFd::as_fd)
-            .ok_or(Failure::NotStarted(Errno::EBUSY))
+            .ok_or(Failure::NotStarted(Errno::EBADF))
     }
 
     /// Writes as much of the text as the child takes now. Closes the descriptor at the end of the text, or if the child does
@@ -139,10 +142,11 @@ impl Nft {
         }
     }
 
-    /// Kills the child, because the daemon ends.
+    /// Kills the child, because the daemon ends. What it has begun to load is loaded when this returns.
     pub fn stop(&mut self) {
-        for running in &self.running {
+        if let Some(running) = self.running.pop() {
             running.child.kill();
+            running.child.wait();
         }
     }
 }
