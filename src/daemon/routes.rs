@@ -61,7 +61,6 @@ pub(super) struct RouteSync<'m> {
     wanted: &'m mut Wanted,
     pub(super) requests: Requests,
     pub(super) events: Events,
-    pub(super) delegations: u32,
     families: PerFamily<FamilySync>,
     /// The marks of connections, in a family where the firewall table sets them, or is about to.
     pub(super) marks: PerFamily<Option<MarkMask>>,
@@ -146,7 +145,6 @@ impl<'m> RouteSync<'m> {
             wanted,
             requests: Requests::open()?,
             events: Events::open()?,
-            delegations: 0,
             families: PerFamily::default(),
             marks: PerFamily::default(),
             handed_over: PerFamily::default(),
@@ -427,12 +425,6 @@ impl<'m> RouteSync<'m> {
             None if planned || before.is_some() => cx.tell(Event::RoutesApplied(family), now),
             _ => {}
         }
-    }
-
-    pub(super) fn delegated(&self) -> &crate::routing::delegated::Delegated {
-        static NONE: crate::routing::delegated::Delegated =
-            crate::routing::delegated::Delegated::new();
-        &NONE
     }
 
     /// Whether the wanted routes and rules of a family are set, except for what the kernel refuses.
