@@ -184,7 +184,17 @@ pub type FilePath = String<FILE_PATH_MAX>;
 /// A provider's permanent number, from 0, kept across reloads and restarts. The policy table, the rules' preferences and
 /// the probes' sockets are numbered by it.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub struct Slot(pub u8);
 
