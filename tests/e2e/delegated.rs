@@ -142,6 +142,12 @@ fn each_source_leaves_by_its_own_provider_while_that_works() {
         leaves(&lab, &daemon, 1, 2);
         daemon.must(&["enable", "isp1"]);
         reaches(&lab, &daemon, 1, 1);
+        // While one is chosen by hand, the others take nothing.
+        daemon.must(&["use", "isp1"]);
+        leaves(&lab, &daemon, 2, 1);
+        assert_eq!(rules(&lab), both[..1]);
+        daemon.must(&["use", "auto"]);
+        reaches(&lab, &daemon, 2, 2);
         lab.pull_cable(2);
         leaves(&lab, &daemon, 2, 1);
         lab.plug_cable(2);
