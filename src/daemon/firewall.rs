@@ -254,9 +254,6 @@ impl<'m> Firewall<'m> {
     /// The table was not loaded. A kernel without IPsec may accept it without the expression for it; otherwise the next
     /// attempt comes in a minute.
     fn failed(&mut self, failure: Failure, cx: &mut Context<'_>, now: Instant) {
-        if failure == Failure::Killed && self.planned {
-            return;
-        }
         if matches!(failure, Failure::Refused(_)) && self.plan.ipsec {
             (self.plan.ipsec, self.planned) = (false, true);
             self.not_before = now;
@@ -298,8 +295,9 @@ impl<'m> Firewall<'m> {
 
     /// The daemon ends; whether the table goes, too.
     pub(super) fn stop(&mut self, restores: bool) {
+        let may_be = self.in_force.is_some() || self.nft.is_running();
         self.nft.stop();
-        if restores && (self.in_force.is_some() || self.nft.is_running()) {
+        if restores && may_be {
             self.delete_table();
         }
     }

@@ -41,6 +41,7 @@ impl Firewall<'_> {
         let now = now();
         for family in Family::ALL {
             if cx.engine.awaits_uplinks(family) {
+                cx.ranked = true;
                 continue;
             }
             let engine = &*cx.engine;
