@@ -21,9 +21,10 @@ pub enum Nat {
 pub const FORWARDED: u16 = 10_000;
 
 impl Lab {
-    /// Loads a table into the router.
+    /// Loads tables into the router. A statement may end at a brace, too.
     pub fn nft(&self, text: &str) {
-        self.router.feed(&["nft", "-f", "-"], text);
+        self.router
+            .feed(&["nft", "-f", "-"], &text.replace('}', "\n}"));
     }
 
     pub(super) fn translate(&self, nat: Nat) {
@@ -37,7 +38,7 @@ impl Lab {
             };
         }
         self.nft(&format!(
-            "table ip lab {{ chain leaving {{ type nat hook postrouting priority 100\n {leaving} }}\n }}"
+            "table ip lab {{ chain leaving {{ type nat hook postrouting priority 100\n {leaving} }} }}"
         ));
     }
 
@@ -63,7 +64,7 @@ impl Lab {
             );
         }
         self.nft(&format!(
-            "table ip lab_forwards {{ chain arriving {{ type nat hook prerouting priority -100\n {rules} }}\n }}"
+            "table ip lab_forwards {{ chain arriving {{ type nat hook prerouting priority -100\n {rules} }} }}"
         ));
     }
 

@@ -43,7 +43,7 @@ fn an_exact_rule_of_others_still_matches() {
         ));
         let port = format!("dport={LINES} ");
         lab.nft(&format!(
-            "table ip lab_marks {{ chain mark {{ type filter hook prerouting priority mangle
+            "table ip lab_marks {{ chain arriving {{ type filter hook prerouting priority mangle
                 iifname lan0 tcp dport {LINES} meta mark set 1 }}
             }}"
         ));
@@ -81,7 +81,7 @@ fn a_rule_of_others_that_comes_later_takes_what_runs() {
             "route add default via {gateway} dev eth3 table 100\nrule add pref 30000 fwmark 1 lookup 100"
         ));
         lab.nft(
-            "table ip lab_marks { chain mark { type filter hook prerouting priority mangle
+            "table ip lab_marks { chain arriving { type filter hook prerouting priority mangle
                 iifname lan0 meta mark set 1 }
             }",
         );
@@ -190,7 +190,7 @@ fn containers_and_lan_connections_are_not_touched() {
             "table ip lab_docker {
                 chain in { type nat hook prerouting priority dstnat
                     fib daddr type local tcp dport 8022 dnat to 198.51.100.2:22 }
-                chain own { type nat hook output priority dstnat
+                chain own { type nat hook output priority -100
                     ip daddr != 127.0.0.0/8 fib daddr type local tcp dport 8022 dnat to 198.51.100.2:22 }
                 chain hairpin { type nat hook postrouting priority srcnat
                     ip saddr 198.51.100.0/24 oifname lan0 masquerade }
