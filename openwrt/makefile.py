@@ -40,6 +40,11 @@ class Makefile:
         """A maintainer script, or the description, as expanded by make."""
         return self.definitions[f"Package/failover/{name}"].replace("$$", "$")
 
+    def depends(self) -> list[str]:
+        """The packages that are installed with it."""
+        words = self.package["DEPENDS"].split()
+        return [word.removeprefix("+") for word in words if word.startswith("+")]
+
     def installed(self) -> list[Installed]:
         """The files of the package."""
         files = []

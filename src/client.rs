@@ -5,6 +5,7 @@
 //! | `check` | `check` |
 //! | `table` | `status` as text |
 //! | `json` | `status --json` |
+//! | `connections` | `status --connections` |
 //! | `explain` | `explain` |
 //! | `watch` | `status --watch` |
 //! | `journal` | `log` |
@@ -14,6 +15,7 @@
 
 mod check;
 pub mod cli;
+mod connections;
 mod explain;
 #[cfg(test)]
 mod fixture;
@@ -65,16 +67,19 @@ pub fn version() -> Exit {
 const INCOMPLETE: &str = "the daemon's status is incomplete";
 
 /// `status`
-pub fn status(file: &Path, as_json: bool, watched: bool) -> Exit {
+pub fn status(file: &Path, as_json: bool, watched: bool, connections: bool) -> Exit {
     let config = match settings(file) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
     let colours = terminal::has_colours();
     let render = || {
-        let answer = asked(file, &config, &Request::Status)?;
+        let mut answer = asked(file, &config, &Request::Status)?;
         if let Some(refused) = answer.refused {
             return Err((Exit::NoDaemon, text::plain(&refused)));
+        }
+        if connections {
+            connections::count(&mut answer)?;
         }
         let text = match as_json {
             true => json::render(&answer),

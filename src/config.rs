@@ -40,10 +40,10 @@ pub use load::{Refused, load};
 pub use verdict::{Profile, Quality, Quorum, Threshold, Timing};
 
 use crate::limits::{
-    CATCH_ALL_MAX, CHECKS_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
+    CATCH_ALL_MAX, CHECKS_MAX, DELEGATED_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
 };
 use crate::types::{
-    Duration, Family, FilePath, GivenDevice, Mark, Metric, Name, PerFamily, Prefix, Slot,
+    Duration, Family, FilePath, GivenDevice, Mark, MarkMask, Metric, Name, PerFamily, Prefix, Slot,
 };
 
 /// The configuration files that client and daemon look for, in this order, if none is named.
@@ -61,6 +61,8 @@ pub struct Config {
     pub providers: Vec<Provider, PROVIDERS_MAX>,
     /// `config check`, in the file's order.
     pub checks: Vec<Check, CHECKS_MAX>,
+    /// The `prefix`es of all providers, each with its provider. Here, because few providers have one.
+    pub prefixes: Vec<(Slot, Prefix), DELEGATED_MAX>,
 }
 
 /// Settings of the whole daemon.
@@ -86,6 +88,14 @@ pub struct Globals {
     pub preempt: Preempt,
     /// What a clean stop leaves in the kernel.
     pub on_stop: OnStop,
+    /// The bits of marks that are ours.
+    pub mark_mask: MarkMask,
+    /// Whether inbound connections are answered by the provider that they came by.
+    pub answers: bool,
+    /// What happens to packets of the LAN with an IPv6 source that is another provider's.
+    pub ipv6_foreign: ForeignIpv6,
+    /// Whether an option asks for what needs our firewall table, so that it is made in any case.
+    pub firewall_asked: bool,
     /// Directory of the control socket and the saved state.
     pub state_dir: FilePath,
     /// Group whose members may query the status; empty: no group.
@@ -109,6 +119,10 @@ impl Globals {
         last_resort: LastResort::First,
         preempt: Preempt::Yes,
         on_stop: OnStop::Restore,
+        mark_mask: MarkMask::EMPTY,
+        answers: false,
+        ipv6_foreign: ForeignIpv6::Masquerade,
+        firewall_asked: false,
         state_dir: String::new(),
         control_group: String::new(),
         hooks_dir: String::new(),
@@ -129,6 +143,10 @@ impl Default for Globals {
             last_resort: LastResort::First,
             preempt: Preempt::Yes,
             on_stop: OnStop::Restore,
+            mark_mask: MarkMask::USUAL,
+            answers: true,
+            ipv6_foreign: ForeignIpv6::Masquerade,
+            firewall_asked: false,
             state_dir: text("/var/run/failover"),
             control_group: String::new(),
             hooks_dir: text("/etc/failover/hooks.d"),
@@ -150,6 +168,28 @@ pub enum Yield {
     All,
     /// none
     None,
+}
+
+/// What a provider's connections do while it is usable and another leads. When it is not usable, they are handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// what their routes do: nothing is marked or handed over
+    Off,
+    /// they stay until they end
+    Stay,
+    /// they stay for this long
+    AtMost(Duration),
+    /// they are handed over at once
+    Follow,
+}
+
+/// What happens to packets of the LAN that leave by a provider, but have an IPv6 source that is another provider's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForeignIpv6 {
+    /// they get an address of the provider
+    Masquerade,
+    /// nothing
+    Off,
 }
 
 /// What a clean stop leaves in the kernel.
@@ -194,6 +234,10 @@ pub struct Provider {
     pub rt_table: RtTable,
     /// the firewall mark that steers traffic to it
     pub mark: Option<Mark>,
+    /// what its connections do when another leads
+    pub connections: Connections,
+    /// whether IPv4 that is not the router's own is masqueraded when it leaves by it
+    pub masquerade: bool,
     /// its `rank`, or else its position among the providers of the file, from 1. Providers are sorted by it; a given rank
     /// precedes an equal position
     pub rank: u32,
@@ -266,11 +310,13 @@ impl Check {
 }
 
 impl Provider {
-    /// Whether everything except the rank is the same.
+    /// Whether everything is the same that its probes and its verdict may depend on.
     pub(crate) fn is_like(&self, other: &Provider) -> bool {
         Provider {
             rank: self.rank,
             checks: self.checks,
+            connections: self.connections,
+            masquerade: self.masquerade,
             ..other.clone()
         } == *self
     }
@@ -283,6 +329,7 @@ impl Config {
             globals: Globals::EMPTY,
             providers: Vec::new(),
             checks: Vec::new(),
+            prefixes: Vec::new(),
         }
     }
 
@@ -293,18 +340,36 @@ impl Config {
         self.providers.extend(other.providers.iter().cloned());
         self.checks.clear();
         self.checks.extend(other.checks.iter().cloned());
+        self.clear_prefixes();
+        self.prefixes.extend(other.prefixes.iter().copied());
     }
 
-    /// Gives every provider its slot: the one that its id had before, or else the lowest free one.
+    /// Writes nothing where there are none, so that their memory is not touched.
+    fn clear_prefixes(&mut self) {
+        if !self.prefixes.is_empty() {
+            self.prefixes.clear();
+        }
+    }
+
+    /// Gives every provider its slot: the one that its id had before, if there is a mark for it, or else the lowest free one.
     pub fn assign_slots(&mut self, previous: &dyn Fn(&str) -> Option<Slot>) {
+        let marks = usize::try_from(self.globals.mark_mask.slots()).unwrap_or(PROVIDERS_MAX);
+        let most = marks.max(self.providers.len()).min(PROVIDERS_MAX);
+        let mut now = [Slot(0); PROVIDERS_MAX]; // by the slot before
         let mut used: u64 = 0; // one bit per slot
         let mut kept: u64 = 0; // one bit per provider
+        let mut give = |provider: &mut Provider, slot: Slot| {
+            if let Some(now) = now.get_mut(usize::from(provider.slot.0)) {
+                *now = slot;
+            }
+            provider.slot = slot;
+        };
         for (index, provider) in self.providers.iter_mut().enumerate() {
             if let Some(slot) = previous(&provider.id)
-                && usize::from(slot.0) < PROVIDERS_MAX
+                && usize::from(slot.0) < most
                 && used & (1 << slot.0) == 0
             {
-                provider.slot = slot;
+                give(provider, slot);
                 used |= 1 << slot.0;
                 kept |= 1 << index;
             }
@@ -315,10 +380,23 @@ impl Config {
                 while used & (1 << free) != 0 {
                     free += 1;
                 }
-                provider.slot = Slot(free);
+                give(provider, Slot(free));
                 used |= 1 << free;
             }
         }
+        for (slot, _) in &mut self.prefixes {
+            *slot = now.get(usize::from(slot.0)).copied().unwrap_or(*slot);
+        }
+    }
+
+    /// A provider's delegated prefixes that are configured.
+    pub fn prefixes_of<'c>(
+        &'c self,
+        provider: &Provider,
+    ) -> impl Iterator<Item = Prefix> + use<'c> {
+        let slot = provider.slot;
+        let own = self.prefixes.iter().filter(move |(of, _)| *of == slot);
+        own.map(|(_, prefix)| *prefix)
     }
 
     /// Not inlined: where the list ends is a multiplication by a constant, which takes ten instructions on MIPS.

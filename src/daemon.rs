@@ -12,6 +12,7 @@
 //! | part | job |
 //! |---|---|
 //! | `routes` | the kernel's news → the engine; the engine's plans → the kernel |
+//! | `firewall` | the table that marks connections; hands them over |
 //! | `asking` | asks the kernel by which route packets leave |
 //! | `flux` | two providers on one link |
 //! | `probing` | rounds out, replies in |
@@ -31,6 +32,7 @@ mod asking;
 mod commands;
 mod context;
 mod control;
+mod firewall;
 mod flux;
 mod netifd;
 mod pin;
@@ -48,6 +50,8 @@ use heapless::Vec;
 
 use crate::config::{Config, OnStop};
 use crate::engine::Engine;
+use crate::firewall::handover::Handovers;
+use crate::firewall::plan::Plan;
 use crate::limits::PATHS_MAX;
 use crate::linux::clock::now;
 use crate::linux::control::{ClientId, Server};
@@ -63,6 +67,7 @@ use announcer::{Announcer, Heard};
 use asking::Asking;
 use context::Context;
 use control::Control;
+use firewall::Firewall;
 use netifd::NetifdWatch;
 use pin::Pin;
 use probing::Probing;
@@ -94,6 +99,10 @@ pub(crate) struct Memory {
     wanted: Wanted,
     interfaces: Interfaces,
     heard: Heard,
+    /// What is to be handed over, per family.
+    handovers: PerFamily<Handovers>,
+    /// What the firewall table depends on.
+    firewall: Plan,
     server: Server,
     /// The memory that a reload reads into.
     candidate: Config,
@@ -118,6 +127,11 @@ impl Memory {
             wanted: Wanted::new(),
             interfaces: Interfaces::new(),
             heard: Heard::new(),
+            handovers: PerFamily {
+                v4: Handovers::new(),
+                v6: Handovers::new(),
+            },
+            firewall: Plan::new(),
             server: Server::new(),
             candidate: Config::new(),
         }
@@ -129,6 +143,7 @@ struct Daemon<'m> {
     /// The engine, the poller, and the work that is due.
     cx: Context<'m>,
     routes: RouteSync<'m>,
+    firewall: Firewall<'m>,
     asking: Asking,
     probing: Probing<'m>,
     netifd: NetifdWatch<'m>,
@@ -176,12 +191,14 @@ impl Daemon<'_> {
         soonest(&[
             self.cx.engine.next_deadline(),
             self.routes.next_deadline(),
+            self.firewall.next_deadline(),
             self.asking.next_deadline(),
             self.probing.next_deadline(),
             self.netifd.interfaces.next_deadline(),
             self.control.next_deadline(),
             self.announcer.next_deadline(),
             self.state_dir.next_deadline(),
+            self.cx.handing_over.then_some(Instant::ZERO),
         ])
     }
 
@@ -197,6 +214,8 @@ impl Daemon<'_> {
             Token::Signal => self.signalled(),
             Token::Sticky => self.pin.changed(cx),
             Token::StateDir => self.state_dir.changed(),
+            Token::Table => self.firewall.read_events(),
+            Token::Nft => self.firewall.write(&self.routes),
             Token::NetnsLock => self.state_dir.dismiss_askers(),
             Token::Listener => self.accept(),
             Token::Client(index) => {
@@ -223,10 +242,16 @@ impl Daemon<'_> {
         self.state_dir.mend(cx, &mut self.control, unsaved, now);
         self.announcer.give_up(now);
         self.control.expire(now);
+        self.firewall
+            .time_passes(&mut self.cx, &mut self.routes, now);
         self.sync();
         if core::mem::take(&mut self.routes.asks_netifd) {
             self.netifd.interfaces.refresh(None);
             self.netifd.ask(&self.cx, now);
+            self.sync();
+        }
+        self.firewall.work(&mut self.cx, &self.routes, now);
+        if self.cx.ranked {
             self.sync();
         }
         self.asking.ask(&mut self.cx, &mut self.routes, now);
@@ -237,6 +262,10 @@ impl Daemon<'_> {
         let interfaces = &*self.netifd.interfaces;
         self.routes
             .sync(&mut self.cx, &mut self.probing, interfaces);
+        if self.firewall.look_at_order(&mut self.cx, &mut self.routes) {
+            self.routes
+                .sync(&mut self.cx, &mut self.probing, interfaces);
+        }
     }
 
     /// Netifd has answered, or a child has ended.
@@ -263,6 +292,7 @@ impl Daemon<'_> {
                 probing: &self.probing,
                 netifd: &self.netifd,
                 pin: &self.pin,
+                firewall: &self.firewall,
                 strayed: self.cx.strayed,
             });
         }

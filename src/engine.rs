@@ -220,7 +220,11 @@ impl Engine {
         let provider = slot
             .and_then(|slot| self.config.at(slot))
             .map(|p| p.id.clone());
-        let subject = Subject { provider, family };
+        self.note_about(now, Subject { provider, family }, kind, cause);
+    }
+
+    /// The same, also about a provider that is not configured any more.
+    pub fn note_about(&mut self, now: Instant, subject: Subject, kind: Kind, cause: Cause) {
         self.journal.write(Entry::new(now, subject, kind, cause));
     }
 

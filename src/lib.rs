@@ -26,6 +26,7 @@
 //! | [`config`] | sections → a validated [`config::Config`] |
 //! | [`engine`] | all decisions: takes events and the time, returns a bounded list of actions |
 //! | [`routing`] | the mirror of the kernel's state, uplinks, the layout of routes and rules, the changes to make |
+//! | [`firewall`] | connections: the table that marks them by their provider, and which of them are handed over |
 //! | [`linux`] | the only place with clocks, sockets, netlink, files, child processes |
 //! | [`daemon`] | the driver: wait → one event → engine → carry out actions |
 //! | [`client`] | the commands, over the control socket |
@@ -38,7 +39,7 @@
 //!
 //! Architecture invariants, held by `tests/layers.rs`:
 //! - A layer imports only those above it in the table.
-//! - The layers down to [`routing`] read no clock, do no I/O, do not allocate and never panic. They build without `std`.
+//! - The layers down to [`firewall`] read no clock, do no I/O, do not allocate and never panic. They build without `std`.
 //! - `linux` makes no decisions. Only `main` imports `daemon`.
 //! - Each part of the daemon owns its state. Only the loop, start, commands and reload access all parts.
 //! - Every list has a capacity, named in [`limits`].
@@ -89,12 +90,15 @@
 //!
 //! These further invariants of the design hold in part so far:
 //!
-//! 11. Firewall rules are never changed. There are no firewall objects of ours yet.
+//! 11. Our firewall objects are in `table inet failover` alone. It exists where the kernel forwards and tracks connections, or
+//!     where an option asks for it, and a clean stop removes it. `e2e::firewall_table`
 //! 12. A default route of ours has all of the learned one that changes packets: gateway, `onlink`, metrics, realm,
 //!     encapsulation. `e2e::defaults`, for example `a_default_carries_what_the_learned_one_does`;
 //!     `routing::uplink::tests::a_gateway_outside_every_network_of_its_device_is_on_the_link`.
-//! 13. An established connection on a healthy provider should survive what happens to another provider. This is not ensured
-//!     yet: a swap moves the traffic of all connections.
+//! 13. An established connection on a healthy provider is not broken by what happens to another one, except where its
+//!     `connections` or a command says so.
+//!     `firewall::handover::tests::over_random_events_exactly_once_per_loss`; where the table is not in force, a swap moves
+//!     the traffic of all connections.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 #[cfg(test)]
@@ -103,6 +107,7 @@ extern crate self as failover; // for files that integration tests include, too
 pub mod check;
 pub mod config;
 pub mod engine;
+pub mod firewall;
 pub mod limits;
 pub mod option;
 pub mod routing;

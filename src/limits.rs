@@ -103,6 +103,8 @@ pub const FLAP_WINDOW: Duration = Duration::from_secs(5);
 pub const FLAP_CALM: Duration = Duration::from_secs(2);
 /// Longest cause of a transition, in bytes; longer ones are cut.
 pub const CAUSE_MAX: usize = 120;
+/// Longest error of `nft` that is told, in bytes; longer ones are cut.
+pub const NFT_ERROR_MAX: usize = 100;
 /// Clients served at once on the control socket.
 pub const CLIENTS_MAX: usize = 8;
 /// Largest control frame, in bytes.
@@ -138,14 +140,20 @@ pub const ROUTES_WANTED_MAX: usize = 4 * PROVIDERS_MAX;
 pub const PATH_SOURCES_MAX: u32 = 16;
 /// Most of them per family, over all paths: one a path always has room.
 pub const SOURCES_MAX: usize = 4 * PROVIDERS_MAX;
-/// Most rules that are installed per family: two per provider, those for sources, and seven others.
-pub const RULES_WANTED_MAX: usize = 2 * PROVIDERS_MAX + SOURCES_MAX + 7;
+/// Delegated IPv6 prefixes of a provider.
+pub const PREFIXES_MAX: usize = 15;
+/// Those of all providers.
+pub const DELEGATED_MAX: usize = PREFIXES_MAX * PROVIDERS_MAX;
+/// Most rules that are installed per family: four per provider, those for sources, and seven others.
+pub const RULES_WANTED_MAX: usize = 4 * PROVIDERS_MAX + SOURCES_MAX + 7;
 /// Metrics taken by routes of other programs that are reported at once.
 pub const TAKEN_MAX: usize = 16;
 /// Longest wait for the kernel's answer to one netlink request; in a dump, for its next part.
 pub const REQUEST_PATIENCE: Duration = Duration::from_millis(500);
 /// Longest duration of a whole dump (a full Internet table takes about one second).
 pub const DUMP_PATIENCE: Duration = Duration::from_millis(5000);
+/// Longest duration of a command's count of all connection tracking entries.
+pub const COUNT_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a dump is repeated because the kernel's tables changed meanwhile.
 pub const DUMP_TRIES: u8 = 4;
 /// Netlink datagrams read in a row before other events are served.

@@ -3,8 +3,9 @@
 //! | module | job |
 //! |---|---|
 //! | [`netlink`] | the kernel's links, addresses, routes and rules: changes, dumps, events |
+//! | [`netfilter`] | entries of connection tracking, and our table of nftables |
 //! | [`probe`] | sends probes and receives their answers |
-//! | [`process`] | child processes: hooks, and `ubus` |
+//! | [`process`] | child processes: hooks, `ubus`, and `nft` |
 //! | [`mod@file`] | configuration, sticky file, saved state, state directory |
 //! | [`poll`] | waits for descriptors and one deadline |
 //! | [`clock`] | the clocks, the boot ID, random bytes |
@@ -27,6 +28,7 @@ pub mod errno;
 mod ffi;
 pub mod file;
 pub mod log;
+pub mod netfilter;
 pub mod netlink;
 pub mod netns_lock;
 pub mod poll;

@@ -53,7 +53,11 @@ fn act(invocation: &Invocation) -> Exit {
     match &invocation.command {
         Command::Run { foreground } => run(&file, *foreground),
         Command::Check => client::check(&file),
-        Command::Status { json, watch } => client::status(&file, *json, *watch),
+        Command::Status {
+            json,
+            watch,
+            connections,
+        } => client::status(&file, *json, *watch, *connections),
         Command::Use(provider) => client::pin(&file, provider.as_deref()),
         Command::Disable(provider) => client::disable(&file, provider),
         Command::Enable(provider) => client::enable(&file, provider),

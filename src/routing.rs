@@ -5,6 +5,7 @@
 //! | [`objects`] | what the kernel has: links, addresses, routes, rules; and the changes it is asked for |
 //! | [`mirror`] | the picture of the kernel's state, kept by events and dumps |
 //! | [`uplink`] | mirror + configuration → what is known of a path's uplink, or why it must wait |
+//! | [`delegated`] | the IPv6 prefixes that are delegated to providers |
 //! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
 //! | [`diff`] | those, and what it has → the changes in between, in a safe order |
 //! | [`asked`] | what the kernel says of the way of packets when it is asked |
@@ -13,6 +14,7 @@
 //! | [`mwan3`] | whether mwan3 is at work, too |
 
 pub mod asked;
+pub mod delegated;
 pub mod diff;
 pub mod layout;
 pub mod manual;

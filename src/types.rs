@@ -2,6 +2,7 @@
 
 mod fault;
 mod journal;
+mod marks;
 mod standing;
 
 use core::fmt;
@@ -17,6 +18,7 @@ pub use fault::Fault;
 pub use journal::{
     Cause, Ground, Judged, Kind, Measure, Measured, Missed, Other, Ours, Repeats, State, Subject,
 };
+pub use marks::MarkMask;
 pub use smoltcp::time::{Duration, Instant};
 /// A network prefix with an address in it, as `192.0.2.7/24`.
 pub use smoltcp::wire::IpCidr as Prefix;
@@ -182,7 +184,17 @@ pub type FilePath = String<FILE_PATH_MAX>;
 /// A provider's permanent number, from 0, kept across reloads and restarts. The policy table, the rules' preferences and
 /// the probes' sockets are numbered by it.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub struct Slot(pub u8);
 

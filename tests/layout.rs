@@ -8,7 +8,7 @@ mod router;
 
 use failover::config::RtTable;
 use failover::routing::layout::overridden_by;
-use failover::types::{Family, Metric, Slot, TABLE_MAIN};
+use failover::types::{Family, MarkMask, Metric, Slot, TABLE_MAIN};
 use router::{Router, TARGET};
 
 /// Runs a test with three uplinks, in each family, in a new namespace each time.
@@ -51,13 +51,75 @@ fn a_swap_moves_all_traffic_without_a_chosen_provider() {
     in_both_families(|router| {
         router.settle();
         router.order(&[1, 2, 0]);
-        router.plan.order[2].steered = false;
+        router.plan.order[2].usable = false;
         let changes = router.settle();
         assert_eq!(changes, 4, "three places, one mark");
         assert_eq!(router.table(176), ["100 eth2", "101 eth3", "102 eth1"]);
         assert_eq!(router.way(""), Some("eth2"));
         assert_eq!(router.way("mark 1"), Some("eth2"));
         assert_eq!(router.way("oif eth1"), Some("eth1"));
+    });
+}
+
+/// The marks of what came and left by each path.
+fn marks(slot: u8) -> [String; 2] {
+    let usual = MarkMask::USUAL;
+    [usual.inbound(Slot(slot)), usual.outbound(Slot(slot))].map(|mark| format!("mark {mark:#x}"))
+}
+
+#[test]
+fn connections_stay_while_their_path_is_usable_and_answers_always_go_back() {
+    in_both_families(|router| {
+        router.marks = Some(MarkMask::USUAL);
+        router.settle();
+        let by = |router: &Router, slot: u8| marks(slot).map(|mark| router.way(&mark));
+        let all = [Some("eth1"), Some("eth2"), Some("eth3")];
+        let stay = |router: &Router| {
+            for (slot, device) in (0..3).zip(all) {
+                assert_eq!(by(router, slot), [device; 2]);
+            }
+        };
+        stay(router);
+        // Bits of others make no difference.
+        assert_eq!(router.way("mark 0x2000105"), Some("eth2"));
+        // A better one returns: nothing moves but what is new.
+        router.order(&[2, 0, 1]);
+        assert_eq!(router.settle(), 3, "three places");
+        stay(router);
+        assert_eq!(router.way(""), Some("eth3"));
+        // One dies: what left by it follows, what came by it is answered.
+        router.order(&[0, 1, 2]);
+        router.plan.order[2].usable = false;
+        router.settle();
+        assert_eq!(by(router, 2), [Some("eth3"), Some("eth1")]);
+        assert_eq!(by(router, 1), [Some("eth2"); 2]);
+        // Handed over although it is usable.
+        router.handed_over = 0b10;
+        assert_eq!(router.settle(), 1);
+        assert_eq!(by(router, 1), [Some("eth2"), Some("eth1")]);
+        // The table is no longer in force.
+        router.marks = None;
+        router.settle();
+        assert_eq!(by(router, 1), [Some("eth1"); 2]);
+    });
+}
+
+#[test]
+fn rules_for_connections_are_adopted_and_removed() {
+    in_both_families(|router| {
+        router.marks = Some(MarkMask::USUAL);
+        let whole = router.count();
+        for done in (0..whole).step_by(3) {
+            router.order(&[0, 1, 2]);
+            router.settle_partly(done);
+            router.order(&[1, 0, 2]);
+            router.plan.order[1].usable = false;
+            router.settle();
+            assert_eq!(router.way(&marks(0)[0]), Some("eth1"));
+            assert_eq!(router.way(&marks(0)[1]), Some("eth2"));
+            router.remove();
+            assert_eq!(router.ours(), 0);
+        }
     });
 }
 
@@ -69,7 +131,7 @@ fn the_routes_of_a_killed_run_are_adopted_at_any_point() {
             router.order(&[0, 1, 2]);
             router.settle_partly(done);
             router.order(&[1, 0, 2]);
-            router.plan.order[1].steered = false;
+            router.plan.order[1].usable = false;
             router.settle();
             assert_eq!(router.way(""), Some("eth2"));
             router.remove();

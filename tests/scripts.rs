@@ -16,6 +16,8 @@ mod reload;
 mod rounds;
 #[path = "scripts/seed.rs"]
 mod seed;
+#[path = "scripts/usable.rs"]
+mod usable;
 #[path = "scripts/verdict.rs"]
 mod verdict;
 

@@ -14,6 +14,7 @@ use crate::linux::file::config_file::{load_config, read};
 use crate::linux::file::sticky::{self, Pinned};
 use crate::linux::file::table_names;
 use crate::linux::netlink::Requests;
+use crate::linux::sysctl;
 use crate::option::Severity;
 use crate::routing::mirror::{Kinds, Mirror, Named};
 use crate::types::{Family, Name};
@@ -91,7 +92,8 @@ pub fn check(file: &Path) -> Exit {
     ))
 }
 
-/// Reports targets and gateways that are addresses of this machine, if it is the router; how many there are.
+/// If this machine is the router: reports targets and gateways that are its own addresses, and says how many there are. Also
+/// warns if it does not forward what shall be masqueraded.
 fn report_own(config: &Config, netifd: bool, complaints: &mut Complaints<'_>) -> usize {
     let Ok(mut requests) = Requests::open() else {
         return 0;
@@ -99,6 +101,7 @@ fn report_own(config: &Config, netifd: bool, complaints: &mut Complaints<'_>) ->
     if !is_router(config, netifd, &mut requests) {
         return 0;
     }
+    warn_of_forwarding(config, complaints);
     let mut errors = 0;
     let mut report = |option: &str, host: Option<IpAddr>| {
         let Some(host) = host.filter(|host| requests.is_own(*host)) else {
@@ -124,6 +127,20 @@ fn report_own(config: &Config, netifd: bool, complaints: &mut Complaints<'_>) ->
         }
     }
     errors
+}
+
+fn warn_of_forwarding(config: &Config, complaints: &mut Complaints<'_>) {
+    let masquerades = config.enabled().any(|provider| provider.masquerade);
+    if !masquerades || sysctl::forwards(Family::V4) {
+        return;
+    }
+    let words = ["1", "yes", "on", "true", "enabled"];
+    let line = words
+        .into_iter()
+        .find_map(|word| line_of(complaints.file, "masquerade", word));
+    complaints.warn(line, format_args!(
+        "masquerade is without effect until this machine forwards: `sysctl -w net.ipv4.ip_forward=1`, and in /etc/sysctl.d/"
+    ));
 }
 
 /// Whether the configuration is for this machine: it has a provider's device, or netifd, which an interface needs.

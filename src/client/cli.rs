@@ -62,6 +62,8 @@ pub enum Command {
         json: bool,
         /// again each second
         watch: bool,
+        /// with the number of each provider's connections
+        connections: bool,
     },
     /// pin a provider; `None` is `auto`
     Use(Option<String>),
@@ -200,11 +202,12 @@ const COMMANDS: [&str; 13] = [
     "import-mwan3",
     "version",
 ];
-const OPTIONS: [&str; 8] = [
+const OPTIONS: [&str; 9] = [
     "--config",
     "--foreground",
     "--json",
     "--watch",
+    "--connections",
     "--count",
     "--interval",
     "--version",
@@ -251,11 +254,17 @@ mod tests {
             Command::Run { foreground: true }
         );
         assert_eq!(command("check"), Command::Check);
-        let (json, watch) = (true, true);
-        assert_eq!(
-            command("status --json --watch"),
-            Command::Status { json, watch }
-        );
+        for connections in [false, true] {
+            let line = if connections { " --connections" } else { "" };
+            assert_eq!(
+                command(&format!("status --json --watch{line}")),
+                Command::Status {
+                    json: true,
+                    watch: true,
+                    connections
+                }
+            );
+        }
         assert_eq!(command("use isp2"), Command::Use(Some("isp2".into())));
         assert_eq!(command("use auto"), Command::Use(None));
         assert_eq!(command("use help"), Command::Use(Some("help".into())));

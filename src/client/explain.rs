@@ -20,7 +20,7 @@ pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
         out: String::new(),
     };
     page.say(format_args!("At {} UTC:", page.ago(0)));
-    for Provider { head, paths } in &answer.providers {
+    for Provider { head, paths, .. } in &answer.providers {
         if !head.enabled {
             page.say(format_args!(
                 "{} is not used: option enabled is '0' in the configuration. Set it to '1', then `failover reload`.",

@@ -2,8 +2,8 @@
 
 use crate::linux::connection::{Answer, Provider};
 use crate::types::{
-    Cause, Family, Ground, Judged, Kind, LastResort, Lead, Metric, Missed, Preempt, Repeats, State,
-    Subject, Verdict, Waiting,
+    Cause, Family, Ground, Judged, Kind, LastResort, Lead, Metric, Missed, Preempt, Repeats, Slot,
+    State, Subject, Verdict, Waiting,
 };
 use crate::wire::control::{Cure, Entry, Warning};
 use crate::wire::decimal::Decimal;
@@ -67,6 +67,7 @@ pub(super) fn provider(id: &str, rank: u32, state: ProviderState, paths: &[Path]
     Provider {
         head: ProviderHead {
             id: text(id),
+            slot: Slot(0),
             rank,
             state,
             disabled: false,
@@ -74,6 +75,7 @@ pub(super) fn provider(id: &str, rank: u32, state: ProviderState, paths: &[Path]
             enabled: true,
         },
         paths: paths.to_vec(),
+        connections: None,
     }
 }
 
@@ -101,6 +103,7 @@ pub(super) fn healthy() -> Answer {
             pinned: None,
             pinned_ms: None,
             table: 176,
+            mark_mask: 0,
             active: Active {
                 ipv4: Lead::By(text("isp1")),
                 ipv6: Lead::By(text("isp1")),

@@ -178,6 +178,16 @@ mod tests {
     }
 
     #[test]
+    fn connections_are_told_if_they_were_counted() {
+        let mut answer = healthy();
+        assert_eq!(parsed(&answer)["providers"][0].get("connections"), None);
+        let connections = crate::linux::connection::Connections { ipv4: 212, ipv6: 3 };
+        answer.providers[0].connections = Some(connections);
+        let expected = json!({"ipv4": 212, "ipv6": 3});
+        assert_eq!(parsed(&answer)["providers"][0]["connections"], expected);
+    }
+
+    #[test]
     fn a_manual_default_is_told_of_by_family() {
         let mut answer = healthy();
         let header = answer.header.as_mut().unwrap();

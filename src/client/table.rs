@@ -372,6 +372,13 @@ fn row(header: &Header, provider: &Provider, path: &Path, now_ms: u64) -> Row {
     if path.metric.is_some() && !path.installed {
         remarks.push((Tone::Bad, "the kernel does not have its route".to_owned()));
     }
+    if let Some(connections) = provider.connections {
+        let text = match connections.of(path.family) {
+            1 => "1 connection".to_owned(),
+            count => format!("{count} connections"),
+        };
+        remarks.push((Tone::Quiet, text));
+    }
     if let Some(metric) = path.overridden_by {
         let text = format!("a foreign default route of metric {metric} prevails");
         remarks.push((Tone::Bad, text));

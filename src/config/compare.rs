@@ -4,10 +4,10 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::load::Loading;
-use super::{Check, Config, Provider, RtTable};
+use super::{Check, Config, Connections, Globals, Provider, RtTable};
 use crate::limits::{COMMANDS_MAX, SESSIONS_MAX};
 use crate::option::problem::Report;
-use crate::types::{Family, Metric, TABLE_MAIN};
+use crate::types::{Family, Metric, Prefix, TABLE_MAIN};
 use crate::uci::{Section, Word};
 
 /// The metric of an IPv6 route that is added without one.
@@ -43,12 +43,51 @@ impl Loading<'_, '_> {
             pair.compare_devices();
             pair.compare_tables();
             pair.compare_marks();
+            pair.compare_prefixes(config);
         }
+    }
+
+    /// Without a table, nothing leads by the provider but its metric: warns of options that need more.
+    pub(super) fn compare_table(
+        &mut self,
+        read: &mut Provider,
+        written: Option<u32>,
+        globals: &Globals,
+    ) {
+        if read.rt_table != RtTable::None {
+            return;
+        }
+        let stays = matches!(read.connections, Connections::Stay | Connections::AtMost(_));
+        if stays {
+            read.connections = Connections::Follow;
+        }
+        let answers = self.line_in_globals("answers").filter(|_| globals.answers);
+        let told = [
+            ("connections", written.filter(|_| stays), "they follow"),
+            ("answers", answers, "the provider that leads answers"),
+        ];
+        for (option, line, what) in told {
+            let Some(line) = line else { continue };
+            let id = &read.id;
+            self.report.warning(
+                line,
+                format_args!(
+                    "{option} is without effect on provider '{id}', which has rt_table 'none': {what}"
+                ),
+            );
+        }
+    }
+
+    /// The line of an option of globals, if it is set.
+    fn line_in_globals(&self, option: &str) -> Option<u32> {
+        let section = self.next_section("globals", &mut 0)?;
+        section.get(option).map(|setting| setting.line)
     }
 
     /// The rules that need all sections.
     pub(super) fn compare_whole(&mut self, config: &Config) {
         self.compare_metrics(config);
+        self.compare_slots(config);
         if self.checks_lost || self.providers_lost || self.sections_lost() {
             return;
         }
@@ -79,9 +118,12 @@ impl Loading<'_, '_> {
                 continue;
             }
             for provider in config.enabled() {
+                let prefix = config.prefixes_of(provider).next();
+                let prefix = prefix.filter(|_| family == Family::V6);
                 let named = [
                     ("gateway", provider.gateway[family]),
                     ("address", provider.address[family]),
+                    ("prefix", prefix.map(|prefix| prefix.address().into())),
                 ];
                 let Some((option, Some(value))) = named.iter().find(|(_, value)| value.is_some())
                 else {
@@ -145,12 +187,25 @@ impl Loading<'_, '_> {
         }
     }
 
+    /// Each provider needs a mark.
+    fn compare_slots(&mut self, config: &Config) {
+        let (room, providers) = (config.globals.mark_mask.slots(), self.providers);
+        if let Some(line) = self.line_in_globals("mark_mask")
+            && (1..providers).contains(&room)
+        {
+            let bits = u32::BITS - providers.leading_zeros() + 1;
+            self.report.error(
+                line,
+                format_args!(
+                    "mark_mask has room for {room} providers, of {providers}: expected {bits} bits or more, as 0xff000000"
+                ),
+            );
+        }
+    }
+
     fn compare_metrics(&mut self, config: &Config) {
         let Metric(first) = config.globals.start_metric;
-        let line = self
-            .next_section("globals", &mut 0)
-            .and_then(|section| section.get("start_metric"))
-            .map_or(1, |setting| setting.line);
+        let line = self.line_in_globals("start_metric").unwrap_or(1);
         let Some(end) = first.checked_add(self.providers) else {
             let most = u32::MAX - self.providers;
             self.report.error(
@@ -236,12 +291,26 @@ impl Pair<'_, '_, '_> {
         if mark == other {
             self.taken("mark", shown);
         } else if both_match {
-            let line = self.line("mark");
-            let id = &self.other.id;
-            self.report.warning(
-                line,
-                format_args!("mark '{shown}' overlaps provider '{id}'s"),
-            );
+            self.overlaps("mark", shown);
+        }
+    }
+
+    fn overlaps(&mut self, option: &str, value: fmt::Arguments<'_>) {
+        let (line, id) = (self.line(option), &self.other.id);
+        self.report.warning(
+            line,
+            format_args!("{option} '{value}' overlaps provider '{id}'s"),
+        );
+    }
+
+    fn compare_prefixes(&mut self, config: &Config) {
+        for one in config.prefixes_of(self.read) {
+            let both = |two: Prefix| {
+                one.contains_addr(&two.address()) || two.contains_addr(&one.address())
+            };
+            if config.prefixes_of(self.other).any(both) {
+                self.overlaps("prefix", format_args!("{one}"));
+            }
         }
     }
 }

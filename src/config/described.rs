@@ -58,6 +58,8 @@ fn beside(name: &str) -> Lines {
 }
 
 /// A configuration with these lines in a section of a group, or its errors.
+///
+/// Whether an option asks for the firewall's table is left out: a default that is written does.
 fn loaded(group: &str, lines: &Lines) -> Result<Box<Config>, Vec<String>> {
     let (kind, _) = section_of(group);
     let mut text = format!("config {kind} 'it'\n");
@@ -79,8 +81,9 @@ fn loaded(group: &str, lines: &Lines) -> Result<Box<Config>, Vec<String>> {
     load(text.as_bytes(), &tables, &mut config, &mut |problem| {
         said.push(problem.message.to_string());
     })
-    .map(|_| config)
-    .map_err(|_| said)
+    .map_err(|_| said)?;
+    config.globals.firewall_asked = false;
+    Ok(config)
 }
 
 impl Described {

@@ -3,7 +3,7 @@
 
 use failover::check::CheckKind;
 use failover::check::ping::Ping;
-use failover::config::{Check, Provider, Quality, Quorum, RtTable, Timing};
+use failover::config::{Check, Connections, Provider, Quality, Quorum, RtTable, Timing};
 use failover::types::{Duration, Family, GivenDevice, PerFamily, Slot};
 
 /// One round per second, in which one answer is enough; three rounds for a verdict.
@@ -35,6 +35,8 @@ pub(crate) fn provider(id: &str, slot: u8, device: &str) -> Provider {
         network: Default::default(),
         rt_table: RtTable::Auto,
         mark: None,
+        connections: Connections::Stay,
+        masquerade: false,
         rank: u32::from(slot) + 1,
         checks: 1,
         timing: TIMING,

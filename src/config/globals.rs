@@ -1,13 +1,15 @@
 //! `config globals` → [`Globals`].
 
-use super::{Globals, LastResort, LogLevel, OnStop, Preempt, Yield};
+use super::{ForeignIpv6, Globals, LastResort, LogLevel, OnStop, Preempt, Yield};
 use crate::limits::{
     CATCH_ALL_MAX, INTERVAL_MAX, PROVIDERS_MAX, RULE_PREF, RULE_PREF_MAX, RULE_PREF_MAX_FORMER,
     RULE_PREFS,
 };
 use crate::option::section::{Given, Options};
 use crate::option::value::{self, Expected};
-use crate::types::{Duration, Metric, POLICY_TABLE_FIRST, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
+use crate::types::{
+    Duration, MarkMask, Metric, POLICY_TABLE_FIRST, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
+};
 
 /// Resolves the name of a routing table to its number.
 pub(super) type Tables<'t> = &'t dyn Fn(&str) -> Option<u32>;
@@ -65,6 +67,7 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
         &[("restore", OnStop::Restore), ("keep", OnStop::Keep)],
     );
     globals.on_stop = on_stop.or(globals.on_stop);
+    firewall(options, globals);
     let level = options.choice(
         "syslog_level",
         &[
@@ -75,6 +78,27 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
         ],
     );
     globals.syslog_level = level.or(globals.syslog_level);
+}
+
+/// What connections need beyond routes.
+fn firewall(options: &mut Options<'_, '_, '_>, globals: &mut Globals) {
+    match options.parse("mark_mask", value::mark_mask) {
+        Given::Is(mask, _) => globals.mark_mask = mask,
+        Given::Bad => globals.mark_mask = MarkMask::EMPTY, // no mark has bits of it
+        Given::Absent => {}
+    }
+    let answers = options.boolean("answers");
+    let foreign = options.choice(
+        "ipv6_foreign",
+        &[
+            ("masquerade", ForeignIpv6::Masquerade),
+            ("off", ForeignIpv6::Off),
+        ],
+    );
+    globals.firewall_asked = matches!(answers, Given::Is(true, _))
+        || matches!(foreign, Given::Is(ForeignIpv6::Masquerade, _));
+    globals.answers = answers.or(globals.answers);
+    globals.ipv6_foreign = foreign.or(globals.ipv6_foreign);
 }
 
 /// Sets an option's value, if it is given and valid. One for all values of a type.

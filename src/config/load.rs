@@ -3,7 +3,7 @@
 use heapless::String;
 
 use super::timing::{Resolver, TimingOptions};
-use super::{Config, Globals, Provider, provider};
+use super::{Config, Connections, Globals, Provider, provider};
 use crate::limits::{
     CHECKS_MAX, FILE_MAX, NAME_MAX, PATH_CHECKS_MAX, PROVIDERS_MAX, RANK_MAX, SECTIONS_MAX,
 };
@@ -38,6 +38,7 @@ pub fn load(
     config.globals = Globals::default();
     config.providers.clear();
     config.checks.clear();
+    config.clear_prefixes();
     let mut report = Report::new(report);
     let mut lost = false;
     if text.len() > FILE_MAX {
@@ -156,7 +157,10 @@ impl<'a> Loading<'a, '_> {
                 report: &mut self.report,
             };
             super::globals::read(&mut options, self.tables, &mut config.globals);
-            self.timing = Resolver::new(TimingOptions::read(&mut options));
+            let shared = TimingOptions::read(&mut options);
+            config.globals.firewall_asked |=
+                matches!(shared.connections, Given::Is(value, _) if value != Connections::Off);
+            self.timing = Resolver::new(shared);
         }
     }
 
@@ -254,9 +258,18 @@ impl<'a> Loading<'a, '_> {
         provider::read_device(&mut options, &mut read);
         provider::read_addresses(&mut options, &mut read);
         read.rt_table = provider::read_table(&mut options, self.tables, &config.globals);
-        read.mark = options.parse("mark", value::mark).or(None);
+        let ours = config.globals.mark_mask;
+        let mark = options.parse("mark", |text| value::mark(text, ours));
+        read.mark = mark.or(None);
+        read.masquerade = options.boolean("masquerade").or(false);
+        provider::read_prefixes(&mut options, read.slot, config);
         let rank = options.number("rank", 1, RANK_MAX);
-        self.read_timing(section, &mut read, config);
+        let written = self.read_timing(section, &mut read, config);
+        if read.enabled {
+            let delegated = config.prefixes_of(&read).next().is_some();
+            config.globals.firewall_asked |= written.is_some() || read.masquerade || delegated;
+            self.compare_table(&mut read, written, &config.globals);
+        }
         if let Given::Is(rank, line) = rank {
             read.rank = rank;
             self.ranked |= 1 << slot;
@@ -274,8 +287,13 @@ impl<'a> Loading<'a, '_> {
         }
     }
 
-    /// The checks, and the options of timing and verdict.
-    fn read_timing(&mut self, section: Section<'a>, read: &mut Provider, config: &Config) {
+    /// The checks, and the options that follow the profile. Returns the line that says what its connections do.
+    fn read_timing(
+        &mut self,
+        section: Section<'a>,
+        read: &mut Provider,
+        config: &Config,
+    ) -> Option<u32> {
         let mut options = Options {
             kind: "provider",
             section,
@@ -313,6 +331,9 @@ impl<'a> Loading<'a, '_> {
         }
         let own = TimingOptions::read(&mut options);
         read.timing = self.timing.resolve(&own, counts, options.report);
+        let (connections, line) = self.timing.connections(&own);
+        read.connections = connections;
+        line
     }
 
     /// Inserts a provider after those with a better rank.

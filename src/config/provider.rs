@@ -3,8 +3,8 @@
 use core::net::IpAddr;
 
 use super::globals::{Tables, table_number};
-use super::{Check, Globals, Profile, Provider, RtTable};
-use crate::limits::INTERFACES_MAX;
+use super::{Check, Config, Connections, Globals, Profile, Provider, RtTable};
+use crate::limits::{INTERFACES_MAX, PREFIXES_MAX};
 use crate::option::section::{Given, Options};
 use crate::option::value::{self, Expected};
 use crate::types::{Family, GivenDevice, Name, PerFamily, Prefix, Slot, TABLE_MAIN};
@@ -26,6 +26,8 @@ pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
         network: PerFamily { v4: None, v6: None },
         rt_table: RtTable::Auto,
         mark: None,
+        connections: Connections::Stay,
+        masquerade: false,
         rank: position,
         checks: 0,
         timing: Profile::Normal.timing(),
@@ -237,6 +239,27 @@ pub(super) fn read_table(
         },
     });
     table.or(RtTable::Auto)
+}
+
+/// `prefix`: adds each to those of all providers.
+pub(super) fn read_prefixes(options: &mut Options<'_, '_, '_>, slot: Slot, config: &mut Config) {
+    let first = config.prefixes.len();
+    options.each_word(
+        "prefix",
+        &mut |options, word, line| match value::delegated(word) {
+            Err(expected) => options.refuse("prefix", word, line, expected),
+            Ok(prefix) => {
+                let own = config.prefixes.get(first..).unwrap_or_default();
+                if own.contains(&(slot, prefix)) {
+                    options.refuse("prefix", word, line, "is given twice");
+                } else if own.len() >= PREFIXES_MAX || config.prefixes.push((slot, prefix)).is_err()
+                {
+                    let what = format_args!("prefix '{word}': expected at most {PREFIXES_MAX}");
+                    options.error(line, what);
+                }
+            }
+        },
+    );
 }
 
 /// The named checks, one bit each; `None` if a name is wrong or unknown.

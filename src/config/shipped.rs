@@ -104,7 +104,8 @@ fn with(lines: impl Fn(usize) -> bool) -> String {
     on
 }
 
-/// The configuration of a text, or its errors.
+/// The configuration of a text, or its errors. Whether an option asks for the firewall's table is left out: a default that
+/// is written does.
 fn loaded(text: &str) -> Result<Box<Config>, Vec<String>> {
     let mut config = Box::new(Config::new());
     let mut said = Vec::new();
@@ -112,6 +113,7 @@ fn loaded(text: &str) -> Result<Box<Config>, Vec<String>> {
         said.push(problem.to_string());
     });
     assert!(result.is_ok() || !said.is_empty());
+    config.globals.firewall_asked = false;
     said.is_empty().then_some(config).ok_or(said)
 }
 

@@ -1,7 +1,7 @@
 //! Timing and verdict: from a provider's options, its profile, globals' options and globals' profile, in this order.
 
 use super::quality::{QualityOptions, Thresholds};
-use super::{Profile, Quorum, Timing};
+use super::{Connections, Profile, Quorum, Timing};
 use crate::limits::{
     INTERVAL_MAX, INTERVAL_MIN, PATH_CHECKS_MAX, TIMEOUT_INTERVALS_MAX, TIMEOUT_MIN, WINDOW_MAX,
 };
@@ -49,9 +49,10 @@ static DEFAULTS: [Values<u64>; 3] = [
     values(&Profile::Metered.timing()),
 ];
 
-/// The timing options of one section.
+/// The options of one section that follow its profile.
 pub(super) struct TimingOptions {
     profile: Given<Profile>,
+    pub(super) connections: Given<Connections>,
     values: Values<Given<u64>>,
     quality: QualityOptions,
 }
@@ -59,6 +60,7 @@ pub(super) struct TimingOptions {
 impl TimingOptions {
     pub(super) const NONE: TimingOptions = TimingOptions {
         profile: Given::Absent,
+        connections: Given::Absent,
         values: [Given::Absent; 7],
         quality: QualityOptions::NONE,
     };
@@ -74,6 +76,7 @@ impl TimingOptions {
                     ("metered", Profile::Metered),
                 ],
             ),
+            connections: connections(options),
             values: [
                 options
                     .duration("interval", INTERVAL_MIN, INTERVAL_MAX, INTERVAL)
@@ -111,6 +114,25 @@ fn quorum(options: &mut Options<'_, '_, '_>) -> Given<u64> {
         _ if text == "all" => Ok(0),
         Some(number) if (1..=MOST).contains(&number) => Ok(number.into()),
         _ => Err("expected all, or a whole number from 1 to 8"),
+    })
+}
+
+/// What connections do when another provider leads.
+fn connections(options: &mut Options<'_, '_, '_>) -> Given<Connections> {
+    const LEAST: Duration = Duration::from_secs(1);
+    let shared = options.kind == "globals";
+    options.parse("connections", |text| match text {
+        "stay" => Ok(Connections::Stay),
+        "follow" => Ok(Connections::Follow),
+        "off" if shared => Ok(Connections::Off),
+        "off" => {
+            Err("off is for all providers, in globals: expected stay, follow or a duration, as 10m")
+        }
+        _ => match crate::option::value::duration(text) {
+            Ok(time) if (LEAST..=INTERVAL_MAX).contains(&time) => Ok(Connections::AtMost(time)),
+            Ok(_) => Err("expected 1s to 24h"),
+            Err(_) => Err("expected stay, follow or a duration, as 10m"),
+        },
     })
 }
 
@@ -200,6 +222,24 @@ impl Resolver {
                 report,
             ),
         }
+    }
+
+    /// What a provider's connections do; and the line that says so, unless a profile does.
+    pub(super) fn connections(&self, own: &TimingOptions) -> (Connections, Option<u32>) {
+        if let Given::Is(off @ Connections::Off, _) = self.shared.connections {
+            return (off, None);
+        }
+        for options in [own, &self.shared] {
+            match (options.connections, options.profile) {
+                (Given::Is(value, line), _) => return (value, Some(line)),
+                (Given::Absent, Given::Is(Profile::Metered, _)) => {
+                    return (Connections::Follow, None);
+                }
+                (Given::Absent, Given::Absent) => {}
+                _ => break,
+            }
+        }
+        (Connections::Stay, None)
     }
 
     fn pick(&self, own: &TimingOptions, place: Place) -> Picked {

@@ -19,7 +19,7 @@ use crate::linux::process::hooks::{Announcement, Hooks};
 use crate::linux::process::ubus::Interfaces;
 use crate::text::text;
 use crate::types::{
-    Cause, Family, Instant, Name, PathId, PerFamily, Slot, State, Verdict, soonest,
+    Cause, Family, Instant, Kind, Name, PathId, PerFamily, Slot, State, Verdict, soonest,
 };
 use crate::wire::control::Text;
 use crate::wire::decimal::Decimal;
@@ -49,6 +49,8 @@ struct Facts<'a> {
     snapshot: Snapshot<'a>,
     routes: &'a RouteSync<'a>,
     interfaces: &'a Interfaces,
+    /// How many connections were handed over by the last swap; none where they are not marked.
+    connections: PerFamily<Option<u32>>,
 }
 
 /// One transition; a field that does not apply is empty. The environment has the same names, in capitals.
@@ -64,6 +66,7 @@ struct Transition<'a> {
     reason: Text,
     loss: &'a str,
     rtt: &'a str,
+    connections: &'a str,
 }
 
 impl Heard {
@@ -152,11 +155,15 @@ impl<'m> Announcer<'m> {
         routes: &RouteSync<'_>,
         interfaces: &Interfaces,
     ) {
-        while cx.hooks_due && self.hooks.are_idle() {
+        while cx.hooks_due && self.hooks.are_idle() && !cx.handing_over {
             let facts = Facts {
                 snapshot: Snapshot::of(cx.engine, routes, now()),
                 routes,
                 interfaces,
+                connections: PerFamily {
+                    v4: routes.marks.v4.map(|_| cx.handed_over.v4),
+                    v6: routes.marks.v6.map(|_| cx.handed_over.v6),
+                },
             };
             let Some(announcement) = self.heard.next_announcement(&facts) else {
                 cx.hooks_due = false;
@@ -184,6 +191,9 @@ fn write(entry: &Entry) {
     let provider = entry.subject.provider.as_deref().unwrap_or("failover");
     let family = entry.subject.family.map_or("", Family::name);
     let blank = if family.is_empty() { "" } else { " " };
+    if *kind == Kind::HandedOver {
+        return log::log!(level, "{provider}{blank}{family}: {cause}{repeats}");
+    }
     log::log!(level, "{provider}{blank}{family}: {kind}: {cause}{repeats}");
 }
 
@@ -229,8 +239,10 @@ impl Heard {
             None => facts.snapshot.lead_cause(family),
         };
         let about = facts.about(path, family, cause);
+        let connections = facts.connections[family].map(|count| count.to_string());
         Some(announcement(&Transition {
             action: "swap",
+            connections: connections.as_deref().unwrap_or_default(),
             device: manual.map_or(about.device, |default| &default.device),
             old: facts.id(old),
             new: facts.id(leader),
@@ -322,6 +334,7 @@ fn announcement(transition: &Transition<'_>) -> Announcement {
         ("REASON", &transition.reason),
         ("LOSS", transition.loss),
         ("RTT", transition.rtt),
+        ("CONNECTIONS", transition.connections),
     ];
     let json = serde_json_core::to_string::<_, 1024>(transition);
     Announcement {

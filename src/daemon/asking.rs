@@ -232,7 +232,12 @@ impl Asking {
     }
 
     /// The warnings that follow from the kernel's answers.
-    pub(super) fn warn(&self, snapshot: &Snapshot<'_>, warnings: &mut Warnings) {
+    pub(super) fn warn(
+        &self,
+        snapshot: &Snapshot<'_>,
+        keeps_connections: bool,
+        warnings: &mut Warnings,
+    ) {
         for family in Family::ALL {
             self.warn_of_diversion(family, snapshot, warnings);
         }
@@ -249,7 +254,13 @@ impl Asking {
             };
             let observed = self.ways_back.get(usize::from(place));
             let detour = observed.and_then(|observed| observed.detour.as_ref());
-            warn_of_filter(warnings, provider, &uplink.device, detour);
+            warn_of_filter(
+                warnings,
+                provider,
+                &uplink.device,
+                detour,
+                keeps_connections,
+            );
         }
     }
 
@@ -323,6 +334,7 @@ fn warn_of_filter(
     provider: &Provider,
     device: &str,
     detour: Option<&Detour>,
+    keeps_connections: bool,
 ) {
     let Some(filter @ (1 | 2)) = sysctl::rp_filter(device) else {
         return;
@@ -352,15 +364,25 @@ fn warn_of_filter(
             );
             warnings.add_with_command("rp-filter", id, what, format_args!("{loose}"));
         }
-        None if filter == 1
-            && provider.mark.is_some()
-            && sysctl::src_valid_mark(device) == Some(false) =>
-        {
-            let what = format_args!(
-                "strict rp_filter on {device} drops the replies to hosts whose traffic is marked (unless replies are marked \
-                 again, and src_valid_mark is 1)"
-            );
-            warnings.add_with_command("src-valid-mark", id, what, format_args!("{loose}"));
+        None if filter == 1 && sysctl::src_valid_mark(device) == Some(false) => {
+            if provider.mark.is_some() {
+                let what = format_args!(
+                    "strict rp_filter on {device} drops the replies to hosts whose traffic is marked (unless replies are \
+                     marked again, and src_valid_mark is 1)"
+                );
+                warnings.add_with_command("src-valid-mark", id, what, format_args!("{loose}"));
+            } else if keeps_connections {
+                let what = format_args!(
+                    "strict rp_filter on {device} drops replies to marked packets: connections do not stay with it, and \
+                     inbound ones are not answered by it while another leads"
+                );
+                let cure = sysctl::Cure {
+                    device,
+                    value: 1,
+                    option: "src_valid_mark",
+                };
+                warnings.add_with_command("src-valid-mark", id, what, format_args!("{cure}"));
+            }
         }
         _ => {}
     }

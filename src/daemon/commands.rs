@@ -29,6 +29,7 @@ impl Daemon<'_> {
                     self.probing.reap(&mut self.cx);
                     self.hear_netifd();
                     self.announcer.reap(&mut self.cx);
+                    self.firewall.reap(&mut self.cx, now());
                 }
             }
         }
@@ -60,6 +61,7 @@ impl Daemon<'_> {
             Request::Status => {
                 // No event tells that what a warning is about was mended.
                 cx.warnings_due = true;
+                self.firewall.look_again();
                 Ok(())
             }
             Request::Log | Request::Explain(None) => Ok(()),

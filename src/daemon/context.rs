@@ -18,12 +18,20 @@ pub(super) struct Context<'m> {
     pub(super) poller: Poller,
     /// A plan or an uplink has changed: the kernel's routes must be set.
     pub(super) planned: PerFamily<bool>,
+    /// The order of providers has changed, or what becomes of their connections.
+    pub(super) ranked: bool,
+    /// The device of an uplink may be another.
+    pub(super) devices_due: bool,
     /// Something that warnings depend on has changed.
     pub(super) warnings_due: bool,
     /// Providers whose answers in IPv4 come in by another's device.
     pub(super) strayed: Strayed,
     /// There may be a transition that hooks were not told.
     pub(super) hooks_due: bool,
+    /// More connections are about to be handed over: hooks hear of a swap afterwards.
+    pub(super) handing_over: bool,
+    /// How many were handed over since the last swap.
+    pub(super) handed_over: PerFamily<u32>,
     /// The saved state must be written.
     pub(super) save_due: bool,
 }
@@ -44,9 +52,13 @@ impl<'m> Context<'m> {
             engine,
             poller: Poller::new()?,
             planned: PerFamily { v4: true, v6: true },
+            ranked: true,
+            devices_due: true,
             warnings_due: true,
             strayed: Strayed::default(),
             hooks_due: true,
+            handing_over: false,
+            handed_over: PerFamily::default(),
             save_due: true,
         })
     }
@@ -99,7 +111,10 @@ impl<'m> Context<'m> {
                         afresh,
                     })
                 }
-                Action::Routes(family) => self.planned[family] = true,
+                Action::Routes(family) => {
+                    self.planned[family] = true;
+                    self.ranked = true;
+                }
                 Action::Save => {
                     self.save_due = true;
                     self.hooks_due = true;
@@ -113,6 +128,7 @@ impl<'m> Context<'m> {
 
     /// The routes of both families must be set anew.
     pub(super) fn plan_all(&mut self) {
+        self.ranked = true;
         for family in Family::ALL {
             self.planned[family] = true;
         }

@@ -29,6 +29,7 @@ impl Daemon<'_> {
         let Daemon {
             cx,
             routes,
+            firewall,
             probing,
             netifd,
             control,
@@ -60,6 +61,7 @@ impl Daemon<'_> {
 
         // 3. Drop the data of providers and checks that the candidate does not have, while both can be compared.
         routes.forget_changed(running, candidate);
+        firewall.reload(running, candidate);
         probing.forget_changed(running, candidate);
         control.drop_half_told();
 

@@ -33,8 +33,8 @@ use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::objects::{Change, RuleVerdict};
 use crate::routing::uplink::Uplink;
 use crate::types::{
-    Cause, Duration, Family, Fault, Instant, Kind, Metric, PathId, PerFamily, TABLE_DEFAULT,
-    TABLE_LOCAL, TABLE_MAIN, soonest,
+    Cause, Duration, Family, Fault, Instant, Kind, MarkMask, Metric, PathId, PerFamily,
+    TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN, soonest,
 };
 use attempt::{Attempt, Outcome};
 use family_sync::{Basis, FamilySync};
@@ -61,7 +61,12 @@ pub(super) struct RouteSync<'m> {
     wanted: &'m mut Wanted,
     pub(super) requests: Requests,
     pub(super) events: Events,
+    pub(super) delegations: u32,
     families: PerFamily<FamilySync>,
+    /// The marks of connections, in a family where the firewall table sets them, or is about to.
+    pub(super) marks: PerFamily<Option<MarkMask>>,
+    /// See [`Situation::handed_over`].
+    pub(super) handed_over: PerFamily<u64>,
     /// Changes in the kernel that are not reported to the engine yet.
     news: Kinds,
     /// The routes of packets may have changed: the kernel must be asked again.
@@ -141,7 +146,10 @@ impl<'m> RouteSync<'m> {
             wanted,
             requests: Requests::open()?,
             events: Events::open()?,
+            delegations: 0,
             families: PerFamily::default(),
+            marks: PerFamily::default(),
+            handed_over: PerFamily::default(),
             news: Kinds::NONE,
             has_changed: true,
             own_targets: 0,
@@ -163,6 +171,25 @@ impl<'m> RouteSync<'m> {
         self.choose_tables(engine);
         self.found_gaps(now());
         Ok(())
+    }
+
+    /// Sets whether the firewall table marks the connections of a family, and by what. The rules for them follow at the next
+    /// synchronization.
+    pub(super) fn set_marks(
+        &mut self,
+        family: Family,
+        marks: Option<MarkMask>,
+        cx: &mut Context<'_>,
+    ) {
+        cx.planned[family] |= self.marks[family] != marks;
+        self.marks[family] = marks;
+    }
+
+    /// Sets, by slot and bit by bit, which connections no longer stay with their provider although it is usable. The rules
+    /// for them follow at the next synchronization.
+    pub(super) fn set_handed_over(&mut self, family: Family, slots: u64, cx: &mut Context<'_>) {
+        cx.planned[family] |= self.handed_over[family] != slots;
+        self.handed_over[family] = slots;
     }
 
     /// Gives each provider its policy table, among the free ones.
@@ -337,6 +364,8 @@ impl<'m> RouteSync<'m> {
             routes: self.mirror.routes(),
             rules: self.mirror.rules(),
             yields: self.yields(family),
+            marks: self.marks[family],
+            handed_over: self.handed_over[family],
         });
         self.laid_out[family].note(self.wanted, family, config.globals.table);
         let basis = self.basis(config.globals.table);
@@ -398,6 +427,17 @@ impl<'m> RouteSync<'m> {
             None if planned || before.is_some() => cx.tell(Event::RoutesApplied(family), now),
             _ => {}
         }
+    }
+
+    pub(super) fn delegated(&self) -> &crate::routing::delegated::Delegated {
+        static NONE: crate::routing::delegated::Delegated =
+            crate::routing::delegated::Delegated::new();
+        &NONE
+    }
+
+    /// Whether the wanted routes and rules of a family are set, except for what the kernel refuses.
+    pub(super) fn are_set(&self, family: Family, cx: &Context<'_>) -> bool {
+        !cx.planned[family] && !self.families[family].unfinished
     }
 
     /// When a change is tried again, or the kernel is dumped again.

@@ -181,6 +181,7 @@ impl<'a> Snapshot<'a> {
             pinned: self.pinned().cloned(),
             pinned_ms: self.done_ms(self.pinned(), Kind::Pinned),
             table: globals.table,
+            mark_mask: 0,
             active: Active {
                 ipv4: lead(Family::V4),
                 ipv6: lead(Family::V6),
@@ -284,6 +285,7 @@ impl<'a> Snapshot<'a> {
         };
         ProviderHead {
             id: provider.id.clone(),
+            slot,
             rank,
             state,
             disabled,

@@ -11,6 +11,7 @@ use super::announcer::Announcer;
 use super::asking::Asking;
 use super::context::Context;
 use super::control::Control;
+use super::firewall::Firewall;
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
@@ -28,6 +29,7 @@ use crate::linux::file::config_file;
 use crate::linux::file::error::FileError;
 use crate::linux::file::lock::{Lock, NotLocked};
 use crate::linux::file::saved_state::{self, Loaded};
+use crate::linux::netfilter::Netfilter;
 use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
 use crate::linux::signals::Signals;
@@ -150,6 +152,7 @@ fn live(
             &mut memory.wanted,
         )
         .map_err(unavailable)?,
+        firewall: Firewall::new(&mut memory.firewall, &mut memory.handovers),
         asking: Asking::default(),
         probing: Probing::new(&mut memory.prober),
         netifd: NetifdWatch {
@@ -210,6 +213,7 @@ fn remove_leavings(mirror: &mut Mirror) -> Result<(), Failure> {
     let mut requests = Requests::open().map_err(unavailable)?;
     requests.dump(mirror, Kinds::ALL).map_err(unavailable)?;
     remove_ours(&mut requests, mirror);
+    let _ = Netfilter::new().delete_table(); // where the kernel has such
     Ok(())
 }
 
@@ -246,6 +250,7 @@ impl Daemon<'_> {
         let Daemon {
             cx,
             routes,
+            firewall,
             probing,
             netifd,
             pin,
@@ -253,6 +258,7 @@ impl Daemon<'_> {
         } = self;
         let begun = routes.begin(cx.engine, netifd.interfaces);
         begun.map_err(unavailable)?;
+        firewall.begin(cx, routes, now());
         probing.fit(cx.engine);
         pin.obey(cx);
         netifd.follow(cx, now());
@@ -279,6 +285,7 @@ impl Daemon<'_> {
         if on_stop == OnStop::Restore {
             self.routes.remove_routes();
         }
+        self.firewall.stop(on_stop == OnStop::Restore);
         let engine = &mut self.cx.engine;
         engine.note(now(), None, None, Kind::Stopped, Cause::Cleanly);
         self.cx.save_due = true;

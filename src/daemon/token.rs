@@ -24,6 +24,10 @@ pub(super) enum Token {
     Netifd,
     /// a file of the state directory was deleted
     StateDir,
+    /// a table of nftables was deleted
+    Table,
+    /// `nft` takes more of the text
+    Nft,
 }
 
 impl Token {
@@ -42,6 +46,8 @@ impl Token {
             Token::Probe(Source::Session(Serial(number))) => (8, number as usize),
             Token::NetnsLock => (9, 0),
             Token::StateDir => (10, 0),
+            Token::Table => (11, 0),
+            Token::Nft => (12, 0),
         };
         index as u64 * Token::KINDS + kind
     }
@@ -60,6 +66,8 @@ impl Token {
             8 => Token::Probe(Source::Session(Serial(u32::try_from(index).ok()?))),
             9 => Token::NetnsLock,
             10 => Token::StateDir,
+            11 => Token::Table,
+            12 => Token::Nft,
             _ => return None,
         })
     }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::asking::Asking;
+use super::firewall::Firewall;
 use super::flux::{self, Strayed};
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
@@ -63,6 +64,7 @@ pub(super) struct Sources<'a> {
     pub(super) probing: &'a Probing<'a>,
     pub(super) netifd: &'a NetifdWatch<'a>,
     pub(super) pin: &'a Pin,
+    pub(super) firewall: &'a Firewall<'a>,
     pub(super) strayed: Strayed,
 }
 
@@ -176,6 +178,7 @@ impl Warnings {
             probing,
             netifd,
             pin,
+            firewall,
             strayed,
         } = *sources;
         let config = core::mem::take(&mut self.config);
@@ -202,7 +205,8 @@ impl Warnings {
         }
         self.warn_of_own_targets(snapshot.engine.config(), routes.own_targets);
         // First those of few: another program's rules may be many.
-        asking.warn(&snapshot, self);
+        firewall.warn(self);
+        asking.warn(&snapshot, firewall.is_in_force(Family::V4), self);
         flux::warn(&snapshot, strayed, self);
         for family in Family::ALL {
             self.warn_of_family(family, &snapshot);

@@ -135,6 +135,7 @@ impl Plan {
 pub struct RankedPath {
     /// the provider of the route
     pub slot: Slot,
-    /// whether marked traffic is steered to it: its path is neither offline nor waiting
-    pub steered: bool,
+    /// whether it carries what chooses it, its connections and marked traffic: it is online, pinned, or was never judged;
+    /// not while it is offline, waiting, disabled, or another is pinned, nor when it comes back before its new verdict
+    pub usable: bool,
 }

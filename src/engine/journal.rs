@@ -55,10 +55,10 @@ impl Entry {
         self.kind == Kind::Overridden || matches!(self.cause, Cause::ManualGone(..))
     }
 
-    /// Whether both are about the same: a path's state, the leader of a family, or its manual default.
+    /// Whether both are about the same: a path's state or connections, the leader of a family, or its manual default.
     fn is_akin(&self, other: &Entry) -> bool {
         let same_thing = match (self.kind, other.kind) {
-            (Kind::State { .. }, Kind::State { .. }) => {
+            (Kind::State { .. }, Kind::State { .. }) | (Kind::HandedOver, Kind::HandedOver) => {
                 self.subject.provider == other.subject.provider
             }
             (of, with) if of.is_of_traffic() && with.is_of_traffic() => {
@@ -69,10 +69,11 @@ impl Entry {
         same_thing && self.subject.family == other.subject.family
     }
 
-    /// Whether both are the same transition. Of judged rounds, the details may differ.
+    /// Whether both are the same transition. Of judged rounds and of connections, the details may differ.
     fn repeats(&self, other: &Entry) -> bool {
         let same_cause = match (&self.cause, &other.cause) {
-            (Cause::Judged(_), Cause::Judged(_)) => true,
+            (Cause::Judged(_), Cause::Judged(_))
+            | (Cause::Connections(..), Cause::Connections(..)) => true,
             (of, with) => of == with,
         };
         same_cause && self.kind == other.kind && self.subject == other.subject

@@ -32,6 +32,8 @@ pub struct Path {
     /// Half an interval after the last round. The next one begins no earlier, whatever its uplink or the user does.
     not_before: Instant,
     renewal: Renewal,
+    /// its uplink was down, or it was frozen, and it is not judged anew; of no meaning with a verdict
+    comes_back: bool,
     /// rounds for which it is still believed that answers arrive, but are dropped on this machine
     cut_off: u8,
 }
@@ -49,6 +51,7 @@ impl Path {
             phase: Duration::ZERO,
             not_before: Instant::ZERO,
             renewal: Renewal::NEW,
+            comes_back: false,
             cut_off: 0,
         }
     }
@@ -64,7 +67,7 @@ impl Path {
     pub(crate) fn forget_provider(&mut self) {
         self.forget_rounds();
         self.terms = None;
-        self.state.forget_verdict();
+        self.forget_verdict();
         self.unreachable = None;
     }
 
@@ -102,6 +105,17 @@ impl Path {
     /// The verdict of its rounds so far.
     pub fn verdict(&self) -> Verdict {
         self.state.verdict()
+    }
+
+    /// Whether it can carry what chooses it: connections that began by it, and marked traffic. What comes back must be
+    /// judged first.
+    pub fn is_usable(&self) -> bool {
+        match (self.waiting(), self.duty(), self.verdict()) {
+            (Some(_), ..) | (_, Duty::Frozen, _) => false,
+            (_, Duty::Pinned, _) => true,
+            (_, Duty::Checked, Verdict::Fresh) => !self.comes_back,
+            (_, Duty::Checked, verdict) => verdict == Verdict::Online,
+        }
     }
 
     /// Whether the configuration has this path.
@@ -154,11 +168,13 @@ impl Path {
 
     /// Restores the duty of a former run. Call it only before the driver has reported the uplink: no round begins yet.
     pub(crate) fn restore_duty(&mut self, duty: Duty) {
+        self.comes_back = self.duty() == Duty::Frozen;
         self.state.set_duty(duty, Instant::ZERO);
     }
 
     /// Drops its verdict: it is presumed good.
     pub(crate) fn forget_verdict(&mut self) {
+        self.comes_back = false;
         self.state.forget_verdict();
     }
 
@@ -168,7 +184,7 @@ impl Path {
             if self.waiting().is_none() {
                 // Former rounds say nothing about the uplink when it comes back.
                 self.rounds.clear();
-                self.cut_off = 0;
+                (self.cut_off, self.comes_back) = (0, true);
             }
             return self.state.lose_uplink(why, routable);
         }
@@ -188,6 +204,7 @@ impl Path {
         if self.duty() == Duty::Checked {
             self.rounds.abandon();
         }
+        self.comes_back = self.duty() == Duty::Frozen && self.is_uplink_known();
         self.state
             .set_duty(duty, self.first_round_at(now, self.soon()));
         // A path without checks is online at once.

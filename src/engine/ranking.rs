@@ -43,6 +43,8 @@ impl Class {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
     pub(crate) class: Class,
+    /// see [`RankedPath::usable`]
+    pub(crate) usable: bool,
     /// since when it is in this class
     pub(crate) since: Instant,
     /// whether it leads now
@@ -63,8 +65,10 @@ impl Candidate {
             (_, None, Verdict::Returning) => Class::Returning,
             (_, None, Verdict::Offline) => Class::Offline,
         };
+        let pinned = path.duty() == Duty::Pinned;
         Candidate {
             class,
+            usable: path.is_usable() && (pinned || !disabled),
             since: path.since,
             leads,
         }
@@ -164,11 +168,8 @@ pub(crate) fn plan(
     let mut plan = Plan::new();
     let mut push = |place: usize| {
         if let (Some(&slot), Some(candidate)) = (slots.get(place), candidates.get(place)) {
-            let steered = !matches!(
-                candidate.class,
-                Class::Spare | Class::Offline | Class::Waiting | Class::Disabled
-            );
-            let pushed = plan.order.push(RankedPath { slot, steered });
+            let usable = candidate.usable;
+            let pushed = plan.order.push(RankedPath { slot, usable });
             debug_assert!(pushed.is_ok(), "one per provider");
         }
     };
@@ -205,6 +206,7 @@ mod tests {
             .enumerate()
             .map(|(i, &class)| Candidate {
                 class,
+                usable: class.healthy(),
                 since: Instant::ZERO,
                 leads: current == Some(i),
             })
@@ -292,6 +294,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let at = |since, leads| Candidate {
             class: Online,
+            usable: true,
             since: Instant::from_secs(since),
             leads,
         };

@@ -61,7 +61,7 @@ const CARRIED: [(&str, &str); 4] = [
 /// The others, one per line: the kind of section, the option, a value with which nothing is lost (`=`: that of
 /// `interval`; `-`: none), and what to do instead.
 const LOST: &str = "\
-globals mmx_mask - no packet is marked here: nothing to do
+globals mmx_mask - `option mark_mask` of globals has our marks, which are others: nothing to do
 globals logging 0 no packet is logged here: let the firewall log it
 globals loglevel - `option syslog_level` of globals says what the daemon logs
 globals rt_table_lookup - specific routes of table main always win; for another table: \
@@ -73,8 +73,8 @@ interface count 1 a round asks each check once: a larger `down` makes up for sin
 interface recovery_interval = rounds are equally far apart here: coming back takes `up` of them
 interface keep_failure_interval 0 rounds are equally far apart here: coming back takes `up` of them
 interface initial_state online who is not judged yet comes behind those that are online: nothing to do
-interface flush_conntrack never masqueraded connections move by themselves; a script in \
-    /etc/hotplug.d/failover may flush others when ACTION is swap
+interface flush_conntrack never connections are handed over when their provider fails; at its return, too, with \
+    `option connections 'follow'`
 ";
 const FEWER: &str = "there are fewer targets: here all of them must answer";
 const ONLY_PINGS: &str = "only pings are measured there: left out";

@@ -629,7 +629,7 @@ fn what_has_no_counterpart_is_told_with_its_line() {
         (13, "name 'a b': expected letters"),
         (
             16,
-            "mmx_mask '0x3F00' of globals 'globals': no packet is marked",
+            "mmx_mask '0x3F00' of globals 'globals': `option mark_mask`",
         ),
     ] {
         assert!(

@@ -14,6 +14,7 @@ use serde::{Serialize, Serializer};
 
 use crate::limits::FRAME_MAX;
 use crate::linux::control::SOCKET;
+use crate::types::Family;
 use crate::wire::control::{Entry, Reply, Request, Text, Warning};
 use crate::wire::frame::{self, FrameError};
 use crate::wire::snapshot::{self, Header, ProviderHead};
@@ -49,17 +50,49 @@ pub struct Provider {
     pub head: ProviderHead,
     /// one per managed family
     pub paths: Vec<snapshot::Path>,
+    /// how many connections are its own, if they were counted
+    pub connections: Option<Connections>,
+}
+
+/// How many connections are a provider's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Connections {
+    pub ipv4: u32,
+    pub ipv6: u32,
+}
+
+impl Connections {
+    /// Those of one family.
+    pub fn of(&self, family: Family) -> u32 {
+        match family {
+            Family::V4 => self.ipv4,
+            Family::V6 => self.ipv6,
+        }
+    }
+
+    /// There is one more.
+    pub fn add(&mut self, family: Family) {
+        match family {
+            Family::V4 => self.ipv4 += 1,
+            Family::V6 => self.ipv6 += 1,
+        }
+    }
 }
 
 /// Under the names that `status --json` has.
 impl Serialize for Provider {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let head = &self.head;
-        let mut fields = serializer.serialize_struct("Provider", 5)?;
+        let mut fields = serializer.serialize_struct("Provider", 6)?;
         fields.serialize_field("id", &head.id)?;
         fields.serialize_field("rank", &head.rank)?;
         fields.serialize_field("state", head.state.name())?;
         fields.serialize_field("disabled", &head.disabled)?;
+        match &self.connections {
+            Some(connections) => fields.serialize_field("connections", connections)?,
+            None => fields.skip_field("connections")?,
+        }
         fields.serialize_field("paths", self.paths.as_slice())?;
         fields.end()
     }
@@ -163,6 +196,7 @@ impl Answer {
             Reply::Provider(head) => self.providers.push(Provider {
                 head,
                 paths: Vec::new(),
+                connections: None,
             }),
             Reply::Path(path) => {
                 if let Some(provider) = self.providers.last_mut() {

@@ -21,7 +21,7 @@ pub fn fault(errno: Errno) -> Fault {
         Errno::ETIMEDOUT => Fault::TimedOut,
         Errno::EINVAL => Fault::InvalidArgument,
         Errno::EEXIST => Fault::Exists,
-        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT => Fault::NotSupported,
+        Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT => Fault::NotSupported,
         other => Fault::Errno(other as i32),
     }
 }

@@ -9,6 +9,7 @@
 //! | [`requests`] | makes changes; dumps a kind of object into the mirror |
 //! | `ask` | asks by which route packets would leave |
 //! | [`events`] | reads the kernel's events into the mirror |
+//! | `exchange` | sends one request, and reads its answers |
 //! | `socket` | the socket; datagrams → messages |
 //! | `prefilter` | selects the messages that concern us, before they are decoded |
 //! | `attribute` | values ↔ the bytes of attributes |
@@ -16,13 +17,14 @@
 //! | `encode` | [`crate::routing::objects::Change`] → message |
 
 mod ask;
-mod attribute;
+pub(super) mod attribute;
 mod decode;
 mod encode;
 pub mod events;
+pub(super) mod exchange;
 mod prefilter;
 pub mod requests;
-mod socket;
+pub(super) mod socket;
 
 pub use events::{Drained, Events};
 pub use requests::Requests;

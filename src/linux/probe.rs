@@ -13,7 +13,7 @@
 //! | `bpf` | the socket filters: only replies to our probes wake the process |
 
 mod arrivals;
-mod bpf;
+pub(super) mod bpf;
 pub mod exec;
 pub mod icmp;
 pub mod packet;

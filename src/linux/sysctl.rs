@@ -1,6 +1,7 @@
-//! The kernel settings that hinder probes and marked traffic: reading them, and the command that changes them.
+//! The kernel settings that hinder probes and marked traffic: reading them, and the command that changes them. And whether
+//! packets are forwarded.
 //!
-//! All are per device under `net.ipv4.conf` (Documentation/networking/ip-sysctl.rst). Some are combined with `all`.
+//! Those are per device under `net.ipv4.conf` (Documentation/networking/ip-sysctl.rst). Some are combined with `all`.
 
 use std::fmt;
 
@@ -8,6 +9,7 @@ use heapless::String;
 
 use super::file::open::read_text;
 use crate::text::text;
+use crate::types::Family;
 
 /// Longer than a path with any name of a device and an option.
 const PATH_MAX: usize = 80;
@@ -29,6 +31,15 @@ pub fn src_valid_mark(device: &str) -> Option<bool> {
 pub fn answers_for_others(device: &str) -> bool {
     let is_on = |option| either(device, option) == Some(false);
     is_on("arp_ignore") && is_on("arp_filter")
+}
+
+/// Whether the kernel forwards packets of a family.
+pub fn forwards(family: Family) -> bool {
+    let path = match family {
+        Family::V4 => "/proc/sys/net/ipv4/ip_forward",
+        Family::V6 => "/proc/sys/net/ipv6/conf/all/forwarding",
+    };
+    read_text(path, &mut [0; 8]).is_some_and(|value| value != "0")
 }
 
 fn either(device: &str, option: &str) -> Option<bool> {

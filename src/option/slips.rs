@@ -22,7 +22,14 @@ pub(crate) enum Slip {
 /// Options with a value that may have several lines: a script, or a text of a page.
 const MANY_LINES: [&str; 2] = ["command", "expect_body"];
 /// Options with several values that never contain a comma.
-const MANY_VALUES: [&str; 5] = ["interface", "address", "gateway", "network", "check"];
+const MANY_VALUES: [&str; 6] = [
+    "interface",
+    "address",
+    "gateway",
+    "network",
+    "prefix",
+    "check",
+];
 
 impl Slip {
     /// The slip in the value of an option, if there is one.

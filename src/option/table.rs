@@ -51,6 +51,11 @@ options! {
             "when a better provider recovers: return to it at once (`yes`), never (`no`), or once it has been online for a duration";
         "on_stop": &[Word("restore"), Word("keep")], Is("restore"),
             "what a clean stop leaves: `restore` removes our routes and rules, `keep` leaves them";
+        "answers": BOOLEAN, Is("1"), "inbound connections are answered by the provider they came by";
+        "ipv6_foreign": &[Word("masquerade"), Word("off")], Is("masquerade"),
+            "what happens to packets of the LAN that leave by a provider, but have an IPv6 address from another one's prefix: `masquerade`, or `off`: nothing";
+        "mark_mask": &[Text("a mask", "0x3fc0")], Is("0xff000000"),
+            "the bits of firewall marks that are ours: two or more, without a gap";
         "state_dir": PATH, Is("/var/run/failover"), "the control socket, the lock and the saved state";
         "control_group": &[Text("a group", "monitor"), Text("its number", "1000")], Nothing,
             "a group, by name or number, whose members may ask for `status`, `explain` and `log`, and nothing else";
@@ -74,7 +79,11 @@ options! {
         "rt_table": &[Word("auto"), Word("none"), Positive, Text("a name", "isp1")], Is("auto"),
             "its policy table: a number or name; `auto`: 17601 and those that follow; `none`: no table";
         "mark": &[Text("a mark", "0x10"), Text("a mark and a mask", "0x10/0xff")], Nothing,
-            "a firewall mark: marked traffic leaves by this provider, unless its path is offline or waiting, or it is disabled";
+            "a firewall mark: marked traffic leaves by this provider while its path is usable";
+        "prefix": &[Text("a list of IPv6 prefixes", "2001:db8:1::/56 2001:db8:2::/60")], AsTold("learned"),
+            "the prefixes that it delegates to the LAN";
+        "masquerade": BOOLEAN, Is("0"),
+            "with `1`, IPv4 that is not the router's own is masqueraded when it leaves by this provider";
         "rank": &[Number(1, 65535)], AsTold("its position"), "its place in the order of preference; the lowest is best";
         "check": &[Word("all"), Text("a list of names", "extra0 extra1")], Is("all"),
             "the names of the checks that are made through it";
@@ -88,6 +97,8 @@ options! {
         "window": &[Number(1, 64)], PerProfile("50", "50", "50"), "rounds remembered";
         "max_failed": &[Number(0, 64)], AsTold("window"), "more failed rounds than this in the window: offline";
         "quorum": &[Number(1, 8), Word("all")], PerProfile("1", "1", "1"), "checks that must answer in a round";
+        "connections": &[Word("stay"), Word("follow"), Span("1s", "24h"), Word("off")], PerProfile("stay", "stay", "follow"),
+            "what a provider's connections do when another leads while it is still usable: `stay` until they end, stay for a duration at most, or `follow`: they are handed over at once";
     }
     QUALITY {
         "max_loss": &[Word("none"), Percent(2, 99)], Is("none"), "a higher percentage of lost probes: offline";

@@ -3,7 +3,9 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 use crate::limits::{FILE_PATH_MAX, NAME_MAX};
-use crate::types::{Duration, Family, FilePath, GivenDevice, Mark, Name, Prefix, network_of};
+use crate::types::{
+    Duration, Family, FilePath, GivenDevice, Mark, MarkMask, Name, Prefix, network_of,
+};
 
 /// A value, or the text of what is expected.
 pub type Expected<T> = Result<T, &'static str>;
@@ -108,6 +110,18 @@ pub(crate) fn network(text: &str) -> Expected<Prefix> {
     masked(base, length)
 }
 
+/// A prefix that is delegated: `2001:db8:1::/56`. Bits after it are cleared.
+pub(crate) fn delegated(text: &str) -> Expected<Prefix> {
+    const DELEGATED: &str = "expected an IPv6 prefix of the LAN's addresses, as 2001:db8:1::/56";
+    match network(text) {
+        Ok(prefix) if family_of(prefix) == Family::V6 => match prefix.address().into() {
+            IpAddr::V6(address) if !address.is_unicast_link_local() => Ok(prefix),
+            _ => Err(DELEGATED),
+        },
+        _ => Err(DELEGATED),
+    }
+}
+
 fn masked(address: IpAddr, length: &str) -> Expected<Prefix> {
     let (bits, expected) = match address {
         IpAddr::V4(_) => (32, "expected a prefix length from 1 to 32"),
@@ -198,21 +212,33 @@ pub(crate) fn file(text: &str) -> Expected<FilePath> {
 
 const MARK: &str = "expected a firewall mark, as 0x10/0xff or 0x10";
 
-/// `0x10/0xff`, or `0x10` with all bits compared; `none`.
-pub(crate) fn mark(text: &str) -> Expected<Option<Mark>> {
+/// `0x10/0xff`, or `0x10` with all bits compared but ours; `none`.
+pub(crate) fn mark(text: &str, ours: MarkMask) -> Expected<Option<Mark>> {
     if text == "none" {
         return Ok(None);
     }
     let (value, mask) = match text.split_once('/') {
         Some((value, mask)) => (mark_number(value)?, mark_number(mask)?),
-        None => (mark_number(text)?, u32::MAX),
+        None => {
+            let value = mark_number(text)?;
+            (value, value | ours.others())
+        }
     };
     match () {
         () if mask == 0 => Err("a mask of 0 would match every packet"),
         () if value & !mask != 0 => Err("the mark has bits outside its mask"),
         () if value == 0 => Err("a mark of 0 would match every unmarked packet"),
+        () if mask & ours.bits() != 0 => Err(SHARED),
         () => Ok(Some(Mark { value, mask })),
     }
+}
+
+const SHARED: &str = "has bits that are failover's own (mark_mask in globals, 0xff000000 by default): expected others, or another mark_mask";
+
+/// Bits that are ours: `0xff000000`.
+pub(crate) fn mark_mask(text: &str) -> Expected<MarkMask> {
+    let mask = mark_number(text).ok().and_then(MarkMask::new);
+    mask.ok_or("expected two bits or more without a gap, as 0xff000000")
 }
 
 fn mark_number(text: &str) -> Expected<u32> {
@@ -302,9 +328,10 @@ mod tests {
 
     #[test]
     fn marks_lie_within_their_masks() {
+        let mark = |text| mark(text, MarkMask::USUAL);
         let both = |value, mask| Ok(Some(Mark { value, mask }));
         assert_eq!(mark("0x100/0xff00"), both(0x100, 0xff00));
-        assert_eq!(mark("0x100"), both(0x100, u32::MAX));
+        assert_eq!(mark("0x100"), both(0x100, 0x00ff_ffff));
         assert_eq!(mark("256/65280"), both(0x100, 0xff00));
         assert_eq!(mark("none"), Ok(None));
         for text in [
@@ -323,6 +350,35 @@ mod tests {
             "0x100/0xff00/1",
         ] {
             assert!(mark(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn marks_share_no_bit_with_ours() {
+        for text in ["0x1000000", "0x100/0x1ffffff", "0x100/0xffffffff"] {
+            assert_eq!(mark(text, MarkMask::USUAL), Err(SHARED), "{text}");
+        }
+        let low = mark_mask("0xff").unwrap();
+        let mark = |text| mark(text, low).map(|mark| mark.map(|mark| mark.mask));
+        assert_eq!(mark("0x1000000"), Ok(Some(0xffff_ff00)));
+        assert_eq!(mark("0x10/0xf0"), Err(SHARED));
+        for text in ["", "0", "0x80", "0x5", "255.0", "-1", "0xff00000000"] {
+            assert!(mark_mask(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn delegated_prefixes_are_of_ipv6() {
+        let shown = |text| delegated(text).map(|prefix| prefix.to_string());
+        assert_eq!(shown("2001:db8:1::7/56").unwrap(), "2001:db8:1::/56");
+        for text in [
+            "192.0.2.0/24",
+            "2001:db8::",
+            "fe80::/64",
+            "ff00::/8",
+            "::/0",
+        ] {
+            assert!(delegated(text).is_err(), "{text}");
         }
     }
 

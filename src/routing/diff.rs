@@ -4,18 +4,19 @@
 //! another program left of ours. With this order, traffic moves at the first change, and no look-up fails in between:
 //!
 //! 1. the `goto`, where none is wanted: traffic falls onto what others have, and sees nothing of what comes then;
-//! 2. the swap table, best route first, in place;
-//! 3. what is left of ours before the best;
-//! 4. where no rules lead to the swap table: those, behind the one for specific routes, and the `goto` that leads to them
+//! 2. the rules for connections of a path that is no longer usable: they take the way of all other traffic from now on;
+//! 3. the swap table, best route first, in place;
+//! 4. what is left of ours before the best;
+//! 5. where no rules lead to the swap table: those, behind the one for specific routes, and the `goto` that leads to them
 //!    last, when nothing old stands in its way;
-//! 5. the policy tables;
-//! 6. the other new rules, which now lead to routes;
-//! 7. the `goto`, behind others of its preference: see [`Change::MoveRule`];
-//! 8. old rules: the `goto` of another preference first; then those for all packets, the last of them
+//! 6. the policy tables;
+//! 7. the other new rules, which now lead to routes;
+//! 8. the `goto`, behind others of its preference: see [`Change::MoveRule`];
+//! 9. old rules: the `goto` of another preference first; then those for all packets, the last of them
 //!    before the others, as each hides what stands behind it; all these before the rules that except bound sockets; then
 //!    marks, which lead to an offline path; and last those for specific routes and for the machine's own addresses, which all
 //!    the others need before them;
-//! 9. old routes, worst first, so that the best holds until another program's takes over.
+//! 10. old routes, worst first, so that the best holds until another program's takes over.
 //!
 //! Any of them may be refused. A route or rule that is refused keeps what it was to replace, and nothing else:
 //!
@@ -34,7 +35,7 @@ pub(crate) mod kernel;
 #[cfg(test)]
 mod properties;
 
-use super::layout::{Wanted, everywhere, pref};
+use super::layout::{Wanted, best_of_ours, everywhere, pref};
 use super::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::limits::{ROUTES_WANTED_MAX, RULES_MAX, RULES_WANTED_MAX};
 use crate::types::{Family, Metric, PROTOCOL, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
@@ -87,8 +88,19 @@ struct Difference<'a> {
     refused_routes: [bool; ROUTES_WANTED_MAX],
     /// Of each wanted rule, the same.
     refused_rules: [bool; RULES_WANTED_MAX],
-    /// Of each of the kernel's rules: whether it is an old one of ours that stays.
-    staying: [bool; RULES_MAX],
+    /// Of each of the kernel's rules: what has become of it.
+    fates: [Fate; RULES_MAX],
+}
+
+/// What has become of a rule of the kernel.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    /// nothing yet
+    Open,
+    /// it is an old one of ours that stays
+    Stays,
+    /// it is deleted
+    Gone,
 }
 
 impl<'a> Difference<'a> {
@@ -107,7 +119,7 @@ impl<'a> Difference<'a> {
             rules,
             refused_routes: [false; ROUTES_WANTED_MAX],
             refused_rules: [false; RULES_WANTED_MAX],
-            staying: [false; RULES_MAX],
+            fates: [Fate::Open; RULES_MAX],
         }
     }
 
@@ -115,6 +127,11 @@ impl<'a> Difference<'a> {
         let jump = self.is_to_jump();
         if !jump {
             self.old_rules(&jumps, each);
+        }
+        if jump && self.leads_by_default() {
+            let wanted = self.wanted_rules;
+            let replaced = |old: &Rule| wanted.iter().any(|new| is_successor(new, old));
+            self.old_rules(&|rule| is_outbound(rule) && !replaced(rule), each);
         }
         let swap_table = self.swap_table;
         self.settle_routes(&|route| route.table == swap_table, each);
@@ -148,6 +165,16 @@ impl<'a> Difference<'a> {
             && !self
                 .our_rules()
                 .any(|rule| leads_by_itself(rule) || stale(rule))
+    }
+
+    /// Whether what no other rule of ours is for has a way by ours.
+    fn leads_by_default(&self) -> bool {
+        let behind = |rule: &&Rule| rule.pref > pref::ANCHOR && rule.selector == Selector::All;
+        let first = self.our_rules().filter(behind).min_by_key(|rule| rule.pref);
+        let Some(RuleVerdict::Lookup(table)) = first.map(|rule| rule.verdict) else {
+            return false;
+        };
+        best_of_ours(self.routes, self.family, table).is_some()
     }
 
     fn is_to_jump(&self) -> bool {
@@ -211,6 +238,7 @@ impl<'a> Difference<'a> {
             let old = difference.rules.iter().enumerate().filter(|(_, rule)| {
                 difference.is_ours(rule) && !difference.wanted_rules.contains(rule) && which(rule)
             });
+            let old = old.filter(|(place, _)| difference.fates.get(*place) != Some(&Fate::Gone));
             old.map(|(place, rule)| (turn_to_go(rule, place), place, rule))
                 .filter(|(turn, ..)| last.is_none_or(|last| last < *turn))
                 .min_by_key(|(turn, ..)| *turn)
@@ -218,7 +246,8 @@ impl<'a> Difference<'a> {
         while let Some((turn, place, rule)) = after(self, last) {
             last = Some(turn);
             let gone = !self.is_needed(rule) && each(Change::DeleteRule(rule.clone()));
-            mark(&mut self.staying, place, !gone);
+            let fate = if gone { Fate::Gone } else { Fate::Stays };
+            mark(&mut self.fates, place, fate);
         }
     }
 
@@ -228,7 +257,7 @@ impl<'a> Difference<'a> {
         let mut successors = wanted.filter(|(new, _)| is_successor(new, old)).peekable();
         match old.verdict {
             RuleVerdict::LookupSpecific(_) | RuleVerdict::Lookup(TABLE_LOCAL)
-                if self.staying.contains(&true) =>
+                if self.fates.contains(&Fate::Stays) =>
             {
                 true
             }
@@ -311,8 +340,8 @@ impl<'a> Difference<'a> {
         }
         let wanted = self.wanted_routes.iter().zip(&self.refused_routes);
         let mut refused = wanted.filter(|(_, refused)| **refused);
-        let staying = self.rules.iter().zip(&self.staying);
-        let mut staying = staying.filter(|(_, stays)| **stays);
+        let staying = self.rules.iter().zip(&self.fates);
+        let mut staying = staying.filter(|(_, fate)| **fate == Fate::Stays);
         refused.any(|(new, _)| new.device == old.device && same_purpose(new, old))
             || staying.any(|(rule, _)| rule.verdict == RuleVerdict::Lookup(old.table))
     }
@@ -337,7 +366,7 @@ impl<'a> Difference<'a> {
     }
 }
 
-fn mark(marks: &mut [bool], place: usize, value: bool) {
+fn mark<T>(marks: &mut [T], place: usize, value: T) {
     if let Some(mark) = marks.get_mut(place) {
         *mark = value;
     }
@@ -367,6 +396,11 @@ fn looks_up_swap(rule: &Rule) -> bool {
 
 fn jumps(rule: &Rule) -> bool {
     matches!(rule.verdict, RuleVerdict::Goto(_))
+}
+
+/// Whether it is for the connections that left by one provider.
+fn is_outbound(rule: &Rule) -> bool {
+    rule.pref >= pref::OUT && matches!(rule.selector, Selector::Mark(_))
 }
 
 /// Whether the `goto` resolves when it is there.

@@ -1,5 +1,6 @@
 //! What the kernel shall have: plan + configuration + uplinks → the routes and rules of one family.
 
+mod connections;
 mod error_routes;
 mod policy_tables;
 mod sources;
@@ -21,26 +22,30 @@ use crate::config::{Config, Provider};
 use crate::engine::{Plan, RankedPath};
 use crate::limits::{ROUTES_WANTED_MAX, RULES_WANTED_MAX, TAKEN_MAX};
 use crate::types::{
-    Family, IPV6_USUAL, Metric, PROTOCOL, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
-    Waiting, network_of,
+    Family, IPV6_USUAL, Mark, MarkMask, Metric, PROTOCOL, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL,
+    TABLE_MAIN, Waiting, network_of,
 };
 
 /// Preferences of our rules. What must go a certain way stands before the rules of others, counted from `rule_pref`, slot by
 /// slot from the first of its kind. What merely chooses among our providers stands behind all rules of others, at fixed
 /// places behind `main`'s; a `goto` at `catch_all` leads there.
 ///
-/// 65 to 128 from `rule_pref`, and 32801 to 32864, are kept free for marks of connections.
+/// The rules for connections ([`IN`](pref::IN), [`OUT`](pref::OUT)) are there where our firewall table marks connections.
 pub mod pref {
     /// `lookup main suppress_prefixlength 0`: specific routes always win
     pub const SPECIFIC: u32 = 0;
-    /// `fwmark`
+    /// `fwmark`, a provider's own
     pub const MARK: u32 = 1;
+    /// `fwmark` of the connections that came by a provider, whether it is usable or not
+    pub const IN: u32 = 65;
     /// `iif lo from` a network or an address of a path: this, 16 further on for the next slot
     pub const FROM: u32 = 300;
     /// `oif`, for sockets bound to a device
     pub const OIF: u32 = 1330;
     /// Where the `goto` leads: `lookup main suppress_prefixlength 0` once more. Documented, for a `goto` of other programs
     pub const ANCHOR: u32 = 32800;
+    /// `fwmark` of the connections that left by a provider, and stay with it while it is usable
+    pub const OUT: u32 = 32801;
     /// `lookup` the swap table, or `unreachable`
     pub const SWAP: u32 = 33900;
     /// `lookup main`
@@ -74,6 +79,10 @@ pub struct Situation<'a> {
     pub rules: &'a [Rule],
     /// a manual default prevails: nothing is to lead past it
     pub yields: bool,
+    /// the marks of connections; none: the firewall table that sets them is not in force, and is not about to be
+    pub marks: Option<MarkMask>,
+    /// by slot, bit by bit: connections that no longer stay with their provider, although it is usable
+    pub handed_over: u64,
 }
 
 /// What the kernel shall have in one family.
@@ -220,17 +229,12 @@ impl Wanted {
             let specific = RuleVerdict::LookupSpecific(TABLE_MAIN);
             self.add_rule(situation, first + pref::SPECIFIC, Selector::All, specific);
         }
-        for (hop, provider, _) in situation.hops().filter(|(hop, _, _)| hop.steered) {
-            if let (Some(mark), Some(table)) = (provider.mark, situation.tables.of(hop.slot)) {
-                self.add_provider_rule(
-                    situation,
-                    pref::MARK,
-                    hop.slot,
-                    Selector::Mark(mark),
-                    table,
-                );
+        for (hop, provider, _) in situation.hops().filter(|(hop, _, _)| hop.usable) {
+            if let Some(mark) = provider.mark {
+                self.add_mark_rule(situation, pref::MARK, hop.slot, mark);
             }
         }
+        self.connection_rules(situation);
         self.source_rules(situation);
         for (provider, uplink) in situation.paths() {
             let slot = provider.slot;
@@ -271,8 +275,20 @@ impl Wanted {
         selector: Selector,
         table: u32,
     ) {
-        let pref = situation.config.globals.rule_pref + first + u32::from(slot.0);
+        // From the anchor on, preferences are not counted from `rule_pref`.
+        let base = match first < pref::ANCHOR {
+            true => situation.config.globals.rule_pref,
+            false => 0,
+        };
+        let pref = base + first + u32::from(slot.0);
         self.add_rule(situation, pref, selector, RuleVerdict::Lookup(table));
+    }
+
+    /// A provider without a policy table has no rule for marks.
+    fn add_mark_rule(&mut self, situation: &Situation<'_>, first: u32, slot: Slot, mark: Mark) {
+        if let Some(table) = situation.tables.of(slot) {
+            self.add_provider_rule(situation, first, slot, Selector::Mark(mark), table);
+        }
     }
 
     fn add_rule(
@@ -289,7 +305,7 @@ impl Wanted {
             selector,
             verdict,
         };
-        let _ = self.rules.push(rule); // there is room for two a provider, those for sources, and seven more
+        let _ = self.rules.push(rule); // there is room for four a provider, those for sources, and seven more
     }
 }
 

@@ -27,6 +27,7 @@ impl fmt::Display for Kind {
             Kind::RoutesNotSet => "routes not set yet",
             Kind::RoutesPutBack => "routes put back",
             Kind::Overridden => "overridden",
+            Kind::HandedOver => "handed over",
         })
     }
 }
@@ -60,6 +61,10 @@ impl fmt::Display for Cause {
             }
             Cause::ManualGone(device, metric) => {
                 return write!(f, "{device} (metric {metric} in main) no longer prevails");
+            }
+            Cause::Connections(count, to) => {
+                let s = if *count == 1 { "" } else { "s" };
+                return write!(f, "about {count} connection{s} handed over to {to}");
             }
             Cause::Changed(ours, more) => {
                 write!(f, "another program changed {ours}")?;

@@ -97,6 +97,8 @@ pub enum Kind {
     RoutesPutBack,
     /// a default route that is not ours carries the family from now on
     Overridden,
+    /// the provider's connections were handed over to another
+    HandedOver,
 }
 
 impl Kind {
@@ -203,6 +205,8 @@ pub enum Cause {
     Manual(DeviceName, Metric),
     /// it no longer does
     ManualGone(DeviceName, Metric),
+    /// so many connections, to this provider
+    Connections(u32, Name),
 }
 
 /// Why another provider carries from now on.

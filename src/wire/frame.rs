@@ -303,6 +303,7 @@ mod tests {
             |(id, (rank, disabled, enabled), state)| {
                 Reply::Provider(ProviderHead {
                     id,
+                    slot: Slot(rank.to_le_bytes()[0]),
                     rank,
                     state,
                     disabled,
@@ -325,6 +326,7 @@ mod tests {
                     pinned,
                     pinned_ms: Some(uptime_s),
                     table,
+                    mark_mask: !table,
                     active: Active { ipv4, ipv6 },
                     overridden_by: InMain {
                         ipv4: None,
@@ -574,7 +576,7 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 5:"));
+        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 6:"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::wire::control::Entry;
 pub(crate) const CAUSE_BYTES_MAX: usize = 1 + (1 + 8 + 10) + 2 + (6 * PATH_CHECKS_MAX + CAUSE_MAX);
 
 /// The kinds without a state, by their byte.
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     Kind::Started,
     Kind::Stopped,
     Kind::Configuration,
@@ -35,6 +35,7 @@ const KINDS: [Kind; 14] = [
     Kind::RoutesNotSet,
     Kind::RoutesPutBack,
     Kind::Overridden,
+    Kind::HandedOver,
 ];
 /// The byte of a change from the first state to itself. The other changes follow.
 const KIND_OF_STATE: u8 = 32;
@@ -55,6 +56,7 @@ fn kind_byte(kind: Kind) -> u8 {
         Kind::RoutesNotSet => 11,
         Kind::RoutesPutBack => 12,
         Kind::Overridden => 13,
+        Kind::HandedOver => 14,
         Kind::State { from, to } => KIND_OF_STATE + from as u8 * 8 + to as u8,
     }
 }
@@ -194,6 +196,10 @@ fn pass(codec: &mut Codec<'_>, cause: &mut Cause) {
             codec.number(more);
         }
         Cause::Dropped(device) => codec.text(device),
+        Cause::Connections(count, to) => {
+            codec.number(count);
+            codec.text(to);
+        }
         Cause::Manual(device, metric) | Cause::ManualGone(device, metric) => {
             codec.text(device);
             codec.number(&mut metric.0);
@@ -228,6 +234,7 @@ fn tag(cause: &Cause) -> u8 {
         Cause::Manual(..) => 24,
         Cause::ManualGone(..) => 25,
         Cause::Dropped(_) => 26,
+        Cause::Connections(..) => 27,
     }
 }
 
@@ -265,6 +272,7 @@ fn of_tag(tag: u8) -> Option<Cause> {
         24 => Cause::Manual(DeviceName::new(), Metric(0)),
         25 => Cause::ManualGone(DeviceName::new(), Metric(0)),
         26 => Cause::Dropped(DeviceName::new()),
+        27 => Cause::Connections(0, Name::new()),
         _ => return None,
     })
 }
@@ -540,6 +548,7 @@ mod tests {
             Cause::Changed(route(Some("192.0.2.0/24")), 7),
             Cause::Changed(Ours::Rule(18500), u32::MAX),
             Cause::Dropped("eth1".try_into().unwrap()),
+            Cause::Connections(212, name()),
             Cause::Manual("wg0".try_into().unwrap(), Metric(1)),
             Cause::ManualGone("a-name-of-15-by".try_into().unwrap(), Metric(u32::MAX)),
         ];

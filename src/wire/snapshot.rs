@@ -15,7 +15,7 @@ use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
 use crate::text::{DroppedAt, text};
 use crate::types::{
     Cause, DeviceName, Duty, Family, Fault, GivenDevice, LastResort, Lead, Measure, Metric, Name,
-    Preempt, State, TABLE_MAIN, Verdict, Waiting,
+    Preempt, Slot, State, TABLE_MAIN, Verdict, Waiting,
 };
 use crate::wire::decimal::Decimal;
 
@@ -37,6 +37,8 @@ pub struct Header {
     pub pinned_ms: Option<u64>,
     /// the swap table
     pub table: u32,
+    /// the bits of marks that say to which provider a connection belongs; 0: connections have none
+    pub mark_mask: u32,
     /// what becomes of each family's traffic
     pub active: Active,
     /// the default route that overrides the leader in each family
@@ -158,6 +160,8 @@ pub struct Counters {
 pub struct ProviderHead {
     /// its name
     pub id: Name,
+    /// its slot, which the marks of its connections hold
+    pub slot: Slot,
     /// its place in the order of preference, from 1
     pub rank: u32,
     /// its state as a whole

@@ -237,9 +237,75 @@ config provider isp5
 ", &[
 "7: mark '0x100/0xff': the mark has bits outside its mask",
 "13: mark '0x100/0xff00' is provider 'isp2's already: expected another",
-"16: warning: mark '0x100/0xffffffff' overlaps provider 'isp2's",
-"16: warning: mark '0x100/0xffffffff' overlaps provider 'isp3's",
+"16: warning: mark '0x100/0xffffff' overlaps provider 'isp2's",
+"16: warning: mark '0x100/0xffffff' overlaps provider 'isp3's",
 "19: mark '0x1/0': a mask of 0 would match every packet",
+]),
+("\
+config globals
+	option mark_mask 0xff0
+	option connections 0
+config provider isp1
+	option mark 0x100
+config provider isp2
+	option device eth2
+	option mark 0x1/0xffffffff
+	option connections off
+config provider isp3
+	option device eth3
+	option mark 0x1000000/0xff000000
+	option connections 25h
+config provider isp4
+	option device eth4
+	option mark 0x1000
+	option connections fellow
+", &[
+"8: connections '0': expected 1s to 24h",
+"10: mark '0x100': has bits that are failover's own (mark_mask in globals, 0xff000000 by default): expected others, or another mark_mask",
+"13: mark '0x1/0xffffffff': has bits that are failover's own (mark_mask in globals, 0xff000000 by default): expected others, or another mark_mask",
+"14: connections 'off': off is for all providers, in globals: expected stay, follow or a duration, as 10m",
+"18: connections '25h': expected 1s to 24h",
+"22: connections 'fellow': expected stay, follow or a duration, as 10m",
+]),
+("\
+config globals
+	option mark_mask 0x3000000
+config provider isp2
+	option device eth2
+", &[
+"7: mark_mask has room for 1 providers, of 2: expected 3 bits or more, as 0xff000000",
+]),
+("\
+config globals
+	option mark_mask 0x5
+	option answers 2
+	option ipv6_foreign mask
+config provider isp1
+	option mark 0x5
+	option masquerade perhaps
+", &[
+"7: mark_mask '0x5': expected two bits or more without a gap, as 0xff000000",
+"8: answers '2': expected 1 or 0 (or yes no, on off, true false, enabled disabled)",
+"9: ipv6_foreign 'mask': expected masquerade or off",
+"12: masquerade 'perhaps': expected 1 or 0 (or yes no, on off, true false, enabled disabled)",
+]),
+("\
+config check web6
+	option type ping
+	option target 2001:db8::1
+config provider isp1
+	list prefix 192.0.2.0/24
+	list prefix 2001:db8:1::/56
+	list prefix 2001:db8:1::7/56
+	list prefix fe80::/64
+	list prefix 2001:db8:2::
+	list prefix '2001:db8:3::/56,2001:db8:4::/56'
+", &[
+"15: prefix '2001:db8:3::/56,2001:db8:4::/56': expected no commas: write option prefix '2001:db8:3::/56 2001:db8:4::/56', or list prefix for each",
+"10: prefix '192.0.2.0/24': expected an IPv6 prefix of the LAN's addresses, as 2001:db8:1::/56",
+"12: prefix '2001:db8:1::7/56': is given twice",
+"13: prefix 'fe80::/64': expected an IPv6 prefix of the LAN's addresses, as 2001:db8:1::/56",
+"14: prefix '2001:db8:2::': expected an IPv6 prefix of the LAN's addresses, as 2001:db8:1::/56",
 ]),
 ("\
 config provider auto
@@ -722,6 +788,72 @@ config check web6
 	option target 2001:db8::1
 ", &[
 "8: warning: start_metric '1020': metric 1024 in table main is what IPv6 routes without a metric have",
+]),
+("\
+config globals
+	option connections 10m
+	option answers 1
+config provider isp1
+	option rt_table none
+config provider isp2
+	option device eth2
+	option rt_table none
+	option connections stay
+config provider isp3
+	option device eth3
+	option rt_table none
+	option connections follow
+config provider isp4
+	option device eth4
+	option rt_table none
+	option connections stay
+	option enabled 0
+config provider isp5
+	option device eth5
+	option rt_table none
+	option profile metered
+", &[
+"7: warning: connections is without effect on provider 'isp1', which has rt_table 'none': they follow",
+"8: warning: answers is without effect on provider 'isp1', which has rt_table 'none': the provider that leads answers",
+"14: warning: connections is without effect on provider 'isp2', which has rt_table 'none': they follow",
+"8: warning: answers is without effect on provider 'isp2', which has rt_table 'none': the provider that leads answers",
+"8: warning: answers is without effect on provider 'isp3', which has rt_table 'none': the provider that leads answers",
+"8: warning: answers is without effect on provider 'isp5', which has rt_table 'none': the provider that leads answers",
+]),
+("\
+config globals
+	option connections off
+	option answers 0
+config provider isp1
+	option rt_table none
+	option connections stay
+", &[]),
+("\
+config check web6
+	option type ping
+	option target 2001:db8::1
+config provider isp1
+	option prefix '2001:db8:1::/56 2001:db8:2::/56'
+config provider isp2
+	option device eth2
+	option prefix 2001:db8:1::/56
+config provider isp3
+	option device eth3
+	option prefix 2001:db8:2:7::/64
+	option mark 0x1000/0xf000
+config provider isp4
+	option device eth4
+	option prefix 2001:db8:1::/56
+	option enabled 0
+", &[
+"13: warning: prefix '2001:db8:1::/56' overlaps provider 'isp1's",
+"16: warning: prefix '2001:db8:2:7::/64' overlaps provider 'isp1's",
+]),
+("\
+config provider isp1
+	option prefix 2001:db8:1::/56
+", &[
+"7: warning: prefix '2001:db8:1::' is without effect: there is no ipv6 check, so ipv6 is left alone; add one with an ipv6 target",
 ]),
 ("\
 config globals

@@ -1,6 +1,6 @@
 //! Random configurations.
 
-use failover::limits::{INTERVAL_MIN, PATH_CHECKS_MAX};
+use failover::limits::{INTERVAL_MIN, PATH_CHECKS_MAX, PREFIXES_MAX};
 use failover::types::Family;
 use proptest::prelude::*;
 
@@ -24,6 +24,14 @@ const WORDS: &[&str] = &[
     "network",
     "rt_table",
     "mark",
+    "prefix",
+    "masquerade",
+    "connections",
+    "answers",
+    "ipv6_foreign",
+    "mark_mask",
+    "2001:db8:1::/56",
+    "follow",
     "rank",
     "profile",
     "interval",
@@ -122,7 +130,11 @@ proptest! {
         }
         if result.is_ok() {
             prop_assert!(said.iter().all(|problem| problem.contains(": warning: ")));
+            prop_assert!(config.globals.mark_mask.slots() as usize >= config.providers.len());
             for provider in &config.providers {
+                let mark = provider.mark.map_or(0, |mark| mark.mask);
+                prop_assert_eq!(mark & config.globals.mark_mask.bits(), 0);
+                prop_assert!(config.prefixes_of(provider).count() <= PREFIXES_MAX);
                 let timing = provider.timing;
                 prop_assert!(timing.window >= timing.up.max(timing.down).max(timing.max_failed));
                 prop_assert!(timing.interval >= INTERVAL_MIN && timing.interval * 63 >= timing.timeout);

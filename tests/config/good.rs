@@ -3,7 +3,7 @@
 use failover::check::exec::Exec;
 use failover::check::ping::Ping;
 use failover::config::*;
-use failover::types::{Duration, Family, Mark, Metric, Slot, TABLE_MAIN};
+use failover::types::{Duration, Family, Mark, MarkMask, Metric, Slot, TABLE_MAIN};
 
 use super::{BASE, good, providers};
 
@@ -20,6 +20,9 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(globals.last_resort, LastResort::First);
     assert_eq!(globals.preempt, Preempt::Yes);
     assert_eq!(globals.on_stop, OnStop::Restore);
+    assert_eq!(globals.mark_mask, MarkMask::USUAL);
+    assert!(globals.answers && !globals.firewall_asked);
+    assert_eq!(globals.ipv6_foreign, ForeignIpv6::Masquerade);
     assert_eq!(globals.state_dir, "/var/run/failover");
     assert_eq!(globals.syslog_level, LogLevel::Info);
 
@@ -38,6 +41,8 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!((provider.network.v4, provider.network.v6), (None, None));
     assert_eq!(provider.rt_table, RtTable::Auto);
     assert_eq!(provider.mark, None);
+    assert_eq!(provider.connections, Connections::Stay);
+    assert!(!provider.masquerade && config.prefixes.is_empty());
     assert_eq!(provider.rank, 1);
     assert_eq!(provider.slot, Slot(0));
     assert_eq!(provider.checks, 1);
@@ -170,6 +175,9 @@ fn globals_are_read() {
 	option last_resort 'unreachable'
 	option preempt '90'
 	option on_stop 'keep'
+	option answers '0'
+	option ipv6_foreign 'off'
+	option mark_mask '0x3fc0'
 	option state_dir '/tmp/state'
 	option control_group 'monitor'
 	option hooks_dir '/var/hooks.d'
@@ -187,6 +195,10 @@ fn globals_are_read() {
         last_resort: LastResort::Unreachable,
         preempt: Preempt::After(Duration::from_secs(90)),
         on_stop: OnStop::Keep,
+        mark_mask: MarkMask::new(0x3fc0).unwrap(),
+        answers: false,
+        ipv6_foreign: ForeignIpv6::Off,
+        firewall_asked: false,
         state_dir: "/tmp/state".try_into().unwrap(),
         control_group: "monitor".try_into().unwrap(),
         hooks_dir: "/var/hooks.d".try_into().unwrap(),
@@ -300,7 +312,7 @@ config provider 'c'
         b.mark,
         Some(Mark {
             value: 0x200,
-            mask: u32::MAX
+            mask: 0x00ff_ffff
         })
     );
     assert_eq!((b.rank, b.checks), (2, 0b0100));
@@ -328,6 +340,145 @@ config provider 'c'
         })
     );
     assert_eq!((asked.family, asked.target.as_str()), (Family::V6, "::1"));
+}
+
+/// What the connections of provider `isp1` do with these lines after [`BASE`].
+#[track_caller]
+fn connections_with(lines: &str) -> Connections {
+    let config = good(&format!("{BASE}{lines}"));
+    config.provider("isp1").unwrap().connections
+}
+
+#[test]
+fn the_most_specific_option_says_what_connections_do() {
+    let minutes = Connections::AtMost(Duration::from_secs(600));
+    for (globals, own, expected) in [
+        ("connections 10m", "", minutes),
+        ("connections 10m", "connections follow", Connections::Follow),
+        ("connections 10m", "profile normal", Connections::Stay),
+        ("connections stay", "profile metered", Connections::Follow),
+        ("profile metered", "", Connections::Follow),
+        ("profile metered", "profile fast", Connections::Stay),
+        ("profile metered", "connections stay", Connections::Stay),
+        ("profile metered", "connections 600", minutes),
+        ("connections follow", "", Connections::Follow),
+        ("connections off", "", Connections::Off),
+        ("connections off", "connections stay", Connections::Off),
+        ("connections off", "profile metered", Connections::Off),
+        ("connections off", "rt_table none", Connections::Off),
+        ("profile fast", "rt_table none", Connections::Follow),
+    ] {
+        let lines = format!("config globals\n option {globals}\nconfig provider isp1\n");
+        let own = match own {
+            "" => String::new(),
+            own => format!(" option {own}\n"),
+        };
+        assert_eq!(
+            connections_with(&(lines + &own)),
+            expected,
+            "{globals}; {own}"
+        );
+    }
+    let both = "config globals\n option profile metered\n option connections stay\n";
+    assert_eq!(connections_with(both), Connections::Stay);
+}
+
+#[test]
+fn an_option_asks_for_the_firewall_by_name() {
+    let asks = |section: &str, option: &str| {
+        let lines = format!("config {section}\n option {option}\n");
+        let six = "config check six\n option type ping\n option target 2001:db8::1\n";
+        good(&format!("{BASE}{six}{lines}")).globals.firewall_asked
+    };
+    for option in ["connections stay", "connections 1h", "connections follow"] {
+        assert!(asks("globals", option) && asks("provider isp1", option));
+    }
+    for option in ["answers 1", "ipv6_foreign masquerade"] {
+        assert!(asks("globals", option), "{option}");
+    }
+    for option in ["prefix 2001:db8:1::/56", "masquerade 1"] {
+        assert!(asks("provider isp1", option), "{option}");
+    }
+    for option in [
+        "connections off",
+        "answers 0",
+        "ipv6_foreign off",
+        "mark_mask 0xff",
+        "profile metered",
+    ] {
+        assert!(!asks("globals", option), "{option}");
+    }
+    assert!(!asks("provider isp1", "masquerade 0"));
+    assert!(!asks("provider isp1", "mark 0x10"));
+    let off = "globals\n option connections off\nconfig provider isp1";
+    assert!(!asks(off, "connections stay"));
+    assert!(!asks(
+        "provider isp2\n option device eth2\n option enabled 0",
+        "masquerade 1"
+    ));
+}
+
+#[test]
+fn prefixes_go_with_their_provider() {
+    let six = "config check six\n option type ping\n option target 2001:db8::1\n";
+    let mut config = good(&format!(
+        "{}{six}",
+        providers(&[
+            (
+                "a",
+                " option rank 9\n option prefix '2001:db8:1::7/56 2001:db8:2::/64'"
+            ),
+            ("b", ""),
+            ("c", " list prefix 2001:db8:3::/48"),
+        ])
+    ));
+    let of = |config: &Config, id| -> Vec<String> {
+        let provider = config.provider(id).unwrap();
+        let own = config.prefixes_of(provider);
+        own.map(|prefix| prefix.to_string()).collect()
+    };
+    let assert_own = |config: &Config| {
+        assert_eq!(of(config, "a"), ["2001:db8:1::/56", "2001:db8:2::/64"]);
+        assert_eq!(of(config, "b"), [""; 0]);
+        assert_eq!(of(config, "c"), ["2001:db8:3::/48"]);
+    };
+    assert_own(&config);
+    config.assign_slots(&|id| (id == "c").then_some(Slot(0)));
+    assert_own(&config);
+    config.assign_slots(&|id| (id == "a").then_some(Slot(63)));
+    assert_own(&config);
+    let mut copy = Box::new(Config::new());
+    copy.assign(&config);
+    assert!(copy == config);
+}
+
+#[test]
+fn a_provider_has_fifteen_prefixes_at_most() {
+    let with = |count: usize| {
+        let lists = (0..count).map(|n| format!(" list prefix 2001:db8:{n}::/48\n"));
+        let six = "config check six\n option type ping\n option target 2001:db8::1\n";
+        format!(
+            "{BASE}{six}config provider isp1\n{}",
+            lists.collect::<String>()
+        )
+    };
+    assert_eq!(good(&with(15)).prefixes.len(), 15);
+    super::assert_said(
+        &with(16),
+        &["25: prefix '2001:db8:15::/48': expected at most 15"],
+    );
+}
+
+#[test]
+fn a_slot_without_a_mark_is_not_kept() {
+    let text = providers(&[("a", ""), ("b", "")]);
+    let mut config = good(&format!("{text}config globals\n option mark_mask 0x7\n"));
+    config.assign_slots(&|id| match id {
+        "a" => Some(Slot(3)),
+        _ => Some(Slot(2)),
+    });
+    let slots = ["a", "b"].map(|id| config.provider(id).unwrap().slot);
+    assert_eq!(slots, [Slot(0), Slot(2)], "there are marks for three");
 }
 
 #[test]

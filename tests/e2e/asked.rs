@@ -94,8 +94,7 @@ fn a_full_tunnel_that_comes_later_is_told_of_and_told_no_more() {
             full_tunnel(&lab, family, "del");
             nothing_is_diverted(&daemon);
         }
-        let log = daemon.log();
-        assert!(log.contains("unmarked ipv6 packets"), "{log}");
+        daemon.logged("unmarked ipv6 packets");
     });
 }
 

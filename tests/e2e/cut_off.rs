@@ -35,7 +35,7 @@ fn is_told(daemon: &Daemon, provider: &str, family: &str) {
         daemon.log()
     );
     let line = format!("{provider} {family}: offline: {sentence}\n");
-    assert_eq!(daemon.log().matches(&line).count(), 1, "{}", daemon.log());
+    assert_eq!(daemon.logged(&line), 1, "{}", daemon.log());
     let explained = daemon.must(&["explain", provider]);
     let explained = explained.split_whitespace().collect::<Vec<_>>().join(" ");
     let begin = format!("{provider} {family} is offline since ");
@@ -85,7 +85,9 @@ fn a_firewall_that_drops_replies_is_named() {
                 daemon.wait_for("isp1", of, "offline");
                 let told = || path(&daemon.status(), "isp1", of)["reason"] == *sentence("eth1");
                 assert!(wait_until(SOON, told), "{hook}: {:#}", daemon.status());
-                let count = daemon.log()[known..].matches(&sentence("eth1")).count();
+                let count = daemon.whole_log()[known..]
+                    .matches(&sentence("eth1"))
+                    .count();
                 assert!((1..=2).contains(&count), "{}", daemon.log());
             }
             if number == 0 {
@@ -180,14 +182,14 @@ fn a_dead_line_is_not_taken_for_a_firewall() {
             assert!(wait_until(SOON, || asked(of) > before + 30));
         }
         assert!(
-            !daemon.log().contains("dropped on this machine"),
+            !daemon.whole_log().contains("dropped on this machine"),
             "{}",
             daemon.log()
         );
         lab.upstream_returns(1);
         is_over(&daemon);
         assert!(
-            !daemon.log().contains("dropped on this machine"),
+            !daemon.whole_log().contains("dropped on this machine"),
             "{}",
             daemon.log()
         );
@@ -220,7 +222,7 @@ fn late_answers_are_not_taken_for_dropped_ones() {
             assert!(wait_until(SOON, || count("sent") > sent + 15));
             lab.upstream_returns(1);
         }
-        let log = daemon.log();
+        let log = daemon.whole_log();
         assert!(!log.contains("dropped on this machine"), "{log}");
     });
 }

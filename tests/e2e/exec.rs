@@ -217,7 +217,11 @@ fn a_slow_command_is_not_started_again_before_it_ends() {
             "{}",
             daemon.log()
         );
-        assert!(!daemon.log().contains("→ offline"), "{}", daemon.log());
+        assert!(
+            !daemon.whole_log().contains("→ offline"),
+            "{}",
+            daemon.log()
+        );
     });
 }
 
@@ -300,6 +304,10 @@ fn many_commands_leave_nothing() {
                 .all(|(_, state)| *state != 'Z')
         };
         assert!(wait_until(SOON, no_zombie));
-        assert!(!daemon.log().contains("→ offline"), "{}", daemon.log());
+        assert!(
+            !daemon.whole_log().contains("→ offline"),
+            "{}",
+            daemon.log()
+        );
     });
 }

@@ -85,7 +85,7 @@ fn repairs_are_limited_in_rate() {
             daemon.log()
         );
         // Logged once in each family; the counter counts the others.
-        let told = daemon.log().matches("put back").count();
+        let told = daemon.whole_log().matches("put back").count();
         assert_eq!(told, 2, "{}", daemon.log());
         let journal = daemon.must(&["log"]);
         let line = journal.lines().find(|line| line.contains("put back"));

@@ -148,7 +148,7 @@ fn a_pinned_provider_that_flaps() {
             |lab| lab.device_down(1),
             |lab| lab.device_up(1),
         );
-        let log = daemon.log();
+        let log = daemon.whole_log();
         let warned = log.matches("isp1: pinned, but without use in ipv4").count();
         assert!((1..TIMES / 2).contains(&warned), "{log}");
         let of_path = |line: &&str| line.contains("isp1 ipv4");

@@ -433,7 +433,7 @@ fn a_running_mwan3_is_reported() {
         let daemon = online_with(&lab, &Settings::fast(&lab));
         let told = || warns(&daemon.status(), "mwan3-running");
         assert!(wait_until(SOON, told), "from the start");
-        assert!(daemon.log().contains("mwan3 is at work too"));
+        daemon.logged("mwan3 is at work too");
         let table = daemon.must(&["status"]);
         assert!(table.contains("/etc/init.d/mwan3 disable"), "{table}");
 

@@ -33,11 +33,7 @@ fn a_missing_interpreter_is_reported() {
         daemon.must(&["use", "isp2"]);
         let next_is_run = || !calls(&daemon).is_empty();
         assert!(wait_until(SOON, next_is_run), "{}", daemon.log());
-        let log = daemon.log();
-        assert!(
-            log.contains("10-dos cannot be run: there is no such interpreter"),
-            "{log}"
-        );
+        daemon.logged("10-dos cannot be run: there is no such interpreter");
     });
 }
 
@@ -220,7 +216,7 @@ fn a_family_without_any_route_is_reported() {
             assert!(text.contains(words), "{text}");
             assert!(!text.contains("It carries"), "{text}");
         }
-        assert_eq!(daemon.log().matches(why).count(), 1, "{}", daemon.log());
+        assert_eq!(daemon.logged(why), 1, "{}", daemon.log());
 
         // The next run knows that it was reported.
         assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
@@ -229,7 +225,7 @@ fn a_family_without_any_route_is_reported() {
         daemon.launch();
         lab.device_up(2);
         wait_for_transitions(&daemon, known, &["swap isp2 →isp2"]);
-        assert_eq!(daemon.log().matches(why).count(), 1, "{}", daemon.log());
+        assert_eq!(daemon.logged(why), 1, "{}", daemon.log());
         assert_eq!(transitions(&daemon)[known], "swap isp2 →isp2");
         let all = calls(&daemon);
         let swap = all.iter().rfind(|call| call["ACTION"] == "swap").unwrap();
@@ -286,11 +282,7 @@ fn only_executables_are_run_sorted_by_name() {
             .map(|call| call["CALL"].clone())
             .collect();
         assert_eq!(names, ["20-b ", "30-c ", "20-b ", "30-c "]);
-        assert!(
-            daemon.log().contains("10-a ended with exit code 3"),
-            "{}",
-            daemon.log()
-        );
+        daemon.logged("10-a ended with exit code 3");
     });
 }
 
@@ -404,11 +396,7 @@ fn a_hook_that_hangs_is_killed_and_blocks_nothing() {
             daemon.log()
         );
         assert!(begun.elapsed() > Duration::from_secs(20));
-        assert!(
-            daemon.log().contains("10-hangs was killed"),
-            "{}",
-            daemon.log()
-        );
+        daemon.logged("10-hangs was killed");
         daemon.terminate();
     });
 }

@@ -282,7 +282,7 @@ fn keep_survives_sigkill_and_a_stop() {
         assert!(wait_until(SOON, || rounds(&daemon)));
         assert!(layout.leads(&lab, 2), "{}", daemon.log());
         let strayed = daemon
-            .log()
+            .whole_log()
             .matches("isp1 ipv4: leads: isp2 is offline")
             .count();
         assert_eq!(strayed, 0, "{}", daemon.log());

@@ -14,6 +14,7 @@
 //! | [`steering`] | traffic by firewall mark, by device, by source address |
 //! | [`asked`] | packets that leave by another way than the status says |
 //! | [`error_routes`] | default routes of other programs in `main` that refuse |
+//! | [`firewall_table`] | the firewall table that marks connections |
 //! | [`flapping`] | uplinks that come and go many times a second |
 //! | [`foreign`] | foreign routes and rules stay unchanged |
 //! | [`neighbours`] | rules of other programs beside ours |
@@ -65,6 +66,7 @@ pub mod error_routes;
 pub mod exec;
 pub mod explain;
 pub mod external_changes;
+pub mod firewall_table;
 pub mod flapping;
 pub mod flux;
 pub mod foreign;

@@ -83,8 +83,8 @@ fn a_manual_default_prevails_until_it_is_gone() {
             assert!(daemon.must(&["status"]).contains(by));
             assert!(daemon.must(&["explain"]).contains(by));
             let line = format!("{family}: overridden: by wg0 (metric 50 in main)");
-            assert!(daemon.log().contains(&line), "{}", daemon.log());
-            assert!(!daemon.log().contains("put back"), "{}", daemon.log());
+            daemon.logged(&line);
+            assert!(!daemon.whole_log().contains("put back"), "{}", daemon.log());
             // Traffic with specific routes is not affected.
             let target = target(family).to_string();
             for (words, device) in [(["oif", "eth2"], "eth2"), (["oif", "eth1"], "eth1")] {
@@ -125,7 +125,7 @@ fn a_manual_default_prevails_until_it_is_gone() {
             leaves_by(&lab, &daemon, family, "eth1");
             is_overridden(&daemon, family, &Value::Null);
             let line = format!("isp1 {family}: leads: wg0 (metric 50 in main) no longer prevails");
-            assert!(daemon.log().contains(&line), "{}", daemon.log());
+            daemon.logged(&line);
             assert!(wait_until(SOON, || ours(&lab) == whole));
             no_hole(lookups, &daemon);
             // The route exists first, and a stop leaves it.

@@ -359,7 +359,7 @@ fn a_reload_with_a_new_interface_waits_for_netifd() {
         daemon.wait_for_all("online");
         no_hole(lookups, &daemon);
         assert!(leads(&lab, 1));
-        let since = &daemon.log()[log..];
+        let since = &daemon.whole_log()[log..];
         assert!(
             !since.contains("gone") && !since.contains("waiting"),
             "{since}"
@@ -409,7 +409,11 @@ fn a_default_that_comes_before_netifds_word_is_not_manual() {
         lab.learn_default(1, Family::V4, "static", 50);
         daemon.wait_for("isp1", "ipv4", "online");
         assert!(asked(&daemon) > known);
-        assert!(!daemon.log().contains("overridden"), "{}", daemon.log());
+        assert!(
+            !daemon.whole_log().contains("overridden"),
+            "{}",
+            daemon.log()
+        );
     });
 }
 

@@ -108,7 +108,7 @@ impl Before {
 
 /// Since then, no path has gone offline, or has changed its metric.
 pub(super) fn assert_unaffected(lab: &Lab, daemon: &Daemon, before: &Before) {
-    let log = daemon.log().split_off(before.log);
+    let log = daemon.whole_log().split_off(before.log);
     let states = daemon.path_states();
     assert!(
         states.iter().all(|(_, _, state)| state == "online"),
@@ -242,7 +242,7 @@ fn the_gateway_in_use_goes_meanwhile() {
             overruns,
             "nothing else asked for a dump"
         );
-        let log = daemon.log();
+        let log = daemon.whole_log();
         assert!(!log.contains("→ waiting"), "{log}");
         batch(&lab.router, routers("del", 2, 1..=900).into_iter());
         told_no_more(&daemon);

@@ -100,7 +100,7 @@ fn has(daemon: &Daemon, family: Family, address: &str) {
 
 /// The line has been online all the time.
 fn was_never_offline(daemon: &Daemon) {
-    let log = daemon.log();
+    let log = daemon.whole_log();
     assert!(!log.contains("isp1 ipv4: online →"), "{log}");
     assert!(!log.contains("isp1 ipv6: online →"), "{log}");
     let states = daemon.path_states();
@@ -523,7 +523,7 @@ fn delegated_prefix(lab: &Lab, alone: bool) {
     has(&daemon, Family::V6, "2001:db8:1::2");
     assert_eq!(chosen(lab, Family::V6), Some(own(&daemon, Family::V6)));
     assert!(lost(&daemon, Family::V6) <= before, "{}", daemon.log());
-    let log = daemon.log();
+    let log = daemon.whole_log();
     assert!(!log.contains("→ offline"), "{log}");
 }
 
@@ -590,7 +590,7 @@ fn it_waits_for_an_address_that_is_tentative() {
         assert!(wait_until(SOON, so), "{:#}", daemon.status());
         daemon.wait_for("isp1", "ipv6", "online");
         assert_eq!(chosen(&lab, Family::V6), Some(own(&daemon, Family::V6)));
-        let log = daemon.log();
+        let log = daemon.whole_log();
         assert!(!log.contains("→ offline"), "{log}");
         assert_eq!(
             log.matches("isp1 ipv6: waiting → probing").count(),

@@ -27,6 +27,39 @@ fn checked(machine: &Namespace, file: &Path) -> (String, i32) {
 }
 
 #[test]
+fn masquerading_needs_a_router_that_forwards() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let said = |machine: &Namespace, value: &str| {
+            let settings = Settings::fast(&lab).provider("isp2", "masquerade", value);
+            let daemon = Daemon::prepare(machine, &settings);
+            let file = daemon.file("failover.conf");
+            let (said, code) = checked(machine, &file);
+            assert_eq!(code, 0, "{said}");
+            let text = std::fs::read_to_string(&file).unwrap();
+            let line = text.lines().position(|line| line.contains("masquerade"));
+            let begin = format!(
+                "{}:{}: warning: masquerade",
+                file.display(),
+                line.unwrap() + 1
+            );
+            assert_eq!(
+                said.contains(&begin),
+                said.contains("ip_forward=1"),
+                "{said}"
+            );
+            said.contains(&begin)
+        };
+        assert!(!said(&lab.router, "1"));
+        lab.router.sysctl("ipv4/ip_forward", 0);
+        assert!(said(&lab.router, "1") && said(&lab.router, "yes"));
+        assert!(!said(&lab.router, "0"));
+        lab.lan.sysctl("ipv4/ip_forward", 0);
+        assert!(!said(&lab.lan, "1"), "its devices are not there");
+    });
+}
+
+#[test]
 fn is_refused_on_the_router_and_nowhere_else() {
     in_lab(|| {
         let lab = Lab::new();

@@ -124,7 +124,7 @@ fn an_outage_beside_a_refused_route_ends() {
             "{explained}"
         );
         // Each is told once, and none of it is a repair.
-        let log = daemon.log();
+        let log = daemon.whole_log();
         assert_eq!(log.matches("the kernel refuses").count(), 2, "{log}");
         assert_eq!(counter(&daemon, "repairs"), 0, "{log}");
         daemon.configure(&right);

@@ -294,6 +294,9 @@ fn metrics_and_policy_tables_change() {
             (tables("778", "777"), 100),
             (tables("777", "778"), 100),
             (base.clone().provider("isp1", "mark", "0x100/0xff00"), 100),
+            (base.clone().provider("isp1", "mark", "0x100"), 100),
+            (base.clone().global("mark_mask", "0xff"), 100),
+            (base.clone().provider("isp1", "connections", "1m"), 100),
             (base.clone(), 100),
         ] {
             reload(&daemon, &settings);

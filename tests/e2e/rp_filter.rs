@@ -25,11 +25,7 @@ fn cure(daemon: &Daemon, provider: &str) -> String {
     let page = daemon.must(&["status"]);
     let told = format!("  cure: {command}");
     assert!(page.lines().any(|line| line == told), "{page}");
-    assert!(
-        daemon.log().contains(&format!("; cure: {command}\n")),
-        "{}",
-        daemon.log()
-    );
+    daemon.logged(&format!("; cure: {command}\n"));
     command
 }
 

@@ -62,11 +62,10 @@ fn ignored(daemon: &mut Daemon, lab: &Lab, what: &str, spoil: impl FnOnce(&Path)
     let before = daemon.log().len();
     spoil(&daemon.file("state/state"));
     daemon.launch();
-    let log = daemon.log().split_off(before);
-    let warned = log.lines().any(|l| l.contains("state/state"));
-    assert!(warned, "{what}: {log}");
+    let warned = || daemon.log()[before..].contains("state/state");
+    assert!(wait_until(SOON, warned), "{what}: {}", daemon.log());
     daemon.wait_for_all("online");
-    assert!(leads(lab, 1), "{what}: {log}");
+    assert!(leads(lab, 1), "{what}: {}", daemon.log());
     assert!(wait_until(SOON, || daemon.file("state/state").is_file()));
 }
 
@@ -195,7 +194,7 @@ fn the_order_of_the_routes_takes_precedence_over_the_file() {
                     daemon.wait_for(id, family, state);
                 }
             }
-            let log = daemon.log().split_off(before);
+            let log = daemon.whole_log().split_off(before);
             assert!(!log.contains("isp1 ipv4: leads"), "{log}");
             assert!(!log.contains("isp1 ipv6: leads"), "{log}");
             assert!(leads(&lab, 2), "{log}");

@@ -154,7 +154,7 @@ fn with_further_addresses(kind: Kind) {
         let before: Vec<&str> = before.iter().map(String::as_str).collect();
         assert_sources(&lab, &daemon, family, &before);
     }
-    let log = daemon.log();
+    let log = daemon.whole_log();
     assert!(
         !log.contains("put back") && !log.contains("offline"),
         "{log}"
@@ -412,7 +412,7 @@ fn addresses_come_and_go_on_all_devices() {
                 leaves_by(&lab, &daemon, own, if shared { "eth1" } else { device });
             }
         }
-        let log = daemon.log();
+        let log = daemon.whole_log();
         assert!(
             !log.contains("put back") && !log.contains("offline"),
             "{log}"
@@ -481,7 +481,7 @@ fn more_addresses_than_there_are_rules_are_told_of() {
         }
         let gone = || overflows(&daemon, "isp2").is_empty();
         assert!(wait_until(SOON, gone), "{:#}", daemon.status());
-        let log = daemon.log();
+        let log = daemon.whole_log();
         assert!(!log.contains("put back"), "{log}");
     });
 }

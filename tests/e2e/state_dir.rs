@@ -47,11 +47,7 @@ fn the_daemon_runs_with_a_full_state_directory() {
         daemon.wait_for_all("online");
         lab.upstream_dies(1);
         assert!(leads(&lab, 2), "{}", daemon.log());
-        assert!(
-            daemon.log().contains("make room on that file system"),
-            "{}",
-            daemon.log()
-        );
+        daemon.logged("make room on that file system");
         fs::remove_file(full.0.join("filler")).unwrap();
         let saved = || full.0.join("state").exists();
         assert!(wait_until(SOON, saved), "{}", daemon.log());
@@ -96,11 +92,7 @@ fn a_pipe_in_place_of_the_state_file_does_not_block() {
         mkfifo(&daemon.file("state/state"), Mode::S_IRWXU).unwrap();
         daemon.launch();
         daemon.wait_for_all("online");
-        assert!(
-            daemon.log().contains("not a regular file"),
-            "{}",
-            daemon.log()
-        );
+        daemon.logged("not a regular file");
     });
 }
 
@@ -169,7 +161,8 @@ fn members_of_the_control_group_may_only_query() {
             );
         }
         assert!(leads(&lab, 1), "{}", daemon.log());
-        assert!(!daemon.log().contains("pinned") && !daemon.log().contains("re-read"));
+        let log = daemon.whole_log();
+        assert!(!log.contains("pinned") && !log.contains("re-read"), "{log}");
 
         // A reload revokes it.
         daemon.configure(&settings);
@@ -186,7 +179,7 @@ fn an_unknown_group_is_reported() {
         let lab = Lab::new();
         let settings = Settings::fast(&lab).global("control_group", "nosuchgroup");
         let daemon = Daemon::start(&lab.router, &settings);
-        assert!(daemon.log().contains("no such group"), "{}", daemon.log());
+        daemon.logged("no such group");
         let socket = fs::metadata(daemon.file("state/control.sock")).unwrap();
         assert_eq!(socket.mode() & 0o777, 0o600);
     });

@@ -4,7 +4,7 @@ use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::query::{Outcome, Query, other_target, query};
-use super::{SOON, online_with};
+use super::{OURS, SOON, online_with};
 
 /// The mark of the second provider, and bits that other programs may use.
 const MARK: u32 = 0x100;
@@ -98,6 +98,51 @@ fn marks(lab: &Lab, settings: Settings) {
     steered(lab, &daemon, 2, 1);
 }
 
+/// The rules with marks that are ours.
+fn marked_rules(lab: &Lab, family: Family) -> Vec<(u32, String)> {
+    let rules = lab.router.rules(family).into_iter();
+    let ours = rules.filter(|rule| rule.protocol == OURS);
+    ours.filter_map(|rule| Some((rule.pref, rule.fwmark?)))
+        .collect()
+}
+
+/// A mark without a mask is compared in all bits but ours. A former version compared ours, too: its rule is replaced.
+#[test]
+fn by_a_mark_without_a_mask() {
+    in_lab(|| {
+        let lab = Lab::new();
+        lab.serve();
+        let settings = Settings::fast(&lab).provider("isp2", "mark", "0x100");
+        let mut daemon = online_with(&lab, &settings);
+        let only = [(17602, "0x100/0xffffff".to_owned())];
+        for family in Family::ALL {
+            let send = |mark| Query::marked(mark).send(&lab.router, target(family));
+            let all = || {
+                [MARK, MARK | 0x4000_0000, MARK | 0xc000_0000].map(send) == [by(2); 3]
+                    && [MARK | OTHER_BITS, 0x4000_0000].map(send) == [by(1); 2]
+            };
+            assert!(wait_until(SOON, all), "{family}: {}", daemon.log());
+            assert_eq!(marked_rules(&lab, family), only);
+        }
+        daemon.kill9();
+        for family in Family::ALL {
+            let old = format!(
+                "rule add pref 17602 fwmark 0x100 lookup 17602 protocol {OURS}
+                 rule del pref 17602 fwmark 0x100/0xffffff"
+            );
+            lab.router.batch(family, &old);
+            assert_eq!(marked_rules(&lab, family), [(17602, "0x100".to_owned())]);
+        }
+        daemon.launch();
+        let is_new = || {
+            Family::ALL
+                .iter()
+                .all(|&family| marked_rules(&lab, family) == only)
+        };
+        assert!(wait_until(SOON, is_new), "{}", daemon.log());
+    });
+}
+
 #[test]
 fn by_mark() {
     in_lab(|| {
@@ -136,7 +181,8 @@ fn by_mark_with_strict_filters() {
             let status = daemon.status();
             let warnings = status["warnings"].as_array().cloned().unwrap_or_default();
             let cure = |w: &serde_json::Value| w["cure"].as_str().map(str::to_owned);
-            let about = |w: &&serde_json::Value| w["code"] == "src-valid-mark";
+            let about =
+                |w: &&serde_json::Value| w["code"] == "src-valid-mark" && w["provider"] == "isp2";
             warnings.iter().find(about).and_then(cure)
         };
         let marked = other_target(Family::V4);

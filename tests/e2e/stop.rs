@@ -190,7 +190,11 @@ fn a_user_cannot_keep_the_daemon_from_running() {
         if wait_until(Duration::from_secs(2), taken) {
             let daemon = online(&lab);
             assert!(leads(&lab, 1));
-            assert!(!daemon.log().contains("@failover"), "{}", daemon.log());
+            assert!(
+                !daemon.whole_log().contains("@failover"),
+                "{}",
+                daemon.log()
+            );
             let second = Daemon::prepare(&lab.router, &Settings::fast(&lab));
             let refused = second.command(&["run", "--foreground"]);
             assert_eq!(refused.status.code(), Some(69));

@@ -10,12 +10,14 @@
 //! | [`paths`] | what an uplink lacks, pins, checks |
 //! | [`neighbours`] | routes and rules of other programs |
 //! | [`filters`] | reverse-path filters |
+//! | [`connections`] | the firewall table |
 //! | [`files`] | the configuration, the sticky file |
 //! | [`interfaces`] | netifd |
 //! | [`link`] | addresses of the router that are asked, two devices on one link |
 //! | [`room`] | too much of something |
 //! | [`rights`] | a kernel that refuses everything |
 
+mod connections;
 mod files;
 mod filters;
 mod interfaces;
@@ -349,6 +351,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         neighbours::ROWS,
         neighbours::IN_MAIN,
         filters::ROWS,
+        connections::ROWS,
         files::ROWS,
         interfaces::ROWS,
         link::ROWS,
@@ -384,7 +387,10 @@ fn each_that_is_documented_has_a_row() {
         let documented = documented(heading);
         assert!(documented.len() > 8, "{documented:?}");
         let of_kind = rows().filter(|row| matches!(row.of, Of::Path(..)) == is_reason);
-        let shown: BTreeSet<String> = of_kind.map(|row| row.name.to_owned()).collect();
+        let mut shown: BTreeSet<String> = of_kind.map(|row| row.name.to_owned()).collect();
+        if !is_reason {
+            shown.extend(connections::ELSEWHERE.map(str::to_owned));
+        }
         assert_eq!(shown, documented);
     }
 }

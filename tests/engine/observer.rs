@@ -32,6 +32,10 @@ pub(crate) struct Observer {
     counted: HashMap<PathId, u64>,
     online_since: HashMap<PathId, Instant>,
     states: HashMap<PathId, (State, Verdict, Instant)>,
+    /// Whether a path was waiting or frozen since its uplink was first up. Of those that were configured anew, it is not
+    /// known.
+    comes_back: HashMap<PathId, bool>,
+    pinned: Option<Slot>,
     leaders: PerFamily<Option<Slot>>,
     leads: PerFamily<Lead>,
     /// The state of all uplinks was passed to the engines.
@@ -54,6 +58,8 @@ impl Observer {
             counted: HashMap::new(),
             online_since: HashMap::new(),
             states: HashMap::new(),
+            comes_back: HashMap::new(),
+            pinned: None,
             leaders: PerFamily::default(),
             leads: PerFamily {
                 v4: Lead::Unknown,
@@ -146,6 +152,8 @@ impl Observer {
             };
             models.insert(path, model);
         }
+        let is_new = |path: &&PathId| !self.models.contains_key(path);
+        self.comes_back = models.keys().filter(is_new).map(|p| (*p, false)).collect();
         self.models = models;
         self.config = config;
         // A pin of a provider that was removed ends with the old configuration.
@@ -319,6 +327,7 @@ impl Observer {
                 }
             }
         }
+        self.note_comebacks();
         self.check_causes(written);
         let saves = actions.contains(&Action::Save);
         assert_eq!(saves, self.engine.journal().written() != written);
@@ -332,6 +341,7 @@ impl Observer {
                     family,
                     led,
                     online_since,
+                    |slot| self.comes_back.get(&PathId { slot, family }).copied(),
                     self.now,
                 );
             }
@@ -346,6 +356,19 @@ impl Observer {
                 self.engine.next_deadline().is_some(),
                 "a path that probes has no deadline"
             );
+        }
+    }
+
+    fn note_comebacks(&mut self) {
+        let before = core::mem::replace(&mut self.pinned, self.engine.pinned());
+        for path in self.engine.paths() {
+            let was = self.states.get(&path.id).map(|(state, ..)| *state);
+            if path.waiting().is_some() && was.is_some_and(|state| state != State::Waiting) {
+                self.comes_back.insert(path.id, true);
+            }
+            if let (Some(pinned), None, Some(_)) = (before, self.pinned, was) {
+                self.comes_back.insert(path.id, path.id.slot != pinned);
+            }
         }
     }
 

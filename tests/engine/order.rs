@@ -57,13 +57,28 @@ fn standings(engine: &Engine, config: &Config, family: Family) -> Vec<Standing> 
     all
 }
 
-/// Asserts the expected order. `led` led before the event; `online_since` is as seen by the observer.
+/// Whether a provider carries its connections and marked traffic; none: it is not known whether it comes back from where it
+/// was not judged.
+fn is_usable(engine: &Engine, id: PathId, comes_back: Option<bool>) -> Option<bool> {
+    let path = engine.path(id).unwrap();
+    match (engine.pinned(), path.verdict()) {
+        _ if path.waiting().is_some() => Some(false),
+        (Some(pinned), _) => Some(pinned == id.slot),
+        _ if engine.is_disabled(id.slot) => Some(false),
+        (None, Verdict::Online) => Some(true),
+        (None, Verdict::Fresh) => comes_back.map(|back| !back),
+        (None, Verdict::Returning | Verdict::Offline) => Some(false),
+    }
+}
+
+/// Asserts the expected order. `led` led before the event; `online_since` and `comes_back` are as seen by the observer.
 pub(crate) fn check(
     engine: &Engine,
     config: &Config,
     family: Family,
     led: Option<Slot>,
     online_since: impl Fn(Slot) -> Option<Instant>,
+    comes_back: impl Fn(Slot) -> Option<bool>,
     now: Instant,
 ) {
     let Plan { order, unreachable } = engine.plan(family);
@@ -85,8 +100,9 @@ pub(crate) fn check(
     assert_eq!(*unreachable, refuse);
 
     for hop in order {
-        let merit = want.iter().find(|s| s.slot == hop.slot).unwrap().merit;
-        assert_eq!(hop.steered, merit < OFFLINE && merit != SPARE);
+        let slot = hop.slot;
+        let usable = is_usable(engine, PathId { slot, family }, comes_back(slot));
+        assert!(usable.is_none_or(|usable| hop.usable == usable), "{hop:?}");
     }
 
     let lead = match order.first() {

@@ -153,6 +153,23 @@ impl<'router> Daemon<'router> {
         fs::read_to_string(self.file("daemon.log")).unwrap_or_default()
     }
 
+    /// Waits until its log has this text, and returns how many times it has it. A line comes after the event, the answer to
+    /// a command, or the hook that tells of the same.
+    pub fn logged(&self, text: &str) -> usize {
+        let count = || self.log().matches(text).count();
+        let there = wait_until(PATIENCE, || count() > 0);
+        assert!(there, "{text:?} is not logged:\n{}", self.log());
+        count()
+    }
+
+    /// Its log with the lines of all that it has heard by now: each turn of its loop answers commands first, and logs last.
+    pub fn whole_log(&self) -> String {
+        for _ in 0..2 {
+            self.must(&["status"]);
+        }
+        self.log()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Pid {
         let child = self.child.as_ref().expect("it runs");

@@ -9,7 +9,7 @@ use failover::routing::diff::{changes, removal};
 use failover::routing::layout::{Situation, Tables, Wanted};
 use failover::routing::objects::{Change, Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
 use failover::routing::uplink::Uplink;
-use failover::types::{Family, Mark, Metric, PROTOCOL, Prefix, Slot};
+use failover::types::{Family, Mark, MarkMask, Metric, PROTOCOL, Prefix, Slot};
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
 
@@ -28,6 +28,8 @@ pub(crate) struct Router {
     /// by slot
     pub(crate) uplinks: Vec<Uplink>,
     pub(crate) tables: Tables,
+    pub(crate) marks: Option<MarkMask>,
+    pub(crate) handed_over: u64,
     /// the last wanted layout
     pub(crate) wanted: Wanted,
 }
@@ -49,6 +51,8 @@ impl Router {
             plan: Plan::default(),
             uplinks: slots.clone().map(|slot| uplink(family, slot)).collect(),
             tables: Tables::new(),
+            marks: None,
+            handed_over: 0,
             wanted: Wanted::new(),
         };
         router.order(&slots.collect::<Vec<_>>());
@@ -66,7 +70,7 @@ impl Router {
     pub(crate) fn order(&mut self, slots: &[u8]) {
         let hop = |&slot: &u8| RankedPath {
             slot: Slot(slot),
-            steered: true,
+            usable: true,
         };
         self.plan.order = slots.iter().map(hop).collect();
     }
@@ -166,6 +170,8 @@ impl Router {
             routes: &routes,
             rules: &rules,
             yields: false,
+            marks: self.marks,
+            handed_over: self.handed_over,
         });
         self.wanted = wanted;
         let mut todo = Vec::new();

@@ -235,16 +235,9 @@ fn the_order_of_all_is_that_of_preference() {
     assert_eq!(world.order(), ["isp5", "isp3", "isp1", "isp2"]);
     world.plug_in("isp2");
     assert_eq!(world.order(), ["isp5", "isp3", "isp2", "isp1"], "returning");
-    let steered = |world: &World| -> Vec<bool> {
-        world
-            .kernel
-            .v4
-            .order
-            .iter()
-            .map(|hop| hop.steered)
-            .collect()
-    };
-    assert_eq!(steered(&world), [true, false, true, false]);
+    let order = &world.kernel.v4.order;
+    let usable: Vec<bool> = order.iter().map(|hop| hop.usable).collect();
+    assert_eq!(usable, [true, false, false, false]);
     world.kill("isp3");
     world.run(ms(1000));
     assert_eq!(world.order(), ["isp2", "isp5", "isp1", "isp3"]);

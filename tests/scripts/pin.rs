@@ -324,7 +324,7 @@ fn a_pin_precedes_a_disable() {
     world.disable("isp2", true);
     world.pin(Some("isp2"));
     assert_eq!(world.leader(), "isp2");
-    assert!(world.kernel.v4.order[0].steered);
+    assert!(world.kernel.v4.order[0].usable);
     world.pin(None);
     assert_eq!(world.leader(), "isp1");
     assert!(world.engine.is_disabled(Slot(1)));

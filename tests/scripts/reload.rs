@@ -1,6 +1,6 @@
 //! Reload, and restart with the saved state.
 
-use failover::config::{LastResort, Preempt};
+use failover::config::{Connections, LastResort, Preempt};
 use failover::engine::Action;
 use failover::engine::path::State;
 use failover::types::{Family, Instant, Slot, Waiting};
@@ -27,6 +27,26 @@ fn unchanged_paths_keep_their_rounds_and_changed_paths_start_anew() {
         .filter(|p| p.path == world.path("isp2").id);
     let numbers: Vec<u32> = numbers.map(|p| p.round.0).collect();
     assert!(numbers.windows(2).all(|n| n[1] == n[0] + 1), "{numbers:?}");
+    assert_eq!(world.sent.len(), sent + 20);
+}
+
+#[test]
+fn what_concerns_connections_alone_starts_nothing_anew() {
+    let mut world = two_running();
+    let sent = world.sent.len();
+    let mut config = two();
+    config.providers[0].connections = Connections::Follow;
+    config.providers[1].masquerade = true;
+    let prefix = "2001:db8:1::/56".parse().unwrap();
+    config.prefixes.push((Slot(1), prefix)).unwrap();
+    world.reload(&config);
+    for id in ["isp1", "isp2"] {
+        assert_eq!(world.path(id).rounds.streak(), 10);
+    }
+    let now = world.engine.config();
+    assert_eq!(now.providers[0].connections, Connections::Follow);
+    assert!(now.providers[1].masquerade && now.prefixes.len() == 1);
+    world.run(ms(1000));
     assert_eq!(world.sent.len(), sent + 20);
 }
 
@@ -320,6 +340,8 @@ fn a_restart_continues_with_the_saved_state() {
         assert_eq!(new.state(id), State::Online);
         assert_eq!(new.path(id).since, old.path(id).since);
     }
+    let usable = |hop: &failover::engine::RankedPath| hop.usable;
+    assert!(new.engine.plan(Family::V4).order.iter().all(usable));
     new.run(ms(1000));
     assert_eq!(new.leader(), "isp2");
     assert_eq!(new.path("isp1").rounds.streak(), 10);

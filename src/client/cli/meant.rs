@@ -21,9 +21,10 @@ const SYNONYMS: [(&str, &str); 13] = [
 ];
 
 /// Options of one command, which must follow it.
-const BELONGINGS: [(&str, &str); 5] = [
+const BELONGINGS: [(&str, &str); 6] = [
     ("--json", "status"),
     ("--watch", "status"),
+    ("--connections", "status"),
     ("--foreground", "run"),
     ("--count", "probe"),
     ("--interval", "probe"),

@@ -76,7 +76,7 @@ pub(super) struct Check {}
     subcommand,
     name = "status",
     help_triggers("-h", "--help"),
-    usage = "[--json] [--watch] [--config <file>]"
+    usage = "[--json] [--watch] [--connections] [--config <file>]"
 )]
 pub(super) struct Status {
     /// one JSON object, for programs
@@ -85,6 +85,9 @@ pub(super) struct Status {
     /// again each second, until Ctrl-C
     #[argh(switch)]
     watch: bool,
+    /// with the number of each provider's connections
+    #[argh(switch)]
+    connections: bool,
 }
 
 /// pin a provider, or let the daemon choose again (auto)
@@ -246,7 +249,15 @@ impl From<TypedCommand> for Command {
         match typed {
             TypedCommand::Run(Run { foreground }) => Command::Run { foreground },
             TypedCommand::Check(Check {}) => Command::Check,
-            TypedCommand::Status(Status { json, watch }) => Command::Status { json, watch },
+            TypedCommand::Status(Status {
+                json,
+                watch,
+                connections,
+            }) => Command::Status {
+                json,
+                watch,
+                connections,
+            },
             TypedCommand::Use(Use { provider }) => {
                 let pin = |id: String| Command::Use((id != "auto").then_some(id));
                 provider.map_or(Command::WithoutProvider("use"), pin)

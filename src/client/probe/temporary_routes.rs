@@ -80,6 +80,8 @@ impl TemporaryRoutes {
             routes,
             rules: probed.mirror.rules(),
             yields: false,
+            marks: None,
+            handed_over: 0,
         });
         let mut missing = Vec::new();
         diff::changes(

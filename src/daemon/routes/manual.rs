@@ -87,7 +87,7 @@ impl RouteSync<'_> {
     }
 
     /// Whether a manual default prevails, as far as it is known: before the first search, whether one did in a former run.
-    pub(super) fn yields(&self, family: Family) -> bool {
+    pub(in crate::daemon) fn yields(&self, family: Family) -> bool {
         let sync = &self.families[family];
         sync.manual.obeyed().is_some()
             || !sync.manual_is_known && is_goto_absent(self.mirror.rules(), family)
@@ -101,7 +101,7 @@ impl RouteSync<'_> {
         cx: &mut Context<'_>,
         now: Instant,
     ) {
-        cx.warnings_due = true;
+        (cx.warnings_due, cx.ranked) = (true, true);
         let of = |default: &ManualDefault| (default.device.clone(), default.metric);
         let [before, after] = [before, self.manual(family)].map(Manual::obeyed);
         let leader = cx.engine.carrier(family);

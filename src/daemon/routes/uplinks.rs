@@ -124,6 +124,7 @@ impl RouteSync<'_> {
         };
         let (waiting, routable) = (uplink.waiting, uplink.routable && !uplink.refused);
         cx.planned[path.family] = true;
+        cx.devices_due = true;
         if waiting.is_none() && moved {
             probing.bind(path, uplink, cx);
             cx.tell(Event::Rebound(path), now);

@@ -14,6 +14,7 @@ use crate::routing::layout::{Situation, Wanted};
 use crate::routing::manual::Manual;
 use crate::routing::mirror::{Aside, Dumped, Kinds, Object};
 use crate::routing::objects::{Change, Link};
+use crate::types::MarkMask;
 
 const PROVIDERS: u8 = 3;
 /// The device of the routes of others.
@@ -261,6 +262,8 @@ impl World {
             routes,
             rules: &self.kernel.rules,
             yields: self.manual.obeyed().is_some(),
+            marks: Some(MarkMask::USUAL),
+            handed_over: 0,
         });
         self.laid_out[family].note(&self.wanted, family, config.globals.table);
         let (routes, rules) = (routes.to_vec(), self.kernel.rules.clone());

@@ -2,10 +2,10 @@
 
 use core::net::IpAddr;
 
+use heapless::VecView;
 use nix::libc;
 use rtnetlink::packet_core::{NLA_ALIGNTO, NLA_HEADER_SIZE, NLA_TYPE_MASK};
 
-use crate::routing::objects::Attributes as Copied;
 use crate::types::DeviceName;
 
 /// The device by which the router's own packets come to the rules (`iif`).
@@ -117,7 +117,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
 }
 
 /// The attributes in a message: the type and the value of each. `None` is a malformed one, behind which none are found.
-pub(super) struct Each<'a>(pub(super) &'a [u8]);
+pub(in crate::linux) struct Each<'a>(pub(in crate::linux) &'a [u8]);
 
 impl<'a> Iterator for Each<'a> {
     type Item = Option<(u16, &'a [u8])>;
@@ -142,7 +142,7 @@ impl<'a> Iterator for Each<'a> {
 }
 
 /// Adds an attribute to those that are copied. None: there is no room.
-pub(super) fn copy(copied: &mut Copied, kind: u16, value: &[u8]) -> Option<()> {
+pub(in crate::linux) fn copy(copied: &mut VecView<u8>, kind: u16, value: &[u8]) -> Option<()> {
     let length = u16::try_from(NLA_HEADER_SIZE + value.len()).ok()?;
     copied.extend_from_slice(&length.to_ne_bytes()).ok()?;
     copied.extend_from_slice(&kind.to_ne_bytes()).ok()?;

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::limits::{DATAGRAMS_PER_DRAIN, EVENTS_BUFFER};
+use crate::limits::{DATAGRAM_MAX, DATAGRAMS_PER_DRAIN, EVENTS_BUFFER};
 use crate::linux::netlink::prefilter::{concerns_us, kinds_of};
 use crate::linux::netlink::socket::{CutOff, Message, NetlinkSocket};
 use crate::linux::netlink::{Requests, decode};
@@ -48,7 +48,7 @@ impl Events {
     /// # Errors
     /// No netlink socket could be opened.
     pub fn open() -> io::Result<Events> {
-        let socket = NetlinkSocket::open(GROUPS)?;
+        let socket = NetlinkSocket::open(libc::NETLINK_ROUTE, GROUPS, DATAGRAM_MAX)?;
         // More than `net.core.rmem_max` requires CAP_NET_ADMIN, as changing routes does.
         if setsockopt(&socket, sockopt::RcvBufForce, &EVENTS_BUFFER).is_err() {
             let _ = setsockopt(&socket, sockopt::RcvBuf, &EVENTS_BUFFER);

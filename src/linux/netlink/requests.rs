@@ -1,41 +1,27 @@
 //! Requests to the kernel: to make a change, and to dump a kind of object.
 
 use std::io;
-use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer};
+use nix::libc;
+use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR};
 
-use crate::limits::{DUMP_PATIENCE, DUMP_TRIES, REQUEST_PATIENCE};
-use crate::linux::clock::now;
+use crate::limits::{DATAGRAM_MAX, DUMP_PATIENCE, DUMP_TRIES};
 use crate::linux::errno::fault;
 use crate::linux::netlink::decode::{self, Members};
 use crate::linux::netlink::encode::{self, Request};
+use crate::linux::netlink::exchange::{Exchange, ReadAnswer, Worth, verdict};
 use crate::linux::netlink::prefilter::{RTM_NEWNEXTHOP, concerns_us};
-use crate::linux::netlink::socket::{CutOff, Message, NetlinkSocket, errno_of};
+use crate::linux::netlink::socket::Message;
+#[cfg(test)]
+use crate::linux::netlink::socket::NetlinkSocket;
 use crate::routing::mirror::{self, Aside, Dumped, Kinds, Mirror, News, Object};
 use crate::routing::objects::{Change, Route, RouteKind, RuleVerdict};
-use crate::types::{Duration, Family, Fault, Instant};
+use crate::types::{Family, Fault};
 
 /// The socket for requests: one request at a time, each with a deadline.
 pub struct Requests {
-    /// None after a request that was not answered completely. The next one opens a new socket, which gets no late answers.
-    socket: Option<NetlinkSocket>,
-    /// the sequence number of the last request
-    sequence: u32,
-}
-
-/// Reads one message of an answer. `Some`: it is the last, with this result.
-type ReadAnswer<'a> = dyn FnMut(&Message<'_>, &mut Worth) -> Option<Result<(), Errno>> + 'a;
-
-/// The quality of a dump.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Worth {
-    /// the kernel's state changed during the dump
-    interrupted: bool,
-    /// the number of messages that could not be decoded
-    unread: u32,
+    exchange: Exchange,
 }
 
 impl Requests {
@@ -44,14 +30,16 @@ impl Requests {
     /// # Errors
     /// No netlink socket could be opened.
     pub fn open() -> io::Result<Requests> {
-        NetlinkSocket::open(0).map(Requests::over)
+        let mut exchange = Exchange::new(libc::NETLINK_ROUTE, DATAGRAM_MAX, DUMP_PATIENCE);
+        exchange.open()?;
+        Ok(Requests { exchange })
     }
 
+    #[cfg(test)]
     pub(super) fn over(socket: NetlinkSocket) -> Requests {
-        Requests {
-            socket: Some(socket),
-            sequence: 0,
-        }
+        let mut exchange = Exchange::new(libc::NETLINK_ROUTE, DATAGRAM_MAX, DUMP_PATIENCE);
+        exchange.take(socket);
+        Requests { exchange }
     }
 
     /// Makes a change. The kernel has made it when this returns.
@@ -219,65 +207,13 @@ impl Requests {
         })
     }
 
-    /// Sends a request, and reads answers until `read` returns the result. The socket is closed after every error except one
-    /// that the kernel returns.
+    /// See [`Exchange::send`].
     pub(super) fn exchange(
         &mut self,
         request: &mut [u8],
         read: &mut ReadAnswer<'_>,
     ) -> Result<Worth, Errno> {
-        let mut socket = match self.socket.take() {
-            Some(socket) => socket,
-            None => NetlinkSocket::open(0).map_err(|error| errno_of(&error))?,
-        };
-        self.sequence = self.sequence.wrapping_add(1);
-        NetlinkBuffer::new(&mut *request).set_sequence_number(self.sequence);
-        socket.send(request)?;
-        let mut worth = Worth::default();
-        let end = read_answers(&mut socket, self.sequence, &mut worth, read)?;
-        self.socket = Some(socket);
-        end.map(|()| worth)
-    }
-}
-
-/// Reads the answers to a request; returns the result of the last. The outer error: the last did not arrive.
-fn read_answers(
-    socket: &mut NetlinkSocket,
-    sequence: u32,
-    worth: &mut Worth,
-    read: &mut ReadAnswer<'_>,
-) -> Result<Result<(), Errno>, Errno> {
-    let started = now();
-    let mut heard = started;
-    loop {
-        let messages = match socket.receive() {
-            Ok(messages) => messages,
-            // Checked only now: answers that have arrived count, also if this process was stopped for a while.
-            Err(Errno::EAGAIN) => {
-                let left = left(heard, REQUEST_PATIENCE)?.min(left(started, DUMP_PATIENCE)?);
-                wait(socket, left)?;
-                continue;
-            }
-            Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(errno),
-        };
-        let mut answered = false;
-        for message in messages {
-            match message {
-                Ok(message) if message.sequence_number() == sequence => {
-                    answered = true;
-                    if let Some(end) = read(&message, worth) {
-                        return Ok(end);
-                    }
-                }
-                Ok(_) => {}
-                Err(CutOff) => worth.unread += 1,
-            }
-        }
-        if answered {
-            heard = now();
-        }
-        left(started, DUMP_PATIENCE)?;
+        self.exchange.send(request, read)
     }
 }
 
@@ -306,33 +242,4 @@ fn read_answer(
         }
     }
     None
-}
-
-/// The result in `NLMSG_ERROR` and `NLMSG_DONE`. Both begin with a negative errno, or 0 (`struct nlmsgerr`, linux/netlink.h).
-pub(super) fn verdict(message: &Message<'_>) -> Result<(), Errno> {
-    let code = message.payload().first_chunk().copied();
-    match code.map(i32::from_ne_bytes) {
-        Some(0..) => Ok(()),
-        Some(refused) => Err(Errno::from_raw(refused.saturating_neg())),
-        None => Err(Errno::EPROTO),
-    }
-}
-
-/// Waits until there is something to read, or the timeout.
-fn wait(socket: &NetlinkSocket, left: Duration) -> Result<(), Errno> {
-    // Rounded up, so that the deadline has passed when poll(2) times out.
-    let milliseconds = u16::try_from(left.total_millis() + 1).unwrap_or(u16::MAX);
-    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut fds, PollTimeout::from(milliseconds)) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(errno) => Err(errno),
-    }
-}
-
-/// The time left until the deadline; ETIMEDOUT if there is none.
-fn left(since: Instant, patience: Duration) -> Result<Duration, Errno> {
-    match now() - since {
-        passed if passed < patience => Ok(patience - passed),
-        _ => Err(Errno::ETIMEDOUT),
-    }
 }

@@ -4,20 +4,19 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
+#[cfg(test)]
 use nix::libc;
 use rtnetlink::packet_core::NetlinkBuffer;
 use rtnetlink::sys::{Socket, SocketAddr};
 
-use crate::limits::DATAGRAM_MAX;
-
 /// The length of a message's header (`struct nlmsghdr`, linux/netlink.h).
-pub(super) const HEADER: usize = 16;
+pub(in crate::linux) const HEADER: usize = 16;
 
 /// A whole message, within its datagram.
-pub(super) type Message<'a> = NetlinkBuffer<&'a [u8]>;
+pub(in crate::linux) type Message<'a> = NetlinkBuffer<&'a [u8]>;
 
 /// A non-blocking netlink socket.
-pub(super) struct NetlinkSocket {
+pub(in crate::linux) struct NetlinkSocket {
     socket: Socket,
     /// the port of the other end: 0 is the kernel
     peer: u32,
@@ -26,22 +25,27 @@ pub(super) struct NetlinkSocket {
 }
 
 impl NetlinkSocket {
-    /// Opens a socket to the kernel's rtnetlink that receives these groups (`RTMGRP_*` bits).
-    pub(super) fn open(groups: u32) -> io::Result<NetlinkSocket> {
-        let socket = NetlinkSocket::bind(libc::NETLINK_ROUTE, groups, 0)?;
+    /// Opens a socket to a part of the kernel (`NETLINK_*`) that receives these groups (bits). There is room for datagrams
+    /// of this length.
+    pub(in crate::linux) fn open(
+        protocol: i32,
+        groups: u32,
+        room: usize,
+    ) -> io::Result<NetlinkSocket> {
+        let socket = NetlinkSocket::bind(protocol, groups, 0, room)?;
         // Acks then contain only the header of the request; older kernels send all of it.
         let _ = socket.socket.set_cap_ack(true);
         Ok(socket)
     }
 
-    fn bind(protocol: i32, groups: u32, peer: u32) -> io::Result<NetlinkSocket> {
+    fn bind(protocol: i32, groups: u32, peer: u32, room: usize) -> io::Result<NetlinkSocket> {
         let mut socket = Socket::new(protocol as isize)?;
         socket.set_non_blocking(true)?;
         socket.bind(&SocketAddr::new(0, groups))?;
         Ok(NetlinkSocket {
             socket,
             peer,
-            datagram: Vec::with_capacity(DATAGRAM_MAX),
+            datagram: Vec::with_capacity(room),
         })
     }
 
@@ -60,7 +64,7 @@ impl NetlinkSocket {
     ///
     /// # Errors
     /// EAGAIN: there is none. ENOBUFS: messages were lost, because the receive buffer was full.
-    pub(super) fn receive(&mut self) -> Result<Messages<'_>, Errno> {
+    pub(in crate::linux) fn receive(&mut self) -> Result<Messages<'_>, Errno> {
         self.datagram.clear();
         let received = self.socket.recv_from(&mut self.datagram, 0);
         let (_, from) = received.map_err(|error| errno_of(&error))?;
@@ -78,16 +82,16 @@ impl AsFd for NetlinkSocket {
     }
 }
 
-pub(super) fn errno_of(error: &io::Error) -> Errno {
+pub(in crate::linux) fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// The unread messages of a datagram.
-pub(super) struct Messages<'a>(&'a [u8]);
+pub(in crate::linux) struct Messages<'a>(&'a [u8]);
 
 /// The rest of the datagram is no whole message.
 #[derive(Debug)]
-pub(super) struct CutOff;
+pub(in crate::linux) struct CutOff;
 
 impl<'a> Iterator for Messages<'a> {
     type Item = Result<Message<'a>, CutOff>;
@@ -111,7 +115,7 @@ impl<'a> Iterator for Messages<'a> {
 impl NetlinkSocket {
     /// A socket to another process instead of the kernel (`NETLINK_USERSOCK`), for crafted answers.
     pub(super) fn to_port(peer: u32) -> NetlinkSocket {
-        NetlinkSocket::bind(libc::NETLINK_USERSOCK, 0, peer).unwrap()
+        NetlinkSocket::bind(libc::NETLINK_USERSOCK, 0, peer, crate::limits::DATAGRAM_MAX).unwrap()
     }
 
     /// The port of the socket.

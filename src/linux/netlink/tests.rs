@@ -17,7 +17,7 @@ use rtnetlink::sys::{Socket, SocketAddr};
 
 use super::socket::NetlinkSocket;
 use super::*;
-use crate::limits::{DUMP_PATIENCE, REQUEST_PATIENCE};
+use crate::limits::{DATAGRAM_MAX, DUMP_PATIENCE, REQUEST_PATIENCE};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::objects::{Change, Link, Rule, RuleVerdict, Selector};
 use crate::types::{Family, Fault};
@@ -266,7 +266,7 @@ fn a_lost_answer_is_told_at_once_and_the_next_request_is_fresh() {
         eprintln!("SKIPPED: only root fills the socket of another");
         return;
     }
-    let socket = NetlinkSocket::open(0).unwrap();
+    let socket = NetlinkSocket::open(libc::NETLINK_ROUTE, 0, DATAGRAM_MAX).unwrap();
     setsockopt(&socket, sockopt::RcvBuf, &0).unwrap();
     let to = SocketAddr::new(socket.port(), 0);
     let liar = Socket::new(libc::NETLINK_ROUTE as isize).unwrap();

@@ -223,15 +223,15 @@ const fn server(source_at: u32) -> [sock_filter; 5] {
     ]
 }
 
-const ACCEPT: sock_filter = statement(BPF_RET | BPF_K, u32::MAX);
-const DROP: sock_filter = statement(BPF_RET | BPF_K, 0);
+pub(in crate::linux) const ACCEPT: sock_filter = statement(BPF_RET | BPF_K, u32::MAX);
+pub(in crate::linux) const DROP: sock_filter = statement(BPF_RET | BPF_K, 0);
 
-const fn load(size_and_mode: u32, offset: u32) -> sock_filter {
+pub(in crate::linux) const fn load(size_and_mode: u32, offset: u32) -> sock_filter {
     statement(BPF_LD | size_and_mode, offset)
 }
 
 /// Skips so many instructions: `jt` when the accumulator is `k`, else `jf`.
-const fn equal(k: u32, jt: u8, jf: u8) -> sock_filter {
+pub(in crate::linux) const fn equal(k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter {
         jt,
         jf,
@@ -240,7 +240,7 @@ const fn equal(k: u32, jt: u8, jf: u8) -> sock_filter {
 }
 
 #[allow(clippy::cast_possible_truncation)] // the kernel's codes are 16 bits
-const fn statement(code: u32, k: u32) -> sock_filter {
+pub(in crate::linux) const fn statement(code: u32, k: u32) -> sock_filter {
     sock_filter {
         code: code as u16,
         jt: 0,

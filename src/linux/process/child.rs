@@ -38,6 +38,15 @@ impl Child {
         variables: &[(&str, &str)],
         output: Option<BorrowedFd<'_>>,
     ) -> Result<Child, Errno> {
+        Child::start_with(arguments, variables, [None, output, None])
+    }
+
+    /// The same, with its standard input, output and errors; those that are not given are /dev/null.
+    pub(super) fn start_with(
+        arguments: &[&CStr],
+        variables: &[(&str, &str)],
+        streams: [Option<BorrowedFd<'_>>; 3],
+    ) -> Result<Child, Errno> {
         let program = arguments.first().ok_or(Errno::EINVAL)?;
         let mut attributes = PosixSpawnAttr::init()?;
         attributes.set_flags(
@@ -54,9 +63,9 @@ impl Child {
             Mode::empty(),
         )?;
         let null = null.as_raw_fd();
-        let output = output.map_or(null, |output| output.as_raw_fd());
         let mut actions = PosixSpawnFileActions::init()?;
-        for (descriptor, end) in [(0, null), (1, output), (2, null)] {
+        for (descriptor, stream) in (0..).zip(streams) {
+            let end = stream.map_or(null, |stream| stream.as_raw_fd());
             actions.add_dup2(end, descriptor)?;
         }
         ffi::close_on_exec();
@@ -77,6 +86,11 @@ impl Child {
     pub fn kill(&self) {
         let _gone = killpg(self.0, Signal::SIGKILL);
         let _gone = kill(self.0, Signal::SIGKILL);
+    }
+
+    /// Waits until it has ended, and reaps it.
+    pub(super) fn wait(&self) {
+        while waitpid(self.0, None) == Err(Errno::EINTR) {}
     }
 
     /// Its exit status, after its end; none if a signal ended it. Other processes in its group are killed: before the wait,

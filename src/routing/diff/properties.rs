@@ -7,12 +7,13 @@ use proptest::sample::{Index, select};
 
 use super::kernel::{Answer, Kernel, Packet, Refuses, family_of};
 use super::{changes, is_successor, removal, same_route};
-use crate::config::RtTable;
-use crate::routing::layout::Wanted;
+use crate::config::{Connections, RtTable};
 use crate::routing::layout::fixture::{Scene, address, foreign_default, own};
+use crate::routing::layout::{Wanted, pref};
 use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::{
-    DeviceName, Family, Metric, PROTOCOL, Prefix, TABLE_LOCAL, TABLE_MAIN, network_of,
+    DeviceName, Family, MarkMask, Metric, PROTOCOL, Prefix, Slot, TABLE_LOCAL, TABLE_MAIN,
+    network_of,
 };
 
 const SWAP_TABLES: [u32; 4] = [176, 176, 254, 300];
@@ -44,6 +45,8 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
         0..=4usize,
         any::<[bool; 5]>(),
         weighted(0.2),
+        select(vec![None, Some(MarkMask::USUAL), MarkMask::new(0xff00)]),
+        0..32u64,
     );
     let all = (1..=4u8, globals, conditions, plan, addresses);
     all.prop_map(move |(count, globals, conditions, plan, addresses)| {
@@ -56,13 +59,15 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
         scene.config.globals.start_metric = Metric(globals.1);
         scene.config.globals.rule_pref = globals.2;
         scene.config.globals.catch_all = globals.3;
+        (scene.marks, scene.handed_over) = (plan.4, plan.5);
+        scene.config.globals.answers = plan.5 < 24;
         for (slot, (flags, table)) in (0..count).zip(conditions) {
             worsen(&mut scene, slot, flags, table);
         }
         let order: Vec<u8> = plan.0.into_iter().filter(|&s| s < count).collect();
         scene.order(&order[..order.len().min(plan.1)]);
-        for (hop, steered) in scene.plan.order.iter_mut().zip(plan.2) {
-            hop.steered = steered;
+        for (hop, usable) in scene.plan.order.iter_mut().zip(plan.2) {
+            hop.usable = usable;
         }
         scene.plan.unreachable = plan.2[4];
         scene.yields = plan.3 && globals.0 != TABLE_MAIN;
@@ -90,6 +95,11 @@ fn worsen(scene: &mut Scene, slot: u8, flags: [bool; 8], table: u8) {
         0 => RtTable::None,
         1 => RtTable::Id(201 + u32::from(slot)),
         _ => RtTable::Auto,
+    };
+    provider.connections = match table {
+        3 => Connections::Follow,
+        4 => Connections::Off,
+        _ => Connections::Stay,
     };
     if mark {
         provider.mark = None;
@@ -306,6 +316,8 @@ fn look_around([before, now, after]: [&Kernel; 3], scene: &Scene, change: &Chang
     let refusing = [before, now, after]
         .iter()
         .any(|kernel| has_refusing(kernel, scene.family));
+    let unmarked =
+        [before, now, after].map(|kernel| kernel.look_up(scene.family, &Packet::default()));
     for (i, packet) in packets(scene).into_iter().enumerate() {
         let answer = |kernel: &Kernel| kernel.look_up(scene.family, &packet);
         let ends = [answer(before), answer(after)];
@@ -318,6 +330,15 @@ fn look_around([before, now, after]: [&Kernel; 3], scene: &Scene, change: &Chang
         // While one in `main` refuses, the order of ours before it changes with the rules: that holds for plain packets.
         if ends.iter().all(answered) && (i == 0 || !refusing) {
             assert!(answered(&answer(now)), "{packet:?} after {change:?}");
+        }
+        // What is marked goes its old or its new way, or that of all other traffic.
+        if ends.iter().all(answered) && !refusing && packet.mark != 0 {
+            let here = answer(now);
+            let ways = [&ends[..], &unmarked].concat();
+            assert!(
+                ways.contains(&here),
+                "{packet:?}: {here:?} after {change:?}"
+            );
         }
         let refuses = now.refuses != Refuses::default();
         // A packet that had no way may take what is left of ours: in `main`, before the manual default, or behind one that
@@ -357,10 +378,14 @@ fn has_policy_table(kernel: &Kernel, (device, index): &(DeviceName, u32)) -> boo
 fn packets(scene: &Scene) -> Vec<Packet> {
     let mut packets = vec![Packet::default()];
     for (provider, uplink) in scene.config.providers.iter().zip(&scene.uplinks) {
-        packets.push(Packet {
-            mark: provider.mark.map_or(0, |mark| mark.value),
+        let inbound = |marks: MarkMask| marks.inbound(provider.slot);
+        let outbound = |marks: MarkMask| marks.outbound(provider.slot);
+        let own = provider.mark.map(|mark| mark.value);
+        let marks = [own, scene.marks.map(inbound), scene.marks.map(outbound)];
+        packets.extend(marks.into_iter().flatten().map(|mark| Packet {
+            mark,
             ..Packet::default()
-        });
+        }));
         packets.push(Packet {
             from: uplink.address,
             ..Packet::default()
@@ -620,12 +645,20 @@ proptest! {
         scene.foreign = kernel.routes.clone();
         scene.rules = kernel.rules.clone();
         let wanted = scene.wanted();
+        let follows = |rule: &Rule| {
+            let slot = rule.pref.checked_sub(pref::OUT).and_then(|slot| u8::try_from(slot).ok());
+            let provider = slot.and_then(|slot| scene.config.at(Slot(slot)));
+            provider.is_some_and(|p| p.connections == Connections::Follow)
+        };
         for change in planned(&kernel, scene.family, &wanted) {
-            let Change::SetRoute(route) = change else {
-                panic!("{change:?}");
-            };
-            // Those in `main` precede one that refuses there.
-            prop_assert!([scene.config.globals.table, TABLE_MAIN].contains(&route.table));
+            match &change {
+                // Those in `main` precede one that refuses there.
+                Change::SetRoute(route) => {
+                    prop_assert!([scene.config.globals.table, TABLE_MAIN].contains(&route.table));
+                }
+                Change::AddRule(rule) | Change::DeleteRule(rule) if follows(rule) => {}
+                _ => panic!("{change:?}"),
+            }
             kernel.carry_out(&change);
         }
         prop_assert_eq!(differing(&kernel, scene.family, &wanted), 0);

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::RtTable;
 use crate::routing::layout::fixture::{Scene, address, kernel_rules};
 use crate::routing::objects::RouteKind;
-use crate::types::{Metric, TABLE_MAIN};
+use crate::types::{MarkMask, Metric, TABLE_MAIN};
 
 /// `set 176/100 dev 2`, `add 17601`, …: the place of each change.
 fn tell(change: &Change) -> String {
@@ -79,9 +79,71 @@ fn a_verdict_swaps_best_first_and_steers_no_longer() {
     let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V6, 2));
     steps(&mut kernel, &mut scene);
     scene.order(&[1, 0]);
-    scene.plan.order[1].steered = false;
+    scene.plan.order[1].usable = false;
     let swap = ["set 176/100 dev 2", "set 176/101 dev 1", "remove 17601"];
     assert_eq!(steps(&mut kernel, &mut scene), swap);
+}
+
+/// They fall onto the way of all other traffic first, and follow it. What they came by answers all the time.
+#[test]
+fn at_a_death_connections_move_before_routes_and_at_a_return_after_them() {
+    for family in Family::ALL {
+        let (mut kernel, mut scene) = (Kernel::default(), Scene::of(family, 3));
+        scene.marks = Some(MarkMask::USUAL);
+        steps(&mut kernel, &mut scene);
+        scene.order(&[1, 2, 0]);
+        scene.plan.order[2].usable = false;
+        let death = [
+            "remove 32801",
+            "set 176/100 dev 2",
+            "set 176/101 dev 3",
+            "set 176/102 dev 1",
+            "remove 17601",
+        ];
+        assert_eq!(steps(&mut kernel, &mut scene), death);
+        scene.order(&[0, 1, 2]);
+        let back = [
+            "set 176/100 dev 1",
+            "set 176/101 dev 2",
+            "set 176/102 dev 3",
+            "add 17601",
+            "add 32801",
+        ];
+        assert_eq!(steps(&mut kernel, &mut scene), back);
+        // Of a standby: nothing but its rules.
+        scene.plan.order[2].usable = false;
+        let standby = ["remove 32803", "remove 17603"];
+        assert_eq!(steps(&mut kernel, &mut scene), standby);
+    }
+}
+
+/// Their rule is all that leads them out: it stays until something else does.
+#[test]
+fn without_another_way_the_rule_for_connections_goes_late() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 2));
+    scene.marks = Some(MarkMask::USUAL);
+    for provider in &mut scene.config.providers {
+        provider.mark = None;
+    }
+    steps(&mut kernel, &mut scene);
+    kernel.rules.retain(|rule| rule.pref != 33900);
+    scene.plan.order[1].usable = false;
+    let late = ["add 33900", "remove 32802"];
+    assert_eq!(steps(&mut kernel, &mut scene), late);
+}
+
+/// A rule for the same connections, but another table, is added before the old one goes.
+#[test]
+fn a_path_whose_table_changes_keeps_its_connections() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 2));
+    scene.marks = Some(MarkMask::USUAL);
+    steps(&mut kernel, &mut scene);
+    scene.config.providers[1].rt_table = RtTable::Id(300);
+    let steps = steps(&mut kernel, &mut scene);
+    let place = |what| steps.iter().position(|step| step == what);
+    assert!(place("set 300/176 dev 2") < place("add 32802"), "{steps:?}");
+    assert!(place("add 32802") < place("remove 32802"), "{steps:?}");
+    assert!(place("add 17666") < place("remove 17666"), "{steps:?}");
 }
 
 #[test]
@@ -199,6 +261,21 @@ fn siblings_go_but_never_all_at_once() {
     kernel.routes = [direct, several].to_vec();
     let steps = steps(&mut kernel, &mut scene);
     assert_eq!(steps, ["delete 176/100 dev 0", "set 176/100 dev 1"]);
+}
+
+/// A former version compared all bits of a mark that is given without a mask.
+#[test]
+fn a_mark_gets_another_mask_new_before_old() {
+    let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 2));
+    let masked = |mask| Some(crate::types::Mark { value: 0x100, mask });
+    scene.config.providers[0].mark = masked(u32::MAX);
+    steps(&mut kernel, &mut scene);
+    scene.config.providers[0].mark = masked(0x00ff_ffff);
+    assert_eq!(
+        steps(&mut kernel, &mut scene),
+        ["add 17601", "remove 17601"]
+    );
+    assert_eq!(steps(&mut kernel, &mut scene), [""; 0]);
 }
 
 /// As `ip rule flush` does it.

@@ -9,7 +9,9 @@ use crate::routing::objects::{
     Address, AddressState, Extras, Route, RouteKind, Rule, RuleVerdict, Selector,
 };
 use crate::routing::uplink::Uplink;
-use crate::types::{Family, Mark, Metric, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
+use crate::types::{
+    Family, Mark, MarkMask, Metric, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
+};
 
 /// A router with its uplinks, in one family.
 #[derive(Clone, Debug)]
@@ -28,6 +30,10 @@ pub(crate) struct Scene {
     pub(crate) rules: Vec<Rule>,
     /// a manual default prevails
     pub(crate) yields: bool,
+    /// what our firewall table marks connections by
+    pub(crate) marks: Option<MarkMask>,
+    /// see [`Situation::handed_over`]
+    pub(crate) handed_over: u64,
 }
 
 impl Scene {
@@ -49,16 +55,18 @@ impl Scene {
             foreign: Vec::new(),
             rules: kernel_rules(),
             yields: false,
+            marks: None,
+            handed_over: 0,
         };
         scene.order(&(0..providers).collect::<Vec<_>>());
         scene
     }
 
-    /// Plans these slots in this order, all steered.
+    /// Plans these slots in this order, all usable.
     pub(crate) fn order(&mut self, slots: &[u8]) {
         let hop = |&slot: &u8| RankedPath {
             slot: Slot(slot),
-            steered: true,
+            usable: true,
         };
         self.plan.order = slots.iter().map(hop).collect();
     }
@@ -77,6 +85,8 @@ impl Scene {
             routes: &self.foreign,
             rules: &self.rules,
             yields: self.yields,
+            marks: self.marks,
+            handed_over: self.handed_over,
         });
         wanted
     }

@@ -111,7 +111,7 @@ fn one_provider_in_ipv6_has_no_source_in_its_routes() {
 fn the_plan_orders_the_swap_table_and_steers_the_marks() {
     let mut scene = Scene::of(Family::V4, 3);
     scene.order(&[2, 0, 1]);
-    scene.plan.order[2].steered = false;
+    scene.plan.order[2].usable = false;
     let wanted = scene.wanted();
     assert_eq!(defaults(&wanted, 176), [(100, 3), (101, 1), (102, 2)]);
     let marks: Vec<_> = rules(&wanted)
@@ -348,6 +348,7 @@ fn a_family_without_checks_is_left_alone() {
 fn everything_fits() {
     let mut scene = Scene::of(Family::V4, 64);
     scene.plan.unreachable = true;
+    scene.marks = Some(MarkMask::USUAL);
     scene.foreign.push(Route {
         kind: RouteKind::Other,
         ..foreign_default(Family::V4, MAIN, 5000)
@@ -372,6 +373,104 @@ fn a_mark_needs_a_table() {
     scene.config.providers[0].mark = Some(Mark { value: 1, mask: 1 });
     scene.config.providers[0].rt_table = RtTable::None;
     assert!(!rules(&scene.wanted()).iter().any(|r| r.contains("fwmark")));
+}
+
+/// The rules for marks, in the order of preference.
+fn marked(scene: &mut Scene) -> Vec<String> {
+    let mut rules = scene.wanted().rules;
+    rules.retain(|rule| matches!(rule.selector, Selector::Mark(_)));
+    rules.sort_by_key(|rule| rule.pref);
+    rules.iter().map(tell_rule).collect()
+}
+
+#[test]
+fn connections_have_rules_only_while_they_are_marked() {
+    for family in Family::ALL {
+        let mut scene = Scene::of(family, 2);
+        let own = [
+            "17601: fwmark 0x1/0xff lookup 17601",
+            "17602: fwmark 0x2/0xff lookup 17602",
+        ];
+        assert_eq!(marked(&mut scene), own);
+        scene.marks = Some(MarkMask::USUAL);
+        let connections = [
+            "17665: fwmark 0x81000000/0xff000000 lookup 17601",
+            "17666: fwmark 0x82000000/0xff000000 lookup 17602",
+            "32801: fwmark 0x1000000/0xff000000 lookup 17601",
+            "32802: fwmark 0x2000000/0xff000000 lookup 17602",
+        ];
+        assert_eq!(marked(&mut scene), [&own[..], &connections].concat());
+        scene.config.globals.answers = false;
+        assert_eq!(marked(&mut scene), [&own[..], &connections[2..]].concat());
+        for provider in &mut scene.config.providers {
+            provider.rt_table = RtTable::None;
+        }
+        scene.config.globals.answers = true;
+        assert_eq!(marked(&mut scene), [""; 0]);
+    }
+}
+
+/// What came by a path is answered by it, usable or not; what left by it stays while it is usable.
+#[test]
+fn what_left_by_a_path_stays_while_it_is_usable() {
+    let mut scene = Scene::of(Family::V4, 3);
+    scene.marks = MarkMask::new(0xff00);
+    let outbound = |scene: &mut Scene| -> Vec<u32> {
+        let rules = scene.wanted().rules;
+        let prefs = rules.iter().map(|rule| rule.pref);
+        let mut prefs: Vec<u32> = prefs.filter(|pref| (32801..32865).contains(pref)).collect();
+        prefs.sort_unstable();
+        prefs
+    };
+    let inbound = |scene: &mut Scene| {
+        marked(scene)
+            .into_iter()
+            .filter(|r| r.contains("0x8"))
+            .count()
+    };
+    assert_eq!(
+        (outbound(&mut scene), inbound(&mut scene)),
+        (vec![32801, 32802, 32803], 3)
+    );
+    scene.plan.order[1].usable = false;
+    assert_eq!(
+        (outbound(&mut scene), inbound(&mut scene)),
+        (vec![32801, 32803], 3)
+    );
+    scene.uplinks[2].gateway = None;
+    assert_eq!(
+        (outbound(&mut scene), inbound(&mut scene)),
+        (vec![32801], 2)
+    );
+    scene.yields = true;
+    assert_eq!(outbound(&mut scene), [32801], "not reached, but there");
+}
+
+#[test]
+fn connections_that_do_not_stay_have_no_rule() {
+    use crate::config::Connections;
+    let mut scene = Scene::of(Family::V6, 3);
+    (scene.marks, scene.handed_over) = (Some(MarkMask::USUAL), 0b010);
+    let outbound = |scene: &mut Scene| -> Vec<String> {
+        let rules = marked(scene).into_iter();
+        rules
+            .filter(|rule| rule.starts_with("328"))
+            .map(|rule| rule[..5].to_owned())
+            .collect()
+    };
+    scene.config.providers[1].connections = Connections::AtMost(crate::types::Duration::ZERO);
+    scene.config.providers[2].connections = Connections::Follow;
+    assert_eq!(outbound(&mut scene), ["32801"]);
+    scene.handed_over = 0;
+    assert_eq!(outbound(&mut scene), ["32801", "32802"]);
+    scene.order(&[2, 1, 0]);
+    assert_eq!(
+        outbound(&mut scene),
+        ["32801", "32802", "32803"],
+        "it leads"
+    );
+    scene.config.providers[0].connections = Connections::Off;
+    assert_eq!(outbound(&mut scene), ["32802", "32803"]);
 }
 
 #[test]

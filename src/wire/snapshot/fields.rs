@@ -17,6 +17,7 @@ impl Message for Header {
         codec.optional_text(&mut self.pinned);
         codec.optional_long(&mut self.pinned_ms);
         codec.number(&mut self.table);
+        codec.number(&mut self.mark_mask);
         for lead in [&mut self.active.ipv4, &mut self.active.ipv6] {
             pass_lead(codec, lead);
         }
@@ -121,6 +122,7 @@ const STATES: [ProviderState; 7] = [
 impl Message for ProviderHead {
     fn pass(&mut self, codec: &mut Codec<'_>) {
         codec.text(&mut self.id);
+        codec.byte(&mut self.slot.0);
         codec.number(&mut self.rank);
         codec.choice(&mut self.state, &STATES);
         codec.flag(&mut self.disabled);

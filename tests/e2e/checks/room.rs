@@ -88,7 +88,7 @@ fn the_others_stay_online(daemon: &Daemon, die: impl Fn(usize), returns: impl Fn
         .iter()
         .filter(|warning| warning["code"] == "no-room");
     assert_eq!(told.count(), 1, "{warnings:?}");
-    let log = daemon.log();
+    let log = daemon.whole_log();
     let told = log.matches("probes are not asked").count();
     assert_eq!(told, 1, "{log}");
 

@@ -1,0 +1,171 @@
+//! Hands connections over: one provider's in one family at a time, after the routes are set.
+
+use super::Firewall;
+use super::plan::marks;
+use crate::config::{Config, Connections};
+use crate::daemon::context::Context;
+use crate::daemon::routes::RouteSync;
+use crate::engine::Engine;
+use crate::firewall::handover::{Handover, Present, bit};
+use crate::linux::clock::now;
+use crate::linux::netfilter::{self, count};
+use crate::types::{
+    Cause, Duration, Family, Fault, Instant, Kind, MarkMask, Name, PathId, Slot, Subject,
+};
+
+/// How long packets of unknown TCP connections that leave by another provider are reset.
+const RESET: Duration = Duration::from_secs(60);
+
+impl Firewall<'_> {
+    /// There is a table of a former run: the connections of any provider may have its marks.
+    pub(super) fn adopt_connections(&mut self, engine: &Engine) {
+        for family in Family::ALL {
+            let paths = engine.paths().filter(|path| path.id.family == family);
+            let all = paths.fold(0, |all, path| all | bit(path.id.slot));
+            let policy = |slot| policy(engine.config(), self.strict, slot);
+            let leader = engine.carrier(family);
+            self.handovers[family].begin(all, leader, &policy);
+        }
+    }
+
+    /// After the order of providers has changed: which connections are to be handed over. Returns whether rules follow from
+    /// that.
+    pub(in crate::daemon) fn look_at_order(
+        &mut self,
+        cx: &mut Context<'_>,
+        routes: &mut RouteSync<'_>,
+    ) -> bool {
+        if !core::mem::take(&mut cx.ranked) {
+            return false;
+        }
+        let now = now();
+        for family in Family::ALL {
+            if cx.engine.awaits_uplinks(family) {
+                continue;
+            }
+            let engine = &*cx.engine;
+            let order = engine.plan(family).order.iter();
+            let usable = order.filter(|hop| hop.usable);
+            let present = Present {
+                usable: usable.fold(0, |all, hop| all | bit(hop.slot)),
+                leader: engine.carrier(family).filter(|_| !routes.yields(family)),
+                policy: &|slot| policy(engine.config(), self.strict, slot),
+            };
+            let handovers = &mut self.handovers[family];
+            if handovers.look(&present, now) {
+                cx.handed_over[family] = 0;
+            }
+            let not_kept = handovers.not_kept();
+            routes.set_handed_over(family, not_kept, cx);
+        }
+        cx.planned.v4 || cx.planned.v6
+    }
+
+    /// Hands over the connections of the next provider, if the routes are set by which they go on.
+    pub(super) fn hand_over(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>, now: Instant) {
+        let next = Family::ALL.into_iter().find_map(|family| {
+            let next = self.handovers[family].next()?;
+            routes.are_set(family, cx).then_some((family, next))
+        });
+        let Some((family, handover)) = next else {
+            cx.handing_over = false;
+            return;
+        };
+        let from = self.name(&handover, cx.engine.config());
+        if let Some(mask) = routes.marks[family] {
+            let count = self.delete_entries(family, &handover, mask, routes);
+            cx.handed_over[family] = cx.handed_over[family].saturating_add(count);
+            if count > 0 {
+                note(cx, family, from, handover.to, count, now);
+            }
+        }
+        self.handovers[family].done(handover.from);
+        (cx.handing_over, cx.hooks_due) = (true, true);
+    }
+
+    /// Deletes the entries of a provider's connections. Returns how many entries are fewer.
+    fn delete_entries(
+        &mut self,
+        family: Family,
+        handover: &Handover,
+        mask: MarkMask,
+        routes: &RouteSync<'_>,
+    ) -> u32 {
+        let Handover {
+            from,
+            to,
+            is_usable,
+            ..
+        } = *handover;
+        let leader = routes.uplink(PathId { slot: to, family });
+        if let Some(leader) = leader {
+            // Without the table there is no such set, and none is needed.
+            let _ = self.netfilter.add_moved(&leader.device, RESET);
+        }
+        let before = count().unwrap_or(0);
+        // What is not translated in IPv4 goes on by any provider; in IPv6 the next one translates it, as soon as it is new.
+        let only_translated = family == Family::V4 || is_usable;
+        let (mark, bits) = (mask.outbound(from), mask.bits());
+        let deleted = self
+            .netfilter
+            .delete_by_mark(family, mark, bits, only_translated);
+        if deleted == Err(Fault::NotSupported) && !is_usable {
+            delete_by_address(PathId { slot: from, family }, routes);
+        }
+        before.saturating_sub(count().unwrap_or(0))
+    }
+
+    /// A provider's id; also of one that a reload took out last.
+    fn name(&self, handover: &Handover, config: &Config) -> Option<Name> {
+        let Handover {
+            from, is_removed, ..
+        } = *handover;
+        match &self.removed {
+            Some((removed, name)) if is_removed && *removed == from => Some(name.clone()),
+            _ if is_removed => None,
+            _ => config.at(from).map(|provider| provider.id.clone()),
+        }
+    }
+}
+
+fn policy(config: &Config, strict: u64, slot: Slot) -> Connections {
+    match config.at(slot) {
+        Some(provider) if !marks(provider) => Connections::Off,
+        Some(_) if strict & bit(slot) != 0 => Connections::Follow,
+        Some(provider) => provider.connections,
+        None => Connections::Off,
+    }
+}
+
+fn note(
+    cx: &mut Context<'_>,
+    family: Family,
+    provider: Option<Name>,
+    to: Slot,
+    count: u32,
+    now: Instant,
+) {
+    let to = cx
+        .engine
+        .config()
+        .at(to)
+        .map_or_else(Name::new, |to| to.id.clone());
+    let subject = Subject {
+        provider,
+        family: Some(family),
+    };
+    let cause = Cause::Connections(count, to);
+    cx.engine.note_about(now, subject, Kind::HandedOver, cause);
+    cx.save_due = true;
+}
+
+/// Where the kernel cannot delete by mark: deletes all entries with a path's own address, if no other path has it.
+fn delete_by_address(path: PathId, routes: &RouteSync<'_>) {
+    let own = routes.uplink(path).and_then(|uplink| uplink.address);
+    let same = routes.uplinks.iter().filter(|uplink| uplink.address == own);
+    if let Some(own) = own
+        && same.count() == 1
+    {
+        let _ = netfilter::delete_by_address(own); // there is a warning if it cannot be
+    }
+}

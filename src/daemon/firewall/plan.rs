@@ -1,0 +1,171 @@
+//! Whether our firewall table is wanted, and what it depends on: the configuration, the providers' devices, and settings of
+//! the kernel.
+
+use super::{Firewall, MINUTE};
+use crate::config::{Config, Connections, ForeignIpv6, Provider, RtTable};
+use crate::daemon::context::Context;
+use crate::daemon::routes::RouteSync;
+use crate::firewall::handover::bit;
+use crate::firewall::plan::Member;
+use crate::firewall::text;
+use crate::limits::PROVIDERS_MAX;
+use crate::linux::{netfilter, sysctl};
+use crate::routing::uplink::Uplink;
+use crate::types::{DeviceName, Family, Instant, PathId, PerFamily, Slot, Waiting};
+
+impl Firewall<'_> {
+    /// Looks at what no event tells.
+    pub(super) fn look_around(
+        &mut self,
+        cx: &mut Context<'_>,
+        routes: &mut RouteSync<'_>,
+        now: Instant,
+    ) {
+        (self.look_at, self.planned) = (now + MINUTE, true);
+        let config = cx.engine.config();
+        let asked = config.globals.firewall_asked;
+        // The table itself makes the kernel track connections. Once wanted, it stays.
+        let tracks = self.in_force.is_some()
+            || self.wanted != PerFamily::default()
+            || netfilter::count().is_some_and(|count| count > 0);
+        let is_needed = is_needed(config) || !routes.delegated().list.is_empty();
+        let mask = config.globals.mark_mask;
+        let managed = Family::ALL.map(|family| config.manages(family));
+        for (family, managed) in Family::ALL.into_iter().zip(managed) {
+            let wanted = managed && is_needed && (asked || tracks && sysctl::forwards(family));
+            cx.warnings_due |= self.wanted[family] != wanted;
+            self.wanted[family] = wanted;
+            routes.set_marks(family, wanted.then_some(mask), cx);
+        }
+    }
+
+    /// Makes the plan, once all uplinks are known.
+    pub(super) fn make_plan(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>) {
+        let wanted = self.wanted.v4 || self.wanted.v6;
+        if wanted
+            && Family::ALL
+                .into_iter()
+                .any(|family| cx.engine.awaits_uplinks(family))
+        {
+            return;
+        }
+        (self.planned, self.delegations) = (false, routes.delegations);
+        let config = cx.engine.config();
+        let globals = &config.globals;
+        self.plan.marks = globals.mark_mask;
+        self.plan.answers = globals.answers;
+        self.plan.foreign = globals.ipv6_foreign == ForeignIpv6::Masquerade;
+        let mut strict = 0;
+        for provider in config.enabled() {
+            strict |= self.plan_member(provider, routes);
+        }
+        if self.strict != strict {
+            self.strict = strict;
+            (cx.ranked, cx.warnings_due) = (true, true);
+        }
+        self.digest = wanted.then(|| text::digest(self.plan, routes.delegated()));
+        if core::mem::take(&mut self.adopts) && self.digest != self.in_force && wanted {
+            // A former run may have found that the kernel lacks IPsec.
+            self.plan.ipsec = false;
+            let without = Some(text::digest(self.plan, routes.delegated()));
+            self.plan.ipsec = without != self.in_force;
+            if !self.plan.ipsec {
+                self.digest = without;
+            }
+        }
+    }
+
+    /// Updates a provider in the plan. Returns its bit if its connections must follow.
+    fn plan_member(&mut self, provider: &Provider, routes: &RouteSync<'_>) -> u64 {
+        let slot = provider.slot;
+        let members = &mut self.plan.members;
+        let place = members.iter().position(|member| member.slot >= slot);
+        let place = place.unwrap_or(members.len());
+        if members.get(place).is_none_or(|member| member.slot != slot)
+            && members.insert(place, blank(slot)).is_err()
+        {
+            return 0; // never: there is room for all
+        }
+        let Some(member) = members.get_mut(place) else {
+            return 0;
+        };
+        for family in Family::ALL {
+            let uplink = routes.uplink(PathId { slot, family });
+            let device = uplink.map(|uplink| &uplink.device);
+            match device.filter(|device| !device.is_empty()) {
+                _ if !self.wanted[family] || uplink.is_some_and(is_taken) => {
+                    member.device[family].clear();
+                }
+                // While there is none, it is most likely to come back by its former name.
+                Some(device) => member.device[family].clone_from(device),
+                None => {}
+            }
+        }
+        let device = &member.device.v4;
+        let filters = !device.is_empty() && sysctl::rp_filter(device) == Some(1);
+        member.strict = filters && sysctl::src_valid_mark(device) == Some(true);
+        let must_follow = filters && !member.strict;
+        member.own = provider.mark;
+        member.answers = provider.rt_table != RtTable::None;
+        member.records = marks(provider);
+        member.restores = !must_follow
+            && matches!(
+                provider.connections,
+                Connections::Stay | Connections::AtMost(_)
+            );
+        member.masquerade = provider.masquerade;
+        if must_follow { bit(slot) } else { 0 }
+    }
+
+    /// Forgets the providers that are not in the candidate, or not enabled there.
+    pub(super) fn forget_changed(&mut self, running: &Config, candidate: &Config) {
+        let mut removed = 0;
+        for provider in running.enabled() {
+            let heir = candidate.at(provider.slot).filter(|heir| heir.enabled);
+            if heir.is_none_or(|heir| heir.id != provider.id) {
+                removed |= bit(provider.slot);
+                self.removed = Some((provider.slot, provider.id.clone()));
+            }
+        }
+        if removed != 0 {
+            self.plan
+                .members
+                .retain(|member| removed & bit(member.slot) == 0);
+            self.handovers.v4.remove(removed);
+            self.handovers.v6.remove(removed);
+        }
+    }
+}
+
+/// Whether a configuration has a use for the table, apart from delegated prefixes.
+fn is_needed(config: &Config) -> bool {
+    let mut providers = config.enabled();
+    config.globals.answers || providers.any(|provider| marks(provider) || provider.masquerade)
+}
+
+/// Whether a provider's connections are marked as its own.
+pub(super) fn marks(provider: &Provider) -> bool {
+    provider.rt_table != RtTable::None && provider.connections != Connections::Off
+}
+
+/// Whether another provider has the device.
+fn is_taken(uplink: &Uplink) -> bool {
+    matches!(uplink.waiting, Some(Waiting::DeviceTaken(_)))
+}
+
+fn blank(slot: Slot) -> Member {
+    const { assert!(PROVIDERS_MAX <= 64) };
+    Member {
+        slot,
+        device: PerFamily {
+            v4: DeviceName::new(),
+            v6: DeviceName::new(),
+        },
+        own: None,
+        answers: false,
+        records: false,
+        restores: false,
+        strict: false,
+        masquerade: false,
+    }
+}

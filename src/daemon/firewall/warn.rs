@@ -1,0 +1,44 @@
+//! The warnings about connections: each says what does not work, and what to install or to set.
+
+use super::Firewall;
+use crate::daemon::warnings::Warnings;
+use crate::linux::process::nft::Failure;
+use crate::types::Family;
+
+const WITHOUT: &str =
+    "connections do not stay with their provider, and inbound ones are not answered by theirs";
+const INSTALL: &str =
+    "install nftables (OpenWrt: the packages nftables and kmod-nft-nat), then `failover reload`";
+
+impl Firewall<'_> {
+    /// Warns of what keeps connections from being kept or handed over.
+    pub(in crate::daemon) fn warn(&self, warnings: &mut Warnings) {
+        let cure = format_args!("{INSTALL}");
+        match &self.failure {
+            None => {}
+            Some(Failure::Missing) => {
+                let what = format_args!("{WITHOUT}: there is no program `nft`");
+                warnings.add("no-nft", None, what, cure);
+            }
+            Some(Failure::Refused(why)) => {
+                let what = format_args!("{WITHOUT}: `nft` cannot load table inet failover: {why}");
+                warnings.add("no-nft", None, what, cure);
+            }
+            Some(_) => {
+                let what = format_args!("{WITHOUT}: `nft` cannot be run, or takes too long");
+                warnings.add("no-nft", None, what, cure);
+            }
+        }
+        if !(self.is_in_force(Family::V4) || self.is_in_force(Family::V6)) {
+            return;
+        }
+        if self.lacks_deletion {
+            let what = format_args!(
+                "connections of a failed provider are not ended: the kernel cannot delete their conntrack entries by mark"
+            );
+            let cure =
+                format_args!("install kmod-nf-conntrack-netlink, or load nf_conntrack_netlink");
+            warnings.add("no-ctnetlink", None, what, cure);
+        }
+    }
+}

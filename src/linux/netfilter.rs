@@ -1,0 +1,115 @@
+//! The kernel's netfilter, by netlink: entries of connection tracking, and our table of nftables.
+//!
+//! | module | job |
+//! |---|---|
+//! | `connections` | connection tracking: deletes entries by their mark, counts them |
+//! | `table` | our table: its digest, the set `moved`, its deletion |
+//! | [`table_watch`] | reports that our table may have been changed by another program |
+//!
+//! The text of the table is loaded by a child, `nft`: see [`super::process::nft`].
+
+mod connections;
+mod table;
+pub mod table_watch;
+#[cfg(test)]
+mod tests;
+
+pub use connections::{count, count_by_mark, delete_by_address, deletes_by_address};
+pub use table_watch::TableWatch;
+
+use heapless::{Vec, VecView};
+use nix::errno::Errno;
+use nix::libc;
+use rtnetlink::packet_core::{NLA_F_NESTED, NLM_F_REQUEST, NLMSG_ERROR};
+
+use crate::limits::REQUEST_PATIENCE;
+use crate::linux::errno::fault;
+use crate::linux::netlink::attribute::copy;
+use crate::linux::netlink::exchange::{Exchange, verdict};
+use crate::linux::netlink::socket::HEADER;
+use crate::types::{Family, Fault};
+
+// linux/netfilter/nfnetlink.h
+/// A message's type is its subsystem times this, plus the type within the subsystem.
+const SUBSYSTEM: u16 = 0x100;
+/// The length of `struct nfgenmsg`: family, version, resource (in network order).
+const BODY: usize = 4;
+
+/// Room for the datagrams of answers; they have one short message.
+const ROOM: usize = 1024;
+/// The longest request: the batch for the set `moved`.
+const REQUEST_MAX: usize = 384;
+
+/// The socket for requests. It is opened by the first one.
+pub struct Netfilter {
+    exchange: Exchange,
+}
+
+/// A message to the kernel, or several.
+type Request = Vec<u8, REQUEST_MAX>;
+/// Attributes of a message, or of an attribute.
+type Attributes = Vec<u8, 96>;
+
+impl Netfilter {
+    /// Opens nothing yet.
+    #[allow(clippy::new_without_default)] // as elsewhere
+    pub const fn new() -> Netfilter {
+        Netfilter {
+            exchange: Exchange::new(libc::NETLINK_NETFILTER, ROOM, REQUEST_PATIENCE),
+        }
+    }
+
+    /// Sends a request whose last message asks for an acknowledgement; returns that, or the first error.
+    fn acknowledged(&mut self, request: &mut Request) -> Result<(), Errno> {
+        let answer = self.exchange.send(request, &mut |message, _| {
+            (message.message_type() == NLMSG_ERROR).then(|| verdict(message))
+        });
+        answer.map(drop)
+    }
+}
+
+/// Adds a message. None: there is no room.
+fn message(
+    request: &mut VecView<u8>,
+    kind: u16,
+    flags: u16,
+    body: [u8; BODY],
+    attributes: &[u8],
+) -> Option<()> {
+    let length = u32::try_from(HEADER + BODY + attributes.len()).ok()?;
+    let (kind, flags) = (kind.to_ne_bytes(), (NLM_F_REQUEST | flags).to_ne_bytes());
+    // The sequence number is set when it is sent; the port is 0.
+    for part in [
+        &length.to_ne_bytes()[..],
+        &kind,
+        &flags,
+        &[0; 8],
+        &body,
+        attributes,
+    ] {
+        request.extend_from_slice(part).ok()?;
+    }
+    Some(())
+}
+
+/// Adds an attribute that consists of attributes. None: there is no room.
+fn nest(attributes: &mut VecView<u8>, kind: u16, inner: &[u8]) -> Option<()> {
+    copy(attributes, NLA_F_NESTED | kind, inner)
+}
+
+/// The number of an address family.
+fn address_family(family: Family) -> u8 {
+    match family {
+        Family::V4 => 2,
+        Family::V6 => 10,
+    }
+}
+
+/// The fault for an errno. The kernel returns EINVAL for a subsystem that it does not have (nfnetlink_rcv_msg,
+/// net/netfilter/nfnetlink.c).
+fn fault_of(errno: Errno) -> Fault {
+    match errno {
+        Errno::EINVAL => Fault::NotSupported,
+        other => fault(other),
+    }
+}
