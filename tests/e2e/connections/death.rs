@@ -75,8 +75,11 @@ fn connections_are_handed_over_when_the_device_goes_down() {
     });
 }
 
+/// First the standby: the leader never has another to hand over to.
 fn all_die(lab: &Lab, daemon: &Daemon) {
     lab.upstream_dies(2);
+    daemon.wait_for("isp2", "ipv4", "offline");
+    daemon.wait_for("isp2", "ipv6", "offline");
     lab.upstream_dies(1);
     daemon.wait_for_all("offline");
 }
