@@ -245,6 +245,8 @@ pub struct Provider {
     pub checks: u32,
     /// when to probe and how to judge
     pub timing: Timing,
+    /// whether its line is billed by volume (profile `metered`): it takes no traffic that another can carry
+    pub metered: bool,
 }
 
 /// A provider's own routing table.
@@ -317,6 +319,7 @@ impl Provider {
             checks: self.checks,
             connections: self.connections,
             masquerade: self.masquerade,
+            metered: self.metered,
             ..other.clone()
         } == *self
     }

@@ -59,6 +59,7 @@ use crate::linux::poll::ReadyList;
 use crate::linux::probe::prober::Prober;
 use crate::linux::process::ubus::Interfaces;
 use crate::linux::signals::Signals;
+use crate::routing::delegated::Delegated;
 use crate::routing::layout::{Tables, Wanted};
 use crate::routing::mirror::Mirror;
 use crate::routing::uplink::Uplink;
@@ -92,6 +93,8 @@ pub(crate) struct Memory {
     /// The changes that the kernel refuses, per family.
     refusals: PerFamily<Refusals>,
     tables: Tables,
+    /// The IPv6 prefixes that are delegated to providers.
+    delegated: Delegated,
     prober: Prober,
     /// By `PathId::index`.
     uplinks: Vec<Uplink, PATHS_MAX>,
@@ -122,6 +125,7 @@ impl Memory {
                 v6: Refusals::new(),
             },
             tables: Tables::new(),
+            delegated: Delegated::new(),
             prober: Prober::new(),
             uplinks: Vec::new(),
             wanted: Wanted::new(),

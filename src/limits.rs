@@ -144,8 +144,10 @@ pub const SOURCES_MAX: usize = 4 * PROVIDERS_MAX;
 pub const PREFIXES_MAX: usize = 15;
 /// Those of all providers.
 pub const DELEGATED_MAX: usize = PREFIXES_MAX * PROVIDERS_MAX;
-/// Most rules that are installed per family: four per provider, those for sources, and seven others.
-pub const RULES_WANTED_MAX: usize = 4 * PROVIDERS_MAX + SOURCES_MAX + 7;
+/// Those of all providers that have a rule.
+pub const PREFIX_RULES_MAX: usize = 4 * PROVIDERS_MAX;
+/// Most rules that are installed per family: four per provider, those for sources and delegated prefixes, and seven others.
+pub const RULES_WANTED_MAX: usize = 4 * PROVIDERS_MAX + SOURCES_MAX + PREFIX_RULES_MAX + 7;
 /// Metrics taken by routes of other programs that are reported at once.
 pub const TAKEN_MAX: usize = 16;
 /// Longest wait for the kernel's answer to one netlink request; in a dump, for its next part.

@@ -40,6 +40,7 @@ pub(crate) fn provider(id: &str, slot: u8, device: &str) -> Provider {
         rank: u32::from(slot) + 1,
         checks: 1,
         timing: TIMING,
+        metered: false,
     }
 }
 

@@ -331,6 +331,7 @@ impl<'a> Loading<'a, '_> {
         }
         let own = TimingOptions::read(&mut options);
         read.timing = self.timing.resolve(&own, counts, options.report);
+        read.metered = self.timing.is_metered(&own);
         let (connections, line) = self.timing.connections(&own);
         read.connections = connections;
         line

@@ -31,6 +31,7 @@ pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
         rank: position,
         checks: 0,
         timing: Profile::Normal.timing(),
+        metered: false,
     }
 }
 

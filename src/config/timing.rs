@@ -242,6 +242,13 @@ impl Resolver {
         (Connections::Stay, None)
     }
 
+    /// Whether the profile that the options `own` begin from is `metered`.
+    pub(super) fn is_metered(&self, own: &TimingOptions) -> bool {
+        let profiles = [own.profile, self.shared.profile];
+        let given = profiles.into_iter().find(|profile| !profile.is_absent());
+        matches!(given, Some(Given::Is(Profile::Metered, _)))
+    }
+
     fn pick(&self, own: &TimingOptions, place: Place) -> Picked {
         let of = |profile: Profile, origin| Picked {
             value: DEFAULTS[profile as usize][place as usize],

@@ -27,6 +27,7 @@ use crate::limits::{PATHS_MAX, PROVIDERS_MAX, TAKEN_MAX};
 use crate::linux::clock::now;
 use crate::linux::netlink::{Events, Requests};
 use crate::linux::process::ubus::Interfaces;
+use crate::routing::delegated::Delegated;
 use crate::routing::diff;
 use crate::routing::layout::{Situation, Tables, Taken, Wanted, everywhere};
 use crate::routing::mirror::{Kinds, Mirror};
@@ -53,6 +54,10 @@ pub(super) struct RouteSync<'m> {
     /// By `PathId::index`.
     pub(super) uplinks: &'m mut Vec<Uplink, PATHS_MAX>,
     pub(super) tables: &'m mut Tables,
+    /// The IPv6 prefixes that are delegated to providers.
+    delegated: &'m mut Delegated,
+    /// How often they have changed.
+    pub(super) delegations: u32,
     /// The result of the last layout.
     pub(super) laid_out: &'m mut PerFamily<LaidOut>,
     /// The changes that the kernel refuses.
@@ -61,7 +66,6 @@ pub(super) struct RouteSync<'m> {
     wanted: &'m mut Wanted,
     pub(super) requests: Requests,
     pub(super) events: Events,
-    pub(super) delegations: u32,
     families: PerFamily<FamilySync>,
     /// The marks of connections, in a family where the firewall table sets them, or is about to.
     pub(super) marks: PerFamily<Option<MarkMask>>,
@@ -133,6 +137,7 @@ impl<'m> RouteSync<'m> {
         mirror: &'m mut Mirror,
         uplinks: &'m mut Vec<Uplink, PATHS_MAX>,
         tables: &'m mut Tables,
+        delegated: &'m mut Delegated,
         laid_out: &'m mut PerFamily<LaidOut>,
         refusals: &'m mut PerFamily<Refusals>,
         wanted: &'m mut Wanted,
@@ -141,12 +146,13 @@ impl<'m> RouteSync<'m> {
             mirror,
             uplinks,
             tables,
+            delegated,
+            delegations: 0,
             laid_out,
             refusals,
             wanted,
             requests: Requests::open()?,
             events: Events::open()?,
-            delegations: 0,
             families: PerFamily::default(),
             marks: PerFamily::default(),
             handed_over: PerFamily::default(),
@@ -360,6 +366,7 @@ impl<'m> RouteSync<'m> {
             plan: engine.plan(family),
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
             tables: self.tables,
+            delegated: self.delegated,
             addresses: self.mirror.addresses(),
             routes: self.mirror.routes(),
             rules: self.mirror.rules(),
@@ -427,12 +434,6 @@ impl<'m> RouteSync<'m> {
             None if planned || before.is_some() => cx.tell(Event::RoutesApplied(family), now),
             _ => {}
         }
-    }
-
-    pub(super) fn delegated(&self) -> &crate::routing::delegated::Delegated {
-        static NONE: crate::routing::delegated::Delegated =
-            crate::routing::delegated::Delegated::new();
-        &NONE
     }
 
     /// Whether the wanted routes and rules of a family are set, except for what the kernel refuses.

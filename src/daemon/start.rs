@@ -147,6 +147,7 @@ fn live(
             &mut memory.mirror,
             &mut memory.uplinks,
             &mut memory.tables,
+            &mut memory.delegated,
             &mut memory.laid_out,
             &mut memory.refusals,
             &mut memory.wanted,

@@ -13,15 +13,16 @@ use super::snapshot::Snapshot;
 use crate::check::Way;
 use crate::config::{Config, Provider};
 use crate::limits::{
-    ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, PATH_SOURCES_MAX, ROUTES_MAX, RULES_MAX, WARNINGS_MAX,
+    ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, PATH_SOURCES_MAX, PREFIXES_MAX, ROUTES_MAX, RULES_MAX,
+    WARNINGS_MAX,
 };
+use crate::routing::delegated::strands_hosts;
 use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
 use crate::routing::mirror::Kinds;
 use crate::routing::mwan3;
 use crate::routing::objects::{Change, Extras, Route};
 use crate::routing::others::jumped_over;
-use crate::routing::uplink;
 use crate::text::text;
 use crate::types::{Duty, Family, Fault, Instant, Name, PathId, Slot, TABLE_MAIN};
 use crate::wire::control::{Cure, Text, Warning};
@@ -213,6 +214,8 @@ impl Warnings {
             self.warn_of_neighbours(family, &snapshot, routes.manual(family));
             self.warn_of_refused(family, &snapshot, routes);
         }
+        self.warn_of_prefixes(&snapshot, routes.delegated().crowded);
+        self.warn_of_stranded(&snapshot, false);
         netifd.warn(snapshot.engine.config(), self);
         for path in snapshot.engine.paths() {
             if let Some(provider) = snapshot.engine.config().at(path.id.slot) {
@@ -336,8 +339,13 @@ impl Warnings {
         }
         self.warn_of_sources(family, snapshot);
         self.warn_of_error_route(family, snapshot);
-        let mut of_one_prefix = uplink::source_specific_defaults(snapshot.mirror);
-        if family == Family::V6 && of_one_prefix.next().is_some() {
+    }
+
+    /// Warns of hosts that reach nothing by another provider than that of their addresses. `masquerades`: whether our table is
+    /// in force and translates what they send.
+    fn warn_of_stranded(&mut self, snapshot: &Snapshot<'_>, masquerades: bool) {
+        let config = snapshot.engine.config();
+        if config.manages(Family::V6) && strands_hosts(config, snapshot.mirror, masquerades) {
             let what = format_args!(
                 "there are IPv6 default routes for packets from one prefix only: hosts with addresses of one provider \
                  reach nothing by another"
@@ -346,6 +354,21 @@ impl Warnings {
                 "masquerade IPv6 or use NPTv6 (see docs/troubleshooting.md): the warning stays as long as these routes do"
             );
             self.add("ipv6-source-foreign", None, what, cure);
+        }
+    }
+
+    /// Warns of providers with more delegated prefixes than there is room for.
+    fn warn_of_prefixes(&mut self, snapshot: &Snapshot<'_>, crowded: u64) {
+        for provider in snapshot.engine.config().enabled() {
+            if crowded & 1 << provider.slot.0 == 0 {
+                continue;
+            }
+            let what = format_args!(
+                "there is room for {PREFIXES_MAX} delegated IPv6 prefixes of a provider: \
+                 hosts with addresses of further ones leave by the leader"
+            );
+            let cure = format_args!("name those in use by `list prefix`");
+            self.add("overflow", Some(&provider.id), what, cure);
         }
     }
 

@@ -386,6 +386,7 @@ mod tests {
                 from,
                 to,
                 is_usable,
+                ..
             }) = state.next()
             {
                 assert_eq!(Some(to), leader);

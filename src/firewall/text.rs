@@ -414,7 +414,7 @@ fn nameable(device: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Mark, MarkMask, PerFamily};
+    use crate::types::{MarkMask, PerFamily};
 
     fn member(slot: u8, device: &str) -> Member {
         let device = device.try_into().unwrap();

@@ -74,8 +74,8 @@ options! {
             "logical interfaces of OpenWrt's netifd, instead of a `device`";
         "address": &[Text("a list of addresses", "192.0.2.10/24 2001:db8::10")], AsTold("learned"), "its own address";
         "gateway": &[Text("a list of addresses", "192.0.2.1 fe80::1")], AsTold("learned"), "the next router";
-        "network": &[Text("a list of networks", "192.0.2.0/24 2001:db8::/64")], AsTold("learned"),
-            "the connected network, for the policy table";
+        "network": &[Text("a list of networks", "192.0.2.0/24 2001:db8::/64")], AsTold("as in `main`"),
+            "the connected network, where its hosts are on the link though `main` has no such route";
         "rt_table": &[Word("auto"), Word("none"), Positive, Text("a name", "isp1")], Is("auto"),
             "its policy table: a number or name; `auto`: 17601 and those that follow; `none`: no table";
         "mark": &[Text("a mark", "0x10"), Text("a mark and a mask", "0x10/0xff")], Nothing,

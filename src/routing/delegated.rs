@@ -1,9 +1,19 @@
 //! The IPv6 prefixes that are delegated to providers: addresses of the LAN are taken from them.
+//!
+//! They are known by the configuration, by netifd, or by a default route that is for packets from one prefix only: such a
+//! route says that its provider drops all others.
+
+use core::net::IpAddr;
 
 use heapless::Vec;
 
-use crate::limits::DELEGATED_MAX;
-use crate::types::{Prefix, Slot};
+use super::mirror::{family, is_default};
+use super::objects::Route;
+use super::uplink::{Uplink, source_specific_defaults};
+use crate::config::{Config, Provider};
+use crate::limits::{PREFIX_RULES_MAX, PREFIXES_MAX, PROVIDERS_MAX};
+use crate::routing::mirror::Mirror;
+use crate::types::{Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of};
 
 /// The prefixes of all providers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,8 +21,31 @@ use crate::types::{Prefix, Slot};
 pub struct Delegated {
     /// By slot, bit by bit: a provider has more than there is room for.
     pub crowded: u64,
-    /// Each with its provider, slot by slot, without host bits.
-    pub list: Vec<(Slot, Prefix), DELEGATED_MAX>,
+    /// Each with its provider, slot by slot, without host bits. In the order of addresses, not in that in which they are
+    /// told: what is made of them stays as it is while they do.
+    pub list: Vec<(Slot, Prefix), PREFIX_RULES_MAX>,
+}
+
+/// What tells them.
+pub struct Told<'a> {
+    /// the configuration
+    pub config: &'a Config,
+    /// a slot's uplink in IPv6
+    pub uplink: &'a dyn Fn(Slot) -> Option<&'a Uplink>,
+    /// the kernel's routes
+    pub routes: &'a [Route],
+    /// tells another each prefix that netifd has for a provider; whether netifd has answered
+    pub netifd: &'a dyn Fn(&Provider, Each<'_>) -> bool,
+}
+
+/// Takes one prefix after another.
+pub type Each<'a> = &'a mut dyn FnMut(Prefix);
+
+/// The prefixes of one provider, the lowest address first.
+#[derive(Default)]
+struct Found {
+    list: Vec<Prefix, PREFIXES_MAX>,
+    is_crowded: bool,
 }
 
 impl Delegated {
@@ -23,4 +56,127 @@ impl Delegated {
             list: Vec::new(),
         }
     }
+
+    /// Those of a provider.
+    pub fn of(&self, slot: Slot) -> impl Iterator<Item = Prefix> {
+        let own = self.list.iter().filter(move |(of, _)| *of == slot);
+        own.map(|(_, prefix)| *prefix)
+    }
+
+    /// Makes this what is told. Returns whether anything has changed.
+    ///
+    /// A provider whose uplink is gone, and what tells its prefixes with it, keeps them: hosts still have addresses there.
+    pub fn fill(&mut self, told: &Told<'_>) -> bool {
+        let mut changed = false;
+        for slot in (0..).take(PROVIDERS_MAX).map(Slot) {
+            let mut found = Found::default();
+            let provider = told.config.at(slot).filter(|provider| provider.enabled);
+            if provider.is_some_and(|provider| told.find(provider, &mut found)) {
+                self.of(slot).for_each(|prefix| found.add(prefix));
+            }
+            changed |= self.replace(slot, found);
+        }
+        changed
+    }
+
+    /// Forgets those of a slot, which another provider gets.
+    pub fn forget(&mut self, slot: Slot) {
+        self.replace(slot, Found::default());
+    }
+
+    /// Returns whether that changes anything.
+    fn replace(&mut self, slot: Slot, mut found: Found) -> bool {
+        let before = self.list.iter().take_while(|(of, _)| *of < slot);
+        let begin = before.count();
+        let count = self.of(slot).count();
+        let room = self.list.capacity() - (self.list.len() - count);
+        found.is_crowded |= found.list.len() > room;
+        found.list.truncate(room);
+        let bit = 1 << slot.0;
+        let was_crowded = self.crowded & bit != 0;
+        if was_crowded == found.is_crowded && self.of(slot).eq(found.list.iter().copied()) {
+            return false;
+        }
+        if was_crowded != found.is_crowded {
+            self.crowded ^= bit;
+        }
+        for _ in 0..count {
+            self.list.remove(begin);
+        }
+        for (place, prefix) in (begin..).zip(found.list) {
+            let _ = self.list.insert(place, (slot, prefix)); // there is room
+        }
+        true
+    }
 }
+
+impl Told<'_> {
+    /// Finds the prefixes of a provider. Returns whether what is not told now may be so still.
+    fn find(&self, provider: &Provider, found: &mut Found) -> bool {
+        let mut configured = self.config.prefixes_of(provider).peekable();
+        if configured.peek().is_some() {
+            configured.for_each(|prefix| found.add(prefix));
+            return false;
+        }
+        let mut learn = |prefix| {
+            if is_delegated(prefix) {
+                found.add(prefix);
+            }
+        };
+        let answered = (self.netifd)(provider, &mut learn);
+        let uplink = (self.uplink)(provider.slot);
+        let taken = |uplink: &&Uplink| matches!(uplink.waiting, Some(Waiting::DeviceTaken(_)));
+        let uplink = uplink.filter(|uplink| !taken(uplink));
+        let device = uplink.map_or(0, |uplink| uplink.index);
+        let routes = self.routes.iter();
+        routes
+            .filter(|route| is_default(route) && family(route) == Family::V6)
+            .filter(|route| route.protocol != PROTOCOL && route.is_way())
+            .filter(|route| device != 0 && route.device == device)
+            .filter_map(|route| route.from)
+            .for_each(learn);
+        !answered || uplink.is_some_and(|uplink| uplink.waiting.is_some())
+    }
+}
+
+impl Found {
+    /// Of more than there is room for, the lowest stay, in whatever order they are told.
+    fn add(&mut self, prefix: Prefix) {
+        let prefix = network_of(prefix);
+        let place = self.list.iter().take_while(|known| **known < prefix);
+        let place = place.count();
+        if self.list.get(place) == Some(&prefix) {
+            return;
+        }
+        if self.list.is_full() {
+            self.is_crowded = true;
+            if place == self.list.len() {
+                return;
+            }
+            self.list.pop();
+        }
+        let _ = self.list.insert(place, prefix);
+    }
+}
+
+/// Whether a prefix may be one that hosts of the Internet send answers to: no single address, not everything, and neither
+/// link-local nor unique local (RFC 4193).
+fn is_delegated(prefix: Prefix) -> bool {
+    let IpAddr::V6(address) = prefix.address().into() else {
+        return false;
+    };
+    (1..128).contains(&prefix.prefix_len())
+        && !address.is_unicast_link_local()
+        && !address.is_unique_local()
+}
+
+/// Whether hosts with addresses of one provider may reach nothing by another: there are default routes that show that, and
+/// our table does not masquerade what they send. In `main`, such a route wins over all of ours, and keeps leading them to a
+/// provider that is offline.
+pub fn strands_hosts(config: &Config, mirror: &Mirror, masquerades: bool) -> bool {
+    let mends = masquerades && config.globals.table != TABLE_MAIN;
+    !mends && source_specific_defaults(mirror).next().is_some()
+}
+
+#[cfg(test)]
+mod tests;

@@ -422,7 +422,10 @@ fn is_successor(new: &Rule, old: &Rule) -> bool {
         looks_up_swap(rule) || refuses
     };
     let alike = discriminant(&new.verdict) == discriminant(&old.verdict);
-    have_packets_in_common(&new.selector, &old.selector)
+    // What a rule for all packets from a prefix does behind others' rules, none before them is to do.
+    let one_place = is_led_to(new) == is_led_to(old) || !matches!(old.selector, Selector::From(_));
+    one_place
+        && have_packets_in_common(&new.selector, &old.selector)
         && ends(new) == ends(old)
         && (alike || ends(old))
 }

@@ -16,11 +16,12 @@ use heapless::Vec;
 
 pub use self::error_routes::{ErrorEffect, error_effect};
 pub use self::policy_tables::Tables;
+use super::delegated::Delegated;
 use super::objects::{Address, Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
 use super::uplink::Uplink;
 use crate::config::{Config, Provider};
 use crate::engine::{Plan, RankedPath};
-use crate::limits::{ROUTES_WANTED_MAX, RULES_WANTED_MAX, TAKEN_MAX};
+use crate::limits::{PREFIXES_MAX, ROUTES_WANTED_MAX, RULES_WANTED_MAX, TAKEN_MAX};
 use crate::types::{
     Family, IPV6_USUAL, Mark, MarkMask, Metric, PROTOCOL, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL,
     TABLE_MAIN, Waiting, network_of,
@@ -46,6 +47,9 @@ pub mod pref {
     pub const ANCHOR: u32 = 32800;
     /// `fwmark` of the connections that left by a provider, and stay with it while it is usable
     pub const OUT: u32 = 32801;
+    /// `from` a prefix that is delegated to a provider: this, 15 further on for the next slot. All of a slot have one
+    /// preference, so that none moves when another comes
+    pub const PREFIX: u32 = 32900;
     /// `lookup` the swap table, or `unreachable`
     pub const SWAP: u32 = 33900;
     /// `lookup main`
@@ -53,6 +57,10 @@ pub mod pref {
     /// `lookup default`: the last of ours
     pub const DEFAULT: u32 = 33902;
 }
+
+/// Preferences of one slot for delegated prefixes.
+#[allow(clippy::cast_possible_truncation)] // it is 15
+const PREFIXES_APART: u32 = PREFIXES_MAX as u32;
 
 /// The metric of our routes in a policy table. Any would do in a table of our own. In a table that other programs fill
 /// too, it is before IPv6's usual 1024, and no program gives it to connected networks, which we do not watch.
@@ -71,6 +79,8 @@ pub struct Situation<'a> {
     pub uplink: &'a dyn Fn(Slot) -> Option<&'a Uplink>,
     /// the policy tables
     pub tables: &'a Tables,
+    /// the prefixes that are delegated to providers
+    pub delegated: &'a Delegated,
     /// the kernel's addresses, of both families
     pub addresses: &'a [Address],
     /// the kernel's routes; of interest are those of others, whose metrics we must not touch
@@ -160,8 +170,8 @@ impl Wanted {
         }
     }
 
-    /// The connected network and a default route for every provider that has a policy table and can have a route; the
-    /// plan makes no difference. The network comes first, as the kernel looks a gateway up in the same table.
+    /// A default route for every provider that has a policy table and can have a route; the plan makes no difference. The
+    /// way to its gateway comes first, as the kernel looks a gateway up in the same table.
     fn policy_tables(&mut self, situation: &Situation<'_>) {
         for (provider, uplink) in situation.paths() {
             if !leads(situation.family, uplink) {
@@ -171,9 +181,9 @@ impl Wanted {
                 continue;
             };
             let default = default_route(situation.family, table, POLICY_METRIC, uplink);
-            if let Some(network) = connected(situation.family, uplink) {
+            if let Some(destination) = on_link(situation.family, provider, &default) {
                 let route = Route {
-                    destination: network,
+                    destination,
                     gateway: None,
                     onlink: false,
                     extras: Extras::default(),
@@ -242,7 +252,28 @@ impl Wanted {
             let selector = Selector::Oif(uplink.device.clone());
             self.add_provider_rule(situation, pref::OIF, slot, selector, table);
         }
+        if situation.family == Family::V6 {
+            self.prefix_rules(situation);
+        }
         self.last_rules(situation);
+    }
+
+    /// Hosts with addresses of a provider leave by it, as long as it works and is not billed by volume. A prefix that
+    /// several providers have is the best one's.
+    fn prefix_rules(&mut self, situation: &Situation<'_>) {
+        let hops = situation.hops().filter(|(hop, ..)| hop.usable);
+        for (hop, ..) in hops.filter(|(_, provider, _)| !provider.metered) {
+            let Some(table) = situation.tables.of(hop.slot) else {
+                continue;
+            };
+            let pref = pref::PREFIX + u32::from(hop.slot.0) * PREFIXES_APART;
+            for prefix in situation.delegated.of(hop.slot) {
+                let selector = Selector::From(prefix);
+                if !self.rules.iter().any(|rule| rule.selector == selector) {
+                    self.add_rule(situation, pref, selector, RuleVerdict::Lookup(table));
+                }
+            }
+        }
     }
 
     /// What chooses among our providers, and then does what would have been done without us: it stands in the way of no
@@ -305,7 +336,7 @@ impl Wanted {
             selector,
             verdict,
         };
-        let _ = self.rules.push(rule); // there is room for four a provider, those for sources, and seven more
+        let _ = self.rules.push(rule); // there is room for four a provider, those for sources and prefixes, and seven more
     }
 }
 
@@ -424,11 +455,18 @@ fn leads(family: Family, uplink: &Uplink) -> bool {
     uplink.routable && uplink.index != 0 && (uplink.direct || gateway)
 }
 
-/// The network of an uplink, for its policy table. Everything is no network.
-fn connected(family: Family, uplink: &Uplink) -> Option<Prefix> {
-    let network = network_of(uplink.network?);
-    let fits = Family::of(network.address().into()) == family && network.prefix_len() != 0;
-    fits.then_some(network)
+/// What a policy table leads to without its gateway: the network that the configuration names, but not everything; else the
+/// gateway alone. The connected networks are in `main`, which is looked up before. Where one is not (an IPv6 prefix that
+/// is not on the link, an address with `noprefixroute`), its hosts are reached by the gateway.
+fn on_link(family: Family, provider: &Provider, default: &Route) -> Option<Prefix> {
+    let gateway = || {
+        let told = default.gateway.filter(|_| !default.onlink);
+        told.filter(|gateway| fits(family, *gateway)).map(only)
+    };
+    match provider.network[family] {
+        Some(network) => Some(network_of(network)).filter(|network| network.prefix_len() != 0),
+        None => gateway(),
+    }
 }
 
 /// Whether a rule can tell a path by this address: link-local ones are the same on every device.

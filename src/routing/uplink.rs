@@ -30,7 +30,8 @@ pub struct Uplink {
     pub deprecated: bool,
     /// that, or that there is none, is no more than a guess: the kernel has not been asked yet, or had no answer
     pub guessed: bool,
-    /// its routes name the own address as their source: in IPv4 always, in IPv6 where the learned one does
+    /// its routes name the own address as their source: in IPv4 always, in IPv6 where the learned one does, or where the
+    /// kernel may choose one that is not the path's
     pub sourced: bool,
     /// its gateway; in IPv4 it may be an IPv6 one (RFC 8950)
     pub gateway: Option<IpAddr>,
@@ -103,24 +104,25 @@ pub fn resolve(
     };
     let gateway = provider.gateway[family].or(hop);
     let direct = gateway.is_none() && no_hop;
+    let choice = Choice {
+        family,
+        link,
+        mirror,
+        gateway,
+        learned,
+        told,
+        by_netifd: !provider.interfaces.is_empty(),
+    };
     let (own, guessed) = match provider.address[family] {
         Some(wanted) => (configured_address(wanted, link, mirror), false),
-        None => Choice {
-            family,
-            link,
-            mirror,
-            gateway,
-            learned,
-            told,
-            by_netifd: !provider.interfaces.is_empty(),
-        }
-        .make(),
+        None => choice.make(),
     };
     let held = addresses(link, mirror).find(|a| Some(address_of(a)) == own);
     let wanted = provider.address[family];
     let duplicate = duplicate(family, wanted, link, mirror).filter(|_| own.is_none());
     let has_way = gateway.is_some() || direct;
-    let named = own.is_some() && learned.is_some_and(|route| route.source == own);
+    let learned_source = learned.and_then(|route| route.source);
+    let named = own.is_some_and(|own| learned_source == Some(own) || choice.is_to_be_named(own));
     Uplink {
         device: link.name.clone(),
         index: link.index,

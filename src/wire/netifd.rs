@@ -5,6 +5,7 @@
 use core::net::IpAddr;
 
 use super::json::{Event, Malformed, Reader, Text, Value};
+use crate::limits::PREFIXES_MAX;
 use crate::option::value;
 use crate::types::{DeviceName, Family, Name, PerFamily, Prefix};
 
@@ -19,9 +20,12 @@ pub struct Interface {
     pub way: PerFamily<Option<Way>>,
     /// whether it has an address, per family
     pub addressed: PerFamily<bool>,
-    /// the first delegated IPv6 prefix
-    pub delegated: Option<Prefix>,
+    /// the delegated IPv6 prefixes, the first ones, as netifd has them
+    pub delegated: heapless::Vec<Prefix, DELEGATED_READ_MAX>,
 }
+
+/// Delegated prefixes that are read: one more than a provider may have, so that there being more is seen.
+const DELEGATED_READ_MAX: usize = PREFIXES_MAX + 1;
 
 /// A default route's next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub enum Way {
 impl Interface {
     /// Whether it serves a family: by a default route, an address, or (in IPv6) a delegated prefix.
     pub fn brings(&self, family: Family) -> bool {
-        let delegated = family == Family::V6 && self.delegated.is_some();
+        let delegated = family == Family::V6 && !self.delegated.is_empty();
         self.way[family].is_some() || self.addressed[family] || delegated
     }
 }
@@ -344,7 +348,7 @@ impl Draft {
                     v4: false,
                     v6: false,
                 },
-                delegated: None,
+                delegated: heapless::Vec::new(),
             },
             ways: [Ways {
                 main: NONE,
@@ -354,7 +358,7 @@ impl Draft {
         }
     }
 
-    /// Takes an item of a list of networks; only the first item counts. None if it is no network.
+    /// Takes an item of a list of networks. None if it is no network.
     fn network(&mut self, kind: Kind, item: &Item) -> Option<()> {
         let (address, mask) = (item.address?, item.mask?);
         let longest = if address.is_ipv4() { 32 } else { 128 };
@@ -366,7 +370,7 @@ impl Draft {
             Kind::Own(family) => interface.addressed[family] = true,
             Kind::Delegated => {
                 let prefix = Prefix::new(address.into(), mask);
-                interface.delegated.get_or_insert(prefix);
+                let _ = interface.delegated.push(prefix);
             }
         }
         Some(())
@@ -546,7 +550,8 @@ mod tests {
             {"address": "2001:db8:1::", "mask": 56, "preferred": 10, "assigned": {"lan": {"address": "2001:db8:1::", "mask": 60}}},
             {"address": "2001:db8:2::", "mask": 56}]}"#;
         let interface = read(text).unwrap();
-        assert_eq!(interface.delegated, "2001:db8:1::/56".parse().ok());
+        let expected = ["2001:db8:1::/56", "2001:db8:2::/56"].map(|p| p.parse().unwrap());
+        assert_eq!(interface.delegated, expected);
         assert!(interface.brings(Family::V6) && !interface.brings(Family::V4));
     }
 

@@ -93,6 +93,9 @@ fn profiles_set_the_timing() {
         for section in ["provider isp1", "globals"] {
             let lines = format!("config {section}\n option profile {profile}\n");
             assert_eq!(timing_with(&lines), expected, "{lines}");
+            let config = good(&format!("{BASE}{lines}"));
+            let metered = config.provider("isp1").unwrap().metered;
+            assert_eq!(metered, profile == "metered");
         }
     }
 }
@@ -113,6 +116,8 @@ fn the_most_specific_timing_counts() {
         "{globals}config provider isp1\n option profile fast\n"
     ));
     assert_eq!(profiled, timing(100, 300, 3, 10));
+    let profiled = format!("{BASE}{globals}config provider isp1\n option profile normal\n");
+    assert!(!good(&profiled).provider("isp1").unwrap().metered);
     let own = format!(
         "{globals}config provider isp1\n option profile fast\n option up 6\n option down 2\n"
     );

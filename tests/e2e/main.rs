@@ -11,6 +11,7 @@
 //! | [`preempt`] | whether and when traffic returns; providers taken out of use |
 //! | [`last_resort`] | no provider works, and one works again |
 //! | [`sources`] | replies leave by the device that has the address they are from |
+//! | [`on_link`] | networks of the uplinks: with and without a route in `main` |
 //! | [`steering`] | traffic by firewall mark, by device, by source address |
 //! | [`asked`] | packets that leave by another way than the status says |
 //! | [`error_routes`] | default routes of other programs in `main` that refuse |
@@ -61,6 +62,7 @@ mod connections;
 pub mod crowd;
 pub mod cut_off;
 pub mod defaults;
+pub mod delegated;
 pub mod equal_metrics;
 pub mod error_routes;
 pub mod exec;
@@ -83,6 +85,7 @@ pub mod neighbours;
 pub mod netifd;
 pub mod netifd_death;
 pub mod netifd_prefix;
+pub mod on_link;
 pub mod outage;
 pub mod overflow;
 pub mod own_address;

@@ -14,7 +14,7 @@ use super::inspect::path;
 use super::lab::rights::in_lab;
 use super::lab::topology::{Kind, target};
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::{SOON, leads_in};
+use super::{SOON, TABLE, leads_in};
 
 /// What the kernel chooses for a UDP socket that is bound to `eth1` and connected to the target.
 fn chosen(lab: &Lab, family: Family) -> Option<String> {
@@ -462,7 +462,7 @@ fn a_duplicate_address_is_told() {
 }
 
 /// The device has a link-local address only; the LAN has one of the delegated prefix. Beside another provider the kernel
-/// may take that one's address, which is never right.
+/// might take that one's address, which is never right: then our routes name the right one, and else none.
 #[test]
 fn an_address_of_a_delegated_prefix_is_enough_without_netifd() {
     in_lab(|| {
@@ -492,12 +492,11 @@ fn delegated_prefix(lab: &Lab, alone: bool) {
         lab.router.ip(&format!("addr add {own}/64 dev lan0 nodad"));
     };
     let judge = |daemon: &Daemon| {
-        let kernels = chosen(lab, Family::V6);
-        assert_eq!(
-            kernels == Some(own(daemon, Family::V6)),
-            alone,
-            "{kernels:?}"
-        );
+        let so = || chosen(lab, Family::V6) == Some(own(daemon, Family::V6));
+        assert!(wait_until(SOON, so), "{:?}", chosen(lab, Family::V6));
+        let ours = lab.router.defaults(Family::V6, TABLE);
+        let ours = ours.iter().find(|r| r.dev.as_deref() == Some("eth1"));
+        assert_eq!(ours.map(|r| r.src.is_none()), Some(alone), "{ours:?}");
     };
     // More than there is room for, of addresses of other devices.
     let others = (1..100).map(|host| format!("addr add fd00:9::{host}/128 dev lo\n"));
@@ -525,6 +524,97 @@ fn delegated_prefix(lab: &Lab, alone: bool) {
     assert!(lost(&daemon, Family::V6) <= before, "{}", daemon.log());
     let log = daemon.whole_log();
     assert!(!log.contains("→ offline"), "{log}");
+}
+
+/// Two uplinks with link-local addresses only, and an address of each one's delegated prefix in the LAN. The router's own
+/// packets have an address of the provider by which they leave, whatever the kernel would choose.
+#[test]
+fn of_two_delegated_prefixes_packets_have_that_of_their_provider() {
+    in_lab(|| {
+        let lab = Lab::new();
+        lab.serve();
+        lab.router.ip("addr del 2001:db8:100::1/64 dev lan0
+             addr add fd00::1/64 dev lan0 nodad");
+        // The kernel prefers one that has more bits in common with the target: 2001:db8:53::8.
+        let delegate = |number: usize, prefix: &str| {
+            let gateway = &lab.provider(number).gateway;
+            gateway.ip(&format!(
+                "route replace {prefix}::/56 via fe80::{number}0 dev line"
+            ));
+            lab.router.ip(&format!(
+                "addr add {prefix}::1/64 dev lan0 nodad
+                 route add ::/0 from {prefix}::/56 via fe80::1 dev eth{number} proto static metric 512"
+            ));
+        };
+        for (number, prefix) in [(1, "2001:db8:f00"), (2, "2001:db8:52")] {
+            lab.learn_default(
+                number,
+                Family::V4,
+                "static",
+                10 * u32::try_from(number).unwrap(),
+            );
+            lab.router.ip(&format!(
+                "addr del 2001:db8:{number}::2/64 dev eth{number}
+                 addr add fe80::{number}0/64 dev eth{number} nodad"
+            ));
+            delegate(number, prefix);
+        }
+        let mut daemon = Daemon::start(&lab.router, &settings(&lab));
+        daemon.wait_for_all("online");
+        let leaves_with = |daemon: &Daemon, number: usize, own: &str| {
+            assert!(leads_in(&lab, number, Family::V6), "{}", daemon.log());
+            let so = || sources_of(&lab, number) == [Some(own.to_owned()), Some(own.to_owned())];
+            assert!(
+                wait_until(SOON, so),
+                "{:?}\n{}",
+                sources_of(&lab, number),
+                daemon.log()
+            );
+        };
+        leaves_with(&daemon, 1, "2001:db8:f00::1");
+        lab.upstream_dies(1);
+        leaves_with(&daemon, 2, "2001:db8:52::1");
+        lab.upstream_returns(1);
+        daemon.wait_for_all("online");
+        leaves_with(&daemon, 1, "2001:db8:f00::1");
+        // It is renewed with another prefix: while the daemon runs, and while it does not.
+        for (old, new, runs) in [
+            ("2001:db8:f00", "2001:db8:e00", true),
+            ("2001:db8:e00", "2001:db8:d00", false),
+        ] {
+            if !runs {
+                daemon.kill9();
+            }
+            delegate(1, new);
+            lab.router.ip(&format!(
+                "addr change {old}::1/64 dev lan0 preferred_lft 0 valid_lft 600"
+            ));
+            if !runs {
+                daemon.launch();
+                daemon.wait_for_all("online");
+            }
+            leaves_with(&daemon, 1, &format!("{new}::1"));
+            lab.router.ip(&format!("addr del {old}::1/64 dev lan0"));
+            leaves_with(&daemon, 1, &format!("{new}::1"));
+            let log = daemon.whole_log();
+            assert_eq!(log.matches("isp1 ipv6: online → ").count(), 1, "{log}");
+        }
+    });
+}
+
+/// The source of IPv6 packets that leave by the leader, and of those that are bound to a provider's device.
+fn sources_of(lab: &Lab, number: usize) -> [Option<String>; 2] {
+    let device = format!("eth{number}");
+    lab.router.enter(|| {
+        [None, Some(device.as_str())].map(|device| {
+            let socket = UdpSocket::bind(("::", 0)).unwrap();
+            if let Some(device) = device {
+                setsockopt(&socket, BindToDevice, &device.into()).unwrap();
+            }
+            socket.connect((target(Family::V6), 9)).ok()?;
+            Some(socket.local_addr().unwrap().ip().to_string())
+        })
+    })
 }
 
 /// Sends a router advertisement from the first provider's gateway, with /64 prefixes and their preferred lifetimes.

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use failover::config::{Config, Provider};
 use failover::engine::{Plan, RankedPath};
+use failover::routing::delegated::Delegated;
 use failover::routing::diff::{changes, removal};
 use failover::routing::layout::{Situation, Tables, Wanted};
 use failover::routing::objects::{Change, Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
@@ -30,6 +31,7 @@ pub(crate) struct Router {
     pub(crate) tables: Tables,
     pub(crate) marks: Option<MarkMask>,
     pub(crate) handed_over: u64,
+    pub(crate) delegated: Delegated,
     /// the last wanted layout
     pub(crate) wanted: Wanted,
 }
@@ -53,6 +55,7 @@ impl Router {
             tables: Tables::new(),
             marks: None,
             handed_over: 0,
+            delegated: Delegated::new(),
             wanted: Wanted::new(),
         };
         router.order(&slots.collect::<Vec<_>>());
@@ -166,6 +169,7 @@ impl Router {
             plan: &self.plan,
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
+            delegated: &self.delegated,
             addresses: &[],
             routes: &routes,
             rules: &rules,

@@ -48,6 +48,7 @@ impl Model {
                 provider: Provider {
                     rank: 0,
                     checks: 0,
+                    metered: false,
                     ..provider.clone()
                 },
                 checks,

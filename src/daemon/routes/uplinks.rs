@@ -7,6 +7,7 @@ use crate::daemon::probing::Probing;
 use crate::engine::{Engine, Event};
 use crate::limits::PATHS_MAX;
 use crate::linux::process::ubus::{Interfaces, told_of};
+use crate::routing::delegated::{self, Delegated};
 use crate::routing::layout::{best_of_ours, everywhere};
 use crate::routing::mirror::{Kinds, Named};
 use crate::routing::uplink::{Claims, Told, Uplink};
@@ -32,6 +33,9 @@ impl RouteSync<'_> {
             if let (Some(path), Some(moved)) = (PathId::from_index(index), change) {
                 self.uplink_changed(path, moved, cx, probing, now);
             }
+        }
+        if self.find_delegated(cx.engine, interfaces) {
+            cx.planned[Family::V6] = true;
         }
         let awaited = |family| cx.engine.awaits_uplinks(family);
         self.adopting &= Family::ALL.into_iter().any(awaited);
@@ -84,6 +88,25 @@ impl RouteSync<'_> {
             }
         }
         changes
+    }
+
+    /// The IPv6 prefixes that are delegated to providers.
+    pub(in crate::daemon) fn delegated(&self) -> &Delegated {
+        self.delegated
+    }
+
+    /// Updates them. Returns whether any has changed.
+    fn find_delegated(&mut self, engine: &Engine, interfaces: &Interfaces) -> bool {
+        let uplinks = &*self.uplinks;
+        let family = Family::V6;
+        let changed = self.delegated.fill(&delegated::Told {
+            config: engine.config(),
+            uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
+            routes: self.mirror.routes(),
+            netifd: &|provider, each| interfaces.tell_delegated(provider, each),
+        });
+        self.delegations = self.delegations.wrapping_add(changed.into());
+        changed
     }
 
     /// At the start, the order of the routes in the kernel overrides the saved leader: a swap comes before the state is saved,
@@ -147,6 +170,8 @@ impl RouteSync<'_> {
             let path = PathId::from_index(index);
             if path.is_some_and(|path| id_in(running, path) != id_in(candidate, path)) {
                 *uplink = Uplink::default();
+                path.into_iter()
+                    .for_each(|path| self.delegated.forget(path.slot));
             }
         }
     }

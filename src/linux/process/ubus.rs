@@ -16,6 +16,7 @@ use super::child::Child;
 use crate::config::{Config, Provider};
 use crate::limits::INTERFACES_WATCHED_MAX;
 use crate::linux::errno;
+use crate::routing::delegated::Each;
 use crate::routing::uplink::Told;
 use crate::types::{Duration, Family, GivenDevice, Instant, Name};
 use crate::wire::netifd::{Dump, Interface, Sink, Unreadable};
@@ -71,6 +72,7 @@ pub(crate) fn told_of(interfaces: &Interfaces, provider: &Provider, family: Fami
 
 /// The result of the last call for an interface.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::large_enum_variant)] // there is no heap, and mostly data
 enum Lookup {
     /// no result yet
     #[default]
@@ -342,9 +344,21 @@ impl Interfaces {
             .map_or_else(Told::default, |interface| Told {
                 device: GivenDevice::try_from(interface.device.as_str()).unwrap_or_default(),
                 way: interface.way[family],
-                delegated: interface.delegated.filter(|_| family == Family::V6),
+                delegated: (family == Family::V6)
+                    .then(|| interface.delegated.first().copied())
+                    .flatten(),
                 ..Told::default()
             })
+    }
+
+    /// Tells another each prefix that is delegated to a provider. Returns whether netifd has answered for all its interfaces.
+    pub fn tell_delegated(&self, provider: &Provider, each: Each<'_>) -> bool {
+        for name in &provider.interfaces {
+            if let Some(interface) = self.known(name).filter(|interface| interface.up) {
+                interface.delegated.iter().for_each(|prefix| each(*prefix));
+            }
+        }
+        !self.is_awaited(provider)
     }
 
     /// The interface of [`Interfaces::told`]; else the provider's first.

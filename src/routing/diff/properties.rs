@@ -40,6 +40,7 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
         ),
         0..8,
     );
+    let delegated = vec((0..4u8, 0..6u8, any::<bool>()), 0..6);
     let plan = (
         Just([0u8, 1, 2, 3]).prop_shuffle(),
         0..=4usize,
@@ -48,31 +49,50 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
         select(vec![None, Some(MarkMask::USUAL), MarkMask::new(0xff00)]),
         0..32u64,
     );
-    let all = (1..=4u8, globals, conditions, plan, addresses);
-    all.prop_map(move |(count, globals, conditions, plan, addresses)| {
-        let mut scene = Scene::of(family, count);
-        for (device, network, host, single) in addresses {
-            let prefix = prefix(family, network, host, single);
-            scene.addresses.push(address(device, prefix));
-        }
-        scene.config.globals.table = globals.0;
-        scene.config.globals.start_metric = Metric(globals.1);
-        scene.config.globals.rule_pref = globals.2;
-        scene.config.globals.catch_all = globals.3;
-        (scene.marks, scene.handed_over) = (plan.4, plan.5);
-        scene.config.globals.answers = plan.5 < 24;
-        for (slot, (flags, table)) in (0..count).zip(conditions) {
-            worsen(&mut scene, slot, flags, table);
-        }
-        let order: Vec<u8> = plan.0.into_iter().filter(|&s| s < count).collect();
-        scene.order(&order[..order.len().min(plan.1)]);
-        for (hop, usable) in scene.plan.order.iter_mut().zip(plan.2) {
-            hop.usable = usable;
-        }
-        scene.plan.unreachable = plan.2[4];
-        scene.yields = plan.3 && globals.0 != TABLE_MAIN;
-        scene
-    })
+    let all = (1..=4u8, globals, conditions, plan, addresses, delegated);
+    all.prop_map(
+        move |(count, globals, conditions, plan, addresses, delegated)| {
+            let mut scene = Scene::of(family, count);
+            for (device, network, host, single) in addresses {
+                let prefix = prefix(family, network, host, single);
+                scene.addresses.push(address(device, prefix));
+            }
+            // Some have those of others, and some are within their own networks or others'.
+            for (slot, number, wide) in delegated {
+                let prefix = delegated_prefix(slot, number, wide);
+                let entry = (Slot(slot), prefix);
+                if !scene.delegated.list.contains(&entry) {
+                    scene.delegated.list.push(entry).unwrap();
+                }
+            }
+            scene.config.globals.table = globals.0;
+            scene.config.globals.start_metric = Metric(globals.1);
+            scene.config.globals.rule_pref = globals.2;
+            scene.config.globals.catch_all = globals.3;
+            (scene.marks, scene.handed_over) = (plan.4, plan.5);
+            scene.config.globals.answers = plan.5 < 24;
+            for (slot, (flags, table)) in (0..count).zip(conditions) {
+                worsen(&mut scene, slot, flags, table);
+            }
+            let order: Vec<u8> = plan.0.into_iter().filter(|&s| s < count).collect();
+            scene.order(&order[..order.len().min(plan.1)]);
+            for (hop, usable) in scene.plan.order.iter_mut().zip(plan.2) {
+                hop.usable = usable;
+            }
+            scene.plan.unreachable = plan.2[4];
+            scene.yields = plan.3 && globals.0 != TABLE_MAIN;
+            scene
+        },
+    )
+}
+
+/// The network of an uplink, or one that is `wide`, of a slot alone.
+fn delegated_prefix(slot: u8, number: u8, wide: bool) -> Prefix {
+    let (network, length) = match wide {
+        true => (100 + slot * 8 + number, 56),
+        false => (number, 64),
+    };
+    Prefix::new(own(Family::V6, network, 0).into(), length)
 }
 
 /// Host 2 or 3 of an uplink's network, with the length of the network or its own.
@@ -88,6 +108,7 @@ fn prefix(family: Family, network: u8, host: u8, single: bool) -> Prefix {
 
 fn worsen(scene: &mut Scene, slot: u8, flags: [bool; 8], table: u8) {
     let [rare, enabled, device, shared, direct, onlink, gateway, mark] = flags;
+    scene.config.providers[usize::from(slot)].metered = rare && mark;
     let (family, at) = (scene.family, usize::from(slot));
     let provider = &mut scene.config.providers[at];
     provider.enabled = enabled || !rare;
@@ -395,6 +416,15 @@ fn packets(scene: &Scene) -> Vec<Packet> {
             ..Packet::default()
         });
     }
+    for (_, prefix) in &scene.delegated.list {
+        for forwarded in [false, true] {
+            packets.push(Packet {
+                from: Some(prefix.address().into()),
+                forwarded,
+                ..Packet::default()
+            });
+        }
+    }
     for address in &scene.addresses {
         for forwarded in [false, true] {
             packets.push(Packet {
@@ -446,7 +476,8 @@ fn differing(kernel: &Kernel, family: Family, wanted: &Wanted) -> usize {
 /// New routes by some devices in some tables, and new rules for some packets of the scene.
 fn refuses(family: Family) -> impl Strategy<Value = Refuses> {
     let route = (1..5u32, select(vec![176u32, 176, 254, 300, 17601, 201]));
-    let rule = (0..4u8, 0..5u8).prop_map(move |(slot, kind)| match kind {
+    let rule = (0..4u8, 0..6u8).prop_map(move |(slot, kind)| match kind {
+        5 => Selector::From(delegated_prefix(slot, 2, slot > 1)),
         0 => Selector::All,
         1 => Selector::OwnFrom(prefix(family, slot, 2, true)),
         2 => Selector::OwnFrom(network_of(prefix(family, slot, 2, false))),
@@ -640,6 +671,11 @@ proptest! {
     ) {
         let all: Vec<u8> = order.into_iter().filter(|&s| usize::from(s) < scene.uplinks.len()).collect();
         scene.order(&all);
+        play(&mut kernel, &mut scene, usize::MAX);
+        // One that several have changes its provider.
+        let list = scene.delegated.list.clone();
+        let of_one = |(_, prefix): &(Slot, Prefix)| list.iter().filter(|(_, p)| p == prefix).count() == 1;
+        scene.delegated.list.retain(of_one);
         play(&mut kernel, &mut scene, usize::MAX);
         scene.plan.order.reverse();
         scene.foreign = kernel.routes.clone();

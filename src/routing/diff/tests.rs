@@ -191,8 +191,16 @@ fn a_changed_gateway_is_changed_in_place() {
     let (mut kernel, mut scene) = (Kernel::default(), Scene::of(Family::V4, 1));
     steps(&mut kernel, &mut scene);
     scene.uplinks[0].gateway = Some("192.0.2.3".parse().unwrap());
-    let set = ["set 176/100 dev 1", "set 17601/176 dev 1"];
-    assert_eq!(steps(&mut kernel, &mut scene), set);
+    assert_eq!(
+        steps(&mut kernel, &mut scene),
+        [
+            "set 176/100 dev 1",
+            // The way to the gateway, and to everything.
+            "set 17601/176 dev 1",
+            "set 17601/176 dev 1",
+            "delete 17601/176 dev 1",
+        ]
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::{Situation, Tables, Wanted, everywhere};
 use crate::config::{Config, Provider, fixture};
 use crate::engine::{Plan, RankedPath};
+use crate::routing::delegated::Delegated;
 use crate::routing::objects::{
     Address, AddressState, Extras, Route, RouteKind, Rule, RuleVerdict, Selector,
 };
@@ -22,6 +23,7 @@ pub(crate) struct Scene {
     /// by slot
     pub(crate) uplinks: Vec<Uplink>,
     pub(crate) tables: Tables,
+    pub(crate) delegated: Delegated,
     /// what the kernel tells of addresses; those of the uplinks need not be there
     pub(crate) addresses: Vec<Address>,
     /// what others have in the kernel
@@ -51,6 +53,7 @@ impl Scene {
             plan: Plan::default(),
             uplinks: (0..providers).map(|slot| uplink(family, slot)).collect(),
             tables: Tables::new(),
+            delegated: Delegated::new(),
             addresses: Vec::new(),
             foreign: Vec::new(),
             rules: kernel_rules(),
@@ -81,6 +84,7 @@ impl Scene {
             plan: &self.plan,
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
+            delegated: &self.delegated,
             addresses: &self.addresses,
             routes: &self.foreign,
             rules: &self.rules,

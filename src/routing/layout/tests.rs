@@ -5,6 +5,7 @@ use std::vec::Vec;
 use super::fixture::{Scene, address, foreign_default, own};
 use super::*;
 use crate::config::RtTable;
+use crate::limits::PREFIX_RULES_MAX;
 use crate::types::{Mark, Waiting};
 
 const MAIN: u32 = TABLE_MAIN;
@@ -35,7 +36,8 @@ fn tell_rule(rule: &Rule) -> String {
         Selector::Mark(mark) => format!("fwmark {:#x}/{:#x} ", mark.value, mark.mask),
         Selector::OwnFrom(prefix) => format!("iif lo from {prefix} "),
         Selector::Oif(device) => format!("oif {device} "),
-        Selector::From(_) | Selector::Foreign => panic!("never ours"),
+        Selector::From(prefix) => format!("from {prefix} "),
+        Selector::Foreign => panic!("never ours"),
     };
     format!("{}: {selector}{verdict}", rule.pref)
 }
@@ -64,9 +66,9 @@ fn two_providers_in_ipv4() {
         [
             "176: 0.0.0.0/0 via 192.0.2.1 dev 1 metric 100 src 192.0.2.2",
             "176: 0.0.0.0/0 via 192.0.2.5 dev 2 metric 101 src 192.0.2.6",
-            "17601: 192.0.2.0/30 dev 1 metric 176 src 192.0.2.2",
+            "17601: 192.0.2.1/32 dev 1 metric 176 src 192.0.2.2",
             "17601: 0.0.0.0/0 via 192.0.2.1 dev 1 metric 176 src 192.0.2.2",
-            "17602: 192.0.2.4/30 dev 2 metric 176 src 192.0.2.6",
+            "17602: 192.0.2.5/32 dev 2 metric 176 src 192.0.2.6",
             "17602: 0.0.0.0/0 via 192.0.2.5 dev 2 metric 176 src 192.0.2.6",
         ]
     );
@@ -98,7 +100,6 @@ fn one_provider_in_ipv6_has_no_source_in_its_routes() {
         routes(&wanted),
         [
             "176: ::/0 via 2001:db8::1 dev 1 metric 100 onlink",
-            "17601: 2001:db8::/64 dev 1 metric 176",
             "17601: ::/0 via 2001:db8::1 dev 1 metric 176 onlink",
         ]
     );
@@ -364,7 +365,13 @@ fn everything_fits() {
     }
     let wanted = scene.wanted();
     assert_eq!(wanted.routes.len(), ROUTES_WANTED_MAX);
-    assert_eq!(wanted.rules.len(), RULES_WANTED_MAX);
+    assert_eq!(wanted.rules.len(), RULES_WANTED_MAX - PREFIX_RULES_MAX);
+    let mut scene = Scene::of(Family::V6, 64);
+    for number in 0..PREFIX_RULES_MAX {
+        let slot = u8::try_from(number / 15).unwrap();
+        delegate(&mut scene, slot, &format!("2001:db8:{number:x}::/56"));
+    }
+    assert_eq!(of_prefixes(&mut scene).len(), PREFIX_RULES_MAX);
 }
 
 #[test]
@@ -473,23 +480,52 @@ fn connections_that_do_not_stay_have_no_rule() {
     assert_eq!(outbound(&mut scene), ["32802", "32803"]);
 }
 
+/// What the policy table of the only provider leads to besides everything.
+fn without_gateway(scene: &mut Scene) -> Option<String> {
+    let routes = scene.wanted().routes;
+    let mut others = routes.iter().filter(|r| r.destination.prefix_len() != 0);
+    let only = others.next();
+    assert!(only.is_none_or(|r| (r.table, r.gateway) == (17601, None)));
+    assert_eq!(others.next(), None);
+    only.map(|r| r.destination.to_string())
+}
+
 #[test]
-fn networks_are_masked_and_everything_is_no_network() {
-    let of = |prefix: &str| {
-        let (address, length) = prefix.split_once('/').unwrap();
+fn a_configured_network_is_masked_and_everything_is_no_network() {
+    let of = |network: &str| {
+        let (address, length) = network.split_once('/').unwrap();
         let address: IpAddr = address.parse().unwrap();
+        let mut scene = Scene::of(Family::of(address), 1);
         let network = Prefix::new(address.into(), length.parse().unwrap());
-        let uplink = Uplink {
-            network: Some(network),
-            ..Uplink::default()
-        };
-        connected(Family::of(address), &uplink).map(|p| p.to_string())
+        scene.config.providers[0].network[scene.family] = Some(network);
+        without_gateway(&mut scene)
     };
     assert_eq!(of("192.0.2.77/26").as_deref(), Some("192.0.2.64/26"));
     assert_eq!(of("192.0.2.77/32").as_deref(), Some("192.0.2.77/32"));
     assert_eq!(of("2001:db8::ff/60").as_deref(), Some("2001:db8::/60"));
     assert_eq!(of("0.0.0.0/0"), None);
     assert_eq!(of("::/0"), None);
+}
+
+#[test]
+fn a_gateway_needs_a_way_in_its_table_unless_it_is_on_the_link() {
+    let of = |family, gateway: &str, onlink| {
+        let mut scene = Scene::of(family, 1);
+        scene.uplinks[0].gateway = Some(gateway.parse().unwrap());
+        scene.uplinks[0].onlink = onlink;
+        without_gateway(&mut scene)
+    };
+    let (v4, v6) = ("192.0.2.1", "2001:db8::1");
+    assert_eq!(of(Family::V4, v4, false).as_deref(), Some("192.0.2.1/32"));
+    assert_eq!(
+        of(Family::V6, v6, false).as_deref(),
+        Some("2001:db8::1/128")
+    );
+    assert_eq!(of(Family::V4, v4, true), None);
+    assert_eq!(of(Family::V6, v6, true), None);
+    assert_eq!(of(Family::V6, "fe80::1", false), None);
+    assert_eq!(of(Family::V4, "fe80::1", false), None);
+    assert_eq!(of(Family::V4, v6, false), None);
 }
 
 #[test]
@@ -525,4 +561,74 @@ fn the_kernels_own_last_table_is_looked_up_where_it_was() {
     assert!(last(&mut scene));
     scene.rules.retain(|rule| rule.pref != 32767);
     assert!(!last(&mut scene));
+}
+
+/// The rules for delegated prefixes.
+fn of_prefixes(scene: &mut Scene) -> Vec<String> {
+    let mut all = rules(&scene.wanted());
+    all.retain(|rule| rule.contains(": from "));
+    all
+}
+
+fn delegate(scene: &mut Scene, slot: u8, prefix: &str) {
+    let entry = (Slot(slot), prefix.parse().unwrap());
+    scene.delegated.list.push(entry).unwrap();
+}
+
+#[test]
+fn a_delegated_prefix_leads_to_its_provider_while_that_works() {
+    let mut scene = Scene::of(Family::V6, 3);
+    delegate(&mut scene, 0, "2001:db8:100::/56");
+    delegate(&mut scene, 0, "2001:db8:200::/56");
+    delegate(&mut scene, 2, "2001:db8:300::/60");
+    let first = [
+        "32900: from 2001:db8:100::/56 lookup 17601",
+        "32900: from 2001:db8:200::/56 lookup 17601",
+    ];
+    let third = "32930: from 2001:db8:300::/60 lookup 17603";
+    assert_eq!(of_prefixes(&mut scene), [&first[..], &[third]].concat());
+    // Whichever leads.
+    scene.order(&[2, 1, 0]);
+    assert_eq!(of_prefixes(&mut scene), [&[third], &first[..]].concat());
+    scene.plan.order[0].usable = false;
+    assert_eq!(of_prefixes(&mut scene), first);
+    // Behind the rules of others, and before the order of the providers.
+    assert!((pref::ANCHOR..pref::SWAP).contains(&(pref::PREFIX + 63 * PREFIXES_APART)));
+    // The volume of a metered line is not for hosts that happen to have its addresses.
+    scene.config.providers[0].metered = true;
+    assert!(of_prefixes(&mut scene).is_empty());
+    scene.config.providers[0].metered = false;
+    scene.config.providers[0].rt_table = RtTable::None;
+    assert!(of_prefixes(&mut scene).is_empty());
+    scene.config.providers[0].rt_table = RtTable::Auto;
+    scene.uplinks[0].routable = false;
+    assert!(of_prefixes(&mut scene).is_empty());
+    assert!(of_prefixes(&mut Scene::of(Family::V6, 3)).is_empty());
+}
+
+#[test]
+fn a_prefix_of_two_providers_leads_to_the_better_one() {
+    let mut scene = Scene::of(Family::V6, 2);
+    for slot in [0, 1] {
+        delegate(&mut scene, slot, "2001:db8:100::/56");
+    }
+    let by = |slot| {
+        format!(
+            "{}: from 2001:db8:100::/56 lookup {}",
+            32900 + 15 * slot,
+            17601 + slot
+        )
+    };
+    assert_eq!(of_prefixes(&mut scene), [by(0)]);
+    scene.order(&[1, 0]);
+    assert_eq!(of_prefixes(&mut scene), [by(1)]);
+    scene.plan.order[0].usable = false;
+    assert_eq!(of_prefixes(&mut scene), [by(0)]);
+}
+
+#[test]
+fn ipv4_has_no_rules_for_prefixes() {
+    let mut scene = Scene::of(Family::V4, 2);
+    delegate(&mut scene, 0, "2001:db8:100::/56");
+    assert!(of_prefixes(&mut scene).is_empty());
 }

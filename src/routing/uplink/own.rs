@@ -86,8 +86,8 @@ impl<'a> Choice<'a> {
         best.map(address_of)
     }
 
-    /// In IPv6, the former one while it is not deprecated, else what the kernel chooses. Where that is not the path's, the
-    /// best that may be.
+    /// In IPv6, the former one while it is not deprecated, else what the kernel chooses. Where that is not the path's, or a
+    /// deprecated one of another device, which a route of ours may name, the best that may be.
     fn sure(&self) -> Option<IpAddr> {
         let former = self.told.former.filter(|former| !former.guessed);
         let former = former.map(|former| former.address).filter(|own| {
@@ -99,11 +99,24 @@ impl<'a> Choice<'a> {
             let chosen = self.told.chosen?;
             let all = self.mirror.addresses().iter();
             let mut possible = all.filter(|a| self.is_possible(address_of(a)));
-            match self.is_possible(chosen) {
-                true => Some(chosen),
-                false => self.best(&mut possible),
+            let may_be_named =
+                |a: &Address| a.device != self.link.index && a.state != AddressState::Preferred;
+            let kernels = Some(chosen).filter(|own| self.is_possible(*own));
+            match self.held(chosen).any(may_be_named) {
+                false if kernels.is_some() => kernels,
+                _ => self.best(&mut possible).or(kernels),
             }
         })
+    }
+
+    /// Whether our IPv6 routes must name this own address. It is another device's, and the kernel, which knows nothing of paths,
+    /// may choose one for our packets that is not the path's.
+    pub(super) fn is_to_be_named(&self, own: IpAddr) -> bool {
+        let elsewhere = |a: &&Address| a.device != self.link.index;
+        let mut others = self.mirror.addresses().iter().filter(elsewhere);
+        own.is_ipv6()
+            && self.held(own).all(|a| elsewhere(&a))
+            && others.any(|a| a.is_global() && a.is_usable() && !self.is_possible(address_of(a)))
     }
 
     /// In IPv6, as long as the kernel has no route to choose by: the best of the device; else of an address in a prefix that
