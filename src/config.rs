@@ -344,7 +344,7 @@ impl Config {
         self.checks.clear();
         self.checks.extend(other.checks.iter().cloned());
         self.clear_prefixes();
-        self.prefixes.extend(other.prefixes.iter().copied());
+        let _ = self.prefixes.extend_from_slice(&other.prefixes); // as much room as there
     }
 
     /// Writes nothing where there are none, so that their memory is not touched.

@@ -8,7 +8,9 @@ use crate::text::{Limit, Span, Timestamp};
 use crate::types::{
     Duration, Duty, Family, Fault, LastResort, Lead, Measure, Preempt, State, Verdict, Waiting,
 };
-use crate::wire::snapshot::{Check, CheckState, ErrorRoute, Header, Level, Path, ProviderHead};
+use crate::wire::snapshot::{
+    Check, CheckState, ErrorRoute, Header, Level, Marked, Path, ProviderHead,
+};
 
 mod warnings;
 
@@ -31,6 +33,7 @@ pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
             page.path(head, path);
         }
     }
+    page.marks();
     page.warnings(answer);
     Some(page.out)
 }
@@ -61,6 +64,22 @@ impl Page<'_> {
             wall_clock_ms: self.now_ms.saturating_add(ms),
             is_today: is_within_a_day(ms),
         }
+    }
+
+    /// Whether connections can stay with their provider.
+    fn marks(&mut self) {
+        let families = match self.header.connections_marked {
+            Marked {
+                ipv4: true,
+                ipv6: true,
+            } => "ipv4 and ipv6",
+            Marked { ipv4: true, .. } => "ipv4",
+            Marked { ipv6: true, .. } => "ipv6",
+            _ => return,
+        };
+        self.say(format_args!(
+            "Connections are marked by their provider in {families} (table inet failover)."
+        ));
     }
 
     fn lead(&self, family: Family) -> Lead<&str> {

@@ -104,6 +104,7 @@ pub(super) fn healthy() -> Answer {
             pinned_ms: None,
             table: 176,
             mark_mask: 0,
+            connections_marked: Default::default(),
             active: Active {
                 ipv4: Lead::By(text("isp1")),
                 ipv6: Lead::By(text("isp1")),

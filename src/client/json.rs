@@ -6,7 +6,7 @@ use crate::linux::connection::{Answer, Provider};
 use crate::text::text;
 use crate::types::Family;
 use crate::wire::control::{TEXT_MAX, Warning};
-use crate::wire::snapshot::{Active, Counters, InMain};
+use crate::wire::snapshot::{Active, Counters, InMain, Marked};
 
 /// The whole object.
 #[derive(Serialize)]
@@ -18,6 +18,7 @@ struct Status<'a> {
     active: &'a Active,
     overridden_by: &'a InMain,
     fallback: &'a InMain,
+    connections_marked: &'a Marked,
     warnings: &'a [Told<'a>],
     counters: &'a Counters,
     providers: &'a [Provider],
@@ -77,6 +78,7 @@ pub(super) fn render(answer: &Answer) -> Option<String> {
         active: &header.active,
         overridden_by: &header.overridden_by,
         fallback: &header.fallback,
+        connections_marked: &header.connections_marked,
         warnings: &warnings,
         counters: &header.counters,
         providers: &answer.providers,
@@ -133,6 +135,7 @@ mod tests {
             "active": {"ipv4": "isp1", "ipv6": "isp1"},
             "overridden_by": {"ipv4": null, "ipv6": null},
             "fallback": {"ipv4": null, "ipv6": null},
+            "connections_marked": {"ipv4": false, "ipv6": false},
             "warnings": [],
             "counters": {
                 "swaps": 2, "probes_sent": 600, "probes_answered": 590, "icmp_errors": 0, "replies_rejected": 0, "repairs": 1,
@@ -173,7 +176,7 @@ mod tests {
         let text = render(&healthy()).unwrap();
         let check = r#""checks":[{"name":"google","type":"ping","target":"8.8.8.8","state":"ok","rtt_ms":12.346,"loss_percent":33.333,"sent":300,"received":299,"failing_s":null}]"#;
         assert!(text.contains(check), "{text}");
-        let begin = r#"{"version":"0.1.0","uptime_s":273840,"pinned":null,"table":176,"active":{"ipv4":"isp1","ipv6":"isp1"},"overridden_by":{"ipv4":null,"ipv6":null},"fallback":{"ipv4":null,"ipv6":null},"warnings":[],"counters":{"swaps":2,"probes_sent":600,"probes_answered":590,"replies_rejected":0,"icmp_errors":0,"repairs":1,"kernel_errors":0,"overruns":0,"undecodable":0,"overflows":0,"reloads":0},"providers":[{"id":"isp1","rank":1,"state":"online","disabled":false,"paths":[{"family":"ipv4""#;
+        let begin = r#"{"version":"0.1.0","uptime_s":273840,"pinned":null,"table":176,"active":{"ipv4":"isp1","ipv6":"isp1"},"overridden_by":{"ipv4":null,"ipv6":null},"fallback":{"ipv4":null,"ipv6":null},"connections_marked":{"ipv4":false,"ipv6":false},"warnings":[],"counters":{"swaps":2,"probes_sent":600,"probes_answered":590,"replies_rejected":0,"icmp_errors":0,"repairs":1,"kernel_errors":0,"overruns":0,"undecodable":0,"overflows":0,"reloads":0},"providers":[{"id":"isp1","rank":1,"state":"online","disabled":false,"paths":[{"family":"ipv4""#;
         assert!(text.starts_with(begin), "{text}");
     }
 

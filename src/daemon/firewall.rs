@@ -103,7 +103,7 @@ impl<'m> Firewall<'m> {
     /// At the start: a table of a former run is adopted. Call it before routes are set: its rules must stay.
     pub(super) fn begin(&mut self, cx: &mut Context<'_>, routes: &mut RouteSync<'_>, now: Instant) {
         self.in_force = self.netfilter.table_digest().unwrap_or_default();
-        self.look_around(cx, routes, now);
+        self.time_passes(cx, routes, now);
         if self.in_force.is_some() {
             self.adopts = true;
             self.watch_tables(cx);
@@ -115,6 +115,11 @@ impl<'m> Firewall<'m> {
     /// Whether the table is in force in a family.
     pub(super) fn is_in_force(&self, family: Family) -> bool {
         self.wanted[family] && self.in_force.is_some()
+    }
+
+    /// Whether the table translates what leaves with an address of another provider's prefix.
+    pub(super) fn masquerades(&self) -> bool {
+        self.is_in_force(Family::V6) && self.plan.foreign
     }
 
     /// A table was deleted.
@@ -155,7 +160,11 @@ impl<'m> Firewall<'m> {
                 self.look_for_deletion(cx);
             }
         }
+        let mask = cx.engine.config().globals.mark_mask;
+        let may_be = self.in_force.is_some() || self.failure.is_none();
         for family in Family::ALL {
+            let marks = (self.wanted[family] && may_be).then_some(mask);
+            routes.set_marks(family, marks, cx);
             let due = self.handovers[family].next_deadline();
             cx.ranked |= due.is_some_and(|at| at <= now);
         }
@@ -234,8 +243,8 @@ impl<'m> Firewall<'m> {
         match self.nft.outcome() {
             None => {}
             Some(Ok(())) => {
-                self.in_force = Some(self.loading);
-                cx.warnings_due |= self.failure.take().is_some();
+                (self.in_force, self.failure) = (Some(self.loading), None);
+                cx.warnings_due = true;
                 self.look_for_deletion(cx);
             }
             Some(Err(failure)) => self.failed(failure, cx, now),

@@ -23,7 +23,7 @@ use crate::types::{
 };
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{
-    self, Active, CheckState, Counters, ErrorRoute, Header, InMain, Level, ManualRoute,
+    self, Active, CheckState, Counters, ErrorRoute, Header, InMain, Level, ManualRoute, Marked,
     ProviderHead, ProviderState, Reason, Rtt, Terms,
 };
 
@@ -36,6 +36,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) laid_out: &'a PerFamily<LaidOut>,
     /// The foreign default route that traffic leaves by instead of by the leader.
     pub(super) manual: PerFamily<Option<&'a ManualDefault>>,
+    /// Whether connections are marked by their provider.
+    pub(super) marked: PerFamily<bool>,
     pub(super) now: Instant,
 }
 
@@ -49,6 +51,10 @@ impl<'a> Snapshot<'a> {
             manual: PerFamily {
                 v4: routes.manual(Family::V4).obeyed(),
                 v6: routes.manual(Family::V6).obeyed(),
+            },
+            marked: PerFamily {
+                v4: routes.marks.v4.is_some(),
+                v6: routes.marks.v6.is_some(),
             },
             now,
         }
@@ -181,7 +187,17 @@ impl<'a> Snapshot<'a> {
             pinned: self.pinned().cloned(),
             pinned_ms: self.done_ms(self.pinned(), Kind::Pinned),
             table: globals.table,
-            mark_mask: 0,
+            mark_mask: match self.marked {
+                PerFamily {
+                    v4: false,
+                    v6: false,
+                } => 0,
+                _ => globals.mark_mask.bits(),
+            },
+            connections_marked: Marked {
+                ipv4: self.marked.v4,
+                ipv6: self.marked.v6,
+            },
             active: Active {
                 ipv4: lead(Family::V4),
                 ipv6: lead(Family::V6),

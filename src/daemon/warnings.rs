@@ -215,7 +215,7 @@ impl Warnings {
             self.warn_of_refused(family, &snapshot, routes);
         }
         self.warn_of_prefixes(&snapshot, routes.delegated().crowded);
-        self.warn_of_stranded(&snapshot, false);
+        self.warn_of_stranded(&snapshot, firewall.masquerades());
         netifd.warn(snapshot.engine.config(), self);
         for path in snapshot.engine.paths() {
             if let Some(provider) = snapshot.engine.config().at(path.id.slot) {

@@ -119,7 +119,7 @@ impl<'a> Text<'a> {
     }
 
     fn prerouting(&mut self) -> fmt::Result {
-        self.say("map saved { type mark : verdict; flags constant; elements = { 0 : goto fresh")?;
+        self.say("map saved { typeof ct mark : verdict; flags constant; elements = { 0 : goto fresh")?;
         let marks = self.plan.marks;
         for member in &self.plan.members {
             let slot = member.slot;
@@ -166,7 +166,7 @@ impl<'a> Text<'a> {
     }
 
     fn answering(&mut self) -> fmt::Result {
-        self.say("map answers { type mark : verdict; flags constant; elements = {")?;
+        self.say("map answers { typeof ct mark : verdict; flags constant; elements = {")?;
         let marks = self.plan.marks;
         let mut answering = self.plan.members.iter().filter(|member| member.answers);
         if let Some(first) = answering.next() {

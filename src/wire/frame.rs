@@ -327,6 +327,10 @@ mod tests {
                     pinned_ms: Some(uptime_s),
                     table,
                     mark_mask: !table,
+                    connections_marked: Marked {
+                        ipv4: table % 2 == 1,
+                        ipv6: table % 3 == 1,
+                    },
                     active: Active { ipv4, ipv6 },
                     overridden_by: InMain {
                         ipv4: None,

@@ -39,6 +39,8 @@ pub struct Header {
     pub table: u32,
     /// the bits of marks that say to which provider a connection belongs; 0: connections have none
     pub mark_mask: u32,
+    /// the families in which they have
+    pub connections_marked: Marked,
     /// what becomes of each family's traffic
     pub active: Active,
     /// the default route that overrides the leader in each family
@@ -53,6 +55,14 @@ pub struct Header {
     pub preempt: Preempt,
     /// what becomes of the traffic when no provider works
     pub last_resort: LastResort,
+}
+
+/// Per family, whether the firewall table marks connections by their provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct Marked {
+    pub ipv4: bool,
+    pub ipv6: bool,
 }
 
 /// A default route of another program in `main` that refuses traffic.

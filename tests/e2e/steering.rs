@@ -96,6 +96,13 @@ fn marks(lab: &Lab, settings: Settings) {
     steered(lab, &daemon, 1, 1);
     daemon.must(&["enable", "isp2"]);
     steered(lab, &daemon, 2, 1);
+    // While another is pinned, it is not known to work.
+    daemon.must(&["use", "isp1"]);
+    steered(lab, &daemon, 1, 1);
+    daemon.must(&["use", "isp2"]);
+    steered(lab, &daemon, 2, 2);
+    daemon.must(&["use", "auto"]);
+    steered(lab, &daemon, 2, 1);
 }
 
 /// The rules with marks that are ours.

@@ -4,7 +4,7 @@ use failover::routing::delegated::Delegated;
 
 use super::lab::Family;
 use super::plans::two;
-use super::world::{PORT, Place, Talk, World, client, own};
+use super::world::{PORT, Place, Talk, World, client, own, target};
 
 /// The client behind the router answers.
 fn reached(talk: &mut Talk) {
@@ -70,7 +70,13 @@ fn the_routers_own_services_are_reached_by_every_provider() {
             .router
             .batch(family, &format!("address add {address} dev wan{number}"));
         let gateway = own(family, number).ip();
-        world.internet[number - 1].batch(family, &format!("route replace {address} via {gateway}"));
+        world.internet[number - 1].batch(
+            family,
+            &format!(
+                "route replace {address} via {gateway} src {}",
+                target(family).ip()
+            ),
+        );
     }
     world.load(&two(), &Delegated::new());
     for family in Family::ALL {
@@ -117,7 +123,7 @@ fn strict_filters_let_them_in() {
             }
         }
         let by = char::from_digit(u32::try_from(leader).unwrap(), 10);
-        for mut talk in world.both(Place::Client, super::world::target(family)) {
+        for mut talk in world.both(Place::Client, target(family)) {
             assert_eq!(talk.by(), by);
             world.lead(3 - leader);
             assert_eq!(talk.by(), by);
@@ -148,7 +154,7 @@ fn a_host_behind_a_rule_of_others_is_reached() {
             reached(&mut talk);
             reached(&mut talk);
         }
-        for mut talk in world.both(Place::Client, super::world::target(family)) {
+        for mut talk in world.both(Place::Client, target(family)) {
             assert_eq!(talk.by(), Some('1'));
             world.lead(2);
             assert_eq!(talk.by(), Some('1'));

@@ -1,6 +1,6 @@
 //! Marks and traffic of other programs stay what they are.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 
 use failover::firewall::plan::Plan;
@@ -20,6 +20,14 @@ fn mangle(world: &World, prerouting: &str, postrouting: &str) {
             chain postrouting {{ type filter hook postrouting priority mangle; {postrouting}; }}
         }}"
     ));
+}
+
+/// Where the client is reached from provider 2.
+fn reachable(family: Family) -> SocketAddr {
+    match family {
+        Family::V4 => own(family, 2),
+        Family::V6 => client(family),
+    }
 }
 
 /// A rule of another program for exactly this mark: by provider 2.
@@ -67,11 +75,7 @@ fn an_answer_keeps_the_mark_of_others() {
         "iifname lan0 oifname wan2 meta mark != 0x82000010 drop",
     );
     for family in Family::ALL {
-        let at = if family == Family::V4 {
-            own(family, 2)
-        } else {
-            client(family)
-        };
+        let at = reachable(family);
         for mut talk in world.both(Place::Internet(1), at) {
             assert_eq!(talk.by(), Some('c'));
             assert_eq!(talk.by(), Some('c'));
@@ -89,11 +93,7 @@ fn other_bits_of_the_connections_mark_stay() {
         assert_eq!(talk.by(), Some('1'));
         assert_eq!(talk.by(), Some('1'));
         assert_eq!(world.marks(family, talk.port()), [0x0112_3456]);
-        let at = if family == Family::V4 {
-            own(family, 2)
-        } else {
-            client(family)
-        };
+        let at = reachable(family);
         let mut talk = world.udp(Place::Internet(1), at);
         assert_eq!(talk.by(), Some('c'));
         assert_eq!(talk.by(), Some('c'));
@@ -188,6 +188,61 @@ fn an_inherited_mark_is_cleared() {
     let mut talk = world.udp(Place::Client, target(Family::V4));
     assert_eq!(talk.by(), Some('1'));
     assert_eq!(talk.by(), Some('1'));
+}
+
+/// A server of the router that marks what it sends.
+#[test]
+fn a_server_of_the_router_keeps_its_mark() {
+    let world = World::bare();
+    world.load(&two(), &Delegated::new());
+    mangle(&world, "", "udp sport 7000 meta mark != 5 drop");
+    for family in Family::ALL {
+        let server = world
+            .router
+            .enter(|| UdpSocket::bind(own(family, 2)).unwrap());
+        setsockopt(&server.as_fd(), sockopt::Mark, &5).unwrap();
+        let mut talk = world.udp(Place::Internet(1), own(family, 2));
+        let echo = || {
+            let (_, from) = server.recv_from(&mut [0; 8]).unwrap();
+            server.send_to(b"r ::", from).unwrap();
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(echo);
+            assert_eq!(talk.by(), Some('r'));
+        });
+        assert_eq!(world.marks(family, talk.port()), [0x8200_0000]);
+    }
+}
+
+#[test]
+fn what_arrives_has_no_mark() {
+    let world = World::new();
+    world.load(&two(), &Delegated::new());
+    mangle(&world, "", "oifname lan0 meta mark != 0 drop");
+    for family in Family::ALL {
+        for mut talk in world.both(Place::Client, target(family)) {
+            assert_eq!(talk.by(), Some('1'));
+            assert_eq!(talk.by(), Some('1'));
+        }
+        let at = reachable(family);
+        for mut talk in world.both(Place::Internet(1), at) {
+            assert_eq!(talk.by(), Some('c'));
+            assert_eq!(talk.by(), Some('c'));
+        }
+    }
+}
+
+/// From one provider to a host of the other.
+#[test]
+fn what_came_by_one_provider_belongs_to_it_wherever_it_leaves() {
+    let mut world = World::bare();
+    let at = "[2001:db8:f2::1]:7000".parse().unwrap();
+    world.serve(Place::Internet(1), at, b'2');
+    world.load(&two(), &Delegated::new());
+    let from = "2001:db8:f1::1".parse().unwrap();
+    let mut talk = world.udp_from(Place::Internet(0), Some(from), at);
+    assert_eq!(talk.by(), Some('2'));
+    assert_eq!(world.marks(Family::V6, talk.port()), [0x8100_0000]);
 }
 
 #[test]

@@ -29,13 +29,11 @@ impl Firewall<'_> {
             || self.wanted != PerFamily::default()
             || netfilter::count().is_some_and(|count| count > 0);
         let is_needed = is_needed(config) || !routes.delegated().list.is_empty();
-        let mask = config.globals.mark_mask;
-        let managed = Family::ALL.map(|family| config.manages(family));
-        for (family, managed) in Family::ALL.into_iter().zip(managed) {
-            let wanted = managed && is_needed && (asked || tracks && sysctl::forwards(family));
+        for family in Family::ALL {
+            let is_useful = asked || tracks && sysctl::forwards(family);
+            let wanted = is_needed && is_useful && config.manages(family);
             cx.warnings_due |= self.wanted[family] != wanted;
             self.wanted[family] = wanted;
-            routes.set_marks(family, wanted.then_some(mask), cx);
         }
     }
 

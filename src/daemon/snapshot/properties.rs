@@ -300,6 +300,7 @@ impl World {
             uplinks: &self.uplinks,
             laid_out: &self.laid_out,
             manual,
+            marked: PerFamily::default(),
             now: self.now,
         }
     }

@@ -23,9 +23,9 @@ const BATCH: [u8; BODY] = [0, 0, 0, 10];
 /// That of the others: `NFPROTO_INET`.
 pub(super) const INET: [u8; BODY] = [1, 0, 0, 0];
 
+/// Also NFTA_SET_ELEM_LIST_TABLE.
 pub(super) const NFTA_TABLE_NAME: u16 = 1;
 const NFTA_TABLE_USERDATA: u16 = 6;
-const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
 const NFTA_SET_ELEM_LIST_SET: u16 = 2;
 const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
 const NFTA_LIST_ELEM: u16 = 1;
@@ -47,10 +47,11 @@ impl Netfilter {
     /// # Errors
     /// There is no such table or set (ENOENT), [`Fault::NotSupported`], or another error of the kernel's.
     pub fn add_moved(&mut self, device: &str, timeout: Duration) -> Result<(), Fault> {
-        let mut batch = Request::new();
-        let done = moved(&mut batch, device, timeout).ok_or(Errno::EINVAL);
-        done.and_then(|()| self.acknowledged(&mut batch))
-            .map_err(fault)
+        let element = element(device, timeout).ok_or(Fault::InvalidArgument)?;
+        // Added, deleted and added again, in one transaction: only new kernels (6.12) renew the timeout of an element that
+        // is there, and older ones refuse to delete one that is not.
+        let kinds = [NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM, NFT_MSG_NEWSETELEM];
+        self.transact(&kinds, &element).map_err(fault)
     }
 
     /// Deletes the table. That there is none is success.
@@ -58,12 +59,25 @@ impl Netfilter {
     /// # Errors
     /// [`Fault::NotSupported`], or another error of the kernel's.
     pub fn delete_table(&mut self) -> Result<(), Fault> {
-        let mut batch = Request::new();
-        let done = deletion(&mut batch).ok_or(Errno::EMSGSIZE);
-        match done.and_then(|()| self.acknowledged(&mut batch)) {
+        match self.transact(&[NFT_MSG_DELTABLE], &table_name()) {
             Err(Errno::ENOENT) => Ok(()),
             done => done.map_err(fault),
         }
+    }
+
+    /// Makes changes with the same attributes, in one transaction.
+    fn transact(&mut self, kinds: &[u16], attributes: &[u8]) -> Result<(), Errno> {
+        let mut batch = Request::new();
+        let mut add = |kind, flags, body, attributes| {
+            message(&mut batch, kind, flags, body, attributes).ok_or(Errno::EMSGSIZE)
+        };
+        add(NFNL_MSG_BATCH_BEGIN, 0, BATCH, &[])?;
+        for (left, kind) in (0..kinds.len()).rev().zip(kinds) {
+            let flags = if left == 0 { NLM_F_ACK } else { 0 };
+            add(*kind, NLM_F_CREATE | flags, INET, attributes)?;
+        }
+        add(NFNL_MSG_BATCH_END, 0, BATCH, &[])?;
+        self.acknowledged(&mut batch)
     }
 
     /// The digest in the table's comment, `failover XXXXXXXX`. None: there is no table, or it has another comment.
@@ -72,10 +86,7 @@ impl Netfilter {
     /// [`Fault::NotSupported`]: the kernel has no nf_tables. Otherwise the kernel's error.
     pub fn table_digest(&mut self) -> Result<Option<u32>, Fault> {
         let mut request = Request::new();
-        let mut name = Attributes::new();
-        // There is room.
-        let _ = copy(&mut name, NFTA_TABLE_NAME, TABLE);
-        let _ = message(&mut request, NFT_MSG_GETTABLE, 0, INET, &name);
+        let _ = message(&mut request, NFT_MSG_GETTABLE, 0, INET, &table_name()); // there is room
         let mut digest = None;
         let answer = self.exchange.send(
             &mut request,
@@ -95,9 +106,15 @@ impl Netfilter {
     }
 }
 
-/// An element is added, deleted and added again, in one transaction: only new kernels (6.12) renew the timeout of one that is
-/// there, and older ones refuse to delete one that is not.
-fn moved(batch: &mut Request, device: &str, timeout: Duration) -> Option<()> {
+/// The table's name, as an attribute.
+fn table_name() -> Attributes {
+    let mut name = Attributes::new();
+    let _ = copy(&mut name, NFTA_TABLE_NAME, TABLE); // there is room
+    name
+}
+
+/// The attributes of an element of the set `moved`. None: the name is too long.
+fn element(device: &str, timeout: Duration) -> Option<Attributes> {
     let mut name = [0; NAME];
     // The last byte stays 0.
     name[..NAME - 1]
@@ -114,29 +131,10 @@ fn moved(batch: &mut Request, device: &str, timeout: Duration) -> Option<()> {
     )?;
     let mut list = Attributes::new();
     nest(&mut list, NFTA_LIST_ELEM, &element)?;
-    let mut attributes = Attributes::new();
-    copy(&mut attributes, NFTA_SET_ELEM_LIST_TABLE, TABLE)?;
+    let mut attributes = table_name();
     copy(&mut attributes, NFTA_SET_ELEM_LIST_SET, SET)?;
     nest(&mut attributes, NFTA_SET_ELEM_LIST_ELEMENTS, &list)?;
-    message(batch, NFNL_MSG_BATCH_BEGIN, 0, BATCH, &[])?;
-    message(batch, NFT_MSG_NEWSETELEM, NLM_F_CREATE, INET, &attributes)?;
-    message(batch, NFT_MSG_DELSETELEM, 0, INET, &attributes)?;
-    message(
-        batch,
-        NFT_MSG_NEWSETELEM,
-        NLM_F_CREATE | NLM_F_ACK,
-        INET,
-        &attributes,
-    )?;
-    message(batch, NFNL_MSG_BATCH_END, 0, BATCH, &[])
-}
-
-fn deletion(batch: &mut Request) -> Option<()> {
-    let mut name = Attributes::new();
-    copy(&mut name, NFTA_TABLE_NAME, TABLE)?;
-    message(batch, NFNL_MSG_BATCH_BEGIN, 0, BATCH, &[])?;
-    message(batch, NFT_MSG_DELTABLE, NLM_F_ACK, INET, &name)?;
-    message(batch, NFNL_MSG_BATCH_END, 0, BATCH, &[])
+    Some(attributes)
 }
 
 /// Reads the digest in a table's comment.

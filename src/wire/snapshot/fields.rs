@@ -18,6 +18,8 @@ impl Message for Header {
         codec.optional_long(&mut self.pinned_ms);
         codec.number(&mut self.table);
         codec.number(&mut self.mark_mask);
+        codec.flag(&mut self.connections_marked.ipv4);
+        codec.flag(&mut self.connections_marked.ipv6);
         for lead in [&mut self.active.ipv4, &mut self.active.ipv6] {
             pass_lead(codec, lead);
         }
