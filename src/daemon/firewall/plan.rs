@@ -28,7 +28,9 @@ impl Firewall<'_> {
         let tracks = self.in_force.is_some()
             || self.wanted != PerFamily::default()
             || netfilter::count().is_some_and(|count| count > 0);
-        let is_needed = is_needed(config) || !routes.delegated().list.is_empty();
+        let is_needed = is_needed(config)
+            || config.globals.ipv6_foreign == ForeignIpv6::Masquerade
+                && !routes.delegated().list.is_empty();
         for family in Family::ALL {
             let is_useful = asked || tracks && sysctl::forwards(family);
             let wanted = is_needed && is_useful && config.manages(family);
