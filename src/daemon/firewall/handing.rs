@@ -102,6 +102,10 @@ impl Firewall<'_> {
         if let Some(leader) = leader {
             // Without the table there is no such set, and none is needed.
             let _ = self.netfilter.add_moved(&leader.device, RESET);
+            self.moved_until = now() + RESET;
+            if !self.nft.is_running() {
+                self.moved[family].clone_from(&leader.device);
+            }
         }
         let before = count().unwrap_or(0);
         // What is not translated in IPv4 goes on by any provider; in IPv6 the next one translates it, as soon as it is new.
