@@ -72,9 +72,13 @@ impl Firewall<'_> {
             cx.handing_over = false;
             return;
         };
-        let from = self.name(&handover, cx.engine.config());
+        let config = cx.engine.config();
+        let from = self.name(&handover, config);
+        let is_metered = config
+            .at(handover.from)
+            .is_some_and(|provider| provider.metered);
         if let Some(mask) = routes.marks[family] {
-            let count = self.delete_entries(family, &handover, mask, routes);
+            let count = self.delete_entries(family, &handover, mask, is_metered, routes);
             cx.handed_over[family] = cx.handed_over[family].saturating_add(count);
             if count > 0 {
                 note(cx, family, from, handover.to, count, now);
@@ -90,6 +94,7 @@ impl Firewall<'_> {
         family: Family,
         handover: &Handover,
         mask: MarkMask,
+        is_metered: bool,
         routes: &RouteSync<'_>,
     ) -> u32 {
         let Handover {
@@ -108,8 +113,10 @@ impl Firewall<'_> {
             }
         }
         let before = count().unwrap_or(0);
-        // What is not translated in IPv4 goes on by any provider; in IPv6 the next one translates it, as soon as it is new.
-        let only_translated = family == Family::V4 || is_usable;
+        // What is not translated in IPv4 goes on by any provider. In IPv6 it goes on by its own, by the rules of prefixes, as
+        // long as there are some; otherwise the next one translates it, as soon as it is new.
+        let has_prefix_rules = is_usable && !is_metered;
+        let only_translated = family == Family::V4 || has_prefix_rules;
         let (mark, bits) = (mask.outbound(from), mask.bits());
         let deleted = self
             .netfilter

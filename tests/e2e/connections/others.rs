@@ -103,7 +103,7 @@ fn packets_that_a_program_marked_itself_are_not_touched() {
         ));
         lab.nft(
             "table ip lab_seen { chain leaving { type filter hook postrouting priority 200
-                oifname \"eth*\" udp dport 7 meta mark != 51820 counter }
+                oifname \"eth*\" udp dport { 7, 7777 } meta mark != 51820 counter }
             }",
         );
         let daemon = online_with(&lab, &without_tunnel(&lab));
@@ -137,6 +137,22 @@ fn packets_that_a_program_marked_itself_are_not_touched() {
         lab.upstream_returns(1);
         daemon.wait_for("isp1", "ipv4", "online");
         after_each("return");
+        // What it answers, too: by the line by which it was asked.
+        let [stranger, own] = [
+            lab.provider(2)
+                .server
+                .enter(|| UdpSocket::bind("0.0.0.0:7777").unwrap()),
+            socket.try_clone().unwrap(),
+        ];
+        stranger.set_read_timeout(Some(SOON)).unwrap();
+        let to = (
+            lab.provider(2).own(Family::V4),
+            own.local_addr().unwrap().port(),
+        );
+        stranger.send_to(b"x", to).unwrap();
+        let mut question = [0; 8];
+        let (_, from) = own.recv_from(&mut question).unwrap();
+        own.send_to(b"y", from).unwrap();
         let seen = lab.router.run(&["nft", "list", "table", "ip", "lab_seen"]);
         assert!(seen.contains("packets 0 "), "{seen}");
     });

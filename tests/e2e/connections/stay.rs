@@ -48,13 +48,17 @@ fn nothing_breaks_at_a_return_without_nat() {
     nothing_breaks_at_a_return(Nat::Off);
 }
 
-/// Returns how long connections stayed by the second provider, once the first led again.
-fn stayed(settings: impl FnOnce(Settings) -> Settings, at_least: Duration) {
+/// Connections stay by the second provider for this long, once the first leads again; then they move. What has an address of
+/// the second provider's prefix moves with them only if `metered`: otherwise it leaves by that provider, whatever leads.
+fn stayed(settings: impl FnOnce(Settings) -> Settings, at_least: Duration, metered: bool) {
     in_lab(|| {
         let (lab, _services) = household(Nat::Snat);
         let daemon = begin(&lab, &settings(staying(&lab)));
         first_dies(&lab, &daemon);
         let mut all = Family::ALL.map(|family| Traffic::start(&lab, family, 2));
+        lab.lan_prefers(2);
+        let mut of_prefix = Session::open(&lab.lan, target(Family::V6)).unwrap();
+        lab.lan_prefers(1);
         // Both families take some time to return.
         let before = Instant::now();
         first_returns(&lab, &daemon);
@@ -67,19 +71,21 @@ fn stayed(settings: impl FnOnce(Settings) -> Settings, at_least: Duration) {
             assert!(traffic.call.goes_by(1, SOON), "{}", daemon.log());
             traffic.moves_to(1, &daemon);
         }
+        let expected = if metered { Err(End::Reset) } else { Ok(()) };
+        assert_eq!(of_prefix.say(), expected, "{}", daemon.log());
     });
 }
 
 #[test]
 fn a_duration_ends_the_stay() {
     let settings = |settings: Settings| settings.global("connections", "6s");
-    stayed(settings, Duration::from_secs(3));
+    stayed(settings, Duration::from_secs(3), false);
 }
 
 #[test]
 fn connections_follow() {
     let settings = |settings: Settings| settings.provider("isp2", "connections", "follow");
-    stayed(settings, Duration::ZERO);
+    stayed(settings, Duration::ZERO, false);
 }
 
 #[test]
@@ -92,7 +98,7 @@ fn connections_of_a_metered_line_follow() {
             .provider("isp2", "interval", "100ms")
             .provider("isp2", "timeout", "300ms")
     };
-    stayed(settings, Duration::ZERO);
+    stayed(settings, Duration::ZERO, true);
 }
 
 #[test]
