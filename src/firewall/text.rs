@@ -39,6 +39,22 @@ pub fn digest(plan: &Plan, delegated: &Delegated) -> u32 {
     sum.0
 }
 
+/// Adds these devices to the set `moved` in the same transaction: those that the replaced table had there. Empty: none.
+pub fn add_moved(plan: &Plan, devices: [&str; 2], out: &mut dyn Write) -> fmt::Result {
+    for device in devices {
+        if nameable(device) && plan.members.iter().any(|member| member.records) {
+            for part in [
+                "add element inet failover moved { \"",
+                device,
+                "\" timeout 60s }\n",
+            ] {
+                out.write_str(part)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// FNV-1a.
 struct Fnv(u32);
 
