@@ -6,6 +6,7 @@
 //! | `out_N` | | what goes the way that the connection began gets the mark OUT, unless it has a mark of others |
 //! | `in_N` | | what answers an inbound connection gets the mark IN, beside marks of others |
 //! | `fresh` | | new: `came_N` if it arrived by an uplink; a segment in mid-stream is reset if it would leave by a device in `moved` |
+//! | `strayed` | | what arrives in mid-stream by a device in `left`: answers to it are reset, if they would leave by one in `moved` |
 //! | `came_N` | | the connection is inbound, by this provider |
 //! | `output` | route, mangle + 5 | what the router itself answers: to `in_N` |
 //! | `srcnat` | nat, srcnat - 5 | the first packet of a connection: `went_N`, `nat_N` |
@@ -150,6 +151,7 @@ impl<'a> Text<'a> {
         self.say(
             "map saved { typeof ct mark : verdict; flags constant; elements = { 0 : goto fresh, ",
         );
+        self.when(self.follows_up(), "$t : goto strayed, ");
         for member in &self.plan.members {
             self.slot = member.slot;
             self.when(self.answers(member), "$i : goto in_$N, ");
@@ -165,6 +167,10 @@ impl<'a> Text<'a> {
             self.records,
             "set moved { typeof fib daddr . mark oifname; flags timeout; }\n",
         );
+        self.when(
+            self.follows_up(),
+            "set left { typeof iifname; flags timeout; }\nchain strayed { ct direction reply fib daddr . mark oifname @moved reject with tcp reset; }\n",
+        );
         if self.answers {
             self.devices(Devices::Arrives);
         }
@@ -175,6 +181,11 @@ impl<'a> Text<'a> {
             "meta mark & $m != 0 meta mark set meta mark & $n\n",
         );
         self.say("ct state != new accept\n");
+        // What a server still sends by the former provider is no inbound connection.
+        self.when(
+            self.follows_up(),
+            "tcp flags & (fin | syn | rst | ack) != syn iifname @left ct mark set ct mark & $n | $t accept\n",
+        );
         if self.answers {
             self.when(self.plan.ipsec, "meta ipsec exists accept\n");
             self.say("meta nfproto . iifname vmap @arrives\n");
@@ -325,6 +336,11 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Whether what a server still sends to connections that were handed over could be taken for inbound.
+    fn follows_up(&self) -> bool {
+        self.answers && self.records
+    }
+
     fn answers(&self, member: &Member) -> bool {
         self.plan.answers && member.answers
     }
@@ -345,7 +361,8 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Writes a text in which stand: `$N` for the slot, counted from 1; `$i` and `$o` for its marks IN and OUT; `$m` for
+    /// Writes a text in which stand: `$N` for the slot, counted from 1; `$i` and `$o` for its marks IN and OUT; `$t` for the bit of
+    /// IN alone, without a slot; `$m` for
     /// our bits, `$n` for those of others; `$v` and `$k` for the value and the mask of the mark that is written of.
     fn say(&mut self, text: &str) {
         let mut parts = text.split('$');
@@ -356,6 +373,7 @@ impl<'a> Text<'a> {
             let value = match what {
                 "i" => marks.inbound(self.slot),
                 "o" => marks.outbound(self.slot),
+                "t" => marks.inbound(self.slot) ^ marks.outbound(self.slot),
                 "m" => marks.bits(),
                 "n" => marks.others(),
                 "v" => self.mark.value,
