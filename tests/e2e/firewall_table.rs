@@ -337,11 +337,11 @@ fn a_pin_a_disabled_provider_and_one_taken_out_are_handed_over() {
     });
 }
 
-#[test]
-fn a_provider_that_follows_is_handed_over_at_the_return_of_a_better_one() {
+/// At the return of a better provider, and none of what it has is kept any more.
+fn handed_over_at_a_return(connections: &str) {
     in_lab(|| {
         let lab = tracking();
-        let settings = Settings::fast(&lab).provider("isp2", "connections", "follow");
+        let settings = Settings::fast(&lab).provider("isp2", "connections", connections);
         let daemon = with_connections(&lab, &settings);
         lab.upstream_dies(1);
         wait_for_hand_over(&daemon, "isp1", "isp2");
@@ -355,6 +355,16 @@ fn a_provider_that_follows_is_handed_over_at_the_return_of_a_better_one() {
         );
         assert_eq!(handed_over(&daemon).len(), 2, "{}", daemon.log());
     });
+}
+
+#[test]
+fn a_provider_that_follows_is_handed_over_at_a_return() {
+    handed_over_at_a_return("follow");
+}
+
+#[test]
+fn one_whose_connections_stay_for_a_time_is_handed_over_afterwards() {
+    handed_over_at_a_return("1s");
 }
 
 /// A restart hands nothing over, except for what has died meanwhile.
