@@ -2,8 +2,8 @@
 //!
 //! | chain | hook | job |
 //! |---|---|---|
-//! | `prerouting` | filter, mangle + 5 | a packet of a connection that has our mark: to `out_N` or `in_N`; all others: to `fresh` |
-//! | `out_N` | | what goes the way that the connection began gets the mark OUT, unless it has a mark of others |
+//! | `prerouting` | filter, mangle + 5 | what goes the way that its connection began: to `out_N` or `fresh`; connections that are inbound: to `in_N` |
+//! | `out_N` | | the packet gets the mark OUT, unless it has a mark of others |
 //! | `in_N` | | what answers an inbound connection gets the mark IN, beside marks of others |
 //! | `fresh` | | new: `came_N` if it arrived by an uplink; a segment in mid-stream is reset if it would leave by a device in `moved` |
 //! | `came_N` | | the connection is inbound, by this provider |
@@ -13,7 +13,8 @@
 //! | `nat_N` | | what is masqueraded when it leaves by this provider |
 //!
 //! N is the slot, counted from 1. Chains of the type `nat` see only the first packet of a connection. So a packet that is
-//! forwarded passes one chain, with five or ten expressions. `docs/kernel-objects.md` shows the table.
+//! forwarded passes one chain: five expressions on its way in, twelve on its way out. `docs/kernel-objects.md` shows the
+//! table. Sets and maps are of `typeof`: nft 1.0.6 crashes when it lists those of `type` that a newer one has made.
 
 use core::fmt::{self, Write};
 
@@ -136,12 +137,17 @@ impl<'a> Text<'a> {
         );
         for member in &self.plan.members {
             self.slot = member.slot;
-            self.when(self.answers(member), "$i : goto in_$N, ");
             self.when(member.records && member.restores, "$o : goto out_$N, ");
         }
-        self.say(
-            "} }\nchain prerouting { type filter hook prerouting priority mangle + 5; ct mark & $m vmap @saved; }\n",
+        self.say("} }\nchain prerouting { type filter hook prerouting priority mangle + 5;\n");
+        // Strict uplinks need marks in both directions.
+        self.when(!self.strict, "ct direction original ");
+        self.say("ct mark & $m vmap @saved\n");
+        self.when(
+            self.answers,
+            "ct mark & $b != 0 ct mark & $m vmap @answers\n",
         );
+        self.say("}\n");
     }
 
     fn fresh(&mut self) {
@@ -228,7 +234,8 @@ impl<'a> Text<'a> {
         }
         if member.records && member.restores {
             self.say("chain out_$N {\n");
-            self.when(!member.strict, "ct direction original ");
+            let others = self.strict && !member.strict;
+            self.when(others, "ct direction original ");
             self.say("meta mark & $n == 0 meta mark set $o\n}\n");
         }
         if member.records {
@@ -330,7 +337,7 @@ impl<'a> Text<'a> {
     }
 
     /// Writes a text in which stand: `$N` for the slot, counted from 1; `$i` and `$o` for its marks IN and OUT; `$m` for
-    /// our bits, `$n` for those of others; `$v` and `$k` for the value and the mask of the mark that is written of.
+    /// our bits, `$n` for those of others, `$b` for the one that says inbound; `$v` and `$k` for the value and the mask of the mark that is written of.
     fn say(&mut self, text: &str) {
         let mut parts = text.split('$');
         self.raw(parts.next().unwrap_or_default());
@@ -342,6 +349,7 @@ impl<'a> Text<'a> {
                 "o" => marks.outbound(self.slot),
                 "m" => marks.bits(),
                 "n" => marks.others(),
+                "b" => marks.inbound(self.slot) & !marks.outbound(self.slot),
                 "v" => self.mark.value,
                 "k" => self.mark.mask,
                 _ => u32::from(self.slot.0) + 1,
