@@ -65,3 +65,30 @@ fn a_reload_in_another_order_breaks_nothing() {
         }
     });
 }
+
+/// A user's own rule steers some connections to the standby: they stay there, and move when that dies.
+#[test]
+fn what_is_steered_to_a_provider_is_its_own() {
+    in_lab(|| {
+        let (lab, _services) = household(Nat::Snat);
+        lab.nft(
+            "table ip lab_steers { chain arriving { type filter hook prerouting priority mangle
+                iifname lan0 tcp dport 22 meta mark set 0x200 } }",
+        );
+        let settings = staying(&lab).provider("isp2", "mark", "0x200");
+        let daemon = begin(&lab, &settings);
+        let open = || Session::open(&lab.lan, target(Family::V4)).unwrap();
+        let mut steered = open();
+        assert_eq!((steered.by, steered.say()), (2, Ok(())));
+        let traffic = Call::start(&lab.lan, target(Family::V4));
+        assert!(traffic.goes_by(1, SOON));
+        lab.upstream_dies(2);
+        daemon.wait_for("isp2", "ipv4", "offline");
+        assert_eq!(steered.say(), Err(End::Reset), "{}", daemon.log());
+        assert_eq!(open().by, 1);
+        lab.upstream_returns(2);
+        daemon.wait_for("isp2", "ipv4", "online");
+        assert_eq!(open().by, 2);
+        assert!(traffic.goes_by(1, SOON), "{}", daemon.log());
+    });
+}
