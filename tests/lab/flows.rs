@@ -175,7 +175,6 @@ fn go_on(moved: std::io::Result<usize>) -> Option<bool> {
     match moved {
         Ok(0) => None,
         Ok(_) => Some(true),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Some(false),
-        Err(_) => None,
+        Err(error) => (End::from(error.kind()) == End::Silence).then_some(false),
     }
 }

@@ -105,7 +105,8 @@ impl Builder {
     }
 
     /// The router translates IPv4 like this and tracks connections. Each provider delegates an IPv6 prefix to the LAN, see
-    /// [`Provider::prefix`]: the LAN host has an address of each. Providers drop packets from foreign addresses.
+    /// [`Provider::prefix`]: the LAN host has an address of each. Providers drop packets from foreign addresses, and servers,
+    /// where the router translates, those of unknown connections.
     #[must_use]
     pub fn household(mut self, translation: Nat) -> Builder {
         self.translation = translation;

@@ -10,6 +10,16 @@ use super::namespace::Namespace;
 use super::topology::{Builder, Family, TARGETS_V4, TARGETS_V6, new_namespace};
 use super::wire::Wire;
 
+/// Servers do not refuse segments of connections that they do not know: they are silent. Without any NAT such segments would
+/// be what the server knows.
+const STATEFUL: &str = "
+    table inet lab {
+        chain arriving { type filter hook input priority 0
+            ct state new tcp flags & (fin|syn|rst|ack) != syn drop
+        }
+    }
+";
+
 /// The kind of link of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -76,6 +86,9 @@ impl Builder {
         provider.connect(router);
         if self.delegated {
             provider.drop_foreign_sources();
+        }
+        if self.private_lan || self.translation != Nat::Off {
+            provider.server.feed(&["nft", "-f", "-"], STATEFUL);
         }
         provider
     }

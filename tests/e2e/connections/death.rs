@@ -161,7 +161,9 @@ fn what_was_done_is_told() {
         };
         assert!(wait_until(SOON, || told().is_some()), "{}", daemon.log());
         assert!(told() >= Some(20), "{}", daemon.log());
-        assert_eq!(count(&daemon, "isp1"), [0, 0]);
+        // Those of the daemon's own probes come and go.
+        let [v4, v6] = count(&daemon, "isp1");
+        assert!(v4 < 10 && v6 < 10, "{v4} {v6}");
         drop(sessions);
     });
 }

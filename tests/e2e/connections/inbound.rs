@@ -165,6 +165,14 @@ fn a_strict_filter_needs_marks_to_count() {
                 .any(|warning| warning["code"] == "src-valid-mark")
         };
         assert!(wait_until(SOON, || warned(&daemon)), "{}", daemon.log());
+        // Its connections follow: with marks they would hang.
+        daemon.wait_for_all("online");
+        let mut session = Session::open(&lab.lan, target(Family::V4)).unwrap();
+        assert_eq!((session.by, session.say()), (1, Ok(())));
+        daemon.configure(&staying(&lab).provider("isp1", "rank", "3"));
+        daemon.must(&["reload"]);
+        assert!(leads(&lab, 2));
+        assert_eq!(session.say(), Err(End::Reset), "{}", daemon.log());
         drop(daemon);
         valid(1);
         let daemon = begin(&lab, &staying(&lab));

@@ -41,22 +41,38 @@ fn a_hand_over_among_a_hundred_thousand_takes_what_the_kernel_takes() {
             provider.gateway.batch(Family::V4, drop);
         }
         let daemon = begin(&lab, &staying(&lab));
-        first_dies(&lab, &daemon);
-        open(&lab, ALL - OF_FIRST);
-        first_returns(&lab, &daemon);
-        open(&lab, OF_FIRST);
-        assert!(lab.tracked() >= ALL * 9 / 10, "{}", lab.tracked());
-        // The kernel walks through its whole table for a mark that no entry has.
-        let bare = lab.delete_marked(0x5500_0000, OURS);
-        let before = lab.tracked();
-        let start = Instant::now();
         lab.pull_cable(1);
-        let done = wait_until(SOON, || lab.tracked() + OF_FIRST * 9 / 10 <= before);
-        let took = start.elapsed();
-        println!("{took:?} for a hand-over, {bare:?} for a deletion alone");
-        assert!(done, "{}", daemon.log());
-        assert!(took <= bare * 3 + Duration::from_millis(60) + SLACK);
-        // What is not the first provider's is still there.
-        assert!(lab.tracked() >= (ALL - OF_FIRST) * 9 / 10);
+        assert!(leads(&lab, 2), "{}", daemon.log());
+        open(&lab, ALL - OF_FIRST);
+        let mut took = Vec::new();
+        for _ in 0..4 {
+            lab.plug_cable(1);
+            assert!(leads(&lab, 1), "{}", daemon.log());
+            open(&lab, OF_FIRST);
+            let [hand_over, bare] = measure(&lab, &daemon);
+            println!("{hand_over:?} for a hand-over, {bare:?} for a deletion alone");
+            took.push([hand_over, bare]);
+            // A busy machine may delay the one and not the other.
+            if hand_over <= bare * 2 + Duration::from_millis(40) + SLACK {
+                return;
+            }
+        }
+        crate::lab::fail(&format!("{took:?}\n{}", daemon.log()));
     });
+}
+
+/// The time from the loss of the first provider to the end of the hand-over, and that of the kernel's walk through its whole
+/// table for a mark that no entry has.
+fn measure(lab: &Lab, daemon: &Daemon) -> [Duration; 2] {
+    let bare = lab.delete_marked(0x5500_0000, OURS);
+    let before = lab.tracked();
+    assert!(before >= ALL * 9 / 10, "{before}");
+    let start = Instant::now();
+    lab.pull_cable(1);
+    let done = wait_until(SOON, || lab.tracked() + OF_FIRST * 9 / 10 <= before);
+    let took = start.elapsed();
+    assert!(done, "{}", daemon.log());
+    // What is not the first provider's is still there.
+    assert!(lab.tracked() >= (ALL - OF_FIRST) * 9 / 10);
+    [took, bare]
 }

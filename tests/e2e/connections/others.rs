@@ -1,6 +1,6 @@
 //! Marks, rules and connections of other programs stay what they were.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use nix::sys::socket::{setsockopt, sockopt};
 
@@ -89,6 +89,16 @@ fn a_rule_of_others_that_comes_later_takes_what_runs() {
     });
 }
 
+/// A socket of a program on the router that marks its packets.
+fn marked(lab: &Lab, own: IpAddr) -> UdpSocket {
+    lab.router.enter(|| {
+        let socket = UdpSocket::bind((own, 0)).unwrap();
+        setsockopt(&socket, sockopt::Mark, &51820).unwrap();
+        socket.set_read_timeout(Some(SOON)).unwrap();
+        socket
+    })
+}
+
 /// wg-quick: packets of the tunnel itself have a mark; what has none goes into the tunnel.
 #[test]
 fn packets_that_a_program_marked_itself_are_not_touched() {
@@ -108,13 +118,9 @@ fn packets_that_a_program_marked_itself_are_not_touched() {
         );
         let daemon = online_with(&lab, &without_tunnel(&lab));
         has_table(&lab, &daemon);
-        let socket = lab.router.enter(|| {
-            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-            setsockopt(&socket, sockopt::Mark, &51820).unwrap();
-            let timeout = Duration::from_millis(300);
-            socket.set_read_timeout(Some(timeout)).unwrap();
-            socket
-        });
+        let socket = marked(&lab, Ipv4Addr::UNSPECIFIED.into());
+        let timeout = Duration::from_millis(300);
+        socket.set_read_timeout(Some(timeout)).unwrap();
         let port = format!("sport={} ", socket.local_addr().unwrap().port());
         let ask = || {
             let _ = socket.send_to(b"x", (target(Family::V4), 7));
@@ -138,21 +144,18 @@ fn packets_that_a_program_marked_itself_are_not_touched() {
         daemon.wait_for("isp1", "ipv4", "online");
         after_each("return");
         // What it answers, too: by the line by which it was asked.
-        let [stranger, own] = [
-            lab.provider(2)
-                .server
-                .enter(|| UdpSocket::bind("0.0.0.0:7777").unwrap()),
-            socket.try_clone().unwrap(),
-        ];
+        let own = lab.provider(2).own(Family::V4);
+        let listener = marked(&lab, own);
+        let stranger = &lab.provider(2).server;
+        let stranger = stranger.enter(|| UdpSocket::bind("0.0.0.0:7777").unwrap());
         stranger.set_read_timeout(Some(SOON)).unwrap();
-        let to = (
-            lab.provider(2).own(Family::V4),
-            own.local_addr().unwrap().port(),
-        );
-        stranger.send_to(b"x", to).unwrap();
-        let mut question = [0; 8];
-        let (_, from) = own.recv_from(&mut question).unwrap();
-        own.send_to(b"y", from).unwrap();
+        stranger
+            .send_to(b"x", listener.local_addr().unwrap())
+            .unwrap();
+        let mut buffer = [0; 8];
+        let (_, from) = listener.recv_from(&mut buffer).unwrap();
+        listener.send_to(b"y", from).unwrap();
+        assert!(stranger.recv_from(&mut buffer).is_ok(), "{}", daemon.log());
         let seen = lab.router.run(&["nft", "list", "table", "ip", "lab_seen"]);
         assert!(seen.contains("packets 0 "), "{seen}");
     });

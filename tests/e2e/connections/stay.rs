@@ -19,6 +19,7 @@ fn nothing_breaks_at_a_return(nat: Nat) {
         lab.lan_prefers(2);
         all.push(Traffic::start(&lab, Family::V6, 2));
         lab.lan_prefers(1);
+        let mut own = Family::ALL.map(|f| Session::open(&lab.router, target(f)).unwrap());
         let moments: Vec<_> = all.iter().map(|traffic| traffic.call.now()).collect();
         first_returns(&lab, &daemon);
         for family in Family::ALL {
@@ -29,6 +30,9 @@ fn nothing_breaks_at_a_return(nat: Nat) {
             assert!(traffic.call.went_only_by(2, since));
             let lost = traffic.call.lost(since);
             assert!(lost.iter().all(|lost| *lost <= 2), "{lost:?}");
+        }
+        for session in &mut own {
+            assert_eq!((session.by, session.say()), (2, Ok(())), "{}", daemon.log());
         }
     });
 }

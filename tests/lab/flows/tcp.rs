@@ -35,7 +35,7 @@ impl From<ErrorKind> for End {
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionRefused => {
                 End::Reset
             }
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => End::Silence,
+            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => End::Silence,
             kind => End::Other(kind),
         }
     }
@@ -94,10 +94,13 @@ impl Session {
         set.expect("it is not zero");
         let said = self.stream.write_all(b"A line.\n");
         said.map_err(|error| End::from(error.kind()))?;
-        match self.stream.read(&mut [0; 16]) {
-            Ok(0) => Err(End::Closed),
-            Ok(_) => Ok(()),
-            Err(error) => Err(End::from(error.kind())),
+        loop {
+            return match self.stream.read(&mut [0; 16]) {
+                Ok(0) => Err(End::Closed),
+                Ok(_) => Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Err(End::from(error.kind())),
+            };
         }
     }
 
@@ -252,8 +255,7 @@ fn take(mut stream: &TcpStream, met: &Mutex<Met>) -> Option<End> {
     match stream.read(&mut buffer) {
         Ok(0) => return Some(End::Closed),
         Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
-        Err(error) => return Some(End::from(error.kind())),
+        Err(error) => return Some(End::from(error.kind())).filter(|end| *end != End::Silence),
     }
     let now = Instant::now();
     let mut met = met.lock().expect("no thread panics while holding it");
