@@ -401,3 +401,126 @@ fn routes_and_rules_of_the_kernel_are_read() {
         assert_eq!(lab.router.way("203.0.113.8", &[]), None);
     });
 }
+
+/// A router with NAT, and servers on the Internet.
+mod flows {
+    use std::net::IpAddr;
+    use std::time::Instant;
+
+    use super::lab::firewall::{FORWARDED, Nat};
+    use super::lab::flows::{ALL, Call, End, LINES, MEDIA, SIGNAL, Services, Session, Transfer};
+    use super::*;
+
+    fn household(nat: Nat) -> (Lab, Vec<Services>) {
+        let lab = Lab::builder().household(nat).build().carrying();
+        let services = Services::everywhere(&lab);
+        for family in Family::ALL {
+            default_by(&lab, 1, family);
+        }
+        (lab, services)
+    }
+
+    #[test]
+    fn transfers_and_sessions_go_on_until_they_are_reset() {
+        in_lab(|| {
+            let (lab, _services) = household(Nat::Masquerade);
+            let to: IpAddr = target(Family::V4);
+            let transfers = [
+                Transfer::download(&lab.lan, to),
+                Transfer::upload(&lab.lan, to),
+            ];
+            let transfers = transfers.map(|transfer| transfer.expect("the server listens"));
+            let mut session = Session::open(&lab.lan, to).expect("the server listens");
+            assert!(transfers.iter().all(|t| t.by == 1 && t.goes_on(SOON)));
+            assert_eq!((session.by, session.say()), (1, Ok(())));
+            // The gateway forgets them, as a modem that starts again.
+            let since = Instant::now();
+            lab.nft("table inet lab_resets { chain f { type filter hook forward priority 0; meta l4proto tcp reject with tcp reset; }\n }");
+            assert_eq!(session.say(), Err(End::Reset));
+            for transfer in &transfers {
+                let (after, end) = transfer.end_within(SOON, since).expect("it ends");
+                assert!(end == End::Reset && after < SOON, "{end:?} {after:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn silence_is_not_an_end() {
+        in_lab(|| {
+            let (lab, _services) = household(Nat::Masquerade);
+            let download = Transfer::download(&lab.lan, target(Family::V4)).expect("it listens");
+            let mut session = Session::open(&lab.lan, target(Family::V4)).expect("it listens");
+            assert!(download.goes_on(SOON));
+            lab.upstream_dies(1);
+            assert_eq!(session.say_within(A_WHILE), Err(End::Silence));
+            assert!(!download.goes_on(A_WHILE) && download.ended().is_none());
+            assert!(download.stall() >= A_WHILE);
+        });
+    }
+
+    #[test]
+    fn a_call_is_known_at_every_server() {
+        in_lab(|| {
+            let (lab, _services) = household(Nat::Off);
+            let call = Call::start(&lab.lan, target(Family::V4));
+            assert!(call.goes_by(1, SOON));
+            assert_eq!(call.register(), Some(1));
+            assert!(call.rings());
+            let moved = call.now();
+            default_by(&lab, 2, Family::V4);
+            assert!(call.goes_by(2, SOON));
+            let [up, down] = call.lost(moved);
+            assert!(up <= 2 && down <= 2, "{up} {down}");
+            // No packet has told the server of signals about the other provider.
+            lab.upstream_dies(1);
+            assert!(!call.rings());
+            assert_eq!(call.register(), Some(2));
+            assert!(call.rings());
+        });
+    }
+
+    #[test]
+    fn providers_drop_addresses_of_others() {
+        in_lab(|| {
+            let (lab, _services) = household(Nat::Snat);
+            let call = Call::start(&lab.lan, target(Family::V4));
+            assert!(call.goes_by(1, SOON));
+            default_by(&lab, 2, Family::V4);
+            // Its address was written for good.
+            let moved = call.now();
+            sleep(A_WHILE);
+            assert!(!call.goes_by(2, A_WHILE));
+            let [up, down] = call.lost(moved);
+            assert!(up > 5 && down < 3, "{up} {down}");
+        });
+    }
+
+    #[test]
+    fn forwarded_ports_reach_the_lan_host() {
+        in_lab(|| {
+            let (lab, _services) = household(Nat::Masquerade);
+            lab.forward_ports(&ALL);
+            let _inside = Services::start(&lab.lan, &["198.51.100.2".parse().unwrap()], 77);
+            let (from, own) = (&lab.provider(1).server, lab.provider(1).own(Family::V4));
+            let mut session = Session::open_at(from, (own, FORWARDED + LINES).into());
+            let session = session.as_mut().expect("it is forwarded");
+            assert_eq!((session.by, session.say()), (77, Ok(())));
+            let at = |port| (own, FORWARDED + port).into();
+            let call = Call::start_at(from, at(MEDIA), at(SIGNAL));
+            assert!(call.goes_by(77, SOON));
+            assert!(lab.tracked() >= 2);
+        });
+    }
+
+    #[test]
+    fn each_delegated_prefix_is_routed_by_its_provider_alone() {
+        in_lab(|| {
+            let (lab, _services) = household(Nat::Masquerade);
+            for (source, answered) in [(1, true), (2, false)] {
+                lab.lan_prefers(source);
+                let session = Session::open(&lab.lan, target(Family::V6));
+                assert_eq!(session.is_ok(), answered, "isp{source}");
+            }
+        });
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 pub use failover::types::Family;
 
+use super::firewall::Nat;
 use super::internet::Internet;
 use super::namespace::Namespace;
 pub use super::uplink::{Addresses, Kind, Provider};
@@ -50,6 +51,9 @@ pub struct Builder {
     pub(super) only_ipv4: Vec<usize>,
     pub(super) same_addresses: bool,
     pub(super) nat: bool,
+    pub(super) translation: Nat,
+    pub(super) tracks: bool,
+    pub(super) delegated: bool,
     pub(super) rp_filter: u32,
     pub(super) delay: Duration,
 }
@@ -89,6 +93,23 @@ impl Builder {
     #[must_use]
     pub fn nat(mut self) -> Builder {
         self.nat = true;
+        self
+    }
+
+    /// The router tracks connections, and drops what belongs to none, as firewalls do.
+    #[must_use]
+    pub fn tracks(mut self) -> Builder {
+        self.tracks = true;
+        self
+    }
+
+    /// The router translates IPv4 like this and tracks connections. Each provider delegates an IPv6 prefix to the LAN, see
+    /// [`Provider::prefix`]: the LAN host has an address of each. Providers drop packets from foreign addresses.
+    #[must_use]
+    pub fn household(mut self, translation: Nat) -> Builder {
+        self.translation = translation;
+        self.delegated = true;
+        self.tracks = true;
         self
     }
 
@@ -139,13 +160,23 @@ impl Builder {
         if self.nat {
             router.feed(&["nft", "-f", "-"], MASQUERADE);
         }
-        Lab {
+        let lab = Lab {
             internet: Mutex::new(None),
             providers,
             router,
             lan,
             nat: self.nat,
+        };
+        if self.delegated {
+            lab.delegate();
         }
+        if self.translation != Nat::Off {
+            lab.translate(self.translation);
+        }
+        if self.tracks {
+            lab.track();
+        }
+        lab
     }
 }
 
@@ -204,9 +235,30 @@ impl Lab {
             only_ipv4: Vec::new(),
             same_addresses: false,
             nat: false,
+            translation: Nat::Off,
+            tracks: false,
+            delegated: false,
             rp_filter: 0,
             delay: Duration::ZERO,
         }
+    }
+
+    /// Router and LAN host get addresses of each provider's prefix.
+    fn delegate(&self) {
+        for provider in &self.providers {
+            let at = |host| Provider::in_prefix(provider.number, host);
+            self.router
+                .ip(&format!("addr add {}/64 dev lan0 nodad", at(1)));
+            self.lan
+                .ip(&format!("addr add {}/64 dev eth0 nodad", at(2)));
+        }
+    }
+
+    /// The LAN host's new IPv6 connections have its address of this provider's prefix.
+    pub fn lan_prefers(&self, number: usize) {
+        let (router, host) = (LAN_ROUTER[1], Provider::in_prefix(number, 2));
+        self.lan
+            .ip(&format!("route replace ::/0 via {router} src {host}"));
     }
 
     /// Waits until all links transmit: a new one drops packets until the kernel has processed its carrier.

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::firewall::Nat;
 use super::namespace::Namespace;
 use super::topology::{Builder, Family, TARGETS_V4, TARGETS_V6, new_namespace};
 use super::wire::Wire;
@@ -32,6 +33,7 @@ pub struct Provider {
     /// whether it has IPv6
     pub ipv6: bool,
     routes_lan: bool,
+    delegates: bool,
     /// its gateway: `line` towards the router, `core` towards the Internet
     pub gateway: Namespace,
     /// the Internet behind it
@@ -54,7 +56,8 @@ impl Builder {
             device: format!("eth{number}"),
             kind: kind.map_or(Kind::Ethernet, |(_, kind)| *kind),
             ipv6: !self.only_ipv4.contains(&number),
-            routes_lan: !self.nat,
+            routes_lan: !self.nat && self.translation == Nat::Off,
+            delegates: self.delegated,
             gateway: new_namespace(&format!("gateway of isp{number}")),
             server: new_namespace(&format!("Internet by isp{number}")),
             addresses: Mutex::new(Addresses::new(self, number)),
@@ -71,6 +74,9 @@ impl Builder {
         gateway.ip(&provider.uplink_lines());
         provider.server.ip(&provider.server_lines());
         provider.connect(router);
+        if self.delegated {
+            provider.drop_foreign_sources();
+        }
         provider
     }
 }
@@ -256,13 +262,48 @@ impl Provider {
                 a.own_v4
             );
         }
-        if self.routes_lan && self.ipv6 {
+        if self.delegates {
+            let prefix = Provider::in_prefix(self.number, 0);
+            lines += &format!(
+                "route replace {prefix}/64 via {} dev line onlink\n",
+                a.own_v6
+            );
+        }
+        if self.routes_lan && !self.delegates && self.ipv6 {
             lines += &format!(
                 "route replace 2001:db8:100::/64 via {} dev line onlink\n",
                 a.own_v6
             );
         }
         lines
+    }
+
+    /// An address of the prefix that provider `number` delegates to the LAN, of 64 bits.
+    pub fn in_prefix(number: usize, host: u16) -> Ipv6Addr {
+        let net = u16::try_from(number).expect("64 at most");
+        Ipv6Addr::new(0x2001, 0xdb8, 0x1000 + net, 0, 0, 0, 0, host)
+    }
+
+    /// See BCP 38. Not followed when addresses change.
+    fn drop_foreign_sources(&self) {
+        let a = self.addresses();
+        let own_v4 = format!("{}/{}", a.gateway_v4, a.prefix_v4);
+        let (own_v6, prefix) = (a.gateway_v6, Provider::in_prefix(self.number, 0));
+        let of = |family, sources: &[String]| {
+            let mut lines = String::new();
+            for source in sources {
+                lines += &format!("rule add pref 10 iif line from {source} lookup main\n");
+            }
+            lines += "rule add pref 11 iif line blackhole\n";
+            self.gateway.batch(family, &lines);
+        };
+        let lan = self.routes_lan.then(|| "198.51.100.0/24".to_owned());
+        let sources: Vec<String> = [own_v4].into_iter().chain(lan).collect();
+        of(Family::V4, &sources);
+        of(
+            Family::V6,
+            &[format!("{own_v6}/64"), format!("{prefix}/64")],
+        );
     }
 
     /// The gateway's uplink to the Internet: addresses from 203.0.113.128 and 2001:db8:fe::.
