@@ -119,7 +119,9 @@ impl<'a> Text<'a> {
     }
 
     fn prerouting(&mut self) -> fmt::Result {
-        self.say("map saved { typeof ct mark : verdict; flags constant; elements = { 0 : goto fresh")?;
+        self.say(
+            "map saved { typeof ct mark : verdict; flags constant; elements = { 0 : goto fresh",
+        )?;
         let marks = self.plan.marks;
         for member in &self.plan.members {
             let slot = member.slot;
