@@ -127,6 +127,19 @@ mod tests {
                 "checks": checks
             })
         };
+        let providers = json!([
+            {"id": "isp1", "rank": 1, "state": "online", "disabled": false, "paths": [
+                online("ipv4", "192.0.2.7", "192.0.2.1", json!([google])),
+                online("ipv6", "2001:db8::7", "fe80::1", json!([]))
+            ]},
+            {"id": "isp2", "rank": 2, "state": "probing", "disabled": false, "paths": [{
+                "family": "ipv4", "device": null, "state": "probing", "reason": null, "since_s": 2,
+                "address": null, "address_deprecated": false, "gateway": null, "gateways": 0, "metric": null, "installed": false, "overridden_by": null,
+                "held_back_by": null, "takes_over_in_ms": null,
+                "rounds": {"good": 0, "failed": 0, "streak": 0}, "loss_percent": null,
+                "rtt_ms": {"last": null, "avg": null, "stddev": null, "min": null, "max": null}, "checks": []
+            }]}
+        ]);
         let expected = json!({
             "version": "0.1.0",
             "uptime_s": 273_840,
@@ -141,19 +154,7 @@ mod tests {
                 "swaps": 2, "probes_sent": 600, "probes_answered": 590, "icmp_errors": 0, "replies_rejected": 0, "repairs": 1,
                 "kernel_errors": 0, "overruns": 0, "undecodable": 0, "overflows": 0, "reloads": 0
             },
-            "providers": [
-                {"id": "isp1", "rank": 1, "state": "online", "disabled": false, "paths": [
-                    online("ipv4", "192.0.2.7", "192.0.2.1", json!([google])),
-                    online("ipv6", "2001:db8::7", "fe80::1", json!([]))
-                ]},
-                {"id": "isp2", "rank": 2, "state": "probing", "disabled": false, "paths": [{
-                    "family": "ipv4", "device": null, "state": "probing", "reason": null, "since_s": 2,
-                    "address": null, "address_deprecated": false, "gateway": null, "gateways": 0, "metric": null, "installed": false, "overridden_by": null,
-                    "held_back_by": null, "takes_over_in_ms": null,
-                    "rounds": {"good": 0, "failed": 0, "streak": 0}, "loss_percent": null,
-                    "rtt_ms": {"last": null, "avg": null, "stddev": null, "min": null, "max": null}, "checks": []
-                }]}
-            ]
+            "providers": providers
         });
         // Compared as text: a parsed 12.346 may be rounded.
         let found = parsed(&healthy());
