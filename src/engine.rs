@@ -234,6 +234,7 @@ impl Engine {
         let written = self.journal.written();
         if self.paths.get_mut(id).is_some_and(Path::cut_off) {
             self.note_state(id, State::Offline, now, Cause::Dropped(device.clone()));
+            self.rank(id.family, now, &mut actions);
         }
         self.save_if_written(written, &mut actions);
         actions
@@ -257,7 +258,11 @@ impl Engine {
         let path = self.paths.get_mut(id);
         if let Some((path, (round, checks))) = path.and_then(|p| p.tick(now).map(|sent| (p, sent)))
         {
+            let was_reached = path.is_reached();
             let afresh = path.takes_new_identifier(now);
+            if was_reached && !path.is_reached() {
+                self.revise_at[id.family] = Some(now);
+            }
             let pushed = actions.push(Action::Probe {
                 path: id,
                 round,

@@ -36,6 +36,8 @@ pub struct Path {
     comes_back: bool,
     /// rounds for which it is still believed that answers arrive, but are dropped on this machine
     cut_off: u8,
+    /// the same while it is offline, also when answers reach us again: as a leader it may be heard, and keeps its place
+    reached: u8,
 }
 
 impl Path {
@@ -53,6 +55,7 @@ impl Path {
             renewal: Renewal::NEW,
             comes_back: false,
             cut_off: 0,
+            reached: 0,
         }
     }
 
@@ -184,7 +187,7 @@ impl Path {
             if self.waiting().is_none() {
                 // Former rounds say nothing about the uplink when it comes back.
                 self.rounds.clear();
-                (self.cut_off, self.comes_back) = (0, true);
+                (self.cut_off, self.reached, self.comes_back) = (0, 0, true);
             }
             return self.state.lose_uplink(why, routable);
         }
@@ -243,6 +246,9 @@ impl Path {
         if let Some(terms) = &self.terms {
             self.rounds.answered(round, check, rtt, terms);
             (self.unreachable, self.cut_off) = (None, 0);
+            if self.reached != 0 {
+                self.reached = CUT_OFF_ROUNDS;
+            }
         }
     }
 
@@ -286,6 +292,7 @@ impl Path {
     /// A round begins: whether its probes have another identifier than those before.
     pub(crate) fn takes_new_identifier(&mut self, now: Instant) -> bool {
         self.cut_off = self.cut_off.saturating_sub(1);
+        self.reached = self.reached.saturating_sub(1);
         let timeout = self.terms.as_ref().map(|terms| terms.timing.timeout);
         let apart = timeout.unwrap_or_default();
         self.renewal
@@ -303,10 +310,15 @@ impl Path {
         self.cut_off != 0 && self.is_silent()
     }
 
+    /// Whether answers have arrived at its device that did not reach us, and perhaps others since: the line works.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.reached != 0
+    }
+
     /// Answers have arrived at its device that did not reach us. Returns whether that is news.
     pub(crate) fn cut_off(&mut self) -> bool {
         let was = self.is_cut_off();
-        self.cut_off = CUT_OFF_ROUNDS;
+        (self.cut_off, self.reached) = (CUT_OFF_ROUNDS, CUT_OFF_ROUNDS);
         self.is_cut_off() && !was
     }
 
@@ -318,10 +330,14 @@ impl Path {
             let changed = self.state.pass_unchecked();
             return changed.then_some((Ground::Unchecked, CheckSet(0)));
         }
-        match &mut self.state {
-            PathState::Checked { judgement, .. } => judgement.judge(&mut self.rounds, terms),
-            _ => None,
+        let PathState::Checked { judgement, .. } = &mut self.state else {
+            return None;
+        };
+        let changed = judgement.judge(&mut self.rounds, terms);
+        if changed.is_some() {
+            self.reached = 0;
         }
+        changed
     }
 }
 

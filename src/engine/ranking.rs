@@ -15,6 +15,8 @@ pub(crate) enum Class {
     /// disabled; would be `Online` or `Fresh` otherwise
     Spare,
     Returning,
+    /// offline, though answers arrive at its device
+    Deaf,
     Offline,
     Waiting,
     /// disabled, and does not work
@@ -22,12 +24,13 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    const ALL: [Class; 8] = [
+    const ALL: [Class; 9] = [
         Class::Pinned,
         Class::Online,
         Class::Fresh,
         Class::Spare,
         Class::Returning,
+        Class::Deaf,
         Class::Offline,
         Class::Waiting,
         Class::Disabled,
@@ -63,6 +66,7 @@ impl Candidate {
             (_, None, Verdict::Online) => Class::Online,
             (_, None, Verdict::Fresh) => Class::Fresh,
             (_, None, Verdict::Returning) => Class::Returning,
+            (_, None, Verdict::Offline) if path.is_reached() => Class::Deaf,
             (_, None, Verdict::Offline) => Class::Offline,
         };
         let pinned = path.duty() == Duty::Pinned;
@@ -115,7 +119,7 @@ pub(crate) fn choose(
         // A leader that works, or is presumed to, stays until another is known to be better.
         (Class::Online | Class::Fresh, _) => preempted(candidates, current, preempt, now),
         (Class::Spare, Class::Spare) => stay(current),
-        (Class::Returning | Class::Offline, class)
+        (Class::Returning | Class::Deaf | Class::Offline, class)
             if !class.healthy() && last_resort == LastResort::Keep =>
         {
             stay(current)
@@ -266,6 +270,9 @@ mod tests {
             Some(0),
             "last resort: the first"
         );
+        for (worse, leader) in [(Returning, 0), (Offline, 1), (Waiting, 1), (Deaf, 0)] {
+            assert_eq!(plain(&[worse, Deaf], Some(0)), Some(leader), "{worse:?}");
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn reaches(lab: &Lab, daemon: &Daemon, number: usize, provider: u8) {
 /// The preferences and prefixes of our rules for them.
 fn rules(lab: &Lab) -> Vec<(u32, String)> {
     let mut rules = lab.router.rules(V6);
-    rules.retain(|rule| rule.protocol == OURS && (32801..33900).contains(&rule.pref));
+    rules.retain(|rule| rule.protocol == OURS && (32900..33900).contains(&rule.pref));
     rules
         .into_iter()
         .map(|rule| (rule.pref, rule.src))
@@ -142,6 +142,12 @@ fn each_source_leaves_by_its_own_provider_while_that_works() {
         leaves(&lab, &daemon, 1, 2);
         daemon.must(&["enable", "isp1"]);
         reaches(&lab, &daemon, 1, 1);
+        // While one is chosen by hand, the others take nothing.
+        daemon.must(&["use", "isp1"]);
+        leaves(&lab, &daemon, 2, 1);
+        assert_eq!(rules(&lab), both[..1]);
+        daemon.must(&["use", "auto"]);
+        reaches(&lab, &daemon, 2, 2);
         lab.pull_cable(2);
         leaves(&lab, &daemon, 2, 1);
         lab.plug_cable(2);
@@ -318,5 +324,48 @@ fn of_more_than_fifteen_the_lowest_count_and_a_warning_says_so() {
             rules(&lab)
         );
         assert!(wait_until(SOON, || !crowded()), "{}", daemon.log());
+    });
+}
+
+#[test]
+fn option_prefix_overrides_what_is_learned() {
+    in_lab(|| {
+        let lab = lab();
+        delegate(&lab, 2, 3);
+        learn(&lab, 2, 2);
+        let settings = Settings::fast(&lab).list("provider", "isp2", "prefix", &prefix(3));
+        let daemon = online_with(&lab, &settings);
+        reaches(&lab, &daemon, 3, 2);
+        assert_eq!(rules(&lab), [(32915, prefix(3))]);
+        leaves(&lab, &daemon, 2, 1);
+        daemon.configure(&Settings::fast(&lab));
+        daemon.must(&["reload"]);
+        reaches(&lab, &daemon, 2, 2);
+        assert_eq!(rules(&lab), [(32915, prefix(2))]);
+    });
+}
+
+/// With the device of a provider goes what tells its prefix; hosts keep their addresses for a while.
+#[test]
+fn hosts_with_the_address_of_a_provider_that_is_gone_are_translated() {
+    in_lab(|| {
+        let lab = lab();
+        for number in [1, 2] {
+            learn(&lab, number, number);
+        }
+        let settings = Settings::fast(&lab).global("ipv6_foreign", "masquerade");
+        let daemon = online_with(&lab, &settings);
+        reaches(&lab, &daemon, 2, 2);
+        lab.remove_device(2);
+        leaves(&lab, &daemon, 2, 1);
+        let from = Query::from(host(2).parse().unwrap());
+        let by = || from.send(&lab.lan, target(V6)) == Outcome::By(1);
+        assert!(wait_until(SOON, by), "{}", daemon.log());
+        lab.insert_device(2);
+        learn(&lab, 2, 2);
+        route_back(&lab, 2, 2);
+        daemon.wait_for("isp2", "ipv6", "online");
+        let back = || from.send(&lab.lan, target(V6)) == Outcome::By(2);
+        assert!(wait_until(SOON, back), "{}", daemon.log());
     });
 }

@@ -2,8 +2,8 @@
 //! command cures them.
 
 use super::lab::rights::in_lab;
-use super::lab::{Daemon, Lab, Settings, wait_until};
-use super::{SOON, online_with};
+use super::lab::{Daemon, Family, Lab, Settings, wait_until};
+use super::{SOON, leads_in, online_with};
 
 /// The cures in the warnings about a provider's filter.
 fn warnings(daemon: &Daemon, provider: &str) -> Vec<String> {
@@ -83,6 +83,35 @@ fn with_equal_addresses_it_is_reported_and_cured() {
     in_lab(|| {
         let lab = Lab::builder().same_addresses().nat().rp_filter(1).build();
         is_cured(&lab, &Settings::fast(&lab));
+    });
+}
+
+/// While the leader answers, the replies by the standby are dropped. When the leader dies, those that arrive tell which line
+/// works: it leads, and is heard.
+#[test]
+fn a_standby_whose_replies_are_dropped_is_the_last_resort() {
+    in_lab(|| {
+        let lab = Lab::builder().rp_filter(1).build();
+        // No answer is too late on a busy machine.
+        let settings = without_policy_tables(&lab).global("timeout", "2s");
+        let daemon = Daemon::start(&lab.router, &settings);
+        daemon.wait_for("isp1", "ipv4", "online");
+        let dropped = |number: usize| {
+            let words = "ipv4: offline: answers arrive at";
+            let line = format!("isp{number} {words} eth{number} ");
+            daemon.log().matches(&line).count()
+        };
+        assert!(wait_until(SOON, || dropped(2) == 1), "{}", daemon.log());
+        for (dead, heir, times) in [(1, 2, 1), (2, 1, 2)] {
+            lab.upstream_dies(dead);
+            assert!(leads_in(&lab, heir, Family::V4), "{}", daemon.log());
+            daemon.wait_for(&format!("isp{heir}"), "ipv4", "online");
+            assert!(leads_in(&lab, heir, Family::V4), "{}", daemon.log());
+            lab.upstream_returns(dead);
+            let told = || dropped(dead) == times;
+            assert!(wait_until(SOON, told), "{}", daemon.log());
+            assert!(leads_in(&lab, heir, Family::V4), "{}", daemon.log());
+        }
     });
 }
 

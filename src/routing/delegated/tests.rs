@@ -6,6 +6,7 @@ use std::vec::Vec;
 use super::*;
 use crate::config::fixture;
 use crate::routing::layout::fixture::foreign_default;
+use crate::routing::mirror::{Aside, Object};
 use crate::routing::objects::RouteKind;
 
 /// Two providers by the devices 1 and 2, what netifd has for each, and what the kernel has.
@@ -290,4 +291,18 @@ fn one_that_another_provider_takes_the_slot_of_is_forgotten() {
     assert!(scene.fill());
     scene.delegated.forget(Slot(0));
     assert_eq!(scene.all(), [(1, "2001:db8:2::/56".to_owned())]);
+}
+
+#[test]
+fn hosts_are_stranded_where_our_table_does_not_translate_what_they_send() {
+    let mut config: Box<Config> = Box::default();
+    let mut mirror = Box::new(Mirror::new());
+    assert!(!strands_hosts(&config, &mirror, false));
+    let route = default_from("2001:db8:1::/56", 1, TABLE_MAIN);
+    mirror.record(Object::Route(route, Aside::default()));
+    assert!(strands_hosts(&config, &mirror, false));
+    assert!(!strands_hosts(&config, &mirror, true));
+    // There, that route wins over ours, also while its provider is offline.
+    config.globals.table = TABLE_MAIN;
+    assert!(strands_hosts(&config, &mirror, true));
 }
