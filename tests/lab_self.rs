@@ -435,7 +435,7 @@ mod flows {
             assert_eq!((session.by, session.say()), (1, Ok(())));
             // The gateway forgets them, as a modem that starts again.
             let since = Instant::now();
-            lab.nft("table inet lab_resets { chain f { type filter hook forward priority 0; meta l4proto tcp reject with tcp reset; }\n }");
+            lab.nft("table inet lab_resets { chain f { type filter hook forward priority 0; meta l4proto tcp reject with tcp reset } }");
             assert_eq!(session.say(), Err(End::Reset));
             for transfer in &transfers {
                 let (after, end) = transfer.end_within(SOON, since).expect("it ends");

@@ -23,7 +23,7 @@ use crate::firewall::text;
 use crate::linux::netfilter::{self, Netfilter, TableWatch};
 use crate::linux::poll::Interest;
 use crate::linux::process::nft::{Failure, Nft};
-use crate::types::{Duration, Family, Fault, Instant, Name, PerFamily, Slot, soonest};
+use crate::types::{DeviceName, Duration, Family, Fault, Instant, Name, PerFamily, Slot, soonest};
 
 /// Between two looks at what no event tells: forwarding, connection tracking, settings of devices. And before another
 /// attempt to load a table that was refused.
@@ -50,6 +50,10 @@ pub(super) struct Firewall<'m> {
     loading: u32,
     /// The kernel must be asked for its table.
     doubted: bool,
+    /// The leaders' devices, for as long as the table that is replaced has them in `moved`.
+    moved: PerFamily<DeviceName>,
+    /// Until when the table has them.
+    moved_until: Instant,
     /// The first plan is not made yet, and there is a table of a former run.
     adopts: bool,
     /// The plan must be made again: something that it depends on may have changed.
@@ -87,6 +91,8 @@ impl<'m> Firewall<'m> {
             in_force: None,
             loading: 0,
             doubted: false,
+            moved: PerFamily::default(),
+            moved_until: Instant::ZERO,
             adopts: false,
             planned: true,
             delegations: 0,
@@ -176,7 +182,8 @@ impl<'m> Firewall<'m> {
         self.nft.give_up(now);
         self.planned |=
             core::mem::take(&mut cx.devices_due) | (self.delegations != routes.delegations);
-        if self.nft.is_running() {
+        // Another table begins without the devices that were added to `moved` while it was loaded.
+        if self.nft.is_running() || cx.handing_over {
             return;
         }
         if self.planned {
@@ -217,6 +224,9 @@ impl<'m> Firewall<'m> {
             false => PAUSE,
         };
         (self.not_before, self.loading) = (now + self.pause, digest);
+        if self.moved_until <= now {
+            self.moved = PerFamily::default();
+        }
         let token = Token::Nft.to_u64();
         let begun = self.nft.start(now).and_then(|input| {
             let added = cx.poller.add(input, token, Interest::WRITE);
@@ -235,7 +245,11 @@ impl<'m> Firewall<'m> {
             self.planned = true;
             self.nft.stop();
         }
-        self.nft.write(&|out| text::write(plan, delegated, out));
+        let moved = &self.moved;
+        self.nft.write(&|out| {
+            text::write(plan, delegated, out)?;
+            text::add_moved(plan, [&moved.v4, &moved.v6], out)
+        });
     }
 
     /// A child has ended, possibly `nft`.
@@ -254,9 +268,6 @@ impl<'m> Firewall<'m> {
     /// The table was not loaded. A kernel without IPsec may accept it without the expression for it; otherwise the next
     /// attempt comes in a minute.
     fn failed(&mut self, failure: Failure, cx: &mut Context<'_>, now: Instant) {
-        if failure == Failure::Killed && self.planned {
-            return;
-        }
         if matches!(failure, Failure::Refused(_)) && self.plan.ipsec {
             (self.plan.ipsec, self.planned) = (false, true);
             self.not_before = now;
@@ -298,8 +309,9 @@ impl<'m> Firewall<'m> {
 
     /// The daemon ends; whether the table goes, too.
     pub(super) fn stop(&mut self, restores: bool) {
+        let may_be = self.in_force.is_some() || self.nft.is_running();
         self.nft.stop();
-        if restores && (self.in_force.is_some() || self.nft.is_running()) {
+        if restores && may_be {
             self.delete_table();
         }
     }

@@ -19,7 +19,7 @@ use core::fmt::{self, Write};
 
 use super::plan::{Member, Plan};
 use crate::routing::delegated::Delegated;
-use crate::types::{Family, Slot};
+use crate::types::{Family, Mark, Slot};
 
 /// Writes the script that replaces the table in one transaction.
 pub fn write(plan: &Plan, delegated: &Delegated, out: &mut dyn Write) -> fmt::Result {
@@ -37,6 +37,22 @@ pub fn digest(plan: &Plan, delegated: &Delegated) -> u32 {
     // It takes any text.
     let _ = Text::new(plan, delegated, &mut sum).table();
     sum.0
+}
+
+/// Adds these devices to the set `moved` in the same transaction: those that the replaced table had there. Empty: none.
+pub fn add_moved(plan: &Plan, devices: [&str; 2], out: &mut dyn Write) -> fmt::Result {
+    for device in devices {
+        if nameable(device) && plan.members.iter().any(|member| member.records) {
+            for part in [
+                "add element inet failover moved { \"",
+                device,
+                "\" timeout 60s }\n",
+            ] {
+                out.write_str(part)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// FNV-1a.
@@ -72,6 +88,10 @@ struct Text<'a> {
     plan: &'a Plan,
     delegated: &'a Delegated,
     out: &'a mut dyn Write,
+    /// the provider that is written of
+    slot: Slot,
+    /// the mark that is written of
+    mark: Mark,
     /// some inbound connections are answered
     answers: bool,
     /// some connections are recorded
@@ -80,6 +100,8 @@ struct Text<'a> {
     strict: bool,
     /// something is masqueraded
     translates: bool,
+    /// whether all of it was taken so far
+    result: fmt::Result,
 }
 
 impl<'a> Text<'a> {
@@ -88,10 +110,13 @@ impl<'a> Text<'a> {
             plan,
             delegated,
             out,
+            slot: Slot(0),
+            mark: Mark { value: 0, mask: 0 },
             answers: false,
             records: false,
             strict: false,
             translates: false,
+            result: Ok(()),
         };
         for member in &plan.members {
             text.answers |= text.answers(member);
@@ -102,231 +127,194 @@ impl<'a> Text<'a> {
         text
     }
 
-    fn table(&mut self) -> fmt::Result {
+    fn table(mut self) -> fmt::Result {
         if self.answers || self.records {
-            self.prerouting()?;
+            self.prerouting();
+            self.fresh();
         }
         if self.answers {
-            self.answering()?;
+            self.output();
         }
         if self.answers || self.records || self.translates {
-            self.leaving()?;
+            self.srcnat();
         }
         for member in &self.plan.members {
-            self.member(member)?;
+            self.slot = member.slot;
+            self.member(member);
         }
-        self.say("}\n")
+        self.say("}\n");
+        self.result
     }
 
-    fn prerouting(&mut self) -> fmt::Result {
+    fn prerouting(&mut self) {
         self.say(
-            "map saved { typeof ct mark : verdict; flags constant; elements = { 0 : goto fresh",
-        )?;
-        let marks = self.plan.marks;
+            "map saved { typeof ct mark : verdict; flags constant; elements = { 0 : goto fresh, ",
+        );
         for member in &self.plan.members {
-            let slot = member.slot;
-            if self.answers(member) {
-                self.marked(marks.inbound(slot), "in_", slot)?;
-            }
-            if member.records && member.restores {
-                self.marked(marks.outbound(slot), "out_", slot)?;
-            }
+            self.slot = member.slot;
+            self.when(self.answers(member), "$i : goto in_$N, ");
+            self.when(member.records && member.restores, "$o : goto out_$N, ");
         }
-        self.say(" } }\nchain prerouting { type filter hook prerouting priority mangle + 5; ")?;
-        self.ours("ct mark")?;
-        self.say(" vmap @saved; }\n")?;
-        self.fresh()
+        self.say(
+            "} }\nchain prerouting { type filter hook prerouting priority mangle + 5; ct mark & $m vmap @saved; }\n",
+        );
     }
 
-    fn fresh(&mut self) -> fmt::Result {
-        if self.records {
-            self.say("set moved { typeof fib daddr . mark oifname; flags timeout; }\n")?;
-        }
+    fn fresh(&mut self) {
+        self.when(
+            self.records,
+            "set moved { typeof fib daddr . mark oifname; flags timeout; }\n",
+        );
         if self.answers {
-            self.devices(Devices::Arrives)?;
+            self.devices(Devices::Arrives);
         }
-        self.say("chain fresh {\n")?;
-        if self.strict {
-            // Inherited from a packet in which it came.
-            self.ours("meta mark")?;
-            self.say(" != 0 ")?;
-            self.set("meta mark", 0)?;
-        }
-        self.say("ct state != new accept\n")?;
+        self.say("chain fresh {\n");
+        // Inherited from a packet in which it came.
+        self.when(
+            self.strict,
+            "meta mark & $m != 0 meta mark set meta mark & $n\n",
+        );
+        self.say("ct state != new accept\n");
         if self.answers {
-            if self.plan.ipsec {
-                self.say("meta ipsec exists accept\n")?;
-            }
-            self.say("meta nfproto . iifname vmap @arrives\n")?;
+            self.when(self.plan.ipsec, "meta ipsec exists accept\n");
+            self.say("meta nfproto . iifname vmap @arrives\n");
         }
-        if self.records {
-            self.say(
-                "tcp flags & (fin | syn | rst | ack) != syn fib daddr . mark oifname @moved reject with tcp reset\n",
-            )?;
-        }
-        self.say("}\n")
+        self.when(
+            self.records,
+            "tcp flags & (fin | syn | rst | ack) != syn fib daddr . mark oifname @moved reject with tcp reset\n",
+        );
+        self.say("}\n");
     }
 
-    fn answering(&mut self) -> fmt::Result {
-        self.say("map answers { typeof ct mark : verdict; flags constant; elements = {")?;
-        let marks = self.plan.marks;
-        let mut answering = self.plan.members.iter().filter(|member| member.answers);
-        if let Some(first) = answering.next() {
-            self.verdict(marks.inbound(first.slot), "in_", first.slot)?;
+    fn output(&mut self) {
+        self.say("map answers { typeof ct mark : verdict; flags constant; elements = { ");
+        for member in self.plan.members.iter().filter(|member| member.answers) {
+            self.slot = member.slot;
+            self.say("$i : goto in_$N, ");
         }
-        for member in answering {
-            self.marked(marks.inbound(member.slot), "in_", member.slot)?;
-        }
-        self.say(" } }\nchain output { type route hook output priority mangle + 5; meta mark 0 ")?;
-        self.ours("ct mark")?;
-        self.say(" vmap @answers; }\n")
+        self.say(
+            "} }\nchain output { type route hook output priority mangle + 5; meta mark 0 ct mark & $m vmap @answers; }\n",
+        );
     }
 
-    fn leaving(&mut self) -> fmt::Result {
+    fn srcnat(&mut self) {
         if self.records {
-            self.devices(Devices::Leaves)?;
+            self.devices(Devices::Leaves);
         }
         if self.translates {
-            self.devices(Devices::Translates)?;
+            self.devices(Devices::Translates);
         }
-        if self.plan.foreign {
-            self.prefixes(None)?;
+        if self.plan.members.iter().any(|member| self.foreign(member)) {
+            self.say("chain delegated {\n");
+            self.prefixes(None);
+            self.say("}\n");
         }
-        self.say("chain srcnat { type nat hook postrouting priority srcnat - 5;\n")?;
-        if self.plan.ipsec {
-            self.say("rt ipsec exists accept\n")?;
-        }
-        if self.answers {
-            // Programs that save the whole mark have overwritten ours. What came by IPsec cannot be told here.
-            self.ours("ct mark")?;
-            self.say(" == 0 ct status dnat meta nfproto . iifname vmap @arrives\n")?;
-        }
+        self.say("chain srcnat { type nat hook postrouting priority srcnat - 5;\n");
+        self.when(self.plan.ipsec, "rt ipsec exists accept\n");
+        // Programs that save the whole mark have overwritten ours. What came by IPsec cannot be told here.
+        self.when(
+            self.answers,
+            "ct mark & $m == 0 ct status dnat meta nfproto . iifname vmap @arrives\n",
+        );
         if self.records {
-            self.recorded(self.plan.marks.others(), 0)?;
-            for mark in self.plan.members.iter().filter_map(|member| member.own) {
-                self.recorded(mark.mask, mark.value)?;
+            let none = Mark {
+                value: 0,
+                mask: self.plan.marks.others(),
+            };
+            let own = self.plan.members.iter().filter_map(|member| member.own);
+            for mark in core::iter::once(none).chain(own) {
+                self.mark = mark;
+                self.say(
+                    "ct mark & $m == 0 meta mark & $k == $v meta nfproto . oifname vmap @leaves\n",
+                );
             }
         }
-        if self.translates {
-            self.say("meta nfproto . oifname vmap @translates\n")?;
-        }
-        self.say("}\n")
+        self.when(self.translates, "meta nfproto . oifname vmap @translates\n");
+        self.say("}\n");
     }
 
-    /// Records the connections of packets with this mark.
-    fn recorded(&mut self, mask: u32, value: u32) -> fmt::Result {
-        self.ours("ct mark")?;
-        self.say(" == 0 ")?;
-        self.masked("meta mark", mask)?;
-        self.say(" == ")?;
-        self.number(value)?;
-        self.say(" meta nfproto . oifname vmap @leaves\n")
-    }
-
-    fn member(&mut self, member: &Member) -> fmt::Result {
-        let (slot, strict) = (member.slot, member.strict);
-        let inbound = self.plan.marks.inbound(slot);
-        let outbound = self.plan.marks.outbound(slot);
+    fn member(&mut self, member: &Member) {
+        let translates = self.translates(member);
         if self.answers(member) {
-            self.chain("came_", slot)?;
-            self.set("ct mark", inbound)?;
-            if strict {
-                self.set("meta mark", inbound)?;
-            }
-            self.say("}\n")?;
-            self.chain("in_", slot)?;
-            self.say(if strict { "" } else { "ct direction reply " })?;
-            self.set("meta mark", inbound)?;
-            self.say("}\n")?;
+            self.say("chain came_$N {\nct mark set ct mark & $n | $i\n");
+            self.when(member.strict, "meta mark set meta mark & $n | $i\n");
+            self.say("}\nchain in_$N {\n");
+            self.when(!member.strict, "ct direction reply ");
+            self.say("meta mark set meta mark & $n | $i\n}\n");
+        }
+        if member.records && member.restores {
+            self.say("chain out_$N {\n");
+            self.when(!member.strict, "ct direction original ");
+            self.say("meta mark & $n == 0 meta mark set $o\n}\n");
         }
         if member.records {
-            if member.restores {
-                self.chain("out_", slot)?;
-                self.say(if strict { "" } else { "ct direction original " })?;
-                self.masked("meta mark", self.plan.marks.others())?;
-                self.say(" == 0 meta mark set ")?;
-                self.number(outbound)?;
-                self.say("\n}\n")?;
-            }
-            self.chain("went_", slot)?;
-            self.set("ct mark", outbound)?;
-            if self.translates(member) {
-                self.say("goto nat_")?;
-                self.slot(slot)?;
-                self.say("\n")?;
-            }
-            self.say("}\n")?;
+            self.say("chain went_$N {\nct mark set ct mark & $n | $o\n");
+            self.when(translates, "goto nat_$N\n");
+            self.say("}\n");
         }
-        match self.translates(member) {
-            true => self.translation(member),
-            false => Ok(()),
+        if translates {
+            self.say("chain nat_$N {\n");
+            self.when(
+                member.masquerade,
+                "meta nfproto ipv4 fib saddr type != local masquerade\n",
+            );
+            if self.foreign(member) {
+                self.prefixes(Some(member.slot));
+                self.say("goto delegated\n");
+            }
+            self.say("}\n");
         }
     }
 
-    fn translation(&mut self, member: &Member) -> fmt::Result {
-        self.chain("nat_", member.slot)?;
-        if member.masquerade {
-            self.say("meta nfproto ipv4 fib saddr type != local masquerade\n")?;
-        }
-        if self.foreign(member) {
-            self.prefixes(Some(member.slot))?;
-            self.say("goto delegated\n")?;
-        }
-        self.say("}\n")
-    }
-
-    /// A provider's own prefixes, which are not translated; or a chain of all of them, which are.
-    fn prefixes(&mut self, own: Option<Slot>) -> fmt::Result {
-        if own.is_none() {
-            self.say("chain delegated {\n")?;
-        }
+    /// A provider's own prefixes, which are not translated; or all of them, which are.
+    fn prefixes(&mut self, own: Option<Slot>) {
         for (slot, prefix) in &self.delegated.list {
             if own.is_none_or(|own| own == *slot) && prefix.prefix_len() > 0 {
-                write!(self.out, "ip6 saddr {prefix}")?;
+                self.say("ip6 saddr ");
+                if self.result.is_ok() {
+                    self.result = write!(self.out, "{prefix}");
+                }
                 self.say(match own {
                     Some(_) => " accept\n",
                     None => " masquerade\n",
-                })?;
+                });
             }
-        }
-        match own {
-            Some(_) => Ok(()),
-            None => self.say("}\n"),
         }
     }
 
-    fn devices(&mut self, map: Devices) -> fmt::Result {
+    fn devices(&mut self, map: Devices) {
         self.say(match map {
             Devices::Arrives => "map arrives { typeof meta nfproto . iifname",
             Devices::Leaves => "map leaves { typeof meta nfproto . oifname",
             Devices::Translates => "map translates { typeof meta nfproto . oifname",
-        })?;
-        self.say(" : verdict; flags constant; ")?;
+        });
+        self.say(" : verdict; flags constant; ");
         let mut some = false;
         for family in Family::ALL {
             for (at, member) in self.plan.members.iter().enumerate() {
-                let device = member.device[family].as_str();
+                let device = &member.device[family];
                 let mut before = self.plan.members.iter().take(at);
                 if !self.stands_in(map, member)
                     || !nameable(device)
-                    || before.any(|other| other.device[family] == device)
+                    || before.any(|other| other.device[family] == *device)
                 {
                     continue;
                 }
-                self.say(if some { ", " } else { "elements = { " })?;
+                self.slot = member.slot;
+                self.when(!some, "elements = { ");
                 some = true;
-                self.say(family.name())?;
-                self.say(" . \"")?;
-                self.say(device)?;
+                self.say(family.name());
+                self.say(" . \"");
+                self.raw(device);
                 self.say(match map {
-                    Devices::Arrives => "\" : jump came_",
-                    Devices::Leaves => "\" : goto went_",
-                    Devices::Translates => "\" : goto nat_",
-                })?;
-                self.slot(member.slot)?;
+                    Devices::Arrives => "\" : jump came_$N, ",
+                    Devices::Leaves => "\" : goto went_$N, ",
+                    Devices::Translates => "\" : goto nat_$N, ",
+                });
             }
         }
-        self.say(if some { " } }\n" } else { "}\n" })
+        self.when(some, "} ");
+        self.say("}\n");
     }
 
     fn stands_in(&self, map: Devices, member: &Member) -> bool {
@@ -351,59 +339,47 @@ impl<'a> Text<'a> {
         self.plan.foreign && list.any(|(slot, _)| *slot != member.slot)
     }
 
-    /// The next element of a map from marks to chains.
-    fn marked(&mut self, mark: u32, chain: &str, slot: Slot) -> fmt::Result {
-        self.say(",")?;
-        self.verdict(mark, chain, slot)
+    fn when(&mut self, so: bool, text: &str) {
+        if so {
+            self.say(text);
+        }
     }
 
-    fn verdict(&mut self, mark: u32, chain: &str, slot: Slot) -> fmt::Result {
-        self.say(" ")?;
-        self.number(mark)?;
-        self.say(" : goto ")?;
-        self.say(chain)?;
-        self.slot(slot)
+    /// Writes a text in which stand: `$N` for the slot, counted from 1; `$i` and `$o` for its marks IN and OUT; `$m` for
+    /// our bits, `$n` for those of others; `$v` and `$k` for the value and the mask of the mark that is written of.
+    fn say(&mut self, text: &str) {
+        let mut parts = text.split('$');
+        self.raw(parts.next().unwrap_or_default());
+        for part in parts {
+            let marks = self.plan.marks;
+            let (what, rest) = part.split_at_checked(1).unwrap_or_default();
+            let value = match what {
+                "i" => marks.inbound(self.slot),
+                "o" => marks.outbound(self.slot),
+                "m" => marks.bits(),
+                "n" => marks.others(),
+                "v" => self.mark.value,
+                "k" => self.mark.mask,
+                _ => u32::from(self.slot.0) + 1,
+            };
+            self.number(value, what == "N");
+            self.raw(rest);
+        }
     }
 
-    fn chain(&mut self, name: &str, slot: Slot) -> fmt::Result {
-        self.say("chain ")?;
-        self.say(name)?;
-        self.slot(slot)?;
-        self.say(" {\n")
+    fn number(&mut self, value: u32, decimal: bool) {
+        if self.result.is_ok() {
+            self.result = match decimal {
+                true => write!(self.out, "{value}"),
+                false => self.out.write_str("0x").and_then(|()| hex(self.out, value)),
+            };
+        }
     }
 
-    /// Our bits of a mark become these.
-    fn set(&mut self, mark: &str, bits: u32) -> fmt::Result {
-        self.say(mark)?;
-        self.say(" set ")?;
-        self.masked(mark, self.plan.marks.others())?;
-        self.say(" | ")?;
-        self.number(bits)?;
-        self.say("\n")
-    }
-
-    fn ours(&mut self, mark: &str) -> fmt::Result {
-        self.masked(mark, self.plan.marks.bits())
-    }
-
-    fn masked(&mut self, mark: &str, mask: u32) -> fmt::Result {
-        self.say(mark)?;
-        self.say(" & ")?;
-        self.number(mask)
-    }
-
-    fn number(&mut self, value: u32) -> fmt::Result {
-        self.say("0x")?;
-        hex(self.out, value)
-    }
-
-    /// A slot, counted from 1.
-    fn slot(&mut self, slot: Slot) -> fmt::Result {
-        write!(self.out, "{}", u32::from(slot.0) + 1)
-    }
-
-    fn say(&mut self, text: &str) -> fmt::Result {
-        self.out.write_str(text)
+    fn raw(&mut self, text: &str) {
+        if self.result.is_ok() {
+            self.result = self.out.write_str(text);
+        }
     }
 }
 
@@ -414,60 +390,4 @@ fn nameable(device: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::{MarkMask, PerFamily};
-
-    fn member(slot: u8, device: &str) -> Member {
-        let device = device.try_into().unwrap();
-        Member {
-            slot: Slot(slot),
-            device: PerFamily {
-                v4: device,
-                v6: heapless::String::new(),
-            },
-            own: None,
-            answers: true,
-            records: true,
-            restores: true,
-            strict: false,
-            masquerade: false,
-        }
-    }
-
-    fn plan(members: &[Member]) -> Plan {
-        Plan {
-            marks: MarkMask::USUAL,
-            answers: true,
-            foreign: true,
-            ipsec: true,
-            members: members.iter().cloned().collect(),
-        }
-    }
-
-    fn text(plan: &Plan, delegated: &Delegated) -> String {
-        let mut text = String::new();
-        write(plan, delegated, &mut text).unwrap();
-        text
-    }
-
-    fn delegated(list: &[(u8, &str)]) -> Delegated {
-        let mut delegated = Delegated::new();
-        for (slot, prefix) in list {
-            let prefix = prefix.parse().unwrap();
-            delegated.list.push((Slot(*slot), prefix)).unwrap();
-        }
-        delegated
-    }
-
-    #[test]
-    fn it_replaces_the_table() {
-        let text = text(&plan(&[member(0, "wan1")]), &Delegated::new());
-        let digest = digest(&plan(&[member(0, "wan1")]), &Delegated::new());
-        let begin = format!(
-            "table inet failover {{}}\ndelete table inet failover\ntable inet failover {{\ncomment \"failover {digest:08x}\"\n"
-        );
-        assert!(text.starts_with(&begin), "{text}");
-        assert!(text.ends_with("\n}\n"));
-    }
-}
+mod tests;

@@ -250,3 +250,128 @@ fn what_is_handed_over_is_told() {
         assert_eq!(offline["CONNECTIONS"], "");
     });
 }
+
+/// A daemon whose table is in force, and twenty connections by the first provider.
+fn with_connections<'lab>(lab: &'lab Lab, settings: &Settings) -> Daemon<'lab> {
+    let daemon = Daemon::start(&lab.router, &settings.clone().global("connections", "stay"));
+    daemon.wait_for_all("online");
+    wait_for_table(lab, &daemon);
+    connect(lab, 1);
+    daemon
+}
+
+fn connect(lab: &Lab, provider: u8) {
+    for _ in 0..20 {
+        assert_eq!(
+            query(&lab.lan, other_target(Family::V4)),
+            Outcome::By(provider)
+        );
+    }
+}
+
+/// What the log says of hand-overs in IPv4: from, about how many, to.
+fn handed_over(daemon: &Daemon<'_>) -> Vec<(String, u32, String)> {
+    let log = daemon.log();
+    let lines = log.lines().filter_map(|line| {
+        let (from, rest) = line.split_once(" ipv4: about ")?;
+        let (count, to) = rest.split_once(' ')?;
+        let to = to.rsplit(' ').next()?;
+        Some((
+            from.rsplit(' ').next()?.to_owned(),
+            count.parse().ok()?,
+            to.to_owned(),
+        ))
+    });
+    lines.collect()
+}
+
+/// Waits for the hand-over of the twenty connections.
+fn wait_for_hand_over(daemon: &Daemon<'_>, from: &str, to: &str) {
+    let told = || {
+        let all = handed_over(daemon);
+        let last = all.last();
+        last.is_some_and(|(of, count, by)| {
+            (of.as_str(), by.as_str()) == (from, to) && (18..=30).contains(count)
+        })
+    };
+    assert!(wait_until(SOON, told), "{from} to {to}: {}", daemon.log());
+}
+
+#[test]
+fn a_pin_a_disabled_provider_and_one_taken_out_are_handed_over() {
+    in_lab(|| {
+        let lab = tracking();
+        let settings = Settings::fast(&lab);
+        let daemon = with_connections(&lab, &settings);
+        daemon.must(&["use", "isp2"]);
+        wait_for_hand_over(&daemon, "isp1", "isp2");
+        daemon.must(&["use", "auto"]);
+        daemon.wait_for_all("online");
+        assert!(leads_in(&lab, 1, Family::V4));
+        assert_eq!(
+            handed_over(&daemon).len(),
+            1,
+            "those of isp2 stay: {}",
+            daemon.log()
+        );
+
+        connect(&lab, 1);
+        daemon.must(&["disable", "isp1"]);
+        assert!(leads_in(&lab, 2, Family::V4));
+        let again = || handed_over(&daemon).len() == 2;
+        assert!(wait_until(SOON, again), "{}", daemon.log());
+        daemon.must(&["enable", "isp1"]);
+        assert!(leads_in(&lab, 1, Family::V4));
+
+        // Another takes its slot.
+        connect(&lab, 1);
+        let settings = settings
+            .without_section("provider", "isp1")
+            .provider("isp3", "device", "eth7");
+        daemon.configure(&settings.global("connections", "stay"));
+        daemon.must(&["reload"]);
+        assert!(leads_in(&lab, 2, Family::V4));
+        let again = || handed_over(&daemon).len() == 3;
+        assert!(wait_until(SOON, again), "{}", daemon.log());
+        wait_for_hand_over(&daemon, "isp1", "isp2");
+    });
+}
+
+#[test]
+fn a_provider_that_follows_is_handed_over_at_the_return_of_a_better_one() {
+    in_lab(|| {
+        let lab = tracking();
+        let settings = Settings::fast(&lab).provider("isp2", "connections", "follow");
+        let daemon = with_connections(&lab, &settings);
+        lab.upstream_dies(1);
+        wait_for_hand_over(&daemon, "isp1", "isp2");
+        assert!(leads_in(&lab, 2, Family::V4));
+        connect(&lab, 2);
+        lab.upstream_returns(1);
+        wait_for_hand_over(&daemon, "isp2", "isp1");
+        assert!(
+            !rules_of_marks(&lab, Family::V4).contains(&32_802),
+            "none of it is kept"
+        );
+        assert_eq!(handed_over(&daemon).len(), 2, "{}", daemon.log());
+    });
+}
+
+/// A restart hands nothing over, except for what has died meanwhile.
+#[test]
+fn what_dies_while_no_daemon_runs_is_handed_over_by_the_next() {
+    in_lab(|| {
+        let lab = tracking();
+        let settings = Settings::fast(&lab);
+        let mut daemon = with_connections(&lab, &settings);
+        daemon.kill9();
+        daemon.launch();
+        daemon.wait_for_all("online");
+        daemon.status();
+        assert!(handed_over(&daemon).is_empty(), "{}", daemon.log());
+        daemon.kill9();
+        lab.pull_cable(1);
+        daemon.launch();
+        wait_for_hand_over(&daemon, "isp1", "isp2");
+    });
+}

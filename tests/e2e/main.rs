@@ -46,6 +46,7 @@
 //! | [`foreign_files`] | wrong files in place of configuration and pin; the format of the status |
 //! | [`cut_off`] | answers that arrive and are dropped on this machine |
 //! | [`flux`] | two providers on one link |
+//! | [`connections`] | what happens to connections of users, of others, and to inbound ones |
 //! | [`truth`] | every reason and every warning: what is wrong, since when, what would change it |
 //! | [`walk`] | after each step of a random walk, the status is what the kernel does |
 //! | [`load`] | a daemon that is busy, stopped or flooded by clients, and its resources |
@@ -58,6 +59,7 @@ pub mod altnames;
 pub mod answers;
 pub mod asked;
 pub mod checks;
+mod connections;
 pub mod crowd;
 pub mod cut_off;
 pub mod defaults;

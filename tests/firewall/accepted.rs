@@ -128,3 +128,13 @@ fn a_device_of_one_provider_per_family_is_taken() {
         assert!(listed.contains(element), "{listed}");
     }
 }
+
+#[test]
+fn the_documented_table_is_the_one_that_is_written() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kernel-objects.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let script = script(&plan(&[member(0, "eth1")]), &Delegated::new());
+    let indented = script.lines().skip(2).map(|line| format!("    {line}\n"));
+    let table: String = indented.collect();
+    assert!(page.contains(&table), "expected there:\n{table}");
+}

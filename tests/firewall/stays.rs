@@ -45,3 +45,29 @@ fn without_the_mark_a_connection_follows() {
     assert_eq!(talk.by(), Some('2'));
     assert_eq!(world.marks(Family::V4, talk.port()), [0x0200_0000]);
 }
+
+/// The table is replaced while connections run, with another number of providers each time.
+#[test]
+fn a_connection_stays_when_the_table_is_replaced() {
+    let world = World::new();
+    let mut plans = [two(), two()];
+    plans[1].members.truncate(1);
+    world.load(&plans[0], &Delegated::new());
+    let mut talks = Vec::new();
+    for family in Family::ALL {
+        talks.extend(world.both(Place::Client, target(family)));
+    }
+    for talk in &mut talks {
+        assert_eq!(talk.by(), Some('1'));
+    }
+    world.lead(2);
+    for number in 0..10 {
+        world.load(&plans[number % 2], &Delegated::new());
+        for talk in &mut talks {
+            assert_eq!(talk.by(), Some('1'));
+        }
+    }
+    // Without the table the mark remains, but is not restored.
+    world.nft("delete table inet failover");
+    assert_eq!(talks[0].by(), None);
+}

@@ -1,5 +1,9 @@
 //! The router's firewall: NAT as `fw4` or a user has it, port forwards, and connection tracking.
 
+use std::time::{Duration, Instant};
+
+use rtnetlink::sys::Socket;
+
 use super::topology::{Family, Lab};
 
 /// What the router's firewall does with packets that leave by a provider.
@@ -17,9 +21,10 @@ pub enum Nat {
 pub const FORWARDED: u16 = 10_000;
 
 impl Lab {
-    /// Loads a table into the router.
+    /// Loads tables into the router. A statement may end at a brace, too.
     pub fn nft(&self, text: &str) {
-        self.router.feed(&["nft", "-f", "-"], text);
+        self.router
+            .feed(&["nft", "-f", "-"], &text.replace('}', "\n}"));
     }
 
     pub(super) fn translate(&self, nat: Nat) {
@@ -33,7 +38,7 @@ impl Lab {
             };
         }
         self.nft(&format!(
-            "table ip lab {{ chain leaving {{ type nat hook postrouting priority 100\n {leaving} }}\n }}"
+            "table ip lab {{ chain leaving {{ type nat hook postrouting priority 100\n {leaving} }} }}"
         ));
     }
 
@@ -59,8 +64,53 @@ impl Lab {
             );
         }
         self.nft(&format!(
-            "table ip lab_forwards {{ chain arriving {{ type nat hook prerouting priority -100\n {rules} }}\n }}"
+            "table ip lab_forwards {{ chain arriving {{ type nat hook prerouting priority -100\n {rules} }} }}"
         ));
+    }
+
+    /// The router's entries of connection tracking, as the kernel prints them, with these words.
+    pub fn entries(&self, words: &[&str]) -> Vec<String> {
+        let text = self.router.run(&["cat", "/proc/net/nf_conntrack"]);
+        let has_all = |line: &&str| words.iter().all(|word| line.contains(word));
+        text.lines().filter(has_all).map(str::to_owned).collect()
+    }
+
+    /// The ct marks of entries with these words.
+    pub fn marks(&self, words: &[&str]) -> Vec<u32> {
+        let mark = |line: &String| {
+            let (_, rest) = line.split_once(" mark=")?;
+            rest.split(' ').next()?.parse().ok()
+        };
+        self.entries(words).iter().filter_map(mark).collect()
+    }
+
+    /// Deletes the IPv4 entries whose ct mark is this in these bits, by one request; returns how long the kernel took.
+    pub fn delete_marked(&self, mark: u32, mask: u32) -> Duration {
+        // linux/netfilter/nfnetlink_conntrack.h: IPCTNL_MSG_CT_DELETE, with CTA_MARK and CTA_MARK_MASK.
+        let mut request = Vec::new();
+        let attributes = [(8_u16, mark), (21, mask)];
+        request.extend(36_u32.to_ne_bytes());
+        request.extend(0x0102_u16.to_ne_bytes());
+        request.extend(5_u16.to_ne_bytes());
+        request.extend([0; 8]);
+        request.extend([2, 1, 0, 0]);
+        for (kind, value) in attributes {
+            request.extend(8_u16.to_ne_bytes());
+            request.extend(kind.to_ne_bytes());
+            request.extend(value.to_be_bytes());
+        }
+        self.router.enter(|| {
+            let netfilter = Socket::new(12).expect("there is room for a socket");
+            let start = Instant::now();
+            let sent = netfilter.send(&request, 0);
+            let answer = netfilter.recv_from_full().map(|(answer, _)| answer);
+            assert!(
+                sent.is_ok()
+                    && answer.is_ok_and(|answer| answer[16..20] == [0; 4]
+                        || answer[16..20] == (-2_i32).to_ne_bytes())
+            );
+            start.elapsed()
+        })
     }
 
     /// Number of entries of the router's connection tracking.

@@ -54,6 +54,7 @@ pub struct Builder {
     pub(super) translation: Nat,
     pub(super) tracks: bool,
     pub(super) delegated: bool,
+    pub(super) private_lan: bool,
     pub(super) rp_filter: u32,
     pub(super) delay: Duration,
 }
@@ -110,6 +111,13 @@ impl Builder {
         self.translation = translation;
         self.delegated = true;
         self.tracks = true;
+        self
+    }
+
+    /// Providers do not route the LAN's own addresses: as [`Builder::household`], without any NAT on the router.
+    #[must_use]
+    pub fn private_lan(mut self) -> Builder {
+        self.private_lan = true;
         self
     }
 
@@ -238,6 +246,7 @@ impl Lab {
             translation: Nat::Off,
             tracks: false,
             delegated: false,
+            private_lan: false,
             rp_filter: 0,
             delay: Duration::ZERO,
         }

@@ -56,7 +56,7 @@ impl Builder {
             device: format!("eth{number}"),
             kind: kind.map_or(Kind::Ethernet, |(_, kind)| *kind),
             ipv6: !self.only_ipv4.contains(&number),
-            routes_lan: !self.nat && self.translation == Nat::Off,
+            routes_lan: !self.nat && !self.private_lan && self.translation == Nat::Off,
             delegates: self.delegated,
             gateway: new_namespace(&format!("gateway of isp{number}")),
             server: new_namespace(&format!("Internet by isp{number}")),

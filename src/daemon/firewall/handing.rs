@@ -41,6 +41,7 @@ impl Firewall<'_> {
         let now = now();
         for family in Family::ALL {
             if cx.engine.awaits_uplinks(family) {
+                cx.ranked = true;
                 continue;
             }
             let engine = &*cx.engine;
@@ -71,9 +72,13 @@ impl Firewall<'_> {
             cx.handing_over = false;
             return;
         };
-        let from = self.name(&handover, cx.engine.config());
+        let config = cx.engine.config();
+        let from = self.name(&handover, config);
+        let is_metered = config
+            .at(handover.from)
+            .is_some_and(|provider| provider.metered);
         if let Some(mask) = routes.marks[family] {
-            let count = self.delete_entries(family, &handover, mask, routes);
+            let count = self.delete_entries(family, &handover, mask, is_metered, routes);
             cx.handed_over[family] = cx.handed_over[family].saturating_add(count);
             if count > 0 {
                 note(cx, family, from, handover.to, count, now);
@@ -89,6 +94,7 @@ impl Firewall<'_> {
         family: Family,
         handover: &Handover,
         mask: MarkMask,
+        is_metered: bool,
         routes: &RouteSync<'_>,
     ) -> u32 {
         let Handover {
@@ -101,10 +107,16 @@ impl Firewall<'_> {
         if let Some(leader) = leader {
             // Without the table there is no such set, and none is needed.
             let _ = self.netfilter.add_moved(&leader.device, RESET);
+            self.moved_until = now() + RESET;
+            if !self.nft.is_running() {
+                self.moved[family].clone_from(&leader.device);
+            }
         }
         let before = count().unwrap_or(0);
-        // What is not translated in IPv4 goes on by any provider; in IPv6 the next one translates it, as soon as it is new.
-        let only_translated = family == Family::V4 || is_usable;
+        // What is not translated in IPv4 goes on by any provider. In IPv6 it goes on by its own, by the rules of prefixes, as
+        // long as there are some; otherwise the next one translates it, as soon as it is new.
+        let has_prefix_rules = is_usable && !is_metered;
+        let only_translated = family == Family::V4 || has_prefix_rules;
         let (mark, bits) = (mask.outbound(from), mask.bits());
         let deleted = self
             .netfilter

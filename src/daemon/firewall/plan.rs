@@ -28,7 +28,7 @@ impl Firewall<'_> {
         let tracks = self.in_force.is_some()
             || self.wanted != PerFamily::default()
             || netfilter::count().is_some_and(|count| count > 0);
-        let is_needed = is_needed(config) || !routes.delegated().list.is_empty();
+        let is_needed = is_needed(config, !routes.delegated().list.is_empty());
         for family in Family::ALL {
             let is_useful = asked || tracks && sysctl::forwards(family);
             let wanted = is_needed && is_useful && config.manages(family);
@@ -135,10 +135,13 @@ impl Firewall<'_> {
     }
 }
 
-/// Whether a configuration has a use for the table, apart from delegated prefixes.
-fn is_needed(config: &Config) -> bool {
+/// Whether a configuration has a use for the table; and whether prefixes are delegated.
+fn is_needed(config: &Config, has_prefixes: bool) -> bool {
     let mut providers = config.enabled();
-    config.globals.answers || providers.any(|provider| marks(provider) || provider.masquerade)
+    let translates = has_prefixes && config.globals.ipv6_foreign == ForeignIpv6::Masquerade;
+    translates
+        || config.globals.answers
+        || providers.any(|provider| marks(provider) || provider.masquerade)
 }
 
 /// Whether a provider's connections are marked as its own.

@@ -176,9 +176,9 @@ impl Transfer {
     pub fn goes_on(&self, timeout: Duration) -> bool {
         let before = self.pieces();
         wait_until(timeout, || {
-            self.ended().is_some() || self.pieces() > before + 5
+            self.ended().is_some() || self.pieces() > before + 50
         });
-        self.ended().is_none() && self.pieces() > before + 5
+        self.ended().is_none() && self.pieces() > before + 50
     }
 
     /// How it ended, if it has.
