@@ -118,7 +118,7 @@ class Package(PackageTest):
         expected = {
             "Package": "failover",
             "Version": f"{VERSION}-r1",
-            "Depends": "libc, kmod-nf-conntrack-netlink, kmod-nft-nat",
+            "Depends": "libc, kmod-nf-conntrack-netlink, kmod-nft-fib, kmod-nft-nat",
             "Source": "feeds/failover/failover",
             "License": "MIT OR Apache-2.0",
             "Section": "net",
