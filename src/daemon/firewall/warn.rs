@@ -3,6 +3,7 @@
 use super::Firewall;
 use crate::daemon::warnings::Warnings;
 use crate::linux::process::nft::Failure;
+use crate::linux::sysctl;
 use crate::types::Family;
 
 const WITHOUT: &str =
@@ -16,10 +17,14 @@ impl Firewall<'_> {
     /// Warns of what keeps connections from being kept or handed over.
     pub(in crate::daemon) fn warn(&self, warnings: &mut Warnings) {
         let cure = format_args!("{INSTALL}");
-        let without = match self.plan.members.iter().any(|member| member.masquerade) {
-            true => UNTRANSLATED,
-            false => WITHOUT,
-        };
+        let masquerades = self.plan.members.iter().any(|member| member.masquerade);
+        let without = if masquerades { UNTRANSLATED } else { WITHOUT };
+        if masquerades && !sysctl::forwards(Family::V4) {
+            let what =
+                format_args!("masquerade is without effect: this machine does not forward IPv4");
+            let cure = format_args!("`sysctl -w net.ipv4.ip_forward=1`, and in /etc/sysctl.d/");
+            warnings.add("no-forwarding", None, what, cure);
+        }
         match &self.failure {
             None => {}
             Some(Failure::Missing) => {
