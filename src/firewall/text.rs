@@ -179,7 +179,7 @@ impl<'a> Text<'a> {
         );
         self.when(
             self.follows_up(),
-            "set left { typeof iifname; flags timeout; }\n",
+            "set left { typeof iifname; flags timeout; }\nset leaving { typeof iifname; flags timeout; }\n",
         );
         if self.answers {
             self.devices(Devices::Arrives);
@@ -194,7 +194,8 @@ impl<'a> Text<'a> {
         // What a server still sends by the former provider is no inbound connection.
         self.when(
             self.follows_up(),
-            "tcp flags & (fin | syn | rst | ack) != syn iifname @left ct mark set ct mark & $n | $b accept\n",
+            "tcp flags & (fin | syn | rst | ack) != syn iifname @left ct mark set ct mark & $n | $b accept\n\
+             meta nfproto ipv6 meta l4proto udp iifname @leaving drop\n",
         );
         if self.answers {
             self.when(self.plan.ipsec, "meta ipsec exists accept\n");

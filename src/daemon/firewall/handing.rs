@@ -15,6 +15,8 @@ use crate::types::{
 
 /// How long packets of unknown TCP connections that leave by another provider are reset.
 const RESET: Duration = Duration::from_secs(60);
+/// How long datagrams may still arrive that were sent before the other end saw a packet by another provider.
+const IN_FLIGHT: Duration = Duration::from_secs(2);
 
 impl Firewall<'_> {
     /// There is a table of a former run: the connections of any provider may have its marks.
@@ -120,6 +122,7 @@ impl Firewall<'_> {
         let (mark, bits) = (mask.outbound(from), mask.bits());
         if !only_translated && let Some(former) = routes.uplink(PathId { slot: from, family }) {
             let _ = self.netfilter.add_left(&former.device, RESET);
+            let _ = self.netfilter.add_leaving(&former.device, IN_FLIGHT);
         }
         let deleted = self
             .netfilter

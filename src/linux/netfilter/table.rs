@@ -43,6 +43,8 @@ pub(super) const TABLE: &[u8] = b"failover\0";
 const MOVED: &[u8] = b"moved\0";
 /// Those by which they came before.
 const LEFT: &[u8] = b"left\0";
+/// The same, for as long as datagrams that were sent before may still arrive by them.
+const LEAVING: &[u8] = b"leaving\0";
 
 impl Netfilter {
     /// Adds a device to the set `moved` for this long. If it is there already, its time begins anew.
@@ -59,6 +61,14 @@ impl Netfilter {
     /// See [`Netfilter::add_moved`].
     pub fn add_left(&mut self, device: &str, timeout: Duration) -> Result<(), Fault> {
         self.add_device(LEFT, device, timeout)
+    }
+
+    /// The same for the set `leaving`.
+    ///
+    /// # Errors
+    /// See [`Netfilter::add_moved`].
+    pub fn add_leaving(&mut self, device: &str, timeout: Duration) -> Result<(), Fault> {
+        self.add_device(LEAVING, device, timeout)
     }
 
     fn add_device(&mut self, set: &[u8], device: &str, timeout: Duration) -> Result<(), Fault> {
