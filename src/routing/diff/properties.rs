@@ -352,8 +352,9 @@ fn look_around([before, now, after]: [&Kernel; 3], scene: &Scene, change: &Chang
         if ends.iter().all(answered) && (i == 0 || !refusing) {
             assert!(answered(&answer(now)), "{packet:?} after {change:?}");
         }
-        // What is marked goes its old or its new way, or that of all other traffic.
-        if ends.iter().all(answered) && !refusing && packet.mark != 0 {
+        // What has the mark of its connection goes its old or its new way, or that of all other traffic. (What has a provider's
+        // own mark may go that provider's way for a moment, if its route is put back before its rule goes.)
+        if ends.iter().all(answered) && !refusing && packet.mark > 0xff {
             let here = answer(now);
             let ways = [&ends[..], &unmarked].concat();
             assert!(
