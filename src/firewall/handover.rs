@@ -59,6 +59,7 @@ pub struct Handover {
 
 impl Handovers {
     /// Of no providers.
+    #[allow(clippy::new_without_default)] // a default would be made on the stack
     pub const fn new() -> Handovers {
         Handovers {
             live: 0,

@@ -2,10 +2,11 @@
 //!
 //! | chain | hook | job |
 //! |---|---|---|
-//! | `prerouting` | filter, mangle + 5 | a packet of a connection that has our mark: to `out_N` or `in_N`; all others: to `fresh` |
-//! | `out_N` | | what goes the way that the connection began gets the mark OUT, unless it has a mark of others |
+//! | `prerouting` | filter, mangle + 5 | what goes the way that its connection began: to `out_N` or `fresh`; connections that are inbound: to `in_N` |
+//! | `out_N` | | the packet gets the mark OUT, unless it has a mark of others |
 //! | `in_N` | | what answers an inbound connection gets the mark IN, beside marks of others |
 //! | `fresh` | | new: `came_N` if it arrived by an uplink; a segment in mid-stream is reset if it would leave by a device in `moved` |
+//! | `inbound` | | to `in_N`; answers to what came in mid-stream by a device in `left` are reset, as in `fresh` |
 //! | `came_N` | | the connection is inbound, by this provider |
 //! | `output` | route, mangle + 5 | what the router itself answers: to `in_N` |
 //! | `srcnat` | nat, srcnat - 5 | the first packet of a connection: `went_N`, `nat_N` |
@@ -13,7 +14,8 @@
 //! | `nat_N` | | what is masqueraded when it leaves by this provider |
 //!
 //! N is the slot, counted from 1. Chains of the type `nat` see only the first packet of a connection. So a packet that is
-//! forwarded passes one chain, with five or ten expressions. `docs/kernel-objects.md` shows the table.
+//! forwarded passes one chain: five expressions on its way in, twelve on its way out. `docs/kernel-objects.md` shows the
+//! table. Sets and maps are of `typeof`: nft 1.0.6 crashes when it lists those of `type` that a newer one has made.
 
 use core::fmt::{self, Write};
 
@@ -152,18 +154,32 @@ impl<'a> Text<'a> {
         );
         for member in &self.plan.members {
             self.slot = member.slot;
-            self.when(self.answers(member), "$i : goto in_$N, ");
             self.when(member.records && member.restores, "$o : goto out_$N, ");
         }
-        self.say(
-            "} }\nchain prerouting { type filter hook prerouting priority mangle + 5; ct mark & $m vmap @saved; }\n",
-        );
+        self.say("} }\nchain prerouting { type filter hook prerouting priority mangle + 5;\n");
+        // Strict uplinks need marks in both directions.
+        self.when(!self.strict, "ct direction original ");
+        self.say("ct mark & $m vmap @saved\n");
+        self.when(self.answers, "ct mark & $b != 0 goto inbound\n");
+        self.say("}\n");
+        if self.answers {
+            self.say("chain inbound {\nct mark & $m vmap @answers\n");
+            self.when(
+                self.records,
+                "ct mark & $m == $b ct direction reply fib daddr . mark oifname @moved reject with tcp reset\n",
+            );
+            self.say("}\n");
+        }
     }
 
     fn fresh(&mut self) {
         self.when(
             self.records,
             "set moved { typeof fib daddr . mark oifname; flags timeout; }\n",
+        );
+        self.when(
+            self.follows_up(),
+            "set left { typeof iifname; flags timeout; }\n",
         );
         if self.answers {
             self.devices(Devices::Arrives);
@@ -175,6 +191,11 @@ impl<'a> Text<'a> {
             "meta mark & $m != 0 meta mark set meta mark & $n\n",
         );
         self.say("ct state != new accept\n");
+        // What a server still sends by the former provider is no inbound connection.
+        self.when(
+            self.follows_up(),
+            "tcp flags & (fin | syn | rst | ack) != syn iifname @left ct mark set ct mark & $n | $b accept\n",
+        );
         if self.answers {
             self.when(self.plan.ipsec, "meta ipsec exists accept\n");
             self.say("meta nfproto . iifname vmap @arrives\n");
@@ -244,7 +265,8 @@ impl<'a> Text<'a> {
         }
         if member.records && member.restores {
             self.say("chain out_$N {\n");
-            self.when(!member.strict, "ct direction original ");
+            let others = self.strict && !member.strict;
+            self.when(others, "ct direction original ");
             self.say("meta mark & $n == 0 meta mark set $o\n}\n");
         }
         if member.records {
@@ -325,6 +347,11 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Whether what a server still sends to connections that were handed over could be taken for inbound.
+    fn follows_up(&self) -> bool {
+        self.answers && self.records
+    }
+
     fn answers(&self, member: &Member) -> bool {
         self.plan.answers && member.answers
     }
@@ -346,7 +373,7 @@ impl<'a> Text<'a> {
     }
 
     /// Writes a text in which stand: `$N` for the slot, counted from 1; `$i` and `$o` for its marks IN and OUT; `$m` for
-    /// our bits, `$n` for those of others; `$v` and `$k` for the value and the mask of the mark that is written of.
+    /// our bits, `$n` for those of others, `$b` for the one that says inbound; `$v` and `$k` for the value and the mask of the mark that is written of.
     fn say(&mut self, text: &str) {
         let mut parts = text.split('$');
         self.raw(parts.next().unwrap_or_default());
@@ -358,6 +385,7 @@ impl<'a> Text<'a> {
                 "o" => marks.outbound(self.slot),
                 "m" => marks.bits(),
                 "n" => marks.others(),
+                "b" => marks.inbound(self.slot) & !marks.outbound(self.slot),
                 "v" => self.mark.value,
                 "k" => self.mark.mask,
                 _ => u32::from(self.slot.0) + 1,

@@ -50,7 +50,7 @@ options! {
         "preempt": &[Word("yes"), Word("no"), Span("0s", "24h")], Is("yes"),
             "when a better provider recovers: return to it at once (`yes`), never (`no`), or once it has been online for a duration";
         "on_stop": &[Word("restore"), Word("keep")], Is("restore"),
-            "what a clean stop leaves: `restore` removes our routes and rules, `keep` leaves them";
+            "what a clean stop leaves: `restore` removes our routes, rules and firewall table, `keep` leaves them";
         "answers": BOOLEAN, Is("1"), "inbound connections are answered by the provider they came by";
         "ipv6_foreign": &[Word("masquerade"), Word("off")], Is("masquerade"),
             "what happens to packets of the LAN that leave by a provider, but have an IPv6 address from another one's prefix: `masquerade`, or `off`: nothing";

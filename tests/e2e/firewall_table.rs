@@ -6,7 +6,7 @@ use super::hooks::{RECORDER, calls, wait_for_transitions, with_hooks};
 use super::lab::rights::in_lab;
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
 use super::query::{Outcome, other_target, query};
-use super::{SOON, leads_in};
+use super::{SOON, leads_in, netifd};
 
 /// The table, as `nft` lists it, with its handle; empty: there is none.
 fn table(lab: &Lab) -> String {
@@ -337,11 +337,11 @@ fn a_pin_a_disabled_provider_and_one_taken_out_are_handed_over() {
     });
 }
 
-#[test]
-fn a_provider_that_follows_is_handed_over_at_the_return_of_a_better_one() {
+/// At the return of a better provider, and none of what it has is kept any more.
+fn handed_over_at_a_return(connections: &str) {
     in_lab(|| {
         let lab = tracking();
-        let settings = Settings::fast(&lab).provider("isp2", "connections", "follow");
+        let settings = Settings::fast(&lab).provider("isp2", "connections", connections);
         let daemon = with_connections(&lab, &settings);
         lab.upstream_dies(1);
         wait_for_hand_over(&daemon, "isp1", "isp2");
@@ -355,6 +355,16 @@ fn a_provider_that_follows_is_handed_over_at_the_return_of_a_better_one() {
         );
         assert_eq!(handed_over(&daemon).len(), 2, "{}", daemon.log());
     });
+}
+
+#[test]
+fn a_provider_that_follows_is_handed_over_at_a_return() {
+    handed_over_at_a_return("follow");
+}
+
+#[test]
+fn one_whose_connections_stay_for_a_time_is_handed_over_afterwards() {
+    handed_over_at_a_return("1s");
 }
 
 /// A restart hands nothing over, except for what has died meanwhile.
@@ -373,5 +383,35 @@ fn what_dies_while_no_daemon_runs_is_handed_over_by_the_next() {
         lab.pull_cable(1);
         daemon.launch();
         wait_for_hand_over(&daemon, "isp1", "isp2");
+    });
+}
+
+/// Until netifd has told the devices, the plan is not known: the table of the former run stays.
+#[test]
+fn it_is_adopted_where_netifd_tells_the_devices() {
+    in_lab(|| {
+        let lab = tracking();
+        let settings = netifd::settings(&lab).global("connections", "stay");
+        let mut daemon = netifd::prepared(&lab, &settings);
+        netifd::all_is_up(&lab, &daemon);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        let devices = || table(&lab).contains("eth1") && table(&lab).contains("eth2");
+        assert!(wait_until(SOON, devices), "{}", daemon.log());
+        let first = head(&lab);
+        daemon.kill9();
+        daemon.launch();
+        daemon.wait_for_all("online");
+        daemon.status();
+        assert_eq!(head(&lab), first, "{}", daemon.log());
+
+        // While an interface is down, its device is kept in the table: it comes back by its name.
+        netifd::set_interface(&daemon, "wanb", &netifd::down("eth2"));
+        daemon.must(&["refresh", "wanb"]);
+        daemon.wait_for("isp2", "ipv4", "waiting");
+        netifd::all_is_up(&lab, &daemon);
+        daemon.must(&["refresh", "wanb"]);
+        daemon.wait_for_all("online");
+        assert_eq!(head(&lab), first, "{}", daemon.log());
     });
 }

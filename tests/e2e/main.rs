@@ -42,6 +42,7 @@
 //! | [`netifd`] | OpenWrt's logical interfaces instead of devices |
 //! | [`netifd_death`] | the same, killed and started again |
 //! | [`netifd_prefix`] | the same, with a delegated prefix only |
+//! | [`newcomer`] | the first configuration on plain Linux: what it is told when something is missing |
 //! | [`foreign_files`] | wrong files in place of configuration and pin; the format of the status |
 //! | [`cut_off`] | answers that arrive and are dropped on this machine |
 //! | [`flux`] | two providers on one link |
@@ -85,6 +86,7 @@ pub mod neighbours;
 pub mod netifd;
 pub mod netifd_death;
 pub mod netifd_prefix;
+pub mod newcomer;
 pub mod on_link;
 pub mod outage;
 pub mod overflow;

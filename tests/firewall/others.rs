@@ -232,6 +232,21 @@ fn what_arrives_has_no_mark() {
     }
 }
 
+#[test]
+fn beside_a_strict_uplink_what_arrives_by_another_has_no_mark() {
+    let world = World::new();
+    let mut plan = two();
+    plan.members[1].strict = true;
+    world.load(&plan, &Delegated::new());
+    mangle(&world, "", "iifname wan1 oifname lan0 meta mark != 0 drop");
+    for family in Family::ALL {
+        for mut talk in world.both(Place::Client, target(family)) {
+            assert_eq!(talk.by(), Some('1'));
+            assert_eq!(talk.by(), Some('1'));
+        }
+    }
+}
+
 /// From one provider to a host of the other.
 #[test]
 fn what_came_by_one_provider_belongs_to_it_wherever_it_leaves() {

@@ -143,17 +143,21 @@ impl Flow {
     }
 
     /// The time between two moments, in so many cells: for each, the provider that carried most answers; none if most
-    /// datagrams were lost, or none was sent.
+    /// datagrams were lost. Where a busy machine has sent none, it is as in the cell before.
     pub fn timeline(&self, from: Moment, to: Moment, cells: usize) -> Vec<Option<u8>> {
         let datagrams = self.datagrams(from);
         let width = to.saturating_sub(from) / u32::try_from(cells.max(1)).unwrap_or(u32::MAX);
+        let mut before = None;
         let cell = |number: usize| {
             let start = from + width * u32::try_from(number).unwrap_or(u32::MAX);
             let within = |d: &&Datagram| d.sent >= start && d.sent < start + width;
             let of_cell: Vec<&Datagram> = datagrams.iter().filter(within).collect();
             let mut by: Vec<u8> = of_cell.iter().filter_map(|d| Some(d.answer?.1)).collect();
             by.sort_unstable();
-            (by.len() * 2 > of_cell.len()).then(|| by[by.len() / 2])
+            if !of_cell.is_empty() {
+                before = (by.len() * 2 > of_cell.len()).then(|| by[by.len() / 2]);
+            }
+            before
         };
         (0..cells).map(cell).collect()
     }

@@ -81,12 +81,13 @@ class Start(InitTest):
             self.assertEqual(done.returncode, 78, command)
             self.assertNotIn("goes on", done.stderr)
 
-    def test_restart_stops_and_starts(self) -> None:
+    def test_restart_kills_and_starts_so_that_routes_and_marks_stay(self) -> None:
         done = self.service("restart")
         self.assertEqual(done.returncode, 0)
         calls = self.calls()
-        self.assertEqual(calls[1], "procd_kill")
-        self.assertEqual(calls[3:], [*INSTANCE, *TRIGGERS])
+        self.assertEqual(calls[1], 'ubus [call] [service] [signal] [{ "name": "failover", "signal": 9 }]')
+        self.assertEqual(calls[2], "procd_kill")
+        self.assertEqual(calls[4:], [*INSTANCE, *TRIGGERS])
 
 
 class Launch(InitTest):

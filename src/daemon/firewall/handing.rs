@@ -118,6 +118,9 @@ impl Firewall<'_> {
         let has_prefix_rules = is_usable && !is_metered;
         let only_translated = family == Family::V4 || has_prefix_rules;
         let (mark, bits) = (mask.outbound(from), mask.bits());
+        if !only_translated && let Some(former) = routes.uplink(PathId { slot: from, family }) {
+            let _ = self.netfilter.add_left(&former.device, RESET);
+        }
         let deleted = self
             .netfilter
             .delete_by_mark(family, mark, bits, only_translated);

@@ -3,10 +3,13 @@
 use super::Firewall;
 use crate::daemon::warnings::Warnings;
 use crate::linux::process::nft::Failure;
+use crate::linux::sysctl;
 use crate::types::Family;
 
 const WITHOUT: &str =
     "connections do not stay with their provider, and inbound ones are not answered by theirs";
+const UNTRANSLATED: &str = "nothing is masqueraded, connections do not stay with their provider, and inbound ones are not \
+     answered by theirs";
 const INSTALL: &str =
     "install nftables (OpenWrt: the packages nftables and kmod-nft-nat), then `failover reload`";
 
@@ -14,18 +17,26 @@ impl Firewall<'_> {
     /// Warns of what keeps connections from being kept or handed over.
     pub(in crate::daemon) fn warn(&self, warnings: &mut Warnings) {
         let cure = format_args!("{INSTALL}");
+        let masquerades = self.plan.members.iter().any(|member| member.masquerade);
+        let without = if masquerades { UNTRANSLATED } else { WITHOUT };
+        if masquerades && !sysctl::forwards(Family::V4) {
+            let what =
+                format_args!("masquerade is without effect: this machine does not forward IPv4");
+            let cure = format_args!("`sysctl -w net.ipv4.ip_forward=1`, and in /etc/sysctl.d/");
+            warnings.add("no-forwarding", None, what, cure);
+        }
         match &self.failure {
             None => {}
             Some(Failure::Missing) => {
-                let what = format_args!("{WITHOUT}: there is no program `nft`");
+                let what = format_args!("{without}: there is no program `nft`");
                 warnings.add("no-nft", None, what, cure);
             }
             Some(Failure::Refused(why)) => {
-                let what = format_args!("{WITHOUT}: `nft` cannot load table inet failover: {why}");
+                let what = format_args!("{without}: `nft` cannot load table inet failover: {why}");
                 warnings.add("no-nft", None, what, cure);
             }
             Some(_) => {
-                let what = format_args!("{WITHOUT}: `nft` cannot be run, or takes too long");
+                let what = format_args!("{without}: `nft` cannot be run, or takes too long");
                 warnings.add("no-nft", None, what, cure);
             }
         }

@@ -39,7 +39,10 @@ const NAME: usize = 16;
 
 /// The table's name, as the kernel has it.
 pub(super) const TABLE: &[u8] = b"failover\0";
-const SET: &[u8] = b"moved\0";
+/// The devices by which connections that were handed over go on.
+const MOVED: &[u8] = b"moved\0";
+/// Those by which they came before.
+const LEFT: &[u8] = b"left\0";
 
 impl Netfilter {
     /// Adds a device to the set `moved` for this long. If it is there already, its time begins anew.
@@ -47,7 +50,19 @@ impl Netfilter {
     /// # Errors
     /// There is no such table or set (ENOENT), [`Fault::NotSupported`], or another error of the kernel's.
     pub fn add_moved(&mut self, device: &str, timeout: Duration) -> Result<(), Fault> {
-        let element = element(device, timeout).ok_or(Fault::InvalidArgument)?;
+        self.add_device(MOVED, device, timeout)
+    }
+
+    /// The same for the set `left`.
+    ///
+    /// # Errors
+    /// See [`Netfilter::add_moved`].
+    pub fn add_left(&mut self, device: &str, timeout: Duration) -> Result<(), Fault> {
+        self.add_device(LEFT, device, timeout)
+    }
+
+    fn add_device(&mut self, set: &[u8], device: &str, timeout: Duration) -> Result<(), Fault> {
+        let element = element(set, device, timeout).ok_or(Fault::InvalidArgument)?;
         // Added, deleted and added again, in one transaction: only new kernels (6.12) renew the timeout of an element that
         // is there, and older ones refuse to delete one that is not.
         let kinds = [NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM, NFT_MSG_NEWSETELEM];
@@ -114,7 +129,7 @@ fn table_name() -> Attributes {
 }
 
 /// The attributes of an element of the set `moved`. None: the name is too long.
-fn element(device: &str, timeout: Duration) -> Option<Attributes> {
+fn element(set: &[u8], device: &str, timeout: Duration) -> Option<Attributes> {
     let mut name = [0; NAME];
     // The last byte stays 0.
     name[..NAME - 1]
@@ -132,7 +147,7 @@ fn element(device: &str, timeout: Duration) -> Option<Attributes> {
     let mut list = Attributes::new();
     nest(&mut list, NFTA_LIST_ELEM, &element)?;
     let mut attributes = table_name();
-    copy(&mut attributes, NFTA_SET_ELEM_LIST_SET, SET)?;
+    copy(&mut attributes, NFTA_SET_ELEM_LIST_SET, set)?;
     nest(&mut attributes, NFTA_SET_ELEM_LIST_ELEMENTS, &list)?;
     Some(attributes)
 }

@@ -20,6 +20,24 @@ fn has_table(stage: &Stage<'_>) -> bool {
 /// With a table that is asked for.
 pub(super) const ROWS: &[Row] = &[
     Row {
+        name: "no-forwarding",
+        of: Of::Daemon,
+        what: "masquerade is without effect: this machine does not forward IPv4",
+        change: "`sysctl -w net.ipv4.ip_forward=1`, and in /etc/sysctl.d/",
+        make: |stage| {
+            stage.lab.router.sysctl("ipv4/ip_forward", 0);
+            let settings = stage.settings.clone();
+            stage.reload(&settings.provider("isp1", "masquerade", "1"));
+            Vec::new()
+        },
+        cure: Cure::Done(|stage| {
+            stage.lab.router.sysctl("ipv4/ip_forward", 1);
+            let warnings = || stage.daemon.status()["warnings"].to_string();
+            assert!(wait_until(SOON, || !warnings().contains("no-forwarding")));
+            stage.restore();
+        }),
+    },
+    Row {
         name: "no-nft",
         of: Of::Daemon,
         what: "connections do not stay with their provider, and inbound ones are not answered by theirs: `nft` cannot load \
