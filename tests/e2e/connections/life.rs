@@ -77,6 +77,29 @@ fn a_death_in_the_absence_is_made_up_for() {
     });
 }
 
+/// Killed between the new route and the end of the hand-over, or right after it.
+#[test]
+fn a_hand_over_that_was_cut_off_is_made_up_for() {
+    in_lab(|| {
+        let (lab, _services) = household(Nat::Snat);
+        let mut daemon = begin(&lab, &staying(&lab));
+        for _ in 0..3 {
+            let mut sessions = Family::ALL.map(|f| Session::open(&lab.lan, target(f)).unwrap());
+            lab.pull_cable(1);
+            assert!(crate::leads_in(&lab, 2, Family::V4), "{}", daemon.log());
+            daemon.kill9();
+            daemon.launch();
+            assert!(leads(&lab, 2), "{}", daemon.log());
+            for session in &mut sessions {
+                let _ = session.say_within(Duration::from_millis(500));
+                assert_eq!(session.say(), Err(End::Reset), "{}", daemon.log());
+            }
+            lab.plug_cable(1);
+            assert!(leads(&lab, 1), "{}", daemon.log());
+        }
+    });
+}
+
 #[test]
 fn a_clean_stop_removes_the_table() {
     in_lab(|| {

@@ -36,7 +36,7 @@ impl Street<'_> {
         let number = 1 + usize::try_from(random.below(2)).unwrap();
         let other = 3 - number;
         let name = format!("isp{number}");
-        match random.below(6) {
+        match random.below(7) {
             0 if !self.dead[other - 1] && !self.dead[number - 1] => {
                 self.dead[number - 1] = true;
                 self.lab.upstream_dies(number);
@@ -67,6 +67,11 @@ impl Street<'_> {
                 "SIGKILL".to_owned()
             }
             4 => {
+                assert!(self.daemon.terminate().success());
+                self.daemon.launch();
+                "stop and start".to_owned()
+            }
+            5 => {
                 self.daemon.must(&["reload"]);
                 "reload".to_owned()
             }
@@ -122,7 +127,7 @@ fn no_connection_of_a_healthy_line_is_touched() {
             at_home(&lab),
             Services::start(&lab.router, &LAN_ROUTER, ROUTER),
         );
-        let daemon = begin(&lab, &staying(&lab));
+        let daemon = begin(&lab, &staying(&lab).global("on_stop", "keep"));
         let others = LAN_ROUTER.map(|own| Session::open(&lab.lan, own).unwrap());
         let mut street = Street {
             lab: &lab,
@@ -133,7 +138,7 @@ fn no_connection_of_a_healthy_line_is_touched() {
             others: others.into(),
         };
         let mut random = Random(0x5eed_c0de);
-        for number in 0..24 {
+        for number in 0..40 {
             let event = street.event(&mut random);
             println!("{number}: {event}");
             street.check(&event);

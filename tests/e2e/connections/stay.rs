@@ -52,6 +52,27 @@ fn nothing_breaks_at_a_return_without_nat() {
     nothing_breaks_at_a_return(Nat::Off);
 }
 
+#[test]
+fn nothing_breaks_while_a_better_line_flaps() {
+    in_lab(|| {
+        let (lab, _services) = household(Nat::Snat);
+        let daemon = begin(&lab, &staying(&lab));
+        first_dies(&lab, &daemon);
+        let mut all = Family::ALL.map(|family| Traffic::start(&lab, family, 2));
+        lab.upstream_returns(1);
+        for _ in 0..4 {
+            lab.plug_cable(1);
+            assert!(leads(&lab, 1), "{}", daemon.log());
+            lab.pull_cable(1);
+            assert!(leads(&lab, 2), "{}", daemon.log());
+        }
+        for traffic in &mut all {
+            traffic.goes_on_by(2, &daemon);
+            assert!(traffic.call.went_only_by(2, Duration::ZERO));
+        }
+    });
+}
+
 /// Connections stay by the second provider for this long, once the first leads again; then they move. What has an address of
 /// the second provider's prefix moves with them only if `metered`: otherwise it leaves by that provider, whatever leads.
 fn stayed(settings: impl FnOnce(Settings) -> Settings, at_least: Duration, metered: bool) {
