@@ -198,6 +198,14 @@ pub type FilePath = String<FILE_PATH_MAX>;
 )]
 pub struct Slot(pub u8);
 
+impl Slot {
+    /// The set of this one, bit by bit.
+    #[inline(never)] // on MIPS, a shift of 64 bits takes a dozen instructions
+    pub fn bit(self) -> u64 {
+        1_u64.checked_shl(self.0.into()).unwrap_or(0)
+    }
+}
+
 /// One provider in one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathId {

@@ -92,7 +92,7 @@ impl Delegated {
         let room = self.list.capacity() - (self.list.len() - count);
         found.is_crowded |= found.list.len() > room;
         found.list.truncate(room);
-        let bit = 1 << slot.0;
+        let bit = slot.bit();
         let was_crowded = self.crowded & bit != 0;
         if was_crowded == found.is_crowded && self.of(slot).eq(found.list.iter().copied()) {
             return false;
