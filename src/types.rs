@@ -206,6 +206,14 @@ impl Slot {
     }
 }
 
+/// The prefixes of one provider, of a list in which all of a provider stand together.
+#[inline(never)]
+pub fn prefixes_of(list: &[(Slot, Prefix)], slot: Slot) -> &[(Slot, Prefix)] {
+    let mut each = list.chunk_by(|(one, _), (next, _)| one == next);
+    let own = each.find(|own| own.first().is_some_and(|(of, _)| *of == slot));
+    own.unwrap_or_default()
+}
+
 /// One provider in one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathId {

@@ -70,8 +70,8 @@ impl Write for Fnv {
 /// Eight hexadecimal digits.
 fn hex(out: &mut dyn Write, value: u32) -> fmt::Result {
     for shift in (0..8).rev() {
-        let digit = (value >> (4 * shift)) & 0xf;
-        out.write_char(char::from_digit(digit, 16).unwrap_or('0'))?;
+        let digit = (value >> (4 * shift)) as usize & 0xf;
+        out.write_str("0123456789abcdef".get(digit..=digit).unwrap_or_default())?;
     }
     Ok(())
 }
@@ -339,6 +339,7 @@ impl<'a> Text<'a> {
         self.plan.foreign && list.any(|(slot, _)| *slot != member.slot)
     }
 
+    #[inline(never)] // small, but called in many places
     fn when(&mut self, so: bool, text: &str) {
         if so {
             self.say(text);
@@ -386,7 +387,8 @@ impl<'a> Text<'a> {
 /// Whether `nft` takes a device's name literally in quotation marks. One that it does not is left out: such devices are
 /// not worth a failure of the whole table.
 fn nameable(device: &str) -> bool {
-    !device.is_empty() && !device.contains(['"', '*', '\\'])
+    let is_plain = |byte| !matches!(byte, b'"' | b'*' | b'\\');
+    !device.is_empty() && device.bytes().all(is_plain)
 }
 
 #[cfg(test)]
