@@ -70,8 +70,8 @@ impl Write for Fnv {
 /// Eight hexadecimal digits.
 fn hex(out: &mut dyn Write, value: u32) -> fmt::Result {
     for shift in (0..8).rev() {
-        let digit = (value >> (4 * shift)) as usize & 0xf;
-        out.write_str("0123456789abcdef".get(digit..=digit).unwrap_or_default())?;
+        let digit = (value >> (4 * shift)) & 0xf;
+        out.write_char(char::from_digit(digit, 16).unwrap_or('0'))?;
     }
     Ok(())
 }
