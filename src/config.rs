@@ -44,6 +44,7 @@ use crate::limits::{
 };
 use crate::types::{
     Duration, Family, FilePath, GivenDevice, Mark, MarkMask, Metric, Name, PerFamily, Prefix, Slot,
+    prefixes_of,
 };
 
 /// The configuration files that client and daemon look for, in this order, if none is named.
@@ -61,7 +62,7 @@ pub struct Config {
     pub providers: Vec<Provider, PROVIDERS_MAX>,
     /// `config check`, in the file's order.
     pub checks: Vec<Check, CHECKS_MAX>,
-    /// The `prefix`es of all providers, each with its provider. Here, because few providers have one.
+    /// The `prefix`es of all providers, each with its provider; all of one stand together. Here, because few providers have one.
     pub prefixes: Vec<(Slot, Prefix), DELEGATED_MAX>,
 }
 
@@ -393,13 +394,8 @@ impl Config {
     }
 
     /// A provider's delegated prefixes that are configured.
-    pub fn prefixes_of<'c>(
-        &'c self,
-        provider: &Provider,
-    ) -> impl Iterator<Item = Prefix> + use<'c> {
-        let slot = provider.slot;
-        let own = self.prefixes.iter().filter(move |(of, _)| *of == slot);
-        own.map(|(_, prefix)| *prefix)
+    pub fn prefixes_of(&self, provider: &Provider) -> &[(Slot, Prefix)] {
+        prefixes_of(&self.prefixes, provider.slot)
     }
 
     /// Not inlined: where the list ends is a multiplication by a constant, which takes ten instructions on MIPS.

@@ -195,7 +195,7 @@ impl Engine {
 
     /// Whether the user disabled this provider.
     pub fn is_disabled(&self, slot: Slot) -> bool {
-        self.disabled & bit(slot) != 0
+        self.disabled & slot.bit() != 0
     }
 
     /// Changes of the leading provider since the start, in both families.
@@ -332,7 +332,7 @@ impl Engine {
         if !known || self.is_disabled(slot) == disabled {
             return;
         }
-        self.disabled ^= bit(slot);
+        self.disabled ^= slot.bit();
         let (kind, cause) = match disabled {
             true => (Kind::Disabled, Cause::DisabledByHand),
             false => (Kind::Enabled, Cause::EnabledByHand),
@@ -396,8 +396,4 @@ impl Default for Engine {
     fn default() -> Engine {
         Engine::new()
     }
-}
-
-fn bit(slot: Slot) -> u64 {
-    1_u64.checked_shl(u32::from(slot.0)).unwrap_or(0)
 }

@@ -198,6 +198,22 @@ pub type FilePath = String<FILE_PATH_MAX>;
 )]
 pub struct Slot(pub u8);
 
+impl Slot {
+    /// The set of this one, bit by bit.
+    #[inline(never)] // on MIPS, a shift of 64 bits takes a dozen instructions
+    pub fn bit(self) -> u64 {
+        1_u64.checked_shl(self.0.into()).unwrap_or(0)
+    }
+}
+
+/// The prefixes of one provider, of a list in which all of a provider stand together.
+#[inline(never)]
+pub fn prefixes_of(list: &[(Slot, Prefix)], slot: Slot) -> &[(Slot, Prefix)] {
+    let mut each = list.chunk_by(|(one, _), (next, _)| one == next);
+    let own = each.find(|own| own.first().is_some_and(|(of, _)| *of == slot));
+    own.unwrap_or_default()
+}
+
 /// One provider in one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathId {

@@ -52,6 +52,7 @@ impl Page<'_> {
         wrap(&mut self.out, first, &said);
     }
 
+    #[inline(never)] // called in many places
     fn ago(&self, ms: u64) -> At {
         At {
             wall_clock_ms: self.now_ms.saturating_sub(ms),

@@ -7,7 +7,7 @@ use super::load::Loading;
 use super::{Check, Config, Connections, Globals, Provider, RtTable};
 use crate::limits::{COMMANDS_MAX, SESSIONS_MAX};
 use crate::option::problem::Report;
-use crate::types::{Family, Metric, Prefix, TABLE_MAIN};
+use crate::types::{Family, Metric, Prefix, Slot, TABLE_MAIN};
 use crate::uci::{Section, Word};
 
 /// The metric of an IPv6 route that is added without one.
@@ -118,12 +118,12 @@ impl Loading<'_, '_> {
                 continue;
             }
             for provider in config.enabled() {
-                let prefix = config.prefixes_of(provider).next();
+                let prefix = config.prefixes_of(provider).first();
                 let prefix = prefix.filter(|_| family == Family::V6);
                 let named = [
                     ("gateway", provider.gateway[family]),
                     ("address", provider.address[family]),
-                    ("prefix", prefix.map(|prefix| prefix.address().into())),
+                    ("prefix", prefix.map(|(_, prefix)| prefix.address().into())),
                 ];
                 let Some((option, Some(value))) = named.iter().find(|(_, value)| value.is_some())
                 else {
@@ -304,11 +304,11 @@ impl Pair<'_, '_, '_> {
     }
 
     fn compare_prefixes(&mut self, config: &Config) {
-        for one in config.prefixes_of(self.read) {
-            let both = |two: Prefix| {
+        for (_, one) in config.prefixes_of(self.read) {
+            let both = |(_, two): &(Slot, Prefix)| {
                 one.contains_addr(&two.address()) || two.contains_addr(&one.address())
             };
-            if config.prefixes_of(self.other).any(both) {
+            if config.prefixes_of(self.other).iter().any(both) {
                 self.overlaps("prefix", format_args!("{one}"));
             }
         }

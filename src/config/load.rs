@@ -266,7 +266,7 @@ impl<'a> Loading<'a, '_> {
         let rank = options.number("rank", 1, RANK_MAX);
         let written = self.read_timing(section, &mut read, config);
         if read.enabled {
-            let delegated = config.prefixes_of(&read).next().is_some();
+            let delegated = !config.prefixes_of(&read).is_empty();
             config.globals.firewall_asked |= written.is_some() || read.masquerade || delegated;
             self.compare_table(&mut read, written, &config.globals);
         }

@@ -366,7 +366,7 @@ impl<'m> RouteSync<'m> {
             plan: engine.plan(family),
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
             tables: self.tables,
-            delegated: self.delegated,
+            delegated: &self.delegated.list,
             addresses: self.mirror.addresses(),
             routes: self.mirror.routes(),
             rules: self.mirror.rules(),

@@ -148,6 +148,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// The uplink of a path, once it is known.
+    #[inline(never)] // called in many places; where it stands is a multiplication by a constant
     pub(super) fn uplink(&self, path: PathId) -> Option<&'a Uplink> {
         self.uplinks.get(path.index())
     }

@@ -24,7 +24,7 @@ use crate::routing::mwan3;
 use crate::routing::objects::{Change, Extras, Route};
 use crate::routing::others::jumped_over;
 use crate::text::text;
-use crate::types::{Duty, Family, Fault, Instant, Name, PathId, Slot, TABLE_MAIN};
+use crate::types::{Duty, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
 use crate::wire::control::{Cure, Text, Warning};
 use crate::wire::snapshot::Reason;
 
@@ -360,7 +360,7 @@ impl Warnings {
     /// Warns of providers with more delegated prefixes than there is room for.
     fn warn_of_prefixes(&mut self, snapshot: &Snapshot<'_>, crowded: u64) {
         for provider in snapshot.engine.config().enabled() {
-            if crowded & 1 << provider.slot.0 == 0 {
+            if crowded & provider.slot.bit() == 0 {
                 continue;
             }
             let what = format_args!(
@@ -376,8 +376,7 @@ impl Warnings {
     fn warn_of_sources(&mut self, family: Family, snapshot: &Snapshot<'_>) {
         let crowded = snapshot.laid_out[family].crowded;
         for provider in snapshot.engine.config().enabled() {
-            let Slot(slot) = provider.slot;
-            if crowded & 1 << slot == 0 {
+            if crowded & provider.slot.bit() == 0 {
                 continue;
             }
             let what = format_args!(

@@ -2,7 +2,7 @@
 
 use super::path::Path;
 use super::terms::Terms;
-use super::{Actions, Engine, Lead, bit};
+use super::{Actions, Engine, Lead};
 use crate::config::{Config, Provider};
 use crate::limits::{PATHS_MAX, PROVIDERS_MAX, ROUNDS_APART};
 use crate::types::{Cause, Duration, Family, Instant, Kind, PathId, PerFamily, Slot};
@@ -74,7 +74,7 @@ impl Engine {
                 self.pinned = None;
                 self.note(now, Some(slot), None, Kind::Unpinned, changed());
             }
-            self.disabled &= !bit(slot);
+            self.disabled &= !slot.bit();
             for family in Family::ALL {
                 if self.leaders[family] == Some(slot) {
                     self.leaders[family] = None;

@@ -79,10 +79,10 @@ impl Handovers {
     /// begins anew.
     pub fn begin(&mut self, all: u64, leader: Option<Slot>, policy: &dyn Fn(Slot) -> Connections) {
         self.live = all;
-        self.led = leader.map_or(0, bit);
+        self.led = leader.map_or(0, Slot::bit);
         for slot in slots(all) {
             if matches!(policy(slot), Connections::AtMost(_)) {
-                self.led |= bit(slot);
+                self.led |= slot.bit();
             }
         }
     }
@@ -96,7 +96,7 @@ impl Handovers {
 
     /// Looks at the family again, after a change or at [`Handovers::next_deadline`]. Returns whether another leads.
     pub fn look(&mut self, now: &Present<'_>, at: Instant) -> bool {
-        let leads = now.leader.map_or(0, bit);
+        let leads = now.leader.map_or(0, Slot::bit);
         let is_another = self.leader != now.leader;
         (self.usable, self.leader, self.deadline) = (now.usable, now.leader, None);
         self.live |= now.usable | leads;
@@ -112,7 +112,7 @@ impl Handovers {
 
     /// Looks at a provider that does not lead.
     fn look_at(&mut self, slot: Slot, policy: Connections, at: Instant) {
-        let this = bit(slot);
+        let this = slot.bit();
         let stays = match policy {
             Connections::Off => {
                 self.live &= !this;
@@ -153,19 +153,19 @@ impl Handovers {
     /// The next to be handed over now. Call [`Handovers::done`] after each.
     pub fn next(&self) -> Option<Handover> {
         let to = self.leader?;
-        let ready = self.due & !(bit(to) & !self.removed);
+        let ready = self.due & !(to.bit() & !self.removed);
         let from = slots(ready).next()?;
         Some(Handover {
             from,
             to,
-            is_usable: self.usable & !self.removed & bit(from) != 0,
-            is_removed: self.removed & bit(from) != 0,
+            is_usable: self.usable & !self.removed & from.bit() != 0,
+            is_removed: self.removed & from.bit() != 0,
         })
     }
 
     /// A provider's connections were handed over, or cannot be.
     pub fn done(&mut self, from: Slot) {
-        let (this, leads) = (bit(from), self.leader.map_or(0, bit));
+        let (this, leads) = (from.bit(), self.leader.map_or(0, Slot::bit));
         self.due &= !this;
         self.removed &= !this;
         self.led &= !this | leads;
@@ -176,11 +176,6 @@ impl Handovers {
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadline
     }
-}
-
-/// The set of one.
-pub fn bit(slot: Slot) -> u64 {
-    1_u64.checked_shl(slot.0.into()).unwrap_or(0)
 }
 
 fn slots(mut set: u64) -> impl Iterator<Item = Slot> {
@@ -373,7 +368,7 @@ mod tests {
                 5 => Some(Slot(u8::try_from(random(5)).unwrap())),
                 _ => None,
             };
-            let leads = leader.map_or(0, bit);
+            let leads = leader.map_or(0, Slot::bit);
             owed = (owed | usable & !after | leads) & !(after & !leads);
             usable = after;
             let present = Present {
@@ -392,10 +387,10 @@ mod tests {
             {
                 assert_eq!(Some(to), leader);
                 assert_ne!(from, to);
-                assert_eq!(is_usable, usable & bit(from) != 0);
-                assert_eq!(handed & bit(from), 0, "twice");
+                assert_eq!(is_usable, usable & from.bit() != 0);
+                assert_eq!(handed & from.bit(), 0, "twice");
                 assert!(!is_usable || policies[usize::from(from.0)] != Stay);
-                handed |= bit(from);
+                handed |= from.bit();
                 state.done(from);
             }
             if leader.is_some() {

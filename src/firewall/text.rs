@@ -367,6 +367,7 @@ impl<'a> Text<'a> {
         self.plan.foreign && list.any(|(slot, _)| *slot != member.slot)
     }
 
+    #[inline(never)] // small, but called in many places
     fn when(&mut self, so: bool, text: &str) {
         if so {
             self.say(text);
@@ -415,7 +416,8 @@ impl<'a> Text<'a> {
 /// Whether `nft` takes a device's name literally in quotation marks. One that it does not is left out: such devices are
 /// not worth a failure of the whole table.
 fn nameable(device: &str) -> bool {
-    !device.is_empty() && !device.contains(['"', '*', '\\'])
+    let is_plain = |byte| !matches!(byte, b'"' | b'*' | b'\\');
+    !device.is_empty() && device.bytes().all(is_plain)
 }
 
 #[cfg(test)]

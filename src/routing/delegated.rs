@@ -13,7 +13,7 @@ use super::uplink::{Uplink, source_specific_defaults};
 use crate::config::{Config, Provider};
 use crate::limits::{PREFIX_RULES_MAX, PREFIXES_MAX, PROVIDERS_MAX};
 use crate::routing::mirror::Mirror;
-use crate::types::{Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of};
+use crate::types::{Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of, prefixes_of};
 
 /// The prefixes of all providers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,9 +42,9 @@ pub struct Told<'a> {
 pub type Each<'a> = &'a mut dyn FnMut(Prefix);
 
 /// The prefixes of one provider, the lowest address first.
-#[derive(Default)]
 struct Found {
-    list: Vec<Prefix, PREFIXES_MAX>,
+    slot: Slot,
+    list: Vec<(Slot, Prefix), PREFIXES_MAX>,
     is_crowded: bool,
 }
 
@@ -57,54 +57,47 @@ impl Delegated {
         }
     }
 
-    /// Those of a provider.
-    pub fn of(&self, slot: Slot) -> impl Iterator<Item = Prefix> {
-        let own = self.list.iter().filter(move |(of, _)| *of == slot);
-        own.map(|(_, prefix)| *prefix)
-    }
-
     /// Makes this what is told. Returns whether anything has changed.
     ///
     /// A provider whose uplink is gone, and what tells its prefixes with it, keeps them: hosts still have addresses there.
     pub fn fill(&mut self, told: &Told<'_>) -> bool {
         let mut changed = false;
         for slot in (0..).take(PROVIDERS_MAX).map(Slot) {
-            let mut found = Found::default();
+            let mut found = Found::none(slot);
             let provider = told.config.at(slot).filter(|provider| provider.enabled);
             if provider.is_some_and(|provider| told.find(provider, &mut found)) {
-                self.of(slot).for_each(|prefix| found.add(prefix));
+                found.add_all(prefixes_of(&self.list, slot));
             }
-            changed |= self.replace(slot, found);
+            changed |= self.replace(found);
         }
         changed
     }
 
     /// Forgets those of a slot, which another provider gets.
     pub fn forget(&mut self, slot: Slot) {
-        self.replace(slot, Found::default());
+        self.replace(Found::none(slot));
     }
 
     /// Returns whether that changes anything.
-    fn replace(&mut self, slot: Slot, mut found: Found) -> bool {
-        let before = self.list.iter().take_while(|(of, _)| *of < slot);
-        let begin = before.count();
-        let count = self.of(slot).count();
+    fn replace(&mut self, mut found: Found) -> bool {
+        let former = prefixes_of(&self.list, found.slot);
+        let count = former.len();
         let room = self.list.capacity() - (self.list.len() - count);
         found.is_crowded |= found.list.len() > room;
         found.list.truncate(room);
-        let bit = 1 << slot.0;
-        let was_crowded = self.crowded & bit != 0;
-        if was_crowded == found.is_crowded && self.of(slot).eq(found.list.iter().copied()) {
+        let bit = found.slot.bit();
+        let crowded = self.crowded & !bit | if found.is_crowded { bit } else { 0 };
+        if self.crowded == crowded && *former == *found.list {
             return false;
         }
-        if was_crowded != found.is_crowded {
-            self.crowded ^= bit;
-        }
+        self.crowded = crowded;
+        let before = self.list.iter().take_while(|(of, _)| *of < found.slot);
+        let begin = before.count();
         for _ in 0..count {
             self.list.remove(begin);
         }
-        for (place, prefix) in (begin..).zip(found.list) {
-            let _ = self.list.insert(place, (slot, prefix)); // there is room
+        for (place, one) in (begin..).zip(&found.list) {
+            let _ = self.list.insert(place, *one); // there is room
         }
         true
     }
@@ -113,9 +106,9 @@ impl Delegated {
 impl Told<'_> {
     /// Finds the prefixes of a provider. Returns whether what is not told now may be so still.
     fn find(&self, provider: &Provider, found: &mut Found) -> bool {
-        let mut configured = self.config.prefixes_of(provider).peekable();
-        if configured.peek().is_some() {
-            configured.for_each(|prefix| found.add(prefix));
+        let configured = self.config.prefixes_of(provider);
+        if !configured.is_empty() {
+            found.add_all(configured);
             return false;
         }
         let mut learn = |prefix| {
@@ -140,14 +133,29 @@ impl Told<'_> {
 }
 
 impl Found {
+    fn none(slot: Slot) -> Found {
+        Found {
+            slot,
+            list: Vec::new(),
+            is_crowded: false,
+        }
+    }
+
+    fn add_all(&mut self, prefixes: &[(Slot, Prefix)]) {
+        for (_, prefix) in prefixes {
+            self.add(*prefix);
+        }
+    }
+
     /// Of more than there is room for, the lowest stay, in whatever order they are told.
     fn add(&mut self, prefix: Prefix) {
         let prefix = network_of(prefix);
-        let place = self.list.iter().take_while(|known| **known < prefix);
-        let place = place.count();
-        if self.list.get(place) == Some(&prefix) {
+        let one = (self.slot, prefix);
+        if self.list.contains(&one) {
             return;
         }
+        let before = self.list.iter().take_while(|(_, known)| *known < prefix);
+        let place = before.count();
         if self.list.is_full() {
             self.is_crowded = true;
             if place == self.list.len() {
@@ -155,7 +163,7 @@ impl Found {
             }
             self.list.pop();
         }
-        let _ = self.list.insert(place, prefix);
+        let _ = self.list.insert(place, one);
     }
 }
 

@@ -16,7 +16,6 @@ use heapless::Vec;
 
 pub use self::error_routes::{ErrorEffect, error_effect};
 pub use self::policy_tables::Tables;
-use super::delegated::Delegated;
 use super::objects::{Address, Extras, Route, RouteKind, Rule, RuleVerdict, Selector};
 use super::uplink::Uplink;
 use crate::config::{Config, Provider};
@@ -80,7 +79,7 @@ pub struct Situation<'a> {
     /// the policy tables
     pub tables: &'a Tables,
     /// the prefixes that are delegated to providers
-    pub delegated: &'a Delegated,
+    pub delegated: &'a [(Slot, Prefix)],
     /// the kernel's addresses, of both families
     pub addresses: &'a [Address],
     /// the kernel's routes; of interest are those of others, whose metrics we must not touch
@@ -267,9 +266,9 @@ impl Wanted {
                 continue;
             };
             let pref = pref::PREFIX + u32::from(hop.slot.0) * PREFIXES_APART;
-            for prefix in situation.delegated.of(hop.slot) {
-                let selector = Selector::From(prefix);
-                if !self.rules.iter().any(|rule| rule.selector == selector) {
+            for (slot, prefix) in situation.delegated {
+                let selector = Selector::From(*prefix);
+                if *slot == hop.slot && !self.rules.iter().any(|rule| rule.selector == selector) {
                     self.add_rule(situation, pref, selector, RuleVerdict::Lookup(table));
                 }
             }

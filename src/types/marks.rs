@@ -33,6 +33,7 @@ impl MarkMask {
     }
 
     /// How many slots there are marks for.
+    #[inline(never)] // counting bits takes two dozen instructions on MIPS
     pub const fn slots(self) -> u32 {
         (1 << self.0.count_ones().saturating_sub(1)) - 1
     }

@@ -7,14 +7,10 @@ use crate::config::{Config, RtTable};
 use crate::engine::Plan;
 use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
-use crate::routing::delegated::Delegated;
 use crate::routing::diff;
 use crate::routing::layout::{Situation, Tables, Wanted};
 use crate::routing::objects::{Change, Route, Rule, Selector};
 use crate::types::{Family, PROTOCOL, Slot};
-
-/// None are of interest to sockets that are bound to a device.
-static NONE_DELEGATED: Delegated = Delegated::new();
 
 /// Held while probes are on their way.
 pub(super) struct TemporaryRoutes {
@@ -80,7 +76,7 @@ impl TemporaryRoutes {
             plan: &Plan::new(),
             uplink: &uplink,
             tables: &tables,
-            delegated: &NONE_DELEGATED,
+            delegated: &[], // of no interest to sockets that are bound to a device
             addresses: probed.mirror.addresses(),
             routes,
             rules: probed.mirror.rules(),

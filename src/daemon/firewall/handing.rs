@@ -6,7 +6,7 @@ use crate::config::{Config, Connections};
 use crate::daemon::context::Context;
 use crate::daemon::routes::RouteSync;
 use crate::engine::Engine;
-use crate::firewall::handover::{Handover, Present, bit};
+use crate::firewall::handover::{Handover, Present};
 use crate::linux::clock::now;
 use crate::linux::netfilter::{self, count};
 use crate::types::{
@@ -23,7 +23,7 @@ impl Firewall<'_> {
     pub(super) fn adopt_connections(&mut self, engine: &Engine) {
         for family in Family::ALL {
             let paths = engine.paths().filter(|path| path.id.family == family);
-            let all = paths.fold(0, |all, path| all | bit(path.id.slot));
+            let all = paths.fold(0, |all, path| all | path.id.slot.bit());
             let policy = |slot| policy(engine.config(), self.strict, slot);
             let leader = engine.carrier(family);
             self.handovers[family].begin(all, leader, &policy);
@@ -50,7 +50,7 @@ impl Firewall<'_> {
             let order = engine.plan(family).order.iter();
             let usable = order.filter(|hop| hop.usable);
             let present = Present {
-                usable: usable.fold(0, |all, hop| all | bit(hop.slot)),
+                usable: usable.fold(0, |all, hop| all | hop.slot.bit()),
                 leader: engine.carrier(family).filter(|_| !routes.yields(family)),
                 policy: &|slot| policy(engine.config(), self.strict, slot),
             };
@@ -149,7 +149,7 @@ impl Firewall<'_> {
 fn policy(config: &Config, strict: u64, slot: Slot) -> Connections {
     match config.at(slot) {
         Some(provider) if !marks(provider) => Connections::Off,
-        Some(_) if strict & bit(slot) != 0 => Connections::Follow,
+        Some(_) if strict & slot.bit() != 0 => Connections::Follow,
         Some(provider) => provider.connections,
         None => Connections::Off,
     }

@@ -5,7 +5,6 @@ use super::{Firewall, MINUTE};
 use crate::config::{Config, Connections, ForeignIpv6, Provider, RtTable};
 use crate::daemon::context::Context;
 use crate::daemon::routes::RouteSync;
-use crate::firewall::handover::bit;
 use crate::firewall::plan::Member;
 use crate::firewall::text;
 use crate::limits::PROVIDERS_MAX;
@@ -112,7 +111,7 @@ impl Firewall<'_> {
                 Connections::Stay | Connections::AtMost(_)
             );
         member.masquerade = provider.masquerade;
-        if must_follow { bit(slot) } else { 0 }
+        if must_follow { slot.bit() } else { 0 }
     }
 
     /// Forgets the providers that are not in the candidate, or not enabled there.
@@ -121,14 +120,14 @@ impl Firewall<'_> {
         for provider in running.enabled() {
             let heir = candidate.at(provider.slot).filter(|heir| heir.enabled);
             if heir.is_none_or(|heir| heir.id != provider.id) {
-                removed |= bit(provider.slot);
+                removed |= provider.slot.bit();
                 self.removed = Some((provider.slot, provider.id.clone()));
             }
         }
         if removed != 0 {
             self.plan
                 .members
-                .retain(|member| removed & bit(member.slot) == 0);
+                .retain(|member| removed & member.slot.bit() == 0);
             self.handovers.v4.remove(removed);
             self.handovers.v6.remove(removed);
         }

@@ -15,6 +15,7 @@ use crate::types::{Family, Instant, PathId};
 
 impl RouteSync<'_> {
     /// A path's uplink.
+    #[inline(never)] // called in many places; where it stands is a multiplication by a constant
     pub(in crate::daemon) fn uplink(&self, path: PathId) -> Option<&Uplink> {
         self.uplinks.get(path.index())
     }

@@ -258,7 +258,7 @@ impl World {
             plan: self.engine.plan(family),
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
             tables: &self.scene.tables,
-            delegated: &self.scene.delegated,
+            delegated: &self.scene.delegated.list,
             addresses: self.mirror.addresses(),
             routes,
             rules: &self.kernel.rules,

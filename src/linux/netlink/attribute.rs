@@ -156,6 +156,7 @@ pub(super) fn number(value: &[u8]) -> Option<u32> {
 }
 
 /// An address; its length determines the family.
+#[inline(never)] // called in many places
 pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
     match *value {
         [a, b, c, d] => Some([a, b, c, d].into()),

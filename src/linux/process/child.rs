@@ -90,7 +90,9 @@ impl Child {
 
     /// Waits until it has ended, and reaps it.
     pub(super) fn wait(&self) {
-        while waitpid(self.0, None) == Err(Errno::EINTR) {}
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        while waitid(Id::Pid(self.0), flags) == Err(Errno::EINTR) {}
+        self.reap();
     }
 
     /// Its exit status, after its end; none if a signal ended it. Other processes in its group are killed: before the wait,

@@ -69,8 +69,8 @@ impl Scene {
     }
 
     fn of(&self, slot: u8) -> Vec<String> {
-        let own = self.delegated.of(Slot(slot));
-        own.map(|prefix| prefix.to_string()).collect()
+        let own = prefixes_of(&self.delegated.list, Slot(slot)).iter();
+        own.map(|(_, prefix)| prefix.to_string()).collect()
     }
 }
 

@@ -38,7 +38,7 @@ impl Situation<'_> {
         match connections {
             Connections::Off => false,
             Connections::Follow if !leads => false,
-            _ => self.handed_over & (1 << slot.0) == 0,
+            _ => self.handed_over & slot.bit() == 0,
         }
     }
 }

@@ -84,7 +84,7 @@ impl Scene {
             plan: &self.plan,
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
-            delegated: &self.delegated,
+            delegated: &self.delegated.list,
             addresses: &self.addresses,
             routes: &self.foreign,
             rules: &self.rules,

@@ -57,7 +57,7 @@ impl Wanted {
             return;
         };
         if of_path >= PATH_SOURCES_MAX || all >= SOURCES_MAX {
-            self.crowded |= 1 << provider.slot.0;
+            self.crowded |= provider.slot.bit();
             return;
         }
         let verdict = RuleVerdict::Lookup(table);
