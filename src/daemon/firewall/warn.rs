@@ -10,8 +10,7 @@ const WITHOUT: &str =
     "connections do not stay with their provider, and inbound ones are not answered by theirs";
 const UNTRANSLATED: &str = "nothing is masqueraded, connections do not stay with their provider, and inbound ones are not \
      answered by theirs";
-const INSTALL: &str =
-    "install nftables (OpenWrt: the packages nftables and kmod-nft-nat), then `failover reload`";
+const INSTALL: &str = "install nftables (OpenWrt: the packages nftables, kmod-nft-fib and kmod-nft-nat), then `failover reload`";
 
 impl Firewall<'_> {
     /// Warns of what keeps connections from being kept or handed over.

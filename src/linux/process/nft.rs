@@ -23,6 +23,8 @@ use crate::types::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes per write. Less than PIPE_BUF: they are written as a whole, or not at all (pipe(7)).
 const PIECE: usize = 512;
+/// Bytes of its errors that are read: the first error, the line that it is about, and one with marks below that.
+const ERRORS: usize = 512;
 
 /// Writes the text.
 pub type Text<'a> = &'a dyn Fn(&mut dyn Write) -> fmt::Result;
@@ -40,7 +42,7 @@ pub enum Failure {
     Missing,
     /// it cannot be started
     NotStarted(Errno),
-    /// it has refused the text, or cannot load it: the first line of its errors, cut if it is long
+    /// it has refused the text, or cannot load it: the first of its errors, cut if it is long
     Refused(String<NFT_ERROR_MAX>),
     /// it has not ended in time, and was killed
     TimedOut,
@@ -122,7 +124,7 @@ impl Nft {
         let timed_out = running.deadline.is_none();
         Some(match running.child.reap_group() {
             Some(0) => Ok(()),
-            Some(_) => Err(Failure::Refused(first_line(&running.errors))),
+            Some(_) => Err(Failure::Refused(first_error(&running.errors))),
             None if timed_out => Err(Failure::TimedOut),
             None => Err(Failure::Killed),
         })
@@ -226,21 +228,40 @@ impl Pipe<'_> {
     }
 }
 
-/// The first line of a child's errors.
-fn first_line(errors: &OwnedFd) -> String<NFT_ERROR_MAX> {
-    let mut bytes = [0; NFT_ERROR_MAX];
+/// The first line of a child's errors, and the part of the text that it is about: the name of what the kernel lacks.
+fn first_error(errors: &OwnedFd) -> String<NFT_ERROR_MAX> {
+    let mut bytes = [0; ERRORS];
     let length = read(errors, &mut bytes).unwrap_or(0);
-    let mut line = String::new();
-    let bytes = bytes.get(..length).unwrap_or_default();
-    for chunk in bytes.utf8_chunks() {
-        let text = chunk.valid();
-        let (first, is_whole) = text
-            .split_once('\n')
-            .map_or((text, false), |(first, _)| (first, true));
-        let _ = line.push_str(first); // there is room
-        if is_whole {
-            break;
+    let mut lines = bytes
+        .get(..length)
+        .unwrap_or_default()
+        .split(|byte| *byte == b'\n');
+    let mut error = String::new();
+    push(&mut error, lines.next());
+    if let Some(part) = marked(lines.next(), lines.next()) {
+        push(&mut error, Some(b": "));
+        push(&mut error, Some(part));
+    }
+    error
+}
+
+/// The part of a line that the next one marks by `^`.
+fn marked<'a>(line: Option<&'a [u8]>, marks: Option<&[u8]>) -> Option<&'a [u8]> {
+    let is_mark = |byte: &u8| *byte == b'^';
+    let begin = marks?.iter().position(is_mark)?;
+    let length = marks?
+        .iter()
+        .skip(begin)
+        .take_while(|byte| is_mark(byte))
+        .count();
+    line?.get(begin..begin + length)
+}
+
+/// Adds as much as there is room for.
+fn push(text: &mut String<NFT_ERROR_MAX>, bytes: Option<&[u8]>) {
+    for chunk in bytes.unwrap_or_default().utf8_chunks() {
+        for char in chunk.valid().chars() {
+            let _ = text.push(char);
         }
     }
-    line
 }

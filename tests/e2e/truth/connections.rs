@@ -42,7 +42,7 @@ pub(super) const ROWS: &[Row] = &[
         of: Of::Daemon,
         what: "connections do not stay with their provider, and inbound ones are not answered by theirs: `nft` cannot load \
                table inet failover: Error: Could not process rule: No such file or directory",
-        change: "install nftables (OpenWrt: the packages nftables and kmod-nft-nat), then `failover reload`",
+        change: "install nftables (OpenWrt: the packages nftables, kmod-nft-fib and kmod-nft-nat), then `failover reload`",
         make: |stage| {
             assert!(
                 wait_until(SOON, || has_table(stage)),

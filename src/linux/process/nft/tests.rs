@@ -89,8 +89,12 @@ fn the_first_error_of_a_refused_text_is_told() {
     };
     let line = refused("table inet failover {\n\tnonsense\n}\n");
     assert!(line.contains(":2:2-9: Error: syntax error"), "{line}");
+    assert!(line.ends_with(": nonsense"), "{line}");
     let line = refused("delete table inet absent\n");
-    assert!(line.ends_with("No such file or directory"), "{line}");
+    assert!(
+        line.ends_with("No such file or directory: absent"),
+        "{line}"
+    );
     let whole = |out: &mut dyn Write| {
         long(out)?;
         out.write_str("add rule inet failover absent accept\n")
@@ -206,7 +210,10 @@ fn a_program_that_does_not_read_or_is_killed_or_says_much_is_told_apart() {
         panic!("it is not stopped by a full pipe");
     };
     assert_eq!(line, "wrong: ä 0123456789 0123456789");
-    let long = "cat >/dev/null; printf 'x%.0s' 1 2 3 4 5 6 7 8 9 >&2; printf '\\303\\244%0100d' 7 >&2; exit 1";
+    let marks = "cat >/dev/null; printf 'wrong\\n reject here\\n ^^^^^^\\n' >&2; exit 1";
+    let error = Err(Failure::Refused("wrong: reject".try_into().unwrap()));
+    assert_eq!(run("marks", marks), error);
+    let long = "cat >/dev/null; printf 'x%.0s' 1 2 3 4 5 6 7 8 9 >&2; printf '\\303\\244%0120d' 7 >&2; exit 1";
     let Err(Failure::Refused(line)) = run("long", long) else {
         panic!("it is refused");
     };
