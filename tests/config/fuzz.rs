@@ -134,7 +134,7 @@ proptest! {
             for provider in &config.providers {
                 let mark = provider.mark.map_or(0, |mark| mark.mask);
                 prop_assert_eq!(mark & config.globals.mark_mask.bits(), 0);
-                prop_assert!(config.prefixes_of(provider).count() <= PREFIXES_MAX);
+                prop_assert!(config.prefixes_of(provider).len() <= PREFIXES_MAX);
                 let timing = provider.timing;
                 prop_assert!(timing.window >= timing.up.max(timing.down).max(timing.max_failed));
                 prop_assert!(timing.interval >= INTERVAL_MIN && timing.interval * 63 >= timing.timeout);

@@ -440,7 +440,7 @@ fn prefixes_go_with_their_provider() {
     let of = |config: &Config, id| -> Vec<String> {
         let provider = config.provider(id).unwrap();
         let own = config.prefixes_of(provider);
-        own.map(|prefix| prefix.to_string()).collect()
+        own.iter().map(|(_, prefix)| prefix.to_string()).collect()
     };
     let assert_own = |config: &Config| {
         assert_eq!(of(config, "a"), ["2001:db8:1::/56", "2001:db8:2::/64"]);

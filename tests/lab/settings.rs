@@ -116,6 +116,17 @@ impl Settings {
         self
     }
 
+    /// Gives a section another name.
+    #[must_use]
+    pub fn renamed(mut self, name: &str, other: &str) -> Settings {
+        for section in &mut self.sections {
+            if section.name == name {
+                other.clone_into(&mut section.name);
+            }
+        }
+        self
+    }
+
     fn section(&mut self, kind: &'static str, name: &str) -> &mut Section {
         let known = self
             .sections

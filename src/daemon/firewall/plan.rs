@@ -114,24 +114,33 @@ impl Firewall<'_> {
         if must_follow { slot.bit() } else { 0 }
     }
 
-    /// Forgets the providers that are not in the candidate, or not enabled there.
+    /// Forgets the providers that are not in the candidate, or not enabled there, or that have another device there.
     pub(super) fn forget_changed(&mut self, running: &Config, candidate: &Config) {
-        let mut removed = 0;
+        let mut removed = PerFamily { v4: 0, v6: 0 };
         for provider in running.enabled() {
             let heir = candidate.at(provider.slot).filter(|heir| heir.enabled);
-            if heir.is_none_or(|heir| heir.id != provider.id) {
-                removed |= provider.slot.bit();
-                self.removed = Some((provider.slot, provider.id.clone()));
+            for family in Family::ALL {
+                if heir.is_none_or(|heir| !is_same_line(heir, provider, family)) {
+                    removed[family] |= provider.slot.bit();
+                    self.removed = Some((provider.slot, provider.id.clone()));
+                }
             }
         }
-        if removed != 0 {
-            self.plan
-                .members
-                .retain(|member| removed & member.slot.bit() == 0);
-            self.handovers.v4.remove(removed);
-            self.handovers.v6.remove(removed);
+        let any = removed.v4 | removed.v6;
+        if any != 0 {
+            let members = &mut self.plan.members;
+            members.retain(|member| any & member.slot.bit() == 0);
+            self.handovers.v4.remove(removed.v4);
+            self.handovers.v6.remove(removed.v6);
         }
     }
+}
+
+/// Whether connections of a provider can go on by its heir: it names the same device.
+fn is_same_line(heir: &Provider, provider: &Provider, family: Family) -> bool {
+    heir.id == provider.id
+        && heir.device[family] == provider.device[family]
+        && heir.interfaces == provider.interfaces
 }
 
 /// Whether a configuration has a use for the table; and whether prefixes are delegated.

@@ -46,6 +46,16 @@ fn a_reload_without_the_provider_hands_over() {
     });
 }
 
+/// The provider has the other one's device from now on: what has the address of the former device does not stay.
+#[test]
+fn a_reload_with_another_device_hands_over() {
+    handed_over_by(&[Family::V4], |daemon, settings| {
+        let settings = settings.without_section("provider", "isp1");
+        daemon.configure(&settings.renamed("isp2", "isp1"));
+        daemon.must(&["reload"]);
+    });
+}
+
 /// The providers change places: their connections stay where they are.
 #[test]
 fn a_reload_in_another_order_breaks_nothing() {
