@@ -169,7 +169,7 @@ impl Router {
             plan: &self.plan,
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
-            delegated: &self.delegated,
+            delegated: &self.delegated.list,
             addresses: &[],
             routes: &routes,
             rules: &rules,
