@@ -104,7 +104,7 @@ pub const FLAP_CALM: Duration = Duration::from_secs(2);
 /// Longest cause of a transition, in bytes; longer ones are cut.
 pub const CAUSE_MAX: usize = 120;
 /// Longest error of `nft` that is told, in bytes; longer ones are cut.
-pub const NFT_ERROR_MAX: usize = 120;
+pub const NFT_ERROR_MAX: usize = 104;
 /// Clients served at once on the control socket.
 pub const CLIENTS_MAX: usize = 8;
 /// Largest control frame, in bytes.
