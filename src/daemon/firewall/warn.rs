@@ -15,7 +15,6 @@ const INSTALL: &str = "install nftables (OpenWrt: the packages nftables, kmod-nf
 impl Firewall<'_> {
     /// Warns of what keeps connections from being kept or handed over.
     pub(in crate::daemon) fn warn(&self, warnings: &mut Warnings) {
-        let cure = format_args!("{INSTALL}");
         let masquerades = self.plan.members.iter().any(|member| member.masquerade);
         let without = if masquerades { UNTRANSLATED } else { WITHOUT };
         if masquerades && !sysctl::forwards(Family::V4) {
@@ -24,20 +23,17 @@ impl Firewall<'_> {
             let cure = format_args!("`sysctl -w net.ipv4.ip_forward=1`, and in /etc/sysctl.d/");
             warnings.add("no-forwarding", None, what, cure);
         }
-        match &self.failure {
-            None => {}
-            Some(Failure::Missing) => {
-                let what = format_args!("{without}: there is no program `nft`");
-                warnings.add("no-nft", None, what, cure);
-            }
+        let failed = match &self.failure {
+            None => None,
+            Some(Failure::Missing) => Some(("there is no program `nft`", "")),
             Some(Failure::Refused(why)) => {
-                let what = format_args!("{without}: `nft` cannot load table inet failover: {why}");
-                warnings.add("no-nft", None, what, cure);
+                Some(("`nft` cannot load table inet failover: ", why.as_str()))
             }
-            Some(_) => {
-                let what = format_args!("{without}: `nft` cannot be run, or takes too long");
-                warnings.add("no-nft", None, what, cure);
-            }
+            Some(_) => Some(("`nft` cannot be run, or takes too long", "")),
+        };
+        if let Some((what, why)) = failed {
+            let what = format_args!("{without}: {what}{why}");
+            warnings.add("no-nft", None, what, format_args!("{INSTALL}"));
         }
         if !(self.is_in_force(Family::V4) || self.is_in_force(Family::V6)) {
             return;
