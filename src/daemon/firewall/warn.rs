@@ -11,6 +11,7 @@ const WITHOUT: &str =
 const UNTRANSLATED: &str = "nothing is masqueraded, connections do not stay with their provider, and inbound ones are not \
      answered by theirs";
 const INSTALL: &str = "install nftables (OpenWrt: the packages nftables, kmod-nft-fib and kmod-nft-nat), then `failover reload`";
+const TRY: &str = "see what `nft list tables` does, then `failover reload`";
 
 impl Firewall<'_> {
     /// Warns of what keeps connections from being kept or handed over.
@@ -25,15 +26,17 @@ impl Firewall<'_> {
         }
         let failed = match &self.failure {
             None => None,
-            Some(Failure::Missing) => Some(("there is no program `nft`", "")),
-            Some(Failure::Refused(why)) => {
-                Some(("`nft` cannot load table inet failover: ", why.as_str()))
-            }
-            Some(_) => Some(("`nft` cannot be run, or takes too long", "")),
+            Some(Failure::Missing) => Some(("there is no program `nft`", "", INSTALL)),
+            Some(Failure::Refused(why)) => Some((
+                "`nft` cannot load table inet failover: ",
+                why.as_str(),
+                INSTALL,
+            )),
+            Some(_) => Some(("`nft` cannot be run, or takes too long", "", TRY)),
         };
-        if let Some((what, why)) = failed {
+        if let Some((what, why, cure)) = failed {
             let what = format_args!("{without}: {what}{why}");
-            warnings.add("no-nft", None, what, format_args!("{INSTALL}"));
+            warnings.add("no-nft", None, what, format_args!("{cure}"));
         }
         if !(self.is_in_force(Family::V4) || self.is_in_force(Family::V6)) {
             return;
