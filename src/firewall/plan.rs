@@ -7,6 +7,7 @@ use crate::types::{DeviceName, Mark, MarkMask, PerFamily, Slot};
 
 /// What the table depends on.
 #[derive(Clone, Debug)]
+#[repr(C)] // what is small stands by the beginning of the list
 pub struct Plan {
     /// the bits of marks that are ours
     pub marks: MarkMask,
