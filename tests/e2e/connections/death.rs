@@ -153,9 +153,9 @@ fn what_was_done_is_told() {
         first_dies(&lab, &daemon);
         let told = || {
             let log = daemon.log();
-            let line = log
-                .lines()
-                .find(|line| line.contains("handed over to isp2"))?;
+            let line = log.lines().find(|line| {
+                line.contains("ipv4: about") && line.contains("handed over to isp2")
+            })?;
             let (_, rest) = line.split_once("about ")?;
             rest.split(' ').next()?.parse::<u32>().ok()
         };
