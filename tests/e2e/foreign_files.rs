@@ -126,6 +126,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
             ("active", "active"),
             ("overridden_by", "overridden_by"),
             ("fallback", "overridden_by"),
+            ("connections_marked", "marked"),
             ("warnings", "[warning]"),
             ("counters", "counters"),
             ("providers", "[provider]"),
@@ -139,6 +140,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
         "overridden_by",
         &[("ipv4", "null|manual"), ("ipv6", "null|manual")],
     ),
+    ("marked", &[("ipv4", "bool"), ("ipv6", "bool")]),
     (
         "manual",
         &[
