@@ -284,6 +284,9 @@ fn metrics_and_policy_tables_change() {
             let settings = base.clone().provider("isp1", "rt_table", one);
             settings.provider("isp2", "rt_table", two)
         };
+        let without_table = base.clone().global("connections", "off");
+        let without_table = without_table.global("answers", "0");
+        let without_table = without_table.global("ipv6_foreign", "off");
         for (settings, first) in [
             (base.clone().global("start_metric", "300"), 300),
             (base.clone().global("start_metric", "50"), 50),
@@ -298,6 +301,8 @@ fn metrics_and_policy_tables_change() {
             (base.clone().global("mark_mask", "0xff"), 100),
             (base.clone().provider("isp1", "connections", "1m"), 100),
             (base.clone(), 100),
+            // The table that the duration asked for has switched connection tracking on: so it stays, unless nothing needs it.
+            (without_table, 100),
         ] {
             reload(&daemon, &settings);
             for family in Family::ALL {
