@@ -198,9 +198,9 @@ fn a_family_without_any_route_is_reported() {
         daemon.wait_for_all("online");
         wait_for_transitions(&daemon, 0, &["online isp2 waiting→online"]);
         assert!(wait_until(SOON, || children(daemon.pid()).is_empty()));
-        for number in [1, 2] {
-            lab.device_down(number);
-        }
+        lab.device_down(1);
+        wait_for_transitions(&daemon, 3, &["swap isp2 isp1→isp2"]);
+        lab.device_down(2);
         wait_for_transitions(&daemon, 3, &["swap  isp2→"]);
         let all = calls(&daemon);
         let swap = all.iter().rfind(|call| call["ACTION"] == "swap").unwrap();

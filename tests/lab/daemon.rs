@@ -293,10 +293,10 @@ impl<'router> Daemon<'router> {
         self.wait()
     }
 
-    /// Waits for its end.
+    /// Waits for its end. The kernel may take its time for that, while it deletes many entries of another network namespace.
     pub fn wait(&mut self) -> ExitStatus {
         assert!(
-            wait_until(PATIENCE, || !self.is_running()),
+            wait_until(4 * PATIENCE, || !self.is_running()),
             "it does not end:\n{}",
             self.log()
         );
