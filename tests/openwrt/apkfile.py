@@ -210,7 +210,9 @@ def information(values: Values, words: list[tuple[int, int]]) -> dict[str, objec
 def verify(schema: bytes, payload: bytes, part: bytes, key: Path) -> None:
     command = ["openssl", "pkey", "-pubin", "-in", key, "-outform", "DER"]
     point = subprocess.run(command, capture_output=True, check=True).stdout[-65:]
-    demand(part[:18] == bytes([0, 4]) + hashlib.sha512(point).digest()[:16], "the key of the signature")
+    demand(len(part) > 20 and part[:18] == bytes([0, 4]) + hashlib.sha512(point).digest()[:16], "the key of the signature")
+    # openssl reads as many bytes as a signature can have, and ignores what follows.
+    demand(len(part) == 20 + part[19], "the length of the signature")
     with tempfile.NamedTemporaryFile() as file:
         file.write(part[18:])
         file.flush()
