@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import apkfile
+from router import RouterTest
 from test_package import IPK, PROGRAM, VERSION, PackageTest, contents, run
 
 APK = f"failover-{VERSION}-r1.apk"
@@ -170,3 +171,80 @@ class Reader(ApkTest):
             damaged = bytearray(plain)
             damaged[at] ^= 1 << at % 8
             self.refused(bytes(damaged), public, good, f"byte {at}")
+
+
+class Scripts(ApkTest, RouterTest):
+    """A package's scripts, as apk runs them on a router."""
+
+    package = False
+
+    def setUp(self) -> None:
+        ApkTest.setUp(self)
+        RouterTest.setUp(self)
+        self.write("etc/config/network", "config interface 'wan'\n\toption device 'eth1'\n\toption proto 'dhcp'\n")
+        self.write("etc/init.d/rpcd", '#!/bin/sh\n. /lib/functions.sh\nrecord rpcd "$@"\n', 0o755)
+        self.before = set(contents(self.root))
+        self.found = self.pack_apk()
+        self.found.files.pop("usr/sbin/failover")  # here, that is a stand-in
+        for path, (mode, content) in self.found.files.items():
+            self.write(path, content.decode(), mode)
+
+    def script(self, name: str, **environment: str) -> list[str]:
+        """Runs a script, and returns what it has called."""
+        self.write("tmp/script", self.found.scripts[name], 0o755)
+        done = self.run_there("/tmp/script", f"{VERSION}-r1", **environment)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""), name)
+        return self.calls()
+
+    def test_installation_makes_providers_and_enables_and_starts(self) -> None:
+        calls = self.script("post-install")
+        self.assertEqual(calls[:3], ["add_group_and_user", "default_postinst []", "enable"])
+        self.assertIn("procd_set_param [command] [/etc/init.d/failover] [launch]", calls)
+        self.assertEqual(calls[-1], "rpcd [reload]")
+        self.assertIn("config provider 'wan'", self.read("etc/config/failover"))
+
+    def test_without_the_list_of_files_nothing_would_start(self) -> None:
+        (self.root / "lib/apk/packages/failover.list").unlink()
+        self.assertNotIn("enable", self.script("post-install"))
+
+    def test_an_upgrade_replaces_the_running_program(self) -> None:
+        self.script("post-install")
+        calls = self.script("post-upgrade")
+        self.assertNotIn("enable", calls)
+        kill = calls.index('ubus [call] [service] [signal] [{ "name": "failover", "signal": 9 }]')
+        self.assertLess(kill, calls.index("procd_set_param [file] [/usr/sbin/failover]"))
+        self.assertTrue((self.root / "tmp/running").exists())
+
+    def test_removal_leaves_nothing(self) -> None:
+        self.script("post-install")
+        # What the daemon and an upgrade leave behind.
+        self.write("var/run/failover/state", "")
+        self.write("etc/failover/sticky.provider", "wan\n")
+        self.write("etc/config/failover.apk-new", "")
+        calls = self.script("pre-deinstall")
+        clean = "failover [run] [--config] [/proc/self/fd/0]"
+        self.assertEqual(calls[:4], ["default_prerm []", "disable", "procd_kill", clean])
+        self.assertEqual(calls[-1], clean)
+        # What apk does between the two scripts: a changed configuration is kept.
+        for path in self.found.files:
+            if path != "etc/config/failover":
+                (self.root / path).unlink(missing_ok=True)
+        self.assertEqual(self.script("post-deinstall"), ["rpcd [reload]"])
+        self.assertEqual(set(contents(self.root)) - self.before - {"tmp/script", "tmp/locked"}, set())
+
+    def test_a_configuration_that_the_user_has_changed_stays(self) -> None:
+        self.script("post-install")
+        own = self.read("etc/config/failover") + "\n# mine\n"
+        self.write("etc/config/failover", own)
+        self.script("pre-deinstall")
+        self.script("post-deinstall")
+        self.assertEqual(self.read("etc/config/failover"), own)
+
+    def test_in_an_image_that_is_built_nothing_is_started_or_removed(self) -> None:
+        functions = ("default_postinst", "default_prerm", "add_group_and_user")
+        self.write("image/lib/functions.sh", "".join(f"{name}() {{ :; }}\n" for name in functions))
+        self.write("tmp/script", "", 0o755)
+        before = set(contents(self.root))
+        for name in self.found.scripts:
+            self.assertEqual(self.script(name, IPKG_INSTROOT="/image"), [], name)
+        self.assertEqual(set(contents(self.root)), before)

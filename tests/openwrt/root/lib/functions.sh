@@ -91,5 +91,5 @@ add_group_and_user() {
 
 # Without apk's list of the package's files, the real ones do nothing.
 is_listed() {
-	[ -z "$pkgname" ] || grep -qx "$1" "/lib/apk/packages/$pkgname.list"
+	[ -z "$pkgname" ] || grep -sqx "$1" "/lib/apk/packages/$pkgname.list"
 }
