@@ -67,6 +67,22 @@ class Feeds(PackageTest):
         self.assertEqual(listed, [f"{VERSION}-r2"])
         self.assertFalse((self.opkg / "mipsel_24kc" / IPK).exists())
 
+    def test_other_packages_in_the_folder_are_in_the_index_too(self) -> None:
+        self.make_feeds()
+        folder = self.index.parent
+        other = folder / "other-1.apk"
+        makefile = self.tree / "openwrt/failover/Makefile"
+        makefile.write_text(makefile.read_text().replace("PKG_NAME:=failover", "PKG_NAME:=other"))
+        run(self.tree / "openwrt/mkapk", "mt7621", "--output", self.tree)
+        (self.tree / "mipsel_24kc" / APK).rename(other)
+        makefile.write_text(makefile.read_text().replace("PKG_NAME:=other", "PKG_NAME:=failover"))
+        self.make_feeds()
+        self.assertEqual([one["name"] for one in apkfile.read(self.index.read_bytes()).packages], ["failover", "other"])
+        for damaged in (b"", b"\x1f\x8b, of an older form", other.read_bytes()[:100]):
+            other.write_bytes(damaged)
+            with self.assertRaisesRegex(AssertionError, "cannot read .*other-1.apk"):
+                self.make_feeds()
+
     def test_signed_feeds_come_with_the_keys_that_routers_need(self) -> None:
         usign, _ = self.usign_key()
         secret, public = key_pair(self.tree, "ec")
