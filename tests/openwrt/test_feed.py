@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import apkfile
+from router import ROOT
 from test_apk import APK, key_pair
 from test_package import IPK, PROGRAM, VERSION, PackageTest, run
 
@@ -102,6 +103,17 @@ class Feeds(PackageTest):
         self.assertEqual(apkfile.read(self.index.read_bytes()).signatures, 0)
         for old in (folder / "Packages.sig", self.opkg / "failover.pub", self.apk / "failover.pem"):
             self.assertFalse(old.exists(), old)
+
+    def test_what_the_documentation_lets_routers_fetch_is_there(self) -> None:
+        usign, _ = self.usign_key()
+        secret, _ = key_pair(self.tree, "ec")
+        self.make_feeds("--key", usign, "--apk-key", secret)
+        for page in ("README.md", "docs/install.md"):
+            fetched = re.findall(r"https://example\.org/(feed/\S+)", (ROOT / page).read_text())
+            self.assertEqual(len(fetched), 4, page)
+            for path in fetched:
+                file = self.results / path.replace("$DISTRIB_ARCH", "mipsel_24kc")
+                self.assertTrue(file.exists(), f"{page}: {path}")
 
     def test_a_feed_without_a_key_is_warned_of(self) -> None:
         usign, _ = self.usign_key()
