@@ -1,8 +1,13 @@
-"""The package description from the feed's Makefile, read without make and without OpenWrt's SDK."""
+"""The package description from the feed's Makefile, read without make and without OpenWrt's SDK.
+
+It is the only one: the packages of opkg and of apk are made from it.
+"""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from archive import Files
 
 FEED = Path(__file__).resolve().parent
 PACKAGE = FEED / "failover"
@@ -36,6 +41,10 @@ class Makefile:
     def variable(self, name: str) -> str:
         return self.variables[name]
 
+    @property
+    def version(self) -> str:
+        return f"{self.variable('PKG_VERSION')}-r{self.variable('PKG_RELEASE')}"
+
     def script(self, name: str) -> str:
         """A maintainer script, or the description, as expanded by make."""
         return self.definitions[f"Package/failover/{name}"].replace("$$", "$")
@@ -43,7 +52,8 @@ class Makefile:
     def depends(self) -> list[str]:
         """The packages that are installed with it."""
         words = self.package["DEPENDS"].split()
-        return [word.removeprefix("+") for word in words if word.startswith("+")]
+        # Each package needs the C library; what the scripts call is part of each router's base system.
+        return ["libc", *(word.removeprefix("+") for word in words if word.startswith("+"))]
 
     def installed(self) -> list[Installed]:
         """The files of the package."""
@@ -56,6 +66,12 @@ class Makefile:
             origin = None if source == PROGRAM else PACKAGE / source
             files.append(Installed(target.removeprefix("$(1)/"), MODES[command], origin))
         return files
+
+    def files(self, program: bytes) -> Files:
+        """The files of the package, with their content."""
+        return {
+            file.path: (file.mode, file.source.read_bytes() if file.source else program) for file in self.installed()
+        }
 
 
 def assignments(text: str) -> dict[str, str]:

@@ -12,8 +12,11 @@ INSTANCE = [
     "procd_set_param [stdout] [1]",
     "procd_set_param [stderr] [1]",
     "procd_set_param [respawn] [3600] [5] [0]",
+    "procd_set_param [file] [/usr/sbin/failover]",
     "procd_close_instance",
 ]
+# What a killed daemon has set stays, and the next one takes it over.
+KILL = 'ubus [call] [service] [signal] [{ "name": "failover", "signal": 9 }]'
 # A disabled run deletes the routes and rules of a killed daemon.
 CLEAN = "failover [run] [--config] [/proc/self/fd/0]"
 TRIGGERS = ["procd_add_reload_trigger [failover] [network]", "procd_close_service"]
@@ -85,9 +88,20 @@ class Start(InitTest):
         done = self.service("restart")
         self.assertEqual(done.returncode, 0)
         calls = self.calls()
-        self.assertEqual(calls[1], 'ubus [call] [service] [signal] [{ "name": "failover", "signal": 9 }]')
+        self.assertEqual(calls[1], KILL)
         self.assertEqual(calls[2], "procd_kill")
         self.assertEqual(calls[4:], [*INSTANCE, *TRIGGERS])
+
+    def test_an_upgrade_without_a_stop_kills_the_old_program_only_if_a_new_one_can_start(self) -> None:
+        self.service("start")
+        self.calls()
+        done = self.run_there("/etc/init.d/failover", "start", PKG_UPGRADE="1")
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual(self.calls(), ["failover [check]", KILL, *INSTANCE, *TRIGGERS])
+        self.program("check", BAD)
+        done = self.run_there("/etc/init.d/failover", "start", PKG_UPGRADE="1")
+        self.assertEqual(done.returncode, 78)
+        self.assertEqual(self.calls(), ["failover [check]"])
 
 
 class Launch(InitTest):

@@ -61,24 +61,35 @@ config_foreach() {
 	return 0
 }
 
-# --- packages
+# --- packages: those of opkg give their script's name, those of apk set pkgname
 
 default_postinst() {
 	local defaults=/etc/uci-defaults/90-failover
 
 	record default_postinst "${1##*/}"
+	is_listed "$defaults" || return 0
 	# shellcheck source=/dev/null
 	[ -f "$defaults" ] && (. "$defaults") && rm "$defaults"
 	# shellcheck source=/dev/null
-	(. "$1-pkg")
+	[ ! -f "$1-pkg" ] || (. "$1-pkg")
 	[ "$PKG_UPGRADE" = 1 ] || /etc/init.d/failover enable
 	/etc/init.d/failover start
 }
 
 default_prerm() {
 	record default_prerm "${1##*/}"
+	is_listed /etc/init.d/failover || return 0
 	# shellcheck source=/dev/null
-	(. "$1-pkg")
+	[ ! -f "$1-pkg" ] || (. "$1-pkg")
 	[ "$PKG_UPGRADE" = 1 ] || /etc/init.d/failover disable
 	/etc/init.d/failover stop
+}
+
+add_group_and_user() {
+	record add_group_and_user
+}
+
+# Without apk's list of the package's files, the real ones do nothing.
+is_listed() {
+	[ -z "$pkgname" ] || grep -sqx "$1" "/lib/apk/packages/$pkgname.list"
 }
