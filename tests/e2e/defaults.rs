@@ -146,14 +146,14 @@ fn a_change_of_several_ways_leaves_no_hole() {
             let settings = settings(&lab, family);
             let daemon = Daemon::start(&lab.router, &settings);
             daemon.wait_for_all("online");
-            let before = daemon.must(&["log"]);
+            let before = daemon.journal();
             for _ in 0..10 {
                 set(further);
                 goes_via(&lab, &daemon, 1, family, further);
                 set(&first);
                 goes_via(&lab, &daemon, 1, family, &first);
             }
-            assert_eq!(daemon.must(&["log"]), before);
+            assert_eq!(daemon.journal(), before);
         }
     });
 }

@@ -116,7 +116,7 @@ fn beside_a_daemon() {
     in_lab(|| {
         let lab = super::checks::two_providers();
         let daemon = online(&lab);
-        let before = (ours(&lab), daemon.must(&["log"]));
+        let before = (ours(&lab), daemon.journal());
         let monitor = Monitor::start(&lab, &daemon);
         let words = ["--count", "20", "--interval", "10ms"];
         for provider in ["isp1", "isp2"] {
@@ -132,7 +132,7 @@ fn beside_a_daemon() {
         lab.upstream_returns(2);
         daemon.wait_for_all("online");
         assert_eq!(ours(&lab), before.0);
-        assert!(daemon.must(&["log"]).starts_with(&before.1));
+        assert!(daemon.journal().starts_with(&before.1));
         // The second provider's failure changes the metric of its route.
         assert_eq!(monitor.deleted(), Vec::<String>::new());
         assert_eq!(counter(&daemon, "replies_rejected"), 0);

@@ -45,8 +45,8 @@ impl Requests {
     /// Makes a change. The kernel has made it when this returns.
     ///
     /// # Errors
-    /// The kernel's error; [`Fault::TimedOut`] if it has not answered in [`crate::limits::REQUEST_PATIENCE`]; [`Fault::NoBuffers`] if its
-    /// answer was lost. In the latter two cases the change may have been made.
+    /// The kernel's error; [`Fault::TimedOut`] if it has not answered in [`crate::limits::REQUEST_PATIENCE`];
+    /// [`Fault::NoBuffers`] if its answer was lost. In the latter two cases the change may have been made.
     pub fn carry_out(&mut self, change: &Change) -> Result<(), Fault> {
         self.request(change, &[])?;
         match change {
