@@ -165,8 +165,8 @@ impl<'router> Daemon<'router> {
     /// The entries of `failover log`, without their times, which are rounded each time they are told.
     pub fn journal(&self) -> Vec<String> {
         let told = self.must(&["log"]);
-        let entries = told.lines().map(|line| line.split_once(' ').unwrap().1);
-        entries.map(str::to_owned).collect()
+        let entries = told.lines().filter_map(|line| line.split_once(' '));
+        entries.map(|(_, entry)| entry.to_owned()).collect()
     }
 
     /// Its log with the lines of all that it has heard by now: each turn of its loop answers commands first, and logs last.
