@@ -145,18 +145,7 @@ impl Traffic {
 
     /// What happens at a hand-over to this provider, which has just begun to lead: TCP gets a reset at its next packet, and
     /// the call goes on, with next to no loss.
-    fn moves_to(self, number: u8, daemon: &Daemon) {
-        self.moves(number, None, daemon);
-    }
-
-    /// The same, from a line that works. In IPv6, where nothing translates, a datagram that the server sends before the phone
-    /// does makes the call an inbound one: then it goes on where it was.
-    fn moves_or_is_called(self, number: u8, from: u8, daemon: &Daemon) {
-        let may_stay = (self.family == Family::V6).then_some(from);
-        self.moves(number, may_stay, daemon);
-    }
-
-    fn moves(mut self, number: u8, may_stay: Option<u8>, daemon: &Daemon) {
+    fn moves_to(mut self, number: u8, daemon: &Daemon) {
         let (family, since, moment) = (self.family, Instant::now(), self.call.now());
         assert_eq!(
             self.session.say(),
@@ -164,12 +153,8 @@ impl Traffic {
             "{family}\n{}",
             daemon.log()
         );
-        let by = [Some(number), may_stay];
-        let goes_on = wait_until(SOON, || {
-            let mut by = by.iter().flatten();
-            by.any(|number| self.call.goes_by(*number, Duration::ZERO))
-        });
-        assert!(goes_on, "{family}\n{}", daemon.log());
+        let moves = self.call.goes_by(number, SOON);
+        assert!(moves, "{family}\n{}", daemon.log());
         for transfer in &self.transfers {
             let end = transfer.end_within(NEXT_PACKET, since);
             let is_reset = matches!(end, Some((_, End::Reset)));

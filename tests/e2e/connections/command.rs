@@ -18,7 +18,7 @@ fn handed_over_by(families: &[Family], act: impl FnOnce(&Daemon, Settings)) {
         assert!(leads(&lab, 2), "{}", daemon.log());
         assert_eq!(session.say(), Err(End::Reset), "{}", daemon.log());
         for traffic in all {
-            traffic.moves_or_is_called(2, 1, &daemon);
+            traffic.moves_to(2, &daemon);
         }
     });
 }
