@@ -4,7 +4,7 @@ use failover::routing::delegated::Delegated;
 
 use super::lab::{Family, wait_until};
 use super::plans::two;
-use super::world::{End, PORT, Place, World, target};
+use super::world::{End, PORT, Place, World, client, own, target};
 
 use std::time::Duration;
 
@@ -29,16 +29,23 @@ fn silent(world: &World) {
     world.internet[1].feed(&["nft", "-f", "-"], silence);
 }
 
+/// How a running connection of the LAN ends when it is handed over, with or without the element.
+fn ends(family: Family, element: bool) -> (World, End) {
+    let world = World::new();
+    world.load(&two(), &Delegated::new());
+    silent(&world);
+    let mut talk = world.tcp(Place::Client, target(family));
+    assert_eq!(talk.by(), Some('1'));
+    hand_over(&world, family, element);
+    let end = talk.ask();
+    (world, end)
+}
+
 #[test]
 fn a_segment_in_mid_stream_is_reset() {
     for family in Family::ALL {
-        let world = World::new();
-        world.load(&two(), &Delegated::new());
-        silent(&world);
-        let mut talk = world.tcp(Place::Client, target(family));
-        assert_eq!(talk.by(), Some('1'));
-        hand_over(&world, family, true);
-        assert_eq!(talk.ask(), End::Reset, "{family}");
+        let (world, end) = ends(family, true);
+        assert_eq!(end, End::Reset, "{family}");
         let mut new = world.tcp(Place::Client, target(family));
         assert_eq!(new.by(), Some('2'));
         assert_eq!(new.by(), Some('2'));
@@ -48,13 +55,7 @@ fn a_segment_in_mid_stream_is_reset() {
 #[test]
 fn without_the_element_it_is_not() {
     for family in Family::ALL {
-        let world = World::new();
-        world.load(&two(), &Delegated::new());
-        silent(&world);
-        let mut talk = world.tcp(Place::Client, target(family));
-        assert_eq!(talk.by(), Some('1'));
-        hand_over(&world, family, false);
-        assert_eq!(talk.ask(), End::Silence, "{family}");
+        assert_eq!(ends(family, false).1, End::Silence, "{family}");
     }
 }
 
@@ -118,4 +119,24 @@ fn running_connections_of_the_new_leader_are_not_reset() {
         assert_eq!(talk.by(), Some('1'));
         assert_eq!(talk.by(), Some('1'));
     }
+}
+
+/// For a moment, IPv6 datagrams that belong to no connection are not taken for inbound by the line that was left.
+#[test]
+fn datagrams_in_flight_by_the_former_line_are_dropped() {
+    let world = World::new();
+    world.load(&two(), &Delegated::new());
+    let reaches = |number| {
+        let mut talk = world.udp(Place::Internet(number), client(Family::V6));
+        talk.by() == Some('c')
+    };
+    let mut known = world.udp(Place::Internet(0), client(Family::V6));
+    assert_eq!(known.by(), Some('c'));
+    world.nft("add element inet failover leaving { \"wan1\" timeout 60s }");
+    assert!(!reaches(0) && reaches(1));
+    assert_eq!(known.by(), Some('c'));
+    let mut forwarded = world.udp(Place::Internet(0), own(Family::V4, 1));
+    assert_eq!(forwarded.by(), Some('c'));
+    world.nft("flush set inet failover leaving");
+    assert!(reaches(0));
 }
