@@ -13,7 +13,7 @@ use super::uplink::{Uplink, source_specific_defaults};
 use crate::config::{Config, Provider};
 use crate::limits::{PREFIX_RULES_MAX, PREFIXES_MAX, PROVIDERS_MAX};
 use crate::routing::mirror::Mirror;
-use crate::types::{Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, Waiting, network_of, prefixes_of};
+use crate::types::{Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, network_of, prefixes_of};
 
 /// The prefixes of all providers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -118,8 +118,7 @@ impl Told<'_> {
         };
         let answered = (self.netifd)(provider, &mut learn);
         let uplink = (self.uplink)(provider.slot);
-        let taken = |uplink: &&Uplink| matches!(uplink.waiting, Some(Waiting::DeviceTaken(_)));
-        let uplink = uplink.filter(|uplink| !taken(uplink));
+        let uplink = uplink.filter(|uplink| !uplink.is_taken());
         let device = uplink.map_or(0, |uplink| uplink.index);
         let routes = self.routes.iter();
         routes

@@ -23,7 +23,7 @@ use crate::engine::{Plan, RankedPath};
 use crate::limits::{PREFIXES_MAX, ROUTES_WANTED_MAX, RULES_WANTED_MAX, TAKEN_MAX};
 use crate::types::{
     Family, IPV6_USUAL, Mark, MarkMask, Metric, PROTOCOL, Prefix, Slot, TABLE_DEFAULT, TABLE_LOCAL,
-    TABLE_MAIN, Waiting, network_of,
+    TABLE_MAIN, network_of,
 };
 
 /// Preferences of our rules. What must go a certain way stands before the rules of others, counted from `rule_pref`, slot by
@@ -366,8 +366,7 @@ impl<'a> Situation<'a> {
         let situation = *self;
         situation.config.enabled().filter_map(move |provider| {
             let uplink = (situation.uplink)(provider.slot)?;
-            let taken = matches!(uplink.waiting, Some(Waiting::DeviceTaken(_)));
-            (!uplink.device.is_empty() && !taken).then_some((provider, uplink))
+            (!uplink.device.is_empty() && !uplink.is_taken()).then_some((provider, uplink))
         })
     }
 

@@ -153,6 +153,11 @@ pub fn resolve(
 pub type Claims = Vec<(u32, Slot), PROVIDERS_MAX>;
 
 impl Uplink {
+    /// Whether another provider has its device.
+    pub fn is_taken(&self) -> bool {
+        matches!(self.waiting, Some(Waiting::DeviceTaken(_)))
+    }
+
     /// Whether a socket that was bound for this is right for the other as well. One that waited has perhaps gone deaf:
     /// its device may have been another of the same name.
     pub fn has_same_socket(&self, other: &Uplink) -> bool {

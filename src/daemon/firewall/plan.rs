@@ -10,7 +10,7 @@ use crate::firewall::text;
 use crate::limits::PROVIDERS_MAX;
 use crate::linux::{netfilter, sysctl};
 use crate::routing::uplink::Uplink;
-use crate::types::{DeviceName, Family, Instant, PathId, PerFamily, Slot, Waiting};
+use crate::types::{DeviceName, Family, Instant, PathId, PerFamily, Slot};
 
 impl Firewall<'_> {
     /// Looks at what no event tells.
@@ -90,7 +90,7 @@ impl Firewall<'_> {
             let uplink = routes.uplink(PathId { slot, family });
             let device = uplink.map(|uplink| &uplink.device);
             match device.filter(|device| !device.is_empty()) {
-                _ if !self.wanted[family] || uplink.is_some_and(is_taken) => {
+                _ if !self.wanted[family] || uplink.is_some_and(Uplink::is_taken) => {
                     member.device[family].clear();
                 }
                 // While there is none, it is most likely to come back by its former name.
@@ -155,11 +155,6 @@ fn is_needed(config: &Config, has_prefixes: bool) -> bool {
 /// Whether a provider's connections are marked as its own.
 pub(super) fn marks(provider: &Provider) -> bool {
     provider.rt_table != RtTable::None && provider.connections != Connections::Off
-}
-
-/// Whether another provider has the device.
-fn is_taken(uplink: &Uplink) -> bool {
-    matches!(uplink.waiting, Some(Waiting::DeviceTaken(_)))
 }
 
 fn blank(slot: Slot) -> Member {
