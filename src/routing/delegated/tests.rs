@@ -8,6 +8,7 @@ use crate::config::fixture;
 use crate::routing::layout::fixture::foreign_default;
 use crate::routing::mirror::{Aside, Object};
 use crate::routing::objects::RouteKind;
+use crate::types::Waiting;
 
 /// Two providers by the devices 1 and 2, what netifd has for each, and what the kernel has.
 struct Scene {
