@@ -9,7 +9,7 @@
 
 use crate::config::Connections;
 use crate::limits::PROVIDERS_MAX;
-use crate::types::{Instant, Slot};
+use crate::types::{Duration, Instant, Slot};
 
 /// The state of one family. All zero bytes when new. Sets of providers have one bit per slot.
 #[repr(C)] // what is small stands by the beginning of the list
@@ -126,7 +126,7 @@ impl Handovers {
             _ if self.leader.is_none() => return,
             Connections::Stay => None,
             Connections::AtMost(duration) => Some(duration),
-            Connections::Follow => Some(crate::types::Duration::ZERO),
+            Connections::Follow => Some(Duration::ZERO),
         };
         let Some(since) = self.behind_since.get_mut(usize::from(slot.0)) else {
             return;
@@ -191,7 +191,6 @@ fn slots(mut set: u64) -> impl Iterator<Item = Slot> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Duration;
     use Connections::*;
 
     const ISP1: Slot = Slot(0);

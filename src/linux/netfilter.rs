@@ -15,6 +15,7 @@ pub mod table_watch;
 mod tests;
 
 pub use connections::{count, count_by_mark, delete_by_address, deletes_by_address};
+pub use table::DeviceSet;
 pub use table_watch::TableWatch;
 
 use heapless::{Vec, VecView};

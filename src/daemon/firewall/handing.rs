@@ -8,7 +8,7 @@ use crate::daemon::routes::RouteSync;
 use crate::engine::Engine;
 use crate::firewall::handover::{Handover, Present};
 use crate::linux::clock::now;
-use crate::linux::netfilter::{self, count};
+use crate::linux::netfilter::{self, DeviceSet, count};
 use crate::types::{
     Cause, Duration, Family, Fault, Instant, Kind, MarkMask, Name, PathId, Slot, Subject,
 };
@@ -108,7 +108,9 @@ impl Firewall<'_> {
         let leader = routes.uplink(PathId { slot: to, family });
         if let Some(leader) = leader {
             // Without the table there is no such set, and none is needed.
-            let _ = self.netfilter.add_moved(&leader.device, RESET);
+            let _ = self
+                .netfilter
+                .add_device(DeviceSet::Moved, &leader.device, RESET);
             self.moved_until = now() + RESET;
             if !self.nft.is_running() {
                 self.moved[family].clone_from(&leader.device);
@@ -121,8 +123,9 @@ impl Firewall<'_> {
         let only_translated = family == Family::V4 || has_prefix_rules;
         let (mark, bits) = (mask.outbound(from), mask.bits());
         if !only_translated && let Some(former) = routes.uplink(PathId { slot: from, family }) {
-            let _ = self.netfilter.add_left(&former.device, RESET);
-            let _ = self.netfilter.add_leaving(&former.device, IN_FLIGHT);
+            for (set, time) in [(DeviceSet::Left, RESET), (DeviceSet::Leaving, IN_FLIGHT)] {
+                let _ = self.netfilter.add_device(set, &former.device, time);
+            }
         }
         let deleted = self
             .netfilter

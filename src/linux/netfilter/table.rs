@@ -39,40 +39,39 @@ const NAME: usize = 16;
 
 /// The table's name, as the kernel has it.
 pub(super) const TABLE: &[u8] = b"failover\0";
-/// The devices by which connections that were handed over go on.
-const MOVED: &[u8] = b"moved\0";
-/// Those by which they came before.
-const LEFT: &[u8] = b"left\0";
-/// The same, for as long as datagrams that were sent before may still arrive by them.
-const LEAVING: &[u8] = b"leaving\0";
+/// A set of devices in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceSet {
+    /// by these, connections that were handed over go on
+    Moved,
+    /// by these they came before
+    Left,
+    /// the same, for as long as datagrams may still arrive that were sent before
+    Leaving,
+}
+
+impl DeviceSet {
+    fn name(self) -> &'static [u8] {
+        match self {
+            DeviceSet::Moved => b"moved\0",
+            DeviceSet::Left => b"left\0",
+            DeviceSet::Leaving => b"leaving\0",
+        }
+    }
+}
 
 impl Netfilter {
-    /// Adds a device to the set `moved` for this long. If it is there already, its time begins anew.
+    /// Adds a device to a set for this long. If it is there already, its time begins anew.
     ///
     /// # Errors
     /// There is no such table or set (ENOENT), [`Fault::NotSupported`], or another error of the kernel's.
-    pub fn add_moved(&mut self, device: &str, timeout: Duration) -> Result<(), Fault> {
-        self.add_device(MOVED, device, timeout)
-    }
-
-    /// The same for the set `left`.
-    ///
-    /// # Errors
-    /// See [`Netfilter::add_moved`].
-    pub fn add_left(&mut self, device: &str, timeout: Duration) -> Result<(), Fault> {
-        self.add_device(LEFT, device, timeout)
-    }
-
-    /// The same for the set `leaving`.
-    ///
-    /// # Errors
-    /// See [`Netfilter::add_moved`].
-    pub fn add_leaving(&mut self, device: &str, timeout: Duration) -> Result<(), Fault> {
-        self.add_device(LEAVING, device, timeout)
-    }
-
-    fn add_device(&mut self, set: &[u8], device: &str, timeout: Duration) -> Result<(), Fault> {
-        let element = element(set, device, timeout).ok_or(Fault::InvalidArgument)?;
+    pub fn add_device(
+        &mut self,
+        set: DeviceSet,
+        device: &str,
+        timeout: Duration,
+    ) -> Result<(), Fault> {
+        let element = element(set.name(), device, timeout).ok_or(Fault::InvalidArgument)?;
         // Added, deleted and added again, in one transaction: only new kernels (6.12) renew the timeout of an element that
         // is there, and older ones refuse to delete one that is not.
         let kinds = [NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM, NFT_MSG_NEWSETELEM];
@@ -138,7 +137,7 @@ fn table_name() -> Attributes {
     name
 }
 
-/// The attributes of an element of the set `moved`. None: the name is too long.
+/// The attributes of an element of a set. None: the name is too long.
 fn element(set: &[u8], device: &str, timeout: Duration) -> Option<Attributes> {
     let mut name = [0; NAME];
     // The last byte stays 0.

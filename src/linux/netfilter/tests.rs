@@ -190,27 +190,35 @@ fn a_moved_device_expires_and_is_renewed() {
     }
     let mut netfilter = Netfilter::new();
     let seconds = Duration::from_secs;
-    let none = netfilter.add_moved("wan1", seconds(9));
+    let none = netfilter.add_device(DeviceSet::Moved, "wan1", seconds(9));
     assert_eq!(none, Err(fault(Errno::ENOENT)), "there is no table");
     nft(OURS);
-    netfilter.add_moved("wan1", seconds(9)).unwrap();
     netfilter
-        .add_moved("fifteen-letters", seconds(500))
+        .add_device(DeviceSet::Moved, "wan1", seconds(9))
         .unwrap();
-    assert!(netfilter.add_moved("sixteen--letters", seconds(9)).is_err());
+    netfilter
+        .add_device(DeviceSet::Moved, "fifteen-letters", seconds(500))
+        .unwrap();
+    assert!(
+        netfilter
+            .add_device(DeviceSet::Moved, "sixteen--letters", seconds(9))
+            .is_err()
+    );
     assert!(
         elements()
             .iter()
             .any(|(name, left)| name == "wan1" && *left < 10)
     );
-    netfilter.add_moved("wan1", seconds(300)).unwrap();
+    netfilter
+        .add_device(DeviceSet::Moved, "wan1", seconds(300))
+        .unwrap();
     assert!(
         elements()
             .iter()
             .any(|(name, left)| name == "wan1" && *left > 200)
     );
     netfilter
-        .add_moved("wan1", Duration::from_millis(100))
+        .add_device(DeviceSet::Moved, "wan1", Duration::from_millis(100))
         .unwrap();
     let started = Instant::now();
     while elements().len() > 1 {
@@ -220,7 +228,9 @@ fn a_moved_device_expires_and_is_renewed() {
         );
     }
     assert_eq!(elements()[0].0, "fifteen-letters");
-    netfilter.add_moved("wan1", seconds(300)).unwrap();
+    netfilter
+        .add_device(DeviceSet::Moved, "wan1", seconds(300))
+        .unwrap();
     assert_eq!(elements().len(), 2, "also one that has expired");
 }
 
@@ -276,7 +286,7 @@ fn the_loss_of_our_table_is_noticed_and_nothing_else_wakes() {
     nft("delete element inet other s { \"eth0\" }");
     let mut netfilter = Netfilter::new();
     netfilter
-        .add_moved("wan1", Duration::from_secs(60))
+        .add_device(DeviceSet::Moved, "wan1", Duration::from_secs(60))
         .unwrap();
     watch.drain();
     nft("add element inet other s { \"eth0\" }");
