@@ -7,7 +7,7 @@ use proptest::sample::{Index, select};
 
 use super::kernel::{Answer, Kernel, Packet, Refuses, family_of};
 use super::{changes, is_successor, removal, same_route};
-use crate::config::{Connections, RtTable};
+use crate::config::{Connections, Provider, RtTable};
 use crate::routing::layout::fixture::{Scene, address, foreign_default, own};
 use crate::routing::layout::{Wanted, pref};
 use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
@@ -352,11 +352,15 @@ fn look_around([before, now, after]: [&Kernel; 3], scene: &Scene, change: &Chang
         if ends.iter().all(answered) && (i == 0 || !refusing) {
             assert!(answered(&answer(now)), "{packet:?} after {change:?}");
         }
-        // What has the mark of its connection goes its old or its new way, or that of all other traffic. (What has a provider's
-        // own mark may go that provider's way for a moment, if its route is put back before its rule goes.)
-        if ends.iter().all(answered) && !refusing && packet.mark > 0xff {
+        // What is marked goes its old or its new way, or that of all other traffic; or that of the provider of its mark, whose
+        // route was stolen, and is put back before the rule goes. It never goes by a third one.
+        if ends.iter().all(answered) && !refusing && packet.mark != 0 {
             let here = answer(now);
-            let ways = [&ends[..], &unmarked].concat();
+            let mut ways = [&ends[..], &unmarked].concat();
+            let providers = scene.config.providers.iter().zip(&scene.uplinks);
+            let own =
+                providers.filter(|(provider, _)| marks_of(scene, provider).contains(&packet.mark));
+            ways.extend(own.map(|(_, uplink)| Answer::Device(uplink.index)));
             assert!(
                 ways.contains(&here),
                 "{packet:?}: {here:?} after {change:?}"
@@ -396,15 +400,20 @@ fn has_policy_table(kernel: &Kernel, (device, index): &(DeviceName, u32)) -> boo
         .any(|table| !SWAP_TABLES.contains(&table) && led(table))
 }
 
+/// The marks that lead to a provider: its own, and those of its connections.
+fn marks_of(scene: &Scene, provider: &Provider) -> Vec<u32> {
+    let inbound = |marks: MarkMask| marks.inbound(provider.slot);
+    let outbound = |marks: MarkMask| marks.outbound(provider.slot);
+    let own = provider.mark.map(|mark| mark.value);
+    let marks = [own, scene.marks.map(inbound), scene.marks.map(outbound)];
+    marks.into_iter().flatten().collect()
+}
+
 /// One without any choice, and those with one choice each.
 fn packets(scene: &Scene) -> Vec<Packet> {
     let mut packets = vec![Packet::default()];
     for (provider, uplink) in scene.config.providers.iter().zip(&scene.uplinks) {
-        let inbound = |marks: MarkMask| marks.inbound(provider.slot);
-        let outbound = |marks: MarkMask| marks.outbound(provider.slot);
-        let own = provider.mark.map(|mark| mark.value);
-        let marks = [own, scene.marks.map(inbound), scene.marks.map(outbound)];
-        packets.extend(marks.into_iter().flatten().map(|mark| Packet {
+        packets.extend(marks_of(scene, provider).into_iter().map(|mark| Packet {
             mark,
             ..Packet::default()
         }));
