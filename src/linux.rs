@@ -27,6 +27,8 @@ pub mod control;
 pub mod errno;
 mod ffi;
 pub mod file;
+#[cfg(test)]
+mod fixture;
 pub mod log;
 pub mod netfilter;
 pub mod netlink;

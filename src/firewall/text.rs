@@ -375,7 +375,8 @@ impl<'a> Text<'a> {
     }
 
     /// Writes a text in which stand: `$N` for the slot, counted from 1; `$i` and `$o` for its marks IN and OUT; `$m` for
-    /// our bits, `$n` for those of others, `$b` for the one that says inbound; `$v` and `$k` for the value and the mask of the mark that is written of.
+    /// our bits, `$n` for those of others, `$b` for the one that says inbound; `$v` and `$k` for the value and the mask of the
+    /// mark that is written of.
     fn say(&mut self, text: &str) {
         let mut parts = text.split('$');
         self.raw(parts.next().unwrap_or_default());

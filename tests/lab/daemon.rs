@@ -300,7 +300,7 @@ impl<'router> Daemon<'router> {
         self.wait()
     }
 
-    /// Waits for its end. The kernel may take its time for that, while it deletes many entries of another network namespace.
+    /// Waits for its end. On a busy machine the kernel has taken more than 15 seconds for that, once, after SIGKILL.
     pub fn wait(&mut self) -> ExitStatus {
         assert!(
             wait_until(4 * PATIENCE, || !self.is_running()),

@@ -5,25 +5,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration as StdDuration, Instant};
 
 use nix::poll::{PollFd, PollFlags, poll};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{setsockopt, sockopt};
-use nix::unistd::geteuid;
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
 
 use super::*;
+use crate::linux::fixture::own_namespace;
 use crate::types::Duration;
 
 const MASK: u32 = 0xff00_0000;
-
-/// Enters a new network namespace; false, and a message, without the right to.
-fn own_namespace() -> bool {
-    let is_root = geteuid().is_root();
-    match is_root {
-        true => unshare(CloneFlags::CLONE_NEWNET).unwrap(),
-        false => eprintln!("SKIPPED: only root makes network namespaces"),
-    }
-    is_root
-}
 
 /// Runs `nft` with a text, which may begin with `-j`; returns its output.
 fn nft(text: &str) -> String {

@@ -6,12 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::kill;
-use nix::unistd::geteuid;
 
 use super::*;
 use crate::linux::clock::now;
+use crate::linux::fixture::own_namespace;
 use crate::linux::poll::{Interest, Poller, ReadyList};
 
 /// Runs a child, as the daemon's loop does. Returns its outcome.
@@ -41,15 +40,6 @@ fn to_its_end(mut nft: Nft, text: Text<'_>) -> Result<(), Failure> {
         }
         assert!(now() < until, "never ends");
     }
-}
-
-fn own_namespace() -> bool {
-    let is_root = geteuid().is_root();
-    match is_root {
-        true => unshare(CloneFlags::CLONE_NEWNET).unwrap(),
-        false => eprintln!("SKIPPED: only root makes network namespaces"),
-    }
-    is_root
 }
 
 /// A table with 8,000 elements: 200 KB, in pieces of all lengths.
