@@ -32,6 +32,23 @@ fn without_tunnel(lab: &Lab) -> Settings {
     staying(lab).without_section("provider", "isp3")
 }
 
+/// Connections go by the tunnel of the others' rule, and stay there, whatever happens to our providers; their entries have
+/// this mark.
+fn stay_in_the_tunnel(lab: &Lab, daemon: &Daemon, mark: u32) {
+    let port = format!("dport={LINES} ");
+    let mut sessions = Vec::new();
+    events(lab, daemon, |when| {
+        let session = Session::open(&lab.lan, target(Family::V4)).unwrap();
+        assert_eq!(session.by, 3, "{when}\n{}", daemon.log());
+        sessions.push(session);
+        for session in &mut sessions {
+            assert_eq!(session.say(), Ok(()), "{when}\n{}", daemon.log());
+        }
+        let marks = lab.marks(&["src=198.51.100.2 ", &port]);
+        assert!(marks.iter().all(|of| *of == mark), "{when} {marks:x?}");
+    });
+}
+
 /// `ip rule fwmark 1 lookup 100`, without a mask: it matches only if no other bit is set.
 #[test]
 fn an_exact_rule_of_others_still_matches() {
@@ -41,26 +58,13 @@ fn an_exact_rule_of_others_still_matches() {
         lab.router.ip(&format!(
             "route add default via {gateway} dev eth3 table 100\nrule add pref 30000 fwmark 1 lookup 100"
         ));
-        let port = format!("dport={LINES} ");
         lab.nft(&format!(
             "table ip lab_marks {{ chain arriving {{ type filter hook prerouting priority mangle
                 iifname lan0 tcp dport {LINES} meta mark set 1 }}
             }}"
         ));
         let daemon = begin(&lab, &without_tunnel(&lab));
-        let mut sessions = Vec::new();
-        events(&lab, &daemon, |when| {
-            let session = Session::open(&lab.lan, target(Family::V4)).unwrap();
-            assert_eq!(session.by, 3, "{when}\n{}", daemon.log());
-            sessions.push(session);
-            for session in &mut sessions {
-                assert_eq!(session.say(), Ok(()), "{when}\n{}", daemon.log());
-            }
-            let marks = lab.marks(&["src=198.51.100.2 ", &port]);
-            assert!(marks.iter().all(|mark| *mark == 0), "{when} {marks:x?}");
-        });
-        // The VPN comes up while a connection runs without it: from then on it is in the tunnel.
-        drop(sessions);
+        stay_in_the_tunnel(&lab, &daemon, 0);
     });
 }
 
@@ -182,18 +186,7 @@ fn marks_that_others_save_and_restore_stay_exact() {
             }}"
         ));
         let daemon = begin(&lab, &without_tunnel(&lab));
-        let port = format!("dport={LINES} ");
-        let mut sessions = Vec::new();
-        events(&lab, &daemon, |when| {
-            let session = Session::open(&lab.lan, target(Family::V4)).unwrap();
-            assert_eq!(session.by, 3, "{when}\n{}", daemon.log());
-            sessions.push(session);
-            for session in &mut sessions {
-                assert_eq!(session.say(), Ok(()), "{when}\n{}", daemon.log());
-            }
-            let marks = lab.marks(&["src=198.51.100.2 ", &port]);
-            assert!(marks.iter().all(|mark| *mark == 2), "{when} {marks:x?}");
-        });
+        stay_in_the_tunnel(&lab, &daemon, 2);
         // Packets without a mark of others are not affected either.
         let call = Call::start(&lab.lan, target(Family::V4));
         assert!(call.goes_by(2, SOON), "{}", daemon.log());
