@@ -13,7 +13,7 @@ use crate::wire::codec::{Codec, Message};
 use crate::wire::snapshot::{Header, Path, ProviderHead, Word};
 
 /// The protocol's version. A client of another version gets an error.
-pub const VERSION: u8 = 6;
+pub const VERSION: u8 = 7;
 
 /// Longest text of a warning or an error.
 pub const TEXT_MAX: usize = 240;
