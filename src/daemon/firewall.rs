@@ -171,6 +171,7 @@ impl<'m> Firewall<'m> {
         for family in Family::ALL {
             let marks = (self.wanted[family] && may_be).then_some(mask);
             routes.set_marks(family, marks, cx);
+            routes.set_live(family, self.handovers[family].live(), cx);
             let due = self.handovers[family].next_deadline();
             cx.ranked |= due.is_some_and(|at| at <= now);
         }

@@ -71,6 +71,8 @@ pub(super) struct RouteSync<'m> {
     pub(super) marks: PerFamily<Option<MarkMask>>,
     /// See [`Situation::handed_over`].
     pub(super) handed_over: PerFamily<u64>,
+    /// See [`Situation::live`].
+    live: PerFamily<u64>,
     /// Changes in the kernel that are not reported to the engine yet.
     news: Kinds,
     /// The routes of packets may have changed: the kernel must be asked again.
@@ -156,6 +158,7 @@ impl<'m> RouteSync<'m> {
             families: PerFamily::default(),
             marks: PerFamily::default(),
             handed_over: PerFamily::default(),
+            live: PerFamily::default(),
             news: Kinds::NONE,
             has_changed: true,
             own_targets: 0,
@@ -196,6 +199,12 @@ impl<'m> RouteSync<'m> {
     pub(super) fn set_handed_over(&mut self, family: Family, slots: u64, cx: &mut Context<'_>) {
         cx.planned[family] |= self.handed_over[family] != slots;
         self.handed_over[family] = slots;
+    }
+
+    /// Sets, by slot and bit by bit, which providers may have connections. It matters to the rules only while none works.
+    pub(super) fn set_live(&mut self, family: Family, slots: u64, cx: &mut Context<'_>) {
+        cx.planned[family] |= self.live[family] != slots && cx.engine.plan(family).none_works;
+        self.live[family] = slots;
     }
 
     /// Gives each provider its policy table, among the free ones.
@@ -373,6 +382,7 @@ impl<'m> RouteSync<'m> {
             yields: self.yields(family),
             marks: self.marks[family],
             handed_over: self.handed_over[family],
+            live: self.live[family],
         });
         self.laid_out[family].note(self.wanted, family, config.globals.table);
         let basis = self.basis(config.globals.table);

@@ -118,6 +118,8 @@ pub struct Plan {
     pub order: Vec<RankedPath, PROVIDERS_MAX>,
     /// Whether traffic is to be refused: no provider is healthy, and `last_resort` is `unreachable`.
     pub unreachable: bool,
+    /// Whether the first in order does not work either, as far as is known: there is nothing better to go to.
+    pub none_works: bool,
 }
 
 impl Plan {
@@ -126,6 +128,7 @@ impl Plan {
         Plan {
             order: Vec::new(),
             unreachable: false,
+            none_works: false,
         }
     }
 }

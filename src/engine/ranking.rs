@@ -188,6 +188,8 @@ pub(crate) fn plan(
             .filter(|place| Some(*place) != leader)
             .for_each(&mut push);
     }
+    let best = leader.and_then(|place| candidates.get(place));
+    plan.none_works = best.is_some_and(|best| !best.class.healthy());
     plan.unreachable = refuse.is_some_and(|worst| candidates.iter().all(|c| c.class > worst));
     plan
 }

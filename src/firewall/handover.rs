@@ -1,11 +1,12 @@
 //! Which connections are handed over to another provider, and when.
 //!
-//! A provider's connections in one family are handed over, as soon as another provider leads:
+//! A provider's connections in one family are handed over, as soon as another provider leads that works:
 //! - when it is not usable any more: at once; also when a pin, `disable` or a reload takes it out;
 //! - while it is usable: at once with [`Connections::Follow`], after its time with [`Connections::AtMost`], but only if it has
 //!   led since the last time. What is steered to a provider that does not lead stays.
 //!
-//! If the provider leads again before, nothing is handed over.
+//! If the provider is usable or leads again before, nothing is handed over. While none works, all stay where they are, but
+//! for those of one that a reload takes out.
 
 use crate::config::Connections;
 use crate::limits::PROVIDERS_MAX;
@@ -29,6 +30,8 @@ pub struct Handovers {
     /// Usable, but its connections are not kept: they have no rule of their own.
     not_kept: u64,
     leader: Option<Slot>,
+    /// The leader does not work.
+    none_works: bool,
     deadline: Option<Instant>,
     /// When another began to lead, by slot.
     behind_since: [Instant; PROVIDERS_MAX],
@@ -40,6 +43,8 @@ pub struct Present<'a> {
     pub usable: u64,
     /// the one that leads
     pub leader: Option<Slot>,
+    /// whether even that one does not work
+    pub none_works: bool,
     /// what each does with its connections; `Off` also for those whose connections are not marked
     pub policy: &'a dyn Fn(Slot) -> Connections,
 }
@@ -70,6 +75,7 @@ impl Handovers {
             due: 0,
             not_kept: 0,
             leader: None,
+            none_works: false,
             deadline: None,
             behind_since: [Instant::ZERO; PROVIDERS_MAX],
         }
@@ -99,6 +105,7 @@ impl Handovers {
         let leads = now.leader.map_or(0, Slot::bit);
         let is_another = self.leader != now.leader;
         (self.usable, self.leader, self.deadline) = (now.usable, now.leader, None);
+        self.none_works = now.none_works;
         self.live |= now.usable | leads;
         self.led |= leads;
         self.behind &= !leads;
@@ -145,6 +152,11 @@ impl Handovers {
         }
     }
 
+    /// Those that may have connections, and are not taken out.
+    pub fn live(&self) -> u64 {
+        self.live & !self.removed
+    }
+
     /// Those that are usable, but whose connections have no rule of their own.
     pub fn not_kept(&self) -> u64 {
         self.not_kept
@@ -153,7 +165,10 @@ impl Handovers {
     /// The next to be handed over now. Call [`Handovers::done`] after each.
     pub fn next(&self) -> Option<Handover> {
         let to = self.leader?;
-        let ready = self.due & !(to.bit() & !self.removed);
+        let ready = match self.none_works {
+            true => self.removed,
+            false => self.due & !(to.bit() & !self.removed),
+        };
         let from = slots(ready).next()?;
         Some(Handover {
             from,
@@ -214,6 +229,7 @@ mod tests {
             let present = Present {
                 usable,
                 leader,
+                none_works: usable == 0,
                 policy: &|_| policy,
             };
             self.state.look(&present, Instant::from_secs(seconds));
@@ -257,10 +273,23 @@ mod tests {
         assert_eq!(family.at(0, 0b01, Some(ISP1)), []);
         assert_eq!(family.at(1, 0, None), []);
         assert_eq!(family.at(2, 0b01, Some(ISP1)), []);
-        // As the last resort it leads although it is not usable.
-        assert_eq!(family.at(3, 0, Some(ISP1)), []);
-        assert_eq!(family.at(4, 0, Some(ISP2)), [(0, 1, false)]);
-        assert_eq!(family.at(5, 0, Some(ISP1)), [(1, 0, false)]);
+    }
+
+    #[test]
+    fn none_goes_to_a_last_resort_that_does_not_work() {
+        for policy in [Stay, Follow] {
+            let mut family = Family::new(policy);
+            family.at(0, 0b11, Some(ISP1));
+            assert_eq!(family.at(1, 0, Some(ISP1)), []);
+            assert_eq!(family.at(2, 0, Some(ISP2)), []);
+            assert_eq!(family.state.live(), 0b11);
+            // The same comes back.
+            assert_eq!(family.at(3, 0b01, Some(ISP1)), [(1, 0, false)]);
+            assert_eq!(family.at(4, 0, Some(ISP1)), []);
+            assert_eq!(family.at(5, 0, Some(ISP2)), []);
+            assert_eq!(family.at(6, 0b10, Some(ISP2)), [(0, 1, false)]);
+            assert_eq!(family.state.live(), 0b10);
+        }
     }
 
     #[test]
@@ -318,6 +347,13 @@ mod tests {
         assert_eq!(family.at(4, 0b01, Some(ISP1)), [(1, 0, false)]);
         family.state.remove(0b100); // it never had any
         assert_eq!(family.at(5, 0b01, Some(ISP1)), []);
+        family.at(6, 0b11, Some(ISP2));
+        family.state.remove(0b10);
+        assert_eq!(
+            family.at(7, 0, Some(ISP1)),
+            [(1, 0, false)],
+            "none works, but it is there no more"
+        );
     }
 
     #[test]
@@ -373,6 +409,7 @@ mod tests {
             let present = Present {
                 usable,
                 leader,
+                none_works: usable & leads == 0,
                 policy: &|Slot(slot)| policies[usize::from(slot)],
             };
             state.look(&present, now);
@@ -392,7 +429,7 @@ mod tests {
                 handed |= from.bit();
                 state.done(from);
             }
-            if leader.is_some() {
+            if usable & leads != 0 {
                 let lost = owed & !usable & !leads;
                 assert_eq!(handed & !usable, lost);
                 owed &= !lost;

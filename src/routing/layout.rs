@@ -92,6 +92,8 @@ pub struct Situation<'a> {
     pub marks: Option<MarkMask>,
     /// by slot, bit by bit: connections that no longer stay with their provider, although it is usable
     pub handed_over: u64,
+    /// by slot, bit by bit: providers that may have connections; while none works, these stay where they are
+    pub live: u64,
 }
 
 /// What the kernel shall have in one family.

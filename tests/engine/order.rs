@@ -81,7 +81,11 @@ pub(crate) fn check(
     comes_back: impl Fn(Slot) -> Option<bool>,
     now: Instant,
 ) {
-    let Plan { order, unreachable } = engine.plan(family);
+    let Plan {
+        order,
+        unreachable,
+        none_works,
+    } = engine.plan(family);
     let mut want = standings(engine, config, family);
     let mut slots: Vec<Slot> = order.iter().map(|hop| hop.slot).collect();
     slots.sort();
@@ -122,6 +126,8 @@ pub(crate) fn check(
     assert_eq!(engine.leader(family), Some(leader.slot));
     let kept = led == Some(leader.slot);
     let former = want.iter().find(|s| Some(s.slot) == led);
+
+    assert_eq!(*none_works, leader.merit > SPARE);
 
     // A working leader is replaced only by a pinned provider, or by a better one that is known to be online.
     let worked = former.is_some_and(|s| [ONLINE, NEVER_JUDGED].contains(&s.merit));

@@ -176,6 +176,7 @@ impl Router {
             yields: false,
             marks: self.marks,
             handed_over: self.handed_over,
+            live: 0,
         });
         self.wanted = wanted;
         let mut todo = Vec::new();

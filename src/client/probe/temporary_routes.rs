@@ -83,6 +83,7 @@ impl TemporaryRoutes {
             yields: false,
             marks: None,
             handed_over: 0,
+            live: 0,
         });
         let mut missing = Vec::new();
         diff::changes(

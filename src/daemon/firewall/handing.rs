@@ -52,6 +52,7 @@ impl Firewall<'_> {
             let present = Present {
                 usable: usable.fold(0, |all, hop| all | hop.slot.bit()),
                 leader: engine.carrier(family).filter(|_| !routes.yields(family)),
+                none_works: engine.plan(family).none_works,
                 policy: &|slot| policy(engine.config(), self.strict, slot),
             };
             let handovers = &mut self.handovers[family];

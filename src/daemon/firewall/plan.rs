@@ -105,11 +105,8 @@ impl Firewall<'_> {
         member.own = provider.mark;
         member.answers = provider.rt_table != RtTable::None;
         member.records = marks(provider);
-        member.restores = !must_follow
-            && matches!(
-                provider.connections,
-                Connections::Stay | Connections::AtMost(_)
-            );
+        // Also of one whose connections follow: they stay as long as none works.
+        member.restores = !must_follow;
         member.masquerade = provider.masquerade;
         if must_follow { slot.bit() } else { 0 }
     }

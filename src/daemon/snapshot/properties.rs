@@ -265,6 +265,7 @@ impl World {
             yields: self.manual.obeyed().is_some(),
             marks: Some(MarkMask::USUAL),
             handed_over: 0,
+            live: 0,
         });
         self.laid_out[family].note(&self.wanted, family, config.globals.table);
         let (routes, rules) = (routes.to_vec(), self.kernel.rules.clone());

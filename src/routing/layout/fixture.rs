@@ -36,6 +36,8 @@ pub(crate) struct Scene {
     pub(crate) marks: Option<MarkMask>,
     /// see [`Situation::handed_over`]
     pub(crate) handed_over: u64,
+    /// see [`Situation::live`]
+    pub(crate) live: u64,
 }
 
 impl Scene {
@@ -60,6 +62,7 @@ impl Scene {
             yields: false,
             marks: None,
             handed_over: 0,
+            live: 0,
         };
         scene.order(&(0..providers).collect::<Vec<_>>());
         scene
@@ -91,6 +94,7 @@ impl Scene {
             yields: self.yields,
             marks: self.marks,
             handed_over: self.handed_over,
+            live: self.live,
         });
         wanted
     }

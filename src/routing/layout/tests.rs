@@ -480,6 +480,36 @@ fn connections_that_do_not_stay_have_no_rule() {
     assert_eq!(outbound(&mut scene), ["32802", "32803"]);
 }
 
+#[test]
+fn connections_stay_while_no_provider_works() {
+    use crate::config::Connections;
+    let mut scene = Scene::of(Family::V4, 4);
+    (scene.marks, scene.live) = (Some(MarkMask::USUAL), 0b1101);
+    scene.config.providers[2].connections = Connections::Follow;
+    scene.config.providers[3].connections = Connections::Off;
+    for hop in &mut scene.plan.order {
+        hop.usable = false;
+    }
+    let outbound = |scene: &mut Scene| -> Vec<u32> {
+        let rules = scene.wanted().rules;
+        let prefs = rules.iter().map(|rule| rule.pref);
+        prefs.filter(|pref| (32801..32865).contains(pref)).collect()
+    };
+    assert_eq!(
+        outbound(&mut scene),
+        [0_u32; 0],
+        "the first is disabled, but works"
+    );
+    scene.plan.none_works = true;
+    assert_eq!(outbound(&mut scene), [32801, 32803]);
+    scene.plan.unreachable = true;
+    assert_eq!(
+        outbound(&mut scene),
+        [0_u32; 0],
+        "what is refused is refused"
+    );
+}
+
 /// What the policy table of the only provider leads to besides everything.
 fn without_gateway(scene: &mut Scene) -> Option<String> {
     let routes = scene.wanted().routes;

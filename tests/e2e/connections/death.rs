@@ -100,6 +100,50 @@ fn connections_are_kept_while_nothing_else_works() {
     });
 }
 
+/// All lines flap: the last resort leads, which does not work either. What runs by another line stays there, in whatever
+/// order they return.
+fn all_flap(connections: &str) {
+    in_lab(|| {
+        let (lab, _services) = household(Nat::Masquerade);
+        let daemon = begin(&lab, &staying(&lab).global("connections", connections));
+        first_dies(&lab, &daemon);
+        let mut sessions = Family::ALL.map(|f| Session::open(&lab.lan, target(f)).unwrap());
+        lab.upstream_dies(2);
+        daemon.wait_for_all("offline");
+        assert!(leads(&lab, 1), "{}", daemon.log());
+        for (session, family) in sessions.iter_mut().zip(Family::ALL) {
+            assert_eq!(session.by, 2, "{family}");
+            let said = session.say_within(Duration::from_millis(200));
+            assert_eq!(said, Err(End::Silence), "{family}\n{}", daemon.log());
+        }
+        lab.upstream_returns(2);
+        assert!(leads(&lab, 2), "{}", daemon.log());
+        for session in &mut sessions {
+            assert_eq!(session.say(), Ok(()), "{}", daemon.log());
+        }
+        lab.upstream_dies(2);
+        daemon.wait_for_all("offline");
+        lab.upstream_returns(1);
+        daemon.wait_for("isp1", "ipv4", "online");
+        daemon.wait_for("isp1", "ipv6", "online");
+        for session in &mut sessions {
+            // The answer to what was said twice may come first.
+            let is_reset = wait_until(SOON, || session.say() == Err(End::Reset));
+            assert!(is_reset, "{}", daemon.log());
+        }
+    });
+}
+
+#[test]
+fn connections_live_through_a_flap_of_all_lines() {
+    all_flap("stay");
+}
+
+#[test]
+fn connections_that_follow_live_through_a_flap_of_all_lines() {
+    all_flap("follow");
+}
+
 #[test]
 fn connections_are_handed_over_as_soon_as_anything_works() {
     in_lab(|| {
