@@ -40,7 +40,8 @@ pub use load::{Refused, load};
 pub use verdict::{Profile, Quality, Quorum, Threshold, Timing};
 
 use crate::limits::{
-    CATCH_ALL_MAX, CHECKS_MAX, DELEGATED_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
+    CATCH_ALL_MAX, CHECKS_MAX, DELEGATED_MAX, DNS_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF,
+    TARGET_MAX,
 };
 use crate::types::{
     Duration, Family, FilePath, GivenDevice, Mark, MarkMask, Metric, Name, PerFamily, Prefix, Slot,
@@ -64,6 +65,8 @@ pub struct Config {
     pub checks: Vec<Check, CHECKS_MAX>,
     /// The `prefix`es of all providers, each with its provider; all of one stand together. Here, because few providers have one.
     pub prefixes: Vec<(Slot, Prefix), DELEGATED_MAX>,
+    /// The `dns` of all providers, in the same way.
+    pub dns: Vec<(Slot, IpAddr), DNS_MAX>,
 }
 
 /// Settings of the whole daemon.
@@ -93,6 +96,8 @@ pub struct Globals {
     pub mark_mask: MarkMask,
     /// Whether inbound connections are answered by the provider that they came by.
     pub answers: bool,
+    /// Whether the providers' resolvers are asked through them, unless a provider's own option says otherwise.
+    pub dns_route: bool,
     /// What happens to packets of the LAN with an IPv6 source that is another provider's.
     pub ipv6_foreign: ForeignIpv6,
     /// Whether an option asks for what needs our firewall table, so that it is made in any case.
@@ -122,6 +127,7 @@ impl Globals {
         on_stop: OnStop::Restore,
         mark_mask: MarkMask::EMPTY,
         answers: false,
+        dns_route: false,
         ipv6_foreign: ForeignIpv6::Masquerade,
         firewall_asked: false,
         state_dir: String::new(),
@@ -146,6 +152,7 @@ impl Default for Globals {
             on_stop: OnStop::Restore,
             mark_mask: MarkMask::USUAL,
             answers: true,
+            dns_route: true,
             ipv6_foreign: ForeignIpv6::Masquerade,
             firewall_asked: false,
             state_dir: text("/var/run/failover"),
@@ -239,6 +246,8 @@ pub struct Provider {
     pub connections: Connections,
     /// whether IPv4 that is not the router's own is masqueraded when it leaves by it
     pub masquerade: bool,
+    /// whether its resolvers are asked through it
+    pub dns_route: bool,
     /// its `rank`, or else its position among the providers of the file, from 1. Providers are sorted by it; a given rank
     /// precedes an equal position
     pub rank: u32,
@@ -320,6 +329,7 @@ impl Provider {
             checks: self.checks,
             connections: self.connections,
             masquerade: self.masquerade,
+            dns_route: self.dns_route,
             metered: self.metered,
             ..other.clone()
         } == *self
@@ -334,6 +344,7 @@ impl Config {
             providers: Vec::new(),
             checks: Vec::new(),
             prefixes: Vec::new(),
+            dns: Vec::new(),
         }
     }
 
@@ -344,14 +355,18 @@ impl Config {
         self.providers.extend(other.providers.iter().cloned());
         self.checks.clear();
         self.checks.extend(other.checks.iter().cloned());
-        self.clear_prefixes();
+        self.clear_lists();
         let _ = self.prefixes.extend_from_slice(&other.prefixes); // as much room as there
+        let _ = self.dns.extend_from_slice(&other.dns);
     }
 
     /// Writes nothing where there are none, so that their memory is not touched.
-    fn clear_prefixes(&mut self) {
+    fn clear_lists(&mut self) {
         if !self.prefixes.is_empty() {
             self.prefixes.clear();
+        }
+        if !self.dns.is_empty() {
+            self.dns.clear();
         }
     }
 
@@ -388,7 +403,8 @@ impl Config {
                 used |= 1 << free;
             }
         }
-        for (slot, _) in &mut self.prefixes {
+        let prefixes = self.prefixes.iter_mut().map(|(slot, _)| slot);
+        for slot in prefixes.chain(self.dns.iter_mut().map(|(slot, _)| slot)) {
             *slot = now.get(usize::from(slot.0)).copied().unwrap_or(*slot);
         }
     }
@@ -396,6 +412,19 @@ impl Config {
     /// A provider's delegated prefixes that are configured.
     pub fn prefixes_of(&self, provider: &Provider) -> &[(Slot, Prefix)] {
         prefixes_of(&self.prefixes, provider.slot)
+    }
+
+    /// A provider's resolvers that are configured.
+    pub fn dns_of(&self, provider: &Provider) -> impl Iterator<Item = IpAddr> + '_ {
+        let slot = provider.slot;
+        let all = self.dns.iter().filter(move |(of, _)| *of == slot);
+        all.map(|(_, resolver)| *resolver)
+    }
+
+    /// A check that asks a host, or has it as its target.
+    pub(crate) fn check_of(&self, host: IpAddr) -> Option<&Check> {
+        let mut checks = self.checks.iter();
+        checks.find(|check| check.asked() == Some(host) || check.target.parse() == Ok(host))
     }
 
     /// Not inlined: where the list ends is a multiplication by a constant, which takes ten instructions on MIPS.

@@ -62,6 +62,7 @@ use crate::linux::signals::Signals;
 use crate::routing::delegated::Delegated;
 use crate::routing::layout::{Tables, Wanted};
 use crate::routing::mirror::Mirror;
+use crate::routing::resolvers::Resolvers;
 use crate::routing::uplink::Uplink;
 use crate::types::{Instant, PerFamily, soonest};
 use announcer::{Announcer, Heard};
@@ -95,6 +96,8 @@ pub(crate) struct Memory {
     tables: Tables,
     /// The IPv6 prefixes that are delegated to providers.
     delegated: Delegated,
+    /// The resolvers that are asked through a provider.
+    resolvers: Resolvers,
     prober: Prober,
     /// By `PathId::index`.
     uplinks: Vec<Uplink, PATHS_MAX>,
@@ -126,6 +129,7 @@ impl Memory {
             },
             tables: Tables::new(),
             delegated: Delegated::new(),
+            resolvers: Resolvers::new(),
             prober: Prober::new(),
             uplinks: Vec::new(),
             wanted: Wanted::new(),

@@ -146,8 +146,18 @@ pub const PREFIXES_MAX: usize = 15;
 pub const DELEGATED_MAX: usize = PREFIXES_MAX * PROVIDERS_MAX;
 /// Those of all providers that have a rule.
 pub const PREFIX_RULES_MAX: usize = 4 * PROVIDERS_MAX;
-/// Most rules that are installed per family: four per provider, those for sources and delegated prefixes, and seven others.
-pub const RULES_WANTED_MAX: usize = 4 * PROVIDERS_MAX + SOURCES_MAX + PREFIX_RULES_MAX + 7;
+/// Resolvers of all providers that have a rule.
+pub const RESOLVERS_MAX: usize = 150;
+/// Resolvers in a configuration, of all providers.
+pub const DNS_MAX: usize = 512;
+/// Resolvers of one netifd interface that are read: its first.
+pub const DNS_READ_MAX: usize = 8;
+/// Resolvers of a path that status shows.
+pub const DNS_SHOWN_MAX: usize = 8;
+/// Most rules that are installed per family: four per provider, those for sources, delegated prefixes and resolvers, and
+/// seven others.
+pub const RULES_WANTED_MAX: usize =
+    4 * PROVIDERS_MAX + SOURCES_MAX + PREFIX_RULES_MAX + RESOLVERS_MAX + 7;
 /// Metrics taken by routes of other programs that are reported at once.
 pub const TAKEN_MAX: usize = 16;
 /// Longest wait for the kernel's answer to one netlink request; in a dump, for its next part.

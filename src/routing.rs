@@ -6,6 +6,7 @@
 //! | [`mirror`] | the picture of the kernel's state, kept by events and dumps |
 //! | [`uplink`] | mirror + configuration → what is known of a path's uplink, or why it must wait |
 //! | [`delegated`] | the IPv6 prefixes that are delegated to providers |
+//! | [`resolvers`] | the resolvers that are asked through a provider |
 //! | [`layout`] | plan + configuration + uplinks → the routes and rules that the kernel shall have |
 //! | [`diff`] | those, and what it has → the changes in between, in a safe order |
 //! | [`asked`] | what the kernel says of the way of packets when it is asked |
@@ -22,4 +23,5 @@ pub mod mirror;
 pub mod mwan3;
 pub mod objects;
 pub mod others;
+pub mod resolvers;
 pub mod uplink;

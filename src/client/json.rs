@@ -118,7 +118,7 @@ mod tests {
         let online = |family: &str, address: &str, gateway: &str, checks: Value| {
             json!({
                 "family": family, "device": "eth1", "state": "online", "reason": null, "since_s": 11_520,
-                "address": address, "address_deprecated": false, "gateway": gateway, "gateways": 1,
+                "address": address, "address_deprecated": false, "gateway": gateway, "gateways": 1, "resolvers": [],
                 "metric": 100, "installed": true,
                 "overridden_by": null, "held_back_by": null, "takes_over_in_ms": null,
                 "rounds": {"good": 50, "failed": 0, "streak": 50},
@@ -134,7 +134,7 @@ mod tests {
             ]},
             {"id": "isp2", "rank": 2, "state": "probing", "disabled": false, "paths": [{
                 "family": "ipv4", "device": null, "state": "probing", "reason": null, "since_s": 2,
-                "address": null, "address_deprecated": false, "gateway": null, "gateways": 0, "metric": null, "installed": false, "overridden_by": null,
+                "address": null, "address_deprecated": false, "gateway": null, "gateways": 0, "resolvers": [], "metric": null, "installed": false, "overridden_by": null,
                 "held_back_by": null, "takes_over_in_ms": null,
                 "rounds": {"good": 0, "failed": 0, "streak": 0}, "loss_percent": null,
                 "rtt_ms": {"last": null, "avg": null, "stddev": null, "min": null, "max": null}, "checks": []
@@ -171,7 +171,7 @@ mod tests {
         let (_, satellite) = satellite.split_once(r#"{"id":"satellite"#).unwrap();
         assert_eq!(
             satellite,
-            r#"-of-the-neighbouring-x","rank":3,"state":"disabled","disabled":true,"paths":[{"family":"ipv4","device":"pppoe-wan","state":"online","reason":null,"since_s":11520,"address":"192.0.2.7","address_deprecated":false,"gateway":"192.0.2.1","gateways":1,"metric":4294967295,"installed":false,"overridden_by":0,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":50,"failed":0,"streak":50},"loss_percent":2.0,"rtt_ms":{"last":12.346,"avg":12.3,"stddev":0.125,"min":0.001,"max":8388.608},"checks":[]},{"family":"ipv6","device":"wwan-cdc-12345","state":"waiting","reason":"no carrier","since_s":90000,"address":null,"address_deprecated":false,"gateway":null,"gateways":0,"metric":null,"installed":false,"overridden_by":null,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":0,"failed":0,"streak":0},"loss_percent":null,"rtt_ms":{"last":null,"avg":null,"stddev":null,"min":null,"max":null},"checks":[]}]}]}
+            r#"-of-the-neighbouring-x","rank":3,"state":"disabled","disabled":true,"paths":[{"family":"ipv4","device":"pppoe-wan","state":"online","reason":null,"since_s":11520,"address":"192.0.2.7","address_deprecated":false,"gateway":"192.0.2.1","gateways":1,"resolvers":[],"metric":4294967295,"installed":false,"overridden_by":0,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":50,"failed":0,"streak":50},"loss_percent":2.0,"rtt_ms":{"last":12.346,"avg":12.3,"stddev":0.125,"min":0.001,"max":8388.608},"checks":[]},{"family":"ipv6","device":"wwan-cdc-12345","state":"waiting","reason":"no carrier","since_s":90000,"address":null,"address_deprecated":false,"gateway":null,"gateways":0,"resolvers":[],"metric":null,"installed":false,"overridden_by":null,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":0,"failed":0,"streak":0},"loss_percent":null,"rtt_ms":{"last":null,"avg":null,"stddev":null,"min":null,"max":null},"checks":[]}]}]}
 "#
         );
         let text = render(&healthy()).unwrap();
@@ -189,6 +189,15 @@ mod tests {
         answer.providers[0].connections = Some(connections);
         let expected = json!({"ipv4": 212, "ipv6": 3});
         assert_eq!(parsed(&answer)["providers"][0]["connections"], expected);
+    }
+
+    #[test]
+    fn resolvers_are_addresses() {
+        let mut answer = healthy();
+        let told = ["192.0.2.53", "192.0.2.54"];
+        answer.providers[0].paths[0].resolvers = told.iter().map(|one| one.parse().ok()).collect();
+        let path = &parsed(&answer)["providers"][0]["paths"][0];
+        assert_eq!(path["resolvers"], json!(told));
     }
 
     #[test]

@@ -78,6 +78,38 @@ impl Loading<'_, '_> {
         }
     }
 
+    /// Warns of resolvers that are not asked through the provider.
+    pub(super) fn compare_dns(&mut self, section: Section<'_>, read: &Provider, config: &Config) {
+        let Some(line) = section.get("dns").map(|setting| setting.line) else {
+            return;
+        };
+        let id = &read.id;
+        let option = match (read.dns_route, read.rt_table) {
+            (false, _) => "dns_route '0'",
+            (true, RtTable::None) => "rt_table 'none'",
+            _ => "",
+        };
+        if !option.is_empty() {
+            let what = format_args!(
+                "dns of provider '{id}', which has {option}: they are asked through the provider that leads"
+            );
+            return self.report.warning(line, what);
+        }
+        for resolver in config.dns_of(read) {
+            let mut others = config.enabled();
+            let other = others.find(|other| config.dns_of(other).any(|named| named == resolver));
+            let (whose, name) = match (other, config.check_of(resolver)) {
+                (Some(other), _) => ("provider", &other.id),
+                (None, Some(check)) => ("check", &check.name),
+                (None, None) => continue,
+            };
+            let what = format_args!(
+                "dns '{resolver}' is {whose} '{name}'s, too: it is asked through the provider that leads"
+            );
+            self.report.warning(line, what);
+        }
+    }
+
     /// The line of an option of globals, if it is set.
     fn line_in_globals(&self, option: &str) -> Option<u32> {
         let section = self.next_section("globals", &mut 0)?;
@@ -120,7 +152,11 @@ impl Loading<'_, '_> {
             for provider in config.enabled() {
                 let prefix = config.prefixes_of(provider).first();
                 let prefix = prefix.filter(|_| family == Family::V6);
+                let dns = config
+                    .dns_of(provider)
+                    .find(|dns| Family::of(*dns) == family);
                 let named = [
+                    ("dns", dns),
                     ("gateway", provider.gateway[family]),
                     ("address", provider.address[family]),
                     ("prefix", prefix.map(|(_, prefix)| prefix.address().into())),

@@ -37,6 +37,7 @@ pub(crate) fn provider(id: &str, slot: u8, device: &str) -> Provider {
         mark: None,
         connections: Connections::Stay,
         masquerade: false,
+        dns_route: true,
         rank: u32::from(slot) + 1,
         checks: 1,
         timing: TIMING,

@@ -87,6 +87,7 @@ fn firewall(options: &mut Options<'_, '_, '_>, globals: &mut Globals) {
         Given::Bad => globals.mark_mask = MarkMask::EMPTY, // no mark has bits of it
         Given::Absent => {}
     }
+    globals.dns_route = options.boolean("dns_route").or(globals.dns_route);
     let answers = options.boolean("answers");
     let foreign = options.choice(
         "ipv6_foreign",

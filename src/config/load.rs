@@ -38,7 +38,7 @@ pub fn load(
     config.globals = Globals::default();
     config.providers.clear();
     config.checks.clear();
-    config.clear_prefixes();
+    config.clear_lists();
     let mut report = Report::new(report);
     let mut lost = false;
     if text.len() > FILE_MAX {
@@ -263,12 +263,16 @@ impl<'a> Loading<'a, '_> {
         read.mark = mark.or(None);
         read.masquerade = options.boolean("masquerade").or(false);
         provider::read_prefixes(&mut options, read.slot, config);
+        let dns_route = options.boolean("dns_route");
+        read.dns_route = dns_route.or(config.globals.dns_route);
+        provider::read_dns(&mut options, read.slot, config);
         let rank = options.number("rank", 1, RANK_MAX);
         let written = self.read_timing(section, &mut read, config);
         if read.enabled {
             let delegated = !config.prefixes_of(&read).is_empty();
             config.globals.firewall_asked |= written.is_some() || read.masquerade || delegated;
             self.compare_table(&mut read, written, &config.globals);
+            self.compare_dns(section, &read, config);
         }
         if let Given::Is(rank, line) = rank {
             read.rank = rank;

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::globals::{Tables, table_number};
 use super::{Check, Config, Connections, Globals, Profile, Provider, RtTable};
-use crate::limits::{INTERFACES_MAX, PREFIXES_MAX};
+use crate::limits::{DNS_MAX, INTERFACES_MAX, PREFIXES_MAX};
 use crate::option::section::{Given, Options};
 use crate::option::value::{self, Expected};
 use crate::types::{Family, GivenDevice, Name, PerFamily, Prefix, Slot, TABLE_MAIN};
@@ -28,6 +28,7 @@ pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
         mark: None,
         connections: Connections::Stay,
         masquerade: false,
+        dns_route: true,
         rank: position,
         checks: 0,
         timing: Profile::Normal.timing(),
@@ -261,6 +262,24 @@ pub(super) fn read_prefixes(options: &mut Options<'_, '_, '_>, slot: Slot, confi
             }
         },
     );
+}
+
+/// `dns`: adds each to those of all providers.
+pub(super) fn read_dns(options: &mut Options<'_, '_, '_>, slot: Slot, config: &mut Config) {
+    options.each_word("dns", &mut |options, word, line| match value::address(word)
+        .and_then(value::resolver)
+    {
+        Err(expected) => options.refuse("dns", word, line, expected),
+        Ok(resolver) if config.dns.contains(&(slot, resolver)) => {
+            options.refuse("dns", word, line, "is given twice");
+        }
+        Ok(resolver) => {
+            if config.dns.push((slot, resolver)).is_err() {
+                let what = format_args!("dns '{word}': expected at most {DNS_MAX} in all");
+                options.error(line, what);
+            }
+        }
+    });
 }
 
 /// The named checks, one bit each; `None` if a name is wrong or unknown.

@@ -132,7 +132,7 @@ impl Asking {
         let own_targets = routes.requests.own_targets(cx.engine.config());
         cx.warnings_due |= core::mem::replace(&mut routes.own_targets, own_targets) != own_targets;
         for family in Family::ALL {
-            let asked = ask_for_internet(family, cx.engine.config(), &mut routes.requests);
+            let asked = ask_for_internet(family, cx.engine.config(), routes);
             self.targets[family] = asked.map(|(target, _)| target);
             self.judge_leader(family, asked, cx, routes, now);
             if family == Family::V4 {
@@ -298,12 +298,16 @@ impl Asking {
 fn ask_for_internet(
     family: Family,
     config: &Config,
-    requests: &mut Requests,
+    routes: &mut RouteSync<'_>,
 ) -> Option<(IpAddr, Answer)> {
     if !config.manages(family) {
         return None;
     }
-    candidates(config, family).find_map(|target| {
+    let (requests, resolvers) = (&mut routes.requests, &routes.resolvers.list);
+    // One that is asked through a provider says nothing of the leader.
+    let mut all = candidates(config, family)
+        .filter(|target| !resolvers.iter().any(|(_, resolver)| resolver == target));
+    all.find_map(|target| {
         let question = Question {
             target,
             source: None,

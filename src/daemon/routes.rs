@@ -32,6 +32,7 @@ use crate::routing::diff;
 use crate::routing::layout::{Situation, Tables, Taken, Wanted, everywhere};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::routing::objects::{Change, RuleVerdict};
+use crate::routing::resolvers::Resolvers;
 use crate::routing::uplink::Uplink;
 use crate::types::{
     Cause, Duration, Family, Fault, Instant, Kind, MarkMask, Metric, PathId, PerFamily,
@@ -56,6 +57,8 @@ pub(super) struct RouteSync<'m> {
     pub(super) tables: &'m mut Tables,
     /// The IPv6 prefixes that are delegated to providers.
     delegated: &'m mut Delegated,
+    /// The resolvers that are asked through a provider.
+    pub(super) resolvers: &'m mut Resolvers,
     /// How often they have changed.
     pub(super) delegations: u32,
     /// The result of the last layout.
@@ -140,6 +143,7 @@ impl<'m> RouteSync<'m> {
         uplinks: &'m mut Vec<Uplink, PATHS_MAX>,
         tables: &'m mut Tables,
         delegated: &'m mut Delegated,
+        resolvers: &'m mut Resolvers,
         laid_out: &'m mut PerFamily<LaidOut>,
         refusals: &'m mut PerFamily<Refusals>,
         wanted: &'m mut Wanted,
@@ -149,6 +153,7 @@ impl<'m> RouteSync<'m> {
             uplinks,
             tables,
             delegated,
+            resolvers,
             delegations: 0,
             laid_out,
             refusals,
@@ -376,6 +381,7 @@ impl<'m> RouteSync<'m> {
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
             tables: self.tables,
             delegated: &self.delegated.list,
+            resolvers: &self.resolvers.list,
             addresses: self.mirror.addresses(),
             routes: self.mirror.routes(),
             rules: self.mirror.rules(),

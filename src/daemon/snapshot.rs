@@ -1,19 +1,21 @@
 //! The snapshot: the current state, from the engine and the mirror of the kernel. Status, explain, hooks, warnings and the
 //! saved state are all made from it.
 
+use core::net::IpAddr;
+
 use super::routes::{LaidOut, RouteSync};
 use crate::config::{Check, Provider};
 use crate::engine::journal::Entry;
 use crate::engine::path::{Path, State};
 use crate::engine::rounds::Rounds;
 use crate::engine::{Engine, HeldBack};
-use crate::limits::PATHS_MAX;
+use crate::limits::{DNS_SHOWN_MAX, PATHS_MAX};
 use crate::routing::layout::{
-    ErrorEffect, best_of_others, error_effect, everywhere, overridden_by,
+    ErrorEffect, best_of_others, error_effect, everywhere, overridden_by, pref,
 };
 use crate::routing::manual::ManualDefault;
 use crate::routing::mirror::Mirror;
-use crate::routing::objects::{Route, RouteKind};
+use crate::routing::objects::{Route, RouteKind, Selector};
 use crate::routing::others;
 use crate::routing::uplink::Uplink;
 use crate::text::text;
@@ -335,6 +337,7 @@ impl<'a> Snapshot<'a> {
             address_deprecated: uplink.deprecated,
             gateway: uplink.gateway,
             gateways: uplink.gateways,
+            resolvers: self.resolvers(path.id),
             metric,
             installed: metric.is_some_and(|metric| self.has(family, uplink, metric)),
             overridden_by: metric.and_then(|metric| self.overridden_by(family, metric)),
@@ -385,6 +388,19 @@ impl<'a> Snapshot<'a> {
         let device = found.unwrap_or(&provider.device[family]);
         let device = GivenDevice::try_from(device).unwrap_or_default();
         Some(device).filter(|device| !device.is_empty())
+    }
+
+    /// The resolvers that the kernel has a rule for, which leads to this path.
+    fn resolvers(&self, path: PathId) -> heapless::Vec<Option<IpAddr>, DNS_SHOWN_MAX> {
+        let first = self.engine.config().globals.rule_pref + pref::RESOLVER;
+        let of_path = (path.family, first + u32::from(path.slot.0), PROTOCOL);
+        let rules = self.mirror.rules().iter();
+        let rules = rules.filter(|rule| (rule.family, rule.pref, rule.protocol) == of_path);
+        let resolvers = rules.filter_map(|rule| match rule.selector {
+            Selector::OwnTo(to) => Some(Some(to.address().into())),
+            _ => None,
+        });
+        resolvers.take(DNS_SHOWN_MAX).collect()
     }
 
     /// Why a path is in its state, apart from its rounds.

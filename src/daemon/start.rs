@@ -148,6 +148,7 @@ fn live(
             &mut memory.uplinks,
             &mut memory.tables,
             &mut memory.delegated,
+            &mut memory.resolvers,
             &mut memory.laid_out,
             &mut memory.refusals,
             &mut memory.wanted,

@@ -13,8 +13,8 @@ use super::snapshot::Snapshot;
 use crate::check::Way;
 use crate::config::{Config, Provider};
 use crate::limits::{
-    ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, PATH_SOURCES_MAX, PREFIXES_MAX, ROUTES_MAX, RULES_MAX,
-    WARNINGS_MAX,
+    ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, PATH_SOURCES_MAX, PREFIXES_MAX, RESOLVERS_MAX,
+    ROUTES_MAX, RULES_MAX, WARNINGS_MAX,
 };
 use crate::routing::delegated::strands_hosts;
 use crate::routing::layout::{ErrorEffect, Taken};
@@ -215,6 +215,13 @@ impl Warnings {
             self.warn_of_refused(family, &snapshot, routes);
         }
         self.warn_of_prefixes(&snapshot, routes.delegated().crowded);
+        if routes.resolvers.is_crowded {
+            let what = format_args!(
+                "there is room for {RESOLVERS_MAX} resolvers: further ones are asked through the leader"
+            );
+            let cure = format_args!("name those in use by `list dns`");
+            self.add("overflow", None, what, cure);
+        }
         self.warn_of_stranded(&snapshot, firewall.masquerades());
         netifd.warn(snapshot.engine.config(), self);
         for path in snapshot.engine.paths() {

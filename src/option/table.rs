@@ -52,6 +52,7 @@ options! {
         "on_stop": &[Word("restore"), Word("keep")], Is("restore"),
             "what a clean stop leaves: `restore` removes our routes, rules and firewall table, `keep` leaves them";
         "answers": BOOLEAN, Is("1"), "inbound connections are answered by the provider they came by";
+        "dns_route": BOOLEAN, Is("1"), "a provider's own resolvers are asked through it while its path is usable";
         "ipv6_foreign": &[Word("masquerade"), Word("off")], Is("masquerade"),
             "what happens to packets of the LAN that leave by a provider, but have an IPv6 address from another one's prefix: `masquerade`, or `off`: nothing";
         "mark_mask": &[Text("a mask", "0x3fc0")], Is("0xff000000"),
@@ -84,6 +85,8 @@ options! {
             "the prefixes that it delegates to the LAN";
         "masquerade": BOOLEAN, Is("0"),
             "with `1`, IPv4 that is not the router's own is masqueraded when it leaves by this provider";
+        "dns": &[Text("a list of addresses", "192.0.2.53 2001:db8::53")], AsTold("netifd's"), "its resolvers";
+        "dns_route": BOOLEAN, AsTold("globals' option"), "its resolvers are asked through it while its path is usable";
         "rank": &[Number(1, 65535)], AsTold("its position"), "its place in the order of preference; the lowest is best";
         "check": &[Word("all"), Text("a list of names", "extra0 extra1")], Is("all"),
             "the names of the checks that are made through it";

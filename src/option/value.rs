@@ -88,6 +88,17 @@ fn unusable(address: IpAddr) -> Option<&'static str> {
     }
 }
 
+/// A resolver that can be asked through one device alone.
+pub(crate) fn resolver(address: IpAddr) -> Expected<IpAddr> {
+    match (unusable(address), address) {
+        (Some(what), _) => Err(what),
+        (None, IpAddr::V6(v6)) if v6.is_unicast_link_local() => {
+            Err("a link-local address leads by no route: expected another")
+        }
+        _ => Ok(address),
+    }
+}
+
 /// `192.0.2.7`, or `192.0.2.7/24` with the network that it is in.
 pub(crate) fn address_in_network(text: &str) -> Expected<(IpAddr, Option<Prefix>)> {
     match text.split_once('/') {

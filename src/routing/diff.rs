@@ -14,7 +14,7 @@
 //! 8. the `goto`, behind others of its preference: see [`Change::MoveRule`];
 //! 9. old rules: the `goto` of another preference first; then those for all packets, the last of them
 //!    before the others, as each hides what stands behind it; all these before the rules that except bound sockets; then
-//!    marks, which lead to an offline path; and last those for specific routes and for the machine's own addresses, which all
+//!    marks and resolvers, which lead to an offline path; and last those for specific routes and for the machine's own addresses, which all
 //!    the others need before them;
 //! 10. old routes, worst first, so that the best holds until another program's takes over.
 //!
@@ -455,7 +455,7 @@ fn turn_to_go(rule: &Rule, place: usize) -> TurnToGo {
         (_, RuleVerdict::LookupSpecific(_)) => 4,
         (_, RuleVerdict::Lookup(TABLE_LOCAL)) => 5,
         (Selector::All, _) | (_, RuleVerdict::Unreachable) => 1,
-        (Selector::Mark(_), _) => 2,
+        (Selector::Mark(_) | Selector::OwnTo(_), _) => 2,
         _ => 3,
     };
     (turn, u32::MAX - rule.pref, usize::MAX - place)

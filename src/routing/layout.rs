@@ -38,6 +38,8 @@ pub mod pref {
     pub const MARK: u32 = 1;
     /// `fwmark` of the connections that came by a provider, whether it is usable or not
     pub const IN: u32 = 65;
+    /// `iif lo to` a resolver of a provider. All of a slot have one preference, so that none moves when another comes
+    pub const RESOLVER: u32 = 150;
     /// `iif lo from` a network or an address of a path: this, 16 further on for the next slot
     pub const FROM: u32 = 300;
     /// `oif`, for sockets bound to a device
@@ -80,6 +82,8 @@ pub struct Situation<'a> {
     pub tables: &'a Tables,
     /// the prefixes that are delegated to providers
     pub delegated: &'a [(Slot, Prefix)],
+    /// the resolvers that are asked through a provider
+    pub resolvers: &'a [(Slot, IpAddr)],
     /// the kernel's addresses, of both families
     pub addresses: &'a [Address],
     /// the kernel's routes; of interest are those of others, whose metrics we must not touch
@@ -244,6 +248,7 @@ impl Wanted {
             if let Some(mark) = provider.mark {
                 self.add_mark_rule(situation, pref::MARK, hop.slot, mark);
             }
+            self.resolver_rules(situation, hop.slot);
         }
         self.connection_rules(situation);
         self.source_rules(situation);
@@ -257,6 +262,19 @@ impl Wanted {
             self.prefix_rules(situation);
         }
         self.last_rules(situation);
+    }
+
+    /// The resolvers of a provider that is usable are asked through it. Without a policy table it has no rule for them.
+    fn resolver_rules(&mut self, situation: &Situation<'_>, slot: Slot) {
+        let Some(table) = situation.tables.of(slot) else {
+            return;
+        };
+        for (of, resolver) in situation.resolvers {
+            if *of == slot && fits(situation.family, *resolver) {
+                let to = Selector::OwnTo(only(*resolver));
+                self.add_provider_rule(situation, pref::RESOLVER, slot, to, table);
+            }
+        }
     }
 
     /// Hosts with addresses of a provider leave by it, as long as it works and is not billed by volume. A prefix that
@@ -337,7 +355,7 @@ impl Wanted {
             selector,
             verdict,
         };
-        let _ = self.rules.push(rule); // there is room for four a provider, those for sources and prefixes, and seven more
+        let _ = self.rules.push(rule); // there is room for all of them: see its limit
     }
 }
 

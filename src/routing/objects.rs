@@ -223,6 +223,8 @@ pub enum Selector {
     From(Prefix),
     /// the router's own packets (`iif lo`) from this address or prefix
     OwnFrom(Prefix),
+    /// the router's own packets to this address
+    OwnTo(Prefix),
     /// those of a socket bound to this device
     Oif(DeviceName),
     /// a selection that we never make

@@ -111,7 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::limits::{NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
+    use crate::limits::{DNS_SHOWN_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
     use crate::types::{
         Cause, Duration, Duty, Family, Fault, Ground, Judged, Kind, LastResort, Lead, Measure,
         Measured, Metric, Missed, Name, Other, Preempt, Repeats, Slot, State, Subject, Verdict,
@@ -221,7 +221,12 @@ mod tests {
         let names = (maybe(text()), maybe(text()), better, maybe(text()));
         let rtt = (number(), number(), number(), number(), number());
         let numbers = any::<(u64, Option<u32>, bool, Option<u64>, u32, i32, [u8; 5])>();
-        let addresses = any::<(Option<core::net::IpAddr>, Option<core::net::IpAddr>, bool)>();
+        let addresses = any::<(
+            Option<core::net::IpAddr>,
+            Option<core::net::IpAddr>,
+            bool,
+            [core::net::IpAddr; 2],
+        )>();
         let judged = (
             reason(),
             [level(), level(), level()],
@@ -239,6 +244,7 @@ mod tests {
                 address_deprecated: numbers.2,
                 gateway: addresses.1,
                 gateways: numbers.6[0],
+                resolvers: addresses.3.into_iter().map(Some).collect(),
                 metric: numbers.1.map(Metric),
                 installed: numbers.2,
                 overridden_by: numbers.1.map(Metric),
@@ -516,6 +522,9 @@ mod tests {
             address_deprecated: true,
             gateway: Some([u8::MAX; 16].into()),
             gateways: u8::MAX,
+            resolvers: [Some([u8::MAX; 16].into()); DNS_SHOWN_MAX]
+                .into_iter()
+                .collect(),
             metric: Some(Metric(u32::MAX)),
             installed: true,
             overridden_by: Some(Metric(u32::MAX)),

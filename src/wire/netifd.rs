@@ -5,7 +5,7 @@
 use core::net::IpAddr;
 
 use super::json::{Event, Malformed, Reader, Text, Value};
-use crate::limits::PREFIXES_MAX;
+use crate::limits::{DNS_READ_MAX, PREFIXES_MAX};
 use crate::option::value;
 use crate::types::{DeviceName, Family, Name, PerFamily, Prefix};
 
@@ -22,6 +22,8 @@ pub struct Interface {
     pub addressed: PerFamily<bool>,
     /// the delegated IPv6 prefixes, the first ones, as netifd has them
     pub delegated: heapless::Vec<Prefix, DELEGATED_READ_MAX>,
+    /// the resolvers that it names, the first ones: those that the peer names, unless `peerdns` is 0, and `dns`
+    pub dns: heapless::Vec<IpAddr, DNS_READ_MAX>,
 }
 
 /// Delegated prefixes that are read: one more than a provider may have, so that there being more is seen.
@@ -126,6 +128,8 @@ enum Place {
     },
     NextHop,
     Table,
+    Resolvers,
+    Resolver,
 }
 
 /// The addresses in a list.
@@ -146,6 +150,7 @@ impl Place {
             (Place::Interface, "ipv4-address") => Place::Networks(Kind::Own(Family::V4)),
             (Place::Interface, "ipv6-address") => Place::Networks(Kind::Own(Family::V6)),
             (Place::Interface, "ipv6-prefix") => Place::Networks(Kind::Delegated),
+            (Place::Interface, "dns-server") => Place::Resolvers,
             (Place::Interface, "route") => Place::Routes { in_force: true },
             (Place::Interface, "inactive") => Place::Inactive,
             (Place::Inactive, "route") => Place::Routes { in_force: false },
@@ -163,6 +168,7 @@ impl Place {
             Place::Interfaces => Place::Interface,
             Place::Networks(kind) => Place::Network(kind),
             Place::Routes { in_force } => Place::Route { in_force },
+            Place::Resolvers => Place::Resolver,
             _ => Place::Ignored,
         }
     }
@@ -176,8 +182,8 @@ impl Place {
     }
 
     fn is_list(self) -> bool {
-        use Place::{Interfaces, Networks, Routes};
-        matches!(self, Interfaces | Networks(_) | Routes { .. })
+        use Place::{Interfaces, Networks, Resolvers, Routes};
+        matches!(self, Interfaces | Networks(_) | Resolvers | Routes { .. })
     }
 }
 
@@ -280,6 +286,14 @@ impl Meaning {
             (Place::Address, Value::String(address)) => {
                 self.item.address = Some(address?.parse().ok()?);
             }
+            (Place::Resolver, Value::String(address)) => {
+                // One that cannot be read has no rule.
+                let address = address.and_then(|address| address.parse().ok());
+                self.draft
+                    .interface
+                    .dns
+                    .extend(address.filter(|_| !self.draft.interface.dns.is_full()));
+            }
             (Place::Mask, Value::Number(mask)) => self.item.mask = Some(mask?.parse().ok()?),
             (Place::NextHop, Value::String(hop)) => {
                 self.item.hop = hop?.parse().ok();
@@ -349,6 +363,7 @@ impl Draft {
                     v6: false,
                 },
                 delegated: heapless::Vec::new(),
+                dns: heapless::Vec::new(),
             },
             ways: [Ways {
                 main: NONE,

@@ -11,7 +11,7 @@ use core::net::IpAddr;
 use heapless::{String, Vec};
 use serde::{Serialize, Serializer};
 
-use crate::limits::{CAUSE_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
+use crate::limits::{CAUSE_MAX, DNS_SHOWN_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
 use crate::text::{DroppedAt, text};
 use crate::types::{
     Cause, DeviceName, Duty, Family, Fault, GivenDevice, LastResort, Lead, Measure, Metric, Name,
@@ -235,6 +235,8 @@ pub struct Path {
     pub gateway: Option<IpAddr>,
     /// how many gateways its default routes name
     pub gateways: u8,
+    /// the resolvers that are asked through it, the first ones
+    pub resolvers: Vec<Option<IpAddr>, DNS_SHOWN_MAX>,
     /// the metric of its route in the swap table
     pub metric: Option<Metric>,
     /// whether the kernel has that route

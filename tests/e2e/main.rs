@@ -99,6 +99,7 @@ pub mod query;
 pub mod redial;
 pub mod refused;
 pub mod reload;
+pub mod resolvers;
 pub mod routes;
 pub mod rp_filter;
 pub mod saved;

@@ -274,7 +274,10 @@ impl Router {
             Selector::Oif(device.try_into().unwrap())
         } else {
             match after(line, "from").unwrap() {
-                "all" => Selector::All,
+                "all" => match after(line, "to") {
+                    Some(to) => Selector::OwnTo(prefix(self.family, to).unwrap()),
+                    None => Selector::All,
+                },
                 address => {
                     let prefix = prefix(self.family, address).unwrap();
                     match after(line, "iif") {
@@ -370,6 +373,7 @@ fn describe_rule(rule: &Rule) -> String {
         Selector::Mark(mark) => format!("fwmark {:#x}/{:#x}", mark.value, mark.mask),
         Selector::From(prefix) => format!("from {prefix}"),
         Selector::OwnFrom(prefix) => format!("iif lo from {prefix}"),
+        Selector::OwnTo(prefix) => format!("iif lo to {prefix}"),
         Selector::Oif(device) => format!("oif {device}"),
         Selector::Foreign => panic!("never asked for"),
     };

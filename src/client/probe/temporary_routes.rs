@@ -77,6 +77,7 @@ impl TemporaryRoutes {
             uplink: &uplink,
             tables: &tables,
             delegated: &[], // of no interest to sockets that are bound to a device
+            resolvers: &[],
             addresses: probed.mirror.addresses(),
             routes,
             rules: probed.mirror.rules(),

@@ -10,8 +10,9 @@ use crate::linux::process::ubus::{Interfaces, told_of};
 use crate::routing::delegated::{self, Delegated};
 use crate::routing::layout::{best_of_ours, everywhere};
 use crate::routing::mirror::{Kinds, Named};
+use crate::routing::resolvers;
 use crate::routing::uplink::{Claims, Told, Uplink};
-use crate::types::{Family, Instant, PathId};
+use crate::types::{Family, Instant, PathId, PerFamily};
 
 impl RouteSync<'_> {
     /// A path's uplink.
@@ -37,6 +38,9 @@ impl RouteSync<'_> {
         }
         if self.find_delegated(cx.engine, interfaces) {
             cx.planned[Family::V6] = true;
+        }
+        if self.find_resolvers(cx.engine, interfaces) {
+            cx.planned = PerFamily { v4: true, v6: true };
         }
         let awaited = |family| cx.engine.awaits_uplinks(family);
         self.adopting &= Family::ALL.into_iter().any(awaited);
@@ -108,6 +112,16 @@ impl RouteSync<'_> {
         });
         self.delegations = self.delegations.wrapping_add(changed.into());
         changed
+    }
+
+    /// Updates the resolvers that are asked through a provider. Returns whether any has changed.
+    fn find_resolvers(&mut self, engine: &Engine, interfaces: &Interfaces) -> bool {
+        self.resolvers.fill(&resolvers::Told {
+            config: engine.config(),
+            uplinks: self.uplinks,
+            addresses: self.mirror.addresses(),
+            netifd: &|provider, each| interfaces.tell_resolvers(provider, each),
+        })
     }
 
     /// At the start, the order of the routes in the kernel overrides the saved leader: a swap comes before the state is saved,

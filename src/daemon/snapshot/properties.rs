@@ -259,6 +259,7 @@ impl World {
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
             tables: &self.scene.tables,
             delegated: &self.scene.delegated.list,
+            resolvers: &self.scene.resolvers,
             addresses: self.mirror.addresses(),
             routes,
             rules: &self.kernel.rules,

@@ -39,6 +39,7 @@ pub(super) const FR_ACT_TO_TBL: u8 = 1;
 pub(super) const FR_ACT_GOTO: u8 = 2;
 pub(super) const FR_ACT_UNREACHABLE: u8 = 7;
 pub(super) const FIB_RULE_INVERT: u32 = 2;
+pub(super) const FRA_DST: u16 = 1;
 pub(super) const FRA_SRC: u16 = 2;
 pub(super) const FRA_IIFNAME: u16 = 3;
 pub(super) const FRA_GOTO: u16 = 4;

@@ -13,7 +13,7 @@ use rtnetlink::packet_route::link::LinkFlags;
 
 use crate::limits::NEXTHOPS_MAX;
 use crate::linux::netlink::attribute::{
-    self, ADDRESS_HEADER, FIB_RULE_INVERT, FR_ACT_GOTO, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE,
+    self, ADDRESS_HEADER, FIB_RULE_INVERT, FR_ACT_GOTO, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE, FRA_DST,
     FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL,
     FRA_SRC, FRA_SUPPRESS_IFGROUP, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, IFLA_ALT_IFNAME,
     IFLA_PROP_LIST, LINK_HEADER, NEXTHOP_HEADER, NHA_GATEWAY, NHA_GROUP, NHA_OIF, OWN_PACKETS,
@@ -257,7 +257,7 @@ fn rule(payload: &[u8]) -> Option<Rule> {
     let mut table = u32::from(table);
     let (mut pref, mut protocol, mut specific, mut vague) = (0, 0, false, false);
     let (mut mark, mut mask, mut target) = (0, 0, 0);
-    let (mut source, mut oif, mut own) = (None, None, false);
+    let (mut source, mut to, mut oif, mut own) = (None, None, None, false);
     attributes(payload, ROUTE_HEADER, &mut |kind, value| {
         match kind {
             FRA_IIFNAME => {
@@ -271,6 +271,7 @@ fn rule(payload: &[u8]) -> Option<Rule> {
             FRA_FWMARK => mark = attribute::number(value)?,
             FRA_FWMASK => mask = attribute::number(value)?,
             FRA_SRC => source = Some(attribute::address(value)?),
+            FRA_DST => to = Some(attribute::address(value)?),
             FRA_OIFNAME => oif = Some(attribute::device(value)?),
             // The kernel always sends these; -1 is none.
             FRA_SUPPRESS_PREFIXLEN | FRA_SUPPRESS_IFGROUP if value == [0xff; 4] => {}
@@ -279,22 +280,27 @@ fn rule(payload: &[u8]) -> Option<Rule> {
         }
         Some(())
     })?;
-    vague |= tos != 0 || to_length != 0 || attribute::number(flags)? & FIB_RULE_INVERT != 0;
-    let from = match from_length {
-        0 => None,
-        length => Some(prefix(source.unwrap_or(unspecified(family)), length)?),
+    vague |= tos != 0 || attribute::number(flags)? & FIB_RULE_INVERT != 0;
+    let selected = |address: Option<IpAddr>, length| match length {
+        0 => Some(None),
+        _ => Some(Some(prefix(
+            address.unwrap_or(unspecified(family)),
+            length,
+        )?)),
     };
+    let (from, to) = (selected(source, from_length)?, selected(to, to_length)?);
     let mark = (mark != 0 || mask != 0).then_some(Mark { value: mark, mask });
     Some(Rule {
         family,
         pref,
         protocol,
-        selector: match (vague, own, mark, from, oif) {
-            (false, false, None, None, None) => Selector::All,
-            (false, false, Some(mark), None, None) => Selector::Mark(mark),
-            (false, false, None, Some(from), None) => Selector::From(from),
-            (false, true, None, Some(from), None) => Selector::OwnFrom(from),
-            (false, false, None, None, Some(device)) => Selector::Oif(device),
+        selector: match (vague, own, mark, (from, to), oif) {
+            (false, false, None, (None, None), None) => Selector::All,
+            (false, false, Some(mark), (None, None), None) => Selector::Mark(mark),
+            (false, false, None, (Some(from), None), None) => Selector::From(from),
+            (false, true, None, (Some(from), None), None) => Selector::OwnFrom(from),
+            (false, true, None, (None, Some(to)), None) => Selector::OwnTo(to),
+            (false, false, None, (None, None), Some(device)) => Selector::Oif(device),
             _ => Selector::Foreign,
         },
         verdict: match action {

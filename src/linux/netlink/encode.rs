@@ -6,9 +6,9 @@ use rtnetlink::packet_core::{
 };
 
 use crate::linux::netlink::attribute::{
-    ADDRESS_HEADER, Attributes, FR_ACT_GOTO, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE, FRA_FWMARK,
-    FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
-    FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, LINK_HEADER, NEXTHOP_HEADER, NHA_ID, OWN_PACKETS,
+    ADDRESS_HEADER, Attributes, FR_ACT_GOTO, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE, FRA_DST,
+    FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL,
+    FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, LINK_HEADER, NEXTHOP_HEADER, NHA_ID, OWN_PACKETS,
     ROUTE_HEADER, RTA_PREF, RTA_VIA, RTNH_F_ONLINK,
 };
 use crate::linux::netlink::prefilter::{INET, INET6, RTM_GETNEXTHOP};
@@ -158,7 +158,7 @@ fn route(route: &Route, scope: u8) -> Option<([u8; ROUTE_HEADER], Attributes)> {
 
 /// The header (`struct fib_rule_hdr`, linux/fib_rules.h) and the attributes.
 fn rule(rule: &Rule) -> Option<([u8; ROUTE_HEADER], Attributes)> {
-    let (mut table, mut length) = (0, 0);
+    let (mut table, mut to_length, mut length) = (0, 0, 0);
     let mut attributes = Attributes::default();
     attributes.number(FRA_PRIORITY, rule.pref);
     attributes.byte(FRA_PROTOCOL, rule.protocol);
@@ -188,14 +188,20 @@ fn rule(rule: &Rule) -> Option<([u8; ROUTE_HEADER], Attributes)> {
             length = prefix.prefix_len();
             attributes.address(FRA_SRC, prefix.address().into());
         }
+        Selector::OwnTo(prefix) => {
+            to_length = prefix.prefix_len();
+            attributes.address(FRA_DST, prefix.address().into());
+        }
         Selector::Oif(device) => attributes.name(FRA_OIFNAME, device),
         Selector::Foreign => return None,
     }
-    if matches!(rule.selector, Selector::OwnFrom(_)) {
+    if matches!(rule.selector, Selector::OwnFrom(_) | Selector::OwnTo(_)) {
         attributes.name(FRA_IIFNAME, OWN_PACKETS);
     }
     let family = address_family(rule.family);
-    let header = [family, 0, length, 0, table, 0, 0, action, 0, 0, 0, 0];
+    let header = [
+        family, to_length, length, 0, table, 0, 0, action, 0, 0, 0, 0,
+    ];
     Some((header, attributes))
 }
 
@@ -308,6 +314,20 @@ mod tests {
                 vec![
                     RuleAttribute::Table(176),
                     RuleAttribute::Source("2001:db8::".parse().unwrap()),
+                    RuleAttribute::Iifname("lo".into())
+                ]
+            )
+        );
+        assert_eq!(
+            attributes(
+                Selector::OwnTo("2001:db8::53/128".parse().unwrap()),
+                RuleVerdict::Lookup(176)
+            ),
+            (
+                RuleAction::ToTable,
+                vec![
+                    RuleAttribute::Table(176),
+                    RuleAttribute::Destination("2001:db8::53".parse().unwrap()),
                     RuleAttribute::Iifname("lo".into())
                 ]
             )

@@ -17,6 +17,7 @@ use crate::config::{Config, Provider};
 use crate::limits::INTERFACES_WATCHED_MAX;
 use crate::linux::errno;
 use crate::routing::delegated::Each;
+use crate::routing::resolvers;
 use crate::routing::uplink::Told;
 use crate::types::{Duration, Family, GivenDevice, Instant, Name};
 use crate::wire::netifd::{Dump, Interface, Sink, Unreadable};
@@ -359,6 +360,14 @@ impl Interfaces {
             }
         }
         !self.is_awaited(provider)
+    }
+
+    /// Tells another each resolver that netifd has for a provider.
+    pub fn tell_resolvers(&self, provider: &Provider, each: resolvers::Each<'_>) {
+        let interfaces = provider.interfaces.iter();
+        let known = interfaces.filter_map(|name| self.known(name));
+        let up = known.filter(|interface| interface.up);
+        up.for_each(|interface| interface.dns.iter().for_each(|one| each(*one)));
     }
 
     /// The interface of [`Interfaces::told`]; else the provider's first.

@@ -56,6 +56,7 @@ impl Refuses {
 pub(crate) struct Packet {
     pub(crate) mark: u32,
     pub(crate) from: Option<IpAddr>,
+    pub(crate) to: Option<IpAddr>,
     /// it is forwarded, and not the machine's own
     pub(crate) forwarded: bool,
     /// the name and number of the device its socket is bound to
@@ -215,7 +216,8 @@ impl Packet {
         match &rule.selector {
             Selector::All => true,
             Selector::Mark(mark) => (self.mark ^ mark.value) & mark.mask == 0,
-            Selector::OwnFrom(_) if self.forwarded => false,
+            Selector::OwnFrom(_) | Selector::OwnTo(_) if self.forwarded => false,
+            Selector::OwnTo(prefix) => self.to.is_some_and(|a| prefix.contains_addr(&a.into())),
             Selector::From(prefix) | Selector::OwnFrom(prefix) => {
                 self.from.is_some_and(|a| prefix.contains_addr(&a.into()))
             }

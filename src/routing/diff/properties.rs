@@ -1,5 +1,7 @@
 //! Random scenes, one after another, some of them left half-way: what holds after each single change.
 
+use core::net::IpAddr;
+
 use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -41,6 +43,7 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
         0..8,
     );
     let delegated = vec((0..4u8, 0..6u8, any::<bool>()), 0..6);
+    let resolvers = vec(0..5u8, 4);
     let plan = (
         Just([0u8, 1, 2, 3]).prop_shuffle(),
         0..=4usize,
@@ -49,9 +52,10 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
         select(vec![None, Some(MarkMask::USUAL), MarkMask::new(0xff00)]),
         0..32u64,
     );
-    let all = (1..=4u8, globals, conditions, plan, addresses, delegated);
+    let named = (delegated, resolvers);
+    let all = (1..=4u8, globals, conditions, plan, addresses, named);
     all.prop_map(
-        move |(count, globals, conditions, plan, addresses, delegated)| {
+        move |(count, globals, conditions, plan, addresses, (delegated, resolvers))| {
             let mut scene = Scene::of(family, count);
             for (device, network, host, single) in addresses {
                 let prefix = prefix(family, network, host, single);
@@ -64,6 +68,10 @@ fn scene(family: Family) -> impl Strategy<Value = Scene> {
                 if !scene.delegated.list.contains(&entry) {
                     scene.delegated.list.push(entry).unwrap();
                 }
+            }
+            // Each is one provider's, or none's.
+            for (number, slot) in (0..).zip(resolvers) {
+                scene.resolvers.push((Slot(slot), resolver(family, number)));
             }
             scene.config.globals.table = globals.0;
             scene.config.globals.start_metric = Metric(globals.1);
@@ -93,6 +101,10 @@ fn delegated_prefix(slot: u8, number: u8, wide: bool) -> Prefix {
         false => (number, 64),
     };
     Prefix::new(own(Family::V6, network, 0).into(), length)
+}
+
+fn resolver(family: Family, number: u8) -> IpAddr {
+    own(family, 60 + number, 1)
 }
 
 /// Host 2 or 3 of an uplink's network, with the length of the network or its own.
@@ -426,6 +438,15 @@ fn packets(scene: &Scene) -> Vec<Packet> {
             ..Packet::default()
         });
     }
+    for (_, resolver) in &scene.resolvers {
+        for forwarded in [false, true] {
+            packets.push(Packet {
+                to: Some(*resolver),
+                forwarded,
+                ..Packet::default()
+            });
+        }
+    }
     for (_, prefix) in &scene.delegated.list {
         for forwarded in [false, true] {
             packets.push(Packet {
@@ -485,10 +506,12 @@ fn differing(kernel: &Kernel, family: Family, wanted: &Wanted) -> usize {
 
 /// New routes by some devices in some tables, and new rules for some packets of the scene.
 fn refuses(family: Family) -> impl Strategy<Value = Refuses> {
+    let longest = if family == Family::V4 { 32 } else { 128 };
     let route = (1..5u32, select(vec![176u32, 176, 254, 300, 17601, 201]));
-    let rule = (0..4u8, 0..6u8).prop_map(move |(slot, kind)| match kind {
+    let rule = (0..4u8, 0..7u8).prop_map(move |(slot, kind)| match kind {
         5 => Selector::From(delegated_prefix(slot, 2, slot > 1)),
         0 => Selector::All,
+        6 => Selector::OwnTo(Prefix::new(resolver(family, slot).into(), longest)),
         1 => Selector::OwnFrom(prefix(family, slot, 2, true)),
         2 => Selector::OwnFrom(network_of(prefix(family, slot, 2, false))),
         _ => Selector::Oif(format!("eth{}", slot + 1).as_str().try_into().unwrap()),

@@ -24,6 +24,7 @@ pub(crate) struct Scene {
     pub(crate) uplinks: Vec<Uplink>,
     pub(crate) tables: Tables,
     pub(crate) delegated: Delegated,
+    pub(crate) resolvers: Vec<(Slot, IpAddr)>,
     /// what the kernel tells of addresses; those of the uplinks need not be there
     pub(crate) addresses: Vec<Address>,
     /// what others have in the kernel
@@ -56,6 +57,7 @@ impl Scene {
             uplinks: (0..providers).map(|slot| uplink(family, slot)).collect(),
             tables: Tables::new(),
             delegated: Delegated::new(),
+            resolvers: Vec::new(),
             addresses: Vec::new(),
             foreign: Vec::new(),
             rules: kernel_rules(),
@@ -88,6 +90,7 @@ impl Scene {
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
             delegated: &self.delegated.list,
+            resolvers: &self.resolvers,
             addresses: &self.addresses,
             routes: &self.foreign,
             rules: &self.rules,

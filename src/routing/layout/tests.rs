@@ -35,6 +35,7 @@ fn tell_rule(rule: &Rule) -> String {
         Selector::All => String::new(),
         Selector::Mark(mark) => format!("fwmark {:#x}/{:#x} ", mark.value, mark.mask),
         Selector::OwnFrom(prefix) => format!("iif lo from {prefix} "),
+        Selector::OwnTo(prefix) => format!("iif lo to {prefix} "),
         Selector::Oif(device) => format!("oif {device} "),
         Selector::From(prefix) => format!("from {prefix} "),
         Selector::Foreign => panic!("never ours"),
@@ -363,6 +364,10 @@ fn everything_fits() {
                 .push(address(u32::from(number) % 64 + 1, single));
         }
     }
+    for number in 0..150 {
+        let resolver = own(Family::V4, number / 4, number % 4);
+        scene.resolvers.push((Slot(number % 64), resolver));
+    }
     let wanted = scene.wanted();
     assert_eq!(wanted.routes.len(), ROUTES_WANTED_MAX);
     assert_eq!(wanted.rules.len(), RULES_WANTED_MAX - PREFIX_RULES_MAX);
@@ -661,4 +666,46 @@ fn ipv4_has_no_rules_for_prefixes() {
     let mut scene = Scene::of(Family::V4, 2);
     delegate(&mut scene, 0, "2001:db8:100::/56");
     assert!(of_prefixes(&mut scene).is_empty());
+}
+
+/// The rules for resolvers.
+fn of_resolvers(scene: &mut Scene) -> Vec<String> {
+    let mut all = rules(&scene.wanted());
+    all.retain(|rule| rule.contains(": iif lo to "));
+    all
+}
+
+#[test]
+fn a_resolver_leads_to_its_provider_while_that_works() {
+    let mut scene = Scene::of(Family::V4, 64);
+    for (slot, resolver) in [
+        (0, "192.0.2.53"),
+        (0, "192.0.2.54"),
+        (0, "2001:db8::53"),
+        (63, "198.51.100.53"),
+    ] {
+        let one = (Slot(slot), resolver.parse().unwrap());
+        scene.resolvers.push(one);
+    }
+    let first = [
+        "17750: iif lo to 192.0.2.53/32 lookup 17601",
+        "17750: iif lo to 192.0.2.54/32 lookup 17601",
+    ];
+    let last = "17813: iif lo to 198.51.100.53/32 lookup 17664";
+    assert_eq!(of_resolvers(&mut scene), [&first[..], &[last]].concat());
+    // Whichever leads.
+    scene.order(&[63, 1, 0]);
+    assert_eq!(of_resolvers(&mut scene), [&[last], &first[..]].concat());
+    scene.plan.order[0].usable = false;
+    assert_eq!(of_resolvers(&mut scene), first);
+    scene.config.providers[0].rt_table = RtTable::None;
+    assert!(of_resolvers(&mut scene).is_empty());
+    scene.config.providers[0].rt_table = RtTable::Auto;
+    scene.uplinks[0].routable = false;
+    assert!(of_resolvers(&mut scene).is_empty());
+    // Each family by itself.
+    let mut in_v6 = Scene::of(Family::V6, 1);
+    in_v6.resolvers = scene.resolvers.clone();
+    let only = "17750: iif lo to 2001:db8::53/128 lookup 17601";
+    assert_eq!(of_resolvers(&mut in_v6), [only]);
 }

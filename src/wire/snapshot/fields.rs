@@ -159,6 +159,7 @@ impl Message for Path {
             codec.address(address);
         }
         codec.byte(&mut self.gateways);
+        codec.list(&mut self.resolvers, Codec::address);
         for metric in [&mut self.metric, &mut self.overridden_by] {
             codec.optional(metric, |codec, Metric(metric)| codec.number(metric));
         }

@@ -104,6 +104,31 @@ fn the_routers_own_packets_are_told_from_forwarded_ones() {
 }
 
 #[test]
+fn a_rule_for_what_the_router_sends_to_an_address_is_known() {
+    let mut message = RuleMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.action = RuleAction::ToTable;
+    message.header.dst_len = 32;
+    message.attributes = vec![
+        RuleAttribute::Table(17601),
+        RuleAttribute::Destination("192.0.2.53".parse().unwrap()),
+    ];
+    let selector = |message: &RuleMessage| rule(&bytes(message)).unwrap().selector;
+    assert_eq!(
+        selector(&message),
+        Selector::Foreign,
+        "of forwarded ones, too"
+    );
+    message.attributes.push(RuleAttribute::Iifname("lo".into()));
+    let to = Selector::OwnTo("192.0.2.53/32".parse().unwrap());
+    assert_eq!(selector(&message), to);
+    message.header.src_len = 32;
+    let from = RuleAttribute::Source("192.0.2.7".parse().unwrap());
+    message.attributes.push(from);
+    assert_eq!(selector(&message), Selector::Foreign);
+}
+
+#[test]
 fn of_several_ways_the_first_of_ours_is_told() {
     let way = |device, gateway: &str| {
         let mut way = RouteNextHop::default();
