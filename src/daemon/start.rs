@@ -16,7 +16,7 @@ use super::last_good::LastGood;
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
-use super::reload::{Configuration, Problems, or_why};
+use super::reload::Configuration;
 use super::routes::{RouteSync, remove_ours};
 use super::saving::{self, Saving};
 use super::state_dir::StateDir;
@@ -111,18 +111,9 @@ pub fn run(
     let signals = Signals::new()?;
     let mut memory = MEMORY.lock().map_err(unavailable)?;
     let memory = &mut *memory;
-    let mut warnings = Warnings::default();
-    let mut copy = LastGood::new(last_good.map(Path::to_owned));
-    match first(file, last_good, memory.engine.first_config(), report)? {
-        First::File(good) => {
-            warnings.config = good.warnings;
-            copy.keep(good.text);
-        }
-        First::Copy { in_force, problems } => {
-            warnings.copy = Some(in_force);
-            warnings.refused = problems;
-        }
-    }
+    let mut last_good = LastGood::new(last_good.map(Path::to_owned));
+    let config = memory.engine.first_config();
+    let warnings = last_good.begin(file, config, report)?;
     let globals = &memory.engine.config().globals;
     let missing = privileges::missing();
     logging::init(foreground, globals.syslog_level);
@@ -139,7 +130,7 @@ pub fn run(
     if let Some(missing) = missing {
         return Err(Failure::NotPermitted(missing.to_owned()));
     }
-    live(memory, signals, file, copy, warnings)
+    live(memory, signals, file, last_good, warnings)
 }
 
 /// From the lock to the stop. A function of its own, so that the daemon reuses the stack that reading a configuration took.
@@ -241,53 +232,6 @@ fn remove_leavings(mirror: &mut Mirror) -> Result<(), Failure> {
     remove_ours(&mut requests, mirror);
     let _ = Netfilter::new().delete_table(); // where the kernel has such
     Ok(())
-}
-
-/// The configuration that a daemon begins with.
-enum First {
-    /// that of the file
-    File(Good),
-    /// the copy of a former one: that it is in force, and the problems of the file
-    Copy { in_force: Text, problems: Vec<Text> },
-}
-
-/// Reads the file into `config`; if it is bad, the copy.
-fn first(
-    file: &Path,
-    last_good: Option<&Path>,
-    config: &mut Config,
-    report: &mut dyn FnMut(fmt::Arguments<'_>),
-) -> Result<First, Failure> {
-    let mut problems = Problems::default();
-    let loaded = load(file, config, &mut |problem| {
-        problems.add(problem);
-        report(problem);
-    });
-    let failure = match loaded {
-        Ok(good) => return Ok(First::File(good)),
-        Err(failure) => failure,
-    };
-    // What the file says of this holds, whatever else is wrong with it.
-    let is_off = matches!(failure, Failure::Configuration(_)) && !config.globals.enabled;
-    let Some(copy) = last_good.filter(|_| !is_off) else {
-        return Err(failure);
-    };
-    if let Err(why) = load(copy, config, report) {
-        let copy = copy.display();
-        report(format_args!("no copy to run instead, {copy}: {why}"));
-        return Err(failure);
-    }
-    let (of, file, copy) = (
-        config_file::changed_at(copy),
-        file.display(),
-        copy.display(),
-    );
-    Ok(First::Copy {
-        in_force: text(format_args!(
-            "the copy {copy}, of {of}, is in force: {file} was refused at the start"
-        )),
-        problems: or_why(&problems.told(), format_args!("{failure}")),
-    })
 }
 
 /// Reads a configuration into `config`.
