@@ -32,19 +32,31 @@ pub use probe::{Errand, probe};
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use crate::client::cli::Exit;
+use crate::client::cli::{Command, Exit};
 use crate::config::{CONFIG_FILES, Config, Globals, Ids};
 use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
-use crate::linux::file::config_file::{CONFIG_VARIABLE, load_config};
+use crate::linux::file::config_file::{CONFIG_VARIABLE, load_config, missing_config};
 use crate::linux::file::error::FileError;
 use crate::linux::{clock, netns_lock, terminal};
 use crate::wire::control::{NOT_PERMITTED, Request};
 use crate::wire::frame::FrameError;
+
+/// The configuration's place if none is named, and none exists: for a daemon with a copy of it, and for a command while a
+/// daemon runs.
+pub fn without_config(command: &Command) -> Option<PathBuf> {
+    let has_copy = matches!(command, Command::Run { last_good, .. } if last_good.is_some());
+    (has_copy || may_answer(&Globals::default())).then(|| missing_config().to_owned())
+}
+
+/// Whether there is a daemon's socket.
+fn may_answer(globals: &Globals) -> bool {
+    Path::new(globals.state_dir.as_str()).join(SOCKET).exists()
+}
 
 /// No configuration is named, and none exists.
 pub fn no_config() -> Exit {
@@ -240,14 +252,15 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
 fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::new());
     let errors = load_config(file, &mut config, &mut |_| {});
-    // A member of `control_group` may have no right to read it.
-    if errors
-        .as_ref()
-        .is_err_and(|error| error.errno() == Some(Errno::EACCES))
-    {
+    // A member of `control_group` may have no right to read it. In its usual place, it may be missing or damaged.
+    if let Err(error) = &errors {
+        let is_secret = error.errno() == Some(Errno::EACCES);
+        let is_usual = || CONFIG_FILES.iter().any(|usual| Path::new(usual) == file);
         config.globals = Globals::default();
-        let state_dir = Path::new(config.globals.state_dir.as_str());
-        if state_dir.join(SOCKET).exists() {
+        if (is_secret || is_usual()) && may_answer(&config.globals) {
+            if !is_secret {
+                complain(Exit::Ok, error);
+            }
             return Ok(config);
         }
     }

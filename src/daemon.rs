@@ -23,6 +23,7 @@
 //! | `pin` | the sticky file |
 //! | `announcer` | logs transitions, and runs hooks for them |
 //! | `warnings` | the problems that the user should correct |
+//! | `last_good` | the copy of the last good configuration |
 //! | `saving` | the state that the next run restores |
 //! | `state_dir` | the lock and the socket, made again when their directory was deleted |
 
@@ -34,6 +35,7 @@ mod context;
 mod control;
 mod firewall;
 mod flux;
+mod last_good;
 mod netifd;
 mod pin;
 mod probing;
@@ -70,6 +72,7 @@ use asking::Asking;
 use context::Context;
 use control::Control;
 use firewall::Firewall;
+use last_good::LastGood;
 use netifd::NetifdWatch;
 use pin::Pin;
 use probing::Probing;
@@ -162,6 +165,7 @@ struct Daemon<'m> {
     saving: Saving,
     state_dir: StateDir,
     configuration: Configuration<'m>,
+    last_good: LastGood,
     signals: Signals,
     started_at: Instant,
     /// The loop must end; whether it leaves the routes in place.
@@ -185,6 +189,7 @@ impl Daemon<'_> {
                 return Ok(on_stop);
             }
             self.time_passes();
+            self.last_good.write(&mut self.cx);
             self.note_warnings();
             self.announcer.log(&mut self.cx);
             let interfaces = &*self.netifd.interfaces;
@@ -300,6 +305,7 @@ impl Daemon<'_> {
                 probing: &self.probing,
                 netifd: &self.netifd,
                 pin: &self.pin,
+                last_good: &self.last_good,
                 firewall: &self.firewall,
                 strayed: self.cx.strayed,
             });

@@ -29,6 +29,9 @@ pub const HOOKS_MAX: usize = 32;
 pub const INTERFACES_WATCHED_MAX: usize = INTERFACES_MAX * PROVIDERS_MAX;
 /// Errors of a file that are reported; of further errors, only the number.
 pub const ERRORS_TOLD_MAX: u32 = 20;
+/// Problems of a file that a reload logs and shows, and that are in the status while the file is refused: fewer than
+/// [`WARNINGS_MAX`], and more than [`ERRORS_TOLD_MAX`].
+pub const PROBLEMS_TOLD_MAX: usize = 24;
 /// Routes by one device, and addresses of one device, that are always watched, however many other devices have. Addresses
 /// of other devices in a provider's network that are watched at most.
 pub const KEPT_MIN: usize = 4;

@@ -47,11 +47,14 @@ fn act(invocation: &Invocation) -> Exit {
     if let Command::WithoutProvider(command) = invocation.command {
         return client::without_provider(command, file.as_deref());
     }
-    let Some(file) = file else {
+    let Some(file) = file.or_else(|| client::without_config(&invocation.command)) else {
         return client::no_config();
     };
     match &invocation.command {
-        Command::Run { foreground } => run(&file, *foreground),
+        Command::Run {
+            foreground,
+            last_good,
+        } => run(&file, last_good.as_deref(), *foreground),
         Command::Check => client::check(&file),
         Command::Status {
             json,
@@ -84,11 +87,11 @@ fn act(invocation: &Invocation) -> Exit {
 }
 
 /// Runs the daemon. Why it stops is written to stderr, and to the log.
-fn run(file: &Path, foreground: bool) -> Exit {
+fn run(file: &Path, last_good: Option<&Path>, foreground: bool) -> Exit {
     let say = |what: fmt::Arguments<'_>| {
         let _ = writeln!(io::stderr(), "{what}");
     };
-    let Err(failure) = daemon::run(file, foreground, &mut |problem| say(problem)) else {
+    let Err(failure) = daemon::run(file, last_good, foreground, &mut |problem| say(problem)) else {
         return Exit::Ok;
     };
     say(format_args!("failover: {failure}"));

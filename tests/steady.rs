@@ -236,7 +236,8 @@ fn allocates_nothing() {
         scope.spawn(|| {
             lab.router.enter(|| {
                 WATCHED.set(true);
-                let result = failover::daemon::run(&file, true, &mut |line| eprintln!("{line}"));
+                let result =
+                    failover::daemon::run(&file, None, true, &mut |line| eprintln!("{line}"));
                 WATCHED.set(false);
                 if let Err(failure) = result {
                     eprintln!("The daemon ended: {failure}");

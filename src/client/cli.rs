@@ -53,6 +53,8 @@ pub enum Command {
     Run {
         /// log to stderr
         foreground: bool,
+        /// the copy of the last good configuration
+        last_good: Option<PathBuf>,
     },
     /// validate the configuration
     Check,
@@ -202,9 +204,10 @@ const COMMANDS: [&str; 13] = [
     "import-mwan3",
     "version",
 ];
-const OPTIONS: [&str; 9] = [
+const OPTIONS: [&str; 10] = [
     "--config",
     "--foreground",
+    "--last-good",
     "--json",
     "--watch",
     "--connections",
@@ -248,11 +251,19 @@ mod tests {
 
     #[test]
     fn every_command_is_understood() {
-        assert_eq!(command("run"), Command::Run { foreground: false });
-        assert_eq!(
-            command("run --foreground"),
-            Command::Run { foreground: true }
-        );
+        for (line, foreground, copy) in [
+            ("run", false, None),
+            ("run --foreground", true, None),
+            ("run --last-good f", false, Some("f")),
+            ("run --foreground --last-good f", true, Some("f")),
+        ] {
+            let last_good = copy.map(PathBuf::from);
+            let run = Command::Run {
+                foreground,
+                last_good,
+            };
+            assert_eq!(command(line), run, "{line}");
+        }
         assert_eq!(command("check"), Command::Check);
         for connections in [false, true] {
             let line = if connections { " --connections" } else { "" };

@@ -1,18 +1,17 @@
 //! Reload: a new configuration comes into force while the daemon runs.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use super::start::{self, Failure};
+use super::start::{self, Failure, Good};
 use super::{Daemon, state_dir};
 use crate::config::Config;
+use crate::limits::PROBLEMS_TOLD_MAX;
 use crate::linux::clock::now;
 use crate::linux::log as logging;
 use crate::text::text;
 use crate::types::{Cause, Kind};
 use crate::wire::control::Text;
-
-/// The most problems of a configuration that a reload logs, and sends to the client.
-const PROBLEMS_TOLD_MAX: usize = 32;
 
 /// The configuration file, and the memory that a reload reads it into.
 pub(super) struct Configuration<'m> {
@@ -36,15 +35,20 @@ impl Daemon<'_> {
             pin,
             warnings,
             configuration,
+            last_good,
             stopping,
             ..
         } = self;
 
         // 1. Read the file. Only this step can fail.
         let (mut notes, read) = configuration.read();
-        let found = match read {
-            Ok(found) => found,
-            Err(refusal) => return (notes, Err(refusal)),
+        let good = match read {
+            Ok(good) => good,
+            Err(refusal) => {
+                warnings.refused = or_why(&notes, format_args!("{refusal}"));
+                cx.warnings_due = true;
+                return (notes, Err(refusal));
+            }
         };
         if let Some(note) = configuration.disables() {
             notes.push(note);
@@ -52,7 +56,8 @@ impl Daemon<'_> {
             return (notes, Ok(()));
         }
         let now = now();
-        warnings.config = found;
+        warnings.accept(good.warnings);
+        last_good.keep(good.text);
 
         // 2. Copy what a reload does not change: the state directory, and the slots of providers that are in both.
         let running = cx.engine.config();
@@ -96,26 +101,15 @@ impl Daemon<'_> {
 }
 
 impl Configuration<'_> {
-    /// Reads the file into the candidate. Returns the problems, and either the warnings among them or why the file is refused.
-    fn read(&mut self) -> (Vec<Text>, Result<Vec<Text>, String>) {
-        let mut notes = Vec::new();
-        let mut unlisted = 0;
-        let loaded = start::load(
-            &self.file,
-            self.candidate,
-            &mut |problem| match notes.len() {
-                PROBLEMS_TOLD_MAX.. => unlisted += 1,
-                _ => {
-                    log::warn!("{problem}");
-                    notes.push(text(problem));
-                }
-            },
-        );
-        if unlisted > 0 {
-            notes.push(text(format_args!(
-                "and {unlisted} more: `failover check` lists them all"
-            )));
-        }
+    /// Reads the file into the candidate. Returns the problems, and why the file is refused if it is.
+    fn read(&mut self) -> (Vec<Text>, Result<Good, String>) {
+        let mut problems = Problems::default();
+        let loaded = start::load(&self.file, self.candidate, &mut |problem| {
+            if problems.add(problem) {
+                log::warn!("{problem}");
+            }
+        });
+        let notes = problems.told();
         let result = loaded.map_err(|failure| {
             let refused = match failure {
                 Failure::Configuration(_) => ": it is refused",
@@ -138,6 +132,44 @@ impl Configuration<'_> {
         Some(text(format_args!(
             "{name}: option enabled is '0' in section globals: the daemon stops"
         )))
+    }
+}
+
+/// The problems of a configuration, for a client and the status.
+#[derive(Default)]
+pub(super) struct Problems {
+    told: Vec<Text>,
+    more: usize,
+}
+
+impl Problems {
+    /// Adds one, if there is room.
+    pub(super) fn add(&mut self, problem: fmt::Arguments<'_>) -> bool {
+        let has_room = self.told.len() < PROBLEMS_TOLD_MAX;
+        match has_room {
+            true => self.told.push(text(problem)),
+            false => self.more += 1,
+        }
+        has_room
+    }
+
+    /// Those that there was room for, and how many more there are.
+    pub(super) fn told(mut self) -> Vec<Text> {
+        let more = self.more;
+        if more > 0 {
+            self.told.push(text(format_args!(
+                "and {more} more: `failover check` lists them all"
+            )));
+        }
+        self.told
+    }
+}
+
+/// The problems of a configuration that is refused; without any, why it is.
+pub(super) fn or_why(problems: &[Text], why: fmt::Arguments<'_>) -> Vec<Text> {
+    match problems {
+        [] => vec![text(why)],
+        _ => problems.to_vec(),
     }
 }
 

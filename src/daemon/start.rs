@@ -12,6 +12,7 @@ use super::asking::Asking;
 use super::context::Context;
 use super::control::Control;
 use super::firewall::Firewall;
+use super::last_good::LastGood;
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
@@ -34,7 +35,7 @@ use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
 use crate::linux::signals::Signals;
 use crate::linux::{log as logging, privileges};
-use crate::option::Severity;
+use crate::option::{Problem, Severity};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::text::text;
 use crate::types::{Cause, Duration, Kind};
@@ -90,9 +91,19 @@ impl From<FileError> for Failure {
     }
 }
 
-/// Runs the daemon until it is asked to stop. Problems of the configuration go to `report`, as lines of text.
+/// A configuration that can be used.
+pub(super) struct Good {
+    /// for the status
+    pub(super) warnings: Vec<Text>,
+    /// the file's
+    pub(super) text: Vec<u8>,
+}
+
+/// Runs the daemon until it is asked to stop; if the file is bad, on the copy of the last good one, if that is named. Problems
+/// of the configuration go to `report`, as lines of text.
 pub fn run(
     file: &Path,
+    last_good: Option<&Path>,
     foreground: bool,
     report: &mut dyn FnMut(fmt::Arguments<'_>),
 ) -> Result<(), Failure> {
@@ -100,7 +111,9 @@ pub fn run(
     let signals = Signals::new()?;
     let mut memory = MEMORY.lock().map_err(unavailable)?;
     let memory = &mut *memory;
-    let warnings = load(file, memory.engine.first_config(), report)?;
+    let mut last_good = LastGood::new(last_good.map(Path::to_owned));
+    let config = memory.engine.first_config();
+    let warnings = last_good.begin(file, config, report)?;
     let globals = &memory.engine.config().globals;
     let missing = privileges::missing();
     logging::init(foreground, globals.syslog_level);
@@ -117,7 +130,7 @@ pub fn run(
     if let Some(missing) = missing {
         return Err(Failure::NotPermitted(missing.to_owned()));
     }
-    live(memory, signals, file, warnings)
+    live(memory, signals, file, last_good, warnings)
 }
 
 /// From the lock to the stop. A function of its own, so that the daemon reuses the stack that reading a configuration took.
@@ -126,7 +139,8 @@ fn live(
     memory: &mut Memory,
     signals: Signals,
     file: &Path,
-    warnings: Vec<Text>,
+    last_good: LastGood,
+    warnings: Warnings,
 ) -> Result<(), Failure> {
     let globals = &memory.engine.config().globals;
     let lock = patiently(
@@ -162,7 +176,7 @@ fn live(
         },
         control: Control::new(&mut memory.server),
         pin,
-        warnings: Warnings::new(warnings),
+        warnings,
         saving: Saving::new(boot),
         state_dir: StateDir::new(lock, netns_lock),
         configuration: Configuration {
@@ -170,10 +184,12 @@ fn live(
             candidate: &mut memory.candidate,
             reloads: 0,
         },
+        last_good,
         signals,
         started_at: now(),
         stopping: None,
     };
+    daemon.warnings.log_copy();
     log::info!(
         "failover {} takes care of {}",
         env!("CARGO_PKG_VERSION"),
@@ -219,30 +235,31 @@ fn remove_leavings(mirror: &mut Mirror) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads a configuration into `config`. Returns its warnings, for the status.
+/// Reads a configuration into `config`.
 pub(super) fn load(
     file: &Path,
     config: &mut Config,
     report: &mut dyn FnMut(fmt::Arguments<'_>),
-) -> Result<Vec<Text>, Failure> {
+) -> Result<Good, Failure> {
+    let content = config_file::read(file).map_err(|error| match error.errno() {
+        Some(Errno::EACCES) => Failure::NotPermitted(error.to_string()),
+        _ => Failure::Unreadable(error.to_string()),
+    })?;
     let name = file.display();
     let mut warnings = Vec::new();
-    let errors = config_file::load_config(file, config, &mut |problem| {
+    let errors = config_file::load_text(&content, config, &mut |problem| {
         report(format_args!("{name}:{problem}"));
         if problem.severity == Severity::Warning {
-            warnings.push(text(format_args!(
-                "{name}:{}: {}",
-                problem.line, problem.message
-            )));
+            let Problem { line, message, .. } = problem;
+            warnings.push(text(format_args!("{name}:{line}: {message}")));
         }
     });
     match errors {
-        Ok(0) => Ok(warnings),
-        Ok(errors) => Err(Failure::Configuration(errors)),
-        Err(error) if error.errno() == Some(Errno::EACCES) => {
-            Err(Failure::NotPermitted(error.to_string()))
-        }
-        Err(error) => Err(Failure::Unreadable(error.to_string())),
+        0 => Ok(Good {
+            warnings,
+            text: content,
+        }),
+        errors => Err(Failure::Configuration(errors)),
     }
 }
 

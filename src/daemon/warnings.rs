@@ -5,6 +5,7 @@ use core::fmt;
 use super::asking::Asking;
 use super::firewall::Firewall;
 use super::flux::{self, Strayed};
+use super::last_good::LastGood;
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
@@ -29,12 +30,17 @@ use crate::wire::control::{Cure, Text, Warning};
 use crate::wire::snapshot::Reason;
 
 /// The warnings that hold now.
+#[derive(Default)]
 pub(super) struct Warnings {
     all: Vec<Standing>,
     /// Those that are gone for a few seconds, by [`fingerprint`], and since when.
     gone: Vec<(u32, Instant)>,
     /// The warnings from loading the configuration.
     pub(super) config: Vec<Text>,
+    /// The problems of the configuration that was refused last, until a good one is in force.
+    pub(super) refused: Vec<Text>,
+    /// That a copy is in force, because the file was bad at the start.
+    pub(super) copy: Option<Text>,
 }
 
 /// A warning, and since when it holds.
@@ -65,17 +71,25 @@ pub(super) struct Sources<'a> {
     pub(super) probing: &'a Probing<'a>,
     pub(super) netifd: &'a NetifdWatch<'a>,
     pub(super) pin: &'a Pin,
+    pub(super) last_good: &'a LastGood,
     pub(super) firewall: &'a Firewall<'a>,
     pub(super) strayed: Strayed,
 }
 
 impl Warnings {
-    /// Begins with the warnings from loading the configuration.
-    pub(super) fn new(config: Vec<Text>) -> Warnings {
-        Warnings {
-            all: Vec::new(),
-            gone: Vec::new(),
-            config,
+    /// A configuration is in force, with these warnings from loading it.
+    pub(super) fn accept(&mut self, config: Vec<Text>) {
+        self.config = config;
+        self.refused = Vec::new();
+        self.copy = None;
+    }
+
+    /// Logs that a copy is in force at the start, and why.
+    pub(super) fn log_copy(&self) {
+        if let Some(copy) = &self.copy {
+            for problem in self.refused.iter().chain([copy]) {
+                log::error!("{problem}");
+            }
         }
     }
 
@@ -179,9 +193,11 @@ impl Warnings {
             probing,
             netifd,
             pin,
+            last_good,
             firewall,
             strayed,
         } = *sources;
+        self.warn_of_refused_file();
         let config = core::mem::take(&mut self.config);
         for warning in &config {
             let cure = format_args!("correct that line, then `failover reload`");
@@ -191,6 +207,12 @@ impl Warnings {
         if let Some(warning) = &pin.problem {
             let cure = format_args!("write the id of a provider into it, or delete it");
             self.add("sticky-file", None, format_args!("{warning}"), cure);
+        }
+        if let Some(warning) = &last_good.problem {
+            let cure = format_args!(
+                "then `failover reload`: until it is written, a start with a bad file cannot run the present configuration"
+            );
+            self.add("last-good", None, format_args!("{warning}"), cure);
         }
         if mwan3::is_at_work(routes.mirror.rules()) {
             let (what, cure) = (format_args!("{TWO_MASTERS}"), format_args!("{LEAVE_IT}"));
@@ -241,7 +263,8 @@ impl Warnings {
             *since = known.map_or(now, |known| known.since);
             let this = fingerprint(warning);
             let is_back = self.gone.iter().any(|(gone, _)| *gone == this);
-            if known.is_none() && !is_back {
+            // What is refused was logged then.
+            if known.is_none() && !is_back && warning.code != "config-refused" {
                 let provider = warning.provider.as_deref().unwrap_or_default();
                 let colon = if provider.is_empty() { "" } else { ": " };
                 log::warn!("{provider}{colon}{warning}");
@@ -257,6 +280,17 @@ impl Warnings {
         let gone = gone.map(|old| (fingerprint(&old.warning), now));
         self.gone
             .extend(gone.take(WARNINGS_MAX.saturating_sub(self.gone.len())));
+    }
+
+    /// Warns of a configuration that was refused: the copy in force, and each problem.
+    fn warn_of_refused_file(&mut self) {
+        let refused = core::mem::take(&mut self.refused);
+        let copy = self.copy.clone();
+        for warning in copy.iter().chain(&refused) {
+            let cure = format_args!("correct it, then `failover check` and `failover reload`");
+            self.add("config-refused", None, format_args!("{warning}"), cure);
+        }
+        self.refused = refused;
     }
 
     /// Warns of kinds of which the kernel has more than can be watched.

@@ -3,6 +3,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`config_file`] | the configuration file |
+//! | `durable` | small files that outlive a power failure |
 //! | [`sticky`] | the file that holds the pin |
 //! | [`path_watch`] | detects that the file at a path may have changed |
 //! | [`state_dir`] | the state directory: creation, safety, deletion |
@@ -15,6 +16,7 @@
 //! | [`error`] | a failed file operation, its cause, and the advice |
 
 pub mod config_file;
+pub(crate) mod durable;
 pub mod error;
 pub mod lines;
 pub(crate) mod listing;

@@ -29,6 +29,7 @@
 //! | [`saved`] | the state that the next run restores, with a good or bad file |
 //! | [`refused`] | routes that the kernel refuses |
 //! | [`reload`] | what a reload keeps, and what it changes |
+//! | [`last_good`] | refused configurations, and the copy of the last good one |
 //! | [`stop`] | clean stops, and two daemons at once |
 //! | [`external_changes`] | other programs change the kernel's state |
 //! | [`defaults`] | every form of default route, and what it carries |
@@ -78,6 +79,7 @@ pub mod hooks;
 pub mod inspect;
 #[path = "../lab/mod.rs"]
 pub mod lab;
+mod last_good;
 pub mod last_resort;
 pub mod life;
 pub mod load;

@@ -26,6 +26,8 @@ pub struct Daemon<'router> {
     directory: PathBuf,
     /// variables in addition to the test's environment
     variables: Vec<(&'static str, String)>,
+    /// options of `run` in addition to the usual ones
+    options: Vec<String>,
     child: Option<Child>,
 }
 
@@ -43,6 +45,7 @@ impl<'router> Daemon<'router> {
             router,
             directory: new_directory(),
             variables: Vec::new(),
+            options: Vec::new(),
             child: None,
         };
         daemon.configure(settings);
@@ -89,6 +92,7 @@ impl<'router> Daemon<'router> {
         command
             .args(["run", "--foreground", "--config"])
             .arg(self.file("failover.conf"))
+            .args(&self.options)
             .envs(self.variables.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("there is room for a descriptor"))
@@ -103,6 +107,12 @@ impl<'router> Daemon<'router> {
     /// Sets a variable of its environment; takes effect at the next start.
     pub fn set(&mut self, name: &'static str, value: String) {
         self.variables.push((name, value));
+    }
+
+    /// Adds options of `run`; takes effect at the next start.
+    pub fn give(&mut self, options: &[&str]) {
+        self.options
+            .extend(options.iter().map(|word| (*word).to_owned()));
     }
 
     /// Installs a program that precedes any other of this name in its `PATH`.

@@ -21,11 +21,12 @@ const SYNONYMS: [(&str, &str); 13] = [
 ];
 
 /// Options of one command, which must follow it.
-const BELONGINGS: [(&str, &str); 6] = [
+const BELONGINGS: [(&str, &str); 7] = [
     ("--json", "status"),
     ("--watch", "status"),
     ("--connections", "status"),
     ("--foreground", "run"),
+    ("--last-good", "run"),
     ("--count", "probe"),
     ("--interval", "probe"),
 ];

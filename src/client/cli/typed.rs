@@ -1,5 +1,7 @@
 //! The command line as argh parses it: one struct per command. Its comments are the help.
 
+use std::path::PathBuf;
+
 use argh::FromArgs;
 
 use super::Command;
@@ -52,12 +54,15 @@ pub(super) enum TypedCommand {
     subcommand,
     name = "run",
     help_triggers("-h", "--help"),
-    usage = "[--foreground] [--config <file>]"
+    usage = "[--foreground] [--last-good <file>] [--config <file>]"
 )]
 pub(super) struct Run {
     /// log to stderr, not to syslog
     #[argh(switch)]
     foreground: bool,
+    /// keep a copy of the last good configuration there, and run it if the file is bad at the start
+    #[argh(option, arg_name = "file")]
+    last_good: Option<String>,
 }
 
 /// validate the configuration: every error, as file:line: message
@@ -247,7 +252,13 @@ const MWAN3: &str = "/etc/config/mwan3";
 impl From<TypedCommand> for Command {
     fn from(typed: TypedCommand) -> Command {
         match typed {
-            TypedCommand::Run(Run { foreground }) => Command::Run { foreground },
+            TypedCommand::Run(Run {
+                foreground,
+                last_good,
+            }) => Command::Run {
+                foreground,
+                last_good: last_good.map(PathBuf::from),
+            },
             TypedCommand::Check(Check {}) => Command::Check,
             TypedCommand::Status(Status {
                 json,

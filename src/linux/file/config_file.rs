@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
@@ -15,7 +16,7 @@ use super::{lines, table_names};
 use crate::config::{CONFIG_FILES, Config, load};
 use crate::limits::{ERRORS_TOLD_MAX, FILE_MAX};
 use crate::option::{Problem, Severity};
-use crate::text::text;
+use crate::text::{Timestamp, text};
 use crate::types::Duration;
 
 /// Environment variable that names the configuration file if no option does.
@@ -37,6 +38,15 @@ pub fn find_config(named: Option<&Path>, variable: Option<OsString>) -> Option<P
     })
 }
 
+/// Where the configuration file is missing: the first of [`CONFIG_FILES`] whose directory exists.
+pub fn missing_config() -> &'static Path {
+    let [first, second] = CONFIG_FILES.map(Path::new);
+    match first.parent().is_some_and(Path::exists) {
+        true => first,
+        false => second,
+    }
+}
+
 /// Reads and validates a configuration, and reports its problems in the order of the lines. Returns the number of errors.
 /// With errors, `config` holds the valid parts.
 ///
@@ -47,16 +57,20 @@ pub(crate) fn load_config(
     config: &mut Config,
     report: &mut dyn FnMut(Problem),
 ) -> Result<u32, FileError> {
-    let text = read(path)?;
+    Ok(load_text(&read(path)?, config, report))
+}
+
+/// The same, of the file's text.
+pub(crate) fn load_text(text: &[u8], config: &mut Config, report: &mut dyn FnMut(Problem)) -> u32 {
     let mut problems = Vec::new();
     let mut note = |problem: Problem| {
         // Those of one line stay in order. There are few, and std's sort takes room in the program.
         let place = problems.partition_point(|other: &Problem| other.line <= problem.line);
         problems.insert(place, problem);
     };
-    let loaded = load(&text, &table_names::number, config, &mut note);
+    let loaded = load(text, &table_names::number, config, &mut note);
     tell(problems, report);
-    Ok(loaded.err().map_or(0, |refused| refused.errors))
+    loaded.err().map_or(0, |refused| refused.errors)
 }
 
 /// Reports problems; of many errors, only the first ones and the number of the others.
@@ -108,6 +122,12 @@ fn read_patiently(path: &Path) -> io::Result<Vec<u8>> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// When a file was last written; the beginning of 1970 if that is not known.
+pub(crate) fn changed_at(path: &Path) -> Timestamp {
+    let seconds = std::fs::metadata(path).map_or(0, |found| found.mtime());
+    Timestamp(seconds.max(0).cast_unsigned() * 1000)
 }
 
 #[cfg(test)]

@@ -166,7 +166,8 @@ impl AsFd for PathWatch {
     }
 }
 
-fn base(path: &Path) -> PathBuf {
+/// Where the names of a path begin.
+pub(super) fn base(path: &Path) -> PathBuf {
     PathBuf::from(if path.is_absolute() { "/" } else { "." })
 }
 

@@ -2,24 +2,21 @@
 //!
 //! To unpin, the file is removed. An empty file has the same meaning.
 
-use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
 use super::error::FileError;
-use super::lines;
-use super::open::{make_directories, open, open_to_read};
-use super::path_watch::{PathWatch, names};
+use super::open::open;
+use super::path_watch::PathWatch;
+use super::{durable, lines};
 use crate::limits::NAME_MAX;
 use crate::types::Name;
 
 /// Largest valid file, in bytes.
 pub const SIZE_MAX: usize = 64;
-/// Most symbolic links in the path.
-const LINKS_MAX: usize = 16;
 
 /// The content of the sticky file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,85 +138,10 @@ pub fn parse(bytes: &[u8]) -> Result<Pinned, String> {
 }
 
 fn write(path: &Path, id: Option<&str>) -> Result<(), FileError> {
-    // To rename over a symbolic link would replace the link.
-    let path = &target(path)?;
-    let directory = path.parent().unwrap_or(Path::new("/"));
     match id {
-        Some(id) => {
-            make_directories(directory).map_err(|e| FileError::new("create", directory, e))?;
-            replace(directory, path, id).map_err(|e| FileError::new("write", path, e))?;
-        }
-        None => match fs::remove_file(path) {
-            Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Err(FileError::new("remove", path, e));
-            }
-            _ => {}
-        },
+        Some(id) => durable::write(path, format!("{id}\n").as_bytes(), 0o644),
+        None => durable::remove(path),
     }
-    // The name, too, is to outlive a power failure. Some file systems cannot promise it: then nothing is lost but that.
-    let _ = open_to_read(directory).and_then(|directory| directory.sync_all());
-    Ok(())
-}
-
-/// Writes a file beside it, and renames that over it: a reader never finds a partial id.
-fn replace(directory: &Path, path: &Path, id: &str) -> io::Result<()> {
-    let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
-    let mut unfinished = std::ffi::OsString::from(".");
-    unfinished.push(name);
-    unfinished.push(".tmp");
-    let unfinished = directory.join(unfinished);
-    // It may be left by a process that was killed. A newly created file is certainly no link.
-    let _ = fs::remove_file(&unfinished);
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
-    let result = open(&unfinished, flags, 0o644).and_then(|mut file| {
-        file.write_all(id.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    });
-    if result.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    }
-    result
-}
-
-/// The target of a path, with all symbolic links followed, whether it exists or not.
-///
-/// # Errors
-/// One of the links is in a directory that other users can write to: such a link could redirect the write to any file.
-fn target(path: &Path) -> Result<PathBuf, FileError> {
-    let mut found = PathBuf::from("/");
-    let mut rest = names(path);
-    let mut links = 0;
-    while let Some(name) = rest.pop() {
-        let next = found.join(&name);
-        match fs::read_link(&next) {
-            Ok(_) if others_may_write(&found) => {
-                let refused = FileError::new("write", path, ErrorKind::PermissionDenied.into());
-                return Err(refused.advise(
-                    "a symbolic link on the way stands in a directory that others may write to: set sticky_file to where \
-                     it leads, or take the right away (chmod go-w)",
-                ));
-            }
-            Ok(target) if links < LINKS_MAX => {
-                links += 1;
-                if target.is_absolute() {
-                    found = PathBuf::from("/");
-                }
-                rest.extend(names(&target));
-            }
-            // `..` is resolved by the file system.
-            _ => found = next,
-        }
-    }
-    Ok(found)
-}
-
-fn others_may_write(directory: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let ours = |owner: u32| owner == 0 || owner == nix::unistd::geteuid().as_raw();
-    // A directory that cannot be examined is not trusted.
-    !fs::metadata(directory).is_ok_and(|found| found.mode() & 0o022 == 0 && ours(found.uid()))
 }
 
 #[cfg(test)]

@@ -42,6 +42,22 @@ pub(super) const ROWS: &[Row] = &[
         cure: Cure::Done(|stage| stage.restore()),
     },
     Row {
+        name: "config-refused",
+        of: Of::Daemon,
+        what: "{0}: unknown option 'devise' of provider (did you mean 'device'?)",
+        change: "correct it, then `failover check` and `failover reload`",
+        make: |stage| {
+            let bad = stage.settings.clone().provider("isp1", "devise", "x");
+            stage.daemon.configure(&bad);
+            assert!(!stage.daemon.command(&["reload"]).status.success());
+            let file = stage.daemon.file("failover.conf");
+            let text = fs::read_to_string(&file).unwrap();
+            let before = text.lines().position(|line| line.contains("devise"));
+            vec![format!("{}:{}", file.display(), before.unwrap() + 1)]
+        },
+        cure: Cure::Done(|stage| stage.restore()),
+    },
+    Row {
         name: "sticky-file",
         of: Of::Daemon,
         what: "{0} is not obeyed: there is no provider 'isp7'",

@@ -1,0 +1,107 @@
+//! Small files that outlive a power failure: each changes atomically, or not at all.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+use super::error::FileError;
+use super::open::{make_directories, open, open_to_read};
+use super::path_watch::{base, names};
+
+/// Most symbolic links in the path.
+const LINKS_MAX: usize = 16;
+
+/// Replaces a file, and makes the directories above it. A new file has this mode.
+pub(crate) fn write(path: &Path, bytes: &[u8], mode: u16) -> Result<(), FileError> {
+    // To rename over a symbolic link would replace the link.
+    let path = &target(path)?;
+    let directory = directory_of(path);
+    make_directories(directory).map_err(|e| FileError::new("create", directory, e))?;
+    replace(directory, path, bytes, mode).map_err(|e| FileError::new("write", path, e))?;
+    flush(directory);
+    Ok(())
+}
+
+/// Removes a file, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
+    let path = &target(path)?;
+    match fs::remove_file(path) {
+        Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Err(FileError::new("remove", path, e));
+        }
+        _ => {}
+    }
+    flush(directory_of(path));
+    Ok(())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+/// The name, too, is to outlive a power failure. Some file systems cannot promise it: then nothing is lost but that.
+fn flush(directory: &Path) {
+    let _ = open_to_read(directory).and_then(|directory| directory.sync_all());
+}
+
+/// Writes a file beside it, and renames that over it: a reader never finds a partial one.
+fn replace(directory: &Path, path: &Path, bytes: &[u8], mode: u16) -> io::Result<()> {
+    let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
+    let mut unfinished = std::ffi::OsString::from(".");
+    unfinished.push(name);
+    unfinished.push(".tmp");
+    let unfinished = directory.join(unfinished);
+    // It may be left by a process that was killed. A newly created file is certainly no link.
+    let _ = fs::remove_file(&unfinished);
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+    let result = open(&unfinished, flags, mode).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)
+    });
+    if result.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    result
+}
+
+/// The target of a path, with all symbolic links followed, whether it exists or not.
+///
+/// # Errors
+/// One of the links is in a directory that other users can write to: such a link could redirect the write to any file.
+fn target(path: &Path) -> Result<PathBuf, FileError> {
+    let mut found = base(path);
+    let mut rest = names(path);
+    let mut links = 0;
+    while let Some(name) = rest.pop() {
+        let next = found.join(&name);
+        match fs::read_link(&next) {
+            Ok(_) if others_may_write(&found) => {
+                let refused = FileError::new("write", path, ErrorKind::PermissionDenied.into());
+                return Err(refused.advise(
+                    "a symbolic link on the way stands in a directory that others may write to: name the file that it \
+                     leads to, or take the right away (chmod go-w)",
+                ));
+            }
+            Ok(target) if links < LINKS_MAX => {
+                links += 1;
+                if target.is_absolute() {
+                    found = PathBuf::from("/");
+                }
+                rest.extend(names(&target));
+            }
+            // `..` is resolved by the file system.
+            _ => found = next,
+        }
+    }
+    Ok(found)
+}
+
+fn others_may_write(directory: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let ours = |owner: u32| owner == 0 || owner == nix::unistd::geteuid().as_raw();
+    // A directory that cannot be examined is not trusted.
+    !fs::metadata(directory).is_ok_and(|found| found.mode() & 0o022 == 0 && ours(found.uid()))
+}
