@@ -9,6 +9,7 @@
 //! | `explain` | `explain` |
 //! | `watch` | `status --watch` |
 //! | `journal` | `log` |
+//! | `metrics` | `metrics` |
 //! | `probe` | `probe` |
 //! | `hint` | the commands in messages |
 //! | `text` | text for a terminal: wrapped, aligned, without control characters |
@@ -22,6 +23,7 @@ mod fixture;
 pub mod hint;
 mod journal;
 mod json;
+mod metrics;
 mod probe;
 mod table;
 pub(crate) mod text;
@@ -113,6 +115,18 @@ pub fn log(file: &Path) -> Exit {
     match answer(file, &Request::Log, Exit::NoDaemon) {
         Ok(answer) => print(&journal::render(&answer.entries, clock::wall_clock_ms())),
         Err(exit) => exit,
+    }
+}
+
+/// `metrics`
+pub fn metrics(file: &Path) -> Exit {
+    let answer = match answer(file, &Request::Status, Exit::NoDaemon) {
+        Ok(answer) => answer,
+        Err(exit) => return exit,
+    };
+    match metrics::render(&answer, clock::wall_clock_ms()) {
+        Some(text) => print(&text),
+        None => complain(Exit::Bug, &INCOMPLETE),
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Engine {
     pinned: Option<Slot>,
     /// One bit per slot.
     disabled: u64,
-    swaps: u32,
+    swaps: PerFamily<u32>,
     timers: Timers,
 }
 
@@ -83,7 +83,7 @@ impl Engine {
             },
             pinned: None,
             disabled: 0,
-            swaps: 0,
+            swaps: PerFamily { v4: 0, v6: 0 },
             timers: Timers::new(),
         }
     }
@@ -200,6 +200,11 @@ impl Engine {
 
     /// Changes of the leading provider since the start, in both families.
     pub fn swaps(&self) -> u32 {
+        self.swaps.v4.wrapping_add(self.swaps.v6)
+    }
+
+    /// The same, by family.
+    pub fn swaps_by_family(&self) -> PerFamily<u32> {
         self.swaps
     }
 
@@ -290,6 +295,7 @@ impl Engine {
             return;
         }
         path.set_uplink(waiting, routable, now);
+        path.note_outage(now);
         match waiting {
             Some(what) if was.is_none() => self.note_state(id, before, now, Cause::Lost(what)),
             Some(what) if was != waiting => self.note_state(id, before, now, Cause::Lacks(what)),
@@ -323,6 +329,7 @@ impl Engine {
             if path.state() != before {
                 path.since = now;
             }
+            path.note_outage(now);
             self.timers.set(path.id, path.deadline());
         }
     }
@@ -356,6 +363,7 @@ impl Engine {
         };
         let before = path.state();
         let ground = path.judge();
+        path.note_outage(now);
         self.timers.set(id, path.deadline());
         if let Some((ground, lost)) = ground {
             let cause = self.judged_cause(id, ground, lost);

@@ -67,6 +67,7 @@ fn act(invocation: &Invocation) -> Exit {
         Command::Reload => client::reload(&file),
         Command::Refresh(interface) => client::refresh(&file, interface.as_deref()),
         Command::Log => client::log(&file),
+        Command::Metrics => client::metrics(&file),
         Command::Explain(provider) => client::explain(&file, provider.as_deref()),
         Command::Probe {
             provider,

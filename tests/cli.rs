@@ -151,6 +151,7 @@ fn help_and_version_need_nothing() {
         "reload",
         "refresh",
         "log",
+        "metrics",
         "import-mwan3",
         "--config",
     ] {
@@ -539,6 +540,7 @@ fn without_a_daemon_it_is_69_and_says_what_to_do() {
         ("status", "`failover run`".to_owned()),
         ("status --json --watch", "`failover run`".to_owned()),
         ("log", "`failover run`".to_owned()),
+        ("metrics", "`failover run`".to_owned()),
         (
             "use isp2",
             format!("`echo isp2 > {}/sticky`", dir.display()),

@@ -4,6 +4,8 @@
 
 mod sim;
 
+#[path = "scripts/counts.rs"]
+mod counts;
 #[path = "scripts/leader.rs"]
 mod leader;
 #[path = "scripts/pin.rs"]

@@ -81,6 +81,8 @@ pub enum Command {
     Refresh(Option<String>),
     /// show the journal
     Log,
+    /// print the metrics
+    Metrics,
     /// say why a provider is or is not in use, or all of them
     Explain(Option<String>),
     /// make a provider's checks now
@@ -189,7 +191,7 @@ fn take_config(given: &[String]) -> Result<(Option<PathBuf>, Vec<&str>), Stop> {
     Ok((config, others))
 }
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "run",
     "check",
     "status",
@@ -199,6 +201,7 @@ const COMMANDS: [&str; 13] = [
     "reload",
     "refresh",
     "log",
+    "metrics",
     "explain",
     "probe",
     "import-mwan3",
@@ -288,6 +291,7 @@ mod tests {
         let wan = Command::Refresh(Some("wan".to_owned()));
         assert_eq!(command("refresh wan"), wan);
         assert_eq!(command("log"), Command::Log);
+        assert_eq!(command("metrics"), Command::Metrics);
         let import = |file: &str| Command::ImportMwan3(file.into());
         assert_eq!(command("import-mwan3"), import("/etc/config/mwan3"));
         assert_eq!(command("import-mwan3 old"), import("old"));

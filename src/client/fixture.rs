@@ -91,6 +91,8 @@ pub(super) fn healthy() -> Answer {
         loss_percent: Some(Decimal::new(33_333)),
         sent: 300,
         received: 299,
+        ok: 290,
+        lost: 10,
         asked_ms: 400,
         answered_ms: Some(388),
         ..Check::default()
@@ -119,6 +121,7 @@ pub(super) fn healthy() -> Answer {
                 repairs: 1,
                 ..Counters::default()
             },
+            swaps: [1, 1],
             preempt: Preempt::Yes,
             last_resort: LastResort::First,
         }),

@@ -215,6 +215,7 @@ impl<'a> Snapshot<'a> {
             },
             error_routes: Family::ALL.map(|family| self.error_route(family)),
             counters: self.counters(counters),
+            swaps: Family::ALL.map(|family| self.engine.swaps_by_family()[family]),
             preempt: globals.preempt,
             last_resort: globals.last_resort,
         }
@@ -379,6 +380,7 @@ impl<'a> Snapshot<'a> {
                     is_poor: path.is_poor(measure),
                 })
             }),
+            outage_ms: path.outage(self.now).total_millis(),
         }
     }
 
@@ -449,6 +451,8 @@ impl<'a> Snapshot<'a> {
             loss_percent: percent(rounds.loss(window, CheckSet::of(number))),
             sent: facts.sent,
             received: facts.received,
+            ok: facts.settled.ok,
+            lost: facts.settled.lost,
             failing_s: past(facts.failing_since)
                 .map(|ms| u32::try_from(ms / 1000).unwrap_or(u32::MAX)),
             required: check.required,

@@ -79,7 +79,7 @@ impl Engine {
                 if self.leaders[family] == Some(slot) {
                     self.leaders[family] = None;
                     self.leads[family] = Lead::Unknown;
-                    self.swaps = self.swaps.wrapping_add(1);
+                    self.swaps[family] = self.swaps[family].wrapping_add(1);
                 }
                 let Some(path) = self.paths.get_mut(PathId { slot, family }) else {
                     continue;
@@ -123,7 +123,18 @@ impl Engine {
             return false;
         }
         let (before, verdict) = (path.state(), path.verdict());
+        let settled = path.rounds.settled();
         path.set_terms(Terms::of(config, provider, id.family));
+        // Those of checks that stay are counted on.
+        for (number, check) in (0..).zip(config.path_checks(provider, id.family)) {
+            let mut former = old
+                .into_iter()
+                .flat_map(|old| self.config.path_checks(old, id.family))
+                .zip(settled);
+            if let Some((_, settled)) = former.find(|(old, _)| old.name == check.name) {
+                path.rounds.keep_settled(number, settled);
+            }
+        }
         if new {
             path.since = now;
         } else if !old.is_some_and(|old| same_uplink(old, provider)) {

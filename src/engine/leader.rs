@@ -134,7 +134,7 @@ impl Engine {
         let old = self.leaders[family];
         if leader.is_some() && leader != old {
             self.leaders[family] = leader;
-            self.swaps = self.swaps.wrapping_add(old.is_some().into());
+            self.swaps[family] = self.swaps[family].wrapping_add(old.is_some().into());
         }
         if lead == before {
             return;

@@ -1,6 +1,7 @@
 //! One path: when it probes, and what its rounds say.
 
 mod judgement;
+mod outage;
 mod quality;
 mod renewal;
 mod state;
@@ -10,6 +11,7 @@ use super::terms::Terms;
 use crate::limits::CUT_OFF_ROUNDS;
 use crate::types::{CheckSet, Duration, Ground, Instant, Measure, PathId, Round, Verdict, Waiting};
 pub use crate::types::{Duty, State};
+use outage::Outage;
 use quality::measured;
 use renewal::Renewal;
 use state::PathState;
@@ -38,6 +40,7 @@ pub struct Path {
     cut_off: u8,
     /// the same while it is offline, also when answers reach us again: as a leader it may be heard, and keeps its place
     reached: u8,
+    outage: Outage,
 }
 
 impl Path {
@@ -56,6 +59,7 @@ impl Path {
             comes_back: false,
             cut_off: 0,
             reached: 0,
+            outage: Outage::NONE,
         }
     }
 
@@ -72,6 +76,7 @@ impl Path {
         self.terms = None;
         self.forget_verdict();
         self.unreachable = None;
+        self.outage = Outage::NONE;
     }
 
     /// Its rounds begin anew by these terms; its verdict is kept.
@@ -119,6 +124,21 @@ impl Path {
             (_, Duty::Checked, Verdict::Fresh) => !self.comes_back,
             (_, Duty::Checked, verdict) => verdict == Verdict::Online,
         }
+    }
+
+    /// The time of all its outages until now, since the start.
+    pub fn outage(&self, now: Instant) -> Duration {
+        self.outage.total(now)
+    }
+
+    /// Its state may be another one: begins or ends an outage. While another provider is pinned, it is not known whether this
+    /// one works: only the loss of its uplink counts.
+    pub(crate) fn note_outage(&mut self, now: Instant) {
+        let is_out = match self.duty() {
+            Duty::Frozen => self.waiting().is_some(),
+            Duty::Checked | Duty::Pinned => !self.is_usable(),
+        };
+        self.outage.note(is_out && self.is_uplink_known(), now);
     }
 
     /// Whether the configuration has this path.

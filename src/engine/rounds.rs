@@ -11,7 +11,7 @@ pub use super::statistics::Rtt;
 use super::terms::Terms;
 use crate::limits::{PATH_CHECKS_MAX, WINDOW_MAX};
 use crate::types::{CheckSet, Duration, Fault, Instant, Round};
-pub use check_facts::CheckFacts;
+pub use check_facts::{CheckFacts, Settled};
 
 /// The probes of one round, and their answers. Bit i of a mask is check number i.
 #[derive(Clone, Copy)]
@@ -120,6 +120,18 @@ impl Rounds {
             judged: self.next,
             ..Rounds::new()
         };
+    }
+
+    /// The settled probes of each check.
+    pub(crate) fn settled(&self) -> [Settled; PATH_CHECKS_MAX] {
+        self.checks.map(|check| check.settled)
+    }
+
+    /// Continues to count the settled probes of a check.
+    pub(crate) fn keep_settled(&mut self, check: u8, settled: Settled) {
+        if let Some((facts, _)) = self.check(check) {
+            facts.settled = settled;
+        }
     }
 
     /// Expects no more answers to the probes on their way, and starts a new streak.
@@ -484,6 +496,11 @@ impl Rounds {
         let Some((facts, _)) = self.check(check) else {
             return;
         };
+        let count = match good {
+            true => &mut facts.settled.ok,
+            false => &mut facts.settled.lost,
+        };
+        *count = count.wrapping_add(1);
         if facts.last.is_none() || facts.last_at <= at {
             (facts.last, facts.last_at, facts.fault) = (Some(good), at, fault);
             (facts.losses, facts.failing_since) = match (good, facts.losses) {

@@ -181,6 +181,8 @@ mod tests {
                     asked_ms: times.0,
                     answered_ms: times.1,
                     again_in_ms: times.2,
+                    ok: !counts.0,
+                    lost: !counts.1,
                 },
             )
     }
@@ -281,6 +283,7 @@ mod tests {
                     quorum: numbers.6[4],
                 },
                 levels: judged.1,
+                outage_ms: !numbers.0,
             },
         )
     }
@@ -368,6 +371,7 @@ mod tests {
                         reloads: counts[3],
                         ..Counters::default()
                     },
+                    swaps: [counts[1], counts[2]],
                     preempt,
                     last_resort: LastResort::Keep,
                 })
@@ -503,6 +507,8 @@ mod tests {
             asked_ms: u64::MAX,
             answered_ms: Some(u64::MAX),
             again_in_ms: Some(u64::MAX),
+            ok: u32::MAX,
+            lost: u32::MAX,
         };
         let reply = Reply::Path(Path {
             family: Family::V6,
@@ -557,6 +563,7 @@ mod tests {
                 value: Some(u32::MAX),
                 ..Level::default()
             }); 3],
+            outage_ms: u64::MAX,
         });
         let mut buffer = [0; FRAME_MAX];
         let length = encode(&mut reply.clone(), &mut buffer).unwrap();

@@ -51,6 +51,8 @@ pub struct Header {
     pub error_routes: [Option<ErrorRoute>; 2],
     /// see [`Counters`]
     pub counters: Counters,
+    /// by family, the changes of the leading provider
+    pub swaps: [u32; 2],
     /// when a better provider takes over
     pub preempt: Preempt,
     /// what becomes of the traffic when no provider works
@@ -276,6 +278,9 @@ pub struct Path {
     /// by [`Measure`]: those that have a threshold
     #[serde(skip)]
     pub levels: [Option<Level>; Measure::ALL.len()],
+    /// the time of all its outages since the start, with the one that lasts
+    #[serde(skip)]
+    pub outage_ms: u64,
 }
 
 /// Why a path is in its state, apart from its rounds.
@@ -426,6 +431,12 @@ pub struct Check {
     /// time until it is probed again, if that is not in the next round
     #[serde(skip)]
     pub again_in_ms: Option<u64>,
+    /// probes answered in time; it never decreases
+    #[serde(skip)]
+    pub ok: u32,
+    /// the other settled probes; it never decreases
+    #[serde(skip)]
+    pub lost: u32,
 }
 
 /// The result of the last settled probe.

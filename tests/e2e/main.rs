@@ -19,6 +19,7 @@
 //! | [`flapping`] | uplinks that come and go many times a second |
 //! | [`foreign`] | foreign routes and rules stay unchanged |
 //! | [`neighbours`] | rules of other programs beside ours |
+//! | [`metrics`] | what Prometheus reads is what the status says |
 //! | [`manual`] | default routes that other programs set in `main` |
 //! | [`rp_filter`] | strict reverse-path filters are detected and cured |
 //! | [`own_address`] | the own address of a path is the kernel's choice, and stays |
@@ -84,6 +85,7 @@ pub mod last_resort;
 pub mod life;
 pub mod load;
 pub mod manual;
+mod metrics;
 pub mod neighbours;
 pub mod netifd;
 pub mod netifd_death;
@@ -97,6 +99,8 @@ pub mod own_target;
 pub mod pin;
 pub mod preempt;
 pub mod probe;
+#[path = "../promtool.rs"]
+mod promtool;
 pub mod query;
 pub mod redial;
 pub mod refused;

@@ -135,6 +135,7 @@ fn members_of_the_control_group_may_only_query() {
             &["status", "--json"],
             &["explain", "isp1"],
             &["log"],
+            &["metrics"],
         ] {
             let (code, text) = run_as(&member, words);
             assert!(

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use failover::config::Config;
 use failover::engine::path::State;
+use failover::engine::rounds::Settled;
 use failover::engine::{ACTIONS_MAX, Action, Actions, Engine, Event, Lead};
 use failover::limits::JOURNAL_MAX;
 use failover::types::{
@@ -31,6 +32,10 @@ pub(crate) struct Observer {
     /// Rounds sent since the counter was reset.
     counted: HashMap<PathId, u64>,
     online_since: HashMap<PathId, Instant>,
+    /// Of each path, whether it was out, since when that is known, and for how long it was out before.
+    outages: HashMap<PathId, (bool, Instant, Duration)>,
+    /// Settled probes of each check.
+    settled_probes: HashMap<(PathId, u8), Settled>,
     states: HashMap<PathId, (State, Verdict, Instant)>,
     /// Whether a path was waiting or frozen since its uplink was first up. Of those that were configured anew, it is not
     /// known.
@@ -57,6 +62,8 @@ impl Observer {
             last: HashMap::new(),
             counted: HashMap::new(),
             online_since: HashMap::new(),
+            outages: HashMap::new(),
+            settled_probes: HashMap::new(),
             states: HashMap::new(),
             comes_back: HashMap::new(),
             pinned: None,
@@ -154,6 +161,9 @@ impl Observer {
         }
         let is_new = |path: &&PathId| !self.models.contains_key(path);
         self.comes_back = models.keys().filter(is_new).map(|p| (*p, false)).collect();
+        self.outages
+            .retain(|path, _| same(path.slot) && models.contains_key(path));
+        self.settled_probes.clear();
         self.models = models;
         self.config = config;
         // A pin of a provider that was removed ends with the old configuration.
@@ -168,6 +178,7 @@ impl Observer {
             self.tell_uplink(path);
         }
         self.settled = true;
+        self.check_counts();
         self.compare();
     }
 
@@ -328,6 +339,7 @@ impl Observer {
             }
         }
         self.note_comebacks();
+        self.check_counts();
         self.check_causes(written);
         let saves = actions.contains(&Action::Save);
         assert_eq!(saves, self.engine.journal().written() != written);
@@ -356,6 +368,29 @@ impl Observer {
                 self.engine.next_deadline().is_some(),
                 "a path that probes has no deadline"
             );
+        }
+    }
+
+    /// An outage lasts as long as a path is not usable, unless another is pinned. Settled probes never become fewer.
+    fn check_counts(&mut self) {
+        let (now, settled) = (self.now, self.settled);
+        for path in self.engine.paths() {
+            let is_out = settled && path.state() != State::Frozen && !path.is_usable();
+            let known = self.outages.entry(path.id);
+            let (was_out, since, total) = known.or_insert((is_out, now, Duration::ZERO));
+            if *was_out {
+                *total += now - *since;
+            }
+            (*was_out, *since) = (is_out, now);
+            assert_eq!(path.outage(now), *total, "{:?}", path.id);
+            for check in 0..8 {
+                let Settled { ok, lost } = path.rounds.facts(check).settled;
+                let before = self.settled_probes.entry((path.id, check));
+                let before = before.or_insert(Settled { ok, lost });
+                let more = [ok.wrapping_sub(before.ok), lost.wrapping_sub(before.lost)];
+                assert!(more.iter().all(|more| *more < 1000), "{more:?}");
+                *before = Settled { ok, lost };
+            }
         }
     }
 

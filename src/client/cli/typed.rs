@@ -42,6 +42,7 @@ pub(super) enum TypedCommand {
     Reload(Reload),
     Refresh(Refresh),
     Log(Log),
+    Metrics(Metrics),
     Explain(Explain),
     Probe(Probe),
     ImportMwan3(ImportMwan3),
@@ -171,6 +172,16 @@ pub(super) struct Refresh {
 )]
 pub(super) struct Log {}
 
+/// print the state as metrics for Prometheus
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "metrics",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>]"
+)]
+pub(super) struct Metrics {}
+
 /// say in sentences why a provider is or is not in use
 #[derive(FromArgs)]
 #[argh(
@@ -282,6 +293,7 @@ impl From<TypedCommand> for Command {
             TypedCommand::Reload(Reload {}) => Command::Reload,
             TypedCommand::Refresh(Refresh { interface }) => Command::Refresh(interface),
             TypedCommand::Log(Log {}) => Command::Log,
+            TypedCommand::Metrics(Metrics {}) => Command::Metrics,
             TypedCommand::Explain(Explain { provider }) => Command::Explain(provider),
             TypedCommand::Probe(Probe {
                 count,

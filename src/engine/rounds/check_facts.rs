@@ -3,6 +3,16 @@
 use crate::limits::SILENCE_APART;
 use crate::types::{Duration, Fault, Instant};
 
+/// Settled probes since the check is configured. These numbers never decrease, as `received` and `sent` may: a late answer
+/// leaves them as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// answered in time
+    pub ok: u32,
+    /// not answered in time, or failed
+    pub lost: u32,
+}
+
 /// The facts about one check on this path.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckFacts {
@@ -10,6 +20,8 @@ pub struct CheckFacts {
     pub sent: u32,
     /// probes answered since the start
     pub received: u32,
+    /// its settled probes
+    pub settled: Settled,
     /// round-trip time of the last answer, in microseconds; 0: no answer yet
     pub rtt_us: u32,
     /// whether the last settled probe was answered in time
@@ -37,6 +49,7 @@ impl CheckFacts {
     pub(super) const NONE: CheckFacts = CheckFacts {
         sent: 0,
         received: 0,
+        settled: Settled { ok: 0, lost: 0 },
         rtt_us: 0,
         last: None,
         last_at: Instant::ZERO,

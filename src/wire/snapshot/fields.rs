@@ -66,6 +66,9 @@ impl Message for Header {
         ] {
             codec.number(counter);
         }
+        for swaps in &mut self.swaps {
+            codec.number(swaps);
+        }
         pass_preempt(codec, &mut self.preempt);
         let resorts = [LastResort::First, LastResort::Keep, LastResort::Unreachable];
         codec.choice(&mut self.last_resort, &resorts);
@@ -207,6 +210,7 @@ impl Message for Path {
                 codec.flag(&mut level.is_poor);
             });
         }
+        codec.long(&mut self.outage_ms);
     }
 }
 
@@ -234,7 +238,9 @@ impl Message for Check {
             codec.optional_decimal(decimal);
         }
         codec.number(&mut self.sent);
-        codec.number(&mut self.received);
+        for count in [&mut self.received, &mut self.ok, &mut self.lost] {
+            codec.number(count);
+        }
         codec.optional_number(&mut self.failing_s);
         codec.flag(&mut self.required);
         journal::pass_fault(codec, &mut self.fault);
