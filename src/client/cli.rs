@@ -78,7 +78,10 @@ pub enum Command {
     /// ask netifd again for an interface, or for all of them
     Refresh(Option<String>),
     /// show the journal
-    Log,
+    Log {
+        /// and each new entry, until interrupted
+        follow: bool,
+    },
     /// say why a provider is or is not in use, or all of them
     Explain(Option<String>),
     /// make a provider's checks now
@@ -202,12 +205,13 @@ const COMMANDS: [&str; 13] = [
     "import-mwan3",
     "version",
 ];
-const OPTIONS: [&str; 9] = [
+const OPTIONS: [&str; 10] = [
     "--config",
     "--foreground",
     "--json",
     "--watch",
     "--connections",
+    "--follow",
     "--count",
     "--interval",
     "--version",
@@ -276,7 +280,10 @@ mod tests {
         assert_eq!(command("refresh"), Command::Refresh(None));
         let wan = Command::Refresh(Some("wan".to_owned()));
         assert_eq!(command("refresh wan"), wan);
-        assert_eq!(command("log"), Command::Log);
+        assert_eq!(command("log"), Command::Log { follow: false });
+        for line in ["log -f", "log --follow"] {
+            assert_eq!(command(line), Command::Log { follow: true });
+        }
         let import = |file: &str| Command::ImportMwan3(file.into());
         assert_eq!(command("import-mwan3"), import("/etc/config/mwan3"));
         assert_eq!(command("import-mwan3 old"), import("old"));
