@@ -111,9 +111,15 @@ pub fn status(file: &Path, as_json: bool, watched: bool, connections: bool) -> E
 }
 
 /// `log`
-pub fn log(file: &Path) -> Exit {
+pub fn log(file: &Path, follows: bool) -> Exit {
+    if follows {
+        return journal::follow(file);
+    }
     match answer(file, &Request::Log, Exit::NoDaemon) {
-        Ok(answer) => print(&journal::render(&answer.entries, clock::wall_clock_ms())),
+        Ok(answer) => print(&journal::render(
+            &answer.entries,
+            &mut [0; journal::COLUMNS],
+        )),
         Err(exit) => exit,
     }
 }
@@ -296,45 +302,52 @@ pub(crate) fn unreadable(error: &FileError) -> Exit {
 
 /// The daemon's answer; or the exit code, and what is wrong.
 fn asked(file: &Path, config: &Config, request: &Request) -> Result<Answer, (Exit, String)> {
-    let state_dir = Path::new(config.globals.state_dir.as_str());
-    ask(state_dir, request).map_err(|error| {
-        let socket = state_dir.join(SOCKET);
-        let socket = socket.display();
-        let exit = match error {
-            AskError::NotPermitted => Exit::NotPermitted,
-            AskError::Io(_) => Exit::Bug,
-            AskError::Frame(FrameError::Version(_)) => Exit::NoDaemon,
-            AskError::Frame(_) => Exit::Bug,
-            _ => Exit::NoDaemon,
-        };
-        let what = match error {
-            AskError::NoDaemon => match netns_lock::daemon() {
-                Some(pid) => format!(
-                    "the daemon, process {pid}, does not listen on {socket}: it uses another configuration or \
+    ask(state_dir(config), request).map_err(|error| unasked(&error, file, config, request))
+}
+
+fn state_dir(config: &Config) -> &Path {
+    Path::new(config.globals.state_dir.as_str())
+}
+
+/// Why there is no answer: the exit code, and what is wrong.
+fn unasked(error: &AskError, file: &Path, config: &Config, request: &Request) -> (Exit, String) {
+    let state_dir = state_dir(config);
+    let socket = state_dir.join(SOCKET);
+    let socket = socket.display();
+    let exit = match error {
+        AskError::NotPermitted => Exit::NotPermitted,
+        AskError::Io(_) => Exit::Bug,
+        AskError::Frame(FrameError::Version(_)) => Exit::NoDaemon,
+        AskError::Frame(_) => Exit::Bug,
+        _ => Exit::NoDaemon,
+    };
+    let what = match error {
+        AskError::NoDaemon => match netns_lock::daemon() {
+            Some(pid) => format!(
+                "the daemon, process {pid}, does not listen on {socket}: it uses another configuration or \
                      state_dir, or is making its state_dir again.\n\
                      Name its configuration with --config; a changed state_dir takes a restart."
-                ),
-                None => format!(
-                    "no daemon is running: nothing listens on {socket}.\n{}",
-                    without_daemon(file, config, request)
-                ),
-            },
-            AskError::NotPermitted => format!(
-                "not permitted to open {socket}: only its owner, mostly root, may, and members of control_group, \
-                 who must also be able to enter {}.",
-                state_dir.display()
             ),
-            AskError::Silent => {
-                format!("the daemon behind {socket} does not answer: is it stopped, or stuck?")
-            }
-            AskError::Closed => {
-                format!("the daemon behind {socket} is too busy, or ends. Try again.")
-            }
-            AskError::Frame(error) => format!("{socket}: {error}"),
-            AskError::Io(error) => format!("{socket}: {error}"),
-        };
-        (exit, what)
-    })
+            None => format!(
+                "no daemon is running: nothing listens on {socket}.\n{}",
+                without_daemon(file, config, request)
+            ),
+        },
+        AskError::NotPermitted => format!(
+            "not permitted to open {socket}: only its owner, mostly root, may, and members of control_group, \
+                 who must also be able to enter {}.",
+            state_dir.display()
+        ),
+        AskError::Silent => {
+            format!("the daemon behind {socket} does not answer: is it stopped, or stuck?")
+        }
+        AskError::Closed => {
+            format!("the daemon behind {socket} is too busy, or ends. Try again.")
+        }
+        AskError::Frame(error) => format!("{socket}: {error}"),
+        AskError::Io(error) => format!("{socket}: {error}"),
+    };
+    (exit, what)
 }
 
 /// What to do instead.

@@ -66,7 +66,7 @@ fn act(invocation: &Invocation) -> Exit {
         Command::Enable(provider) => client::enable(&file, provider),
         Command::Reload => client::reload(&file),
         Command::Refresh(interface) => client::refresh(&file, interface.as_deref()),
-        Command::Log => client::log(&file),
+        Command::Log { follow } => client::log(&file, *follow),
         Command::Metrics => client::metrics(&file),
         Command::Explain(provider) => client::explain(&file, provider.as_deref()),
         Command::Probe {

@@ -51,7 +51,7 @@ fn answers(request: &Request, number: u32) -> Option<Reply> {
             }),
             ..Warning::default()
         })),
-        (Request::Log, 0..5000) => Some(Reply::Entry(Entry {
+        (Request::Log | Request::Follow(0), 0..5000) => Some(Reply::Entry(Entry {
             ago_ms: 1000,
             subject: Subject {
                 provider: Some(name()),
@@ -652,7 +652,12 @@ fn requests_reach_the_daemon() {
 fn a_reader_that_closes_early_is_no_failure() {
     let daemon = FakeDaemon::start("head", answers);
     let file = config(&daemon.dir);
-    for words in ["log", "status --watch", "status --json --watch"] {
+    for words in [
+        "log",
+        "log --follow",
+        "status --watch",
+        "status --json --watch",
+    ] {
         let mut child = failover(words)
             .env("FAILOVER_CONFIG", &file)
             .stdout(Stdio::piped())

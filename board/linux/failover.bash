@@ -58,6 +58,7 @@ _failover() {
     '') options+=' --version' words=$commands ;;
     run) options+=' --foreground' ;;
     status) options+=' --json --watch --connections' ;;
+    log) options+=' --follow' ;;
     probe)
         options+=' --count --interval'
         [[ $arguments == 0 ]] && words=$(_failover_names provider "${COMP_WORDS[@]}")

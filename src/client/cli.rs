@@ -80,7 +80,10 @@ pub enum Command {
     /// ask netifd again for an interface, or for all of them
     Refresh(Option<String>),
     /// show the journal
-    Log,
+    Log {
+        /// and each new entry, until interrupted
+        follow: bool,
+    },
     /// print the metrics
     Metrics,
     /// say why a provider is or is not in use, or all of them
@@ -207,13 +210,14 @@ const COMMANDS: [&str; 14] = [
     "import-mwan3",
     "version",
 ];
-const OPTIONS: [&str; 10] = [
+const OPTIONS: [&str; 11] = [
     "--config",
     "--foreground",
     "--last-good",
     "--json",
     "--watch",
     "--connections",
+    "--follow",
     "--count",
     "--interval",
     "--version",
@@ -290,7 +294,10 @@ mod tests {
         assert_eq!(command("refresh"), Command::Refresh(None));
         let wan = Command::Refresh(Some("wan".to_owned()));
         assert_eq!(command("refresh wan"), wan);
-        assert_eq!(command("log"), Command::Log);
+        assert_eq!(command("log"), Command::Log { follow: false });
+        for line in ["log -f", "log --follow"] {
+            assert_eq!(command(line), Command::Log { follow: true });
+        }
         assert_eq!(command("metrics"), Command::Metrics);
         let import = |file: &str| Command::ImportMwan3(file.into());
         assert_eq!(command("import-mwan3"), import("/etc/config/mwan3"));

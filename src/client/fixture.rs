@@ -230,6 +230,7 @@ pub(super) fn troubled() -> Answer {
 pub(super) fn journal() -> Vec<Entry> {
     let entry = |ago_ms, provider: Option<&str>, family, kind, cause| Entry {
         ago_ms,
+        at_micros: 0,
         subject: Subject {
             provider: provider.map(text),
             family,

@@ -24,14 +24,20 @@ impl Answers<'_> {
         match request {
             Request::Status => self.status(None, at),
             Request::Explain(id) => self.status(id.as_ref(), at),
-            Request::Log => self.next_entry(at),
+            Request::Log => self.next_entry(None, at),
+            Request::Follow(after) => self.next_entry(Some(*after), at),
             _ => None,
         }
     }
 
-    /// The place of a journal entry is its number, plus one.
-    fn next_entry(&self, at: &mut u32) -> Option<Reply> {
-        let entry = self.snapshot.engine.journal().since(*at).next()?;
+    /// The place of a journal entry is its number, plus one. `after`: only those after this instant; a burst that may still
+    /// grow, which takes the last place then, ends the answer.
+    fn next_entry(&self, after: Option<u64>, at: &mut u32) -> Option<Reply> {
+        let mut entries = self.snapshot.engine.journal().since(*at);
+        let entry = entries.find(|entry| after.is_none_or(|after| micros(entry.at) > after))?;
+        if after.is_some() && entry.calm_at() > Some(self.snapshot.now) {
+            return None;
+        }
         *at = entry.number() + 1;
         Some(Reply::Entry(self.entry(entry)))
     }
@@ -39,6 +45,7 @@ impl Answers<'_> {
     fn entry(&self, entry: &journal::Entry) -> Entry {
         Entry {
             ago_ms: self.snapshot.ms_since(entry.at),
+            at_micros: micros(entry.at),
             subject: entry.subject.clone(),
             kind: entry.kind,
             cause: entry.cause.clone(),
@@ -89,4 +96,9 @@ impl Answers<'_> {
         let path = self.snapshot.engine.path(PathId { slot, family })?;
         Some(Reply::Path(self.snapshot.path(provider, path)))
     }
+}
+
+/// An instant of the monotonic clock, which begins at 0.
+fn micros(at: Instant) -> u64 {
+    at.total_micros().cast_unsigned()
 }

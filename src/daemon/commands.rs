@@ -64,7 +64,7 @@ impl Daemon<'_> {
                 self.firewall.look_again();
                 Ok(())
             }
-            Request::Log | Request::Explain(None) => Ok(()),
+            Request::Log | Request::Follow(_) | Request::Explain(None) => Ok(()),
             Request::Explain(Some(id)) => match cx.engine.config().provider(id) {
                 Some(_) => Ok(()),
                 None => find(cx.engine.config(), id).map(drop),

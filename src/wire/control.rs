@@ -41,13 +41,15 @@ pub enum Request {
     Refresh(Option<Name>),
     /// The frames of [`Request::Status`], of one provider, or of all.
     Explain(Option<Name>),
+    /// A [`Reply::Entry`] for each after this instant ([`Entry::at_micros`]), oldest first, up to one that may still grow.
+    Follow(u64),
 }
 
 impl Request {
     /// Whether it only queries: then members of `control_group` may send it.
     pub fn only_asks(&self) -> bool {
         match self {
-            Request::Status | Request::Log | Request::Explain(_) => true,
+            Request::Status | Request::Log | Request::Explain(_) | Request::Follow(_) => true,
             Request::Use(_)
             | Request::Disable(_)
             | Request::Enable(_)
@@ -146,6 +148,8 @@ impl fmt::Display for Cure {
 pub struct Entry {
     /// the age, in milliseconds: the client knows the wall-clock time
     pub ago_ms: u64,
+    /// when, in microseconds of the monotonic clock, which goes on when the daemon is restarted
+    pub at_micros: u64,
     /// the provider and family that it is about
     pub subject: Subject,
     /// what happened
@@ -167,6 +171,7 @@ impl Message for Request {
             Request::Log => 5,
             Request::Refresh(_) => 6,
             Request::Explain(_) => 7,
+            Request::Follow(_) => 8,
         };
         codec.byte(&mut tag);
         if codec.reads() {
@@ -179,6 +184,7 @@ impl Message for Request {
                 5 => Request::Log,
                 6 => Request::Refresh(None),
                 7 => Request::Explain(None),
+                8 => Request::Follow(0),
                 _ => return codec.fail(),
             };
         }
@@ -188,6 +194,7 @@ impl Message for Request {
                 codec.optional_text(name);
             }
             Request::Disable(name) | Request::Enable(name) => codec.text(name),
+            Request::Follow(after) => codec.long(after),
         }
     }
 }

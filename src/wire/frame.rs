@@ -395,13 +395,14 @@ mod tests {
                 })
             });
         let entry = (
-            any::<(u64, u32, u32)>(),
+            any::<(u64, u64, u32, u32)>(),
             proptest::option::of(text()),
             text(),
         )
-            .prop_map(|((ago_ms, times, for_ms), provider, id)| {
+            .prop_map(|((ago_ms, at_micros, times, for_ms), provider, id)| {
                 Reply::Entry(Entry {
                     ago_ms,
+                    at_micros,
                     subject: Subject {
                         provider,
                         family: Some(Family::V6),

@@ -136,6 +136,7 @@ impl Message for Entry {
     fn pass(&mut self, codec: &mut Codec<'_>) {
         let Subject { provider, family } = &mut self.subject;
         codec.long(&mut self.ago_ms);
+        codec.long(&mut self.at_micros);
         codec.optional_text(provider);
         codec.optional(family, |codec, family| codec.choice(family, &Family::ALL));
         let mut byte = kind_byte(self.kind);

@@ -7,7 +7,7 @@ use super::manual::devices;
 use super::{SOON, leads_in, online};
 
 /// So many times an uplink is lost; more than there could be lines of.
-const TIMES: usize = 20;
+pub const TIMES: usize = 20;
 
 /// The lines of the journal about a path's state, after those before the first loss.
 fn lines(daemon: &Daemon, what: &str) -> Vec<String> {
@@ -18,7 +18,7 @@ fn lines(daemon: &Daemon, what: &str) -> Vec<String> {
 }
 
 /// Loses and restores the uplink of isp1 again and again; each change is noticed.
-fn flap(lab: &Lab, daemon: &Daemon, lose: impl Fn(&Lab), restore: impl Fn(&Lab)) {
+pub fn flap(lab: &Lab, daemon: &Daemon, lose: impl Fn(&Lab), restore: impl Fn(&Lab)) {
     let waits = |wanted: bool| {
         let so = || (daemon.path_state("isp1", "ipv4") == "waiting") == wanted;
         assert!(wait_until(SOON, so), "{}", daemon.log());

@@ -17,6 +17,7 @@
 //! | [`error_routes`] | default routes of other programs in `main` that refuse |
 //! | [`firewall_table`] | the firewall table that marks connections |
 //! | [`flapping`] | uplinks that come and go many times a second |
+//! | [`follow`] | `log --follow`, over restarts |
 //! | [`foreign`] | foreign routes and rules stay unchanged |
 //! | [`neighbours`] | rules of other programs beside ours |
 //! | [`metrics`] | what Prometheus reads is what the status says |
@@ -74,6 +75,7 @@ pub mod external_changes;
 pub mod firewall_table;
 pub mod flapping;
 pub mod flux;
+pub mod follow;
 pub mod foreign;
 pub mod foreign_files;
 pub mod hooks;

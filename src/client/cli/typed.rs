@@ -168,9 +168,13 @@ pub(super) struct Refresh {
     subcommand,
     name = "log",
     help_triggers("-h", "--help"),
-    usage = "[--config <file>]"
+    usage = "[-f] [--config <file>]"
 )]
-pub(super) struct Log {}
+pub(super) struct Log {
+    /// and each new entry as it comes, until Ctrl-C
+    #[argh(switch, short = 'f')]
+    follow: bool,
+}
 
 /// print the state as metrics for Prometheus
 #[derive(FromArgs)]
@@ -292,7 +296,7 @@ impl From<TypedCommand> for Command {
             }
             TypedCommand::Reload(Reload {}) => Command::Reload,
             TypedCommand::Refresh(Refresh { interface }) => Command::Refresh(interface),
-            TypedCommand::Log(Log {}) => Command::Log,
+            TypedCommand::Log(Log { follow }) => Command::Log { follow },
             TypedCommand::Metrics(Metrics {}) => Command::Metrics,
             TypedCommand::Explain(Explain { provider }) => Command::Explain(provider),
             TypedCommand::Probe(Probe {
