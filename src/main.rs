@@ -54,10 +54,10 @@ fn act(invocation: &Invocation) -> Exit {
         Command::Run { foreground } => run(&file, *foreground),
         Command::Check => client::check(&file),
         Command::Status {
-            json,
+            shape,
             watch,
             connections,
-        } => client::status(&file, *json, *watch, *connections),
+        } => client::status(&file, *shape, *watch, *connections),
         Command::Use(provider) => client::pin(&file, provider.as_deref()),
         Command::Disable(provider) => client::disable(&file, provider),
         Command::Enable(provider) => client::enable(&file, provider),

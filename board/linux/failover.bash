@@ -57,7 +57,7 @@ _failover() {
     case $command in
     '') options+=' --version' words=$commands ;;
     run) options+=' --foreground' ;;
-    status) options+=' --json --watch --connections' ;;
+    status) options+=' --json --page --watch --connections' ;;
     probe)
         options+=' --count --interval'
         [[ $arguments == 0 ]] && words=$(_failover_names provider "${COMP_WORDS[@]}")

@@ -9,6 +9,7 @@ mod typed;
 
 use argh::FromArgs;
 
+use crate::client::Shape;
 use crate::types::Duration;
 use typed::Typed;
 
@@ -58,8 +59,8 @@ pub enum Command {
     Check,
     /// show the status
     Status {
-        /// for programs
-        json: bool,
+        /// for people, or for programs
+        shape: Shape,
         /// again each second
         watch: bool,
         /// with the number of each provider's connections
@@ -202,10 +203,11 @@ const COMMANDS: [&str; 13] = [
     "import-mwan3",
     "version",
 ];
-const OPTIONS: [&str; 9] = [
+const OPTIONS: [&str; 10] = [
     "--config",
     "--foreground",
     "--json",
+    "--page",
     "--watch",
     "--connections",
     "--count",
@@ -259,8 +261,19 @@ mod tests {
             assert_eq!(
                 command(&format!("status --json --watch{line}")),
                 Command::Status {
-                    json: true,
+                    shape: Shape::Json,
                     watch: true,
+                    connections
+                }
+            );
+        }
+        for (line, shape) in [("", Shape::Table), (" --page", Shape::Page)] {
+            let (watch, connections) = (false, false);
+            assert_eq!(
+                command(&format!("status{line}")),
+                Command::Status {
+                    shape,
+                    watch,
                     connections
                 }
             );

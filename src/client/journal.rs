@@ -24,7 +24,7 @@ pub(super) fn render(entries: &[Entry], now_ms: u64) -> String {
     out
 }
 
-fn row(entry: &Entry, now_ms: u64) -> [String; 5] {
+pub(super) fn row(entry: &Entry, now_ms: u64) -> [String; 5] {
     let provider = entry.subject.provider.as_deref().unwrap_or("-");
     let family = entry.subject.family.map_or("-", |family| family.name());
     [
