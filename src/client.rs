@@ -80,33 +80,63 @@ pub fn version() -> Exit {
 /// Frames are missing from an answer.
 const INCOMPLETE: &str = "the daemon's status is incomplete";
 
+/// The form of `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// for people
+    Table,
+    /// for programs
+    Json,
+    /// the same, with all that a web page shows
+    Page,
+}
+
 /// `status`
-pub fn status(file: &Path, as_json: bool, watched: bool, connections: bool) -> Exit {
+pub fn status(file: &Path, shape: Shape, watched: bool, connections: bool) -> Exit {
     let config = match settings(file) {
         Ok(config) => config,
         Err(exit) => return exit,
     };
     let colours = terminal::has_colours();
     let render = || {
-        let mut answer = asked(file, &config, &Request::Status)?;
+        let request = match shape {
+            Shape::Page => Request::Page,
+            _ => Request::Status,
+        };
+        let mut answer = asked(file, &config, &request)?;
         if let Some(refused) = answer.refused {
             return Err((Exit::NoDaemon, text::plain(&refused)));
         }
         if connections {
             connections::count(&mut answer)?;
         }
-        let text = match as_json {
-            true => json::render(&answer),
-            false => table::render(&answer, colours, clock::wall_clock_ms()),
+        let now_ms = clock::wall_clock_ms();
+        let text = match shape {
+            Shape::Json => json::render(&answer, None),
+            Shape::Table => table::render(&answer, colours, now_ms),
+            Shape::Page => {
+                explain_paths(&mut answer, now_ms);
+                json::render(&answer, Some(now_ms))
+            }
         };
         text.ok_or_else(|| (Exit::Bug, INCOMPLETE.to_owned()))
     };
     if watched {
-        return watch::watch(if as_json { "" } else { "\n" }, render);
+        let between = if shape == Shape::Table { "\n" } else { "" };
+        return watch::watch(between, render);
     }
     match render() {
         Ok(text) => print(&text),
         Err((exit, complaint)) => complain(exit, &complaint),
+    }
+}
+
+/// Adds what `explain` says.
+fn explain_paths(answer: &mut Answer, now_ms: u64) {
+    if let Some(header) = &answer.header {
+        for provider in &mut answer.providers {
+            provider.explained = explain::explained(header, provider, now_ms);
+        }
     }
 }
 

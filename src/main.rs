@@ -57,10 +57,10 @@ fn act(invocation: &Invocation) -> Exit {
         } => run(&file, last_good.as_deref(), *foreground),
         Command::Check => client::check(&file),
         Command::Status {
-            json,
+            shape,
             watch,
             connections,
-        } => client::status(&file, *json, *watch, *connections),
+        } => client::status(&file, *shape, *watch, *connections),
         Command::Use(provider) => client::pin(&file, provider.as_deref()),
         Command::Disable(provider) => client::disable(&file, provider),
         Command::Enable(provider) => client::enable(&file, provider),

@@ -57,7 +57,7 @@ _failover() {
     case $command in
     '') options+=' --version' words=$commands ;;
     run) options+=' --foreground' ;;
-    status) options+=' --json --watch --connections' ;;
+    status) options+=' --json --page --watch --connections' ;;
     log) options+=' --follow' ;;
     probe)
         options+=' --count --interval'

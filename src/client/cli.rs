@@ -9,6 +9,7 @@ mod typed;
 
 use argh::FromArgs;
 
+use crate::client::Shape;
 use crate::types::Duration;
 use typed::Typed;
 
@@ -60,8 +61,8 @@ pub enum Command {
     Check,
     /// show the status
     Status {
-        /// for programs
-        json: bool,
+        /// for people, or for programs
+        shape: Shape,
         /// again each second
         watch: bool,
         /// with the number of each provider's connections
@@ -210,11 +211,12 @@ const COMMANDS: [&str; 14] = [
     "import-mwan3",
     "version",
 ];
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "--config",
     "--foreground",
     "--last-good",
     "--json",
+    "--page",
     "--watch",
     "--connections",
     "--follow",
@@ -277,8 +279,19 @@ mod tests {
             assert_eq!(
                 command(&format!("status --json --watch{line}")),
                 Command::Status {
-                    json: true,
+                    shape: Shape::Json,
                     watch: true,
+                    connections
+                }
+            );
+        }
+        for (line, shape) in [("", Shape::Table), (" --page", Shape::Page)] {
+            let (watch, connections) = (false, false);
+            assert_eq!(
+                command(&format!("status{line}")),
+                Command::Status {
+                    shape,
+                    watch,
                     connections
                 }
             );

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::client::hint::completed;
 use crate::client::text::{plain, wrap};
-use crate::linux::connection::{Answer, Provider};
+use crate::linux::connection::{Answer, Explained, Provider};
 use crate::text::{Limit, Span, Timestamp};
 use crate::types::{
     Duration, Duty, Family, Fault, LastResort, Lead, Measure, Preempt, State, Verdict, Waiting,
@@ -19,6 +20,7 @@ pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
     let mut page = Page {
         header: answer.header.as_ref()?,
         now_ms,
+        wrapped: true,
         out: String::new(),
     };
     page.say(format_args!("At {} UTC:", page.ago(0)));
@@ -38,9 +40,32 @@ pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
     Some(page.out)
 }
 
+/// The sentences about each path of a provider, without those about its checks.
+pub(super) fn explained(header: &Header, provider: &Provider, now_ms: u64) -> Vec<Explained> {
+    let explained = |path: &Path| {
+        let mut page = Page {
+            header,
+            now_ms,
+            wrapped: false,
+            out: String::new(),
+        };
+        page.why(&provider.head, path);
+        let why = std::mem::take(&mut page.out);
+        page.what_next(&provider.head, path);
+        Explained {
+            family: path.family,
+            why,
+            change: page.out.trim_start().to_owned(),
+        }
+    };
+    provider.paths.iter().map(explained).collect()
+}
+
 struct Page<'a> {
     header: &'a Header,
     now_ms: u64,
+    /// whether it is for a terminal
+    wrapped: bool,
     out: String,
 }
 
@@ -48,6 +73,9 @@ impl Page<'_> {
     /// The first sentence of a path begins a line; the others follow after a blank.
     fn say(&mut self, said: fmt::Arguments<'_>) {
         let said = plain(&said.to_string());
+        if !self.wrapped {
+            return self.out.push_str(&completed(&said));
+        }
         let first = if said.starts_with(' ') { "  " } else { "" };
         wrap(&mut self.out, first, &said);
     }
@@ -100,6 +128,16 @@ impl Page<'_> {
     }
 
     fn path(&mut self, head: &ProviderHead, path: &Path) {
+        self.why(head, path);
+        self.what_next(head, path);
+        self.resolvers(path);
+        for check in &path.checks {
+            self.check(check, path);
+        }
+    }
+
+    /// Its state, and why it carries traffic or not.
+    fn why(&mut self, head: &ProviderHead, path: &Path) {
         let (id, family, state) = (&head.id, path.family, path.state);
         let since = self.ago(path.since_ms);
         let mut first = format!("{id} {family} is {state} since {since}");
@@ -122,15 +160,14 @@ impl Page<'_> {
             self.does_not_carry(head, path);
         }
         self.by_hand(head, path);
+    }
+
+    fn what_next(&mut self, head: &ProviderHead, path: &Path) {
         self.change(head, path);
         if let Some(own) = path.address.filter(|_| path.address_deprecated) {
             self.say(format_args!(
                 " Its address {own} is deprecated: it is in use until there is a better one."
             ));
-        }
-        self.resolvers(path);
-        for check in &path.checks {
-            self.check(check, path);
         }
     }
 

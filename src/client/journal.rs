@@ -85,7 +85,7 @@ fn lines(entries: &[Entry], widths: &mut [usize; COLUMNS], now_ms: u64) -> Strin
     out
 }
 
-fn row(entry: &Entry, now_ms: u64) -> [String; COLUMNS] {
+pub(super) fn row(entry: &Entry, now_ms: u64) -> [String; COLUMNS] {
     let provider = entry.subject.provider.as_deref().unwrap_or("-");
     let family = entry.subject.family.map_or("-", |family| family.name());
     [

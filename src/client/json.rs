@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::client::journal;
 use crate::linux::connection::{Answer, Provider};
 use crate::text::text;
 use crate::types::Family;
@@ -22,6 +23,32 @@ struct Status<'a> {
     warnings: &'a [Told<'a>],
     counters: &'a Counters,
     providers: &'a [Provider],
+    // For a page only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<&'a [Line<'a>]>,
+}
+
+/// One entry of the journal, as `log` shows it; null instead of `-`.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: &'a str,
+    provider: Option<&'a str>,
+    family: Option<&'a str>,
+    kind: &'a str,
+    cause: &'a str,
+}
+
+impl<'a> From<&'a [String; 5]> for Line<'a> {
+    fn from([time, provider, family, kind, cause]: &'a [String; 5]) -> Line<'a> {
+        let told = |word: &'a str| Some(word).filter(|word| *word != "-");
+        Line {
+            time,
+            provider: told(provider),
+            family: told(family),
+            kind,
+            cause,
+        }
+    }
 }
 
 /// The two parts of a warning's text: what is wrong, and what to do.
@@ -66,9 +93,17 @@ impl<'a> From<&'a Warning> for Told<'a> {
 /// More than 64 providers can fill.
 const SIZE_MAX: usize = 4 << 20;
 
-/// One line. `None`: the daemon's answer has no header.
-pub(super) fn render(answer: &Answer) -> Option<String> {
+/// One line. `None`: the daemon's answer has no header. For a page, the answer's journal is told, newest first, with the
+/// wall-clock time.
+pub(super) fn render(answer: &Answer, page_ms: Option<u64>) -> Option<String> {
     let header = answer.header.as_ref()?;
+    let rows = page_ms.map(|now_ms| {
+        let newest = answer.entries.iter().rev();
+        Vec::from_iter(newest.map(|entry| journal::row(entry, now_ms)))
+    });
+    let lines = rows
+        .as_ref()
+        .map(|rows| Vec::from_iter(rows.iter().map(Line::from)));
     let warnings: Vec<Told<'_>> = answer.warnings.iter().map(Told::from).collect();
     let status = Status {
         version: &header.version,
@@ -82,6 +117,7 @@ pub(super) fn render(answer: &Answer) -> Option<String> {
         warnings: &warnings,
         counters: &header.counters,
         providers: &answer.providers,
+        journal: lines.as_deref(),
     };
     let mut buffer = vec![0; 16 << 10];
     loop {
@@ -104,9 +140,10 @@ mod tests {
     use super::*;
     use crate::client::fixture::{healthy, troubled};
     use crate::wire::control::Diversion;
+    use crate::wire::snapshot::History;
 
     fn parsed(answer: &Answer) -> Value {
-        serde_json::from_str(&render(answer).unwrap()).unwrap()
+        serde_json::from_str(&render(answer, None).unwrap()).unwrap()
     }
 
     #[test]
@@ -166,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_fields_stand_in_their_order() {
-        let text = render(&troubled()).unwrap();
+        let text = render(&troubled(), None).unwrap();
         let (_, satellite) = text.split_once(r#""providers":["#).unwrap();
         let (_, satellite) = satellite.split_once(r#"{"id":"satellite"#).unwrap();
         assert_eq!(
@@ -174,11 +211,52 @@ mod tests {
             r#"-of-the-neighbouring-x","rank":3,"state":"disabled","disabled":true,"paths":[{"family":"ipv4","device":"pppoe-wan","state":"online","reason":null,"since_s":11520,"address":"192.0.2.7","address_deprecated":false,"gateway":"192.0.2.1","gateways":1,"resolvers":[],"metric":4294967295,"installed":false,"overridden_by":0,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":50,"failed":0,"streak":50},"loss_percent":2.0,"rtt_ms":{"last":12.346,"avg":12.3,"stddev":0.125,"min":0.001,"max":8388.608},"checks":[]},{"family":"ipv6","device":"wwan-cdc-12345","state":"waiting","reason":"no carrier","since_s":90000,"address":null,"address_deprecated":false,"gateway":null,"gateways":0,"resolvers":[],"metric":null,"installed":false,"overridden_by":null,"held_back_by":null,"takes_over_in_ms":null,"rounds":{"good":0,"failed":0,"streak":0},"loss_percent":null,"rtt_ms":{"last":null,"avg":null,"stddev":null,"min":null,"max":null},"checks":[]}]}]}
 "#
         );
-        let text = render(&healthy()).unwrap();
+        let text = render(&healthy(), None).unwrap();
         let check = r#""checks":[{"name":"google","type":"ping","target":"8.8.8.8","state":"ok","rtt_ms":12.346,"loss_percent":33.333,"sent":300,"received":299,"failing_s":null}]"#;
         assert!(text.contains(check), "{text}");
         let begin = r#"{"version":"0.1.0","uptime_s":273840,"pinned":null,"table":176,"active":{"ipv4":"isp1","ipv6":"isp1"},"overridden_by":{"ipv4":null,"ipv6":null},"fallback":{"ipv4":null,"ipv6":null},"connections_marked":{"ipv4":false,"ipv6":false},"warnings":[],"counters":{"swaps":2,"probes_sent":600,"probes_answered":590,"replies_rejected":0,"icmp_errors":0,"repairs":1,"kernel_errors":0,"overruns":0,"undecodable":0,"overflows":0,"reloads":0},"providers":[{"id":"isp1","rank":1,"state":"online","disabled":false,"paths":[{"family":"ipv4""#;
         assert!(text.starts_with(begin), "{text}");
+    }
+
+    /// With everything that a page has besides.
+    fn page() -> String {
+        let mut answer = healthy();
+        answer.entries = crate::client::fixture::journal();
+        let rounds = heapless::Vec::from_slice(&[12_346, 0, 900]).unwrap();
+        answer.providers[0].paths[0].history = Some(History(rounds));
+        answer.providers[0].explained = vec![crate::linux::connection::Explained {
+            family: Family::V4,
+            why: "isp1 ipv4 is online.".to_owned(),
+            change: String::new(),
+        }];
+        render(&answer, Some(1_763_929_735_400)).unwrap()
+    }
+
+    fn parsed_page() -> Value {
+        serde_json::from_str(&page()).unwrap()
+    }
+
+    #[test]
+    fn a_page_has_the_history_the_reasons_and_the_journal() {
+        let text = page();
+        assert!(text.contains(r#""history":[12.346,null,0.9]}"#), "{text}");
+        let page = parsed_page();
+        let explained = json!([{"family": "ipv4", "why": "isp1 ipv4 is online.", "change": ""}]);
+        assert_eq!(page["providers"][0]["explained"], explained);
+        let entries = page["journal"].as_array().unwrap();
+        assert_eq!(entries.len(), 4);
+        assert_eq!(
+            entries[0],
+            json!({
+                "time": "2025-11-23T20:28:55Z", "provider": "backup", "family": null, "kind": "pinned",
+                "cause": "pinned by hand"
+            })
+        );
+        // Without a page there is none of them.
+        let plain = parsed(&healthy());
+        assert_eq!(plain.get("journal"), None);
+        assert_eq!(plain["providers"][0].get("explained"), None);
+        assert_eq!(plain["providers"][0]["paths"][0].get("history"), None);
     }
 
     #[test]
@@ -242,6 +320,7 @@ mod tests {
         for answer in [healthy(), troubled()] {
             names(&parsed(&answer), &mut found);
         }
+        names(&parsed_page(), &mut found);
         assert!(found.len() > 50);
         found.retain(|name| !told.contains(&name.as_str()));
         assert_eq!(found, [""; 0], "docs/status-json.md lacks them");
@@ -250,7 +329,7 @@ mod tests {
     #[test]
     fn it_is_one_line() {
         for answer in [healthy(), troubled()] {
-            let text = render(&answer).unwrap();
+            let text = render(&answer, None).unwrap();
             assert!(text.ends_with("}\n"));
             assert_eq!(text.matches('\n').count(), 1);
         }

@@ -7,7 +7,7 @@ use crate::engine::journal;
 use crate::limits::WARNINGS_MAX;
 use crate::types::{Family, Instant, Name, PathId};
 use crate::wire::control::{Entry, Reply, Request, Warning};
-use crate::wire::snapshot::Counters;
+use crate::wire::snapshot::{Counters, History};
 
 /// The data that answers are made from.
 pub(super) struct Answers<'a> {
@@ -22,12 +22,28 @@ impl Answers<'_> {
     /// in the count of `at`, however many other items there are, and the frames of one provider stay together.
     pub(super) fn next(&self, request: &Request, at: &mut u32) -> Option<Reply> {
         match request {
-            Request::Status => self.status(None, at),
-            Request::Explain(id) => self.status(id.as_ref(), at),
+            Request::Status => self.status(None, false, at),
+            Request::Explain(id) => self.status(id.as_ref(), false, at),
             Request::Log => self.next_entry(None, at),
             Request::Follow(after) => self.next_entry(Some(*after), at),
+            Request::Page => self.page(at),
             _ => None,
         }
+    }
+
+    /// The status, then the journal, whose places come after all others.
+    fn page(&self, at: &mut u32) -> Option<Reply> {
+        const JOURNAL: u32 = 1 << 31;
+        if *at < JOURNAL {
+            match self.status(None, true, at) {
+                None => *at = JOURNAL,
+                told => return told,
+            }
+        }
+        let mut number = *at - JOURNAL;
+        let entry = self.next_entry(None, &mut number);
+        *at = JOURNAL + number;
+        entry
     }
 
     /// The place of a journal entry is its number, plus one. `after`: only those after this instant; a burst that may still
@@ -53,9 +69,9 @@ impl Answers<'_> {
         }
     }
 
-    /// The header, then places for the largest number of warnings, then for each provider and its paths: of one provider,
-    /// or of all.
-    fn status(&self, id: Option<&Name>, at: &mut u32) -> Option<Reply> {
+    /// The header, then places for the largest number of warnings, then for each provider, its paths, and their histories: of one provider,
+    /// or of all; with the history of each path, if they are asked for.
+    fn status(&self, id: Option<&Name>, histories: bool, at: &mut u32) -> Option<Reply> {
         loop {
             let place = usize::try_from(*at).ok()?;
             *at += 1;
@@ -69,11 +85,11 @@ impl Answers<'_> {
                     None => continue,
                 }
             };
-            let parts = 1 + Family::ALL.len();
+            let parts = 1 + 2 * Family::ALL.len();
             let providers = &self.snapshot.engine.config().providers;
             let provider = providers.get(place / parts)?;
             if id.is_none_or(|id| provider.id == *id)
-                && let Some(told) = self.part(provider, place % parts)
+                && let Some(told) = self.part(provider, place % parts, histories)
             {
                 return Some(told);
             }
@@ -87,14 +103,17 @@ impl Answers<'_> {
         }
     }
 
-    /// The provider, or one of its paths.
-    fn part(&self, provider: &Provider, part: usize) -> Option<Reply> {
-        let Some(family) = part.checked_sub(1) else {
+    /// The provider, or one of its paths, or that path's history.
+    fn part(&self, provider: &Provider, part: usize, histories: bool) -> Option<Reply> {
+        let Some(part) = part.checked_sub(1) else {
             return Some(Reply::Provider(self.snapshot.provider(provider)));
         };
-        let (slot, family) = (provider.slot, Family::ALL[family]);
+        let (slot, family) = (provider.slot, Family::ALL[part / 2]);
         let path = self.snapshot.engine.path(PathId { slot, family })?;
-        Some(Reply::Path(self.snapshot.path(provider, path)))
+        match part % 2 {
+            0 => Some(Reply::Path(self.snapshot.path(provider, path))),
+            _ => histories.then(|| Reply::History(History(path.history(provider.timing.window)))),
+        }
     }
 }
 

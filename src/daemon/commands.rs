@@ -58,7 +58,7 @@ impl Daemon<'_> {
             _ if !request.only_asks() && !self.control.server.is_owner(client) => {
                 Err(NOT_PERMITTED.to_owned())
             }
-            Request::Status => {
+            Request::Status | Request::Page => {
                 // No event tells that what a warning is about was mended.
                 cx.warnings_due = true;
                 self.firewall.look_again();

@@ -357,6 +357,7 @@ impl<'a> Snapshot<'a> {
             checks: checks
                 .map(|(number, check)| self.check(&path.rounds, timing.window, number, check))
                 .collect(),
+            history: None,
             cause: cause.map(|entry| entry.cause.clone()),
             cause_ms: cause.map_or(0, |entry| self.ms_since(entry.at)),
             verdict: path.verdict(),

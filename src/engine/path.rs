@@ -8,7 +8,7 @@ mod state;
 
 use super::rounds::Rounds;
 use super::terms::Terms;
-use crate::limits::CUT_OFF_ROUNDS;
+use crate::limits::{CUT_OFF_ROUNDS, WINDOW_MAX};
 use crate::types::{CheckSet, Duration, Ground, Instant, Measure, PathId, Round, Verdict, Waiting};
 pub use crate::types::{Duty, State};
 use outage::Outage;
@@ -171,11 +171,17 @@ impl Path {
 
     /// Probes lost and settled in the window, of the checks that measure the line. Late answers count as answers.
     pub fn loss(&self, window: u8) -> (u32, u32) {
-        let line_checks = self
-            .terms
-            .as_ref()
-            .map_or(CheckSet::ALL, |terms| terms.line_checks);
-        self.rounds.loss(window, line_checks)
+        self.rounds.loss(window, self.line_checks())
+    }
+
+    /// See [`Rounds::history`], of the same checks.
+    pub fn history(&self, window: u8) -> heapless::Vec<u32, WINDOW_MAX> {
+        self.rounds.history(window, self.line_checks())
+    }
+
+    fn line_checks(&self) -> CheckSet {
+        let terms = self.terms.as_ref();
+        terms.map_or(CheckSet::ALL, |terms| terms.line_checks)
     }
 
     /// Whether the driver has reported its uplink. Before that, the leader cannot be chosen.

@@ -1,6 +1,7 @@
 //! Losses and round-trip times of the rounds in the window.
 
 use super::rounds::Rounds;
+use crate::limits::WINDOW_MAX;
 use crate::types::CheckSet;
 
 /// Round-trip times, in microseconds.
@@ -32,6 +33,19 @@ impl Rounds {
         (lost, asked)
     }
 
+    /// The round-trip time of each round in the window, in microseconds, oldest first; 0: each probe of these checks was
+    /// lost. Rounds without such a probe are left out, and those that still wait for their answers.
+    pub fn history(&self, window: u8, CheckSet(mask): CheckSet) -> heapless::Vec<u32, WINDOW_MAX> {
+        let mut history = heapless::Vec::new();
+        for record in self.window(window) {
+            if record.rtt_us != 0 || (record.asked & mask != 0 && record.open() & mask == 0) {
+                let _ = history.push(record.rtt_us);
+            }
+        }
+        history.reverse();
+        history
+    }
+
     /// Round-trip times in the window, late answers included; none when nothing was answered.
     pub fn rtt(&self, window: u8) -> Option<Rtt> {
         let times = || self.window(window).map(|r| r.rtt_us).filter(|us| *us != 0);
@@ -56,6 +70,30 @@ impl Rounds {
 mod tests {
     use super::super::rounds::tests::{TIMEOUT, ms, rtt, terms};
     use super::*;
+
+    #[test]
+    fn the_history_has_answers_and_losses_in_their_order() {
+        let terms = terms(1, &[None]);
+        let mut rounds = Rounds::new();
+        let all = CheckSet::ALL;
+        assert!(rounds.history(64, all).is_empty());
+        let (round, _) = rounds.begin(ms(0), &terms);
+        rounds.answered(round, 0, rtt(10), &terms);
+        rounds.begin(ms(100), &terms);
+        assert_eq!(rounds.history(64, all), [10_000], "the second one is open");
+        rounds.expire(ms(100) + TIMEOUT, TIMEOUT);
+        let (round, _) = rounds.begin(ms(1000), &terms);
+        rounds.answered(round, 0, rtt(30), &terms);
+        assert_eq!(rounds.history(64, all), [10_000, 0, 30_000]);
+        assert_eq!(rounds.history(2, all), [0, 30_000]);
+        // Of a check that does not tell of the line, a loss is none of the line's.
+        assert_eq!(rounds.history(64, CheckSet(2)), [10_000, 30_000]);
+        for at in 2..99 {
+            rounds.begin(ms(1000 * at), &terms);
+            rounds.expire(ms(1000 * at) + TIMEOUT, TIMEOUT);
+        }
+        assert_eq!(rounds.history(64, all), [0; 64]);
+    }
 
     #[test]
     fn statistics_are_those_of_the_window() {

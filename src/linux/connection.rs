@@ -52,6 +52,26 @@ pub struct Provider {
     pub paths: Vec<snapshot::Path>,
     /// how many connections are its own, if they were counted
     pub connections: Option<Connections>,
+    /// for a page only: what `explain` says of each path
+    pub explained: Vec<Explained>,
+}
+
+/// What `explain` says of a path, in sentences.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Explained {
+    /// its family
+    pub family: Family,
+    /// its state, and why it carries traffic or not
+    #[serde(serialize_with = "text")]
+    pub why: String,
+    /// what would change its state
+    #[serde(serialize_with = "text")]
+    pub change: String,
+}
+
+/// serde is built without `std`, and so without `String`.
+fn text<S: Serializer>(text: &String, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
 }
 
 /// How many connections are a provider's own.
@@ -84,7 +104,7 @@ impl Connections {
 impl Serialize for Provider {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let head = &self.head;
-        let mut fields = serializer.serialize_struct("Provider", 6)?;
+        let mut fields = serializer.serialize_struct("Provider", 7)?;
         fields.serialize_field("id", &head.id)?;
         fields.serialize_field("rank", &head.rank)?;
         fields.serialize_field("state", head.state.name())?;
@@ -94,6 +114,10 @@ impl Serialize for Provider {
             None => fields.skip_field("connections")?,
         }
         fields.serialize_field("paths", self.paths.as_slice())?;
+        match self.explained.as_slice() {
+            [] => fields.skip_field("explained")?,
+            explained => fields.serialize_field("explained", explained)?,
+        }
         fields.end()
     }
 }
@@ -197,10 +221,17 @@ impl Answer {
                 head,
                 paths: Vec::new(),
                 connections: None,
+                explained: Vec::new(),
             }),
             Reply::Path(path) => {
                 if let Some(provider) = self.providers.last_mut() {
                     provider.paths.push(path);
+                }
+            }
+            Reply::History(history) => {
+                let provider = self.providers.last_mut();
+                if let Some(path) = provider.and_then(|provider| provider.paths.last_mut()) {
+                    path.history = Some(history);
                 }
             }
             Reply::Entry(entry) => self.entries.push(entry),

@@ -289,7 +289,10 @@ impl Server {
             Phase::Answering(Answer {
                 at: 1.., request, ..
             }) => {
-                matches!(request, Some(Request::Status | Request::Explain(_)))
+                matches!(
+                    request,
+                    Some(Request::Status | Request::Explain(_) | Request::Page)
+                )
             }
             _ => false,
         };

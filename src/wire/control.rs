@@ -10,7 +10,7 @@ use heapless::String;
 
 use crate::types::{Cause, DeviceName, Family, Kind, Name, Repeats, Subject};
 use crate::wire::codec::{Codec, Message};
-use crate::wire::snapshot::{Header, Path, ProviderHead, Word};
+use crate::wire::snapshot::{Header, History, Path, ProviderHead, Word};
 
 /// The protocol's version. A client of another version gets an error.
 pub const VERSION: u8 = 7;
@@ -43,13 +43,19 @@ pub enum Request {
     Explain(Option<Name>),
     /// A [`Reply::Entry`] for each after this instant ([`Entry::at_micros`]), oldest first, up to one that may still grow.
     Follow(u64),
+    /// The frames of [`Request::Status`], with a [`Reply::History`] after each path, then those of [`Request::Log`].
+    Page,
 }
 
 impl Request {
     /// Whether it only queries: then members of `control_group` may send it.
     pub fn only_asks(&self) -> bool {
         match self {
-            Request::Status | Request::Log | Request::Explain(_) | Request::Follow(_) => true,
+            Request::Status
+            | Request::Log
+            | Request::Explain(_)
+            | Request::Follow(_)
+            | Request::Page => true,
             Request::Use(_)
             | Request::Disable(_)
             | Request::Enable(_)
@@ -74,6 +80,8 @@ pub enum Reply {
     Provider(ProviderHead),
     /// one path of the last [`Reply::Provider`]
     Path(Path),
+    /// the history of the last [`Reply::Path`]
+    History(History),
     /// one line of the journal
     Entry(Entry),
     /// a line for the user, before the end
@@ -172,6 +180,7 @@ impl Message for Request {
             Request::Refresh(_) => 6,
             Request::Explain(_) => 7,
             Request::Follow(_) => 8,
+            Request::Page => 9,
         };
         codec.byte(&mut tag);
         if codec.reads() {
@@ -185,11 +194,12 @@ impl Message for Request {
                 6 => Request::Refresh(None),
                 7 => Request::Explain(None),
                 8 => Request::Follow(0),
+                9 => Request::Page,
                 _ => return codec.fail(),
             };
         }
         match self {
-            Request::Status | Request::Reload | Request::Log => {}
+            Request::Status | Request::Reload | Request::Log | Request::Page => {}
             Request::Use(name) | Request::Refresh(name) | Request::Explain(name) => {
                 codec.optional_text(name);
             }
@@ -210,6 +220,7 @@ impl Message for Reply {
             Reply::Note(_) => 5,
             Reply::Done => 6,
             Reply::Error(_) => 7,
+            Reply::History(_) => 8,
         };
         codec.byte(&mut tag);
         if codec.reads() {
@@ -222,6 +233,7 @@ impl Message for Reply {
                 5 => Reply::Note(Text::new()),
                 6 => Reply::Done,
                 7 => Reply::Error(Text::new()),
+                8 => Reply::History(History::default()),
                 _ => return codec.fail(),
             };
         }
@@ -230,6 +242,7 @@ impl Message for Reply {
             Reply::Warning(warning) => warning.pass(codec),
             Reply::Provider(head) => head.pass(codec),
             Reply::Path(path) => path.pass(codec),
+            Reply::History(history) => history.pass(codec),
             Reply::Entry(entry) => entry.pass(codec),
             Reply::Note(text) | Reply::Error(text) => codec.text(text),
             Reply::Done => {}

@@ -111,7 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::limits::{DNS_SHOWN_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
+    use crate::limits::{DNS_SHOWN_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX, WINDOW_MAX};
     use crate::types::{
         Cause, Duration, Duty, Family, Fault, Ground, Judged, Kind, LastResort, Lead, Measure,
         Measured, Metric, Missed, Name, Other, Preempt, Repeats, Slot, State, Subject, Verdict,
@@ -266,6 +266,7 @@ mod tests {
                     max: rtt.4,
                 },
                 checks,
+                history: None,
                 cause: judged.2.map(|id| Cause::Other(id, Other::Preferred)),
                 cause_ms: numbers.0 / 2,
                 verdict: Verdict::Returning,
@@ -551,6 +552,7 @@ mod tests {
                 max: number,
             },
             checks: core::iter::repeat_n(check, PATH_CHECKS_MAX).collect(),
+            history: None,
             cause: Some(longest_cause()),
             verdict: Verdict::Offline,
             better: Some((full(), true)),
@@ -569,6 +571,10 @@ mod tests {
         let mut buffer = [0; FRAME_MAX];
         let length = encode(&mut reply.clone(), &mut buffer).unwrap();
         assert!(length > 1500, "{length}: is it full at all?");
+        assert_eq!(decode(&buffer), Ok(Some((reply, length))));
+        let rounds = core::iter::repeat_n(u32::MAX, WINDOW_MAX).collect();
+        let reply = Reply::History(History(rounds));
+        let length = encode(&mut reply.clone(), &mut buffer).unwrap();
         assert_eq!(decode(&buffer), Ok(Some((reply, length))));
     }
 

@@ -11,7 +11,9 @@ use core::net::IpAddr;
 use heapless::{String, Vec};
 use serde::{Serialize, Serializer};
 
-use crate::limits::{CAUSE_MAX, DNS_SHOWN_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX};
+use crate::limits::{
+    CAUSE_MAX, DNS_SHOWN_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX, WINDOW_MAX,
+};
 use crate::text::{DroppedAt, text};
 use crate::types::{
     Cause, DeviceName, Duty, Family, Fault, GivenDevice, LastResort, Lead, Measure, Metric, Name,
@@ -257,6 +259,9 @@ pub struct Path {
     pub rtt_ms: Rtt,
     /// its checks
     pub checks: Vec<Check, PATH_CHECKS_MAX>,
+    /// for a page only, and told on its own: its rounds in the window
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
     /// the cause of its state, as the journal has it
     #[serde(skip)]
     pub cause: Option<Cause>,
@@ -364,6 +369,21 @@ pub struct Rtt {
     pub stddev: Option<Decimal>,
     pub min: Option<Decimal>,
     pub max: Option<Decimal>,
+}
+
+/// Each round's round-trip time, in microseconds, oldest first; 0: it was lost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History(pub Vec<u32, WINDOW_MAX>);
+
+/// In milliseconds; null for a lost round.
+impl Serialize for History {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(
+            self.0
+                .iter()
+                .map(|us| (*us != 0).then(|| Decimal::new(*us))),
+        )
+    }
 }
 
 /// How a path's rounds are judged.

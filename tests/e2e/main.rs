@@ -16,6 +16,7 @@
 //! | [`asked`] | packets that leave by another way than the status says |
 //! | [`error_routes`] | default routes of other programs in `main` that refuse |
 //! | [`firewall_table`] | the firewall table that marks connections |
+//! | [`page`] | what a web page shows |
 //! | [`flapping`] | uplinks that come and go many times a second |
 //! | [`follow`] | `log --follow`, over restarts |
 //! | [`foreign`] | foreign routes and rules stay unchanged |
@@ -98,6 +99,7 @@ pub mod outage;
 pub mod overflow;
 pub mod own_address;
 pub mod own_target;
+mod page;
 pub mod pin;
 pub mod preempt;
 pub mod probe;

@@ -28,22 +28,29 @@ class Interface(RpcdTest):
         nothing, provider = {}, {"provider": "str"}
         self.assertEqual(
             self.methods(),
-            {"status": nothing, "log": nothing, "check": nothing, "reload": nothing}
-            | {"use": provider, "disable": provider, "enable": provider},
+            {"status": nothing, "connections": nothing, "log": nothing, "check": nothing, "reload": nothing}
+            | {"use": provider, "disable": provider, "enable": provider, "probe": provider | {"check": "str"}},
         )
 
     def test_rights_are_given_for_each_method_once_and_changes_are_writing(self) -> None:
         rights = json.loads((FILES / "failover.acl.json").read_text())["failover"]
         read, write = (rights[kind]["ubus"]["failover"] for kind in ("read", "write"))
         self.assertCountEqual(read + write, self.methods())
-        self.assertCountEqual(read, ["status", "log", "check"])
+        self.assertCountEqual(read, ["status", "connections", "log", "check"])
 
 
 class Reading(RpcdTest):
     def test_status_is_the_programs(self) -> None:
         self.program("status", """echo '{"version":"1","pinned":null}'""")
         self.assertEqual(json.loads(self.call("status")), {"version": "1", "pinned": None})
-        self.assertEqual(self.calls(), ["failover [status] [--json]"])
+        self.assertEqual(self.calls(), ["failover [status] [--page]"])
+        self.assertEqual(json.loads(self.call("connections")), {"version": "1", "pinned": None})
+        self.assertEqual(self.calls(), ["failover [status] [--json] [--connections]"])
+
+    def test_status_takes_one_process(self) -> None:
+        self.program("status", "echo '{}'")
+        (self.root / "usr/share/libubox/jshn.sh").unlink()
+        self.assertEqual(json.loads(self.call("status")), {})
 
     def test_the_log_has_an_entry_a_line(self) -> None:
         self.program("log", r"""printf '%s\n' 'isp1  online → offline' 'a "quoted" \ line'""")
@@ -67,8 +74,8 @@ class Reading(RpcdTest):
         self.assertIn("'wanb'", answer["problems"][0])
 
     def test_without_a_daemon_there_is_no_answer(self) -> None:
-        for method in ("status", "log"):
-            self.program(method, NO_DAEMON)
+        for method in ("status", "connections", "log"):
+            self.program("log" if method == "log" else "status", NO_DAEMON)
             self.assertEqual(self.call(method), "", method)
 
 
@@ -80,6 +87,21 @@ class Acting(RpcdTest):
             self.assertEqual(self.calls(), [f"failover [{method}] [isp_2]"])
         self.program("reload", "echo 'the configuration is loaded'")
         self.assertEqual(json.loads(self.call("reload")), {"message": "the configuration is loaded"})
+
+    def test_a_probe_tells_its_answers_and_whether_they_are_good(self) -> None:
+        self.program("probe", "echo 'ipv4 ping 192.0.2.1: 12 ms'")
+        answer = {"good": True, "lines": ["ipv4 ping 192.0.2.1: 12 ms"]}
+        self.assertEqual(json.loads(self.call("probe", '{"provider": "isp1", "check": "one"}')), answer)
+        self.assertEqual(self.calls(), ["failover [probe] [isp1] [one]"])
+        self.program("probe", "echo 'no answer'; exit 1")
+        self.assertEqual(json.loads(self.call("probe", '{"provider": "isp1"}')), {"good": False, "lines": ["no answer"]})
+        self.assertEqual(self.calls(), ["failover [probe] [isp1]"])
+        self.program("probe", "echo 'no such check' >&2; exit 64")
+        self.assert_refused(self.call("probe", '{"provider": "isp1", "check": "nine"}'))
+        self.calls()
+        for check in ("-c", "a b", "../x"):
+            self.assert_refused(self.call("probe", json.dumps({"provider": "isp1", "check": check})))
+            self.assertEqual(self.calls(), [])
 
     def test_what_the_program_refuses_is_refused_and_logged(self) -> None:
         self.program("use", "echo \"no provider is called 'isp9'\" >&2; exit 64")

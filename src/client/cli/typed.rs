@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use argh::FromArgs;
 
 use super::Command;
+use crate::client::Shape;
 use crate::limits::{INTERVAL_MAX, INTERVAL_MIN};
 use crate::option::value;
 use crate::types::Duration;
@@ -82,12 +83,15 @@ pub(super) struct Check {}
     subcommand,
     name = "status",
     help_triggers("-h", "--help"),
-    usage = "[--json] [--watch] [--connections] [--config <file>]"
+    usage = "[--json|--page] [--watch] [--connections] [--config <file>]"
 )]
 pub(super) struct Status {
     /// one JSON object, for programs
     #[argh(switch)]
     json: bool,
+    /// the same, with histories, reasons and journal, for a web page
+    #[argh(switch)]
+    page: bool,
     /// again each second, until Ctrl-C
     #[argh(switch)]
     watch: bool,
@@ -277,10 +281,15 @@ impl From<TypedCommand> for Command {
             TypedCommand::Check(Check {}) => Command::Check,
             TypedCommand::Status(Status {
                 json,
+                page,
                 watch,
                 connections,
             }) => Command::Status {
-                json,
+                shape: match (json, page) {
+                    (_, true) => Shape::Page,
+                    (true, false) => Shape::Json,
+                    _ => Shape::Table,
+                },
                 watch,
                 connections,
             },

@@ -1,8 +1,8 @@
 //! The fields of the snapshot's parts, in their order on the control socket.
 
 use super::{
-    Check, CheckState, Counters, Header, ManualRoute, Path, ProviderHead, ProviderState, Reason,
-    Rtt, Terms,
+    Check, CheckState, Counters, Header, History, ManualRoute, Path, ProviderHead, ProviderState,
+    Reason, Rtt, Terms,
 };
 use crate::types::{
     Duration, Duty, Family, LastResort, Lead, Metric, Name, Preempt, State, Verdict,
@@ -211,6 +211,12 @@ impl Message for Path {
             });
         }
         codec.long(&mut self.outage_ms);
+    }
+}
+
+impl Message for History {
+    fn pass(&mut self, codec: &mut Codec<'_>) {
+        codec.list(&mut self.0, Codec::number);
     }
 }
 
