@@ -22,12 +22,13 @@ pub(crate) enum Slip {
 /// Options with a value that may have several lines: a script, or a text of a page.
 const MANY_LINES: [&str; 2] = ["command", "expect_body"];
 /// Options with several values that never contain a comma.
-const MANY_VALUES: [&str; 6] = [
+const MANY_VALUES: [&str; 7] = [
     "interface",
     "address",
     "gateway",
     "network",
     "prefix",
+    "dns",
     "check",
 ];
 

@@ -248,7 +248,9 @@ impl Wanted {
             if let Some(mark) = provider.mark {
                 self.add_mark_rule(situation, pref::MARK, hop.slot, mark);
             }
-            self.resolver_rules(situation, hop.slot);
+            if !situation.yields {
+                self.resolver_rules(situation, hop.slot);
+            }
         }
         self.connection_rules(situation);
         self.source_rules(situation);
@@ -264,7 +266,8 @@ impl Wanted {
         self.last_rules(situation);
     }
 
-    /// The resolvers of a provider that is usable are asked through it. Without a policy table it has no rule for them.
+    /// The resolvers of a provider that is usable are asked through it, but not past a manual default: that may be a tunnel,
+    /// and none of its questions is to be seen outside. Without a policy table a provider has no rule for them.
     fn resolver_rules(&mut self, situation: &Situation<'_>, slot: Slot) {
         let Some(table) = situation.tables.of(slot) else {
             return;

@@ -11,10 +11,10 @@ use super::uplink::Uplink;
 use crate::config::{Config, Provider};
 use crate::limits::RESOLVERS_MAX;
 use crate::option::value;
-use crate::types::{Family, Slot};
+use crate::types::{Family, PathId, Slot};
 
 /// The resolvers of all providers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C)] // what is small stands by the beginning of the list
 pub struct Resolvers {
     /// There are more than there is room for.
@@ -27,8 +27,8 @@ pub struct Resolvers {
 pub struct Told<'a> {
     /// the configuration
     pub config: &'a Config,
-    /// the uplinks of all paths: other devices are the LAN's
-    pub uplinks: &'a [Uplink],
+    /// a path's uplink
+    pub uplink: &'a dyn Fn(PathId) -> Option<&'a Uplink>,
     /// the kernel's addresses
     pub addresses: &'a [Address],
     /// tells another each resolver that netifd has for a provider
@@ -98,20 +98,22 @@ impl Told<'_> {
         }
         value::resolver(resolver).is_ok()
             && !is_shared
-            && !self.is_near(resolver)
+            && !self.is_elsewhere(provider.slot, resolver)
             && self.config.manages(Family::of(resolver))
             && self.config.check_of(resolver).is_none()
     }
 
-    /// Whether it is this router, or in a network of the LAN.
-    fn is_near(&self, resolver: IpAddr) -> bool {
+    /// Whether it is this router, or in the network of a device that is not the provider's.
+    fn is_elsewhere(&self, slot: Slot, resolver: IpAddr) -> bool {
+        let family = Family::of(resolver);
+        let uplink = (self.uplink)(PathId { slot, family });
+        let device = uplink.map_or(0, |uplink| uplink.index);
         self.addresses.iter().any(|address| {
             let prefix = address.prefix;
-            let mut uplinks = self.uplinks.iter();
             IpAddr::from(prefix.address()) == resolver
                 || prefix.contains_addr(&resolver.into())
                     && prefix.prefix_len() != 0
-                    && !uplinks.any(|uplink| uplink.index == address.device)
+                    && address.device != device
         })
     }
 }

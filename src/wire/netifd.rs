@@ -560,6 +560,30 @@ mod tests {
     }
 
     #[test]
+    fn resolvers_in_use_are_read_up_to_a_number() {
+        let dns = |list: &str| {
+            let status = format!(
+                r#"{{"dns-server": [{list}], "inactive": {{"dns-server": ["192.0.2.99"]}}, "up": true}}"#
+            );
+            let interface = read(status.as_bytes()).unwrap();
+            interface
+                .dns
+                .iter()
+                .map(IpAddr::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(dns(""), [""; 0]);
+        let both = ["192.0.2.53", "2001:db8::53"];
+        assert_eq!(dns(r#""192.0.2.53", "nonsense", "2001:db8::53", """#), both);
+        let many: Vec<String> = (1..=9).map(|host| format!("192.0.2.{host}")).collect();
+        let list = many.iter().map(|one| format!("\"{one}\""));
+        assert_eq!(
+            dns(&list.collect::<Vec<_>>().join(", ")),
+            many[..DNS_READ_MAX]
+        );
+    }
+
+    #[test]
     fn a_delegated_prefix_alone_brings_ipv6() {
         let text = br#"{"up": true, "l3_device": "eth1", "ipv6-prefix": [
             {"address": "2001:db8:1::", "mask": 56, "preferred": 10, "assigned": {"lan": {"address": "2001:db8:1::", "mask": 60}}},

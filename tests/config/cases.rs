@@ -290,6 +290,28 @@ config provider isp1
 "12: masquerade 'perhaps': expected 1 or 0 (or yes no, on off, true false, enabled disabled)",
 ]),
 ("\
+config globals
+	option dns_route both
+config provider isp1
+	list dns 192.0.2.53
+	list dns 192.0.2.53/32
+	list dns 192.0.2.53
+	list dns fe80::1
+	list dns 127.0.0.1
+	list dns dns.example.net
+	list dns '192.0.2.54,192.0.2.55'
+	option dns_route maybe
+", &[
+"15: dns '192.0.2.54,192.0.2.55': expected no commas: write option dns '192.0.2.54 192.0.2.55', or list dns for each",
+"7: dns_route 'both': expected 1 or 0 (or yes no, on off, true false, enabled disabled)",
+"16: dns_route 'maybe': expected 1 or 0 (or yes no, on off, true false, enabled disabled)",
+"10: dns '192.0.2.53/32': expected an address without a prefix length",
+"11: dns '192.0.2.53': is given twice",
+"12: dns 'fe80::1': a link-local address leads by no route: expected another",
+"13: dns '127.0.0.1': a loopback address never leaves this machine",
+"14: dns 'dns.example.net': expected an IPv4 or IPv6 address",
+]),
+("\
 config check web6
 	option type ping
 	option target 2001:db8::1
@@ -848,6 +870,34 @@ config provider isp4
 ", &[
 "13: warning: prefix '2001:db8:1::/56' overlaps provider 'isp1's",
 "16: warning: prefix '2001:db8:2:7::/64' overlaps provider 'isp1's",
+]),
+("\
+config provider isp1
+	option dns '192.0.2.53 192.0.2.54 2001:db8::53'
+config provider isp2
+	option device eth2
+	option dns '192.0.2.55 192.0.2.54 198.51.100.1'
+config provider isp3
+	option device eth3
+	option dns_route 0
+	option dns 192.0.2.56
+config provider isp4
+	option device eth4
+	option rt_table none
+	option dns 192.0.2.57
+config provider isp5
+	option device eth5
+	option dns_route 0
+config provider isp6
+	option device eth6
+	option enabled 0
+	option dns 192.0.2.53
+", &[
+"10: warning: dns '192.0.2.54' is provider 'isp1's, too: it is asked through the provider that leads",
+"10: warning: dns '198.51.100.1' is check 'web's, too: it is asked through the provider that leads",
+"14: warning: dns of provider 'isp3' changes no way, with dns_route '0': its resolvers are asked through the provider that leads",
+"18: warning: dns of provider 'isp4' changes no way, with rt_table 'none': its resolvers are asked through the provider that leads",
+"7: warning: dns '2001:db8::53' is without effect: there is no ipv6 check, so ipv6 is left alone; add one with an ipv6 target",
 ]),
 ("\
 config provider isp1

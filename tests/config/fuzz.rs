@@ -25,6 +25,8 @@ const WORDS: &[&str] = &[
     "rt_table",
     "mark",
     "prefix",
+    "dns",
+    "dns_route",
     "masquerade",
     "connections",
     "answers",

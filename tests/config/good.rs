@@ -43,6 +43,7 @@ fn the_smallest_configuration_has_the_documented_defaults() {
     assert_eq!(provider.mark, None);
     assert_eq!(provider.connections, Connections::Stay);
     assert!(!provider.masquerade && config.prefixes.is_empty());
+    assert!(provider.dns_route && config.dns.is_empty());
     assert_eq!(provider.rank, 1);
     assert_eq!(provider.slot, Slot(0));
     assert_eq!(provider.checks, 1);
@@ -182,6 +183,7 @@ fn globals_are_read() {
 	option on_stop 'keep'
 	option answers '0'
 	option ipv6_foreign 'off'
+	option dns_route '0'
 	option mark_mask '0x3fc0'
 	option dns_route '0'
 	option state_dir '/tmp/state'
@@ -203,6 +205,7 @@ fn globals_are_read() {
         on_stop: OnStop::Keep,
         mark_mask: MarkMask::new(0x3fc0).unwrap(),
         answers: false,
+        dns_route: false,
         ipv6_foreign: ForeignIpv6::Off,
         firewall_asked: false,
         dns_route: false,
@@ -423,6 +426,41 @@ fn an_option_asks_for_the_firewall_by_name() {
         "provider isp2\n option device eth2\n option enabled 0",
         "masquerade 1"
     ));
+}
+
+#[test]
+fn resolvers_go_with_their_provider() {
+    let six = "config check six\n option type ping\n option target 2001:db8::1\n";
+    let globals = "config globals\n option dns_route 0\n";
+    let two = providers(&[("a", " option dns_route 1"), ("b", "")]);
+    let config = good(&format!("{globals}{two}"));
+    let routed = |id: &str| config.provider(id).unwrap().dns_route;
+    assert!(routed("a") && !routed("b"));
+    let mut config = good(&format!(
+        "{}{six}",
+        providers(&[
+            ("a", " option rank 9\n option dns '192.0.2.53 2001:db8::53'"),
+            ("b", ""),
+            ("c", " list dns 192.0.2.54"),
+        ])
+    ));
+    let of = |config: &Config, id| -> Vec<String> {
+        let own = config.dns_of(config.provider(id).unwrap());
+        own.map(|one| one.to_string()).collect()
+    };
+    let assert_own = |config: &Config| {
+        assert_eq!(of(config, "a"), ["192.0.2.53", "2001:db8::53"]);
+        assert_eq!(of(config, "b"), [""; 0]);
+        assert_eq!(of(config, "c"), ["192.0.2.54"]);
+    };
+    assert_own(&config);
+    config.assign_slots(&|id| (id == "c").then_some(Slot(0)));
+    assert_own(&config);
+    let mut copy = Box::new(Config::new());
+    copy.assign(&config);
+    assert!(copy == config);
+    copy.assign(&good(BASE));
+    assert!(copy.dns.is_empty());
 }
 
 #[test]

@@ -116,9 +116,10 @@ impl RouteSync<'_> {
 
     /// Updates the resolvers that are asked through a provider. Returns whether any has changed.
     fn find_resolvers(&mut self, engine: &Engine, interfaces: &Interfaces) -> bool {
+        let uplinks = &*self.uplinks;
         self.resolvers.fill(&resolvers::Told {
             config: engine.config(),
-            uplinks: self.uplinks,
+            uplink: &|path| uplinks.get(path.index()),
             addresses: self.mirror.addresses(),
             netifd: &|provider, each| interfaces.tell_resolvers(provider, each),
         })

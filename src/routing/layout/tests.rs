@@ -703,6 +703,10 @@ fn a_resolver_leads_to_its_provider_while_that_works() {
     scene.config.providers[0].rt_table = RtTable::Auto;
     scene.uplinks[0].routable = false;
     assert!(of_resolvers(&mut scene).is_empty());
+    scene.uplinks[0].routable = true;
+    assert!(!of_resolvers(&mut scene).is_empty());
+    scene.yields = true;
+    assert!(of_resolvers(&mut scene).is_empty());
     // Each family by itself.
     let mut in_v6 = Scene::of(Family::V6, 1);
     in_v6.resolvers = scene.resolvers.clone();

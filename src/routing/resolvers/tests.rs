@@ -49,10 +49,10 @@ impl Scene {
     }
 
     fn fill_once(&mut self) -> bool {
-        let netifd = &self.netifd;
+        let (netifd, uplinks) = (&self.netifd, &self.uplinks);
         self.resolvers.fill(&Told {
             config: &self.config,
-            uplinks: &self.uplinks,
+            uplink: &|path| uplinks.get(usize::from(path.slot.0)),
             addresses: &self.addresses,
             netifd: &|provider, each| {
                 let known = netifd.get(usize::from(provider.slot.0));
@@ -148,12 +148,13 @@ fn one_that_is_near_or_unfit_is_no_providers() {
         scene.netifd[0] = vec![ip(unfit)];
         assert!(scene.all().is_empty(), "{unfit}");
     }
-    let near = ["198.51.100.2", "198.51.100.7", "192.0.2.2"];
+    let near = ["198.51.100.2", "198.51.100.7", "192.0.2.2", "192.0.3.7"];
     let far = ["192.0.2.1", "198.51.101.7"];
     scene.netifd[0] = near.into_iter().chain(far).map(ip).collect();
     for (device, prefix) in [
         (9, "198.51.100.2/24"),
         (1, "192.0.2.2/24"),
+        (2, "192.0.3.2/24"),
         (8, "203.0.113.1/0"),
     ] {
         let address = address(device, prefix.parse().unwrap());
