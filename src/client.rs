@@ -9,6 +9,7 @@
 //! | `explain` | `explain` |
 //! | `watch` | `status --watch` |
 //! | `journal` | `log` |
+//! | `routes` | `routes` |
 //! | `probe` | `probe` |
 //! | `hint` | the commands in messages |
 //! | `text` | text for a terminal: wrapped, aligned, without control characters |
@@ -23,12 +24,14 @@ pub mod hint;
 mod journal;
 mod json;
 mod probe;
+mod routes;
 mod table;
 pub(crate) mod text;
 mod watch;
 
 pub use check::check;
 pub use probe::{Errand, probe};
+pub use routes::routes;
 
 use std::fmt::Display;
 use std::io::{self, Write};

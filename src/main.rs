@@ -64,6 +64,7 @@ fn act(invocation: &Invocation) -> Exit {
         Command::Reload => client::reload(&file),
         Command::Refresh(interface) => client::refresh(&file, interface.as_deref()),
         Command::Log { follow } => client::log(&file, *follow),
+        Command::Routes => client::routes(&file),
         Command::Explain(provider) => client::explain(&file, provider.as_deref()),
         Command::Probe {
             provider,

@@ -82,6 +82,8 @@ pub enum Command {
         /// and each new entry, until interrupted
         follow: bool,
     },
+    /// show our routes and rules as the kernel has them
+    Routes,
     /// say why a provider is or is not in use, or all of them
     Explain(Option<String>),
     /// make a provider's checks now
@@ -190,7 +192,7 @@ fn take_config(given: &[String]) -> Result<(Option<PathBuf>, Vec<&str>), Stop> {
     Ok((config, others))
 }
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "run",
     "check",
     "status",
@@ -200,6 +202,7 @@ const COMMANDS: [&str; 13] = [
     "reload",
     "refresh",
     "log",
+    "routes",
     "explain",
     "probe",
     "import-mwan3",
@@ -284,6 +287,7 @@ mod tests {
         for line in ["log -f", "log --follow"] {
             assert_eq!(command(line), Command::Log { follow: true });
         }
+        assert_eq!(command("routes"), Command::Routes);
         let import = |file: &str| Command::ImportMwan3(file.into());
         assert_eq!(command("import-mwan3"), import("/etc/config/mwan3"));
         assert_eq!(command("import-mwan3 old"), import("old"));

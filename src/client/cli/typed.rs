@@ -40,6 +40,7 @@ pub(super) enum TypedCommand {
     Reload(Reload),
     Refresh(Refresh),
     Log(Log),
+    Routes(Routes),
     Explain(Explain),
     Probe(Probe),
     ImportMwan3(ImportMwan3),
@@ -170,6 +171,16 @@ pub(super) struct Log {
     follow: bool,
 }
 
+/// show our routes and rules as the kernel has them, and what each is for
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "routes",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>]"
+)]
+pub(super) struct Routes {}
+
 /// say in sentences why a provider is or is not in use
 #[derive(FromArgs)]
 #[argh(
@@ -275,6 +286,7 @@ impl From<TypedCommand> for Command {
             TypedCommand::Reload(Reload {}) => Command::Reload,
             TypedCommand::Refresh(Refresh { interface }) => Command::Refresh(interface),
             TypedCommand::Log(Log { follow }) => Command::Log { follow },
+            TypedCommand::Routes(Routes {}) => Command::Routes,
             TypedCommand::Explain(Explain { provider }) => Command::Explain(provider),
             TypedCommand::Probe(Probe {
                 count,
