@@ -10,6 +10,7 @@
 //! | `watch` | `status --watch` |
 //! | `journal` | `log` |
 //! | `metrics` | `metrics` |
+//! | `routes` | `routes` |
 //! | `probe` | `probe` |
 //! | `hint` | the commands in messages |
 //! | `text` | text for a terminal: wrapped, aligned, without control characters |
@@ -25,12 +26,14 @@ mod journal;
 mod json;
 mod metrics;
 mod probe;
+mod routes;
 mod table;
 pub(crate) mod text;
 mod watch;
 
 pub use check::check;
 pub use probe::{Errand, probe};
+pub use routes::routes;
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -68,6 +68,7 @@ fn act(invocation: &Invocation) -> Exit {
         Command::Refresh(interface) => client::refresh(&file, interface.as_deref()),
         Command::Log { follow } => client::log(&file, *follow),
         Command::Metrics => client::metrics(&file),
+        Command::Routes => client::routes(&file),
         Command::Explain(provider) => client::explain(&file, provider.as_deref()),
         Command::Probe {
             provider,

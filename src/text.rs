@@ -10,12 +10,34 @@ use heapless::string::{String, StringView};
 
 use crate::types::{Duration, Measure};
 
-/// A text of bounded length: it is cut at a character boundary.
+/// A text of bounded length: see [`end_cut`].
 pub fn text<const N: usize>(what: fmt::Arguments<'_>) -> String<N> {
     let mut text = String::new();
-    // An error only means that the text is full.
-    let _ = Cut(&mut text).write_fmt(what);
+    fill(&mut text, what);
     text
+}
+
+#[inline(never)] // one for all lengths
+fn fill(text: &mut StringView, what: fmt::Arguments<'_>) {
+    // An error only means that the text is full.
+    if Cut(text).write_fmt(what).is_err() {
+        end_cut(text);
+    }
+}
+
+/// Ends a text that has no room for its rest with `…`, after a whole word; in a word if that is longer than what is before.
+pub(crate) fn end_cut(text: &mut StringView) {
+    let room = text.capacity().saturating_sub('…'.len_utf8());
+    let mut end = text.floor_char_boundary(room);
+    let is_whole = text[end..].starts_with(' ');
+    if let Some(blank) = text[..end]
+        .rfind(' ')
+        .filter(|blank| !is_whole && *blank > end / 2)
+    {
+        end = blank;
+    }
+    text.truncate(text[..end].trim_end().len());
+    let _ = text.push('…'); // a text too short for it ends without
 }
 
 /// Writes what fits into a string.
@@ -107,9 +129,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_cut_between_characters() {
-        let cut: String<4> = text(format_args!("{}→{}", "ab", "c"));
-        assert_eq!(cut.as_str(), "ab");
+    fn a_long_text_is_cut_between_words_and_says_so() {
+        for (long, expected) in [
+            ("its route is in table 100, too", "its route is in…"),
+            ("its route is into table 100, too", "its route is into…"),
+            ("its route is in ta →→→→", "its route is in…"),
+            ("0123456789012345678→9", "01234567890123456…"),
+            ("its →→→→→→→→→→→→", "its →→→→…"),
+            ("its route is in te 1", "its route is in te 1"),
+        ] {
+            let cut: String<20> = text(format_args!("{long}"));
+            assert_eq!(cut.as_str(), expected);
+        }
+        let tiny: String<4> = text(format_args!("{}→{}", "ab", "c"));
+        assert_eq!(tiny.as_str(), "a…");
+        let tiny: String<2> = text(format_args!("abc"));
+        assert_eq!(tiny.as_str(), "");
     }
 
     #[test]

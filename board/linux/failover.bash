@@ -23,7 +23,7 @@ _failover_names() {
 }
 
 _failover() {
-    local commands='run check status explain probe use disable enable reload refresh log metrics import-mwan3 version help'
+    local commands='run check status explain probe use disable enable reload refresh log routes metrics import-mwan3 version help'
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
     [[ $word == = ]] && word=''
     [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD - 2]}

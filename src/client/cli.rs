@@ -87,6 +87,8 @@ pub enum Command {
     },
     /// print the metrics
     Metrics,
+    /// show our routes and rules as the kernel has them
+    Routes,
     /// say why a provider is or is not in use, or all of them
     Explain(Option<String>),
     /// make a provider's checks now
@@ -195,7 +197,7 @@ fn take_config(given: &[String]) -> Result<(Option<PathBuf>, Vec<&str>), Stop> {
     Ok((config, others))
 }
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "run",
     "check",
     "status",
@@ -206,6 +208,7 @@ const COMMANDS: [&str; 14] = [
     "refresh",
     "log",
     "metrics",
+    "routes",
     "explain",
     "probe",
     "import-mwan3",
@@ -312,6 +315,7 @@ mod tests {
             assert_eq!(command(line), Command::Log { follow: true });
         }
         assert_eq!(command("metrics"), Command::Metrics);
+        assert_eq!(command("routes"), Command::Routes);
         let import = |file: &str| Command::ImportMwan3(file.into());
         assert_eq!(command("import-mwan3"), import("/etc/config/mwan3"));
         assert_eq!(command("import-mwan3 old"), import("old"));

@@ -11,14 +11,13 @@ use core::net::IpAddr;
 use heapless::{String, Vec};
 use serde::{Serialize, Serializer};
 
-use crate::limits::{
-    CAUSE_MAX, DNS_SHOWN_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX, WINDOW_MAX,
-};
+use crate::limits::{DNS_SHOWN_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX, WINDOW_MAX};
 use crate::text::{DroppedAt, text};
 use crate::types::{
     Cause, DeviceName, Duty, Family, Fault, GivenDevice, LastResort, Lead, Measure, Metric, Name,
     Preempt, Slot, State, TABLE_MAIN, Verdict, Waiting,
 };
+use crate::wire::control::Text;
 use crate::wire::decimal::Decimal;
 
 /// A short word, as a code. There is one length for all, because each length is compiled separately.
@@ -344,7 +343,7 @@ impl Serialize for Reason {
         if !self.is_told() {
             return serializer.serialize_none();
         }
-        let told: String<CAUSE_MAX> = text(format_args!("{self}"));
+        let told: Text = text(format_args!("{self}"));
         serializer.serialize_some(told.as_str())
     }
 }

@@ -185,7 +185,6 @@ fn globals_are_read() {
 	option ipv6_foreign 'off'
 	option dns_route '0'
 	option mark_mask '0x3fc0'
-	option dns_route '0'
 	option state_dir '/tmp/state'
 	option control_group 'monitor'
 	option hooks_dir '/var/hooks.d'
@@ -208,7 +207,6 @@ fn globals_are_read() {
         dns_route: false,
         ipv6_foreign: ForeignIpv6::Off,
         firewall_asked: false,
-        dns_route: false,
         state_dir: "/tmp/state".try_into().unwrap(),
         control_group: "monitor".try_into().unwrap(),
         hooks_dir: "/var/hooks.d".try_into().unwrap(),

@@ -5,6 +5,7 @@
 //! | [`outage`] | the outage after each fault of an uplink is bounded, and ends |
 //! | [`pin`] | a pinned provider, by command and by file |
 //! | [`routes`] | the routes and rules in the kernel, and that none is ever missing |
+//! | [`routes_command`] | `failover routes` |
 //! | [`life`] | start, reload, stop, SIGKILL |
 //! | [`answers`] | which answers to probes count |
 //! | [`checks`] | the types of checks, against servers with good and bad behaviour |
@@ -111,6 +112,7 @@ pub mod refused;
 pub mod reload;
 pub mod resolvers;
 pub mod routes;
+pub mod routes_command;
 pub mod rp_filter;
 pub mod saved;
 pub mod sigkill;

@@ -44,6 +44,7 @@ pub(super) enum TypedCommand {
     Refresh(Refresh),
     Log(Log),
     Metrics(Metrics),
+    Routes(Routes),
     Explain(Explain),
     Probe(Probe),
     ImportMwan3(ImportMwan3),
@@ -190,6 +191,16 @@ pub(super) struct Log {
 )]
 pub(super) struct Metrics {}
 
+/// show our routes and rules as the kernel has them, and what each is for
+#[derive(FromArgs)]
+#[argh(
+    subcommand,
+    name = "routes",
+    help_triggers("-h", "--help"),
+    usage = "[--config <file>]"
+)]
+pub(super) struct Routes {}
+
 /// say in sentences why a provider is or is not in use
 #[derive(FromArgs)]
 #[argh(
@@ -307,6 +318,7 @@ impl From<TypedCommand> for Command {
             TypedCommand::Refresh(Refresh { interface }) => Command::Refresh(interface),
             TypedCommand::Log(Log { follow }) => Command::Log { follow },
             TypedCommand::Metrics(Metrics {}) => Command::Metrics,
+            TypedCommand::Routes(Routes {}) => Command::Routes,
             TypedCommand::Explain(Explain { provider }) => Command::Explain(provider),
             TypedCommand::Probe(Probe {
                 count,

@@ -81,6 +81,22 @@ impl Requests {
         }
     }
 
+    /// The objects of one kind, as they are now, in the kernel's order: of routes, ours and default routes.
+    ///
+    /// # Errors
+    /// As for [`Requests::dump`].
+    pub fn all(&mut self, kind: Kinds, family: Family) -> Result<Vec<Object>, Fault> {
+        for _ in 0..DUMP_TRIES {
+            let mut all = Vec::new();
+            let request = encode::dump(kind, family);
+            let worth = self.transact(request, &mut |object| all.push(object));
+            if !worth.map_err(fault)?.interrupted {
+                return Ok(all);
+            }
+        }
+        Err(fault(Errno::EINTR))
+    }
+
     /// Dumps these kinds of objects into the mirror; returns what changed. A kind whose dump fails stays needed.
     ///
     /// Drain the events afterwards: changes during the dump are there, perhaps a second time.

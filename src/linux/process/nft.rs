@@ -17,6 +17,7 @@ use nix::unistd::{pipe2, read, write};
 
 use super::child::Child;
 use crate::limits::NFT_ERROR_MAX;
+use crate::text::end_cut;
 use crate::types::{Duration, Instant};
 
 /// Timeout of a child, which usually takes some milliseconds.
@@ -257,11 +258,13 @@ fn marked<'a>(line: Option<&'a [u8]>, marks: Option<&[u8]>) -> Option<&'a [u8]> 
     line?.get(begin..begin + length)
 }
 
-/// Adds as much as there is room for.
+/// Adds as much as there is room for, and `…` if that is not all.
 fn push(text: &mut String<NFT_ERROR_MAX>, bytes: Option<&[u8]>) {
     for chunk in bytes.unwrap_or_default().utf8_chunks() {
         for char in chunk.valid().chars() {
-            let _ = text.push(char);
+            if text.push(char).is_err() {
+                return end_cut(text);
+            }
         }
     }
 }

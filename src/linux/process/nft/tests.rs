@@ -207,5 +207,7 @@ fn a_program_that_does_not_read_or_is_killed_or_says_much_is_told_apart() {
     let Err(Failure::Refused(line)) = run("long", long) else {
         panic!("it is refused");
     };
-    assert!(line.starts_with("xxxxxxxxxä000") && line.len() == NFT_ERROR_MAX);
+    assert!(
+        line.starts_with("xxxxxxxxxä000") && line.ends_with("0…") && line.len() == NFT_ERROR_MAX
+    );
 }
