@@ -37,6 +37,7 @@ pub use routes::routes;
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -55,12 +56,13 @@ use crate::wire::frame::FrameError;
 /// daemon runs.
 pub fn without_config(command: &Command) -> Option<PathBuf> {
     let has_copy = matches!(command, Command::Run { last_good, .. } if last_good.is_some());
-    (has_copy || may_answer(&Globals::default())).then(|| missing_config().to_owned())
+    (has_copy || listens(&Globals::default())).then(|| missing_config().to_owned())
 }
 
-/// Whether there is a daemon's socket.
-fn may_answer(globals: &Globals) -> bool {
-    Path::new(globals.state_dir.as_str()).join(SOCKET).exists()
+/// Whether a daemon listens on its socket.
+fn listens(globals: &Globals) -> bool {
+    let socket = Path::new(globals.state_dir.as_str()).join(SOCKET);
+    UnixStream::connect(socket).is_ok()
 }
 
 /// No configuration is named, and none exists.
@@ -305,15 +307,19 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
 fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::new());
     let errors = load_config(file, &mut config, &mut |_| {});
-    // A member of `control_group` may have no right to read it. In its usual place, it may be missing or damaged.
     if let Err(error) = &errors {
-        let is_secret = error.errno() == Some(Errno::EACCES);
-        let is_usual = || CONFIG_FILES.iter().any(|usual| Path::new(usual) == file);
         config.globals = Globals::default();
-        if (is_secret || is_usual()) && may_answer(&config.globals) {
-            if !is_secret {
-                complain(Exit::Ok, error);
+        // A member of `control_group` may have no right to read it.
+        if error.errno() == Some(Errno::EACCES) {
+            let state_dir = Path::new(config.globals.state_dir.as_str());
+            if state_dir.join(SOCKET).exists() {
+                return Ok(config);
             }
+        } else if CONFIG_FILES.iter().any(|usual| Path::new(usual) == file)
+            && listens(&config.globals)
+        {
+            // A daemon outlives its file.
+            complain(Exit::Ok, error);
             return Ok(config);
         }
     }

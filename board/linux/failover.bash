@@ -29,7 +29,7 @@ _failover() {
     [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD - 2]}
     COMPREPLY=()
 
-    if [[ $before == --config ]]; then
+    if [[ $before == --config || $before == --last-good ]]; then
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
@@ -41,7 +41,7 @@ _failover() {
     local index command='' arguments=0
     for ((index = 1; index < COMP_CWORD; index++)); do
         case ${COMP_WORDS[index]} in
-        --config | --count | --interval | -c | -i)
+        --config | --last-good | --count | --interval | -c | -i)
             [[ ${COMP_WORDS[index + 1]} == = ]] && index=$((index + 1))
             index=$((index + 1))
             ;;
@@ -56,7 +56,7 @@ _failover() {
     local options='--config --help' words=''
     case $command in
     '') options+=' --version' words=$commands ;;
-    run) options+=' --foreground' ;;
+    run) options+=' --foreground --last-good' ;;
     status) options+=' --json --page --watch --connections' ;;
     log) options+=' --follow' ;;
     probe)

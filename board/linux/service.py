@@ -8,6 +8,7 @@ from testbed import PROVIDERS, TARGETS, Machine, kernel, ours
 UNIT = "failover.service"
 CONFIG = "/etc/failover/failover.conf"
 PIN = "/etc/failover/sticky.provider"
+COPY = "/etc/failover/last-good.conf"
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -146,6 +147,11 @@ class Service:
         """The daemon's status; empty while there is none."""
         line = self.machine.run("failover", "status", "--json", ok=False).partition("\n")[0]
         return json.loads(line) if line.startswith("{") else {}
+
+    def refused(self) -> list[str]:
+        """The warnings of a configuration that was refused."""
+        warnings = self.status().get("warnings", [])
+        return [warning["text"] for warning in warnings if warning["code"] == "config-refused"]
 
     def leads(self, name: str) -> bool:
         """This provider is online and leads, in both families, and the kernel has its routes first."""

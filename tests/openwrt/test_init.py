@@ -6,6 +6,10 @@ import unittest
 from router import RouterTest
 
 BAD = """echo "/etc/config/failover:3: interval 'soon': expected a duration" >&2; exit 78"""
+# The same, but a copy is good.
+BAD_BESIDE_COPY = f'case "$*" in *last-good*) exit 0 ;; esac; {BAD}'
+COPY = "etc/failover/last-good.conf"
+CHECK_COPY = "failover [check] [--config] [/etc/failover/last-good.conf]"
 INSTANCE = [
     "procd_open_instance",
     "procd_set_param [command] [/etc/init.d/failover] [launch]",
@@ -77,6 +81,49 @@ class Start(InitTest):
             self.assertIn("the daemon goes on with the configuration that it has", done.stderr)
             self.assertEqual(len(self.logged()), 2, command)
 
+    def test_where_none_runs_the_copy_of_the_last_good_one_is_run_and_that_is_said(self) -> None:
+        self.write(COPY, "config globals\n")
+        self.program("check", BAD_BESIDE_COPY)
+        for command in ("start", "restart", "reload"):
+            done = self.service(command)
+            self.assertEqual(done.returncode, 0, command)
+            calls = self.calls()
+            self.assertEqual(calls[-len(TRIGGERS) - len(INSTANCE) :], [*INSTANCE, *TRIGGERS], command)
+            self.assertEqual([call for call in calls if "[check]" in call], ["failover [check]", CHECK_COPY], command)
+            self.assertTrue(self.is_running())
+            self.assertIn("interval 'soon'", done.stderr)
+            self.assertIn("the last good configuration is run instead: /etc/failover/last-good.conf", done.stderr)
+            self.assertEqual(len(self.logged()), 2, command)
+            self.service("stop")
+            self.calls()
+
+    def test_a_copy_stops_no_daemon_that_runs(self) -> None:
+        self.service("start")
+        self.write(COPY, "config globals\n")
+        self.program("check", BAD_BESIDE_COPY)
+        self.calls()
+        for command in ("start", "restart"):
+            self.assertEqual(self.service(command).returncode, 78, command)
+            self.assertEqual(self.calls(), ["failover [check]"], command)
+            self.assertTrue(self.is_running())
+
+    def test_a_bad_copy_is_refused_too_and_both_are_told(self) -> None:
+        self.write(COPY, "config globals\n")
+        self.program("check", f'case "$*" in *last-good*) echo "$2:2: old" >&2; exit 78 ;; esac; {BAD}')
+        done = self.service("start")
+        self.assertEqual(done.returncode, 78)
+        self.assertEqual(self.calls(), ["failover [check]", CHECK_COPY, *TRIGGERS])
+        self.assertIn("interval 'soon'", done.stderr)
+        self.assertIn(":2: old", done.stderr)
+        self.assertNotIn("instead", done.stderr)
+
+    def test_a_disabled_one_stays_so_whatever_the_copy_says(self) -> None:
+        self.write(COPY, "config globals\n")
+        self.program("check", BAD_BESIDE_COPY)
+        self.disable()
+        self.assertEqual(self.service("start").returncode, 0)
+        self.assertEqual(self.calls(), [CLEAN, *TRIGGERS])
+
     def test_where_none_runs_none_is_said_to_go_on(self) -> None:
         self.program("check", BAD)
         for command in ("start", "restart"):
@@ -85,6 +132,8 @@ class Start(InitTest):
             self.assertNotIn("goes on", done.stderr)
 
     def test_restart_kills_and_starts_so_that_routes_and_marks_stay(self) -> None:
+        self.service("start")
+        self.calls()
         done = self.service("restart")
         self.assertEqual(done.returncode, 0)
         calls = self.calls()
@@ -110,7 +159,7 @@ class Launch(InitTest):
     def test_it_becomes_the_daemon(self) -> None:
         self.program("run", "exit 7")
         self.assertEqual(self.service("launch").returncode, 7)
-        self.assertEqual(self.calls(), ["failover [run]"])
+        self.assertEqual(self.calls(), ["failover [run] [--last-good] [/etc/failover/last-good.conf]"])
         self.assertEqual(self.logged(), [])
         self.assertFalse((self.root / "tmp/locked").exists())
 

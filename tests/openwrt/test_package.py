@@ -285,6 +285,7 @@ class Scripts(PackageTest, RouterTest):
         # What the daemon leaves behind.
         self.write("var/run/failover/state", "")
         self.write("etc/failover/sticky.provider", "wan\n")
+        self.write("etc/failover/last-good.conf", "config globals\n")
         # What opkg does, at an upgrade.
         self.write("etc/config/failover-opkg", "")
         self.program("run", "cat >/tmp/input")
@@ -326,6 +327,7 @@ class Scripts(PackageTest, RouterTest):
         self.script("postinst", "configure")
         self.write("var/run/failover/state", "")
         self.write("etc/failover/sticky.provider", "wan\n")
+        self.write("etc/failover/last-good.conf", "config globals\n")
         before = contents(self.root / "etc") | contents(self.root / "var/run")
         self.calls()
         self.script("prerm", "upgrade", PKG_UPGRADE="1")
