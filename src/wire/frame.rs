@@ -603,7 +603,7 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 6:"));
+        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 7:"));
     }
 
     #[test]
