@@ -43,8 +43,8 @@ use crate::limits::{
     CATCH_ALL_MAX, CHECKS_MAX, DELEGATED_MAX, INTERFACES_MAX, PROVIDERS_MAX, RULE_PREF, TARGET_MAX,
 };
 use crate::types::{
-    Duration, Family, FilePath, GivenDevice, Mark, MarkMask, Metric, Name, PerFamily, Prefix, Slot,
-    prefixes_of,
+    Duration, Family, FilePath, GivenDevice, InterfaceName, Mark, MarkMask, Metric, Name,
+    PerFamily, Prefix, Slot, prefixes_of,
 };
 
 /// The configuration files that client and daemon look for, in this order, if none is named.
@@ -224,7 +224,7 @@ pub struct Provider {
     /// its device in each family, by any of its names; empty if netifd's interfaces determine it
     pub device: PerFamily<GivenDevice>,
     /// netifd's logical interfaces, if given instead of a device
-    pub interfaces: Vec<Name, INTERFACES_MAX>,
+    pub interfaces: Vec<InterfaceName, INTERFACES_MAX>,
     /// its own address, if configured; else it is learned
     pub address: PerFamily<Option<IpAddr>>,
     /// its gateway, if configured; else it is learned
