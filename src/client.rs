@@ -252,15 +252,13 @@ pub fn reload(file: &Path) -> Exit {
 
 /// `refresh`. An interface that no provider uses is no error: hotplug scripts report them all.
 pub fn refresh(file: &Path, interface: Option<&str>) -> Exit {
-    match interface.map(crate::types::Name::try_from).transpose() {
-        Ok(interface) => order(
-            file,
-            Ok(Request::Refresh(interface)),
-            "netifd is asked again",
-        ),
-        // It would be too long for a message.
-        Err(_) => complain(Exit::Ok, &"no provider uses an interface of so long a name"),
-    }
+    // A name that is too long for a message stands for all: one call asks for all.
+    let interface = interface.and_then(|name| name.try_into().ok());
+    order(
+        file,
+        Ok(Request::Refresh(interface)),
+        "netifd is asked again",
+    )
 }
 
 /// No provider can have an id that is too long for a message, so such an id is refused without the daemon.

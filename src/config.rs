@@ -44,8 +44,8 @@ use crate::limits::{
     TARGET_MAX,
 };
 use crate::types::{
-    Duration, Family, FilePath, GivenDevice, Mark, MarkMask, Metric, Name, PerFamily, Prefix, Slot,
-    prefixes_of,
+    Duration, Family, FilePath, GivenDevice, InterfaceName, Mark, MarkMask, Metric, Name,
+    PerFamily, Prefix, Slot, prefixes_of,
 };
 
 /// The configuration files that client and daemon look for, in this order, if none is named.
@@ -231,7 +231,7 @@ pub struct Provider {
     /// its device in each family, by any of its names; empty if netifd's interfaces determine it
     pub device: PerFamily<GivenDevice>,
     /// netifd's logical interfaces, if given instead of a device
-    pub interfaces: Vec<Name, INTERFACES_MAX>,
+    pub interfaces: Vec<InterfaceName, INTERFACES_MAX>,
     /// its own address, if configured; else it is learned
     pub address: PerFamily<Option<IpAddr>>,
     /// its gateway, if configured; else it is learned

@@ -23,6 +23,10 @@ pub const DEVICE_GIVEN_MAX: usize = TARGET_MAX;
 pub const ALTNAMES_MAX: usize = 8;
 /// Most netifd interfaces of one provider.
 pub const INTERFACES_MAX: usize = 4;
+/// Longest name of a netifd interface: netifd has no limit. Those of its dynamic interfaces are up to 4 bytes longer.
+pub const INTERFACE_NAME_MAX: usize = TARGET_MAX - 4;
+/// Routes to hosts of a netifd interface that are read.
+pub const HOSTS_READ_MAX: usize = 8;
 /// Executables in `hooks_dir` that are run.
 pub const HOOKS_MAX: usize = 32;
 /// Netifd interfaces of all providers.

@@ -12,7 +12,7 @@ use core::ops::{Index, IndexMut};
 use heapless::String;
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{DEVICE_GIVEN_MAX, DEVICE_MAX, FILE_PATH_MAX, NAME_MAX, PATHS_MAX};
+use crate::limits::{DEVICE_GIVEN_MAX, DEVICE_MAX, FILE_PATH_MAX, NAME_MAX, PATHS_MAX, TARGET_MAX};
 
 pub use fault::Fault;
 pub use journal::{
@@ -177,6 +177,9 @@ pub type DeviceName = String<DEVICE_MAX>;
 
 /// A name by which a configuration calls a device: the kernel's, or an alternative one (`ip link property add altname`).
 pub type GivenDevice = String<DEVICE_GIVEN_MAX>;
+
+/// A name of an interface of netifd's: of a configured one, or of a dynamic one.
+pub type InterfaceName = String<TARGET_MAX>;
 
 /// A file's path.
 pub type FilePath = String<FILE_PATH_MAX>;

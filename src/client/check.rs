@@ -17,7 +17,7 @@ use crate::linux::netlink::Requests;
 use crate::linux::sysctl;
 use crate::option::Severity;
 use crate::routing::mirror::{Kinds, Mirror, Named};
-use crate::types::{Family, Name};
+use crate::types::{Family, InterfaceName};
 use crate::uci::Index;
 
 /// What is wrong with a configuration, one line each.
@@ -178,7 +178,7 @@ fn warn_of_pin(config: &Config, complaints: &mut Complaints<'_>) {
 }
 
 /// An interface, if this machine has no netifd.
-fn without_netifd(config: &Config) -> Option<&Name> {
+fn without_netifd(config: &Config) -> Option<&InterfaceName> {
     let mut interfaces = config.enabled().flat_map(|provider| &provider.interfaces);
     interfaces.next().filter(|_| !is_installed("ubus"))
 }

@@ -6,7 +6,7 @@ use super::warnings::Warnings;
 use crate::config::Config;
 use crate::linux::errno;
 use crate::linux::process::ubus::{InterfaceError, Interfaces, NoAnswer};
-use crate::types::{Instant, Name};
+use crate::types::Instant;
 use crate::uci::Shown;
 
 /// What to do when `ubus` can be run, but does not tell.
@@ -44,7 +44,7 @@ impl NetifdWatch<'_> {
         if of_interest {
             return Ok(());
         }
-        let names: Vec<&str> = self.interfaces.names().map(Name::as_str).collect();
+        let names: Vec<&str> = self.interfaces.names().map(|name| name.as_str()).collect();
         Err(match (names.is_empty(), interface) {
             (false, Some(interface)) => format!(
                 "no provider uses interface {}; those in use: {}",

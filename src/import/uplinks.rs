@@ -8,7 +8,7 @@ use super::options::Values;
 use super::order::Place;
 use super::sections::{Section, device};
 use super::{IGNORED, Mwan3};
-use crate::limits::PATH_CHECKS_MAX;
+use crate::limits::{NAME_MAX, PATH_CHECKS_MAX};
 use crate::option::value;
 use crate::types::Family;
 use crate::wire::icmp::{PAYLOAD_LEN, PAYLOAD_MAX};
@@ -54,7 +54,7 @@ const FAMILY: &str = "expected ipv4 or ipv6: here it is ipv4";
 const HTTP: &str = "asked for a connection to port 80: a check of `type 'http'` asks for a page, if you know its status";
 const HTTPS: &str = "asked for a connection to port 443: a check of `type 'exec'` asks for a page";
 const PINGS: &str = "pings are sent instead: a check of `type 'exec'` runs any other program";
-const RESERVED: &str = "the name is reserved";
+const RESERVED: &str = "the name is reserved or too long";
 const BRING_IN: &str = "`list interface` and checks of its family bring it in";
 const ONE_WAITS: &str = "of two providers on one device, one waits";
 const ONE_TIMING: &str = "a provider has one timing, and one quorum: that of";
@@ -145,7 +145,8 @@ impl Mwan3 {
     /// The interface's name, unless our configuration needs it for something else.
     fn id(&self, first: &Section, earlier: &[Uplink<'_>]) -> String {
         let is_check = CHECKS.iter().any(|kind| first.name.starts_with(kind));
-        if !["auto", "globals"].contains(&&*first.name) && !is_check {
+        let is_long = first.name.len() > NAME_MAX;
+        if !["auto", "globals"].contains(&&*first.name) && !is_check && !is_long {
             return first.name.clone();
         }
         let is_free = |id: &String| {

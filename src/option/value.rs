@@ -2,9 +2,10 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::limits::{FILE_PATH_MAX, NAME_MAX};
+use crate::limits::{FILE_PATH_MAX, INTERFACE_NAME_MAX};
 use crate::types::{
-    Duration, Family, FilePath, GivenDevice, Mark, MarkMask, Name, Prefix, network_of,
+    Duration, Family, FilePath, GivenDevice, InterfaceName, Mark, MarkMask, Name, Prefix,
+    network_of,
 };
 
 /// A value, or the text of what is expected.
@@ -191,15 +192,16 @@ pub fn group(text: &str) -> Expected<Name> {
 }
 
 /// A netifd interface's name.
-pub fn interface(text: &str) -> Expected<Name> {
+pub fn interface(text: &str) -> Expected<InterfaceName> {
+    const LONG: &str = "an interface's name has at most 60 bytes";
     let fit = text
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     match text {
-        _ if text.len() > NAME_MAX => Err("an interface's name has at most 31 bytes"),
+        _ if text.len() > INTERFACE_NAME_MAX => Err(LONG),
         _ if !fit || text.is_empty() => Err("expected an interface's name"),
         "loopback" => Err("the loopback interface is no uplink"),
-        _ => Name::try_from(text).map_err(|_| "an interface's name has at most 31 bytes"),
+        _ => InterfaceName::try_from(text).map_err(|_| LONG),
     }
 }
 

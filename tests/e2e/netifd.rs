@@ -287,19 +287,16 @@ fn an_interface_that_no_provider_uses_is_no_failure_but_told() {
         daemon.wait_for_all("online");
         let asked = || asked(&daemon);
         let before = asked();
-        for interface in ["lan", "a-name-that-is-too-long-for-any-interface"] {
-            let output = daemon.command(&["refresh", interface]);
-            assert_eq!(output.status.code(), Some(0));
-            assert!(output.stdout.is_empty(), "{output:?}");
-            let told = String::from_utf8(output.stderr).unwrap();
-            assert!(told.contains("no provider uses"), "{told}");
-            assert_eq!(
-                told.contains("wan, wan6, wanb"),
-                interface == "lan",
-                "{told}"
-            );
-        }
+        let output = daemon.command(&["refresh", "lan"]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("no provider uses"), "{told}");
+        assert!(told.contains("wan, wan6, wanb"), "{told}");
         assert_eq!(asked(), before);
+        // A name that is too long for a message stands for all.
+        let long = "a_name_that_is_too_long_for_a_message";
+        assert!(daemon.must(&["refresh", long]).contains("asked again"));
         assert!(daemon.must(&["refresh", "wanb"]).contains("asked again"));
         assert!(daemon.must(&["refresh"]).contains("asked again"));
     });
@@ -413,6 +410,63 @@ fn a_default_that_comes_before_netifds_word_is_not_manual() {
             !daemon.whole_log().contains("overridden"),
             "{}",
             daemon.log()
+        );
+    });
+}
+
+/// A modem's interface, as netifd has it: the interface itself has no address and no route, the dynamic ones have. Their
+/// hotplug events count. `defaultroute 0`, so that the kernel has no route to learn from.
+#[test]
+fn a_modems_interface_works_in_both_families_by_its_dynamic_ones() {
+    in_lab(|| {
+        let lab = Lab::new();
+        lab.serve();
+        let name = "a_modem_with_a_name_of_more_than_31_bytes";
+        let settings = Settings::learning(&lab)
+            .without("provider", "isp1", "device")
+            .without("provider", "isp2", "device")
+            .list("provider", "isp1", "interface", name)
+            .list("provider", "isp2", "interface", "wanb");
+        let mut daemon = prepared(&lab, &settings);
+        all_is_up(&lab, &daemon);
+        let child = |daemon: &Daemon, family, gateway| {
+            let mut child = up("eth1", &[gateway], false);
+            child["dynamic"] = json!(true);
+            child["data"]["zone"] = json!("wan");
+            set_interface(daemon, &format!("{name}_{family}"), &child);
+        };
+        set_interface(&daemon, name, &up("eth1", &[], true));
+        let [v4, v6] = Family::ALL.map(|family| lab.provider(1).gateway_address(family));
+        child(&daemon, 4, v4);
+        child(&daemon, 6, v6);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        assert!(leads(&lab, 1));
+        for (family, gateway) in [("ipv4", v4), ("ipv6", v6)] {
+            assert_eq!(
+                path(&daemon.status(), "isp1", family)["gateway"],
+                gateway.to_string()
+            );
+        }
+
+        // The IPv4 session gets another gateway.
+        let moved = lab.move_gateway(1);
+        child(&daemon, 4, moved.gateway_v4.into());
+        daemon.must(&["refresh", &format!("{name}_4")]);
+        let gateway = moved.gateway_v4.to_string();
+        let so = || path(&daemon.status(), "isp1", "ipv4")["gateway"] == gateway;
+        assert!(wait_until(SOON, so), "{}", daemon.log());
+
+        // The modem hangs up: its dynamic interfaces are gone.
+        for family in [4, 6] {
+            fs::remove_file(daemon.file(&format!("netifd/{name}_{family}"))).unwrap();
+        }
+        set_interface(&daemon, name, &down("eth1"));
+        daemon.must(&["refresh", name]);
+        assert!(leads(&lab, 2));
+        assert_eq!(
+            path(&daemon.status(), "isp1", "ipv4")["reason"],
+            "no device"
         );
     });
 }

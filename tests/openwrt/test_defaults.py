@@ -126,7 +126,7 @@ class ByNetifd(DefaultsTest):
         network = section("wan", "eth1", "pppoe")
         wan_6 = up("wan_6", "pppoe-wan", DEFAULT_V6, proto="dhcpv6", dynamic=True)
         self.first_install(network, [up("wan", "pppoe-wan", DEFAULT_V4, proto="pppoe"), wan_6])
-        self.assert_made({"wan": ["wan", "wan_6"]})
+        self.assert_made({"wan": ["wan"]})
 
     def test_without_a_default_route_it_is_no_uplink(self) -> None:
         kept_out = up("management", "eth3", metric=5) | {"inactive": {"route": [DEFAULT_V4]}}
@@ -147,12 +147,23 @@ class ByNetifd(DefaultsTest):
         self.first_install("", [up("a'b$(reboot)", "eth1", DEFAULT_V4), up("wan", "eth2", DEFAULT_V4)])
         self.assert_made({"wan": ["wan"]})
 
-    def test_a_tunnel_leaves_it_switched_off(self) -> None:
-        vpn = up("vpn", "wg0", DEFAULT_V4, proto="wireguard")
-        self.assertEqual(self.first_install("", [vpn, up("wan", "eth1", DEFAULT_V4, metric=10)]), 0)
-        self.assertEqual(list(self.providers()), ["vpn", "wan"])
-        self.assertFalse(self.is_switched_on())
-        self.assertIn("when the tunnel (vpn) dies", self.read("etc/config/failover"))
+    def test_a_modem_whose_sessions_are_not_up_yet_is_an_uplink(self) -> None:
+        self.first_install("", [up("wan", "eth1", DEFAULT_V4), up("wwan", "wwan0", proto="qmi")])
+        self.assert_made({"wan": ["wan"], "wwan": ["wwan"]})
+
+    def test_long_names_are_cut_for_providers_without_collision(self) -> None:
+        long, exact = "a_line_with_a_name_of_more_than_31_bytes", "a_line_with_a_name_of_more_th_1"
+        names = [long + "_x", exact, long, "auto", "google", "x" * 60, "x" * 61]
+        self.first_install("", [up(name, f"eth{place}", DEFAULT_V4) for place, name in enumerate(names)])
+        made = {
+            "a_line_with_a_name_of_more_th_2": [long + "_x"],
+            exact: [exact],
+            "a_line_with_a_name_of_more_th_3": [long],
+            "auto_1": ["auto"],
+            "google_1": ["google"],
+            "x" * 29 + "_1": ["x" * 60],
+        }
+        self.assert_made(made)
 
 
 class ByConfiguration(DefaultsTest):
@@ -180,6 +191,172 @@ class ByConfiguration(DefaultsTest):
         self.assertEqual(len(self.logged()), 1)
         self.assertEqual(self.first_install(section("wan", "eth1", "dhcp")), 0)
         self.assert_made({"wan": ["wan"]})
+
+
+def route(interface: str, target: str = "0.0.0.0/0", kind: str = "route", **options: str) -> str:
+    """A static route of /etc/config/network."""
+    options = {"interface": interface, "target": target, "gateway": "192.0.2.1"} | options
+    return "\n\t".join([f"config {kind}", *(f"option {key} '{options[key]}'" for key in options)]) + "\n\n"
+
+
+def child(name: str, device: str, *routes: dict, proto: str) -> dict:
+    """An interface that netifd has made by itself, for another."""
+    return up(name, device, *routes, proto=proto, dynamic=True, data={"zone": "wan"})
+
+
+LINK = {"target": "0.0.0.0", "mask": 0, "nexthop": "0.0.0.0", "source": "0.0.0.0/0"}
+LINK_V6 = {"target": "::", "mask": 0, "nexthop": "::", "source": "::/0"}
+MODEM = [child("wwan_4", "wwan0", DEFAULT_V4, proto="dhcp"), child("wwan_6", "wwan0", DEFAULT_V6, proto="dhcpv6")]
+WAN = section("wan", "eth1", "dhcp")
+WAN_UP = up("wan", "eth1", DEFAULT_V4)
+WAN6 = section("wan6", "@wan", "dhcpv6")
+WAN6_UP = up("wan6", "eth1", DEFAULT_V6, proto="dhcpv6")
+ONE = {"wan": ["wan"]}
+TWO = {"wan": ["wan"], "wanb": ["wanb"]}
+
+# Name: the network's configuration, what netifd has of it, and the providers.
+NETWORKS = {
+    "dhcp": (WAN, [WAN_UP], ONE),
+    "dhcp and dhcpv6": (WAN + WAN6, [WAN_UP, WAN6_UP], {"wan": ["wan", "wan6"]}),
+    "static": (
+        section("wan", "eth1", "static", ipaddr="192.0.2.2/24", gateway="192.0.2.1"),
+        [up("wan", "eth1", DEFAULT_V4, proto="static")],
+        ONE,
+    ),
+    "pppoe with automatic IPv6": (
+        section("wan", "eth1", "pppoe", ipv6="auto"),
+        [up("wan", "pppoe-wan", LINK, proto="pppoe"), child("wan_6", "pppoe-wan", DEFAULT_V6, proto="dhcpv6")],
+        ONE,
+    ),
+    "pppoe and an alias for IPv6": (
+        section("wan", "eth1.7", "pppoe", ipv6="1") + WAN6,
+        [up("wan", "pppoe-wan", LINK, proto="pppoe"), up("wan6", "pppoe-wan", DEFAULT_V6, proto="dhcpv6")],
+        {"wan": ["wan", "wan6"]},
+    ),
+    "qmi": (section("wwan", "/dev/cdc-wdm0", "qmi"), [up("wwan", "wwan0", proto="qmi"), *MODEM], {"wwan": ["wwan"]}),
+    "mbim": (section("wwan", "/dev/cdc-wdm0", "mbim"), [up("wwan", "wwan0", proto="mbim"), *MODEM], {"wwan": ["wwan"]}),
+    "ncm, IPv6 only": (
+        section("wwan", "/dev/ttyUSB1", "ncm"),
+        [up("wwan", "wwan0", proto="ncm"), MODEM[1]],
+        {"wwan": ["wwan"]},
+    ),
+    "modemmanager": (
+        section("wwan", "/sys/devices/usb1", "modemmanager"),
+        [up("wwan", "wwan0", DEFAULT_V4, DEFAULT_V6, proto="modemmanager")],
+        {"wwan": ["wwan"]},
+    ),
+    "464xlat on a modem's IPv6": (
+        section("wwan", "/dev/cdc-wdm0", "qmi", pdptype="ipv6"),
+        [up("wwan", "wwan0", proto="qmi"), MODEM[1], child("wwan_6_4", "464-wwan_6_4", LINK, proto="464xlat")],
+        {"wwan": ["wwan"]},
+    ),
+    "dslite, automatic": (
+        WAN6.replace("@wan", "eth1"),
+        [WAN6_UP, child("wan6_4", "ds-wan6_4", LINK, proto="dslite")],
+        {"wan6": ["wan6"]},
+    ),
+    "dslite, configured": (
+        WAN6.replace("@wan", "eth1") + section("aftr", "", "dslite", peeraddr="2001:db8::1", tunlink="wan6"),
+        [WAN6_UP, up("aftr", "ds-aftr", LINK, proto="dslite")],
+        {"aftr": ["aftr", "wan6"]},
+    ),
+    "6in4": (
+        WAN + section("henet", "", "6in4", peeraddr="198.51.100.1"),
+        [WAN_UP, up("henet", "6in4-henet", LINK_V6, proto="6in4")],
+        {"wan": ["wan"], "henet": ["henet"]},
+    ),
+    "6rd": (
+        WAN + section("wan6rd", "", "6rd", peeraddr="198.51.100.1"),
+        [WAN_UP, up("wan6rd", "6rd-wan6rd", LINK_V6, proto="6rd")],
+        {"wan": ["wan"], "wan6rd": ["wan6rd"]},
+    ),
+    "wireguard as default": (
+        WAN + section("wg0", "", "wireguard") + "config wireguard_wg0\n\toption route_allowed_ips '1'\n\n",
+        [WAN_UP, up("wg0", "wg0", LINK, LINK_V6, proto="wireguard")],
+        ONE,
+    ),
+    "openvpn as default": (
+        WAN + section("vpn", "", "openvpn") + section("tun", "tun0", "none"),
+        [WAN_UP, up("vpn", "vpn", LINK, proto="openvpn"), up("tun", "tun0", proto="none")],
+        ONE,
+    ),
+    "gre as default": (
+        WAN + section("gre1", "", "gre", peeraddr="198.51.100.1") + section("over", "@gre1", "static", ipaddr="192.0.2.9"),
+        [WAN_UP, up("gre1", "gre4-gre1", LINK, proto="gre"), up("over", "gre4-gre1", CONNECTED, proto="static")],
+        ONE,
+    ),
+    "tailscale": (WAN + section("tailscale", "tailscale0", "none"), [WAN_UP, up("tailscale", "tailscale0", proto="none")], ONE),
+    "bridge LANs": (
+        WAN + section("guest", "br-guest", "static", ipaddr="198.51.100.1/24"),
+        [WAN_UP, up("lan", "br-lan", CONNECTED, proto="static"), up("guest", "br-guest", CONNECTED, proto="static")],
+        ONE,
+    ),
+    "two WANs": (
+        WAN + section("wanb", "eth2", "dhcp", metric="20"),
+        [WAN_UP, up("wanb", "eth2", DEFAULT_V4, metric=20)],
+        TWO,
+    ),
+    "two VLANs of one port": (
+        section("wan", "eth1.10", "dhcp", metric="10") + section("wanb", "eth1.20", "dhcp", metric="20"),
+        [up("wan", "eth1.10", DEFAULT_V4, metric=10), up("wanb", "eth1.20", DEFAULT_V4, metric=20)],
+        TWO,
+    ),
+    "a wifi client as the second": (
+        WAN + section("wwan", "", "dhcp", metric="20").replace("option device ''\n\t", ""),
+        [WAN_UP, up("wwan", "phy0-sta0", DEFAULT_V4, metric=20)],
+        {"wan": ["wan"], "wwan": ["wwan"]},
+    ),
+    "a relay": (
+        section("wwan", "phy0-sta0", "dhcp") + section("repeater", "", "relay", network="lan wwan"),
+        [up("wwan", "phy0-sta0", DEFAULT_V4), up("repeater", "", proto="relay") | {"l3_device": ""}],
+        {"wwan": ["wwan"]},
+    ),
+    "disabled ones": (
+        WAN + section("a", "eth2", "dhcp", disabled="1") + section("b", "eth3", "dhcp", auto="0")
+        + section("c", "eth4", "dhcp", defaultroute="0"),
+        [WAN_UP, down("b"), up("c", "eth4", inactive={"route": [DEFAULT_V4]})],
+        ONE,
+    ),
+    "IPv6 only": (section("wan6", "eth1", "dhcpv6"), [WAN6_UP], {"wan6": ["wan6"]}),
+    "a default only by config route": (
+        section("wan", "eth1", "static", ipaddr="192.0.2.2/24") + route("wan"),
+        [up("wan", "eth1", DEFAULT_V4, proto="static")],
+        ONE,
+    ),
+    "the same beside defaultroute 0, in both families": (
+        section("wan", "eth1", "dhcp", defaultroute="0")
+        + section("wanb", "eth2", "static", ipaddr="192.0.2.2/24", metric="20")
+        + route("wan", "0.0.0.0", netmask="0.0.0.0") + route("wanb", "::/0", "route6", gateway="fe80::1")
+        + section("dmz", "eth3", "static", ipaddr="198.51.100.2/24") + route("dmz", "192.0.2.0/24")
+        + route("dmz", table="100") + route("dmz", type="unreachable") + route("dmz", disabled="1"),
+        [
+            up("wan", "eth1", DEFAULT_V4, inactive={"route": [DEFAULT_V4]}),
+            up("wanb", "eth2", DEFAULT_V6, proto="static", metric=20),
+            up("dmz", "eth3", CONNECTED, proto="static"),
+        ],
+        TWO,
+    ),
+}
+
+
+class Networks(DefaultsTest):
+    """Each is found alike: from netifd, and before it runs. What is made of it only while it is up is made only then."""
+
+    def test_by_netifd(self) -> None:
+        for name, (network, netifd, providers) in NETWORKS.items():
+            with self.subTest(name):
+                self.assert_finds(providers, network, netifd)
+
+    def test_at_the_first_boot(self) -> None:
+        for name, (network, _, providers) in NETWORKS.items():
+            with self.subTest(name):
+                self.assert_finds(providers, network)
+
+    def assert_finds(self, providers: dict[str, list[str]], network: str, netifd: list[dict] | None = None) -> None:
+        self.write("etc/config/failover", SHIPPED, 0o600)
+        self.assertEqual(self.first_install(network, netifd), 0)
+        self.assert_made(providers)
+        self.assertEqual(len(self.logged()), 1)
 
 
 class Files(DefaultsTest):

@@ -19,8 +19,8 @@ use crate::linux::errno;
 use crate::routing::delegated::Each;
 use crate::routing::resolvers;
 use crate::routing::uplink::Told;
-use crate::types::{Duration, Family, GivenDevice, Instant, Name};
-use crate::wire::netifd::{Dump, Interface, Sink, Unreadable};
+use crate::types::{Duration, Family, GivenDevice, Instant, InterfaceName};
+use crate::wire::netifd::{Dump, Interface, Sink, Unreadable, parent};
 
 /// Timeout of a call, which usually takes some milliseconds.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ pub struct Interfaces {
 
 #[derive(Debug)]
 struct Known {
-    name: Name,
+    name: InterfaceName,
     lookup: Lookup,
     /// the first reason why calls fail, while the last data are kept
     lost_reason: Option<NoAnswer>,
@@ -150,7 +150,7 @@ impl Interfaces {
     pub fn follow(&mut self, config: &Config) {
         // Those of disabled providers, too: a default route by their devices is not a manual one.
         let providers = &config.providers;
-        let wanted = |name: &Name| providers.iter().any(|p| p.interfaces.contains(name));
+        let wanted = |name: &InterfaceName| providers.iter().any(|p| p.interfaces.contains(name));
         // An empty list is not written to: that would touch its memory pages.
         if !self.known.is_empty() {
             self.known.retain(|known| wanted(&known.name));
@@ -169,10 +169,12 @@ impl Interfaces {
         self.refresh(None);
     }
 
-    /// An interface, or any, has changed. Returns whether a provider names it.
+    /// An interface, or any, has changed. Returns whether a provider names it, or one that it is a dynamic interface of.
     pub fn refresh(&mut self, name: Option<&str>) -> bool {
-        let mut known = self.known.iter();
-        let of_interest = known.any(|known| name.is_none_or(|name| known.name == name));
+        let of_interest = match name {
+            Some(name) => place_of(&self.known, name).is_some(),
+            None => !self.known.is_empty(),
+        };
         if of_interest {
             (self.due, self.not_before) = (true, None);
         }
@@ -180,7 +182,7 @@ impl Interfaces {
     }
 
     /// The interfaces that providers name.
-    pub fn names(&self) -> impl Iterator<Item = &Name> {
+    pub fn names(&self) -> impl Iterator<Item = &InterfaceName> {
         self.known.iter().map(|known| &known.name)
     }
 
@@ -256,11 +258,9 @@ impl Interfaces {
             return false;
         };
         asked.read(&mut |name, told| {
-            if let Some(known) = known.iter_mut().find(|known| known.name == name) {
-                known.new_lookup = match told {
-                    Ok(interface) => Lookup::Found(interface),
-                    Err(Unreadable) => Lookup::Failed(NoAnswer::Unreadable),
-                };
+            let known = place_of(known, name).and_then(|place| known.get_mut(place));
+            if let Some(known) = known {
+                known.hear(name, told);
             }
         });
         if asked.output.is_some() || !asked.child.has_ended() {
@@ -316,7 +316,7 @@ impl Interfaces {
     }
 
     /// The interfaces without current data, and why.
-    pub fn failures(&self) -> impl Iterator<Item = (&Name, InterfaceError)> {
+    pub fn failures(&self) -> impl Iterator<Item = (&InterfaceName, InterfaceError)> {
         self.known.iter().filter_map(|known| {
             let failure = match (&known.lookup, known.lost_reason) {
                 (Lookup::NotFound, _) => InterfaceError::Unknown,
@@ -337,13 +337,14 @@ impl Interfaces {
                 .interfaces
                 .iter()
                 .filter_map(|name| self.known(name));
-            known.filter(|interface| interface.up && !interface.device.is_empty())
+            known.filter(|interface| interface.up && !interface.device[family].is_empty())
         };
         None.or_else(|| interfaces().find(|interface| interface.way[family].is_some()))
             .or_else(|| interfaces().find(|interface| interface.brings(family)))
             .or_else(|| interfaces().next())
             .map_or_else(Told::default, |interface| Told {
-                device: GivenDevice::try_from(interface.device.as_str()).unwrap_or_default(),
+                device: GivenDevice::try_from(interface.device[family].as_str())
+                    .unwrap_or_default(),
                 way: interface.way[family],
                 delegated: (family == Family::V6)
                     .then(|| interface.delegated.first().copied())
@@ -371,11 +372,11 @@ impl Interfaces {
     }
 
     /// The interface of [`Interfaces::told`]; else the provider's first.
-    pub fn of<'p>(&self, provider: &'p Provider, family: Family) -> Option<&'p Name> {
+    pub fn of<'p>(&self, provider: &'p Provider, family: Family) -> Option<&'p InterfaceName> {
         let told = self.told(provider, family);
-        let same = |name: &&Name| {
+        let same = |name: &&InterfaceName| {
             self.known(name).is_some_and(|interface| {
-                interface.device == told.device && interface.brings(family)
+                interface.device[family] == told.device && interface.brings(family)
             })
         };
         let mut names = provider.interfaces.iter();
@@ -391,7 +392,39 @@ impl Interfaces {
     }
 }
 
+/// The place of an interface that a provider names: of this one, or else of that which it is a dynamic interface of.
+fn place_of(known: &[Known], mut name: &str) -> Option<usize> {
+    loop {
+        let place = known.iter().position(|known| known.name == name);
+        if place.is_some() {
+            return place;
+        }
+        name = parent(name)?;
+    }
+}
+
 impl Known {
+    /// Takes netifd's data of this interface, or of a dynamic one of it.
+    fn hear(&mut self, name: &str, told: Result<Interface, Unreadable>) {
+        let own = self.name == name;
+        let Ok(mut told) = told else {
+            self.new_lookup = Lookup::Failed(NoAnswer::Unreadable);
+            return;
+        };
+        if !own && !told.dynamic {
+            return;
+        }
+        match &mut self.new_lookup {
+            Lookup::Failed(_) => {}
+            Lookup::Found(before) if own => {
+                told.take_over(before);
+                *before = told;
+            }
+            Lookup::Found(before) => before.take_over(&told),
+            lookup => *lookup = Lookup::Found(told),
+        }
+    }
+
     /// Takes the result of a call. Returns whether the data have changed.
     fn update(&mut self, lookup: Lookup) -> bool {
         // The last known data are kept.
@@ -453,7 +486,7 @@ mod tests {
         let told = || Lookup::Found(Interface::default());
         let refused = |errno| Lookup::Failed(NoAnswer::Program(errno));
         let mut known = Known {
-            name: Name::try_from("wan").unwrap(),
+            name: InterfaceName::try_from("wan").unwrap(),
             lookup: Lookup::Pending,
             lost_reason: None,
             new_lookup: Lookup::Pending,

@@ -20,7 +20,8 @@ fn read(pieces: &[&[u8]]) -> (Interfaces, Result<(), Unreadable>) {
 }
 
 fn look_at(interface: &Interface) {
-    let device = interface.device.as_bytes();
+    let device = interface.device.v4.as_bytes();
+    assert_eq!(interface.device.v4, interface.device.v6);
     let fit = |byte: &u8| byte.is_ascii_graphic() && !b"/:".contains(byte);
     assert!(device.len() <= 15 && device.iter().all(fit), "{device:?}");
     assert!(![&b"."[..], b"..", b"lo"].contains(&device), "{device:?}");
