@@ -13,6 +13,8 @@ mod handing;
 mod plan;
 mod warn;
 
+use heapless::Vec;
+
 use super::context::Context;
 use super::routes::RouteSync;
 use super::token::Token;
@@ -20,6 +22,7 @@ use crate::config::Config;
 use crate::firewall::handover::Handovers;
 use crate::firewall::plan::Plan;
 use crate::firewall::text;
+use crate::limits::LEFT_MAX;
 use crate::linux::netfilter::{self, Netfilter, TableWatch};
 use crate::linux::poll::Interest;
 use crate::linux::process::nft::{Failure, Nft};
@@ -52,6 +55,8 @@ pub(super) struct Firewall<'m> {
     doubted: bool,
     /// The leaders' devices, for as long as the table that is replaced has them in `moved`.
     moved: PerFamily<DeviceName>,
+    /// The devices that the replaced table has in `left`, for as long.
+    left: Vec<DeviceName, LEFT_MAX>,
     /// Until when the table has them.
     moved_until: Instant,
     /// The first plan is not made yet, and there is a table of a former run.
@@ -72,6 +77,8 @@ pub(super) struct Firewall<'m> {
     failure: Option<Failure>,
     /// The kernel lacks what deletes entries of connection tracking.
     lacks_deletion: bool,
+    /// Members of the plan, bit by bit, that a reload took out: they go with the next plan.
+    forgotten: u64,
     /// A provider that a reload took out, while its connections are not handed over yet.
     removed: Option<(Slot, Name)>,
 }
@@ -92,6 +99,7 @@ impl<'m> Firewall<'m> {
             loading: 0,
             doubted: false,
             moved: PerFamily::default(),
+            left: Vec::new(),
             moved_until: Instant::ZERO,
             adopts: false,
             planned: true,
@@ -102,6 +110,7 @@ impl<'m> Firewall<'m> {
             pause: PAUSE,
             failure: None,
             lacks_deletion: false,
+            forgotten: 0,
             removed: None,
         }
     }
@@ -227,6 +236,7 @@ impl<'m> Firewall<'m> {
         (self.not_before, self.loading) = (now + self.pause, digest);
         if self.moved_until <= now {
             self.moved = PerFamily::default();
+            self.left.clear();
         }
         let token = Token::Nft.to_u64();
         let begun = self.nft.start(now).and_then(|input| {
@@ -246,10 +256,10 @@ impl<'m> Firewall<'m> {
             self.planned = true;
             self.nft.stop();
         }
-        let moved = &self.moved;
+        let (moved, left) = (&self.moved, &self.left);
         self.nft.write(&|out| {
             text::write(plan, delegated, out)?;
-            text::add_moved(plan, [&moved.v4, &moved.v6], out)
+            text::add_devices(plan, delegated, [&moved.v4, &moved.v6], left, out)
         });
     }
 

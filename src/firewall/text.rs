@@ -21,7 +21,7 @@ use core::fmt::{self, Write};
 
 use super::plan::{Member, Plan};
 use crate::routing::delegated::Delegated;
-use crate::types::{Family, Mark, Slot};
+use crate::types::{DeviceName, Family, Mark, Slot};
 
 /// Writes the script that replaces the table in one transaction.
 pub fn write(plan: &Plan, delegated: &Delegated, out: &mut dyn Write) -> fmt::Result {
@@ -41,20 +41,28 @@ pub fn digest(plan: &Plan, delegated: &Delegated) -> u32 {
     sum.0
 }
 
-/// Adds these devices to the set `moved` in the same transaction: those that the replaced table had there. Empty: none.
-pub fn add_moved(plan: &Plan, devices: [&str; 2], out: &mut dyn Write) -> fmt::Result {
-    for device in devices {
-        if nameable(device) && plan.members.iter().any(|member| member.records) {
-            for part in [
-                "add element inet failover moved { \"",
-                device,
-                "\" timeout 60s }\n",
-            ] {
-                out.write_str(part)?;
-            }
+/// Adds these devices to the sets `moved`, and `left` and `leaving`, in the same transaction: those that the replaced table
+/// had there. Empty: none.
+pub fn add_devices(
+    plan: &Plan,
+    delegated: &Delegated,
+    moved: [&str; 2],
+    left: &[DeviceName],
+    out: &mut dyn Write,
+) -> fmt::Result {
+    let mut text = Text::new(plan, delegated, out);
+    if text.records {
+        for device in moved {
+            text.add("moved { \"", device, "\" timeout 60s }\n");
         }
     }
-    Ok(())
+    if text.follows_up() {
+        for device in left {
+            text.add("left { \"", device, "\" timeout 60s }\n");
+            text.add("leaving { \"", device, "\" timeout 2s }\n");
+        }
+    }
+    text.result
 }
 
 /// FNV-1a.
@@ -395,6 +403,14 @@ impl<'a> Text<'a> {
             };
             self.number(value, what == "N");
             self.raw(rest);
+        }
+    }
+
+    fn add(&mut self, set: &str, device: &str, timeout: &str) {
+        if nameable(device) {
+            for part in ["add element inet failover ", set, device, timeout] {
+                self.raw(part);
+            }
         }
     }
 

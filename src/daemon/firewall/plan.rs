@@ -52,6 +52,9 @@ impl Firewall<'_> {
         self.plan.marks = globals.mark_mask;
         self.plan.answers = globals.answers;
         self.plan.foreign = globals.ipv6_foreign == ForeignIpv6::Masquerade;
+        let forgotten = core::mem::take(&mut self.forgotten);
+        let members = &mut self.plan.members;
+        members.retain(|member| forgotten & member.slot.bit() == 0);
         let mut strict = 0;
         for provider in config.enabled() {
             strict |= self.plan_member(provider, routes);
@@ -123,13 +126,9 @@ impl Firewall<'_> {
                 }
             }
         }
-        let any = removed.v4 | removed.v6;
-        if any != 0 {
-            let members = &mut self.plan.members;
-            members.retain(|member| any & member.slot.bit() == 0);
-            self.handovers.v4.remove(removed.v4);
-            self.handovers.v6.remove(removed.v6);
-        }
+        self.forgotten |= removed.v4 | removed.v6;
+        self.handovers.v4.remove(removed.v4);
+        self.handovers.v6.remove(removed.v6);
     }
 }
 
