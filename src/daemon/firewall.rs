@@ -47,6 +47,8 @@ pub(super) struct Firewall<'m> {
     wanted: PerFamily<bool>,
     /// The digest of the wanted table; none: there shall be none.
     digest: Option<u32>,
+    /// The digest of the plan; none: it has changed since.
+    digested: Option<u32>,
     /// That of the table that the kernel has.
     in_force: Option<u32>,
     /// That of the table that `nft` is loading.
@@ -69,6 +71,8 @@ pub(super) struct Firewall<'m> {
     strict: u64,
     /// When to look again at what no event tells.
     look_at: Instant,
+    /// The pause after the next look, while there is no table for want of something to do.
+    gap: Duration,
     /// No load before this time.
     not_before: Instant,
     /// The pause after the next load.
@@ -95,6 +99,7 @@ impl<'m> Firewall<'m> {
             nft: Nft::new(),
             wanted: PerFamily::default(),
             digest: None,
+            digested: None,
             in_force: None,
             loading: 0,
             doubted: false,
@@ -106,6 +111,7 @@ impl<'m> Firewall<'m> {
             delegations: 0,
             strict: 0,
             look_at: Instant::ZERO,
+            gap: PAUSE,
             not_before: Instant::ZERO,
             pause: PAUSE,
             failure: None,
@@ -190,8 +196,11 @@ impl<'m> Firewall<'m> {
     pub(super) fn work(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>, now: Instant) {
         self.hand_over(cx, routes, now);
         self.nft.give_up(now);
-        self.planned |=
-            core::mem::take(&mut cx.devices_due) | (self.delegations != routes.delegations);
+        if core::mem::take(&mut cx.devices_due) {
+            self.planned = true;
+            self.expect_connections(now);
+        }
+        self.planned |= self.delegations != routes.delegations;
         // Another table begins without the devices that were added to `moved` while it was loaded.
         if self.nft.is_running() || cx.handing_over {
             return;
@@ -280,7 +289,7 @@ impl<'m> Firewall<'m> {
     /// attempt comes in a minute.
     fn failed(&mut self, failure: Failure, cx: &mut Context<'_>, now: Instant) {
         if matches!(failure, Failure::Refused(_)) && self.plan.ipsec {
-            (self.plan.ipsec, self.planned) = (false, true);
+            (self.plan.ipsec, self.planned, self.digested) = (false, true, None);
             self.not_before = now;
             return;
         }
@@ -314,7 +323,8 @@ impl<'m> Firewall<'m> {
     pub(super) fn reload(&mut self, running: &Config, candidate: &Config) {
         self.forget_changed(running, candidate);
         self.plan.ipsec |= self.failure.take().is_some();
-        self.not_before = Instant::ZERO;
+        self.digested = None;
+        (self.not_before, self.gap) = (Instant::ZERO, PAUSE);
         self.look_again();
     }
 
