@@ -10,8 +10,8 @@ use crate::firewall::handover::{Handover, Present};
 use crate::linux::clock::now;
 use crate::linux::netfilter::{self, DeviceSet, count};
 use crate::types::{
-    Cause, DeviceName, Duration, Family, Fault, Instant, Kind, MarkMask, Name, PathId, Slot,
-    Subject,
+    Cause, DeviceName, Duration, Family, Fault, Instant, Kind, MarkMask, Name, OFFLOADED, PathId,
+    Slot, Subject,
 };
 
 /// How long packets of unknown TCP connections that leave by another provider are reset.
@@ -85,6 +85,11 @@ impl Firewall<'_> {
             let count = self.delete_entries(family, &handover, mask, is_metered, routes);
             cx.handed_over[family] = cx.handed_over[family].saturating_add(count);
             if count > 0 {
+                let count = if netfilter::offloads() {
+                    count | OFFLOADED
+                } else {
+                    count
+                };
                 note(cx, family, from, handover.to, count, now);
             }
         }
