@@ -151,6 +151,9 @@ pub const SOURCES_MAX: usize = 4 * PROVIDERS_MAX;
 pub const PREFIXES_MAX: usize = 15;
 /// Those of all providers.
 pub const DELEGATED_MAX: usize = PREFIXES_MAX * PROVIDERS_MAX;
+/// Devices that the firewall table knows connections to have come by that were handed over lately: of more, a new table
+/// forgets the others.
+pub const LEFT_MAX: usize = 4;
 /// Those of all providers that have a rule.
 pub const PREFIX_RULES_MAX: usize = 4 * PROVIDERS_MAX;
 /// Resolvers of all providers that have a rule.

@@ -16,7 +16,8 @@ use crate::limits::{DEVICE_GIVEN_MAX, DEVICE_MAX, FILE_PATH_MAX, NAME_MAX, PATHS
 
 pub use fault::Fault;
 pub use journal::{
-    Cause, Ground, Judged, Kind, Measure, Measured, Missed, Other, Ours, Repeats, State, Subject,
+    Cause, Ground, Judged, Kind, Measure, Measured, Missed, OFFLOADED, Other, Ours, Repeats, State,
+    Subject,
 };
 pub use marks::MarkMask;
 pub use smoltcp::time::{Duration, Instant};

@@ -13,6 +13,8 @@ mod handing;
 mod plan;
 mod warn;
 
+use heapless::Vec;
+
 use super::context::Context;
 use super::routes::RouteSync;
 use super::token::Token;
@@ -20,6 +22,7 @@ use crate::config::Config;
 use crate::firewall::handover::Handovers;
 use crate::firewall::plan::Plan;
 use crate::firewall::text;
+use crate::limits::LEFT_MAX;
 use crate::linux::netfilter::{self, Netfilter, TableWatch};
 use crate::linux::poll::Interest;
 use crate::linux::process::nft::{Failure, Nft};
@@ -44,6 +47,8 @@ pub(super) struct Firewall<'m> {
     wanted: PerFamily<bool>,
     /// The digest of the wanted table; none: there shall be none.
     digest: Option<u32>,
+    /// The digest of the plan; none: it has changed since.
+    digested: Option<u32>,
     /// That of the table that the kernel has.
     in_force: Option<u32>,
     /// That of the table that `nft` is loading.
@@ -52,6 +57,8 @@ pub(super) struct Firewall<'m> {
     doubted: bool,
     /// The leaders' devices, for as long as the table that is replaced has them in `moved`.
     moved: PerFamily<DeviceName>,
+    /// The devices that the replaced table has in `left`, for as long.
+    left: Vec<DeviceName, LEFT_MAX>,
     /// Until when the table has them.
     moved_until: Instant,
     /// The first plan is not made yet, and there is a table of a former run.
@@ -64,6 +71,8 @@ pub(super) struct Firewall<'m> {
     strict: u64,
     /// When to look again at what no event tells.
     look_at: Instant,
+    /// The pause after the next look, while there is no table for want of something to do.
+    gap: Duration,
     /// No load before this time.
     not_before: Instant,
     /// The pause after the next load.
@@ -72,6 +81,8 @@ pub(super) struct Firewall<'m> {
     failure: Option<Failure>,
     /// The kernel lacks what deletes entries of connection tracking.
     lacks_deletion: bool,
+    /// Members of the plan, bit by bit, that a reload took out: they go with the next plan.
+    forgotten: u64,
     /// A provider that a reload took out, while its connections are not handed over yet.
     removed: Option<(Slot, Name)>,
 }
@@ -88,20 +99,24 @@ impl<'m> Firewall<'m> {
             nft: Nft::new(),
             wanted: PerFamily::default(),
             digest: None,
+            digested: None,
             in_force: None,
             loading: 0,
             doubted: false,
             moved: PerFamily::default(),
+            left: Vec::new(),
             moved_until: Instant::ZERO,
             adopts: false,
             planned: true,
             delegations: 0,
             strict: 0,
             look_at: Instant::ZERO,
+            gap: PAUSE,
             not_before: Instant::ZERO,
             pause: PAUSE,
             failure: None,
             lacks_deletion: false,
+            forgotten: 0,
             removed: None,
         }
     }
@@ -181,8 +196,11 @@ impl<'m> Firewall<'m> {
     pub(super) fn work(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>, now: Instant) {
         self.hand_over(cx, routes, now);
         self.nft.give_up(now);
-        self.planned |=
-            core::mem::take(&mut cx.devices_due) | (self.delegations != routes.delegations);
+        if core::mem::take(&mut cx.devices_due) {
+            self.planned = true;
+            self.expect_connections(now);
+        }
+        self.planned |= self.delegations != routes.delegations;
         // Another table begins without the devices that were added to `moved` while it was loaded.
         if self.nft.is_running() || cx.handing_over {
             return;
@@ -227,6 +245,7 @@ impl<'m> Firewall<'m> {
         (self.not_before, self.loading) = (now + self.pause, digest);
         if self.moved_until <= now {
             self.moved = PerFamily::default();
+            self.left.clear();
         }
         let token = Token::Nft.to_u64();
         let begun = self.nft.start(now).and_then(|input| {
@@ -246,10 +265,10 @@ impl<'m> Firewall<'m> {
             self.planned = true;
             self.nft.stop();
         }
-        let moved = &self.moved;
+        let (moved, left) = (&self.moved, &self.left);
         self.nft.write(&|out| {
             text::write(plan, delegated, out)?;
-            text::add_moved(plan, [&moved.v4, &moved.v6], out)
+            text::add_devices(plan, delegated, [&moved.v4, &moved.v6], left, out)
         });
     }
 
@@ -270,7 +289,7 @@ impl<'m> Firewall<'m> {
     /// attempt comes in a minute.
     fn failed(&mut self, failure: Failure, cx: &mut Context<'_>, now: Instant) {
         if matches!(failure, Failure::Refused(_)) && self.plan.ipsec {
-            (self.plan.ipsec, self.planned) = (false, true);
+            (self.plan.ipsec, self.planned, self.digested) = (false, true, None);
             self.not_before = now;
             return;
         }
@@ -304,7 +323,8 @@ impl<'m> Firewall<'m> {
     pub(super) fn reload(&mut self, running: &Config, candidate: &Config) {
         self.forget_changed(running, candidate);
         self.plan.ipsec |= self.failure.take().is_some();
-        self.not_before = Instant::ZERO;
+        self.digested = None;
+        (self.not_before, self.gap) = (Instant::ZERO, PAUSE);
         self.look_again();
     }
 

@@ -22,7 +22,7 @@ pub struct Plan {
 }
 
 /// A provider in the table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Member {
     /// its slot
     pub slot: Slot,

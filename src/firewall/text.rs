@@ -21,7 +21,7 @@ use core::fmt::{self, Write};
 
 use super::plan::{Member, Plan};
 use crate::routing::delegated::Delegated;
-use crate::types::{Family, Mark, Slot};
+use crate::types::{DeviceName, Family, Mark, Slot};
 
 /// Writes the script that replaces the table in one transaction.
 pub fn write(plan: &Plan, delegated: &Delegated, out: &mut dyn Write) -> fmt::Result {
@@ -41,20 +41,28 @@ pub fn digest(plan: &Plan, delegated: &Delegated) -> u32 {
     sum.0
 }
 
-/// Adds these devices to the set `moved` in the same transaction: those that the replaced table had there. Empty: none.
-pub fn add_moved(plan: &Plan, devices: [&str; 2], out: &mut dyn Write) -> fmt::Result {
-    for device in devices {
-        if nameable(device) && plan.members.iter().any(|member| member.records) {
-            for part in [
-                "add element inet failover moved { \"",
-                device,
-                "\" timeout 60s }\n",
-            ] {
-                out.write_str(part)?;
-            }
+/// Adds these devices to the sets `moved`, and `left` and `leaving`, in the same transaction: those that the replaced table
+/// had there. Empty: none.
+pub fn add_devices(
+    plan: &Plan,
+    delegated: &Delegated,
+    moved: [&str; 2],
+    left: &[DeviceName],
+    out: &mut dyn Write,
+) -> fmt::Result {
+    let mut text = Text::new(plan, delegated, out);
+    if text.records {
+        for device in moved {
+            text.add("moved { \"", device, "\" timeout 60s }\n");
         }
     }
-    Ok(())
+    if text.follows_up() {
+        for device in left {
+            text.add("left { \"", device, "\" timeout 60s }\n");
+            text.add("leaving { \"", device, "\" timeout 2s }\n");
+        }
+    }
+    text.result
 }
 
 /// FNV-1a.
@@ -81,6 +89,8 @@ fn hex(out: &mut dyn Write, value: u32) -> fmt::Result {
 /// A map from a device to a chain of its provider.
 #[derive(Clone, Copy, PartialEq)]
 enum Devices {
+    /// a set, without chains
+    Uplinks,
     Arrives,
     Leaves,
     Translates,
@@ -161,7 +171,16 @@ impl<'a> Text<'a> {
         self.when(!self.strict, "ct direction original ");
         self.say("ct mark & $m vmap @saved\n");
         self.when(self.answers, "ct mark & $b != 0 goto inbound\n");
+        let some = |member: &Member| member.records && member.restores;
+        let restores = self.plan.members.iter().any(some);
+        self.when(restores && !self.strict, "$e ct mark & $m vmap @saved\n");
         self.say("}\n");
+        let tells = |text: &Text<'_>, member: &Member| {
+            !member.strict && (some(member) || text.answers(member))
+        };
+        if self.plan.members.iter().any(|member| tells(self, member)) {
+            self.devices(Devices::Uplinks);
+        }
         if self.answers {
             self.say("chain inbound {\nct mark & $m vmap @answers\n");
             self.when(
@@ -261,14 +280,22 @@ impl<'a> Text<'a> {
             self.say("chain came_$N {\nct mark set ct mark & $n | $i\n");
             self.when(member.strict, "meta mark set meta mark & $n | $i\n");
             self.say("}\nchain in_$N {\n");
-            self.when(!member.strict, "ct direction reply ");
+            if !member.strict {
+                self.say("$e meta mark set meta mark & $n | $i\nct direction reply ");
+            }
             self.say("meta mark set meta mark & $n | $i\n}\n");
         }
         if member.records && member.restores {
             self.say("chain out_$N {\n");
             let others = self.strict && !member.strict;
-            self.when(others, "ct direction original ");
-            self.say("meta mark & $n == 0 meta mark set $o\n}\n");
+            let rule = "meta mark & $n == 0 meta mark set $o\n";
+            if others {
+                self.say("$e ");
+                self.say(rule);
+                self.say("ct direction original ");
+            }
+            self.say(rule);
+            self.say("}\n");
         }
         if member.records {
             self.say("chain went_$N {\nct mark set ct mark & $n | $o\n");
@@ -307,11 +334,12 @@ impl<'a> Text<'a> {
 
     fn devices(&mut self, map: Devices) {
         self.say(match map {
-            Devices::Arrives => "map arrives { typeof meta nfproto . iifname",
-            Devices::Leaves => "map leaves { typeof meta nfproto . oifname",
-            Devices::Translates => "map translates { typeof meta nfproto . oifname",
+            Devices::Uplinks => "set uplinks { typeof meta nfproto . iifname",
+            Devices::Arrives => "map arrives { typeof meta nfproto . iifname : verdict",
+            Devices::Leaves => "map leaves { typeof meta nfproto . oifname : verdict",
+            Devices::Translates => "map translates { typeof meta nfproto . oifname : verdict",
         });
-        self.say(" : verdict; flags constant; ");
+        self.say("; flags constant; ");
         let mut some = false;
         for family in Family::ALL {
             for (at, member) in self.plan.members.iter().enumerate() {
@@ -330,6 +358,7 @@ impl<'a> Text<'a> {
                 self.say(" . \"");
                 self.raw(device);
                 self.say(match map {
+                    Devices::Uplinks => "\", ",
                     Devices::Arrives => "\" : jump came_$N, ",
                     Devices::Leaves => "\" : goto went_$N, ",
                     Devices::Translates => "\" : goto nat_$N, ",
@@ -342,6 +371,7 @@ impl<'a> Text<'a> {
 
     fn stands_in(&self, map: Devices, member: &Member) -> bool {
         match map {
+            Devices::Uplinks => true,
             Devices::Arrives => self.answers(member),
             Devices::Leaves => member.records,
             Devices::Translates => self.translates(member),
@@ -375,7 +405,8 @@ impl<'a> Text<'a> {
     }
 
     /// Writes a text in which stand: `$N` for the slot, counted from 1; `$i` and `$o` for its marks IN and OUT; `$m` for
-    /// our bits, `$n` for those of others, `$b` for the one that says inbound; `$v` and `$k` for the value and the mask of the
+    /// our bits, `$n` for those of others, `$b` for the one that says inbound; `$e` for what a helper expected: its connection
+    /// belongs to the provider of the one that told of it, in whichever direction it began; `$v` and `$k` for the value and the mask of the
     /// mark that is written of.
     fn say(&mut self, text: &str) {
         let mut parts = text.split('$');
@@ -383,6 +414,11 @@ impl<'a> Text<'a> {
         for part in parts {
             let marks = self.plan.marks;
             let (what, rest) = part.split_at_checked(1).unwrap_or_default();
+            if what == "e" {
+                self.raw("ct status expected meta nfproto . iifname != @uplinks");
+                self.raw(rest);
+                continue;
+            }
             let value = match what {
                 "i" => marks.inbound(self.slot),
                 "o" => marks.outbound(self.slot),
@@ -395,6 +431,14 @@ impl<'a> Text<'a> {
             };
             self.number(value, what == "N");
             self.raw(rest);
+        }
+    }
+
+    fn add(&mut self, set: &str, device: &str, timeout: &str) {
+        if nameable(device) {
+            for part in ["add element inet failover ", set, device, timeout] {
+                self.raw(part);
+            }
         }
     }
 

@@ -14,7 +14,7 @@ pub mod table_watch;
 #[cfg(test)]
 mod tests;
 
-pub use connections::{count, count_by_mark, delete_by_address, deletes_by_address};
+pub use connections::{count, count_by_mark, delete_by_address, deletes_by_address, offloads};
 pub use table::DeviceSet;
 pub use table_watch::TableWatch;
 

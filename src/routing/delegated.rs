@@ -32,6 +32,8 @@ pub struct Told<'a> {
     pub config: &'a Config,
     /// a slot's uplink in IPv6
     pub uplink: &'a dyn Fn(Slot) -> Option<&'a Uplink>,
+    /// the index of the device that a provider names, which is not enabled; 0: there is none
+    pub idle_device: &'a dyn Fn(&Provider) -> u32,
     /// the kernel's routes
     pub routes: &'a [Route],
     /// tells another each prefix that netifd has for a provider; whether netifd has answered
@@ -59,13 +61,14 @@ impl Delegated {
 
     /// Makes this what is told. Returns whether anything has changed.
     ///
-    /// A provider whose uplink is gone, and what tells its prefixes with it, keeps them: hosts still have addresses there.
+    /// A provider whose uplink is gone, and what tells its prefixes with it, keeps them: hosts still have addresses there. So
+    /// does one that is not enabled any more, or not configured, until another gets its slot.
     pub fn fill(&mut self, told: &Told<'_>) -> bool {
         let mut changed = false;
         for slot in (0..).take(PROVIDERS_MAX).map(Slot) {
             let mut found = Found::none(slot);
-            let provider = told.config.at(slot).filter(|provider| provider.enabled);
-            if provider.is_some_and(|provider| told.find(provider, &mut found)) {
+            let provider = told.config.at(slot);
+            if provider.is_none_or(|provider| told.find(provider, &mut found)) {
                 found.add_all(prefixes_of(&self.list, slot));
             }
             changed |= self.replace(found);
@@ -119,7 +122,10 @@ impl Told<'_> {
         let answered = (self.netifd)(provider, &mut learn);
         let uplink = (self.uplink)(provider.slot);
         let uplink = uplink.filter(|uplink| !uplink.is_taken());
-        let device = uplink.map_or(0, |uplink| uplink.index);
+        let device = match provider.enabled {
+            true => uplink.map_or(0, |uplink| uplink.index),
+            false => (self.idle_device)(provider),
+        };
         let routes = self.routes.iter();
         routes
             .filter(|route| is_default(route) && family(route) == Family::V6)
@@ -127,7 +133,9 @@ impl Told<'_> {
             .filter(|route| device != 0 && route.device == device)
             .filter_map(|route| route.from)
             .for_each(learn);
-        !answered || uplink.is_some_and(|uplink| uplink.waiting.is_some())
+        !answered
+            || uplink.is_some_and(|uplink| uplink.waiting.is_some())
+            || !provider.enabled && found.list.is_empty()
     }
 }
 

@@ -4,7 +4,8 @@ use core::fmt;
 
 use super::Limit;
 use crate::types::{
-    Cause, Fault, Ground, Judged, Kind, Measured, Missed, Other, Ours, Repeats, State, Waiting,
+    Cause, Fault, Ground, Judged, Kind, Measured, Missed, OFFLOADED, Other, Ours, Repeats, State,
+    Waiting,
 };
 
 /// `online → offline`, `leads`.
@@ -63,8 +64,12 @@ impl fmt::Display for Cause {
                 return write!(f, "{device} (metric {metric} in main) no longer prevails");
             }
             Cause::Connections(count, to) => {
-                let s = if *count == 1 { "" } else { "s" };
-                return write!(f, "about {count} connection{s} handed over to {to}");
+                let (about, number) = match count & OFFLOADED {
+                    0 => ("about", *count),
+                    _ => ("at least", count & !OFFLOADED),
+                };
+                let s = if number == 1 { "" } else { "s" };
+                return write!(f, "{about} {number} connection{s} handed over to {to}");
             }
             Cause::Changed(ours, more) => {
                 write!(f, "another program changed {ours}")?;
@@ -218,6 +223,22 @@ impl fmt::Display for Ours {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_many_connections_were_handed_over() {
+        let isp2 = || crate::types::Name::try_from("isp2").unwrap();
+        for (count, text) in [
+            (1, "about 1 connection handed over to isp2"),
+            (212, "about 212 connections handed over to isp2"),
+            (OFFLOADED | 1, "at least 1 connection handed over to isp2"),
+            (
+                OFFLOADED | 12,
+                "at least 12 connections handed over to isp2",
+            ),
+        ] {
+            assert_eq!(Cause::Connections(count, isp2()).to_string(), text);
+        }
+    }
 
     #[test]
     fn a_fault_follows_the_targets_that_have_it() {

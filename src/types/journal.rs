@@ -205,9 +205,13 @@ pub enum Cause {
     Manual(DeviceName, Metric),
     /// it no longer does
     ManualGone(DeviceName, Metric),
-    /// so many connections, to this provider
+    /// so many connections, to this provider; with [`OFFLOADED`], and those that were offloaded
     Connections(u32, Name),
 }
+
+/// The bit of a number of connections that says: those that are offloaded are not among them, as the kernel does not tell
+/// their number.
+pub const OFFLOADED: u32 = 1 << 31;
 
 /// Why another provider carries from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -146,20 +146,10 @@ impl Traffic {
     /// What happens at a hand-over to this provider, which has just begun to lead: TCP gets a reset at its next packet, and
     /// the call goes on, with next to no loss.
     fn moves_to(mut self, number: u8, daemon: &Daemon) {
-        let (family, since, moment) = (self.family, Instant::now(), self.call.now());
-        assert_eq!(
-            self.session.say(),
-            Err(End::Reset),
-            "{family}\n{}",
-            daemon.log()
-        );
+        let (family, moment) = (self.family, self.call.now());
+        self.is_reset(daemon);
         let moves = self.call.goes_by(number, SOON);
         assert!(moves, "{family}\n{}", daemon.log());
-        for transfer in &self.transfers {
-            let end = transfer.end_within(NEXT_PACKET, since);
-            let is_reset = matches!(end, Some((_, End::Reset)));
-            assert!(is_reset, "{family} {end:?}\n{}", daemon.log());
-        }
         let lost = self.call.lost(moment);
         assert!(
             lost.iter().all(|lost| *lost <= NEXT_TO_NOTHING),
@@ -169,6 +159,24 @@ impl Traffic {
         // The next registration makes the phone ring again.
         assert_eq!(self.call.register(), Some(number), "{family}");
         assert!(self.call.rings(), "{family}\n{}", daemon.log());
+    }
+}
+
+impl Traffic {
+    /// All TCP is reset at its next packet.
+    fn is_reset(&mut self, daemon: &Daemon) {
+        let (family, since) = (self.family, Instant::now());
+        assert_eq!(
+            self.session.say(),
+            Err(End::Reset),
+            "{family}\n{}",
+            daemon.log()
+        );
+        for transfer in &self.transfers {
+            let end = transfer.end_within(NEXT_PACKET, since);
+            let is_reset = matches!(end, Some((_, End::Reset)));
+            assert!(is_reset, "{family} {end:?}\n{}", daemon.log());
+        }
     }
 }
 

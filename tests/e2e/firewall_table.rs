@@ -86,6 +86,24 @@ fn it_is_there_where_forwarded_connections_are_tracked() {
     });
 }
 
+/// At the boot the firewall starts after the daemon, and the first connection comes later still. No command is needed.
+#[test]
+fn it_is_there_soon_after_the_first_connection() {
+    in_lab(|| {
+        let lab = Lab::new();
+        lab.serve();
+        let daemon = Daemon::start(&lab.router, &Settings::fast(&lab));
+        daemon.wait_for_all("online");
+        assert_eq!(table(&lab), "");
+        lab.nft(
+            "table ip lab { chain leaving { type nat hook postrouting priority 100; oifname \"eth*\" masquerade; } }",
+        );
+        assert_eq!(query(&lab.lan, other_target(Family::V4)), Outcome::By(1));
+        let is_there = || table(&lab).contains("comment \"failover ");
+        assert!(wait_until(SOON, is_there), "{}", daemon.log());
+    });
+}
+
 #[test]
 fn it_is_nowhere_else() {
     in_lab(|| {

@@ -5,6 +5,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // it is all tests
 
 mod accepted;
+mod helpers;
 mod inbound;
 #[path = "../lab/mod.rs"]
 #[allow(unreachable_pub, unused_imports)]

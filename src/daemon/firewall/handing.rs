@@ -10,7 +10,8 @@ use crate::firewall::handover::{Handover, Present};
 use crate::linux::clock::now;
 use crate::linux::netfilter::{self, DeviceSet, count};
 use crate::types::{
-    Cause, Duration, Family, Fault, Instant, Kind, MarkMask, Name, PathId, Slot, Subject,
+    Cause, DeviceName, Duration, Family, Fault, Instant, Kind, MarkMask, Name, OFFLOADED, PathId,
+    Slot, Subject,
 };
 
 /// How long packets of unknown TCP connections that leave by another provider are reset.
@@ -84,6 +85,11 @@ impl Firewall<'_> {
             let count = self.delete_entries(family, &handover, mask, is_metered, routes);
             cx.handed_over[family] = cx.handed_over[family].saturating_add(count);
             if count > 0 {
+                let count = if netfilter::offloads() {
+                    count | OFFLOADED
+                } else {
+                    count
+                };
                 note(cx, family, from, handover.to, count, now);
             }
         }
@@ -123,9 +129,12 @@ impl Firewall<'_> {
         let has_prefix_rules = is_usable && !is_metered;
         let only_translated = family == Family::V4 || has_prefix_rules;
         let (mark, bits) = (mask.outbound(from), mask.bits());
-        if !only_translated && let Some(former) = routes.uplink(PathId { slot: from, family }) {
+        if !only_translated && let Some(former) = self.former_device(family, handover, routes) {
             for (set, time) in [(DeviceSet::Left, RESET), (DeviceSet::Leaving, IN_FLIGHT)] {
-                let _ = self.netfilter.add_device(set, &former.device, time);
+                let _ = self.netfilter.add_device(set, &former, time);
+            }
+            if !self.nft.is_running() && !self.left.contains(&former) {
+                let _ = self.left.push(former); // as many as there is room for
             }
         }
         let deleted = self
@@ -135,6 +144,26 @@ impl Firewall<'_> {
             delete_by_address(PathId { slot: from, family }, routes);
         }
         before.saturating_sub(count().unwrap_or(0))
+    }
+
+    /// The device by which a provider's connections came, and come no more. The slot of one that a reload took out may be
+    /// another's; where the device is, they are inbound connections by that one.
+    fn former_device(
+        &self,
+        family: Family,
+        handover: &Handover,
+        routes: &RouteSync<'_>,
+    ) -> Option<DeviceName> {
+        let slot = handover.from;
+        if !handover.is_removed {
+            let uplink = routes.uplink(PathId { slot, family });
+            return uplink.map(|uplink| uplink.device.clone());
+        }
+        let mut members = self.plan.members.iter();
+        let device = &members.find(|member| member.slot == slot)?.device[family];
+        let mut uplinks = routes.uplinks.iter();
+        let is_others = uplinks.any(|uplink| uplink.device == *device);
+        (!is_others).then(|| device.clone())
     }
 
     /// A provider's id; also of one that a reload took out last.

@@ -1,7 +1,7 @@
 //! Whether our firewall table is wanted, and what it depends on: the configuration, the providers' devices, and settings of
 //! the kernel.
 
-use super::{Firewall, MINUTE};
+use super::{Firewall, MINUTE, PAUSE};
 use crate::config::{Config, Connections, ForeignIpv6, Provider, RtTable};
 use crate::daemon::context::Context;
 use crate::daemon::routes::RouteSync;
@@ -20,7 +20,7 @@ impl Firewall<'_> {
         routes: &mut RouteSync<'_>,
         now: Instant,
     ) {
-        (self.look_at, self.planned) = (now + MINUTE, true);
+        self.planned = true;
         let config = cx.engine.config();
         let asked = config.globals.firewall_asked;
         // The table itself makes the kernel track connections. Once wanted, it stays.
@@ -34,6 +34,21 @@ impl Firewall<'_> {
             cx.warnings_due |= self.wanted[family] != wanted;
             self.wanted[family] = wanted;
         }
+        // The kernel begins to track connections with the first one after the boot, or after the firewall's start.
+        let waits = is_needed && self.wanted == PerFamily::default();
+        let pause = if waits { self.gap } else { MINUTE };
+        // One that was asked for is besides.
+        if core::mem::replace(&mut self.look_at, now + pause) != Instant::ZERO {
+            self.gap = (self.gap * 2).min(MINUTE);
+        }
+    }
+
+    /// An uplink has changed: where there is no table, there may be something to do for one soon.
+    pub(super) fn expect_connections(&mut self, now: Instant) {
+        if self.wanted == PerFamily::default() {
+            self.gap = PAUSE;
+            self.look_at = self.look_at.min(now + PAUSE);
+        }
     }
 
     /// Makes the plan, once all uplinks are known.
@@ -46,12 +61,19 @@ impl Firewall<'_> {
         {
             return;
         }
-        (self.planned, self.delegations) = (false, routes.delegations);
+        self.planned = false;
+        if core::mem::replace(&mut self.delegations, routes.delegations) != routes.delegations {
+            self.digested = None;
+        }
         let config = cx.engine.config();
+        // A reload has made the digest unknown.
         let globals = &config.globals;
         self.plan.marks = globals.mark_mask;
         self.plan.answers = globals.answers;
         self.plan.foreign = globals.ipv6_foreign == ForeignIpv6::Masquerade;
+        let forgotten = core::mem::take(&mut self.forgotten);
+        let members = &mut self.plan.members;
+        members.retain(|member| forgotten & member.slot.bit() == 0);
         let mut strict = 0;
         for provider in config.enabled() {
             strict |= self.plan_member(provider, routes);
@@ -60,7 +82,11 @@ impl Firewall<'_> {
             self.strict = strict;
             (cx.ranked, cx.warnings_due) = (true, true);
         }
-        self.digest = wanted.then(|| text::digest(self.plan, routes.delegated()));
+        self.digest = match self.digested {
+            _ if !wanted => None,
+            None => Some(text::digest(self.plan, routes.delegated())),
+            known => known,
+        };
         if core::mem::take(&mut self.adopts) && self.digest != self.in_force && wanted {
             // A former run may have found that the kernel lacks IPsec.
             self.plan.ipsec = false;
@@ -70,6 +96,7 @@ impl Firewall<'_> {
                 self.digest = without;
             }
         }
+        self.digested = self.digest;
     }
 
     /// Updates a provider in the plan. Returns its bit if its connections must follow.
@@ -86,6 +113,7 @@ impl Firewall<'_> {
         let Some(member) = members.get_mut(place) else {
             return 0;
         };
+        let before = member.clone();
         for family in Family::ALL {
             let uplink = routes.uplink(PathId { slot, family });
             let device = uplink.map(|uplink| &uplink.device);
@@ -108,6 +136,9 @@ impl Firewall<'_> {
         // Also of one whose connections follow: they stay as long as none works.
         member.restores = !must_follow;
         member.masquerade = provider.masquerade;
+        if *member != before {
+            self.digested = None;
+        }
         if must_follow { slot.bit() } else { 0 }
     }
 
@@ -123,13 +154,9 @@ impl Firewall<'_> {
                 }
             }
         }
-        let any = removed.v4 | removed.v6;
-        if any != 0 {
-            let members = &mut self.plan.members;
-            members.retain(|member| any & member.slot.bit() == 0);
-            self.handovers.v4.remove(removed.v4);
-            self.handovers.v6.remove(removed.v6);
-        }
+        self.forgotten |= removed.v4 | removed.v6;
+        self.handovers.v4.remove(removed.v4);
+        self.handovers.v6.remove(removed.v6);
     }
 }
 

@@ -103,11 +103,15 @@ impl RouteSync<'_> {
     /// Updates them. Returns whether any has changed.
     fn find_delegated(&mut self, engine: &Engine, interfaces: &Interfaces) -> bool {
         let uplinks = &*self.uplinks;
-        let family = Family::V6;
+        let (family, mirror) = (Family::V6, &*self.mirror);
         let changed = self.delegated.fill(&delegated::Told {
             config: engine.config(),
             uplink: &|slot| uplinks.get(PathId { slot, family }.index()),
-            routes: self.mirror.routes(),
+            idle_device: &|provider| {
+                let link = mirror.link_named(&provider.device[family]);
+                link.map_or(0, |link| link.index)
+            },
+            routes: mirror.routes(),
             netifd: &|provider, each| interfaces.tell_delegated(provider, each),
         });
         self.delegations = self.delegations.wrapping_add(changed.into());
@@ -184,10 +188,13 @@ impl RouteSync<'_> {
         let id_in = |config: &Config, path: PathId| config.at(path.slot).map(|p| p.id.clone());
         for (index, uplink) in self.uplinks.iter_mut().enumerate() {
             let path = PathId::from_index(index);
-            if path.is_some_and(|path| id_in(running, path) != id_in(candidate, path)) {
-                *uplink = Uplink::default();
-                path.into_iter()
-                    .for_each(|path| self.delegated.forget(path.slot));
+            let Some(path) = path.filter(|path| id_in(running, *path) != id_in(candidate, *path))
+            else {
+                continue;
+            };
+            *uplink = Uplink::default();
+            if candidate.at(path.slot).is_some() {
+                self.delegated.forget(path.slot);
             }
         }
     }

@@ -34,6 +34,7 @@ const SOURCE_TRANSLATED: u32 = 1 << 4;
 const VERSION: u8 = 1;
 
 const COUNT: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
+const OFFLOAD_RULES: &str = "/sys/module/nft_flow_offload/refcnt";
 const ENTRIES: &str = "/proc/net/nf_conntrack";
 
 impl Netfilter {
@@ -80,6 +81,13 @@ impl Netfilter {
 /// The number of entries. None: the kernel has no connection tracking.
 pub fn count() -> Option<u32> {
     read_text(COUNT, &mut [0; 16])?.parse().ok()
+}
+
+/// Whether rules of nftables offload flows: [`count`] holds these for a second after their deletion.
+pub fn offloads() -> bool {
+    // How many rules use it. Where it is built into the kernel, that is not told.
+    let rules = read_text(OFFLOAD_RULES, &mut [0; 16]).and_then(|text| text.parse().ok());
+    rules.unwrap_or(0_u32) > 0
 }
 
 /// Calls `each` with the family and the masked mark of every entry whose mark has a bit of the mask. This reads all entries:

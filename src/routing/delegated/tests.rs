@@ -54,6 +54,7 @@ impl Scene {
         self.delegated.fill(&Told {
             config: &self.config,
             uplink: &|slot| uplinks.get(usize::from(slot.0)),
+            idle_device: &|provider| u32::from(provider.slot.0) + 1,
             routes: &self.routes,
             netifd: &|provider, each| {
                 let known = netifd.get(usize::from(provider.slot.0));
@@ -160,9 +161,38 @@ fn netifd_tells_them_and_option_prefix_overrides_both() {
     scene.config.prefixes.clear();
     assert!(scene.fill());
     assert_eq!(scene.of(1), learned);
-    scene.config.providers[1].enabled = false;
+}
+
+/// Hosts still have addresses of them, which the others drop.
+#[test]
+fn one_that_is_disabled_or_taken_out_keeps_them() {
+    let mut scene = Scene::new();
+    scene.netifd[0] = vec![prefix("2001:db8:a::/56")];
+    let route = default_from("2001:db8:b::/56", 2, TABLE_MAIN);
+    scene.routes.push(route);
     assert!(scene.fill());
-    assert_eq!(scene.all(), []);
+    let before = scene.all();
+    for provider in &mut scene.config.providers {
+        provider.enabled = false;
+    }
+    // Netifd is not asked about it, and there is no uplink.
+    scene.netifd[0].clear();
+    scene.uplinks.clear();
+    assert!(!scene.fill());
+    assert_eq!(scene.all(), before);
+    // What is told is followed.
+    scene.routes[0].from = Some(prefix("2001:db8:c::/56"));
+    assert!(scene.fill());
+    assert_eq!(scene.of(1), ["2001:db8:c::/56"]);
+    let given = (Slot(0), prefix("2001:db8:f::/48"));
+    scene.config.prefixes.push(given).unwrap();
+    assert!(scene.fill());
+    assert_eq!(scene.of(0), ["2001:db8:f::/48"]);
+    let before = scene.all();
+    scene.config.prefixes.clear();
+    scene.config.providers.clear();
+    assert!(!scene.fill());
+    assert_eq!(scene.all(), before);
 }
 
 #[test]

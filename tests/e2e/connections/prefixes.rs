@@ -58,6 +58,33 @@ fn prefixes_are_learned_from_routes() {
     });
 }
 
+/// Its prefix is told by the option, or by the kernel alone.
+#[test]
+fn that_of_a_provider_that_is_not_enabled_is_anothers() {
+    for is_configured in [true, false] {
+        in_lab(|| {
+            let (lab, _services) = household(Nat::Masquerade);
+            let settings = match is_configured {
+                true => staying(&lab),
+                false => {
+                    let provider = lab.provider(1);
+                    let gateway = provider.gateway_address(Family::V6);
+                    lab.router.ip(&format!(
+                        "route add default from {}/64 via {gateway} dev {} proto static metric 512",
+                        Provider::in_prefix(1, 0),
+                        provider.device
+                    ));
+                    Settings::fast(&lab).global("connections", "stay")
+                }
+            };
+            let settings = settings.provider("isp1", "enabled", "0");
+            let daemon = online_with(&lab, &settings);
+            has_table(&lab, &daemon);
+            sources(&lab, &daemon, [2, 2]);
+        });
+    }
+}
+
 #[test]
 fn translation_of_other_prefixes_can_be_switched_off() {
     in_lab(|| {
