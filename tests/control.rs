@@ -143,11 +143,12 @@ fn a_request_may_come_byte_by_byte() {
 #[test]
 fn garbage_is_answered_with_an_error() {
     let daemon = FakeDaemon::start("garbage", answers);
-    let version = format!("control protocol version 7 met version {VERSION}");
+    let older = VERSION - 1;
+    let version = format!("control protocol version {older} met version {VERSION}");
     for (bytes, complaint) in [
         (&b"\xff\xff and more"[..], "a control frame of 65535 bytes"),
         (b"GET / HTTP/1.0\r\n\r\n", "a control frame of 17735 bytes"),
-        (b"\x05\x00\x07", version.as_str()),
+        (&[5, 0, older], version.as_str()),
         (
             &[3, 0, VERSION, 0x63, 0x63],
             "a control message that cannot be read",

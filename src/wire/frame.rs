@@ -35,7 +35,7 @@ impl fmt::Display for FrameError {
             FrameError::Version(found) => write!(
                 f,
                 "control protocol version {found} met version {VERSION}: daemon and command are of different \
-                 versions, restart the daemon"
+                 versions. Restart the service: `/etc/init.d/failover restart`, or `systemctl restart failover`"
             ),
             FrameError::Length(found) => write!(
                 f,
@@ -603,7 +603,13 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        assert!(std::format!("{error}").starts_with("control protocol version 9 met version 7:"));
+        let both =
+            std::format!("control protocol version 9 met version {VERSION}: daemon and command");
+        let text = std::format!("{error}");
+        assert!(
+            text.starts_with(&both) && text.contains("Restart the service"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -16,11 +16,25 @@ FEED = ROOT / "openwrt"
 FILES = FEED / "failover" / "files"
 # The real program, for tests that need it.
 PROGRAM = Path(os.environ.get("FAILOVER_PROGRAM") or ROOT / "target" / "debug" / "failover")
+# What the service tells procd at a start.
+INSTANCE = [
+    "procd_open_instance",
+    "procd_set_param [command] [/etc/init.d/failover] [launch]",
+    "procd_set_param [stdout] [1]",
+    "procd_set_param [stderr] [1]",
+    "procd_set_param [respawn] [3600] [5] [0]",
+    "procd_set_param [file] [/usr/sbin/failover]",
+    "procd_set_param [reload_signal] [KILL]",
+    "procd_close_instance",
+]
+TRIGGERS = ["procd_add_reload_trigger [failover] [network]", "procd_close_service"]
 # Timeout of a script, in seconds.
 PATIENCE = 20
 # Runs COMMAND in the root file system ROOT; without root privileges, in a user namespace.
 UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--user", "--map-root-user"]
 CHROOT = [*UNSHARE, "sh", "-c", 'mount --bind /dev/null "$1/dev/null" && exec chroot "$@"', "sh"]
+# The same, with the processes of this machine in /proc.
+CHROOT_PROC = [*UNSHARE, "sh", "-c", CHROOT[-2].replace("&&", '&& mount --rbind /proc "$1/proc" &&'), "sh"]
 
 
 def installed() -> list[tuple[str, str, int]]:
@@ -75,10 +89,12 @@ class RouterTest(unittest.TestCase):
     def read(self, path: str) -> str:
         return (self.root / path).read_text()
 
-    def run_there(self, *command: str, input: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    def run_there(
+        self, *command: str, input: str = "", processes: bool = False, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a program of the router with only the given environment."""
         process = subprocess.Popen(
-            [*CHROOT, self.root, *command],
+            [*(CHROOT_PROC if processes else CHROOT), self.root, *command],
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -3,27 +3,17 @@
 import re
 import unittest
 
-from router import RouterTest
+from router import INSTANCE, TRIGGERS, RouterTest
 
 BAD = """echo "/etc/config/failover:3: interval 'soon': expected a duration" >&2; exit 78"""
 # The same, but a copy is good.
 BAD_BESIDE_COPY = f'case "$*" in *last-good*) exit 0 ;; esac; {BAD}'
 COPY = "etc/failover/last-good.conf"
 CHECK_COPY = "failover [check] [--config] [/etc/failover/last-good.conf]"
-INSTANCE = [
-    "procd_open_instance",
-    "procd_set_param [command] [/etc/init.d/failover] [launch]",
-    "procd_set_param [stdout] [1]",
-    "procd_set_param [stderr] [1]",
-    "procd_set_param [respawn] [3600] [5] [0]",
-    "procd_set_param [file] [/usr/sbin/failover]",
-    "procd_close_instance",
-]
 # What a killed daemon has set stays, and the next one takes it over.
 KILL = 'ubus [call] [service] [signal] [{ "name": "failover", "signal": 9 }]'
 # A disabled run deletes the routes and rules of a killed daemon.
 CLEAN = "failover [run] [--config] [/proc/self/fd/0]"
-TRIGGERS = ["procd_add_reload_trigger [failover] [network]", "procd_close_service"]
 
 
 class InitTest(RouterTest):
@@ -151,6 +141,38 @@ class Start(InitTest):
         done = self.run_there("/etc/init.d/failover", "start", PKG_UPGRADE="1")
         self.assertEqual(done.returncode, 78)
         self.assertEqual(self.calls(), ["failover [check]"])
+        self.assertTrue(self.is_running())
+
+    def test_it_waits_until_procd_knows_that_a_killed_daemon_has_ended(self) -> None:
+        """Before that, procd would start no other one at once."""
+        ubus = self.read("bin/ubus").replace("rm -f /tmp/running", "(sleep 1; rm -f /tmp/running) &")
+        self.write("bin/ubus", ubus, 0o755)
+        for command in ("restart", "start"):
+            self.service("start")
+            self.calls()
+            opened = 'procd_open_instance() {\n\t[ -e /tmp/running ] && record still running'
+            common = self.read("etc/rc.common").replace("procd_open_instance() {", opened)
+            self.write("etc/rc.common", common, 0o755)
+            self.run_there("/etc/init.d/failover", command, PKG_UPGRADE="1")
+            self.assertNotIn("still [running]", self.calls(), command)
+
+    def test_a_stop_for_an_upgrade_leaves_the_daemon_running_and_others_do_not(self) -> None:
+        self.service("start")
+        self.calls()
+        done = self.run_there("/etc/init.d/failover", "stop", PKG_UPGRADE="1")
+        self.assertEqual((done.returncode, self.calls()), (0, []))
+        self.assertTrue(self.is_running())
+        done = self.run_there("/etc/init.d/failover", "stop", PKG_UPGRADE="0")
+        self.assertEqual((done.returncode, self.calls()), (0, ["procd_kill", CLEAN]))
+        self.assertFalse(self.is_running())
+
+    def test_a_restart_during_another_packages_upgrade_is_one(self) -> None:
+        self.service("start")
+        self.calls()
+        self.run_there("/etc/init.d/failover", "restart", PKG_UPGRADE="1")
+        calls = self.calls()
+        self.assertEqual(calls[1:3], [KILL, "procd_kill"])
+        self.assertIn(INSTANCE[1], calls)
 
 
 class Launch(InitTest):

@@ -10,13 +10,15 @@ import tomllib
 import unittest
 from pathlib import Path
 
-from router import FEED, HERE, ROOT, RouterTest
+from router import FEED, HERE, INSTANCE, ROOT, TRIGGERS, RouterTest
 
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 IPK = f"failover_{VERSION}-r1_mipsel_24kc.ipk"
 SDK = HERE / "sdk"
 # A line of tar's listing of an archive.
 LISTED = r"^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--|-rw-------) root/root +\d+ 1970-01-01 00:00 \./"
+# What a start of the service ends with.
+STARTED = [*INSTANCE, *TRIGGERS]
 # Used in place of the program in a package.
 PROGRAM = b"\x7fELF" + bytes(range(256)) * 40
 
@@ -332,10 +334,58 @@ class Scripts(PackageTest, RouterTest):
         self.calls()
         self.script("prerm", "upgrade", PKG_UPGRADE="1")
         calls = self.calls()
-        self.assertEqual(calls, ["default_prerm [failover.prerm]", "procd_kill", "failover [run] [--config] [/proc/self/fd/0]"])
+        self.assertEqual(calls, ["default_prerm [failover.prerm]"])  # the daemon runs on
         self.script("postrm", "upgrade", PKG_UPGRADE="1")
         self.assertEqual(self.calls(), [])
         self.assertEqual(contents(self.root / "etc") | contents(self.root / "var/run"), before)
+        self.assertTrue((self.root / "tmp/running").exists())
+        # The new program takes over what the old one has set.
+        self.script("postinst", "configure", PKG_UPGRADE="1")
+        calls = self.calls()
+        self.assertIn("signal", calls[-len(STARTED) - 1])
+        self.assertEqual(calls[-len(STARTED) :], STARTED)
+
+    def test_a_forced_reinstallation_is_an_upgrade(self) -> None:
+        """opkg tells the scripts nothing of it: first they are those of a removal, then those of an installation."""
+        self.unpack()
+        self.script("postinst", "configure")
+        self.write("var/run/failover/state", "")
+        self.write("etc/failover/sticky.provider", "wan\n")
+        before = contents(self.root / "etc") | contents(self.root / "var/run")
+        self.calls()
+        for command in (
+            ("install", "--force-reinstall", "failover"),
+            ("--force_reinstall", "install", "failover"),
+            ("install", "--force-overwrite", "-force-reins", "/tmp/failover.ipk"),
+        ):
+            self.assertEqual(self.opkg(*command), ["default_prerm [failover.prerm]", "disable"], command)
+            self.assertTrue((self.root / "tmp/running").exists())
+            self.script("postinst", "configure", PKG_UPGRADE="0")
+            calls = self.calls()
+            self.assertIn("signal", calls[-len(STARTED) - 1])
+            self.assertEqual(calls[-len(STARTED) :], STARTED)
+            self.assertEqual(contents(self.root / "etc") | contents(self.root / "var/run"), before)
+
+    def test_a_removal_is_none(self) -> None:
+        self.unpack()
+        for command in (("remove", "failover"), ("--force-reinstall", "remove", "failover"), ("install", "failover2")):
+            self.script("postinst", "configure")
+            self.calls()
+            # The command line of a shell may say anything.
+            calls = self.opkg(*command, shell="opkg install --force-reinstall other; opkg remove failover")
+            self.assertIn("procd_kill", calls, command)
+            self.assertFalse((self.root / "tmp/running").exists())
+            self.assertFalse((self.root / "var/run/failover").exists())
+
+    def opkg(self, *arguments: str, shell: str = "") -> list[str]:
+        """What the scripts call as opkg removes the package, with these arguments of its own; not the files."""
+        info = "/usr/lib/opkg/info/failover"
+        # It runs each of them by a shell.
+        self.write("bin/opkg", f"#!/bin/sh\nsh -c '{info}.prerm remove'\nsh -c '{info}.postrm remove'\n:\n", 0o755)
+        words = ("sh", "-c", '"$@"; :', shell, "opkg", *arguments)
+        done = self.run_there(*words, processes=True, PKG_UPGRADE="0")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        return self.calls()
 
     def test_in_an_image_that_is_built_nothing_is_started_or_removed(self) -> None:
         self.unpack()
