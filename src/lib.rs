@@ -69,8 +69,10 @@
 //! 6. Every capacity is fixed. Exceeding one is an error with a line number at load, or is counted at run time.
 //!    `tests/config.rs`: `a_configuration_that_exceeds_a_capacity_is_refused`;
 //!    `routing::mirror::tests::more_rules_than_there_is_room_for_are_counted_and_ours_come_first`
-//! 7. A bad configuration is refused, and every error is reported with its line. The one in force stays.
-//!    `tests/config.rs`: `every_error_is_reported_with_its_line`; `e2e::life::a_bad_reload_is_refused_with_its_errors`
+//! 7. A bad configuration is refused, and every error is reported with its line, also in the status. The one in force stays;
+//!    at a start, with `--last-good`, the copy of the last good one comes into force.
+//!    `tests/config.rs`: `every_error_is_reported_with_its_line`; `e2e::life::a_bad_reload_is_refused_with_its_errors`;
+//!    `e2e::last_good`
 //! 8. A probe never leaves by another device than its path's.
 //!    `tests/probe.rs`: `a_probe_never_leaves_by_another_device`; with checks of all types,
 //!    `e2e::checks::bound::nothing_leaves_by_another_device`, `nothing_leaves_by_a_device_with_equal_addresses`

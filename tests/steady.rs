@@ -231,13 +231,15 @@ fn allocates_nothing() {
     let daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
     configure(&daemon, &lab, "10ms");
     let file = daemon.file("failover.conf");
+    let copy = daemon.file("last-good.conf");
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             lab.router.enter(|| {
                 WATCHED.set(true);
-                let result =
-                    failover::daemon::run(&file, None, true, &mut |line| eprintln!("{line}"));
+                let result = failover::daemon::run(&file, Some(&copy), true, &mut |line| {
+                    eprintln!("{line}")
+                });
                 WATCHED.set(false);
                 if let Err(failure) = result {
                     eprintln!("The daemon ended: {failure}");
@@ -296,6 +298,8 @@ fn starts_and_writes_nothing() {
     let _servers = serve(&lab);
     let mut daemon = Daemon::prepare(&lab.router, &Settings::fast(&lab));
     configure(&daemon, &lab, "20ms");
+    let copy = daemon.file("last-good.conf");
+    daemon.give(&["--last-good", copy.to_str().expect("it is text")]);
     daemon.launch();
     daemon.wait_for_all("online");
     pass(&lab.router, ROUNDS_TRACED);
