@@ -15,6 +15,7 @@ use nix::unistd::{pipe2, read};
 use super::child::Child;
 use crate::config::{Config, Provider};
 use crate::limits::INTERFACES_WATCHED_MAX;
+use crate::linux::clock::now;
 use crate::linux::errno;
 use crate::routing::delegated::Each;
 use crate::routing::uplink::Told;
@@ -30,6 +31,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 const HOLD: Duration = Duration::from_secs(20);
 /// Pause between calls during this time.
 const PAUSE_HELD: Duration = Duration::from_secs(1);
+/// Pause between two looks for output, where nothing else is to be done.
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(5);
 /// Bytes per read of the output.
 const PIECE: usize = 512;
 /// Exit status of `ubus` if there is no such object (UBUS_STATUS_NOT_FOUND).
@@ -328,6 +331,32 @@ impl Interfaces {
         })
     }
 
+    /// Those that netifd has made by itself, or that may be such a one that is not there now; and the interface that it has
+    /// made it for.
+    pub fn dynamic(&self) -> impl Iterator<Item = (&InterfaceName, &str)> {
+        self.known.iter().filter_map(|known| {
+            let is_one = match &known.lookup {
+                Lookup::Found(interface) => interface.dynamic,
+                Lookup::NotFound => true,
+                _ => false,
+            };
+            let parent = parent(&known.name).filter(|_| is_one)?;
+            Some((&known.name, parent))
+        })
+    }
+
+    /// Asks netifd, and waits for the answer: at most `patience`, and for one call, or until all interfaces are known.
+    pub fn look(&mut self, patience: Duration, once: bool) {
+        let end = now() + patience;
+        while self.is_asking() && now() < end && !(once && self.ended > 0) {
+            let _ = self.ask(now());
+            self.give_up(now());
+            self.hear(now());
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+        self.stop();
+    }
+
     /// netifd's data of a provider in a family: of its first interface with a default route there; else the first that
     /// serves the family; else the first that is up.
     pub fn told(&self, provider: &Provider, family: Family) -> Told {
@@ -405,6 +434,7 @@ impl Known {
         if !own && !told.dynamic {
             return;
         }
+        told.dynamic &= own;
         match &mut self.new_lookup {
             Lookup::Failed(_) => {}
             Lookup::Found(before) if own => {
