@@ -39,7 +39,7 @@ pub struct Interface {
     pub addressed: PerFamily<bool>,
     /// the delegated IPv6 prefixes, the first ones, as netifd has them
     pub delegated: Vec<Prefix, DELEGATED_READ_MAX>,
-    /// the hosts that it has a route to by a gateway, the first ones
+    /// the hosts that its own routes lead to, the first ones; not those that netifd has added for a tunnel
     pub hosts: Vec<IpAddr, HOSTS_READ_MAX>,
 }
 
