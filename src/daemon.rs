@@ -35,6 +35,7 @@ mod context;
 mod control;
 mod firewall;
 mod flux;
+mod host_route;
 mod last_good;
 mod netifd;
 mod pin;
@@ -267,7 +268,9 @@ impl Daemon<'_> {
         if self.cx.ranked {
             self.sync();
         }
-        self.asking.ask(&mut self.cx, &mut self.routes, now);
+        let interfaces = &*self.netifd.interfaces;
+        self.asking
+            .ask(&mut self.cx, &mut self.routes, interfaces, now);
     }
 
     /// Synchronizes engine and kernel.
@@ -285,7 +288,10 @@ impl Daemon<'_> {
     fn hear_netifd(&mut self) {
         let now = now();
         let cx = &mut self.cx;
-        if self.netifd.interfaces.hear(now) {
+        let ended = self.netifd.interfaces.ended();
+        let news = self.netifd.interfaces.hear(now);
+        self.routes.has_changed |= self.netifd.interfaces.ended() != ended;
+        if news {
             let interfaces = &*self.netifd.interfaces;
             cx.warnings_due = true;
             self.routes.devices_named(cx.engine, interfaces, now);

@@ -25,6 +25,8 @@ pub const ALTNAMES_MAX: usize = 8;
 pub const INTERFACES_MAX: usize = 4;
 /// Longest name of a netifd interface: netifd has no limit. Those of its dynamic interfaces are up to 4 bytes longer.
 pub const INTERFACE_NAME_MAX: usize = TARGET_MAX - 4;
+/// WireGuard interfaces of netifd's that are named.
+pub const TUNNELS_MAX: usize = INTERFACES_MAX;
 /// Routes to hosts of a netifd interface that are read.
 pub const HOSTS_READ_MAX: usize = 8;
 /// Executables in `hooks_dir` that are run.

@@ -396,6 +396,55 @@ fn an_interface_where_there_is_no_netifd_is_warned_of() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
+/// `wwan_4` and `wwan_6` are there while the modem is connected.
+#[test]
+fn an_interface_that_netifd_makes_by_itself_is_warned_of() {
+    let dir = directory("dynamic");
+    let file = config_of_two(&dir);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let names = ["wwan_4", "wwan", "own_4", "gone_6"];
+    let lists = names.map(|name| format!("list interface '{name}'"));
+    let text = text.replace("option device 'wwan0'", &lists.join("\n\t"));
+    std::fs::write(&file, text).unwrap();
+    let dump = include_str!("data/netifd/made-dump-qmi.json")
+        .replace(r#""interface": "lan""#, r#""interface": "own_4""#);
+    std::fs::write(dir.join("dump.json"), dump).unwrap();
+    let ubus = dir.join("ubus");
+    std::fs::write(
+        &ubus,
+        format!("#!/bin/sh\nexec /bin/cat {}/dump.json\n", dir.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&ubus, PermissionsExt::from_mode(0o755)).unwrap();
+    let check = || {
+        failover("check")
+            .env("FAILOVER_CONFIG", &file)
+            .env("PATH", &dir)
+            .output()
+            .unwrap()
+    };
+    let output = check();
+    let warning = |line: u32, name: &str, parent: &str| {
+        format!(
+            "{}:{line}: warning: interface '{name}': netifd makes it by itself while {parent} is up: instead, write \
+             `list interface '{parent}'`, which works in both families",
+            file.display()
+        )
+    };
+    let told: Vec<String> = err(&output).lines().map(str::to_owned).collect();
+    assert_eq!(
+        told,
+        [warning(10, "wwan_4", "wwan"), warning(13, "gone_6", "gone")]
+    );
+
+    // Without an answer there is nothing to say, and no waiting.
+    std::fs::write(&ubus, "#!/bin/sh\nexit 4\n").unwrap();
+    let begun = Instant::now();
+    assert_eq!(err(&check()), "");
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 #[test]
 fn a_file_that_cannot_be_read_has_no_error() {
     let dir = directory("unreadable");

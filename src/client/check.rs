@@ -14,6 +14,7 @@ use crate::linux::file::config_file::{load_config, read};
 use crate::linux::file::sticky::{self, Pinned};
 use crate::linux::file::table_names;
 use crate::linux::netlink::Requests;
+use crate::linux::process::ubus::{Interfaces, PATIENCE};
 use crate::linux::sysctl;
 use crate::option::Severity;
 use crate::routing::mirror::{Kinds, Mirror, Named};
@@ -67,6 +68,7 @@ pub fn check(file: &Path) -> Exit {
                 "interface '{interface}': this machine has no netifd (there is no `ubus`): here, write option device with the kernel's device, as 'eth1'"
             ));
         }
+        warn_of_dynamic(&config, &mut complaints);
         warn_of_group(&config, &mut complaints);
         warn_of_hooks(&config, &mut complaints);
         warn_of_pin(&config, &mut complaints);
@@ -181,6 +183,26 @@ fn warn_of_pin(config: &Config, complaints: &mut Complaints<'_>) {
 fn without_netifd(config: &Config) -> Option<&InterfaceName> {
     let mut interfaces = config.enabled().flat_map(|provider| &provider.interfaces);
     interfaces.next().filter(|_| !is_installed("ubus"))
+}
+
+/// Warns of interfaces that netifd makes by itself, and that are there only at times.
+fn warn_of_dynamic(config: &Config, complaints: &mut Complaints<'_>) {
+    if config
+        .enabled()
+        .all(|provider| provider.interfaces.is_empty())
+        || !is_installed("ubus")
+    {
+        return;
+    }
+    let mut interfaces = Box::new(Interfaces::new());
+    interfaces.follow(config);
+    interfaces.look(PATIENCE, true);
+    for (name, parent) in interfaces.dynamic() {
+        let line = line_of(complaints.file, "interface", name);
+        complaints.warn(line, format_args!(
+            "interface '{name}': netifd makes it by itself while {parent} is up: instead, write `list interface '{parent}'`, which works in both families"
+        ));
+    }
 }
 
 /// Warns of a group that this machine does not have.

@@ -6,11 +6,13 @@ use core::net::IpAddr;
 
 use super::context::Context;
 use super::flux;
+use super::host_route::HostRoute;
 use super::routes::RouteSync;
 use super::snapshot::Snapshot;
 use super::warnings::Warnings;
 use crate::config::{Config, Provider};
 use crate::linux::netlink::Requests;
+use crate::linux::process::ubus::Interfaces;
 use crate::linux::sysctl;
 use crate::routing::asked::{APART, Answer, Question, RuleSearch, Suspicion, candidates, diverted};
 use crate::types::{DeviceName, Duration, Family, Instant, PathId, PerFamily, Slot, soonest};
@@ -19,7 +21,8 @@ use crate::wire::control::Diversion;
 /// The kernel is asked at least this often: not every change of its answers causes an event.
 const AT_LEAST: Duration = Duration::from_secs(60);
 
-/// The kernel's settings are looked at so often while a warning follows from one: no event says that it was changed.
+/// The kernel's settings are looked at so often while a warning follows from one, as is a route to a host: no event says
+/// that it was changed.
 const AFTER_FLUX: Duration = Duration::from_secs(10);
 
 /// When the kernel is asked next, and the detours that are known.
@@ -34,6 +37,8 @@ pub(super) struct Asking {
     flux: bool,
     /// the addresses asked about last
     targets: PerFamily<Option<IpAddr>>,
+    /// a route that holds a tunnel to one provider
+    host_route: Option<HostRoute>,
 }
 
 /// A detour, once it is confirmed.
@@ -122,7 +127,13 @@ impl fmt::Display for Detour {
 
 impl Asking {
     /// Asks the kernel, if it is due.
-    pub(super) fn ask(&mut self, cx: &mut Context<'_>, routes: &mut RouteSync<'_>, now: Instant) {
+    pub(super) fn ask(
+        &mut self,
+        cx: &mut Context<'_>,
+        routes: &mut RouteSync<'_>,
+        interfaces: &Interfaces,
+        now: Instant,
+    ) {
         if core::mem::take(&mut routes.has_changed) {
             self.hurry(now);
         }
@@ -139,6 +150,9 @@ impl Asking {
                 self.judge_ways_back(asked.map(|(target, _)| target), cx, routes, now);
             }
         }
+        let host_route = HostRoute::find(cx.engine.config(), routes, interfaces);
+        cx.warnings_due |= self.host_route != host_route;
+        self.host_route = host_route;
         let next_of = |observed: &Observed| observed.suspicion.next_deadline();
         let next = soonest(&[
             next_of(&self.families.v4),
@@ -150,7 +164,10 @@ impl Asking {
         flux::each(&snapshot, cx.strayed, &mut |_| flux = true);
         cx.warnings_due |= flux || self.flux;
         self.flux = flux;
-        let at_least = if flux { AFTER_FLUX } else { AT_LEAST };
+        let at_least = match flux || host_route.is_some() {
+            true => AFTER_FLUX,
+            false => AT_LEAST,
+        };
         self.asked_at = Some(now);
         self.next_at = Some(next.unwrap_or(now + at_least).max(now + APART));
     }
@@ -235,6 +252,7 @@ impl Asking {
     pub(super) fn warn(
         &self,
         snapshot: &Snapshot<'_>,
+        interfaces: &Interfaces,
         keeps_connections: bool,
         warnings: &mut Warnings,
     ) {
@@ -242,6 +260,9 @@ impl Asking {
             self.warn_of_diversion(family, snapshot, warnings);
         }
         let engine = snapshot.engine;
+        if let Some(host_route) = &self.host_route {
+            host_route.warn(engine.config(), interfaces, warnings);
+        }
         for provider in engine.config().enabled() {
             let Slot(place) = provider.slot;
             let id = PathId {

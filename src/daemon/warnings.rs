@@ -229,7 +229,8 @@ impl Warnings {
         self.warn_of_own_targets(snapshot.engine.config(), routes.own_targets);
         // First those of few: another program's rules may be many.
         firewall.warn(self);
-        asking.warn(&snapshot, firewall.is_in_force(Family::V4), self);
+        let keeps_connections = firewall.is_in_force(Family::V4);
+        asking.warn(&snapshot, netifd.interfaces, keeps_connections, self);
         flux::warn(&snapshot, strayed, self);
         for family in Family::ALL {
             self.warn_of_family(family, &snapshot);

@@ -369,7 +369,7 @@ fn with_nothing_of_use_it_is_disabled_and_says_why() {
         "config interface wan\n list track_ip '192.0.2.1'\n",
         "config interface wan\n option enabled '1'\n list track_ip 'example.org'\n",
         "config interface loopback\n option enabled '1'\n list track_ip '192.0.2.1'\n",
-        "config interface a_name_that_is_longer_than_any_that_a_provider_may_have_here\n option enabled '1'\n list track_ip '192.0.2.1'\n",
+        "config interface a_name_that_is_longer_than_any_that_an_interface_of_a_provider_may_have\n option enabled '1'\n list track_ip '192.0.2.1'\n",
         "config interface wan\n option enabled '1'\n list track_ip '2001:db8::1'\n",
     ] {
         assert_useless(&Import::new(text, ""));

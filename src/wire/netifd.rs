@@ -40,7 +40,7 @@ pub struct Interface {
     pub delegated: Vec<Prefix, DELEGATED_READ_MAX>,
     /// the resolvers that it names, the first ones: those that the peer names, unless `peerdns` is 0, and `dns`
     pub dns: Vec<IpAddr, DNS_READ_MAX>,
-    /// the hosts that it has a route to by a gateway, the first ones
+    /// the hosts that its own routes lead to, the first ones; not those that netifd has added for a tunnel
     pub hosts: Vec<IpAddr, HOSTS_READ_MAX>,
 }
 

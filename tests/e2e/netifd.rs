@@ -471,6 +471,60 @@ fn a_modems_interface_works_in_both_families_by_its_dynamic_ones() {
     });
 }
 
+/// netifd adds a host route for each peer of a WireGuard interface, which its dump does not show.
+#[test]
+fn a_host_route_that_holds_a_tunnel_to_one_provider_is_told_of() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        let gateway = lab.provider(1).gateway_address(Family::V4);
+        let change = |what: &str, host: &str| {
+            lab.router.ip(&format!(
+                "route {what} {host}/32 via {gateway} dev eth1 proto static"
+            ));
+        };
+        // As `config route` does: netifd tells of it.
+        let mut wan = up("eth1", &[gateway], true);
+        wan["route"].as_array_mut().unwrap().push(
+            json!({"target": "203.0.113.98", "mask": 32, "nexthop": gateway.to_string(), "source": "0.0.0.0/0"}),
+        );
+        set_interface(&daemon, "wan", &wan);
+        change("add", "203.0.113.98");
+        change("add", "203.0.113.99");
+        daemon.launch();
+        daemon.wait_for_all("online");
+        assert!(warnings(&daemon, "host-route").is_empty());
+
+        // The tunnel comes up, of which no provider knows.
+        let mut tunnel = up("wg0", &[], true);
+        tunnel["proto"] = json!("wireguard");
+        set_interface(&daemon, "vpn", &tunnel);
+        daemon.must(&["refresh"]);
+        let told = || warnings(&daemon, "host-route");
+        assert!(wait_until(SOON, || told().len() == 1), "{}", daemon.log());
+        let text = told().concat();
+        assert!(
+            text.contains("203.0.113.99") && text.contains("vpn"),
+            "{text}"
+        );
+        let explained = daemon.must(&["explain", "isp1"]);
+        assert!(explained.contains("option nohostroute '1'"), "{explained}");
+
+        change("del", "203.0.113.99");
+        daemon.must(&["refresh"]);
+        assert!(wait_until(SOON, || told().is_empty()), "{}", daemon.log());
+        change("add", "203.0.113.99");
+        daemon.must(&["refresh"]);
+        assert!(wait_until(SOON, || told().len() == 1));
+
+        // Without the tunnel such a route is of no interest.
+        fs::remove_file(daemon.file("netifd/vpn")).unwrap();
+        daemon.must(&["refresh"]);
+        assert!(wait_until(SOON, || told().is_empty()), "{}", daemon.log());
+    });
+}
+
 /// Without netifd, `ubus` knows no such object.
 #[test]
 fn a_netifd_that_does_not_run_is_reported() {

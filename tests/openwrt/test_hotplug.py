@@ -6,10 +6,18 @@ import unittest
 from router import RouterTest
 
 
+# As OpenWrt's.
+HOTPLUG_CALL = """#!/bin/sh
+for script in $(ls /etc/hotplug.d/$1/* 2>&-); do
+	(. $script)
+done
+"""
+
+
 class Hotplug(RouterTest):
     def news(self, action: str, **environment: str) -> None:
         done = self.run_there(
-            "/bin/sh", "-c", "( . /etc/hotplug.d/iface/90-failover )", ACTION=action, INTERFACE="wan6", **environment
+            "/bin/sh", "-c", "( . /etc/hotplug.d/iface/00-failover )", ACTION=action, INTERFACE="wan6", **environment
         )
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
@@ -35,6 +43,20 @@ class Hotplug(RouterTest):
         begun = time.monotonic()
         self.news("ifup")
         self.assertLess(time.monotonic() - begun, 2)
+
+    def test_it_does_not_wait_for_the_firewall(self) -> None:
+        """netifd calls all scripts in the order of their names, one after the other."""
+        self.write("etc/hotplug.d/iface/00-netstate", "echo netstate >>/tmp/calls\n")
+        self.write("etc/hotplug.d/iface/20-firewall", "sleep 2; echo firewall >>/tmp/calls\n")
+        self.write("sbin/hotplug-call", HOTPLUG_CALL, 0o755)
+        self.program("refresh", "date +%s >/tmp/refreshed")
+        begun = time.time()
+        done = self.run_there("/sbin/hotplug-call", "iface", ACTION="ifup", INTERFACE="wan")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        calls = self.calls()
+        self.assertEqual(calls[-1], "firewall")
+        self.assertIn("failover [refresh] [wan]", calls[:-1])
+        self.assertLess(int(self.read("tmp/refreshed")), begun + 2)
 
     def test_without_a_daemon_nothing_is_said(self) -> None:
         self.program("refresh", "echo 'no daemon is running' >&2; exit 69")

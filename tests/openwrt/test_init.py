@@ -288,6 +288,9 @@ config zone 'uplinks'
 	option name 'wan'
 	list network 'wan'
 	list network 'wan6'
+	list network 'own'
+	list device 'eth7'
+	list device 'pppoe-dsl'
 	option masq '1'
 
 config zone
@@ -303,6 +306,24 @@ config interface 'lte6'
 
 config interface 'lte'
 	option proto 'dhcp'
+
+config interface 'wan'
+	option proto 'dhcp'
+
+config interface 'own_4'
+	option proto 'dhcp'
+
+config interface 'line'
+	option proto 'dhcp'
+	option device 'eth7'
+
+config interface 'dsl'
+	option proto 'pppoe'
+	option device 'eth8'
+
+config interface 'tagged'
+	option proto 'dhcp'
+	option zone 'wan'
 """
 
 
@@ -327,6 +348,19 @@ class Check(InitTest):
     def test_a_zone_that_does_not_masquerade_is_warned_about_in_ipv4(self) -> None:
         (line,) = self.warnings("config provider 'wan'\n\tlist interface 'lte'\n\tlist interface 'lte6'\n")
         self.assertIn("interface 'lte' of provider 'wan' is in a firewall zone that does not masquerade", line)
+
+    def test_what_netifd_makes_by_itself_is_in_the_zone_of_its_interface(self) -> None:
+        for name in ("wan_4", "wan_6", "wan6_4", "wan_6_4"):
+            self.assertEqual(self.warnings(f"config provider 'isp1'\n\tlist interface '{name}'\n"), [], name)
+        (line,) = self.warnings("config provider 'isp1'\n\tlist interface 'lte_4'\n")
+        self.assertIn("is in a firewall zone that does not masquerade", line)
+        # One of the configuration is in its own alone.
+        (line,) = self.warnings("config provider 'isp1'\n\tlist interface 'own_4'\n")
+        self.assertIn("is in no firewall zone", line)
+
+    def test_a_zone_may_name_devices_and_an_interface_its_zone(self) -> None:
+        for name in ("line", "dsl", "tagged"):
+            self.assertEqual(self.warnings(f"config provider 'isp1'\n\tlist interface '{name}'\n"), [], name)
 
     def test_sections_of_the_same_name_are_told_apart(self) -> None:
         (line,) = self.warnings("config provider 'off'\n\tlist interface 'wanb'\n")

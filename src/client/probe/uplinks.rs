@@ -1,11 +1,8 @@
 //! The uplinks of the probed provider, found as the daemon finds them.
 
-use std::time::Duration as Span;
-
 use super::{Errand, OneWay, complain};
 use crate::client::cli::Exit;
 use crate::config::{Check, Config, Provider};
-use crate::linux::clock::now;
 use crate::linux::netlink::Requests;
 use crate::linux::process::ubus::{Interfaces, told_of};
 use crate::option::nearest;
@@ -14,8 +11,6 @@ use crate::types::{Duration, Family, PathId};
 
 /// Timeout for netifd's answer, with time to see the end of `ubus`.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// Pause between two polls for its answer.
-const PAUSE: Span = Span::from_millis(5);
 
 /// The probed provider, its uplinks, and the picture of the kernel's state that they come from.
 pub(super) struct ProbedProvider<'a> {
@@ -134,13 +129,6 @@ impl<'a> ProbedProvider<'a> {
 fn ask_netifd(config: &Config) -> Box<Interfaces> {
     let mut interfaces = Box::new(Interfaces::new());
     interfaces.follow(config);
-    let end = now() + PATIENCE;
-    while interfaces.is_asking() && now() < end {
-        let _ = interfaces.ask(now());
-        interfaces.give_up(now());
-        interfaces.hear(now());
-        std::thread::sleep(PAUSE);
-    }
-    interfaces.stop();
+    interfaces.look(PATIENCE, false);
     interfaces
 }

@@ -5,13 +5,14 @@ use core::net::IpAddr;
 
 use nix::errno::Errno;
 use nix::libc;
-use rtnetlink::packet_core::{NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR};
+use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR};
 
 use crate::config::{Config, Provider};
 use crate::linux::errno::fault;
 use crate::linux::netlink::attribute::{self, RTA_UID};
 use crate::linux::netlink::encode;
 use crate::linux::netlink::exchange::verdict;
+use crate::linux::netlink::prefilter::{INET, INET6};
 use crate::linux::netlink::requests::Requests;
 use crate::linux::netlink::socket::HEADER;
 use crate::routing::asked::{Answer, Question, Way, targets};
@@ -164,6 +165,36 @@ impl Requests {
         result.map_err(fault).and(name)
     }
 
+    /// Calls `each` with every static route (`RTPROT_STATIC`) to one host in `main`, and its device. No memory is allocated.
+    ///
+    /// # Errors
+    /// The dump is incomplete.
+    pub fn each_static_host(
+        &mut self,
+        family: Family,
+        each: &mut dyn FnMut(IpAddr, u32),
+    ) -> Result<(), Fault> {
+        let mut request = [0; HEADER + BODY];
+        let (inet, bits) = inet(family);
+        head(&mut request, NLM_F_DUMP, inet);
+        let result = self.exchange(&mut request, &mut |message, _| {
+            if matches!(message.message_type(), NLMSG_ERROR | NLMSG_DONE) {
+                return Some(verdict(message));
+            }
+            let payload = message.payload();
+            // The length of the destination; the table, the protocol, the scope, and the type.
+            if let [_, length, _, _, table, protocol, _, kind, ..] = *payload
+                && (length, table) == (bits, libc::RT_TABLE_MAIN)
+                && (protocol, kind) == (libc::RTPROT_STATIC, libc::RTN_UNICAST)
+                && let Some((host, device)) = read_host(payload)
+            {
+                each(host, device);
+            }
+            None
+        });
+        result.map(|_| ()).map_err(fault)
+    }
+
     /// Calls `each` with every rule of a family, in the kernel's order; rules that cannot be decoded are left out.
     ///
     /// # Errors
@@ -190,10 +221,7 @@ fn refuses(errno: Errno) -> bool {
 /// Writes a request; returns its length.
 fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, device: u32, flags: u32) -> usize {
     let Question { target, source } = question;
-    let (family, bits) = match Family::of(target) {
-        Family::V4 => (libc::AF_INET, 32),
-        Family::V6 => (libc::AF_INET6, 128),
-    };
+    let (family, bits) = inet(Family::of(target));
     let mut length = HEADER + BODY;
     let mut attribute = |kind: u16, value: &[u8]| {
         let end = length + 4 + value.len();
@@ -220,18 +248,43 @@ fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, device: u32, flags: 
     if device != 0 {
         attribute(libc::RTA_OIF, &device.to_ne_bytes());
     }
-    // `struct nlmsghdr`; the sequence number is set when it is sent.
-    #[allow(clippy::cast_possible_truncation)] // at most LENGTH_MAX
-    buffer[..4].copy_from_slice(&(length as u32).to_ne_bytes());
-    buffer[4..6].copy_from_slice(&libc::RTM_GETROUTE.to_ne_bytes());
-    buffer[6..8].copy_from_slice(&NLM_F_REQUEST.to_ne_bytes());
+    head(&mut buffer[..length], 0, family);
     // `struct rtmsg`
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 2 or 10
-    let family = family as u8;
     let body = &mut buffer[HEADER..HEADER + BODY];
-    body[..3].copy_from_slice(&[family, bits, if source.is_some() { bits } else { 0 }]);
+    body[1..3].copy_from_slice(&[bits, if source.is_some() { bits } else { 0 }]);
     body[8..].copy_from_slice(&flags.to_ne_bytes());
     length
+}
+
+/// A family's number, and the length of its addresses in bits.
+fn inet(family: Family) -> (u8, u8) {
+    match family {
+        Family::V4 => (INET, 32),
+        Family::V6 => (INET6, 128),
+    }
+}
+
+/// Writes the `struct nlmsghdr` of a request for routes, whose sequence number is set when it is sent, and the family.
+fn head(request: &mut [u8], flags: u16, family: u8) {
+    #[allow(clippy::cast_possible_truncation)] // at most LENGTH_MAX
+    let length = request.len() as u32;
+    request[..4].copy_from_slice(&length.to_ne_bytes());
+    request[4..6].copy_from_slice(&libc::RTM_GETROUTE.to_ne_bytes());
+    request[6..8].copy_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
+    request[HEADER] = family;
+}
+
+/// The destination of a route, and its device.
+fn read_host(payload: &[u8]) -> Option<(IpAddr, u32)> {
+    let (mut host, mut device) = (None, 0);
+    for attribute in attribute::Each(payload.get(BODY..)?) {
+        match attribute? {
+            (libc::RTA_DST, value) => host = attribute::address(value),
+            (libc::RTA_OIF, value) => device = attribute::number(value)?,
+            _ => {}
+        }
+    }
+    Some((host?, device))
 }
 
 /// Decodes an answer; none if it cannot be decoded. See [`Requests::send`].

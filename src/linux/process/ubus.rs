@@ -5,6 +5,7 @@
 //! ([`Interfaces::refresh`]). In between, the kernel's events report changes of device and addresses.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use heapless::Vec;
@@ -14,7 +15,8 @@ use nix::unistd::{pipe2, read};
 
 use super::child::Child;
 use crate::config::{Config, Provider};
-use crate::limits::INTERFACES_WATCHED_MAX;
+use crate::limits::{INTERFACES_WATCHED_MAX, TUNNELS_MAX};
+use crate::linux::clock::now;
 use crate::linux::errno;
 use crate::routing::delegated::Each;
 use crate::routing::resolvers;
@@ -31,6 +33,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 const HOLD: Duration = Duration::from_secs(20);
 /// Pause between calls during this time.
 const PAUSE_HELD: Duration = Duration::from_secs(1);
+/// Pause between two looks for output, where nothing else is to be done.
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(5);
 /// Bytes per read of the output.
 const PIECE: usize = 512;
 /// Exit status of `ubus` if there is no such object (UBUS_STATUS_NOT_FOUND).
@@ -50,8 +54,12 @@ pub struct Interfaces {
     failing_since: Option<Instant>,
     /// calls that have ended, with or without data
     ended: u32,
+    /// WireGuard interfaces that are up
+    tunnels: Tunnels,
     known: Vec<Known, INTERFACES_WATCHED_MAX>,
 }
+
+type Tunnels = Vec<InterfaceName, TUNNELS_MAX>;
 
 #[derive(Debug)]
 struct Known {
@@ -128,6 +136,7 @@ struct Asking {
     /// its output; closed at its end
     output: Option<OwnedFd>,
     dump: Dump,
+    tunnels: Tunnels,
     /// to be killed at this time
     deadline: Option<Instant>,
 }
@@ -142,6 +151,7 @@ impl Interfaces {
             not_before: None,
             failing_since: None,
             ended: 0,
+            tunnels: Vec::new(),
             known: Vec::new(),
         }
     }
@@ -169,7 +179,8 @@ impl Interfaces {
         self.refresh(None);
     }
 
-    /// An interface, or any, has changed. Returns whether a provider names it, or one that it is a dynamic interface of.
+    /// An interface, or any, has changed. Returns whether a provider names it, or one that it is a dynamic interface of. Another
+    /// may be a tunnel: that has time.
     pub fn refresh(&mut self, name: Option<&str>) -> bool {
         let of_interest = match name {
             Some(name) => place_of(&self.known, name).is_some(),
@@ -177,6 +188,8 @@ impl Interfaces {
         };
         if of_interest {
             (self.due, self.not_before) = (true, None);
+        } else if !self.due && !self.known.is_empty() {
+            (self.due, self.not_before) = (true, Some(now() + PAUSE));
         }
         of_interest
     }
@@ -257,18 +270,30 @@ impl Interfaces {
         let Some(asked) = asking.first_mut() else {
             return false;
         };
+        // Not those of a call that fails.
+        let mut tunnels = core::mem::take(&mut asked.tunnels);
         asked.read(&mut |name, told| {
+            if told.as_ref().is_ok_and(|told| told.wireguard && told.up) {
+                let name = InterfaceName::try_from(name);
+                tunnels.extend(name.ok().filter(|_| !tunnels.is_full()));
+            }
             let known = place_of(known, name).and_then(|place| known.get_mut(place));
             if let Some(known) = known {
                 known.hear(name, told);
             }
         });
+        asked.tunnels = tunnels;
         if asked.output.is_some() || !asked.child.has_ended() {
             return false;
         }
         let result = asked.result();
+        let mut news = false;
+        if result.is_ok() && self.tunnels != asked.tunnels {
+            self.tunnels = core::mem::take(&mut asked.tunnels);
+            news = true;
+        }
         asking.clear();
-        self.conclude(result, now)
+        self.conclude(result, now) | news
     }
 
     /// Handles the result of a call. Returns whether the data have changed.
@@ -327,6 +352,48 @@ impl Interfaces {
             };
             Some((&known.name, failure))
         })
+    }
+
+    /// The WireGuard interfaces of netifd's that are up.
+    pub(crate) fn tunnels(&self) -> &[InterfaceName] {
+        &self.tunnels
+    }
+
+    /// Whether netifd would have told of a provider's route to a host, as it tells of those that are configured or learned;
+    /// it does not tell of those that it has added for a tunnel.
+    pub(crate) fn has_told_host(&self, provider: &Provider, host: IpAddr) -> bool {
+        let mut known = provider
+            .interfaces
+            .iter()
+            .filter_map(|name| self.known(name));
+        provider.interfaces.is_empty()
+            || known.any(|known| known.hosts.is_full() || known.hosts.contains(&host))
+    }
+
+    /// Those that netifd has made by itself, or that may be such a one that is not there now; and the interface that it has
+    /// made it for.
+    pub fn dynamic(&self) -> impl Iterator<Item = (&InterfaceName, &str)> {
+        self.known.iter().filter_map(|known| {
+            let is_one = match &known.lookup {
+                Lookup::Found(interface) => interface.dynamic,
+                Lookup::NotFound => true,
+                _ => false,
+            };
+            let parent = parent(&known.name).filter(|_| is_one)?;
+            Some((&known.name, parent))
+        })
+    }
+
+    /// Asks netifd, and waits for the answer: at most `patience`, and for one call, or until all interfaces are known.
+    pub fn look(&mut self, patience: Duration, once: bool) {
+        let end = now() + patience;
+        while self.is_asking() && now() < end && !(once && self.ended > 0) {
+            let _ = self.ask(now());
+            self.give_up(now());
+            self.hear(now());
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+        self.stop();
     }
 
     /// netifd's data of a provider in a family: of its first interface with a default route there; else the first that
@@ -414,6 +481,7 @@ impl Known {
         if !own && !told.dynamic {
             return;
         }
+        told.dynamic &= own;
         match &mut self.new_lookup {
             Lookup::Failed(_) => {}
             Lookup::Found(before) if own => {
@@ -449,6 +517,7 @@ impl Asking {
             child: Child::start(&arguments, &[], Some(input.as_fd()))?,
             output: Some(output),
             dump: Dump::new(),
+            tunnels: Vec::new(),
             deadline: Some(now + PATIENCE),
         })
     }
@@ -481,16 +550,67 @@ impl Asking {
 mod tests {
     use super::*;
 
+    fn known(name: &str) -> Known {
+        Known {
+            name: InterfaceName::try_from(name).unwrap(),
+            lookup: Lookup::Pending,
+            lost_reason: None,
+            new_lookup: Lookup::Pending,
+        }
+    }
+
+    #[test]
+    fn a_change_of_an_interface_is_asked_about_at_once_and_of_another_later() {
+        let mut interfaces = Interfaces::new();
+        assert!(!interfaces.refresh(Some("lan")) && !interfaces.refresh(None));
+        assert_eq!(interfaces.next_deadline(), None);
+        let _ = interfaces.known.push(known("wan"));
+        assert!(!interfaces.refresh(Some("vpn")));
+        let later = interfaces.next_deadline().unwrap();
+        assert!(later > now() && later <= now() + PAUSE);
+        // More changes do not put it off.
+        assert!(!interfaces.refresh(Some("lan_6")));
+        assert_eq!(interfaces.next_deadline(), Some(later));
+        for name in ["wan", "wan_6", "wan_6_4"] {
+            (interfaces.due, interfaces.not_before) = (false, None);
+            assert!(interfaces.refresh(Some(name)));
+            assert!(interfaces.due && interfaces.not_before.is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn dynamic_interfaces_count_for_the_one_that_a_provider_names() {
+        let told = |dynamic, up| {
+            let (mut told, gateway) = (Interface::default(), "192.0.2.1".parse().unwrap());
+            (told.dynamic, told.up) = (dynamic, up);
+            told.device.v4 = "wwan0".parse().unwrap();
+            told.way.v4 = Some(crate::wire::netifd::Way::Gateway(gateway));
+            told
+        };
+        let mut wwan = known("wwan");
+        wwan.hear("wwan_4", Ok(told(false, true)));
+        assert_eq!(
+            wwan.new_lookup,
+            Lookup::Pending,
+            "it is one of the configuration"
+        );
+        wwan.hear("wwan_4", Ok(told(true, true)));
+        wwan.hear("wwan", Ok(Interface::default()));
+        let Lookup::Found(found) = &wwan.new_lookup else {
+            panic!("{:?}", wwan.new_lookup);
+        };
+        assert!(found.up && !found.dynamic && found.way.v4.is_some());
+        // What cannot be read of one makes the whole unreadable: the last data stay.
+        wwan.hear("wwan_6", Err(Unreadable));
+        wwan.hear("wwan", Ok(told(false, true)));
+        assert_eq!(wwan.new_lookup, Lookup::Failed(NoAnswer::Unreadable));
+    }
+
     #[test]
     fn a_known_interface_is_kept_while_there_is_no_answer_and_reported_once() {
         let told = || Lookup::Found(Interface::default());
         let refused = |errno| Lookup::Failed(NoAnswer::Program(errno));
-        let mut known = Known {
-            name: InterfaceName::try_from("wan").unwrap(),
-            lookup: Lookup::Pending,
-            lost_reason: None,
-            new_lookup: Lookup::Pending,
-        };
+        let mut known = known("wan");
         let mut update = |lookup| known.update(lookup);
         assert!(update(refused(Errno::ENOENT)));
         assert!(update(told()));

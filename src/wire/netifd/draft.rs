@@ -100,7 +100,7 @@ impl Draft {
     /// Takes a route; only default routes and those to hosts count. None if it is no route.
     pub(super) fn route(&mut self, in_force: bool, item: &Item) -> Option<()> {
         let (target, mask) = (item.address?, item.mask?);
-        if in_force && item.hop.is_some() && mask == if target.is_ipv4() { 32 } else { 128 } {
+        if in_force && mask == if target.is_ipv4() { 32 } else { 128 } {
             let _ = self.interface.hosts.push(target);
         }
         if mask != 0 || !target.is_unspecified() {

@@ -325,7 +325,7 @@ fn names_tell_the_interface_of_a_dynamic_one() {
 }
 
 #[test]
-fn routes_to_hosts_by_a_gateway_are_read() {
+fn routes_to_hosts_are_read() {
     let route = |target: &str, mask: u8, hop: &str| {
         format!(r#"{{"target": "{target}", "mask": {mask}{hop}}}"#)
     };
@@ -340,7 +340,7 @@ fn routes_to_hosts_by_a_gateway_are_read() {
     let hosts = with_routes(&routes.join(","), "").hosts;
     assert_eq!(
         hosts,
-        ["203.0.113.9", "2001:db8::9"].map(|host| host.parse::<IpAddr>().unwrap())
+        ["203.0.113.9", "203.0.113.7", "2001:db8::9"].map(|host| host.parse::<IpAddr>().unwrap())
     );
     let many: Vec<String> = (0..40)
         .map(|n| route(&format!("203.0.113.{n}"), 32, hop))
