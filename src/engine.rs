@@ -295,7 +295,6 @@ impl Engine {
             return;
         }
         path.set_uplink(waiting, routable, now);
-        path.note_outage(now);
         match waiting {
             Some(what) if was.is_none() => self.note_state(id, before, now, Cause::Lost(what)),
             Some(what) if was != waiting => self.note_state(id, before, now, Cause::Lacks(what)),

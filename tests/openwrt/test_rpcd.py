@@ -28,7 +28,7 @@ class Interface(RpcdTest):
         nothing, provider = {}, {"provider": "str"}
         self.assertEqual(
             self.methods(),
-            {"status": nothing, "connections": nothing, "log": nothing, "check": nothing, "reload": nothing}
+            {"status": nothing, "connections": nothing, "metrics": nothing, "log": nothing, "check": nothing, "reload": nothing}
             | {"use": provider, "disable": provider, "enable": provider, "probe": provider | {"check": "str"}},
         )
 
@@ -36,7 +36,7 @@ class Interface(RpcdTest):
         rights = json.loads((FILES / "failover.acl.json").read_text())["failover"]
         read, write = (rights[kind]["ubus"]["failover"] for kind in ("read", "write"))
         self.assertCountEqual(read + write, self.methods())
-        self.assertCountEqual(read, ["status", "connections", "log", "check"])
+        self.assertCountEqual(read, ["status", "connections", "metrics", "log", "check"])
 
 
 class Reading(RpcdTest):
@@ -51,6 +51,17 @@ class Reading(RpcdTest):
         self.program("status", "echo '{}'")
         (self.root / "usr/share/libubox/jshn.sh").unlink()
         self.assertEqual(json.loads(self.call("status")), {})
+
+    def test_the_metrics_are_the_programs_as_one_text(self) -> None:
+        text = 'a{b="c\\\\d \\"e\\""} 1\n# HELP f 10 % of $g `h`\n'
+        self.write("tmp/metrics", text)
+        self.program("metrics", "cat /tmp/metrics")
+        self.assertEqual(json.loads(self.call("metrics")), {"text": text})
+        self.assertEqual(self.calls(), ["failover [metrics]"])
+        # More than a variable of the environment can hold.
+        long = "".join(f'failover_path_active{{provider="isp{n}"}} 1\n' for n in range(8000))
+        self.write("tmp/metrics", long)
+        self.assertEqual(json.loads(self.call("metrics")), {"text": long})
 
     def test_the_log_has_an_entry_a_line(self) -> None:
         self.program("log", r"""printf '%s\n' 'isp1  online → offline' 'a "quoted" \ line'""")
@@ -74,8 +85,8 @@ class Reading(RpcdTest):
         self.assertIn("'wanb'", answer["problems"][0])
 
     def test_without_a_daemon_there_is_no_answer(self) -> None:
-        for method in ("status", "connections", "log"):
-            self.program("log" if method == "log" else "status", NO_DAEMON)
+        for method in ("status", "connections", "metrics", "log"):
+            self.program("status" if method == "connections" else method, NO_DAEMON)
             self.assertEqual(self.call(method), "", method)
 
 
