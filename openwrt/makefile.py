@@ -1,6 +1,6 @@
-"""The package description from the feed's Makefile, read without make and without OpenWrt's SDK.
+"""The descriptions of the packages from the feed's Makefiles, read without make and without OpenWrt's SDK.
 
-It is the only one: the packages of opkg and of apk are made from it.
+They are the only ones: the packages of opkg and of apk are made from them.
 """
 
 import re
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archive import Files
+from lmo import catalogue
 
 FEED = Path(__file__).resolve().parent
 PACKAGE = FEED / "failover"
+LUCI_APP = FEED / "luci-app-failover"
 
 # The install commands of the SDK's rules.mk, and their modes.
 MODES = {"$(INSTALL_BIN)": 0o755, "$(INSTALL_DATA)": 0o644, "$(INSTALL_CONF)": 0o600}
@@ -27,16 +29,15 @@ class Installed:
     source: Path | None
 
 
-class Makefile:
-    """The variables and the `define`s of the Makefile."""
+class Description:
+    """The variables and the `define`s of a Makefile."""
 
-    def __init__(self) -> None:
-        text = (PACKAGE / "Makefile").read_text()
+    def __init__(self, folder: Path) -> None:
+        text = (folder / "Makefile").read_text()
         # A definition inside a condition is indented.
         pattern = re.compile(r"^ *define (\S+)\n(.*?)^ *endef$", re.MULTILINE | re.DOTALL)
         self.definitions = dict(pattern.findall(text))
         self.variables = assignments(pattern.sub("", text))
-        self.package = assignments(self.definitions["Package/failover"])
 
     def variable(self, name: str) -> str:
         return self.variables[name]
@@ -44,6 +45,22 @@ class Makefile:
     @property
     def version(self) -> str:
         return f"{self.variable('PKG_VERSION')}-r{self.variable('PKG_RELEASE')}"
+
+    @property
+    def name(self) -> str:
+        return self.variable("PKG_NAME")
+
+
+class Makefile(Description):
+    """The program's package."""
+
+    def __init__(self) -> None:
+        super().__init__(PACKAGE)
+        self.package = assignments(self.definitions["Package/failover"])
+
+    @property
+    def section(self) -> str:
+        return self.package["SECTION"]
 
     def script(self, name: str) -> str:
         """A maintainer script, or the description, as expanded by make."""
@@ -72,6 +89,44 @@ class Makefile:
         return {
             file.path: (file.mode, file.source.read_bytes() if file.source else program) for file in self.installed()
         }
+
+
+# What luci.mk runs after an installation, if the package has no script of its own.
+LUCI_POSTINST = """[ -n "${IPKG_INSTROOT}" ] || {
+	rm -f /tmp/luci-indexcache.*
+	rm -rf /tmp/luci-modulecache/
+	/etc/init.d/rpcd reload 2>/dev/null
+	exit 0
+}
+"""
+
+
+class LuciApp(Description):
+    """The package of LuCI's pages, as luci.mk makes it; the translations, which luci.mk packs one by one, are in it."""
+
+    section = "luci"
+
+    def __init__(self) -> None:
+        super().__init__(LUCI_APP)
+
+    def script(self, name: str) -> str:
+        return {"description": f"{self.variable('LUCI_DESCRIPTION')}\n", "postinst": LUCI_POSTINST}.get(name, "")
+
+    def depends(self) -> list[str]:
+        return ["libc", *(word.removeprefix("+") for word in self.variable("LUCI_DEPENDS").split())]
+
+    def files(self, _program: bytes = b"") -> Files:
+        """The files of the package, with their content."""
+        files: Files = {}
+        for source, target in (("htdocs", "www"), ("root", ".")):
+            for path in sorted((LUCI_APP / source).rglob("*")):
+                if path.is_file():
+                    place = Path(target) / path.relative_to(LUCI_APP / source)
+                    files[str(place)] = (0o644, path.read_bytes())
+        for path in sorted((LUCI_APP / "po").glob("*/*.po")):
+            place = f"usr/lib/lua/luci/i18n/{path.stem}.{path.parent.name.replace('_', '-').lower()}.lmo"
+            files[place] = (0o644, catalogue(path.read_text()))
+        return files
 
 
 def assignments(text: str) -> dict[str, str]:

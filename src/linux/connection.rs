@@ -70,7 +70,7 @@ pub struct Explained {
 }
 
 /// serde is built without `std`, and so without `String`.
-fn text<S: Serializer>(text: &String, serializer: S) -> Result<S::Ok, S::Error> {
+fn text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(text)
 }
 

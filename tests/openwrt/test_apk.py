@@ -10,6 +10,7 @@ from router import RouterTest
 from test_package import IPK, PROGRAM, VERSION, PackageTest, contents, run
 
 APK = f"failover-{VERSION}-r1.apk"
+LUCI_APK = f"luci-app-failover-{VERSION}-r1.apk"
 KNOWN = "lib/apk/packages/failover"
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import apkfile
 from router import ROOT
-from test_apk import APK, key_pair
-from test_package import IPK, PROGRAM, VERSION, PackageTest, run
+from test_apk import APK, LUCI_APK, key_pair
+from test_package import IPK, LUCI_IPK, PROGRAM, VERSION, PackageTest, run
 
 
 class Feeds(PackageTest):
@@ -33,15 +33,15 @@ class Feeds(PackageTest):
         expected = set()
         for architecture in ("mipsel_24kc", "x86_64"):
             ipk = f"failover_{VERSION}-r1_{architecture}.ipk"
-            expected |= {f"opkg/{architecture}/{name}" for name in (ipk, "Packages", "Packages.gz")}
-            expected |= {f"apk/{architecture}/{name}" for name in (APK, "packages.adb")}
+            expected |= {f"opkg/{architecture}/{name}" for name in (ipk, LUCI_IPK, "Packages", "Packages.gz")}
+            expected |= {f"apk/{architecture}/{name}" for name in (APK, LUCI_APK, "packages.adb")}
         self.assertEqual(found, expected)
 
     def test_the_index_of_apk_describes_the_package(self) -> None:
         self.make_feeds()
         content = (self.index.parent / APK).read_bytes()
         package = apkfile.read(content)
-        [entry] = apkfile.read(self.index.read_bytes()).packages
+        [entry, _] = apkfile.read(self.index.read_bytes()).packages
         identity = {"hashes": hashlib.sha256(package.payload).digest(), "file-size": len(content)}
         self.assertEqual(entry, package.info | identity)
 
@@ -61,11 +61,11 @@ class Feeds(PackageTest):
         makefile = self.tree / "openwrt/failover/Makefile"
         makefile.write_text(makefile.read_text().replace("PKG_RELEASE:=1", "PKG_RELEASE:=2"))
         self.make_feeds()
-        [entry] = apkfile.read(self.index.read_bytes()).packages
-        self.assertEqual(entry["version"], f"{VERSION}-r2")
+        [entry, luci] = apkfile.read(self.index.read_bytes()).packages
+        self.assertEqual((entry["version"], luci["version"]), (f"{VERSION}-r2", f"{VERSION}-r1"))
         self.assertFalse((self.index.parent / APK).exists())
         listed = re.findall(r"^Version: (.*)$", (self.opkg / "mipsel_24kc/Packages").read_text(), re.MULTILINE)
-        self.assertEqual(listed, [f"{VERSION}-r2"])
+        self.assertEqual(listed, [f"{VERSION}-r2", f"{VERSION}-r1"])
         self.assertFalse((self.opkg / "mipsel_24kc" / IPK).exists())
 
     def test_other_packages_in_the_folder_are_in_the_index_too(self) -> None:
@@ -75,10 +75,11 @@ class Feeds(PackageTest):
         makefile = self.tree / "openwrt/failover/Makefile"
         makefile.write_text(makefile.read_text().replace("PKG_NAME:=failover", "PKG_NAME:=other"))
         run(self.tree / "openwrt/mkapk", "mt7621", "--output", self.tree)
-        (self.tree / "mipsel_24kc" / APK).rename(other)
+        (self.tree / "mipsel_24kc" / APK.replace("failover", "other")).rename(other)
         makefile.write_text(makefile.read_text().replace("PKG_NAME:=other", "PKG_NAME:=failover"))
         self.make_feeds()
-        self.assertEqual([one["name"] for one in apkfile.read(self.index.read_bytes()).packages], ["failover", "other"])
+        names = [one["name"] for one in apkfile.read(self.index.read_bytes()).packages]
+        self.assertEqual(names, ["failover", "luci-app-failover", "other"])
         for damaged in (b"", b"\x1f\x8b, of an older form", other.read_bytes()[:100]):
             other.write_bytes(damaged)
             with self.assertRaisesRegex(AssertionError, "cannot read .*other-1.apk"):

@@ -14,6 +14,7 @@ from router import FEED, HERE, INSTANCE, ROOT, TRIGGERS, RouterTest
 
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 IPK = f"failover_{VERSION}-r1_mipsel_24kc.ipk"
+LUCI_IPK = f"luci-app-failover_{VERSION}-r1_all.ipk"
 SDK = HERE / "sdk"
 # A line of tar's listing of an archive.
 LISTED = r"^(drwxr-xr-x|-rwxr-xr-x|-rw-r--r--|-rw-------) root/root +\d+ 1970-01-01 00:00 \./"
@@ -146,7 +147,7 @@ class Package(PackageTest):
         self.add_board("x86-64", "x86_64")
         self.pack("all")
         names = {path.name for path in self.results.iterdir()}
-        self.assertEqual(names, {IPK, f"failover_{VERSION}-r1_x86_64.ipk"})
+        self.assertEqual(names, {IPK, f"failover_{VERSION}-r1_x86_64.ipk", LUCI_IPK})
 
     def test_what_is_missing_is_told(self) -> None:
         (self.tree / "target/board/mt7621/failover").unlink()
@@ -170,7 +171,7 @@ class Feed(PackageTest):
         self.pack("all")
         self.make_feed()
         entries = self.entries()
-        self.assertEqual([entry["Architecture"] for entry in entries], ["mipsel_24kc", "x86_64"])
+        self.assertEqual([entry["Architecture"] for entry in entries], ["mipsel_24kc", "x86_64", "all"])
         for entry in entries:
             file = self.results / entry["Filename"]
             self.assertEqual(entry["SHA256sum"], run("sha256sum", file).split()[0])
