@@ -37,7 +37,6 @@ pub use routes::routes;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -56,13 +55,8 @@ use crate::wire::frame::FrameError;
 /// daemon runs.
 pub fn without_config(command: &Command) -> Option<PathBuf> {
     let has_copy = matches!(command, Command::Run { last_good, .. } if last_good.is_some());
-    (has_copy || listens(&Globals::default())).then(|| missing_config().to_owned())
-}
-
-/// Whether a daemon listens on its socket.
-fn listens(globals: &Globals) -> bool {
-    let socket = Path::new(globals.state_dir.as_str()).join(SOCKET);
-    UnixStream::connect(socket).is_ok()
+    let outlived = || netns_lock::daemon().is_some();
+    (has_copy || outlived()).then(|| missing_config().to_owned())
 }
 
 /// No configuration is named, and none exists.
@@ -306,18 +300,20 @@ fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     let mut config = Box::new(Config::new());
     let errors = load_config(file, &mut config, &mut |_| {});
     if let Err(error) = &errors {
+        let secret = error.errno() == Some(Errno::EACCES);
+        let name = file.as_os_str().as_encoded_bytes();
+        let usual = || CONFIG_FILES.iter().any(|usual| usual.as_bytes() == name);
         config.globals = Globals::default();
-        // A member of `control_group` may have no right to read it.
-        if error.errno() == Some(Errno::EACCES) {
-            let state_dir = Path::new(config.globals.state_dir.as_str());
-            if state_dir.join(SOCKET).exists() {
-                return Ok(config);
+        let state_dir = Path::new(config.globals.state_dir.as_str());
+        // A member of `control_group` may have no right to read it; and a daemon outlives its file.
+        let may_answer = match secret {
+            true => state_dir.join(SOCKET).exists(),
+            false => usual() && netns_lock::daemon().is_some(),
+        };
+        if may_answer {
+            if !secret {
+                complain(Exit::Ok, error);
             }
-        } else if CONFIG_FILES.iter().any(|usual| Path::new(usual) == file)
-            && listens(&config.globals)
-        {
-            // A daemon outlives its file.
-            complain(Exit::Ok, error);
             return Ok(config);
         }
     }

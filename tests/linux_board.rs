@@ -120,6 +120,7 @@ fn the_completion_offers_the_providers_of_the_configuration() {
     let begun = directory.join("on").to_str().unwrap().to_owned();
     let completed = set(&[one.to_str().unwrap()]);
     assert_eq!(with_one(&["status", "--config", &begun]), completed);
+    assert_eq!(with_one(&["run", "--last-good", &begun]), completed);
     assert_eq!(with_one(&["import-mwan3", &begun]), completed);
     assert_eq!(with_one(&["--config", "=", &begun]), completed);
     assert_eq!(

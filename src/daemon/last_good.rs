@@ -70,7 +70,7 @@ impl LastGood {
         warnings.copy = Some(text(format_args!(
             "the copy {name}, of {of}, is in force: {file} was refused at the start"
         )));
-        warnings.refused = or_why(&problems.told(), format_args!("{failure}"));
+        warnings.refused = or_why(problems.told(), format_args!("{failure}"));
         Ok(warnings)
     }
 

@@ -45,7 +45,7 @@ impl Daemon<'_> {
         let good = match read {
             Ok(good) => good,
             Err(refusal) => {
-                warnings.refused = or_why(&notes, format_args!("{refusal}"));
+                warnings.refused = or_why(notes.clone(), format_args!("{refusal}"));
                 cx.warnings_due = true;
                 return (notes, Err(refusal));
             }
@@ -166,11 +166,11 @@ impl Problems {
 }
 
 /// The problems of a configuration that is refused; without any, why it is.
-pub(super) fn or_why(problems: &[Text], why: fmt::Arguments<'_>) -> Vec<Text> {
-    match problems {
-        [] => vec![text(why)],
-        _ => problems.to_vec(),
+pub(super) fn or_why(mut problems: Vec<Text>, why: fmt::Arguments<'_>) -> Vec<Text> {
+    if problems.is_empty() {
+        problems.push(text(why));
     }
+    problems
 }
 
 /// Copies into the candidate what a reload does not change.
