@@ -580,9 +580,13 @@ mod tests {
             "after three bytes"
         );
         let error = decode::<Request>(&buffer[..length]).unwrap_err();
-        let both = std::format!("control protocol version 9 met version {VERSION}: daemon and command");
+        let both =
+            std::format!("control protocol version 9 met version {VERSION}: daemon and command");
         let text = std::format!("{error}");
-        assert!(text.starts_with(&both) && text.contains("Restart the service"), "{text}");
+        assert!(
+            text.starts_with(&both) && text.contains("Restart the service"),
+            "{text}"
+        );
     }
 
     #[test]
