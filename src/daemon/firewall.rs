@@ -63,6 +63,8 @@ pub(super) struct Firewall<'m> {
     moved_until: Instant,
     /// The first plan is not made yet, and there is a table of a former run.
     adopts: bool,
+    /// What a former run may have left to hand over is not handed over yet.
+    resumes: bool,
     /// The plan must be made again: something that it depends on may have changed.
     planned: bool,
     /// [`RouteSync::delegations`] at the last plan.
@@ -107,6 +109,7 @@ impl<'m> Firewall<'m> {
             left: Vec::new(),
             moved_until: Instant::ZERO,
             adopts: false,
+            resumes: false,
             planned: true,
             delegations: 0,
             strict: 0,

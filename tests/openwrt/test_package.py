@@ -367,6 +367,18 @@ class Scripts(PackageTest, RouterTest):
             self.assertEqual(calls[-len(STARTED) :], STARTED)
             self.assertEqual(contents(self.root / "etc") | contents(self.root / "var/run"), before)
 
+    def test_after_a_forced_reinstallation_a_stop_stops_whatever_the_configuration(self) -> None:
+        self.unpack()
+        for code in (0, 78):
+            self.script("postinst", "configure")
+            self.opkg("install", "--force-reinstall", "failover")
+            self.program("check", f"exit {code}")
+            self.run_there("/usr/lib/opkg/info/failover.postinst", "configure", PKG_UPGRADE="0")
+            self.assertTrue((self.root / "tmp/running").exists(), code)
+            self.service("stop")
+            self.assertFalse((self.root / "tmp/running").exists(), code)
+            self.program("check", "")
+
     def test_a_removal_is_none(self) -> None:
         self.unpack()
         for command in (("remove", "failover"), ("--force-reinstall", "remove", "failover"), ("install", "failover2")):

@@ -127,6 +127,12 @@ class Acting(RpcdTest):
             self.program(method, NO_DAEMON)
             self.assertEqual(self.call(method, '{"provider": "isp1"}'), "", method)
 
+    def test_a_daemon_of_another_version_is_no_silence(self) -> None:
+        self.program("reload", "echo 'version 6 met version 7: daemon and command are of different versions.' >&2; exit 69")
+        self.assert_refused(self.call("reload"))
+        (line,) = self.logged()
+        self.assertIn("different versions", line)
+
     def test_what_is_no_id_never_reaches_the_program(self) -> None:
         hostile = ["", "--config=/tmp/x", "-h", "isp1;reboot", "$(reboot)", "`reboot`", "isp1 isp2", "../x", "a\nb"]
         values = [json.dumps({"provider": text}) for text in hostile]

@@ -11,7 +11,7 @@ use crate::linux::clock::now;
 use crate::linux::netfilter::{self, DeviceSet, count};
 use crate::types::{
     Cause, DeviceName, Duration, Family, Fault, Instant, Kind, MarkMask, Name, OFFLOADED, PathId,
-    Slot, Subject,
+    Slot, Subject, Verdict,
 };
 
 /// How long packets of unknown TCP connections that leave by another provider are reset.
@@ -22,6 +22,7 @@ const IN_FLIGHT: Duration = Duration::from_secs(2);
 impl Firewall<'_> {
     /// There is a table of a former run: the connections of any provider may have its marks.
     pub(super) fn adopt_connections(&mut self, engine: &Engine) {
+        self.resumes = true;
         for family in Family::ALL {
             let paths = engine.paths().filter(|path| path.id.family == family);
             let all = paths.fold(0, |all, path| all | path.id.slot.bit());
@@ -74,15 +75,21 @@ impl Firewall<'_> {
         });
         let Some((family, handover)) = next else {
             cx.handing_over = false;
+            self.resumes = false;
             return;
         };
+        // The former run has told of it, and probes are entries, too.
+        let is_told = self.resumes && is_offline(cx.engine, family, handover.from);
         let config = cx.engine.config();
         let from = self.name(&handover, config);
         let is_metered = config
             .at(handover.from)
             .is_some_and(|provider| provider.metered);
         if let Some(mask) = routes.marks[family] {
-            let count = self.delete_entries(family, &handover, mask, is_metered, routes);
+            let mut count = self.delete_entries(family, &handover, mask, is_metered, routes);
+            if is_told {
+                count = 0;
+            }
             cx.handed_over[family] = cx.handed_over[family].saturating_add(count);
             if count > 0 {
                 let count = if netfilter::offloads() {
@@ -177,6 +184,11 @@ impl Firewall<'_> {
             _ => config.at(from).map(|provider| provider.id.clone()),
         }
     }
+}
+
+fn is_offline(engine: &Engine, family: Family, slot: Slot) -> bool {
+    let path = engine.path(PathId { slot, family });
+    path.is_some_and(|path| path.verdict() == Verdict::Offline)
 }
 
 fn policy(config: &Config, strict: u64, slot: Slot) -> Connections {

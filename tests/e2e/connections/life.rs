@@ -2,7 +2,10 @@
 
 use std::fs;
 
+use failover::wire::saved_state::MAGIC;
+
 use super::*;
+use crate::inspect::{Monitor, lookups, no_hole};
 use crate::lab::rights::in_lab;
 
 /// The handles of our table's objects: a table that is made anew has others.
@@ -57,6 +60,50 @@ fn a_sudden_death_is_not_noticed() {
             daemon.kill9();
             daemon.launch();
         });
+    });
+}
+
+/// As an upgrade does it, while another provider than the first leads: the kernel is told nothing, and no connection is
+/// handed over. The second time, the saved state is of a version that the new program cannot read.
+#[test]
+fn an_upgrade_while_failed_over_is_not_noticed() {
+    in_lab(|| {
+        let (lab, _services) = household(Nat::Snat);
+        let mut daemon = begin(&lab, &staying(&lab));
+        first_dies(&lab, &daemon);
+        let mut all = Family::ALL.map(|family| Traffic::start(&lab, family, 2));
+        for of_another_version in [false, true] {
+            let tracked = || lab.entries(&["ESTABLISHED"]).len();
+            let (connections, objects) = (tracked(), handles(&lab));
+            let (lookups, monitor) = (lookups(&lab), Monitor::start(&lab, &daemon));
+            daemon.kill9();
+            if of_another_version {
+                let state = daemon.file("state/state");
+                let mut saved = fs::read(&state).unwrap();
+                saved[MAGIC.len()] += 1;
+                fs::write(&state, saved).unwrap();
+            }
+            daemon.launch();
+            for provider in [("isp1", "offline"), ("isp2", "online")] {
+                for family in ["ipv4", "ipv6"] {
+                    daemon.wait_for(provider.0, family, provider.1);
+                }
+            }
+            no_hole(lookups, &daemon);
+            // Providers without a verdict are usable: they get their rules, until they have one.
+            let told = (monitor.set(), monitor.deleted());
+            assert!(told == (0, Vec::new()) || of_another_version, "{told:?}");
+            for traffic in &mut all {
+                traffic.goes_on_by(2, &daemon);
+            }
+            assert!(tracked() >= connections, "{}", daemon.log());
+            assert_eq!(handles(&lab), objects, "{}", daemon.log());
+            let journal = daemon.journal().join("\n");
+            let started = journal.rfind("started").unwrap();
+            let handed_over = journal[started..].contains("handed over");
+            // What the dead provider may have left is looked for after a verdict.
+            assert!(!handed_over || of_another_version, "{journal}");
+        }
     });
 }
 
