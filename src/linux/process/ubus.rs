@@ -247,6 +247,15 @@ impl Interfaces {
         known.any(|known| provider.interfaces.contains(&known.name))
     }
 
+    /// Whether netifd has no device for one of these providers.
+    pub(crate) fn lack_any(&self, config: &Config) -> bool {
+        config.enabled().any(|provider| {
+            let lacks = |family| self.told(provider, family).device.is_empty();
+            let named = !provider.interfaces.is_empty() && !self.is_awaited(provider);
+            named && Family::ALL.into_iter().all(lacks)
+        })
+    }
+
     /// Kills a call whose deadline has passed.
     pub(crate) fn give_up(&mut self, now: Instant) {
         if let Some(asking) = self.asking.first_mut()
