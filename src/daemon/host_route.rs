@@ -1,5 +1,6 @@
 //! The host routes that netifd adds to `main` for the endpoints of WireGuard tunnels, by the provider that led when the tunnel
-//! came up. They precede our choice among providers: the tunnel stays with that one, whichever leads.
+//! came up. They precede our choice among providers: the tunnel stays with that one, whichever leads. netifd leaves them there
+//! until that provider's interface goes down, whatever becomes of the tunnel.
 //!
 //! netifd's dump does not have them, other than the static and learned routes of its interfaces. So they are the static
 //! routes to hosts in the kernel, by a provider's device, that netifd does not tell of, while a tunnel of it is up.
@@ -70,7 +71,9 @@ impl HostRoute {
                 "netifd has a route to {host} by it, which holds the WireGuard tunnel {first}{or} there, whichever provider leads"
             ),
             format_args!(
-                "write `option nohostroute '1'` into the section of {first}{or} in /etc/config/network, then `ifup {first}`"
+                "write `option nohostroute '1'` into the section of {first}{or} in /etc/config/network, then `ifup {first}; \
+                 ip -{} route del {host}`",
+                if host.is_ipv4() { 4 } else { 6 }
             ),
         );
     }

@@ -84,7 +84,7 @@ pub(super) struct RouteSync<'m> {
     pub(super) own_targets: u32,
     /// There are more events to read.
     more_news: bool,
-    /// Netifd is to be asked: a default route has come, perhaps by one of its devices.
+    /// Netifd is to be asked: a default route has come, perhaps by one of its devices, or while an interface was down.
     pub(super) asks_netifd: bool,
     /// How many calls of netifd had ended at the last synchronization.
     calls_ended: u32,
@@ -283,8 +283,10 @@ impl<'m> RouteSync<'m> {
         dumps: &mut u8,
         now: Instant,
     ) {
-        self.news = Kinds::NONE;
+        let news = core::mem::replace(&mut self.news, Kinds::NONE);
         self.has_changed = true;
+        // An interface may be up again: its hotplug event waits for the scripts of those before it.
+        self.asks_netifd |= news.has(Kinds::ROUTES) && interfaces.lack_any(cx.engine.config());
         self.look_at_uplinks(cx, probing, interfaces, now);
         if self.dump_is_due(now) {
             // A swap that follows from these events comes first: the dump is for what they did not contain.

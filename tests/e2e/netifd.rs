@@ -471,6 +471,35 @@ fn a_modems_interface_works_in_both_families_by_its_dynamic_ones() {
     });
 }
 
+/// A redial whose hotplug event is late, as netifd calls the scripts of one interface after those of another: the route that
+/// comes has netifd asked.
+#[test]
+fn an_interface_that_is_up_again_is_found_before_its_hotplug_event() {
+    in_lab(|| {
+        let lab = Lab::new();
+        lab.serve();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        daemon.launch();
+        daemon.wait_for_all("online");
+        for interface in ["wan", "wan6"] {
+            set_interface(&daemon, interface, &down("eth1"));
+        }
+        daemon.must(&["refresh"]);
+        daemon.wait_for("isp1", "ipv4", "waiting");
+        daemon.wait_for("isp1", "ipv6", "waiting");
+        all_is_up(&lab, &daemon);
+        // Another one is better.
+        let gateway = lab.provider(1).gateway_address(Family::V4);
+        lab.router.ip(&format!(
+            "route add default via {gateway} dev eth1 metric 9000"
+        ));
+        daemon.wait_for("isp1", "ipv4", "online");
+        daemon.wait_for("isp1", "ipv6", "online");
+        assert!(leads(&lab, 1));
+    });
+}
+
 /// netifd adds a host route for each peer of a WireGuard interface, which its dump does not show.
 #[test]
 fn a_host_route_that_holds_a_tunnel_to_one_provider_is_told_of() {
@@ -510,6 +539,10 @@ fn a_host_route_that_holds_a_tunnel_to_one_provider_is_told_of() {
         );
         let explained = daemon.must(&["explain", "isp1"]);
         assert!(explained.contains("option nohostroute '1'"), "{explained}");
+        assert!(
+            explained.contains("ip -4 route del 203.0.113.99"),
+            "{explained}"
+        );
 
         change("del", "203.0.113.99");
         daemon.must(&["refresh"]);

@@ -248,6 +248,15 @@ impl Interfaces {
         known.any(|known| provider.interfaces.contains(&known.name))
     }
 
+    /// Whether netifd has no device for one of these providers.
+    pub(crate) fn lack_any(&self, config: &Config) -> bool {
+        config.enabled().any(|provider| {
+            let lacks = |family| self.told(provider, family).device.is_empty();
+            let named = !provider.interfaces.is_empty() && !self.is_awaited(provider);
+            named && Family::ALL.into_iter().all(lacks)
+        })
+    }
+
     /// Kills a call whose deadline has passed.
     pub(crate) fn give_up(&mut self, now: Instant) {
         if let Some(asking) = self.asking.first_mut()
@@ -575,6 +584,45 @@ mod tests {
             (interfaces.due, interfaces.not_before) = (false, None);
             assert!(interfaces.refresh(Some(name)));
             assert!(interfaces.due && interfaces.not_before.is_none(), "{name}");
+        }
+    }
+
+    /// netifd shows them by name, other programs may not.
+    #[test]
+    fn the_order_of_a_dump_makes_no_difference() {
+        const DUMPS: [(&str, &str); 2] = [
+            (
+                "wwan",
+                include_str!("../../../tests/data/netifd/made-dump-qmi.json"),
+            ),
+            (
+                "wan6",
+                include_str!("../../../tests/data/netifd/made-dump-dslite.json"),
+            ),
+        ];
+        for (name, text) in DUMPS {
+            let dump: serde_json::Value = serde_json::from_str(text).unwrap();
+            let mut all = dump["interface"].as_array().unwrap().clone();
+            let mut results = std::vec::Vec::new();
+            for turn in 0..2 * all.len() {
+                all.rotate_left(1);
+                if turn % 2 == 1 {
+                    all.reverse();
+                }
+                let text = serde_json::json!({ "interface": all }).to_string();
+                let (mut dump, mut known) = (Dump::new(), known(name));
+                dump.feed(text.as_bytes(), &mut |of, told| {
+                    if place_of(std::slice::from_ref(&known), of).is_some() {
+                        known.hear(of, told);
+                    }
+                });
+                dump.finish().unwrap();
+                results.push(known.new_lookup);
+            }
+            assert!(
+                matches!(&results[0], Lookup::Found(found) if found.way.v4.is_some() && found.way.v6.is_some())
+            );
+            assert!(results.iter().all(|result| *result == results[0]), "{name}");
         }
     }
 
