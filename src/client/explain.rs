@@ -88,17 +88,6 @@ impl Page<'_> {
         lead.named(|id| Some(id.as_str()))
     }
 
-    fn resolvers(&mut self, path: &Path) {
-        let (mut all, mut comma) = (String::new(), "");
-        for resolver in path.resolvers.iter().flatten() {
-            all += &format!("{comma}{resolver}");
-            comma = ", ";
-        }
-        if !all.is_empty() {
-            self.say(format_args!(" Resolvers asked through it: {all}."));
-        }
-    }
-
     fn path(&mut self, head: &ProviderHead, path: &Path) {
         let (id, family, state) = (&head.id, path.family, path.state);
         let since = self.ago(path.since_ms);
@@ -128,7 +117,9 @@ impl Page<'_> {
                 " Its address {own} is deprecated: it is in use until there is a better one."
             ));
         }
-        self.resolvers(path);
+        for resolver in path.resolvers.iter().flatten() {
+            self.say(format_args!(" Resolver {resolver} is asked through it."));
+        }
         for check in &path.checks {
             self.check(check, path);
         }

@@ -288,11 +288,9 @@ impl Meaning {
             }
             (Place::Resolver, Value::String(address)) => {
                 // One that cannot be read has no rule.
-                let address = address.and_then(|address| address.parse().ok());
-                self.draft
-                    .interface
-                    .dns
-                    .extend(address.filter(|_| !self.draft.interface.dns.is_full()));
+                if let Some(address) = address.and_then(|address| address.parse().ok()) {
+                    let _ = self.draft.interface.dns.push(address);
+                }
             }
             (Place::Mask, Value::Number(mask)) => self.item.mask = Some(mask?.parse().ok()?),
             (Place::NextHop, Value::String(hop)) => {
