@@ -91,7 +91,7 @@ impl Loading<'_, '_> {
         };
         if !option.is_empty() {
             let what = format_args!(
-                "dns of provider '{id}' changes no way, with {option}: its resolvers are asked through the provider that leads"
+                "dns of provider '{id}' is not routed, with {option}: its resolvers are asked through the provider that leads"
             );
             return self.report.warning(line, what);
         }

@@ -893,8 +893,8 @@ config provider isp6
 	option dns 192.0.2.53
 ", &[
 "10: warning: dns '192.0.2.54' is provider 'isp1's, too: it is asked through the provider that leads",
-"14: warning: dns of provider 'isp3' changes no way, with dns_route '0': its resolvers are asked through the provider that leads",
-"18: warning: dns of provider 'isp4' changes no way, with rt_table 'none': its resolvers are asked through the provider that leads",
+"14: warning: dns of provider 'isp3' is not routed, with dns_route '0': its resolvers are asked through the provider that leads",
+"18: warning: dns of provider 'isp4' is not routed, with rt_table 'none': its resolvers are asked through the provider that leads",
 ]),
 ("\
 config provider isp1

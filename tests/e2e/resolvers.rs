@@ -175,7 +175,7 @@ fn a_reload_adds_moves_and_removes_them() {
             reload(&given.clone().provider("isp2", option, value));
             goes_by(&lab, &daemon, SECOND[0], 1);
             let said = warned(&daemon);
-            let why = format!("which has {option} '{value}'");
+            let why = format!("with {option} '{value}'");
             assert!(said.contains(&why), "{said}");
         }
         reload(&given.clone().global("dns_route", "0"));
