@@ -116,21 +116,12 @@ impl Page<'_> {
         lead.named(|id| Some(id.as_str()))
     }
 
-    fn resolvers(&mut self, path: &Path) {
-        let (mut all, mut comma) = (String::new(), "");
-        for resolver in path.resolvers.iter().flatten() {
-            all += &format!("{comma}{resolver}");
-            comma = ", ";
-        }
-        if !all.is_empty() {
-            self.say(format_args!(" Resolvers asked through it: {all}."));
-        }
-    }
-
     fn path(&mut self, head: &ProviderHead, path: &Path) {
         self.why(head, path);
         self.what_next(head, path);
-        self.resolvers(path);
+        for resolver in path.resolvers.iter().flatten() {
+            self.say(format_args!(" Resolver {resolver} is asked through it."));
+        }
         for check in &path.checks {
             self.check(check, path);
         }

@@ -91,22 +91,18 @@ impl Loading<'_, '_> {
         };
         if !option.is_empty() {
             let what = format_args!(
-                "dns of provider '{id}' changes no way, with {option}: its resolvers are asked through the provider that leads"
+                "dns of provider '{id}' is not routed, with {option}: its resolvers are asked through the provider that leads"
             );
             return self.report.warning(line, what);
         }
         for resolver in config.dns_of(read) {
-            let mut others = config.enabled();
-            let other = others.find(|other| config.dns_of(other).any(|named| named == resolver));
-            let (whose, name) = match (other, config.check_of(resolver)) {
-                (Some(other), _) => ("provider", &other.id),
-                (None, Some(check)) => ("check", &check.name),
-                (None, None) => continue,
-            };
-            let what = format_args!(
-                "dns '{resolver}' is {whose} '{name}'s, too: it is asked through the provider that leads"
-            );
-            self.report.warning(line, what);
+            let names = |other: &&Provider| config.dns_of(other).any(|named| named == resolver);
+            if let Some(Provider { id, .. }) = config.enabled().find(names) {
+                let what = format_args!(
+                    "dns '{resolver}' is provider '{id}'s, too: it is asked through the provider that leads"
+                );
+                self.report.warning(line, what);
+            }
         }
     }
 
@@ -152,11 +148,7 @@ impl Loading<'_, '_> {
             for provider in config.enabled() {
                 let prefix = config.prefixes_of(provider).first();
                 let prefix = prefix.filter(|_| family == Family::V6);
-                let dns = config
-                    .dns_of(provider)
-                    .find(|dns| Family::of(*dns) == family);
                 let named = [
-                    ("dns", dns),
                     ("gateway", provider.gateway[family]),
                     ("address", provider.address[family]),
                     ("prefix", prefix.map(|(_, prefix)| prefix.address().into())),

@@ -266,20 +266,18 @@ pub(super) fn read_prefixes(options: &mut Options<'_, '_, '_>, slot: Slot, confi
 
 /// `dns`: adds each to those of all providers.
 pub(super) fn read_dns(options: &mut Options<'_, '_, '_>, slot: Slot, config: &mut Config) {
-    options.each_word("dns", &mut |options, word, line| match value::address(word)
-        .and_then(value::resolver)
-    {
-        Err(expected) => options.refuse("dns", word, line, expected),
-        Ok(resolver) if config.dns.contains(&(slot, resolver)) => {
-            options.refuse("dns", word, line, "is given twice");
-        }
-        Ok(resolver) => {
-            if config.dns.push((slot, resolver)).is_err() {
-                let what = format_args!("dns '{word}': expected at most {DNS_MAX} in all");
-                options.error(line, what);
+    options.each_word(
+        "dns",
+        &mut |options, word, line| match value::resolver(word) {
+            Err(expected) => options.refuse("dns", word, line, expected),
+            Ok(resolver) => {
+                if config.dns.push((slot, resolver)).is_err() {
+                    const { assert!(DNS_MAX == 512) };
+                    options.refuse("dns", word, line, "there is room for 512 in all");
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// The named checks, one bit each; `None` if a name is wrong or unknown.

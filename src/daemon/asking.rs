@@ -325,10 +325,11 @@ fn ask_for_internet(
         return None;
     }
     let (requests, resolvers) = (&mut routes.requests, &routes.resolvers.list);
-    // One that is asked through a provider says nothing of the leader.
-    let mut all = candidates(config, family)
-        .filter(|target| !resolvers.iter().any(|(_, resolver)| resolver == target));
-    all.find_map(|target| {
+    candidates(config, family).find_map(|target| {
+        // A resolver that is asked through a provider says nothing of the leader.
+        if resolvers.iter().any(|(_, resolver)| *resolver == target) {
+            return None;
+        }
         let question = Question {
             target,
             source: None,

@@ -397,13 +397,15 @@ impl<'a> Snapshot<'a> {
     fn resolvers(&self, path: PathId) -> heapless::Vec<Option<IpAddr>, DNS_SHOWN_MAX> {
         let first = self.engine.config().globals.rule_pref + pref::RESOLVER;
         let of_path = (path.family, first + u32::from(path.slot.0), PROTOCOL);
-        let rules = self.mirror.rules().iter();
-        let rules = rules.filter(|rule| (rule.family, rule.pref, rule.protocol) == of_path);
-        let resolvers = rules.filter_map(|rule| match rule.selector {
-            Selector::OwnTo(to) => Some(Some(to.address().into())),
-            _ => None,
-        });
-        resolvers.take(DNS_SHOWN_MAX).collect()
+        let mut resolvers = heapless::Vec::new();
+        for rule in self.mirror.rules() {
+            if let Selector::OwnTo(to) = rule.selector
+                && (rule.family, rule.pref, rule.protocol) == of_path
+            {
+                let _ = resolvers.push(Some(to.address().into())); // those that fit tell enough
+            }
+        }
+        resolvers
     }
 
     /// Why a path is in its state, apart from its rounds.

@@ -240,7 +240,7 @@ impl Warnings {
         self.warn_of_prefixes(&snapshot, routes.delegated().crowded);
         if routes.resolvers.is_crowded {
             let what = format_args!(
-                "there is room for {RESOLVERS_MAX} resolvers: further ones are asked through the leader"
+                "there is room for {RESOLVERS_MAX} resolvers: others are asked through the leader"
             );
             let cure = format_args!("name those in use by `list dns`");
             self.add("overflow", None, what, cure);

@@ -90,13 +90,12 @@ fn unusable(address: IpAddr) -> Option<&'static str> {
 }
 
 /// A resolver that can be asked through one device alone.
-pub(crate) fn resolver(address: IpAddr) -> Expected<IpAddr> {
-    match (unusable(address), address) {
-        (Some(what), _) => Err(what),
-        (None, IpAddr::V6(v6)) if v6.is_unicast_link_local() => {
+pub(crate) fn resolver(text: &str) -> Expected<IpAddr> {
+    match address(text)? {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
             Err("a link-local address leads by no route: expected another")
         }
-        _ => Ok(address),
+        address => Ok(address),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The resolvers that are asked through a provider: those that it alone names.
 //!
-//! One that two providers name, or that a check asks, is asked as all else: by the leader.
+//! One that two providers name, or that is a check's target, is asked as all else: by the leader.
 
 use core::net::IpAddr;
 
@@ -10,7 +10,6 @@ use super::objects::Address;
 use super::uplink::Uplink;
 use crate::config::{Config, Provider};
 use crate::limits::RESOLVERS_MAX;
-use crate::option::value;
 use crate::types::{Family, PathId, Slot};
 
 /// The resolvers of all providers.
@@ -96,14 +95,12 @@ impl Told<'_> {
                 is_shared |= named == resolver && other.slot != provider.slot;
             });
         }
-        value::resolver(resolver).is_ok()
-            && !is_shared
+        !is_shared
             && !self.is_elsewhere(provider.slot, resolver)
-            && self.config.manages(Family::of(resolver))
-            && self.config.check_of(resolver).is_none()
+            && !self.config.is_target(resolver)
     }
 
-    /// Whether it is this router, or in the network of a device that is not the provider's.
+    /// Whether it is this router, or in the network of a device that is not the provider's, as 127.0.0.1 is.
     fn is_elsewhere(&self, slot: Slot, resolver: IpAddr) -> bool {
         let family = Family::of(resolver);
         let uplink = (self.uplink)(PathId { slot, family });

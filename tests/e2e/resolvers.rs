@@ -78,7 +78,7 @@ fn each_is_asked_through_its_provider_while_that_works() {
             assert_eq!(told(&daemon, "isp1", family), json!([FIRST[at]]));
             assert_eq!(told(&daemon, "isp2", family), json!([SECOND[at]]));
             let said = daemon.must(&["explain", "isp2"]);
-            let sentence = format!("Resolvers asked through it: {}.", SECOND[at]);
+            let sentence = format!("Resolver {} is asked through it.", SECOND[at]);
             assert!(said.contains(&sentence), "{said}");
             // What hosts of the LAN send there follows the order.
             let host = LAN_ROUTER[at].to_string().replace("::1", "::2");
@@ -175,7 +175,7 @@ fn a_reload_adds_moves_and_removes_them() {
             reload(&given.clone().provider("isp2", option, value));
             goes_by(&lab, &daemon, SECOND[0], 1);
             let said = warned(&daemon);
-            let why = format!("which has {option} '{value}'");
+            let why = format!("with {option} '{value}'");
             assert!(said.contains(&why), "{said}");
         }
         reload(&given.clone().global("dns_route", "0"));

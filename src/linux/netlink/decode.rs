@@ -257,7 +257,7 @@ fn rule(payload: &[u8]) -> Option<Rule> {
     let mut table = u32::from(table);
     let (mut pref, mut protocol, mut specific, mut vague) = (0, 0, false, false);
     let (mut mark, mut mask, mut target) = (0, 0, 0);
-    let (mut source, mut to, mut oif, mut own) = (None, None, None, false);
+    let (mut end, mut oif, mut own) = (None, None, false);
     attributes(payload, ROUTE_HEADER, &mut |kind, value| {
         match kind {
             FRA_IIFNAME => {
@@ -270,8 +270,7 @@ fn rule(payload: &[u8]) -> Option<Rule> {
             FRA_GOTO => target = attribute::number(value)?,
             FRA_FWMARK => mark = attribute::number(value)?,
             FRA_FWMASK => mask = attribute::number(value)?,
-            FRA_SRC => source = Some(attribute::address(value)?),
-            FRA_DST => to = Some(attribute::address(value)?),
+            FRA_SRC | FRA_DST => end = Some(attribute::address(value)?),
             FRA_OIFNAME => oif = Some(attribute::device(value)?),
             // The kernel always sends these; -1 is none.
             FRA_SUPPRESS_PREFIXLEN | FRA_SUPPRESS_IFGROUP if value == [0xff; 4] => {}
@@ -281,26 +280,24 @@ fn rule(payload: &[u8]) -> Option<Rule> {
         Some(())
     })?;
     vague |= tos != 0 || attribute::number(flags)? & FIB_RULE_INVERT != 0;
-    let selected = |address: Option<IpAddr>, length| match length {
-        0 => Some(None),
-        _ => Some(Some(prefix(
-            address.unwrap_or(unspecified(family)),
-            length,
-        )?)),
+    // For packets to a place, we have rules only for the router's own, from anywhere.
+    vague |= to_length != 0 && (from_length != 0 || !own);
+    let end = match from_length | to_length {
+        0 => None,
+        length => Some(prefix(end.unwrap_or(unspecified(family)), length)?),
     };
-    let (from, to) = (selected(source, from_length)?, selected(to, to_length)?);
     let mark = (mark != 0 || mask != 0).then_some(Mark { value: mark, mask });
     Some(Rule {
         family,
         pref,
         protocol,
-        selector: match (vague, own, mark, (from, to), oif) {
-            (false, false, None, (None, None), None) => Selector::All,
-            (false, false, Some(mark), (None, None), None) => Selector::Mark(mark),
-            (false, false, None, (Some(from), None), None) => Selector::From(from),
-            (false, true, None, (Some(from), None), None) => Selector::OwnFrom(from),
-            (false, true, None, (None, Some(to)), None) => Selector::OwnTo(to),
-            (false, false, None, (None, None), Some(device)) => Selector::Oif(device),
+        selector: match (vague, own, mark, end, oif) {
+            (false, false, None, None, None) => Selector::All,
+            (false, false, Some(mark), None, None) => Selector::Mark(mark),
+            (false, false, None, Some(from), None) => Selector::From(from),
+            (false, true, None, Some(to), None) if to_length != 0 => Selector::OwnTo(to),
+            (false, true, None, Some(from), None) => Selector::OwnFrom(from),
+            (false, false, None, None, Some(device)) => Selector::Oif(device),
             _ => Selector::Foreign,
         },
         verdict: match action {

@@ -184,13 +184,13 @@ fn rule(rule: &Rule) -> Option<([u8; ROUTE_HEADER], Attributes)> {
             attributes.number(FRA_FWMARK, mark.value);
             attributes.number(FRA_FWMASK, mark.mask);
         }
-        Selector::From(prefix) | Selector::OwnFrom(prefix) => {
-            length = prefix.prefix_len();
-            attributes.address(FRA_SRC, prefix.address().into());
-        }
-        Selector::OwnTo(prefix) => {
-            to_length = prefix.prefix_len();
-            attributes.address(FRA_DST, prefix.address().into());
+        Selector::From(prefix) | Selector::OwnFrom(prefix) | Selector::OwnTo(prefix) => {
+            let (kind, place) = match rule.selector {
+                Selector::OwnTo(_) => (FRA_DST, &mut to_length),
+                _ => (FRA_SRC, &mut length),
+            };
+            *place = prefix.prefix_len();
+            attributes.address(kind, prefix.address().into());
         }
         Selector::Oif(device) => attributes.name(FRA_OIFNAME, device),
         Selector::Foreign => return None,

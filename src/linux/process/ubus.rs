@@ -441,10 +441,11 @@ impl Interfaces {
 
     /// Tells another each resolver that netifd has for a provider.
     pub fn tell_resolvers(&self, provider: &Provider, each: resolvers::Each<'_>) {
-        let interfaces = provider.interfaces.iter();
-        let known = interfaces.filter_map(|name| self.known(name));
-        let up = known.filter(|interface| interface.up);
-        up.for_each(|interface| interface.dns.iter().for_each(|one| each(*one)));
+        for name in &provider.interfaces {
+            if let Some(interface) = self.known(name).filter(|interface| interface.up) {
+                interface.dns.iter().for_each(|resolver| each(*resolver));
+            }
+        }
     }
 
     /// The interface of [`Interfaces::told`]; else the provider's first.
