@@ -36,6 +36,11 @@ class States(PageTest):
         self.assertRegex(label, rf"^Round trips of the last {count} rounds: 0\.\d+ ms to 0\.\d+ ms, {lost} lost$")
         self.assertEqual(self.browser.run(f"{of}.getAttribute('role')"), "img")
         self.assertEqual(self.browser.run(f"{of}.querySelectorAll('.fo-lost').length"), lost)
+        # The line is interrupted where a round is lost.
+        status = recorded("failed_over")
+        status["providers"][0]["paths"][0]["history"] = [None, 1, 2, None, None, 3, None]
+        self.show(status)
+        self.assertEqual(self.browser.run(f"{of}.querySelector('.fo-line').getAttribute('d').split('M').length - 1"), 2)
         # The newest round is at the right edge.
         edge = f"Number({of}.lastChild.getAttribute('x')) + 3.5 >= {of}.viewBox.baseVal.width"
         self.assertTrue(self.browser.run(edge))
