@@ -282,11 +282,19 @@ return view.extend({
 			probe: _('Ask each check of this line once, now'),
 			count: _('Count the connections of each line')
 		};
+		const key = action + '-' + id;
 		return E('button', {
-			'class': 'btn cbi-button ' + style, 'type': 'button', 'data-key': action + '-' + id, 'title': hints[action],
+			'class': 'btn cbi-button ' + style, 'type': 'button', 'data-key': key, 'title': hints[action],
 			'aria-label': id ? '%s: %s'.format(id, text) : null,
-			'click': ui.createHandlerFn(this, run)
+			'click': ui.createHandlerFn(this, () => Promise.resolve(run()).finally(() => window.setTimeout(() => this.focus(key), 0)))
 		}, [ text ]);
+	},
+
+	/* LuCI takes the focus from a button in work: who uses the keyboard gets it back. */
+	focus: function(key) {
+		const button = Array.from(this.root.querySelectorAll('button')).find((button) => button.dataset.key == key);
+		if (button && document.activeElement == document.body)
+			button.focus();
 	},
 
 	/* Does it, and shows what came of it. */
