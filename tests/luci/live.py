@@ -4,6 +4,7 @@ Behind each uplink is a namespace that has the target of its check. All ends wit
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -34,12 +35,21 @@ def configuration(folder: Path, more: str = "") -> str:
     return text + more
 
 
+def remove_left_over() -> None:
+    """Removes the namespaces of tests that were killed."""
+    for line in run("ip", "netns").splitlines():
+        found = re.match(r"luci(\d+)-\S+", line)
+        if found and not Path(f"/proc/{found[1]}").exists():
+            run("ip", "netns", "del", found[0])
+
+
 class Router:
     """The network and the daemon."""
 
     def __init__(self, more: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="failover-luci-"))
         self.names = {part: f"luci{os.getpid()}-{part}" for part in ("router", "1", "2")}
+        remove_left_over()
         self._daemon = None
         self.more = more
         for part, name in self.names.items():
@@ -100,7 +110,9 @@ class Router:
         return by_plugin(["busybox", "ash", str(self.plugin)], {"PATH": path})
 
     def start(self) -> None:
-        command = ["ip", "netns", "exec", self.names["router"], PROGRAM, "--config", self.file, "run", "--foreground"]
+        # It ends with this process, however that ends.
+        command = ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", self.names["router"], PROGRAM]
+        command += ["--config", self.file, "run", "--foreground"]
         with (self.folder / "log").open("ab") as log:
             self._daemon = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
 

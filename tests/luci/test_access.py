@@ -49,6 +49,7 @@ class Access(PageTest):
         self.browser.run("document.querySelector('[data-key=use-isp2]').focus()")
         self.browser.key("Enter", 13, "\r")
         self.browser.until(lambda: ("use", {"provider": "isp2"}) in bridge.calls)
+        self.browser.until("document.activeElement.dataset.key == 'use-isp2'", "the focus is back")
 
 
 if __name__ == "__main__":

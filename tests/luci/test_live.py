@@ -44,7 +44,7 @@ class Live(PageTest):
         self.press("enable-isp1")
         self.wait("[data-key=family-ipv4]", "→\\nisp1")
         self.press("count-")
-        self.wait("[data-key=line-isp1]", "Connections: ")
+        self.wait("[data-key=line-isp1]", "Connections at ")
         self.router.dies(1)
         self.router.dies(2)
         self.wait("[data-key=warnings]", "No line works in IPv4")

@@ -36,6 +36,11 @@ class States(PageTest):
         self.assertRegex(label, rf"^Round trips of the last {count} rounds: 0\.\d+ ms to 0\.\d+ ms, {lost} lost$")
         self.assertEqual(self.browser.run(f"{of}.getAttribute('role')"), "img")
         self.assertEqual(self.browser.run(f"{of}.querySelectorAll('.fo-lost').length"), lost)
+        # The line is interrupted where a round is lost.
+        status = recorded("failed_over")
+        status["providers"][0]["paths"][0]["history"] = [None, 1, 2, None, None, 3, None]
+        self.show(status)
+        self.assertEqual(self.browser.run(f"{of}.querySelector('.fo-line').getAttribute('d').split('M').length - 1"), 2)
         # The newest round is at the right edge.
         edge = f"Number({of}.lastChild.getAttribute('x')) + 3.5 >= {of}.viewBox.baseVal.width"
         self.assertTrue(self.browser.run(edge))
@@ -56,7 +61,8 @@ class States(PageTest):
         self.assertIn("isp1 is pinned: the daemon does not choose", text)
         self.assertEqual(self.buttons("isp1"), ["Let the daemon choose", "Disable", "Check now"])
         self.assertEqual(self.buttons("isp2"), ["Use", "Disable", "Check now"])
-        self.assertIn("Not checked", self.text("[data-key=line-isp2]"))
+        for told in ("Not checked", "isp1 is pinned", "Checks, not asked now"):
+            self.assertIn(told, self.text("[data-key=line-isp2]"))
         bridge = self.open(Given(recorded("pinned")))
         self.press("auto-")
         self.browser.until(lambda: ("use", {"provider": "auto"}) in bridge.calls)
@@ -228,9 +234,9 @@ class Acting(PageTest):
         for provider in status["providers"]:
             provider["connections"] = {"ipv4": 212, "ipv6": 3}
         bridge = self.open(Given(recorded("well"), connections=status))
-        self.assertNotIn("Connections:", self.text())
+        self.assertNotIn("Connections at", self.text())
         self.press("count-")
-        self.browser.until("document.body.innerText.includes('Connections: 212 in IPv4, 3 in IPv6')")
+        self.browser.until("/Connections at .*M: 212 in IPv4, 3 in IPv6/.test(document.body.innerText)")
         self.assertEqual(bridge.calls.count(("connections", {})), 1)
 
 

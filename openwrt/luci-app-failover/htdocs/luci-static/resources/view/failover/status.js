@@ -195,7 +195,7 @@ return view.extend({
 				.concat(provider.paths.map((path) => this.path(provider, path)))
 				.concat([
 					counted && counted[id] ? E('p', { 'data-key': 'connections' }, [
-						_('Connections: %d in IPv4, %d in IPv6').format(counted[id].ipv4, counted[id].ipv6) ]) : '',
+						_('Connections at %s: %d in IPv4, %d in IPv6').format(this.countedAt, counted[id].ipv4, counted[id].ipv6) ]) : '',
 					this.answers(id),
 					this.buttons(status, provider)
 				]));
@@ -213,7 +213,7 @@ return view.extend({
 			E('div', { 'class': 'fo-head' }, [
 				E('strong', {}, [ family ]),
 				E('span', { 'class': 'fo-dot ' + parts.colour(path.state), 'aria-hidden': 'true' }, []),
-				E('span', { 'class': 'fo-state' }, [
+				E('span', { 'class': 'fo-state', 'title': _('since %s').format(parts.moment(Date.now() - 1000 * path.since_s)) }, [
 					E('strong', {}, [ parts.word(path.state) ]), ' ',
 					_('for %s').format(parts.span(path.since_s))
 				]),
@@ -226,7 +226,9 @@ return view.extend({
 			parts.sparkline(path.history),
 			E('dl', { 'class': 'fo-facts' }, details),
 			E('details', { 'data-key': 'more' }, [
-				E('summary', {}, [ checks.length ? _('%d of %d checks answered').format(answered, checks.length) : _('No check') ]),
+				E('summary', {}, [ !checks.length ? _('No check')
+					: checks.every((check) => check.state == 'pending') ? _('Checks, not asked now')
+					: _('%d of %d checks answered').format(answered, checks.length) ]),
 				checks.length ? this.checks(checks) : '',
 				E('p', { 'class': 'fo-why' }, [ parts.sentence(explained(provider, path.family).why) ]),
 				E('p', { 'class': 'fo-why' }, [ parts.sentence(explained(provider, path.family).change) ])
@@ -235,7 +237,7 @@ return view.extend({
 	},
 
 	checks: function(checks) {
-		const words = { ok: _('answered'), lost: _('lost'), pending: _('not asked yet') };
+		const words = { ok: _('answered'), lost: _('lost'), pending: _('not asked now') };
 		const titles = [ _('Check'), _('Target'), _('Last answer'), _('Loss') ];
 		return E('table', { 'class': 'table fo-checks' }, [
 			E('tr', { 'class': 'tr table-titles' }, titles.map((title) => E('th', { 'class': 'th', 'scope': 'col' }, [ title ])))
@@ -280,11 +282,19 @@ return view.extend({
 			probe: _('Ask each check of this line once, now'),
 			count: _('Count the connections of each line')
 		};
+		const key = action + '-' + id;
 		return E('button', {
-			'class': 'btn cbi-button ' + style, 'type': 'button', 'data-key': action + '-' + id, 'title': hints[action],
+			'class': 'btn cbi-button ' + style, 'type': 'button', 'data-key': key, 'title': hints[action],
 			'aria-label': id ? '%s: %s'.format(id, text) : null,
-			'click': ui.createHandlerFn(this, run)
+			'click': ui.createHandlerFn(this, () => Promise.resolve(run()).finally(() => window.setTimeout(() => this.focus(key), 0)))
 		}, [ text ]);
+	},
+
+	/* LuCI takes the focus from a button in work: who uses the keyboard gets it back. */
+	focus: function(key) {
+		const button = Array.from(this.root.querySelectorAll('button')).find((button) => button.dataset.key == key);
+		if (button && document.activeElement == document.body)
+			button.focus();
 	},
 
 	/* Does it, and shows what came of it. */
@@ -333,6 +343,7 @@ return view.extend({
 	count: function() {
 		return parts.callConnections().then((answer) => {
 			this.connections = {};
+			this.countedAt = parts.moment(Date.now());
 			if (L.isObject(answer) && Array.isArray(answer.providers))
 				for (const { id, connections } of answer.providers)
 					this.connections[id] = connections;
