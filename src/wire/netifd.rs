@@ -128,8 +128,8 @@ enum Place {
     },
     NextHop,
     Table,
+    /// a list of them, or one in it
     Resolvers,
-    Resolver,
 }
 
 /// The addresses in a list.
@@ -168,7 +168,7 @@ impl Place {
             Place::Interfaces => Place::Interface,
             Place::Networks(kind) => Place::Network(kind),
             Place::Routes { in_force } => Place::Route { in_force },
-            Place::Resolvers => Place::Resolver,
+            Place::Resolvers => Place::Resolvers,
             _ => Place::Ignored,
         }
     }
@@ -286,7 +286,7 @@ impl Meaning {
             (Place::Address, Value::String(address)) => {
                 self.item.address = Some(address?.parse().ok()?);
             }
-            (Place::Resolver, Value::String(address)) => {
+            (Place::Resolvers, Value::String(address)) => {
                 // One that cannot be read has no rule.
                 if let Some(address) = address.and_then(|address| address.parse().ok()) {
                     let _ = self.draft.interface.dns.push(address);
