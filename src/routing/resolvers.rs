@@ -49,22 +49,24 @@ impl Resolvers {
     /// Makes this what is told. Returns whether anything has changed.
     pub fn fill(&mut self, told: &Told<'_>) -> bool {
         let (mut count, mut changed, mut is_crowded) = (0, false, false);
-        told.each(&mut |provider, resolver| {
-            let one = (provider.slot, resolver);
-            let found = self.list.get(..count).unwrap_or_default();
-            if !provider.dns_route || found.contains(&one) || !told.is_its_own(one) {
-                return;
-            }
-            if self.list.get(count) != Some(&one) {
-                self.list.truncate(count);
-                if self.list.push(one).is_err() {
-                    is_crowded = true;
+        for provider in told.config.enabled().filter(|provider| provider.dns_route) {
+            told.each_named(provider, &mut |resolver| {
+                let one = (provider.slot, resolver);
+                let found = self.list.get(..count).unwrap_or_default();
+                if found.contains(&one) || !told.is_its_own(provider, resolver) {
                     return;
                 }
-                changed = true;
-            }
-            count += 1;
-        });
+                if self.list.get(count) != Some(&one) {
+                    self.list.truncate(count);
+                    if self.list.push(one).is_err() {
+                        is_crowded = true;
+                        return;
+                    }
+                    changed = true;
+                }
+                count += 1;
+            });
+        }
         changed |= count < self.list.len() || is_crowded != self.is_crowded;
         self.list.truncate(count);
         self.is_crowded = is_crowded;
@@ -73,26 +75,29 @@ impl Resolvers {
 }
 
 impl Told<'_> {
-    /// Tells another each resolver that an enabled provider names: those of its configuration, else netifd's.
-    #[inline(never)] // for two callers
-    fn each(&self, each: &mut dyn FnMut(&Provider, IpAddr)) {
-        for provider in self.config.enabled() {
-            let mut configured = false;
-            for resolver in self.config.dns_of(provider) {
-                configured = true;
-                each(provider, resolver);
-            }
-            if !configured {
-                (self.netifd)(provider, &mut |resolver| each(provider, resolver));
-            }
+    /// Tells another each resolver that a provider names: those of its configuration, else netifd's.
+    fn each_named(&self, provider: &Provider, each: Each<'_>) {
+        let mut configured = false;
+        for resolver in self.config.dns_of(provider) {
+            configured = true;
+            each(resolver);
+        }
+        if !configured {
+            (self.netifd)(provider, each);
         }
     }
 
     /// Whether a resolver that a provider names is to be asked through it.
-    fn is_its_own(&self, (slot, resolver): (Slot, IpAddr)) -> bool {
+    fn is_its_own(&self, provider: &Provider, resolver: IpAddr) -> bool {
         let mut is_shared = false;
-        self.each(&mut |other, named| is_shared |= named == resolver && other.slot != slot);
-        !is_shared && !self.is_elsewhere(slot, resolver) && !self.config.is_target(resolver)
+        for other in self.config.enabled() {
+            self.each_named(other, &mut |named| {
+                is_shared |= named == resolver && other.slot != provider.slot;
+            });
+        }
+        !is_shared
+            && !self.is_elsewhere(provider.slot, resolver)
+            && !self.config.is_target(resolver)
     }
 
     /// Whether it is this router, or in the network of a device that is not the provider's, as 127.0.0.1 is.

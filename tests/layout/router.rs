@@ -170,6 +170,7 @@ impl Router {
             uplink: &|slot| self.uplinks.get(usize::from(slot.0)),
             tables: &self.tables,
             delegated: &self.delegated.list,
+            resolvers: &[],
             addresses: &[],
             routes: &routes,
             rules: &rules,
