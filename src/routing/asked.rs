@@ -216,7 +216,6 @@ impl RuleSearch {
             Selector::All => Some(true),
             Selector::Mark(mark) => Some(mark.value & mark.mask == 0),
             Selector::Oif(_) => Some(false),
-            Selector::OwnTo(to) => Some(to.contains_addr(&self.question.target.into())),
             Selector::From(prefix) | Selector::OwnFrom(prefix) => match self.question.source {
                 Some(source) => Some(prefix.contains_addr(&source.into())),
                 // In IPv6 the rule may choose the source, too (`FIB_RULE_FIND_SADDR`).
