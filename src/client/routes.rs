@@ -167,6 +167,7 @@ impl View<'_> {
             Selector::Mark(mark) => format!("fwmark {:#x}/{:#x} ", mark.value, mark.mask),
             Selector::From(prefix) => format!("from {prefix} "),
             Selector::OwnFrom(prefix) => format!("iif lo from {prefix} "),
+            Selector::OwnTo(prefix) => format!("iif lo to {prefix} "),
             Selector::Oif(device) => format!("oif {device} "),
             _ => "some packets: ".to_owned(),
         };
