@@ -1,12 +1,12 @@
 //! `status --json`: one object. Its names are an interface.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::client::journal;
-use crate::linux::connection::{Answer, Provider};
+use crate::linux::connection::{Answer, Provider, serialize_texts};
 use crate::text::text;
 use crate::types::Family;
-use crate::wire::control::{TEXT_MAX, Warning};
+use crate::wire::control::{Entry, TEXT_MAX, Warning};
 use crate::wire::snapshot::{Active, Counters, InMain, Marked};
 
 /// The whole object.
@@ -25,29 +25,29 @@ struct Status<'a> {
     providers: &'a [Provider],
     // For a page only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    journal: Option<&'a [Line<'a>]>,
+    journal: Option<Journal<'a>>,
 }
 
-/// One entry of the journal, as `log` shows it; null instead of `-`.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: &'a str,
-    provider: Option<&'a str>,
-    family: Option<&'a str>,
-    kind: &'a str,
-    cause: &'a str,
+/// The journal of an answer at a wall-clock time, newest first.
+struct Journal<'a>(&'a [Entry], u64);
+
+impl Serialize for Journal<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let lines = self.0.iter().rev();
+        serializer.collect_seq(lines.map(|entry| Line(journal::row(entry, self.1))))
+    }
 }
 
-impl<'a> From<&'a [String; 5]> for Line<'a> {
-    fn from([time, provider, family, kind, cause]: &'a [String; 5]) -> Line<'a> {
-        let told = |word: &'a str| Some(word).filter(|word| *word != "-");
-        Line {
-            time,
-            provider: told(provider),
-            family: told(family),
-            kind,
-            cause,
+/// One entry, as `log` shows it; null instead of `-`.
+struct Line([String; 5]);
+
+impl Serialize for Line {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut texts = ["time", "provider", "family", "kind", "cause"].map(|name| (name, None));
+        for ((_, text), word) in texts.iter_mut().zip(&self.0) {
+            *text = Some(&**word).filter(|word| *word != "-");
         }
+        serialize_texts(&texts, serializer)
     }
 }
 
@@ -97,13 +97,6 @@ const SIZE_MAX: usize = 4 << 20;
 /// wall-clock time.
 pub(super) fn render(answer: &Answer, page_ms: Option<u64>) -> Option<String> {
     let header = answer.header.as_ref()?;
-    let rows = page_ms.map(|now_ms| {
-        let newest = answer.entries.iter().rev();
-        Vec::from_iter(newest.map(|entry| journal::row(entry, now_ms)))
-    });
-    let lines = rows
-        .as_ref()
-        .map(|rows| Vec::from_iter(rows.iter().map(Line::from)));
     let warnings: Vec<Told<'_>> = answer.warnings.iter().map(Told::from).collect();
     let status = Status {
         version: &header.version,
@@ -117,7 +110,7 @@ pub(super) fn render(answer: &Answer, page_ms: Option<u64>) -> Option<String> {
         warnings: &warnings,
         counters: &header.counters,
         providers: &answer.providers,
-        journal: lines.as_deref(),
+        journal: page_ms.map(|now_ms| Journal(&answer.entries, now_ms)),
     };
     let mut buffer = vec![0; 16 << 10];
     loop {

@@ -57,21 +57,38 @@ pub struct Provider {
 }
 
 /// What `explain` says of a path, in sentences.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Explained {
     /// its family
     pub family: Family,
     /// its state, and why it carries traffic or not
-    #[serde(serialize_with = "text")]
     pub why: String,
     /// what would change its state
-    #[serde(serialize_with = "text")]
     pub change: String,
 }
 
-/// serde is built without `std`, and so without `String`.
-fn text<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(text)
+impl Serialize for Explained {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let family = ("family", Some(self.family.name()));
+        let texts = [
+            family,
+            ("why", Some(&*self.why)),
+            ("change", Some(&*self.change)),
+        ];
+        serialize_texts(&texts, serializer)
+    }
+}
+
+/// An object of texts, which may be null. One loop is less code than a derived list of fields.
+pub(crate) fn serialize_texts<S: Serializer>(
+    texts: &[(&'static str, Option<&str>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut fields = serializer.serialize_struct("", texts.len())?;
+    for (name, text) in texts {
+        fields.serialize_field(name, text)?;
+    }
+    fields.end()
 }
 
 /// How many connections are a provider's own.
