@@ -126,13 +126,12 @@ impl Engine {
         let settled = path.rounds.settled();
         path.set_terms(Terms::of(config, provider, id.family));
         // Those of checks that stay are counted on.
-        for (number, check) in (0..).zip(config.path_checks(provider, id.family)) {
-            let mut former = old
-                .into_iter()
-                .flat_map(|old| self.config.path_checks(old, id.family))
-                .zip(settled);
-            if let Some((_, settled)) = former.find(|(old, _)| old.name == check.name) {
-                path.rounds.keep_settled(number, settled);
+        if let Some(old) = old {
+            for (number, check) in (0..).zip(config.path_checks(provider, id.family)) {
+                let former = self.config.path_checks(old, id.family).zip(settled);
+                for (_, settled) in former.filter(|(old, _)| old.name == check.name) {
+                    path.rounds.keep_settled(number, settled);
+                }
             }
         }
         if new {
