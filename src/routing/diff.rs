@@ -3,7 +3,8 @@
 //! What it has may be anything: the result of the last changes, of a former run that was killed half-way, or what
 //! another program left of ours. With this order, traffic moves at the first change, and no look-up fails in between:
 //!
-//! 1. the `goto`, where none is wanted: traffic falls onto what others have, and sees nothing of what comes then;
+//! 1. the `goto`, where none is wanted: traffic falls onto what others have, and sees nothing of what comes then; before it
+//!    ours in `main`, if nothing of ours is to stay and another's leads there;
 //! 2. the rules for connections of a path that is no longer usable: they take the way of all other traffic from now on;
 //! 3. the swap table, best route first, in place;
 //! 4. what is left of ours before the best;
@@ -35,7 +36,7 @@ pub(crate) mod kernel;
 #[cfg(test)]
 mod properties;
 
-use super::layout::{Wanted, best_of_ours, everywhere, pref};
+use super::layout::{Wanted, best_of_others, best_of_ours, everywhere, pref};
 use super::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::limits::{ROUTES_WANTED_MAX, RULES_MAX, RULES_WANTED_MAX};
 use crate::types::{Family, Metric, PROTOCOL, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
@@ -125,6 +126,9 @@ impl<'a> Difference<'a> {
 
     fn changes(mut self, each: &mut dyn FnMut(Change) -> bool) {
         let jump = self.is_to_jump();
+        let falls = self.falls_past_ours();
+        let in_the_way = |has: &Route| falls && has.table == TABLE_MAIN;
+        self.worst_first(&in_the_way, each);
         if !jump {
             self.old_rules(&jumps, each);
         }
@@ -147,7 +151,14 @@ impl<'a> Difference<'a> {
         self.move_back(each);
         let done = |rule: &Rule| if jump { is_led_to(rule) } else { jumps(rule) };
         self.old_rules(&|rule| !done(rule), each);
-        self.worst_first(&|has| !covers(has), each);
+        self.worst_first(&|has| !covers(has) && !in_the_way(has), each);
+    }
+
+    /// Whether nothing of ours is to stay, and another's default leads in `main`. Ours there, before one that refuses, are
+    /// not needed any more: without the `goto` they would lead what another's in the swap table led, or what was refused.
+    fn falls_past_ours(&self) -> bool {
+        let theirs = best_of_others(self.routes, self.family, TABLE_MAIN);
+        self.wanted_rules.is_empty() && theirs.is_some_and(|route| route.kind != RouteKind::Other)
     }
 
     /// Whether traffic is to leave by a table that no rules of ours lead to.

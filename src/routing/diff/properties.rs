@@ -592,6 +592,27 @@ fn rob(kernel: &mut Kernel, booty: &[Index]) {
     }
 }
 
+/// Removes everything of ours: others' stay, and traffic falls once.
+fn assert_removed(mut kernel: Kernel, family: Family) {
+    let foreign = kernel.foreign();
+    let mut todo = Vec::new();
+    removal(family, &kernel.routes, &kernel.rules, &mut |change| {
+        todo.push(change);
+        true
+    });
+    let mut answers = vec![kernel.look_up(family, &Packet::default())];
+    for change in todo {
+        kernel.carry_out(&change);
+        assert_eq!(kernel.foreign(), foreign);
+        answers.push(kernel.look_up(family, &Packet::default()));
+    }
+    let (routes, rules) = ours(&kernel, family);
+    assert!(routes.is_empty() && rules.is_empty());
+    answers.retain(|answer| *answer != Answer::Refused);
+    answers.dedup();
+    assert!(answers.len() <= 2, "{answers:?}");
+}
+
 fn settings() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: None,
@@ -761,24 +782,50 @@ proptest! {
             scene(family), others(), 0..40usize,
         ))
     ) {
-        let family = scene.family;
         play(&mut kernel, &mut scene, killed);
-        let before = kernel.clone();
-        let mut todo = Vec::new();
-        removal(family, &kernel.routes, &kernel.rules, &mut |change| {
-            todo.push(change);
-            true
-        });
-        let mut answers = vec![kernel.look_up(family, &Packet::default())];
-        for change in todo {
-            kernel.carry_out(&change);
-            prop_assert_eq!(kernel.foreign(), before.foreign());
-            answers.push(kernel.look_up(family, &Packet::default()));
+        assert_removed(kernel, scene.family);
+    }
+}
+
+/// Others have a default in our swap table, one in `main`, and one there that refuses, which ours precede in turn.
+#[test]
+fn removal_leaves_traffic_with_others_that_has_never_been_ours() {
+    for family in Family::ALL {
+        for (unreachable, theirs) in [(false, true), (true, false)] {
+            let (mut kernel, mut scene) = (Kernel::default(), Scene::of(family, 1));
+            scene.plan.order[0].usable = false;
+            scene.plan.unreachable = unreachable;
+            if theirs {
+                kernel.routes.push(foreign_default(family, 176, 50));
+            }
+            let leading = foreign_default(family, TABLE_MAIN, 100);
+            let refusing = Route {
+                kind: RouteKind::Other,
+                device: 0,
+                gateway: None,
+                ..foreign_default(family, TABLE_MAIN, 103)
+            };
+            kernel.routes.extend([leading, refusing]);
+            play(&mut kernel, &mut scene, usize::MAX);
+            let has = kernel.look_up(family, &Packet::default());
+            assert_ne!(has, Answer::Device(1));
+            let in_main = kernel.best(TABLE_MAIN, family).unwrap();
+            assert!(in_main.metric < leading.metric);
+            assert_removed(kernel.clone(), family);
+            removal(
+                family,
+                &kernel.clone().routes,
+                &kernel.clone().rules,
+                &mut |change| {
+                    kernel.carry_out(&change);
+                    let answer = kernel.look_up(family, &Packet::default());
+                    assert!(
+                        answer == has || answer == Answer::Device(99),
+                        "after {change:?}"
+                    );
+                    true
+                },
+            );
         }
-        let (routes, rules) = ours(&kernel, family);
-        prop_assert!(routes.is_empty() && rules.is_empty());
-        answers.retain(|answer| *answer != Answer::Refused);
-        answers.dedup();
-        prop_assert!(answers.len() <= 2, "{:?}", answers);
     }
 }
