@@ -4,14 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod commands;
 mod meant;
-mod typed;
-
-use argh::FromArgs;
 
 use crate::client::Shape;
 use crate::types::Duration;
-use typed::Typed;
 
 /// How a command ends, as `sysexits.h` numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,42 +135,17 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
         _ => words,
     };
 
-    let typed = match Typed::from_args(&["failover"], &words) {
-        Ok(typed) => typed,
-        Err(early) if early.status.is_ok() => {
-            return Err(Stop {
-                text: early.output.trim_end().to_owned() + "\n",
-                exit: Exit::Ok,
-            });
-        }
-        // Only `probe` requires a word, and argh cannot have an optional one before another.
-        Err(early) if early.output.starts_with("Required positional arguments") => {
-            return Ok(Invocation {
-                config,
-                command: Command::WithoutProvider("probe"),
-            });
-        }
+    match commands::command(&words) {
+        Ok(command) => Ok(Invocation { config, command }),
+        Err(early) if early.status.is_ok() => Err(Stop {
+            text: early.output,
+            exit: Exit::Ok,
+        }),
         Err(early) => {
             let typed: Vec<&str> = given.iter().map(String::as_str).collect();
-            return Err(wrong(&complaint(&early.output, &typed)));
+            Err(wrong(&complaint(&early.output, &typed)))
         }
-    };
-    if typed.version {
-        return Ok(Invocation {
-            config: None,
-            command: Command::Version,
-        });
     }
-    let Some(command) = typed.command else {
-        return Err(wrong(&format!(
-            "which command? Expected one of: {}",
-            COMMANDS.join(", ")
-        )));
-    };
-    Ok(Invocation {
-        config,
-        command: command.into(),
-    })
 }
 
 /// `--config`, which may stand before the command or after it, and the other words.
@@ -197,38 +169,6 @@ fn take_config(given: &[String]) -> Result<(Option<PathBuf>, Vec<&str>), Stop> {
     Ok((config, others))
 }
 
-const COMMANDS: [&str; 15] = [
-    "run",
-    "check",
-    "status",
-    "use",
-    "disable",
-    "enable",
-    "reload",
-    "refresh",
-    "log",
-    "metrics",
-    "routes",
-    "explain",
-    "probe",
-    "import-mwan3",
-    "version",
-];
-const OPTIONS: [&str; 12] = [
-    "--config",
-    "--foreground",
-    "--last-good",
-    "--json",
-    "--page",
-    "--watch",
-    "--connections",
-    "--follow",
-    "--count",
-    "--interval",
-    "--version",
-    "--help",
-];
-
 /// The error of argh, on one line, with a suggestion.
 fn complaint(output: &str, typed: &[&str]) -> String {
     let words: Vec<&str> = output.split_whitespace().collect();
@@ -251,6 +191,7 @@ fn wrong(what: &str) -> Stop {
 mod tests {
     use std::os::unix::ffi::OsStringExt;
 
+    use super::commands::COMMANDS;
     use super::*;
 
     fn typed(line: &str) -> Result<Invocation, Stop> {
@@ -358,7 +299,8 @@ mod tests {
 
     #[test]
     fn a_commands_usage_has_its_name_once() {
-        for command in COMMANDS {
+        for command in &COMMANDS {
+            let command = command.name;
             let stop = typed(&format!("{command} --help")).unwrap_err();
             let usage = stop.text.lines().next().unwrap();
             let rest = usage.strip_prefix(&*format!("Usage: failover {command} "));

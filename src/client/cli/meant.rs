@@ -1,6 +1,6 @@
 //! Suggestions for a wrong command line.
 
-use super::{COMMANDS, OPTIONS};
+use super::commands::{COMMANDS, GLOBAL, OPTIONS};
 use crate::option::nearest;
 
 /// Words that other programs use for commands of ours.
@@ -20,26 +20,16 @@ const SYNONYMS: [(&str, &str); 13] = [
     ("ping", "probe"),
 ];
 
-/// Options of one command, which must follow it.
-const BELONGINGS: [(&str, &str); 7] = [
-    ("--json", "status"),
-    ("--watch", "status"),
-    ("--connections", "status"),
-    ("--foreground", "run"),
-    ("--last-good", "run"),
-    ("--count", "probe"),
-    ("--interval", "probe"),
-];
-
 /// The suggestion for a word that argh does not know.
 pub(super) fn instead_of(unknown: &str, typed: &[&str]) -> Option<String> {
     let command = command_of(typed)?;
     if unknown != command {
         return of_argument(unknown, command, typed);
     }
-    if let Some((option, owner)) = BELONGINGS.iter().find(|(option, _)| *option == unknown) {
+    if let Some(option) = OPTIONS.iter().find(|option| option.name == unknown) {
         return Some(format!(
-            "it follows its command, as in `failover {owner} {option}`"
+            "it follows its command, as in `failover {} {unknown}`",
+            option.of
         ));
     }
     if ["start", "stop", "restart"].contains(&unknown) {
@@ -61,7 +51,7 @@ pub(super) fn instead_of(unknown: &str, typed: &[&str]) -> Option<String> {
 /// The suggestion for a word that follows a command.
 fn of_argument(unknown: &str, command: &str, typed: &[&str]) -> Option<String> {
     let is_file = unknown.contains(['/', '.']);
-    if is_file && COMMANDS.contains(&command) {
+    if is_file && COMMANDS.iter().any(|entry| entry.name == command) {
         let named = with(typed, unknown, &format!("--config {unknown}"));
         return Some(format!("a file is named by an option: `{named}`"));
     }
@@ -78,7 +68,9 @@ fn of_argument(unknown: &str, command: &str, typed: &[&str]) -> Option<String> {
 }
 
 fn near(unknown: &str) -> Option<String> {
-    let mut known = COMMANDS.into_iter().chain(OPTIONS);
+    let options = OPTIONS.iter().map(|option| option.name);
+    let names = COMMANDS.iter().map(|entry| entry.name);
+    let mut known = names.chain(options).chain(GLOBAL);
     let meant = nearest(unknown, &mut known).filter(|meant| *meant != unknown)?;
     Some(format!("did you mean {meant}?"))
 }
