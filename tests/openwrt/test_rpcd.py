@@ -105,15 +105,18 @@ class Reading(RpcdTest):
         self.assertIn("'wanb'", answer["problems"][4])
         self.assertEqual([path.name for path in (self.root / "tmp").glob("tmp.*")], [])
         self.program("check", "echo fine")
-        self.assertEqual(self.staged("config provider 'isp3'\n"), {"valid": True, "problems": [], "places": []})
+        good = {"valid": True, "problems": [], "staged": True, "places": []}
+        self.assertEqual(self.staged("config provider 'isp3'\n"), good)
 
     def test_only_a_sessions_own_changes_are_checked(self) -> None:
         self.program("check", "echo \"$*:1: one\" >&2")
         for session in ("../uci-" + SESSION[7:], SESSION[1:], SESSION.upper(), "*" * 32, ""):
             answer = self.staged("config provider 'isp3'\n", session)
             self.assertEqual(answer, {"valid": True, "problems": ["check:1: one"]}, session)
-        # Nothing is staged.
-        self.assertNotIn("places", json.loads(self.call("check", json.dumps({"ubus_rpc_session": "0" * 32}))))
+        # Nothing is staged: of the file.
+        self.write("etc/config/failover", "config provider 'isp1'\n")
+        answer = json.loads(self.call("check", json.dumps({"ubus_rpc_session": "0" * 32})))
+        self.assertEqual(answer, {"valid": True, "problems": ["check:1: one"], "staged": False, "places": ["isp1."]})
 
     def test_providers_are_proposed_as_on_first_install(self) -> None:
         self.assertEqual(json.loads(self.call("propose")), {"providers": []})
@@ -184,15 +187,18 @@ class Acting(RpcdTest):
         self.assertIn("'wanb'", answer["problems"][4])
         self.assertEqual([path.name for path in (self.root / "tmp").glob("tmp.*")], [])
         self.program("check", "echo fine")
-        self.assertEqual(self.staged("config provider 'isp3'\n"), {"valid": True, "problems": [], "places": []})
+        good = {"valid": True, "problems": [], "staged": True, "places": []}
+        self.assertEqual(self.staged("config provider 'isp3'\n"), good)
 
     def test_only_a_sessions_own_changes_are_checked(self) -> None:
         self.program("check", "echo \"$*:1: one\" >&2")
         for session in ("../uci-" + SESSION[7:], SESSION[1:], SESSION.upper(), "*" * 32, ""):
             answer = self.staged("config provider 'isp3'\n", session)
             self.assertEqual(answer, {"valid": True, "problems": ["check:1: one"]}, session)
-        # Nothing is staged.
-        self.assertNotIn("places", json.loads(self.call("check", json.dumps({"ubus_rpc_session": "0" * 32}))))
+        # Nothing is staged: of the file.
+        self.write("etc/config/failover", "config provider 'isp1'\n")
+        answer = json.loads(self.call("check", json.dumps({"ubus_rpc_session": "0" * 32})))
+        self.assertEqual(answer, {"valid": True, "problems": ["check:1: one"], "staged": False, "places": ["isp1."]})
 
     def test_providers_are_proposed_as_on_first_install(self) -> None:
         self.assertEqual(json.loads(self.call("propose")), {"providers": []})
