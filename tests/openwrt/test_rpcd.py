@@ -113,10 +113,11 @@ class Reading(RpcdTest):
         for session in ("../uci-" + SESSION[7:], SESSION[1:], SESSION.upper(), "*" * 32, ""):
             answer = self.staged("config provider 'isp3'\n", session)
             self.assertEqual(answer, {"valid": True, "problems": ["check:1: one"]}, session)
-        # Nothing is staged: of the file.
+        # Nothing is staged, or not any more: of the file.
         self.write("etc/config/failover", "config provider 'isp1'\n")
-        answer = json.loads(self.call("check", json.dumps({"ubus_rpc_session": "0" * 32})))
-        self.assertEqual(answer, {"valid": True, "problems": ["check:1: one"], "staged": False, "places": ["isp1."]})
+        expected = {"valid": True, "problems": ["check:1: one"], "staged": False, "places": ["isp1."]}
+        self.assertEqual(json.loads(self.call("check", json.dumps({"ubus_rpc_session": "0" * 32}))), expected)
+        self.assertEqual(self.staged(""), expected)
 
     def test_providers_are_proposed_as_on_first_install(self) -> None:
         self.assertEqual(json.loads(self.call("propose")), {"providers": []})
@@ -195,10 +196,11 @@ class Acting(RpcdTest):
         for session in ("../uci-" + SESSION[7:], SESSION[1:], SESSION.upper(), "*" * 32, ""):
             answer = self.staged("config provider 'isp3'\n", session)
             self.assertEqual(answer, {"valid": True, "problems": ["check:1: one"]}, session)
-        # Nothing is staged: of the file.
+        # Nothing is staged, or not any more: of the file.
         self.write("etc/config/failover", "config provider 'isp1'\n")
-        answer = json.loads(self.call("check", json.dumps({"ubus_rpc_session": "0" * 32})))
-        self.assertEqual(answer, {"valid": True, "problems": ["check:1: one"], "staged": False, "places": ["isp1."]})
+        expected = {"valid": True, "problems": ["check:1: one"], "staged": False, "places": ["isp1."]}
+        self.assertEqual(json.loads(self.call("check", json.dumps({"ubus_rpc_session": "0" * 32}))), expected)
+        self.assertEqual(self.staged(""), expected)
 
     def test_providers_are_proposed_as_on_first_install(self) -> None:
         self.assertEqual(json.loads(self.call("propose")), {"providers": []})
