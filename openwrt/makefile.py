@@ -122,11 +122,27 @@ class LuciApp(Description):
             for path in sorted((LUCI_APP / source).rglob("*")):
                 if path.is_file():
                     place = Path(target) / path.relative_to(LUCI_APP / source)
-                    files[str(place)] = (0o644, path.read_bytes())
+                    files[str(place)] = (0o644, smaller(path))
         for path in sorted((LUCI_APP / "po").glob("*/*.po")):
             place = f"usr/lib/lua/luci/i18n/{path.stem}.{path.parent.name.replace('_', '-').lower()}.lmo"
             files[place] = (0o644, catalogue(path.read_text()))
         return files
+
+
+# Texts and patterns, which stay; comments and blanks, which are shortened.
+PIECE = re.compile(r"('(?:[^'\\\n]|\\.)*'|(?<=[(,=] )/[^/*\n](?:[^/\\\n]|\\.)*/|(?<=\()/[^/*\n](?:[^/\\\n]|\\.)*/)|//[^\n]*|/\*.*?\*/|\s+", re.DOTALL)
+
+
+def smaller(path: Path) -> bytes:
+    """A file of the pages without comments and indentation, which luci.mk also takes away."""
+    if path.suffix not in (".js", ".css"):
+        return path.read_bytes()
+
+    def short(piece: re.Match[str]) -> str:
+        blank = "" if piece[0][0] == "/" else "\n" if "\n" in piece[0] else " "
+        return piece[1] or blank
+
+    return re.sub(r"\s*\n\s*", "\n", PIECE.sub(short, path.read_text())).strip().encode() + b"\n"
 
 
 def assignments(text: str) -> dict[str, str]:

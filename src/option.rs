@@ -6,8 +6,11 @@
 //! | `slips` | likely slips, and what was meant |
 //! | `table` | the table of all options: their names; in builds of the tests also values, defaults, meanings |
 //! | [`value`] | the text of one value → a typed value |
+//! | `described` | in builds of the tests: the table of options for LuCI's page |
 //! | `problem` | errors and warnings for the user, with the nearest known name |
 
+#[cfg(test)]
+mod described;
 pub(crate) mod problem;
 pub(crate) mod section;
 pub(crate) mod slips;

@@ -5,6 +5,7 @@ A call is answered by a function, or by the plugin of rpcd, as rpcd would run it
 
 import json
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,9 @@ from urllib.parse import unquote, urlsplit
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 APP = ROOT / "openwrt" / "luci-app-failover"
+sys.path.append(str(ROOT / "openwrt"))
+from makefile import smaller
+
 TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png", ".svg": "image/svg+xml"}
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Router | Failover</title>
@@ -24,7 +28,7 @@ const setDark = () => document.documentElement.setAttribute('data-darkmode', dar
 darkMode.addEventListener('change', setDark);
 setDark();
 </script>
-{styles}<script src="/runtime.js"></script></head>
+{styles}<script src="/runtime.js"></script><script src="/form.js"></script></head>
 <body><header></header><main id="maincontent" class="container"><div id="view"></div></main></body></html>
 """
 PLAIN = "<style>:root { color-scheme: light dark; } body { font: 13px/1.5 sans-serif; background: Canvas; color: CanvasText; }</style>"
@@ -75,15 +79,16 @@ class Bridge:
             sheets = ("cascade.css", "mobile.css")
             linked = "".join(f'<link rel="stylesheet" href="/theme/{name}"{media(name)}>\n' for name in sheets)
             return PAGE.format(styles=linked if self.theme else PLAIN).encode(), "text/html"
-        if path == "/runtime.js":
-            file = HERE / "runtime.js"
+        if path in ("/runtime.js", "/form.js"):
+            file = HERE / path[1:]
         elif path.startswith("/theme/") and self.theme:
             file = self.theme / Path(path).name
         elif path.startswith("/luci-static/") and ".." not in path:
             file = APP / "htdocs" / path[1:]
         else:
             return None, "text/plain"
-        return (file.read_bytes() if file.is_file() else None), TYPES.get(file.suffix, "text/plain")
+        # As it is in the package.
+        return (smaller(file) if file.is_file() else None), TYPES.get(file.suffix, "text/plain")
 
     def result(self, call: dict) -> dict:
         answer = self.answer(call["method"], call["params"])

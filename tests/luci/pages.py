@@ -10,7 +10,7 @@ from bridge import INVALID_ARGUMENT, NO_DATA, Answer, Bridge
 from browser import Browser
 
 HERE = Path(__file__).resolve().parent
-STATUS, TILE = "failover.status", "view.status.include.35_failover"
+STATUS, CONFIG, TILE = "failover.status", "failover.config", "view.status.include.35_failover"
 # The answer that ubus has for a method that is not called in a test.
 DONE = {"message": "done"}
 
@@ -96,4 +96,4 @@ class PageTest(unittest.TestCase):
         self.browser.run(f"document.querySelector('#view [data-key={json.dumps(key)}]').click()")
 
 
-__all__ = ["INVALID_ARGUMENT", "NO_DATA", "STATUS", "TILE", "Given", "PageTest", "changed", "many", "recorded"]
+__all__ = ["CONFIG", "INVALID_ARGUMENT", "NO_DATA", "STATUS", "TILE", "Given", "PageTest", "changed", "many", "recorded"]

@@ -166,6 +166,8 @@ async function start() {
 			root.append(E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ page.title ]), node ]));
 	} else {
 		root.append(node);
+		if (page.handleSaveApply)
+			root.append(footer(page));
 	}
 	test.ready = true;
 }

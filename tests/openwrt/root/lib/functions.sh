@@ -16,9 +16,9 @@ record() {
 
 config_load() {
 	sections=" "
-	[ -f "/etc/config/$1" ] || return 1
+	[ -f "${UCI_CONFIG_DIR:-/etc/config}/$1" ] || return 1
 	# shellcheck source=/dev/null
-	. "/etc/config/$1"
+	. "${UCI_CONFIG_DIR:-/etc/config}/$1"
 }
 
 config() {
