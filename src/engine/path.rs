@@ -131,12 +131,14 @@ impl Path {
         self.outage.total(now)
     }
 
-    /// Its state may be another one: begins or ends an outage. While another provider is pinned, it is not known whether this
-    /// one works: only the loss of its uplink counts.
+    /// Its state may be another one: begins or ends an outage. While a provider is pinned, it is not known which ones work:
+    /// only the loss of an uplink counts. What was not known to be down is not so until its verdict, either.
     pub(crate) fn note_outage(&mut self, now: Instant) {
-        let is_out = match self.duty() {
-            Duty::Frozen => self.waiting().is_some(),
-            Duty::Checked | Duty::Pinned => !self.is_usable(),
+        let is_out = match (self.duty(), self.verdict()) {
+            _ if self.waiting().is_some() => true,
+            (Duty::Frozen, _) => false,
+            (Duty::Checked, Verdict::Fresh) => self.outage.lasts(),
+            _ => !self.is_usable(),
         };
         self.outage.note(is_out && self.is_uplink_known(), now);
     }

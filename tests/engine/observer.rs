@@ -371,13 +371,18 @@ impl Observer {
         }
     }
 
-    /// An outage lasts as long as a path is not usable, unless another is pinned. Settled probes never become fewer.
+    /// An outage lasts as long as a path is not usable, unless another is pinned. One that is to be judged for the first
+    /// time, or after another was pinned, is out only if it was so before. Settled probes never become fewer.
     fn check_counts(&mut self) {
         let (now, settled) = (self.now, self.settled);
         for path in self.engine.paths() {
-            let is_out = settled && path.state() != State::Frozen && !path.is_usable();
             let known = self.outages.entry(path.id);
-            let (was_out, since, total) = known.or_insert((is_out, now, Duration::ZERO));
+            let (was_out, since, total) = known.or_insert((false, now, Duration::ZERO));
+            let is_out = match (path.state(), path.verdict()) {
+                (State::Frozen, _) => false,
+                (State::Probing, Verdict::Fresh) => *was_out,
+                _ => settled && !path.is_usable(),
+            };
             if *was_out {
                 *total += now - *since;
             }

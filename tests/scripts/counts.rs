@@ -115,6 +115,26 @@ fn a_pin_is_no_outage_but_a_pulled_cable_is() {
 }
 
 #[test]
+fn the_end_of_a_pin_is_no_outage_of_a_path_that_worked() {
+    let mut world = two_running();
+    world.pin(Some("isp1"));
+    world.run(ms(500));
+    world.pin(None);
+    world.run(ms(50));
+    assert!(!world.path("isp2").is_usable(), "it is to be judged");
+    world.run(ms(1000));
+    assert!(world.path("isp2").is_usable());
+    assert_eq!(outage(&world, "isp2"), ms(0));
+    // One that does not work any more is out from its verdict on.
+    world.pin(Some("isp1"));
+    world.kill("isp2");
+    world.pin(None);
+    world.run(ms(1000));
+    let total = outage(&world, "isp2");
+    assert!(total > ms(100) && total < ms(900), "{total}");
+}
+
+#[test]
 fn swaps_are_counted_by_family() {
     let mut world = World::new(&config(&["isp1", "isp2"], &[TARGET, "2001:db8::8"], BRISK));
     world.run(ms(1000));

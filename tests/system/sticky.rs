@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 
 use failover::linux::file::sticky::{Pinned, Sticky};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -154,6 +154,26 @@ fn an_unchanged_pin_is_not_written_again() {
     sticky.write(Some("isp2")).unwrap();
     let text = fs::read_to_string(&file).unwrap();
     assert_eq!(text, "isp2", "without our line feed");
+}
+
+#[test]
+fn what_is_no_file_is_neither_replaced_nor_removed() {
+    // As /dev/null is none: root could replace that, too.
+    let scratch = Scratch::new();
+    let (socket, link) = (scratch.at("socket"), scratch.at("sticky.provider"));
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    symlink("socket", &link).unwrap();
+    for path in [&socket, &link] {
+        let mut sticky = Sticky::open(path).unwrap();
+        for id in [Some("isp1"), None] {
+            let refused = sticky.write(id).unwrap_err().to_string();
+            let why = format!("cannot replace {socket}: ");
+            assert!(refused.starts_with(&why), "{refused}");
+            assert!(refused.ends_with(": name a file instead"), "{refused}");
+            let kind = fs::symlink_metadata(&socket).unwrap().file_type();
+            assert!(kind.is_socket());
+        }
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How long a path was not usable.
+//! How long a path was down.
 
 use crate::types::{Duration, Instant};
 
@@ -17,9 +17,14 @@ impl Outage {
         past: Duration::ZERO,
     };
 
+    /// Whether there was one when its state was noted last.
+    pub(super) fn lasts(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// Whether there is one now.
     pub(super) fn note(&mut self, is_out: bool, now: Instant) {
-        if is_out != self.since.is_some() {
+        if is_out != self.lasts() {
             self.past = self.total(now);
             self.since = is_out.then_some(now);
         }

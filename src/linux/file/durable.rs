@@ -70,7 +70,8 @@ fn replace(directory: &Path, path: &Path, bytes: &[u8], mode: u16) -> io::Result
 /// The target of a path, with all symbolic links followed, whether it exists or not.
 ///
 /// # Errors
-/// One of the links is in a directory that other users can write to: such a link could redirect the write to any file.
+/// One of the links is in a directory that other users can write to: such a link could redirect the write to any file. Or
+/// the target is a device, such as `/dev/null`, a pipe or a socket, which a file must not replace.
 fn target(path: &Path) -> Result<PathBuf, FileError> {
     let mut found = base(path);
     let mut rest = names(path);
@@ -96,7 +97,13 @@ fn target(path: &Path) -> Result<PathBuf, FileError> {
             _ => found = next,
         }
     }
-    Ok(found)
+    match fs::symlink_metadata(&found).map(|found| found.file_type()) {
+        Ok(kind) if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) => {
+            let refused = FileError::new("replace", &found, ErrorKind::InvalidInput.into());
+            Err(refused.advise("it is a device, a pipe or a socket: name a file instead"))
+        }
+        _ => Ok(found),
+    }
 }
 
 fn others_may_write(directory: &Path) -> bool {
