@@ -35,7 +35,7 @@ fn is_told(daemon: &Daemon, provider: &str, family: &str) {
         daemon.log()
     );
     let line = format!("{provider} {family}: offline: {sentence}\n");
-    assert_eq!(daemon.logged(&line), 1, "{}", daemon.log());
+    assert!(daemon.logged(&line) >= 1, "{}", daemon.log());
     let explained = daemon.must(&["explain", provider]);
     let explained = explained.split_whitespace().collect::<Vec<_>>().join(" ");
     let begin = format!("{provider} {family} is offline since ");

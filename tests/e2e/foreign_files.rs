@@ -181,6 +181,7 @@ const SCHEMA: &[(&str, &[(&str, &str)])] = &[
             ("address_deprecated", "bool"),
             ("gateway", "string|null"),
             ("gateways", "whole"),
+            ("resolvers", "[string]"),
             ("metric", "whole|null"),
             ("installed", "bool"),
             ("overridden_by", "whole|null"),

@@ -81,7 +81,9 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// Those that the kernel of the tests cannot be brought to, and that have a test of their own.
-pub(super) const ELSEWHERE: [&str; 2] = [
+pub(super) const ELSEWHERE: [&str; 3] = [
+    // It needs netifd: `e2e::netifd::a_host_route_that_holds_a_tunnel_to_one_provider_is_told_of`.
+    "host-route",
     // It needs an option of `run`: `e2e::last_good::a_copy_that_cannot_be_written_stops_nothing`.
     "last-good",
     // It needs one without ctnetlink.
