@@ -17,7 +17,7 @@ use crate::linux::netfilter::Netfilter;
 use crate::linux::netlink::Requests;
 use crate::routing::asked::{self, Answer, Question};
 use crate::routing::layout::pref;
-use crate::routing::mirror::{Kinds, Object};
+use crate::routing::mirror::{self, Kinds, Object};
 use crate::routing::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::{
     DeviceName, Family, Fault, Name, PROTOCOL, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
@@ -123,8 +123,10 @@ impl View<'_> {
             match object {
                 Object::Link(link) => self.devices.push((link.index, link.name)),
                 Object::Rule(rule) => self.rules.push(rule),
-                Object::Route(route, _) => self.routes.push(route),
-                Object::Address(_) => {}
+                Object::Route(route, _) if mirror::family(&route) == family => {
+                    self.routes.push(route);
+                }
+                Object::Route(..) | Object::Address(_) => {}
             }
         }
         Ok(())
@@ -286,7 +288,9 @@ impl View<'_> {
         }
         let is_its = |own: &str| self.slot_where(&|_, device| device == own) == Some(slot);
         let has_it = |provider: &&Provider| match provider.interfaces.is_empty() {
-            true => Family::ALL.iter().any(|family| is_its(&provider.device[*family])),
+            true => Family::ALL
+                .iter()
+                .any(|family| is_its(&provider.device[*family])),
             false => provider.slot == slot,
         };
         let mut providers = self.config.providers.iter();
