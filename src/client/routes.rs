@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::client::cli::Exit;
 use crate::client::text::{WIDTH, pad, plain, wrap};
 use crate::client::{complain, print, settings, state_dir};
-use crate::config::Config;
+use crate::config::{Config, Provider};
 use crate::linux::clock::boot_id;
 use crate::linux::connection::ask;
 use crate::linux::file::saved_state::{self, Loaded};
@@ -17,7 +17,7 @@ use crate::linux::netfilter::Netfilter;
 use crate::linux::netlink::Requests;
 use crate::routing::asked::{self, Answer, Question};
 use crate::routing::layout::pref;
-use crate::routing::mirror::{Kinds, Object};
+use crate::routing::mirror::{self, Kinds, Object};
 use crate::routing::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::{
     DeviceName, Family, Fault, Name, PROTOCOL, Slot, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN,
@@ -84,7 +84,7 @@ fn render(out: &mut String, config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-/// The providers by slot: the daemon knows them; else those of its last run, or of the configuration.
+/// The providers by slot: the daemon knows them; else those of its last run. None: neither may be asked.
 fn names(config: &Config) -> Vec<(Slot, Name)> {
     let answer = ask(state_dir(config), &Request::Status).unwrap_or_default();
     let heads = answer.providers.into_iter().map(|provider| provider.head);
@@ -100,10 +100,6 @@ fn names(config: &Config) -> Vec<(Slot, Name)> {
                 names.push((slot, id));
             }
         }
-    }
-    if names.is_empty() {
-        let providers = config.providers.iter();
-        names.extend(providers.map(|provider| (provider.slot, provider.id.clone())));
     }
     names
 }
@@ -127,8 +123,10 @@ impl View<'_> {
             match object {
                 Object::Link(link) => self.devices.push((link.index, link.name)),
                 Object::Rule(rule) => self.rules.push(rule),
-                Object::Route(route, _) => self.routes.push(route),
-                Object::Address(_) => {}
+                Object::Route(route, _) if mirror::family(&route) == family => {
+                    self.routes.push(route);
+                }
+                Object::Route(..) | Object::Address(_) => {}
             }
         }
         Ok(())
@@ -274,11 +272,29 @@ impl View<'_> {
 
     fn id(&self, slot: Option<Slot>) -> String {
         let known = self.names.iter().find(|(known, _)| Some(*known) == slot);
-        match (known, slot) {
-            (Some((_, id)), _) => plain(id),
+        let known = known.map(|(_, id)| id);
+        match (known.or_else(|| self.configured(slot?)), slot) {
+            (Some(id), _) => plain(id),
             (None, Some(Slot(number))) => format!("slot {number}"),
             (None, None) => "a provider".to_owned(),
         }
+    }
+
+    /// If no names are known: the provider that has the slot's device by the configuration. Its slot there says little: a
+    /// reload leaves each provider its slot.
+    fn configured(&self, slot: Slot) -> Option<&Name> {
+        if !self.names.is_empty() {
+            return None;
+        }
+        let is_its = |own: &str| self.slot_where(&|_, device| device == own) == Some(slot);
+        let has_it = |provider: &&Provider| match provider.interfaces.is_empty() {
+            true => Family::ALL
+                .iter()
+                .any(|family| is_its(&provider.device[*family])),
+            false => provider.slot == slot,
+        };
+        let mut providers = self.config.providers.iter();
+        providers.find(has_it).map(|provider| &provider.id)
     }
 
     fn device(&self, number: u32) -> String {
@@ -319,6 +335,7 @@ fn table_of(rule: &Rule) -> Option<u32> {
 
 fn table_name(table: u32) -> String {
     match table {
+        0 => "the VRF's table".to_owned(), // of a rule for all of them
         TABLE_MAIN => "main".to_owned(),
         TABLE_LOCAL => "local".to_owned(),
         TABLE_DEFAULT => "default".to_owned(),

@@ -65,6 +65,34 @@ fn what_the_kernel_has_is_shown_with_its_purpose() {
         let lines = shown(&daemon);
         assert!(lines.iter().any(|line| line == lost), "{lines:#?}");
 
+        // A reload changes the order of the providers, not their rules: also who may not ask which those are is told right.
+        lab.router.ip("rule add l3mdev pref 20001");
+        daemon.launch();
+        daemon.wait_for_all("online");
+        let file = std::fs::read_to_string(daemon.file("failover.conf")).unwrap();
+        let sections: Vec<&str> = file.split("config ").collect();
+        let place = |id| sections.iter().position(|section| section.starts_with(id));
+        let mut turned = sections.clone();
+        turned.swap(
+            place("provider 'isp1'").unwrap(),
+            place("provider 'isp2'").unwrap(),
+        );
+        daemon.configure_raw(&turned.join("config "));
+        daemon.must(&["reload"]);
+        assert!(leads(&lab, 2), "{}", daemon.log());
+        daemon.kill9();
+        std::fs::remove_file(daemon.file("state/state")).unwrap();
+        let lines = shown(&daemon);
+        for expected in [
+            "17602 fwmark 0x100/0xffffff lookup 17602 traffic with the mark of isp2",
+            "18930 oif eth1 lookup 17601 sockets bound to isp1's device",
+            "20001 some packets: lookup the VRF's table not ours",
+            "default via 192.0.2.65 dev eth2 src 192.0.2.66 metric 100 isp2 leads",
+        ] {
+            let is_there = lines.iter().any(|line| line == expected);
+            assert!(is_there, "{expected}: {lines:#?}");
+        }
+
         daemon.launch();
         daemon.wait_for_all("online");
         assert!(daemon.terminate().success());

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use super::error::FileError;
+use super::lines;
 use super::open::{make_directories, open, open_to_read};
 use super::path_watch::{base, names};
 
@@ -99,8 +100,8 @@ fn target(path: &Path) -> Result<PathBuf, FileError> {
     }
     match fs::symlink_metadata(&found).map(|found| found.file_type()) {
         Ok(kind) if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) => {
-            let refused = FileError::new("replace", &found, ErrorKind::InvalidInput.into());
-            Err(refused.advise("it is a device, a pipe or a socket: name a file instead"))
+            let refused = FileError::new("replace", &found, lines::not_regular());
+            Err(refused.advise("name a file instead"))
         }
         _ => Ok(found),
     }

@@ -21,8 +21,13 @@ pub fn regular(file: File) -> io::Result<File> {
     match file.metadata()?.file_type() {
         kind if kind.is_file() => Ok(file),
         kind if kind.is_dir() => Err(nix::errno::Errno::EISDIR.into()),
-        _ => Err(io::Error::new(ErrorKind::InvalidInput, NotRegular)),
+        _ => Err(not_regular()),
     }
+}
+
+/// The error of what is a device, a pipe or a socket.
+pub(super) fn not_regular() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, NotRegular)
 }
 
 /// std's error of a text would bring along how texts are shown with their characters escaped: four kilobytes.

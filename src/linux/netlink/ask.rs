@@ -200,7 +200,7 @@ impl Requests {
     /// # Errors
     /// The dump is incomplete.
     pub fn each_rule(&mut self, family: Family, each: &mut dyn FnMut(&Rule)) -> Result<(), Fault> {
-        let result = self.transact(encode::dump(Kinds::RULES, family), &mut |object| {
+        let result = self.dump_one(Kinds::RULES, family, &mut |object| {
             if let Object::Rule(rule) = object {
                 each(&rule);
             }

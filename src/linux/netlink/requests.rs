@@ -88,8 +88,7 @@ impl Requests {
     pub fn all(&mut self, kind: Kinds, family: Family) -> Result<Vec<Object>, Fault> {
         for _ in 0..DUMP_TRIES {
             let mut all = Vec::new();
-            let request = encode::dump(kind, family);
-            let worth = self.transact(request, &mut |object| all.push(object));
+            let worth = self.dump_one(kind, family, &mut |object| all.push(object));
             if !worth.map_err(fault)?.interrupted {
                 return Ok(all);
             }
@@ -163,12 +162,30 @@ impl Requests {
     ) -> Result<Worth, Errno> {
         let mut total = Worth::default();
         for family in families {
-            let request = encode::dump(kind, *family);
-            let worth = self.transact(request, &mut |object| changed.add(mirror.record(object)))?;
+            let worth = self.dump_one(kind, *family, &mut |object| {
+                changed.add(mirror.record(object))
+            })?;
             total.interrupted |= worth.interrupted;
             total.unread += worth.unread;
         }
         Ok(total)
+    }
+
+    /// Dumps these kinds of objects in one family. A kernel without IPv6 (`ipv6.disable=1`) has none there: it refuses to dump
+    /// rules, and dumps the routes and addresses of IPv4 instead of the others (rtnl_dump_all).
+    pub(super) fn dump_one(
+        &mut self,
+        kind: Kinds,
+        family: Family,
+        each: &mut dyn FnMut(Object),
+    ) -> Result<Worth, Errno> {
+        let dumped = self.transact(encode::dump(kind, family), each);
+        match dumped {
+            Err(Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP) if family == Family::V6 => {
+                Ok(Worth::default())
+            }
+            _ => dumped,
+        }
     }
 
     /// Asks for the ways of routes by nexthop objects, where the kernel has not told them with the routes

@@ -114,8 +114,8 @@ impl Meaning {
                 self.item.address = Some(address?.parse().ok()?);
             }
             (Place::Resolver, Value::String(address)) => {
-                // One that cannot be read has no rule.
-                if let Some(address) = address.and_then(|address| address.parse().ok()) {
+                // One that the configuration would refuse has no rule: peers tell 0.0.0.0 for none.
+                if let Some(address) = address.and_then(|address| value::resolver(address).ok()) {
                     let _ = self.draft.interface.dns.push(address);
                 }
             }

@@ -139,6 +139,9 @@ fn resolvers_in_use_are_read_up_to_a_number() {
     assert_eq!(dns(""), [""; 0]);
     let both = ["192.0.2.53", "2001:db8::53"];
     assert_eq!(dns(r#""192.0.2.53", "nonsense", "2001:db8::53", """#), both);
+    let none =
+        r#""0.0.0.0", "224.0.0.251", "255.255.255.255", "::", "fe80::1", "::ffff:192.0.2.53""#;
+    assert_eq!(dns(none), [""; 0], "no single host's, or by no route");
     let many: Vec<String> = (1..=9).map(|host| format!("192.0.2.{host}")).collect();
     let list = many.iter().map(|one| format!("\"{one}\""));
     let list = list.collect::<Vec<_>>().join(", ");
