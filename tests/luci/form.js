@@ -50,6 +50,15 @@ ui.changes = {
 	apply: (checked) => staged('apply', { checked }).then(() => window.location.reload())
 };
 
+/* LuCI takes these texts for HTML. */
+function html(content) {
+	if (typeof content != 'string')
+		return content;
+	if (/[<&]/.test(content))
+		test.innerHTML = (test.innerHTML || []).concat([ content ]);
+	return [ content ];
+}
+
 function sameValue(one, other) {
 	return JSON.stringify(one) == JSON.stringify(other);
 }
@@ -133,7 +142,7 @@ class FormSection {
 		return made;
 	}
 	head() {
-		return [ E('h3', {}, [ this.title ]), this.description ? E('div', { 'class': 'cbi-section-descr' }, [ this.description ]) : null ];
+		return [ E('h3', {}, html(this.title)), this.description ? E('div', { 'class': 'cbi-section-descr' }, html(this.description)) : null ];
 	}
 }
 
@@ -150,7 +159,7 @@ class NamedSection extends FormSection {
 			option.parse(this.section);
 	}
 	async render() {
-		const node = E('div', { 'class': 'cbi-section' }, this.title ? this.head() : [ this.description ]);
+		const node = E('div', { 'class': 'cbi-section' }, this.title ? this.head() : []);
 		for (const tab of this.tabs) {
 			const pane = E('div', { 'data-tab': tab.name }, [ E('h4', {}, [ tab.title ]) ]);
 			for (const option of this.children)
@@ -199,7 +208,7 @@ class GridSection extends FormSection {
 			uci.move(this.map.config, from.dataset.sid, id, after);
 		};
 		return E('tr', { 'class': 'tr', 'data-sid': id, 'drop': drop }, [
-			cell(id), ...shown.map((option) => cell(option.textvalue(id))),
+			cell(id), ...shown.map((option) => E('td', { 'class': 'td' }, html(option.textvalue(id)))),
 			E('td', { 'class': 'td' }, [
 				this.sortable ? E('button', {
 					'class': 'drag-handle', 'title': 'Drag to reorder',
@@ -287,6 +296,8 @@ class FormValue {
 	}
 	widget(id, value) {
 		const list = this.keylist ? `list.${this.id(id)}` : null;
+		if (list)
+			html(this.placeholder);
 		return E('div', {}, [
 			E('input', Object.assign(this.attributes(id), { 'value': Array.isArray(value) ? value.join(' ') : value, 'list': list })),
 			list ? E('datalist', { 'id': list }, this.keylist.map((word) => E('option', { 'value': word }))) : null
@@ -295,9 +306,9 @@ class FormValue {
 	async render(place, id) {
 		const value = this.values[id] == null ? this.default : this.values[id];
 		return E('div', { 'class': 'cbi-value', 'data-field': this.id(id), 'data-name': this.option }, [
-			E('label', { 'class': 'cbi-value-title', 'for': `widget.${this.id(id)}` }, [ this.title ]),
+			E('label', { 'class': 'cbi-value-title', 'for': `widget.${this.id(id)}` }, html(this.title)),
 			E('div', { 'class': 'cbi-value-field' }, [
-				this.widget(id, value), E('div', { 'class': 'cbi-value-description' }, [ this.description ])
+				this.widget(id, value), E('div', { 'class': 'cbi-value-description' }, html(this.description))
 			])
 		]);
 	}

@@ -254,6 +254,22 @@ class Problems(ConfigTest):
         self.assertIn("This configuration is in force", self.text())
         self.assertIsNone(self.browser.run("window.evil"))
 
+    def test_values_are_text(self) -> None:
+        sections = usual()
+        sections[0] |= {"interval": EVIL, "connections": EVIL, "profile": EVIL}
+        sections[1]["gateway"] = [EVIL]
+        sections[2] = section("provider", "isp2", device=EVIL)
+        sections[3] |= {"target": EVIL, "type": EVIL}
+        sections[4] |= {"target": "", "command": EVIL}
+        problems = {"valid": False, "problems": [f"f:1: {EVIL}"] * 3, "places": ["isp1.", "four.target", f"{EVIL}.x"]}
+        self.open_with(Router(sections, problems))
+        self.assertIn(EVIL, self.text("[data-sid=isp2]"))
+        self.assertEqual(self.text("[data-sid=four]").count(EVIL), 3)
+        for name in ("isp1", "isp2", "four"):
+            self.edit(name)
+            self.browser.run("ui.hideModal()")
+        self.assertIsNone(self.browser.run("window.evil"))
+
     def test_a_warning_does_not_stop_it(self) -> None:
         router = self.open_with(Router(usual(), {"valid": True, "problems": ["f:3: warning: odd"], "places": ["isp1.rank"]}))
         self.apply(router)

@@ -37,7 +37,10 @@ function isOn(section) {
 function inherited(group, option, section) {
 	const own = section && section != globals() ? uci.get('failover', section, 'profile') : null;
 	const common = group == 'PROFILE' || group == 'TIMING' || group == 'QUALITY' || option.name == 'dns_route';
-	const told = common && section != globals() ? uci.get('failover', globals(), option.name) : null;
+	let told = common && section != globals() ? uci.get('failover', globals(), option.name) : null;
+	// LuCI takes some placeholders for HTML.
+	if (!/^[\w.%]+$/.test(told))
+		told = null;
 	if (!Array.isArray(option.preset))
 		return told || option.preset;
 	const place = (profile) => [ 'normal', 'fast', 'metered' ].indexOf(profile);
@@ -142,8 +145,8 @@ return view.extend({
 		section.tab('general', _('General'));
 		section.tab('advanced', _('Advanced'));
 		this.column(section, '_type', _('Type'), (id) => uci.get('failover', id, 'type') || '–');
-		this.column(section, '_target', _('Target'), (id) => uci.get('failover', id, 'target') || uci.get('failover', id, 'command') || '–');
-		this.column(section, '_problems', '', (id) => E('div', {}, this.told(id)));
+		this.column(section, '_target', _('Target'), (id) =>
+			[ uci.get('failover', id, 'target') || uci.get('failover', id, 'command') || '–' ].concat(this.told(id)));
 		for (const option of table.CHECK) {
 			const field = this.add(section, option.name == 'family' ? 'advanced' : 'general', 'CHECK', option);
 			if (option.name == 'type')
@@ -166,7 +169,7 @@ return view.extend({
 	},
 
 	grid: function(map, type, title, text) {
-		const section = map.section(form.GridSection, type, title, text), page = this;
+		const section = map.section(form.GridSection, type, title, text);
 		section.addremove = true;
 		section.anonymous = false;
 		section.nodescriptions = true;
@@ -178,7 +181,6 @@ return view.extend({
 				if (field.presets && Object.keys(field.presets).length > 1)
 					field.placeholder = field.presets[uci.get('failover', id, 'type')] || field.placeholder;
 			}
-			dialog.description = page.problems.filter((one) => one.section == id && !one.option).map((one) => one.text).join(' ');
 		};
 		return section;
 	},
@@ -187,7 +189,8 @@ return view.extend({
 	column: function(section, name, title, tell) {
 		const column = section.option(form.DummyValue, name, title);
 		column.modalonly = false;
-		column.textvalue = tell;
+		// A text would be taken for HTML.
+		column.textvalue = (id) => E('div', {}, [].concat(tell(id)));
 	},
 
 	add: function(section, tab, group, option) {
@@ -306,7 +309,7 @@ return view.extend({
 	daemon: function(lines) {
 		const configured = uci.sections('failover', 'provider').filter(isOn).map((section) => section['.name']);
 		if (!configured.length)
-			return parts.alert('idle', _('No line is configured yet'), lines);
+			return parts.alert('idle', _('No line is configured yet'), []);
 		if (!isOn(uci.get('failover', globals()) || {}))
 			return parts.alert('idle', _('Failover is switched off'), [ E('div', {}, [ _('Tick “Enabled” below, under General.') ]) ]);
 		if (!L.isObject(this.status)) {
