@@ -8,6 +8,15 @@ const FORM_API = [
 	'widgets.NetworkSelect'
 ];
 
+/* What the page calls, sets or overrides of the forms' objects. */
+const FORM_MEMBERS = [
+	'Map.render', 'Map.reset', 'Map.save', 'Map.section', 'NamedSection.tab', 'NamedSection.taboption', 'GridSection.option',
+	'GridSection.tab', 'GridSection.taboption', 'GridSection.addModalOptions', 'GridSection.addremove', 'GridSection.anonymous',
+	'GridSection.modaltitle', 'GridSection.nodescriptions', 'GridSection.sortable', 'Value.datatype', 'Value.default',
+	'Value.depends', 'Value.load', 'Value.modalonly', 'Value.optional', 'Value.placeholder', 'Value.render', 'Value.rmempty',
+	'Value.textvalue', 'Value.value', 'ListValue.multiple'
+];
+
 /* Calls the test's or the live configuration. */
 function staged(method, params) {
 	return fetch('/ubus', { method: 'POST', body: JSON.stringify({ object: 'uci', method: 'uci-' + method, params: params || {} }) })
@@ -239,7 +248,7 @@ class GridSection extends FormSection {
 				uci.remove(this.map.config, id);
 			ui.hideModal();
 		};
-		ui.showModal(this.modaltitle(id), [
+		ui.showModal(html(this.modaltitle(id)), [
 			node,
 			E('button', { 'class': 'btn', 'click': dismiss }, [ 'Dismiss' ]),
 			E('button', { 'class': 'btn cbi-button-positive', 'click': save, 'disabled': map.readonly ? '' : null }, [ 'Save' ])

@@ -133,6 +133,7 @@ class Options(ConfigTest):
 
     def test_every_option_is_there_with_its_default_and_meaning(self) -> None:
         self.assertGreater(sum(map(len, table().values())), 60)
+        self.assertEqual(set(table()), {"GLOBALS", "PROFILE", "PROVIDER", "TIMING", "QUALITY", "CHECK", "PING", "TCP", "DNS", "HTTP", "EXEC"})
         self.open_with(Router(usual()))
         for group in ("GLOBALS", "PROFILE", "TIMING", "QUALITY"):
             self.assert_shown(group, "#view")

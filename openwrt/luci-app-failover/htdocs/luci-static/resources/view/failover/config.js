@@ -173,7 +173,7 @@ return view.extend({
 		section.addremove = true;
 		section.anonymous = false;
 		section.nodescriptions = true;
-		section.modaltitle = (id) => [ title + ': ' + id ];
+		section.modaltitle = (id) => title + ': ' + id;
 		section.addModalOptions = function(dialog, id) {
 			for (const field of dialog.children) {
 				fill(field, id);
