@@ -195,6 +195,12 @@ class Options(ConfigTest):
         self.assertEqual(router.of("lte"), {"interface": ["lan"], "profile": "metered"})
         self.assertIn("Saved, but not in force yet", self.text())
 
+    def test_a_line_is_removed(self) -> None:
+        router = self.open_with(Router(usual()))
+        self.browser.run("document.querySelector('[data-sid=isp2] .cbi-button-remove').click()")
+        self.browser.until("document.querySelector('.fo-alert').innerText.includes('Saved, but not in force yet')")
+        self.assertEqual(router.names("provider"), ["isp1"])
+
     def test_there_may_be_no_globals(self) -> None:
         router = self.open_with(Router(usual()[1:]))
         self.type("globals", "down", "4")
@@ -293,6 +299,7 @@ class InForce(ConfigTest):
     def test_it_is_told_what_is_in_force(self) -> None:
         self.assertEqual(self.told(Router(usual())), "This configuration is in force\nIPv4 → isp1, IPv6 → isp1")
         self.assertIn("Online", self.text("[data-sid=isp1]"))
+        self.assertEqual(self.told(Router(usual()[:2] + usual()[3:])), "Not in force yet: isp2")
         more = [*usual(), section("provider", "lte", interface=["wanb"]), section("provider", "old", enabled="no")]
         self.assertEqual(self.told(Router(more)), "Not in force yet: lte")
         self.assertIn("not in force", self.text("[data-sid=lte]"))

@@ -101,8 +101,9 @@ return view.extend({
 		this.top = E('div', {}, [ this.inForce() ]);
 		this.order = this.byRank();
 		const map = this.map = new form.Map('failover');
-		// LuCI calls it when what is in a dialog was staged, or not.
+		// LuCI calls these when something was staged: a line was removed, what is in a dialog was saved.
 		map.reset = () => this.check().then(() => form.Map.prototype.reset.apply(map));
+		map.save = (before, silent) => form.Map.prototype.save.apply(map, [ before, silent ]).then(() => map.reset());
 		this.addProviders(map);
 		this.addChecks(map);
 		this.addGlobals(map);
@@ -317,7 +318,7 @@ return view.extend({
 			return parts.alert('bad', title, [ E('div', {}, [ cure ]) ].concat(lines));
 		}
 		const there = this.status.providers.map((provider) => provider.id);
-		const missing = configured.filter((name) => !there.includes(name));
+		const missing = configured.filter((name) => !there.includes(name)).concat(there.filter((name) => !configured.includes(name)));
 		if (missing.length)
 			return parts.alert('warn', _('Not in force yet: %s').format(missing.join(', ')), lines);
 		const carried = Object.keys(parts.families).map((family) =>
@@ -328,7 +329,7 @@ return view.extend({
 	/* --- the buttons */
 
 	handleSave: function() {
-		return this.map.save(() => this.rank()).then(() => this.map.reset());
+		return this.map.save(() => this.rank());
 	},
 
 	handleSaveApply: function(ev, mode) {
