@@ -128,6 +128,8 @@ class Options(ConfigTest):
             if option["preset"] and option["type"] in ("choice",):
                 known = {"normal": "Normal"}.get(option["preset"], option["preset"])
                 self.assertEqual(shown["empty"], f"{known} (default)")
+            elif option["name"] == "port":
+                self.assertEqual(shown["placeholder"], "dns: 53, http: 80")
             elif option["preset"] and option["type"] != "bool":
                 self.assertEqual(shown["placeholder"], option["preset"])
 

@@ -29,6 +29,11 @@ function globals() {
 	return section ? section['.name'] : uci.add('failover', 'globals', 'globals');
 }
 
+/* What a section is called, which may have no name of its own. */
+function named(id) {
+	return /^cfg[0-9a-f]{6}$/.test(id) ? (uci.get('failover', id) || { '.type': id })['.type'] : id;
+}
+
 function isOn(section) {
 	return (BOOLEANS[section.enabled] || section.enabled) != '0';
 }
@@ -159,7 +164,7 @@ return view.extend({
 			for (const option of table[group]) {
 				const field = fields[option.name] = fields[option.name] || this.add(section, 'general', group, option);
 				field.depends('type', CHECK_TYPES[group]);
-				field.presets = Object.assign({ [CHECK_TYPES[group]]: option.preset }, field.presets);
+				field.presets = (field.presets || []).concat(option.preset ? CHECK_TYPES[group] + ': ' + option.preset : []);
 			}
 	},
 
@@ -178,9 +183,8 @@ return view.extend({
 		section.addModalOptions = function(dialog, id) {
 			for (const field of dialog.children) {
 				fill(field, id);
-				// The type's own, of a port.
-				if (field.presets && Object.keys(field.presets).length > 1)
-					field.placeholder = field.presets[uci.get('failover', id, 'type')] || field.placeholder;
+				if (field.presets && field.presets.length > 1)
+					field.placeholder = field.presets.join(', ');
 			}
 		};
 		return section;
@@ -297,7 +301,7 @@ return view.extend({
 	/* Whether what the page shows is what the daemon does. */
 	inForce: function() {
 		const lines = this.problems.length ? [ E('ul', { 'class': 'fo-problems' }, this.problems.map((one) =>
-			E('li', {}, [ this.staged ? [ one.section, one.option ].filter((part) => part).concat(one.text).join(' · ') : one.line ]))) ] : [];
+			E('li', {}, [ this.staged ? [ named(one.section), one.option ].filter((part) => part).concat(one.text).join(' · ') : one.line ]))) ] : [];
 		if (this.refused)
 			return parts.alert('bad', this.staged ? _('The daemon would refuse this configuration: it is saved, but not applied')
 				: _('The daemon refuses the configuration of the router'), lines);
