@@ -8,6 +8,15 @@ const FORM_API = [
 	'widgets.NetworkSelect'
 ];
 
+/* What the page calls, sets or overrides of the forms' objects. */
+const FORM_MEMBERS = [
+	'Map.render', 'Map.reset', 'Map.save', 'Map.section', 'NamedSection.tab', 'NamedSection.taboption', 'GridSection.option',
+	'GridSection.tab', 'GridSection.taboption', 'GridSection.addModalOptions', 'GridSection.addremove', 'GridSection.anonymous',
+	'GridSection.modaltitle', 'GridSection.nodescriptions', 'GridSection.sortable', 'Value.datatype', 'Value.default',
+	'Value.depends', 'Value.load', 'Value.modalonly', 'Value.optional', 'Value.placeholder', 'Value.render', 'Value.rmempty',
+	'Value.textvalue', 'Value.value', 'ListValue.multiple'
+];
+
 /* Calls the test's or the live configuration. */
 function staged(method, params) {
 	return fetch('/ubus', { method: 'POST', body: JSON.stringify({ object: 'uci', method: 'uci-' + method, params: params || {} }) })
@@ -49,6 +58,15 @@ const uci = {
 ui.changes = {
 	apply: (checked) => staged('apply', { checked }).then(() => window.location.reload())
 };
+
+/* LuCI takes these texts for HTML. */
+function html(content) {
+	if (typeof content != 'string')
+		return content;
+	if (/[<&]/.test(content))
+		test.innerHTML = (test.innerHTML || []).concat([ content ]);
+	return [ content ];
+}
 
 function sameValue(one, other) {
 	return JSON.stringify(one) == JSON.stringify(other);
@@ -133,7 +151,7 @@ class FormSection {
 		return made;
 	}
 	head() {
-		return [ E('h3', {}, [ this.title ]), this.description ? E('div', { 'class': 'cbi-section-descr' }, [ this.description ]) : null ];
+		return [ E('h3', {}, html(this.title)), this.description ? E('div', { 'class': 'cbi-section-descr' }, html(this.description)) : null ];
 	}
 }
 
@@ -150,7 +168,7 @@ class NamedSection extends FormSection {
 			option.parse(this.section);
 	}
 	async render() {
-		const node = E('div', { 'class': 'cbi-section' }, this.title ? this.head() : [ this.description ]);
+		const node = E('div', { 'class': 'cbi-section' }, this.title ? this.head() : []);
 		for (const tab of this.tabs) {
 			const pane = E('div', { 'data-tab': tab.name }, [ E('h4', {}, [ tab.title ]) ]);
 			for (const option of this.children)
@@ -199,7 +217,7 @@ class GridSection extends FormSection {
 			uci.move(this.map.config, from.dataset.sid, id, after);
 		};
 		return E('tr', { 'class': 'tr', 'data-sid': id, 'drop': drop }, [
-			cell(id), ...shown.map((option) => cell(option.textvalue(id))),
+			cell(id), ...shown.map((option) => E('td', { 'class': 'td' }, html(option.textvalue(id)))),
 			E('td', { 'class': 'td' }, [
 				this.sortable ? E('button', {
 					'class': 'drag-handle', 'title': 'Drag to reorder',
@@ -230,7 +248,7 @@ class GridSection extends FormSection {
 				uci.remove(this.map.config, id);
 			ui.hideModal();
 		};
-		ui.showModal(this.modaltitle(id), [
+		ui.showModal(html(this.modaltitle(id)), [
 			node,
 			E('button', { 'class': 'btn', 'click': dismiss }, [ 'Dismiss' ]),
 			E('button', { 'class': 'btn cbi-button-positive', 'click': save, 'disabled': map.readonly ? '' : null }, [ 'Save' ])
@@ -287,6 +305,8 @@ class FormValue {
 	}
 	widget(id, value) {
 		const list = this.keylist ? `list.${this.id(id)}` : null;
+		if (list)
+			html(this.placeholder);
 		return E('div', {}, [
 			E('input', Object.assign(this.attributes(id), { 'value': Array.isArray(value) ? value.join(' ') : value, 'list': list })),
 			list ? E('datalist', { 'id': list }, this.keylist.map((word) => E('option', { 'value': word }))) : null
@@ -295,9 +315,9 @@ class FormValue {
 	async render(place, id) {
 		const value = this.values[id] == null ? this.default : this.values[id];
 		return E('div', { 'class': 'cbi-value', 'data-field': this.id(id), 'data-name': this.option }, [
-			E('label', { 'class': 'cbi-value-title', 'for': `widget.${this.id(id)}` }, [ this.title ]),
+			E('label', { 'class': 'cbi-value-title', 'for': `widget.${this.id(id)}` }, html(this.title)),
 			E('div', { 'class': 'cbi-value-field' }, [
-				this.widget(id, value), E('div', { 'class': 'cbi-value-description' }, [ this.description ])
+				this.widget(id, value), E('div', { 'class': 'cbi-value-description' }, html(this.description))
 			])
 		]);
 	}

@@ -57,6 +57,7 @@ class Router:
             self.ip(part, "link", "set", "lo", "up")
         for number in ("1", "2"):
             self._line(number)
+        (self.folder / "hooks.d").mkdir()
         self.file = self.folder / "failover.conf"
         self.file.write_text(configuration(self.folder, more))
         self._plugin()
@@ -96,6 +97,8 @@ class Router:
             ("/usr/sbin/failover", program),
             ("/etc/init.d/failover", init),
             ("/usr/share/libubox/jshn.sh", STAND_INS / "usr/share/libubox/jshn.sh"),
+            ("/var/run/rpcd/uci-", self.folder / "rpcd" / "uci-"),
+            ("/etc/config/failover", self.file),
         ):
             assert path in text, path
             text = text.replace(path, str(instead))
@@ -106,6 +109,9 @@ class Router:
         # jsonfilter's replacement first; `ip` is the machine's.
         (self.folder / "bin").mkdir(exist_ok=True)
         shutil.copy(STAND_INS / "bin/jsonfilter", self.folder / "bin")
+        uci = (STAND_INS / "sbin/uci").read_text().replace("/lib/functions.sh", str(STAND_INS / "lib/functions.sh"))
+        (self.folder / "bin" / "uci").write_text(uci)
+        (self.folder / "bin" / "uci").chmod(0o755)
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
         return by_plugin(["busybox", "ash", str(self.plugin)], {"PATH": path})
 
@@ -140,3 +146,54 @@ class Router:
         for name in self.names.values():
             subprocess.run(["ip", "netns", "del", name], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Session:
+    """A session of LuCI: the configuration's sections, and what is staged of them, before the plugin and the daemon."""
+
+    ID = "0123456789abcdef" * 2
+
+    def __init__(self, router: Router, sections: list[dict]) -> None:
+        self.router, self.sections, self.plugin = router, sections, router.answer()
+        self.file = router.folder / "rpcd" / f"uci-{self.ID}" / "failover"
+        self.file.parent.mkdir(parents=True)
+
+    def __call__(self, method: str, arguments: dict) -> object:
+        match method:
+            case "uci-load":
+                return {"sections": self.sections}
+            case "uci-save":
+                self.sections = arguments["sections"]
+                self.file.write_text(text_of(self.sections))
+                return {}
+            case "uci-apply":
+                self.router.file.write_text(text_of(self.sections))
+                self.file.write_text("")
+                self.plugin("reload", {})
+                return {}
+        return self.plugin(method, arguments | {"ubus_rpc_session": self.ID})
+
+
+def text_of(sections: list[dict]) -> str:
+    """As the replacement for uci exports them."""
+    lines = []
+    for section in sections:
+        lines.append(f"config {section['.type']} '{section['.name']}'")
+        for name, value in section.items():
+            if isinstance(value, list):
+                lines += [f"\tlist {name} '{one}'" for one in value]
+            elif name[0] != ".":
+                lines.append(f"\toption {name} '{value}'")
+    return "\n".join(lines) + "\n"
+
+
+def sections_of(text: str) -> list[dict]:
+    """Of a configuration that `configuration` makes."""
+    sections: list[dict] = []
+    for line in filter(None, text.splitlines()):
+        kind, name, value = line.split(maxsplit=2)
+        if kind == "config":
+            sections.append({".type": name, ".name": value.strip("'")})
+        else:
+            sections[-1][name] = value.strip("'")
+    return sections

@@ -4,11 +4,12 @@ import os
 import unittest
 from pathlib import Path
 
-from pages import STATUS, TILE, Given, PageTest, recorded
+from pages import CONFIG, STATUS, TILE, Given, PageTest, recorded
+from test_config import Router, usual
 
 AXE = Path(os.environ.get("AXE", "axe.min.js"))
 # What belongs to LuCI's frame, not to a page in it.
-NOT_OURS = ["page-has-heading-one", "region"]
+NOT_OURS = ["aria-dialog-name", "page-has-heading-one", "region"]
 
 
 class Access(PageTest):
@@ -35,6 +36,21 @@ class Access(PageTest):
                     self.browser.run("document.querySelectorAll('details').forEach((one) => one.open = true)")
                     self.assertEqual(self.violations(), [])
                     self.assertLessEqual(self.browser.run("document.documentElement.scrollWidth"), width)
+
+    def test_axe_finds_nothing_in_the_configuration(self) -> None:
+        places = {"places": ["globals.down", "isp1.gateway"], "problems": ["f:1: down", "f:2: warning: gateway"], "valid": False}
+        none = [one for one in usual() if one[".type"] != "provider"]
+        proposed = {"providers": [{"id": name, "interface": [name, f"{name}6"]} for name in ("wan", "wanb")]}
+        for sections in (usual(), none):
+            for width, dark in ((1200, False), (1200, True), (360, False)):
+                for dialog in (False, True) if sections != none else (False,):
+                    with self.subTest(width=width, dark=dark, dialog=dialog, sections=len(sections)):
+                        self.open(Router(sections, places, propose=proposed), CONFIG)
+                        self.browser.size(width, 900, dark)
+                        if dialog:
+                            self.browser.run("document.querySelector('.cbi-button-edit').click()")
+                            self.browser.until("document.querySelector('.modal .cbi-value')")
+                        self.assertEqual(self.violations(), [])
 
     def test_every_control_is_reached_by_the_keyboard(self) -> None:
         bridge = self.open(Given(recorded("well")))

@@ -128,11 +128,14 @@ class Options(ConfigTest):
             if option["preset"] and option["type"] in ("choice",):
                 known = {"normal": "Normal"}.get(option["preset"], option["preset"])
                 self.assertEqual(shown["empty"], f"{known} (default)")
+            elif option["name"] == "port":
+                self.assertEqual(shown["placeholder"], "dns: 53, http: 80")
             elif option["preset"] and option["type"] != "bool":
                 self.assertEqual(shown["placeholder"], option["preset"])
 
     def test_every_option_is_there_with_its_default_and_meaning(self) -> None:
         self.assertGreater(sum(map(len, table().values())), 60)
+        self.assertEqual(set(table()), {"GLOBALS", "PROFILE", "PROVIDER", "TIMING", "QUALITY", "CHECK", "PING", "TCP", "DNS", "HTTP", "EXEC"})
         self.open_with(Router(usual()))
         for group in ("GLOBALS", "PROFILE", "TIMING", "QUALITY"):
             self.assert_shown(group, "#view")
@@ -194,6 +197,12 @@ class Options(ConfigTest):
         self.assertEqual(router.of("lte"), {"interface": ["lan"], "profile": "metered"})
         self.assertIn("Saved, but not in force yet", self.text())
 
+    def test_a_line_is_removed(self) -> None:
+        router = self.open_with(Router(usual()))
+        self.browser.run("document.querySelector('[data-sid=isp2] .cbi-button-remove').click()")
+        self.browser.until("document.querySelector('.fo-alert').innerText.includes('Saved, but not in force yet')")
+        self.assertEqual(router.names("provider"), ["isp1"])
+
     def test_there_may_be_no_globals(self) -> None:
         router = self.open_with(Router(usual()[1:]))
         self.type("globals", "down", "4")
@@ -254,6 +263,22 @@ class Problems(ConfigTest):
         self.assertIn("This configuration is in force", self.text())
         self.assertIsNone(self.browser.run("window.evil"))
 
+    def test_values_are_text(self) -> None:
+        sections = usual()
+        sections[0] |= {"interval": EVIL, "connections": EVIL, "profile": EVIL}
+        sections[1]["gateway"] = [EVIL]
+        sections[2] = section("provider", "isp2", device=EVIL)
+        sections[3] |= {"target": EVIL, "type": EVIL}
+        sections[4] |= {"target": "", "command": EVIL}
+        problems = {"valid": False, "problems": [f"f:1: {EVIL}"] * 3, "places": ["isp1.", "four.target", f"{EVIL}.x"]}
+        self.open_with(Router(sections, problems))
+        self.assertIn(EVIL, self.text("[data-sid=isp2]"))
+        self.assertEqual(self.text("[data-sid=four]").count(EVIL), 3)
+        for name in ("isp1", "isp2", "four"):
+            self.edit(name)
+            self.browser.run("ui.hideModal()")
+        self.assertIsNone(self.browser.run("window.evil"))
+
     def test_a_warning_does_not_stop_it(self) -> None:
         router = self.open_with(Router(usual(), {"valid": True, "problems": ["f:3: warning: odd"], "places": ["isp1.rank"]}))
         self.apply(router)
@@ -276,6 +301,7 @@ class InForce(ConfigTest):
     def test_it_is_told_what_is_in_force(self) -> None:
         self.assertEqual(self.told(Router(usual())), "This configuration is in force\nIPv4 → isp1, IPv6 → isp1")
         self.assertIn("Online", self.text("[data-sid=isp1]"))
+        self.assertEqual(self.told(Router(usual()[:2] + usual()[3:])), "Not in force yet: isp2")
         more = [*usual(), section("provider", "lte", interface=["wanb"]), section("provider", "old", enabled="no")]
         self.assertEqual(self.told(Router(more)), "Not in force yet: lte")
         self.assertIn("not in force", self.text("[data-sid=lte]"))

@@ -88,8 +88,7 @@ return baseclass.extend({
 					'class': 'btn cbi-button cbi-button-add',
 					'data-key': 'make',
 					'disabled': L.hasViewPermission() ? null : 'disabled',
-					'click': ui.createHandlerFn(this, () => page.map.save(() => make(list, proposed))
-						.then(() => page.map.reset()).then(() => node.remove()))
+					'click': ui.createHandlerFn(this, () => page.map.save(() => make(list, proposed)).then(() => node.remove()))
 				}, [ _('Use these lines') ])
 			].forEach((part) => node.appendChild(part));
 			return node;

@@ -29,6 +29,11 @@ function globals() {
 	return section ? section['.name'] : uci.add('failover', 'globals', 'globals');
 }
 
+/* What a section is called, which may have no name of its own. */
+function named(id) {
+	return /^cfg[0-9a-f]{6}$/.test(id) ? (uci.get('failover', id) || { '.type': id })['.type'] : id;
+}
+
 function isOn(section) {
 	return (BOOLEANS[section.enabled] || section.enabled) != '0';
 }
@@ -37,7 +42,10 @@ function isOn(section) {
 function inherited(group, option, section) {
 	const own = section && section != globals() ? uci.get('failover', section, 'profile') : null;
 	const common = group == 'PROFILE' || group == 'TIMING' || group == 'QUALITY' || option.name == 'dns_route';
-	const told = common && section != globals() ? uci.get('failover', globals(), option.name) : null;
+	let told = common && section != globals() ? uci.get('failover', globals(), option.name) : null;
+	// LuCI takes some placeholders for HTML.
+	if (!/^[\w.%]+$/.test(told))
+		told = null;
 	if (!Array.isArray(option.preset))
 		return told || option.preset;
 	const place = (profile) => [ 'normal', 'fast', 'metered' ].indexOf(profile);
@@ -98,8 +106,9 @@ return view.extend({
 		this.top = E('div', {}, [ this.inForce() ]);
 		this.order = this.byRank();
 		const map = this.map = new form.Map('failover');
-		// LuCI calls it when what is in a dialog was staged, or not.
+		// LuCI calls these when something was staged: a line was removed, what is in a dialog was saved.
 		map.reset = () => this.check().then(() => form.Map.prototype.reset.apply(map));
+		map.save = (before, silent) => form.Map.prototype.save.apply(map, [ before, silent ]).then(() => map.reset());
 		this.addProviders(map);
 		this.addChecks(map);
 		this.addGlobals(map);
@@ -142,8 +151,8 @@ return view.extend({
 		section.tab('general', _('General'));
 		section.tab('advanced', _('Advanced'));
 		this.column(section, '_type', _('Type'), (id) => uci.get('failover', id, 'type') || '–');
-		this.column(section, '_target', _('Target'), (id) => uci.get('failover', id, 'target') || uci.get('failover', id, 'command') || '–');
-		this.column(section, '_problems', '', (id) => E('div', {}, this.told(id)));
+		this.column(section, '_target', _('Target'), (id) =>
+			[ uci.get('failover', id, 'target') || uci.get('failover', id, 'command') || '–' ].concat(this.told(id)));
 		for (const option of table.CHECK) {
 			const field = this.add(section, option.name == 'family' ? 'advanced' : 'general', 'CHECK', option);
 			if (option.name == 'type')
@@ -155,7 +164,7 @@ return view.extend({
 			for (const option of table[group]) {
 				const field = fields[option.name] = fields[option.name] || this.add(section, 'general', group, option);
 				field.depends('type', CHECK_TYPES[group]);
-				field.presets = Object.assign({ [CHECK_TYPES[group]]: option.preset }, field.presets);
+				field.presets = (field.presets || []).concat(option.preset ? CHECK_TYPES[group] + ': ' + option.preset : []);
 			}
 	},
 
@@ -166,19 +175,17 @@ return view.extend({
 	},
 
 	grid: function(map, type, title, text) {
-		const section = map.section(form.GridSection, type, title, text), page = this;
+		const section = map.section(form.GridSection, type, title, text);
 		section.addremove = true;
 		section.anonymous = false;
 		section.nodescriptions = true;
-		section.modaltitle = (id) => [ title + ': ' + id ];
+		section.modaltitle = (id) => title + ': ' + id;
 		section.addModalOptions = function(dialog, id) {
 			for (const field of dialog.children) {
 				fill(field, id);
-				// The type's own, of a port.
-				if (field.presets && Object.keys(field.presets).length > 1)
-					field.placeholder = field.presets[uci.get('failover', id, 'type')] || field.placeholder;
+				if (field.presets && field.presets.length > 1)
+					field.placeholder = field.presets.join(', ');
 			}
-			dialog.description = page.problems.filter((one) => one.section == id && !one.option).map((one) => one.text).join(' ');
 		};
 		return section;
 	},
@@ -187,7 +194,8 @@ return view.extend({
 	column: function(section, name, title, tell) {
 		const column = section.option(form.DummyValue, name, title);
 		column.modalonly = false;
-		column.textvalue = tell;
+		// A text would be taken for HTML.
+		column.textvalue = (id) => E('div', {}, [].concat(tell(id)));
 	},
 
 	add: function(section, tab, group, option) {
@@ -293,7 +301,7 @@ return view.extend({
 	/* Whether what the page shows is what the daemon does. */
 	inForce: function() {
 		const lines = this.problems.length ? [ E('ul', { 'class': 'fo-problems' }, this.problems.map((one) =>
-			E('li', {}, [ this.staged ? [ one.section, one.option ].filter((part) => part).concat(one.text).join(' · ') : one.line ]))) ] : [];
+			E('li', {}, [ this.staged ? [ named(one.section), one.option ].filter((part) => part).concat(one.text).join(' · ') : one.line ]))) ] : [];
 		if (this.refused)
 			return parts.alert('bad', this.staged ? _('The daemon would refuse this configuration: it is saved, but not applied')
 				: _('The daemon refuses the configuration of the router'), lines);
@@ -306,7 +314,7 @@ return view.extend({
 	daemon: function(lines) {
 		const configured = uci.sections('failover', 'provider').filter(isOn).map((section) => section['.name']);
 		if (!configured.length)
-			return parts.alert('idle', _('No line is configured yet'), lines);
+			return parts.alert('idle', _('No line is configured yet'), []);
 		if (!isOn(uci.get('failover', globals()) || {}))
 			return parts.alert('idle', _('Failover is switched off'), [ E('div', {}, [ _('Tick “Enabled” below, under General.') ]) ]);
 		if (!L.isObject(this.status)) {
@@ -314,7 +322,7 @@ return view.extend({
 			return parts.alert('bad', title, [ E('div', {}, [ cure ]) ].concat(lines));
 		}
 		const there = this.status.providers.map((provider) => provider.id);
-		const missing = configured.filter((name) => !there.includes(name));
+		const missing = configured.filter((name) => !there.includes(name)).concat(there.filter((name) => !configured.includes(name)));
 		if (missing.length)
 			return parts.alert('warn', _('Not in force yet: %s').format(missing.join(', ')), lines);
 		const carried = Object.keys(parts.families).map((family) =>
@@ -325,7 +333,7 @@ return view.extend({
 	/* --- the buttons */
 
 	handleSave: function() {
-		return this.map.save(() => this.rank()).then(() => this.map.reset());
+		return this.map.save(() => this.rank());
 	},
 
 	handleSaveApply: function(ev, mode) {
