@@ -10,7 +10,7 @@ use heapless::string::{String, StringView};
 
 use crate::types::{Duration, Measure};
 
-/// A text of bounded length: see [`end_cut`].
+/// A text of bounded length. Where there is no room for its rest, it ends after a whole word with `…`.
 pub fn text<const N: usize>(what: fmt::Arguments<'_>) -> String<N> {
     let mut text = String::new();
     fill(&mut text, what);

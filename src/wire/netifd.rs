@@ -4,9 +4,9 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`place`] | the meaning of a value, by its position |
-//! | [`meaning`] | interprets the parser's events |
-//! | [`draft`] | one interface that is being parsed |
+//! | `place` | the meaning of a value, by its position |
+//! | `meaning` | interprets the parser's events |
+//! | `draft` | one interface that is being parsed |
 
 mod draft;
 mod meaning;
