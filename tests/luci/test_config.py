@@ -195,6 +195,7 @@ class Options(ConfigTest):
         self.type("lte", "profile", "metered")
         self.save_dialog()
         self.assertEqual(router.of("lte"), {"interface": ["lan"], "profile": "metered"})
+        self.assertIn("lan (Paid by volume)", self.text("[data-sid=lte]"))
         self.assertIn("Saved, but not in force yet", self.text())
 
     def test_a_line_is_removed(self) -> None:

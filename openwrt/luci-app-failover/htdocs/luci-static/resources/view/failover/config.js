@@ -138,8 +138,11 @@ return view.extend({
 		section.tab('timing', _('Timing'), _('Without a value, that of all lines holds.'));
 		section.tab('quality', _('Quality'), _('Without a value, that of all lines holds.'));
 		section.tab('advanced', _('Advanced'));
-		this.column(section, '_uplink', _('Uplink'), (id) =>
-			[].concat(uci.get('failover', id, 'interface') || uci.get('failover', id, 'device') || '–').join(' '));
+		this.column(section, '_uplink', _('Uplink'), (id) => {
+			const profile = uci.get('failover', id, 'profile');
+			return [].concat(uci.get('failover', id, 'interface') || uci.get('failover', id, 'device') || '–').join(' ') +
+				(profile ? ' (' + titles.word(profile) + ')' : '');
+		});
 		this.column(section, '_state', _('State'), (id) => this.stateCell(id));
 		for (const group of [ 'PROVIDER', 'PROFILE', 'TIMING', 'QUALITY' ])
 			for (const option of table[group])
