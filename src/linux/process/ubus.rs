@@ -3,6 +3,14 @@
 //!
 //! It is called at the start, at a reload, and when netifd's hotplug script reports a change of an interface
 //! ([`Interfaces::refresh`]). In between, the kernel's events report changes of device and addresses.
+//!
+//! | module | job |
+//! |---|---|
+//! | `call` | a call that runs: its child and output |
+//! | `known` | an interface that a provider names, and what is known of it |
+
+mod call;
+mod known;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,10 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use heapless::Vec;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{pipe2, read};
 
-use super::child::Child;
 use crate::config::{Config, Provider};
 use crate::limits::{INTERFACES_WATCHED_MAX, TUNNELS_MAX};
 use crate::linux::clock::now;
@@ -22,10 +27,12 @@ use crate::routing::delegated::Each;
 use crate::routing::resolvers;
 use crate::routing::uplink::Told;
 use crate::types::{Duration, Family, GivenDevice, Instant, InterfaceName};
-use crate::wire::netifd::{Dump, Interface, Sink, Unreadable, parent};
+use crate::wire::netifd::{Interface, parent};
+use call::Asking;
+use known::{Known, Lookup, place_of};
 
-/// Timeout of a call, which usually takes some milliseconds.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub use call::PATIENCE;
+
 /// Pause after a failed call.
 const PAUSE: Duration = Duration::from_secs(10);
 /// How long after the first failed call an unknown interface counts as pending: netifd may be starting. Meanwhile, the
@@ -35,8 +42,6 @@ const HOLD: Duration = Duration::from_secs(20);
 const PAUSE_HELD: Duration = Duration::from_secs(1);
 /// Pause between two looks for output, where nothing else is to be done.
 const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(5);
-/// Bytes per read of the output.
-const PIECE: usize = 512;
 /// Exit status of `ubus` if there is no such object (UBUS_STATUS_NOT_FOUND).
 const NOT_FOUND: u8 = 4;
 
@@ -61,37 +66,12 @@ pub struct Interfaces {
 
 type Tunnels = Vec<InterfaceName, TUNNELS_MAX>;
 
-#[derive(Debug)]
-struct Known {
-    name: InterfaceName,
-    lookup: Lookup,
-    /// the first reason why calls fail, while the last data are kept
-    lost_reason: Option<NoAnswer>,
-    /// its result in the output that is being read
-    new_lookup: Lookup,
-}
-
 /// What the configuration or netifd says about a provider's uplink.
 pub(crate) fn told_of(interfaces: &Interfaces, provider: &Provider, family: Family) -> Told {
     match provider.interfaces.is_empty() {
         true => Told::device(&provider.device[family]),
         false => interfaces.told(provider, family),
     }
-}
-
-/// The result of the last call for an interface.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[allow(clippy::large_enum_variant)] // there is no heap, and mostly data
-enum Lookup {
-    /// no result yet
-    #[default]
-    Pending,
-    /// netifd's data
-    Found(Interface),
-    /// netifd knows no such interface
-    NotFound,
-    /// the call failed
-    Failed(NoAnswer),
 }
 
 /// Why there are no current data of an interface.
@@ -128,17 +108,6 @@ impl fmt::Display for NoAnswer {
             NoAnswer::Unreadable => f.write_str("what it says cannot be read"),
         }
     }
-}
-
-#[derive(Debug)]
-struct Asking {
-    child: Child,
-    /// its output; closed at its end
-    output: Option<OwnedFd>,
-    dump: Dump,
-    tunnels: Tunnels,
-    /// to be killed at this time
-    deadline: Option<Instant>,
 }
 
 impl Interfaces {
@@ -469,212 +438,5 @@ impl Interfaces {
     }
 }
 
-/// The place of an interface that a provider names: of this one, or else of that which it is a dynamic interface of.
-fn place_of(known: &[Known], mut name: &str) -> Option<usize> {
-    loop {
-        let place = known.iter().position(|known| known.name == name);
-        if place.is_some() {
-            return place;
-        }
-        name = parent(name)?;
-    }
-}
-
-impl Known {
-    /// Takes netifd's data of this interface, or of a dynamic one of it.
-    fn hear(&mut self, name: &str, told: Result<Interface, Unreadable>) {
-        let own = self.name == name;
-        let Ok(mut told) = told else {
-            self.new_lookup = Lookup::Failed(NoAnswer::Unreadable);
-            return;
-        };
-        if !own && !told.dynamic {
-            return;
-        }
-        told.dynamic &= own;
-        match &mut self.new_lookup {
-            Lookup::Failed(_) => {}
-            Lookup::Found(before) if own => {
-                told.take_over(before);
-                *before = told;
-            }
-            Lookup::Found(before) => before.take_over(&told),
-            lookup => *lookup = Lookup::Found(told),
-        }
-    }
-
-    /// Takes the result of a call. Returns whether the data have changed.
-    fn update(&mut self, lookup: Lookup) -> bool {
-        // The last known data are kept.
-        if let (Lookup::Found(_), Lookup::Failed(why)) = (&self.lookup, &lookup) {
-            let news = self.lost_reason.is_none();
-            self.lost_reason.get_or_insert(*why);
-            return news;
-        }
-        let news = self.lookup != lookup || self.lost_reason.is_some();
-        self.lookup = lookup;
-        self.lost_reason = None;
-        news
-    }
-}
-
-impl Asking {
-    fn start(now: Instant) -> Result<Asking, Errno> {
-        let (output, input) = pipe2(OFlag::O_CLOEXEC)?;
-        fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        let arguments = [c"ubus", c"call", c"network.interface", c"dump"];
-        Ok(Asking {
-            child: Child::start(&arguments, &[], Some(input.as_fd()))?,
-            output: Some(output),
-            dump: Dump::new(),
-            tunnels: Vec::new(),
-            deadline: Some(now + PATIENCE),
-        })
-    }
-
-    /// Reads the available output.
-    fn read(&mut self, sink: Sink<'_>) {
-        let mut piece = [0; PIECE];
-        while let Some(output) = &self.output {
-            match read(output, &mut piece) {
-                Ok(0) => self.output = None,
-                Ok(count) => self.dump.feed(piece.get(..count).unwrap_or_default(), sink),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return,
-                Err(_) => self.output = None,
-            }
-        }
-    }
-
-    /// The result, after the end of the child.
-    fn result(&self) -> Result<(), NoAnswer> {
-        match self.child.reap_group() {
-            Some(0) => self.dump.finish().map_err(|_| NoAnswer::Unreadable),
-            Some(status) => Err(NoAnswer::Status(status)),
-            None => Err(NoAnswer::Killed),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn known(name: &str) -> Known {
-        Known {
-            name: InterfaceName::try_from(name).unwrap(),
-            lookup: Lookup::Pending,
-            lost_reason: None,
-            new_lookup: Lookup::Pending,
-        }
-    }
-
-    #[test]
-    fn a_change_of_an_interface_is_asked_about_at_once_and_of_another_later() {
-        let mut interfaces = Interfaces::new();
-        assert!(!interfaces.refresh(Some("lan")) && !interfaces.refresh(None));
-        assert_eq!(interfaces.next_deadline(), None);
-        let _ = interfaces.known.push(known("wan"));
-        assert!(!interfaces.refresh(Some("vpn")));
-        let later = interfaces.next_deadline().unwrap();
-        assert!(later > now() && later <= now() + PAUSE);
-        // More changes do not put it off.
-        assert!(!interfaces.refresh(Some("lan_6")));
-        assert_eq!(interfaces.next_deadline(), Some(later));
-        for name in ["wan", "wan_6", "wan_6_4"] {
-            (interfaces.due, interfaces.not_before) = (false, None);
-            assert!(interfaces.refresh(Some(name)));
-            assert!(interfaces.due && interfaces.not_before.is_none(), "{name}");
-        }
-    }
-
-    /// netifd shows them by name, other programs may not. (The order of their resolvers is without meaning.)
-    #[test]
-    fn the_order_of_a_dump_makes_no_difference() {
-        const DUMPS: [(&str, &str); 2] = [
-            (
-                "wwan",
-                include_str!("../../../tests/data/netifd/made-dump-qmi.json"),
-            ),
-            (
-                "wan6",
-                include_str!("../../../tests/data/netifd/made-dump-dslite.json"),
-            ),
-        ];
-        for (name, text) in DUMPS {
-            let dump: serde_json::Value = serde_json::from_str(text).unwrap();
-            let mut all = dump["interface"].as_array().unwrap().clone();
-            let mut results = std::vec::Vec::new();
-            for turn in 0..2 * all.len() {
-                all.rotate_left(1);
-                if turn % 2 == 1 {
-                    all.reverse();
-                }
-                let text = serde_json::json!({ "interface": all }).to_string();
-                let (mut dump, mut known) = (Dump::new(), known(name));
-                dump.feed(text.as_bytes(), &mut |of, told| {
-                    if place_of(std::slice::from_ref(&known), of).is_some() {
-                        known.hear(of, told);
-                    }
-                });
-                dump.finish().unwrap();
-                if let Lookup::Found(found) = &mut known.new_lookup {
-                    found.dns.sort_unstable();
-                }
-                results.push(known.new_lookup);
-            }
-            assert!(
-                matches!(&results[0], Lookup::Found(found) if found.way.v4.is_some() && found.way.v6.is_some())
-            );
-            assert!(results.iter().all(|result| *result == results[0]), "{name}");
-        }
-    }
-
-    #[test]
-    fn dynamic_interfaces_count_for_the_one_that_a_provider_names() {
-        let told = |dynamic, up| {
-            let (mut told, gateway) = (Interface::default(), "192.0.2.1".parse().unwrap());
-            (told.dynamic, told.up) = (dynamic, up);
-            told.device.v4 = "wwan0".parse().unwrap();
-            told.way.v4 = Some(crate::wire::netifd::Way::Gateway(gateway));
-            told
-        };
-        let mut wwan = known("wwan");
-        wwan.hear("wwan_4", Ok(told(false, true)));
-        assert_eq!(
-            wwan.new_lookup,
-            Lookup::Pending,
-            "it is one of the configuration"
-        );
-        wwan.hear("wwan_4", Ok(told(true, true)));
-        wwan.hear("wwan", Ok(Interface::default()));
-        let Lookup::Found(found) = &wwan.new_lookup else {
-            panic!("{:?}", wwan.new_lookup);
-        };
-        assert!(found.up && !found.dynamic && found.way.v4.is_some());
-        // What cannot be read of one makes the whole unreadable: the last data stay.
-        wwan.hear("wwan_6", Err(Unreadable));
-        wwan.hear("wwan", Ok(told(false, true)));
-        assert_eq!(wwan.new_lookup, Lookup::Failed(NoAnswer::Unreadable));
-    }
-
-    #[test]
-    fn a_known_interface_is_kept_while_there_is_no_answer_and_reported_once() {
-        let told = || Lookup::Found(Interface::default());
-        let refused = |errno| Lookup::Failed(NoAnswer::Program(errno));
-        let mut known = known("wan");
-        let mut update = |lookup| known.update(lookup);
-        assert!(update(refused(Errno::ENOENT)));
-        assert!(update(told()));
-        assert!(!update(told()));
-        assert!(update(refused(Errno::ENOMEM)));
-        let unreadable = Lookup::Failed(NoAnswer::Unreadable);
-        assert!(!update(unreadable));
-        assert_eq!(known.lookup, told());
-        assert_eq!(known.lost_reason, Some(NoAnswer::Program(Errno::ENOMEM)));
-        let mut update = |lookup| known.update(lookup);
-        assert!(update(told()));
-        assert!(update(Lookup::NotFound));
-        assert_eq!(known.lost_reason, None);
-    }
-}
+mod tests;
