@@ -290,7 +290,7 @@ class Problems(ConfigTest):
 
     def test_a_refused_file_is_told_line_by_line(self) -> None:
         text = self.open_with(Router(usual(), self.refused())) and self.text()
-        self.assertIn("The daemon refuses the configuration of the router", text)
+        self.assertIn("The configuration is refused", text)
         self.assertIn("/etc/config/failover:9: gateway 'x': expected an address", text)
 
 
@@ -310,6 +310,11 @@ class InForce(ConfigTest):
         off[0]["enabled"] = "0"
         self.assertIn("Failover is switched off", self.told(Router(off)))
         self.assertIn("daemon is not running", self.told(Router(usual(), status=NO_DATA)))
+
+    def test_a_pin_is_told(self) -> None:
+        told = self.told(Router(usual(), status=recorded("pinned")))
+        self.assertIn("isp1 is pinned: the daemon does not choose, and checks no line.", told)
+        self.assertNotIn("is pinned", self.told(Router(usual())))
 
     def test_it_follows_what_the_daemon_does(self) -> None:
         router = Router(usual(), status=recorded("nothing"))

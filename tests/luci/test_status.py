@@ -192,7 +192,19 @@ class Acting(PageTest):
         ):
             bridge = self.open(Given(recorded(state)))
             self.press(key)
+            if key.startswith("use-"):
+                self.say_yes()
             self.browser.until(lambda bridge=bridge, call=call: call in bridge.calls, f"{call}")
+
+    def test_a_pin_is_asked_first_and_told_what_it_is(self) -> None:
+        for state, works in (("well", True), ("failed_over", False)):
+            bridge = self.open(Given(recorded(state)))
+            self.press("use-isp1")
+            question = self.text("[role=dialog]")
+            self.assertIn("All traffic leaves by isp1, even if it fails: no line is checked meanwhile. To prefer it for good, "
+                          "drag it to the top under Network → Failover.", question)
+            self.assertEqual("isp1 does not work now." in question, not works)
+            self.assertFalse([call for call in bridge.calls if call[0] == "use"])
 
     def test_what_may_stop_traffic_is_asked_first(self) -> None:
         for state, key, call in (
@@ -205,14 +217,16 @@ class Acting(PageTest):
             self.browser.run("document.querySelector('[role=dialog] button').click()")
             self.assertFalse(self.browser.run("document.querySelector('[role=dialog]') != null"))
             self.press(key)
-            self.browser.run("document.querySelectorAll('[role=dialog] button')[1].click()")
+            self.say_yes()
             self.browser.until(lambda bridge=bridge, call=call: call in bridge.calls, f"{call}")
             self.assertEqual(bridge.calls.count(call), 1)
 
     def test_a_refusal_is_told(self) -> None:
         self.open(Given(recorded("well"), use=INVALID_ARGUMENT))
         self.press("use-isp2")
-        self.browser.until("document.body.innerText.includes('The daemon refused that')")
+        self.say_yes()
+        self.browser.until("document.body.innerText.includes('That did not work')")
+        self.assertIn("Status → System Log says why.", self.browser.run("document.body.innerText"))
 
     def test_answers_to_checks_come_one_by_one(self) -> None:
         calls = []

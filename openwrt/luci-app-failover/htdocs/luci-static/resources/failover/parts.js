@@ -89,6 +89,10 @@ return baseclass.extend({
 		return (STATES[state] || [ state ])[0];
 	},
 
+	pinned: function(status) {
+		return _('%s is pinned: the daemon does not choose, and checks no line.').format(status.pinned);
+	},
+
 	/* A time span in its two largest units. */
 	span: function(seconds) {
 		const units = [ [ 86400, _('%d d') ], [ 3600, _('%d h') ], [ 60, _('%d min') ], [ 1, _('%d s') ] ];
@@ -178,7 +182,7 @@ return baseclass.extend({
 			return [ _('You may not see this'), _('Ask for access to luci-app-failover.') ];
 		default:
 			return [ _('The failover daemon does not answer'),
-				_('Try again in a moment; Status → System Log may say why.') ];
+				_('Status → System Log says why.') ];
 		}
 	},
 

@@ -303,11 +303,12 @@ return view.extend({
 
 	/* Whether what the page shows is what the daemon does. */
 	inForce: function() {
-		const lines = this.problems.length ? [ E('ul', { 'class': 'fo-problems' }, this.problems.map((one) =>
-			E('li', {}, [ this.staged ? [ named(one.section), one.option ].filter((part) => part).concat(one.text).join(' · ') : one.line ]))) ] : [];
+		const pinned = L.isObject(this.status) && this.status.pinned;
+		const lines = (pinned ? [ E('div', {}, [ parts.pinned(this.status) ]) ] : []).concat(this.problems.length ? [ E('ul', { 'class': 'fo-problems' }, this.problems.map((one) =>
+			E('li', {}, [ this.staged ? [ named(one.section), one.option ].filter((part) => part).concat(one.text).join(' · ') : one.line ]))) ] : []);
 		if (this.refused)
 			return parts.alert('bad', this.staged ? _('The daemon would refuse this configuration: it is saved, but not applied')
-				: _('The daemon refuses the configuration of the router'), lines);
+				: _('The configuration is refused'), lines);
 		if (this.staged)
 			return parts.alert('warn', _('Saved, but not in force yet'),
 				[ E('div', {}, [ _('The daemon accepts it. “Save & Apply” puts it in force.') ]) ].concat(lines));
@@ -330,7 +331,7 @@ return view.extend({
 			return parts.alert('warn', _('Not in force yet: %s').format(missing.join(', ')), lines);
 		const carried = Object.keys(parts.families).map((family) =>
 			parts.families[family] + ' → ' + (this.status.active[family] || '–')).join(', ');
-		return parts.alert('good', _('This configuration is in force'), [ E('div', {}, [ carried ]) ].concat(lines));
+		return parts.alert(this.status.pinned ? 'warn' : 'good', _('This configuration is in force'), [ E('div', {}, [ carried ]) ].concat(lines));
 	},
 
 	/* --- the buttons */

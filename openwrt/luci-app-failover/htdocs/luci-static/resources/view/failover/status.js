@@ -80,7 +80,7 @@ return view.extend({
 		const head = [ E('h2', {}, [ _('Failover') ]) ];
 		if (this.lost)
 			head.push(parts.alert('warn', _('No contact with the router'),
-				[ E('p', {}, [ status ? _('This is what was known last. The page goes on by itself when the router answers.') : this.lost ]) ]));
+				[ E('p', {}, [ status ? _('This is what was known last.') : this.lost ]) ]));
 		if (status)
 			this.problems = null;
 		else if (!this.lost)
@@ -117,7 +117,7 @@ return view.extend({
 		if (refused.length) {
 			const cures = refused.map((warning) => warning.cure).filter((cure, i, all) => cure && all.indexOf(cure) == i);
 			alerts.push(parts.alert('bad', _('The configuration is refused'), [
-				E('p', {}, [ _('The daemon runs on with the former one. Correct these lines; the page says when the new one is in force:') ]),
+				E('p', {}, [ _('The daemon runs on with the former one. Correct these lines:') ]),
 				this.list(refused.reduce((lines, warning) => lines.concat(what(warning).split('\n')), []))
 			].concat(cures.map((cure) => E('p', {}, [ E('code', {}, [ cure ]) ])))));
 		}
@@ -126,7 +126,7 @@ return view.extend({
 			if (all.length && !all.some(({ path }) => path.state == 'online' || path.state == 'probing' || path.state == 'frozen')
 				&& !(status.overridden_by && status.overridden_by[family]))
 				alerts.push(parts.alert('bad', _('No line works in %s').format(parts.families[family]), [ E('p', {}, [
-					_('Each line says below what it lacks. Look at the modem, its cable and its power; "Check now" asks again at once.') ]) ]));
+					_('Look at the modem, its cable and its power; each line says below what it lacks.') ]) ]));
 		}
 		return E('div', { 'data-key': 'warnings' }, alerts.concat(others.map((warning) =>
 			parts.alert('warn', warning.provider ? '%s: %s'.format(warning.provider, what(warning)) : what(warning), [
@@ -141,7 +141,7 @@ return view.extend({
 		const head = [ E('h3', {}, [ _('Traffic') ]) ];
 		if (status.pinned)
 			head.push(E('p', { 'class': 'fo-pinned' }, [
-				parts.badge('pinned'), ' ', _('%s is pinned: the daemon does not choose, and checks no line.').format(status.pinned), ' ',
+				parts.badge('pinned'), ' ', parts.pinned(status), ' ',
 				L.hasViewPermission() ? this.button('auto', '', _('Let the daemon choose'), 'cbi-button-action', () => this.use('auto')) : ''
 			]));
 		return E('div', { 'class': 'cbi-section', 'data-key': 'traffic' },
@@ -189,7 +189,7 @@ return view.extend({
 			parts.badge(provider.state)
 		].concat(carries.map((family) => E('span', { 'class': 'fo-badge fo-carries' },
 			[ _('carries %s').format(parts.families[family]) ])));
-		head.push(E('span', { 'class': 'fo-right fo-muted', 'title': _('Place in the order of preference') }, [ '#' + provider.rank ]));
+		head.push(E('span', { 'class': 'fo-right fo-muted', 'title': _('Its place in the order of preference; the lowest is best.') }, [ '#' + provider.rank ]));
 		return E('article', { 'class': 'fo-card fo-edge-' + parts.colour(provider.state).slice(3), 'data-key': 'line-' + id, 'aria-labelledby': 'fo-' + id },
 			[ E('div', { 'class': 'fo-head' }, head) ]
 				.concat(provider.paths.map((path) => this.path(provider, path)))
@@ -227,7 +227,7 @@ return view.extend({
 			E('dl', { 'class': 'fo-facts' }, details),
 			E('details', { 'data-key': 'more' }, [
 				E('summary', {}, [ !checks.length ? _('No check')
-					: checks.every((check) => check.state == 'pending') ? _('Checks, not asked now')
+					: checks.every((check) => check.state == 'pending') ? _('Checks') + ', ' + _('not asked now')
 					: _('%d of %d checks answered').format(answered, checks.length) ]),
 				checks.length ? this.checks(checks) : '',
 				E('p', { 'class': 'fo-why' }, [ parts.sentence(explained(provider, path.family).why) ]),
@@ -274,17 +274,10 @@ return view.extend({
 
 	/* A button is in work until what it does has ended. Its key names the action and the line, so its handler stays right. */
 	button: function(action, id, text, style, run) {
-		const hints = {
-			use: _('All traffic leaves by this line until you let the daemon choose again'),
-			auto: _('The best line that works is used again'),
-			disable: _('Take this line out of use, for maintenance, until it is enabled again or the daemon restarts'),
-			enable: _('Give this line back'),
-			probe: _('Ask each check of this line once, now'),
-			count: _('Count the connections of each line')
-		};
 		const key = action + '-' + id;
 		return E('button', {
-			'class': 'btn cbi-button ' + style, 'type': 'button', 'data-key': key, 'title': hints[action],
+			'class': 'btn cbi-button ' + style, 'type': 'button', 'data-key': key,
+			'title': action == 'disable' ? _('Take this line out of use, for maintenance, until it is enabled again or the daemon restarts') : null,
 			'aria-label': id ? '%s: %s'.format(id, text) : null,
 			'click': ui.createHandlerFn(this, () => Promise.resolve(run()).finally(() => window.setTimeout(() => this.focus(key), 0)))
 		}, [ text ]);
@@ -301,8 +294,7 @@ return view.extend({
 	act: function(call) {
 		return call.then((answer) => {
 			if (!L.isObject(answer)) {
-				const [ title, cure ] = answer == 2
-					? [ _('The daemon refused that'), _('Status → System Log has the reason.') ] : parts.trouble(answer);
+				const [ title, cure ] = answer == 2 ? [ _('That did not work'), _('Status → System Log says why.') ] : parts.trouble(answer);
 				ui.addNotification([ title ], E('p', {}, [ cure ]), 'warning');
 			}
 			return this.refresh();
@@ -311,26 +303,30 @@ return view.extend({
 		});
 	},
 
-	/* Asks first, where traffic may stop. */
+	/* Asks first, where traffic may stop, now or later. */
 	sure: function(text, run) {
-		const answer = (yes) => {
-			ui.hideModal();
-			return yes ? run() : null;
-		};
-		ui.showModal([ _('Are you sure?') ], [
-			E('p', {}, [ text ]),
-			E('div', { 'class': 'right' }, [
-				E('button', { 'class': 'btn', 'type': 'button', 'click': () => answer(false) }, [ _('Cancel') ]), ' ',
-				E('button', { 'class': 'btn cbi-button cbi-button-negative', 'type': 'button', 'click': () => answer(true) }, [ _('Do it') ])
-			])
-		]);
+		return new Promise((done) => {
+			const button = (style, title, act) => E('button', { 'class': 'btn ' + style, 'type': 'button', 'click': () => {
+				ui.hideModal();
+				done(act());
+			} }, [ title ]);
+			const cancel = button('', _('Cancel'), () => null);
+			ui.showModal([ _('Are you sure?') ], [
+				E('p', {}, [ text ]),
+				E('div', { 'class': 'right' }, [ cancel, ' ', button('cbi-button cbi-button-negative', _('Do it'), run) ])
+			]);
+			cancel.focus();
+		});
 	},
 
 	use: function(id) {
 		const provider = this.status.providers.find((provider) => provider.id == id);
-		const works = !provider || provider.state == 'online' || provider.state == 'frozen';
 		const run = () => this.act(parts.callUse(id));
-		return works ? run() : this.sure(_('%s does not work now. All traffic would leave by it all the same.').format(id), run);
+		if (!provider)
+			return run();
+		const text = _('All traffic leaves by %s, even if it fails: no line is checked meanwhile. To prefer it for good, drag it to the top under Network → Failover.').format(id);
+		const works = provider.state == 'online' || provider.state == 'frozen';
+		return this.sure(works ? text : _('%s does not work now.').format(id) + ' ' + text, run);
 	},
 
 	disable: function(id) {
@@ -361,7 +357,7 @@ return view.extend({
 		return asked.reduce((before, check) => before.then(() => parts.callProbe(id, check.name)).then((answer) => {
 			const told = L.isObject(answer);
 			check.good = told && answer.good;
-			check.lines = told ? answer.lines : [ _('No answer: see Status → System Log') ];
+			check.lines = told ? answer.lines : [ _('Status → System Log says why.') ];
 		}, (error) => {
 			check.lines = [ error.message || String(error) ];
 		}).then(() => this.show()), Promise.resolve());
@@ -370,7 +366,7 @@ return view.extend({
 	answers: function(id) {
 		const asked = this.asked[id];
 		return E('div', { 'class': 'fo-answers', 'data-key': 'answers', 'role': 'status' }, !asked ? [] : !asked.length
-			? [ E('p', {}, [ _('This line has no check.') ]) ]
+			? [ E('p', {}, [ _('No check') ]) ]
 			: asked.map((check) => E('div', { 'data-key': check.name }, [
 				E('span', { 'class': 'fo-dot fo-' + (check.lines == null ? 'busy' : check.good ? 'good' : 'bad'), 'aria-hidden': 'true' }, []), ' ',
 				E('strong', {}, [ check.name ]), ' ',
