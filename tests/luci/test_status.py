@@ -3,9 +3,20 @@
 import json
 import unittest
 
-from pages import INVALID_ARGUMENT, NO_DATA, Given, PageTest, changed, many, recorded
+from pages import INVALID_ARGUMENT, NO_DATA, TILE, Given, PageTest, changed, many, recorded
 
 EVIL = "<img src=x onerror=window.evil=1>"
+
+
+def lacking(*families: str, reason: str = "no address", state: str = "waiting") -> dict:
+    """All is well but for families that no line has."""
+    status = recorded("well")
+    for path in (path for provider in status["providers"] for path in provider["paths"]):
+        if path["family"] in families:
+            path.update(state=state, reason=reason, address=None, gateway=None)
+    for family in families:
+        status["active"][family] = None
+    return status
 
 
 class States(PageTest):
@@ -84,6 +95,28 @@ class States(PageTest):
         self.assertIn("No line works in IPv4", four)
         self.assertIn("No line works in IPv6", six)
         self.assertIn("Look at the modem", four)
+
+    def test_a_family_that_no_line_has_is_no_failure(self) -> None:
+        for reason in ("no address", "no gateway", "no carrier"):
+            self.show(lacking("ipv6", reason=reason))
+            self.assertEqual(self.texts("[role=alert]"), [])
+            [told] = self.texts("[data-key=warnings] [role=status]")
+            self.assertIn("None of your lines has IPv6.", told)
+            self.assertIn("If your providers give none, delete its checks under Network → Failover.", told)
+            self.assertEqual(self.texts("[data-key=family-ipv6] .fo-bad, [data-key=ipv6] .fo-bad"), [])
+            self.assertIn("None of your lines has IPv6.", self.show(lacking("ipv6", reason=reason), TILE))
+            self.assertNotIn("IPv6 is carried by no line", self.text(".fo-tile"))
+
+    def test_what_may_be_a_failure_stays_one(self) -> None:
+        several = lacking("ipv6", reason="no address: duplicate (DAD failed)"), lacking("ipv6", state="offline")
+        one = lacking("ipv6")
+        one["providers"][0]["paths"][1]["state"] = "offline"
+        for status in (*several, one):
+            self.show(status)
+            self.assertIn("No line works in IPv6", self.text("[role=alert]"))
+        # No cable: both families.
+        self.show(lacking("ipv4", "ipv6", reason="no carrier"))
+        self.assertEqual(len(self.texts("[role=alert]")), 2)
 
     def test_without_a_daemon_it_says_so_and_what_to_do(self) -> None:
         problem = f"/etc/config/failover:7: unknown option '{EVIL}' of provider"

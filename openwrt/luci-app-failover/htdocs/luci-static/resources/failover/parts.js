@@ -75,6 +75,13 @@ return baseclass.extend({
 		}, []);
 	},
 
+	/* Whether no line has an uplink in a family, though there is one in another: then it may be that none is sold. */
+	absent: function(status, family) {
+		const lacks = (family) => this.paths(status, family).every(({ path }) =>
+			path.state == 'waiting' && /^(no (device|carrier|address|gateway)|down)$/.test(path.reason));
+		return lacks(family) && Object.keys(FAMILIES).some((other) => !lacks(other)) ? _('None of your lines has %s.').format(FAMILIES[family]) : '';
+	},
+
 	/* A state as a word on its colour. */
 	badge: function(state) {
 		const [ word, colour ] = STATES[state] || [ state, 'idle' ];

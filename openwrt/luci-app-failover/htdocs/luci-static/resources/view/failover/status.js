@@ -122,8 +122,10 @@ return view.extend({
 			].concat(cures.map((cure) => E('p', {}, [ E('code', {}, [ cure ]) ])))));
 		}
 		for (const family in parts.families) {
-			const all = parts.paths(status, family);
-			if (all.length && !all.some(({ path }) => path.state == 'online' || path.state == 'probing' || path.state == 'frozen')
+			const all = parts.paths(status, family), absent = parts.absent(status, family);
+			if (all.length && absent)
+				alerts.push(parts.alert('idle', absent, [ E('p', {}, [ _('If your providers give none, delete its checks under Network → Failover.') ]) ]));
+			else if (all.length && !all.some(({ path }) => path.state == 'online' || path.state == 'probing' || path.state == 'frozen')
 				&& !(status.overridden_by && status.overridden_by[family]))
 				alerts.push(parts.alert('bad', _('No line works in %s').format(parts.families[family]), [ E('p', {}, [
 					_('Look at the modem, its cable and its power; each line says below what it lacks.') ]) ]));
@@ -155,7 +157,7 @@ return view.extend({
 		const of = all.find(({ provider }) => provider.id == leader) || all[0];
 		const other = (status.overridden_by && status.overridden_by[family]) || (!leader && status.fallback && status.fallback[family]);
 		const carrier = other ? other.device || _('another route') : leader || _('nothing');
-		const colour = leader && !other ? (of.path.state == 'offline' ? 'fo-bad' : 'fo-good') : 'fo-bad';
+		const colour = parts.absent(status, family) ? 'fo-idle' : leader && !other && of.path.state != 'offline' ? 'fo-good' : 'fo-bad';
 		return E('div', { 'class': 'fo-card fo-family', 'data-key': 'family-' + family }, [
 			E('div', { 'class': 'fo-head' }, [
 				E('span', { 'class': 'fo-name' }, [ parts.families[family] ]),
@@ -212,7 +214,7 @@ return view.extend({
 		return E('div', { 'class': 'fo-path', 'data-key': path.family }, [
 			E('div', { 'class': 'fo-head' }, [
 				E('strong', {}, [ family ]),
-				E('span', { 'class': 'fo-dot ' + parts.colour(path.state), 'aria-hidden': 'true' }, []),
+				E('span', { 'class': 'fo-dot ' + (parts.absent(this.status, path.family) ? 'fo-idle' : parts.colour(path.state)), 'aria-hidden': 'true' }, []),
 				E('span', { 'class': 'fo-state', 'title': _('since %s').format(parts.moment(Date.now() - 1000 * path.since_s)) }, [
 					E('strong', {}, [ parts.word(path.state) ]), ' ',
 					_('for %s').format(parts.span(path.since_s))
