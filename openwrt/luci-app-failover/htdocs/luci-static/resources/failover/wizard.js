@@ -75,7 +75,7 @@ return baseclass.extend({
 			return Promise.resolve(E('div'));
 		return L.resolveDefault(callPropose(), null).then((answer) => {
 			const proposed = L.isObject(answer) ? answer.providers : [];
-			const node = E('div', { 'class': 'cbi-section fo-wizard' }, [ E('h3', {}, [ _('Your lines') ]) ]);
+			const node = E('div', { 'class': 'cbi-section fo-wizard' }, [ E('h3', {}, [ _('Lines') ]) ]);
 			if (!proposed.length) {
 				node.appendChild(E('p', {}, [ _('The network configuration has no interface with a default route yet. Set one up under Network → Interfaces, then come back.') ]));
 				return node;

@@ -58,7 +58,8 @@ function inherited(group, option, section) {
 function described(option) {
 	const told = (titles.options[option.name] ? [ option.name ] : []).concat(option.type == 'choice' ? [] : option.values || [],
 		option.range ? option.range.join('–') : []);
-	return option.help + (told.length ? ' (' + told.join(', ') + ')' : '');
+	const more = option.name == 'check' ? ' ' + _('Empty: all checks. As soon as one is chosen, only those are made.') : '';
+	return option.help + more + (told.length ? ' (' + told.join(', ') + ')' : '');
 }
 
 function widget(option) {
@@ -79,8 +80,6 @@ function words(field, option) {
 		titles.profiles.forEach(([ word, title ]) => field.value(word, title));
 	else if (option.type == 'bool')
 		[ [ '1', _('Yes') ], [ '0', _('No') ] ].forEach(([ word, title ]) => field.value(word, title));
-	else if (option.name == 'check')
-		[ 'all' ].concat(uci.sections('failover', 'check').map((check) => check['.name'])).forEach((name) => field.value(name));
 	else if (option.type == 'choice' || option.type == 'duration' && option.values && option.values.length > 1)
 		option.values.forEach((word) => field.value(word));
 }
@@ -186,6 +185,9 @@ return view.extend({
 		section.addModalOptions = function(dialog, id) {
 			for (const field of dialog.children) {
 				fill(field, id);
+				// Those of now, not those of when the page was made.
+				if (field.row && field.row.name == 'check')
+					[ 'all' ].concat(uci.sections('failover', 'check').map((check) => check['.name'])).forEach((name) => field.value(name));
 				if (field.presets && field.presets.length > 1)
 					field.placeholder = field.presets.join(', ');
 			}
@@ -296,7 +298,8 @@ return view.extend({
 
 	stateCell: function(id) {
 		const found = L.isObject(this.status) ? this.status.providers.find((provider) => provider.id == id) : null;
-		const state = found ? found.paths.map((path) =>
+		const disabled = found ? found.state == 'disabled' : !isOn(uci.get('failover', id) || {});
+		const state = disabled ? [ parts.badge('disabled') ] : found ? found.paths.map((path) =>
 			E('span', {}, [ parts.families[path.family] + ' ', parts.badge(path.state), ' ' ])) : [ E('em', {}, [ _('not in force') ]) ];
 		return E('div', { 'class': 'fo-state', 'data-key': id }, state.concat(this.told(id)));
 	},
@@ -306,6 +309,8 @@ return view.extend({
 		const pinned = L.isObject(this.status) && this.status.pinned;
 		const lines = (pinned ? [ E('div', {}, [ parts.pinned(this.status) ]) ] : []).concat(this.problems.length ? [ E('ul', { 'class': 'fo-problems' }, this.problems.map((one) =>
 			E('li', {}, [ this.staged ? [ named(one.section), one.option ].filter((part) => part).concat(one.text).join(' · ') : one.line ]))) ] : []);
+		if (this.refused && this.staged)
+			lines.push(E('div', {}, [ _('To drop the changes: Unsaved Changes → Revert.') ]));
 		if (this.refused)
 			return parts.alert('bad', this.staged ? _('The daemon would refuse this configuration: it is saved, but not applied')
 				: _('The configuration is refused'), lines);
@@ -325,7 +330,8 @@ return view.extend({
 			const [ title, cure ] = parts.trouble(this.status);
 			return parts.alert('bad', title, [ E('div', {}, [ cure ]) ].concat(lines));
 		}
-		const there = this.status.providers.map((provider) => provider.id);
+		// But those that the configuration disables.
+		const there = this.status.providers.filter((provider) => provider.state != 'disabled' || provider.disabled).map((provider) => provider.id);
 		const missing = configured.filter((name) => !there.includes(name)).concat(there.filter((name) => !configured.includes(name)));
 		if (missing.length)
 			return parts.alert('warn', _('Not in force yet: %s').format(missing.join(', ')), lines);

@@ -240,7 +240,7 @@ return view.extend({
 
 	checks: function(checks) {
 		const words = { ok: _('answered'), lost: _('lost'), pending: _('not asked now') };
-		const titles = [ _('Check'), _('Target'), _('Last answer'), _('Loss') ];
+		const titles = [ _('Checks'), _('Target'), _('Last answer'), _('Loss') ];
 		return E('table', { 'class': 'table fo-checks' }, [
 			E('tr', { 'class': 'tr table-titles' }, titles.map((title) => E('th', { 'class': 'th', 'scope': 'col' }, [ title ])))
 		].concat(checks.map((check) => E('tr', { 'class': 'tr', 'data-key': check.name }, [
@@ -392,7 +392,7 @@ return view.extend({
 		].map((cell) => E('td', { 'class': 'td left' }, cell))));
 		if (!rows.length)
 			rows.push(E('tr', { 'class': 'tr placeholder', 'data-key': 'none' }, [
-				E('td', { 'class': 'td', 'colspan': titles.length }, [ E('em', {}, [ _('Nothing happened yet') ]) ])
+				E('td', { 'class': 'td', 'colspan': titles.length }, [ E('em', {}, [ _('nothing') ]) ])
 			]));
 		return E('div', { 'class': 'cbi-section', 'data-key': 'journal' }, [
 			E('div', { 'class': 'fo-head' }, [
