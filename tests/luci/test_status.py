@@ -177,7 +177,38 @@ class States(PageTest):
         self.assertTrue(self.traffic()[0].startswith("IPv4\n→\nwg0"), self.traffic())
 
     def test_nobody_is_configured(self) -> None:
-        self.assertIn("No line is configured yet", self.show(changed("well", providers=[])))
+        self.assertIn("Failover is not set up yet", self.show(changed("well", providers=[])))
+        self.assert_leads_to_the_configuration()
+
+    def assert_leads_to_the_configuration(self) -> None:
+        [link] = self.browser.run("Array.from(document.querySelectorAll('.fo-alert a'), (one) => [ one.innerText, one.href ])")
+        self.assertEqual(link[0], "Network → Failover")
+        self.assertTrue(link[1].endswith("/cgi-bin/luci/admin/network/failover"), link)
+
+    def test_a_daemon_that_has_nothing_to_do_is_no_failure(self) -> None:
+        nothing = [f"/etc/config/failover:1: warning: no {kind}: expected at least one" for kind in ("check", "provider")]
+        sections = [{".type": "globals", ".name": "globals", "enabled": "off"}]
+        uci = {"sections": sections}
+        for given, title in (
+            (Given(NO_DATA, check={"valid": True, "problems": nothing}), "Failover is not set up yet"),
+            (Given(NO_DATA, check={"valid": True, "problems": nothing}, **{"uci-load": uci}), "Failover is not set up yet"),
+            (Given(NO_DATA, check={"valid": True, "problems": []}, **{"uci-load": uci}), "Failover is switched off"),
+        ):
+            bridge = self.open(given)
+            self.assertEqual(self.text(".fo-alert").split("\n")[0], title)
+            self.assertEqual(self.texts("[role=alert]"), [])
+            self.assert_leads_to_the_configuration()
+            self.browser.until(lambda bridge=bridge: bridge.calls.count(("status", {})) > 2)
+            self.assertEqual(len([call for call in bridge.calls if call[0] != "status"]), 2)
+        # A refused one, or one that should run, is.
+        for problem, uci in ((f"{nothing[1]}, or not", {}), ("/etc/config/failover:7: unknown option", {})):
+            self.open(Given(NO_DATA, check={"valid": False, "problems": [problem.replace("warning: ", "")]}, **{"uci-load": uci}))
+            self.assertIn("daemon is not running", self.text("[role=alert]"))
+
+    def test_it_is_told_whose_problems_these_are(self) -> None:
+        for staged in (True, False):
+            self.open(Given(NO_DATA, check={"valid": False, "problems": ["/etc/config/failover:7: bad"], "staged": staged}))
+            self.assertEqual("The unsaved changes have problems:" in self.text("[role=alert]"), staged)
 
     def test_sixty_four_lines(self) -> None:
         self.show(many(64))

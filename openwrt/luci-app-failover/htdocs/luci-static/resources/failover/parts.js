@@ -82,6 +82,11 @@ return baseclass.extend({
 		return lacks(family) && Object.keys(FAMILIES).some((other) => !lacks(other)) ? _('None of your lines has %s.').format(FAMILIES[family]) : '';
 	},
 
+	/* Whether a value is that of a switch that is off. */
+	off: function(value) {
+		return /^(0|off|no|false|disabled)$/.test(value);
+	},
+
 	/* A state as a word on its colour. */
 	badge: function(state) {
 		const [ word, colour ] = STATES[state] || [ state, 'idle' ];
@@ -181,7 +186,7 @@ return baseclass.extend({
 		switch (answer) {
 		case 5: // no data: the program found no daemon
 			return [ _('The failover daemon is not running'),
-				_('Start it under System → Startup, or by: /etc/init.d/failover start. If it ends at once, Status → System Log says why.') ];
+				_('Start it under System → Startup, or by: /etc/init.d/failover start.') + ' ' + _('Status → System Log says why.') ];
 		case 4: // not found
 			return [ _('This router does not offer the failover service'),
 				_('Install the package failover, then run: /etc/init.d/rpcd reload') ];

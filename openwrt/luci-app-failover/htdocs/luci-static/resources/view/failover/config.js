@@ -20,7 +20,6 @@ const GENERAL = {
 	globals: [ 'enabled', 'profile', 'last_resort', 'preempt', 'on_stop' ],
 	provider: [ 'interface', 'profile', 'enabled' ]
 };
-const BOOLEANS = { on: '1', yes: '1', 'true': '1', enabled: '1', off: '0', no: '0', 'false': '0', disabled: '0' };
 const CHECK_TYPES = { PING: 'ping', TCP: 'tcp', DNS: 'dns', HTTP: 'http', EXEC: 'exec' };
 const DEVICES = [ 'device', 'device6' ];
 
@@ -32,10 +31,6 @@ function globals() {
 /* What a section is called, which may have no name of its own. */
 function named(id) {
 	return /^cfg[0-9a-f]{6}$/.test(id) ? (uci.get('failover', id) || { '.type': id })['.type'] : id;
-}
-
-function isOn(section) {
-	return (BOOLEANS[section.enabled] || section.enabled) != '0';
 }
 
 /* The value that holds for a section without the option. */
@@ -213,7 +208,7 @@ return view.extend({
 			field.default = option.preset;
 			field.load = function(id) {
 				const value = uci.get('failover', id, option.name);
-				return BOOLEANS[value] || value;
+				return value && (parts.off(value) ? '0' : '1');
 			};
 		} else {
 			field.optional = true;
@@ -298,7 +293,7 @@ return view.extend({
 
 	stateCell: function(id) {
 		const found = L.isObject(this.status) ? this.status.providers.find((provider) => provider.id == id) : null;
-		const disabled = found ? found.state == 'disabled' : !isOn(uci.get('failover', id) || {});
+		const disabled = found ? found.state == 'disabled' : parts.off(uci.get('failover', id, 'enabled'));
 		const state = disabled ? [ parts.badge('disabled') ] : found ? found.paths.map((path) =>
 			E('span', {}, [ parts.families[path.family] + ' ', parts.badge(path.state), ' ' ])) : [ E('em', {}, [ _('not in force') ]) ];
 		return E('div', { 'class': 'fo-state', 'data-key': id }, state.concat(this.told(id)));
@@ -321,10 +316,10 @@ return view.extend({
 	},
 
 	daemon: function(lines) {
-		const configured = uci.sections('failover', 'provider').filter(isOn).map((section) => section['.name']);
+		const configured = uci.sections('failover', 'provider').filter((section) => !parts.off(section.enabled)).map((section) => section['.name']);
 		if (!configured.length)
-			return parts.alert('idle', _('No line is configured yet'), []);
-		if (!isOn(uci.get('failover', globals()) || {}))
+			return parts.alert('idle', _('Failover is not set up yet'), []);
+		if (parts.off(uci.get('failover', globals(), 'enabled')))
 			return parts.alert('idle', _('Failover is switched off'), [ E('div', {}, [ _('Tick “Enabled” below, under General.') ]) ]);
 		if (!L.isObject(this.status)) {
 			const [ title, cure ] = parts.trouble(this.status);

@@ -1,6 +1,7 @@
 'use strict';
 'require view';
 'require poll';
+'require uci';
 'require ui';
 'require failover.parts as parts';
 
@@ -55,8 +56,11 @@ return view.extend({
 		if (this.problems != null)
 			return null;
 		this.problems = [];
-		return L.resolveDefault(parts.callCheck(), {}).then((check) => {
+		// Who may not read it has no sections.
+		return Promise.all([ L.resolveDefault(parts.callCheck()), L.resolveDefault(uci.load('failover')) ]).then(([ check ]) => {
 			this.problems = (check && check.problems) || [];
+			this.staged = check && check.staged;
+			this.off = uci.sections('failover', 'globals').some((section) => parts.off(section.enabled));
 		});
 	},
 
@@ -88,10 +92,8 @@ return view.extend({
 		if (!status)
 			return E('div', { 'class': 'fo-page' }, head);
 		if (!status.providers.length)
-			return E('div', { 'class': 'fo-page' }, head.concat([ this.warnings(status) ], [
-				parts.alert('warn', _('No line is configured yet'), [ E('p', {}, [
-					_('Add one section "provider" per uplink to /etc/config/failover, then run: failover reload') ]) ])
-			]));
+			return E('div', { 'class': 'fo-page' }, head.concat([
+				this.warnings(status), parts.alert('warn', _('Failover is not set up yet'), this.toConfig()) ]));
 		return E('div', { 'class': 'fo-page' }, head.concat([
 			this.warnings(status), this.traffic(status), this.lines(status), this.journal(status)
 		]));
@@ -99,10 +101,17 @@ return view.extend({
 
 	trouble: function() {
 		const [ title, cure ] = parts.trouble(this.answer);
-		const problems = this.problems || [];
-		return parts.alert('bad', title, [ E('p', {}, [ cure ]) ].concat(problems.length ? [
-			E('p', {}, [ _('The configuration has problems:') ]), this.list(problems)
+		const of = (pattern) => (this.problems || []).filter((line) => pattern.test(line));
+		const none = of(/: warning: no provider: /).length && !of(/^(?!.*warning: )/).length;
+		const problems = none ? [] : of(/./);
+		const idle = this.answer == 5 && (none ? _('Failover is not set up yet') : this.off ? _('Failover is switched off') : null);
+		return parts.alert(idle ? 'idle' : 'bad', idle || title, (idle ? this.toConfig() : [ E('p', {}, [ cure ]) ]).concat(problems.length ? [
+			E('p', {}, [ this.staged ? _('The unsaved changes have problems:') : '' ]), this.list(problems)
 		] : []));
+	},
+
+	toConfig: function() {
+		return [ E('a', { 'href': L.url('admin/network/failover') }, [ _('Network → Failover') ]) ];
 	},
 
 	list: function(lines) {
