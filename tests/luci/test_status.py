@@ -171,6 +171,21 @@ class States(PageTest):
         self.assertEqual(one.split("\n\n") if "\n\n" in one else one.split("\n"), [f"isp1: {what}", f"What to do: {cure}", "for 1 h 1 min"])
         self.assertIn("7 addresses cannot be watched", two)
 
+    def test_warnings_of_the_firewall_are_asked_for_once(self) -> None:
+        what = "interface 'wan' of provider 'isp1' is in no firewall zone: the LAN has no Internet through it."
+        cure = "uci add_list firewall.@zone[1].network='wan'; uci commit firewall; /etc/init.d/firewall reload"
+        problems = [f"warning: {what} To add it to the zone that does: {cure}", "/etc/config/failover:7: warning: odd"]
+        given = Given(recorded("well"), check={"valid": True, "problems": problems})
+        bridge = self.open(given)
+        self.browser.until("document.querySelector('[data-key=warnings] .fo-alert')")
+        [told] = self.texts("[data-key=warnings] [role=status]")
+        self.assertEqual([line for line in told.split("\n") if line], [what, f"What to do: {cure}"])
+        self.browser.until(lambda: bridge.calls.count(("status", {})) > 2)
+        self.assertEqual([call for call in bridge.calls if call[0] != "status"], [("check", {})])
+        # Without a daemon it is asked anew.
+        given.status = NO_DATA
+        self.browser.until(lambda: bridge.calls.count(("check", {})) == 2)
+
     def test_another_program_carries_the_traffic(self) -> None:
         route = {"device": "wg0", "metric": 0, "table": 254}
         self.show(changed("well", overridden_by={"ipv4": route, "ipv6": None}))

@@ -44,20 +44,23 @@ return view.extend({
 		return parts.callStatus().then((answer) => {
 			this.lost = false;
 			this.answer = answer;
+			const had = this.status;
 			this.status = L.isObject(answer) && Array.isArray(answer.providers) ? answer : null;
+			if (had && !this.status)
+				this.problems = null;
 			return this.status ? null : this.look();
 		}, (error) => {
 			this.lost = error.message || String(error);
 		});
 	},
 
-	/* Without a daemon, the configuration may be the reason: it is looked at once. */
+	/* Looks once at the configuration: it may be the reason that there is no daemon, or not fit the firewall. */
 	look: function() {
 		if (this.problems != null)
-			return null;
+			return Promise.resolve();
 		this.problems = [];
 		// Who may not read it has no sections.
-		return Promise.all([ L.resolveDefault(parts.callCheck()), L.resolveDefault(uci.load('failover')) ]).then(([ check ]) => {
+		return Promise.all([ L.resolveDefault(parts.callCheck()), this.status ? null : L.resolveDefault(uci.load('failover')) ]).then(([ check ]) => {
 			this.problems = (check && check.problems) || [];
 			this.staged = check && check.staged;
 			this.off = uci.sections('failover', 'globals').some((section) => parts.off(section.enabled));
@@ -66,6 +69,7 @@ return view.extend({
 
 	render: function() {
 		this.root = this.page();
+		this.look().then(() => this.show());
 		poll.add(() => document.hidden ? null : this.refresh(), SECONDS);
 		document.addEventListener('visibilitychange', () => document.hidden ? null : this.refresh());
 		return this.root;
@@ -85,9 +89,7 @@ return view.extend({
 		if (this.lost)
 			head.push(parts.alert('warn', _('No contact with the router'),
 				[ E('p', {}, [ status ? _('This is what was known last.') : this.lost ]) ]));
-		if (status)
-			this.problems = null;
-		else if (!this.lost)
+		if (!status && !this.lost)
 			return E('div', { 'class': 'fo-page' }, head.concat([ this.trouble() ]));
 		if (!status)
 			return E('div', { 'class': 'fo-page' }, head);
@@ -121,7 +123,12 @@ return view.extend({
 	/* A refused configuration first, line by line; then that nothing works; then each warning with its cure. */
 	warnings: function(status) {
 		const refused = status.warnings.filter((warning) => warning.code == 'config-refused');
-		const others = status.warnings.filter((warning) => warning.code != 'config-refused');
+		// Of the firewall: they have no line.
+		const found = (this.problems || []).filter((line) => /^warning: /.test(line)).map((line) => {
+			const [ text, cure ] = line.slice(9).split(/ To [^:]+: (?=uci )/);
+			return { text, cure };
+		});
+		const others = status.warnings.filter((warning) => warning.code != 'config-refused').concat(found);
 		const alerts = [];
 		if (refused.length) {
 			const cures = refused.map((warning) => warning.cure).filter((cure, i, all) => cure && all.indexOf(cure) == i);
@@ -142,7 +149,7 @@ return view.extend({
 		return E('div', { 'data-key': 'warnings' }, alerts.concat(others.map((warning) =>
 			parts.alert('warn', warning.provider ? '%s: %s'.format(warning.provider, what(warning)) : what(warning), [
 				warning.cure ? E('p', {}, [ _('What to do:'), ' ', E('code', {}, [ warning.cure ]) ]) : '',
-				E('p', { 'class': 'fo-muted' }, [ _('for %s').format(parts.span(warning.since_s)) ])
+				warning.since_s != null ? E('p', { 'class': 'fo-muted' }, [ _('for %s').format(parts.span(warning.since_s)) ]) : ''
 			]))));
 	},
 
