@@ -25,8 +25,8 @@ function staged(method, params) {
 
 const uci = {
 	all: null,
-	load: () => uci.all ? Promise.resolve() : staged('load').then(({ sections }) => { uci.all = sections; }),
-	sections: (config, type) => uci.all.filter((section) => type == null || section['.type'] == type),
+	load: () => uci.all ? Promise.resolve() : staged('load').then(({ sections }) => { uci.all = sections || []; }),
+	sections: (config, type) => (uci.all || []).filter((section) => type == null || section['.type'] == type),
 	get: (config, name, option) => {
 		const section = uci.all.find((one) => one['.name'] == name);
 		return option == null ? section : section && section[option];

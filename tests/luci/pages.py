@@ -95,5 +95,9 @@ class PageTest(unittest.TestCase):
     def press(self, key: str) -> None:
         self.browser.run(f"document.querySelector('#view [data-key={json.dumps(key)}]').click()")
 
+    def say_yes(self) -> None:
+        """To the question that the page asks first."""
+        self.browser.run("document.querySelectorAll('[role=dialog] button')[1].click()")
+
 
 __all__ = ["CONFIG", "INVALID_ARGUMENT", "NO_DATA", "STATUS", "TILE", "Given", "PageTest", "changed", "many", "recorded"]

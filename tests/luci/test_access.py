@@ -64,6 +64,9 @@ class Access(PageTest):
         self.assertLessEqual(wanted, reached)
         self.browser.run("document.querySelector('[data-key=use-isp2]').focus()")
         self.browser.key("Enter", 13, "\r")
+        self.browser.until("document.activeElement.innerText == 'Cancel'", "the question has the focus")
+        self.browser.key("Tab", 9)
+        self.browser.key("Enter", 13, "\r")
         self.browser.until(lambda: ("use", {"provider": "isp2"}) in bridge.calls)
         self.browser.until("document.activeElement.dataset.key == 'use-isp2'", "the focus is back")
 

@@ -198,6 +198,22 @@ class Options(ConfigTest):
         self.assertIn("lan (Paid by volume)", self.text("[data-sid=lte]"))
         self.assertIn("Saved, but not in force yet", self.text())
 
+    def test_a_line_is_offered_the_checks_of_now(self) -> None:
+        self.open_with(Router(usual()))
+        offered = "Array.from(document.querySelectorAll('.modal [data-name=check] option'), (one) => one.value)"
+        self.edit("isp1")
+        self.assertEqual(self.browser.run(offered), ["all", "four", "names"])
+        self.assertIn("Empty: all checks. As soon as one is chosen, only those are made.", self.field("check", ".modal")["text"])
+        self.browser.run("ui.hideModal()")
+        self.browser.run("document.querySelector('#cbi-failover-check .cbi-section-create-name').value = 'fresh';"
+                         "document.querySelector('#cbi-failover-check .cbi-button-add').click()")
+        self.browser.until("document.querySelector('.modal .cbi-value')")
+        self.save_dialog()
+        for line in ("isp1", "isp2"):
+            self.edit(line)
+            self.assertEqual(self.browser.run(offered), ["all", "four", "names", "fresh"])
+            self.browser.run("ui.hideModal()")
+
     def test_a_line_is_removed(self) -> None:
         router = self.open_with(Router(usual()))
         self.browser.run("document.querySelector('[data-sid=isp2] .cbi-button-remove').click()")
@@ -254,6 +270,7 @@ class Problems(ConfigTest):
         [top] = self.texts("[role=alert]")
         self.assertIn("The daemon would refuse this configuration: it is saved, but not applied", top)
         self.assertIn("isp1 · gateway · gateway 'x': expected an address", top)
+        self.assertIn("To drop the changes: Unsaved Changes → Revert.", top)
         self.edit("isp1")
         self.assertEqual(self.text(".modal [data-name=gateway] .fo-problem"), "gateway 'x': expected an address")
         # It is mended in the dialog, and gone.
@@ -290,8 +307,9 @@ class Problems(ConfigTest):
 
     def test_a_refused_file_is_told_line_by_line(self) -> None:
         text = self.open_with(Router(usual(), self.refused())) and self.text()
-        self.assertIn("The daemon refuses the configuration of the router", text)
+        self.assertIn("The configuration is refused", text)
         self.assertIn("/etc/config/failover:9: gateway 'x': expected an address", text)
+        self.assertNotIn("Revert", text)
 
 
 class InForce(ConfigTest):
@@ -310,6 +328,26 @@ class InForce(ConfigTest):
         off[0]["enabled"] = "0"
         self.assertIn("Failover is switched off", self.told(Router(off)))
         self.assertIn("daemon is not running", self.told(Router(usual(), status=NO_DATA)))
+
+    def test_a_disabled_line_is_told(self) -> None:
+        # By hand.
+        told = self.told(Router(usual(), status=recorded("disabled")))
+        self.assertIn("This configuration is in force", told)
+        self.assertEqual(self.text("[data-sid=isp1] .fo-state"), "Disabled")
+        # By the configuration, as the daemon tells it, and before it knows the line.
+        status = recorded("disabled")
+        status["providers"][0]["disabled"] = False
+        sections = [*usual(), section("provider", "old", enabled="no")]
+        sections[1]["enabled"] = "0"
+        self.assertIn("This configuration is in force", self.told(Router(sections, status=status)))
+        for line in ("isp1", "old"):
+            self.assertEqual(self.text(f"[data-sid={line}] .fo-state"), "Disabled")
+        self.assertEqual(self.told(Router(usual(), status=status)), "Not in force yet: isp1")
+
+    def test_a_pin_is_told(self) -> None:
+        told = self.told(Router(usual(), status=recorded("pinned")))
+        self.assertIn("isp1 is pinned: the daemon does not choose, and checks no line.", told)
+        self.assertNotIn("is pinned", self.told(Router(usual())))
 
     def test_it_follows_what_the_daemon_does(self) -> None:
         router = Router(usual(), status=recorded("nothing"))

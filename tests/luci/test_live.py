@@ -35,6 +35,7 @@ class Live(PageTest):
         self.router.returns(1)
         self.wait("[data-key=family-ipv4]", "→\\nisp1")
         self.press("use-isp2")
+        self.say_yes()
         self.wait("[data-key=traffic]", "isp2 is pinned")
         self.wait("[data-key=family-ipv6]", "because it is pinned")
         self.press("auto-isp2")

@@ -3,9 +3,20 @@
 import json
 import unittest
 
-from pages import INVALID_ARGUMENT, NO_DATA, Given, PageTest, changed, many, recorded
+from pages import INVALID_ARGUMENT, NO_DATA, TILE, Given, PageTest, changed, many, recorded
 
 EVIL = "<img src=x onerror=window.evil=1>"
+
+
+def lacking(*families: str, reason: str = "no address", state: str = "waiting") -> dict:
+    """All is well but for families that no line has."""
+    status = recorded("well")
+    for path in (path for provider in status["providers"] for path in provider["paths"]):
+        if path["family"] in families:
+            path.update(state=state, reason=reason, address=None, gateway=None)
+    for family in families:
+        status["active"][family] = None
+    return status
 
 
 class States(PageTest):
@@ -85,6 +96,28 @@ class States(PageTest):
         self.assertIn("No line works in IPv6", six)
         self.assertIn("Look at the modem", four)
 
+    def test_a_family_that_no_line_has_is_no_failure(self) -> None:
+        for reason in ("no address", "no gateway", "no carrier"):
+            self.show(lacking("ipv6", reason=reason))
+            self.assertEqual(self.texts("[role=alert]"), [])
+            [told] = self.texts("[data-key=warnings] [role=status]")
+            self.assertIn("None of your lines has IPv6.", told)
+            self.assertIn("If your providers give none, delete its checks under Network → Failover.", told)
+            self.assertEqual(self.texts("[data-key=family-ipv6] .fo-bad, [data-key=ipv6] .fo-bad"), [])
+            self.assertIn("None of your lines has IPv6.", self.show(lacking("ipv6", reason=reason), TILE))
+            self.assertNotIn("IPv6 is carried by no line", self.text(".fo-tile"))
+
+    def test_what_may_be_a_failure_stays_one(self) -> None:
+        several = lacking("ipv6", reason="no address: duplicate (DAD failed)"), lacking("ipv6", state="offline")
+        one = lacking("ipv6")
+        one["providers"][0]["paths"][1]["state"] = "offline"
+        for status in (*several, one):
+            self.show(status)
+            self.assertIn("No line works in IPv6", self.text("[role=alert]"))
+        # No cable: both families.
+        self.show(lacking("ipv4", "ipv6", reason="no carrier"))
+        self.assertEqual(len(self.texts("[role=alert]")), 2)
+
     def test_without_a_daemon_it_says_so_and_what_to_do(self) -> None:
         problem = f"/etc/config/failover:7: unknown option '{EVIL}' of provider"
         given = Given(NO_DATA, check={"valid": False, "problems": [problem, "/etc/config/failover:9: two"]})
@@ -138,13 +171,59 @@ class States(PageTest):
         self.assertEqual(one.split("\n\n") if "\n\n" in one else one.split("\n"), [f"isp1: {what}", f"What to do: {cure}", "for 1 h 1 min"])
         self.assertIn("7 addresses cannot be watched", two)
 
+    def test_warnings_of_the_firewall_are_asked_for_once(self) -> None:
+        what = "interface 'wan' of provider 'isp1' is in no firewall zone: the LAN has no Internet through it."
+        cure = "uci add_list firewall.@zone[1].network='wan'; uci commit firewall; /etc/init.d/firewall reload"
+        problems = [f"warning: {what} To add it to the zone that does: {cure}", "/etc/config/failover:7: warning: odd"]
+        given = Given(recorded("well"), check={"valid": True, "problems": problems})
+        bridge = self.open(given)
+        self.browser.until("document.querySelector('[data-key=warnings] .fo-alert')")
+        [told] = self.texts("[data-key=warnings] [role=status]")
+        self.assertEqual([line for line in told.split("\n") if line], [what, f"What to do: {cure}"])
+        self.browser.until(lambda: bridge.calls.count(("status", {})) > 2)
+        self.assertEqual([call for call in bridge.calls if call[0] != "status"], [("check", {})])
+        # Without a daemon it is asked anew.
+        given.status = NO_DATA
+        self.browser.until(lambda: bridge.calls.count(("check", {})) == 2)
+
     def test_another_program_carries_the_traffic(self) -> None:
         route = {"device": "wg0", "metric": 0, "table": 254}
         self.show(changed("well", overridden_by={"ipv4": route, "ipv6": None}))
         self.assertTrue(self.traffic()[0].startswith("IPv4\n→\nwg0"), self.traffic())
 
     def test_nobody_is_configured(self) -> None:
-        self.assertIn("No line is configured yet", self.show(changed("well", providers=[])))
+        self.assertIn("Failover is not set up yet", self.show(changed("well", providers=[])))
+        self.assert_leads_to_the_configuration()
+
+    def assert_leads_to_the_configuration(self) -> None:
+        [link] = self.browser.run("Array.from(document.querySelectorAll('.fo-alert a'), (one) => [ one.innerText, one.href ])")
+        self.assertEqual(link[0], "Network → Failover")
+        self.assertTrue(link[1].endswith("/cgi-bin/luci/admin/network/failover"), link)
+
+    def test_a_daemon_that_has_nothing_to_do_is_no_failure(self) -> None:
+        nothing = [f"/etc/config/failover:1: warning: no {kind}: expected at least one" for kind in ("check", "provider")]
+        sections = [{".type": "globals", ".name": "globals", "enabled": "off"}]
+        uci = {"sections": sections}
+        for given, title in (
+            (Given(NO_DATA, check={"valid": True, "problems": nothing}), "Failover is not set up yet"),
+            (Given(NO_DATA, check={"valid": True, "problems": nothing}, **{"uci-load": uci}), "Failover is not set up yet"),
+            (Given(NO_DATA, check={"valid": True, "problems": []}, **{"uci-load": uci}), "Failover is switched off"),
+        ):
+            bridge = self.open(given)
+            self.assertEqual(self.text(".fo-alert").split("\n")[0], title)
+            self.assertEqual(self.texts("[role=alert]"), [])
+            self.assert_leads_to_the_configuration()
+            self.browser.until(lambda bridge=bridge: bridge.calls.count(("status", {})) > 2)
+            self.assertEqual(len([call for call in bridge.calls if call[0] != "status"]), 2)
+        # A refused one, or one that should run, is.
+        for problem, uci in ((f"{nothing[1]}, or not", {}), ("/etc/config/failover:7: unknown option", {})):
+            self.open(Given(NO_DATA, check={"valid": False, "problems": [problem.replace("warning: ", "")]}, **{"uci-load": uci}))
+            self.assertIn("daemon is not running", self.text("[role=alert]"))
+
+    def test_it_is_told_whose_problems_these_are(self) -> None:
+        for staged in (True, False):
+            self.open(Given(NO_DATA, check={"valid": False, "problems": ["/etc/config/failover:7: bad"], "staged": staged}))
+            self.assertEqual("The unsaved changes have problems:" in self.text("[role=alert]"), staged)
 
     def test_sixty_four_lines(self) -> None:
         self.show(many(64))
@@ -192,7 +271,19 @@ class Acting(PageTest):
         ):
             bridge = self.open(Given(recorded(state)))
             self.press(key)
+            if key.startswith("use-"):
+                self.say_yes()
             self.browser.until(lambda bridge=bridge, call=call: call in bridge.calls, f"{call}")
+
+    def test_a_pin_is_asked_first_and_told_what_it_is(self) -> None:
+        for state, works in (("well", True), ("failed_over", False)):
+            bridge = self.open(Given(recorded(state)))
+            self.press("use-isp1")
+            question = self.text("[role=dialog]")
+            self.assertIn("All traffic leaves by isp1, even if it fails: no line is checked meanwhile. To prefer it for good, "
+                          "drag it to the top under Network → Failover.", question)
+            self.assertEqual("isp1 does not work now." in question, not works)
+            self.assertFalse([call for call in bridge.calls if call[0] == "use"])
 
     def test_what_may_stop_traffic_is_asked_first(self) -> None:
         for state, key, call in (
@@ -205,14 +296,16 @@ class Acting(PageTest):
             self.browser.run("document.querySelector('[role=dialog] button').click()")
             self.assertFalse(self.browser.run("document.querySelector('[role=dialog]') != null"))
             self.press(key)
-            self.browser.run("document.querySelectorAll('[role=dialog] button')[1].click()")
+            self.say_yes()
             self.browser.until(lambda bridge=bridge, call=call: call in bridge.calls, f"{call}")
             self.assertEqual(bridge.calls.count(call), 1)
 
     def test_a_refusal_is_told(self) -> None:
         self.open(Given(recorded("well"), use=INVALID_ARGUMENT))
         self.press("use-isp2")
-        self.browser.until("document.body.innerText.includes('The daemon refused that')")
+        self.say_yes()
+        self.browser.until("document.body.innerText.includes('That did not work')")
+        self.assertIn("Status → System Log says why.", self.browser.run("document.body.innerText"))
 
     def test_answers_to_checks_come_one_by_one(self) -> None:
         calls = []

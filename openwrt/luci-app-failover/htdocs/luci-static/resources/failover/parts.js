@@ -75,6 +75,18 @@ return baseclass.extend({
 		}, []);
 	},
 
+	/* Whether no line has an uplink in a family, though there is one in another: then it may be that none is sold. */
+	absent: function(status, family) {
+		const lacks = (family) => this.paths(status, family).every(({ path }) =>
+			path.state == 'waiting' && /^(no (device|carrier|address|gateway)|down)$/.test(path.reason));
+		return lacks(family) && Object.keys(FAMILIES).some((other) => !lacks(other)) ? _('None of your lines has %s.').format(FAMILIES[family]) : '';
+	},
+
+	/* Whether a value is that of a switch that is off. */
+	off: function(value) {
+		return /^(0|off|no|false|disabled)$/.test(value);
+	},
+
 	/* A state as a word on its colour. */
 	badge: function(state) {
 		const [ word, colour ] = STATES[state] || [ state, 'idle' ];
@@ -87,6 +99,10 @@ return baseclass.extend({
 
 	word: function(state) {
 		return (STATES[state] || [ state ])[0];
+	},
+
+	pinned: function(status) {
+		return _('%s is pinned: the daemon does not choose, and checks no line.').format(status.pinned);
 	},
 
 	/* A time span in its two largest units. */
@@ -170,7 +186,7 @@ return baseclass.extend({
 		switch (answer) {
 		case 5: // no data: the program found no daemon
 			return [ _('The failover daemon is not running'),
-				_('Start it under System → Startup, or by: /etc/init.d/failover start. If it ends at once, Status → System Log says why.') ];
+				_('Start it under System → Startup, or by: /etc/init.d/failover start.') + ' ' + _('Status → System Log says why.') ];
 		case 4: // not found
 			return [ _('This router does not offer the failover service'),
 				_('Install the package failover, then run: /etc/init.d/rpcd reload') ];
@@ -178,7 +194,7 @@ return baseclass.extend({
 			return [ _('You may not see this'), _('Ask for access to luci-app-failover.') ];
 		default:
 			return [ _('The failover daemon does not answer'),
-				_('Try again in a moment; Status → System Log may say why.') ];
+				_('Status → System Log says why.') ];
 		}
 	},
 

@@ -75,14 +75,14 @@ return baseclass.extend({
 			return Promise.resolve(E('div'));
 		return L.resolveDefault(callPropose(), null).then((answer) => {
 			const proposed = L.isObject(answer) ? answer.providers : [];
-			const node = E('div', { 'class': 'cbi-section fo-wizard' }, [ E('h3', {}, [ _('Your lines') ]) ]);
+			const node = E('div', { 'class': 'cbi-section fo-wizard' }, [ E('h3', {}, [ _('Lines') ]) ]);
 			if (!proposed.length) {
-				node.appendChild(E('p', {}, [ _('The network configuration has no interface with a default route yet. Set one up under Network → Interfaces, then come back.') ]));
+				node.appendChild(E('p', {}, [ _('No interface has a default route yet. Set one up under Network → Interfaces, then come back.') ]));
 				return node;
 			}
 			const list = E('ol', { 'class': 'fo-rows' }, proposed.map(row));
 			[
-				E('p', {}, [ _('These interfaces lead to the Internet. Put the one that you prefer first, and say how each shall be watched.') ]),
+				E('p', {}, [ _('Put the line that you prefer first, and say how each is watched.') ]),
 				list,
 				E('button', {
 					'class': 'btn cbi-button cbi-button-add',

@@ -20,7 +20,6 @@ const GENERAL = {
 	globals: [ 'enabled', 'profile', 'last_resort', 'preempt', 'on_stop' ],
 	provider: [ 'interface', 'profile', 'enabled' ]
 };
-const BOOLEANS = { on: '1', yes: '1', 'true': '1', enabled: '1', off: '0', no: '0', 'false': '0', disabled: '0' };
 const CHECK_TYPES = { PING: 'ping', TCP: 'tcp', DNS: 'dns', HTTP: 'http', EXEC: 'exec' };
 const DEVICES = [ 'device', 'device6' ];
 
@@ -32,10 +31,6 @@ function globals() {
 /* What a section is called, which may have no name of its own. */
 function named(id) {
 	return /^cfg[0-9a-f]{6}$/.test(id) ? (uci.get('failover', id) || { '.type': id })['.type'] : id;
-}
-
-function isOn(section) {
-	return (BOOLEANS[section.enabled] || section.enabled) != '0';
 }
 
 /* The value that holds for a section without the option. */
@@ -58,7 +53,8 @@ function inherited(group, option, section) {
 function described(option) {
 	const told = (titles.options[option.name] ? [ option.name ] : []).concat(option.type == 'choice' ? [] : option.values || [],
 		option.range ? option.range.join('–') : []);
-	return option.help + (told.length ? ' (' + told.join(', ') + ')' : '');
+	const more = option.name == 'check' ? ' ' + _('Empty: all checks. As soon as one is chosen, only those are made.') : '';
+	return option.help + more + (told.length ? ' (' + told.join(', ') + ')' : '');
 }
 
 function widget(option) {
@@ -79,8 +75,6 @@ function words(field, option) {
 		titles.profiles.forEach(([ word, title ]) => field.value(word, title));
 	else if (option.type == 'bool')
 		[ [ '1', _('Yes') ], [ '0', _('No') ] ].forEach(([ word, title ]) => field.value(word, title));
-	else if (option.name == 'check')
-		[ 'all' ].concat(uci.sections('failover', 'check').map((check) => check['.name'])).forEach((name) => field.value(name));
 	else if (option.type == 'choice' || option.type == 'duration' && option.values && option.values.length > 1)
 		option.values.forEach((word) => field.value(word));
 }
@@ -186,6 +180,9 @@ return view.extend({
 		section.addModalOptions = function(dialog, id) {
 			for (const field of dialog.children) {
 				fill(field, id);
+				// Those of now, not those of when the page was made.
+				if (field.row && field.row.name == 'check')
+					[ 'all' ].concat(uci.sections('failover', 'check').map((check) => check['.name'])).forEach((name) => field.value(name));
 				if (field.presets && field.presets.length > 1)
 					field.placeholder = field.presets.join(', ');
 			}
@@ -211,7 +208,7 @@ return view.extend({
 			field.default = option.preset;
 			field.load = function(id) {
 				const value = uci.get('failover', id, option.name);
-				return BOOLEANS[value] || value;
+				return value && (parts.off(value) ? '0' : '1');
 			};
 		} else {
 			field.optional = true;
@@ -296,18 +293,22 @@ return view.extend({
 
 	stateCell: function(id) {
 		const found = L.isObject(this.status) ? this.status.providers.find((provider) => provider.id == id) : null;
-		const state = found ? found.paths.map((path) =>
+		const disabled = found ? found.state == 'disabled' : parts.off(uci.get('failover', id, 'enabled'));
+		const state = disabled ? [ parts.badge('disabled') ] : found ? found.paths.map((path) =>
 			E('span', {}, [ parts.families[path.family] + ' ', parts.badge(path.state), ' ' ])) : [ E('em', {}, [ _('not in force') ]) ];
 		return E('div', { 'class': 'fo-state', 'data-key': id }, state.concat(this.told(id)));
 	},
 
 	/* Whether what the page shows is what the daemon does. */
 	inForce: function() {
-		const lines = this.problems.length ? [ E('ul', { 'class': 'fo-problems' }, this.problems.map((one) =>
-			E('li', {}, [ this.staged ? [ named(one.section), one.option ].filter((part) => part).concat(one.text).join(' · ') : one.line ]))) ] : [];
+		const pinned = L.isObject(this.status) && this.status.pinned;
+		const lines = (pinned ? [ E('div', {}, [ parts.pinned(this.status) ]) ] : []).concat(this.problems.length ? [ E('ul', { 'class': 'fo-problems' }, this.problems.map((one) =>
+			E('li', {}, [ this.staged ? [ named(one.section), one.option ].filter((part) => part).concat(one.text).join(' · ') : one.line ]))) ] : []);
+		if (this.refused && this.staged)
+			lines.push(E('div', {}, [ _('To drop the changes: Unsaved Changes → Revert.') ]));
 		if (this.refused)
 			return parts.alert('bad', this.staged ? _('The daemon would refuse this configuration: it is saved, but not applied')
-				: _('The daemon refuses the configuration of the router'), lines);
+				: _('The configuration is refused'), lines);
 		if (this.staged)
 			return parts.alert('warn', _('Saved, but not in force yet'),
 				[ E('div', {}, [ _('The daemon accepts it. “Save & Apply” puts it in force.') ]) ].concat(lines));
@@ -315,22 +316,23 @@ return view.extend({
 	},
 
 	daemon: function(lines) {
-		const configured = uci.sections('failover', 'provider').filter(isOn).map((section) => section['.name']);
+		const configured = uci.sections('failover', 'provider').filter((section) => !parts.off(section.enabled)).map((section) => section['.name']);
 		if (!configured.length)
-			return parts.alert('idle', _('No line is configured yet'), []);
-		if (!isOn(uci.get('failover', globals()) || {}))
+			return parts.alert('idle', _('Failover is not set up yet'), []);
+		if (parts.off(uci.get('failover', globals(), 'enabled')))
 			return parts.alert('idle', _('Failover is switched off'), [ E('div', {}, [ _('Tick “Enabled” below, under General.') ]) ]);
 		if (!L.isObject(this.status)) {
 			const [ title, cure ] = parts.trouble(this.status);
 			return parts.alert('bad', title, [ E('div', {}, [ cure ]) ].concat(lines));
 		}
-		const there = this.status.providers.map((provider) => provider.id);
+		// But those that the configuration disables.
+		const there = this.status.providers.filter((provider) => provider.state != 'disabled' || provider.disabled).map((provider) => provider.id);
 		const missing = configured.filter((name) => !there.includes(name)).concat(there.filter((name) => !configured.includes(name)));
 		if (missing.length)
 			return parts.alert('warn', _('Not in force yet: %s').format(missing.join(', ')), lines);
 		const carried = Object.keys(parts.families).map((family) =>
 			parts.families[family] + ' → ' + (this.status.active[family] || '–')).join(', ');
-		return parts.alert('good', _('This configuration is in force'), [ E('div', {}, [ carried ]) ].concat(lines));
+		return parts.alert(this.status.pinned ? 'warn' : 'good', _('This configuration is in force'), [ E('div', {}, [ carried ]) ].concat(lines));
 	},
 
 	/* --- the buttons */

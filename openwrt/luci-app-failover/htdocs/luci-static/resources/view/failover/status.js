@@ -1,6 +1,7 @@
 'use strict';
 'require view';
 'require poll';
+'require uci';
 'require ui';
 'require failover.parts as parts';
 
@@ -43,25 +44,32 @@ return view.extend({
 		return parts.callStatus().then((answer) => {
 			this.lost = false;
 			this.answer = answer;
+			const had = this.status;
 			this.status = L.isObject(answer) && Array.isArray(answer.providers) ? answer : null;
+			if (had && !this.status)
+				this.problems = null;
 			return this.status ? null : this.look();
 		}, (error) => {
 			this.lost = error.message || String(error);
 		});
 	},
 
-	/* Without a daemon, the configuration may be the reason: it is looked at once. */
+	/* Looks once at the configuration: it may be the reason that there is no daemon, or not fit the firewall. */
 	look: function() {
 		if (this.problems != null)
-			return null;
+			return Promise.resolve();
 		this.problems = [];
-		return L.resolveDefault(parts.callCheck(), {}).then((check) => {
+		// Who may not read it has no sections.
+		return Promise.all([ L.resolveDefault(parts.callCheck()), this.status ? null : L.resolveDefault(uci.load('failover')) ]).then(([ check ]) => {
 			this.problems = (check && check.problems) || [];
+			this.staged = check && check.staged;
+			this.off = uci.sections('failover', 'globals').some((section) => parts.off(section.enabled));
 		});
 	},
 
 	render: function() {
 		this.root = this.page();
+		this.look().then(() => this.show());
 		poll.add(() => document.hidden ? null : this.refresh(), SECONDS);
 		document.addEventListener('visibilitychange', () => document.hidden ? null : this.refresh());
 		return this.root;
@@ -80,18 +88,14 @@ return view.extend({
 		const head = [ E('h2', {}, [ _('Failover') ]) ];
 		if (this.lost)
 			head.push(parts.alert('warn', _('No contact with the router'),
-				[ E('p', {}, [ status ? _('This is what was known last. The page goes on by itself when the router answers.') : this.lost ]) ]));
-		if (status)
-			this.problems = null;
-		else if (!this.lost)
+				[ E('p', {}, [ status ? _('This is what was known last.') : this.lost ]) ]));
+		if (!status && !this.lost)
 			return E('div', { 'class': 'fo-page' }, head.concat([ this.trouble() ]));
 		if (!status)
 			return E('div', { 'class': 'fo-page' }, head);
 		if (!status.providers.length)
-			return E('div', { 'class': 'fo-page' }, head.concat([ this.warnings(status) ], [
-				parts.alert('warn', _('No line is configured yet'), [ E('p', {}, [
-					_('Add one section "provider" per uplink to /etc/config/failover, then run: failover reload') ]) ])
-			]));
+			return E('div', { 'class': 'fo-page' }, head.concat([
+				this.warnings(status), parts.alert('warn', _('Failover is not set up yet'), this.toConfig()) ]));
 		return E('div', { 'class': 'fo-page' }, head.concat([
 			this.warnings(status), this.traffic(status), this.lines(status), this.journal(status)
 		]));
@@ -99,10 +103,17 @@ return view.extend({
 
 	trouble: function() {
 		const [ title, cure ] = parts.trouble(this.answer);
-		const problems = this.problems || [];
-		return parts.alert('bad', title, [ E('p', {}, [ cure ]) ].concat(problems.length ? [
-			E('p', {}, [ _('The configuration has problems:') ]), this.list(problems)
+		const of = (pattern) => (this.problems || []).filter((line) => pattern.test(line));
+		const none = of(/: warning: no provider: /).length && !of(/^(?!.*warning: )/).length;
+		const problems = none ? [] : of(/./);
+		const idle = this.answer == 5 && (none ? _('Failover is not set up yet') : this.off ? _('Failover is switched off') : null);
+		return parts.alert(idle ? 'idle' : 'bad', idle || title, (idle ? this.toConfig() : [ E('p', {}, [ cure ]) ]).concat(problems.length ? [
+			E('p', {}, [ this.staged ? _('The unsaved changes have problems:') : '' ]), this.list(problems)
 		] : []));
+	},
+
+	toConfig: function() {
+		return [ E('a', { 'href': L.url('admin/network/failover') }, [ _('Network → Failover') ]) ];
 	},
 
 	list: function(lines) {
@@ -112,26 +123,33 @@ return view.extend({
 	/* A refused configuration first, line by line; then that nothing works; then each warning with its cure. */
 	warnings: function(status) {
 		const refused = status.warnings.filter((warning) => warning.code == 'config-refused');
-		const others = status.warnings.filter((warning) => warning.code != 'config-refused');
+		// Of the firewall: they have no line.
+		const found = (this.problems || []).filter((line) => /^warning: /.test(line)).map((line) => {
+			const [ text, cure ] = line.slice(9).split(/ To [^:]+: (?=uci )/);
+			return { text, cure };
+		});
+		const others = status.warnings.filter((warning) => warning.code != 'config-refused').concat(found);
 		const alerts = [];
 		if (refused.length) {
 			const cures = refused.map((warning) => warning.cure).filter((cure, i, all) => cure && all.indexOf(cure) == i);
 			alerts.push(parts.alert('bad', _('The configuration is refused'), [
-				E('p', {}, [ _('The daemon runs on with the former one. Correct these lines; the page says when the new one is in force:') ]),
+				E('p', {}, [ _('The daemon runs on with the former one. Correct these lines:') ]),
 				this.list(refused.reduce((lines, warning) => lines.concat(what(warning).split('\n')), []))
 			].concat(cures.map((cure) => E('p', {}, [ E('code', {}, [ cure ]) ])))));
 		}
 		for (const family in parts.families) {
-			const all = parts.paths(status, family);
-			if (all.length && !all.some(({ path }) => path.state == 'online' || path.state == 'probing' || path.state == 'frozen')
+			const all = parts.paths(status, family), absent = parts.absent(status, family);
+			if (all.length && absent)
+				alerts.push(parts.alert('idle', absent, [ E('p', {}, [ _('If your providers give none, delete its checks under Network → Failover.') ]) ]));
+			else if (all.length && !all.some(({ path }) => path.state == 'online' || path.state == 'probing' || path.state == 'frozen')
 				&& !(status.overridden_by && status.overridden_by[family]))
 				alerts.push(parts.alert('bad', _('No line works in %s').format(parts.families[family]), [ E('p', {}, [
-					_('Each line says below what it lacks. Look at the modem, its cable and its power; "Check now" asks again at once.') ]) ]));
+					_('Look at the modem, its cable and its power; each line says below what it lacks.') ]) ]));
 		}
 		return E('div', { 'data-key': 'warnings' }, alerts.concat(others.map((warning) =>
 			parts.alert('warn', warning.provider ? '%s: %s'.format(warning.provider, what(warning)) : what(warning), [
 				warning.cure ? E('p', {}, [ _('What to do:'), ' ', E('code', {}, [ warning.cure ]) ]) : '',
-				E('p', { 'class': 'fo-muted' }, [ _('for %s').format(parts.span(warning.since_s)) ])
+				warning.since_s != null ? E('p', { 'class': 'fo-muted' }, [ _('for %s').format(parts.span(warning.since_s)) ]) : ''
 			]))));
 	},
 
@@ -141,7 +159,7 @@ return view.extend({
 		const head = [ E('h3', {}, [ _('Traffic') ]) ];
 		if (status.pinned)
 			head.push(E('p', { 'class': 'fo-pinned' }, [
-				parts.badge('pinned'), ' ', _('%s is pinned: the daemon does not choose, and checks no line.').format(status.pinned), ' ',
+				parts.badge('pinned'), ' ', parts.pinned(status), ' ',
 				L.hasViewPermission() ? this.button('auto', '', _('Let the daemon choose'), 'cbi-button-action', () => this.use('auto')) : ''
 			]));
 		return E('div', { 'class': 'cbi-section', 'data-key': 'traffic' },
@@ -155,7 +173,7 @@ return view.extend({
 		const of = all.find(({ provider }) => provider.id == leader) || all[0];
 		const other = (status.overridden_by && status.overridden_by[family]) || (!leader && status.fallback && status.fallback[family]);
 		const carrier = other ? other.device || _('another route') : leader || _('nothing');
-		const colour = leader && !other ? (of.path.state == 'offline' ? 'fo-bad' : 'fo-good') : 'fo-bad';
+		const colour = parts.absent(status, family) ? 'fo-idle' : leader && !other && of.path.state != 'offline' ? 'fo-good' : 'fo-bad';
 		return E('div', { 'class': 'fo-card fo-family', 'data-key': 'family-' + family }, [
 			E('div', { 'class': 'fo-head' }, [
 				E('span', { 'class': 'fo-name' }, [ parts.families[family] ]),
@@ -189,7 +207,7 @@ return view.extend({
 			parts.badge(provider.state)
 		].concat(carries.map((family) => E('span', { 'class': 'fo-badge fo-carries' },
 			[ _('carries %s').format(parts.families[family]) ])));
-		head.push(E('span', { 'class': 'fo-right fo-muted', 'title': _('Place in the order of preference') }, [ '#' + provider.rank ]));
+		head.push(E('span', { 'class': 'fo-right fo-muted', 'title': _('Its place in the order of preference; the lowest is best.') }, [ '#' + provider.rank ]));
 		return E('article', { 'class': 'fo-card fo-edge-' + parts.colour(provider.state).slice(3), 'data-key': 'line-' + id, 'aria-labelledby': 'fo-' + id },
 			[ E('div', { 'class': 'fo-head' }, head) ]
 				.concat(provider.paths.map((path) => this.path(provider, path)))
@@ -212,7 +230,7 @@ return view.extend({
 		return E('div', { 'class': 'fo-path', 'data-key': path.family }, [
 			E('div', { 'class': 'fo-head' }, [
 				E('strong', {}, [ family ]),
-				E('span', { 'class': 'fo-dot ' + parts.colour(path.state), 'aria-hidden': 'true' }, []),
+				E('span', { 'class': 'fo-dot ' + (parts.absent(this.status, path.family) ? 'fo-idle' : parts.colour(path.state)), 'aria-hidden': 'true' }, []),
 				E('span', { 'class': 'fo-state', 'title': _('since %s').format(parts.moment(Date.now() - 1000 * path.since_s)) }, [
 					E('strong', {}, [ parts.word(path.state) ]), ' ',
 					_('for %s').format(parts.span(path.since_s))
@@ -227,7 +245,7 @@ return view.extend({
 			E('dl', { 'class': 'fo-facts' }, details),
 			E('details', { 'data-key': 'more' }, [
 				E('summary', {}, [ !checks.length ? _('No check')
-					: checks.every((check) => check.state == 'pending') ? _('Checks, not asked now')
+					: checks.every((check) => check.state == 'pending') ? _('Checks') + ', ' + _('not asked now')
 					: _('%d of %d checks answered').format(answered, checks.length) ]),
 				checks.length ? this.checks(checks) : '',
 				E('p', { 'class': 'fo-why' }, [ parts.sentence(explained(provider, path.family).why) ]),
@@ -238,7 +256,7 @@ return view.extend({
 
 	checks: function(checks) {
 		const words = { ok: _('answered'), lost: _('lost'), pending: _('not asked now') };
-		const titles = [ _('Check'), _('Target'), _('Last answer'), _('Loss') ];
+		const titles = [ _('Checks'), _('Target'), _('Last answer'), _('Loss') ];
 		return E('table', { 'class': 'table fo-checks' }, [
 			E('tr', { 'class': 'tr table-titles' }, titles.map((title) => E('th', { 'class': 'th', 'scope': 'col' }, [ title ])))
 		].concat(checks.map((check) => E('tr', { 'class': 'tr', 'data-key': check.name }, [
@@ -274,17 +292,10 @@ return view.extend({
 
 	/* A button is in work until what it does has ended. Its key names the action and the line, so its handler stays right. */
 	button: function(action, id, text, style, run) {
-		const hints = {
-			use: _('All traffic leaves by this line until you let the daemon choose again'),
-			auto: _('The best line that works is used again'),
-			disable: _('Take this line out of use, for maintenance, until it is enabled again or the daemon restarts'),
-			enable: _('Give this line back'),
-			probe: _('Ask each check of this line once, now'),
-			count: _('Count the connections of each line')
-		};
 		const key = action + '-' + id;
 		return E('button', {
-			'class': 'btn cbi-button ' + style, 'type': 'button', 'data-key': key, 'title': hints[action],
+			'class': 'btn cbi-button ' + style, 'type': 'button', 'data-key': key,
+			'title': action == 'disable' ? _('Take this line out of use, for maintenance, until it is enabled again or the daemon restarts') : null,
 			'aria-label': id ? '%s: %s'.format(id, text) : null,
 			'click': ui.createHandlerFn(this, () => Promise.resolve(run()).finally(() => window.setTimeout(() => this.focus(key), 0)))
 		}, [ text ]);
@@ -301,8 +312,7 @@ return view.extend({
 	act: function(call) {
 		return call.then((answer) => {
 			if (!L.isObject(answer)) {
-				const [ title, cure ] = answer == 2
-					? [ _('The daemon refused that'), _('Status → System Log has the reason.') ] : parts.trouble(answer);
+				const [ title, cure ] = answer == 2 ? [ _('That did not work'), _('Status → System Log says why.') ] : parts.trouble(answer);
 				ui.addNotification([ title ], E('p', {}, [ cure ]), 'warning');
 			}
 			return this.refresh();
@@ -311,26 +321,30 @@ return view.extend({
 		});
 	},
 
-	/* Asks first, where traffic may stop. */
+	/* Asks first, where traffic may stop, now or later. */
 	sure: function(text, run) {
-		const answer = (yes) => {
-			ui.hideModal();
-			return yes ? run() : null;
-		};
-		ui.showModal([ _('Are you sure?') ], [
-			E('p', {}, [ text ]),
-			E('div', { 'class': 'right' }, [
-				E('button', { 'class': 'btn', 'type': 'button', 'click': () => answer(false) }, [ _('Cancel') ]), ' ',
-				E('button', { 'class': 'btn cbi-button cbi-button-negative', 'type': 'button', 'click': () => answer(true) }, [ _('Do it') ])
-			])
-		]);
+		return new Promise((done) => {
+			const button = (style, title, act) => E('button', { 'class': 'btn ' + style, 'type': 'button', 'click': () => {
+				ui.hideModal();
+				done(act());
+			} }, [ title ]);
+			const cancel = button('', _('Cancel'), () => null);
+			ui.showModal([ _('Are you sure?') ], [
+				E('p', {}, [ text ]),
+				E('div', { 'class': 'right' }, [ cancel, ' ', button('cbi-button cbi-button-negative', _('Do it'), run) ])
+			]);
+			cancel.focus();
+		});
 	},
 
 	use: function(id) {
 		const provider = this.status.providers.find((provider) => provider.id == id);
-		const works = !provider || provider.state == 'online' || provider.state == 'frozen';
 		const run = () => this.act(parts.callUse(id));
-		return works ? run() : this.sure(_('%s does not work now. All traffic would leave by it all the same.').format(id), run);
+		if (!provider)
+			return run();
+		const text = _('All traffic leaves by %s, even if it fails: no line is checked meanwhile. To prefer it for good, drag it to the top under Network → Failover.').format(id);
+		const works = provider.state == 'online' || provider.state == 'frozen';
+		return this.sure(works ? text : _('%s does not work now.').format(id) + ' ' + text, run);
 	},
 
 	disable: function(id) {
@@ -361,7 +375,7 @@ return view.extend({
 		return asked.reduce((before, check) => before.then(() => parts.callProbe(id, check.name)).then((answer) => {
 			const told = L.isObject(answer);
 			check.good = told && answer.good;
-			check.lines = told ? answer.lines : [ _('No answer: see Status → System Log') ];
+			check.lines = told ? answer.lines : [ _('Status → System Log says why.') ];
 		}, (error) => {
 			check.lines = [ error.message || String(error) ];
 		}).then(() => this.show()), Promise.resolve());
@@ -370,7 +384,7 @@ return view.extend({
 	answers: function(id) {
 		const asked = this.asked[id];
 		return E('div', { 'class': 'fo-answers', 'data-key': 'answers', 'role': 'status' }, !asked ? [] : !asked.length
-			? [ E('p', {}, [ _('This line has no check.') ]) ]
+			? [ E('p', {}, [ _('No check') ]) ]
 			: asked.map((check) => E('div', { 'data-key': check.name }, [
 				E('span', { 'class': 'fo-dot fo-' + (check.lines == null ? 'busy' : check.good ? 'good' : 'bad'), 'aria-hidden': 'true' }, []), ' ',
 				E('strong', {}, [ check.name ]), ' ',
@@ -394,7 +408,7 @@ return view.extend({
 		].map((cell) => E('td', { 'class': 'td left' }, cell))));
 		if (!rows.length)
 			rows.push(E('tr', { 'class': 'tr placeholder', 'data-key': 'none' }, [
-				E('td', { 'class': 'td', 'colspan': titles.length }, [ E('em', {}, [ _('Nothing happened yet') ]) ])
+				E('td', { 'class': 'td', 'colspan': titles.length }, [ E('em', {}, [ _('nothing') ]) ])
 			]));
 		return E('div', { 'class': 'cbi-section', 'data-key': 'journal' }, [
 			E('div', { 'class': 'fo-head' }, [

@@ -23,7 +23,8 @@ return baseclass.extend({
 			const leader = status.active[family];
 			const path = parts.paths(status, family).find(({ provider }) => provider.id == leader);
 			const other = status.overridden_by && status.overridden_by[family];
-			return E('div', {}, [
+			const absent = parts.absent(status, family);
+			return absent ? E('div', {}, [ absent ]) : E('div', {}, [
 				E('strong', {}, [ parts.families[family] ]), ' ',
 				other ? _('leaves by %s, by a route of another program').format(other.device || '?')
 					: !path ? _('is carried by no line')
