@@ -413,7 +413,9 @@ class Tile(PageTest):
         route = {"device": "wg0", "metric": 0, "table": 254}
         overridden = changed("well", overridden_by={"ipv4": route, "ipv6": None})
         self.assertIn("leaves by wg0, by a route of another program", self.show(overridden, self.tile))
-        self.assertIn("is not running", self.show(NO_DATA, self.tile))
+        stopped = self.show(NO_DATA, self.tile)
+        for told in ("is not running", "Is it set up under Network → Failover?", "System → Startup"):
+            self.assertIn(told, stopped)
         self.assertEqual(self.show("Access denied", self.tile), "")
 
 

@@ -186,7 +186,7 @@ return baseclass.extend({
 		switch (answer) {
 		case 5: // no data: the program found no daemon
 			return [ _('The failover daemon is not running'),
-				_('Start it under System → Startup, or by: /etc/init.d/failover start.') + ' ' + _('Status → System Log says why.') ];
+				_('Is it set up under Network → Failover? Start it under System → Startup, or by: /etc/init.d/failover start.') + ' ' + _('Status → System Log says why.') ];
 		case 4: // not found
 			return [ _('This router does not offer the failover service'),
 				_('Install the package failover, then run: /etc/init.d/rpcd reload') ];
