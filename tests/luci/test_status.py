@@ -3,20 +3,9 @@
 import json
 import unittest
 
-from pages import INVALID_ARGUMENT, NO_DATA, TILE, Given, PageTest, changed, many, recorded
+from pages import INVALID_ARGUMENT, NO_DATA, TILE, Given, PageTest, changed, lacking, many, recorded
 
 EVIL = "<img src=x onerror=window.evil=1>"
-
-
-def lacking(*families: str, reason: str = "no address", state: str = "waiting") -> dict:
-    """All is well but for families that no line has."""
-    status = recorded("well")
-    for path in (path for provider in status["providers"] for path in provider["paths"]):
-        if path["family"] in families:
-            path.update(state=state, reason=reason, address=None, gateway=None)
-    for family in families:
-        status["active"][family] = None
-    return status
 
 
 class States(PageTest):

@@ -87,10 +87,10 @@ return baseclass.extend({
 		return /^(0|off|no|false|disabled)$/.test(value);
 	},
 
-	/* A state as a word on its colour. */
-	badge: function(state) {
+	/* A state as a word on its colour, or on grey. */
+	badge: function(state, calm) {
 		const [ word, colour ] = STATES[state] || [ state, 'idle' ];
-		return E('span', { 'class': 'fo-badge fo-' + colour }, [ word ]);
+		return E('span', { 'class': 'fo-badge fo-' + (calm ? 'idle' : colour) }, [ word ]);
 	},
 
 	colour: function(state) {
