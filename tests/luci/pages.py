@@ -36,6 +36,17 @@ def many(count: int) -> dict:
     return status
 
 
+def lacking(*families: str, reason: str = "no address", state: str = "waiting") -> dict:
+    """All is well but for families that no line has."""
+    status = recorded("well")
+    for path in (path for provider in status["providers"] for path in provider["paths"]):
+        if path["family"] in families:
+            path.update(state=state, reason=reason, address=None, gateway=None)
+    for family in families:
+        status["active"][family] = None
+    return status
+
+
 class Given:
     """Answers calls: with the status that is set, and what else is given by method."""
 
@@ -100,4 +111,4 @@ class PageTest(unittest.TestCase):
         self.browser.run("document.querySelectorAll('[role=dialog] button')[1].click()")
 
 
-__all__ = ["CONFIG", "INVALID_ARGUMENT", "NO_DATA", "STATUS", "TILE", "Given", "PageTest", "changed", "many", "recorded"]
+__all__ = ["CONFIG", "INVALID_ARGUMENT", "NO_DATA", "STATUS", "TILE", "Given", "PageTest", "changed", "lacking", "many", "recorded"]

@@ -5,7 +5,7 @@ import re
 import unittest
 
 from bridge import ROOT
-from pages import CONFIG, NO_DATA, Given, PageTest, recorded
+from pages import CONFIG, NO_DATA, Given, PageTest, lacking, recorded
 
 EVIL = "<img src=x onerror=window.evil=1>"
 SESSION = "0123456789abcdef" * 2
@@ -328,6 +328,12 @@ class InForce(ConfigTest):
         off[0]["enabled"] = "0"
         self.assertIn("Failover is switched off", self.told(Router(off)))
         self.assertIn("daemon is not running", self.told(Router(usual(), status=NO_DATA)))
+
+    def test_a_family_that_no_line_has_is_no_failure(self) -> None:
+        for families, red in ((["ipv6"], 0), (["ipv4", "ipv6"], 2)):
+            self.told(Router(usual(), status=lacking(*families)))
+            self.assertIn("No uplink", self.text("[data-sid=isp1]"))
+            self.assertEqual(len(self.texts("[data-sid=isp1] .fo-bad")), red)
 
     def test_a_disabled_line_is_told(self) -> None:
         # By hand.

@@ -3,20 +3,9 @@
 import json
 import unittest
 
-from pages import INVALID_ARGUMENT, NO_DATA, TILE, Given, PageTest, changed, many, recorded
+from pages import INVALID_ARGUMENT, NO_DATA, TILE, Given, PageTest, changed, lacking, many, recorded
 
 EVIL = "<img src=x onerror=window.evil=1>"
-
-
-def lacking(*families: str, reason: str = "no address", state: str = "waiting") -> dict:
-    """All is well but for families that no line has."""
-    status = recorded("well")
-    for path in (path for provider in status["providers"] for path in provider["paths"]):
-        if path["family"] in families:
-            path.update(state=state, reason=reason, address=None, gateway=None)
-    for family in families:
-        status["active"][family] = None
-    return status
 
 
 class States(PageTest):
@@ -413,7 +402,9 @@ class Tile(PageTest):
         route = {"device": "wg0", "metric": 0, "table": 254}
         overridden = changed("well", overridden_by={"ipv4": route, "ipv6": None})
         self.assertIn("leaves by wg0, by a route of another program", self.show(overridden, self.tile))
-        self.assertIn("is not running", self.show(NO_DATA, self.tile))
+        stopped = self.show(NO_DATA, self.tile)
+        for told in ("is not running", "Is it set up under Network → Failover?", "System → Startup"):
+            self.assertIn(told, stopped)
         self.assertEqual(self.show("Access denied", self.tile), "")
 
 

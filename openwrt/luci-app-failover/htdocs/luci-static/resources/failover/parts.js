@@ -87,10 +87,10 @@ return baseclass.extend({
 		return /^(0|off|no|false|disabled)$/.test(value);
 	},
 
-	/* A state as a word on its colour. */
-	badge: function(state) {
+	/* A state as a word on its colour, or on grey. */
+	badge: function(state, calm) {
 		const [ word, colour ] = STATES[state] || [ state, 'idle' ];
-		return E('span', { 'class': 'fo-badge fo-' + colour }, [ word ]);
+		return E('span', { 'class': 'fo-badge fo-' + (calm ? 'idle' : colour) }, [ word ]);
 	},
 
 	colour: function(state) {
@@ -186,7 +186,7 @@ return baseclass.extend({
 		switch (answer) {
 		case 5: // no data: the program found no daemon
 			return [ _('The failover daemon is not running'),
-				_('Start it under System → Startup, or by: /etc/init.d/failover start.') + ' ' + _('Status → System Log says why.') ];
+				_('Is it set up under Network → Failover? Start it under System → Startup, or by: /etc/init.d/failover start.') + ' ' + _('Status → System Log says why.') ];
 		case 4: // not found
 			return [ _('This router does not offer the failover service'),
 				_('Install the package failover, then run: /etc/init.d/rpcd reload') ];

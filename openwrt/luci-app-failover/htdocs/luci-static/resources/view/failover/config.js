@@ -295,7 +295,7 @@ return view.extend({
 		const found = L.isObject(this.status) ? this.status.providers.find((provider) => provider.id == id) : null;
 		const disabled = found ? found.state == 'disabled' : parts.off(uci.get('failover', id, 'enabled'));
 		const state = disabled ? [ parts.badge('disabled') ] : found ? found.paths.map((path) =>
-			E('span', {}, [ parts.families[path.family] + ' ', parts.badge(path.state), ' ' ])) : [ E('em', {}, [ _('not in force') ]) ];
+			E('span', {}, [ parts.families[path.family] + ' ', parts.badge(path.state, parts.absent(this.status, path.family)), ' ' ])) : [ E('em', {}, [ _('not in force') ]) ];
 		return E('div', { 'class': 'fo-state', 'data-key': id }, state.concat(this.told(id)));
 	},
 
