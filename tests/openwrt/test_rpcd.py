@@ -168,51 +168,6 @@ class Acting(RpcdTest):
         self.program("reload", "echo 'f:1: bad' >&2; exit 78")
         self.assert_refused(self.call("reload"))
 
-    def staged(self, text: str, session: str = SESSION) -> dict:
-        """The answer to one in whose session this is staged."""
-        self.write(f"var/run/rpcd/uci-{session}/failover", text)
-        return json.loads(self.call("check", json.dumps({"ubus_rpc_session": session})))
-
-    def test_what_is_staged_is_checked_and_each_problem_has_its_place(self) -> None:
-        self.write("etc/config/failover", "config provider 'isp1'\n")
-        self.write("etc/config/firewall", "config zone\n\toption name 'lan'\n\tlist network 'lan'\n")
-        text = "config globals\n\toption down '0'\n\nconfig provider 'isp2'\n\tlist interface 'wanb'\n\tlist gateway 'x'\n"
-        told = ["2: two", "4: four", "6: six", "9: nine"]
-        self.program("check", "cat \"$3\" >/tmp/checked\n" + "".join(f'echo "$3:{one}" >&2\n' for one in told) + "exit 78")
-        answer = self.staged(text)
-        self.assertEqual(self.read("tmp/checked"), text)
-        self.assertFalse(answer["valid"])
-        self.assertEqual(answer["problems"][:4], [f"/etc/config/failover:{one}" for one in told])
-        # The last of the program's is at no line that there is.
-        self.assertEqual(answer["places"], ["cfg1.down", "isp2.", "isp2.gateway", ".", "isp2.interface"])
-        self.assertIn("'wanb'", answer["problems"][4])
-        self.assertEqual([path.name for path in (self.root / "tmp").glob("tmp.*")], [])
-        self.program("check", "echo fine")
-        good = {"valid": True, "problems": [], "staged": True, "places": []}
-        self.assertEqual(self.staged("config provider 'isp3'\n"), good)
-
-    def test_only_a_sessions_own_changes_are_checked(self) -> None:
-        self.program("check", "echo \"$*:1: one\" >&2")
-        for session in ("../uci-" + SESSION[7:], SESSION[1:], SESSION.upper(), "*" * 32, ""):
-            answer = self.staged("config provider 'isp3'\n", session)
-            self.assertEqual(answer, {"valid": True, "problems": ["check:1: one"]}, session)
-        # Nothing is staged, or not any more: of the file.
-        self.write("etc/config/failover", "config provider 'isp1'\n")
-        expected = {"valid": True, "problems": ["check:1: one"], "staged": False, "places": ["isp1."]}
-        self.assertEqual(json.loads(self.call("check", json.dumps({"ubus_rpc_session": "0" * 32}))), expected)
-        self.assertEqual(self.staged(""), expected)
-
-    def test_providers_are_proposed_as_on_first_install(self) -> None:
-        self.assertEqual(json.loads(self.call("propose")), {"providers": []})
-        interface = "config interface '{}'\n\toption proto 'dhcp{}'\n\toption device '{}'\n"
-        network = "".join(interface.format(*one) for one in (("wan", "", "eth0"), ("wanb", "", "eth1"), ("wan6", "v6", "eth0")))
-        self.write("etc/config/network", network)
-        before = self.read("etc/config/failover")
-        proposed = [{"id": "wan", "interface": ["wan", "wan6"]}, {"id": "wanb", "interface": ["wanb"]}]
-        self.assertEqual(json.loads(self.call("propose")), {"providers": proposed})
-        self.assertEqual(self.read("etc/config/failover"), before)
-        self.assertEqual(self.calls(), [])
-
     def test_without_a_daemon_there_is_no_answer(self) -> None:
         for method in ("use", "disable", "enable", "reload"):
             self.program(method, NO_DAEMON)
