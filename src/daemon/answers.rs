@@ -69,8 +69,8 @@ impl Answers<'_> {
         }
     }
 
-    /// The header, then places for the largest number of warnings, then for each provider, its paths, and their histories: of one provider,
-    /// or of all; with the history of each path, if they are asked for.
+    /// The header, then places for the largest number of warnings, then the provider and its paths, of one or of all; after
+    /// each path its history, if they are asked for.
     fn status(&self, id: Option<&Name>, histories: bool, at: &mut u32) -> Option<Reply> {
         loop {
             let place = usize::try_from(*at).ok()?;
