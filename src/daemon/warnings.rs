@@ -197,23 +197,7 @@ impl Warnings {
             firewall,
             strayed,
         } = *sources;
-        self.warn_of_refused_file();
-        let config = core::mem::take(&mut self.config);
-        for warning in &config {
-            let cure = format_args!("correct that line, then `failover reload`");
-            self.add("config", None, format_args!("{warning}"), cure);
-        }
-        self.config = config;
-        if let Some(warning) = &pin.problem {
-            let cure = format_args!("write the id of a provider into it, or delete it");
-            self.add("sticky-file", None, format_args!("{warning}"), cure);
-        }
-        if let Some(warning) = &last_good.problem {
-            let cure = format_args!(
-                "then `failover reload`: until it is written, a start with a bad file cannot run the present configuration"
-            );
-            self.add("last-good", None, format_args!("{warning}"), cure);
-        }
+        self.warn_of_files(pin, last_good);
         if mwan3::is_at_work(routes.mirror.rules()) {
             let (what, cure) = (format_args!("{TWO_MASTERS}"), format_args!("{LEAVE_IT}"));
             self.add("mwan3-running", None, what, cure);
@@ -238,13 +222,6 @@ impl Warnings {
             self.warn_of_refused(family, &snapshot, routes);
         }
         self.warn_of_prefixes(&snapshot, routes.delegated().crowded);
-        if routes.resolvers.is_crowded {
-            let what = format_args!(
-                "there is room for {RESOLVERS_MAX} resolvers: others are asked through the leader"
-            );
-            let cure = format_args!("name those in use by `list dns`");
-            self.add("overflow", None, what, cure);
-        }
         self.warn_of_stranded(&snapshot, firewall.masquerades());
         netifd.warn(snapshot.engine.config(), self);
         for path in snapshot.engine.paths() {
@@ -283,6 +260,27 @@ impl Warnings {
             .extend(gone.take(WARNINGS_MAX.saturating_sub(self.gone.len())));
     }
 
+    /// Warns of what is wrong with the files: the configuration, the pin's, the copy.
+    fn warn_of_files(&mut self, pin: &Pin, last_good: &LastGood) {
+        self.warn_of_refused_file();
+        let config = core::mem::take(&mut self.config);
+        for warning in &config {
+            let cure = format_args!("correct that line, then `failover reload`");
+            self.add("config", None, format_args!("{warning}"), cure);
+        }
+        self.config = config;
+        if let Some(warning) = &pin.problem {
+            let cure = format_args!("write the id of a provider into it, or delete it");
+            self.add("sticky-file", None, format_args!("{warning}"), cure);
+        }
+        if let Some(warning) = &last_good.problem {
+            let cure = format_args!(
+                "then `failover reload`: until it is written, a start with a bad file cannot run the present configuration"
+            );
+            self.add("last-good", None, format_args!("{warning}"), cure);
+        }
+    }
+
     /// Warns of a configuration that was refused: the copy in force, and each problem.
     fn warn_of_refused_file(&mut self) {
         let refused = core::mem::take(&mut self.refused);
@@ -316,6 +314,13 @@ impl Warnings {
                  are no provider's"
             );
             let cure = format_args!("{}", OVERFLOWS[0].3);
+            self.add("overflow", None, what, cure);
+        }
+        if routes.resolvers.is_crowded {
+            let what = format_args!(
+                "there is room for {RESOLVERS_MAX} resolvers: others are asked through the leader"
+            );
+            let cure = format_args!("name those in use by `list dns`");
             self.add("overflow", None, what, cure);
         }
     }
