@@ -9,7 +9,7 @@ use failover::engine::rounds::Settled;
 use failover::engine::{ACTIONS_MAX, Action, Actions, Engine, Event, Lead};
 use failover::limits::JOURNAL_MAX;
 use failover::types::{
-    Duration, Family, Instant, Kind, PathId, PerFamily, Round, Slot, Verdict, Waiting,
+    Duration, Duty, Family, Instant, Kind, PathId, PerFamily, Round, Slot, Verdict, Waiting,
 };
 
 use crate::model::Model;
@@ -371,16 +371,17 @@ impl Observer {
         }
     }
 
-    /// An outage lasts as long as a path is not usable, unless another is pinned. One that is to be judged for the first
-    /// time, or after another was pinned, is out only if it was so before. Settled probes never become fewer.
+    /// An outage lasts as long as a path is not usable, unless another is pinned. One that is checked, and to be judged for
+    /// the first time, or after another was pinned, is out only if it was so before. Settled probes never become fewer.
     fn check_counts(&mut self) {
         let (now, settled) = (self.now, self.settled);
         for path in self.engine.paths() {
             let known = self.outages.entry(path.id);
             let (was_out, since, total) = known.or_insert((false, now, Duration::ZERO));
+            let is_checked = path.duty() == Duty::Checked;
             let is_out = match (path.state(), path.verdict()) {
                 (State::Frozen, _) => false,
-                (State::Probing, Verdict::Fresh) => *was_out,
+                (State::Probing, Verdict::Fresh) if is_checked => *was_out,
                 _ => settled && !path.is_usable(),
             };
             if *was_out {
