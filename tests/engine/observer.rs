@@ -135,6 +135,8 @@ impl Observer {
     }
 
     fn configure(&mut self, config: Box<Config>) {
+        // What the model cannot tell of the last event, it learns from the engine: it judges on from there.
+        self.compare();
         let written = self.engine.journal().written();
         let actions = self.engine.configure(&config, self.now);
         assert_eq!(actions, self.twin.configure(&config, self.now));
