@@ -225,6 +225,7 @@ impl Daemon<'_> {
             }
             Token::Kernel => self.routes.read_events(),
             Token::Netifd => self.hear_netifd(),
+            Token::Resolvers => self.netifd.resolvers_changed(cx, now()),
             Token::Signal => self.signalled(),
             Token::Sticky => self.pin.changed(cx),
             Token::StateDir => self.state_dir.changed(),

@@ -1,10 +1,16 @@
 //! The state of netifd's interfaces, for the providers that name some.
+//!
+//! Of a lease that is renewed with other resolvers, and is otherwise the same, netifd tells no hotplug script. It writes them
+//! to a file, which is watched.
+
+use std::path::Path;
 
 use super::context::Context;
 use super::token::Token;
 use super::warnings::Warnings;
 use crate::config::Config;
 use crate::linux::errno;
+use crate::linux::file::path_watch::PathWatch;
 use crate::linux::process::ubus::{InterfaceError, Interfaces, NoAnswer};
 use crate::types::Instant;
 use crate::uci::Shown;
@@ -12,12 +18,25 @@ use crate::uci::Shown;
 /// What to do when `ubus` can be run, but does not tell.
 const NOT_TOLD: &str = "`ubus call network.interface dump` must work: see whether netifd runs";
 
+/// Where netifd writes the resolvers of all interfaces.
+const RESOLVERS: &str = "/tmp/resolv.conf.d/resolv.conf.auto";
+
 /// The netifd interfaces that providers name, queried by `ubus`.
 pub(super) struct NetifdWatch<'m> {
     pub(super) interfaces: &'m mut Interfaces,
+    /// the file of their resolvers; none: no provider has named an interface so far
+    resolvers: Option<PathWatch>,
 }
 
 impl NetifdWatch<'_> {
+    /// Nothing is asked yet.
+    pub(super) fn new(interfaces: &mut Interfaces) -> NetifdWatch<'_> {
+        NetifdWatch {
+            interfaces,
+            resolvers: None,
+        }
+    }
+
     /// Starts the queries that are due.
     pub(super) fn ask(&mut self, cx: &Context<'_>, now: Instant) {
         self.interfaces.give_up(now);
@@ -58,7 +77,36 @@ impl NetifdWatch<'_> {
     /// A new configuration is in force.
     pub(super) fn follow(&mut self, cx: &Context<'_>, now: Instant) {
         self.interfaces.follow(cx.engine.config());
+        if self.resolvers.is_none() && self.interfaces.names().next().is_some() {
+            match PathWatch::new(Path::new(RESOLVERS)) {
+                Ok(watch) => self.watch(watch, cx),
+                Err(error) => log::error!("{error}"),
+            }
+        }
         self.ask(cx, now);
+    }
+
+    fn watch(&mut self, resolvers: PathWatch, cx: &Context<'_>) {
+        if let Err(errno) = cx.watch(&resolvers, Token::Resolvers) {
+            log::error!(
+                "{RESOLVERS} cannot be watched: {}",
+                errno::text(&errno.into())
+            );
+        }
+        self.resolvers = Some(resolvers);
+    }
+
+    /// The file of their resolvers may have changed.
+    pub(super) fn resolvers_changed(&mut self, cx: &Context<'_>, now: Instant) {
+        let changed = self.resolvers.as_mut().map(PathWatch::changed);
+        match changed.unwrap_or(Ok(false)) {
+            Ok(false) => {}
+            Ok(true) => {
+                self.interfaces.refresh(None);
+                self.ask(cx, now);
+            }
+            Err(error) => log::error!("{error}"),
+        }
     }
 
     /// Warns of interfaces without data from netifd.

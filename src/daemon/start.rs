@@ -170,9 +170,7 @@ fn live(
         firewall: Firewall::new(&mut memory.firewall, &mut memory.handovers),
         asking: Asking::default(),
         probing: Probing::new(&mut memory.prober),
-        netifd: NetifdWatch {
-            interfaces: &mut memory.interfaces,
-        },
+        netifd: NetifdWatch::new(&mut memory.interfaces),
         control: Control::new(&mut memory.server),
         pin,
         warnings,

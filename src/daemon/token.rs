@@ -22,6 +22,8 @@ pub(super) enum Token {
     Probe(Source),
     /// netifd has answered
     Netifd,
+    /// netifd has written other resolvers
+    Resolvers,
     /// a file of the state directory was deleted
     StateDir,
     /// a table of nftables was deleted
@@ -48,6 +50,7 @@ impl Token {
             Token::StateDir => (10, 0),
             Token::Table => (11, 0),
             Token::Nft => (12, 0),
+            Token::Resolvers => (13, 0),
         };
         index as u64 * Token::KINDS + kind
     }
@@ -68,6 +71,7 @@ impl Token {
             10 => Token::StateDir,
             11 => Token::Table,
             12 => Token::Nft,
+            13 => Token::Resolvers,
             _ => return None,
         })
     }

@@ -1,12 +1,14 @@
 //! Each provider's own resolvers are asked through it while its path is usable.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use super::inspect::{Monitor, ours, path};
 use super::lab::rights::in_lab;
 use super::lab::topology::{LAN_ROUTER, target};
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
-use super::netifd::{down, prepared, set_interface, settings, up};
+use super::netifd::{all_is_up, down, prepared, set_interface, settings, up};
 use super::overflow::warning;
 use super::{OURS, SOON, leads, leads_in, online_with};
 
@@ -226,6 +228,44 @@ fn set_resolvers(lab: &Lab, daemon: &Daemon, interface: &str, resolvers: &[&str]
     // With `peerdns` 0, netifd does not use these.
     status["inactive"]["dns-server"] = json!(["203.0.113.199"]);
     set_interface(daemon, interface, &status);
+}
+
+/// Gives what follows a `/tmp` of its own, with the daemon's directory, `$0`, in it.
+const OWN_TMP: &str = r#"
+mount --bind "$0" /mnt && mount -t tmpfs none /tmp && mkdir -p "$0" && mount --move /mnt "$0" && exec "$@"
+"#;
+
+/// netifd tells no hotplug script of a lease that is renewed with nothing but other resolvers. It writes its file anew.
+#[test]
+fn a_renewal_of_nothing_else_is_heard_of() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = prepared(&lab, &settings(&lab));
+        all_is_up(&lab, &daemon);
+        let private = ["unshare", "--mount", "--propagation", "private"];
+        let directory = daemon.file("").to_str().unwrap().to_owned();
+        daemon.launch_by(&[&private[..], &["sh", "-c", OWN_TMP, &directory]].concat());
+        daemon.wait_for_all("online");
+
+        // As netifd does: the directory is made at its start, the file is replaced whole.
+        const WRITTEN: &str = "cd /tmp/resolv.conf.d && echo > resolv.conf.auto.tmp && mv resolv.conf.auto.tmp resolv.conf.auto";
+        set_resolvers(&lab, &daemon, "wanb", &SECOND);
+        inside(&daemon, "mkdir /tmp/resolv.conf.d");
+        inside(&daemon, WRITTEN);
+        goes_by(&lab, &daemon, SECOND[0], 2);
+        set_resolvers(&lab, &daemon, "wanb", &["203.0.113.104"]);
+        inside(&daemon, WRITTEN);
+        goes_by(&lab, &daemon, "203.0.113.104", 2);
+        goes_by(&lab, &daemon, SECOND[0], 1);
+    });
+}
+
+/// Runs a line of shell where the daemon sees its files.
+fn inside(daemon: &Daemon, line: &str) {
+    let pid = daemon.pid().to_string();
+    let command = ["--target", &pid, "--mount", "sh", "-c", line];
+    let status = Command::new("nsenter").args(command).status().unwrap();
+    assert!(status.success(), "{line}");
 }
 
 #[test]
