@@ -360,7 +360,7 @@ impl<'a> Difference<'a> {
     /// The kernel's routes that are ours.
     fn ours(&self) -> impl Iterator<Item = &'a Route> {
         let family = self.family;
-        let of_family = move |r: &&Route| Family::of(r.destination.address().into()) == family;
+        let of_family = move |r: &&Route| Family::of_prefix(&r.destination) == family;
         self.routes
             .iter()
             .filter(|r| r.protocol == PROTOCOL)

@@ -383,7 +383,7 @@ impl Mirror {
         }
         let same = |old: &Address| same_address(old, &address);
         // A secondary one that is promoted comes behind the other primary ones (devinet.c: `__inet_del_ifa`).
-        let v4 = Family::of(address.prefix.address().into()) == Family::V4;
+        let v4 = address.family() == Family::V4;
         let promoted = |old: &Address| v4 && old.secondary && !address.secondary && same(old);
         self.addresses.remove(&promoted);
         if address.is_usable() && !address.near {
@@ -547,7 +547,7 @@ impl Mirror {
 
 /// The family of a route.
 pub(crate) fn family(route: &Route) -> Family {
-    Family::of(route.destination.address().into())
+    Family::of_prefix(&route.destination)
 }
 
 /// Whether its destination is everything.
@@ -585,7 +585,7 @@ fn same_key(a: &Route, b: &Route) -> bool {
 
 /// What the kernel tells addresses apart by: in IPv6 the address alone, in IPv4 also its length and peer.
 fn same_address(a: &Address, b: &Address) -> bool {
-    let v4 = Family::of(a.prefix.address().into()) == Family::V4;
+    let v4 = a.family() == Family::V4;
     a.device == b.device
         && a.prefix.address() == b.prefix.address()
         && (!v4 || (a.prefix == b.prefix && a.peer == b.peer))

@@ -1,7 +1,5 @@
 //! Events → the mirror: what has come, what is gone, and what follows from that without an event of its own.
 
-use core::net::IpAddr;
-
 use super::interest::Class;
 use super::*;
 
@@ -74,22 +72,21 @@ impl Mirror {
             self.unknown_gone(Kinds::ADDRESSES);
         }
         let mut changed = Kinds::ADDRESSES.when(known);
-        let family_of = |address: &Address| Family::of(address.prefix.address().into());
         // Routes with the address as their source go, stay or lose it, by family, table and kernel version.
-        let address = gone.prefix.address().into();
+        let address = gone.ip();
         if self
             .routes()
             .iter()
             .any(|route| route.source == Some(address))
         {
-            self.needs.add(Kinds::routes(family_of(gone)));
+            self.needs.add(Kinds::routes(gone.family()));
         }
         // An IPv4 device without an address has no IPv4 (fib_frontend.c: fib_inetaddr_event); IPv6 tells.
-        let last = family_of(gone) == Family::V4
+        let last = gone.family() == Family::V4
             && !self
                 .addresses()
                 .iter()
-                .any(|old| old.device == gone.device && family_of(old) == Family::V4);
+                .any(|old| old.device == gone.device && old.family() == Family::V4);
         if last {
             changed.add(self.device_lost_routes(gone.device, Kinds::ROUTES_V4));
         }
@@ -98,8 +95,8 @@ impl Mirror {
 
     /// An address of a device of which not all are held: only a dump tells what became of its routes.
     fn other_address_gone(&mut self, gone: &Address) -> Kinds {
-        let address: IpAddr = gone.prefix.address().into();
-        let kind = Kinds::routes(Family::of(address));
+        let address = gone.ip();
+        let kind = Kinds::routes(gone.family());
         let lost = |route: &Route| route.device == gone.device || route.source == Some(address);
         let any = self.routes().iter().any(|r| r.kind() == kind && lost(r));
         self.needs.add(kind.when(any));

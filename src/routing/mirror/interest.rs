@@ -10,7 +10,7 @@ use crate::routing::objects::{
     Address, Link, NameHash, Route, RouteKind, Rule, RuleVerdict, Selector,
 };
 use crate::types::{
-    Family, GivenDevice, Metric, POLICY_TABLE_FIRST, PROTOCOL, Prefix, TABLE_MAIN, network_of,
+    GivenDevice, Metric, POLICY_TABLE_FIRST, PROTOCOL, Prefix, TABLE_MAIN, network_of,
 };
 
 /// What concerns us, named by the configuration, by netifd, or by an uplink.
@@ -186,7 +186,7 @@ impl Interest {
     /// `may_forget`: a dump is to tell all networks anew when there is no room for it.
     pub(crate) fn note_address(&mut self, address: &Address, may_forget: bool) -> bool {
         let network = network_of(address.prefix);
-        let own: IpAddr = address.prefix.address().into();
+        let own = address.ip();
         let length = network.prefix_len();
         let is_one = length == 0 || length == if own.is_ipv4() { 32 } else { 128 };
         let is_near = matches!(own, IpAddr::V6(own) if own.is_unicast_link_local());
@@ -355,7 +355,7 @@ impl Watched for Address {
     }
 
     fn class(&self, interest: &Interest) -> Class {
-        let own: IpAddr = self.prefix.address().into();
+        let own = self.ip();
         let near = interest.is_near(self);
         let contains = |prefix: &Prefix| prefix.contains_addr(&own.into());
         let mut prefixes = interest.prefixes.iter().chain(&interest.networks);
@@ -373,10 +373,9 @@ impl Watched for Address {
     }
 
     fn is_akin(&self, other: &Address, interest: &Interest) -> bool {
-        let of = |address: &Address| Family::of(address.prefix.address().into());
         let networks = [self, other].map(|address| interest.neighbourhood(address));
         match networks {
-            [None, None] => self.device == other.device && of(self) == of(other),
+            [None, None] => self.device == other.device && self.family() == other.family(),
             [one, other] => one == other,
         }
     }
@@ -384,7 +383,7 @@ impl Watched for Address {
     /// The wider network is more likely to hold a gateway.
     fn is_better(&self, other: &Address) -> bool {
         let order = |address: &Address| {
-            let own: IpAddr = address.prefix.address().into();
+            let own = address.ip();
             let length = address.prefix.prefix_len();
             (address.near, address.state, address.secondary, length, own)
         };
