@@ -10,7 +10,7 @@ use crate::routing::objects::{
     Address, Link, NameHash, Route, RouteKind, Rule, RuleVerdict, Selector,
 };
 use crate::types::{
-    GivenDevice, Metric, POLICY_TABLE_FIRST, PROTOCOL, Prefix, TABLE_MAIN, network_of,
+    Family, GivenDevice, Metric, POLICY_TABLE_FIRST, PROTOCOL, Prefix, TABLE_MAIN, network_of,
 };
 
 /// What concerns us, named by the configuration, by netifd, or by an uplink.
@@ -72,6 +72,11 @@ pub(crate) trait Watched: PartialEq {
     fn kind(&self) -> Kinds;
 
     fn class(&self, interest: &Interest) -> Class;
+
+    /// Whether both have one identity in the kernel.
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
 
     /// Whether the best few that are akin are enough, however much room there is.
     fn few_suffice(&self, _: &Interest) -> bool {
@@ -345,6 +350,10 @@ impl Watched for Link {
             Class::Other
         }
     }
+
+    fn is_same(&self, other: &Link) -> bool {
+        self.index == other.index
+    }
 }
 
 impl Watched for Address {
@@ -366,6 +375,14 @@ impl Watched for Address {
         } else {
             Class::Other
         }
+    }
+
+    /// What the kernel tells addresses apart by: in IPv6 the address alone, in IPv4 also its length and peer.
+    fn is_same(&self, other: &Address) -> bool {
+        self.device == other.device
+            && self.prefix.address() == other.prefix.address()
+            && (self.family() == Family::V6
+                || (self.prefix == other.prefix && self.peer == other.peer))
     }
 
     fn few_suffice(&self, interest: &Interest) -> bool {

@@ -72,13 +72,11 @@ impl<'a> Choice<'a> {
                 Some(gateway) => u8::from(!reaches(address, gateway)),
             };
             let stays = misfit < 2 && former.is_some_and(|f| f.gateway == self.gateway);
-            (
-                !stays,
-                misfit,
-                former.is_none(),
-                address.secondary,
-                !address.near,
-            )
+            u8::from(!stays) << 5
+                | misfit << 3
+                | u8::from(former.is_none()) << 2
+                | u8::from(address.secondary) << 1
+                | u8::from(!address.near)
         });
         best.map(Address::ip)
     }
