@@ -32,7 +32,7 @@ mod timers;
 
 use crate::config::Config;
 use crate::types::{
-    Cause, DeviceName, Family, Instant, Kind, PathId, PerFamily, Slot, Subject, Waiting,
+    Cause, DeviceName, Family, Instant, Kind, PathId, PerFamily, Slot, Subject, Waiting, soonest,
 };
 pub use events::{ACTIONS_MAX, Action, Actions, Event, Plan, RankedPath};
 use journal::{Entry, Journal};
@@ -99,38 +99,20 @@ impl Engine {
                 waiting,
                 routable,
             } => self.uplink(path, waiting, routable, now, &mut actions),
-            Event::Reply {
-                path,
-                check,
-                round,
-                rtt,
-            } => {
-                self.with(path, |path| path.answered(round, check, rtt));
-                self.judge(path, now, &mut actions);
-            }
-            Event::Failed {
-                path,
-                check,
-                round,
-                fault,
-            } => {
-                self.with(path, |path| path.rounds.failed(round, check, fault));
+            Event::Reply { path, .. }
+            | Event::Failed { path, .. }
+            | Event::Skipped { path, .. }
+            | Event::Unasked { path, .. }
+            | Event::Rebound(path) => {
+                if let Some(path) = self.paths.get_mut(path) {
+                    path.heard(event);
+                }
                 self.judge(path, now, &mut actions);
             }
             Event::Unreachable { path, code } => {
-                self.with(path, |path| path.unreachable = Some(code));
-            }
-            Event::Skipped { path, check, round } => {
-                self.with(path, |path| path.skipped(round, check));
-                self.judge(path, now, &mut actions);
-            }
-            Event::Unasked { path, check, round } => {
-                self.with(path, |path| path.rounds.unasked(round, check));
-                self.judge(path, now, &mut actions);
-            }
-            Event::Rebound(path) => {
-                self.with(path, |path| path.rounds.unheard());
-                self.judge(path, now, &mut actions);
+                if let Some(path) = self.paths.get_mut(path) {
+                    path.unreachable = Some(code);
+                }
             }
             Event::Pin(slot) => self.pin(slot, now, &mut actions),
             Event::Disable(slot, disabled) => self.disable(slot, disabled, now, &mut actions),
@@ -147,10 +129,7 @@ impl Engine {
     /// When [`Event::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(_, at)| at);
-        [timer, self.revise_at.v4, self.revise_at.v6]
-            .into_iter()
-            .flatten()
-            .min()
+        soonest(&[timer, self.revise_at.v4, self.revise_at.v6])
     }
 
     /// The configuration in force.
@@ -243,12 +222,6 @@ impl Engine {
         }
         self.save_if_written(written, &mut actions);
         actions
-    }
-
-    fn with(&mut self, id: PathId, change: impl FnOnce(&mut Path)) {
-        if let Some(path) = self.paths.get_mut(id) {
-            change(path);
-        }
     }
 
     fn tick(&mut self, now: Instant, actions: &mut Actions) {

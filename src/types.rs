@@ -56,6 +56,14 @@ impl Family {
         }
     }
 
+    /// The family of a prefix.
+    pub const fn of_prefix(prefix: &Prefix) -> Family {
+        match prefix {
+            Prefix::Ipv4(_) => Family::V4,
+            Prefix::Ipv6(_) => Family::V6,
+        }
+    }
+
     /// The command that deletes the default route of a metric in `main` that refuses. In IPv6, where another one may have
     /// the same metric, such a route is by the device `lo`.
     pub const fn delete_refusing(self) -> &'static str {
@@ -108,6 +116,12 @@ impl<T> IndexMut<Family> for PerFamily<T> {
     }
 }
 
+/// The address in a prefix.
+#[inline(never)] // one for all callers
+pub fn address_in(prefix: &Prefix) -> IpAddr {
+    prefix.address().into()
+}
+
 /// The network that an address with its prefix length is in: `192.0.2.7/24` → `192.0.2.0/24`.
 pub fn network_of(prefix: Prefix) -> Prefix {
     let mask = |octets: &mut [u8]| {
@@ -118,7 +132,7 @@ pub fn network_of(prefix: Prefix) -> Prefix {
             left -= bits;
         }
     };
-    let address: IpAddr = match prefix.address().into() {
+    let address: IpAddr = match address_in(&prefix) {
         IpAddr::V4(address) => {
             let mut octets = address.octets();
             mask(&mut octets);

@@ -147,7 +147,9 @@ impl Engine {
 
     /// The first round of a path whose rounds start anew.
     fn start(&mut self, id: PathId, now: Instant) {
-        self.with(id, |path| path.restart(now));
+        if let Some(path) = self.paths.get_mut(id) {
+            path.restart(now);
+        }
         self.judge_path(id, now);
     }
 

@@ -66,7 +66,6 @@ impl Engine {
         if self.awaits_uplinks(family) {
             return;
         }
-        let mut slots: Vec<Slot, PROVIDERS_MAX> = Vec::new();
         let mut candidates: Vec<Candidate, PROVIDERS_MAX> = Vec::new();
         for provider in self.config.enabled() {
             let id = PathId {
@@ -77,11 +76,9 @@ impl Engine {
                 continue;
             };
             let leads = self.leaders[family] == Some(id.slot);
-            let pushed = candidates
-                .push(Candidate::of(path, self.is_disabled(id.slot), leads))
-                .is_ok()
-                && slots.push(id.slot).is_ok();
-            debug_assert!(pushed, "one per provider");
+            let candidate = Candidate::of(path, self.is_disabled(id.slot), leads);
+            let pushed = candidates.push(candidate);
+            debug_assert!(pushed.is_ok(), "one per provider");
         }
         let globals = &self.config.globals;
         let Choice { leader, revise_at } =
@@ -89,7 +86,7 @@ impl Engine {
         self.revise_at[family] = revise_at;
         let managed = self.paths().any(|path| path.id.family == family);
         let plan = if managed {
-            plan(&slots, &candidates, leader, self.refuses(family))
+            plan(&candidates, leader, self.refuses(family))
         } else {
             // The family is not managed: no traffic is refused, and no provider leads.
             self.leaders[family] = None;

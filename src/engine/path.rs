@@ -6,6 +6,7 @@ mod quality;
 mod renewal;
 mod state;
 
+use super::events::Event;
 use super::rounds::Rounds;
 use super::terms::Terms;
 use crate::limits::{CUT_OFF_ROUNDS, WINDOW_MAX};
@@ -269,21 +270,32 @@ impl Path {
         terms.map(|terms| terms.timing.interval)
     }
 
-    /// A check was answered.
-    pub(crate) fn answered(&mut self, round: Round, check: u8, rtt: Duration) {
-        if let Some(terms) = &self.terms {
-            self.rounds.answered(round, check, rtt, terms);
-            (self.unreachable, self.cut_off) = (None, 0);
-            if self.reached != 0 {
-                self.reached = CUT_OFF_ROUNDS;
+    /// What became of a probe, or of all that are on their way.
+    pub(crate) fn heard(&mut self, event: Event) {
+        let Some(terms) = &self.terms else {
+            return;
+        };
+        let rounds = &mut self.rounds;
+        match event {
+            Event::Reply {
+                check, round, rtt, ..
+            } => {
+                rounds.answered(round, check, rtt, terms);
+                (self.unreachable, self.cut_off) = (None, 0);
+                if self.reached != 0 {
+                    self.reached = CUT_OFF_ROUNDS;
+                }
             }
-        }
-    }
-
-    /// A check was not probed: its former probe has not ended.
-    pub(crate) fn skipped(&mut self, round: Round, check: u8) {
-        if let Some(terms) = &self.terms {
-            self.rounds.skipped(round, check, terms);
+            Event::Failed {
+                check,
+                round,
+                fault,
+                ..
+            } => rounds.failed(round, check, fault),
+            Event::Skipped { check, round, .. } => rounds.skipped(round, check, terms),
+            Event::Unasked { check, round, .. } => rounds.unasked(round, check),
+            Event::Rebound(_) => rounds.unheard(),
+            _ => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use super::path::{Duty, Path};
 use super::{Plan, RankedPath};
 use crate::config::{LastResort, Preempt};
-use crate::types::{Instant, Slot, Verdict};
+use crate::types::{Instant, Slot, Verdict, soonest};
 
 /// How good a path is, the best first. Within one class the rank decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +45,7 @@ impl Class {
 /// One routable path, as the choice of a leader sees it. Candidates come in the order of rank.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
+    pub(crate) slot: Slot,
     pub(crate) class: Class,
     /// see [`RankedPath::usable`]
     pub(crate) usable: bool,
@@ -71,6 +72,7 @@ impl Candidate {
         };
         let pinned = path.duty() == Duty::Pinned;
         Candidate {
+            slot: path.id.slot,
             class,
             usable: path.is_usable() && (pinned || !disabled),
             since: path.since,
@@ -93,11 +95,8 @@ pub(crate) fn choose(
     last_resort: LastResort,
     now: Instant,
 ) -> Choice {
-    let best = candidates
-        .iter()
-        .enumerate()
-        .min_by_key(|(rank, c)| (c.class, *rank))
-        .map(|(rank, _)| rank);
+    let ranked = || candidates.iter().enumerate();
+    let best = ranked().min_by_key(|(_, c)| c.class).map(|(rank, _)| rank);
     let stay = |leader| Choice {
         leader: Some(leader),
         revise_at: None,
@@ -131,64 +130,43 @@ pub(crate) fn choose(
 /// Whether a provider of better rank takes over from a leader that works. Only one that is online can: its own rounds have
 /// been judged.
 fn preempted(candidates: &[Candidate], current: usize, preempt: Preempt, now: Instant) -> Choice {
-    let better = candidates
-        .iter()
-        .enumerate()
-        .take(current)
-        .filter(|(_, c)| c.class == Class::Online);
-    match preempt {
-        Preempt::No => Choice {
-            leader: Some(current),
-            revise_at: None,
-        },
-        Preempt::Yes => Choice {
-            leader: better.map(|(rank, _)| rank).next().or(Some(current)),
-            revise_at: None,
-        },
-        Preempt::After(wait) => {
-            let leader = better
-                .clone()
-                .find(|(_, c)| c.since + wait <= now)
-                .map_or(current, |(rank, _)| rank);
-            let revise_at = better
-                .filter(|(rank, _)| *rank < leader)
-                .map(|(_, c)| c.since + wait)
-                .min();
-            Choice {
-                leader: Some(leader),
-                revise_at,
-            }
+    let mut choice = Choice {
+        leader: Some(current),
+        revise_at: None,
+    };
+    for (rank, better) in candidates.iter().enumerate().take(current) {
+        let at = match preempt {
+            Preempt::No => break,
+            _ if better.class != Class::Online => continue,
+            Preempt::Yes => now,
+            Preempt::After(wait) => better.since + wait,
+        };
+        if at <= now {
+            choice.leader = Some(rank);
+            break;
         }
+        choice.revise_at = soonest(&[choice.revise_at, Some(at)]);
     }
+    choice
 }
 
 /// The leader first, the others behind it in the order of preference. Traffic is refused when all are worse than `refuse`.
-pub(crate) fn plan(
-    slots: &[Slot],
-    candidates: &[Candidate],
-    leader: Option<usize>,
-    refuse: Option<Class>,
-) -> Plan {
+pub(crate) fn plan(candidates: &[Candidate], leader: Option<usize>, refuse: Option<Class>) -> Plan {
     let mut plan = Plan::new();
-    let mut push = |place: usize| {
-        if let (Some(&slot), Some(candidate)) = (slots.get(place), candidates.get(place)) {
-            let usable = candidate.usable;
-            let pushed = plan.order.push(RankedPath { slot, usable });
-            debug_assert!(pushed.is_ok(), "one per provider");
-        }
+    let mut push = |candidate: &Candidate| {
+        let Candidate { slot, usable, .. } = *candidate;
+        let pushed = plan.order.push(RankedPath { slot, usable });
+        debug_assert!(pushed.is_ok(), "one per provider");
     };
-    leader.into_iter().for_each(&mut push);
-    for class in Class::ALL {
-        let of_class = candidates
-            .iter()
-            .enumerate()
-            .filter(|(_, c)| c.class == class)
-            .map(|(place, _)| place);
-        of_class
-            .filter(|place| Some(*place) != leader)
-            .for_each(&mut push);
-    }
     let best = leader.and_then(|place| candidates.get(place));
+    best.into_iter().for_each(&mut push);
+    for class in Class::ALL {
+        for (place, candidate) in candidates.iter().enumerate() {
+            if candidate.class == class && Some(place) != leader {
+                push(candidate);
+            }
+        }
+    }
     plan.none_works = best.is_some_and(|best| !best.class.healthy());
     plan.unreachable = refuse.is_some_and(|worst| candidates.iter().all(|c| c.class > worst));
     plan
@@ -211,6 +189,7 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(i, &class)| Candidate {
+                slot: Slot(0),
                 class,
                 usable: class.healthy(),
                 since: Instant::ZERO,
@@ -302,6 +281,7 @@ mod tests {
 
         let second = Duration::from_secs(1);
         let at = |since, leads| Candidate {
+            slot: Slot(0),
             class: Online,
             usable: true,
             since: Instant::from_secs(since),

@@ -48,22 +48,40 @@ impl Rounds {
 
     /// Round-trip times in the window, late answers included; none when nothing was answered.
     pub fn rtt(&self, window: u8) -> Option<Rtt> {
-        let times = || self.window(window).map(|r| r.rtt_us).filter(|us| *us != 0);
-        let (min, max) = (times().min()?, times().max()?);
-        let count = times().count() as u64;
-        let avg = times().map(u64::from).sum::<u64>() / count;
-        let squares = times().map(|us| u64::from(us).abs_diff(avg).pow(2));
-        let variance = squares.sum::<u64>() / count;
-        let micros = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-        Some(Rtt {
+        let mut rtt = Rtt {
             last: self.last_rtt_us,
-            avg: micros(avg),
-            stddev: micros(variance.isqrt()),
-            min,
-            max,
-            rounds: micros(count),
-        })
+            min: u32::MAX,
+            ..Rtt::default()
+        };
+        let answered = || self.window(window).filter(|record| record.rtt_us != 0);
+        let mut sum = 0;
+        for record in answered() {
+            rtt.min = rtt.min.min(record.rtt_us);
+            rtt.max = rtt.max.max(record.rtt_us);
+            rtt.rounds += 1;
+            sum += u64::from(record.rtt_us);
+        }
+        let micros = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        rtt.avg = micros(sum.checked_div(rtt.rounds.into())?);
+        let mut squares = 0;
+        for record in answered() {
+            squares += u64::from(record.rtt_us.abs_diff(rtt.avg)).pow(2);
+        }
+        rtt.stddev = root(squares / u64::from(rtt.rounds));
+        Some(rtt)
     }
+}
+
+/// The integer square root. The library's is made for speed, and is ten times as long.
+fn root(square: u64) -> u32 {
+    let mut root = 0;
+    for bit in (0..32).rev() {
+        let more = root | 1 << bit;
+        if u64::from(more) * u64::from(more) <= square {
+            root = more;
+        }
+    }
+    root
 }
 
 #[cfg(test)]
@@ -93,6 +111,19 @@ mod tests {
             rounds.expire(ms(1000 * at) + TIMEOUT, TIMEOUT);
         }
         assert_eq!(rounds.history(64, all), [0; 64]);
+    }
+
+    #[test]
+    fn a_root_is_rounded_down() {
+        for (square, wanted) in [(0, 0), (3, 1), (4, 2), (u64::MAX, u32::MAX)] {
+            assert_eq!(root(square), wanted);
+        }
+        for square in 0..9999 {
+            assert_eq!(
+                u64::from(root(square * square * 99)),
+                (square * square * 99).isqrt()
+            );
+        }
     }
 
     #[test]

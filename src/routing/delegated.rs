@@ -13,7 +13,9 @@ use super::uplink::{Uplink, source_specific_defaults};
 use crate::config::{Config, Provider};
 use crate::limits::{PREFIX_RULES_MAX, PREFIXES_MAX, PROVIDERS_MAX};
 use crate::routing::mirror::Mirror;
-use crate::types::{Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, network_of, prefixes_of};
+use crate::types::{
+    Family, PROTOCOL, Prefix, Slot, TABLE_MAIN, address_in, network_of, prefixes_of,
+};
 
 /// The prefixes of all providers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -177,7 +179,7 @@ impl Found {
 /// Whether a prefix may be one that hosts of the Internet send answers to: no single address, not everything, and neither
 /// link-local nor unique local (RFC 4193).
 fn is_delegated(prefix: Prefix) -> bool {
-    let IpAddr::V6(address) = prefix.address().into() else {
+    let IpAddr::V6(address) = address_in(&prefix) else {
         return false;
     };
     (1..128).contains(&prefix.prefix_len())

@@ -39,7 +39,7 @@ mod properties;
 use super::layout::{Wanted, best_of_others, best_of_ours, everywhere, pref};
 use super::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::limits::{ROUTES_WANTED_MAX, RULES_MAX, RULES_WANTED_MAX};
-use crate::types::{Family, Metric, PROTOCOL, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
+use crate::types::{Family, PROTOCOL, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 
 /// Asks `each` for the changes that bring one family to what is wanted; none when the kernel has it. It tells whether the
 /// change was made. `routes` and `rules` are the kernel's, of either family, before all changes.
@@ -244,22 +244,31 @@ impl<'a> Difference<'a> {
     }
 
     fn old_rules(&mut self, which: &dyn Fn(&Rule) -> bool, each: &mut dyn FnMut(Change) -> bool) {
-        let mut last = None;
-        let after = |difference: &Self, last: Option<TurnToGo>| {
-            let old = difference.rules.iter().enumerate().filter(|(_, rule)| {
-                difference.is_ours(rule) && !difference.wanted_rules.contains(rule) && which(rule)
-            });
-            let old = old.filter(|(place, _)| difference.fates.get(*place) != Some(&Fate::Gone));
-            old.map(|(place, rule)| (turn_to_go(rule, place), place, rule))
-                .filter(|(turn, ..)| last.is_none_or(|last| last < *turn))
-                .min_by_key(|(turn, ..)| *turn)
-        };
-        while let Some((turn, place, rule)) = after(self, last) {
-            last = Some(turn);
+        let (rules, mut last) = (self.rules, 0);
+        loop {
+            let mut next: Option<(u64, usize, &Rule)> = None;
+            for (place, rule) in rules.iter().enumerate() {
+                let turn = turn_to_go(rule, place);
+                let is_next = last < turn && next.is_none_or(|(next, ..)| turn < next);
+                if is_next && self.is_old(place, rule) && which(rule) {
+                    next = Some((turn, place, rule));
+                }
+            }
+            let Some((turn, place, rule)) = next else {
+                return;
+            };
+            last = turn;
             let gone = !self.is_needed(rule) && each(Change::DeleteRule(rule.clone()));
             let fate = if gone { Fate::Gone } else { Fate::Stays };
             mark(&mut self.fates, place, fate);
         }
+    }
+
+    /// Whether a rule is one of ours that is there and not wanted.
+    fn is_old(&self, place: usize, rule: &Rule) -> bool {
+        self.is_ours(rule)
+            && !self.wanted_rules.contains(rule)
+            && self.fates.get(place) != Some(&Fate::Gone)
     }
 
     /// Whether an old rule is to stay.
@@ -313,19 +322,20 @@ impl<'a> Difference<'a> {
 
     /// Deletes the routes of ours that nothing keeps, if `which` says so, the highest metric first.
     fn worst_first(&self, which: &dyn Fn(&Route) -> bool, each: &mut dyn FnMut(Change) -> bool) {
-        let mut last = None;
-        let worst_before = |last: Option<(Metric, usize)>| {
-            let places = self
-                .ours()
-                .enumerate()
-                .map(|(i, has)| ((has.metric, i), has));
-            places
-                .filter(|(place, _)| last.is_none_or(|last| *place < last))
-                .filter(|(_, has)| which(has) && self.is_left_over(has) && !self.is_kept(has))
-                .max_by_key(|(place, _)| *place)
-        };
-        while let Some((place, has)) = worst_before(last) {
-            last = Some(place);
+        let mut last = u64::MAX;
+        loop {
+            let mut worst: Option<(u64, &Route)> = None;
+            for (place, has) in self.ours().enumerate() {
+                let turn = u64::from(has.metric.0) << 32 | place as u64;
+                let is_worst = turn < last && worst.is_none_or(|(worst, _)| worst < turn);
+                if is_worst && which(has) && self.is_left_over(has) && !self.is_kept(has) {
+                    worst = Some((turn, has));
+                }
+            }
+            let Some((turn, has)) = worst else {
+                return;
+            };
+            last = turn;
             each(Change::DeleteRoute(*has));
         }
     }
@@ -360,7 +370,7 @@ impl<'a> Difference<'a> {
     /// The kernel's routes that are ours.
     fn ours(&self) -> impl Iterator<Item = &'a Route> {
         let family = self.family;
-        let of_family = move |r: &&Route| Family::of(r.destination.address().into()) == family;
+        let of_family = move |r: &&Route| Family::of_prefix(&r.destination) == family;
         self.routes
             .iter()
             .filter(|r| r.protocol == PROTOCOL)
@@ -458,10 +468,8 @@ fn have_packets_in_common(new: &Selector, old: &Selector) -> bool {
 
 /// When a rule goes: see the head of the file. Those for all packets go from the last to the first: each hides what stands
 /// behind it.
-type TurnToGo = (u8, u32, usize);
-
-fn turn_to_go(rule: &Rule, place: usize) -> TurnToGo {
-    let turn = match (&rule.selector, rule.verdict) {
+fn turn_to_go(rule: &Rule, place: usize) -> u64 {
+    let turn: u64 = match (&rule.selector, rule.verdict) {
         (_, RuleVerdict::Goto(_)) => 0,
         (_, RuleVerdict::LookupSpecific(_)) => 4,
         (_, RuleVerdict::Lookup(TABLE_LOCAL)) => 5,
@@ -469,7 +477,7 @@ fn turn_to_go(rule: &Rule, place: usize) -> TurnToGo {
         (Selector::Mark(_) | Selector::OwnTo(_), _) => 2,
         _ => 3,
     };
-    (turn, u32::MAX - rule.pref, usize::MAX - place)
+    turn << 48 | u64::from(u32::MAX - rule.pref) << 16 | (0xffff - place as u64)
 }
 
 #[cfg(test)]

@@ -365,30 +365,27 @@ impl Wanted {
 impl<'a> Situation<'a> {
     /// The hops of the plan that can have a route, best first. The plan may be older than the uplinks.
     fn hops(&self) -> impl Iterator<Item = (RankedPath, &'a Provider, &'a Uplink)> {
-        let situation = *self;
-        situation.plan.order.iter().filter_map(move |&hop| {
-            let provider = situation.config.at(hop.slot).filter(|p| p.enabled)?;
-            let uplink = (situation.uplink)(hop.slot)?;
-            leads(situation.family, uplink).then_some((hop, provider, uplink))
+        self.plan.order.iter().filter_map(|&hop| {
+            let provider = self.config.at(hop.slot).filter(|p| p.enabled)?;
+            let uplink = (self.uplink)(hop.slot)?;
+            leads(self.family, uplink).then_some((hop, provider, uplink))
         })
     }
 
     /// The paths that are no hops because the kernel refuses their route.
     fn refused(&self) -> impl Iterator<Item = (&'a Provider, &'a Uplink)> {
-        let situation = *self;
-        self.paths().filter(move |(provider, uplink)| {
-            let mut order = situation.plan.order.iter();
+        self.paths().filter(|(provider, uplink)| {
+            let mut order = self.plan.order.iter();
             uplink.refused
-                && leads(situation.family, uplink)
+                && leads(self.family, uplink)
                 && !order.any(|hop| hop.slot == provider.slot)
         })
     }
 
     /// The enabled providers whose device is known and their own, whether they can have a route or not.
     fn paths(&self) -> impl Iterator<Item = (&'a Provider, &'a Uplink)> {
-        let situation = *self;
-        situation.config.enabled().filter_map(move |provider| {
-            let uplink = (situation.uplink)(provider.slot)?;
+        self.config.enabled().filter_map(|provider| {
+            let uplink = (self.uplink)(provider.slot)?;
             (!uplink.device.is_empty() && !uplink.is_taken()).then_some((provider, uplink))
         })
     }

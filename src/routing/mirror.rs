@@ -280,9 +280,9 @@ impl Mirror {
         self.nexthops.drop(kind);
         self.twins.drop(kind);
         match kind {
-            Kinds::LINKS => self.links.suspect(&|_| true),
-            Kinds::ADDRESSES => self.addresses.suspect(&|_| true),
-            Kinds::RULES => self.rules.suspect(&|_| true),
+            Kinds::LINKS => self.links.suspect_all(),
+            Kinds::ADDRESSES => self.addresses.suspect_all(),
+            Kinds::RULES => self.rules.suspect_all(),
             routes => self
                 .routes
                 .suspect(&|route| routes.has(Kinds::routes(family(route)))),
@@ -331,20 +331,9 @@ impl Mirror {
         self.number_extras(&mut object);
         match object {
             Object::Link(link) => self.record_link(link),
-            Object::Address(address) => self.record_address(address),
-            Object::Route(route, _) if !relevant(&route) => Kinds::NONE,
-            Object::Route(route, aside) => self.record_route(route, aside.nexthop),
-            Object::Rule(rule) if self.leaves_out(&rule) => Kinds::NONE,
-            Object::Rule(rule) => {
-                // Equal ones are one: `same` needs the rule that is moved into the table.
-                let known = rule.clone();
-                let same = |old: &Rule| *old == known;
-                let inserted = self.rules.insert(rule, same, &self.interest);
-                // While one is moved behind others, there are two.
-                let twin = inserted == Inserted::Again && known.protocol == PROTOCOL;
-                self.twins.add(Kinds::RULES.when(twin));
-                self.recorded(Kinds::RULES, &inserted, &|mirror| &mirror.rules)
-            }
+            Object::Address(address) => self.record_address(&address),
+            Object::Route(route, aside) => self.record_route(&route, aside.nexthop),
+            Object::Rule(rule) => self.record_rule(rule),
         }
     }
 
@@ -371,25 +360,24 @@ impl Mirror {
             let known = self.links.remove(&|old| old.index == index);
             return Kinds::LINKS.when(known);
         }
-        let same = |old: &Link| old.index == index;
-        let inserted = self.links.insert(link, same, &self.interest);
-        self.recorded(Kinds::LINKS, &inserted, &|mirror| &mirror.links)
+        let inserted = self.links.insert(link, &self.interest);
+        self.recorded(Kinds::LINKS, inserted)
     }
 
-    fn record_address(&mut self, address: Address) -> Kinds {
+    fn record_address(&mut self, address: &Address) -> Kinds {
         let may_forget = self.dumping.is_empty();
-        if self.interest.note_address(&address, may_forget) {
+        if self.interest.note_address(address, may_forget) {
             self.look_closer(Kinds::ADDRESSES);
         }
-        let same = |old: &Address| same_address(old, &address);
+        let same = |old: &Address| old.is_same(address);
         // A secondary one that is promoted comes behind the other primary ones (devinet.c: `__inet_del_ifa`).
-        let v4 = Family::of(address.prefix.address().into()) == Family::V4;
+        let v4 = address.family() == Family::V4;
         let promoted = |old: &Address| v4 && old.secondary && !address.secondary && same(old);
         self.addresses.remove(&promoted);
         if address.is_usable() && !address.near {
             self.forget_withdrawn(address.device);
         }
-        if self.leaves_out(&address) {
+        if self.leaves_out(address) {
             let is_other = |old: &&Address| old.class(&self.interest) == Class::Other;
             let others = self.addresses().iter().filter(is_other).count();
             let known = self.addresses().iter().any(same);
@@ -399,11 +387,11 @@ impl Mirror {
                 let news = self.dumping.is_empty() && address.is_global();
                 return Kinds::ADDRESSES.when(news);
             }
-        } else if self.are_enough(&address) {
+        } else if self.are_enough(address) {
             return Kinds::NONE;
         }
-        let inserted = self.addresses.insert(address, same, &self.interest);
-        self.recorded(Kinds::ADDRESSES, &inserted, &|mirror| &mirror.addresses)
+        let inserted = self.addresses.insert(*address, &self.interest);
+        self.recorded(Kinds::ADDRESSES, inserted)
     }
 
     /// It is no longer of interest which addresses a device could not have.
@@ -412,24 +400,38 @@ impl Mirror {
         self.addresses.remove(&withdrawn)
     }
 
-    fn record_route(&mut self, route: Route, nexthop: bool) -> Kinds {
+    fn record_route(&mut self, route: &Route, nexthop: bool) -> Kinds {
+        if !relevant(route) {
+            return Kinds::NONE;
+        }
         let kind = route.kind();
         let known = self.routes.as_slice();
         let leads = |device| known.iter().any(|route| route.device == device);
-        if self.interest.note_route(&route, leads) {
+        if self.interest.note_route(route, leads) {
             self.look_closer(Kinds::LINKS);
         }
-        if self.leaves_out(&route) || !self.is_among_few(&route) {
+        if self.leaves_out(route) || !self.is_among_few(route) {
             return Kinds::NONE;
         }
         self.nexthops.add(kind.when(nexthop));
-        let same = |old: &Route| *old == route;
-        let inserted = self.routes.insert(route, same, &self.interest);
+        let inserted = self.routes.insert(*route, &self.interest);
         let twin = inserted == Inserted::Again && route.kind != RouteKind::Hop;
         self.twins.add(kind.when(twin));
         let left_out = inserted == Inserted::New && route.extras.number == Extras::LEFT_OUT;
         self.count_overflows(left_out.into());
-        self.recorded(kind, &inserted, &|mirror| &mirror.routes)
+        self.recorded(kind, inserted)
+    }
+
+    fn record_rule(&mut self, rule: Rule) -> Kinds {
+        if self.leaves_out(&rule) {
+            return Kinds::NONE;
+        }
+        let ours = rule.protocol == PROTOCOL;
+        let inserted = self.rules.insert(rule, &self.interest);
+        // While one is moved behind others, there are two.
+        let twin = inserted == Inserted::Again && ours;
+        self.twins.add(Kinds::RULES.when(twin));
+        self.recorded(Kinds::RULES, inserted)
     }
 
     /// Whether an address would be one too many of others in one network of ours.
@@ -439,7 +441,7 @@ impl Mirror {
         }
         let known = self.addresses().iter();
         let akin = known.filter(|old| old.is_akin(address, &self.interest));
-        let enough = !akin.clone().any(|old| same_address(old, address))
+        let enough = !akin.clone().any(|old| old.is_same(address))
             && akin.take(KEPT_MIN).count() == KEPT_MIN;
         self.few.add(Kinds::ADDRESSES.when(enough));
         self.left_out.add(Kinds::ADDRESSES.when(enough));
@@ -471,42 +473,32 @@ impl Mirror {
     }
 
     /// What the recording of a thing of this kind has changed. What is left out is counted.
-    fn recorded<T: Watched, const N: usize>(
-        &mut self,
-        kind: Kinds,
-        inserted: &Inserted<T>,
-        table: &dyn Fn(&Mirror) -> &Table<T, N>,
-    ) -> Kinds {
-        let (left_out, stale) = match inserted {
+    fn recorded(&mut self, kind: Kinds, inserted: Inserted) -> Kinds {
+        let left_out = match inserted {
             Inserted::Known | Inserted::Again => return Kinds::NONE,
             Inserted::New => return kind,
-            Inserted::Evicted { value, stale } => (value, *stale),
-            Inserted::NoRoom(value) => (value, false),
+            Inserted::Without(left_out) => left_out,
         };
-        let evicted = matches!(inserted, Inserted::Evicted { .. });
-        let out = left_out.kind();
-        self.count_left_out(out, evicted, stale);
-        // Of rules of others, none that is not known takes the place of one that has gone.
-        if left_out.class(&self.interest) > Class::Other && out != Kinds::RULES {
-            let blind = table(self).has_few(left_out, &self.interest);
-            self.missing.add_concerning(out, blind);
-        }
-        let mut changed = kind.when(evicted);
-        changed.add(out.when(evicted));
-        changed
-    }
-
-    #[inline(never)] // one for all kinds
-    fn count_left_out(&mut self, out: Kinds, evicted: bool, stale: bool) {
+        let out = left_out.kind;
         let dumped = self.dumping.has(out);
         // Of what is left out by an event, only a dump tells how many there are: it may be told of again and again.
         // And what a dump has not shown yet is counted when it is shown.
-        let counted = if dumped { !stale } else { evicted };
+        let counted = match dumped {
+            true => !left_out.stale,
+            false => left_out.was_known,
+        };
         if !dumped {
             self.count_overflows(1);
             self.needs.add(out.when(!self.missing.any().has(out)));
         }
         self.missing.add(out, counted);
+        // Of rules of others, none that is not known takes the place of one that has gone.
+        if left_out.concerns && out != Kinds::RULES {
+            self.missing.add_concerning(out, left_out.blind);
+        }
+        let mut changed = kind;
+        changed.add(out);
+        changed.when(left_out.was_known)
     }
 
     fn count_overflows(&mut self, more: u32) {
@@ -547,7 +539,7 @@ impl Mirror {
 
 /// The family of a route.
 pub(crate) fn family(route: &Route) -> Family {
-    Family::of(route.destination.address().into())
+    Family::of_prefix(&route.destination)
 }
 
 /// Whether its destination is everything.
@@ -581,14 +573,6 @@ fn changes_ways(object: &Object) -> bool {
 /// What the kernel tells routes apart by, as far as the mirror knows it.
 fn same_key(a: &Route, b: &Route) -> bool {
     a.table == b.table && a.destination == b.destination && a.metric == b.metric && a.from == b.from
-}
-
-/// What the kernel tells addresses apart by: in IPv6 the address alone, in IPv4 also its length and peer.
-fn same_address(a: &Address, b: &Address) -> bool {
-    let v4 = Family::of(a.prefix.address().into()) == Family::V4;
-    a.device == b.device
-        && a.prefix.address() == b.prefix.address()
-        && (!v4 || (a.prefix == b.prefix && a.peer == b.peer))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use heapless::Vec;
 
 use crate::limits::{ALTNAMES_MAX, EXTRAS_BYTES_MAX};
 use crate::text::text;
-use crate::types::{DeviceName, Family, Mark, Metric, Ours, PROTOCOL, Prefix};
+use crate::types::{DeviceName, Family, Mark, Metric, Ours, PROTOCOL, Prefix, address_in};
 
 /// A network device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,16 @@ pub struct Address {
 }
 
 impl Address {
+    /// It, without its prefix length.
+    pub fn ip(&self) -> IpAddr {
+        address_in(&self.prefix)
+    }
+
+    /// Its family.
+    pub fn family(&self) -> Family {
+        Family::of_prefix(&self.prefix)
+    }
+
     /// Whether a socket can be bound to it.
     pub fn is_usable(&self) -> bool {
         self.state <= AddressState::Deprecated
@@ -73,8 +83,7 @@ impl Address {
 
     /// Whether it is an IPv6 one of the Internet.
     pub fn is_global(&self) -> bool {
-        let own = self.prefix.address().into();
-        !self.near && matches!(own, IpAddr::V6(v6) if !v6.is_unique_local())
+        !self.near && matches!(self.ip(), IpAddr::V6(v6) if !v6.is_unique_local())
     }
 }
 

@@ -117,7 +117,7 @@ pub fn resolve(
         Some(wanted) => (configured_address(wanted, link, mirror), false),
         None => choice.make(),
     };
-    let held = addresses(link, mirror).find(|a| Some(address_of(a)) == own);
+    let held = addresses(link, mirror).find(|a| Some(a.ip()) == own);
     let wanted = provider.address[family];
     let duplicate = duplicate(family, wanted, link, mirror).filter(|_| own.is_none());
     let has_way = gateway.is_some() || direct;
@@ -174,7 +174,7 @@ impl Uplink {
 
     /// Whether its own address is another device's, and was not before.
     pub fn has_borrowed(&self, told: &Told, mirror: &Mirror) -> bool {
-        let held = |a: &Address| a.device == self.index && Some(address_of(a)) == self.address;
+        let held = |a: &Address| a.device == self.index && Some(a.ip()) == self.address;
         let before = told.former.map(|former| former.address);
         self.address.is_some() && self.address != before && !mirror.addresses().iter().any(held)
     }
@@ -252,7 +252,7 @@ fn waiting(link: &Link, has_address: bool, has_way: bool) -> Option<Waiting> {
 fn configured_address(wanted: IpAddr, link: &Link, mirror: &Mirror) -> Option<IpAddr> {
     addresses(link, mirror)
         .filter(|address| address.is_usable() && (!address.near || wanted.is_ipv4()))
-        .map(address_of)
+        .map(Address::ip)
         .find(|own| *own == wanted)
 }
 
@@ -264,9 +264,9 @@ fn duplicate(
     mirror: &Mirror,
 ) -> Option<IpAddr> {
     addresses(link, mirror)
-        .filter(|address| address.state >= AddressState::Duplicate)
-        .map(address_of)
-        .find(|own| Family::of(*own) == family && wanted.is_none_or(|wanted| *own == wanted))
+        .filter(|a| a.state >= AddressState::Duplicate && a.family() == family)
+        .map(Address::ip)
+        .find(|own| wanted.is_none_or(|wanted| *own == wanted))
 }
 
 /// The best foreign default route on the device: it tells the gateway, or that none is needed. And how many gateways such
@@ -319,7 +319,7 @@ fn is_onlink(gateway: IpAddr, link: &Link, mirror: &Mirror) -> bool {
 
 /// Whether a host is in the network that an address connects to.
 fn reaches(address: &Address, host: IpAddr) -> bool {
-    let own = address.peer.unwrap_or(address_of(address));
+    let own = address.peer.unwrap_or(address.ip());
     Family::of(own) == Family::of(host)
         && Prefix::new(own.into(), address.prefix.prefix_len()).contains_addr(&host.into())
 }
@@ -327,7 +327,7 @@ fn reaches(address: &Address, host: IpAddr) -> bool {
 /// The network that an address connects to: the peer's, if it has one.
 fn connected(address: &Address) -> Option<Prefix> {
     let length = address.prefix.prefix_len();
-    let prefix = Prefix::new(address.peer.unwrap_or(address_of(address)).into(), length);
+    let prefix = Prefix::new(address.peer.unwrap_or(address.ip()).into(), length);
     let single = matches!(
         (prefix, length),
         (Prefix::Ipv4(_), 32) | (Prefix::Ipv6(_), 128)
@@ -344,10 +344,6 @@ fn addresses<'a>(link: &Link, mirror: &'a Mirror) -> impl Iterator<Item = &'a Ad
         .addresses()
         .iter()
         .filter(move |address| address.device == device)
-}
-
-fn address_of(address: &Address) -> IpAddr {
-    address.prefix.address().into()
 }
 
 #[cfg(test)]

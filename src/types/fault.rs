@@ -63,9 +63,11 @@ pub enum Fault {
     OwnTarget,
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Fault {
+    /// The text of those that have no number.
+    #[inline(never)] // so it is a table
+    fn text(&self) -> &'static str {
+        match self {
             Fault::NetworkUnreachable => "network unreachable",
             Fault::HostUnreachable => "host unreachable",
             Fault::NoDevice => "no such device",
@@ -90,17 +92,26 @@ impl fmt::Display for Fault {
             Fault::OwnAddress => "name resolved to an address of this router (a captive portal?)",
             Fault::OwnTarget => "is an address of this router",
             Fault::NoNeighbours => "the device has no neighbours to ask for",
+            Fault::Status(_) | Fault::Rcode(_) | Fault::Exit(_) | Fault::Errno(_) => "error",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Fault::Status(status) => {
                 let portal = match status {
                     200..400 | 511 => " (a captive portal?)",
                     _ => "",
                 };
-                return write!(f, "answers with status {status}{portal}");
+                write!(f, "answers with status {status}{portal}")
             }
-            Fault::Rcode(rcode) => return write!(f, "answers with {}", Rcode(*rcode)),
-            Fault::Exit(status) => return write!(f, "exit {status}"),
-            Fault::Errno(errno) => return write!(f, "error {errno}"),
-        })
+            Fault::Rcode(rcode) => write!(f, "answers with {}", Rcode(*rcode)),
+            Fault::Exit(status) => write!(f, "exit {status}"),
+            Fault::Errno(errno) => write!(f, "error {errno}"),
+            other => f.write_str(other.text()),
+        }
     }
 }
 

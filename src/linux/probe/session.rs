@@ -51,9 +51,7 @@ pub struct Outlet<'a> {
 impl Outlet<'_> {
     /// Whether an address is this machine's: packets to it would not leave.
     fn is_own(&self, address: IpAddr) -> bool {
-        self.own
-            .iter()
-            .any(|own| IpAddr::from(own.prefix.address()) == address)
+        self.own.iter().any(|own| own.ip() == address)
     }
 }
 

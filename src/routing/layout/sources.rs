@@ -11,7 +11,7 @@ use crate::config::Provider;
 use crate::limits::{PATH_SOURCES_MAX, SOURCES_MAX};
 use crate::routing::objects::{Address, RuleVerdict, Selector};
 use crate::routing::uplink::Uplink;
-use crate::types::{PROTOCOL, Prefix, Slot, network_of};
+use crate::types::{PROTOCOL, Prefix, Slot, address_in, network_of};
 
 impl Wanted {
     /// One rule per network or address of a path. All of a path have one preference, so that none moves when another comes.
@@ -20,7 +20,7 @@ impl Wanted {
         for (provider, uplink) in situation.paths() {
             if let Some(own) = uplink.address {
                 let mut here = situation.addresses_of(uplink);
-                let held = here.find(|address| address_of(address) == own);
+                let held = here.find(|address| address.ip() == own);
                 let source = held.map_or(only(own), |address| situation.source(address));
                 self.add_source_rule(situation, provider, source);
             }
@@ -62,7 +62,7 @@ impl Wanted {
         }
         let verdict = RuleVerdict::Lookup(table);
         self.add_rule(situation, pref, Selector::OwnFrom(source), verdict);
-        let bits = match source.address().into() {
+        let bits = match address_in(&source) {
             IpAddr::V4(address) => address.to_bits().into(),
             IpAddr::V6(address) => address.to_bits(),
         };
@@ -78,8 +78,7 @@ impl<'a> Situation<'a> {
     fn addresses_of(&self, uplink: &Uplink) -> impl Iterator<Item = &'a Address> {
         let (device, family) = (uplink.index, self.family);
         let addresses = self.addresses.iter();
-        addresses
-            .filter(move |address| address.device == device && fits(family, address_of(address)))
+        addresses.filter(move |address| address.device == device && fits(family, address.ip()))
     }
 
     fn sources_pref(&self, provider: &Provider) -> u32 {
@@ -103,7 +102,7 @@ impl<'a> Situation<'a> {
         };
         let alone = address.peer.is_some() || network.prefix_len() == 0;
         match alone || self.addresses.iter().any(elsewhere) {
-            true => only(address_of(address)),
+            true => only(address.ip()),
             false => network,
         }
     }
@@ -116,7 +115,7 @@ impl<'a> Situation<'a> {
     /// and loose) drops the replies to probes: the look-up from our address to their sender ends in `unreachable`. Then
     /// such an address has a rule into the swap table, or no path could ever come back.
     fn way_back(&self, slot: Slot, source: Prefix) -> Option<u32> {
-        let address = source.address().into();
+        let address = address_in(&source);
         if !fits(self.family, address) {
             return None;
         }
@@ -128,16 +127,12 @@ impl<'a> Situation<'a> {
     /// Whether another path that can have a route has the same address.
     fn is_shared(&self, slot: Slot, own: IpAddr) -> bool {
         self.paths().any(|(other, uplink)| {
-            let holds = |a: &Address| a.device == uplink.index && address_of(a) == own;
+            let holds = |a: &Address| a.device == uplink.index && a.ip() == own;
             other.slot != slot
                 && leads(self.family, uplink)
                 && (uplink.address == Some(own) || self.addresses.iter().any(holds))
         })
     }
-}
-
-fn address_of(address: &Address) -> IpAddr {
-    address.prefix.address().into()
 }
 
 #[cfg(test)]

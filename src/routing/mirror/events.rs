@@ -1,8 +1,6 @@
 //! Events → the mirror: what has come, what is gone, and what follows from that without an event of its own.
 
-use core::net::IpAddr;
-
-use super::interest::Class;
+use super::interest::{Class, Watched};
 use super::*;
 
 impl Mirror {
@@ -11,13 +9,17 @@ impl Mirror {
             self.number_extras(object);
         }
         match news {
-            News::Is(Object::Link(link)) => self.link_is(link),
-            News::Is(Object::Route(route, aside)) => self.route_is(route, aside),
-            News::Is(object) | News::Replaces(object @ (Object::Address(_) | Object::Rule(_))) => {
-                self.record(object)
+            News::Is(Object::Link(link)) | News::Replaces(Object::Link(link)) => self.link_is(link),
+            News::Is(Object::Address(address)) | News::Replaces(Object::Address(address)) => {
+                self.record_address(&address)
             }
-            News::Replaces(Object::Link(link)) => self.link_is(link),
-            News::Replaces(Object::Route(route, aside)) => self.route_replaces(route, aside),
+            News::Is(Object::Rule(rule)) | News::Replaces(Object::Rule(rule)) => {
+                self.record_rule(rule)
+            }
+            News::Is(Object::Route(route, aside)) => self.route_is(&route, aside.nexthop),
+            News::Replaces(Object::Route(route, aside)) => {
+                self.route_replaces(&route, aside.nexthop)
+            }
             News::Gone(Object::Link(link)) => self.link_gone(link.index),
             News::Gone(Object::Address(address)) => self.address_gone(&address),
             News::Gone(Object::Route(route, _)) => self.route_gone(&route),
@@ -36,7 +38,7 @@ impl Mirror {
 
     fn link_is(&mut self, link: Link) -> Kinds {
         let (index, up, carrier) = (link.index, link.up, link.carrier);
-        let mut changed = self.record(Object::Link(link));
+        let mut changed = self.record_link(link);
         // The kernel deletes nexthop objects with the carrier, and IPv4 routes by them without an event (nexthop.c:
         // nh_netdev_event).
         let lost = !carrier && changed.has(Kinds::LINKS);
@@ -67,29 +69,28 @@ impl Mirror {
             return self.other_address_gone(gone);
         }
         if gone.state == AddressState::Withdrawn {
-            return self.record(Object::Address(*gone));
+            return self.record_address(gone);
         }
-        let known = self.addresses.remove(&|old| same_address(old, gone));
+        let known = self.addresses.remove(&|old| old.is_same(gone));
         if !known {
             self.unknown_gone(Kinds::ADDRESSES);
         }
         let mut changed = Kinds::ADDRESSES.when(known);
-        let family_of = |address: &Address| Family::of(address.prefix.address().into());
         // Routes with the address as their source go, stay or lose it, by family, table and kernel version.
-        let address = gone.prefix.address().into();
+        let address = gone.ip();
         if self
             .routes()
             .iter()
             .any(|route| route.source == Some(address))
         {
-            self.needs.add(Kinds::routes(family_of(gone)));
+            self.needs.add(Kinds::routes(gone.family()));
         }
         // An IPv4 device without an address has no IPv4 (fib_frontend.c: fib_inetaddr_event); IPv6 tells.
-        let last = family_of(gone) == Family::V4
+        let last = gone.family() == Family::V4
             && !self
                 .addresses()
                 .iter()
-                .any(|old| old.device == gone.device && family_of(old) == Family::V4);
+                .any(|old| old.device == gone.device && old.family() == Family::V4);
         if last {
             changed.add(self.device_lost_routes(gone.device, Kinds::ROUTES_V4));
         }
@@ -98,12 +99,12 @@ impl Mirror {
 
     /// An address of a device of which not all are held: only a dump tells what became of its routes.
     fn other_address_gone(&mut self, gone: &Address) -> Kinds {
-        let address: IpAddr = gone.prefix.address().into();
-        let kind = Kinds::routes(Family::of(address));
+        let address = gone.ip();
+        let kind = Kinds::routes(gone.family());
         let lost = |route: &Route| route.device == gone.device || route.source == Some(address);
         let any = self.routes().iter().any(|r| r.kind() == kind && lost(r));
         self.needs.add(kind.when(any));
-        let known = self.addresses.remove(&|old| same_address(old, gone));
+        let known = self.addresses.remove(&|old| old.is_same(gone));
         self.needs.add(self.few.and(Kinds::ADDRESSES.when(known)));
         if !known && gone.class(&self.interest) > Class::Other {
             self.unknown_gone(Kinds::ADDRESSES);
@@ -132,24 +133,24 @@ impl Mirror {
         changed
     }
 
-    fn route_is(&mut self, route: Route, aside: Aside) -> Kinds {
+    fn route_is(&mut self, route: &Route, nexthop: bool) -> Kinds {
         // An IPv6 sibling joins: the event shows the whole, and the mirror has the part.
-        let joined = family(&route) == Family::V6
+        let joined = family(route) == Family::V6
             && self.routes().iter().any(|old| {
-                same_key(old, &route)
-                    && *old != route
+                same_key(old, route)
+                    && old != route
                     && (old.kind == RouteKind::Multipath || route.kind == RouteKind::Multipath)
             });
         self.needs.add(Kinds::ROUTES_V6.when(joined));
         // Among IPv4 routes of one key, it may be the first or the last.
-        let beside = |old: &Route| same_key(old, &route) && *old != route;
-        let second = family(&route) == Family::V4
+        let beside = |old: &Route| same_key(old, route) && old != route;
+        let second = family(route) == Family::V4
             && route.protocol != PROTOCOL
             && self.routes().iter().any(beside);
         // The event of a new one comes before its metrics are set.
-        let unsure = second || self.lacks_metrics(&route, &route) || self.leads_by_hops(&route);
+        let unsure = second || self.lacks_metrics(route, route) || self.leads_by_hops(route);
         self.needs.add(route.kind().when(unsure));
-        self.record(Object::Route(route, aside))
+        self.record_route(route, nexthop)
     }
 
     /// Whether a dump must show the metrics of an advertised route by the device of `best`, where that is or was the best.
@@ -172,28 +173,28 @@ impl Mirror {
         route.has_hops() && route.protocol != PROTOCOL && is_default(route) && !leaves_out
     }
 
-    fn route_replaces(&mut self, route: Route, aside: Aside) -> Kinds {
-        let kind = Kinds::routes(family(&route));
+    fn route_replaces(&mut self, route: &Route, nexthop: bool) -> Kinds {
+        let kind = route.kind();
         let candidates = self
             .routes()
             .iter()
-            .filter(|old| same_key(old, &route) && old.kind != RouteKind::Hop)
+            .filter(|old| same_key(old, route) && old.kind != RouteKind::Hop)
             .count();
         // The key alone does not tell which of several was replaced. Where a dump must show the ways, those that are known
         // are more likely right than none.
-        let by_hops = self.leads_by_hops(&route);
+        let by_hops = self.leads_by_hops(route);
         if candidates != 1 || by_hops {
             self.needs.add(kind.when(candidates > 1 || by_hops));
-            return self.route_is(route, aside);
+            return self.route_is(route, nexthop);
         }
-        let unchanged = self.routes().contains(&route);
+        let unchanged = self.routes().contains(route);
         // It may have been one that looks alike, or, to a network, a foreign one that the mirror does not hold.
-        let unsure = self.twins.has(kind) || (!is_default(&route) && !unchanged);
+        let unsure = self.twins.has(kind) || (!is_default(route) && !unchanged);
         self.needs.add(kind.when(unsure));
         if !unchanged {
             self.needs.add(self.few.and(kind));
-            self.routes.remove(&|old| same_key(old, &route));
-            self.record(Object::Route(route, aside));
+            self.routes.remove(&|old| same_key(old, route));
+            self.record_route(route, nexthop);
         }
         kind.when(!unchanged)
     }

@@ -73,6 +73,11 @@ pub(crate) trait Watched: PartialEq {
 
     fn class(&self, interest: &Interest) -> Class;
 
+    /// Whether both have one identity in the kernel.
+    fn is_same(&self, other: &Self) -> bool {
+        self == other
+    }
+
     /// Whether the best few that are akin are enough, however much room there is.
     fn few_suffice(&self, _: &Interest) -> bool {
         false
@@ -186,7 +191,7 @@ impl Interest {
     /// `may_forget`: a dump is to tell all networks anew when there is no room for it.
     pub(crate) fn note_address(&mut self, address: &Address, may_forget: bool) -> bool {
         let network = network_of(address.prefix);
-        let own: IpAddr = address.prefix.address().into();
+        let own = address.ip();
         let length = network.prefix_len();
         let is_one = length == 0 || length == if own.is_ipv4() { 32 } else { 128 };
         let is_near = matches!(own, IpAddr::V6(own) if own.is_unicast_link_local());
@@ -345,6 +350,10 @@ impl Watched for Link {
             Class::Other
         }
     }
+
+    fn is_same(&self, other: &Link) -> bool {
+        self.index == other.index
+    }
 }
 
 impl Watched for Address {
@@ -355,7 +364,7 @@ impl Watched for Address {
     }
 
     fn class(&self, interest: &Interest) -> Class {
-        let own: IpAddr = self.prefix.address().into();
+        let own = self.ip();
         let near = interest.is_near(self);
         let contains = |prefix: &Prefix| prefix.contains_addr(&own.into());
         let mut prefixes = interest.prefixes.iter().chain(&interest.networks);
@@ -368,15 +377,22 @@ impl Watched for Address {
         }
     }
 
+    /// What the kernel tells addresses apart by: in IPv6 the address alone, in IPv4 also its length and peer.
+    fn is_same(&self, other: &Address) -> bool {
+        self.device == other.device
+            && self.prefix.address() == other.prefix.address()
+            && (self.family() == Family::V6
+                || (self.prefix == other.prefix && self.peer == other.peer))
+    }
+
     fn few_suffice(&self, interest: &Interest) -> bool {
         interest.neighbourhood(self).is_some()
     }
 
     fn is_akin(&self, other: &Address, interest: &Interest) -> bool {
-        let of = |address: &Address| Family::of(address.prefix.address().into());
         let networks = [self, other].map(|address| interest.neighbourhood(address));
         match networks {
-            [None, None] => self.device == other.device && of(self) == of(other),
+            [None, None] => self.device == other.device && self.family() == other.family(),
             [one, other] => one == other,
         }
     }
@@ -384,7 +400,7 @@ impl Watched for Address {
     /// The wider network is more likely to hold a gateway.
     fn is_better(&self, other: &Address) -> bool {
         let order = |address: &Address| {
-            let own: IpAddr = address.prefix.address().into();
+            let own = address.ip();
             let length = address.prefix.prefix_len();
             (address.near, address.state, address.secondary, length, own)
         };

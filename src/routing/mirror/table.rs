@@ -2,6 +2,7 @@
 
 use heapless::Vec;
 
+use super::Kinds;
 use super::interest::{Class, Interest, Watched};
 use crate::limits::KEPT_MIN;
 
@@ -18,23 +19,30 @@ pub(crate) struct Table<T, const N: usize> {
 }
 
 /// What [`Table::insert`] did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Inserted<T> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
     /// it was there already, and the dump in progress confirms it
     Known,
     /// it was there already, and confirmed: it is told twice, or the kernel has two that look alike here
     Again,
     /// it is new, or differs from what was in its place
     New,
-    /// it took the place of this one, which is less worth knowing, and was not shown by the dump in progress if `stale`
-    Evicted {
-        /// the one that is left out
-        value: T,
-        /// see above
-        stale: bool,
-    },
-    /// there is no room for it
-    NoRoom(T),
+    /// there is no room for one of them
+    Without(LeftOut),
+}
+
+/// What there is no room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    pub(crate) kind: Kinds,
+    /// it was there: the new one, which is more worth knowing, took its place
+    pub(crate) was_known: bool,
+    /// the dump in progress had not shown it
+    pub(crate) stale: bool,
+    /// it concerns us
+    pub(crate) concerns: bool,
+    /// fewer are akin to it than are to be kept in any case
+    pub(crate) blind: bool,
 }
 
 impl<T: Watched, const N: usize> Table<T, N> {
@@ -54,15 +62,11 @@ impl<T: Watched, const N: usize> Table<T, N> {
         N - self.values.len()
     }
 
-    /// Put a thing in: in the place of one that is `same` as it (they have one identity in the kernel), else in a free
-    /// one, else in the place of one that is less worth knowing.
-    pub(crate) fn insert(
-        &mut self,
-        value: T,
-        same: impl Fn(&T) -> bool,
-        interest: &Interest,
-    ) -> Inserted<T> {
-        if let Some(place) = self.values.iter().position(same) {
+    /// Put a thing in: in the place of one that is the same in the kernel, else in a free one, else in the place of one that
+    /// is less worth knowing.
+    #[inline(never)] // most of a mirror is too far from its beginning for one instruction
+    pub(crate) fn insert(&mut self, mut value: T, interest: &Interest) -> Inserted {
+        if let Some(place) = self.values.iter().position(|old| old.is_same(&value)) {
             let stale = core::mem::take(&mut self.stale[place]);
             if self.values[place] == value {
                 self.place_behind_shown(place);
@@ -75,18 +79,24 @@ impl<T: Watched, const N: usize> Table<T, N> {
             self.values[place] = value;
             return Inserted::New;
         }
-        let Err(value) = self.values.push(value) else {
+        if !self.values.is_full() {
+            let _ = self.values.push(value);
             // As long as `values`, and as roomy.
             let _ = self.stale.push(false);
             return Inserted::New;
-        };
-        match self.least_worth(&value, interest) {
-            Some(place) => Inserted::Evicted {
-                value: core::mem::replace(&mut self.values[place], value),
-                stale: core::mem::take(&mut self.stale[place]),
-            },
-            None => Inserted::NoRoom(value),
         }
+        let (mut was_known, mut stale) = (false, false);
+        if let Some(place) = self.least_worth(&value, interest) {
+            core::mem::swap(&mut self.values[place], &mut value);
+            (was_known, stale) = (true, core::mem::take(&mut self.stale[place]));
+        }
+        Inserted::Without(LeftOut {
+            kind: value.kind(),
+            was_known,
+            stale,
+            concerns: value.class(interest) > Class::Other,
+            blind: self.has_few(&value, interest),
+        })
     }
 
     /// The kernel shows things in its order, and tells of those that come last: one whose order counts is behind all those
@@ -160,7 +170,7 @@ impl<T: Watched, const N: usize> Table<T, N> {
     }
 
     /// Whether fewer are akin to this than are to be kept in any case.
-    pub(crate) fn has_few(&self, value: &T, interest: &Interest) -> bool {
+    fn has_few(&self, value: &T, interest: &Interest) -> bool {
         self.akin(value, interest) < KEPT_MIN
     }
 
@@ -188,7 +198,11 @@ impl<T: Watched, const N: usize> Table<T, N> {
     }
 
     /// A dump begins: what it does not show will go with [`Table::settle`].
-    #[inline(never)] // one for all callers
+    pub(crate) fn suspect_all(&mut self) {
+        self.stale.fill(true);
+    }
+
+    /// The same, of a dump of some.
     pub(crate) fn suspect(&mut self, suspected: &dyn Fn(&T) -> bool) {
         for (value, stale) in self.values.iter().zip(&mut self.stale) {
             *stale = suspected(value);
@@ -198,7 +212,7 @@ impl<T: Watched, const N: usize> Table<T, N> {
     /// The dump has ended: what it did not show goes when it was whole, else it is known as before; whether anything went.
     pub(crate) fn settle(&mut self, whole: bool) -> bool {
         let removed = whole && self.remove_where(&|_, stale| stale);
-        self.suspect(&|_| false);
+        self.stale.fill(false);
         removed
     }
 
@@ -251,8 +265,22 @@ mod tests {
         }
     }
 
-    fn insert<const N: usize>(table: &mut Table<u32, N>, value: u32) -> Inserted<u32> {
-        table.insert(value, |old| *old == value, &Interest::new())
+    fn insert<const N: usize>(table: &mut Table<u32, N>, value: u32) -> Inserted {
+        table.insert(value, &Interest::new())
+    }
+
+    /// Inserts what takes another's place: that one.
+    fn evicted<const N: usize>(table: &mut Table<u32, N>, value: u32) -> u32 {
+        let before = sorted(table);
+        let inserted = insert(table, value);
+        assert!(matches!(inserted, Inserted::Without(out) if out.was_known && !out.stale));
+        let after = sorted(table);
+        assert!(after.contains(&value) && after.len() == before.len());
+        *before.iter().find(|old| !after.contains(old)).unwrap()
+    }
+
+    fn has_no_room<const N: usize>(table: &mut Table<u32, N>, value: u32) -> bool {
+        matches!(insert(table, value), Inserted::Without(out) if !out.was_known)
     }
 
     fn sorted<const N: usize>(table: &Table<u32, N>) -> std::vec::Vec<u32> {
@@ -261,23 +289,17 @@ mod tests {
         values
     }
 
-    fn evicted(value: u32) -> Inserted<u32> {
-        let stale = false;
-        Inserted::Evicted { value, stale }
-    }
-
     #[test]
     fn a_dump_renews_the_picture_without_emptying_it() {
         let mut table = Table::<u32, 3>::new();
         for value in 1..=3 {
             assert_eq!(insert(&mut table, value), Inserted::New);
         }
-        table.suspect(&|_| true);
+        table.suspect_all();
         assert_eq!(insert(&mut table, 2), Inserted::Known);
         assert_eq!(insert(&mut table, 2), Inserted::Again);
-        assert_eq!(
-            insert(&mut table, 4),
-            Inserted::NoRoom(4),
+        assert!(
+            has_no_room(&mut table, 4),
             "what is not shown yet may be shown still"
         );
         assert_eq!(insert(&mut table, 1), Inserted::Known);
@@ -290,7 +312,7 @@ mod tests {
     fn a_failed_dump_loses_nothing() {
         let mut table = Table::<u32, 3>::new();
         insert(&mut table, 1);
-        table.suspect(&|_| true);
+        table.suspect_all();
         assert!(!table.settle(false));
         assert!(!table.settle(true), "forgotten suspicions take nothing");
         assert_eq!(table.as_slice().iter().count(), 1);
@@ -302,10 +324,10 @@ mod tests {
         for value in [1, 2, 100] {
             insert(&mut table, value);
         }
-        assert_eq!(insert(&mut table, 3), Inserted::NoRoom(3));
-        assert_eq!(insert(&mut table, 200), evicted(1));
-        assert_eq!(insert(&mut table, 1000), evicted(2));
-        assert_eq!(insert(&mut table, 4), Inserted::NoRoom(4));
+        assert!(has_no_room(&mut table, 3));
+        assert_eq!(evicted(&mut table, 200), 1);
+        assert_eq!(evicted(&mut table, 1000), 2);
+        assert!(has_no_room(&mut table, 4));
         assert_eq!(sorted(&table), [100, 200, 1000]);
     }
 
@@ -315,16 +337,13 @@ mod tests {
         for value in [200, 100, 101, 102, 103, 104, 105, 106] {
             assert_eq!(insert(&mut table, value), Inserted::New);
         }
-        assert_eq!(insert(&mut table, 107), Inserted::NoRoom(107));
-        assert_eq!(insert(&mut table, 201), evicted(106));
-        assert_eq!(insert(&mut table, 1000), evicted(105));
-        assert_eq!(insert(&mut table, 202), evicted(104));
+        assert!(has_no_room(&mut table, 107));
+        assert_eq!(evicted(&mut table, 201), 106);
+        assert_eq!(evicted(&mut table, 1000), 105);
+        assert_eq!(evicted(&mut table, 202), 104);
         assert_eq!(sorted(&table), [100, 101, 102, 103, 200, 201, 202, 1000]);
         // No owner has many any more.
-        assert_eq!(insert(&mut table, 203), Inserted::NoRoom(203));
-        assert!(matches!(
-            insert(&mut table, 1001),
-            Inserted::Evicted { value: ..1000, .. }
-        ));
+        assert!(has_no_room(&mut table, 203));
+        assert!(evicted(&mut table, 1001) < 1000);
     }
 }

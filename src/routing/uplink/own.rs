@@ -6,7 +6,7 @@
 
 use core::net::IpAddr;
 
-use super::{address_of, addresses, reaches};
+use super::{addresses, reaches};
 use crate::routing::mirror::Mirror;
 use crate::routing::objects::{Address, AddressState, Link, Route};
 use crate::routing::uplink::{Told, source_specific_defaults};
@@ -63,27 +63,22 @@ impl<'a> Choice<'a> {
     /// In IPv4, the first that fits the gateway. An address of link scope fits where there is none. The former one stays
     /// as long as the gateway does, or while no other fits better.
     fn first(&self) -> Option<IpAddr> {
-        let own = addresses(self.link, self.mirror).filter(|a| address_of(a).is_ipv4());
+        let own = addresses(self.link, self.mirror).filter(|a| a.family() == Family::V4);
         let best = own.min_by_key(|address| {
-            let former = self
-                .told
-                .former
-                .filter(|f| f.address == address_of(address));
+            let former = self.told.former.filter(|f| f.address == address.ip());
             let misfit = match self.gateway {
                 None => 0,
                 Some(_) if address.near => 2,
                 Some(gateway) => u8::from(!reaches(address, gateway)),
             };
             let stays = misfit < 2 && former.is_some_and(|f| f.gateway == self.gateway);
-            (
-                !stays,
-                misfit,
-                former.is_none(),
-                address.secondary,
-                !address.near,
-            )
+            u8::from(!stays) << 5
+                | misfit << 3
+                | u8::from(former.is_none()) << 2
+                | u8::from(address.secondary) << 1
+                | u8::from(!address.near)
         });
-        best.map(address_of)
+        best.map(Address::ip)
     }
 
     /// In IPv6, the former one while it is not deprecated, else what the kernel chooses. Where that is not the path's, or a
@@ -98,7 +93,7 @@ impl<'a> Choice<'a> {
         former.filter(possible).or_else(|| {
             let chosen = self.told.chosen?;
             let all = self.mirror.addresses().iter();
-            let mut possible = all.filter(|a| self.is_possible(address_of(a)));
+            let mut possible = all.filter(|a| self.is_possible(a.ip()));
             let may_be_named =
                 |a: &Address| a.device != self.link.index && a.state != AddressState::Preferred;
             let kernels = Some(chosen).filter(|own| self.is_possible(*own));
@@ -116,7 +111,7 @@ impl<'a> Choice<'a> {
         let mut others = self.mirror.addresses().iter().filter(elsewhere);
         own.is_ipv6()
             && self.held(own).all(|a| elsewhere(&a))
-            && others.any(|a| a.is_global() && a.is_usable() && !self.is_possible(address_of(a)))
+            && others.any(|a| a.is_global() && a.is_usable() && !self.is_possible(a.ip()))
     }
 
     /// In IPv6, as long as the kernel has no route to choose by: the best of the device; else of an address in a prefix that
@@ -126,7 +121,7 @@ impl<'a> Choice<'a> {
         self.best(&mut own).or_else(|| {
             let learned = || self.learned.and_then(|route| route.from);
             let prefix = self.told.delegated.or_else(learned)?;
-            let within = |a: &&Address| contains(prefix, address_of(a));
+            let within = |a: &&Address| contains(prefix, a.ip());
             self.best(&mut self.mirror.addresses().iter().filter(within))
         })
     }
@@ -134,8 +129,8 @@ impl<'a> Choice<'a> {
     /// In IPv6, of several: none that others are preferred to; the former one; the lowest (and no unique local one).
     fn best(&self, addresses: &mut dyn Iterator<Item = &'a Address>) -> Option<IpAddr> {
         addresses
-            .filter(|a| a.is_usable() && !a.near && address_of(a).is_ipv6())
-            .map(|a| (a.state, !self.was(a), a.secondary, address_of(a)))
+            .filter(|a| a.is_usable() && !a.near && a.family() == Family::V6)
+            .map(|a| (a.state, !self.was(a), a.secondary, a.ip()))
             .min()
             .map(|(.., own)| own)
     }
@@ -143,7 +138,7 @@ impl<'a> Choice<'a> {
     fn was(&self, address: &Address) -> bool {
         self.told
             .former
-            .is_some_and(|former| former.address == address_of(address))
+            .is_some_and(|former| former.address == address.ip())
     }
 
     /// Whether a path can have this address. The kernel also chooses from other devices: that is right where a delegated
@@ -162,7 +157,7 @@ impl<'a> Choice<'a> {
             |a: &Address| !a.is_usable() || self.mirror.is_watched_device(a.device) || is_tunnel(a);
         let is_local = matches!(own, IpAddr::V6(v6) if v6.is_unique_local());
         let mut ours = addresses(self.link, self.mirror);
-        let has_one = ours.any(|a| Family::of(address_of(a)) == self.family && !a.near);
+        let has_one = ours.any(|a| a.family() == self.family && !a.near);
         if is_local || has_one || self.held(own).any(theirs) {
             return false;
         }
@@ -181,7 +176,7 @@ impl<'a> Choice<'a> {
 
     fn held(&self, own: IpAddr) -> impl Iterator<Item = &'a Address> {
         let addresses = self.mirror.addresses().iter();
-        addresses.filter(move |address| address_of(address) == own)
+        addresses.filter(move |address| address.ip() == own)
     }
 }
 

@@ -274,7 +274,7 @@ fn a_gateway_outside_every_network_of_its_device_is_on_the_link() {
 #[test]
 fn the_connected_network_is_masked() {
     let network = |prefix| {
-        let family = Family::of(address_of(&address(prefix)));
+        let family = address(prefix).family();
         resolved(
             &provider(),
             family,
