@@ -4,42 +4,52 @@ use super::Check;
 use super::timing::INTERVAL;
 use crate::check::{Common, Named, TYPES};
 use crate::limits::{INTERVAL_MAX, INTERVAL_MIN, TARGET_MAX};
-use crate::option::section::{Given, Options};
+use crate::option::section::{Given, Options, Value};
 use crate::option::table::{CHECK_TYPES, CheckType};
-use crate::types::{Family, Name};
+use crate::types::{Duration, Family, Name};
 
 /// Reads one check; `None` if it is wrong, which is reported.
 pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Check> {
     let errors = options.report.errors;
     let kind = read_type(options);
-    let interval = match options.duration("interval", INTERVAL_MIN, INTERVAL_MAX, INTERVAL) {
-        Given::Is(interval, _) => Some(interval),
-        Given::Absent | Given::Bad => None,
-    };
-    let required = options.boolean("required").or(false);
+    let mut interval = Duration::ZERO;
+    let given = options.duration(
+        "interval",
+        INTERVAL_MIN,
+        INTERVAL_MAX,
+        INTERVAL,
+        &mut interval,
+    );
+    let interval = given.is_set().then_some(interval);
+    let mut required = false;
+    options.boolean("required", &mut required);
+    let mut family = Family::V4;
+    let families = [("ipv4", Family::V4), ("ipv6", Family::V6)];
+    let family = options
+        .choice("family", &families, &mut family)
+        .map(|()| family);
+    let mut target = Value::new();
     let common = Common {
-        family: options.choice("family", &[("ipv4", Family::V4), ("ipv6", Family::V6)]),
-        target: options.single("target"),
+        family,
+        given: options.single("target", &mut target),
+        target,
     };
     let kind = kind?;
     refuse_others(options, kind);
     let (kind, family) = (kind.read)(options, &common)?;
-    let target = match common.target {
-        Given::Is(text, line) => {
-            if text.chars().any(char::is_control) {
-                options.refuse("target", &text, line, "expected no control characters");
-            }
-            let fit = text.as_str().try_into();
-            if fit.is_err() {
-                options.error(
-                    line,
-                    format_args!("target: longer than {TARGET_MAX} bytes; a long command goes into option command"),
-                );
-            }
-            fit.ok()?
+    let target = &common.target;
+    if let Given::Is((), line) = common.given {
+        if target.chars().any(char::is_control) {
+            options.refuse("target", target, line, "expected no control characters");
         }
-        Given::Absent | Given::Bad => heapless::String::new(),
-    };
+        if target.len() > TARGET_MAX {
+            options.error(
+                line,
+                format_args!("target: longer than {TARGET_MAX} bytes; a long command goes into option command"),
+            );
+        }
+    }
+    let target = target.as_str().try_into().ok()?;
     (options.report.errors == errors).then_some(Check {
         name,
         kind,
@@ -51,10 +61,10 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Chec
 }
 
 fn read_type(options: &mut Options<'_, '_, '_>) -> Option<&'static Named> {
-    let mut words: heapless::Vec<(&str, &Named), 16> = heapless::Vec::new();
-    words.extend(TYPES.iter().map(|named| (named.name, named)));
-    match options.choice("type", &words) {
-        Given::Is(named, _) => Some(named),
+    let words: [(&str, usize); TYPES.len()] = core::array::from_fn(|at| (TYPES[at].name, at));
+    let mut chosen = 0;
+    match options.choice("type", &words, &mut chosen) {
+        Given::Is(..) => TYPES.get(chosen),
         Given::Bad => None,
         Given::Absent => {
             options.missing("has no type: expected option type ping, or another");

@@ -29,7 +29,7 @@ impl Loading<'_, '_> {
     /// Reports what no two enabled providers may share.
     pub(super) fn compare_with_others(
         &mut self,
-        section: Section<'_>,
+        section: &Section<'_>,
         read: &Provider,
         config: &Config,
     ) {
@@ -79,7 +79,7 @@ impl Loading<'_, '_> {
     }
 
     /// Warns of resolvers that are not asked through the provider.
-    pub(super) fn compare_dns(&mut self, section: Section<'_>, read: &Provider, config: &Config) {
+    pub(super) fn compare_dns(&mut self, section: &Section<'_>, read: &Provider, config: &Config) {
         let Some(line) = section.get("dns").map(|setting| setting.line) else {
             return;
         };
@@ -258,7 +258,7 @@ impl Loading<'_, '_> {
 
 /// A provider that is being read, and one that was read before.
 struct Pair<'a, 'p, 'r> {
-    section: Section<'a>,
+    section: &'p Section<'a>,
     read: &'p Provider,
     other: &'p Provider,
     report: &'p mut Report<'r>,

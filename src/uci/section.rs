@@ -203,7 +203,7 @@ impl<'a> Section<'a> {
 
     /// The effective setting of this name: the last `option` counts, a `list` after it makes it a list, an `option`
     /// after a list replaces it.
-    pub fn get(self, name: &str) -> Option<Setting<'a>> {
+    pub fn get(&self, name: &str) -> Option<Setting<'a>> {
         let mut found: Option<Setting<'a>> = None;
         for statement in self.statements() {
             let (option, value, is_list) = match statement.command {
@@ -218,7 +218,7 @@ impl<'a> Section<'a> {
                 Some(setting) if is_list => setting.is_list = true,
                 _ => {
                     found = Some(Setting {
-                        section: self,
+                        section: *self,
                         name: option,
                         start: statement.offset,
                         value,
