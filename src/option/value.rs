@@ -41,21 +41,15 @@ pub(crate) fn duration(text: &str) -> Expected<Duration> {
         _ => return Err(DURATION),
     };
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, "0"));
-    if fraction.is_empty() || fraction.len() > FRACTION_DIGITS_MAX || whole.is_empty() {
+    if fraction.len() > FRACTION_DIGITS_MAX {
         return Err(DURATION);
     }
     let whole: u64 = whole.parse().map_err(|_| DURATION)?;
-    let mut micros = whole.checked_mul(unit_us).ok_or(DURATION)?;
-    let (mut numerator, mut denominator) = (0u64, 1u64);
-    for digit in fraction.bytes() {
-        if !digit.is_ascii_digit() {
-            return Err(DURATION);
-        }
-        numerator = numerator * 10 + u64::from(digit - b'0');
-        denominator *= 10;
-    }
+    let micros = whole.checked_mul(unit_us).ok_or(DURATION)?;
+    let numerator = u64::from(number(fraction).ok_or(DURATION)?);
+    let denominator = fraction.bytes().fold(1, |all, _| all * 10);
     // A fraction is below 10^9 and a unit below 2^32: no overflow.
-    micros = micros
+    let micros = micros
         .checked_add(numerator * unit_us / denominator)
         .ok_or(DURATION)?;
     Ok(Duration::from_micros(micros))
@@ -74,7 +68,8 @@ pub fn address(text: &str) -> Expected<IpAddr> {
     }
 }
 
-fn unusable(address: IpAddr) -> Option<&'static str> {
+/// Why an address is that of no single host, or of this one.
+pub(crate) fn unusable(address: IpAddr) -> Option<&'static str> {
     match address {
         _ if address.is_unspecified() => Some("the unspecified address belongs to no host"),
         _ if address.is_multicast() => Some("a multicast address is no single host's"),
