@@ -43,13 +43,16 @@ impl Type for Dns {
                 "has no query: expected option query with the name to ask for, as example.com",
             );
         }
-        let records = [
-            ("A", RecordType::A),
-            ("AAAA", RecordType::Aaaa),
-            ("NS", RecordType::Ns),
-        ];
         let mut record = RecordType::A;
-        let given = options.choice("record", &records, &mut record);
+        let given = options.choice(
+            "record",
+            &[
+                ("A", RecordType::A),
+                ("AAAA", RecordType::Aaaa),
+                ("NS", RecordType::Ns),
+            ],
+            &mut record,
+        );
         let mut address = None;
         let expect = options.set("expect", &mut address, |text| {
             value::address(text).map(Some)

@@ -5,7 +5,7 @@ use super::timing::INTERVAL;
 use crate::check::{Common, Named, TYPES};
 use crate::limits::{INTERVAL_MAX, INTERVAL_MIN, TARGET_MAX};
 use crate::option::section::{Given, Options, Value};
-use crate::option::table::{CHECK_TYPES, CheckType};
+use crate::option::table::CHECK_TYPES;
 use crate::types::{Duration, Family, Name};
 
 /// Reads one check; `None` if it is wrong, which is reported.
@@ -24,13 +24,14 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Chec
     let mut required = false;
     options.boolean("required", &mut required);
     let mut family = Family::V4;
-    let families = [("ipv4", Family::V4), ("ipv6", Family::V6)];
-    let family = options
-        .choice("family", &families, &mut family)
-        .map(|()| family);
+    let given = options.choice(
+        "family",
+        &[("ipv4", Family::V4), ("ipv6", Family::V6)],
+        &mut family,
+    );
     let mut target = Value::new();
     let common = Common {
-        family,
+        family: given.map(|()| family),
         given: options.single("target", &mut target),
         target,
     };
@@ -61,9 +62,9 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Chec
 }
 
 fn read_type(options: &mut Options<'_, '_, '_>) -> Option<&'static Named> {
-    let words: [(&str, usize); TYPES.len()] = core::array::from_fn(|at| (TYPES[at].name, at));
     let mut chosen = 0;
-    match options.choice("type", &words, &mut chosen) {
+    let name = |place| TYPES.get(place).map(|named: &Named| named.name);
+    match options.choose("type", &name, &mut chosen) {
         Given::Is(..) => TYPES.get(chosen),
         Given::Bad => None,
         Given::Absent => {
@@ -75,26 +76,25 @@ fn read_type(options: &mut Options<'_, '_, '_>) -> Option<&'static Named> {
 
 /// Reports options that only other types have.
 fn refuse_others(options: &mut Options<'_, '_, '_>, kind: &Named) {
-    let has = |of_type: &CheckType, name| of_type.options.contains(&name);
-    let owners = |name| CHECK_TYPES.iter().filter(move |other| has(other, name));
-    for other in CHECK_TYPES.iter().filter(|other| other.name != kind.name) {
-        for &name in other.options {
-            let new = owners(name)
-                .next()
-                .is_some_and(|first| first.name == other.name);
-            if !new || owners(name).any(|owner| owner.name == kind.name) {
-                continue;
+    for other in &CHECK_TYPES {
+        'options: for name in other.options {
+            let mut names: heapless::String<32> = heapless::String::new();
+            for owner in CHECK_TYPES
+                .iter()
+                .filter(|owner| owner.options.contains(name))
+            {
+                // An option of several types is reported with the first of them.
+                if owner.name == kind.name || names.is_empty() && owner.name != other.name {
+                    continue 'options;
+                }
+                // A type that does not fit is left out of the message.
+                let comma = if names.is_empty() { "" } else { ", " };
+                let _ = names
+                    .push_str(comma)
+                    .and_then(|()| names.push_str(owner.name));
             }
             if let Some(setting) = options.section.get(name) {
                 let own = kind.name;
-                let mut names: heapless::String<32> = heapless::String::new();
-                for owner in owners(name) {
-                    // A type that does not fit is left out of the message.
-                    let comma = if names.is_empty() { "" } else { ", " };
-                    let _ = names
-                        .push_str(comma)
-                        .and_then(|()| names.push_str(owner.name));
-                }
                 options.error(
                     setting.line,
                     format_args!("option {name} is for checks of type {names}, not {own}"),

@@ -107,7 +107,6 @@ impl<'a> Loading<'a, '_> {
 
     /// Reports unknown section types and options.
     fn refuse_unknown(&mut self) {
-        let names = KINDS.each_ref().map(|kind| kind.name);
         for section in self.index.sections() {
             let report = &mut self.report;
             let kind = section.kind;
@@ -125,7 +124,7 @@ impl<'a> Loading<'a, '_> {
                 None => {
                     self.strange = true;
                     let text: Value = kind.text().unwrap_or_default();
-                    let near = Hint(nearest(&text, &mut names.into_iter()));
+                    let near = Hint(nearest(&text, &mut KINDS.iter().map(|kind| kind.name)));
                     report.error(
                         section.line,
                         format_args!(
@@ -179,9 +178,9 @@ impl<'a> Loading<'a, '_> {
                 section: &section,
                 report: &mut self.report,
             };
-            let name = name_of(&mut options, "all");
-            let named = name.is_some();
-            match super::check::read(&mut options, name.unwrap_or_default()) {
+            let mut name = Name::new();
+            let named = name_of(&mut options, "all", &mut name);
+            match super::check::read(&mut options, name) {
                 // It fits: see above.
                 Some(check) if named => self.checks_lost |= config.checks.push(check).is_err(),
                 _ => self.checks_lost = true,
@@ -248,9 +247,8 @@ impl<'a> Loading<'a, '_> {
             section,
             report: &mut self.report,
         };
-        let id = name_of(&mut options, "auto");
-        let named = id.is_some();
-        let mut read = provider::blank(id.unwrap_or_default(), Slot(slot), self.providers);
+        let mut read = provider::blank(Slot(slot), self.providers);
+        let named = name_of(&mut options, "auto", &mut read.id);
         let enabled = options.boolean("enabled", &mut read.enabled);
         provider::read_device(&mut options, &mut read);
         provider::read_addresses(&mut options, &mut read);
@@ -301,12 +299,9 @@ impl<'a> Loading<'a, '_> {
         // A check that was refused, or lost, is not reported again as missing.
         let (index, lost) = (&self.index, self.lost);
         let exists = |name: &str| {
-            let named = |section: &Section<'_>| section.name.is_some_and(|found| found.is(name));
-            let other =
-                |section: &Section<'_>| section.kind.is("provider") || section.kind.is("globals");
-            lost || index
-                .sections()
-                .any(|section| named(&section) && !other(&section))
+            let is_check =
+                |section: Section<'_>| !section.kind.is("provider") && !section.kind.is("globals");
+            lost || index.with_name(name).is_some_and(is_check)
         };
         let named = provider::read_checks(&mut options, &config.checks, &exists);
         let all = section.get("check").is_none();
@@ -365,8 +360,8 @@ fn warn_of_additions(section: &Section<'_>, kind: &str, report: &mut Report<'_>)
     }
 }
 
-/// The section's name, if it is a valid id.
-fn name_of(options: &mut Options<'_, '_, '_>, reserved: &str) -> Option<Name> {
+/// Sets the section's name; whether it is a valid id.
+fn name_of(options: &mut Options<'_, '_, '_>, reserved: &str, place: &mut Name) -> bool {
     let Section { name, line, .. } = *options.section;
     let kind = options.kind;
     let Some(word) = name else {
@@ -374,23 +369,22 @@ fn name_of(options: &mut Options<'_, '_, '_>, reserved: &str) -> Option<Name> {
             line,
             format_args!("a {kind} without a name: expected as in config {kind} 'name'"),
         );
-        return None;
+        return false;
     };
     let text: Value = word.text().unwrap_or_default();
-    let fit = Name::try_from(text.as_str()).ok();
-    let Some(name) = fit.filter(|name| !name.is_empty()) else {
+    if text.is_empty() || text.len() > NAME_MAX {
         options.error(
             line,
             format_args!("{kind} {word}: expected a name of at most {NAME_MAX} bytes"),
         );
-        return None;
-    };
-    if name == reserved {
+        return false;
+    }
+    if text == reserved {
         options.error(
             line,
             format_args!("{kind} {word}: the name is reserved, expected another"),
         );
-        return None;
+        return false;
     }
-    Some(name)
+    place.push_str(&text).is_ok()
 }

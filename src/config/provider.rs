@@ -10,10 +10,10 @@ use crate::option::value::{self, Expected};
 use crate::types::{Family, GivenDevice, InterfaceName, Name, PerFamily, Prefix, Slot, TABLE_MAIN};
 
 /// A provider without options.
-pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
+pub(super) fn blank(slot: Slot, position: u32) -> Provider {
     let none = PerFamily { v4: None, v6: None };
     Provider {
-        id,
+        id: Name::new(),
         slot,
         enabled: true,
         device: PerFamily {
@@ -130,7 +130,9 @@ pub(super) fn read_addresses(options: &mut Options<'_, '_, '_>, provider: &mut P
     );
     for family in Family::ALL {
         let network = &mut provider.network[family];
-        *network = network.or(learned[family]);
+        if network.is_none() {
+            *network = learned[family];
+        }
         compare_addresses(options, provider, family, &lines);
     }
 }
@@ -182,7 +184,7 @@ fn compare_addresses(
     family: Family,
     lines: &Lines,
 ) {
-    let (address, gateway) = (provider.address[family], provider.gateway[family]);
+    let (address, gateway) = (&provider.address[family], &provider.gateway[family]);
     if let (Some(address), Some(gateway)) = (address, gateway)
         && address == gateway
     {
@@ -194,29 +196,27 @@ fn compare_addresses(
         );
         return;
     }
-    let Some(network) = provider.network[family] else {
+    let Some(network) = &provider.network[family] else {
         return;
     };
-    let hosts = [
-        ("address", address, lines.address[family]),
-        ("gateway", gateway, lines.gateway[family]),
-    ];
-    for (name, host, line) in hosts {
-        let Some(host) = host else { continue };
-        compare_with_network(options, name, host, line, network);
+    if let Some(address) = address {
+        compare_with_network(options, "address", address, lines.address[family], network);
+    }
+    if let Some(gateway) = gateway {
+        compare_with_network(options, "gateway", gateway, lines.gateway[family], network);
     }
 }
 
 fn compare_with_network(
     options: &mut Options<'_, '_, '_>,
     name: &str,
-    host: IpAddr,
+    host: &IpAddr,
     line: u32,
-    network: Prefix,
+    network: &Prefix,
 ) {
-    if let Some(what) = value::reserved_in(host, network) {
+    if let Some(what) = value::reserved_in(*host, *network) {
         options.error(line, format_args!("{name} '{host}' in {network}: {what}"));
-    } else if host.is_ipv4() && !network.contains_addr(&host.into()) {
+    } else if host.is_ipv4() && !network.contains_addr(&(*host).into()) {
         options.report.warning(
             line,
             format_args!("{name} '{host}' is outside the network {network}"),

@@ -32,15 +32,11 @@ impl QualityOptions {
 
     pub(super) fn read(options: &mut Options<'_, '_, '_>) -> QualityOptions {
         let mut own = QualityOptions::NONE;
-        for (place, name) in own
-            .most
-            .iter_mut()
-            .zip(["max_loss", "max_latency", "max_jitter"])
-        {
+        let (most, recover) = (own.most.iter_mut(), own.recover.iter_mut());
+        for (place, name) in most.zip(&["max_loss", "max_latency", "max_jitter"]) {
             *place = limit(options, name, 1);
         }
-        let names = ["recover_loss", "recover_latency", "recover_jitter"];
-        for (place, name) in own.recover.iter_mut().zip(names) {
+        for (place, name) in recover.zip(&["recover_loss", "recover_latency", "recover_jitter"]) {
             *place = limit(options, name, 0);
         }
         own

@@ -68,12 +68,15 @@ impl TimingOptions {
 
     pub(super) fn read(options: &mut Options<'_, '_, '_>) -> TimingOptions {
         let mut profile = Profile::Normal;
-        let profiles = [
-            ("normal", Profile::Normal),
-            ("fast", Profile::Fast),
-            ("metered", Profile::Metered),
-        ];
-        let given = options.choice("profile", &profiles, &mut profile);
+        let given = options.choice(
+            "profile",
+            &[
+                ("normal", Profile::Normal),
+                ("fast", Profile::Fast),
+                ("metered", Profile::Metered),
+            ],
+            &mut profile,
+        );
         TimingOptions {
             profile: given.map(|()| profile),
             connections: connections(options),

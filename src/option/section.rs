@@ -291,7 +291,7 @@ impl<'a> Options<'a, '_, '_> {
     }
 
     /// The place of a word in a list.
-    fn choose<'w>(
+    pub(crate) fn choose<'w>(
         &mut self,
         name: &str,
         word: &dyn Fn(usize) -> Option<&'w str>,

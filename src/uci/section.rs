@@ -142,6 +142,12 @@ impl<'a, const N: usize> Index<'a, N> {
         (0..N).map_while(|number| self.section(number))
     }
 
+    /// The section with this name.
+    pub(crate) fn with_name(&self, name: &str) -> Option<Section<'a>> {
+        self.sections()
+            .find(|section| section.name.is_some_and(|found| found.is(name)))
+    }
+
     /// The section with this number, from 0.
     pub fn section(&self, number: usize) -> Option<Section<'a>> {
         let place = self.places.get(number)?;
