@@ -26,7 +26,6 @@ use heapless::String;
 
 use crate::limits::TARGET_MAX;
 use crate::option::section::{Given, Options, Value};
-use crate::option::value::Expected;
 use crate::types::{Duration, Family};
 
 pub use session::{Input, Learned, OUTPUT_MAX, Output, Step, Transport};
@@ -70,7 +69,9 @@ pub(crate) trait Type: Sized {
 
 /// The options that all checks have.
 pub(crate) struct Common {
-    pub(crate) target: Given<Value>,
+    /// the target; empty if it is not given
+    pub(crate) target: Value,
+    pub(crate) given: Given<()>,
     pub(crate) family: Given<Family>,
 }
 
@@ -113,15 +114,14 @@ pub enum Way<'a> {
 impl Common {
     /// The target, which must be an address; `meaning` says what of.
     fn address(&self, options: &mut Options<'_, '_, '_>, meaning: &str) -> Option<IpAddr> {
-        let target = self.target(options, meaning)?;
-        let parsed = crate::option::value::address(&target.0);
-        self.accept(options, &target, parsed)
+        let line = self.line(options, meaning)?;
+        self.accept(options, line)
     }
 
-    /// The target, which is required, and its line.
-    fn target(&self, options: &mut Options<'_, '_, '_>, meaning: &str) -> Option<(Value, u32)> {
-        match &self.target {
-            Given::Is(text, line) => Some((text.clone(), *line)),
+    /// The line of the target, which is required.
+    fn line(&self, options: &mut Options<'_, '_, '_>, meaning: &str) -> Option<u32> {
+        match self.given {
+            Given::Is((), line) => Some(line),
             Given::Bad => None,
             Given::Absent => {
                 let mut what: String<{ 2 * TARGET_MAX }> = String::new();
@@ -134,14 +134,10 @@ impl Common {
         }
     }
 
-    /// An address parsed from a target, if it is of the given family.
-    fn accept(
-        &self,
-        options: &mut Options<'_, '_, '_>,
-        (text, line): &(Value, u32),
-        parsed: Expected<IpAddr>,
-    ) -> Option<IpAddr> {
-        match parsed {
+    /// The address that the target must be, of the given family.
+    fn accept(&self, options: &mut Options<'_, '_, '_>, line: u32) -> Option<IpAddr> {
+        let text = self.target.as_str();
+        match crate::option::value::address(text) {
             Ok(address) => {
                 self.agree(options, address);
                 Some(address)
@@ -161,7 +157,7 @@ impl Common {
                 } else {
                     expected
                 };
-                options.refuse("target", text, *line, expected);
+                options.refuse("target", text, line, expected);
                 None
             }
         }

@@ -455,17 +455,21 @@ impl Config {
         number.map_or(0, |number| 1 << number)
     }
 
+    /// A provider's checks, in the file's order.
+    pub(crate) fn checks_of<'a>(&'a self, provider: &Provider) -> impl Iterator<Item = &'a Check> {
+        let chosen = provider.checks;
+        let checks = self.checks.iter().enumerate();
+        checks.filter_map(move |(i, check)| (chosen & (1 << i) != 0).then_some(check))
+    }
+
     /// A path's checks, in the file's order; a path numbers its checks by their place here, from 0.
     pub fn path_checks<'a>(
         &'a self,
         provider: &'a Provider,
         family: Family,
     ) -> impl Iterator<Item = &'a Check> {
-        self.checks
-            .iter()
-            .enumerate()
-            .filter(move |(i, check)| provider.checks & (1 << i) != 0 && check.family == family)
-            .map(|(_, check)| check)
+        self.checks_of(provider)
+            .filter(move |check| check.family == family)
     }
 
     /// The families in which an enabled provider has a check that `counts` selects.

@@ -273,32 +273,23 @@ impl<'a> Statements<'a> {
                 self.cursor.skip_line();
                 return Ok(None);
             }
-            b"p" | b"package" => self.package(more)?,
-            b"c" | b"config" => self.config(more)?,
-            b"o" | b"option" => {
-                let (name, value) = self.option(offset, more)?;
-                Command::Option { name, value }
-            }
-            b"l" | b"list" => {
-                let (name, value) = self.option(offset, more)?;
-                Command::List { name, value }
-            }
-            // `uci` takes the newline as part of the word, and so does not recognise it.
-            other => {
-                let word = word.trimmed();
-                let fault = match word.raw() {
-                    b"p" | b"package" => Fault::Missing("the package's name"),
-                    b"c" | b"config" => Fault::Missing("the section's type"),
-                    b"o" | b"option" | b"l" | b"list" => Fault::Missing("the option's name"),
-                    // The rest of a line whose last `;` was taken for an argument.
-                    [] => Fault::Semicolon,
-                    [0xef, 0xbb, 0xbf, ..] => Fault::ByteOrderMark,
-                    _ => Fault::UnknownCommand(word),
-                };
-                // Most likely a misspelt `config`.
-                let opens_section = matches!(other, [b'c' | b'C' | 0xef, ..]);
-                return self.fail(offset, fault, opens_section);
-            }
+            raw => match command_of(raw) {
+                Some(Kind::Package) => self.package(more)?,
+                Some(Kind::Config) => self.config(more)?,
+                Some(Kind::Option) => {
+                    let (name, value) = self.option(offset, more)?;
+                    Command::Option { name, value }
+                }
+                Some(Kind::List) => {
+                    let (name, value) = self.option(offset, more)?;
+                    Command::List { name, value }
+                }
+                None => {
+                    // Most likely a misspelt `config`.
+                    let opens_section = matches!(raw, [b'c' | b'C' | 0xef, ..]);
+                    return self.fail(offset, unknown(word.trimmed()), opens_section);
+                }
+            },
         };
         Ok(Some(Statement {
             line: self.line_of(offset),
@@ -384,6 +375,45 @@ impl<'a> Statements<'a> {
             true => Ok(()),
             false => self.fail(extra.offset(), Fault::Extra(extra), false),
         }
+    }
+}
+
+/// The commands, whose first letter is enough.
+#[derive(Clone, Copy)]
+enum Kind {
+    Package,
+    Config,
+    Option,
+    List,
+}
+
+const COMMANDS: [(&str, Kind); 4] = [
+    ("package", Kind::Package),
+    ("config", Kind::Config),
+    ("option", Kind::Option),
+    ("list", Kind::List),
+];
+
+fn command_of(word: &[u8]) -> Option<Kind> {
+    let mut commands = COMMANDS.iter();
+    let found = commands.find(|(name, _)| {
+        word == name.as_bytes() || word.len() == 1 && name.as_bytes().starts_with(word)
+    });
+    found.map(|(_, kind)| *kind)
+}
+
+/// What is wrong with a line that begins with this. `uci` takes a newline as part of the word, and so does not recognise it.
+fn unknown(word: Word<'_>) -> Fault<'_> {
+    match command_of(word.raw()) {
+        Some(Kind::Package) => Fault::Missing("the package's name"),
+        Some(Kind::Config) => Fault::Missing("the section's type"),
+        Some(Kind::Option | Kind::List) => Fault::Missing("the option's name"),
+        None => match word.raw() {
+            // The rest of a line whose last `;` was taken for an argument.
+            [] => Fault::Semicolon,
+            [0xef, 0xbb, 0xbf, ..] => Fault::ByteOrderMark,
+            _ => Fault::UnknownCommand(word),
+        },
     }
 }
 

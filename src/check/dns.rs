@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use heapless::String;
+use heapless::string::{String, StringView};
 
 use super::{Common, Input, Output, Pace, Step, Transport, Type, Way};
 use crate::limits::HOST_MAX;
@@ -37,46 +37,51 @@ impl Type for Dns {
     type Session = DnsState;
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Dns, Family)> {
-        let query = name(options, "query");
-        if query.is_absent() {
+        let mut query = String::new();
+        if name(options, "query", &mut query).is_absent() {
             options.missing(
                 "has no query: expected option query with the name to ask for, as example.com",
             );
         }
-        let records = [
-            ("A", RecordType::A),
-            ("AAAA", RecordType::Aaaa),
-            ("NS", RecordType::Ns),
-        ];
-        let record = options.choice("record", &records);
-        let expect = options.parse("expect", value::address);
-        let rcode = options.number("rcode", 0, 15);
-        let port = super::tcp::port(options).or(PORT);
-        let server = common.address(options, "the address of the DNS server")?;
-        let record = record.or(match expect {
-            Given::Is(address, _) => RecordType::of(Family::of(address)),
-            _ => RecordType::A,
+        let mut record = RecordType::A;
+        let given = options.choice(
+            "record",
+            &[
+                ("A", RecordType::A),
+                ("AAAA", RecordType::Aaaa),
+                ("NS", RecordType::Ns),
+            ],
+            &mut record,
+        );
+        let mut address = None;
+        let expect = options.set("expect", &mut address, |text| {
+            value::address(text).map(Some)
         });
-        if let Given::Is(address, line) = expect
-            && (record != RecordType::of(Family::of(address)) || rcode.or(0) != 0)
-        {
-            options.error(
-                line,
-                format_args!(
-                    "expect '{address}': the answer that is asked for has no such address"
-                ),
-            );
+        let mut rcode = 0;
+        options.number("rcode", 0, 15, &mut rcode);
+        let mut port = PORT;
+        super::tcp::port(options, &mut port);
+        let server = common.address(options, "the address of the DNS server")?;
+        if let (Some(address), Given::Is((), line)) = (address, expect) {
+            let fit = RecordType::of(Family::of(address));
+            if !given.is_set() {
+                record = fit;
+            }
+            if record != fit || rcode != 0 {
+                options.error(
+                    line,
+                    format_args!(
+                        "expect '{address}': the answer that is asked for has no such address"
+                    ),
+                );
+            }
         }
-        let expect = match expect {
-            Given::Is(address, _) => Some(address),
-            _ => None,
-        };
         let dns = Dns {
             server: SocketAddr::new(server, port),
-            query: query.or(String::new()),
+            query,
             record,
-            expect,
-            rcode: u8::try_from(rcode.or(0)).unwrap_or(0), // at most 15
+            expect: address,
+            rcode: u8::try_from(rcode).unwrap_or(0), // at most 15
         };
         Some((dns, Family::of(server)))
     }
@@ -141,13 +146,14 @@ impl Dns {
 }
 
 /// The name of an option.
-pub(super) fn name(options: &mut Options<'_, '_, '_>, option: &str) -> Given<String<HOST_MAX>> {
-    options.parse(option, |text| {
-        const EXPECTED: &str = "expected a name of letters, digits and hyphens, as example.com";
-        if !dns::is_name(text) {
-            return Err(EXPECTED);
-        }
-        String::try_from(text).map_err(|_| EXPECTED)
+pub(super) fn name(
+    options: &mut Options<'_, '_, '_>,
+    option: &str,
+    place: &mut StringView,
+) -> Given<()> {
+    options.set_text(option, place, |text| match dns::is_name(text) {
+        true => Ok(()),
+        false => Err("expected a name of letters, digits and hyphens, as example.com"),
     })
 }
 

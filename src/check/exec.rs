@@ -4,7 +4,7 @@ use heapless::String;
 
 use super::{Common, Type, Way};
 use crate::limits::COMMAND_MAX;
-use crate::option::section::{Given, Options};
+use crate::option::section::{Given, Options, Value};
 use crate::types::Family;
 
 /// A command.
@@ -18,30 +18,30 @@ impl Type for Exec {
     type Session = ();
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Exec, Family)> {
-        let target = match &common.target {
-            Given::Is(text, _) => Some(text),
-            Given::Absent => None,
-            Given::Bad => return None,
-        };
+        if common.given.is_bad() {
+            return None;
+        }
         // Only the command interprets the target: any address is accepted, also a loopback address.
-        let address = target.and_then(|text| text.parse().ok());
+        let address = common.target.parse().ok();
         if let Some(address) = address {
             common.agree(options, address);
         }
-        let command = match (options.single("command"), target) {
-            (Given::Is(command, line), _) => {
+        let mut command = Value::new();
+        match options.single("command", &mut command) {
+            Given::Is((), line) => {
                 if command.trim().is_empty() {
                     options.refuse("command", &command, line, "expected what to run");
                 }
-                command
             }
-            (Given::Absent, Some(target)) if address.is_none() => target.clone(),
-            (Given::Absent, _) => {
+            Given::Absent if common.given.is_set() && address.is_none() => {
+                command.clone_from(&common.target);
+            }
+            Given::Absent => {
                 options.missing("has no command: expected option command with what to run");
                 return None;
             }
-            (Given::Bad, _) => return None,
-        };
+            Given::Bad => return None,
+        }
         let family = address.map_or(common.family.or(Family::V4), Family::of);
         Some((Exec { command }, family))
     }

@@ -72,64 +72,66 @@ impl Type for Http {
     type Session = HttpState;
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Http, Family)> {
-        let port = super::tcp::port(options).or(PORT);
-        let host = name(options, "host");
-        let path = options.parse("path", path);
-        let expect_status = options.number("expect_status", 100, 599);
-        let expect_body = options.parse("expect_body", expected_text);
-        let resolver = options.parse("resolver", value::address);
-        let (text, line) = common.target(options, "the web server's address or name")?;
-        let (server, family) = match text.parse() {
-            Ok(address) => {
-                value::address(&text)
-                    .map_err(|expected| options.refuse("target", &text, line, expected))
-                    .ok()?;
+        let mut http = Http {
+            server: Server::Address(RESOLVERS[0]),
+            port: PORT,
+            host: String::new(),
+            path: String::new(),
+            expect_status: 204,
+            expect_body: String::new(),
+        };
+        super::tcp::port(options, &mut http.port);
+        let host = name(options, "host", &mut http.host);
+        let _ = http.path.push_str("/"); // there is room
+        options.set_text("path", &mut http.path, path);
+        let mut status = http.expect_status.into();
+        options.number("expect_status", 100, 599, &mut status);
+        http.expect_status = u16::try_from(status).unwrap_or(204); // at most 599
+        options.set_text("expect_body", &mut http.expect_body, expected_text);
+        let mut resolver = None;
+        let given = options.set("resolver", &mut resolver, |text| {
+            value::address(text).map(Some)
+        });
+        let line = common.line(options, "the web server's address or name")?;
+        let text = common.target.as_str();
+        let literal = text.parse().ok();
+        let judged = match literal {
+            Some(_) => value::address(text).map(drop),
+            None => server_name(text),
+        };
+        if let Err(expected) = judged {
+            options.refuse("target", text, line, expected);
+            return None;
+        }
+        let family = match literal {
+            Some(address) => {
                 common.agree(options, address);
-                (Server::Address(address), Family::of(address))
+                http.server = Server::Address(address);
+                Family::of(address)
             }
-            Err(_) if text.starts_with("https:") => {
-                let expected = "there is no https: expected a server's name or address; for https, type exec with a command as curl";
-                options.refuse("target", &text, line, expected);
-                return None;
-            }
-            Err(_) if is_url(&text) => {
-                let expected = "expected a server's name or address, without http://; the rest goes into option path";
-                options.refuse("target", &text, line, expected);
-                return None;
-            }
-            Err(_) => {
-                let fit = dns::is_name(&text) && text != ".";
-                let Some(name) = String::try_from(text.as_str()).ok().filter(|_| fit) else {
-                    let expected = if text.contains([',', ' ']) {
-                        "expected one server's name or address: write a check for each"
-                    } else if text.contains(':') {
-                        "expected a server's name or address alone; the port goes into option port"
-                    } else {
-                        "expected a server's name or address"
-                    };
-                    options.refuse("target", &text, line, expected);
-                    return None;
-                };
+            None => {
                 let family = common.family.or(Family::V4);
-                let resolver = self::resolver(options, resolver, family);
-                (Server::Name(name, resolver), family)
+                if let (Some(address), Given::Is((), line)) = (resolver, given)
+                    && Family::of(address) != family
+                {
+                    options.error(
+                        line,
+                        format_args!("resolver '{address}': it is not of the check's family, {family}; option family sets that"),
+                    );
+                }
+                let resolver = resolver.unwrap_or(RESOLVERS[family as usize]);
+                let name = String::try_from(text).unwrap_or_default(); // it fits
+                http.server = Server::Name(name, resolver);
+                family
             }
         };
-        let own_name = match server {
-            // RFC 3986 section 3.2.2
-            Server::Address(address) if address.is_ipv6() => {
-                crate::text::text(format_args!("[{address}]"))
-            }
-            _ => String::try_from(text.as_str()).unwrap_or_default(),
-        };
-        let http = Http {
-            server,
-            port,
-            host: host.or(own_name),
-            path: path.or(String::try_from("/").unwrap_or_default()),
-            expect_status: u16::try_from(expect_status.or(204)).unwrap_or(204), // at most 599
-            expect_body: expect_body.or(String::new()),
-        };
+        if !host.is_set() {
+            http.host = match literal {
+                // RFC 3986 section 3.2.2
+                Some(IpAddr::V6(address)) => crate::text::text(format_args!("[{address}]")),
+                _ => String::try_from(text).unwrap_or_default(),
+            };
+        }
         Some((http, family))
     }
 
@@ -254,29 +256,38 @@ impl Http {
     }
 }
 
-/// The resolver, which must be of the path's family.
-fn resolver(options: &mut Options<'_, '_, '_>, given: Given<IpAddr>, family: Family) -> IpAddr {
-    if let Given::Is(address, line) = given
-        && Family::of(address) != family
-    {
-        options.error(
-            line,
-            format_args!("resolver '{address}': it is not of the check's family, {family}; option family sets that"),
-        );
+/// Whether a target that is no address is the name of a server.
+fn server_name(text: &str) -> value::Expected<()> {
+    match () {
+        () if text.starts_with("https:") => Err(
+            "there is no https: expected a server's name or address; for https, type exec with a command as curl",
+        ),
+        () if is_url(text) => Err(
+            "expected a server's name or address, without http://; the rest goes into option path",
+        ),
+        () if text.contains([',', ' ']) => {
+            Err("expected one server's name or address: write a check for each")
+        }
+        () if text.contains(':') => {
+            Err("expected a server's name or address alone; the port goes into option port")
+        }
+        () if text == "." || !dns::is_name(text) => Err("expected a server's name or address"),
+        () => Ok(()),
     }
-    given.or(RESOLVERS[family as usize])
 }
 
-fn path(text: &str) -> value::Expected<String<HTTP_PATH_MAX>> {
-    const EXPECTED: &str =
-        "expected a path of at most 100 bytes, beginning with '/', without blanks";
+fn path(text: &str) -> value::Expected<()> {
     let fit = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
-    String::try_from(text).ok().filter(|_| fit).ok_or(EXPECTED)
+    match fit && text.len() <= HTTP_PATH_MAX {
+        true => Ok(()),
+        false => Err("expected a path of at most 100 bytes, beginning with '/', without blanks"),
+    }
 }
 
-fn expected_text(text: &str) -> value::Expected<String<HTTP_TEXT_MAX>> {
-    match text {
-        "" => Err("expected a text that stands in the page"),
-        _ => String::try_from(text).map_err(|_| "expected a text of at most 63 bytes"),
+fn expected_text(text: &str) -> value::Expected<()> {
+    match text.len() {
+        0 => Err("expected a text that stands in the page"),
+        1..=HTTP_TEXT_MAX => Ok(()),
+        _ => Err("expected a text of at most 63 bytes"),
     }
 }

@@ -82,12 +82,12 @@ fn target(
         options.refuse("family", given.name(), line, expected);
         return None;
     }
-    let Given::Is(text, line) = &common.target else {
-        return common.target.is_absent().then_some(None);
+    let Given::Is((), line) = common.given else {
+        return common.given.is_absent().then_some(None);
     };
     let target = common.address(options, "")?;
     if Family::of(target) != family {
-        options.refuse("target", text, *line, expected);
+        options.refuse("target", &common.target, line, expected);
         return None;
     }
     Some(Some(target))

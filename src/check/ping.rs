@@ -36,15 +36,18 @@ impl Type for Ping {
     type Session = ();
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Ping, Family)> {
-        let size = options.number("size", PAYLOAD_LEN.into(), PAYLOAD_MAX.into());
-        let ttl = options.number("ttl", 1, 255);
-        let dscp = options.number("dscp", 0, 63);
+        let (mut size, mut ttl, mut dscp) = (PAYLOAD_LEN.into(), 0, 0);
+        options.number("size", PAYLOAD_LEN.into(), PAYLOAD_MAX.into(), &mut size);
+        options.number("ttl", 1, 255, &mut ttl);
+        options.number("dscp", 0, 63, &mut dscp);
         let target = common.address(options, "the address to ping")?;
-        let mut ping = Ping::new(target);
-        // Within the bounds above.
-        ping.size = size.or(PAYLOAD_LEN.into()).try_into().ok()?;
-        ping.ttl = ttl.or(0).try_into().ok()?;
-        ping.dscp = dscp.or(0).try_into().ok()?;
+        let ping = Ping {
+            target,
+            // Within the bounds above.
+            size: size.try_into().ok()?,
+            ttl: ttl.try_into().ok()?,
+            dscp: dscp.try_into().ok()?,
+        };
         Some((ping, Family::of(target)))
     }
 

@@ -15,10 +15,12 @@ pub struct Tcp {
     pub accept_refused: bool,
 }
 
-/// The port of an option, 1 to 65535.
-pub(super) fn port(options: &mut Options<'_, '_, '_>) -> Given<u16> {
-    let number = options.number("port", 1, u16::MAX.into());
-    number.map(|port| u16::try_from(port).unwrap_or(u16::MAX))
+/// The port of an option, 1 to 65535, if it is given.
+pub(super) fn port(options: &mut Options<'_, '_, '_>, port: &mut u16) -> Given<()> {
+    let mut number = (*port).into();
+    let given = options.number("port", 1, u16::MAX.into(), &mut number);
+    *port = u16::try_from(number).unwrap_or(u16::MAX);
+    given
 }
 
 /// The pace of small requests to public servers.
@@ -31,13 +33,14 @@ impl Type for Tcp {
     type Session = ();
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Tcp, Family)> {
-        let port = port(options);
-        if port.is_absent() {
+        let mut number = 0;
+        if port(options, &mut number).is_absent() {
             options.missing("has no port: expected option port with the one to connect to, as 443");
         }
-        let accept_refused = options.boolean("accept_refused").or(false);
+        let mut accept_refused = false;
+        options.boolean("accept_refused", &mut accept_refused);
         let target: IpAddr = common.address(options, "the address to connect to")?;
-        let target = SocketAddr::new(target, port.or(0));
+        let target = SocketAddr::new(target, number);
         let tcp = Tcp {
             target,
             accept_refused,

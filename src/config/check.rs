@@ -4,42 +4,53 @@ use super::Check;
 use super::timing::INTERVAL;
 use crate::check::{Common, Named, TYPES};
 use crate::limits::{INTERVAL_MAX, INTERVAL_MIN, TARGET_MAX};
-use crate::option::section::{Given, Options};
-use crate::option::table::{CHECK_TYPES, CheckType};
-use crate::types::{Family, Name};
+use crate::option::section::{Given, Options, Value};
+use crate::option::table::CHECK_TYPES;
+use crate::types::{Duration, Family, Name};
 
 /// Reads one check; `None` if it is wrong, which is reported.
 pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Check> {
     let errors = options.report.errors;
     let kind = read_type(options);
-    let interval = match options.duration("interval", INTERVAL_MIN, INTERVAL_MAX, INTERVAL) {
-        Given::Is(interval, _) => Some(interval),
-        Given::Absent | Given::Bad => None,
-    };
-    let required = options.boolean("required").or(false);
+    let mut interval = Duration::ZERO;
+    let given = options.duration(
+        "interval",
+        INTERVAL_MIN,
+        INTERVAL_MAX,
+        INTERVAL,
+        &mut interval,
+    );
+    let interval = given.is_set().then_some(interval);
+    let mut required = false;
+    options.boolean("required", &mut required);
+    let mut family = Family::V4;
+    let given = options.choice(
+        "family",
+        &[("ipv4", Family::V4), ("ipv6", Family::V6)],
+        &mut family,
+    );
+    let mut target = Value::new();
     let common = Common {
-        family: options.choice("family", &[("ipv4", Family::V4), ("ipv6", Family::V6)]),
-        target: options.single("target"),
+        family: given.map(|()| family),
+        given: options.single("target", &mut target),
+        target,
     };
     let kind = kind?;
     refuse_others(options, kind);
     let (kind, family) = (kind.read)(options, &common)?;
-    let target = match common.target {
-        Given::Is(text, line) => {
-            if text.chars().any(char::is_control) {
-                options.refuse("target", &text, line, "expected no control characters");
-            }
-            let fit = text.as_str().try_into();
-            if fit.is_err() {
-                options.error(
-                    line,
-                    format_args!("target: longer than {TARGET_MAX} bytes; a long command goes into option command"),
-                );
-            }
-            fit.ok()?
+    let target = &common.target;
+    if let Given::Is((), line) = common.given {
+        if target.chars().any(char::is_control) {
+            options.refuse("target", target, line, "expected no control characters");
         }
-        Given::Absent | Given::Bad => heapless::String::new(),
-    };
+        if target.len() > TARGET_MAX {
+            options.error(
+                line,
+                format_args!("target: longer than {TARGET_MAX} bytes; a long command goes into option command"),
+            );
+        }
+    }
+    let target = target.as_str().try_into().ok()?;
     (options.report.errors == errors).then_some(Check {
         name,
         kind,
@@ -51,10 +62,10 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, name: Name) -> Option<Chec
 }
 
 fn read_type(options: &mut Options<'_, '_, '_>) -> Option<&'static Named> {
-    let mut words: heapless::Vec<(&str, &Named), 16> = heapless::Vec::new();
-    words.extend(TYPES.iter().map(|named| (named.name, named)));
-    match options.choice("type", &words) {
-        Given::Is(named, _) => Some(named),
+    let mut chosen = 0;
+    let name = |place| TYPES.get(place).map(|named: &Named| named.name);
+    match options.choose("type", &name, &mut chosen) {
+        Given::Is(..) => TYPES.get(chosen),
         Given::Bad => None,
         Given::Absent => {
             options.missing("has no type: expected option type ping, or another");
@@ -65,26 +76,25 @@ fn read_type(options: &mut Options<'_, '_, '_>) -> Option<&'static Named> {
 
 /// Reports options that only other types have.
 fn refuse_others(options: &mut Options<'_, '_, '_>, kind: &Named) {
-    let has = |of_type: &CheckType, name| of_type.options.contains(&name);
-    let owners = |name| CHECK_TYPES.iter().filter(move |other| has(other, name));
-    for other in CHECK_TYPES.iter().filter(|other| other.name != kind.name) {
-        for &name in other.options {
-            let new = owners(name)
-                .next()
-                .is_some_and(|first| first.name == other.name);
-            if !new || owners(name).any(|owner| owner.name == kind.name) {
-                continue;
+    for other in &CHECK_TYPES {
+        'options: for name in other.options {
+            let mut names: heapless::String<32> = heapless::String::new();
+            for owner in CHECK_TYPES
+                .iter()
+                .filter(|owner| owner.options.contains(name))
+            {
+                // An option of several types is reported with the first of them.
+                if owner.name == kind.name || names.is_empty() && owner.name != other.name {
+                    continue 'options;
+                }
+                // A type that does not fit is left out of the message.
+                let comma = if names.is_empty() { "" } else { ", " };
+                let _ = names
+                    .push_str(comma)
+                    .and_then(|()| names.push_str(owner.name));
             }
             if let Some(setting) = options.section.get(name) {
                 let own = kind.name;
-                let mut names: heapless::String<32> = heapless::String::new();
-                for owner in owners(name) {
-                    // A type that does not fit is left out of the message.
-                    let comma = if names.is_empty() { "" } else { ", " };
-                    let _ = names
-                        .push_str(comma)
-                        .and_then(|()| names.push_str(owner.name));
-                }
                 options.error(
                     setting.line,
                     format_args!("option {name} is for checks of type {names}, not {own}"),

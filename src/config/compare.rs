@@ -1,7 +1,6 @@
 //! The rules between sections, checked once each section is read.
 
 use core::fmt;
-use core::net::IpAddr;
 
 use super::load::Loading;
 use super::{Check, Config, Connections, Globals, Provider, RtTable};
@@ -29,7 +28,7 @@ impl Loading<'_, '_> {
     /// Reports what no two enabled providers may share.
     pub(super) fn compare_with_others(
         &mut self,
-        section: Section<'_>,
+        section: &Section<'_>,
         read: &Provider,
         config: &Config,
     ) {
@@ -79,7 +78,7 @@ impl Loading<'_, '_> {
     }
 
     /// Warns of resolvers that are not asked through the provider.
-    pub(super) fn compare_dns(&mut self, section: Section<'_>, read: &Provider, config: &Config) {
+    pub(super) fn compare_dns(&mut self, section: &Section<'_>, read: &Provider, config: &Config) {
         let Some(line) = section.get("dns").map(|setting| setting.line) else {
             return;
         };
@@ -128,10 +127,7 @@ impl Loading<'_, '_> {
         for (index, check) in config.checks.iter().enumerate() {
             if used & (1 << index) == 0 && self.providers > 0 {
                 let name = &check.name;
-                let section = self
-                    .index
-                    .sections()
-                    .find(|section| section.name.is_some_and(|found| found.is(name)));
+                let section = self.index.with_name(name);
                 let line = section.map_or(1, |section| section.line);
                 self.report
                     .warning(line, format_args!("check '{name}' is used by no provider"));
@@ -148,16 +144,18 @@ impl Loading<'_, '_> {
             for provider in config.enabled() {
                 let prefix = config.prefixes_of(provider).first();
                 let prefix = prefix.filter(|_| family == Family::V6);
-                let named = [
-                    ("gateway", provider.gateway[family]),
-                    ("address", provider.address[family]),
-                    ("prefix", prefix.map(|(_, prefix)| prefix.address().into())),
-                ];
-                let Some((option, Some(value))) = named.iter().find(|(_, value)| value.is_some())
-                else {
-                    continue;
+                let prefix = prefix.map(|(_, prefix)| prefix.address().into());
+                let (option, value) = match (
+                    &provider.gateway[family],
+                    &provider.address[family],
+                    &prefix,
+                ) {
+                    (Some(gateway), ..) => ("gateway", gateway),
+                    (_, Some(address), _) => ("address", address),
+                    (.., Some(prefix)) => ("prefix", prefix),
+                    _ => continue,
                 };
-                let line = self.line_of(&provider.id, option, *value);
+                let line = self.line_of(&provider.id, option, value.is_ipv6());
                 self.report.warning(
                     line,
                     format_args!(
@@ -168,25 +166,24 @@ impl Loading<'_, '_> {
         }
     }
 
-    /// The line of a provider's option, or of its value that is this address.
-    fn line_of(&self, id: &str, option: &str, value: IpAddr) -> u32 {
-        let mut sections = self.index.sections();
-        let section = sections.find(|section| section.name.is_some_and(|name| name.is(id)));
+    /// The line of a provider's option, or of its value that is an address of this family.
+    fn line_of(&self, id: &str, option: &str, is_ipv6: bool) -> u32 {
+        let section = self.index.with_name(id);
         let Some(setting) = section.and_then(|section| section.get(option)) else {
             return 1;
         };
         let colon = |word: Word<'_>| word.bytes().any(|byte| byte == b':');
         let mut values = setting.values();
-        let found = values.find(|(word, _)| colon(*word) == value.is_ipv6());
+        let found = values.find(|(word, _)| colon(*word) == is_ipv6);
         found.map_or(setting.line, |(_, line)| line)
     }
 
     /// Checks that all sessions and commands can run at once: each check has at most one, and in an outage all of them run
     /// until their timeout.
     fn compare_rooms(&mut self, config: &Config) {
-        let what = ["tcp, dns and http", "hold", "sessions"];
+        let what = &["tcp, dns and http", "hold", "sessions"];
         self.compare_room(config, &Check::needs_session, what, SESSIONS_MAX);
-        let what = ["exec", "run", "commands"];
+        let what = &["exec", "run", "commands"];
         self.compare_room(config, &Check::needs_command, what, COMMANDS_MAX);
     }
 
@@ -194,16 +191,16 @@ impl Loading<'_, '_> {
         &mut self,
         config: &Config,
         counts: &dyn Fn(&Check) -> bool,
-        [checks, hold, sessions]: [&str; 3],
+        [checks, hold, sessions]: &[&str; 3],
         room: usize,
     ) {
-        let of = |provider| {
-            let paths = Family::ALL.map(|family| config.path_checks(provider, family));
-            let all = paths.into_iter().flatten();
-            all.filter(|check| counts(check)).count()
-        };
-        let wanted = || config.enabled().map(of).filter(|count| *count > 0);
-        let (providers, all) = (wanted().count(), wanted().sum::<usize>());
+        let (mut providers, mut all) = (0, 0);
+        for provider in config.enabled() {
+            let checks = config.checks_of(provider);
+            let count = checks.filter(|check| counts(check)).count();
+            providers += u32::from(count > 0);
+            all += count;
+        }
         if all > room {
             self.report.warning(
                 1,
@@ -258,7 +255,7 @@ impl Loading<'_, '_> {
 
 /// A provider that is being read, and one that was read before.
 struct Pair<'a, 'p, 'r> {
-    section: Section<'a>,
+    section: &'p Section<'a>,
     read: &'p Provider,
     other: &'p Provider,
     report: &'p mut Report<'r>,
@@ -281,17 +278,13 @@ impl Pair<'_, '_, '_> {
 
     fn compare_devices(&mut self) {
         let (read, other) = (self.read, self.other);
-        let shared = Family::ALL.into_iter().find(|&family| {
-            !read.device[family].is_empty() && read.device[family] == other.device[family]
-        });
-        if let Some(family) = shared {
-            let device = &read.device[family];
-            let option = if *device == read.device.v4 {
-                "device"
-            } else {
-                "device6"
-            };
-            self.taken(option, format_args!("{device}"));
+        let (v4, v6) = (&read.device.v4, &read.device.v6);
+        for (device, taken) in [(v4, &other.device.v4), (v6, &other.device.v6)] {
+            if !device.is_empty() && device == taken {
+                let option = if device == v4 { "device" } else { "device6" };
+                self.taken(option, format_args!("{device}"));
+                break;
+            }
         }
         let shared = read
             .interfaces

@@ -16,59 +16,39 @@ pub(super) type Tables<'t> = &'t dyn Fn(&str) -> Option<u32>;
 
 /// Sets the options of the section. Valid options are set even if others are not valid.
 pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, globals: &mut Globals) {
-    let enabled = options.boolean("enabled");
-    globals.enabled = enabled.or(globals.enabled);
-    let metric = options.number("start_metric", 1, u32::MAX);
-    globals.start_metric = metric.map(Metric).or(globals.start_metric);
-    let table = options.parse("table", |text| table_number(text, tables));
-    globals.table = table.or(globals.table);
+    options.boolean("enabled", &mut globals.enabled);
+    let Metric(metric) = &mut globals.start_metric;
+    options.number("start_metric", 1, u32::MAX, metric);
+    options.set("table", &mut globals.table, |text| {
+        table_number(text, tables)
+    });
     preferences(options, globals);
-    set(
-        options,
-        "sticky_file",
-        value::file,
-        &mut globals.sticky_file,
-    );
-    set(
-        options,
-        "state_dir",
-        value::directory,
-        &mut globals.state_dir,
-    );
-    set(
-        options,
-        "control_group",
-        value::group,
-        &mut globals.control_group,
-    );
-    set(
-        options,
-        "hooks_dir",
-        value::directory,
-        &mut globals.hooks_dir,
-    );
-    let last_resort = options.choice(
+    options.set_text("sticky_file", &mut globals.sticky_file, value::file);
+    options.set_text("state_dir", &mut globals.state_dir, value::directory);
+    options.set_text("control_group", &mut globals.control_group, value::group);
+    options.set_text("hooks_dir", &mut globals.hooks_dir, value::directory);
+    options.choice(
         "last_resort",
         &[
             ("first", LastResort::First),
             ("keep", LastResort::Keep),
             ("unreachable", LastResort::Unreachable),
         ],
+        &mut globals.last_resort,
     );
-    globals.last_resort = last_resort.or(globals.last_resort);
-    set(options, "preempt", preempt, &mut globals.preempt);
-    let obeys = options.choice(
+    options.set("preempt", &mut globals.preempt, preempt);
+    options.choice(
         "yield",
         &[("auto", Yield::Auto), ("1", Yield::All), ("0", Yield::None)],
+        &mut globals.obeys,
     );
-    globals.obeys = obeys.or(globals.obeys);
-    let on_stop = options.choice(
+    options.choice(
         "on_stop",
         &[("restore", OnStop::Restore), ("keep", OnStop::Keep)],
+        &mut globals.on_stop,
     );
-    globals.on_stop = on_stop.or(globals.on_stop);
     firewall(options, globals);
-    let level = options.choice(
+    options.choice(
         "syslog_level",
         &[
             ("error", LogLevel::Error),
@@ -76,54 +56,41 @@ pub(super) fn read(options: &mut Options<'_, '_, '_>, tables: Tables<'_>, global
             ("info", LogLevel::Info),
             ("debug", LogLevel::Debug),
         ],
+        &mut globals.syslog_level,
     );
-    globals.syslog_level = level.or(globals.syslog_level);
 }
 
 /// What connections need beyond routes.
 fn firewall(options: &mut Options<'_, '_, '_>, globals: &mut Globals) {
-    match options.parse("mark_mask", value::mark_mask) {
-        Given::Is(mask, _) => globals.mark_mask = mask,
-        Given::Bad => globals.mark_mask = MarkMask::EMPTY, // no mark has bits of it
-        Given::Absent => {}
+    let mask = options.set("mark_mask", &mut globals.mark_mask, value::mark_mask);
+    if mask.is_bad() {
+        globals.mark_mask = MarkMask::EMPTY; // no mark has bits of it
     }
-    globals.dns_route = options.boolean("dns_route").or(globals.dns_route);
-    let answers = options.boolean("answers");
+    options.boolean("dns_route", &mut globals.dns_route);
+    let answers = options.boolean("answers", &mut globals.answers);
     let foreign = options.choice(
         "ipv6_foreign",
         &[
             ("masquerade", ForeignIpv6::Masquerade),
             ("off", ForeignIpv6::Off),
         ],
+        &mut globals.ipv6_foreign,
     );
-    globals.firewall_asked = matches!(answers, Given::Is(true, _))
-        || matches!(foreign, Given::Is(ForeignIpv6::Masquerade, _));
-    globals.answers = answers.or(globals.answers);
-    globals.ipv6_foreign = foreign.or(globals.ipv6_foreign);
-}
-
-/// Sets an option's value, if it is given and valid. One for all values of a type.
-fn set<T>(
-    options: &mut Options<'_, '_, '_>,
-    name: &str,
-    parse: fn(&str) -> Expected<T>,
-    place: &mut T,
-) {
-    if let Given::Is(value, _) = options.parse(name, parse) {
-        *place = value;
-    }
+    globals.firewall_asked = globals.answers && answers.is_set()
+        || globals.ipv6_foreign == ForeignIpv6::Masquerade && foreign.is_set();
 }
 
 /// The preferences of our rules.
 fn preferences(options: &mut Options<'_, '_, '_>, globals: &mut Globals) {
     const { assert!(RULE_PREF_MAX == 31365) };
-    let given = options.parse("rule_pref", |text| {
+    let mut pref = globals.rule_pref;
+    let given = options.set("rule_pref", &mut pref, |text| {
         let pref = value::number(text).filter(|pref| (1..=RULE_PREF_MAX_FORMER).contains(pref));
         pref.ok_or("expected a whole number from 1 to 31365")
     });
-    if let Given::Is(pref, line) = given {
-        globals.rule_pref = pref.min(RULE_PREF_MAX);
-        let used = globals.rule_pref;
+    globals.rule_pref = pref.min(RULE_PREF_MAX);
+    let used = globals.rule_pref;
+    if let Given::Is((), line) = given {
         if pref > used {
             options.report.warning(
                 line,
@@ -140,8 +107,7 @@ fn preferences(options: &mut Options<'_, '_, '_>, globals: &mut Globals) {
         }
     }
     let least = globals.rule_pref + RULE_PREFS + 1;
-    let catch_all = options.number("catch_all", least, CATCH_ALL_MAX);
-    globals.catch_all = catch_all.or(globals.catch_all);
+    options.number("catch_all", least, CATCH_ALL_MAX, &mut globals.catch_all);
 }
 
 /// `0` is refused because it is ambiguous: as a boolean it means never, as a duration at once.

@@ -1,14 +1,12 @@
 //! UCI text → a validated [`Config`], section by section. The rules between sections are in `compare`.
 
-use heapless::String;
-
 use super::timing::{Resolver, TimingOptions};
 use super::{Config, Connections, Globals, Provider, provider};
 use crate::limits::{
     CHECKS_MAX, FILE_MAX, NAME_MAX, PATH_CHECKS_MAX, PROVIDERS_MAX, RANK_MAX, SECTIONS_MAX,
 };
 use crate::option::problem::{Hint, Problem, Report, nearest};
-use crate::option::section::{Given, Options};
+use crate::option::section::{Given, Options, Value};
 use crate::option::table::KINDS;
 use crate::option::value;
 use crate::types::{Family, Name, PerFamily, Slot};
@@ -109,25 +107,24 @@ impl<'a> Loading<'a, '_> {
 
     /// Reports unknown section types and options.
     fn refuse_unknown(&mut self) {
-        let names = KINDS.each_ref().map(|kind| kind.name);
         for section in self.index.sections() {
             let report = &mut self.report;
             let kind = section.kind;
             match KINDS.iter().find(|known| kind.is(known.name)) {
                 Some(known) => {
-                    warn_of_additions(section, known.name, report);
+                    warn_of_additions(&section, known.name, report);
                     let kind = known.name;
                     let mut options = Options {
                         kind,
-                        section,
+                        section: &section,
                         report,
                     };
                     options.refuse_unknown(known);
                 }
                 None => {
                     self.strange = true;
-                    let text: String<NAME_MAX> = kind.text().unwrap_or_default();
-                    let near = Hint(nearest(&text, &mut names.into_iter()));
+                    let text: Value = kind.text().unwrap_or_default();
+                    let near = Hint(nearest(&text, &mut KINDS.iter().map(|kind| kind.name)));
                     report.error(
                         section.line,
                         format_args!(
@@ -153,7 +150,7 @@ impl<'a> Loading<'a, '_> {
             first = Some(section.line);
             let mut options = Options {
                 kind: "globals",
-                section,
+                section: &section,
                 report: &mut self.report,
             };
             super::globals::read(&mut options, self.tables, &mut config.globals);
@@ -178,12 +175,12 @@ impl<'a> Loading<'a, '_> {
             }
             let mut options = Options {
                 kind: "check",
-                section,
+                section: &section,
                 report: &mut self.report,
             };
-            let name = name_of(&mut options, "all");
-            let named = name.is_some();
-            match super::check::read(&mut options, name.unwrap_or_default()) {
+            let mut name = Name::new();
+            let named = name_of(&mut options, "all", &mut name);
+            match super::check::read(&mut options, name) {
                 // It fits: see above.
                 Some(check) if named => self.checks_lost |= config.checks.push(check).is_err(),
                 _ => self.checks_lost = true,
@@ -220,7 +217,7 @@ impl<'a> Loading<'a, '_> {
                 self.providers_lost = true;
                 break;
             }
-            self.read_provider(section, config);
+            self.read_provider(&section, config);
         }
         if self.providers_lost || self.sections_lost() {
             return;
@@ -241,7 +238,7 @@ impl<'a> Loading<'a, '_> {
         }
     }
 
-    fn read_provider(&mut self, section: Section<'a>, config: &mut Config) {
+    fn read_provider(&mut self, section: &Section<'a>, config: &mut Config) {
         let Ok(slot) = u8::try_from(config.providers.len()) else {
             return;
         };
@@ -250,23 +247,20 @@ impl<'a> Loading<'a, '_> {
             section,
             report: &mut self.report,
         };
-        let id = name_of(&mut options, "auto");
-        let named = id.is_some();
-        let mut read = provider::blank(id.unwrap_or_default(), Slot(slot), self.providers);
-        let enabled = options.boolean("enabled");
-        read.enabled = enabled.or(true);
+        let mut read = provider::blank(Slot(slot), self.providers);
+        let named = name_of(&mut options, "auto", &mut read.id);
+        let enabled = options.boolean("enabled", &mut read.enabled);
         provider::read_device(&mut options, &mut read);
         provider::read_addresses(&mut options, &mut read);
-        read.rt_table = provider::read_table(&mut options, self.tables, &config.globals);
+        provider::read_table(&mut options, self.tables, &config.globals, &mut read);
         let ours = config.globals.mark_mask;
-        let mark = options.parse("mark", |text| value::mark(text, ours));
-        read.mark = mark.or(None);
-        read.masquerade = options.boolean("masquerade").or(false);
+        options.set("mark", &mut read.mark, |text| value::mark(text, ours));
+        options.boolean("masquerade", &mut read.masquerade);
         provider::read_prefixes(&mut options, read.slot, config);
-        let dns_route = options.boolean("dns_route");
-        read.dns_route = dns_route.or(config.globals.dns_route);
+        read.dns_route = config.globals.dns_route;
+        options.boolean("dns_route", &mut read.dns_route);
         provider::read_dns(&mut options, read.slot, config);
-        let rank = options.number("rank", 1, RANK_MAX);
+        let rank = options.number("rank", 1, RANK_MAX, &mut read.rank);
         let written = self.read_timing(section, &mut read, config);
         if read.enabled {
             let delegated = !config.prefixes_of(&read).is_empty();
@@ -274,8 +268,7 @@ impl<'a> Loading<'a, '_> {
             self.compare_table(&mut read, written, &config.globals);
             self.compare_dns(section, &read, config);
         }
-        if let Given::Is(rank, line) = rank {
-            read.rank = rank;
+        if let Given::Is((), line) = rank {
             self.ranked |= 1 << slot;
             self.compare_rank(&read, line, config);
         }
@@ -294,7 +287,7 @@ impl<'a> Loading<'a, '_> {
     /// The checks, and the options that follow the profile. Returns the line that says what its connections do.
     fn read_timing(
         &mut self,
-        section: Section<'a>,
+        section: &Section<'a>,
         read: &mut Provider,
         config: &Config,
     ) -> Option<u32> {
@@ -306,12 +299,9 @@ impl<'a> Loading<'a, '_> {
         // A check that was refused, or lost, is not reported again as missing.
         let (index, lost) = (&self.index, self.lost);
         let exists = |name: &str| {
-            let named = |section: &Section<'_>| section.name.is_some_and(|found| found.is(name));
-            let other =
-                |section: &Section<'_>| section.kind.is("provider") || section.kind.is("globals");
-            lost || index
-                .sections()
-                .any(|section| named(&section) && !other(&section))
+            let is_check =
+                |section: Section<'_>| !section.kind.is("provider") && !section.kind.is("globals");
+            lost || index.with_name(name).is_some_and(is_check)
         };
         let named = provider::read_checks(&mut options, &config.checks, &exists);
         let all = section.get("check").is_none();
@@ -355,7 +345,7 @@ impl<'a> Loading<'a, '_> {
 }
 
 /// `uci` merges all sections with the same name, so a copied section must be renamed.
-fn warn_of_additions(section: Section<'_>, kind: &str, report: &mut Report<'_>) {
+fn warn_of_additions(section: &Section<'_>, kind: &str, report: &mut Report<'_>) {
     let Some(name) = section.name else {
         return;
     };
@@ -370,30 +360,31 @@ fn warn_of_additions(section: Section<'_>, kind: &str, report: &mut Report<'_>) 
     }
 }
 
-/// The section's name, if it is a valid id.
-fn name_of(options: &mut Options<'_, '_, '_>, reserved: &str) -> Option<Name> {
-    let Section { name, line, .. } = options.section;
+/// Sets the section's name; whether it is a valid id.
+fn name_of(options: &mut Options<'_, '_, '_>, reserved: &str, place: &mut Name) -> bool {
+    let Section { name, line, .. } = *options.section;
     let kind = options.kind;
     let Some(word) = name else {
         options.error(
             line,
             format_args!("a {kind} without a name: expected as in config {kind} 'name'"),
         );
-        return None;
+        return false;
     };
-    let Ok(name) = word.text::<NAME_MAX>() else {
+    let text: Value = word.text().unwrap_or_default();
+    if text.is_empty() || text.len() > NAME_MAX {
         options.error(
             line,
             format_args!("{kind} {word}: expected a name of at most {NAME_MAX} bytes"),
         );
-        return None;
-    };
-    if name == reserved {
+        return false;
+    }
+    if text == reserved {
         options.error(
             line,
             format_args!("{kind} {word}: the name is reserved, expected another"),
         );
-        return None;
+        return false;
     }
-    Some(name)
+    place.push_str(&text).is_ok()
 }

@@ -7,13 +7,13 @@ use super::{Check, Config, Connections, Globals, Profile, Provider, RtTable};
 use crate::limits::{DNS_MAX, INTERFACES_MAX, PREFIXES_MAX};
 use crate::option::section::{Given, Options};
 use crate::option::value::{self, Expected};
-use crate::types::{Family, GivenDevice, Name, PerFamily, Prefix, Slot, TABLE_MAIN};
+use crate::types::{Family, GivenDevice, InterfaceName, Name, PerFamily, Prefix, Slot, TABLE_MAIN};
 
 /// A provider without options.
-pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
+pub(super) fn blank(slot: Slot, position: u32) -> Provider {
     let none = PerFamily { v4: None, v6: None };
     Provider {
-        id,
+        id: Name::new(),
         slot,
         enabled: true,
         device: PerFamily {
@@ -38,17 +38,19 @@ pub(super) fn blank(id: Name, slot: Slot, position: u32) -> Provider {
 
 /// `device` and `device6`, or `interface`.
 pub(super) fn read_device(options: &mut Options<'_, '_, '_>, provider: &mut Provider) {
-    let device = options.parse("device", value::device);
-    let device6 = options.parse("device6", value::device);
+    let PerFamily { v4, v6 } = &mut provider.device;
+    let device = options.set_text("device", v4, value::device);
+    let device6 = options.set_text("device6", v6, value::device);
     let interfaces = &mut provider.interfaces;
     let interface = options.each_word(
         "interface",
         &mut |options, word, line| match value::interface(word) {
             Err(expected) => options.refuse("interface", word, line, expected),
-            Ok(name) if interfaces.contains(&name) => {
+            Ok(()) if interfaces.iter().any(|name| name == word) => {
                 options.refuse("interface", word, line, "is given twice");
             }
-            Ok(name) => {
+            Ok(()) => {
+                let name = InterfaceName::try_from(word).unwrap_or_default(); // it fits
                 if interfaces.push(name).is_err() {
                     options.error(
                         line,
@@ -58,24 +60,23 @@ pub(super) fn read_device(options: &mut Options<'_, '_, '_>, provider: &mut Prov
             }
         },
     );
-    match (&device, &interface) {
+    match (device, interface) {
         (Given::Absent, Given::Absent) => match device6 {
-            Given::Is(name, line) => options.refuse(
-                "device6",
-                &name,
-                line,
-                "expected option device too, for IPv4",
-            ),
+            Given::Is((), line) => {
+                let expected = "expected option device too, for IPv4";
+                options.refuse("device6", v6, line, expected);
+            }
             Given::Absent => {
                 options.missing("has neither device nor interface: expected one of them")
             }
             Given::Bad => {}
         },
-        (Given::Absent, _) if device6.is_absent() => {}
+        (Given::Absent, _) if device6.is_absent() => return,
         (_, Given::Absent) => {
-            let device = device.or(GivenDevice::new());
-            provider.device.v6 = device6.or(device.clone());
-            provider.device.v4 = device;
+            if !device6.is_set() {
+                *v6 = v4.clone();
+            }
+            return;
         }
         _ => {
             let line = options.line("device").max(options.line("interface"));
@@ -83,9 +84,11 @@ pub(super) fn read_device(options: &mut Options<'_, '_, '_>, provider: &mut Prov
                 line,
                 format_args!("device and interface exclude each other: expected one of them"),
             );
-            provider.interfaces.clear();
+            interfaces.clear();
         }
     }
+    v4.clear();
+    v6.clear();
 }
 
 /// The lines of the options that are compared with each other.
@@ -127,7 +130,9 @@ pub(super) fn read_addresses(options: &mut Options<'_, '_, '_>, provider: &mut P
     );
     for family in Family::ALL {
         let network = &mut provider.network[family];
-        *network = network.or(learned[family]);
+        if network.is_none() {
+            *network = learned[family];
+        }
         compare_addresses(options, provider, family, &lines);
     }
 }
@@ -179,7 +184,7 @@ fn compare_addresses(
     family: Family,
     lines: &Lines,
 ) {
-    let (address, gateway) = (provider.address[family], provider.gateway[family]);
+    let (address, gateway) = (&provider.address[family], &provider.gateway[family]);
     if let (Some(address), Some(gateway)) = (address, gateway)
         && address == gateway
     {
@@ -191,29 +196,27 @@ fn compare_addresses(
         );
         return;
     }
-    let Some(network) = provider.network[family] else {
+    let Some(network) = &provider.network[family] else {
         return;
     };
-    let hosts = [
-        ("address", address, lines.address[family]),
-        ("gateway", gateway, lines.gateway[family]),
-    ];
-    for (name, host, line) in hosts {
-        let Some(host) = host else { continue };
-        compare_with_network(options, name, host, line, network);
+    if let Some(address) = address {
+        compare_with_network(options, "address", address, lines.address[family], network);
+    }
+    if let Some(gateway) = gateway {
+        compare_with_network(options, "gateway", gateway, lines.gateway[family], network);
     }
 }
 
 fn compare_with_network(
     options: &mut Options<'_, '_, '_>,
     name: &str,
-    host: IpAddr,
+    host: &IpAddr,
     line: u32,
-    network: Prefix,
+    network: &Prefix,
 ) {
-    if let Some(what) = value::reserved_in(host, network) {
+    if let Some(what) = value::reserved_in(*host, *network) {
         options.error(line, format_args!("{name} '{host}' in {network}: {what}"));
-    } else if host.is_ipv4() && !network.contains_addr(&host.into()) {
+    } else if host.is_ipv4() && !network.contains_addr(&(*host).into()) {
         options.report.warning(
             line,
             format_args!("{name} '{host}' is outside the network {network}"),
@@ -226,8 +229,9 @@ pub(super) fn read_table(
     options: &mut Options<'_, '_, '_>,
     tables: Tables<'_>,
     globals: &Globals,
-) -> RtTable {
-    let table = options.parse("rt_table", |text| match text {
+    provider: &mut Provider,
+) {
+    options.set("rt_table", &mut provider.rt_table, |text| match text {
         "auto" => Ok(RtTable::Auto),
         "none" => Ok(RtTable::None),
         _ => match table_number(text, tables)? {
@@ -240,7 +244,6 @@ pub(super) fn read_table(
             number => Ok(RtTable::Id(number)),
         },
     });
-    table.or(RtTable::Auto)
 }
 
 /// `prefix`: adds each to those of all providers.

@@ -31,17 +31,22 @@ impl QualityOptions {
     };
 
     pub(super) fn read(options: &mut Options<'_, '_, '_>) -> QualityOptions {
-        QualityOptions {
-            most: ["max_loss", "max_latency", "max_jitter"].map(|name| limit(options, name, 1)),
-            recover: ["recover_loss", "recover_latency", "recover_jitter"]
-                .map(|name| limit(options, name, 0)),
+        let mut own = QualityOptions::NONE;
+        let (most, recover) = (own.most.iter_mut(), own.recover.iter_mut());
+        for (place, name) in most.zip(&["max_loss", "max_latency", "max_jitter"]) {
+            *place = limit(options, name, 1);
         }
+        for (place, name) in recover.zip(&["recover_loss", "recover_latency", "recover_jitter"]) {
+            *place = limit(options, name, 0);
+        }
+        own
     }
 }
 
 fn limit(options: &mut Options<'_, '_, '_>, name: &str, least: u32) -> Given<Option<u32>> {
     let is_loss = name.ends_with("loss");
-    let given = options.parse(name, |text| match text {
+    let mut limit = None;
+    let given = options.set(name, &mut limit, |text| match text {
         "none" => Ok(None),
         _ if is_loss => percent(text, least).map(Some),
         _ => time(text, least).map(Some),
@@ -49,7 +54,7 @@ fn limit(options: &mut Options<'_, '_, '_>, name: &str, least: u32) -> Given<Opt
     if !is_loss {
         options.doubt_unit(name, SECONDS_MOST);
     }
-    given
+    given.map(|()| limit)
 }
 
 fn percent(text: &str, least: u32) -> Expected<u32> {
@@ -89,47 +94,35 @@ impl Thresholds {
         window: u8,
         report: &mut Report<'_>,
     ) -> Quality {
-        Measure::ALL
-            .iter()
-            .fold(Quality::NONE, |quality, &measure| {
-                let index = measure as usize;
-                let (most, recover) = (
-                    pick(own.most[index], shared.most[index]),
-                    pick(own.recover[index], shared.recover[index]),
-                );
-                let (Ok(most), Ok(recover)) = (most, recover) else {
-                    return quality;
-                };
-                let threshold = Pair {
-                    measure,
-                    most,
-                    recover,
-                    window,
+        let mut quality = Quality::NONE;
+        for measure in Measure::ALL {
+            let index = measure as usize;
+            let pair = Pair {
+                measure,
+                most: pick(own.most[index], shared.most[index]),
+                recover: pick(own.recover[index], shared.recover[index]),
+                window,
+            };
+            let threshold = pair.settle(&mut |line, is_shared, message| {
+                let bit = u8::from(is_shared) << index;
+                if self.reported & bit == 0 {
+                    report.error(line, message);
                 }
-                .settle(&mut |line, is_shared, message| {
-                    let bit = 1 << index;
-                    if !is_shared || self.reported & bit == 0 {
-                        report.error(line, message);
-                    }
-                    self.reported |= u8::from(is_shared) << index;
-                });
-                quality.with(measure, threshold)
-            })
+                self.reported |= bit;
+            });
+            quality = quality.with(measure, threshold);
+        }
+        quality
     }
 }
 
-/// A value, its line, and whether it comes from globals.
-type Picked = Option<(Option<u32>, u32, bool)>;
+/// An option, and whether it comes from globals.
+type Picked = (Given<Option<u32>>, bool);
 
-/// The option is wrong, so its value is unknown.
-struct Unknown;
-
-fn pick(own: Given<Option<u32>>, shared: Given<Option<u32>>) -> Result<Picked, Unknown> {
-    match (own, shared) {
-        (Given::Is(value, line), _) => Ok(Some((value, line, false))),
-        (Given::Absent, Given::Is(value, line)) => Ok(Some((value, line, true))),
-        (Given::Absent, Given::Absent) => Ok(None),
-        (Given::Bad, _) | (Given::Absent, Given::Bad) => Err(Unknown),
+fn pick(own: Given<Option<u32>>, shared: Given<Option<u32>>) -> Picked {
+    match own {
+        Given::Absent => (shared, true),
+        own => (own, false),
     }
 }
 
@@ -147,8 +140,11 @@ impl Pair {
             measure, window, ..
         } = *self;
         let name = measure.name();
-        let Some((most, line, is_shared)) = self.most else {
-            if let Some((Some(_), line, is_shared)) = self.recover {
+        if self.most.0.is_bad() || self.recover.0.is_bad() {
+            return None; // it is unknown
+        }
+        let (Given::Is(most, line), is_shared) = self.most else {
+            if let (Given::Is(Some(_), line), is_shared) = self.recover {
                 let what = format_args!(
                     "recover_{name} without max_{name}: expected option max_{name} with what fails a provider"
                 );
@@ -175,7 +171,7 @@ impl Pair {
             refuse(line, is_shared, what);
         }
         let recover = match self.recover {
-            Some((Some(recover), line, is_shared)) => {
+            (Given::Is(Some(recover), line), is_shared) => {
                 if recover > most {
                     let what = format_args!(
                         "recover_{name} '{}' is above max_{name} {}: expected at most that",

@@ -7,6 +7,7 @@ use crate::limits::{
 };
 use crate::option::problem::Report;
 use crate::option::section::{Given, Options};
+use crate::option::value;
 use crate::text::Span;
 use crate::types::{Duration, PerFamily};
 
@@ -66,29 +67,28 @@ impl TimingOptions {
     };
 
     pub(super) fn read(options: &mut Options<'_, '_, '_>) -> TimingOptions {
-        let micros = |duration: Duration| duration.total_micros();
+        let mut profile = Profile::Normal;
+        let given = options.choice(
+            "profile",
+            &[
+                ("normal", Profile::Normal),
+                ("fast", Profile::Fast),
+                ("metered", Profile::Metered),
+            ],
+            &mut profile,
+        );
         TimingOptions {
-            profile: options.choice(
-                "profile",
-                &[
-                    ("normal", Profile::Normal),
-                    ("fast", Profile::Fast),
-                    ("metered", Profile::Metered),
-                ],
-            ),
+            profile: given.map(|()| profile),
             connections: connections(options),
             values: [
-                options
-                    .duration("interval", INTERVAL_MIN, INTERVAL_MAX, INTERVAL)
-                    .map(micros),
-                options
-                    .duration(
-                        "timeout",
-                        TIMEOUT_MIN,
-                        INTERVAL_MAX * TIMEOUT_INTERVALS_MAX,
-                        "expected 1ms to 63 intervals",
-                    )
-                    .map(micros),
+                span(options, "interval", INTERVAL_MIN, INTERVAL_MAX, INTERVAL),
+                span(
+                    options,
+                    "timeout",
+                    TIMEOUT_MIN,
+                    INTERVAL_MAX * TIMEOUT_INTERVALS_MAX,
+                    "expected 1ms to 63 intervals",
+                ),
                 rounds(options, "down", 1),
                 rounds(options, "up", 1),
                 rounds(options, "window", 1),
@@ -100,40 +100,59 @@ impl TimingOptions {
     }
 }
 
+/// A duration, in microseconds.
+fn span(
+    options: &mut Options<'_, '_, '_>,
+    name: &str,
+    least: Duration,
+    most: Duration,
+    bounds: &'static str,
+) -> Given<u64> {
+    let mut span = Duration::ZERO;
+    let given = options.duration(name, least, most, bounds, &mut span);
+    given.map(|()| span.total_micros())
+}
+
 /// A number of rounds, at most the largest window.
 fn rounds(options: &mut Options<'_, '_, '_>, name: &str, least: u32) -> Given<u64> {
     const MOST: u32 = 64;
     const { assert!(MOST as usize == WINDOW_MAX) };
-    options.number(name, least, MOST).map(u64::from)
+    let mut rounds = 0;
+    let given = options.number(name, least, MOST, &mut rounds);
+    given.map(|()| rounds.into())
 }
 
 fn quorum(options: &mut Options<'_, '_, '_>) -> Given<u64> {
     const MOST: u32 = 8;
     const { assert!(MOST as usize == PATH_CHECKS_MAX) };
-    options.parse("quorum", |text| match crate::option::value::number(text) {
+    let mut quorum = 0;
+    let given = options.set("quorum", &mut quorum, |text| match value::number(text) {
         _ if text == "all" => Ok(0),
         Some(number) if (1..=MOST).contains(&number) => Ok(number.into()),
         _ => Err("expected all, or a whole number from 1 to 8"),
-    })
+    });
+    given.map(|()| quorum)
 }
 
 /// What connections do when another provider leads.
 fn connections(options: &mut Options<'_, '_, '_>) -> Given<Connections> {
     const LEAST: Duration = Duration::from_secs(1);
     let shared = options.kind == "globals";
-    options.parse("connections", |text| match text {
+    let mut connections = Connections::Stay;
+    let given = options.set("connections", &mut connections, |text| match text {
         "stay" => Ok(Connections::Stay),
         "follow" => Ok(Connections::Follow),
         "off" if shared => Ok(Connections::Off),
         "off" => {
             Err("off is for all providers, in globals: expected stay, follow or a duration, as 10m")
         }
-        _ => match crate::option::value::duration(text) {
+        _ => match value::duration(text) {
             Ok(time) if (LEAST..=INTERVAL_MAX).contains(&time) => Ok(Connections::AtMost(time)),
             Ok(_) => Err("expected 1s to 24h"),
             Err(_) => Err("expected stay, follow or a duration, as 10m"),
         },
-    })
+    });
+    given.map(|()| connections)
 }
 
 fn low_byte(number: u64) -> u8 {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use heapless::String;
+use heapless::string::{String, StringView};
 
 use super::problem::{Hint, Report, nearest};
 use super::slips::Slip;
@@ -10,7 +10,7 @@ use super::table::{KINDS, Kind};
 use super::value::{self, Expected};
 use crate::limits::COMMAND_MAX;
 use crate::types::Duration;
-use crate::uci::{Command, Section, Shown, Unfit, Word};
+use crate::uci::{Command, Section, Setting, Shown, Unfit};
 
 /// Room for any single value.
 pub(crate) type Value = String<COMMAND_MAX>;
@@ -49,6 +49,10 @@ impl<T> Given<T> {
         matches!(self, Given::Absent)
     }
 
+    pub(crate) const fn is_set(&self) -> bool {
+        matches!(self, Given::Is(..))
+    }
+
     pub(crate) const fn is_bad(&self) -> bool {
         matches!(self, Given::Bad)
     }
@@ -58,7 +62,7 @@ impl<T> Given<T> {
 pub(crate) struct Options<'a, 'o, 'r> {
     /// the section's type, as in [`KINDS`]
     pub(crate) kind: &'static str,
-    pub(crate) section: Section<'a>,
+    pub(crate) section: &'o Section<'a>,
     pub(crate) report: &'o mut Report<'r>,
 }
 
@@ -70,7 +74,7 @@ impl<'a> Options<'a, '_, '_> {
     /// Reports that something is missing, unless a damaged line may have contained it.
     pub(crate) fn missing(&mut self, what: &str) {
         if !self.section.damaged {
-            let Section { name, line, .. } = self.section;
+            let Section { name, line, .. } = *self.section;
             let kind = self.kind;
             match name {
                 Some(name) => self.error(line, format_args!("{kind} {name} {what}")),
@@ -100,10 +104,8 @@ impl<'a> Options<'a, '_, '_> {
                 continue;
             }
             let elsewhere = KINDS.iter().find(|other| other.has(name));
-            let near = name
-                .text::<32>()
-                .ok()
-                .and_then(|text| nearest(&text, &mut kind.names()));
+            let text: Value = name.text().unwrap_or_default();
+            let near = nearest(&text, &mut kind.names());
             let (line, kind) = (statement.line, kind.name);
             match (near, elsewhere) {
                 (None, Some(other)) => self.error(
@@ -121,111 +123,115 @@ impl<'a> Options<'a, '_, '_> {
         }
     }
 
-    fn text(&mut self, name: &str, word: Word<'_>, line: u32) -> Given<Value> {
-        match word.text() {
-            Ok(text) => return Given::Is(text, line),
-            Err(Unfit::TooLong) => {
-                self.error(
-                    line,
-                    format_args!("{name} {word}: longer than {COMMAND_MAX} bytes"),
-                );
-            }
-            Err(Unfit::NotUtf8) => {
-                self.error(line, format_args!("{name} {word}: not UTF-8"));
-            }
-        }
-        Given::Bad
-    }
-
     /// The text of an option that has one value.
-    pub(crate) fn single(&mut self, name: &str) -> Given<Value> {
+    pub(crate) fn single(&mut self, name: &str, text: &mut Value) -> Given<()> {
         let Some(setting) = self.section.get(name) else {
             return Given::Absent;
         };
+        let Setting { value, line, .. } = setting;
         if setting.is_list {
             self.error(
-                setting.line,
-                format_args!(
-                    "{name} is a list: expected one value, as option {name} {}",
-                    setting.value
-                ),
+                line,
+                format_args!("{name} is a list: expected one value, as option {name} {value}"),
             );
             return Given::Bad;
         }
         if let Some(earlier) = setting.replaces {
             self.report.warning(
-                setting.line,
-                format_args!(
-                    "{name} {} replaces the value in line {earlier}",
-                    setting.value
-                ),
+                line,
+                format_args!("{name} {value} replaces the value in line {earlier}"),
             );
         }
-        if Slip::of(name, setting.value).is_some() {
+        if Slip::of(name, value).is_some() {
             return Given::Bad; // reported already
         }
-        self.text(name, setting.value, setting.line)
+        const { assert!(COMMAND_MAX == 160) };
+        let what = match value.text() {
+            Ok(read) => {
+                *text = read;
+                return Given::Is((), line);
+            }
+            Err(Unfit::TooLong) => "longer than 160 bytes",
+            Err(Unfit::NotUtf8) => "not UTF-8",
+        };
+        self.error(line, format_args!("{name} {value}: {what}"));
+        Given::Bad
     }
 
-    /// An option that has one value.
-    pub(crate) fn parse<T>(&mut self, name: &str, parse: impl Fn(&str) -> Expected<T>) -> Given<T> {
-        let mut meaning = None;
-        let given = self.understand(name, &mut |text| {
-            meaning = Some(parse(text)?);
+    /// Sets the value of an option that is given and valid.
+    pub(crate) fn set<T>(
+        &mut self,
+        name: &str,
+        place: &mut T,
+        parse: impl Fn(&str) -> Expected<T>,
+    ) -> Given<()> {
+        self.understand(name, &mut |text| {
+            *place = parse(text)?;
             Ok(())
-        });
-        match (given, meaning) {
-            (Given::Is((), line), Some(meaning)) => Given::Is(meaning, line),
-            (Given::Absent, _) => Given::Absent,
-            _ => Given::Bad,
-        }
+        })
+    }
+
+    /// Sets an option to its text, which has room there if it is valid.
+    pub(crate) fn set_text(
+        &mut self,
+        name: &str,
+        place: &mut StringView,
+        judge: fn(&str) -> Expected<()>,
+    ) -> Given<()> {
+        self.understand(name, &mut |text| {
+            judge(text)?;
+            place.clear();
+            let _ = place.push_str(text);
+            Ok(())
+        })
     }
 
     /// The part that all types of values share, compiled once.
     fn understand(&mut self, name: &str, take: &mut dyn FnMut(&str) -> Expected<()>) -> Given<()> {
-        let (text, line) = match self.single(name) {
-            Given::Absent => return Given::Absent,
-            Given::Bad => return Given::Bad,
-            Given::Is(text, line) => (text, line),
-        };
-        match take(&text) {
-            Ok(()) => Given::Is((), line),
-            Err(expected) => {
-                self.refuse(name, &text, line, expected);
-                Given::Bad
-            }
+        let mut text = Value::new();
+        let given = self.single(name, &mut text);
+        if let Given::Is((), line) = given
+            && let Err(expected) = take(&text)
+        {
+            self.refuse(name, &text, line, expected);
+            return Given::Bad;
         }
+        given
     }
 
     pub(crate) fn refuse(&mut self, name: &str, value: &str, line: u32, expected: &str) {
         self.error(line, format_args!("{name} {}: {expected}", Shown(value)));
     }
 
-    pub(crate) fn boolean(&mut self, name: &str) -> Given<bool> {
-        self.parse(name, value::boolean)
+    pub(crate) fn boolean(&mut self, name: &str, place: &mut bool) -> Given<()> {
+        self.set(name, place, value::boolean)
     }
 
     /// A whole number in a range.
-    pub(crate) fn number(&mut self, name: &str, least: u32, most: u32) -> Given<u32> {
-        match self.single(name) {
-            Given::Absent => Given::Absent,
-            Given::Bad => Given::Bad,
-            Given::Is(text, line) => {
-                match value::number(&text).filter(|number| (least..=most).contains(number)) {
-                    Some(number) => Given::Is(number, line),
-                    None => {
-                        let text = Shown(&text);
-                        self.error(
-                            line,
-                            format_args!(
-                                "{name} {text}: expected a whole number from {least} to {most}"
-                            ),
-                        );
-                        Given::Bad
-                    }
-                }
+    pub(crate) fn number(
+        &mut self,
+        name: &str,
+        least: u32,
+        most: u32,
+        place: &mut u32,
+    ) -> Given<()> {
+        let mut text = Value::new();
+        let given = self.single(name, &mut text);
+        let Given::Is((), line) = given else {
+            return given;
+        };
+        match value::number(&text).filter(|number| (least..=most).contains(number)) {
+            Some(number) => *place = number,
+            None => {
+                let text = Shown(&text);
+                self.error(
+                    line,
+                    format_args!("{name} {text}: expected a whole number from {least} to {most}"),
+                );
+                return Given::Bad;
             }
         }
+        given
     }
 
     /// A duration in a range; `bounds` is its text.
@@ -235,8 +241,9 @@ impl<'a> Options<'a, '_, '_> {
         least: Duration,
         most: Duration,
         bounds: &'static str,
-    ) -> Given<Duration> {
-        let given = self.parse(name, |text| {
+        place: &mut Duration,
+    ) -> Given<()> {
+        let given = self.set(name, place, |text| {
             let duration = value::duration(text)?;
             if (least..=most).contains(&duration) {
                 Ok(duration)
@@ -253,7 +260,7 @@ impl<'a> Options<'a, '_, '_> {
         let Some(setting) = self.section.get(name) else {
             return;
         };
-        let text = setting.value.text::<16>().unwrap_or_default();
+        let text: Value = setting.value.text().unwrap_or_default();
         if value::number(&text).is_some_and(|seconds| seconds >= from) {
             self.report.warning(
                 setting.line,
@@ -265,27 +272,40 @@ impl<'a> Options<'a, '_, '_> {
     }
 
     /// One of some words.
-    pub(crate) fn choice<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Given<T> {
-        let given = self.choose(name, &|place| words.get(place).map(|(word, _)| *word));
-        match given {
-            Given::Is(place, line) => words
-                .get(place)
-                .map_or(Given::Bad, |(_, meaning)| Given::Is(*meaning, line)),
-            Given::Absent => Given::Absent,
-            Given::Bad => Given::Bad,
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        name: &str,
+        words: &[(&str, T)],
+        place: &mut T,
+    ) -> Given<()> {
+        let mut chosen = 0;
+        let given = self.choose(
+            name,
+            &|at| words.get(at).map(|(word, _)| *word),
+            &mut chosen,
+        );
+        if let (Given::Is(..), Some((_, meaning))) = (&given, words.get(chosen)) {
+            *place = *meaning;
         }
+        given
     }
 
     /// The place of a word in a list.
-    fn choose<'w>(&mut self, name: &str, word: &dyn Fn(usize) -> Option<&'w str>) -> Given<usize> {
-        let (text, line) = match self.single(name) {
-            Given::Absent => return Given::Absent,
-            Given::Bad => return Given::Bad,
-            Given::Is(text, line) => (text, line),
+    pub(crate) fn choose<'w>(
+        &mut self,
+        name: &str,
+        word: &dyn Fn(usize) -> Option<&'w str>,
+        chosen: &mut usize,
+    ) -> Given<()> {
+        let mut text = Value::new();
+        let given = self.single(name, &mut text);
+        let Given::Is((), line) = given else {
+            return given;
         };
         let words = || (0..).map_while(word);
         if let Some(place) = words().position(|word| word == text) {
-            return Given::Is(place, line);
+            *chosen = place;
+            return given;
         }
         let near = nearest(&text, &mut words());
         let mut expected: String<64> = String::new();

@@ -47,7 +47,7 @@ impl Slip {
 
     /// The message, with the correct syntax.
     pub(crate) fn report(self, option: &str, value: Word<'_>, line: u32, report: &mut Report<'_>) {
-        let meant = meant(value.bytes());
+        let meant = meant(&mut value.bytes());
         let meant = Shown(&meant);
         match self {
             Slip::Equals => report.error(
@@ -76,7 +76,7 @@ impl Slip {
 type Meant = String<48>;
 
 /// A value without the wrong characters.
-fn meant(bytes: impl Iterator<Item = u8>) -> Meant {
+fn meant(bytes: &mut dyn Iterator<Item = u8>) -> Meant {
     let mut meant = Meant::new();
     let bytes = bytes.take_while(|&byte| byte != b'\n');
     for byte in bytes.filter(u8::is_ascii) {
@@ -118,7 +118,7 @@ pub(crate) fn report_line(error: &uci::Error<'_>, report: &mut Report<'_>) {
     let fault = &error.fault;
     match as_written_here(line, matches!(fault, Fault::UnknownCommand(_))) {
         Some((command, name, value)) => {
-            let value = meant(value.iter().copied());
+            let value = meant(&mut value.iter().copied());
             let value = Shown(if value.is_empty() { "VALUE" } else { &value });
             let meant = format_args!("write {command} {name} {value}");
             match fault {

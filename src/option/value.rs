@@ -2,13 +2,10 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use crate::limits::{FILE_PATH_MAX, INTERFACE_NAME_MAX};
-use crate::types::{
-    Duration, Family, FilePath, GivenDevice, InterfaceName, Mark, MarkMask, Name, Prefix,
-    network_of,
-};
+use crate::limits::{DEVICE_GIVEN_MAX, FILE_PATH_MAX, INTERFACE_NAME_MAX, NAME_MAX};
+use crate::types::{Duration, Family, Mark, MarkMask, Prefix, network_of};
 
-/// A value, or the text of what is expected.
+/// A value, or the text of what is expected. Of texts, which are kept as they are, there is no value.
 pub type Expected<T> = Result<T, &'static str>;
 
 /// `1`, `0` and their names.
@@ -44,21 +41,15 @@ pub(crate) fn duration(text: &str) -> Expected<Duration> {
         _ => return Err(DURATION),
     };
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, "0"));
-    if fraction.is_empty() || fraction.len() > FRACTION_DIGITS_MAX || whole.is_empty() {
+    if fraction.len() > FRACTION_DIGITS_MAX {
         return Err(DURATION);
     }
     let whole: u64 = whole.parse().map_err(|_| DURATION)?;
-    let mut micros = whole.checked_mul(unit_us).ok_or(DURATION)?;
-    let (mut numerator, mut denominator) = (0u64, 1u64);
-    for digit in fraction.bytes() {
-        if !digit.is_ascii_digit() {
-            return Err(DURATION);
-        }
-        numerator = numerator * 10 + u64::from(digit - b'0');
-        denominator *= 10;
-    }
+    let micros = whole.checked_mul(unit_us).ok_or(DURATION)?;
+    let numerator = u64::from(number(fraction).ok_or(DURATION)?);
+    let denominator = fraction.bytes().fold(1, |all, _| all * 10);
     // A fraction is below 10^9 and a unit below 2^32: no overflow.
-    micros = micros
+    let micros = micros
         .checked_add(numerator * unit_us / denominator)
         .ok_or(DURATION)?;
     Ok(Duration::from_micros(micros))
@@ -77,7 +68,8 @@ pub fn address(text: &str) -> Expected<IpAddr> {
     }
 }
 
-fn unusable(address: IpAddr) -> Option<&'static str> {
+/// Why an address is that of no single host, or of this one.
+pub(crate) fn unusable(address: IpAddr) -> Option<&'static str> {
     match address {
         _ if address.is_unspecified() => Some("the unspecified address belongs to no host"),
         _ if address.is_multicast() => Some("a multicast address is no single host's"),
@@ -164,7 +156,7 @@ pub(crate) fn reserved_in(address: IpAddr, network: Prefix) -> Option<&'static s
 
 /// A device's name, which may be an alternative one: what `dev_valid_name()` of the kernel's `net/core/dev.c` accepts, apart
 /// from its length, in printable ASCII.
-pub fn device(text: &str) -> Expected<GivenDevice> {
+pub fn device(text: &str) -> Expected<()> {
     const LONG: &str = "a device's name has at most 15 bytes, or 64 as an alternative name: `ip link` shows a shorter one";
     let fit = text
         .bytes()
@@ -177,48 +169,48 @@ pub fn device(text: &str) -> Expected<GivenDevice> {
         }
         _ if text.ends_with(';') => Err("expected a device's name, without the ';' at its end"),
         _ if !fit => Err("expected a device's name, without blanks, '/' and ':'"),
-        _ => GivenDevice::try_from(text).map_err(|_| LONG),
+        _ if text.len() > DEVICE_GIVEN_MAX => Err(LONG),
+        _ => Ok(()),
     }
 }
 
 /// A group of users, by name or number.
-pub fn group(text: &str) -> Expected<Name> {
+pub fn group(text: &str) -> Expected<()> {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    match Name::try_from(text) {
-        Ok(name) if !text.is_empty() && text.bytes().all(fit) => Ok(name),
-        _ => Err("expected a group's name, or its number"),
+    match (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(fit) {
+        true => Ok(()),
+        false => Err("expected a group's name, or its number"),
     }
 }
 
 /// A netifd interface's name.
-pub fn interface(text: &str) -> Expected<InterfaceName> {
-    const LONG: &str = "an interface's name has at most 60 bytes";
+pub fn interface(text: &str) -> Expected<()> {
     let fit = text
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     match text {
-        _ if text.len() > INTERFACE_NAME_MAX => Err(LONG),
+        _ if text.len() > INTERFACE_NAME_MAX => Err("an interface's name has at most 60 bytes"),
         _ if !fit || text.is_empty() => Err("expected an interface's name"),
         "loopback" => Err("the loopback interface is no uplink"),
-        _ => InterfaceName::try_from(text).map_err(|_| LONG),
+        _ => Ok(()),
     }
 }
 
 /// An absolute path of a directory.
-pub(crate) fn directory(text: &str) -> Expected<FilePath> {
+pub(crate) fn directory(text: &str) -> Expected<()> {
     match text {
         _ if !text.starts_with('/') => Err("expected an absolute path, beginning with '/'"),
         _ if text.len() > FILE_PATH_MAX => Err("a path may have at most 90 bytes"),
         _ if text.chars().any(char::is_control) => Err("a path must have no control characters"),
-        _ => FilePath::try_from(text).map_err(|_| "a path may have at most 90 bytes"),
+        _ => Ok(()),
     }
 }
 
 /// An absolute path of a file.
-pub(crate) fn file(text: &str) -> Expected<FilePath> {
-    match directory(text)? {
-        path if path.ends_with('/') => Err("expected a file's path, not a directory's"),
-        path => Ok(path),
+pub(crate) fn file(text: &str) -> Expected<()> {
+    match text.ends_with('/') {
+        true => directory(text).and(Err("expected a file's path, not a directory's")),
+        false => directory(text),
     }
 }
 
@@ -456,7 +448,7 @@ mod tests {
 
     #[test]
     fn device_names_are_the_kernels() {
-        assert_eq!(device("eth1.100").unwrap(), "eth1.100");
+        assert!(device("eth1.100").is_ok());
         assert!(device("exactly15bytes_").is_ok());
         assert!(device(&"altname".repeat(9)).is_ok(), "63 bytes");
         for text in [

@@ -195,8 +195,8 @@ impl<'a> Cursor<'a> {
 /// Whether a line begins with a whole command and a blank.
 fn reads_as_statement(line: &[u8]) -> bool {
     let line = line.trim_ascii_start();
-    [&b"config"[..], b"option", b"list"].iter().any(|command| {
-        let rest = line.strip_prefix(*command);
+    ["config", "option", "list"].iter().any(|command| {
+        let rest = line.strip_prefix(command.as_bytes());
         rest.is_some_and(|rest| matches!(rest, [b' ' | b'\t', ..]))
     })
 }

@@ -142,6 +142,12 @@ impl<'a, const N: usize> Index<'a, N> {
         (0..N).map_while(|number| self.section(number))
     }
 
+    /// The section with this name.
+    pub(crate) fn with_name(&self, name: &str) -> Option<Section<'a>> {
+        self.sections()
+            .find(|section| section.name.is_some_and(|found| found.is(name)))
+    }
+
     /// The section with this number, from 0.
     pub fn section(&self, number: usize) -> Option<Section<'a>> {
         let place = self.places.get(number)?;
@@ -178,14 +184,10 @@ impl<'a> Section<'a> {
 
     /// The lines of further `config` statements with its name, which add to it.
     pub(crate) fn additions(self) -> impl Iterator<Item = u32> {
-        let mut all = Statements::at(self.text, self.start, self.line);
-        let statements = core::iter::from_fn(move || all.next());
-        statements
-            .filter_map(Result::ok)
-            .take_while(move |statement| statement.offset < self.end)
+        let start = self.start;
+        self.all_from(start, self.line)
             .filter(move |statement| {
-                let is_config = matches!(statement.command, Command::Config { .. });
-                is_config && statement.offset != self.start && self.holds(statement, false)
+                matches!(statement.command, Command::Config { .. }) && statement.offset != start
             })
             .map(|statement| statement.line)
     }
@@ -193,33 +195,21 @@ impl<'a> Section<'a> {
     /// The effective `option` and `list` statements, in order: an `option` with an empty value has no effect, as in
     /// `uci`.
     pub fn statements(self) -> impl Iterator<Item = Statement<'a>> {
-        self.statements_from(self.start, self.line)
+        self.all_from(self.start, self.line).filter(is_effective)
     }
 
-    fn statements_from(self, start: usize, line: u32) -> impl Iterator<Item = Statement<'a>> {
-        let mut inside = true;
-        Statements::at(self.text, start, line)
-            .take_while(move |statement| match statement {
-                Ok(statement) => statement.offset < self.end,
-                Err(_) => true,
-            })
-            .filter_map(move |statement| {
-                match &statement {
-                    Ok(statement) => inside = self.holds(statement, inside),
-                    Err(error) => inside &= !error.opens_section,
-                }
-                statement.ok().filter(|_| inside)
-            })
-            .filter(|statement| match statement.command {
-                Command::Option { value, .. } => !value.is_empty(),
-                Command::List { .. } => true,
-                Command::Config { .. } | Command::Package { .. } => false,
-            })
+    /// All that belongs to the section, its `config` statements too.
+    fn all_from(self, start: usize, line: u32) -> All<'a> {
+        All {
+            statements: Statements::at(self.text, start, line),
+            section: self,
+            inside: true,
+        }
     }
 
     /// The effective setting of this name: the last `option` counts, a `list` after it makes it a list, an `option`
     /// after a list replaces it.
-    pub fn get(self, name: &str) -> Option<Setting<'a>> {
+    pub fn get(&self, name: &str) -> Option<Setting<'a>> {
         let mut found: Option<Setting<'a>> = None;
         for statement in self.statements() {
             let (option, value, is_list) = match statement.command {
@@ -234,7 +224,7 @@ impl<'a> Section<'a> {
                 Some(setting) if is_list => setting.is_list = true,
                 _ => {
                     found = Some(Setting {
-                        section: self,
+                        section: *self,
                         name: option,
                         start: statement.offset,
                         value,
@@ -249,11 +239,47 @@ impl<'a> Section<'a> {
     }
 }
 
+/// Whether it sets something.
+fn is_effective(statement: &Statement<'_>) -> bool {
+    match statement.command {
+        Command::Option { value, .. } => !value.is_empty(),
+        Command::List { .. } => true,
+        Command::Config { .. } | Command::Package { .. } => false,
+    }
+}
+
+/// See [`Section::all_from`].
+struct All<'a> {
+    section: Section<'a>,
+    statements: Statements<'a>,
+    /// whether the last statement belongs to the section
+    inside: bool,
+}
+
+impl<'a> Iterator for All<'a> {
+    type Item = Statement<'a>;
+
+    fn next(&mut self) -> Option<Statement<'a>> {
+        loop {
+            match self.statements.next()? {
+                Ok(statement) if statement.offset >= self.section.end => return None,
+                Ok(statement) => {
+                    self.inside = self.section.holds(&statement, self.inside);
+                    if self.inside {
+                        return Some(statement);
+                    }
+                }
+                Err(error) => self.inside &= !error.opens_section,
+            }
+        }
+    }
+}
+
 impl<'a> Setting<'a> {
     /// Each value with its line: one for an option, all of a list.
     pub fn values(self) -> impl Iterator<Item = (Word<'a>, u32)> {
-        self.section
-            .statements_from(self.start, self.line)
+        let all = self.section.all_from(self.start, self.line);
+        all.filter(is_effective)
             .filter_map(move |statement| match statement.command {
                 Command::Option { name, value } | Command::List { name, value }
                     if name.same(self.name) =>

@@ -16,6 +16,7 @@ use smoltcp::wire::{
 
 use super::parts::write;
 use crate::limits::HOST_MAX;
+use crate::option::value;
 use crate::types::Family;
 
 /// Bytes of the longest query: a header, the name in labels, type and class.
@@ -204,16 +205,6 @@ impl<'a> Records<'a> {
     }
 }
 
-/// Whether a remote host can have an address.
-fn can_be_remote(address: IpAddr) -> bool {
-    let local = address.is_loopback() || address.is_unspecified() || address.is_multicast();
-    let special = match address {
-        IpAddr::V4(address) => address.is_broadcast() || address.octets()[0] == 0,
-        IpAddr::V6(address) => address.to_ipv4_mapped().is_some(),
-    };
-    !local && !special
-}
-
 impl Answer {
     fn take(&mut self, wanted: RecordType, record: &DnsRecord<'_>, look_for: Option<IpAddr>) {
         let address = match (&record.data, wanted) {
@@ -223,7 +214,7 @@ impl Answer {
             // Aliases, and records of other types.
             _ => return,
         };
-        if !address.is_none_or(can_be_remote) {
+        if address.and_then(value::unusable).is_some() {
             return;
         }
         self.records = self.records.saturating_add(1);

@@ -14,16 +14,9 @@ pub(super) struct Draft {
     pub(super) name: InterfaceName,
     pub(super) device: DeviceName,
     pub(super) interface: Interface,
-    /// The installed default routes, and those not installed.
-    ways: [Ways; 2],
+    /// The first default routes: of the main table one that is in force, and one that is not; then of other tables.
+    ways: [PerFamily<Option<Way>>; 4],
     pub(super) wrong: bool,
-}
-
-/// The first default route of the main table, and of any other table.
-#[derive(Clone, Copy, Debug)]
-struct Ways {
-    main: PerFamily<Option<Way>>,
-    other: PerFamily<Option<Way>>,
 }
 
 /// A network, or a route.
@@ -71,10 +64,7 @@ impl Draft {
                 dns: Vec::new(),
                 hosts: Vec::new(),
             },
-            ways: [Ways {
-                main: NONE,
-                other: NONE,
-            }; 2],
+            ways: [NONE; 4],
             wrong: false,
         }
     }
@@ -111,27 +101,17 @@ impl Draft {
             Some(hop) if !hop.is_unspecified() => Way::Gateway(hop),
             _ => Way::Direct,
         };
-        let [active, inactive] = &mut self.ways;
-        let ways = if in_force { active } else { inactive };
-        let ways = match item.in_table {
-            false => &mut ways.main,
-            true => &mut ways.other,
-        };
-        ways[Family::of(target)].get_or_insert(way);
+        let place = 2 * usize::from(item.in_table) + usize::from(!in_force);
+        self.ways[place][Family::of(target)].get_or_insert(way);
         Some(())
     }
 
     /// Ends the interface. Its default route is the first one of the main table, installed or not; else that of its own
     /// table (`ip4table`).
     pub(super) fn tell(&mut self, sink: Sink<'_>) {
-        let [active, inactive] = &self.ways;
         for family in Family::ALL {
             self.interface.device[family] = self.device.clone();
-            self.interface.way[family] = None
-                .or(active.main[family])
-                .or(inactive.main[family])
-                .or(active.other[family])
-                .or(inactive.other[family]);
+            self.interface.way[family] = self.ways.iter().find_map(|way| way[family]);
         }
         if self.name.is_empty() {
             return;

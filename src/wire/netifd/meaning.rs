@@ -105,8 +105,8 @@ impl Meaning {
                     name.is_some_and(|name| ["wireguard", "amneziawg"].contains(&name));
             }
             (Place::Device, Value::String(name)) => {
-                let name = name.and_then(|name| value::device(name).ok());
-                let name = name.and_then(|name| DeviceName::try_from(name.as_str()).ok());
+                let name = name.filter(|name| value::device(name).is_ok());
+                let name = name.and_then(|name| DeviceName::try_from(name).ok());
                 self.draft.device = name.unwrap_or_default();
             }
             (Place::Device, Value::Null) => self.draft.device.clear(),

@@ -41,29 +41,43 @@ pub(super) enum Kind {
     Delegated,
 }
 
+/// The members of an interface.
+const INTERFACE: [(&str, Place); 11] = [
+    ("interface", Place::Name),
+    ("up", Place::Up),
+    ("dynamic", Place::Dynamic),
+    ("proto", Place::Protocol),
+    ("l3_device", Place::Device),
+    ("ipv4-address", Place::Networks(Kind::Own(Family::V4))),
+    ("ipv6-address", Place::Networks(Kind::Own(Family::V6))),
+    ("ipv6-prefix", Place::Networks(Kind::Delegated)),
+    ("dns-server", Place::Resolvers),
+    ("route", Place::Routes { in_force: true }),
+    ("inactive", Place::Inactive),
+];
+
+/// The members of a route.
+const ROUTE: [(&str, Place); 4] = [
+    ("target", Place::Address),
+    ("mask", Place::Mask),
+    ("nexthop", Place::NextHop),
+    ("table", Place::Table),
+];
+
 impl Place {
     /// The member of an object here.
     pub(super) fn member(self, key: Text<'_>) -> Place {
-        match (self, key.unwrap_or_default()) {
-            (Place::Dump, "interface") => Place::Interfaces,
-            (Place::Interface, "interface") => Place::Name,
-            (Place::Interface, "up") => Place::Up,
-            (Place::Interface, "dynamic") => Place::Dynamic,
-            (Place::Interface, "proto") => Place::Protocol,
-            (Place::Interface, "l3_device") => Place::Device,
-            (Place::Interface, "ipv4-address") => Place::Networks(Kind::Own(Family::V4)),
-            (Place::Interface, "ipv6-address") => Place::Networks(Kind::Own(Family::V6)),
-            (Place::Interface, "ipv6-prefix") => Place::Networks(Kind::Delegated),
-            (Place::Interface, "dns-server") => Place::Resolvers,
-            (Place::Interface, "route") => Place::Routes { in_force: true },
-            (Place::Interface, "inactive") => Place::Inactive,
-            (Place::Inactive, "route") => Place::Routes { in_force: false },
-            (Place::Network(_), "address") | (Place::Route { .. }, "target") => Place::Address,
-            (Place::Network(_) | Place::Route { .. }, "mask") => Place::Mask,
-            (Place::Route { .. }, "nexthop") => Place::NextHop,
-            (Place::Route { .. }, "table") => Place::Table,
-            _ => Place::Ignored,
-        }
+        let members: &[(&str, Place)] = match self {
+            Place::Dump => &[("interface", Place::Interfaces)],
+            Place::Interface => &INTERFACE,
+            Place::Inactive => &[("route", Place::Routes { in_force: false })],
+            Place::Network(_) => &[("address", Place::Address), ("mask", Place::Mask)],
+            Place::Route { .. } => &ROUTE,
+            _ => &[],
+        };
+        let mut members = members.iter();
+        let found = members.find(|(name, _)| key == Some(*name));
+        found.map_or(Place::Ignored, |(_, place)| *place)
     }
 
     /// An item of a list here.
