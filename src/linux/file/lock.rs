@@ -168,17 +168,27 @@ impl fmt::Display for NotLocked {
                 pid,
                 command,
             } => {
-                f.write_str("another daemon")?;
-                if let Some(pid) = pid {
-                    write!(f, ", process {pid}")?;
-                }
-                if let Some(command) = command {
-                    write!(f, " ({command})")?;
-                }
+                show_holder(f, *pid, command.as_deref())?;
                 let state_dir = state_dir.display();
                 write!(f, ", holds {state_dir}: stop it first")
             }
         }
+    }
+}
+
+/// Shows the daemon that has a lock, as far as it is known.
+pub(crate) fn show_holder(
+    f: &mut fmt::Formatter<'_>,
+    pid: Option<u32>,
+    command: Option<&str>,
+) -> fmt::Result {
+    f.write_str("another daemon")?;
+    if let Some(pid) = pid {
+        write!(f, ", process {pid}")?;
+    }
+    match command {
+        Some(command) => write!(f, " ({command})"),
+        None => Ok(()),
     }
 }
 
