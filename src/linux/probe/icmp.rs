@@ -15,7 +15,6 @@ use nix::sys::socket::{
 use super::super::clock::random;
 use super::super::errno::fault;
 use super::super::ffi;
-use super::super::file::error::FileError;
 use super::bpf;
 use crate::check::ping::Ping;
 use crate::limits::PATHS_MAX;
@@ -208,7 +207,7 @@ impl Probes {
     /// A path's entry, which gets its identity at the first call.
     fn port(&mut self, path: PathId) -> Result<&mut Port, Fault> {
         if self.ports.is_empty() {
-            self.identifier_first = u16::from_ne_bytes(random().map_err(no_random)?);
+            self.identifier_first = u16::from_ne_bytes(random().map_err(fault)?);
         }
         while self.ports.len() <= path.index() {
             #[allow(clippy::cast_possible_truncation)] // below PATHS_MAX
@@ -217,7 +216,7 @@ impl Probes {
             let port = Port {
                 identity: Identity {
                     identifier,
-                    token: random().map_err(no_random)?,
+                    token: random().map_err(fault)?,
                 },
                 former: identifier,
                 since: None,
@@ -364,10 +363,6 @@ fn refusal(errno: Errno) -> Fault {
         Errno::EINVAL => Fault::AddressUnavailable,
         other => fault(other),
     }
-}
-
-fn no_random(error: FileError) -> Fault {
-    fault(error.errno().unwrap_or(Errno::EIO))
 }
 
 #[cfg(test)]

@@ -528,7 +528,7 @@ impl Open {
             }
             self.stage = Stage::Kept;
             let random = match self.transport {
-                Transport::Udp => u16::from_ne_bytes(random().map_err(|_| Errno::EIO)?),
+                Transport::Udp => u16::from_ne_bytes(random()?),
                 Transport::Tcp => 0,
             };
             return Ok(Some(Input::Connected { random }));
