@@ -32,8 +32,9 @@ impl FileError {
     }
 
     /// With other advice.
-    pub(crate) fn advise(self, advice: &'static str) -> FileError {
-        FileError { advice, ..self }
+    pub(crate) fn advise(mut self, advice: &'static str) -> FileError {
+        self.advice = advice;
+        self
     }
 
     /// The errno, if there is one.

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::fs::{File, Metadata};
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{ftruncate, write};
 
 use super::error::FileError;
 use super::lines;
@@ -78,17 +78,15 @@ impl Lock {
                 Ok(file)
             })
             .map_err(|e| FileError::new("open", &path, e))?;
-        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
             Err((file, Errno::EWOULDBLOCK)) => return Err(held(state_dir, &file)),
             Err((_, errno)) => return Err(FileError::new("lock", &path, errno.into()).into()),
         };
         // The pid is only informative.
-        let written = file
-            .set_len(0)
-            .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
-        if let Err(error) = written {
-            log::warn!("{}", FileError::new("write", &path, error));
+        let pid = format!("{}\n", std::process::id());
+        if let Err(errno) = ftruncate(&*file, 0).and_then(|()| write(&*file, pid.as_bytes())) {
+            log::warn!("{}", FileError::new("write", &path, errno.into()));
         }
         Ok(Lock {
             file: Some(file),
