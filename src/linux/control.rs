@@ -288,26 +288,26 @@ impl Server {
 
     /// Drops the clients whose deadline has passed.
     pub fn expire(&mut self, now: Instant) {
-        for place in self.open.iter_mut().flat_map(|open| &mut open.clients) {
-            place.take_if(|client| client.deadline <= now);
-        }
+        self.drop_clients(&|client| client.deadline <= now);
     }
 
     /// Drops the clients that have received a part of an outdated answer; they ask again.
     pub(crate) fn drop_half_told(&mut self) {
-        let half_told = |client: &mut Client| match &client.phase {
-            Phase::Answering(Answer {
-                at: 1.., request, ..
-            }) => {
-                matches!(
-                    request,
-                    Some(Request::Status | Request::Explain(_) | Request::Page)
-                )
-            }
-            _ => false,
-        };
+        self.drop_clients(&|client| {
+            matches!(
+                &client.phase,
+                Phase::Answering(Answer {
+                    at: 1..,
+                    request: Some(Request::Status | Request::Explain(_) | Request::Page),
+                    ..
+                })
+            )
+        });
+    }
+
+    fn drop_clients(&mut self, is_dropped: &dyn Fn(&Client) -> bool) {
         for place in self.open.iter_mut().flat_map(|open| &mut open.clients) {
-            place.take_if(half_told);
+            place.take_if(|client| is_dropped(client));
         }
     }
 
