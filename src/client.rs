@@ -349,7 +349,7 @@ fn unasked(error: &AskError, file: &Path, config: &Config, request: &Request) ->
     let socket = socket.display();
     let exit = match error {
         AskError::NotPermitted => Exit::NotPermitted,
-        AskError::Io(_) => Exit::Bug,
+        AskError::Errno(_) => Exit::Bug,
         AskError::Frame(FrameError::Version(_)) => Exit::NoDaemon,
         AskError::Frame(_) => Exit::Bug,
         _ => Exit::NoDaemon,
@@ -378,7 +378,7 @@ fn unasked(error: &AskError, file: &Path, config: &Config, request: &Request) ->
             format!("the daemon behind {socket} is too busy, or ends. Try again.")
         }
         AskError::Frame(error) => format!("{socket}: {error}"),
-        AskError::Io(error) => format!("{socket}: {error}"),
+        AskError::Errno(errno) => format!("{socket}: {}", io::Error::from(*errno)),
     };
     (exit, what)
 }

@@ -12,6 +12,7 @@
 //! | [`signals`] | signals as a descriptor |
 //! | [`control`] | the daemon's end of the control socket |
 //! | [`connection`] | a client's end of the control socket |
+//! | `listener` | sockets that listen at a path |
 //! | [`netns_lock`] | one daemon per network namespace |
 //! | [`terminal`] | the user's terminal |
 //! | [`log`] | the destination of log lines |
@@ -29,6 +30,7 @@ mod ffi;
 pub mod file;
 #[cfg(test)]
 mod fixture;
+mod listener;
 pub mod log;
 pub mod netfilter;
 pub mod netlink;

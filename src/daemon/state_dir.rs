@@ -74,7 +74,7 @@ impl StateDir {
         let watched = listener.map_or(Ok(()), |fd| cx.watch(fd, Token::Listener));
         let guard = self.guard.as_ref();
         let watched = watched.and(guard.map_or(Ok(()), |guard| cx.watch(guard, Token::StateDir)));
-        watched.map_err(|errno| FileError::new("watch", state_dir, errno.into()))
+        watched.map_err(|errno| FileError::new("watch", state_dir.as_ref(), errno.into()))
     }
 
     /// A file was deleted in the state directory.

@@ -1,10 +1,13 @@
 //! The clocks, the boot ID, and random bytes.
 
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 
+use super::errno::errno_of;
 use super::file::error::FileError;
 use super::file::open::open_to_read;
 use crate::types::Instant;
@@ -32,26 +35,22 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// The kernel's boot ID (random(4)).
 pub fn boot_id() -> Result<BootId, FileError> {
     let mut text = [0; 36];
-    fill(&mut text, BOOT_ID, "mount /proc")?;
-    BootId::parse(&text).ok_or_else(|| {
-        FileError::new("read", BOOT_ID, std::io::ErrorKind::InvalidData.into())
-            .advise("mount /proc")
-    })
+    fill(&mut text, BOOT_ID)
+        .and_then(|()| BootId::parse(&text).ok_or(ErrorKind::InvalidData.into()))
+        .map_err(|e| FileError::new("read", Path::new(BOOT_ID), e).advise("mount /proc"))
 }
 
 const RANDOM: &str = "/dev/urandom";
 
 /// Random bytes from the kernel (urandom(4)).
-pub fn random<const N: usize>() -> Result<[u8; N], FileError> {
+pub fn random<const N: usize>() -> Result<[u8; N], Errno> {
     let mut bytes = [0; N];
-    fill(&mut bytes, RANDOM, "mount /dev")?;
+    fill(&mut bytes, RANDOM).map_err(|error| errno_of(&error))?;
     Ok(bytes)
 }
 
-fn fill(bytes: &mut [u8], file: &'static str, advice: &'static str) -> Result<(), FileError> {
-    open_to_read(file)
-        .and_then(|mut file| file.read_exact(bytes))
-        .map_err(|e| FileError::new("read", file, e).advise(advice))
+fn fill(bytes: &mut [u8], file: &str) -> io::Result<()> {
+    open_to_read(file)?.read_exact(bytes)
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! The client's end of the control socket: one request, and the whole answer.
 
-use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
+use nix::errno::Errno;
+use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sockopt};
 use nix::sys::time::TimeVal;
+use nix::unistd::read;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -153,18 +153,17 @@ pub enum AskError {
     /// the answer cannot be decoded
     Frame(FrameError),
     /// anything else
-    Io(io::Error),
+    Errno(Errno),
 }
 
-impl From<io::Error> for AskError {
-    fn from(error: io::Error) -> AskError {
-        use io::ErrorKind as Kind;
-        match error.kind() {
-            Kind::NotFound | Kind::ConnectionRefused => AskError::NoDaemon,
-            Kind::PermissionDenied => AskError::NotPermitted,
-            Kind::WouldBlock | Kind::TimedOut => AskError::Silent,
-            Kind::ConnectionReset | Kind::BrokenPipe => AskError::Closed,
-            _ => AskError::Io(error),
+impl From<Errno> for AskError {
+    fn from(errno: Errno) -> AskError {
+        match errno {
+            Errno::ENOENT | Errno::ECONNREFUSED => AskError::NoDaemon,
+            Errno::EACCES | Errno::EPERM => AskError::NotPermitted,
+            Errno::EAGAIN | Errno::ETIMEDOUT => AskError::Silent,
+            Errno::ECONNRESET | Errno::EPIPE => AskError::Closed,
+            _ => AskError::Errno(errno),
         }
     }
 }
@@ -186,10 +185,15 @@ pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, AskError> {
 }
 
 fn ask_once(socket: &Path, request: &Request) -> Result<Answer, AskError> {
-    let mut stream = connect(socket)?;
+    let stream = connect(socket)?;
     let mut buffer = [0; FRAME_MAX];
     let length = frame::encode(&mut request.clone(), &mut buffer).map_err(AskError::Frame)?;
-    stream.write_all(&buffer[..length])?;
+    // It is short, and the socket's buffer is empty: all of it fits.
+    socket::send(
+        stream.as_raw_fd(),
+        &buffer[..length],
+        MsgFlags::MSG_NOSIGNAL,
+    )?;
 
     let mut answer = Answer::default();
     let mut filled = 0;
@@ -203,18 +207,18 @@ fn ask_once(socket: &Path, request: &Request) -> Result<Answer, AskError> {
                     return Ok(answer);
                 }
             }
-            None => match stream.read(&mut buffer[filled..]) {
+            None => match read(&stream, &mut buffer[filled..]) {
                 Ok(0) => return Err(AskError::Closed),
                 Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
             },
         }
     }
 }
 
 /// Connects, with a timeout on everything, including connect(2): a stopped daemon's queue may be full.
-fn connect(socket: &Path) -> io::Result<UnixStream> {
+fn connect(path: &Path) -> Result<OwnedFd, Errno> {
     let fd = socket::socket(
         AddressFamily::Unix,
         SockType::Stream,
@@ -224,8 +228,8 @@ fn connect(socket: &Path) -> io::Result<UnixStream> {
     let patience = TimeVal::new(PATIENCE_S.into(), 0);
     socket::setsockopt(&fd, sockopt::SendTimeout, &patience)?;
     socket::setsockopt(&fd, sockopt::ReceiveTimeout, &patience)?;
-    socket::connect(fd.as_raw_fd(), &UnixAddr::new(socket)?)?;
-    Ok(fd.into())
+    socket::connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(fd)
 }
 
 impl Answer {

@@ -21,11 +21,11 @@ use std::path::{Path, PathBuf};
 
 use heapless::Vec;
 use nix::errno::Errno;
-use nix::sys::socket::{self, AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::socket::{self, MsgFlags};
 use nix::unistd::{getegid, geteuid};
 
 use super::file::error::FileError;
+use super::listener::listener;
 use super::poll::Interest;
 use crate::limits::{CLIENTS_MAX, FRAME_MAX};
 use crate::types::{Duration, Instant};
@@ -123,9 +123,19 @@ impl Server {
     pub fn open(&mut self, state_dir: &Path) -> Result<(), FileError> {
         self.close();
         let socket = state_dir.join(SOCKET);
-        let open = Open::new(&socket).map_err(|e| FileError::new("listen on", &socket, e))?;
-        let _ = self.open.push(open);
-        Ok(())
+        match listen_on(&socket) {
+            Err(error) => Err(FileError::new("listen on", &socket, error)),
+            Ok((listener, inode)) => {
+                let _ = self.open.push(Open {
+                    spare: listener.as_fd().try_clone_to_owned().ok(),
+                    listener,
+                    inode,
+                    socket,
+                    clients: [const { None }; CLIENTS_MAX],
+                });
+                Ok(())
+            }
+        }
     }
 
     /// Closes every connection, and removes the socket file if it is still this server's.
@@ -278,26 +288,26 @@ impl Server {
 
     /// Drops the clients whose deadline has passed.
     pub fn expire(&mut self, now: Instant) {
-        for place in self.open.iter_mut().flat_map(|open| &mut open.clients) {
-            place.take_if(|client| client.deadline <= now);
-        }
+        self.drop_clients(&|client| client.deadline <= now);
     }
 
     /// Drops the clients that have received a part of an outdated answer; they ask again.
     pub(crate) fn drop_half_told(&mut self) {
-        let half_told = |client: &mut Client| match &client.phase {
-            Phase::Answering(Answer {
-                at: 1.., request, ..
-            }) => {
-                matches!(
-                    request,
-                    Some(Request::Status | Request::Explain(_) | Request::Page)
-                )
-            }
-            _ => false,
-        };
+        self.drop_clients(&|client| {
+            matches!(
+                &client.phase,
+                Phase::Answering(Answer {
+                    at: 1..,
+                    request: Some(Request::Status | Request::Explain(_) | Request::Page),
+                    ..
+                })
+            )
+        });
+    }
+
+    fn drop_clients(&mut self, is_dropped: &dyn Fn(&Client) -> bool) {
         for place in self.open.iter_mut().flat_map(|open| &mut open.clients) {
-            place.take_if(half_told);
+            place.take_if(|client| is_dropped(client));
         }
     }
 
@@ -308,29 +318,17 @@ impl Server {
     }
 }
 
-impl Open {
-    fn new(socket: &Path) -> io::Result<Open> {
-        match std::fs::symlink_metadata(socket) {
-            Ok(found) if found.file_type().is_socket() => std::fs::remove_file(socket)?,
-            _ => {} // any other file makes bind fail, and is not removed
-        }
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-        // The file is created with the mode of the socket's inode (unix(7), `unix_bind` in net/unix/af_unix.c): it never
-        // has another mode.
-        fchmod(&fd, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        socket::bind(fd.as_raw_fd(), &UnixAddr::new(socket)?)?;
-        socket::listen(&fd, Backlog::new(64)?)?;
-        let listener = UnixListener::from(fd);
-        Ok(Open {
-            spare: listener.as_fd().try_clone_to_owned().ok(),
-            listener,
-            inode: inode(socket)?,
-            socket: socket.to_owned(),
-            clients: [const { None }; CLIENTS_MAX],
-        })
+/// Listens, and replaces the socket of a dead daemon. Returns the socket file's device and inode number, too.
+fn listen_on(path: &Path) -> io::Result<(UnixListener, (u64, u64))> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
+        _ => {} // any other file makes bind fail, and is not removed
     }
+    let listener = listener(path)?;
+    Ok((listener, inode(path)?))
+}
 
+impl Open {
     /// Accepts and closes a connection by means of the spare descriptor. Else it would stay in the queue, and the listener
     /// readable for ever.
     fn turn_away(&mut self, error: &io::Error) {

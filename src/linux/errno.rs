@@ -26,6 +26,11 @@ pub fn fault(errno: Errno) -> Fault {
     }
 }
 
+/// The errno of an error; EIO if it has none.
+pub(super) fn errno_of(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
 /// The C library's text for an error (strerror_r(3)), as `No such file or directory`. nix has its own texts, which would
 /// make the program larger.
 pub fn text(error: &io::Error) -> String {

@@ -95,6 +95,12 @@ fn to_syslog(
     level: Level,
     text: Arguments<'_>,
 ) -> bool {
+    let severity = match level {
+        Level::Error => Severity::LOG_ERR,
+        Level::Warn => Severity::LOG_WARNING,
+        Level::Info => Severity::LOG_INFO,
+        Level::Debug | Level::Trace => Severity::LOG_DEBUG,
+    };
     for _ in 0..2 {
         if syslog.is_none() {
             *syslog = open_syslog(socket).ok();
@@ -102,13 +108,7 @@ fn to_syslog(
         let Some(logger) = syslog else {
             return false;
         };
-        let written = match level {
-            Level::Error => logger.err(text),
-            Level::Warn => logger.warning(text),
-            Level::Info => logger.info(text),
-            Level::Debug | Level::Trace => logger.debug(text),
-        };
-        match written {
+        match logger.formatter.format(&mut logger.backend, severity, text) {
             Ok(()) => return true,
             // Its queue is full: it hangs, so a new connection would not help.
             Err(syslog::Error::Write(error)) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -14,24 +14,18 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen,
-    socket, sockopt,
-};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::socket::{UnixAddr, connect, getsockopt, sockopt};
 
 use super::errno;
-use super::file::lock::{Lock, NotLocked, command_line, holder};
+use super::file::lock::{Lock, NotLocked, command_line, holder, show_holder};
 use super::file::open::open_to_read;
 use super::file::state_dir;
+use super::listener::{listener, unconnected};
 
 /// The directory of the lock, independent of state directories.
 const DIRECTORY: &str = "/var/run/failover";
 /// The current network namespace.
 const NAMESPACE: &str = "/proc/thread-self/ns/net";
-/// Connections that may be pending while the holder is busy.
-const BACKLOG: i32 = 64;
 
 /// The lock is held until this is dropped.
 #[derive(Debug, Default)]
@@ -146,15 +140,18 @@ impl NetnsLock {
                 pid: None,
                 command: None,
             }),
-            Ok(lock) => match listener(&path) {
-                Ok(socket) => Ok(NetnsLock {
-                    held: Some(Held { lock, socket, path }),
-                }),
-                Err(errno) => {
-                    let why = errno::text(&errno.into());
-                    unnoticed(&format_args!("{}: {why}", path.display()))
+            Ok(lock) => {
+                let _ = fs::remove_file(&path); // a killed holder's
+                match listener(&path) {
+                    Ok(socket) => Ok(NetnsLock {
+                        held: Some(Held { lock, socket, path }),
+                    }),
+                    Err(errno) => {
+                        let why = errno::text(&errno.into());
+                        unnoticed(&format_args!("{}: {why}", path.display()))
+                    }
                 }
-            },
+            }
             Err(NotLocked::Held { pid, command, .. }) => {
                 notify_holder(&path);
                 Err(NetnsTaken::Held { pid, command })
@@ -173,24 +170,9 @@ impl Drop for Held {
     }
 }
 
-fn open() -> Result<std::os::fd::OwnedFd, Errno> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    socket(AddressFamily::Unix, SockType::Stream, flags, None)
-}
-
-/// Listens, and replaces the socket of a killed holder.
-fn listener(path: &Path) -> Result<UnixListener, Errno> {
-    let _ = fs::remove_file(path);
-    let ours = open()?;
-    fchmod(&ours, Mode::S_IRUSR | Mode::S_IWUSR)?;
-    bind(ours.as_raw_fd(), &UnixAddr::new(path)?)?;
-    listen(&ours, Backlog::new(BACKLOG)?)?;
-    Ok(ours.into())
-}
-
 /// Notifies the holder by connecting. An error means that it has been notified already.
 fn notify_holder(path: &Path) {
-    let _ = open().and_then(|asking| connect(asking.as_raw_fd(), &UnixAddr::new(path)?));
+    let _ = unconnected().and_then(|asking| connect(asking.as_raw_fd(), &UnixAddr::new(path)?));
 }
 
 impl fmt::Display for NetnsTaken {
@@ -204,13 +186,7 @@ impl fmt::Display for NetnsTaken {
                 "process {pid} makes checks by hand here, and takes its routes away in the end: wait for that"
             ),
             NetnsTaken::Held { pid, command } => {
-                f.write_str("another daemon")?;
-                if let Some(pid) = pid {
-                    write!(f, ", process {pid}")?;
-                }
-                if let Some(command) = command {
-                    write!(f, " ({command})")?;
-                }
+                show_holder(f, *pid, command.as_deref())?;
                 f.write_str(
                     ", takes care of this network namespace: stop it first; one daemon manages all providers",
                 )

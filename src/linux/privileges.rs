@@ -1,6 +1,6 @@
 //! The capabilities of this process.
 
-use std::ops::ControlFlow;
+use std::path::Path;
 
 use nix::errno::Errno;
 
@@ -17,13 +17,10 @@ const CAP_NET_RAW: u32 = 13;
 
 /// The missing capability, with advice; none if none is missing, or if it cannot be determined.
 pub fn missing() -> Option<&'static str> {
-    let effective = lines::find("/proc/self/status", |line| {
-        match line.strip_prefix("CapEff:") {
-            Some(set) => ControlFlow::Break(u64::from_str_radix(set.trim(), 16).ok()),
-            None => ControlFlow::Continue(()),
-        }
-    });
-    missing_of(effective.ok()??)
+    missing_of(lines::find(Path::new("/proc/self/status"), |line| {
+        let set = line.strip_prefix("CapEff:")?;
+        u64::from_str_radix(set.trim(), 16).ok()
+    }))
 }
 
 /// Drops every capability except those two, permanently, for the process and its children, as systemd's

@@ -21,3 +21,18 @@ mod ports;
 pub mod prober;
 pub mod session;
 pub mod share;
+
+use heapless::VecView;
+
+/// Removes the entries that are not kept; the others do not stay in order. An empty list is not written to: that would touch
+/// its memory pages.
+fn keep_only<T>(list: &mut VecView<T>, is_kept: &dyn Fn(&T) -> bool) {
+    let mut place = 0;
+    while let Some(entry) = list.get(place) {
+        if is_kept(entry) {
+            place += 1;
+        } else {
+            list.swap_remove(place);
+        }
+    }
+}

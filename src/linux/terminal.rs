@@ -56,15 +56,16 @@ impl Ticker {
     /// # Errors
     /// An error of signalfd(2).
     pub(crate) fn new() -> io::Result<Ticker> {
-        let signals: SigSet = [
+        let mut signals = SigSet::empty();
+        for signal in [
             Signal::SIGINT,
             Signal::SIGTERM,
             Signal::SIGHUP,
             Signal::SIGQUIT,
             Signal::SIGWINCH,
-        ]
-        .into_iter()
-        .collect();
+        ] {
+            signals.add(signal);
+        }
         signals.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Ticker {

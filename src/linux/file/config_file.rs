@@ -75,21 +75,21 @@ pub(crate) fn load_text(text: &[u8], config: &mut Config, report: &mut dyn FnMut
 
 /// Reports problems; of many errors, only the first ones and the number of the others.
 fn tell(problems: Vec<Problem>, report: &mut dyn FnMut(Problem)) {
-    let is_error = |problem: &Problem| problem.severity == Severity::Error;
     let mut errors = 0;
-    let mut problems = problems.into_iter().peekable();
-    while let Some(problem) =
-        problems.next_if(|problem| !is_error(problem) || errors < ERRORS_TOLD_MAX)
-    {
-        errors += u32::from(is_error(&problem));
-        report(problem);
+    let mut next = None;
+    for problem in problems {
+        errors += u32::from(problem.severity == Severity::Error);
+        if errors <= ERRORS_TOLD_MAX {
+            report(problem);
+        } else {
+            next.get_or_insert(problem);
+        }
     }
-    let Some(next) = problems.peek().cloned() else {
-        return;
-    };
-    let more = problems.filter(is_error).count();
-    let message = text(format_args!("… and {more} more, from this line on"));
-    report(Problem { message, ..next });
+    if let Some(mut next) = next {
+        let more = errors - ERRORS_TOLD_MAX;
+        next.message = text(format_args!("… and {more} more, from this line on"));
+        report(next);
+    }
 }
 
 /// Reads a configuration: at most one byte more than allowed, which `load` reports.

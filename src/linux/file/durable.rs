@@ -9,10 +9,7 @@ use nix::fcntl::OFlag;
 use super::error::FileError;
 use super::lines;
 use super::open::{make_directories, open, open_to_read};
-use super::path_watch::{base, names};
-
-/// Most symbolic links in the path.
-const LINKS_MAX: usize = 16;
+use super::path_watch::Way;
 
 /// Replaces a file, and makes the directories above it. A new file has this mode.
 pub(crate) fn write(path: &Path, bytes: &[u8], mode: u16) -> Result<(), FileError> {
@@ -74,30 +71,23 @@ fn replace(directory: &Path, path: &Path, bytes: &[u8], mode: u16) -> io::Result
 /// One of the links is in a directory that other users can write to: such a link could redirect the write to any file. Or
 /// the target is a device, such as `/dev/null`, a pipe or a socket, which a file must not replace.
 fn target(path: &Path) -> Result<PathBuf, FileError> {
-    let mut found = base(path);
-    let mut rest = names(path);
-    let mut links = 0;
-    while let Some(name) = rest.pop() {
-        let next = found.join(&name);
+    let mut way = Way::new(path);
+    while let Some(name) = way.names.pop() {
+        let next = way.directory.join(&name);
         match fs::read_link(&next) {
-            Ok(_) if others_may_write(&found) => {
+            Ok(_) if others_may_write(&way.directory) => {
                 let refused = FileError::new("write", path, ErrorKind::PermissionDenied.into());
                 return Err(refused.advise(
                     "a symbolic link on the way stands in a directory that others may write to: name the file that it \
                      leads to, or take the right away (chmod go-w)",
                 ));
             }
-            Ok(target) if links < LINKS_MAX => {
-                links += 1;
-                if target.is_absolute() {
-                    found = PathBuf::from("/");
-                }
-                rest.extend(names(&target));
-            }
+            Ok(target) if way.follow(&target) => {}
             // `..` is resolved by the file system.
-            _ => found = next,
+            _ => way.directory = next,
         }
     }
+    let found = way.directory;
     match fs::symlink_metadata(&found).map(|found| found.file_type()) {
         Ok(kind) if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) => {
             let refused = FileError::new("replace", &found, lines::not_regular());

@@ -22,18 +22,19 @@ pub struct FileError {
 
 impl FileError {
     /// With the advice for this error, whatever the operation.
-    pub fn new(doing: &'static str, path: impl AsRef<Path>, error: io::Error) -> FileError {
+    pub fn new(doing: &'static str, path: &Path, error: io::Error) -> FileError {
         FileError {
             advice: advice(&error),
             doing,
-            path: path.as_ref().to_path_buf(),
+            path: path.to_path_buf(),
             error,
         }
     }
 
     /// With other advice.
-    pub(crate) fn advise(self, advice: &'static str) -> FileError {
-        FileError { advice, ..self }
+    pub(crate) fn advise(mut self, advice: &'static str) -> FileError {
+        self.advice = advice;
+        self
     }
 
     /// The errno, if there is one.
@@ -80,7 +81,7 @@ mod tests {
     #[test]
     fn it_names_operation_file_cause_and_advice() {
         let read_only = || io::Error::from_raw_os_error(Errno::EROFS as i32);
-        let error = FileError::new("write", "/etc/x", read_only());
+        let error = FileError::new("write", Path::new("/etc/x"), read_only());
         assert_eq!(
             error.to_string(),
             "cannot write /etc/x: Read-only file system: put it on a file system that can be written"

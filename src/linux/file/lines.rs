@@ -3,9 +3,9 @@
 use std::fmt::{self, Display};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::ops::ControlFlow;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 /// Longest line that is read, in bytes; longer ones are ignored. iproute2's limit is the same.
@@ -20,7 +20,7 @@ pub fn open(path: impl AsRef<Path>, flags: OFlag) -> io::Result<File> {
 pub fn regular(file: File) -> io::Result<File> {
     match file.metadata()?.file_type() {
         kind if kind.is_file() => Ok(file),
-        kind if kind.is_dir() => Err(nix::errno::Errno::EISDIR.into()),
+        kind if kind.is_dir() => Err(Errno::EISDIR.into()),
         _ => Err(not_regular()),
     }
 }
@@ -42,23 +42,29 @@ impl Display for NotRegular {
 
 impl std::error::Error for NotRegular {}
 
-/// Reads from a file until there are `most` bytes in all.
-pub fn read(mut file: &File, most: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let room = u64::try_from(most.saturating_sub(bytes.len())).unwrap_or(u64::MAX);
-    file.by_ref().take(room).read_to_end(bytes).map(drop)
+/// Reads from a file until there are `most` bytes in all. std's `read_to_end` is a kilobyte of the program.
+pub fn read(file: &File, most: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut piece = [0; LINE_MAX];
+    while bytes.len() < most {
+        let room = piece.len().min(most - bytes.len());
+        match nix::unistd::read(file, &mut piece[..room]) {
+            Ok(0) => break,
+            Ok(got) => bytes.extend_from_slice(&piece[..got]),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
 }
 
-/// Passes every line of a file, without its line feed, to `show`, until `show` returns a value.
-pub fn find<T>(
-    path: impl AsRef<Path>,
-    show: impl Fn(&str) -> ControlFlow<T>,
-) -> io::Result<Option<T>> {
+/// The value of the first line that has one; lines are without their line feeds. None, too, if the file cannot be read.
+pub fn find<T>(path: &Path, value: impl Fn(&str) -> Option<T>) -> Option<T> {
     let mut found = None;
-    show_lines(path.as_ref(), &mut |line| {
-        found = show(line).break_value();
+    let _ = show_lines(path, &mut |line| {
+        found = value(line);
         found.is_some()
-    })?;
-    Ok(found)
+    });
+    found
 }
 
 /// Shows every line that is a text, until one was the last to be seen.

@@ -7,7 +7,13 @@ use std::path::{Path, PathBuf};
 /// Those whose path and name are wanted; none if the directory cannot be read.
 pub(crate) fn files(directory: &Path, is_wanted: &dyn Fn(&Path, &[u8]) -> bool) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return files;
+    };
+    for entry in entries {
+        let Ok(entry) = entry else {
+            continue;
+        };
         let file = entry.path();
         if is_wanted(&file, entry.file_name().as_bytes()) {
             // Their bytes are compared: paths as such take a kilobyte of the program.

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::fs::{File, Metadata};
-use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{ftruncate, write};
 
 use super::error::FileError;
 use super::lines;
@@ -78,17 +78,15 @@ impl Lock {
                 Ok(file)
             })
             .map_err(|e| FileError::new("open", &path, e))?;
-        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
             Err((file, Errno::EWOULDBLOCK)) => return Err(held(state_dir, &file)),
             Err((_, errno)) => return Err(FileError::new("lock", &path, errno.into()).into()),
         };
         // The pid is only informative.
-        let written = file
-            .set_len(0)
-            .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
-        if let Err(error) = written {
-            log::warn!("{}", FileError::new("write", &path, error));
+        let pid = format!("{}\n", std::process::id());
+        if let Err(errno) = ftruncate(&*file, 0).and_then(|()| write(&*file, pid.as_bytes())) {
+            log::warn!("{}", FileError::new("write", &path, errno.into()));
         }
         Ok(Lock {
             file: Some(file),
@@ -168,17 +166,27 @@ impl fmt::Display for NotLocked {
                 pid,
                 command,
             } => {
-                f.write_str("another daemon")?;
-                if let Some(pid) = pid {
-                    write!(f, ", process {pid}")?;
-                }
-                if let Some(command) = command {
-                    write!(f, " ({command})")?;
-                }
+                show_holder(f, *pid, command.as_deref())?;
                 let state_dir = state_dir.display();
                 write!(f, ", holds {state_dir}: stop it first")
             }
         }
+    }
+}
+
+/// Shows the daemon that has a lock, as far as it is known.
+pub(crate) fn show_holder(
+    f: &mut fmt::Formatter<'_>,
+    pid: Option<u32>,
+    command: Option<&str>,
+) -> fmt::Result {
+    f.write_str("another daemon")?;
+    if let Some(pid) = pid {
+        write!(f, ", process {pid}")?;
+    }
+    match command {
+        Some(command) => write!(f, " ({command})"),
+        None => Ok(()),
     }
 }
 

@@ -122,38 +122,25 @@ impl PathWatch {
     }
 
     fn follow(&mut self) -> Result<(), FileError> {
-        let mut directory = base(&self.path);
-        // The names still to follow, the next one last.
-        let mut names = names(&self.path);
-        let mut links = 0;
-        while let Some(name) = names.pop() {
-            let last = names.is_empty();
-            match self.inotify.add_watch(&directory, MASK) {
+        let mut way = Way::new(&self.path);
+        while let Some(name) = way.names.pop() {
+            match self.inotify.add_watch(&way.directory, MASK) {
                 Ok(descriptor) if self.watched.len() < DEPTH_MAX => self.watched.push(Watched {
                     descriptor,
                     name: name.clone(),
-                    last,
+                    last: way.names.is_empty(),
                 }),
-                Ok(_) => return Err(watch_error(&directory, Errno::ENAMETOOLONG)),
+                Ok(_) => return Err(watch_error(&way.directory, Errno::ENAMETOOLONG)),
                 // It was deleted a moment ago: that is an event of the directory above.
                 Err(Errno::ENOENT | Errno::ENOTDIR) => break,
-                Err(errno) => return Err(watch_error(&directory, errno)),
+                Err(errno) => return Err(watch_error(&way.directory, errno)),
             }
-            let next = directory.join(&name);
-            if let Ok(target) = fs::read_link(&next) {
-                links += 1;
-                if links > LINKS_MAX {
-                    break;
-                }
-                if target.is_absolute() {
-                    directory = base(&target);
-                }
-                names.extend(self::names(&target));
-            } else if next.is_dir() {
-                directory = next;
-            } else {
-                // The file, or nothing yet, or a file where a directory should be.
-                break;
+            let next = way.directory.join(&name);
+            match fs::read_link(&next) {
+                Ok(target) if way.follow(&target) => {}
+                Err(_) if next.is_dir() => way.directory = next,
+                // The file, or nothing yet, or a file where a directory should be; or too many links.
+                _ => break,
             }
         }
         Ok(())
@@ -166,13 +153,42 @@ impl AsFd for PathWatch {
     }
 }
 
-/// Where the names of a path begin.
-pub(super) fn base(path: &Path) -> PathBuf {
-    PathBuf::from(if path.is_absolute() { "/" } else { "." })
+/// A path that is followed name by name.
+pub(super) struct Way {
+    /// where it has led so far
+    pub(super) directory: PathBuf,
+    /// the names still to follow, the next one last
+    pub(super) names: Vec<OsString>,
+    /// the symbolic links that were followed
+    links: usize,
+}
+
+impl Way {
+    /// At the beginning of a path.
+    pub(super) fn new(path: &Path) -> Way {
+        Way {
+            directory: PathBuf::from(if path.is_absolute() { "/" } else { "." }),
+            names: names(path),
+            links: 0,
+        }
+    }
+
+    /// Goes on by the target of a symbolic link. False: there were too many.
+    pub(super) fn follow(&mut self, target: &Path) -> bool {
+        self.links += 1;
+        if self.links > LINKS_MAX {
+            return false;
+        }
+        if target.is_absolute() {
+            self.directory = PathBuf::from("/");
+        }
+        self.names.extend(names(target));
+        true
+    }
 }
 
 /// The names of a path, the first one last.
-pub(super) fn names(path: &Path) -> Vec<OsString> {
+fn names(path: &Path) -> Vec<OsString> {
     path.components()
         .rev()
         .filter_map(|component| match component {

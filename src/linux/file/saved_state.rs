@@ -4,7 +4,7 @@
 //! the state directory is on a tmpfs, and after a power failure the state would be of another boot anyway.
 
 use std::fs;
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -49,8 +49,16 @@ fn write_file(
         _ => {}
     }
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
-    let mut file = BufWriter::with_capacity(BUFFER, open(path, flags, 0o600)?);
-    let mut writer = Writer::new(boot, |bytes: &[u8]| file.write_all(bytes))?;
+    let mut file = open(path, flags, 0o600)?;
+    let mut unwritten = Vec::with_capacity(BUFFER);
+    let mut writer = Writer::new(boot, |bytes: &[u8]| {
+        if unwritten.len() + bytes.len() > BUFFER {
+            file.write_all(&unwritten)?;
+            unwritten.clear();
+        }
+        unwritten.extend_from_slice(bytes);
+        Ok::<_, io::Error>(())
+    })?;
     let mut result = Ok(());
     fill(&mut |record| {
         if result.is_ok() {
@@ -59,7 +67,7 @@ fn write_file(
     });
     result?;
     writer.finish()?;
-    file.flush()
+    file.write_all(&unwritten)
 }
 
 /// The result of reading the file.

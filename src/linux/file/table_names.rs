@@ -1,6 +1,5 @@
 //! Names of routing tables, from iproute2's files, and of groups of users.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::lines;
@@ -22,14 +21,15 @@ pub fn number(name: &str) -> Option<u32> {
 
 /// The number of a group of users, given by name (group(5)) or as a number; none if it is unknown.
 pub fn group(name: &str) -> Option<u32> {
-    let named = lines::find("/etc/group", |line| {
+    let named = lines::find(Path::new("/etc/group"), |line| {
         let mut fields = line.split(':');
-        match (fields.next(), fields.nth(1)) {
-            (Some(found), Some(number)) if found == name => ControlFlow::Break(number.parse().ok()),
-            _ => ControlFlow::Continue(()),
-        }
+        let number = fields
+            .next()
+            .filter(|found| *found == name)
+            .and(fields.nth(1))?;
+        number.parse().ok()
     });
-    named.ok().flatten().flatten().or_else(|| name.parse().ok())
+    named.or_else(|| name.parse().ok())
 }
 
 /// Searches `rt_tables` and every `rt_tables.d/*.conf` below a directory.
@@ -43,11 +43,10 @@ fn number_in(directory: &Path, name: &str) -> Option<u32> {
 }
 
 fn number_in_file(path: &Path, name: &str) -> Option<u32> {
-    let found = lines::find(path, |line| match parse(line) {
-        Some((number, known)) if known == name => ControlFlow::Break(number),
-        _ => ControlFlow::Continue(()),
-    });
-    found.ok()?
+    lines::find(path, |line| {
+        let (number, known) = parse(line)?;
+        (known == name).then_some(number)
+    })
 }
 
 /// `254 main # comment`; the number may be hexadecimal.

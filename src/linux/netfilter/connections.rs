@@ -12,7 +12,7 @@ use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR};
 
 use super::{Attributes, BODY, Netfilter, Request, SUBSYSTEM, address_family, fault_of, message};
 use crate::limits::{COUNT_PATIENCE, DATAGRAM_MAX};
-use crate::linux::errno;
+use crate::linux::errno::{errno_of, fault};
 use crate::linux::file::open::{open, read_text};
 use crate::linux::netlink::attribute::{self, copy};
 use crate::linux::netlink::exchange::{Exchange, verdict};
@@ -147,5 +147,5 @@ pub fn deletes_by_address() -> bool {
 pub fn delete_by_address(address: IpAddr) -> Result<(), Fault> {
     let address: String<40> = text(format_args!("{address}\n"));
     let write = || open(ENTRIES, OFlag::O_WRONLY, 0)?.write_all(address.as_bytes());
-    write().map_err(|error| errno::fault(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
+    write().map_err(|error| fault(errno_of(&error)))
 }

@@ -11,9 +11,10 @@ use nix::libc::{
 use super::BODY;
 use super::table::{INET, NFT_MSG_DELTABLE, NFTA_TABLE_NAME, TABLE};
 use crate::limits::DATAGRAMS_PER_DRAIN;
+use crate::linux::errno::errno_of;
 use crate::linux::ffi::attach_filter;
 use crate::linux::netlink::attribute;
-use crate::linux::netlink::socket::{Message, NetlinkSocket, errno_of};
+use crate::linux::netlink::socket::{Message, NetlinkSocket};
 use crate::linux::probe::bpf::{ACCEPT, DROP, equal, load, statement};
 
 /// The bit of NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h).

@@ -66,22 +66,21 @@ impl Requests {
         mut told: Told,
         mirror: &mut Mirror,
     ) -> (Uplink, Kinds) {
-        let uplink = resolve(config, provider, family, &told, mirror);
+        let mut changed = Kinds::NONE;
+        let mut uplink = resolve(config, provider, family, &told, mirror);
         if uplink.asks() {
             let target = targets(config, provider, family).next();
             told.chosen = target.and_then(|target| self.own_address(target, uplink.index));
         }
-        if told.chosen.is_none() {
-            return (uplink, Kinds::NONE);
+        if told.chosen.is_some() {
+            uplink = resolve(config, provider, family, &told, mirror);
+            if uplink.has_borrowed(&told, mirror) {
+                // Among the addresses of other devices it may have had no room.
+                mirror.look_for(uplink.address);
+                changed = self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default();
+                uplink = resolve(config, provider, family, &told, mirror);
+            }
         }
-        let uplink = resolve(config, provider, family, &told, mirror);
-        if !uplink.has_borrowed(&told, mirror) {
-            return (uplink, Kinds::NONE);
-        }
-        // Among the addresses of other devices it may have had no room.
-        mirror.look_for(uplink.address);
-        let changed = self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default();
-        let uplink = resolve(config, provider, family, &told, mirror);
         (uplink, changed)
     }
 

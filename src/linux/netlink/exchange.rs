@@ -12,7 +12,8 @@ use rtnetlink::packet_core::NetlinkBuffer;
 
 use crate::limits::REQUEST_PATIENCE;
 use crate::linux::clock::now;
-use crate::linux::netlink::socket::{CutOff, HEADER, Message, NetlinkSocket, errno_of};
+use crate::linux::errno::errno_of;
+use crate::linux::netlink::socket::{CutOff, HEADER, Message, NetlinkSocket};
 use crate::types::{Duration, Instant};
 
 /// The socket for the requests to one part of the kernel.
@@ -57,12 +58,8 @@ impl Exchange {
 
     /// Opens the socket now.
     pub(super) fn open(&mut self) -> io::Result<()> {
-        self.socket = Some(self.new_socket()?);
+        self.socket = Some(NetlinkSocket::open(self.protocol, 0, self.room)?);
         Ok(())
-    }
-
-    fn new_socket(&self) -> io::Result<NetlinkSocket> {
-        NetlinkSocket::open(self.protocol, 0, self.room)
     }
 
     #[cfg(test)]
@@ -77,17 +74,31 @@ impl Exchange {
         request: &mut [u8],
         read: &mut ReadAnswer<'_>,
     ) -> Result<Worth, Errno> {
-        let mut socket = match self.socket.take() {
-            Some(socket) => socket,
-            None => self.new_socket().map_err(|error| errno_of(&error))?,
-        };
+        let mut worth = Worth::default();
+        match self.ask(request, &mut worth, read) {
+            Ok(end) => end.map(|()| worth),
+            Err(errno) => {
+                self.socket = None;
+                Err(errno)
+            }
+        }
+    }
+
+    /// Returns the result of the last answer. The outer error: the last did not arrive.
+    fn ask(
+        &mut self,
+        request: &mut [u8],
+        worth: &mut Worth,
+        read: &mut ReadAnswer<'_>,
+    ) -> Result<Result<(), Errno>, Errno> {
+        if self.socket.is_none() {
+            self.open().map_err(|error| errno_of(&error))?;
+        }
+        let socket = self.socket.as_mut().ok_or(Errno::EBADF)?;
         self.sequence = self.sequence.wrapping_add(1);
         number(request, self.sequence);
         socket.send(request)?;
-        let mut worth = Worth::default();
-        let end = read_answers(&mut socket, self.sequence, self.patience, &mut worth, read)?;
-        self.socket = Some(socket);
-        end.map(|()| worth)
+        read_answers(socket, self.sequence, self.patience, worth, read)
     }
 }
 
@@ -101,7 +112,7 @@ fn number(mut request: &mut [u8], sequence: u32) {
     }
 }
 
-/// Reads the answers to a request; returns the result of the last. The outer error: the last did not arrive.
+/// Reads the answers to a request: see [`Exchange::ask`].
 fn read_answers(
     socket: &mut NetlinkSocket,
     sequence: u32,

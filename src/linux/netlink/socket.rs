@@ -9,6 +9,8 @@ use nix::libc;
 use rtnetlink::packet_core::NetlinkBuffer;
 use rtnetlink::sys::{Socket, SocketAddr};
 
+use crate::linux::errno::errno_of;
+
 /// The length of a message's header (`struct nlmsghdr`, linux/netlink.h).
 pub(in crate::linux) const HEADER: usize = 16;
 
@@ -80,10 +82,6 @@ impl AsFd for NetlinkSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-pub(in crate::linux) fn errno_of(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// The unread messages of a datagram.

@@ -11,11 +11,12 @@ use heapless::Vec;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, SockFlag, SockType, recvfrom, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrStorage, recvfrom, setsockopt, socket, sockopt,
 };
 
 use super::super::ffi;
 use super::bpf::{self, Server};
+use super::keep_only;
 use crate::limits::{ARRIVAL_SERVERS_MAX, PATHS_MAX};
 use crate::types::{Family, PathId};
 use crate::wire::icmp::RECEIVE_LEN;
@@ -130,13 +131,15 @@ impl Arrivals {
         let before = watch.arrived.take();
         let heard = core::mem::take(&mut watch.heard);
         for _ in 0..READS_MAX {
-            let read = recvfrom::<LinkAddr>(watch.socket.as_raw_fd(), &mut buffer);
+            let read = recvfrom::<SockaddrStorage>(watch.socket.as_raw_fd(), &mut buffer);
             let Ok((length, Some(from))) = read else {
                 break;
             };
             let packet = buffer.get(..length).unwrap_or_default();
             if !heard && arrival(path.family, packet).is_some_and(is_answer) {
-                watch.arrived = u32::try_from(from.ifindex()).ok();
+                watch.arrived = from
+                    .as_link_addr()
+                    .and_then(|from| u32::try_from(from.ifindex()).ok());
             }
         }
         before
@@ -151,10 +154,7 @@ impl Arrivals {
 
     /// Watches only these paths.
     pub(super) fn keep(&mut self, is_kept: &dyn Fn(PathId) -> bool) {
-        // An empty list is not written to: that would touch its memory pages.
-        if !self.open.is_empty() {
-            self.open.retain(|watch| is_kept(watch.path));
-        }
+        keep_only(&mut self.open, &|watch| is_kept(watch.path));
     }
 }
 

@@ -116,8 +116,8 @@ impl Commands {
         if self.running.iter().any(|running| running.is_for(asked)) {
             return Err(NotStarted::AlreadyRunning);
         }
-        let under_way = self.running.iter().map(|running| running.asked.path);
-        if !self.shares.admit(asked.path, COMMANDS_MAX, under_way) {
+        let mut under_way = self.running.iter().map(|running| running.asked.path);
+        if !self.shares.admit(asked.path, COMMANDS_MAX, &mut under_way) {
             return Err(NotStarted::NoRoom(Room::Commands));
         }
         let child = shell(command, asked.path, environment).map_err(|errno| match errno {

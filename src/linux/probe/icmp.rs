@@ -3,19 +3,19 @@
 //! In steady state, a probe costs one sendto(2) and a reply one recvfrom(2); nothing is allocated.
 
 use core::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use heapless::Vec;
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
-    SockaddrStorage, bind, recvfrom, sendto, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, recvfrom,
+    sendto, setsockopt, socket, sockopt,
 };
 
 use super::super::clock::random;
 use super::super::errno::fault;
 use super::super::ffi;
-use super::super::file::error::FileError;
 use super::bpf;
 use crate::check::ping::Ping;
 use crate::limits::PATHS_MAX;
@@ -182,10 +182,12 @@ impl Probes {
         let port = self.ports.get(path.index())?;
         let socket = port.socket.as_ref().ok()?.as_raw_fd();
         let mut buffer = [0; RECEIVE_LEN];
-        let (len, source) = match path.family {
-            Family::V4 => receive_from(socket, &mut buffer, |from: SockaddrIn| from.ip().into()),
-            Family::V6 => receive_from(socket, &mut buffer, |from: SockaddrIn6| from.ip().into()),
-        }?;
+        let (len, from) = recvfrom::<SockaddrStorage>(socket, &mut buffer).ok()?;
+        let from = from?;
+        let source: IpAddr = match path.family {
+            Family::V4 => from.as_sockaddr_in()?.ip().into(),
+            Family::V6 => from.as_sockaddr_in6()?.ip().into(),
+        };
         let message = buffer.get(..len).unwrap_or_default();
         Some(
             port.parse(path.family, message)
@@ -208,7 +210,7 @@ impl Probes {
     /// A path's entry, which gets its identity at the first call.
     fn port(&mut self, path: PathId) -> Result<&mut Port, Fault> {
         if self.ports.is_empty() {
-            self.identifier_first = u16::from_ne_bytes(random().map_err(no_random)?);
+            self.identifier_first = u16::from_ne_bytes(random().map_err(fault)?);
         }
         while self.ports.len() <= path.index() {
             #[allow(clippy::cast_possible_truncation)] // below PATHS_MAX
@@ -217,7 +219,7 @@ impl Probes {
             let port = Port {
                 identity: Identity {
                     identifier,
-                    token: random().map_err(no_random)?,
+                    token: random().map_err(fault)?,
                 },
                 former: identifier,
                 since: None,
@@ -290,21 +292,21 @@ const USUAL_HEADER: (u8, u8) = (0, 0);
 /// Sets TTL and DSCP of the packets sent from now on.
 fn set_header(socket: &OwnedFd, family: Family, ping: &Ping) -> Result<(), Errno> {
     // The DSCP is in the upper six bits, above the two ECN bits (RFC 3168 section 5).
-    let class = i32::from(ping.dscp) << 2;
+    let class = u32::from(ping.dscp) << 2;
     let ttl = match ping.ttl {
-        0 => -1, // the system's default
+        0 => u32::MAX, // -1: the system's default
         ttl => ttl.into(),
     };
-    match family {
-        Family::V4 => {
-            setsockopt(socket, sockopt::Ipv4Ttl, &ttl)?;
-            setsockopt(socket, sockopt::Ipv4Tos, &class)
-        }
-        Family::V6 => {
-            setsockopt(socket, sockopt::Ipv6Ttl, &ttl)?;
-            setsockopt(socket, sockopt::Ipv6TClass, &class)
-        }
-    }
+    let (level, of_ttl, of_class) = match family {
+        Family::V4 => (libc::IPPROTO_IP, libc::IP_TTL, libc::IP_TOS),
+        Family::V6 => (
+            libc::IPPROTO_IPV6,
+            libc::IPV6_UNICAST_HOPS,
+            libc::IPV6_TCLASS,
+        ),
+    };
+    ffi::set_words(socket.as_fd(), level, of_ttl, &[ttl])?;
+    ffi::set_words(socket.as_fd(), level, of_class, &[class])
 }
 
 /// Opens a socket. It is bound to the device first: so it never receives packets of another device, and a link-local
@@ -320,7 +322,7 @@ fn open(
         Family::V6 => (AddressFamily::Inet6, SockProtocol::IcmpV6),
     };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let socket = socket(domain, SockType::Raw, flags, protocol)?;
+    let socket = socket(domain, SockType::Raw, flags, Some(protocol))?;
     ffi::bind_to_device(socket.as_fd(), device)?;
     bpf::attach(socket.as_fd(), family, identifiers)?;
     setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
@@ -332,15 +334,6 @@ fn open(
 
 fn without_port(address: IpAddr) -> SockaddrStorage {
     SocketAddr::new(address, 0).into()
-}
-
-fn receive_from<A: nix::sys::socket::SockaddrLike>(
-    socket: RawFd,
-    buffer: &mut [u8],
-    address: impl FnOnce(A) -> IpAddr,
-) -> Option<(usize, IpAddr)> {
-    let (len, from) = recvfrom::<A>(socket, buffer).ok()?;
-    Some((len, address(from?)))
 }
 
 fn received(probe: Probe, source: IpAddr, size: u16, now: Instant) -> Result<Received, Rejected> {
@@ -364,10 +357,6 @@ fn refusal(errno: Errno) -> Fault {
         Errno::EINVAL => Fault::AddressUnavailable,
         other => fault(other),
     }
-}
-
-fn no_random(error: FileError) -> Fault {
-    fault(error.errno().unwrap_or(Errno::EIO))
 }
 
 #[cfg(test)]

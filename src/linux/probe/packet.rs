@@ -12,6 +12,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket
 use super::super::errno::fault;
 use super::super::ffi;
 use super::bpf;
+use super::keep_only;
 use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX};
 use crate::types::{Duration, Family, Fault, Instant, PathId, Round};
 use crate::wire::neighbour::{self, ANSWER_MAX, Asker};
@@ -69,10 +70,7 @@ impl Neighbours {
 
     /// Closes a path's sockets.
     pub fn close(&mut self, path: PathId) {
-        // An empty list is not written to: that would touch its memory pages.
-        if !self.sockets.is_empty() {
-            self.sockets.retain(|socket| socket.path != path);
-        }
+        keep_only(&mut self.sockets, &|socket| socket.path != path);
     }
 
     /// The file descriptor to poll; none if the path has no socket for this family.

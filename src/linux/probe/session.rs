@@ -20,6 +20,7 @@ use super::super::ffi;
 use super::super::poll::Interest;
 use super::arrivals::Arrivals;
 use super::exec::{Asked, Finished, NotStarted, not_started};
+use super::keep_only;
 use super::ports::Ports;
 use super::share::{Room, Shares};
 use crate::check::{CheckKind, Input, Learned, Output, Session, Step, Transport};
@@ -143,8 +144,8 @@ impl Sessions {
             return Err(NotStarted::AlreadyRunning);
         }
         let failed = NotStarted::Failed;
-        let under_way = self.open.iter().map(|open| open.asked.path);
-        if !self.shares.admit(asked.path, SESSIONS_MAX, under_way) {
+        let mut under_way = self.open.iter().map(|open| open.asked.path);
+        if !self.shares.admit(asked.path, SESSIONS_MAX, &mut under_way) {
             return Err(NotStarted::NoRoom(Room::Sessions));
         }
         let input = Input::Begin {
@@ -296,23 +297,15 @@ impl Sessions {
 
     /// Ends a path's sessions without results. For a path whose uplink changed.
     pub(crate) fn drop_path(&mut self, path: PathId) {
-        self.keep_open(&|of, _| of != path);
+        keep_only(&mut self.open, &|open| open.asked.path != path);
     }
 
     /// Forgets the addresses of checks that are not kept, and ends their sessions without results.
     pub fn keep(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
-        self.keep_open(is_kept);
-        if !self.known.is_empty() {
-            self.known.retain(|known| is_kept(known.path, known.check));
-        }
-    }
-
-    fn keep_open(&mut self, is_kept: &dyn Fn(PathId, u8) -> bool) {
-        // An empty list is not written to: that would touch its memory pages.
-        if !self.open.is_empty() {
-            self.open
-                .retain(|open| is_kept(open.asked.path, open.asked.check));
-        }
+        keep_only(&mut self.open, &|open| {
+            is_kept(open.asked.path, open.asked.check)
+        });
+        keep_only(&mut self.known, &|known| is_kept(known.path, known.check));
     }
 
     fn known_address(&self, asked: Asked, now: Instant) -> Option<IpAddr> {
@@ -324,7 +317,7 @@ impl Sessions {
         if matches!(learned, Learned::Nothing) {
             return;
         }
-        self.known.retain(|known| !known.is_for(asked));
+        keep_only(&mut self.known, &|known| !known.is_for(asked));
         let Learned::Address(address, seconds) = learned else {
             return;
         };
@@ -526,7 +519,7 @@ impl Open {
             }
             self.stage = Stage::Kept;
             let random = match self.transport {
-                Transport::Udp => u16::from_ne_bytes(random().map_err(|_| Errno::EIO)?),
+                Transport::Udp => u16::from_ne_bytes(random()?),
                 Transport::Tcp => 0,
             };
             return Ok(Some(Input::Connected { random }));

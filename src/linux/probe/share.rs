@@ -80,7 +80,7 @@ impl Shares {
         self,
         path: PathId,
         room: usize,
-        under_way: impl Iterator<Item = PathId>,
+        under_way: &mut dyn Iterator<Item = PathId>,
     ) -> bool {
         let by_path = usize::from(self.paths) <= room;
         let part_of = |path: PathId| match by_path {
@@ -130,7 +130,7 @@ mod tests {
         let mut counts = Vec::new();
         for path in (0..=others).map(path) {
             let before = under_way.len();
-            while shares.admit(path, room, under_way.iter().copied()) {
+            while shares.admit(path, room, &mut under_way.iter().copied()) {
                 under_way.push(path);
             }
             counts.push(under_way.len() - before);
@@ -162,8 +162,8 @@ mod tests {
         let mut six = path(0);
         six.family = Family::V6;
         let full = [path(0), path(0), path(1), path(2)];
-        assert!(!shares.admit(six, 5, full.into_iter()));
-        assert!(shares.admit(path(3), 5, full.into_iter()));
+        assert!(!shares.admit(six, 5, &mut full.into_iter()));
+        assert!(shares.admit(path(3), 5, &mut full.into_iter()));
     }
 
     #[test]
@@ -173,6 +173,6 @@ mod tests {
             providers: 2,
         };
         let full = [path(7); 4];
-        assert!(!shares.admit(path(0), 4, full.into_iter()));
+        assert!(!shares.admit(path(0), 4, &mut full.into_iter()));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -114,16 +114,18 @@ impl Child {
 /// The environment of this process, with these variables.
 fn environment(variables: &[(&str, &str)]) -> Vec<CString> {
     let mut environment = Vec::new();
-    let mut add = |name: &[u8], value: &[u8]| {
-        environment.extend(CString::new([name, value].join(&b'=')));
+    let mut add = |mut entry: Vec<u8>, value: &[u8]| {
+        entry.push(b'=');
+        entry.extend_from_slice(value);
+        environment.extend(CString::new(entry));
     };
     for (name, value) in std::env::vars_os() {
         if variables.iter().all(|(ours, _)| name != *ours) {
-            add(name.as_bytes(), value.as_bytes());
+            add(name.into_vec(), value.as_bytes());
         }
     }
     for (name, value) in variables {
-        add(name.as_bytes(), value.as_bytes());
+        add(name.as_bytes().to_vec(), value.as_bytes());
     }
     environment
 }

@@ -63,17 +63,20 @@ impl Hooks {
         let Some(ended) = self.running.take_if(|running| running.child.has_ended()) else {
             return false;
         };
-        let name = ended.name.to_string_lossy();
-        // Background processes of a program that ended, as of hotplug scripts, keep running.
-        let status = match ended.deadline {
-            Some(_) => ended.child.reap(),
-            None => ended.child.reap_group(),
+        let fate = match ended.deadline {
+            None => {
+                ended.child.reap_group();
+                format!("was killed: it took more than {PATIENCE}")
+            }
+            // Background processes of a program that ended, as of hotplug scripts, keep running.
+            Some(_) => match ended.child.reap() {
+                Some(0) => String::new(),
+                Some(status) => format!("ended with exit code {status}"),
+                None => "was killed by a signal".to_owned(),
+            },
         };
-        match (status, ended.deadline) {
-            (_, None) => log::warn!("{name} was killed: it took more than {PATIENCE}"),
-            (Some(0), _) => {}
-            (Some(status), _) => log::warn!("{name} ended with exit code {status}"),
-            (None, _) => log::warn!("{name} was killed by a signal"),
+        if !fate.is_empty() {
+            log::warn!("{} {fate}", ended.name.to_string_lossy());
         }
         self.start_next(now);
         self.are_idle()
@@ -125,13 +128,12 @@ impl Hooks {
                     });
                     return;
                 }
-                // The program exists: its interpreter, named in the first line, does not.
-                Err(Errno::ENOENT) => log::warn!(
-                    "{} cannot be run: there is no such interpreter as its first line names (does the line end in CR LF?)",
-                    name.to_string_lossy()
-                ),
                 Err(errno) => {
-                    let why = errno::text(&errno.into());
+                    let why = match errno {
+                        // The program exists: its interpreter, named in the first line, does not.
+                        Errno::ENOENT => "there is no such interpreter as its first line names (does the line end in CR LF?)".to_owned(),
+                        errno => errno::text(&errno.into()),
+                    };
                     log::warn!("{} cannot be run: {why}", name.to_string_lossy());
                 }
             }
@@ -150,13 +152,11 @@ fn exists(name: &CStr) -> bool {
 
 /// All programs for an announcement.
 fn programs(directory: &Path, json: &str) -> Vec<Vec<CString>> {
-    let words = |words: &[&str]| -> Vec<CString> {
-        let words = words.iter().filter_map(|word| CString::new(*word).ok());
-        words.collect()
-    };
+    let words = |words: &[&CStr]| words.iter().copied().map(CStr::to_owned).collect();
+    let json = CString::new(json).unwrap_or_default();
     let mut programs = vec![
-        words(&["hotplug-call", "failover"]),
-        words(&["ubus", "send", "failover", json]),
+        words(&[c"hotplug-call", c"failover"]),
+        words(&[c"ubus", c"send", c"failover", &json]),
     ];
     for file in executables(directory) {
         programs.extend(CString::new(file.into_os_string().into_vec()).map(|file| vec![file]));

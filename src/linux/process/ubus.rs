@@ -206,13 +206,13 @@ impl Interfaces {
 
     /// Whether a call is due or running.
     pub(crate) fn is_asking(&self) -> bool {
-        let unasked = |known: &Known| known.lookup == Lookup::Pending;
+        let unasked = |known: &Known| matches!(known.lookup, Lookup::Pending);
         !self.asking.is_empty() || self.known.iter().any(unasked)
     }
 
     /// Whether an interface of a provider is still pending.
     pub(crate) fn is_awaited(&self, provider: &Provider) -> bool {
-        let unasked = |known: &Known| known.lookup == Lookup::Pending;
+        let unasked = |known: &Known| matches!(known.lookup, Lookup::Pending);
         let mut known = self.known.iter().filter(|known| unasked(known));
         known.any(|known| provider.interfaces.contains(&known.name))
     }
@@ -285,29 +285,27 @@ impl Interfaces {
         self.failing_since = since;
         let patient = since.is_some_and(|since| now < since + HOLD);
         for known in &mut self.known {
-            let lookup = match (result, core::mem::take(&mut known.new_lookup)) {
-                (Err(why), _) => Lookup::Failed(why),
+            let is_pending = matches!(known.lookup, Lookup::Pending);
+            if let Err(why) = result {
+                known.new_lookup = Lookup::Failed(why);
+            } else if matches!(known.new_lookup, Lookup::Pending) {
                 // The interface may have been added after its place in the output: another call is due.
-                (Ok(()), Lookup::Pending) if self.due && known.lookup == Lookup::Pending => {
+                if self.due && is_pending {
                     continue;
                 }
-                (Ok(()), Lookup::Pending) => Lookup::NotFound,
-                (Ok(()), new_lookup) => new_lookup,
-            };
-            again |= matches!(lookup, Lookup::Failed(_));
-            match lookup {
-                // If there is no `ubus`, waiting does not help.
-                Lookup::Failed(why)
-                    if patient
-                        && known.lookup == Lookup::Pending
-                        && !matches!(why, NoAnswer::Program(_)) =>
-                {
-                    held = true;
-                    news |= known.lost_reason.is_none();
-                    known.lost_reason.get_or_insert(why);
-                }
-                lookup => news |= known.update(lookup),
+                known.new_lookup = Lookup::NotFound;
             }
+            if let Lookup::Failed(why) = known.new_lookup {
+                again = true;
+                // If there is no `ubus`, waiting does not help.
+                if patient && is_pending && !matches!(why, NoAnswer::Program(_)) {
+                    held = true;
+                    known.new_lookup = Lookup::Pending;
+                    news |= known.lose(why);
+                    continue;
+                }
+            }
+            news |= known.update();
         }
         if again {
             let pause = if held { PAUSE_HELD } else { PAUSE };
@@ -340,12 +338,10 @@ impl Interfaces {
     /// Whether netifd would have told of a provider's route to a host, as it tells of those that are configured or learned;
     /// it does not tell of those that it has added for a tunnel.
     pub(crate) fn has_told_host(&self, provider: &Provider, host: IpAddr) -> bool {
-        let mut known = provider
-            .interfaces
-            .iter()
-            .filter_map(|name| self.known(name));
         provider.interfaces.is_empty()
-            || known.any(|known| known.hosts.is_full() || known.hosts.contains(&host))
+            || self
+                .of_provider(provider)
+                .any(|known| known.hosts.is_full() || known.hosts.contains(&host))
     }
 
     /// Those that netifd has made by itself, or that may be such a one that is not there now; and the interface that it has
@@ -377,43 +373,41 @@ impl Interfaces {
     /// netifd's data of a provider in a family: of its first interface with a default route there; else the first that
     /// serves the family; else the first that is up.
     pub fn told(&self, provider: &Provider, family: Family) -> Told {
-        let interfaces = || {
-            let known = provider
-                .interfaces
-                .iter()
-                .filter_map(|name| self.known(name));
-            known.filter(|interface| interface.up && !interface.device[family].is_empty())
-        };
-        None.or_else(|| interfaces().find(|interface| interface.way[family].is_some()))
-            .or_else(|| interfaces().find(|interface| interface.brings(family)))
-            .or_else(|| interfaces().next())
-            .map_or_else(Told::default, |interface| Told {
-                device: GivenDevice::try_from(interface.device[family].as_str())
-                    .unwrap_or_default(),
-                way: interface.way[family],
-                delegated: (family == Family::V6)
-                    .then(|| interface.delegated.first().copied())
-                    .flatten(),
-                ..Told::default()
-            })
+        let (mut best, mut best_fit) = (None, 0);
+        for interface in self.of_provider(provider) {
+            let fit = match interface {
+                Interface { up: false, .. } => 0,
+                _ if interface.device[family].is_empty() => 0,
+                _ if interface.way[family].is_some() => 3,
+                _ if interface.brings(family) => 2,
+                _ => 1,
+            };
+            if fit > best_fit {
+                (best, best_fit) = (Some(interface), fit);
+            }
+        }
+        let mut told = Told::default();
+        if let Some(interface) = best {
+            told.device = GivenDevice::try_from(&*interface.device[family]).unwrap_or_default();
+            told.way = interface.way[family];
+            let delegated = interface.delegated.first().copied();
+            told.delegated = delegated.filter(|_| family == Family::V6);
+        }
+        told
     }
 
     /// Tells another each prefix that is delegated to a provider. Returns whether netifd has answered for all its interfaces.
     pub fn tell_delegated(&self, provider: &Provider, each: Each<'_>) -> bool {
-        for name in &provider.interfaces {
-            if let Some(interface) = self.known(name).filter(|interface| interface.up) {
-                interface.delegated.iter().for_each(|prefix| each(*prefix));
-            }
+        for interface in self.of_provider(provider).filter(|one| one.up) {
+            interface.delegated.iter().for_each(|prefix| each(*prefix));
         }
         !self.is_awaited(provider)
     }
 
     /// Tells another each resolver that netifd has for a provider.
     pub fn tell_resolvers(&self, provider: &Provider, each: resolvers::Each<'_>) {
-        for name in &provider.interfaces {
-            if let Some(interface) = self.known(name).filter(|interface| interface.up) {
-                interface.dns.iter().for_each(|resolver| each(*resolver));
-            }
+        for interface in self.of_provider(provider).filter(|one| one.up) {
+            interface.dns.iter().for_each(|resolver| each(*resolver));
         }
     }
 
@@ -427,6 +421,14 @@ impl Interfaces {
         };
         let mut names = provider.interfaces.iter();
         names.clone().find(same).or_else(|| names.next())
+    }
+
+    /// What is known of a provider's interfaces, in its order.
+    fn of_provider<'p>(&'p self, provider: &'p Provider) -> impl Iterator<Item = &'p Interface> {
+        provider
+            .interfaces
+            .iter()
+            .filter_map(|name| self.known(name))
     }
 
     fn known(&self, name: &str) -> Option<&Interface> {

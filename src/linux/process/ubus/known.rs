@@ -54,16 +54,22 @@ impl Known {
     }
 
     /// Takes the result of a call. Returns whether the data have changed.
-    pub(super) fn update(&mut self, lookup: Lookup) -> bool {
+    pub(super) fn update(&mut self) -> bool {
+        let lookup = core::mem::take(&mut self.new_lookup);
         // The last known data are kept.
         if let (Lookup::Found(_), Lookup::Failed(why)) = (&self.lookup, &lookup) {
-            let news = self.lost_reason.is_none();
-            self.lost_reason.get_or_insert(*why);
-            return news;
+            return self.lose(*why);
         }
         let news = self.lookup != lookup || self.lost_reason.is_some();
         self.lookup = lookup;
         self.lost_reason = None;
+        news
+    }
+
+    /// A call has failed, and the last data are kept. Returns whether that is new.
+    pub(super) fn lose(&mut self, why: NoAnswer) -> bool {
+        let news = self.lost_reason.is_none();
+        self.lost_reason.get_or_insert(why);
         news
     }
 }

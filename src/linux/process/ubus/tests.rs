@@ -104,7 +104,10 @@ fn a_known_interface_is_kept_while_there_is_no_answer_and_reported_once() {
     let told = || Lookup::Found(Interface::default());
     let refused = |errno| Lookup::Failed(NoAnswer::Program(errno));
     let mut known = known("wan");
-    let mut update = |lookup| known.update(lookup);
+    let mut update = |lookup| {
+        known.new_lookup = lookup;
+        known.update()
+    };
     assert!(update(refused(Errno::ENOENT)));
     assert!(update(told()));
     assert!(!update(told()));
@@ -113,7 +116,10 @@ fn a_known_interface_is_kept_while_there_is_no_answer_and_reported_once() {
     assert!(!update(unreadable));
     assert_eq!(known.lookup, told());
     assert_eq!(known.lost_reason, Some(NoAnswer::Program(Errno::ENOMEM)));
-    let mut update = |lookup| known.update(lookup);
+    let mut update = |lookup| {
+        known.new_lookup = lookup;
+        known.update()
+    };
     assert!(update(told()));
     assert!(update(Lookup::NotFound));
     assert_eq!(known.lost_reason, None);
