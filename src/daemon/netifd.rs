@@ -4,8 +4,8 @@ use super::context::Context;
 use super::token::Token;
 use super::warnings::Warnings;
 use crate::config::Config;
-use crate::linux::errno;
 use crate::linux::process::ubus::{InterfaceError, Interfaces, NoAnswer};
+use crate::linux::{errno, log};
 use crate::types::Instant;
 use crate::uci::Shown;
 
@@ -25,10 +25,10 @@ impl NetifdWatch<'_> {
             return;
         };
         if let Err(errno) = cx.watch(answer, Token::Netifd) {
-            log::error!(
+            log::error(format_args!(
                 "netifd's answer cannot be read: {}",
                 errno::text(&errno.into())
-            );
+            ));
         }
     }
 

@@ -11,6 +11,7 @@ use crate::engine::{Engine, Event};
 use crate::linux::clock::now;
 use crate::linux::file::error::FileError;
 use crate::linux::file::sticky::{Pinned, Sticky};
+use crate::linux::log;
 use crate::text::text;
 use crate::types::{Instant, Name, Slot};
 use crate::wire::control::Text;
@@ -64,10 +65,10 @@ impl Pin {
                 (self.file, self.path) = (pin.file, pin.path);
                 if let Err(errno) = self.watch(cx) {
                     let error = io::Error::from(errno);
-                    log::error!("{} cannot be watched: {error}", self.path);
+                    log::error(format_args!("{} cannot be watched: {error}", self.path));
                 }
             }
-            Err(error) => log::error!("{error}"),
+            Err(error) => log::error(format_args!("{error}")),
         }
     }
 
@@ -95,7 +96,7 @@ impl Pin {
         match self.file.changed() {
             Ok(None) => {}
             Ok(Some(_)) => self.obey(cx),
-            Err(error) => log::error!("{error}"),
+            Err(error) => log::error(format_args!("{error}")),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::engine::path::Path;
 use crate::engine::{Engine, Event};
 use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, WINDOW_MAX};
 use crate::linux::clock::now;
+use crate::linux::log;
 use crate::linux::poll::{Interest, Poller};
 use crate::linux::probe::exec::{Asked, Finished, NotStarted};
 use crate::linux::probe::prober::{News, Prober, Question, Source};
@@ -62,7 +63,10 @@ impl<'m> Probing<'m> {
         let config = cx.engine.config();
         let id = config.at(path.slot).map_or("", |p| p.id.as_str());
         let device = uplink.device.as_str();
-        log::warn!("{id} {}: no probes on {device}: {fault}", path.family);
+        log::warn(format_args!(
+            "{id} {}: no probes on {device}: {fault}",
+            path.family
+        ));
     }
 
     /// Drops the probes of checks that the candidate does not have, or has in other places. Call it before the candidate is

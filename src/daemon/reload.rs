@@ -8,7 +8,7 @@ use super::{Daemon, state_dir};
 use crate::config::Config;
 use crate::limits::PROBLEMS_TOLD_MAX;
 use crate::linux::clock::now;
-use crate::linux::log as logging;
+use crate::linux::log;
 use crate::text::text;
 use crate::types::{Cause, Kind};
 use crate::wire::control::Text;
@@ -76,7 +76,7 @@ impl Daemon<'_> {
 
         // 5. Update what depends on the configuration alone: the log, clients, tables, sockets.
         let globals = &cx.engine.config().globals;
-        logging::set_level(globals.syslog_level);
+        log::set_level(globals.syslog_level);
         state_dir::admit(control, globals);
         routes.choose_tables(cx.engine);
         routes.forget_unused(cx.engine);
@@ -106,7 +106,7 @@ impl Configuration<'_> {
         let mut problems = Problems::default();
         let loaded = start::load(&self.file, self.candidate, &mut |problem| {
             if problems.add(problem) {
-                log::warn!("{problem}");
+                log::warn(format_args!("{problem}"));
             }
         });
         let notes = problems.told();
@@ -116,7 +116,7 @@ impl Configuration<'_> {
                 _ => "",
             };
             let refusal = format!("{failure}{refused}, the old one stays");
-            log::error!("{refusal}");
+            log::error(format_args!("{refusal}"));
             refusal
         });
         (notes, result)
@@ -127,7 +127,7 @@ impl Configuration<'_> {
         if self.candidate.globals.enabled {
             return None;
         }
-        log::info!("option enabled is '0': stopping");
+        log::info(format_args!("option enabled is '0': stopping"));
         let name = self.file.display();
         Some(text(format_args!(
             "{name}: option enabled is '0' in section globals: the daemon stops"
@@ -177,7 +177,9 @@ pub(super) fn or_why(mut problems: Vec<Text>, why: fmt::Arguments<'_>) -> Vec<Te
 fn keep(running: &Config, candidate: &mut Config) {
     let state_dir = &running.globals.state_dir;
     if candidate.globals.state_dir != *state_dir {
-        log::warn!("state_dir stays {state_dir} until the daemon is started anew");
+        log::warn(format_args!(
+            "state_dir stays {state_dir} until the daemon is started anew"
+        ));
         candidate.globals.state_dir = state_dir.clone();
     }
     candidate.assign_slots(&|id| running.provider(id).map(|p| p.slot));

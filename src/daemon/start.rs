@@ -34,7 +34,7 @@ use crate::linux::netfilter::Netfilter;
 use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
 use crate::linux::signals::Signals;
-use crate::linux::{log as logging, privileges};
+use crate::linux::{log, privileges};
 use crate::option::{Problem, Severity};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::text::text;
@@ -116,7 +116,7 @@ pub fn run(
     let warnings = last_good.begin(file, config, report)?;
     let globals = &memory.engine.config().globals;
     let missing = privileges::missing();
-    logging::init(foreground, globals.syslog_level);
+    log::init(foreground, globals.syslog_level);
     if !globals.enabled {
         report(format_args!(
             "{}: option enabled is '0' in section globals: nothing to do",
@@ -189,19 +189,19 @@ fn live(
         stopping: None,
     };
     daemon.warnings.log_copy();
-    log::info!(
+    log::info(format_args!(
         "failover {} takes care of {}",
         env!("CARGO_PKG_VERSION"),
         Ids(daemon.cx.engine.config())
-    );
+    ));
     daemon.begin()?;
     if std::env::var_os(privileges::CONFINED_VARIABLE).is_some()
         && let Err(errno) = privileges::confine()
     {
-        log::warn!(
+        log::warn(format_args!(
             "capabilities cannot be given up: {}",
             io::Error::from(errno)
-        );
+        ));
     }
     let on_stop = daemon.serve()?;
     daemon.end(on_stop);
@@ -309,7 +309,7 @@ impl Daemon<'_> {
         self.cx.save_due = true;
         self.saving
             .save(&mut self.cx, &self.routes, &mut self.state_dir);
-        log::info!("stopped");
+        log::info(format_args!("stopped"));
     }
 }
 
@@ -319,7 +319,7 @@ fn recall(engine: &mut Engine, boot: BootId) -> bool {
     let saved = match saved_state::read(&engine.config().globals.state_dir, boot) {
         Loaded::Nothing => None,
         Loaded::Ignored(why) => {
-            log::warn!("{why}");
+            log::warn(format_args!("{why}"));
             None
         }
         Loaded::Saved(saved) => Some(saved),

@@ -17,6 +17,7 @@ use crate::limits::{
     ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, PATH_SOURCES_MAX, PREFIXES_MAX, RESOLVERS_MAX,
     ROUTES_MAX, RULES_MAX, WARNINGS_MAX,
 };
+use crate::linux::log;
 use crate::routing::delegated::strands_hosts;
 use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
@@ -88,7 +89,7 @@ impl Warnings {
     pub(super) fn log_copy(&self) {
         if let Some(copy) = &self.copy {
             for problem in self.refused.iter().chain([copy]) {
-                log::error!("{problem}");
+                log::error(format_args!("{problem}"));
             }
         }
     }
@@ -245,7 +246,7 @@ impl Warnings {
             if known.is_none() && !is_back && warning.code != "config-refused" {
                 let provider = warning.provider.as_deref().unwrap_or_default();
                 let colon = if provider.is_empty() { "" } else { ": " };
-                log::warn!("{provider}{colon}{warning}");
+                log::warn(format_args!("{provider}{colon}{warning}"));
             }
         }
     }
