@@ -12,9 +12,7 @@ use crate::linux::clock::now;
 use crate::linux::file::error::FileError;
 use crate::linux::file::sticky::{Pinned, Sticky};
 use crate::linux::log;
-use crate::text::text;
 use crate::types::{Instant, Name, Slot};
-use crate::wire::control::Text;
 
 /// The sticky file, and the problem with its content.
 pub(super) struct Pin {
@@ -22,7 +20,7 @@ pub(super) struct Pin {
     /// The file's path.
     path: String,
     /// The problem with its content.
-    pub(super) problem: Option<Text>,
+    pub(super) problem: Option<String>,
 }
 
 impl Pin {
@@ -114,7 +112,7 @@ impl Pin {
             }
             Err(what) => {
                 let file = &cx.engine.config().globals.sticky_file;
-                Some(text(format_args!("{file} is not obeyed: {what}")))
+                Some(format!("{file} is not obeyed: {what}"))
             }
         };
         cx.warnings_due = true;

@@ -16,7 +16,7 @@ use super::last_good::LastGood;
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
-use super::reload::Configuration;
+use super::reload::{Configuration, FileProblems};
 use super::routes::{RouteSync, remove_ours};
 use super::saving::{self, Saving};
 use super::state_dir::StateDir;
@@ -39,7 +39,6 @@ use crate::option::{Problem, Severity};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::text::text;
 use crate::types::{Cause, Duration, Kind};
-use crate::wire::control::Text;
 use crate::wire::saved_state::BootId;
 
 /// All large data, for the life of the process.
@@ -94,7 +93,7 @@ impl From<FileError> for Failure {
 /// A configuration that can be used.
 pub(super) struct Good {
     /// for the status
-    pub(super) warnings: Vec<Text>,
+    pub(super) warnings: Vec<String>,
     /// the file's
     pub(super) text: Vec<u8>,
 }
@@ -113,7 +112,7 @@ pub fn run(
     let memory = &mut *memory;
     let mut last_good = LastGood::new(last_good.map(Path::to_owned));
     let config = memory.engine.first_config();
-    let warnings = last_good.begin(file, config, report)?;
+    let problems = last_good.begin(file, config, report)?;
     let globals = &memory.engine.config().globals;
     let missing = privileges::missing();
     log::init(foreground, globals.syslog_level);
@@ -130,7 +129,7 @@ pub fn run(
     if let Some(missing) = missing {
         return Err(Failure::NotPermitted(missing.to_owned()));
     }
-    live(memory, signals, file, last_good, warnings)
+    live(memory, signals, file, last_good, problems)
 }
 
 /// From the lock to the stop. A function of its own, so that the daemon reuses the stack that reading a configuration took.
@@ -140,7 +139,7 @@ fn live(
     signals: Signals,
     file: &Path,
     last_good: LastGood,
-    warnings: Warnings,
+    problems: FileProblems,
 ) -> Result<(), Failure> {
     let globals = &memory.engine.config().globals;
     let lock = patiently(
@@ -175,20 +174,21 @@ fn live(
         },
         control: Control::new(&mut memory.server),
         pin,
-        warnings,
+        warnings: Warnings::default(),
         saving: Saving::new(boot),
         state_dir: StateDir::new(lock, netns_lock),
         configuration: Configuration {
             file: file.to_owned(),
             candidate: &mut memory.candidate,
             reloads: 0,
+            problems,
         },
         last_good,
         signals,
         started_at: now(),
         stopping: None,
     };
-    daemon.warnings.log_copy();
+    daemon.configuration.problems.log_copy();
     log::info(format_args!(
         "failover {} takes care of {}",
         env!("CARGO_PKG_VERSION"),
@@ -250,7 +250,7 @@ pub(super) fn load(
         report(format_args!("{name}:{problem}"));
         if problem.severity == Severity::Warning {
             let Problem { line, message, .. } = problem;
-            warnings.push(text(format_args!("{name}:{line}: {message}")));
+            warnings.push(format!("{name}:{line}: {message}"));
         }
     });
     match errors {
