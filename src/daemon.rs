@@ -311,6 +311,7 @@ impl Daemon<'_> {
                 asking: &self.asking,
                 probing: &self.probing,
                 netifd: &self.netifd,
+                file: &self.configuration.problems,
                 pin: &self.pin,
                 last_good: &self.last_good,
                 firewall: &self.firewall,

@@ -15,6 +15,7 @@ use crate::engine::journal::Entry;
 use crate::engine::path::Path as EnginePath;
 use crate::limits::PATHS_MAX;
 use crate::linux::clock::now;
+use crate::linux::log;
 use crate::linux::process::hooks::{Announcement, Hooks};
 use crate::linux::process::ubus::Interfaces;
 use crate::text::text;
@@ -178,10 +179,6 @@ impl<'m> Announcer<'m> {
 
 /// Writes an entry to the log.
 fn write(entry: &Entry) {
-    let level = match entry.kind.is_grave() {
-        true => log::Level::Warn,
-        false => log::Level::Info,
-    };
     let Entry {
         kind,
         cause,
@@ -191,10 +188,17 @@ fn write(entry: &Entry) {
     let provider = entry.subject.provider.as_deref().unwrap_or("failover");
     let family = entry.subject.family.map_or("", Family::name);
     let blank = if family.is_empty() { "" } else { " " };
-    if *kind == Kind::HandedOver {
-        return log::log!(level, "{provider}{blank}{family}: {cause}{repeats}");
-    }
-    log::log!(level, "{provider}{blank}{family}: {kind}: {cause}{repeats}");
+    let what = match kind {
+        Kind::HandedOver => format_args!(""),
+        _ => format_args!("{kind}: "),
+    };
+    let say = match entry.kind.is_grave() {
+        true => log::warn,
+        false => log::info,
+    };
+    say(format_args!(
+        "{provider}{blank}{family}: {what}{cause}{repeats}"
+    ));
 }
 
 impl Heard {

@@ -93,7 +93,8 @@ impl Daemon<'_> {
         let (notes, result) = self.reload();
         for note in notes {
             // What does not fit is in the log.
-            self.control.server.push(client, &mut Reply::Note(note));
+            let mut note = Reply::Note(text(format_args!("{note}")));
+            self.control.server.push(client, &mut note);
         }
         result
     }

@@ -9,6 +9,7 @@ use crate::limits::CLIENTS_MAX;
 use crate::linux::clock::now;
 use crate::linux::control::{ClientId, Server};
 use crate::linux::file::error::FileError;
+use crate::linux::log;
 use crate::linux::poll::Interest;
 use crate::types::Instant;
 use crate::wire::control::{Reply, Request};
@@ -80,7 +81,10 @@ impl<'m> Control<'m> {
             Some(_) => Ok(()),
         };
         if let Err(errno) = done {
-            log::error!("a client cannot be watched: {}", io::Error::from(errno));
+            log::error(format_args!(
+                "a client cannot be watched: {}",
+                io::Error::from(errno)
+            ));
         }
     }
 

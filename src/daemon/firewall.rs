@@ -23,6 +23,7 @@ use crate::firewall::handover::Handovers;
 use crate::firewall::plan::Plan;
 use crate::firewall::text;
 use crate::limits::LEFT_MAX;
+use crate::linux::log;
 use crate::linux::netfilter::{self, Netfilter, TableWatch};
 use crate::linux::poll::Interest;
 use crate::linux::process::nft::{Failure, Nft};
@@ -234,7 +235,9 @@ impl<'m> Firewall<'m> {
         let had = self.in_force;
         self.in_force = self.netfilter.table_digest().unwrap_or_default();
         if had.is_some() && self.in_force.is_none() && self.digest.is_some() {
-            log::warn!("another program has deleted table inet failover: it is made again");
+            log::warn(format_args!(
+                "another program has deleted table inet failover: it is made again"
+            ));
         }
     }
 
@@ -316,7 +319,7 @@ impl<'m> Firewall<'m> {
         match self.netfilter.delete_table() {
             Ok(()) | Err(Fault::NotSupported) => self.in_force = None,
             Err(fault) => {
-                log::error!("table inet failover stays behind: {fault}");
+                log::error(format_args!("table inet failover stays behind: {fault}"));
                 self.digest = self.in_force; // until the next look
             }
         }

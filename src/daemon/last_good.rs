@@ -5,13 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
-use super::reload::{Problems, or_why};
+use super::reload::{FileProblems, Problems, or_why};
 use super::start::{Failure, load};
-use super::warnings::Warnings;
 use crate::config::Config;
 use crate::linux::file::{config_file, durable};
-use crate::text::text;
-use crate::wire::control::Text;
 
 /// Only for its owner, whatever the file's mode: the commands of `exec` checks may hold secrets.
 const MODE: u16 = 0o600;
@@ -23,7 +20,7 @@ pub(super) struct LastGood {
     /// What it is to hold, until that is written.
     due: Option<Vec<u8>>,
     /// Why it could not be written.
-    pub(super) problem: Option<Text>,
+    pub(super) problem: Option<String>,
 }
 
 impl LastGood {
@@ -41,8 +38,7 @@ impl LastGood {
         file: &Path,
         config: &mut Config,
         report: &mut dyn FnMut(fmt::Arguments<'_>),
-    ) -> Result<Warnings, Failure> {
-        let mut warnings = Warnings::default();
+    ) -> Result<FileProblems, Failure> {
         let mut problems = Problems::default();
         let loaded = load(file, config, &mut |problem| {
             problems.add(problem);
@@ -50,9 +46,11 @@ impl LastGood {
         });
         let failure = match loaded {
             Ok(good) => {
-                warnings.config = good.warnings;
                 self.keep(good.text);
-                return Ok(warnings);
+                return Ok(FileProblems {
+                    warnings: good.warnings,
+                    ..FileProblems::default()
+                });
             }
             Err(failure) => failure,
         };
@@ -67,11 +65,13 @@ impl LastGood {
             return Err(failure);
         }
         let of = config_file::changed_at(copy);
-        warnings.copy = Some(text(format_args!(
-            "the copy {name}, of {of}, is in force: {file} was refused at the start"
-        )));
-        warnings.refused = or_why(problems.told(), format_args!("{failure}"));
-        Ok(warnings)
+        Ok(FileProblems {
+            warnings: Vec::new(),
+            refused: or_why(problems.told(), format_args!("{failure}")),
+            copy: Some(format!(
+                "the copy {name}, of {of}, is in force: {file} was refused at the start"
+            )),
+        })
     }
 
     /// Takes the text of the file that comes into force. What the copy holds already is not written: flash memory wears out.
@@ -88,7 +88,7 @@ impl LastGood {
             return;
         };
         let written = durable::write(file, &config, MODE);
-        self.problem = written.err().map(|error| text(format_args!("{error}")));
+        self.problem = written.err().map(|error| error.to_string());
         cx.warnings_due |= self.problem.is_some();
     }
 }

@@ -9,9 +9,9 @@ use super::context::Context;
 use super::token::Token;
 use super::warnings::Warnings;
 use crate::config::Config;
-use crate::linux::errno;
 use crate::linux::file::path_watch::PathWatch;
 use crate::linux::process::ubus::{InterfaceError, Interfaces, NoAnswer};
+use crate::linux::{errno, log};
 use crate::types::Instant;
 use crate::uci::Shown;
 
@@ -44,10 +44,10 @@ impl NetifdWatch<'_> {
             return;
         };
         if let Err(errno) = cx.watch(answer, Token::Netifd) {
-            log::error!(
+            log::error(format_args!(
                 "netifd's answer cannot be read: {}",
                 errno::text(&errno.into())
-            );
+            ));
         }
     }
 
@@ -80,7 +80,7 @@ impl NetifdWatch<'_> {
         if self.resolvers.is_none() && self.interfaces.names().next().is_some() {
             match PathWatch::new(Path::new(RESOLVERS)) {
                 Ok(watch) => self.watch(watch, cx),
-                Err(error) => log::error!("{error}"),
+                Err(error) => log::error(format_args!("{error}")),
             }
         }
         self.ask(cx, now);
@@ -88,10 +88,10 @@ impl NetifdWatch<'_> {
 
     fn watch(&mut self, resolvers: PathWatch, cx: &Context<'_>) {
         if let Err(errno) = cx.watch(&resolvers, Token::Resolvers) {
-            log::error!(
+            log::error(format_args!(
                 "{RESOLVERS} cannot be watched: {}",
                 errno::text(&errno.into())
-            );
+            ));
         }
         self.resolvers = Some(resolvers);
     }
@@ -105,7 +105,7 @@ impl NetifdWatch<'_> {
                 self.interfaces.refresh(None);
                 self.ask(cx, now);
             }
-            Err(error) => log::error!("{error}"),
+            Err(error) => log::error(format_args!("{error}")),
         }
     }
 

@@ -11,9 +11,8 @@ use crate::engine::{Engine, Event};
 use crate::linux::clock::now;
 use crate::linux::file::error::FileError;
 use crate::linux::file::sticky::{Pinned, Sticky};
-use crate::text::text;
+use crate::linux::log;
 use crate::types::{Instant, Name, Slot};
-use crate::wire::control::Text;
 
 /// The sticky file, and the problem with its content.
 pub(super) struct Pin {
@@ -21,7 +20,7 @@ pub(super) struct Pin {
     /// The file's path.
     path: String,
     /// The problem with its content.
-    pub(super) problem: Option<Text>,
+    pub(super) problem: Option<String>,
 }
 
 impl Pin {
@@ -64,10 +63,10 @@ impl Pin {
                 (self.file, self.path) = (pin.file, pin.path);
                 if let Err(errno) = self.watch(cx) {
                     let error = io::Error::from(errno);
-                    log::error!("{} cannot be watched: {error}", self.path);
+                    log::error(format_args!("{} cannot be watched: {error}", self.path));
                 }
             }
-            Err(error) => log::error!("{error}"),
+            Err(error) => log::error(format_args!("{error}")),
         }
     }
 
@@ -95,7 +94,7 @@ impl Pin {
         match self.file.changed() {
             Ok(None) => {}
             Ok(Some(_)) => self.obey(cx),
-            Err(error) => log::error!("{error}"),
+            Err(error) => log::error(format_args!("{error}")),
         }
     }
 
@@ -113,7 +112,7 @@ impl Pin {
             }
             Err(what) => {
                 let file = &cx.engine.config().globals.sticky_file;
-                Some(text(format_args!("{file} is not obeyed: {what}")))
+                Some(format!("{file} is not obeyed: {what}"))
             }
         };
         cx.warnings_due = true;

@@ -13,12 +13,13 @@ use crate::engine::path::Path;
 use crate::engine::{Engine, Event};
 use crate::limits::{PATH_CHECKS_MAX, PATHS_MAX, WINDOW_MAX};
 use crate::linux::clock::now;
+use crate::linux::log;
 use crate::linux::poll::{Interest, Poller};
 use crate::linux::probe::exec::{Asked, Finished, NotStarted};
 use crate::linux::probe::prober::{News, Prober, Question, Source};
 use crate::linux::probe::share::Room;
 use crate::routing::uplink::Uplink;
-use crate::types::{CheckSet, Duration, Family, Fault, Instant, PathId};
+use crate::types::{CheckSet, Duration, Family, Fault, Instant, PathId, soonest};
 
 /// The most answers of a path that are read at once: as many as its rounds can have.
 const WAITING_MAX: usize = WINDOW_MAX * PATH_CHECKS_MAX;
@@ -32,8 +33,8 @@ pub(super) struct Probing<'m> {
     prober: &'m mut Prober,
     /// The engine's deadline when the loop last slept.
     slept_for: Option<Instant>,
-    /// What lacked room when a probe was sent, and until when a warning is shown.
-    lacking: [Option<(Room, Instant)>; 3],
+    /// By [`Room`], what lacked room when a probe was sent: until when a warning is shown.
+    lacking: [Option<Instant>; Room::ALL.len()],
     pub(super) probes_sent: u32,
     pub(super) probes_answered: u32,
     pub(super) replies_rejected: u32,
@@ -46,7 +47,7 @@ impl<'m> Probing<'m> {
         Probing {
             prober,
             slept_for: None,
-            lacking: [None; 3],
+            lacking: Default::default(),
             probes_sent: 0,
             probes_answered: 0,
             replies_rejected: 0,
@@ -62,7 +63,10 @@ impl<'m> Probing<'m> {
         let config = cx.engine.config();
         let id = config.at(path.slot).map_or("", |p| p.id.as_str());
         let device = uplink.device.as_str();
-        log::warn!("{id} {}: no probes on {device}: {fault}", path.family);
+        log::warn(format_args!(
+            "{id} {}: no probes on {device}: {fault}",
+            path.family
+        ));
     }
 
     /// Drops the probes of checks that the candidate does not have, or has in other places. Call it before the candidate is
@@ -109,8 +113,11 @@ impl<'m> Probing<'m> {
             let _ = self.prober.open(path, uplink, &watch(&cx.poller));
         }
         let turn = cx.engine.path(path).map_or(0, |p| p.rounds.turn());
-        let in_turn = (turn..8).chain(0..turn.min(8));
-        for check in in_turn.filter(|check| checks & (1 << check) != 0) {
+        for place in turn..turn + 8 {
+            let check = place % 8;
+            if checks & (1 << check) == 0 {
+                continue;
+            }
             let asked = Asked { path, check, round };
             match self.probe_one(asked, cx, routes, now) {
                 Ok(None) => {}
@@ -180,18 +187,18 @@ impl<'m> Probing<'m> {
     /// There was no room for a probe. Returns whether the warning is new.
     fn lacks(&mut self, room: Room, now: Instant) -> bool {
         let place = self.lacking.get_mut(room as usize);
-        place.is_some_and(|place| place.replace((room, now + LACK_SHOWN)).is_none())
+        place.is_some_and(|until| until.replace(now + LACK_SHOWN).is_none())
     }
 
     /// What lacks room.
     pub(super) fn lacking(&self) -> impl Iterator<Item = Room> {
-        self.lacking.into_iter().flatten().map(|(room, _)| room)
+        let lacks = |room: &Room| self.lacking[*room as usize].is_some();
+        Room::ALL.into_iter().filter(lacks)
     }
 
     /// When a probe is given up, or the warning of a lack of room ends.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let lacking = self.lacking.iter().flatten().map(|(_, until)| *until);
-        lacking.chain(self.prober.next_deadline()).min()
+        soonest(&[soonest(&self.lacking), self.prober.next_deadline()])
     }
 
     /// The loop is about to sleep until the engine's deadline, or until an event.
@@ -233,9 +240,8 @@ impl<'m> Probing<'m> {
             )
         };
         cx.warnings_due |= cx.strayed.remove_if(heard);
-        for place in &mut self.lacking {
-            let is_over = |(_, until): &mut (Room, Instant)| *until <= now;
-            cx.warnings_due |= place.take_if(is_over).is_some();
+        for until in &mut self.lacking {
+            cx.warnings_due |= until.take_if(|until| *until <= now).is_some();
         }
     }
 

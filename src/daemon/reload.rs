@@ -8,10 +8,8 @@ use super::{Daemon, state_dir};
 use crate::config::Config;
 use crate::limits::PROBLEMS_TOLD_MAX;
 use crate::linux::clock::now;
-use crate::linux::log as logging;
-use crate::text::text;
+use crate::linux::log;
 use crate::types::{Cause, Kind};
-use crate::wire::control::Text;
 
 /// The configuration file, and the memory that a reload reads it into.
 pub(super) struct Configuration<'m> {
@@ -19,12 +17,35 @@ pub(super) struct Configuration<'m> {
     pub(super) candidate: &'m mut Config,
     /// Successful reloads.
     pub(super) reloads: u32,
+    pub(super) problems: FileProblems,
+}
+
+/// What is to be warned of in the configuration file.
+#[derive(Default)]
+pub(super) struct FileProblems {
+    /// The warnings from loading the configuration in force.
+    pub(super) warnings: Vec<String>,
+    /// The problems of the configuration that was refused last, until a good one is in force.
+    pub(super) refused: Vec<String>,
+    /// That a copy is in force, because the file was bad at the start.
+    pub(super) copy: Option<String>,
+}
+
+impl FileProblems {
+    /// Logs that a copy is in force at the start, and why.
+    pub(super) fn log_copy(&self) {
+        if let Some(copy) = &self.copy {
+            for problem in self.refused.iter().chain([copy]) {
+                log::error(format_args!("{problem}"));
+            }
+        }
+    }
 }
 
 impl Daemon<'_> {
     /// Reads the configuration again, and puts it into force. A bad one is refused, and the old one stays in force.
     /// Returns the problems, and why the new one was refused.
-    pub(super) fn reload(&mut self) -> (Vec<Text>, Result<(), String>) {
+    pub(super) fn reload(&mut self) -> (Vec<String>, Result<(), String>) {
         let Daemon {
             cx,
             routes,
@@ -33,7 +54,6 @@ impl Daemon<'_> {
             netifd,
             control,
             pin,
-            warnings,
             configuration,
             last_good,
             stopping,
@@ -45,7 +65,7 @@ impl Daemon<'_> {
         let good = match read {
             Ok(good) => good,
             Err(refusal) => {
-                warnings.refused = or_why(notes.clone(), format_args!("{refusal}"));
+                configuration.problems.refused = or_why(notes.clone(), format_args!("{refusal}"));
                 cx.warnings_due = true;
                 return (notes, Err(refusal));
             }
@@ -56,7 +76,10 @@ impl Daemon<'_> {
             return (notes, Ok(()));
         }
         let now = now();
-        warnings.accept(good.warnings);
+        configuration.problems = FileProblems {
+            warnings: good.warnings,
+            ..FileProblems::default()
+        };
         last_good.keep(good.text);
 
         // 2. Copy what a reload does not change: the state directory, and the slots of providers that are in both.
@@ -76,7 +99,7 @@ impl Daemon<'_> {
 
         // 5. Update what depends on the configuration alone: the log, clients, tables, sockets.
         let globals = &cx.engine.config().globals;
-        logging::set_level(globals.syslog_level);
+        log::set_level(globals.syslog_level);
         state_dir::admit(control, globals);
         routes.choose_tables(cx.engine);
         routes.forget_unused(cx.engine);
@@ -102,11 +125,11 @@ impl Daemon<'_> {
 
 impl Configuration<'_> {
     /// Reads the file into the candidate. Returns the problems, and why the file is refused if it is.
-    fn read(&mut self) -> (Vec<Text>, Result<Good, String>) {
+    fn read(&mut self) -> (Vec<String>, Result<Good, String>) {
         let mut problems = Problems::default();
         let loaded = start::load(&self.file, self.candidate, &mut |problem| {
             if problems.add(problem) {
-                log::warn!("{problem}");
+                log::warn(format_args!("{problem}"));
             }
         });
         let notes = problems.told();
@@ -116,29 +139,29 @@ impl Configuration<'_> {
                 _ => "",
             };
             let refusal = format!("{failure}{refused}, the old one stays");
-            log::error!("{refusal}");
+            log::error(format_args!("{refusal}"));
             refusal
         });
         (notes, result)
     }
 
     /// The message to a client if the candidate says that the daemon must stop.
-    fn disables(&self) -> Option<Text> {
+    fn disables(&self) -> Option<String> {
         if self.candidate.globals.enabled {
             return None;
         }
-        log::info!("option enabled is '0': stopping");
+        log::info(format_args!("option enabled is '0': stopping"));
         let name = self.file.display();
-        Some(text(format_args!(
+        Some(format!(
             "{name}: option enabled is '0' in section globals: the daemon stops"
-        )))
+        ))
     }
 }
 
 /// The problems of a configuration, for a client and the status.
 #[derive(Default)]
 pub(super) struct Problems {
-    told: Vec<Text>,
+    told: Vec<String>,
     more: usize,
 }
 
@@ -147,28 +170,27 @@ impl Problems {
     pub(super) fn add(&mut self, problem: fmt::Arguments<'_>) -> bool {
         let has_room = self.told.len() < PROBLEMS_TOLD_MAX;
         match has_room {
-            true => self.told.push(text(problem)),
+            true => self.told.push(problem.to_string()),
             false => self.more += 1,
         }
         has_room
     }
 
     /// Those that there was room for, and how many more there are.
-    pub(super) fn told(mut self) -> Vec<Text> {
+    pub(super) fn told(mut self) -> Vec<String> {
         let more = self.more;
         if more > 0 {
-            self.told.push(text(format_args!(
-                "and {more} more: `failover check` lists them all"
-            )));
+            self.told
+                .push(format!("and {more} more: `failover check` lists them all"));
         }
         self.told
     }
 }
 
 /// The problems of a configuration that is refused; without any, why it is.
-pub(super) fn or_why(mut problems: Vec<Text>, why: fmt::Arguments<'_>) -> Vec<Text> {
+pub(super) fn or_why(mut problems: Vec<String>, why: fmt::Arguments<'_>) -> Vec<String> {
     if problems.is_empty() {
-        problems.push(text(why));
+        problems.push(why.to_string());
     }
     problems
 }
@@ -177,7 +199,9 @@ pub(super) fn or_why(mut problems: Vec<Text>, why: fmt::Arguments<'_>) -> Vec<Te
 fn keep(running: &Config, candidate: &mut Config) {
     let state_dir = &running.globals.state_dir;
     if candidate.globals.state_dir != *state_dir {
-        log::warn!("state_dir stays {state_dir} until the daemon is started anew");
+        log::warn(format_args!(
+            "state_dir stays {state_dir} until the daemon is started anew"
+        ));
         candidate.globals.state_dir = state_dir.clone();
     }
     candidate.assign_slots(&|id| running.provider(id).map(|p| p.slot));

@@ -25,6 +25,7 @@ use super::probing::Probing;
 use crate::engine::{Engine, Event};
 use crate::limits::{PATHS_MAX, PROVIDERS_MAX, TAKEN_MAX};
 use crate::linux::clock::now;
+use crate::linux::log;
 use crate::linux::netlink::{Events, Requests};
 use crate::linux::process::ubus::Interfaces;
 use crate::routing::delegated::Delegated;
@@ -477,7 +478,7 @@ pub(super) fn remove_ours(requests: &mut Requests, mirror: &Mirror) {
         diff::removal(family, mirror.routes(), mirror.rules(), &mut |change| {
             let result = requests.carry_out(&change);
             if let Err(fault) = &result {
-                log::error!("the {change} of ours stays behind: {fault}");
+                log::error(format_args!("the {change} of ours stays behind: {fault}"));
             }
             result.is_ok()
         });

@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::engine::journal::Entry;
 use crate::linux::clock::now;
 use crate::linux::file::saved_state::{self, Saved};
+use crate::linux::log;
 use crate::types::{Family, Instant, Name, PathId, PerFamily, Repeats, Slot};
 use crate::wire::saved_state::{BootId, Path, Record, Records};
 
@@ -42,13 +43,15 @@ impl Saving {
         let saved = saved_state::write(state_dir, self.boot, |put| put_all(&snapshot, put));
         let unsaved = core::mem::replace(&mut self.unsaved, saved.is_err());
         match saved {
-            Ok(()) if unsaved => log::info!("the state is saved again"),
+            Ok(()) if unsaved => log::info(format_args!("the state is saved again")),
             Ok(()) => {}
             Err(error) => {
                 directory.not_written(unsaved);
                 // Log only the first failure.
                 if !unsaved {
-                    log::warn!("{error}; the next run will not know what this one knows");
+                    log::warn(format_args!(
+                        "{error}; the next run will not know what this one knows"
+                    ));
                 }
             }
         }

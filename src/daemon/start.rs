@@ -16,7 +16,7 @@ use super::last_good::LastGood;
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
-use super::reload::Configuration;
+use super::reload::{Configuration, FileProblems};
 use super::routes::{RouteSync, remove_ours};
 use super::saving::{self, Saving};
 use super::state_dir::StateDir;
@@ -34,12 +34,11 @@ use crate::linux::netfilter::Netfilter;
 use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
 use crate::linux::signals::Signals;
-use crate::linux::{log as logging, privileges};
+use crate::linux::{log, privileges};
 use crate::option::{Problem, Severity};
 use crate::routing::mirror::{Kinds, Mirror};
 use crate::text::text;
 use crate::types::{Cause, Duration, Kind};
-use crate::wire::control::Text;
 use crate::wire::saved_state::BootId;
 
 /// All large data, for the life of the process.
@@ -94,7 +93,7 @@ impl From<FileError> for Failure {
 /// A configuration that can be used.
 pub(super) struct Good {
     /// for the status
-    pub(super) warnings: Vec<Text>,
+    pub(super) warnings: Vec<String>,
     /// the file's
     pub(super) text: Vec<u8>,
 }
@@ -113,10 +112,10 @@ pub fn run(
     let memory = &mut *memory;
     let mut last_good = LastGood::new(last_good.map(Path::to_owned));
     let config = memory.engine.first_config();
-    let warnings = last_good.begin(file, config, report)?;
+    let problems = last_good.begin(file, config, report)?;
     let globals = &memory.engine.config().globals;
     let missing = privileges::missing();
-    logging::init(foreground, globals.syslog_level);
+    log::init(foreground, globals.syslog_level);
     if !globals.enabled {
         report(format_args!(
             "{}: option enabled is '0' in section globals: nothing to do",
@@ -130,7 +129,7 @@ pub fn run(
     if let Some(missing) = missing {
         return Err(Failure::NotPermitted(missing.to_owned()));
     }
-    live(memory, signals, file, last_good, warnings)
+    live(memory, signals, file, last_good, problems)
 }
 
 /// From the lock to the stop. A function of its own, so that the daemon reuses the stack that reading a configuration took.
@@ -140,7 +139,7 @@ fn live(
     signals: Signals,
     file: &Path,
     last_good: LastGood,
-    warnings: Warnings,
+    problems: FileProblems,
 ) -> Result<(), Failure> {
     let globals = &memory.engine.config().globals;
     let lock = patiently(
@@ -173,33 +172,34 @@ fn live(
         netifd: NetifdWatch::new(&mut memory.interfaces),
         control: Control::new(&mut memory.server),
         pin,
-        warnings,
+        warnings: Warnings::default(),
         saving: Saving::new(boot),
         state_dir: StateDir::new(lock, netns_lock),
         configuration: Configuration {
             file: file.to_owned(),
             candidate: &mut memory.candidate,
             reloads: 0,
+            problems,
         },
         last_good,
         signals,
         started_at: now(),
         stopping: None,
     };
-    daemon.warnings.log_copy();
-    log::info!(
+    daemon.configuration.problems.log_copy();
+    log::info(format_args!(
         "failover {} takes care of {}",
         env!("CARGO_PKG_VERSION"),
         Ids(daemon.cx.engine.config())
-    );
+    ));
     daemon.begin()?;
     if std::env::var_os(privileges::CONFINED_VARIABLE).is_some()
         && let Err(errno) = privileges::confine()
     {
-        log::warn!(
+        log::warn(format_args!(
             "capabilities cannot be given up: {}",
             io::Error::from(errno)
-        );
+        ));
     }
     let on_stop = daemon.serve()?;
     daemon.end(on_stop);
@@ -248,7 +248,7 @@ pub(super) fn load(
         report(format_args!("{name}:{problem}"));
         if problem.severity == Severity::Warning {
             let Problem { line, message, .. } = problem;
-            warnings.push(text(format_args!("{name}:{line}: {message}")));
+            warnings.push(format!("{name}:{line}: {message}"));
         }
     });
     match errors {
@@ -307,7 +307,7 @@ impl Daemon<'_> {
         self.cx.save_due = true;
         self.saving
             .save(&mut self.cx, &self.routes, &mut self.state_dir);
-        log::info!("stopped");
+        log::info(format_args!("stopped"));
     }
 }
 
@@ -317,7 +317,7 @@ fn recall(engine: &mut Engine, boot: BootId) -> bool {
     let saved = match saved_state::read(&engine.config().globals.state_dir, boot) {
         Loaded::Nothing => None,
         Loaded::Ignored(why) => {
-            log::warn!("{why}");
+            log::warn(format_args!("{why}"));
             None
         }
         Loaded::Saved(saved) => Some(saved),

@@ -15,6 +15,7 @@ use crate::linux::file::error::FileError;
 use crate::linux::file::lock::Lock;
 use crate::linux::file::state_dir::{Guard, is_full};
 use crate::linux::file::table_names;
+use crate::linux::log;
 use crate::linux::netns_lock::NetnsLock;
 use crate::types::{Duration, Instant};
 
@@ -56,7 +57,9 @@ impl StateDir {
     ) -> Result<(), Failure> {
         match self.listen(cx, control) {
             Err(error) if is_full(error.errno()) => {
-                log::warn!("{error}; until then no command reaches this daemon");
+                log::warn(format_args!(
+                    "{error}; until then no command reaches this daemon"
+                ));
                 self.mend_at = Some(now() + PAUSE);
             }
             result => result?,
@@ -127,7 +130,9 @@ impl StateDir {
             }
         }
         match self.listen(cx, control) {
-            Ok(()) => log::warn!("state_dir {state_dir}: what was missing is there again"),
+            Ok(()) => log::warn(format_args!(
+                "state_dir {state_dir}: what was missing is there again"
+            )),
             Err(error) => return self.not_mended(&error, now),
         }
         self.unmended = false;
@@ -139,7 +144,7 @@ impl StateDir {
         self.netns_lock = NetnsLock::default();
         match NetnsLock::take() {
             Ok(netns_lock) => self.netns_lock = netns_lock,
-            Err(error) => log::error!("{error}"),
+            Err(error) => log::error(format_args!("{error}")),
         }
         // Without it, only the queue of the programs that ask fills up.
         let _ = self.watch_netns_lock(cx);
@@ -160,7 +165,9 @@ impl StateDir {
     fn not_mended(&mut self, error: &dyn std::fmt::Display, now: Instant) {
         self.mend_at = Some(now + PAUSE);
         if !std::mem::replace(&mut self.unmended, true) {
-            log::error!("{error}; until that is mended no command reaches this daemon");
+            log::error(format_args!(
+                "{error}; until that is mended no command reaches this daemon"
+            ));
         }
     }
 }
@@ -170,15 +177,17 @@ pub(super) fn admit(control: &Control<'_>, globals: &Globals) {
     let (wanted, state_dir) = (&globals.control_group, &globals.state_dir);
     let group = table_names::group(wanted);
     if group.is_none() && !wanted.is_empty() {
-        log::error!(
+        log::error(format_args!(
             "control_group '{wanted}': there is no such group; only root may talk to the daemon"
-        );
+        ));
     }
     if let Err(error) = control.server.admit(group) {
-        log::error!("{error}");
+        log::error(format_args!("{error}"));
     }
     if group.is_some_and(|group| !may_enter(state_dir, group)) {
-        log::warn!("members of control_group cannot enter state_dir: `chmod a+x {state_dir}`");
+        log::warn(format_args!(
+            "members of control_group cannot enter state_dir: `chmod a+x {state_dir}`"
+        ));
     }
 }
 

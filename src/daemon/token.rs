@@ -33,8 +33,7 @@ pub(super) enum Token {
 }
 
 impl Token {
-    const KINDS: u64 = 16;
-
+    /// The kind in the lower half, the index in the upper.
     pub(super) fn to_u64(self) -> u64 {
         let (kind, index) = match self {
             Token::Kernel => (0, 0),
@@ -52,12 +51,13 @@ impl Token {
             Token::Nft => (12, 0),
             Token::Resolvers => (13, 0),
         };
-        index as u64 * Token::KINDS + kind
+        (index as u64) << 32 | kind
     }
 
     pub(super) fn from_u64(token: u64) -> Option<Token> {
-        let index = usize::try_from(token / Token::KINDS).ok()?;
-        Some(match token % Token::KINDS {
+        let number = (token >> 32) as u32;
+        let index = number as usize;
+        Some(match token as u32 {
             0 => Token::Kernel,
             1 => Token::Signal,
             2 => Token::Sticky,
@@ -66,7 +66,7 @@ impl Token {
             5 => Token::Netifd,
             6 => Token::Probe(Source::Echo(index)),
             7 => Token::Probe(Source::Link(index)),
-            8 => Token::Probe(Source::Session(Serial(u32::try_from(index).ok()?))),
+            8 => Token::Probe(Source::Session(Serial(number))),
             9 => Token::NetnsLock,
             10 => Token::StateDir,
             11 => Token::Table,

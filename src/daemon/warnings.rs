@@ -9,6 +9,7 @@ use super::last_good::LastGood;
 use super::netifd::NetifdWatch;
 use super::pin::Pin;
 use super::probing::Probing;
+use super::reload::FileProblems;
 use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
 use crate::check::Way;
@@ -17,6 +18,7 @@ use crate::limits::{
     ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, PATH_SOURCES_MAX, PREFIXES_MAX, RESOLVERS_MAX,
     ROUTES_MAX, RULES_MAX, WARNINGS_MAX,
 };
+use crate::linux::log;
 use crate::routing::delegated::strands_hosts;
 use crate::routing::layout::{ErrorEffect, Taken};
 use crate::routing::manual::{Manual, ManualDefault};
@@ -26,7 +28,7 @@ use crate::routing::objects::{Change, Extras, Route};
 use crate::routing::others::jumped_over;
 use crate::text::text;
 use crate::types::{Duty, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
-use crate::wire::control::{Cure, Text, Warning};
+use crate::wire::control::{Cure, Warning};
 use crate::wire::snapshot::Reason;
 
 /// The warnings that hold now.
@@ -35,12 +37,6 @@ pub(super) struct Warnings {
     all: Vec<Standing>,
     /// Those that are gone for a few seconds, by [`fingerprint`], and since when.
     gone: Vec<(u32, Instant)>,
-    /// The warnings from loading the configuration.
-    pub(super) config: Vec<Text>,
-    /// The problems of the configuration that was refused last, until a good one is in force.
-    pub(super) refused: Vec<Text>,
-    /// That a copy is in force, because the file was bad at the start.
-    pub(super) copy: Option<Text>,
 }
 
 /// A warning, and since when it holds.
@@ -70,6 +66,7 @@ pub(super) struct Sources<'a> {
     pub(super) asking: &'a Asking,
     pub(super) probing: &'a Probing<'a>,
     pub(super) netifd: &'a NetifdWatch<'a>,
+    pub(super) file: &'a FileProblems,
     pub(super) pin: &'a Pin,
     pub(super) last_good: &'a LastGood,
     pub(super) firewall: &'a Firewall<'a>,
@@ -77,22 +74,6 @@ pub(super) struct Sources<'a> {
 }
 
 impl Warnings {
-    /// A configuration is in force, with these warnings from loading it.
-    pub(super) fn accept(&mut self, config: Vec<Text>) {
-        self.config = config;
-        self.refused = Vec::new();
-        self.copy = None;
-    }
-
-    /// Logs that a copy is in force at the start, and why.
-    pub(super) fn log_copy(&self) {
-        if let Some(copy) = &self.copy {
-            for problem in self.refused.iter().chain([copy]) {
-                log::error!("{problem}");
-            }
-        }
-    }
-
     pub(super) fn all(&self) -> &[Standing] {
         &self.all
     }
@@ -108,21 +89,19 @@ impl Warnings {
         if self.all.len() >= WARNINGS_MAX {
             return None;
         }
-        let warning = Warning {
-            code: text(format_args!("{code}")),
-            provider: provider.cloned(),
-            text: text(what),
-            cure: Some(Cure {
-                is_command: false,
-                text: text(cure),
-            }),
-            ..Warning::default()
-        };
         self.all.push(Standing {
-            warning,
+            warning: Warning::default(),
             since: Instant::ZERO,
         });
-        self.all.last_mut().map(|standing| &mut standing.warning)
+        let warning = &mut self.all.last_mut()?.warning;
+        warning.code = text(format_args!("{code}"));
+        warning.provider = provider.cloned();
+        warning.text = text(what);
+        warning.cure = Some(Cure {
+            is_command: false,
+            text: text(cure),
+        });
+        Some(warning)
     }
 
     /// Adds a warning with a command that ends it.
@@ -192,12 +171,13 @@ impl Warnings {
             asking,
             probing,
             netifd,
+            file,
             pin,
             last_good,
             firewall,
             strayed,
         } = *sources;
-        self.warn_of_files(pin, last_good);
+        self.warn_of_files(file, pin, last_good);
         if mwan3::is_at_work(routes.mirror.rules()) {
             let (what, cure) = (format_args!("{TWO_MASTERS}"), format_args!("{LEAVE_IT}"));
             self.add("mwan3-running", None, what, cure);
@@ -221,7 +201,7 @@ impl Warnings {
             self.warn_of_neighbours(family, &snapshot, routes.manual(family));
             self.warn_of_refused(family, &snapshot, routes);
         }
-        self.warn_of_prefixes(&snapshot, routes.delegated().crowded);
+        self.warn_of_prefixes(snapshot.engine.config(), routes.delegated().crowded);
         self.warn_of_stranded(&snapshot, firewall.masquerades());
         netifd.warn(snapshot.engine.config(), self);
         for path in snapshot.engine.paths() {
@@ -245,7 +225,7 @@ impl Warnings {
             if known.is_none() && !is_back && warning.code != "config-refused" {
                 let provider = warning.provider.as_deref().unwrap_or_default();
                 let colon = if provider.is_empty() { "" } else { ": " };
-                log::warn!("{provider}{colon}{warning}");
+                log::warn(format_args!("{provider}{colon}{warning}"));
             }
         }
     }
@@ -260,36 +240,38 @@ impl Warnings {
             .extend(gone.take(WARNINGS_MAX.saturating_sub(self.gone.len())));
     }
 
-    /// Warns of what is wrong with the files: the configuration, the pin's, the copy.
-    fn warn_of_files(&mut self, pin: &Pin, last_good: &LastGood) {
-        self.warn_of_refused_file();
-        let config = core::mem::take(&mut self.config);
-        for warning in &config {
-            let cure = format_args!("correct that line, then `failover reload`");
-            self.add("config", None, format_args!("{warning}"), cure);
+    /// Warns of what is wrong with the files: the configuration that was refused, the one in force, the pin's, the copy.
+    fn warn_of_files(&mut self, file: &FileProblems, pin: &Pin, last_good: &LastGood) {
+        let correct = "correct it, then `failover check` and `failover reload`";
+        let all = [
+            ("config-refused", file.copy.as_slice(), correct),
+            ("config-refused", &file.refused, correct),
+            (
+                "config",
+                &file.warnings,
+                "correct that line, then `failover reload`",
+            ),
+            (
+                "sticky-file",
+                pin.problem.as_slice(),
+                "write the id of a provider into it, or delete it",
+            ),
+            (
+                "last-good",
+                last_good.problem.as_slice(),
+                "then `failover reload`: until it is written, a start with a bad file cannot run the present configuration",
+            ),
+        ];
+        for (code, problems, cure) in all {
+            for problem in problems {
+                self.add(
+                    code,
+                    None,
+                    format_args!("{problem}"),
+                    format_args!("{cure}"),
+                );
+            }
         }
-        self.config = config;
-        if let Some(warning) = &pin.problem {
-            let cure = format_args!("write the id of a provider into it, or delete it");
-            self.add("sticky-file", None, format_args!("{warning}"), cure);
-        }
-        if let Some(warning) = &last_good.problem {
-            let cure = format_args!(
-                "then `failover reload`: until it is written, a start with a bad file cannot run the present configuration"
-            );
-            self.add("last-good", None, format_args!("{warning}"), cure);
-        }
-    }
-
-    /// Warns of a configuration that was refused: the copy in force, and each problem.
-    fn warn_of_refused_file(&mut self) {
-        let refused = core::mem::take(&mut self.refused);
-        let copy = self.copy.clone();
-        for warning in copy.iter().chain(&refused) {
-            let cure = format_args!("correct it, then `failover check` and `failover reload`");
-            self.add("config-refused", None, format_args!("{warning}"), cure);
-        }
-        self.refused = refused;
     }
 
     /// Warns of kinds of which the kernel has more than can be watched.
@@ -384,7 +366,7 @@ impl Warnings {
             };
             self.add("overridden", None, what, cure);
         }
-        self.warn_of_sources(family, snapshot);
+        self.warn_of_sources(family, config, snapshot.laid_out[family].crowded);
         self.warn_of_error_route(family, snapshot);
     }
 
@@ -405,33 +387,37 @@ impl Warnings {
     }
 
     /// Warns of providers with more delegated prefixes than there is room for.
-    fn warn_of_prefixes(&mut self, snapshot: &Snapshot<'_>, crowded: u64) {
-        for provider in snapshot.engine.config().enabled() {
-            if crowded & provider.slot.bit() == 0 {
-                continue;
-            }
-            let what = format_args!(
-                "there is room for {PREFIXES_MAX} delegated IPv6 prefixes of a provider: \
-                 hosts with addresses of further ones leave by the leader"
-            );
-            let cure = format_args!("name those in use by `list prefix`");
-            self.add("overflow", Some(&provider.id), what, cure);
-        }
+    fn warn_of_prefixes(&mut self, config: &Config, crowded: u64) {
+        let what = format_args!(
+            "there is room for {PREFIXES_MAX} delegated IPv6 prefixes of a provider: \
+             hosts with addresses of further ones leave by the leader"
+        );
+        let cure = format_args!("name those in use by `list prefix`");
+        self.warn_of_crowd(config, crowded, what, cure);
     }
 
     /// Warns of paths with more networks and addresses than rules for what the router sends from there.
-    fn warn_of_sources(&mut self, family: Family, snapshot: &Snapshot<'_>) {
-        let crowded = snapshot.laid_out[family].crowded;
-        for provider in snapshot.engine.config().enabled() {
-            if crowded & provider.slot.bit() == 0 {
-                continue;
+    fn warn_of_sources(&mut self, family: Family, config: &Config, crowded: u64) {
+        let what = format_args!(
+            "there is room for {PATH_SOURCES_MAX} {family} networks and addresses of a provider: \
+             replies from further ones leave by the leader"
+        );
+        let cure = format_args!("`ip -br address` lists them: delete those not needed");
+        self.warn_of_crowd(config, crowded, what, cure);
+    }
+
+    /// Warns of each provider, bit by bit, that has more of something than there is room for.
+    fn warn_of_crowd(
+        &mut self,
+        config: &Config,
+        crowded: u64,
+        what: fmt::Arguments<'_>,
+        cure: fmt::Arguments<'_>,
+    ) {
+        for provider in config.enabled() {
+            if crowded & provider.slot.bit() != 0 {
+                self.add("overflow", Some(&provider.id), what, cure);
             }
-            let what = format_args!(
-                "there is room for {PATH_SOURCES_MAX} {family} networks and addresses of a provider: \
-                 replies from further ones leave by the leader"
-            );
-            let cure = format_args!("`ip -br address` lists them: delete those not needed");
-            self.add("overflow", Some(&provider.id), what, cure);
         }
     }
 

@@ -41,6 +41,25 @@ pub(crate) fn set_level(level: LogLevel) {
     });
 }
 
+/// Logs an error. Each macro of the crate would also write where it stands, which no line shows.
+pub(crate) fn error(text: Arguments<'_>) {
+    line(Level::Error, text);
+}
+
+/// Logs a warning.
+pub(crate) fn warn(text: Arguments<'_>) {
+    line(Level::Warn, text);
+}
+
+/// Logs what is no fault.
+pub(crate) fn info(text: Arguments<'_>) {
+    line(Level::Info, text);
+}
+
+fn line(level: Level, text: Arguments<'_>) {
+    log::log!(level, "{text}");
+}
+
 struct Sink(Mutex<State>);
 
 enum State {

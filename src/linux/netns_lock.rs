@@ -21,6 +21,7 @@ use super::file::lock::{Lock, NotLocked, command_line, holder, show_holder};
 use super::file::open::open_to_read;
 use super::file::state_dir;
 use super::listener::{listener, unconnected};
+use super::log;
 
 /// The directory of the lock, independent of state directories.
 const DIRECTORY: &str = "/var/run/failover";
@@ -127,7 +128,9 @@ impl NetnsLock {
         let namespace = fs::metadata(NAMESPACE)?.ino();
         let name = format!("netns-{namespace}");
         let unnoticed = |why: &dyn fmt::Display| {
-            log::warn!("{why}: a second daemon in this network namespace will not be noticed");
+            log::warn(format_args!(
+                "{why}: a second daemon in this network namespace will not be noticed"
+            ));
             Ok(NetnsLock { held: None })
         };
         if let Err(found) = state_dir::make(DIRECTORY) {

@@ -3,8 +3,8 @@
 
 use super::RouteSync;
 use crate::engine::Engine;
-use crate::linux::clock;
 use crate::linux::process::ubus::Interfaces;
+use crate::linux::{clock, log};
 use crate::routing::mirror::Kinds;
 use crate::types::{Duration, Instant, soonest};
 
@@ -79,7 +79,9 @@ impl RouteSync<'_> {
         }
         if let Err(fault) = renewed {
             self.kernel_errors = self.kernel_errors.wrapping_add(1);
-            log::error!("the kernel's routes cannot be read: {fault}; trying again");
+            log::error(format_args!(
+                "the kernel's routes cannot be read: {fault}; trying again"
+            ));
         }
         self.read_events();
         *dumps += 1;
@@ -125,7 +127,7 @@ impl RouteSync<'_> {
         if !needs.is_empty()
             && let Err(fault) = self.requests.dump(self.mirror, needs)
         {
-            log::error!("the kernel's routes cannot be read: {fault}");
+            log::error(format_args!("the kernel's routes cannot be read: {fault}"));
         }
     }
 }

@@ -14,6 +14,7 @@ use super::error::FileError;
 use super::lines;
 use super::open::{open, open_to_read};
 use super::state_dir::{self, Unsafe, is_full};
+use crate::linux::log;
 
 const NAME: &str = "lock";
 /// Longest command line that is shown, in bytes.
@@ -33,7 +34,7 @@ impl Lock {
     pub(crate) fn take_if_there_is_room(state_dir: &str) -> Result<Lock, NotLocked> {
         match Lock::take(state_dir) {
             Err(NotLocked::FileError(error)) if is_full(error.errno()) => {
-                log::warn!("{error}; running without a lock");
+                log::warn(format_args!("{error}; running without a lock"));
                 Ok(Lock {
                     file: None,
                     path: Path::new(state_dir).join(NAME),
@@ -86,7 +87,10 @@ impl Lock {
         // The pid is only informative.
         let pid = format!("{}\n", std::process::id());
         if let Err(errno) = ftruncate(&*file, 0).and_then(|()| write(&*file, pid.as_bytes())) {
-            log::warn!("{}", FileError::new("write", &path, errno.into()));
+            log::warn(format_args!(
+                "{}",
+                FileError::new("write", &path, errno.into())
+            ));
         }
         Ok(Lock {
             file: Some(file),

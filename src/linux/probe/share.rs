@@ -34,6 +34,9 @@ impl fmt::Display for Room {
 }
 
 impl Room {
+    /// All, in the order of their numbers.
+    pub(crate) const ALL: [Room; 3] = [Room::Sessions, Room::Commands, Room::System];
+
     /// What to do about the lack of it.
     pub(crate) const fn cure(self) -> &'static str {
         match self {

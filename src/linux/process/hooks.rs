@@ -12,8 +12,8 @@ use nix::errno::Errno;
 
 use super::child::Child;
 use crate::limits::HOOKS_MAX;
-use crate::linux::errno;
 use crate::linux::file::listing::files;
+use crate::linux::{errno, log};
 use crate::types::{Duration, Instant};
 
 /// A program that takes longer is killed, with its process group.
@@ -76,7 +76,7 @@ impl Hooks {
             },
         };
         if !fate.is_empty() {
-            log::warn!("{} {fate}", ended.name.to_string_lossy());
+            log::warn(format_args!("{} {fate}", ended.name.to_string_lossy()));
         }
         self.start_next(now);
         self.are_idle()
@@ -134,7 +134,10 @@ impl Hooks {
                         Errno::ENOENT => "there is no such interpreter as its first line names (does the line end in CR LF?)".to_owned(),
                         errno => errno::text(&errno.into()),
                     };
-                    log::warn!("{} cannot be run: {why}", name.to_string_lossy());
+                    log::warn(format_args!(
+                        "{} cannot be run: {why}",
+                        name.to_string_lossy()
+                    ));
                 }
             }
         }
