@@ -113,10 +113,7 @@ pub fn status(file: &Path, shape: Shape, watched: bool, connections: bool) -> Ex
         let text = match shape {
             Shape::Json => json::render(&answer, None),
             Shape::Table => table::render(&answer, colours, now_ms),
-            Shape::Page => {
-                explain_paths(&mut answer, now_ms);
-                json::render(&answer, Some(now_ms))
-            }
+            Shape::Page => json::render(&answer, Some(now_ms)),
         };
         text.ok_or_else(|| (Exit::Bug, INCOMPLETE.to_owned()))
     };
@@ -127,15 +124,6 @@ pub fn status(file: &Path, shape: Shape, watched: bool, connections: bool) -> Ex
     match render() {
         Ok(text) => print(&text),
         Err((exit, complaint)) => complain(exit, &complaint),
-    }
-}
-
-/// Adds what `explain` says.
-fn explain_paths(answer: &mut Answer, now_ms: u64) {
-    if let Some(header) = &answer.header {
-        for provider in &mut answer.providers {
-            provider.explained = explain::explained(header, provider, now_ms);
-        }
     }
 }
 

@@ -131,7 +131,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
     let (config, words) = take_config(&given)?;
     let words = match words[..] {
         // `help status` is `status --help`.
-        ["-h" | "--help" | "help", command, ..] => vec![command, "--help"],
+        [word, command, ..] if commands::is_help(word) => vec![command, "--help"],
         _ => words,
     };
 
@@ -141,10 +141,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
             text: early.output,
             exit: Exit::Ok,
         }),
-        Err(early) => {
-            let typed: Vec<&str> = given.iter().map(String::as_str).collect();
-            Err(wrong(&complaint(&early.output, &typed)))
-        }
+        Err(early) => Err(wrong(&complaint(&early.output, &given))),
     }
 }
 
@@ -170,9 +167,12 @@ fn take_config(given: &[String]) -> Result<(Option<PathBuf>, Vec<&str>), Stop> {
 }
 
 /// The error of argh, on one line, with a suggestion.
-fn complaint(output: &str, typed: &[&str]) -> String {
-    let words: Vec<&str> = output.split_whitespace().collect();
-    let text = words.join(" ");
+fn complaint(output: &str, typed: &[String]) -> String {
+    let mut text = String::new();
+    for word in output.split_whitespace() {
+        text.push_str(if text.is_empty() { "" } else { " " });
+        text.push_str(word);
+    }
     let unknown = text.strip_prefix("Unrecognized argument: ");
     match unknown.and_then(|unknown| meant::instead_of(unknown, typed)) {
         Some(meant) => format!("{text} ({meant})"),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::client::hint::completed;
 use crate::client::text::{plain, wrap};
-use crate::linux::connection::{Answer, Explained, Provider};
+use crate::linux::connection::{Answer, Provider};
 use crate::text::{Limit, Span, Timestamp};
 use crate::types::{
     Duration, Duty, Family, Fault, LastResort, Lead, Measure, Preempt, State, Verdict, Waiting,
@@ -40,25 +40,23 @@ pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
     Some(page.out)
 }
 
-/// The sentences about each path of a provider, without those about its checks.
-pub(super) fn explained(header: &Header, provider: &Provider, now_ms: u64) -> Vec<Explained> {
-    let explained = |path: &Path| {
-        let mut page = Page {
-            header,
-            now_ms,
-            wrapped: false,
-            out: String::new(),
-        };
-        page.why(&provider.head, path);
-        let why = std::mem::take(&mut page.out);
-        page.what_next(&provider.head, path);
-        Explained {
-            family: path.family,
-            why,
-            change: page.out.trim_start().to_owned(),
-        }
+/// The sentences about a path, without those about its checks: its state, and what would change it.
+pub(super) fn explained(
+    header: &Header,
+    head: &ProviderHead,
+    path: &Path,
+    now_ms: u64,
+) -> [String; 2] {
+    let mut page = Page {
+        header,
+        now_ms,
+        wrapped: false,
+        out: String::new(),
     };
-    provider.paths.iter().map(explained).collect()
+    page.why(head, path);
+    let why = std::mem::take(&mut page.out);
+    page.what_next(head, path);
+    [why, page.out.trim_start().to_owned()]
 }
 
 struct Page<'a> {

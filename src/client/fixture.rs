@@ -76,7 +76,6 @@ pub(super) fn provider(id: &str, rank: u32, state: ProviderState, paths: &[Path]
         },
         paths: paths.to_vec(),
         connections: None,
-        explained: Vec::new(),
     }
 }
 

@@ -1,128 +1,290 @@
-//! `status --json`: one object. Its names are an interface.
+//! `status --json`: one object. Its names are an interface: add, never rename.
 
-use serde::{Serialize, Serializer};
+use std::fmt::Display;
+use std::net::IpAddr;
 
-use crate::client::journal;
-use crate::linux::connection::{Answer, Provider, serialize_texts};
-use crate::text::text;
+use crate::client::{explain, journal};
+use crate::linux::connection::{Answer, Provider};
 use crate::types::Family;
-use crate::wire::control::{Entry, TEXT_MAX, Warning};
-use crate::wire::snapshot::{Active, Counters, InMain, Marked};
+use crate::wire::control::{Entry, Warning};
+use crate::wire::decimal::Decimal;
+use crate::wire::snapshot::{Check, CheckState, Header, InMain, Path};
 
-/// The whole object.
-#[derive(Serialize)]
-struct Status<'a> {
-    version: &'a str,
-    uptime_s: u64,
-    pinned: Option<&'a str>,
-    table: u32,
-    active: &'a Active,
-    overridden_by: &'a InMain,
-    fallback: &'a InMain,
-    connections_marked: &'a Marked,
-    warnings: &'a [Told<'a>],
-    counters: &'a Counters,
-    providers: &'a [Provider],
-    // For a page only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    journal: Option<Journal<'a>>,
-}
-
-/// The journal of an answer at a wall-clock time, newest first.
-struct Journal<'a>(&'a [Entry], u64);
-
-impl Serialize for Journal<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let lines = self.0.iter().rev();
-        serializer.collect_seq(lines.map(|entry| Line(journal::row(entry, self.1))))
-    }
-}
-
-/// One entry, as `log` shows it; null instead of `-`.
-struct Line([String; 5]);
-
-impl Serialize for Line {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut texts = ["time", "provider", "family", "kind", "cause"].map(|name| (name, None));
-        for ((_, text), word) in texts.iter_mut().zip(&self.0) {
-            *text = Some(&**word).filter(|word| *word != "-");
-        }
-        serialize_texts(&texts, serializer)
-    }
-}
-
-/// The two parts of a warning's text: what is wrong, and what to do.
-const WHOLE_MAX: usize = 2 * TEXT_MAX + 8;
-
-/// One warning. Its text includes the cure.
-#[derive(Serialize)]
-struct Told<'a> {
-    code: &'a str,
-    provider: Option<&'a str>,
-    text: heapless::String<WHOLE_MAX>,
-    cure: Option<&'a str>,
-    since_s: u64,
-    // Of `diverted` only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    family: Option<Family>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device: Option<Option<&'a str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    table: Option<Option<u32>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preference: Option<Option<u32>>,
-}
-
-impl<'a> From<&'a Warning> for Told<'a> {
-    fn from(warning: &'a Warning) -> Told<'a> {
-        let diversion = warning.diversion.as_ref();
-        Told {
-            code: &warning.code,
-            provider: warning.provider.as_deref(),
-            text: text(format_args!("{warning}")),
-            cure: warning.cure.as_ref().map(|cure| cure.text.as_str()),
-            since_s: warning.since_ms / 1000,
-            family: diversion.map(|to| to.family),
-            device: diversion.map(|to| to.device.as_deref()),
-            table: diversion.map(|to| to.table),
-            preference: diversion.map(|to| to.preference),
-        }
-    }
-}
-
-/// More than 64 providers can fill.
-const SIZE_MAX: usize = 4 << 20;
-
-/// One line. `None`: the daemon's answer has no header. For a page, the answer's journal is told, newest first, with the
-/// wall-clock time.
+/// One line. `None`: the daemon's answer has no header. For a page, with the wall-clock time: also the histories and the
+/// reasons of the paths, and the journal, newest first.
 pub(super) fn render(answer: &Answer, page_ms: Option<u64>) -> Option<String> {
     let header = answer.header.as_ref()?;
-    let warnings: Vec<Told<'_>> = answer.warnings.iter().map(Told::from).collect();
-    let status = Status {
-        version: &header.version,
-        uptime_s: header.uptime_s,
-        pinned: header.pinned.as_deref(),
-        table: header.table,
-        active: &header.active,
-        overridden_by: &header.overridden_by,
-        fallback: &header.fallback,
-        connections_marked: &header.connections_marked,
-        warnings: &warnings,
-        counters: &header.counters,
-        providers: &answer.providers,
-        journal: page_ms.map(|now_ms| Journal(&answer.entries, now_ms)),
-    };
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        if let Ok(length) = serde_json_core::to_slice(&status, &mut buffer) {
-            buffer.truncate(length);
-            buffer.push(b'\n');
-            return String::from_utf8(buffer).ok();
+    let mut json = Json(Vec::new());
+    json.open("", b'{');
+    json.header(header);
+    json.open("warnings", b'[');
+    for warning in &answer.warnings {
+        json.warning(warning);
+    }
+    json.close(b']');
+    json.counters(header);
+    json.open("providers", b'[');
+    for provider in &answer.providers {
+        json.provider(header, provider, page_ms);
+    }
+    json.close(b']');
+    if let Some(now_ms) = page_ms {
+        json.journal(&answer.entries, now_ms);
+    }
+    json.close(b'}');
+    json.0.push(b'\n');
+    String::from_utf8(json.0).ok()
+}
+
+/// The text so far.
+struct Json(Vec<u8>);
+
+/// What a value is made of. Items of lists have no name.
+impl Json {
+    fn begin(&mut self, name: &str) {
+        if !matches!(self.0.last(), None | Some(b'{' | b'[')) {
+            self.0.push(b',');
         }
-        if buffer.len() >= SIZE_MAX {
-            return None;
+        if !name.is_empty() {
+            self.0.push(b'"');
+            self.0.extend_from_slice(name.as_bytes());
+            self.0.extend_from_slice(b"\":");
         }
-        buffer = vec![0; 2 * buffer.len()];
+    }
+
+    fn open(&mut self, name: &str, bracket: u8) {
+        self.begin(name);
+        self.0.push(bracket);
+    }
+
+    fn close(&mut self, bracket: u8) {
+        self.0.push(bracket);
+    }
+
+    /// A number, `true` or `false`, or null.
+    fn value(&mut self, name: &str, value: Option<&dyn Display>) {
+        self.begin(name);
+        let text = value.map_or_else(|| "null".to_owned(), |value| value.to_string());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    /// A string, or null.
+    fn text(&mut self, name: &str, text: Option<&str>) {
+        let Some(text) = text else {
+            return self.value(name, None);
+        };
+        self.begin(name);
+        let begin = self.0.len();
+        // No escape is longer than six bytes.
+        self.0.resize(begin + 6 * text.len() + 2, 0);
+        let length = serde_json_core::to_slice(text, &mut self.0[begin..]);
+        self.0.truncate(begin + length.unwrap_or(0));
+    }
+
+    fn address(&mut self, name: &str, address: Option<&IpAddr>) {
+        let text = address.map(IpAddr::to_string);
+        self.text(name, text.as_deref());
+    }
+}
+
+fn shown<T: Display>(value: &Option<T>) -> Option<&dyn Display> {
+    value.as_ref().map(|value| value as &dyn Display)
+}
+
+impl Json {
+    fn header(&mut self, header: &Header) {
+        self.text("version", Some(&header.version));
+        self.value("uptime_s", Some(&header.uptime_s));
+        self.text("pinned", header.pinned.as_deref());
+        self.value("table", Some(&header.table));
+        self.open("active", b'{');
+        for family in Family::ALL {
+            let leader = header.active.of(family).borrowed().carrier();
+            self.text(family.name(), leader.map(|id| id.as_str()));
+        }
+        self.close(b'}');
+        self.in_main("overridden_by", &header.overridden_by);
+        self.in_main("fallback", &header.fallback);
+        self.open("connections_marked", b'{');
+        self.value("ipv4", Some(&header.connections_marked.ipv4));
+        self.value("ipv6", Some(&header.connections_marked.ipv6));
+        self.close(b'}');
+    }
+
+    fn in_main(&mut self, name: &str, routes: &InMain) {
+        self.open(name, b'{');
+        for family in Family::ALL {
+            match routes.of(family) {
+                None => self.value(family.name(), None),
+                Some(route) => {
+                    self.open(family.name(), b'{');
+                    self.text("device", Some(&route.device));
+                    self.value("metric", Some(&route.metric));
+                    self.value("table", Some(&route.table));
+                    self.close(b'}');
+                }
+            }
+        }
+        self.close(b'}');
+    }
+
+    fn warning(&mut self, warning: &Warning) {
+        self.open("", b'{');
+        self.text("code", Some(&warning.code));
+        self.text("provider", warning.provider.as_deref());
+        self.text("text", Some(&warning.to_string()));
+        let cure = warning.cure.as_ref();
+        self.text("cure", cure.map(|cure| cure.text.as_str()));
+        self.value("since_s", Some(&(warning.since_ms / 1000)));
+        if let Some(to) = &warning.diversion {
+            self.text("family", Some(to.family.name()));
+            self.text("device", to.device.as_deref());
+            self.value("table", shown(&to.table));
+            self.value("preference", shown(&to.preference));
+        }
+        self.close(b'}');
+    }
+
+    fn counters(&mut self, header: &Header) {
+        let of = &header.counters;
+        self.open("counters", b'{');
+        for (name, count) in [
+            ("swaps", of.swaps),
+            ("probes_sent", of.probes_sent),
+            ("probes_answered", of.probes_answered),
+            ("replies_rejected", of.replies_rejected),
+            ("icmp_errors", of.icmp_errors),
+            ("repairs", of.repairs),
+            ("kernel_errors", of.kernel_errors),
+            ("overruns", of.overruns),
+            ("undecodable", of.undecodable),
+            ("overflows", of.overflows),
+            ("reloads", of.reloads),
+        ] {
+            self.value(name, Some(&count));
+        }
+        self.close(b'}');
+    }
+
+    fn provider(&mut self, header: &Header, provider: &Provider, page_ms: Option<u64>) {
+        let Provider { head, paths, .. } = provider;
+        self.open("", b'{');
+        self.text("id", Some(&head.id));
+        self.value("rank", Some(&head.rank));
+        self.text("state", Some(head.state.name()));
+        self.value("disabled", Some(&head.disabled));
+        if let Some(connections) = &provider.connections {
+            self.open("connections", b'{');
+            self.value("ipv4", Some(&connections.ipv4));
+            self.value("ipv6", Some(&connections.ipv6));
+            self.close(b'}');
+        }
+        self.open("paths", b'[');
+        for path in paths {
+            self.path(path);
+        }
+        self.close(b']');
+        if let Some(now_ms) = page_ms.filter(|_| !paths.is_empty()) {
+            self.open("explained", b'[');
+            for path in paths {
+                let [why, change] = explain::explained(header, head, path, now_ms);
+                self.open("", b'{');
+                self.text("family", Some(path.family.name()));
+                self.text("why", Some(&why));
+                self.text("change", Some(&change));
+                self.close(b'}');
+            }
+            self.close(b']');
+        }
+        self.close(b'}');
+    }
+
+    fn path(&mut self, path: &Path) {
+        self.open("", b'{');
+        self.text("family", Some(path.family.name()));
+        self.text("device", path.device.as_deref());
+        self.text("state", Some(path.state.name()));
+        let reason = path.reason.is_told().then(|| path.reason.to_string());
+        self.text("reason", reason.as_deref());
+        self.value("since_s", Some(&(path.since_ms / 1000)));
+        self.address("address", path.address.as_ref());
+        self.value("address_deprecated", Some(&path.address_deprecated));
+        self.address("gateway", path.gateway.as_ref());
+        self.value("gateways", Some(&path.gateways));
+        self.open("resolvers", b'[');
+        for resolver in &path.resolvers {
+            self.address("", resolver.as_ref());
+        }
+        self.close(b']');
+        self.value("metric", shown(&path.metric));
+        self.value("installed", Some(&path.installed));
+        self.value("overridden_by", shown(&path.overridden_by));
+        self.text("held_back_by", path.held_back_by.as_deref());
+        self.value("takes_over_in_ms", shown(&path.takes_over_in_ms));
+        self.open("rounds", b'{');
+        self.value("good", Some(&path.rounds.good));
+        self.value("failed", Some(&path.rounds.failed));
+        self.value("streak", Some(&path.rounds.streak));
+        self.close(b'}');
+        self.value("loss_percent", shown(&path.loss_percent));
+        self.open("rtt_ms", b'{');
+        for (name, time) in [
+            ("last", path.rtt_ms.last),
+            ("avg", path.rtt_ms.avg),
+            ("stddev", path.rtt_ms.stddev),
+            ("min", path.rtt_ms.min),
+            ("max", path.rtt_ms.max),
+        ] {
+            self.value(name, shown(&time));
+        }
+        self.close(b'}');
+        self.open("checks", b'[');
+        for check in &path.checks {
+            self.check(check);
+        }
+        self.close(b']');
+        if let Some(history) = &path.history {
+            self.open("history", b'[');
+            for us in &history.0 {
+                let time = (*us != 0).then(|| Decimal::new(*us));
+                self.value("", shown(&time));
+            }
+            self.close(b']');
+        }
+        self.close(b'}');
+    }
+
+    fn check(&mut self, check: &Check) {
+        self.open("", b'{');
+        self.text("name", Some(&check.name));
+        self.text("type", Some(&check.kind));
+        self.text("target", Some(&check.target));
+        let state = match check.state {
+            CheckState::Pending => "pending",
+            CheckState::Ok => "ok",
+            CheckState::Lost => "lost",
+        };
+        self.text("state", Some(state));
+        self.value("rtt_ms", shown(&check.rtt_ms));
+        self.value("loss_percent", shown(&check.loss_percent));
+        self.value("sent", Some(&check.sent));
+        self.value("received", Some(&check.received));
+        self.value("failing_s", shown(&check.failing_s));
+        self.close(b'}');
+    }
+
+    /// As `log` shows it; null instead of `-`.
+    fn journal(&mut self, entries: &[Entry], now_ms: u64) {
+        self.open("journal", b'[');
+        for entry in entries.iter().rev() {
+            self.open("", b'{');
+            let names = ["time", "provider", "family", "kind", "cause"];
+            for (name, word) in names.iter().zip(&journal::row(entry, now_ms)) {
+                self.text(name, Some(&**word).filter(|word| *word != "-"));
+            }
+            self.close(b'}');
+        }
+        self.close(b']');
     }
 }
 
@@ -217,11 +379,6 @@ mod tests {
         answer.entries = crate::client::fixture::journal();
         let rounds = heapless::Vec::from_slice(&[12_346, 0, 900]).unwrap();
         answer.providers[0].paths[0].history = Some(History(rounds));
-        answer.providers[0].explained = vec![crate::linux::connection::Explained {
-            family: Family::V4,
-            why: "isp1 ipv4 is online.".to_owned(),
-            change: String::new(),
-        }];
         render(&answer, Some(1_763_929_735_400)).unwrap()
     }
 
@@ -234,8 +391,16 @@ mod tests {
         let text = page();
         assert!(text.contains(r#""history":[12.346,null,0.9]}"#), "{text}");
         let page = parsed_page();
-        let explained = json!([{"family": "ipv4", "why": "isp1 ipv4 is online.", "change": ""}]);
-        assert_eq!(page["providers"][0]["explained"], explained);
+        let explained = &page["providers"][0]["explained"];
+        let why = "isp1 ipv4 is online since 17:16:55. It carries ipv4: it is the first in the order that works.";
+        assert_eq!(explained[0]["family"], "ipv4");
+        assert_eq!(explained[0]["why"], why);
+        let change = explained[0]["change"].as_str().unwrap();
+        assert!(
+            change.starts_with("A round is good when its check is answered. It"),
+            "{change}"
+        );
+        assert_eq!(explained.as_array().unwrap().len(), 2);
         let entries = page["journal"].as_array().unwrap();
         assert_eq!(entries.len(), 4);
         assert_eq!(
@@ -359,7 +524,7 @@ mod tests {
         }
         answer.warnings[0].diversion = Some(Diversion {
             family: Family::V6,
-            device: Some(text(format_args!("wg0"))),
+            device: "wg0".try_into().ok(),
             table: Some(51820),
             preference: None,
         });

@@ -18,8 +18,9 @@ use nix::errno::Errno;
 use super::{complain, print, settings};
 use crate::check::Way;
 use crate::client::cli::Exit;
-use crate::config::Check;
+use crate::config::{Check, Config};
 use crate::linux::clock::now;
+use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::NetnsLock;
 use crate::linux::poll::{Interest, Poller, ReadyList};
 use crate::linux::privileges;
@@ -62,10 +63,23 @@ pub fn probe(file: &Path, errand: &Errand<'_>) -> Exit {
     if let Err(what) = uplinks::choose(&mut config, errand) {
         return complain(Exit::Usage, &what);
     }
-    match ProbedProvider::look(&config).and_then(|probed| Probing::new(&probed)?.run(errand)) {
+    match probe_with(&config, errand) {
         Ok(exit) => exit,
         Err(what) => complain(Exit::NoDaemon, &what),
     }
+}
+
+fn probe_with(config: &Config, errand: &Errand<'_>) -> Result<Exit, String> {
+    let mut requests = Requests::open().map_err(|error| error.to_string())?;
+    let probed = ProbedProvider::look(config, &mut requests)?;
+    Probing::new(&probed, requests)?.run(errand)
+}
+
+/// In a function of its own, because it passes through the stack, where each access to what lies behind it takes three
+/// instructions.
+#[inline(never)]
+fn prober() -> Box<Prober> {
+    Box::new(Prober::new())
 }
 
 /// A check that is made.
@@ -73,16 +87,19 @@ struct Line<'a> {
     id: PathId,
     number: u8,
     question: Question<'a>,
-    /// the probes on their way, and when they are lost
+    /// the probes on their way, oldest first, and when they are lost
     pending: Vec<(Round, Instant)>,
     sent: u32,
-    times_us: Vec<u32>,
+    answered: u32,
+    /// the least, the most, and the sum of the round-trip times
+    min_us: u32,
+    max_us: u32,
+    sum_us: u64,
 }
 
 /// All probes under way.
 struct Probing<'a> {
     lines: Vec<Line<'a>>,
-    /// apart: it is too large for the stack, where each access to what lies behind it takes three instructions
     prober: Box<Prober>,
     poller: Poller,
     signals: Signals,
@@ -94,14 +111,14 @@ const SIGNALS: u64 = 3;
 const ASKERS: u64 = 7;
 
 impl<'a> Probing<'a> {
-    fn new(probed: &'a ProbedProvider<'a>) -> Result<Probing<'a>, String> {
+    fn new(probed: &'a ProbedProvider<'a>, requests: Requests) -> Result<Probing<'a>, String> {
         let signals = Signals::new().map_err(told)?;
         let mut probing = Probing {
             lines: Vec::new(),
-            prober: Box::new(Prober::new()),
+            prober: prober(),
             poller: Poller::new().map_err(told)?,
             signals,
-            routes: TemporaryRoutes::open(probed)?,
+            routes: TemporaryRoutes::open(probed, requests)?,
         };
         probing
             .poller
@@ -128,7 +145,10 @@ impl<'a> Probing<'a> {
                     },
                     pending: Vec::new(),
                     sent: 0,
-                    times_us: Vec::new(),
+                    answered: 0,
+                    min_us: u32::MAX,
+                    max_us: 0,
+                    sum_us: 0,
                 });
             }
             if way.uplink.waiting.is_none() {
@@ -153,8 +173,8 @@ impl<'a> Probing<'a> {
                 continue;
             }
             self.give_up(time);
-            let pending = self.lines.iter().flat_map(|line| &line.pending);
-            let lost_at = pending.map(|(_, lost_at)| *lost_at).min();
+            let first = |line: &Line<'_>| line.pending.first().map(|(_, lost_at)| *lost_at);
+            let lost_at = self.lines.iter().filter_map(first).min();
             if rounds == errand.count && lost_at.is_none() {
                 break;
             }
@@ -256,9 +276,9 @@ impl<'a> Probing<'a> {
             if matches!(line.question.check.kind.way(), Way::Run(_)) {
                 continue;
             }
-            let before = line.pending.len();
-            line.pending.retain(|(_, lost_at)| *lost_at > time);
-            for _ in line.pending.len()..before {
+            let is_lost = |pending: &(Round, Instant)| pending.1 <= time;
+            while line.pending.first().is_some_and(is_lost) {
+                line.pending.remove(0);
                 line.say(&"unanswered");
             }
         }
@@ -292,7 +312,10 @@ impl<'a> Probing<'a> {
         match result {
             Ok(rtt) => {
                 let us = u32::try_from(rtt.total_micros()).unwrap_or(u32::MAX);
-                line.times_us.push(us);
+                line.answered += 1;
+                line.min_us = line.min_us.min(us);
+                line.max_us = line.max_us.max(us);
+                line.sum_us += u64::from(us);
                 let ms = Decimal::new(us);
                 line.say(&format_args!("answered in {ms} ms"));
             }
@@ -308,8 +331,7 @@ impl<'a> Probing<'a> {
                 line.sum_up();
             }
         }
-        let good =
-            |line: &Line<'_>| line.sent > 0 && line.times_us.len() as u64 == u64::from(line.sent);
+        let good = |line: &Line<'_>| line.sent > 0 && line.answered == line.sent;
         match self.lines.iter().all(good) {
             true => Exit::Ok,
             false => Exit::Unanswered,
@@ -337,13 +359,10 @@ impl Line<'_> {
     }
 
     fn sum_up(&self) {
-        let (sent, good) = (self.sent, self.times_us.len());
-        let mut what = format!("{good} of {sent} answered");
-        if let (Some(min), Some(max)) = (self.times_us.iter().min(), self.times_us.iter().max()) {
-            let sum: u64 = self.times_us.iter().copied().map(u64::from).sum();
-            let avg = u32::try_from(sum / self.times_us.len() as u64).unwrap_or(u32::MAX);
-            let ms = |us: u32| Decimal::new(us);
-            let (min, avg, max) = (ms(*min), ms(avg), ms(*max));
+        let mut what = format!("{} of {} answered", self.answered, self.sent);
+        if let Some(avg) = self.sum_us.checked_div(self.answered.into()) {
+            let avg = u32::try_from(avg).unwrap_or(u32::MAX);
+            let [min, avg, max] = [self.min_us, avg, self.max_us].map(Decimal::new);
             what.push_str(&format!(", in {min} to {max} ms, {avg} ms on average"));
         }
         self.say(&what);

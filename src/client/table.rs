@@ -6,12 +6,12 @@ mod tests;
 
 use std::fmt::{self, Display};
 
-use self::rows::{COLUMNS, LEADS, Layout, NUMBERS, PROVIDER, Row, STATE, TITLES};
+use self::rows::{COLUMNS, LEADS, Layout, NUMBERS, PROVIDER, Row};
 use crate::client::text::{age, pad, plain, wrap};
 use crate::linux::connection::{Answer, Provider};
-use crate::types::{Family, Lead, State};
+use crate::types::{Family, Lead, Metric, State};
 use crate::wire::control::Warning;
-use crate::wire::snapshot::{ErrorRoute, Header, ProviderState};
+use crate::wire::snapshot::{Header, Path, ProviderState};
 
 /// The whole text, at a wall-clock time. `None`: the daemon's answer has no header.
 pub(super) fn render(answer: &Answer, colours: bool, now_ms: u64) -> Option<String> {
@@ -31,8 +31,9 @@ pub(super) fn render(answer: &Answer, colours: bool, now_ms: u64) -> Option<Stri
 }
 
 /// Colours (ECMA-48, "select graphic rendition").
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 enum Tone {
+    #[default]
     Normal,
     Bold,
     Quiet,
@@ -84,106 +85,88 @@ impl Page {
     }
 
     fn leaders(&mut self, header: &Header, answer: &Answer) {
-        let overridden = Family::ALL.map(|family| header.overridden_by.of(family));
-        for (family, by) in Family::ALL.into_iter().zip(overridden) {
-            let Some(by) = by else { continue };
-            let (not, id) = match leader(header, family) {
-                Some(id) => (", not by ", id),
-                None => ("", ""),
-            };
-            let text = format_args!("{family} is overridden by {by}, and leaves by that{not}{id}");
-            self.paragraph(Tone::Unsure, "", text);
-        }
-        let leaders = Family::ALL
-            .map(|family| leader(header, family).map(|id| (id, note(answer, id, family))));
-        if let [Some(v4), Some(v6)] = &leaders
-            && v4 == v6
-            && overridden == [None; 2]
-            && header
-                .error_routes
-                .iter()
-                .flatten()
-                .all(|route| !route.obeyed)
-        {
-            let (id, (tone, note)) = v4;
-            let text = format_args!("ipv4 and ipv6 leave by {id}{note}");
-            return self.paragraph(*tone, "", text);
-        }
-        for (family, leader) in Family::ALL.into_iter().zip(leaders) {
-            if header.overridden_by.of(family).is_some() {
-                continue;
-            }
-            let mut paths = answer.providers.iter().flat_map(|provider| &provider.paths);
-            let refusing = header.error_routes[family as usize].filter(|route| route.obeyed);
-            if let Some(ErrorRoute { metric, .. }) = refusing {
-                let text = format_args!(
-                    "{family} is refused by the default route of metric {metric} in main"
-                );
-                self.paragraph(Tone::Bad, "", text);
-            } else if let Some((id, (tone, note))) = leader {
-                let text = format_args!("{family} leaves by {id}{note}");
-                self.paragraph(tone, "", text);
-            } else if let Some(by) = header.fallback.of(family) {
-                let text =
-                    format_args!("{family} leaves by {by}: no provider can have a default route");
-                self.paragraph(Tone::Unsure, "", text);
-            } else if paths.any(|path| path.family == family) {
-                let (tone, text) = match header.active.of(family) {
-                    Lead::Unknown => (Tone::Unsure, "is not known yet to have a way out"),
-                    _ => (Tone::Bad, "has no way out"),
+        for family in Family::ALL {
+            if let Some(by) = header.overridden_by.of(family) {
+                let (not, id) = match leader(header, family) {
+                    Some(id) => (", not by ", id),
+                    None => ("", ""),
                 };
-                self.paragraph(tone, "", format_args!("{family} {text}"));
+                let text =
+                    format_args!("{family} is overridden by {by}, and leaves by that{not}{id}");
+                self.paragraph(Tone::Unsure, "", text);
             }
+        }
+        let [v4, v6] = Family::ALL.map(|family| leads(header, answer, family));
+        if let Some((id, tone, note)) = v4
+            && v4 == v6
+        {
+            return self.paragraph(tone, "", format_args!("ipv4 and ipv6 leave by {id}{note}"));
+        }
+        self.way(header, answer, Family::V4, v4);
+        self.way(header, answer, Family::V6, v6);
+    }
+
+    /// By what a family leaves.
+    fn way(&mut self, header: &Header, answer: &Answer, family: Family, leads: Option<Leads<'_>>) {
+        if header.overridden_by.of(family).is_some() {
+            return; // which is said
+        }
+        let is_its = |path: &Path| path.family == family;
+        let is_managed = |provider: &Provider| provider.paths.iter().any(is_its);
+        if let Some((id, tone, note)) = leads {
+            self.paragraph(tone, "", format_args!("{family} leaves by {id}{note}"));
+        } else if let Some(metric) = refused(header, family) {
+            let text =
+                format_args!("{family} is refused by the default route of metric {metric} in main");
+            self.paragraph(Tone::Bad, "", text);
+        } else if let Some(by) = header.fallback.of(family) {
+            let text =
+                format_args!("{family} leaves by {by}: no provider can have a default route");
+            self.paragraph(Tone::Unsure, "", text);
+        } else if answer.providers.iter().any(is_managed) {
+            let (tone, text) = match header.active.of(family) {
+                Lead::Unknown => (Tone::Unsure, "is not known yet to have a way out"),
+                _ => (Tone::Bad, "has no way out"),
+            };
+            self.paragraph(tone, "", format_args!("{family} {text}"));
         }
     }
 
     fn table(&mut self, header: &Header, providers: &[Provider]) {
-        let mut rows = Vec::new();
+        let mut rows = vec![Row::titles()];
         for provider in providers {
-            rows.extend(rows::of(header, provider, self.now_ms));
+            rows::add(&mut rows, header, provider, self.now_ms);
         }
         let layout = Layout::of(&rows);
-        let titles = TITLES.map(str::to_owned);
-        self.row("", &titles, &layout, [Tone::Quiet; COLUMNS]);
-        let below = " ".repeat(LEADS.len() + layout.widths[PROVIDER] + layout.gap);
-        for row in &rows {
-            self.path(row, &layout);
+        let mut below = String::new();
+        pad(
+            &mut below,
+            LEADS.len() + layout.widths[PROVIDER] + layout.gap,
+        );
+        for row in &mut rows {
+            self.row(row, &layout);
             for (tone, remark) in &row.remarks {
                 self.paragraph(*tone, &below, format_args!("{remark}"));
             }
         }
     }
 
-    fn path(&mut self, row: &Row, layout: &Layout) {
-        let mut tones = [Tone::Normal; COLUMNS];
-        tones[STATE] = Tone::of_state(&row.cells[STATE]);
-        if row.leads {
-            tones[PROVIDER] = Tone::Bold;
+    /// An id that is wider than its column has a line of its own.
+    fn row(&mut self, row: &mut Row, layout: &Layout) {
+        let id = &mut row.cells[PROVIDER];
+        if id.chars().count() > layout.widths[PROVIDER] {
+            self.paragraph(row.tones[PROVIDER], "  ", format_args!("{id}"));
+            id.clear();
         }
         let mark = if row.leads { LEADS } else { "" };
-        let mut cells = row.cells.clone();
-        if cells[PROVIDER].chars().count() > layout.widths[PROVIDER] {
-            let id = std::mem::take(&mut cells[PROVIDER]);
-            self.paragraph(tones[PROVIDER], "  ", format_args!("{id}"));
-        }
-        self.row(mark, &cells, layout, tones);
-    }
-
-    fn row(
-        &mut self,
-        mark: &str,
-        cells: &[String; COLUMNS],
-        layout: &Layout,
-        tones: [Tone; COLUMNS],
-    ) {
         self.toned(Tone::Good, mark);
         pad(&mut self.out, LEADS.len() - mark.len());
-        for (column, cell) in cells.iter().enumerate() {
+        for (column, cell) in row.cells.iter().enumerate() {
             let blanks = layout.widths[column].saturating_sub(cell.chars().count());
             if NUMBERS.contains(&column) {
                 pad(&mut self.out, blanks);
             }
-            self.toned(tones[column], cell);
+            self.toned(row.tones[column], cell);
             if column + 1 < COLUMNS {
                 if !NUMBERS.contains(&column) {
                     pad(&mut self.out, blanks);
@@ -247,6 +230,25 @@ fn leader(header: &Header, family: Family) -> Option<&str> {
     carrier.map(|id| id.as_str())
 }
 
+/// The metric of the default route that refuses a family's traffic.
+fn refused(header: &Header, family: Family) -> Option<Metric> {
+    let route = header.error_routes[family as usize].filter(|route| route.obeyed)?;
+    Some(route.metric)
+}
+
+/// The provider that traffic leaves by, and the note on it with its tone.
+type Leads<'a> = (&'a str, Tone, &'static str);
+
+/// None if there is none, or the traffic is refused, or overridden.
+fn leads<'a>(header: &'a Header, answer: &Answer, family: Family) -> Option<Leads<'a>> {
+    let id = leader(header, family)?;
+    if refused(header, family).is_some() || header.overridden_by.of(family).is_some() {
+        return None;
+    }
+    let (tone, note) = note(answer, id, family);
+    Some((id, tone, note))
+}
+
 /// The note on a leading path that does not work, or that traffic does not leave by.
 fn note(answer: &Answer, id: &str, family: Family) -> (Tone, &'static str) {
     let diverts =
@@ -256,8 +258,8 @@ fn note(answer: &Answer, id: &str, family: Family) -> (Tone, &'static str) {
         .providers
         .iter()
         .find(|provider| provider.head.id == id);
-    let mut paths = provider.iter().flat_map(|provider| &provider.paths);
-    let path = paths.find(|path| path.family == family);
+    let paths = provider.map_or(&[][..], |provider| &provider.paths);
+    let path = paths.iter().find(|path| path.family == family);
     match path.map(|path| path.state) {
         Some(State::Offline) => (Tone::Bad, ", though that is offline"),
         Some(State::Waiting) => (Tone::Bad, ", though that is not connected"),

@@ -1,7 +1,5 @@
 //! Rules, policies and members → the order of preference, and what happens when none works.
 
-use std::cmp::Reverse;
-
 use super::Mwan3;
 use super::sections::Section;
 use super::uplinks::Uplink;
@@ -18,8 +16,10 @@ pub(super) struct Order<'a> {
     by_rule: bool,
 }
 
-/// A place in a policy: metric, weight, position. Less is better.
-pub(super) type Place = (u32, Reverse<u32>, usize);
+/// A place in a policy: metric, lack of weight, position. Less is better.
+pub(super) type Place = [u32; 3];
+/// The place of what is in no policy that counts.
+pub(super) const NOWHERE: Place = [u32::MAX; 3];
 
 /// Members of a higher metric are ignored by mwan3.
 const METRIC_MAX: u32 = 256;
@@ -60,7 +60,7 @@ impl Mwan3 {
 
     /// The policy with most members, the first of equals.
     fn largest(&self) -> Option<&Section> {
-        let members = |policy: &&Section| policy.words("use_member").count();
+        let members = |policy: &&Section| policy.words("use_member").len();
         // Of equals, `max_by_key` takes the last.
         let largest = self.of_kind("policy").rev().max_by_key(members);
         match largest {
@@ -76,51 +76,68 @@ impl Mwan3 {
             return all;
         };
         let members = policies.map(|policy| self.members(policy));
-        let key = |uplink: &Uplink<'_>| {
-            let place = uplink.interfaces.iter().find_map(|one| one.place);
-            (place.is_none(), place)
+        // That of the first interface that has one.
+        let place = |uplink: &Uplink<'_>| {
+            let mut places = uplink.interfaces.iter().map(|one| one.place);
+            places.find(|place| *place != NOWHERE).unwrap_or(NOWHERE)
         };
         let mut sorted: Vec<Uplink<'a>> = Vec::new();
         for mut uplink in all {
             for one in &mut uplink.interfaces {
-                let members = members[one.family as usize].iter();
-                let its = members.filter(|member| std::ptr::eq(member.0, one.section));
-                one.place = its.map(|member| member.1).min();
+                for (section, place) in &members[one.family as usize] {
+                    if std::ptr::eq(*section, one.section) {
+                        one.place = one.place.min(*place);
+                    }
+                }
             }
             // There are few, and each use of std's sort costs six kilobytes.
-            let at = sorted.partition_point(|other| key(other) <= key(&uplink));
-            sorted.insert(at, uplink);
+            let own = place(&uplink);
+            let at = sorted.iter().position(|other| place(other) > own);
+            sorted.insert(at.unwrap_or(sorted.len()), uplink);
         }
-        let listed = sorted.partition_point(|uplink| !key(uplink).0);
-        let (listed, others) = sorted.split_at_mut(listed);
-        let some = listed.iter().any(|uplink| uplink.enabled);
-        for uplink in others.iter_mut().filter(|uplink| uplink.enabled) {
+        let mut some = false;
+        for uplink in sorted.iter_mut().filter(|uplink| uplink.enabled) {
+            if place(uplink) != NOWHERE {
+                some = true;
+                continue;
+            }
             uplink.enabled = !(order.by_rule && some);
             let what = if uplink.enabled { LAST } else { UNUSED };
             self.note(uplink.first(), &what);
         }
         // There is one order; in IPv6 mwan3 may have had another.
-        let metric = |uplink: &Uplink<'_>| match &uplink.interfaces[..] {
-            [v4, v6] if v4.place.is_some() => v6.place.map(|(metric, ..)| metric),
-            _ => None,
-        };
-        if !listed.iter().filter_map(metric).is_sorted() {
-            self.note(policies[1], &format_args!("another order in IPv6: {ONE}"));
+        let mut before = 0;
+        for uplink in &sorted {
+            if let [v4, v6] = &uplink.interfaces[..]
+                && v4.place != NOWHERE
+                && v6.place != NOWHERE
+            {
+                let [metric, ..] = v6.place;
+                if metric < before {
+                    self.note(policies[1], &format_args!("another order in IPv6: {ONE}"));
+                    break;
+                }
+                before = metric;
+            }
         }
         sorted
     }
 
     /// The interfaces of a policy, as far as there are such.
     fn members(&self, policy: &Section) -> Vec<(&Section, Place)> {
-        let member = |(position, (_, name))| {
-            let member = self.find("member", name)?;
-            let interface = self.find("interface", member.value("interface"))?;
-            let number = |name| value::number(member.value(name)).unwrap_or(1);
-            let place = (number("metric"), Reverse(number("weight")), position);
-            (place.0 <= METRIC_MAX).then_some((interface, place))
-        };
-        let names = policy.words("use_member").enumerate();
-        names.filter_map(member).collect()
+        let mut members = Vec::new();
+        for (position, (_, name)) in (0..).zip(policy.words("use_member")) {
+            if let Some(member) = self.find("member", name)
+                && let Some(interface) = self.find("interface", member.value("interface"))
+            {
+                let number = |name| value::number(member.value(name)).unwrap_or(1);
+                let metric = number("metric");
+                if metric <= METRIC_MAX {
+                    members.push((interface, [metric, !number("weight"), position]));
+                }
+            }
+        }
+        members
     }
 
     /// `last_resort` of ours.
@@ -157,7 +174,7 @@ impl Mwan3 {
         let members = self.members(policy);
         let is_v6 = |interface: &Section| interface.value("family") == "ipv6";
         let shared = |(one, place): &(&Section, Place)| {
-            let mut others = members.iter().filter(|(_, other)| other.0 == place.0);
+            let mut others = members.iter().filter(|(_, other)| other[0] == place[0]);
             others.any(|(other, _)| is_v6(one) == is_v6(other) && one.name != other.name)
         };
         members.iter().any(shared)

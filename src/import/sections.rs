@@ -33,9 +33,14 @@ impl Section {
     }
 
     /// Every word of an option or list, with its line: a shell splits values at blanks, so mwan3 does.
-    pub(super) fn words<'a>(&'a self, name: &str) -> impl Iterator<Item = (u32, &'a str)> {
-        let items = self.settings.iter().filter(move |item| item.name == name);
-        items.flat_map(|item| item.value.split_whitespace().map(|word| (item.line, word)))
+    pub(super) fn words(&self, name: &str) -> Vec<(u32, &str)> {
+        let mut words = Vec::new();
+        for item in self.settings.iter().filter(|item| item.name == name) {
+            for word in item.value.split_whitespace() {
+                words.push((item.line, word));
+            }
+        }
+        words
     }
 }
 
@@ -77,7 +82,10 @@ pub(super) fn read(text: &[u8], notes: &Notes) -> Vec<Section> {
                 if let Some(Section { settings, .. }) = section
                     && (is_list || !value.is_empty())
                 {
-                    settings.retain(|setting| is_list || setting.name != name);
+                    let is_same = |setting: &Setting| !is_list && setting.name == name;
+                    while let Some(place) = settings.iter().position(is_same) {
+                        settings.remove(place);
+                    }
                     settings.push(Setting { name, value, line });
                 }
             }

@@ -5,7 +5,7 @@ use std::mem::swap;
 use std::net::IpAddr;
 
 use super::options::Values;
-use super::order::Place;
+use super::order::{NOWHERE, Place};
 use super::sections::{Section, device};
 use super::{IGNORED, Mwan3};
 use crate::limits::{NAME_MAX, PATH_CHECKS_MAX};
@@ -33,8 +33,8 @@ pub(super) struct Interface<'a> {
     /// see [`device`]; none when it is not known
     device: Option<String>,
     pub(super) targets: Vec<Target>,
-    /// its place in the policy of its family
-    pub(super) place: Option<Place>,
+    /// its place in the policy of its family, or [`NOWHERE`]
+    pub(super) place: Place,
 }
 
 /// What is asked.
@@ -44,10 +44,10 @@ pub(super) struct Target {
     pub(super) method: Method,
 }
 
-/// How it is asked: the type of a check, and its options. Those that are 0 are not given.
-pub(super) type Method = (&'static str, [(&'static str, u32); 2]);
+/// How it is asked: the type of a check, and the values of two options: of `ping` size and ttl, of `tcp` port and
+/// accept_refused. Those that are 0 are not given.
+pub(super) type Method = (&'static str, [u32; 2]);
 
-const NO_OPTIONS: [(&str, u32); 2] = [("", 0); 2];
 /// The names of the checks that come out begin so: with their type.
 const CHECKS: [&str; 4] = ["ping_", "tcp_", "arp_", "ndp_"];
 const FAMILY: &str = "expected ipv4 or ipv6: here it is ipv4";
@@ -183,7 +183,7 @@ impl Mwan3 {
                 family,
                 device: device(&section.name, &self.network),
                 targets,
-                place: None,
+                place: NOWHERE,
             }],
             checks: 0,
             joined: false,
@@ -211,18 +211,17 @@ impl Mwan3 {
     }
 
     fn method(&self, section: &Section, family: Family) -> Method {
-        let tcp = |port, refused| ("tcp", [("port", port), ("accept_refused", refused)]);
         let is_https = value::boolean(section.value("httping_ssl")) == Ok(true);
         let (method, what) = match (section.value("track_method"), family) {
             ("ping", _) => return self.ping(section),
-            ("nping-icmp", _) => return ("ping", NO_OPTIONS),
-            ("arping" | "nping-arp", Family::V4) => return ("arp", NO_OPTIONS),
-            ("arping" | "nping-arp", Family::V6) => return ("ndp", NO_OPTIONS),
+            ("nping-icmp", _) => return ("ping", [0; 2]),
+            ("arping" | "nping-arp", Family::V4) => return ("arp", [0; 2]),
+            ("arping" | "nping-arp", Family::V6) => return ("ndp", [0; 2]),
             // nping's own port; a refusal is an answer to it.
-            ("nping-tcp", _) => return tcp(80, 1),
+            ("nping-tcp", _) => return ("tcp", [80, 1]),
             // Whatever the server answers is good there; here one page has one status.
-            ("httping", _) if is_https => (tcp(443, 0), HTTPS),
-            ("httping", _) => (tcp(80, 0), HTTP),
+            ("httping", _) if is_https => (("tcp", [443, 0]), HTTPS),
+            ("httping", _) => (("tcp", [80, 0]), HTTP),
             _ => (self.ping(section), PINGS),
         };
         self.note_option(section, "track_method", &what);
@@ -241,7 +240,7 @@ impl Mwan3 {
             given.filter(|given| *given != usual)
         };
         let size = chosen("size", 56, PAYLOAD_LEN.into(), PAYLOAD_MAX.into());
-        let ttl = chosen("max_ttl", 60, 1, 255).unwrap_or(0);
-        ("ping", [("size", size.unwrap_or(0)), ("ttl", ttl)])
+        let ttl = chosen("max_ttl", 60, 1, 255);
+        ("ping", [size, ttl].map(Option::unwrap_or_default))
     }
 }

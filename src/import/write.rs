@@ -68,12 +68,20 @@ impl Text {
         self.line(SECTION, "check", &check_name(number, checks));
         self.option("type", &kind);
         self.option("target", &address);
-        for (name, value) in options.into_iter().filter(|(_, value)| *value != 0) {
-            self.option(name, &value);
+        let names = match kind {
+            "tcp" => ["port", "accept_refused"],
+            _ => ["size", "ttl"],
+        };
+        for (name, value) in names.iter().zip(options) {
+            if value != 0 {
+                self.option(name, &value);
+            }
         }
-        let users = uplinks.iter().filter(|one| one.checks & 1 << number != 0);
-        let interval = users.map(|one| one.values[INTERVAL]).min();
-        if let ("tcp", Some(interval @ ..TCP_INTERVAL)) = (kind, interval) {
+        let mut interval = TCP_INTERVAL;
+        for user in uplinks.iter().filter(|one| one.checks & 1 << number != 0) {
+            interval = interval.min(user.values[INTERVAL]);
+        }
+        if kind == "tcp" && interval < TCP_INTERVAL {
             self.option("interval", &format_args!("{interval}s"));
         }
     }
@@ -139,16 +147,23 @@ impl Mwan3 {
 
     /// Gives an uplink the checks that its interfaces name, or else those of the first uplink that has any of its family.
     fn ask(&self, uplinks: &mut [Uplink<'_>], place: usize, checks: &[Target]) {
-        let mask = |one: &Interface<'_>| mask(checks, &one.targets);
         let uplink = &uplinks[place];
-        let own = uplink.interfaces.iter().map(mask).filter(|mask| *mask != 0);
-        let least = own.clone().map(u32::count_ones).min();
-        let mut asked = own.fold(0, |all, mask| all | mask);
+        let (mut asked, mut quorum) = (0, uplink.values[QUORUM]);
+        for one in &uplink.interfaces {
+            let own = mask(checks, &one.targets);
+            asked |= own;
+            if own != 0 {
+                quorum = quorum.min(own.count_ones());
+            }
+        }
         if asked == 0 {
+            quorum = quorum.min(1);
             let family = uplink.interfaces[0].family;
-            let others = uplinks.iter().flat_map(|other| &other.interfaces);
-            let mut others = others.filter(|one| one.family == family).map(mask);
-            asked = others.find(|mask| *mask != 0).unwrap_or(0);
+            for one in uplinks.iter().flat_map(|other| &other.interfaces) {
+                if asked == 0 && one.family == family {
+                    asked = mask(checks, &one.targets);
+                }
+            }
             let what = match asked {
                 0 => "add a check of its family",
                 _ => "asked what the best interface is asked",
@@ -160,7 +175,6 @@ impl Mwan3 {
                 self.note(one.section, &format_args!("{NO_TARGET}: {UNCHECKED}"));
             }
         }
-        let quorum = uplink.values[QUORUM].min(least.unwrap_or(1));
         uplinks[place].checks = asked;
         uplinks[place].values[QUORUM] = quorum;
     }
@@ -176,15 +190,16 @@ fn mask(checks: &[Target], targets: &[Target]) -> u32 {
 
 /// As type and target, if that is not too long, and no other check's.
 fn check_name(number: usize, checks: &[Target]) -> String {
-    let plain = |target: &Target| {
-        let address = target.address.to_string().replace(['.', ':'], "_");
-        format!("{}_{address}", target.method.0)
-    };
-    let name = plain(&checks[number]);
-    if name.len() > NAME_MAX || checks[..number].iter().any(|other| plain(other) == name) {
+    let name = plain_name(&checks[number]);
+    let mut earlier = checks[..number].iter();
+    if name.len() > NAME_MAX || earlier.any(|other| plain_name(other) == name) {
         return format!("{}_{number}", checks[number].method.0);
     }
     name
+}
+
+fn plain_name(Target { address, method }: &Target) -> String {
+    format!("{}_{address}", method.0).replace(['.', ':'], "_")
 }
 
 /// What most providers have, each value by itself; of equals that of the first in rank.

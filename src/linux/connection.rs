@@ -9,8 +9,6 @@ use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sockopt};
 use nix::sys::time::TimeVal;
 use nix::unistd::read;
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
 
 use crate::limits::FRAME_MAX;
 use crate::linux::control::SOCKET;
@@ -52,47 +50,10 @@ pub struct Provider {
     pub paths: Vec<snapshot::Path>,
     /// how many connections are its own, if they were counted
     pub connections: Option<Connections>,
-    /// for a page only: what `explain` says of each path
-    pub explained: Vec<Explained>,
-}
-
-/// What `explain` says of a path, in sentences.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Explained {
-    /// its family
-    pub family: Family,
-    /// its state, and why it carries traffic or not
-    pub why: String,
-    /// what would change its state
-    pub change: String,
-}
-
-impl Serialize for Explained {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let family = ("family", Some(self.family.name()));
-        let texts = [
-            family,
-            ("why", Some(&*self.why)),
-            ("change", Some(&*self.change)),
-        ];
-        serialize_texts(&texts, serializer)
-    }
-}
-
-/// An object of texts, which may be null. One loop is less code than a derived list of fields.
-pub(crate) fn serialize_texts<S: Serializer>(
-    texts: &[(&'static str, Option<&str>)],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let mut fields = serializer.serialize_struct("", texts.len())?;
-    for (name, text) in texts {
-        fields.serialize_field(name, text)?;
-    }
-    fields.end()
 }
 
 /// How many connections are a provider's own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[allow(missing_docs)]
 pub struct Connections {
     pub ipv4: u32,
@@ -114,28 +75,6 @@ impl Connections {
             Family::V4 => self.ipv4 += 1,
             Family::V6 => self.ipv6 += 1,
         }
-    }
-}
-
-/// Under the names that `status --json` has.
-impl Serialize for Provider {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let head = &self.head;
-        let mut fields = serializer.serialize_struct("Provider", 7)?;
-        fields.serialize_field("id", &head.id)?;
-        fields.serialize_field("rank", &head.rank)?;
-        fields.serialize_field("state", head.state.name())?;
-        fields.serialize_field("disabled", &head.disabled)?;
-        match &self.connections {
-            Some(connections) => fields.serialize_field("connections", connections)?,
-            None => fields.skip_field("connections")?,
-        }
-        fields.serialize_field("paths", self.paths.as_slice())?;
-        match self.explained.as_slice() {
-            [] => fields.skip_field("explained")?,
-            explained => fields.serialize_field("explained", explained)?,
-        }
-        fields.end()
     }
 }
 
@@ -242,7 +181,6 @@ impl Answer {
                 head,
                 paths: Vec::new(),
                 connections: None,
-                explained: Vec::new(),
             }),
             Reply::Path(path) => {
                 if let Some(provider) = self.providers.last_mut() {

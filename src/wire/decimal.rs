@@ -1,10 +1,7 @@
 //! Numbers with three decimals: milliseconds with microsecond resolution, percentages. Many routers have no hardware
 //! floating point, and it is not needed for these.
 
-use core::fmt::{self, Write};
-
-use heapless::String;
-use serde::{Serialize, Serializer};
+use core::fmt;
 
 /// A number, counted in thousandths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,16 +29,6 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// As it reads in JSON.
-impl Serialize for Decimal {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::<16>::new();
-        write!(text, "{self}").map_err(serde::ser::Error::custom)?;
-        // serde-json-core writes bytes as they are: its only way to write a decimal number.
-        serializer.serialize_bytes(text.as_bytes())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,12 +46,5 @@ mod tests {
         ] {
             assert_eq!(Decimal::new(thousandths).to_string(), text);
         }
-    }
-
-    #[test]
-    fn it_is_a_number_in_json() {
-        let number = Some(Decimal::new(12_050));
-        let json = serde_json_core::to_string::<_, 16>(&number).unwrap();
-        assert_eq!(json, "12.05");
     }
 }

@@ -1,7 +1,4 @@
 //! The snapshot: the current state, as types. The client renders `status` and `explain` from it.
-//!
-//! The names of the fields that serde writes are those of `status --json`: add, never rename. The other fields are used in
-//! text only.
 
 mod fields;
 
@@ -9,15 +6,13 @@ use core::fmt;
 use core::net::IpAddr;
 
 use heapless::{String, Vec};
-use serde::{Serialize, Serializer};
 
 use crate::limits::{DNS_SHOWN_MAX, NAME_MAX, PATH_CHECKS_MAX, TARGET_MAX, WINDOW_MAX};
-use crate::text::{DroppedAt, text};
+use crate::text::DroppedAt;
 use crate::types::{
     Cause, DeviceName, Duty, Family, Fault, GivenDevice, LastResort, Lead, Measure, Metric, Name,
     Preempt, Slot, State, TABLE_MAIN, Verdict, Waiting,
 };
-use crate::wire::control::Text;
 use crate::wire::decimal::Decimal;
 
 /// A short word, as a code. There is one length for all, because each length is compiled separately.
@@ -61,7 +56,7 @@ pub struct Header {
 }
 
 /// Per family, whether the firewall table marks connections by their provider.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Marked {
     pub ipv4: bool,
@@ -78,7 +73,7 @@ pub struct ErrorRoute {
 }
 
 /// Per family, the foreign default route that traffic leaves by.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs)]
 pub struct InMain {
     pub ipv4: Option<ManualRoute>,
@@ -96,7 +91,7 @@ impl InMain {
 }
 
 /// A default route that is not ours.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManualRoute {
     /// its device
     pub device: DeviceName,
@@ -122,12 +117,10 @@ impl fmt::Display for ManualRoute {
 }
 
 /// What becomes of each family's traffic.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs)]
 pub struct Active {
-    #[serde(serialize_with = "carrier")]
     pub ipv4: Lead<Name>,
-    #[serde(serialize_with = "carrier")]
     pub ipv6: Lead<Name>,
 }
 
@@ -142,7 +135,7 @@ impl Active {
 }
 
 /// Counters since the daemon's start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counters {
     /// changes of the leading provider, in either family
     pub swaps: u32,
@@ -216,19 +209,17 @@ impl Default for ProviderState {
 }
 
 /// One provider in one family.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Path {
     /// `ipv4` or `ipv6`
     pub family: Family,
     /// its device; null if it is not known yet
     pub device: Option<GivenDevice>,
     /// `waiting`, `probing`, `online`, `offline`, `frozen`
-    #[serde(serialize_with = "state")]
     pub state: State,
     /// the reason, if there is more to say
     pub reason: Reason,
     /// time since it is in this state
-    #[serde(rename = "since_s", serialize_with = "whole_seconds")]
     pub since_ms: u64,
     /// its own address; with reason [`Waiting::Duplicate`], the one that it cannot have
     pub address: Option<IpAddr>,
@@ -259,31 +250,22 @@ pub struct Path {
     /// its checks
     pub checks: Vec<Check, PATH_CHECKS_MAX>,
     /// for a page only, and told on its own: its rounds in the window
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,
     /// the cause of its state, as the journal has it
-    #[serde(skip)]
     pub cause: Option<Cause>,
     /// the time since that is the cause
-    #[serde(skip)]
     pub cause_ms: u64,
     /// the verdict of its rounds
-    #[serde(skip)]
     pub verdict: Verdict,
     /// the path before it in the order that is online, or else may be: its provider, and whether it is online
-    #[serde(skip)]
     pub better: Option<(Name, bool)>,
     /// while it waits for a gateway: the default route of another device, beside which a DHCP client may fail to add one
-    #[serde(skip)]
     pub rival: Option<ManualRoute>,
     /// how its rounds are judged
-    #[serde(skip)]
     pub terms: Terms,
     /// by [`Measure`]: those that have a threshold
-    #[serde(skip)]
     pub levels: [Option<Level>; Measure::ALL.len()],
     /// the time of all its outages since the start, with the one that lasts
-    #[serde(skip)]
     pub outage_ms: u64,
 }
 
@@ -337,19 +319,8 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Null if there is no reason to show.
-impl Serialize for Reason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if !self.is_told() {
-            return serializer.serialize_none();
-        }
-        let told: Text = text(format_args!("{self}"));
-        serializer.serialize_some(told.as_str())
-    }
-}
-
 /// Rounds in the window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rounds {
     /// good ones
     pub good: u32,
@@ -360,7 +331,7 @@ pub struct Rounds {
 }
 
 /// Round-trip times over the window, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[allow(missing_docs)]
 pub struct Rtt {
     pub last: Option<Decimal>,
@@ -373,17 +344,6 @@ pub struct Rtt {
 /// Each round's round-trip time, in microseconds, oldest first; 0: it was lost.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History(pub Vec<u32, WINDOW_MAX>);
-
-/// In milliseconds; null for a lost round.
-impl Serialize for History {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(
-            self.0
-                .iter()
-                .map(|us| (*us != 0).then(|| Decimal::new(*us))),
-        )
-    }
-}
 
 /// How a path's rounds are judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -414,12 +374,11 @@ pub struct Level {
 }
 
 /// One check of a path.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Check {
     /// its name
     pub name: Name,
     /// `ping`, `dns` …
-    #[serde(rename = "type")]
     pub kind: Word,
     /// its target
     pub target: Target,
@@ -436,31 +395,23 @@ pub struct Check {
     /// time since when each of its probes is lost; null if the last one was answered
     pub failing_s: Option<u32>,
     /// whether a round fails without its answer
-    #[serde(skip)]
     pub required: bool,
     /// the fault of its last settled probe; none if it was only unanswered
-    #[serde(skip)]
     pub fault: Option<Fault>,
     /// how long ago that probe was sent
-    #[serde(skip)]
     pub asked_ms: u64,
     /// how long ago the last answer came
-    #[serde(skip)]
     pub answered_ms: Option<u64>,
     /// time until it is probed again, if that is not in the next round
-    #[serde(skip)]
     pub again_in_ms: Option<u64>,
     /// probes answered in time; it never decreases
-    #[serde(skip)]
     pub ok: u32,
     /// the other settled probes; it never decreases
-    #[serde(skip)]
     pub lost: u32,
 }
 
 /// The result of the last settled probe.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CheckState {
     /// no probe is settled yet
     #[default]
@@ -469,17 +420,4 @@ pub enum CheckState {
     Ok,
     /// it was lost
     Lost,
-}
-
-fn carrier<S: Serializer>(lead: &Lead<Name>, serializer: S) -> Result<S::Ok, S::Error> {
-    let carrier = lead.borrowed().carrier();
-    carrier.map(|name| name.as_str()).serialize(serializer)
-}
-
-fn state<S: Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(state.name())
-}
-
-fn whole_seconds<S: Serializer>(ms: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(ms / 1000)
 }

@@ -125,7 +125,7 @@ pub(super) struct Entry {
     /// the words that may follow it: their names, and what they are
     words: &'static [(&'static str, &'static str)],
     /// the words are in reverse order
-    make: fn(Typed) -> Command,
+    make: fn(&mut Typed) -> Command,
 }
 
 const PROVIDER: (&str, &str) = ("provider", "a provider's id");
@@ -139,7 +139,7 @@ pub(super) static COMMANDS: [Entry; 15] = [
         words: &[],
         make: |typed| Command::Run {
             foreground: typed.foreground,
-            last_good: typed.last_good.map(Into::into),
+            last_good: typed.last_good.take().map(Into::into),
         },
     },
     Entry {
@@ -200,7 +200,7 @@ pub(super) static COMMANDS: [Entry; 15] = [
         usage: "[--config <file>] [<interface>]",
         about: "an interface of netifd's has changed: ask for it again",
         words: &[("interface", "its name (default: all)")],
-        make: |mut typed| Command::Refresh(typed.words.pop()),
+        make: |typed| Command::Refresh(typed.words.pop()),
     },
     Entry {
         name: "log",
@@ -230,7 +230,7 @@ pub(super) static COMMANDS: [Entry; 15] = [
         usage: "[--config <file>] [<provider>]",
         about: "say in sentences why a provider is or is not in use",
         words: &[("provider", "a provider's id (default: all)")],
-        make: |mut typed| Command::Explain(typed.words.pop()),
+        make: |typed| Command::Explain(typed.words.pop()),
     },
     Entry {
         name: "probe",
@@ -240,7 +240,7 @@ pub(super) static COMMANDS: [Entry; 15] = [
             PROVIDER,
             ("check", "a check's name (default: all of the provider's)"),
         ],
-        make: |mut typed| {
+        make: |typed| {
             let Some(provider) = typed.words.pop() else {
                 return Command::WithoutProvider("probe");
             };
@@ -257,7 +257,7 @@ pub(super) static COMMANDS: [Entry; 15] = [
         usage: "[--config <file>] [<file>]",
         about: "convert a configuration of mwan3",
         words: &[("file", "its configuration (default: /etc/config/mwan3)")],
-        make: |mut typed| {
+        make: |typed| {
             let file = typed.words.pop();
             Command::ImportMwan3(file.unwrap_or_else(|| "/etc/config/mwan3".into()).into())
         },
@@ -272,7 +272,7 @@ pub(super) static COMMANDS: [Entry; 15] = [
 ];
 
 impl Typed {
-    fn provider(mut self, command: &'static str, make: fn(String) -> Command) -> Command {
+    fn provider(&mut self, command: &'static str, make: fn(String) -> Command) -> Command {
         let id = self.words.pop();
         id.map_or(Command::WithoutProvider(command), make)
     }
@@ -285,10 +285,11 @@ impl Typed {
 pub(super) fn command(words: &[&str]) -> Result<Command, EarlyExit> {
     let (name, rest) = match words.strip_prefix(&["--"]).unwrap_or(words) {
         ["--version", ..] => return Ok(Command::Version),
-        ["-h" | "--help" | "help"] => return Err(printed(help())),
+        [word] if is_help(word) => return Err(printed(help())),
         [name, rest @ ..] => (*name, rest),
         [] => {
-            let names = COMMANDS.each_ref().map(|entry| entry.name).join(", ");
+            let names: Vec<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
+            let names = names.join(", ");
             return Err(["which command? Expected one of: ", &names].concat().into());
         }
     };
@@ -309,7 +310,12 @@ pub(super) fn command(words: &[&str]) -> Result<Command, EarlyExit> {
         return Err(unknown(word));
     }
     typed.words.reverse();
-    Ok((entry.make)(typed))
+    Ok((entry.make)(&mut typed))
+}
+
+/// Whether a word in the place of a command asks for help.
+pub(super) fn is_help(word: &str) -> bool {
+    ["-h", "--help", "help"].contains(&word)
 }
 
 fn printed(output: String) -> EarlyExit {

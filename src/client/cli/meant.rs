@@ -21,7 +21,7 @@ const SYNONYMS: [(&str, &str); 13] = [
 ];
 
 /// The suggestion for a word that argh does not know.
-pub(super) fn instead_of(unknown: &str, typed: &[&str]) -> Option<String> {
+pub(super) fn instead_of(unknown: &str, typed: &[String]) -> Option<String> {
     let command = command_of(typed)?;
     if unknown != command {
         return of_argument(unknown, command, typed);
@@ -49,7 +49,7 @@ pub(super) fn instead_of(unknown: &str, typed: &[&str]) -> Option<String> {
 }
 
 /// The suggestion for a word that follows a command.
-fn of_argument(unknown: &str, command: &str, typed: &[&str]) -> Option<String> {
+fn of_argument(unknown: &str, command: &str, typed: &[String]) -> Option<String> {
     let is_file = unknown.contains(['/', '.']);
     if is_file && COMMANDS.iter().any(|entry| entry.name == command) {
         let named = with(typed, unknown, &format!("--config {unknown}"));
@@ -76,19 +76,19 @@ fn near(unknown: &str) -> Option<String> {
 }
 
 /// The first word that is neither a global option nor its value.
-fn command_of<'w>(typed: &[&'w str]) -> Option<&'w str> {
+fn command_of(typed: &[String]) -> Option<&str> {
     match typed {
-        ["--config", _, rest @ ..] => command_of(rest),
-        [command, ..] => Some(command),
-        [] => None,
+        [option, _, rest @ ..] if option == "--config" => command_of(rest),
+        typed => typed.first().map(String::as_str),
     }
 }
 
 /// The command line, with one word replaced.
-fn with(typed: &[&str], one: &str, other: &str) -> String {
-    let words = typed
-        .iter()
-        .map(|word| if *word == one { other } else { word });
-    let words: Vec<&str> = ["failover"].into_iter().chain(words).collect();
-    words.join(" ")
+fn with(typed: &[String], one: &str, other: &str) -> String {
+    let mut line = String::from("failover");
+    for word in typed {
+        line.push(' ');
+        line.push_str(if word == one { other } else { word });
+    }
+    line
 }

@@ -3,7 +3,7 @@
 
 use super::OneWay;
 use super::uplinks::ProbedProvider;
-use crate::config::{Config, RtTable};
+use crate::config::Config;
 use crate::engine::Plan;
 use crate::linux::netlink::Requests;
 use crate::linux::netns_lock::{NetnsLock, NetnsTaken};
@@ -14,7 +14,7 @@ use crate::types::{Family, PROTOCOL, Slot};
 
 /// Held while probes are on their way.
 pub(super) struct TemporaryRoutes {
-    requests: Option<Requests>,
+    requests: Requests,
     /// what was added, and is deleted again
     added: Vec<Change>,
     /// keeps a daemon from starting meanwhile, and from finding these routes
@@ -24,9 +24,12 @@ pub(super) struct TemporaryRoutes {
 impl TemporaryRoutes {
     /// Adds what is missing. A running daemon has all routes except those of providers that it does not manage, and would
     /// delete routes that were added for these.
-    pub(super) fn open(probed: &ProbedProvider<'_>) -> Result<TemporaryRoutes, String> {
+    pub(super) fn open(
+        probed: &ProbedProvider<'_>,
+        requests: Requests,
+    ) -> Result<TemporaryRoutes, String> {
         let mut routes = TemporaryRoutes {
-            requests: None,
+            requests,
             added: Vec::new(),
             netns_lock: match NetnsLock::take() {
                 Ok(lock) => Some(lock),
@@ -34,19 +37,16 @@ impl TemporaryRoutes {
                 Err(error) => return Err(error.to_string()),
             },
         };
-        if routes.netns_lock.is_none() && !probed.ways.iter().all(|way| is_served(probed, way)) {
+        if routes.netns_lock.is_some() {
+            for family in Family::ALL {
+                routes.add(probed, family)?;
+            }
+        } else if !probed.ways.iter().all(|way| is_served(probed, way)) {
             let id = &probed.provider.id;
             return Err(format!(
                 "the daemon that runs keeps no route for probes of {id}: is option enabled '0', or the file not loaded yet? \
                  Set it to '1' and reload (`failover disable {id}` takes traffic off it), or stop the daemon"
             ));
-        }
-        if routes.netns_lock.is_some() {
-            let requests = Requests::open().map_err(|error| error.to_string())?;
-            routes.requests = Some(requests);
-            for family in Family::ALL {
-                routes.add(probed, family)?;
-            }
         }
         Ok(routes)
     }
@@ -57,21 +57,15 @@ impl TemporaryRoutes {
     }
 
     fn add(&mut self, probed: &ProbedProvider<'_>, family: Family) -> Result<(), String> {
-        let mut config = Box::new(Config::new());
-        config.assign(probed.config);
-        for provider in &mut config.providers {
-            if provider.rt_table == RtTable::None {
-                provider.rt_table = RtTable::Auto;
-            }
-        }
+        let config = probed.config;
         let routes = probed.mirror.routes();
         let mut tables = Tables::new();
-        tables.choose(&config, routes);
+        tables.choose(config, routes);
         let mut wanted = Box::new(Wanted::new());
         let way = probed.ways.iter().find(|way| way.id.family == family);
         let uplink = |_: Slot| way.map(|way| &way.uplink);
         wanted.fill(&Situation {
-            config: &config,
+            config,
             family,
             plan: &Plan::new(),
             uplink: &uplink,
@@ -86,7 +80,7 @@ impl TemporaryRoutes {
             handed_over: 0,
             live: 0,
         });
-        let mut missing = Vec::new();
+        let mut result = Ok(());
         diff::changes(
             family,
             &wanted,
@@ -97,25 +91,21 @@ impl TemporaryRoutes {
                 let wanted = match &change {
                     // Left by a killed daemon: used as it is.
                     Change::SetRoute(route) => !is_ours(route),
-                    Change::AddRule(rule) => serves_bound(&config, rule),
+                    Change::AddRule(rule) => serves_bound(config, rule),
                     Change::DeleteRoute(_) | Change::DeleteRule(_) | Change::MoveRule(_) => false,
                 };
                 if wanted {
-                    missing.push(change);
+                    match self.requests.carry_out_with(&change, &probed.mirror) {
+                        Ok(_) => self.added.push(change),
+                        Err(fault) => {
+                            result = Err(format!("the kernel refuses the {change}: {fault}"));
+                        }
+                    }
                 }
-                true
+                result.is_ok()
             },
         );
-        let Some(requests) = &mut self.requests else {
-            return Ok(());
-        };
-        for change in missing {
-            requests
-                .carry_out_with(&change, &probed.mirror)
-                .map_err(|fault| format!("the kernel refuses the {change}: {fault}"))?;
-            self.added.push(change);
-        }
-        Ok(())
+        result
     }
 }
 
@@ -146,9 +136,6 @@ fn same_place(route: &Route, other: &Route) -> bool {
 
 impl Drop for TemporaryRoutes {
     fn drop(&mut self) {
-        let Some(requests) = &mut self.requests else {
-            return;
-        };
         for change in self.added.drain(..).rev() {
             let undone = match change {
                 Change::SetRoute(route) => Change::DeleteRoute(route),
@@ -156,7 +143,7 @@ impl Drop for TemporaryRoutes {
                 other => other,
             };
             // The next daemon deletes what is left.
-            let _ = requests.carry_out(&undone);
+            let _ = self.requests.carry_out(&undone);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Errand, OneWay, complain};
 use crate::client::cli::Exit;
-use crate::config::{Check, Config, Provider};
+use crate::config::{Check, Config, Provider, RtTable};
 use crate::linux::netlink::Requests;
 use crate::linux::process::ubus::{Interfaces, told_of};
 use crate::option::nearest;
@@ -24,26 +24,26 @@ pub(super) struct ProbedProvider<'a> {
 
 /// Reduces a configuration to what is to be probed: one provider, and all its checks or one.
 pub(super) fn choose(config: &mut Config, errand: &Errand<'_>) -> Result<(), String> {
-    let chosen = match errand.check {
-        None => None,
-        Some(name) => {
-            let mut names = config.checks.iter().map(|check| check.name.as_str());
-            let place = names.position(|known| known == name);
-            Some(place.ok_or_else(|| no_check(config, name))?)
-        }
-    };
-    if config.provider(errand.provider).is_none() {
+    let mut chosen = None;
+    if let Some(name) = errand.check {
+        let place = config.checks.iter().position(|check| check.name == name);
+        chosen = Some(place.ok_or_else(|| no_check(config, name))?);
+    }
+    let mut providers = config.providers.iter();
+    let Some(place) = providers.position(|provider| provider.id == errand.provider) else {
         return Err(match config.usable(errand.provider) {
             Err(unusable) => unusable.to_string(),
             Ok(_) => String::new(), // there is none
         });
-    }
-    config
-        .providers
-        .retain(|provider| provider.id == errand.provider);
+    };
+    config.providers.swap(0, place);
+    config.providers.truncate(1);
     for provider in &mut config.providers {
-        // A provider that is not in use can be probed as well.
+        // A provider that is not in use can be probed as well, and one without a table of its own.
         provider.enabled = true;
+        if provider.rt_table == RtTable::None {
+            provider.rt_table = RtTable::Auto;
+        }
         if let Some(place) = chosen {
             provider.checks = 1 << place;
         }
@@ -52,23 +52,22 @@ pub(super) fn choose(config: &mut Config, errand: &Errand<'_>) -> Result<(), Str
 }
 
 fn no_check(config: &Config, name: &str) -> String {
-    let names = || config.checks.iter().map(|check| check.name.as_str());
-    let meant = match nearest(name, &mut names()) {
-        Some(meant) => format!(" (did you mean {meant}?)"),
-        None => String::new(),
-    };
-    let all: Vec<&str> = names().collect();
-    format!(
-        "there is no check '{name}'{meant}; there are: {}",
-        all.join(", ")
-    )
+    let names = config.checks.iter().map(|check| check.name.as_str());
+    let names: Vec<&str> = names.collect();
+    let mut text = format!("there is no check '{name}'");
+    if let Some(meant) = nearest(name, &mut names.iter().copied()) {
+        text += &format!(" (did you mean {meant}?)");
+    }
+    text + "; there are: " + &names.join(", ")
 }
 
 impl<'a> ProbedProvider<'a> {
-    pub(super) fn look(config: &'a Config) -> Result<ProbedProvider<'a>, String> {
+    pub(super) fn look(
+        config: &'a Config,
+        requests: &mut Requests,
+    ) -> Result<ProbedProvider<'a>, String> {
         let provider = config.providers.first().ok_or("there is no provider")?;
         let mut mirror = Box::new(Mirror::new());
-        let mut requests = Requests::open().map_err(|error| error.to_string())?;
         let interfaces = ask_netifd(config);
         // The probed devices have room before all others.
         mirror.watch(&|name| {
@@ -90,26 +89,16 @@ impl<'a> ProbedProvider<'a> {
             );
             complain(Exit::Ok, &text);
         }
-        let with_checks = |family: &Family| config.path_checks(provider, *family).next().is_some();
-        let ways: Vec<OneWay> = Family::ALL
-            .into_iter()
-            .filter(with_checks)
-            .map(|family| OneWay {
-                id: PathId {
-                    slot: provider.slot,
-                    family,
-                },
-                uplink: requests
-                    .uplink(
-                        config,
-                        provider,
-                        family,
-                        told_of(&interfaces, provider, family),
-                        &mut mirror,
-                    )
-                    .0,
-            })
-            .collect();
+        let mut ways = Vec::new();
+        for family in Family::ALL {
+            if config.path_checks(provider, family).next().is_some() {
+                let told = told_of(&interfaces, provider, family);
+                let (uplink, _) = requests.uplink(config, provider, family, told, &mut mirror);
+                let slot = provider.slot;
+                let id = PathId { slot, family };
+                ways.push(OneWay { id, uplink });
+            }
+        }
         Ok(ProbedProvider {
             config,
             provider,

@@ -1,5 +1,7 @@
 //! The rows of `status`: one per path, with its cells and the lines below it; the widths of the columns.
 
+use std::fmt;
+
 use super::{Tone, leader};
 use crate::client::text::{WIDTH, age, decimal, plain};
 use crate::limits::DEVICE_MAX;
@@ -10,11 +12,17 @@ use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{Check, Header, Path};
 
 pub(super) const COLUMNS: usize = 8;
-pub(super) const TITLES: [&str; COLUMNS] = [
+const TITLES: [&str; COLUMNS] = [
     "PROVIDER", "FAMILY", "STATE", "SINCE", "LOSS", "RTT", "METRIC", "DEVICE",
 ];
 pub(super) const PROVIDER: usize = 0;
-pub(super) const STATE: usize = 2;
+const FAMILY: usize = 1;
+const STATE: usize = 2;
+const SINCE: usize = 3;
+const LOSS: usize = 4;
+const RTT: usize = 5;
+const METRIC: usize = 6;
+const DEVICE: usize = 7;
 /// Columns with numbers, aligned right.
 pub(super) const NUMBERS: std::ops::Range<usize> = 3..7;
 /// What marks the path that leads its family.
@@ -23,11 +31,33 @@ pub(super) const LEADS: &str = "* ";
 const SILENT_S: u32 = 5;
 
 /// One path, or a provider without any.
+#[derive(Default)]
 pub(super) struct Row {
     pub(super) leads: bool,
     pub(super) cells: [String; COLUMNS],
+    pub(super) tones: [Tone; COLUMNS],
     /// lines below the row
     pub(super) remarks: Vec<(Tone, String)>,
+}
+
+impl Row {
+    pub(super) fn titles() -> Row {
+        let mut row = Row::default();
+        for (column, title) in TITLES.iter().enumerate() {
+            row.cells[column].push_str(title);
+            row.tones[column] = Tone::Quiet;
+        }
+        row
+    }
+
+    fn state(&mut self, state: &str) {
+        self.cells[STATE].push_str(state);
+        self.tones[STATE] = Tone::of_state(state);
+    }
+
+    fn remark(&mut self, tone: Tone, what: fmt::Arguments<'_>) {
+        self.remarks.push((tone, what.to_string()));
+    }
 }
 
 /// The widths of the columns.
@@ -56,110 +86,104 @@ impl Layout {
     }
 }
 
-/// The rows of a provider.
-pub(super) fn of(header: &Header, provider: &Provider, now_ms: u64) -> Vec<Row> {
-    let mut rows: Vec<Row> = provider
-        .paths
-        .iter()
-        .map(|path| row(header, provider, path, now_ms))
-        .collect();
-    if rows.is_empty() {
-        let mut cells = [""; COLUMNS].map(str::to_owned);
-        cells[STATE] = provider.head.state.name().to_owned();
-        rows.push(Row {
-            leads: false,
-            cells,
-            remarks: Vec::new(),
-        });
+/// Adds the rows of a provider.
+pub(super) fn add(rows: &mut Vec<Row>, header: &Header, provider: &Provider, now_ms: u64) {
+    let head = &provider.head;
+    let first = rows.len();
+    for path in &provider.paths {
+        let mut row = Row::default();
+        fill(&mut row, provider, path, now_ms);
+        if leader(header, path.family) == Some(&head.id) {
+            row.leads = true;
+            row.tones[PROVIDER] = Tone::Bold;
+        }
+        rows.push(row);
     }
-    if let Some(first) = rows.first_mut() {
-        first.cells[PROVIDER] = plain(&provider.head.id);
+    if provider.paths.is_empty() {
+        let mut row = Row::default();
+        row.state(head.state.name());
+        rows.push(row);
     }
-    if provider.head.disabled
+    rows[first].cells[PROVIDER] = plain(&head.id);
+    if head.disabled
         && let Some(last) = rows.last_mut()
     {
-        let text = format!(
-            "out of use: `failover enable {}` gives it back",
-            provider.head.id
+        let id = &head.id;
+        last.remark(
+            Tone::Unsure,
+            format_args!("out of use: `failover enable {id}` gives it back"),
         );
-        last.remarks.push((Tone::Unsure, text));
     }
-    rows
 }
 
-fn row(header: &Header, provider: &Provider, path: &Path, now_ms: u64) -> Row {
-    let unknown = || "-".to_owned();
-    let mut remarks = Vec::new();
-    let mut device = path.device.as_deref().map_or_else(unknown, plain);
-    if device.chars().count() > DEVICE_MAX {
+fn fill(row: &mut Row, provider: &Provider, path: &Path, now_ms: u64) {
+    let cells = &mut row.cells;
+    cells[FAMILY].push_str(path.family.name());
+    cells[SINCE] = age(path.since_ms / 1000);
+    cells[LOSS] = told(path.loss_percent.map(|loss| decimal(loss) + "%"));
+    cells[RTT] = told(path.rtt_ms.avg.map(round_trip));
+    cells[METRIC] = told(path.metric.map(|metric| metric.to_string()));
+    cells[DEVICE] = told(path.device.as_deref().map(plain));
+    row.state(path.state.name());
+    if row.cells[DEVICE].chars().count() > DEVICE_MAX {
         // An alternative name: the kernel's own are shorter.
-        remarks.push((Tone::Normal, format!("device {device}")));
-        device.clear();
+        let device = std::mem::take(&mut row.cells[DEVICE]);
+        row.remark(Tone::Normal, format_args!("device {device}"));
     }
     if path.reason.is_told() {
-        remarks.push((Tone::Quiet, path.reason.to_string()));
+        row.remark(Tone::Quiet, format_args!("{}", path.reason));
     }
-    if let Some(remark) = standby(path, now_ms) {
-        remarks.push((Tone::Quiet, remark));
+    if let Some(holder) = &path.held_back_by {
+        standby(row, holder, path, now_ms);
     }
-    let silent = |check: &&Check| check.failing_s.is_some_and(|time| time >= SILENT_S);
-    if path.state == State::Online {
-        let silent = path.checks.iter().filter(silent);
-        remarks.extend(silent.map(|check| (Tone::Unsure, failing(check))));
+    for check in &path.checks {
+        let silent = check.failing_s.is_some_and(|time| time >= SILENT_S);
+        if silent && path.state == State::Online {
+            failing(row, check);
+        }
     }
     if path.metric.is_some() && !path.installed {
-        remarks.push((Tone::Bad, "the kernel does not have its route".to_owned()));
+        row.remark(
+            Tone::Bad,
+            format_args!("the kernel does not have its route"),
+        );
     }
     if let Some(connections) = provider.connections {
-        let text = match connections.of(path.family) {
-            1 => "1 connection".to_owned(),
-            count => format!("{count} connections"),
-        };
-        remarks.push((Tone::Quiet, text));
+        let count = connections.of(path.family);
+        let s = if count == 1 { "" } else { "s" };
+        row.remark(Tone::Quiet, format_args!("{count} connection{s}"));
     }
     if let Some(metric) = path.overridden_by {
-        let text = format!("a foreign default route of metric {metric} prevails");
-        remarks.push((Tone::Bad, text));
+        let text = format_args!("a foreign default route of metric {metric} prevails");
+        row.remark(Tone::Bad, text);
     }
-    Row {
-        leads: leader(header, path.family) == Some(provider.head.id.as_str()),
-        cells: [
-            String::new(),
-            path.family.name().to_owned(),
-            path.state.name().to_owned(),
-            age(path.since_ms / 1000),
-            path.loss_percent
-                .map_or_else(unknown, |loss| decimal(loss) + "%"),
-            path.rtt_ms.avg.map_or_else(unknown, round_trip),
-            path.metric
-                .map_or_else(unknown, |metric| metric.to_string()),
-            device,
-        ],
-        remarks,
-    }
+}
+
+fn told(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
 }
 
 /// How long `preempt` holds back a path that waits to take over.
-fn standby(path: &Path, now_ms: u64) -> Option<String> {
-    let holder = path.held_back_by.as_ref()?;
-    Some(match path.takes_over_in_ms {
-        Some(time) => {
-            let at = Timestamp(now_ms.saturating_add(time)).to_string();
-            let time_of_day = at.get(11..19).unwrap_or_default();
-            format!("stands by until {time_of_day} UTC: preempt lets {holder} carry till then")
-        }
-        None => format!("stands by until {holder} fails: preempt is no"),
-    })
+fn standby(row: &mut Row, holder: &str, path: &Path, now_ms: u64) {
+    let Some(time) = path.takes_over_in_ms else {
+        let text = format_args!("stands by until {holder} fails: preempt is no");
+        return row.remark(Tone::Quiet, text);
+    };
+    let at = Timestamp(now_ms.saturating_add(time)).to_string();
+    let at = at.get(11..19).unwrap_or_default(); // the time of day
+    let text = format_args!("stands by until {at} UTC: preempt lets {holder} carry till then");
+    row.remark(Tone::Quiet, text);
 }
 
 /// A check that is not answered while others keep the path online.
-fn failing(check: &Check) -> String {
+fn failing(row: &mut Row, check: &Check) {
     let Check {
         name, kind, target, ..
     } = check;
     let blank = if target.is_empty() { "" } else { " " };
     let time = age(check.failing_s.unwrap_or_default().into());
-    format!("check {name} ({kind}{blank}{target}) fails for {time}")
+    let text = format_args!("check {name} ({kind}{blank}{target}) fails for {time}");
+    row.remark(Tone::Unsure, text);
 }
 
 /// In at most eight characters.

@@ -5,7 +5,7 @@ use crate::client::text::WIDTH;
 use crate::types::{Metric, Slot, Waiting};
 use crate::wire::control::Diversion;
 use crate::wire::decimal::Decimal;
-use crate::wire::snapshot::ManualRoute;
+use crate::wire::snapshot::{ErrorRoute, ManualRoute};
 
 /// 2025-11-23T20:28:55Z
 const NOW_MS: u64 = 1_763_929_735_400;
