@@ -36,7 +36,7 @@ pub use probe::{Errand, probe};
 pub use routes::routes;
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -268,7 +268,7 @@ fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
         notes.push_str(&hint::completed(&text::plain(note)));
         notes.push('\n');
     }
-    let _ = io::stderr().write_all(notes.as_bytes());
+    terminal::note(&notes);
     match answer.refused {
         None => print(&format!("{}\n", hint::completed(done))),
         Some(refused) => {
@@ -407,16 +407,17 @@ fn instead(config: &Config, request: &Request) -> String {
 fn complain(exit: Exit, text: &dyn Display) -> Exit {
     let text = text.to_string();
     let text = hint::completed(&text);
-    let _ = io::stderr().write_all(format!("failover: {}\n", text.trim_end()).as_bytes());
+    terminal::note(&format!("failover: {}\n", text.trim_end()));
     exit
 }
 
 /// Prints to stdout. A closed pipe is no error.
 pub(crate) fn print(text: &str) -> Exit {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Exit::Ok,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-        Err(error) => complain(Exit::Bug, &format_args!("stdout: {error}")),
+    match terminal::print(text) {
+        Ok(()) | Err(Errno::EPIPE) => Exit::Ok,
+        Err(errno) => complain(
+            Exit::Bug,
+            &format_args!("stdout: {}", io::Error::from(errno)),
+        ),
     }
 }

@@ -20,13 +20,13 @@ use sections::{Section, Setting, find};
 
 use std::cell::RefCell;
 use std::fmt::{Display, Write as _};
-use std::io::{self, Write};
 use std::path::Path;
 
 use crate::client::cli::Exit;
 use crate::client::{print, text, unreadable};
 use crate::limits::FILE_MAX;
 use crate::linux::file::config_file::read;
+use crate::linux::terminal;
 use crate::uci::Shown;
 
 /// `import-mwan3`: our configuration on stdout, what is not carried over on stderr.
@@ -43,7 +43,7 @@ pub fn run(file: &Path) -> Exit {
     for (line, note) in &imported.notes {
         let _ = writeln!(notes, "{name}:{line}: {note}");
     }
-    let _ = io::stderr().write_all(notes.as_bytes());
+    terminal::note(&notes);
     match print(&imported.text) {
         Exit::Ok if !imported.usable => Exit::BadConfig,
         exit => exit,

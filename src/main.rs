@@ -1,6 +1,7 @@
 //! argv → daemon or client; exit codes.
 
 use std::fmt;
+#[cfg(not(panic = "immediate-abort"))]
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use failover::client::{self, Errand};
 use failover::daemon::{self, Failure};
 use failover::import;
 use failover::linux::file::config_file::{CONFIG_VARIABLE, find_config};
+use failover::linux::terminal::{note, print};
 
 fn main() -> ExitCode {
     // Programs for routers abort on a panic (cross.toml), so this would only add to their size.
@@ -21,11 +23,10 @@ fn main() -> ExitCode {
     let exit = match parse(std::env::args_os().skip(1)) {
         Ok(invocation) => act(&invocation),
         Err(stop) => {
-            let text = stop.text.as_bytes();
-            let _ = match stop.exit {
-                Exit::Ok => io::stdout().write_all(text),
-                _ => io::stderr().write_all(text),
-            };
+            match stop.exit {
+                Exit::Ok => drop(print(&stop.text)),
+                _ => note(&stop.text),
+            }
             stop.exit
         }
     };
@@ -91,7 +92,7 @@ fn act(invocation: &Invocation) -> Exit {
 /// Runs the daemon. Why it stops is written to stderr, and to the log.
 fn run(file: &Path, last_good: Option<&Path>, foreground: bool) -> Exit {
     let say = |what: fmt::Arguments<'_>| {
-        let _ = writeln!(io::stderr(), "{what}");
+        note(&format!("{what}\n"));
     };
     let Err(failure) = daemon::run(file, last_good, foreground, &mut |problem| say(problem)) else {
         return Exit::Ok;

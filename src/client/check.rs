@@ -1,6 +1,5 @@
 //! `check`: the problems of a configuration, and what this machine lacks for it.
 
-use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,7 +14,7 @@ use crate::linux::file::sticky::{self, Pinned};
 use crate::linux::file::table_names;
 use crate::linux::netlink::Requests;
 use crate::linux::process::ubus::{Interfaces, PATIENCE};
-use crate::linux::sysctl;
+use crate::linux::{sysctl, terminal};
 use crate::option::Severity;
 use crate::routing::mirror::{Kinds, Mirror, Named};
 use crate::types::{Family, InterfaceName};
@@ -73,7 +72,7 @@ pub fn check(file: &Path) -> Exit {
         warn_of_hooks(&config, &mut complaints);
         warn_of_pin(&config, &mut complaints);
     }
-    let _ = io::stderr().write_all(complaints.text.as_bytes());
+    terminal::note(&complaints.text);
     let verdict = match (result, complaints.warnings) {
         (Err(error), _) => return unreadable(&error),
         (Ok(1..), _) => return Exit::BadConfig,

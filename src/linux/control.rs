@@ -13,7 +13,7 @@
 
 use std::fmt::Write;
 use std::fs::Permissions;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use heapless::Vec;
 use nix::errno::Errno;
 use nix::sys::socket::{self, MsgFlags};
-use nix::unistd::{getegid, geteuid};
+use nix::unistd::{getegid, geteuid, read};
 
 use super::file::error::FileError;
 use super::listener::listener;
@@ -306,7 +306,10 @@ impl Server {
     }
 
     fn drop_clients(&mut self, is_dropped: &dyn Fn(&Client) -> bool) {
-        for place in self.open.iter_mut().flat_map(|open| &mut open.clients) {
+        let Some(open) = self.open.first_mut() else {
+            return;
+        };
+        for place in &mut open.clients {
             place.take_if(|client| is_dropped(client));
         }
     }
@@ -356,29 +359,29 @@ impl Client {
         let Phase::Asking(filled) = &mut self.phase else {
             return Ok(None);
         };
-        match (&self.stream).read(&mut buffer[*filled..]) {
+        match read(&self.stream, &mut buffer[*filled..]) {
             Ok(0) => return Err(Gone),
             Ok(count) => *filled += count,
-            Err(error) => return later(&error).map(|()| None),
+            Err(errno) => return later(errno).map(|()| None),
         }
         self.moved = now;
-        let (request, fault) = match frame::decode::<Request>(&buffer[..*filled]) {
-            Ok(None) => return Ok(None),
-            Ok(Some((request, _))) => (Some(request), None),
-            Err(fault) => (None, Some(fault)),
-        };
-        self.deadline = now + PATIENCE;
         let mut answer = Answer {
-            request: request.clone(),
+            request: None,
             at: 0,
             end: 0,
             last: false,
         };
-        if let Some(fault) = fault {
-            let mut text = Text::new();
-            let _ = write!(text, "{fault}");
-            answer.add(&mut Reply::Error(text), buffer);
+        match frame::decode(&buffer[..*filled]) {
+            Ok(None) => return Ok(None),
+            Ok(Some((request, _))) => answer.request = Some(request),
+            Err(fault) => {
+                let mut text = Text::new();
+                let _ = write!(text, "{fault}");
+                answer.add(&mut Reply::Error(text), buffer);
+            }
         }
+        self.deadline = now + PATIENCE;
+        let request = answer.request.clone();
         self.phase = Phase::Answering(answer);
         Ok(request)
     }
@@ -436,7 +439,7 @@ impl Answer {
             match socket::send(stream.as_raw_fd(), unsent, MsgFlags::MSG_NOSIGNAL) {
                 Ok(count) => sent += count,
                 Err(errno) => {
-                    later(&errno.into())?;
+                    later(errno)?;
                     break;
                 }
             }
@@ -458,9 +461,9 @@ fn is_owner(stream: &UnixStream) -> bool {
 }
 
 /// Whether to wait for the socket, or to drop the client.
-fn later(error: &io::Error) -> Result<(), Gone> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
+fn later(errno: Errno) -> Result<(), Gone> {
+    match errno {
+        Errno::EAGAIN | Errno::EINTR => Ok(()),
         _ => Err(Gone),
     }
 }

@@ -9,8 +9,11 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use nix::errno::Errno;
 use syslog::{Facility, LogFormat, Logger, Severity};
 
+use super::errno::errno_of;
+use super::terminal::note;
 use crate::config::LogLevel;
 
 static SINK: Sink = Sink(Mutex::new(State::Stderr));
@@ -104,7 +107,7 @@ fn to_stderr(level: Level, text: Arguments<'_>) {
         Level::Debug | Level::Trace => "debug",
     };
     // One write per line, so that lines of several processes do not mix. A failure cannot be reported.
-    let _ = io::stderr().write_all(format!("{level}: {text}\n").as_bytes());
+    note(&format!("{level}: {text}\n"));
 }
 
 /// Returns whether the system log has taken the line.
@@ -130,7 +133,7 @@ fn to_syslog(
         match logger.formatter.format(&mut logger.backend, severity, text) {
             Ok(()) => return true,
             // Its queue is full: it hangs, so a new connection would not help.
-            Err(syslog::Error::Write(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(syslog::Error::Write(error)) if errno_of(&error) == Errno::EAGAIN => {
                 return false;
             }
             Err(_) => *syslog = None, // it was restarted

@@ -21,13 +21,12 @@ pub use table_watch::TableWatch;
 use heapless::{Vec, VecView};
 use nix::errno::Errno;
 use nix::libc;
-use rtnetlink::packet_core::{NLA_F_NESTED, NLM_F_REQUEST, NLMSG_ERROR};
+use rtnetlink::packet_core::{NLA_F_NESTED, NLMSG_ERROR};
 
 use crate::limits::REQUEST_PATIENCE;
 use crate::linux::errno::fault;
-use crate::linux::netlink::attribute::copy;
+use crate::linux::netlink::attribute::{Request, copy};
 use crate::linux::netlink::exchange::{Exchange, verdict};
-use crate::linux::netlink::socket::HEADER;
 use crate::types::{Family, Fault};
 
 // linux/netfilter/nfnetlink.h
@@ -38,16 +37,12 @@ const BODY: usize = 4;
 
 /// Room for the datagrams of answers; they have one short message.
 const ROOM: usize = 1024;
-/// The longest request: the batch for the set `moved`.
-const REQUEST_MAX: usize = 384;
 
 /// The socket for requests. It is opened by the first one.
 pub struct Netfilter {
     exchange: Exchange,
 }
 
-/// A message to the kernel, or several.
-type Request = Vec<u8, REQUEST_MAX>;
 /// Attributes of a message, or of an attribute.
 type Attributes = Vec<u8, 96>;
 
@@ -67,30 +62,6 @@ impl Netfilter {
         });
         answer.map(drop)
     }
-}
-
-/// Adds a message. None: there is no room.
-fn message(
-    request: &mut VecView<u8>,
-    kind: u16,
-    flags: u16,
-    body: [u8; BODY],
-    attributes: &[u8],
-) -> Option<()> {
-    let length = u32::try_from(HEADER + BODY + attributes.len()).ok()?;
-    let (kind, flags) = (kind.to_ne_bytes(), (NLM_F_REQUEST | flags).to_ne_bytes());
-    // The sequence number is set when it is sent; the port is 0.
-    for part in [
-        &length.to_ne_bytes()[..],
-        &kind,
-        &flags,
-        &[0; 8],
-        &body,
-        attributes,
-    ] {
-        request.extend_from_slice(part).ok()?;
-    }
-    Some(())
 }
 
 /// Adds an attribute that consists of attributes. None: there is no room.

@@ -6,6 +6,9 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal as Number};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+const SIGHUP: u32 = Number::SIGHUP as u32;
+const SIGCHLD: u32 = Number::SIGCHLD as u32;
+
 /// The meaning of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -44,10 +47,9 @@ impl Signals {
         let Some(info) = self.0.read_signal()? else {
             return Ok(None);
         };
-        let number = i32::try_from(info.ssi_signo).map_or(Err(Errno::EINVAL), Number::try_from)?;
-        Ok(Some(match number {
-            Number::SIGHUP => Signal::Reload,
-            Number::SIGCHLD => Signal::Child,
+        Ok(Some(match info.ssi_signo {
+            SIGHUP => Signal::Reload,
+            SIGCHLD => Signal::Child,
             _ => Signal::Stop,
         }))
     }

@@ -10,11 +10,25 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::linux::clock::now;
 use crate::linux::ffi;
+use crate::linux::file::open::write_all;
 use crate::types::{Duration, Instant};
 
 /// Whether standard output is a terminal.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
+}
+
+/// Writes to standard output. std's own would be two kilobytes of the program.
+///
+/// # Errors
+/// EPIPE: the reader has gone.
+pub fn print(text: &str) -> Result<(), Errno> {
+    write_all(io::stdout().as_fd(), text.as_bytes())
+}
+
+/// Writes to standard error. A failure cannot be reported.
+pub fn note(text: &str) {
+    let _ = write_all(io::stderr().as_fd(), text.as_bytes());
 }
 
 /// Whether to use colours: on a terminal with colours, unless `NO_COLOR` is set to anything (no-color.org).

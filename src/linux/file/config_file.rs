@@ -1,15 +1,17 @@
 //! The configuration file: finding and reading it.
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::super::clock::now;
+use super::super::errno::errno_of;
 use super::error::FileError;
 use super::open::open;
 use super::{lines, table_names};
@@ -98,7 +100,7 @@ fn tell(problems: Vec<Problem>, report: &mut dyn FnMut(Problem)) {
 /// The file cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     read_patiently(path).map_err(|error| {
-        let directory = error.kind() == ErrorKind::IsADirectory;
+        let directory = errno_of(&error) == Errno::EISDIR;
         let error = FileError::new("read", path, error);
         match directory {
             true => error.advise("name a file"),
@@ -115,7 +117,7 @@ fn read_patiently(path: &Path) -> io::Result<Vec<u8>> {
     loop {
         match lines::read(&file, FILE_MAX + 1, &mut text) {
             Ok(()) => return Ok(text),
-            Err(error) if error.kind() == ErrorKind::WouldBlock && now() < end => {
+            Err(error) if errno_of(&error) == Errno::EAGAIN && now() < end => {
                 let more = PollFd::new(file.as_fd(), PollFlags::POLLIN);
                 poll(&mut [more], PollTimeout::from(PATIENCE_MS))?;
             }

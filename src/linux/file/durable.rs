@@ -1,14 +1,17 @@
 //! Small files that outlive a power failure: each changes atomically, or not at all.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::super::errno::errno_of;
 use super::error::FileError;
 use super::lines;
-use super::open::{make_directories, open, open_to_read};
+use super::open::{make_directories, open, open_to_read, write_all};
 use super::path_watch::Way;
 
 /// Replaces a file, and makes the directories above it. A new file has this mode.
@@ -26,7 +29,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8], mode: u16) -> Result<(), FileErro
 pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
     let path = &target(path)?;
     match fs::remove_file(path) {
-        Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+        Err(e) if !matches!(errno_of(&e), Errno::ENOENT | Errno::ENOTDIR) => {
             return Err(FileError::new("remove", path, e));
         }
         _ => {}
@@ -54,8 +57,8 @@ fn replace(directory: &Path, path: &Path, bytes: &[u8], mode: u16) -> io::Result
     // It may be left by a process that was killed. A newly created file is certainly no link.
     let _ = fs::remove_file(&unfinished);
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
-    let result = open(&unfinished, flags, mode).and_then(|mut file| {
-        file.write_all(bytes)?;
+    let result = open(&unfinished, flags, mode).and_then(|file| {
+        write_all(file.as_fd(), bytes)?;
         file.sync_all()?;
         fs::rename(&unfinished, path)
     });

@@ -121,12 +121,12 @@ pub(crate) fn command_line(pid: u32) -> Option<String> {
     let mut bytes = Vec::new();
     let file = open_to_read(format!("/proc/{pid}/cmdline")).ok()?;
     lines::read(&file, COMMAND_MAX, &mut bytes).ok()?;
-    let text: String = String::from_utf8_lossy(&bytes)
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let text = text.trim_end();
-    (!text.is_empty()).then(|| text.to_string())
+    let mut text = String::new();
+    for c in String::from_utf8_lossy(&bytes).chars() {
+        text.push(if c.is_control() { ' ' } else { c });
+    }
+    text.truncate(text.trim_end().len());
+    (!text.is_empty()).then_some(text)
 }
 
 /// Why the lock was not taken.

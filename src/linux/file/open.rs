@@ -3,12 +3,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use nix::unistd::mkdir;
+use nix::unistd::{mkdir, write};
 
 /// Opens a file to be read, or as `flags` say (open(2)); one that is made has this mode. A child has it until it becomes
 /// another program.
@@ -28,6 +29,18 @@ fn open_path(path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
 /// Opens a file to be read.
 pub fn open_to_read(path: impl AsRef<Path>) -> io::Result<File> {
     open(path, OFlag::O_RDONLY, 0)
+}
+
+/// Writes all of these bytes.
+pub(crate) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match write(to, bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 /// Reads a short text of the kernel's, as far as the buffer has room for it.

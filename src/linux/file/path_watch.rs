@@ -7,7 +7,7 @@
 //! Each directory is watched before the next name is looked up, and all of them before the caller reads the file: a change
 //! is either visible to the lookup or an event. Only a mount over a directory is not detected.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -124,7 +124,7 @@ impl PathWatch {
     fn follow(&mut self) -> Result<(), FileError> {
         let mut way = Way::new(&self.path);
         while let Some(name) = way.names.pop() {
-            match self.inotify.add_watch(&way.directory, MASK) {
+            match self.inotify.add_watch(way.directory.as_path(), MASK) {
                 Ok(descriptor) if self.watched.len() < DEPTH_MAX => self.watched.push(Watched {
                     descriptor,
                     name: name.clone(),
@@ -182,22 +182,20 @@ impl Way {
         if target.is_absolute() {
             self.directory = PathBuf::from("/");
         }
-        self.names.extend(names(target));
+        self.names.append(&mut names(target));
         true
     }
 }
 
 /// The names of a path, the first one last.
 fn names(path: &Path) -> Vec<OsString> {
-    path.components()
-        .rev()
-        .filter_map(|component| match component {
-            Component::Normal(name) => Some(name),
-            Component::ParentDir => Some(OsStr::new("..")),
-            _ => None,
-        })
-        .map(OsStr::to_os_string)
-        .collect()
+    let mut names = Vec::new();
+    for component in path.components().rev() {
+        if let Component::Normal(_) | Component::ParentDir = component {
+            names.push(component.as_os_str().to_os_string());
+        }
+    }
+    names
 }
 
 fn watch_error(path: &Path, errno: Errno) -> FileError {

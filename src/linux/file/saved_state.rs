@@ -4,14 +4,17 @@
 //! the state directory is on a tmpfs, and after a power failure the state would be of another boot anyway.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::super::errno::errno_of;
 use super::error::FileError;
 use super::lines;
-use super::open::open;
+use super::open::{open, write_all};
 use crate::wire::saved_state::{
     BootId, Record, Records, STATE_MAX, Unusable, VERSION, Writer, records,
 };
@@ -45,15 +48,15 @@ fn write_file(
 ) -> io::Result<()> {
     // An existing file is left by a run that was killed, or is foreign: it may be a link to another file.
     match fs::remove_file(path) {
-        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        Err(e) if errno_of(&e) != Errno::ENOENT => return Err(e),
         _ => {}
     }
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
-    let mut file = open(path, flags, 0o600)?;
+    let file = open(path, flags, 0o600)?;
     let mut unwritten = Vec::with_capacity(BUFFER);
     let mut writer = Writer::new(boot, |bytes: &[u8]| {
         if unwritten.len() + bytes.len() > BUFFER {
-            file.write_all(&unwritten)?;
+            write_all(file.as_fd(), &unwritten)?;
             unwritten.clear();
         }
         unwritten.extend_from_slice(bytes);
@@ -67,7 +70,7 @@ fn write_file(
     });
     result?;
     writer.finish()?;
-    file.write_all(&unwritten)
+    Ok(write_all(file.as_fd(), &unwritten)?)
 }
 
 /// The result of reading the file.
@@ -101,7 +104,7 @@ pub fn read(state_dir: &str, boot: BootId) -> Loaded {
     // In a directory that other users can write to, it could be a link, or a pipe.
     let file = lines::open(&path, OFlag::O_NOFOLLOW);
     match file.and_then(|file| lines::read(&file, STATE_MAX + 1, &mut bytes)) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Loaded::Nothing,
+        Err(e) if errno_of(&e) == Errno::ENOENT => return Loaded::Nothing,
         Err(e) => return Loaded::Ignored(FileError::new("read", &path, e).to_string()),
         Ok(()) if bytes.len() > STATE_MAX => return ignored("it is too long to be a saved state"),
         Ok(()) => {}

@@ -92,7 +92,7 @@ impl Guard {
             | AddWatchFlags::IN_DELETE_SELF
             | AddWatchFlags::IN_MOVE_SELF
             | AddWatchFlags::IN_ONLYDIR;
-        inotify.add_watch(state_dir, what)?;
+        inotify.add_watch(Path::new(state_dir), what)?;
         Ok(Guard(inotify))
     }
 

@@ -6,8 +6,10 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::super::errno::errno_of;
 use super::error::FileError;
 use super::open::open;
 use super::path_watch::PathWatch;
@@ -98,9 +100,7 @@ pub fn look(path: &Path) -> Pinned {
             ))
         }),
         // A file in place of a directory, or a dangling link, is no pin either; a write reports it.
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Pinned::None
-        }
+        Err(e) if matches!(errno_of(&e), Errno::ENOENT | Errno::ENOTDIR) => Pinned::None,
         Err(e) => Pinned::Invalid(FileError::new("read", path, e).to_string()),
     }
 }

@@ -1,7 +1,7 @@
 //! Entries of connection tracking (`ctnetlink`): deletion by mark, counts. See linux/netfilter/nfnetlink_conntrack.h.
 
 use core::net::IpAddr;
-use std::io::Write;
+use std::os::fd::AsFd;
 
 use heapless::String;
 use nix::errno::Errno;
@@ -10,11 +10,11 @@ use nix::libc;
 use nix::sys::stat::{Mode, stat};
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR};
 
-use super::{Attributes, BODY, Netfilter, Request, SUBSYSTEM, address_family, fault_of, message};
+use super::{Attributes, BODY, Netfilter, SUBSYSTEM, address_family, fault_of};
 use crate::limits::{COUNT_PATIENCE, DATAGRAM_MAX};
 use crate::linux::errno::{errno_of, fault};
-use crate::linux::file::open::{open, read_text};
-use crate::linux::netlink::attribute::{self, copy};
+use crate::linux::file::open::{open, read_text, write_all};
+use crate::linux::netlink::attribute::{self, Request, copy};
 use crate::linux::netlink::exchange::{Exchange, verdict};
 use crate::text::text;
 use crate::types::{Family, Fault};
@@ -72,8 +72,8 @@ impl Netfilter {
     }
 
     fn ask(&mut self, kind: u16, body: [u8; BODY], attributes: &[u8]) -> Result<(), Errno> {
-        let mut request = Request::new();
-        message(&mut request, kind, NLM_F_ACK, body, attributes).ok_or(Errno::EMSGSIZE)?;
+        let mut request = Request::new(kind, NLM_F_ACK, &body);
+        request.add(attributes);
         self.acknowledged(&mut request)
     }
 }
@@ -96,9 +96,8 @@ pub fn offloads() -> bool {
 /// # Errors
 /// [`Fault::NotSupported`]: the kernel has no ctnetlink. Otherwise the kernel's error, or [`Fault::TimedOut`].
 pub fn count_by_mark(mask: u32, each: &mut dyn FnMut(Family, u32)) -> Result<(), Fault> {
-    let mut request = Request::new();
     // Family 0: both.
-    let _ = message(&mut request, IPCTNL_MSG_CT_GET, NLM_F_DUMP, [0; BODY], &[]); // there is room
+    let mut request = Request::new(IPCTNL_MSG_CT_GET, NLM_F_DUMP, &[0; BODY]);
     let mut exchange = Exchange::new(libc::NETLINK_NETFILTER, DATAGRAM_MAX, COUNT_PATIENCE);
     let end = exchange.send(
         &mut request,
@@ -146,6 +145,6 @@ pub fn deletes_by_address() -> bool {
 /// There is no such file, or it cannot be written.
 pub fn delete_by_address(address: IpAddr) -> Result<(), Fault> {
     let address: String<40> = text(format_args!("{address}\n"));
-    let write = || open(ENTRIES, OFlag::O_WRONLY, 0)?.write_all(address.as_bytes());
-    write().map_err(|error| fault(errno_of(&error)))
+    let entries = open(ENTRIES, OFlag::O_WRONLY, 0).map_err(|error| fault(errno_of(&error)))?;
+    write_all(entries.as_fd(), address.as_bytes()).map_err(fault)
 }

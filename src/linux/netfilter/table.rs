@@ -3,9 +3,9 @@
 use nix::errno::Errno;
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR};
 
-use super::{Attributes, BODY, Netfilter, Request, SUBSYSTEM, fault_of, message, nest};
+use super::{Attributes, BODY, Netfilter, SUBSYSTEM, fault_of, nest};
 use crate::linux::errno::fault;
-use crate::linux::netlink::attribute::{self, copy};
+use crate::linux::netlink::attribute::{self, Request, copy};
 use crate::linux::netlink::exchange::verdict;
 use crate::types::{Duration, Fault};
 
@@ -91,16 +91,13 @@ impl Netfilter {
 
     /// Makes changes with the same attributes, in one transaction.
     fn transact(&mut self, kinds: &[u16], attributes: &[u8]) -> Result<(), Errno> {
-        let mut batch = Request::new();
-        let mut add = |kind, flags, body, attributes| {
-            message(&mut batch, kind, flags, body, attributes).ok_or(Errno::EMSGSIZE)
-        };
-        add(NFNL_MSG_BATCH_BEGIN, 0, BATCH, &[])?;
+        let mut batch = Request::new(NFNL_MSG_BATCH_BEGIN, 0, &BATCH);
         for (left, kind) in (0..kinds.len()).rev().zip(kinds) {
             let flags = if left == 0 { NLM_F_ACK } else { 0 };
-            add(*kind, NLM_F_CREATE | flags, INET, attributes)?;
+            batch.begin(*kind, NLM_F_CREATE | flags, &INET);
+            batch.add(attributes);
         }
-        add(NFNL_MSG_BATCH_END, 0, BATCH, &[])?;
+        batch.begin(NFNL_MSG_BATCH_END, 0, &BATCH);
         self.acknowledged(&mut batch)
     }
 
@@ -109,8 +106,8 @@ impl Netfilter {
     /// # Errors
     /// [`Fault::NotSupported`]: the kernel has no nf_tables. Otherwise the kernel's error.
     pub fn table_digest(&mut self) -> Result<Option<u32>, Fault> {
-        let mut request = Request::new();
-        let _ = message(&mut request, NFT_MSG_GETTABLE, 0, INET, &table_name()); // there is room
+        let mut request = Request::new(NFT_MSG_GETTABLE, 0, &INET);
+        request.attribute(NFTA_TABLE_NAME, TABLE);
         let mut digest = None;
         let answer = self.exchange.send(
             &mut request,

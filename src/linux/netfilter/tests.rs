@@ -56,10 +56,10 @@ impl Entries {
             .unwrap();
             nest(&mut attributes, 6, &source).unwrap();
         }
-        let mut request = Request::new();
         let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
         let body = [address_family(family), 0, 0, 0];
-        message(&mut request, SUBSYSTEM, flags, body, &attributes).unwrap();
+        let mut request = Request::new(SUBSYSTEM, flags, &body);
+        request.add(&attributes);
         self.netfilter.acknowledged(&mut request).unwrap();
     }
 

@@ -5,16 +5,15 @@ use core::net::IpAddr;
 
 use nix::errno::Errno;
 use nix::libc;
-use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR};
+use rtnetlink::packet_core::{NLMSG_DONE, NLMSG_ERROR};
 
 use crate::config::{Config, Provider};
 use crate::linux::errno::fault;
-use crate::linux::netlink::attribute::{self, RTA_UID};
+use crate::linux::netlink::attribute::{self, ROUTE_HEADER, RTA_UID, Request};
 use crate::linux::netlink::encode;
 use crate::linux::netlink::exchange::verdict;
 use crate::linux::netlink::prefilter::{INET, INET6};
 use crate::linux::netlink::requests::Requests;
-use crate::linux::netlink::socket::HEADER;
 use crate::routing::asked::{Answer, Question, Way, targets};
 use crate::routing::mirror::{Kinds, Mirror, Object};
 use crate::routing::objects::Rule;
@@ -26,10 +25,6 @@ use crate::types::{DeviceName, Family, Fault};
 const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
 /// Return the route as it is in the table, with the length of its destination (since Linux 4.13).
 const RTM_F_FIB_MATCH: u32 = 0x2000;
-/// The length of `struct rtmsg`.
-const BODY: usize = 12;
-/// At most two addresses and two numbers follow.
-const LENGTH_MAX: usize = HEADER + BODY + 2 * (4 + 16) + 2 * (4 + 4);
 /// The user ID to ask for: rules for certain users (`uidrange`) do not match. Without it, those for root would.
 const NO_USER: u32 = u32::MAX;
 /// The reverse-path filter looks up as root does (fib_frontend.c: `__fib_validate_source`).
@@ -111,19 +106,19 @@ impl Requests {
         device: u32,
         flags: u32,
     ) -> Result<(Way, Option<IpAddr>), Errno> {
-        let mut buffer = [0; LENGTH_MAX];
-        let length = write(&mut buffer, question, device, flags);
+        let mut request = write(question, device, flags);
         let mut answer = None;
-        let result = self.exchange(&mut buffer[..length], &mut |message, _| match message
-            .message_type()
-        {
-            NLMSG_ERROR | NLMSG_DONE => Some(verdict(message)),
-            libc::RTM_NEWROUTE => {
-                answer = read(message.payload());
-                Some(Ok(()))
-            }
-            _ => None,
-        });
+        let result = self.exchange(
+            &mut request,
+            &mut |message, _| match message.message_type() {
+                NLMSG_ERROR | NLMSG_DONE => Some(verdict(message)),
+                libc::RTM_NEWROUTE => {
+                    answer = read(message.payload());
+                    Some(Ok(()))
+                }
+                _ => None,
+            },
+        );
         result.and_then(|_| answer.ok_or(Errno::EPROTO))
     }
 
@@ -156,7 +151,7 @@ impl Requests {
     /// There is no such device, or no answer.
     pub fn device_name(&mut self, index: u32) -> Result<DeviceName, Fault> {
         let mut name = Err(Fault::NoDevice);
-        let result = self.transact(encode::link(index), &mut |object| {
+        let result = self.transact(&mut encode::link(index), &mut |object| {
             if let Object::Link(link) = object {
                 name = Ok(link.name);
             }
@@ -173,9 +168,8 @@ impl Requests {
         family: Family,
         each: &mut dyn FnMut(IpAddr, u32),
     ) -> Result<(), Fault> {
-        let mut request = [0; HEADER + BODY];
-        let (inet, bits) = inet(family);
-        head(&mut request, NLM_F_DUMP, inet);
+        let bits = inet(family).1;
+        let mut request = encode::dump(Kinds::ROUTES, family);
         let result = self.exchange(&mut request, &mut |message, _| {
             if matches!(message.message_type(), NLMSG_ERROR | NLMSG_DONE) {
                 return Some(verdict(message));
@@ -217,42 +211,24 @@ fn refuses(errno: Errno) -> bool {
     )
 }
 
-/// Writes a request; returns its length.
-fn write(buffer: &mut [u8; LENGTH_MAX], question: Question, device: u32, flags: u32) -> usize {
+/// Writes a request.
+fn write(question: Question, device: u32, flags: u32) -> Request {
     let Question { target, source } = question;
     let (family, bits) = inet(Family::of(target));
-    let mut length = HEADER + BODY;
-    let mut attribute = |kind: u16, value: &[u8]| {
-        let end = length + 4 + value.len();
-        if let Some(place) = buffer.get_mut(length..end) {
-            #[allow(clippy::cast_possible_truncation)] // at most LENGTH_MAX
-            let own = (4 + value.len()) as u16;
-            place[..2].copy_from_slice(&own.to_ne_bytes());
-            place[2..4].copy_from_slice(&kind.to_ne_bytes());
-            place[4..].copy_from_slice(value);
-            length = end;
-        }
-    };
-    let mut address = |kind, address| match address {
-        IpAddr::V4(v4) => attribute(kind, &v4.octets()),
-        IpAddr::V6(v6) => attribute(kind, &v6.octets()),
-    };
-    address(libc::RTA_DST, target);
+    let mut header = [0; ROUTE_HEADER];
+    header[..3].copy_from_slice(&[family, bits, if source.is_some() { bits } else { 0 }]);
+    header[8..].copy_from_slice(&flags.to_ne_bytes());
+    let mut request = Request::new(libc::RTM_GETROUTE, 0, &header);
+    request.address(libc::RTA_DST, target);
     if let Some(source) = source {
-        address(libc::RTA_SRC, source);
+        request.address(libc::RTA_SRC, source);
     }
     let is_root = source.is_some() || device != 0;
-    let user = if is_root { ROOT } else { NO_USER };
-    attribute(RTA_UID, &user.to_ne_bytes());
+    request.number(RTA_UID, if is_root { ROOT } else { NO_USER });
     if device != 0 {
-        attribute(libc::RTA_OIF, &device.to_ne_bytes());
+        request.number(libc::RTA_OIF, device);
     }
-    head(&mut buffer[..length], 0, family);
-    // `struct rtmsg`
-    let body = &mut buffer[HEADER..HEADER + BODY];
-    body[1..3].copy_from_slice(&[bits, if source.is_some() { bits } else { 0 }]);
-    body[8..].copy_from_slice(&flags.to_ne_bytes());
-    length
+    request
 }
 
 /// A family's number, and the length of its addresses in bits.
@@ -263,20 +239,10 @@ fn inet(family: Family) -> (u8, u8) {
     }
 }
 
-/// Writes the `struct nlmsghdr` of a request for routes, whose sequence number is set when it is sent, and the family.
-fn head(request: &mut [u8], flags: u16, family: u8) {
-    #[allow(clippy::cast_possible_truncation)] // at most LENGTH_MAX
-    let length = request.len() as u32;
-    request[..4].copy_from_slice(&length.to_ne_bytes());
-    request[4..6].copy_from_slice(&libc::RTM_GETROUTE.to_ne_bytes());
-    request[6..8].copy_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
-    request[HEADER] = family;
-}
-
 /// The destination of a route, and its device.
 fn read_host(payload: &[u8]) -> Option<(IpAddr, u32)> {
     let (mut host, mut device) = (None, 0);
-    for attribute in attribute::Each(payload.get(BODY..)?) {
+    for attribute in attribute::Each(payload.get(ROUTE_HEADER..)?) {
         match attribute? {
             (libc::RTA_DST, value) => host = attribute::address(value),
             (libc::RTA_OIF, value) => device = attribute::number(value)?,
@@ -296,7 +262,7 @@ fn read(payload: &[u8]) -> Option<(Way, Option<IpAddr>)> {
         is_one_of_several: false,
         is_own: matches!(*payload.get(7)?, libc::RTN_LOCAL | libc::RTN_ANYCAST),
     };
-    for attribute in attribute::Each(payload.get(BODY..)?) {
+    for attribute in attribute::Each(payload.get(ROUTE_HEADER..)?) {
         let (kind, value) = attribute?;
         match kind {
             libc::RTA_TABLE => way.table = attribute::number(value)?,

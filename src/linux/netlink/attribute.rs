@@ -2,10 +2,13 @@
 
 use core::net::IpAddr;
 
-use heapless::VecView;
-use nix::libc;
-use rtnetlink::packet_core::{NLA_ALIGNTO, NLA_HEADER_SIZE, NLA_TYPE_MASK};
+use heapless::{Vec, VecView};
+use nix::errno::Errno;
+use rtnetlink::packet_core::{NLA_ALIGNTO, NLA_HEADER_SIZE, NLA_TYPE_MASK, NLM_F_REQUEST};
 
+use crate::limits::DEVICE_MAX;
+use crate::linux::netlink::prefilter::{INET, INET6};
+use crate::linux::netlink::socket::HEADER;
 use crate::types::DeviceName;
 
 /// The device by which the router's own packets come to the rules (`iif`).
@@ -52,68 +55,105 @@ pub(super) const FRA_FWMASK: u16 = 16;
 pub(super) const FRA_OIFNAME: u16 = 17;
 pub(super) const FRA_PROTOCOL: u16 = 21;
 
-/// The attributes of a message that is being written (`struct nlattr`, linux/netlink.h).
-#[derive(Default)]
-pub(super) struct Attributes(Vec<u8>);
+/// The longest request: a batch for one of netfilter's sets of devices.
+const REQUEST_MAX: usize = 384;
 
-impl Attributes {
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
+/// Messages to the kernel that are being written.
+pub(in crate::linux) struct Request {
+    bytes: Vec<u8, REQUEST_MAX>,
+    /// where the last message begins
+    start: usize,
+    /// there was no room for a part of it
+    is_cut: bool,
+}
+
+impl Request {
+    /// A request with one message. The sequence number is set when it is sent.
+    pub(in crate::linux) fn new(kind: u16, flags: u16, header: &[u8]) -> Request {
+        let mut request = Request {
+            bytes: Vec::new(),
+            start: 0,
+            is_cut: false,
+        };
+        request.begin(kind, flags, header);
+        request
     }
 
-    /// Adds an attribute. Its value is given in two parts.
-    fn push(&mut self, kind: u16, value: [&[u8]; 2]) {
-        let length = NLA_HEADER_SIZE + value[0].len() + value[1].len();
-        let length = u16::try_from(length).unwrap_or(u16::MAX);
-        for part in [
-            &length.to_ne_bytes(),
-            &kind.to_ne_bytes(),
-            value[0],
-            value[1],
-        ] {
-            self.0.extend_from_slice(part);
+    /// Begins another message.
+    pub(in crate::linux) fn begin(&mut self, kind: u16, flags: u16, header: &[u8]) {
+        self.start = self.bytes.len();
+        let mut common = [0; HEADER];
+        common[4..6].copy_from_slice(&kind.to_ne_bytes());
+        common[6..8].copy_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
+        self.add(&common);
+        self.add(header);
+    }
+
+    /// Adds attributes that have their headers already, or another part of the message.
+    pub(in crate::linux) fn add(&mut self, part: &[u8]) {
+        self.is_cut |= self.bytes.extend_from_slice(part).is_err();
+        self.set_length();
+    }
+
+    /// Adds an attribute.
+    pub(in crate::linux) fn attribute(&mut self, kind: u16, value: &[u8]) {
+        self.is_cut |= copy(&mut self.bytes, kind, value).is_none();
+        self.set_length();
+    }
+
+    fn set_length(&mut self) {
+        let message = &mut self.bytes[self.start..];
+        let length = u32::try_from(message.len()).unwrap_or(0);
+        if let Some(place) = message.first_chunk_mut() {
+            *place = length.to_ne_bytes();
         }
-        self.0.resize(self.0.len().next_multiple_of(NLA_ALIGNTO), 0);
-    }
-
-    /// Adds attributes that have their headers already.
-    pub(super) fn raw(&mut self, attributes: &[u8]) {
-        self.0.extend_from_slice(attributes);
-    }
-
-    pub(super) fn byte(&mut self, kind: u16, value: u8) {
-        self.push(kind, [&[value], &[]]);
     }
 
     pub(super) fn number(&mut self, kind: u16, value: u32) {
-        self.push(kind, [&value.to_ne_bytes(), &[]]);
+        self.attribute(kind, &value.to_ne_bytes());
     }
 
     pub(super) fn address(&mut self, kind: u16, value: IpAddr) {
-        self.push(kind, [&octets(value), &[]]);
+        match value {
+            IpAddr::V4(v4) => self.attribute(kind, &v4.octets()),
+            IpAddr::V6(v6) => self.attribute(kind, &v6.octets()),
+        }
     }
 
     /// An address with its family before it (`struct rtvia`, linux/rtnetlink.h).
     pub(super) fn any_address(&mut self, kind: u16, value: IpAddr) {
-        let family = match value {
-            IpAddr::V4(_) => libc::AF_INET,
-            IpAddr::V6(_) => libc::AF_INET6,
+        let mut via = [0; 2 + 16];
+        let (family, length) = match value {
+            IpAddr::V4(v4) => {
+                via[2..6].copy_from_slice(&v4.octets());
+                (INET, 6)
+            }
+            IpAddr::V6(v6) => {
+                via[2..].copy_from_slice(&v6.octets());
+                (INET6, 18)
+            }
         };
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 2 or 10
-        let family = (family as u16).to_ne_bytes();
-        self.push(kind, [&family, &octets(value)]);
+        via[..2].copy_from_slice(&u16::from(family).to_ne_bytes());
+        self.attribute(kind, &via[..length]);
     }
 
     /// A name, with a terminating zero byte.
     pub(super) fn name(&mut self, kind: u16, value: &str) {
-        self.push(kind, [value.as_bytes(), &[0]]);
+        let mut name = [0; DEVICE_MAX + 1];
+        let length = value.len().min(DEVICE_MAX);
+        name[..length].copy_from_slice(&value.as_bytes()[..length]);
+        self.attribute(kind, &name[..=length]);
     }
-}
 
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
+    /// The whole.
+    ///
+    /// # Errors
+    /// There was no room for it.
+    pub(in crate::linux) fn bytes(&mut self) -> Result<&mut [u8], Errno> {
+        match self.is_cut {
+            true => Err(Errno::EMSGSIZE),
+            false => Ok(&mut self.bytes),
+        }
     }
 }
 
@@ -152,6 +192,7 @@ pub(in crate::linux) fn copy(copied: &mut VecView<u8>, kind: u16, value: &[u8]) 
     copied.resize(padded, 0).ok()
 }
 
+#[inline(never)] // called in many places
 pub(super) fn number(value: &[u8]) -> Option<u32> {
     value.try_into().ok().map(u32::from_ne_bytes)
 }
@@ -165,12 +206,12 @@ pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// See [`Attributes::any_address`].
+/// See [`Request::any_address`].
 pub(super) fn any_address(value: &[u8]) -> Option<IpAddr> {
     address(value.get(2..)?)
 }
 
-/// See [`Attributes::name`].
+/// See [`Request::name`].
 pub(super) fn device(value: &[u8]) -> Option<DeviceName> {
     DeviceName::try_from(name(value)?).ok()
 }

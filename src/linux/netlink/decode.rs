@@ -32,13 +32,10 @@ pub(super) use nexthops::{Members, hops, nexthop};
 pub(super) fn news(message_type: u16, flags: u16, payload: &[u8]) -> Option<News> {
     let object = match message_type {
         libc::RTM_NEWLINK if payload.first() == Some(&INET6) => return Some(News::Parameters),
-        libc::RTM_NEWLINK | libc::RTM_DELLINK => Object::Link(link(payload)?),
-        libc::RTM_NEWADDR | libc::RTM_DELADDR => Object::Address(address(payload)?),
-        libc::RTM_NEWROUTE | libc::RTM_DELROUTE => {
-            let (route, aside) = route(payload)?;
-            Object::Route(route, aside)
-        }
-        libc::RTM_NEWRULE | libc::RTM_DELRULE => Object::Rule(rule(payload)?),
+        libc::RTM_NEWLINK | libc::RTM_DELLINK => link(payload)?,
+        libc::RTM_NEWADDR | libc::RTM_DELADDR => address(payload)?,
+        libc::RTM_NEWROUTE | libc::RTM_DELROUTE => route(payload)?,
+        libc::RTM_NEWRULE | libc::RTM_DELRULE => rule(payload)?,
         RTM_NEWNEXTHOP | RTM_DELNEXTHOP => return Some(News::Nexthops),
         _ => return None,
     };
@@ -65,7 +62,7 @@ fn attributes(
     })
 }
 
-fn link(payload: &[u8]) -> Option<Link> {
+fn link(payload: &[u8]) -> Option<Object> {
     // `struct ifinfomsg` (linux/rtnetlink.h)
     let &[_, _, a, b, ref numbers @ ..] = payload.first_chunk::<LINK_HEADER>()?;
     let flags = LinkFlags::from_bits_retain(attribute::number(&numbers[4..8])?);
@@ -86,7 +83,7 @@ fn link(payload: &[u8]) -> Option<Link> {
         }
         Some(())
     })?;
-    Some(Link {
+    Some(Object::Link(Link {
         index: attribute::number(&numbers[..4])?,
         name: name?,
         altnames,
@@ -94,11 +91,11 @@ fn link(payload: &[u8]) -> Option<Link> {
         carrier: flags.contains(LinkFlags::LowerUp),
         point_to_point: flags.contains(LinkFlags::Pointopoint),
         ethernet: u16::from_ne_bytes([a, b]) == libc::ARPHRD_ETHER,
-    })
+    }))
 }
 
 /// `IFA_LOCAL` is our address when there is one, and `IFA_ADDRESS` then the peer's (linux/if_addr.h).
-fn address(payload: &[u8]) -> Option<Address> {
+fn address(payload: &[u8]) -> Option<Object> {
     // `struct ifaddrmsg` (linux/if_addr.h)
     let &[_, length, flags, scope, ref device @ ..] = payload.first_chunk::<ADDRESS_HEADER>()?;
     let mut flags = AddressFlags::from_bits_retain(flags.into());
@@ -119,14 +116,14 @@ fn address(payload: &[u8]) -> Option<Address> {
         // The kernel chooses no such one in IPv4 where there is a gateway.
         _ => own.is_ipv4(),
     };
-    Some(Address {
+    Some(Object::Address(Address {
         device: attribute::number(device)?,
         prefix: prefix(own, length)?,
         peer: address.filter(|peer| *peer != own),
         near,
         state: state(flags),
         secondary: flags.contains(AddressFlags::Secondary),
-    })
+    }))
 }
 
 fn state(flags: AddressFlags) -> AddressState {
@@ -144,7 +141,7 @@ fn state(flags: AddressFlags) -> AddressState {
     }
 }
 
-fn route(payload: &[u8]) -> Option<(Route, Aside)> {
+fn route(payload: &[u8]) -> Option<Object> {
     // `struct rtmsg` (linux/rtnetlink.h)
     let &[
         family,
@@ -159,11 +156,10 @@ fn route(payload: &[u8]) -> Option<(Route, Aside)> {
     ] = payload.first_chunk::<ROUTE_HEADER>()?;
     let family = self::family(family)?;
     let nothing = unspecified(family);
+    let (mut destination, mut from) = (nothing, nothing);
     let mut nexthop = None;
     let mut aside = Aside::default();
     let mut first = None;
-    let mut destination = nothing;
-    let mut from = None;
     let mut route = Route {
         table: table.into(),
         destination: prefix(nothing, 0)?,
@@ -186,7 +182,7 @@ fn route(payload: &[u8]) -> Option<(Route, Aside)> {
             libc::RTA_PRIORITY => route.metric = Metric(attribute::number(value)?),
             libc::RTA_OIF => route.device = attribute::number(value)?,
             libc::RTA_DST => destination = attribute::address(value)?,
-            libc::RTA_SRC => from = Some(attribute::address(value)?),
+            libc::RTA_SRC => from = attribute::address(value)?,
             libc::RTA_GATEWAY => route.gateway = Some(attribute::address(value)?),
             RTA_VIA => route.gateway = attribute::any_address(value),
             libc::RTA_PREFSRC => route.source = Some(attribute::address(value)?),
@@ -211,7 +207,7 @@ fn route(payload: &[u8]) -> Option<(Route, Aside)> {
     route.destination = prefix(destination, length)?;
     route.from = match from_length {
         0 => None,
-        length => Some(prefix(from.unwrap_or(nothing), length)?),
+        length => Some(prefix(from, length)?),
     };
     if route.kind == RouteKind::Multipath {
         // In IPv6 the protocol is that of the first nexthop only: then it is ours, and others were added to it.
@@ -221,7 +217,7 @@ fn route(payload: &[u8]) -> Option<(Route, Aside)> {
         // In IPv6 these have the device `lo`.
         route.device = 0;
     }
-    Some((route, aside))
+    Some(Object::Route(route, aside))
 }
 
 /// Takes in what the route carries.
@@ -240,7 +236,7 @@ fn carry(route: &mut Route, aside: &mut Aside, kind: u16, value: &[u8]) {
     }
 }
 
-fn rule(payload: &[u8]) -> Option<Rule> {
+fn rule(payload: &[u8]) -> Option<Object> {
     // `struct fib_rule_hdr` (linux/fib_rules.h)
     let &[
         family,
@@ -257,7 +253,7 @@ fn rule(payload: &[u8]) -> Option<Rule> {
     let mut table = u32::from(table);
     let (mut pref, mut protocol, mut specific, mut vague) = (0, 0, false, false);
     let (mut mark, mut mask, mut target) = (0, 0, 0);
-    let (mut end, mut oif, mut own) = (None, None, false);
+    let (mut end, mut oif, mut own) = (unspecified(family), None, false);
     attributes(payload, ROUTE_HEADER, &mut |kind, value| {
         match kind {
             FRA_IIFNAME => {
@@ -270,7 +266,7 @@ fn rule(payload: &[u8]) -> Option<Rule> {
             FRA_GOTO => target = attribute::number(value)?,
             FRA_FWMARK => mark = attribute::number(value)?,
             FRA_FWMASK => mask = attribute::number(value)?,
-            FRA_SRC | FRA_DST => end = Some(attribute::address(value)?),
+            FRA_SRC | FRA_DST => end = attribute::address(value)?,
             FRA_OIFNAME => oif = Some(attribute::device(value)?),
             // The kernel always sends these; -1 is none.
             FRA_SUPPRESS_PREFIXLEN | FRA_SUPPRESS_IFGROUP if value == [0xff; 4] => {}
@@ -284,10 +280,10 @@ fn rule(payload: &[u8]) -> Option<Rule> {
     vague |= to_length != 0 && (from_length != 0 || !own);
     let end = match from_length | to_length {
         0 => None,
-        length => Some(prefix(end.unwrap_or(unspecified(family)), length)?),
+        length => Some(prefix(end, length)?),
     };
     let mark = (mark != 0 || mask != 0).then_some(Mark { value: mark, mask });
-    Some(Rule {
+    Some(Object::Rule(Rule {
         family,
         pref,
         protocol,
@@ -307,7 +303,7 @@ fn rule(payload: &[u8]) -> Option<Rule> {
             FR_ACT_GOTO => RuleVerdict::Goto(target),
             _ => RuleVerdict::Foreign,
         },
-    })
+    }))
 }
 
 fn family(family: u8) -> Option<Family> {

@@ -1,77 +1,43 @@
 //! A change → message.
 
 use nix::libc;
-use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkBuffer,
-};
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE};
 
 use crate::linux::netlink::attribute::{
-    ADDRESS_HEADER, Attributes, FR_ACT_GOTO, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE, FRA_DST,
-    FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL,
-    FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, LINK_HEADER, NEXTHOP_HEADER, NHA_ID, OWN_PACKETS,
-    ROUTE_HEADER, RTA_PREF, RTA_VIA, RTNH_F_ONLINK,
+    ADDRESS_HEADER, FR_ACT_GOTO, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE, FRA_DST, FRA_FWMARK,
+    FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
+    FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, LINK_HEADER, NEXTHOP_HEADER, NHA_ID, OWN_PACKETS,
+    ROUTE_HEADER, RTA_PREF, RTA_VIA, RTNH_F_ONLINK, Request,
 };
 use crate::linux::netlink::prefilter::{INET, INET6, RTM_GETNEXTHOP};
-use crate::linux::netlink::socket::HEADER;
 use crate::routing::mirror::{self, Kinds};
 use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
 use crate::types::Family;
 
-/// A message to the kernel.
-pub(super) struct Request(Vec<u8>);
-
-impl Request {
-    fn new(kind: u16, flags: u16, header: &[u8], attributes: &Attributes) -> Request {
-        let mut bytes = vec![0; HEADER];
-        bytes.extend_from_slice(header);
-        bytes.extend_from_slice(attributes.as_bytes());
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let mut message = NetlinkBuffer::new(&mut bytes);
-        message.set_length(length);
-        message.set_message_type(kind);
-        message.set_flags(NLM_F_REQUEST | flags);
-        Request(bytes)
-    }
-
-    /// Its bytes; the sequence number is set later.
-    pub(super) fn as_bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.0
-    }
-}
-
 /// The request for a change; none for an object that we never make. `extras` are the attributes that a new route carries.
 pub(super) fn change(change: &Change, extras: &[u8]) -> Option<Request> {
-    Some(match change {
+    let create = NLM_F_ACK | NLM_F_CREATE;
+    match change {
         Change::SetRoute(route) => {
-            let (header, mut attributes) = self::route(route, new_scope(route))?;
-            attributes.raw(extras);
+            let kind = (libc::RTM_NEWROUTE, create | NLM_F_REPLACE);
+            let mut request = self::route(kind, route, new_scope(route))?;
+            request.add(extras);
             if route.extras.preference != 0 {
-                attributes.byte(RTA_PREF, route.extras.preference);
+                request.attribute(RTA_PREF, &[route.extras.preference]);
             }
-            let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
-            Request::new(libc::RTM_NEWROUTE, flags, &header, &attributes)
+            Some(request)
         }
         // No scope: any. Protocol, table, metric, destination, device and gateway are compared (fib_table_delete,
         // ip6_route_del); a metric of 0 would match any.
         Change::DeleteRoute(route) => {
-            let (header, attributes) = self::route(route, libc::RT_SCOPE_NOWHERE)?;
-            Request::new(libc::RTM_DELROUTE, NLM_F_ACK, &header, &attributes)
+            let kind = (libc::RTM_DELROUTE, NLM_F_ACK);
+            self::route(kind, route, libc::RT_SCOPE_NOWHERE)
         }
-        Change::AddRule(rule) => new_rule(rule, NLM_F_EXCL)?,
-        // The second half, deletion of the old rule, is a request of its own.
-        Change::MoveRule(rule) => new_rule(rule, 0)?,
-        Change::DeleteRule(rule) => {
-            let (header, attributes) = self::rule(rule)?;
-            Request::new(libc::RTM_DELRULE, NLM_F_ACK, &header, &attributes)
-        }
-    })
-}
-
-/// Without `NLM_F_EXCL`, a duplicate is no error.
-fn new_rule(rule: &Rule, exclusive: u16) -> Option<Request> {
-    let (header, attributes) = self::rule(rule)?;
-    let flags = NLM_F_ACK | NLM_F_CREATE | exclusive;
-    Some(Request::new(libc::RTM_NEWRULE, flags, &header, &attributes))
+        Change::AddRule(rule) => self::rule((libc::RTM_NEWRULE, create | NLM_F_EXCL), rule),
+        // Without `NLM_F_EXCL`, a duplicate is no error. The second half, deletion of the old rule, is a request of its own.
+        Change::MoveRule(rule) => self::rule((libc::RTM_NEWRULE, create), rule),
+        Change::DeleteRule(rule) => self::rule((libc::RTM_DELRULE, NLM_F_ACK), rule),
+    }
 }
 
 /// The dump request for one kind, in one family if the kind has families.
@@ -87,23 +53,21 @@ pub(super) fn dump(kind: Kinds, family: Family) -> Request {
     if kind != libc::RTM_GETLINK {
         header[0] = address_family(family);
     }
-    Request::new(kind, NLM_F_DUMP, &header[..length], &Attributes::default())
+    Request::new(kind, NLM_F_DUMP, &header[..length])
 }
 
 /// The request for one device, with an ack.
 pub(super) fn link(index: u32) -> Request {
     let mut header = [0; LINK_HEADER];
     header[4..8].copy_from_slice(&index.to_ne_bytes());
-    let attributes = Attributes::default();
-    Request::new(libc::RTM_GETLINK, NLM_F_ACK, &header, &attributes)
+    Request::new(libc::RTM_GETLINK, NLM_F_ACK, &header)
 }
 
 /// The request for one nexthop object, with an ack.
 pub(super) fn nexthop(number: u32) -> Request {
-    let mut attributes = Attributes::default();
-    attributes.number(NHA_ID, number);
-    let header = [0; NEXTHOP_HEADER];
-    Request::new(RTM_GETNEXTHOP, NLM_F_ACK, &header, &attributes)
+    let mut request = Request::new(RTM_GETNEXTHOP, NLM_F_ACK, &[0; NEXTHOP_HEADER]);
+    request.number(NHA_ID, number);
+    request
 }
 
 /// In IPv4, a route without a gateway must have scope `link`; IPv6 has no scopes.
@@ -114,31 +78,12 @@ fn new_scope(route: &Route) -> u8 {
     }
 }
 
-/// The header (`struct rtmsg`, linux/rtnetlink.h) and the attributes.
-fn route(route: &Route, scope: u8) -> Option<([u8; ROUTE_HEADER], Attributes)> {
+/// A request of this type and with these flags (`struct rtmsg`, linux/rtnetlink.h).
+fn route((kind, flags): (u16, u16), route: &Route, scope: u8) -> Option<Request> {
     if !(route.kind == RouteKind::Unicast || route.is_joined()) || route.from.is_some() {
         return None;
     }
     let family = mirror::family(route);
-    let mut attributes = Attributes::default();
-    attributes.number(libc::RTA_TABLE, route.table);
-    attributes.number(libc::RTA_PRIORITY, route.metric.0);
-    if !mirror::is_default(route) {
-        attributes.address(libc::RTA_DST, route.destination.address().into());
-    }
-    if route.device != 0 {
-        attributes.number(libc::RTA_OIF, route.device);
-    }
-    match route.gateway {
-        Some(gateway) if Family::of(gateway) == family => {
-            attributes.address(libc::RTA_GATEWAY, gateway);
-        }
-        Some(gateway) => attributes.any_address(RTA_VIA, gateway),
-        None => {}
-    }
-    if let Some(source) = route.source {
-        attributes.address(libc::RTA_PREFSRC, source);
-    }
     let mut header = [0; ROUTE_HEADER];
     header[..8].copy_from_slice(&[
         address_family(family),
@@ -150,59 +95,77 @@ fn route(route: &Route, scope: u8) -> Option<([u8; ROUTE_HEADER], Attributes)> {
         scope,
         libc::RTN_UNICAST,
     ]);
-    if route.onlink {
-        header[8..].copy_from_slice(&u32::from(RTNH_F_ONLINK).to_ne_bytes());
+    header[8] = if route.onlink { RTNH_F_ONLINK } else { 0 };
+    let mut request = Request::new(kind, flags, &header);
+    request.number(libc::RTA_TABLE, route.table);
+    request.number(libc::RTA_PRIORITY, route.metric.0);
+    if !mirror::is_default(route) {
+        request.address(libc::RTA_DST, route.destination.address().into());
     }
-    Some((header, attributes))
+    if route.device != 0 {
+        request.number(libc::RTA_OIF, route.device);
+    }
+    match route.gateway {
+        Some(gateway) if Family::of(gateway) == family => {
+            request.address(libc::RTA_GATEWAY, gateway);
+        }
+        Some(gateway) => request.any_address(RTA_VIA, gateway),
+        None => {}
+    }
+    if let Some(source) = route.source {
+        request.address(libc::RTA_PREFSRC, source);
+    }
+    Some(request)
 }
 
-/// The header (`struct fib_rule_hdr`, linux/fib_rules.h) and the attributes.
-fn rule(rule: &Rule) -> Option<([u8; ROUTE_HEADER], Attributes)> {
-    let (mut table, mut to_length, mut length) = (0, 0, 0);
-    let mut attributes = Attributes::default();
-    attributes.number(FRA_PRIORITY, rule.pref);
-    attributes.byte(FRA_PROTOCOL, rule.protocol);
-    let action = match rule.verdict {
-        RuleVerdict::Lookup(number) | RuleVerdict::LookupSpecific(number) => {
-            table = small_table(number);
-            attributes.number(FRA_TABLE, number);
-            FR_ACT_TO_TBL
+/// The same for a rule (`struct fib_rule_hdr`, linux/fib_rules.h).
+fn rule((kind, flags): (u16, u16), rule: &Rule) -> Option<Request> {
+    let (action, number) = match rule.verdict {
+        RuleVerdict::Lookup(table) | RuleVerdict::LookupSpecific(table) => {
+            (FR_ACT_TO_TBL, Some((FRA_TABLE, table)))
         }
-        RuleVerdict::Goto(target) => {
-            attributes.number(FRA_GOTO, target);
-            FR_ACT_GOTO
-        }
-        RuleVerdict::Unreachable => FR_ACT_UNREACHABLE,
+        RuleVerdict::Goto(target) => (FR_ACT_GOTO, Some((FRA_GOTO, target))),
+        RuleVerdict::Unreachable => (FR_ACT_UNREACHABLE, None),
         RuleVerdict::Foreign => return None,
     };
-    if matches!(rule.verdict, RuleVerdict::LookupSpecific(_)) {
-        attributes.number(FRA_SUPPRESS_PREFIXLEN, 0);
-    }
-    match &rule.selector {
-        Selector::All => {}
-        Selector::Mark(mark) => {
-            attributes.number(FRA_FWMARK, mark.value);
-            attributes.number(FRA_FWMASK, mark.mask);
+    let (end, to_length, length) = match &rule.selector {
+        Selector::From(prefix) | Selector::OwnFrom(prefix) => {
+            (Some((FRA_SRC, prefix)), 0, prefix.prefix_len())
         }
-        Selector::From(prefix) | Selector::OwnFrom(prefix) | Selector::OwnTo(prefix) => {
-            let (kind, place) = match rule.selector {
-                Selector::OwnTo(_) => (FRA_DST, &mut to_length),
-                _ => (FRA_SRC, &mut length),
-            };
-            *place = prefix.prefix_len();
-            attributes.address(kind, prefix.address().into());
-        }
-        Selector::Oif(device) => attributes.name(FRA_OIFNAME, device),
+        Selector::OwnTo(prefix) => (Some((FRA_DST, prefix)), prefix.prefix_len(), 0),
         Selector::Foreign => return None,
-    }
-    if matches!(rule.selector, Selector::OwnFrom(_) | Selector::OwnTo(_)) {
-        attributes.name(FRA_IIFNAME, OWN_PACKETS);
-    }
+        _ => (None, 0, 0),
+    };
+    let table = match number {
+        Some((FRA_TABLE, table)) => small_table(table),
+        _ => 0,
+    };
     let family = address_family(rule.family);
     let header = [
         family, to_length, length, 0, table, 0, 0, action, 0, 0, 0, 0,
     ];
-    Some((header, attributes))
+    let mut request = Request::new(kind, flags, &header);
+    request.number(FRA_PRIORITY, rule.pref);
+    request.attribute(FRA_PROTOCOL, &[rule.protocol]);
+    if let Some((kind, number)) = number {
+        request.number(kind, number);
+    }
+    if matches!(rule.verdict, RuleVerdict::LookupSpecific(_)) {
+        request.number(FRA_SUPPRESS_PREFIXLEN, 0);
+    }
+    if let Some((kind, prefix)) = end {
+        request.address(kind, prefix.address().into());
+    }
+    match &rule.selector {
+        Selector::Mark(mark) => {
+            request.number(FRA_FWMARK, mark.value);
+            request.number(FRA_FWMASK, mark.mask);
+        }
+        Selector::Oif(device) => request.name(FRA_OIFNAME, device),
+        Selector::OwnFrom(_) | Selector::OwnTo(_) => request.name(FRA_IIFNAME, OWN_PACKETS),
+        _ => {}
+    }
+    Some(request)
 }
 
 fn address_family(family: Family) -> u8 {
@@ -219,7 +182,7 @@ fn small_table(table: u32) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use rtnetlink::packet_core::Parseable;
+    use rtnetlink::packet_core::{NLM_F_REQUEST, NetlinkBuffer, Parseable};
     use rtnetlink::packet_route::AddressFamily;
     use rtnetlink::packet_route::route::{
         RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RoutePreference,
@@ -233,7 +196,7 @@ mod tests {
 
     /// The request as rtnetlink decodes it.
     fn read<T: Parseable<[u8]>>(mut request: Request) -> T {
-        let message = NetlinkBuffer::new_checked(&*request.as_bytes_mut()).unwrap();
+        let message = NetlinkBuffer::new_checked(&*request.bytes().unwrap()).unwrap();
         assert_eq!(message.length() as usize, message.buffer.len());
         assert_eq!(message.port_number(), 0);
         assert_eq!(message.flags() & NLM_F_REQUEST, NLM_F_REQUEST);

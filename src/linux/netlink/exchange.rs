@@ -13,6 +13,7 @@ use rtnetlink::packet_core::NetlinkBuffer;
 use crate::limits::REQUEST_PATIENCE;
 use crate::linux::clock::now;
 use crate::linux::errno::errno_of;
+use crate::linux::netlink::attribute::Request;
 use crate::linux::netlink::socket::{CutOff, HEADER, Message, NetlinkSocket};
 use crate::types::{Duration, Instant};
 
@@ -71,7 +72,7 @@ impl Exchange {
     /// that the kernel returns.
     pub(in crate::linux) fn send(
         &mut self,
-        request: &mut [u8],
+        request: &mut Request,
         read: &mut ReadAnswer<'_>,
     ) -> Result<Worth, Errno> {
         let mut worth = Worth::default();
@@ -87,7 +88,7 @@ impl Exchange {
     /// Returns the result of the last answer. The outer error: the last did not arrive.
     fn ask(
         &mut self,
-        request: &mut [u8],
+        request: &mut Request,
         worth: &mut Worth,
         read: &mut ReadAnswer<'_>,
     ) -> Result<Result<(), Errno>, Errno> {
@@ -95,6 +96,7 @@ impl Exchange {
             self.open().map_err(|error| errno_of(&error))?;
         }
         let socket = self.socket.as_mut().ok_or(Errno::EBADF)?;
+        let request = request.bytes()?;
         self.sequence = self.sequence.wrapping_add(1);
         number(request, self.sequence);
         socket.send(request)?;

@@ -8,8 +8,9 @@ use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR};
 
 use crate::limits::{DATAGRAM_MAX, DUMP_PATIENCE, DUMP_TRIES};
 use crate::linux::errno::fault;
+use crate::linux::netlink::attribute::Request;
 use crate::linux::netlink::decode::{self, Members};
-use crate::linux::netlink::encode::{self, Request};
+use crate::linux::netlink::encode;
 use crate::linux::netlink::exchange::{Exchange, ReadAnswer, Worth, verdict};
 use crate::linux::netlink::prefilter::{RTM_NEWNEXTHOP, concerns_us};
 use crate::linux::netlink::socket::Message;
@@ -71,8 +72,8 @@ impl Requests {
     }
 
     fn request(&mut self, change: &Change, extras: &[u8]) -> Result<(), Fault> {
-        let request = encode::change(change, extras).ok_or(fault(Errno::EOPNOTSUPP))?;
-        match (change, self.transact(request, &mut |_| ())) {
+        let mut request = encode::change(change, extras).ok_or(fault(Errno::EOPNOTSUPP))?;
+        match (change, self.transact(&mut request, &mut |_| ())) {
             (Change::DeleteRoute(_), Err(Errno::ESRCH))
             | (Change::AddRule(_), Err(Errno::EEXIST))
             | (Change::DeleteRule(_), Err(Errno::ENOENT)) => Ok(()),
@@ -179,7 +180,7 @@ impl Requests {
         family: Family,
         each: &mut dyn FnMut(Object),
     ) -> Result<Worth, Errno> {
-        let dumped = self.transact(encode::dump(kind, family), each);
+        let dumped = self.transact(&mut encode::dump(kind, family), each);
         match dumped {
             Err(Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP) if family == Family::V6 => {
                 Ok(Worth::default())
@@ -215,7 +216,7 @@ impl Requests {
     ) -> Result<Members, Errno> {
         let mut members = Members::new();
         let mut request = encode::nexthop(number);
-        let result = self.exchange(request.as_bytes_mut(), &mut |message, _| {
+        let result = self.exchange(&mut request, &mut |message, _| {
             if message.message_type() == RTM_NEWNEXTHOP {
                 if let Some(hop) = decode::nexthop(message.payload(), route, &mut members) {
                     mirror.record(Object::Route(hop, Aside::default()));
@@ -232,10 +233,10 @@ impl Requests {
 
     pub(super) fn transact(
         &mut self,
-        mut request: Request,
+        request: &mut Request,
         each: &mut dyn FnMut(Object),
     ) -> Result<Worth, Errno> {
-        self.exchange(request.as_bytes_mut(), &mut |answer, worth| {
+        self.exchange(request, &mut |answer, worth| {
             read_answer(answer, worth, each)
         })
     }
@@ -243,7 +244,7 @@ impl Requests {
     /// See [`Exchange::send`].
     pub(super) fn exchange(
         &mut self,
-        request: &mut [u8],
+        request: &mut Request,
         read: &mut ReadAnswer<'_>,
     ) -> Result<Worth, Errno> {
         self.exchange.send(request, read)

@@ -189,10 +189,6 @@ impl Prober {
         register: Register<'_>,
     ) -> Result<Option<Finished>, NotStarted> {
         let Asked { path, check, round } = asked;
-        let failed = |fault| match fault {
-            Fault::Errno(errno) => not_started(Errno::from_raw(errno)),
-            fault => NotStarted::Failed(fault),
-        };
         let Question {
             provider, uplink, ..
         } = *question;
@@ -202,21 +198,15 @@ impl Prober {
         if question.own_target && !matches!(kind.way(), Way::Link(_)) {
             return Err(NotStarted::Failed(Fault::OwnTarget));
         }
-        match kind.way() {
-            Way::Echo(ping) => {
-                let sent = self.echoes.send(path, check, ping, round, now);
-                sent.map_err(failed)?;
-            }
-            Way::Link(target) => {
+        let sent = match kind.way() {
+            Way::Echo(ping) => self.echoes.send(path, check, ping, round, now),
+            Way::Link(target) => match target.or(uplink.gateway) {
+                Some(target) => self
+                    .open_packet_socket(path, Family::of(target), uplink, register)
+                    .and_then(|()| self.neighbours.send(path, check, target, round, now)),
                 // A point-to-point device has no gateway and no neighbours.
-                let target = target
-                    .or(uplink.gateway)
-                    .ok_or(failed(Fault::NoNeighbours))?;
-                self.open_packet_socket(path, Family::of(target), uplink, register)
-                    .map_err(failed)?;
-                let sent = self.neighbours.send(path, check, target, round, now);
-                sent.map_err(failed)?;
-            }
+                None => Err(Fault::NoNeighbours),
+            },
             Way::Session => {
                 let outlet = outlet(question);
                 let register = session_register(register);
@@ -232,11 +222,17 @@ impl Prober {
                     gateway: uplink.gateway,
                     target: &question.check.target,
                 };
-                self.commands
-                    .start(asked, command, &environment, now, timeout)?;
+                let started = self
+                    .commands
+                    .start(asked, command, &environment, now, timeout);
+                return started.map(|()| None);
             }
+        };
+        match sent {
+            Ok(()) => Ok(None),
+            Err(Fault::Errno(errno)) => Err(not_started(Errno::from_raw(errno))),
+            Err(fault) => Err(NotStarted::Failed(fault)),
         }
-        Ok(None)
     }
 
     /// Reads from a source that may be ready; none if there is nothing more. `heard_at` is the time of arrival.

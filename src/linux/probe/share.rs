@@ -98,15 +98,16 @@ impl Shares {
                 *held += 1;
             }
         }
-        let total: usize = held.iter().sum();
+        let (mut total, mut used) = (0, 0);
+        for held in held {
+            total += held;
+            used += each.min(held);
+        }
         if total >= room {
             return false;
         }
-        if held.get(part_of(path)).is_some_and(|own| *own < each) {
-            return true;
-        }
-        let used: usize = held.iter().map(|held| each.min(*held)).sum();
-        total + (parts * each).saturating_sub(used) < room
+        held.get(part_of(path)).is_some_and(|own| *own < each)
+            || total + (parts * each).saturating_sub(used) < room
     }
 }
 

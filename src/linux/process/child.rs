@@ -12,7 +12,7 @@ use nix::fcntl::{OFlag, open};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::stat::Mode;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::super::ffi;
@@ -104,7 +104,7 @@ impl Child {
 
     /// Its exit status, after its end; none if a signal ended it. Other processes in its group keep running.
     pub(crate) fn reap(&self) -> Option<u8> {
-        match waitpid(self.0, Some(WaitPidFlag::WNOHANG)) {
+        match waitid(Id::Pid(self.0), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
             Ok(WaitStatus::Exited(_, status)) => u8::try_from(status).ok(),
             _ => None,
         }

@@ -134,15 +134,17 @@ impl Interfaces {
         if !self.known.is_empty() {
             self.known.retain(|known| wanted(&known.name));
         }
-        for name in providers.iter().flat_map(|provider| &provider.interfaces) {
-            if !self.known.iter().any(|known| known.name == *name) {
-                // There is room for all interfaces of a configuration.
-                let _ = self.known.push(Known {
-                    name: name.clone(),
-                    lookup: Lookup::Pending,
-                    lost_reason: None,
-                    new_lookup: Lookup::Pending,
-                });
+        for provider in providers {
+            for name in &provider.interfaces {
+                if !self.known.iter().any(|known| known.name == *name) {
+                    // There is room for all interfaces of a configuration.
+                    let _ = self.known.push(Known {
+                        name: name.clone(),
+                        lookup: Lookup::Pending,
+                        lost_reason: None,
+                        new_lookup: Lookup::Pending,
+                    });
+                }
             }
         }
         self.refresh(None);

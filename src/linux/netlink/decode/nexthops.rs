@@ -4,10 +4,12 @@ use super::*;
 
 /// Calls `each` with every way of a route that has several, as a route of its own. Ours have none.
 pub(in crate::linux::netlink) fn hops(payload: &[u8], each: &mut dyn FnMut(Object)) {
-    let Some((route, carried)) = route(payload).filter(|(route, _)| route.protocol != PROTOCOL)
-    else {
+    let Some(Object::Route(route, carried)) = route(payload) else {
         return;
     };
+    if route.protocol == PROTOCOL {
+        return;
+    }
     attributes(payload, ROUTE_HEADER, &mut |kind, mut value| {
         while kind == libc::RTA_MULTIPATH && !value.is_empty() {
             let mut aside = carried.clone();

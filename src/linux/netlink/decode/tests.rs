@@ -11,6 +11,27 @@ use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 
 use super::*;
 
+fn address(payload: &[u8]) -> Option<Address> {
+    match super::address(payload) {
+        Some(Object::Address(address)) => Some(address),
+        _ => None,
+    }
+}
+
+fn route(payload: &[u8]) -> Option<(Route, Aside)> {
+    match super::route(payload) {
+        Some(Object::Route(route, aside)) => Some((route, aside)),
+        _ => None,
+    }
+}
+
+fn rule(payload: &[u8]) -> Option<Rule> {
+    match super::rule(payload) {
+        Some(Object::Rule(rule)) => Some(rule),
+        _ => None,
+    }
+}
+
 /// The message as rtnetlink encodes it.
 fn bytes(message: &impl Emitable) -> Vec<u8> {
     let mut bytes = vec![0; message.buffer_len()];
