@@ -71,6 +71,12 @@ impl Address {
         address_in(&self.prefix)
     }
 
+    /// Whether this is it.
+    #[inline(never)] // one for all callers
+    pub fn is(&self, ip: &IpAddr) -> bool {
+        self.ip() == *ip
+    }
+
     /// Its family.
     pub fn family(&self) -> Family {
         Family::of_prefix(&self.prefix)
