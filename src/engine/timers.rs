@@ -15,7 +15,13 @@ impl Timers {
 
     /// The path with the earliest deadline, and that deadline.
     pub(crate) fn first(&self) -> Option<(PathId, Instant)> {
-        self.0.iter().copied().min_by_key(|(_, at)| *at)
+        let mut first: Option<&(PathId, Instant)> = None;
+        for one in &self.0 {
+            if first.is_none_or(|first| one.1 < first.1) {
+                first = Some(one);
+            }
+        }
+        first.copied()
     }
 
     /// Sets or removes the deadline of a path.

@@ -570,10 +570,5 @@ fn changes_ways(object: &Object) -> bool {
     }
 }
 
-/// What the kernel tells routes apart by, as far as the mirror knows it.
-fn same_key(a: &Route, b: &Route) -> bool {
-    a.table == b.table && a.destination == b.destination && a.metric == b.metric && a.from == b.from
-}
-
 #[cfg(test)]
 mod tests;

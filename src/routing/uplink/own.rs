@@ -127,11 +127,15 @@ impl<'a> Choice<'a> {
 
     /// In IPv6, of several: none that others are preferred to; the former one; the lowest (and no unique local one).
     fn best(&self, addresses: &mut dyn Iterator<Item = &'a Address>) -> Option<IpAddr> {
-        addresses
-            .filter(|a| a.is_usable() && !a.near && a.family() == Family::V6)
-            .map(|a| (a.state, !self.was(a), a.secondary, a.ip()))
-            .min()
-            .map(|(.., own)| own)
+        let mut best: Option<(u32, IpAddr)> = None;
+        for a in addresses.filter(|a| a.is_usable() && !a.near && a.family() == Family::V6) {
+            let worse = [a.state as u8, (!self.was(a)).into(), a.secondary.into(), 0];
+            let one = (u32::from_be_bytes(worse), a.ip());
+            if best.is_none_or(|best| one < best) {
+                best = Some(one);
+            }
+        }
+        best.map(|(_, own)| own)
     }
 
     fn was(&self, address: &Address) -> bool {
