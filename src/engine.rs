@@ -225,7 +225,7 @@ impl Engine {
     }
 
     fn tick(&mut self, now: Instant, actions: &mut Actions) {
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             if self.revise_at[family].is_some_and(|at| at <= now) {
                 self.rank(family, now, actions);
             }
@@ -268,11 +268,13 @@ impl Engine {
             return;
         }
         path.set_uplink(waiting, routable, now);
-        match waiting {
-            Some(what) if was.is_none() => self.note_state(id, before, now, Cause::Lost(what)),
-            Some(what) if was != waiting => self.note_state(id, before, now, Cause::Lacks(what)),
-            None if was.is_some() => self.note_state(id, before, now, Cause::UplinkUp),
-            _ => {}
+        if was != waiting {
+            let cause = match waiting {
+                Some(what) if was.is_none() => Cause::Lost(what),
+                Some(what) => Cause::Lacks(what),
+                None => Cause::UplinkUp,
+            };
+            self.note_state(id, before, now, cause);
         }
         self.judge(id, now, actions);
         self.rank(id.family, now, actions);
@@ -284,13 +286,13 @@ impl Engine {
             return;
         }
         let old = core::mem::replace(&mut self.pinned, slot);
-        match slot {
-            Some(_) => self.note(now, slot, None, Kind::Pinned, Cause::PinnedByHand),
-            None => self.note(now, old, None, Kind::Unpinned, Cause::UnpinnedByHand),
-        }
+        let (of, kind, cause) = match slot {
+            Some(_) => (slot, Kind::Pinned, Cause::PinnedByHand),
+            None => (old, Kind::Unpinned, Cause::UnpinnedByHand),
+        };
+        self.note(now, of, None, kind, cause);
         self.assign_duties(now);
-        self.rank(Family::V4, now, actions);
-        self.rank(Family::V6, now, actions);
+        self.rank_both(now, actions);
     }
 
     /// While a provider is pinned, no path is checked.
@@ -317,8 +319,7 @@ impl Engine {
             false => (Kind::Enabled, Cause::EnabledByHand),
         };
         self.note(now, Some(slot), None, kind, cause);
-        self.rank(Family::V4, now, actions);
-        self.rank(Family::V6, now, actions);
+        self.rank_both(now, actions);
     }
 
     /// Judges a path's rounds, and all that follows from another verdict.

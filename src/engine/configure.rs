@@ -52,8 +52,7 @@ impl Engine {
             self.start(id, now);
         }
         let mut actions = Actions::new();
-        self.rank(Family::V4, now, &mut actions);
-        self.rank(Family::V6, now, &mut actions);
+        self.rank_both(now, &mut actions);
         self.save_if_written(written, &mut actions);
         actions
     }
@@ -75,7 +74,7 @@ impl Engine {
                 self.note(now, Some(slot), None, Kind::Unpinned, changed());
             }
             self.disabled &= !slot.bit();
-            for family in Family::ALL {
+            for &family in &Family::ALL {
                 if self.leaders[family] == Some(slot) {
                     self.leaders[family] = None;
                     self.leads[family] = Lead::Unknown;

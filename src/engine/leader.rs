@@ -59,6 +59,11 @@ impl Engine {
             .min_by_key(|path| path.state())
     }
 
+    pub(super) fn rank_both(&mut self, now: Instant, actions: &mut Actions) {
+        self.rank(Family::V4, now, actions);
+        self.rank(Family::V6, now, actions);
+    }
+
     /// Chooses the leader of a family and the order of the others, once all its uplinks are known: the leader of a
     /// former run must not lose its place because another uplink was reported first.
     pub(super) fn rank(&mut self, family: Family, now: Instant, actions: &mut Actions) {

@@ -359,7 +359,7 @@ impl Rounds {
                 // Results from before the silence say nothing about now.
                 answered &= record.asked | self.answered_since_silence(&record);
             }
-            answered.count_ones() >= terms.quorum() && required & !answered == 0
+            CheckSet(answered).count() >= terms.quorum() && required & !answered == 0
         };
         let good = record.good | former;
         let verdict = if enough(good) {

@@ -27,8 +27,8 @@ impl Rounds {
         let (mut lost, mut asked) = (0, 0);
         for record in self.window(window) {
             let settled = record.asked & !record.open() & mask;
-            asked += settled.count_ones();
-            lost += (settled & !record.answered).count_ones();
+            asked += CheckSet(settled).count();
+            lost += CheckSet(settled & !record.answered).count();
         }
         (lost, asked)
     }

@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use crate::config::{Check, Config, Provider, Quorum, Timing};
+use crate::config::{Config, Provider, Quorum, Timing};
 use crate::limits::PATH_CHECKS_MAX;
 use crate::types::{CheckSet, Duration, Family};
 
@@ -22,20 +22,22 @@ pub(crate) struct Terms {
 impl Terms {
     /// The terms of a provider's path.
     pub(crate) fn of(config: &Config, provider: &Provider, family: Family) -> Terms {
-        let checks = || config.path_checks(provider, family).take(PATH_CHECKS_MAX);
-        let set = |is_in: &dyn Fn(&Check) -> bool| {
-            let members = checks().enumerate().filter(|(_, check)| is_in(check));
-            CheckSet(members.fold(0, |set, (number, _)| set | 1 << number))
-        };
+        let timing = provider.timing;
+        let mut intervals = Vec::new();
+        let (mut required, mut line_checks) = (0, 0);
+        let checks = config.path_checks(provider, family);
+        for (number, check) in checks.take(PATH_CHECKS_MAX).enumerate() {
+            let _ = intervals.push(check.interval_in(timing.interval));
+            required |= u8::from(check.required) << number;
+            line_checks |= u8::from(check.tells_of_line()) << number;
+        }
         Terms {
-            timing: provider.timing,
-            intervals: checks()
-                .map(|check| check.interval_in(provider.timing.interval))
-                .collect(),
-            required: set(&|check| check.required),
-            line_checks: match set(&Check::tells_of_line) {
-                CheckSet(0) => CheckSet::ALL,
-                line_checks => line_checks,
+            timing,
+            intervals,
+            required: CheckSet(required),
+            line_checks: match line_checks {
+                0 => CheckSet::ALL,
+                _ => CheckSet(line_checks),
             },
         }
     }

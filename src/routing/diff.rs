@@ -144,7 +144,7 @@ impl<'a> Difference<'a> {
         // Those that win over the best: `start_metric` was lower.
         self.worst_first(&covers, each);
         let no_way_out = self.lacks_way_out();
-        let way_out = |rule: &Rule| no_way_out && rule.selector == Selector::All;
+        let way_out = |rule: &Rule| no_way_out && matches!(rule.selector, Selector::All);
         self.new_rules(&way_out, each);
         self.settle_routes(&|route| route.table != swap_table, each);
         self.new_rules(&|rule| !way_out(rule), each);
@@ -180,7 +180,8 @@ impl<'a> Difference<'a> {
 
     /// Whether what no other rule of ours is for has a way by ours.
     fn leads_by_default(&self) -> bool {
-        let behind = |rule: &&Rule| rule.pref > pref::ANCHOR && rule.selector == Selector::All;
+        let behind =
+            |rule: &&Rule| rule.pref > pref::ANCHOR && matches!(rule.selector, Selector::All);
         let first = self.our_rules().filter(behind).min_by_key(|rule| rule.pref);
         let Some(RuleVerdict::Lookup(table)) = first.map(|rule| rule.verdict) else {
             return false;
@@ -208,7 +209,7 @@ impl<'a> Difference<'a> {
     /// Makes ours at this table, destination and metric the wanted one, and the only one. Where there are several, one
     /// stays until the wanted one is there. Whether it is.
     fn settle(&self, wanted: &Route, each: &mut dyn FnMut(Change) -> bool) -> bool {
-        let here = || self.ours().filter(|has| same_place(wanted, has));
+        let here = || self.ours().filter(|has| wanted.has_key_of(has));
         let right = here().position(|has| same_route(wanted, has));
         let stays = right.unwrap_or(0);
         for (place, has) in here().enumerate() {
@@ -298,7 +299,7 @@ impl<'a> Difference<'a> {
     /// Whether there is a default route in a table, if any is wanted there.
     fn has_way(&self, table: u32) -> bool {
         let default = everywhere(self.family);
-        let leads = |route: &&Route| (route.table, route.destination) == (table, default);
+        let leads = |route: &&Route| route.table == table && route.destination == default;
         self.standing().any(|route| leads(&route))
             || !self.wanted_routes.iter().any(|route| leads(&route))
     }
@@ -307,7 +308,9 @@ impl<'a> Difference<'a> {
     fn is_led_out(&self) -> bool {
         let (table, default) = (self.swap_table, everywhere(self.family));
         let mut others = self.routes.iter().filter(|route| {
-            (route.table, route.destination, route.from) == (table, default, None)
+            route.table == table
+                && route.destination == default
+                && route.from.is_none()
                 && route.protocol != PROTOCOL
                 && route.kind != RouteKind::Other
         });
@@ -343,12 +346,12 @@ impl<'a> Difference<'a> {
     /// Whether a route stands where none is wanted, or none that the kernel accepts.
     fn is_left_over(&self, has: &Route) -> bool {
         let mut wanted = self.wanted_routes.iter().zip(&self.refused_routes);
-        match wanted.find(|(wanted, _)| same_place(wanted, has)) {
+        match wanted.find(|(wanted, _)| wanted.has_key_of(has)) {
             None => true,
             // Its siblings are gone already.
             Some((_, true)) => self
                 .ours()
-                .find(|first| same_place(first, has))
+                .find(|first| first.has_key_of(has))
                 .is_some_and(|first| core::ptr::eq(first, has)),
             Some((_, false)) => false,
         }
@@ -393,15 +396,9 @@ fn mark<T>(marks: &mut [T], place: usize, value: T) {
     }
 }
 
-/// Whether the kernel holds these for one another's successor: table, destination and metric are a route's key, and in
-/// IPv6 the prefix it is for.
-fn same_place(a: &Route, b: &Route) -> bool {
-    same_purpose(a, b) && a.metric == b.metric
-}
-
 /// Whether these are for the same packets, in the same table.
 fn same_purpose(a: &Route, b: &Route) -> bool {
-    (a.table, a.destination, a.from) == (b.table, b.destination, b.from)
+    a.is_beside(b) && a.from == b.from
 }
 
 /// Whether a look-up that would take `best` takes this one first.
@@ -412,7 +409,7 @@ fn wins(route: &Route, best: &Route) -> bool {
 /// Whether it leads all packets to the swap table. What looks the kernel's own tables up, which are never it, does not.
 fn looks_up_swap(rule: &Rule) -> bool {
     let swap = |table| !matches!(table, TABLE_MAIN | TABLE_DEFAULT | TABLE_LOCAL);
-    rule.selector == Selector::All && matches!(rule.verdict, RuleVerdict::Lookup(t) if swap(t))
+    matches!((&rule.selector, rule.verdict), (Selector::All, RuleVerdict::Lookup(t)) if swap(t))
 }
 
 fn jumps(rule: &Rule) -> bool {
@@ -438,10 +435,7 @@ fn is_led_to(rule: &Rule) -> bool {
 /// another's place.
 fn is_successor(new: &Rule, old: &Rule) -> bool {
     use core::mem::discriminant;
-    let ends = |rule: &Rule| {
-        let refuses = (&rule.selector, rule.verdict) == (&Selector::All, RuleVerdict::Unreachable);
-        looks_up_swap(rule) || refuses
-    };
+    let ends = |rule: &Rule| looks_up_swap(rule) || rule.is_for_all(RuleVerdict::Unreachable);
     let alike = discriminant(&new.verdict) == discriminant(&old.verdict);
     // What a rule for all packets from a prefix does behind others' rules, none before them is to do.
     let one_place = is_led_to(new) == is_led_to(old) || !matches!(old.selector, Selector::From(_));

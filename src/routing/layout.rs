@@ -204,10 +204,7 @@ impl Wanted {
     fn add_route(&mut self, situation: &Situation<'_>, mut route: Route) -> Option<Metric> {
         let main_v6 = situation.family == Family::V6 && route.table == TABLE_MAIN;
         loop {
-            let same = |other: &&Route| {
-                let key = (other.table, other.destination, other.metric);
-                key == (route.table, route.destination, route.metric)
-            };
+            let same = |other: &&Route| other.is_beside(&route) && other.metric == route.metric;
             let foreign = |other: &&Route| other.protocol != PROTOCOL || other.is_joined();
             // In IPv6 a source-specific route is no obstacle to the kernel, but one to those who read the table.
             if situation.routes.iter().filter(foreign).any(|r| same(&r)) {
@@ -399,11 +396,10 @@ impl<'a> Situation<'a> {
 
     /// Whether another's rule for all packets looks a table of the kernel's up, before this preference.
     fn looks_up_before(&self, table: u32, pref: u32) -> bool {
-        let all = |rule: &Rule| {
-            (&rule.selector, rule.verdict) == (&Selector::All, RuleVerdict::Lookup(table))
-        };
-        let mut rules = self.rules.iter();
-        rules.any(|rule| rule.is_foreign(self.family) && rule.pref < pref && all(rule))
+        let verdict = RuleVerdict::Lookup(table);
+        self.rules.iter().any(|rule| {
+            rule.is_foreign(self.family) && rule.pref < pref && rule.is_for_all(verdict)
+        })
     }
 }
 

@@ -415,9 +415,9 @@ impl Mirror {
         }
         self.nexthops.add(kind.when(nexthop));
         let inserted = self.routes.insert(*route, &self.interest);
-        let twin = inserted == Inserted::Again && route.kind != RouteKind::Hop;
+        let twin = route.kind != RouteKind::Hop && matches!(inserted, Inserted::Again);
         self.twins.add(kind.when(twin));
-        let left_out = inserted == Inserted::New && route.extras.number == Extras::LEFT_OUT;
+        let left_out = route.extras.number == Extras::LEFT_OUT && matches!(inserted, Inserted::New);
         self.count_overflows(left_out.into());
         self.recorded(kind, inserted)
     }
@@ -429,7 +429,7 @@ impl Mirror {
         let ours = rule.protocol == PROTOCOL;
         let inserted = self.rules.insert(rule, &self.interest);
         // While one is moved behind others, there are two.
-        let twin = inserted == Inserted::Again && ours;
+        let twin = ours && matches!(inserted, Inserted::Again);
         self.twins.add(Kinds::RULES.when(twin));
         self.recorded(Kinds::RULES, inserted)
     }
@@ -520,7 +520,7 @@ impl Mirror {
         if self.missing.any().is_empty() {
             return;
         }
-        for kind in Kinds::EACH {
+        for &kind in &Kinds::EACH {
             let fits = self.room(kind) >= usize::from(self.missing.count(kind));
             let again = self.missing.any().has(kind) && fits;
             self.needs.add(kind.when(again));
@@ -568,11 +568,6 @@ fn changes_ways(object: &Object) -> bool {
         Object::Link(link) => !link.up,
         Object::Address(_) => false,
     }
-}
-
-/// What the kernel tells routes apart by, as far as the mirror knows it.
-fn same_key(a: &Route, b: &Route) -> bool {
-    a.table == b.table && a.destination == b.destination && a.metric == b.metric && a.from == b.from
 }
 
 #[cfg(test)]

@@ -71,6 +71,12 @@ impl Address {
         address_in(&self.prefix)
     }
 
+    /// Whether this is it.
+    #[inline(never)] // one for all callers
+    pub fn is(&self, ip: &IpAddr) -> bool {
+        self.ip() == *ip
+    }
+
     /// Its family.
     pub fn family(&self) -> Family {
         Family::of_prefix(&self.prefix)
@@ -166,6 +172,17 @@ impl Extras {
 pub type Attributes = Vec<u8, EXTRAS_BYTES_MAX>;
 
 impl Route {
+    /// Whether both are for one destination, in one table.
+    pub(super) fn is_beside(&self, other: &Route) -> bool {
+        self.table == other.table && self.destination == other.destination
+    }
+
+    /// Whether the kernel holds these for one another's successor: table, destination and metric are a route's key, and in
+    /// IPv6 the prefix it is for.
+    pub(super) fn has_key_of(&self, other: &Route) -> bool {
+        self.is_beside(other) && self.metric == other.metric && self.from == other.from
+    }
+
     /// Whether it leads by the one device that it names.
     pub(super) fn is_way(&self) -> bool {
         matches!(self.kind, RouteKind::Unicast | RouteKind::Hop)
@@ -215,6 +232,11 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Whether it does this to all packets.
+    pub(super) fn is_for_all(&self, verdict: RuleVerdict) -> bool {
+        matches!(self.selector, Selector::All) && self.verdict == verdict
+    }
+
     /// Whether it is another program's, in this family.
     pub(super) fn is_foreign(&self, family: Family) -> bool {
         self.family == family && self.protocol != PROTOCOL

@@ -17,7 +17,7 @@ pub fn jumped_over(rules: &[Rule], family: Family, goto: u32) -> impl Iterator<I
         _ => false,
     };
     rules.iter().filter(move |rule| {
-        let is_done = rule.selector == Selector::All && known(rule);
+        let is_done = matches!(rule.selector, Selector::All) && known(rule);
         rule.is_foreign(family) && between(rule) && !is_done
     })
 }

@@ -107,7 +107,7 @@ impl Told<'_> {
         let device = uplink.map_or(0, |uplink| uplink.index);
         self.addresses.iter().any(|address| {
             let prefix = address.prefix;
-            address.ip() == resolver
+            address.is(&resolver)
                 || prefix.contains_addr(&resolver.into())
                     && prefix.prefix_len() != 0
                     && address.device != device

@@ -2,7 +2,7 @@
 
 mod own;
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::IpAddr;
 
 use heapless::Vec;
 
@@ -114,15 +114,16 @@ pub fn resolve(
         by_netifd: !provider.interfaces.is_empty(),
     };
     let (own, guessed) = match provider.address[family] {
-        Some(wanted) => (configured_address(wanted, link, mirror), false),
+        Some(wanted) => (configured_address(&wanted, link, mirror), false),
         None => choice.make(),
     };
-    let held = addresses(link, mirror).find(|a| Some(a.ip()) == own);
+    let held = own.and_then(|own| addresses(link, mirror).find(|a| a.is(&own)));
     let wanted = provider.address[family];
     let duplicate = duplicate(family, wanted, link, mirror).filter(|_| own.is_none());
     let has_way = gateway.is_some() || direct;
-    let learned_source = learned.and_then(|route| route.source);
-    let named = own.is_some_and(|own| learned_source == Some(own) || choice.is_to_be_named(own));
+    let named = own.is_some_and(|ip| {
+        learned.is_some_and(|route| route.source == own) || choice.is_to_be_named(&ip)
+    });
     Uplink {
         device: link.name.clone(),
         index: link.index,
@@ -135,7 +136,7 @@ pub fn resolve(
         // The network of an address of another device is not its.
         network: provider.network[family].or_else(|| connected(held?)),
         onlink: gateway.is_some_and(|gateway| {
-            is_onlink(gateway, link, mirror)
+            is_onlink(&gateway, link, mirror)
                 || learned.is_some_and(|route| route.onlink && route.gateway == Some(gateway))
         }),
         waiting: match waiting(link, own.is_some(), has_way) {
@@ -174,9 +175,11 @@ impl Uplink {
 
     /// Whether its own address is another device's, and was not before.
     pub fn has_borrowed(&self, told: &Told, mirror: &Mirror) -> bool {
-        let held = |a: &Address| a.device == self.index && Some(a.ip()) == self.address;
         let before = told.former.map(|former| former.address);
-        self.address.is_some() && self.address != before && !mirror.addresses().iter().any(held)
+        self.address.is_some_and(|own| {
+            let held = |a: &Address| a.device == self.index && a.is(&own);
+            self.address != before && !mirror.addresses().iter().any(held)
+        })
     }
 
     /// What is to be remembered of its own address.
@@ -249,11 +252,9 @@ fn waiting(link: &Link, has_address: bool, has_way: bool) -> Option<Waiting> {
 }
 
 /// A configured address, when the device has it. In IPv4 it may be of any scope; an IPv6 one must be fit to be bound to.
-fn configured_address(wanted: IpAddr, link: &Link, mirror: &Mirror) -> Option<IpAddr> {
-    addresses(link, mirror)
-        .filter(|address| address.is_usable() && (!address.near || wanted.is_ipv4()))
-        .map(Address::ip)
-        .find(|own| *own == wanted)
+fn configured_address(wanted: &IpAddr, link: &Link, mirror: &Mirror) -> Option<IpAddr> {
+    let fits = |a: &Address| a.is_usable() && (!a.near || wanted.is_ipv4()) && a.is(wanted);
+    addresses(link, mirror).any(fits).then_some(*wanted)
 }
 
 /// An address of the device, or the configured one, that it cannot have because another host has it.
@@ -309,33 +310,33 @@ fn is_our_table(config: &Config, table: u32) -> bool {
 }
 
 /// Whether the kernel would refuse the gateway as unreachable. IPv6 link-local ones are on every link.
-fn is_onlink(gateway: IpAddr, link: &Link, mirror: &Mirror) -> bool {
-    let near = |gateway: Ipv6Addr| gateway.is_unicast_link_local();
-    if matches!(gateway, IpAddr::V6(gateway) if near(gateway)) {
-        return false;
-    }
-    !addresses(link, mirror).any(|address| reaches(address, gateway))
+fn is_onlink(gateway: &IpAddr, link: &Link, mirror: &Mirror) -> bool {
+    let near = matches!(gateway, IpAddr::V6(gateway) if gateway.is_unicast_link_local());
+    !near && !addresses(link, mirror).any(|address| reaches(address, gateway))
 }
 
 /// Whether a host is in the network that an address connects to.
-fn reaches(address: &Address, host: IpAddr) -> bool {
-    let own = address.peer.unwrap_or(address.ip());
-    Family::of(own) == Family::of(host)
-        && Prefix::new(own.into(), address.prefix.prefix_len()).contains_addr(&host.into())
+fn reaches(address: &Address, host: &IpAddr) -> bool {
+    other_end(address).contains_addr(&(*host).into())
+}
+
+/// What an address connects to, with host bits.
+fn other_end(address: &Address) -> Prefix {
+    match address.peer {
+        Some(peer) => Prefix::new(peer.into(), address.prefix.prefix_len()),
+        None => address.prefix,
+    }
 }
 
 /// The network that an address connects to: the peer's, if it has one.
 fn connected(address: &Address) -> Option<Prefix> {
-    let length = address.prefix.prefix_len();
-    let prefix = Prefix::new(address.peer.unwrap_or(address.ip()).into(), length);
-    let single = matches!(
-        (prefix, length),
-        (Prefix::Ipv4(_), 32) | (Prefix::Ipv6(_), 128)
-    );
-    if single && address.peer.is_none() {
-        return None;
-    }
-    Some(network_of(prefix))
+    let length = if address.family() == Family::V4 {
+        32
+    } else {
+        128
+    };
+    let is_single = address.peer.is_none() && address.prefix.prefix_len() == length;
+    (!is_single).then(|| network_of(other_end(address)))
 }
 
 fn addresses<'a>(link: &Link, mirror: &'a Mirror) -> impl Iterator<Item = &'a Address> {

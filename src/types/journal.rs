@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use heapless::{String, Vec};
+use heapless::String;
 use serde::{Deserialize, Serialize};
 
 use super::{DeviceName, Fault, Metric, Name, Waiting};
@@ -299,17 +299,21 @@ pub struct Measured {
 pub struct Missed {
     /// targets, or the names of checks without one, a line each, as far as there is room
     targets: String<CAUSE_MAX>,
+    /// how many
+    count: u8,
     /// what went wrong, of each; none: no answer came
-    faults: Vec<Option<Fault>, PATH_CHECKS_MAX>,
+    faults: [Option<Fault>; PATH_CHECKS_MAX],
 }
 
 impl Missed {
     /// Adds one, as long as there is room.
     pub fn add(&mut self, target: &str, fault: Option<Fault>) {
-        let separator = if self.faults.is_empty() { "" } else { "\n" };
+        let separator = if self.count == 0 { "" } else { "\n" };
         if self.targets.len() + separator.len() + target.len() <= self.targets.capacity()
-            && self.faults.push(fault).is_ok()
+            && let Some(room) = self.faults.get_mut(usize::from(self.count))
         {
+            *room = fault;
+            self.count += 1;
             let added = self
                 .targets
                 .push_str(separator)
@@ -320,7 +324,8 @@ impl Missed {
 
     /// Target, and what went wrong.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<Fault>)> {
-        self.targets.split('\n').zip(self.faults.iter().copied())
+        let faults = self.faults.iter().copied().take(self.count.into());
+        self.targets.split('\n').zip(faults)
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Outlet<'a> {
 impl Outlet<'_> {
     /// Whether an address is this machine's: packets to it would not leave.
     fn is_own(&self, address: IpAddr) -> bool {
-        self.own.iter().any(|own| own.ip() == address)
+        self.own.iter().any(|own| own.is(&address))
     }
 }
 

@@ -20,7 +20,7 @@ impl Wanted {
         for (provider, uplink) in situation.paths() {
             if let Some(own) = uplink.address {
                 let mut here = situation.addresses_of(uplink);
-                let held = here.find(|address| address.ip() == own);
+                let held = here.find(|address| address.is(&own));
                 let source = held.map_or(only(own), |address| situation.source(address));
                 self.add_source_rule(situation, provider, source);
             }
@@ -127,7 +127,7 @@ impl<'a> Situation<'a> {
     /// Whether another path that can have a route has the same address.
     fn is_shared(&self, slot: Slot, own: IpAddr) -> bool {
         self.paths().any(|(other, uplink)| {
-            let holds = |a: &Address| a.device == uplink.index && a.ip() == own;
+            let holds = |a: &Address| a.device == uplink.index && a.is(&own);
             other.slot != slot
                 && leads(self.family, uplink)
                 && (uplink.address == Some(own) || self.addresses.iter().any(holds))

@@ -137,13 +137,13 @@ impl Mirror {
         // An IPv6 sibling joins: the event shows the whole, and the mirror has the part.
         let joined = family(route) == Family::V6
             && self.routes().iter().any(|old| {
-                same_key(old, route)
+                old.has_key_of(route)
                     && old != route
                     && (old.kind == RouteKind::Multipath || route.kind == RouteKind::Multipath)
             });
         self.needs.add(Kinds::ROUTES_V6.when(joined));
         // Among IPv4 routes of one key, it may be the first or the last.
-        let beside = |old: &Route| same_key(old, route) && old != route;
+        let beside = |old: &Route| old.has_key_of(route) && old != route;
         let second = family(route) == Family::V4
             && route.protocol != PROTOCOL
             && self.routes().iter().any(beside);
@@ -178,7 +178,7 @@ impl Mirror {
         let candidates = self
             .routes()
             .iter()
-            .filter(|old| same_key(old, route) && old.kind != RouteKind::Hop)
+            .filter(|old| old.has_key_of(route) && old.kind != RouteKind::Hop)
             .count();
         // The key alone does not tell which of several was replaced. Where a dump must show the ways, those that are known
         // are more likely right than none.
@@ -193,7 +193,7 @@ impl Mirror {
         self.needs.add(kind.when(unsure));
         if !unchanged {
             self.needs.add(self.few.and(kind));
-            self.routes.remove(&|old| same_key(old, route));
+            self.routes.remove(&|old| old.has_key_of(route));
             self.record_route(route, nexthop);
         }
         kind.when(!unchanged)
@@ -202,7 +202,7 @@ impl Mirror {
     fn route_gone(&mut self, gone: &Route) -> Kinds {
         let kind = Kinds::routes(family(gone));
         if self.routes.remove(&|old| old == gone) {
-            let hop = |old: &Route| old.kind == RouteKind::Hop && same_key(old, gone);
+            let hop = |old: &Route| old.kind == RouteKind::Hop && old.has_key_of(gone);
             let hops = gone.has_hops() && self.routes.remove(&hop);
             let mut others = self.routes().iter();
             let next = others.any(|other| self.lacks_metrics(gone, other));
@@ -216,7 +216,7 @@ impl Mirror {
         let like = self
             .routes()
             .iter()
-            .any(|old| same_key(old, gone) && (old.device == gone.device || old.has_hops()));
+            .any(|old| old.has_key_of(gone) && (old.device == gone.device || old.has_hops()));
         self.needs.add(kind.when(like));
         if relevant(gone) {
             self.unknown_gone(kind);

@@ -400,9 +400,13 @@ impl Watched for Address {
     /// The wider network is more likely to hold a gateway.
     fn is_better(&self, other: &Address) -> bool {
         let order = |address: &Address| {
-            let own = address.ip();
-            let length = address.prefix.prefix_len();
-            (address.near, address.state, address.secondary, length, own)
+            let worse = [
+                address.near.into(),
+                address.state as u8,
+                address.secondary.into(),
+                address.prefix.prefix_len(),
+            ];
+            (u32::from_be_bytes(worse), address.ip())
         };
         order(self) < order(other)
     }
@@ -444,8 +448,7 @@ impl Watched for Route {
     }
 
     fn has_order_with(&self, other: &Route) -> bool {
-        let key = |route: &Route| (route.table, route.destination, route.metric);
-        is_default(self) && key(self) == key(other)
+        is_default(self) && self.is_beside(other) && self.metric == other.metric
     }
 }
 

@@ -106,8 +106,11 @@ impl<T: Watched, const N: usize> Table<T, N> {
         let rest = self.values.iter().zip(&self.stale).skip(place + 1);
         let shown = |(other, stale): (&T, &bool)| !stale && value.has_order_with(other);
         if rest.into_iter().any(shown) {
-            self.values[place..].rotate_left(1);
-            self.stale[place..].rotate_left(1);
+            let value = self.values.remove(place);
+            let stale = self.stale.remove(place);
+            // In the room that they had.
+            let _ = self.values.push(value);
+            let _ = self.stale.push(stale);
         }
     }
 

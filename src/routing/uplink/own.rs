@@ -44,7 +44,7 @@ impl<'a> Choice<'a> {
                 let own = self.named().or_else(|| self.first());
                 let unnumbered = own.is_none() && self.learned.is_some();
                 let chosen = self.told.chosen.filter(|_| unnumbered);
-                let chosen = chosen.filter(|own| self.is_possible(*own));
+                let chosen = chosen.filter(|own| self.is_possible(own));
                 (own.or(chosen), unnumbered && chosen.is_none())
             }
             Family::V6 => match self.named().or_else(|| self.sure()) {
@@ -57,7 +57,7 @@ impl<'a> Choice<'a> {
     /// The source of the learned default route. It may be another device's.
     fn named(&self) -> Option<IpAddr> {
         let own = self.learned?.source?;
-        self.held(own).any(Address::is_usable).then_some(own)
+        self.held(&own).any(Address::is_usable).then_some(own)
     }
 
     /// In IPv4, the first that fits the gateway. An address of link scope fits where there is none. The former one stays
@@ -65,11 +65,12 @@ impl<'a> Choice<'a> {
     fn first(&self) -> Option<IpAddr> {
         let own = addresses(self.link, self.mirror).filter(|a| a.family() == Family::V4);
         let best = own.min_by_key(|address| {
-            let former = self.told.former.filter(|f| f.address == address.ip());
+            let former = self.told.former.as_ref();
+            let former = former.filter(|former| address.is(&former.address));
             let misfit = match self.gateway {
                 None => 0,
                 Some(_) if address.near => 2,
-                Some(gateway) => u8::from(!reaches(address, gateway)),
+                Some(gateway) => u8::from(!reaches(address, &gateway)),
             };
             let stays = misfit < 2 && former.is_some_and(|f| f.gateway == self.gateway);
             u8::from(!stays) << 5
@@ -84,34 +85,32 @@ impl<'a> Choice<'a> {
     /// In IPv6, the former one while it is not deprecated, else what the kernel chooses. Where that is not the path's, or a
     /// deprecated one of another device, which a route of ours may name, the best that may be.
     fn sure(&self) -> Option<IpAddr> {
-        let former = self.told.former.filter(|former| !former.guessed);
-        let former = former.map(|former| former.address).filter(|own| {
-            let is_preferred = |a: &Address| a.state == AddressState::Preferred;
-            self.held(*own).any(is_preferred)
-        });
-        let possible = |own: &IpAddr| self.is_possible(*own);
-        former.filter(possible).or_else(|| {
-            let chosen = self.told.chosen?;
-            let all = self.mirror.addresses().iter();
-            let mut possible = all.filter(|a| self.is_possible(a.ip()));
-            let may_be_named =
-                |a: &Address| a.device != self.link.index && a.state != AddressState::Preferred;
-            let kernels = Some(chosen).filter(|own| self.is_possible(*own));
-            match self.held(chosen).any(may_be_named) {
-                false if kernels.is_some() => kernels,
-                _ => self.best(&mut possible).or(kernels),
-            }
-        })
+        let is_preferred = |a: &Address| a.state == AddressState::Preferred;
+        if let Some(former) = self.told.former.as_ref().filter(|former| !former.guessed)
+            && self.held(&former.address).any(is_preferred)
+            && self.is_possible(&former.address)
+        {
+            return Some(former.address);
+        }
+        let chosen = self.told.chosen.as_ref()?;
+        let may_be_named = |a: &Address| a.device != self.link.index && !is_preferred(a);
+        let kernels = Some(*chosen).filter(|own| self.is_possible(own));
+        if kernels.is_some() && !self.held(chosen).any(may_be_named) {
+            return kernels;
+        }
+        let all = self.mirror.addresses().iter();
+        self.best(&mut all.filter(|a| self.is_possible(&a.ip())))
+            .or(kernels)
     }
 
     /// Whether our IPv6 routes must name this own address. It is another device's, and the kernel, which knows nothing of paths,
     /// may choose one for our packets that is not the path's.
-    pub(super) fn is_to_be_named(&self, own: IpAddr) -> bool {
+    pub(super) fn is_to_be_named(&self, own: &IpAddr) -> bool {
         let elsewhere = |a: &&Address| a.device != self.link.index;
         let mut others = self.mirror.addresses().iter().filter(elsewhere);
         own.is_ipv6()
             && self.held(own).all(|a| elsewhere(&a))
-            && others.any(|a| a.is_global() && a.is_usable() && !self.is_possible(a.ip()))
+            && others.any(|a| a.is_global() && a.is_usable() && !self.is_possible(&a.ip()))
     }
 
     /// In IPv6, as long as the kernel has no route to choose by: the best of the device; else of an address in a prefix that
@@ -121,30 +120,33 @@ impl<'a> Choice<'a> {
         self.best(&mut own).or_else(|| {
             let learned = || self.learned.and_then(|route| route.from);
             let prefix = self.told.delegated.or_else(learned)?;
-            let within = |a: &&Address| contains(prefix, a.ip());
+            let within = |a: &&Address| prefix.contains_addr(&a.ip().into());
             self.best(&mut self.mirror.addresses().iter().filter(within))
         })
     }
 
     /// In IPv6, of several: none that others are preferred to; the former one; the lowest (and no unique local one).
     fn best(&self, addresses: &mut dyn Iterator<Item = &'a Address>) -> Option<IpAddr> {
-        addresses
-            .filter(|a| a.is_usable() && !a.near && a.family() == Family::V6)
-            .map(|a| (a.state, !self.was(a), a.secondary, a.ip()))
-            .min()
-            .map(|(.., own)| own)
+        let mut best: Option<(u32, IpAddr)> = None;
+        for a in addresses.filter(|a| a.is_usable() && !a.near && a.family() == Family::V6) {
+            let worse = [a.state as u8, (!self.was(a)).into(), a.secondary.into(), 0];
+            let one = (u32::from_be_bytes(worse), a.ip());
+            if best.is_none_or(|best| one < best) {
+                best = Some(one);
+            }
+        }
+        best.map(|(_, own)| own)
     }
 
     fn was(&self, address: &Address) -> bool {
-        self.told
-            .former
-            .is_some_and(|former| former.address == address.ip())
+        let former = self.told.former.as_ref();
+        former.is_some_and(|former| address.is(&former.address))
     }
 
     /// Whether a path can have this address. The kernel also chooses from other devices: that is right where a delegated
     /// prefix is in use in the LAN, but not where the address is another provider's or a tunnel's, nor where the device has
     /// one or is about to have one, or where no router told of a way.
-    fn is_possible(&self, own: IpAddr) -> bool {
+    fn is_possible(&self, own: &IpAddr) -> bool {
         let here = |a: &&Address| a.device == self.link.index;
         if let Some(held) = self.held(own).find(here) {
             return held.is_usable() && !held.near;
@@ -153,6 +155,7 @@ impl<'a> Choice<'a> {
             let mut links = self.mirror.links().iter();
             links.any(|link| link.index == a.device && link.point_to_point)
         };
+        let contains = |prefix: Prefix| prefix.contains_addr(&(*own).into());
         let theirs =
             |a: &Address| !a.is_usable() || self.mirror.is_watched_device(a.device) || is_tunnel(a);
         let is_local = matches!(own, IpAddr::V6(v6) if v6.is_unique_local());
@@ -162,24 +165,20 @@ impl<'a> Choice<'a> {
             return false;
         }
         if self.by_netifd {
-            return self.told.delegated.is_some_and(|p| contains(p, own));
+            return self.told.delegated.is_some_and(contains);
         }
         let leads = |here: bool| {
             source_specific_defaults(self.mirror).any(|route| {
                 let ours = route.device == self.link.index;
-                ours == here && route.from.is_some_and(|from| contains(from, own))
+                ours == here && route.from.is_some_and(contains)
             })
         };
         let plain = self.learned.is_some_and(|route| route.from.is_none());
         leads(true) || (plain && !leads(false))
     }
 
-    fn held(&self, own: IpAddr) -> impl Iterator<Item = &'a Address> {
+    fn held(&self, own: &IpAddr) -> impl Iterator<Item = &'a Address> {
         let addresses = self.mirror.addresses().iter();
-        addresses.filter(move |address| address.ip() == own)
+        addresses.filter(|address| address.is(own))
     }
-}
-
-fn contains(prefix: Prefix, address: IpAddr) -> bool {
-    prefix.contains_addr(&address.into())
 }
