@@ -20,12 +20,13 @@ pub mod ping;
 mod session;
 pub mod tcp;
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
 use heapless::String;
 
 use crate::limits::TARGET_MAX;
 use crate::option::section::{Given, Options, Value};
+use crate::option::value::{address, number};
 use crate::types::{Duration, Family};
 
 pub use session::{Input, Learned, OUTPUT_MAX, Output, Step, Transport};
@@ -91,6 +92,15 @@ fn is_url(text: &str) -> bool {
         .is_some_and(|(_, rest)| rest.starts_with("//"))
 }
 
+/// Whether a target that is no address is one with a port, as `192.0.2.1:80` or `[2001:db8::1]:80`.
+fn has_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        let host = host.strip_prefix('[').unwrap_or(host);
+        let host = host.strip_suffix(']').unwrap_or(host);
+        number(port).is_some() && host.parse::<IpAddr>().is_ok()
+    })
+}
+
 impl Pace {
     const EACH_ROUND: Pace = Pace {
         least: Duration::ZERO,
@@ -137,25 +147,28 @@ impl Common {
     /// The address that the target must be, of the given family.
     fn accept(&self, options: &mut Options<'_, '_, '_>, line: u32) -> Option<IpAddr> {
         let text = self.target.as_str();
-        match crate::option::value::address(text) {
+        match address(text) {
             Ok(address) => {
                 self.agree(options, address);
                 Some(address)
             }
             Err(expected) => {
-                let name = text.parse::<IpAddr>().is_err()
-                    && text.bytes().any(|byte| byte.is_ascii_alphabetic())
-                    && !text.contains([':', '/', '%', ' ']);
-                let expected = if is_url(text) {
-                    "expected an address, not a URL; a page is for type http, with its server as target, and option path"
-                } else if text.contains([',', ' ']) {
-                    "expected one address: write a check for each"
-                } else if text.parse::<SocketAddr>().is_ok() {
-                    "expected the address alone; the port goes into option port"
-                } else if name {
-                    "this check needs an IPv4 or IPv6 address, not a name"
-                } else {
-                    expected
+                let has_letters = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+                let expected = match () {
+                    () if text.parse::<IpAddr>().is_ok() => expected,
+                    () if is_url(text) => {
+                        "expected an address, not a URL; a page is for type http, with its server as target, and option path"
+                    }
+                    () if text.contains([',', ' ']) => {
+                        "expected one address: write a check for each"
+                    }
+                    () if has_port(text) => {
+                        "expected the address alone; the port goes into option port"
+                    }
+                    () if has_letters && !text.contains([':', '/', '%', ' ']) => {
+                        "this check needs an IPv4 or IPv6 address, not a name"
+                    }
+                    () => expected,
                 };
                 options.refuse("target", text, line, expected);
                 None

@@ -375,32 +375,27 @@ impl Config {
         let marks = usize::try_from(self.globals.mark_mask.slots()).unwrap_or(PROVIDERS_MAX);
         let most = marks.max(self.providers.len()).min(PROVIDERS_MAX);
         let mut now = [Slot(0); PROVIDERS_MAX]; // by the slot before
-        let mut used: u64 = 0; // one bit per slot
-        let mut kept: u64 = 0; // one bit per provider
+        let mut used = [false; PROVIDERS_MAX]; // by slot
+        let mut kept = [false; PROVIDERS_MAX]; // by provider
         let mut give = |provider: &mut Provider, slot: Slot| {
             if let Some(now) = now.get_mut(usize::from(provider.slot.0)) {
                 *now = slot;
             }
             provider.slot = slot;
         };
-        for (index, provider) in self.providers.iter_mut().enumerate() {
+        for (provider, kept) in self.providers.iter_mut().zip(&mut kept) {
             if let Some(slot) = previous(&provider.id)
-                && usize::from(slot.0) < most
-                && used & (1 << slot.0) == 0
+                && let Some(used @ false) = used[..most].get_mut(usize::from(slot.0))
             {
                 give(provider, slot);
-                used |= 1 << slot.0;
-                kept |= 1 << index;
+                *used = true;
+                *kept = true;
             }
         }
-        let mut free = 0;
-        for (index, provider) in self.providers.iter_mut().enumerate() {
-            if kept & (1 << index) == 0 {
-                while used & (1 << free) != 0 {
-                    free += 1;
-                }
-                give(provider, Slot(free));
-                used |= 1 << free;
+        let mut free = (0..).map(Slot).zip(&used).filter(|(_, used)| !**used);
+        for (provider, kept) in self.providers.iter_mut().zip(kept) {
+            if !kept && let Some((slot, _)) = free.next() {
+                give(provider, slot);
             }
         }
         let prefixes = self.prefixes.iter_mut().map(|(slot, _)| slot);

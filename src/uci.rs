@@ -118,43 +118,49 @@ pub enum Fault<'a> {
 
 impl fmt::Display for Fault<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::UnknownCommand(word) => {
-                write!(f, "unknown command {word}: expected config, option or list")
-            }
-            Fault::ByteOrderMark => f.write_str("a byte order mark: save the file without one"),
-            Fault::Missing(what) => write!(f, "{what} is missing"),
-            Fault::Extra(word) => write!(
-                f,
-                "{word} is one word too many: put a value with blanks in quotes"
+        let (before, word, after) = match self {
+            Fault::UnknownCommand(word) => (
+                "unknown command ",
+                word,
+                ": expected config, option or list",
             ),
-            Fault::BadName(word) => {
-                write!(
-                    f,
-                    "name {word}: expected letters, digits and '_', nothing else"
-                )
-            }
-            Fault::BadType(word) => write!(
-                f,
-                "section type {word}: expected printable ASCII without blanks"
+            Fault::Extra(word) => (
+                "",
+                word,
+                " is one word too many: put a value with blanks in quotes",
             ),
-            Fault::NoSection => f.write_str("option or list before any config line"),
+            Fault::BadName(word) => (
+                "name ",
+                word,
+                ": expected letters, digits and '_', nothing else",
+            ),
+            Fault::BadType(word) => (
+                "section type ",
+                word,
+                ": expected printable ASCII without blanks",
+            ),
             Fault::OtherType { kind, name, line } => {
-                write!(f, "section {name} is of type {kind} in line {line} already")
+                return write!(f, "section {name} is of type {kind} in line {line} already");
             }
             Fault::TooManySections(most) => {
-                write!(f, "too many sections: expected at most {most}")
+                return write!(f, "too many sections: expected at most {most}");
             }
             Fault::Unterminated(quote) => {
                 let quote = char::from(*quote);
-                write!(
+                return write!(
                     f,
                     "the quote {quote} is never closed: a value stands between two of them"
-                )
+                );
             }
-            Fault::Semicolon => f.write_str("a line ends without ';': leave it out"),
-            Fault::Nul => f.write_str("a NUL byte: the file is damaged, or no text"),
-        }
+            Fault::Missing(what) => return write!(f, "{what} is missing"),
+            Fault::ByteOrderMark => {
+                return f.write_str("a byte order mark: save the file without one");
+            }
+            Fault::NoSection => return f.write_str("option or list before any config line"),
+            Fault::Semicolon => return f.write_str("a line ends without ';': leave it out"),
+            Fault::Nul => return f.write_str("a NUL byte: the file is damaged, or no text"),
+        };
+        write!(f, "{before}{word}{after}")
     }
 }
 
@@ -274,22 +280,16 @@ impl<'a> Statements<'a> {
                 return Ok(None);
             }
             raw => match command_of(raw) {
-                Some(Kind::Package) => self.package(more)?,
-                Some(Kind::Config) => self.config(more)?,
-                Some(Kind::Option) => {
-                    let (name, value) = self.option(offset, more)?;
-                    Command::Option { name, value }
-                }
-                Some(Kind::List) => {
-                    let (name, value) = self.option(offset, more)?;
-                    Command::List { name, value }
-                }
+                Some(Kind::Package) => self.package(more),
+                Some(Kind::Config) => self.config(more),
+                Some(Kind::Option) => self.option(offset, more, false),
+                Some(Kind::List) => self.option(offset, more, true),
                 None => {
                     // Most likely a misspelt `config`.
                     let opens_section = matches!(raw, [b'c' | b'C' | 0xef, ..]);
-                    return self.fail(offset, unknown(word.trimmed()), opens_section);
+                    self.fail(offset, unknown(word.trimmed()), opens_section)
                 }
-            },
+            }?,
         };
         Ok(Some(Statement {
             line: self.line_of(offset),
@@ -327,7 +327,7 @@ impl<'a> Statements<'a> {
         Ok(Command::Config { kind, name })
     }
 
-    fn option(&mut self, offset: usize, more: bool) -> Result<(Word<'a>, Word<'a>), Failed> {
+    fn option(&mut self, offset: usize, more: bool, is_list: bool) -> Result<Command<'a>, Failed> {
         if !self.has_section {
             return self.fail(offset, Fault::NoSection, false);
         }
@@ -335,7 +335,10 @@ impl<'a> Statements<'a> {
         self.named(name, b"")?;
         let value = self.argument()?;
         self.end()?;
-        Ok((name, value))
+        Ok(match is_list {
+            true => Command::List { name, value },
+            false => Command::Option { name, value },
+        })
     }
 
     fn argument(&mut self) -> Result<Word<'a>, Failed> {

@@ -34,7 +34,7 @@ type Sections<'a> = Index<'a, 1024>;
 
 fn read(text: &[u8]) -> (Sections<'_>, Vec<Error<'_>>) {
     let mut errors = Vec::new();
-    let index = Index::read(text, &mut |error| errors.push(error));
+    let index = Index::read(text, &mut |error| errors.push(*error));
     (index, errors)
 }
 

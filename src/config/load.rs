@@ -48,7 +48,7 @@ pub fn load(
     lost |= !untold.is_empty();
     let index = Index::read(text, &mut |error| {
         lost |= error.opens_section;
-        crate::option::slips::report_line(&error, &mut report);
+        crate::option::slips::report_line(error, &mut report);
     });
     let mut loading = Loading {
         index,

@@ -113,7 +113,7 @@ pub(super) fn read_addresses(options: &mut Options<'_, '_, '_>, provider: &mut P
     read_hosts(
         options,
         "gateway",
-        |word| Ok((value::address(word)?, None)),
+        |word, _| value::address(word),
         &mut provider.gateway,
         &mut lines.gateway,
         &mut PerFamily::default(),
@@ -137,27 +137,27 @@ pub(super) fn read_addresses(options: &mut Options<'_, '_, '_>, provider: &mut P
     }
 }
 
-/// An address, and its network if that is given.
-type Host = (IpAddr, Option<Prefix>);
-
 /// Reads the addresses of an option, one a family, with their lines, and networks if those are given.
 fn read_hosts(
     options: &mut Options<'_, '_, '_>,
     name: &str,
-    parse: fn(&str) -> Expected<Host>,
+    parse: fn(&str, &mut Option<Prefix>) -> Expected<IpAddr>,
     hosts: &mut PerFamily<Option<IpAddr>>,
     lines: &mut PerFamily<u32>,
     networks: &mut PerFamily<Option<Prefix>>,
 ) {
-    options.each_word(name, &mut |options, word, line| match parse(word) {
-        Ok((host, network)) => {
-            let family = Family::of(host);
-            if once(options, &mut hosts[family], host, name, word, line) {
-                networks[family] = network;
-                lines[family] = line;
+    options.each_word(name, &mut |options, word, line| {
+        let mut network = None;
+        match parse(word, &mut network) {
+            Ok(host) => {
+                let family = Family::of(host);
+                if once(options, &mut hosts[family], host, name, word, line) {
+                    networks[family] = network;
+                    lines[family] = line;
+                }
             }
+            Err(expected) => options.refuse(name, word, line, expected),
         }
-        Err(expected) => options.refuse(name, word, line, expected),
     });
 }
 

@@ -1,6 +1,6 @@
 //! The text of one value → a typed value. An error says what is expected; a message shows it after the value.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
 use crate::limits::{DEVICE_GIVEN_MAX, FILE_PATH_MAX, INTERFACE_NAME_MAX, NAME_MAX};
 use crate::types::{Duration, Family, Mark, MarkMask, Prefix, network_of};
@@ -10,10 +10,12 @@ pub type Expected<T> = Result<T, &'static str>;
 
 /// `1`, `0` and their names.
 pub fn boolean(text: &str) -> Expected<bool> {
-    match text {
-        "1" | "yes" | "on" | "true" | "enabled" => Ok(true),
-        "0" | "no" | "off" | "false" | "disabled" => Ok(false),
-        _ => Err("expected 1 or 0 (or yes no, on off, true false, enabled disabled)"),
+    const TRUE: [&str; 5] = ["1", "yes", "on", "true", "enabled"];
+    const FALSE: [&str; 5] = ["0", "no", "off", "false", "disabled"];
+    match TRUE.contains(&text) {
+        true => Ok(true),
+        false if FALSE.contains(&text) => Ok(false),
+        false => Err("expected 1 or 0 (or yes no, on off, true false, enabled disabled)"),
     }
 }
 
@@ -70,14 +72,23 @@ pub fn address(text: &str) -> Expected<IpAddr> {
 
 /// Why an address is that of no single host, or of this one.
 pub(crate) fn unusable(address: IpAddr) -> Option<&'static str> {
+    const UNSPECIFIED: &str = "the unspecified address belongs to no host";
+    const MULTICAST: &str = "a multicast address is no single host's";
+    const LOOPBACK: &str = "a loopback address never leaves this machine";
     match address {
-        _ if address.is_unspecified() => Some("the unspecified address belongs to no host"),
-        _ if address.is_multicast() => Some("a multicast address is no single host's"),
-        _ if address.is_loopback() => Some("a loopback address never leaves this machine"),
-        IpAddr::V4(Ipv4Addr::BROADCAST) => Some("the broadcast address is no single host's"),
-        IpAddr::V4(v4) if v4.octets()[0] == 0 => Some("an address of 0.0.0.0/8 belongs to no host"),
+        IpAddr::V4(v4) => match v4.octets() {
+            [0, 0, 0, 0] => Some(UNSPECIFIED),
+            [0, ..] => Some("an address of 0.0.0.0/8 belongs to no host"),
+            [127, ..] => Some(LOOPBACK),
+            [224..=239, ..] => Some(MULTICAST),
+            [255, 255, 255, 255] => Some("the broadcast address is no single host's"),
+            _ => None,
+        },
+        IpAddr::V6(v6) if v6.is_unspecified() => Some(UNSPECIFIED),
+        IpAddr::V6(v6) if v6.is_multicast() => Some(MULTICAST),
+        IpAddr::V6(v6) if v6.is_loopback() => Some(LOOPBACK),
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("write it as an IPv4 address"),
-        _ => None,
+        IpAddr::V6(_) => None,
     }
 }
 
@@ -92,14 +103,13 @@ pub(crate) fn resolver(text: &str) -> Expected<IpAddr> {
 }
 
 /// `192.0.2.7`, or `192.0.2.7/24` with the network that it is in.
-pub(crate) fn address_in_network(text: &str) -> Expected<(IpAddr, Option<Prefix>)> {
-    match text.split_once('/') {
-        None => Ok((address(text)?, None)),
-        Some((host, length)) => {
-            let host = address(host)?;
-            Ok((host, Some(masked(host, length)?)))
-        }
-    }
+pub(crate) fn address_in_network(text: &str, network: &mut Option<Prefix>) -> Expected<IpAddr> {
+    let Some((host, length)) = text.split_once('/') else {
+        return address(text);
+    };
+    let host = address(host)?;
+    *network = Some(masked(host, length)?);
+    Ok(host)
 }
 
 /// `192.0.2.0/24`. Bits after the prefix are cleared.

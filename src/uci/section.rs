@@ -56,7 +56,7 @@ struct Place {
 
 impl<'a, const N: usize> Index<'a, N> {
     /// Reads the text once. Passes every error to `report`, and continues; stops if there are more than `N` sections.
-    pub fn read(text: &'a [u8], report: &mut dyn FnMut(Error<'a>)) -> Index<'a, N> {
+    pub fn read(text: &'a [u8], report: &mut dyn FnMut(&Error<'a>)) -> Index<'a, N> {
         let mut statements = super::statements(text);
         let mut index = Index {
             text: statements.text(),
@@ -64,8 +64,10 @@ impl<'a, const N: usize> Index<'a, N> {
         };
         let mut inside: Option<usize> = None;
         while let Some(statement) = statements.next() {
-            match statement.and_then(|statement| index.place(&statement, inside, &statements)) {
-                Ok(place) => inside = place,
+            let placed =
+                statement.and_then(|statement| index.place(&statement, inside, &statements));
+            match &placed {
+                Ok(place) => inside = *place,
                 Err(error) => {
                     report(error);
                     if matches!(error.fault, Fault::TooManySections(_)) {

@@ -21,11 +21,12 @@ impl Decimal {
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (self.thousandths / 1000, self.thousandths % 1000);
-        match rest {
-            _ if rest % 100 == 0 => write!(f, "{whole}.{}", rest / 100),
-            _ if rest % 10 == 0 => write!(f, "{whole}.{:02}", rest / 10),
-            _ => write!(f, "{whole}.{rest:03}"),
-        }
+        let (rest, decimals) = match rest {
+            _ if rest % 100 == 0 => (rest / 100, 1),
+            _ if rest % 10 == 0 => (rest / 10, 2),
+            _ => (rest, 3),
+        };
+        write!(f, "{whole}.{rest:0decimals$}")
     }
 }
 

@@ -118,7 +118,7 @@ impl Draft {
         }
         let told = match self.wrong {
             true => Err(Unreadable),
-            false => Ok(self.interface.clone()),
+            false => Ok(core::mem::take(&mut self.interface)),
         };
         sink(&self.name, told);
     }

@@ -6,7 +6,6 @@ use super::Sink;
 use super::draft::{Draft, Item};
 use super::place::Place;
 use crate::option::value;
-use crate::types::{DeviceName, InterfaceName};
 use crate::wire::json::{self, Event, Malformed, Value};
 
 /// Interprets the events of a dump.
@@ -95,8 +94,8 @@ impl Meaning {
             (Place::Ignored, _) => {}
             (Place::Name, Value::String(name)) => {
                 // A name that the configuration does not accept is ignored.
-                let name = name.and_then(|name| InterfaceName::try_from(name).ok());
-                self.draft.name = name.unwrap_or_default();
+                self.draft.name.clear();
+                let _ = self.draft.name.push_str(name.unwrap_or_default());
             }
             (Place::Up, Value::Bool(up)) => self.draft.interface.up = up,
             (Place::Dynamic, Value::Bool(dynamic)) => self.draft.interface.dynamic = dynamic,
@@ -105,9 +104,9 @@ impl Meaning {
                     name.is_some_and(|name| ["wireguard", "amneziawg"].contains(&name));
             }
             (Place::Device, Value::String(name)) => {
+                self.draft.device.clear();
                 let name = name.filter(|name| value::device(name).is_ok());
-                let name = name.and_then(|name| DeviceName::try_from(name).ok());
-                self.draft.device = name.unwrap_or_default();
+                let _ = self.draft.device.push_str(name.unwrap_or_default());
             }
             (Place::Device, Value::Null) => self.draft.device.clear(),
             (Place::Address, Value::String(address)) => {

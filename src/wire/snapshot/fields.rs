@@ -24,14 +24,10 @@ impl Message for Header {
             pass_lead(codec, lead);
         }
         let [by, fallback] = [&mut self.overridden_by, &mut self.fallback];
-        for route in [
-            &mut by.ipv4,
-            &mut by.ipv6,
-            &mut fallback.ipv4,
-            &mut fallback.ipv6,
-        ] {
-            pass_route(codec, route);
-        }
+        pass_route(codec, &mut by.ipv4);
+        pass_route(codec, &mut by.ipv6);
+        pass_route(codec, &mut fallback.ipv4);
+        pass_route(codec, &mut fallback.ipv6);
         for route in &mut self.error_routes {
             codec.optional(route, |codec, route| {
                 codec.number(&mut route.metric.0);
@@ -136,6 +132,10 @@ impl Message for ProviderHead {
     }
 }
 
+fn pass_metric(codec: &mut Codec<'_>, metric: &mut Option<Metric>) {
+    codec.optional(metric, |codec, Metric(metric)| codec.number(metric));
+}
+
 fn pass_route(codec: &mut Codec<'_>, route: &mut Option<ManualRoute>) {
     codec.optional(route, |codec, route| {
         codec.text(&mut route.device);
@@ -158,14 +158,12 @@ impl Message for Path {
         codec.choice(&mut self.state, &State::ALL);
         self.reason.pass(codec);
         codec.long(&mut self.since_ms);
-        for address in [&mut self.address, &mut self.gateway] {
-            codec.address(address);
-        }
+        codec.address(&mut self.address);
+        codec.address(&mut self.gateway);
         codec.byte(&mut self.gateways);
         codec.list(&mut self.resolvers, Codec::address);
-        for metric in [&mut self.metric, &mut self.overridden_by] {
-            codec.optional(metric, |codec, Metric(metric)| codec.number(metric));
-        }
+        pass_metric(codec, &mut self.metric);
+        pass_metric(codec, &mut self.overridden_by);
         codec.flag(&mut self.installed);
         codec.flag(&mut self.address_deprecated);
         codec.optional_text(&mut self.held_back_by);
@@ -226,9 +224,7 @@ impl Message for Reason {
         codec.choice(&mut self.duty, &[Duty::Checked, Duty::Pinned, Duty::Frozen]);
         codec.flag(&mut self.unchecked);
         codec.optional_text(&mut self.other);
-        let mut refused = self.refused.map(|Metric(metric)| metric);
-        codec.optional_number(&mut refused);
-        self.refused = refused.map(Metric);
+        pass_metric(codec, &mut self.refused);
         codec.optional_text(&mut self.dropped);
     }
 }
@@ -240,19 +236,17 @@ impl Message for Check {
         codec.text(&mut self.target);
         let states = [CheckState::Pending, CheckState::Ok, CheckState::Lost];
         codec.choice(&mut self.state, &states);
-        for decimal in [&mut self.rtt_ms, &mut self.loss_percent] {
-            codec.optional_decimal(decimal);
-        }
+        codec.optional_decimal(&mut self.rtt_ms);
+        codec.optional_decimal(&mut self.loss_percent);
         codec.number(&mut self.sent);
-        for count in [&mut self.received, &mut self.ok, &mut self.lost] {
-            codec.number(count);
-        }
+        codec.number(&mut self.received);
+        codec.number(&mut self.ok);
+        codec.number(&mut self.lost);
         codec.optional_number(&mut self.failing_s);
         codec.flag(&mut self.required);
         journal::pass_fault(codec, &mut self.fault);
         codec.long(&mut self.asked_ms);
-        for time in [&mut self.answered_ms, &mut self.again_in_ms] {
-            codec.optional_long(time);
-        }
+        codec.optional_long(&mut self.answered_ms);
+        codec.optional_long(&mut self.again_in_ms);
     }
 }
