@@ -71,15 +71,10 @@ impl Refusals {
     pub(super) fn add(&mut self, change: Change, fault: Fault, now: Instant) -> Option<bool> {
         if let Some(known) = self.find(&change) {
             let news = !known.confirmed || known.fault != fault;
-            let pause = (known.pause * 2).min(PAUSE_MAX);
-            *known = Refusal {
-                change,
-                fault,
-                confirmed: true,
-                tried_at: now,
-                pause,
-                asked: true,
-            };
+            (known.change, known.fault) = (change, fault);
+            (known.confirmed, known.asked) = (true, true);
+            known.tried_at = now;
+            known.pause = (known.pause * 2).min(PAUSE_MAX);
             return Some(news);
         }
         let refusal = Refusal {
