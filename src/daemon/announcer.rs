@@ -104,14 +104,10 @@ impl<'m> Announcer<'m> {
     /// Logs the new entries of the journal, and the bursts that are calm now.
     pub(super) fn log(&mut self, cx: &mut Context<'_>) {
         let journal = cx.engine.journal();
-        let is_calm = |at: Option<Instant>, now| at.is_some_and(|at| at <= now);
-        if journal.written() == self.logged && self.calm_at.is_none() {
+        if journal.written() == self.logged && self.calm_at.is_none_or(|at| now() < at) {
             return;
         }
         let now = now();
-        if journal.written() == self.logged && !is_calm(self.calm_at, now) {
-            return;
-        }
         self.calm_at = None;
         for entry in journal.entries() {
             match entry.calm_at() {
