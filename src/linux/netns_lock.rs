@@ -25,7 +25,6 @@ use super::errno;
 use super::file::lock::{Lock, NotLocked, command_line, holder};
 use super::file::open::open_to_read;
 use super::file::state_dir;
-use super::log;
 
 /// The directory of the lock, independent of state directories.
 const DIRECTORY: &str = "/var/run/failover";
@@ -134,9 +133,7 @@ impl NetnsLock {
         let namespace = fs::metadata(NAMESPACE)?.ino();
         let name = format!("netns-{namespace}");
         let unnoticed = |why: &dyn fmt::Display| {
-            log::warn(format_args!(
-                "{why}: a second daemon in this network namespace will not be noticed"
-            ));
+            log::warn!("{why}: a second daemon in this network namespace will not be noticed");
             Ok(NetnsLock { held: None })
         };
         if let Err(found) = state_dir::make(DIRECTORY) {

@@ -14,7 +14,6 @@ use super::error::FileError;
 use super::lines;
 use super::open::{open, open_to_read};
 use super::state_dir::{self, Unsafe, is_full};
-use crate::linux::log;
 
 const NAME: &str = "lock";
 /// Longest command line that is shown, in bytes.
@@ -34,7 +33,7 @@ impl Lock {
     pub(crate) fn take_if_there_is_room(state_dir: &str) -> Result<Lock, NotLocked> {
         match Lock::take(state_dir) {
             Err(NotLocked::FileError(error)) if is_full(error.errno()) => {
-                log::warn(format_args!("{error}; running without a lock"));
+                log::warn!("{error}; running without a lock");
                 Ok(Lock {
                     file: None,
                     path: Path::new(state_dir).join(NAME),
@@ -89,7 +88,7 @@ impl Lock {
             .set_len(0)
             .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
         if let Err(error) = written {
-            log::warn(format_args!("{}", FileError::new("write", &path, error)));
+            log::warn!("{}", FileError::new("write", &path, error));
         }
         Ok(Lock {
             file: Some(file),

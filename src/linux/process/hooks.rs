@@ -12,8 +12,8 @@ use nix::errno::Errno;
 
 use super::child::Child;
 use crate::limits::HOOKS_MAX;
+use crate::linux::errno;
 use crate::linux::file::listing::files;
-use crate::linux::{errno, log};
 use crate::types::{Duration, Instant};
 
 /// A program that takes longer is killed, with its process group.
@@ -70,12 +70,10 @@ impl Hooks {
             None => ended.child.reap_group(),
         };
         match (status, ended.deadline) {
-            (_, None) => log::warn(format_args!(
-                "{name} was killed: it took more than {PATIENCE}"
-            )),
+            (_, None) => log::warn!("{name} was killed: it took more than {PATIENCE}"),
             (Some(0), _) => {}
-            (Some(status), _) => log::warn(format_args!("{name} ended with exit code {status}")),
-            (None, _) => log::warn(format_args!("{name} was killed by a signal")),
+            (Some(status), _) => log::warn!("{name} ended with exit code {status}"),
+            (None, _) => log::warn!("{name} was killed by a signal"),
         }
         self.start_next(now);
         self.are_idle()
@@ -128,16 +126,13 @@ impl Hooks {
                     return;
                 }
                 // The program exists: its interpreter, named in the first line, does not.
-                Err(Errno::ENOENT) => log::warn(format_args!(
+                Err(Errno::ENOENT) => log::warn!(
                     "{} cannot be run: there is no such interpreter as its first line names (does the line end in CR LF?)",
                     name.to_string_lossy()
-                )),
+                ),
                 Err(errno) => {
                     let why = errno::text(&errno.into());
-                    log::warn(format_args!(
-                        "{} cannot be run: {why}",
-                        name.to_string_lossy()
-                    ));
+                    log::warn!("{} cannot be run: {why}", name.to_string_lossy());
                 }
             }
         }
