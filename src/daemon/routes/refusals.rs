@@ -132,13 +132,11 @@ impl Refusals {
 
 /// Whether the kernel refuses both for the same reason. The metric, which changes with the order, does not matter.
 fn is_same(a: &Change, b: &Change) -> bool {
-    match (a, b) {
-        (Change::SetRoute(a), Change::SetRoute(b)) => {
-            let metric = a.metric;
-            *a == Route { metric, ..*b }
-        }
-        _ => a == b,
+    let mut b = b.clone();
+    if let (Change::SetRoute(a), Change::SetRoute(b)) = (a, &mut b) {
+        b.metric = a.metric;
     }
+    *a == b
 }
 
 /// Whether the fault concerns all requests, and not this change.
