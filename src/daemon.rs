@@ -203,16 +203,16 @@ impl Daemon<'_> {
 
     fn next_deadline(&self) -> Option<Instant> {
         soonest(&[
-            self.cx.engine.next_deadline(),
-            self.routes.next_deadline(),
-            self.firewall.next_deadline(),
-            self.asking.next_deadline(),
-            self.probing.next_deadline(),
-            self.netifd.interfaces.next_deadline(),
-            self.control.next_deadline(),
-            self.announcer.next_deadline(),
-            self.state_dir.next_deadline(),
-            self.cx.handing_over.then_some(Instant::ZERO),
+            &self.cx.engine.next_deadline(),
+            &self.routes.next_deadline(),
+            &self.firewall.next_deadline(),
+            &self.asking.next_at,
+            &self.probing.next_deadline(),
+            &self.netifd.interfaces.next_deadline(),
+            &self.control.next_deadline(),
+            &self.announcer.next_deadline(),
+            &self.state_dir.mend_at,
+            &self.cx.handing_over.then_some(Instant::ZERO),
         ])
     }
 

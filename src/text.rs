@@ -17,8 +17,9 @@ pub fn text<const N: usize>(what: fmt::Arguments<'_>) -> String<N> {
     text
 }
 
+/// The same, into an empty text.
 #[inline(never)] // one for all lengths
-fn fill(text: &mut StringView, what: fmt::Arguments<'_>) {
+pub(crate) fn fill(text: &mut StringView, what: fmt::Arguments<'_>) {
     // An error only means that the text is full.
     if Cut(text).write_fmt(what).is_err() {
         end_cut(text);

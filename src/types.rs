@@ -26,8 +26,8 @@ pub use smoltcp::wire::IpCidr as Prefix;
 pub use standing::{Duty, LastResort, Lead, Preempt, Verdict};
 
 /// The first of the deadlines that there are.
-pub fn soonest(deadlines: &[Option<Instant>]) -> Option<Instant> {
-    deadlines.iter().flatten().min().copied()
+pub fn soonest(deadlines: &[&Option<Instant>]) -> Option<Instant> {
+    deadlines.iter().copied().flatten().min().copied()
 }
 
 /// An address family. A provider has one path in each.

@@ -179,7 +179,7 @@ impl<'a> Probing<'a> {
                 break;
             }
             let round_at = (rounds < errand.count).then_some(next_at);
-            let deadline = soonest(&[lost_at, round_at, self.prober.next_deadline()]);
+            let deadline = soonest(&[&lost_at, &round_at, &self.prober.next_deadline()]);
             self.poller.set_deadline(deadline).map_err(told)?;
             for ready in self.poller.wait(&mut list).map_err(told)? {
                 if ready.token == SIGNALS {

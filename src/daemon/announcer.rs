@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::context::Context;
 use super::routes::RouteSync;
@@ -54,8 +54,8 @@ struct Facts<'a> {
     connections: PerFamily<Option<u32>>,
 }
 
-/// One transition; a field that does not apply is empty. The environment has the same names, in capitals.
-#[derive(Default, Serialize)]
+/// One transition; a field that does not apply is empty.
+#[derive(Default)]
 struct Transition<'a> {
     action: &'a str,
     provider: &'a str,
@@ -64,7 +64,7 @@ struct Transition<'a> {
     family: &'a str,
     old: &'a str,
     new: &'a str,
-    reason: Text,
+    reason: &'a str,
     loss: &'a str,
     rtt: &'a str,
     connections: &'a str,
@@ -104,19 +104,15 @@ impl<'m> Announcer<'m> {
     /// Logs the new entries of the journal, and the bursts that are calm now.
     pub(super) fn log(&mut self, cx: &mut Context<'_>) {
         let journal = cx.engine.journal();
-        let is_calm = |at: Option<Instant>, now| at.is_some_and(|at| at <= now);
-        if journal.written() == self.logged && self.calm_at.is_none() {
+        if journal.written() == self.logged && self.calm_at.is_none_or(|at| now() < at) {
             return;
         }
         let now = now();
-        if journal.written() == self.logged && !is_calm(self.calm_at, now) {
-            return;
-        }
         self.calm_at = None;
         for entry in journal.entries() {
             match entry.calm_at() {
                 Some(at) if at > now => {
-                    self.calm_at = soonest(&[self.calm_at, Some(at)]);
+                    self.calm_at = soonest(&[&self.calm_at, &Some(at)]);
                 }
                 Some(at) if at > self.looked_at => {
                     write(entry);
@@ -136,7 +132,7 @@ impl<'m> Announcer<'m> {
 
     /// When [`Announcer::give_up`] or [`Announcer::log`] is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        soonest(&[self.hooks.next_deadline(), self.calm_at])
+        soonest(&[&self.hooks.next_deadline(), &self.calm_at])
     }
 
     /// Kills a hook that takes too long.
@@ -217,7 +213,7 @@ impl Heard {
                 provider: facts.id(pinned),
                 old: facts.id(old),
                 new: facts.id(pinned),
-                reason: text(format_args!("by hand")),
+                reason: "by hand",
                 ..Transition::default()
             })
         })
@@ -228,10 +224,10 @@ impl Heard {
             let carrier = facts.snapshot.carrier(family);
             carrier.filter(|_| !facts.routes.was_overridden(facts.snapshot.engine, family))
         };
-        let mut families = Family::ALL.into_iter();
-        let family = families.find(|family| {
-            let (old, new) = (self.leaders[*family], carrier(*family));
-            let flaps = |slot| facts.flaps(slot, *family);
+        let mut families = Family::ALL.iter();
+        let &family = families.find(|&&family| {
+            let (old, new) = (self.leaders[family], carrier(family));
+            let flaps = |slot| facts.flaps(slot, family);
             old != new && !(flaps(None) || flaps(old) || flaps(new))
         })?;
         let leader = carrier(family);
@@ -242,7 +238,8 @@ impl Heard {
             Some(_) => facts.snapshot.overridden_cause(family),
             None => facts.snapshot.lead_cause(family),
         };
-        let about = facts.about(path, family, cause);
+        let reason = told(cause);
+        let about = facts.about(path, family, &reason);
         let connections = facts.connections[family].map(|count| count.to_string());
         Some(announcement(&Transition {
             action: "swap",
@@ -274,24 +271,21 @@ impl Heard {
                 Some(state) => ("offline", state),
             };
             self.paths[index] = code(state);
-            let was_out = [State::Offline, State::Waiting].map(code).contains(&heard) || heard == 0;
+            let was_out = [0, code(State::Offline), code(State::Waiting)].contains(&heard);
             if action == "offline" && was_out {
                 continue; // not in use for another reason
             }
             let path = engine.path(id)?;
             let loss = snapshot.loss(path).map(|loss| loss.to_string());
             let rtt = snapshot.rtt(path).avg.map(in_full);
+            let reason = told(snapshot.cause(path).map(|entry| &entry.cause));
             return Some(announcement(&Transition {
                 action,
                 old: name(heard),
                 new: state.name(),
                 loss: &loss.unwrap_or_default(),
                 rtt: &rtt.unwrap_or_default(),
-                ..facts.about(
-                    Some(id),
-                    id.family,
-                    snapshot.cause(path).map(|entry| &entry.cause),
-                )
+                ..facts.about(Some(id), id.family, &reason)
             }));
         }
         None
@@ -299,8 +293,11 @@ impl Heard {
 }
 
 impl<'a> Facts<'a> {
-    /// The path of a transition, and its cause.
-    fn about(&self, path: Option<PathId>, family: Family, cause: Option<&Cause>) -> Transition<'a> {
+    /// The path of a transition, and its reason.
+    fn about<'b>(&self, path: Option<PathId>, family: Family, reason: &'b str) -> Transition<'b>
+    where
+        'a: 'b,
+    {
         let provider = path.and_then(|path| self.snapshot.engine.config().at(path.slot));
         let uplink = path.and_then(|path| self.snapshot.uplink(path));
         let interface = provider.and_then(|provider| self.interfaces.of(provider, family));
@@ -309,7 +306,7 @@ impl<'a> Facts<'a> {
             interface: interface.map_or("", |name| name.as_str()),
             device: uplink.map_or("", |uplink| uplink.device.as_str()),
             family: family.name(),
-            reason: cause.map_or_else(Text::new, |cause| text(format_args!("{cause}"))),
+            reason,
             ..Transition::default()
         }
     }
@@ -326,6 +323,11 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// The reason of a transition.
+fn told(cause: Option<&Cause>) -> Text {
+    cause.map_or_else(Text::new, |cause| text(format_args!("{cause}")))
+}
+
 fn announcement(transition: &Transition<'_>) -> Announcement {
     let variables = [
         ("ACTION", transition.action),
@@ -335,19 +337,32 @@ fn announcement(transition: &Transition<'_>) -> Announcement {
         ("FAMILY", transition.family),
         ("OLD", transition.old),
         ("NEW", transition.new),
-        ("REASON", &transition.reason),
+        ("REASON", transition.reason),
         ("LOSS", transition.loss),
         ("RTT", transition.rtt),
         ("CONNECTIONS", transition.connections),
     ];
-    let json = serde_json_core::to_string::<_, 1024>(transition);
+    let mut json = [0; 1024];
+    let length = serde_json_core::to_slice(&Object(&variables), &mut json).unwrap_or(0); // it always fits
+    let variables = variables.iter();
     Announcement {
         variables: variables
-            .map(|(name, value)| (name, value.to_owned()))
-            .to_vec(),
-        json: json
-            .map(|json| json.as_str().to_owned())
-            .unwrap_or_default(), // it always fits
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect(),
+        json: String::from_utf8_lossy(&json[..length]).into_owned(),
+    }
+}
+
+/// The variables as a JSON object, in which their names are in lower case.
+struct Object<'a>(&'a [(&'static str, &'a str)]);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        for (name, value) in self.0 {
+            object.serialize_entry(name.to_ascii_lowercase().as_str(), value)?;
+        }
+        object.end()
     }
 }
 
@@ -365,10 +380,8 @@ fn code(state: State) -> u8 {
 }
 
 fn name(code: u8) -> &'static str {
-    let state = State::ALL
-        .into_iter()
-        .find(|state| self::code(*state) == code);
-    state.map_or("", State::name)
+    let state = State::ALL.iter().find(|state| self::code(**state) == code);
+    state.map_or("", |state| state.name())
 }
 
 /// Always with three decimals.

@@ -28,7 +28,7 @@ const AFTER_FLUX: Duration = Duration::from_secs(10);
 /// When the kernel is asked next, and the detours that are known.
 #[derive(Default)]
 pub(super) struct Asking {
-    next_at: Option<Instant>,
+    pub(super) next_at: Option<Instant>,
     asked_at: Option<Instant>,
     families: PerFamily<Observed>,
     /// by slot: the detour of the replies of a path, in IPv4
@@ -56,10 +56,6 @@ struct Detour {
 }
 
 impl Asking {
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.next_at
-    }
-
     /// The answers may have changed.
     fn hurry(&mut self, now: Instant) {
         let soonest = self.asked_at.map_or(now, |at| now.max(at + APART));
@@ -154,11 +150,11 @@ impl Asking {
         cx.warnings_due |= self.host_route != host_route;
         self.host_route = host_route;
         let next_of = |observed: &Observed| observed.suspicion.next_deadline();
-        let next = soonest(&[
-            next_of(&self.families.v4),
-            next_of(&self.families.v6),
-            self.ways_back.iter().filter_map(next_of).min(),
-        ]);
+        let PerFamily { v4, v6 } = &self.families;
+        let mut next = soonest(&[&next_of(v4), &next_of(v6)]);
+        for observed in &self.ways_back {
+            next = soonest(&[&next, &next_of(observed)]);
+        }
         let mut flux = false;
         let snapshot = Snapshot::of(cx.engine, routes, now);
         flux::each(&snapshot, cx.strayed, &mut |_| flux = true);
@@ -325,18 +321,21 @@ fn ask_for_internet(
         return None;
     }
     let (requests, resolvers) = (&mut routes.requests, &routes.resolvers.list);
-    candidates(config, family).find_map(|target| {
+    for target in candidates(config, family) {
         // A resolver that is asked through a provider says nothing of the leader.
         if resolvers.iter().any(|(_, resolver)| *resolver == target) {
-            return None;
+            continue;
         }
         let question = Question {
             target,
             source: None,
         };
-        let answer = requests.ask(question).ok()?;
-        (!answer.is_covered(family)).then_some((target, answer))
-    })
+        match requests.ask(question) {
+            Ok(answer) if !answer.is_covered(family) => return Some((target, answer)),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// A detour, as the text of a warning.
@@ -366,50 +365,38 @@ fn warn_of_filter(
         return;
     };
     let id = &provider.id;
-    let cure = |value| sysctl::Cure {
+    let cure = |option, value| sysctl::Cure {
         device,
         value,
-        option: "rp_filter",
+        option,
     };
-    let (off, loose) = (cure(0), cure(2));
-    match detour {
-        Some(detour) if detour.table().is_none() => {
-            let what = format_args!(
-                "rp_filter on {device} drops the replies to its probes: their way back is {detour}"
-            );
-            // The larger value of the device's and `all`'s is in force.
-            let all = match sysctl::rp_filter("all") {
-                Some(0) | None => "",
-                Some(_) => " net.ipv4.conf.all.rp_filter=0",
-            };
-            warnings.add_with_command("rp-filter", id, what, format_args!("{off}{all}"));
-        }
-        Some(detour) if filter == 1 => {
-            let what = format_args!(
-                "strict rp_filter on {device} drops the replies to its probes: their way back is {detour}"
-            );
-            warnings.add_with_command("rp-filter", id, what, format_args!("{loose}"));
-        }
-        None if filter == 1 && sysctl::src_valid_mark(device) == Some(false) => {
-            if provider.mark.is_some() {
-                let what = format_args!(
-                    "strict rp_filter on {device} drops the replies to hosts whose traffic is marked (unless replies are \
-                     marked again, and src_valid_mark is 1)"
-                );
-                warnings.add_with_command("src-valid-mark", id, what, format_args!("{loose}"));
-            } else if keeps_connections {
-                let what = format_args!(
-                    "strict rp_filter on {device} drops replies to marked packets: connections do not stay with it, and \
-                     inbound ones are not answered by it while another leads"
-                );
-                let cure = sysctl::Cure {
-                    device,
-                    value: 1,
-                    option: "src_valid_mark",
-                };
-                warnings.add_with_command("src-valid-mark", id, what, format_args!("{cure}"));
-            }
-        }
-        _ => {}
+    if let Some(detour) = detour {
+        // The larger value of the device's and `all`'s is in force.
+        let (strict, value, all) = match (detour.table(), sysctl::rp_filter("all")) {
+            (None, Some(0) | None) => ("", 0, ""),
+            (None, Some(_)) => ("", 0, " net.ipv4.conf.all.rp_filter=0"),
+            (Some(_), _) if filter == 1 => ("strict ", 2, ""),
+            (Some(_), _) => return,
+        };
+        let what = format_args!(
+            "{strict}rp_filter on {device} drops the replies to its probes: their way back is {detour}"
+        );
+        let cure = cure("rp_filter", value);
+        warnings.add_with_command("rp-filter", id, what, format_args!("{cure}{all}"));
+    } else if filter == 1 && sysctl::src_valid_mark(device) == Some(false) {
+        let (replies, cure) = match provider.mark {
+            Some(_) => (
+                "the replies to hosts whose traffic is marked (unless replies are marked again, and src_valid_mark is 1)",
+                cure("rp_filter", 2),
+            ),
+            None if keeps_connections => (
+                "replies to marked packets: connections do not stay with it, and inbound ones are not answered by it \
+                 while another leads",
+                cure("src_valid_mark", 1),
+            ),
+            None => return,
+        };
+        let what = format_args!("strict rp_filter on {device} drops {replies}");
+        warnings.add_with_command("src-valid-mark", id, what, format_args!("{cure}"));
     }
 }

@@ -23,7 +23,7 @@ impl Daemon<'_> {
                 }
                 Signal::Reload => {
                     // The problems are in the log.
-                    let _ = self.reload();
+                    let _ = self.reload(&mut Vec::new());
                 }
                 Signal::Child => {
                     self.probing.reap(&mut self.cx);
@@ -90,7 +90,8 @@ impl Daemon<'_> {
     }
 
     fn reload_for(&mut self, client: ClientId) -> Result<(), String> {
-        let (notes, result) = self.reload();
+        let mut notes = Vec::new();
+        let result = self.reload(&mut notes);
         for note in notes {
             // What does not fit is in the log.
             let mut note = Reply::Note(text(format_args!("{note}")));

@@ -159,11 +159,11 @@ impl<'m> Firewall<'m> {
         let load =
             (self.digest != self.in_force && !self.nft.is_running()).then_some(self.not_before);
         soonest(&[
-            load,
-            Some(self.look_at),
-            self.nft.next_deadline(),
-            self.handovers.v4.next_deadline(),
-            self.handovers.v6.next_deadline(),
+            &load,
+            &Some(self.look_at),
+            &self.nft.next_deadline(),
+            &self.handovers.v4.next_deadline(),
+            &self.handovers.v6.next_deadline(),
         ])
     }
 

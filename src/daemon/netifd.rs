@@ -136,21 +136,21 @@ impl NetifdWatch<'_> {
                     ),
                     format_args!("where there is no netifd, name the device by `option device`"),
                 ),
-                InterfaceError::NoAnswer(why) => add(
-                    "no-netifd",
-                    format_args!(
-                        "netifd does not tell of interface {name} ({why}): it is asked again"
-                    ),
-                    format_args!("{NOT_TOLD}"),
-                ),
-                InterfaceError::Silent(why) => add(
-                    "no-netifd",
-                    format_args!(
-                        "netifd does not tell of interface {name} any more ({why}): what it told before holds, and it is \
-                         asked again"
-                    ),
-                    format_args!("{NOT_TOLD}"),
-                ),
+                InterfaceError::NoAnswer(why) | InterfaceError::Silent(why) => {
+                    let (more, holds) = match error {
+                        InterfaceError::Silent(_) => {
+                            (" any more", "what it told before holds, and ")
+                        }
+                        _ => ("", ""),
+                    };
+                    add(
+                        "no-netifd",
+                        format_args!(
+                            "netifd does not tell of interface {name}{more} ({why}): {holds}it is asked again"
+                        ),
+                        format_args!("{NOT_TOLD}"),
+                    );
+                }
             }
         }
     }

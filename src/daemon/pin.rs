@@ -17,8 +17,6 @@ use crate::types::{Instant, Name, Slot};
 /// The sticky file, and the problem with its content.
 pub(super) struct Pin {
     file: Sticky,
-    /// The file's path.
-    path: String,
     /// The problem with its content.
     pub(super) problem: Option<String>,
 }
@@ -26,10 +24,8 @@ pub(super) struct Pin {
 impl Pin {
     /// Begins to watch the file that is configured.
     pub(super) fn open(config: &Config) -> Result<Pin, FileError> {
-        let path = config.globals.sticky_file.as_str().to_owned();
         Ok(Pin {
-            file: Sticky::open(&path)?,
-            path,
+            file: Sticky::open(&config.globals.sticky_file)?,
             problem: None,
         })
     }
@@ -50,20 +46,21 @@ impl Pin {
 
     /// A new configuration is in force, perhaps with another file.
     pub(super) fn follow(&mut self, cx: &mut Context<'_>) {
-        if cx.engine.config().globals.sticky_file.as_str() != self.path {
-            self.reopen(cx);
+        let file = &cx.engine.config().globals.sticky_file;
+        if self.file.path().as_os_str() != file.as_str() {
+            self.reopen(file, cx);
         }
         self.obey(cx);
     }
 
-    fn reopen(&mut self, cx: &Context<'_>) {
-        match Pin::open(cx.engine.config()) {
-            Ok(pin) => {
+    fn reopen(&mut self, file: &str, cx: &Context<'_>) {
+        match Sticky::open(file) {
+            Ok(opened) => {
                 // Closing the old watch removes it from the poller.
-                (self.file, self.path) = (pin.file, pin.path);
+                self.file = opened;
                 if let Err(errno) = self.watch(cx) {
                     let error = io::Error::from(errno);
-                    log::error(format_args!("{} cannot be watched: {error}", self.path));
+                    log::error(format_args!("{file} cannot be watched: {error}"));
                 }
             }
             Err(error) => log::error(format_args!("{error}")),
@@ -92,8 +89,8 @@ impl Pin {
     /// The sticky file may have changed.
     pub(super) fn changed(&mut self, cx: &mut Context<'_>) {
         match self.file.changed() {
-            Ok(None) => {}
-            Ok(Some(_)) => self.obey(cx),
+            Ok(false) => {}
+            Ok(true) => self.obey(cx),
             Err(error) => log::error(format_args!("{error}")),
         }
     }

@@ -198,7 +198,8 @@ impl<'m> Probing<'m> {
 
     /// When a probe is given up, or the warning of a lack of room ends.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        soonest(&[soonest(&self.lacking), self.prober.next_deadline()])
+        let [sessions, commands, system] = &self.lacking;
+        soonest(&[sessions, commands, system, &self.prober.next_deadline()])
     }
 
     /// The loop is about to sleep until the engine's deadline, or until an event.

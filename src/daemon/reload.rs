@@ -44,8 +44,8 @@ impl FileProblems {
 
 impl Daemon<'_> {
     /// Reads the configuration again, and puts it into force. A bad one is refused, and the old one stays in force.
-    /// Returns the problems, and why the new one was refused.
-    pub(super) fn reload(&mut self) -> (Vec<String>, Result<(), String>) {
+    /// Puts the problems into `notes`, and returns why the new one was refused.
+    pub(super) fn reload(&mut self, notes: &mut Vec<String>) -> Result<(), String> {
         let Daemon {
             cx,
             routes,
@@ -61,19 +61,18 @@ impl Daemon<'_> {
         } = self;
 
         // 1. Read the file. Only this step can fail.
-        let (mut notes, read) = configuration.read();
-        let good = match read {
+        let good = match configuration.read(notes) {
             Ok(good) => good,
             Err(refusal) => {
                 configuration.problems.refused = or_why(notes.clone(), format_args!("{refusal}"));
                 cx.warnings_due = true;
-                return (notes, Err(refusal));
+                return Err(refusal);
             }
         };
         if let Some(note) = configuration.disables() {
             notes.push(note);
             *stopping = Some(configuration.candidate.globals.on_stop);
-            return (notes, Ok(()));
+            return Ok(());
         }
         let now = now();
         configuration.problems = FileProblems {
@@ -119,21 +118,21 @@ impl Daemon<'_> {
         let (kind, cause) = (Kind::Configuration, Cause::Reread);
         cx.engine.note(now, None, None, kind, cause);
         cx.save_due = true;
-        (notes, Ok(()))
+        Ok(())
     }
 }
 
 impl Configuration<'_> {
-    /// Reads the file into the candidate. Returns the problems, and why the file is refused if it is.
-    fn read(&mut self) -> (Vec<String>, Result<Good, String>) {
+    /// Reads the file into the candidate. Puts the problems into `notes`, and returns why the file is refused if it is.
+    fn read(&mut self, notes: &mut Vec<String>) -> Result<Good, String> {
         let mut problems = Problems::default();
         let loaded = start::load(&self.file, self.candidate, &mut |problem| {
             if problems.add(problem) {
                 log::warn(format_args!("{problem}"));
             }
         });
-        let notes = problems.told();
-        let result = loaded.map_err(|failure| {
+        *notes = problems.told();
+        loaded.map_err(|failure| {
             let refused = match failure {
                 Failure::Configuration(_) => ": it is refused",
                 _ => "",
@@ -141,8 +140,7 @@ impl Configuration<'_> {
             let refusal = format!("{failure}{refused}, the old one stays");
             log::error(format_args!("{refusal}"));
             refusal
-        });
-        (notes, result)
+        })
     }
 
     /// The message to a client if the candidate says that the daemon must stop.

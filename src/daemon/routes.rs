@@ -39,7 +39,7 @@ use crate::types::{
     Cause, Duration, Family, Fault, Instant, Kind, MarkMask, Metric, PathId, PerFamily,
     TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN, soonest,
 };
-use attempt::{Attempt, Outcome};
+use attempt::Attempt;
 use family_sync::{Basis, FamilySync};
 use picture::Gaps;
 pub(super) use refusals::{Refusal, Refusals};
@@ -253,7 +253,7 @@ impl<'m> RouteSync<'m> {
                     self.sync_family(family, cx, probing, interfaces, now);
                 }
             }
-            let planned = Family::ALL.into_iter().any(|family| cx.planned[family]);
+            let planned = cx.planned.v4 || cx.planned.v6;
             let told = self.news.is_empty() && !self.more_news && !self.dump_is_due(now);
             if told && !planned {
                 return;
@@ -272,7 +272,8 @@ impl<'m> RouteSync<'m> {
         !news
             && self.mirror.needs().is_empty()
             && !self.gaps.are_due()
-            && Family::ALL.into_iter().all(idle)
+            && idle(Family::V4)
+            && idle(Family::V6)
     }
 
     /// Reports to the engine the changes of uplinks that follow from the kernel's events.
@@ -336,31 +337,27 @@ impl<'m> RouteSync<'m> {
         diff::changes(family, self.wanted, routes, rules, &mut |change| {
             attempt.ask(change)
         });
-        let Outcome {
-            made,
-            first,
-            errors,
-            stalled,
-            crowded,
-            accepted,
-            news,
-        } = attempt.end();
-        if made != 0 || errors != 0 {
+        let outcome = attempt.end();
+        let stalled = outcome.stalled;
+        if outcome.made != 0 || outcome.errors != 0 {
             self.read_events();
         }
-        if let Some(first) = first.filter(|_| !planned && !accepted) {
-            self.repaired(family, &first, made, cx, now);
+        if let Some(first) = &outcome.first
+            && !planned
+            && !outcome.accepted
+        {
+            self.repaired(family, first, outcome.made, cx, now);
         }
-        self.kernel_errors = self.kernel_errors.wrapping_add(errors);
+        self.kernel_errors = self.kernel_errors.wrapping_add(outcome.errors);
         self.families[family].retry_at = self.refusals[family].due_at();
-        if stalled.is_some() || crowded {
+        if stalled.is_some() || outcome.crowded {
             self.families[family].try_again(now);
         }
         self.concluded(family, planned, stalled, cx, now);
         if let Some(before) = manual_before {
             self.manual_changed(family, &before, cx, now);
         }
-        if news {
+        if outcome.news {
             self.look_at_uplinks(cx, probing, interfaces, now);
             cx.warnings_due = true;
         }
@@ -462,7 +459,11 @@ impl<'m> RouteSync<'m> {
     /// When a change is tried again, or the kernel is dumped again.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let families = &self.families;
-        soonest(&[families.v4.due_at(), families.v6.due_at(), self.next_dump()])
+        soonest(&[
+            &families.v4.due_at(),
+            &families.v6.due_at(),
+            &self.next_dump(),
+        ])
     }
 
     /// Deletes all our routes and rules, as a clean stop does.

@@ -236,8 +236,8 @@ impl<'a> Snapshot<'a> {
             return None;
         }
         let swap_table = self.engine.config().globals.table;
-        let mut tables = [swap_table, TABLE_MAIN].into_iter();
-        let route = tables.find_map(|table| best_of_others(self.mirror.routes(), family, table))?;
+        let best = |table| best_of_others(self.mirror.routes(), family, table);
+        let route = best(swap_table).or_else(|| best(TABLE_MAIN))?;
         (route.kind != RouteKind::Other).then(|| self.named(route))
     }
 
@@ -294,8 +294,7 @@ impl<'a> Snapshot<'a> {
             ..
         } = *provider;
         let disabled = self.engine.is_disabled(slot);
-        let ids = Family::ALL.map(|family| PathId { slot, family });
-        let paths = ids.into_iter().filter_map(|id| self.engine.path(id));
+        let paths = self.engine.paths().filter(|path| path.id.slot == slot);
         let state = if self.engine.pinned() == Some(slot) {
             ProviderState::Pinned
         } else if disabled || !enabled {

@@ -32,8 +32,8 @@ pub(super) struct StateDir {
     netns_lock: NetnsLock,
     /// Reports that another program deletes our files in the state directory.
     guard: Option<Guard>,
-    /// When missing files are made again.
-    mend_at: Option<Instant>,
+    /// When missing files are made again: [`StateDir::mend`] is due.
+    pub(super) mend_at: Option<Instant>,
     /// Whether the last attempt failed.
     unmended: bool,
 }
@@ -97,11 +97,6 @@ impl StateDir {
         self.mend_at.get_or_insert(at);
     }
 
-    /// When [`StateDir::mend`] is due.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.mend_at
-    }
-
     /// Makes the directory, the lock and the socket again, if they are missing. A state that could not be saved is then
     /// saved.
     pub(super) fn mend(
@@ -122,9 +117,9 @@ impl StateDir {
             cx.save_due |= unsaved;
             return;
         }
-        let state_dir = cx.engine.config().globals.state_dir.clone();
+        let state_dir = &cx.engine.config().globals.state_dir;
         if !held {
-            match Lock::take(&state_dir) {
+            match Lock::take(state_dir) {
                 Ok(lock) => self.lock = lock,
                 Err(error) => return self.not_mended(&error, now),
             }

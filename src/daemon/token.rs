@@ -57,7 +57,7 @@ impl Token {
     pub(super) fn from_u64(token: u64) -> Option<Token> {
         let number = (token >> 32) as u32;
         let index = number as usize;
-        Some(match token as u32 {
+        Some(match token & 0xff {
             0 => Token::Kernel,
             1 => Token::Signal,
             2 => Token::Sticky,

@@ -1,6 +1,6 @@
 //! Warnings: found anew at each change, logged when they are new, shown until their cause is gone.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 use super::asking::Asking;
 use super::firewall::Firewall;
@@ -26,7 +26,7 @@ use crate::routing::mirror::Kinds;
 use crate::routing::mwan3;
 use crate::routing::objects::{Change, Extras, Route};
 use crate::routing::others::jumped_over;
-use crate::text::text;
+use crate::text::fill;
 use crate::types::{Duty, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
 use crate::wire::control::{Cure, Warning};
 use crate::wire::snapshot::Reason;
@@ -94,13 +94,10 @@ impl Warnings {
             since: Instant::ZERO,
         });
         let warning = &mut self.all.last_mut()?.warning;
-        warning.code = text(format_args!("{code}"));
+        fill(&mut warning.code, format_args!("{code}"));
         warning.provider = provider.cloned();
-        warning.text = text(what);
-        warning.cure = Some(Cure {
-            is_command: false,
-            text: text(cure),
-        });
+        fill(&mut warning.text, what);
+        fill(&mut warning.cure.insert(Cure::default()).text, cure);
         Some(warning)
     }
 
@@ -233,11 +230,12 @@ impl Warnings {
     /// Keeps what of those that were known is gone, for the time in which its return is no news.
     fn forget_gone(&mut self, known: &[Standing], now: Instant) {
         self.gone.retain(|(_, at)| now < *at + FLAP_WINDOW);
-        let holds = |old: &Standing| self.all.iter().any(|new| old.is_about(&new.warning));
-        let gone = known.iter().filter(|old| !holds(old));
-        let gone = gone.map(|old| (fingerprint(&old.warning), now));
-        self.gone
-            .extend(gone.take(WARNINGS_MAX.saturating_sub(self.gone.len())));
+        for old in known {
+            let holds = self.all.iter().any(|new| old.is_about(&new.warning));
+            if !holds && self.gone.len() < WARNINGS_MAX {
+                self.gone.push((fingerprint(&old.warning), now));
+            }
+        }
     }
 
     /// Warns of what is wrong with the files: the configuration that was refused, the one in force, the pin's, the copy.
@@ -477,7 +475,7 @@ impl Warnings {
         for rule in jumped_over(snapshot.mirror.rules(), family, goto) {
             if count < BEHIND_NAMED {
                 let comma = if count == 0 { "" } else { ", " };
-                first += &format!("{comma}{}", rule.pref);
+                let _ = write!(first, "{comma}{}", rule.pref); // a String takes all
             }
             count += 1;
         }
@@ -487,8 +485,8 @@ impl Warnings {
             _ => ("rules that are not ours have", "they have", "them"),
         };
         let number = match count {
-            1 => "an".to_owned(),
-            _ => count.to_string(),
+            1 => format_args!("an"),
+            _ => format_args!("{count}"),
         };
         let more = if count > BEHIND_NAMED { " …" } else { "" };
         let what = format_args!(

@@ -69,7 +69,7 @@ impl Firewall<'_> {
 
     /// Hands over the connections of the next provider, if the routes are set by which they go on.
     pub(super) fn hand_over(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>, now: Instant) {
-        let next = Family::ALL.into_iter().find_map(|family| {
+        let next = Family::ALL.iter().find_map(|&family| {
             let next = self.handovers[family].next()?;
             routes.are_set(family, cx).then_some((family, next))
         });

@@ -54,11 +54,8 @@ impl Firewall<'_> {
     /// Makes the plan, once all uplinks are known.
     pub(super) fn make_plan(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>) {
         let wanted = self.wanted.v4 || self.wanted.v6;
-        if wanted
-            && Family::ALL
-                .into_iter()
-                .any(|family| cx.engine.awaits_uplinks(family))
-        {
+        let awaits = |family| cx.engine.awaits_uplinks(family);
+        if wanted && (awaits(Family::V4) || awaits(Family::V6)) {
             return;
         }
         self.planned = false;

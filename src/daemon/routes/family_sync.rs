@@ -53,7 +53,7 @@ impl FamilySync {
     /// When to try again.
     pub(super) fn due_at(&self) -> Option<Instant> {
         let doubted = self.not_before.filter(|_| self.doubted);
-        soonest(&[doubted, self.retry_at()])
+        soonest(&[&doubted, &self.retry_at()])
     }
 
     /// When to try refused changes again. After an attempt that was not completed, the next attempt includes them.

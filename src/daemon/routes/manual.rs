@@ -36,9 +36,9 @@ impl RouteSync<'_> {
             return None; // the device of such a route may be a provider's
         }
         let is_named = |link: &Link| {
-            let names = |p| Family::ALL.map(|family| told_of(interfaces, p, family).device);
-            let mut devices = config.providers.iter().flat_map(names);
-            devices.any(|device| link.is_called(&device))
+            let is_of = |p, family| link.is_called(&told_of(interfaces, p, family).device);
+            let mut providers = config.providers.iter();
+            providers.any(|p| is_of(p, Family::V4) || is_of(p, Family::V6))
         };
         let found = match config.manages(family) {
             true => {
@@ -56,7 +56,8 @@ impl RouteSync<'_> {
         if !core::mem::replace(&mut sync.manual_is_known, true) {
             sync.manual = told(engine, family);
         }
-        (sync.manual != found).then(|| core::mem::replace(&mut sync.manual, found))
+        let former = core::mem::replace(&mut sync.manual, found);
+        (former != sync.manual).then_some(former)
     }
 
     /// Whether netifd is to be asked first: its hotplug event may come after the default route of an interface that a
@@ -69,17 +70,17 @@ impl RouteSync<'_> {
         interfaces: &Interfaces,
     ) -> bool {
         let sync = &mut self.families[family];
-        let device = |manual: &Manual| manual.obeyed().map(|default| default.device.clone());
-        let new = device(found).filter(|new| device(&sync.manual).as_ref() != Some(new));
-        let Some(new) = new.filter(|_| config.providers.iter().any(|p| !p.interfaces.is_empty()))
-        else {
+        let known = sync.manual.obeyed().map(|default| &default.device);
+        let new = found.obeyed().map(|default| &default.device);
+        let asks = || config.providers.iter().any(|p| !p.interfaces.is_empty());
+        let Some(new) = new.filter(|new| known != Some(new) && asks()) else {
             sync.candidate = None;
             return false;
         };
         match &sync.candidate {
-            Some((device, begun)) if *device == new => interfaces.ended() <= *begun,
+            Some((device, begun)) if device == new => interfaces.ended() <= *begun,
             _ => {
-                sync.candidate = Some((new, interfaces.begun()));
+                sync.candidate = Some((new.clone(), interfaces.begun()));
                 self.asks_netifd = true;
                 true
             }
@@ -102,20 +103,21 @@ impl RouteSync<'_> {
         now: Instant,
     ) {
         (cx.warnings_due, cx.ranked) = (true, true);
-        let of = |default: &ManualDefault| (default.device.clone(), default.metric);
-        let [before, after] = [before, self.manual(family)].map(Manual::obeyed);
         let leader = cx.engine.carrier(family);
-        let (slot, kind, cause) = match (before.map(of), after.map(of)) {
-            (before, after) if before == after => return,
-            (_, Some((device, metric))) => (None, Kind::Overridden, Cause::Manual(device, metric)),
-            (Some((device, metric)), None) => {
+        let (slot, kind, cause) = match (before.obeyed(), self.manual(family).obeyed()) {
+            (Some(a), Some(b)) if (&a.device, a.metric) == (&b.device, b.metric) => return,
+            (_, Some(ManualDefault { device, metric, .. })) => {
+                let cause = Cause::Manual(device.clone(), *metric);
+                (None, Kind::Overridden, cause)
+            }
+            (Some(ManualDefault { device, metric, .. }), None) => {
                 let kind = match cx.engine.lead_of(family) {
                     Lead::By(_) => Kind::Leads,
                     Lead::Refused => Kind::Refused,
                     Lead::NoRoute => Kind::NoRoute,
                     Lead::Unknown => return,
                 };
-                (leader, kind, Cause::ManualGone(device, metric))
+                (leader, kind, Cause::ManualGone(device.clone(), *metric))
             }
             (None, None) => return,
         };

@@ -61,7 +61,7 @@ impl RouteSync<'_> {
     /// When the next dump is due, without further events.
     pub(super) fn next_dump(&self) -> Option<Instant> {
         let doubts = !self.mirror.needs().is_empty();
-        soonest(&[self.dump_at.filter(|_| doubts), self.gaps.at])
+        soonest(&[&self.dump_at.filter(|_| doubts), &self.gaps.at])
     }
 
     /// Whether events require a fresh dump, and none has just failed.

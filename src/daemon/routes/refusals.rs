@@ -71,15 +71,10 @@ impl Refusals {
     pub(super) fn add(&mut self, change: Change, fault: Fault, now: Instant) -> Option<bool> {
         if let Some(known) = self.find(&change) {
             let news = !known.confirmed || known.fault != fault;
-            let pause = (known.pause * 2).min(PAUSE_MAX);
-            *known = Refusal {
-                change,
-                fault,
-                confirmed: true,
-                tried_at: now,
-                pause,
-                asked: true,
-            };
+            (known.change, known.fault) = (change, fault);
+            (known.confirmed, known.asked) = (true, true);
+            known.tried_at = now;
+            known.pause = (known.pause * 2).min(PAUSE_MAX);
             return Some(news);
         }
         let refusal = Refusal {
@@ -137,13 +132,11 @@ impl Refusals {
 
 /// Whether the kernel refuses both for the same reason. The metric, which changes with the order, does not matter.
 fn is_same(a: &Change, b: &Change) -> bool {
-    match (a, b) {
-        (Change::SetRoute(a), Change::SetRoute(b)) => {
-            let metric = a.metric;
-            *a == Route { metric, ..*b }
-        }
-        _ => a == b,
+    let mut b = b.clone();
+    if let (Change::SetRoute(a), Change::SetRoute(b)) = (a, &mut b) {
+        b.metric = a.metric;
     }
+    *a == b
 }
 
 /// Whether the fault concerns all requests, and not this change.

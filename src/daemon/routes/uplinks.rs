@@ -31,9 +31,9 @@ impl RouteSync<'_> {
     ) {
         let changes = self.find_uplinks(cx.engine, interfaces);
         self.believe_order(cx.engine);
-        for (index, change) in changes.into_iter().enumerate() {
+        for (index, change) in changes.iter().enumerate() {
             if let (Some(path), Some(moved)) = (PathId::from_index(index), change) {
-                self.uplink_changed(path, moved, cx, probing, now);
+                self.uplink_changed(path, *moved, cx, probing, now);
             }
         }
         if self.find_delegated(cx.engine, interfaces) {
@@ -43,7 +43,7 @@ impl RouteSync<'_> {
             cx.planned = PerFamily { v4: true, v6: true };
         }
         let awaited = |family| cx.engine.awaits_uplinks(family);
-        self.adopting &= Family::ALL.into_iter().any(awaited);
+        self.adopting &= awaited(Family::V4) || awaited(Family::V6);
         self.watch_uplinks(cx.engine, interfaces);
     }
 

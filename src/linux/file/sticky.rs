@@ -49,22 +49,23 @@ impl Sticky {
         Ok(Sticky { path, watch, known })
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The content as last read or written.
     pub fn pinned(&self) -> &Pinned {
         &self.known
     }
 
-    /// To be called when the descriptor is readable: the new content, if it has changed. [`Sticky::write`] is no change.
-    pub fn changed(&mut self) -> Result<Option<Pinned>, FileError> {
+    /// To be called when the descriptor is readable: whether the content has changed. [`Sticky::write`] is no change.
+    pub fn changed(&mut self) -> Result<bool, FileError> {
         if !self.watch.changed()? {
-            return Ok(None);
+            return Ok(false);
         }
-        let pinned = look(&self.path);
-        if pinned == self.known {
-            return Ok(None);
-        }
-        self.known = pinned.clone();
-        Ok(Some(pinned))
+        let former = core::mem::replace(&mut self.known, look(&self.path));
+        Ok(former != self.known)
     }
 
     /// Pins a provider, or none. The file changes atomically and durably, or not at all.

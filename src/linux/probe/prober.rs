@@ -268,7 +268,10 @@ impl Prober {
 
     /// The earliest time at which [`Prober::give_up`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        soonest(&[self.commands.next_deadline(), self.sessions.next_deadline()])
+        soonest(&[
+            &self.commands.next_deadline(),
+            &self.sessions.next_deadline(),
+        ])
     }
 
     /// Ends commands and sessions whose deadline has passed. Returns one result that has a cause other than a missing
