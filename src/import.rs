@@ -100,9 +100,6 @@ impl Notes {
     }
 }
 
-/// What becomes of a value that cannot be used.
-const IGNORED: &str = "left out";
-
 /// The configuration that is converted.
 struct Mwan3 {
     sections: Vec<Section>,

@@ -57,10 +57,11 @@ pub(crate) struct Span(pub Duration);
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0.total_micros();
-        match micros {
-            _ if micros.is_multiple_of(1_000_000) => write!(f, "{}s", micros / 1_000_000),
-            _ if micros.is_multiple_of(1_000) => write!(f, "{}ms", micros / 1_000),
-            _ => write!(f, "{}.{:03}ms", micros / 1_000, micros % 1_000),
+        let (ms, us) = (micros / 1000, micros % 1000);
+        match us {
+            0 if ms.is_multiple_of(1000) => write!(f, "{}s", ms / 1000),
+            0 => write!(f, "{ms}ms"),
+            _ => write!(f, "{ms}.{us:03}ms"),
         }
     }
 }

@@ -98,8 +98,8 @@ impl Json {
         self.text("pinned", header.pinned.as_deref());
         self.value("table", Some(&header.table));
         self.open("active", b'{');
-        for family in Family::ALL {
-            let leader = header.active.of(family).borrowed().carrier();
+        for family in &Family::ALL {
+            let leader = header.active.of(*family).borrowed().carrier();
             self.text(family.name(), leader.map(|id| id.as_str()));
         }
         self.close(b'}');
@@ -113,8 +113,8 @@ impl Json {
 
     fn in_main(&mut self, name: &str, routes: &InMain) {
         self.open(name, b'{');
-        for family in Family::ALL {
-            match routes.of(family) {
+        for family in &Family::ALL {
+            match routes.of(*family) {
                 None => self.value(family.name(), None),
                 Some(route) => {
                     self.open(family.name(), b'{');
@@ -148,21 +148,17 @@ impl Json {
     fn counters(&mut self, header: &Header) {
         let of = &header.counters;
         self.open("counters", b'{');
-        for (name, count) in [
-            ("swaps", of.swaps),
-            ("probes_sent", of.probes_sent),
-            ("probes_answered", of.probes_answered),
-            ("replies_rejected", of.replies_rejected),
-            ("icmp_errors", of.icmp_errors),
-            ("repairs", of.repairs),
-            ("kernel_errors", of.kernel_errors),
-            ("overruns", of.overruns),
-            ("undecodable", of.undecodable),
-            ("overflows", of.overflows),
-            ("reloads", of.reloads),
-        ] {
-            self.value(name, Some(&count));
-        }
+        self.value("swaps", Some(&of.swaps));
+        self.value("probes_sent", Some(&of.probes_sent));
+        self.value("probes_answered", Some(&of.probes_answered));
+        self.value("replies_rejected", Some(&of.replies_rejected));
+        self.value("icmp_errors", Some(&of.icmp_errors));
+        self.value("repairs", Some(&of.repairs));
+        self.value("kernel_errors", Some(&of.kernel_errors));
+        self.value("overruns", Some(&of.overruns));
+        self.value("undecodable", Some(&of.undecodable));
+        self.value("overflows", Some(&of.overflows));
+        self.value("reloads", Some(&of.reloads));
         self.close(b'}');
     }
 
@@ -228,15 +224,11 @@ impl Json {
         self.close(b'}');
         self.value("loss_percent", shown(&path.loss_percent));
         self.open("rtt_ms", b'{');
-        for (name, time) in [
-            ("last", path.rtt_ms.last),
-            ("avg", path.rtt_ms.avg),
-            ("stddev", path.rtt_ms.stddev),
-            ("min", path.rtt_ms.min),
-            ("max", path.rtt_ms.max),
-        ] {
-            self.value(name, shown(&time));
-        }
+        self.value("last", shown(&path.rtt_ms.last));
+        self.value("avg", shown(&path.rtt_ms.avg));
+        self.value("stddev", shown(&path.rtt_ms.stddev));
+        self.value("min", shown(&path.rtt_ms.min));
+        self.value("max", shown(&path.rtt_ms.max));
         self.close(b'}');
         self.open("checks", b'[');
         for check in &path.checks {

@@ -22,9 +22,9 @@ enum Samples {
     /// one per path whose value is known
     Path(fn(&Page<'_>, &Provider, &Path) -> Option<u64>),
     /// some per path
-    Paths(fn(&mut Page<'_>, &Provider, &Path)),
+    Paths(fn(&mut Page<'_>, &Path)),
     /// some per check
-    Checks(fn(&mut Page<'_>, [Label<'_>; 3], &Check)),
+    Checks(fn(&mut Page<'_>, &Check)),
     /// others
     Others(fn(&mut Page<'_>)),
 }
@@ -37,7 +37,7 @@ static METRICS: [Metric; 12] = [
         help: "Version of the daemon; always 1.",
         samples: Samples::Others(|page| {
             let header = page.header;
-            page.sample(&[("version", &header.version)], MILLION);
+            page.sample("version", &header.version, MILLION);
         }),
     },
     Metric {
@@ -84,29 +84,27 @@ static METRICS: [Metric; 12] = [
     Metric {
         name: "check_up",
         help: "1 if the last settled probe was answered in time, 0 if it was lost.",
-        samples: Samples::Checks(|page, labels, check| {
+        samples: Samples::Checks(|page, check| {
             if check.state != CheckState::Pending {
-                page.sample(&labels, one_if(check.state == CheckState::Ok));
+                page.sample("", "", one_if(check.state == CheckState::Ok));
             }
         }),
     },
     Metric {
         name: "probes_total",
         help: "Settled probes: ok if answered in time, else lost.",
-        samples: Samples::Checks(|page, [provider, family, name], check| {
-            for (result, count) in [("ok", check.ok), ("lost", check.lost)] {
-                let labels = [provider, family, name, ("result", result)];
-                page.sample(&labels, u64::from(count) * MILLION);
-            }
+        samples: Samples::Checks(|page, check| {
+            page.sample("result", "ok", u64::from(check.ok) * MILLION);
+            page.sample("result", "lost", u64::from(check.lost) * MILLION);
         }),
     },
     Metric {
         name: "swaps_total",
         help: "Changes of the leading provider.",
         samples: Samples::Others(|page| {
-            for (family, swaps) in Family::ALL.into_iter().zip(page.header.swaps) {
-                page.sample(&[("family", family.name())], u64::from(swaps) * MILLION);
-            }
+            let [v4, v6] = page.header.swaps;
+            page.sample("family", Family::V4.name(), u64::from(v4) * MILLION);
+            page.sample("family", Family::V6.name(), u64::from(v6) * MILLION);
         }),
     },
     Metric {
@@ -116,9 +114,6 @@ static METRICS: [Metric; 12] = [
     },
 ];
 
-/// A label's name and value.
-type Label<'a> = (&'a str, &'a str);
-
 struct Page<'a> {
     out: String,
     answer: &'a Answer,
@@ -126,6 +121,8 @@ struct Page<'a> {
     now_ms: u64,
     /// the metric that is printed
     name: &'static str,
+    /// the labels of the path, or check, that is printed
+    labels: String,
 }
 
 /// All metrics, at a wall-clock time. `None`: the daemon's answer has no header.
@@ -136,6 +133,7 @@ pub(super) fn render(answer: &Answer, now_ms: u64) -> Option<String> {
         header: answer.header.as_ref()?,
         now_ms,
         name: "",
+        labels: String::new(),
     };
     for metric in &METRICS {
         page.metric(metric);
@@ -173,41 +171,52 @@ impl Page<'_> {
     }
 
     fn path(&mut self, samples: &Samples, provider: &Provider, path: &Path) {
+        label(&mut self.labels, "provider", &provider.head.id);
+        label(&mut self.labels, "family", path.family.name());
         match samples {
             Samples::Path(value) => {
                 if let Some(value) = value(self, provider, path) {
-                    self.sample(&of_path(provider, path), value);
+                    self.sample("", "", value);
                 }
             }
-            Samples::Paths(print) => print(self, provider, path),
+            Samples::Paths(print) => print(self, path),
             Samples::Checks(print) => {
+                let of_path = self.labels.len();
                 for check in &path.checks {
-                    let [id, family] = of_path(provider, path);
-                    print(self, [id, family, ("check", &check.name)], check);
+                    self.labels.truncate(of_path);
+                    label(&mut self.labels, "check", &check.name);
+                    print(self, check);
                 }
             }
             Samples::Others(_) => {}
         }
+        self.labels.clear();
     }
 
-    /// One line. The value has six decimals, or none.
-    fn sample(&mut self, labels: &[Label<'_>], millionths: u64) {
+    /// One line, with one more label if it has a name. The value has six decimals, or none.
+    fn sample(&mut self, name: &str, value: &str, millionths: u64) {
         self.comment("failover_");
-        let mut before = "{";
-        for (name, value) in labels {
-            for part in [before, name, "=\""] {
-                self.out.push_str(part);
-            }
-            escape(&mut self.out, value);
-            before = "\",";
+        let mut labels = self.labels.clone();
+        if !name.is_empty() {
+            label(&mut labels, name, value);
         }
         let (whole, rest) = (millionths / MILLION, millionths % MILLION);
-        let _ = write!(self.out, "\"}} {whole}");
+        let _ = write!(self.out, "{{{labels}}} {whole}");
         if rest != 0 {
             let _ = write!(self.out, ".{rest:06}");
         }
         self.out.push('\n');
     }
+}
+
+/// Adds a label.
+fn label(labels: &mut String, name: &str, value: &str) {
+    let comma = if labels.is_empty() { "" } else { "," };
+    for part in [comma, name, "=\""] {
+        labels.push_str(part);
+    }
+    escape(labels, value);
+    labels.push('"');
 }
 
 /// As the format wants it in the value of a label.
@@ -226,18 +235,9 @@ fn escape(out: &mut String, value: &str) {
     }
 }
 
-fn of_path<'a>(provider: &'a Provider, path: &Path) -> [Label<'a>; 2] {
-    [
-        ("provider", &provider.head.id),
-        ("family", path.family.name()),
-    ]
-}
-
-fn states(page: &mut Page<'_>, provider: &Provider, path: &Path) {
-    let [id, family] = of_path(provider, path);
+fn states(page: &mut Page<'_>, path: &Path) {
     for state in State::ALL {
-        let labels = [id, family, ("state", state.name())];
-        page.sample(&labels, one_if(path.state == state));
+        page.sample("state", state.name(), one_if(path.state == state));
     }
 }
 
@@ -248,7 +248,7 @@ fn warnings(page: &mut Page<'_>) {
         let is_same = |other: &&Warning| other.code == warning.code;
         if all.iter().position(|other| is_same(&other)) == Some(place) {
             let count = all.iter().filter(is_same).count() as u64;
-            page.sample(&[("code", &warning.code)], count * MILLION);
+            page.sample("code", &warning.code, count * MILLION);
         }
     }
 }

@@ -84,7 +84,7 @@ impl Mwan3 {
     /// mwan3's timing and thresholds; what recovers must not be worse than what fails.
     pub(super) fn values(&self, section: &Section, kind: &str, targets: u32) -> Values {
         let number = |name, most| self.number(section, name, most);
-        let [down, up] = ["down", "up"].map(|name| number(name, NONE));
+        let (down, up) = (number("down", NONE), number("up", NONE));
         let interval = self.interval(section, number("interval", NONE), down, targets);
         let timeout = number("timeout", interval * TIMEOUT_INTERVALS_MAX);
         let quorum = number("reliability", NONE);
@@ -94,7 +94,7 @@ impl Mwan3 {
         let rounds = down.max(up);
         let mut window = if rounds > ROUNDS { ROUNDS_MAX } else { ROUNDS };
         let [mut loss, mut loss_ok, mut delay, mut delay_ok] = [NONE; 4];
-        let judged = value::boolean(section.value("check_quality")) == Ok(true);
+        let judged = section.is_on("check_quality");
         if judged && kind != "ping" {
             self.note_option(section, "check_quality", &ONLY_PINGS);
         } else if judged {
@@ -126,12 +126,9 @@ impl Mwan3 {
         let given = value::number(&setting.value);
         let number = given.unwrap_or(default).clamp(least, most);
         if given != Some(number) {
-            let bounds = format_args!("expected a number from {least} to {most}");
-            self.note_option(
-                section,
-                name,
-                &format_args!("{bounds}: here it is {number}"),
-            );
+            let what =
+                format_args!("expected a number from {least} to {most}: here it is {number}");
+            self.note_option(section, name, &what);
         }
         number
     }
@@ -148,8 +145,9 @@ impl Mwan3 {
         let asked = targets.max(1) * (timeout + plain("count", 1).saturating_sub(1));
         let noticed = interval + (down - 1) * failing.min(interval) + down * asked;
         let interval = interval.min(noticed.saturating_sub(timeout) / down).max(1);
-        let what = "is as soon to notice";
-        let what = format_args!("rounds are equally far apart here: every {interval}s {what}");
+        let what = format_args!(
+            "rounds are equally far apart here: every {interval}s is as soon to notice"
+        );
         self.note_option(section, "failure_interval", &what);
         interval
     }

@@ -25,15 +25,13 @@ pub(super) const NOWHERE: Place = [u32::MAX; 3];
 const METRIC_MAX: u32 = 256;
 
 const NO_POLICY: &str = "no policy: the order is that of the interfaces in the file";
-/// Where the families differ.
-const ONE: &str = "here that of IPv4 counts for both";
+const ANOTHER_ORDER: &str = "another order in IPv6: here that of IPv4 counts for both";
+const ANOTHER_LAST_RESORT: &str = "another last_resort in IPv6: here that of IPv4 counts for both";
 const SHARED: &str = "members of one metric share the traffic there; here that of the largest weight leads, and the others stand by";
 const LAST: &str = "in no policy that counts here: it comes last";
 const UNUSED: &str = "no rule for all traffic uses it: disabled; enable it to let it stand in";
 const REFUSED: &str = "here traffic is refused at once, not dropped";
 const AT_A_TIME: &str = "one provider carries all traffic at a time: nothing to do";
-const ORDER: &str = "the order here is that of";
-const BY_HAND: &str = "left out; `failover use` prefers another by hand";
 const BY_MARK: &str = "not carried over: give the provider that it leads to `option mark '0x10/0xff'`, and have the firewall set that mark";
 
 impl Order<'_> {
@@ -47,8 +45,9 @@ impl Mwan3 {
     /// The policies that the rules for all traffic use; without such a rule, the policy that has most members.
     pub(super) fn order(&self) -> Order<'_> {
         let first = |family| self.of_kind("rule").find(|rule| is_for_all(rule, family));
-        let rules = Family::ALL.map(first);
-        let [v4, v6] = rules.map(|rule| self.find("policy", rule?.value("use_policy")));
+        let rules = [first(Family::V4), first(Family::V6)];
+        let used = |rule: Option<&Section>| self.find("policy", rule?.value("use_policy"));
+        let (v4, v6) = (used(rules[0]), used(rules[1]));
         let by_rule = v4.or(v6);
         let any = by_rule.or_else(|| self.largest());
         Order {
@@ -75,7 +74,7 @@ impl Mwan3 {
         let Some(policies) = order.policies else {
             return all;
         };
-        let members = policies.map(|policy| self.members(policy));
+        let members = [self.members(policies[0]), self.members(policies[1])];
         // That of the first interface that has one.
         let place = |uplink: &Uplink<'_>| {
             let mut places = uplink.interfaces.iter().map(|one| one.place);
@@ -114,7 +113,7 @@ impl Mwan3 {
             {
                 let [metric, ..] = v6.place;
                 if metric < before {
-                    self.note(policies[1], &format_args!("another order in IPv6: {ONE}"));
+                    self.note(policies[1], &ANOTHER_ORDER);
                     break;
                 }
                 before = metric;
@@ -145,9 +144,9 @@ impl Mwan3 {
         let Some([v4, v6]) = order.policies else {
             return "first";
         };
-        let [first, other] = [v4, v6].map(|policy| policy.value("last_resort"));
+        let (first, other) = (v4.value("last_resort"), v6.value("last_resort"));
         if (first == "default") != (other == "default") {
-            self.note(v6, &format_args!("another last_resort in IPv6: {ONE}"));
+            self.note(v6, &ANOTHER_LAST_RESORT);
         }
         match first {
             "default" => return "first",
@@ -162,7 +161,12 @@ impl Mwan3 {
         let first = order.policies.map_or("", |[policy, _]| &policy.name);
         for policy in self.of_kind("policy") {
             if !order.has(policy) {
-                self.note(policy, &format_args!("{ORDER} '{first}': {BY_HAND}"));
+                self.note(
+                    policy,
+                    &format_args!(
+                        "the order here is that of '{first}': left out; `failover use` prefers another by hand"
+                    ),
+                );
             } else if self.shares(policy) {
                 self.note(policy, &SHARED);
             }

@@ -1,6 +1,7 @@
 //! UCI text → sections that own their text, however many there are.
 
 use super::Notes;
+use crate::option::value;
 use crate::uci::{Command, Word, statements};
 
 /// All `config` statements of one name together, options settled as `uci` does.
@@ -19,8 +20,6 @@ pub(super) struct Setting {
     pub(super) line: u32,
 }
 
-const OTHER_TYPE: &str = "has another type above: left out";
-
 impl Section {
     /// An option, or the first item of a list.
     pub(super) fn setting(&self, name: &str) -> Option<&Setting> {
@@ -30,6 +29,11 @@ impl Section {
     /// The value of an option; empty when it is not there.
     pub(super) fn value(&self, name: &str) -> &str {
         self.setting(name).map_or("", |setting| &setting.value)
+    }
+
+    /// Whether an option is there, and true.
+    pub(super) fn is_on(&self, name: &str) -> bool {
+        value::boolean(self.value(name)) == Ok(true)
     }
 
     /// Every word of an option or list, with its line: a shell splits values at blanks, so mwan3 does.
@@ -72,7 +76,8 @@ pub(super) fn read(text: &[u8], notes: &Notes) -> Vec<Section> {
                         settings: Vec::new(),
                     });
                 } else if inside.is_some_and(|place| sections[place].kind != kind) {
-                    notes.add(line, &format_args!("section '{name}' {OTHER_TYPE}"));
+                    let what = format_args!("section '{name}' has another type above: left out");
+                    notes.add(line, &what);
                     inside = None;
                 }
             }
@@ -115,15 +120,20 @@ pub(super) fn device(interface: &str, network: &[Section]) -> Option<String> {
             continue;
         };
         // It was `ifname` until OpenWrt 19.07.
-        let devices = ["device", "ifname"].map(|option| section.value(option));
-        let device = devices.into_iter().find(|device| !device.is_empty());
-        if let Some(alias) = device.and_then(|device| device.strip_prefix('@')) {
+        let device = match section.value("device") {
+            "" => section.value("ifname"),
+            device => device,
+        };
+        if let Some(alias) = device.strip_prefix('@') {
             name = alias;
             continue;
         }
         let plain = ["", "none", "static", "dhcp", "dhcpv6"].contains(&section.value("proto"));
-        let shared = device.filter(|_| plain && section.value("type").is_empty());
-        return Some(shared.map_or_else(|| format!("@{name}"), str::to_owned));
+        let shared = plain && !device.is_empty() && section.value("type").is_empty();
+        return Some(match shared {
+            true => device.to_owned(),
+            false => format!("@{name}"),
+        });
     }
     None
 }

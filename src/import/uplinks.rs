@@ -4,10 +4,10 @@
 use std::mem::swap;
 use std::net::IpAddr;
 
+use super::Mwan3;
 use super::options::Values;
 use super::order::{NOWHERE, Place};
 use super::sections::{Section, device};
-use super::{IGNORED, Mwan3};
 use crate::limits::{NAME_MAX, PATH_CHECKS_MAX};
 use crate::option::value;
 use crate::types::Family;
@@ -54,10 +54,6 @@ const FAMILY: &str = "expected ipv4 or ipv6: here it is ipv4";
 const HTTP: &str = "asked for a connection to port 80: a check of `type 'http'` asks for a page, if you know its status";
 const HTTPS: &str = "asked for a connection to port 443: a check of `type 'exec'` asks for a page";
 const PINGS: &str = "pings are sent instead: a check of `type 'exec'` runs any other program";
-const RESERVED: &str = "the name is reserved or too long";
-const BRING_IN: &str = "`list interface` and checks of its family bring it in";
-const ONE_WAITS: &str = "of two providers on one device, one waits";
-const ONE_TIMING: &str = "a provider has one timing, and one quorum: that of";
 const SAME_DEVICE: &str = "they have the same device";
 const SAME_STEM: &str = "their names say so; make two of it if their devices differ";
 
@@ -115,7 +111,10 @@ impl Mwan3 {
             let uplink = &mut later[0];
             uplink.id = self.id(uplink.first(), earlier);
             for other in earlier.iter().filter(|one| uplink.shares_device(one)) {
-                let what = format_args!("has the device of '{}'; {ONE_WAITS}", other.id);
+                let what = format_args!(
+                    "has the device of '{}'; of two providers on one device, one waits",
+                    other.id
+                );
                 self.note(uplink.first(), &what);
             }
         }
@@ -132,12 +131,16 @@ impl Mwan3 {
         uplink.joined = true;
         let (name, second) = (&uplink.first().name, other.first());
         if uplink.enabled != other.enabled {
-            let what = format_args!("disabled: left out of provider '{name}'; {BRING_IN}");
+            let what = format_args!(
+                "disabled: left out of provider '{name}'; `list interface` and checks of its family bring it in"
+            );
             return self.note(second, &what);
         }
         self.note(second, &format_args!("one provider with '{name}': {why}"));
         if uplink.values != other.values {
-            self.note(second, &format_args!("{ONE_TIMING} '{name}' counts"));
+            let what =
+                format_args!("a provider has one timing, and one quorum: that of '{name}' counts");
+            self.note(second, &what);
         }
         uplink.interfaces.append(&mut other.interfaces);
     }
@@ -154,14 +157,15 @@ impl Mwan3 {
         };
         let mut ids = (1_u32..).map(|number| format!("uplink{number}"));
         let id = ids.find(is_free).unwrap_or_default();
-        self.note(first, &format_args!("{RESERVED}: the provider is '{id}'"));
+        let what = format_args!("the name is reserved or too long: the provider is '{id}'");
+        self.note(first, &what);
         id
     }
 
     /// Of one interface; none when netifd has no interface of such a name.
     fn uplink<'a>(&self, section: &'a Section) -> Option<Uplink<'a>> {
         if let Err(expected) = value::interface(&section.name) {
-            self.note(section, &format_args!("{expected}: {IGNORED}"));
+            self.note(section, &format_args!("{expected}: left out"));
             return None;
         }
         let family = match section.value("family") {
@@ -176,7 +180,7 @@ impl Mwan3 {
         Some(Uplink {
             id: String::new(),
             // As mwan3 has it, an interface is enabled only where the file says so.
-            enabled: value::boolean(section.value("enabled")) == Ok(true),
+            enabled: section.is_on("enabled"),
             values: self.values(section, method.0, targets.iter().map(|_| 1).sum()),
             interfaces: vec![Interface {
                 section,
@@ -204,14 +208,13 @@ impl Mwan3 {
                 }
                 Err(expected) => expected,
             };
-            let what = format_args!("{why}: {IGNORED}");
+            let what = format_args!("{why}: left out");
             self.note_value(section, (line, "track_ip", word), &what);
         }
         targets
     }
 
     fn method(&self, section: &Section, family: Family) -> Method {
-        let is_https = value::boolean(section.value("httping_ssl")) == Ok(true);
         let (method, what) = match (section.value("track_method"), family) {
             ("ping", _) => return self.ping(section),
             ("nping-icmp", _) => return ("ping", [0; 2]),
@@ -220,7 +223,7 @@ impl Mwan3 {
             // nping's own port; a refusal is an answer to it.
             ("nping-tcp", _) => return ("tcp", [80, 1]),
             // Whatever the server answers is good there; here one page has one status.
-            ("httping", _) if is_https => (("tcp", [443, 0]), HTTPS),
+            ("httping", _) if section.is_on("httping_ssl") => (("tcp", [443, 0]), HTTPS),
             ("httping", _) => (("tcp", [80, 0]), HTTP),
             _ => (self.ping(section), PINGS),
         };
@@ -233,14 +236,14 @@ impl Mwan3 {
         let chosen = |name, usual: u32, least: u32, most: u32| {
             let given = value::number(&section.setting(name)?.value);
             if given.is_none_or(|given| given != usual && !(least..=most).contains(&given)) {
-                let bounds = format_args!("expected a number from {least} to {most}");
-                self.note_option(section, name, &format_args!("{bounds}: {IGNORED}"));
+                let what = format_args!("expected a number from {least} to {most}: left out");
+                self.note_option(section, name, &what);
                 return None;
             }
             given.filter(|given| *given != usual)
         };
         let size = chosen("size", 56, PAYLOAD_LEN.into(), PAYLOAD_MAX.into());
         let ttl = chosen("max_ttl", 60, 1, 255);
-        ("ping", [size, ttl].map(Option::unwrap_or_default))
+        ("ping", [size.unwrap_or(0), ttl.unwrap_or(0)])
     }
 }

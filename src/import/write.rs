@@ -16,8 +16,10 @@ const HEAD: &str = "by `failover import-mwan3`; it says on stderr what is not ca
 #   /etc/init.d/failover enable; /etc/init.d/failover restart
 ";
 const NOTHING: &str = "no provider comes out that is enabled and has an address of its family to ping (track_ip): disabled";
-const NO_TARGET: &str = "nothing to ping (track_ip)";
-const UNCHECKED: &str = "online while it is up, if others are checked in its family";
+const NO_CHECK: &str = "nothing to ping (track_ip): add a check of its family";
+const ASKED_SO: &str = "nothing to ping (track_ip): asked what the best interface is asked";
+const UNCHECKED: &str =
+    "nothing to ping (track_ip): online while it is up, if others are checked in its family";
 const SECTION: &str = "\nconfig";
 const LIST: &str = "\tlist";
 
@@ -164,15 +166,12 @@ impl Mwan3 {
                     asked = mask(checks, &one.targets);
                 }
             }
-            let what = match asked {
-                0 => "add a check of its family",
-                _ => "asked what the best interface is asked",
-            };
-            self.note(uplink.first(), &format_args!("{NO_TARGET}: {what}"));
+            let what = if asked == 0 { NO_CHECK } else { ASKED_SO };
+            self.note(uplink.first(), &what);
         } else {
             let bare = |one: &&Interface<'_>| one.targets.is_empty();
             for one in uplink.interfaces.iter().filter(bare) {
-                self.note(one.section, &format_args!("{NO_TARGET}: {UNCHECKED}"));
+                self.note(one.section, &UNCHECKED);
             }
         }
         uplinks[place].checks = asked;
