@@ -22,6 +22,8 @@ KEYS = {"Disable": 0xDB361BA4, "Online": 0x5F370550, "Check": 0x5612471D, "Loss"
 
 
 class LuciApp(PackageTest):
+    pages = True
+
     def setUp(self) -> None:
         super().setUp()
         run(self.tree / "openwrt/mkipk", "mt7621")
