@@ -45,6 +45,19 @@ class LuciApp(PackageTest):
         self.assertEqual(listed, sorted(f"/{path}" for path in found))
         self.assertNotIn("lib/apk/packages/luci-app-failover.conffiles", apk.files)
 
+    def test_what_is_made_smaller_means_the_same(self) -> None:
+        source = self.tree / "page.js"
+        source.write_text("""/* What
+   it is. */
+const a = { b : '{ // }', c: a + -b }; // as it is
+\tif (a && /^x | ( y)$/.test(b))
+\t\treturn / , /g.exec(c) || [ 8 / 2 ] ;
+""")
+        self.assertEqual(smaller(source), b"""const a={b:'{ // }',c:a + -b};
+if(a&&/^x | ( y)$/.test(b))
+return / , /g.exec(c)||[8 / 2];
+""")
+
     def test_they_say_the_same(self) -> None:
         _, control = self.taken_apart(LUCI_IPK)
         text = (control / "control").read_text()
