@@ -8,10 +8,10 @@ linker, and the C library for it, are those of zig, from PyPI. Nothing outside o
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import packages
+import pypi
 from boards import CACHE, cache_locked, say, stop
 
 # Older ones do not know `-Cpanic=immediate-abort`, and Cargo.toml asks for no less.
@@ -96,22 +96,10 @@ def _wrap(home: Path, programs: Path) -> None:
 
 def _zig() -> Path:
     """The folder with the linker's programs."""
-    folder = CACHE / "-".join(requirement.replace("==", "-") for requirement in ZIG)
-    if not folder.is_dir():
-        wanted = ", ".join(ZIG)
-        say(f"fetching from PyPI into {folder}: {wanted}")
-        partial = CACHE / "zig.partial"
-        try:
-            _output([sys.executable, "-m", "venv", "--clear", str(partial)])
-            pip = [str(partial / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-            _output([*pip, "install", "--only-binary=:all:", *ZIG])
-        except subprocess.CalledProcessError as error:
-            stop(
-                f"could not fetch {wanted} from PyPI: look at the network; Python must have venv and pip "
-                f"(Debian: apt-get install python3-venv)\n{' '.join(error.cmd)}"
-            )
-        partial.rename(folder)
-    return folder / "bin"
+    try:
+        return pypi.fetched(*ZIG) / "bin"
+    except pypi.Unreachable as error:
+        stop(str(error))
 
 
 def _output(command: list[str]) -> str:

@@ -11,6 +11,8 @@ import subprocess
 import zlib
 from pathlib import Path
 
+import deflate
+
 # A value of the tree; an object and an array are a list, in which the first slot is number 1.
 Value = None | int | bytes | list["Value"]
 
@@ -102,12 +104,8 @@ def block(kind: int, content: bytes) -> bytes:
 def file(schema: bytes, payload: bytes, data: list[bytes], key: Path | None) -> bytes:
     """A whole file: with the content of the package's files, and signed if there is a key."""
     signatures = [block(SIGNATURE, signature(schema, payload, key))] if key else []
-    return compressed(b"ADB." + schema + block(ADB, payload) + b"".join(signatures + [block(DATA, part) for part in data]))
-
-
-def compressed(content: bytes) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    return b"ADBd" + packer.compress(content) + packer.flush()
+    blocks = [block(ADB, payload), *signatures, *(block(DATA, part) for part in data)]
+    return b"ADBd" + deflate.raw(b"ADB." + schema + b"".join(blocks))
 
 
 def payload_of(package: bytes) -> bytes:

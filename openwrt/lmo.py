@@ -1,7 +1,8 @@
 """LuCI's catalogues of translations (.lmo), as its po2lmo makes them of .po files: without contexts and plurals.
 
 The translations follow each other, each padded to 4 bytes; then an index, sorted by key: key, number of plural, place and
-length; then the place of the index. A key is the hash of the text to be translated. Numbers are big-endian.
+length; then the place of the index. A key is the hash of the text to be translated. Numbers are big-endian. The translations
+are in the order of the index, because so deflate packs them best.
 """
 
 import ast
@@ -20,12 +21,12 @@ def messages(po: str) -> dict[str, str]:
 
 def catalogue(po: str) -> bytes:
     content, index = b"", []
-    for text, translation in messages(po).items():
+    for text, translation in sorted(messages(po).items(), key=lambda message: key(message[0])):
         if text and translation and text != translation:
             value = translation.encode()
             index.append((key(text), 1, len(content), len(value)))
             content += value + bytes(-len(value) % 4)
-    entries = b"".join(struct.pack(">4I", *entry) for entry in sorted(index))
+    entries = b"".join(struct.pack(">4I", *entry) for entry in index)
     return content + entries + struct.pack(">I", len(content))
 
 

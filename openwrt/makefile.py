@@ -130,17 +130,26 @@ class LuciApp(Description):
 
 
 # Texts and patterns, which stay; comments and blanks, which are shortened.
-PIECE = re.compile(r"('(?:[^'\\\n]|\\.)*'|(?<=[(,=] )/[^/*\n](?:[^/\\\n]|\\.)*/|(?<=\()/[^/*\n](?:[^/\\\n]|\\.)*/)|//[^\n]*|/\*.*?\*/|\s+", re.DOTALL)
+PIECE = re.compile(
+    r"('(?:[^'\\\n]|\\.)*'|(?:(?<=[(,=>&|?:!] )|(?<=[(!])|(?<=return ))/[^/*\n](?:[^/\\\n]|\\.)*/)|//[^\n]*|/\*.*?\*/|\s+",
+    re.DOTALL,
+)
+
+
+# Beside these, JavaScript needs no blank.
+ALONE = frozenset("{}()[],:;=?<>|&!*")
 
 
 def smaller(path: Path) -> bytes:
-    """A file of the pages without comments and indentation, which luci.mk also takes away."""
+    """A file of the pages without comments, indentation and needless blanks, which luci.mk also takes away."""
     if path.suffix not in (".js", ".css"):
         return path.read_bytes()
 
     def short(piece: re.Match[str]) -> str:
-        blank = "" if piece[0][0] == "/" else "\n" if "\n" in piece[0] else " "
-        return piece[1] or blank
+        if piece[1] or piece[0][0] == "/":
+            return piece[1] or ""
+        beside = piece.string[piece.start() - 1] + piece.string[piece.end() : piece.end() + 1]
+        return "\n" if "\n" in piece[0] else "" if path.suffix == ".js" and ALONE.intersection(beside) else " "
 
     return re.sub(r"\s*\n\s*", "\n", PIECE.sub(short, path.read_text())).strip().encode() + b"\n"
 

@@ -10,11 +10,13 @@ const FORM_API = [
 
 /* What the page calls, sets or overrides of the forms' objects. */
 const FORM_MEMBERS = [
-	'Map.render', 'Map.reset', 'Map.save', 'Map.section', 'NamedSection.tab', 'NamedSection.taboption', 'GridSection.option',
-	'GridSection.tab', 'GridSection.taboption', 'GridSection.addModalOptions', 'GridSection.addremove', 'GridSection.anonymous',
-	'GridSection.modaltitle', 'GridSection.nodescriptions', 'GridSection.sortable', 'Value.datatype', 'Value.default',
-	'Value.depends', 'Value.load', 'Value.modalonly', 'Value.optional', 'Value.placeholder', 'Value.render', 'Value.rmempty',
-	'Value.textvalue', 'Value.value', 'ListValue.multiple'
+	'Map.readonly', 'Map.render', 'Map.reset', 'Map.save', 'Map.section', 'NamedSection.tab', 'NamedSection.taboption',
+	'GridSection.option', 'GridSection.tab', 'GridSection.taboption', 'GridSection.addModalOptions',
+	'GridSection.addremove', 'GridSection.anonymous', 'GridSection.modaltitle', 'GridSection.nodescriptions',
+	'GridSection.renderRowActions', 'GridSection.sortable', 'Value.datatype', 'Value.default', 'Value.depends',
+	'Value.load', 'Value.modalonly', 'Value.optional', 'Value.placeholder', 'Value.render', 'Value.rmempty',
+	'Value.textvalue', 'Value.value', 'ListValue.keylist', 'ListValue.multiple', 'NetworkSelect.networks',
+	'NetworkSelect.renderIfaceBadge', 'NetworkSelect.renderWidget'
 ];
 
 /* Calls the test's or the live configuration. */
@@ -198,18 +200,14 @@ class GridSection extends FormSection {
 		return E('div', { 'class': 'cbi-section', 'id': `cbi-${this.map.config}-${this.sectiontype}` }, [
 			...this.head(),
 			E('table', { 'class': 'table' }, [
-				E('tr', { 'class': 'tr' }, head.map((text) => E('th', { 'class': 'th' }, [ text ]))), ...rows
+				E('thead', {}, [ E('tr', { 'class': 'tr' }, head.map((text) => E('th', { 'class': 'th' }, [ text ]))) ]),
+				E('tbody', {}, rows)
 			]),
 			name, E('button', { 'class': 'cbi-button-add', 'click': add, 'disabled': readonly }, [ 'Add' ])
 		]);
 	}
 	row(id, shown) {
 		const cell = (content) => E('td', { 'class': 'td' }, [ content ]);
-		const readonly = this.map.readonly ? '' : null;
-		const remove = () => {
-			uci.remove(this.map.config, id);
-			return this.map.save(null, true);
-		};
 		const drop = (ev) => {
 			const from = GridSection.dragged, to = ev.currentTarget;
 			const after = !!(from.compareDocumentPosition(to) & Node.DOCUMENT_POSITION_FOLLOWING);
@@ -217,16 +215,22 @@ class GridSection extends FormSection {
 			uci.move(this.map.config, from.dataset.sid, id, after);
 		};
 		return E('tr', { 'class': 'tr', 'data-sid': id, 'drop': drop }, [
-			cell(id), ...shown.map((option) => E('td', { 'class': 'td' }, html(option.textvalue(id)))),
-			E('td', { 'class': 'td' }, [
-				this.sortable ? E('button', {
-					'class': 'drag-handle', 'title': 'Drag to reorder',
-					'dragstart': (ev) => GridSection.dragged = ev.currentTarget.closest('tr')
-				}, [ '☰' ]) : null,
-				E('button', { 'class': 'cbi-button-edit', 'click': () => this.edit(id) }, [ 'Edit' ]),
-				E('button', { 'class': 'cbi-button-remove', 'click': remove, 'disabled': readonly }, [ 'Delete' ])
-			])
+			cell(id), ...shown.map((option) => E('td', { 'class': 'td' }, html(option.textvalue(id)))), this.renderRowActions(id)
 		]);
+	}
+	renderRowActions(id) {
+		const remove = () => {
+			uci.remove(this.map.config, id);
+			return this.map.save(null, true);
+		};
+		return E('td', { 'class': 'td' }, [ E('div', {}, [
+			this.sortable ? E('button', {
+				'class': 'drag-handle', 'title': 'Drag to reorder',
+				'dragstart': (ev) => GridSection.dragged = ev.currentTarget.closest('tr')
+			}, [ '☰' ]) : null,
+			E('button', { 'class': 'cbi-button-edit', 'click': () => this.edit(id) }, [ 'Edit' ]),
+			E('button', { 'class': 'cbi-button-remove', 'click': remove, 'disabled': this.map.readonly ? '' : null }, [ 'Delete' ])
+		]) ]);
 	}
 	async edit(id) {
 		const map = new FormMap(this.map.config);
@@ -328,7 +332,7 @@ class ListValue extends FormValue {
 		return (this.keylist || []).map((word, i) => [ word, this.vallist[i] ]);
 	}
 	widget(id, value) {
-		const chosen = [].concat(value == null ? [] : value).flatMap((one) => String(one).split(/\s+/));
+		const chosen = this.multiple ? L.toArray(value) : [ value ];
 		const options = this.choices().map(([ word, title ]) =>
 			E('option', { 'value': word, 'selected': chosen.includes(word) ? '' : null }, [ title ]));
 		if (this.optional && !this.multiple)
@@ -367,8 +371,21 @@ class DummyValue extends FormValue {
 }
 
 class NetworkSelect extends ListValue {
+	load(id) {
+		this.networks = (test.networks || []).map((name) => ({ getName: () => name, isVirtual: () => false }));
+		return super.load(id);
+	}
 	choices() {
-		return (test.networks || []).map((name) => [ name, name ]);
+		return this.networks.map((network) => [ network.getName(), this.renderIfaceBadge(network) ]);
+	}
+	widget(id, value) {
+		return this.renderWidget(id, 0, value);
+	}
+	renderWidget(id, place, value) {
+		return super.widget(id, value);
+	}
+	renderIfaceBadge(network) {
+		return E('span', { 'class': 'ifacebadge' }, [ network.getName() + ':' ]);
 	}
 }
 

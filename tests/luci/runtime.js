@@ -4,7 +4,7 @@
 'use strict';
 
 const API = [
-	'E', '_', 'String.format', 'L.hasViewPermission', 'L.isObject', 'L.resolveDefault', 'L.resource', 'L.url',
+	'E', '_', 'String.format', 'L.hasViewPermission', 'L.isObject', 'L.resolveDefault', 'L.resource', 'L.toArray', 'L.url',
 	'baseclass.extend', 'poll.add', 'rpc.declare', 'ui.addNotification', 'ui.createHandlerFn', 'ui.hideModal', 'ui.showModal',
 	'view.extend'
 ];
@@ -56,6 +56,7 @@ const L = {
 	hasViewPermission: () => !test.readonly,
 	isObject: (value) => value != null && typeof value == 'object',
 	resolveDefault: (value, otherwise) => Promise.resolve(value).catch(() => otherwise),
+	toArray: (value) => value == null ? [] : Array.isArray(value) ? value : `${value}`.trim().split(/\s+/),
 	resource: (...parts) => '/luci-static/resources/' + parts.join('/'),
 	url: (...parts) => '/cgi-bin/luci/' + parts.join('/')
 };

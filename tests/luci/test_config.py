@@ -73,7 +73,7 @@ class Router(Given):
 class ConfigTest(PageTest):
     def open_with(self, router: Router, **settings: object) -> Router:
         networks = {"networks": ["lan", "wan", "wan6", "wanb"], "devices": ["eth0", "eth1"]}
-        self.bridge = self.open(router, CONFIG, **networks, **settings)
+        self.bridge = self.open(router, CONFIG, **networks | settings)
         return router
 
     def edit(self, name: str) -> None:
@@ -227,7 +227,61 @@ class Options(ConfigTest):
         self.assertEqual(router.of("globals"), {"down": "4"})
 
 
+class Kept(ConfigTest):
+    """What LuCI's own fields would drop when the page is saved."""
+
+    def test_an_interface_that_the_network_configuration_lacks(self) -> None:
+        sections = usual()
+        sections[1]["interface"] = ["wan", "gone"]
+        for networks, told in ((["lan", "wan"], ["lan:", "wan:", "gone missing"]), ([], ["wan", "gone"])):
+            router = self.open_with(Router(sections), networks=networks)
+            self.edit("isp1")
+            shown = self.browser.run("Array.from(document.querySelectorAll('.modal [data-name=interface] option'), (one) => one.innerText.trim())")
+            self.assertEqual(shown, told)
+            self.type("isp1", "rank", "7")
+            self.save_dialog()
+            self.assertEqual(router.of("isp1"), {"interface": ["wan", "gone"], "rank": "7"})
+
+    def test_words_that_are_no_choice(self) -> None:
+        sections = usual()
+        sections[0] |= {"last_resort": "odd", "yield": "0"}
+        sections[1] |= {"dns_route": "no", "profile": EVIL}
+        router = self.open_with(Router(sections))
+        self.edit("isp1")
+        self.save_dialog()
+        self.press_and_wait("Save")
+        self.assertEqual(router.of("isp1"), {"interface": ["wan"], "dns_route": "no", "profile": EVIL})
+        self.assertEqual(router.of("globals"), {"last_resort": "odd", "yield": "0"})
+        self.assertIsNone(self.browser.run("window.evil"))
+
+
 class Order(ConfigTest):
+    def shown(self) -> list[str]:
+        return self.texts("#cbi-failover-provider [data-sid] td:first-child")
+
+    def test_a_line_is_moved_by_the_keyboard(self) -> None:
+        sections = [*usual(), section("provider", "isp3", interface=["lan"])]
+        router = self.open_with(Router(sections))
+        for label, order in (
+            ("Move isp3 up", ["isp1", "isp3", "isp2"]), ("Move isp3 up", ["isp3", "isp1", "isp2"]),
+            ("Move isp3 up", ["isp3", "isp1", "isp2"]), ("Move isp1 down", ["isp3", "isp2", "isp1"]),
+            ("Move isp1 down", ["isp3", "isp2", "isp1"]),
+        ):
+            self.browser.run(f"document.querySelector('[aria-label=\"{label}\"]').focus()")
+            self.browser.key("Enter", 13, "\r")
+            self.assertEqual(self.shown(), order)
+            self.assertEqual(self.browser.run("document.activeElement.getAttribute('aria-label')"), label)
+        self.press_and_wait("Save")
+        self.assertEqual(router.names("provider"), ["isp3", "isp2", "isp1"])
+        self.assertEqual(self.shown(), ["isp3", "isp2", "isp1"])
+        self.assertEqual(self.texts("#cbi-failover-check [aria-label^=Move]"), [])
+
+    def test_the_arrows_are_reached_in_their_order(self) -> None:
+        self.open_with(Router(usual()))
+        self.browser.run("document.querySelector('[aria-label=\"Move isp1 up\"]').focus()")
+        self.browser.key("Tab", 9)
+        self.assertEqual(self.browser.run("document.activeElement.getAttribute('aria-label')"), "Move isp1 down")
+
     def test_the_order_is_the_rank(self) -> None:
         router = self.open_with(Router(usual()))
         self.drag("isp2", "isp1")
@@ -239,7 +293,7 @@ class Order(ConfigTest):
         sections = usual()
         sections[1]["rank"], sections[2]["rank"] = "20", "10"
         router = self.open_with(Router(sections))
-        self.assertEqual(self.texts("#cbi-failover-provider [data-sid] td:first-child"), ["isp2", "isp1"])
+        self.assertEqual(self.shown(), ["isp2", "isp1"])
         self.press_and_wait("Save")
         self.assertEqual([router.of(name)["rank"] for name in ("isp2", "isp1")], ["10", "20"])
         self.drag("isp1", "isp2")
@@ -429,7 +483,7 @@ class Wizard(ConfigTest):
 class Viewer(ConfigTest):
     def test_one_who_only_looks_changes_nothing(self) -> None:
         self.open_with(Router(usual()), readonly=True)
-        enabled = "Array.from(document.querySelectorAll('#view input, #view select, .cbi-page-actions button'), (one) => one.disabled)"
+        enabled = "Array.from(document.querySelectorAll('#view input, #view select, #view [aria-label^=Move], .cbi-page-actions button'), (one) => one.disabled)"
         self.assertEqual(set(self.browser.run(enabled)), {True})
         self.edit("isp1")
         self.assertEqual(set(self.browser.run("Array.from(document.querySelectorAll('.modal input, .modal select'), (one) => one.disabled)")), {True})

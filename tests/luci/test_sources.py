@@ -57,7 +57,8 @@ class Sources(unittest.TestCase):
 
     @unittest.skipUnless(os.environ.get("LUCI_RESOURCES"), "LUCI_RESOURCES is the folder of LuCI's own")
     def test_luci_has_it(self) -> None:
-        for name in listed("API") | {f"form.{member}" for member in listed("MEMBERS")}:
+        members = {f"{'widgets' if member.startswith('NetworkSelect') else 'form'}.{member}" for member in listed("MEMBERS")}
+        for name in listed("API") | members:
             module, *members = name.split(".")
             files = [LUCI[module]] if module in LUCI else ["luci.js", "cbi.js"]
             text = "".join((Path(os.environ["LUCI_RESOURCES"]) / file).read_text() for file in files)
@@ -81,6 +82,12 @@ class Sources(unittest.TestCase):
                 self.assertTrue(translation or not text, f"{path}: {text}")
                 self.assertEqual(formats.findall(translation), formats.findall(text), f"{path}: {text}")
         self.assertEqual(len(list(messages.APP.glob("po/*/*.po"))), 2)
+
+    def test_every_option_has_a_title(self) -> None:
+        folder = messages.APP / "htdocs/luci-static/resources/failover"
+        options = set(re.findall(r"\{ name: '(\w+)'", (folder / "options.js").read_text()))
+        titles = re.findall(r"^\t\t(\w+): \S", (folder / "titles.js").read_text(), re.MULTILINE)
+        self.assertEqual(sorted(titles), sorted(options))
 
     def test_visible_text_is_translated(self) -> None:
         """A text of more than one word that is not translated is no text for people."""

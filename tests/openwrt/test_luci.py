@@ -22,6 +22,8 @@ KEYS = {"Disable": 0xDB361BA4, "Online": 0x5F370550, "Check": 0x5612471D, "Loss"
 
 
 class LuciApp(PackageTest):
+    pages = True
+
     def setUp(self) -> None:
         super().setUp()
         run(self.tree / "openwrt/mkipk", "mt7621")
@@ -42,6 +44,19 @@ class LuciApp(PackageTest):
         listed = apk.files["lib/apk/packages/luci-app-failover.list"][1].decode().split()
         self.assertEqual(listed, sorted(f"/{path}" for path in found))
         self.assertNotIn("lib/apk/packages/luci-app-failover.conffiles", apk.files)
+
+    def test_what_is_made_smaller_means_the_same(self) -> None:
+        source = self.tree / "page.js"
+        source.write_text("""/* What
+   it is. */
+const a = { b : '{ // }', c: a + -b }; // as it is
+\tif (a && /^x | ( y)$/.test(b))
+\t\treturn / , /g.exec(c) || [ 8 / 2 ] ;
+""")
+        self.assertEqual(smaller(source), b"""const a={b:'{ // }',c:a + -b};
+if(a&&/^x | ( y)$/.test(b))
+return / , /g.exec(c)||[8 / 2];
+""")
 
     def test_they_say_the_same(self) -> None:
         _, control = self.taken_apart(LUCI_IPK)

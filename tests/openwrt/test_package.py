@@ -5,12 +5,16 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import tomllib
 import unittest
 from pathlib import Path
 
 from router import FEED, HERE, INSTANCE, ROOT, TRIGGERS, RouterTest
+
+sys.path.append(str(ROOT / "board"))
+from boards import CACHE
 
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 IPK = f"failover_{VERSION}-r1_mipsel_24kc.ipk"
@@ -25,7 +29,7 @@ PROGRAM = b"\x7fELF" + bytes(range(256)) * 40
 
 
 def run(*command: object, folder: Path | None = None) -> str:
-    environment = os.environ | {"TZ": "UTC"}
+    environment = os.environ | {"TZ": "UTC", "FAILOVER_CACHE": str(CACHE), "PIP_RETRIES": "0"}
     environment.pop("SOURCE_DATE_EPOCH", None)
     words = [str(word) for word in command]
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
@@ -46,12 +50,19 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 
 class PackageTest(unittest.TestCase):
+    # Whether LuCI's pages are in their package: to pack them takes longer than all else.
+    pages = False
+
     def setUp(self) -> None:
         self.tree = Path(self.enterContext(tempfile.TemporaryDirectory(prefix="failover-")))
         # The tools of the feed, in a tree with other boards.
         shutil.copytree(FEED, self.tree / "openwrt")
+        if not self.pages:
+            for part in ("htdocs", "po"):
+                shutil.rmtree(self.tree / "openwrt/luci-app-failover" / part)
         (self.tree / "board").mkdir()
-        shutil.copy(ROOT / "board/boards.py", self.tree / "board")
+        for name in ("boards.py", "pypi.py"):
+            shutil.copy(ROOT / "board" / name, self.tree / "board")
         self.add_board("mt7621", "mipsel_24kc")
         self.results = self.tree / "target/openwrt"
 

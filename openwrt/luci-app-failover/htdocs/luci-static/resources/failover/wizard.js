@@ -17,12 +17,17 @@ function button(name, label, act) {
 	return E('button', { 'type': 'button', 'class': 'btn cbi-button', 'title': label, 'aria-label': label, 'click': act }, [ name ]);
 }
 
-function move(ev, down) {
-	const here = ev.currentTarget, row = here.closest('li');
-	const other = down ? row.nextElementSibling : row.previousElementSibling;
-	if (other)
-		row.parentNode.insertBefore(row, down ? other.nextElementSibling : other);
-	here.focus();
+/* Buttons that move a row, which is told of the row that it changes places with. */
+function arrows(id, moved) {
+	return [ [ '▲', _('Move %s up'), 'previousElementSibling' ], [ '▼', _('Move %s down'), 'nextElementSibling' ] ].map(([ name, label, side ], down) =>
+		button(name, label.format(id), (ev) => {
+			const here = ev.currentTarget, row = here.closest('li, tr'), other = row[side];
+			if (!other)
+				return;
+			(down ? other : row).after(down ? row : other);
+			here.focus();
+			moved(other, !!down);
+		}));
 }
 
 function row(provider) {
@@ -47,10 +52,8 @@ function row(provider) {
 	}, [
 		E('span', { 'class': 'fo-handle', 'aria-hidden': 'true' }, [ '☰' ]),
 		E('b', {}, [ provider.id ]), E('span', { 'class': 'fo-muted' }, [ provider.interface.join(', ') ]),
-		choice,
-		button('▲', _('Move %s up').format(provider.id), (ev) => move(ev, false)),
-		button('▼', _('Move %s down').format(provider.id), (ev) => move(ev, true))
-	]);
+		choice
+	].concat(arrows(provider.id, () => {})));
 }
 
 /* Stages the rows as they are. */
@@ -69,6 +72,8 @@ function make(list, proposed) {
 }
 
 return baseclass.extend({
+	arrows,
+
 	/* A node, which is empty if there are lines. */
 	render: function(page) {
 		if (uci.sections('failover', 'provider').length)

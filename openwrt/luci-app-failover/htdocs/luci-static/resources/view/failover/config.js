@@ -51,10 +51,9 @@ function inherited(group, option, section) {
 
 /* What it means, its name in the file, and what may be typed. */
 function described(option) {
-	const told = (titles.options[option.name] ? [ option.name ] : []).concat(option.type == 'choice' ? [] : option.values || [],
-		option.range ? option.range.join('–') : []);
+	const told = [ option.name ].concat(option.type == 'choice' ? [] : option.values || [], option.range ? option.range.join('–') : []);
 	const more = option.name == 'check' ? ' ' + _('Empty: all checks. As soon as one is chosen, only those are made.') : '';
-	return option.help + more + (told.length ? ' (' + told.join(', ') + ')' : '');
+	return option.help + more + ' (' + told.join(', ') + ')';
 }
 
 function widget(option) {
@@ -77,6 +76,21 @@ function words(field, option) {
 		[ [ '1', _('Yes') ], [ '0', _('No') ] ].forEach(([ word, title ]) => field.value(word, title));
 	else if (option.type == 'choice' || option.type == 'duration' && option.values && option.values.length > 1)
 		option.values.forEach((word) => field.value(word));
+}
+
+/* LuCI would drop the interfaces that the network configuration does not have. */
+function keepMissing(field) {
+	const kind = widgets.NetworkSelect.prototype;
+	field.renderWidget = function(id, place, value) {
+		const had = this.networks.map((one) => one.getName());
+		this.networks = this.networks.concat(L.toArray(value).filter((name) => !had.includes(name))
+			.map((name) => ({ getName: () => name, isVirtual: () => false, missing: had.length })));
+		return kind.renderWidget.apply(this, [ id, place, value ]);
+	};
+	field.renderIfaceBadge = function(one) {
+		return 'missing' in one ? E('span', { 'class': 'ifacebadge' }, [ one.getName(), ' ', E('em', {}, [ one.missing ? _('missing') : '' ]) ])
+			: kind.renderIfaceBadge.apply(this, [ one ]);
+	};
 }
 
 /* Tells the default of a field for a section. */
@@ -126,8 +140,15 @@ return view.extend({
 
 	addProviders: function(map) {
 		const section = this.grid(map, 'provider', _('Lines'),
-			_('The first one that works carries the traffic. Drag a line by its handle to change the order.'));
+			_('The first one that works carries the traffic. To change the order, drag a line by its handle, or use its arrows.'));
 		section.sortable = true;
+		section.renderRowActions = function(id) {
+			const cell = form.GridSection.prototype.renderRowActions.apply(this, [ id ]);
+			const arrows = wizard.arrows(id, (other, after) => uci.move('failover', id, other.getAttribute('data-sid'), after));
+			arrows.forEach((button) => button.disabled = this.map.readonly);
+			cell.lastElementChild.prepend(...arrows);
+			return cell;
+		};
 		section.tab('general', _('General'));
 		section.tab('timing', _('Timing'), _('Without a value, that of all lines holds.'));
 		section.tab('quality', _('Quality'), _('Without a value, that of all lines holds.'));
@@ -200,16 +221,23 @@ return view.extend({
 
 	add: function(section, tab, group, option) {
 		const page = this, kind = widget(option);
-		const field = section.taboption(tab, kind, option.name, titles.options[option.name] || option.name, described(option));
+		const field = section.taboption(tab, kind, option.name, titles.options[option.name], described(option));
 		field.group = group;
 		field.row = option;
 		field.modalonly = true;
-		if (kind == form.Flag) {
-			field.default = option.preset;
+		if (kind == form.Flag || kind == form.ListValue)
+			// LuCI would drop what is not among the words.
 			field.load = function(id) {
 				const value = uci.get('failover', id, option.name);
-				return value && (parts.off(value) ? '0' : '1');
+				const word = value && option.type == 'bool' ? (parts.off(value) ? '0' : '1') : value;
+				if (word && this.keylist && !this.keylist.includes(word))
+					this.value(word);
+				return word;
 			};
+		if (kind == widgets.NetworkSelect)
+			keepMissing(field);
+		if (kind == form.Flag) {
+			field.default = option.preset;
 		} else {
 			field.optional = true;
 			field.multiple = option.type == 'list';
