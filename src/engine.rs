@@ -129,7 +129,7 @@ impl Engine {
     /// When [`Event::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.first().map(|(_, at)| at);
-        soonest(&[timer, self.revise_at.v4, self.revise_at.v6])
+        soonest(&[&timer, &self.revise_at.v4, &self.revise_at.v6])
     }
 
     /// The configuration in force.

@@ -145,7 +145,7 @@ fn preempted(candidates: &[Candidate], current: usize, preempt: Preempt, now: In
             choice.leader = Some(rank);
             break;
         }
-        choice.revise_at = soonest(&[choice.revise_at, Some(at)]);
+        choice.revise_at = soonest(&[&choice.revise_at, &Some(at)]);
     }
     choice
 }
