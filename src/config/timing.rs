@@ -263,9 +263,12 @@ impl Resolver {
 
     /// Whether the profile that the options `own` begin from is `metered`.
     pub(super) fn is_metered(&self, own: &TimingOptions) -> bool {
-        let profiles = [own.profile, self.shared.profile];
-        let given = profiles.into_iter().find(|profile| !profile.is_absent());
-        matches!(given, Some(Given::Is(Profile::Metered, _)))
+        match (own.profile, self.shared.profile) {
+            (Given::Is(profile, _), _) | (Given::Absent, Given::Is(profile, _)) => {
+                profile == Profile::Metered
+            }
+            _ => false,
+        }
     }
 
     fn pick(&self, own: &TimingOptions, place: Place) -> Picked {
