@@ -324,15 +324,36 @@ impl Check {
 impl Provider {
     /// Whether everything is the same that its probes and its verdict may depend on.
     pub(crate) fn is_like(&self, other: &Provider) -> bool {
-        Provider {
-            rank: self.rank,
-            checks: self.checks,
-            connections: self.connections,
-            masquerade: self.masquerade,
-            dns_route: self.dns_route,
-            metered: self.metered,
-            ..other.clone()
-        } == *self
+        let Provider {
+            id,
+            slot,
+            enabled,
+            device,
+            interfaces,
+            address,
+            gateway,
+            network,
+            rt_table,
+            mark,
+            timing,
+            connections: _,
+            masquerade: _,
+            dns_route: _,
+            rank: _,
+            checks: _,
+            metered: _,
+        } = self;
+        *id == other.id
+            && *slot == other.slot
+            && *enabled == other.enabled
+            && *device == other.device
+            && *interfaces == other.interfaces
+            && *address == other.address
+            && *gateway == other.gateway
+            && *network == other.network
+            && *rt_table == other.rt_table
+            && *mark == other.mark
+            && *timing == other.timing
     }
 }
 

@@ -56,24 +56,24 @@ impl Loading<'_, '_> {
         if read.rt_table != RtTable::None {
             return;
         }
-        let stays = matches!(read.connections, Connections::Stay | Connections::AtMost(_));
-        if stays {
-            read.connections = Connections::Follow;
-        }
-        let answers = self.line_in_globals("answers").filter(|_| globals.answers);
-        let told = [
-            ("connections", written.filter(|_| stays), "they follow"),
-            ("answers", answers, "the provider that leads answers"),
-        ];
-        for (option, line, what) in told {
-            let Some(line) = line else { continue };
-            let id = &read.id;
+        let answers = self.line_in_globals("answers");
+        let id = &read.id;
+        let mut warn = |line: u32, option: &str, what: &str| {
             self.report.warning(
                 line,
                 format_args!(
                     "{option} is without effect on provider '{id}', which has rt_table 'none': {what}"
                 ),
             );
+        };
+        if matches!(read.connections, Connections::Stay | Connections::AtMost(_)) {
+            read.connections = Connections::Follow;
+            if let Some(line) = written {
+                warn(line, "connections", "they follow");
+            }
+        }
+        if let Some(line) = answers.filter(|_| globals.answers) {
+            warn(line, "answers", "the provider that leads answers");
         }
     }
 

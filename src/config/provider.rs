@@ -42,24 +42,15 @@ pub(super) fn read_device(options: &mut Options<'_, '_, '_>, provider: &mut Prov
     let device = options.set_text("device", v4, value::device);
     let device6 = options.set_text("device6", v6, value::device);
     let interfaces = &mut provider.interfaces;
-    let interface = options.each_word(
-        "interface",
-        &mut |options, word, line| match value::interface(word) {
-            Err(expected) => options.refuse("interface", word, line, expected),
-            Ok(()) if interfaces.iter().any(|name| name == word) => {
-                options.refuse("interface", word, line, "is given twice");
-            }
-            Ok(()) => {
-                let name = InterfaceName::try_from(word).unwrap_or_default(); // it fits
-                if interfaces.push(name).is_err() {
-                    options.error(
-                        line,
-                        format_args!("interface '{word}': expected at most {INTERFACES_MAX}"),
-                    );
-                }
-            }
-        },
-    );
+    let interface = options.each_word("interface", &mut |_, word, _| {
+        value::interface(word)?;
+        let name = InterfaceName::try_from(word).unwrap_or_default(); // it fits
+        if interfaces.contains(&name) {
+            return Err("is given twice");
+        }
+        const { assert!(INTERFACES_MAX == 4) };
+        interfaces.push(name).map_err(|_| "expected at most 4")
+    });
     match (device, interface) {
         (Given::Absent, Given::Absent) => match device6 {
             Given::Is((), line) => {
@@ -118,16 +109,11 @@ pub(super) fn read_addresses(options: &mut Options<'_, '_, '_>, provider: &mut P
         &mut lines.gateway,
         &mut PerFamily::default(),
     );
-    options.each_word(
-        "network",
-        &mut |options, word, line| match value::network(word) {
-            Ok(network) => {
-                let place = &mut provider.network[value::family_of(network)];
-                once(options, place, network, "network", word, line);
-            }
-            Err(expected) => options.refuse("network", word, line, expected),
-        },
-    );
+    options.each_word("network", &mut |_, word, _| {
+        let network = value::network(word)?;
+        let place = &mut provider.network[value::family_of(network)];
+        once(place, network)
+    });
     for family in Family::ALL {
         let network = &mut provider.network[family];
         if network.is_none() {
@@ -146,36 +132,24 @@ fn read_hosts(
     lines: &mut PerFamily<u32>,
     networks: &mut PerFamily<Option<Prefix>>,
 ) {
-    options.each_word(name, &mut |options, word, line| {
+    options.each_word(name, &mut |_, word, line| {
         let mut network = None;
-        match parse(word, &mut network) {
-            Ok(host) => {
-                let family = Family::of(host);
-                if once(options, &mut hosts[family], host, name, word, line) {
-                    networks[family] = network;
-                    lines[family] = line;
-                }
-            }
-            Err(expected) => options.refuse(name, word, line, expected),
-        }
+        let host = parse(word, &mut network)?;
+        let family = Family::of(host);
+        once(&mut hosts[family], host)?;
+        networks[family] = network;
+        lines[family] = line;
+        Ok(())
     });
 }
 
-/// Sets the value of a family; reports a second value.
-fn once<T>(
-    options: &mut Options<'_, '_, '_>,
-    place: &mut Option<T>,
-    value: T,
-    name: &str,
-    word: &str,
-    line: u32,
-) -> bool {
+/// Sets the value of a family, if it has none.
+fn once<T>(place: &mut Option<T>, value: T) -> Expected<()> {
     if place.is_some() {
-        options.refuse(name, word, line, "expected one a family at most");
-        return false;
+        return Err("expected one a family at most");
     }
     *place = Some(value);
-    true
+    Ok(())
 }
 
 fn compare_addresses(
@@ -214,7 +188,7 @@ fn compare_with_network(
     line: u32,
     network: &Prefix,
 ) {
-    if let Some(what) = value::reserved_in(*host, *network) {
+    if let Some(what) = value::reserved_in(host, network) {
         options.error(line, format_args!("{name} '{host}' in {network}: {what}"));
     } else if host.is_ipv4() && !network.contains_addr(&(*host).into()) {
         options.report.warning(
@@ -249,38 +223,29 @@ pub(super) fn read_table(
 /// `prefix`: adds each to those of all providers.
 pub(super) fn read_prefixes(options: &mut Options<'_, '_, '_>, slot: Slot, config: &mut Config) {
     let first = config.prefixes.len();
-    options.each_word(
-        "prefix",
-        &mut |options, word, line| match value::delegated(word) {
-            Err(expected) => options.refuse("prefix", word, line, expected),
-            Ok(prefix) => {
-                let own = config.prefixes.get(first..).unwrap_or_default();
-                if own.contains(&(slot, prefix)) {
-                    options.refuse("prefix", word, line, "is given twice");
-                } else if own.len() >= PREFIXES_MAX || config.prefixes.push((slot, prefix)).is_err()
-                {
-                    let what = format_args!("prefix '{word}': expected at most {PREFIXES_MAX}");
-                    options.error(line, what);
-                }
-            }
-        },
-    );
+    options.each_word("prefix", &mut |_, word, _| {
+        let prefix = value::delegated(word)?;
+        let own = config.prefixes.get(first..).unwrap_or_default();
+        if own.contains(&(slot, prefix)) {
+            return Err("is given twice");
+        }
+        const { assert!(PREFIXES_MAX == 15) };
+        const MANY: &str = "expected at most 15";
+        if own.len() >= PREFIXES_MAX {
+            return Err(MANY);
+        }
+        config.prefixes.push((slot, prefix)).map_err(|_| MANY)
+    });
 }
 
 /// `dns`: adds each to those of all providers.
 pub(super) fn read_dns(options: &mut Options<'_, '_, '_>, slot: Slot, config: &mut Config) {
-    options.each_word(
-        "dns",
-        &mut |options, word, line| match value::resolver(word) {
-            Err(expected) => options.refuse("dns", word, line, expected),
-            Ok(resolver) => {
-                if config.dns.push((slot, resolver)).is_err() {
-                    const { assert!(DNS_MAX == 512) };
-                    options.refuse("dns", word, line, "there is room for 512 in all");
-                }
-            }
-        },
-    );
+    options.each_word("dns", &mut |_, word, _| {
+        let resolver = value::resolver(word)?;
+        const { assert!(DNS_MAX == 512) };
+        let full = |_| "there is room for 512 in all";
+        config.dns.push((slot, resolver)).map_err(full)
+    });
 }
 
 /// The named checks, one bit each; `None` if a name is wrong or unknown.
@@ -317,6 +282,7 @@ pub(super) fn read_checks(
                 );
             }
         }
+        Ok(())
     });
     if given.is_absent() {
         return Some(all);

@@ -99,8 +99,8 @@ impl Thresholds {
             let index = measure as usize;
             let pair = Pair {
                 measure,
-                most: pick(own.most[index], shared.most[index]),
-                recover: pick(own.recover[index], shared.recover[index]),
+                most: pick(&own.most[index], &shared.most[index]),
+                recover: pick(&own.recover[index], &shared.recover[index]),
                 window,
             };
             let threshold = pair.settle(&mut |line, is_shared, message| {
@@ -117,9 +117,9 @@ impl Thresholds {
 }
 
 /// An option, and whether it comes from globals.
-type Picked = (Given<Option<u32>>, bool);
+type Picked<'g> = (&'g Given<Option<u32>>, bool);
 
-fn pick(own: Given<Option<u32>>, shared: Given<Option<u32>>) -> Picked {
+fn pick<'g>(own: &'g Given<Option<u32>>, shared: &'g Given<Option<u32>>) -> Picked<'g> {
     match own {
         Given::Absent => (shared, true),
         own => (own, false),
@@ -127,14 +127,14 @@ fn pick(own: Given<Option<u32>>, shared: Given<Option<u32>>) -> Picked {
 }
 
 /// Both thresholds of a measure.
-struct Pair {
+struct Pair<'g> {
     measure: Measure,
-    most: Picked,
-    recover: Picked,
+    most: Picked<'g>,
+    recover: Picked<'g>,
     window: u8,
 }
 
-impl Pair {
+impl Pair<'_> {
     fn settle(&self, refuse: &mut dyn FnMut(u32, bool, fmt::Arguments<'_>)) -> Option<Threshold> {
         let Pair {
             measure, window, ..
@@ -143,8 +143,8 @@ impl Pair {
         if self.most.0.is_bad() || self.recover.0.is_bad() {
             return None; // it is unknown
         }
-        let (Given::Is(most, line), is_shared) = self.most else {
-            if let (Given::Is(Some(_), line), is_shared) = self.recover {
+        let (&Given::Is(most, line), is_shared) = self.most else {
+            if let (&Given::Is(Some(_), line), is_shared) = self.recover {
                 let what = format_args!(
                     "recover_{name} without max_{name}: expected option max_{name} with what fails a provider"
                 );
@@ -171,7 +171,7 @@ impl Pair {
             refuse(line, is_shared, what);
         }
         let recover = match self.recover {
-            (Given::Is(Some(recover), line), is_shared) => {
+            (&Given::Is(Some(recover), line), is_shared) => {
                 if recover > most {
                     let what = format_args!(
                         "recover_{name} '{}' is above max_{name} {}: expected at most that",

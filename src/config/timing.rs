@@ -218,18 +218,18 @@ impl Resolver {
         let (window, quorum) = (pick(Place::Window), pick(Place::Quorum));
         let (down, up, mut max_failed) =
             (pick(Place::Down), pick(Place::Up), pick(Place::MaxFailed));
-        self.check_timeout(timeout, interval, report);
-        self.check_quorum(quorum, checks, report);
+        self.check_timeout(&timeout, &interval, report);
+        self.check_quorum(&quorum, checks, report);
         if matches!(max_failed.origin, Origin::Profile) {
             max_failed.value = window.value; // the default of every profile is the window
         }
         Timing {
             interval: Duration::from_micros(interval.value),
             timeout: Duration::from_micros(timeout.value),
-            down: self.within(window, down, Rule::Down, "down", report),
-            up: self.within(window, up, Rule::Up, "up", report),
+            down: self.within(&window, &down, Rule::Down, "down", report),
+            up: self.within(&window, &up, Rule::Up, "up", report),
             window: low_byte(window.value),
-            max_failed: self.within(window, max_failed, Rule::MaxFailed, "max_failed", report),
+            max_failed: self.within(&window, &max_failed, Rule::MaxFailed, "max_failed", report),
             quorum: match quorum.value {
                 0 => Quorum::All,
                 least => Quorum::AtLeast(low_byte(least)),
@@ -263,9 +263,12 @@ impl Resolver {
 
     /// Whether the profile that the options `own` begin from is `metered`.
     pub(super) fn is_metered(&self, own: &TimingOptions) -> bool {
-        let profiles = [own.profile, self.shared.profile];
-        let given = profiles.into_iter().find(|profile| !profile.is_absent());
-        matches!(given, Some(Given::Is(Profile::Metered, _)))
+        match (own.profile, self.shared.profile) {
+            (Given::Is(profile, _), _) | (Given::Absent, Given::Is(profile, _)) => {
+                profile == Profile::Metered
+            }
+            _ => false,
+        }
     }
 
     fn pick(&self, own: &TimingOptions, place: Place) -> Picked {
@@ -310,8 +313,8 @@ impl Resolver {
     /// A number of rounds that must not exceed the window: a default is clamped, a given value is refused.
     fn within(
         &mut self,
-        window: Picked,
-        rounds: Picked,
+        window: &Picked,
+        rounds: &Picked,
         rule: Rule,
         name: &str,
         report: &mut Report<'_>,
@@ -329,7 +332,7 @@ impl Resolver {
         low_byte(value.min(limit))
     }
 
-    fn check_timeout(&mut self, timeout: Picked, interval: Picked, report: &mut Report<'_>) {
+    fn check_timeout(&mut self, timeout: &Picked, interval: &Picked, report: &mut Report<'_>) {
         let most = interval.value * u64::from(TIMEOUT_INTERVALS_MAX);
         if timeout.value > most
             && let Some(line) = self.blame(Rule::Timeout, timeout.origin, interval.origin)
@@ -345,7 +348,7 @@ impl Resolver {
         }
     }
 
-    fn check_quorum(&mut self, quorum: Picked, checks: PerFamily<usize>, report: &mut Report<'_>) {
+    fn check_quorum(&mut self, quorum: &Picked, checks: PerFamily<usize>, report: &mut Report<'_>) {
         let least = quorum.value;
         for (family, count) in [("ipv4", checks.v4), ("ipv6", checks.v6)] {
             if (1..least).contains(&(count as u64))

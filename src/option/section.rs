@@ -97,13 +97,15 @@ impl<'a> Options<'a, '_, '_> {
             else {
                 continue;
             };
-            if let Some(known) = kind.names().find(|known| name.is(known)) {
+            if let Some(known) = kind.find(&|known| name.is(known)) {
                 if let Some(slip) = Slip::of(known, value) {
                     slip.report(known, value, statement.line, self.report);
                 }
                 continue;
             }
-            let elsewhere = KINDS.iter().find(|other| other.has(name));
+            let elsewhere = KINDS
+                .iter()
+                .find(|other| other.find(&|known| name.is(known)).is_some());
             let text: Value = name.text().unwrap_or_default();
             let near = nearest(&text, &mut kind.names());
             let (line, kind) = (statement.line, kind.name);
@@ -309,11 +311,12 @@ impl<'a> Options<'a, '_, '_> {
         }
         let near = nearest(&text, &mut words());
         let mut expected: String<64> = String::new();
+        let last = words().count() - 1;
         for (place, word) in words().enumerate() {
-            let separator = match words().nth(place + 1) {
-                _ if place == 0 => "",
-                None => " or ",
-                Some(_) => ", ",
+            let separator = match place {
+                0 => "",
+                _ if place == last => " or ",
+                _ => ", ",
             };
             // A message is cut off if it is too long.
             let _ = expected
@@ -332,7 +335,7 @@ impl<'a> Options<'a, '_, '_> {
     pub(crate) fn each_word(
         &mut self,
         name: &str,
-        take: &mut dyn FnMut(&mut Options<'a, '_, '_>, &str, u32),
+        take: &mut dyn FnMut(&mut Options<'a, '_, '_>, &str, u32) -> Expected<()>,
     ) -> Given<()> {
         let Some(setting) = self.section.get(name) else {
             return Given::Absent;
@@ -354,18 +357,24 @@ impl<'a> Options<'a, '_, '_> {
             }
             let mut text = Value::new();
             let mut some = false;
-            for byte in word.bytes().chain(*b" ") {
-                if !byte.is_ascii_whitespace() {
+            let mut bytes = word.bytes();
+            loop {
+                let byte = bytes.next();
+                match byte {
                     // Names and addresses are ASCII, and shorter: anything else is unknown.
-                    let _ = text.push(if byte.is_ascii() {
-                        char::from(byte)
-                    } else {
-                        '?'
-                    });
-                } else if !text.is_empty() {
-                    take(self, &text, line);
-                    some = true;
-                    text.clear();
+                    Some(byte) if !byte.is_ascii_whitespace() => {
+                        let known = if byte.is_ascii() { byte } else { b'?' };
+                        let _ = text.push(char::from(known));
+                    }
+                    _ if !text.is_empty() => {
+                        if let Err(expected) = take(self, &text, line) {
+                            self.refuse(name, &text, line, expected);
+                        }
+                        some = true;
+                        text.clear();
+                    }
+                    Some(_) => {}
+                    None => break,
                 }
             }
             if !some {

@@ -140,7 +140,7 @@ fn as_written_here(line: &[u8], is_unknown: bool) -> Option<(&str, &str, &[u8])>
     let is_kind = KINDS.iter().any(|kind| kind.name == first);
     let is_option = KINDS
         .iter()
-        .any(|kind| kind.names().any(|name| name == first));
+        .any(|kind| kind.find(&|name| name == first).is_some());
     match first {
         "config" | "option" | "list" => {
             let (name, value) = word(rest);

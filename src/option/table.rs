@@ -4,8 +4,6 @@
 //! with the code, with the tables in `docs/` (from which the manual is made), and with the comments of both shipped
 //! configurations: see `config::described`. So these texts do not increase the size of the program.
 
-use crate::uci::Word;
-
 #[cfg(test)]
 pub(crate) use described::{Described, Form, Preset};
 
@@ -167,8 +165,16 @@ impl Kind {
         self.groups.iter().flat_map(|group| group.iter().copied())
     }
 
-    pub(crate) fn has(&self, name: Word<'_>) -> bool {
-        self.names().any(|known| name.is(known))
+    /// The option whose name fits.
+    pub(crate) fn find(&self, fits: &dyn Fn(&str) -> bool) -> Option<&'static str> {
+        for group in self.groups {
+            for name in *group {
+                if fits(name) {
+                    return Some(name);
+                }
+            }
+        }
+        None
     }
 }
 

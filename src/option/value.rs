@@ -1,6 +1,6 @@
 //! The text of one value → a typed value. An error says what is expected; a message shows it after the value.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use crate::limits::{DEVICE_GIVEN_MAX, FILE_PATH_MAX, INTERFACE_NAME_MAX, NAME_MAX};
 use crate::types::{Duration, Family, Mark, MarkMask, Prefix, network_of};
@@ -21,8 +21,7 @@ pub fn boolean(text: &str) -> Expected<bool> {
 
 /// A whole number in decimal digits.
 pub fn number(text: &str) -> Option<u32> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
+    text.parse().ok().filter(|_| !text.starts_with('+'))
 }
 
 const DURATION: &str = "expected a duration, as 5, 0.3, 300ms, 5s, 2m or 1h";
@@ -72,25 +71,42 @@ pub fn address(text: &str) -> Expected<IpAddr> {
 
 /// Why an address is that of no single host, or of this one.
 pub(crate) fn unusable(address: IpAddr) -> Option<&'static str> {
-    const UNSPECIFIED: &str = "the unspecified address belongs to no host";
-    const MULTICAST: &str = "a multicast address is no single host's";
-    const LOOPBACK: &str = "a loopback address never leaves this machine";
+    let begins = |octets: &[u8], special: &[Special]| {
+        let found = special.iter().find(|(with, _)| octets.starts_with(with));
+        found.map(|(_, what)| *what)
+    };
     match address {
-        IpAddr::V4(v4) => match v4.octets() {
-            [0, 0, 0, 0] => Some(UNSPECIFIED),
-            [0, ..] => Some("an address of 0.0.0.0/8 belongs to no host"),
-            [127, ..] => Some(LOOPBACK),
-            [224..=239, ..] => Some(MULTICAST),
-            [255, 255, 255, 255] => Some("the broadcast address is no single host's"),
-            _ => None,
-        },
-        IpAddr::V6(v6) if v6.is_unspecified() => Some(UNSPECIFIED),
-        IpAddr::V6(v6) if v6.is_multicast() => Some(MULTICAST),
-        IpAddr::V6(v6) if v6.is_loopback() => Some(LOOPBACK),
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("write it as an IPv4 address"),
-        IpAddr::V6(_) => None,
+        _ if address.is_multicast() => Some("a multicast address is no single host's"),
+        IpAddr::V4(v4) => begins(&v4.octets(), &SPECIAL_V4),
+        IpAddr::V6(v6) => begins(&v6.octets(), &SPECIAL_V6),
     }
 }
+
+/// With what the bytes of special addresses begin, and what they are.
+type Special = (&'static [u8], &'static str);
+
+const UNSPECIFIED: &str = "the unspecified address belongs to no host";
+const LOOPBACK: &str = "a loopback address never leaves this machine";
+
+const SPECIAL_V4: [Special; 4] = [
+    (&[0, 0, 0, 0], UNSPECIFIED),
+    (&[0], "an address of 0.0.0.0/8 belongs to no host"),
+    (&[127], LOOPBACK),
+    (
+        &[255, 255, 255, 255],
+        "the broadcast address is no single host's",
+    ),
+];
+
+const SPECIAL_V6: [Special; 3] = [
+    (&Ipv6Addr::UNSPECIFIED.octets(), UNSPECIFIED),
+    (&Ipv6Addr::LOCALHOST.octets(), LOOPBACK),
+    // ::ffff:0.0.0.0/96
+    (
+        &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+        "write it as an IPv4 address",
+    ),
+];
 
 /// A resolver that can be asked through one device alone.
 pub(crate) fn resolver(text: &str) -> Expected<IpAddr> {
@@ -127,10 +143,7 @@ pub(crate) fn network(text: &str) -> Expected<Prefix> {
 pub(crate) fn delegated(text: &str) -> Expected<Prefix> {
     const DELEGATED: &str = "expected an IPv6 prefix of the LAN's addresses, as 2001:db8:1::/56";
     match network(text) {
-        Ok(prefix) if family_of(prefix) == Family::V6 => match prefix.address().into() {
-            IpAddr::V6(address) if !address.is_unicast_link_local() => Ok(prefix),
-            _ => Err(DELEGATED),
-        },
+        Ok(prefix @ Prefix::Ipv6(v6)) if !v6.address().is_unicast_link_local() => Ok(prefix),
         _ => Err(DELEGATED),
     }
 }
@@ -148,8 +161,8 @@ fn masked(address: IpAddr, length: &str) -> Expected<Prefix> {
 }
 
 /// Why an address is no host of this network: in IPv4, the first and the last one are not.
-pub(crate) fn reserved_in(address: IpAddr, network: Prefix) -> Option<&'static str> {
-    let (IpAddr::V4(address), IpAddr::V4(base)) = (address, IpAddr::from(network.address())) else {
+pub(crate) fn reserved_in(address: &IpAddr, network: &Prefix) -> Option<&'static str> {
+    let (IpAddr::V4(address), Prefix::Ipv4(network)) = (address, network) else {
         return None;
     };
     let host_bits = 32 - u32::from(network.prefix_len());
@@ -157,7 +170,7 @@ pub(crate) fn reserved_in(address: IpAddr, network: Prefix) -> Option<&'static s
         return None; // RFC 3021: both ends of a /31 are hosts
     }
     let host_mask = u32::MAX >> (32 - host_bits);
-    match address.to_bits() ^ base.to_bits() {
+    match address.to_bits() ^ network.address().to_bits() {
         0 => Some("that is the network's own address, not a host's"),
         last if last == host_mask => Some("that is the network's broadcast address"),
         _ => None,
@@ -186,21 +199,23 @@ pub fn device(text: &str) -> Expected<()> {
 
 /// A group of users, by name or number.
 pub fn group(text: &str) -> Expected<()> {
-    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    match (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(fit) {
+    match text.len() <= NAME_MAX && is_name(text) {
         true => Ok(()),
         false => Err("expected a group's name, or its number"),
     }
 }
 
+/// Letters, digits, `_`, `-` and `.`.
+fn is_name(text: &str) -> bool {
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    !text.is_empty() && text.bytes().all(fit)
+}
+
 /// A netifd interface's name.
 pub fn interface(text: &str) -> Expected<()> {
-    let fit = text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     match text {
         _ if text.len() > INTERFACE_NAME_MAX => Err("an interface's name has at most 60 bytes"),
-        _ if !fit || text.is_empty() => Err("expected an interface's name"),
+        _ if !is_name(text) => Err("expected an interface's name"),
         "loopback" => Err("the loopback interface is no uplink"),
         _ => Ok(()),
     }
@@ -258,7 +273,7 @@ pub(crate) fn mark_mask(text: &str) -> Expected<MarkMask> {
 fn mark_number(text: &str) -> Expected<u32> {
     let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
     match hex {
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+        Some(digits) if !digits.starts_with('+') => {
             u32::from_str_radix(digits, 16).map_err(|_| MARK)
         }
         Some(_) => Err(MARK),
@@ -268,7 +283,10 @@ fn mark_number(text: &str) -> Expected<u32> {
 
 /// The family of a prefix.
 pub(crate) fn family_of(network: Prefix) -> Family {
-    Family::of(network.address().into())
+    match network {
+        Prefix::Ipv4(_) => Family::V4,
+        Prefix::Ipv6(_) => Family::V6,
+    }
 }
 
 #[cfg(test)]
@@ -446,7 +464,8 @@ mod tests {
 
     #[test]
     fn a_networks_ends_are_no_hosts() {
-        let at = |host: &str, within| reserved_in(host.parse().unwrap(), network(within).unwrap());
+        let at =
+            |host: &str, within| reserved_in(&host.parse().unwrap(), &network(within).unwrap());
         assert!(at("192.0.2.0", "192.0.2.0/24").is_some());
         assert!(at("192.0.2.255", "192.0.2.0/24").is_some());
         assert!(at("192.0.2.1", "192.0.2.0/24").is_none());

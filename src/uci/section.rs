@@ -185,27 +185,33 @@ impl<'a> Section<'a> {
     }
 
     /// The lines of further `config` statements with its name, which add to it.
-    pub(crate) fn additions(self) -> impl Iterator<Item = u32> {
+    pub(crate) fn additions(&self) -> impl Iterator<Item = u32> + use<'a> {
         let start = self.start;
-        self.all_from(start, self.line)
-            .filter(move |statement| {
-                matches!(statement.command, Command::Config { .. }) && statement.offset != start
-            })
+        let is_config =
+            |statement: &Statement<'_>| matches!(statement.command, Command::Config { .. });
+        self.statements_from(start, self.line, is_config)
+            .filter(move |statement| statement.offset != start)
             .map(|statement| statement.line)
     }
 
     /// The effective `option` and `list` statements, in order: an `option` with an empty value has no effect, as in
     /// `uci`.
-    pub fn statements(self) -> impl Iterator<Item = Statement<'a>> {
-        self.all_from(self.start, self.line).filter(is_effective)
+    pub fn statements(&self) -> impl Iterator<Item = Statement<'a>> + use<'a> {
+        self.statements_from(self.start, self.line, is_effective)
     }
 
-    /// All that belongs to the section, its `config` statements too.
-    fn all_from(self, start: usize, line: u32) -> All<'a> {
-        All {
+    /// The statements of the section that count, from one of them on.
+    fn statements_from(
+        &self,
+        start: usize,
+        line: u32,
+        counts: fn(&Statement<'_>) -> bool,
+    ) -> Inside<'a> {
+        Inside {
             statements: Statements::at(self.text, start, line),
-            section: self,
-            inside: true,
+            section: *self,
+            is_inside: true,
+            counts,
         }
     }
 
@@ -250,15 +256,16 @@ fn is_effective(statement: &Statement<'_>) -> bool {
     }
 }
 
-/// See [`Section::all_from`].
-struct All<'a> {
+/// See [`Section::statements_from`].
+struct Inside<'a> {
     section: Section<'a>,
     statements: Statements<'a>,
     /// whether the last statement belongs to the section
-    inside: bool,
+    is_inside: bool,
+    counts: fn(&Statement<'_>) -> bool,
 }
 
-impl<'a> Iterator for All<'a> {
+impl<'a> Iterator for Inside<'a> {
     type Item = Statement<'a>;
 
     fn next(&mut self) -> Option<Statement<'a>> {
@@ -266,12 +273,12 @@ impl<'a> Iterator for All<'a> {
             match self.statements.next()? {
                 Ok(statement) if statement.offset >= self.section.end => return None,
                 Ok(statement) => {
-                    self.inside = self.section.holds(&statement, self.inside);
-                    if self.inside {
+                    self.is_inside = self.section.holds(&statement, self.is_inside);
+                    if self.is_inside && (self.counts)(&statement) {
                         return Some(statement);
                     }
                 }
-                Err(error) => self.inside &= !error.opens_section,
+                Err(error) => self.is_inside &= !error.opens_section,
             }
         }
     }
@@ -279,12 +286,13 @@ impl<'a> Iterator for All<'a> {
 
 impl<'a> Setting<'a> {
     /// Each value with its line: one for an option, all of a list.
-    pub fn values(self) -> impl Iterator<Item = (Word<'a>, u32)> {
-        let all = self.section.all_from(self.start, self.line);
-        all.filter(is_effective)
+    pub fn values(&self) -> impl Iterator<Item = (Word<'a>, u32)> + use<'a> {
+        let wanted = self.name;
+        self.section
+            .statements_from(self.start, self.line, is_effective)
             .filter_map(move |statement| match statement.command {
                 Command::Option { name, value } | Command::List { name, value }
-                    if name.same(self.name) =>
+                    if name.same(wanted) =>
                 {
                     Some((value, statement.line))
                 }

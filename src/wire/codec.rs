@@ -170,14 +170,19 @@ impl<'a> Codec<'a> {
     /// One of the values in a table.
     pub fn choice<T: Copy + PartialEq>(&mut self, value: &mut T, all: &[T]) {
         let place = all.iter().position(|one| one == value);
-        let mut place = place
-            .and_then(|place| u8::try_from(place).ok())
-            .unwrap_or(u8::MAX);
-        self.byte(&mut place);
-        match all.get(usize::from(place)) {
+        match all.get(self.place(place)) {
             Some(one) => *value = *one,
             None => self.failed = true,
         }
+    }
+
+    /// A place in a table; if there is none, one that no table has.
+    #[inline(never)]
+    fn place(&mut self, place: Option<usize>) -> usize {
+        let place = place.and_then(|place| u8::try_from(place).ok());
+        let mut byte = place.unwrap_or(u8::MAX);
+        self.byte(&mut byte);
+        byte.into()
     }
 
     /// An optional field.
