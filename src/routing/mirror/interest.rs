@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use heapless::Vec;
+use heapless::{Vec, VecView};
 
 use super::{Kinds, family, is_default};
 use crate::limits::{CATCH_ALL_MAX, LEADING_MAX, PATHS_MAX, PROVIDERS_MAX};
@@ -172,7 +172,7 @@ impl Interest {
         let known = self.numbers.contains(&link.index);
         let named = self.names(link);
         if known && !named {
-            self.numbers.retain(|number| *number != link.index);
+            keep(&mut self.numbers, &|number| number != link.index);
         } else if named && !known {
             // As many as there are names, and a few that are about to go.
             let _ = self.numbers.push(link.index);
@@ -223,12 +223,12 @@ impl Interest {
     }
 
     /// A route has come; whether it leads by a device that was of no interest before. `leads`: whether any does by this one.
-    pub(crate) fn note_route(&mut self, route: &Route, leads: impl Fn(u32) -> bool) -> bool {
+    pub(crate) fn note_route(&mut self, route: &Route, leads: &dyn Fn(u32) -> bool) -> bool {
         if !self.is_unnoted(route) {
             return false;
         }
         if self.leading.is_full() {
-            self.leading.retain(|device| leads(*device));
+            keep(&mut self.leading, leads);
         }
         let has_room = self.leading.push(route.device).is_ok();
         self.leads_more |= !has_room;
@@ -255,8 +255,8 @@ impl Interest {
         if !core::mem::take(&mut self.leads_more) {
             return false;
         }
-        let leads = |device: &u32| routes.iter().any(|route| route.device == *device);
-        self.leading.retain(leads);
+        let leads = |device| routes.iter().any(|route| route.device == device);
+        keep(&mut self.leading, &leads);
         let before = self.leading.len();
         for route in routes {
             let lacks_room = self.is_unnoted(route) && self.leading.push(route.device).is_err();
@@ -267,8 +267,8 @@ impl Interest {
 
     /// These are all devices that there are.
     pub(crate) fn note_all(&mut self, links: &[Link]) {
-        self.numbers
-            .retain(|number| links.iter().any(|link| link.index == *number));
+        let is_there = |number| links.iter().any(|link| link.index == number);
+        keep(&mut self.numbers, &is_there);
         for link in links {
             self.note(link);
         }
@@ -276,12 +276,8 @@ impl Interest {
 
     /// A device is gone.
     pub(crate) fn forget(&mut self, index: u32) {
-        if self.numbers.contains(&index) {
-            self.numbers.retain(|number| *number != index);
-        }
-        if self.leading.contains(&index) {
-            self.leading.retain(|number| *number != index);
-        }
+        keep(&mut self.numbers, &|number| number != index);
+        keep(&mut self.leading, &|number| number != index);
     }
 
     /// The preference from which on all rules concern us.
@@ -308,6 +304,13 @@ impl Interest {
             table if table != TABLE_MAIN && self.has_table(table) => table,
             _ => 0,
         }
+    }
+}
+
+/// Keeps some of these numbers of devices. Writes only if one goes.
+fn keep(numbers: &mut VecView<u32>, kept: &dyn Fn(u32) -> bool) {
+    if !numbers.iter().all(|number| kept(*number)) {
+        numbers.retain(|number| kept(*number));
     }
 }
 
