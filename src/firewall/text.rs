@@ -108,10 +108,16 @@ struct Text<'a> {
     answers: bool,
     /// some connections are recorded
     records: bool,
+    /// some of these stay with their provider by their mark
+    restores: bool,
+    /// some uplinks are told apart from other devices
+    tells: bool,
     /// some packets that arrive by an uplink get marks
     strict: bool,
     /// something is masqueraded
     translates: bool,
+    /// that is, what has addresses of another provider
+    foreign: bool,
     /// whether all of it was taken so far
     result: fmt::Result,
 }
@@ -126,15 +132,22 @@ impl<'a> Text<'a> {
             mark: Mark { value: 0, mask: 0 },
             answers: false,
             records: false,
+            restores: false,
+            tells: false,
             strict: false,
             translates: false,
+            foreign: false,
             result: Ok(()),
         };
         for member in &plan.members {
-            text.answers |= text.answers(member);
+            let (answers, restores) = (text.answers(member), restores(member));
+            text.answers |= answers;
             text.records |= member.records;
+            text.restores |= restores;
+            text.tells |= !member.strict && (answers || restores);
             text.strict |= member.strict;
             text.translates |= text.translates(member);
+            text.foreign |= text.foreign(member);
         }
         text
     }
@@ -164,21 +177,19 @@ impl<'a> Text<'a> {
         );
         for member in &self.plan.members {
             self.slot = member.slot;
-            self.when(member.records && member.restores, "$o : goto out_$N, ");
+            self.when(restores(member), "$o : goto out_$N, ");
         }
         self.say("} }\nchain prerouting { type filter hook prerouting priority mangle + 5;\n");
         // Strict uplinks need marks in both directions.
         self.when(!self.strict, "ct direction original ");
         self.say("ct mark & $m vmap @saved\n");
         self.when(self.answers, "ct mark & $b != 0 goto inbound\n");
-        let some = |member: &Member| member.records && member.restores;
-        let restores = self.plan.members.iter().any(some);
-        self.when(restores && !self.strict, "$e ct mark & $m vmap @saved\n");
+        self.when(
+            self.restores && !self.strict,
+            "$e ct mark & $m vmap @saved\n",
+        );
         self.say("}\n");
-        let tells = |text: &Text<'_>, member: &Member| {
-            !member.strict && (some(member) || text.answers(member))
-        };
-        if self.plan.members.iter().any(|member| tells(self, member)) {
+        if self.tells {
             self.devices(Devices::Uplinks);
         }
         if self.answers {
@@ -245,7 +256,7 @@ impl<'a> Text<'a> {
         if self.translates {
             self.devices(Devices::Translates);
         }
-        if self.plan.members.iter().any(|member| self.foreign(member)) {
+        if self.foreign {
             self.say("chain delegated {\n");
             self.prefixes(None);
             self.say("}\n");
@@ -285,7 +296,7 @@ impl<'a> Text<'a> {
             }
             self.say("meta mark set meta mark & $n | $i\n}\n");
         }
-        if member.records && member.restores {
+        if restores(member) {
             self.say("chain out_$N {\n");
             let others = self.strict && !member.strict;
             let rule = "meta mark & $n == 0 meta mark set $o\n";
@@ -341,7 +352,7 @@ impl<'a> Text<'a> {
         });
         self.say("; flags constant; ");
         let mut some = false;
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             for (at, member) in self.plan.members.iter().enumerate() {
                 let device = &member.device[family];
                 let mut before = self.plan.members.iter().take(at);
@@ -413,24 +424,22 @@ impl<'a> Text<'a> {
         self.raw(parts.next().unwrap_or_default());
         for part in parts {
             let marks = self.plan.marks;
-            let (what, rest) = part.split_at_checked(1).unwrap_or_default();
-            if what == "e" {
-                self.raw("ct status expected meta nfproto . iifname != @uplinks");
-                self.raw(rest);
-                continue;
-            }
+            let what = part.bytes().next().unwrap_or_default();
             let value = match what {
-                "i" => marks.inbound(self.slot),
-                "o" => marks.outbound(self.slot),
-                "m" => marks.bits(),
-                "n" => marks.others(),
-                "b" => marks.inbound(self.slot) & !marks.outbound(self.slot),
-                "v" => self.mark.value,
-                "k" => self.mark.mask,
+                b'i' => marks.inbound(self.slot),
+                b'o' => marks.outbound(self.slot),
+                b'm' => marks.bits(),
+                b'n' => marks.others(),
+                b'b' => marks.inbound(self.slot) & !marks.outbound(self.slot),
+                b'v' => self.mark.value,
+                b'k' => self.mark.mask,
                 _ => u32::from(self.slot.0) + 1,
             };
-            self.number(value, what == "N");
-            self.raw(rest);
+            match what {
+                b'e' => self.raw("ct status expected meta nfproto . iifname != @uplinks"),
+                _ => self.number(value, what == b'N'),
+            }
+            self.raw(part.get(1..).unwrap_or_default());
         }
     }
 
@@ -456,6 +465,11 @@ impl<'a> Text<'a> {
             self.result = self.out.write_str(text);
         }
     }
+}
+
+/// Whether a provider's connections are recorded, and stay with it by their mark.
+fn restores(member: &Member) -> bool {
+    member.records && member.restores
 }
 
 /// Whether `nft` takes a device's name literally in quotation marks. One that it does not is left out: such devices are

@@ -407,7 +407,7 @@ impl Mirror {
         let kind = route.kind();
         let known = self.routes.as_slice();
         let leads = |device| known.iter().any(|route| route.device == device);
-        if self.interest.note_route(route, leads) {
+        if self.interest.note_route(route, &leads) {
             self.look_closer(Kinds::LINKS);
         }
         if self.leaves_out(route) || !self.is_among_few(route) {

@@ -64,7 +64,7 @@ impl Wanted {
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         let count = hops.count();
         let mut metrics: Vec<Metric, PROVIDERS_MAX> = Vec::new();
-        for usual in [false, true] {
+        for &usual in &[false, true] {
             let free = free_before(refusing, situation.routes, family, situation.yields);
             let free = free.filter(|metric| is_usual(*metric) == usual);
             for metric in free.take(count - metrics.len()) {

@@ -26,7 +26,7 @@ impl Wanted {
             }
         }
         // What has a rule keeps it, in whatever order the addresses are told.
-        for kept in [true, false] {
+        for &kept in &[true, false] {
             for (provider, uplink) in situation.paths() {
                 for address in situation.addresses_of(uplink) {
                     let source = situation.source(address);

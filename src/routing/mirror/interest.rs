@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use heapless::Vec;
+use heapless::{Vec, VecView};
 
 use super::{Kinds, family, is_default};
 use crate::limits::{CATCH_ALL_MAX, LEADING_MAX, PATHS_MAX, PROVIDERS_MAX};
@@ -116,50 +116,31 @@ impl Interest {
 
     /// Take over what is named now; whether there was anything new but addresses. Writes only if something differs.
     pub(crate) fn take_over(&mut self, each: &EachNamed<'_>) -> bool {
-        let (mut at, mut addresses_at) = ([0; 3], 0);
-        let (mut same, mut same_addresses) = (true, true);
+        let (mut at, mut addresses_at, mut changed) = ([0; 3], 0, false);
         each(&mut |named| match named {
-            Named::Table(table) => same &= is_next(&self.tables, &mut at[0], &table),
+            Named::Table(table) => changed |= put(&mut self.tables, &mut at[0], table),
             Named::Device(device) => {
-                same &= is_next(&self.devices, &mut at[1], &NameHash::of(&device))
+                changed |= put(&mut self.devices, &mut at[1], NameHash::of(&device));
             }
-            Named::Prefix(prefix) => same &= is_next(&self.prefixes, &mut at[2], &prefix),
-            Named::CatchAll(preference) => same &= preference == self.catch_all(),
+            Named::Prefix(prefix) => changed |= put(&mut self.prefixes, &mut at[2], prefix),
+            Named::CatchAll(preference) => {
+                let before_last = CATCH_ALL_MAX.saturating_sub(preference);
+                changed |= core::mem::replace(&mut self.before_last, before_last) != before_last;
+            }
             Named::Address(own) => {
-                same_addresses &= is_next(&self.addresses, &mut addresses_at, &own);
+                put(&mut self.addresses, &mut addresses_at, own);
             }
         });
-        same &= at == [self.tables.len(), self.devices.len(), self.prefixes.len()];
-        same_addresses &= addresses_at == self.addresses.len();
-        if !same || !same_addresses {
-            self.fill(each);
-        }
-        !same
+        end(&mut self.addresses, addresses_at);
+        changed |= end(&mut self.tables, at[0]);
+        changed |= end(&mut self.devices, at[1]);
+        changed | end(&mut self.prefixes, at[2])
     }
 
     /// Name an address besides.
     pub(crate) fn name_address(&mut self, own: Option<IpAddr>) {
         self.addresses
             .extend(own.filter(|_| !self.addresses.is_full()));
-    }
-
-    fn fill(&mut self, each: &EachNamed<'_>) {
-        self.tables.clear();
-        self.addresses.clear();
-        self.devices.clear();
-        if !self.prefixes.is_empty() {
-            self.prefixes.clear();
-        }
-        // There is room for as many as there may be.
-        each(&mut |named| match named {
-            Named::Table(table) => drop(self.tables.push(table)),
-            Named::Device(device) => drop(self.devices.push(NameHash::of(&device))),
-            Named::Address(own) => drop(self.addresses.push(own)),
-            Named::Prefix(prefix) => drop(self.prefixes.push(prefix)),
-            Named::CatchAll(preference) => {
-                self.before_last = CATCH_ALL_MAX.saturating_sub(preference);
-            }
-        });
     }
 
     /// Whether nothing is named. Then nothing is left out.
@@ -172,7 +153,7 @@ impl Interest {
         let known = self.numbers.contains(&link.index);
         let named = self.names(link);
         if known && !named {
-            self.numbers.retain(|number| *number != link.index);
+            keep(&mut self.numbers, &|number| number != link.index);
         } else if named && !known {
             // As many as there are names, and a few that are about to go.
             let _ = self.numbers.push(link.index);
@@ -223,12 +204,12 @@ impl Interest {
     }
 
     /// A route has come; whether it leads by a device that was of no interest before. `leads`: whether any does by this one.
-    pub(crate) fn note_route(&mut self, route: &Route, leads: impl Fn(u32) -> bool) -> bool {
+    pub(crate) fn note_route(&mut self, route: &Route, leads: &dyn Fn(u32) -> bool) -> bool {
         if !self.is_unnoted(route) {
             return false;
         }
         if self.leading.is_full() {
-            self.leading.retain(|device| leads(*device));
+            keep(&mut self.leading, leads);
         }
         let has_room = self.leading.push(route.device).is_ok();
         self.leads_more |= !has_room;
@@ -255,8 +236,8 @@ impl Interest {
         if !core::mem::take(&mut self.leads_more) {
             return false;
         }
-        let leads = |device: &u32| routes.iter().any(|route| route.device == *device);
-        self.leading.retain(leads);
+        let leads = |device| routes.iter().any(|route| route.device == device);
+        keep(&mut self.leading, &leads);
         let before = self.leading.len();
         for route in routes {
             let lacks_room = self.is_unnoted(route) && self.leading.push(route.device).is_err();
@@ -267,8 +248,8 @@ impl Interest {
 
     /// These are all devices that there are.
     pub(crate) fn note_all(&mut self, links: &[Link]) {
-        self.numbers
-            .retain(|number| links.iter().any(|link| link.index == *number));
+        let is_there = |number| links.iter().any(|link| link.index == number);
+        keep(&mut self.numbers, &is_there);
         for link in links {
             self.note(link);
         }
@@ -276,12 +257,8 @@ impl Interest {
 
     /// A device is gone.
     pub(crate) fn forget(&mut self, index: u32) {
-        if self.numbers.contains(&index) {
-            self.numbers.retain(|number| *number != index);
-        }
-        if self.leading.contains(&index) {
-            self.leading.retain(|number| *number != index);
-        }
+        keep(&mut self.numbers, &|number| number != index);
+        keep(&mut self.leading, &|number| number != index);
     }
 
     /// The preference from which on all rules concern us.
@@ -311,10 +288,31 @@ impl Interest {
     }
 }
 
-/// Whether the next of those that are known is this.
-fn is_next<T: PartialEq>(known: &[T], at: &mut usize, this: &T) -> bool {
+/// Keeps some of these numbers of devices. Writes only if one goes.
+fn keep(numbers: &mut VecView<u32>, kept: &dyn Fn(u32) -> bool) {
+    if !numbers.iter().all(|number| kept(*number)) {
+        numbers.retain(|number| kept(*number));
+    }
+}
+
+/// Makes this the next one in a list. Whether it was not.
+fn put<T: PartialEq>(list: &mut VecView<T>, at: &mut usize, this: T) -> bool {
+    let changed = list.get(*at) != Some(&this);
+    if changed {
+        list.truncate(*at);
+        let _ = list.push(this); // there is room for as many as there may be
+    }
     *at += 1;
-    known.get(*at - 1) == Some(this)
+    changed
+}
+
+/// Makes a list end here. Whether it went on.
+fn end<T>(list: &mut VecView<T>, at: usize) -> bool {
+    let goes_on = list.len() > at;
+    if goes_on {
+        list.truncate(at);
+    }
+    goes_on
 }
 
 /// Whether this is one of the automatic policy tables.
