@@ -5,13 +5,11 @@ use core::net::IpAddr;
 
 use nix::errno::Errno;
 use nix::libc;
-use rtnetlink::packet_core::{NLMSG_DONE, NLMSG_ERROR};
 
 use crate::config::{Config, Provider};
 use crate::linux::errno::fault;
 use crate::linux::netlink::attribute::{self, ROUTE_HEADER, RTA_UID, Request};
 use crate::linux::netlink::encode;
-use crate::linux::netlink::exchange::verdict;
 use crate::linux::netlink::prefilter::{INET, INET6};
 use crate::linux::netlink::requests::Requests;
 use crate::routing::asked::{Answer, Question, Way, targets};
@@ -108,17 +106,13 @@ impl Requests {
     ) -> Result<(Way, Option<IpAddr>), Errno> {
         let mut request = write(question, device, flags);
         let mut answer = None;
-        let result = self.exchange(
-            &mut request,
-            &mut |message, _| match message.message_type() {
-                NLMSG_ERROR | NLMSG_DONE => Some(verdict(message)),
-                libc::RTM_NEWROUTE => {
-                    answer = read(message.payload());
-                    Some(Ok(()))
-                }
-                _ => None,
-            },
-        );
+        let result = self.exchange(&mut request, &mut |message, _| {
+            let is_answer = message.message_type() == libc::RTM_NEWROUTE;
+            if is_answer {
+                answer = read(message.payload());
+            }
+            is_answer
+        });
         result.and_then(|_| answer.ok_or(Errno::EPROTO))
     }
 
@@ -171,9 +165,6 @@ impl Requests {
         let bits = inet(family).1;
         let mut request = encode::dump(Kinds::ROUTES, family);
         let result = self.exchange(&mut request, &mut |message, _| {
-            if matches!(message.message_type(), NLMSG_ERROR | NLMSG_DONE) {
-                return Some(verdict(message));
-            }
             let payload = message.payload();
             // The length of the destination; the table, the protocol, the scope, and the type.
             if let [_, length, _, _, table, protocol, _, kind, ..] = *payload
@@ -183,7 +174,7 @@ impl Requests {
             {
                 each(host, device);
             }
-            None
+            false
         });
         result.map(|_| ()).map_err(fault)
     }
