@@ -93,8 +93,8 @@ impl Pin {
     /// The sticky file may have changed.
     pub(super) fn changed(&mut self, cx: &mut Context<'_>) {
         match self.file.changed() {
-            Ok(None) => {}
-            Ok(Some(_)) => self.obey(cx),
+            Ok(false) => {}
+            Ok(true) => self.obey(cx),
             Err(error) => log::error!("{error}"),
         }
     }

@@ -23,12 +23,12 @@ pub(crate) fn news(sticky: &mut Sticky) -> Option<Pinned> {
     if !wakes(sticky) {
         return None;
     }
-    let news = sticky.changed().unwrap();
+    let has_changed = sticky.changed().unwrap();
     assert!(
-        !wakes(sticky) || sticky.changed().unwrap().is_none(),
+        !wakes(sticky) || !sticky.changed().unwrap(),
         "one look is enough"
     );
-    news
+    has_changed.then(|| sticky.pinned().clone())
 }
 
 fn wakes(sticky: &Sticky) -> bool {

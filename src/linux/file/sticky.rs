@@ -54,17 +54,15 @@ impl Sticky {
         &self.known
     }
 
-    /// To be called when the descriptor is readable: the new content, if it has changed. [`Sticky::write`] is no change.
-    pub fn changed(&mut self) -> Result<Option<Pinned>, FileError> {
+    /// To be called when the descriptor is readable: whether the content has changed. [`Sticky::write`] is no change.
+    pub fn changed(&mut self) -> Result<bool, FileError> {
         if !self.watch.changed()? {
-            return Ok(None);
+            return Ok(false);
         }
         let pinned = look(&self.path);
-        if pinned == self.known {
-            return Ok(None);
-        }
-        self.known = pinned.clone();
-        Ok(Some(pinned))
+        let has_changed = pinned != self.known;
+        self.known = pinned;
+        Ok(has_changed)
     }
 
     /// Pins a provider, or none. The file changes atomically and durably, or not at all.
