@@ -99,15 +99,14 @@ impl<'a> ProbedProvider<'a> {
                     slot: provider.slot,
                     family,
                 },
-                uplink: requests
-                    .uplink(
-                        config,
-                        provider,
-                        family,
-                        told_of(&interfaces, provider, family),
-                        &mut mirror,
-                    )
-                    .0,
+                uplink: requests.uplink(
+                    config,
+                    provider,
+                    family,
+                    told_of(&interfaces, provider, family),
+                    &mut mirror,
+                    &mut Kinds::default(),
+                ),
             })
             .collect();
         Ok(ProbedProvider {

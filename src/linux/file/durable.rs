@@ -92,7 +92,7 @@ fn target(path: &Path) -> Result<PathBuf, FileError> {
         }
     }
     let found = way.directory;
-    match fs::symlink_metadata(&found).map(|found| found.file_type()) {
+    match fs::symlink_metadata(found.as_path()).map(|found| found.file_type()) {
         Ok(kind) if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) => {
             let refused = FileError::new("replace", &found, lines::not_regular());
             Err(refused.advise("name a file instead"))

@@ -50,7 +50,8 @@ impl Requests {
 
     /// What the kernel makes of a provider in a family; it is asked for the own address if that is needed: see
     /// [`Uplink::asks`]. Costs two system calls then, else none. A new address of another device is taken after a dump:
-    /// events do not tell that the path's device is about to have one. Then, also what that has changed in the mirror.
+    /// events do not tell that the path's device is about to have one. Then, `changed` gets what that has changed in the
+    /// mirror.
     pub fn uplink(
         &mut self,
         config: &Config,
@@ -58,8 +59,8 @@ impl Requests {
         family: Family,
         mut told: Told,
         mirror: &mut Mirror,
-    ) -> (Uplink, Kinds) {
-        let mut changed = Kinds::NONE;
+        changed: &mut Kinds,
+    ) -> Uplink {
         let mut uplink = resolve(config, provider, family, &told, mirror);
         if uplink.asks() {
             let target = targets(config, provider, family).next();
@@ -70,11 +71,11 @@ impl Requests {
             if uplink.has_borrowed(&told, mirror) {
                 // Among the addresses of other devices it may have had no room.
                 mirror.look_for(uplink.address);
-                changed = self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default();
+                changed.add(self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default());
                 uplink = resolve(config, provider, family, &told, mirror);
             }
         }
-        (uplink, changed)
+        uplink
     }
 
     /// The source address that the kernel chooses for packets to an address by a device: that of a UDP socket which is
