@@ -1,6 +1,6 @@
 //! The clocks, the boot ID, and random bytes.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::errno::errno_of;
 use super::file::error::FileError;
-use super::file::open::open_to_read;
+use super::file::open::{open_to_read, read_some};
 use crate::types::Instant;
 use crate::wire::saved_state::BootId;
 
@@ -50,7 +50,10 @@ pub fn random<const N: usize>() -> Result<[u8; N], Errno> {
 }
 
 fn fill(bytes: &mut [u8], file: &str) -> io::Result<()> {
-    open_to_read(file)?.read_exact(bytes)
+    match read_some(&open_to_read(file)?, bytes)? {
+        length if length == bytes.len() => Ok(()),
+        _ => Err(ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ impl Server {
             None => (getegid().as_raw(), 0o600),
         };
         let give = || {
-            let found = std::fs::symlink_metadata(&open.socket)?;
+            let found = std::fs::symlink_metadata(open.socket.as_path())?;
             if found.gid() != group {
                 std::fs::set_permissions(&open.socket, Permissions::from_mode(0o600))?;
                 lchown(&open.socket, None, Some(group))?;

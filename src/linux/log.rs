@@ -5,11 +5,15 @@
 
 use std::fmt::Arguments;
 use std::io::{self, Write};
-use std::os::unix::net::UnixDatagram;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, send, socket,
+};
 use syslog::{Facility, LogFormat, Logger, Severity};
 
 use super::errno::errno_of;
@@ -144,10 +148,11 @@ fn to_syslog(
 
 /// Opens the given socket, or else the default one, which takes datagrams on Linux. The crate's own connections have four
 /// kinds, two of which are buffered.
-fn open_syslog(socket: Option<&str>) -> io::Result<Logger<Datagrams, Line>> {
-    let datagrams = UnixDatagram::unbound()?;
-    datagrams.set_nonblocking(true)?;
-    datagrams.connect(socket.unwrap_or("/dev/log"))?;
+fn open_syslog(path: Option<&str>) -> Result<Logger<Datagrams, Line>, Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let datagrams = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+    let path = Path::new(path.unwrap_or("/dev/log"));
+    connect(datagrams.as_raw_fd(), &UnixAddr::new(path)?)?;
     let line = Line {
         process: std::process::id(),
     };
@@ -155,11 +160,11 @@ fn open_syslog(socket: Option<&str>) -> io::Result<Logger<Datagrams, Line>> {
 }
 
 /// Sends each write as one datagram.
-struct Datagrams(UnixDatagram);
+struct Datagrams(OwnedFd);
 
 impl Write for Datagrams {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.send(line)
+        Ok(send(self.0.as_raw_fd(), line, MsgFlags::MSG_NOSIGNAL)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -21,12 +21,12 @@ pub use table_watch::TableWatch;
 use heapless::{Vec, VecView};
 use nix::errno::Errno;
 use nix::libc;
-use rtnetlink::packet_core::{NLA_F_NESTED, NLMSG_ERROR};
+use rtnetlink::packet_core::NLA_F_NESTED;
 
 use crate::limits::REQUEST_PATIENCE;
 use crate::linux::errno::fault;
 use crate::linux::netlink::attribute::{Request, copy};
-use crate::linux::netlink::exchange::{Exchange, verdict};
+use crate::linux::netlink::exchange::Exchange;
 use crate::types::{Family, Fault};
 
 // linux/netfilter/nfnetlink.h
@@ -57,10 +57,7 @@ impl Netfilter {
 
     /// Sends a request whose last message asks for an acknowledgement; returns that, or the first error.
     fn acknowledged(&mut self, request: &mut Request) -> Result<(), Errno> {
-        let answer = self.exchange.send(request, &mut |message, _| {
-            (message.message_type() == NLMSG_ERROR).then(|| verdict(message))
-        });
-        answer.map(drop)
+        self.exchange.send(request, &mut |_, _| false).map(drop)
     }
 }
 

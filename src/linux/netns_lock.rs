@@ -77,7 +77,8 @@ impl NetnsTaken {
 
 /// The subcommand in a command line, if it is `run` or `probe`.
 fn verb(command: &str) -> Option<&str> {
-    let mut words = command.split(' ').skip(1);
+    let mut words = command.split(' ');
+    words.next(); // the program
     words.find(|word| matches!(*word, "run" | "probe"))
 }
 

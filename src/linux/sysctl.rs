@@ -80,10 +80,7 @@ impl fmt::Display for Setting<'_> {
             value,
         }) = self;
         // A device's name may contain dots; with slashes as separators, sysctl(8) keeps them.
-        if device.contains('.') {
-            write!(f, "net/ipv4/conf/{device}/{option}={value}")
-        } else {
-            write!(f, "net.ipv4.conf.{device}.{option}={value}")
-        }
+        let dot = if device.contains('.') { '/' } else { '.' };
+        write!(f, "net{dot}ipv4{dot}conf{dot}{device}{dot}{option}={value}")
     }
 }

@@ -93,7 +93,8 @@ impl<'a> ProbedProvider<'a> {
         for family in Family::ALL {
             if config.path_checks(provider, family).next().is_some() {
                 let told = told_of(&interfaces, provider, family);
-                let (uplink, _) = requests.uplink(config, provider, family, told, &mut mirror);
+                let kinds = &mut Kinds::default();
+                let uplink = requests.uplink(config, provider, family, told, &mut mirror, kinds);
                 let slot = provider.slot;
                 let id = PathId { slot, family };
                 ways.push(OneWay { id, uplink });

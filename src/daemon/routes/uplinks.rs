@@ -75,9 +75,8 @@ impl RouteSync<'_> {
                 }
                 let mut told = told_of(interfaces, provider, family);
                 told.former = known.former();
-                let requests = &mut self.requests;
-                let (mut uplink, news) = requests.uplink(config, provider, family, told, mirror);
-                self.news.add(news);
+                let (requests, news) = (&mut self.requests, &mut self.news);
+                let mut uplink = requests.uplink(config, provider, family, told, mirror, news);
                 if mirror.is_unsure(Kinds::uplinks(family)) {
                     uplink = uplink.unless_unseen(known);
                 }

@@ -67,7 +67,8 @@ pub(crate) fn load_text(text: &[u8], config: &mut Config, report: &mut dyn FnMut
     let mut problems = Vec::new();
     let mut note = |problem: Problem| {
         // Those of one line stay in order. There are few, and std's sort takes room in the program.
-        let place = problems.partition_point(|other: &Problem| other.line <= problem.line);
+        let behind = |other: &Problem| other.line > problem.line;
+        let place = problems.iter().position(behind).unwrap_or(problems.len());
         problems.insert(place, problem);
     };
     let loaded = load(text, &table_names::number, config, &mut note);

@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Display};
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+
+use super::open::read_some;
 
 /// Longest line that is read, in bytes; longer ones are ignored. iproute2's limit is the same.
 const LINE_MAX: usize = 512;
@@ -47,11 +49,9 @@ pub fn read(file: &File, most: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
     let mut piece = [0; LINE_MAX];
     while bytes.len() < most {
         let room = piece.len().min(most - bytes.len());
-        match nix::unistd::read(file, &mut piece[..room]) {
-            Ok(0) => break,
-            Ok(got) => bytes.extend_from_slice(&piece[..got]),
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
+        match read_some(file, &mut piece[..room])? {
+            0 => break,
+            got => bytes.extend_from_slice(&piece[..got]),
         }
     }
     Ok(())
@@ -69,13 +69,13 @@ pub fn find<T>(path: &Path, value: impl Fn(&str) -> Option<T>) -> Option<T> {
 
 /// Shows every line that is a text, until one was the last to be seen.
 fn show_lines(path: &Path, is_last: &mut dyn FnMut(&str) -> bool) -> io::Result<()> {
-    let mut file = open(path, OFlag::empty())?;
+    let file = open(path, OFlag::empty())?;
     let mut buffer = [0; LINE_MAX + 1];
     let mut filled = 0;
     let mut passing_over = false;
     let mut ends = |line: &[u8]| std::str::from_utf8(line).is_ok_and(&mut *is_last);
     loop {
-        let got = file.read(&mut buffer[filled..])?;
+        let got = read_some(&file, &mut buffer[filled..])?;
         filled += got;
         let mut start = 0;
         while let Some(length) = buffer[start..filled].iter().position(|b| *b == b'\n') {

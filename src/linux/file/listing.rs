@@ -17,8 +17,8 @@ pub(crate) fn files(directory: &Path, is_wanted: &dyn Fn(&Path, &[u8]) -> bool) 
         let file = entry.path();
         if is_wanted(&file, entry.file_name().as_bytes()) {
             // Their bytes are compared: paths as such take a kilobyte of the program.
-            let before = |other: &PathBuf| other.as_os_str() <= file.as_os_str();
-            let place = files.partition_point(before);
+            let behind = |other: &PathBuf| other.as_os_str() > file.as_os_str();
+            let place = files.iter().position(behind).unwrap_or(files.len());
             files.insert(place, file);
         }
     }

@@ -47,7 +47,7 @@ impl Lock {
     /// Whether the locked file is still the file at its path: otherwise the lock excludes no other process.
     pub fn holds(&self) -> bool {
         let held = self.file.as_ref().and_then(|file| file.metadata().ok());
-        let found = std::fs::symlink_metadata(&self.path).ok();
+        let found = std::fs::symlink_metadata(self.path.as_path()).ok();
         let place = |found: Metadata| (found.dev(), found.ino());
         held.is_some() && held.map(place) == found.map(place)
     }

@@ -2,14 +2,14 @@
 //! its tables into the program: five kilobytes. std's `DirBuilder` compares paths: another kilobyte.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use nix::unistd::{mkdir, write};
+use nix::unistd::{mkdir, read, write};
 
 /// Opens a file to be read, or as `flags` say (open(2)); one that is made has this mode. A child has it until it becomes
 /// another program.
@@ -44,9 +44,19 @@ pub(crate) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errn
     Ok(())
 }
 
+/// Reads once: as much as the buffer has room for, or as is there.
+pub(crate) fn read_some(from: &File, buffer: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match read(from, buffer) {
+            Err(Errno::EINTR) => {}
+            got => return got,
+        }
+    }
+}
+
 /// Reads a short text of the kernel's, as far as the buffer has room for it.
 pub(crate) fn read_text<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b str> {
-    let length = open_to_read(path).ok()?.read(buffer).ok()?;
+    let length = read_some(&open_to_read(path).ok()?, buffer).ok()?;
     Some(core::str::from_utf8(buffer.get(..length)?).ok()?.trim())
 }
 

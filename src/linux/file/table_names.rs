@@ -23,11 +23,8 @@ pub fn number(name: &str) -> Option<u32> {
 pub fn group(name: &str) -> Option<u32> {
     let named = lines::find(Path::new("/etc/group"), |line| {
         let mut fields = line.split(':');
-        let number = fields
-            .next()
-            .filter(|found| *found == name)
-            .and(fields.nth(1))?;
-        number.parse().ok()
+        let (found, _password, number) = (fields.next()?, fields.next()?, fields.next()?);
+        number.parse().ok().filter(|_| found == name)
     });
     named.or_else(|| name.parse().ok())
 }

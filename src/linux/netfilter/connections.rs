@@ -8,14 +8,14 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::{Mode, stat};
-use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR};
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_DUMP};
 
 use super::{Attributes, BODY, Netfilter, SUBSYSTEM, address_family, fault_of};
 use crate::limits::{COUNT_PATIENCE, DATAGRAM_MAX};
 use crate::linux::errno::{errno_of, fault};
 use crate::linux::file::open::{open, read_text, write_all};
 use crate::linux::netlink::attribute::{self, Request, copy};
-use crate::linux::netlink::exchange::{Exchange, verdict};
+use crate::linux::netlink::exchange::Exchange;
 use crate::text::text;
 use crate::types::{Family, Fault};
 
@@ -99,21 +99,15 @@ pub fn count_by_mark(mask: u32, each: &mut dyn FnMut(Family, u32)) -> Result<(),
     // Family 0: both.
     let mut request = Request::new(IPCTNL_MSG_CT_GET, NLM_F_DUMP, &[0; BODY]);
     let mut exchange = Exchange::new(libc::NETLINK_NETFILTER, DATAGRAM_MAX, COUNT_PATIENCE);
-    let end = exchange.send(
-        &mut request,
-        &mut |message, _| match message.message_type() {
-            NLMSG_ERROR | NLMSG_DONE => Some(verdict(message)),
-            IPCTNL_MSG_CT_NEW => {
-                if let Some((family, mark)) = marked(message.payload())
-                    && mark & mask != 0
-                {
-                    each(family, mark & mask);
-                }
-                None
-            }
-            _ => None,
-        },
-    );
+    let end = exchange.send(&mut request, &mut |message, _| {
+        if message.message_type() == IPCTNL_MSG_CT_NEW
+            && let Some((family, mark)) = marked(message.payload())
+            && mark & mask != 0
+        {
+            each(family, mark & mask);
+        }
+        false
+    });
     end.map(drop).map_err(fault_of)
 }
 

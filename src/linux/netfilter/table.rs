@@ -1,12 +1,11 @@
 //! Our table of nftables, `table inet failover`: see linux/netfilter/nf_tables.h.
 
 use nix::errno::Errno;
-use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE, NLMSG_ERROR};
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE};
 
 use super::{Attributes, BODY, Netfilter, SUBSYSTEM, fault_of, nest};
 use crate::linux::errno::fault;
 use crate::linux::netlink::attribute::{self, Request, copy};
-use crate::linux::netlink::exchange::verdict;
 use crate::types::{Duration, Fault};
 
 pub(super) const NFTABLES: u16 = 10 * SUBSYSTEM;
@@ -109,17 +108,13 @@ impl Netfilter {
         let mut request = Request::new(NFT_MSG_GETTABLE, 0, &INET);
         request.attribute(NFTA_TABLE_NAME, TABLE);
         let mut digest = None;
-        let answer = self.exchange.send(
-            &mut request,
-            &mut |message, _| match message.message_type() {
-                NLMSG_ERROR => Some(verdict(message)),
-                NFT_MSG_NEWTABLE => {
-                    digest = digest_of(message.payload());
-                    Some(Ok(()))
-                }
-                _ => None,
-            },
-        );
+        let answer = self.exchange.send(&mut request, &mut |message, _| {
+            let is_table = message.message_type() == NFT_MSG_NEWTABLE;
+            if is_table {
+                digest = digest_of(message.payload());
+            }
+            is_table
+        });
         match answer {
             Ok(_) | Err(Errno::ENOENT) => Ok(digest),
             Err(errno) => Err(fault_of(errno)),

@@ -5,13 +5,11 @@ use core::net::IpAddr;
 
 use nix::errno::Errno;
 use nix::libc;
-use rtnetlink::packet_core::{NLMSG_DONE, NLMSG_ERROR};
 
 use crate::config::{Config, Provider};
 use crate::linux::errno::fault;
 use crate::linux::netlink::attribute::{self, ROUTE_HEADER, RTA_UID, Request};
 use crate::linux::netlink::encode;
-use crate::linux::netlink::exchange::verdict;
 use crate::linux::netlink::prefilter::{INET, INET6};
 use crate::linux::netlink::requests::Requests;
 use crate::routing::asked::{Answer, Question, Way, targets};
@@ -52,7 +50,8 @@ impl Requests {
 
     /// What the kernel makes of a provider in a family; it is asked for the own address if that is needed: see
     /// [`Uplink::asks`]. Costs two system calls then, else none. A new address of another device is taken after a dump:
-    /// events do not tell that the path's device is about to have one. Then, also what that has changed in the mirror.
+    /// events do not tell that the path's device is about to have one. Then, `changed` gets what that has changed in the
+    /// mirror.
     pub fn uplink(
         &mut self,
         config: &Config,
@@ -60,8 +59,8 @@ impl Requests {
         family: Family,
         mut told: Told,
         mirror: &mut Mirror,
-    ) -> (Uplink, Kinds) {
-        let mut changed = Kinds::NONE;
+        changed: &mut Kinds,
+    ) -> Uplink {
         let mut uplink = resolve(config, provider, family, &told, mirror);
         if uplink.asks() {
             let target = targets(config, provider, family).next();
@@ -72,11 +71,11 @@ impl Requests {
             if uplink.has_borrowed(&told, mirror) {
                 // Among the addresses of other devices it may have had no room.
                 mirror.look_for(uplink.address);
-                changed = self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default();
+                changed.add(self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default());
                 uplink = resolve(config, provider, family, &told, mirror);
             }
         }
-        (uplink, changed)
+        uplink
     }
 
     /// The source address that the kernel chooses for packets to an address by a device: that of a UDP socket which is
@@ -108,17 +107,13 @@ impl Requests {
     ) -> Result<(Way, Option<IpAddr>), Errno> {
         let mut request = write(question, device, flags);
         let mut answer = None;
-        let result = self.exchange(
-            &mut request,
-            &mut |message, _| match message.message_type() {
-                NLMSG_ERROR | NLMSG_DONE => Some(verdict(message)),
-                libc::RTM_NEWROUTE => {
-                    answer = read(message.payload());
-                    Some(Ok(()))
-                }
-                _ => None,
-            },
-        );
+        let result = self.exchange(&mut request, &mut |message, _| {
+            let is_answer = message.message_type() == libc::RTM_NEWROUTE;
+            if is_answer {
+                answer = read(message.payload());
+            }
+            is_answer
+        });
         result.and_then(|_| answer.ok_or(Errno::EPROTO))
     }
 
@@ -171,9 +166,6 @@ impl Requests {
         let bits = inet(family).1;
         let mut request = encode::dump(Kinds::ROUTES, family);
         let result = self.exchange(&mut request, &mut |message, _| {
-            if matches!(message.message_type(), NLMSG_ERROR | NLMSG_DONE) {
-                return Some(verdict(message));
-            }
             let payload = message.payload();
             // The length of the destination; the table, the protocol, the scope, and the type.
             if let [_, length, _, _, table, protocol, _, kind, ..] = *payload
@@ -183,7 +175,7 @@ impl Requests {
             {
                 each(host, device);
             }
-            None
+            false
         });
         result.map(|_| ()).map_err(fault)
     }

@@ -287,13 +287,13 @@ fn rule(payload: &[u8]) -> Option<Object> {
         family,
         pref,
         protocol,
-        selector: match (vague, own, mark, end, oif) {
+        selector: match (vague, own, mark, &end, &oif) {
             (false, false, None, None, None) => Selector::All,
             (false, false, Some(mark), None, None) => Selector::Mark(mark),
-            (false, false, None, Some(from), None) => Selector::From(from),
-            (false, true, None, Some(to), None) if to_length != 0 => Selector::OwnTo(to),
-            (false, true, None, Some(from), None) => Selector::OwnFrom(from),
-            (false, false, None, None, Some(device)) => Selector::Oif(device),
+            (false, false, None, Some(from), None) => Selector::From(*from),
+            (false, true, None, Some(to), None) if to_length != 0 => Selector::OwnTo(*to),
+            (false, true, None, Some(from), None) => Selector::OwnFrom(*from),
+            (false, false, None, None, Some(device)) => Selector::Oif(device.clone()),
             _ => Selector::Foreign,
         },
         verdict: match action {

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rtnetlink::packet_core::NetlinkBuffer;
+use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer};
 
 use crate::limits::REQUEST_PATIENCE;
 use crate::linux::clock::now;
@@ -32,9 +32,8 @@ pub(in crate::linux) struct Exchange {
     sequence: u32,
 }
 
-/// Reads one message of an answer. `Some`: it is the last, with this result.
-pub(in crate::linux) type ReadAnswer<'a> =
-    dyn FnMut(&Message<'_>, &mut Worth) -> Option<Result<(), Errno>> + 'a;
+/// Reads one message of an answer. True: no other follows, although the kernel does not say so.
+pub(in crate::linux) type ReadAnswer<'a> = dyn FnMut(&Message<'_>, &mut Worth) -> bool + 'a;
 
 /// The quality of a dump.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,8 +67,8 @@ impl Exchange {
         self.socket = Some(socket);
     }
 
-    /// Sends a request, and reads answers until `read` returns the result. The socket is closed after every error except one
-    /// that the kernel returns.
+    /// Sends a request, and reads answers until the last, which has the result. The socket is closed after every error except
+    /// one that the kernel returns.
     pub(in crate::linux) fn send(
         &mut self,
         request: &mut Request,
@@ -141,8 +140,12 @@ fn read_answers(
             match message {
                 Ok(message) if message.sequence_number() == sequence => {
                     answered = true;
-                    if let Some(end) = read(&message, worth) {
-                        return Ok(end);
+                    worth.interrupted |= message.flags() & NLM_F_DUMP_INTR != 0;
+                    if matches!(message.message_type(), NLMSG_ERROR | NLMSG_DONE) {
+                        return Ok(verdict(&message));
+                    }
+                    if read(&message, worth) {
+                        return Ok(Ok(()));
                     }
                 }
                 Ok(_) => {}
@@ -157,7 +160,7 @@ fn read_answers(
 }
 
 /// The result in `NLMSG_ERROR` and `NLMSG_DONE`. Both begin with a negative errno, or 0 (`struct nlmsgerr`, linux/netlink.h).
-pub(in crate::linux) fn verdict(message: &Message<'_>) -> Result<(), Errno> {
+fn verdict(message: &Message<'_>) -> Result<(), Errno> {
     let code = message.payload().first_chunk().copied();
     match code.map(i32::from_ne_bytes) {
         Some(0..) => Ok(()),

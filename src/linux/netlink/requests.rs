@@ -4,14 +4,13 @@ use std::io;
 
 use nix::errno::Errno;
 use nix::libc;
-use rtnetlink::packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR};
 
 use crate::limits::{DATAGRAM_MAX, DUMP_PATIENCE, DUMP_TRIES};
 use crate::linux::errno::fault;
 use crate::linux::netlink::attribute::Request;
 use crate::linux::netlink::decode::{self, Members};
 use crate::linux::netlink::encode;
-use crate::linux::netlink::exchange::{Exchange, ReadAnswer, Worth, verdict};
+use crate::linux::netlink::exchange::{Exchange, ReadAnswer, Worth};
 use crate::linux::netlink::prefilter::{RTM_NEWNEXTHOP, concerns_us};
 use crate::linux::netlink::socket::Message;
 #[cfg(test)]
@@ -217,13 +216,12 @@ impl Requests {
         let mut members = Members::new();
         let mut request = encode::nexthop(number);
         let result = self.exchange(&mut request, &mut |message, _| {
-            if message.message_type() == RTM_NEWNEXTHOP {
-                if let Some(hop) = decode::nexthop(message.payload(), route, &mut members) {
-                    mirror.record(Object::Route(hop, Aside::default()));
-                }
-                return None;
+            if message.message_type() == RTM_NEWNEXTHOP
+                && let Some(hop) = decode::nexthop(message.payload(), route, &mut members)
+            {
+                mirror.record(Object::Route(hop, Aside::default()));
             }
-            (message.message_type() == NLMSG_ERROR).then(|| verdict(message))
+            false
         });
         match result {
             Ok(_) | Err(Errno::ENOENT) => Ok(members), // it has gone, with its routes
@@ -237,7 +235,8 @@ impl Requests {
         each: &mut dyn FnMut(Object),
     ) -> Result<Worth, Errno> {
         self.exchange(request, &mut |answer, worth| {
-            read_answer(answer, worth, each)
+            read_answer(answer, worth, each);
+            false
         })
     }
 
@@ -251,29 +250,22 @@ impl Requests {
     }
 }
 
-/// Reads one message of an answer. `Some`: it is the last, with this result.
-fn read_answer(
-    message: &Message<'_>,
-    worth: &mut Worth,
-    each: &mut dyn FnMut(Object),
-) -> Option<Result<(), Errno>> {
-    let (kind, flags) = (message.message_type(), message.flags());
-    worth.interrupted |= flags & NLM_F_DUMP_INTR != 0;
-    if matches!(kind, NLMSG_ERROR | NLMSG_DONE) {
-        return Some(verdict(message));
+/// Reads the object in one message of an answer.
+fn read_answer(message: &Message<'_>, worth: &mut Worth, each: &mut dyn FnMut(Object)) {
+    if !concerns_us(message) {
+        return;
     }
-    if concerns_us(message) {
-        match decode::news(kind, flags, message.payload()) {
-            Some(News::Is(object) | News::Replaces(object)) => {
-                let has_hops = matches!(&object, Object::Route(route, _) if route.kind == RouteKind::Multipath);
-                each(object);
-                if has_hops {
-                    decode::hops(message.payload(), each);
-                }
+    let payload = message.payload();
+    match decode::news(message.message_type(), message.flags(), payload) {
+        Some(News::Is(object) | News::Replaces(object)) => {
+            let has_hops =
+                matches!(&object, Object::Route(route, _) if route.kind == RouteKind::Multipath);
+            each(object);
+            if has_hops {
+                decode::hops(payload, each);
             }
-            Some(_) => {}
-            None => worth.unread += 1,
         }
+        Some(_) => {}
+        None => worth.unread += 1,
     }
-    None
 }

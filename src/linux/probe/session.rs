@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use heapless::Vec;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, connect,
-    getpeername, getsockname, getsockopt, recv, send, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, bind, connect, getpeername,
+    getsockname, getsockopt, recv, send, setsockopt, socket, sockopt,
 };
 
 use super::super::clock::{now as clock, random};
@@ -479,9 +479,9 @@ fn bound(
     let own = SocketAddr::new(outlet.address.unwrap_or(any), port);
     bind(socket.as_raw_fd(), &SockaddrStorage::from(own))?;
     let own: SockaddrStorage = getsockname(socket.as_raw_fd())?;
-    let port = match own.family() {
-        Some(AddressFamily::Inet) => own.as_sockaddr_in().map(|own| own.port()),
-        _ => own.as_sockaddr_in6().map(|own| own.port()),
+    let port = match to {
+        SocketAddr::V4(_) => own.as_sockaddr_in().map(|own| own.port()),
+        SocketAddr::V6(_) => own.as_sockaddr_in6().map(|own| own.port()),
     };
     Ok((socket, port.unwrap_or(0)))
 }

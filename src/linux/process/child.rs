@@ -16,6 +16,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::super::ffi;
+use crate::types::Instant;
 
 /// A child that was not waited for yet. It must be reaped: `Child::reap`.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,6 +87,13 @@ impl Child {
     pub fn kill(&self) {
         let _gone = killpg(self.0, Signal::SIGKILL);
         let _gone = kill(self.0, Signal::SIGKILL);
+    }
+
+    /// Kills it once if its deadline has passed.
+    pub(super) fn give_up(&self, deadline: &mut Option<Instant>, now: Instant) {
+        if deadline.take_if(|at| *at <= now).is_some() {
+            self.kill();
+        }
     }
 
     /// Waits until it has ended, and reaps it.

@@ -89,10 +89,8 @@ impl Hooks {
 
     /// Kills a program whose time limit has passed.
     pub(crate) fn give_up(&mut self, now: Instant) {
-        if let Some(running) = &mut self.running
-            && running.deadline.take_if(|at| *at <= now).is_some()
-        {
-            running.child.kill();
+        if let Some(running) = &mut self.running {
+            running.child.give_up(&mut running.deadline, now);
         }
     }
 

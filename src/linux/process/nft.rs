@@ -138,10 +138,8 @@ impl Nft {
 
     /// Kills the child if its deadline has passed.
     pub fn give_up(&mut self, now: Instant) {
-        if let Some(running) = self.running.first_mut()
-            && running.deadline.take_if(|at| *at <= now).is_some()
-        {
-            running.child.kill();
+        if let Some(running) = self.running.first_mut() {
+            running.child.give_up(&mut running.deadline, now);
         }
     }
 

@@ -230,10 +230,8 @@ impl Interfaces {
 
     /// Kills a call whose deadline has passed.
     pub(crate) fn give_up(&mut self, now: Instant) {
-        if let Some(asking) = self.asking.first_mut()
-            && asking.deadline.take_if(|at| *at <= now).is_some()
-        {
-            asking.child.kill();
+        if let Some(asking) = self.asking.first_mut() {
+            asking.child.give_up(&mut asking.deadline, now);
         }
     }
 
