@@ -227,8 +227,8 @@ impl Heard {
         let mut families = Family::ALL.iter();
         let &family = families.find(|&&family| {
             let (old, new) = (self.leaders[family], carrier(family));
-            let flaps = |slot| facts.flaps(slot, family);
-            old != new && !(flaps(None) || flaps(old) || flaps(new))
+            let subjects = [None, old, new];
+            old != new && !subjects.iter().any(|slot| facts.flaps(*slot, family))
         })?;
         let leader = carrier(family);
         let old = core::mem::replace(&mut self.leaders[family], leader);
