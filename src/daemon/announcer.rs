@@ -227,8 +227,8 @@ impl Heard {
         let mut families = Family::ALL.iter();
         let &family = families.find(|&&family| {
             let (old, new) = (self.leaders[family], carrier(family));
-            let flaps = |slot| facts.flaps(slot, family);
-            old != new && !(flaps(None) || flaps(old) || flaps(new))
+            let subjects = [None, old, new];
+            old != new && !subjects.iter().any(|slot| facts.flaps(*slot, family))
         })?;
         let leader = carrier(family);
         let old = core::mem::replace(&mut self.leaders[family], leader);
@@ -239,16 +239,20 @@ impl Heard {
             None => facts.snapshot.lead_cause(family),
         };
         let reason = told(cause);
-        let about = facts.about(path, family, &reason);
         let connections = facts.connections[family].map(|count| count.to_string());
-        Some(announcement(&Transition {
+        let mut transition = Transition {
             action: "swap",
-            connections: connections.as_deref().unwrap_or_default(),
-            device: manual.map_or(about.device, |default| &default.device),
             old: facts.id(old),
             new: facts.id(leader),
-            ..about
-        }))
+            reason: &reason,
+            connections: connections.as_deref().unwrap_or_default(),
+            ..Transition::default()
+        };
+        facts.describe(path, family, &mut transition);
+        if let Some(default) = manual {
+            transition.device = &default.device;
+        }
+        Some(announcement(&transition))
     }
 
     /// Whether a path came into use or went out of use; the states in between are not told.
@@ -279,35 +283,34 @@ impl Heard {
             let loss = snapshot.loss(path).map(|loss| loss.to_string());
             let rtt = snapshot.rtt(path).avg.map(in_full);
             let reason = told(snapshot.cause(path).map(|entry| &entry.cause));
-            return Some(announcement(&Transition {
+            let mut transition = Transition {
                 action,
                 old: name(heard),
                 new: state.name(),
-                loss: &loss.unwrap_or_default(),
-                rtt: &rtt.unwrap_or_default(),
-                ..facts.about(Some(id), id.family, &reason)
-            }));
+                reason: &reason,
+                loss: loss.as_deref().unwrap_or_default(),
+                rtt: rtt.as_deref().unwrap_or_default(),
+                ..Transition::default()
+            };
+            facts.describe(Some(id), id.family, &mut transition);
+            return Some(announcement(&transition));
         }
         None
     }
 }
 
 impl<'a> Facts<'a> {
-    /// The path of a transition, and its reason.
-    fn about<'b>(&self, path: Option<PathId>, family: Family, reason: &'b str) -> Transition<'b>
-    where
-        'a: 'b,
-    {
-        let provider = path.and_then(|path| self.snapshot.engine.config().at(path.slot));
-        let uplink = path.and_then(|path| self.snapshot.uplink(path));
-        let interface = provider.and_then(|provider| self.interfaces.of(provider, family));
-        Transition {
-            provider: provider.map_or("", |provider| provider.id.as_str()),
-            interface: interface.map_or("", |name| name.as_str()),
-            device: uplink.map_or("", |uplink| uplink.device.as_str()),
-            family: family.name(),
-            reason,
-            ..Transition::default()
+    /// Names the path of a transition.
+    fn describe(&self, path: Option<PathId>, family: Family, transition: &mut Transition<'a>) {
+        transition.family = family.name();
+        if let Some(path) = path
+            && let Some(provider) = self.snapshot.engine.config().at(path.slot)
+        {
+            transition.provider = &provider.id;
+            let interface = self.interfaces.of(provider, family);
+            transition.interface = interface.map_or("", |name| name.as_str());
+            let uplink = self.snapshot.uplink(path);
+            transition.device = uplink.map_or("", |uplink| uplink.device.as_str());
         }
     }
 

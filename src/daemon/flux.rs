@@ -63,9 +63,20 @@ pub(super) fn has_twin(config: &Config, routes: &RouteSync<'_>, path: PathId) ->
 /// have strayed; and not where our own addresses are the same.
 #[inline(never)]
 pub(super) fn each(snapshot: &Snapshot<'_>, strayed: Strayed, tell: &mut dyn FnMut(&Flux<'_>)) {
-    let mut rest = uplinks(*snapshot);
-    while let Some((first, one)) = rest.next() {
-        for (provider, other) in rest.clone() {
+    let uplink = |provider: &Provider| {
+        let id = PathId {
+            slot: provider.slot,
+            family: Family::V4,
+        };
+        let uplink = snapshot.uplink(id).filter(|uplink| uplink.index != 0);
+        uplink.filter(|_| provider.enabled)
+    };
+    let providers = &snapshot.engine.config().providers;
+    for (number, first) in (1..).zip(providers) {
+        for provider in providers.iter().skip(number) {
+            let (Some(one), Some(other)) = (uplink(first), uplink(provider)) else {
+                continue;
+            };
             let harms = strayed.contains(first.slot) || strayed.contains(provider.slot);
             if !share_a_network(one, other) || (one.gateway == other.gateway && !harms) {
                 continue;
@@ -81,19 +92,6 @@ pub(super) fn each(snapshot: &Snapshot<'_>, strayed: Strayed, tell: &mut dyn FnM
             }
         }
     }
-}
-
-fn uplinks(snapshot: Snapshot<'_>) -> impl Iterator<Item = (&Provider, &Uplink)> + Clone {
-    let providers = snapshot.engine.config().providers.iter();
-    let enabled = providers.filter(|provider| provider.enabled);
-    enabled.filter_map(move |provider| {
-        let id = PathId {
-            slot: provider.slot,
-            family: Family::V4,
-        };
-        let uplink = snapshot.uplink(id).filter(|uplink| uplink.index != 0)?;
-        Some((provider, uplink))
-    })
 }
 
 /// Warns of each.

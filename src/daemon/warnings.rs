@@ -14,6 +14,7 @@ use super::routes::{Refusal, Refusals, RouteSync};
 use super::snapshot::Snapshot;
 use crate::check::Way;
 use crate::config::{Config, Provider};
+use crate::engine::path::Path;
 use crate::limits::{
     ADDRESSES_MAX, FLAP_WINDOW, LEADING_MAX, PATH_SOURCES_MAX, PREFIXES_MAX, RESOLVERS_MAX,
     ROUTES_MAX, RULES_MAX, WARNINGS_MAX,
@@ -29,7 +30,6 @@ use crate::routing::others::jumped_over;
 use crate::text::fill;
 use crate::types::{Duty, Family, Fault, Instant, Name, PathId, TABLE_MAIN};
 use crate::wire::control::{Cure, Warning};
-use crate::wire::snapshot::Reason;
 
 /// The warnings that hold now.
 #[derive(Default)]
@@ -203,7 +203,7 @@ impl Warnings {
         netifd.warn(snapshot.engine.config(), self);
         for path in snapshot.engine.paths() {
             if let Some(provider) = snapshot.engine.config().at(path.id.slot) {
-                warn_of_pin(self, provider, path.id.family, &snapshot.reason(path));
+                self.warn_of_pin(provider, path);
                 self.warn_of_extras(provider, path.id, &snapshot);
             }
         }
@@ -275,12 +275,12 @@ impl Warnings {
     /// Warns of kinds of which the kernel has more than can be watched.
     fn warn_of_overflow(&mut self, routes: &RouteSync<'_>) {
         let mirror = &routes.mirror;
-        for (kinds, what, room, cure) in OVERFLOWS {
-            if !mirror.lacks().has(kinds) {
+        for (kinds, what, room, cure) in &OVERFLOWS {
+            if !mirror.lacks().has(*kinds) {
                 continue;
             }
             // Events tell of what is gone more surely than of what there is.
-            let missing = mirror.missing(kinds).max(1);
+            let missing = mirror.missing(*kinds).max(1);
             let what = format_args!(
                 "{missing} {what} cannot be watched: there is room for {room}, and the providers' come first"
             );
@@ -315,6 +315,16 @@ impl Warnings {
             );
             let cure = format_args!("give the route fewer (`mtu`, `advmss` and the like)");
             self.add("overflow", Some(&provider.id), what, cure);
+        }
+    }
+
+    /// Warns of a pinned provider that carries no traffic.
+    fn warn_of_pin(&mut self, provider: &Provider, path: &Path) {
+        if let (Duty::Pinned, Some(waiting)) = (path.duty(), path.waiting()) {
+            let family = path.id.family;
+            let what = format_args!("pinned, but without use in {family}: {waiting}");
+            let cure = format_args!("`failover use auto` lets the others take over");
+            self.add("pinned-down", Some(&provider.id), what, cure);
         }
     }
 
@@ -596,15 +606,5 @@ impl fmt::Display for Advice<'_> {
             ),
             _ => f.write_str("try the same with `ip`, which may say more"),
         }
-    }
-}
-
-/// Warns of a pinned provider that carries no traffic.
-fn warn_of_pin(warnings: &mut Warnings, provider: &Provider, family: Family, reason: &Reason) {
-    if let (Duty::Pinned, Some(waiting)) = (reason.duty, reason.waiting) {
-        let id = &provider.id;
-        let what = format_args!("pinned, but without use in {family}: {waiting}");
-        let cure = format_args!("`failover use auto` lets the others take over");
-        warnings.add("pinned-down", Some(id), what, cure);
     }
 }

@@ -12,7 +12,7 @@ use crate::routing::layout::{best_of_ours, everywhere};
 use crate::routing::mirror::{Kinds, Named};
 use crate::routing::resolvers;
 use crate::routing::uplink::{Claims, Told, Uplink};
-use crate::types::{Family, Instant, PathId, PerFamily};
+use crate::types::{Family, Instant, Name, PathId, PerFamily};
 
 impl RouteSync<'_> {
     /// A path's uplink.
@@ -184,7 +184,9 @@ impl RouteSync<'_> {
     /// Forgets the uplinks of providers whose slots others get in the candidate. Call it before the candidate is in force.
     pub(in crate::daemon) fn forget_changed(&mut self, running: &Config, candidate: &Config) {
         (self.has_changed, self.own_targets) = (true, 0);
-        let id_in = |config: &Config, path: PathId| config.at(path.slot).map(|p| p.id.clone());
+        fn id_in(config: &Config, path: PathId) -> Option<&Name> {
+            config.at(path.slot).map(|provider| &provider.id)
+        }
         for (index, uplink) in self.uplinks.iter_mut().enumerate() {
             let path = PathId::from_index(index);
             let Some(path) = path.filter(|path| id_in(running, *path) != id_in(candidate, *path))
