@@ -49,7 +49,7 @@ static METRICS: [Metric; 12] = [
         name: "path_active",
         help: "1 if the provider leads in this family.",
         samples: Samples::Path(|page, provider, path| {
-            let leader = page.header.active.of(path.family).borrowed().carrier();
+            let leader = page.header.active.leader(path.family);
             Some(one_if(leader == Some(&provider.head.id)))
         }),
     },
