@@ -90,10 +90,10 @@ pub(super) fn row(entry: &Entry, now_ms: u64) -> [String; COLUMNS] {
     let family = entry.subject.family.map_or("-", |family| family.name());
     [
         Timestamp(now_ms.saturating_sub(entry.ago_ms)).to_string(),
-        plain(provider),
+        plain(&provider),
         family.to_owned(),
-        plain(&entry.kind.to_string()),
-        plain(&format!("{}{}", entry.cause, entry.repeats)),
+        plain(&entry.kind),
+        plain(&format_args!("{}{}", entry.cause, entry.repeats)),
     ]
 }
 
