@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::client::cli::Exit;
 use crate::client::text::{pad, plain};
-use crate::client::{complain, print, settings, state_dir, unasked};
+use crate::client::{complain, print, settings, state_dir, ticker, unasked};
 use crate::linux::clock;
 use crate::linux::connection::{AskError, ask};
-use crate::linux::terminal::{Tick, Ticker};
+use crate::linux::terminal::Tick;
 use crate::text::Timestamp;
 use crate::wire::control::{Entry, Request};
 
@@ -22,9 +22,9 @@ pub(super) fn follow(file: &Path) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let mut ticker = match Ticker::new() {
+    let mut ticker = match ticker() {
         Ok(ticker) => ticker,
-        Err(error) => return complain(Exit::Bug, &format_args!("no timer: {error}")),
+        Err(exit) => return exit,
     };
     let (mut after, mut widths) = (0, [0; COLUMNS]);
     let (mut begun, mut waits) = (false, false);

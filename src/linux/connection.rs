@@ -113,7 +113,7 @@ impl From<io::Error> for AskError {
 ///
 /// # Errors
 /// See [`AskError`].
-pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, AskError> {
+pub fn ask(state_dir: &Path, request: &Request) -> Result<Box<Answer>, AskError> {
     let mut tries = 0;
     loop {
         match ask_once(&state_dir.join(SOCKET), request) {
@@ -124,13 +124,13 @@ pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, AskError> {
     }
 }
 
-fn ask_once(socket: &Path, request: &Request) -> Result<Answer, AskError> {
+fn ask_once(socket: &Path, request: &Request) -> Result<Box<Answer>, AskError> {
     let mut stream = connect(socket)?;
     let mut buffer = [0; FRAME_MAX];
     let length = frame::encode(&mut request.clone(), &mut buffer).map_err(AskError::Frame)?;
     stream.write_all(&buffer[..length])?;
 
-    let mut answer = Answer::default();
+    let mut answer = Box::<Answer>::default();
     let mut filled = 0;
     loop {
         let mut reply = Reply::default();
