@@ -67,15 +67,14 @@ pub(super) fn render(entries: &[Entry], widths: &mut [usize; COLUMNS]) -> String
 }
 
 fn lines(entries: &[Entry], widths: &mut [usize; COLUMNS], now_ms: u64) -> String {
-    let rows: Vec<[String; COLUMNS]> = entries.iter().map(|entry| row(entry, now_ms)).collect();
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+    for entry in entries {
+        for (width, cell) in widths.iter_mut().zip(&row(entry, now_ms)) {
             *width = cell.chars().count().max(*width);
         }
     }
     let mut out = String::new();
-    for row in &rows {
-        for (cell, width) in row.iter().zip(*widths) {
+    for entry in entries {
+        for (cell, width) in row(entry, now_ms).iter().zip(&*widths) {
             out.push_str(cell);
             pad(&mut out, width + 2 - cell.chars().count());
         }

@@ -72,9 +72,8 @@ pub(super) fn age(seconds: u64) -> String {
 pub(super) fn decimal(number: Decimal) -> String {
     let tenths = number.thousandths.saturating_add(50) / 100;
     match (tenths / 10, tenths % 10) {
-        (whole, 0) => format!("{whole}"),
-        (whole @ 0..100, tenth) => format!("{whole}.{tenth}"),
-        (whole, tenth) => format!("{}", whole + u32::from(tenth >= 5)),
+        (whole @ 0..100, tenth @ 1..) => format!("{whole}.{tenth}"),
+        (whole, tenth) => (whole + u32::from(tenth >= 5)).to_string(),
     }
 }
 
