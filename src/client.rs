@@ -47,7 +47,11 @@ use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
 use crate::linux::file::config_file::{CONFIG_VARIABLE, load_config, missing_config};
 use crate::linux::file::error::FileError;
-use crate::linux::{clock, netns_lock, terminal};
+use crate::linux::netlink::Requests;
+use crate::linux::terminal::{self, Ticker};
+use crate::linux::{clock, netns_lock};
+use crate::routing::mirror::{EachNamed, Kinds, Mirror};
+use crate::types::{Fault, Name};
 use crate::wire::control::{NOT_PERMITTED, Request};
 use crate::wire::frame::FrameError;
 
@@ -132,7 +136,7 @@ pub fn log(file: &Path, follows: bool) -> Exit {
     if follows {
         return journal::follow(file);
     }
-    match answer(file, &Request::Log, Exit::NoDaemon) {
+    match answer(file, &Request::Log) {
         Ok(answer) => print(&journal::render(
             &answer.entries,
             &mut [0; journal::COLUMNS],
@@ -143,41 +147,53 @@ pub fn log(file: &Path, follows: bool) -> Exit {
 
 /// `metrics`
 pub fn metrics(file: &Path) -> Exit {
-    let answer = match answer(file, &Request::Status, Exit::NoDaemon) {
-        Ok(answer) => answer,
-        Err(exit) => return exit,
-    };
-    match metrics::render(&answer, clock::wall_clock_ms()) {
-        Some(text) => print(&text),
-        None => complain(Exit::Bug, &INCOMPLETE),
-    }
+    told(file, &Request::Status, &metrics::render)
 }
 
 /// `explain`
 pub fn explain(file: &Path, provider: Option<&str>) -> Exit {
-    let request = match provider.map(name).transpose() {
-        Ok(id) => Request::Explain(id),
-        Err(complaint) => return complain(Exit::Usage, &complaint),
-    };
-    let answer = match answer(file, &request, Exit::Usage) {
+    match provider.map(name).transpose() {
+        Ok(id) => told(file, &Request::Explain(id), &explain::render),
+        Err(exit) => exit,
+    }
+}
+
+/// Prints what the daemon's answer says, at the wall-clock time.
+fn told(file: &Path, request: &Request, render: &dyn Fn(&Answer, u64) -> Option<String>) -> Exit {
+    let answer = match answer(file, request) {
         Ok(answer) => answer,
         Err(exit) => return exit,
     };
-    match explain::render(&answer, clock::wall_clock_ms()) {
+    match render(&answer, clock::wall_clock_ms()) {
         Some(text) => print(&text),
         None => complain(Exit::Bug, &INCOMPLETE),
     }
 }
 
-/// The daemon's answer; or prints the error, and returns the exit code: this one if the daemon refuses.
-fn answer(file: &Path, request: &Request, refusal: Exit) -> Result<Answer, Exit> {
+/// The daemon's answer; its notes are printed. Or prints the error, and returns the exit code.
+fn answer(file: &Path, request: &Request) -> Result<Box<Answer>, Exit> {
     let config = settings(file)?;
-    let answer =
-        asked(file, &config, request).map_err(|(exit, complaint)| complain(exit, &complaint))?;
-    match answer.refused {
-        Some(refused) => Err(complain(refusal, &text::plain(&refused))),
-        None => Ok(answer),
+    let answer = match asked(file, &config, request) {
+        Ok(answer) => answer,
+        Err((exit, complaint)) => return Err(complain(exit, &complaint)),
+    };
+    let mut notes = String::new();
+    for note in &answer.notes {
+        notes.push_str(&hint::completed(&text::plain(note)));
+        notes.push('\n');
     }
+    terminal::note(&notes);
+    let Some(refused) = &answer.refused else {
+        return Ok(answer);
+    };
+    let exit = match request {
+        _ if refused.as_str() == NOT_PERMITTED => Exit::NotPermitted,
+        Request::Status | Request::Log => Exit::NoDaemon,
+        Request::Reload => Exit::BadConfig,
+        Request::Refresh(_) => Exit::Ok,
+        _ => Exit::Usage,
+    };
+    Err(complain(exit, &text::plain(refused)))
 }
 
 /// `use`, `disable`, `enable` and `probe` without a provider: lists the configured ones.
@@ -191,95 +207,67 @@ pub fn without_provider(command: &str, file: Option<&Path>) -> Exit {
         }
         _ => format!("{or_auto}a provider's id"),
     };
-    let usage = usage_of(command);
-    let text = format_args!("{command} what? Expected {expected}\n{usage}");
-    complain(Exit::Usage, &text)
-}
-
-fn usage_of(command: &str) -> String {
     let words = match command {
-        "use" => "use PROVIDER` or `failover use auto",
-        "probe" => "probe PROVIDER [CHECK]",
-        _ => return format!("Usage: `failover {command} PROVIDER`"),
+        "use" => "PROVIDER` or `failover use auto",
+        "probe" => "PROVIDER [CHECK]",
+        _ => "PROVIDER",
     };
-    format!("Usage: `failover {words}`")
+    let text =
+        format_args!("{command} what? Expected {expected}\nUsage: `failover {command} {words}`");
+    complain(Exit::Usage, &text)
 }
 
 /// `use`
 pub fn pin(file: &Path, provider: Option<&str>) -> Exit {
-    let done = match provider {
-        Some(id) => format!("{id} is pinned until `failover use auto`"),
-        None => "the daemon chooses".to_owned(),
+    let Some(id) = provider else {
+        return order(file, &Request::Use(None), "the daemon chooses");
     };
-    let request = provider.map(|id| name(id).map(Some)).unwrap_or(Ok(None));
-    order(file, request.map(Request::Use), &done)
+    let done = format!("{id} is pinned until `failover use auto`");
+    order_about(file, id, &|id| Request::Use(Some(id)), &done)
 }
 
 /// `disable`
 pub fn disable(file: &Path, provider: &str) -> Exit {
     let done = format!("{provider} is out of use until `failover enable {provider}` or a restart");
-    order(file, name(provider).map(Request::Disable), &done)
+    order_about(file, provider, &Request::Disable, &done)
 }
 
 /// `enable`
 pub fn enable(file: &Path, provider: &str) -> Exit {
     let done = format!("{provider} is not disabled any more");
-    order(file, name(provider).map(Request::Enable), &done)
+    order_about(file, provider, &Request::Enable, &done)
 }
 
 /// `reload`
 pub fn reload(file: &Path) -> Exit {
-    order(file, Ok(Request::Reload), "the configuration is loaded")
+    order(file, &Request::Reload, "the configuration is loaded")
 }
 
 /// `refresh`. An interface that no provider uses is no error: hotplug scripts report them all.
 pub fn refresh(file: &Path, interface: Option<&str>) -> Exit {
     // A name that is too long for a message stands for all: one call asks for all.
     let interface = interface.and_then(|name| name.try_into().ok());
-    order(
-        file,
-        Ok(Request::Refresh(interface)),
-        "netifd is asked again",
-    )
+    order(file, &Request::Refresh(interface), "netifd is asked again")
 }
 
 /// No provider can have an id that is too long for a message, so such an id is refused without the daemon.
-fn name(id: &str) -> Result<crate::types::Name, String> {
-    id.try_into()
-        .map_err(|_| format!("no provider has so long an id: {id}"))
+fn name(id: &str) -> Result<Name, Exit> {
+    let too_long = format_args!("no provider has so long an id: {id}");
+    id.try_into().map_err(|_| complain(Exit::Usage, &too_long))
+}
+
+fn order_about(file: &Path, id: &str, request: &dyn Fn(Name) -> Request, done: &str) -> Exit {
+    match name(id) {
+        Ok(id) => order(file, &request(id), done),
+        Err(exit) => exit,
+    }
 }
 
 /// Sends a command to the daemon, and prints that it is done.
-fn order(file: &Path, request: Result<Request, String>, done: &str) -> Exit {
-    let request = match request {
-        Ok(request) => request,
-        Err(complaint) => return complain(Exit::Usage, &complaint),
-    };
-    let config = match settings(file) {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
-    let answer = match asked(file, &config, &request) {
-        Ok(answer) => answer,
-        Err((exit, complaint)) => return complain(exit, &complaint),
-    };
-    let mut notes = String::new();
-    for note in &answer.notes {
-        notes.push_str(&hint::completed(&text::plain(note)));
-        notes.push('\n');
-    }
-    terminal::note(&notes);
-    match answer.refused {
-        None => print(&format!("{}\n", hint::completed(done))),
-        Some(refused) => {
-            let exit = match request {
-                _ if refused.as_str() == NOT_PERMITTED => Exit::NotPermitted,
-                Request::Reload => Exit::BadConfig,
-                Request::Refresh(_) => Exit::Ok,
-                _ => Exit::Usage,
-            };
-            complain(exit, &text::plain(&refused))
-        }
+fn order(file: &Path, request: &Request, done: &str) -> Exit {
+    match answer(file, request) {
+        Ok(_) => print(&format!("{}\n", hint::completed(done))),
+        Err(exit) => exit,
     }
 }
 
@@ -313,6 +301,23 @@ fn settings(file: &Path) -> Result<Box<Config>, Exit> {
     Ok(config)
 }
 
+/// The clock of what is shown again and again, if there is one.
+fn ticker() -> Result<Ticker, Exit> {
+    Ticker::new().map_err(|error| complain(Exit::Bug, &format_args!("no timer: {error}")))
+}
+
+/// What the kernel has of these kinds; what is named has room before all others.
+fn look(
+    requests: &mut Requests,
+    named: &EachNamed<'_>,
+    kinds: Kinds,
+) -> (Box<Mirror>, Result<Kinds, Fault>) {
+    let mut mirror = Box::new(Mirror::new());
+    mirror.watch(named);
+    let dumped = requests.dump(&mut mirror, kinds);
+    (mirror, dumped)
+}
+
 pub(crate) fn unreadable(error: &FileError) -> Exit {
     let exit = match error.errno() {
         Some(Errno::EACCES) => Exit::NotPermitted,
@@ -322,7 +327,7 @@ pub(crate) fn unreadable(error: &FileError) -> Exit {
 }
 
 /// The daemon's answer; or the exit code, and what is wrong.
-fn asked(file: &Path, config: &Config, request: &Request) -> Result<Answer, (Exit, String)> {
+fn asked(file: &Path, config: &Config, request: &Request) -> Result<Box<Answer>, (Exit, String)> {
     ask(state_dir(config), request).map_err(|error| unasked(&error, file, config, request))
 }
 
@@ -342,6 +347,7 @@ fn unasked(error: &AskError, file: &Path, config: &Config, request: &Request) ->
         AskError::Frame(_) => Exit::Bug,
         _ => Exit::NoDaemon,
     };
+    let about = |error: &dyn Display| format!("{socket}: {error}");
     let what = match error {
         AskError::NoDaemon => match netns_lock::daemon() {
             Some(pid) => format!(
@@ -365,8 +371,8 @@ fn unasked(error: &AskError, file: &Path, config: &Config, request: &Request) ->
         AskError::Closed => {
             format!("the daemon behind {socket} is too busy, or ends. Try again.")
         }
-        AskError::Frame(error) => format!("{socket}: {error}"),
-        AskError::Errno(errno) => format!("{socket}: {}", io::Error::from(*errno)),
+        AskError::Frame(error) => about(error),
+        AskError::Errno(errno) => about(&io::Error::from(*errno)),
     };
     (exit, what)
 }

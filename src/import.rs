@@ -72,9 +72,9 @@ pub fn convert(file: &str, mwan3: &[u8], network: &[u8]) -> Imported {
         network: sections::read(network, &Notes::default()),
         notes,
     };
-    let uplinks = mwan3.uplinks();
+    let mut uplinks = mwan3.uplinks();
     let order = mwan3.order();
-    let uplinks = mwan3.sorted(uplinks, &order);
+    mwan3.sort(&mut uplinks, &order);
     let last_resort = mwan3.last_resort(&order);
     mwan3.note_policies(&order);
     mwan3.note_rules(&order);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::{fmt, fs};
 
 use super::cli::Exit;
-use super::{print, text, unreadable};
+use super::{look, print, text, unreadable};
 use crate::config::{Config, Globals, Provider};
 use crate::limits::{COMMAND_MAX, SECTIONS_MAX};
 use crate::linux::file::config_file::{load_config, read};
@@ -16,7 +16,7 @@ use crate::linux::netlink::Requests;
 use crate::linux::process::ubus::{Interfaces, PATIENCE};
 use crate::linux::{sysctl, terminal};
 use crate::option::Severity;
-use crate::routing::mirror::{Kinds, Mirror, Named};
+use crate::routing::mirror::{EachNamed, Kinds, Named};
 use crate::types::{Family, InterfaceName};
 use crate::uci::Index;
 
@@ -123,8 +123,8 @@ fn report_own(config: &Config, netifd: bool, complaints: &mut Complaints<'_>) ->
         report("target", check.asked());
     }
     for provider in config.enabled() {
-        for family in Family::ALL {
-            report("gateway", provider.gateway[family]);
+        for family in &Family::ALL {
+            report("gateway", provider.gateway[*family]);
         }
     }
     errors
@@ -136,9 +136,8 @@ fn warn_of_forwarding(config: &Config, complaints: &mut Complaints<'_>) {
         return;
     }
     let words = ["1", "yes", "on", "true", "enabled"];
-    let line = words
-        .into_iter()
-        .find_map(|word| line_of(complaints.file, "masquerade", word));
+    let mut words = words.iter();
+    let line = words.find_map(|word| line_of(complaints.file, "masquerade", word));
     complaints.warn(line, format_args!(
         "masquerade is without effect until this machine forwards: `sysctl -w net.ipv4.ip_forward=1`, and in /etc/sysctl.d/"
     ));
@@ -146,14 +145,13 @@ fn warn_of_forwarding(config: &Config, complaints: &mut Complaints<'_>) {
 
 /// Whether the configuration is for this machine: it has a provider's device, or netifd, which an interface needs.
 fn is_router(config: &Config, netifd: bool, requests: &mut Requests) -> bool {
-    let mut mirror = Box::new(Mirror::new());
-    mirror.watch(&|name| {
+    let devices: &EachNamed<'_> = &|name| {
         for provider in config.enabled() {
             name(Named::Device(provider.device.v4.clone()));
             name(Named::Device(provider.device.v6.clone()));
         }
-    });
-    let _ = requests.dump(&mut mirror, Kinds::LINKS); // what is not shown is not here
+    };
+    let (mirror, _) = look(requests, devices, Kinds::LINKS); // what is not shown is not here
     let is_here = |provider: &Provider| match provider.interfaces.is_empty() {
         true => !mirror.links().is_empty(),
         false => netifd,
@@ -230,16 +228,18 @@ fn warn_of_hooks(config: &Config, complaints: &mut Complaints<'_>) {
         }
         return;
     };
-    let idle = entries.flatten().find(|entry| {
-        let found = fs::metadata(entry.path());
-        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 == 0)
-    });
-    if let Some(idle) = idle {
-        let path = text::plain(&idle.path().to_string_lossy());
-        complaints.warn(
-            line,
-            format_args!("{path} is not executable, so that it is not run: `chmod +x {path}`"),
-        );
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if let Ok(found) = fs::metadata(&path)
+            && found.is_file()
+            && found.permissions().mode() & 0o111 == 0
+        {
+            let path = text::plain(&path.to_string_lossy());
+            return complaints.warn(
+                line,
+                format_args!("{path} is not executable, so that it is not run: `chmod +x {path}`"),
+            );
+        }
     }
 }
 
@@ -255,14 +255,15 @@ fn is_installed(program: &str) -> bool {
 fn line_of(file: &Path, option: &str, wanted: &str) -> Option<u32> {
     let text = read(file).ok()?;
     let index = Index::<SECTIONS_MAX>::read(&text, &mut |_| {});
-    let settings = index.sections().filter_map(|section| section.get(option));
-    let (_, line) = settings
-        .flat_map(|setting| setting.values())
-        .find(|(value, _)| {
+    for setting in index.sections().filter_map(|section| section.get(option)) {
+        for (value, line) in setting.values() {
             let value = value.text::<COMMAND_MAX>().unwrap_or_default();
-            value.split_ascii_whitespace().any(|word| word == wanted)
-        })?;
-    Some(line)
+            if value.split_whitespace().any(|word| word == wanted) {
+                return Some(line);
+            }
+        }
+    }
+    None
 }
 
 fn counted(count: usize, what: &str) -> String {

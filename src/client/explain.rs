@@ -70,7 +70,7 @@ struct Page<'a> {
 impl Page<'_> {
     /// The first sentence of a path begins a line; the others follow after a blank.
     fn say(&mut self, said: fmt::Arguments<'_>) {
-        let said = plain(&said.to_string());
+        let said = plain(&said);
         if !self.wrapped {
             return self.out.push_str(&completed(&said));
         }
@@ -86,6 +86,7 @@ impl Page<'_> {
         }
     }
 
+    #[inline(never)]
     fn within(&self, ms: u64) -> At {
         At {
             wall_clock_ms: self.now_ms.saturating_add(ms),
@@ -107,11 +108,6 @@ impl Page<'_> {
         self.say(format_args!(
             "Connections are marked by their provider in {families} (table inet failover)."
         ));
-    }
-
-    fn lead(&self, family: Family) -> Lead<&str> {
-        let lead = self.header.active.of(family).borrowed();
-        lead.named(|id| Some(id.as_str()))
     }
 
     fn path(&mut self, head: &ProviderHead, path: &Path) {
@@ -143,7 +139,7 @@ impl Page<'_> {
             Some(why) => self.say(format_args!("{first}: {why}.")),
             None => self.say(format_args!("{first}.")),
         }
-        if self.lead(family) == Lead::By(id) {
+        if self.header.active.leader(family) == Some(id) {
             self.carries(head, path);
         } else {
             self.does_not_carry(head, path);
@@ -353,9 +349,9 @@ impl Page<'_> {
         }
         self.round(path);
         self.rounds(path);
-        for (measure, level) in Measure::ALL.into_iter().zip(path.levels) {
+        for (measure, level) in Measure::ALL.iter().zip(&path.levels) {
             if let Some(level) = level {
-                self.level(measure, level);
+                self.level(*measure, level);
             }
         }
     }
@@ -414,24 +410,22 @@ impl Page<'_> {
         }
     }
 
-    fn level(&mut self, measure: Measure, level: Level) {
+    fn level(&mut self, measure: Measure, level: &Level) {
         let name = measure.name();
         let limit = |value| Limit { measure, value };
-        let value = match level.value {
-            Some(value) => limit(value).to_string(),
-            None => "not known yet".to_owned(),
+        let known = level.value.map(limit);
+        let value: &dyn fmt::Display = match &known {
+            Some(value) => value,
+            None => &"not known yet",
         };
-        if level.is_poor {
-            let recover = limit(level.recover);
-            self.say(format_args!(
-                " Its {name} must come down to recover_{name} {recover}; it is {value}."
-            ));
-        } else {
-            let most = limit(level.most);
-            self.say(format_args!(
-                " Its {name} may be at most max_{name} {most}; it is {value}."
-            ));
-        }
+        let (must, bound) = match level.is_poor {
+            true => ("must come down to recover", level.recover),
+            false => ("may be at most max", level.most),
+        };
+        let bound = limit(bound);
+        self.say(format_args!(
+            " Its {name} {must}_{name} {bound}; it is {value}."
+        ));
     }
 
     /// What its uplink lacks.
@@ -457,8 +451,10 @@ impl Page<'_> {
                  DHCP, say, or by hand."
             )),
             Waiting::Duplicate => {
-                let own = path.address.map(|own| own.to_string());
-                let own = own.as_deref().unwrap_or("its own");
+                let own: &dyn fmt::Display = match &path.address {
+                    Some(own) => own,
+                    None => &"its own",
+                };
                 self.say(format_args!(
                     " It has no address: {own} is a duplicate (DAD failed): another host on the link of {device} has it. It is ready as soon as {device} has another one, or this one again when that host is gone."
                 ));
@@ -512,19 +508,22 @@ impl Page<'_> {
 
     fn asked(&self, check: &Check, path: &Path) -> String {
         let at = self.ago(check.asked_ms);
-        let not_asked = match check.state {
-            _ if path.reason.waiting.is_some() => "not asked while there is no way out",
-            _ if path.reason.duty != Duty::Checked => "not asked while one is pinned",
-            CheckState::Pending if check.sent == 0 => "not asked yet",
-            CheckState::Pending => "asked, not answered yet",
-            CheckState::Ok => return format!("asked last at {at}: answered"),
-            CheckState::Lost => match check.fault {
-                Some(Fault::OwnTarget) => "not asked, as that is an address of this router",
-                None => return format!("asked last at {at}: unanswered"),
-                Some(fault) => return format!("asked last at {at}: {fault}"),
-            },
+        let answer: Result<&dyn fmt::Display, &str> = match (check.state, &check.fault) {
+            _ if path.reason.waiting.is_some() => Err("not asked while there is no way out"),
+            _ if path.reason.duty != Duty::Checked => Err("not asked while one is pinned"),
+            (CheckState::Pending, _) if check.sent == 0 => Err("not asked yet"),
+            (CheckState::Pending, _) => Err("asked, not answered yet"),
+            (CheckState::Ok, _) => Ok(&"answered"),
+            (CheckState::Lost, None) => Ok(&"unanswered"),
+            (CheckState::Lost, Some(Fault::OwnTarget)) => {
+                Err("not asked, as that is an address of this router")
+            }
+            (CheckState::Lost, Some(fault)) => Ok(fault),
         };
-        not_asked.to_owned()
+        match answer {
+            Ok(answer) => format!("asked last at {at}: {answer}"),
+            Err(not_asked) => not_asked.to_owned(),
+        }
     }
 }
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::client::cli::Exit;
 use crate::client::text::{pad, plain};
-use crate::client::{complain, print, settings, state_dir, unasked};
+use crate::client::{complain, print, settings, state_dir, ticker, unasked};
 use crate::linux::clock;
 use crate::linux::connection::{AskError, ask};
-use crate::linux::terminal::{Tick, Ticker};
+use crate::linux::terminal::Tick;
 use crate::text::Timestamp;
 use crate::wire::control::{Entry, Request};
 
@@ -22,9 +22,9 @@ pub(super) fn follow(file: &Path) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let mut ticker = match Ticker::new() {
+    let mut ticker = match ticker() {
         Ok(ticker) => ticker,
-        Err(error) => return complain(Exit::Bug, &format_args!("no timer: {error}")),
+        Err(exit) => return exit,
     };
     let (mut after, mut widths) = (0, [0; COLUMNS]);
     let (mut begun, mut waits) = (false, false);
@@ -67,15 +67,14 @@ pub(super) fn render(entries: &[Entry], widths: &mut [usize; COLUMNS]) -> String
 }
 
 fn lines(entries: &[Entry], widths: &mut [usize; COLUMNS], now_ms: u64) -> String {
-    let rows: Vec<[String; COLUMNS]> = entries.iter().map(|entry| row(entry, now_ms)).collect();
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+    for entry in entries {
+        for (width, cell) in widths.iter_mut().zip(&row(entry, now_ms)) {
             *width = cell.chars().count().max(*width);
         }
     }
     let mut out = String::new();
-    for row in &rows {
-        for (cell, width) in row.iter().zip(*widths) {
+    for entry in entries {
+        for (cell, width) in row(entry, now_ms).iter().zip(&*widths) {
             out.push_str(cell);
             pad(&mut out, width + 2 - cell.chars().count());
         }
@@ -90,10 +89,10 @@ pub(super) fn row(entry: &Entry, now_ms: u64) -> [String; COLUMNS] {
     let family = entry.subject.family.map_or("-", |family| family.name());
     [
         Timestamp(now_ms.saturating_sub(entry.ago_ms)).to_string(),
-        plain(provider),
+        plain(&provider),
         family.to_owned(),
-        plain(&entry.kind.to_string()),
-        plain(&format!("{}{}", entry.cause, entry.repeats)),
+        plain(&entry.kind),
+        plain(&format_args!("{}{}", entry.cause, entry.repeats)),
     ]
 }
 

@@ -99,7 +99,7 @@ impl Json {
         self.value("table", Some(&header.table));
         self.open("active", b'{');
         for family in &Family::ALL {
-            let leader = header.active.of(*family).borrowed().carrier();
+            let leader = header.active.leader(*family);
             self.text(family.name(), leader.map(|id| id.as_str()));
         }
         self.close(b'}');

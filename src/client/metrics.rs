@@ -49,7 +49,7 @@ static METRICS: [Metric; 12] = [
         name: "path_active",
         help: "1 if the provider leads in this family.",
         samples: Samples::Path(|page, provider, path| {
-            let leader = page.header.active.of(path.family).borrowed().carrier();
+            let leader = page.header.active.leader(path.family);
             Some(one_if(leader == Some(&provider.head.id)))
         }),
     },
@@ -246,8 +246,8 @@ fn warnings(page: &mut Page<'_>) {
     let all = &page.answer.warnings;
     for (place, warning) in all.iter().enumerate() {
         let is_same = |other: &&Warning| other.code == warning.code;
-        if all.iter().position(|other| is_same(&other)) == Some(place) {
-            let count = all.iter().filter(is_same).count() as u64;
+        if !all[..place].iter().any(|other| is_same(&other)) {
+            let count = all[place..].iter().filter(is_same).count() as u64;
             page.sample("code", &warning.code, count * MILLION);
         }
     }

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::{complain, print, settings};
+use super::{complain, look, print, settings};
 use crate::check::Way;
 use crate::client::cli::Exit;
 use crate::config::{Check, Config};
@@ -362,7 +362,8 @@ impl Line<'_> {
         let mut what = format!("{} of {} answered", self.answered, self.sent);
         if let Some(avg) = self.sum_us.checked_div(self.answered.into()) {
             let avg = u32::try_from(avg).unwrap_or(u32::MAX);
-            let [min, avg, max] = [self.min_us, avg, self.max_us].map(Decimal::new);
+            let ms = Decimal::new;
+            let (min, avg, max) = (ms(self.min_us), ms(avg), ms(self.max_us));
             what.push_str(&format!(", in {min} to {max} ms, {avg} ms on average"));
         }
         self.say(&what);

@@ -3,7 +3,7 @@
 
 mod purpose;
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::path::Path;
 
 use crate::client::cli::Exit;
@@ -38,18 +38,23 @@ pub fn routes(file: &Path) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
+    let mut requests = match Requests::open() {
+        Ok(requests) => requests,
+        Err(error) => return unread(&error),
+    };
     let mut out = String::new();
-    match render(&mut out, &config) {
+    match render(&mut out, &config, &mut requests) {
         Ok(()) => print(&out),
-        Err(error) => complain(
-            Exit::Bug,
-            &format_args!("the kernel's routes cannot be read: {error}"),
-        ),
+        Err(fault) => unread(&fault),
     }
 }
 
-fn render(out: &mut String, config: &Config) -> Result<(), String> {
-    let mut requests = Requests::open().map_err(|error| error.to_string())?;
+fn unread(error: &dyn Display) -> Exit {
+    let text = format_args!("the kernel's routes cannot be read: {error}");
+    complain(Exit::Bug, &text)
+}
+
+fn render(out: &mut String, config: &Config, requests: &mut Requests) -> Result<(), Fault> {
     let mut view = View {
         config,
         names: names(config),
@@ -57,12 +62,12 @@ fn render(out: &mut String, config: &Config) -> Result<(), String> {
         rules: Vec::new(),
         routes: Vec::new(),
     };
-    view.take(&mut requests, Kinds::LINKS, Family::V4)?;
-    for family in Family::ALL {
+    view.take(requests, Kinds::LINKS, Family::V4)?;
+    for &family in &Family::ALL {
         view.rules.clear();
         view.routes.clear();
-        view.take(&mut requests, Kinds::RULES, family)?;
-        view.take(&mut requests, Kinds::routes(family), family)?;
+        view.take(requests, Kinds::RULES, family)?;
+        view.take(requests, Kinds::routes(family), family)?;
         if view.has_ours() {
             let _ = writeln!(out, "{family}: the rules, in the order of a look-up");
             view.show_rules(out);
@@ -70,7 +75,7 @@ fn render(out: &mut String, config: &Config) -> Result<(), String> {
         } else {
             let _ = writeln!(out, "{family}: no rule or route of ours");
         }
-        let way = view.way(&mut requests, family);
+        let way = view.way(requests, family);
         wrap(out, "", &way);
         out.push('\n');
     }
@@ -86,9 +91,12 @@ fn render(out: &mut String, config: &Config) -> Result<(), String> {
 
 /// The providers by slot: the daemon knows them; else those of its last run. None: neither may be asked.
 fn names(config: &Config) -> Vec<(Slot, Name)> {
-    let answer = ask(state_dir(config), &Request::Status).unwrap_or_default();
-    let heads = answer.providers.into_iter().map(|provider| provider.head);
-    let mut names: Vec<(Slot, Name)> = heads.map(|head| (head.slot, head.id)).collect();
+    let mut names = Vec::new();
+    if let Ok(answer) = ask(state_dir(config), &Request::Status) {
+        for provider in answer.providers {
+            names.push((provider.head.slot, provider.head.id));
+        }
+    }
     if names.is_empty()
         && let Ok(boot) = boot_id()
         && let Loaded::Saved(saved) = saved_state::read(&config.globals.state_dir, boot)
@@ -117,9 +125,8 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn take(&mut self, requests: &mut Requests, kind: Kinds, family: Family) -> Result<(), String> {
-        let objects = requests.all(kind, family);
-        for object in objects.map_err(|fault| fault.to_string())? {
+    fn take(&mut self, requests: &mut Requests, kind: Kinds, family: Family) -> Result<(), Fault> {
+        for object in requests.all(kind, family)? {
             match object {
                 Object::Link(link) => self.devices.push((link.index, link.name)),
                 Object::Rule(rule) => self.rules.push(rule),
@@ -160,27 +167,38 @@ impl View<'_> {
     }
 
     fn rule(&self, rule: &Rule) -> String {
-        let selected = match &rule.selector {
-            Selector::All => String::new(),
-            Selector::Mark(mark) => format!("fwmark {:#x}/{:#x} ", mark.value, mark.mask),
-            Selector::From(prefix) => format!("from {prefix} "),
-            Selector::OwnFrom(prefix) => format!("iif lo from {prefix} "),
-            Selector::OwnTo(prefix) => format!("iif lo to {prefix} "),
-            Selector::Oif(device) => format!("oif {device} "),
-            _ => "some packets: ".to_owned(),
+        let (word, what): (&str, &dyn Display) = match &rule.selector {
+            Selector::All => ("", &""),
+            Selector::Mark(mark) => (
+                "fwmark ",
+                &format_args!("{:#x}/{:#x}", mark.value, mark.mask),
+            ),
+            Selector::From(prefix) => ("from ", prefix),
+            Selector::OwnFrom(prefix) => ("iif lo from ", prefix),
+            Selector::OwnTo(prefix) => ("iif lo to ", prefix),
+            Selector::Oif(device) => ("oif ", device),
+            _ => ("some packets:", &""),
         };
-        let (verb, table, end) = match rule.verdict {
-            RuleVerdict::Lookup(table) => ("lookup ", table, ""),
-            RuleVerdict::LookupSpecific(table) => ("lookup ", table, " suppress_prefixlength 0"),
-            RuleVerdict::Goto(target) => {
-                let is_there = self.rules.iter().any(|rule| rule.pref == target);
-                let lost = if is_there { "" } else { " (unresolved)" };
-                return format!("{selected}goto {target}{lost}");
+        let blank = if word.is_empty() { "" } else { " " };
+        let mut text = format!("{word}{what}{blank}");
+        match rule.verdict {
+            RuleVerdict::Lookup(table) | RuleVerdict::LookupSpecific(table) => {
+                text += "lookup ";
+                text += &table_name(table);
+                if matches!(rule.verdict, RuleVerdict::LookupSpecific(_)) {
+                    text += " suppress_prefixlength 0";
+                }
             }
-            RuleVerdict::Unreachable => return selected + "unreachable",
-            RuleVerdict::Foreign => return selected + "something else",
-        };
-        format!("{selected}{verb}{}{end}", table_name(table))
+            RuleVerdict::Goto(target) => {
+                let _ = write!(text, "goto {target}");
+                if !self.rules.iter().any(|rule| rule.pref == target) {
+                    text += " (unresolved)";
+                }
+            }
+            RuleVerdict::Unreachable => text += "unreachable",
+            RuleVerdict::Foreign => text += "something else",
+        }
+        text
     }
 
     /// The tables with routes of ours, in the order in which rules look them up.

@@ -85,10 +85,10 @@ impl Page {
     }
 
     fn leaders(&mut self, header: &Header, answer: &Answer) {
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             if let Some(by) = header.overridden_by.of(family) {
-                let (not, id) = match leader(header, family) {
-                    Some(id) => (", not by ", id),
+                let (not, id) = match header.active.leader(family) {
+                    Some(id) => (", not by ", id.as_str()),
                     None => ("", ""),
                 };
                 let text =
@@ -96,7 +96,8 @@ impl Page {
                 self.paragraph(Tone::Unsure, "", text);
             }
         }
-        let [v4, v6] = Family::ALL.map(|family| leads(header, answer, family));
+        let v4 = leads(header, answer, Family::V4);
+        let v6 = leads(header, answer, Family::V6);
         if let Some((id, tone, note)) = v4
             && v4 == v6
         {
@@ -207,7 +208,7 @@ impl Page {
 
     fn paragraph(&mut self, tone: Tone, first: &str, text: fmt::Arguments<'_>) {
         let mut wrapped = String::new();
-        wrap(&mut wrapped, first, &plain(&text.to_string()));
+        wrap(&mut wrapped, first, &plain(&text));
         for line in wrapped.lines() {
             self.toned(tone, line);
             self.out.push('\n');
@@ -225,11 +226,6 @@ impl Page {
     }
 }
 
-fn leader(header: &Header, family: Family) -> Option<&str> {
-    let carrier = header.active.of(family).borrowed().carrier();
-    carrier.map(|id| id.as_str())
-}
-
 /// The metric of the default route that refuses a family's traffic.
 fn refused(header: &Header, family: Family) -> Option<Metric> {
     let route = header.error_routes[family as usize].filter(|route| route.obeyed)?;
@@ -241,7 +237,7 @@ type Leads<'a> = (&'a str, Tone, &'static str);
 
 /// None if there is none, or the traffic is refused, or overridden.
 fn leads<'a>(header: &'a Header, answer: &Answer, family: Family) -> Option<Leads<'a>> {
-    let id = leader(header, family)?;
+    let id = header.active.leader(family)?;
     if refused(header, family).is_some() || header.overridden_by.of(family).is_some() {
         return None;
     }

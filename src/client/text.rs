@@ -1,5 +1,7 @@
 //! Text for a terminal: wrapped, aligned, without control characters.
 
+use std::fmt::Display;
+
 use crate::client::hint::completed;
 use crate::wire::decimal::Decimal;
 
@@ -46,31 +48,32 @@ pub(super) fn pad(out: &mut String, count: usize) {
     out.extend(std::iter::repeat_n(' ', count));
 }
 
-/// The text without control characters.
-pub(crate) fn plain(text: &str) -> String {
+/// The text of something without control characters.
+pub(crate) fn plain(what: &dyn Display) -> String {
     let harmless = |c: char| if c.is_control() { '?' } else { c };
-    text.chars().map(harmless).collect()
+    what.to_string().chars().map(harmless).collect()
 }
 
-/// A time in at most seven characters: `12s`, `5m 12s`, `3h 12m`, `4d 3h`, `120d`.
+/// A time in at most seven characters, up to 136 years: `12s`, `5m 12s`, `3h 12m`, `4d 3h`, `120d`.
 pub(super) fn age(seconds: u64) -> String {
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, _, _) => format!("{hours}h {}m", minutes % 60),
-        (1..100, _, _) => format!("{days}d {}h", hours % 24),
-        _ => format!("{days}d"),
-    }
+    let (whole, unit, part, small) = match (days, hours, minutes) {
+        (0, 0, 0) => return format!("{seconds}s"),
+        (0, 0, _) => (minutes, 'm', seconds % 60, 's'),
+        (0, _, _) => (hours, 'h', minutes % 60, 'm'),
+        (1..100, _, _) => (days, 'd', hours % 24, 'h'),
+        _ => return format!("{days}d"),
+    };
+    format!("{whole}{unit} {part}{small}")
 }
 
 /// A number, with one decimal if it is small and has one: `0`, `12.5`, `100`.
 pub(super) fn decimal(number: Decimal) -> String {
     let tenths = number.thousandths.saturating_add(50) / 100;
     match (tenths / 10, tenths % 10) {
-        (whole, 0) => format!("{whole}"),
-        (whole @ 0..100, tenth) => format!("{whole}.{tenth}"),
-        (whole, tenth) => format!("{}", whole + u32::from(tenth >= 5)),
+        (whole @ 0..100, tenth @ 1..) => format!("{whole}.{tenth}"),
+        (whole, tenth) => (whole + u32::from(tenth >= 5)).to_string(),
     }
 }
 
@@ -117,6 +120,6 @@ mod tests {
 
     #[test]
     fn nothing_commands_the_terminal() {
-        assert_eq!(plain("a\x1b[2J\r\nb → ü\u{9b}"), "a?[2J??b → ü?");
+        assert_eq!(plain(&"a\x1b[2J\r\nb → ü\u{9b}"), "a?[2J??b → ü?");
     }
 }

@@ -1,8 +1,8 @@
 //! `status --watch`: the status once per second; redrawn in place on a terminal.
 
 use crate::client::cli::Exit;
-use crate::client::{complain, print};
-use crate::linux::terminal::{self, Tick, Ticker};
+use crate::client::{complain, print, ticker};
+use crate::linux::terminal::{self, Tick};
 
 /// Shows the output of `render` until Ctrl-C. An error of `render` ends the command; on a terminal the error is shown
 /// instead, and the status again when the daemon is back.
@@ -10,9 +10,9 @@ pub(super) fn watch(
     separator: &str,
     mut render: impl FnMut() -> Result<String, (Exit, String)>,
 ) -> Exit {
-    let mut ticker = match Ticker::new() {
+    let mut ticker = match ticker() {
         Ok(ticker) => ticker,
-        Err(error) => return complain(Exit::Bug, &format_args!("no timer: {error}")),
+        Err(exit) => return exit,
     };
     let screen = terminal::is_terminal();
     let mut drawn = false;

@@ -27,6 +27,15 @@ pub(super) const QUORUM: usize = 5;
 
 /// A value of each of [`OPTIONS`].
 pub(super) type Values = [u32; OPTIONS.len()];
+/// Our defaults.
+pub(super) const DEFAULTS: Values = {
+    let (mut defaults, mut place) = ([0; OPTIONS.len()], 0);
+    while place < OPTIONS.len() {
+        defaults[place] = OPTIONS[place].2;
+        place += 1;
+    }
+    defaults
+};
 /// No threshold.
 pub(super) const NONE: u32 = u32::MAX;
 

@@ -70,33 +70,29 @@ impl Mwan3 {
     }
 
     /// Sorts the uplinks, and takes those out of use that traffic at large never used.
-    pub(super) fn sorted<'a>(&self, all: Vec<Uplink<'a>>, order: &Order<'_>) -> Vec<Uplink<'a>> {
+    pub(super) fn sort(&self, uplinks: &mut [Uplink<'_>], order: &Order<'_>) {
         let Some(policies) = order.policies else {
-            return all;
+            return;
         };
         let members = [self.members(policies[0]), self.members(policies[1])];
-        // That of the first interface that has one.
-        let place = |uplink: &Uplink<'_>| {
-            let mut places = uplink.interfaces.iter().map(|one| one.place);
-            places.find(|place| *place != NOWHERE).unwrap_or(NOWHERE)
-        };
-        let mut sorted: Vec<Uplink<'a>> = Vec::new();
-        for mut uplink in all {
-            for one in &mut uplink.interfaces {
-                for (section, place) in &members[one.family as usize] {
-                    if std::ptr::eq(*section, one.section) {
-                        one.place = one.place.min(*place);
-                    }
+        for one in uplinks.iter_mut().flat_map(|uplink| &mut uplink.interfaces) {
+            for (section, place) in &members[one.family as usize] {
+                if std::ptr::eq(*section, one.section) {
+                    one.place = one.place.min(*place);
                 }
             }
-            // There are few, and each use of std's sort costs six kilobytes.
-            let own = place(&uplink);
-            let at = sorted.iter().position(|other| place(other) > own);
-            sorted.insert(at.unwrap_or(sorted.len()), uplink);
+        }
+        // There are few, and each use of std's sort costs six kilobytes.
+        for end in 0..uplinks.len() {
+            for at in (1..=end).rev() {
+                if uplinks[at - 1].place() > uplinks[at].place() {
+                    uplinks.swap(at - 1, at);
+                }
+            }
         }
         let mut some = false;
-        for uplink in sorted.iter_mut().filter(|uplink| uplink.enabled) {
-            if place(uplink) != NOWHERE {
+        for uplink in uplinks.iter_mut().filter(|uplink| uplink.enabled) {
+            if uplink.place() != NOWHERE {
                 some = true;
                 continue;
             }
@@ -106,7 +102,7 @@ impl Mwan3 {
         }
         // There is one order; in IPv6 mwan3 may have had another.
         let mut before = 0;
-        for uplink in &sorted {
+        for uplink in uplinks {
             if let [v4, v6] = &uplink.interfaces[..]
                 && v4.place != NOWHERE
                 && v6.place != NOWHERE
@@ -119,7 +115,6 @@ impl Mwan3 {
                 before = metric;
             }
         }
-        sorted
     }
 
     /// The interfaces of a policy, as far as there are such.

@@ -450,6 +450,13 @@ fn asked(name: &str, options: &str) -> (Vec<CheckKind>, Import) {
 }
 
 #[test]
+fn pings_by_two_methods_are_one_check() {
+    let by_nping = " option track_method 'nping-icmp'\n";
+    let import = Import::new(&(interfaces("wan lte") + by_nping), "");
+    assert_eq!(import.config.checks.len(), 1);
+}
+
+#[test]
 fn each_method_of_tracking_asks_as_there() {
     for (name, options, expected, told) in [
         ("wan", "", "ping", ""),

@@ -48,6 +48,16 @@ pub(super) struct Target {
 /// accept_refused. Those that are 0 are not given.
 pub(super) type Method = (&'static str, [u32; 2]);
 
+/// mwan3's methods of tracking besides pings, the types of check that they become in IPv4 and in IPv6, and the options.
+const METHODS: [(&str, [&str; 2], [u32; 2]); 5] = [
+    ("nping-icmp", ["ping", "ping"], [0, 0]),
+    ("arping", ["arp", "ndp"], [0, 0]),
+    ("nping-arp", ["arp", "ndp"], [0, 0]),
+    // nping's own port; a refusal is an answer to it.
+    ("nping-tcp", ["tcp", "tcp"], [80, 1]),
+    // Whatever the server answers is good there; here one page has one status.
+    ("httping", ["tcp", "tcp"], [80, 0]),
+];
 /// The names of the checks that come out begin so: with their type.
 const CHECKS: [&str; 4] = ["ping_", "tcp_", "arp_", "ndp_"];
 const FAMILY: &str = "expected ipv4 or ipv6: here it is ipv4";
@@ -60,6 +70,12 @@ const SAME_STEM: &str = "their names say so; make two of it if their devices dif
 impl<'a> Uplink<'a> {
     pub(super) fn first(&self) -> &'a Section {
         self.interfaces[0].section
+    }
+
+    /// That of the first interface that has one.
+    pub(super) fn place(&self) -> Place {
+        let mut places = self.interfaces.iter().map(|one| one.place);
+        places.find(|place| *place != NOWHERE).unwrap_or(NOWHERE)
     }
 
     fn shares_device(&self, other: &Uplink<'_>) -> bool {
@@ -215,19 +231,21 @@ impl Mwan3 {
     }
 
     fn method(&self, section: &Section, family: Family) -> Method {
-        let (method, what) = match (section.value("track_method"), family) {
-            ("ping", _) => return self.ping(section),
-            ("nping-icmp", _) => return ("ping", [0; 2]),
-            ("arping" | "nping-arp", Family::V4) => return ("arp", [0; 2]),
-            ("arping" | "nping-arp", Family::V6) => return ("ndp", [0; 2]),
-            // nping's own port; a refusal is an answer to it.
-            ("nping-tcp", _) => return ("tcp", [80, 1]),
-            // Whatever the server answers is good there; here one page has one status.
-            ("httping", _) if section.is_on("httping_ssl") => (("tcp", [443, 0]), HTTPS),
-            ("httping", _) => (("tcp", [80, 0]), HTTP),
-            _ => (self.ping(section), PINGS),
+        let name = section.value("track_method");
+        let Some((_, kinds, values)) = METHODS.iter().find(|(theirs, ..)| *theirs == name) else {
+            let method = self.ping(section);
+            if name != "ping" {
+                self.note_option(section, "track_method", &PINGS);
+            }
+            return method;
         };
-        self.note_option(section, "track_method", &what);
+        let mut method = (kinds[family as usize], *values);
+        if name == "httping" {
+            let is_https = section.is_on("httping_ssl");
+            let (port, what) = if is_https { (443, HTTPS) } else { (80, HTTP) };
+            method.1[0] = port;
+            self.note_option(section, "track_method", &what);
+        }
         method
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use super::Mwan3;
-use super::options::{INTERVAL, NONE, OPTIONS, QUORUM, Values};
+use super::options::{DEFAULTS, INTERVAL, NONE, OPTIONS, QUORUM, Values};
 use super::uplinks::{Interface, Target, Uplink};
 use crate::limits::{CHECKS_MAX, NAME_MAX, PROVIDERS_MAX};
 
@@ -37,7 +37,7 @@ impl Text {
 
     /// Those that are not said already.
     fn values(&mut self, values: &Values, said: &Values) {
-        for (place, (name, unit, ..)) in OPTIONS.into_iter().enumerate() {
+        for (place, (name, unit, ..)) in OPTIONS.iter().enumerate() {
             match values[place] {
                 value if value == said[place] => {}
                 NONE => self.option(name, &"none"),
@@ -97,7 +97,7 @@ impl Mwan3 {
         mut uplinks: Vec<Uplink<'_>>,
         last_resort: &str,
     ) -> (String, bool) {
-        for uplink in uplinks.iter().skip(PROVIDERS_MAX) {
+        for uplink in uplinks.get(PROVIDERS_MAX..).unwrap_or_default() {
             self.note(uplink.first(), &"too many interfaces: left out");
         }
         uplinks.truncate(PROVIDERS_MAX);
@@ -107,8 +107,7 @@ impl Mwan3 {
         }
         let mut asked = uplinks.iter().filter(|uplink| uplink.checks != 0);
         let usable = asked.any(|uplink| uplink.enabled);
-        let default = OPTIONS.map(|(_, _, default, ..)| default);
-        let common = common(&uplinks, default);
+        let common = common(&uplinks);
         let mut text = Text(format!("# Made from {file} {HEAD}"));
         text.line(SECTION, "globals", &"globals");
         if !usable {
@@ -117,7 +116,7 @@ impl Mwan3 {
             text.option("enabled", &"0");
         }
         text.option("last_resort", &last_resort);
-        text.values(&common, &default);
+        text.values(&common, &DEFAULTS);
         for uplink in &uplinks {
             text.provider(uplink, &common, &checks);
         }
@@ -202,8 +201,8 @@ fn plain_name(Target { address, method }: &Target) -> String {
 }
 
 /// What most providers have, each value by itself; of equals that of the first in rank.
-fn common(uplinks: &[Uplink<'_>], default: Values) -> Values {
-    let mut common = default;
+fn common(uplinks: &[Uplink<'_>]) -> Values {
+    let mut common = DEFAULTS;
     for (place, common) in common.iter_mut().enumerate() {
         let mut most = 0;
         for value in uplinks.iter().map(|one| one.values[place]) {

@@ -112,7 +112,7 @@ impl From<Errno> for AskError {
 ///
 /// # Errors
 /// See [`AskError`].
-pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, AskError> {
+pub fn ask(state_dir: &Path, request: &Request) -> Result<Box<Answer>, AskError> {
     let mut tries = 0;
     loop {
         match ask_once(&state_dir.join(SOCKET), request) {
@@ -123,7 +123,7 @@ pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, AskError> {
     }
 }
 
-fn ask_once(socket: &Path, request: &Request) -> Result<Answer, AskError> {
+fn ask_once(socket: &Path, request: &Request) -> Result<Box<Answer>, AskError> {
     let stream = connect(socket)?;
     let mut buffer = [0; FRAME_MAX];
     let length = frame::encode(&mut request.clone(), &mut buffer).map_err(AskError::Frame)?;
@@ -134,7 +134,7 @@ fn ask_once(socket: &Path, request: &Request) -> Result<Answer, AskError> {
         MsgFlags::MSG_NOSIGNAL,
     )?;
 
-    let mut answer = Answer::default();
+    let mut answer = Box::<Answer>::default();
     let mut filled = 0;
     loop {
         let mut reply = Reply::default();

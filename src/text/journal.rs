@@ -139,19 +139,26 @@ impl fmt::Display for Judged {
             missed,
             unreachable,
         } = self;
-        let plural = |count| if count == 1 { "" } else { "s" };
         match *ground {
-            Ground::Unchecked => f.write_str("unchecked: it has no check in this family"),
-            Ground::GoodStreak(rounds) => write!(f, "{rounds} good round{}", plural(rounds)),
-            Ground::FailedStreak(rounds) => write!(f, "{rounds} round{} failed", plural(rounds)),
+            Ground::Unchecked => f.write_str("unchecked: it has no check in this family")?,
             Ground::FailedInWindow(failed, of) => {
-                write!(f, "{failed} of the last {of} rounds failed")
+                write!(f, "{failed} of the last {of} rounds failed")?;
             }
-            Ground::Poor(measured) => measured.fmt(f),
-            Ground::GoodAgain(rounds, measured) => {
-                write!(f, "{rounds} good round{}; {measured}", plural(rounds))
+            Ground::Poor(measured) => measured.fmt(f)?,
+            Ground::GoodStreak(rounds)
+            | Ground::FailedStreak(rounds)
+            | Ground::GoodAgain(rounds, _) => {
+                let (good, failed) = match ground {
+                    Ground::FailedStreak(_) => ("", " failed"),
+                    _ => ("good ", ""),
+                };
+                let s = if rounds == 1 { "" } else { "s" };
+                write!(f, "{rounds} {good}round{s}{failed}")?;
+                if let Ground::GoodAgain(_, measured) = ground {
+                    write!(f, "; {measured}")?;
+                }
             }
-        }?;
+        }
         missed.fmt(f)?;
         match unreachable {
             Some(code) => write!(f, "; the network says unreachable (ICMP code {code})"),

@@ -125,6 +125,14 @@ pub struct Active {
 }
 
 impl Active {
+    /// The provider that leads a family.
+    pub fn leader(&self, family: Family) -> Option<&Name> {
+        match self.of(family) {
+            Lead::By(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// The value of one family.
     pub fn of(&self, family: Family) -> &Lead<Name> {
         match family {

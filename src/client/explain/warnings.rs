@@ -22,14 +22,16 @@ impl Page<'_> {
 
     fn warning(&mut self, warning: &Warning) {
         let since = self.ago(warning.since_ms);
-        let of = match &warning.provider {
-            Some(id) => format!("{id}, "),
-            None => String::new(),
+        let (id, comma) = match &warning.provider {
+            Some(id) => (id.as_str(), ", "),
+            None => ("", ""),
         };
         let (code, what) = (&warning.code, &warning.text);
-        self.say(format_args!("Warning {code}, {of}since {since}: {what}."));
+        self.say(format_args!(
+            "Warning {code}, {id}{comma}since {since}: {what}."
+        ));
         if let Some(cure) = &warning.cure {
-            let cure = plain(&cure.to_string());
+            let cure = plain(cure);
             wrap(&mut self.out, "  ", &cure);
         }
     }

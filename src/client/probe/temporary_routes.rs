@@ -38,8 +38,8 @@ impl TemporaryRoutes {
             },
         };
         if routes.netns_lock.is_some() {
-            for family in Family::ALL {
-                routes.add(probed, family)?;
+            for family in &Family::ALL {
+                routes.add(probed, *family)?;
             }
         } else if !probed.ways.iter().all(|way| is_served(probed, way)) {
             let id = &probed.provider.id;

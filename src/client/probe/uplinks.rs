@@ -1,12 +1,12 @@
 //! The uplinks of the probed provider, found as the daemon finds them.
 
-use super::{Errand, OneWay, complain};
+use super::{Errand, OneWay, complain, look};
 use crate::client::cli::Exit;
 use crate::config::{Check, Config, Provider, RtTable};
 use crate::linux::netlink::Requests;
 use crate::linux::process::ubus::{Interfaces, told_of};
 use crate::option::nearest;
-use crate::routing::mirror::{Kinds, Mirror, Named};
+use crate::routing::mirror::{EachNamed, Kinds, Mirror, Named};
 use crate::types::{Duration, Family, PathId};
 
 /// Timeout for netifd's answer, with time to see the end of `ubus`.
@@ -67,22 +67,20 @@ impl<'a> ProbedProvider<'a> {
         requests: &mut Requests,
     ) -> Result<ProbedProvider<'a>, String> {
         let provider = config.providers.first().ok_or("there is no provider")?;
-        let mut mirror = Box::new(Mirror::new());
         let interfaces = ask_netifd(config);
         // The probed devices have room before all others.
-        mirror.watch(&|name| {
+        let named: &EachNamed<'_> = &|name| {
             name(Named::Table(config.globals.table));
-            for family in Family::ALL {
+            for &family in &Family::ALL {
                 let told = told_of(&interfaces, provider, family);
                 name(Named::Device(told.device));
                 let _ = told.delegated.map(|prefix| name(Named::Prefix(prefix)));
                 let own = provider.address[family];
                 let _ = own.map(|own| name(Named::Address(own)));
             }
-        });
-        requests
-            .dump(&mut mirror, Kinds::ALL)
-            .map_err(|fault| format!("the kernel's routes cannot be read: {fault}"))?;
+        };
+        let (mut mirror, dumped) = look(requests, named, Kinds::ALL);
+        dumped.map_err(|fault| format!("the kernel's routes cannot be read: {fault}"))?;
         for (name, _) in interfaces.failures() {
             let text = format_args!(
                 "netifd tells nothing of it: see `ubus call network.interface.{name} status`"
@@ -90,7 +88,7 @@ impl<'a> ProbedProvider<'a> {
             complain(Exit::Ok, &text);
         }
         let mut ways = Vec::new();
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             if config.path_checks(provider, family).next().is_some() {
                 let told = told_of(&interfaces, provider, family);
                 let kinds = &mut Kinds::default();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Tone, leader};
+use super::Tone;
 use crate::client::text::{WIDTH, age, decimal, plain};
 use crate::limits::DEVICE_MAX;
 use crate::linux::connection::Provider;
@@ -93,7 +93,7 @@ pub(super) fn add(rows: &mut Vec<Row>, header: &Header, provider: &Provider, now
     for path in &provider.paths {
         let mut row = Row::default();
         fill(&mut row, provider, path, now_ms);
-        if leader(header, path.family) == Some(&head.id) {
+        if header.active.leader(path.family) == Some(&head.id) {
             row.leads = true;
             row.tones[PROVIDER] = Tone::Bold;
         }
@@ -123,7 +123,7 @@ fn fill(row: &mut Row, provider: &Provider, path: &Path, now_ms: u64) {
     cells[LOSS] = told(path.loss_percent.map(|loss| decimal(loss) + "%"));
     cells[RTT] = told(path.rtt_ms.avg.map(round_trip));
     cells[METRIC] = told(path.metric.map(|metric| metric.to_string()));
-    cells[DEVICE] = told(path.device.as_deref().map(plain));
+    cells[DEVICE] = told(path.device.as_ref().map(|device| plain(device)));
     row.state(path.state.name());
     if row.cells[DEVICE].chars().count() > DEVICE_MAX {
         // An alternative name: the kernel's own are shorter.
