@@ -274,12 +274,15 @@ impl Page<'_> {
             Duty::Checked if healthy && path.reason.waiting.is_none() => {
                 self.carries_well(head, path);
             }
-            Duty::Checked if header.last_resort == LastResort::Keep => self.say(format_args!(
-                " It carries {family} all the same: no enabled provider works, and last_resort is keep."
-            )),
-            Duty::Checked => self.say(format_args!(
-                " It carries {family} all the same: no enabled provider works, and it is the last resort."
-            )),
+            Duty::Checked => {
+                let why = match header.last_resort {
+                    LastResort::Keep => "last_resort is keep",
+                    _ => "it is the last resort",
+                };
+                self.say(format_args!(
+                    " It carries {family} all the same: no enabled provider works, and {why}."
+                ));
+            }
         }
         self.refused(family);
         let route = header.error_routes[family as usize];
@@ -305,13 +308,13 @@ impl Page<'_> {
             _ if head.disabled => self.say(format_args!(
                 " It carries {family} although it was disabled by hand, until `failover enable {id}`: no enabled provider works."
             )),
-            Some((better, true)) => self.say(format_args!(
-                " It carries {family}: {better} is before it in the order and works again, but preempt lets it stay."
-            )),
-            Some((better, false)) if self.header.preempt == Preempt::No => self.say(format_args!(
-                " It carries {family}: {better} is before it in the order, but preempt lets it stay."
-            )),
-            Some((better, false)) => self.say(format_args!(
+            Some((better, works)) if *works || self.header.preempt == Preempt::No => {
+                let again = if *works { " and works again" } else { "" };
+                self.say(format_args!(
+                    " It carries {family}: {better} is before it in the order{again}, but preempt lets it stay."
+                ));
+            }
+            Some((better, _)) => self.say(format_args!(
                 " It carries {family} until {better}, which is before it in the order, is known to work."
             )),
             None => self.say(format_args!(
