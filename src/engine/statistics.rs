@@ -61,8 +61,8 @@ impl Rounds {
             rtt.rounds += 1;
             sum += u64::from(record.rtt_us);
         }
-        let micros = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-        rtt.avg = micros(sum.checked_div(rtt.rounds.into())?);
+        let mean = sum.checked_div(rtt.rounds.into())?;
+        rtt.avg = u32::try_from(mean).unwrap_or(u32::MAX);
         let mut squares = 0;
         for record in answered() {
             squares += u64::from(record.rtt_us.abs_diff(rtt.avg)).pow(2);

@@ -428,11 +428,19 @@ fn best_default<'a>(
     of: &dyn Fn(&Route) -> bool,
 ) -> Option<&'a Route> {
     let default = everywhere(family);
-    routes
-        .iter()
-        .filter(|r| r.table == table && r.destination == default && r.from.is_none())
-        .filter(|r| r.kind != RouteKind::Hop && of(r))
-        .min_by_key(|r| r.metric)
+    let mut best: Option<&Route> = None;
+    for route in routes {
+        if best.is_none_or(|best| route.metric < best.metric)
+            && route.table == table
+            && route.destination == default
+            && route.from.is_none()
+            && route.kind != RouteKind::Hop
+            && of(route)
+        {
+            best = Some(route);
+        }
+    }
+    best
 }
 
 /// 0.0.0.0/0 or ::/0

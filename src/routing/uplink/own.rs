@@ -63,8 +63,8 @@ impl<'a> Choice<'a> {
     /// In IPv4, the first that fits the gateway. An address of link scope fits where there is none. The former one stays
     /// as long as the gateway does, or while no other fits better.
     fn first(&self) -> Option<IpAddr> {
-        let own = addresses(self.link, self.mirror).filter(|a| a.family() == Family::V4);
-        let best = own.min_by_key(|address| {
+        let mut best: Option<(u8, &Address)> = None;
+        for address in addresses(self.link, self.mirror).filter(|a| a.family() == Family::V4) {
             let former = self.told.former.as_ref();
             let former = former.filter(|former| address.is(&former.address));
             let misfit = match self.gateway {
@@ -73,13 +73,16 @@ impl<'a> Choice<'a> {
                 Some(gateway) => u8::from(!reaches(address, &gateway)),
             };
             let stays = misfit < 2 && former.is_some_and(|f| f.gateway == self.gateway);
-            u8::from(!stays) << 5
+            let worse = u8::from(!stays) << 5
                 | misfit << 3
                 | u8::from(former.is_none()) << 2
                 | u8::from(address.secondary) << 1
-                | u8::from(!address.near)
-        });
-        best.map(Address::ip)
+                | u8::from(!address.near);
+            if best.is_none_or(|(best, _)| worse < best) {
+                best = Some((worse, address));
+            }
+        }
+        best.map(|(_, address)| address.ip())
     }
 
     /// In IPv6, the former one while it is not deprecated, else what the kernel chooses. Where that is not the path's, or a
