@@ -10,6 +10,7 @@ use super::{print, text, unreadable};
 use crate::config::{Config, Globals, Provider};
 use crate::limits::{COMMAND_MAX, SECTIONS_MAX};
 use crate::linux::file::config_file::{load_config, read};
+use crate::linux::file::listing::files;
 use crate::linux::file::sticky::{self, Pinned};
 use crate::linux::file::table_names;
 use crate::linux::netlink::Requests;
@@ -221,21 +222,18 @@ fn warn_of_hooks(config: &Config, complaints: &mut Complaints<'_>) {
     let directory = &config.globals.hooks_dir;
     let usual = *directory == Globals::default().hooks_dir;
     let line = line_of(complaints.file, "hooks_dir", directory).filter(|_| !usual);
-    let Ok(entries) = fs::read_dir(directory.as_str()) else {
-        if line.is_some() {
-            complaints.warn(
-                line,
-                format_args!("hooks_dir '{directory}' cannot be read: no hook is run"),
-            );
-        }
-        return;
-    };
-    let idle = entries.flatten().find(|entry| {
-        let found = fs::metadata(entry.path());
+    if line.is_some() && fs::read_dir(directory.as_str()).is_err() {
+        complaints.warn(
+            line,
+            format_args!("hooks_dir '{directory}' cannot be read: no hook is run"),
+        );
+    }
+    let is_idle = |file: &Path, _: &[u8]| {
+        let found = fs::metadata(file);
         found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 == 0)
-    });
-    if let Some(idle) = idle {
-        let path = text::plain(&idle.path().to_string_lossy());
+    };
+    if let Some(idle) = files(Path::new(directory.as_str()), &is_idle).first() {
+        let path = text::plain(&idle.to_string_lossy());
         complaints.warn(
             line,
             format_args!("{path} is not executable, so that it is not run: `chmod +x {path}`"),

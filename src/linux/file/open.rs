@@ -1,9 +1,11 @@
 //! Opens files, and makes directories. std's `OpenOptions` has error texts of its own, which bring the escaping of texts and
 //! its tables into the program: five kilobytes. std's `DirBuilder` compares paths: another kilobyte.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -50,12 +52,30 @@ pub(crate) fn read_text<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b str>
     Some(core::str::from_utf8(buffer.get(..length)?).ok()?.trim())
 }
 
+/// The directory of a file, as its path says, and its name there. std's `parent` and `file_name` take another kilobyte.
+pub fn directory_and_name(path: &Path) -> (&Path, &OsStr) {
+    let bytes = path.as_os_str().as_bytes();
+    let name = bytes
+        .rsplit(|byte| *byte == b'/')
+        .next()
+        .unwrap_or_default();
+    let directory = match &bytes[..bytes.len() - name.len()] {
+        b"/" => b"/",
+        above => above.strip_suffix(b"/").unwrap_or_default(),
+    };
+    (
+        Path::new(OsStr::from_bytes(directory)),
+        OsStr::from_bytes(name),
+    )
+}
+
 /// Makes a directory, and those above it, for all to read. One that exists is no error.
 pub fn make_directories(path: &Path) -> io::Result<()> {
     let mode = Mode::from_bits_truncate(0o755);
     let mut made = mkdir(path, mode);
     if made == Err(Errno::ENOENT)
-        && let Some(above) = path.parent()
+        && let (above, _) = directory_and_name(path)
+        && !above.as_os_str().is_empty()
     {
         make_directories(above)?;
         made = mkdir(path, mode);
@@ -71,6 +91,21 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_path_is_a_directory_and_a_name() {
+        for (path, directory, name) in [
+            ("/etc/config/dhcp", "/etc/config", "dhcp"),
+            ("etc/config", "etc", "config"),
+            ("/etc", "/", "etc"),
+            ("/", "/", ""),
+            ("etc", "", "etc"),
+            ("", "", ""),
+        ] {
+            let found = directory_and_name(Path::new(path));
+            assert_eq!(found, (Path::new(directory), OsStr::new(name)), "{path}");
+        }
+    }
 
     #[test]
     fn directories_are_made_with_all_above_them() {
