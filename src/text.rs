@@ -32,7 +32,8 @@ pub(crate) fn end_cut(text: &mut StringView) {
     let mut end = text.floor_char_boundary(room);
     let is_whole = text[end..].starts_with(' ');
     if let Some(blank) = text[..end]
-        .rfind(' ')
+        .bytes()
+        .rposition(|byte| byte == b' ')
         .filter(|blank| !is_whole && *blank > end / 2)
     {
         end = blank;

@@ -43,7 +43,7 @@ fn new_line(out: &mut String, indent: usize, column: &mut usize) {
 
 /// Adds blanks.
 pub(super) fn pad(out: &mut String, count: usize) {
-    out.extend(std::iter::repeat_n(' ', count));
+    out.extend(std::iter::repeat_n(" ", count));
 }
 
 /// The text without control characters.

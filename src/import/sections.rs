@@ -124,7 +124,7 @@ pub(super) fn device(interface: &str, network: &[Section]) -> Option<String> {
             "" => section.value("ifname"),
             device => device,
         };
-        if let Some(alias) = device.strip_prefix('@') {
+        if let Some(alias) = device.strip_prefix("@") {
             name = alias;
             continue;
         }

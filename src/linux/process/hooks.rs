@@ -156,7 +156,7 @@ fn exists(name: &CStr) -> bool {
 /// All programs for an announcement.
 fn programs(directory: &Path, json: &str) -> Vec<Vec<CString>> {
     let words = |words: &[&CStr]| words.iter().copied().map(CStr::to_owned).collect();
-    let json = CString::new(json).unwrap_or_default();
+    let json = CString::new(json.as_bytes()).unwrap_or_default();
     let mut programs = vec![
         words(&[c"hotplug-call", c"failover"]),
         words(&[c"ubus", c"send", c"failover", &json]),
