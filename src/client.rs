@@ -408,7 +408,7 @@ fn instead(config: &Config, request: &Request) -> String {
 fn complain(exit: Exit, text: &dyn Display) -> Exit {
     let text = text.to_string();
     let text = hint::completed(&text);
-    terminal::note(&format!("failover: {}\n", text.trim_end()));
+    terminal::note(&format!("failover: {}\n", text.trim_ascii_end()));
     exit
 }
 

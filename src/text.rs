@@ -38,7 +38,7 @@ pub(crate) fn end_cut(text: &mut StringView) {
     {
         end = blank;
     }
-    text.truncate(text[..end].trim_end().len());
+    text.truncate(text[..end].trim_ascii_end().len());
     let _ = text.push('…'); // a text too short for it ends without
 }
 

@@ -14,7 +14,7 @@ pub(super) fn wrap(out: &mut String, first: &str, text: &str) {
     let room = WIDTH.saturating_sub(indent).max(20);
     let mut column = 0;
     out.push_str(first);
-    for word in text.split_whitespace() {
+    for word in text.split_ascii_whitespace() {
         let mut word = word;
         if column > 0 {
             if column + 1 + word.chars().count() > room {

@@ -40,7 +40,7 @@ impl Section {
     pub(super) fn words(&self, name: &str) -> Vec<(u32, &str)> {
         let mut words = Vec::new();
         for item in self.settings.iter().filter(|item| item.name == name) {
-            for word in item.value.split_whitespace() {
+            for word in item.value.split_ascii_whitespace() {
                 words.push((item.line, word));
             }
         }

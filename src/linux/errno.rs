@@ -39,7 +39,7 @@ pub fn text(error: &io::Error) -> String {
         // std appends the number in parentheses.
         && let Some(number) = text.bytes().rposition(|byte| byte == b'(')
     {
-        text.truncate(text[..number].trim_end().len());
+        text.truncate(text[..number].trim_ascii_end().len());
     }
     text
 }

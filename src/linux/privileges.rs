@@ -17,10 +17,10 @@ const CAP_NET_RAW: u32 = 13;
 
 /// The missing capability, with advice; none if none is missing, or if it cannot be determined.
 pub fn missing() -> Option<&'static str> {
-    missing_of(lines::find(Path::new("/proc/self/status"), |line| {
+    missing_of(lines::find(Path::new("/proc/self/status"), &|line| {
         let set = line.strip_prefix("CapEff:")?;
         // Its lower half, which has both.
-        u32::from_str_radix(set.trim().get(8..)?, 16).ok()
+        u32::from_str_radix(set.trim_ascii().get(8..)?, 16).ok()
     }))
 }
 

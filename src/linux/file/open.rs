@@ -1,7 +1,7 @@
 //! Opens files, and makes directories. std's `OpenOptions` has error texts of its own, which bring the escaping of texts and
 //! its tables into the program: five kilobytes. std's `DirBuilder` compares paths: another kilobyte.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
@@ -28,6 +28,11 @@ fn open_path(path: &Path, flags: OFlag, mode: Mode) -> io::Result<File> {
     }
 }
 
+/// A path for the kernel: nix's functions that take a `Path` make it with code of their own each.
+pub(crate) fn c_path(path: &Path) -> Result<CString, Errno> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
 /// Opens a file to be read.
 pub fn open_to_read(path: impl AsRef<Path>) -> io::Result<File> {
     open(path, OFlag::O_RDONLY, 0)
@@ -49,7 +54,11 @@ pub(crate) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errn
 /// Reads a short text of the kernel's, as far as the buffer has room for it.
 pub(crate) fn read_text<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b str> {
     let length = open_to_read(path).ok()?.read(buffer).ok()?;
-    Some(core::str::from_utf8(buffer.get(..length)?).ok()?.trim())
+    Some(
+        core::str::from_utf8(buffer.get(..length)?)
+            .ok()?
+            .trim_ascii(),
+    )
 }
 
 /// The directory of a file, as its path says, and its name there. std's `parent` and `file_name` take another kilobyte.
@@ -72,13 +81,14 @@ pub fn directory_and_name(path: &Path) -> (&Path, &OsStr) {
 /// Makes a directory, and those above it, for all to read. One that exists is no error.
 pub fn make_directories(path: &Path) -> io::Result<()> {
     let mode = Mode::from_bits_truncate(0o755);
-    let mut made = mkdir(path, mode);
+    let c_path = c_path(path)?;
+    let mut made = mkdir(&*c_path, mode);
     if made == Err(Errno::ENOENT)
         && let (above, _) = directory_and_name(path)
         && !above.as_os_str().is_empty()
     {
         make_directories(above)?;
-        made = mkdir(path, mode);
+        made = mkdir(&*c_path, mode);
     }
     match made {
         Err(errno) if !path.is_dir() => Err(errno.into()),

@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
 use super::error::FileError;
+use super::open::c_path;
 
 /// Most symbolic links in a path; the kernel's own limit is 40.
 const LINKS_MAX: usize = 16;
@@ -124,7 +125,8 @@ impl PathWatch {
     fn follow(&mut self) -> Result<(), FileError> {
         let mut way = Way::new(&self.path);
         while let Some(name) = way.names.pop() {
-            match self.inotify.add_watch(way.directory.as_path(), MASK) {
+            let directory = c_path(&way.directory);
+            match directory.and_then(|directory| self.inotify.add_watch(&*directory, MASK)) {
                 Ok(descriptor) if self.watched.len() < DEPTH_MAX => self.watched.push(Watched {
                     descriptor,
                     name: name.clone(),

@@ -14,6 +14,7 @@ use super::child::Child;
 use crate::limits::HOOKS_MAX;
 use crate::linux::file::listing::files;
 use crate::linux::{errno, log};
+use crate::text::Span;
 use crate::types::{Duration, Instant};
 
 /// A program that takes longer is killed, with its process group.
@@ -66,7 +67,7 @@ impl Hooks {
         let fate = match ended.deadline {
             None => {
                 ended.child.reap_group();
-                format!("was killed: it took more than {PATIENCE}")
+                format!("was killed: it took more than {}", Span(PATIENCE))
             }
             // Background processes of a program that ended, as of hotplug scripts, keep running.
             Some(_) => match ended.child.reap() {
