@@ -253,14 +253,15 @@ fn is_installed(program: &str) -> bool {
 fn line_of(file: &Path, option: &str, wanted: &str) -> Option<u32> {
     let text = read(file).ok()?;
     let index = Index::<SECTIONS_MAX>::read(&text, &mut |_| {});
-    let settings = index.sections().filter_map(|section| section.get(option));
-    let (_, line) = settings
-        .flat_map(|setting| setting.values())
-        .find(|(value, _)| {
+    for setting in index.sections().filter_map(|section| section.get(option)) {
+        for (value, line) in setting.values() {
             let value = value.text::<COMMAND_MAX>().unwrap_or_default();
-            value.split_ascii_whitespace().any(|word| word == wanted)
-        })?;
-    Some(line)
+            if value.split_ascii_whitespace().any(|word| word == wanted) {
+                return Some(line);
+            }
+        }
+    }
+    None
 }
 
 fn counted(count: usize, what: &str) -> String {

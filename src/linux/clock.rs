@@ -1,12 +1,13 @@
 //! The clocks, the boot ID, and random bytes.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::read;
 
 use super::errno::errno_of;
 use super::file::error::FileError;
@@ -56,7 +57,10 @@ pub fn random<const N: usize>() -> Result<[u8; N], Errno> {
 }
 
 fn fill(bytes: &mut [u8], file: &str) -> io::Result<()> {
-    open_to_read(file)?.read_exact(bytes)
+    match read(&open_to_read(file)?, bytes)? {
+        length if length == bytes.len() => Ok(()),
+        _ => Err(ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 #[cfg(test)]

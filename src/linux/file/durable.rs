@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::unistd::fsync;
 
 use super::super::errno::errno_of;
 use super::error::FileError;
@@ -41,7 +42,7 @@ pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
 
 /// The name, too, is to outlive a power failure. Some file systems cannot promise it: then nothing is lost but that.
 fn flush(directory: &Path) {
-    let _ = open_to_read(directory).and_then(|directory| directory.sync_all());
+    let _ = open_to_read(directory).map(fsync);
 }
 
 /// Writes a file beside it, and renames that over it: a reader never finds a partial one.
@@ -59,7 +60,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u16) -> io::Result<()> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
     let result = open(&unfinished, flags, mode).and_then(|file| {
         write_all(file.as_fd(), bytes)?;
-        file.sync_all()?;
+        fsync(&file)?;
         fs::rename(&unfinished, path)
     });
     if result.is_err() {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -69,13 +69,13 @@ pub fn find(path: &Path, value: &dyn Fn(&str) -> Option<u32>) -> Option<u32> {
 
 /// Shows every line that is a text, until one was the last to be seen.
 fn show_lines(path: &Path, is_last: &mut dyn FnMut(&str) -> bool) -> io::Result<()> {
-    let mut file = open(path, OFlag::empty())?;
+    let file = open(path, OFlag::empty())?;
     let mut buffer = [0; LINE_MAX + 1];
     let mut filled = 0;
     let mut passing_over = false;
     let mut ends = |line: &[u8]| std::str::from_utf8(line).is_ok_and(&mut *is_last);
     loop {
-        let got = file.read(&mut buffer[filled..])?;
+        let got = nix::unistd::read(&file, &mut buffer[filled..])?;
         filled += got;
         let mut start = 0;
         while let Some(length) = buffer[start..filled].iter().position(|b| *b == b'\n') {

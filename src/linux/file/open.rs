@@ -3,7 +3,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use nix::unistd::{mkdir, write};
+use nix::unistd::{mkdir, read, write};
 
 /// Opens a file to be read, or as `flags` say (open(2)); one that is made has this mode. A child has it until it becomes
 /// another program.
@@ -53,7 +53,7 @@ pub(crate) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errn
 
 /// Reads a short text of the kernel's, as far as the buffer has room for it.
 pub(crate) fn read_text<'b>(path: &str, buffer: &'b mut [u8]) -> Option<&'b str> {
-    let length = open_to_read(path).ok()?.read(buffer).ok()?;
+    let length = read(&open_to_read(path).ok()?, buffer).ok()?;
     Some(
         core::str::from_utf8(buffer.get(..length)?)
             .ok()?
