@@ -94,9 +94,11 @@ fn is_url(text: &str) -> bool {
 
 /// Whether a target that is no address is one with a port, as `192.0.2.1:80` or `[2001:db8::1]:80`.
 fn has_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        let host = host.strip_prefix('[').unwrap_or(host);
-        let host = host.strip_suffix(']').unwrap_or(host);
+    let colon = text.bytes().rposition(|byte| byte == b':');
+    colon.is_some_and(|colon| {
+        let (host, port) = (&text[..colon], &text[colon + 1..]);
+        let host = host.strip_prefix("[").unwrap_or(host);
+        let host = host.strip_suffix("]").unwrap_or(host);
         number(port).is_some() && host.parse::<IpAddr>().is_ok()
     })
 }
@@ -159,7 +161,7 @@ impl Common {
                     () if is_url(text) => {
                         "expected an address, not a URL; a page is for type http, with its server as target, and option path"
                     }
-                    () if text.contains([',', ' ']) => {
+                    () if text.contains(',') || text.contains(' ') => {
                         "expected one address: write a check for each"
                     }
                     () if has_port(text) => {

@@ -47,6 +47,7 @@ use crate::linux::connection::{Answer, AskError, ask};
 use crate::linux::control::SOCKET;
 use crate::linux::file::config_file::{CONFIG_VARIABLE, load_config, missing_config};
 use crate::linux::file::error::FileError;
+use crate::linux::file::open::directory_and_name;
 use crate::linux::netlink::Requests;
 use crate::linux::terminal::{self, Ticker};
 use crate::linux::{clock, netns_lock};
@@ -393,10 +394,10 @@ fn instead(config: &Config, request: &Request) -> String {
     let sticky = &config.globals.sticky_file;
     match request {
         Request::Use(Some(id)) => {
-            let directory = Path::new(sticky.as_str()).parent();
-            let make = match directory.filter(|directory| !directory.exists()) {
-                Some(missing) => format!("mkdir -p {} && ", missing.display()),
-                None => String::new(),
+            let (directory, _) = directory_and_name(Path::new(sticky.as_str()));
+            let make = match directory.exists() {
+                false => format!("mkdir -p {} && ", directory.display()),
+                true => String::new(),
             };
             let doubt = match config.usable(id) {
                 Ok(_) => String::new(),
@@ -413,7 +414,7 @@ fn instead(config: &Config, request: &Request) -> String {
 fn complain(exit: Exit, text: &dyn Display) -> Exit {
     let text = text.to_string();
     let text = hint::completed(&text);
-    terminal::note(&format!("failover: {}\n", text.trim_end()));
+    terminal::note(&format!("failover: {}\n", text.trim_ascii_end()));
     exit
 }
 

@@ -26,6 +26,7 @@ use crate::client::cli::Exit;
 use crate::client::{print, text, unreadable};
 use crate::limits::FILE_MAX;
 use crate::linux::file::config_file::read;
+use crate::linux::file::open::directory_and_name;
 use crate::linux::terminal;
 use crate::uci::Shown;
 
@@ -36,7 +37,7 @@ pub fn run(file: &Path) -> Exit {
         Err(trouble) => return unreadable(&trouble),
     };
     // netifd's file beside it says which interfaces share a device; without it, their names do.
-    let network = read(&file.with_file_name("network")).unwrap_or_default();
+    let network = read(&directory_and_name(file).0.join("network")).unwrap_or_default();
     let name = text::plain(&file.to_string_lossy());
     let imported = convert(&name, &mwan3, &network);
     let mut notes = String::new();

@@ -32,12 +32,13 @@ pub(crate) fn end_cut(text: &mut StringView) {
     let mut end = text.floor_char_boundary(room);
     let is_whole = text[end..].starts_with(' ');
     if let Some(blank) = text[..end]
-        .rfind(' ')
+        .bytes()
+        .rposition(|byte| byte == b' ')
         .filter(|blank| !is_whole && *blank > end / 2)
     {
         end = blank;
     }
-    text.truncate(text[..end].trim_end().len());
+    text.truncate(text[..end].trim_ascii_end().len());
     let _ = text.push('…'); // a text too short for it ends without
 }
 

@@ -29,7 +29,7 @@ impl Type for Exec {
         let mut command = Value::new();
         match options.single("command", &mut command) {
             Given::Is((), line) => {
-                if command.trim().is_empty() {
+                if command.trim_ascii().is_empty() {
                     options.refuse("command", &command, line, "expected what to run");
                 }
             }

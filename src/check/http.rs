@@ -265,7 +265,7 @@ fn server_name(text: &str) -> value::Expected<()> {
         () if is_url(text) => Err(
             "expected a server's name or address, without http://; the rest goes into option path",
         ),
-        () if text.contains([',', ' ']) => {
+        () if text.contains(',') || text.contains(' ') => {
             Err("expected one server's name or address: write a check for each")
         }
         () if text.contains(':') => {

@@ -10,6 +10,7 @@ use super::{look, print, text, unreadable};
 use crate::config::{Config, Globals, Provider};
 use crate::limits::{COMMAND_MAX, SECTIONS_MAX};
 use crate::linux::file::config_file::{load_config, read};
+use crate::linux::file::listing::files;
 use crate::linux::file::sticky::{self, Pinned};
 use crate::linux::file::table_names;
 use crate::linux::netlink::Requests;
@@ -219,27 +220,22 @@ fn warn_of_hooks(config: &Config, complaints: &mut Complaints<'_>) {
     let directory = &config.globals.hooks_dir;
     let usual = *directory == Globals::default().hooks_dir;
     let line = line_of(complaints.file, "hooks_dir", directory).filter(|_| !usual);
-    let Ok(entries) = fs::read_dir(directory.as_str()) else {
-        if line.is_some() {
-            complaints.warn(
-                line,
-                format_args!("hooks_dir '{directory}' cannot be read: no hook is run"),
-            );
-        }
-        return;
+    if line.is_some() && fs::read_dir(directory.as_str()).is_err() {
+        complaints.warn(
+            line,
+            format_args!("hooks_dir '{directory}' cannot be read: no hook is run"),
+        );
+    }
+    let is_idle = |file: &Path, _: &[u8]| {
+        let found = fs::metadata(file);
+        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 == 0)
     };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if let Ok(found) = fs::metadata(&path)
-            && found.is_file()
-            && found.permissions().mode() & 0o111 == 0
-        {
-            let path = text::plain(&path.to_string_lossy());
-            return complaints.warn(
-                line,
-                format_args!("{path} is not executable, so that it is not run: `chmod +x {path}`"),
-            );
-        }
+    if let Some(idle) = files(Path::new(directory.as_str()), &is_idle).first() {
+        let path = text::plain(&idle.to_string_lossy());
+        complaints.warn(
+            line,
+            format_args!("{path} is not executable, so that it is not run: `chmod +x {path}`"),
+        );
     }
 }
 
@@ -258,7 +254,7 @@ fn line_of(file: &Path, option: &str, wanted: &str) -> Option<u32> {
     for setting in index.sections().filter_map(|section| section.get(option)) {
         for (value, line) in setting.values() {
             let value = value.text::<COMMAND_MAX>().unwrap_or_default();
-            if value.split_whitespace().any(|word| word == wanted) {
+            if value.split_ascii_whitespace().any(|word| word == wanted) {
                 return Some(line);
             }
         }

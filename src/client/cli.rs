@@ -169,7 +169,7 @@ fn take_config(given: &[String]) -> Result<(Option<PathBuf>, Vec<&str>), Stop> {
 /// The error of argh, on one line, with a suggestion.
 fn complaint(output: &str, typed: &[String]) -> String {
     let mut text = String::new();
-    for word in output.split_whitespace() {
+    for word in output.split_ascii_whitespace() {
         text.push_str(if text.is_empty() { "" } else { " " });
         text.push_str(word);
     }

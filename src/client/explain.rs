@@ -56,7 +56,7 @@ pub(super) fn explained(
     page.why(head, path);
     let why = std::mem::take(&mut page.out);
     page.what_next(head, path);
-    [why, page.out.trim_start().to_owned()]
+    [why, page.out.trim_ascii_start().to_owned()]
 }
 
 struct Page<'a> {

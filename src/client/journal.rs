@@ -78,7 +78,7 @@ fn lines(entries: &[Entry], widths: &mut [usize; COLUMNS], now_ms: u64) -> Strin
             out.push_str(cell);
             pad(&mut out, width + 2 - cell.chars().count());
         }
-        out.truncate(out.trim_end().len());
+        out.truncate(out.trim_ascii_end().len());
         out.push('\n');
     }
     out

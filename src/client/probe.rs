@@ -346,7 +346,7 @@ impl Line<'_> {
         print(&format!(
             "  {} {name} ({}): {what}\n",
             self.id.family,
-            asked.trim_end()
+            asked.trim_ascii_end()
         ));
     }
 

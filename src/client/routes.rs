@@ -366,7 +366,11 @@ fn line(out: &mut String, first: &str, what: &str, why: &str) {
     let begin = out.len();
     wrap(out, first, what);
     out.pop(); // the end of the line
-    let last = out[begin..].lines().last().map_or(0, str::len);
+    let last = out[begin..]
+        .bytes()
+        .rev()
+        .take_while(|byte| *byte != b'\n')
+        .count();
     let mut margin = String::new();
     if last + 2 <= WHY {
         pad(&mut margin, WHY);
@@ -378,6 +382,6 @@ fn line(out: &mut String, first: &str, what: &str, why: &str) {
     }
     let mut right = String::new();
     wrap(&mut right, &margin, why);
-    let beside = if out.ends_with('\n') { 0 } else { last };
+    let beside = if out.ends_with("\n") { 0 } else { last };
     out.push_str(&right[beside..]);
 }

@@ -16,7 +16,7 @@ pub(super) fn wrap(out: &mut String, first: &str, text: &str) {
     let room = WIDTH.saturating_sub(indent).max(20);
     let mut column = 0;
     out.push_str(first);
-    for word in text.split_whitespace() {
+    for word in text.split_ascii_whitespace() {
         let mut word = word;
         if column > 0 {
             if column + 1 + word.chars().count() > room {
@@ -45,7 +45,7 @@ fn new_line(out: &mut String, indent: usize, column: &mut usize) {
 
 /// Adds blanks.
 pub(super) fn pad(out: &mut String, count: usize) {
-    out.extend(std::iter::repeat_n(' ', count));
+    out.extend(std::iter::repeat_n(" ", count));
 }
 
 /// The text of something without control characters.

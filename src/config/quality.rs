@@ -58,7 +58,7 @@ fn limit(options: &mut Options<'_, '_, '_>, name: &str, least: u32) -> Given<Opt
 }
 
 fn percent(text: &str, least: u32) -> Expected<u32> {
-    let digits = text.strip_suffix('%').unwrap_or(text);
+    let digits = text.strip_suffix("%").unwrap_or(text);
     value::number(digits)
         .filter(|percent| (least..100).contains(percent))
         .ok_or(match least {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Mutex;
-use std::thread::sleep;
 use std::{fmt, io};
 
 use nix::errno::Errno;
@@ -25,7 +24,7 @@ use super::warnings::Warnings;
 use super::{Daemon, Memory};
 use crate::config::{Config, Ids, OnStop};
 use crate::engine::Engine;
-use crate::linux::clock::{self, now};
+use crate::linux::clock::{self, now, pause};
 use crate::linux::file::config_file;
 use crate::linux::file::error::FileError;
 use crate::linux::file::lock::{Lock, NotLocked};
@@ -47,7 +46,7 @@ static MEMORY: Mutex<Memory> = Mutex::new(Memory::new());
 /// How long the lock may still be held by a child that a dead daemon was just starting.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two attempts to take the lock.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE_MS: u8 = 10;
 
 /// Why the daemon does not run.
 pub enum Failure {
@@ -214,7 +213,7 @@ fn patiently<T, E: fmt::Display>(
     let end = now() + PATIENCE;
     loop {
         match take() {
-            Err(error) if by_dead(&error) && now() < end => sleep(PAUSE.into()),
+            Err(error) if by_dead(&error) && now() < end => pause(PAUSE_MS),
             result => return result.map_err(unavailable),
         }
     }

@@ -40,7 +40,7 @@ impl Section {
     pub(super) fn words(&self, name: &str) -> Vec<(u32, &str)> {
         let mut words = Vec::new();
         for item in self.settings.iter().filter(|item| item.name == name) {
-            for word in item.value.split_whitespace() {
+            for word in item.value.split_ascii_whitespace() {
                 words.push((item.line, word));
             }
         }
@@ -124,7 +124,7 @@ pub(super) fn device(interface: &str, network: &[Section]) -> Option<String> {
             "" => section.value("ifname"),
             device => device,
         };
-        if let Some(alias) = device.strip_prefix('@') {
+        if let Some(alias) = device.strip_prefix("@") {
             name = alias;
             continue;
         }

@@ -197,7 +197,9 @@ fn check_name(number: usize, checks: &[Target]) -> String {
 }
 
 fn plain_name(Target { address, method }: &Target) -> String {
-    format!("{}_{address}", method.0).replace(['.', ':'], "_")
+    format!("{}_{address}", method.0)
+        .replace('.', "_")
+        .replace(':', "_")
 }
 
 /// What most providers have, each value by itself; of equals that of the first in rank.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 
 use super::errno::errno_of;
@@ -21,6 +22,11 @@ pub fn now() -> Instant {
 /// Wall-clock time in UTC: milliseconds since 1970.
 pub(crate) fn wall_clock_ms() -> u64 {
     micros(ClockId::CLOCK_REALTIME) / 1000
+}
+
+/// Waits so many milliseconds. std's `sleep` has the C library's clocks with it.
+pub(crate) fn pause(milliseconds: u8) {
+    let _ = poll(&mut [], PollTimeout::from(milliseconds));
 }
 
 fn micros(clock: ClockId) -> u64 {

@@ -2,8 +2,6 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
-use std::thread::sleep;
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sockopt};
@@ -11,7 +9,9 @@ use nix::sys::time::TimeVal;
 use nix::unistd::read;
 
 use crate::limits::FRAME_MAX;
+use crate::linux::clock::pause;
 use crate::linux::control::SOCKET;
+use crate::linux::file::open::c_path;
 use crate::types::Family;
 use crate::wire::control::{Entry, Reply, Request, Text, Warning};
 use crate::wire::frame::{self, FrameError};
@@ -22,7 +22,7 @@ const PATIENCE_S: u8 = 6;
 /// A busy daemon closes a client's connection; the client tries again so many times …
 const TRIES: u32 = 60;
 /// … after this pause.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MS: u8 = 50;
 
 /// The daemon's answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -116,7 +116,7 @@ pub fn ask(state_dir: &Path, request: &Request) -> Result<Box<Answer>, AskError>
     let mut tries = 0;
     loop {
         match ask_once(&state_dir.join(SOCKET), request) {
-            Err(AskError::Closed) if tries < TRIES => sleep(PAUSE),
+            Err(AskError::Closed) if tries < TRIES => pause(PAUSE_MS),
             result => return result,
         }
         tries += 1;
@@ -167,7 +167,7 @@ fn connect(path: &Path) -> Result<OwnedFd, Errno> {
     let patience = TimeVal::new(PATIENCE_S.into(), 0);
     socket::setsockopt(&fd, sockopt::SendTimeout, &patience)?;
     socket::setsockopt(&fd, sockopt::ReceiveTimeout, &patience)?;
-    socket::connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    socket::connect(fd.as_raw_fd(), &UnixAddr::new(&*c_path(path)?)?)?;
     Ok(fd)
 }
 

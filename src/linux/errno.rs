@@ -37,9 +37,9 @@ pub fn text(error: &io::Error) -> String {
     let mut text = error.to_string();
     if error.raw_os_error().is_some()
         // std appends the number in parentheses.
-        && let Some(number) = text.rfind('(')
+        && let Some(number) = text.bytes().rposition(|byte| byte == b'(')
     {
-        text.truncate(text[..number].trim_end().len());
+        text.truncate(text[..number].trim_ascii_end().len());
     }
     text
 }

@@ -10,6 +10,8 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, fchmod};
 
+use super::file::open::c_path;
+
 /// Connections that may be pending while the listener is busy.
 const BACKLOG: i32 = 64;
 
@@ -18,7 +20,7 @@ pub(super) fn listener(path: &Path) -> Result<UnixListener, Errno> {
     let ours = unconnected()?;
     // The file is created with the mode of the socket's inode (`unix_bind` in net/unix/af_unix.c): it never has another.
     fchmod(&ours, Mode::S_IRUSR | Mode::S_IWUSR)?;
-    bind(ours.as_raw_fd(), &UnixAddr::new(path)?)?;
+    bind(ours.as_raw_fd(), &UnixAddr::new(&*c_path(path)?)?)?;
     listen(&ours, Backlog::new(BACKLOG)?)?;
     Ok(ours.into())
 }

@@ -18,7 +18,7 @@ use nix::sys::socket::{UnixAddr, connect, getsockopt, sockopt};
 
 use super::errno;
 use super::file::lock::{Lock, NotLocked, command_line, holder, show_holder};
-use super::file::open::open_to_read;
+use super::file::open::{c_path, open_to_read};
 use super::file::state_dir;
 use super::listener::{listener, unconnected};
 use super::log;
@@ -77,9 +77,10 @@ impl NetnsTaken {
 
 /// The subcommand in a command line, if it is `run` or `probe`.
 fn verb(command: &str) -> Option<&str> {
-    let mut words = command.split(' ');
-    words.next(); // the program
-    words.find(|word| matches!(*word, "run" | "probe"))
+    let (_, words) = command.split_once(' ')?;
+    words
+        .split(' ')
+        .find(|word| matches!(*word, "run" | "probe"))
 }
 
 impl From<io::Error> for NetnsTaken {
@@ -176,7 +177,8 @@ impl Drop for Held {
 
 /// Notifies the holder by connecting. An error means that it has been notified already.
 fn notify_holder(path: &Path) {
-    let _ = unconnected().and_then(|asking| connect(asking.as_raw_fd(), &UnixAddr::new(path)?));
+    let _ = unconnected()
+        .and_then(|asking| connect(asking.as_raw_fd(), &UnixAddr::new(&*c_path(path)?)?));
 }
 
 impl fmt::Display for NetnsTaken {

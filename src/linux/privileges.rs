@@ -17,9 +17,10 @@ const CAP_NET_RAW: u32 = 13;
 
 /// The missing capability, with advice; none if none is missing, or if it cannot be determined.
 pub fn missing() -> Option<&'static str> {
-    missing_of(lines::find(Path::new("/proc/self/status"), |line| {
+    missing_of(lines::find(Path::new("/proc/self/status"), &|line| {
         let set = line.strip_prefix("CapEff:")?;
-        u64::from_str_radix(set.trim(), 16).ok()
+        // Its lower half, which has both.
+        u32::from_str_radix(set.trim_ascii().get(8..)?, 16).ok()
     }))
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn confine() -> Result<(), Errno> {
     ffi::keep_capabilities(1 << CAP_NET_ADMIN | 1 << CAP_NET_RAW)
 }
 
-fn missing_of(effective: Option<u64>) -> Option<&'static str> {
+fn missing_of(effective: Option<u32>) -> Option<&'static str> {
     let lacks = |capability: u32| effective.is_some_and(|set| set & (1 << capability) == 0);
     match (lacks(CAP_NET_ADMIN), lacks(CAP_NET_RAW)) {
         (false, false) => None,

@@ -48,7 +48,8 @@ fn either(device: &str, option: &str) -> Option<bool> {
 
 fn read(device: &str, option: &str) -> Option<u8> {
     let path: String<PATH_MAX> = text(format_args!("{ROOT}/{device}/{option}"));
-    read_text(&path, &mut [0; 8])?.parse().ok()
+    let number: u32 = read_text(&path, &mut [0; 8])?.parse().ok()?;
+    u8::try_from(number).ok()
 }
 
 /// Shown as the command that sets a device's option: `sysctl -w net.ipv4.conf.eth1.rp_filter=2`.

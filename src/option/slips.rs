@@ -85,7 +85,7 @@ fn meant(bytes: &mut dyn Iterator<Item = u8>) -> Meant {
             b'=' | b'\'' | b'"' if meant.is_empty() => continue,
             other => other,
         };
-        if fit == b' ' && (meant.is_empty() || meant.ends_with(' ')) {
+        if fit == b' ' && (meant.is_empty() || meant.ends_with(" ")) {
             continue;
         }
         // Cut off if it is too long.

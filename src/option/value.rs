@@ -45,15 +45,13 @@ pub(crate) fn duration(text: &str) -> Expected<Duration> {
     if fraction.len() > FRACTION_DIGITS_MAX {
         return Err(DURATION);
     }
-    let whole: u64 = whole.parse().map_err(|_| DURATION)?;
-    let micros = whole.checked_mul(unit_us).ok_or(DURATION)?;
+    // Both are below 2^32, and a unit is, too: no overflow.
+    let micros = u64::from(number(whole).ok_or(DURATION)?) * unit_us;
     let numerator = u64::from(number(fraction).ok_or(DURATION)?);
     let denominator = fraction.bytes().fold(1, |all, _| all * 10);
-    // A fraction is below 10^9 and a unit below 2^32: no overflow.
-    let micros = micros
-        .checked_add(numerator * unit_us / denominator)
-        .ok_or(DURATION)?;
-    Ok(Duration::from_micros(micros))
+    Ok(Duration::from_micros(
+        micros + numerator * unit_us / denominator,
+    ))
 }
 
 /// An address of one host: a remote one, or an own address of a device.
@@ -190,7 +188,7 @@ pub fn device(text: &str) -> Expected<()> {
         _ if text.contains('@') => {
             Err("of what `ip link` shows, expected only what stands before the '@'")
         }
-        _ if text.ends_with(';') => Err("expected a device's name, without the ';' at its end"),
+        _ if text.ends_with(";") => Err("expected a device's name, without the ';' at its end"),
         _ if !fit => Err("expected a device's name, without blanks, '/' and ':'"),
         _ if text.len() > DEVICE_GIVEN_MAX => Err(LONG),
         _ => Ok(()),
@@ -233,7 +231,7 @@ pub(crate) fn directory(text: &str) -> Expected<()> {
 
 /// An absolute path of a file.
 pub(crate) fn file(text: &str) -> Expected<()> {
-    match text.ends_with('/') {
+    match text.ends_with("/") {
         true => directory(text).and(Err("expected a file's path, not a directory's")),
         false => directory(text),
     }

@@ -93,7 +93,7 @@ pub enum Rejected {
 pub fn is_name(text: &str) -> bool {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(fit);
-    let labels = text.strip_suffix('.').unwrap_or(text);
+    let labels = text.strip_suffix(".").unwrap_or(text);
     text.len() <= HOST_MAX && (text == "." || labels.split('.').all(label))
 }
 

@@ -161,7 +161,7 @@ impl Response {
         }
         let length = core::str::from_utf8(value)
             .ok()
-            .map(str::trim)
+            .map(str::trim_ascii)
             .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|digits| digits.parse().ok())
             .ok_or(Broken::Malformed)?;

@@ -50,7 +50,7 @@ pub(super) fn instead_of(unknown: &str, typed: &[String]) -> Option<String> {
 
 /// The suggestion for a word that follows a command.
 fn of_argument(unknown: &str, command: &str, typed: &[String]) -> Option<String> {
-    let is_file = unknown.contains(['/', '.']);
+    let is_file = unknown.contains('/') || unknown.contains('.');
     if is_file && COMMANDS.iter().any(|entry| entry.name == command) {
         let named = with(typed, unknown, &format!("--config {unknown}"));
         return Some(format!("a file is named by an option: `{named}`"));

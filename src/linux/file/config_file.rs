@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::super::clock::now;
 use super::super::errno::errno_of;
 use super::error::FileError;
-use super::open::open;
+use super::open::{directory_and_name, open};
 use super::{lines, table_names};
 use crate::config::{CONFIG_FILES, Config, load};
 use crate::limits::{ERRORS_TOLD_MAX, FILE_MAX};
@@ -43,7 +43,7 @@ pub fn find_config(named: Option<&Path>, variable: Option<OsString>) -> Option<P
 /// Where the configuration file is missing: the first of [`CONFIG_FILES`] whose directory exists.
 pub fn missing_config() -> &'static Path {
     let [first, second] = CONFIG_FILES.map(Path::new);
-    match first.parent().is_some_and(Path::exists) {
+    match directory_and_name(first).0.exists() {
         true => first,
         false => second,
     }

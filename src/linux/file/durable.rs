@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -12,16 +13,16 @@ use nix::unistd::fsync;
 use super::super::errno::errno_of;
 use super::error::FileError;
 use super::lines;
-use super::open::{make_directories, open, open_to_read, write_all};
+use super::open::{directory_and_name, make_directories, open, open_to_read, write_all};
 use super::path_watch::Way;
 
 /// Replaces a file, and makes the directories above it. A new file has this mode.
 pub(crate) fn write(path: &Path, bytes: &[u8], mode: u16) -> Result<(), FileError> {
     // To rename over a symbolic link would replace the link.
     let path = &target(path)?;
-    let directory = directory_of(path);
+    let (directory, _) = directory_and_name(path);
     make_directories(directory).map_err(|e| FileError::new("create", directory, e))?;
-    replace(directory, path, bytes, mode).map_err(|e| FileError::new("write", path, e))?;
+    replace(path, bytes, mode).map_err(|e| FileError::new("write", path, e))?;
     flush(directory);
     Ok(())
 }
@@ -35,12 +36,8 @@ pub(crate) fn remove(path: &Path) -> Result<(), FileError> {
         }
         _ => {}
     }
-    flush(directory_of(path));
+    flush(directory_and_name(path).0);
     Ok(())
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("/"))
 }
 
 /// The name, too, is to outlive a power failure. Some file systems cannot promise it: then nothing is lost but that.
@@ -49,8 +46,11 @@ fn flush(directory: &Path) {
 }
 
 /// Writes a file beside it, and renames that over it: a reader never finds a partial one.
-fn replace(directory: &Path, path: &Path, bytes: &[u8], mode: u16) -> io::Result<()> {
-    let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
+fn replace(path: &Path, bytes: &[u8], mode: u16) -> io::Result<()> {
+    let (directory, name) = directory_and_name(path);
+    if matches!(name.as_bytes(), b"" | b"." | b"..") {
+        return Err(ErrorKind::InvalidFilename.into());
+    }
     let mut unfinished = std::ffi::OsString::from(".");
     unfinished.push(name);
     unfinished.push(".tmp");

@@ -58,7 +58,7 @@ pub fn read(file: &File, most: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// The value of the first line that has one; lines are without their line feeds. None, too, if the file cannot be read.
-pub fn find<T>(path: &Path, value: impl Fn(&str) -> Option<T>) -> Option<T> {
+pub fn find(path: &Path, value: &dyn Fn(&str) -> Option<u32>) -> Option<u32> {
     let mut found = None;
     let _ = show_lines(path, &mut |line| {
         found = value(line);

@@ -103,7 +103,7 @@ impl Lock {
 pub(crate) fn holder(file: &File) -> Option<u32> {
     let mut text = Vec::new();
     lines::read(file, 16, &mut text).ok()?;
-    str::from_utf8(&text).ok()?.trim().parse().ok()
+    str::from_utf8(&text).ok()?.trim_ascii().parse().ok()
 }
 
 /// Describes the holder of the lock, from the pid in the file.
@@ -125,7 +125,7 @@ pub(crate) fn command_line(pid: u32) -> Option<String> {
     for c in String::from_utf8_lossy(&bytes).chars() {
         text.push(if c.is_control() { ' ' } else { c });
     }
-    text.truncate(text.trim_end().len());
+    text.truncate(text.trim_ascii_end().len());
     (!text.is_empty()).then_some(text)
 }
 

@@ -7,16 +7,17 @@
 //! Each directory is watched before the next name is looked up, and all of them before the caller reads the file: a change
 //! is either visible to the lookup or an event. Only a mount over a directory is not detected.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
 use super::error::FileError;
+use super::open::c_path;
 
 /// Most symbolic links in a path; the kernel's own limit is 40.
 const LINKS_MAX: usize = 16;
@@ -124,7 +125,8 @@ impl PathWatch {
     fn follow(&mut self) -> Result<(), FileError> {
         let mut way = Way::new(&self.path);
         while let Some(name) = way.names.pop() {
-            match self.inotify.add_watch(way.directory.as_path(), MASK) {
+            let directory = c_path(&way.directory);
+            match directory.and_then(|directory| self.inotify.add_watch(&*directory, MASK)) {
                 Ok(descriptor) if self.watched.len() < DEPTH_MAX => self.watched.push(Watched {
                     descriptor,
                     name: name.clone(),
@@ -190,9 +192,9 @@ impl Way {
 /// The names of a path, the first one last.
 fn names(path: &Path) -> Vec<OsString> {
     let mut names = Vec::new();
-    for component in path.components().rev() {
-        if let Component::Normal(_) | Component::ParentDir = component {
-            names.push(component.as_os_str().to_os_string());
+    for name in path.as_os_str().as_bytes().rsplit(|byte| *byte == b'/') {
+        if !matches!(name, b"" | b".") {
+            names.push(OsStr::from_bytes(name).to_os_string());
         }
     }
     names

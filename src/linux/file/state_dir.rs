@@ -12,7 +12,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::geteuid;
 
 use super::error::FileError;
-use super::open::make_directories;
+use super::open::{c_path, make_directories};
 
 /// Write permission for the group or for others.
 const OTHERS_WRITE: u32 = 0o022;
@@ -92,7 +92,7 @@ impl Guard {
             | AddWatchFlags::IN_DELETE_SELF
             | AddWatchFlags::IN_MOVE_SELF
             | AddWatchFlags::IN_ONLYDIR;
-        inotify.add_watch(Path::new(state_dir), what)?;
+        inotify.add_watch(&*c_path(Path::new(state_dir))?, what)?;
         Ok(Guard(inotify))
     }
 

@@ -125,7 +125,12 @@ pub fn parse(bytes: &[u8]) -> Result<Pinned, String> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err("holds something other than text".to_string());
     };
-    let id = text.trim().lines().next().unwrap_or_default().trim_end();
+    let id = text
+        .trim_ascii()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_ascii_end();
     if id.is_empty() || id == "auto" {
         return Ok(Pinned::None);
     }

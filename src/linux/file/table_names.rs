@@ -21,7 +21,7 @@ pub fn number(name: &str) -> Option<u32> {
 
 /// The number of a group of users, given by name (group(5)) or as a number; none if it is unknown.
 pub fn group(name: &str) -> Option<u32> {
-    let named = lines::find(Path::new("/etc/group"), |line| {
+    let named = lines::find(Path::new("/etc/group"), &|line| {
         let mut fields = line.split(':');
         let (found, _password, number) = (fields.next()?, fields.next()?, fields.next()?);
         number.parse().ok().filter(|_| found == name)
@@ -40,7 +40,7 @@ fn number_in(directory: &Path, name: &str) -> Option<u32> {
 }
 
 fn number_in_file(path: &Path, name: &str) -> Option<u32> {
-    lines::find(path, |line| {
+    lines::find(path, &|line| {
         let (number, known) = parse(line)?;
         (known == name).then_some(number)
     })
@@ -49,7 +49,7 @@ fn number_in_file(path: &Path, name: &str) -> Option<u32> {
 /// `254 main # comment`; the number may be hexadecimal.
 fn parse(line: &str) -> Option<(u32, &str)> {
     let line = line.split('#').next().unwrap_or_default();
-    let mut words = line.split_whitespace();
+    let mut words = line.split_ascii_whitespace();
     let number = words.next()?;
     let number = match number.strip_prefix("0x") {
         Some(digits) => u32::from_str_radix(digits, 16),

@@ -226,7 +226,7 @@ pub(crate) fn not_started(errno: Errno) -> NotStarted {
 
 /// Starts `/bin/sh -c command`, with the variables of its path in its environment.
 fn shell(command: &str, path: PathId, told: &Environment) -> Result<Child, Errno> {
-    let command = CString::new(command).map_err(|_| Errno::EINVAL)?;
+    let command = CString::new(command.as_bytes()).map_err(|_| Errno::EINVAL)?;
     let (address, gateway) = (text(told.address), text(told.gateway));
     let variables = [
         ("PROVIDER", told.provider),

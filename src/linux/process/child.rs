@@ -3,19 +3,23 @@
 //!
 //! SIGCHLD must not be ignored: a child has to stay a zombie until it is waited for, so that its pid is not reused.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
+use std::fs;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::stat::Mode;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::super::ffi;
+use super::super::file::open::c_path;
 use crate::types::Instant;
 
 /// A child that was not waited for yet. It must be reaped: `Child::reap`.
@@ -48,7 +52,8 @@ impl Child {
         variables: &[(&str, &str)],
         streams: [Option<BorrowedFd<'_>>; 3],
     ) -> Result<Child, Errno> {
-        let program = arguments.first().ok_or(Errno::EINVAL)?;
+        let name = arguments.first().ok_or(Errno::EINVAL)?;
+        let program = c_path(&program(name)?)?;
         let mut attributes = PosixSpawnAttr::init()?;
         attributes.set_flags(
             PosixSpawnFlags::POSIX_SPAWN_SETPGROUP
@@ -71,7 +76,7 @@ impl Child {
         }
         ffi::close_on_exec();
         let environment = environment(variables);
-        posix_spawnp(program, &actions, &attributes, arguments, &environment).map(Child)
+        posix_spawn(&*program, &actions, &attributes, arguments, &environment).map(Child)
     }
 
     /// Whether it has ended (or is no child of this process), without reaping it.
@@ -117,6 +122,27 @@ impl Child {
             _ => None,
         }
     }
+}
+
+/// The file of a program, searched by `PATH` if it is no path, as execvp(3) does. To start a missing one would cost a
+/// process.
+pub(super) fn program(name: &CStr) -> Result<PathBuf, Errno> {
+    let name = Path::new(OsStr::from_bytes(name.to_bytes()));
+    let directories = std::env::var_os("PATH").unwrap_or("/usr/local/bin:/bin:/usr/bin".into());
+    let mut why = Errno::ENOENT;
+    for directory in std::env::split_paths(&directories) {
+        // An absolute path stays as it is when it is joined to another.
+        match directory.join(name) {
+            file if is_executable(&file) => return Ok(file),
+            file if file.exists() => why = Errno::EACCES,
+            _ => {}
+        }
+    }
+    Err(why)
+}
+
+pub(super) fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// The environment of this process, with these variables.

@@ -1,19 +1,18 @@
 //! The programs that run on transitions: OpenWrt's hotplug scripts, `ubus` to notify its listeners, and the executables of
 //! `hooks_dir`. One runs at a time, with a time limit, without blocking the daemon.
 
-use std::ffi::{CStr, CString, OsStr};
-use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
 use nix::errno::Errno;
 
-use super::child::Child;
+use super::child::{Child, is_executable, program};
 use crate::limits::HOOKS_MAX;
 use crate::linux::file::listing::files;
 use crate::linux::{errno, log};
+use crate::text::Span;
 use crate::types::{Duration, Instant};
 
 /// A program that takes longer is killed, with its process group.
@@ -66,7 +65,7 @@ impl Hooks {
         let fate = match ended.deadline {
             None => {
                 ended.child.reap_group();
-                format!("was killed: it took more than {PATIENCE}")
+                format!("was killed: it took more than {}", Span(PATIENCE))
             }
             // Background processes of a program that ended, as of hotplug scripts, keep running.
             Some(_) => match ended.child.reap() {
@@ -113,7 +112,7 @@ impl Hooks {
             .collect();
         for words in self.next.by_ref() {
             let arguments: Vec<_> = words.iter().map(CString::as_c_str).collect();
-            let Some(name) = words.first().filter(|name| exists(name)).cloned() else {
+            let Some(name) = words.first().filter(|name| program(name).is_ok()).cloned() else {
                 continue; // it is not OpenWrt
             };
             match Child::start(&arguments, &variables, None) {
@@ -143,18 +142,10 @@ impl Hooks {
     }
 }
 
-/// Whether a program exists, searched by `PATH` if it is no path. To start a missing one would cost a process.
-fn exists(name: &CStr) -> bool {
-    let name = Path::new(OsStr::from_bytes(name.to_bytes()));
-    let directories = std::env::var_os("PATH").unwrap_or_default();
-    // An absolute path stays as it is when it is joined to another.
-    std::env::split_paths(&directories).any(|directory| is_executable(&directory.join(name)))
-}
-
 /// All programs for an announcement.
 fn programs(directory: &Path, json: &str) -> Vec<Vec<CString>> {
     let words = |words: &[&CStr]| words.iter().copied().map(CStr::to_owned).collect();
-    let json = CString::new(json).unwrap_or_default();
+    let json = CString::new(json.as_bytes()).unwrap_or_default();
     let mut programs = vec![
         words(&[c"hotplug-call", c"failover"]),
         words(&[c"ubus", c"send", c"failover", &json]),
@@ -177,8 +168,4 @@ fn executables(directory: &Path) -> Vec<PathBuf> {
 fn is_hook_name(name: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
     !name.starts_with(b".") && name.iter().all(plain) && !name.windows(6).any(|w| w == b".dpkg-")
-}
-
-fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

@@ -21,7 +21,7 @@ use nix::errno::Errno;
 
 use crate::config::{Config, Provider};
 use crate::limits::{INTERFACES_WATCHED_MAX, TUNNELS_MAX};
-use crate::linux::clock::now;
+use crate::linux::clock::{now, pause};
 use crate::linux::errno;
 use crate::routing::delegated::Each;
 use crate::routing::resolvers;
@@ -41,7 +41,7 @@ const HOLD: Duration = Duration::from_secs(20);
 /// Pause between calls during this time.
 const PAUSE_HELD: Duration = Duration::from_secs(1);
 /// Pause between two looks for output, where nothing else is to be done.
-const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(5);
+const BETWEEN_LOOKS_MS: u8 = 5;
 /// Exit status of `ubus` if there is no such object (UBUS_STATUS_NOT_FOUND).
 const NOT_FOUND: u8 = 4;
 
@@ -365,7 +365,7 @@ impl Interfaces {
             let _ = self.ask(now());
             self.give_up(now());
             self.hear(now());
-            std::thread::sleep(BETWEEN_LOOKS);
+            pause(BETWEEN_LOOKS_MS);
         }
         self.stop();
     }

@@ -118,7 +118,9 @@ impl Meaning {
                     let _ = self.draft.interface.dns.push(address);
                 }
             }
-            (Place::Mask, Value::Number(mask)) => self.item.mask = Some(mask?.parse().ok()?),
+            (Place::Mask, Value::Number(mask)) => {
+                self.item.mask = Some(u8::try_from(mask?.parse::<u32>().ok()?).ok()?);
+            }
             (Place::NextHop, Value::String(hop)) => {
                 self.item.hop = hop?.parse().ok();
                 self.item.wrong_hop = self.item.hop.is_none();
