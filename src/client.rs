@@ -108,8 +108,8 @@ pub fn status(file: &Path, shape: Shape, watched: bool, connections: bool) -> Ex
             _ => Request::Status,
         };
         let mut answer = asked(file, &config, &request)?;
-        if let Some(refused) = answer.refused {
-            return Err((Exit::NoDaemon, text::plain(&refused)));
+        if let Some(refused) = &answer.refused {
+            return Err((Exit::NoDaemon, text::plain(refused)));
         }
         if connections {
             connections::count(&mut answer)?;

@@ -109,7 +109,7 @@ struct Mwan3 {
 }
 
 impl Mwan3 {
-    fn of_kind<'a>(&'a self, kind: &'static str) -> impl DoubleEndedIterator<Item = &'a Section> {
+    fn of_kind<'a>(&'a self, kind: &'static str) -> impl Iterator<Item = &'a Section> {
         let is = move |section: &&Section| section.kind == kind;
         self.sections.iter().filter(is)
     }

@@ -4,33 +4,33 @@ use std::fmt;
 #[cfg(not(panic = "immediate-abort"))]
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitCode;
 
-use failover::client::cli::{Command, Exit, Invocation, parse};
+use failover::client::cli::{Command, Exit, Invocation, Stop, parse};
 use failover::client::{self, Errand};
 use failover::daemon::{self, Failure};
 use failover::import;
 use failover::linux::file::config_file::{CONFIG_VARIABLE, find_config};
 use failover::linux::terminal::{note, print};
 
-fn main() -> ExitCode {
+fn main() -> ! {
     // Programs for routers abort on a panic (cross.toml), so this would only add to their size.
     #[cfg(not(panic = "immediate-abort"))]
     std::panic::set_hook(Box::new(|bug| {
         let _ = writeln!(io::stderr(), "failover: a bug, please report it: {bug}");
         std::process::exit(Exit::Bug as i32);
     }));
-    let exit = match parse(std::env::args_os().skip(1)) {
-        Ok(invocation) => act(&invocation),
-        Err(stop) => {
-            match stop.exit {
-                Exit::Ok => drop(print(&stop.text)),
-                _ => note(&stop.text),
+    let parsed = parse(std::env::args_os().skip(1));
+    let exit = match &parsed {
+        Ok(invocation) => act(invocation),
+        Err(Stop { text, exit }) => {
+            match exit {
+                Exit::Ok => drop(print(text)),
+                _ => note(text),
             }
-            stop.exit
+            *exit
         }
     };
-    exit.into()
+    std::process::exit(exit as i32)
 }
 
 fn act(invocation: &Invocation) -> Exit {

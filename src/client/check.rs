@@ -136,7 +136,7 @@ fn warn_of_forwarding(config: &Config, complaints: &mut Complaints<'_>) {
     if !masquerades || sysctl::forwards(Family::V4) {
         return;
     }
-    let words = ["1", "yes", "on", "true", "enabled"];
+    let words: &[&str] = &["1", "yes", "on", "true", "enabled"];
     let mut words = words.iter();
     let line = words.find_map(|word| line_of(complaints.file, "masquerade", word));
     complaints.warn(line, format_args!(

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 mod commands;
 mod meant;
@@ -27,12 +26,6 @@ pub enum Exit {
     NotPermitted = 77,
     /// EX_CONFIG: a bad configuration, or none
     BadConfig = 78,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit as u8)
-    }
 }
 
 /// What is to be done.

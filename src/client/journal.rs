@@ -32,8 +32,8 @@ pub(super) fn follow(file: &Path) -> Exit {
         let request = Request::Follow(after);
         match ask(state_dir(&config), &request) {
             Ok(answer) => {
-                if let Some(refused) = answer.refused {
-                    return complain(Exit::NoDaemon, &plain(&refused));
+                if let Some(refused) = &answer.refused {
+                    return complain(Exit::NoDaemon, &plain(refused));
                 }
                 let printed = print(&render(&answer.entries, &mut widths));
                 if printed != Exit::Ok {

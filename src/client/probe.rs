@@ -72,7 +72,7 @@ pub fn probe(file: &Path, errand: &Errand<'_>) -> Exit {
 fn probe_with(config: &Config, errand: &Errand<'_>) -> Result<Exit, String> {
     let mut requests = Requests::open().map_err(|error| error.to_string())?;
     let probed = ProbedProvider::look(config, &mut requests)?;
-    Probing::new(&probed, requests)?.run(errand)
+    Probing::new(&probed, &mut requests)?.run(errand)
 }
 
 /// In a function of its own, because it passes through the stack, where each access to what lies behind it takes three
@@ -104,21 +104,24 @@ struct Probing<'a> {
     poller: Poller,
     signals: Signals,
     /// kept while the probes are on their way
-    routes: TemporaryRoutes,
+    routes: TemporaryRoutes<'a>,
 }
 
 const SIGNALS: u64 = 3;
 const ASKERS: u64 = 7;
 
 impl<'a> Probing<'a> {
-    fn new(probed: &'a ProbedProvider<'a>, requests: Requests) -> Result<Probing<'a>, String> {
-        let signals = Signals::new().map_err(told)?;
+    fn new(
+        probed: &'a ProbedProvider<'a>,
+        requests: &'a mut Requests,
+    ) -> Result<Probing<'a>, String> {
+        // Those that may fail are made first.
         let mut probing = Probing {
+            signals: Signals::new().map_err(told)?,
+            poller: Poller::new().map_err(told)?,
+            routes: TemporaryRoutes::open(probed, requests)?,
             lines: Vec::new(),
             prober: prober(),
-            poller: Poller::new().map_err(told)?,
-            signals,
-            routes: TemporaryRoutes::open(probed, requests)?,
         };
         probing
             .poller

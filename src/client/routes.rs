@@ -93,8 +93,8 @@ fn render(out: &mut String, config: &Config, requests: &mut Requests) -> Result<
 fn names(config: &Config) -> Vec<(Slot, Name)> {
     let mut names = Vec::new();
     if let Ok(answer) = ask(state_dir(config), &Request::Status) {
-        for provider in answer.providers {
-            names.push((provider.head.slot, provider.head.id));
+        for provider in &answer.providers {
+            names.push((provider.head.slot, provider.head.id.clone()));
         }
     }
     if names.is_empty()
@@ -167,20 +167,15 @@ impl View<'_> {
     }
 
     fn rule(&self, rule: &Rule) -> String {
-        let (word, what): (&str, &dyn Display) = match &rule.selector {
-            Selector::All => ("", &""),
-            Selector::Mark(mark) => (
-                "fwmark ",
-                &format_args!("{:#x}/{:#x}", mark.value, mark.mask),
-            ),
-            Selector::From(prefix) => ("from ", prefix),
-            Selector::OwnFrom(prefix) => ("iif lo from ", prefix),
-            Selector::OwnTo(prefix) => ("iif lo to ", prefix),
-            Selector::Oif(device) => ("oif ", device),
-            _ => ("some packets:", &""),
+        let mut text = match &rule.selector {
+            Selector::All => String::new(),
+            Selector::Mark(mark) => format!("fwmark {:#x}/{:#x} ", mark.value, mark.mask),
+            Selector::From(prefix) => format!("from {prefix} "),
+            Selector::OwnFrom(prefix) => format!("iif lo from {prefix} "),
+            Selector::OwnTo(prefix) => format!("iif lo to {prefix} "),
+            Selector::Oif(device) => format!("oif {device} "),
+            _ => "some packets: ".to_owned(),
         };
-        let blank = if word.is_empty() { "" } else { " " };
-        let mut text = format!("{word}{what}{blank}");
         match rule.verdict {
             RuleVerdict::Lookup(table) | RuleVerdict::LookupSpecific(table) => {
                 text += "lookup ";
@@ -242,7 +237,7 @@ impl View<'_> {
             0 => "default".to_owned(),
             _ => route.destination.to_string(),
         };
-        if let Some(from) = route.from {
+        if let Some(from) = &route.from {
             let _ = write!(text, " from {from}");
         }
         match route.kind {
@@ -250,13 +245,13 @@ impl View<'_> {
             RouteKind::Other => text += " refuses",
             _ => text += " by several ways, or a nexthop object",
         }
-        if let Some(gateway) = route.gateway {
+        if let Some(gateway) = &route.gateway {
             let _ = write!(text, " via {gateway}");
         }
         if route.device != 0 {
             let _ = write!(text, " dev {}", self.device(route.device));
         }
-        if let Some(source) = route.source {
+        if let Some(source) = &route.source {
             let _ = write!(text, " src {source}");
         }
         let _ = write!(text, " metric {}", route.metric);

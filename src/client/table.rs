@@ -134,7 +134,8 @@ impl Page {
     }
 
     fn table(&mut self, header: &Header, providers: &[Provider]) {
-        let mut rows = vec![Row::titles()];
+        let mut rows = Vec::new();
+        rows::add_titles(&mut rows);
         for provider in providers {
             rows::add(&mut rows, header, provider, self.now_ms);
         }
@@ -175,7 +176,7 @@ impl Page {
                 pad(&mut self.out, layout.gap);
             }
         }
-        self.out.truncate(self.out.trim_end_matches(' ').len());
+        self.out.truncate(self.out.trim_end().len());
         self.out.push('\n');
     }
 

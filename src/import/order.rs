@@ -59,9 +59,14 @@ impl Mwan3 {
 
     /// The policy with most members, the first of equals.
     fn largest(&self) -> Option<&Section> {
-        let members = |policy: &&Section| policy.words("use_member").len();
-        // Of equals, `max_by_key` takes the last.
-        let largest = self.of_kind("policy").rev().max_by_key(members);
+        let mut largest: Option<(usize, &Section)> = None;
+        for policy in self.of_kind("policy") {
+            let members = policy.words("use_member").len();
+            if largest.is_none_or(|(most, _)| members > most) {
+                largest = Some((members, policy));
+            }
+        }
+        let largest = largest.map(|(_, policy)| policy);
         match largest {
             Some(policy) => self.note(policy, &"no rule for all traffic: this gives the order"),
             None => self.notes.add(1, &NO_POLICY),
@@ -75,16 +80,18 @@ impl Mwan3 {
             return;
         };
         let members = [self.members(policies[0]), self.members(policies[1])];
-        for one in uplinks.iter_mut().flat_map(|uplink| &mut uplink.interfaces) {
-            for (section, place) in &members[one.family as usize] {
-                if std::ptr::eq(*section, one.section) {
-                    one.place = one.place.min(*place);
+        for uplink in &mut *uplinks {
+            for one in &mut uplink.interfaces {
+                for (section, place) in &members[one.family as usize] {
+                    if std::ptr::eq(*section, one.section) {
+                        one.place = one.place.min(*place);
+                    }
                 }
             }
         }
         // There are few, and each use of std's sort costs six kilobytes.
-        for end in 0..uplinks.len() {
-            for at in (1..=end).rev() {
+        for _ in 0..uplinks.len() {
+            for at in 1..uplinks.len() {
                 if uplinks[at - 1].place() > uplinks[at].place() {
                     uplinks.swap(at - 1, at);
                 }

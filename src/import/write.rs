@@ -74,9 +74,9 @@ impl Text {
             "tcp" => ["port", "accept_refused"],
             _ => ["size", "ttl"],
         };
-        for (name, value) in names.iter().zip(options) {
-            if value != 0 {
-                self.option(name, &value);
+        for (name, value) in names.iter().zip(&options) {
+            if *value != 0 {
+                self.option(name, value);
             }
         }
         let mut interval = TCP_INTERVAL;
@@ -129,18 +129,19 @@ impl Mwan3 {
     /// Every target once, those of providers in use first, as many as there may be.
     fn checks(&self, uplinks: &[Uplink<'_>]) -> Vec<Target> {
         let mut checks = Vec::new();
-        for enabled in [true, false] {
-            let uplinks = uplinks.iter().filter(|uplink| uplink.enabled == enabled);
-            for one in uplinks.flat_map(|uplink| &uplink.interfaces) {
-                for target in &one.targets {
-                    if !checks.contains(target) {
-                        checks.push(*target);
+        for enabled in &[true, false] {
+            for uplink in uplinks.iter().filter(|uplink| uplink.enabled == *enabled) {
+                for one in &uplink.interfaces {
+                    for target in &one.targets {
+                        if !checks.contains(target) {
+                            checks.push(*target);
+                        }
                     }
+                    if checks.len() > CHECKS_MAX {
+                        self.note(one.section, &"too many checks: not all of its are there");
+                    }
+                    checks.truncate(CHECKS_MAX);
                 }
-                if checks.len() > CHECKS_MAX {
-                    self.note(one.section, &"too many checks: not all of its are there");
-                }
-                checks.truncate(CHECKS_MAX);
             }
         }
         checks
@@ -160,9 +161,11 @@ impl Mwan3 {
         if asked == 0 {
             quorum = quorum.min(1);
             let family = uplink.interfaces[0].family;
-            for one in uplinks.iter().flat_map(|other| &other.interfaces) {
-                if asked == 0 && one.family == family {
-                    asked = mask(checks, &one.targets);
+            for other in &*uplinks {
+                for one in &other.interfaces {
+                    if asked == 0 && one.family == family {
+                        asked = mask(checks, &one.targets);
+                    }
                 }
             }
             let what = if asked == 0 { NO_CHECK } else { ASKED_SO };
@@ -181,9 +184,11 @@ impl Mwan3 {
 /// Those of the checks that ask these targets.
 fn mask(checks: &[Target], targets: &[Target]) -> u32 {
     const { assert!(CHECKS_MAX <= 32) };
-    let numbered = checks.iter().enumerate();
-    let bits = numbered.map(|(number, target)| u32::from(targets.contains(target)) << number);
-    bits.sum()
+    let mut bits = 0;
+    for (number, target) in checks.iter().enumerate() {
+        bits |= u32::from(targets.contains(target)) << number;
+    }
+    bits
 }
 
 /// As type and target, if that is not too long, and no other check's.

@@ -13,21 +13,21 @@ use crate::routing::objects::{Change, Route, Rule, Selector};
 use crate::types::{Family, PROTOCOL, Slot};
 
 /// Held while probes are on their way.
-pub(super) struct TemporaryRoutes {
-    requests: Requests,
+pub(super) struct TemporaryRoutes<'a> {
+    requests: &'a mut Requests,
     /// what was added, and is deleted again
     added: Vec<Change>,
     /// keeps a daemon from starting meanwhile, and from finding these routes
     netns_lock: Option<NetnsLock>,
 }
 
-impl TemporaryRoutes {
+impl<'a> TemporaryRoutes<'a> {
     /// Adds what is missing. A running daemon has all routes except those of providers that it does not manage, and would
     /// delete routes that were added for these.
     pub(super) fn open(
         probed: &ProbedProvider<'_>,
-        requests: Requests,
-    ) -> Result<TemporaryRoutes, String> {
+        requests: &'a mut Requests,
+    ) -> Result<TemporaryRoutes<'a>, String> {
         let mut routes = TemporaryRoutes {
             requests,
             added: Vec::new(),
@@ -134,7 +134,7 @@ fn same_place(route: &Route, other: &Route) -> bool {
     other.protocol == PROTOCOL && place(route) == place(other)
 }
 
-impl Drop for TemporaryRoutes {
+impl Drop for TemporaryRoutes<'_> {
     fn drop(&mut self) {
         for change in self.added.drain(..).rev() {
             let undone = match change {

@@ -41,13 +41,15 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn titles() -> Row {
-        let mut row = Row::default();
-        for (column, title) in TITLES.iter().enumerate() {
-            row.cells[column].push_str(title);
-            row.tones[column] = Tone::Quiet;
-        }
-        row
+    /// Adds one that is empty.
+    fn add(rows: &mut Vec<Row>) -> &mut Row {
+        rows.push(Row::default());
+        let last = rows.len() - 1;
+        &mut rows[last]
+    }
+
+    fn tell(&mut self, column: usize, text: Option<String>) {
+        self.cells[column] = text.unwrap_or_else(|| "-".to_owned());
     }
 
     fn state(&mut self, state: &str) {
@@ -86,23 +88,29 @@ impl Layout {
     }
 }
 
+/// Adds the titles of the columns.
+pub(super) fn add_titles(rows: &mut Vec<Row>) {
+    let row = Row::add(rows);
+    for (column, title) in TITLES.iter().enumerate() {
+        row.cells[column].push_str(title);
+        row.tones[column] = Tone::Quiet;
+    }
+}
+
 /// Adds the rows of a provider.
 pub(super) fn add(rows: &mut Vec<Row>, header: &Header, provider: &Provider, now_ms: u64) {
     let head = &provider.head;
     let first = rows.len();
     for path in &provider.paths {
-        let mut row = Row::default();
-        fill(&mut row, provider, path, now_ms);
+        let row = Row::add(rows);
+        fill(row, provider, path, now_ms);
         if header.active.leader(path.family) == Some(&head.id) {
             row.leads = true;
             row.tones[PROVIDER] = Tone::Bold;
         }
-        rows.push(row);
     }
     if provider.paths.is_empty() {
-        let mut row = Row::default();
-        row.state(head.state.name());
-        rows.push(row);
+        Row::add(rows).state(head.state.name());
     }
     rows[first].cells[PROVIDER] = plain(&head.id);
     if head.disabled
@@ -117,13 +125,12 @@ pub(super) fn add(rows: &mut Vec<Row>, header: &Header, provider: &Provider, now
 }
 
 fn fill(row: &mut Row, provider: &Provider, path: &Path, now_ms: u64) {
-    let cells = &mut row.cells;
-    cells[FAMILY].push_str(path.family.name());
-    cells[SINCE] = age(path.since_ms / 1000);
-    cells[LOSS] = told(path.loss_percent.map(|loss| decimal(loss) + "%"));
-    cells[RTT] = told(path.rtt_ms.avg.map(round_trip));
-    cells[METRIC] = told(path.metric.map(|metric| metric.to_string()));
-    cells[DEVICE] = told(path.device.as_ref().map(|device| plain(device)));
+    row.cells[FAMILY].push_str(path.family.name());
+    row.tell(SINCE, Some(age(path.since_ms / 1000)));
+    row.tell(LOSS, path.loss_percent.map(|loss| decimal(loss) + "%"));
+    row.tell(RTT, path.rtt_ms.avg.map(round_trip));
+    row.tell(METRIC, path.metric.map(|metric| metric.to_string()));
+    row.tell(DEVICE, path.device.as_ref().map(|device| plain(device)));
     row.state(path.state.name());
     if row.cells[DEVICE].chars().count() > DEVICE_MAX {
         // An alternative name: the kernel's own are shorter.
@@ -157,10 +164,6 @@ fn fill(row: &mut Row, provider: &Provider, path: &Path, now_ms: u64) {
         let text = format_args!("a foreign default route of metric {metric} prevails");
         row.remark(Tone::Bad, text);
     }
-}
-
-fn told(text: Option<String>) -> String {
-    text.unwrap_or_else(|| "-".to_owned())
 }
 
 /// How long `preempt` holds back a path that waits to take over.
