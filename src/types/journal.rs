@@ -1,6 +1,7 @@
 //! The parts of a journal entry: its subject, what happened, and the cause. `text/journal.rs` renders them as text.
 
 use core::fmt;
+use core::mem::discriminant;
 
 use heapless::String;
 use serde::{Deserialize, Serialize};
@@ -207,6 +208,29 @@ pub enum Cause {
     ManualGone(DeviceName, Metric),
     /// so many connections, to this provider; with [`OFFLOADED`], and those that were offloaded
     Connections(u32, Name),
+}
+
+impl Cause {
+    /// Whether both are the same. Of judged rounds and of connections, the details may differ.
+    pub(crate) fn is_akin(&self, other: &Cause) -> bool {
+        match (self, other) {
+            (Cause::Version(of), Cause::Version(with)) => of == with,
+            (Cause::Lost(of), Cause::Lost(with)) | (Cause::Lacks(of), Cause::Lacks(with)) => {
+                of == with
+            }
+            (Cause::Dropped(of), Cause::Dropped(with)) => of == with,
+            (Cause::Other(of, was), Cause::Other(with, is)) => was == is && of == with,
+            (Cause::Kernel(of), Cause::Kernel(with)) => of == with,
+            (Cause::Changed(of, more), Cause::Changed(with, others)) => {
+                more == others && of == with
+            }
+            (Cause::Manual(of, metric), Cause::Manual(with, other))
+            | (Cause::ManualGone(of, metric), Cause::ManualGone(with, other)) => {
+                metric == other && of == with
+            }
+            _ => discriminant(self) == discriminant(other),
+        }
+    }
 }
 
 /// The bit of a number of connections that says: those that are offloaded are not among them, as the kernel does not tell
