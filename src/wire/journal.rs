@@ -187,9 +187,11 @@ fn pass(codec: &mut Codec<'_>, cause: &mut Cause) {
             match ours {
                 Ours::Rule(pref) => codec.number(pref),
                 Ours::Route { to, metric, table } => {
-                    let mut text = to.take().unwrap_or_default();
-                    codec.text(&mut text);
-                    *to = Some(text).filter(|to| !to.is_empty());
+                    let text = to.get_or_insert_default();
+                    codec.text(text);
+                    if text.is_empty() {
+                        *to = None;
+                    }
                     codec.number(&mut metric.0);
                     codec.number(table);
                 }
@@ -210,6 +212,9 @@ fn pass(codec: &mut Codec<'_>, cause: &mut Cause) {
 }
 
 fn tag(cause: &Cause) -> u8 {
+    if let Cause::Changed(Ours::Route { .. }, _) = cause {
+        return 23;
+    }
     match cause {
         Cause::Cleanly => 0,
         Cause::Reread => 1,
@@ -230,8 +235,7 @@ fn tag(cause: &Cause) -> u8 {
         Cause::Judged(_) => 19,
         Cause::Other(..) => 20,
         Cause::Kernel(_) => 21,
-        Cause::Changed(Ours::Rule(_), _) => 22,
-        Cause::Changed(Ours::Route { .. }, _) => 23,
+        Cause::Changed(..) => 22,
         Cause::Manual(..) => 24,
         Cause::ManualGone(..) => 25,
         Cause::Dropped(_) => 26,
@@ -331,32 +335,42 @@ fn pass_judged(codec: &mut Codec<'_>, judged: &mut Judged) {
         limit: 0,
         is_above: false,
     };
-    let (mut tag, mut first, mut second, mut measured) = match judged.ground {
-        Ground::Unchecked => (0, 0, 0, none),
-        Ground::GoodStreak(rounds) => (1, rounds, 0, none),
-        Ground::FailedStreak(rounds) => (2, rounds, 0, none),
-        Ground::FailedInWindow(failed, of) => (3, failed, of, none),
-        Ground::Poor(measured) => (4, 0, 0, measured),
-        Ground::GoodAgain(rounds, measured) => (5, rounds, 0, measured),
+    let mut tag = match judged.ground {
+        Ground::Unchecked => 0,
+        Ground::GoodStreak(_) => 1,
+        Ground::FailedStreak(_) => 2,
+        Ground::FailedInWindow(..) => 3,
+        Ground::Poor(_) => 4,
+        Ground::GoodAgain(..) => 5,
     };
     codec.byte(&mut tag);
-    codec.number(&mut first);
-    codec.number(&mut second);
-    if tag >= 4 {
+    if codec.reads() {
+        judged.ground = match tag {
+            0 => Ground::Unchecked,
+            1 => Ground::GoodStreak(0),
+            2 => Ground::FailedStreak(0),
+            3 => Ground::FailedInWindow(0, 0),
+            4 => Ground::Poor(none),
+            5 => Ground::GoodAgain(0, none),
+            _ => return codec.fail(),
+        };
+    }
+    let (mut one, mut two) = (0, 0);
+    let (first, second, measured) = match &mut judged.ground {
+        Ground::Unchecked => (&mut one, &mut two, None),
+        Ground::GoodStreak(rounds) | Ground::FailedStreak(rounds) => (rounds, &mut two, None),
+        Ground::FailedInWindow(failed, of) => (failed, of, None),
+        Ground::Poor(measured) => (&mut one, &mut two, Some(measured)),
+        Ground::GoodAgain(rounds, measured) => (rounds, &mut two, Some(measured)),
+    };
+    codec.number(first);
+    codec.number(second);
+    if let Some(measured) = measured {
         codec.choice(&mut measured.measure, &Measure::ALL);
         codec.flag(&mut measured.is_above);
         codec.number(&mut measured.value);
         codec.number(&mut measured.limit);
     }
-    judged.ground = match tag {
-        0 => Ground::Unchecked,
-        1 => Ground::GoodStreak(first),
-        2 => Ground::FailedStreak(first),
-        3 => Ground::FailedInWindow(first, second),
-        4 => Ground::Poor(measured),
-        5 => Ground::GoodAgain(first, measured),
-        _ => return codec.fail(),
-    };
     let (mut is_told, mut code) = (judged.unreachable.is_some(), 0);
     code = judged.unreachable.unwrap_or(code);
     codec.flag(&mut is_told);
