@@ -374,6 +374,42 @@ mod tests {
     use super::*;
 
     #[test]
+    fn causes_are_akin_when_they_are_the_same_but_for_details() {
+        let [one, two]: [Name; 2] = ["isp1", "isp2"].map(|id| id.try_into().unwrap());
+        let [eth0, eth1]: [DeviceName; 2] = ["eth0", "eth1"].map(|name| name.try_into().unwrap());
+        let causes = [
+            Cause::First,
+            Cause::HasRoute,
+            Cause::Version(one.clone()),
+            Cause::Version(two.clone()),
+            Cause::Lost(Waiting::Down),
+            Cause::Lost(Waiting::NoCarrier),
+            Cause::Lacks(Waiting::Down),
+            Cause::Dropped(eth0.clone()),
+            Cause::Dropped(eth1.clone()),
+            Cause::Other(one.clone(), Other::Disabled),
+            Cause::Other(one.clone(), Other::Preferred),
+            Cause::Other(two.clone(), Other::Disabled),
+            Cause::Kernel(Fault::Exists),
+            Cause::Kernel(Fault::Exit(1)),
+            Cause::Changed(Ours::Rule(1), 0),
+            Cause::Changed(Ours::Rule(1), 1),
+            Cause::Changed(Ours::Rule(2), 0),
+            Cause::Manual(eth0.clone(), Metric(1)),
+            Cause::Manual(eth0.clone(), Metric(2)),
+            Cause::Manual(eth1, Metric(1)),
+            Cause::ManualGone(eth0.clone(), Metric(1)),
+            Cause::ManualGone(eth0, Metric(2)),
+        ];
+        for one in &causes {
+            for other in &causes {
+                assert_eq!(one.is_akin(other), one == other, "{one:?}, {other:?}");
+            }
+        }
+        assert!(Cause::Connections(1, one).is_akin(&Cause::Connections(2, two)));
+    }
+
+    #[test]
     fn what_is_missed_comes_back_as_far_as_there_is_room() {
         let mut missed = Missed::default();
         assert_eq!(missed.iter().count(), 0);
