@@ -283,38 +283,52 @@ fn of_tag(tag: u8) -> Option<Cause> {
 }
 
 pub(super) fn pass_waiting(codec: &mut Codec<'_>, waiting: &mut Waiting) {
-    let (mut what, mut slot) = match waiting {
-        Waiting::NoDevice => (0, 0),
-        Waiting::Down => (1, 0),
-        Waiting::NoCarrier => (2, 0),
-        Waiting::NoAddress => (3, 0),
-        Waiting::NoGateway => (4, 0),
-        Waiting::DeviceTaken(Slot(slot)) => (5, *slot),
-        Waiting::RouteRefused => (6, 0),
-        Waiting::Duplicate => (7, 0),
+    let mut what = match waiting {
+        Waiting::NoDevice => 0,
+        Waiting::Down => 1,
+        Waiting::NoCarrier => 2,
+        Waiting::NoAddress => 3,
+        Waiting::NoGateway => 4,
+        Waiting::DeviceTaken(_) => 5,
+        Waiting::RouteRefused => 6,
+        Waiting::Duplicate => 7,
+    };
+    let mut slot = match waiting {
+        Waiting::DeviceTaken(Slot(slot)) => *slot,
+        _ => 0,
     };
     codec.byte(&mut what);
     codec.byte(&mut slot);
-    *waiting = match what {
-        0 => Waiting::NoDevice,
-        1 => Waiting::Down,
-        2 => Waiting::NoCarrier,
-        3 => Waiting::NoAddress,
-        4 => Waiting::NoGateway,
-        5 => Waiting::DeviceTaken(Slot(slot)),
-        6 => Waiting::RouteRefused,
-        7 => Waiting::Duplicate,
-        _ => return codec.fail(),
+    *waiting = match WAITING.get(usize::from(what)) {
+        Some(Waiting::DeviceTaken(_)) => Waiting::DeviceTaken(Slot(slot)),
+        Some(read) => *read,
+        None => return codec.fail(),
     };
 }
 
+/// In the order of their bytes.
+const WAITING: [Waiting; 8] = [
+    Waiting::NoDevice,
+    Waiting::Down,
+    Waiting::NoCarrier,
+    Waiting::NoAddress,
+    Waiting::NoGateway,
+    Waiting::DeviceTaken(Slot(0)),
+    Waiting::RouteRefused,
+    Waiting::Duplicate,
+];
+
 fn pass_other(codec: &mut Codec<'_>, other: &mut Other) {
-    let (mut what, mut state) = match *other {
-        Other::Disabled => (0, State::Online),
-        Other::Preferred => (1, State::Online),
-        Other::Is(state) => (2, state),
-        Other::OnlyDisabledWorks(state) => (3, state),
-        Other::LastResort(state) => (4, state),
+    let mut what = match other {
+        Other::Disabled => 0,
+        Other::Preferred => 1,
+        Other::Is(_) => 2,
+        Other::OnlyDisabledWorks(_) => 3,
+        Other::LastResort(_) => 4,
+    };
+    let mut state = match *other {
+        Other::Disabled | Other::Preferred => State::Online,
+        Other::Is(state) | Other::OnlyDisabledWorks(state) | Other::LastResort(state) => state,
     };
     codec.byte(&mut what);
     codec.choice(&mut state, &State::ALL);
@@ -431,11 +445,21 @@ const FAULT_PLAIN: u8 = 5;
 
 /// The byte of a fault, and its number.
 fn fault_code(fault: Fault) -> (u8, u32) {
-    let plain = match fault {
-        Fault::Status(status) => return (1, status.into()),
-        Fault::Rcode(rcode) => return (2, rcode.into()),
-        Fault::Exit(status) => return (3, status.into()),
-        Fault::Errno(errno) => return (4, errno.cast_unsigned()),
+    match fault {
+        Fault::Status(status) => (1, status.into()),
+        Fault::Rcode(rcode) => (2, rcode.into()),
+        Fault::Exit(status) => (3, status.into()),
+        Fault::Errno(errno) => (4, errno.cast_unsigned()),
+        plain => (plain_code(&plain), 0),
+    }
+}
+
+/// The byte of a fault without a number.
+#[inline(never)] // so it is a table
+fn plain_code(fault: &Fault) -> u8 {
+    let place = match fault {
+        // These have a number.
+        Fault::Status(_) | Fault::Rcode(_) | Fault::Exit(_) | Fault::Errno(_) => 24,
         Fault::NetworkUnreachable => 0,
         Fault::HostUnreachable => 1,
         Fault::NoDevice => 2,
@@ -461,7 +485,7 @@ fn fault_code(fault: Fault) -> (u8, u32) {
         Fault::OwnAddress => 22,
         Fault::OwnTarget => 23,
     };
-    (FAULT_PLAIN + plain, 0)
+    FAULT_PLAIN + place
 }
 
 /// A fault, or none.
