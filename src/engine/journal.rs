@@ -71,12 +71,7 @@ impl Entry {
 
     /// Whether both are the same transition. Of judged rounds and of connections, the details may differ.
     fn repeats(&self, other: &Entry) -> bool {
-        let same_cause = match (&self.cause, &other.cause) {
-            (Cause::Judged(_), Cause::Judged(_))
-            | (Cause::Connections(..), Cause::Connections(..)) => true,
-            (of, with) => of == with,
-        };
-        same_cause && self.kind == other.kind && self.subject == other.subject
+        self.cause.is_akin(&other.cause) && self.kind == other.kind && self.subject == other.subject
     }
 }
 

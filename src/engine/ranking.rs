@@ -3,7 +3,7 @@
 use super::path::{Duty, Path};
 use super::{Plan, RankedPath};
 use crate::config::{LastResort, Preempt};
-use crate::types::{Instant, Slot, Verdict, soonest};
+use crate::types::{Instant, Slot, Verdict};
 
 /// How good a path is, the best first. Within one class the rank decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,36 +95,30 @@ pub(crate) fn choose(
     last_resort: LastResort,
     now: Instant,
 ) -> Choice {
-    let ranked = || candidates.iter().enumerate();
-    let best = ranked().min_by_key(|(_, c)| c.class).map(|(rank, _)| rank);
-    let stay = |leader| Choice {
-        leader: Some(leader),
+    let class = candidates.iter().map(|c| c.class).min();
+    let mut choice = Choice {
+        leader: candidates.iter().position(|c| Some(c.class) == class),
         revise_at: None,
     };
-    let Some(current) = candidates.iter().position(|c| c.leads) else {
-        return Choice {
-            leader: best,
-            revise_at: None,
-        };
+    let mut ranked = candidates.iter().enumerate();
+    let (Some(class), Some((current, incumbent))) = (class, ranked.find(|(_, c)| c.leads)) else {
+        return choice;
     };
-    let (Some(best), Some(incumbent)) = (best, candidates.get(current)) else {
-        return Choice::default();
-    };
-    let Some(challenger) = candidates.get(best) else {
-        return Choice::default();
-    };
-    match (incumbent.class, challenger.class) {
-        (_, Class::Pinned) => stay(best),
+    match (incumbent.class, class) {
+        (_, Class::Pinned) => {}
         // A leader that works, or is presumed to, stays until another is known to be better.
-        (Class::Online | Class::Fresh, _) => preempted(candidates, current, preempt, now),
-        (Class::Spare, Class::Spare) => stay(current),
+        (Class::Online | Class::Fresh, _) => {
+            choice = preempted(candidates, current, preempt, now);
+        }
+        (Class::Spare, Class::Spare) => choice.leader = Some(current),
         (Class::Returning | Class::Deaf | Class::Offline, class)
             if !class.healthy() && last_resort == LastResort::Keep =>
         {
-            stay(current)
+            choice.leader = Some(current);
         }
-        _ => stay(best),
+        _ => {}
     }
+    choice
 }
 
 /// Whether a provider of better rank takes over from a leader that works. Only one that is online can: its own rounds have
@@ -145,7 +139,9 @@ fn preempted(candidates: &[Candidate], current: usize, preempt: Preempt, now: In
             choice.leader = Some(rank);
             break;
         }
-        choice.revise_at = soonest(&[&choice.revise_at, &Some(at)]);
+        if choice.revise_at.is_none_or(|soonest| at < soonest) {
+            choice.revise_at = Some(at);
+        }
     }
     choice
 }

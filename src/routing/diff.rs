@@ -163,26 +163,33 @@ impl<'a> Difference<'a> {
 
     /// Whether traffic is to leave by a table that no rules of ours lead to.
     fn lacks_way_out(&self) -> bool {
-        // Those of former versions stood before `main`.
-        let leads_by_itself = |rule: &Rule| looks_up_swap(rule) && !is_led_to(rule);
-        // What is to go from there goes when all the others are there.
-        let stale = |rule: &Rule| is_led_to(rule) && !self.wanted_rules.contains(rule);
+        let (mut looks_up, mut has_jump, mut has_anchor) = (false, false, false);
+        for rule in self.our_rules() {
+            looks_up |= looks_up_swap(rule);
+            has_jump |= jumps(rule);
+            has_anchor |= is_anchor(rule);
+            // Those of former versions stood before `main`.
+            let leads_by_itself = looks_up_swap(rule) && !is_led_to(rule);
+            // What is to go from there goes when all the others are there.
+            let stale = is_led_to(rule) && !self.wanted_rules.contains(rule);
+            if leads_by_itself || stale {
+                return false;
+            }
+        }
         self.wanted_rules.iter().any(looks_up_swap)
             && self.is_to_jump()
-            && ![looks_up_swap, jumps, is_anchor]
-                .map(|part| self.our_rules().any(part))
-                .iter()
-                .all(|there| *there)
-            && !self
-                .our_rules()
-                .any(|rule| leads_by_itself(rule) || stale(rule))
+            && !(looks_up && has_jump && has_anchor)
     }
 
     /// Whether what no other rule of ours is for has a way by ours.
     fn leads_by_default(&self) -> bool {
-        let behind =
-            |rule: &&Rule| rule.pref > pref::ANCHOR && matches!(rule.selector, Selector::All);
-        let first = self.our_rules().filter(behind).min_by_key(|rule| rule.pref);
+        let mut first: Option<&Rule> = None;
+        for rule in self.our_rules() {
+            let behind = rule.pref > pref::ANCHOR && matches!(rule.selector, Selector::All);
+            if behind && first.is_none_or(|first| rule.pref < first.pref) {
+                first = Some(rule);
+            }
+        }
         let Some(RuleVerdict::Lookup(table)) = first.map(|rule| rule.verdict) else {
             return false;
         };
@@ -274,16 +281,21 @@ impl<'a> Difference<'a> {
 
     /// Whether an old rule is to stay.
     fn is_needed(&self, old: &Rule) -> bool {
-        let wanted = self.wanted_rules.iter().zip(&self.refused_rules);
-        let mut successors = wanted.filter(|(new, _)| is_successor(new, old)).peekable();
+        let (mut has_successor, mut lacks_one) = (false, false);
+        for (new, refused) in self.wanted_rules.iter().zip(&self.refused_rules) {
+            if is_successor(new, old) {
+                has_successor = true;
+                lacks_one |= *refused || !self.takes_over(new, old);
+            }
+        }
         match old.verdict {
             RuleVerdict::LookupSpecific(_) | RuleVerdict::Lookup(TABLE_LOCAL)
                 if self.fates.contains(&Fate::Stays) =>
             {
                 true
             }
-            RuleVerdict::Unreachable if successors.peek().is_none() => !self.is_led_out(),
-            _ => successors.any(|(new, &refused)| refused || !self.takes_over(new, old)),
+            RuleVerdict::Unreachable if !has_successor => !self.is_led_out(),
+            _ => lacks_one,
         }
     }
 
@@ -307,14 +319,14 @@ impl<'a> Difference<'a> {
     /// Whether traffic that is refused no longer finds a way: ours, or another's in the same table.
     fn is_led_out(&self) -> bool {
         let (table, default) = (self.swap_table, everywhere(self.family));
-        let mut others = self.routes.iter().filter(|route| {
+        let leads = |route: &Route| {
             route.table == table
                 && route.destination == default
                 && route.from.is_none()
                 && route.protocol != PROTOCOL
                 && route.kind != RouteKind::Other
-        });
-        self.has_way(table) || others.next().is_some()
+        };
+        self.has_way(table) || self.routes.iter().any(leads)
     }
 
     /// The wanted routes that the kernel has by now.
@@ -362,12 +374,12 @@ impl<'a> Difference<'a> {
         if self.standing().any(|new| same_purpose(new, old)) {
             return false;
         }
-        let wanted = self.wanted_routes.iter().zip(&self.refused_routes);
-        let mut refused = wanted.filter(|(_, refused)| **refused);
-        let staying = self.rules.iter().zip(&self.fates);
-        let mut staying = staying.filter(|(_, fate)| **fate == Fate::Stays);
-        refused.any(|(new, _)| new.device == old.device && same_purpose(new, old))
-            || staying.any(|(rule, _)| rule.verdict == RuleVerdict::Lookup(old.table))
+        let mut wanted = self.wanted_routes.iter().zip(&self.refused_routes);
+        let mut rules = self.rules.iter().zip(&self.fates);
+        wanted.any(|(new, refused)| *refused && new.device == old.device && same_purpose(new, old))
+            || rules.any(|(rule, fate)| {
+                *fate == Fate::Stays && rule.verdict == RuleVerdict::Lookup(old.table)
+            })
     }
 
     /// The kernel's routes that are ours.

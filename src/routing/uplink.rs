@@ -96,48 +96,56 @@ pub fn resolve(
             };
         }
     };
+    let addresses = mirror.addresses();
     let (learned, gateways) = learned_route(config, family, link, mirror);
-    let (hop, no_hop) = match (learned, told.way) {
-        (Some(route), _) => (route.gateway, route.gateway.is_none()),
+    let (hop, no_hop) = match (learned, &told.way) {
+        (Some(route), _) => (route.gateway.as_ref(), route.gateway.is_none()),
         (None, Some(Way::Gateway(gateway))) => (Some(gateway), false),
-        (None, way) => (None, way == Some(Way::Direct) || link.point_to_point),
+        (None, way) => (None, way.is_some() || link.point_to_point),
     };
-    let gateway = provider.gateway[family].or(hop);
+    let gateway = provider.gateway[family].as_ref().or(hop);
     let direct = gateway.is_none() && no_hop;
     let choice = Choice {
         family,
         link,
         mirror,
+        addresses,
         gateway,
         learned,
         told,
         by_netifd: !provider.interfaces.is_empty(),
     };
-    let (own, guessed) = match provider.address[family] {
-        Some(wanted) => (configured_address(&wanted, link, mirror), false),
+    let wanted = provider.address[family].as_ref();
+    let (own, guessed) = match wanted {
+        Some(wanted) => (configured_address(wanted, link, addresses), false),
         None => choice.make(),
     };
-    let held = own.and_then(|own| addresses(link, mirror).find(|a| a.is(&own)));
-    let wanted = provider.address[family];
-    let duplicate = duplicate(family, wanted, link, mirror).filter(|_| own.is_none());
+    let held = own
+        .as_ref()
+        .and_then(|own| of_link(link, addresses).find(|a| a.is(own)));
+    let duplicate = match own {
+        Some(_) => None,
+        None => duplicate(family, wanted, link, addresses),
+    };
     let has_way = gateway.is_some() || direct;
-    let named = own.is_some_and(|ip| {
-        learned.is_some_and(|route| route.source == own) || choice.is_to_be_named(&ip)
+    let named = own.as_ref().is_some_and(|ip| {
+        learned.is_some_and(|route| route.source.as_ref() == Some(ip)) || choice.is_to_be_named(ip)
     });
     Uplink {
         device: link.name.clone(),
         index: link.index,
-        address: own.or(duplicate),
+        address: own.or_else(|| duplicate.map(Address::ip)),
         sourced: family == Family::V4 || named,
         deprecated: held.is_some_and(|a| a.state == AddressState::Deprecated),
         guessed,
-        gateway,
+        gateway: gateway.copied(),
         direct,
         // The network of an address of another device is not its.
         network: provider.network[family].or_else(|| connected(held?)),
         onlink: gateway.is_some_and(|gateway| {
-            is_onlink(&gateway, link, mirror)
-                || learned.is_some_and(|route| route.onlink && route.gateway == Some(gateway))
+            is_onlink(gateway, link, addresses)
+                || learned
+                    .is_some_and(|route| route.onlink && route.gateway.as_ref() == Some(gateway))
         }),
         waiting: match waiting(link, own.is_some(), has_way) {
             Some(Waiting::NoAddress) if duplicate.is_some() => Some(Waiting::Duplicate),
@@ -252,22 +260,21 @@ fn waiting(link: &Link, has_address: bool, has_way: bool) -> Option<Waiting> {
 }
 
 /// A configured address, when the device has it. In IPv4 it may be of any scope; an IPv6 one must be fit to be bound to.
-fn configured_address(wanted: &IpAddr, link: &Link, mirror: &Mirror) -> Option<IpAddr> {
+fn configured_address(wanted: &IpAddr, link: &Link, addresses: &[Address]) -> Option<IpAddr> {
     let fits = |a: &Address| a.is_usable() && (!a.near || wanted.is_ipv4()) && a.is(wanted);
-    addresses(link, mirror).any(fits).then_some(*wanted)
+    of_link(link, addresses).any(fits).then_some(*wanted)
 }
 
 /// An address of the device, or the configured one, that it cannot have because another host has it.
-fn duplicate(
+fn duplicate<'a>(
     family: Family,
-    wanted: Option<IpAddr>,
+    wanted: Option<&IpAddr>,
     link: &Link,
-    mirror: &Mirror,
-) -> Option<IpAddr> {
-    addresses(link, mirror)
+    addresses: &'a [Address],
+) -> Option<&'a Address> {
+    of_link(link, addresses)
         .filter(|a| a.state >= AddressState::Duplicate && a.family() == family)
-        .map(Address::ip)
-        .find(|own| wanted.is_none_or(|wanted| *own == wanted))
+        .find(|a| wanted.is_none_or(|wanted| a.is(wanted)))
 }
 
 /// The best foreign default route on the device: it tells the gateway, or that none is needed. And how many gateways such
@@ -310,9 +317,9 @@ fn is_our_table(config: &Config, table: u32) -> bool {
 }
 
 /// Whether the kernel would refuse the gateway as unreachable. IPv6 link-local ones are on every link.
-fn is_onlink(gateway: &IpAddr, link: &Link, mirror: &Mirror) -> bool {
+fn is_onlink(gateway: &IpAddr, link: &Link, addresses: &[Address]) -> bool {
     let near = matches!(gateway, IpAddr::V6(gateway) if gateway.is_unicast_link_local());
-    !near && !addresses(link, mirror).any(|address| reaches(address, gateway))
+    !near && !of_link(link, addresses).any(|address| reaches(address, gateway))
 }
 
 /// Whether a host is in the network that an address connects to.
@@ -339,10 +346,9 @@ fn connected(address: &Address) -> Option<Prefix> {
     (!is_single).then(|| network_of(other_end(address)))
 }
 
-fn addresses<'a>(link: &Link, mirror: &'a Mirror) -> impl Iterator<Item = &'a Address> {
+fn of_link<'a>(link: &Link, addresses: &'a [Address]) -> impl Iterator<Item = &'a Address> {
     let device = link.index;
-    mirror
-        .addresses()
+    addresses
         .iter()
         .filter(move |address| address.device == device)
 }

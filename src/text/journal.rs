@@ -4,14 +4,25 @@ use core::fmt;
 
 use super::Limit;
 use crate::types::{
-    Cause, Fault, Ground, Judged, Kind, Measured, Missed, OFFLOADED, Other, Ours, Repeats, State,
-    Waiting,
+    Cause, Fault, Ground, Judged, Kind, Measured, Missed, OFFLOADED, Other, Ours, Repeats, Waiting,
 };
 
 /// `online → offline`, `leads`.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        match self {
+            Kind::State { from, to } if from == to => to.fmt(f),
+            Kind::State { from, to } => write!(f, "{from} → {to}"),
+            other => f.write_str(other.text()),
+        }
+    }
+}
+
+impl Kind {
+    /// The text of those without states.
+    #[inline(never)] // so it is a table
+    fn text(&self) -> &'static str {
+        match self {
             Kind::Started => "started",
             Kind::Stopped => "stopped",
             Kind::Configuration => "configuration",
@@ -20,8 +31,7 @@ impl fmt::Display for Kind {
             Kind::Disabled => "disabled",
             Kind::Enabled => "enabled",
             Kind::Removed => "removed",
-            Kind::State { from, to } if from == to => return to.fmt(f),
-            Kind::State { from, to } => return write!(f, "{from} → {to}"),
+            Kind::State { .. } => "state",
             Kind::Leads => "leads",
             Kind::Refused => "refused",
             Kind::NoRoute => "no route",
@@ -29,7 +39,7 @@ impl fmt::Display for Kind {
             Kind::RoutesPutBack => "routes put back",
             Kind::Overridden => "overridden",
             Kind::HandedOver => "handed over",
-        })
+        }
     }
 }
 
@@ -68,11 +78,16 @@ impl fmt::Display for Cause {
                     0 => ("about", *count),
                     _ => ("at least", count & !OFFLOADED),
                 };
-                let s = if number == 1 { "" } else { "s" };
-                return write!(f, "{about} {number} connection{s} handed over to {to}");
+                let what = if number == 1 {
+                    "connection"
+                } else {
+                    "connections"
+                };
+                return write!(f, "{about} {number} {what} handed over to {to}");
             }
             Cause::Changed(ours, more) => {
-                write!(f, "another program changed {ours}")?;
+                f.write_str("another program changed ")?;
+                ours.fmt(f)?;
                 return match more {
                     0 => Ok(()),
                     _ => write!(f, ", and {more} more"),
@@ -120,16 +135,17 @@ fn lost(waiting: Waiting) -> &'static str {
 }
 
 fn other_is(f: &mut fmt::Formatter<'_>, id: &str, other: Other) -> fmt::Result {
-    let is = |f: &mut fmt::Formatter<'_>, before, state: State, behind| {
-        write!(f, "{before}{id} is {state}{behind}")
+    let (state, behind) = match other {
+        Other::Disabled => ("disabled", ""),
+        Other::Preferred => return write!(f, "preferred to {id}"),
+        Other::Is(state) => (state.name(), ""),
+        Other::OnlyDisabledWorks(state) => (state.name(), ", and only what is disabled works"),
+        Other::LastResort(state) => {
+            f.write_str("last resort: ")?;
+            (state.name(), ", and no provider works")
+        }
     };
-    match other {
-        Other::Disabled => write!(f, "{id} is disabled"),
-        Other::Preferred => write!(f, "preferred to {id}"),
-        Other::Is(state) => is(f, "", state, ""),
-        Other::OnlyDisabledWorks(state) => is(f, "", state, ", and only what is disabled works"),
-        Other::LastResort(state) => is(f, "last resort: ", state, ", and no provider works"),
-    }
+    write!(f, "{id} is {state}{behind}")
 }
 
 impl fmt::Display for Judged {
@@ -148,12 +164,13 @@ impl fmt::Display for Judged {
             Ground::GoodStreak(rounds)
             | Ground::FailedStreak(rounds)
             | Ground::GoodAgain(rounds, _) => {
-                let (good, failed) = match ground {
-                    Ground::FailedStreak(_) => ("", " failed"),
-                    _ => ("good ", ""),
+                let what = match (ground, rounds) {
+                    (Ground::FailedStreak(_), 1) => "round failed",
+                    (Ground::FailedStreak(_), _) => "rounds failed",
+                    (_, 1) => "good round",
+                    _ => "good rounds",
                 };
-                let s = if rounds == 1 { "" } else { "s" };
-                write!(f, "{rounds} {good}round{s}{failed}")?;
+                write!(f, "{rounds} {what}")?;
                 if let Ground::GoodAgain(_, measured) = ground {
                     write!(f, "; {measured}")?;
                 }

@@ -1,6 +1,7 @@
 //! The parts of a journal entry: its subject, what happened, and the cause. `text/journal.rs` renders them as text.
 
 use core::fmt;
+use core::mem::discriminant;
 
 use heapless::String;
 use serde::{Deserialize, Serialize};
@@ -209,6 +210,29 @@ pub enum Cause {
     Connections(u32, Name),
 }
 
+impl Cause {
+    /// Whether both are the same. Of judged rounds and of connections, the details may differ.
+    pub(crate) fn is_akin(&self, other: &Cause) -> bool {
+        match (self, other) {
+            (Cause::Version(of), Cause::Version(with)) => of == with,
+            (Cause::Lost(of), Cause::Lost(with)) | (Cause::Lacks(of), Cause::Lacks(with)) => {
+                of == with
+            }
+            (Cause::Dropped(of), Cause::Dropped(with)) => of == with,
+            (Cause::Other(of, was), Cause::Other(with, is)) => was == is && of == with,
+            (Cause::Kernel(of), Cause::Kernel(with)) => of == with,
+            (Cause::Changed(of, more), Cause::Changed(with, others)) => {
+                more == others && of == with
+            }
+            (Cause::Manual(of, metric), Cause::Manual(with, other))
+            | (Cause::ManualGone(of, metric), Cause::ManualGone(with, other)) => {
+                metric == other && of == with
+            }
+            _ => discriminant(self) == discriminant(other),
+        }
+    }
+}
+
 /// The bit of a number of connections that says: those that are offloaded are not among them, as the kernel does not tell
 /// their number.
 pub const OFFLOADED: u32 = 1 << 31;
@@ -348,6 +372,42 @@ pub enum Ours {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn causes_are_akin_when_they_are_the_same_but_for_details() {
+        let [one, two]: [Name; 2] = ["isp1", "isp2"].map(|id| id.try_into().unwrap());
+        let [eth0, eth1]: [DeviceName; 2] = ["eth0", "eth1"].map(|name| name.try_into().unwrap());
+        let causes = [
+            Cause::First,
+            Cause::HasRoute,
+            Cause::Version(one.clone()),
+            Cause::Version(two.clone()),
+            Cause::Lost(Waiting::Down),
+            Cause::Lost(Waiting::NoCarrier),
+            Cause::Lacks(Waiting::Down),
+            Cause::Dropped(eth0.clone()),
+            Cause::Dropped(eth1.clone()),
+            Cause::Other(one.clone(), Other::Disabled),
+            Cause::Other(one.clone(), Other::Preferred),
+            Cause::Other(two.clone(), Other::Disabled),
+            Cause::Kernel(Fault::Exists),
+            Cause::Kernel(Fault::Exit(1)),
+            Cause::Changed(Ours::Rule(1), 0),
+            Cause::Changed(Ours::Rule(1), 1),
+            Cause::Changed(Ours::Rule(2), 0),
+            Cause::Manual(eth0.clone(), Metric(1)),
+            Cause::Manual(eth0.clone(), Metric(2)),
+            Cause::Manual(eth1, Metric(1)),
+            Cause::ManualGone(eth0.clone(), Metric(1)),
+            Cause::ManualGone(eth0, Metric(2)),
+        ];
+        for one in &causes {
+            for other in &causes {
+                assert_eq!(one.is_akin(other), one == other, "{one:?}, {other:?}");
+            }
+        }
+        assert!(Cause::Connections(1, one).is_akin(&Cause::Connections(2, two)));
+    }
 
     #[test]
     fn what_is_missed_comes_back_as_far_as_there_is_room() {

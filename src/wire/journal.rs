@@ -187,9 +187,11 @@ fn pass(codec: &mut Codec<'_>, cause: &mut Cause) {
             match ours {
                 Ours::Rule(pref) => codec.number(pref),
                 Ours::Route { to, metric, table } => {
-                    let mut text = to.take().unwrap_or_default();
-                    codec.text(&mut text);
-                    *to = Some(text).filter(|to| !to.is_empty());
+                    let text = to.get_or_insert_default();
+                    codec.text(text);
+                    if text.is_empty() {
+                        *to = None;
+                    }
                     codec.number(&mut metric.0);
                     codec.number(table);
                 }
@@ -210,6 +212,9 @@ fn pass(codec: &mut Codec<'_>, cause: &mut Cause) {
 }
 
 fn tag(cause: &Cause) -> u8 {
+    if let Cause::Changed(Ours::Route { .. }, _) = cause {
+        return 23;
+    }
     match cause {
         Cause::Cleanly => 0,
         Cause::Reread => 1,
@@ -230,8 +235,7 @@ fn tag(cause: &Cause) -> u8 {
         Cause::Judged(_) => 19,
         Cause::Other(..) => 20,
         Cause::Kernel(_) => 21,
-        Cause::Changed(Ours::Rule(_), _) => 22,
-        Cause::Changed(Ours::Route { .. }, _) => 23,
+        Cause::Changed(..) => 22,
         Cause::Manual(..) => 24,
         Cause::ManualGone(..) => 25,
         Cause::Dropped(_) => 26,
@@ -279,38 +283,52 @@ fn of_tag(tag: u8) -> Option<Cause> {
 }
 
 pub(super) fn pass_waiting(codec: &mut Codec<'_>, waiting: &mut Waiting) {
-    let (mut what, mut slot) = match waiting {
-        Waiting::NoDevice => (0, 0),
-        Waiting::Down => (1, 0),
-        Waiting::NoCarrier => (2, 0),
-        Waiting::NoAddress => (3, 0),
-        Waiting::NoGateway => (4, 0),
-        Waiting::DeviceTaken(Slot(slot)) => (5, *slot),
-        Waiting::RouteRefused => (6, 0),
-        Waiting::Duplicate => (7, 0),
+    let mut what = match waiting {
+        Waiting::NoDevice => 0,
+        Waiting::Down => 1,
+        Waiting::NoCarrier => 2,
+        Waiting::NoAddress => 3,
+        Waiting::NoGateway => 4,
+        Waiting::DeviceTaken(_) => 5,
+        Waiting::RouteRefused => 6,
+        Waiting::Duplicate => 7,
+    };
+    let mut slot = match waiting {
+        Waiting::DeviceTaken(Slot(slot)) => *slot,
+        _ => 0,
     };
     codec.byte(&mut what);
     codec.byte(&mut slot);
-    *waiting = match what {
-        0 => Waiting::NoDevice,
-        1 => Waiting::Down,
-        2 => Waiting::NoCarrier,
-        3 => Waiting::NoAddress,
-        4 => Waiting::NoGateway,
-        5 => Waiting::DeviceTaken(Slot(slot)),
-        6 => Waiting::RouteRefused,
-        7 => Waiting::Duplicate,
-        _ => return codec.fail(),
+    *waiting = match WAITING.get(usize::from(what)) {
+        Some(Waiting::DeviceTaken(_)) => Waiting::DeviceTaken(Slot(slot)),
+        Some(read) => *read,
+        None => return codec.fail(),
     };
 }
 
+/// In the order of their bytes.
+const WAITING: [Waiting; 8] = [
+    Waiting::NoDevice,
+    Waiting::Down,
+    Waiting::NoCarrier,
+    Waiting::NoAddress,
+    Waiting::NoGateway,
+    Waiting::DeviceTaken(Slot(0)),
+    Waiting::RouteRefused,
+    Waiting::Duplicate,
+];
+
 fn pass_other(codec: &mut Codec<'_>, other: &mut Other) {
-    let (mut what, mut state) = match *other {
-        Other::Disabled => (0, State::Online),
-        Other::Preferred => (1, State::Online),
-        Other::Is(state) => (2, state),
-        Other::OnlyDisabledWorks(state) => (3, state),
-        Other::LastResort(state) => (4, state),
+    let mut what = match other {
+        Other::Disabled => 0,
+        Other::Preferred => 1,
+        Other::Is(_) => 2,
+        Other::OnlyDisabledWorks(_) => 3,
+        Other::LastResort(_) => 4,
+    };
+    let mut state = match *other {
+        Other::Disabled | Other::Preferred => State::Online,
+        Other::Is(state) | Other::OnlyDisabledWorks(state) | Other::LastResort(state) => state,
     };
     codec.byte(&mut what);
     codec.choice(&mut state, &State::ALL);
@@ -331,32 +349,42 @@ fn pass_judged(codec: &mut Codec<'_>, judged: &mut Judged) {
         limit: 0,
         is_above: false,
     };
-    let (mut tag, mut first, mut second, mut measured) = match judged.ground {
-        Ground::Unchecked => (0, 0, 0, none),
-        Ground::GoodStreak(rounds) => (1, rounds, 0, none),
-        Ground::FailedStreak(rounds) => (2, rounds, 0, none),
-        Ground::FailedInWindow(failed, of) => (3, failed, of, none),
-        Ground::Poor(measured) => (4, 0, 0, measured),
-        Ground::GoodAgain(rounds, measured) => (5, rounds, 0, measured),
+    let mut tag = match judged.ground {
+        Ground::Unchecked => 0,
+        Ground::GoodStreak(_) => 1,
+        Ground::FailedStreak(_) => 2,
+        Ground::FailedInWindow(..) => 3,
+        Ground::Poor(_) => 4,
+        Ground::GoodAgain(..) => 5,
     };
     codec.byte(&mut tag);
-    codec.number(&mut first);
-    codec.number(&mut second);
-    if tag >= 4 {
+    if codec.reads() {
+        judged.ground = match tag {
+            0 => Ground::Unchecked,
+            1 => Ground::GoodStreak(0),
+            2 => Ground::FailedStreak(0),
+            3 => Ground::FailedInWindow(0, 0),
+            4 => Ground::Poor(none),
+            5 => Ground::GoodAgain(0, none),
+            _ => return codec.fail(),
+        };
+    }
+    let (mut one, mut two) = (0, 0);
+    let (first, second, measured) = match &mut judged.ground {
+        Ground::Unchecked => (&mut one, &mut two, None),
+        Ground::GoodStreak(rounds) | Ground::FailedStreak(rounds) => (rounds, &mut two, None),
+        Ground::FailedInWindow(failed, of) => (failed, of, None),
+        Ground::Poor(measured) => (&mut one, &mut two, Some(measured)),
+        Ground::GoodAgain(rounds, measured) => (rounds, &mut two, Some(measured)),
+    };
+    codec.number(first);
+    codec.number(second);
+    if let Some(measured) = measured {
         codec.choice(&mut measured.measure, &Measure::ALL);
         codec.flag(&mut measured.is_above);
         codec.number(&mut measured.value);
         codec.number(&mut measured.limit);
     }
-    judged.ground = match tag {
-        0 => Ground::Unchecked,
-        1 => Ground::GoodStreak(first),
-        2 => Ground::FailedStreak(first),
-        3 => Ground::FailedInWindow(first, second),
-        4 => Ground::Poor(measured),
-        5 => Ground::GoodAgain(first, measured),
-        _ => return codec.fail(),
-    };
     let (mut is_told, mut code) = (judged.unreachable.is_some(), 0);
     code = judged.unreachable.unwrap_or(code);
     codec.flag(&mut is_told);
@@ -417,11 +445,21 @@ const FAULT_PLAIN: u8 = 5;
 
 /// The byte of a fault, and its number.
 fn fault_code(fault: Fault) -> (u8, u32) {
-    let plain = match fault {
-        Fault::Status(status) => return (1, status.into()),
-        Fault::Rcode(rcode) => return (2, rcode.into()),
-        Fault::Exit(status) => return (3, status.into()),
-        Fault::Errno(errno) => return (4, errno.cast_unsigned()),
+    match fault {
+        Fault::Status(status) => (1, status.into()),
+        Fault::Rcode(rcode) => (2, rcode.into()),
+        Fault::Exit(status) => (3, status.into()),
+        Fault::Errno(errno) => (4, errno.cast_unsigned()),
+        plain => (plain_code(&plain), 0),
+    }
+}
+
+/// The byte of a fault without a number.
+#[inline(never)] // so it is a table
+fn plain_code(fault: &Fault) -> u8 {
+    let place = match fault {
+        // These have a number.
+        Fault::Status(_) | Fault::Rcode(_) | Fault::Exit(_) | Fault::Errno(_) => 24,
         Fault::NetworkUnreachable => 0,
         Fault::HostUnreachable => 1,
         Fault::NoDevice => 2,
@@ -447,7 +485,7 @@ fn fault_code(fault: Fault) -> (u8, u32) {
         Fault::OwnAddress => 22,
         Fault::OwnTarget => 23,
     };
-    (FAULT_PLAIN + plain, 0)
+    FAULT_PLAIN + place
 }
 
 /// A fault, or none.

@@ -6,7 +6,7 @@
 
 use core::net::IpAddr;
 
-use super::{addresses, reaches};
+use super::{of_link, reaches};
 use crate::routing::mirror::Mirror;
 use crate::routing::objects::{Address, AddressState, Link, Route};
 use crate::routing::uplink::{Told, source_specific_defaults};
@@ -28,7 +28,9 @@ pub(super) struct Choice<'a> {
     pub(super) family: Family,
     pub(super) link: &'a Link,
     pub(super) mirror: &'a Mirror,
-    pub(super) gateway: Option<IpAddr>,
+    /// the mirror's
+    pub(super) addresses: &'a [Address],
+    pub(super) gateway: Option<&'a IpAddr>,
     /// the default route that the gateway was learned from
     pub(super) learned: Option<&'a Route>,
     pub(super) told: &'a Told,
@@ -56,23 +58,23 @@ impl<'a> Choice<'a> {
 
     /// The source of the learned default route. It may be another device's.
     fn named(&self) -> Option<IpAddr> {
-        let own = self.learned?.source?;
-        self.held(&own).any(Address::is_usable).then_some(own)
+        let own = self.learned?.source.as_ref()?;
+        self.held(own).any(Address::is_usable).then_some(*own)
     }
 
     /// In IPv4, the first that fits the gateway. An address of link scope fits where there is none. The former one stays
     /// as long as the gateway does, or while no other fits better.
     fn first(&self) -> Option<IpAddr> {
         let mut best: Option<(u8, &Address)> = None;
-        for address in addresses(self.link, self.mirror).filter(|a| a.family() == Family::V4) {
+        for address in of_link(self.link, self.addresses).filter(|a| a.family() == Family::V4) {
             let former = self.told.former.as_ref();
             let former = former.filter(|former| address.is(&former.address));
             let misfit = match self.gateway {
                 None => 0,
                 Some(_) if address.near => 2,
-                Some(gateway) => u8::from(!reaches(address, &gateway)),
+                Some(gateway) => u8::from(!reaches(address, gateway)),
             };
-            let stays = misfit < 2 && former.is_some_and(|f| f.gateway == self.gateway);
+            let stays = misfit < 2 && former.is_some_and(|f| f.gateway.as_ref() == self.gateway);
             let worse = u8::from(!stays) << 5
                 | misfit << 3
                 | u8::from(former.is_none()) << 2
@@ -101,7 +103,7 @@ impl<'a> Choice<'a> {
         if kernels.is_some() && !self.held(chosen).any(may_be_named) {
             return kernels;
         }
-        let all = self.mirror.addresses().iter();
+        let all = self.addresses.iter();
         self.best(&mut all.filter(|a| self.is_possible(&a.ip())))
             .or(kernels)
     }
@@ -110,7 +112,7 @@ impl<'a> Choice<'a> {
     /// may choose one for our packets that is not the path's.
     pub(super) fn is_to_be_named(&self, own: &IpAddr) -> bool {
         let elsewhere = |a: &&Address| a.device != self.link.index;
-        let mut others = self.mirror.addresses().iter().filter(elsewhere);
+        let mut others = self.addresses.iter().filter(elsewhere);
         own.is_ipv6()
             && self.held(own).all(|a| elsewhere(&a))
             && others.any(|a| a.is_global() && a.is_usable() && !self.is_possible(&a.ip()))
@@ -119,12 +121,12 @@ impl<'a> Choice<'a> {
     /// In IPv6, as long as the kernel has no route to choose by: the best of the device; else of an address in a prefix that
     /// is known to be the path's.
     fn guess(&self) -> Option<IpAddr> {
-        let mut own = addresses(self.link, self.mirror);
+        let mut own = of_link(self.link, self.addresses);
         self.best(&mut own).or_else(|| {
             let learned = || self.learned.and_then(|route| route.from);
             let prefix = self.told.delegated.or_else(learned)?;
             let within = |a: &&Address| prefix.contains_addr(&a.ip().into());
-            self.best(&mut self.mirror.addresses().iter().filter(within))
+            self.best(&mut self.addresses.iter().filter(within))
         })
     }
 
@@ -162,7 +164,7 @@ impl<'a> Choice<'a> {
         let theirs =
             |a: &Address| !a.is_usable() || self.mirror.is_watched_device(a.device) || is_tunnel(a);
         let is_local = matches!(own, IpAddr::V6(v6) if v6.is_unique_local());
-        let mut ours = addresses(self.link, self.mirror);
+        let mut ours = of_link(self.link, self.addresses);
         let has_one = ours.any(|a| a.family() == self.family && !a.near);
         if is_local || has_one || self.held(own).any(theirs) {
             return false;
@@ -181,7 +183,7 @@ impl<'a> Choice<'a> {
     }
 
     fn held(&self, own: &IpAddr) -> impl Iterator<Item = &'a Address> {
-        let addresses = self.mirror.addresses().iter();
+        let addresses = self.addresses.iter();
         addresses.filter(|address| address.is(own))
     }
 }
