@@ -11,6 +11,7 @@ use super::{Common, Input, Learned, Output, Pace, Step, Transport, Type, Way, is
 use crate::limits::{HOST_MAX, HTTP_PATH_MAX, HTTP_TEXT_MAX};
 use crate::option::section::{Given, Options};
 use crate::option::value;
+use crate::text::fill;
 use crate::types::{Duration, Family, Fault};
 use crate::wire::dns::{self, Question, RecordType, Rejected};
 use crate::wire::http::{self, Broken, PORT, Progress, Response};
@@ -24,8 +25,10 @@ pub const RESOLVERS: [IpAddr; 2] = [
 /// A request for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
-    /// the web server
-    pub server: Server,
+    /// the web server's address; if `name` is set, that of the resolver for it
+    pub address: IpAddr,
+    /// the web server's name; empty if its address is given
+    pub name: String<HOST_MAX>,
     /// its port
     pub port: u16,
     /// the value of the Host header
@@ -36,15 +39,6 @@ pub struct Http {
     pub expect_status: u16,
     /// text that the body must contain; empty: any body
     pub expect_body: String<HTTP_TEXT_MAX>,
-}
-
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Server {
-    /// has this address
-    Address(IpAddr),
-    /// has this name, which this resolver resolves
-    Name(String<HOST_MAX>, IpAddr),
 }
 
 /// The state of a session.
@@ -73,7 +67,8 @@ impl Type for Http {
 
     fn read(options: &mut Options<'_, '_, '_>, common: &Common) -> Option<(Http, Family)> {
         let mut http = Http {
-            server: Server::Address(RESOLVERS[0]),
+            address: RESOLVERS[0],
+            name: String::new(),
             port: PORT,
             host: String::new(),
             path: String::new(),
@@ -106,7 +101,7 @@ impl Type for Http {
         let family = match literal {
             Some(address) => {
                 common.agree(options, address);
-                http.server = Server::Address(address);
+                http.address = address;
                 Family::of(address)
             }
             None => {
@@ -119,18 +114,17 @@ impl Type for Http {
                         format_args!("resolver '{address}': it is not of the check's family, {family}; option family sets that"),
                     );
                 }
-                let resolver = resolver.unwrap_or(RESOLVERS[family as usize]);
-                let name = String::try_from(text).unwrap_or_default(); // it fits
-                http.server = Server::Name(name, resolver);
+                http.address = resolver.unwrap_or(RESOLVERS[family as usize]);
+                let _ = http.name.push_str(text); // it fits
                 family
             }
         };
         if !host.is_set() {
-            http.host = match literal {
+            match literal {
                 // RFC 3986 section 3.2.2
-                Some(IpAddr::V6(address)) => crate::text::text(format_args!("[{address}]")),
-                _ => String::try_from(text).unwrap_or_default(),
-            };
+                Some(IpAddr::V6(address)) => fill(&mut http.host, format_args!("[{address}]")),
+                _ => http.host.push_str(text).unwrap_or_default(), // it fits
+            }
         }
         Some((http, family))
     }
@@ -147,9 +141,7 @@ impl Type for Http {
     }
 
     fn host(&self) -> Option<IpAddr> {
-        match self.server {
-            Server::Address(address) | Server::Name(_, address) => Some(address),
-        }
+        Some(self.address)
     }
 
     fn step(&self, session: &mut HttpState, input: Input<'_>, output: &mut Output) -> Step {
@@ -172,12 +164,10 @@ impl Http {
         match (input, session.part) {
             (Input::Begin { family, known, .. }, _) => {
                 session.family = Some(family);
-                match (&self.server, known) {
-                    (Server::Address(address), _) => self.connect(session, *address),
-                    (Server::Name(..), Some(address)) => self.connect(session, address),
-                    (Server::Name(_, resolver), None) => {
-                        Step::Connect(Transport::Udp, SocketAddr::new(*resolver, dns::PORT))
-                    }
+                match known {
+                    _ if self.name.is_empty() => self.connect(session, self.address),
+                    Some(address) => self.connect(session, address),
+                    None => Step::Connect(Transport::Udp, SocketAddr::new(self.address, dns::PORT)),
                 }
             }
             (Input::Connected { random }, Part::Resolving) => {
@@ -191,8 +181,7 @@ impl Http {
             (Input::TimedOut, Part::Resolving) => Step::End(Err(Fault::Unresolved)),
             (Input::Connected { .. }, _) => {
                 session.part = Part::Reading;
-                let request = http::request(&self.host, self.port, &self.path);
-                let _ = output.bytes.extend_from_slice(&request); // there is room for the longest
+                http::request(&self.host, self.port, &self.path, &mut output.bytes);
                 Step::Wait
             }
             (Input::Received(bytes), _) => {
@@ -217,10 +206,7 @@ impl Http {
     fn question(&self, session: &HttpState) -> Question<'_> {
         Question {
             id: session.id,
-            name: match &self.server {
-                Server::Name(name, _) => name,
-                Server::Address(_) => "",
-            },
+            name: &self.name,
             record: RecordType::of(session.family.unwrap_or(Family::V4)),
         }
     }

@@ -262,14 +262,9 @@ struct Pair<'a, 'p, 'r> {
 }
 
 impl Pair<'_, '_, '_> {
-    fn line(&self, option: &str) -> u32 {
-        let setting = self.section.get(option);
-        setting.map_or(self.section.line, |setting| setting.line)
-    }
-
     /// Reports an option whose value the other provider has already.
     fn taken(&mut self, option: &str, value: fmt::Arguments<'_>) {
-        let (line, other) = (self.line(option), &self.other.id);
+        let (line, other) = (self.section.line_of(option), &self.other.id);
         self.report.error(
             line,
             format_args!("{option} '{value}' is provider '{other}'s already: expected another"),
@@ -317,7 +312,7 @@ impl Pair<'_, '_, '_> {
     }
 
     fn overlaps(&mut self, option: &str, value: fmt::Arguments<'_>) {
-        let (line, id) = (self.line(option), &self.other.id);
+        let (line, id) = (self.section.line_of(option), &self.other.id);
         self.report.warning(
             line,
             format_args!("{option} '{value}' overlaps provider '{id}'s"),

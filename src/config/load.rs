@@ -238,6 +238,7 @@ impl<'a> Loading<'a, '_> {
         }
     }
 
+    #[inline(never)] // out of the loop
     fn read_provider(&mut self, section: &Section<'a>, config: &mut Config) {
         let Ok(slot) = u8::try_from(config.providers.len()) else {
             return;
@@ -372,19 +373,12 @@ fn name_of(options: &mut Options<'_, '_, '_>, reserved: &str, place: &mut Name) 
         return false;
     };
     let text: Value = word.text().unwrap_or_default();
-    if text.is_empty() || text.len() > NAME_MAX {
-        options.error(
-            line,
-            format_args!("{kind} {word}: expected a name of at most {NAME_MAX} bytes"),
-        );
-        return false;
-    }
-    if text == reserved {
-        options.error(
-            line,
-            format_args!("{kind} {word}: the name is reserved, expected another"),
-        );
-        return false;
-    }
-    place.push_str(&text).is_ok()
+    const { assert!(NAME_MAX == 31) };
+    let expected = match () {
+        () if text == reserved => "the name is reserved, expected another",
+        () if !text.is_empty() && place.push_str(&text).is_ok() => return true,
+        () => "expected a name of at most 31 bytes",
+    };
+    options.error(line, format_args!("{kind} {word}: {expected}"));
+    false
 }

@@ -1,6 +1,6 @@
 //! The events that wake the loop, and their numbers in the poller.
 
-use crate::linux::probe::prober::Source;
+use crate::linux::probe::Source;
 use crate::linux::probe::session::Serial;
 
 /// An event that wakes the loop.

@@ -22,7 +22,28 @@ pub mod prober;
 pub mod session;
 pub mod share;
 
+use std::os::fd::BorrowedFd;
+
 use heapless::VecView;
+use nix::errno::Errno;
+
+use super::poll::Interest;
+use session::Serial;
+
+/// Names a socket of the prober.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// a path's raw socket, by the path's index
+    Echo(usize),
+    /// a path's packet socket, likewise
+    Link(usize),
+    /// a session's socket
+    Session(Serial),
+}
+
+/// Registers a socket with the poller; the last argument: the socket is new.
+pub(crate) type Register<'w> =
+    &'w dyn Fn(BorrowedFd<'_>, Source, Interest, bool) -> Result<(), Errno>;
 
 /// Removes the entries that are not kept; the others do not stay in order. An empty list is not written to: that would touch
 /// its memory pages.

@@ -5,7 +5,7 @@ use core::fmt;
 use heapless::String;
 
 use crate::limits::MESSAGE_MAX;
-use crate::text::text;
+use crate::text::fill;
 
 /// One problem of a configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,11 +59,13 @@ impl<'r> Report<'r> {
     }
 
     fn tell(&mut self, severity: Severity, line: u32, message: fmt::Arguments<'_>) {
-        (self.sink)(Problem {
+        let mut problem = Problem {
             severity,
             line,
-            message: text(message),
-        });
+            message: String::new(),
+        };
+        fill(&mut problem.message, message);
+        (self.sink)(problem);
     }
 }
 

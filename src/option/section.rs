@@ -85,8 +85,7 @@ impl<'a> Options<'a, '_, '_> {
 
     /// The line of an option, or the section's if it is not set.
     pub(crate) fn line(&self, name: &str) -> u32 {
-        let setting = self.section.get(name);
-        setting.map_or(self.section.line, |setting| setting.line)
+        self.section.line_of(name)
     }
 
     /// Reports options that sections of this kind do not have, and values that are wrong for any option.
@@ -280,13 +279,13 @@ impl<'a> Options<'a, '_, '_> {
         words: &[(&str, T)],
         place: &mut T,
     ) -> Given<()> {
-        let mut chosen = 0;
+        let mut chosen = words.len();
         let given = self.choose(
             name,
             &|at| words.get(at).map(|(word, _)| *word),
             &mut chosen,
         );
-        if let (Given::Is(..), Some((_, meaning))) = (&given, words.get(chosen)) {
+        if let Some((_, meaning)) = words.get(chosen) {
             *place = *meaning;
         }
         given

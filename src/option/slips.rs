@@ -49,26 +49,21 @@ impl Slip {
     pub(crate) fn report(self, option: &str, value: Word<'_>, line: u32, report: &mut Report<'_>) {
         let meant = meant(&mut value.bytes());
         let meant = Shown(&meant);
-        match self {
-            Slip::Equals => report.error(
-                line,
-                format_args!("{option} {value}: expected no '=': write option {option} {meant}"),
+        let what = match self {
+            Slip::Equals => {
+                format_args!("{option} {value}: expected no '=': write option {option} {meant}")
+            }
+            Slip::Typographic => format_args!(
+                "{option}: typographic quotes are no quotes here: write option {option} {meant}"
             ),
-            Slip::Typographic => report.error(
-                line,
-                format_args!("{option}: typographic quotes are no quotes here: write option {option} {meant}"),
+            Slip::Lines => format_args!(
+                "{option} {meant}: the value goes on in the next line: is its quote not closed?"
             ),
-            Slip::Lines => report.error(
-                line,
-                format_args!("{option} {meant}: the value goes on in the next line: is its quote not closed?"),
+            Slip::Commas => format_args!(
+                "{option} {value}: expected no commas: write option {option} {meant}, or list {option} for each"
             ),
-            Slip::Commas => report.error(
-                line,
-                format_args!(
-                    "{option} {value}: expected no commas: write option {option} {meant}, or list {option} for each"
-                ),
-            ),
-        }
+        };
+        report.error(line, what);
     }
 }
 

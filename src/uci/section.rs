@@ -215,6 +215,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The line of an option, or the section's if it is not set.
+    pub(crate) fn line_of(&self, name: &str) -> u32 {
+        self.get(name).map_or(self.line, |setting| setting.line)
+    }
+
     /// The effective setting of this name: the last `option` counts, a `list` after it makes it a list, an `option`
     /// after a list replaces it.
     pub fn get(&self, name: &str) -> Option<Setting<'a>> {

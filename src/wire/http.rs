@@ -6,7 +6,7 @@
 
 use core::fmt::Write;
 
-use heapless::Vec;
+use heapless::{Vec, VecView};
 
 use crate::limits::{HOST_MAX, HTTP_BODY_MAX, HTTP_HEADER_MAX, HTTP_PATH_MAX};
 
@@ -17,9 +17,8 @@ pub const PORT: u16 = 80;
 /// Bytes of a header line that are parsed; the rest of the line is ignored.
 const LINE_MAX: usize = 40;
 
-/// The request for a path of a host.
-pub fn request(host: &str, port: u16, path: &str) -> Vec<u8, REQUEST_MAX> {
-    let mut request = Vec::new();
+/// Writes the request for a path of a host, for which there is room.
+pub(crate) fn request(host: &str, port: u16, path: &str, request: &mut VecView<u8>) {
     let agent = env!("CARGO_PKG_VERSION");
     let mut write = || {
         write!(request, "GET {path} HTTP/1.0\r\nHost: {host}")?;
@@ -33,7 +32,6 @@ pub fn request(host: &str, port: u16, path: &str) -> Vec<u8, REQUEST_MAX> {
     };
     let written = write();
     debug_assert!(written.is_ok(), "the configuration bounds path and host");
-    request
 }
 
 /// Why a response is invalid.
@@ -235,12 +233,15 @@ mod tests {
 
     #[test]
     fn a_request_asks_for_a_path_of_a_host() {
-        let asked = request("portal.example", 80, "/generate_204");
+        let mut asked: Vec<u8, REQUEST_MAX> = Vec::new();
+        request("portal.example", 80, "/generate_204", &mut asked);
         let asked = core::str::from_utf8(&asked).unwrap();
         assert!(asked.starts_with("GET /generate_204 HTTP/1.0\r\nHost: portal.example\r\n"));
         assert!(asked.ends_with("\r\n\r\n"));
         let (host, path) = ("h".repeat(HOST_MAX), "/".repeat(HTTP_PATH_MAX));
-        assert!(request(&host, 65535, &path).ends_with(b"Connection: close\r\n\r\n"));
+        let mut longest: Vec<u8, REQUEST_MAX> = Vec::new();
+        request(&host, 65535, &path, &mut longest);
+        assert!(longest.ends_with(b"Connection: close\r\n\r\n"));
     }
 
     #[test]

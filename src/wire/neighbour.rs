@@ -23,6 +23,8 @@ const ICMPV6: u8 = 58;
 const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
 const UNSPECIFIED: [u8; 16] = Ipv6Addr::UNSPECIFIED.octets();
+/// The beginning of the group that a host listens to: the end is that of its address (RFC 4291 section 2.7.1).
+const SOLICITED_NODE: [u8; 13] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff];
 const IPV6_HEADER_LEN: usize = 40;
 /// Length of a solicitation with one option, our link-layer address.
 const SOLICITATION_LEN: usize = 24 + 8;
@@ -110,30 +112,32 @@ fn solicitation(asker: &Asker, target: Ipv6Addr) -> Question {
         Some(IpAddr::V6(own)) => own,
         _ => Ipv6Addr::UNSPECIFIED,
     };
-    let [.., a, b, c] = target.octets();
-    let group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c];
     let (own, target) = (own.octets(), target.octets());
-    let [l, m, n, o, p, q] = asker.link;
-    let link = [1, 1, l, m, n, o, p, q]; // our link-layer address; length in units of 8 bytes
+    let [.., a, b, c] = target;
+    let mut bytes = [0; QUESTION_MAX];
+    bytes[8..24].copy_from_slice(&own);
+    bytes[24..37].copy_from_slice(&SOLICITED_NODE);
+    bytes[37..40].copy_from_slice(&[a, b, c]);
+    bytes[40] = SOLICITATION;
+    bytes[48..64].copy_from_slice(&target);
     // RFC 4861 section 4.3: without a source address there is no option with the link-layer address.
-    let (length, option): (u8, &[u8]) = match own {
-        UNSPECIFIED => (24, &[]),
-        _ => (32, &link),
+    let length = match own {
+        UNSPECIFIED => 24,
+        _ => {
+            bytes[64..66].copy_from_slice(&[1, 1]); // its type, and its length in units of 8 bytes
+            bytes[66..].copy_from_slice(&asker.link);
+            32
+        }
     };
-    let pseudo_header = [0, 0, 0, length, 0, 0, 0, ICMPV6];
-    let head = [SOLICITATION, 0];
-    let sum = checksum(&[&own, &group, &pseudo_header, &head, &target, option]).to_be_bytes();
-    let parts: [&[u8]; 8] = [
-        &[0x60, 0, 0, 0, 0, length, ICMPV6, HOP_LIMIT],
-        &own,
-        &group,
-        &head,
-        &sum,
-        &[0; 4],
-        &target,
-        option,
-    ];
-    Question::of(&parts, [0x33, 0x33, 0xff, a, b, c]) // RFC 2464 section 7
+    let sum = checksum(&[&bytes[8..], &[0, length, 0, ICMPV6]]); // with the pseudo-header
+    bytes[42..44].copy_from_slice(&sum.to_be_bytes());
+    bytes[0] = 0x60;
+    bytes[5..8].copy_from_slice(&[length, ICMPV6, HOP_LIMIT]);
+    Question {
+        bytes,
+        length: IPV6_HEADER_LEN + usize::from(length),
+        to: [0x33, 0x33, 0xff, a, b, c], // RFC 2464 section 7
+    }
 }
 
 fn advertisement(message: &[u8]) -> Option<Ipv6Addr> {

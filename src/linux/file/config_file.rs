@@ -18,7 +18,7 @@ use super::{lines, table_names};
 use crate::config::{CONFIG_FILES, Config, load};
 use crate::limits::{ERRORS_TOLD_MAX, FILE_MAX};
 use crate::option::{Problem, Severity};
-use crate::text::{Timestamp, text};
+use crate::text::{Timestamp, fill};
 use crate::types::Duration;
 
 /// Environment variable that names the configuration file if no option does.
@@ -90,7 +90,9 @@ fn tell(problems: Vec<Problem>, report: &mut dyn FnMut(Problem)) {
     }
     if let Some(mut next) = next {
         let more = errors - ERRORS_TOLD_MAX;
-        next.message = text(format_args!("… and {more} more, from this line on"));
+        next.message.clear();
+        let rest = format_args!("… and {more} more, from this line on");
+        fill(&mut next.message, rest);
         report(next);
     }
 }

@@ -109,7 +109,7 @@ fn address(payload: &[u8]) -> Option<Object> {
         }
         Some(())
     })?;
-    let own = local.or(address)?;
+    let own = *local.as_ref().or(address.as_ref())?;
     let near = match scope {
         libc::RT_SCOPE_UNIVERSE => false,
         libc::RT_SCOPE_LINK.. => true,
@@ -287,13 +287,13 @@ fn rule(payload: &[u8]) -> Option<Object> {
         family,
         pref,
         protocol,
-        selector: match (vague, own, mark, &end, &oif) {
+        selector: match (vague, own, mark, end, oif) {
             (false, false, None, None, None) => Selector::All,
             (false, false, Some(mark), None, None) => Selector::Mark(mark),
-            (false, false, None, Some(from), None) => Selector::From(*from),
-            (false, true, None, Some(to), None) if to_length != 0 => Selector::OwnTo(*to),
-            (false, true, None, Some(from), None) => Selector::OwnFrom(*from),
-            (false, false, None, None, Some(device)) => Selector::Oif(device.clone()),
+            (false, false, None, Some(from), None) => Selector::From(from),
+            (false, true, None, Some(to), None) if to_length != 0 => Selector::OwnTo(to),
+            (false, true, None, Some(from), None) => Selector::OwnFrom(from),
+            (false, false, None, None, Some(device)) => Selector::Oif(device),
             _ => Selector::Foreign,
         },
         verdict: match action {

@@ -3,7 +3,6 @@
 //! The owner of a `Prober` polls its sockets, each known by its `Source`, and calls `Prober::hear` when one is ready.
 
 use core::net::IpAddr;
-use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 
@@ -13,8 +12,9 @@ use super::arrivals::Arrival;
 use super::exec::{Asked, Commands, Environment, Finished, NotStarted, not_started};
 use super::icmp::Probes;
 use super::packet::Neighbours;
-use super::session::{Outlet, Serial, Sessions};
+use super::session::{Outlet, Sessions};
 use super::share::Shares;
+use super::{Register, Source};
 use crate::check::Way;
 use crate::config::{Check, Config, Provider};
 use crate::limits::PATH_CHECKS_MAX;
@@ -50,21 +50,6 @@ pub struct Question<'a> {
 
 /// Finds the question for a check's number on a path; none if it no longer exists.
 pub(crate) type Find<'f> = &'f dyn Fn(PathId, u8) -> Option<Question<'f>>;
-
-/// Names a socket of the prober.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// a path's raw socket, by the path's index
-    Echo(usize),
-    /// a path's packet socket, likewise
-    Link(usize),
-    /// a session's socket
-    Session(Serial),
-}
-
-/// Registers a socket with the poller; the last argument: the socket is new.
-pub(crate) type Register<'w> =
-    &'w dyn Fn(BorrowedFd<'_>, Source, Interest, bool) -> Result<(), Errno>;
 
 /// What was read from a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +136,7 @@ impl Prober {
             Arrival::Session => true,
             Arrival::Echo(message, source) => {
                 let parsed = echoes.recognise(path, message);
-                parsed
-                    .is_some_and(|(check, size)| ping_of(find, path, check) == Some((source, size)))
+                parsed.is_some_and(|(check, size)| is_ping(find, path, check, source, size))
             }
         })
     }
@@ -200,8 +184,8 @@ impl Prober {
         }
         let sent = match kind.way() {
             Way::Echo(ping) => self.echoes.send(path, check, ping, round, now),
-            Way::Link(target) => match target.or(uplink.gateway) {
-                Some(target) => self
+            Way::Link(target) => match target.as_ref().or(uplink.gateway.as_ref()) {
+                Some(&target) => self
                     .open_packet_socket(path, Family::of(target), uplink, register)
                     .and_then(|()| self.neighbours.send(path, check, target, round, now)),
                 // A point-to-point device has no gateway and no neighbours.
@@ -209,10 +193,9 @@ impl Prober {
             },
             Way::Session => {
                 let outlet = outlet(question);
-                let register = session_register(register);
                 return self
                     .sessions
-                    .start(asked, kind, &outlet, now, timeout, &register);
+                    .start(asked, kind, &outlet, now, timeout, register);
             }
             Way::Run(command) => {
                 let environment = Environment {
@@ -255,7 +238,7 @@ impl Prober {
                 let (kind, outlet) = (&question.check.kind, outlet(&question));
                 self.sessions.arrivals.heard(path);
                 self.sessions
-                    .hear(serial, kind, &outlet, heard_at, &session_register(register))
+                    .hear(serial, kind, &outlet, heard_at, register)
                     .map(News::Finished)
             }
         }
@@ -317,7 +300,7 @@ impl Prober {
         let received = self.echoes.receive(path, heard_at)?;
         self.sessions.arrivals.heard(path);
         Some(match received {
-            Ok(reply) if ping_of(find, path, reply.check) == Some((reply.source, reply.size)) => {
+            Ok(reply) if is_ping(find, path, reply.check, reply.source, reply.size) => {
                 let (check, round) = (reply.check, reply.round);
                 News::Finished(Finished {
                     asked: Asked { path, check, round },
@@ -346,7 +329,7 @@ impl Prober {
             let Way::Link(target) = asked.kind.way() else {
                 continue;
             };
-            if target.or(uplink.gateway) != Some(neighbour) {
+            if target.as_ref().or(uplink.gateway.as_ref()) != Some(&neighbour) {
                 continue;
             }
             let family = Family::of(neighbour);
@@ -361,12 +344,12 @@ impl Prober {
     }
 }
 
-/// Target and size of a check's ping; none if the check is no ping.
-fn ping_of(find: Find<'_>, path: PathId, check: u8) -> Option<(IpAddr, u16)> {
-    match find(path, check)?.check.kind.way() {
-        Way::Echo(ping) => Some((ping.target, ping.size)),
-        _ => None,
-    }
+/// Whether a check pings this host, with this size.
+fn is_ping(find: Find<'_>, path: PathId, check: u8, host: IpAddr, size: u16) -> bool {
+    find(path, check).is_some_and(|question| match question.check.kind.way() {
+        Way::Echo(ping) => ping.target == host && ping.size == size,
+        _ => false,
+    })
 }
 
 fn outlet<'a>(question: &Question<'a>) -> Outlet<'a> {
@@ -374,13 +357,5 @@ fn outlet<'a>(question: &Question<'a>) -> Outlet<'a> {
         device: &question.uplink.device,
         address: question.uplink.address,
         own: question.own,
-    }
-}
-
-fn session_register(
-    register: Register<'_>,
-) -> impl Fn(BorrowedFd<'_>, Serial, Interest, bool) -> Result<(), Errno> {
-    move |socket, serial, interest, is_new| {
-        register(socket, Source::Session(serial), interest, is_new)
     }
 }

@@ -5,7 +5,7 @@
 //! tell them apart if two uplinks have the same local address. For the same reason a port does not come again soon.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use heapless::Vec;
 use nix::errno::Errno;
@@ -20,9 +20,9 @@ use super::super::ffi;
 use super::super::poll::Interest;
 use super::arrivals::Arrivals;
 use super::exec::{Asked, Finished, NotStarted, not_started};
-use super::keep_only;
 use super::ports::Ports;
 use super::share::{Room, Shares};
+use super::{Register, Source, keep_only};
 use crate::check::{CheckKind, Input, Learned, Output, Session, Step, Transport};
 use crate::limits::SESSIONS_MAX;
 use crate::routing::objects::Address;
@@ -55,10 +55,6 @@ impl Outlet<'_> {
         self.own.iter().any(|own| own.is(&address))
     }
 }
-
-/// Registers a session's socket with the poller, under the session's number; the last argument: the socket is new.
-pub(crate) type Register<'w> =
-    &'w dyn Fn(BorrowedFd<'_>, Serial, Interest, bool) -> Result<(), Errno>;
 
 /// A session's number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,7 +127,7 @@ impl Sessions {
     }
 
     /// Begins a session that ends at `now + timeout` at the latest. Returns the result if the session ends at once.
-    pub fn start(
+    pub(crate) fn start(
         &mut self,
         asked: Asked,
         kind: &CheckKind,
@@ -162,21 +158,20 @@ impl Sessions {
         let (socket, port) = match self.connect(asked.path, transport, to, outlet) {
             Ok(socket) => socket,
             Err(errno) => {
-                if let NotStarted::NoRoom(room) = not_started(errno) {
-                    return Err(NotStarted::NoRoom(room));
+                let mut refused = not_started(errno);
+                if let NotStarted::Failed(fault) = refused
+                    && let Step::End(Err(why)) =
+                        self.last_step(asked, &mut session, kind, Input::Failed(fault), now)
+                {
+                    refused = failed(why);
                 }
-                let step = kind.step(&mut session, Input::Failed(fault(errno)), &mut output);
-                self.learn(asked, output.learned, now);
-                return Err(failed(match step {
-                    Step::End(Err(why)) => why,
-                    _ => fault(errno),
-                }));
+                return Err(refused);
             }
         };
         let serial = Serial(self.next);
         self.next = self.next.wrapping_add(1);
         let interest = interest(transport);
-        register(socket.as_fd(), serial, interest, true).map_err(not_started)?;
+        register(socket.as_fd(), Source::Session(serial), interest, true).map_err(not_started)?;
         let open = Open {
             asked,
             serial,
@@ -209,7 +204,7 @@ impl Sessions {
     }
 
     /// Reads a session's ready socket. Returns the result if the session ends.
-    pub fn hear(
+    pub(crate) fn hear(
         &mut self,
         serial: Serial,
         kind: &CheckKind,
@@ -283,10 +278,7 @@ impl Sessions {
         let mut open = self.open.swap_remove(place);
         open.reset_if_sent();
         let kind = kind?;
-        let mut output = Output::default();
-        let step = kind.step(&mut open.session, Input::TimedOut, &mut output);
-        self.learn(open.asked, output.learned, now);
-        match step {
+        match self.last_step(open.asked, &mut open.session, kind, Input::TimedOut, now) {
             Step::End(Err(fault)) => Some(Finished {
                 asked: open.asked,
                 result: Err(fault),
@@ -350,7 +342,12 @@ impl Sessions {
             return Ok(());
         };
         if connected && open.transport == Transport::Tcp {
-            register(open.socket.as_fd(), open.serial, Interest::READ, false)?;
+            register(
+                open.socket.as_fd(),
+                Source::Session(open.serial),
+                Interest::READ,
+                false,
+            )?;
         }
         if bytes.is_empty() {
             return Ok(());
@@ -383,7 +380,12 @@ impl Sessions {
         let Some(open) = self.open.get_mut(place) else {
             return Ok(());
         };
-        register(socket.as_fd(), open.serial, interest(transport), true)?;
+        register(
+            socket.as_fd(),
+            Source::Session(open.serial),
+            interest(transport),
+            true,
+        )?;
         // Closing the old socket removes it from the poller.
         (open.socket, open.port) = (socket, port);
         (open.transport, open.stage, open.sent) = (transport, Stage::Connecting, false);
@@ -392,16 +394,29 @@ impl Sessions {
 
     /// Ends the session at a place because of an error.
     fn abort(&mut self, place: usize, kind: &CheckKind, fault: Fault, now: Instant) -> Finished {
-        let mut result = Err(fault);
-        if let Some(open) = self.open.get_mut(place) {
-            let (asked, mut output) = (open.asked, Output::default());
-            let step = kind.step(&mut open.session, Input::Failed(fault), &mut output);
-            self.learn(asked, output.learned, now);
-            if let Step::End(its) = step {
-                result = its;
-            }
-        }
-        self.end(place, result, true, now)
+        let mut open = self.open.swap_remove(place);
+        let input = Input::Failed(fault);
+        let step = self.last_step(open.asked, &mut open.session, kind, input, now);
+        let result = match step {
+            Step::End(result) => result,
+            _ => Err(fault),
+        };
+        open.finished(result, now)
+    }
+
+    /// The step of a session that ends, whatever it says: what it would send is not sent.
+    fn last_step(
+        &mut self,
+        asked: Asked,
+        session: &mut Session,
+        kind: &CheckKind,
+        input: Input<'_>,
+        now: Instant,
+    ) -> Step {
+        let mut output = Output::default();
+        let step = kind.step(session, input, &mut output);
+        self.learn(asked, output.learned, now);
+        step
     }
 
     /// Ends the session at a place; `over`: the server has closed the connection already.
@@ -416,10 +431,7 @@ impl Sessions {
         if !over {
             open.reset_if_sent();
         }
-        Finished {
-            asked: open.asked,
-            result: result.map(|()| now.max(open.started) - open.started),
-        }
+        open.finished(result, now)
     }
 
     /// A connecting socket, and its local port, which no other session has.
@@ -487,6 +499,14 @@ fn bound(
 }
 
 impl Open {
+    /// Its result, with the time that it took.
+    fn finished(&self, result: Result<(), Fault>, now: Instant) -> Finished {
+        Finished {
+            asked: self.asked,
+            result: result.map(|()| now.max(self.started) - self.started),
+        }
+    }
+
     /// Whether the session is of the same path and check.
     fn is_for(&self, asked: Asked) -> bool {
         (self.asked.path, self.asked.check) == (asked.path, asked.check)

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use failover::check::dns::Dns;
-use failover::check::http::{Http, RESOLVERS, Server};
+use failover::check::http::{Http, RESOLVERS};
 use failover::check::tcp::Tcp;
 use failover::check::{
     CheckKind, Input as Event, Learned, OUTPUT_MAX, Output, Session, Step, Transport,
@@ -89,12 +89,13 @@ fn kind(input: &mut Input<'_>) -> CheckKind {
             })
         }
         place => CheckKind::Http(Http {
-            server: match place {
-                2 => Server::Address(target),
-                _ => Server::Name(
-                    fit(if name == "." { "a" } else { name }),
-                    RESOLVERS[family as usize],
-                ),
+            address: match place {
+                2 => target,
+                _ => RESOLVERS[family as usize],
+            },
+            name: match place {
+                2 => fit(""),
+                _ => fit(if name == "." { "a" } else { name }),
             },
             port: port(second),
             host: match how & 32 {
@@ -157,14 +158,10 @@ impl<'a> Exchange<'a> {
         let expected = match kind {
             CheckKind::Tcp(tcp) => (Transport::Tcp, tcp.target),
             CheckKind::Dns(dns) => (Transport::Udp, dns.server),
-            CheckKind::Http(http) => match (&http.server, known) {
-                (Server::Name(_, resolver), None) => {
-                    (Transport::Udp, SocketAddr::new(*resolver, 53))
-                }
-                (Server::Address(address), _) => {
-                    (Transport::Tcp, SocketAddr::new(*address, http.port))
-                }
-                (_, Some(address)) => (Transport::Tcp, SocketAddr::new(address, http.port)),
+            CheckKind::Http(http) => match (http.name.is_empty(), known) {
+                (false, None) => (Transport::Udp, SocketAddr::new(http.address, 53)),
+                (true, _) => (Transport::Tcp, SocketAddr::new(http.address, http.port)),
+                (false, Some(address)) => (Transport::Tcp, SocketAddr::new(address, http.port)),
             },
             _ => unreachable!(),
         };
@@ -344,7 +341,7 @@ impl<'a> Exchange<'a> {
                 let CheckKind::Http(http) = self.kind else {
                     panic!("{learned:?} by {:?}", self.kind);
                 };
-                assert!(matches!(http.server, Server::Name(..)));
+                assert!(!http.name.is_empty());
                 assert_eq!(
                     step,
                     Step::Connect(Transport::Tcp, SocketAddr::new(address, http.port))
