@@ -369,13 +369,13 @@ impl Config {
         }
     }
 
-    /// Copies another configuration in parts: a whole one is too large for the stack.
-    pub fn assign(&mut self, other: &Config) {
-        self.globals = other.globals.clone();
+    /// Takes the content of another configuration, in parts: a whole one is too large for the stack.
+    pub(crate) fn take(&mut self, other: &mut Config) {
+        core::mem::swap(&mut self.globals, &mut other.globals);
         self.providers.clear();
-        self.providers.extend(other.providers.iter().cloned());
+        self.providers.extend(other.providers.drain(..));
         self.checks.clear();
-        self.checks.extend(other.checks.iter().cloned());
+        self.checks.extend(other.checks.drain(..));
         self.clear_lists();
         let _ = self.prefixes.extend_from_slice(&other.prefixes); // as much room as there
         let _ = self.dns.extend_from_slice(&other.dns);

@@ -44,13 +44,9 @@ use timers::Timers;
 /// Every path of every provider, which of them leads, and why.
 ///
 /// It is large, and lives in a static that is all zeroes at first, so only the memory of configured providers is ever
-/// touched. Small fields are next to the beginning of a list, to share its page.
+/// touched. Small fields come first, where they are reached by short offsets, and next to the beginning of a list, to share its page.
 #[repr(C)]
 pub struct Engine {
-    config: Config,
-    paths: Paths,
-    journal: Journal,
-    plans: PerFamily<Plan>,
     /// The next time at which another provider may lead without an event.
     revise_at: PerFamily<Option<Instant>>,
     /// The provider that led last, also while none can have a route: others are compared with it.
@@ -62,6 +58,10 @@ pub struct Engine {
     disabled: u64,
     swaps: PerFamily<u32>,
     timers: Timers,
+    config: Config,
+    paths: Paths,
+    journal: Journal,
+    plans: PerFamily<Plan>,
 }
 
 impl Engine {

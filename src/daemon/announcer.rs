@@ -87,7 +87,7 @@ impl<'m> Announcer<'m> {
             let path = PathId::from_index(index).and_then(|id| engine.path(id));
             heard.paths[index] = path.map_or(0, |path| code(announced(path)));
         }
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             let overridden = engine.journal().overridden(family).is_some();
             heard.leaders[family] = engine.carrier(family).filter(|_| !overridden);
         }

@@ -138,7 +138,7 @@ impl Asking {
         }
         let own_targets = routes.requests.own_targets(cx.engine.config());
         cx.warnings_due |= core::mem::replace(&mut routes.own_targets, own_targets) != own_targets;
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             let asked = ask_for_internet(family, cx.engine.config(), routes);
             self.targets[family] = asked.map(|(target, _)| target);
             self.judge_leader(family, asked, cx, routes, now);
@@ -252,7 +252,7 @@ impl Asking {
         keeps_connections: bool,
         warnings: &mut Warnings,
     ) {
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             self.warn_of_diversion(family, snapshot, warnings);
         }
         let engine = snapshot.engine;

@@ -87,7 +87,7 @@ impl<'m> Context<'m> {
     }
 
     /// Puts a configuration into force.
-    pub(super) fn configure(&mut self, config: &Config, now: Instant) {
+    pub(super) fn configure(&mut self, config: &mut Config, now: Instant) {
         let actions = self.engine.configure(config, now);
         let probes = self.take(&actions);
         debug_assert!(probes.is_none(), "only time asks for probes");
@@ -129,9 +129,7 @@ impl<'m> Context<'m> {
     /// The routes of both families must be set anew.
     pub(super) fn plan_all(&mut self) {
         self.ranked = true;
-        for family in Family::ALL {
-            self.planned[family] = true;
-        }
+        self.planned = PerFamily { v4: true, v6: true };
     }
 
     /// Whether the routes of a family must be set, and its leader is known.

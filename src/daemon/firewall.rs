@@ -187,7 +187,7 @@ impl<'m> Firewall<'m> {
         }
         let mask = cx.engine.config().globals.mark_mask;
         let may_be = self.in_force.is_some() || self.failure.is_none();
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             let marks = (self.wanted[family] && may_be).then_some(mask);
             routes.set_marks(family, marks, cx);
             routes.set_live(family, self.handovers[family].live(), cx);

@@ -32,7 +32,7 @@ impl HostRoute {
         }
         let mut found = None;
         let uplinks = &*routes.uplinks;
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             let is_by = |slot, device| {
                 let uplink = uplinks.get(PathId { slot, family }.index());
                 device != 0 && uplink.is_some_and(|uplink| uplink.index == device)

@@ -246,7 +246,7 @@ impl<'m> RouteSync<'m> {
             if dump_is_due || !self.news.is_empty() {
                 self.take_news(cx, probing, interfaces, &mut dumps, now);
             }
-            for family in Family::ALL {
+            for &family in &Family::ALL {
                 let planned = cx.planned[family];
                 let is_due = self.families[family].is_due(planned, self.more_news, now);
                 if is_due && !cx.engine.awaits_uplinks(family) {
@@ -292,7 +292,7 @@ impl<'m> RouteSync<'m> {
         self.look_at_uplinks(cx, probing, interfaces, now);
         if self.dump_is_due(now) {
             // A swap that follows from these events comes first: the dump is for what they did not contain.
-            for family in Family::ALL {
+            for &family in &Family::ALL {
                 if cx.is_planned(family) {
                     self.sync_family(family, cx, probing, interfaces, now);
                 }
@@ -308,7 +308,7 @@ impl<'m> RouteSync<'m> {
 
     /// After a change of devices or addresses, the kernel may accept what it refused.
     fn hurry_refused(&mut self) {
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             let refusals = &mut self.refusals[family];
             refusals.hurry();
             self.families[family].retry_at = refusals.due_at();
@@ -365,7 +365,7 @@ impl<'m> RouteSync<'m> {
 
     /// What is ours is looked at again.
     fn doubt_all(&mut self) {
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             self.families[family].doubted = true;
         }
     }
@@ -475,7 +475,7 @@ impl<'m> RouteSync<'m> {
 
 /// Deletes every route and rule of ours in the mirror.
 pub(super) fn remove_ours(requests: &mut Requests, mirror: &Mirror) {
-    for family in Family::ALL {
+    for &family in &Family::ALL {
         diff::removal(family, mirror.routes(), mirror.rules(), &mut |change| {
             let result = requests.carry_out(&change);
             if let Err(fault) = &result {

@@ -10,7 +10,7 @@ use crate::engine::journal::Entry;
 use crate::linux::clock::now;
 use crate::linux::file::saved_state::{self, Saved};
 use crate::linux::log;
-use crate::types::{Family, Instant, Name, PathId, PerFamily, Repeats, Slot};
+use crate::types::{Family, Instant, Name, PathId, PerFamily, Repeats, Slot, Subject};
 use crate::wire::saved_state::{BootId, Path, Record, Records};
 
 /// Writes the state of this boot.
@@ -97,7 +97,8 @@ fn put_all(snapshot: &Snapshot<'_>, put: &mut dyn FnMut(&Record<'_>)) {
     for entry in engine.journal().entries() {
         put(&Record::Entry {
             at_micros: entry.at.total_micros(),
-            subject: entry.subject.clone(),
+            provider: entry.subject.provider.as_deref(),
+            family: entry.subject.family,
             kind: entry.kind,
             cause: entry.cause.clone(),
         });
@@ -123,7 +124,7 @@ pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
     for record in records {
         match record {
             Record::Leaders(leaders) => {
-                for family in Family::ALL {
+                for &family in &Family::ALL {
                     if let Some(slot) = leaders[family].and_then(|id| slot_in(engine.config(), id))
                     {
                         engine.restore_leader(family, slot);
@@ -134,7 +135,7 @@ pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
                 let Some(slot) = slot_in(engine.config(), id) else {
                     continue;
                 };
-                for family in Family::ALL {
+                for &family in &Family::ALL {
                     if let Some(Path {
                         verdict,
                         since_micros,
@@ -149,7 +150,7 @@ pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
                 }
             }
             Record::Told { pinned, leads } => {
-                for family in Family::ALL {
+                for &family in &Family::ALL {
                     let lead = leads[family].named(|id| slot_in(engine.config(), id));
                     engine.restore_lead(family, lead);
                 }
@@ -159,10 +160,15 @@ pub(super) fn restore(engine: &mut Engine, records: Records<'_>, now: Instant) {
             }
             Record::Entry {
                 at_micros,
-                subject,
+                provider,
+                family,
                 kind,
                 cause,
-            } => engine.restore_entry(Entry::new(instant(at_micros), subject, kind, cause)),
+            } => {
+                let provider = provider.and_then(|id| Name::try_from(id).ok());
+                let subject = Subject { provider, family };
+                engine.restore_entry(Entry::new(instant(at_micros), subject, kind, cause));
+            }
             Record::Repeats { times, for_ms } => {
                 engine.restore_repeats(Repeats { times, for_ms });
             }
@@ -178,7 +184,7 @@ fn slot_in(config: &Config, id: &str) -> Option<Slot> {
 mod tests {
     use super::*;
     use crate::config::load;
-    use crate::types::{Cause, Kind, Subject, Verdict};
+    use crate::types::{Cause, Kind, Verdict};
     use crate::wire::saved_state::{Writer, records};
 
     const BOOT: BootId = BootId([7; 16]);
@@ -205,7 +211,8 @@ mod tests {
         let provider = Record::Provider { id, slot, paths };
         let entry = Record::Entry {
             at_micros: micros,
-            subject: Subject::default(),
+            provider: None,
+            family: None,
             kind: Kind::Started,
             cause: Cause::Cleanly,
         };

@@ -193,7 +193,7 @@ impl Warnings {
         let keeps_connections = firewall.is_in_force(Family::V4);
         asking.warn(&snapshot, netifd.interfaces, keeps_connections, self);
         flux::warn(&snapshot, strayed, self);
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             self.warn_of_family(family, &snapshot);
             self.warn_of_neighbours(family, &snapshot, routes.manual(family));
             self.warn_of_refused(family, &snapshot, routes);
@@ -241,34 +241,21 @@ impl Warnings {
     /// Warns of what is wrong with the files: the configuration that was refused, the one in force, the pin's, the copy.
     fn warn_of_files(&mut self, file: &FileProblems, pin: &Pin, last_good: &LastGood) {
         let correct = "correct it, then `failover check` and `failover reload`";
-        let all = [
-            ("config-refused", file.copy.as_slice(), correct),
-            ("config-refused", &file.refused, correct),
-            (
-                "config",
-                &file.warnings,
-                "correct that line, then `failover reload`",
-            ),
-            (
-                "sticky-file",
-                pin.problem.as_slice(),
-                "write the id of a provider into it, or delete it",
-            ),
-            (
-                "last-good",
-                last_good.problem.as_slice(),
-                "then `failover reload`: until it is written, a start with a bad file cannot run the present configuration",
-            ),
-        ];
-        for (code, problems, cure) in all {
-            for problem in problems {
-                self.add(
-                    code,
-                    None,
-                    format_args!("{problem}"),
-                    format_args!("{cure}"),
-                );
-            }
+        self.warn_of_each("config-refused", file.copy.as_slice(), correct);
+        self.warn_of_each("config-refused", &file.refused, correct);
+        let correct = "correct that line, then `failover reload`";
+        self.warn_of_each("config", &file.warnings, correct);
+        let write = "write the id of a provider into it, or delete it";
+        self.warn_of_each("sticky-file", pin.problem.as_slice(), write);
+        let reload = "then `failover reload`: until it is written, a start with a bad file cannot run the present configuration";
+        self.warn_of_each("last-good", last_good.problem.as_slice(), reload);
+    }
+
+    /// Warns of each of these problems.
+    fn warn_of_each(&mut self, code: &str, problems: &[String], cure: &str) {
+        for problem in problems {
+            let (what, cure) = (format_args!("{problem}"), format_args!("{cure}"));
+            self.add(code, None, what, cure);
         }
     }
 

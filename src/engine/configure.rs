@@ -31,7 +31,9 @@ impl Engine {
 
     /// Takes another configuration. Unchanged providers keep their rounds and verdicts. The driver then reports
     /// [`super::Event::Uplink`] for every path; the plan of a family is kept until all its paths are reported.
-    pub fn configure(&mut self, config: &Config, now: Instant) -> Actions {
+    ///
+    /// `config` is left without content.
+    pub fn configure(&mut self, config: &mut Config, now: Instant) -> Actions {
         let written = self.journal.written();
         let managed = PerFamily {
             v4: config.manages(Family::V4),
@@ -43,9 +45,9 @@ impl Engine {
             let wanted = config
                 .at(id.slot)
                 .filter(|p| p.enabled && managed[id.family]);
-            *anew = self.configure_path(id, wanted.map(|provider| (provider, config)), now);
+            *anew = self.configure_path(id, wanted.map(|provider| (provider, &*config)), now);
         }
-        self.config.assign(config);
+        self.config.take(config);
         self.spread();
         self.assign_duties(now);
         for (id, _) in all_paths().zip(anew).filter(|(_, anew)| *anew) {

@@ -4,7 +4,6 @@ use core::fmt;
 use core::mem::discriminant;
 
 use heapless::String;
-use serde::{Deserialize, Serialize};
 
 use super::{DeviceName, Fault, Metric, Name, Waiting};
 use crate::limits::{CAUSE_MAX, PATH_CHECKS_MAX, TARGET_MAX};
@@ -51,7 +50,7 @@ impl fmt::Display for State {
 }
 
 /// What an entry is about. Both are none if it is about the daemon as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
     /// the provider's id, if it is about one
     pub provider: Option<Name>,

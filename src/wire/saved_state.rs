@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{JOURNAL_MAX, NAME_MAX, PROVIDERS_MAX};
-use crate::types::{Cause, Kind, Lead, PerFamily, Slot, Subject, Verdict};
+use crate::types::{Cause, Family, Kind, Lead, PerFamily, Slot, Verdict};
 use crate::wire::journal::CAUSE_BYTES_MAX;
 
 /// The format's version: a file with another version is not read.
@@ -65,8 +65,11 @@ pub enum Record<'a> {
     Entry {
         /// when, in microseconds of the monotonic clock
         at_micros: i64,
-        /// the provider and family concerned
-        subject: Subject,
+        /// the provider concerned, by id
+        #[serde(borrow)]
+        provider: Option<&'a str>,
+        /// the family concerned
+        family: Option<Family>,
         /// what happened
         kind: Kind,
         /// why
@@ -192,9 +195,12 @@ impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {
-        let (record, rest) = postcard::take_from_bytes(self.0).ok()?;
-        self.0 = rest;
-        Some(record)
+        let mut from = postcard::Deserializer::from_bytes(self.0);
+        let record = Record::deserialize(&mut from).ok();
+        if record.is_some() {
+            self.0 = from.finalize().ok()?;
+        }
+        record
     }
 }
 

@@ -138,8 +138,9 @@ impl Observer {
         // What the model cannot tell of the last event, it learns from the engine: it judges on from there.
         self.compare();
         let written = self.engine.journal().written();
-        let actions = self.engine.configure(&config, self.now);
-        assert_eq!(actions, self.twin.configure(&config, self.now));
+        let actions = self.engine.configure(&mut config.clone(), self.now);
+        let twin = self.twin.configure(&mut config.clone(), self.now);
+        assert_eq!(actions, twin);
         let same = |slot: Slot| {
             let id = |config: &Config| {
                 let provider = config.at(slot).filter(|p| p.enabled);

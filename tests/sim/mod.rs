@@ -118,7 +118,7 @@ impl World {
     }
 
     pub(crate) fn configure(&mut self, config: &Config) {
-        let actions = self.engine.configure(config, self.now);
+        let actions = self.engine.configure(&mut config.clone(), self.now);
         self.carry_out(&actions);
     }
 

@@ -23,7 +23,7 @@ impl Firewall<'_> {
     /// There is a table of a former run: the connections of any provider may have its marks.
     pub(super) fn adopt_connections(&mut self, engine: &Engine) {
         self.resumes = true;
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             let paths = engine.paths().filter(|path| path.id.family == family);
             let all = paths.fold(0, |all, path| all | path.id.slot.bit());
             let policy = |slot| policy(engine.config(), self.strict, slot);
@@ -43,7 +43,7 @@ impl Firewall<'_> {
             return false;
         }
         let now = now();
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             if cx.engine.awaits_uplinks(family) {
                 cx.ranked = true;
                 continue;

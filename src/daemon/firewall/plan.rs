@@ -28,7 +28,7 @@ impl Firewall<'_> {
             || self.wanted != PerFamily::default()
             || netfilter::count().is_some_and(|count| count > 0);
         let is_needed = is_needed(config, !routes.delegated().list.is_empty());
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             let is_useful = asked || tracks && sysctl::forwards(family);
             let wanted = is_needed && is_useful && config.manages(family);
             cx.warnings_due |= self.wanted[family] != wanted;
@@ -111,7 +111,7 @@ impl Firewall<'_> {
             return 0;
         };
         let before = member.clone();
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             let uplink = routes.uplink(PathId { slot, family });
             let device = uplink.map(|uplink| &uplink.device);
             match device.filter(|device| !device.is_empty()) {
@@ -144,7 +144,7 @@ impl Firewall<'_> {
         let mut removed = PerFamily { v4: 0, v6: 0 };
         for provider in running.enabled() {
             let heir = candidate.at(provider.slot).filter(|heir| heir.enabled);
-            for family in Family::ALL {
+            for &family in &Family::ALL {
                 if heir.is_none_or(|heir| !is_same_line(heir, provider, family)) {
                     removed[family] |= provider.slot.bit();
                     self.removed = Some((provider.slot, provider.id.clone()));

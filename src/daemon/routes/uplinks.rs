@@ -56,7 +56,7 @@ impl RouteSync<'_> {
         let (mirror, uplinks) = (&mut *self.mirror, &mut *self.uplinks);
         let config = engine.config();
         let mut changes = [None; PATHS_MAX];
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             let mut claims = Claims::new();
             for provider in config.enabled() {
                 let path = PathId {
@@ -131,7 +131,7 @@ impl RouteSync<'_> {
     /// At the start, the order of the routes in the kernel overrides the saved leader: a swap comes before the state is saved,
     /// and saving may fail, or the file may be lost.
     fn believe_order(&self, engine: &mut Engine) {
-        for family in Family::ALL {
+        for &family in &Family::ALL {
             if !engine.awaits_uplinks(family) {
                 continue;
             }
@@ -221,7 +221,7 @@ impl RouteSync<'_> {
                 if let Some(table) = tables.of(slot) {
                     name(Named::Table(table));
                 }
-                for family in Family::ALL {
+                for &family in &Family::ALL {
                     name_told(told_of(interfaces, provider, family), name);
                     let uplink = uplinks.get(PathId { slot, family }.index());
                     let learned = uplink.and_then(|uplink| uplink.address);

@@ -93,7 +93,9 @@ impl World {
             answers: [true; PROVIDERS as usize],
             now: Instant::from_secs(1000),
         };
-        let actions = world.engine.configure(&world.scene.config, world.now);
+        let actions = world
+            .engine
+            .configure(&mut world.scene.config.clone(), world.now);
         world.ask(&actions);
         for slot in 0..PROVIDERS {
             world.tell_uplink(slot);

@@ -44,7 +44,8 @@ fn sample() -> Vec<u8> {
         },
         Record::Entry {
             at_micros: 123_456_789,
-            subject: subject(Some("isp1"), Some(Family::V6)),
+            provider: Some("isp1"),
+            family: Some(Family::V6),
             kind: Kind::State {
                 from: State::Online,
                 to: State::Waiting,
@@ -149,7 +150,8 @@ fn the_longest_records_fit_and_longer_ones_are_left_out() {
     };
     let entry = Record::Entry {
         at_micros: i64::MIN,
-        subject: subject(Some(&name), Some(Family::V6)),
+        provider: Some(&name),
+        family: Some(Family::V6),
         kind: Kind::State {
             from: State::Waiting,
             to: State::Offline,
@@ -217,11 +219,6 @@ fn causes(text: &str) -> Vec<Cause> {
     ]
 }
 
-fn subject(provider: Option<&str>, family: Option<Family>) -> Subject {
-    let provider = provider.map(|id| id.try_into().unwrap());
-    Subject { provider, family }
-}
-
 /// A record without its borrowed texts.
 type Owned = (Option<String>, String, i64, u8);
 
@@ -256,7 +253,8 @@ fn record((name, text, micros, kind): &Owned) -> Record<'_> {
         },
         _ => Record::Entry {
             at_micros: *micros,
-            subject: subject(name, kind.is_multiple_of(4).then_some(Family::V4)),
+            provider: name,
+            family: kind.is_multiple_of(4).then_some(Family::V4),
             kind: KINDS[usize::from(*kind) % KINDS.len()],
             cause: causes(text).swap_remove(text.len() % CAUSES),
         },

@@ -84,7 +84,8 @@ fn fits(record: &Record<'_>) -> bool {
         Record::Leaders(leaders) => leaders.v4.map_or(0, str::len) + leaders.v6.map_or(0, str::len),
         Record::Provider { id, .. } => id.len(),
         // The limit has room for every journal entry.
-        Record::Entry { .. } | Record::Repeats { .. } => 0,
+        Record::Entry { provider, .. } => provider.map_or(0, str::len),
+        Record::Repeats { .. } => 0,
     };
     // Besides its texts, a record has a few tens of bytes.
     assert!(
