@@ -169,20 +169,21 @@ impl<'a> Difference<'a> {
         let stale = |rule: &Rule| is_led_to(rule) && !self.wanted_rules.contains(rule);
         self.wanted_rules.iter().any(looks_up_swap)
             && self.is_to_jump()
-            && ![looks_up_swap, jumps, is_anchor]
-                .map(|part| self.our_rules().any(part))
-                .iter()
-                .all(|there| *there)
-            && !self
-                .our_rules()
-                .any(|rule| leads_by_itself(rule) || stale(rule))
+            && !(self.has(&looks_up_swap) && self.has(&jumps) && self.has(&is_anchor))
+            && !self.has(&|rule| leads_by_itself(rule) || stale(rule))
     }
 
     /// Whether what no other rule of ours is for has a way by ours.
     fn leads_by_default(&self) -> bool {
-        let behind =
-            |rule: &&Rule| rule.pref > pref::ANCHOR && matches!(rule.selector, Selector::All);
-        let first = self.our_rules().filter(behind).min_by_key(|rule| rule.pref);
+        let mut first: Option<&Rule> = None;
+        for rule in self.our_rules() {
+            if first.is_none_or(|first| rule.pref < first.pref)
+                && rule.pref > pref::ANCHOR
+                && matches!(rule.selector, Selector::All)
+            {
+                first = Some(rule);
+            }
+        }
         let Some(RuleVerdict::Lookup(table)) = first.map(|rule| rule.verdict) else {
             return false;
         };
@@ -383,6 +384,11 @@ impl<'a> Difference<'a> {
     /// The kernel's rules that are ours.
     fn our_rules(&self) -> impl Iterator<Item = &'a Rule> {
         self.rules.iter().filter(|rule| self.is_ours(rule))
+    }
+
+    /// Whether one of these is ours.
+    fn has(&self, which: &dyn Fn(&Rule) -> bool) -> bool {
+        self.our_rules().any(which)
     }
 
     fn is_ours(&self, rule: &Rule) -> bool {
