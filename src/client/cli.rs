@@ -121,12 +121,14 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, St
             ))
         })?);
     }
-    let (config, words) = take_config(&given)?;
-    let words = match words[..] {
-        // `help status` is `status --help`.
-        [word, command, ..] if commands::is_help(word) => vec![command, "--help"],
-        _ => words,
-    };
+    let (config, mut words) = take_config(&given)?;
+    // `help status` is `status --help`.
+    if let [word, command, ..] = &mut words[..]
+        && commands::is_help(word)
+    {
+        (*word, *command) = (*command, "--help");
+        words.truncate(2);
+    }
 
     match commands::command(&words) {
         Ok(command) => Ok(Invocation { config, command }),

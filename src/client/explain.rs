@@ -536,9 +536,9 @@ fn is_within_a_day(ms: u64) -> bool {
 
 /// A wall-clock time; without the date within a day.
 #[derive(Clone, Copy)]
-struct At {
-    wall_clock_ms: u64,
-    is_today: bool,
+pub(super) struct At {
+    pub(super) wall_clock_ms: u64,
+    pub(super) is_today: bool,
 }
 
 impl fmt::Display for At {

@@ -270,7 +270,7 @@ impl Json {
         self.open("journal", b'[');
         for entry in entries.iter().rev() {
             self.open("", b'{');
-            let names = ["time", "provider", "family", "kind", "cause"];
+            let names: &[&str] = &["time", "provider", "family", "kind", "cause"];
             for (name, word) in names.iter().zip(&journal::row(entry, now_ms)) {
                 self.text(name, Some(&**word).filter(|word| *word != "-"));
             }

@@ -288,7 +288,10 @@ pub(super) fn command(words: &[&str]) -> Result<Command, EarlyExit> {
         [word] if is_help(word) => return Err(printed(help())),
         [name, rest @ ..] => (*name, rest),
         [] => {
-            let names: Vec<&str> = COMMANDS.iter().map(|entry| entry.name).collect();
+            let mut names = Vec::new();
+            for entry in &COMMANDS {
+                names.push(entry.name);
+            }
             let names = names.join(", ");
             return Err(["which command? Expected one of: ", &names].concat().into());
         }

@@ -52,8 +52,10 @@ pub(super) fn choose(config: &mut Config, errand: &Errand<'_>) -> Result<(), Str
 }
 
 fn no_check(config: &Config, name: &str) -> String {
-    let names = config.checks.iter().map(|check| check.name.as_str());
-    let names: Vec<&str> = names.collect();
+    let mut names = Vec::new();
+    for check in &config.checks {
+        names.push(check.name.as_str());
+    }
     let mut text = format!("there is no check '{name}'");
     if let Some(meant) = nearest(name, &mut names.iter().copied()) {
         text += &format!(" (did you mean {meant}?)");

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::Tone;
+use crate::client::explain::At;
 use crate::client::text::{WIDTH, age, decimal, plain};
 use crate::limits::DEVICE_MAX;
 use crate::linux::connection::Provider;
-use crate::text::Timestamp;
 use crate::types::State;
 use crate::wire::decimal::Decimal;
 use crate::wire::snapshot::{Check, Header, Path};
@@ -172,8 +172,10 @@ fn standby(row: &mut Row, holder: &str, path: &Path, now_ms: u64) {
         let text = format_args!("stands by until {holder} fails: preempt is no");
         return row.remark(Tone::Quiet, text);
     };
-    let at = Timestamp(now_ms.saturating_add(time)).to_string();
-    let at = at.get(11..19).unwrap_or_default(); // the time of day
+    let at = At {
+        wall_clock_ms: now_ms.saturating_add(time),
+        is_today: true,
+    };
     let text = format_args!("stands by until {at} UTC: preempt lets {holder} carry till then");
     row.remark(Tone::Quiet, text);
 }
