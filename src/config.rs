@@ -370,7 +370,7 @@ impl Config {
     }
 
     /// Takes the content of another configuration, in parts: a whole one is too large for the stack.
-    pub(crate) fn take(&mut self, other: &mut Config) {
+    pub fn take(&mut self, other: &mut Config) {
         core::mem::swap(&mut self.globals, &mut other.globals);
         self.providers.clear();
         self.providers.extend(other.providers.drain(..));
