@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::inspect::{Monitor, ours, path};
+use super::lab::daemon::program;
 use super::lab::rights::in_lab;
 use super::lab::topology::{LAN_ROUTER, target};
 use super::lab::{Daemon, Family, Lab, Settings, wait_until};
@@ -230,9 +231,11 @@ fn set_resolvers(lab: &Lab, daemon: &Daemon, interface: &str, resolvers: &[&str]
     set_interface(daemon, interface, &status);
 }
 
-/// Gives what follows a `/tmp` of its own, with the daemon's directory, `$0`, in it.
+/// Gives what follows a `/tmp` of its own, in which there are the daemon's directory, `$0`, and that of the program, `$1`.
 const OWN_TMP: &str = r#"
-mount --bind "$0" /mnt && mount -t tmpfs none /tmp && mkdir -p "$0" && mount --move /mnt "$0" && exec "$@"
+mount -t tmpfs none /mnt && mkdir /mnt/tmp || exit
+for directory in "$0" "$1"; do mkdir -p "/mnt$directory" && mount --bind "$directory" "/mnt$directory" || exit; done
+mount --rbind /mnt/tmp /tmp && shift && exec "$@"
 "#;
 
 /// netifd tells no hotplug script of a lease that is renewed with nothing but other resolvers. It writes its file anew.
@@ -243,8 +246,9 @@ fn a_renewal_of_nothing_else_is_heard_of() {
         let mut daemon = prepared(&lab, &settings(&lab));
         all_is_up(&lab, &daemon);
         let private = ["unshare", "--mount", "--propagation", "private"];
-        let directory = daemon.file("").to_str().unwrap().to_owned();
-        daemon.launch_by(&[&private[..], &["sh", "-c", OWN_TMP, &directory]].concat());
+        let (directory, program) = (daemon.file(""), program());
+        let seen = [&directory, program.parent().unwrap()].map(|path| path.to_str().unwrap());
+        daemon.launch_by(&[&private[..], &["sh", "-c", OWN_TMP], &seen].concat());
         daemon.wait_for_all("online");
 
         // As netifd does: the directory is made at its start, the file is replaced whole.
