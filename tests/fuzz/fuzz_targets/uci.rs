@@ -43,7 +43,7 @@ fuzz_target!(|text: &[u8]| {
     if accepted {
         check(&config);
         let mut copy = Box::new(Config::new());
-        copy.assign(&config);
+        copy.take(&mut config.clone());
         assert_eq!(copy, config);
         copy.assign_slots(&|id| config.provider(id).map(|provider| provider.slot));
         assert_eq!(copy, config);
