@@ -102,9 +102,9 @@ fn a_daemon_flooded_by_clients_swaps_in_time() {
             outages.sort_unstable();
             println!("{outages:?}; {answers} answers in {took:?}");
             assert_eq!(outages.len(), 5, "{}", daemon.log());
-            // Some may be slow because of a busy machine.
+            // One in five may be slow because of a busy machine.
             assert!(
-                outages[2] <= Duration::from_millis(20) + SLACK,
+                outages[3] <= Duration::from_millis(20) + SLACK,
                 "{outages:?}"
             );
             assert!(answers >= 15, "{answers} in {took:?}");
