@@ -125,12 +125,7 @@ pub fn parse(bytes: &[u8]) -> Result<Pinned, String> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return Err("holds something other than text".to_string());
     };
-    let id = text
-        .trim_ascii()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim_ascii_end();
+    let id = text.trim().lines().next().unwrap_or_default().trim_end();
     if id.is_empty() || id == "auto" {
         return Ok(Pinned::None);
     }
@@ -167,6 +162,8 @@ mod tests {
             "  isp2\t\n",
             "\n\nisp2\n",
             "isp2\nisp1\n",
+            // no-break and ideographic spaces, of a page that it was copied from
+            "\u{a0}isp2\u{3000}\n",
         ] {
             assert_eq!(parse(text.as_bytes()), provider("isp2"), "{text:?}");
         }

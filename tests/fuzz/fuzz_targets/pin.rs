@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| match parse(bytes) {
     Ok(Pinned::Provider(id)) => {
         assert!(bytes.len() <= SIZE_MAX && !id.is_empty() && id != "auto");
-        assert!(!id.contains(char::is_control) && id.trim_ascii() == id);
+        assert!(!id.contains(char::is_control) && id.trim() == id);
         // As the daemon writes it.
         let written = format!("{id}\n");
         assert_eq!(parse(written.as_bytes()), Ok(Pinned::Provider(id)));
