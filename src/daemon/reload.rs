@@ -61,14 +61,8 @@ impl Daemon<'_> {
         } = self;
 
         // 1. Read the file. Only this step can fail.
-        let good = match configuration.read(notes) {
-            Ok(good) => good,
-            Err(refusal) => {
-                configuration.problems.refused = or_why(notes.clone(), format_args!("{refusal}"));
-                cx.warnings_due = true;
-                return Err(refusal);
-            }
-        };
+        cx.warnings_due = true;
+        let good = configuration.read(notes)?;
         if let Some(note) = configuration.disables() {
             notes.push(note);
             *stopping = Some(configuration.candidate.globals.on_stop);
@@ -123,7 +117,7 @@ impl Daemon<'_> {
 }
 
 impl Configuration<'_> {
-    /// Reads the file into the candidate. Puts the problems into `notes`, and returns why the file is refused if it is.
+    /// Reads the file into the candidate. Puts the problems into `notes`; keeps them, and returns why, if the file is refused.
     fn read(&mut self, notes: &mut Vec<String>) -> Result<Good, String> {
         let mut problems = Problems::default();
         let loaded = start::load(&self.file, self.candidate, &mut |problem| {
@@ -139,6 +133,7 @@ impl Configuration<'_> {
             };
             let refusal = format!("{failure}{refused}, the old one stays");
             log::error(format_args!("{refusal}"));
+            self.problems.refused = or_why(notes.clone(), format_args!("{refusal}"));
             refusal
         })
     }
