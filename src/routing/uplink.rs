@@ -86,23 +86,17 @@ pub fn resolve(
     told: &Told,
     mirror: &Mirror,
 ) -> Uplink {
-    let link = match mirror.link_named(&told.device) {
-        Some(link) if !told.device.is_empty() => link,
-        _ => {
-            return Uplink {
-                device: DeviceName::try_from(told.device.as_str()).unwrap_or_default(),
-                waiting: Some(Waiting::NoDevice),
-                ..Uplink::default()
-            };
-        }
+    let link = mirror.link_named(&told.device);
+    let Some(link) = link.filter(|_| !told.device.is_empty()) else {
+        return Uplink {
+            device: DeviceName::try_from(told.device.as_str()).unwrap_or_default(),
+            waiting: Some(Waiting::NoDevice),
+            ..Uplink::default()
+        };
     };
     let addresses = mirror.addresses();
     let (learned, gateways) = learned_route(config, family, link, mirror);
-    let (hop, no_hop) = match (learned, &told.way) {
-        (Some(route), _) => (route.gateway.as_ref(), route.gateway.is_none()),
-        (None, Some(Way::Gateway(gateway))) => (Some(gateway), false),
-        (None, way) => (None, way.is_some() || link.point_to_point),
-    };
+    let (hop, no_hop) = next_hop(learned, told, link);
     let gateway = provider.gateway[family].as_ref().or(hop);
     let direct = gateway.is_none() && no_hop;
     let choice = Choice {
@@ -120,9 +114,8 @@ pub fn resolve(
         Some(wanted) => (configured_address(wanted, link, addresses), false),
         None => choice.make(),
     };
-    let held = own
-        .as_ref()
-        .and_then(|own| of_link(link, addresses).find(|a| a.is(own)));
+    let held = |own: &IpAddr| of_link(link, addresses).find(|a| a.is(own));
+    let held = own.as_ref().and_then(held);
     let duplicate = match own {
         Some(_) => None,
         None => duplicate(family, wanted, link, addresses),
@@ -155,6 +148,20 @@ pub fn resolve(
         refused: false,
         extras: learned.map_or(Extras::default(), |route| route.extras),
         gateways,
+    }
+}
+
+/// The gateway, unless one is configured; or that none is needed.
+fn next_hop<'a>(
+    learned: Option<&'a Route>,
+    told: &'a Told,
+    link: &Link,
+) -> (Option<&'a IpAddr>, bool) {
+    match (learned, &told.way) {
+        (Some(route), _) => (route.gateway.as_ref(), route.gateway.is_none()),
+        (None, Some(Way::Gateway(gateway))) => (Some(gateway), false),
+        (None, Some(Way::Direct)) => (None, true),
+        (None, None) => (None, link.point_to_point),
     }
 }
 
