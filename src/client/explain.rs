@@ -86,7 +86,7 @@ impl Page<'_> {
         }
     }
 
-    #[inline(never)]
+    #[inline(never)] // called in many places
     fn within(&self, ms: u64) -> At {
         At {
             wall_clock_ms: self.now_ms.saturating_add(ms),

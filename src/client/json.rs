@@ -39,7 +39,7 @@ pub(super) fn render(answer: &Answer, page_ms: Option<u64>) -> Option<String> {
 /// The text so far.
 struct Json(Vec<u8>);
 
-/// What a value is made of. Items of lists have no name.
+/// What the object is made of. Items of lists have no name.
 impl Json {
     fn begin(&mut self, name: &str) {
         if !matches!(self.0.last(), None | Some(b'{' | b'[')) {
@@ -105,9 +105,15 @@ impl Json {
         self.close(b'}');
         self.in_main("overridden_by", &header.overridden_by);
         self.in_main("fallback", &header.fallback);
-        self.open("connections_marked", b'{');
-        self.value("ipv4", Some(&header.connections_marked.ipv4));
-        self.value("ipv6", Some(&header.connections_marked.ipv6));
+        let marked = &header.connections_marked;
+        self.by_family("connections_marked", &marked.ipv4, &marked.ipv6);
+    }
+
+    /// An object with a value for each family.
+    fn by_family(&mut self, name: &str, v4: &dyn Display, v6: &dyn Display) {
+        self.open(name, b'{');
+        self.value(Family::V4.name(), Some(v4));
+        self.value(Family::V6.name(), Some(v6));
         self.close(b'}');
     }
 
@@ -170,10 +176,7 @@ impl Json {
         self.text("state", Some(head.state.name()));
         self.value("disabled", Some(&head.disabled));
         if let Some(connections) = &provider.connections {
-            self.open("connections", b'{');
-            self.value("ipv4", Some(&connections.ipv4));
-            self.value("ipv6", Some(&connections.ipv6));
-            self.close(b'}');
+            self.by_family("connections", &connections.ipv4, &connections.ipv6);
         }
         self.open("paths", b'[');
         for path in paths {
