@@ -116,10 +116,7 @@ pub fn resolve(
     };
     let held = |own: &IpAddr| of_link(link, addresses).find(|a| a.is(own));
     let held = own.as_ref().and_then(held);
-    let duplicate = match own {
-        Some(_) => None,
-        None => duplicate(family, wanted, link, addresses),
-    };
+    let duplicate = duplicate(family, wanted, link, addresses).filter(|_| own.is_none());
     let has_way = gateway.is_some() || direct;
     let named = own.as_ref().is_some_and(|ip| {
         learned.is_some_and(|route| route.source.as_ref() == Some(ip)) || choice.is_to_be_named(ip)
