@@ -35,6 +35,8 @@ use crate::wire::control::{Cure, Warning};
 #[derive(Default)]
 pub(super) struct Warnings {
     all: Vec<Standing>,
+    /// How many there was no room for.
+    left_out: usize,
     /// Those that are gone for a few seconds, by [`fingerprint`], and since when.
     gone: Vec<(u32, Instant)>,
 }
@@ -87,6 +89,7 @@ impl Warnings {
         cure: fmt::Arguments<'_>,
     ) -> Option<&mut Warning> {
         if self.all.len() >= WARNINGS_MAX {
+            self.left_out += 1;
             return None;
         }
         self.all.push(Standing {
@@ -207,7 +210,26 @@ impl Warnings {
                 self.warn_of_extras(provider, path.id, &snapshot);
             }
         }
+        self.warn_of_more();
         self.date(&known, snapshot.now);
+    }
+
+    /// Says in the place of the last warning how many there was no room for.
+    fn warn_of_more(&mut self) {
+        let left_out = core::mem::take(&mut self.left_out);
+        if left_out > 0 {
+            self.all.pop();
+            let more = left_out + 1;
+            let what = format_args!(
+                "{more} more warnings are not shown: there is room for {WARNINGS_MAX}"
+            );
+            self.add(
+                "overflow",
+                None,
+                what,
+                format_args!("end the causes of the others"),
+            );
+        }
     }
 
     /// Takes from the known warnings since when each holds, and logs the new ones: not one that was gone for a few seconds.

@@ -101,7 +101,9 @@ impl Journal {
     /// Adds an entry as it is, without its number.
     pub(super) fn restore(&mut self, mut entry: Entry) {
         if self.entries.is_full() {
-            self.entries.remove(0);
+            let mut all = self.entries.iter();
+            let oldest = all.position(|old| !self.is_needed(old)).unwrap_or(0);
+            self.entries.remove(oldest);
         }
         entry.number = self.written;
         let pushed = self.entries.push(entry);
@@ -184,6 +186,15 @@ impl Journal {
         }
     }
 
+    /// Whether an entry says which manual default prevails: the next run compares that with what it finds, however long it
+    /// is so.
+    fn is_needed(&self, entry: &Entry) -> bool {
+        let is_other = |e: &Entry| {
+            e.is_of_manual() && e.subject.family == entry.subject.family && e.number != entry.number
+        };
+        entry.kind == Kind::Overridden && !self.entries().any(is_other)
+    }
+
     /// Until when a path's state flaps; a family's traffic, without a provider.
     pub fn flaps_until(&self, provider: Option<&Name>, family: Family) -> Option<Instant> {
         let is_meant = |entry: &Entry| match (provider, entry.kind) {
@@ -226,6 +237,35 @@ mod tests {
         assert_eq!(journal.since(seen).count(), 0);
         journal.write(entry(1000));
         assert_eq!(journal.since(seen).map(number).collect::<Vec<_>>(), [1000]);
+    }
+
+    #[test]
+    fn what_prevails_is_known_however_much_happens() {
+        let mut journal = Journal::new();
+        let write = |journal: &mut Journal, family, kind, cause| {
+            let subject = Subject {
+                provider: None,
+                family: Some(family),
+            };
+            let at = Instant::from_secs(journal.written());
+            journal.write(Entry::new(at, subject, kind, cause));
+        };
+        let device: DeviceName = "wg0".try_into().unwrap();
+        for family in Family::ALL {
+            let cause = Cause::Manual(device.clone(), Metric(1));
+            write(&mut journal, family, Kind::Overridden, cause);
+        }
+        let gone = Cause::ManualGone(device.clone(), Metric(1));
+        write(&mut journal, Family::V6, Kind::NoRoute, gone);
+        for n in 0..2 * JOURNAL_MAX {
+            journal.write(entry(n));
+        }
+        assert_eq!(journal.entries().count(), JOURNAL_MAX);
+        let prevails = Some((&device, Metric(1)));
+        assert_eq!(journal.overridden(Family::V4), prevails);
+        assert_eq!(journal.overridden(Family::V6), None);
+        let of_manual = journal.entries().filter(|e| e.is_of_manual());
+        assert_eq!(of_manual.count(), 1, "the others make room");
     }
 
     fn subject(id: &str, family: Option<Family>) -> Subject {

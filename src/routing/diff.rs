@@ -4,7 +4,7 @@
 //! another program left of ours. With this order, traffic moves at the first change, and no look-up fails in between:
 //!
 //! 1. the `goto`, where none is wanted: traffic falls onto what others have, and sees nothing of what comes then; before it
-//!    ours in `main`, if nothing of ours is to stay and another's leads there;
+//!    old ones of ours in `main`, if another's leads there;
 //! 2. the rules for connections of a path that is no longer usable: they take the way of all other traffic from now on;
 //! 3. the swap table, best route first, in place;
 //! 4. what is left of ours before the best;
@@ -154,11 +154,12 @@ impl<'a> Difference<'a> {
         self.worst_first(&|has| !covers(has) && !in_the_way(has), each);
     }
 
-    /// Whether nothing of ours is to stay, and another's default leads in `main`. Ours there, before one that refuses, are
-    /// not needed any more: without the `goto` they would lead what another's in the swap table led, or what was refused.
+    /// Whether traffic is to fall onto another's default that leads in `main`. Old ones of ours there, before one that refuses
+    /// or of a time when the swap table was `main`, are not needed any more: without the `goto` they would lead what another's
+    /// in the swap table led, or what was refused.
     fn falls_past_ours(&self) -> bool {
         let theirs = best_of_others(self.routes, self.family, TABLE_MAIN);
-        self.wanted_rules.is_empty() && theirs.is_some_and(|route| route.kind != RouteKind::Other)
+        !self.is_to_jump() && theirs.is_some_and(|route| route.kind != RouteKind::Other)
     }
 
     /// Whether traffic is to leave by a table that no rules of ours lead to.

@@ -133,6 +133,52 @@ fn ours_are_not_in_the_way_of_clients() {
     });
 }
 
+/// A client deletes its route when its lease ends, and adds it again with the next one: its metric is left to it meanwhile. One
+/// that replaces a route of ours keeps its own, and ours is put elsewhere.
+#[test]
+fn a_metric_is_left_to_the_client_that_had_it() {
+    in_lab(|| {
+        let lab = Lab::new();
+        let mut daemon = online(&lab);
+        for family in Family::ALL {
+            let gateway = lab.provider(2).gateway_address(family);
+            let lease = format!("default via {gateway} dev eth2 proto dhcp");
+            let line = |line: &str| lab.router.batch(family, &format!("route {line}"));
+            let metrics = || ours(&lab, family).into_iter().map(|(metric, _)| metric);
+            let are = |expected: [u32; 2]| wait_until(SOON, || metrics().eq(expected));
+            line(&format!("add {lease} metric 98"));
+            line("add unreachable default metric 101");
+            assert!(are([97, 99]), "{:?}", ours(&lab, family));
+            for restarts in [false, true] {
+                if restarts {
+                    daemon.kill9();
+                }
+                line(&format!("del {lease} metric 98"));
+                if restarts {
+                    daemon.launch();
+                    daemon.wait_for_all("online");
+                }
+                for _ in 0..3 {
+                    daemon.must(&["status"]);
+                }
+                // It ends the test if it is refused.
+                line(&format!("add {lease} metric 98"));
+                assert!(are([97, 99]), "{:?}", ours(&lab, family));
+            }
+            line(&format!("replace {lease} metric 99"));
+            assert!(are([96, 97]), "{:?}", ours(&lab, family));
+            let theirs = lab.router.defaults(family, 254);
+            let dhcp = theirs.iter().filter(|route| route.protocol != OURS);
+            assert_eq!(dhcp.count(), 3, "{theirs:?}");
+            for metric in [98, 99] {
+                line(&format!("del {lease} metric {metric}"));
+            }
+            line("del unreachable default metric 101");
+            assert!(wait_until(SOON, || ours(&lab, family).is_empty()));
+        }
+    });
+}
+
 /// The route exists first, a DHCP client adds its own default, and the daemon is killed, restarted and stopped.
 #[test]
 fn beside_a_dhcp_client_from_the_start_to_a_stop() {

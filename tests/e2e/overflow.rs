@@ -280,3 +280,29 @@ fn defaults_by_too_many_devices_of_others_are_told_of() {
         assert!(wait_until(SOON, obeyed), "{}", daemon.log());
     });
 }
+
+/// Other programs have routes at all metrics of ours: that is warned of metric by metric, as far as there is room.
+#[test]
+fn warnings_without_room_are_told_of() {
+    in_lab(|| {
+        let lab = learned();
+        let lines = |verb: &str| {
+            let metrics = (102..=120).map(|n| {
+                format!("route {verb} unreachable default proto static metric {n} table 176")
+            });
+            let lines: Vec<String> = metrics.collect();
+            for family in Family::ALL {
+                lab.router.batch(family, &lines.join("\n"));
+            }
+        };
+        lines("add");
+        let settings = settings(&lab).global("start_metric", "101");
+        let daemon = online_with(&lab, &settings);
+        told(&daemon, "more warnings are not shown: there is room for 32");
+        let count = || daemon.status()["warnings"].as_array().unwrap().len();
+        assert_eq!(count(), 32);
+        lines("del");
+        told_no_more(&daemon);
+        assert!(count() < 32);
+    });
+}

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::kernel::{Answer, Kernel, Packet, Refuses, family_of};
-use super::{changes, is_successor, removal, same_route};
+use super::{best_of_others, changes, is_successor, removal, same_route};
 use crate::config::{Connections, Provider, RtTable};
 use crate::routing::layout::fixture::{Scene, address, foreign_default, own};
 use crate::routing::layout::{Wanted, pref};
@@ -613,10 +613,13 @@ fn assert_removed(mut kernel: Kernel, family: Family) {
     assert!(answers.len() <= 2, "{answers:?}");
 }
 
+/// A thousand cases; `PROPTEST_CASES` sets more.
 fn settings() -> ProptestConfig {
+    let default = ProptestConfig::default();
     ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(1000)
+        cases: default.cases.max(1000),
+        ..default
     }
 }
 
@@ -698,6 +701,10 @@ proptest! {
         let mut refuses = refuses.into_iter();
         // With one, an old rule that stays because its successor is refused may lead to it.
         kernel.routes.retain(|route| route.kind != RouteKind::Other);
+        let in_main = best_of_others(&kernel.routes, family, TABLE_MAIN).is_some();
+        for scene in &mut scenes {
+            scene.yields &= in_main; // to what prevails there
+        }
         play(&mut kernel, &mut scenes[0], killed);
         for at in 1..scenes.len() {
             scenes[at].tables = scenes[at - 1].tables.clone();
@@ -827,5 +834,40 @@ fn removal_leaves_traffic_with_others_that_has_never_been_ours() {
                 },
             );
         }
+    }
+}
+
+/// The kernel has refused the rules that the swap table `main` asked for. A reload names another one, and what others have in
+/// `main` prevails then. What others have in that table led so far: ours in `main` never lead in between.
+#[test]
+fn traffic_falls_past_ours_in_main_onto_a_manual_default() {
+    for family in Family::ALL {
+        let (mut kernel, mut scene) = (Kernel::default(), Scene::of(family, 1));
+        let manual = Route {
+            device: 98,
+            ..foreign_default(family, TABLE_MAIN, 50)
+        };
+        kernel.routes = vec![foreign_default(family, 176, 1), manual];
+        play(&mut kernel, &mut scene, usize::MAX);
+        kernel.refuses.rules = vec![Selector::All];
+        scene.config.globals.table = TABLE_MAIN;
+        scene.config.globals.start_metric = Metric(10);
+        scene.plan.unreachable = true;
+        play(&mut kernel, &mut scene, usize::MAX);
+        kernel.refuses = Refuses::default();
+        assert_eq!(
+            kernel.look_up(family, &Packet::default()),
+            Answer::Device(99)
+        );
+        assert_eq!(kernel.best(TABLE_MAIN, family).unwrap().device, 1);
+        scene.config.globals.table = 176;
+        scene.config.globals.start_metric = Metric(100);
+        scene.plan.unreachable = false;
+        scene.yields = true;
+        play(&mut kernel, &mut scene, usize::MAX);
+        assert_eq!(
+            kernel.look_up(family, &Packet::default()),
+            Answer::Device(98)
+        );
     }
 }

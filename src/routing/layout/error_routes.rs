@@ -3,7 +3,9 @@
 
 use heapless::Vec;
 
-use super::{IPV6_USUAL, Situation, Wanted, best_default, best_of_others, default_route};
+use super::{
+    IPV6_USUAL, Situation, Wanted, best_default, best_of_others, default_route, everywhere,
+};
 use crate::config::Globals;
 use crate::limits::PROVIDERS_MAX;
 use crate::routing::objects::{Route, RouteKind};
@@ -50,11 +52,26 @@ pub fn error_effect(
     Some((metric, effect))
 }
 
+/// So many free metrics before the route that refuses are looked at.
+const NEAR: usize = 4 * PROVIDERS_MAX;
+
+/// Whether a free metric in `main` is for ours: the first choice, the second, the third.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// ours is there already
+    Ours,
+    /// no program is known to use it
+    Free,
+    /// a DHCP client may want it
+    Usual,
+}
+
 impl Wanted {
     /// A default route in `main` for each hop, in the order of the swap table, at the highest metrics before the route that
-    /// refuses which no DHCP client is known to use: its own would be refused ("File exists"). Ours are found first, and
-    /// passed over. One alone would not do: an IPv4 look-up for a device sees its own default routes only, and those that
-    /// refuse. None stands before a manual default that prevails: traffic would leave by ours.
+    /// refuses which no DHCP client is known to use: its own would be refused ("File exists"). For the same reason ours stay
+    /// where they are: a client that renews its lease deletes its route for a moment. Ours are found first, and passed over. One
+    /// alone would not do: an IPv4 look-up for a device sees its own default routes only, and those that refuse. None stands
+    /// before a manual default that prevails: traffic would leave by ours.
     pub(super) fn pass_error_route(&mut self, situation: &Situation<'_>) {
         let (family, globals) = (situation.family, &situation.config.globals);
         let effect = error_effect(situation.routes, family, globals);
@@ -64,10 +81,10 @@ impl Wanted {
         let hops = situation.hops().map(|(_, _, uplink)| uplink);
         let count = hops.count();
         let mut metrics: Vec<Metric, PROVIDERS_MAX> = Vec::new();
-        for &usual in &[false, true] {
+        for choice in [Choice::Ours, Choice::Free, Choice::Usual] {
             let free = free_before(refusing, situation.routes, family, situation.yields);
-            let free = free.filter(|metric| is_usual(*metric) == usual);
-            for metric in free.take(count - metrics.len()) {
+            let chosen = free.filter(|metric| situation.choice(*metric) == choice);
+            for metric in chosen.take(count - metrics.len()) {
                 let lower = metrics.iter().filter(|known| **known < metric).count();
                 let _ = metrics.insert(lower, metric); // there are no more hops than providers
             }
@@ -93,14 +110,33 @@ fn free_before(
     let prevailing = best_of_others(routes, family, TABLE_MAIN).filter(|_| yields);
     let lowest = prevailing.map_or(0, |r| r.metric.0).saturating_add(1);
     let all = (lowest..refusing).rev().map(Metric);
-    all.filter(move |metric| is_free(routes, family, *metric))
+    let free = all.filter(move |metric| is_free(routes, family, *metric));
+    free.take(NEAR)
 }
 
 /// Whether a program may give this metric to a default route of its own unless told otherwise: round numbers; numbers counted
-/// from a hundred (NetworkManager from 100, dhcpcd from 1000 by the device's number); 512, 1024, 2048 (systemd-networkd, RAs).
+/// from a hundred (NetworkManager from 100); 512, 1024, 2048 (systemd-networkd, RAs).
 fn is_usual(Metric(metric): Metric) -> bool {
     let counted = metric % 100 < 20;
     metric < 32_768 && (metric.is_multiple_of(5) || counted || metric.is_power_of_two())
+}
+
+impl Situation<'_> {
+    /// Whether a free metric in `main` is for ours.
+    fn choice(&self, metric: Metric) -> Choice {
+        let mut paths = self.paths();
+        // As dhcpcd counts, from hundreds.
+        let numbered = paths.any(|(_, uplink)| metric.0 % 100 == uplink.index % 100);
+        if is_usual(metric) || numbered && metric.0 < 32_768 {
+            return Choice::Usual;
+        }
+        let place = (TABLE_MAIN, everywhere(self.family), metric);
+        let mut ours = self.routes.iter().filter(|r| r.protocol == PROTOCOL);
+        match ours.any(|r| (r.table, r.destination, r.metric) == place) {
+            true => Choice::Ours,
+            false => Choice::Free,
+        }
+    }
 }
 
 /// Whether no default route of others has this metric in `main`.
@@ -204,6 +240,36 @@ mod tests {
             let metrics: Vec<u32, 8> = metrics.iter().map(|(metric, _)| *metric).collect();
             assert_eq!(metrics, expected, "{last}");
         }
+    }
+
+    /// A client that renews its lease deletes its route, and adds it again.
+    #[test]
+    fn ours_stay_where_they_are() {
+        for family in Family::ALL {
+            let client = foreign_default(family, TABLE_MAIN, 98);
+            let mut scene = scene(family, &[client, refusing(family, 101)]);
+            let before = [(96, 1), (97, 2), (99, 3)];
+            assert_eq!(ours(&mut scene), before);
+            let wanted = scene.wanted().routes;
+            let in_main = wanted.iter().filter(|r| r.table == TABLE_MAIN);
+            scene.foreign.extend(in_main.copied());
+            scene.foreign.remove(0);
+            assert_eq!(ours(&mut scene), before);
+            scene.order(&[2, 0]);
+            assert_eq!(ours(&mut scene), [(97, 3), (99, 1)]);
+            // Far from one that refuses later, they move.
+            scene.foreign[0] = refusing(family, 40_000);
+            assert_eq!(ours(&mut scene), [(39_998, 3), (39_999, 1)]);
+        }
+    }
+
+    #[test]
+    fn metrics_by_the_number_of_a_device_are_left_to_its_client() {
+        let mut scene = scene(Family::V4, &[refusing(Family::V4, 1049)]);
+        scene.uplinks[1].index = 1148;
+        scene.uplinks[2].index = 46;
+        scene.uplinks[2].routable = false;
+        assert_eq!(ours(&mut scene), [(1044, 1), (1047, 1148)]);
     }
 
     #[test]
