@@ -240,7 +240,7 @@ fn rule(payload: &[u8]) -> Option<Object> {
     // `struct fib_rule_hdr` (linux/fib_rules.h)
     let &[
         family,
-        to_length,
+        mut to_length,
         from_length,
         tos,
         table,
@@ -275,7 +275,12 @@ fn rule(payload: &[u8]) -> Option<Object> {
         }
         Some(())
     })?;
-    vague |= tos != 0 || attribute::number(flags)? & FIB_RULE_INVERT != 0;
+    let mut inverted = attribute::number(flags)? & FIB_RULE_INVERT != 0;
+    if inverted && from_length == 0 && to_length != 0 && end.is_unspecified() {
+        // Not to 0.0.0.0 or ::, which is where no packet goes: so ours are written, see `encode`.
+        (inverted, to_length) = (false, 0);
+    }
+    vague |= tos != 0 || inverted;
     // For packets to a place, we have rules only for the router's own, from anywhere.
     vague |= to_length != 0 && (from_length != 0 || !own);
     let end = match from_length | to_length {
