@@ -167,6 +167,7 @@ fn route(payload: &[u8]) -> Option<Object> {
         protocol,
         kind: match kind {
             libc::RTN_UNICAST => RouteKind::Unicast,
+            libc::RTN_THROW => RouteKind::Throw,
             _ => RouteKind::Other,
         },
         device: 0,
@@ -213,7 +214,7 @@ fn route(payload: &[u8]) -> Option<Object> {
         // In IPv6 the protocol is that of the first nexthop only: then it is ours, and others were added to it.
         let ours = family == Family::V6 && route.protocol == PROTOCOL;
         (route.device, route.gateway) = first.filter(|_| ours).unwrap_or((0, None));
-    } else if route.kind == RouteKind::Other {
+    } else if !route.kind.leads() {
         // In IPv6 these have the device `lo`.
         route.device = 0;
     }
