@@ -242,6 +242,7 @@ impl View<'_> {
         }
         match route.kind {
             RouteKind::Unicast => {}
+            RouteKind::Throw => text += " leaves it to the next rule",
             RouteKind::Other => text += " refuses",
             _ => text += " by several ways, or a nexthop object",
         }

@@ -15,7 +15,7 @@ use crate::routing::layout::{
 };
 use crate::routing::manual::ManualDefault;
 use crate::routing::mirror::Mirror;
-use crate::routing::objects::{Route, RouteKind, Selector};
+use crate::routing::objects::{Route, Selector};
 use crate::routing::others;
 use crate::routing::uplink::Uplink;
 use crate::text::text;
@@ -238,7 +238,7 @@ impl<'a> Snapshot<'a> {
         let swap_table = self.engine.config().globals.table;
         let best = |table| best_of_others(self.mirror.routes(), family, table);
         let route = best(swap_table).or_else(|| best(TABLE_MAIN))?;
-        (route.kind != RouteKind::Other).then(|| self.named(route))
+        route.kind.leads().then(|| self.named(route))
     }
 
     /// A route of another program, with its device's name.

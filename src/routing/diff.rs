@@ -37,7 +37,7 @@ pub(crate) mod kernel;
 mod properties;
 
 use super::layout::{Wanted, best_of_others, best_of_ours, everywhere, pref};
-use super::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
+use super::objects::{Change, Route, Rule, RuleVerdict, Selector};
 use crate::limits::{ROUTES_WANTED_MAX, RULES_MAX, RULES_WANTED_MAX};
 use crate::types::{Family, PROTOCOL, TABLE_DEFAULT, TABLE_LOCAL, TABLE_MAIN};
 
@@ -159,7 +159,7 @@ impl<'a> Difference<'a> {
     /// in the swap table led, or what was refused.
     fn falls_past_ours(&self) -> bool {
         let theirs = best_of_others(self.routes, self.family, TABLE_MAIN);
-        !self.is_to_jump() && theirs.is_some_and(|route| route.kind != RouteKind::Other)
+        !self.is_to_jump() && theirs.is_some_and(|route| route.kind.leads())
     }
 
     /// Whether traffic is to leave by a table that no rules of ours lead to.
@@ -325,7 +325,7 @@ impl<'a> Difference<'a> {
                 && route.destination == default
                 && route.from.is_none()
                 && route.protocol != PROTOCOL
-                && route.kind != RouteKind::Other
+                && route.kind.leads()
         };
         self.has_way(table) || self.routes.iter().any(leads)
     }

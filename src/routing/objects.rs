@@ -212,8 +212,17 @@ pub enum RouteKind {
     Nexthop(u32),
     /// one way of a route that is of one of the two kinds before: it tells of an uplink, and is no route in the kernel
     Hop,
+    /// ends the look-up in its table: the next rule is asked (`throw`)
+    Throw,
     /// refuses, or does something else that is not leading
     Other,
+}
+
+impl RouteKind {
+    /// Whether packets go somewhere by such a route.
+    pub fn leads(self) -> bool {
+        !matches!(self, RouteKind::Throw | RouteKind::Other)
+    }
 }
 
 /// A policy rule.

@@ -1,7 +1,7 @@
 //! What the rules and routes of other programs mean beside ours.
 
 use super::layout::{everywhere, pref};
-use super::objects::{Route, RouteKind, Rule, RuleVerdict, Selector};
+use super::objects::{Route, Rule, RuleVerdict, Selector};
 use crate::types::{
     Family, IPV6_USUAL, Metric, PROTOCOL, RTPROT_DHCP, RTPROT_RA, TABLE_DEFAULT, TABLE_LOCAL,
     TABLE_MAIN,
@@ -41,7 +41,7 @@ pub fn rival(routes: &[Route], family: Family, device: u32) -> Option<&Route> {
     };
     let by_another = |route: &&Route| {
         (route.table, route.destination) == (TABLE_MAIN, everywhere(family))
-            && route.kind != RouteKind::Other
+            && route.kind.leads()
             && route.device != device
             && route.from.is_none()
             && match route.protocol {
@@ -57,6 +57,7 @@ pub fn rival(routes: &[Route], family: Family, device: u32) -> Option<&Route> {
 mod tests {
     use super::*;
     use crate::routing::layout::fixture::{foreign_default, kernel_rules};
+    use crate::routing::objects::RouteKind;
     use crate::types::PROTOCOL;
 
     #[test]

@@ -272,6 +272,34 @@ fn one_of_a_low_metric_is_obeyed() {
     });
 }
 
+/// It refuses nothing: the kernel goes on with the next rule.
+#[test]
+fn one_that_throws_is_no_obstacle() {
+    in_lab(|| {
+        for metric in [50, METRICS[0]] {
+            let lab = Lab::new();
+            let daemon = online(&lab);
+            for family in Family::ALL {
+                let route = format!("throw default metric {metric}");
+                lab.router.batch(family, &format!("route add {route}"));
+                // What comes later in the same order has been seen when this is told of.
+                let refusing = "unreachable default metric 4278198273";
+                lab.router.batch(family, &format!("route add {refusing}"));
+                assert!(wait_until(SOON, || told(&daemon, "metric 4278198273")));
+                assert!(!told(&daemon, &format!("metric {metric}:")));
+                let ways = ways(&lab, family);
+                assert_eq!(ways.map(Option::unwrap), ["eth1", "eth2"]);
+                let status = daemon.must(&["status"]);
+                assert!(!status.contains("refused by"), "{status}");
+                for route in [route.as_str(), refusing] {
+                    lab.router.batch(family, &format!("route del {route}"));
+                }
+                assert!(wait_until(SOON, || !told(&daemon, "metric")));
+            }
+        }
+    });
+}
+
 /// Between a manual default and one that refuses there may be no room for ours: the manual one prevails all the same.
 #[test]
 fn right_behind_a_manual_default() {

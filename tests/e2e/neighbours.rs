@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::inspect::{lookups, no_hole, ours};
+use super::inspect::{counter, lookups, no_hole, ours};
 use super::lab::rights::in_lab;
 use super::lab::topology::target;
 use super::lab::uplink::Kind;
@@ -134,6 +134,62 @@ fn a_program_that_adds_rules_prevails_whoever_was_first() {
                 assert_eq!(protocol(OURS), 0, "{rules:?}");
             }
         }
+    });
+}
+
+/// As `wg-quick down` deletes its rules: each that reads so, however often it comes back.
+const WG_QUICK_DOWN: &str = r#"
+    while ip -FAMILY rule show | grep -q 'lookup 51820'; do ip -FAMILY rule delete table 51820; done
+    while ip -FAMILY rule show | grep -q 'from all lookup main suppress_prefixlength 0'; do
+        ip -FAMILY rule delete table main suppress_prefixlength 0
+    done"#;
+
+/// The providers' order is reached all the time: without a default in `main`, a look-up would fail otherwise.
+#[test]
+fn wg_quick_down_leaves_the_order_of_the_providers_alone() {
+    in_lab(|| {
+        let lab = Lab::new();
+        vpn(&lab);
+        let mut daemon = online_with(&lab, &Settings::fast(&lab));
+        let (whole, lookups) = (ours(&lab), lookups(&lab));
+        let down = || {
+            for family in ["4", "6"] {
+                let script = WG_QUICK_DOWN.replace("FAMILY", family);
+                lab.router.run(&["sh", "-c", &script]);
+            }
+        };
+        // It was started after the daemon: none of ours is taken.
+        let repairs = counter(&daemon, "repairs");
+        for _ in 0..3 {
+            each_family(&lab, PROGRAMS[0].0);
+            goes_by(&lab, &daemon, &[], "wg0");
+            down();
+            goes_by(&lab, &daemon, &[], "eth1");
+        }
+        assert_eq!(counter(&daemon, "repairs"), repairs, "{}", daemon.log());
+        // It was started before, or with a preference of its own.
+        each_family(&lab, PROGRAMS[1].0);
+        goes_by(&lab, &daemon, &[], "wg0");
+        down();
+        goes_by(&lab, &daemon, &[], "eth1");
+        no_hole(lookups, &daemon);
+        assert!(wait_until(SOON, || ours(&lab) == whole));
+        // The rules of a former version, which read so, are as good, and go with a stop.
+        daemon.kill9();
+        for family in Family::ALL {
+            for pref in [17600, 32800] {
+                let plain = format!(
+                    "rule del pref {pref} protocol 176\n\
+                     rule add pref {pref} lookup main suppress_prefixlength 0 protocol 176"
+                );
+                lab.router.batch(family, &plain);
+            }
+        }
+        daemon.launch();
+        daemon.wait_for_all("online");
+        assert_eq!(ours(&lab), whole);
+        assert!(daemon.terminate().success());
+        assert_eq!(ours(&lab), 0);
     });
 }
 

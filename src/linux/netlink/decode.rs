@@ -167,6 +167,7 @@ fn route(payload: &[u8]) -> Option<Object> {
         protocol,
         kind: match kind {
             libc::RTN_UNICAST => RouteKind::Unicast,
+            libc::RTN_THROW => RouteKind::Throw,
             _ => RouteKind::Other,
         },
         device: 0,
@@ -213,7 +214,7 @@ fn route(payload: &[u8]) -> Option<Object> {
         // In IPv6 the protocol is that of the first nexthop only: then it is ours, and others were added to it.
         let ours = family == Family::V6 && route.protocol == PROTOCOL;
         (route.device, route.gateway) = first.filter(|_| ours).unwrap_or((0, None));
-    } else if route.kind == RouteKind::Other {
+    } else if !route.kind.leads() {
         // In IPv6 these have the device `lo`.
         route.device = 0;
     }
@@ -240,7 +241,7 @@ fn rule(payload: &[u8]) -> Option<Object> {
     // `struct fib_rule_hdr` (linux/fib_rules.h)
     let &[
         family,
-        to_length,
+        mut to_length,
         from_length,
         tos,
         table,
@@ -275,7 +276,12 @@ fn rule(payload: &[u8]) -> Option<Object> {
         }
         Some(())
     })?;
-    vague |= tos != 0 || attribute::number(flags)? & FIB_RULE_INVERT != 0;
+    let mut inverted = attribute::number(flags)? & FIB_RULE_INVERT != 0;
+    if inverted && from_length == 0 && to_length != 0 && end.is_unspecified() {
+        // Not to 0.0.0.0 or ::, which is where no packet goes: so ours are written, see `encode`.
+        (inverted, to_length) = (false, 0);
+    }
+    vague |= tos != 0 || inverted;
     // For packets to a place, we have rules only for the router's own, from anywhere.
     vague |= to_length != 0 && (from_length != 0 || !own);
     let end = match from_length | to_length {

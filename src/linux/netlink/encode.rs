@@ -1,18 +1,20 @@
 //! A change → message.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
+
 use nix::libc;
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE};
 
 use crate::linux::netlink::attribute::{
-    ADDRESS_HEADER, FR_ACT_GOTO, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE, FRA_DST, FRA_FWMARK,
-    FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL, FRA_SRC,
-    FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, LINK_HEADER, NEXTHOP_HEADER, NHA_ID, OWN_PACKETS,
+    ADDRESS_HEADER, FIB_RULE_INVERT, FR_ACT_GOTO, FR_ACT_TO_TBL, FR_ACT_UNREACHABLE, FRA_DST,
+    FRA_FWMARK, FRA_FWMASK, FRA_GOTO, FRA_IIFNAME, FRA_OIFNAME, FRA_PRIORITY, FRA_PROTOCOL,
+    FRA_SRC, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, LINK_HEADER, NEXTHOP_HEADER, NHA_ID, OWN_PACKETS,
     ROUTE_HEADER, RTA_PREF, RTA_VIA, RTNH_F_ONLINK, Request,
 };
 use crate::linux::netlink::prefilter::{INET, INET6, RTM_GETNEXTHOP};
 use crate::routing::mirror::{self, Kinds};
 use crate::routing::objects::{Change, Route, RouteKind, Rule, RuleVerdict, Selector};
-use crate::types::Family;
+use crate::types::{Family, Prefix};
 
 /// The request for a change; none for an object that we never make. `extras` are the attributes that a new route carries.
 pub(super) fn change(change: &Change, extras: &[u8]) -> Option<Request> {
@@ -119,6 +121,10 @@ fn route((kind, flags): (u16, u16), route: &Route, scope: u8) -> Option<Request>
 }
 
 /// The same for a rule (`struct fib_rule_hdr`, linux/fib_rules.h).
+///
+/// A new rule by which specific routes come first is for all packets but those to 0.0.0.0 or ::, which the kernel never looks
+/// up: `wg-quick down` deletes each rule that reads `from all lookup main suppress_prefixlength 0`, until there is none. A
+/// request to delete one names no destination: it takes the rule of a former version, too.
 fn rule((kind, flags): (u16, u16), rule: &Rule) -> Option<Request> {
     let (action, number) = match rule.verdict {
         RuleVerdict::Lookup(table) | RuleVerdict::LookupSpecific(table) => {
@@ -128,11 +134,17 @@ fn rule((kind, flags): (u16, u16), rule: &Rule) -> Option<Request> {
         RuleVerdict::Unreachable => (FR_ACT_UNREACHABLE, None),
         RuleVerdict::Foreign => return None,
     };
+    let specific = matches!(rule.verdict, RuleVerdict::LookupSpecific(_));
+    let (mut inverts, nowhere) = (0, only_unspecified(rule.family));
     let (end, to_length, length) = match &rule.selector {
         Selector::From(prefix) | Selector::OwnFrom(prefix) => {
             (Some((FRA_SRC, prefix)), 0, prefix.prefix_len())
         }
         Selector::OwnTo(prefix) => (Some((FRA_DST, prefix)), prefix.prefix_len(), 0),
+        Selector::All if specific && kind == libc::RTM_NEWRULE => {
+            inverts = FIB_RULE_INVERT;
+            (Some((FRA_DST, &nowhere)), nowhere.prefix_len(), 0)
+        }
         Selector::Foreign => return None,
         _ => (None, 0, 0),
     };
@@ -141,16 +153,17 @@ fn rule((kind, flags): (u16, u16), rule: &Rule) -> Option<Request> {
         _ => 0,
     };
     let family = address_family(rule.family);
-    let header = [
+    let mut header = [
         family, to_length, length, 0, table, 0, 0, action, 0, 0, 0, 0,
     ];
+    header[8..].copy_from_slice(&inverts.to_ne_bytes());
     let mut request = Request::new(kind, flags, &header);
     request.number(FRA_PRIORITY, rule.pref);
     request.attribute(FRA_PROTOCOL, &[rule.protocol]);
     if let Some((kind, number)) = number {
         request.number(kind, number);
     }
-    if matches!(rule.verdict, RuleVerdict::LookupSpecific(_)) {
+    if specific {
         request.number(FRA_SUPPRESS_PREFIXLEN, 0);
     }
     if let Some((kind, prefix)) = end {
@@ -166,6 +179,14 @@ fn rule((kind, flags): (u16, u16), rule: &Rule) -> Option<Request> {
         _ => {}
     }
     Some(request)
+}
+
+/// 0.0.0.0/32 or ::/128
+fn only_unspecified(family: Family) -> Prefix {
+    match family {
+        Family::V4 => Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 32),
+        Family::V6 => Prefix::new(Ipv6Addr::UNSPECIFIED.into(), 128),
+    }
 }
 
 fn address_family(family: Family) -> u8 {
@@ -312,6 +333,15 @@ mod tests {
         assert_eq!(
             attributes(Selector::All, RuleVerdict::Goto(32800)),
             (RuleAction::Goto, vec![RuleAttribute::Goto(32800)])
+        );
+        let specific = vec![
+            RuleAttribute::Table(254),
+            RuleAttribute::SuppressPrefixLen(0),
+            RuleAttribute::Destination("::".parse().unwrap()),
+        ];
+        assert_eq!(
+            attributes(Selector::All, RuleVerdict::LookupSpecific(254)),
+            (RuleAction::ToTable, specific)
         );
         let mark = Selector::Mark(Mark {
             value: 0x100,

@@ -199,12 +199,13 @@ impl Kernel {
         let seen = |r: &&Route| match r.kind {
             RouteKind::Unicast => bound.is_none_or(|index| index == r.device),
             RouteKind::Multipath | RouteKind::Nexthop(_) | RouteKind::Hop => false,
-            RouteKind::Other => bound.is_none() || family == Family::V4,
+            RouteKind::Throw | RouteKind::Other => bound.is_none() || family == Family::V4,
         };
         let routes = self.routes.iter().filter(|r| r.table == table);
         let seen = routes.filter(|r| leads_everywhere(r, family)).filter(seen);
         match seen.min_by_key(|r| r.metric) {
             None => Answer::NoRoute,
+            Some(route) if route.kind == RouteKind::Throw => Answer::NoRoute,
             Some(route) if route.kind == RouteKind::Other => Answer::Refused,
             Some(route) => Answer::Device(route.device),
         }

@@ -7,7 +7,7 @@ use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteNextHop, RouteNextHopFlags,
     RouteRealm, RouteType,
 };
-use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 
 use super::*;
 
@@ -147,6 +147,36 @@ fn a_rule_for_what_the_router_sends_to_an_address_is_known() {
     let from = RuleAttribute::Source("192.0.2.7".parse().unwrap());
     message.attributes.push(from);
     assert_eq!(selector(&message), Selector::Foreign);
+}
+
+#[test]
+fn a_rule_for_all_but_no_place_is_for_all() {
+    for (family, length, nowhere) in [
+        (AddressFamily::Inet, 32, "0.0.0.0"),
+        (AddressFamily::Inet6, 128, "::"),
+    ] {
+        let mut message = RuleMessage::default();
+        message.header.family = family;
+        message.header.action = RuleAction::ToTable;
+        message.header.dst_len = length;
+        message.header.flags = RuleFlags::Invert;
+        let to = |place: &str| RuleAttribute::Destination(place.parse().unwrap());
+        message.attributes = vec![RuleAttribute::Table(254), to(nowhere)];
+        let selector = |message: &RuleMessage| rule(&bytes(message)).unwrap().selector;
+        assert_eq!(selector(&message), Selector::All);
+        message.header.flags = RuleFlags::empty();
+        assert_eq!(selector(&message), Selector::Foreign);
+        message.header.flags = RuleFlags::Invert;
+        message.attributes[1] = to(if length == 32 {
+            "192.0.2.1"
+        } else {
+            "2001:db8::1"
+        });
+        assert_eq!(selector(&message), Selector::Foreign);
+        message.header.dst_len = 0;
+        message.attributes.truncate(1);
+        assert_eq!(selector(&message), Selector::Foreign);
+    }
 }
 
 #[test]
