@@ -15,7 +15,7 @@ use crate::linux::netlink::Requests;
 use crate::linux::process::ubus::Interfaces;
 use crate::linux::sysctl;
 use crate::routing::asked::{APART, Answer, Question, RuleSearch, Suspicion, candidates, diverted};
-use crate::types::{DeviceName, Duration, Family, Instant, PathId, PerFamily, Slot, soonest};
+use crate::types::{DeviceName, Duration, Family, Instant, Lead, PathId, PerFamily, Slot, soonest};
 use crate::wire::control::Diversion;
 
 /// The kernel is asked at least this often: not every change of its answers causes an event.
@@ -168,7 +168,7 @@ impl Asking {
         self.next_at = Some(next.unwrap_or(now + at_least).max(now + APART));
     }
 
-    /// Asks whether traffic leaves by the leading provider, or by the manual default that prevails.
+    /// Asks whether traffic leaves by the leading provider, by the manual default that prevails, or as is said while none leads.
     fn judge_leader(
         &mut self,
         family: Family,
@@ -282,19 +282,24 @@ impl Asking {
     }
 
     fn warn_of_diversion(&self, family: Family, snapshot: &Snapshot<'_>, warnings: &mut Warnings) {
-        let leader = snapshot.lead(family).carrier();
-        let meant = match snapshot.manual[family] {
-            Some(default) => Some((default.device.as_str(), "prevails")),
-            None => leader.map(|id| (id.as_str(), "leads")),
-        };
         let detour = self.families[family].detour.as_ref();
-        let target = self.targets[family];
-        let (Some(detour), Some((meant, does)), Some(target)) = (detour, meant, target) else {
+        let (Some(detour), Some(target)) = (detour, self.targets[family]) else {
             return;
+        };
+        // What leads may have changed since the kernel was asked.
+        if let Answer::By(way) = detour.answer
+            && snapshot.leading_device(family) == Some(way.device)
+        {
+            return;
+        }
+        let (not_by, meant, does) = match (snapshot.manual[family], snapshot.lead(family)) {
+            (Some(default), _) => ("not by ", default.device.as_str(), ", which prevails"),
+            (None, Lead::By(id)) => ("not by ", id.as_str(), ", which leads"),
+            (None, _) => ("while no provider leads", "", ""),
         };
         let by = Leaves(detour);
         let what = format_args!(
-            "the router's own unmarked {family} packets to the Internet {by}, not by {meant}, which {does}"
+            "the router's own unmarked {family} packets to the Internet {by}, {not_by}{meant}{does}"
         );
         let cure = format_args!(
             "`ip route get {target}` shows it: if another program is not meant to do that, stop it, or delete its rule or route"

@@ -232,13 +232,17 @@ impl<'a> Snapshot<'a> {
 
     /// The default route of another program that traffic leaves by because no provider can have one.
     fn fallback(&self, family: Family) -> Option<ManualRoute> {
+        self.fallback_route(family).map(|route| self.named(route))
+    }
+
+    fn fallback_route(&self, family: Family) -> Option<&'a Route> {
         if self.engine.lead_of(family) != Lead::NoRoute || self.manual[family].is_some() {
             return None;
         }
         let swap_table = self.engine.config().globals.table;
         let best = |table| best_of_others(self.mirror.routes(), family, table);
         let route = best(swap_table).or_else(|| best(TABLE_MAIN))?;
-        route.kind.leads().then(|| self.named(route))
+        Some(route).filter(|route| route.kind.leads())
     }
 
     /// A route of another program, with its device's name.
@@ -497,14 +501,21 @@ impl<'a> Snapshot<'a> {
         overridden_by(self.mirror.routes(), family, table, metric)
     }
 
-    /// The index of the device of the provider that leads, or of the manual default that prevails over it.
+    /// The index of the device by which traffic is said to leave: that of the provider that leads, of the manual default that
+    /// prevails over it, or of what carries while no provider can; 0 while nothing is to leave.
     pub(super) fn leading_device(&self, family: Family) -> Option<u32> {
         if let Some(default) = self.manual[family] {
             return Some(default.index);
         }
-        let slot = self.engine.carrier(family)?;
-        let uplink = self.uplink(PathId { slot, family })?;
-        Some(uplink.index).filter(|index| *index != 0)
+        let of = |index| Some(index).filter(|index| *index != 0);
+        match self.engine.lead_of(family) {
+            Lead::By(slot) => of(self.uplink(PathId { slot, family })?.index),
+            Lead::Unknown => None,
+            Lead::NoRoute | Lead::Refused => match self.fallback_route(family) {
+                Some(route) => of(route.device), // 0: several
+                None => Some(0),
+            },
+        }
     }
 
     /// The table of a default route of another program that prevails over ours: traffic follows it, and another field of the

@@ -102,12 +102,14 @@ impl Answer {
     }
 }
 
-/// What is wrong with an answer where packets are to leave by this device. `prevailing`: the table of a default route of
-/// another program that is known to prevail over ours; that traffic follows it is told elsewhere.
+/// What is wrong with an answer where packets are to leave by this device, or by none (0). `prevailing`: the table of a default
+/// route of another program that is known to prevail over ours; that traffic follows it is told elsewhere.
 pub fn diverted(answer: Answer, device: u32, prevailing: Option<u32>) -> Option<Answer> {
-    let follows = |way: &Way| way.length == 0 && Some(way.table) == prevailing;
-    let told = matches!(&answer, Answer::By(way) if follows(way));
-    (!answer.leaves_by(device) && !told).then_some(answer)
+    let is_told = match answer {
+        Answer::By(way) => way.device == device || way.length == 0 && Some(way.table) == prevailing,
+        Answer::Refused(_) => device == 0,
+    };
+    (!is_told).then_some(answer)
 }
 
 /// Something that should not be so, until it is believed.

@@ -117,6 +117,55 @@ fn a_full_tunnel_that_was_there_first_is_told_of_if_it_takes_the_traffic() {
     });
 }
 
+/// No provider can have a route: the status says that another program's default carries, or nothing. A rule of others may know
+/// better.
+#[test]
+fn what_leaves_while_no_provider_leads_is_told_of() {
+    in_lab(|| {
+        let lab = lab_with_vpn(Lab::new());
+        lab.router.ip("link add mgmt0 type veth peer name mgmt0peer
+             link set mgmt0peer up
+             link set mgmt0 up");
+        let daemon = online(&lab);
+        for number in [1, 2] {
+            lab.device_down(number);
+        }
+        for family in Family::ALL {
+            let name = family.name();
+            for carries in [false, true] {
+                let main = "default dev mgmt0 metric 5000";
+                if carries {
+                    lab.router.batch(family, &format!("route add {main}"));
+                }
+                let expected = carries.then_some("mgmt0");
+                let said = || daemon.status()["fallback"][name]["device"].clone();
+                assert!(wait_until(SOON, || said().as_str() == expected));
+                nothing_is_diverted(&daemon);
+                assert_eq!(way(&lab, family).as_deref(), expected);
+                let rule = "pref 30000 lookup 51820";
+                let route = format!("default dev {VPN} table 51820");
+                lab.router
+                    .batch(family, &format!("route add {route}\nrule add {rule}"));
+                let warning = diverted(&daemon, family);
+                assert_eq!(way(&lab, family).as_deref(), Some(VPN));
+                assert_eq!(
+                    (
+                        &warning["device"],
+                        &warning["table"],
+                        &warning["preference"]
+                    ),
+                    (&json!(VPN), &json!(51820), &json!(30000))
+                );
+                let text = warning["text"].as_str().unwrap();
+                assert!(text.contains("while no provider leads"), "{text}");
+                lab.router
+                    .batch(family, &format!("rule del {rule}\nroute del {route}"));
+                nothing_is_diverted(&daemon);
+            }
+        }
+    });
+}
+
 /// That a manual default prevails is said of the kernel's way, too: another program's rule may come before it.
 #[test]
 fn a_full_tunnel_before_a_manual_default_is_told_of() {

@@ -108,8 +108,19 @@ impl Namespace {
 
     /// Writes lines to the input of a command that must succeed: `ip -batch -` makes a hundred changes in the time of one.
     pub fn feed(&self, command: &[&str], lines: &str) {
+        let output = self.fed(command, lines);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let name = &self.name;
+        assert!(
+            output.status.success(),
+            "in {name}, {command:?} said: {complaint}\nto:\n{lines}"
+        );
+    }
+
+    /// The same, and the command may fail.
+    pub fn fed(&self, command: &[&str], lines: &str) -> Output {
         let (program, arguments) = command.split_first().expect("a command has a name");
-        let output = self.enter(|| {
+        self.enter(|| {
             let mut child = Command::new(program)
                 .args(arguments)
                 .stdin(Stdio::piped())
@@ -122,13 +133,7 @@ impl Namespace {
             let _ = stdin.write_all(lines.as_bytes());
             drop(stdin);
             child.wait_with_output().expect("it is our child")
-        });
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        let name = &self.name;
-        assert!(
-            output.status.success(),
-            "in {name}, {command:?} said: {complaint}\nto:\n{lines}"
-        );
+        })
     }
 
     /// Runs lines of `ip` commands.

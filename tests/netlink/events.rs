@@ -2,8 +2,11 @@
 
 use std::os::fd::AsFd;
 
+use failover::config::{Config, load};
 use failover::linux::netlink::Drained;
 use failover::routing::mirror::{Kinds, Mirror};
+use failover::routing::uplink::Told;
+use failover::types::Family;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::lab::{Lab, default, ip, try_ip};
@@ -207,6 +210,30 @@ fn events_dropped_while_an_overrun_is_read_are_recovered() {
         "the kernel has not said it again"
     );
     lab.assert_true_picture("now");
+}
+
+/// An own address may be looked for while a part of the events is still to be read, and with it what other devices have. What
+/// the overrun has left unknown is to be dumped after that, all the same.
+#[test]
+fn an_own_address_of_another_device_makes_no_dump_superfluous() {
+    let mut lab = Lab::new();
+    ip("-6 address flush dev wan1 scope global");
+    ip("-6 route add default via fe80::1 dev wan1 metric 7");
+    lab.drain();
+    lab.dump(lab.mirror.needs());
+    let text = "config provider 'isp1'\n\toption device 'wan1'\n\
+         config check 'six'\n\toption type 'ping'\n\toption target '2001:db8:53::8'\n";
+    let mut config = Config::default();
+    let loaded = load(text.as_bytes(), &|_| None, &mut config, &mut |_| {});
+    assert!(loaded.is_ok());
+    let provider = &config.providers[0];
+    let told = Told::device(&provider.device[Family::V6]);
+    let mut changed = Kinds::NONE;
+    lab.mirror.need(Kinds::ALL);
+    let (requests, mirror) = (&mut lab.requests, &mut lab.mirror);
+    let uplink = requests.uplink(&config, provider, Family::V6, told, mirror, &mut changed);
+    assert_eq!(uplink.address, Some("2001:db8:2::1".parse().unwrap()));
+    assert_eq!(lab.mirror.needs(), Kinds::ALL);
 }
 
 #[test]

@@ -71,7 +71,10 @@ impl Requests {
             if uplink.has_borrowed(&told, mirror) {
                 // Among the addresses of other devices it may have had no room.
                 mirror.look_for(uplink.address);
+                let needs = mirror.needs();
                 changed.add(self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default());
+                // That was too early for what an overrun has left unknown: see `Events::renew`.
+                mirror.need(needs);
                 uplink = resolve(config, provider, family, &told, mirror);
             }
         }

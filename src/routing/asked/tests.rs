@@ -106,6 +106,15 @@ fn what_follows_a_default_that_is_known_to_prevail_is_not_diverted() {
 }
 
 #[test]
+fn where_nothing_is_to_leave_what_leaves_is_diverted() {
+    assert_eq!(
+        diverted(Answer::Refused(Fault::HostUnreachable), 0, None),
+        None
+    );
+    assert!(diverted(by(51820, 0, 4), 0, None).is_some());
+}
+
+#[test]
 fn of_several_ways_any_lets_in() {
     let Answer::By(way) = by(254, 0, 4) else {
         return;
