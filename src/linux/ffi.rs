@@ -1,4 +1,4 @@
-//! The one file with `unsafe`: the few system calls that nix has no safe wrapper for.
+//! The few system calls that nix has no safe wrapper for. (The other file with `unsafe` is `heap.rs`.)
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
