@@ -108,12 +108,12 @@ pub(crate) struct Memory {
     /// The wanted routes and rules of the family that is being synchronized.
     wanted: Wanted,
     interfaces: Interfaces,
+    server: Server,
     heard: Heard,
     /// What is to be handed over, per family.
     handovers: PerFamily<Handovers>,
     /// What the firewall table depends on.
     firewall: Plan,
-    server: Server,
     /// The memory that a reload reads into.
     candidate: Config,
 }
@@ -138,13 +138,13 @@ impl Memory {
             uplinks: Vec::new(),
             wanted: Wanted::new(),
             interfaces: Interfaces::new(),
+            server: Server::new(),
             heard: Heard::new(),
             handovers: PerFamily {
                 v4: Handovers::new(),
                 v6: Handovers::new(),
             },
             firewall: Plan::new(),
-            server: Server::new(),
             candidate: Config::new(),
         }
     }

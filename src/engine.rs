@@ -57,11 +57,11 @@ pub struct Engine {
     /// One bit per slot.
     disabled: u64,
     swaps: PerFamily<u32>,
+    plans: PerFamily<Plan>,
     timers: Timers,
     config: Config,
     paths: Paths,
     journal: Journal,
-    plans: PerFamily<Plan>,
 }
 
 impl Engine {
@@ -71,10 +71,6 @@ impl Engine {
             config: Config::new(),
             paths: Paths::new(),
             journal: Journal::new(),
-            plans: PerFamily {
-                v4: Plan::new(),
-                v6: Plan::new(),
-            },
             revise_at: PerFamily { v4: None, v6: None },
             leaders: PerFamily { v4: None, v6: None },
             leads: PerFamily {
@@ -84,6 +80,10 @@ impl Engine {
             pinned: None,
             disabled: 0,
             swaps: PerFamily { v4: 0, v6: 0 },
+            plans: PerFamily {
+                v4: Plan::new(),
+                v6: Plan::new(),
+            },
             timers: Timers::new(),
         }
     }

@@ -19,8 +19,9 @@
 //! | [`sysctl`] | the kernel settings that hinder probes |
 //! | [`privileges`] | the needed capabilities; dropping the others |
 //! | [`errno`] | errno → [`Fault`](crate::types::Fault) |
+//! | `heap` | the heap of a program for routers |
 //!
-//! `ffi` is the only file with `unsafe`: the system calls without a safe wrapper in nix.
+//! `ffi` and `heap` are the only files with `unsafe`: the system calls without a safe wrapper in nix, and an allocator.
 
 pub mod clock;
 pub mod connection;
@@ -30,6 +31,8 @@ mod ffi;
 pub mod file;
 #[cfg(test)]
 mod fixture;
+#[cfg(any(target_env = "musl", test))]
+mod heap;
 mod listener;
 pub mod log;
 pub mod netfilter;

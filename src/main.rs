@@ -10,7 +10,7 @@ use failover::client::{self, Errand};
 use failover::daemon::{self, Failure};
 use failover::import;
 use failover::linux::file::config_file::{CONFIG_VARIABLE, find_config};
-use failover::linux::terminal::{note, print};
+use failover::linux::terminal::{end, note, print};
 
 fn main() -> ! {
     // Programs for routers abort on a panic (cross.toml), so this would only add to their size.
@@ -30,7 +30,7 @@ fn main() -> ! {
             *exit
         }
     };
-    std::process::exit(exit as i32)
+    end(exit as i32)
 }
 
 fn act(invocation: &Invocation) -> Exit {

@@ -76,17 +76,18 @@ impl Entry {
 }
 
 /// The last [`JOURNAL_MAX`] transitions.
+#[repr(C)] // what is small stands by the beginning of the list
 pub struct Journal {
+    written: u32,
     /// oldest first
     entries: Vec<Entry, JOURNAL_MAX>,
-    written: u32,
 }
 
 impl Journal {
     pub(crate) const fn new() -> Journal {
         Journal {
-            entries: Vec::new(),
             written: 0,
+            entries: Vec::new(),
         }
     }
 

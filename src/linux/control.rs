@@ -62,6 +62,7 @@ type Buffer = [u8; FRAME_MAX];
 struct Gone;
 
 /// The control socket and its clients. All zero bytes until [`Server::open`].
+#[repr(C)] // the last field shares a memory page with what is small behind it
 pub struct Server {
     /// a client's request while it is read, then one or more frames of the answer
     buffers: [Buffer; CLIENTS_MAX],

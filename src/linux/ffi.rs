@@ -1,4 +1,4 @@
-//! The one file with `unsafe`: the few system calls that nix has no safe wrapper for.
+//! The few system calls that nix has no safe wrapper for. (The other file with `unsafe` is `heap.rs`.)
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -148,6 +148,18 @@ pub(super) fn close_on_exec() {
             libc::CLOSE_RANGE_CLOEXEC,
         );
     }
+}
+
+/// Standard output. std's own has a buffer, and code to flush it when the program ends.
+pub(super) fn stdout() -> BorrowedFd<'static> {
+    // SAFETY: std opens the first three descriptors before `main` if they are not, and nothing here closes them.
+    unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) }
+}
+
+/// Ends the program (_exit(2)): nothing here is buffered, and nothing is to be done at exit.
+pub(super) fn exit(status: i32) -> ! {
+    // SAFETY: takes one integer, and does not return.
+    unsafe { libc::_exit(status) }
 }
 
 /// The number of lines of a terminal (`TIOCGWINSZ`, ioctl_tty(2)). `None`: it is no terminal.

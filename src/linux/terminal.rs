@@ -15,7 +15,7 @@ use crate::types::{Duration, Instant};
 
 /// Whether standard output is a terminal.
 pub fn is_terminal() -> bool {
-    io::stdout().is_terminal()
+    ffi::stdout().is_terminal()
 }
 
 /// Writes to standard output. std's own would be two kilobytes of the program.
@@ -23,12 +23,17 @@ pub fn is_terminal() -> bool {
 /// # Errors
 /// EPIPE: the reader has gone.
 pub fn print(text: &str) -> Result<(), Errno> {
-    write_all(io::stdout().as_fd(), text.as_bytes())
+    write_all(ffi::stdout(), text.as_bytes())
 }
 
 /// Writes to standard error. A failure cannot be reported.
 pub fn note(text: &str) {
     let _ = write_all(io::stderr().as_fd(), text.as_bytes());
+}
+
+/// Ends the program.
+pub fn end(status: i32) -> ! {
+    ffi::exit(status)
 }
 
 /// Whether to use colours: on a terminal with colours, unless `NO_COLOR` is set to anything (no-color.org).
@@ -40,7 +45,7 @@ pub(crate) fn has_colours() -> bool {
 
 /// The number of lines of the terminal; 24 if unknown.
 pub(crate) fn height() -> usize {
-    match ffi::terminal_rows(io::stdout().as_fd()) {
+    match ffi::terminal_rows(ffi::stdout()) {
         None | Some(0) => 24,
         Some(rows) => rows.into(),
     }
@@ -95,10 +100,9 @@ impl Ticker {
             _ => Duration::ZERO,
         };
         let millis = u16::try_from(left.total_millis()).unwrap_or(u16::MAX);
-        let stdout = io::stdout();
         let mut fds = [
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(stdout.as_fd(), PollFlags::empty()), // errors are always reported
+            PollFd::new(ffi::stdout(), PollFlags::empty()), // errors are always reported
         ];
         match poll(&mut fds, PollTimeout::from(millis)) {
             Ok(0) => {

@@ -112,10 +112,10 @@ pub struct Wanted {
     pub crowded: u64,
     /// A checksum of the networks and addresses with a rule, whatever their order.
     pub sources: u64,
-    /// The rules, in the order in which they may be added.
-    pub rules: Vec<Rule, RULES_WANTED_MAX>,
     /// What stood in our way, for a warning; not more than fit.
     pub taken: Vec<Taken, TAKEN_MAX>,
+    /// The rules, in the order in which they may be added.
+    pub rules: Vec<Rule, RULES_WANTED_MAX>,
     /// The swap table's routes, best first; then the policy tables', and those before a route that refuses. No two of the same table, destination and metric.
     pub routes: Vec<Route, ROUTES_WANTED_MAX>,
 }
@@ -137,8 +137,8 @@ impl Wanted {
             is_narrow: false,
             crowded: 0,
             sources: 0,
-            rules: Vec::new(),
             taken: Vec::new(),
+            rules: Vec::new(),
             routes: Vec::new(),
         }
     }

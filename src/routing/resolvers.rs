@@ -68,8 +68,11 @@ impl Resolvers {
             });
         }
         changed |= count < self.list.len() || is_crowded != self.is_crowded;
-        self.list.truncate(count);
-        self.is_crowded = is_crowded;
+        if changed {
+            // Only then: unwritten, it takes no memory.
+            self.list.truncate(count);
+            self.is_crowded = is_crowded;
+        }
         changed
     }
 }

@@ -51,6 +51,9 @@ impl Refusals {
     /// An attempt has ended: a change that it did not ask for is no longer wanted, or made. Returns whether a confirmed
     /// refusal was dropped.
     pub(super) fn end(&mut self) -> bool {
+        if self.all.is_empty() {
+            return false; // unwritten, it takes no memory
+        }
         let confirmed = self.confirmed().count();
         self.all.retain(|refusal| refusal.asked);
         self.confirmed().count() != confirmed
