@@ -249,6 +249,12 @@ impl Daemon<'_> {
         self.probing.time_passes(cx, &self.routes, now);
         while cx.engine.next_deadline().is_some_and(|at| at <= now) {
             if let Some(probes) = cx.tick(now) {
+                if probes.afresh {
+                    // For an offline path, the kernel may choose another own address by now.
+                    let interfaces = &*self.netifd.interfaces;
+                    self.routes
+                        .look_at_uplinks(cx, &mut self.probing, interfaces, now);
+                }
                 self.probing.probe(&probes, cx, &self.routes, now);
             }
         }

@@ -722,6 +722,28 @@ fn it_is_renumbered_by_a_router_advertisement() {
     });
 }
 
+/// The provider gives another prefix and says nothing of the old one, as a modem that has forgotten it (RFC 8978): the old
+/// address is as good as before by its lifetimes, but no answer comes to it. The kernel chooses the new one.
+#[test]
+fn it_is_renumbered_without_a_word_of_the_old_prefix() {
+    in_lab(|| {
+        let lab = learning();
+        let daemon = online(&lab);
+        let (old, new) = (own(&daemon, Family::V6), "2001:db8:1::7");
+        lab.router.ip(&format!("addr add {new}/64 dev eth1 nodad"));
+        assert_eq!(chosen(&lab, Family::V6).as_deref(), Some(new));
+        let had = probes(&daemon, Family::V6).1;
+        assert!(wait_until(SOON, || probes(&daemon, Family::V6).1 > had + 5));
+        assert_eq!(own(&daemon, Family::V6), old, "it works");
+        let line = format!("route add blackhole {old}/128");
+        lab.provider(1).gateway.batch(Family::V6, &line);
+        let leaves = || own(&daemon, Family::V6) == new;
+        assert!(wait_until(SOON, leaves), "{}", daemon.log());
+        has(&daemon, Family::V6, new);
+        daemon.logged("isp1 ipv6: online → offline: ");
+    });
+}
+
 /// The device has no IPv4 address: the kernel takes that of another device.
 #[test]
 fn an_unnumbered_device_has_an_address_of_another() {

@@ -12,7 +12,7 @@ use crate::routing::layout::{best_of_ours, everywhere};
 use crate::routing::mirror::{Kinds, Named};
 use crate::routing::resolvers;
 use crate::routing::uplink::{Claims, Told, Uplink};
-use crate::types::{Family, Instant, Name, PathId, PerFamily};
+use crate::types::{Family, Instant, Name, PathId, PerFamily, Verdict};
 
 impl RouteSync<'_> {
     /// A path's uplink.
@@ -65,7 +65,7 @@ impl RouteSync<'_> {
                 };
                 while uplinks.len() <= path.index() && uplinks.push(Uplink::default()).is_ok() {}
                 let known = uplinks.get_mut(path.index());
-                let Some(known) = known.filter(|_| engine.path(path).is_some()) else {
+                let Some((known, judged)) = known.zip(engine.path(path)) else {
                     continue;
                 };
                 if interfaces.is_awaited(provider) && (self.adopting || known.index != 0) {
@@ -75,6 +75,12 @@ impl RouteSync<'_> {
                 }
                 let mut told = told_of(interfaces, provider, family);
                 told.former = known.former();
+                if let Some(former) = &mut told.former
+                    && judged.verdict() == Verdict::Offline
+                {
+                    // Perhaps it is of a former prefix: the kernel is asked again.
+                    former.guessed = true;
+                }
                 let (requests, news) = (&mut self.requests, &mut self.news);
                 let mut uplink = requests.uplink(config, provider, family, told, mirror, news);
                 if mirror.is_unsure(Kinds::uplinks(family)) {
