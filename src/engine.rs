@@ -233,11 +233,12 @@ impl Engine {
         let Some((id, _)) = self.timers.first().filter(|(_, at)| *at <= now) else {
             return;
         };
+        let leads = self.leaders[id.family] == Some(id.slot);
         let path = self.paths.get_mut(id);
         if let Some((path, (round, checks))) = path.and_then(|p| p.tick(now).map(|sent| (p, sent)))
         {
             let was_reached = path.is_reached();
-            let afresh = path.takes_new_identifier(now);
+            let afresh = path.takes_new_identifier(leads, now);
             if was_reached && !path.is_reached() {
                 self.revise_at[id.family] = Some(now);
             }

@@ -85,6 +85,9 @@ pub const IDENTIFIER_APART: Duration = Duration::from_secs(2);
 pub const ARRIVAL_SERVERS_MAX: usize = 2 * PATH_CHECKS_MAX;
 /// Rounds without an arrival until answers are no longer said to be dropped on this machine.
 pub const CUT_OFF_ROUNDS: u8 = 20;
+/// Rounds without an arrival until the line of such a path no longer counts as one that works: longer than a gateway whose
+/// ARP requests are dropped, too, forgets us between two of our own.
+pub const REACHED_ROUNDS: u8 = 240;
 /// Answered rounds that are needed before latency and jitter are judged.
 pub const QUALITY_ROUNDS_MIN: u32 = 5;
 /// Rounds of different paths are this far apart (or a quarter of the interval, if that is less), or are sent together: a
@@ -147,7 +150,7 @@ pub const RULES_MAX: usize = 1024;
 pub const ROUTES_WANTED_MAX: usize = 4 * PROVIDERS_MAX;
 /// Most networks and addresses of a path with a rule for what the router sends from there: this many preferences a slot.
 pub const PATH_SOURCES_MAX: u32 = 16;
-/// Most of them per family, over all paths: one a path always has room.
+/// Most of them per family, over all paths, with those to a gateway: one of each a path always has room.
 pub const SOURCES_MAX: usize = 4 * PROVIDERS_MAX;
 /// Delegated IPv6 prefixes of a provider.
 pub const PREFIXES_MAX: usize = 15;

@@ -9,7 +9,7 @@ mod state;
 use super::events::Event;
 use super::rounds::Rounds;
 use super::terms::Terms;
-use crate::limits::{CUT_OFF_ROUNDS, WINDOW_MAX};
+use crate::limits::{CUT_OFF_ROUNDS, REACHED_ROUNDS, WINDOW_MAX};
 use crate::types::{CheckSet, Duration, Ground, Instant, Measure, PathId, Round, Verdict, Waiting};
 pub use crate::types::{Duty, State};
 use outage::Outage;
@@ -283,7 +283,7 @@ impl Path {
                 rounds.answered(round, check, rtt, terms);
                 (self.unreachable, self.cut_off) = (None, 0);
                 if self.reached != 0 {
-                    self.reached = CUT_OFF_ROUNDS;
+                    self.reached = REACHED_ROUNDS;
                 }
             }
             Event::Failed {
@@ -329,10 +329,16 @@ impl Path {
         Some(self.rounds.begin(now, terms)).filter(|(_, asked)| *asked != CheckSet(0))
     }
 
-    /// A round begins: whether its probes have another identifier than those before.
-    pub(crate) fn takes_new_identifier(&mut self, now: Instant) -> bool {
+    /// A round begins: whether its probes have another identifier than those before. `leads`: a reverse-path filter lets its
+    /// answers in, so that silence soon means that there are none.
+    pub(crate) fn takes_new_identifier(&mut self, leads: bool, now: Instant) -> bool {
         self.cut_off = self.cut_off.saturating_sub(1);
-        self.reached = self.reached.saturating_sub(1);
+        let less = if leads {
+            REACHED_ROUNDS / CUT_OFF_ROUNDS
+        } else {
+            1
+        };
+        self.reached = self.reached.saturating_sub(less);
         let timeout = self.terms.as_ref().map(|terms| terms.timing.timeout);
         let apart = timeout.unwrap_or_default();
         self.renewal
@@ -358,7 +364,7 @@ impl Path {
     /// Answers have arrived at its device that did not reach us. Returns whether that is news.
     pub(crate) fn cut_off(&mut self) -> bool {
         let was = self.is_cut_off();
-        (self.cut_off, self.reached) = (CUT_OFF_ROUNDS, CUT_OFF_ROUNDS);
+        (self.cut_off, self.reached) = (CUT_OFF_ROUNDS, REACHED_ROUNDS);
         self.is_cut_off() && !was
     }
 

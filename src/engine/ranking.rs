@@ -112,7 +112,9 @@ pub(crate) fn choose(
         }
         (Class::Spare, Class::Spare) => choice.leader = Some(current),
         (Class::Returning | Class::Deaf | Class::Offline, class)
-            if !class.healthy() && last_resort == LastResort::Keep =>
+            if !class.healthy()
+                && last_resort == LastResort::Keep
+                && (incumbent.class, class) != (Class::Offline, Class::Deaf) =>
         {
             choice.leader = Some(current);
         }
@@ -259,6 +261,8 @@ mod tests {
         assert_eq!(keep(&[Offline, Offline], Some(1)), Some(1));
         assert_eq!(keep(&[Online, Offline], Some(1)), Some(0));
         assert_eq!(keep(&[Spare, Offline], Some(1)), Some(0), "it works");
+        assert_eq!(keep(&[Deaf, Offline], Some(1)), Some(0), "its line works");
+        assert_eq!(keep(&[Deaf, Deaf], Some(1)), Some(1));
         assert_eq!(
             keep(&[Offline, Waiting], Some(1)),
             Some(0),

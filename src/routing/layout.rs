@@ -31,6 +31,9 @@ use crate::types::{
 /// places behind `main`'s; a `goto` at `catch_all` leads there.
 ///
 /// The rules for connections ([`IN`](pref::IN), [`OUT`](pref::OUT)) are there where our firewall table marks connections.
+///
+/// Before all of them, one less than `rule_pref`: `lookup local` where it is not before ours, and `iif lo from` an own address
+/// to a gateway that is in another device's network, too.
 pub mod pref {
     /// `lookup main suppress_prefixlength 0`: specific routes always win
     pub const SPECIFIC: u32 = 0;
@@ -241,7 +244,11 @@ impl Wanted {
             let specific = RuleVerdict::LookupSpecific(TABLE_MAIN);
             self.add_rule(situation, first + pref::SPECIFIC, Selector::All, specific);
         }
-        for (hop, provider, _) in situation.hops().filter(|(hop, _, _)| hop.usable) {
+        for (hop, provider, uplink) in situation.hops() {
+            self.gateway_rule(situation, provider, uplink);
+            if !hop.usable {
+                continue;
+            }
             if let Some(mark) = provider.mark {
                 self.add_mark_rule(situation, pref::MARK, hop.slot, mark);
             }

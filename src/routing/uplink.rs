@@ -340,7 +340,7 @@ fn other_end(address: &Address) -> Prefix {
 }
 
 /// The network that an address connects to: the peer's, if it has one.
-fn connected(address: &Address) -> Option<Prefix> {
+pub(in crate::routing) fn connected(address: &Address) -> Option<Prefix> {
     let length = if address.family() == Family::V4 {
         32
     } else {

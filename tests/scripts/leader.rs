@@ -161,6 +161,31 @@ fn last_resort_keep_and_the_return_from_it() {
     assert_eq!(world.leader(), "isp1");
 }
 
+/// Where a reverse-path filter drops what asks a standby for its address as well, its gateway forgets us again and again:
+/// then no answers arrive. Such a line is tried when the leader dies, until it is silent there, too.
+#[test]
+fn a_line_whose_answers_were_dropped_lately_is_the_last_resort() {
+    for last_resort in [LastResort::First, LastResort::Keep] {
+        let mut config = two();
+        config.globals.last_resort = last_resort;
+        let mut world = running(&config);
+        world.kill("isp2");
+        world.run(ms(1000));
+        world.answer_is_dropped("isp2");
+        world.run(ms(10000));
+        assert!(!world.path("isp2").is_cut_off());
+        world.kill("isp1");
+        world.run(ms(1000));
+        assert_eq!(world.leader(), "isp2", "{last_resort:?}");
+        world.run(ms(4000));
+        let heir = match last_resort {
+            LastResort::First => "isp1",
+            _ => "isp2",
+        };
+        assert_eq!(world.leader(), heir, "{last_resort:?}");
+    }
+}
+
 #[test]
 fn last_resort_unreachable_and_the_return_from_it() {
     let mut config = two();

@@ -199,6 +199,13 @@ impl World {
         self.tell(Event::Pin(slot));
     }
 
+    /// An answer was seen at its device (`eth0` for all), which did not reach us.
+    pub(crate) fn answer_is_dropped(&mut self, id: &str) {
+        let (path, device) = (self.id(id, Family::V4), "eth0".try_into().unwrap());
+        let actions = self.engine.answers_dropped(path, &device, self.now);
+        self.carry_out(&actions);
+    }
+
     pub(crate) fn disable(&mut self, id: &str, disabled: bool) {
         let slot = self.id(id, Family::V4).slot;
         self.tell(Event::Disable(slot, disabled));

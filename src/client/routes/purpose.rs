@@ -63,6 +63,9 @@ const fn by_slot(first: u32, apart: u32, text: &'static str) -> Place {
 pub(super) fn of(rule: &Rule, rule_pref: u32) -> (&'static str, Option<Slot>) {
     match rule.verdict {
         RuleVerdict::Goto(_) => return ("all else: the providers' order", None),
+        RuleVerdict::LookupSpecific(_) if rule.pref < rule_pref => {
+            return ("to the gateway of %", None);
+        }
         RuleVerdict::Unreachable => return ("no provider works: last_resort", None),
         _ => {}
     }

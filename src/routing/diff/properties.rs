@@ -747,13 +747,22 @@ proptest! {
             let provider = slot.and_then(|slot| scene.config.at(Slot(slot)));
             provider.is_some_and(|p| p.connections == Connections::Follow)
         };
+        // Of providers with one address, the first has its gateway by a rule of its own.
+        let first = scene.config.globals.rule_pref;
+        let twins = |rule: &Rule| {
+            let own = scene.uplinks.iter().filter_map(|uplink| uplink.address);
+            let is_its = |own: &IpAddr| {
+                matches!(rule.selector, Selector::OwnFrom(of) if of.address() == (*own).into())
+            };
+            rule.pref < first && own.filter(is_its).count() > 1
+        };
         for change in planned(&kernel, scene.family, &wanted) {
             match &change {
                 // Those in `main` precede one that refuses there.
                 Change::SetRoute(route) => {
                     prop_assert!([scene.config.globals.table, TABLE_MAIN].contains(&route.table));
                 }
-                Change::AddRule(rule) | Change::DeleteRule(rule) if follows(rule) => {}
+                Change::AddRule(rule) | Change::DeleteRule(rule) if follows(rule) || twins(rule) => {}
                 _ => panic!("{change:?}"),
             }
             kernel.carry_out(&change);

@@ -10,10 +10,44 @@ use super::{Situation, Wanted, fits, leads, only, pref};
 use crate::config::Provider;
 use crate::limits::{PATH_SOURCES_MAX, SOURCES_MAX};
 use crate::routing::objects::{Address, RuleVerdict, Selector};
-use crate::routing::uplink::Uplink;
-use crate::types::{PROTOCOL, Prefix, Slot, address_in, network_of};
+use crate::routing::uplink::{Uplink, connected};
+use crate::types::{Family, PROTOCOL, Prefix, Slot, address_in, network_of};
 
 impl Wanted {
+    /// The way to a gateway that is in another device's network, too: `main` has it by one device alone, whichever was first.
+    /// A strict reverse-path filter, or `arp_filter`, would drop the other gateway's ARP requests, and it would forget us
+    /// again and again. Of those with one address, the first in the order has its gateway there.
+    pub(super) fn gateway_rule(
+        &mut self,
+        situation: &Situation<'_>,
+        provider: &Provider,
+        uplink: &Uplink,
+    ) {
+        let (Some(own), Some(gateway @ IpAddr::V4(_)), Some(table)) = (
+            uplink.address,
+            &uplink.gateway,
+            situation.tables.of(provider.slot),
+        ) else {
+            return;
+        };
+        let is_in = |network: Prefix| network.contains_addr(&(*gateway).into());
+        let elsewhere = |a: &Address| a.device != uplink.index && connected(a).is_some_and(is_in);
+        let selector = Selector::OwnFrom(only(own));
+        // Its table has a way to a configured network, not to the gateway alone.
+        if provider.network[Family::V4].is_none()
+            && situation.addresses.iter().any(elsewhere)
+            && !self.rules.iter().any(|rule| rule.selector == selector)
+        {
+            let pref = situation.config.globals.rule_pref.saturating_sub(1);
+            self.add_rule(
+                situation,
+                pref,
+                selector,
+                RuleVerdict::LookupSpecific(table),
+            );
+        }
+    }
+
     /// One rule per network or address of a path. All of a path have one preference, so that none moves when another comes.
     /// Those for the addresses that probes have come first: they always have room.
     pub(super) fn source_rules(&mut self, situation: &Situation<'_>) {
@@ -140,7 +174,6 @@ mod tests {
     use super::super::fixture::{Scene, address, own};
     use super::*;
     use crate::routing::objects::AddressState;
-    use crate::types::Family;
 
     /// The rules for sources: the slot by its first preference, the network or address, and the table.
     fn rules(scene: &mut Scene) -> Vec<(u32, String, u32)> {
@@ -235,6 +268,45 @@ mod tests {
             rules.contains(&swap(0)) && rules.contains(&swap(1)),
             "{rules:?}"
         );
+    }
+
+    /// The rules before all others: the address, and the table of whose gateway.
+    fn to_gateways(scene: &mut Scene) -> Vec<(String, u32)> {
+        let wanted = scene.wanted();
+        let told = wanted.rules.iter().filter_map(|rule| {
+            let (Selector::OwnFrom(source), RuleVerdict::LookupSpecific(table)) =
+                (&rule.selector, rule.verdict)
+            else {
+                return None;
+            };
+            assert_eq!(rule.pref, 17599);
+            Some((source.to_string(), table))
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn a_gateway_in_the_network_of_another_device_is_reached_by_its_own() {
+        let mut scene = scene(&[]);
+        assert_eq!(to_gateways(&mut scene), []);
+        let rule = |scene: &Scene, slot: usize| {
+            let own = scene.uplinks[slot].address.unwrap();
+            (format!("{own}/32"), 17601 + u32::try_from(slot).unwrap())
+        };
+        let gateway = scene.uplinks[1].gateway.unwrap();
+        let mut lan = address(99, only(gateway));
+        lan.prefix = Prefix::new(gateway.into(), 24);
+        scene.addresses.push(lan);
+        let (first, second) = (rule(&scene, 0), rule(&scene, 1));
+        assert!(to_gateways(&mut scene).contains(&second));
+        // Two with one address and one gateway: the first in the order has it there.
+        scene.uplinks[1].address = scene.uplinks[0].address;
+        scene.uplinks[1].gateway = scene.uplinks[0].gateway;
+        scene.addresses[1].prefix = scene.addresses[0].prefix;
+        scene.addresses.pop();
+        assert_eq!(to_gateways(&mut scene), std::slice::from_ref(&first));
+        scene.order(&[1, 0]);
+        assert_eq!(to_gateways(&mut scene), [(first.0, second.1)]);
     }
 
     #[test]
