@@ -149,7 +149,7 @@ impl Page<'_> {
             false => " gauge\n",
         };
         self.comment("# HELP failover_");
-        for part in [" ", metric.help, "\n"] {
+        for part in &[" ", metric.help, "\n"] {
             self.out.push_str(part);
         }
         self.comment("# TYPE failover_");
@@ -212,7 +212,7 @@ impl Page<'_> {
 /// Adds a label.
 fn label(labels: &mut String, name: &str, value: &str) {
     let comma = if labels.is_empty() { "" } else { "," };
-    for part in [comma, name, "=\""] {
+    for part in &[comma, name, "=\""] {
         labels.push_str(part);
     }
     escape(labels, value);

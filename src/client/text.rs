@@ -17,7 +17,6 @@ pub(super) fn wrap(out: &mut String, first: &str, text: &str) {
     let mut column = 0;
     out.push_str(first);
     for word in text.split_ascii_whitespace() {
-        let mut word = word;
         if column > 0 {
             if column + 1 + word.chars().count() > room {
                 new_line(out, indent, &mut column);
@@ -26,13 +25,13 @@ pub(super) fn wrap(out: &mut String, first: &str, text: &str) {
                 column += 1;
             }
         }
-        while let Some((end, _)) = word.char_indices().nth(room) {
-            out.push_str(&word[..end]);
-            word = &word[end..];
-            new_line(out, indent, &mut column);
+        for c in word.chars() {
+            if column == room {
+                new_line(out, indent, &mut column);
+            }
+            out.push(c);
+            column += 1;
         }
-        out.push_str(word);
-        column += word.chars().count();
     }
     out.push('\n');
 }

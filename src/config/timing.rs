@@ -248,7 +248,7 @@ impl Resolver {
         if let Given::Is(off @ Connections::Off, _) = self.shared.connections {
             return (off, None);
         }
-        for options in [own, &self.shared] {
+        for options in &[own, &self.shared] {
             match (options.connections, options.profile) {
                 (Given::Is(value, line), _) => return (value, Some(line)),
                 (Given::Absent, Given::Is(Profile::Metered, _)) => {

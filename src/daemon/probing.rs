@@ -250,9 +250,9 @@ impl<'m> Probing<'m> {
     /// Reads all answers that arrived during a pause, before any probe is counted as lost.
     fn catch_up(&mut self, cx: &mut Context<'_>, routes: &RouteSync<'_>) {
         for index in 0..PATHS_MAX {
-            for source in [Source::Echo(index), Source::Link(index)] {
+            for source in &[Source::Echo(index), Source::Link(index)] {
                 let mut answers = 0..WAITING_MAX;
-                while answers.next().is_some() && self.hear(source, cx, routes) {}
+                while answers.next().is_some() && self.hear(*source, cx, routes) {}
             }
         }
         let mut place = 0;

@@ -445,7 +445,7 @@ impl<'a> Text<'a> {
 
     fn add(&mut self, set: &str, device: &str, timeout: &str) {
         if nameable(device) {
-            for part in ["add element inet failover ", set, device, timeout] {
+            for part in &["add element inet failover ", set, device, timeout] {
                 self.raw(part);
             }
         }

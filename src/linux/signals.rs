@@ -29,13 +29,13 @@ impl Signals {
     /// Blocks the signals in this thread, which must be the only one: later threads inherit the mask.
     pub(crate) fn new() -> Result<Signals, Errno> {
         let mut set = SigSet::empty();
-        for number in [
+        for number in &[
             Number::SIGTERM,
             Number::SIGINT,
             Number::SIGHUP,
             Number::SIGCHLD,
         ] {
-            set.add(number);
+            set.add(*number);
         }
         set.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;

@@ -76,14 +76,14 @@ impl Ticker {
     /// An error of signalfd(2).
     pub(crate) fn new() -> io::Result<Ticker> {
         let mut signals = SigSet::empty();
-        for signal in [
+        for signal in &[
             Signal::SIGINT,
             Signal::SIGTERM,
             Signal::SIGHUP,
             Signal::SIGQUIT,
             Signal::SIGWINCH,
         ] {
-            signals.add(signal);
+            signals.add(*signal);
         }
         signals.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;

@@ -1,5 +1,7 @@
 //! Likely slips: syntax of other programs, and how it is written here.
 
+use core::iter::from_fn;
+
 use heapless::String;
 
 use super::problem::Report;
@@ -47,7 +49,8 @@ impl Slip {
 
     /// The message, with the correct syntax.
     pub(crate) fn report(self, option: &str, value: Word<'_>, line: u32, report: &mut Report<'_>) {
-        let meant = meant(&mut value.bytes());
+        let mut bytes = value.bytes();
+        let meant = meant(&mut || bytes.next());
         let meant = Shown(&meant);
         let what = match self {
             Slip::Equals => {
@@ -71,9 +74,9 @@ impl Slip {
 type Meant = String<48>;
 
 /// A value without the wrong characters.
-fn meant(bytes: &mut dyn Iterator<Item = u8>) -> Meant {
+fn meant(next: &mut dyn FnMut() -> Option<u8>) -> Meant {
     let mut meant = Meant::new();
-    let bytes = bytes.take_while(|&byte| byte != b'\n');
+    let bytes = from_fn(next).take_while(|&byte| byte != b'\n');
     for byte in bytes.filter(u8::is_ascii) {
         let fit = match byte {
             b',' | b' ' | b'\t' => b' ',
@@ -113,7 +116,8 @@ pub(crate) fn report_line(error: &uci::Error<'_>, report: &mut Report<'_>) {
     let fault = &error.fault;
     match as_written_here(line, matches!(fault, Fault::UnknownCommand(_))) {
         Some((command, name, value)) => {
-            let value = meant(&mut value.iter().copied());
+            let mut bytes = value.iter().copied();
+            let value = meant(&mut || bytes.next());
             let value = Shown(if value.is_empty() { "VALUE" } else { &value });
             let meant = format_args!("write {command} {name} {value}");
             match fault {

@@ -63,7 +63,7 @@ pub fn candidates(config: &Config, family: Family) -> impl Iterator<Item = IpAdd
     let of_checks = numbered
         .filter(move |(number, check)| used & (1_u32 << number) != 0 && check.family == family)
         .filter_map(|(_, check)| check.kind.host());
-    of_checks.chain([RESOLVERS[family as usize]])
+    of_checks.chain(Some(RESOLVERS[family as usize]))
 }
 
 /// Addresses that a path's checks ask, then a resolver: what its own address is chosen for.
@@ -74,7 +74,7 @@ pub fn targets<'a>(
 ) -> impl Iterator<Item = IpAddr> + 'a {
     let of_checks = config.path_checks(provider, family);
     let of_checks = of_checks.filter_map(|check| check.kind.host());
-    of_checks.chain([RESOLVERS[family as usize]])
+    of_checks.chain(Some(RESOLVERS[family as usize]))
 }
 
 impl Answer {

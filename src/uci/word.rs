@@ -1,6 +1,7 @@
 //! A word of UCI text: a run of bare, `'…'` and `"…"` pieces, borrowed from the text and unquoted byte by byte.
 
 use core::fmt;
+use core::iter::from_fn;
 
 use heapless::{String, Vec};
 
@@ -82,7 +83,8 @@ impl<'a> Word<'a> {
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show(f, &mut self.bytes())
+        let mut bytes = self.bytes();
+        show(f, &mut || bytes.next())
     }
 }
 
@@ -92,17 +94,19 @@ pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        show(f, &mut self.0.bytes())
+        let mut bytes = self.0.bytes();
+        show(f, &mut || bytes.next())
     }
 }
 
 /// Most bytes of a word that a message shows.
 const SHOWN_MAX: usize = 40;
 
-/// Writes in single quotes, cut if long, without control characters.
-fn show(f: &mut fmt::Formatter<'_>, bytes: &mut dyn Iterator<Item = u8>) -> fmt::Result {
+/// Writes in single quotes, cut if long, without control characters. The bytes come by a closure: a `dyn Iterator` brings
+/// methods with it that are not used.
+fn show(f: &mut fmt::Formatter<'_>, next: &mut dyn FnMut() -> Option<u8>) -> fmt::Result {
     f.write_str("'")?;
-    for (index, byte) in bytes.enumerate() {
+    for (index, byte) in from_fn(next).enumerate() {
         if index == SHOWN_MAX {
             f.write_str("...")?;
             break;

@@ -114,9 +114,8 @@ pub fn count_by_mark(mask: u32, each: &mut dyn FnMut(Family, u32)) -> Result<(),
 /// The family and the mark of an entry that has one.
 fn marked(payload: &[u8]) -> Option<(Family, u32)> {
     let family = *payload.first()?;
-    let family = Family::ALL
-        .into_iter()
-        .find(|known| address_family(*known) == family)?;
+    let mut families = Family::ALL.iter();
+    let family = *families.find(|known| address_family(**known) == family)?;
     for attribute in attribute::Each(payload.get(BODY..)?) {
         let (kind, value) = attribute?;
         if kind == CTA_MARK {

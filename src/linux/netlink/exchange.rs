@@ -3,7 +3,6 @@
 //! The kernel carries out a request while it is sent (netlink_unicast_kernel, net/netlink/af_netlink.c): the deadline begins
 //! afterwards, however long that takes.
 
-use std::io;
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
@@ -27,7 +26,7 @@ pub(in crate::linux) struct Exchange {
     patience: Duration,
     /// None before the first request, and after one that was not answered completely. The next one opens a new socket,
     /// which gets no late answers.
-    socket: Option<NetlinkSocket>,
+    pub(super) socket: Option<NetlinkSocket>,
     /// the sequence number of the last request
     sequence: u32,
 }
@@ -56,17 +55,6 @@ impl Exchange {
         }
     }
 
-    /// Opens the socket now.
-    pub(super) fn open(&mut self) -> io::Result<()> {
-        self.socket = Some(NetlinkSocket::open(self.protocol, 0, self.room)?);
-        Ok(())
-    }
-
-    #[cfg(test)]
-    pub(super) fn take(&mut self, socket: NetlinkSocket) {
-        self.socket = Some(socket);
-    }
-
     /// Sends a request, and reads answers until the last, which has the result. The socket is closed after every error except
     /// one that the kernel returns.
     pub(in crate::linux) fn send(
@@ -74,32 +62,64 @@ impl Exchange {
         request: &mut Request,
         read: &mut ReadAnswer<'_>,
     ) -> Result<Worth, Errno> {
-        let mut worth = Worth::default();
-        match self.ask(request, &mut worth, read) {
-            Ok(end) => end.map(|()| worth),
-            Err(errno) => {
-                self.socket = None;
-                Err(errno)
-            }
-        }
-    }
-
-    /// Returns the result of the last answer. The outer error: the last did not arrive.
-    fn ask(
-        &mut self,
-        request: &mut Request,
-        worth: &mut Worth,
-        read: &mut ReadAnswer<'_>,
-    ) -> Result<Result<(), Errno>, Errno> {
-        if self.socket.is_none() {
-            self.open().map_err(|error| errno_of(&error))?;
-        }
-        let socket = self.socket.as_mut().ok_or(Errno::EBADF)?;
+        let mut socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => NetlinkSocket::open(self.protocol, 0, self.room)
+                .map_err(|error| errno_of(&error))?,
+        };
         let request = request.bytes()?;
         self.sequence = self.sequence.wrapping_add(1);
         number(request, self.sequence);
         socket.send(request)?;
-        read_answers(socket, self.sequence, self.patience, worth, read)
+        let mut worth = Worth::default();
+        let result = self.receive(&mut socket, &mut worth, read)?;
+        self.socket = Some(socket);
+        result.map(|()| worth)
+    }
+
+    /// Reads the answers to the last request, and returns the result. The outer error: the last answer did not arrive.
+    fn receive(
+        &self,
+        socket: &mut NetlinkSocket,
+        worth: &mut Worth,
+        read: &mut ReadAnswer<'_>,
+    ) -> Result<Result<(), Errno>, Errno> {
+        let started = now();
+        let mut heard = started;
+        loop {
+            let messages = match socket.receive() {
+                Ok(messages) => messages,
+                // Checked only now: answers that have arrived count, also if this process was stopped for a while.
+                Err(Errno::EAGAIN) => {
+                    let left = left(heard, REQUEST_PATIENCE)?.min(left(started, self.patience)?);
+                    wait(socket, left)?;
+                    continue;
+                }
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(errno),
+            };
+            let mut answered = false;
+            for message in messages {
+                match message {
+                    Ok(message) if message.sequence_number() == self.sequence => {
+                        answered = true;
+                        worth.interrupted |= message.flags() & NLM_F_DUMP_INTR != 0;
+                        if matches!(message.message_type(), NLMSG_ERROR | NLMSG_DONE) {
+                            return Ok(verdict(&message));
+                        }
+                        if read(&message, worth) {
+                            return Ok(Ok(()));
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(CutOff) => worth.unread += 1,
+                }
+            }
+            if answered {
+                heard = now();
+            }
+            left(started, self.patience)?;
+        }
     }
 }
 
@@ -110,52 +130,6 @@ fn number(mut request: &mut [u8], sequence: u32) {
         message.set_sequence_number(sequence);
         let length = usize::try_from(message.length()).unwrap_or(HEADER);
         request = request.get_mut(length.max(HEADER)..).unwrap_or_default();
-    }
-}
-
-/// Reads the answers to a request: see [`Exchange::ask`].
-fn read_answers(
-    socket: &mut NetlinkSocket,
-    sequence: u32,
-    patience: Duration,
-    worth: &mut Worth,
-    read: &mut ReadAnswer<'_>,
-) -> Result<Result<(), Errno>, Errno> {
-    let started = now();
-    let mut heard = started;
-    loop {
-        let messages = match socket.receive() {
-            Ok(messages) => messages,
-            // Checked only now: answers that have arrived count, also if this process was stopped for a while.
-            Err(Errno::EAGAIN) => {
-                let left = left(heard, REQUEST_PATIENCE)?.min(left(started, patience)?);
-                wait(socket, left)?;
-                continue;
-            }
-            Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(errno),
-        };
-        let mut answered = false;
-        for message in messages {
-            match message {
-                Ok(message) if message.sequence_number() == sequence => {
-                    answered = true;
-                    worth.interrupted |= message.flags() & NLM_F_DUMP_INTR != 0;
-                    if matches!(message.message_type(), NLMSG_ERROR | NLMSG_DONE) {
-                        return Ok(verdict(&message));
-                    }
-                    if read(&message, worth) {
-                        return Ok(Ok(()));
-                    }
-                }
-                Ok(_) => {}
-                Err(CutOff) => worth.unread += 1,
-            }
-        }
-        if answered {
-            heard = now();
-        }
-        left(started, patience)?;
     }
 }
 

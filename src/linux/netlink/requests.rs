@@ -12,9 +12,7 @@ use crate::linux::netlink::decode::{self, Members};
 use crate::linux::netlink::encode;
 use crate::linux::netlink::exchange::{Exchange, ReadAnswer, Worth};
 use crate::linux::netlink::prefilter::{RTM_NEWNEXTHOP, concerns_us};
-use crate::linux::netlink::socket::Message;
-#[cfg(test)]
-use crate::linux::netlink::socket::NetlinkSocket;
+use crate::linux::netlink::socket::{Message, NetlinkSocket};
 use crate::routing::mirror::{self, Aside, Dumped, Kinds, Mirror, News, Object};
 use crate::routing::objects::{Change, Route, RouteKind, RuleVerdict};
 use crate::types::{Family, Fault};
@@ -30,15 +28,12 @@ impl Requests {
     /// # Errors
     /// No netlink socket could be opened.
     pub fn open() -> io::Result<Requests> {
-        let mut exchange = Exchange::new(libc::NETLINK_ROUTE, DATAGRAM_MAX, DUMP_PATIENCE);
-        exchange.open()?;
-        Ok(Requests { exchange })
+        NetlinkSocket::open(libc::NETLINK_ROUTE, 0, DATAGRAM_MAX).map(Requests::over)
     }
 
-    #[cfg(test)]
     pub(super) fn over(socket: NetlinkSocket) -> Requests {
         let mut exchange = Exchange::new(libc::NETLINK_ROUTE, DATAGRAM_MAX, DUMP_PATIENCE);
-        exchange.take(socket);
+        exchange.socket = Some(socket);
         Requests { exchange }
     }
 
@@ -122,16 +117,10 @@ impl Requests {
         kind: Kinds,
         changed: &mut Kinds,
     ) -> Result<(), Errno> {
-        let families: &[Family] = match kind {
-            Kinds::LINKS | Kinds::ROUTES_V4 => &[Family::V4],
-            Kinds::ROUTES_V6 => &[Family::V6],
-            _ => &Family::ALL,
-        };
         let mut outcome = Err(Errno::EINTR);
         for _ in 0..DUMP_TRIES {
             mirror.begin(kind);
-            let worth = self.dump_families(mirror, kind, families, changed);
-            let worth = worth.and_then(|worth| self.ask_nexthops(mirror, kind).map(|()| worth));
+            let worth = self.dump_families(mirror, kind, changed);
             let dumped = match worth {
                 Err(_) => Dumped::Failed,
                 Ok(worth) if worth.interrupted => Dumped::Failed,
@@ -157,9 +146,13 @@ impl Requests {
         &mut self,
         mirror: &mut Mirror,
         kind: Kinds,
-        families: &[Family],
         changed: &mut Kinds,
     ) -> Result<Worth, Errno> {
+        let families: &[Family] = match kind {
+            Kinds::LINKS | Kinds::ROUTES_V4 => &[Family::V4],
+            Kinds::ROUTES_V6 => &[Family::V6],
+            _ => &Family::ALL,
+        };
         let mut total = Worth::default();
         for family in families {
             let worth = self.dump_one(kind, *family, &mut |object| {
@@ -168,6 +161,7 @@ impl Requests {
             total.interrupted |= worth.interrupted;
             total.unread += worth.unread;
         }
+        self.ask_nexthops(mirror, kind)?;
         Ok(total)
     }
 
@@ -197,35 +191,35 @@ impl Requests {
             if let RouteKind::Nexthop(number) = route.kind
                 && Kinds::routes(mirror::family(&route)) == kind
             {
-                let members = self.ask_nexthop(mirror, route, number)?;
+                let mut members = Members::new();
+                self.ask_nexthop(mirror, route, number, &mut members)?;
                 for member in members {
-                    self.ask_nexthop(mirror, route, member)?;
+                    self.ask_nexthop(mirror, route, member, &mut Members::new())?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Asks for one nexthop object, and records the route's way by it. Returns the members of a group.
+    /// Asks for one nexthop object, and records the route's way by it. Adds the members of a group.
     fn ask_nexthop(
         &mut self,
         mirror: &mut Mirror,
         route: Route,
         number: u32,
-    ) -> Result<Members, Errno> {
-        let mut members = Members::new();
-        let mut request = encode::nexthop(number);
-        let result = self.exchange(&mut request, &mut |message, _| {
+        members: &mut Members,
+    ) -> Result<(), Errno> {
+        let asked = self.exchange(&mut encode::nexthop(number), &mut |message, _| {
             if message.message_type() == RTM_NEWNEXTHOP
-                && let Some(hop) = decode::nexthop(message.payload(), route, &mut members)
+                && let Some(hop) = decode::nexthop(message.payload(), route, members)
             {
                 mirror.record(Object::Route(hop, Aside::default()));
             }
             false
         });
-        match result {
-            Ok(_) | Err(Errno::ENOENT) => Ok(members), // it has gone, with its routes
-            Err(errno) => Err(errno),
+        match asked {
+            Err(Errno::ENOENT) => Ok(()), // it has gone, with its routes
+            asked => asked.map(drop),
         }
     }
 

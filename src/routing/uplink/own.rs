@@ -103,9 +103,7 @@ impl<'a> Choice<'a> {
         if kernels.is_some() && !self.held(chosen).any(may_be_named) {
             return kernels;
         }
-        let all = self.addresses.iter();
-        self.best(&mut all.filter(|a| self.is_possible(&a.ip())))
-            .or(kernels)
+        self.best(&|a| self.is_possible(&a.ip())).or(kernels)
     }
 
     /// Whether our IPv6 routes must name this own address. It is another device's, and the kernel, which knows nothing of paths,
@@ -121,19 +119,18 @@ impl<'a> Choice<'a> {
     /// In IPv6, as long as the kernel has no route to choose by: the best of the device; else of an address in a prefix that
     /// is known to be the path's.
     fn guess(&self) -> Option<IpAddr> {
-        let mut own = of_link(self.link, self.addresses);
-        self.best(&mut own).or_else(|| {
+        self.best(&|a| a.device == self.link.index).or_else(|| {
             let learned = || self.learned.and_then(|route| route.from);
             let prefix = self.told.delegated.or_else(learned)?;
-            let within = |a: &&Address| prefix.contains_addr(&a.ip().into());
-            self.best(&mut self.addresses.iter().filter(within))
+            self.best(&|a| prefix.contains_addr(&a.ip().into()))
         })
     }
 
-    /// In IPv6, of several: none that others are preferred to; the former one; the lowest (and no unique local one).
-    fn best(&self, addresses: &mut dyn Iterator<Item = &'a Address>) -> Option<IpAddr> {
+    /// In IPv6, of those that fit: none that others are preferred to; the former one; the lowest (and no unique local one).
+    fn best(&self, fits: &dyn Fn(&Address) -> bool) -> Option<IpAddr> {
         let mut best: Option<(u32, IpAddr)> = None;
-        for a in addresses.filter(|a| a.is_usable() && !a.near && a.family() == Family::V6) {
+        let usable = |a: &&Address| a.is_usable() && !a.near && a.family() == Family::V6;
+        for a in self.addresses.iter().filter(usable).filter(|a| fits(a)) {
             let worse = [a.state as u8, (!self.was(a)).into(), a.secondary.into(), 0];
             let one = (u32::from_be_bytes(worse), a.ip());
             if best.is_none_or(|best| one < best) {
