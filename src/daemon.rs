@@ -275,6 +275,20 @@ impl Daemon<'_> {
         if self.cx.ranked {
             self.sync();
         }
+        if self.asking.is_due(&mut self.routes, now) {
+            self.ask(now);
+        }
+    }
+
+    /// Asks the kernel.
+    fn ask(&mut self, now: Instant) {
+        let interfaces = &*self.netifd.interfaces;
+        if self.routes.lack_own_address() {
+            // What kept the kernel from choosing one, such as a rule of another program, may be gone.
+            self.routes
+                .look_at_uplinks(&mut self.cx, &mut self.probing, interfaces, now);
+            self.sync();
+        }
         let interfaces = &*self.netifd.interfaces;
         self.asking
             .ask(&mut self.cx, &mut self.routes, interfaces, now);

@@ -122,7 +122,15 @@ impl fmt::Display for Detour {
 }
 
 impl Asking {
-    /// Asks the kernel, if it is due.
+    /// Whether the kernel is to be asked.
+    pub(super) fn is_due(&mut self, routes: &mut RouteSync<'_>, now: Instant) -> bool {
+        if core::mem::take(&mut routes.has_changed) {
+            self.hurry(now);
+        }
+        self.next_at.is_some_and(|at| at <= now)
+    }
+
+    /// Asks the kernel, and sets when it is asked again.
     pub(super) fn ask(
         &mut self,
         cx: &mut Context<'_>,
@@ -130,12 +138,6 @@ impl Asking {
         interfaces: &Interfaces,
         now: Instant,
     ) {
-        if core::mem::take(&mut routes.has_changed) {
-            self.hurry(now);
-        }
-        if self.next_at.is_none_or(|at| at > now) {
-            return;
-        }
         let own_targets = routes.requests.own_targets(cx.engine.config());
         cx.warnings_due |= core::mem::replace(&mut routes.own_targets, own_targets) != own_targets;
         for &family in &Family::ALL {

@@ -744,6 +744,33 @@ fn it_is_renumbered_without_a_word_of_the_old_prefix() {
     });
 }
 
+/// It waits while another program's rule refuses packets to the target, and no longer.
+#[test]
+fn the_kernel_is_asked_again_when_a_rule_of_another_program_goes() {
+    in_lab(|| {
+        let lab = learning();
+        let daemon = online(&lab);
+        let own = own(&daemon, Family::V6);
+        let rule = |verb: &str| {
+            let to = target(Family::V6);
+            let line = format!("rule {verb} pref 100 to {to} prohibit");
+            lab.router.batch(Family::V6, &line);
+        };
+        rule("add");
+        lab.router.ip(&format!("addr del {own}/64 dev eth1"));
+        assert_eq!(chosen(&lab, Family::V6), None);
+        let waits = || path(&daemon.status(), "isp1", "ipv6")["reason"] == "no address";
+        assert!(wait_until(SOON, waits), "{}", daemon.status());
+        rule("del");
+        let has_that_of_another = || {
+            let status = daemon.status();
+            let address = path(&status, "isp1", "ipv6")["address"].as_str();
+            address.is_some() && address == chosen(&lab, Family::V6).as_deref()
+        };
+        assert!(wait_until(SOON, has_that_of_another), "{}", daemon.status());
+    });
+}
+
 /// The device has no IPv4 address: the kernel takes that of another device.
 #[test]
 fn an_unnumbered_device_has_an_address_of_another() {

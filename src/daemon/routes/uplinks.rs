@@ -21,6 +21,12 @@ impl RouteSync<'_> {
         self.uplinks.get(path.index())
     }
 
+    /// Whether the kernel was asked for the own address of a path, and had none.
+    pub(in crate::daemon) fn lack_own_address(&self) -> bool {
+        let lacks = |uplink: &Uplink| uplink.asks() && uplink.address.is_none();
+        self.uplinks.iter().any(lacks)
+    }
+
     /// Finds every path's uplink, and reports changed ones to the engine.
     pub(in crate::daemon) fn look_at_uplinks(
         &mut self,
