@@ -89,7 +89,7 @@ pub(super) struct RouteSync<'m> {
     pub(super) asks_netifd: bool,
     /// How many calls of netifd had ended at the last synchronization.
     calls_ended: u32,
-    /// No dump before this time: the last one failed, would leave the same things unknown, or took long.
+    /// No dump before this time: the last one failed, or would leave the same things unknown.
     dump_at: Option<Instant>,
     /// When things that lacked room are read again.
     gaps: Gaps,

@@ -10,11 +10,6 @@ use crate::types::{Duration, Instant, soonest};
 
 /// Pause between two dumps, if one has failed, or would leave the same things unknown.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// After a dump there is none for so many times as long as it took, but for [`PATIENCE`] at most: where `main` has 100,000
-/// routes, events that require dumps, such as router advertisements, would leave no time for anything else.
-const REST: u32 = 8;
-/// A dump that took less is followed by others without a pause.
-const SHORT: Duration = Duration::from_millis(10);
 /// Dumps per wake-up: each for what happened during the one before.
 const DUMPS_MAX: u8 = 3;
 /// The longest pause between two dumps of things that lack room. The first comes after [`PATIENCE`], each next after twice
@@ -78,7 +73,6 @@ impl RouteSync<'_> {
     /// events to read.
     pub(super) fn dump(&mut self, dumps: &mut u8, now: Instant) -> bool {
         let needs = self.mirror.needs();
-        let begun = clock::now();
         let renewed = self.events.renew(&mut self.requests, self.mirror);
         if renewed == Ok(false) {
             return false;
@@ -97,13 +91,7 @@ impl RouteSync<'_> {
         // after each dump, such as a message of a newer kernel, must not cause dumps without a pause.
         let at_once = renewed.is_ok() && *dumps < DUMPS_MAX && !lacks.has_all(mirror.needs());
         let patient = !at_once && (doubts || !lacks.is_empty());
-        let ended = clock::now();
-        let took = ended - begun;
-        self.dump_at = match took {
-            _ if patient => Some(ended + PATIENCE),
-            _ if took < SHORT => None,
-            _ => Some(ended + (took * REST).min(PATIENCE)),
-        };
+        self.dump_at = patient.then(|| clock::now() + PATIENCE);
         if lacks.is_empty() || needs.has(lacks) {
             self.found_gaps(now);
         }
