@@ -498,7 +498,8 @@ impl<'a> Judge<'a> {
         if !self.kernel.has_before(first, "from all lookup 255") {
             add(first - 1, "from all lookup 255", true);
         }
-        let specific = "from all lookup 254 suppress_prefixlength 0";
+        let nowhere = if v4 { "0.0.0.0" } else { "::" };
+        let specific = &format!("not from all to {nowhere} lookup 254 suppress_prefixlength 0");
         let any = self
             .places()
             .any(|place| self.path(place)["installed"] == true);
