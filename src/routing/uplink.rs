@@ -185,13 +185,22 @@ impl Uplink {
         self.guessed && works && (self.gateway.is_some() || self.direct)
     }
 
-    /// Whether its own address is another device's, and was not before.
+    /// Whether its own address is another device's, and was not before, or is of a device that the mirror does not know.
     pub fn has_borrowed(&self, told: &Told, mirror: &Mirror) -> bool {
         let before = told.former.map(|former| former.address);
-        self.address.is_some_and(|own| {
-            let held = |a: &Address| a.device == self.index && a.is(&own);
-            self.address != before && !mirror.addresses().iter().any(held)
-        })
+        let here = |a: &Address| a.device == self.index && self.has(a);
+        self.address.is_some()
+            && !mirror.addresses().iter().any(here)
+            && (self.address != before || self.has_lost_address(mirror))
+    }
+
+    /// Whether no device has its own address.
+    pub fn has_lost_address(&self, mirror: &Mirror) -> bool {
+        self.address.is_some() && !mirror.addresses().iter().any(|a| self.has(a))
+    }
+
+    fn has(&self, address: &Address) -> bool {
+        self.address.is_some_and(|own| address.is(&own))
     }
 
     /// What is to be remembered of its own address.

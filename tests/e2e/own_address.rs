@@ -744,6 +744,40 @@ fn it_is_renumbered_without_a_word_of_the_old_prefix() {
     });
 }
 
+/// A route of ours that names it as its source outlives it in the kernel when its device goes down, and the kernel then
+/// chooses it for ever.
+#[test]
+fn an_address_of_another_device_that_has_gone_is_not_kept() {
+    in_lab(|| {
+        for restarts in [false, true] {
+            let lab = learning();
+            let mut daemon = online(&lab);
+            let own = own(&daemon, Family::V6);
+            let others = "2001:db8:fe::1";
+            let takes = |daemon: &Daemon, address: &str| {
+                let so = || path(&daemon.status(), "isp1", "ipv6")["address"] == *address;
+                assert!(wait_until(SOON, so), "{address}: {}", daemon.status());
+            };
+            lab.router.ip(&format!(
+                "link add other0 type veth peer name other1
+                 link set other1 up
+                 link set other0 up
+                 addr add {others}/64 dev other0 nodad
+                 addr del {own}/64 dev eth1"
+            ));
+            takes(&daemon, others);
+            if restarts {
+                daemon.kill9();
+            }
+            lab.router.ip("link set other0 down");
+            if restarts {
+                daemon.launch();
+            }
+            takes(&daemon, "2001:db8:100::1");
+        }
+    });
+}
+
 /// It waits while another program's rule refuses packets to the target, and no longer.
 #[test]
 fn the_kernel_is_asked_again_when_a_rule_of_another_program_goes() {

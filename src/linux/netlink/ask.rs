@@ -75,6 +75,10 @@ impl Requests {
                 changed.add(self.dump(mirror, Kinds::ADDRESSES).unwrap_or_default());
                 // That was too early for what an overrun has left unknown: see `Events::renew`.
                 mirror.need(needs);
+                if uplink.has_lost_address(mirror) {
+                    // It is the source of an old route of ours, which the kernel keeps where the address was another device's.
+                    told.chosen = None;
+                }
                 uplink = resolve(config, provider, family, &told, mirror);
             }
         }
