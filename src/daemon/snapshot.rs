@@ -236,7 +236,9 @@ impl<'a> Snapshot<'a> {
     }
 
     fn fallback_route(&self, family: Family) -> Option<&'a Route> {
-        if self.engine.lead_of(family) != Lead::NoRoute || self.manual[family].is_some() {
+        let refused = matches!(self.error_effect(family), Some((_, ErrorEffect::Obeyed)));
+        if self.engine.lead_of(family) != Lead::NoRoute || self.manual[family].is_some() || refused
+        {
             return None;
         }
         let swap_table = self.engine.config().globals.table;

@@ -581,6 +581,19 @@ fn what_main_carries_while_no_provider_can_is_named() {
             assert_eq!(way(), None);
             let head = format!("{name} has no way out");
             assert!(daemon.must(&["status"]).contains(&head));
+            // One in the swap table carries, unless one that refuses is found before it.
+            lab.router
+                .batch(family, "route add default dev mgmt0 table 176 metric 101");
+            let by = serde_json::json!({"device": "mgmt0", "metric": 101, "table": 176});
+            let so = || daemon.status()["fallback"][name] == by;
+            assert!(wait_until(SOON, so), "{:#}", daemon.status());
+            assert_eq!(way().as_deref(), Some("mgmt0"));
+            lab.router
+                .batch(family, "route add prohibit default metric 20");
+            assert!(wait_until(SOON, none), "{:#}", daemon.status());
+            assert_eq!(way(), None);
+            let head = format!("{name} is refused by the default route of metric 20 in main");
+            assert!(daemon.must(&["status"]).contains(&head));
         }
     });
 }
