@@ -17,7 +17,7 @@ mod steps;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -36,8 +36,6 @@ const STEPS: usize = 40;
 const MAIN: u32 = 254;
 /// What is put back once a second may take so long, and what flaps.
 const SETTLES: Duration = Duration::from_secs(30);
-/// Between two looks at what does not agree yet.
-const PAUSE: Duration = Duration::from_millis(25);
 /// Hooks and journal are looked at after so many steps.
 const OFTEN: usize = 10;
 
@@ -352,15 +350,13 @@ impl<'lab> Walk<'lab> {
     /// Waits until all that is said is so.
     fn settles(&self, whole: bool) {
         for family in Family::ALL {
-            let end = Instant::now() + SETTLES;
-            while let Err(wrong) = self.disagrees(family, whole) {
-                assert!(
-                    Instant::now() < end,
-                    "{family}: {wrong}\n{}",
-                    self.history()
-                );
-                std::thread::sleep(PAUSE);
-            }
+            let mut wrong = String::new();
+            let agrees = || {
+                wrong = self.disagrees(family, whole).err().unwrap_or_default();
+                wrong.is_empty()
+            };
+            let settled = wait_until(SETTLES, agrees);
+            assert!(settled, "{family}: {wrong}\n{}", self.history());
         }
     }
 
