@@ -278,8 +278,8 @@ impl<'a> Judge<'a> {
         link.addresses.iter().any(fits) || (v4 && named)
     }
 
-    /// Whether the kernel refuses a default route by the gateway of this path, in a table of nobody's: one that is on the link
-    /// too, as where another device has a route to half of the Internet, which has the gateway.
+    /// Whether the kernel refuses a default route by the gateway of this path, in a table that no rule uses: also one that is
+    /// on the link, as where another device has a route to half of the Internet, which has the gateway.
     fn is_refused_by_kernel(&self, place: usize) -> bool {
         let (path, device) = (self.path(place), self.device(place));
         let gateway = path["gateway"].as_str().unwrap_or_default();
